@@ -1,0 +1,1 @@
+"""Complete click models with a slot for the fusion operator."""

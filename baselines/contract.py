@@ -1,0 +1,195 @@
+"""The types between data, models and serving. Masks and presence are bool, True = real.
+
+Axes: R requests, L history, K candidates, M modalities, U distinct items of a batch.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Field(NamedTuple):
+    """A categorical field: ids 0 (absent, unknown) to size - 1, in `columns` adjacent columns."""
+
+    name: str
+    size: int
+    columns: int = 1
+
+
+class Schema(NamedTuple):
+    """What a model must know of a data set before it is built."""
+
+    items: int  # without the padding row
+    modalities: Mapping[str, int]  # name -> width, in the order of `ItemTable.present`
+    item_fields: tuple[Field, ...]
+    item_numbers: int
+    request_fields: tuple[Field, ...]
+    request_numbers: int
+    candidate_fields: tuple[Field, ...]
+    candidate_numbers: int
+    max_history: int  # 0 = no history
+
+
+class ItemTable(NamedTuple):
+    """What is known of the items; row 0 is padding, so every first axis is items + 1."""
+
+    vectors: Mapping[str, Tensor]  # modality -> [n, D_m] float32, zero where absent
+    present: Tensor  # [n, M] bool
+    fields: Tensor  # [n, C] int64: the columns of `Schema.item_fields`, one after the other
+    numbers: Tensor  # [n, N] float32
+    in_train: Tensor  # [n] bool: seen as a candidate or in a history of the train split
+    impressions: Tensor  # [n] int64, train split only
+    clicks: Tensor  # [n] int64, train split only
+
+
+class Rows(NamedTuple):
+    """One flat row each; the model knows how it splits."""
+
+    values: Tensor  # [..., C]
+    present: Tensor  # [..., T] bool
+
+
+class ItemCodes(NamedTuple):
+    """What the offline half makes of items, in their two roles."""
+
+    history: Rows  # [n, Ch]: a pooler's keys and values, already projected
+    candidate: Rows  # [n, Cc]: the fused vector and the queries
+
+
+class Context(NamedTuple):
+    """Fields that belong to a request or to a candidate, not to an item."""
+
+    ids: Tensor  # [..., C] int64
+    numbers: Tensor  # [..., N] float32
+
+
+class RequestBatch(NamedTuple):
+    """What the data module yields: ids only."""
+
+    items: Tensor  # [U] distinct item ids of the batch; items[0] == 0 is padding
+    history: Tensor  # [R, L] index into items; left-padded, newest last
+    history_mask: Tensor  # [R, L]
+    candidates: Tensor  # [R, K] index into items
+    candidate_mask: Tensor  # [R, K]
+    rows: Tensor  # [N] flat index of the real candidates in R * K
+    request_context: Context  # [R, .]
+    candidate_context: Context  # [R, K, .]
+    labels: Tensor  # [R, K] float32, 0 where masked
+    row_ids: Tensor  # [R, K] int64, -1 where masked
+    groups: Tensor  # [R] int64 user key
+
+
+class Request(NamedTuple):
+    """What the online half, and the exported graph, sees."""
+
+    history: Rows  # [R, L, Ch]
+    history_mask: Tensor  # [R, L]
+    candidates: Rows  # [R, K, Cc]
+    request_context: Context  # [R, .]
+    candidate_context: Context  # [R, K, .]
+
+
+class Scored(NamedTuple):
+    logits: Tensor  # [R, K]
+    loss: Tensor  # []; auxiliary loss of the head, zero unless training
+
+
+class Losses(NamedTuple):
+    click: Tensor  # [] mean binary cross entropy over the real candidates
+    auxiliary: Tensor  # [] weighted sum of every other loss
+    logits: Tensor  # [R, K]
+
+
+class Parts(NamedTuple):
+    """The zoos a model may draw its parts from, handed in by the harness: name -> class."""
+
+    operators: Mapping[str, Callable[..., nn.Module]]
+    compressors: Mapping[str, Callable[..., nn.Module]]
+    alignments: Mapping[str, Callable[..., nn.Module]]
+
+
+class Pooler(nn.Module):
+    """A history and a target to one vector; the projections of each belong to the offline half."""
+
+    name: ClassVar[str]
+    paper: ClassVar[str] = ""
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    @property
+    def width_out(self) -> int:
+        """Width of the pooled vector."""
+        raise NotImplementedError
+
+    def prepare_history(self, x: Tensor) -> Tensor:
+        """Item vectors [..., D] to what the pooler keeps of a history item [..., H]."""
+        raise NotImplementedError
+
+    def prepare_target(self, x: Tensor) -> Tensor:
+        """Item vectors [..., D] to what the pooler keeps of a candidate [..., Q]."""
+        raise NotImplementedError
+
+    def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        """Pool: [R, K, Q], [R, L, H] or [R, K, L, H], mask [R, L] -> [R, K, width_out]."""
+        raise NotImplementedError
+
+
+class Baseline(nn.Module):
+    """A complete click model in two halves: `encode_items` offline, `score` online."""
+
+    name: ClassVar[str]
+    family: str = "control"  # early | late | compressed | published | control
+    paper: ClassVar[str] = ""
+
+    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+        """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M] lets modalities in."""
+        raise NotImplementedError
+
+    def encode_items(self, ids: Tensor, keep: Tensor | None = None) -> ItemCodes:
+        """The offline half: the same without losses, for the code table."""
+        return self.encode(ids, keep)[0]
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        """The light path: request to logits [R, K]; rows [N] are the real candidates in R * K."""
+        raise NotImplementedError
+
+    def parameter_roles(self) -> dict[str, list[nn.Parameter]]:
+        """Every parameter once, under id_embedding | field_embedding | fusion | dense."""
+        raise NotImplementedError
+
+    def report(self) -> dict[str, float]:
+        """Numbers worth keeping of the fitted parts (explained variance, perplexity, ...)."""
+        return {}
+
+    def losses(self, batch: RequestBatch, keep: Tensor | None = None) -> Losses:
+        """Training step: encode the distinct items once, score, compare with the labels."""
+        codes, encode_loss = self.encode(batch.items, keep)
+        scored = self.score(gather(codes, batch), batch.rows)
+        real = scored.logits.flatten()[batch.rows]
+        labels = batch.labels.flatten()[batch.rows]
+        click = nn.functional.binary_cross_entropy_with_logits(real, labels)
+        return Losses(click, encode_loss + scored.loss, scored.logits)
+
+
+def gather(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -> Request:
+    """Look the batch's items up in codes of its distinct items, or (items = batch.items) of a whole table."""
+    history, candidates = batch.history, batch.candidates
+    if items is not None:
+        history, candidates = items[history], items[candidates]
+    return Request(
+        Rows(*(part[history] for part in codes.history)),
+        batch.history_mask,
+        Rows(*(part[candidates] for part in codes.candidate)),
+        batch.request_context,
+        batch.candidate_context,
+    )
+
+
+def no_loss(like: Tensor) -> Tensor:
+    """A zero [] on the device and of the type of `like`."""
+    return torch.zeros((), dtype=like.dtype, device=like.device)

@@ -1,0 +1,1 @@
+"""Click models: composed from parts, controls, and the published ones."""

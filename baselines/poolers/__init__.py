@@ -1,0 +1,1 @@
+"""What turns a history into one vector per candidate."""

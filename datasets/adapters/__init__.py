@@ -1,0 +1,1 @@
+"""Published data layouts, each yielding a data set spec."""

@@ -1,0 +1,1 @@
+"""Leak and quality checks of a prepared data set."""

@@ -1,0 +1,1 @@
+"""Compressors, fusion operators and alignment losses: one formula a file."""

@@ -1,0 +1,1 @@
+"""Alignment losses between modalities."""

@@ -1,0 +1,1 @@
+"""Compressors: fewer numbers per modality."""

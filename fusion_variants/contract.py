@@ -1,0 +1,103 @@
+"""What every operator, compressor and alignment loss promises. Masks and presence are bool, True = real."""
+
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+
+class Fused(NamedTuple):
+    """What an operator makes of the slots."""
+
+    tokens: Tensor  # [..., T, d]
+    present: Tensor  # [..., T] bool
+    loss: Tensor  # []; zero unless the operator is training
+
+
+class FusionOperator(nn.Module):
+    """Fuse `slots` tokens of width `d` into `tokens_out` tokens; leading axes are free.
+
+    An absent slot is neutral: it changes nothing, whatever its vector holds, NaN included.
+    Slot 0 is the item's id embedding where the model has one (`uses_query_slot`).
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str] = ""  # author year, venue: printed by `list strategies`
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}  # keyword -> values a search may try
+    uses_query: ClassVar[bool] = False  # reads `query`: may run per candidate ("target-aware")
+    uses_query_slot: ClassVar[bool] = False  # queries with slot 0: needs an id slot
+    level: ClassVar[str] = "feature"  # "feature" or "logit" (d = 1, placement `logit` only)
+    most_slots: ClassVar[int | None] = None  # at placement `interaction`; None = any number
+
+    def __init__(self, slots: int, d: int) -> None:
+        super().__init__()
+        self.slots, self.d = slots, d
+
+    @property
+    def tokens_out(self) -> int:
+        """How many tokens come out."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
+        """Fuse x [..., M, d] with present [..., M]; query [..., d] for target-aware operators."""
+        raise NotImplementedError
+
+
+class CompressorReport(NamedTuple):
+    """What a fitted compressor tells of itself, e.g. explained variance, perplexity, collisions."""
+
+    numbers: Mapping[str, float]
+
+
+class Compressor(nn.Module):
+    """Fewer numbers per modality: a frozen part fitted offline, then a learned part.
+
+    `fit` sees train-visible present rows only; `transform` makes the frozen table once per study;
+    `forward` is the learned part, run inside the model.
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str] = ""
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+
+    def __init__(self, width_in: int) -> None:
+        super().__init__()
+        self.width_in = width_in
+
+    @property
+    def width_frozen(self) -> int:
+        """Columns of the table that `transform` makes."""
+        raise NotImplementedError
+
+    @property
+    def width_out(self) -> int:
+        """Width of what `forward` returns."""
+        raise NotImplementedError
+
+    def fit(self, rows: Tensor, seed: int) -> CompressorReport:
+        """Learn the frozen part from rows [n, width_in], float32, all present and finite."""
+        raise NotImplementedError
+
+    def transform(self, rows: Tensor) -> Tensor:
+        """Rows [n, width_in] to the frozen table [n, width_frozen] (float, or int64 codes)."""
+        raise NotImplementedError
+
+    def forward(self, rows: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Frozen rows [..., width_frozen], present [...] to (x [..., width_out], auxiliary loss [])."""
+        raise NotImplementedError
+
+
+class AlignmentLoss(nn.Module):
+    """Pull two modalities of the same item together: forward(a [n, d], b [n, d], ids [n]) -> loss []."""
+
+    name: ClassVar[str]
+    paper: ClassVar[str] = ""
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        self.d = d
+
+    def forward(self, a: Tensor, b: Tensor, ids: Tensor) -> Tensor:
+        """Loss [] of paired rows a, b [n, d] of items ids [n]."""
+        raise NotImplementedError

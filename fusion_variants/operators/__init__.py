@@ -1,0 +1,1 @@
+"""Fusion operators: many modality tokens to few."""

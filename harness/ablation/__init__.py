@@ -1,0 +1,1 @@
+"""Ablation plans, executed through the one run."""

@@ -1,0 +1,1 @@
+"""From the prepared store to request batches: the one data module."""

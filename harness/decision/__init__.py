@@ -1,0 +1,1 @@
+"""The frontier under uncertainty, the decision record and its evidence."""

@@ -1,0 +1,1 @@
+"""The serving bundle: codes, ONNX scorer, vocabularies, card, golden requests."""

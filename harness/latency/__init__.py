@@ -1,0 +1,1 @@
+"""The latency lab: what a request costs, on what would ship."""

@@ -1,0 +1,1 @@
+"""Studies, run specs and the run store."""

@@ -1,0 +1,1 @@
+"""Paired comparison of strategies: influence values, intervals, verdicts, planner."""

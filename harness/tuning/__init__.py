@@ -1,0 +1,1 @@
+"""Optuna under one fair budget, crash-safe."""

@@ -1,0 +1,1 @@
+"""Run-store reader, tables, figures, HTML and PDF; never torch."""
