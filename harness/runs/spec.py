@@ -1,0 +1,71 @@
+"""A run's identity: everything it depends on, content-addressed."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+
+from fusefront.harness.runs.files import Json, digest
+
+# the sources that decide what a training gives; the rest of the program may change freely
+_SOURCES = ("baselines", "fusion_variants", "harness/data", "harness/training")
+
+
+@cache
+def code_version() -> str:
+    """Hash of the sources that a training depends on."""
+    root = Path(__file__).parents[2]
+    seen = hashlib.sha256()
+    for folder in _SOURCES:
+        for path in sorted((root / folder).rglob("*.py")):
+            seen.update(path.relative_to(root).as_posix().encode())
+            seen.update(path.read_bytes())
+    return seen.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What is trained: equal specs are the same run, whatever study or name they come from."""
+
+    dataset: str
+    fingerprint: str
+    baseline: str
+    settings: dict[str, Json]
+    training: dict[str, Json]
+    seed: int
+    threads: int = 1
+    shuffle: tuple[str, ...] = ()
+    code: str = field(default_factory=code_version)
+
+    def to_json(self) -> dict[str, Json]:
+        """The canonical content of config.yaml."""
+        return {**asdict(self), "shuffle": list(self.shuffle)}
+
+    @property
+    def run_id(self) -> str:
+        """First 12 hex digits of the hash of the content."""
+        return digest(self.to_json())
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of a study's matrix: a strategy's name and role, and the run that fills it."""
+
+    strategy: str
+    role: str
+    spec: RunSpec
+    with_test: bool = True
+
+    @property
+    def seed(self) -> int:
+        return self.spec.seed
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "strategy": self.strategy,
+            "role": self.role,
+            "seed": self.seed,
+            "run_id": self.spec.run_id,
+            "baseline": self.spec.baseline,
+            "settings": self.spec.settings,
+        }

@@ -1,0 +1,124 @@
+"""The run store: one folder a run, one folder a study; files are the truth."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from fusefront.harness.errors import NothingToDoError, UsageError
+from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.study import Study, check_study, read_yaml
+
+
+class RunEntry(NamedTuple):
+    """A cell of a study's matrix and, where it exists, the record of its run."""
+
+    run_id: str
+    strategy: str
+    family: str
+    role: str  # strategy | control | ablation | trial
+    seed: int
+    state: str  # missing | running | completed | failed
+    path: Path
+    summary: dict[str, Json]
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """out/studies/<name>, opened for reading."""
+
+    root: Path  # the --out folder
+    path: Path
+    spec: Study
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    def matrix(self) -> dict[str, Json]:
+        """matrix.json: dataset, fingerprint, store, cells."""
+        return read_json(self.path / "matrix.json")
+
+    @property
+    def store_path(self) -> Path:
+        """The prepared store that the study was run on."""
+        return self.root / str(self.matrix()["store"])
+
+    def entries(self, *, roles: tuple[str, ...] = ("strategy", "control")) -> list[RunEntry]:
+        """The matrix with the state of each run, in the matrix's order; ablations on request."""
+        cells = list(self.matrix()["cells"])
+        for extra in sorted(self.path.glob("ablation-*.json")):
+            cells += read_json(extra)["cells"]
+        dataset = str(self.matrix()["dataset"])
+        where = run_index(self.root, dataset)
+        entries = [_entry(cell, where, self.root / "runs" / dataset) for cell in cells]
+        return [entry for entry in entries if entry.role in roles]
+
+    def completed(self, *, roles: tuple[str, ...] = ("strategy", "control")) -> list[RunEntry]:
+        """The entries whose runs are complete."""
+        return [entry for entry in self.entries(roles=roles) if entry.state == "completed"]
+
+    def predictions(self, entry: RunEntry, split: str) -> pl.DataFrame:
+        """row_id, request, group, item, label, logit of one run, in the store's row order."""
+        return pl.read_parquet(entry.path / "predictions" / f"{split}.parquet")
+
+
+def run_index(root: Path, dataset: str) -> dict[str, Path]:
+    """run_id -> folder, over all strategies' folders of a data set."""
+    base = root / "runs" / dataset
+    if not base.is_dir():
+        return {}
+    return {
+        run.name: run
+        for strategy in sorted(base.iterdir())
+        if strategy.is_dir()
+        for run in sorted(strategy.iterdir())
+        if run.is_dir()
+    }
+
+
+def _entry(cell: dict[str, Json], where: dict[str, Path], base: Path) -> RunEntry:
+    run_id = str(cell["run_id"])
+    path = where.get(run_id, base / str(cell["strategy"]) / run_id)
+    state, summary = "missing", {}
+    if (path / "summary.json").exists():
+        state, summary = "completed", read_json(path / "summary.json")
+    elif (path / "status.json").exists():
+        state = str(read_json(path / "status.json")["state"])
+    family = str(summary.get("family", cell.get("family", "control")))
+    return RunEntry(
+        run_id,
+        str(cell["strategy"]),
+        family,
+        str(cell["role"]),
+        int(cell["seed"]),
+        state,
+        path,
+        summary,
+    )
+
+
+def find_study(text: str, out: Path) -> StudyFolder:
+    """A study by its YAML, its folder or its name; it must have been run."""
+    given = Path(text)
+    if given.is_dir() and (given / "study.yaml").exists():
+        return _open(given)
+    name = str(read_yaml(given).get("name", "")) if given.is_file() else text
+    path = out / "studies" / name
+    if name and (path / "study.yaml").exists():
+        return _open(path)
+    if given.is_file():
+        raise NothingToDoError(
+            f"study {name!r} has no runs under {out}; `fusefront run {text}` first"
+        )
+    known = sorted(p.parent.name for p in (out / "studies").glob("*/study.yaml"))
+    raise UsageError(
+        f"got study {text!r}, expected a study file, a folder or one of: {', '.join(known) or 'none yet'}"
+    )
+
+
+def _open(path: Path) -> StudyFolder:
+    path = path.resolve()
+    raw = read_yaml(path / "study.yaml")
+    return StudyFolder(path.parents[1], path, check_study(raw, str(path / "study.yaml")))

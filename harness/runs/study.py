@@ -1,0 +1,204 @@
+"""The study spec: which strategies, on which data, under which budget; one YAML, unknown keys refused."""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from fusefront.harness.errors import UsageError
+
+Role = Literal["strategy", "control", "ablation", "trial"]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Training(Strict):
+    """The one recipe of all strategies: AdamW, one cycle, the best validation epoch kept."""
+
+    epochs: int = Field(default=4, ge=1, le=1000)
+    batch_rows: int = Field(default=1024, ge=2)
+    learning_rate: float = Field(default=1e-2, gt=0)
+    weight_decay: float = Field(default=1.0, ge=0)
+    id_weight_decay: float = Field(default=10.0, ge=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    max_candidates: int = Field(default=64, ge=1)  # a longer request is split, its history repeated
+    clip: float = Field(default=10.0, gt=0)
+
+
+class Synthetic(Strict):
+    """A world of known truth instead of files; sizes in requests of eight candidates."""
+
+    synthetic: str
+    seed: int = 0
+    train: int = Field(default=8000, ge=1)
+    valid: int = Field(default=2000, ge=1)
+    test: int = Field(default=8000, ge=1)
+
+
+class Tuning(Strict):
+    """The same number of trials for every strategy; trial 0 is the defaults."""
+
+    trials: int = Field(default=0, ge=0)
+    seed: int = 0
+    lag: int = Field(default=2, ge=1, le=8)
+    space: dict[str, tuple[Any, ...]] = {}  # dotted setting or training.<key> -> values, for all
+
+
+class Latency(Strict):
+    candidates: tuple[int, ...] = (1, 100, 500)
+    decide_at: int = 100  # the K whose latency is on the frontier
+    rounds: int = Field(default=20, ge=3)
+
+
+class Money(Strict):
+    """What the what-if table is computed from; stated assumptions, not measurements."""
+
+    price_per_core_hour: float = Field(default=0.048, gt=0)
+    requests_per_second: float = Field(default=100.0, gt=0)
+    value_per_click: float = Field(default=0.01, ge=0)
+    top_k: int = Field(default=3, ge=1)
+
+
+class Strategy(BaseModel):
+    """One strategy: a baseline and its settings; what is not named here is a setting."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    baseline: str
+    role: Role = "strategy"
+    shuffle: tuple[str, ...] = ()  # modalities whose vectors are permuted over items (a control)
+    training: dict[str, Any] = {}
+    tune: bool = True
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The baseline's settings."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Study(Strict):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    dataset: Synthetic | str
+    strategies: dict[str, Strategy]
+    baseline: str
+    controls: bool = True
+    seeds: tuple[int, ...] = (0, 1, 2)
+    training: Training = Training()
+    tuning: Tuning = Tuning()
+    latency: Latency = Latency()
+    money: Money = Money()
+    slo_ms: float = Field(default=10.0, gt=0)
+    margin: float = Field(default=0.001, gt=0)
+    owner: str = ""
+    threads: int = Field(default=1, ge=1)
+
+    @field_validator("strategies", mode="before")
+    @classmethod
+    def _name_is_the_baseline(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            str(name): {"baseline": name, **(body or {})} if isinstance(body or {}, dict) else body
+            for name, body in value.items()
+        }
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        if not self.strategies:
+            raise ValueError("strategies is empty; name at least one")
+        if self.baseline not in self.strategies:
+            raise ValueError(
+                f"baseline {self.baseline!r} is not among strategies {', '.join(self.strategies)}"
+            )
+        if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
+            raise ValueError(f"seeds {list(self.seeds)} must be distinct and at least one")
+        for name in self.strategies:
+            if "/" in name or name.startswith(".") or not name.strip():
+                raise ValueError(f"strategy name {name!r} cannot be a folder name; rename it")
+        return self
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A safe loader that refuses duplicate keys and aliases."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                line = node.start_mark.line + 1
+                raise yaml.YAMLError(f"key {key!r} appears twice near line {line}; keep one")
+        return super().construct_mapping(node, deep)
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not read; write the value out")
+        return super().compose_node(parent, index)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; one sentence for whatever is wrong with it."""
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); give a study file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise UsageError(f"{path}: got {type(raw).__name__}, expected a mapping of keys to values")
+    return raw
+
+
+def assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set `a.b.c` in nested mappings, making those that lack."""
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        raw = raw.setdefault(parent, {})
+        if not isinstance(raw, dict):
+            raise UsageError(f"--set {dotted}: {parent!r} holds a value, not a mapping")
+    raw[last] = value
+
+
+def load_study(path: Path, overrides: tuple[str, ...] = ()) -> Study:
+    """Read a study file, apply `a.b=value` overrides, check it."""
+    raw = read_yaml(path)
+    for text in overrides:
+        dotted, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set {text!r}: got no '=', expected a.b=value")
+        assign(raw, dotted, yaml.safe_load(value))
+    return check_study(raw, str(path))
+
+
+def check_study(raw: dict[str, Any], source: str) -> Study:
+    """Validate a mapping as a study; `source` names it in errors."""
+    try:
+        return Study.model_validate(raw)
+    except ValidationError as error:
+        raise UsageError(f"{source}: {_sentence(error)}") from error
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    parts = [str(part) for part in first["loc"] if part not in ("Synthetic", "str")]
+    where = ".".join(parts)
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(parts[:-1])
+        near = difflib.get_close_matches(parts[-1], known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+        return f"unknown key {where!r}{hint}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where or 'study'}: {message} (got {first['input']!r:.80})" if where else message
+
+
+def _known_keys(parents: list[str]) -> list[str]:
+    model: type[BaseModel] = Study
+    for parent in parents:
+        annotation = model.model_fields[parent].annotation if parent in model.model_fields else None
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+        elif parent == "dataset":
+            model = Synthetic
+    return list(model.model_fields)
