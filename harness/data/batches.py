@@ -1,0 +1,135 @@
+"""Slices of the prepared store to ids-only request batches; no Python per row."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fusefront.baselines.contract import Context, RequestBatch
+from fusefront.datasets.store import PreparedDataset, Split
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Units:
+    """Requests cut to at most `max_candidates` rows each: request index, first row, rows."""
+
+    request: Ints
+    start: Ints
+    length: Ints
+
+    def __len__(self) -> int:
+        return len(self.request)
+
+
+def cut_requests(row_start: NDArray[np.int64], max_candidates: int) -> Units:
+    """Split long requests; each piece keeps its request's history.
+
+    >>> cut_requests(np.array([0, 3, 8]), 4).length.tolist()
+    [3, 4, 1]
+    """
+    rows = np.diff(row_start)
+    pieces = -(-rows // max_candidates)
+    request = np.repeat(np.arange(len(rows)), pieces)
+    first = np.repeat(np.cumsum(pieces) - pieces, pieces)
+    offset = (np.arange(len(request)) - first) * max_candidates
+    start = row_start[:-1][request] + offset
+    length = np.minimum(rows[request] - offset, max_candidates)
+    keep = length > 0
+    return Units(request[keep], start[keep], length[keep])
+
+
+def cut_batches(length: Ints, batch_rows: int) -> Ints:
+    """Ends of consecutive batches of about `batch_rows` rows, as even as whole requests allow.
+
+    The number of batches depends on the sum alone where no piece is longer than a batch.
+
+    >>> cut_batches(np.array([3, 3, 3, 3, 1]), 6).tolist()
+    [2, 5]
+    """
+    total = np.cumsum(length)
+    batches = max(1, round(int(total[-1]) / batch_rows))
+    batch = (total - 1) * batches // total[-1]
+    return np.append(np.flatnonzero(np.diff(batch)) + 1, len(length))
+
+
+class Batcher:
+    """Makes request batches of one split; arrays stay memory-mapped."""
+
+    def __init__(self, store: PreparedDataset, split: str, max_candidates: int) -> None:
+        self.split: Split = store.split(split)
+        self.history = np.asarray(store.history_values)
+        self.max_history = store.manifest.schema_.max_history
+        self.units = cut_requests(np.asarray(self.split.row_start), max_candidates)
+        self.seen = np.zeros(store.manifest.schema_.items + 1, bool)
+        self.place = np.zeros(len(self.seen), np.int64)  # item -> position in the batch
+        self.rows = len(self.split.item)
+
+    def batches(self, batch_rows: int, order: Ints | None = None) -> Iterator[RequestBatch]:
+        """Batches of about `batch_rows` rows, in the order given (default: the store's)."""
+        order = np.arange(len(self.units)) if order is None else order
+        if not len(order):
+            return
+        ends = cut_batches(self.units.length[order], batch_rows)
+        for begin, end in zip(np.append(0, ends[:-1]), ends, strict=True):
+            yield self.batch(order[begin:end])
+
+    def batch(self, chosen: Ints) -> RequestBatch:
+        """The units `chosen` as one batch."""
+        request = self.units.request[chosen]
+        history, history_mask = self._history(request)
+        length = self.units.length[chosen]
+        column = np.arange(length.max())
+        mask = column < length[:, None]  # (R, K)
+        row = np.where(mask, self.units.start[chosen][:, None] + column, 0)
+        candidates = np.where(mask, self.split.item[row], 0)
+        items, history, candidates = self._distinct(history, candidates)
+        return RequestBatch(
+            torch.from_numpy(items),
+            torch.from_numpy(history),
+            torch.from_numpy(history_mask),
+            torch.from_numpy(candidates),
+            torch.from_numpy(mask),
+            torch.from_numpy(np.flatnonzero(mask)),
+            _context(self.split.request_ids, self.split.request_numbers, request),
+            _context(self.split.candidate_ids, self.split.candidate_numbers, row, mask),
+            torch.from_numpy(np.where(mask, self.split.label[row], 0).astype(np.float32)),
+            torch.from_numpy(np.where(mask, self.split.row_id[row], -1).astype(np.int64)),
+            torch.from_numpy(np.asarray(self.split.group[request], np.int64)),
+        )
+
+    def _history(self, request: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+        full = np.asarray(self.split.history_length[request], np.int64)
+        length = np.minimum(full, self.max_history)
+        width = int(length.max(initial=0))
+        back = width - np.arange(width)  # left-padded: the newest item is 1 back
+        mask = back <= length[:, None]  # (R, L)
+        end = np.asarray(self.split.history_start[request], np.int64) + full
+        place = np.where(mask, end[:, None] - back, 0)
+        values = self.history[place] if len(self.history) else np.zeros(place.shape, np.int64)
+        return np.where(mask, values, 0).astype(np.int64), mask
+
+    def _distinct(self, history: Ints, candidates: Ints) -> tuple[Ints, Ints, Ints]:
+        self.seen[history.ravel()] = True
+        self.seen[candidates.ravel()] = True
+        self.seen[0] = True
+        items = np.flatnonzero(self.seen)  # (U,) sorted, items[0] == 0
+        self.seen[items] = False
+        self.place[items] = np.arange(len(items))
+        return items, self.place[history], self.place[candidates]
+
+
+def _context(
+    ids: NDArray[np.int32],
+    numbers: NDArray[np.float32],
+    index: Ints,
+    mask: NDArray[np.bool_] | None = None,
+) -> Context:
+    chosen_ids, chosen_numbers = ids[index].astype(np.int64), numbers[index].astype(np.float32)
+    if mask is not None:
+        chosen_ids[~mask] = 0
+        chosen_numbers[~mask] = 0
+    return Context(torch.from_numpy(chosen_ids), torch.from_numpy(chosen_numbers))

@@ -1,0 +1,57 @@
+"""The one Lightning data module of all strategies."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader, IterableDataset
+
+from fusefront.baselines.contract import RequestBatch
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.batches import Batcher, cut_batches
+
+EVALUATION_ROWS = 8192
+
+
+class _Shuffled(IterableDataset[RequestBatch]):
+    """Requests in a fresh order each epoch, the order a function of (seed, epoch) alone."""
+
+    def __init__(self, batcher: Batcher, batch_rows: int, seed: int) -> None:
+        self.batcher, self.batch_rows, self.seed = batcher, batch_rows, seed
+        self.epoch = 0
+
+    def __iter__(self) -> Iterator[RequestBatch]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        self.epoch += 1
+        order = rng.permutation(len(self.batcher.units))
+        return self.batcher.batches(self.batch_rows, order)
+
+
+class _InOrder(IterableDataset[RequestBatch]):
+    def __init__(self, batcher: Batcher) -> None:
+        self.batcher = batcher
+
+    def __iter__(self) -> Iterator[RequestBatch]:
+        return self.batcher.batches(EVALUATION_ROWS)
+
+
+class RequestData(pl.LightningDataModule):
+    """Ids-only request batches, budgeted in rows; the same order for every strategy at a seed."""
+
+    def __init__(
+        self, store: PreparedDataset, *, batch_rows: int, max_candidates: int, seed: int
+    ) -> None:
+        super().__init__()
+        longest = min(max_candidates, batch_rows)
+        self.train = Batcher(store, "train", longest)
+        self.valid = Batcher(store, "valid", longest)
+        self.batch_rows, self.seed = batch_rows, seed
+        self.steps = len(cut_batches(self.train.units.length, batch_rows))  # an epoch
+
+    def train_dataloader(self) -> DataLoader[RequestBatch]:
+        """One epoch of training batches."""
+        return DataLoader(_Shuffled(self.train, self.batch_rows, self.seed), batch_size=None)
+
+    def val_dataloader(self) -> DataLoader[RequestBatch]:
+        """The validation split in the store's order."""
+        return DataLoader(_InOrder(self.valid), batch_size=None)

@@ -1,0 +1,55 @@
+"""The prepared store's items as the tensors that a model is built from."""
+
+import numpy as np
+import torch
+
+from fusefront.baselines.contract import Field, ItemTable, Schema
+from fusefront.datasets.store import PreparedDataset
+
+
+def schema_of(store: PreparedDataset) -> Schema:
+    """What a model must know of the data before it is built."""
+    schema = store.manifest.schema_
+    fields = {
+        side: tuple(Field(field.name, field.size, field.columns) for field in listed)
+        for side, listed in (
+            ("item", schema.item_fields),
+            ("request", schema.request_fields),
+            ("candidate", schema.candidate_fields),
+        )
+    }
+    return Schema(
+        schema.items,
+        dict(schema.modalities),
+        fields["item"],
+        len(schema.item_numbers),
+        fields["request"],
+        len(schema.request_numbers),
+        fields["candidate"],
+        len(schema.candidate_numbers),
+        schema.max_history,
+    )
+
+
+def item_table(
+    store: PreparedDataset, *, shuffle: tuple[str, ...] = (), seed: int = 0
+) -> ItemTable:
+    """All items with their vectors in float32; vectors of `shuffle`d modalities go to other items."""
+    items = store.items
+    vectors = {name: store.vectors(name) for name in store.manifest.schema_.modalities}
+    present = np.array(items.present, bool)
+    for name in shuffle:
+        column = list(vectors).index(name)
+        having = np.flatnonzero(present[:, column])
+        dealt = np.random.default_rng([seed, column]).permutation(having)
+        vectors[name] = vectors[name].copy()
+        vectors[name][having] = vectors[name][dealt]
+    return ItemTable(
+        {name: torch.from_numpy(np.array(rows, np.float32)) for name, rows in vectors.items()},
+        torch.from_numpy(present),
+        torch.from_numpy(np.array(items.fields, np.int64)),
+        torch.from_numpy(np.array(items.numbers, np.float32)),
+        torch.from_numpy(np.array(items.in_train, bool)),
+        torch.from_numpy(np.array(items.impressions, np.int64)),
+        torch.from_numpy(np.array(items.clicks, np.int64)),
+    )

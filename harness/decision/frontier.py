@@ -1,0 +1,175 @@
+"""The AUC-versus-latency front: who is on it, how surely, and who is confidently beaten."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fusefront.harness.decision.inputs import Bools, Floats, Inputs, Latency
+
+FASTER_Z = 3.0  # on log latency: wrong drops stay below .002 together with c_all
+DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Axes S follow the inputs' candidates."""
+
+    on_front: tuple[bool, ...]  # by the point estimates
+    probability: tuple[float, ...]  # share of joint draws in which it is on the front: a description
+    dominated_by: tuple[int | None, ...]  # confidently faster and confidently better
+    not_worth: tuple[int | None, ...]  # confidently faster and at most the margin worse
+    groups: tuple[tuple[int, ...], ...]  # runs of configurations whose AUC cannot be told apart
+
+
+@dataclass(frozen=True)
+class Band:
+    """Height of the front over a latency grid."""
+
+    latency_ms: Floats  # [G]
+    gain: Floats  # [3, G]: 2.5, 50 and 97.5 %; NaN where nothing is that fast
+
+
+def non_dominated(cost: Floats, gain: Floats) -> Bools:
+    """Which points no other point beats on both axes; cost, gain [..., S], NaN cost = left out.
+
+    >>> non_dominated(np.array([1.0, 2.0, 3.0]), np.array([0.6, 0.5, 0.7])).tolist()
+    [True, False, True]
+    """
+    cost = np.where(np.isnan(cost), np.inf, cost)
+    order = np.lexsort((-gain, cost), axis=-1)
+    c, g = np.take_along_axis(cost, order, -1), np.take_along_axis(gain, order, -1)
+    best = np.maximum.accumulate(g, axis=-1)
+    leads = np.ones_like(g, dtype=bool)
+    leads[..., 1:] = g[..., 1:] > best[..., :-1]
+    first = np.maximum.accumulate(np.where(leads, np.arange(g.shape[-1]), 0), axis=-1)
+    twin = (g == best) & (c == np.take_along_axis(c, first, -1))  # equal on both axes: both stay
+    keep = np.empty_like(leads)
+    np.put_along_axis(keep, order, (leads | twin) & np.isfinite(c), -1)
+    return keep
+
+
+def log_latency(inputs: Inputs, quantile: str = "p50") -> Floats:
+    """Natural log of the quantile in ms, [S]; NaN = not measured."""
+    return np.array([_centre(c.latency, quantile) for c in inputs.candidates])
+
+
+def log_covariance(inputs: Inputs, quantile: str = "p50") -> Floats:
+    """Covariance [S, S] of the log latencies: by round where rounds are known, else independent."""
+    rounds = _rounds(inputs, quantile)
+    if rounds is not None:
+        return rounds @ rounds.T
+    spread = np.array([_spread(c.latency, quantile) for c in inputs.candidates])
+    return np.diag(spread**2)
+
+
+def draw_latency(inputs: Inputs, rng: np.random.Generator, draws: int, quantile: str) -> Floats:
+    """Joint draws of log latency [draws, S]: t over rounds, the round shared by all subjects."""
+    centre, rounds = log_latency(inputs, quantile), _rounds(inputs, quantile)
+    if rounds is None:
+        spread = np.array([_spread(c.latency, quantile) for c in inputs.candidates])
+        return centre + spread * rng.standard_normal((draws, inputs.size))
+    df = rounds.shape[1] - 1
+    widen = np.sqrt(df / rng.chisquare(df, draws))
+    return centre + widen[:, None] * (rng.standard_normal((draws, df + 1)) @ rounds.T)
+
+
+def confidently_faster(inputs: Inputs, quantile: str = "p50") -> Bools:
+    """[j, k]: j is faster than k beyond the session's floor and by more than 3 standard errors."""
+    centre, cov = log_latency(inputs, quantile), log_covariance(inputs, quantile)
+    own = np.diagonal(cov)
+    se = np.sqrt(np.maximum(own[:, None] + own[None, :] - 2 * cov, 0.0))
+    lead = centre[None, :] - centre[:, None]
+    with np.errstate(invalid="ignore"):
+        return np.asarray((lead > FASTER_Z * se) & (lead > inputs.floor))
+
+
+def beaten(inputs: Inputs, allowance: float = 0.0, quantile: str = "p50") -> list[int | None]:
+    """For each k the strongest j that is confidently faster with t_jk > c_all, else None.
+
+    `allowance` 0 is domination; `allowance` = margin asks whether k is worth its latency.
+    """
+    faster = confidently_faster(inputs, quantile)
+    se = np.where(inputs.pairs.se > 0, inputs.pairs.se, np.inf)
+    lead = (inputs.pairs.diff + allowance) / se
+    lead = np.where(faster & (lead > inputs.pairs.c_all), lead, -np.inf)
+    shippable = np.zeros(inputs.size, dtype=bool)
+    shippable[inputs.shippable] = True
+    lead[~shippable] = -np.inf
+    return [int(np.argmax(column)) if np.isfinite(column.max()) else None for column in lead.T]
+
+
+def tied_groups(inputs: Inputs) -> tuple[tuple[int, ...], ...]:
+    """Longest runs, best AUC first, in which no pair differs by more than c_all standard errors.
+
+    A configuration may be in several: "cannot be told apart" is not transitive.
+    """
+    auc = np.array([a.value for a in inputs.auc])
+    order = [int(i) for i in np.argsort(-auc, kind="stable")]
+    differs = np.abs(inputs.pairs.diff) > inputs.pairs.c_all * inputs.pairs.se
+    groups: list[tuple[int, ...]] = []
+    reach = 0
+    for start in range(len(order)):
+        stop = start + 1
+        while stop < len(order) and not differs[order[start:stop], order[stop]].any():
+            stop += 1
+        if stop > reach:
+            groups.append(tuple(order[start:stop]))
+            reach = stop
+    return tuple(groups)
+
+
+def frontier(
+    inputs: Inputs, auc_draws: Floats, rng: np.random.Generator, *, margin: float, quantile: str
+) -> Frontier:
+    """Front by point estimates, by draws [n, S], and by the two confident rules."""
+    centre = log_latency(inputs, quantile)
+    usable = np.isfinite(centre)
+    usable &= np.isin(np.arange(inputs.size), inputs.shippable)
+    auc = np.array([a.value for a in inputs.auc])
+    speed = draw_latency(inputs, rng, len(auc_draws), quantile)
+    share = non_dominated(np.where(usable, speed, np.nan), auc_draws).mean(0)
+    return Frontier(
+        on_front=tuple(non_dominated(np.where(usable, centre, np.nan), auc).tolist()),
+        probability=tuple(float(p) for p in share),
+        dominated_by=tuple(beaten(inputs, 0.0, quantile)),
+        not_worth=tuple(beaten(inputs, margin, quantile)),
+        groups=tied_groups(inputs),
+    )
+
+
+def band(
+    inputs: Inputs, gain_draws: Floats, rng: np.random.Generator, grid_ms: Floats, quantile: str
+) -> Band:
+    """Pointwise 95 % range of the front's height at each latency of the grid [G]."""
+    speed = draw_latency(inputs, rng, len(gain_draws), quantile)
+    usable = np.isin(np.arange(inputs.size), inputs.shippable)
+    speed = np.where(usable & np.isfinite(speed), speed, np.inf)
+    height = np.full((3, len(grid_ms)), np.nan)
+    for at, limit in enumerate(np.log(grid_ms)):
+        best = np.where(speed <= limit, gain_draws, -np.inf).max(1)
+        if np.isfinite(best).all():  # before that some draws have nothing so fast
+            height[:, at] = np.quantile(best, [0.025, 0.5, 0.975])
+    return Band(np.asarray(grid_ms, float), height)
+
+
+def _centre(latency: Latency | None, quantile: str) -> float:
+    return float(np.log(getattr(latency, quantile).value)) if latency else float("nan")
+
+
+def _spread(latency: Latency | None, quantile: str) -> float:
+    if latency is None:
+        return 0.0
+    _, low, high = getattr(latency, quantile)
+    return float(np.log(high / low) / (2 * 1.96)) if 0 < low <= high else 0.0
+
+
+def _rounds(inputs: Inputs, quantile: str) -> Floats | None:
+    """Deviations [S, R] scaled so that rounds @ rounds.T is the covariance of the means."""
+    kept = [
+        getattr(c.latency, f"log_{quantile}") if c.latency else None for c in inputs.candidates
+    ]
+    lengths = {len(k) for k in kept if k is not None}
+    if len(lengths) != 1 or (count := lengths.pop()) < 2:
+        return None
+    table = np.array([k if k is not None else (0.0,) * count for k in kept])
+    return np.asarray((table - table.mean(1, keepdims=True)) / np.sqrt(count * (count - 1)))

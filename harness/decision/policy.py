@@ -1,0 +1,208 @@
+"""The policy: under the limit, best lower bound of AUC, then the cheapest that is equivalent to it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fusefront.harness.decision.frontier import confidently_faster, log_latency
+from fusefront.harness.decision.inputs import Inputs, Measured
+
+Case = Literal["clear", "tie", "infeasible", "thin"]
+FEWEST_CLUSTERS = 10  # below that no interval is given, so none can be decided on
+FEWEST_SEEDS = 2
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the owner of the decision sets; nothing here is measured."""
+
+    slo_ms: float
+    margin: float
+    max_cost: float | None = None  # per million predictions
+    cost_factor: float = 1.0  # price per core-hour relative to the bench's
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the policy says; numbers are positions in the inputs' candidates."""
+
+    case: Case
+    reason: str  # better | cheaper | limit | equivalent | no_gain | infeasible | cannot_tell | ...
+    choice: int | None
+    leader: int | None  # best lower bound of the gain under the limit
+    subject: int | None  # whom the sentence is about: the choice, or the one that could have been
+    feasible: tuple[int, ...]
+    equivalent: tuple[int, ...]  # to the leader, the leader included
+    missing: tuple[str, ...] = ()  # what to measure, a sentence each
+
+
+def decide(inputs: Inputs, policy: Policy) -> Outcome:
+    """Apply the policy; never raises on thin evidence, says so instead."""
+    missing = _missing(inputs)
+    eligible = [i for i in inputs.shippable if _measured(inputs, i)]
+    others = [i for i in eligible if i != inputs.today]
+    if missing or inputs.today is None or not others:
+        missing = missing or (_too_few(inputs),)
+        best = max(others, key=lambda i: inputs.auc[i].value, default=None)
+        return Outcome("thin", "too_little", None, None, best, (), (), missing)
+    feasible = [i for i in eligible if fits(inputs, policy, i)]
+    if not feasible:
+        return _infeasible(inputs, policy, eligible)
+    leader = max(feasible, key=lambda i: (gain(inputs, i).low, inputs.auc[i].value))
+    equal = [
+        i
+        for i in feasible
+        if i == leader or inputs.pairs.equivalence_bound(leader, i) <= policy.margin
+    ]
+    defended = [i for i in equal if i == leader or _defended(inputs, policy, i)]
+    choice = cheapest(inputs, defended)
+    return _judge(inputs, policy, choice, leader, tuple(feasible), tuple(equal))
+
+
+def gain(inputs: Inputs, i: int) -> Measured:
+    """AUC over what runs today, interval widened because the strategy was picked; 0 for today."""
+    if inputs.today is None:
+        return inputs.auc[i]
+    return inputs.pairs.picked(i, inputs.today)
+
+
+def fits(inputs: Inputs, policy: Policy, i: int) -> bool:
+    """Under the limit with its whole p99 interval, and under the cost if one is set."""
+    one = inputs.candidates[i]
+    if one.latency is None or not one.latency.p99.high <= policy.slo_ms:
+        return False
+    if policy.max_cost is None:
+        return True
+    return one.cost is not None and one.cost * policy.cost_factor <= policy.max_cost
+
+
+def cheapest(inputs: Inputs, among: list[int]) -> int:
+    """Lowest p50; of those it does not beat confidently: today's, else the fewest parameters."""
+    speed = log_latency(inputs)
+    fastest = min(among, key=lambda i: (speed[i], i))
+    slower = confidently_faster(inputs)[fastest]
+    tied = [i for i in among if not slower[i]]
+    return min(
+        tied, key=lambda i: (i != inputs.today, inputs.candidates[i].parameters, speed[i], i)
+    )
+
+
+def _judge(
+    inputs: Inputs,
+    policy: Policy,
+    choice: int,
+    leader: int,
+    feasible: tuple[int, ...],
+    equal: tuple[int, ...],
+) -> Outcome:
+    """Name the case of a choice under the limit."""
+    assert inputs.today is not None
+    if choice != inputs.today:
+        if gain(inputs, choice).low > 0:
+            return Outcome("clear", "better", choice, leader, choice, feasible, equal)
+        if inputs.pairs.equivalence_bound(choice, inputs.today) <= policy.margin:
+            return Outcome("clear", "cheaper", choice, leader, choice, feasible, equal)
+        if inputs.today not in feasible:
+            return Outcome("clear", "limit", choice, leader, choice, feasible, equal)
+    open_ = [i for i in feasible if _open(inputs, policy, i)]
+    if open_ and leader == inputs.today:
+        best = max(open_, key=lambda i: inputs.auc[i].value)
+        missing = (_what_settles(inputs, best),)
+        return Outcome("thin", "cannot_tell", None, leader, best, feasible, equal, missing)
+    rivals = [i for i in feasible if i != inputs.today]
+    near = [i for i in equal if i != inputs.today] or rivals
+    subject = max(near, key=lambda i: inputs.auc[i].value, default=inputs.today)
+    bound = inputs.pairs.equivalence_bound(subject, inputs.today)
+    reason = "equivalent" if subject != inputs.today and bound <= policy.margin else "no_gain"
+    return Outcome("tie", reason, inputs.today, leader, subject, feasible, equal)
+
+
+def _infeasible(inputs: Inputs, policy: Policy, eligible: list[int]) -> Outcome:
+    """Nothing under the limit: name the fastest that gains, else the fastest."""
+    speed = log_latency(inputs, "p99")
+    gains = [i for i in eligible if gain(inputs, i).low > 0]
+    subject = min(gains or eligible, key=lambda i: (speed[i], i))
+    limit = f"a p99 of at most {policy.slo_ms:g} ms"
+    if policy.max_cost is not None:
+        limit += f" and a cost of at most {policy.max_cost:g} per million predictions"
+    one = inputs.candidates[subject]
+    assert one.latency is not None
+    missing = (
+        f"No strategy keeps {limit}: {one.name!r} has p99 {one.latency.p99.value:.3g} ms "
+        f"[{one.latency.p99.low:.3g}, {one.latency.p99.high:.3g}]; raise the limit, or add and "
+        "measure a smaller or int8 variant.",
+    )
+    return Outcome("infeasible", "infeasible", None, None, subject, (), (), missing)
+
+
+def _defended(inputs: Inputs, policy: Policy, i: int) -> bool:
+    """It does not risk a loss against today that the margin would not cover."""
+    assert inputs.today is not None
+    if inputs.today == i or not fits(inputs, policy, inputs.today) or gain(inputs, i).low > 0:
+        return True
+    return inputs.pairs.equivalence_bound(i, inputs.today) <= policy.margin
+
+
+def _open(inputs: Inputs, policy: Policy, i: int) -> bool:
+    """It may gain more than the margin and may also lose: more data would tell."""
+    here = gain(inputs, i)
+    return i != inputs.today and here.low <= 0 < here.value and here.high > policy.margin
+
+
+def _measured(inputs: Inputs, i: int) -> bool:
+    """Has a latency, an interval, and enough seeds to speak for the strategy."""
+    one = inputs.candidates[i]
+    enough = not one.trained or one.seeds >= FEWEST_SEEDS
+    return one.latency is not None and enough and bool(np.isfinite(inputs.auc[i].value))
+
+
+def _missing(inputs: Inputs) -> tuple[str, ...]:
+    """What keeps any decision from being made."""
+    found = list(inputs.problems)
+    if not inputs.bench:
+        found.append("No latency was measured; run `fusefront bench` on this study.")
+    if 0 < inputs.clusters < FEWEST_CLUSTERS or inputs.size and inputs.clusters == 0:
+        found.append(
+            f"The test split has {inputs.clusters} independent groups with and without a click, "
+            f"an interval needs at least {FEWEST_CLUSTERS}; test on more users or requests."
+        )
+    single = [c.name for c in inputs.candidates if c.trained and c.seeds < FEWEST_SEEDS]
+    trained = [c.name for c in inputs.candidates if c.trained]
+    if trained and len(single) == len(trained):
+        found.append(
+            "Every strategy has one seed, which says nothing about the next training; "
+            "run at least 3 seeds."
+        )
+    return tuple(found)
+
+
+def _too_few(inputs: Inputs) -> str:
+    """Why there is nothing to choose between."""
+    if inputs.today is None:
+        return "What runs today has no completed run to compare with; run the study's baseline."
+    for i in inputs.shippable:
+        if not _measured(inputs, i):
+            one = inputs.candidates[i]
+            lack = "a latency" if one.latency is None else "a second seed"
+            return f"Strategy {one.name!r} lacks {lack}; measure it before choosing."
+    return "Only one strategy was measured; run at least two to choose between."
+
+
+def _what_settles(inputs: Inputs, best: int) -> str:
+    """How many rows or seeds would decide between the best and today."""
+    assert inputs.today is not None
+    name = inputs.candidates[best].name
+    here = gain(inputs, best)
+    text = (
+        f"{name!r} differs from what runs today by {here.value:+.4f} AUC "
+        f"[{here.low:.4f}, {here.high:.4f}], which could be a loss"
+    )
+    if inputs.settle is None:
+        return f"{text}; test on more rows or train more seeds."
+    rows, seeds = inputs.settle(best, inputs.today)
+    ways = [f"about {rows:,} more test rows"] if rows else []
+    ways += [f"{seeds} more seeds"] if seeds else []
+    if not ways:
+        return f"{text}; neither rows nor seeds alone would settle it, more of both are needed."
+    return f"{text}; {' or '.join(ways)} would settle it."

@@ -1,0 +1,112 @@
+"""The one Lightning module of all strategies: losses, optimiser, validation on the code table."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics.classification import BinaryAUROC
+
+from fusefront.baselines.contract import Baseline, ItemCodes, RequestBatch, Rows, gather
+from fusefront.harness.runs.study import Training
+
+ENCODE_ROWS = 4096
+
+
+def encode_table(model: Baseline, items: int) -> ItemCodes:
+    """The offline half over all items and the padding row, in chunks; leaves the mode as it was."""
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        device = next(model.parameters()).device
+        chunks = [
+            model.encode_items(ids)
+            for ids in torch.arange(items + 1, device=device).split(ENCODE_ROWS)
+        ]
+    model.train(training)
+    return ItemCodes(
+        *(
+            Rows(*(torch.cat(columns) for columns in zip(*role, strict=True)))
+            for role in zip(*chunks, strict=True)
+        )
+    )
+
+
+class ClickModule(pl.LightningModule):
+    """Trains any baseline; keeps the weights of its best validation epoch."""
+
+    def __init__(self, model: Baseline, items: int, training: Training, steps: int) -> None:
+        super().__init__()
+        self.model, self.items, self.recipe, self.steps = model, items, training, steps
+        self.auc = BinaryAUROC(thresholds=None)  # exact; a binned one is off by more than we seek
+        self.best_auc, self.best_epoch = float("-inf"), -1
+        self.best_state: dict[str, Tensor] = {}
+        self.epochs: list[dict[str, float]] = []
+        self._train_loss: list[Tensor] = []
+        self._valid_loss: list[Tensor] = []
+        self._codes: ItemCodes | None = None
+
+    def training_step(self, batch: RequestBatch, _: int) -> Tensor:
+        """Mean binary cross entropy over real candidates, plus what the model adds."""
+        losses = self.model.losses(batch)
+        self._train_loss.append(losses.click.detach())
+        return losses.click + losses.auxiliary
+
+    def on_validation_start(self) -> None:
+        """Training never reads the code table; validation does, as serving will."""
+        self._codes = encode_table(self.model, self.items)
+        self._valid_loss.clear()
+
+    def validation_step(self, batch: RequestBatch, _: int) -> None:
+        """Score from the code table; probabilities, never logits, go to the metric."""
+        assert self._codes is not None
+        scored = self.model.score(gather(self._codes, batch, batch.items), batch.rows)
+        logits = scored.logits.flatten()[batch.rows]
+        labels = batch.labels.flatten()[batch.rows]
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+        self._valid_loss.append(torch.stack([loss, loss.new_tensor(len(labels))]))
+        self.auc.update(logits.double().sigmoid(), labels.int())
+
+    def on_validation_epoch_end(self) -> None:
+        """Note the epoch; keep the weights if it is the best so far."""
+        auc = float(self.auc.compute())
+        self.auc.reset()
+        total, rows = torch.stack(self._valid_loss).sum(0).tolist()
+        losses = [float(loss) for loss in self._train_loss]
+        self._train_loss.clear()
+        self.epochs.append(
+            {
+                "epoch": float(self.current_epoch),
+                "train_loss": sum(losses) / max(1, len(losses)),
+                "valid_auc": auc,
+                "valid_logloss": total / rows,
+            }
+        )
+        if auc > self.best_auc:
+            self.best_auc, self.best_epoch = auc, self.current_epoch
+            self.best_state = {
+                name: value.clone() for name, value in self.model.state_dict().items()
+            }
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with strong decay on id embeddings, one cycle over all steps."""
+        recipe = self.recipe
+        roles = self.model.parameter_roles()
+        groups = [
+            {
+                "params": parameters,
+                "weight_decay": recipe.id_weight_decay
+                if role == "id_embedding"
+                else recipe.weight_decay,
+            }
+            for role, parameters in roles.items()
+            if parameters
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            recipe.learning_rate,
+            total_steps=max(2, self.steps * recipe.epochs),
+            pct_start=max(recipe.warmup, 1e-3),
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,54 @@
+"""Scores of a whole split, in the store's row order, through the two halves that serving uses."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+from fusefront.baselines.contract import Baseline, ItemCodes, gather
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.batches import Batcher
+from fusefront.harness.data.module import EVALUATION_ROWS
+
+LONGEST = 512  # candidates scored at once
+
+
+def predict(
+    model: Baseline, codes: ItemCodes, store: PreparedDataset, split: str
+) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Logits [N] of every row of `split`, float32."""
+    batcher = Batcher(store, split, LONGEST)
+    model.eval()
+    scores = []
+    with torch.inference_mode():
+        for batch in batcher.batches(EVALUATION_ROWS):
+            logits = model.score(gather(codes, batch, batch.items), batch.rows).logits
+            scores.append(logits.flatten()[batch.rows].float().numpy())
+    return np.concatenate(scores) if scores else np.zeros(0, np.float32)
+
+
+def write_predictions(
+    path: Path,
+    logits: np.ndarray[tuple[int], np.dtype[np.float32]],
+    store: PreparedDataset,
+    split: str,
+) -> None:
+    """predictions/<split>.parquet: what every statistic is computed from."""
+    rows = store.split(split)
+    count = np.diff(np.asarray(rows.row_start))
+    request = np.repeat(np.arange(len(count)), count)
+    frame = pl.DataFrame(
+        {
+            "row_id": np.asarray(rows.row_id, np.int64),
+            "request": request,
+            "group": np.asarray(rows.group, np.int64)[request],
+            "item": np.asarray(rows.item, np.int32),
+            "label": np.asarray(rows.label, np.uint8),
+            "logit": logits,
+        }
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.tmp")
+    frame.write_parquet(beside)
+    beside.replace(path)

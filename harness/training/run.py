@@ -1,0 +1,194 @@
+"""The one place that trains: `run(spec, root) -> RunRecord`; a record exists or it does not."""
+
+import json
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import yaml
+from filelock import FileLock
+
+from fusefront.baselines.contract import Baseline, Parts
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.module import RequestData
+from fusefront.harness.runs.environment import environment
+from fusefront.harness.runs.files import Json, read_json, write_json, write_text
+from fusefront.harness.runs.spec import Cell
+from fusefront.harness.runs.store import run_index
+from fusefront.harness.runs.study import Training
+from fusefront.harness.training.build import build_model, save_model
+from fusefront.harness.training.module import ClickModule, encode_table
+from fusefront.harness.training.predict import predict, write_predictions
+
+Progress = Callable[[dict[str, Json]], None]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Where a run lies and its flat summary."""
+
+    path: Path
+    summary: dict[str, Json]
+
+
+def find_record(cell: Cell, root: Path) -> RunRecord | None:
+    """The record of this cell's run, wherever a study first put it; None if it must be made."""
+    path = run_index(root, cell.spec.dataset).get(cell.spec.run_id)
+    if path is None or not (path / "summary.json").exists():
+        return None
+    if cell.with_test and not (path / "predictions" / "test.parquet").exists():
+        return None
+    return RunRecord(path, read_json(path / "summary.json"))
+
+
+def run(
+    cell: Cell, root: Path, store: PreparedDataset, parts: Parts, progress: Progress | None = None
+) -> RunRecord:
+    """Train the cell's spec unless its record exists; a failed run leaves its reason and raises."""
+    folder = root / "runs" / cell.spec.dataset / cell.strategy / cell.spec.run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        if (found := find_record(cell, root)) is not None:
+            return found
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        write_text(folder / "config.yaml", yaml.safe_dump(cell.spec.to_json(), sort_keys=True))
+        write_json(folder / "environment.json", environment(cell.spec.threads))
+        write_json(folder / "status.json", {"format": 1, "state": "running", "started": started})
+        try:
+            summary = _train(cell, folder, store, parts, progress or (lambda _: None))
+        except Exception as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            _status(folder, "failed", started, reason)
+            raise
+        write_json(folder / "summary.json", summary)
+        _status(folder, "completed", started, "")
+        return RunRecord(folder, summary)
+
+
+def _status(folder: Path, state: str, started: str, reason: str) -> None:
+    ended = datetime.now(UTC).isoformat(timespec="seconds")
+    status = {"format": 1, "state": state, "started": started, "ended": ended, "reason": reason}
+    write_json(folder / "status.json", status)
+
+
+def _train(
+    cell: Cell, folder: Path, store: PreparedDataset, parts: Parts, progress: Progress
+) -> dict[str, Json]:
+    spec = cell.spec
+    torch.set_num_threads(spec.threads)
+    recipe = Training.model_validate(spec.training)
+    begin = time.monotonic()
+    pl.seed_everything(spec.seed, verbose=False)
+    model = build_model(spec, store, parts)
+    data = RequestData(
+        store, batch_rows=recipe.batch_rows, max_candidates=recipe.max_candidates, seed=spec.seed
+    )
+    module = ClickModule(model, store.manifest.schema_.items, recipe, data.steps)
+    (folder / "metrics.jsonl").unlink(missing_ok=True)
+    epochs = _Epochs(folder / "metrics.jsonl", data.train.rows, cell, progress)
+    _fit(module, data, recipe, epochs)
+    model.load_state_dict(module.best_state)
+    trained = time.monotonic() - begin
+    codes = encode_table(model, store.manifest.schema_.items)
+    for split in ("valid", "test") if cell.with_test else ("valid",):
+        logits = predict(model, codes, store, split)
+        if not np.isfinite(logits).all():
+            raise FloatingPointError(
+                f"{int((~np.isfinite(logits)).sum())} of {len(logits)} {split} scores are not finite;"
+                " lower the learning rate"
+            )
+        write_predictions(folder / "predictions" / f"{split}.parquet", logits, store, split)
+    save_model(model, spec, folder / "model")
+    return {**_summary(cell, module, model), "seconds": round(trained, 3), **epochs.speed()}
+
+
+def _fit(module: ClickModule, data: RequestData, recipe: Training, epochs: "_Epochs") -> None:
+    for name in ("pytorch_lightning", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # ids are cheap to slice: no loader workers, and the data set knows no length
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*has no .*len.*|.*not a .*Sized.*")
+        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")
+        trainer = pl.Trainer(
+            max_epochs=recipe.epochs,
+            accelerator="auto",
+            devices=1,
+            gradient_clip_val=recipe.clip,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            callbacks=[epochs],
+        )
+        trainer.fit(module, datamodule=data)
+    module.to("cpu")
+
+
+class _Epochs(pl.Callback):
+    """One line of metrics.jsonl and one progress message an epoch."""
+
+    def __init__(self, path: Path, rows: int, cell: Cell, progress: Progress) -> None:
+        self.path, self.rows, self.cell, self.progress = path, rows, cell, progress
+        self.begin = time.monotonic()
+        self.seconds: list[float] = []
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        self.begin = time.monotonic()
+
+    def on_validation_start(self, *_: object) -> None:
+        self.seconds.append(time.monotonic() - self.begin)  # training alone
+
+    def on_validation_end(self, trainer: pl.Trainer, module: ClickModule) -> None:
+        line = {
+            **module.epochs[-1],
+            "epoch": len(module.epochs),
+            "rows_per_second": round(self.rows / max(self.seconds[-1], 1e-9)),
+            "seconds": round(self.seconds[-1], 3),
+        }
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        self.progress({"strategy": self.cell.strategy, "seed": self.cell.seed, **line})
+
+    def speed(self) -> dict[str, Json]:
+        total = sum(self.seconds)
+        return {"rows_per_second": round(self.rows * len(self.seconds) / max(total, 1e-9))}
+
+
+def _summary(cell: Cell, module: ClickModule, model: Baseline) -> dict[str, Json]:
+    best = module.epochs[module.best_epoch]
+    sizes = {
+        f"parameters_{role}": sum(parameter.numel() for parameter in parameters)
+        for role, parameters in model.parameter_roles().items()
+    }
+    return {
+        "format": 1,
+        "run_id": cell.spec.run_id,
+        "dataset": cell.spec.dataset,
+        "fingerprint": cell.spec.fingerprint,
+        "baseline": cell.spec.baseline,
+        "strategy": cell.strategy,
+        "role": cell.role,
+        "family": "control" if cell.role == "control" else model.family,
+        "seed": cell.seed,
+        "code": cell.spec.code,
+        "threads": cell.spec.threads,
+        "host_pid": os.getpid(),
+        "best_epoch": module.best_epoch + 1,
+        "epochs": len(module.epochs),
+        "train_loss": best["train_loss"],
+        "valid_auc": best["valid_auc"],
+        "valid_logloss": best["valid_logloss"],
+        **sizes,
+        **{f"report_{name}": value for name, value in model.report().items()},
+    }
