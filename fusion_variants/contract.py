@@ -24,9 +24,10 @@ class FusionOperator(nn.Module):
     name: ClassVar[str]
     paper: ClassVar[str] = ""  # author year, venue: printed by `list strategies`
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}  # keyword -> values a search may try
-    uses_query: ClassVar[bool] = False  # reads `query`: may run per candidate ("target-aware")
+    uses_query: ClassVar[bool] = False  # takes `query_width`: w > 0 reads `query` [..., w]
     uses_query_slot: ClassVar[bool] = False  # queries with slot 0: needs an id slot
-    level: ClassVar[str] = "feature"  # "feature" or "logit" (d = 1, placement `logit` only)
+    level: ClassVar[str] = "feature"  # "logit" (d = 1, placement `logit` only) or "any" (there
+    # its features come through `query`)
     most_slots: ClassVar[int | None] = None  # at placement `interaction`; None = any number
 
     def __init__(self, slots: int, d: int) -> None:
@@ -39,7 +40,7 @@ class FusionOperator(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
-        """Fuse x [..., M, d] with present [..., M]; query [..., d] for target-aware operators."""
+        """Fuse x [..., M, d] with present [..., M]; query [..., query_width] if built for one."""
         raise NotImplementedError
 
 
@@ -59,6 +60,7 @@ class Compressor(nn.Module):
     name: ClassVar[str]
     paper: ClassVar[str] = ""
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+    joint: ClassVar[bool] = False  # takes the modalities side by side, NaN where one is absent
 
     def __init__(self, width_in: int) -> None:
         super().__init__()
@@ -79,7 +81,7 @@ class Compressor(nn.Module):
         raise NotImplementedError
 
     def transform(self, rows: Tensor) -> Tensor:
-        """Rows [n, width_in] to the frozen table [n, width_frozen] (float, or int64 codes)."""
+        """Rows [n, width_in] to the frozen table [n, width_frozen] (float, int8 or int64)."""
         raise NotImplementedError
 
     def forward(self, rows: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,1 @@
+"""Slots that look at each other."""

@@ -1,0 +1,1 @@
+"""What slots share, and what each adds."""

@@ -1,0 +1,21 @@
+"""Sum: Σ_m x_m over the present slots. No parameters."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from fusefront.fusion_variants.contract import Fused, FusionOperator
+from fusefront.fusion_variants.presence import cleared, one_token
+
+
+class Sum(FusionOperator):
+    """The slots added up."""
+
+    name: ClassVar[str] = "sum"
+
+    @property
+    def tokens_out(self) -> int:
+        return 1
+
+    def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
+        return one_token(cleared(x, present).sum(-2), present)  # (..., 1, d)

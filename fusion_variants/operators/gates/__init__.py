@@ -1,0 +1,1 @@
+"""Weights that the content decides."""

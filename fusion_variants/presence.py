@@ -1,0 +1,51 @@
+"""Absent slots made neutral: cleared, left out of softmaxes, and zero when all are absent."""
+
+import torch
+from torch import Tensor
+
+from fusefront.fusion_variants.contract import Fused
+
+
+def cleared(x: Tensor, present: Tensor) -> Tensor:
+    """Zero the absent slots of x [..., M, d], whatever they hold: 0 * NaN would stay NaN."""
+    return x.masked_fill(~present.unsqueeze(-1), 0.0)
+
+
+def absent_bias(present: Tensor, dtype: torch.dtype) -> Tensor:
+    """What to add to scores over slots [..., M]: 0 where present, else so low that softmax gives 0.
+
+    Half of the lowest number, so that adding a score cannot reach -inf (softmax of it is NaN).
+    """
+    zeros = torch.zeros_like(present, dtype=dtype)
+    return zeros.masked_fill(~present, torch.finfo(dtype).min / 2)
+
+
+def one_token(token: Tensor, present: Tensor, loss: Tensor | None = None) -> Fused:
+    """Wrap token [..., d], zero where no slot of present [..., M] is there."""
+    some = present.any(-1, keepdim=True)  # (..., 1)
+    loss = token.new_zeros(()) if loss is None else loss
+    return Fused(token.masked_fill(~some, 0.0).unsqueeze(-2), some, loss)
+
+
+def slot_tokens(tokens: Tensor, present: Tensor, loss: Tensor | None = None) -> Fused:
+    """Wrap tokens [..., M, d], one a slot, zero where the slot is absent."""
+    loss = tokens.new_zeros(()) if loss is None else loss
+    return Fused(cleared(tokens, present), present, loss)
+
+
+def several_tokens(tokens: Tensor, present: Tensor, loss: Tensor | None = None) -> Fused:
+    """Wrap tokens [..., T, d] that all slots share, zero where no slot of present [..., M] is there."""
+    some = present.any(-1, keepdim=True)  # (..., 1)
+    loss = tokens.new_zeros(()) if loss is None else loss
+    return Fused(tokens.masked_fill(~some.unsqueeze(-1), 0.0), some.expand(tokens.shape[:-1]), loss)
+
+
+def asked(query: Tensor | None, width: int, name: str) -> Tensor:
+    """The query, or an error that says what the operator was built for."""
+    if query is None or query.shape[-1] != width:
+        got = "no query" if query is None else f"a query of width {query.shape[-1]}"
+        raise ValueError(
+            f"operator {name!r} was built with query_width={width} but got {got}; "
+            "pass a query of that width or build it with query_width=0"
+        )
+    return query
