@@ -15,7 +15,9 @@ class Frontier:
     """Axes S follow the inputs' candidates."""
 
     on_front: tuple[bool, ...]  # by the point estimates
-    probability: tuple[float, ...]  # share of joint draws in which it is on the front: a description
+    probability: tuple[
+        float, ...
+    ]  # share of joint draws in which it is on the front: a description
     dominated_by: tuple[int | None, ...]  # confidently faster and confidently better
     not_worth: tuple[int | None, ...]  # confidently faster and at most the margin worse
     groups: tuple[tuple[int, ...], ...]  # runs of configurations whose AUC cannot be told apart
@@ -53,15 +55,6 @@ def log_latency(inputs: Inputs, quantile: str = "p50") -> Floats:
     return np.array([_centre(c.latency, quantile) for c in inputs.candidates])
 
 
-def log_covariance(inputs: Inputs, quantile: str = "p50") -> Floats:
-    """Covariance [S, S] of the log latencies: by round where rounds are known, else independent."""
-    rounds = _rounds(inputs, quantile)
-    if rounds is not None:
-        return rounds @ rounds.T
-    spread = np.array([_spread(c.latency, quantile) for c in inputs.candidates])
-    return np.diag(spread**2)
-
-
 def draw_latency(inputs: Inputs, rng: np.random.Generator, draws: int, quantile: str) -> Floats:
     """Joint draws of log latency [draws, S]: t over rounds, the round shared by all subjects."""
     centre, rounds = log_latency(inputs, quantile), _rounds(inputs, quantile)
@@ -70,17 +63,26 @@ def draw_latency(inputs: Inputs, rng: np.random.Generator, draws: int, quantile:
         return centre + spread * rng.standard_normal((draws, inputs.size))
     df = rounds.shape[1] - 1
     widen = np.sqrt(df / rng.chisquare(df, draws))
-    return centre + widen[:, None] * (rng.standard_normal((draws, df + 1)) @ rounds.T)
+    noise = rng.standard_normal((draws, df + 1)) @ rounds.T
+    return np.asarray(centre + widen[:, None] * noise)
+
+
+def slower_than(inputs: Inputs, j: int, quantile: str = "p50") -> Bools:
+    """[k]: j is faster than k beyond the session's floor and by more than 3 standard errors."""
+    centre, rounds = log_latency(inputs, quantile), _rounds(inputs, quantile)
+    if rounds is None:
+        own = np.array([_spread(c.latency, quantile) for c in inputs.candidates]) ** 2
+        variance = np.where(np.arange(inputs.size) == j, 0.0, own + own[j])
+    else:
+        variance = ((rounds - rounds[j]) ** 2).sum(1)
+    lead = centre - centre[j]
+    with np.errstate(invalid="ignore"):
+        return np.asarray((lead > FASTER_Z * np.sqrt(variance)) & (lead > inputs.floor))
 
 
 def confidently_faster(inputs: Inputs, quantile: str = "p50") -> Bools:
-    """[j, k]: j is faster than k beyond the session's floor and by more than 3 standard errors."""
-    centre, cov = log_latency(inputs, quantile), log_covariance(inputs, quantile)
-    own = np.diagonal(cov)
-    se = np.sqrt(np.maximum(own[:, None] + own[None, :] - 2 * cov, 0.0))
-    lead = centre[None, :] - centre[:, None]
-    with np.errstate(invalid="ignore"):
-        return np.asarray((lead > FASTER_Z * se) & (lead > inputs.floor))
+    """`slower_than` for every j, [j, k]."""
+    return np.array([slower_than(inputs, j, quantile) for j in range(inputs.size)])
 
 
 def beaten(inputs: Inputs, allowance: float = 0.0, quantile: str = "p50") -> list[int | None]:
@@ -165,9 +167,7 @@ def _spread(latency: Latency | None, quantile: str) -> float:
 
 def _rounds(inputs: Inputs, quantile: str) -> Floats | None:
     """Deviations [S, R] scaled so that rounds @ rounds.T is the covariance of the means."""
-    kept = [
-        getattr(c.latency, f"log_{quantile}") if c.latency else None for c in inputs.candidates
-    ]
+    kept = [getattr(c.latency, f"log_{quantile}") if c.latency else None for c in inputs.candidates]
     lengths = {len(k) for k in kept if k is not None}
     if len(lengths) != 1 or (count := lengths.pop()) < 2:
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -56,29 +57,41 @@ class Pairs:
     c_all: float  # 95 % quantile of the largest |t| over all pairs
     c_base: float  # the same over the pairs with what runs today
 
+    @cached_property
+    def half95(self) -> Floats:
+        """Half widths of the unadjusted 95 % intervals, [S, S]."""
+        return self._half(0.975)
+
+    @cached_property
+    def bound(self) -> Floats:
+        """The smallest margin at which a pair is equivalent (TOST at 5 %), [S, S]."""
+        return np.abs(self.diff) + self._half(0.95)
+
     def interval(self, a: int, b: int) -> Measured:
         """a - b with its own 95 % interval."""
-        return self._around(a, b, 0.975)
+        return self._around(a, b, float(self.half95[a, b]))
 
     def equivalence_bound(self, a: int, b: int) -> float:
-        """The smallest margin at which a and b are equivalent (TOST at 5 %)."""
-        low, high = self._around(a, b, 0.95)[1:]
-        return max(abs(low), abs(high))
+        """The smallest margin at which a and b are equivalent."""
+        return float(self.bound[a, b])
 
     def picked(self, a: int, b: int) -> Measured:
-        """a - b with the interval that stays right although a was picked for its AUC."""
-        own = self.interval(a, b)
-        half = max(self.c_base * float(self.se[a, b]), own.high - own.value)
-        return Measured(own.value, own.value - half, own.value + half)
+        """a - b where b runs today and a was picked for its AUC: the c_base interval."""
+        return self._around(a, b, max(self.c_base * float(self.se[a, b]), float(self.half95[a, b])))
 
-    def _around(self, a: int, b: int, level: float) -> Measured:
-        from scipy import special
+    def any_pair(self, a: int, b: int) -> Measured:
+        """a - b with the interval that holds for all pairs at once (c_all)."""
+        return self._around(a, b, max(self.c_all * float(self.se[a, b]), float(self.half95[a, b])))
 
-        half = 0.0
-        if self.se[a, b] > 0:
-            half = float(special.stdtrit(max(self.df[a, b], 1.0), level) * self.se[a, b])
+    def _around(self, a: int, b: int, half: float) -> Measured:
         value = float(self.diff[a, b])
         return Measured(value, value - half, value + half)
+
+    def _half(self, level: float) -> Floats:
+        from scipy import special
+
+        quantile = special.stdtrit(np.maximum(self.df, 1.0), level)
+        return np.where(self.se > 0, quantile * self.se, 0.0)
 
 
 class Settle(NamedTuple):

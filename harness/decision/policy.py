@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from fusefront.harness.decision.frontier import confidently_faster, log_latency
+from fusefront.harness.decision.frontier import log_latency, slower_than
 from fusefront.harness.decision.inputs import Inputs, Measured
 
 Case = Literal["clear", "tie", "infeasible", "thin"]
@@ -81,7 +81,7 @@ def cheapest(inputs: Inputs, among: list[int]) -> int:
     """Lowest p50; of those it does not beat confidently: today's, else the fewest parameters."""
     speed = log_latency(inputs)
     fastest = min(among, key=lambda i: (speed[i], i))
-    slower = confidently_faster(inputs)[fastest]
+    slower = slower_than(inputs, fastest)
     tied = [i for i in among if not slower[i]]
     return min(
         tied, key=lambda i: (i != inputs.today, inputs.candidates[i].parameters, speed[i], i)
@@ -162,13 +162,20 @@ def _missing(inputs: Inputs) -> tuple[str, ...]:
     found = list(inputs.problems)
     if not inputs.bench:
         found.append("No latency was measured; run `fusefront bench` on this study.")
-    if 0 < inputs.clusters < FEWEST_CLUSTERS or inputs.size and inputs.clusters == 0:
+    if inputs.size and inputs.clusters < FEWEST_CLUSTERS:
         found.append(
             f"The test split has {inputs.clusters} independent groups with and without a click, "
             f"an interval needs at least {FEWEST_CLUSTERS}; test on more users or requests."
         )
     single = [c.name for c in inputs.candidates if c.trained and c.seeds < FEWEST_SEEDS]
     trained = [c.name for c in inputs.candidates if c.trained]
+    if (
+        inputs.today is not None
+        and inputs.bench
+        and inputs.candidates[inputs.today].latency is None
+    ):
+        name = inputs.candidates[inputs.today].name
+        found.append(f"What runs today, {name!r}, has no latency; add it to the bench.")
     if trained and len(single) == len(trained):
         found.append(
             "Every strategy has one seed, which says nothing about the next training; "

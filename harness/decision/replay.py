@@ -1,0 +1,73 @@
+"""Clicks per 1,000 impressions at top k, by replaying logged requests in a strategy's order.
+
+Only logged candidates are ranked, and a click counts wherever it was shown: the number compares
+orders of the same lists, it does not predict what new lists would earn (no position model).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.harness.decision.inputs import Floats
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Log:
+    """Logged rows of the test split, those of a request adjacent; requests with two rows or more."""
+
+    label: Floats  # [N] 0 or 1
+    request: Ints  # [N] 0 .. R - 1, ascending
+    cluster: Ints  # [R] 0 .. m - 1: what is independent
+    keep: NDArray[np.bool_]  # over the rows given, which ones are replayed
+
+    @property
+    def requests(self) -> int:
+        """Number of replayed requests, R."""
+        return len(self.cluster)
+
+
+def open_log(label: NDArray[np.uint8], request: Ints, cluster: Ints) -> Log:
+    """Rows [N] in store order to a log; `cluster` is given per row."""
+    _, code, count = np.unique(request, return_inverse=True, return_counts=True)
+    keep = count[code] >= 2
+    order_ok = bool((np.diff(code) >= 0).all())
+    if not order_ok:
+        raise ValueError("got rows of a request apart, expected the store's row order")
+    _, code = np.unique(request[keep], return_inverse=True)
+    _, group = np.unique(cluster[keep], return_inverse=True)
+    first = np.flatnonzero(np.diff(code, prepend=-1))
+    return Log(label[keep].astype(np.float64), code.astype(np.int64), group[first], keep)
+
+
+def clicks_in_top(log: Log, score: Floats, k: int) -> Floats:
+    """Clicks among the k highest scores of each request [R]; score [N] over the kept rows.
+
+    Ties at the edge count by their expected share, so that a constant score is a random order.
+    """
+    order = np.lexsort((-score, log.request))
+    request, value, label = log.request[order], score[order], log.label[order]
+    start = np.flatnonzero(np.diff(request, prepend=-1))
+    rank = np.arange(len(request)) - np.repeat(start, np.diff(start, append=len(request)))
+    fresh = np.ones(len(request), dtype=bool)
+    fresh[1:] = (request[1:] != request[:-1]) | (value[1:] != value[:-1])
+    at = np.flatnonzero(fresh)
+    size = np.diff(at, append=len(request))
+    share = np.clip((k - rank[at]) / size, 0.0, 1.0)
+    weight = label * np.repeat(share, size)
+    return np.asarray(np.bincount(request, weight, minlength=log.requests), np.float64)
+
+
+def shown(log: Log, k: int) -> Floats:
+    """Impressions of each request [R]: k, or as many candidates as were logged."""
+    return np.minimum(np.bincount(log.request, minlength=log.requests), k).astype(np.float64)
+
+
+def per_thousand(log: Log, score: Floats, k: int) -> tuple[float, Floats]:
+    """Clicks per 1,000 impressions and its influence per cluster [m] (a ratio of sums)."""
+    clicks, seen = clicks_in_top(log, score, k), shown(log, k)
+    rate = clicks.sum() / seen.sum()
+    influence = (clicks - rate * seen) / seen.sum()
+    return 1000 * float(rate), np.asarray(np.bincount(log.cluster, 1000 * influence), np.float64)

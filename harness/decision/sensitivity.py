@@ -1,0 +1,105 @@
+"""What would change the decision: the policy applied again, never an assertion."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from fusefront.harness.decision.inputs import Inputs
+from fusefront.harness.decision.policy import Outcome, Policy, decide, gain
+
+Knob = Literal["slo", "margin", "price"]
+SCALES: dict[Knob, tuple[float, ...]] = {
+    "slo": (0.8, 1.2),
+    "margin": (0.5, 2.0),
+    "price": (0.5, 2.0),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """The decision at another value of one knob, all else as it was."""
+
+    knob: Knob
+    value: float  # ms, AUC, or factor on the price per core-hour
+    outcome: Outcome
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Flip:
+    """The nearest value at which the decision becomes another one."""
+
+    knob: Knob
+    side: Literal["below", "from"]  # below the value, or from it on
+    value: float
+    outcome: Outcome
+
+
+def what_would_change(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Change, ...]:
+    """Limit +-20 %, margin and price halved and doubled."""
+    changes = []
+    for knob, scales in SCALES.items():
+        for scale in scales:
+            value = scale * _value(policy, knob)
+            other = decide(inputs, _with(policy, knob, value))
+            changes.append(Change(knob, value, other, not same(base, other)))
+    return tuple(changes)
+
+
+def flips(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Flip, ...]:
+    """Nearest change on either side of the limit and of the margin, exact.
+
+    The decision as a function of one knob is a step function; its steps lie at the p99 upper
+    bounds and at the margins where a comparison turns equivalent, so only these are tried.
+    """
+    found: list[Flip] = []
+    steps_of: dict[Knob, set[float]] = {
+        "slo": _limits(inputs),
+        "margin": _margins(inputs, policy),
+    }
+    for knob, steps in steps_of.items():
+        here = _value(policy, knob)
+        for step in sorted((s for s in steps if s <= here), reverse=True):
+            other = decide(inputs, _with(policy, knob, step * (1 - 1e-9)))
+            if not same(base, other):
+                found.append(Flip(knob, "below", step, other))
+                break
+        for step in sorted(s for s in steps if s > here):
+            other = decide(inputs, _with(policy, knob, step * (1 + 1e-9)))
+            if not same(base, other):
+                found.append(Flip(knob, "from", step, other))
+                break
+    return tuple(found)
+
+
+def same(a: Outcome, b: Outcome) -> bool:
+    """Whether a reader would do the same thing."""
+    return (a.case, a.choice) == (b.case, b.choice)
+
+
+def _value(policy: Policy, knob: Knob) -> float:
+    return {"slo": policy.slo_ms, "margin": policy.margin, "price": policy.cost_factor}[knob]
+
+
+def _with(policy: Policy, knob: Knob, value: float) -> Policy:
+    if knob == "slo":
+        return replace(policy, slo_ms=value)
+    if knob == "margin":
+        return replace(policy, margin=value)
+    return replace(policy, cost_factor=value)
+
+
+def _limits(inputs: Inputs) -> set[float]:
+    return {c.latency.p99.high for c in inputs.candidates if c.latency is not None}
+
+
+def _margins(inputs: Inputs, policy: Policy) -> set[float]:
+    """Bounds against the leader, against today, and the upper ends that keep a question open."""
+    outcome = decide(inputs, policy)
+    if outcome.leader is None or inputs.today is None:
+        return set()
+    steps = set()
+    for i in outcome.feasible:
+        steps.add(inputs.pairs.equivalence_bound(outcome.leader, i))
+        steps.add(inputs.pairs.equivalence_bound(i, inputs.today))
+        steps.add(gain(inputs, i).high)
+    return {s for s in steps if s > 0}
