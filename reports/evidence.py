@@ -1,0 +1,344 @@
+"""Everything the report shows, as plain frozen data; whoever holds it can draw the page.
+
+Units: AUC and differences of AUC as plain numbers (0.0061), latencies in milliseconds, shares in
+0 .. 1, money in `StudyFacts.currency`. Optional parts may be None or empty: the page leaves them
+out. `to_json` and `from_json` round trip without loss (NaN becomes null).
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from fusefront.reports.exchange import Json, decode, encode, read_json, write_json
+
+Case = Literal["clear", "tie", "infeasible", "thin"]
+Reason = Literal[
+    "better",  # clear: gains over what runs today
+    "cheaper",  # clear: equivalent to what runs today, and faster or smaller
+    "limit",  # clear: what runs today misses the limit
+    "equivalent",  # tie: the best rival is equivalent to what runs today
+    "no_gain",  # tie: no rival under the limit is shown to gain
+    "infeasible",
+    "cannot_tell",  # thin: a rival may gain, and may lose
+    "too_little",  # thin: seeds, clusters, latency or rivals are lacking
+]
+Verdict = Literal["better", "worse", "equivalent", "cannot tell", ""]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number and the ends of its 95 % interval; None = no interval was measured."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """One strategy. Differences are paired; `verdict` is against what runs today."""
+
+    strategy: str
+    family: str  # compressed | early | late | published | control; anything else is drawn as other
+    auc: Interval
+    gain: Interval | None = None  # over what runs today; None for a study without one
+    gain_vs_choice: Interval | None = None
+    label: str = ""  # short name in figures and tables; "" = the strategy's own name
+    description: str = ""  # long name for sentences; "" = the label
+    role: str = ""  # candidate | control | baseline | device (measures, never ships)
+    p50: Interval | None = None  # ms per request
+    p99: Interval | None = None
+    mean_ms: float | None = None
+    feasible: bool = True  # whole p99 interval under the limit, cost under its limit
+    on_front: bool = False
+    on_frontier_probability: float | None = None
+    in_best_set: bool = False
+    equivalent_to_choice: bool = False
+    dominated_by: str | None = None
+    not_worth: str | None = None  # a confidently faster one at most the margin worse
+    verdict: Verdict = ""
+    verdict_detail: str = ""  # e.g. "needs 120 k more rows"
+    verdict_vs_choice: Verdict = ""
+    verdict_vs_choice_detail: str = ""
+    rows_to_settle: int | None = None  # more test rows that would settle it against today
+    seeds_to_settle: int | None = None
+    seeds: int = 1
+    failed_seeds: int = 0
+    run_ids: tuple[str, ...] = ()
+    config_hash: str = ""
+    parameters: dict[str, int] = field(default_factory=dict)  # role -> count
+    macs_per_candidate: int | None = None
+    bytes_per_item: int | None = None
+    bundle_bytes: int | None = None  # graph and code table in service
+    cold_start_s: Interval | None = None
+    cost_per_million: float | None = None  # per million predictions, in the currency
+    metrics: dict[str, Interval] = field(default_factory=dict)  # logloss, gauc, ece, ndcg, ...
+
+
+@dataclass(frozen=True)
+class Change:
+    """The decision at another value of one knob."""
+
+    knob: Literal["slo", "margin", "price", "traffic"]
+    value: float  # ms, AUC, factor on the price per core-hour, requests per second
+    side: Literal["at", "below", "from"]
+    case: Case
+    choice: str | None
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Lack:
+    """What is missing for a decision: data for a sentence, and the sentence of the command line."""
+
+    kind: Literal["latency", "clusters", "seeds", "baseline", "rivals", "other"]
+    strategy: str = ""
+    have: float | None = None
+    need: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the policy said."""
+
+    case: Case
+    reason: Reason
+    slo_ms: float
+    margin: float
+    choice: str | None = None  # None: infeasible or thin
+    today: str | None = None
+    subject: str | None = None  # whom the sentence is about when nothing is chosen
+    leader: str | None = None  # best lower bound of the gain under the limit
+    runner_up: str | None = None
+    max_cost: float | None = None
+    feasible: tuple[str, ...] = ()
+    equivalent: tuple[str, ...] = ()  # to the leader, itself included, under the limit
+    alternatives: tuple[str, ...] = ()  # the page shows the first three
+    changes: tuple[Change, ...] = ()
+    lacks: tuple[Lack, ...] = ()
+    owner: str = ""
+    date: str = ""
+    recheck: str = ""  # when to look again
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Clicks per 1,000 impressions at top k by replay of logged requests."""
+
+    k: int
+    choice: Interval
+    today: Interval | None = None
+    difference: Interval | None = None
+    requests: int | None = None
+
+
+@dataclass(frozen=True)
+class WhatIfRow:
+    """One cell of the grid."""
+
+    slo_ms: float
+    price_core_hour: float
+    requests_per_second: float
+    value_per_click: float
+    winner: str | None
+    case: Case
+    yearly_gain: Interval | None = None  # over what runs today, in the currency
+    yearly_clicks: Interval | None = None
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """The grid and what it assumes, printed beside it."""
+
+    rows: tuple[WhatIfRow, ...]
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AblationStep:
+    """A module or modality added or left out; differences against the step before, or the full."""
+
+    name: str
+    gain: Interval
+    latency_ms: Interval | None = None
+    verdict: Verdict = ""
+    run_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """additive: steps sum from `start` to `end`. Otherwise each step is a difference from `end`."""
+
+    additive: bool
+    end: str  # a strategy
+    steps: tuple[AblationStep, ...]
+    start: str = ""  # a strategy or a name
+    start_gain: Interval | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Bins of equal count: mean prediction and observed click rate."""
+
+    strategy: str
+    predicted: tuple[float, ...]
+    observed: tuple[Interval, ...]
+    ece: Interval | None = None
+
+
+@dataclass(frozen=True)
+class MissingCurve:
+    """AUC difference from the reference as a share of items loses a modality."""
+
+    strategy: str
+    modality: str
+    shares: tuple[float, ...]  # 0 .. 1
+    gain: tuple[Interval, ...]
+
+
+@dataclass(frozen=True)
+class MissingModality:
+    """`reference` is what the differences are taken from: a strategy's name."""
+
+    reference: str
+    curves: tuple[MissingCurve, ...]
+
+
+@dataclass(frozen=True)
+class TrainingCurve:
+    """Validation AUC along tuning trials (best so far) or along epochs."""
+
+    strategy: str
+    kind: Literal["trials", "epochs"]
+    value: tuple[float, ...]
+    settled: bool | None = None  # None: not judged
+    seed: int | None = None
+    run_id: str = ""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The choice against today on part of the test rows."""
+
+    name: str
+    share: float
+    rows: int
+    difference: Interval
+    verdict: Verdict = ""
+    detail: str = ""
+    sensitive: bool = False
+
+
+@dataclass(frozen=True)
+class AuditFinding:
+    """One check of the data, found or not."""
+
+    check: str
+    state: Literal["ok", "note", "warning", "error", "not run"]
+    text: str = ""
+    accepted: bool = False
+
+
+@dataclass(frozen=True)
+class FrontierBand:
+    """Height of the front over latency, pointwise 2.5, 50 and 97.5 % of joint draws; None = gap."""
+
+    grid_ms: tuple[float, ...]
+    low: tuple[float | None, ...]
+    mid: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+    draws: int = 2000
+
+
+@dataclass(frozen=True)
+class RunOrigin:
+    """Where a number comes from."""
+
+    run_id: str
+    strategy: str
+    seed: int | None = None
+    role: str = ""
+    state: str = "completed"
+    sha256: str = ""  # of the record the numbers were read from
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class StudyFacts:
+    """The study as a whole."""
+
+    name: str
+    dataset: str
+    rows_test: int
+    rows_train: int | None = None
+    rows_all: int | None = None
+    users: int | None = None
+    items: int | None = None
+    modalities: dict[str, int] = field(default_factory=dict)  # name -> width
+    seeds: int = 1
+    runs: int = 0
+    failed_runs: int = 0
+    trials: int | None = None  # tuning trials per strategy
+    date: str = ""
+    fingerprint: str = ""  # of the prepared data
+    study_hash: str = ""
+    hardware: str = ""
+    runtime: str = ""  # e.g. "ONNX Runtime 1.32, one thread"
+    candidates: int | None = None  # of the timed request
+    history: int | None = None
+    latency_session: str = ""  # what the latency interval speaks of
+    currency: str = "USD"
+    price_core_hour: float | None = None
+    utilisation: float | None = None
+    metric: str = "AUC"
+    bayes_auc: float | None = None  # the best possible, where the truth is known
+    second_look: int = 0  # how often the test split was opened before
+    synthetic: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All of it. `points` in any order; names in other parts refer to `Point.strategy`."""
+
+    study: StudyFacts
+    decision: Decision
+    points: tuple[Point, ...]
+    band: FrontierBand | None = None
+    replay: Replay | None = None
+    what_if: WhatIf | None = None
+    ablations: tuple[Ablation, ...] = ()
+    calibration: tuple[Calibration, ...] = ()
+    missing: MissingModality | None = None
+    training: tuple[TrainingCurve, ...] = ()
+    slices: tuple[Slice, ...] = ()
+    audit: tuple[AuditFinding, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    origins: tuple[RunOrigin, ...] = ()
+    hashes: dict[str, str] = field(default_factory=dict)  # file -> sha256
+
+    def point(self, strategy: str | None) -> Point | None:
+        """The point of a strategy; None where it was not measured."""
+        return next((p for p in self.points if p.strategy == strategy), None)
+
+    def to_json(self) -> Json:
+        """Plain JSON values, with "format": 1."""
+        return {"format": 1, **encode(self)}
+
+    @staticmethod
+    def from_json(value: Json) -> "Evidence":
+        """Raises ValueError naming the key that does not fit."""
+        if not isinstance(value, dict) or value.get("format") != 1:
+            raise ValueError('evidence: expected an object with "format": 1')
+        return decode(Evidence, {k: v for k, v in value.items() if k != "format"}, "evidence")
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, beside and renamed."""
+        write_json(self.to_json(), path)
+
+    @staticmethod
+    def load(path: Path) -> "Evidence":
+        """Read what `save` wrote."""
+        return Evidence.from_json(read_json(path))
