@@ -39,13 +39,32 @@ class Synthetic(Strict):
     test: int = Field(default=8000, ge=1)
 
 
+class Range(Strict):
+    """A range that a search draws from; whole numbers where both ends are whole."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range":
+        if self.low > self.high or (self.log and self.low <= 0):
+            raise ValueError(
+                f"range {self.low} to {self.high} is empty, or log without being positive"
+            )
+        return self
+
+
 class Tuning(Strict):
     """The same number of trials for every strategy; trial 0 is the defaults."""
 
     trials: int = Field(default=0, ge=0)
     seed: int = 0
     lag: int = Field(default=2, ge=1, le=8)
-    space: dict[str, tuple[Any, ...]] = {}  # dotted setting or training.<key> -> values, for all
+    space: dict[str, Range | tuple[Any, ...]] = {
+        "training.learning_rate": Range(low=3e-3, high=3e-2, log=True),
+        "training.id_weight_decay": (3.0, 10.0, 30.0),
+    }  # dotted setting or training.<key>, for all strategies; a baseline adds its own choices
 
 
 class Latency(Strict):
@@ -71,7 +90,7 @@ class Strategy(BaseModel):
     role: Role = "strategy"
     shuffle: tuple[str, ...] = ()  # modalities whose vectors are permuted over items (a control)
     training: dict[str, Any] = {}
-    tune: bool = True
+    space: dict[str, Range | tuple[Any, ...]] = {}  # more to search, or () to keep a key fixed
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""`fusefront ablate`: plan, execute through the one run, deltas with intervals."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from fusefront.harness.ablation.plan import Ablation, ablations
+from fusefront.harness.data.tables import schema_of
+from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
+from fusefront.harness.jobs.pipeline import Request, begin
+from fusefront.harness.jobs.plan import Plan
+from fusefront.harness.jobs.train import Room, fill
+from fusefront.harness.plugins import load_parts
+from fusefront.harness.runs.files import Json, read_json, write_json
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.statistics.study import paired_deltas
+
+
+def ablate_study(asked: Request, of: str, console: Console) -> list[dict[str, Json]]:
+    """Train what the ablation of `of` lacks; a row a removal: delta AUC with its interval.
+
+    Hyper-parameters stay those of the parent's frozen winner; a delta is the ablated strategy minus
+    the parent, so a part that earns its place has a negative one.
+    """
+    plan, room = begin(asked, console)
+    if of not in plan.strategies:
+        known = ", ".join(plan.strategies)
+        raise UsageError(f"--of {of!r} is not a strategy of this study; known: {known}")
+    if not (room.folder / "matrix.json").exists():
+        raise NothingToDoError(f"study {plan.study.name!r} has no runs; `fusefront run` it first")
+    removed = ablations(of, plan.strategies[of], schema_of(plan.store), load_parts(asked.include))
+    params = _winner(plan, room, of)
+    wider = Plan(
+        plan.study, plan.store, {**plan.strategies, **{one.name: one.strategy for one in removed}}
+    )
+    cells = [
+        wider.cell(one.name, _applicable(params, one), seed)
+        for one in removed
+        for seed in plan.study.seeds
+    ]
+    path = room.folder / f"ablation-{of}.json"
+    write_json(path, {"format": 1, "of": of, "cells": [cell.to_json() for cell in cells]})
+    failed = fill(plan, room, cells, "ablation run")
+    rows = _rows(StudyFolder(room.root, room.folder, plan.study), of, removed)
+    write_json(
+        path, {**read_json(path), "hyper_parameters": "frozen at the parent's", "rows": rows}
+    )
+    if failed:
+        raise FusefrontError(f"{len(failed)} ablation runs failed; first reason: {failed[0][1]}")
+    return rows
+
+
+def _winner(plan: Plan, room: Room, of: str) -> dict[str, Json]:
+    for search in plan.searches(room.folder):
+        if search.strategy == plan.searched_as(of) and search.finished:
+            return dict(search.freeze()["params"])
+    return {}
+
+
+def _applicable(params: Mapping[str, Json], one: Ablation) -> dict[str, Json]:
+    """The winner's parameters less those of the component that was taken out."""
+    return {key: value for key, value in params.items() if key.split(".")[0] != one.without}
+
+
+def _rows(folder: StudyFolder, of: str, removed: list[Ablation]) -> list[dict[str, Json]]:
+    kinds = {one.name: one for one in removed}
+    deltas = paired_deltas(folder, parent=of, others=[one.name for one in removed])
+    return [
+        {"strategy": name, "kind": kinds[name].kind, "without": kinds[name].without, **delta}
+        for name, delta in deltas.items()
+    ]

@@ -1,0 +1,35 @@
+"""Options that several verbs share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StudyFile = Annotated[
+    Path, typer.Argument(help="The study's YAML file.", show_default=False, metavar="STUDY.yaml")
+]
+StudyName = Annotated[
+    str, typer.Argument(help="A study file, a study folder or a study's name.", metavar="STUDY")
+]
+Out = Annotated[Path, typer.Option(help="Folder of runs, studies and reports.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the data files [default: the data set spec's folder]."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a study key: a.b=value.", metavar="A.B=V"),
+]
+Include = Annotated[
+    list[Path] | None,
+    typer.Option("--include-path", help="File or folder with your own operators."),
+]
+Jobs = Annotated[int, typer.Option(min=1, max=64, help="Trainings at a time, one thread each.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run, run nothing.")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="Only the first N strategies, for a quick try.")
+]
+Wandb = Annotated[
+    bool, typer.Option("--wandb/--no-wandb", help="Mirror each run to an offline wandb run.")
+]

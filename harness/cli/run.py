@@ -1,0 +1,62 @@
+"""`fusefront run STUDY.yaml` and `fusefront demo`: the main job, from data to report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusefront.harness.cli.options import (
+    Data,
+    DryRun,
+    Include,
+    Jobs,
+    Json,
+    Limit,
+    Out,
+    Set,
+    StudyFile,
+    Wandb,
+)
+
+
+def run(
+    study: StudyFile,
+    data: Data = None,
+    out: Out = Path("out"),
+    overrides: Set = None,
+    include_path: Include = None,
+    jobs: Jobs = 2,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    wandb: Wandb = True,
+) -> None:
+    """Prepare the data, tune and train every strategy, measure, compare, decide, report.
+
+    Runs that exist are not trained again: the same command after a kill goes on where it was.
+    """
+    from fusefront.harness.cli.show import console, show_conclusion, show_matrix
+    from fusefront.harness.jobs.pipeline import Request, begin, run_study
+
+    asked = Request(
+        study, out, data, tuple(overrides or ()), tuple(include_path or ()), jobs, wandb, limit
+    )
+    if dry_run:
+        show_matrix(begin(asked, console(quiet=as_json))[0], as_json=as_json)
+    else:
+        show_conclusion(run_study(asked, console(quiet=as_json)), as_json=as_json)
+
+
+def demo(
+    out: Out = Path("out"),
+    jobs: Jobs = 2,
+    quick: Annotated[bool, typer.Option(help="The smallest form: fewer rows and seeds.")] = False,
+    wandb: Wandb = True,
+) -> None:
+    """The main job on an embedded world of known truth: a few minutes, no data needed."""
+    from fusefront.harness.cli.show import console, show_conclusion
+    from fusefront.harness.jobs.demo import demo_file
+    from fusefront.harness.jobs.pipeline import Request, run_study
+
+    asked = Request(demo_file(quick=quick), out, jobs=jobs, wandb=wandb)
+    show_conclusion(run_study(asked, console()), as_json=False)

@@ -1,0 +1,94 @@
+"""What the work verbs print: the matrix, the winners, the conclusion."""
+
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from fusefront.harness.jobs.pipeline import Conclusion
+from fusefront.harness.jobs.plan import Plan
+from fusefront.harness.runs.files import Json
+
+
+def console(*, quiet: bool = False) -> Console:
+    """Where progress goes: standard error, so that standard output is the result alone."""
+    return Console(stderr=True, quiet=quiet, soft_wrap=True)
+
+
+def show(value: Json) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def show_matrix(plan: Plan, *, as_json: bool) -> None:
+    """The runs that would be, and their budget."""
+    trials, seeds = plan.study.tuning.trials, len(plan.study.seeds)
+    rows = [
+        {
+            "strategy": name,
+            "baseline": strategy.baseline,
+            "role": strategy.role,
+            "trials": trials if name in plan.searched() and plan.space(name) else 0,
+            "seeds": seeds,
+        }
+        for name, strategy in plan.strategies.items()
+    ]
+    total = sum(int(row["trials"]) + seeds for row in rows)
+    if as_json:
+        show({"dataset": plan.store.name, "runs": total, "trials": trials, "strategies": rows})
+        return
+    table = Table("strategy", "baseline", "role", "trials", "seeds", box=None)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    out = Console()
+    out.print(table)
+    out.print(f"{total} trainings on {plan.store.name} ({plan.store.fingerprint}); nothing was run")
+
+
+def show_winners(winners: list[dict[str, Json]], *, as_json: bool) -> None:
+    """The frozen winner of every search."""
+    if as_json:
+        show(winners)
+        return
+    table = Table("strategy", "valid AUC", "trial", "of", "seconds", "parameters", box=None)
+    for winner in winners:
+        params = ", ".join(f"{key}={_short(value)}" for key, value in winner["params"].items())
+        table.add_row(
+            winner["strategy"],
+            f"{winner['valid_auc']:.4f}",
+            str(winner["number"]),
+            str(winner["trials"]),
+            f"{winner['seconds']:.0f}",
+            params or "defaults",
+        )
+    Console().print(table)
+
+
+def _short(value: Json) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def show_conclusion(conclusion: Conclusion, *, as_json: bool) -> None:
+    """The decision and the report's path; failed runs were told on the way."""
+    if as_json:
+        show({"decision": conclusion.sentence, "report": str(conclusion.page)})
+        return
+    out = Console(soft_wrap=True)
+    out.print(f"Decision: {conclusion.sentence}", markup=False, highlight=False)
+    out.print(f"Report: {conclusion.page}", markup=False, highlight=False)
+
+
+def show_deltas(of: str, rows: list[dict[str, Json]]) -> None:
+    """An ablation's table: what AUC loses without each part."""
+    table = Table("without", "kind", "delta AUC", "95% interval", "verdict", box=None)
+    for row in sorted(rows, key=lambda row: float(row["delta"])):
+        low, high = row.get("low"), row.get("high")
+        interval = "no interval" if low is None else f"[{low:+.4f}, {high:+.4f}]"
+        verdict = str(row.get("verdict", ""))
+        table.add_row(
+            str(row["without"]), str(row["kind"]), f"{row['delta']:+.4f}", interval, verdict
+        )
+    out = Console()
+    out.print(f"{of}: AUC without a part, minus AUC with it; hyper-parameters frozen", markup=False)
+    out.print(table)

@@ -1,0 +1,58 @@
+"""`fusefront tune STUDY.yaml --trials N`: the search alone, winners frozen, test unopened."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusefront.harness.cli.options import (
+    Data,
+    DryRun,
+    Include,
+    Jobs,
+    Json,
+    Limit,
+    Out,
+    Set,
+    StudyFile,
+    Wandb,
+)
+
+
+def tune(
+    study: StudyFile,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials of every strategy [default: the study's].")
+    ] = None,
+    data: Data = None,
+    out: Out = Path("out"),
+    overrides: Set = None,
+    include_path: Include = None,
+    jobs: Jobs = 2,
+    limit: Limit = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    wandb: Wandb = True,
+) -> None:
+    """Search every strategy's space with the same number of trials and freeze the winners.
+
+    Every trial is a recorded run; started again, the search goes on where it was.
+    """
+    from fusefront.harness.cli.show import console, show_matrix, show_winners
+    from fusefront.harness.jobs.pipeline import Request, begin, tune_study
+
+    extra = [f"tuning.trials={trials}"] if trials is not None else []
+    asked = Request(
+        study,
+        out,
+        data,
+        (*(overrides or ()), *extra),
+        tuple(include_path or ()),
+        jobs,
+        wandb,
+        limit,
+    )
+    if dry_run:
+        show_matrix(begin(asked, console(quiet=as_json))[0], as_json=as_json)
+    else:
+        show_winners(tune_study(asked, console(quiet=as_json)), as_json=as_json)

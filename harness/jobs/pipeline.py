@@ -1,0 +1,122 @@
+"""`fusefront run`: prepare, audit, search, train, measure, compare, decide, report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from fusefront.datasets.audit.report import audit, refuse_severe
+from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError
+from fusefront.harness.jobs.plan import Plan, make_plan
+from fusefront.harness.jobs.source import prepared
+from fusefront.harness.jobs.train import Room, fill, tune, write_matrix
+from fusefront.harness.plugins import load_parts
+from fusefront.harness.runs.files import Json, write_json, write_text
+from fusefront.harness.runs.spec import Cell
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.runs.study import Study, load_study
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    study_file: Path
+    out: Path
+    data: Path | None = None
+    overrides: tuple[str, ...] = ()
+    include: Sequence[Path] = ()
+    jobs: int = 2
+    wandb: bool = True
+    limit: int | None = None  # the first strategies only
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What a study came to."""
+
+    page: Path
+    sentence: str
+
+
+def begin(asked: Request, console: Console) -> tuple[Plan, Room]:
+    """Read the study, prepare and audit its data, check every strategy, write study.yaml."""
+    study = _limited(load_study(asked.study_file, asked.overrides), asked.limit)
+    parts = load_parts(asked.include)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    store, spec = prepared(
+        study,
+        asked.study_file,
+        asked.data,
+        asked.out,
+        lambda line: console.print(line, markup=False),
+    )
+    plan = make_plan(study, store, parts)
+    folder = asked.out / "studies" / study.name
+    findings = audit(store)
+    write_json(folder / "audit.json", findings.to_json())
+    refuse_severe(findings, spec.accept)
+    write_text(folder / "study.yaml", _spelled(study))
+    room = Room(asked.out, folder, asked.jobs, tuple(asked.include), console, asked.wandb)
+    return plan, room
+
+
+def _spelled(study: Study) -> str:
+    return yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _limited(study: Study, limit: int | None) -> Study:
+    if limit is None:
+        return study
+    kept = dict(list(study.strategies.items())[:limit])
+    kept.setdefault(study.baseline, study.strategies[study.baseline])
+    return study.model_copy(update={"strategies": kept})
+
+
+def tune_study(asked: Request, console: Console) -> list[dict[str, Json]]:
+    """The search alone; every strategy's frozen winner."""
+    plan, room = begin(asked, console)
+    if not plan.study.tuning.trials:
+        raise NothingToDoError("the study's tuning.trials is 0; give --trials N")
+    tune(plan, room)
+    return [search.freeze() for search in plan.searches(room.folder)]
+
+
+def run_study(asked: Request, console: Console) -> Conclusion:
+    """The whole path: report and decision."""
+    plan, room = begin(asked, console)
+    cells, failed = train(plan, room)
+    folder = StudyFolder(room.root, room.folder, plan.study)
+    conclusion = conclude(folder, room)
+    if failed:
+        names = ", ".join(sorted({f"{cell.strategy} seed {cell.seed}" for cell, _ in failed}))
+        raise FusefrontError(
+            f"{len(failed)} of {len(cells)} runs failed ({names}); the others are in {conclusion.page};"
+            f" first reason: {failed[0][1]}"
+        )
+    return conclusion
+
+
+def train(plan: Plan, room: Room) -> tuple[list[Cell], list[tuple[Cell, str]]]:
+    """Search, freeze, then the matrix of fresh seeds; cells and those that failed."""
+    winners = tune(plan, room) if plan.study.tuning.trials else {}
+    cells = plan.final(winners)
+    write_matrix(plan, room, cells)
+    return cells, fill(plan, room, cells, "run")
+
+
+def conclude(folder: StudyFolder, room: Room) -> Conclusion:
+    """Latency, comparison, decision, report: each from files, each rewritten from them."""
+    from fusefront.harness.decision.run import decide_study, report_study
+    from fusefront.harness.latency.study import bench_study
+    from fusefront.harness.statistics.study import compare_study
+
+    bench_study(folder, quick=True, tell=lambda line: room.console.print(line, markup=False))
+    compare_study(folder)
+    try:
+        sentence = decide_study(folder)
+    except GateError as error:  # the report shows why nothing can be decided
+        sentence = str(error)
+    return Conclusion(report_study(folder, folder.root / "reports" / folder.name), sentence)

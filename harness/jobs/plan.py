@@ -1,0 +1,160 @@
+"""From a study to the matrix of cells: strategies and controls, winners' parameters, seeds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fusefront.baselines.contract import Parts
+from fusefront.baselines.zoo import BASELINES, check_settings
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.tables import schema_of
+from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.spec import Cell, RunSpec
+from fusefront.harness.runs.study import Strategy, Study
+from fusefront.harness.tuning.search import Search
+from fusefront.harness.tuning.source import TRIAL_SEED
+from fusefront.harness.tuning.space import Space, apply
+
+SHUFFLED = "shuffled"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked study on a prepared data set: every strategy and control, ready to make cells."""
+
+    study: Study
+    store: PreparedDataset
+    strategies: Mapping[str, Strategy]
+
+    def cell(
+        self,
+        name: str,
+        params: Mapping[str, Json],
+        seed: int,
+        *,
+        role: str | None = None,
+        with_test: bool = True,
+    ) -> Cell:
+        """The cell of strategy `name` with searched parameters and a seed."""
+        strategy = self.strategies[name]
+        training = {**self.study.training.model_dump(mode="json"), **strategy.training}
+        settings, training = apply(params, strategy.settings, training)
+        spec = RunSpec(
+            self.store.name,
+            self.store.fingerprint,
+            strategy.baseline,
+            settings,
+            training,
+            seed,
+            self.study.threads,
+            strategy.shuffle,
+        )
+        return Cell(name, role or strategy.role, spec, with_test)
+
+    def trial(self, name: str, params: Mapping[str, Json]) -> Cell:
+        """A cell of the search: its own seed, and never a look at test."""
+        seed = TRIAL_SEED + self.study.tuning.seed
+        return self.cell(name, params, seed, role="trial", with_test=False)
+
+    def final(self, winners: Mapping[str, Mapping[str, Json]]) -> list[Cell]:
+        """The matrix: every strategy at its winner's parameters, every seed."""
+        return [
+            self.cell(name, winners.get(self.searched_as(name), {}), seed)
+            for name in self.strategies
+            for seed in self.study.seeds
+        ]
+
+    def searched_as(self, name: str) -> str:
+        """The strategy whose search gives this one its parameters (a shuffled control has none)."""
+        if not self.strategies[name].shuffle:
+            return name
+        twin = self.strategies[name].model_copy(update={"shuffle": (), "role": "strategy"})
+        return next((n for n, s in self.study.strategies.items() if s == twin), name)
+
+    def searched(self) -> list[str]:
+        """The strategies that have a place in the tuning budget."""
+        return [
+            name
+            for name, strategy in self.strategies.items()
+            if self.study.tuning.trials > 0 and strategy.tune and not strategy.shuffle
+        ]
+
+    def searches(self, folder: Path) -> list[Search]:
+        """The searches under a study's folder, with whatever they have recorded."""
+        tuning = self.study.tuning
+        return [
+            Search(
+                folder / "tuning" / name,
+                name,
+                self.space(name),
+                tuning.trials,
+                tuning.seed,
+                tuning.lag,
+            )
+            for name in self.searched()
+        ]
+
+    def space(self, name: str) -> Space:
+        """What is searched for a strategy: the study's keys, the baseline's choices, its own."""
+        strategy = self.strategies[name]
+        own = {
+            key: tuple(values)
+            for key, values in BASELINES[strategy.baseline].choices.items()
+            if not _is_set(key, strategy.settings)
+        }
+        if strategy.baseline == "popularity":
+            return {}  # two calibration scalars: nothing that a search could change
+        return {**self.study.tuning.space, **own, **strategy.space}
+
+
+def _is_set(dotted: str, settings: Mapping[str, Json]) -> bool:
+    """Whether a user fixed the key, or a part that it belongs to."""
+    at: Json = settings
+    for part in dotted.split("."):
+        if not isinstance(at, Mapping):
+            return True
+        if part not in at:
+            return False
+        at = at[part]
+    return True
+
+
+def make_plan(study: Study, store: PreparedDataset, parts: Parts) -> Plan:
+    """Add the controls, check every strategy against data and zoo; one sentence for what is wrong."""
+    strategies = dict(study.strategies)
+    if study.controls:
+        for name, control in _controls(study, store).items():
+            strategies.setdefault(name, control)
+    schema = schema_of(store)
+    for name, strategy in strategies.items():
+        if strategy.baseline not in BASELINES:
+            raise UsageError(
+                f"strategy {name!r}: baseline {strategy.baseline!r} is not known;"
+                f" known: {', '.join(sorted(BASELINES))}"
+            )
+        try:
+            check_settings(strategy.baseline, schema, strategy.settings, parts)
+        except ValueError as error:
+            raise UsageError(f"strategy {name!r}: {error}") from error
+    return Plan(study, store, strategies)
+
+
+def _controls(study: Study, store: PreparedDataset) -> dict[str, Strategy]:
+    """Popularity, ids alone, each modality alone, concatenation, and vectors dealt to other items."""
+    modalities = tuple(store.manifest.schema_.modalities)
+    made = {
+        "popularity": Strategy(baseline="popularity", role="control"),
+        "id_only": Strategy(baseline="id_only", role="control"),
+    }
+    for modality in modalities:
+        body = {"baseline": "unimodal", "role": "control", "modality": modality}
+        made[f"unimodal_{modality}"] = Strategy.model_validate(body)
+    if not any(strategy.baseline == "early_fusion" for strategy in study.strategies.values()):
+        made["early_fusion"] = Strategy(baseline="early_fusion", role="control")
+    parent = next(
+        (s for s in study.strategies.values() if s.baseline == "compressed_fusion"),
+        study.strategies[study.baseline],
+    )
+    made[SHUFFLED] = parent.model_copy(update={"role": "control", "shuffle": modalities})
+    return made

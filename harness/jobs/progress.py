@@ -1,0 +1,82 @@
+"""Run i of n, epoch, rows/s, time left; a bar on a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.spec import Cell
+
+
+class RunProgress:
+    """Told of starts, epochs and ends; shows them."""
+
+    def __init__(self, total: int, what: str, console: Console) -> None:
+        self.total, self.what, self.console = total, what, console
+        self.done, self.failed = 0, 0
+        self.begin = time.monotonic()
+        self.detail: dict[str, str] = {}
+        self.bar: Progress | None = None
+
+    def __enter__(self) -> "RunProgress":
+        if self.console.is_terminal and self.total:
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}"),
+                TextColumn("[dim]{task.fields[detail]}"),
+                console=self.console,
+            )
+            self.task = self.bar.add_task(self.what, total=self.total, left="", detail="")
+            self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def tell(self, kind: str, cell: Cell, message: dict[str, Json]) -> None:
+        """One event of `Workers.execute`."""
+        key = f"{cell.strategy} seed {cell.seed}"
+        if kind == "epoch":
+            epochs = cell.spec.training.get("epochs")
+            self.detail[key] = (
+                f"{key} epoch {message['epoch']}/{epochs} {message['rows_per_second']:,} rows/s"
+            )
+        elif kind in ("done", "failed"):
+            last = self.detail.pop(key, key)
+            self.done += 1
+            self.failed += kind == "failed"
+            self._line(last, str(message.get("reason", "")))
+        if self.bar is not None:
+            self.bar.update(
+                self.task,
+                completed=self.done,
+                left=self.left(),
+                detail=" · ".join(self.detail.values()),
+            )
+
+    def left(self) -> str:
+        """An estimate of the time left from the runs so far."""
+        if not self.done:
+            return ""
+        seconds = (time.monotonic() - self.begin) / self.done * (self.total - self.done)
+        return f"{seconds:.0f} s left" if seconds < 120 else f"{seconds / 60:.0f} min left"
+
+    def _line(self, last: str, reason: str) -> None:
+        if reason:
+            self.console.print(f"{self.what} {last} failed: {reason}", style="red", markup=False)
+        elif self.bar is None:
+            line = f"{self.what} {self.done} of {self.total}: {last}, {self.left()}"
+            self.console.print(line, markup=False, highlight=False)
+
+
+def silent(_: str) -> None:
+    """A told line that nobody hears."""
+
+
+Tell = Callable[[str], None]

@@ -1,0 +1,67 @@
+"""Where a study's data comes from: a spec and its files, or a world of known truth written out."""
+
+import json
+import shutil
+from pathlib import Path
+
+from fusefront.datasets.prepare import prepare
+from fusefront.datasets.spec import DatasetSpec, load_spec
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.errors import UsageError
+from fusefront.harness.jobs.progress import Tell
+from fusefront.harness.runs.files import digest
+from fusefront.harness.runs.study import Study, Synthetic
+
+
+def prepared(
+    study: Study, study_file: Path, data: Path | None, out: Path, tell: Tell
+) -> tuple[PreparedDataset, DatasetSpec]:
+    """The study's prepared store, made if it is not there yet, and the spec it was made from."""
+    if isinstance(study.dataset, Synthetic):
+        spec_path = write_synthetic(study.dataset, out)
+        return _prepare(spec_path, spec_path.parent, out, tell)
+    spec_path = study_file.parent / study.dataset
+    if not spec_path.is_file():
+        raise UsageError(
+            f"{study_file}: dataset {study.dataset!r} is not a file beside the study; give its path"
+        )
+    folder = data or spec_path.parent
+    if not folder.is_dir():
+        raise UsageError(f"--data {folder}: not a folder; give the one that holds the data files")
+    return _prepare(spec_path, folder, out, tell)
+
+
+def _prepare(
+    spec_path: Path, data: Path, out: Path, tell: Tell
+) -> tuple[PreparedDataset, DatasetSpec]:
+    spec = load_spec(spec_path)
+    return prepare(spec, data, out, progress=tell), spec
+
+
+def write_synthetic(world: Synthetic, out: Path) -> Path:
+    """Write a world's files once; the spec's path."""
+    from fusefront.datasets.synthetic.write import write_world
+
+    key = digest(world.model_dump(mode="json"), 8)
+    folder = out / "data" / f"{world.synthetic}-{key}"
+    note = folder / "complete.json"
+    if not note.exists():
+        beside = folder.with_name(f".{folder.name}.tmp")
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        beside.mkdir(parents=True)
+        try:
+            spec = write_world(
+                world.synthetic,
+                beside,
+                seed=world.seed,
+                train=world.train,
+                valid=world.valid,
+                test=world.test,
+            )
+        except KeyError as error:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise UsageError(f"dataset.synthetic: {error.args[0]}") from error
+        (beside / note.name).write_text(json.dumps({"spec": spec.name}), encoding="utf-8")
+        beside.rename(folder)
+    return folder / str(json.loads(note.read_text(encoding="utf-8"))["spec"])

@@ -1,0 +1,103 @@
+"""Searches and matrices executed by workers, each run recorded, mirrored and told."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from fusefront.harness.jobs.plan import Plan
+from fusefront.harness.jobs.progress import RunProgress
+from fusefront.harness.runs.files import Json, write_json
+from fusefront.harness.runs.spec import Cell
+from fusefront.harness.runs.store import run_index
+from fusefront.harness.runs.tracking import mirror
+from fusefront.harness.training.run import find_record
+from fusefront.harness.training.workers import Workers
+from fusefront.harness.tuning.source import TrialSource
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where a job works: output root, study folder, worker settings, console."""
+
+    root: Path
+    folder: Path
+    jobs: int
+    include: Sequence[Path]
+    console: Console
+    wandb: bool = True
+
+
+def tune(plan: Plan, room: Room) -> dict[str, dict[str, Json]]:
+    """Run every strategy's search to its budget and freeze the winners: strategy -> parameters."""
+    searches = plan.searches(room.folder)
+    total = sum(
+        search.record(number) is None for search in searches for number in range(search.trials)
+    )
+    source = TrialSource(searches, plan.trial, room.root)
+    if total:
+        _work(plan, room, source, total, "trial", source.close)
+    return {search.strategy: dict(search.freeze()["params"]) for search in searches}
+
+
+def fill(plan: Plan, room: Room, cells: Sequence[Cell], what: str) -> list[tuple[Cell, str]]:
+    """Train the cells that have no record; returns those that failed, with the reason."""
+    todo, seen = [], set()
+    for cell in cells:
+        if cell.spec.run_id not in seen and find_record(cell, room.root) is None:
+            todo.append(cell)
+        seen.add(cell.spec.run_id)
+    failed: list[tuple[Cell, str]] = []
+
+    def close(cell: Cell, reason: str) -> None:
+        if reason:
+            failed.append((cell, reason))
+
+    if todo:
+        waiting = iter(todo)
+        _work(plan, room, lambda: next(waiting, None), len(todo), what, close)
+    _mirror(room, plan.store.name, (cell.spec.run_id for cell in cells))
+    return failed
+
+
+def _work(
+    plan: Plan,
+    room: Room,
+    source: Callable[[], Cell | str | None],
+    total: int,
+    what: str,
+    close: Callable[[Cell, str], None],
+) -> None:
+    from fusefront.harness.latency.lock import training_lock
+
+    workers = Workers(room.jobs, room.root, plan.store.path, room.include)
+    with training_lock(), RunProgress(total, what, room.console) as progress:
+        for kind, cell, message in workers.execute(source):
+            if kind in ("done", "failed"):
+                close(cell, str(message.get("reason", "")))
+                if kind == "done":
+                    _mirror(room, plan.store.name, [cell.spec.run_id])
+            progress.tell(kind, cell, message)
+
+
+def _mirror(room: Room, dataset: str, run_ids: Iterable[str]) -> None:
+    if not room.wandb:
+        return
+    where = run_index(room.root, dataset)
+    for run_id in run_ids:
+        path = where.get(run_id)
+        if path is not None and (path / "summary.json").exists():
+            mirror(path)
+
+
+def write_matrix(plan: Plan, room: Room, cells: Sequence[Cell]) -> None:
+    """matrix.json: which run fills which cell, before any of them is trained."""
+    matrix = {
+        "format": 1,
+        "dataset": plan.store.name,
+        "fingerprint": plan.store.fingerprint,
+        "store": plan.store.path.resolve().relative_to(room.root.resolve()).as_posix(),
+        "cells": [cell.to_json() for cell in cells],
+    }
+    write_json(room.folder / "matrix.json", matrix)

@@ -1,0 +1,119 @@
+"""Runs in their own processes: one thread each, ended with the parent, nothing shared but files."""
+
+import ctypes
+import multiprocessing
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.spec import Cell
+
+Message = dict[str, Json]
+
+
+def work(connection: Connection, root: Path, store_path: Path, include: Sequence[Path]) -> None:
+    """A worker: one cell at a time until told None; dies with its parent."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    from fusefront.datasets.store import PreparedDataset
+    from fusefront.harness.plugins import load_parts
+    from fusefront.harness.training.run import run
+
+    store, parts = PreparedDataset.open(store_path), load_parts(include)
+    while (cell := _receive(connection)) is not None:
+        try:
+            run(cell, root, store, parts, lambda message: connection.send(("epoch", message)))
+            connection.send(("done", {}))
+        except Exception as error:  # the search and the study go on; the record says why
+            detail = traceback.format_exc(limit=-3)
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            connection.send(("failed", {"reason": reason, "detail": detail}))
+
+
+def _receive(connection: Connection) -> Cell | None:
+    try:
+        cell: Cell | None = connection.recv()
+    except EOFError:
+        return None
+    return cell
+
+
+class Workers:
+    """A few worker processes that pull cells from a source, in order, until it is empty.
+
+    `source()` returns the next cell, None when nothing is left, or `WAIT` when what comes next
+    depends on cells still running.
+    """
+
+    WAIT = "wait"
+
+    def __init__(self, jobs: int, root: Path, store_path: Path, include: Sequence[Path]) -> None:
+        self.jobs, self.root, self.store_path, self.include = jobs, root, store_path, include
+
+    def execute(
+        self, source: Callable[[], Cell | str | None]
+    ) -> Iterator[tuple[str, Cell, Message]]:
+        """Yield ("start" | "epoch" | "done" | "failed", cell, message) as it happens."""
+        context = multiprocessing.get_context("spawn")
+        idle: list[tuple[BaseProcess, Connection]] = []
+        busy: dict[Connection, tuple[BaseProcess, Cell]] = {}
+        started = 0
+        empty = False
+        try:
+            while True:
+                while not empty and (idle or started < self.jobs):
+                    cell = source()
+                    if cell is None:
+                        empty = True
+                    if not isinstance(cell, Cell):
+                        break
+                    if not idle:
+                        idle.append(self._spawn(context))
+                        started += 1
+                    process, connection = idle.pop()
+                    connection.send(cell)
+                    busy[connection] = (process, cell)
+                    yield "start", cell, {}
+                if not busy:
+                    if empty:
+                        return
+                    raise RuntimeError("nothing is running and the next run waits for another")
+                for ready in wait(list(busy)):
+                    assert isinstance(ready, Connection)
+                    process, cell = busy[ready]
+                    try:
+                        kind, message = ready.recv()
+                    except (EOFError, ConnectionResetError):
+                        process.join()
+                        del busy[ready]
+                        started -= 1
+                        reason = f"its process ended with code {process.exitcode}"
+                        yield "failed", cell, {"reason": reason, "detail": ""}
+                        continue
+                    if kind in ("done", "failed"):
+                        del busy[ready]
+                        idle.append((process, ready))
+                    yield kind, cell, message
+        finally:
+            for process, connection in idle:
+                connection.close()
+                process.join(10)
+            for process, _ in busy.values():
+                process.kill()
+                process.join(10)
+
+    def _spawn(
+        self, context: multiprocessing.context.SpawnContext
+    ) -> tuple[BaseProcess, Connection]:
+        ours, theirs = context.Pipe()
+        arguments = (theirs, self.root, self.store_path, tuple(self.include))
+        process = context.Process(target=work, args=arguments, daemon=True)
+        process.start()
+        theirs.close()
+        return process, ours

@@ -1,0 +1,129 @@
+"""One strategy's search: Optuna proposes, our records are the truth.
+
+Parameters of trial n depend on the study's seed, the strategy, n, the records 0 .. n - lag and the
+parameters of the trials between; never on how many workers ran or how often they were killed.
+"""
+
+import hashlib
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from fusefront.harness.errors import FusefrontError, UsageError
+from fusefront.harness.runs.files import Json, digest, read_json, write_once
+from fusefront.harness.tuning.space import Space, distributions
+
+STARTUP = 10  # trials before TPE has anything to go by; fewer in a short search
+
+
+@dataclass
+class Search:
+    """The claims, records and winner of one strategy, under `folder`."""
+
+    folder: Path
+    strategy: str
+    space: Space
+    trials: int
+    seed: int
+    lag: int
+    running: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.distributions = distributions(self.space)
+        if not self.distributions:
+            self.trials = min(self.trials, 1)  # nothing to search: the defaults are the winner
+        identity = {
+            "seed": self.seed,
+            "lag": self.lag,
+            "space": {key: repr(value) for key, value in sorted(self.distributions.items())},
+        }
+        path = self.folder / "search.json"
+        if not write_once(path, identity) and read_json(path) != identity:
+            raise UsageError(
+                f"{path}: this search was begun with another seed, lag or space;"
+                " give the study another name or restore them"
+            )
+
+    def next_trial(self) -> tuple[int, dict[str, Json]] | None:
+        """Number and parameters of the next trial that may start now, None if none may."""
+        for number in range(self.trials):
+            if number in self.running or self.record(number) is not None:
+                continue
+            if any(self.record(earlier) is None for earlier in range(number - self.lag + 1)):
+                return None
+            claim = self.folder / f"claim-{number:04d}.json"
+            if not claim.exists():
+                write_once(claim, {"params": self._propose(number)})
+            self.running.add(number)
+            return number, dict(read_json(claim)["params"])
+        return None
+
+    @property
+    def finished(self) -> bool:
+        """Every trial has its record."""
+        return all(self.record(number) is not None for number in range(self.trials))
+
+    def record(self, number: int) -> dict[str, Json] | None:
+        """The record of a trial, None before it has one."""
+        path = self.folder / f"trial-{number:04d}.json"
+        return read_json(path) if path.exists() else None
+
+    def tell(self, number: int, record: dict[str, Json]) -> None:
+        """Keep a finished trial's record; the first writer wins."""
+        write_once(self.folder / f"trial-{number:04d}.json", {"number": number, **record})
+        self.running.discard(number)
+
+    def _propose(self, number: int) -> dict[str, Json]:
+        if number == 0:
+            return {}  # the defaults, so that no search ends below them on validation
+        key = f"{self.seed}:{self.strategy}:{number}".encode()
+        seed = int.from_bytes(hashlib.sha256(key).digest()[:4])
+        startup = min(STARTUP, max(2, self.trials // 3))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+            optuna.logging.set_verbosity(optuna.logging.ERROR)
+            sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
+            study = optuna.create_study(direction="maximize", sampler=sampler)
+            for earlier in range(1, number):
+                study.add_trial(self._frozen(earlier, known=earlier <= number - self.lag))
+            return dict(study.ask(self.distributions).params)
+
+    def _frozen(self, number: int, *, known: bool) -> FrozenTrial:
+        params = dict(read_json(self.folder / f"claim-{number:04d}.json")["params"])
+        used: dict[str, BaseDistribution] = {key: self.distributions[key] for key in params}
+        record = self.record(number) if known else None
+        if record is None:  # still running, or too recent to be used: only its place is known
+            return create_trial(state=TrialState.RUNNING, params=params, distributions=used)
+        if record["state"] != "ok":
+            return create_trial(state=TrialState.FAIL, params=params, distributions=used)
+        return create_trial(value=float(record["value"]), params=params, distributions=used)
+
+    def freeze(self) -> dict[str, Json]:
+        """The winner by validation AUC, lowest number on ties; written once, before test is opened."""
+        records = [record for n in range(self.trials) if (record := self.record(n)) is not None]
+        good = [record for record in records if record["state"] == "ok"]
+        if not good:
+            reasons = (
+                "; ".join(sorted({str(record["reason"]) for record in records})) or "no trials"
+            )
+            raise FusefrontError(f"{self.strategy}: no trial finished, so no winner ({reasons})")
+        best = max(good, key=lambda record: (record["value"], -record["number"]))
+        winner = {
+            "strategy": self.strategy,
+            "number": best["number"],
+            "params": best["params"],
+            "valid_auc": best["value"],
+            "trials": len(records),
+            "seconds": round(sum(float(record["seconds"]) for record in records), 3),
+            "evidence": digest(records),
+        }
+        path = self.folder / f"winner-{self.trials}.json"
+        if not write_once(path, winner) and read_json(path) != winner:
+            raise UsageError(
+                f"{path}: another winner was frozen from other records; delete neither"
+            )
+        return winner

@@ -1,0 +1,58 @@
+"""Search spaces: dotted keys to Optuna distributions, and parameters back to settings."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.study import Range, assign
+
+Space = Mapping[str, Range | tuple[Any, ...]]
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """One Optuna distribution a key; a key with at most one value is fixed and left out."""
+    made: dict[str, BaseDistribution] = {}
+    for key, values in space.items():
+        if isinstance(values, Range):
+            whole = isinstance(values.low, int) and isinstance(values.high, int)
+            made[key] = (
+                IntDistribution(int(values.low), int(values.high), log=values.log)
+                if whole
+                else FloatDistribution(float(values.low), float(values.high), log=values.log)
+            )
+        elif len(values) > 1:
+            made[key] = CategoricalDistribution([_plain(value) for value in values])
+    return made
+
+
+def _plain(value: Json) -> bool | int | float | str | None:
+    """Optuna takes scalars; anything else travels as its JSON."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return "json:" + json.dumps(value, sort_keys=True)
+
+
+def apply(
+    params: Mapping[str, Json], settings: Mapping[str, Json], training: Mapping[str, Json]
+) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Settings and training with the parameters put in their places."""
+    made: dict[str, Any] = {"settings": _copy(settings), "training": _copy(training)}
+    for key, value in params.items():
+        if isinstance(value, str) and value.startswith("json:"):
+            value = json.loads(value.removeprefix("json:"))
+        place = key if key.startswith("training.") else f"settings.{key}"
+        assign(made, place, value)
+    return made["settings"], made["training"]
+
+
+def _copy(value: Mapping[str, Json]) -> dict[str, Json]:
+    copied: dict[str, Json] = json.loads(json.dumps(dict(value)))
+    return copied
