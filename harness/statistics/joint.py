@@ -1,0 +1,283 @@
+"""The joint normal model of the strategies' metric: test rows by influence values, seeds by variance.
+
+Obuchowski & Rockette 1995 and Gallas 2006 with seeds as readers; degrees of freedom by
+Satterthwaite 1946 as in Hillis 2007. docs/statistics.md has the formulas and the measured coverage.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Floats = NDArray[np.float64]
+Json = Any  # None, bool, int, float, str, lists and string-keyed mappings of these
+
+FEWEST_CLUSTERS = 10  # below: an estimate, no interval
+FEW_CLUSTERS = 30  # below: an interval with a warning
+DRAWS = 20_000  # of the largest t; the 95 % quantile is then good to about .01
+
+
+class Pair(NamedTuple):
+    """The difference a - b with its two-sided interval; nan where there is none."""
+
+    difference: float
+    se: float
+    df: float
+    low: float
+    high: float
+    p: float  # two-sided, of no difference
+
+
+class Alone(NamedTuple):
+    """One strategy's metric with its standard error; nan where there is none."""
+
+    value: float
+    se: float
+    df: float
+
+
+@dataclass(frozen=True)
+class JointModel:
+    """What is known about one metric of S strategies, n_s seeds each, m clusters of test rows."""
+
+    names: tuple[str, ...]
+    theta: Floats  # [S] mean over seeds
+    s2: Floats  # [S] variance over seeds, the test rows fixed; nan with one seed
+    n: NDArray[np.int64]  # [S] seeds
+    K: Floats  # [S, S] covariance from the test rows; the diagonal between different seeds
+    interaction: Floats  # [S] part of s2 that more rows would remove
+    floor: Floats  # [S, S] covariance of the seed means for the trained models themselves
+    m: int  # clusters of rows
+    mc: int  # the smaller of clusters with a positive and clusters with a negative
+    rho: float = 0.0  # correlation of paired seeds that is taken off; 0 = independent seeds
+
+    def __post_init__(self) -> None:
+        if self.K.shape != (len(self.names), len(self.names)):
+            raise ValueError(f"K: got {self.K.shape}, expected [S, S] with S = {len(self.names)}")
+
+    def index(self, name: str) -> int:
+        """Position of a strategy; ValueError names the known ones."""
+        if name not in self.names:
+            raise ValueError(f"got strategy {name!r}, expected one of: {', '.join(self.names)}")
+        return self.names.index(name)
+
+    @cached_property
+    def row_part(self) -> Floats:
+        """[S, S] variance of each difference from the test rows, for a typical pair of seeds."""
+        diagonal = np.diag(self.K)
+        part = np.maximum(diagonal[:, None] + diagonal - 2 * self.K, 0.0)
+        # what is left of equal numbers by rounding is nothing
+        part[part < 1e-11 * np.maximum(diagonal[:, None], diagonal)] = 0.0
+        np.fill_diagonal(part, 0.0)
+        return part
+
+    @cached_property
+    def seed_part(self) -> Floats:
+        """[S] variance of each strategy's mean from its seeds; nan with one seed."""
+        return self.s2 / self.n
+
+    @cached_property
+    def net_s2(self) -> Floats:
+        """[S] variance over seeds that remains with endless test rows."""
+        return np.maximum(self.s2 - self.interaction, 0.0)
+
+    @cached_property
+    def trained_variance(self) -> Floats:
+        """[S, S] variance of each difference of these trained models: other rows, same seeds."""
+        diagonal = np.diag(self.floor)
+        return np.maximum(diagonal[:, None] + diagonal - 2 * self.floor, 0.0)
+
+    @cached_property
+    def variance(self) -> Floats:
+        """[S, S] variance of each difference, over seeds and rows; nan where a side has one seed."""
+        seeds = self.seed_part
+        total = self.row_part + seeds[:, None] + seeds
+        if self.rho > 0:
+            total = total - 2 * self.rho * np.sqrt(seeds[:, None] * seeds)
+        else:
+            total = np.maximum(total, self.trained_variance)
+        np.fill_diagonal(total, 0.0)
+        return total
+
+    @cached_property
+    def se(self) -> Floats:
+        """[S, S] standard errors of the differences."""
+        return np.sqrt(self.variance)
+
+    @cached_property
+    def diff(self) -> Floats:
+        """[S, S] differences, row minus column."""
+        return self.theta[:, None] - self.theta
+
+    @cached_property
+    def dfs(self) -> Floats:
+        """[S, S] degrees of freedom (Satterthwaite, Welch); inf where nothing varies."""
+        seeds = self.seed_part**2 / np.maximum(self.n - 1, 1)
+        rows = self.row_part**2 / max(self.mc - 1, 1)
+        welch = self.row_part + self.seed_part[:, None] + self.seed_part
+        total = np.maximum(welch, 0.0 if self.rho > 0 else self.trained_variance)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            df = total**2 / (rows + seeds[:, None] + seeds)
+        df[total == 0] = np.inf
+        return df
+
+    def df(self, a: int, b: int) -> float:
+        """Degrees of freedom of the difference a - b."""
+        return float(self.dfs[a, b])
+
+    @property
+    def has_intervals(self) -> bool:
+        """False when too few clusters hold both classes."""
+        return self.m > 1 and self.mc >= FEWEST_CLUSTERS
+
+    def pair(self, a: int, b: int, level: float = 0.95) -> Pair:
+        """The difference a - b over seeds and rows; nan ends with one seed or too few clusters."""
+        value, se, df = float(self.diff[a, b]), float(self.se[a, b]), self.df(a, b)
+        return _interval(value, se if self.has_intervals else np.nan, df, level)
+
+    def pair90(self, a: int, b: int) -> Pair:
+        """The 90 % interval, which decides equivalence at 5 % (Schuirmann 1987)."""
+        return self.pair(a, b, 0.90)
+
+    def trained_pair(self, a: int, b: int, level: float = 0.95) -> Pair:
+        """The difference of these trained models over other test rows: no statement on strategies."""
+        se = float(np.sqrt(self.trained_variance[a, b])) if self.has_intervals else np.nan
+        return _interval(float(self.diff[a, b]), se, float(self.mc - 1), level)
+
+    def alone(self, a: int) -> Alone:
+        """One strategy's metric; with one seed the error is that of the trained model."""
+        rows = max(float(self.K[a, a]), 0.0)
+        seeds = float(self.seed_part[a]) if self.n[a] > 1 else 0.0
+        total = max(rows + seeds, float(self.floor[a, a]))
+        parts = rows**2 / max(self.mc - 1, 1) + seeds**2 / max(int(self.n[a]) - 1, 1)
+        df = total**2 / parts if parts > 0 else float(max(self.mc - 1, 1))
+        se = float(np.sqrt(total)) if self.has_intervals else float("nan")
+        return Alone(float(self.theta[a]), se, df)
+
+    def draw(self, rng: np.random.Generator, n: int) -> Floats:
+        """[n, S] what the metrics may be: theta plus errors, seed variances drawn from what s2 tells.
+
+        A strategy with one seed varies with the test rows only.
+        """
+        freedom = np.maximum(self.n - 1, 1)
+        seeds = np.nan_to_num(self.seed_part)
+        spread = np.sqrt(seeds * freedom / rng.chisquare(freedom, (n, len(self.names))))
+        return self.theta + self._row_noise(rng, n) + rng.standard_normal(spread.shape) * spread
+
+    @property
+    def c_all(self) -> float:
+        """95 % quantile of the largest |t| over all pairs, were all equal; nan without a pair."""
+        return float(self._quantiles[-1])
+
+    def c_base(self, baseline: int) -> float:
+        """95 % quantile of the largest |t| over the pairs with the baseline, were all equal."""
+        return float(self._quantiles[baseline])
+
+    @cached_property
+    def _quantiles(self) -> Floats:
+        """[S + 1] c_base of each strategy, then c_all: Dunnett 1955 with unequal, unknown errors."""
+        rng = np.random.default_rng(0)
+        size, freedom = len(self.names), np.maximum(self.n - 1, 1)
+        seeds = np.nan_to_num(self.seed_part)[:, None]
+        value = self._row_noise(rng, DRAWS).T
+        value += rng.standard_normal((size, DRAWS)) * np.sqrt(seeds * (1 - self.rho))
+        seen = seeds * (rng.chisquare(freedom, (DRAWS, size)) / freedom).T  # s2 / n as estimated
+        rows = rng.chisquare(max(self.mc - 1, 1), DRAWS) / max(self.mc - 1, 1)
+        top = np.zeros((size + 1, DRAWS))
+        for a, b in zip(*np.nonzero(np.triu(self.variance > 0, 1)), strict=True):
+            variance = self.row_part[a, b] * rows + seen[a] + seen[b]
+            if self.rho > 0:
+                variance -= 2 * self.rho * np.sqrt(seen[a] * seen[b])
+            else:
+                variance = np.maximum(variance, self.trained_variance[a, b] * rows)
+            t = np.abs(value[a] - value[b]) / np.sqrt(variance)
+            for place in (a, b, size):
+                np.maximum(top[place], t, out=top[place])
+        quantiles: Floats = np.quantile(top, 0.95, axis=1)
+        # never less than one comparison in large samples needs, whatever the floor did
+        quantiles[:] = np.where(quantiles > 0, np.maximum(quantiles, 1.96), np.nan)
+        return quantiles
+
+    def _row_noise(self, rng: np.random.Generator, n: int) -> Floats:
+        values, vectors = np.linalg.eigh((self.K + self.K.T) / 2)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        noise: Floats = rng.standard_normal((n, len(values))) @ root.T
+        return noise
+
+
+@dataclass
+class Accumulator:
+    """Collects one score vector at a time; keeps one column of cluster influences a strategy."""
+
+    names: tuple[str, ...]
+    clusters: int
+    mc: int
+    theta: dict[str, list[float]]
+    square: dict[str, float]  # sum over seeds of the squared length of the influences
+    column: NDArray[np.float32]  # [S, m] influences summed over seeds
+
+    @classmethod
+    def empty(cls, names: tuple[str, ...], clusters: int, mc: int) -> "Accumulator":
+        """Nothing seen yet."""
+        return cls(
+            names,
+            clusters,
+            mc,
+            {name: [] for name in names},
+            dict.fromkeys(names, 0.0),
+            np.zeros((len(names), clusters), np.float32),
+        )
+
+    def add(self, name: str, value: float, influence: Floats) -> None:
+        """One seed of a strategy: the metric and its influence [m], summed within clusters."""
+        kept = influence.astype(np.float32)
+        self.theta[name].append(value)
+        self.square[name] += _dot(kept, kept)
+        self.column[self.names.index(name)] += kept
+
+    def joint(self, rho: float = 0.0) -> JointModel:
+        """The joint model of what was added; every strategy needs at least one seed."""
+        n = np.array([len(self.theta[name]) for name in self.names])
+        theta = np.array([np.mean(self.theta[name]) for name in self.names])
+        s2 = np.array([_variance(self.theta[name]) for name in self.names])
+        scale = self.clusters / max(self.clusters - 1, 1)
+        gram = scale * _gram(self.column)  # of the sums over seeds
+        square = scale * np.array([self.square[name] for name in self.names])
+        K = gram / np.outer(n, n)
+        floor = K.copy()
+        several = np.maximum(n - 1, 1)
+        between = np.where(n > 1, (np.diag(gram) - square) / (n * several), square)
+        np.fill_diagonal(K, between)
+        interaction = np.where(n > 1, np.maximum(square / n - between, 0.0), 0.0)
+        return JointModel(
+            self.names, theta, s2, n, K, interaction, floor, self.clusters, self.mc, rho
+        )
+
+
+def _variance(values: list[float]) -> float:
+    return float(np.var(values, ddof=1)) if len(values) > 1 else float("nan")
+
+
+def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    return float(np.dot(a.astype(np.float64), b.astype(np.float64)))
+
+
+def _gram(columns: NDArray[np.float32], block: int = 1 << 16) -> Floats:
+    """columns @ columns.T in float64, a block at a time; [S, m] -> [S, S]."""
+    gram = np.zeros((len(columns), len(columns)))
+    for start in range(0, columns.shape[1], block):
+        part = columns[:, start : start + block].astype(np.float64)
+        gram += part @ part.T
+    return gram
+
+
+def _interval(value: float, se: float, df: float, level: float) -> Pair:
+    if not se > 0:
+        return Pair(value, se, df, np.nan, np.nan, np.nan)
+    df = min(df, 1e9)
+    half = float(special.stdtrit(df, 0.5 + level / 2)) * se
+    p = 2 * float(special.stdtr(df, -abs(value) / se))
+    return Pair(value, se, df, value - half, value + half, p)
