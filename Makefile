@@ -1,0 +1,49 @@
+# Two commands: `make demo` and `make test`. Both install what they need into .venv first.
+PYTHON ?= python3
+# Where torch comes from; empty = pip's own settings. Without a GPU elsewhere:
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+DEMO ?=
+PYTEST ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+
+.PHONY: demo test lint clean
+demo: .venv/installed
+	$(BIN)/fusefront demo $(DEMO)
+
+test: .venv/installed-test
+	$(THREADS) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not timed" $(PYTEST)
+	$(THREADS) $(BIN)/python -m pytest -q -m timed $(PYTEST)
+
+lint: .venv/installed-test .typing
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	MYPYPATH=.typing $(BIN)/mypy $(addprefix .typing/fusefront/,harness baselines fusion_variants datasets reports)
+
+.typing:
+	mkdir -p .typing/fusefront
+	for room in harness baselines fusion_variants datasets reports; do ln -sfn ../../$$room .typing/fusefront/$$room; done
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("fusefront needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(PIP) install -q --upgrade -c constraints.txt pip
+
+# torch first and alone: a build with CUDA packages is refused on a machine without a GPU
+.venv/torch: .venv/bin/python constraints.txt
+	$(BIN)/python .ci/torch_without_cuda.py $(TORCH_INDEX)
+	$(PIP) install -q -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	touch $@
+
+.venv/installed: .venv/torch pyproject.toml
+	$(PIP) install -q -c constraints.txt -e ".[pdf]"
+	touch $@
+
+.venv/installed-test: .venv/installed
+	$(PIP) install -q -c constraints.txt -e ".[pdf,test]"
+	touch $@
+
+clean:
+	rm -rf .venv .typing out build *.egg-info

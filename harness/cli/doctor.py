@@ -1,0 +1,40 @@
+"""`fusefront doctor`: what this machine has."""
+
+from fusefront.harness.cli.options import Json
+
+
+def doctor(as_json: Json = False) -> None:
+    """Print versions, threads, accelerator and the optional parts that are here or missing."""
+    import importlib.util
+    import shutil
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from fusefront.harness.cli.show import show
+    from fusefront.harness.runs.environment import environment
+
+    found = environment(1)
+    optional = {
+        "accelerator": _accelerator(),
+        "weasyprint (report --pdf)": bool(importlib.util.find_spec("weasyprint")),
+        "chromium (report tests)": bool(shutil.which("chromium")),
+        "onnxruntime (export, bench)": bool(importlib.util.find_spec("onnxruntime")),
+    }
+    if as_json:
+        show({**found, "optional": optional})
+        return
+    table = Table("what", "found", box=None)
+    for key in ("python", "platform", "processor", "cores", "code"):
+        table.add_row(key, str(found[key]))
+    for name, version in dict(found["packages"]).items():
+        table.add_row(name, str(version))
+    for name, here in optional.items():
+        table.add_row(name, {True: "yes", False: "missing"}.get(here, str(here)))
+    Console(soft_wrap=True).print(table)
+
+
+def _accelerator() -> str:
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"

@@ -1,0 +1,92 @@
+"""The command line: `fusefront VERB`. --help answers without importing torch."""
+
+import importlib
+import os
+import signal
+import sys
+from typing import Any
+
+import typer
+from typer.exceptions import TyperException
+
+from fusefront.datasets.errors import DataContractError, SpecError
+from fusefront.harness.errors import FusefrontError
+
+# verb -> module in this folder; the function has the verb's name
+VERBS = {
+    "init": "init",
+    "audit": "audit",
+    "prepare": "prepare",
+    "run": "run",
+    "demo": "run",
+    "tune": "tune",
+    "ablate": "ablate",
+    "bench": "bench",
+    "compare": "compare",
+    "plan": "plan",
+    "decide": "decide",
+    "gate": "gate",
+    "report": "report",
+    "export": "export",
+    "serve-check": "serve_check",
+    "predict": "predict",
+    "runs": "runs",
+    "reproduce": "reproduce",
+    "sync": "sync",
+    "list": "listing",
+    "doctor": "doctor",
+}
+
+app = typer.Typer(
+    help="Compare fusion strategies for multimodal click-through-rate prediction, measure quality"
+    " and latency, choose the operating point.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def register(verbs: dict[str, str] = VERBS) -> typer.Typer:
+    """Put every verb on the command line; modules are light, their work is imported when called."""
+    for verb, module in verbs.items():
+        loaded = importlib.import_module(f"fusefront.harness.cli.{module}")
+        app.command(verb)(getattr(loaded, "listing" if verb == "list" else verb.replace("-", "_")))
+    return app
+
+
+def main() -> None:
+    """Run a verb; one sentence and an exit code for whatever is the user's to mend."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # one thread a training; workers inherit it
+    os.environ.setdefault("WANDB_SILENT", "true")
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        register()(standalone_mode=False)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except typer.Abort:
+        _end("interrupted; the same command goes on where it stopped", 130)
+    except KeyboardInterrupt:
+        _end("interrupted; the same command goes on where it stopped", 130)
+    except FusefrontError as error:
+        _end(str(error), error.exit_code)
+    except SpecError as error:
+        _end(str(error), 2)
+    except DataContractError as error:
+        _end(str(error), 3)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except TyperException as error:  # unknown options, bad values
+        usage: Any = error
+        usage.show()
+        sys.exit(2)
+
+
+def _terminated(*_: object) -> None:
+    raise SystemExit(143)
+
+
+def _end(sentence: str, code: int) -> None:
+    sys.stderr.write(f"fusefront: {sentence}\n")
+    sys.exit(code)

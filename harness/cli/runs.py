@@ -1,0 +1,46 @@
+"""`fusefront runs`: every run as a row."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusefront.harness.cli.options import Json, Out
+
+
+def runs(
+    out: Out = Path("out"),
+    where: Annotated[
+        list[str] | None, typer.Option(help="Keep runs with KEY=VALUE in their summary.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the recorded runs, newest last."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from fusefront.harness.cli.show import show
+    from fusefront.harness.errors import NothingToDoError, UsageError
+    from fusefront.harness.runs.table import summaries
+
+    wanted = {}
+    for text in where or []:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--where {text!r}: got no '=', expected KEY=VALUE")
+        wanted[key] = value
+    rows = summaries(out, wanted)
+    if as_json:
+        show(rows)
+        return
+    if not rows:
+        raise NothingToDoError(f"no such run under {out}")
+    columns = ("run_id", "dataset", "strategy", "role", "seed", "valid_auc", "seconds")
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    Console(soft_wrap=True).print(table)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

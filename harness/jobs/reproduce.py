@@ -1,0 +1,52 @@
+"""A recorded run trained again, its scores compared with those on record."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.errors import GateError, UsageError
+from fusefront.harness.plugins import load_parts
+from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.spec import Cell, RunSpec, code_version
+from fusefront.harness.runs.table import find_run
+from fusefront.harness.training.run import run
+
+
+def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Json]:
+    """Retrain; equal scores to 1e-6 in the logit reproduce, others fail the gate."""
+    folder = find_run(out, text)
+    if folder is None:
+        raise UsageError(f"run {text!r}: not one run under {out}; `fusefront runs` lists them")
+    raw = read_json(folder / "model" / "spec.json")
+    spec = RunSpec(**{**raw, "shuffle": tuple(raw["shuffle"])})
+    changed = spec.code != code_version()
+    store_path = out / "prepared" / spec.dataset / spec.fingerprint
+    if not store_path.is_dir():
+        raise UsageError(f"{store_path}: the prepared store is gone; run the study's prepare again")
+    summary = read_json(folder / "summary.json")
+    with tempfile.TemporaryDirectory() as aside:
+        cell = Cell(str(summary["strategy"]), str(summary["role"]), replace(spec), with_test=False)
+        again = run(cell, Path(aside), PreparedDataset.open(store_path), load_parts(include))
+        now = pl.read_parquet(again.path / "predictions" / "valid.parquet")["logit"].to_numpy()
+    then = pl.read_parquet(folder / "predictions" / "valid.parquet")["logit"].to_numpy()
+    off = float(np.abs(now.astype(np.float64) - then).max()) if len(now) else 0.0
+    note = " (the training code has changed since)" if changed else ""
+    result: dict[str, Json] = {
+        "run_id": spec.run_id,
+        "largest_difference": off,
+        "valid_auc_then": summary["valid_auc"],
+        "valid_auc_now": again.summary["valid_auc"],
+        "code_changed": changed,
+    }
+    if off > 1e-6:
+        raise GateError(
+            f"run {spec.run_id} is not reproduced{note}: logits differ by up to {off:.3g},"
+            f" valid AUC {summary['valid_auc']:.5f} then, {again.summary['valid_auc']:.5f} now"
+        )
+    result["sentence"] = f"run {spec.run_id} is reproduced: logits within {off:.1g}{note}"
+    return result
