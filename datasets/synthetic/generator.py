@@ -1,39 +1,21 @@
-"""Requests of a synthetic world, in chunks that may be made in any order, with exact p.
-
-Match of modality m between the history and candidate c: a_m = clip(r_cm <h_m, z_cm> / tau_m, +-3),
-h_m the mean of z over the history items that have m, tau_m the standard deviation of the match.
-"""
+"""Requests of a synthetic world, in chunks that may be made in any order, with exact p."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fusefront.datasets.synthetic.latents import (
-    FACTORS,
-    GROUPS,
-    VARIANTS,
-    Floats,
-    Ints,
-    Latents,
-    draw_latents,
-    stream,
-)
-from fusefront.datasets.synthetic.worlds import World
+from fusefront.datasets.synthetic.draws import SPLITS, Bytes, Draws, draw
+from fusefront.datasets.synthetic.latents import Floats, Ints, stream
+from fusefront.datasets.synthetic.truth import Source, true_logit
+from fusefront.datasets.synthetic.visits import Visits, chain, follow, last_states
 
-SPLITS = ("train", "valid", "test")
-HELD_OUT = (1, 2)
-CALIBRATION = 3  # the stream that sets tau, mean presence and b0
-CALIBRATION_REQUESTS = 20_000
 CHUNK = 4_096
-HISTORY = 16
-CANDIDATES = 8
-COLD_SHARE = 0.2  # of candidates in validation and test
-CLIP = 3.0
+USERS_PER_SPLIT = 10**10  # user number = split * this + position of the user's first request
 
 Longs = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.uint8]
 
 
 class Chunk(NamedTuple):
@@ -42,89 +24,119 @@ class Chunk(NamedTuple):
     first: int  # position of the first request in its split
     user: Longs  # [R]
     history: Ints  # [R, L] left-padded, newest last
-    group: npt.NDArray[np.int8]  # [R] request context g
+    group: Bytes  # [R] request context g
     candidates: Ints  # [R, K]
-    variant: npt.NDArray[np.int8]  # [R, K] candidate context v
+    variant: Bytes  # [R, K] candidate context v
     p: Floats  # [R, K]
-    label: npt.NDArray[np.uint8]  # [R, K]
+    label: Labels  # [R, K]
 
 
-class Draws(NamedTuple):
-    """What a chunk draws before any truth is known."""
+def make_chunk(
+    source: Source,
+    split: str,
+    number: int,
+    *,
+    size: int = CHUNK,
+    returning: float = 0.0,
+    train: int = 0,
+) -> Chunk:
+    """Chunk `number` of a split: always the same, whichever chunks were made before.
 
-    history: Ints
-    group: npt.NDArray[np.int8]
-    candidates: Ints
-    variant: npt.NDArray[np.int8]
-    uniform: Floats  # [R, K] decides the labels
-
-
-@dataclass(frozen=True)
-class Truth:
-    """The constants of eta that come from the calibration chunk."""
-
-    scale: Floats  # tau [M]
-    mean_present: Floats  # [M]
-    base: float
-
-
-@dataclass(frozen=True)
-class Source:
-    """A world, its latents and its calibrated truth: all that chunks are made from."""
-
-    world: World
-    seed: int
-    latents: Latents
-    truth: Truth
-
-
-def build_source(world: World, seed: int = 0, *, warm: int = 4_000, cold: int = 1_000) -> Source:
-    """Draw the items and calibrate; takes under a second."""
-    latents = draw_latents(world, seed, warm, cold)
-    count = len(world.dims)
-    source = Source(world, seed, latents, Truth(np.ones(count), np.zeros(count), 0.0))
-    draws = _draw(source, CALIBRATION, 0, CALIBRATION_REQUESTS)
-    raw = _matches(latents.factors, latents.present, draws.history, draws.candidates)
-    scale = raw.std(axis=(0, 1))
-    mean_present = latents.present[draws.candidates].mean(axis=(0, 1))
-    truth = Truth(np.where(scale > 0, scale, 1.0), mean_present, 0.0)
-    source = replace(source, truth=truth)
-    eta = true_logit(source, draws.history, draws.group, draws.candidates, draws.variant)
-    base = _base(eta, world.rate) if world.base is None else world.base
-    return replace(source, truth=replace(truth, base=base))
-
-
-def _base(eta: Floats, rate: float) -> float:
-    low, high = -30.0, 30.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if float(np.mean(1 / (1 + np.exp(-(eta + middle))))) < rate:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-def make_chunk(source: Source, split: str, number: int, *, size: int = CHUNK) -> Chunk:
-    """Chunk `number` of a split: always the same, whichever chunks were made before."""
-    draws = _draw(source, SPLITS.index(split), number, size)
-    eta = true_logit(source, draws.history, draws.group, draws.candidates, draws.variant)
-    p = 1 / (1 + np.exp(-eta))
-    label = (draws.uniform < p).astype(np.uint8)
+    A share `returning` of the requests comes from users seen before, with the history they then had
+    plus what they clicked; in validation and test also from users of the same chunk of the
+    training split, which has `train` requests. p depends only on what the row shows: exact.
+    """
+    code = SPLITS.index(split)
+    draws = draw(source.latents, source.seed, code, number, size)
     first = number * size
-    user = np.arange(first, first + size, dtype=np.int64)
+    user = code * USERS_PER_SPLIT + np.arange(first, first + size, dtype=np.int64)
+    if not returning:
+        p, label = _clicks(source, draws)
+        return _chunk(first, user, draws, p, label)
+    random = stream(source.seed, 5, code, number, size)
+    visits = chain(random, size, returning)
+    user = user[visits.root]
+    left = train - first
+    if split != "train" and left > 0:
+        before = make_chunk(source, "train", number, size=size, returning=returning)
+        draws, user = _known_users(
+            random, code, draws, visits, user, _head(before, left), returning
+        )
+    return _visit_by_visit(source, first, user, draws, visits)
+
+
+def make_chunks(
+    source: Source,
+    split: str,
+    requests: int,
+    *,
+    size: int = CHUNK,
+    returning: float = 0.0,
+    train: int = 0,
+) -> Iterator[Chunk]:
+    """The first `requests` requests of a split, chunk by chunk."""
+    for number in range(-(-requests // size)):
+        chunk = make_chunk(source, split, number, size=size, returning=returning, train=train)
+        yield _head(chunk, requests - chunk.first)
+
+
+def _clicks(source: Source, draws: Draws) -> tuple[Floats, Labels]:
+    eta = true_logit(source, draws.history, draws.group, draws.candidates, draws.variant)
+    p: Floats = 1 / (1 + np.exp(-eta))
+    return p, (draws.uniform < p).astype(np.uint8)
+
+
+def _visit_by_visit(source: Source, first: int, user: Longs, draws: Draws, visits: Visits) -> Chunk:
+    """Labels of each round of visits; the clicks lengthen the next round's histories."""
+    p = np.empty(draws.uniform.shape)
+    label = np.empty(draws.uniform.shape, np.uint8)
+    history = draws.history.copy()
+    for now in visits.rounds:
+        before = visits.previous[now]
+        if before[0] >= 0:
+            history[now] = follow(history[before], draws.candidates[before], label[before])
+        shown = Draws(
+            history[now],
+            draws.group[now],
+            draws.candidates[now],
+            draws.variant[now],
+            draws.uniform[now],
+        )
+        p[now], label[now] = _clicks(source, shown)
+    return _chunk(first, user, draws._replace(history=history), p, label)
+
+
+def _known_users(
+    random: np.random.Generator,
+    code: int,
+    draws: Draws,
+    visits: Visits,
+    user: Longs,
+    before: Chunk,
+    share: float,
+) -> tuple[Draws, Longs]:
+    """Give a share of this chunk's first visits to users of the training chunk `before`.
+
+    Every other user comes back in validation, the others in test: nobody is in both.
+    """
+    known, state = last_states(before.user, before.history, before.candidates, before.label)
+    mine = random.permutation(np.flatnonzero(known % 2 == code % 2))
+    opening = visits.rounds[0]
+    opening = opening[random.random(len(opening)) < share][: len(mine)]
+    mine = mine[: len(opening)]
+    history, owner = draws.history.copy(), user.copy()
+    history[opening] = state[mine]
+    owner[opening] = known[mine]
+    return draws._replace(history=history), owner[visits.root]
+
+
+def _chunk(first: int, user: Longs, draws: Draws, p: Floats, label: Labels) -> Chunk:
     return Chunk(first, user, draws.history, draws.group, draws.candidates, draws.variant, p, label)
 
 
-def make_chunks(source: Source, split: str, requests: int, *, size: int = CHUNK) -> Iterator[Chunk]:
-    """The first `requests` requests of a split, chunk by chunk."""
-    for number in range(-(-requests // size)):
-        chunk = make_chunk(source, split, number, size=size)
-        keep = min(size, requests - chunk.first)
-        yield chunk if keep == size else _head(chunk, keep)
-
-
 def _head(chunk: Chunk, keep: int) -> Chunk:
+    if keep >= len(chunk.user):
+        return chunk
     return Chunk(
         chunk.first,
         chunk.user[:keep],
@@ -135,67 +147,3 @@ def _head(chunk: Chunk, keep: int) -> Chunk:
         chunk.p[:keep],
         chunk.label[:keep],
     )
-
-
-def _draw(source: Source, split: int, number: int, size: int) -> Draws:
-    latents = source.latents
-    random = stream(source.seed, 4, split, number, size)
-    tastes, slots = latents.taste_items.shape
-    taste = random.integers(0, tastes, size)
-    group = random.integers(0, GROUPS, size, np.int8)
-    length = random.integers(HISTORY // 2, HISTORY + 1, size)
-    history = latents.taste_items[taste[:, None], random.integers(0, slots, (size, HISTORY))]
-    history[np.arange(HISTORY) < (HISTORY - length)[:, None]] = 0
-    pick = random.random((size, CANDIDATES))
-    candidates = np.searchsorted(latents.warm_cdf, pick).astype(np.int32) + 1
-    if split in HELD_OUT:
-        cold = random.random((size, CANDIDATES)) < COLD_SHARE
-        candidates[cold] = np.searchsorted(latents.cold_cdf, pick[cold]) + 1 + latents.warm
-    variant = random.integers(0, VARIANTS, (size, CANDIDATES), np.int8)
-    return Draws(history, group, candidates, variant, random.random((size, CANDIDATES)))
-
-
-def _matches(
-    factors: Floats, present: npt.NDArray[np.bool_], history: Ints, candidates: Ints
-) -> Floats:
-    """r_cm <h_m, z_cm> [R, K, M], before scaling; absent factors are zero."""
-    requests, count = len(history), present.shape[1]
-    flat = factors.reshape(len(factors), -1)
-    total = np.zeros((requests, flat.shape[1]))
-    having = np.zeros((requests, count))
-    for items in history.T:  # position by position: the working set stays in the cache
-        total += flat[items]
-        having += present[items]
-    mean = total.reshape(requests, 1, count, FACTORS) / np.maximum(having, 1)[:, None, :, None]
-    shown: Floats = factors[candidates]
-    match: Floats = np.einsum("rkmf,romf->rkm", shown, mean)
-    return match
-
-
-def true_logit(
-    source: Source,
-    history: Ints,
-    group: npt.NDArray[np.int8],
-    candidates: Ints,
-    variant: npt.NDArray[np.int8],
-    factors: Floats | None = None,
-) -> Floats:
-    """eta [R, K]; with other `factors` (estimates from the vectors) it is the x-oracle's score."""
-    world, latents, truth = source.world, source.latents, source.truth
-    factors = latents.factors if factors is None else factors
-    match = _matches(factors, latents.present, history, candidates) / truth.scale
-    match = match.clip(-CLIP, CLIP)
-    eta: Floats = match @ np.array(world.weights) + truth.base
-    if world.gate:
-        picked = np.take_along_axis(match, (group[:, None, None] % 2).astype(np.int64), axis=2)
-        eta += world.gate * picked[..., 0]
-    if world.cross:
-        eta += world.cross * match[..., 0] * match[..., 1]
-    if world.popularity:
-        eta += world.popularity * latents.popularity[candidates]
-    if any(world.presence_effect):
-        shown = latents.present[candidates] - truth.mean_present
-        eta += shown @ np.array(world.presence_effect)
-    if world.context_sd:
-        eta += latents.group_effect[group][:, None] + latents.variant_effect[variant]
-    return eta

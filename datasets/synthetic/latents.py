@@ -77,9 +77,15 @@ def draw_latents(world: World, seed: int, warm: int, cold: int) -> Latents:
         world.context_sd * effects[1],
         _taste_items(tastes, factors[1 : warm + 1], popularity[1 : warm + 1]),
         warm,
-        np.cumsum(exposure[:warm]) / exposure[:warm].sum(),
-        np.cumsum(exposure[warm:]) / exposure[warm:].sum(),
+        _cdf(exposure[:warm]),
+        _cdf(exposure[warm:]),
     )
+
+
+def _cdf(weights: Floats) -> Floats:
+    total: Floats = np.cumsum(weights) / weights.sum()
+    total[-1] = 1.0  # round-off must not leave a draw without an item
+    return total
 
 
 def _presence(popularity: Floats, missing: float, slope: float) -> Floats:

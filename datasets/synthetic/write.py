@@ -5,25 +5,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from fusefront.datasets.synthetic.generator import (
-    CANDIDATES,
-    HISTORY,
-    SPLITS,
-    Chunk,
-    Source,
-    build_source,
-    make_chunks,
-)
-from fusefront.datasets.synthetic.latents import vectors
+from fusefront.datasets.errors import SpecError
+from fusefront.datasets.synthetic.draws import CANDIDATES, HISTORY, SPLITS
+from fusefront.datasets.synthetic.generator import USERS_PER_SPLIT, Chunk, make_chunks
+from fusefront.datasets.synthetic.latents import stream, vectors
+from fusefront.datasets.synthetic.truth import Source, build_source
 from fusefront.datasets.synthetic.worlds import World, find_world
 
 FIRST_KEY = 10_000  # item keys are not row numbers
 CHUNKS_PER_GROUP = 4
+START = 1_704_067_200  # 2024-01-01, in seconds
+SECONDS_PER_REQUEST = 7
 
 
 class Requests(NamedTuple):
@@ -45,30 +43,54 @@ def write_world(
     warm: int = 4_000,
     cold: int = 1_000,
     dims: tuple[int, ...] | None = None,
+    returning: float = 0.0,
+    timestamps: bool = False,
 ) -> Path:
     """Write interactions, items, vectors and `dataset.yaml` into `out`; the path of the spec.
 
-    Item row i (from 1) has key 9,999 + i; `train`, `valid`, `test` count requests. Memory does not
-    grow with the number of requests.
+    `train`, `valid`, `test` count requests (8 rows each), `warm` and `cold` items, `dims` are the
+    widths of the vectors, `returning` is the share of requests by users seen before. Item row i
+    (from 1) has key 9,999 + i. Memory does not grow with the requests. SpecError: bad values.
     """
     found = find_world(world, dims)
+    requests = Requests(train, valid, test)
+    _check(requests, warm, cold, seed, returning)
     source = build_source(found, seed, warm=warm, cold=cold)
     out.mkdir(parents=True, exist_ok=True)
     _write_items(source, out)
-    _write_interactions(source, Requests(train, valid, test), out / "interactions.parquet")
-    spec = out / "dataset.yaml"
-    spec.write_text(yaml.safe_dump(spec_of(found, seed), sort_keys=False, width=100))
+    _write_interactions(
+        source, requests, out / "interactions.parquet", returning, timestamps=timestamps
+    )
+    spec = out / "dataset.yaml"  # last: a folder with a spec is complete
+    shown = spec_of(found, seed, returning=returning > 0, timestamps=timestamps)
+    spec.write_text(yaml.safe_dump(shown, sort_keys=False, width=100))
     return spec
 
 
-def spec_of(world: World, seed: int) -> dict[str, object]:
+def _check(requests: Requests, warm: int, cold: int, seed: int, returning: float) -> None:
+    counts = {**requests._asdict(), "warm": warm, "cold": cold}
+    for name, count in counts.items():
+        if not 1 <= count < USERS_PER_SPLIT:
+            raise SpecError(f"got {name} = {count:,}, expected at least 1 and below 10 billion")
+    if warm < 16:
+        raise SpecError(f"got warm = {warm}, expected at least 16 items to fill histories")
+    if seed < 0:
+        raise SpecError(f"got seed = {seed}, expected 0 or more")
+    if not 0 <= returning < 1:
+        raise SpecError(f"got returning = {returning}, expected a share from 0 to below 1")
+
+
+def spec_of(
+    world: World, seed: int, *, returning: bool = False, timestamps: bool = False
+) -> dict[str, object]:
     """The data set spec of a written world."""
+    columns = {"user": "user", "item": "item", "label": "label", "request": "request"}
     names = world.modalities
     partial = [name for name, missing in zip(names, world.missing, strict=True) if missing]
     return {
         "name": f"{world.name}_{seed}",
         "interactions": {"path": "interactions.parquet"},
-        "columns": {"user": "user", "item": "item", "label": "label", "request": "request"},
+        "columns": columns | ({"timestamp": "timestamp"} if timestamps else {}),
         "history": {"from": "list", "column": "history", "max_length": HISTORY},
         "request_fields": [{"column": "g", "type": "category"}],
         "candidate_fields": [{"column": "v", "type": "category"}],
@@ -78,7 +100,7 @@ def spec_of(world: World, seed: int) -> dict[str, object]:
             for name in names
         },
         "split": {"by": "given", "column": "split"},
-        "cluster": "request",
+        "cluster": "user" if returning else "request",
         "slices": [
             {"name": "cold_item", "when": "cold_item"},
             *({"name": f"missing_{name}", "when": f"no_{name}"} for name in partial),
@@ -102,17 +124,27 @@ def _write_items(source: Source, out: Path) -> None:
         np.save(out / f"{name}.npy", vectors(source.world, latents, source.seed, m)[1:])
 
 
-def _write_interactions(source: Source, requests: Requests, path: Path) -> None:
-    row = 0
+def _write_interactions(
+    source: Source, requests: Requests, path: Path, returning: float, *, timestamps: bool
+) -> None:
+    partial = path.with_suffix(".partial")
     writer: pq.ParquetWriter | None = None
-    for split in SPLITS:
-        for chunks in _batches(make_chunks(source, split, getattr(requests, split))):
-            table = pa.concat_tables([_table(chunk, split, row) for chunk in chunks])
-            row += table.num_rows
-            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+    position = 0
+    for split, count in zip(SPLITS, requests, strict=True):
+        chunks = make_chunks(source, split, count, returning=returning, train=requests.train)
+        for batch in _batches(chunks):
+            tables = []
+            for chunk in batch:
+                tables.append(
+                    _table(chunk, split, position, seed=source.seed, timestamps=timestamps)
+                )
+                position += len(chunk.user)
+            table = pa.concat_tables(tables)
+            writer = writer or pq.ParquetWriter(partial, table.schema, compression="zstd")
             writer.write_table(table)
     if writer:
         writer.close()
+    partial.rename(path)
 
 
 def _batches(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
@@ -126,23 +158,31 @@ def _batches(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
         yield batch
 
 
-def _table(chunk: Chunk, split: str, row: int) -> pa.Table:
+def _table(chunk: Chunk, split: str, position: int, *, seed: int, timestamps: bool) -> pa.Table:
+    """Rows of a chunk whose first request is the log's request number `position`."""
     requests, width = chunk.p.shape
-    number = SPLITS.index(split) * 10**10 + chunk.first + np.arange(requests)
-    return pa.table(
-        {
-            "row_id": row + np.arange(requests * width),
-            "split": pa.array([split]).take(pa.array(np.zeros(requests * width, np.int8))),
-            "request": np.repeat(number, width),
-            "user": np.repeat(SPLITS.index(split) * 10**10 + chunk.user, width),
-            "item": chunk.candidates.ravel() + np.int32(FIRST_KEY - 1),
-            "label": chunk.label.ravel(),
-            "p": chunk.p.ravel(),
-            "history": _history(chunk),
-            "g": np.repeat(chunk.group, width),
-            "v": chunk.variant.ravel(),
-        }
-    )
+    request = SPLITS.index(split) * USERS_PER_SPLIT + chunk.first + np.arange(requests)
+    columns = {
+        "row_id": position * width + np.arange(requests * width),
+        "split": pa.array([split]).take(pa.array(np.zeros(requests * width, np.int8))),
+        "request": np.repeat(request, width),
+        "user": np.repeat(chunk.user, width),
+        "item": chunk.candidates.ravel() + np.int32(FIRST_KEY - 1),
+        "label": chunk.label.ravel(),
+        "p": chunk.p.ravel(),
+        "history": _history(chunk),
+        "g": np.repeat(chunk.group, width),
+        "v": chunk.variant.ravel(),
+    }
+    if timestamps:
+        columns["timestamp"] = np.repeat(_times(seed, position, requests), width)
+    return pa.table(columns)
+
+
+def _times(seed: int, position: int, requests: int) -> npt.NDArray[np.int64]:
+    """Seconds since 1970, one request about every 7 s, in the order of the log."""
+    jitter = stream(seed, 6, position).integers(0, SECONDS_PER_REQUEST, requests)
+    return START + SECONDS_PER_REQUEST * (position + np.arange(requests)) + jitter
 
 
 def _history(chunk: Chunk) -> pa.ListArray:
