@@ -1,1 +1,1 @@
-"""The latency lab: what a request costs, on what would ship."""
+"""The latency lab: sessions, intervals, servers, costs; the protocol is in docs/latency.md."""

@@ -1,0 +1,100 @@
+"""Which machine and software a latency speaks of: two fingerprints never share an axis."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from fusefront.harness.runs.files import Json, digest
+
+_FLAGS = (
+    "avx",
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "amx_tile",
+    "fma",
+    "f16c",
+)
+_PACKAGES = ("onnxruntime", "torch", "numpy")
+_CPUINFO = {
+    "model": "model name",
+    "family": "cpu family",
+    "model_number": "model",
+    "stepping": "stepping",
+    "microcode": "microcode",
+}
+
+
+def identity(threads: int = 1, *, spinning: bool = False) -> dict[str, Json]:
+    """What never changes within a session; null where the machine does not say."""
+    info = _cpuinfo()
+    flags = set((info.get("flags") or info.get("Features") or "").split())
+    return {
+        **{name: info.get(key) for name, key in _CPUINFO.items()},
+        "machine": platform.machine(),
+        "flags": sorted(flag for flag in _FLAGS if flag in flags),
+        "l3": _read("/sys/devices/system/cpu/cpu0/cache/index3/size"),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "smt": _read("/sys/devices/system/cpu/smt/active"),
+        "hypervisor": "hypervisor" in flags,
+        "quota": _quota(),
+        "threads": threads,
+        "spinning": spinning,
+        "kernel": platform.release(),
+        "clock": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def fingerprint(facts: dict[str, Json]) -> str:
+    """The identity of a latency axis."""
+    return digest(facts)
+
+
+def in_words(facts: dict[str, Json]) -> str:
+    """One line: processor, cores, threads, runtime."""
+    cores = f"{facts['cores']} core{'s' if facts['cores'] != 1 else ''}"
+    virtual = ", virtual" if facts["hypervisor"] else ""
+    runtime = facts["packages"]["onnxruntime"]
+    threads = "one thread" if facts["threads"] == 1 else f"{facts['threads']} threads"
+    name = facts["model"] or facts["machine"]
+    return f"{name} ({cores}{virtual}), ONNX Runtime {runtime or 'absent'}, {threads}"
+
+
+def _cpuinfo() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in (_read("/proc/cpuinfo") or "").splitlines():
+        key, _, value = line.partition(":")
+        if not key.strip() and found:
+            break  # the first core speaks for all
+        found.setdefault(key.strip(), value.strip())
+    return found
+
+
+def _quota() -> str | None:
+    """The processor quota of the control group, version 2 or 1."""
+    if (text := _read("/sys/fs/cgroup/cpu.max")) is not None:
+        return text
+    quota = _read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    period = _read("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    return None if quota is None else f"{quota} {period}"
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,111 @@
+"""Intervals of latency quantiles: rounds are the clusters, neighbours are not independent.
+
+One subject: Woodruff's survey interval (Woodruff 1952, JASA) with a lag term. Two subjects: Student's
+t over rounds of the differences of per-visit log quantiles.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+LEVEL = 0.95
+POWER = 0.80
+
+
+class QuantileInterval(NamedTuple):
+    """A pooled quantile with its 95 % interval, in the unit of the samples."""
+
+    value: float
+    low: float
+    high: float
+    at_least: bool  # the upper end is the last sample: the interval is open there
+
+
+def quantile_interval(
+    rounds: Sequence[ArrayLike], p: float, level: float = LEVEL
+) -> QuantileInterval:
+    """The p quantile of all samples, one array a round, and its round-clustered interval.
+
+    It speaks of this machine during this session; no interval covers an hour it did not see.
+    """
+    clusters = [np.asarray(r, np.float64) for r in rounds]
+    pooled = np.sort(np.concatenate(clusters))
+    count, groups = len(pooled), len(clusters)
+    if groups < 2:
+        raise ValueError(f"got {groups} rounds, expected at least 2: one round has no spread")
+    value = float(np.quantile(pooled, p))
+    share = np.array([(r <= value).mean() for r in clusters])
+    spread = float(share.std(ddof=1)) / groups**0.5
+    error = max(spread, (p * (1 - p) / count) ** 0.5) * _inflation(share)
+    reach = float(stats.t.ppf(0.5 + level / 2, groups - 1)) * error / (p * (1 - p))
+    center = np.log(p / (1 - p))
+    ends = 1 / (1 + np.exp(-(center + np.array([-reach, reach]))))
+    low, high = np.quantile(pooled, ends)
+    return QuantileInterval(value, float(low), float(high), bool(ends[1] * (count - 1) > count - 2))
+
+
+def _inflation(share: Floats) -> float:
+    """sqrt((1 + r) / (1 - r)), r the lag-1 correlation over rounds clipped to [0, .8]."""
+    centered = share - share.mean()
+    total = float((centered**2).sum())
+    r = float((centered[1:] * centered[:-1]).sum()) / total if total > 0 else 0.0
+    r = min(max(r, 0.0), 0.8)
+    return float(((1 + r) / (1 - r)) ** 0.5)
+
+
+def log_quantiles(rounds: Sequence[ArrayLike], p: float) -> Floats:
+    """Natural log of the p quantile of each round, [R]."""
+    return np.array([np.log(np.quantile(np.asarray(r, np.float64), p)) for r in rounds])
+
+
+class Difference(NamedTuple):
+    """Mean log ratio of two subjects' quantiles, paired by round."""
+
+    mean: float  # log(a / b)
+    half: float  # half width of the 95 % interval
+    error: float  # standard error
+    rounds: int
+
+    @property
+    def low(self) -> float:
+        return self.mean - self.half
+
+    @property
+    def high(self) -> float:
+        return self.mean + self.half
+
+    @property
+    def floor(self) -> float:
+        """|d| + h: for two equal sessions, what a real difference must exceed."""
+        return abs(self.mean) + self.half
+
+
+def difference(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Difference:
+    """The t interval of a - b, both log quantiles by round, [R]."""
+    d = np.asarray(a, np.float64) - np.asarray(b, np.float64)
+    if len(d) < 2:
+        raise ValueError(f"got {len(d)} rounds, expected at least 2: one round has no spread")
+    error = float(d.std(ddof=1)) / len(d) ** 0.5
+    half = float(stats.t.ppf(0.5 + level / 2, len(d) - 1)) * error
+    return Difference(float(d.mean()), half, error, len(d))
+
+
+def differs(found: Difference, floor: float) -> bool:
+    """Whether two latencies differ: beyond the floor of equal sessions, interval without 0."""
+    return abs(found.mean) > floor and abs(found.mean) > found.half
+
+
+def smallest_difference(
+    errors: ArrayLike, rounds: int, floor: float, power: float = POWER
+) -> float:
+    """The log ratio that a session would have found with 80 % power, from its typical pair.
+
+    errors: standard errors of its paired differences; the typical one is their median.
+    """
+    error = float(np.median(np.asarray(errors, np.float64)))
+    needed = max(float(stats.t.ppf(0.5 + LEVEL / 2, rounds - 1)) * error, floor)
+    return needed + float(stats.t.ppf(power, rounds - 1)) * error
