@@ -1,0 +1,65 @@
+"""The study spec: defaults, overrides, and a sentence for each mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.study import load_study
+
+GOOD = """
+name: shop
+dataset: shop.yaml
+baseline: late_fusion
+strategies:
+  late_fusion: {}
+  gated: {baseline: early_fusion, operator: {name: gmu}}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_strategy_is_its_baseline_by_name_and_the_rest_are_settings(tmp_path: Path) -> None:
+    study = load_study(write(tmp_path, GOOD))
+    assert study.strategies["late_fusion"].baseline == "late_fusion"
+    assert study.strategies["gated"].settings == {"operator": {"name": "gmu"}}
+
+
+def test_an_override_reaches_a_nested_key(tmp_path: Path) -> None:
+    study = load_study(write(tmp_path, GOOD), ("training.epochs=7", "seeds=[4, 5]"))
+    assert study.training.epochs == 7
+    assert study.seeds == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD + "sedes: [1]\n", "unknown key 'sedes'; did you mean 'seeds'"),
+        (GOOD + "training: {epoch: 3}\n", "unknown key 'training.epoch'; did you mean 'epochs'"),
+        (GOOD.replace("baseline: late_fusion\n", "baseline: lat\n", 1), "baseline 'lat'"),
+        (GOOD + "seeds: [1, 1]\n", "must be distinct"),
+        (GOOD + "seeds: []\n", "must be distinct and at least one"),
+        (GOOD + "slo_ms: -1\n", "slo_ms"),
+        (GOOD + "name: twice\n", "key 'name' appears twice"),
+        ("- a\n", "got list, expected a mapping"),
+        ("name: [\n", "not valid YAML"),
+        ("a: &x [1]\nb: *x\n", "aliases"),
+        (GOOD.replace("  late_fusion: {}", "  ../x: {}\n  late_fusion: {}"), "cannot be a folder"),
+        (GOOD + "tuning: {space: {lr: {low: 3, high: 1}}}\n", "is empty"),
+    ],
+)
+def test_each_mistake_gets_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_study(write(tmp_path, text))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "study.yaml" in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"gone\.yaml"):
+        load_study(tmp_path / "gone.yaml")
