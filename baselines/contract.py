@@ -4,7 +4,7 @@ Axes: R requests, L history, K candidates, M modalities, U distinct items of a b
 """
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -116,6 +116,7 @@ class Pooler(nn.Module):
     name: ClassVar[str]
     paper: ClassVar[str] = ""
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+    keeps_width: ClassVar[bool] = True  # width_out == width: placement `interaction` needs it
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -145,6 +146,26 @@ class Baseline(nn.Module):
     name: ClassVar[str]
     family: str = "control"  # early | late | compressed | published | control
     paper: ClassVar[str] = ""
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}  # dotted setting -> values to search
+    Settings: ClassVar[type]  # a frozen dataclass; the instance has it as `settings`
+    settings: Any
+
+    @classmethod
+    def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
+        """Settings resolved to `Settings`, or a ValueError that says in a sentence what is wrong."""
+        raise NotImplementedError
+
+    @classmethod
+    def build(
+        cls,
+        schema: Schema,
+        items: ItemTable,
+        settings: Mapping[str, object],
+        parts: Parts,
+        seed: int,
+    ) -> Self:
+        """Fit the frozen parts and draw the weights, both by `seed`."""
+        raise NotImplementedError
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M] lets modalities in."""

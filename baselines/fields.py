@@ -1,0 +1,66 @@
+"""Categorical fields and numbers to vectors; code 0 is absent and contributes nothing."""
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import Context, Field
+
+
+def small_embedding(rows: int, width: int) -> nn.Embedding:
+    """An embedding [rows, width] of small normal values whose row 0 is zero and stays so."""
+    made = nn.Embedding(rows, width, padding_idx=0)
+    with torch.no_grad():
+        nn.init.normal_(made.weight, std=0.05)
+        made.weight[0] = 0.0
+    return made
+
+
+class FieldEncoder(nn.Module):
+    """One embedding a field, the mean over its filled columns; numbers follow as they are."""
+
+    def __init__(self, fields: tuple[Field, ...], numbers: int, width: int) -> None:
+        super().__init__()
+        self.columns = [field.columns for field in fields]
+        self.numbers = numbers
+        self.tables = nn.ModuleList(small_embedding(field.size, width) for field in fields)
+        self.width_out = width * len(fields) + numbers
+
+    def forward(self, context: Context) -> Tensor:
+        """Ids [..., C] and numbers [..., N] to [..., width_out]."""
+        pieces, start = [], 0
+        for table, columns in zip(self.tables, self.columns, strict=True):
+            ids = context.ids[..., start : start + columns]
+            start += columns
+            if columns == 1:
+                pieces.append(table(ids[..., 0]))
+                continue
+            count = (ids > 0).sum(-1, keepdim=True).clamp(min=1)
+            pieces.append(table(ids).sum(-2) / count)
+        if self.numbers:
+            pieces.append(context.numbers.to(pieces[0].dtype) if pieces else context.numbers)
+        return torch.cat(pieces, -1) if pieces else context.numbers[..., :0]
+
+
+class ContextEncoder(nn.Module):
+    """The context of a request and of its candidates side by side, [R, K, width_out]."""
+
+    def __init__(
+        self,
+        request: tuple[tuple[Field, ...], int],
+        candidate: tuple[tuple[Field, ...], int],
+        width: int,
+    ) -> None:
+        super().__init__()
+        self.request = FieldEncoder(*request, width)
+        self.candidate = FieldEncoder(*candidate, width)
+        self.width_out = self.request.width_out + self.candidate.width_out
+
+    def forward(self, request: Context, candidate: Context, like: Tensor) -> Tensor:
+        """Contexts [R, .] and [R, K, .] to [R, K, width_out]; `like` [R, K, .] tells K."""
+        pieces = []
+        if self.request.width_out:
+            once = self.request(request).unsqueeze(1)  # [R, 1, C]
+            pieces.append(once.expand(-1, like.shape[1], -1))
+        if self.candidate.width_out:
+            pieces.append(self.candidate(candidate))
+        return torch.cat(pieces, -1) if pieces else like[..., :0]

@@ -1,0 +1,25 @@
+"""Linear head: batch norm of the features, then one weight each."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from fusefront.baselines.heads.norm import normed_linear
+
+
+class Linear(nn.Module):
+    """logit = w' norm(x) + b: what it finds, the features hold."""
+
+    name: ClassVar[str] = "linear"
+    paper: ClassVar[str] = ""
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+
+    def __init__(self, width: int, *, norm: bool = True) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width) if norm else None
+        self.out = nn.Linear(width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features [N, F] to logits [N]."""
+        return normed_linear(self.norm, self.out, x).squeeze(-1)

@@ -1,0 +1,20 @@
+"""Batch norm before a linear layer; in evaluation both are one matrix product."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def normed_linear(norm: nn.BatchNorm1d | None, layer: nn.Linear, x: Tensor) -> Tensor:
+    """Norm, then layer, of x [N, F]; folded into the layer's weights unless training."""
+    if norm is None:
+        return layer(x)  # type: ignore[no-any-return]
+    if norm.training and x.shape[0] > 1:  # one row has no variance
+        return layer(norm(x))  # type: ignore[no-any-return]
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    shift = norm.bias - norm.running_mean * scale
+    bias = (layer.weight * shift).sum(-1)
+    if layer.bias is not None:
+        bias = bias + layer.bias
+    return functional.linear(x, layer.weight * scale, bias)

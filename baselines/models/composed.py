@@ -1,0 +1,204 @@
+"""The composed model: any compressor x operator x placement x pooler x head that means something.
+
+slots = [E_id; W_m c(x_m) for every modality m; side fields]       offline, each of width d
+item         v = Φ(slots), u = pool(v_c, {v_l}),                   logit = head([u; v; u ⊙ v; context])
+pooled       u_m = pool_m, u = Φ(u_1..), v = Φ(t_1..),             logit = head([u; v; u ⊙ v; context])
+interaction  f_m = u_m ⊙ t_m,                                      logit = head([u; t; f; Φ(f); context])
+logit        f_m = tower_m([u_m; t_m; u_m ⊙ t_m]),                 logit = Φ(f_1..) + w' context
+"""
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import (
+    Baseline,
+    Field,
+    ItemCodes,
+    ItemTable,
+    Parts,
+    Request,
+    Schema,
+    Scored,
+)
+from fusefront.baselines.fields import ContextEncoder
+from fusefront.baselines.heads.zoo import HEADS
+from fusefront.baselines.models.composed_settings import ComposedSettings, resolve_composed
+from fusefront.baselines.placements.logit import LogitPlacement, select
+from fusefront.baselines.placements.make import make_placement
+from fusefront.baselines.roles import split_roles
+from fusefront.baselines.settings import make_part
+from fusefront.baselines.slots import ItemSlots
+
+ALIGNED_ITEMS = 1024  # pairwise losses are quadratic in the items they see
+
+
+class Composed(Baseline):
+    """One point on the four axes; the families are presets of it."""
+
+    name: ClassVar[str] = "composed"
+    Settings: ClassVar[type[ComposedSettings]] = ComposedSettings
+    fixed: ClassVar[tuple[str, ...]] = ()  # settings that make a family what it is
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "token_width": (8, 16, 32),
+        "id_width": (4, 8, 16),
+        "compressor.k": (8, 12, 24),
+        "head.hidden": ((32, 16), (64, 32), (128, 64)),
+        "head.dropout": (0.0, 0.1, 0.2),
+        "presence_features": (False, True),
+        "modality_dropout": (0.0, 0.1),
+    }
+
+    def __init__(
+        self, schema: Schema, items: ItemTable, made: ComposedSettings, parts: Parts, seed: int
+    ) -> None:
+        super().__init__()
+        self.settings = made
+        if type(self) is Composed:
+            self.family = family_of(made)
+        self.modalities = len(schema.modalities)
+        self.slots = ItemSlots(
+            schema,
+            items,
+            parts,
+            modalities=tuple(made.modalities),
+            compressor=made.compressor,
+            joint=made.joint,
+            id_width=made.id_width if made.use_id else 0,
+            side_width=made.side_width,
+            width=made.token_width,
+            seed=seed,
+        )
+        request, candidate = _context_of(schema, used=made.context_width > 0)
+        self.context = ContextEncoder(request, candidate, made.context_width)
+        count = len(self.slots.names)
+        self.placement = make_placement(made, count, self.context.width_out, parts)
+        self.head = self._make_head(made)
+        named = enumerate(self.slots.names)
+        self.presence_at = [at for at, name in named if name not in ("id", "side")]
+        counted = len(self.presence_at) if made.presence_features else 0
+        self.presence = nn.Linear(counted, 1, bias=False) if counted else None
+        self.alignment = None
+        if made.alignment is not None:
+            self.alignment = make_part(
+                "alignment", parts.alignments, made.alignment, made.token_width
+            )
+
+    def _make_head(self, made: ComposedSettings) -> nn.Module | None:
+        wide = self.context.width_out
+        if isinstance(self.placement, LogitPlacement):  # context is a tower of its own, additive
+            return HEADS["linear"](wide) if wide else None
+        return make_part("head", HEADS, made.head, wide + int(self.placement.width_out))  # type: ignore[arg-type]
+
+    @classmethod
+    def check(
+        cls, schema: Schema, settings: Mapping[str, object], parts: Parts
+    ) -> ComposedSettings:
+        """The resolved settings, or a ValueError that says in a sentence what is wrong."""
+        return resolve_composed(cls.Settings, cls.name, cls.fixed, schema, settings, parts)
+
+    @classmethod
+    def build(
+        cls,
+        schema: Schema,
+        items: ItemTable,
+        settings: Mapping[str, object],
+        parts: Parts,
+        seed: int,
+    ) -> Self:
+        """Fit the frozen parts and draw the weights, both by `seed`."""
+        made = cls.check(schema, settings, parts)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(schema, items, made, parts, seed)
+
+    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+        """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M]."""
+        dropout = self.settings.modality_dropout
+        if self.training and dropout and keep is None:
+            keep = torch.rand(len(ids), self.modalities, device=ids.device) >= dropout
+        x, present, loss = self.slots(ids, keep)
+        history, candidate, extra = self.placement.encode(x, present)  # type: ignore[operator]
+        loss = loss + extra
+        if self.training and self.alignment is not None:
+            loss = loss + self.settings.alignment_weight * self._align(x, present, ids)
+        return ItemCodes(history, candidate), loss
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        """Request to logits [R, K]; heads see the real candidates `rows` [N] alone."""
+        codes = request.candidates.values
+        context = self.context(request.request_context, request.candidate_context, codes)
+        if isinstance(self.placement, LogitPlacement):
+            context = select(context, rows)  # [N, C]
+            logits, loss = self.placement(request, rows, context)
+            if self.head is not None:
+                logits = logits + self.head(context)
+        else:
+            features, loss = self.placement(request)  # [R, K, F]
+            assert self.head is not None
+            logits = self.head(select(torch.cat([features, context], -1), rows))
+        if self.presence is not None:
+            there = select(request.candidates.present[..., self.presence_at], rows)
+            logits = logits + self.presence(there.to(logits.dtype) - 0.5).squeeze(-1)
+        return Scored(spread(logits, rows, codes), loss)
+
+    def _align(self, x: Tensor, present: Tensor, ids: Tensor) -> Tensor:
+        """Mean over pairs of modalities of the alignment loss, over items that hold both."""
+        assert self.alignment is not None
+        chosen = torch.arange(len(ids), device=ids.device)
+        if len(ids) > ALIGNED_ITEMS:
+            chosen = torch.randperm(len(ids), device=ids.device)[:ALIGNED_ITEMS]
+        x, present, ids = x[chosen], present[chosen], ids[chosen]
+        losses = []
+        for a, b in combinations(self.presence_at, 2):
+            both = present[:, a] & present[:, b]
+            losses.append(self.alignment(x[both, a], x[both, b], ids[both]))
+        return torch.stack(losses).mean()
+
+    def parameter_roles(self) -> dict[str, list[nn.Parameter]]:
+        """id_embedding, field_embedding, fusion (projections, compressors, operator), dense."""
+        fusion: list[nn.Module | None] = [self.slots, self.alignment]
+        fusion += [part for name, part in self.placement.named_children() if name == "operator"]
+        return split_roles(
+            self,
+            id_embedding=[self.slots.ids],
+            field_embedding=[self.context, self.slots.side],
+            fusion=fusion,
+        )
+
+    def report(self) -> dict[str, float]:
+        """What the compressors tell of their fit."""
+        return self.slots.report()
+
+
+def family_of(made: ComposedSettings) -> str:
+    """late: at `logit`; compressed: a compressor and an operator at `interaction`; else early."""
+    if made.placement == "logit":
+        return "late"
+    compressed = made.compressor is not None and made.compressor.get("name") != "none"
+    if made.placement == "interaction" and compressed:
+        return "compressed"
+    return "early"
+
+
+def spread(logits: Tensor, rows: Tensor | None, like: Tensor) -> Tensor:
+    """Logits [N] of the real candidates back to [R, K], 0 at padding; `like` is [R, K, .]."""
+    lead = like.shape[:2]
+    if rows is None:
+        return logits.reshape(lead)
+    return logits.new_zeros(lead.numel()).index_put((rows,), logits).reshape(lead)
+
+
+Side = tuple[tuple[Field, ...], int]
+
+
+def _context_of(schema: Schema, *, used: bool) -> tuple[Side, Side]:
+    if not used:
+        return ((), 0), ((), 0)
+    return (
+        (schema.request_fields, schema.request_numbers),
+        (schema.candidate_fields, schema.candidate_numbers),
+    )

@@ -1,0 +1,202 @@
+"""The settings of the composed model, and the combinations that mean nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from fusefront.baselines.contract import Parts, Schema
+from fusefront.baselines.heads.zoo import HEADS
+from fusefront.baselines.placements.interaction import FIELDS_PER_SLOT
+from fusefront.baselines.poolers.zoo import POOLERS
+from fusefront.baselines.settings import Part, find_part, one_of, resolve
+from fusefront.baselines.slots import slot_names
+
+PLACEMENTS = ("item", "pooled", "interaction", "logit")
+CONDITIONINGS = ("item_only", "target_aware")
+
+
+def _pca() -> Part:
+    return {"name": "pca", "k": 12, "whiten": True}
+
+
+def _attention() -> Part:
+    return {"name": "target_attention", "heads": 2}
+
+
+def _mlp() -> Part:
+    return {"name": "mlp", "hidden": (64, 32)}
+
+
+@dataclass(frozen=True)
+class ComposedSettings:
+    """One point on the four axes, and what stands around it."""
+
+    modalities: tuple[str, ...] | str = "all"
+    use_id: bool = True
+    id_width: int = 8
+    side_width: int = 8  # of each item field's embedding; 0 leaves item fields and numbers out
+    token_width: int = 16  # d
+    compressor: Mapping[str, object] | None = field(default_factory=_pca)
+    joint: bool = False  # one compressor over all modalities together
+    operator: Mapping[str, object] | None = None
+    placement: str = "item"
+    conditioning: str = "item_only"
+    pooler: Mapping[str, object] | None = field(default_factory=_attention)
+    head: Mapping[str, object] = field(default_factory=_mlp)
+    products: bool = True  # features hold pooled * target
+    interaction_fields: str = "product"  # what the operator crosses at `interaction`
+    skip: bool = True  # at `interaction` the head sees the plain features too
+    presence_features: bool = False
+    context_width: int = 8  # of each context field's embedding; 0 leaves context out
+    alignment: Mapping[str, object] | None = None
+    alignment_weight: float = 0.1
+    modality_dropout: float = 0.0
+
+
+def resolve_composed(
+    kind: type[ComposedSettings],
+    name: str,
+    fixed: tuple[str, ...],
+    schema: Schema,
+    settings: Mapping[str, object],
+    parts: Parts,
+    forced: Mapping[str, object] | None = None,
+) -> ComposedSettings:
+    """Settings as given, over the family's own, under `forced`; refuses what means nothing."""
+    given = {key.partition(".")[0] for key in settings}
+    if broken := sorted(given & set(fixed)):
+        raise ValueError(
+            f"{name}: setting {broken[0]!r} is what makes it {name!r} and cannot be changed; "
+            "use the baseline 'composed' to choose it freely"
+        )
+    if schema.max_history == 0 and "pooler" not in given:
+        settings = {**settings, "pooler": None}
+    made = resolve(kind, {**settings, **(forced or {})}, name)
+    check_values(name, made)
+    wanted = tuple(schema.modalities) if made.modalities == "all" else made.modalities
+    wanted = (wanted,) if isinstance(wanted, str) else wanted
+    for modality in wanted:
+        one_of(name, "modalities", modality, tuple(schema.modalities))
+    values = {f.name: getattr(made, f.name) for f in fields(made)}
+    made = kind(**{**values, "modalities": wanted})
+    check_combination(name, made, schema, parts)
+    return made
+
+
+def check_values(name: str, made: ComposedSettings) -> None:
+    """Refuse names and numbers that no data set could make right."""
+    one_of(name, "placement", made.placement, PLACEMENTS)
+    one_of(name, "conditioning", made.conditioning, CONDITIONINGS)
+    one_of(name, "interaction_fields", made.interaction_fields, tuple(FIELDS_PER_SLOT))
+    for setting in ("token_width", "id_width"):
+        if getattr(made, setting) < 1:
+            raise ValueError(f"{name}: setting {setting!r} must be at least 1; raise it")
+    for setting in ("side_width", "context_width", "alignment_weight"):
+        if getattr(made, setting) < 0:
+            raise ValueError(f"{name}: setting {setting!r} must not be negative; raise it to 0")
+    if not 0.0 <= made.modality_dropout < 1.0:
+        raise ValueError(
+            f"{name}: setting 'modality_dropout' is {made.modality_dropout}, expected 0 to below 1"
+        )
+
+
+def check_combination(name: str, made: ComposedSettings, schema: Schema, parts: Parts) -> None:
+    """The table of combinations that mean nothing, each refused with a sentence."""
+    slots = slots_of(made, schema)
+    if not slots:
+        raise ValueError(f"{name}: no modality, no id and no side field is left; keep one of them")
+    head = find_part("head", HEADS, made.head)
+    del head
+    if made.compressor is not None:
+        find_part("compressor", parts.compressors, made.compressor)
+    if made.pooler is not None:
+        find_part("pooler", POOLERS, made.pooler)
+    if made.alignment is not None:
+        find_part("alignment", parts.alignments, made.alignment)
+        if made.joint or len(made.modalities) < 2:
+            raise ValueError(f"{name}: an alignment needs two modalities apart; set it to none")
+    if schema.max_history == 0 and made.pooler is not None:
+        raise ValueError(f"{name}: the data has no history, so 'pooler' pools nothing; set it none")
+    _check_operator(name, made, schema, parts, slots)
+
+
+def slots_of(made: ComposedSettings, schema: Schema) -> tuple[str, ...]:
+    """The names of the model's slots, in order."""
+    width = made.id_width if made.use_id else 0
+    return slot_names(schema, tuple(made.modalities), made.joint, width, made.side_width)
+
+
+def _check_operator(
+    name: str, made: ComposedSettings, schema: Schema, parts: Parts, slots: tuple[str, ...]
+) -> None:
+    aware = made.conditioning == "target_aware"
+    if made.placement == "pooled" and made.pooler is None:
+        raise ValueError(f"{name}: placement 'pooled' needs a pooler; choose one or use 'item'")
+    if made.operator is None:
+        if aware:
+            raise ValueError(f"{name}: without an operator nothing is 'target_aware'; drop it")
+        if made.placement == "logit" and len(slots) > 1:
+            raise ValueError(
+                f"{name}: placement 'logit' needs an operator to join {len(slots)} towers; "
+                "'logit_average' is the plainest"
+            )
+        return
+    operator, _ = find_part("operator", parts.operators, made.operator)
+    called = made.operator["name"]
+    level = getattr(operator, "level", "feature")
+    if len(slots) < 2:
+        raise ValueError(
+            f"{name}: operator {called!r} has one slot ({slots[0]}) and nothing to fuse; "
+            "set 'operator' to none or add a slot"
+        )
+    if level == "logit" and made.placement != "logit":
+        raise ValueError(f"{name}: operator {called!r} joins logits; use placement 'logit'")
+    if level == "feature" and made.placement == "logit":
+        raise ValueError(
+            f"{name}: operator {called!r} fuses features and a logit is one number; use "
+            "placement 'item', 'pooled' or 'interaction', or operator 'logit_average'"
+        )
+    if getattr(operator, "uses_query_slot", False) and not made.use_id:
+        raise ValueError(
+            f"{name}: operator {called!r} asks with the id slot; set 'use_id' or take another"
+        )
+    _check_place(name, made, schema, operator, len(slots), aware=aware)
+
+
+def _check_place(
+    name: str,
+    made: ComposedSettings,
+    schema: Schema,
+    operator: object,
+    slots: int,
+    *,
+    aware: bool,
+) -> None:
+    called = made.operator["name"] if made.operator else ""
+    if aware and made.placement in ("interaction", "logit"):
+        raise ValueError(
+            f"{name}: at placement {made.placement!r} every operator runs per candidate, so "
+            "'target_aware' says nothing; leave 'conditioning' at 'item_only'"
+        )
+    if aware and not getattr(operator, "uses_query", False):
+        raise ValueError(
+            f"{name}: operator {called!r} reads no query and cannot be 'target_aware'; use 'item_only'"
+        )
+    if aware and made.pooler is None:
+        raise ValueError(f"{name}: 'target_aware' needs a history and a pooler; use 'item_only'")
+    if made.placement != "interaction":
+        return
+    per_slot = FIELDS_PER_SLOT[made.interaction_fields] if made.pooler is not None else 1
+    most = getattr(operator, "most_slots", None)
+    if most is not None and slots * per_slot > most:
+        raise ValueError(
+            f"{name}: operator {called!r} takes at most {most} slots at 'interaction' and this "
+            f"model has {slots * per_slot}; leave slots out or use placement 'item'"
+        )
+    if made.pooler is not None and made.interaction_fields in ("product", "pair", "all"):
+        probe = POOLERS[str(made.pooler["name"])]
+        same = getattr(probe, "keeps_width", True)
+        if not same:
+            raise ValueError(
+                f"{name}: pooler {made.pooler['name']!r} gives vectors of another width than its "
+                "items, which 'interaction' cannot cross; choose 'target_attention' or 'mean'"
+            )

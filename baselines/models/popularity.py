@@ -1,0 +1,106 @@
+"""Control: how often an item was clicked, or shown, in train; nothing of user or content.
+
+s_i = log odds of (clicks_i + m r) / (impressions_i + m), r the train click rate, or s_i = log(1 +
+impressions_i); standardised over train items; logit = a + b s_c: two calibrated scalars.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import (
+    Baseline,
+    ItemCodes,
+    ItemTable,
+    Parts,
+    Request,
+    Rows,
+    Schema,
+    Scored,
+    no_loss,
+)
+from fusefront.baselines.settings import one_of, resolve
+
+STATISTICS = ("click_rate", "impressions")
+
+
+@dataclass(frozen=True)
+class PopularitySettings:
+    """Which statistic, and how many impressions at the mean rate are added to each item."""
+
+    statistic: str = "click_rate"
+    prior: float = 20.0
+
+
+class Popularity(Baseline):
+    """The same order of items for everybody."""
+
+    name: ClassVar[str] = "popularity"
+    family = "control"
+    Settings: ClassVar[type[PopularitySettings]] = PopularitySettings
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "statistic": STATISTICS,
+        "prior": (5.0, 20.0, 100.0),
+    }
+    statistic: Tensor
+
+    def __init__(self, items: ItemTable, made: PopularitySettings) -> None:
+        super().__init__()
+        self.settings = made
+        self.register_buffer("statistic", standardised(items, made))
+        self.intercept = nn.Parameter(torch.zeros(()))
+        self.slope = nn.Parameter(torch.zeros(()))
+
+    @classmethod
+    def check(
+        cls, schema: Schema, settings: Mapping[str, object], parts: Parts
+    ) -> PopularitySettings:
+        """The resolved settings, or a ValueError that says in a sentence what is wrong."""
+        made = resolve(cls.Settings, settings, cls.name)
+        one_of(cls.name, "statistic", made.statistic, STATISTICS)
+        if made.prior <= 0:
+            raise ValueError(f"{cls.name}: setting 'prior' is {made.prior}, expected above 0")
+        return made
+
+    @classmethod
+    def build(
+        cls,
+        schema: Schema,
+        items: ItemTable,
+        settings: Mapping[str, object],
+        parts: Parts,
+        seed: int,
+    ) -> Self:
+        """Count; there is nothing to draw by `seed`."""
+        return cls(items, cls.check(schema, settings, parts))
+
+    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+        """Item ids [U] to the statistic as candidate code [U, 1]; a history item has no code."""
+        code = self.statistic[ids].unsqueeze(-1)
+        there = (ids > 0).unsqueeze(-1)
+        return ItemCodes(Rows(code[:, :0], there), Rows(code, there)), no_loss(code)
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        """Request to logits [R, K]."""
+        code = request.candidates.values.squeeze(-1)
+        return Scored(self.intercept + self.slope * code, no_loss(code))
+
+    def parameter_roles(self) -> dict[str, list[nn.Parameter]]:
+        """Two scalars, both dense."""
+        dense = [self.intercept, self.slope]
+        return {"id_embedding": [], "field_embedding": [], "fusion": [], "dense": dense}
+
+
+def standardised(items: ItemTable, made: PopularitySettings) -> Tensor:
+    """The statistic [n], mean 0 and deviation 1 over train items; items never shown get the prior."""
+    shown, clicked = items.impressions.double(), items.clicks.double()
+    if made.statistic == "impressions":
+        value = shown.log1p()
+    else:
+        rate = (clicked.sum() / shown.sum().clamp(min=1.0)).clamp(1e-6, 1 - 1e-6)
+        value = torch.logit((clicked + made.prior * rate) / (shown + made.prior))
+    seen = value[items.in_train] if bool(items.in_train.any()) else value
+    return ((value - seen.mean()) / seen.std(correction=0).clamp(min=1e-6)).float()

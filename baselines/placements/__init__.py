@@ -1,0 +1,1 @@
+"""Where the operator stands: item, pooled, interaction or logit."""

@@ -1,0 +1,81 @@
+"""Placement `interaction`: each slot keeps its own summary; the operator crosses them in the head.
+
+u_m = pool_m(t_m, {h_lm}); fields f_m = u_m ⊙ t_m ("product"), or u and t ("pair"), or all three
+("all"); features [u_m; t_m; u_m ⊙ t_m for every m; Φ(fields)], or Φ(fields) alone without `skip`.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import Request, Rows, no_loss
+from fusefront.baselines.placements.stream import (
+    MakePooler,
+    Streams,
+    any_history,
+    features,
+    features_width,
+    masks_by_stream,
+    tokens_out,
+)
+
+FIELDS_PER_SLOT = {"product": 1, "pair": 2, "all": 3}
+
+
+class InteractionPlacement(nn.Module):
+    """One stream a slot; the operator runs once per candidate on the slots' summaries."""
+
+    def __init__(
+        self,
+        slots: int,
+        width: int,
+        operator: nn.Module | None,
+        make_pooler: MakePooler | None,
+        *,
+        products: bool,
+        fields: str,
+        skip: bool,
+    ) -> None:
+        super().__init__()
+        self.products, self.fields, self.skip = products, fields, skip
+        self.operator = operator
+        self.streams = Streams([width] * slots, make_pooler)
+        plain = features_width(self.streams.widths, self.streams.pooled_widths, products)
+        count = slots * FIELDS_PER_SLOT[fields] if make_pooler else slots
+        crossed = 0 if operator is None else tokens_out(operator, count) * width
+        self.width_out = crossed + (plain if skip or operator is None else 0)
+
+    def encode(self, x: Tensor, present: Tensor) -> tuple[Rows, Rows, Tensor]:
+        """Tokens [U, S, d], presence [U, S] to both codes; no operator runs offline."""
+        slots = x.unbind(-2)
+        history = Rows(self.streams.history(slots), present)
+        return history, Rows(self.streams.candidate(slots), present), no_loss(x)
+
+    def forward(self, request: Request) -> tuple[Tensor, Tensor]:
+        """A request to (features [R, K, F], loss [])."""
+        targets, queries = self.streams.split(request.candidates.values)
+        masks = masks_by_stream(request.history_mask, request.history.present)
+        pooled = self.streams.pool(queries, request.history.values, masks)
+        plain = features(targets, pooled, self.products)
+        if self.operator is None:
+            return torch.cat(plain, -1), no_loss(plain[0])
+        there = request.candidates.present
+        fused = self.operator(*self._fields(targets, pooled, there, masks), None)
+        crossed = fused.tokens.flatten(-2)
+        return torch.cat([*plain, crossed], -1) if self.skip else crossed, fused.loss
+
+    def _fields(
+        self, targets: list[Tensor], pooled: list[Tensor], there: Tensor, masks: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The operator's slots [R, K, fields, d] and their presence."""
+        target = torch.stack(targets, -2)  # [R, K, S, d]
+        if not pooled:
+            return target, there
+        summary = torch.stack(pooled, -2)  # [R, K, S, d]
+        some = any_history(masks, target)
+        both = there & some
+        if self.fields == "product":
+            return summary * target, both
+        if self.fields == "pair":
+            return torch.cat([summary, target], -2), torch.cat([some, there], -1)
+        fields = torch.cat([summary, target, summary * target], -2)
+        return fields, torch.cat([some, there, both], -1)

@@ -1,0 +1,76 @@
+"""Placement `item`: fuse each item's slots, then pool the fused history (early fusion).
+
+item-only:     v_i = Φ(slots_i), all offline; u = pool(v_c, {v_l}); features [u; v_c; u ⊙ v_c]
+target-aware:  history items are fused once per candidate, v_lc = Φ(slots_l | query_c): not cacheable
+"""
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import Request, Rows, no_loss
+from fusefront.baselines.placements.stream import (
+    MakePooler,
+    Streams,
+    features,
+    features_width,
+    fuse,
+    tokens_out,
+)
+
+
+class ItemPlacement(nn.Module):
+    """The operator makes one vector an item; one stream is pooled."""
+
+    def __init__(
+        self,
+        slots: int,
+        width: int,
+        operator: nn.Module | None,
+        make_pooler: MakePooler | None,
+        *,
+        products: bool,
+        target_aware: bool,
+    ) -> None:
+        super().__init__()
+        self.slots, self.width, self.products = slots, width, products
+        self.operator, self.target_aware = operator, target_aware
+        self.streams = Streams([tokens_out(operator, slots) * width], make_pooler)
+        self.width_out = features_width(self.streams.widths, self.streams.pooled_widths, products)
+
+    def encode(self, x: Tensor, present: Tensor) -> tuple[Rows, Rows, Tensor]:
+        """Tokens [U, S, d], presence [U, S] to both codes and the operator's loss."""
+        query = mean_token(x, present) if self.target_aware else None
+        vector, loss = fuse(self.operator, x, present, query)
+        code = self.streams.candidate([vector])
+        if query is None:
+            there = present.any(-1, keepdim=True)
+            return Rows(self.streams.history([vector]), there), Rows(code, present), loss
+        return Rows(x.flatten(-2), present), Rows(torch.cat([code, query], -1), present), loss
+
+    def forward(self, request: Request) -> tuple[Tensor, Tensor]:
+        """A request to (features [R, K, F], loss [])."""
+        history, code = request.history.values, request.candidates.values
+        mask, loss = request.history_mask, no_loss(code)
+        if self.target_aware:
+            code, query = torch.split(code, [code.shape[-1] - self.width, self.width], -1)
+            history, loss = self._fuse_history(request, query)
+            mask = mask & request.history.present.any(-1)
+        else:
+            mask = mask & request.history.present[..., 0]
+        targets, queries = self.streams.split(code)
+        pooled = self.streams.pool(queries, history, [mask])
+        return torch.cat(features(targets, pooled, self.products), -1), loss
+
+    def _fuse_history(self, request: Request, query: Tensor) -> tuple[Tensor, Tensor]:
+        rows, present = request.history
+        lead = (-1, query.shape[1], -1, -1)
+        x = torch.unflatten(rows, -1, (self.slots, self.width)).unsqueeze(1).expand(*lead, -1)
+        there = present.unsqueeze(1).expand(lead)  # [R, K, L, S]
+        asked = query.unsqueeze(2).expand(-1, -1, rows.shape[1], -1)  # [R, K, L, d]
+        fused, loss = fuse(self.operator, x, there, asked)
+        return self.streams.history([fused]), loss
+
+
+def mean_token(x: Tensor, present: Tensor) -> Tensor:
+    """What a candidate asks with: the mean of its present tokens, [..., S, d] to [..., d]."""
+    return x.sum(-2) / present.sum(-1, keepdim=True).clamp(min=1)

@@ -1,0 +1,72 @@
+"""Placement `logit`: one tower a slot sees its own history and target; the operator joins the logits.
+
+f_m = head_m([u_m; t_m; u_m ⊙ t_m]); logit = Φ(f_1..f_S). A tower whose slot the candidate lacks is
+absent. Context stays outside the towers; operators that take a query decide by it whom to believe.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import Request, Rows, no_loss
+from fusefront.baselines.placements.stream import (
+    MakePooler,
+    Streams,
+    features,
+    features_width,
+    masks_by_stream,
+)
+
+MakeHead = Callable[[int], nn.Module]
+
+
+class LogitPlacement(nn.Module):
+    """One stream and one head a slot."""
+
+    def __init__(
+        self,
+        slots: int,
+        width: int,
+        operator: nn.Module | None,
+        make_pooler: MakePooler | None,
+        make_head: MakeHead,
+        *,
+        products: bool,
+    ) -> None:
+        super().__init__()
+        self.products, self.operator = products, operator
+        self.streams = Streams([width] * slots, make_pooler)
+        pooled = self.streams.pooled_widths[:1]
+        self.towers = nn.ModuleList(
+            make_head(features_width([width], pooled, products)) for _ in range(slots)
+        )
+
+    def encode(self, x: Tensor, present: Tensor) -> tuple[Rows, Rows, Tensor]:
+        """Tokens [U, S, d], presence [U, S] to both codes; no operator runs offline."""
+        slots = x.unbind(-2)
+        history = Rows(self.streams.history(slots), present)
+        return history, Rows(self.streams.candidate(slots), present), no_loss(x)
+
+    def forward(
+        self, request: Request, rows: Tensor | None, query: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """A request and the context [N, C] of its real candidates to (logits [N], loss [])."""
+        targets, queries = self.streams.split(request.candidates.values)
+        masks = masks_by_stream(request.history_mask, request.history.present)
+        pooled = self.streams.pool(queries, request.history.values, masks)
+        logits = []
+        for index, tower in enumerate(self.towers):
+            pieces = features([targets[index]], pooled[index : index + 1], self.products)
+            logits.append(tower(select(torch.cat(pieces, -1), rows)))
+        if self.operator is None:
+            return logits[0], no_loss(logits[0])
+        there = select(request.candidates.present, rows)  # [N, S]
+        fused = self.operator(torch.stack(logits, -1).unsqueeze(-1), there, query)
+        return fused.tokens.flatten(-2).squeeze(-1), fused.loss
+
+
+def select(x: Tensor, rows: Tensor | None) -> Tensor:
+    """[R, K, F] to the real candidates [N, F]; without rows, all of them."""
+    flat = x.flatten(0, 1)
+    return flat if rows is None else flat[rows]

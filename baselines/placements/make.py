@@ -1,0 +1,72 @@
+"""A placement from the settings of the composed model."""
+
+from functools import partial
+from typing import cast
+
+from torch import nn
+
+from fusefront.baselines.contract import Parts
+from fusefront.baselines.heads.zoo import HEADS
+from fusefront.baselines.models.composed_settings import ComposedSettings
+from fusefront.baselines.placements.interaction import FIELDS_PER_SLOT, InteractionPlacement
+from fusefront.baselines.placements.item import ItemPlacement
+from fusefront.baselines.placements.logit import LogitPlacement
+from fusefront.baselines.placements.pooled import PooledPlacement
+from fusefront.baselines.placements.stream import MakePooler
+from fusefront.baselines.poolers.zoo import POOLERS
+from fusefront.baselines.settings import find_part, make_part
+
+
+def make_placement(
+    made: ComposedSettings, slots: int, context_width: int, parts: Parts
+) -> nn.Module:
+    """The placement with its operator, poolers and, at `logit`, towers."""
+    width, products = made.token_width, made.products
+    pooler = make_pooler(made)
+    operator = make_operator(made, slots, context_width, parts)
+    aware = made.conditioning == "target_aware"
+    if made.placement == "item":
+        return ItemPlacement(slots, width, operator, pooler, products=products, target_aware=aware)
+    if made.placement == "pooled":
+        assert pooler is not None
+        return PooledPlacement(
+            slots, width, operator, pooler, products=products, target_aware=aware
+        )
+    if made.placement == "interaction":
+        return InteractionPlacement(
+            slots,
+            width,
+            operator,
+            pooler,
+            products=products,
+            fields=made.interaction_fields,
+            skip=made.skip,
+        )
+    head = partial(make_part, "head", HEADS, made.head)
+    return LogitPlacement(slots, width, operator, pooler, head, products=products)
+
+
+def make_pooler(made: ComposedSettings) -> MakePooler | None:
+    """Width to pooler, or None where the settings name none."""
+    if made.pooler is None:
+        return None
+    return cast(MakePooler, partial(make_part, "pooler", POOLERS, made.pooler))
+
+
+def make_operator(
+    made: ComposedSettings, slots: int, context_width: int, parts: Parts
+) -> nn.Module | None:
+    """The operator for its slots: what it asks with is context at `logit`, else the candidate."""
+    if made.operator is None:
+        return None
+    operator, _ = find_part("operator", parts.operators, made.operator)
+    spec, width = dict(made.operator), made.token_width
+    if made.placement == "logit":
+        width, query_width = 1, context_width
+    else:
+        query_width = width if made.conditioning == "target_aware" else 0
+    if made.placement == "interaction" and made.pooler is not None:
+        slots *= FIELDS_PER_SLOT[made.interaction_fields]
+    if getattr(operator, "uses_query", False) and query_width:
+        spec["query_width"] = query_width
+    return make_part("operator", parts.operators, spec, slots, width)

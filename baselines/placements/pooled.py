@@ -1,0 +1,63 @@
+"""Placement `pooled`: pool each slot's history, then fuse the pooled slots and the target's slots.
+
+u_m = pool_m(t_m, {h_lm}); u = Φ(u_1..u_S), v = Φ(t_1..t_S) offline; features [u; v; u ⊙ v].
+Target-aware: both calls of Φ get the candidate's mean token as query.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import Request, Rows
+from fusefront.baselines.placements.item import mean_token
+from fusefront.baselines.placements.stream import (
+    MakePooler,
+    Streams,
+    any_history,
+    features,
+    features_width,
+    fuse,
+    masks_by_stream,
+    tokens_out,
+)
+
+
+class PooledPlacement(nn.Module):
+    """One stream a slot; the operator runs once per candidate on the pooled slots."""
+
+    def __init__(
+        self,
+        slots: int,
+        width: int,
+        operator: nn.Module | None,
+        make_pooler: MakePooler,
+        *,
+        products: bool,
+        target_aware: bool,
+    ) -> None:
+        super().__init__()
+        self.products, self.target_aware, self.width = products, target_aware, width
+        self.operator = operator
+        self.streams = Streams([width] * slots, make_pooler)
+        self.fused_width = tokens_out(operator, slots) * width
+        self.width_out = features_width([self.fused_width], [self.fused_width], products)
+
+    def encode(self, x: Tensor, present: Tensor) -> tuple[Rows, Rows, Tensor]:
+        """Tokens [U, S, d], presence [U, S] to both codes and the operator's loss."""
+        query = mean_token(x, present) if self.target_aware else None
+        vector, loss = fuse(self.operator, x, present, query)
+        slots = x.unbind(-2)
+        queries = self.streams.candidate(slots)[..., sum(self.streams.widths) :]
+        code = [vector, queries] if query is None else [vector, query, queries]
+        history = Rows(self.streams.history(slots), present)
+        return history, Rows(torch.cat(code, -1), present), loss
+
+    def forward(self, request: Request) -> tuple[Tensor, Tensor]:
+        """A request to (features [R, K, F], loss [])."""
+        widths = [self.fused_width, *[self.width] * self.target_aware, *self.streams.query_widths]
+        target, *queries = torch.split(request.candidates.values, widths, -1)
+        query = queries.pop(0) if self.target_aware else None
+        masks = masks_by_stream(request.history_mask, request.history.present)
+        pooled = self.streams.pool(queries, request.history.values, masks)
+        x = torch.stack(pooled, -2)  # [R, K, S, d]
+        fused, loss = fuse(self.operator, x, any_history(masks, target), query)
+        return torch.cat(features([target], [fused], self.products), -1), loss

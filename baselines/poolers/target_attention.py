@@ -1,0 +1,56 @@
+"""Multi-head target attention: the candidate asks, the history answers (Zhou et al. 2018; Vaswani et al. 2017)."""
+
+from collections.abc import Mapping
+from math import sqrt
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import Pooler
+from fusefront.baselines.poolers.masking import additive, alive
+
+
+class TargetAttention(Pooler):
+    """Per head: u = softmax(q k' / sqrt(d_h)) v, with q = W_q t + b, k = W_k h, v = W_v h.
+
+    All three projections and the scale are made offline; a key bias would change nothing.
+    """
+
+    name: ClassVar[str] = "target_attention"
+    paper: ClassVar[str] = "Vaswani et al. 2017, NeurIPS"
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {"heads": (1, 2, 4)}
+
+    def __init__(self, width: int, *, heads: int = 2) -> None:
+        super().__init__(width)
+        if width % heads:
+            raise ValueError(f"{heads} heads do not divide the width {width}; choose a divisor")
+        self.heads, self.head_width = heads, width // heads
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+
+    @property
+    def width_out(self) -> int:
+        return self.width
+
+    def prepare_history(self, x: Tensor) -> Tensor:
+        return torch.cat([self.key(x), self.value(x)], -1)
+
+    def prepare_target(self, x: Tensor) -> Tensor:
+        return self.query(x) / sqrt(self.head_width)  # type: ignore[no-any-return]
+
+    def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        split = (self.heads, self.head_width)
+        query = torch.unflatten(target, -1, split)  # [R, K, h, dh]
+        keys, values = torch.unflatten(history, -1, (2, *split)).unbind(-3)  # [R, (K,) L, h, dh]
+        bias = additive(mask, target)[:, None, None]  # [R, 1, 1, L]
+        if history.ndim == 4:
+            score = (keys.transpose(2, 3) @ query.unsqueeze(-1)).squeeze(-1)  # [R, K, h, L]
+            weight = (score + bias).softmax(-1).unsqueeze(-2)
+            pooled: Tensor = (weight @ values.transpose(2, 3)).flatten(-3)  # [R, K, D]
+        else:
+            score = query.transpose(1, 2) @ keys.permute(0, 2, 3, 1)  # [R, h, K, L]
+            weight = (score + bias).softmax(-1)
+            pooled = (weight @ values.transpose(1, 2)).transpose(1, 2).flatten(-2)
+        return pooled * alive(mask, pooled).unsqueeze(1)

@@ -1,0 +1,1 @@
+"""Models of the literature, each a file that reads like its paper."""

@@ -1,0 +1,182 @@
+"""The slots of an item: its id, its modalities, its side fields, each a token of width d.
+
+id:        e = W E[i]; absent where the item was never seen in train
+modality:  e = W c(x_m) + b, with c the compressor: a table frozen at birth, then its learned part
+side:      e = W [fields; numbers] + b
+An absent slot is a zero token whose presence is False.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import Context, ItemTable, Parts, Schema, no_loss
+from fusefront.baselines.fields import FieldEncoder, small_embedding
+from fusefront.baselines.settings import Part, make_part
+
+JOINT = "joint"  # the name of the one slot that a joint compressor makes
+
+
+class CompressedModality(nn.Module):
+    """One modality: the frozen table [n, F] and the compressor's learned part."""
+
+    frozen: Tensor
+
+    def __init__(self, compressor: nn.Module, rows: Tensor, seen: Tensor, seed: int) -> None:
+        """Rows [n, D], cleared where absent; the frozen part is fitted on those `seen` [n]."""
+        super().__init__()
+        self.compressor = compressor
+        report = compressor.fit(rows[seen], seed)  # type: ignore[operator]
+        self.numbers: dict[str, float] = dict(report.numbers)
+        with torch.no_grad():
+            self.register_buffer("frozen", compressor.transform(rows))  # type: ignore[operator]
+
+    @property
+    def width_out(self) -> int:
+        """Width of what the learned part gives."""
+        return int(self.compressor.width_out)  # type: ignore[arg-type]
+
+    def forward(self, ids: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Item ids [U], present [U] to (x [U, width_out], loss [])."""
+        return self.compressor(self.frozen[ids], present)  # type: ignore[no-any-return]
+
+
+class ItemSlots(nn.Module):
+    """Item ids [U] to tokens [U, S, d] and presence [U, S]."""
+
+    present: Tensor
+    fields: Tensor
+    numbers: Tensor
+
+    def __init__(
+        self,
+        schema: Schema,
+        items: ItemTable,
+        parts: Parts,
+        *,
+        modalities: tuple[str, ...],
+        compressor: Part | None,
+        joint: bool,
+        id_width: int,
+        side_width: int,
+        width: int,
+        seed: int,
+    ) -> None:
+        """`id_width` 0 = no id slot; `side_width` 0 = no side slot; `width` = d."""
+        super().__init__()
+        self.names = slot_names(schema, modalities, joint, id_width, side_width)
+        order = list(schema.modalities)
+        self.groups = [order.index(name) for name in modalities]
+        self.joint, self.width = joint, width
+        self.register_buffer("present", items.present.clone())
+        self.ids = small_embedding(schema.items + 1, id_width) if id_width else None
+        self.register_buffer("in_train", items.in_train.clone())
+        self.in_train: Tensor
+        self.lift = nn.Linear(id_width, width, bias=False) if id_width not in (0, width) else None
+        sources = _sources(items, modalities, self.groups, joint)
+        self.modalities = nn.ModuleList(
+            CompressedModality(
+                make_part("compressor", parts.compressors, _fit_width(spec, rows), rows.shape[1]),
+                rows,
+                usable & items.in_train,
+                seed,
+            )
+            for (rows, usable), spec in (
+                (source, compressor or {"name": "none"}) for source in sources
+            )
+        )
+        self.project = nn.ModuleList(
+            nn.Linear(int(part.width_out), width)  # type: ignore[arg-type]
+            for part in self.modalities
+        )
+        self.side = None
+        if side_width and "side" in self.names:
+            self.side = FieldEncoder(schema.item_fields, schema.item_numbers, side_width)
+            self.register_buffer("fields", items.fields.clone())
+            self.register_buffer("numbers", _standard(items.numbers, items.in_train))
+            self.side_project = nn.Linear(self.side.width_out, width)
+
+    def forward(self, ids: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Ids [U] to (tokens [U, S, d], present [U, S], loss []); keep [M] or [U, M] by schema."""
+        tokens, present = [], []
+        known = self.in_train[ids]
+        loss = None
+        if self.ids is not None:
+            token = self.ids(ids * known)
+            tokens.append(token if self.lift is None else self.lift(token))
+            present.append(known)
+        let_in = self.present[ids] if keep is None else self.present[ids] & keep
+        shares = [let_in[:, m] for m in self.groups]
+        if self.joint and shares:
+            here = torch.stack([self.present[ids][:, m] for m in self.groups]).any(0)
+            shares = [here if keep is None else here & _kept(keep, self.groups)]
+        for part, project, there in zip(self.modalities, self.project, shares, strict=True):
+            x, extra = part(ids, there)
+            loss = extra if loss is None else loss + extra
+            tokens.append(project(x))
+            present.append(there)
+        if self.side is not None:
+            context = Context(self.fields[ids], self.numbers[ids])
+            tokens.append(self.side_project(self.side(context)))
+            present.append(ids > 0)
+        there = torch.stack(present, -1)  # [U, S]
+        x = torch.stack(tokens, -2).masked_fill(~there.unsqueeze(-1), 0.0)  # [U, S, d]
+        return x, there, no_loss(x) if loss is None else loss
+
+    def report(self) -> dict[str, float]:
+        """What the compressors tell of their fit, by modality."""
+        names = [name for name in self.names if name not in ("id", "side")]
+        return {
+            f"{name}.{key}": value
+            for name, part in zip(names, self.modalities, strict=True)
+            for key, value in part.numbers.items()  # type: ignore[union-attr,operator]
+        }
+
+
+def slot_names(
+    schema: Schema, modalities: tuple[str, ...], joint: bool, id_width: int, side_width: int
+) -> tuple[str, ...]:
+    """The slots in order: id first, side last."""
+    side = bool(side_width) and bool(schema.item_fields or schema.item_numbers)
+    middle = (JOINT,) if joint and modalities else modalities
+    return ("id",) * bool(id_width) + tuple(middle) + ("side",) * side
+
+
+def _sources(
+    items: ItemTable, modalities: tuple[str, ...], columns: list[int], joint: bool
+) -> list[tuple[Tensor, Tensor]]:
+    """(vectors [n, D] cleared where absent, usable [n]) of each modality, or of all together."""
+    sources = []
+    for name, column in zip(modalities, columns, strict=True):
+        usable = items.present[:, column]
+        rows = items.vectors[name].float().masked_fill(~usable.unsqueeze(-1), 0.0)
+        if not bool((usable & items.in_train).any()):
+            raise ValueError(
+                f"no train item has modality {name!r}; leave it out of 'modalities' or check the data"
+            )
+        if joint:  # centred first: an absent modality then stands at its mean
+            mean = rows[usable & items.in_train].mean(0)
+            rows = (rows - mean).masked_fill(~usable.unsqueeze(-1), 0.0)
+        sources.append((rows, usable))
+    if joint and sources:
+        rows = torch.cat([rows for rows, _ in sources], -1)
+        return [(rows, torch.stack([usable for _, usable in sources]).any(0))]
+    return sources
+
+
+def _kept(keep: Tensor, columns: list[int]) -> Tensor:
+    """A joint vector is let in only as a whole: its frozen code cannot be taken apart."""
+    return keep[..., columns].all(-1)
+
+
+def _fit_width(spec: Part, rows: Tensor) -> Part:
+    """`k` is at most the width of the vectors."""
+    k = spec.get("k")
+    return {**spec, "k": min(k, rows.shape[1])} if isinstance(k, int) else spec
+
+
+def _standard(numbers: Tensor, seen: Tensor) -> Tensor:
+    """Numbers [n, N] at mean 0 and deviation 1 over the train items."""
+    if not numbers.shape[1] or int(seen.sum()) < 2:
+        return numbers.clone()
+    known = numbers[seen]
+    return (numbers - known.mean(0)) / known.std(0).clamp(min=1e-6)

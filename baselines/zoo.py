@@ -1,0 +1,32 @@
+"""Every complete model by name: a new one is a file and a line."""
+
+from collections.abc import Mapping
+
+from fusefront.baselines.contract import Baseline, Parts, Schema
+from fusefront.baselines.models.composed import Composed
+from fusefront.baselines.models.compressed_fusion import CompressedFusion
+from fusefront.baselines.models.early_fusion import EarlyFusion
+from fusefront.baselines.models.gated_fusion import GatedFusion
+from fusefront.baselines.models.id_only import IdOnly
+from fusefront.baselines.models.late_fusion import LateFusion
+from fusefront.baselines.models.popularity import Popularity
+from fusefront.baselines.models.unimodal import Unimodal
+from fusefront.baselines.settings import did_you_mean
+
+BASELINES: dict[str, type[Baseline]] = {
+    "popularity": Popularity,
+    "id_only": IdOnly,
+    "unimodal": Unimodal,
+    "early_fusion": EarlyFusion,
+    "late_fusion": LateFusion,
+    "gated_fusion": GatedFusion,
+    "compressed_fusion": CompressedFusion,
+    "composed": Composed,
+}
+
+
+def check_settings(name: str, schema: Schema, settings: Mapping[str, object], parts: Parts) -> None:
+    """Refuse, with one sentence, settings that `BASELINES[name].build` would refuse; needs no items."""
+    if name not in BASELINES:
+        raise ValueError(f"unknown baseline {name!r}{did_you_mean(name, BASELINES)}")
+    BASELINES[name].check(schema, settings, parts)
