@@ -25,7 +25,7 @@ class FusionOperator(nn.Module):
     paper: ClassVar[str] = ""  # author year, venue: printed by `list strategies`
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}  # keyword -> values a search may try
     uses_query: ClassVar[bool] = False  # takes `query_width`: w > 0 reads `query` [..., w]
-    uses_query_slot: ClassVar[bool] = False  # queries with slot 0: needs an id slot
+    uses_query_slot: ClassVar[bool] = False  # without a query, asks with slot 0: needs an id slot
     level: ClassVar[str] = "feature"  # "logit" (d = 1, placement `logit` only) or "any" (there
     # its features come through `query`)
     most_slots: ClassVar[int | None] = None  # at placement `interaction`; None = any number

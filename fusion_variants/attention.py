@@ -1,0 +1,59 @@
+"""Attention over slots: no key bias (softmax cancels it), mask as one additive term."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from fusefront.fusion_variants.layers import Flat
+
+
+class Attention(nn.Module):
+    """softmax(W_q q (W_k k)^T / √d_head + mask) W_v k, heads side by side, then W_o and b."""
+
+    def __init__(self, d: int, heads: int, *, width_query: int = 0) -> None:
+        super().__init__()
+        if heads < 1 or d % heads:
+            raise ValueError(f"{heads} heads do not divide width {d}; choose a divisor of {d}")
+        self.heads, self.scale = heads, (d // heads) ** -0.5
+        self.ask = nn.Linear(width_query or d, d, bias=False)
+        self.tell = nn.Linear(d, 2 * d, bias=False)
+        self.mix = Flat([d, d])
+
+    def forward(self, query: Tensor, slots: Tensor, bias: Tensor | None = None) -> Tensor:
+        """query [..., T, .], slots [..., S, d], bias [..., S] -> [..., T, d]."""
+        # the scale on the weight is constant: an exported graph does not compute it
+        ask = _heads(linear(query, self.ask.weight * self.scale), self.heads)  # (..., h, T, d/h)
+        keys, values = (_heads(part, self.heads) for part in self.tell(slots).chunk(2, -1))
+        score = ask @ keys.transpose(-1, -2)  # (..., h, T, S)
+        if bias is not None:
+            score = score + bias.unsqueeze(-2).unsqueeze(-2)
+        found = (score.softmax(-1).to(values.dtype) @ values).transpose(-2, -3)  # (..., T, h, d/h)
+        mixed: Tensor = self.mix(found.flatten(-2))  # (..., T, d)
+        return mixed
+
+
+class EncoderLayer(nn.Module):
+    """Post-norm transformer layer: y = LN(x + Attention(x)), then LN(y + FFN(y)) if hidden > 0."""
+
+    def __init__(self, d: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.attention = Attention(d, heads)
+        self.norm = nn.LayerNorm(d)
+        self.feed = Flat([d, hidden, d]) if hidden else None
+        self.feed_norm = nn.LayerNorm(d) if hidden else None
+
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """x [..., S, d], bias [..., S] -> [..., S, d]."""
+        y: Tensor = self.norm(x + self.attention(x, x, bias))
+        if self.feed is not None and self.feed_norm is not None:
+            y = self.feed_norm(y + self.feed(y))
+        return y
+
+
+def slot_names(slots: int, d: int) -> nn.Parameter:
+    """A vector for each slot [M, d]: attention alone could not tell the slots apart."""
+    return nn.Parameter(torch.randn(slots, d) * 0.1)
+
+
+def _heads(x: Tensor, heads: int) -> Tensor:
+    return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads).transpose(-2, -3)

@@ -1,0 +1,43 @@
+"""Cross-attention: x_0 + Attention(q = x_0; K, V = x_1 ... x_M-1), slot 0 the item's id.
+
+With a query (target-aware): Attention(q = query; K, V = x_0 ... x_M-1).
+"""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from fusefront.fusion_variants.attention import Attention, slot_names
+from fusefront.fusion_variants.contract import Fused, FusionOperator
+from fusefront.fusion_variants.presence import absent_bias, asked, cleared, one_token
+
+
+class CrossAttention(FusionOperator):
+    """The id, or whoever asks, chooses what to read in the content."""
+
+    name: ClassVar[str] = "cross_attention"
+    paper: ClassVar[str] = "Vaswani et al. 2017, NeurIPS; Tsai et al. 2019, ACL (MulT)"
+    choices: ClassVar = {"heads": (1, 2, 4)}
+    uses_query: ClassVar[bool] = True
+    uses_query_slot: ClassVar[bool] = True
+
+    def __init__(self, slots: int, d: int, *, heads: int = 4, query_width: int = 0) -> None:
+        super().__init__(slots, d)
+        self.query_width = query_width
+        self.slot = slot_names(slots if query_width else slots - 1, d)
+        self.attention = Attention(d, heads, width_query=query_width)
+
+    @property
+    def tokens_out(self) -> int:
+        return 1
+
+    def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
+        x = cleared(x, present)  # (..., M, d)
+        if self.query_width:
+            asking = asked(query, self.query_width, self.name).unsqueeze(-2)  # (..., 1, .)
+            token = self.attention(asking, x + self.slot, absent_bias(present, x.dtype))
+            return one_token(token.squeeze(-2), present)  # (..., 1, d)
+        told = present[..., 1:]  # (..., M - 1)
+        read = self.attention(x[..., :1, :], x[..., 1:, :] + self.slot, absent_bias(told, x.dtype))
+        read = read.squeeze(-2).masked_fill(~told.any(-1, keepdim=True), 0.0)  # (..., d)
+        return one_token(x[..., 0, :] + read, present)  # (..., 1, d)

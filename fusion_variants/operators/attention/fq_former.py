@@ -1,0 +1,57 @@
+"""FQ-Former: Q learned queries beside the slots, N post-norm self-attention layers without FFN.
+
+The outputs at the queries are kept, side by side, through one linear layer.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.fusion_variants.attention import EncoderLayer, slot_names
+from fusefront.fusion_variants.contract import Fused, FusionOperator
+from fusefront.fusion_variants.layers import Flat
+from fusefront.fusion_variants.presence import absent_bias, cleared, one_token
+
+
+class QueryEncoder(nn.Module):
+    """Slots [..., M, d] to one vector [..., d] through Q learned queries."""
+
+    def __init__(self, slots: int, d: int, queries: int, layers: int, heads: int) -> None:
+        super().__init__()
+        self.slot = slot_names(slots, d)
+        self.queries = nn.Parameter(torch.randn(queries, d))
+        self.layers = nn.ModuleList(EncoderLayer(d, heads, 0) for _ in range(layers))
+        self.mix = Flat([queries * d, d])
+
+    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+        """x [..., M, d], cleared; present [..., M] -> [..., d]."""
+        queries = self.queries.expand(*x.shape[:-2], -1, -1)  # (..., Q, d)
+        y = torch.cat([queries, x + self.slot], -2)  # (..., Q + M, d)
+        always = present.new_ones(()).expand(queries.shape[:-1])  # (..., Q)
+        bias = absent_bias(torch.cat([always, present], -1), x.dtype)  # (..., Q + M)
+        for layer in self.layers:
+            y = layer(y, bias)
+        mixed: Tensor = self.mix(y[..., : self.queries.shape[0], :].flatten(-2))
+        return mixed
+
+
+class FqFormer(FusionOperator):
+    """Queries and slots in one sequence."""
+
+    name: ClassVar[str] = "fq_former"
+    paper: ClassVar[str] = "Deng et al. 2024, arXiv 2404.06078 (EM3)"
+    choices: ClassVar = {"queries": (2, 5), "layers": (1, 2), "heads": (1, 2, 4)}
+
+    def __init__(
+        self, slots: int, d: int, *, queries: int = 5, layers: int = 2, heads: int = 4
+    ) -> None:
+        super().__init__(slots, d)
+        self.encode = QueryEncoder(slots, d, queries, layers, heads)
+
+    @property
+    def tokens_out(self) -> int:
+        return 1
+
+    def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
+        return one_token(self.encode(cleared(x, present), present), present)  # (..., 1, d)

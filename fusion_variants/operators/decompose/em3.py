@@ -1,0 +1,59 @@
+"""EM3: content = FQ-Former(x_1 ... x_M-1), output W [x_0; content] + b, slot 0 the item's id.
+
+Training adds weight * symmetric InfoNCE between an item's content and its id vector (content-id
+contrast), over at most 1,024 items that have both.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fusefront.fusion_variants.contract import Fused, FusionOperator
+from fusefront.fusion_variants.contrast import info_nce, sampled
+from fusefront.fusion_variants.layers import Flat
+from fusefront.fusion_variants.operators.attention.fq_former import QueryEncoder
+from fusefront.fusion_variants.presence import cleared, one_token
+
+
+class Em3(FusionOperator):
+    """Fused content, taught by the id to carry what users do."""
+
+    name: ClassVar[str] = "em3"
+    paper: ClassVar[str] = "Deng et al. 2024, arXiv 2404.06078"
+    choices: ClassVar = {"queries": (2, 5), "layers": (1, 2), "heads": (1, 2, 4)}
+    uses_query_slot: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        slots: int,
+        d: int,
+        *,
+        queries: int = 5,
+        layers: int = 2,
+        heads: int = 4,
+        weight: float = 0.1,
+        temperature: float = 0.1,
+    ) -> None:
+        super().__init__(slots, d)
+        self.weight, self.temperature = weight, temperature
+        self.encode = QueryEncoder(slots - 1, d, queries, layers, heads)
+        self.mix = Flat([2 * d, d])
+
+    @property
+    def tokens_out(self) -> int:
+        return 1
+
+    def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
+        x = cleared(x, present)  # (..., M, d)
+        item, told = x[..., 0, :], present[..., 1:]  # (..., d), (..., M - 1)
+        content = self.encode(x[..., 1:, :], told)  # (..., d)
+        content = content.masked_fill(~told.any(-1, keepdim=True), 0.0)
+        loss = None
+        if self.training and self.weight:
+            both = present[..., 0] & told.any(-1)  # (...)
+            pick = sampled(int(both.sum()), both.device)
+            loss = self.weight * info_nce(
+                content[both][pick], item[both][pick], None, self.temperature
+            )
+        return one_token(self.mix(torch.cat([item, content], -1)), present, loss)

@@ -1,0 +1,62 @@
+"""MARN: s_m = S x_m shared, p_m = P_m x_m specific; Σ_m tanh(V_m p_m + b_m) + max_m w_m s_m.
+
+w_m = 1 - D(s_m)_m: a shared vector that still tells its modality counts less (D: classifier of the
+modality; max over present slots). Training adds weight * (CE(D(s), m) + λ CE(A(reversed s), m) +
+λ CE(B(p), m)): D learns on detached s, the adversary A pushes modality out of s through reversed
+gradients, B keeps it in p.
+"""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from fusefront.fusion_variants.contract import Fused, FusionOperator
+from fusefront.fusion_variants.contrast import reverse_gradient
+from fusefront.fusion_variants.layers import Flat, SlotLinear
+from fusefront.fusion_variants.presence import cleared, one_token
+
+
+class Marn(FusionOperator):
+    """What modalities share, made indistinguishable by an adversary, beside what each adds."""
+
+    name: ClassVar[str] = "marn"
+    paper: ClassVar[str] = "Li et al. 2020, WWW"
+    choices: ClassVar = {"weight": (0.1, 1.0), "adversary": (0.01, 0.05)}
+
+    def __init__(self, slots: int, d: int, *, weight: float = 1.0, adversary: float = 0.05) -> None:
+        super().__init__(slots, d)
+        self.weight, self.adversary = weight, adversary
+        self.shared = Flat([d, d], bias=False)
+        self.specific = SlotLinear(slots, d, d, bias=False)
+        self.view = SlotLinear(slots, d, d)
+        self.tell_weight, self.tell_shared, self.tell_specific = (
+            Flat([d, d, slots]) for _ in range(3)
+        )
+
+    @property
+    def tokens_out(self) -> int:
+        return 1
+
+    def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
+        x = cleared(x, present)  # (..., M, d)
+        shared, specific = self.shared(x), self.specific(x)  # (..., M, d)
+        views = cleared(self.view(specific).tanh(), present).sum(-2)  # (..., d)
+        told = self.tell_weight(shared.detach()).softmax(-1).detach()  # (..., M, M)
+        trust = 1.0 - told.diagonal(dim1=-2, dim2=-1)  # (..., M)
+        weighed = trust.unsqueeze(-1) * shared
+        lowest = torch.finfo(weighed.dtype).min
+        common = weighed.masked_fill(~present.unsqueeze(-1), lowest).amax(-2)  # (..., d)
+        loss = self._modalities(shared, specific, present) if self.training else None
+        return one_token(views + common, present, loss)  # (..., 1, d)
+
+    def _modalities(self, shared: Tensor, specific: Tensor, present: Tensor) -> Tensor:
+        slot = torch.arange(self.slots, device=present.device).expand(present.shape)[present]
+        if not len(slot):
+            return shared.new_zeros(())
+        shared, specific = shared[present], specific[present]  # (N, d)
+        tells = cross_entropy(self.tell_weight(shared.detach()), slot)
+        fooled = cross_entropy(self.tell_shared(reverse_gradient(shared)), slot)
+        kept = cross_entropy(self.tell_specific(specific), slot)
+        return self.weight * (tells + self.adversary * (fooled + kept))
