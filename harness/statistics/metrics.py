@@ -1,0 +1,148 @@
+"""Every metric of one score vector, with the influence of each cluster on it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from fusefront.harness.statistics import calibration, ranking
+from fusefront.harness.statistics.auc import Floats, Scores, auc_influence, tie_groups
+from fusefront.harness.statistics.rows import Axis, RowTable, Units, row_axis, unit_axis, units
+
+
+class Metric(NamedTuple):
+    """What a metric is called, which way is up and how its interval is made."""
+
+    title: str
+    higher_is_better: bool
+    scale: Literal["logit", "plain", "biased"]  # of one strategy's interval
+    unit: Literal["row", "group", "request"]  # what carries the influence
+    undefined: str = ""  # the sentence when there is no value
+
+
+_NO_REQUEST = "no request holds both a positive and a negative"
+METRICS: dict[str, Metric] = {
+    "auc": Metric("AUC", True, "logit", "row"),
+    "group_auc": Metric(
+        "group AUC", True, "logit", "group", "no group holds both a positive and a negative"
+    ),
+    "logloss": Metric("logloss", False, "plain", "row"),
+    "normalised_entropy": Metric("NE (1 − RIG)", False, "plain", "row"),
+    "pr_auc": Metric("PR-AUC", True, "logit", "row"),
+    "ece": Metric("ECE", False, "biased", "row"),
+    "mrr": Metric("MRR", True, "logit", "request", _NO_REQUEST),
+    "hit_at_1": Metric("hit@1", True, "logit", "request", _NO_REQUEST),
+}
+SCALED: dict[str, Metric] = {
+    "logloss_scaled": Metric("logloss, scaled", False, "plain", "row"),
+    "normalised_entropy_scaled": Metric("NE, scaled", False, "plain", "row"),
+    "ece_scaled": Metric("ECE, scaled", False, "biased", "row"),
+}
+ALL_METRICS = METRICS | SCALED
+
+
+class Value(NamedTuple):
+    """A metric of one score vector and the influence of each unit of its axis."""
+
+    value: float
+    influence: Floats  # [units]
+
+
+class Measured(NamedTuple):
+    """All that one pass over a score vector gives."""
+
+    values: dict[str, Value]
+    curves: dict[str, calibration.Curve]  # "ece" and, when scaled, "ece_scaled"
+    chance: dict[str, float]  # upward bias of an ECE, at most
+    constant: bool  # every score is the same
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rows with everything that does not depend on scores, made once."""
+
+    rows: RowTable
+
+    @cached_property
+    def axis(self) -> Axis:
+        """Rows in clusters."""
+        return row_axis(self.rows.cluster, self.rows.label)
+
+    @cached_property
+    def groups(self) -> Units:
+        """Rows in groups (users)."""
+        return units(self.rows.group, self.rows.label)
+
+    @cached_property
+    def requests(self) -> Units:
+        """Rows in requests."""
+        return units(self.rows.request, self.rows.label)
+
+    @cached_property
+    def group_axis(self) -> Axis:
+        """Groups with both classes in clusters."""
+        return unit_axis(self.groups, self.rows.cluster)
+
+    @cached_property
+    def request_axis(self) -> Axis:
+        """Requests with both classes in clusters."""
+        return unit_axis(self.requests, self.rows.cluster)
+
+    def axis_of(self, metric: str) -> Axis:
+        """The clusters of a metric's units."""
+        unit = ALL_METRICS[metric].unit
+        axes = {"row": "axis", "group": "group_axis", "request": "request_axis"}
+        found: Axis = getattr(self, axes[unit])
+        return found
+
+
+def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> Measured:
+    """One pass: a sort for all ranking metrics, a sum for the losses.
+
+    `logits` [N] are finite float32 in the rows' order; `metrics` are keys of METRICS.
+    """
+    label = layout.rows.label
+    groups = tie_groups(logits, label)
+    values: dict[str, Value] = {}
+    curves: dict[str, calibration.Curve] = {}
+    chance: dict[str, float] = {}
+    if "auc" in metrics:
+        values["auc"] = Value(*auc_influence(groups))
+    if "pr_auc" in metrics:
+        values["pr_auc"] = Value(*ranking.average_precision(groups))
+    if "group_auc" in metrics:
+        values["group_auc"] = Value(*ranking.group_auc(logits, label, layout.groups))
+    if "mrr" in metrics or "hit_at_1" in metrics:
+        ranks = ranking.request_ranks(logits, label, layout.requests)
+        values["mrr"] = Value(*ranking.reciprocal_rank(ranks))
+        values["hit_at_1"] = Value(*ranking.hit_at_1(ranks))
+    if "logloss" in metrics or "normalised_entropy" in metrics:
+        values.update(_losses(layout, logits, ""))
+    if "ece" in metrics:
+        first = calibration.equal_mass_bins(groups)
+        found = calibration.calibration_error(logits, groups, first, layout.axis)
+        values["ece"] = Value(found.value, found.rows)
+        curves["ece"], chance["ece"] = found.curve, found.chance
+    kept = {name: value for name, value in values.items() if name in metrics}
+    return Measured(kept, curves, chance, len(groups.size) == 1)
+
+
+def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> Measured:
+    """The metrics that a temperature changes; ranks are not among them."""
+    scaled = (logits / np.float32(temperature)).astype(np.float32)
+    groups = tie_groups(logits, layout.rows.label)
+    first = calibration.equal_mass_bins(groups)
+    found = calibration.calibration_error(scaled, groups, first, layout.axis)
+    values = _losses(layout, scaled, "_scaled")
+    values["ece_scaled"] = Value(found.value, found.rows)
+    return Measured(values, {"ece_scaled": found.curve}, {"ece_scaled": found.chance}, False)
+
+
+def _losses(layout: Layout, logits: Scores, suffix: str) -> dict[str, Value]:
+    label = layout.rows.label
+    losses = calibration.row_losses(logits, label)
+    return {
+        f"logloss{suffix}": Value(*calibration.logloss(losses)),
+        f"normalised_entropy{suffix}": Value(*calibration.normalised_entropy(losses, label)),
+    }

@@ -1,0 +1,103 @@
+"""Ranking metrics beside the AUC: average precision, AUC within groups, MRR and hit@1 in requests.
+
+Influences are derivatives of the metric with respect to a row's or a unit's weight (the
+infinitesimal jackknife, Efron 1982); each is checked against a numerical derivative.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fusefront.harness.statistics.auc import (
+    Floats,
+    Labels,
+    RowInfluence,
+    Scores,
+    TieGroups,
+    auc_by_group,
+    spread,
+)
+from fusefront.harness.statistics.rows import Units
+
+
+class UnitInfluence(NamedTuple):
+    """A mean over informative units and what each adds to its error."""
+
+    value: float
+    units: Floats  # [informative units]
+
+
+def average_precision(groups: TieGroups) -> RowInfluence:
+    """Area under the precision-recall steps (Davis & Goadrich 2006), as scikit-learn defines it."""
+    n1 = int(groups.positive.sum())
+    if n1 == 0:
+        return RowInfluence(float("nan"), np.zeros(len(groups.order)))
+    negative = groups.size - groups.positive
+    above = (n1 - np.cumsum(groups.positive) + groups.positive).astype(np.float64)
+    false = (int(negative.sum()) - np.cumsum(negative) + negative).astype(np.float64)
+    at_or_above = above + false
+    precision = above / at_or_above
+    value = float(np.dot(groups.positive, precision)) / n1
+    # a row changes the precision of every positive at or below it
+    moved = groups.positive / at_or_above**2
+    of_positive = (precision - value + np.cumsum(moved * false)) / n1
+    of_negative = -np.cumsum(moved * above) / n1
+    return RowInfluence(value, spread(groups, of_positive, of_negative))
+
+
+def group_auc(scores: Scores, label: Labels, groups: Units) -> UnitInfluence:
+    """Mean over groups with both classes of their AUC, weighted by their rows."""
+    found = auc_by_group(scores, label, groups.code)
+    if not len(found.auc):
+        return UnitInfluence(float("nan"), np.zeros(0))
+    total = found.weight.sum()
+    value = float(np.dot(found.weight, found.auc) / total)
+    return UnitInfluence(value, found.weight * (found.auc - value) / total)
+
+
+class RequestRanks(NamedTuple):
+    """Where the best-placed positive of each informative request stands; Q of them."""
+
+    above: Floats  # [Q] negatives with a higher score
+    tied: Floats  # [Q] rows with its score
+    tied_positive: Floats  # [Q] positives among these
+
+
+def request_ranks(scores: Scores, label: Labels, requests: Units) -> RequestRanks:
+    """Find the first positive of every request that has both classes."""
+    ordered, positive = scores[requests.order], label[requests.order] > 0
+    best = np.maximum.reduceat(np.where(positive, ordered, -np.inf), requests.start)
+    reference = np.repeat(best, requests.size)
+    equal = ordered == reference
+    counts = (ordered > reference, equal, equal & positive)
+    sums = [np.add.reduceat(c, requests.start, dtype=np.int64)[requests.both] for c in counts]
+    return RequestRanks(*(s.astype(np.float64) for s in sums))
+
+
+def hit_at_1(ranks: RequestRanks) -> UnitInfluence:
+    """Share of requests whose top row is a positive; ties are broken at random."""
+    return _mean(np.where(ranks.above == 0, ranks.tied_positive / ranks.tied, 0.0))
+
+
+def reciprocal_rank(ranks: RequestRanks) -> UnitInfluence:
+    """MRR: mean of 1 / rank of the first positive; the expectation over random ties."""
+    expected = np.zeros(len(ranks.above))
+    alive = np.arange(len(ranks.above))
+    left = np.ones(len(alive))  # probability that no positive came among the first places
+    place = 0
+    while len(alive):
+        above, tied, positive = (column[alive] for column in ranks)
+        now = np.minimum(positive / (tied - place), 1.0)
+        expected[alive] += left * now / (above + place + 1)
+        left = left * (1 - now)
+        place += 1
+        going = (left > 0) & (tied > place)
+        alive, left = alive[going], left[going]
+    return _mean(expected)
+
+
+def _mean(values: Floats) -> UnitInfluence:
+    if not len(values):
+        return UnitInfluence(float("nan"), values)
+    value = float(values.mean())
+    return UnitInfluence(value, (values - value) / len(values))

@@ -1,0 +1,104 @@
+"""The rows that every strategy is measured on, and the clusters that count as independent."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.harness.statistics.auc import Codes, Labels
+
+
+class RowTable(NamedTuple):
+    """Rows of a split, the same for every strategy and seed; codes are any integers."""
+
+    label: Labels  # [N] 0 or 1
+    cluster: NDArray[np.integer]  # [N] what is independent: user or request
+    group: NDArray[np.integer]  # [N] user, for the group AUC
+    request: NDArray[np.integer]  # [N]
+    item: NDArray[np.integer]  # [N]
+    row_id: NDArray[np.int64]  # [N]
+
+    def take(self, chosen: NDArray[np.bool_]) -> "RowTable":
+        """The chosen rows, in order."""
+        return RowTable(*(column[chosen] for column in self))
+
+
+class Axis(NamedTuple):
+    """How units (rows, groups, requests) fall into independent clusters."""
+
+    code: Codes  # [units] 0 .. size - 1
+    size: int
+    mc: int  # clusters that carry information: the smaller count over the two classes
+
+
+def contiguous(values: NDArray[np.integer]) -> tuple[Codes, int]:
+    """Codes 0 .. m - 1 in the order of the values, and m.
+
+    >>> contiguous(np.array([7, 3, 7]))
+    (array([1, 0, 1], dtype=int32), 2)
+    """
+    if not len(values):
+        return np.zeros(0, np.int32), 0
+    low, high = int(values.min()), int(values.max())
+    if high - low < 4 * len(values) + 1024:
+        seen = np.zeros(high - low + 1, bool)
+        seen[values - low] = True
+        code = np.cumsum(seen, dtype=np.int32) - np.int32(1)
+        return code[values - low], int(seen.sum())
+    distinct, inverse = np.unique(values, return_inverse=True)
+    return inverse.astype(np.int32), len(distinct)
+
+
+def crossed(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.int64]:
+    """One code for each pair of codes that occur together."""
+    left, _ = contiguous(a)
+    right, size = contiguous(b)
+    return left.astype(np.int64) * size + right
+
+
+def row_axis(values: NDArray[np.integer], label: Labels) -> Axis:
+    """Rows in clusters; mc counts clusters with a positive and clusters with a negative."""
+    code, size = contiguous(values)
+    positive = np.bincount(code, label, size)
+    rows = np.bincount(code, minlength=size)
+    return Axis(code, size, int(min((positive > 0).sum(), (rows > positive).sum())))
+
+
+@dataclass(frozen=True)
+class Units:
+    """Groups or requests: rows sorted into them, and which have both classes."""
+
+    code: Codes  # [N] of each row
+    order: NDArray[np.intp]  # [N] rows, unit by unit
+    start: NDArray[np.intp]  # [U] first place in `order`
+    both: NDArray[np.bool_]  # [U] has a positive and a negative
+    size: NDArray[np.int64]  # [U] rows
+    first: NDArray[np.intp]  # [U] one row of each unit
+
+    @property
+    def informative(self) -> int:
+        """Number of units with both classes."""
+        return int(self.both.sum())
+
+
+def units(values: NDArray[np.integer], label: Labels) -> Units:
+    """Sort rows into units; the order within a unit is that of the rows."""
+    code, count = contiguous(values)
+    sorted_already = bool((np.diff(code) >= 0).all())
+    order = np.arange(len(code)) if sorted_already else np.argsort(code, kind="stable")
+    size = np.bincount(code, minlength=count)
+    start = np.cumsum(size) - size
+    positive = np.bincount(code, label, count)
+    both = (positive > 0) & (positive < size)
+    return Units(code, order, start, both, size, order[start] if count else start)
+
+
+def unit_axis(of: Units, cluster: NDArray[np.integer]) -> Axis:
+    """Informative units in clusters if every unit lies in one cluster, else each its own cluster."""
+    code, _ = contiguous(cluster)
+    own = code[of.first]
+    if not bool((code == own[of.code]).all()):
+        own = np.arange(len(of.size), dtype=np.int32)
+    code, size = contiguous(own[of.both])
+    return Axis(code, size, size)
