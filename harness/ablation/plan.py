@@ -1,25 +1,26 @@
 """What a strategy is without one of its parts: one modality out, one component out."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fusefront.baselines.contract import Parts, Schema
-from fusefront.baselines.zoo import BASELINES, check_settings
+from fusefront.baselines.models.composed import Composed
+from fusefront.baselines.zoo import BASELINES
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.study import Strategy
 
-# what a component is replaced by; a setting that is already so has nothing to take out
-_PLAINER: Mapping[str, Any] = {
-    "use_id": False,
-    "compressor": {"name": "none"},
-    "operator": {"name": "concat"},
-    "pooler": {"name": "mean"},
-    "head": {"name": "linear"},
-    "products": False,
-    "presence_features": False,
-    "alignment": None,
-    "modality_dropout": 0.0,
+# what a component is replaced by, the plainest first; what is refused is passed over
+_PLAINER: Mapping[str, tuple[Any, ...]] = {
+    "use_id": (False,),
+    "compressor": (None,),
+    "operator": (None, {"name": "concat"}),
+    "pooler": ({"name": "mean"},),
+    "head": ({"name": "linear"},),
+    "products": (False,),
+    "presence_features": (False,),
+    "alignment": (None,),
 }
 
 
@@ -35,48 +36,69 @@ class Ablation:
 
 def ablations(of: str, parent: Strategy, schema: Schema, parts: Parts) -> list[Ablation]:
     """Every meaningful single removal, modalities first; refuses a strategy with nothing to remove."""
-    made = _modalities(of, parent, schema) + _components(of, parent)
-    kept = [one for one in made if _meaningful(one.strategy, schema, parts)]
-    if not kept:
+    resolved = asdict(BASELINES[parent.baseline].check(schema, parent.settings, parts))
+    made = [
+        Ablation(f"{of} without {what}", kind, what, strategy)
+        for kind, what, changes in _removals(resolved, schema)
+        if (strategy := _first_meaningful(parent, resolved, changes, schema, parts)) is not None
+    ]
+    if not made:
         raise UsageError(f"strategy {of!r} ({parent.baseline}) has no part that can be taken out")
-    return kept
+    return made
 
 
-def _modalities(of: str, parent: Strategy, schema: Schema) -> list[Ablation]:
-    chosen = parent.settings.get("modalities") or "all"
-    names = list(schema.modalities) if chosen == "all" else list(chosen)
-    return [
-        _without(of, parent, "modality", name, {"modalities": [m for m in names if m != name]})
-        for name in names
+Removal = tuple[str, str, list[dict[str, Any]]]  # kind, what, the changes to try in turn
+
+
+def _removals(resolved: Mapping[str, Any], schema: Schema) -> list[Removal]:
+    chosen = resolved.get("modalities")
+    names = [name for name in schema.modalities if name in (chosen or ())]
+    modalities: list[Removal] = [
+        ("modality", out, [{"modalities": [name for name in names if name != out]}])
+        for out in names
         if len(names) > 1
     ]
-
-
-def _components(of: str, parent: Strategy) -> list[Ablation]:
-    resolved = BASELINES[parent.baseline].resolve(parent.settings)
-    return [
-        _without(of, parent, "component", key, {key: plainer})
+    components: list[Removal] = [
+        ("component", key, [{key: plain} for plain in plainer if not _same(resolved[key], plain)])
         for key, plainer in _PLAINER.items()
-        if key in resolved and not _same(resolved[key], plainer)
+        if resolved.get(key) not in (None, False)
     ]
+    return modalities + components
 
 
 def _same(value: Any, plainer: Any) -> bool:
     if isinstance(value, Mapping) and isinstance(plainer, Mapping):
-        return value.get("name") == plainer["name"]
-    return bool(value == plainer) or (not value and not plainer)
+        return bool(value.get("name") == plainer["name"])
+    return bool(value == plainer)
 
 
-def _without(
-    of: str, parent: Strategy, kind: str, what: str, change: Mapping[str, Any]
-) -> Ablation:
-    body = {**parent.model_dump(mode="json"), **change, "role": "ablation"}
-    return Ablation(f"{of} without {what}", kind, what, Strategy.model_validate(body))
+def _first_meaningful(
+    parent: Strategy,
+    resolved: Mapping[str, Any],
+    changes: list[dict[str, Any]],
+    schema: Schema,
+    parts: Parts,
+) -> Strategy | None:
+    """The parent with the first change that means something; a preset's fixed part through `composed`."""
+    base = parent.model_dump(mode="json")
+    for change in changes:
+        bodies = [{**base, **change, "role": "ablation"}]
+        if issubclass(BASELINES[parent.baseline], Composed):
+            kept = {key: base[key] for key in ("training", "tune", "shuffle", "space")}
+            bodies.append(
+                {"baseline": "composed", **kept, **resolved, **change, "role": "ablation"}
+            )
+        for body in bodies:
+            strategy = Strategy.model_validate(_plain(body))
+            try:
+                BASELINES[strategy.baseline].check(schema, strategy.settings, parts)
+            except ValueError:
+                continue
+            return strategy
+    return None
 
 
-def _meaningful(strategy: Strategy, schema: Schema, parts: Parts) -> bool:
-    try:
-        check_settings(strategy.baseline, schema, strategy.settings, parts)
-    except ValueError:
-        return False
-    return True
+def _plain(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Tuples as lists, so that a strategy hashes as if it had come from YAML."""
+    copied: dict[str, Any] = json.loads(json.dumps(body))
+    return copied

@@ -90,6 +90,7 @@ class Strategy(BaseModel):
     role: Role = "strategy"
     shuffle: tuple[str, ...] = ()  # modalities whose vectors are permuted over items (a control)
     training: dict[str, Any] = {}
+    tune: bool = True  # False: no place in the tuning budget, the settings as they are
     space: dict[str, Range | tuple[Any, ...]] = {}  # more to search, or () to keep a key fixed
 
     @property
