@@ -1,14 +1,13 @@
 """The policy: under the limit, best lower bound of AUC, then the cheapest that is equivalent to it."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from fusefront.harness.decision.frontier import log_latency, slower_than
 from fusefront.harness.decision.inputs import Inputs, Measured
+from fusefront.reports.evidence import Case, Lack, Reason
 
-Case = Literal["clear", "tie", "infeasible", "thin"]
 FEWEST_CLUSTERS = 10  # below that no interval is given, so none can be decided on
 FEWEST_SEEDS = 2
 
@@ -28,24 +27,24 @@ class Outcome:
     """What the policy says; numbers are positions in the inputs' candidates."""
 
     case: Case
-    reason: str  # better | cheaper | limit | equivalent | no_gain | infeasible | cannot_tell | ...
+    reason: Reason
     choice: int | None
     leader: int | None  # best lower bound of the gain under the limit
     subject: int | None  # whom the sentence is about: the choice, or the one that could have been
     feasible: tuple[int, ...]
     equivalent: tuple[int, ...]  # to the leader, the leader included
-    missing: tuple[str, ...] = ()  # what to measure, a sentence each
+    lacks: tuple[Lack, ...] = ()  # what to measure
 
 
 def decide(inputs: Inputs, policy: Policy) -> Outcome:
     """Apply the policy; never raises on thin evidence, says so instead."""
-    missing = _missing(inputs)
+    lacks = _lacks(inputs)
     eligible = [i for i in inputs.shippable if _measured(inputs, i)]
     others = [i for i in eligible if i != inputs.today]
-    if missing or inputs.today is None or not others:
-        missing = missing or (_too_few(inputs),)
+    if lacks or inputs.today is None or not others:
+        lacks = lacks or (_too_few(inputs),)
         best = max(others, key=lambda i: inputs.auc[i].value, default=None)
-        return Outcome("thin", "too_little", None, None, best, (), (), missing)
+        return Outcome("thin", "too_little", None, None, best, (), (), lacks)
     feasible = [i for i in eligible if fits(inputs, policy, i)]
     if not feasible:
         return _infeasible(inputs, policy, eligible)
@@ -108,13 +107,15 @@ def _judge(
     open_ = [i for i in feasible if _open(inputs, policy, i)]
     if open_ and leader == inputs.today:
         best = max(open_, key=lambda i: inputs.auc[i].value)
-        missing = (_what_settles(inputs, best),)
-        return Outcome("thin", "cannot_tell", None, leader, best, feasible, equal, missing)
+        lacks = (_what_settles(inputs, best),)
+        return Outcome("thin", "cannot_tell", None, leader, best, feasible, equal, lacks)
     rivals = [i for i in feasible if i != inputs.today]
     near = [i for i in equal if i != inputs.today] or rivals
     subject = max(near, key=lambda i: inputs.auc[i].value, default=inputs.today)
     bound = inputs.pairs.equivalence_bound(subject, inputs.today)
-    reason = "equivalent" if subject != inputs.today and bound <= policy.margin else "no_gain"
+    reason: Reason = (
+        "equivalent" if subject != inputs.today and bound <= policy.margin else "no_gain"
+    )
     return Outcome("tie", reason, inputs.today, leader, subject, feasible, equal)
 
 
@@ -128,12 +129,13 @@ def _infeasible(inputs: Inputs, policy: Policy, eligible: list[int]) -> Outcome:
         limit += f" and a cost of at most {policy.max_cost:g} per million predictions"
     one = inputs.candidates[subject]
     assert one.latency is not None
-    missing = (
+    text = (
         f"No strategy keeps {limit}: {one.name!r} has p99 {one.latency.p99.value:.3g} ms "
         f"[{one.latency.p99.low:.3g}, {one.latency.p99.high:.3g}]; raise the limit, or add and "
-        "measure a smaller or int8 variant.",
+        "measure a smaller or int8 variant."
     )
-    return Outcome("infeasible", "infeasible", None, None, subject, (), (), missing)
+    lack = Lack("latency", one.name, one.latency.p99.high, policy.slo_ms, text)
+    return Outcome("infeasible", "infeasible", None, None, subject, (), (), (lack,))
 
 
 def _defended(inputs: Inputs, policy: Policy, i: int) -> bool:
@@ -153,50 +155,63 @@ def _open(inputs: Inputs, policy: Policy, i: int) -> bool:
 def _measured(inputs: Inputs, i: int) -> bool:
     """Has a latency, an interval, and enough seeds to speak for the strategy."""
     one = inputs.candidates[i]
-    enough = not one.trained or one.seeds >= FEWEST_SEEDS
-    return one.latency is not None and enough and bool(np.isfinite(inputs.auc[i].value))
+    enough = one.latency is not None and not _seeds_lacking(inputs, i)
+    return enough and bool(np.isfinite(inputs.auc[i].value))
 
 
-def _missing(inputs: Inputs) -> tuple[str, ...]:
+def _lacks(inputs: Inputs) -> tuple[Lack, ...]:
     """What keeps any decision from being made."""
-    found = list(inputs.problems)
+    found = [Lack("other", text=text) for text in inputs.problems]
     if not inputs.bench:
-        found.append("No latency was measured; run `fusefront bench` on this study.")
+        text = "No latency was measured; run `fusefront bench` on this study."
+        found.append(Lack("latency", text=text))
+    elif inputs.today is not None and inputs.candidates[inputs.today].latency is None:
+        name = inputs.candidates[inputs.today].name
+        text = f"What runs today, {name!r}, has no latency; add it to the bench."
+        found.append(Lack("latency", name, text=text))
     if inputs.size and inputs.clusters < FEWEST_CLUSTERS:
-        found.append(
+        text = (
             f"The test split has {inputs.clusters} independent groups with and without a click, "
             f"an interval needs at least {FEWEST_CLUSTERS}; test on more users or requests."
         )
-    single = [c.name for c in inputs.candidates if c.trained and c.seeds < FEWEST_SEEDS]
-    trained = [c.name for c in inputs.candidates if c.trained]
-    if (
-        inputs.today is not None
-        and inputs.bench
-        and inputs.candidates[inputs.today].latency is None
-    ):
-        name = inputs.candidates[inputs.today].name
-        found.append(f"What runs today, {name!r}, has no latency; add it to the bench.")
-    if trained and len(single) == len(trained):
-        found.append(
+        found.append(Lack("clusters", "", inputs.clusters, FEWEST_CLUSTERS, text))
+    trained = [c for c in inputs.candidates if c.trained]
+    if trained and max(c.seeds for c in trained) < FEWEST_SEEDS:
+        text = (
             "Every strategy has one seed, which says nothing about the next training; "
             "run at least 3 seeds."
         )
+        found.append(Lack("seeds", "", 1, 3, text))
+    elif inputs.today is not None and _seeds_lacking(inputs, inputs.today):
+        name = inputs.candidates[inputs.today].name
+        text = f"What runs today, {name!r}, has one completed seed; run at least 3 seeds of it."
+        found.append(Lack("seeds", name, 1, 3, text))
     return tuple(found)
 
 
-def _too_few(inputs: Inputs) -> str:
+def _too_few(inputs: Inputs) -> Lack:
     """Why there is nothing to choose between."""
     if inputs.today is None:
-        return "What runs today has no completed run to compare with; run the study's baseline."
+        text = "What runs today has no completed run to compare with; run the study's baseline."
+        return Lack("baseline", text=text)
     for i in inputs.shippable:
-        if not _measured(inputs, i):
-            one = inputs.candidates[i]
-            lack = "a latency" if one.latency is None else "a second seed"
-            return f"Strategy {one.name!r} lacks {lack}; measure it before choosing."
-    return "Only one strategy was measured; run at least two to choose between."
+        name = inputs.candidates[i].name
+        if inputs.candidates[i].latency is None:
+            text = f"Strategy {name!r} lacks a latency; measure it before choosing."
+            return Lack("latency", name, text=text)
+        if _seeds_lacking(inputs, i):
+            text = f"Strategy {name!r} has one completed seed; run at least 3 before choosing."
+            return Lack("seeds", name, 1, 3, text)
+    text = "Only one strategy was measured; run at least two to choose between."
+    return Lack("rivals", "", 1, 2, text)
 
 
-def _what_settles(inputs: Inputs, best: int) -> str:
+def _seeds_lacking(inputs: Inputs, i: int) -> bool:
+    one = inputs.candidates[i]
+    return one.trained and one.seeds < FEWEST_SEEDS
+
+
+def _what_settles(inputs: Inputs, best: int) -> Lack:
     """How many rows or seeds would decide between the best and today."""
     assert inputs.today is not None
     name = inputs.candidates[best].name
@@ -206,10 +221,13 @@ def _what_settles(inputs: Inputs, best: int) -> str:
         f"[{here.low:.4f}, {here.high:.4f}], which could be a loss"
     )
     if inputs.settle is None:
-        return f"{text}; test on more rows or train more seeds."
+        return Lack("rivals", name, text=f"{text}; test on more rows or train more seeds.")
     rows, seeds = inputs.settle(best, inputs.today)
     ways = [f"about {rows:,} more test rows"] if rows else []
     ways += [f"{seeds} more seeds"] if seeds else []
     if not ways:
-        return f"{text}; neither rows nor seeds alone would settle it, more of both are needed."
-    return f"{text}; {' or '.join(ways)} would settle it."
+        text += "; neither rows nor seeds alone would settle it, more of both are needed."
+        return Lack("other", name, text=text)
+    return Lack(
+        "other", name, need=rows or seeds, text=f"{text}; {' or '.join(ways)} would settle it."
+    )

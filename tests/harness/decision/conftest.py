@@ -1,9 +1,18 @@
-"""Planted inputs: differences, standard errors and latencies chosen by hand."""
+"""Planted truth: inputs with chosen differences and latencies, and studies on disk.
 
-from collections.abc import Callable, Sequence
+A study on disk is made without a training: matrix, runs, predictions of known quality.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+import yaml
 
 from fusefront.harness.decision.inputs import Candidate, Inputs, Latency, Measured, Pairs
 
@@ -66,3 +75,172 @@ def _build(
 @pytest.fixture
 def planted() -> Build:
     return _build
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One strategy: its score is the signal plus `noise`; p50 in ms."""
+
+    noise: float
+    ms: float
+    family: str = "compressed"
+    role: str = "strategy"
+    failed_seeds: tuple[int, ...] = ()
+    parameters: int = 1000
+
+
+def _make_study(
+    root: Path,
+    strategies: Mapping[str, Planted],
+    *,
+    baseline: str,
+    name: str = "planted",
+    seeds: Sequence[int] = (0, 1, 2),
+    requests: int = 1500,
+    candidates: int = 6,
+    seed_noise: float = 0.02,
+    fingerprint: str = "f" * 12,
+    world: int = 0,
+    salt: str = "",
+    slo_ms: float = 10.0,
+    margin: float = 0.005,
+) -> Path:
+    """Write out/ under `root`; returns the study's folder."""
+    folder = root / "studies" / name
+    store = root / "prepared" / "shop" / fingerprint
+    rng = np.random.default_rng(world)
+    frame, signal = _rows(rng, requests, candidates)
+    _store(store, fingerprint, frame)
+    cells = []
+    for s, (strategy, planted) in enumerate(strategies.items()):
+        own = np.random.default_rng([world, 1000 + s]).normal(0, 1, len(frame))
+        for seed in seeds:
+            run_id = hashlib.sha256(repr((name, strategy, seed, salt)).encode()).hexdigest()[:12]
+            cells.append(
+                {
+                    "strategy": strategy,
+                    "role": planted.role,
+                    "seed": seed,
+                    "run_id": run_id,
+                    "baseline": "compressed_fusion",
+                    "settings": {},
+                }
+            )
+            path = root / "runs" / "shop" / strategy / run_id
+            noise = np.random.default_rng([world, s, seed, len(salt)]).normal(0, 1, len(frame))
+            logit = signal + planted.noise * own + seed_noise * noise
+            _run(path, frame, logit, strategy, planted, seed, run_id)
+    matrix = {
+        "format": 1,
+        "dataset": "shop",
+        "fingerprint": fingerprint,
+        "store": store.relative_to(root).as_posix(),
+        "cells": cells,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "matrix.json").write_text(json.dumps(matrix))
+    study = {
+        "name": name,
+        "dataset": "shop.yaml",
+        "baseline": baseline,
+        "seeds": list(seeds),
+        "strategies": {
+            key: {"baseline": "compressed_fusion", "role": value.role}
+            for key, value in strategies.items()
+        },
+        "slo_ms": slo_ms,
+        "margin": margin,
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(study, allow_unicode=True))
+    return folder
+
+
+def _rows(
+    rng: np.random.Generator, requests: int, candidates: int
+) -> tuple[pl.DataFrame, np.ndarray]:
+    rows = requests * candidates
+    request = np.repeat(np.arange(requests), candidates)
+    signal = rng.normal(0, 1, rows)
+    label = rng.random(rows) < 1 / (1 + np.exp(1.5 - 1.5 * signal))
+    frame = pl.DataFrame(
+        {
+            "row_id": np.arange(rows, dtype=np.int64),
+            "request": request.astype(np.int64),
+            "group": (request // 2).astype(np.int64),
+            "item": rng.integers(1, 300, rows).astype(np.int32),
+            "label": label.astype(np.uint8),
+        }
+    )
+    return frame, signal
+
+
+def _store(store: Path, fingerprint: str, frame: pl.DataFrame) -> None:
+    store.mkdir(parents=True, exist_ok=True)
+    test = {
+        "requests": frame["request"].n_unique(),
+        "rows": len(frame),
+        "positives": int(frame["label"].sum()),
+        "groups": frame["group"].n_unique(),
+    }
+    manifest = {
+        "format": 1,
+        "name": "shop",
+        "fingerprint": fingerprint,
+        "history_values": 0,
+        "files": {},
+        "schema": {"items": 300, "modalities": {"text": 16, "image": 32}, "max_history": 20},
+        "counts": {"train": {**test, "rows": 10 * len(frame)}, "valid": test, "test": test},
+        "cluster": "user",
+    }
+    (store / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _run(
+    path: Path,
+    frame: pl.DataFrame,
+    logit: np.ndarray,
+    strategy: str,
+    planted: Planted,
+    seed: int,
+    run_id: str,
+) -> None:
+    (path / "predictions").mkdir(parents=True)
+    if seed in planted.failed_seeds:
+        status = {"format": 1, "state": "failed", "reason": "ValueError: planted"}
+        (path / "status.json").write_text(json.dumps(status))
+        return
+    (path / "status.json").write_text(json.dumps({"format": 1, "state": "completed"}))
+    scored = frame.with_columns(pl.Series("logit", logit.astype(np.float32)))
+    for split in ("valid", "test"):
+        scored.write_parquet(path / "predictions" / f"{split}.parquet")
+    summary = {
+        "format": 1,
+        "run_id": run_id,
+        "dataset": "shop",
+        "strategy": strategy,
+        "seed": seed,
+        "family": planted.family,
+        "role": planted.role,
+        "valid_auc": 0.7,
+        "valid_logloss": 0.5,
+        "parameters_dense": planted.parameters,
+        "parameters_id_embedding": 5000,
+        "parameters_fusion": 10,
+        "parameters_field_embedding": 0,
+        "baseline": "compressed_fusion",
+    }
+    (path / "summary.json").write_text(json.dumps(summary))
+    lines = [{"epoch": e, "valid_auc": 0.7 - 0.05 / e, "train_loss": 0.5 / e} for e in (1, 2, 3)]
+    (path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    environment = {"python": "3.11.9", "packages": {"numpy": "2.3"}, "threads": 1, "git": None}
+    (path / "environment.json").write_text(json.dumps(environment))
+
+
+@pytest.fixture
+def make_study() -> Callable[..., Path]:
+    return _make_study
+
+
+@pytest.fixture
+def strategy() -> type[Planted]:
+    return Planted

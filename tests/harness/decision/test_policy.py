@@ -50,7 +50,7 @@ def test_nothing_feasible_names_the_fastest_that_gains(planted: Build) -> None:
     inputs = planted([0.0, 0.006, 0.009], [8.0, 9.0, 11.0])
     outcome = decide(inputs, Policy(slo_ms=5.0, margin=0.001))
     assert (outcome.case, outcome.choice, outcome.subject) == ("infeasible", None, 1)
-    assert "'s1' has p99 12.6 ms" in outcome.missing[0]
+    assert "'s1' has p99 12.6 ms" in outcome.lacks[0].text
 
 
 def test_a_point_whose_interval_crosses_the_limit_is_not_feasible(planted: Build) -> None:
@@ -65,8 +65,8 @@ def test_a_gain_that_could_be_a_loss_is_not_decided(planted: Build) -> None:
     )
     outcome = decide(inputs, POLICY)
     assert (outcome.case, outcome.reason, outcome.subject) == ("thin", "cannot_tell", 1)
-    assert "about 120,000 more test rows or 4 more seeds would settle it" in outcome.missing[0]
-    assert "which could be a loss" in outcome.missing[0]
+    assert "about 120,000 more test rows or 4 more seeds would settle it" in outcome.lacks[0].text
+    assert "which could be a loss" in outcome.lacks[0].text
 
 
 def test_a_gain_at_most_the_margin_does_not_hold_the_decision_up(planted: Build) -> None:
@@ -91,13 +91,13 @@ def test_thin_evidence_says_what_to_measure(
 ) -> None:
     outcome = decide(planted([0.0, 0.01], [2.0, 3.0], **change), POLICY)
     assert outcome.case == "thin"
-    assert any(words in sentence for sentence in outcome.missing)
+    assert any(words in lack.text for lack in outcome.lacks)
 
 
 def test_one_strategy_alone_is_no_choice(planted: Build) -> None:
     outcome = decide(planted([0.0], [2.0]), POLICY)
     assert outcome.case == "thin"
-    assert "at least two" in outcome.missing[0]
+    assert "at least two" in outcome.lacks[0].text
 
 
 def test_todays_limit_breach_forces_the_best_that_fits(planted: Build) -> None:
@@ -111,7 +111,7 @@ def test_a_cost_limit_is_a_limit(planted: Build) -> None:
     assert decide(inputs, POLICY).choice == 2
     assert decide(inputs, replace(POLICY, max_cost=0.45)).choice == 1
     assert decide(inputs, replace(POLICY, max_cost=0.45, cost_factor=2.0)).choice == 0
-    assert "cost of at most 0.01" in decide(inputs, replace(POLICY, max_cost=0.01)).missing[0]
+    assert "cost of at most 0.01" in decide(inputs, replace(POLICY, max_cost=0.01)).lacks[0].text
 
 
 def test_shuffled_vectors_never_ship_but_an_id_only_model_may(planted: Build) -> None:

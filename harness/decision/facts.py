@@ -1,0 +1,186 @@
+"""The report's facts of a study: data, runs, training curves, audit, environment, provenance."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.reports.evidence import AuditFinding, RunOrigin, StudyFacts, TrainingCurve
+
+_SEVERITY: dict[str, Literal["ok", "note", "warning", "error", "not run"]] = {
+    "ok": "ok",
+    "info": "note",
+    "note": "note",
+    "low": "note",
+    "warning": "warning",
+    "medium": "warning",
+    "severe": "error",
+    "high": "error",
+    "error": "error",
+    "not run": "not run",
+    "skipped": "not run",
+}
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def optional(path: Path) -> dict[str, Json]:
+    """The JSON object in `path`, empty where there is none."""
+    return read_json(path) if path.exists() else {}
+
+
+def origins(study: StudyFolder, entries: Iterable[RunEntry]) -> tuple[RunOrigin, ...]:
+    """Every run of the study, failed ones too, with the hash of the record that was read."""
+    return tuple(
+        RunOrigin(
+            entry.run_id,
+            entry.strategy,
+            entry.seed,
+            entry.role,
+            entry.state,
+            sha256(record) if (record := entry.path / "summary.json").exists() else "",
+            _relative(entry.path, study.root),
+        )
+        for entry in entries
+    )
+
+
+def training_curves(entries: Iterable[RunEntry]) -> tuple[TrainingCurve, ...]:
+    """Validation AUC per epoch of each completed run."""
+    curves = []
+    for entry in entries:
+        path = entry.path / "metrics.jsonl"
+        if not path.exists():
+            continue
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        values = tuple(float(v) for line in lines if (v := line.get("valid_auc")) is not None)
+        if values:
+            settled = len(values) > 1 and max(values) > values[-1] - 1e-9 >= max(values[:-1]) - 1e-4
+            curves.append(
+                TrainingCurve(
+                    entry.strategy, "epochs", values, settled or None, entry.seed, entry.run_id
+                )
+            )
+    return tuple(curves)
+
+
+def searches(study: StudyFolder) -> tuple[TrainingCurve, ...]:
+    """Best validation AUC so far along the trials of each search."""
+    trials: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for path in sorted((study.path / "tuning").glob("*/trial-*.json")):
+        record = read_json(path)
+        value = float(record["value"]) if record.get("state") == "ok" else float("-inf")
+        trials[path.parent.name].append((int(record["number"]), value))
+    curves = []
+    for strategy, seen in trials.items():
+        best, high = [], float("-inf")
+        for _, value in sorted(seen):
+            high = max(high, value)
+            best.append(high)
+        kept = tuple(v for v in best if v > float("-inf"))
+        if len(kept) > 1:
+            last = kept[-max(1, len(kept) // 4) - 1]
+            curves.append(TrainingCurve(strategy, "trials", kept, kept[-1] - last < 1e-4))
+    return tuple(curves)
+
+
+def audit_findings(study: StudyFolder) -> tuple[AuditFinding, ...]:
+    """audit.json as the report shows it."""
+    found = optional(study.path / "audit.json")
+    return tuple(
+        AuditFinding(
+            str(one.get("check") or one.get("name") or "check"),
+            _SEVERITY.get(str(one.get("severity") or one.get("state") or "note"), "note"),
+            str(one.get("text") or one.get("message") or ""),
+            bool(one.get("accepted", False)),
+        )
+        for one in found.get("findings", [])
+    )
+
+
+def environment(entries: list[RunEntry], bench: dict[str, Json]) -> dict[str, str]:
+    """Versions and hardware; differing values of several runs are all shown."""
+    seen: dict[str, dict[str, None]] = defaultdict(dict)
+    for path in {entry.path for entry in entries[:1] + entries[-1:]}:
+        record = optional(path / "environment.json")
+        for key in ("python", "platform", "processor", "cores", "threads", "code"):
+            if record.get(key) not in (None, ""):
+                seen[key][str(record[key])] = None
+        for package, version in (record.get("packages") or {}).items():
+            if version:
+                seen[package][str(version)] = None
+        git = record.get("git") or {}
+        if git.get("sha"):
+            text = f"{str(git['sha'])[:12]}{', with local changes' if git.get('dirty') else ''}"
+            seen["sources"][text] = None
+    made = {key: " | ".join(sorted(values)) for key, values in seen.items()}
+    if bench.get("fingerprint"):
+        made["bench fingerprint"] = str(bench["fingerprint"])
+    return made
+
+
+def hashes(study: StudyFolder, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the files under the study's folder that exist."""
+    return {name: sha256(study.path / name) for name in names if (study.path / name).exists()}
+
+
+def study_facts(
+    study: StudyFolder,
+    entries: list[RunEntry],
+    bench: dict[str, Json],
+    *,
+    date: str,
+    second_look: int,
+    trials: int | None,
+    notes: tuple[str, ...],
+) -> StudyFacts:
+    """What the head of the page says."""
+    manifest = optional(study.store_path / "manifest.json")
+    counts = manifest.get("counts", {})
+    rows = {split: int(count["rows"]) for split, count in counts.items()}
+    schema = manifest.get("schema", {})
+    spec, latency = study.spec, bench.get("facts", bench)
+    bayes = (manifest.get("bayes_auc") or {}).get("test")
+    return StudyFacts(
+        name=study.name,
+        dataset=str(study.matrix()["dataset"]),
+        rows_test=rows.get("test", 0),
+        rows_train=rows.get("train"),
+        rows_all=sum(rows.values()) or None,
+        users=int(counts["test"]["groups"]) if "test" in counts else None,
+        items=schema.get("items"),
+        modalities={str(k): int(v) for k, v in schema.get("modalities", {}).items()},
+        seeds=len({entry.seed for entry in entries}),
+        runs=len(entries),
+        failed_runs=sum(entry.state == "failed" for entry in entries),
+        trials=trials,
+        date=date,
+        fingerprint=str(study.matrix()["fingerprint"]),
+        study_hash=sha256(study.path / "study.yaml")[:12],
+        hardware=str(latency.get("hardware") or latency.get("in_words") or ""),
+        runtime=str(latency.get("runtime") or ""),
+        candidates=spec.latency.decide_at,
+        history=schema.get("max_history") or None,
+        latency_session=str(latency.get("session_text") or ""),
+        price_core_hour=spec.money.price_per_core_hour,
+        utilisation=latency.get("load"),
+        bayes_auc=float(bayes) if bayes is not None else None,
+        second_look=second_look,
+        synthetic=not isinstance(spec.dataset, str),
+        notes=notes,
+    )
+
+
+def _relative(path: Path, root: Path) -> str:
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return path.as_posix()

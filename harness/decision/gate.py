@@ -1,0 +1,86 @@
+"""The regression gate: is a strategy worse than its former self by more than the margin?"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from scipy import optimize, special, stats
+
+from fusefront.harness.decision.inputs import Floats, Measured
+
+ALPHA = 0.05  # false alarms of the whole gate, all strategies together
+POWER = 0.80
+
+
+@dataclass(frozen=True)
+class Check:
+    """One strategy against the same strategy of the base study."""
+
+    strategy: str
+    difference: Measured  # new - old; the interval is the rule: two-sided 1 - 2 ALPHA / checks
+    verdict: Literal["regression", "no regression", "cannot tell"]
+    detectable: float  # the loss that this gate finds with 80 % power, AUC
+    paired: bool = True
+
+
+def judge(
+    names: list[str], diff: Floats, se: Floats, df: Floats, margin: float, *, paired: bool = True
+) -> list[Check]:
+    """A regression is an interval that lies below -margin as a whole.
+
+    diff, se, df [n]; Bonferroni over the strategies, so that an unchanged program fails with at
+    most 5 % (one-sided; far less with a margin above 0). "no regression": the interval lies above
+    -margin as a whole; else the data cannot tell, and `detectable` says what they could have found.
+    """
+    alpha = ALPHA / max(len(names), 1)
+    checks = []
+    for i, name in enumerate(names):
+        half = float(special.stdtrit(df[i], 1 - alpha) * se[i]) if se[i] > 0 else 0.0
+        shown = Measured(float(diff[i]), float(diff[i]) - half, float(diff[i]) + half)
+        verdict: Literal["regression", "no regression", "cannot tell"] = "cannot tell"
+        if shown.high < -margin:
+            verdict = "regression"
+        elif shown.low > -margin:
+            verdict = "no regression"
+        found = margin + float(se[i]) * detectable_errors(float(df[i]), alpha)
+        checks.append(Check(name, shown, verdict, found, paired))
+    return checks
+
+
+@cache
+def detectable_errors(df: float, alpha: float) -> float:
+    """How many standard errors beyond the margin are found with 80 % power (one-sided t test).
+
+    >>> round(detectable_errors(1e6, 0.05), 3)  # 1.645 + 0.842
+    2.486
+    """
+    cut = special.stdtrit(df, 1 - alpha)
+    top = 4 * (cut + 2)
+
+    def short(delta: float) -> float:
+        return float(stats.nct.sf(cut, df, delta) - POWER)
+
+    return float(optimize.brentq(short, 0.0, top))
+
+
+def sentence(checks: list[Check], margin: float) -> str:
+    """What the gate found, one sentence."""
+    bad = [c for c in checks if c.verdict == "regression"]
+    if bad:
+        worst = min(bad, key=lambda c: c.difference.value)
+        return (
+            f"{len(bad)} of {len(checks)} strategies lost more than {margin:g} AUC, most of all "
+            f"{worst.strategy!r}: {_signed(worst.difference)}; find the change or raise --margin."
+        )
+    open_ = sum(c.verdict == "cannot tell" for c in checks)
+    least = max(c.detectable for c in checks)
+    doubt = f" ({open_} cannot be told from a loss of that size)" if open_ else ""
+    return (
+        f"No strategy lost more than {margin:g} AUC{doubt}; "
+        f"a loss of {least:.4f} or more would have been found with 80 % power in each."
+    )
+
+
+def _signed(value: Measured) -> str:
+    text = f"{value.value:+.4f} [{value.low:.4f}, {value.high:.4f}]"
+    return text.replace("-", "\u2212")

@@ -1,0 +1,82 @@
+"""The gate on two studies: the same strategies, the same test rows, before and after."""
+
+import numpy as np
+import polars as pl
+
+from fusefront.harness.decision.gate import Check, judge
+from fusefront.harness.decision.load import auc_joint, rows_of_test
+from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+
+
+def gate_studies(new: StudyFolder, old: StudyFolder, margin: float) -> list[Check]:
+    """Check every strategy that both studies completed; paired by test row.
+
+    Raises UsageError where the two cannot be compared: other data, other rows, one seed.
+    """
+    _same_data(new, old)
+    before, after = _by_strategy(old), _by_strategy(new)
+    shared = [name for name in after if name in before]
+    if not shared:
+        raise UsageError(
+            f"got no strategy that both {new.name!r} and {old.name!r} completed, expected at least "
+            "one of the same name; run the same strategies in both"
+        )
+    for study, runs in ((new, after), (old, before)):
+        for name in shared:
+            if len(runs[name]) < 2:
+                raise UsageError(
+                    f"strategy {name!r} of {study.name!r} has {len(runs[name])} completed seed, "
+                    "expected at least 2 to tell a regression from luck; run more seeds"
+                )
+    rows = _same_rows(new, old, after[shared[0]][0], before[shared[0]][0])
+    vectors = {f"new {name}": [e.path for e in after[name]] for name in shared}
+    vectors |= {f"old {name}": [e.path for e in before[name]] for name in shared}
+    joint = auc_joint(rows, vectors)
+    if not joint.has_intervals:
+        raise UsageError(
+            f"the test split of {new.name!r} has {joint.mc} independent groups with and without a "
+            "click, expected at least 10 for an interval; test on more users"
+        )
+    size = len(shared)
+    place = (np.arange(size), np.arange(size) + size)
+    unchanged = [
+        {e.run_id for e in before[name]} == {e.run_id for e in after[name]} for name in shared
+    ]
+    se = np.where(unchanged, 0.0, joint.se[place])  # the very same runs: nothing to tell apart
+    return judge(shared, joint.diff[place], se, np.minimum(joint.dfs[place], 1e9), margin)
+
+
+def _same_data(new: StudyFolder, old: StudyFolder) -> None:
+    mine, theirs = (str(study.matrix()["fingerprint"]) for study in (new, old))
+    if mine != theirs:
+        raise UsageError(
+            f"study {new.name!r} was run on data {mine!r}, {old.name!r} on {theirs!r}, expected the "
+            "same fingerprint: differences between data sets are no regression; run both on one"
+        )
+
+
+def _by_strategy(study: StudyFolder) -> dict[str, list[RunEntry]]:
+    runs: dict[str, list[RunEntry]] = {}
+    for entry in study.completed():
+        if not is_device(study, entry.strategy):
+            runs.setdefault(entry.strategy, []).append(entry)
+    return runs
+
+
+def _same_rows(
+    new: StudyFolder, old: StudyFolder, mine: RunEntry, theirs: RunEntry
+) -> pl.DataFrame:
+    rows, other = rows_of_test(new, mine), rows_of_test(old, theirs)
+    if not rows["row_id"].equals(other["row_id"]):
+        raise UsageError(
+            f"studies {new.name!r} and {old.name!r} tested different rows, expected the same rows "
+            "in the same order; run both on the same prepared store"
+        )
+    return rows
+
+
+def is_device(study: StudyFolder, strategy: str) -> bool:
+    """Shuffled vectors: a control that measures, and can never ship."""
+    declared = study.spec.strategies.get(strategy)
+    return bool(declared.shuffle) if declared else strategy == "shuffled"

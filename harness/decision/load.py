@@ -1,0 +1,92 @@
+"""Predictions of a study, one vector at a time, and joint models made of them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.harness.decision.inputs import Pairs
+from fusefront.harness.decision.replay import open_log, per_thousand, shown
+from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.files import read_json
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.statistics.auc import auc_influence, tie_groups
+from fusefront.harness.statistics.joint import Accumulator, JointModel
+from fusefront.harness.statistics.rows import contiguous, row_axis
+
+Scores = NDArray[np.float32]
+
+
+def pairs_of(joint: JointModel, today: int | None) -> Pairs:
+    """The differences as the policy reads them; NaN errors where no interval is given."""
+    se = joint.se if joint.has_intervals else np.full(joint.K.shape, np.nan)
+    df = np.nan_to_num(np.minimum(joint.dfs, 1e9), nan=1.0)
+    c_all = joint.c_all
+    return Pairs(joint.diff, se, df, c_all, joint.c_base(today) if today is not None else c_all)
+
+
+def rows_of_test(study: StudyFolder, entry: RunEntry) -> pl.DataFrame:
+    """row_id, request, group, label and `cluster` (what is independent) of the test split."""
+    frame = study.predictions(entry, "test")
+    manifest = study.store_path / "manifest.json"
+    kind = read_json(manifest).get("cluster", "user") if manifest.exists() else "user"
+    column = "group" if kind == "user" else "request"
+    return frame.select("row_id", "request", "group", "label", pl.col(column).alias("cluster"))
+
+
+def scores(entries: Iterable[RunEntry]) -> Iterator[tuple[RunEntry, Scores]]:
+    """The test logits of each run, read when they are wanted."""
+    for entry in entries:
+        yield entry, read_scores(entry.path)
+
+
+def read_scores(run: Path) -> Scores:
+    """Test logits [N] of a run."""
+    column = pl.read_parquet(run / "predictions" / "test.parquet", columns=["logit"])["logit"]
+    return column.to_numpy().astype(np.float32, copy=False)
+
+
+def auc_joint(rows: pl.DataFrame, vectors: Mapping[str, list[Path]]) -> JointModel:
+    """Joint model of the AUC; vectors: name -> run folders, one a seed, on the same rows."""
+    label = rows["label"].to_numpy()
+    axis = row_axis(rows["cluster"].to_numpy(), label)
+    made = Accumulator.empty(tuple(vectors), axis.size, axis.mc)
+    for name, runs in vectors.items():
+        for run in runs:
+            found = auc_influence(tie_groups(_checked(run, len(rows)), label))
+            summed = np.bincount(axis.code, found.rows, axis.size).astype(np.float64)
+            made.add(name, found.value, summed)
+    return made.joint()
+
+
+def replay_joint(
+    rows: pl.DataFrame, vectors: Mapping[str, list[Path]], k: int
+) -> tuple[JointModel, int, float] | None:
+    """Joint model of clicks per 1,000 impressions at top k, replayed requests, items a request.
+
+    None where no logged request has two candidates: there is no order to replay.
+    """
+    label = rows["label"].to_numpy()
+    cluster = rows["cluster"].to_numpy()
+    log = open_log(label, rows["request"].to_numpy(), cluster)
+    if log.requests == 0:
+        return None
+    axis = row_axis(contiguous(cluster[log.keep])[0], label[log.keep])
+    made = Accumulator.empty(tuple(vectors), axis.size, axis.mc)
+    for name, runs in vectors.items():
+        for run in runs:
+            score = _checked(run, len(rows))[log.keep].astype(np.float64)
+            made.add(name, *per_thousand(log, score, k))
+    return made.joint(), log.requests, float(shown(log, k).mean())
+
+
+def _checked(run: Path, rows: int) -> Scores:
+    found = read_scores(run)
+    if len(found) != rows:
+        raise UsageError(
+            f"{run}: got {len(found):,} test predictions, expected {rows:,} as in the study's other "
+            "runs; delete this run's folder and run the study again"
+        )
+    return found

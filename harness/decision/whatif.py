@@ -1,0 +1,154 @@
+"""Which strategy wins at which limit, price, traffic and value of a click, and what it earns a year."""
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
+from fusefront.harness.decision.policy import Policy, fits
+from fusefront.reports.evidence import Case, Interval, WhatIfRow
+
+SECONDS_A_YEAR = 365 * 86_400
+
+
+@dataclass(frozen=True)
+class Business:
+    """One cell of the grid: assumptions, not measurements."""
+
+    slo_ms: float
+    price_core_hour: float
+    requests_per_second: float
+    value_per_click: float
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """Clicks per 1,000 impressions of every configuration, paired over requests and seeds."""
+
+    k: int
+    requests: int
+    rates: tuple[Measured, ...]  # [S]
+    pairs: Pairs  # of the rates
+    shown: float  # impressions of a replayed request, at most k
+    predictions: int  # candidates scored per request in the bench
+    price: float  # per core-hour, at which Candidate.cost was computed
+
+
+def yearly_clicks(clicks: Replayed, business: Business, a: int, b: int) -> Measured:
+    """More clicks a year with a than with b; the interval allows for a having been picked."""
+    impressions = business.requests_per_second * SECONDS_A_YEAR * clicks.shown
+    return Measured(*(x * impressions / 1000 for x in clicks.pairs.picked(a, b)))
+
+
+def yearly_cost(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> float | None:
+    """What serving costs a year; None where the bench gave no cost."""
+    cost = inputs.candidates[i].cost
+    if cost is None:
+        return None
+    millions = business.requests_per_second * SECONDS_A_YEAR * clicks.predictions / 1e6
+    return millions * cost * business.price_core_hour / clicks.price
+
+
+def net_gain(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> Measured | None:
+    """Money a year over what runs today: clicks at their value, less the extra serving cost."""
+    assert inputs.today is not None
+    own = yearly_cost(inputs, clicks, business, i)
+    today = yearly_cost(inputs, clicks, business, inputs.today)
+    if own is None or today is None:
+        return None
+    more = yearly_clicks(clicks, business, i, inputs.today)
+    return Measured(*(x * business.value_per_click - (own - today) for x in more))
+
+
+def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -> WhatIfRow:
+    """The winner is the strategy under the limit whose yearly gain has the best lower bound."""
+    assert inputs.today is not None
+    here = replace(
+        policy,
+        slo_ms=business.slo_ms,
+        cost_factor=business.price_core_hour / clicks.price,
+    )
+    net = {
+        i: gain
+        for i in inputs.shippable
+        if fits(inputs, here, i) and (gain := net_gain(inputs, clicks, business, i)) is not None
+    }
+    if not net:
+        return _row(inputs, clicks, business, None, "infeasible", None)
+    winner = max(net, key=lambda i: (net[i].low, net[i].value))
+    if inputs.today not in net:
+        return _row(inputs, clicks, business, winner, "clear", net[winner])
+    if winner != inputs.today and net[winner].low > 0:
+        return _row(inputs, clicks, business, winner, "clear", net[winner])
+    hopeful = max(net, key=lambda i: net[i].value)
+    if net[hopeful].value > 0:
+        return _row(inputs, clicks, business, None, "thin", net[hopeful])
+    return _row(inputs, clicks, business, inputs.today, "tie", net[inputs.today])
+
+
+def grid(
+    inputs: Inputs, clicks: Replayed, policy: Policy, centre: Business
+) -> tuple[WhatIfRow, ...]:
+    """Limits +-20 %, traffic and price per core-hour times 1/2, 1, 2, value of a click / 10, 1, x 10."""
+    limits = [round(centre.slo_ms * f, 6) for f in (0.8, 1.0, 1.2)]
+    prices = [centre.price_core_hour * f for f in (0.5, 1.0, 2.0)]
+    traffic = [centre.requests_per_second * f for f in (0.5, 1.0, 2.0)]
+    values = [centre.value_per_click * f for f in (0.1, 1.0, 10.0)]
+    cells = product(limits, prices, traffic, values)
+    return tuple(cell(inputs, clicks, policy, Business(*each)) for each in cells)
+
+
+def break_even(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> Measured | None:
+    """Value of a click at which i pays for its serving cost over today's; None = never or always.
+
+    The interval comes from the ends of the click difference, so its upper end may be infinite.
+    """
+    assert inputs.today is not None
+    own = yearly_cost(inputs, clicks, business, i)
+    today = yearly_cost(inputs, clicks, business, inputs.today)
+    more = yearly_clicks(clicks, business, i, inputs.today)
+    if own is None or today is None or own <= today or more.value <= 0:
+        return None
+    extra = own - today
+    return Measured(
+        extra / more.value, extra / more.high, extra / more.low if more.low > 0 else float("inf")
+    )
+
+
+def assumptions(clicks: Replayed, centre: Business, currency: str) -> tuple[str, ...]:
+    """What the table takes for granted, printed beside it."""
+    return (
+        f"Clicks: {clicks.requests:,} logged test requests with at least two candidates, ranked "
+        f"again by each strategy; a click counts if it lies in the top {clicks.k}.",
+        "A click is taken to follow its item to its new place: no position effect, no candidates "
+        "that were not logged, no change of what users do.",
+        f"A request shows {clicks.shown:.2f} items on average and scores {clicks.predictions} "
+        "candidates; traffic is the same all year (365 days).",
+        f"Serving cost is proportional to price and traffic; at {centre.price_core_hour:g} "
+        f"{currency} per core-hour it is the cost per million predictions of the bench. "
+        "Training, storage and people are left out.",
+        "Intervals hold the uncertainty of requests and training seeds, not that of prices, "
+        "traffic or latency; they allow for the winner having been picked.",
+    )
+
+
+def _row(
+    inputs: Inputs,
+    clicks: Replayed,
+    business: Business,
+    winner: int | None,
+    case: Case,
+    gain: Measured | None,
+) -> WhatIfRow:
+    more = None
+    if winner is not None and inputs.today is not None:
+        more = Interval(*yearly_clicks(clicks, business, winner, inputs.today))
+    return WhatIfRow(
+        business.slo_ms,
+        business.price_core_hour,
+        business.requests_per_second,
+        business.value_per_click,
+        inputs.candidates[winner].name if winner is not None else None,
+        case,
+        Interval(*gain) if gain is not None else None,
+        more,
+    )
