@@ -30,7 +30,8 @@ def doctor(as_json: Json = False) -> None:
     for name, version in dict(found["packages"]).items():
         table.add_row(name, str(version))
     for name, here in optional.items():
-        table.add_row(name, {True: "yes", False: "missing"}.get(here, str(here)))
+        said = str(here) if isinstance(here, str) else "yes" if here else "missing"
+        table.add_row(name, said)
     Console(soft_wrap=True).print(table)
 
 

@@ -24,7 +24,7 @@ def show(value: Json) -> None:
 def show_matrix(plan: Plan, *, as_json: bool) -> None:
     """The runs that would be, and their budget."""
     trials, seeds = plan.study.tuning.trials, len(plan.study.seeds)
-    rows = [
+    rows: list[dict[str, Json]] = [
         {
             "strategy": name,
             "baseline": strategy.baseline,

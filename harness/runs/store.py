@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import polars as pl
 
+from fusefront.datasets.yaml_file import read_yaml
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.runs.files import Json, read_json
-from fusefront.harness.runs.study import Study, check_study, read_yaml
+from fusefront.harness.runs.study import Study, check_study
 
 
 class RunEntry(NamedTuple):

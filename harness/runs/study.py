@@ -7,6 +7,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from fusefront.datasets.yaml_file import read_yaml
 from fusefront.harness.errors import UsageError
 
 Role = Literal["strategy", "control", "ablation", "trial"]
@@ -141,36 +142,6 @@ class Study(Strict):
         return self
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """A safe loader that refuses duplicate keys and aliases."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                line = node.start_mark.line + 1
-                raise yaml.YAMLError(f"key {key!r} appears twice near line {line}; keep one")
-        return super().construct_mapping(node, deep)
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not read; write the value out")
-        return super().compose_node(parent, index)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; one sentence for whatever is wrong with it."""
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); give a study file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(raw, dict):
-        raise UsageError(f"{path}: got {type(raw).__name__}, expected a mapping of keys to values")
-    return raw
-
-
 def assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
     """Set `a.b.c` in nested mappings, making those that lack."""
     *parents, last = dotted.split(".")
@@ -183,7 +154,7 @@ def assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
 
 def load_study(path: Path, overrides: tuple[str, ...] = ()) -> Study:
     """Read a study file, apply `a.b=value` overrides, check it."""
-    raw = read_yaml(path)
+    raw: dict[str, Any] = read_yaml(path)
     for text in overrides:
         dotted, equals, value = text.partition("=")
         if not equals:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -48,7 +49,7 @@ def mirror(run: Path, project: str = "fusefront") -> bool:
     return True
 
 
-def _mode() -> str:
+def _mode() -> Literal["online", "offline"]:
     return "online" if os.environ.get("WANDB_MODE") == "online" else "offline"
 
 

@@ -19,9 +19,10 @@ def encode_table(model: Baseline, items: int) -> ItemCodes:
     model.eval()
     with torch.no_grad():
         device = next(model.parameters()).device
+        ids = torch.arange(items + 1, device=device)
         chunks = [
-            model.encode_items(ids)
-            for ids in torch.arange(items + 1, device=device).split(ENCODE_ROWS)
+            model.encode_items(ids[start : start + ENCODE_ROWS])
+            for start in range(0, items + 1, ENCODE_ROWS)
         ]
     model.train(training)
     return ItemCodes(

@@ -36,7 +36,8 @@ def write_predictions(
 ) -> None:
     """predictions/<split>.parquet: what every statistic is computed from."""
     rows = store.split(split)
-    count = np.diff(np.asarray(rows.row_start))
+    start = np.asarray(rows.row_start, np.int64)
+    count = start[1:] - start[:-1]
     request = np.repeat(np.arange(len(count)), count)
     frame = pl.DataFrame(
         {

@@ -149,7 +149,9 @@ class _Epochs(pl.Callback):
     def on_validation_start(self, *_: object) -> None:
         self.seconds.append(time.monotonic() - self.begin)  # training alone
 
-    def on_validation_end(self, trainer: pl.Trainer, module: ClickModule) -> None:
+    def on_validation_end(self, _: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, ClickModule)
+        module = pl_module
         line = {
             **module.epochs[-1],
             "epoch": len(module.epochs),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from fusefront.datasets.errors import SpecError
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.study import load_study
 
@@ -47,13 +48,13 @@ def test_an_override_reaches_a_nested_key(tmp_path: Path) -> None:
         (GOOD + "name: twice\n", "key 'name' appears twice"),
         ("- a\n", "got list, expected a mapping"),
         ("name: [\n", "not valid YAML"),
-        ("a: &x [1]\nb: *x\n", "aliases"),
+        ("a: &x [1]\nb: *x\n", "alias"),
         (GOOD.replace("  late_fusion: {}", "  ../x: {}\n  late_fusion: {}"), "cannot be a folder"),
         (GOOD + "tuning: {space: {lr: {low: 3, high: 1}}}\n", "is empty"),
     ],
 )
 def test_each_mistake_gets_one_sentence(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises((UsageError, SpecError)) as caught:
         load_study(write(tmp_path, text))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -61,5 +62,5 @@ def test_each_mistake_gets_one_sentence(tmp_path: Path, text: str, said: str) ->
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"gone\.yaml"):
+    with pytest.raises(SpecError, match=r"gone\.yaml"):
         load_study(tmp_path / "gone.yaml")
