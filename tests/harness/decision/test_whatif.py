@@ -1,0 +1,122 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
+from fusefront.harness.decision.policy import Policy
+from fusefront.harness.decision.whatif import (
+    SECONDS_A_YEAR,
+    Business,
+    Replayed,
+    assumptions,
+    break_even,
+    cell,
+    grid,
+    yearly_clicks,
+    yearly_cost,
+)
+
+Build = Callable[..., Inputs]
+POLICY = Policy(slo_ms=10.0, margin=0.001)
+CENTRE = Business(10.0, 0.05, 100.0, 0.01)
+
+
+def clicks(rates: list[float], se: float = 0.1) -> Replayed:
+    """Rates per 1,000 impressions; se of every difference; 5 items shown, 100 scored."""
+    rate = np.array(rates)
+    error = np.full((len(rate), len(rate)), se)
+    np.fill_diagonal(error, 0.0)
+    pairs = Pairs(rate[:, None] - rate, error, np.full(error.shape, 1e9), 3.0, 2.5)
+    known = tuple(Measured(r, r - 1, r + 1) for r in rates)
+    return Replayed(5, 4000, known, pairs, shown=5.0, predictions=100, price=0.05)
+
+
+def test_money_equals_hand_arithmetic(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
+    row = cell(inputs, clicks([50.0, 52.0]), POLICY, CENTRE)
+    requests = 100.0 * 365 * 86_400
+    more = 2.0 / 1000 * requests * 5
+    extra = (0.4 - 0.2) * requests * 100 / 1e6
+    assert row.winner == "s1"
+    assert row.case == "clear"
+    assert row.yearly_clicks is not None
+    assert row.yearly_gain is not None
+    assert row.yearly_clicks.value == pytest.approx(more)
+    assert row.yearly_gain.value == pytest.approx(more * 0.01 - extra)
+    assert row.yearly_gain.low == pytest.approx((2.0 - 2.5 * 0.1) / 2.0 * more * 0.01 - extra)
+
+
+def test_dear_serving_turns_the_winner(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
+    found = clicks([50.0, 52.0])
+    worthless = replace(CENTRE, value_per_click=1e-5)
+    assert cell(inputs, found, POLICY, CENTRE).winner == "s1"
+    row = cell(inputs, found, POLICY, worthless)
+    assert (row.winner, row.case) == ("s0", "tie")
+    assert row.yearly_gain is not None
+    assert row.yearly_gain.value == 0.0
+
+
+def test_the_break_even_value_is_where_the_gain_is_zero(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
+    found = clicks([50.0, 52.0])
+    worth = break_even(inputs, found, CENTRE, 1)
+    assert worth is not None
+    row = cell(inputs, found, POLICY, replace(CENTRE, value_per_click=worth.high * 1.0001))
+    assert row.winner == "s1"
+    assert row.yearly_gain is not None
+    assert row.yearly_gain.low == pytest.approx(0, abs=0.001 * row.yearly_gain.value)
+    before = cell(inputs, found, POLICY, replace(CENTRE, value_per_click=worth.high * 0.9999))
+    assert before.winner is None  # it may earn and may lose
+
+
+def test_an_uncertain_gain_is_no_win(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.2])
+    row = cell(inputs, clicks([50.0, 50.2], se=0.1), POLICY, CENTRE)
+    assert (row.winner, row.case) == (None, "thin")
+    assert row.yearly_gain is not None
+    assert row.yearly_gain.low is not None
+    assert row.yearly_gain.low < 0 < row.yearly_gain.value
+
+
+def test_the_limit_decides_who_may_win(planted: Build) -> None:
+    inputs = planted([0.0, 0.006, 0.009], [2.0, 4.0, 7.5], cost=[0.2, 0.4, 0.75])
+    found = clicks([50.0, 52.0, 53.0])
+    assert cell(inputs, found, POLICY, CENTRE).winner == "s1"
+    assert cell(inputs, found, POLICY, replace(CENTRE, slo_ms=12.0)).winner == "s2"
+    assert cell(inputs, found, POLICY, replace(CENTRE, slo_ms=1.0)).case == "infeasible"
+
+
+def test_the_grid_holds_every_combination_and_gains_scale_with_traffic(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
+    rows = grid(inputs, clicks([50.0, 52.0]), POLICY, CENTRE)
+    assert len(rows) == 81
+    assert (
+        len({(r.slo_ms, r.price_core_hour, r.requests_per_second, r.value_per_click) for r in rows})
+        == 81
+    )
+    pick = {
+        r.requests_per_second: r.yearly_gain
+        for r in rows
+        if (r.slo_ms, r.price_core_hour, r.value_per_click) == (10.0, 0.05, 0.01)
+    }
+    assert pick[200.0].value == pytest.approx(4 * pick[50.0].value)
+
+
+def test_cost_scales_with_price_and_traffic(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
+    found = clicks([50.0, 52.0])
+    one = yearly_cost(inputs, found, CENTRE, 1)
+    assert one == pytest.approx(100 * SECONDS_A_YEAR * 100 / 1e6 * 0.4)
+    double = replace(CENTRE, price_core_hour=0.1, requests_per_second=50.0)
+    assert yearly_cost(inputs, found, double, 1) == pytest.approx(one)
+    assert yearly_clicks(found, CENTRE, 1, 1) == (0.0, 0.0, 0.0)
+
+
+def test_assumptions_are_said_with_their_numbers() -> None:
+    text = " ".join(assumptions(clicks([50.0, 52.0]), CENTRE, "USD"))
+    assert "4,000 logged test requests" in text
+    assert "no position effect" in text
+    assert "0.05 USD per core-hour" in text
