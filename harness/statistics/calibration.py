@@ -91,7 +91,8 @@ def _clustered_se(centred: Floats, first: NDArray[np.int64], code: Codes, cluste
     for number, (start, end) in enumerate(zip(first, ends, strict=True)):
         sums = np.bincount(code[start:end], centred[start:end])
         se[number] = np.sqrt(np.dot(sums, sums)) / (end - start)
-    return np.sqrt(clusters / max(clusters - 1, 1)) * se
+    se *= np.sqrt(clusters / max(clusters - 1, 1))
+    return se
 
 
 def fit_temperature(logits: Scores, label: Labels) -> float:

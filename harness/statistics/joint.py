@@ -4,7 +4,7 @@ Obuchowski & Rockette 1995 and Gallas 2006 with seeds as readers; degrees of fre
 Satterthwaite 1946 as in Hillis 2007. docs/statistics.md has the formulas and the measured coverage.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -201,6 +201,18 @@ class JointModel:
         quantiles[:] = np.where(quantiles > 0, np.maximum(quantiles, 1.96), np.nan)
         return quantiles
 
+    def crossed(self, item: "JointModel", cell: "JointModel") -> "JointModel":
+        """Two-way clustering (Cameron, Gelbach & Miller 2011): V_user + V_item - V_cell."""
+        interaction = self.interaction + item.interaction - cell.interaction
+        return replace(
+            self,
+            K=self.K + item.K - cell.K,
+            floor=self.floor + item.floor - cell.floor,
+            interaction=np.maximum(interaction, 0.0),
+            m=min(self.m, item.m),
+            mc=min(self.mc, item.mc),
+        )
+
     def _row_noise(self, rng: np.random.Generator, n: int) -> Floats:
         values, vectors = np.linalg.eigh((self.K + self.K.T) / 2)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
@@ -237,6 +249,19 @@ class Accumulator:
         self.theta[name].append(value)
         self.square[name] += _dot(kept, kept)
         self.column[self.names.index(name)] += kept
+
+    def select(self, names: tuple[str, ...]) -> "Accumulator":
+        """The part of some strategies, in their order."""
+        if names == self.names:
+            return self
+        kept = [self.names.index(name) for name in names]
+        return replace(
+            self,
+            names=names,
+            theta={name: self.theta[name] for name in names},
+            square={name: self.square[name] for name in names},
+            column=self.column[kept],
+        )
 
     def joint(self, rho: float = 0.0) -> JointModel:
         """The joint model of what was added; every strategy needs at least one seed."""

@@ -5,10 +5,20 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fusefront.harness.errors import UsageError
 from fusefront.harness.statistics import calibration, ranking
 from fusefront.harness.statistics.auc import Floats, Scores, auc_influence, tie_groups
-from fusefront.harness.statistics.rows import Axis, RowTable, Units, row_axis, unit_axis, units
+from fusefront.harness.statistics.rows import (
+    Axis,
+    RowTable,
+    Units,
+    crossed,
+    row_axis,
+    unit_axis,
+    units,
+)
 
 
 class Metric(NamedTuple):
@@ -63,11 +73,27 @@ class Layout:
     """The rows with everything that does not depend on scores, made once."""
 
     rows: RowTable
+    cluster: str = "user"  # what is independent: user | request
+
+    def __post_init__(self) -> None:
+        if self.cluster not in ("user", "request"):
+            raise UsageError(f"got cluster {self.cluster!r}, expected user or request")
+
+    @property
+    def _cluster(self) -> NDArray[np.integer]:
+        return self.rows.group if self.cluster == "user" else self.rows.request
 
     @cached_property
     def axis(self) -> Axis:
         """Rows in clusters."""
-        return row_axis(self.rows.cluster, self.rows.label)
+        return row_axis(self._cluster, self.rows.label)
+
+    @cached_property
+    def crossed_axes(self) -> tuple[Axis, Axis, Axis]:
+        """Rows by user, by item and by both together, for two-way clustering."""
+        label, group, item = self.rows.label, self.rows.group, self.rows.item
+        cells = crossed(group, item)
+        return row_axis(group, label), row_axis(item, label), row_axis(cells, label)
 
     @cached_property
     def groups(self) -> Units:
@@ -82,12 +108,12 @@ class Layout:
     @cached_property
     def group_axis(self) -> Axis:
         """Groups with both classes in clusters."""
-        return unit_axis(self.groups, self.rows.cluster)
+        return unit_axis(self.groups, self._cluster)
 
     @cached_property
     def request_axis(self) -> Axis:
         """Requests with both classes in clusters."""
-        return unit_axis(self.requests, self.rows.cluster)
+        return unit_axis(self.requests, self._cluster)
 
     def axis_of(self, metric: str) -> Axis:
         """The clusters of a metric's units."""

@@ -13,15 +13,15 @@ class RowTable(NamedTuple):
     """Rows of a split, the same for every strategy and seed; codes are any integers."""
 
     label: Labels  # [N] 0 or 1
-    cluster: NDArray[np.integer]  # [N] what is independent: user or request
-    group: NDArray[np.integer]  # [N] user, for the group AUC
+    group: NDArray[np.integer]  # [N] user: the groups of the group AUC
     request: NDArray[np.integer]  # [N]
     item: NDArray[np.integer]  # [N]
     row_id: NDArray[np.int64]  # [N]
 
     def take(self, chosen: NDArray[np.bool_]) -> "RowTable":
         """The chosen rows, in order."""
-        return RowTable(*(column[chosen] for column in self))
+        label, group, request, item, row_id = self
+        return RowTable(label[chosen], group[chosen], request[chosen], item[chosen], row_id[chosen])
 
 
 class Axis(NamedTuple):

@@ -1,0 +1,181 @@
+"""Reads every score vector once and keeps, for each metric, its joint model over strategies."""
+
+import hashlib
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fusefront.harness.statistics.auc import Floats, Scores
+from fusefront.harness.statistics.calibration import Curve, fit_temperature
+from fusefront.harness.statistics.joint import Accumulator, JointModel
+from fusefront.harness.statistics.metrics import (
+    ALL_METRICS,
+    SCALED,
+    Layout,
+    Measured,
+    measure,
+    measure_scaled,
+)
+from fusefront.harness.statistics.rows import Axis
+from fusefront.harness.statistics.source import ScoreSource
+
+
+@dataclass
+class Panel:
+    """Metrics of all strategies and seeds on one set of rows."""
+
+    strategies: tuple[str, ...]  # those that were measured, in the source's order
+    models: dict[str, JointModel]  # by metric; every model has all `strategies`
+    values: dict[str, dict[str, list[float]]]  # metric -> strategy -> one a seed
+    curves: dict[str, dict[str, Curve]]  # "ece" -> strategy -> mean over its seeds
+    chance: dict[str, dict[str, float]]  # "ece" -> strategy -> what chance alone would show
+    temperature: dict[str, float] = field(default_factory=dict)  # mean over seeds
+    refused: dict[str, str] = field(default_factory=dict)  # strategy -> sentence
+    constant: set[str] = field(default_factory=set)  # strategies whose scores do not vary
+    digest: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of each vector, by seed
+
+    def identical(self, a: str, b: str) -> bool:
+        """Whether two strategies predicted the very same numbers with every seed."""
+        return self.digest[a] == self.digest[b]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to collect, on which rows."""
+
+    layout: Layout
+    split: str
+    metrics: tuple[str, ...]
+    two_way: bool = False
+    chosen: np.ndarray | None = None  # bool [N] of the split's rows; None = all
+    tuning: Layout | None = None  # validation rows: fit a temperature on them
+    workers: int = 2
+
+
+class _Vector:
+    """One score vector, measured: only sums within clusters are kept."""
+
+    def __init__(self, source: ScoreSource, request: Request, strategy: str, seed: int) -> None:
+        self.strategy, self.seed = strategy, seed
+        self.sentence, self.temperature = "", 1.0
+        self.sums: dict[str, list[Floats]] = {}
+        logits = np.ascontiguousarray(source.logits(strategy, seed, request.split), np.float32)
+        if request.chosen is not None:
+            logits = logits[request.chosen]
+        if not np.isfinite(logits).all():
+            bad = int((~np.isfinite(logits)).sum())
+            self.sentence = (
+                f"refused: seed {seed} has {bad} scores that are NaN or infinite; "
+                "train it again or leave the strategy out"
+            )
+            return
+        self.digest = hashlib.blake2b(
+            (logits + np.float32(0)).tobytes(), digest_size=16
+        ).hexdigest()
+        self.measured = measure(request.layout, logits, request.metrics)
+        self._sum(request, self.measured)
+        if request.tuning is not None:
+            self._scale(source, request, request.tuning, logits)
+
+    def _scale(self, source: ScoreSource, request: Request, tuning: Layout, logits: Scores) -> None:
+        valid = source.logits(self.strategy, self.seed, "valid")
+        self.temperature = fit_temperature(valid, tuning.rows.label)
+        scaled = measure_scaled(request.layout, logits, self.temperature)
+        self.measured.values.update(scaled.values)
+        self.measured.curves.update(scaled.curves)
+        self.measured.chance.update(scaled.chance)
+        self._sum(request, scaled)
+
+    def _sum(self, request: Request, measured: Measured) -> None:
+        for name, value in measured.values.items():
+            axes = axes_of(request, name)
+            self.sums[name] = [
+                np.bincount(axis.code, value.influence, axis.size).astype(np.float64)
+                for axis in axes
+            ]
+            measured.values[name] = value._replace(influence=np.zeros(0))
+
+
+def axes_of(request: Request, metric: str) -> tuple[Axis, ...]:
+    """The clusterings of a metric: one, or user, item and cell for rows in two-way mode."""
+    if request.two_way and ALL_METRICS[metric].unit == "row":
+        return request.layout.crossed_axes
+    return (request.layout.axis_of(metric),)
+
+
+def collect(source: ScoreSource, request: Request) -> Panel:
+    """Measure every vector of the source on the request's rows, a few at a time."""
+    metrics = request.metrics + (tuple(SCALED) if request.tuning is not None else ())
+    names = source.strategies
+    sums = {
+        metric: [Accumulator.empty(names, axis.size, axis.mc) for axis in axes_of(request, metric)]
+        for metric in metrics
+    }
+    panel = Panel(names, {}, {metric: defaultdict(list) for metric in metrics}, {}, {})
+    curves: dict[str, dict[str, list[Curve]]] = defaultdict(lambda: defaultdict(list))
+    chance: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    temperatures: dict[str, list[float]] = defaultdict(list)
+    constant: dict[str, bool] = dict.fromkeys(names, True)
+    for vector in _vectors(source, request):
+        name = vector.strategy
+        if vector.sentence:
+            panel.refused.setdefault(name, vector.sentence)
+            continue
+        for metric, value in vector.measured.values.items():
+            panel.values[metric][name].append(value.value)
+            for accumulator, column in zip(sums[metric], vector.sums[metric], strict=True):
+                accumulator.add(name, value.value, column)
+        for kind, curve in vector.measured.curves.items():
+            curves[kind][name].append(curve)
+            chance[kind][name].append(vector.measured.chance[kind])
+        temperatures[name].append(vector.temperature)
+        constant[name] &= vector.measured.constant
+        panel.digest[name] = (*panel.digest.get(name, ()), vector.digest)
+    panel.strategies = tuple(name for name in names if name not in panel.refused)
+    panel.constant = {name for name in panel.strategies if constant[name]}
+    panel.models = {metric: _joint(parts, panel.strategies) for metric, parts in sums.items()}
+    panel.curves = {k: {s: _mean_curve(c) for s, c in by.items()} for k, by in curves.items()}
+    panel.chance = {k: {s: float(np.mean(c)) for s, c in by.items()} for k, by in chance.items()}
+    if request.tuning is not None:
+        panel.temperature = {name: float(np.mean(t)) for name, t in temperatures.items()}
+    return panel
+
+
+def _vectors(source: ScoreSource, request: Request) -> Iterator[_Vector]:
+    """Measured vectors in the order of the source; never more than two a worker exist."""
+    jobs = [(name, seed) for name in source.strategies for seed in source.seeds(name)]
+    for metric in request.metrics:
+        axes_of(request, metric)  # made before the threads start
+    with ThreadPoolExecutor(request.workers) as pool:
+        waiting: deque[Future[_Vector]] = deque()
+        for name, seed in jobs:
+            waiting.append(pool.submit(_Vector, source, request, name, seed))
+            if len(waiting) > request.workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _joint(parts: list[Accumulator], names: tuple[str, ...]) -> JointModel:
+    kept = [part.select(names) for part in parts]
+    if len(kept) == 1:
+        return kept[0].joint()
+    user, item, cell = (part.joint() for part in kept)
+    return user.crossed(item, cell)
+
+
+def _mean_curve(curves: list[Curve]) -> Curve:
+    """Mean of the seeds' curves; its error adds the seeds' spread to the rows' error.
+
+    Seeds whose ties leave fewer bins than the first are left out of the mean.
+    """
+    alike = [curve for curve in curves if len(curve.rows) == len(curves[0].rows)]
+    stack = Curve(*(np.stack(columns) for columns in zip(*alike, strict=True)))
+    rows, predicted, observed, se = (column.mean(0) for column in stack)
+    if len(alike) > 1:
+        gaps = stack.observed - stack.predicted
+        se = np.sqrt((stack.se**2).mean(0) + gaps.var(0, ddof=1) / len(alike))
+    return Curve(rows, predicted, observed, se)

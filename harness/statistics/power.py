@@ -1,0 +1,137 @@
+"""Power of a comparison: the smallest difference it can see, and what would let it see a given one."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize, special, stats
+
+from fusefront.harness.statistics.joint import JointModel
+
+POWER = 0.80
+MOST_ROWS = 1e6  # factor on the rows beyond which "rows alone cannot decide"
+MOST_SEEDS = 1000
+
+
+class Components(NamedTuple):
+    """Where the variance of one difference comes from, at the present number of rows."""
+
+    rows: float  # K: variance from the test rows with endless seeds
+    seeds: float  # net variance over seeds, both strategies together
+    interaction: float  # seeds x rows, both together: falls with either
+    mc: int  # clusters with a positive, or with a negative, the smaller
+
+    def variance(self, factor: float, seeds: int) -> float:
+        """Variance of the difference with `factor` times the rows and `seeds` each."""
+        return self.rows / factor + (self.seeds + self.interaction / factor) / seeds
+
+    def df(self, factor: float, seeds: int) -> float:
+        """Degrees of freedom, both strategies having half of the seed variance each."""
+        rows, over_seeds = self.rows / factor, (self.seeds + self.interaction / factor) / seeds
+        parts = rows**2 / max(self.mc * factor - 1, 1) + over_seeds**2 / (2 * max(seeds - 1, 1))
+        return (rows + over_seeds) ** 2 / parts if parts > 0 else 1e9
+
+
+class Settle(NamedTuple):
+    """What would decide a comparison; None = that alone never does."""
+
+    rows: int | None  # more test rows
+    seeds: int | None  # more seeds for each of the two
+
+
+def components(model: JointModel, a: int, b: int) -> Components:
+    """The parts of the variance of a - b as they were estimated."""
+    pair = [a, b]
+    return Components(
+        float(model.row_part[a, b]),
+        float(np.nan_to_num(model.net_s2[pair]).sum()),
+        float(model.interaction[pair].sum()),
+        model.mc,
+    )
+
+
+def power(effect: float, variance: float, df: float, alpha: float = 0.05) -> float:
+    """Chance that a two-sided t test at alpha sees a difference of this size, on its own side."""
+    if not variance > 0:
+        return 1.0
+    shift = effect / np.sqrt(variance)
+    if df > 5000:  # the non-central t is normal to four digits
+        return float(special.ndtr(shift - special.ndtri(1 - alpha / 2)))
+    return float(stats.nct.sf(special.stdtrit(df, 1 - alpha / 2), df, shift))
+
+
+def detectable(variance: float, df: float, alpha: float = 0.05, target: float = POWER) -> float:
+    """The minimum detectable effect: seen with chance `target`; nan without a variance."""
+    if not np.isfinite(variance) or variance < 0:
+        return float("nan")
+    if variance == 0:
+        return 0.0
+    root = float(np.sqrt(variance))
+    top = (special.stdtrit(min(df, 1e9), 1 - alpha / 2) + 10.0) * 3 * root
+
+    def lack(effect: float) -> float:
+        return power(effect, variance, df, alpha) - target
+
+    return float(optimize.brentq(lack, 0.0, top, xtol=1e-4 * root))
+
+
+def rows_factor(
+    parts: Components, effect: float, seeds: int, alpha: float = 0.05, target: float = POWER
+) -> float | None:
+    """Smallest factor on the rows that reaches the power; None if rows alone never do."""
+    if seeds < 2:
+        return None
+
+    def lack(log_factor: float) -> float:
+        factor = float(np.exp(log_factor))
+        return power(effect, parts.variance(factor, seeds), parts.df(factor, seeds), alpha) - target
+
+    # at the least ten clusters of each class are needed for any interval
+    low, high = float(np.log(10 / max(parts.mc, 1))), float(np.log(MOST_ROWS))
+    if lack(high) < 0:
+        return None
+    if low >= high or lack(low) >= 0:
+        return float(np.exp(low))
+    return float(np.exp(optimize.brentq(lack, low, high, xtol=1e-4)))
+
+
+def seeds_needed(
+    parts: Components, effect: float, alpha: float = 0.05, target: float = POWER
+) -> int | None:
+    """Fewest seeds for each strategy that reach the power on the present rows; None if none do."""
+
+    def enough(seeds: int) -> bool:
+        return power(effect, parts.variance(1, seeds), parts.df(1, seeds), alpha) >= target
+
+    if not enough(MOST_SEEDS):
+        return None
+    low, high = 1, MOST_SEEDS  # one seed never decides
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def settle(
+    model: JointModel, rows: int, a: int, b: int, effect: float, alpha: float = 0.05
+) -> Settle:
+    """How many more rows, or more seeds each, would see a difference of `effect` (80 % power)."""
+    parts = components(model, a, b)
+    present = int(min(model.n[a], model.n[b]))
+    factor = rows_factor(parts, effect, present, alpha)
+    seeds = seeds_needed(parts, effect, alpha)
+    return Settle(
+        None if factor is None else max(0, round_up((factor - 1) * rows)),
+        None if seeds is None else max(0, seeds - present),
+    )
+
+
+def round_up(value: float) -> int:
+    """Two significant digits, upwards: more would be false precision.
+
+    >>> round_up(123_456)
+    130000
+    """
+    if value <= 0:
+        return 0
+    step = 10.0 ** max(np.floor(np.log10(value)) - 1, 0)
+    return int(np.ceil(value / step) * step)

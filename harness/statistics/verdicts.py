@@ -1,0 +1,81 @@
+"""From a joint model to verdicts: Holm, BH, equivalence, the best set and rank intervals."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.harness.statistics.joint import Floats, JointModel, Pair
+
+Word = Literal["better", "worse", "equivalent", "cannot tell", "no verdict", "baseline"]
+
+
+class Ranks(NamedTuple):
+    """Which places each strategy may have; 1 is the best."""
+
+    low: NDArray[np.int64]  # [S]
+    high: NDArray[np.int64]  # [S]
+    in_best_set: NDArray[np.bool_]  # [S]
+
+
+def holm(p: Floats) -> Floats:
+    """Adjusted p values that hold the family's error (Holm 1979); nan stays nan and counts not.
+
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    adjusted = np.full(len(p), np.nan)
+    kept = np.flatnonzero(~np.isnan(p))
+    order = kept[np.argsort(p[kept], kind="stable")]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(order) else []
+    return adjusted
+
+
+def benjamini_hochberg(p: Floats) -> Floats:
+    """Adjusted p values that hold the share of false discoveries (Benjamini & Hochberg 1995).
+
+    >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.04, 0.04]
+    """
+    adjusted = np.full(len(p), np.nan)
+    kept = np.flatnonzero(~np.isnan(p))
+    order = kept[np.argsort(p[kept], kind="stable")]
+    if not len(order):
+        return adjusted
+    steps = p[order] * len(order) / np.arange(1, len(order) + 1)
+    adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
+    return adjusted
+
+
+def is_equivalent(pair90: Pair, margin: float) -> bool:
+    """Two one-sided tests at 5 % (Schuirmann 1987): the 90 % interval lies inside the margin."""
+    return bool(pair90.low > -margin and pair90.high < margin)
+
+
+def decide(pair: Pair, p: float, equivalent: bool, *, higher: bool, alpha: float) -> Word:
+    """The verdict on a - b; `p` is adjusted, nan means that no verdict is possible."""
+    if np.isnan(p):
+        return "no verdict"
+    if equivalent:
+        return "equivalent"
+    if p < alpha:
+        return "better" if (pair.difference > 0) == higher else "worse"
+    return "cannot tell"
+
+
+def significantly_better(model: JointModel, *, higher: bool) -> NDArray[np.bool_]:
+    """[S, S] row beats column by more than c_all standard errors: right for all pairs at once."""
+    lead = model.diff if higher else -model.diff
+    if not model.has_intervals or np.isnan(model.c_all):
+        return np.zeros(lead.shape, bool)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(model.se > 0, lead / model.se, 0.0)
+    return np.nan_to_num(t) > model.c_all
+
+
+def ranks(model: JointModel, *, higher: bool) -> Ranks:
+    """Rank intervals (Mogstad et al. 2024); the best set is whoever nobody beats for certain."""
+    beats = significantly_better(model, higher=higher)
+    lost, won = beats.sum(0), beats.sum(1)
+    return Ranks(1 + lost, len(model.names) - won, lost == 0)
