@@ -1,0 +1,142 @@
+"""Everything the policy says about one set of inputs: the outcome, the front, what would change it."""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from fusefront.harness.decision.frontier import DRAWS, Frontier, band, frontier, log_latency
+from fusefront.harness.decision.inputs import Floats, Inputs
+from fusefront.harness.decision.policy import Outcome, Policy, decide
+from fusefront.harness.decision.sensitivity import flips, what_would_change
+from fusefront.reports.evidence import Change, Decision, FrontierBand
+
+SEED = 20_261_125  # of the descriptive draws: the same inputs give the same figures
+GRID = 121
+ALTERNATIVES = 5
+DRAWN = "p99"  # the figure's axis; the confident rules use p50, which ranks
+
+
+class Drawable(Protocol):
+    """The joint normal model, as far as it is needed here."""
+
+    def draw(self, rng: np.random.Generator, n: int) -> Floats: ...
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Who stands for the decision, and when it is looked at again."""
+
+    owner: str = ""
+    date: str = ""
+    recheck: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the policy said and the pictures that go with it."""
+
+    outcome: Outcome
+    front: Frontier
+    band: FrontierBand | None
+    decision: Decision
+
+
+def judge(inputs: Inputs, joint: Drawable, policy: Policy, signature: Signature) -> Judged:
+    """Decide, draw the front, apply the policy again at other limits, margins and prices."""
+    outcome = decide(inputs, policy)
+    rng = np.random.default_rng(SEED)
+    auc = joint.draw(rng, DRAWS)
+    return Judged(
+        outcome,
+        _front(inputs, auc, policy),
+        _band(inputs, auc),
+        _decision(inputs, policy, outcome, signature),
+    )
+
+
+def runner_up(inputs: Inputs, policy: Policy, outcome: Outcome) -> int | None:
+    """What the policy would choose if the choice did not exist."""
+    if outcome.choice is None:
+        return None
+    gone = replace(inputs.candidates[outcome.choice], measuring_device=True)
+    rest = tuple(gone if i == outcome.choice else c for i, c in enumerate(inputs.candidates))
+    return decide(replace(inputs, candidates=rest), policy).choice
+
+
+def alternatives(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[int]:
+    """Runner-up, the best one over the limit if its AUC is higher, then the closest in AUC."""
+    pivot = outcome.choice if outcome.choice is not None else outcome.subject
+    if pivot is None:
+        return []
+    auc = np.array([a.value for a in inputs.auc])
+    left_out = {pivot, inputs.today}
+    timed = [i for i in inputs.shippable if inputs.candidates[i].latency and i not in left_out]
+    higher = [i for i in timed if i not in outcome.feasible and auc[i] > auc[pivot]]
+    first = [runner_up(inputs, policy, outcome), max(higher, key=lambda i: auc[i], default=None)]
+    order = [i for i in first if i is not None and i not in left_out]
+    order += sorted(timed, key=lambda i: (abs(auc[i] - auc[pivot]), i))
+    return list(dict.fromkeys(order))[:ALTERNATIVES]
+
+
+def _front(inputs: Inputs, auc: Floats, policy: Policy) -> Frontier:
+    """Membership on the drawn axis, the confident rules by p50."""
+    rng = np.random.default_rng(SEED + 1)
+    drawn = frontier(inputs, auc, rng, margin=policy.margin, quantile=DRAWN)
+    ranked = frontier(inputs, auc[:1], rng, margin=policy.margin, quantile="p50")
+    return replace(drawn, dominated_by=ranked.dominated_by, not_worth=ranked.not_worth)
+
+
+def _band(inputs: Inputs, auc: Floats) -> FrontierBand | None:
+    """Height of the front over today's AUC, or absolute where nothing runs today."""
+    centre = log_latency(inputs, DRAWN)
+    if not np.isfinite(centre).any():
+        return None
+    height = auc - auc[:, [inputs.today]] if inputs.today is not None else auc
+    low, high = np.nanmin(centre) - 0.1, np.nanmax(centre) + 0.1
+    grid = np.asarray(np.round(np.exp(np.linspace(low, high, GRID)), 6), np.float64)
+    made = band(inputs, height, np.random.default_rng(SEED + 2), grid, DRAWN)
+    rows = [tuple(None if np.isnan(v) else round(float(v), 6) for v in row) for row in made.gain]
+    return FrontierBand(tuple(float(g) for g in grid), rows[0], rows[1], rows[2], DRAWS)
+
+
+def _decision(inputs: Inputs, policy: Policy, outcome: Outcome, signature: Signature) -> Decision:
+    names = [c.name for c in inputs.candidates]
+
+    def name(i: int | None) -> str | None:
+        return None if i is None else names[i]
+
+    return Decision(
+        case=outcome.case,
+        reason=outcome.reason,
+        slo_ms=policy.slo_ms,
+        margin=policy.margin,
+        choice=name(outcome.choice),
+        today=name(inputs.today),
+        subject=name(outcome.subject),
+        leader=name(outcome.leader),
+        runner_up=name(runner_up(inputs, policy, outcome)),
+        max_cost=policy.max_cost,
+        feasible=tuple(names[i] for i in outcome.feasible),
+        equivalent=tuple(names[i] for i in outcome.equivalent),
+        alternatives=tuple(names[i] for i in alternatives(inputs, policy, outcome)),
+        changes=_changes(inputs, policy, outcome),
+        lacks=outcome.lacks,
+        owner=signature.owner,
+        date=signature.date,
+        recheck=signature.recheck,
+    )
+
+
+def _changes(inputs: Inputs, policy: Policy, outcome: Outcome) -> tuple[Change, ...]:
+    """Fixed steps of each knob, then the nearest value on either side that changes the decision."""
+    made = []
+    for step in what_would_change(inputs, policy, outcome):
+        chosen = step.outcome.choice
+        name = None if chosen is None else inputs.candidates[chosen].name
+        made.append(Change(step.knob, step.value, "at", step.outcome.case, name, step.changed))
+    for flip in flips(inputs, policy, outcome):
+        chosen = flip.outcome.choice
+        name = None if chosen is None else inputs.candidates[chosen].name
+        made.append(Change(flip.knob, flip.value, flip.side, flip.outcome.case, name, True))
+    return tuple(made)
