@@ -1,0 +1,92 @@
+"""What `manifest.json` of a prepared store says."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fusefront.datasets.errors import DataContractError
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+
+class StoredField(_Frozen):
+    """A categorical field: ids 0 (absent, unseen) to size - 1, in `columns` adjacent columns."""
+
+    name: str
+    size: int
+    columns: int = 1
+
+
+class StoredSchema(_Frozen):
+    """Widths and names; `items` is without the padding row."""
+
+    items: int
+    modalities: dict[str, int]
+    item_fields: tuple[StoredField, ...] = ()
+    item_numbers: tuple[str, ...] = ()
+    request_fields: tuple[StoredField, ...] = ()
+    request_numbers: tuple[str, ...] = ()
+    candidate_fields: tuple[StoredField, ...] = ()
+    candidate_numbers: tuple[str, ...] = ()
+    max_history: int = 0
+
+
+class SplitCounts(_Frozen):
+    requests: int
+    rows: int
+    positives: int
+    groups: int
+
+
+class StoredSlice(_Frozen):
+    values: tuple[str, ...]
+    sensitive: bool = False
+
+
+class StoredFile(_Frozen):
+    bytes: int
+    sha256: str
+
+
+class Scaling(_Frozen):
+    """A numeric field's train mean and standard deviation: stored = (raw - mean) / deviation."""
+
+    mean: float
+    deviation: float
+
+
+class Manifest(_Frozen):
+    format: Literal[1] = 1
+    name: str
+    fingerprint: str
+    schema_: StoredSchema = Field(alias="schema")
+    counts: dict[str, SplitCounts]
+    history_values: int
+    files: dict[str, StoredFile]
+    slices: dict[str, StoredSlice] = {}
+    cluster: Literal["user", "request"] = "user"
+    bayes_auc: dict[str, float] | None = None
+    dtypes: dict[str, str] = {}  # modality -> float32 | float16 | int8
+    present: dict[str, int] = {}  # modality -> items that have it
+    numbers: dict[str, Scaling] = {}  # "<side>.<field>"
+    timestamps: bool = False
+    split_by: str = ""
+    source_rows: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the store in `folder`."""
+    path = folder / "manifest.json"
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise DataContractError(
+            f"{path}: not there, so {folder.name!r} is no prepared store; run prepare first"
+        ) from None
+    except (ValidationError, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise DataContractError(f"{path}: unreadable ({reason}); prepare again") from None

@@ -1,0 +1,90 @@
+"""Raw files to the prepared store: streamed, written beside, renamed when whole."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.preparing.files import sync_folder
+from fusefront.datasets.preparing.fingerprint import fingerprint
+from fusefront.datasets.preparing.pipeline import write_store
+from fusefront.datasets.spec import DatasetSpec
+from fusefront.datasets.store import PreparedDataset
+
+Progress = Callable[[str], None]
+
+
+def prepare(
+    spec: DatasetSpec,
+    data_dir: Path,
+    out_dir: Path,
+    *,
+    max_memory: int | None = None,
+    progress: Progress | None = None,
+) -> PreparedDataset:
+    """Write out_dir/prepared/<name>/<fingerprint>/, or open it where it is already.
+
+    `max_memory` in bytes (default 4 GiB) bounds chunks and buckets. DataContractError (one
+    sentence: file, column, row, fix) leaves nothing behind, and neither does a kill.
+    """
+    say = progress or (lambda _: None)
+    if not data_dir.is_dir():
+        raise DataContractError(f"{data_dir}: no such data folder; give it with --data")
+    print_name = fingerprint(spec, data_dir)
+    home = out_dir / "prepared" / spec.name
+    target = home / print_name
+    if (target / "manifest.json").exists():
+        say(f"already prepared: {target}")
+        return PreparedDataset.open(target)
+    home.mkdir(parents=True, exist_ok=True)
+    _sweep(home)
+    with _scratch(home) as folder:
+        write_store(spec, data_dir, folder, print_name, max_memory, say)
+        _publish(folder, target)
+    return PreparedDataset.open(target)
+
+
+@contextlib.contextmanager
+def _scratch(home: Path) -> Iterator[Path]:
+    """A locked folder beside the target; gone afterwards unless it was renamed."""
+    folder = Path(tempfile.mkdtemp(prefix=".preparing-", dir=home))
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        folder.chmod(0o755)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+        with contextlib.suppress(OSError):  # leave no empty folders after a refusal
+            home.rmdir()
+            home.parent.rmdir()
+
+
+def _sweep(home: Path) -> None:
+    """Remove what a killed prepare left: scratch folders that nobody holds locked."""
+    for folder in home.glob(".preparing-*"):
+        with contextlib.suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(handle)
+
+
+def _publish(folder: Path, target: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir():
+            sync_folder(path)
+    sync_folder(folder)
+    try:
+        folder.rename(target)
+    except OSError:
+        if not (target / "manifest.json").exists():  # somebody else was faster, or it is broken
+            raise
+    sync_folder(target.parent)

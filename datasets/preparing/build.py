@@ -1,0 +1,209 @@
+"""Buckets to the split folders of the store, one after the other; counts what train shows."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.datasets.manifest import SplitCounts
+from fusefront.datasets.preparing.files import NpyWriter
+from fusefront.datasets.preparing.requests import (
+    Arranged,
+    Past,
+    Ready,
+    arrange,
+    log_slices,
+    ready_slices,
+)
+from fusefront.datasets.preparing.splits import Cuts, assign
+from fusefront.datasets.spec import SPLITS, DatasetSpec
+
+Ints = NDArray[np.int64]
+
+
+class SplitWriter:
+    """The files of one split while they grow. Context codes are provisional, numbers raw."""
+
+    def __init__(self, folder: Path, name: str, spec: DatasetSpec, dtype: np.dtype[Any]) -> None:
+        def width(column: str) -> int:
+            return int(dtype[column].shape[0])
+
+        request, row = folder / name / "request", folder / name / "row"
+        self.request = {
+            "history_start": NpyWriter(request / "history_start.npy", np.int64),
+            "history_length": NpyWriter(request / "history_length.npy", np.int32),
+            "row_start": NpyWriter(request / "row_start.npy", np.int64),
+            "group": NpyWriter(request / "group.npy", np.int64),
+            "context_ids": NpyWriter(request / "context_ids.npy", np.int32, width("request_ids")),
+            "context_numbers": NpyWriter(
+                request / "raw_numbers.npy", np.float64, width("request_numbers")
+            ),
+        }
+        self.row = {
+            "item": NpyWriter(row / "item.npy", np.int32),
+            "label": NpyWriter(row / "label.npy", np.uint8),
+            "row": NpyWriter(row / "row_id.npy", np.int64),
+            "candidate_ids": NpyWriter(row / "context_ids.npy", np.int32, width("candidate_ids")),
+            "candidate_numbers": NpyWriter(
+                row / "raw_numbers.npy", np.float64, width("candidate_numbers")
+            ),
+        }
+        if spec.columns.timestamp:
+            self.row["time"] = NpyWriter(row / "timestamp.npy", np.int64)
+        if spec.truth:
+            self.row["truth"] = NpyWriter(row / "truth.npy", np.float64)
+        self.slices = {
+            part.name: NpyWriter(row / f"slice_{part.name}.npy", np.int16) for part in spec.slices
+        }
+        self.counts = SplitCounts(requests=0, rows=0, positives=0, groups=0)
+        self.request["row_start"].append(np.zeros(1, np.int64))
+
+    def close(self) -> None:
+        """Write the headers."""
+        for files in (self.request, self.row, self.slices):
+            for file in files.values():
+                file.close()
+
+
+@dataclass
+class Builder:
+    """Takes bucket after bucket; `slice_columns` names the columns of rows["slices"]."""
+
+    folder: Path
+    spec: DatasetSpec
+    dtype: np.dtype[Any]
+    items: int
+    cuts: Cuts
+    slice_columns: tuple[str, ...]
+    straddling: int = 0
+    impressions: Ints = field(init=False)
+    clicks: Ints = field(init=False)
+    in_train: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writers = [SplitWriter(self.folder, name, self.spec, self.dtype) for name in SPLITS]
+        self.history = NpyWriter(self.folder / "history" / "values.npy", np.int32)
+        self.impressions = np.zeros(self.items + 1, np.int64)
+        self.clicks = np.zeros(self.items + 1, np.int64)
+        self.in_train = np.zeros(self.items + 1, bool)
+
+    def add(self, rows: NDArray[Any], values: NDArray[np.int32]) -> None:
+        """Build the requests of one bucket and append them to their splits."""
+        if not len(rows):
+            return
+        made = arrange(rows, values, self.spec)
+        split = assign(self.cuts, made.rows, made.first, made.position)
+        self._note_straddling(made)
+        row_split = np.repeat(split, np.diff(np.append(made.first, len(made.rows))))
+        trained = np.unique(made.rows["user"][row_split == 0])
+        warm = np.isin(made.rows["user"], trained)
+        written: tuple[Ints, Ints] | None = None
+        for number in range(len(SPLITS)):
+            if written is None or self.cuts.item_class is not None:
+                written = self._histories(made, number)
+            chosen = np.flatnonzero(split == number)
+            if len(chosen):
+                mask = row_split == number
+                self._write(number, made, chosen, mask, warm[mask], *written)
+
+    def _histories(self, made: Arranged, number: int) -> tuple[Ints, Ints]:
+        """Append the bucket's history values; (start, length) of every request in the whole."""
+        shown = None
+        if self.cuts.item_class is not None:
+            shown = self.cuts.item_class <= number
+        if isinstance(made.past, Past):
+            values, start, length = log_slices(made.past, shown, self.spec.history.max_length)
+        elif isinstance(made.past, Ready):
+            values, start, length = ready_slices(made.past, shown)
+        else:
+            none = np.zeros(len(made.first), np.int64)
+            return none, none
+        start = start + self.history.rows
+        self._values = values
+        self.history.append(values)
+        return start, length
+
+    def _write(
+        self,
+        number: int,
+        made: Arranged,
+        chosen: Ints,
+        mask: NDArray[np.bool_],
+        warm: NDArray[np.bool_],
+        start: Ints,
+        length: Ints,
+    ) -> None:
+        writer, rows = self.writers[number], made.rows[mask]
+        heads = made.rows[made.first[chosen]]
+        sizes = np.diff(np.append(made.first, len(made.rows)))[chosen]
+        before = writer.counts
+        writer.request["history_start"].append(start[chosen])
+        writer.request["history_length"].append(length[chosen])
+        writer.request["row_start"].append(before.rows + np.cumsum(sizes))
+        writer.request["group"].append(heads["group"])
+        writer.request["context_ids"].append(heads["request_ids"])
+        writer.request["context_numbers"].append(heads["request_numbers"])
+        for name, file in writer.row.items():
+            file.append(rows[name])
+        empty = np.repeat(length[chosen] == 0, sizes)
+        self._write_slices(writer, rows, warm, empty)
+        if number == 0:
+            self._count(rows, start[chosen], length[chosen])
+        writer.counts = SplitCounts(
+            requests=before.requests + len(chosen),
+            rows=before.rows + len(rows),
+            positives=before.positives + int(rows["label"].sum()),
+            groups=before.groups + len(np.unique(heads["user"])),
+        )
+
+    def _write_slices(
+        self,
+        writer: SplitWriter,
+        rows: NDArray[Any],
+        warm: NDArray[np.bool_],
+        empty: NDArray[np.bool_],
+    ) -> None:
+        """Column slices as provisional codes; those of items are filled in when train is known."""
+        for part in self.spec.slices:
+            if part.name in self.slice_columns:
+                codes = rows["slices"][:, self.slice_columns.index(part.name)]
+            elif part.when == "cold_user":
+                codes = ~warm
+            elif part.when == "no_history":
+                codes = empty
+            else:
+                codes = np.zeros(len(rows), np.int16)
+            writer.slices[part.name].append(codes)
+
+    def _count(self, rows: NDArray[Any], start: Ints, length: Ints) -> None:
+        size = self.items + 1
+        self.impressions += np.bincount(rows["item"], minlength=size)
+        self.clicks += np.bincount(rows["item"][rows["label"] == 1], minlength=size)
+        self.in_train[rows["item"]] = True
+        if self.spec.history.source == "none":
+            return
+        base = self.history.rows - len(self._values)
+        edge = np.zeros(len(self._values) + 1, np.int64)
+        np.add.at(edge, start - base, 1)
+        np.add.at(edge, start - base + length, -1)
+        self.in_train[self._values[np.cumsum(edge)[:-1] > 0]] = True
+
+    def _note_straddling(self, made: Arranged) -> None:
+        """Given splits are kept as they are: count users' requests that they cut apart."""
+        if self.spec.split.by != "given" or self.spec.columns.request is None:
+            return
+        request, split = made.rows["request"], made.rows["split"]
+        order = np.lexsort((split, request, made.rows["user"]))
+        same = (request[order][1:] == request[order][:-1]) & (
+            made.rows["user"][order][1:] == made.rows["user"][order][:-1]
+        )
+        self.straddling += int((same & (split[order][1:] != split[order][:-1])).sum())
+
+    def close(self) -> dict[str, SplitCounts]:
+        """Finish the files; counts per split."""
+        self.history.close()
+        for writer in self.writers:
+            writer.close()
+        return {name: writer.counts for name, writer in zip(SPLITS, self.writers, strict=True)}

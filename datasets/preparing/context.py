@@ -1,0 +1,123 @@
+"""After the buckets: vocabularies and scalings of the train split, written over the raw columns."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.manifest import Scaling, StoredField
+from fusefront.datasets.preparing.codes import Codebook, Vocabulary, finish
+from fusefront.datasets.preparing.files import NpyWriter
+from fusefront.datasets.spec import SPLITS, FieldSpec
+
+_BLOCK = 1 << 18
+
+
+class Side(NamedTuple):
+    """The fields of one side as the manifest tells them."""
+
+    fields: tuple[StoredField, ...]
+    numbers: tuple[str, ...]
+    scalings: dict[str, Scaling]
+
+
+def finish_side(
+    folder: Path, side: str, kind: str, fields: tuple[FieldSpec, ...], books: list[Codebook]
+) -> Side:
+    """Rewrite `kind` (request | row) of every split: final codes, standardised numbers."""
+    categorical = tuple(field for field in fields if field.type != "number")
+    numeric = tuple(field for field in fields if field.type == "number")
+    widths = [field.max_values if field.type == "categories" else 1 for field in categorical]
+    train = folder / "train" / kind / "context_ids.npy"
+    vocabularies = _vocabularies(train, widths, books)
+    edges = np.cumsum([0, *widths])
+    for split in SPLITS:
+        path = folder / split / kind / "context_ids.npy"
+        for block in blocks(path, "r+"):
+            for number, vocabulary in enumerate(vocabularies):
+                part = slice(edges[number], edges[number + 1])
+                block[:, part] = vocabulary.of[block[:, part]]
+    for field, vocabulary in zip(categorical, vocabularies, strict=True):
+        write_vocabulary(folder, side, field.label, vocabulary)
+    scalings = _scale(folder, kind, [f"{side}.{field.label}" for field in numeric])
+    stored = tuple(
+        StoredField(name=field.label, size=vocabulary.size, columns=width)
+        for field, vocabulary, width in zip(categorical, vocabularies, widths, strict=True)
+    )
+    return Side(stored, tuple(field.label for field in numeric), scalings)
+
+
+def write_vocabulary(folder: Path, side: str, name: str, vocabulary: Vocabulary) -> None:
+    """`vocabularies/<side>_<field>.parquet`: code and value."""
+    target = folder / "vocabularies" / f"{side}_{name}.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    codes = np.arange(1, vocabulary.size, dtype=np.int32)
+    pl.DataFrame(
+        {"code": codes, "value": list(vocabulary.values)},
+        schema={"code": pl.Int32, "value": pl.String},
+    ).write_parquet(target)
+
+
+def _vocabularies(train: Path, widths: list[int], books: list[Codebook]) -> list[Vocabulary]:
+    seen = [np.zeros(len(book.values), np.int64) for book in books]
+    for block in blocks(train, "r"):
+        start = 0
+        for counts, width in zip(seen, widths, strict=True):
+            part = block[:, start : start + width].ravel()
+            counts += np.bincount(part, minlength=len(counts))
+            start += width
+    return [finish(book, counts) for book, counts in zip(books, seen, strict=True)]
+
+
+def _scale(folder: Path, kind: str, names: list[str]) -> dict[str, Scaling]:
+    """Standardise on train: two streamed passes in float64; absent (NaN) becomes 0, the mean."""
+    raw = {split: folder / split / kind / "raw_numbers.npy" for split in SPLITS}
+    mean, deviation = moments(Blocks(raw["train"]), len(names))
+    for split in SPLITS:
+        target = folder / split / kind / "context_numbers.npy"
+        with NpyWriter(target, np.float32, len(names)) as file:
+            if not names:
+                file.append(np.zeros((len(np.load(raw[split], mmap_mode="r")), 0)))
+            for block in Blocks(raw[split]):
+                file.append(np.nan_to_num((block - mean) / deviation, nan=0.0))
+        raw[split].unlink()
+    return {
+        name: Scaling(mean=float(mean[k]), deviation=float(deviation[k]))
+        for k, name in enumerate(names)
+    }
+
+
+def moments(blocks: "Blocks", width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of the columns, NaN left out; a constant column gets deviation 1."""
+    count, total = np.zeros(width), np.zeros(width)
+    for block in blocks:
+        count += (~np.isnan(block)).sum(0)
+        total += np.nansum(block, 0)
+    mean = total / np.maximum(count, 1)
+    square = np.zeros(width)
+    for block in blocks:
+        square += np.nansum((block - mean) ** 2, 0)
+    deviation = np.sqrt(square / np.maximum(count, 1))
+    return mean, np.where(deviation > 1e-12 * (1 + np.abs(mean)), deviation, 1.0)
+
+
+class Blocks:
+    """The rows of an .npy file, block by block, as often as wanted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return blocks(self.path, "r")
+
+
+def blocks(path: Path, mode: str) -> Iterator[NDArray[Any]]:
+    whole = np.load(path, mmap_mode=mode)  # type: ignore[call-overload]
+    if not whole.size:
+        return
+    for start in range(0, len(whole), _BLOCK):
+        # a fresh map per block: pages of earlier ones are given back
+        yield np.load(path, mmap_mode=mode)[start : start + _BLOCK]  # type: ignore[call-overload]

@@ -1,0 +1,105 @@
+"""Histories that come ready in a column: lists, padded blocks, or text."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.preparing.files import broken
+from fusefront.datasets.preparing.keys import KeyIndex
+from fusefront.datasets.spec import DatasetSpec, History
+
+
+class Histories(NamedTuple):
+    """Ragged rows: row i has length[i] of the values, newest last."""
+
+    values: NDArray[np.int32]
+    length: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64]) -> "Histories":
+        """Some of the rows, in the order given."""
+        start = np.cumsum(self.length) - self.length
+        length = self.length[rows]
+        shift = np.repeat(start[rows] - (np.cumsum(length) - length), length)
+        return Histories(self.values[np.arange(int(length.sum())) + shift], length)
+
+
+def read_histories(
+    frame: pl.DataFrame, spec: DatasetSpec, items: KeyIndex, path: Path, first: int
+) -> Histories | None:
+    """The newest `max_length` items of every row's history column; None where it has none."""
+    history = spec.history
+    if history.column is None:
+        return None
+    lists = _as_lists(frame[history.column], history, path)
+    if history.source == "padded":
+        _check_width(lists, history, path, first)
+        padding = pl.lit(history.padding).cast(lists.dtype.inner, strict=False)  # type: ignore[attr-defined]
+        keep = pl.element().filter(pl.element().ne_missing(padding))
+        lists = lists.to_frame("h").select(pl.col("h").list.eval(keep)).to_series()
+    if history.newest == "first":
+        lists = lists.list.head(history.max_length).list.reverse()
+    else:
+        lists = lists.list.tail(history.max_length)
+    return _look_up(lists, spec, items, path, first)
+
+
+def _look_up(
+    lists: pl.Series, spec: DatasetSpec, items: KeyIndex, path: Path, first: int
+) -> Histories:
+    column = str(spec.history.column)
+    length = lists.list.len().to_numpy().astype(np.int64)
+    flat = lists.explode(empty_as_null=False)
+    row = np.repeat(np.arange(len(length)), length)
+    values = items.rows(flat, path, column)
+    unknown = np.flatnonzero(values == 0)
+    if not len(unknown):
+        return Histories(values, length)
+    if spec.items.unknown == "refuse":
+        at = int(unknown[0])
+        raise broken(
+            path,
+            f"the history holds {flat[at]!r}, no item of {items.path.name}",
+            "add the item, set items.unknown: drop, or use history from: padded",
+            column=column,
+            row=first + int(row[at]),
+        )
+    known = values > 0
+    return Histories(values[known], np.bincount(row[known], minlength=len(length)))
+
+
+def _as_lists(column: pl.Series, history: History, path: Path) -> pl.Series:
+    if column.dtype == pl.String and history.separator is not None:
+        stripped = column.str.strip_chars("[]() \t")
+        split = stripped.fill_null("").str.split(history.separator)
+        trim = pl.element().str.strip_chars().filter(pl.element().str.strip_chars() != "")
+        return split.to_frame("h").select(pl.col("h").list.eval(trim)).to_series()
+    if isinstance(column.dtype, pl.Array):
+        column = column.arr.to_list()
+    if not isinstance(column.dtype, pl.List) or isinstance(column.dtype.inner, pl.List | pl.Array):
+        raise broken(
+            path,
+            f"got {column.dtype}, expected a list of item keys",
+            "store lists, or set history.separator for text",
+            column=column.name,
+        )
+    return (
+        column.fill_null(pl.Series([[]], dtype=column.dtype).item(0))
+        if column.has_nulls()
+        else column
+    )
+
+
+def _check_width(lists: pl.Series, history: History, path: Path, first: int) -> None:
+    length = lists.list.len().to_numpy()
+    ragged = np.flatnonzero(length != length[0]) if len(length) else length
+    if len(ragged):
+        raise broken(
+            path,
+            f"{length[ragged[0]]} entries, the row before had {length[0]}",
+            "a padded history has one width; use history from: list",
+            column=history.column,
+            row=first + int(ragged[0]),
+        )

@@ -1,0 +1,123 @@
+"""The items: keys, fields, counts; their vectors are in modalities.py."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.manifest import StoredField
+from fusefront.datasets.preparing.codes import FieldEncoder, Vocabulary, finish
+from fusefront.datasets.preparing.context import Side, moments, write_vocabulary
+from fusefront.datasets.manifest import Scaling
+from fusefront.datasets.preparing.files import find, write_npy
+from fusefront.datasets.preparing.keys import KeyIndex
+from fusefront.datasets.preparing.reading import read_table, require, stream
+from fusefront.datasets.preparing.records import Part
+from fusefront.datasets.preparing.vectors import npy_rows
+from fusefront.datasets.spec import DatasetSpec
+
+
+class ItemFile(NamedTuple):
+    """The item file, if any, and the index of its keys."""
+
+    index: KeyIndex
+    path: Path | None
+
+
+def read_items(data: Path, spec: DatasetSpec, parts: list[Part], chunk_rows: int) -> ItemFile:
+    """The item keys: of the file, of the log, or the rows of the vectors."""
+    items = spec.items
+    if items.path is not None and items.key is not None:
+        path = find(data, items.path)
+        keys = read_table(path, [items.key], items.separator)[items.key]
+        return ItemFile(KeyIndex(keys, path, items.key), path)
+    if items.keys == "rows":
+        name = next((m.files()[0] for m in spec.modalities.values() if m.files()), None)
+        if name is None:
+            from fusefront.datasets.errors import SpecError
+
+            raise SpecError("items: keys: rows needs a modality with an npy file; add one")
+        path = find(data, name)
+        count = npy_rows(path).shape[0]
+        return ItemFile(KeyIndex(pl.Series("row", np.arange(count)), path, "row"), None)
+    return ItemFile(_keys_of_log(parts, spec, chunk_rows), None)
+
+
+def _keys_of_log(parts: list[Part], spec: DatasetSpec, chunk_rows: int) -> KeyIndex:
+    column, history = spec.columns.item, spec.history.column
+    known: pl.Series | None = None
+    for part in parts:
+        for frame in stream(part.path, [column], chunk_rows, part.separator):
+            keys = frame[column].drop_nulls()
+            known = keys.unique() if known is None else pl.concat([known, keys]).unique()
+    assert known is not None
+    if history is not None:
+        from fusefront.datasets.errors import SpecError
+
+        raise SpecError(
+            "items: keys: log knows only the items of the log's item column; name a file"
+        )
+    if known.dtype == pl.String:
+        cast = known.cast(pl.Int64, strict=False)
+        known = known if cast.has_nulls() else cast
+    return KeyIndex(known.sort(), parts[0].path, column)
+
+
+def write_items(
+    folder: Path,
+    data: Path,
+    spec: DatasetSpec,
+    items: ItemFile,
+    in_train: NDArray[np.bool_],
+) -> Side:
+    """keys.parquet, fields.npy, numbers.npy and the vocabularies of the items that train has."""
+    target = folder / "items"
+    target.mkdir(parents=True, exist_ok=True)
+    keys = items.index.keys
+    rows = np.arange(1, len(keys) + 1, dtype=np.int32)
+    pl.DataFrame({"row": rows, "key": keys}).write_parquet(target / "keys.parquet")
+    encoder = FieldEncoder(spec.items.fields)
+    if items.path is None or not encoder.fields:
+        write_npy(target / "fields.npy", np.zeros((len(keys) + 1, 0), np.int32))
+        write_npy(target / "numbers.npy", np.zeros((len(keys) + 1, 0), np.float32))
+        return Side((), (), {})
+    table = read_table(items.path, encoder.columns, spec.items.separator)
+    codes, numbers = encoder.encode(table, items.path, 0)
+    stored, codes = _final_codes(folder, encoder, codes, in_train[1:])
+    write_npy(target / "fields.npy", np.concatenate([codes[:1] * 0, codes]))
+    mean, deviation = moments([numbers[in_train[1:]]], numbers.shape[1])
+    scaled = np.nan_to_num((numbers - mean) / deviation, nan=0.0).astype(np.float32)
+    write_npy(target / "numbers.npy", np.concatenate([scaled[:1] * 0, scaled]))
+    names = tuple(field.label for field in encoder.numeric)
+    scalings = {
+        f"item.{name}": Scaling(mean=float(mean[k]), deviation=float(deviation[k]))
+        for k, name in enumerate(names)
+    }
+    return Side(stored, names, scalings)
+
+
+def _final_codes(
+    folder: Path, encoder: FieldEncoder, codes: NDArray[np.int32], warm: NDArray[np.bool_]
+) -> tuple[tuple[StoredField, ...], NDArray[np.int32]]:
+    """Keep what train has; a field takes as many columns as its longest item needs."""
+    stored, parts, start = [], [], 0
+    for field, book, width in zip(encoder.categorical, encoder.books, encoder.widths, strict=True):
+        part = codes[:, start : start + width]
+        start += width
+        seen = np.bincount(part[warm].ravel(), minlength=len(book.values))
+        vocabulary: Vocabulary = finish(book, seen)
+        used = max(1, int((part > 0).sum(1).max(initial=0)))
+        parts.append(vocabulary.of[part[:, :used]])
+        stored.append(StoredField(name=field.label, size=vocabulary.size, columns=used))
+        write_vocabulary(folder, "item", field.label, vocabulary)
+    merged = np.concatenate(parts, 1) if parts else np.zeros((len(codes), 0), np.int32)
+    return tuple(stored), merged
+
+
+def item_columns(data: Path, spec: DatasetSpec) -> dict[str, str]:
+    """Column names of the item file; none without a file."""
+    if spec.items.path is None:
+        return {}
+    return require(find(data, spec.items.path), [], spec.items.separator)

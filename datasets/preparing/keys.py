@@ -1,0 +1,115 @@
+"""Item keys of the source to item rows 1 .. n; 0 = not an item."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.preparing.files import broken
+
+
+class KeyIndex:
+    """Looks whole columns of keys up. Row of key i (in file order) is i + 1."""
+
+    def __init__(self, keys: pl.Series, path: Path, column: str) -> None:
+        self.keys = keys = _usable(keys, path, column)
+        self.path, self.column = path, column
+        self.is_text = keys.dtype == pl.String
+        if not self.is_text:
+            numbers = keys.to_numpy().astype(np.int64)
+            self._order = np.argsort(numbers, kind="stable")
+            self._sorted = numbers[self._order]
+            twice = np.flatnonzero(self._sorted[1:] == self._sorted[:-1])
+            if len(twice):
+                self._refuse_twice(int(self._order[twice[0] + 1]))
+            self._table = self._dense()
+        else:
+            again = keys.is_first_distinct().not_()
+            if again.any():
+                self._refuse_twice(int(again.arg_true()[0]))
+            self._frame = pl.DataFrame(
+                {"key": keys, "row": np.arange(1, len(keys) + 1, dtype=np.int32)}
+            )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def _refuse_twice(self, row: int) -> None:
+        raise broken(
+            self.path,
+            f"the key {self.keys[row]!r} was there before",
+            "keep one row an item",
+            column=self.column,
+            row=row,
+        )
+
+    def _dense(self) -> NDArray[np.int32] | None:
+        low, high = int(self._sorted[0]), int(self._sorted[-1])
+        if high - low > 4 * len(self._sorted) + (1 << 20):
+            return None
+        table = np.zeros(high - low + 1, np.int32)
+        table[self._sorted - low] = self._order + 1
+        return table
+
+    def rows(self, column: pl.Series, path: Path, name: str, first: int = 0) -> NDArray[np.int32]:
+        """Row of every entry, 0 where the key is unknown or null; `first` is its row in the file."""
+        column = self._as_keys(column, path, name, first)
+        if self.is_text:
+            found = pl.DataFrame({"key": column}).join(
+                self._frame, on="key", how="left", maintain_order="left"
+            )
+            return found["row"].fill_null(0).to_numpy().astype(np.int32)
+        known = column.is_not_null().to_numpy()
+        numbers = column.fill_null(0).to_numpy().astype(np.int64)
+        if self._table is not None:
+            low = self._sorted[0]
+            inside = known & (numbers >= low) & (numbers <= self._sorted[-1])
+            place = np.where(inside, numbers - low, 0)
+            return np.where(inside, self._table[place], 0).astype(np.int32)
+        place = np.minimum(np.searchsorted(self._sorted, numbers), len(self._sorted) - 1)
+        hit = known & (self._sorted[place] == numbers)
+        return np.where(hit, self._order[place] + 1, 0).astype(np.int32)
+
+    def _as_keys(self, column: pl.Series, path: Path, name: str, first: int) -> pl.Series:
+        if self.is_text:
+            if column.dtype in (pl.String, pl.Categorical, pl.Enum):
+                return column.cast(pl.String)
+        elif column.dtype.is_integer():
+            return column.cast(pl.Int64, strict=False)
+        elif column.dtype == pl.String and not path.name.endswith((".parquet", ".pq")):
+            cast = column.cast(pl.Int64, strict=False)  # csv: everything arrives as text
+            bad = (cast.is_null() & column.is_not_null()).arg_true()
+            if len(bad):
+                raise broken(
+                    path,
+                    f"got {column[int(bad[0])]!r}, expected an integer item key",
+                    f"write the keys as in {self.path.name}",
+                    column=name,
+                    row=first + int(bad[0]),
+                )
+            return cast
+        raise broken(
+            path,
+            f"the item keys are {column.dtype}, those of {self.path.name} are {self.keys.dtype}",
+            "store both as the same type",
+            column=name,
+        )
+
+
+def _usable(keys: pl.Series, path: Path, column: str) -> pl.Series:
+    if len(keys) == 0:
+        raise broken(path, "no items", "export it again", column=column)
+    null = keys.is_null()
+    if null.any():
+        row = int(null.arg_true()[0])
+        raise broken(path, "an item without a key", "fill or drop the row", column=column, row=row)
+    if keys.dtype in (pl.Categorical, pl.Enum):
+        return keys.cast(pl.String)
+    if keys.dtype == pl.UInt64 and int(keys.max() or 0) > 2**63 - 1:  # type: ignore[arg-type]
+        raise broken(path, "a key beyond 63 bits", "store the keys as text", column=column)
+    if keys.dtype != pl.String and not keys.dtype.is_integer():
+        raise broken(
+            path, f"the keys are {keys.dtype}", "store keys as integers or text", column=column
+        )
+    return keys

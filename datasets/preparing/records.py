@@ -1,0 +1,308 @@
+"""A chunk of the log to fixed-size records; whatever a row can have wrong is said here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.preparing.codes import Codebook, FieldEncoder
+from fusefront.datasets.preparing.files import broken
+from fusefront.datasets.preparing.hashing import mix, rows_hash, text_hash
+from fusefront.datasets.preparing.history import Histories, read_histories
+from fusefront.datasets.preparing.keys import KeyIndex
+from fusefront.datasets.preparing.users import UserTable
+from fusefront.datasets.spec import SPLITS, DatasetSpec, parse_condition
+
+
+class Part(NamedTuple):
+    """One file of the log."""
+
+    path: Path
+    split: str | None
+    separator: str
+
+
+class Chunk(NamedTuple):
+    records: NDArray[Any]  # [n] of Recorder.dtype
+    values: NDArray[np.int32]  # history items of the rows with records["own"], in row order
+    left_out: int  # rows that are no positives (negatives are drawn), or of unknown items
+
+
+@dataclass
+class Recorder:
+    """Turns frames to records; keeps the code books that grow while streaming."""
+
+    spec: DatasetSpec
+    items: KeyIndex
+    request: FieldEncoder
+    candidate: FieldEncoder
+    users: UserTable | None
+    slices: dict[str, Codebook]  # slices by a column of the log -> its codes
+    slice_columns: dict[str, str]
+
+    def __post_init__(self) -> None:
+        users = self.users.encoder if self.users else FieldEncoder(())
+        self.request_books = self.request.books + users.books
+        self.request_fields = self.request.fields + users.fields
+        self.dtype = np.dtype(
+            [
+                ("user", "<u8"),
+                ("group", "<i8"),
+                ("row", "<i8"),
+                ("time", "<i8"),
+                ("request", "<u8"),
+                ("history", "<u8"),
+                ("truth", "<f8"),
+                ("item", "<i4"),
+                ("length", "<i4"),
+                ("label", "u1"),
+                ("split", "u1"),
+                ("own", "u1"),
+                ("request_ids", "<i4", (sum(self.request.widths) + sum(users.widths),)),
+                ("request_numbers", "<f8", (len(self.request.numeric) + len(users.numeric),)),
+                ("candidate_ids", "<i4", (sum(self.candidate.widths),)),
+                ("candidate_numbers", "<f8", (len(self.candidate.numeric),)),
+                ("slices", "<i2", (len(self.slice_columns) + len(users_slices(self.users)),)),
+            ]
+        )
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the log that are read."""
+        spec, wanted = self.spec, [self.spec.columns.user, self.spec.columns.item]
+        named = (spec.columns.label, spec.columns.timestamp, spec.columns.request)
+        wanted += [name for name in (*named, spec.history.column, spec.split.column) if name]
+        wanted += [*self.request.columns, *self.candidate.columns, *self.slice_columns.values()]
+        return wanted + ([spec.truth.column] if spec.truth else [])
+
+    def read(self, frame: pl.DataFrame, part: Part, first: int, row: int) -> Chunk:
+        """Records of a chunk: `first` is its first row in the file, `row` in the whole log."""
+        spec, columns, path = self.spec, self.spec.columns, part.path
+        out = np.zeros(frame.height, self.dtype)
+        out["row"] = np.arange(row, row + frame.height)
+        out["group"], out["user"] = user_codes(frame[columns.user], path, first)
+        out["item"] = self._items(frame, part, first)
+        out["label"] = self._labels(frame, path, first)
+        if columns.timestamp:
+            out["time"] = times(frame[columns.timestamp], path, first)
+        if columns.request:
+            out["request"] = text_hash(_filled(frame[columns.request], path, first))
+        if spec.split.by == "given":
+            out["split"] = _given(frame, part, spec.split.column, first)
+        if spec.truth:
+            out["truth"] = _probability(frame[spec.truth.column], path, first)
+        self._fields(out, frame, path, first)
+        return self._finish(out, frame, part, first)
+
+    def _items(self, frame: pl.DataFrame, part: Part, first: int) -> NDArray[np.int32]:
+        name = self.spec.columns.item
+        rows = self.items.rows(frame[name], part.path, name, first)
+        if self.spec.items.unknown == "refuse" and (missing := np.flatnonzero(rows == 0)).size:
+            at = int(missing[0])
+            raise broken(
+                part.path,
+                f"item {frame[name][at]!r} is not in {self.items.path.name}",
+                f"add it to {self.items.path.name}, or set items.unknown: drop",
+                column=name,
+                row=first + at,
+            )
+        return rows
+
+    def _labels(self, frame: pl.DataFrame, path: Path, first: int) -> NDArray[np.uint8]:
+        name = self.spec.columns.label
+        if name is None:
+            return np.ones(frame.height, np.uint8)
+        return labels(frame[name], path, first, self.spec.label.positive_when)
+
+    def _fields(self, out: NDArray[Any], frame: pl.DataFrame, path: Path, first: int) -> None:
+        request = self.request.encode(frame, path, first)
+        candidate = self.candidate.encode(frame, path, first)
+        own, numbers = request.codes.shape[1], request.numbers.shape[1]
+        out["request_ids"][:, :own] = request.codes
+        out["request_numbers"][:, :numbers] = request.numbers
+        out["candidate_ids"], out["candidate_numbers"] = candidate
+        for place, (name, column) in enumerate(self.slice_columns.items()):
+            out["slices"][:, place] = slice_codes(self.slices[name], frame[column], path, name)
+        if self.users is not None:
+            name = self.spec.columns.user
+            found = self.users.index.rows(frame[name], path, name, first)
+            out["request_ids"][:, own:] = self.users.codes[found]
+            out["request_numbers"][:, numbers:] = self.users.numbers[found]
+            out["slices"][:, len(self.slice_columns) :] = self.users.slice_codes[found]
+
+    def _finish(self, out: NDArray[Any], frame: pl.DataFrame, part: Part, first: int) -> Chunk:
+        keep = out["item"] > 0
+        if self.spec.negatives is not None:
+            keep &= out["label"] == 1
+        histories = read_histories(frame, self.spec, self.items, part.path, first)
+        if histories is None:
+            return Chunk(out[keep], np.zeros(0, np.int32), int((~keep).sum()))
+        if not keep.all():
+            histories = histories.take(np.flatnonzero(keep))
+        out = out[keep]
+        out["length"] = histories.length
+        out["history"] = rows_hash(histories.values, histories.length)
+        key = mix(out["user"]) ^ out["history"]
+        out["own"][1:] = key[1:] != key[:-1]
+        out["own"][:1] = 1
+        own = Histories(histories.values, histories.length).take(np.flatnonzero(out["own"]))
+        return Chunk(out, own.values, int((~keep).sum()))
+
+
+def users_slices(users: UserTable | None) -> tuple[str, ...]:
+    """Names of the slices that come from the users file."""
+    return users.slice_names if users else ()
+
+
+def slice_codes(book: Codebook, column: pl.Series, path: Path, name: str) -> NDArray[np.int32]:
+    """Codes of a slice column; a column with too many values is no slice."""
+    codes = book.codes(column)
+    if len(book.values) > 1000:
+        raise broken(
+            path,
+            f"slice {name!r} has more than 1,000 values",
+            "name a column with few values, or bin it first",
+            column=column.name,
+        )
+    return codes
+
+
+def user_codes(
+    column: pl.Series, path: Path, first: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """(code, hash) of every user: integers are their own code, text is hashed."""
+    column = _filled(column, path, first)
+    if column.dtype == pl.String and not path.name.endswith((".parquet", ".pq")):
+        cast = column.cast(pl.Int64, strict=False)  # csv: everything arrives as text
+        if not cast.is_null().any():
+            column = cast
+    if column.dtype.is_integer():
+        code = column.cast(pl.Int64, strict=False).fill_null(0).to_numpy().astype(np.int64)
+        return code, mix(code.view(np.uint64))
+    if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
+        raise broken(
+            path, f"got {column.dtype}", "store users as integers or text", column=column.name
+        )
+    words = text_hash(column)
+    return (words >> np.uint64(1)).astype(np.int64), words
+
+
+def labels(
+    column: pl.Series, path: Path, first: int, positive_when: str | None
+) -> NDArray[np.uint8]:
+    """Labels 0 and 1; with `positive_when` any number is compared first."""
+    from fusefront.datasets.preparing.codes import number
+
+    values = number(column, path, first)
+    absent = np.flatnonzero(np.isnan(values))
+    if len(absent):
+        row = first + int(absent[0])
+        raise broken(path, "no label", "drop the row or fill it", column=column.name, row=row)
+    if positive_when is not None:
+        operator, bound = parse_condition(positive_when)
+        compare = {
+            ">=": np.greater_equal,
+            "<=": np.less_equal,
+            ">": np.greater,
+            "<": np.less,
+            "==": np.equal,
+            "!=": np.not_equal,
+        }[operator]
+        return compare(values, bound).astype(np.uint8)
+    stray = np.flatnonzero((values != 0) & (values != 1))
+    if len(stray):
+        raise broken(
+            path,
+            f"label {values[stray[0]]:g}, expected 0 or 1",
+            "fix it, or say which values are positive in label.positive_when",
+            column=column.name,
+            row=first + int(stray[0]),
+        )
+    return values.astype(np.uint8)
+
+
+def times(column: pl.Series, path: Path, first: int) -> NDArray[np.int64]:
+    """Timestamps as int64: integers as they are, dates in milliseconds, fractions in thousandths."""
+    column = _filled(column, path, first)
+    if column.dtype == pl.String:
+        column = _parsed_time(column, path, first)
+    if isinstance(column.dtype, pl.Datetime | pl.Date):
+        return column.cast(pl.Datetime("ms")).to_physical().to_numpy().astype(np.int64)
+    if column.dtype.is_integer():
+        return column.cast(pl.Int64).to_numpy()
+    if not column.dtype.is_float():
+        raise broken(
+            path,
+            f"got {column.dtype}, expected times",
+            "store seconds, milliseconds or datetimes",
+            column=column.name,
+        )
+    values = column.to_numpy()
+    bad = np.flatnonzero(~np.isfinite(values) | (np.abs(values) > 9e15))
+    if len(bad):
+        row = first + int(bad[0])
+        raise broken(path, f"got {values[bad[0]]}", "fix the time", column=column.name, row=row)
+    return np.round(values * 1000).astype(np.int64)
+
+
+def _parsed_time(column: pl.Series, path: Path, first: int) -> pl.Series:
+    for kind in (pl.Int64, pl.Float64):
+        cast = column.cast(kind, strict=False)
+        if not cast.is_null().any():
+            return cast
+    parsed = column.str.to_datetime(strict=False, time_unit="ms", ambiguous="earliest")
+    bad = parsed.is_null().arg_true()
+    if len(bad):
+        raise broken(
+            path,
+            f"got {column[int(bad[0])]!r}, expected a time",
+            "write seconds, milliseconds or ISO 8601",
+            column=column.name,
+            row=first + int(bad[0]),
+        )
+    return parsed
+
+
+def _filled(column: pl.Series, path: Path, first: int) -> pl.Series:
+    null = column.is_null()
+    if null.any():
+        row = first + int(null.arg_true()[0])
+        raise broken(path, "no value", "drop the row or fill it", column=column.name, row=row)
+    return column
+
+
+def _given(frame: pl.DataFrame, part: Part, column: str | None, first: int) -> NDArray[np.uint8]:
+    if column is None:
+        assert part.split is not None
+        return np.full(frame.height, SPLITS.index(part.split), np.uint8)
+    text = frame[column].cast(pl.String)
+    code = text.replace_strict(list(SPLITS), [0, 1, 2], default=None, return_dtype=pl.UInt8)
+    stray = code.is_null().arg_true()
+    if len(stray):
+        raise broken(
+            part.path,
+            f"split {text[int(stray[0])]!r}, expected train, valid or test",
+            "rename it, or drop the row",
+            column=column,
+            row=first + int(stray[0]),
+        )
+    return code.to_numpy()
+
+
+def _probability(column: pl.Series, path: Path, first: int) -> NDArray[np.float64]:
+    from fusefront.datasets.preparing.codes import number
+
+    values = number(column, path, first)
+    stray = np.flatnonzero(~((values >= 0) & (values <= 1)))
+    if len(stray):
+        raise broken(
+            path,
+            f"got {values[stray[0]]}, expected a probability",
+            "the truth lies between 0 and 1",
+            column=column.name,
+            row=first + int(stray[0]),
+        )
+    return values

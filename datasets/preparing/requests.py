@@ -1,0 +1,155 @@
+"""Rows of a bucket to requests: who shares a history, and which slice of the past it is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.datasets.preparing.hashing import combine
+from fusefront.datasets.preparing.history import Histories
+from fusefront.datasets.spec import DatasetSpec
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """Rows sorted by request; `first` [G] where each request starts."""
+
+    rows: NDArray[Any]
+    first: Ints
+    position: NDArray[np.float64]  # [n] place of the row in its user's time, 0 .. < 1
+    past: "Past | Ready | None"
+
+
+@dataclass(frozen=True)
+class Past:
+    """Positives of a bucket in order of (user, time)."""
+
+    items: NDArray[np.int32]  # [P]
+    keys: Ints  # [P] sorted: user * times + rank of the time
+    begin: Ints  # [G] key of the request's user
+    query: Ints  # [G] key of the request's user and time: the past is strictly before it
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Distinct histories of a bucket, and which of them each request has."""
+
+    lists: Histories
+    of: Ints  # [G]
+
+
+def arrange(rows: NDArray[Any], values: NDArray[np.int32], spec: DatasetSpec) -> Arranged:
+    """Sort and group one bucket's rows (all rows of its users)."""
+    context = _context(rows)
+    if spec.history.source == "log":
+        return _from_log(rows, context, spec)
+    apart = rows["row"] if spec.columns.timestamp is None else rows["time"]
+    if spec.history.source != "none" or spec.columns.request is not None:
+        apart = np.zeros(len(rows), np.int64)  # the request id or the list tells requests apart
+    keys = (rows["split"], context, rows["request"], rows["length"], rows["history"])
+    order = np.lexsort((rows["row"], *keys, apart, rows["user"]))
+    first = _starts(order, (rows["user"], apart, *keys))
+    past = None
+    if spec.history.source != "none":
+        past = _ready(rows, values, order[first])
+    return Arranged(rows[order], first, _position(rows)[order], past)
+
+
+def _from_log(rows: NDArray[Any], context: NDArray[np.uint64], spec: DatasetSpec) -> Arranged:
+    user = _dense(rows["user"])
+    time = _request_time(rows) if spec.columns.request else rows["time"]
+    moments, rank = np.unique(np.concatenate([rows["time"], time]), return_inverse=True)
+    width = len(moments)
+    own, query = user * width + rank[: len(rows)], user * width + rank[len(rows) :]
+    positive = np.flatnonzero(rows["label"] == 1)
+    positive = positive[np.lexsort((rows["row"][positive], own[positive]))]
+    keys = own[positive]
+    before = np.searchsorted(keys, query)  # positives strictly earlier, over all users
+    order = np.lexsort((rows["row"], rows["split"], context, rows["request"], query))
+    apart = (user, before, rows["request"], context, rows["split"])
+    first = _starts(order, apart)
+    head = order[first]
+    past = Past(rows["item"][positive], keys, user[head] * width, query[head])
+    return Arranged(rows[order], first, _position(rows)[order], past)
+
+
+def log_slices(
+    past: Past, items: NDArray[np.bool_] | None, longest: int
+) -> tuple[NDArray[np.int32], Ints, Ints]:
+    """(values, start [G], length [G]): the newest `longest` positives strictly before each request.
+
+    `items` [n + 1] keeps some items only (item-cold splits hide the cold ones from train).
+    """
+    keys, values = past.keys, past.items
+    if items is not None:
+        keep = items[values]
+        keys, values = keys[keep], values[keep]
+    end = np.searchsorted(keys, past.query)
+    length = np.minimum(end - np.searchsorted(keys, past.begin), longest)
+    return values, end - length, length
+
+
+def ready_slices(
+    past: Ready, items: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.int32], Ints, Ints]:
+    """(values, start [G], length [G]) of histories that came as lists."""
+    lists = past.lists
+    if items is not None:
+        keep = items[lists.values]
+        row = np.repeat(np.arange(len(lists.length)), lists.length)
+        lists = Histories(lists.values[keep], np.bincount(row[keep], minlength=len(lists.length)))
+    start = np.cumsum(lists.length) - lists.length
+    return lists.values, start[past.of], lists.length[past.of]
+
+
+def _ready(rows: NDArray[Any], values: NDArray[np.int32], heads: Ints) -> Ready:
+    word = combine(0, rows["user"], rows["history"], rows["length"].astype(np.uint64))
+    owners = np.flatnonzero(rows["own"] == 1)
+    distinct, where = np.unique(word[owners], return_index=True)
+    held = Histories(values, rows["length"][owners].astype(np.int64)).take(where)
+    return Ready(held, np.searchsorted(distinct, word[heads]))
+
+
+def _request_time(rows: NDArray[Any]) -> Ints:
+    """The earliest time of each row's request: its history is what was known then."""
+    key = combine(0, rows["user"], rows["request"])
+    _, group = np.unique(key, return_inverse=True)
+    earliest = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, group, rows["time"])
+    return earliest[group]
+
+
+def _position(rows: NDArray[Any]) -> NDArray[np.float64]:
+    order = np.lexsort((rows["row"], rows["time"], rows["user"]))
+    start = _starts(order, (rows["user"],))
+    count = np.diff(np.append(start, len(rows)))
+    place = np.empty(len(rows))
+    place[order] = (np.arange(len(rows)) - np.repeat(start, count)) / np.repeat(count, count)
+    return place
+
+
+def _context(rows: NDArray[Any]) -> NDArray[np.uint64]:
+    numbers = rows["request_numbers"] + 0.0  # -0 becomes 0
+    numbers[np.isnan(numbers)] = np.nan
+    words = [column.astype(np.uint64) for column in rows["request_ids"].T]
+    words += [np.ascontiguousarray(column).view(np.uint64) for column in numbers.T]
+    return combine(0, *words) if words else np.zeros(len(rows), np.uint64)
+
+
+def _dense(users: NDArray[np.uint64]) -> Ints:
+    return np.unique(users, return_inverse=True)[1].astype(np.int64)
+
+
+def _starts(order: Ints, columns: tuple[NDArray[Any], ...]) -> Ints:
+    """Where any of the columns changes along `order`."""
+    if not len(order):
+        return np.zeros(0, np.int64)
+    change = np.zeros(len(order), bool)
+    change[0] = True
+    for column in columns:
+        values = column[order]
+        change[1:] |= values[1:] != values[:-1]
+    return np.flatnonzero(change)

@@ -1,0 +1,91 @@
+"""Slices of the rows: values of a column, or what the store knows of a row's item."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.datasets.manifest import StoredSlice
+from fusefront.datasets.preparing.codes import Codebook
+from fusefront.datasets.preparing.context import Blocks, blocks
+from fusefront.datasets.spec import SPLITS, Slice
+
+HEAD, TAIL = 0.5, 0.2  # shares of the train rows
+ABSENT = "absent"
+
+
+class ItemFacts(NamedTuple):
+    """What slices may ask about items; first axes are items + 1."""
+
+    in_train: NDArray[np.bool_]
+    impressions: NDArray[np.int64]
+    present: NDArray[np.bool_]  # [n + 1, M]
+    modalities: tuple[str, ...]
+
+
+def finish_by_column(folder: Path, part: Slice, book: Codebook) -> StoredSlice:
+    """Provisional codes of a slice column to codes in the order of its values, absent last."""
+    count = np.zeros(len(book.values), np.int64)
+    paths = [folder / split / "row" / f"slice_{part.name}.npy" for split in SPLITS]
+    for path in paths:
+        for block in Blocks(path):
+            count += np.bincount(block, minlength=len(count))
+    used = [code for code in range(1, len(count)) if count[code]]
+    used.sort(key=lambda code: _natural(book.values[code]))
+    of = np.zeros(len(count), np.int16)
+    of[used] = np.arange(len(used))
+    values = [book.values[code] for code in used]
+    if count[0]:
+        of[0] = len(used)
+        values.append(ABSENT)
+    for path in paths:
+        for block in blocks(path, "r+"):
+            block[:] = of[block]
+    return StoredSlice(values=tuple(values), sensitive=part.sensitive)
+
+
+def finish_by_item(
+    folder: Path, part: Slice, codes: NDArray[np.int16], values: tuple[str, ...]
+) -> StoredSlice:
+    """Give every row the code of its item."""
+    for split in SPLITS:
+        items = Blocks(folder / split / "row" / "item.npy")
+        target = blocks(folder / split / "row" / f"slice_{part.name}.npy", "r+")
+        for block, rows in zip(target, items, strict=True):
+            block[:] = codes[rows]
+    return StoredSlice(values=values, sensitive=part.sensitive)
+
+
+def item_codes(when: str, facts: ItemFacts) -> tuple[NDArray[np.int16], tuple[str, ...]]:
+    """Codes [n + 1] and their names for cold_item, popularity and no_<modality>."""
+    if when == "cold_item":
+        return (~facts.in_train).astype(np.int16), ("known", "cold")
+    if when == "popularity":
+        return _popularity(facts.impressions), ("head", "middle", "tail", "unseen")
+    name = when.removeprefix("no_")
+    there = facts.present[:, facts.modalities.index(name)]
+    return (~there).astype(np.int16), (f"with {name}", f"no {name}")
+
+
+def _popularity(impressions: NDArray[np.int64]) -> NDArray[np.int16]:
+    """Head: the most shown items that carry half of the train rows; tail: the last fifth."""
+    order = np.argsort(-impressions, kind="stable")
+    before = (np.cumsum(impressions[order]) - impressions[order]) / max(1, impressions.sum())
+    codes = np.empty(len(impressions), np.int16)
+    codes[order] = np.select([before < HEAD, before < 1 - TAIL], [0, 1], 2)
+    codes[impressions == 0] = 3
+    return codes
+
+
+STORED_ALREADY = {
+    "cold_user": ("known", "cold"),
+    "no_history": ("with history", "no history"),
+}
+
+
+def _natural(text: str) -> tuple[int, float, str]:
+    try:
+        return (0, float(text), text)
+    except ValueError:
+        return (1, 0.0, text)

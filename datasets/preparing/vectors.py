@@ -1,0 +1,186 @@
+"""Sources of item vectors: blocks of rows in item order, whatever the file layout."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.preparing.files import broken
+from fusefront.datasets.preparing.keys import KeyIndex
+from fusefront.datasets.preparing.reading import is_parquet, read_table, stream
+
+WIDEST = 1 << 16  # columns; more is a matrix the wrong way round
+
+
+class Block(NamedTuple):
+    """Vectors of the items `rows` (1 .. n), with the source row of each, for messages."""
+
+    rows: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    source: NDArray[np.int64]
+
+
+def npy_rows(path: Path) -> NDArray[Any]:
+    """An .npy matrix [n, D] of real numbers, memory-mapped."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError, SyntaxError) as error:
+        reason = str(error).split("\n")[0][:120].rstrip(".")
+        raise broken(
+            path, f"not a readable npy file ({reason})", "save it with numpy.save, no objects"
+        ) from None
+    if not isinstance(array, np.ndarray):
+        raise broken(path, "an npz archive", "save the one array as npy")
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise broken(path, f"shape {array.shape}", "expected a matrix [items, width]: reshape it")
+    if array.dtype.kind not in "fiu":
+        raise broken(path, f"type {array.dtype}", "expected real numbers: convert it")
+    if array.shape[1] > WIDEST:
+        raise broken(
+            path,
+            f"{array.shape[1]:,} columns, at most {WIDEST:,} are vectors",
+            "transpose it: one row an item",
+        )
+    return array
+
+
+def from_npy(paths: list[Path], items: KeyIndex, ids: Path | None, block: int) -> Iterator[Block]:
+    """Rows of one or several matrices, one after the other."""
+    matrices = [npy_rows(path) for path in paths]
+    for path, matrix in zip(paths, matrices, strict=True):
+        if matrix.shape[1] != matrices[0].shape[1]:
+            raise broken(
+                path,
+                f"width {matrix.shape[1]}, {paths[0].name} has {matrices[0].shape[1]}",
+                "give every part of a modality one width",
+            )
+    total = sum(len(matrix) for matrix in matrices)
+    target = _targets(paths[0], items, ids, total)
+    first = 0
+    for matrix, path in zip(matrices, paths, strict=True):
+        for start in range(0, len(matrix), block):
+            part = np.load(path, mmap_mode="r")[start : start + block]
+            where = target[first + start : first + start + len(part)]
+            keep = np.flatnonzero(where)
+            yield Block(
+                where[keep], np.asarray(part[keep], np.float32), start + keep.astype(np.int64)
+            )
+        first += len(matrix)
+
+
+def _targets(path: Path, items: KeyIndex, ids: Path | None, total: int) -> NDArray[np.int64]:
+    """Item row of every matrix row, 0 = no item of ours."""
+    if ids is None:
+        if total != len(items):
+            raise broken(
+                path,
+                f"{total:,} rows, {items.path.name} has {len(items):,} items",
+                "row k belongs to item k: write one row an item, or give 'ids'",
+            )
+        return np.arange(1, total + 1)
+    keys = _read_ids(ids)
+    if len(keys) != total:
+        raise broken(ids, f"{len(keys):,} keys for {total:,} vectors", "write one key a vector")
+    where = items.rows(keys, ids, keys.name).astype(np.int64)
+    _refuse_twice(where, ids, keys)
+    return where
+
+
+def _refuse_twice(where: NDArray[np.int64], path: Path, keys: pl.Series) -> None:
+    known = np.flatnonzero(where)
+    order = known[np.argsort(where[known], kind="stable")]
+    twice = np.flatnonzero(where[order][1:] == where[order][:-1])
+    if len(twice):
+        row = int(order[twice[0] + 1])
+        raise broken(
+            path,
+            f"the key {keys[row]!r} was there before",
+            "keep one vector an item",
+            column=keys.name,
+            row=row,
+        )
+
+
+def _read_ids(path: Path) -> pl.Series:
+    if path.suffix == ".npy":
+        try:
+            keys = np.load(path, allow_pickle=False)
+        except (ValueError, OSError, EOFError, SyntaxError) as error:
+            reason = str(error).split("\n")[0][:120].rstrip(".")
+            raise broken(
+                path, f"not a readable npy file ({reason})", "save the keys again"
+            ) from None
+        if keys.ndim != 1 or keys.dtype.kind not in "iuU":
+            raise broken(
+                path, f"shape {keys.shape}, type {keys.dtype}", "expected one integer or text a row"
+            )
+        return pl.Series("ids", keys)
+    if is_parquet(path):
+        from fusefront.datasets.preparing.reading import columns_of
+
+        column = next(iter(columns_of(path)))
+        return read_table(path, [column])[column]
+    lines = path.read_text(encoding="utf-8").split()
+    series = pl.Series("ids", lines, dtype=pl.String)
+    numbers = series.cast(pl.Int64, strict=False)
+    return series if numbers.has_nulls() else numbers
+
+
+def from_column(
+    path: Path, column: str, key: str | None, items: KeyIndex, separator: str, block: int
+) -> Iterator[Block]:
+    """A list column: of the item file itself (key None), or of a file with a key column."""
+    wanted = [column] if key is None else [key, column]
+    width: int | None = None
+    first = 0
+    where_all = []
+    for frame in stream(path, wanted, block, separator):
+        where = (
+            np.arange(first + 1, first + 1 + frame.height)
+            if key is None
+            else items.rows(frame[key], path, key, first).astype(np.int64)
+        )
+        where_all.append(where)
+        vectors, width = _list_matrix(frame[column], path, first, width)
+        keep = np.flatnonzero(where)
+        yield Block(where[keep], vectors[keep], first + keep.astype(np.int64))
+        first += frame.height
+    if key is not None:
+        whole = np.concatenate(where_all)
+        _refuse_twice(whole, path, pl.Series(key, whole))
+
+
+def _list_matrix(
+    column: pl.Series, path: Path, first: int, width: int | None
+) -> tuple[NDArray[np.float32], int]:
+    """Lists to [n, width]; a null list is an absent vector, all zeros."""
+    if isinstance(column.dtype, pl.Array):
+        column = column.arr.to_list()
+    if not isinstance(column.dtype, pl.List) or not column.dtype.inner.is_numeric():
+        raise broken(
+            path, f"got {column.dtype}", "expected a list of numbers an item", column=column.name
+        )
+    length = column.list.len().fill_null(0).to_numpy().astype(np.int64)
+    given = np.flatnonzero(length)
+    if width is None:
+        width = int(length[given[0]]) if len(given) else 0
+    ragged = np.flatnonzero((length != width) & (length != 0))
+    if len(ragged):
+        raise broken(
+            path,
+            f"{length[ragged[0]]} numbers, the rows before had {width}",
+            "give all vectors one width, or null",
+            column=column.name,
+            row=first + int(ragged[0]),
+        )
+    if width == 0:
+        raise broken(path, "no vector in the first rows", "drop the column", column=column.name)
+    flat = column.drop_nulls().explode(empty_as_null=False)
+    if flat.has_nulls():
+        raise broken(path, "a null inside a vector", "write a number", column=column.name)
+    out = np.zeros((len(column), width), np.float32)
+    out[given] = flat.cast(pl.Float32).to_numpy().reshape(-1, width)
+    return out, width

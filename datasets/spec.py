@@ -1,0 +1,339 @@
+"""The data set spec: one YAML that says what the files of a click log mean. No code per data set."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from fusefront.datasets.errors import SpecError
+from fusefront.datasets.yaml_file import Json, read_yaml
+
+SPLITS = ("train", "valid", "test")
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Column = Annotated[str, Field(min_length=1)]
+RelativePath = Annotated[str, Field(min_length=1)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Interactions(Strict):
+    """The log: one file, several in order, or one file a split (`train`, `valid`, `test`)."""
+
+    path: RelativePath | tuple[RelativePath, ...] | None = None
+    train: RelativePath | None = None
+    valid: RelativePath | None = None
+    test: RelativePath | None = None
+    separator: str = Field(default=",", min_length=1, max_length=1)  # csv only
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        parts = (self.train, self.valid, self.test)
+        if (self.path is None) == all(part is None for part in parts):
+            raise ValueError("give either 'path' or the three of 'train', 'valid', 'test'")
+        if self.path is None and not all(parts):
+            raise ValueError("'train', 'valid' and 'test' belong together; give all three")
+        return self
+
+    def files(self) -> list[tuple[str, str | None]]:
+        """(relative path, split or None) of every file, in order."""
+        if self.path is None:
+            return [(str(getattr(self, split)), split) for split in SPLITS]
+        paths = (self.path,) if isinstance(self.path, str) else self.path
+        return [(path, None) for path in paths]
+
+
+class Columns(Strict):
+    user: Column
+    item: Column
+    label: Column | None = None  # absent: every row is a positive (implicit feedback)
+    timestamp: Column | None = None
+    request: Column | None = None
+
+
+class Label(Strict):
+    positive_when: str | None = None  # "<operator> <number>", e.g. ">= 4"
+
+    @field_validator("positive_when")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_condition(value)
+        return value
+
+
+class History(Strict):
+    source: Literal["log", "list", "padded", "none"] = Field(alias="from")
+    column: Column | None = None
+    max_length: int = Field(default=50, ge=1, le=10_000)
+    padding: int | str = 0  # padded only: the value that is no item
+    newest: Literal["last", "first"] = "last"
+    separator: str | None = None  # a list written as text, as in csv: "3 17 4"
+
+    @model_validator(mode="after")
+    def _column(self) -> Self:
+        if self.source in ("list", "padded") and self.column is None:
+            raise ValueError(f"from: {self.source} needs 'column', the column with the history")
+        if self.source in ("log", "none") and self.column is not None:
+            raise ValueError(f"from: {self.source} takes no 'column'; remove it")
+        return self
+
+
+class FieldSpec(Strict):
+    column: Column
+    type: Literal["category", "categories", "number"] = "category"
+    separator: str | None = None  # categories written as text: "Action|Drama"
+    name: Name | None = None
+    max_values: int = Field(default=8, ge=1, le=256)  # categories: the first so many are kept
+
+    @property
+    def label(self) -> str:
+        """The field's name in the store."""
+        return self.name or self.column
+
+
+class Users(Strict):
+    path: RelativePath
+    key: Column
+    fields: tuple[FieldSpec, ...] = ()
+    separator: str = Field(default=",", min_length=1, max_length=1)
+
+
+class Items(Strict):
+    """One row an item; without `path` the items are those of the log, or the rows of the vectors."""
+
+    path: RelativePath | None = None
+    key: Column | None = None
+    keys: Literal["file", "log", "rows"] = "file"  # rows: item k is row k of the vector files
+    fields: tuple[FieldSpec, ...] = ()
+    unknown: Literal["refuse", "drop"] = "refuse"  # log rows and history entries of unknown items
+    separator: str = Field(default=",", min_length=1, max_length=1)
+
+    @model_validator(mode="after")
+    def _file(self) -> Self:
+        if self.keys == "file" and (self.path is None or self.key is None):
+            raise ValueError("'items' needs 'path' and 'key' (or 'keys: log', 'keys: rows')")
+        if self.keys != "file" and (self.path or self.key or self.fields):
+            raise ValueError(f"'keys: {self.keys}' takes no 'path', 'key' or 'fields'")
+        return self
+
+
+class Modality(Strict):
+    """Vectors of the items: an npy file (or several), a list column of the item file, or raw input."""
+
+    path: RelativePath | tuple[RelativePath, ...] | None = None
+    keyed_by: Literal["row"] | None = None  # row of the item file; the default for npy files
+    ids: RelativePath | None = None  # npy, parquet or csv with the item key of every vector
+    column: Column | None = None  # of the item file (or of `path`, a parquet keyed by `key`)
+    key: Column | None = None  # `path` is a parquet: its item key
+    present: Column | None = None  # boolean column of the item file; else all-zero rows are absent
+    zero_is_absent: bool = True
+    dtype: Literal["float32", "float16", "int8"] = "float32"
+    encode: Literal["text", "image"] | None = None  # `column` holds raw text, or `path` image files
+    encoder: str | None = None  # "module:callable"; default: a locally installed encoder
+
+    @model_validator(mode="after")
+    def _source(self) -> Self:
+        if self.encode == "text" and (self.column is None or self.path is not None):
+            raise ValueError(
+                "encode: text needs 'column', a text column of the item file, no 'path'"
+            )
+        if self.encode == "image" and (
+            not isinstance(self.path, str) or "{" + "key}" not in self.path
+        ):
+            raise ValueError("encode: image needs 'path' such as 'posters/{key}.jpg'")
+        if self.encode is None and self.path is None and self.column is None:
+            raise ValueError("a modality needs 'path' (npy or parquet) or 'column'")
+        if self.encode is None and self.encoder is not None:
+            raise ValueError("'encoder' is for 'encode: text' or 'encode: image'")
+        if self.column is not None and self.path is not None and self.key is None:
+            raise ValueError("a vector column of its own parquet needs 'key', that file's item key")
+        if self.keyed_by is not None and self.ids is not None:
+            raise ValueError("give 'keyed_by: row' or 'ids', not both")
+        return self
+
+    def files(self) -> tuple[str, ...]:
+        """The relative paths of the vectors."""
+        if self.path is None:
+            return ()
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+
+class SplitSpec(Strict):
+    by: Literal["given", "time", "user", "item_cold", "user_time", "random"]
+    column: Column | None = None  # given: holds train, valid or test
+    valid: float = Field(default=0.1, gt=0, lt=1)
+    test: float = Field(default=0.2, gt=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _room_for_train(self) -> Self:
+        if self.valid + self.test >= 1:
+            raise ValueError(f"valid {self.valid} + test {self.test} leave nothing to train on")
+        if self.column is not None and self.by != "given":
+            raise ValueError(f"'column' is for by: given, not for by: {self.by}")
+        return self
+
+
+class Negatives(Strict):
+    per_positive: int = Field(ge=1, le=1000)
+    draw: Literal["uniform", "popularity"] = "uniform"
+    seed: int = Field(default=0, ge=0)
+
+
+class Slice(Strict):
+    """A part of the rows to report on: by a column, or by what the store knows of the row."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,48}$")]
+    column: Column | None = None  # of the log, the users file or the item file
+    when: str | None = None  # cold_item | cold_user | no_history | popularity | no_<modality>
+    sensitive: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.column is None) == (self.when is None):
+            raise ValueError("a slice has either 'column' or 'when'")
+        return self
+
+
+class Truth(Strict):
+    column: Column
+
+
+class DatasetSpec(Strict):
+    name: Name
+    interactions: Interactions
+    columns: Columns
+    label: Label = Label()
+    history: History
+    request_fields: tuple[FieldSpec, ...] = ()
+    candidate_fields: tuple[FieldSpec, ...] = ()
+    users: Users | None = None
+    items: Items
+    modalities: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,48}$")], Modality] = {}
+    split: SplitSpec
+    negatives: Negatives | None = None
+    cluster: Literal["user", "request"] = "user"
+    slices: tuple[Slice, ...] = ()
+    truth: Truth | None = None
+    accept: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> list[str]:
+        by_file = self.interactions.path is None
+        found = []
+        if self.history.source == "log" and self.columns.timestamp is None:
+            found.append("history from: log needs columns.timestamp, or the history is not causal")
+        if self.split.by in ("time", "user_time") and self.columns.timestamp is None:
+            found.append(f"split by: {self.split.by} needs columns.timestamp")
+        if self.split.by == "given" and by_file == (self.split.column is not None):
+            found.append("split by: given needs one of split.column and a file per split")
+        if by_file and self.split.by != "given":
+            found.append(f"a file per split means split by: given, not by: {self.split.by}")
+        if self.columns.label is None and self.negatives is None:
+            found.append("without columns.label every row is a positive: add 'negatives'")
+        if self.columns.label is None and self.label.positive_when is not None:
+            found.append("label.positive_when needs columns.label")
+        if self.columns.label and self.negatives and self.label.positive_when is None:
+            found.append(
+                "negatives are for logs of positives: remove columns.label, or say which rows are "
+                "positives in label.positive_when (the others are then left out)"
+            )
+        if self.negatives and self.truth:
+            found.append("truth and negatives exclude each other: a drawn row has no known truth")
+        return found + self._name_problems()
+
+    def _name_problems(self) -> list[str]:
+        users = self.users.fields if self.users else ()
+        sides = {
+            "request_fields and users.fields": (*self.request_fields, *users),
+            "candidate_fields": self.candidate_fields,
+            "items.fields": self.items.fields,
+        }
+        found = []
+        for side, fields in sides.items():
+            names = [field.label for field in fields]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                found.append(f"{side}: the field name {twice[0]!r} appears twice; set 'name'")
+        names = [part.name for part in self.slices]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            found.append(f"slices: the name {twice[0]!r} appears twice")
+        known = {"cold_item", "cold_user", "no_history", "popularity"}
+        known |= {f"no_{name}" for name in self.modalities}
+        for part in self.slices:
+            if part.when is not None and part.when not in known:
+                found.append(
+                    f"slices: got when: {part.when!r}, expected one of {', '.join(sorted(known))}"
+                )
+        return found
+
+
+OPERATORS = (">=", "<=", "==", "!=", ">", "<")
+
+
+def parse_condition(text: str) -> tuple[str, float]:
+    """`">= 4"` to `(">=", 4.0)`; ValueError says what is expected."""
+    match = re.fullmatch(r"\s*(>=|<=|==|!=|>|<)\s*(-?\d+(?:\.\d+)?)\s*", text)
+    if match is None:
+        raise ValueError(f"got {text!r}, expected an operator and a number such as '>= 4'")
+    return match.group(1), float(match.group(2))
+
+
+def load_spec(path: Path) -> DatasetSpec:
+    """Read and check a data set spec; SpecError is one sentence with file, key and fix."""
+    return parse_spec(read_yaml(path), str(path))
+
+
+def parse_spec(raw: dict[str, Json], source: str) -> DatasetSpec:
+    """Check a spec that is already a mapping; `source` names it in errors."""
+    try:
+        return DatasetSpec.model_validate(raw)
+    except ValidationError as error:
+        raise SpecError(f"{source}: {_sentence(error)}") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _known(first["loc"][:-1])
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
+        meant = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+        return f"unknown key {where!r}; {meant}"
+    if first["type"] == "missing":
+        return f"key {where!r} is missing; add it (docs/datasets.md describes each key)"
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return f"{where}: {message}" if where else message
+    return f"key {where!r}: got {str(first['input'])[:60]!r}; {message.lower()}"
+
+
+def _known(loc: tuple[int | str, ...]) -> list[str]:
+    """The keys that the model at `loc` knows."""
+    model: type[BaseModel] = DatasetSpec
+    for part in loc:
+        field = next(
+            (f for n, f in model.model_fields.items() if part in (n, f.alias)),
+            None,
+        )
+        found = _models(field.annotation if field else model)
+        if found:
+            model = found[0]
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    inner: list[type[BaseModel]] = []
+    for part in getattr(annotation, "__args__", ()):
+        inner += _models(part)
+    return inner
