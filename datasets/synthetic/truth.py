@@ -71,11 +71,10 @@ def _matches(
     total = np.zeros((requests, flat.shape[1]))
     having = np.zeros((requests, count))
     for items in history.T:  # position by position: the working set stays in the cache
-        total += flat[items]
-        having += present[items]
-    mean = total.reshape(requests, 1, count, FACTORS) / np.maximum(having, 1)[:, None, :, None]
-    shown: Floats = factors[candidates]
-    match: Floats = np.einsum("rkmf,romf->rkm", shown, mean)
+        total += flat.take(items, axis=0)
+        having += present.take(items, axis=0)
+    mean = total.reshape(requests, count, FACTORS) / np.maximum(having, 1)[:, :, None]
+    match: Floats = np.einsum("rkmf,rmf->rkm", factors.take(candidates, axis=0), mean)
     return match
 
 
