@@ -12,8 +12,9 @@ from fusefront.harness.decision.replay import open_log, per_thousand, shown
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import read_json
 from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import auc_influence, tie_groups
-from fusefront.harness.statistics.joint import Accumulator, JointModel
+from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.rows import contiguous, row_axis
 
 Scores = NDArray[np.float32]

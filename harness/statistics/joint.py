@@ -220,83 +220,32 @@ class JointModel:
         return noise
 
 
-@dataclass
-class Accumulator:
-    """Collects one score vector at a time; keeps one column of cluster influences a strategy."""
-
-    names: tuple[str, ...]
-    clusters: int
-    mc: int
-    theta: dict[str, list[float]]
-    square: dict[str, float]  # sum over seeds of the squared length of the influences
-    column: NDArray[np.float32]  # [S, m] influences summed over seeds
-
-    @classmethod
-    def empty(cls, names: tuple[str, ...], clusters: int, mc: int) -> "Accumulator":
-        """Nothing seen yet."""
-        return cls(
-            names,
-            clusters,
-            mc,
-            {name: [] for name in names},
-            dict.fromkeys(names, 0.0),
-            np.zeros((len(names), clusters), np.float32),
-        )
-
-    def add(self, name: str, value: float, influence: Floats) -> None:
-        """One seed of a strategy: the metric and its influence [m], summed within clusters."""
-        kept = influence.astype(np.float32)
-        self.theta[name].append(value)
-        self.square[name] += _dot(kept, kept)
-        self.column[self.names.index(name)] += kept
-
-    def select(self, names: tuple[str, ...]) -> "Accumulator":
-        """The part of some strategies, in their order."""
-        if names == self.names:
-            return self
-        kept = [self.names.index(name) for name in names]
-        return replace(
-            self,
-            names=names,
-            theta={name: self.theta[name] for name in names},
-            square={name: self.square[name] for name in names},
-            column=self.column[kept],
-        )
-
-    def joint(self, rho: float = 0.0) -> JointModel:
-        """The joint model of what was added; every strategy needs at least one seed."""
-        n = np.array([len(self.theta[name]) for name in self.names])
-        theta = np.array([np.mean(self.theta[name]) for name in self.names])
-        s2 = np.array([_variance(self.theta[name]) for name in self.names])
-        scale = self.clusters / max(self.clusters - 1, 1)
-        gram = scale * _gram(self.column)  # of the sums over seeds
-        square = scale * np.array([self.square[name] for name in self.names])
-        K = gram / np.outer(n, n)
-        floor = K.copy()
-        several = np.maximum(n - 1, 1)
-        between = np.where(n > 1, (np.diag(gram) - square) / (n * several), square)
-        np.fill_diagonal(K, between)
-        interaction = np.where(n > 1, np.maximum(square / n - between, 0.0), 0.0)
-        return JointModel(
-            self.names, theta, s2, n, K, interaction, floor, self.clusters, self.mc, rho
-        )
+def model_to_dict(model: JointModel) -> dict[str, Json]:
+    """The model's own fields as lists and numbers, and its errors as they were read."""
+    arrays = ("theta", "s2", "n", "K", "interaction", "floor")
+    content: dict[str, Json] = {name: getattr(model, name).tolist() for name in arrays}
+    content |= {"names": list(model.names), "m": model.m, "mc": model.mc, "rho": model.rho}
+    return content | {"se": model.se.tolist(), "df": model.dfs.tolist()}
 
 
-def _variance(values: list[float]) -> float:
-    return float(np.var(values, ddof=1)) if len(values) > 1 else float("nan")
+def model_from_dict(content: dict[str, Json]) -> JointModel:
+    """What `model_to_dict` gave; null is nan."""
 
+    def floats(name: str) -> Floats:
+        return np.array(content[name], dtype=object).astype(np.float64)
 
-def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    return float(np.dot(a.astype(np.float64), b.astype(np.float64)))
-
-
-def _gram(columns: NDArray[np.float32], block: int = 1 << 16) -> Floats:
-    """columns @ columns.T in float64, a block at a time; [S, m] -> [S, S]."""
-    gram = np.zeros((len(columns), len(columns)))
-    for start in range(0, columns.shape[1], block):
-        part = columns[:, start : start + block].astype(np.float64)
-        gram += part @ part.T
-    return gram
+    return JointModel(
+        names=tuple(content["names"]),
+        theta=floats("theta"),
+        s2=floats("s2"),
+        n=np.array(content["n"], np.int64),
+        K=floats("K"),
+        interaction=floats("interaction"),
+        floor=floats("floor"),
+        m=int(content["m"]),
+        mc=int(content["mc"]),
+        rho=float(content["rho"]),
+    )
 
 
 def _interval(value: float, se: float, df: float, level: float) -> Pair:

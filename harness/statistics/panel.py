@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import Floats, Scores
 from fusefront.harness.statistics.calibration import Curve, fit_temperature
-from fusefront.harness.statistics.joint import Accumulator, JointModel
+from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.metrics import (
     ALL_METRICS,
     SCALED,
