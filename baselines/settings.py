@@ -56,17 +56,16 @@ def resolve(kind: type[S], settings: Mapping[str, object], owner: str) -> S:
 
 
 def _merge(value: object, default: object, hint: object) -> object:
+    """A name alone stands for its mapping; "none" for None, where None is allowed."""
     if not _holds_mapping(hint):
         return value
-    if value is None or value == "none":
-        return None
-    if isinstance(value, str):
-        value = {"name": value}
-    if isinstance(value, Mapping) and value.get("name") == "none":
-        return None
-    if not isinstance(value, Mapping) or not isinstance(default, Mapping):
+    value = {"name": "none"} if value is None else value
+    value = {"name": value} if isinstance(value, str) else value
+    if not isinstance(value, Mapping):
         return value
-    if value.get("name", default.get("name")) == default.get("name"):
+    if value.get("name") == "none" and type(None) in get_args(hint):
+        return None
+    if isinstance(default, Mapping) and value.get("name", default["name"]) == default["name"]:
         return {**default, **value}
     return value
 

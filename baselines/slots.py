@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from fusefront.baselines.contract import Context, ItemTable, Parts, Schema, no_loss
 from fusefront.baselines.fields import FieldEncoder, small_embedding
-from fusefront.baselines.settings import Part, make_part
+from fusefront.baselines.initial import near_identity
+from fusefront.baselines.settings import Part, find_part, make_part
 
 JOINT = "joint"  # the name of the one slot that a joint compressor makes
 
@@ -54,8 +55,7 @@ class ItemSlots(nn.Module):
         parts: Parts,
         *,
         modalities: tuple[str, ...],
-        compressor: Part | None,
-        joint: bool,
+        compressor: Part,
         id_width: int,
         side_width: int,
         width: int,
@@ -63,29 +63,30 @@ class ItemSlots(nn.Module):
     ) -> None:
         """`id_width` 0 = no id slot; `side_width` 0 = no side slot; `width` = d."""
         super().__init__()
-        self.names = slot_names(schema, modalities, joint, id_width, side_width)
+        self.joint = is_joint(parts, compressor)
+        self.names = slot_names(schema, modalities, self.joint, id_width, side_width)
         order = list(schema.modalities)
         self.groups = [order.index(name) for name in modalities]
-        self.joint, self.width = joint, width
+        self.width = width
         self.register_buffer("present", items.present.clone())
         self.ids = small_embedding(schema.items + 1, id_width) if id_width else None
         self.register_buffer("in_train", items.in_train.clone())
         self.in_train: Tensor
         self.lift = nn.Linear(id_width, width, bias=False) if id_width not in (0, width) else None
-        sources = _sources(items, modalities, self.groups, joint)
+        sources = _sources(items, modalities, self.groups, joint=self.joint)
         self.modalities = nn.ModuleList(
             CompressedModality(
-                make_part("compressor", parts.compressors, _fit_width(spec, rows), rows.shape[1]),
+                make_part(
+                    "compressor", parts.compressors, _fit_width(compressor, rows), rows.shape[1]
+                ),
                 rows,
                 usable & items.in_train,
                 seed,
             )
-            for (rows, usable), spec in (
-                (source, compressor or {"name": "none"}) for source in sources
-            )
+            for rows, usable in sources
         )
         self.project = nn.ModuleList(
-            nn.Linear(int(part.width_out), width)  # type: ignore[arg-type]
+            near_identity(nn.Linear(int(part.width_out), width))  # type: ignore[arg-type]
             for part in self.modalities
         )
         self.side = None
@@ -132,6 +133,11 @@ class ItemSlots(nn.Module):
         }
 
 
+def is_joint(parts: Parts, compressor: Part) -> bool:
+    """Whether the compressor takes all modalities side by side."""
+    return bool(getattr(find_part("compressor", parts.compressors, compressor)[0], "joint", False))
+
+
 def slot_names(
     schema: Schema, modalities: tuple[str, ...], joint: bool, id_width: int, side_width: int
 ) -> tuple[str, ...]:
@@ -142,25 +148,32 @@ def slot_names(
 
 
 def _sources(
-    items: ItemTable, modalities: tuple[str, ...], columns: list[int], joint: bool
+    items: ItemTable, modalities: tuple[str, ...], columns: list[int], *, joint: bool
 ) -> list[tuple[Tensor, Tensor]]:
-    """(vectors [n, D] cleared where absent, usable [n]) of each modality, or of all together."""
+    """(vectors [n, D], usable [n]) of each modality, or of all side by side.
+
+    Absent rows are cleared; side by side the gaps of an item that has another modality are NaN, for
+    the joint compressor to fill.
+    """
     sources = []
     for name, column in zip(modalities, columns, strict=True):
         usable = items.present[:, column]
-        rows = items.vectors[name].float().masked_fill(~usable.unsqueeze(-1), 0.0)
         if not bool((usable & items.in_train).any()):
             raise ValueError(
                 f"no train item has modality {name!r}; leave it out of 'modalities' or check the data"
             )
-        if joint:  # centred first: an absent modality then stands at its mean
-            mean = rows[usable & items.in_train].mean(0)
-            rows = (rows - mean).masked_fill(~usable.unsqueeze(-1), 0.0)
+        gap = torch.nan if joint else 0.0
+        rows = items.vectors[name].float().masked_fill(~usable.unsqueeze(-1), gap)
         sources.append((rows, usable))
     if joint and sources:
-        rows = torch.cat([rows for rows, _ in sources], -1)
-        return [(rows, torch.stack([usable for _, usable in sources]).any(0))]
+        return [_side_by_side(sources)]
     return sources
+
+
+def _side_by_side(sources: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    usable = torch.stack([usable for _, usable in sources]).any(0)
+    rows = torch.cat([rows for rows, _ in sources], -1)
+    return rows.masked_fill(~usable.unsqueeze(-1), 0.0), usable
 
 
 def _kept(keep: Tensor, columns: list[int]) -> Tensor:

@@ -27,8 +27,9 @@ from fusefront.baselines.contract import (
 from fusefront.baselines.fields import ContextEncoder
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.models.composed_settings import ComposedSettings, resolve_composed
-from fusefront.baselines.placements.logit import LogitPlacement, select
+from fusefront.baselines.placements.logit import LogitPlacement
 from fusefront.baselines.placements.make import make_placement
+from fusefront.baselines.placements.stream import select
 from fusefront.baselines.roles import split_roles
 from fusefront.baselines.settings import make_part
 from fusefront.baselines.slots import ItemSlots
@@ -66,7 +67,6 @@ class Composed(Baseline):
             parts,
             modalities=tuple(made.modalities),
             compressor=made.compressor,
-            joint=made.joint,
             id_width=made.id_width if made.use_id else 0,
             side_width=made.side_width,
             width=made.token_width,
@@ -131,15 +131,15 @@ class Composed(Baseline):
         """Request to logits [R, K]; heads see the real candidates `rows` [N] alone."""
         codes = request.candidates.values
         context = self.context(request.request_context, request.candidate_context, codes)
+        context = select(context, rows)  # [N, C]
         if isinstance(self.placement, LogitPlacement):
-            context = select(context, rows)  # [N, C]
             logits, loss = self.placement(request, rows, context)
             if self.head is not None:
                 logits = logits + self.head(context)
         else:
-            features, loss = self.placement(request)  # [R, K, F]
+            features, loss = self.placement(request, rows)  # [N, F]
             assert self.head is not None
-            logits = self.head(select(torch.cat([features, context], -1), rows))
+            logits = self.head(torch.cat([features, context], -1))
         if self.presence is not None:
             there = select(request.candidates.present[..., self.presence_at], rows)
             logits = logits + self.presence(there.to(logits.dtype) - 0.5).squeeze(-1)
@@ -178,7 +178,7 @@ def family_of(made: ComposedSettings) -> str:
     """late: at `logit`; compressed: a compressor and an operator at `interaction`; else early."""
     if made.placement == "logit":
         return "late"
-    compressed = made.compressor is not None and made.compressor.get("name") != "none"
+    compressed = made.compressor["name"] != "none"
     if made.placement == "interaction" and compressed:
         return "compressed"
     return "early"

@@ -8,7 +8,7 @@ from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.placements.interaction import FIELDS_PER_SLOT
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.settings import Part, find_part, one_of, resolve
-from fusefront.baselines.slots import slot_names
+from fusefront.baselines.slots import is_joint, slot_names
 
 PLACEMENTS = ("item", "pooled", "interaction", "logit")
 CONDITIONINGS = ("item_only", "target_aware")
@@ -35,8 +35,7 @@ class ComposedSettings:
     id_width: int = 8
     side_width: int = 8  # of each item field's embedding; 0 leaves item fields and numbers out
     token_width: int = 16  # d
-    compressor: Mapping[str, object] | None = field(default_factory=_pca)
-    joint: bool = False  # one compressor over all modalities together
+    compressor: Mapping[str, object] = field(default_factory=_pca)
     operator: Mapping[str, object] | None = None
     placement: str = "item"
     conditioning: str = "item_only"
@@ -101,28 +100,26 @@ def check_values(name: str, made: ComposedSettings) -> None:
 
 def check_combination(name: str, made: ComposedSettings, schema: Schema, parts: Parts) -> None:
     """The table of combinations that mean nothing, each refused with a sentence."""
-    slots = slots_of(made, schema)
+    slots = slots_of(made, schema, parts)
     if not slots:
         raise ValueError(f"{name}: no modality, no id and no side field is left; keep one of them")
-    head = find_part("head", HEADS, made.head)
-    del head
-    if made.compressor is not None:
-        find_part("compressor", parts.compressors, made.compressor)
+    find_part("head", HEADS, made.head)
     if made.pooler is not None:
         find_part("pooler", POOLERS, made.pooler)
     if made.alignment is not None:
         find_part("alignment", parts.alignments, made.alignment)
-        if made.joint or len(made.modalities) < 2:
+        if is_joint(parts, made.compressor) or len(made.modalities) < 2:
             raise ValueError(f"{name}: an alignment needs two modalities apart; set it to none")
     if schema.max_history == 0 and made.pooler is not None:
         raise ValueError(f"{name}: the data has no history, so 'pooler' pools nothing; set it none")
     _check_operator(name, made, schema, parts, slots)
 
 
-def slots_of(made: ComposedSettings, schema: Schema) -> tuple[str, ...]:
+def slots_of(made: ComposedSettings, schema: Schema, parts: Parts) -> tuple[str, ...]:
     """The names of the model's slots, in order."""
     width = made.id_width if made.use_id else 0
-    return slot_names(schema, tuple(made.modalities), made.joint, width, made.side_width)
+    joint = is_joint(parts, made.compressor)
+    return slot_names(schema, tuple(made.modalities), joint, width, made.side_width)
 
 
 def _check_operator(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fusefront.baselines.contract import Request, Rows, no_loss
+from fusefront.baselines.heads.norm import normed
 from fusefront.baselines.placements.stream import (
     MakePooler,
     Streams,
@@ -15,6 +16,7 @@ from fusefront.baselines.placements.stream import (
     features,
     features_width,
     masks_by_stream,
+    select,
     tokens_out,
 )
 
@@ -42,6 +44,7 @@ class InteractionPlacement(nn.Module):
         plain = features_width(self.streams.widths, self.streams.pooled_widths, products)
         count = slots * FIELDS_PER_SLOT[fields] if make_pooler else slots
         crossed = 0 if operator is None else tokens_out(operator, count) * width
+        self.norm = nn.BatchNorm1d(count * width) if operator is not None else None
         self.width_out = crossed + (plain if skip or operator is None else 0)
 
     def encode(self, x: Tensor, present: Tensor) -> tuple[Rows, Rows, Tensor]:
@@ -50,18 +53,20 @@ class InteractionPlacement(nn.Module):
         history = Rows(self.streams.history(slots), present)
         return history, Rows(self.streams.candidate(slots), present), no_loss(x)
 
-    def forward(self, request: Request) -> tuple[Tensor, Tensor]:
-        """A request to (features [R, K, F], loss [])."""
+    def forward(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        """A request and its real candidates `rows` [N] to (features [N, F], loss [])."""
         targets, queries = self.streams.split(request.candidates.values)
         masks = masks_by_stream(request.history_mask, request.history.present)
         pooled = self.streams.pool(queries, request.history.values, masks)
-        plain = features(targets, pooled, self.products)
+        plain = select(torch.cat(features(targets, pooled, self.products), -1), rows)  # [N, F]
         if self.operator is None:
-            return torch.cat(plain, -1), no_loss(plain[0])
-        there = request.candidates.present
-        fused = self.operator(*self._fields(targets, pooled, there, masks), None)
+            return plain, no_loss(plain)
+        fields, there = self._fields(targets, pooled, request.candidates.present, masks)
+        fields, there = select(fields.flatten(-2), rows), select(there, rows)
+        fields = torch.unflatten(normed(self.norm, fields), -1, (there.shape[-1], -1))
+        fused = self.operator(fields, there, None)
         crossed = fused.tokens.flatten(-2)
-        return torch.cat([*plain, crossed], -1) if self.skip else crossed, fused.loss
+        return torch.cat([plain, crossed], -1) if self.skip else crossed, fused.loss
 
     def _fields(
         self, targets: list[Tensor], pooled: list[Tensor], there: Tensor, masks: list[Tensor]

@@ -14,6 +14,7 @@ from fusefront.baselines.placements.stream import (
     features,
     features_width,
     fuse,
+    select,
     tokens_out,
 )
 
@@ -47,8 +48,8 @@ class ItemPlacement(nn.Module):
             return Rows(self.streams.history([vector]), there), Rows(code, present), loss
         return Rows(x.flatten(-2), present), Rows(torch.cat([code, query], -1), present), loss
 
-    def forward(self, request: Request) -> tuple[Tensor, Tensor]:
-        """A request to (features [R, K, F], loss [])."""
+    def forward(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        """A request and its real candidates `rows` [N] to (features [N, F], loss [])."""
         history, code = request.history.values, request.candidates.values
         mask, loss = request.history_mask, no_loss(code)
         if self.target_aware:
@@ -59,7 +60,7 @@ class ItemPlacement(nn.Module):
             mask = mask & request.history.present[..., 0]
         targets, queries = self.streams.split(code)
         pooled = self.streams.pool(queries, history, [mask])
-        return torch.cat(features(targets, pooled, self.products), -1), loss
+        return select(torch.cat(features(targets, pooled, self.products), -1), rows), loss
 
     def _fuse_history(self, request: Request, query: Tensor) -> tuple[Tensor, Tensor]:
         rows, present = request.history

@@ -16,6 +16,7 @@ from fusefront.baselines.placements.stream import (
     features,
     features_width,
     masks_by_stream,
+    select,
 )
 
 MakeHead = Callable[[int], nn.Module]
@@ -64,9 +65,3 @@ class LogitPlacement(nn.Module):
         there = select(request.candidates.present, rows)  # [N, S]
         fused = self.operator(torch.stack(logits, -1).unsqueeze(-1), there, query)
         return fused.tokens.flatten(-2).squeeze(-1), fused.loss
-
-
-def select(x: Tensor, rows: Tensor | None) -> Tensor:
-    """[R, K, F] to the real candidates [N, F]; without rows, all of them."""
-    flat = x.flatten(0, 1)
-    return flat if rows is None else flat[rows]

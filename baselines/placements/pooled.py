@@ -17,6 +17,7 @@ from fusefront.baselines.placements.stream import (
     features_width,
     fuse,
     masks_by_stream,
+    select,
     tokens_out,
 )
 
@@ -51,8 +52,8 @@ class PooledPlacement(nn.Module):
         history = Rows(self.streams.history(slots), present)
         return history, Rows(torch.cat(code, -1), present), loss
 
-    def forward(self, request: Request) -> tuple[Tensor, Tensor]:
-        """A request to (features [R, K, F], loss [])."""
+    def forward(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        """A request and its real candidates `rows` [N] to (features [N, F], loss [])."""
         widths = [self.fused_width, *[self.width] * self.target_aware, *self.streams.query_widths]
         target, *queries = torch.split(request.candidates.values, widths, -1)
         query = queries.pop(0) if self.target_aware else None
@@ -60,4 +61,4 @@ class PooledPlacement(nn.Module):
         pooled = self.streams.pool(queries, request.history.values, masks)
         x = torch.stack(pooled, -2)  # [R, K, S, d]
         fused, loss = fuse(self.operator, x, any_history(masks, target), query)
-        return torch.cat(features([target], [fused], self.products), -1), loss
+        return select(torch.cat(features([target], [fused], self.products), -1), rows), loss

@@ -113,5 +113,11 @@ def any_history(masks: Sequence[Tensor], candidates: Tensor) -> Tensor:
     return some.unsqueeze(1).expand(-1, candidates.shape[1], -1)
 
 
+def select(x: Tensor, rows: Tensor | None) -> Tensor:
+    """[R, K, F] to the real candidates [N, F]; without rows, all of them."""
+    flat = x.flatten(0, 1)
+    return flat if rows is None else flat[rows]
+
+
 def _width(x: Tensor) -> int:
     return int(x.shape[-1])

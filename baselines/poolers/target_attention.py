@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fusefront.baselines.contract import Pooler
+from fusefront.baselines.initial import near_identity
 from fusefront.baselines.poolers.masking import additive, alive
 
 
@@ -28,7 +29,8 @@ class TargetAttention(Pooler):
         self.heads, self.head_width = heads, width // heads
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width, bias=False)
-        self.value = nn.Linear(width, width, bias=False)
+        nn.init.normal_(self.key.weight, std=0.1 / sqrt(width))  # starts as the mean
+        self.value = near_identity(nn.Linear(width, width, bias=False))
 
     @property
     def width_out(self) -> int:
