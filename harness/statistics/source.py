@@ -59,6 +59,7 @@ class MemorySource:
     scores: Mapping[str, Mapping[int, Scores]]
     roles: Mapping[str, str] | None = None
     declared: tuple[SliceCodes, ...] = ()
+    valid: "MemorySource | None" = None  # the validation split, where it is another
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -70,11 +71,14 @@ class MemorySource:
     def seeds(self, strategy: str) -> tuple[int, ...]:
         return tuple(self.scores[strategy])
 
+    def _of(self, split: str) -> "MemorySource":
+        return self.valid if split == "valid" and self.valid is not None else self
+
     def rows(self, split: str) -> RowTable:
-        return self.table
+        return self._of(split).table
 
     def logits(self, strategy: str, seed: int, split: str) -> Scores:
-        return self.scores[strategy][seed]
+        return self._of(split).scores[strategy][seed]
 
     def gap(self, strategy: str, seed: int) -> float | None:
         return None
@@ -89,13 +93,15 @@ class StudySource:
 
     study: StudyFolder
     roles: tuple[str, ...] = ("strategy", "control")
+    only: tuple[str, ...] = ()  # strategies to read; () = all
 
     @cached_property
     def entries(self) -> dict[str, dict[int, RunEntry]]:
         """Completed runs by strategy and seed, in the order of the study."""
         found: dict[str, dict[int, RunEntry]] = {}
         for entry in self.study.completed(roles=self.roles):
-            found.setdefault(entry.strategy, {})[entry.seed] = entry
+            if not self.only or entry.strategy in self.only:
+                found.setdefault(entry.strategy, {})[entry.seed] = entry
         return found
 
     @cached_property

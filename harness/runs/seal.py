@@ -1,0 +1,84 @@
+"""The sealed test split: whoever opens it is written down, and a second look is told."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from fusefront.harness.runs.files import digest, read_json
+
+LOG = "opened.jsonl"
+
+
+class Opening(NamedTuple):
+    """One look at the test split of a study."""
+
+    time: str  # UTC, seconds
+    purpose: str
+    study: str  # hash of study.yaml
+    matrix: str  # hash of the runs that were looked at
+
+    @property
+    def content(self) -> tuple[str, str]:
+        """What was looked at; looking at the same twice teaches nothing new."""
+        return self.study, self.matrix
+
+
+class Looks(NamedTuple):
+    """An opening and those before it."""
+
+    opening: Opening
+    before: tuple[Opening, ...]
+
+    @property
+    def second(self) -> bool:
+        """Whether something else of this study was looked at before."""
+        return any(other.content != self.opening.content for other in self.before)
+
+    @property
+    def sentence(self) -> str:
+        """For the report; empty at the first look."""
+        if not self.second:
+            return ""
+        others = [o.time for o in self.before if o.content != self.opening.content]
+        return (
+            f"The test split was opened before for another version of this study ({len(others)} "
+            f"times, first {others[0]}): what was chosen since may be fitted to it."
+        )
+
+
+def open_test(study_path: Path, purpose: str) -> Looks:
+    """Append one line to opened.jsonl; the same content for the same purpose is written once."""
+    opening = Opening(
+        datetime.now(UTC).isoformat(timespec="seconds"), purpose, *_content(study_path)
+    )
+    before = openings(study_path)
+    if not any(o.content == opening.content and o.purpose == purpose for o in before):
+        line = json.dumps({"format": 1, **opening._asdict()}, sort_keys=True)
+        path = study_path / LOG
+        cut = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+        with path.open("a", encoding="utf-8") as file:
+            file.write(("\n" if cut else "") + line + "\n")
+    return Looks(opening, before)
+
+
+def openings(study_path: Path) -> tuple[Opening, ...]:
+    """All recorded looks, the first one first; a line cut short by a kill is an unknown look."""
+    path = study_path / LOG
+    if not path.exists():
+        return ()
+    return tuple(_parse(line) for line in path.read_text(encoding="utf-8").splitlines() if line)
+
+
+def _parse(line: str) -> Opening:
+    try:
+        content = json.loads(line)
+        return Opening(*(str(content[name]) for name in Opening._fields))
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return Opening("at an unknown time", "unreadable record", "", "")
+
+
+def _content(study_path: Path) -> tuple[str, str]:
+    study = digest((study_path / "study.yaml").read_text(encoding="utf-8"))
+    cells = read_json(study_path / "matrix.json")["cells"]
+    return study, digest(sorted(str(cell["run_id"]) for cell in cells))

@@ -1,0 +1,156 @@
+"""Compare strategies on the same rows: table, verdicts, best set, ranks and what would settle it."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import special
+
+from fusefront.harness.errors import UsageError
+from fusefront.harness.statistics.comparison import Comparison, CurvePoint, PairRow, Winner
+from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.metrics import ALL_METRICS, Layout
+from fusefront.harness.statistics.options import Options, check_rows
+from fusefront.harness.statistics.paired import pooled_correlation
+from fusefront.harness.statistics.panel import Panel, Request, collect
+from fusefront.harness.statistics.remarks import notes, warnings
+from fusefront.harness.statistics.slices import compare_slices
+from fusefront.harness.statistics.source import ScoreSource
+from fusefront.harness.statistics.table import strategy_rows
+from fusefront.harness.statistics.variance import shares
+
+
+def compare(source: ScoreSource, options: Options, study: str = "") -> Comparison:
+    """Compare all strategies of the source with the baseline; UsageError says what is refused."""
+    options.check(source)
+    layout = Layout(source.rows(options.split), options.cluster)
+    check_rows(layout.rows, options.split)
+    panel = collect(source, _request(source, options, layout))
+    if sentence := panel.refused.get(options.baseline):
+        raise UsageError(f"baseline {options.baseline!r} is {sentence}")
+    if options.paired_seeds:
+        _pair_seeds(source, panel)
+    model = panel.models[options.metric]
+    valid = _validation(source, options)
+    rows = strategy_rows(source, options, panel, valid, len(layout.rows.label))
+    sets = bool((model.n > 1).all()) and model.has_intervals and len(model.names) > 1
+    made = Comparison(
+        study=study,
+        split=options.split,
+        metric=options.metric,
+        baseline=options.baseline,
+        cluster="user and item" if options.two_way else options.cluster,
+        margin=options.margin,
+        effect=options.declared,
+        alpha=options.alpha,
+        rows=len(layout.rows.label),
+        positives=int(layout.rows.label.sum()),
+        clusters=model.m,
+        mc=model.mc,
+        strategies=rows,
+        pairs=_pairs(model),
+        model=model,
+        c_all=model.c_all,
+        c_base=model.c_base(model.index(options.baseline)),
+        best_set=tuple(row.name for row in rows if row.in_best_set) if sets else (),
+        winner=_picked_here(options, model),
+        selected=_picked_on_validation(options, model, valid),
+        slices=compare_slices(source, options, layout.rows),
+        variance=shares(model, options.baseline, options.tuned),
+        curves=_curves(panel),
+        temperature=panel.temperature,
+        notes=(),
+        warnings=(),
+    )
+    return replace(made, notes=notes(made, panel), warnings=warnings(made, panel))
+
+
+def _request(source: ScoreSource, options: Options, layout: Layout) -> Request:
+    tuning = Layout(source.rows("valid"), options.cluster) if options.temperature else None
+    return Request(
+        layout,
+        options.split,
+        options.metrics,
+        two_way=options.two_way,
+        tuning=tuning,
+        workers=options.workers,
+    )
+
+
+def _pair_seeds(source: ScoreSource, panel: Panel) -> None:
+    if len({source.seeds(name) for name in panel.strategies}) > 1:
+        raise UsageError(
+            "paired seeds need the same seeds for every strategy, got different ones; "
+            "run the missing seeds or compare without --paired-seeds"
+        )
+    for metric, model in panel.models.items():
+        values = np.array([panel.values[metric][name] for name in panel.strategies])
+        panel.models[metric] = replace(model, rho=pooled_correlation(values))
+
+
+def _validation(source: ScoreSource, options: Options) -> dict[str, float]:
+    """The primary metric on validation, mean over seeds; empty where that cannot be had."""
+    layout = Layout(source.rows("valid"), options.cluster)
+    if not 0 < int(layout.rows.label.sum()) < len(layout.rows.label):
+        return {}
+    request = Request(layout, "valid", (options.metric,), workers=options.workers)
+    model = collect(source, request).models[options.metric]
+    return dict(zip(model.names, model.theta.tolist(), strict=True))
+
+
+def _pairs(model: JointModel) -> tuple[PairRow, ...]:
+    found = []
+    for i, a in enumerate(model.names):
+        for j, b in enumerate(model.names):
+            if i != j:
+                pair, inner = model.pair(i, j), model.pair90(i, j)
+                found.append(PairRow(a, b, *pair[:5], inner.low, inner.high, pair.p))
+    return tuple(found)
+
+
+def _picked_here(options: Options, model: JointModel) -> Winner | None:
+    """Who is best on this very split: the lead with the c_base interval, right after picking."""
+    base = model.index(options.baseline)
+    higher = ALL_METRICS[options.metric].higher_is_better
+    scores = np.where(np.isnan(model.theta), -np.inf, model.theta if higher else -model.theta)
+    best = int(np.argmax(scores))
+    c, se = model.c_base(base), float(model.se[best, base])
+    value = float(model.diff[best, base])
+    if best == base or np.isnan(c) or not se > 0 or not model.has_intervals:
+        return Winner(model.names[best], value, np.nan, np.nan, "no interval")
+    # with few seeds the interval of one difference may be the wider one
+    half = max(c, float(special.stdtrit(min(model.df(best, base), 1e9), 0.975))) * se
+    return Winner(
+        model.names[best],
+        value,
+        value - half,
+        value + half,
+        f"picked on {options.split}: the interval is that of the largest of all differences",
+    )
+
+
+def _picked_on_validation(
+    options: Options, model: JointModel, valid: dict[str, float]
+) -> Winner | None:
+    """Who is best on validation, with the plain interval of its lead on this split."""
+    known = [name for name in model.names if not np.isnan(valid.get(name, np.nan))]
+    if not known or options.split == "valid":
+        return None
+    sign = 1 if ALL_METRICS[options.metric].higher_is_better else -1
+    name = max(known, key=lambda n: sign * valid[n])
+    pair = model.pair(model.index(name), model.index(options.baseline))
+    return Winner(name, pair.difference, pair.low, pair.high, "picked on validation")
+
+
+def _curves(panel: Panel) -> dict[str, dict[str, tuple[CurvePoint, ...]]]:
+    t = 1.959963984540054
+    return {
+        kind: {
+            name: tuple(
+                CurvePoint(*map(float, (n, p, y, y - t * se, y + t * se)))
+                for n, p, y, se in zip(*curve, strict=True)
+            )
+            for name, curve in by.items()
+            if name in panel.strategies
+        }
+        for kind, by in panel.curves.items()
+    }

@@ -1,0 +1,61 @@
+"""How a comparison is made, checked once."""
+
+from dataclasses import dataclass, field
+
+from fusefront.harness.errors import UsageError
+from fusefront.harness.statistics.metrics import METRICS
+from fusefront.harness.statistics.rows import RowTable
+from fusefront.harness.statistics.source import ScoreSource
+
+
+@dataclass(frozen=True)
+class Options:
+    """Defaults are those of the command line."""
+
+    baseline: str
+    cluster: str = "user"  # what is independent: user | request
+    split: str = "test"
+    metric: str = "auc"  # what verdicts are given on
+    metrics: tuple[str, ...] = tuple(METRICS)
+    margin: float = 0.001  # of equivalence
+    effect: float | None = None  # the difference that matters [default: the margin]
+    alpha: float = 0.05
+    family: tuple[str, ...] | None = None  # confirmatory strategies [default: all but controls]
+    two_way: bool = False  # rows clustered by user and by item
+    temperature: bool = False  # report calibration of logits scaled on validation, too
+    paired_seeds: bool = False  # take off the correlation that equal seeds bring
+    tuned: dict[str, list[float]] = field(default_factory=dict)  # metric by tuning run
+    workers: int = 2
+
+    @property
+    def declared(self) -> float:
+        """The effect that power is computed for."""
+        return self.margin if self.effect is None else self.effect
+
+    def check(self, source: ScoreSource) -> None:
+        """UsageError for whatever these options ask that the source does not have."""
+        known = ", ".join(source.strategies)
+        for name in (self.baseline, *(self.family or ())):
+            if name not in source.strategies:
+                raise UsageError(
+                    f"got strategy {name!r}, expected one with completed runs: {known or 'none yet'}"
+                )
+        if self.metric not in self.metrics or self.metric == "ece":
+            usable = ", ".join(name for name in self.metrics if name != "ece")
+            raise UsageError(f"got metric {self.metric!r} for verdicts, expected one of: {usable}")
+        if self.margin <= 0 or self.declared <= 0 or not 0 < self.alpha < 1:
+            raise UsageError(
+                f"got margin {self.margin}, effect {self.declared}, alpha {self.alpha}; expected "
+                "margin and effect above 0 and alpha between 0 and 1"
+            )
+
+
+def check_rows(rows: RowTable, split: str) -> None:
+    """UsageError where no AUC exists at all."""
+    count, positives = len(rows.label), int(rows.label.sum())
+    if positives in (0, count):
+        what = "no rows" if not count else "positives only" if positives else "negatives only"
+        raise UsageError(
+            f"the {split} split has {what} ({count:,} rows), an AUC needs both classes; "
+            "give a larger split or check the label"
+        )

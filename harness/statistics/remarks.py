@@ -1,0 +1,167 @@
+"""What must be said beside the numbers: in sentences, notes first, then warnings."""
+
+import numpy as np
+from scipy import special
+
+from fusefront.harness.statistics.comparison import Comparison, PairRow
+from fusefront.harness.statistics.joint import FEW_CLUSTERS
+from fusefront.harness.statistics.metrics import ALL_METRICS
+from fusefront.harness.statistics.panel import Panel
+
+_STANDARD = ("popularity", "id_only", "unimodal", "early_fusion", "shuffled")
+_MEANING = {
+    "popularity": "how often an item was clicked predicts as well",
+    "id_only": "the modalities add nothing that is seen here",
+    "unimodal": "one modality alone does as well",
+    "early_fusion": "plain concatenation does as well",
+    "shuffled": "vectors dealt to other items do as well, so their content is not used",
+}
+
+
+def notes(found: Comparison, panel: Panel) -> tuple[str, ...]:
+    """What the table means: target, margin, smallest visible effect, best set."""
+    unit = {"user": "users", "request": "requests"}.get(found.cluster, "users and items")
+    told = [
+        f"Intervals are 95 %, over {found.clusters:,} {unit} and over training seeds; "
+        "training data and hyper-parameters are held fixed.",
+    ]
+    visible = [row.mde for row in found.strategies if np.isfinite(row.mde)]
+    if visible:
+        told.append(
+            f"Smallest difference seen with 80 % power: {min(visible):.4f} to {max(visible):.4f}."
+        )
+    told.append(f"Equivalence margin: ±{found.margin:g} (90 % interval inside it).")
+    if len(found.best_set) > 1:
+        told.append(f"Any of these may be the best: {', '.join(found.best_set)}.")
+    if found.winner is not None and np.isfinite(found.winner.low):
+        lead = found.winner
+        told.append(
+            f"Best on {found.split}: {lead.name}, {lead.difference:+.4f} "
+            f"[{lead.low:+.4f}, {lead.high:+.4f}] to {found.baseline}, corrected for being picked."
+        )
+    told += [
+        f"{name}: temperature {value:.3f} fitted on validation (mean over seeds)."
+        for name, value in panel.temperature.items()
+    ]
+    return tuple(told)
+
+
+def warnings(found: Comparison, panel: Panel) -> tuple[str, ...]:
+    """What limits the statements, and strategies that do not beat their controls."""
+    told = [f"{name}: {sentence}" for name, sentence in panel.refused.items()]
+    told += _seeds(found)
+    told += _clusters(found)
+    told += _same(panel)
+    told += [f"{name}: every score is the same, no variation." for name in sorted(panel.constant)]
+    told += _margin(found)
+    told += _missing_controls(found)
+    told += _controls(found)
+    return tuple(told)
+
+
+def _seeds(found: Comparison) -> list[str]:
+    one = [row.name for row in found.strategies if row.seeds == 1]
+    two = [row.name for row in found.strategies if row.seeds == 2]
+    told = []
+    if one:
+        told.append(
+            f"{_some(one)}: one seed; the interval is of these trained models only, "
+            "no verdict on the strategy."
+        )
+    if two:
+        told.append(f"{_some(two)}: two seeds; 95 % intervals may cover as little as 88 %.")
+    s2 = found.model.s2[(found.model.n > 1) & (found.model.n < 5)]
+    s2 = s2[s2 > 0]
+    if len(s2) > 1 and s2.max() > 25 * s2.min() and not two:
+        told.append(
+            "Seed variances differ much between strategies and there are fewer than five seeds: "
+            "95 % intervals may cover about 92 %."
+        )
+    return told
+
+
+def _clusters(found: Comparison) -> list[str]:
+    if found.clusters < 2:
+        return ["One cluster of rows: estimates only, no interval and no verdict."]
+    if not found.model.has_intervals:
+        return [f"Only {found.mc} clusters hold each class: estimates, no intervals."]
+    if found.mc < FEW_CLUSTERS:
+        return [f"Only {found.mc} clusters hold each class: intervals are approximate below 30."]
+    return []
+
+
+def _same(panel: Panel) -> list[str]:
+    names = panel.strategies
+    return [
+        f"{a} and {b} predicted the very same numbers with every seed."
+        for i, a in enumerate(names)
+        for b in names[i + 1 :]
+        if panel.identical(a, b)
+    ]
+
+
+def _margin(found: Comparison) -> list[str]:
+    """Equivalence that no outcome could have shown."""
+    model = found.model
+    base = model.index(found.baseline)
+    never = []
+    for place, name in enumerate(model.names):
+        se = float(model.se[place, base])
+        if place == base or not se > 0 or not model.has_intervals:
+            continue
+        if special.stdtrit(min(model.df(place, base), 1e9), 0.95) * se >= found.margin:
+            never.append(name)
+    if not never:
+        return []
+    return [
+        f"These data could never show equivalence within ±{found.margin:g} for {_some(never)}: "
+        "the 90 % interval is wider than the margin whatever the difference."
+    ]
+
+
+def _missing_controls(found: Comparison) -> list[str]:
+    names = [row.name for row in found.strategies]
+    missing = [kind for kind in _STANDARD if not any(name.startswith(kind) for name in names)]
+    if not missing:
+        return []
+    return [f"Controls missing from this comparison: {', '.join(missing)}."]
+
+
+def _controls(found: Comparison) -> list[str]:
+    """Every strategy against every control; of the unimodal ones the best on validation."""
+    controls = [
+        row
+        for row in found.strategies
+        if row.metrics and (row.role == "control" or row.name.startswith(_STANDARD))
+    ]
+    higher = ALL_METRICS[found.metric].higher_is_better
+    unimodal = [row for row in controls if row.name.startswith("unimodal")]
+    if unimodal and not any(np.isnan(row.valid) for row in unimodal):
+        best = max(unimodal, key=lambda row: row.valid if higher else -row.valid)
+        controls = [row for row in controls if row is best or row not in unimodal]
+    pairs = {(pair.a, pair.b): pair for pair in found.pairs}
+    told = []
+    for row in found.strategies:
+        if row.role != "strategy" or row.seeds < 2:
+            continue
+        beaten = [
+            control.name
+            for control in controls
+            if control is not row
+            and not _beats(pairs.get((row.name, control.name)), higher=higher, alpha=found.alpha)
+        ]
+        told += [f"{row.name} does not beat {name}{_meaning(name)}." for name in beaten]
+    return told
+
+
+def _beats(pair: PairRow | None, *, higher: bool, alpha: float) -> bool:
+    return pair is not None and pair.p < alpha and (pair.difference > 0) == higher
+
+
+def _meaning(control: str) -> str:
+    said = [text for kind, text in _MEANING.items() if control.startswith(kind)]
+    return f": {said[0]}" if said else ""
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

@@ -1,0 +1,86 @@
+"""A study's comparison: from prediction files to comparison.json; the test split is opened here."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fusefront.harness.errors import NothingToDoError, UsageError
+from fusefront.harness.runs.files import write_json
+from fusefront.harness.runs.seal import open_test
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.statistics.compare import compare
+from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.joint import Json
+from fusefront.harness.statistics.options import Options
+from fusefront.harness.statistics.source import StudySource
+
+
+def study_options(folder: StudyFolder) -> Options:
+    """Baseline, margin and cluster as the study and its data set say."""
+    source = StudySource(folder)
+    return Options(folder.spec.baseline, cluster=source.cluster, margin=folder.spec.margin)
+
+
+def compare_study(folder: StudyFolder, options: Options | None = None) -> Comparison:
+    """Compare a study's completed runs and write comparison.json; opening test is recorded."""
+    options = options or study_options(folder)
+    source = StudySource(folder)
+    if not source.strategies:
+        raise NothingToDoError(
+            f"study {folder.name!r} has no completed runs; `fusefront run` it first"
+        )
+    options.check(source)
+    looks = open_test(folder.path, "compare") if options.split == "test" else None
+    made = compare(source, options, folder.name)
+    told = [*_unfinished(folder), *([looks.sentence] if looks and looks.sentence else [])]
+    made = replace(made, warnings=(*told, *made.warnings))
+    if options.split == "test":
+        write_json(folder.path / "comparison.json", made.to_dict())
+    return made
+
+
+def paired_deltas(
+    folder: StudyFolder, parent: str, others: list[str]
+) -> dict[str, dict[str, Json]]:
+    """AUC of each of `others` minus that of `parent` on test, Holm over `others`.
+
+    Keys: delta, low, high, p (adjusted), verdict, reason; None where there is no interval.
+    """
+    wanted = (parent, *others)
+    source = StudySource(folder, ("strategy", "control", "ablation"), wanted)
+    missing = [name for name in wanted if name not in source.strategies]
+    if missing:
+        raise UsageError(
+            f"got no completed runs of {', '.join(missing)}, expected them in study {folder.name!r}"
+        )
+    base = study_options(folder)
+    open_test(folder.path, f"ablation of {parent}")
+    options = replace(base, baseline=parent, metrics=("auc",), family=tuple(others))
+    made = compare(source, options, folder.name)
+    found: dict[str, dict[str, Json]] = {}
+    for name in others:
+        row = made.row(name)
+        delta = row.differences["auc"]
+        found[name] = {
+            "delta": delta.value,
+            "low": _known(delta.low),
+            "high": _known(delta.high),
+            "p": _known(row.p_adjusted),
+            "verdict": row.verdict,
+            "reason": row.reason,
+            "note": delta.note,
+        }
+    return found
+
+
+def _unfinished(folder: StudyFolder) -> list[str]:
+    entries = folder.entries()
+    lacking = [e for e in entries if e.state != "completed"]
+    if not lacking:
+        return []
+    names = ", ".join(sorted({f"{e.strategy} seed {e.seed} ({e.state})" for e in lacking})[:6])
+    return [f"{len(lacking)} of {len(entries)} runs are not complete and left out: {names}."]
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,53 @@
+"""Where the variance of a difference comes from: test rows, seeds, both together, tuning."""
+
+import numpy as np
+
+from fusefront.harness.statistics.comparison import Share
+from fusefront.harness.statistics.joint import JointModel
+
+_BUY = {
+    "rows": "more test rows",
+    "seeds": "more seeds",
+    "both": "more seeds or more test rows",
+    "tuning": "more tuning runs",
+}
+
+
+def shares(
+    model: JointModel, baseline: str, tuned: dict[str, list[float]] | None = None
+) -> tuple[Share, ...]:
+    """Shares of the variance of each strategy's difference to the baseline; one seed gives none.
+
+    `tuned` holds, for strategies that were tuned several times with other tuning seeds, the mean
+    metric after each: their variance beyond what seeds explain is the tuning's.
+    """
+    base = model.index(baseline)
+    found = []
+    for place, name in enumerate(model.names):
+        pair = [place, base]
+        if place == base or (model.n[pair] < 2).any():
+            continue
+        parts = {
+            "rows": float(model.row_part[place, base]),
+            "seeds": float((model.net_s2[pair] / model.n[pair]).sum()),
+            "both": float((model.interaction[pair] / model.n[pair]).sum()),
+            "tuning": sum(_tuning(model, who, tuned or {}) for who in (name, baseline)),
+        }
+        known = {key: value for key, value in parts.items() if not np.isnan(value)}
+        total = sum(known.values())
+        if total <= 0:
+            continue
+        largest = max(known, key=lambda key: known[key])
+        share = {key: value / total for key, value in parts.items()}
+        found.append(Share(name, **share, buy=_BUY[largest]))
+    return tuple(found)
+
+
+def _tuning(model: JointModel, name: str, tuned: dict[str, list[float]]) -> float:
+    """Variance of one tuning run around the mean of many, without the seeds' part; nan unknown."""
+    values = tuned.get(name, [])
+    if len(values) < 2:
+        return float("nan")
+    place = model.index(name)
+    seeds = float(model.s2[place] / model.n[place])
+    return max(float(np.var(values, ddof=1)) - seeds, 0.0)
