@@ -108,8 +108,8 @@ class ItemSlots(nn.Module):
         let_in = self.present[ids] if keep is None else self.present[ids] & keep
         shares = [let_in[:, m] for m in self.groups]
         if self.joint and shares:
-            here = torch.stack([self.present[ids][:, m] for m in self.groups]).any(0)
-            shares = [here if keep is None else here & _kept(keep, self.groups)]
+            had = self.present[ids][:, self.groups]  # one frozen code: let in as a whole or not
+            shares = [had.any(-1) & (let_in[:, self.groups] == had).all(-1)]
         for part, project, there in zip(self.modalities, self.project, shares, strict=True):
             x, extra = part(ids, there)
             loss = extra if loss is None else loss + extra
@@ -174,11 +174,6 @@ def _side_by_side(sources: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]
     usable = torch.stack([usable for _, usable in sources]).any(0)
     rows = torch.cat([rows for rows, _ in sources], -1)
     return rows.masked_fill(~usable.unsqueeze(-1), 0.0), usable
-
-
-def _kept(keep: Tensor, columns: list[int]) -> Tensor:
-    """A joint vector is let in only as a whole: its frozen code cannot be taken apart."""
-    return keep[..., columns].all(-1)
 
 
 def _fit_width(spec: Part, rows: Tensor) -> Part:
