@@ -1,0 +1,79 @@
+"""The items: who lacks what, and which are new to train."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.datasets.audit.finding import Finding, percent
+from fusefront.datasets.audit.rows import SPLITS, Sample, blocks
+from fusefront.datasets.store import PreparedDataset
+
+
+def shown(store: PreparedDataset, name: str) -> NDArray[np.int64]:
+    """How often each item is a candidate in a split [n + 1]."""
+    counts = np.zeros(store.manifest.schema_.items + 1, np.int64)
+    for block in blocks(store, name):
+        counts += np.bincount(block.split.item[block.rows], minlength=len(counts))
+    return counts
+
+
+def check_missing(store: PreparedDataset, _: Sample) -> list[Finding]:
+    """Items and interactions without a modality."""
+    present = np.asarray(store.items.present)
+    counts = {name: shown(store, name) for name in SPLITS}
+    found = []
+    for m, modality in enumerate(store.manifest.schema_.modalities):
+        absent = ~present[:, m]
+        items = float(absent[1:].mean())
+        if items == 0:
+            continue
+        rows = {name: float(c[absent].sum() / max(c.sum(), 1)) for name, c in counts.items()}
+        worst, gap = max(rows.values()), max(rows.values()) - min(rows.values())
+        found.append(
+            Finding(
+                f"missing.{modality}",
+                "warning" if worst > 0.5 or gap > 0.2 else "note",
+                f"{percent(items)} of the items and {percent(rows['test'])} of the test rows lack "
+                f"{modality!r} (train {percent(rows['train'])}).",
+                f"Train and test differ by {percent(gap)} of the rows: models will meet gaps that "
+                "they did not train on."
+                if gap > 0.2
+                else "Presence is passed to every model; the ablation shows what the modality gives.",
+                {"items": items, **{f"{name}_rows": share for name, share in rows.items()}},
+            )
+        )
+    return found
+
+
+def check_cold_items(store: PreparedDataset, _: Sample) -> list[Finding]:
+    """Rows whose item train has not seen; in an item-cold split, items that it has seen."""
+    seen = np.asarray(store.items.impressions) > 0
+    counts = {name: shown(store, name) for name in SPLITS[1:]}
+    rows = {name: float(c[~seen].sum() / max(c.sum(), 1)) for name, c in counts.items()}
+    found = []
+    if any(rows.values()):
+        found.append(
+            Finding(
+                "cold_items",
+                "note",
+                f"{percent(rows['test'])} of the test rows and {percent(rows['valid'])} of the valid "
+                "rows show an item that train never showed.",
+                "Id embeddings know nothing there; the slice when: cold_item shows them apart.",
+                {
+                    **{f"{name}_rows": share for name, share in rows.items()},
+                    "items": int(((counts["test"] > 0) & ~seen).sum()),
+                },
+            )
+        )
+    if store.manifest.split_by == "item_cold" and rows["test"] < 0.5:
+        found.append(
+            Finding(
+                "item_overlap",
+                "warning",
+                f"Only {percent(rows['test'])} of the test rows of this item-cold split show a cold "
+                "item.",
+                "Requests with one cold candidate bring their warm ones along; read the slice when: "
+                "cold_item.",
+                {"test_rows_cold": rows["test"]},
+            )
+        )
+    return found

@@ -1,0 +1,111 @@
+"""Answers inside the history: the target itself, or events that had not happened yet."""
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.audit.finding import Finding, Severity, percent
+from fusefront.datasets.audit.rows import BLOCK_VALUES, SPLITS, Longs, Sample, blocks, histories
+from fusefront.datasets.store import PreparedDataset
+
+Bools = NDArray[np.bool_]
+
+SEVERE_GAP, WARNING_GAP = 0.2, 0.05  # hits among positives minus hits among negatives
+FEW = 50
+
+
+def check_target(store: PreparedDataset, _: Sample) -> list[Finding]:
+    """Positives that find their own target in their history, against negatives that do."""
+    if store.manifest.schema_.max_history == 0:
+        return []
+    hits, newest, counts = np.zeros(2), np.zeros(2), np.zeros(2)
+    for name in SPLITS:
+        for block in blocks(store, name, most_rows=4_000_000):
+            label = np.asarray(block.split.label[block.rows])
+            item = np.asarray(block.split.item[block.rows], np.int64)
+            inside, last = _holds(store, block.start, block.length, block.owner, item)
+            counts += np.bincount(label, minlength=2)
+            hits += np.bincount(label, inside, 2)
+            newest += np.bincount(label, last, 2)
+    negative, positive = hits / np.maximum(counts, 1)
+    ends_in_it = float(newest[1] / max(counts[1], 1))
+    severity = _severity(positive - negative, int(counts[1]))
+    if severity is None:
+        return []
+    return [
+        Finding(
+            "target_in_history",
+            severity,
+            f"{percent(positive)} of the positives have their own target in their history, "
+            f"{percent(negative)} of the negatives do; for {percent(ends_in_it)} it is the newest entry.",
+            "A history must end before its request; build it with history from: log, or accept this "
+            "if people really come back to the same items that often.",
+            {"positives": positive, "negatives": negative, "positives_newest": ends_in_it},
+        )
+    ]
+
+
+def check_future(store: PreparedDataset, sample: Sample) -> list[Finding]:
+    """First-time positives that the user's request before already had in its history."""
+    if store.manifest.schema_.max_history == 0 or not sample.timed:
+        return []
+    requests = sample.requests.sort("user", "time", "request").with_row_index("before")
+    requests = requests.with_columns(
+        pl.when(pl.col("user") == pl.col("user").shift(1)).then(pl.col("before").cast(pl.Int64) - 1)
+    )
+    new = sample.rows.sort("user", "item", "time").filter(
+        (pl.col("label").cast(pl.Int64).cum_sum().over("user", "item") - pl.col("label")) == 0
+    )
+    links = requests.select("split", "request", "before")
+    rows = new.join(links, on=["split", "request"]).drop_nulls("before")
+    earlier = requests["time"].to_numpy()[rows["before"].to_numpy()]
+    rows = rows.filter(pl.Series(earlier, dtype=pl.Int64) < rows["time"])
+    inside = _inside_before(store, requests, rows)
+    label = rows["label"].to_numpy()
+    counts = np.bincount(label, minlength=2)
+    negative, positive = np.bincount(label, inside, 2) / np.maximum(counts, 1)
+    severity = _severity(positive - negative, int(counts[1]))
+    if severity is None:
+        return []
+    return [
+        Finding(
+            "future_in_history",
+            severity,
+            f"{percent(positive)} of the positives are already in the history of the user's request "
+            f"before, though the user had not clicked them yet ({percent(negative)} of the "
+            "negatives are).",
+            "The history holds events of the future, as when one list a user is put on every row; "
+            "build it with history from: log.",
+            {"positives": positive, "negatives": negative, "rows": int(counts.sum())},
+        )
+    ]
+
+
+def _severity(gap: float, positives: int) -> Severity | None:
+    if positives < FEW or gap < WARNING_GAP:
+        return None
+    return "severe" if gap >= SEVERE_GAP else "warning"
+
+
+def _holds(
+    store: PreparedDataset, start: Longs, length: Longs, owner: Longs, item: Longs
+) -> tuple[Bools, Bools]:
+    """Whether each row's item is in its request's history [n], and whether it is the newest [n]."""
+    width = store.manifest.schema_.items + 1
+    held, request, distance = histories(store.history_values, start, length)
+    wanted = owner * width + item
+    keys = request * width + held
+    return np.isin(wanted, keys), np.isin(wanted, keys[distance == 0])
+
+
+def _inside_before(store: PreparedDataset, requests: pl.DataFrame, rows: pl.DataFrame) -> Bools:
+    """Whether each row's item is in the history of the request `before` [n]."""
+    start, length = requests["start"].to_numpy(), requests["length"].to_numpy()
+    before, item = rows["before"].to_numpy(), rows["item"].to_numpy().astype(np.int64)
+    inside = np.zeros(len(rows), bool)
+    step = max(1, BLOCK_VALUES // max(store.manifest.schema_.max_history, 1))
+    for first in range(0, len(rows), step):
+        part = slice(first, first + step)
+        used, owner = np.unique(before[part], return_inverse=True)
+        inside[part] = _holds(store, start[used], length[used], owner, item[part])[0]
+    return inside

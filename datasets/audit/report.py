@@ -1,0 +1,66 @@
+"""Look a prepared data set over for leaks, shortcuts and broken content."""
+
+from collections.abc import Callable
+
+from fusefront.datasets.audit.catalogue import check_cold_items, check_missing
+from fusefront.datasets.audit.finding import SEVERITIES, AuditReport, Finding
+from fusefront.datasets.audit.histories import check_future, check_target
+from fusefront.datasets.audit.labels import check_classes, check_drift, check_rates
+from fusefront.datasets.audit.overlap import (
+    check_cold_users,
+    check_repeated,
+    check_siblings,
+    check_time,
+    check_users,
+)
+from fusefront.datasets.audit.rows import SAMPLE_ROWS, Sample, sample_users
+from fusefront.datasets.audit.shortcuts import check_shortcuts
+from fusefront.datasets.audit.vectors import check_columns, check_twins
+from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.store import PreparedDataset
+
+Check = Callable[[PreparedDataset, Sample], list[Finding]]
+
+CHECKS: dict[str, Check] = {
+    "users": check_users,
+    "sibling rows": check_siblings,
+    "repeated rows": check_repeated,
+    "time order": check_time,
+    "target in history": check_target,
+    "future in history": check_future,
+    "single-feature AUC": check_shortcuts,
+    "classes": check_classes,
+    "label rate": check_rates,
+    "label drift": check_drift,
+    "missing modalities": check_missing,
+    "vector columns": check_columns,
+    "near-duplicate vectors": check_twins,
+    "cold items": check_cold_items,
+    "cold users": check_cold_users,
+}
+
+
+def audit(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> AuditReport:
+    """Run every check; memory is bounded by blocks and by a sample of users of `most_rows` rows."""
+    sample = sample_users(store, most_rows=most_rows)
+    found: list[Finding] = []
+    passed = []
+    for name, check in CHECKS.items():
+        new = check(store, sample)
+        found += new
+        if not new:
+            passed.append(name)
+    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    return AuditReport(store.name, store.fingerprint, tuple(found), tuple(passed), sample.share)
+
+
+def refuse_severe(report: AuditReport, accept: tuple[str, ...] = ()) -> None:
+    """Raise DataContractError at the worst finding that the spec does not accept by name."""
+    severe = report.severe(accept)
+    if not severe:
+        return
+    names = ", ".join(finding.name for finding in severe)
+    raise DataContractError(
+        f"audit of {report.dataset!r}: {severe[0].title} {severe[0].detail} To go on all the same, "
+        f"add to the spec: accept: [{names}]"
+    )

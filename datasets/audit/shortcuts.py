@@ -1,0 +1,219 @@
+"""Labels that one column gives away: AUC of every single feature, coded on train, seen on valid."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.datasets.audit.finding import Finding
+from fusefront.datasets.audit.rows import Block, Sample, blocks
+from fusefront.datasets.store import PreparedDataset
+
+SEVERE, WARNING = 0.95, 0.85
+TRAIN_ROWS, VALID_ROWS = 2_000_000, 1_000_000
+BINS = 64
+PRIOR = 10.0  # rows of the mean rate that every code starts with
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int64]
+Table = NDArray[np.generic]
+Labels = NDArray[np.uint8]
+
+
+class Feature(NamedTuple):
+    """A column: the code of every row [n] or [n, C] (0 = none), for `size` codes."""
+
+    name: str
+    size: int
+    codes: Callable[[Block], Codes]
+
+
+def check_shortcuts(store: PreparedDataset, _: Sample) -> list[Finding]:
+    """The AUC of each feature alone, and of popularity."""
+    aucs = single_aucs(store)
+    if not aucs:
+        return []
+    ranked = sorted(aucs.items(), key=lambda pair: -pair[1])
+    found = []
+    for name, auc in ranked:
+        if auc >= WARNING:
+            found.append(
+                Finding(
+                    f"label_from.{name}",
+                    "severe" if auc >= SEVERE else "warning",
+                    f"{name} alone ranks the valid rows with AUC {auc:.3f}.",
+                    "A column known only after the click, or a shortcut of how rows were made: drop "
+                    "it, or accept it if it is known when the request is served.",
+                    {"auc": auc},
+                )
+            )
+    best = ", ".join(f"{name} {auc:.3f}" for name, auc in ranked[:4])
+    found.append(
+        Finding(
+            "single_feature_auc",
+            "note",
+            f"Best single features on valid: {best}.",
+            "Rates per value, coded on train; a model should beat the best of them.",
+            {name: round(auc, 4) for name, auc in ranked},
+        )
+    )
+    return found
+
+
+def single_aucs(store: PreparedDataset) -> dict[str, float]:
+    """AUC on valid of each feature's click rate on train."""
+    features = [*_plain(store), *_category_features(store), *_number_features(store)]
+    rows = [np.zeros(feature.size) for feature in features]
+    clicks = [np.zeros(feature.size) for feature in features]
+    for block in blocks(store, "train", most_rows=TRAIN_ROWS):
+        clicked = np.asarray(block.split.label[block.rows], np.float64)
+        for place, feature in enumerate(features):
+            codes = feature.codes(block)
+            weight = np.broadcast_to(clicked if codes.ndim == 1 else clicked[:, None], codes.shape)
+            rows[place] += np.bincount(codes.ravel(), minlength=feature.size)
+            clicks[place] += np.bincount(codes.ravel(), weight.ravel(), feature.size)
+    mean = store.manifest.counts["train"].positives / max(store.manifest.counts["train"].rows, 1)
+    rates = [(c + PRIOR * mean) / (r + PRIOR) for r, c in zip(rows, clicks, strict=True)]
+    scores: list[list[Floats]] = [[] for _ in features]
+    popularity: list[Floats] = []
+    labels: list[Labels] = []
+    for block in blocks(store, "valid", most_rows=VALID_ROWS):
+        labels.append(np.asarray(block.split.label[block.rows]))
+        popularity.append(store.items.impressions[block.split.item[block.rows]].astype(np.float64))
+        for place, feature in enumerate(features):
+            scores[place].append(_score(rates[place], feature.codes(block)))
+    label = np.concatenate(labels)
+    if label.min() == label.max():
+        return {}
+    found = {
+        feature.name: auc(label, np.concatenate(parts))
+        for feature, parts in zip(features, scores, strict=True)
+    }
+    return {"item popularity": auc(label, np.concatenate(popularity)), **found}
+
+
+def auc(label: Labels, score: Floats) -> float:
+    """Area under the ROC curve, ties one half.
+
+    >>> auc(np.array([0, 1, 1], np.uint8), np.array([0.1, 0.1, 0.9]))
+    0.75
+    """
+    _, code, count = np.unique(score, return_inverse=True, return_counts=True)
+    rank = np.cumsum(count) - (count - 1) / 2  # mean rank of each distinct score
+    positives = int(label.sum())
+    others = len(label) - positives
+    won = float(rank[code[label == 1]].sum()) - positives * (positives + 1) / 2
+    return won / (positives * others)
+
+
+def _score(rate: Floats, codes: Codes) -> Floats:
+    each: Floats = rate[codes]
+    if codes.ndim == 1:
+        return each
+    there = codes > 0
+    total = (each * there).sum(axis=1)
+    return np.where(there.any(axis=1), total / np.maximum(there.sum(axis=1), 1), rate[0])
+
+
+def _plain(store: PreparedDataset) -> list[Feature]:
+    """What every store has: the item, the row's place, lengths and presence."""
+    longest = store.manifest.schema_.max_history
+    present = store.items.present
+    pattern = present @ (1 << np.arange(present.shape[1])) if present.shape[1] else None
+
+    def place(block: Block) -> Codes:
+        first = np.asarray(block.split.row_start[block.first : block.last]) - block.rows.start
+        return np.minimum(np.arange(len(block.owner)) - first[block.owner], BINS - 1)
+
+    def rows_of_request(block: Block) -> Codes:
+        edges = np.asarray(block.split.row_start[block.first : block.last + 1])
+        counts: Codes = np.minimum(np.diff(edges), BINS - 1)
+        return counts[block.owner]
+
+    found = [
+        Feature(
+            "item click rate",
+            store.manifest.schema_.items + 1,
+            lambda block: np.asarray(block.split.item[block.rows], np.int64),
+        ),
+        Feature("place of the row in its request", BINS, place),
+        Feature("rows of the request", BINS, rows_of_request),
+        Feature("history length", longest + 1, lambda block: block.length[block.owner]),
+    ]
+    if pattern is not None and present.shape[1] <= 12:
+        found.append(
+            Feature(
+                "presence of modalities",
+                1 << present.shape[1],
+                lambda block: pattern[block.split.item[block.rows]],
+            )
+        )
+    return found
+
+
+def _tables(store: PreparedDataset, kind: str) -> dict[str, Callable[[Block], Table]]:
+    """How to read the integer or float columns of each side for the rows of a block."""
+    fields = store.items.fields if kind == "ids" else store.items.numbers
+    request, candidate = f"request_{kind}", f"candidate_{kind}"
+    return {
+        "request": lambda block: getattr(block.split, request)[block.first : block.last][
+            block.owner
+        ],
+        "candidate": lambda block: np.asarray(getattr(block.split, candidate)[block.rows]),
+        "item": lambda block: fields[block.split.item[block.rows]],
+    }
+
+
+def _category_features(store: PreparedDataset) -> list[Feature]:
+    schema = store.manifest.schema_
+    sides = {
+        "request": schema.request_fields,
+        "candidate": schema.candidate_fields,
+        "item": schema.item_fields,
+    }
+    tables = _tables(store, "ids")
+    found = []
+    for side, fields in sides.items():
+        start = 0
+        for field in fields:
+            columns = slice(start, start + field.columns)
+            start += field.columns
+            found.append(_category(f"{side}.{field.name}", field.size, tables[side], columns))
+    return found
+
+
+def _category(name: str, size: int, table: Callable[[Block], Table], columns: slice) -> Feature:
+    def codes(block: Block) -> Codes:
+        part = table(block)[:, columns].astype(np.int64)
+        return part[:, 0] if part.shape[1] == 1 else part
+
+    return Feature(name, size, codes)
+
+
+def _number_features(store: PreparedDataset) -> list[Feature]:
+    """Numbers as 64 bins with equally many train rows, so that any shape of dependence is seen."""
+    schema = store.manifest.schema_
+    sides = {
+        "request": schema.request_numbers,
+        "candidate": schema.candidate_numbers,
+        "item": schema.item_numbers,
+    }
+    tables = _tables(store, "numbers")
+    found = []
+    for side, names in sides.items():
+        if not names:
+            continue
+        seen = [tables[side](block) for block in blocks(store, "train", most_rows=200_000)]
+        values = np.concatenate(seen).astype(np.float64)
+        for column, name in enumerate(names):
+            edges = np.unique(np.quantile(values[:, column], np.linspace(0, 1, BINS)[1:-1]))
+            found.append(_number(f"{side}.{name}", edges, tables[side], column))
+    return found
+
+
+def _number(name: str, edges: Floats, table: Callable[[Block], Table], column: int) -> Feature:
+    def codes(block: Block) -> Codes:
+        return np.searchsorted(edges, table(block)[:, column], side="left")
+
+    return Feature(name, len(edges) + 1, codes)

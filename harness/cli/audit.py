@@ -1,0 +1,83 @@
+"""`fusefront audit SPEC.yaml`: leaks, shortcuts and broken content of a data set."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fusefront.harness.cli.options import Data, Json, Out
+
+if TYPE_CHECKING:
+    from fusefront.datasets.audit.finding import AuditReport
+
+_STYLES = {"severe": "bold red", "warning": "yellow", "note": "dim"}
+
+
+def audit(
+    spec: Annotated[
+        Path,
+        typer.Argument(
+            help="The data set's YAML file.", show_default=False, metavar="DATASET.yaml"
+        ),
+    ],
+    data: Data = None,
+    out: Out = Path("out"),
+    as_json: Json = False,
+) -> None:
+    """Check a data set before anything is trained on it; it is prepared first if need be.
+
+    Findings are ranked: severe ones stop a study (and end this command with exit code 3) unless the
+    data set's YAML names them under accept.
+    """
+    import json
+    import sys
+
+    from fusefront.datasets.audit.report import audit as look
+    from fusefront.datasets.audit.report import refuse_severe
+    from fusefront.datasets.prepare import prepare
+    from fusefront.datasets.spec import load_spec
+    from fusefront.harness.cli.show import console
+
+    loaded = load_spec(spec)
+    tell = console(quiet=as_json)
+    store = prepare(
+        loaded,
+        data or spec.parent,
+        out,
+        progress=lambda line: tell.print(line, markup=False, highlight=False),
+    )
+    report = look(store)
+    if as_json:
+        text = json.dumps(report.to_json(loaded.accept), indent=1, ensure_ascii=False)
+        sys.stdout.write(text + "\n")
+    else:
+        _show(report, loaded.accept)
+    refuse_severe(report, loaded.accept)
+
+
+def _show(report: "AuditReport", accept: tuple[str, ...]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    table = Table("severity", "finding", "what was found", box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
+    table.columns[1].overflow = "fold"
+    for finding in report.findings:
+        style = _STYLES[finding.severity]
+        known = " (accepted)" if finding.severity == "severe" and finding.name in accept else ""
+        table.add_row(
+            f"[{style}]{finding.severity}{known}[/]",
+            escape(finding.name),
+            f"{escape(finding.title)} [dim]{escape(finding.detail)}[/]",
+        )
+    console.print(table)
+    if report.passed:
+        console.print(f"Nothing found by: {', '.join(report.passed)}.", markup=False)
+    if report.sampled_users < 1:
+        console.print(
+            f"Users, siblings and histories were looked at for {report.sampled_users:.2%} of the "
+            "users.",
+            markup=False,
+        )
