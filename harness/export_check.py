@@ -76,7 +76,7 @@ def _compare(
     parts: dict[str, Tensor],
     size: int,
 ) -> None:
-    rows = torch.arange(size) % len(case.x)
+    rows = -1 - torch.arange(size) % len(case.x)  # the first rows hold nothing
     inputs = {name: part[rows] for name, part in parts.items()}
     inputs["x"] = inputs["x"].masked_fill(~inputs["present"].unsqueeze(-1), float("nan"))
     with torch.no_grad():

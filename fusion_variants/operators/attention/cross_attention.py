@@ -23,6 +23,11 @@ class CrossAttention(FusionOperator):
 
     def __init__(self, slots: int, d: int, *, heads: int = 4, query_width: int = 0) -> None:
         super().__init__(slots, d)
+        if not query_width and slots < 3:
+            raise ValueError(
+                f"cross_attention got {slots} slots; expected the id and at least two modalities, "
+                "as with one there is nothing to choose; take 'film' or pass query_width"
+            )
         self.query_width = query_width
         self.slot = slot_names(slots if query_width else slots - 1, d)
         self.attention = Attention(d, heads, width_query=query_width)

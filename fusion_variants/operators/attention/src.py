@@ -25,7 +25,7 @@ class StochasticReverse(FusionOperator):
     def __init__(self, slots: int, d: int, *, steps: int = 5, noise: float = 0.02) -> None:
         super().__init__(slots, d)
         self.noise = noise
-        self.turn = Flat([d, d], bias=False)
+        self.turn = Flat([d, d], bias=False) if slots > 2 else nn.Identity()  # one other: no choice
         self.predict = Flat([2 * d, d], bias=False)
         self.step = nn.Parameter(torch.randn(steps, d) * 0.1)
         self.norm = nn.LayerNorm(d)
