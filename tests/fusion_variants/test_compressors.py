@@ -1,0 +1,377 @@
+"""Every compressor: shapes, presence, seeds, saved state; and each against independent mathematics."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+
+from fusefront.fusion_variants.clusters import collision_rate, k_means, usage
+from fusefront.fusion_variants.compressors.matryoshka import narrowed
+from fusefront.fusion_variants.zoo import COMPRESSORS
+
+WIDTH = 12
+SMALL = {
+    "none": {},
+    "pca": {"k": 4},
+    "pca_joint": {"k": 4},
+    "random_projection": {"k": 4},
+    "bottleneck": {"k": 4, "weight": 0.1},
+    "bottleneck_pretrained": {"k": 4, "hidden": 16, "epochs": 2},
+    "matryoshka": {"k": 8, "least": 2},
+    "rq": {"k": 4, "levels": 2, "codes": 16},
+    "vq": {"k": 4, "parts": 2, "codes": 16},
+    "int8": {},
+    "float16": {},
+}
+LEARNED = ("bottleneck", "matryoshka", "rq", "vq")
+
+
+def rows(n=200, seed=0):
+    """Correlated rows with a mean and very different scales."""
+    generator = torch.Generator().manual_seed(seed)
+    mix = torch.randn(WIDTH, WIDTH, generator=generator)
+    return torch.randn(n, WIDTH, generator=generator) @ mix * torch.linspace(3, 0.2, WIDTH) + 1.0
+
+
+def fitted(name, seed=0):
+    torch.manual_seed(1)
+    compressor = COMPRESSORS[name](WIDTH, **SMALL[name])
+    return compressor, compressor.fit(rows(), seed)
+
+
+def present(*shape):
+    return torch.ones(shape, dtype=torch.bool)
+
+
+def test_every_compressor_is_tried():
+    assert set(SMALL) == set(COMPRESSORS)
+
+
+@pytest.mark.parametrize("name", COMPRESSORS)
+def test_tables_and_outputs_have_the_promised_widths(name):
+    compressor, _ = fitted(name)
+    table = compressor.transform(rows())
+    assert table.shape == (200, compressor.width_frozen)
+    x, loss = compressor.eval()(table.reshape(10, 20, -1), present(10, 20))
+    assert x.shape == (10, 20, compressor.width_out)
+    assert x.dtype == torch.float32
+    assert loss.shape == ()
+    assert float(loss.detach()) == 0.0
+
+
+@pytest.mark.parametrize("name", COMPRESSORS)
+@pytest.mark.parametrize("training", [False, True])
+def test_an_absent_row_is_zero_and_moves_nothing(name, training):
+    compressor, _ = fitted(name)
+    table = compressor.train(training).transform(rows(6))
+    there = torch.tensor([True, False, True, True, False, True])
+    dirty = table.clone()
+    dirty[~there] = torch.nan if table.is_floating_point() else 1
+    outputs = []
+    for part in (table, dirty):
+        torch.manual_seed(2)
+        outputs.append(compressor(part, there))
+    torch.testing.assert_close(outputs[0], outputs[1], rtol=0.0, atol=0.0)
+    assert not bool(outputs[0][0][~there].any())
+
+
+@pytest.mark.parametrize("name", COMPRESSORS)
+def test_fitting_repeats_by_seed_and_leaves_the_global_generator_alone(name):
+    first, report = fitted(name)
+    before = torch.get_rng_state()
+    again = COMPRESSORS[name](WIDTH, **SMALL[name])
+    if name in LEARNED:  # learned parts start from torch's generator, as every layer does
+        again.load_state_dict(first.state_dict())
+        before = torch.get_rng_state()
+        if name == "vq":
+            again.book.data.normal_()
+            before = torch.get_rng_state()
+    else:
+        torch.set_rng_state(before)
+    assert again.fit(rows(), 0) == report
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.testing.assert_close(first.transform(rows()), again.transform(rows()), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", COMPRESSORS)
+def test_a_fitted_compressor_is_restored_from_its_state(name):
+    compressor, _ = fitted(name)
+    again = COMPRESSORS[name](WIDTH, **SMALL[name])
+    again.load_state_dict(compressor.state_dict())
+    table = compressor.transform(rows(9, seed=5))
+    torch.testing.assert_close(table, again.transform(rows(9, seed=5)), rtol=0.0, atol=0.0)
+    outputs = [part.eval()(table, present(9))[0] for part in (compressor, again)]
+    torch.testing.assert_close(*outputs, rtol=0.0, atol=0.0)
+
+
+@pytest.mark.parametrize("name", COMPRESSORS)
+def test_one_row_alone_is_compressed_as_among_others(name):
+    compressor, _ = fitted(name)
+    compressor.eval()
+    many = compressor.transform(rows(50))
+    torch.testing.assert_close(many[7:8], compressor.transform(rows(50)[7:8]), rtol=1e-4, atol=1e-5)
+    whole = compressor(many, present(50))[0]
+    torch.testing.assert_close(whole[7:8], compressor(many[7:8], present(1))[0])
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_training_reaches_every_parameter(name):
+    compressor, _ = fitted(name)
+    x, loss = compressor.train()(compressor.transform(rows(seed=4)), present(200))
+    ((x * torch.randn_like(x)).sum() + loss).backward()
+    for parameter in compressor.parameters():
+        assert float(parameter.grad.abs().max()) > 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", COMPRESSORS)
+def test_the_learned_part_gives_the_same_numbers_in_onnx_runtime(name, tmp_path):
+    import onnxruntime
+
+    compressor, _ = fitted(name)
+    table = compressor.eval().transform(rows(50))
+    there = torch.rand(50) < 0.7
+    path, batch = tmp_path / "part.onnx", torch.export.Dim("batch")
+    torch.onnx.export(
+        compressor,
+        (table[:2], there[:2]),
+        path,
+        input_names=["rows", "present"],
+        dynamic_shapes=({0: batch}, {0: batch}),
+        dynamo=True,
+        verbose=False,
+    )
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    got = session.run(None, {"rows": table.numpy(), "present": there.numpy()})[0]
+    wanted = compressor(table, there)[0].detach().numpy()
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_pca_equals_scikit_learn(whiten):
+    data = rows(300)
+    compressor = COMPRESSORS["pca"](WIDTH, k=5, whiten=whiten)
+    report = compressor.fit(data, 0)
+    reference = PCA(5, whiten=whiten, svd_solver="full").fit(data.double().numpy())
+    wanted = reference.transform(rows(40, seed=3).double().numpy())
+    got = compressor.transform(rows(40, seed=3)).double().numpy()
+    signs = np.sign((wanted * got).sum(0))
+    np.testing.assert_allclose(got * signs, wanted, rtol=1e-3, atol=2e-4)
+    share = reference.explained_variance_ratio_.sum()
+    assert report.numbers["explained_variance"] == pytest.approx(share, rel=1e-6)
+
+
+def test_joint_pca_fills_a_missing_modality_with_the_mean():
+    data = rows(300)
+    gaps = data.clone()
+    gaps[:60, :5] = torch.nan
+    gaps[60:90, 5:] = torch.nan
+    compressor = COMPRESSORS["pca_joint"](WIDTH, k=4, whiten=False)
+    compressor.fit(gaps, 0)
+    filled = gaps.double().numpy()
+    filled = np.where(np.isnan(filled), np.nanmean(filled, 0), filled)
+    reference = PCA(4, svd_solver="full").fit(filled)
+    got, wanted = compressor.transform(gaps).double().numpy(), reference.transform(filled)
+    signs = np.sign((wanted * got).sum(0))
+    np.testing.assert_allclose(got * signs, wanted, rtol=1e-3, atol=2e-4)
+    assert compressor.joint
+
+
+@pytest.mark.parametrize("k", [0, 13])
+def test_pca_refuses_a_width_it_cannot_have(k):
+    with pytest.raises(ValueError, match=f"pca: k is {k}; expected 1 to the vectors' width 12"):
+        COMPRESSORS["pca"](WIDTH, k=k)
+
+
+def test_pca_refuses_fewer_items_than_components():
+    with pytest.raises(ValueError, match="pca: 4 items have this modality in train; expected more"):
+        COMPRESSORS["pca"](WIDTH, k=4).fit(rows(4), 0)
+
+
+@pytest.mark.parametrize("name", ["rq", "vq"])
+def test_codes_refuse_fewer_items_than_centres(name):
+    with pytest.raises(ValueError, match=f"{name}: 9 items .* expected at least codes = 16"):
+        COMPRESSORS[name](WIDTH, **SMALL[name]).fit(rows(9), 0)
+
+
+def test_random_projection_nearly_keeps_distances():
+    generator = torch.Generator().manual_seed(0)
+    data = torch.randn(60, 400, generator=generator) + 5.0
+    compressor = COMPRESSORS["random_projection"](400, k=200)
+    compressor.fit(data, 3)
+    ratio = torch.pdist(compressor.transform(data)) / torch.pdist(data)
+    assert abs(float(ratio.mean()) - 1.0) < 0.03
+    assert float((ratio - 1.0).abs().max()) < 0.25
+    other = COMPRESSORS["random_projection"](400, k=200)
+    other.fit(data, 4)
+    assert not torch.equal(other.directions, compressor.directions)
+
+
+def test_bottleneck_loss_is_the_relative_error_of_the_vector_it_gives_back():
+    compressor, _ = fitted("bottleneck")
+    data, there = rows(8), torch.tensor([True] * 5 + [False] * 3)
+    x, loss = compressor.train()(data, there)
+    weight, bias = compressor.encode.weight.detach().double(), compressor.encode.bias.detach()
+    code = data[:5].double() @ weight.T + bias
+    back = code @ compressor.decode.weight.detach().double().T + compressor.decode.bias.detach()
+    wanted = 0.1 * ((back - data[:5]) ** 2).sum() / (data[:5].double() ** 2).sum()
+    assert float(loss.detach()) == pytest.approx(float(wanted), rel=1e-5)
+    torch.testing.assert_close(x[:5].detach().double(), code, rtol=1e-5, atol=1e-5)
+
+
+def test_pretrained_bottleneck_follows_a_curve_that_pca_cannot():
+    angle = torch.rand(2000, 1, generator=torch.Generator().manual_seed(0)) * 2 * torch.pi
+    curve = torch.cat([f(n * angle) for n in (1, 2) for f in (torch.sin, torch.cos)], 1)
+    data = curve @ torch.randn(4, WIDTH, generator=torch.Generator().manual_seed(1))
+    compressor = COMPRESSORS["bottleneck_pretrained"](WIDTH, k=2, hidden=64, epochs=40)
+    curved = compressor.fit(data, 0).numbers["explained_variance"]
+    straight = COMPRESSORS["pca"](WIDTH, k=2).fit(data, 0).numbers["explained_variance"]
+    assert curved > straight + 0.1
+
+
+def test_matryoshka_trains_every_prefix_and_narrows_to_one():
+    torch.manual_seed(0)
+    compressor = COMPRESSORS["matryoshka"](WIDTH, k=8, least=2)
+    assert compressor.prefixes == [8, 4, 2]
+    data = rows(300)
+    whole = compressor.eval()(data, present(300))[0].detach()
+    drawn = compressor.train()(data, present(300))[0].detach()
+    widths = (drawn != 0).sum(-1)
+    assert sorted(set(widths.tolist())) == [2, 4, 8]
+    for row, width in enumerate(widths.tolist()):
+        torch.testing.assert_close(drawn[row, :width], whole[row, :width])
+    above = torch.nn.Linear(8, 3)
+    compressor.eval().narrow(4)
+    code = compressor(data, present(300))[0]
+    assert code.shape == (300, 4)
+    assert compressor.width_out == 4
+    cut = whole.clone()
+    cut[:, 4:] = 0.0
+    torch.testing.assert_close(narrowed(above, 4)(code), above(cut))
+
+
+def test_matryoshka_refuses_a_prefix_it_was_not_trained_for():
+    with pytest.raises(ValueError, match="not trained for prefix 5; trained: 8, 4, 2"):
+        COMPRESSORS["matryoshka"](WIDTH, k=8, least=2).narrow(5)
+
+
+def test_one_matryoshka_training_orders_the_prefixes_by_what_they_keep():
+    """Planted: 6 directions of falling strength; the target is the vector itself."""
+    torch.manual_seed(0)
+    strength = torch.tensor([8.0, 4.0, 2.0, 1.0, 0.5, 0.25])
+    compressor = COMPRESSORS["matryoshka"](6, k=4, least=1).train()
+    above = torch.nn.Linear(4, 6)
+    optimiser = torch.optim.Adam([*compressor.parameters(), *above.parameters()], lr=1e-2)
+    for _ in range(600):
+        data = torch.randn(128, 6) * strength
+        loss = (above(compressor(data, present(128))[0]) - data).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    data, errors = torch.randn(2000, 6) * strength, []
+    compressor.eval()
+    for prefix in (4, 2, 1):
+        compressor.narrow(prefix)
+        back = narrowed(above, prefix)(compressor(data, present(2000))[0])
+        errors.append(float((back - data).detach().square().sum() / data.square().sum()))
+    best = [1.0 - float((strength**2)[:p].sum() / (strength**2).sum()) for p in (4, 2, 1)]
+    assert errors[0] < errors[1] < errors[2]
+    assert all(error < floor + 0.08 for error, floor in zip(errors, best, strict=True))
+
+
+def test_rq_codes_are_the_nearest_centre_of_what_is_left():
+    compressor, report = fitted("rq")
+    data = rows(30, seed=4)
+    codes = compressor.transform(data)
+    assert codes.dtype == torch.int64
+    centres = compressor.centres.double().numpy()
+    for row, code in zip(data.double().numpy(), codes.tolist(), strict=True):
+        rest = row - compressor.mean.double().numpy()
+        for level in range(2):
+            distance = [float(((rest - centre) ** 2).sum()) for centre in centres[level]]
+            assert code[level] == int(np.argmin(distance))
+            rest = rest - centres[level][code[level]]
+    table = compressor.table.weight.detach()
+    wanted = torch.stack([table[a] + table[16 + b] for a, b in codes.tolist()])
+    torch.testing.assert_close(compressor(codes, present(30))[0].detach(), wanted)
+    assert 0.3 < report.numbers["explained_variance"] < 1.0
+
+
+def test_more_rq_levels_leave_less():
+    kept = [
+        COMPRESSORS["rq"](WIDTH, k=4, levels=levels, codes=16).fit(rows(400), 0).numbers
+        for levels in (1, 2, 3)
+    ]
+    shares = [numbers["explained_variance"] for numbers in kept]
+    collisions = [numbers["collision_rate"] for numbers in kept]
+    assert shares == sorted(shares)
+    assert collisions == sorted(collisions, reverse=True)
+
+
+def test_use_perplexity_and_collisions_count_codes():
+    code = torch.tensor([0, 0, 1, 1, 2, 2, 2, 2])
+    used, perplexity = usage(code, 6)
+    share = np.array([2, 2, 4]) / 8
+    assert used == 0.5
+    assert perplexity == pytest.approx(np.exp(-(share * np.log(share)).sum()))
+    assert usage(torch.arange(6), 6) == (1.0, pytest.approx(6.0))
+    assert collision_rate(torch.tensor([[0, 1], [0, 1], [0, 2], [3, 3], [4, 1]])) == 0.4
+
+
+def test_k_means_is_as_good_as_scikit_learn():
+    data = rows(600)
+    centres = k_means(data, 12, torch.Generator().manual_seed(0), rounds=50)
+    ours = float(torch.cdist(data, centres).min(-1).values.square().sum())
+    reference = KMeans(12, n_init=1, random_state=0).fit(data.numpy()).inertia_
+    assert ours < 1.1 * reference
+
+
+def test_k_means_of_few_distinct_rows_is_finite():
+    data = torch.ones(40, 3)
+    assert bool(k_means(data, 8, torch.Generator().manual_seed(0)).isfinite().all())
+
+
+def test_vq_takes_the_nearest_code_of_each_piece_and_passes_the_gradient_straight():
+    compressor, _ = fitted("vq")
+    data, there = rows(20, seed=4), torch.arange(20) < 15
+    z = compressor.encode(data).detach()
+    x, loss = compressor.train()(data, there)
+    moved, wanted = 0.0, np.zeros((20, 4))
+    for row in range(15):
+        for part in range(2):
+            piece = z[row, 2 * part : 2 * part + 2].double().numpy()
+            book = compressor.book[part].detach().double().numpy()
+            nearest = book[int(np.argmin(((book - piece) ** 2).sum(-1)))]
+            wanted[row, 2 * part : 2 * part + 2] = nearest
+            moved += float(((nearest - piece) ** 2).sum())
+    np.testing.assert_allclose(x.detach().numpy(), wanted, rtol=1e-5, atol=1e-5)
+    assert float(loss.detach()) == pytest.approx(1.25 * moved / (15 * 4), rel=1e-4)
+    upstream = torch.randn(20, 4)
+    (x * upstream).sum().backward()
+    expected = (upstream * there.unsqueeze(-1)).T @ data
+    torch.testing.assert_close(compressor.encode.weight.grad, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_int8_rows_are_within_half_a_step_in_a_quarter_of_the_bytes():
+    compressor, report = fitted("int8")
+    data = rows(100) * torch.logspace(-6, 6, 100).unsqueeze(-1)
+    data[3] = 0.0
+    table = compressor.transform(data)
+    assert table.dtype == torch.int8
+    back = compressor(table, present(100))[0]
+    step = data.abs().amax(-1, keepdim=True) / 127.0 * (1.0 + 1.0 / 128.0)
+    assert bool(((back - data).abs() <= 0.5001 * step).all())
+    assert not bool(back[3].any())
+    assert report.numbers["bytes_per_item"] == table.shape[1] == WIDTH + 2
+    assert report.numbers["relative_error"] < 0.01
+
+
+def test_float16_rows_keep_eleven_bits_and_cut_what_is_too_large():
+    compressor, report = fitted("float16")
+    data = rows(100)
+    back = compressor(compressor.transform(data), present(100))[0]
+    np.testing.assert_array_equal(back.numpy(), data.numpy().astype(np.float16).astype(np.float32))
+    assert float(compressor.transform(torch.full((1, WIDTH), 1e9))[0, 0]) == 65504.0
+    assert report.numbers["relative_error"] < 2.0**-11
