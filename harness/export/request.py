@@ -1,0 +1,45 @@
+"""What an exported scorer is fed: ids and contexts of R requests, K candidates each; NumPy alone."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Feed = dict[str, Array]  # input name -> array, see `FeedShape.arrays`
+
+IDS = ("history", "history_mask", "candidates")
+CONTEXTS = ("request_ids", "request_numbers", "candidate_ids", "candidate_numbers")
+
+
+class FeedShape(NamedTuple):
+    """Columns of the contexts; a context without columns is no input."""
+
+    request_ids: int = 0
+    request_numbers: int = 0
+    candidate_ids: int = 0
+    candidate_numbers: int = 0
+    max_history: int = 0
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "FeedShape":
+        """What `_asdict` gave, read back."""
+        return cls(**{name: int(value[name]) for name in cls._fields})
+
+    def arrays(self, requests: int, candidates: int, history: int) -> Feed:
+        """An empty feed: history int64 [R, L] of item rows (0 = padding, left), history_mask bool [R, L],
+        candidates int64 [R, K], request_ids int64 [R, C], candidate_ids int64 [R, K, C], numbers float32.
+        """
+        lead = {"request": (requests,), "candidate": (requests, candidates)}
+        feed: Feed = {
+            "history": np.zeros((requests, history), np.int64),
+            "history_mask": np.zeros((requests, history), np.bool_),
+            "candidates": np.zeros((requests, candidates), np.int64),
+        }
+        for name in CONTEXTS:
+            if columns := getattr(self, name):
+                side, kind = name.split("_")
+                dtype = np.int64 if kind == "ids" else np.float32
+                feed[name] = np.zeros((*lead[side], columns), dtype)
+        return feed
