@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from fusefront.fusion_variants.contract import Compressor
@@ -11,8 +12,7 @@ def macs_per_item(module: nn.Module, slots: int, d: int, *, query_width: int = 0
     """Multiply-accumulates that one more item costs an operator, all slots there, in eval mode.
 
     Matrix products only: sums, gates, norms and softmaxes are not counted, nor what a batch does
-    once. The fused fast path of multi-head attention hides its products from the counter, so it is
-    off while counting.
+    once. Fused attention hides its products from the counter, so it is off while counting.
     """
     parts = [torch.zeros(3, slots, d), torch.ones(3, slots, dtype=torch.bool)]
     return _one_more(module, *parts, *([torch.zeros(3, query_width)] if query_width else []))
@@ -30,7 +30,11 @@ def _one_more(module: nn.Module, *inputs: torch.Tensor) -> int:
     counts = []
     try:
         for items in (2, 3):
-            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            with (
+                torch.no_grad(),
+                sdpa_kernel(SDPBackend.MATH),
+                FlopCounterMode(display=False) as counter,
+            ):
                 module.eval()(*(part[:items] for part in inputs))
             counts.append(counter.get_total_flops())
     finally:

@@ -1,4 +1,4 @@
-"""Vector quantisation learned with the model: z = E x in `parts` pieces, each to its nearest of K codes.
+"""Vector quantisation learned with the model: z = E x in P pieces, each to the nearest of its K codes.
 
 Forward z_q = nearest code of each piece, gradient straight through: x = z + sg(z_q - z). Training
 adds weight * (mean |sg(z) - z_q|² + β mean |z - sg(z_q)|²), sg = no gradient.

@@ -1,4 +1,4 @@
-"""Concatenation: W [x_1; ...; x_M] + b. The classic early fusion."""
+"""Concatenation: W [x_1; ...; x_M] + b."""
 
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ class Concat(FusionOperator):
     """All slots side by side through one linear layer; an absent slot adds nothing to the sum."""
 
     name: ClassVar[str] = "concat"
+    paper: ClassVar[str] = "Snoek et al. 2005, ACM MM (early fusion)"
 
     def __init__(self, slots: int, d: int) -> None:
         super().__init__(slots, d)

@@ -13,6 +13,7 @@ class Maf(FusionOperator):
     """A bounded view of each slot, added up."""
 
     name: ClassVar[str] = "maf"
+    paper: ClassVar[str] = "MMCTR-Bench (MAF, with NAML)"
 
     def __init__(self, slots: int, d: int) -> None:
         super().__init__(slots, d)

@@ -1,4 +1,4 @@
-"""Mean: Σ_m π_m x_m / Σ_m π_m, presence π. No parameters."""
+"""Mean: Σ_m π_m x_m / Σ_m π_m, presence π."""
 
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ class Mean(FusionOperator):
     """The average of the slots that are there."""
 
     name: ClassVar[str] = "mean"
+    paper: ClassVar[str] = "Snoek et al. 2005, ACM MM (early fusion)"
 
     @property
     def tokens_out(self) -> int:

@@ -1,4 +1,4 @@
-"""Sum: Σ_m x_m over the present slots. No parameters."""
+"""Sum: Σ_m π_m x_m, presence π."""
 
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ class Sum(FusionOperator):
     """The slots added up."""
 
     name: ClassVar[str] = "sum"
+    paper: ClassVar[str] = "Snoek et al. 2005, ACM MM (early fusion)"
 
     @property
     def tokens_out(self) -> int:

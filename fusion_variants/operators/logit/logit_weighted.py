@@ -13,6 +13,7 @@ class LogitWeighted(FusionOperator):
     """Late fusion; the weights of the towers that are there sum to one; d = 1."""
 
     name: ClassVar[str] = "logit_weighted"
+    paper: ClassVar[str] = "Snoek et al. 2005, ACM MM (late fusion)"
     level: ClassVar[str] = "logit"
 
     def __init__(self, slots: int, d: int) -> None:
