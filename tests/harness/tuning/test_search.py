@@ -11,7 +11,11 @@ from fusefront.harness.runs.study import Range
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.space import apply
 
-SPACE = {"lr": Range(low=1e-3, high=1e-1, log=True), "k": (4, 8, 16), "op": ({"name": "a"}, {"name": "b"})}
+SPACE = {
+    "lr": Range(low=1e-3, high=1e-1, log=True),
+    "k": (4, 8, 16),
+    "op": ({"name": "a"}, {"name": "b"}),
+}
 
 
 def value(params: dict[str, Json]) -> float:

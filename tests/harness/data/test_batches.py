@@ -1,0 +1,100 @@
+"""Batches against a plain loop over the store."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fusefront.baselines.contract import RequestBatch
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.batches import Batcher, cut_batches, cut_requests
+from fusefront.harness.data.module import RequestData
+
+
+def rows_of(batch: RequestBatch) -> list[tuple[int, int, float, tuple[int, ...], tuple[int, ...]]]:
+    """row id, item, label, history and candidate context of each real candidate, by plain indexing."""
+    rows = []
+    for r, k in zip(*np.nonzero(batch.candidate_mask.numpy()), strict=True):
+        real = batch.history_mask[r].numpy()
+        history = batch.items[batch.history[r]].numpy()
+        assert (history[~real] == 0).all()
+        rows.append(
+            (
+                int(batch.row_ids[r, k]),
+                int(batch.items[batch.candidates[r, k]]),
+                float(batch.labels[r, k]),
+                tuple(int(i) for i in history[real]),
+                tuple(int(i) for i in batch.candidate_context.ids[r, k]),
+            )
+        )
+    return rows
+
+
+def rows_by_loop(store: PreparedDataset, name: str) -> list[tuple[object, ...]]:
+    split, longest = store.split(name), store.manifest.schema_.max_history
+    rows: list[tuple[object, ...]] = []
+    for r in range(len(split.group)):
+        start, length = int(split.history_start[r]), int(split.history_length[r])
+        history = [int(i) for i in store.history_values[start : start + length]][-longest:]
+        for n in range(int(split.row_start[r]), int(split.row_start[r + 1])):
+            context = tuple(int(i) for i in split.candidate_ids[n])
+            row = (int(split.row_id[n]), int(split.item[n]), float(split.label[n]))
+            rows.append((*row, tuple(history), context))
+    return rows
+
+
+@pytest.mark.parametrize("max_candidates", [3, 8, 64])
+def test_batches_hold_every_row_once_with_its_history(
+    world: PreparedDataset, max_candidates: int
+) -> None:
+    batcher = Batcher(world, "train", max_candidates)
+    order = np.random.default_rng(0).permutation(len(batcher.units))
+    seen = [row for batch in batcher.batches(100, order) for row in rows_of(batch)]
+    assert sorted(seen) == sorted(rows_by_loop(world, "train"))
+
+
+def test_batches_keep_the_order_of_the_store(world: PreparedDataset) -> None:
+    batches = Batcher(world, "valid", 512).batches(64)
+    seen = [row for batch in batches for row in rows_of(batch)]
+    assert seen == rows_by_loop(world, "valid")
+
+
+def test_items_are_distinct_and_begin_with_padding(world: PreparedDataset) -> None:
+    for batch in Batcher(world, "train", 8).batches(200):
+        assert int(batch.items[0]) == 0
+        assert len(set(batch.items.tolist())) == len(batch.items)
+        assert torch.equal(batch.rows, batch.candidate_mask.flatten().nonzero().squeeze(1))
+
+
+def test_two_epochs_differ_and_a_seed_repeats_them(world: PreparedDataset) -> None:
+    def epochs() -> list[list[int]]:
+        loader = RequestData(world, batch_rows=256, max_candidates=8, seed=3).train_dataloader()
+        return [[int(i) for b in loader for i in b.row_ids.flatten()] for _ in range(2)]
+
+    first, second = epochs(), epochs()
+    assert first == second
+    assert first[0] != first[1]
+    assert sorted(first[0]) == sorted(first[1])
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(1, 5))
+def test_cut_requests_covers_the_rows_in_pieces(rows: list[int], longest: int) -> None:
+    start = np.concatenate([[0], np.cumsum(rows)])
+    units = cut_requests(start, longest)
+    covered = [
+        (int(r), n)
+        for r, s, length in zip(units.request, units.start, units.length, strict=True)
+        for n in range(s, s + length)
+    ]
+    assert covered == [(r, n) for r in range(len(rows)) for n in range(start[r], start[r + 1])]
+    assert (units.length <= longest).all()
+
+
+@given(st.lists(st.integers(1, 8), min_size=1, max_size=200), st.integers(8, 64), st.integers(0, 9))
+def test_the_number_of_batches_depends_on_the_sum_alone(
+    lengths: list[int], batch_rows: int, seed: int
+) -> None:
+    length = np.array(lengths)
+    shuffled = np.random.default_rng(seed).permutation(length)
+    assert len(cut_batches(length, batch_rows)) == len(cut_batches(shuffled, batch_rows))
