@@ -169,7 +169,18 @@ class Comparison:
 
     def to_polars(self) -> pl.DataFrame:
         """One row a strategy; a metric gives three columns: value, _low, _high."""
-        return pl.DataFrame([_flat(row) for row in self.strategies])
+        flat = [_flat(row) for row in self.strategies]
+        names = dict.fromkeys(name for row in flat for name in row)
+        kinds = {name: _KINDS.get(name, pl.Float64()) for name in names}
+        columns = {name: [row.get(name) for row in flat] for name in names}
+        return pl.DataFrame(columns, schema=kinds)
+
+
+_KINDS: dict[str, pl.DataType] = {
+    **dict.fromkeys(("strategy", "role", "adjustment", "verdict", "reason"), pl.String()),
+    **dict.fromkeys(("seeds", "rank_low", "rank_high", "needs_rows", "needs_seeds"), pl.Int64()),
+    "in_best_set": pl.Boolean(),
+}
 
 
 def _flat(row: StrategyRow) -> dict[str, Json]:

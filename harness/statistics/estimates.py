@@ -17,7 +17,7 @@ def lacking(model: JointModel) -> str:
         return "one cluster: an estimate only"
     if model.mc < FEWEST_CLUSTERS:
         return (
-            f"no interval: {model.mc} clusters hold a positive and a negative class or fewer, "
+            f"no interval: only {model.mc} clusters hold one of the classes, "
             f"{FEWEST_CLUSTERS} are needed"
         )
     return ""
@@ -28,7 +28,7 @@ def alone(panel: Panel, metric: str, name: str) -> Estimate:
     about = ALL_METRICS[metric]
     model = panel.models[metric]
     place = model.index(name)
-    value, se, df = model.alone(place)
+    value, se, _ = model.alone(place)
     if np.isnan(value):
         return Estimate(value, note=f"undefined: {about.undefined or 'one class only'}")
     if note := lacking(model):
@@ -37,19 +37,28 @@ def alone(panel: Panel, metric: str, name: str) -> Estimate:
         return Estimate(value, note="no variation: every score is the same")
     if not se > 0:
         return Estimate(value, note="no interval: nothing varies")
-    t = float(special.stdtrit(min(df, 1e9), 0.975))
-    note = TRAINED_ONLY if model.n[place] < 2 else ""
-    if about.scale == "logit":
-        if not 0 < value < 1:
-            return Estimate(value, note="no interval: the value is at its limit")
-        half = t * se / (value * (1 - value))
-        middle = special.logit(value)
-        low, high = special.expit(middle - half), special.expit(middle + half)
-        return Estimate(value, float(low), float(high), note)
-    # an ECE is too high by at most what chance alone would show
-    bias = panel.chance["ece_scaled" if metric.endswith("scaled") else "ece"][name]
-    low = max(value - bias - t * se, 0.0) if about.scale == "biased" else value - t * se
-    return Estimate(value, low, value + t * se, note)
+    if about.scale == "logit" and not 0 < value < 1:
+        return Estimate(value, note="no interval: the value is at its limit")
+    bias = 0.0
+    if about.scale == "biased":
+        bias = panel.chance["ece_scaled" if metric.endswith("scaled") else "ece"][name]
+    low, high = ends(model, place, about.scale, bias)
+    return Estimate(value, low, high, TRAINED_ONLY if model.n[place] < 2 else "")
+
+
+def ends(model: JointModel, place: int, scale: str, bias: float = 0.0) -> tuple[float, float]:
+    """95 % interval of one strategy's metric; shares get theirs on the logit scale.
+
+    `bias` is what an error that cannot be negative may be too high by.
+    """
+    value, se, df = model.alone(place)
+    half = float(special.stdtrit(min(df, 1e9), 0.975)) * se
+    if scale == "logit":
+        middle, half = float(special.logit(value)), half / (value * (1 - value))
+        return float(special.expit(middle - half)), float(special.expit(middle + half))
+    if scale == "biased":
+        return max(value - bias - half, 0.0), value + half
+    return value - half, value + half
 
 
 def difference(panel: Panel, metric: str, a: str, b: str) -> Estimate:

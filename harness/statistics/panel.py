@@ -53,6 +53,7 @@ class Request:
     two_way: bool = False
     chosen: np.ndarray | None = None  # bool [N] of the split's rows; None = all
     tuning: Layout | None = None  # validation rows: fit a temperature on them
+    skip: frozenset[str] = frozenset()  # strategies to leave out
     workers: int = 2
 
 
@@ -110,7 +111,7 @@ def axes_of(request: Request, metric: str) -> tuple[Axis, ...]:
 def collect(source: ScoreSource, request: Request) -> Panel:
     """Measure every vector of the source on the request's rows, a few at a time."""
     metrics = request.metrics + (tuple(SCALED) if request.tuning is not None else ())
-    names = source.strategies
+    names = tuple(name for name in source.strategies if name not in request.skip)
     sums = {
         metric: [Accumulator.empty(names, axis.size, axis.mc) for axis in axes_of(request, metric)]
         for metric in metrics
@@ -141,13 +142,14 @@ def collect(source: ScoreSource, request: Request) -> Panel:
     panel.curves = {k: {s: _mean_curve(c) for s, c in by.items()} for k, by in curves.items()}
     panel.chance = {k: {s: float(np.mean(c)) for s, c in by.items()} for k, by in chance.items()}
     if request.tuning is not None:
-        panel.temperature = {name: float(np.mean(t)) for name, t in temperatures.items()}
+        panel.temperature = {n: float(np.mean(temperatures[n])) for n in panel.strategies}
     return panel
 
 
 def _vectors(source: ScoreSource, request: Request) -> Iterator[_Vector]:
     """Measured vectors in the order of the source; never more than two a worker exist."""
-    jobs = [(name, seed) for name in source.strategies for seed in source.seeds(name)]
+    names = [name for name in source.strategies if name not in request.skip]
+    jobs = [(name, seed) for name in names for seed in source.seeds(name)]
     for metric in request.metrics:
         axes_of(request, metric)  # made before the threads start
     with ThreadPoolExecutor(request.workers) as pool:

@@ -39,10 +39,9 @@ def notes(found: Comparison, panel: Panel) -> tuple[str, ...]:
             f"Best on {found.split}: {lead.name}, {lead.difference:+.4f} "
             f"[{lead.low:+.4f}, {lead.high:+.4f}] to {found.baseline}, corrected for being picked."
         )
-    told += [
-        f"{name}: temperature {value:.3f} fitted on validation (mean over seeds)."
-        for name, value in panel.temperature.items()
-    ]
+    if panel.temperature:
+        fitted = [f"{name} {panel.temperature[name]:.3f}" for name in panel.strategies]
+        told.append(f"Temperatures fitted on validation: {', '.join(fitted)}.")
     return tuple(told)
 
 
@@ -142,7 +141,7 @@ def _controls(found: Comparison) -> list[str]:
     pairs = {(pair.a, pair.b): pair for pair in found.pairs}
     told = []
     for row in found.strategies:
-        if row.role != "strategy" or row.seeds < 2:
+        if row.role != "strategy" or row.seeds < 2 or not row.metrics:
             continue
         beaten = [
             control.name

@@ -1,6 +1,9 @@
 """Declared slices: every metric on each value, one family of verdicts, a guard for small ones."""
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fusefront.harness.statistics import verdicts
 from fusefront.harness.statistics.comparison import Estimate, SliceRow
@@ -14,42 +17,45 @@ from fusefront.harness.statistics.source import ScoreSource
 from fusefront.harness.statistics.table import p_value
 
 
-def compare_slices(source: ScoreSource, options: Options, rows: RowTable) -> tuple[SliceRow, ...]:
+def compare_slices(
+    source: ScoreSource, options: Options, rows: RowTable, refused: frozenset[str] = frozenset()
+) -> tuple[SliceRow, ...]:
     """A row for each value of each declared slice and each strategy; Holm over all of them."""
     found: list[SliceRow] = []
     for declared in source.slices(options.split):
         for code, value in enumerate(declared.values):
             chosen = declared.code == code
             if chosen.any():
-                found += _slice(source, options, rows.take(chosen), chosen, declared.name, value)
+                part = _Part(declared.name, value, chosen, rows.take(chosen))
+                found += _slice(source, options, part, refused)
     return _judge(found, options)
 
 
+class _Part(NamedTuple):
+    slice: str
+    value: str
+    chosen: NDArray[np.bool_]  # [N]
+    rows: RowTable
+
+
 def _slice(
-    source: ScoreSource,
-    options: Options,
-    rows: RowTable,
-    chosen: np.ndarray,
-    name: str,
-    value: str,
+    source: ScoreSource, options: Options, part: _Part, refused: frozenset[str]
 ) -> list[SliceRow]:
-    positives = int(rows.label.sum())
-    if positives in (0, len(rows.label)):
-        note = "one class only: no metric"
-        return [_row(name, value, strategy, rows, 0, note=note) for strategy in source.strategies]
-    layout = Layout(rows, options.cluster)
+    names = [name for name in source.strategies if name not in refused]
+    if int(part.rows.label.sum()) in (0, len(part.rows.label)):
+        return [_row(part, name, 0, note="one class only: no metric") for name in names]
     request = Request(
-        layout, options.split, options.metrics, chosen=chosen, workers=options.workers
+        Layout(part.rows, options.cluster),
+        options.split,
+        options.metrics,
+        chosen=part.chosen,
+        skip=refused,
+        workers=options.workers,
     )
     panel = collect(source, request)
     model = panel.models[options.metric]
     note = lacking(model) or _few(model.mc)
-    return [
-        _row(name, value, strategy, rows, model.mc, panel=panel, options=options, note=note)
-        if strategy in panel.strategies
-        else _row(name, value, strategy, rows, model.mc, note=panel.refused[strategy])
-        for strategy in source.strategies
-    ]
+    return [_row(part, name, model.mc, panel=panel, options=options, note=note) for name in names]
 
 
 def _few(mc: int) -> str:
@@ -59,10 +65,8 @@ def _few(mc: int) -> str:
 
 
 def _row(
-    name: str,
-    value: str,
+    part: _Part,
     strategy: str,
-    rows: RowTable,
     mc: int,
     *,
     note: str,
@@ -73,11 +77,23 @@ def _row(
     gap, p = Estimate(float("nan")), float("nan")
     if panel is not None and options is not None:
         metrics = {metric: alone(panel, metric, strategy) for metric in panel.models}
-        if strategy != options.baseline and options.baseline in panel.strategies:
+        if strategy != options.baseline:
             gap = difference(panel, options.metric, strategy, options.baseline)
             p = p_value(panel, options.metric, strategy, options.baseline)
-    count, positives = len(rows.label), int(rows.label.sum())
-    return SliceRow(name, value, strategy, count, positives, mc, metrics, gap, p, "", note)
+    label = part.rows.label
+    return SliceRow(
+        slice=part.slice,
+        value=part.value,
+        strategy=strategy,
+        rows=len(label),
+        positives=int(label.sum()),
+        mc=mc,
+        metrics=metrics,
+        difference=gap,
+        p_adjusted=p,
+        verdict="",
+        note=note,
+    )
 
 
 def _judge(found: list[SliceRow], options: Options) -> tuple[SliceRow, ...]:
