@@ -11,7 +11,10 @@ from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import Json
-from fusefront.harness.statistics.options import Options
+from fusefront.harness.statistics.metrics import Layout
+from fusefront.harness.statistics.options import Options, check_rows
+from fusefront.harness.statistics.panel import Request, collect
+from fusefront.harness.statistics.planner import Plan, plan
 from fusefront.harness.statistics.source import StudySource
 
 
@@ -84,3 +87,44 @@ def _unfinished(folder: StudyFolder) -> list[str]:
 
 def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
+
+
+def plan_from_study(
+    folder: StudyFolder, effect: float, comparisons: int | None, rows_per_day: float | None
+) -> Plan:
+    """A plan from a study's noise; its test split is read for that, and it is recorded."""
+    options = replace(study_options(folder), metrics=("auc",))
+    source = StudySource(folder)
+    options.check(source)
+    open_test(folder.path, "plan")
+    layout = Layout(source.rows("test"), options.cluster)
+    check_rows(layout.rows, "test")
+    model = collect(source, Request(layout, "test", ("auc",))).models["auc"]
+    others = [n for n in model.names if n != options.baseline and source.role(n) == "strategy"]
+    try:
+        return plan(
+            effect,
+            model,
+            pilot_rows=len(layout.rows.label),
+            baseline=options.baseline,
+            comparisons=comparisons or max(len(others), 1),
+            rows_per_day=rows_per_day,
+        )
+    except ValueError as error:
+        raise UsageError(f"study {folder.name!r}: {error}") from error
+
+
+def tuned_values(
+    folders: list[StudyFolder], metric: str = "auc", split: str = "test"
+) -> dict[str, list[float]]:
+    """Mean metric of each strategy in each of several studies that differ in their tuning seed."""
+    found: dict[str, list[float]] = {}
+    for folder in folders:
+        source = StudySource(folder)
+        if split == "test":
+            open_test(folder.path, "compare tuning runs")
+        request = Request(Layout(source.rows(split)), split, (metric,))
+        model = collect(source, request).models[metric]
+        for name, value in zip(model.names, model.theta.tolist(), strict=True):
+            found.setdefault(name, []).append(value)
+    return found

@@ -1,0 +1,165 @@
+"""The comparison and the plan as tables for a terminal; plain text where there is none."""
+
+import math
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.table import Table
+
+from fusefront.harness.statistics.comparison import Comparison, Estimate, SliceRow, StrategyRow
+from fusefront.harness.statistics.metrics import ALL_METRICS
+from fusefront.harness.statistics.planner import Plan
+
+
+def comparison_parts(found: Comparison, *, wide: bool) -> Iterator[RenderableType]:
+    """Verdicts, metrics, slices, variance, notes and warnings, in reading order."""
+    yield _title(found)
+    yield _verdicts(found)
+    names = [name for name in ALL_METRICS if any(name in row.metrics for row in found.strategies)]
+    step = 4 if wide else 2
+    for start in range(0, len(names), step):
+        yield _metrics(found, names[start : start + step])
+    if found.slices:
+        yield _slices(found)
+    if found.variance:
+        yield _shares(found)
+    for line in found.notes:
+        yield Padding(line, (0, 0, 0, 2))
+    for line in found.warnings:
+        yield Padding(f"! {line}", (0, 0, 0, 2))
+
+
+def plan_table(made: Plan) -> Iterator[RenderableType]:
+    """Seeds against rows, and what is never enough."""
+    yield (
+        f"To see a difference of {made.effect:g} with 80 % power ({made.basis}; "
+        f"{made.rows:,} rows, {made.seeds} seeds, row error {made.row_se:.5f}, "
+        f"seed spread {made.seed_sd:.5f}; power now {made.power_now:.0%}):"
+    )
+    table = Table("seeds each", "test rows", box=None)
+    days = any(line.days is not None for line in made.lines)
+    if days:
+        table.add_column("days of traffic")
+    for line in made.lines:
+        cells = [str(line.seeds), "never" if line.rows is None else f"{line.rows:,}"]
+        if days:
+            cells.append("never" if line.days is None else _days(line.days))
+        table.add_row(*cells)
+    yield table
+    yield from made.sentences
+
+
+def _days(days: float) -> str:
+    return f"{days:.1f}" if days < 10 else f"{days:,.0f}"
+
+
+def _title(found: Comparison) -> str:
+    metric = ALL_METRICS[found.metric].title
+    return (
+        f"{found.study or 'comparison'}: {found.split} split, {found.rows:,} rows, "
+        f"{found.positives:,} positives, clusters: {found.cluster}; {metric} against {found.baseline}"
+    )
+
+
+def _verdicts(found: Comparison) -> Table:
+    metric = found.metric
+    table = Table("strategy", "seeds", ALL_METRICS[metric].title, "difference [95 %]", box=None)
+    for heading in ("p adj", "rank", "best?", "verdict"):
+        table.add_column(heading, overflow="fold")
+    for row in _ordered(found):
+        rank = str(row.rank_low)
+        if row.rank_high != row.rank_low:
+            rank += f"–{row.rank_high}"
+        table.add_row(
+            row.name,
+            str(row.seeds),
+            _number(row.metrics[metric].value) if metric in row.metrics else "–",
+            _difference(row.differences.get(metric)),
+            "" if math.isnan(row.p_adjusted) else f"{row.p_adjusted:.2g}",
+            rank if found.best_set else "–",
+            "may be" if row.name in found.best_set else "",
+            row.reason or row.verdict,
+        )
+    return table
+
+
+def _metrics(found: Comparison, names: list[str]) -> Table:
+    table = Table("strategy", box=None)
+    for name in names:
+        about = ALL_METRICS[name]
+        table.add_column(f"{about.title} {'↑' if about.higher_is_better else '↓'} [95 %]")
+    last = names[-1] == [n for n in ALL_METRICS if n in found.strategies[0].metrics][-1]
+    if last:
+        table.add_column("valid − train loss")
+    for row in _ordered(found):
+        cells = [_interval(row.metrics.get(name)) for name in names]
+        gap = row.metrics.get("gap")
+        tail = [_number(gap.value) if gap else "–"] if last else []
+        table.add_row(row.name, *cells, *tail)
+    return table
+
+
+def _slices(found: Comparison) -> Table:
+    metric = ALL_METRICS[found.metric].title
+    table = Table("slice", "value", "strategy", "rows", metric, "difference [95 %]", box=None)
+    table.add_column("verdict", overflow="fold")
+    for row in found.slices:
+        table.add_row(
+            row.slice,
+            row.value,
+            row.strategy,
+            f"{row.rows:,}",
+            _interval(row.metrics.get(found.metric)),
+            "" if row.verdict == "baseline" else _difference(row.difference),
+            _slice_word(row),
+        )
+    return table
+
+
+def _slice_word(row: SliceRow) -> str:
+    return f"{row.verdict} ({row.note})" if row.note else row.verdict
+
+
+def _shares(found: Comparison) -> Table:
+    table = Table("variance of the difference", "rows", "seeds", "both", box=None)
+    for heading in ("tuning", "buy"):
+        table.add_column(heading)
+    for share in found.variance:
+        parts = (share.rows, share.seeds, share.both, share.tuning)
+        cells = ["not known" if math.isnan(part) else f"{part:.0%}" for part in parts]
+        table.add_row(share.strategy, *cells, share.buy)
+    return table
+
+
+def _ordered(found: Comparison) -> list[StrategyRow]:
+    """Best first; those without a value last."""
+    higher = ALL_METRICS[found.metric].higher_is_better
+
+    def key(row: StrategyRow) -> float:
+        value = row.metrics[found.metric].value if found.metric in row.metrics else math.nan
+        if math.isnan(value):
+            return math.inf
+        return -value if higher else value
+
+    return sorted(found.strategies, key=key)
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.4f}"
+
+
+def _interval(estimate: Estimate | None) -> str:
+    if estimate is None or math.isnan(estimate.value):
+        return "–"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.4f} no interval"
+    return f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
+
+
+def _difference(estimate: Estimate | None) -> str:
+    if estimate is None or math.isnan(estimate.value):
+        return ""
+    if math.isnan(estimate.low):
+        return f"{estimate.value:+.4f} no interval"
+    return f"{estimate.value:+.4f} [{estimate.low:+.4f}, {estimate.high:+.4f}]"

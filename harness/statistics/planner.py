@@ -1,0 +1,166 @@
+"""How many test rows or days of traffic, and how many seeds, decide a difference: before the study."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special
+
+from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.power import (
+    Components,
+    components,
+    power,
+    round_up,
+    rows_factor,
+    seeds_needed,
+)
+
+SEEDS = (2, 3, 5, 10, 20, 40)
+_UPPER = 0.20  # the pilot's seed variance is taken at its 80 % upper bound
+
+# without a pilot: 1 M rows of requests, AUC near .75; measured in simulation, docs/statistics.md
+ASSUMED_ROWS = 1_000_000
+ASSUMED_ROW_SE = 0.00034  # of a difference
+ASSUMED_SEED_SD = 0.001  # of one strategy
+
+
+class Line(NamedTuple):
+    """With so many seeds for each strategy, so many test rows reach the power; None = none do."""
+
+    seeds: int
+    rows: int | None
+    days: float | None
+
+
+class Plan(NamedTuple):
+    """What decides `effect` with 80 % power."""
+
+    effect: float
+    alpha: float
+    rows: int  # of the pilot, or assumed
+    seeds: int  # of the pilot, or assumed
+    row_se: float  # standard error of a difference from test rows alone, at `rows`
+    seed_sd: float  # of one strategy: from a pilot the upper bound
+    basis: str  # where these come from
+    power_now: float  # with the pilot's rows and seeds
+    lines: tuple[Line, ...]
+    seeds_alone: int | None  # for each strategy, on the present rows; None = never
+    sentences: tuple[str, ...]
+
+
+def plan(
+    effect: float,
+    pilot: JointModel | None = None,
+    *,
+    pilot_rows: int = ASSUMED_ROWS,
+    baseline: str | None = None,
+    comparisons: int = 1,
+    rows_per_day: float | None = None,
+    row_se: float = ASSUMED_ROW_SE,
+    seed_sd: float = ASSUMED_SEED_SD,
+    alpha: float = 0.05,
+) -> Plan:
+    """Rows and seeds that see a difference of `effect` with 80 % power.
+
+    From a pilot: the noisiest strategy against `baseline`, the seed variance at its 80 % upper
+    bound. `comparisons` is the size of the Holm family. Without a pilot `row_se` (at `pilot_rows`
+    rows) and `seed_sd` are assumptions, and said to be.
+    """
+    if not effect > 0:
+        raise ValueError(f"got effect {effect}, expected a difference above 0")
+    level = alpha / max(comparisons, 1)
+    if pilot is None:
+        parts, seeds = Components(row_se**2, 2 * seed_sd**2, 0.0, pilot_rows // 20), 3
+        basis = "assumed: no pilot was given"
+    else:
+        parts, seeds, name = _from_pilot(pilot, baseline or pilot.names[0])
+        basis = (
+            f"pilot: {name} against {baseline or pilot.names[0]}, seed variance at its upper bound"
+        )
+    lines = tuple(_line(parts, effect, n, level, pilot_rows, rows_per_day) for n in SEEDS)
+    alone = seeds_needed(parts, effect, level)
+    now = power(effect, parts.variance(1, seeds), parts.df(1, seeds), level) if seeds > 1 else 0.0
+    made = Plan(
+        effect=effect,
+        alpha=level,
+        rows=pilot_rows,
+        seeds=seeds,
+        row_se=float(np.sqrt(parts.rows)),
+        seed_sd=float(np.sqrt((parts.seeds + parts.interaction) / 2)),
+        basis=basis,
+        power_now=now,
+        lines=lines,
+        seeds_alone=alone,
+        sentences=(),
+    )
+    return made._replace(sentences=_sentences(made))
+
+
+def upper_bound(s2: float, seeds: int) -> float:
+    """80 % upper bound of a variance seen over `seeds` seeds: s2 * nu / chi2 quantile.
+
+    >>> round(upper_bound(1.0, 3), 2)
+    4.48
+    """
+    freedom = seeds - 1
+    return s2 * freedom / float(special.chdtri(freedom, 1 - _UPPER))
+
+
+def _from_pilot(pilot: JointModel, baseline: str) -> tuple[Components, int, str]:
+    base = pilot.index(baseline)
+    usable = [
+        place
+        for place in range(len(pilot.names))
+        if place != base and pilot.n[place] > 1 and pilot.variance[place, base] > 0
+    ]
+    if pilot.n[base] < 2 or not usable or not pilot.has_intervals:
+        raise ValueError(
+            f"the pilot cannot tell the noise of {baseline!r} and another strategy; it needs two "
+            "strategies with at least two seeds each on ten clusters of each class"
+        )
+    worst = max(usable, key=lambda place: float(pilot.variance[place, base]))
+    seen = components(pilot, worst, base)
+    net = 0.0
+    for place in (worst, base):
+        seeds = int(pilot.n[place])
+        net += max(upper_bound(float(pilot.s2[place]), seeds) - pilot.interaction[place], 0.0)
+    seeds = int(min(pilot.n[worst], pilot.n[base]))
+    return seen._replace(seeds=net), seeds, pilot.names[worst]
+
+
+def _line(
+    parts: Components,
+    effect: float,
+    seeds: int,
+    alpha: float,
+    rows: int,
+    rows_per_day: float | None,
+) -> Line:
+    factor = rows_factor(parts, effect, seeds, alpha)
+    needed = None if factor is None else round_up(factor * rows)
+    days = None if needed is None or not rows_per_day else needed / rows_per_day
+    return Line(seeds, needed, days)
+
+
+def _sentences(made: Plan) -> tuple[str, ...]:
+    told = []
+    present = made.lines[SEEDS.index(made.seeds)] if made.seeds in SEEDS else None
+    if present is not None and present.rows is None:
+        told.append(
+            f"With {made.seeds} seeds rows alone can never decide {made.effect:g}: seeds differ too much."
+        )
+    if made.seeds_alone is None:
+        told.append(
+            f"On {made.rows:,} rows seeds alone can never decide {made.effect:g}: rows are too few."
+        )
+    else:
+        told.append(f"On {made.rows:,} rows {made.seeds_alone} seeds each decide it.")
+    reachable = [line for line in made.lines if line.rows is not None]
+    if not reachable:
+        told.append(
+            f"No number of rows decides it with up to {SEEDS[-1]} seeds; make training less noisy "
+            "or look for a larger effect."
+        )
+    elif reachable[0].seeds > made.seeds:
+        told.append(f"At least {reachable[0].seeds} seeds each are needed.")
+    return tuple(told)
