@@ -18,7 +18,9 @@ from filelock import FileLock
 
 from fusefront.baselines.contract import Baseline, Parts
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.cost import macs_per_candidate
 from fusefront.harness.data.module import RequestData
+from fusefront.harness.data.tables import schema_of
 from fusefront.harness.runs.environment import environment
 from fusefront.harness.runs.files import Json, read_json, write_json, write_text
 from fusefront.harness.runs.spec import Cell
@@ -107,7 +109,9 @@ def _train(
             )
         write_predictions(folder / "predictions" / f"{split}.parquet", logits, store, split)
     save_model(model, spec, folder / "model")
-    return {**_summary(cell, module, model), "seconds": round(trained, 3), **epochs.speed()}
+    macs = macs_per_candidate(model, store.manifest.schema_.items, schema_of(store))
+    cost = {"macs_per_candidate": macs, "seconds": round(trained, 3), **epochs.speed()}
+    return {**_summary(cell, module, model), **cost}
 
 
 def _fit(module: ClickModule, data: RequestData, recipe: Training, epochs: "_Epochs") -> None:

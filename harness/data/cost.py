@@ -1,0 +1,55 @@
+"""Multiply-accumulates of the online half, counted on a request of ones."""
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from fusefront.baselines.contract import Baseline, Context, ItemCodes, RequestBatch, Schema, gather
+
+CANDIDATES = 100
+
+
+def macs_per_candidate(model: Baseline, items: int, schema: Schema) -> int:
+    """MACs of `score` for one request of 100 candidates and a full history, divided by 100.
+
+    Items are looked up; the fused path of multi-head attention is off, since the counter sees
+    nothing of it in eval mode.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad():
+            codes = model.eval().encode_items(torch.arange(min(items, CANDIDATES) + 1))
+            request = gather(codes, _batch(codes, schema))
+            with FlopCounterMode(display=False) as counter:
+                model.score(request, torch.arange(CANDIDATES))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+    return round(counter.get_total_flops() / 2 / CANDIDATES)
+
+
+def _batch(codes: ItemCodes, schema: Schema) -> RequestBatch:
+    n, longest = len(codes.candidate.values), schema.max_history
+    candidates = torch.arange(CANDIDATES).remainder(n - 1).add(1).unsqueeze(0)
+    history = torch.arange(longest).remainder(n - 1).add(1).unsqueeze(0)
+    columns = [
+        sum(f.columns for f in fields)
+        for fields in (schema.request_fields, schema.candidate_fields)
+    ]
+    return RequestBatch(
+        torch.arange(n),
+        history,
+        torch.ones(1, longest, dtype=torch.bool),
+        candidates,
+        torch.ones(1, CANDIDATES, dtype=torch.bool),
+        torch.arange(CANDIDATES),
+        Context(
+            torch.zeros(1, columns[0], dtype=torch.int64), torch.zeros(1, schema.request_numbers)
+        ),
+        Context(
+            torch.zeros(1, CANDIDATES, columns[1], dtype=torch.int64),
+            torch.zeros(1, CANDIDATES, schema.candidate_numbers),
+        ),
+        torch.zeros(1, CANDIDATES),
+        torch.zeros(1, CANDIDATES, dtype=torch.int64),
+        torch.zeros(1, dtype=torch.int64),
+    )
