@@ -1,8 +1,15 @@
-"""Every head: features [N, F] to logits [N]."""
+"""Every head by name: features [N, F] to logits [N]."""
 
 from torch import nn
 
+from fusefront.baselines.heads.dcnv2 import Dcnv2
 from fusefront.baselines.heads.linear import Linear
 from fusefront.baselines.heads.mlp import Mlp
+from fusefront.baselines.heads.quadratic import Quadratic
 
-HEADS: dict[str, type[nn.Module]] = {"linear": Linear, "mlp": Mlp}
+HEADS: dict[str, type[nn.Module]] = {
+    "linear": Linear,
+    "mlp": Mlp,
+    "dcnv2": Dcnv2,
+    "quadratic": Quadratic,
+}

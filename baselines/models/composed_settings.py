@@ -180,20 +180,18 @@ def _check_place(
         )
     if aware and made.pooler is None:
         raise ValueError(f"{name}: 'target_aware' needs a history and a pooler; use 'item_only'")
-    if made.placement != "interaction":
+    if made.placement not in ("interaction", "pooled"):
         return
+    if made.pooler is not None and not POOLERS[str(made.pooler["name"])].keeps_width:
+        raise ValueError(
+            f"{name}: pooler {made.pooler['name']!r} gives vectors of another width than its "
+            f"items, which {made.placement!r} cannot cross; use 'target_attention' or 'mean'"
+        )
     per_slot = FIELDS_PER_SLOT[made.interaction_fields] if made.pooler is not None else 1
     most = getattr(operator, "most_slots", None)
-    if most is not None and slots * per_slot > most:
+    crossed = made.placement == "interaction" and most is not None
+    if crossed and slots * per_slot > most:
         raise ValueError(
             f"{name}: operator {called!r} takes at most {most} slots at 'interaction' and this "
             f"model has {slots * per_slot}; leave slots out or use placement 'item'"
         )
-    if made.pooler is not None and made.interaction_fields in ("product", "pair", "all"):
-        probe = POOLERS[str(made.pooler["name"])]
-        same = getattr(probe, "keeps_width", True)
-        if not same:
-            raise ValueError(
-                f"{name}: pooler {made.pooler['name']!r} gives vectors of another width than its "
-                "items, which 'interaction' cannot cross; choose 'target_attention' or 'mean'"
-            )

@@ -1,7 +1,24 @@
-"""Every pooler: a target and a history to one vector."""
+"""Every pooler by name: a target and a history to one vector."""
 
 from fusefront.baselines.contract import Pooler
+from fusefront.baselines.poolers.additive_attention import AdditiveAttention
+from fusefront.baselines.poolers.din import Din
 from fusefront.baselines.poolers.mean import Mean
+from fusefront.baselines.poolers.similarity_buckets import SimilarityBuckets
+from fusefront.baselines.poolers.similarity_histogram import SimilarityHistogram
+from fusefront.baselines.poolers.similarity_tiers import SimilarityTiers
+from fusefront.baselines.poolers.sparse_relu_attention import SparseReluAttention
 from fusefront.baselines.poolers.target_attention import TargetAttention
+from fusefront.baselines.poolers.transformer import Transformer
 
-POOLERS: dict[str, type[Pooler]] = {"mean": Mean, "target_attention": TargetAttention}
+POOLERS: dict[str, type[Pooler]] = {
+    "mean": Mean,
+    "additive_attention": AdditiveAttention,
+    "target_attention": TargetAttention,
+    "din": Din,
+    "sparse_relu_attention": SparseReluAttention,
+    "transformer": Transformer,
+    "similarity_buckets": SimilarityBuckets,
+    "similarity_histogram": SimilarityHistogram,
+    "similarity_tiers": SimilarityTiers,
+}

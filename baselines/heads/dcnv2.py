@@ -1,0 +1,59 @@
+"""Deep & cross network v2 (Wang et al. 2021, WWW): cross layers beside an MLP.
+
+h_{k+1} = x ⊙ (W_k h_k + b_k) + h_k, W_k full or U_k V_k of rank r; logit = w' [h_n; MLP(x)] + b.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.heads.norm import normed
+
+
+class CrossLayer(nn.Module):
+    """x ⊙ (W h + b) + h over rows [N, F]; `rank` 0 = full."""
+
+    def __init__(self, width: int, rank: int) -> None:
+        super().__init__()
+        self.down = nn.Linear(width, rank, bias=False) if rank else None
+        self.up = nn.Linear(rank or width, width)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        return x * self.up(h if self.down is None else self.down(h)) + h  # type: ignore[no-any-return]
+
+
+class Dcnv2(nn.Module):
+    """Every layer multiplies the features once more."""
+
+    name: ClassVar[str] = "dcnv2"
+    paper: ClassVar[str] = "Wang et al. 2021, WWW"
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {"layers": (1, 2, 3), "rank": (0, 8, 16)}
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        layers: int = 2,
+        rank: int = 0,
+        hidden: tuple[int, ...] = (64, 32),
+        norm: bool = True,
+    ) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width) if norm else None
+        self.cross = nn.ModuleList(CrossLayer(width, rank) for _ in range(layers))
+        self.deep = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise((width, *hidden)))
+        self.out = nn.Linear(width + (hidden[-1] if hidden else 0), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features [N, F] to logits [N]."""
+        x = normed(self.norm, x)
+        crossed = deep = x
+        for layer in self.cross:
+            crossed = layer(x, crossed)
+        for layer in self.deep:
+            deep = layer(deep).relu()
+        both = torch.cat([crossed, deep], -1) if len(self.deep) else crossed
+        return self.out(both).squeeze(-1)  # type: ignore[no-any-return]

@@ -1,0 +1,57 @@
+"""Decoupled target attention: similarity enters keys and values through bucket embeddings (DMF, arXiv 2510.11066).
+
+s_l = cos(t, h_l), b_l its bucket; k_l = W_k h_l + E_K[b_l], v_l = W_v h_l + E_V[b_l], q = W_q t;
+u = Σ_l softmax(q · k_l / √D) v_l. q · E_K is one product a candidate, Σ_l w_l E_V[b_l] one histogram.
+"""
+
+from collections.abc import Mapping
+from math import sqrt
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import Pooler
+from fusefront.baselines.initial import near_identity
+from fusefront.baselines.poolers.masking import additive, alive
+from fusefront.baselines.poolers.similarity import bucket, cosines, direction, histogram
+
+
+class SimilarityBuckets(Pooler):
+    """How alike an item is to the candidate says how to read it."""
+
+    name: ClassVar[str] = "similarity_buckets"
+    paper: ClassVar[str] = "Lazada 2025, arXiv 2510.11066 (DMF's DTA)"
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {"buckets": (10, 20, 35)}
+
+    def __init__(self, width: int, *, buckets: int = 35) -> None:
+        super().__init__(width)
+        self.buckets = buckets
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width, bias=False)
+        nn.init.normal_(self.key.weight, std=0.1 / sqrt(width))
+        self.value = near_identity(nn.Linear(width, width, bias=False))
+        self.bucket_keys = nn.Parameter(0.1 * torch.randn(buckets, width))
+        self.bucket_values = nn.Parameter(0.1 * torch.randn(buckets, width))
+
+    @property
+    def width_out(self) -> int:
+        return self.width
+
+    def prepare_history(self, x: Tensor) -> Tensor:
+        return torch.cat([self.key(x), self.value(x), direction(x)], -1)
+
+    def prepare_target(self, x: Tensor) -> Tensor:
+        return torch.cat([self.query(x) / sqrt(self.width), direction(x)], -1)
+
+    def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        query, toward = target.chunk(2, -1)  # [R, K, D]
+        keys, values, ways = history.chunk(3, -1)  # [R, (K,) L, D]
+        mask = mask.unsqueeze(1)  # [R, 1, L]
+        place = bucket(cosines(toward, ways), self.buckets)  # [R, K, L]
+        score = cosines(query, keys) + (query @ self.bucket_keys.T).gather(-1, place)
+        weight = (score + additive(mask, score)).softmax(-1) * alive(mask, score)
+        counted = histogram(weight, place, self.buckets) @ self.bucket_values  # [R, K, D]
+        if history.ndim == 4:
+            return (weight.unsqueeze(-2) @ values).squeeze(-2) + counted
+        return weight @ values + counted
