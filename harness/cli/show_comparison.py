@@ -16,14 +16,17 @@ def comparison_parts(found: Comparison, *, wide: bool) -> Iterator[RenderableTyp
     """Verdicts, metrics, slices, variance, notes and warnings, in reading order."""
     yield _title(found)
     yield _verdicts(found)
+    for row in _ordered(found):
+        if row.reason:
+            yield Padding(f"{row.name}: {row.reason}", (0, 0, 0, 2))
     names = [name for name in ALL_METRICS if any(name in row.metrics for row in found.strategies)]
     step = 4 if wide else 2
     for start in range(0, len(names), step):
-        yield _metrics(found, names[start : start + step])
+        yield Padding(_metrics(found, names[start : start + step]), (1, 0, 0, 0))
     if found.slices:
-        yield _slices(found)
+        yield Padding(_slices(found), (1, 0, 0, 0))
     if found.variance:
-        yield _shares(found)
+        yield Padding(_shares(found), (1, 0, 1, 0))
     for line in found.notes:
         yield Padding(line, (0, 0, 0, 2))
     for line in found.warnings:
@@ -79,7 +82,7 @@ def _verdicts(found: Comparison) -> Table:
             "" if math.isnan(row.p_adjusted) else f"{row.p_adjusted:.2g}",
             rank if found.best_set else "–",
             "may be" if row.name in found.best_set else "",
-            row.reason or row.verdict,
+            row.verdict,
         )
     return table
 

@@ -95,10 +95,8 @@ class JointModel:
         """[S, S] variance of each difference, over seeds and rows; nan where a side has one seed."""
         seeds = self.seed_part
         total = self.row_part + seeds[:, None] + seeds
-        if self.rho > 0:
-            total = total - 2 * self.rho * np.sqrt(seeds[:, None] * seeds)
-        else:
-            total = np.maximum(total, self.trained_variance)
+        total -= 2 * self.rho * np.sqrt(seeds[:, None] * seeds)
+        total = np.maximum(total, self.trained_variance)
         np.fill_diagonal(total, 0.0)
         return total
 
@@ -118,7 +116,7 @@ class JointModel:
         seeds = self.seed_part**2 / np.maximum(self.n - 1, 1)
         rows = self.row_part**2 / max(self.mc - 1, 1)
         welch = self.row_part + self.seed_part[:, None] + self.seed_part
-        total = np.maximum(welch, 0.0 if self.rho > 0 else self.trained_variance)
+        total = np.maximum(welch, self.trained_variance)
         with np.errstate(divide="ignore", invalid="ignore"):
             df = total**2 / (rows + seeds[:, None] + seeds)
         df[total == 0] = np.inf
@@ -165,7 +163,7 @@ class JointModel:
         freedom = np.maximum(self.n - 1, 1)
         seeds = np.nan_to_num(self.seed_part)
         spread = np.sqrt(seeds * freedom / rng.chisquare(freedom, (n, len(self.names))))
-        return self.theta + self._row_noise(rng, n) + rng.standard_normal(spread.shape) * spread
+        return self.theta + self._row_noise(rng, n) + self._seed_noise(rng, n) * spread
 
     @property
     def c_all(self) -> float:
@@ -183,16 +181,14 @@ class JointModel:
         size, freedom = len(self.names), np.maximum(self.n - 1, 1)
         seeds = np.nan_to_num(self.seed_part)[:, None]
         value = self._row_noise(rng, DRAWS).T
-        value += rng.standard_normal((size, DRAWS)) * np.sqrt(seeds * (1 - self.rho))
+        value += np.sqrt(seeds) * self._seed_noise(rng, DRAWS).T
         seen = seeds * (rng.chisquare(freedom, (DRAWS, size)) / freedom).T  # s2 / n as estimated
         rows = rng.chisquare(max(self.mc - 1, 1), DRAWS) / max(self.mc - 1, 1)
         top = np.zeros((size + 1, DRAWS))
         for a, b in zip(*np.nonzero(np.triu(self.variance > 0, 1)), strict=True):
             variance = self.row_part[a, b] * rows + seen[a] + seen[b]
-            if self.rho > 0:
-                variance -= 2 * self.rho * np.sqrt(seen[a] * seen[b])
-            else:
-                variance = np.maximum(variance, self.trained_variance[a, b] * rows)
+            variance -= 2 * self.rho * np.sqrt(seen[a] * seen[b])
+            variance = np.maximum(variance, self.trained_variance[a, b] * rows)
             t = np.abs(value[a] - value[b]) / np.sqrt(variance)
             for place in (a, b, size):
                 np.maximum(top[place], t, out=top[place])
@@ -212,6 +208,11 @@ class JointModel:
             m=min(self.m, item.m),
             mc=min(self.mc, item.mc),
         )
+
+    def _seed_noise(self, rng: np.random.Generator, n: int) -> Floats:
+        """[n, S] standard normal, correlated by `rho`."""
+        own = np.sqrt(1 - self.rho) * rng.standard_normal((n, len(self.names)))
+        return own + np.sqrt(self.rho) * rng.standard_normal((n, 1))
 
     def _row_noise(self, rng: np.random.Generator, n: int) -> Floats:
         values, vectors = np.linalg.eigh((self.K + self.K.T) / 2)

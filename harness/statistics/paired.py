@@ -8,7 +8,11 @@ _MOST = 0.95
 
 
 def pooled_correlation(values: Floats) -> float:
-    """Correlation of the strategies' seed effects, [S, n] -> number in [0, .95]; 0 if unknown."""
+    """Correlation of the strategies' seed effects, [S, n] -> number in [0, .95]; 0 if unknown.
+
+    One standard error is taken off: the plain estimate makes intervals too short when strategies or
+    seeds are few (coverage .91 with two strategies), this one never by more than .002 (docs).
+    """
     strategies, seeds = values.shape
     if strategies < 2 or seeds < 2 or not np.isfinite(values).all():
         return 0.0
@@ -17,4 +21,6 @@ def pooled_correlation(values: Floats) -> float:
     if square == 0:
         return 0.0
     common = float((residual.sum(0) ** 2).sum())
-    return float(np.clip((common - square) / ((strategies - 1) * square), 0.0, _MOST))
+    seen = (common - square) / ((strategies - 1) * square)
+    error = 1 / np.sqrt((strategies - 1) * (seeds - 1))
+    return float(np.clip(seen - error, 0.0, _MOST))

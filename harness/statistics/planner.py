@@ -15,7 +15,7 @@ from fusefront.harness.statistics.power import (
     seeds_needed,
 )
 
-SEEDS = (2, 3, 5, 10, 20, 40)
+SEEDS = (2, 3, 5, 8, 10, 20, 40)
 _UPPER = 0.20  # the pilot's seed variance is taken at its 80 % upper bound
 
 # without a pilot: 1 M rows of requests, AUC near .75; measured in simulation, docs/statistics.md
@@ -45,6 +45,7 @@ class Plan(NamedTuple):
     power_now: float  # with the pilot's rows and seeds
     lines: tuple[Line, ...]
     seeds_alone: int | None  # for each strategy, on the present rows; None = never
+    fewest_seeds: int | None  # for each strategy, with endless rows; None = more than 40
     sentences: tuple[str, ...]
 
 
@@ -91,6 +92,9 @@ def plan(
         power_now=now,
         lines=lines,
         seeds_alone=alone,
+        fewest_seeds=next(
+            (n for n in range(2, SEEDS[-1] + 1) if rows_factor(parts, effect, n, level)), None
+        ),
         sentences=(),
     )
     return made._replace(sentences=_sentences(made))
@@ -155,12 +159,11 @@ def _sentences(made: Plan) -> tuple[str, ...]:
         )
     else:
         told.append(f"On {made.rows:,} rows {made.seeds_alone} seeds each decide it.")
-    reachable = [line for line in made.lines if line.rows is not None]
-    if not reachable:
+    if made.fewest_seeds is None:
         told.append(
             f"No number of rows decides it with up to {SEEDS[-1]} seeds; make training less noisy "
             "or look for a larger effect."
         )
-    elif reachable[0].seeds > made.seeds:
-        told.append(f"At least {reachable[0].seeds} seeds each are needed.")
+    elif made.fewest_seeds > made.seeds:
+        told.append(f"However many rows, at least {made.fewest_seeds} seeds each are needed.")
     return tuple(told)

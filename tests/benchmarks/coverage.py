@@ -1,12 +1,13 @@
 """Coverage of the intervals by simulation: rows, users, items, seeds; prints the tables of docs.
 
-    python tests/benchmarks/coverage.py --draws 1000            # the main table
-    python tests/benchmarks/coverage.py --draws 500 --only metrics
+python tests/benchmarks/coverage.py --draws 1000            # the main table
+python tests/benchmarks/coverage.py --draws 500 --only metrics
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,15 +15,13 @@ from numpy.typing import NDArray
 from scipy import special
 
 from fusefront.harness.statistics.accumulate import Accumulator
-from fusefront.harness.statistics.auc import auc_influence, exact_auc, tie_groups
-from fusefront.harness.statistics.joint import JointModel
-from fusefront.harness.statistics.metrics import METRICS, Layout
-from fusefront.harness.statistics.options import Options
+from fusefront.harness.statistics.auc import auc_influence, tie_groups
+from fusefront.harness.statistics.estimates import ends
+from fusefront.harness.statistics.metrics import METRICS, Layout, measure
 from fusefront.harness.statistics.paired import pooled_correlation
-from fusefront.harness.statistics.panel import Panel, Request, collect
+from fusefront.harness.statistics.panel import Request, collect
 from fusefront.harness.statistics.rows import RowTable, row_axis
 from fusefront.harness.statistics.source import MemorySource
-from fusefront.harness.statistics.estimates import alone
 
 Floats = NDArray[np.float64]
 SEEDS = (3, 5, 10)
@@ -62,6 +61,9 @@ WORLDS = (
     World("50-row users, 25 % positive", 200, 50, 4, -1.3, 0.7, 0.5, 0.6, 0.3, (0.05, 0.05)),
     World("50-row users, 1 % positive", 200, 50, 4, -5.1, 0.7, 0.5, 0.6, 0.3, (0.1, 0.1)),
     World("seed spreads 1 : 5.5", 2000, 4, 4, -1.3, 0.7, 0.1, 0.6, 0.1, (0.07, 0.4)),
+)
+CROSSED = World(
+    "users x items", 200, 50, 4, -1.3, 0.5, 0.5, 0.2, 0.3, (0.05, 0.05), 0.0, 100, 0.7, 0.4
 )
 
 
@@ -166,8 +168,8 @@ def _covered(data: Draw, expected: Floats) -> dict[int, Methods]:
         over_seeds = np.sqrt((model.s2[:2] / n).sum())
         pair = model.pair(0, 1)
         values = np.array([[found[s][r].value for r in range(n)] for s in range(strategies)])
-        paired = model._replace_rho(pooled_correlation(values)).pair(0, 1)
-        one = alone_interval(model, 0)
+        paired = replace(model, rho=pooled_correlation(values)).pair(0, 1)
+        one = ends(model, 0, "logit")
         covered[n] = Methods(
             gap <= 1.96 * np.sqrt(independent),
             gap <= 1.96 * np.sqrt(model.trained_variance[0, 1]),
@@ -177,3 +179,76 @@ def _covered(data: Draw, expected: Floats) -> dict[int, Methods]:
             one[0] <= expected[0] <= one[1],
         )
     return covered
+
+
+def metric_coverage(
+    world: World, draws: int, seed: int, seeds: int, *, two_way: bool = False
+) -> dict[str, tuple[float, float]]:
+    """For every metric the coverage of one strategy's interval and of a difference's (or nan)."""
+    names = ("auc",) if two_way else tuple(METRICS)
+    expected = truth(world, names)
+    rng = np.random.default_rng(seed)
+    held = np.zeros((len(names), 2))
+    for _ in range(draws):
+        data = draw(world, rng, seeds)
+        scores = {str(s): dict(enumerate(of)) for s, of in enumerate(data.scores)}
+        request = Request(Layout(data.rows), "test", names, two_way=two_way, workers=1)
+        panel = collect(MemorySource(data.rows, scores), request)
+        for k, name in enumerate(names):
+            bias = panel.chance["ece"]["0"] if name == "ece" else 0.0
+            low, high = ends(panel.models[name], 0, METRICS[name].scale, bias)
+            held[k, 0] += low <= expected[k, 0] <= high
+            pair = panel.models[name].pair(0, 1)
+            held[k, 1] += pair.low <= expected[k, 0] - expected[k, 1] <= pair.high
+    return {name: (held[k, 0] / draws, held[k, 1] / draws) for k, name in enumerate(names)}
+
+
+def main() -> None:
+    """Print the tables that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=("difference", "metrics", "two-way"))
+    asked = parser.parse_args()
+    error = np.sqrt(0.95 * 0.05 / asked.draws)
+    sys.stdout.write(f"{asked.draws} draws a cell, Monte Carlo error {error:.3f}\n")
+    if asked.only in (None, "difference"):
+        _print_difference(asked.draws, asked.seed)
+    if asked.only in (None, "metrics"):
+        _print_metrics(asked.draws, asked.seed)
+    if asked.only in (None, "two-way"):
+        _print_two_way(asked.draws, asked.seed)
+
+
+def _line(*cells: str) -> None:
+    sys.stdout.write("| " + " | ".join(cells) + " |\n")
+    sys.stdout.flush()
+
+
+def _print_difference(draws: int, seed: int) -> None:
+    _line("world (seeds 3/5/10)", *Methods._fields)
+    for world in WORLDS:
+        found = difference_coverage(world, draws, seed)
+        columns = zip(*found.values(), strict=True)
+        _line(world.name, *("/".join(f"{v:.3f}"[1:] for v in c) for c in columns))
+
+
+def _print_metrics(draws: int, seed: int) -> None:
+    for world in (WORLDS[2], WORLDS[4], WORLDS[5]):
+        for seeds in (3, 5):
+            found = metric_coverage(world, draws, seed, seeds)
+            for name, (alone, gap) in found.items():
+                _line(world.name, str(seeds), name, f"{alone:.3f}", f"{gap:.3f}")
+
+
+def _print_two_way(draws: int, seed: int) -> None:
+    for items in (50, 200):
+        world = CROSSED._replace(items=items)
+        for two_way in (False, True):
+            alone, gap = metric_coverage(world, draws, seed, 3, two_way=two_way)["auc"]
+            what = "user and item" if two_way else "user"
+            _line(f"200 users x {items} items", what, f"{alone:.3f}", f"{gap:.3f}")
+
+
+if __name__ == "__main__":
+    main()
