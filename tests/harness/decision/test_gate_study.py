@@ -5,7 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fusefront.harness.decision.gate_study import gate_studies
+from fusefront.harness.decision.study.gate import gate_studies
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.store import StudyFolder, find_study
 

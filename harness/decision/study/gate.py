@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from fusefront.harness.decision.gate import Check, judge
-from fusefront.harness.decision.load import auc_joint, rows_of_test
+from fusefront.harness.decision.study.load import auc_joint, is_device, rows_of_test
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 
@@ -74,9 +74,3 @@ def _same_rows(
             "in the same order; run both on the same prepared store"
         )
     return rows
-
-
-def is_device(study: StudyFolder, strategy: str) -> bool:
-    """Shuffled vectors: a control that measures, and can never ship."""
-    declared = study.spec.strategies.get(strategy)
-    return bool(declared.shuffle) if declared else strategy == "shuffled"

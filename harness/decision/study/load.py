@@ -1,13 +1,12 @@
 """Predictions of a study, one vector at a time, and joint models made of them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.harness.decision.inputs import Pairs
 from fusefront.harness.decision.replay import open_log, per_thousand, shown
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import read_json
@@ -20,12 +19,10 @@ from fusefront.harness.statistics.rows import contiguous, row_axis
 Scores = NDArray[np.float32]
 
 
-def pairs_of(joint: JointModel, today: int | None) -> Pairs:
-    """The differences as the policy reads them; NaN errors where no interval is given."""
-    se = joint.se if joint.has_intervals else np.full(joint.K.shape, np.nan)
-    df = np.nan_to_num(np.minimum(joint.dfs, 1e9), nan=1.0)
-    c_all = joint.c_all
-    return Pairs(joint.diff, se, df, c_all, joint.c_base(today) if today is not None else c_all)
+def is_device(study: StudyFolder, strategy: str) -> bool:
+    """Shuffled vectors: a control that measures, and can never ship."""
+    declared = study.spec.strategies.get(strategy)
+    return bool(declared.shuffle) if declared else strategy == "shuffled"
 
 
 def rows_of_test(study: StudyFolder, entry: RunEntry) -> pl.DataFrame:
@@ -35,12 +32,6 @@ def rows_of_test(study: StudyFolder, entry: RunEntry) -> pl.DataFrame:
     kind = read_json(manifest).get("cluster", "user") if manifest.exists() else "user"
     column = "group" if kind == "user" else "request"
     return frame.select("row_id", "request", "group", "label", pl.col(column).alias("cluster"))
-
-
-def scores(entries: Iterable[RunEntry]) -> Iterator[tuple[RunEntry, Scores]]:
-    """The test logits of each run, read when they are wanted."""
-    for entry in entries:
-        yield entry, read_scores(entry.path)
 
 
 def read_scores(run: Path) -> Scores:

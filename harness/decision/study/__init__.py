@@ -1,0 +1,1 @@
+"""A study's files as evidence: read, judged, recorded, handed to the report."""
