@@ -51,10 +51,15 @@ def decide_study(study: StudyFolder, asked: Asked | None = None) -> str:
     what to measure.
     """
     evidence = record_decision(study, asked or Asked())
+    refuse(evidence)
+    return headline(evidence, "en").text
+
+
+def refuse(evidence: Evidence) -> None:
+    """GateError where nothing is chosen, with what to measure; the record is written already."""
     decision = evidence.decision
     if decision.case in ("infeasible", "thin"):
         raise GateError(" ".join(lack.text for lack in decision.lacks))
-    return headline(evidence, "en").text
 
 
 def record_decision(study: StudyFolder, asked: Asked) -> Evidence:

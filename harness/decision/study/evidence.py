@@ -66,7 +66,7 @@ def build_evidence(found: Gathered, policy: Policy, signature: Signature) -> Evi
     manifest = facts.optional(study.store_path / "manifest.json")
     sensitive = {name for name, s in manifest.get("slices", {}).items() if s.get("sensitive")}
     return Evidence(
-        study=_facts(found, signature),
+        study=_facts(found, judged, signature),
         decision=decision,
         points=points(inputs, policy, judged, comparison, timed, found.entries),
         band=judged.band,
@@ -111,7 +111,7 @@ def _curves(entries: list[RunEntry], named: list[str | None]) -> list[RunEntry]:
     return [entry for entry in done if entry.strategy in named]
 
 
-def _facts(found: Gathered, signature: Signature) -> StudyFacts:
+def _facts(found: Gathered, judged: Judged, signature: Signature) -> StudyFacts:
     study, comparison = found.study, found.comparison
     looks = openings(study.path)
     others = {look.content for look in looks} - ({looks[-1].content} if looks else set())
@@ -126,7 +126,15 @@ def _facts(found: Gathered, signature: Signature) -> StudyFacts:
         date=signature.date,
         second_look=len(others),
         trials=trials,
-        notes=(SIMULTANEOUS, *comparison.warnings, *refused),
+        notes=(SIMULTANEOUS, *_control_won(found.inputs, judged), *comparison.warnings, *refused),
     )
     rows = made.rows_test or comparison.rows
     return replace(made, rows_test=rows)
+
+
+def _control_won(inputs: Inputs, judged: Judged) -> tuple[str, ...]:
+    choice = judged.outcome.choice
+    if choice is None or not inputs.candidates[choice].control:
+        return ()
+    name = inputs.candidates[choice].name
+    return (f"The choice, {name!r}, is a control: no fusion under the limit is shown to beat it.",)

@@ -11,19 +11,8 @@ from fusefront.harness.runs.files import Json, read_json
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.reports.evidence import AuditFinding, RunOrigin, StudyFacts, TrainingCurve
 
-_SEVERITY: dict[str, Literal["ok", "note", "warning", "error", "not run"]] = {
-    "ok": "ok",
-    "info": "note",
-    "note": "note",
-    "low": "note",
-    "warning": "warning",
-    "medium": "warning",
-    "severe": "error",
-    "high": "error",
-    "error": "error",
-    "not run": "not run",
-    "skipped": "not run",
-}
+State = Literal["ok", "note", "warning", "error", "not run"]
+_STATES: dict[str, State] = {"severe": "error", "warning": "warning", "note": "note"}
 
 
 def sha256(path: Path) -> str:
@@ -93,17 +82,18 @@ def searches(study: StudyFolder) -> tuple[TrainingCurve, ...]:
 
 
 def audit_findings(study: StudyFolder) -> tuple[AuditFinding, ...]:
-    """audit.json as the report shows it."""
-    found = optional(study.path / "audit.json")
-    return tuple(
+    """audit.json as the report shows it: findings, worst first, then the checks that passed."""
+    record = optional(study.path / "audit.json")
+    found = [
         AuditFinding(
-            str(one.get("check") or one.get("name") or "check"),
-            _SEVERITY.get(str(one.get("severity") or one.get("state") or "note"), "note"),
-            str(one.get("text") or one.get("message") or ""),
+            str(one["name"]),
+            _STATES.get(str(one["severity"]), "note"),
+            str(one.get("text") or one.get("title") or ""),
             bool(one.get("accepted", False)),
         )
-        for one in found.get("findings", [])
-    )
+        for one in record.get("findings", [])
+    ]
+    return (*found, *(AuditFinding(str(name), "ok") for name in record.get("passed", [])))
 
 
 def environment(entries: list[RunEntry], bench: dict[str, Json]) -> dict[str, str]:

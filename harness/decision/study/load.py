@@ -17,12 +17,13 @@ from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.rows import contiguous, row_axis
 
 Scores = NDArray[np.float32]
+SHUFFLED = "shuffled"  # the control that every study with modalities gets
 
 
 def is_device(study: StudyFolder, strategy: str) -> bool:
     """Shuffled vectors: a control that measures, and can never ship."""
     declared = study.spec.strategies.get(strategy)
-    return bool(declared.shuffle) if declared else strategy == "shuffled"
+    return strategy == SHUFFLED or bool(declared and declared.shuffle)
 
 
 def rows_of_test(study: StudyFolder, entry: RunEntry) -> pl.DataFrame:

@@ -1,0 +1,81 @@
+"""`fusefront decide STUDY`: the operating point, its evidence and what would change it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusefront.harness.cli.options import Json, Out, StudyName
+
+WIDTH = 130
+
+
+def decide(
+    study: StudyName,
+    slo_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--slo-ms",
+            min=1e-6,
+            help="Limit on p99 of a request, ms [default: the study's slo_ms].",
+        ),
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Limit on the cost of a million predictions [default: none]."),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(min=1e-9, help="AUC that counts as no difference [default: the study's]."),
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option(help="Who stands for it [default: the study's owner].")
+    ] = None,
+    out: Out = Path("out"),
+    as_json: Json = False,
+) -> None:
+    """Choose under the limit, write decision.json.
+
+    A strategy fits when its whole p99 interval lies under the limit; of those the best lower bound of
+    the AUC gain leads, and the cheapest that is equivalent to it is chosen, today's where nothing is
+    shown to be better. Exit 4 when nothing fits or the evidence is too thin, with what to measure.
+    """
+    from fusefront.harness.decision.run import Asked, record_decision, refuse
+    from fusefront.harness.runs.store import find_study
+
+    folder = find_study(study, out)
+    evidence = record_decision(folder, Asked(slo_ms, max_cost, margin, owner))
+    if as_json:
+        _print_json(folder.path / "decision.json")
+    elif evidence.decision.choice is not None:
+        _print(evidence)
+    refuse(evidence)
+
+
+def _print_json(path: Path) -> None:
+    import sys
+
+    sys.stdout.write(path.read_text(encoding="utf-8"))
+
+
+def _print(evidence: object) -> None:
+    """The sentence, the alternatives, what would change it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from fusefront.harness.cli.show_decision import alternative_rows, change_lines
+    from fusefront.reports.evidence import Evidence
+    from fusefront.reports.words.decision import headline
+
+    assert isinstance(evidence, Evidence)
+    console = Console(markup=False, highlight=False)
+    console.width = max(console.width, WIDTH)  # a line a strategy, also in a log
+    console.print(headline(evidence, "en").text, soft_wrap=True)
+    table = Table(box=None)
+    for head in ("", "strategy", "AUC gain", "against choice", "p50 ms", "p99 ms"):
+        table.add_column(head, no_wrap=head != "strategy")
+    for row in alternative_rows(evidence):
+        table.add_row(*row)
+    console.print(table)
+    for line in change_lines(evidence):
+        console.print(line, soft_wrap=True)

@@ -1,0 +1,70 @@
+"""A decision as rows and lines of text."""
+
+from fusefront.reports import numbers
+from fusefront.reports.evidence import Change, Evidence, Interval, Point
+
+KNOBS = {"slo": "limit", "margin": "margin", "price": "price per core-hour", "traffic": "traffic"}
+
+
+def alternative_rows(evidence: Evidence) -> list[tuple[str, ...]]:
+    """The choice, what runs today and the three closest alternatives."""
+    decision = evidence.decision
+    named = [("choice", decision.choice), ("today", decision.today)]
+    named += [("alternative", name) for name in decision.alternatives[:3]]
+    shown, rows = set(), []
+    for what, name in named:
+        point = evidence.point(name)
+        if point is None or name in shown:
+            continue
+        shown.add(name)
+        rows.append((what, *_row(point, point.strategy == decision.choice)))
+    return rows
+
+
+def change_lines(evidence: Evidence) -> list[str]:
+    """One line a knob: what the decision is at other values."""
+    lines: dict[str, list[str]] = {}
+    for change in evidence.decision.changes:
+        lines.setdefault(change.knob, []).append(_change(change))
+    return [f"{KNOBS[knob]}: {'; '.join(found)}" for knob, found in lines.items()]
+
+
+def _row(point: Point, chosen: bool) -> tuple[str, ...]:
+    against = "" if chosen else _signed(point.gain_vs_choice)
+    verdict = "" if chosen else f" {point.verdict_vs_choice}"
+    limit = "" if point.feasible else " over"
+    return (
+        point.strategy,
+        _signed(point.gain),
+        f"{against}{verdict}",
+        _ms(point.p50),
+        f"{_ms(point.p99)}{limit}",
+    )
+
+
+def _signed(value: Interval | None) -> str:
+    if value is None:
+        return ""
+    return f"{numbers.signed(value.value)} {numbers.bracket(value)}"
+
+
+def _ms(value: Interval | None) -> str:
+    if value is None:
+        return "not timed"
+    places = numbers.ms_places(value)
+    return f"{numbers.fixed(value.value, places)} {numbers.bracket(value, places)}"
+
+
+def _change(change: Change) -> str:
+    value = {
+        "slo": numbers.ms_setting(change.value),
+        "margin": numbers.plain(change.value) if change.side == "at" else f"{change.value:.5f}",
+        "price": f"x {change.value:g}",
+        "traffic": f"{change.value:g} per second",
+    }[change.knob]
+    if change.knob == "slo" and change.side != "at":
+        value = numbers.ms(change.value, 2)
+    outcome = change.choice or {"thin": "no decision", "infeasible": "nothing fits"}.get(
+        change.case, "none"
+    )
+    return f"{change.side} {value}: {outcome if change.changed else 'no change'}"
