@@ -17,7 +17,7 @@ Json = Any  # None, bool, int, float, str, lists and string-keyed mappings of th
 
 FEWEST_CLUSTERS = 10  # below: an estimate, no interval
 FEW_CLUSTERS = 30  # below: an interval with a warning
-DRAWS = 20_000  # of the largest t; the 95 % quantile is then good to about .01
+DRAWS = 50_000  # of the largest t; the 95 % quantile is then good to about .01
 
 
 class Pair(NamedTuple):
@@ -211,8 +211,9 @@ class JointModel:
 
     def _seed_noise(self, rng: np.random.Generator, n: int) -> Floats:
         """[n, S] standard normal, correlated by `rho`."""
-        own = np.sqrt(1 - self.rho) * rng.standard_normal((n, len(self.names)))
-        return own + np.sqrt(self.rho) * rng.standard_normal((n, 1))
+        noise: Floats = np.sqrt(1 - self.rho) * rng.standard_normal((n, len(self.names)))
+        noise += np.sqrt(self.rho) * rng.standard_normal((n, 1))
+        return noise
 
     def _row_noise(self, rng: np.random.Generator, n: int) -> Floats:
         values, vectors = np.linalg.eigh((self.K + self.K.T) / 2)

@@ -1,0 +1,294 @@
+"""The comparison as a whole: planted differences, controls, slices, degenerate inputs, JSON."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import special
+from sklearn.metrics import roc_auc_score
+
+from fusefront.harness.errors import UsageError
+from fusefront.harness.statistics.compare import compare
+from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.options import Options
+from fusefront.harness.statistics.rows import RowTable
+from fusefront.harness.statistics.source import MemorySource, SliceCodes
+
+ROWS = 12_000
+
+
+def world(seed=0, rows=ROWS):
+    rng = np.random.default_rng(seed)
+    known = rng.normal(size=rows)
+    label = (rng.random(rows) < special.expit(known - 1)).astype(np.uint8)
+    request = np.repeat(np.arange(rows // 4), 4)
+    item = rng.integers(0, 300, rows)
+    return rng, known, RowTable(label, request // 3, request, item, np.arange(rows))
+
+
+def vectors(rng, known, quality, seeds=3, spread=0.02):
+    """Scores of one strategy: signal of `quality`, noise for the rest, a spread over seeds."""
+    own = rng.normal(size=len(known))
+    return {
+        r: (
+            quality * known
+            + 0.3 * own
+            + (0.5 + spread * rng.normal()) * rng.normal(size=len(known))
+        ).astype(np.float32)
+        for r in range(seeds)
+    }
+
+
+@pytest.fixture(scope="module")
+def source():
+    rng, known, rows = world()
+    scores = {
+        "early_fusion": vectors(rng, known, 0.5),
+        "good": vectors(rng, known, 1.0),
+        "poor": vectors(rng, known, 0.2),
+        "twin": vectors(rng, known, 0.5),
+        "id_only": vectors(rng, known, 0.5),
+        "popularity": {r: np.zeros(ROWS, np.float32) for r in range(3)},
+        "unimodal_text": vectors(rng, known, 0.3),
+        "unimodal_image": vectors(rng, known, 0.1),
+        "shuffled": vectors(rng, known, 0.5),
+    }
+    controls = ("id_only", "popularity", "unimodal_text", "unimodal_image", "shuffled")
+    cold = SliceCodes("cold", ("warm", "cold"), (rows.item < 30).astype(np.int16))
+    few = SliceCodes("few", ("some",), np.where(np.arange(ROWS) < 60, 0, -1).astype(np.int16))
+    return MemorySource(rows, scores, dict.fromkeys(controls, "control"), (cold, few))
+
+
+@pytest.fixture(scope="module")
+def found(source):
+    return compare(source, Options("early_fusion", temperature=True), "demo")
+
+
+def test_planted_differences_get_their_verdicts(found):
+    assert found.row("good").verdict == "better"
+    assert found.row("poor").verdict == "worse"
+    assert found.row("twin").verdict == "cannot tell"
+    assert found.row("early_fusion").verdict == "baseline"
+
+
+def test_values_are_means_over_seeds_of_sklearns(source, found):
+    label = source.table.label
+    for name in ("good", "poor"):
+        aucs = [roc_auc_score(label, v) for v in source.scores[name].values()]
+        assert found.row(name).metrics["auc"].value == pytest.approx(np.mean(aucs), abs=1e-12)
+
+
+def test_every_metric_has_an_interval_around_it(found):
+    for estimate in found.row("good").metrics.values():
+        if np.isfinite(estimate.low):
+            assert estimate.low < estimate.value < estimate.high
+        else:
+            assert estimate.note
+
+
+def test_the_best_set_is_the_planted_winner(found):
+    assert found.best_set == ("good",)
+    assert (found.row("good").rank_low, found.row("good").rank_high) == (1, 1)
+    assert found.row("twin").rank_high > found.row("twin").rank_low
+
+
+def test_the_winners_interval_is_wider_than_its_own(found):
+    own = found.row("good").differences["auc"]
+    assert found.winner.name == "good"
+    assert found.winner.high - found.winner.low >= (own.high - own.low) * 0.999
+    assert found.selected.name == "good"
+
+
+def test_controls_that_are_not_beaten_are_named(found):
+    told = "\n".join(found.warnings)
+    assert "twin does not beat id_only: the modalities add nothing that is seen here." in told
+    assert "twin does not beat shuffled" in told
+    assert "twin does not beat early_fusion" in told
+    assert "good does not beat" not in told
+    # of the unimodal controls only the best on validation is the bar
+    assert "poor does not beat unimodal_text" in told
+    assert "does not beat unimodal_image" not in told
+
+
+def test_missing_controls_are_named(source):
+    fewer = replace(
+        source, scores={n: source.scores[n] for n in ("early_fusion", "good", "id_only")}
+    )
+    told = compare(fewer, Options("early_fusion")).warnings
+    assert "Controls missing from this comparison: popularity, unimodal, shuffled." in told
+
+
+def test_a_constant_strategy_has_auc_a_half_and_no_variation(found):
+    estimate = found.row("popularity").metrics["auc"]
+    assert estimate.value == 0.5
+    assert estimate.note == "no variation: every score is the same"
+    assert "popularity: every score is the same, no variation." in found.warnings
+
+
+def test_equivalence_that_could_never_be_shown_is_said(source, found):
+    assert any("could never show equivalence within ±0.001" in line for line in found.warnings)
+    wide = compare(source, Options("early_fusion", margin=0.2))
+    assert wide.row("twin").verdict == "equivalent"
+    assert wide.row("twin").reason == "equivalent within ±0.2"
+    assert "equivalent (small difference)" in wide.row("good").reason
+
+
+def test_slices_have_metrics_and_one_adjusted_family(found):
+    rows = {(row.slice, row.value, row.strategy): row for row in found.slices}
+    good, few = rows["cold", "warm", "good"], rows["few", "some", "good"]
+    assert good.verdict == "better"
+    assert set(good.metrics) >= {"auc", "logloss", "pr_auc", "mrr"}
+    assert good.p_adjusted >= found.row("good").p
+    assert few.verdict == "no verdict"
+    assert "clusters hold one of the classes, 10 are needed" in few.note
+    assert np.isnan(few.metrics["auc"].low)
+
+
+def test_a_slice_of_one_class_says_so(source):
+    code = np.where(source.table.label > 0, 0, -1).astype(np.int16)
+    one = replace(source, declared=(SliceCodes("clicked", ("yes",), code),))
+    rows = compare(one, Options("early_fusion")).slices
+    assert {row.note for row in rows} == {"one class only: no metric"}
+
+
+def test_variance_shares_add_to_one(found):
+    for share in found.variance:
+        parts = [share.rows, share.seeds, share.both, share.tuning]
+        assert np.nansum(parts) == pytest.approx(1)
+        assert np.isnan(share.tuning)
+
+
+def test_tuning_runs_add_their_share(source):
+    tuned = {"good": [0.70, 0.76, 0.82], "early_fusion": [0.60, 0.66, 0.72]}
+    made = compare(source, Options("early_fusion", tuned=tuned))
+    share = next(share for share in made.variance if share.strategy == "good")
+    assert share.tuning > 0.9
+    assert share.buy == "more tuning runs"
+
+
+def test_temperature_is_reported_beside_the_raw_model(found):
+    row = found.row("good")
+    assert row.metrics["logloss_scaled"].value < row.metrics["logloss"].value
+    assert found.temperature["good"] != 1.0
+    assert len(found.curves["ece"]["good"]) == len(found.curves["ece_scaled"]["good"]) == 15
+
+
+def test_json_round_trip_keeps_everything(found):
+    text = json.dumps(found.to_dict(), allow_nan=False)
+    again = Comparison.from_dict(json.loads(text))
+    assert json.dumps(again.to_dict()) == text
+    assert again.row("twin").needs == found.row("twin").needs
+    assert again.model.c_all == found.c_all
+
+
+def test_polars_table_has_one_row_a_strategy(found):
+    frame = found.to_polars()
+    assert frame.height == 9
+    assert frame.filter(pl.col("strategy") == "good")["auc_low"][0] < frame["auc"][1]
+
+
+def test_one_seed_never_gives_a_verdict(source):
+    scores = {name: {0: by[0]} for name, by in source.scores.items()}
+    made = compare(replace(source, scores=scores), Options("early_fusion"))
+    assert {row.verdict for row in made.strategies} == {"baseline", "no verdict"}
+    difference = made.row("good").differences["auc"]
+    assert difference.note == "these trained models only; no verdict on the strategy"
+    assert np.isfinite(difference.low)
+    assert made.best_set == ()
+    assert any("one seed" in line for line in made.warnings)
+    assert {row.verdict for row in made.slices} == {"baseline", "no verdict"}
+
+
+def test_two_seeds_are_warned_of(source):
+    scores = {name: {r: by[r] for r in (0, 1)} for name, by in source.scores.items()}
+    made = compare(replace(source, scores=scores), Options("early_fusion"))
+    assert any("may cover as little as 88 %" in line for line in made.warnings)
+
+
+def test_identical_predictions_are_said_and_not_tested(source):
+    scores = {**source.scores, "copy": source.scores["early_fusion"]}
+    made = compare(replace(source, scores=scores), Options("early_fusion"))
+    row = made.row("copy")
+    assert row.verdict == "no verdict"
+    assert row.reason.startswith("identical predictions to 'early_fusion'")
+    assert row.differences["auc"].value == 0
+    assert "early_fusion and copy predicted the very same numbers with every seed." in made.warnings
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_are_refused(source, bad):
+    broken = {r: v.copy() for r, v in source.scores["twin"].items()}
+    broken[1][5] = bad
+    made = compare(
+        replace(source, scores={**source.scores, "twin": broken}), Options("early_fusion")
+    )
+    row = made.row("twin")
+    assert row.metrics == {}
+    assert row.reason.startswith("refused: seed 1 has 1 scores that are NaN or infinite")
+    with pytest.raises(UsageError, match="baseline 'twin' is refused: seed 1"):
+        compare(replace(source, scores={**source.scores, "twin": broken}), Options("twin"))
+
+
+@pytest.mark.parametrize(("value", "what"), [(0, "negatives only"), (1, "positives only")])
+def test_one_class_is_refused(source, value, what):
+    table = source.table._replace(label=np.full(ROWS, value, np.uint8))
+    with pytest.raises(UsageError, match=what):
+        compare(replace(source, table=table), Options("early_fusion"))
+
+
+def test_one_positive_is_an_estimate_without_an_interval(source):
+    label = np.zeros(ROWS, np.uint8)
+    label[7] = 1
+    made = compare(
+        replace(source, table=source.table._replace(label=label)), Options("early_fusion")
+    )
+    assert np.isnan(made.row("good").metrics["auc"].low)
+    assert made.row("good").verdict == "no verdict"
+    assert any("Only 1 clusters hold each class" in line for line in made.warnings)
+
+
+def test_one_request_is_an_estimate_only(source):
+    one = source.table._replace(request=np.zeros(ROWS, np.int64))
+    made = compare(replace(source, table=one), Options("early_fusion", cluster="request"))
+    assert made.row("good").metrics["auc"].note == "one cluster: an estimate only"
+    assert made.row("good").verdict == "no verdict"
+
+
+def test_rows_without_a_mixed_request_have_no_request_metric(source):
+    alone = source.table._replace(request=np.arange(ROWS))
+    made = compare(replace(source, table=alone), Options("early_fusion"))
+    assert made.row("good").metrics["mrr"].note == (
+        "undefined: no request holds both a positive and a negative"
+    )
+    json.dumps(made.to_dict(), allow_nan=False)
+
+
+def test_two_way_clustering_changes_the_error(source):
+    made = compare(source, Options("early_fusion", two_way=True, metrics=("auc",)))
+    assert made.cluster == "user and item"
+    assert made.clusters == 300
+
+
+def test_unknown_names_and_senseless_options_are_refused(source):
+    with pytest.raises(UsageError, match="got strategy 'nobody'"):
+        compare(source, Options("nobody"))
+    with pytest.raises(UsageError, match="got metric 'ece' for verdicts"):
+        compare(source, Options("early_fusion", metric="ece"))
+    with pytest.raises(UsageError, match="got cluster 'item', expected user or request"):
+        compare(source, Options("early_fusion", cluster="item"))
+    with pytest.raises(UsageError, match="got margin -1"):
+        compare(source, Options("early_fusion", margin=-1))
+
+
+def test_paired_seeds_need_the_same_seeds(source):
+    fewer = {**source.scores, "good": {r: source.scores["good"][r] for r in (0, 1)}}
+    with pytest.raises(UsageError, match="paired seeds need the same seeds"):
+        compare(replace(source, scores=fewer), Options("early_fusion", paired_seeds=True))
+
+
+def test_verdicts_can_be_given_on_a_loss(source):
+    made = compare(source, Options("early_fusion", metric="logloss"))
+    assert made.row("good").verdict == "better"
+    assert made.row("good").differences["logloss"].value < 0
