@@ -288,7 +288,10 @@ def test_paired_seeds_need_the_same_seeds(source):
         compare(replace(source, scores=fewer), Options("early_fusion", paired_seeds=True))
 
 
-def test_verdicts_can_be_given_on_a_loss(source):
-    made = compare(source, Options("early_fusion", metric="logloss"))
-    assert made.row("good").verdict == "better"
-    assert made.row("good").differences["logloss"].value < 0
+def test_verdicts_can_be_given_on_a_loss_where_less_is_better(source):
+    shouting = {r: 5 * v for r, v in source.scores["early_fusion"].items()}
+    louder = replace(source, scores={**source.scores, "shouting": shouting})
+    row = compare(louder, Options("early_fusion", metric="logloss")).row("shouting")
+    assert row.verdict == "worse"
+    assert row.differences["logloss"].low > 0
+    assert row.differences["auc"].value == 0
