@@ -8,21 +8,22 @@ from fusefront.fusion_variants.layers import Flat
 
 
 class Attention(nn.Module):
-    """softmax(W_q q (W_k k)^T / √d_head + mask) W_v k, heads side by side, then W_o and b."""
+    """softmax((W_q q + b_q) (W_k k)^T / √d_head + mask) W_v k, heads side by side, then W_o and b."""
 
     def __init__(self, d: int, heads: int, *, width_query: int = 0) -> None:
         super().__init__()
         if heads < 1 or d % heads:
             raise ValueError(f"{heads} heads do not divide width {d}; choose a divisor of {d}")
         self.heads, self.scale = heads, (d // heads) ** -0.5
-        self.ask = nn.Linear(width_query or d, d, bias=False)
+        self.ask = nn.Linear(width_query or d, d)
         self.tell = nn.Linear(d, 2 * d, bias=False)
         self.mix = Flat([d, d])
 
     def forward(self, query: Tensor, slots: Tensor, bias: Tensor | None = None) -> Tensor:
         """query [..., T, .], slots [..., S, d], bias [..., S] -> [..., T, d]."""
-        # the scale on the weight is constant: an exported graph does not compute it
-        ask = _heads(linear(query, self.ask.weight * self.scale), self.heads)  # (..., h, T, d/h)
+        # the scale on the weights is constant: an exported graph does not compute it
+        weight, start = self.ask.weight * self.scale, self.ask.bias * self.scale
+        ask = _heads(linear(query, weight, start), self.heads)  # (..., h, T, d/h)
         keys, values = (_heads(part, self.heads) for part in self.tell(slots).chunk(2, -1))
         score = ask @ keys.transpose(-1, -2)  # (..., h, T, S)
         if bias is not None:
@@ -52,7 +53,7 @@ class EncoderLayer(nn.Module):
 
 def slot_names(slots: int, d: int) -> nn.Parameter:
     """A vector for each slot [M, d]: attention alone could not tell the slots apart."""
-    return nn.Parameter(torch.randn(slots, d) * 0.1)
+    return nn.Parameter(torch.randn(slots, d) * 0.3)
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:

@@ -27,11 +27,17 @@ class Flat(nn.Module):
 
 
 class SlotLinear(nn.Module):
-    """A linear layer of its own for each slot: one batched product."""
+    """A linear layer of its own for each slot: one batched product.
 
-    def __init__(self, slots: int, width_in: int, width_out: int, *, bias: bool = True) -> None:
+    Outputs start with a variance of gain² / 3 times that of the inputs; layers whose outputs are
+    multiplied need 1 (gain = √3), or the product of M of them starts at next to nothing.
+    """
+
+    def __init__(
+        self, slots: int, width_in: int, width_out: int, *, bias: bool = True, gain: float = 1.0
+    ) -> None:
         super().__init__()
-        bound = width_in**-0.5
+        bound = gain * width_in**-0.5
         self.weight = nn.Parameter(torch.empty(slots, width_in, width_out).uniform_(-bound, bound))
         self.bias = (
             nn.Parameter(torch.empty(slots, 1, width_out).uniform_(-bound, bound)) if bias else None

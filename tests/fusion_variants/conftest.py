@@ -102,7 +102,7 @@ class Loops:
         """One query vector over slot vectors, head by head."""
         d, heads = len(slots[0]), layer.heads
         width = d // heads
-        asked = self.matrix(self.numbers(layer.ask.weight), query)
+        asked = self.matrix(self.numbers(layer.ask.weight), query, self.numbers(layer.ask.bias))
         told = [self.matrix(self.numbers(layer.tell.weight), slot) for slot in slots]
         found = np.zeros(d)
         for head in range(heads):

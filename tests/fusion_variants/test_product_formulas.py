@@ -70,9 +70,10 @@ def test_tfn_weighs_every_product_of_every_subset(compare, loops):
     compare(operator, formula)
 
 
-def test_mtfn_adds_rank_one_products(compare, loops):
+@pytest.mark.parametrize("bias", [False, True])
+def test_mtfn_adds_rank_one_products(compare, loops, bias):
     rank, hidden = 3, 2
-    operator = OPERATORS["mtfn"](3, D, rank=rank, hidden=hidden)
+    operator = OPERATORS["mtfn"](3, D, rank=rank, hidden=hidden, bias=bias)
 
     def formula(x, there, query):
         factors = {m: loops.slot(operator.factor, m, x[m]) for m in there}

@@ -20,7 +20,7 @@ class QueryEncoder(nn.Module):
     def __init__(self, slots: int, d: int, queries: int, layers: int, heads: int) -> None:
         super().__init__()
         self.slot = slot_names(slots, d)
-        self.queries = nn.Parameter(torch.randn(queries, d))
+        self.queries = nn.Parameter(torch.randn(queries, d) * 0.3)
         self.layers = nn.ModuleList(EncoderLayer(d, heads, 0) for _ in range(layers))
         self.mix = Flat([queries * d, d])
 

@@ -23,7 +23,7 @@ class Perceiver(FusionOperator):
     def __init__(self, slots: int, d: int, *, latents: int = 4, heads: int = 4) -> None:
         super().__init__(slots, d)
         self.slot = slot_names(slots, d)
-        self.latents = nn.Parameter(torch.randn(latents, d))
+        self.latents = nn.Parameter(torch.randn(latents, d) * 0.3)
         self.read = Attention(d, heads)
         self.norm = nn.LayerNorm(d)
         self.think = EncoderLayer(d, heads, 2 * d)

@@ -23,6 +23,10 @@ class Lmf(FusionOperator):
         super().__init__(slots, d)
         self.rank = rank
         self.factor = SlotLinear(slots, d, rank * d)  # its bias is the column of the constant 1
+        assert self.factor.bias is not None
+        nn.init.ones_(
+            self.factor.bias
+        )  # factors start around 1: sums and products both get through
         self.weight = nn.Parameter(torch.randn(1, rank) * rank**-0.5)
         self.bias = nn.Parameter(torch.zeros(d))
 

@@ -1,4 +1,4 @@
-"""Rank-constrained tensor fusion: W Σ_r Π_m V_m^(r) x_m + b, factor 1 for an absent slot."""
+"""Rank-constrained tensor fusion: W Σ_r Π_m V_m^(r) [x_m; 1] + b, factor 1 for an absent slot."""
 
 from functools import reduce
 from typing import ClassVar
@@ -12,17 +12,22 @@ from fusefront.fusion_variants.presence import cleared, one_token
 
 
 class Mtfn(FusionOperator):
-    """Products of all present slots and of nothing less: there is no constant in a factor."""
+    """Products of all slots. `bias=False` is the formula as published, without the constant 1: then
+    only products of all present slots are left, and neither one slot nor a pair of three can be
+    followed unless the tokens themselves hold a constant.
+    """
 
     name: ClassVar[str] = "mtfn"
     paper: ClassVar[str] = "Wang et al. 2019, ACM MM"
-    choices: ClassVar = {"rank": (5, 10, 20), "hidden": (16, 32)}
+    choices: ClassVar = {"rank": (5, 10, 20), "hidden": (16, 32), "bias": (True, False)}
     most_slots: ClassVar[int | None] = 4
 
-    def __init__(self, slots: int, d: int, *, rank: int = 20, hidden: int = 32) -> None:
+    def __init__(
+        self, slots: int, d: int, *, rank: int = 20, hidden: int = 32, bias: bool = True
+    ) -> None:
         super().__init__(slots, d)
         self.rank = rank
-        self.factor = SlotLinear(slots, d, rank * hidden, bias=False)
+        self.factor = SlotLinear(slots, d, rank * hidden, bias=bias)
         self.mix = Flat([hidden, d])
 
     @property

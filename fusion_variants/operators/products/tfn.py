@@ -31,7 +31,7 @@ class TensorFusion(FusionOperator):
                 f"tfn: {slots} slots at k = {k} make {terms} products; "
                 f"expected at most {MOST_TERMS}; choose a smaller k or 'lmf'"
             )
-        self.narrow = SlotLinear(slots, d, k, bias=False)
+        self.narrow = SlotLinear(slots, d, k, bias=False, gain=3**0.5)
         self.mix = Flat([terms, d])
 
     @property
