@@ -1,7 +1,7 @@
 """The slots of an item: its id, its modalities, its side fields, each a token of width d.
 
 id:        e = W E[i]; absent where the item was never seen in train
-modality:  e = W c(x_m) + b, with c the compressor: a table frozen at birth, then its learned part
+modality:  e = W c(x_m), with c the compressor: a table frozen at birth, then its learned part
 side:      e = W [fields; numbers] + b
 An absent slot is a zero token whose presence is False.
 """
@@ -86,14 +86,14 @@ class ItemSlots(nn.Module):
             for rows, usable in sources
         )
         self.project = nn.ModuleList(
-            near_identity(nn.Linear(int(part.width_out), width))  # type: ignore[arg-type]
+            near_identity(nn.Linear(int(part.width_out), width, bias=False))  # type: ignore[arg-type]
             for part in self.modalities
         )
         self.side = None
         if side_width and "side" in self.names:
             self.side = FieldEncoder(schema.item_fields, schema.item_numbers, side_width)
             self.register_buffer("fields", items.fields.clone())
-            self.register_buffer("numbers", _standard(items.numbers, items.in_train))
+            self.register_buffer("numbers", standardised(items.numbers, items.in_train))
             self.side_project = nn.Linear(self.side.width_out, width)
 
     def forward(self, ids: Tensor, keep: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -182,7 +182,7 @@ def _fit_width(spec: Part, rows: Tensor) -> Part:
     return {**spec, "k": min(k, rows.shape[1])} if isinstance(k, int) else spec
 
 
-def _standard(numbers: Tensor, seen: Tensor) -> Tensor:
+def standardised(numbers: Tensor, seen: Tensor) -> Tensor:
     """Numbers [n, N] at mean 0 and deviation 1 over the train items."""
     if not numbers.shape[1] or int(seen.sum()) < 2:
         return numbers.clone()

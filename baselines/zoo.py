@@ -11,6 +11,20 @@ from fusefront.baselines.models.id_only import IdOnly
 from fusefront.baselines.models.late_fusion import LateFusion
 from fusefront.baselines.models.popularity import Popularity
 from fusefront.baselines.models.unimodal import Unimodal
+from fusefront.baselines.published.autoint import AutoInt
+from fusefront.baselines.published.deepfm import DeepFm
+from fusefront.baselines.published.din import Din
+from fusefront.baselines.published.em3 import Em3
+from fusefront.baselines.published.lmf import Lmf
+from fusefront.baselines.published.make import Make
+from fusefront.baselines.published.marn import Marn
+from fusefront.baselines.published.momo import Momo
+from fusefront.baselines.published.mtfn import Mtfn
+from fusefront.baselines.published.naml import Naml
+from fusefront.baselines.published.pamd import Pamd
+from fusefront.baselines.published.qin import Qin
+from fusefront.baselines.published.seed_reconstruction import SeedReconstruction
+from fusefront.baselines.published.simcen import Simcen
 from fusefront.baselines.settings import did_you_mean
 
 BASELINES: dict[str, type[Baseline]] = {
@@ -22,6 +36,20 @@ BASELINES: dict[str, type[Baseline]] = {
     "gated_fusion": GatedFusion,
     "compressed_fusion": CompressedFusion,
     "composed": Composed,
+    "din": Din,
+    "momo": Momo,
+    "qin": Qin,
+    "seed_reconstruction": SeedReconstruction,
+    "deepfm": DeepFm,
+    "autoint": AutoInt,
+    "make": Make,
+    "em3": Em3,
+    "lmf": Lmf,
+    "mtfn": Mtfn,
+    "naml": Naml,
+    "simcen": Simcen,
+    "pamd": Pamd,
+    "marn": Marn,
 }
 
 

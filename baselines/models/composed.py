@@ -29,7 +29,7 @@ from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.models.composed_settings import ComposedSettings, resolve_composed
 from fusefront.baselines.placements.logit import LogitPlacement
 from fusefront.baselines.placements.make import make_placement
-from fusefront.baselines.placements.stream import select
+from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.roles import split_roles
 from fusefront.baselines.settings import make_part
 from fusefront.baselines.slots import ItemSlots
@@ -182,14 +182,6 @@ def family_of(made: ComposedSettings) -> str:
     if made.placement == "interaction" and compressed:
         return "compressed"
     return "early"
-
-
-def spread(logits: Tensor, rows: Tensor | None, like: Tensor) -> Tensor:
-    """Logits [N] of the real candidates back to [R, K], 0 at padding; `like` is [R, K, .]."""
-    lead = like.shape[:2]
-    if rows is None:
-        return logits.reshape(lead)
-    return logits.new_zeros(lead.numel()).index_put((rows,), logits).reshape(lead)
 
 
 Side = tuple[tuple[Field, ...], int]

@@ -188,9 +188,8 @@ def _check_place(
             f"items, which {made.placement!r} cannot cross; use 'target_attention' or 'mean'"
         )
     per_slot = FIELDS_PER_SLOT[made.interaction_fields] if made.pooler is not None else 1
-    most = getattr(operator, "most_slots", None)
-    crossed = made.placement == "interaction" and most is not None
-    if crossed and slots * per_slot > most:
+    most = getattr(operator, "most_slots", None) or slots * per_slot
+    if made.placement == "interaction" and slots * per_slot > most:
         raise ValueError(
             f"{name}: operator {called!r} takes at most {most} slots at 'interaction' and this "
             f"model has {slots * per_slot}; leave slots out or use placement 'item'"

@@ -119,5 +119,13 @@ def select(x: Tensor, rows: Tensor | None) -> Tensor:
     return flat if rows is None else flat[rows]
 
 
+def spread(logits: Tensor, rows: Tensor | None, like: Tensor) -> Tensor:
+    """Logits [N] of the real candidates back to [R, K], 0 at padding; `like` is [R, K, .]."""
+    lead = like.shape[:2]
+    if rows is None:
+        return logits.reshape(lead)
+    return logits.new_zeros(lead.numel()).index_put((rows,), logits).reshape(lead)
+
+
 def _width(x: Tensor) -> int:
     return int(x.shape[-1])

@@ -37,7 +37,7 @@ class Din(Pooler):
     ) -> None:
         super().__init__(width)
         self.first = nn.Linear(4 * width, hidden[0])
-        self.rest = Dense((*hidden, 1), dropout)
+        self.rest = Dense((*hidden, 1), dropout, last_bias=not softmax)  # softmax drops it
         self.dropout = nn.Dropout(dropout)
         self.softmax = softmax
 

@@ -9,9 +9,15 @@ from torch import Tensor, nn
 class Dense(nn.Module):
     """Linear layers with ReLU (and dropout) between, none after the last."""
 
-    def __init__(self, widths: Sequence[int], dropout: float = 0.0) -> None:
+    def __init__(
+        self, widths: Sequence[int], dropout: float = 0.0, *, last_bias: bool = True
+    ) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        last = len(widths) - 2
+        self.layers = nn.ModuleList(
+            nn.Linear(before, after, bias=last_bias or index < last)
+            for index, (before, after) in enumerate(pairwise(widths))
+        )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,36 @@
+"""The field's deep head: linear, batch norm, ReLU, dropout per hidden layer, then one logit."""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from fusefront.baselines.heads.norm import normed
+
+
+class Deep(nn.Module):
+    """Features [N, F] to logits [N], or to the last hidden layer where `out` is False."""
+
+    def __init__(
+        self,
+        width: int,
+        hidden: tuple[int, ...],
+        *,
+        dropout: float = 0.0,
+        norm: bool = True,
+        out: bool = True,
+    ) -> None:
+        super().__init__()
+        pairs = pairwise((width, *hidden))
+        self.layers = nn.ModuleList(nn.Linear(before, after) for before, after in pairs)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(after) for after in hidden if norm)
+        self.dropout = nn.Dropout(dropout)
+        self.width_out = hidden[-1] if hidden else width
+        self.out = nn.Linear(self.width_out, 1) if out else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        for index, layer in enumerate(self.layers):
+            x = layer(x)
+            if len(self.norms):
+                x = normed(self.norms[index], x)  # type: ignore[arg-type]
+            x = self.dropout(x.relu())
+        return x if self.out is None else self.out(x).squeeze(-1)

@@ -1,0 +1,126 @@
+"""What the published models share: building by settings and seed, item tokens as the field makes them.
+
+e_i = [E_id(i); mean of E_f over each item field's columns; numbers; W_m x_m for each modality], the
+frozen vector x_m through one bias-free linear layer. Ids never seen in train read the zero row.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import (
+    Baseline,
+    Context,
+    Field,
+    ItemTable,
+    Parts,
+    Schema,
+)
+from fusefront.baselines.fields import ContextEncoder, FieldEncoder, small_embedding
+from fusefront.baselines.roles import split_roles
+from fusefront.baselines.settings import resolve
+from fusefront.baselines.slots import ItemSlots, standardised
+
+
+class Published(Baseline):
+    """A model of the literature: `__init__(schema, items, settings, parts)` and the two halves."""
+
+    family: str = "published"
+    needs_history: ClassVar[bool] = True
+    settings: Any
+
+    def __init__(self, schema: Schema, items: ItemTable, made: Any, parts: Parts) -> None:
+        super().__init__()
+        self.settings = made
+
+    @classmethod
+    def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
+        """The resolved settings, or a ValueError that says in a sentence what is wrong."""
+        if cls.needs_history and schema.max_history == 0:
+            raise ValueError(
+                f"{cls.name}: the data has no history and this model reads one; "
+                "use 'deepfm', 'autoint' or a family instead"
+            )
+        return resolve(cls.Settings, settings, cls.name)
+
+    @classmethod
+    def build(
+        cls,
+        schema: Schema,
+        items: ItemTable,
+        settings: Mapping[str, object],
+        parts: Parts,
+        seed: int,
+    ) -> Self:
+        """Fit the frozen parts and draw the weights, both by `seed`."""
+        made = cls.check(schema, settings, parts)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(schema, items, made, parts)
+
+    def parameter_roles(self) -> dict[str, list[nn.Parameter]]:
+        """By the names of the parts: what makes slots of vectors, and the operator, is fusion."""
+        named = dict(self.named_modules())
+
+        def called(*names: str) -> list[nn.Module]:
+            return [part for path, part in named.items() if path.rpartition(".")[2] in names]
+
+        return split_roles(
+            self,
+            id_embedding=called("ids"),
+            field_embedding=called("fields", "context", "side"),
+            fusion=called("vectors", "slots", "operator"),
+        )
+
+    def report(self) -> dict[str, float]:
+        """What the compressors tell of their fit, where the model has any."""
+        slots = dict(self.named_children()).get("slots")
+        return slots.report() if isinstance(slots, ItemSlots) else {}
+
+
+class ItemTokens(nn.Module):
+    """Item ids [U] to tokens e [U, width_out]; the parts' widths in `widths`."""
+
+    present: Tensor
+    in_train: Tensor
+    field_ids: Tensor
+    numbers: Tensor
+
+    def __init__(self, schema: Schema, items: ItemTable, embedding: int) -> None:
+        super().__init__()
+        self.ids = small_embedding(schema.items + 1, embedding)
+        self.fields = FieldEncoder(schema.item_fields, schema.item_numbers, embedding)
+        self.vectors = nn.ModuleList(
+            nn.Linear(width, width, bias=False) for width in schema.modalities.values()
+        )
+        self.names = [f"vector_{m}" for m in range(len(self.vectors))]
+        for name, modality, column in zip(self.names, schema.modalities, range(99), strict=False):
+            absent = ~items.present[:, column].unsqueeze(-1)
+            rows = items.vectors[modality].float()
+            self.register_buffer(name, rows.masked_fill(absent, 0.0))
+        self.register_buffer("present", items.present.clone())
+        self.register_buffer("in_train", items.in_train.clone())
+        self.register_buffer("field_ids", items.fields.clone())
+        self.register_buffer("numbers", standardised(items.numbers, items.in_train))
+        self.widths = [embedding, self.fields.width_out, *schema.modalities.values()]
+        self.width_out = sum(self.widths)
+
+    def forward(self, ids: Tensor, keep: Tensor | None) -> Tensor:
+        """Item ids [U] to [U, width_out]; an absent modality is zero."""
+        there = self.present[ids] if keep is None else self.present[ids] & keep  # [U, M]
+        pieces = [
+            self.ids(ids * self.in_train[ids]),
+            self.fields(Context(self.field_ids[ids], self.numbers[ids])),
+        ]
+        for m, (name, project) in enumerate(zip(self.names, self.vectors, strict=True)):
+            rows = self.get_buffer(name)[ids].masked_fill(~there[:, [m]], 0.0)
+            pieces.append(project(rows))
+        return torch.cat(pieces, -1)
+
+
+def context_of(schema: Schema, embedding: int) -> ContextEncoder:
+    """Embeddings of the request's and the candidate's fields side by side, [R, K, .]."""
+    request: tuple[tuple[Field, ...], int] = (schema.request_fields, schema.request_numbers)
+    return ContextEncoder(request, (schema.candidate_fields, schema.candidate_numbers), embedding)

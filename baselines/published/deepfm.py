@@ -1,0 +1,70 @@
+"""DeepFM (Guo et al. 2017, IJCAI): first order, pairwise products and an MLP over the same embeddings.
+
+fields v_f in R^E: id, item fields, modalities projected, context, and each item field's mean over
+the history; logit = b + Σ_f w_f + ½ Σ_e ((Σ_f v_f)² - Σ_f v_f²)_e + MLP([v_1; ...; v_F]).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fusefront.baselines.contract import (
+    ItemCodes,
+    ItemTable,
+    Parts,
+    Request,
+    Rows,
+    Schema,
+    Scored,
+    no_loss,
+)
+from fusefront.baselines.heads.deep import Deep
+from fusefront.baselines.placements.stream import select, spread
+from fusefront.baselines.published.base import Published
+from fusefront.baselines.published.fields import FieldTokens
+
+
+@dataclass(frozen=True)
+class DeepFmSettings:
+    """Width of the embeddings, and the deep half."""
+
+    embedding: int = 16
+    hidden: tuple[int, ...] = (1024, 512, 256)
+    dropout: float = 0.0
+
+
+class DeepFm(Published):
+    """Every pair of fields multiplied, beside a network that may find more."""
+
+    name: ClassVar[str] = "deepfm"
+    paper: ClassVar[str] = "Guo et al. 2017, IJCAI"
+    needs_history: ClassVar[bool] = False
+    Settings: ClassVar[type[DeepFmSettings]] = DeepFmSettings
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "embedding": (8, 16, 32),
+        "hidden": ((64, 32), (256, 128), (1024, 512, 256)),
+        "dropout": (0.0, 0.1, 0.3),
+    }
+
+    def __init__(
+        self, schema: Schema, items: ItemTable, made: DeepFmSettings, parts: Parts
+    ) -> None:
+        super().__init__(schema, items, made, parts)
+        self.tokens = FieldTokens(schema, items, made.embedding + 1)  # the last column is w_f
+        self.deep = Deep(self.tokens.count * made.embedding, made.hidden, dropout=made.dropout)
+
+    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+        code = self.tokens.encode(ids, keep)  # [U, F * (E + 1)]
+        rows = Rows(code, (ids > 0).unsqueeze(-1))
+        return ItemCodes(rows, rows), no_loss(code)
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        fields = select(self.tokens(request), rows)  # [N, F * (E + 1)]
+        v = torch.unflatten(fields, -1, (self.tokens.count, -1))
+        v, w = v[..., :-1], v[..., -1]  # [N, F, E], [N, F]
+        pairs = (v.sum(-2).square() - v.square().sum(-2)).sum(-1) / 2
+        logits = w.sum(-1) + pairs + self.deep(v.flatten(-2))
+        return Scored(spread(logits, rows, request.candidates.values), no_loss(logits))

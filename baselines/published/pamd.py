@@ -1,0 +1,44 @@
+"""PAMD (Han et al. 2022, WWW): what modalities have in common and what each adds, read by the id.
+
+v_i = x_id + attention of x_id over common and specific parts, with the disentangling losses at 0.1;
+u = DIN pooling with softmax; logit = MLP([u; v_t; context]).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from fusefront.baselines.models.composed import Composed
+from fusefront.baselines.models.composed_settings import ComposedSettings
+from fusefront.baselines.published.presets import deep, none, part
+
+
+@dataclass(frozen=True)
+class PamdSettings(ComposedSettings):
+    """As published; `token_width` is the projections' width."""
+
+    id_width: int = 128
+    side_width: int = 16
+    token_width: int = 128
+    compressor: Mapping[str, object] = field(default_factory=none)
+    operator: Mapping[str, object] | None = field(default_factory=part("pamd"))
+    pooler: Mapping[str, object] | None = field(default_factory=part("din", {"softmax": True}))
+    head: Mapping[str, object] = field(default_factory=deep)
+    products: bool = False
+    context_width: int = 16
+
+
+class Pamd(Composed):
+    """Common and specific parts of each modality."""
+
+    name: ClassVar[str] = "pamd"
+    family = "published"
+    paper: ClassVar[str] = "Han et al. 2022, WWW"
+    Settings: ClassVar[type[ComposedSettings]] = PamdSettings
+    fixed: ClassVar[tuple[str, ...]] = ("placement", "conditioning")
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "token_width": (16, 32, 64, 128),
+        "id_width": (8, 32, 128),
+        "head.hidden": ((64, 32), (256, 128), (1024, 512, 256)),
+        "operator.weight": (0.01, 0.1),
+    }

@@ -1,0 +1,20 @@
+"""Parts that the presets of published models share."""
+
+from collections.abc import Callable, Mapping
+
+
+def none() -> Mapping[str, object]:
+    """Vectors as they are."""
+    return {"name": "none"}
+
+
+def deep() -> Mapping[str, object]:
+    """The usual wide head of this field."""
+    return {"name": "mlp", "hidden": (1024, 512, 256)}
+
+
+def part(
+    name: str, settings: Mapping[str, object] | None = None
+) -> Callable[[], Mapping[str, object]]:
+    """A default factory: part("din", {"softmax": True})."""
+    return lambda: {"name": name, **(settings or {})}

@@ -1,0 +1,80 @@
+"""QIN, the quadratic interest network (Li et al. 2025, WWW companion; the challenge's rank 2).
+
+a = ReLU(q · k_l / √H) over the real items, not normalised, H = 2D; u = W_o Σ_l a_l v_l + e_t;
+x = [context; e_t; u]; 4 times x ← x + dropout(PReLU(BN(Σ_{r ≤ R} x ⊙ (W_r x + b_r)))); logit = w' x + b.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fusefront.baselines.contract import (
+    ItemCodes,
+    ItemTable,
+    Parts,
+    Request,
+    Rows,
+    Schema,
+    Scored,
+    no_loss,
+)
+from fusefront.baselines.heads.quadratic import Quadratic
+from fusefront.baselines.placements.stream import select, spread
+from fusefront.baselines.poolers.sparse_relu_attention import SparseReluAttention
+from fusefront.baselines.published.base import ItemTokens, Published, context_of
+
+
+@dataclass(frozen=True)
+class QinSettings:
+    """As published; the authors warn that rank 4 is unstable elsewhere."""
+
+    embedding: int = 128
+    attention: int = 0  # H; 0 = twice the item's width
+    layers: int = 4
+    rank: int = 4
+    dropout: float = 0.1
+
+
+class Qin(Published):
+    """Sparse attention, then products of products."""
+
+    name: ClassVar[str] = "qin"
+    paper: ClassVar[str] = "Li et al. 2025, WWW companion"
+    Settings: ClassVar[type[QinSettings]] = QinSettings
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "embedding": (16, 32, 64),
+        "layers": (1, 2, 4),
+        "rank": (2, 3, 4),
+        "dropout": (0.0, 0.1, 0.2),
+    }
+
+    def __init__(self, schema: Schema, items: ItemTable, made: QinSettings, parts: Parts) -> None:
+        super().__init__(schema, items, made, parts)
+        self.tokens = ItemTokens(schema, items, made.embedding)
+        self.context = context_of(schema, made.embedding)
+        width = self.tokens.width_out
+        self.pool = SparseReluAttention(width, hidden=made.attention)
+        self.head = Quadratic(
+            self.context.width_out + 2 * width,
+            layers=made.layers,
+            rank=made.rank,
+            dropout=made.dropout,
+            norm=False,
+        )
+
+    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+        e = self.tokens(ids, keep)  # [U, D]
+        there = (ids > 0).unsqueeze(-1)
+        target = self.pool.prepare_target(e)  # [U, H + D], e last
+        return ItemCodes(Rows(self.pool.prepare_history(e), there), Rows(target, there)), no_loss(e)
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        target = request.candidates.values  # [R, K, H + D]
+        u = self.pool(target, request.history.values, request.history_mask)  # [R, K, D]
+        e = target[..., self.pool.hidden :]
+        c = self.context(request.request_context, request.candidate_context, target)
+        logits = self.head(select(torch.cat([c, e, u], -1), rows))
+        return Scored(spread(logits, rows, target), no_loss(logits))

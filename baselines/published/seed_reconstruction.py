@@ -1,0 +1,148 @@
+"""Reconstruction of the challenge's task-2 winner (Zhou 2025, arXiv 2504.18961), every piece a switch.
+
+m_i = recipe(x_i) in tokens of width E: V1 the first modality alone, V2 the second alone, V3 PCA of all
+side by side, V4 PCA of each modality, then side by side; "learned" a linear layer instead of PCA.
+e_i = [E_id; E_fields; W m_i]; u = attention(e_t, {e_l}), DIN's or multi-head; fields F = {context,
+pieces of e_t, pieces of u}; z_f = mean(e_f), a = σ(W_2 ReLU(W_1 z)), F ← a F (SENet);
+logit = MLP([F]). The paper's text names V4, SENet and the attention; V1 to V3 are inferred.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fusefront.baselines.contract import (
+    ItemCodes,
+    ItemTable,
+    Parts,
+    Pooler,
+    Request,
+    Rows,
+    Schema,
+    Scored,
+)
+from fusefront.baselines.heads.deep import Deep
+from fusefront.baselines.placements.stream import fuse, select, spread
+from fusefront.baselines.poolers.din import Din
+from fusefront.baselines.poolers.target_attention import TargetAttention
+from fusefront.baselines.published.base import Published
+from fusefront.baselines.published.fields import ContextFields
+from fusefront.baselines.settings import make_part, one_of
+from fusefront.baselines.slots import ItemSlots
+
+RECIPES = ("V1", "V2", "V3", "V4", "learned")
+ATTENTIONS = ("target_attention", "din")
+
+
+@dataclass(frozen=True)
+class SeedSettings:
+    """`embedding` is both E and PCA's k: 64 + 64 = 128, as the challenge asks."""
+
+    recipe: str = "V4"
+    attention: str = "target_attention"
+    heads: int = 4
+    senet: bool = True
+    embedding: int = 64
+    hidden: tuple[int, ...] = (1024, 512, 256)
+    dropout: float = 0.0
+
+
+class SeedReconstruction(Published):
+    """Compression per modality, target attention, re-weighted fields."""
+
+    name: ClassVar[str] = "seed_reconstruction"
+    paper: ClassVar[str] = "Zhou 2025, arXiv 2504.18961"
+    Settings: ClassVar[type[SeedSettings]] = SeedSettings
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "recipe": RECIPES,
+        "attention": ATTENTIONS,
+        "senet": (True, False),
+        "embedding": (16, 32, 64),
+    }
+
+    def __init__(self, schema: Schema, items: ItemTable, made: SeedSettings, parts: Parts) -> None:
+        super().__init__(schema, items, made, parts)
+        modalities, compressor = recipe_of(made, tuple(schema.modalities))
+        width = made.embedding
+        self.slots = ItemSlots(
+            schema,
+            items,
+            parts,
+            modalities=modalities,
+            compressor=compressor,
+            id_width=width,
+            side_width=width,
+            width=width,
+            seed=torch.initial_seed(),
+        )
+        self.pieces, self.width = len(self.slots.names), width
+        self.pool = self._pooler(self.pieces * width)
+        self.context = ContextFields(schema, width)
+        count = self.context.count + 2 * self.pieces
+        self.operator = None
+        if made.senet:
+            spec = {"name": "senet", "readout": "tokens"}
+            self.operator = make_part("operator", parts.operators, spec, count, width)
+        self.head = Deep(count * width, made.hidden, dropout=made.dropout)
+
+    def _pooler(self, width: int) -> Pooler:
+        if self.settings.attention == "din":
+            return Din(width)
+        return TargetAttention(width, heads=self.settings.heads)
+
+    @classmethod
+    def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> SeedSettings:
+        """The resolved settings, or a ValueError that says in a sentence what is wrong."""
+        made: SeedSettings = super().check(schema, settings, parts)
+        one_of(cls.name, "recipe", made.recipe, RECIPES)
+        one_of(cls.name, "attention", made.attention, ATTENTIONS)
+        if made.recipe in ("V1", "V2") and len(schema.modalities) < int(made.recipe[1]):
+            raise ValueError(
+                f"{cls.name}: recipe {made.recipe!r} needs {made.recipe[1]} modalities and the data "
+                f"has {len(schema.modalities)}; use 'V4'"
+            )
+        if made.attention == "target_attention" and made.embedding % made.heads:
+            raise ValueError(
+                f"{cls.name}: 'heads' {made.heads} does not divide 'embedding' {made.embedding}; "
+                "choose a divisor"
+            )
+        return made
+
+    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+        x, present, loss = self.slots(ids, keep)  # [U, S, E]
+        e = x.flatten(-2)  # [U, S * E]
+        history = Rows(self.pool.prepare_history(e), (ids > 0).unsqueeze(-1))
+        return ItemCodes(
+            history, Rows(torch.cat([e, self.pool.prepare_target(e)], -1), present)
+        ), loss
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        code, there = request.candidates
+        e = code[..., : self.pieces * self.width]  # [R, K, S * E]
+        asks = code[..., self.pieces * self.width :]
+        u = self.pool(asks, request.history.values, request.history_mask)  # [R, K, S * E]
+        c = self.context(request, e)  # [R, K, C * E]
+        fields = torch.unflatten(torch.cat([c, e, u], -1), -1, (-1, self.width))
+        always = torch.ones_like(there[..., :1]).expand(*there.shape[:2], self.context.count)
+        pooled = (request.history_mask.sum(-1) > 0)[:, None, None].expand(there.shape)
+        present = torch.cat([always, there, pooled], -1)  # [R, K, F]
+        weighed, loss = fuse(self.operator, fields, present)
+        return Scored(spread(self.head(select(weighed, rows)), rows, code), loss)
+
+
+def recipe_of(
+    made: SeedSettings, modalities: tuple[str, ...]
+) -> tuple[tuple[str, ...], Mapping[str, object]]:
+    """Which modalities, through which compressor."""
+    pca: Mapping[str, object] = {"name": "pca", "k": made.embedding}
+    recipes: dict[str, tuple[tuple[str, ...], Mapping[str, object]]] = {
+        "V1": (modalities[:1], pca),
+        "V2": (modalities[1:2], pca),
+        "V3": (modalities, {"name": "pca_joint", "k": made.embedding}),
+        "V4": (modalities, pca),
+        "learned": (modalities, {"name": "none"}),
+    }
+    return recipes[made.recipe]
