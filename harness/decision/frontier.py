@@ -85,12 +85,11 @@ def confidently_faster(inputs: Inputs, quantile: str = "p50") -> Bools:
     return np.array([slower_than(inputs, j, quantile) for j in range(inputs.size)])
 
 
-def beaten(inputs: Inputs, allowance: float = 0.0, quantile: str = "p50") -> list[int | None]:
+def beaten(inputs: Inputs, faster: Bools, allowance: float = 0.0) -> list[int | None]:
     """For each k the strongest j that is confidently faster with t_jk > c_all, else None.
 
-    `allowance` 0 is domination; `allowance` = margin asks whether k is worth its latency.
+    faster [j, k]; `allowance` 0 is domination, the margin asks whether k is worth its latency.
     """
-    faster = confidently_faster(inputs, quantile)
     se = np.where(inputs.pairs.se > 0, inputs.pairs.se, np.inf)
     lead = (inputs.pairs.diff + allowance) / se
     lead = np.where(faster & (lead > inputs.pairs.c_all), lead, -np.inf)
@@ -121,20 +120,21 @@ def tied_groups(inputs: Inputs) -> tuple[tuple[int, ...], ...]:
 
 
 def frontier(
-    inputs: Inputs, auc_draws: Floats, rng: np.random.Generator, *, margin: float, quantile: str
+    inputs: Inputs, auc_draws: Floats, rng: np.random.Generator, *, margin: float, drawn: str
 ) -> Frontier:
-    """Front by point estimates, by draws [n, S], and by the two confident rules."""
-    centre = log_latency(inputs, quantile)
+    """Front by point estimates and by draws [n, S] on the axis `drawn`; confident rules by p50."""
+    centre = log_latency(inputs, drawn)
     usable = np.isfinite(centre)
     usable &= np.isin(np.arange(inputs.size), inputs.shippable)
     auc = np.array([a.value for a in inputs.auc])
-    speed = draw_latency(inputs, rng, len(auc_draws), quantile)
+    speed = draw_latency(inputs, rng, len(auc_draws), drawn)
     share = non_dominated(np.where(usable, speed, np.nan), auc_draws).mean(0)
+    faster = confidently_faster(inputs)
     return Frontier(
         on_front=tuple(non_dominated(np.where(usable, centre, np.nan), auc).tolist()),
         probability=tuple(float(p) for p in share),
-        dominated_by=tuple(beaten(inputs, 0.0, quantile)),
-        not_worth=tuple(beaten(inputs, margin, quantile)),
+        dominated_by=tuple(beaten(inputs, faster)),
+        not_worth=tuple(beaten(inputs, faster, margin)),
         groups=tied_groups(inputs),
     )
 
@@ -167,6 +167,12 @@ def _spread(latency: Latency | None, quantile: str) -> float:
 
 def _rounds(inputs: Inputs, quantile: str) -> Floats | None:
     """Deviations [S, R] scaled so that rounds @ rounds.T is the covariance of the means."""
+    if quantile not in inputs.scaled_rounds:
+        inputs.scaled_rounds[quantile] = _scaled_rounds(inputs, quantile)
+    return inputs.scaled_rounds[quantile]
+
+
+def _scaled_rounds(inputs: Inputs, quantile: str) -> Floats | None:
     kept = [getattr(c.latency, f"log_{quantile}") if c.latency else None for c in inputs.candidates]
     lengths = {len(k) for k in kept if k is not None}
     if len(lengths) != 1 or (count := lengths.pop()) < 2:

@@ -115,6 +115,11 @@ class Inputs:
     settle: Callable[[int, int], Settle] | None = None
     problems: tuple[str, ...] = field(default=())  # read on the way: one sentence each
 
+    @cached_property
+    def scaled_rounds(self) -> dict[str, Floats | None]:
+        """What was worked out of the rounds, by quantile."""
+        return {}
+
     @property
     def size(self) -> int:
         """Number of configurations, S."""

@@ -49,7 +49,7 @@ def judge(inputs: Inputs, joint: Drawable, policy: Policy, signature: Signature)
     auc = joint.draw(rng, DRAWS)
     return Judged(
         outcome,
-        _front(inputs, auc, policy),
+        frontier(inputs, auc, np.random.default_rng(SEED + 1), margin=policy.margin, drawn=DRAWN),
         _band(inputs, auc),
         _decision(inputs, policy, outcome, signature),
     )
@@ -77,14 +77,6 @@ def alternatives(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[int]:
     order = [i for i in first if i is not None and i not in left_out]
     order += sorted(timed, key=lambda i: (abs(auc[i] - auc[pivot]), i))
     return list(dict.fromkeys(order))[:ALTERNATIVES]
-
-
-def _front(inputs: Inputs, auc: Floats, policy: Policy) -> Frontier:
-    """Membership on the drawn axis, the confident rules by p50."""
-    rng = np.random.default_rng(SEED + 1)
-    drawn = frontier(inputs, auc, rng, margin=policy.margin, quantile=DRAWN)
-    ranked = frontier(inputs, auc[:1], rng, margin=policy.margin, quantile="p50")
-    return replace(drawn, dominated_by=ranked.dominated_by, not_worth=ranked.not_worth)
 
 
 def _band(inputs: Inputs, auc: Floats) -> FrontierBand | None:

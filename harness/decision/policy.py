@@ -219,7 +219,7 @@ def _what_settles(inputs: Inputs, best: int) -> Lack:
     text = (
         f"{name!r} differs from what runs today by {here.value:+.4f} AUC "
         f"[{here.low:.4f}, {here.high:.4f}], which could be a loss"
-    )
+    ).replace("-0.", "\u22120.")
     if inputs.settle is None:
         return Lack("rivals", name, text=f"{text}; test on more rows or train more seeds.")
     rows, seeds = inputs.settle(best, inputs.today)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_the_known_front_is_found_and_the_known_dominated_point_is_dropped(plant
     inputs = planted([0.0, 0.004, 0.008, 0.001], [1.0, 2.0, 4.0, 3.0])
     rng = np.random.default_rng(2)
     auc = np.array([a.value for a in inputs.auc]) + rng.normal(0, 0.00014, (2000, 4))
-    found = front.frontier(inputs, auc, rng, margin=0.001, quantile="p50")
+    found = front.frontier(inputs, auc, rng, margin=0.001, drawn="p50")
     assert found.on_front == (True, True, True, False)
     assert found.dominated_by == (None, None, None, 1)
     assert found.probability[3] < 0.01
@@ -51,8 +52,8 @@ def test_the_known_front_is_found_and_the_known_dominated_point_is_dropped(plant
 
 def test_a_gain_smaller_than_the_margin_is_not_worth_its_latency(planted: Build) -> None:
     inputs = planted([0.0, 0.004, 0.0041], [1.0, 2.0, 4.0])
-    assert front.beaten(inputs) == [None, None, None]
-    assert front.beaten(inputs, 0.001) == [None, None, 1]
+    assert front.beaten(inputs, front.confidently_faster(inputs)) == [None, None, None]
+    assert front.beaten(inputs, front.confidently_faster(inputs), 0.001) == [None, None, 1]
 
 
 def test_equal_strategies_share_the_front_by_chance_and_none_is_dropped(planted: Build) -> None:
@@ -60,7 +61,7 @@ def test_equal_strategies_share_the_front_by_chance_and_none_is_dropped(planted:
     inputs = planted([0.0] * size, [1.0 + 0.5 * i for i in range(size)], se=0.001)
     rng = np.random.default_rng(3)
     auc = 0.7 + rng.normal(0, 0.0007, (draws, size))
-    found = front.frontier(inputs, auc, rng, margin=0.0005, quantile="p50")
+    found = front.frontier(inputs, auc, rng, margin=0.0005, drawn="p50")
     # latencies are ordered surely, so the i-th is on the front when it is the best of the first i
     expected = 1 / np.arange(1, size + 1)
     np.testing.assert_allclose(found.probability, expected, atol=4 * 0.5 / np.sqrt(draws))
@@ -76,24 +77,24 @@ def test_equal_speed_and_equal_auc_give_about_one_front_member_in_k(planted: Bui
     share = front.non_dominated(slow, perfectly_tied).mean(0)
     np.testing.assert_allclose(share, 1 / size, atol=4 * 0.4 / np.sqrt(draws))
     assert (
-        front.frontier(inputs, 0.7 + perfectly_tied, rng, margin=0.001, quantile="p50").dominated_by
+        front.frontier(inputs, 0.7 + perfectly_tied, rng, margin=0.001, drawn="p50").dominated_by
         == (None,) * size
     )
 
 
-def test_null_ladders_rarely_lose_a_true_member() -> None:
-    """With c_all from the true joint distribution at most 5 % of the ladders drop anybody."""
-    rng, size, repeats = np.random.default_rng(5), 6, 400
-    own = 0.001
+def test_null_ladders_rarely_lose_a_true_member(planted: Build) -> None:
+    """With c_all from the joint distribution at most 5 % of the ladders drop anybody."""
+    rng, size, repeats, own = np.random.default_rng(5), 6, 400, 0.001
+    inputs = planted([0.0] * size, [1.0 + i for i in range(size)], se=own * np.sqrt(2))
     z = rng.normal(0, own, (4000, size))
     spread = np.abs(z[:, :, None] - z[:, None, :]) / (own * np.sqrt(2))
     c_all = float(np.quantile(spread.max((1, 2)), 0.95))
-    dropped = 0
+    faster, dropped = front.confidently_faster(inputs), 0
     for _ in range(repeats):
         theta = rng.normal(0.7, own, size)
-        t = (theta[:, None] - theta[None, :]) / (own * np.sqrt(2))
-        faster = np.arange(size)[:, None] < np.arange(size)[None, :]
-        dropped += bool((faster & (t > c_all)).any())
+        pairs = replace(inputs.pairs, diff=theta[:, None] - theta, c_all=c_all)
+        beaten = front.beaten(replace(inputs, pairs=pairs), faster)
+        dropped += any(j is not None for j in beaten)
     assert dropped <= 0.05 * repeats + 3 * np.sqrt(0.05 * 0.95 * repeats)
 
 
@@ -118,8 +119,6 @@ def test_latency_draws_have_the_rounds_spread_and_pairing(planted: Build) -> Non
 
 
 def test_latency_without_rounds_is_drawn_from_its_interval(planted: Build) -> None:
-    from dataclasses import replace
-
     inputs = planted([0.0, 0.1], [1.0, 2.0])
     bare = tuple(
         replace(c, latency=replace(c.latency, log_p50=(), log_p99=()))
@@ -153,7 +152,7 @@ def test_the_band_is_the_pointwise_quantile_of_recomputed_fronts(planted: Build)
 def test_a_measuring_device_neither_joins_the_front_nor_beats_anyone(planted: Build) -> None:
     inputs = planted([0.0, 0.01], [2.0, 1.0], devices=[1])
     auc = np.tile([0.70, 0.71], (100, 1))
-    found = front.frontier(inputs, auc, np.random.default_rng(0), margin=0.001, quantile="p50")
+    found = front.frontier(inputs, auc, np.random.default_rng(0), margin=0.001, drawn="p50")
     assert found.on_front == (True, False)
     assert found.dominated_by == (None, None)
 
