@@ -41,7 +41,7 @@ def plan_table(made: Plan) -> Iterator[RenderableType]:
         f"seed spread {made.seed_sd:.5f}; power now {made.power_now:.0%}):"
     )
     table = Table("seeds each", "test rows", box=None)
-    days = any(line.days is not None for line in made.lines)
+    days = made.rows_per_day is not None
     if days:
         table.add_column("days of traffic")
     for line in made.lines:

@@ -37,6 +37,7 @@ class Plan(NamedTuple):
 
     effect: float
     alpha: float
+    rows_per_day: float | None  # of traffic, if it was given
     rows: int  # of the pilot, or assumed
     seeds: int  # of the pilot, or assumed
     row_se: float  # standard error of a difference from test rows alone, at `rows`
@@ -55,6 +56,7 @@ def plan(
     *,
     pilot_rows: int = ASSUMED_ROWS,
     baseline: str | None = None,
+    among: tuple[str, ...] = (),
     comparisons: int = 1,
     rows_per_day: float | None = None,
     row_se: float = ASSUMED_ROW_SE,
@@ -63,8 +65,8 @@ def plan(
 ) -> Plan:
     """Rows and seeds that see a difference of `effect` with 80 % power.
 
-    From a pilot: the noisiest strategy against `baseline`, the seed variance at its 80 % upper
-    bound. `comparisons` is the size of the Holm family. Without a pilot `row_se` (at `pilot_rows`
+    From a pilot: the noisiest strategy (of `among`, if given) against `baseline`, the seed variance
+    at its 80 % upper bound. `comparisons` is the size of the Holm family. Without a pilot `row_se` (at `pilot_rows`
     rows) and `seed_sd` are assumptions, and said to be.
     """
     if not effect > 0:
@@ -74,7 +76,7 @@ def plan(
         parts, seeds = Components(row_se**2, 2 * seed_sd**2, 0.0, pilot_rows // 20), 3
         basis = "assumed: no pilot was given"
     else:
-        parts, seeds, name = _from_pilot(pilot, baseline or pilot.names[0])
+        parts, seeds, name = _from_pilot(pilot, baseline or pilot.names[0], among)
         basis = (
             f"pilot: {name} against {baseline or pilot.names[0]}, seed variance at its upper bound"
         )
@@ -84,6 +86,7 @@ def plan(
     made = Plan(
         effect=effect,
         alpha=level,
+        rows_per_day=rows_per_day,
         rows=pilot_rows,
         seeds=seeds,
         row_se=float(np.sqrt(parts.rows)),
@@ -110,12 +113,17 @@ def upper_bound(s2: float, seeds: int) -> float:
     return s2 * freedom / float(special.chdtri(freedom, 1 - _UPPER))
 
 
-def _from_pilot(pilot: JointModel, baseline: str) -> tuple[Components, int, str]:
+def _from_pilot(
+    pilot: JointModel, baseline: str, among: tuple[str, ...]
+) -> tuple[Components, int, str]:
     base = pilot.index(baseline)
     usable = [
         place
         for place in range(len(pilot.names))
-        if place != base and pilot.n[place] > 1 and pilot.variance[place, base] > 0
+        if place != base
+        and (not among or pilot.names[place] in among)
+        and pilot.n[place] > 1
+        and pilot.variance[place, base] > 0
     ]
     if pilot.n[base] < 2 or not usable or not pilot.has_intervals:
         raise ValueError(

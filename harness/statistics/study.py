@@ -107,6 +107,7 @@ def plan_from_study(
             model,
             pilot_rows=len(layout.rows.label),
             baseline=options.baseline,
+            among=tuple(others),
             comparisons=comparisons or max(len(others), 1),
             rows_per_day=rows_per_day,
         )

@@ -112,10 +112,10 @@ def main() -> None:
             command = [sys.executable, __file__, "--job", job, "--rows", str(rows)]
             done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
             found = json.loads(done.stdout)
-            base = base or found["processor"]
+            base = base or found["seconds"]
             sys.stdout.write(
                 f"{job:12} {found['seconds']:7.2f} s  {found['processor']:7.2f} s of processor  "
-                f"{found['processor'] / base:5.2f} x sklearn  peak {found['peak']:5.0f} MiB "
+                f"{found['seconds'] / base:5.2f} x sklearn  peak {found['peak']:5.0f} MiB "
                 f"({found['before']:.0f} before)\n"
             )
 
