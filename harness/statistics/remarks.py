@@ -83,9 +83,11 @@ def _clusters(found: Comparison) -> list[str]:
     if found.clusters < 2:
         return ["One cluster of rows: estimates only, no interval and no verdict."]
     if not found.model.has_intervals:
-        return [f"Only {found.mc} clusters hold each class: estimates, no intervals."]
+        return [f"Only {found.mc} clusters hold one of the classes: estimates, no intervals."]
     if found.mc < FEW_CLUSTERS:
-        return [f"Only {found.mc} clusters hold each class: intervals are approximate below 30."]
+        return [
+            f"Only {found.mc} clusters hold one of the classes: intervals are approximate below 30."
+        ]
     return []
 
 

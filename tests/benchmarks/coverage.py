@@ -105,7 +105,12 @@ def draw(
     return Draw(RowTable(label, user, request, item, np.arange(count)), scores)
 
 
-def truth(world: World, metrics: tuple[str, ...] = ("auc",), rows: int = 1_000_000) -> Floats:
+def truth(
+    world: World,
+    metrics: tuple[str, ...] = ("auc",),
+    rows: int = 1_000_000,
+    signal: Sequence[float] = (),
+) -> Floats:
     """[metrics, S] expectations over seeds and users: quadrature over seeds, a large population."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(7)
     weights = weights / weights.sum()
@@ -117,7 +122,7 @@ def truth(world: World, metrics: tuple[str, ...] = ("auc",), rows: int = 1_000_0
                 continue
             one = large._replace(quality=(spread,))
             rng = np.random.default_rng(99)  # common numbers: differences are exact
-            data = draw(one, rng, 1, effects=np.array([[node]]))
+            data = draw(one, rng, 1, signal=signal[s : s + 1], effects=np.array([[node]]))
             values = measure(Layout(data.rows), data.scores[0, 0], metrics).values
             found[:, s] += (weight if spread else 1.0) * np.array(
                 [values[name].value for name in metrics]

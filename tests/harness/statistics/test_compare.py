@@ -246,7 +246,7 @@ def test_one_positive_is_an_estimate_without_an_interval(source):
     )
     assert np.isnan(made.row("good").metrics["auc"].low)
     assert made.row("good").verdict == "no verdict"
-    assert any("Only 1 clusters hold each class" in line for line in made.warnings)
+    assert any("Only 1 clusters hold one of the classes" in line for line in made.warnings)
 
 
 def test_one_request_is_an_estimate_only(source):
