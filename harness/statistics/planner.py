@@ -137,7 +137,10 @@ def _from_pilot(
         seeds = int(pilot.n[place])
         net += max(upper_bound(float(pilot.s2[place]), seeds) - pilot.interaction[place], 0.0)
     seeds = int(min(pilot.n[worst], pilot.n[base]))
-    return seen._replace(seeds=net), seeds, pilot.names[worst]
+    # K is what is left after the interaction is taken off, so it has that part's error
+    slack = float(special.ndtri(1 - _UPPER)) * np.sqrt(2 / pilot.mc)
+    rows = seen.rows + slack * float(pilot.trained_variance[worst, base])
+    return seen._replace(seeds=net, rows=rows), seeds, pilot.names[worst]
 
 
 def _line(
