@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from fusefront.harness.statistics.comparison import Comparison, Estimate, SliceRow, StrategyRow
-from fusefront.harness.statistics.metrics import ALL_METRICS
+from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 from fusefront.harness.statistics.planner import Plan
 
 

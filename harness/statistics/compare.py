@@ -8,15 +8,15 @@ from scipy import special
 from fusefront.harness.errors import UsageError
 from fusefront.harness.statistics.comparison import Comparison, CurvePoint, PairRow, Winner
 from fusefront.harness.statistics.joint import JointModel
-from fusefront.harness.statistics.metrics import ALL_METRICS, Layout
+from fusefront.harness.statistics.judging.remarks import notes, warnings
+from fusefront.harness.statistics.judging.slices import compare_slices
+from fusefront.harness.statistics.judging.table import strategy_rows
+from fusefront.harness.statistics.judging.variance import shares
+from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout
 from fusefront.harness.statistics.options import Options, check_rows
 from fusefront.harness.statistics.paired import pooled_correlation
 from fusefront.harness.statistics.panel import Panel, Request, collect
-from fusefront.harness.statistics.remarks import notes, warnings
-from fusefront.harness.statistics.slices import compare_slices
 from fusefront.harness.statistics.source import ScoreSource
-from fusefront.harness.statistics.table import strategy_rows
-from fusefront.harness.statistics.variance import shares
 
 
 def compare(source: ScoreSource, options: Options, study: str = "") -> Comparison:

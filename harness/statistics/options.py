@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from fusefront.harness.errors import UsageError
-from fusefront.harness.statistics.metrics import METRICS
+from fusefront.harness.statistics.measures.metrics import METRICS
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.source import ScoreSource
 

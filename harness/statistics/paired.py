@@ -11,7 +11,7 @@ def pooled_correlation(values: Floats) -> float:
     """Correlation of the strategies' seed effects, [S, n] -> number in [0, .95]; 0 if unknown.
 
     One standard error is taken off: the plain estimate makes intervals too short when strategies or
-    seeds are few (coverage .91 with two strategies), this one never by more than .002 (docs).
+    seeds are few (coverage .91 with two strategies), this one by .006 at most (docs/statistics.md).
     """
     strategies, seeds = values.shape
     if strategies < 2 or seeds < 2 or not np.isfinite(values).all():

@@ -10,9 +10,9 @@ import numpy as np
 
 from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import Floats, Scores
-from fusefront.harness.statistics.calibration import Curve, fit_temperature
 from fusefront.harness.statistics.joint import JointModel
-from fusefront.harness.statistics.metrics import (
+from fusefront.harness.statistics.measures.calibration import Curve, fit_temperature
+from fusefront.harness.statistics.measures.metrics import (
     ALL_METRICS,
     SCALED,
     Layout,

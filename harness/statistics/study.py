@@ -11,7 +11,7 @@ from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import Json
-from fusefront.harness.statistics.metrics import Layout
+from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.options import Options, check_rows
 from fusefront.harness.statistics.panel import Request, collect
 from fusefront.harness.statistics.planner import Plan, plan

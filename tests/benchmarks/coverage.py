@@ -16,8 +16,8 @@ from scipy import special
 
 from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import auc_influence, tie_groups
-from fusefront.harness.statistics.estimates import ends
-from fusefront.harness.statistics.metrics import METRICS, Layout, measure
+from fusefront.harness.statistics.judging.estimates import ends
+from fusefront.harness.statistics.measures.metrics import METRICS, Layout, measure
 from fusefront.harness.statistics.paired import pooled_correlation
 from fusefront.harness.statistics.panel import Request, collect
 from fusefront.harness.statistics.rows import RowTable, row_axis

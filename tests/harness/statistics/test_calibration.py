@@ -6,7 +6,7 @@ from scipy import optimize, special
 from sklearn.metrics import log_loss
 
 from fusefront.harness.statistics.auc import tie_groups
-from fusefront.harness.statistics.calibration import (
+from fusefront.harness.statistics.measures.calibration import (
     BINS,
     calibration_error,
     equal_mass_bins,

@@ -295,3 +295,22 @@ def test_verdicts_can_be_given_on_a_loss_where_less_is_better(source):
     assert row.verdict == "worse"
     assert row.differences["logloss"].low > 0
     assert row.differences["auc"].value == 0
+
+
+def test_a_strategy_with_one_seed_among_others_gets_no_verdict_and_they_do(source):
+    scores = {name: source.scores[name] for name in ("early_fusion", "good")}
+    scores["single"] = {0: source.scores["poor"][0]}
+    made = compare(replace(source, scores=scores), Options("early_fusion"))
+    assert made.row("single").verdict == "no verdict"
+    assert made.row("single").reason.startswith("'single' has one seed")
+    assert made.row("good").verdict == "better"
+    assert made.best_set == ()
+
+
+def test_the_baseline_alone_makes_a_table(source):
+    made = compare(
+        replace(source, scores={"early_fusion": source.scores["early_fusion"]}),
+        Options("early_fusion"),
+    )
+    assert [row.verdict for row in made.strategies] == ["baseline"]
+    json.dumps(made.to_dict(), allow_nan=False)

@@ -6,6 +6,7 @@ from scipy import stats
 from statsmodels.stats.power import TTestIndPower
 
 from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.judging.table import in_words
 from fusefront.harness.statistics.planner import plan, upper_bound
 from fusefront.harness.statistics.power import (
     Components,
@@ -17,7 +18,6 @@ from fusefront.harness.statistics.power import (
     seeds_needed,
     settle,
 )
-from fusefront.harness.statistics.table import in_words
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 20])

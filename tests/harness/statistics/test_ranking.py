@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from fusefront.harness.statistics.auc import tie_groups
-from fusefront.harness.statistics.ranking import (
+from fusefront.harness.statistics.measures.ranking import (
     average_precision,
     group_auc,
     hit_at_1,

@@ -5,7 +5,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from fusefront.harness.statistics.joint import JointModel, Pair
-from fusefront.harness.statistics.verdicts import (
+from fusefront.harness.statistics.judging.verdicts import (
     benjamini_hochberg,
     decide,
     holm,

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.harness.errors import UsageError
-from fusefront.harness.statistics import calibration, ranking
 from fusefront.harness.statistics.auc import Floats, Scores, auc_influence, tie_groups
+from fusefront.harness.statistics.measures import calibration, ranking
 from fusefront.harness.statistics.rows import (
     Axis,
     RowTable,

@@ -5,7 +5,7 @@ from scipy import special
 
 from fusefront.harness.statistics.comparison import Comparison, PairRow
 from fusefront.harness.statistics.joint import FEW_CLUSTERS
-from fusefront.harness.statistics.metrics import ALL_METRICS
+from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 from fusefront.harness.statistics.panel import Panel
 
 _STANDARD = ("popularity", "id_only", "unimodal", "early_fusion", "shuffled")

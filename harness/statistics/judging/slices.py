@@ -5,16 +5,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.harness.statistics import verdicts
 from fusefront.harness.statistics.comparison import Estimate, SliceRow
-from fusefront.harness.statistics.estimates import alone, difference, lacking
 from fusefront.harness.statistics.joint import FEW_CLUSTERS
-from fusefront.harness.statistics.metrics import ALL_METRICS, Layout
+from fusefront.harness.statistics.judging import verdicts
+from fusefront.harness.statistics.judging.estimates import alone, difference, lacking
+from fusefront.harness.statistics.judging.table import p_value
+from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel, Request, collect
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.source import ScoreSource
-from fusefront.harness.statistics.table import p_value
 
 
 def compare_slices(

@@ -5,7 +5,7 @@ from scipy import special
 
 from fusefront.harness.statistics.comparison import Estimate
 from fusefront.harness.statistics.joint import FEWEST_CLUSTERS, JointModel
-from fusefront.harness.statistics.metrics import ALL_METRICS
+from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 from fusefront.harness.statistics.panel import Panel
 
 TRAINED_ONLY = "these trained models only; no verdict on the strategy"

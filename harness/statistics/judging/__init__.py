@@ -1,0 +1,1 @@
+"""From joint models to rows, verdicts and sentences."""

@@ -1,0 +1,1 @@
+"""Metrics of one score vector, each with its influences."""
