@@ -17,7 +17,7 @@ def comparison_parts(found: Comparison, *, wide: bool) -> Iterator[RenderableTyp
     yield _title(found)
     yield _verdicts(found)
     for row in _ordered(found):
-        if row.reason:
+        if row.verdict in ("cannot tell", "equivalent", "no verdict"):
             yield Padding(f"{row.name}: {row.reason}", (0, 0, 0, 2))
     names = [name for name in ALL_METRICS if any(name in row.metrics for row in found.strategies)]
     step = 4 if wide else 2
