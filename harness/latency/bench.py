@@ -93,6 +93,7 @@ def run_bench(
     rounds: int,
     rng: np.random.Generator,
     fingerprint: str = "",
+    decide_at: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> BenchResult:
     """Measure warmed entries and summarise: every subject its intervals, the session its floor."""
@@ -104,7 +105,7 @@ def run_bench(
         progress=progress,
     )
     rows = summarise(recording, [entry.key for entry in entries])
-    return BenchResult(recording, rows, session_facts(rows))
+    return BenchResult(recording, rows, session_facts(rows, decide_at))
 
 
 def summarise(recording: Recording, keys: Iterable[Key]) -> list[dict[str, Json]]:
@@ -133,10 +134,12 @@ def paired(rows: Sequence[Mapping[str, Json]], a: Key, b: Key, quantile: str = "
     return difference(found[str(a)], found[str(b)])
 
 
-def session_facts(rows: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+def session_facts(
+    rows: Sequence[Mapping[str, Json]], decide_at: int | None = None
+) -> dict[str, Json]:
     """Floors per scope and K from the twins; the smallest differences that could have been found.
 
-    The headline floor is the largest of the session: nothing smaller is called a difference.
+    The headline floor is the larger one of the two scopes at the K that is decided at.
     """
     facts: dict[str, Json] = {"floors": []}
     found = {str(row["subject"]): row for row in rows}
@@ -154,7 +157,8 @@ def session_facts(rows: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
         facts["floors"].append(line)
     for name in QUANTILES:
         for kind in ("floor", "smallest"):
-            values = [line[f"{kind}_{name}"] for line in facts["floors"]]
+            chosen = [line for line in facts["floors"] if line["candidates"] == decide_at]
+            values = [line[f"{kind}_{name}"] for line in chosen or facts["floors"]]
             facts[f"{kind}_{name}"] = max(values) if values else None
     visits = sum(int(row["rounds"]) for row in rows)
     facts["visits"] = visits

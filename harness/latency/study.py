@@ -18,7 +18,7 @@ from fusefront.harness.latency.bench import BenchResult, Entry, run_bench, warm
 from fusefront.harness.latency.counters import others, read_state
 from fusefront.harness.latency.facts import attach_costs, describe_session
 from fusefront.harness.latency.fingerprint import fingerprint, identity
-from fusefront.harness.latency.gate import Gated, gate
+from fusefront.harness.latency.gate import gate
 from fusefront.harness.latency.lock import measuring_lock
 from fusefront.harness.latency.plan import Plan, entries_of
 from fusefront.harness.latency.scenarios import offline, serve_loads
@@ -106,6 +106,7 @@ def _measure(
             rounds=asked.rounds,
             rng=np.random.default_rng(asked.seed),
             fingerprint=fingerprint(facts),
+            decide_at=asked.decide_at,
             progress=progress,
         )
         attach_costs(result, plan, gated, first, folder.spec.money, asked)
@@ -191,6 +192,3 @@ def write(folder: StudyFolder, result: BenchResult) -> None:
         "rows": result.rows,
     }
     write_json(target / "bench.json", record)
-
-
-Gates = Sequence[Gated]

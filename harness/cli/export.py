@@ -1,0 +1,53 @@
+"""`fusefront export RUN`: the serving bundle of a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusefront.harness.cli.options import Include, Json, Out
+
+
+def export(
+    run: Annotated[str, typer.Argument(help="A run's id or folder.", metavar="RUN")],
+    to: Annotated[
+        Path | None, typer.Option(help="The bundle's folder [default: export/ of the run].")
+    ] = None,
+    rows: Annotated[
+        str, typer.Option(help="Code table: float32, float16 or int8 rows.")
+    ] = "float16",
+    licence: Annotated[str, typer.Option(help="Licence named in the model card.")] = "not stated",
+    out: Out = Path("out"),
+    include_path: Include = None,
+    as_json: Json = False,
+) -> None:
+    """Write code table, ONNX scorer, vocabularies, model card, golden requests and checksums."""
+    from fusefront.harness.cli.show import show
+    from fusefront.harness.errors import UsageError
+    from fusefront.harness.export.bundle import export_run, load_run
+    from fusefront.harness.export.opened import read_manifest
+    from fusefront.harness.runs.table import find_run
+
+    found = find_run(out, run)
+    if found is None:
+        raise UsageError(
+            f"got run {run!r}, expected an id or folder of a completed run under {out}"
+        )
+    loaded = load_run(found, out, tuple(include_path or ()))
+    path = export_run(loaded, to or found / "export", rows=rows, licence=licence)  # type: ignore[arg-type]
+    manifest = read_manifest(path)
+    size = sum(file["bytes"] for file in manifest["files"].values())
+    told = {
+        "bundle": str(path),
+        "strategy": manifest["strategy"],
+        "bytes": size,
+        **manifest["serving"],
+    }
+    if as_json:
+        show(told)
+        return
+    typer.echo(
+        f"{path}: {told['strategy']}, {size / 1e6:.1f} MB, {rows} rows of"
+        f" {told['bytes_per_item']:.0f} bytes an item, scores within {told['max_difference']:.1e}"
+        " of training"
+    )

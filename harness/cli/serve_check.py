@@ -1,0 +1,37 @@
+"""`fusefront serve-check BUNDLE`: replay the golden requests; needs no torch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusefront.harness.cli.options import Json
+
+
+def serve_check(
+    bundle: Annotated[Path, typer.Argument(help="Folder that `export` wrote.", metavar="BUNDLE")],
+    as_json: Json = False,
+) -> None:
+    """Verify a bundle's checksums, score its golden requests and compare."""
+    import json
+
+    from fusefront.datasets.errors import DataContractError
+    from fusefront.harness.errors import GateError
+    from fusefront.harness.export.opened import BundleError, replay
+
+    try:
+        found = replay(bundle)
+    except BundleError as error:
+        raise DataContractError(str(error)) from None
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    else:
+        typer.echo(
+            f"{bundle}: {found['requests']} golden requests, {found['predictions']:,} predictions,"
+            f" largest difference {found['max_difference']:.1e}"
+        )
+    if not found["passed"]:
+        raise GateError(
+            f"{bundle}: probabilities differ by {found['max_difference']:.1e} from the export"
+            f" (at most {found['tolerance']:.0e}); do not serve it on this machine"
+        )

@@ -1,0 +1,142 @@
+"""The model card of a bundle: data, metrics with intervals, slices, limits, licence."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import stats
+
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.runs.files import Json
+from fusefront.harness.statistics.auc import auc_influence, tie_groups
+
+LEAST_CLASS = 20  # rows of each label that a slice needs for a number
+
+
+def auc_with_interval(
+    logit: NDArray[np.float32], label: NDArray[np.uint8], cluster: NDArray[np.int64]
+) -> dict[str, Json]:
+    """AUC with its 95 % interval over clusters (one run: seeds are not in it)."""
+    found = auc_influence(tie_groups(logit, label))
+    _, code = np.unique(cluster, return_inverse=True)
+    sums = np.bincount(code, found.rows)
+    count = len(sums)
+    if count < 2 or not np.isfinite(found.value):
+        return {"value": None if not np.isfinite(found.value) else found.value, "rows": len(label)}
+    half = float(stats.t.ppf(0.975, count - 1) * np.sqrt((sums**2).sum() * count / (count - 1)))
+    return {
+        "value": found.value,
+        "low": max(found.value - half, 0.0),
+        "high": min(found.value + half, 1.0),
+        "rows": len(label),
+        "clusters": count,
+    }
+
+
+def make_card(
+    run: Path,
+    summary: dict[str, Json],
+    store: PreparedDataset,
+    bundle: dict[str, Json],
+    licence: str,
+) -> dict[str, Json]:
+    """Everything the card says, as JSON."""
+    split = "test" if (run / "predictions" / "test.parquet").exists() else "valid"
+    frame = pl.read_parquet(run / "predictions" / f"{split}.parquet")
+    manifest, rows = store.manifest, store.split(split)
+    column = "group" if manifest.cluster == "user" else "request"
+    logit, label, cluster = (frame[name].to_numpy() for name in ("logit", "label", column))
+    slices = []
+    for name, codes in rows.slices.items():
+        for code, value in enumerate(manifest.slices[name].values):
+            chosen = np.asarray(codes) == code
+            positives = int(label[chosen].sum())
+            if min(positives, int(chosen.sum()) - positives) >= LEAST_CLASS:
+                auc = auc_with_interval(logit[chosen], label[chosen], cluster[chosen])
+                slices.append({"slice": name, "value": value, "auc": auc})
+    counts = {k: v.model_dump() for k, v in manifest.counts.items()}
+    return {
+        "format": 1,
+        "strategy": summary["strategy"],
+        "baseline": summary.get("baseline"),
+        "family": summary.get("family"),
+        "run_id": summary["run_id"],
+        "seed": summary.get("seed"),
+        "licence": licence,
+        "data": {
+            "name": manifest.name,
+            "fingerprint": manifest.fingerprint,
+            "counts": counts,
+            "items": manifest.schema_.items,
+            "modalities": dict(manifest.schema_.modalities),
+        },
+        "metrics": {f"{split}_auc": auc_with_interval(logit, label, cluster)},
+        "slices": slices,
+        "serving": bundle,
+        "parameters": {k: v for k, v in summary.items() if k.startswith("parameters_")},
+        "limits": limits(store),
+    }
+
+
+def limits(store: PreparedDataset) -> list[str]:
+    """What the model was not shown to do."""
+    schema = store.manifest.schema_
+    said = [
+        "Scores one data set's items and users; nothing is known of others.",
+        "The interval is over the rows of one split and one seed; it covers no later month.",
+        "Items added after the export have no code: they score as unknown until it is made again.",
+    ]
+    if schema.max_history:
+        said.append(f"Only the newest {schema.max_history} items of a history are read.")
+    cold = [name for name, count in store.manifest.present.items() if count < schema.items]
+    if cold:
+        said.append(f"Some items lack {', '.join(cold)}; they are scored by what they have.")
+    return said
+
+
+def card_markdown(card: dict[str, Json]) -> str:
+    """The card for people."""
+    data, (name, metric) = card["data"], next(iter(card["metrics"].items()))
+    lines = [
+        f"# {card['strategy']} on {data['name']}",
+        "",
+        f"Run `{card['run_id']}`, seed {card['seed']}, baseline `{card['baseline']}`"
+        f" ({card['family']}). Licence: {card['licence']}.",
+        "",
+        "## Data",
+        f"{data['name']} (fingerprint `{data['fingerprint']}`), {data['items']:,} items,"
+        f" modalities {', '.join(f'{k} ({v})' for k, v in data['modalities'].items()) or 'none'};"
+        f" {data['counts']['train']['rows']:,} training rows.",
+        "",
+        "## Quality",
+        "| what | rows | AUC | 95 % interval |",
+        "|---|---|---|---|",
+        _line(name.removesuffix("_auc"), metric),
+        *(_line(f"{s['slice']} = {s['value']}", s["auc"]) for s in card["slices"]),
+        "",
+        "## Serving",
+        f"Rows in {card['serving']['rows']}, {card['serving']['bytes_per_item']:.0f} bytes an item;"
+        f" largest difference of a probability from training"
+        f" {card['serving']['max_difference']:.1e}; AUC change"
+        f" {_change(card['serving']['auc_change'])}.",
+        "",
+        "## Limits",
+        *(f"- {limit}" for limit in card["limits"]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _change(value: float | None) -> str:
+    return "none (exact)" if value is None else f"{value:+.1e} on validation rows"
+
+
+def _line(name: str, metric: dict[str, Json]) -> str:
+    if metric.get("low") is None:
+        value = "not defined" if metric["value"] is None else f"{metric['value']:.4f}"
+        return f"| {name} | {metric['rows']:,} | {value} | |"
+    return (
+        f"| {name} | {metric['rows']:,} | {metric['value']:.4f} |"
+        f" {metric['low']:.4f} to {metric['high']:.4f} |"
+    )

@@ -1,0 +1,141 @@
+"""A serving bundle, opened and verified: NumPy and onnxruntime alone.
+
+This file stands on its own: a copy of it travels in every bundle as `check.py`, so that
+`python check.py` replays the golden requests on a machine without this package.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MANIFEST = "bundle.json"
+KIND = "fusefront-bundle"
+TOLERANCE = 1e-5  # of a probability, between the machine of the export and this one
+
+
+class BundleError(ValueError):
+    """The bundle is not what it says: one sentence that names the file."""
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """bundle.json of a folder, with every file that it lists there in full and unchanged."""
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(
+            f"{path}: not there, so {str(folder)!r} is no serving bundle; export one from a run"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: unreadable ({error}); export again") from None
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+        raise BundleError(f"{path}: not written by an export of this program; export a run")
+    if manifest.get("format") != 1:
+        raise BundleError(
+            f"{path}: got format {manifest.get('format')!r}, expected 1; export again with this version"
+        )
+    for name, wanted in manifest["files"].items():
+        _verify(folder / name, wanted)
+    return manifest
+
+
+def _verify(path: Path, wanted: dict[str, Any]) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError:
+        raise BundleError(f"{path}: missing; copy the whole bundle or export again") from None
+    if size != wanted["bytes"]:
+        raise BundleError(
+            f"{path}: {size:,} bytes, the bundle says {wanted['bytes']:,}; copy it again"
+        )
+    if sha256(path) != wanted["sha256"]:
+        raise BundleError(f"{path}: its content was changed since the export; copy it again")
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file, read in pieces."""
+    seen = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            seen.update(piece)
+    return seen.hexdigest()
+
+
+def load_session(folder: Path) -> Any:
+    """The scorer of a verified bundle, one thread."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    path = folder / "scorer.onnx"
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BundleError(f"{path}: onnxruntime cannot load it ({reason}); export again") from None
+
+
+def golden_requests(folder: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
+    """The recorded requests: inputs by name, `logits` as served and `eager` as trained."""
+    path = folder / "golden.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
+            for name in file.files:
+                number, _, part = name.partition(".")
+                found.setdefault(number, {})[part] = file[name]
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: unreadable ({error}); export again") from None
+    return [found[number] for number in sorted(found, key=int)]
+
+
+def replay(folder: Path) -> dict[str, Any]:
+    """Score the golden requests and compare; what was found, `passed` among it."""
+    manifest = read_manifest(folder)
+    session = load_session(folder)
+    names = [value.name for value in session.get_inputs()]
+    requests = golden_requests(folder)
+    worst, rows = 0.0, 0
+    for request in requests:
+        logits = session.run(["logits"], {name: request[name] for name in names})[0]
+        if logits.shape != request["logits"].shape or not np.isfinite(logits).all():
+            worst = float("inf")
+            break
+        apart = np.abs(_probability(logits) - _probability(request["logits"]))
+        worst, rows = max(worst, float(apart.max(initial=0.0))), rows + logits.size
+    return {
+        "bundle": str(folder),
+        "strategy": manifest["strategy"],
+        "run_id": manifest["run_id"],
+        "requests": len(requests),
+        "predictions": rows,
+        "max_difference": worst,
+        "tolerance": TOLERANCE,
+        "passed": bool(worst <= TOLERANCE and rows > 0),
+    }
+
+
+def _probability(logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    made: np.ndarray[Any, Any] = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -500, 500)))
+    return made
+
+
+def main() -> int:
+    """Replay the bundle named on the command line, or the one this file lies in."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
+    try:
+        found = replay(folder)
+    except BundleError as error:
+        sys.stderr.write(f"{error}\n")
+        return 3
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
+    return 0 if found["passed"] else 4
+
+
+if __name__ == "__main__":
+    sys.exit(main())
