@@ -113,7 +113,8 @@ def _score(rate: Floats, codes: Codes) -> Floats:
         return each
     there = codes > 0
     total = (each * there).sum(axis=1)
-    return np.where(there.any(axis=1), total / np.maximum(there.sum(axis=1), 1), rate[0])
+    mean: Floats = total / np.maximum(there.sum(axis=1), 1)
+    return np.where(there.any(axis=1), mean, rate[0])
 
 
 def _plain(store: PreparedDataset) -> list[Feature]:
@@ -128,8 +129,8 @@ def _plain(store: PreparedDataset) -> list[Feature]:
 
     def rows_of_request(block: Block) -> Codes:
         edges = np.asarray(block.split.row_start[block.first : block.last + 1])
-        counts: Codes = np.minimum(np.diff(edges), BINS - 1)
-        return counts[block.owner]
+        counts: Codes = np.minimum(np.diff(edges), BINS - 1)[block.owner]
+        return counts
 
     found = [
         Feature(

@@ -32,14 +32,15 @@ def audit(
     import json
     import sys
 
+    from rich.console import Console
+
     from fusefront.datasets.audit.report import audit as look
     from fusefront.datasets.audit.report import refuse_severe
     from fusefront.datasets.prepare import prepare
     from fusefront.datasets.spec import load_spec
-    from fusefront.harness.cli.show import console
 
     loaded = load_spec(spec)
-    tell = console(quiet=as_json)
+    tell = Console(stderr=True, quiet=as_json, soft_wrap=True)
     store = prepare(
         loaded,
         data or spec.parent,
