@@ -125,7 +125,8 @@ def _plain(store: PreparedDataset) -> list[Feature]:
 
     def place(block: Block) -> Codes:
         first = np.asarray(block.split.row_start[block.first : block.last]) - block.rows.start
-        return np.minimum(np.arange(len(block.owner)) - first[block.owner], BINS - 1)
+        places: Codes = np.minimum(np.arange(len(block.owner)) - first[block.owner], BINS - 1)
+        return places
 
     def rows_of_request(block: Block) -> Codes:
         edges = np.asarray(block.split.row_start[block.first : block.last + 1])

@@ -1,0 +1,71 @@
+"""What the adapters share: finding published files, and writing the side files a layout needs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.spec import DatasetSpec, parse_spec
+from fusefront.datasets.yaml_file import Json
+
+SIDE = "fusefront"  # folder for converted files, inside the data folder
+HISTORY = 50
+
+
+def need(folder: Path, layout: str, *names: str) -> None:
+    """Refuse a folder that lacks one of the layout's files."""
+    for name in names:
+        if not (folder / name).is_file():
+            there = ", ".join(sorted(entry.name for entry in folder.glob("*"))[:8]) or "nothing"
+            raise DataContractError(
+                f"{folder}: no {name!r}, which the layout {layout!r} has (there is {there}); give "
+                "the folder that holds it"
+            )
+
+
+def write_side(folder: Path, name: str, frame: pl.LazyFrame) -> str:
+    """Stream a converted table to `folder`/fusefront/`name`; its path relative to `folder`."""
+    target = folder / SIDE / name
+    partial = target.with_name(f".{name}.partial")
+    try:
+        target.parent.mkdir(exist_ok=True)
+        frame.sink_parquet(partial, engine="streaming")
+        partial.rename(target)
+    except OSError as error:
+        raise DataContractError(
+            f"{target}: cannot be written ({error.strerror or error}); the layout needs this "
+            "converted file beside the data, so copy the data to a folder you may write to"
+        ) from None
+    return f"{SIDE}/{name}"
+
+
+def vector_files(folder: Path, names: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """For each modality the first of its candidate file names that is there."""
+    return {
+        modality: next(name for name in candidates if (folder / name).is_file())
+        for modality, candidates in names.items()
+        if any((folder / name).is_file() for name in candidates)
+    }
+
+
+def checked(raw: dict[str, Json], layout: str) -> DatasetSpec:
+    """The spec of a mapping that an adapter made."""
+    return parse_spec(raw, f"adapter {layout}")
+
+
+def earlier_items(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Add `history`: the newest 50 earlier items of the user, for frames (user, item, place).
+
+    For layouts without times: `place` orders a user's rows.
+    """
+    frame = frame.sort("user", "place")
+    lists = frame.group_by("user", maintain_order=True).agg("item")
+    placed = frame.with_columns(
+        before=pl.int_range(pl.len(), dtype=pl.UInt32).over("user", order_by="place")
+    )
+    joined = placed.join(lists.rename({"item": "all"}), on="user", maintain_order="left")
+    start = (pl.col("before").cast(pl.Int64) - HISTORY).clip(0)
+    return joined.with_columns(
+        history=pl.col("all").list.slice(start, pl.col("before").cast(pl.Int64) - start)
+    ).drop("all", "before")
