@@ -55,7 +55,7 @@ def _own(name: str) -> Callable[..., ArrayLike]:
         ) from None
     if not callable(found):
         raise SpecError(f"encoder {name!r} is a {type(found).__name__}; name a callable")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 @cache

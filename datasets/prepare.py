@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.datasets.preparing.files import sync_folder
 from fusefront.datasets.preparing.fingerprint import fingerprint
 from fusefront.datasets.preparing.pipeline import write_store
+from fusefront.datasets.raw.files import sync_folder
 from fusefront.datasets.spec import DatasetSpec
 from fusefront.datasets.store import PreparedDataset
 

@@ -268,12 +268,11 @@ class DatasetSpec(Strict):
             found.append(f"slices: the name {twice[0]!r} appears twice")
         known = {"cold_item", "cold_user", "no_history", "popularity"}
         known |= {f"no_{name}" for name in self.modalities}
-        for part in self.slices:
-            if part.when is not None and part.when not in known:
-                found.append(
-                    f"slices: got when: {part.when!r}, expected one of {', '.join(sorted(known))}"
-                )
-        return found
+        return found + [
+            f"slices: got when: {part.when!r}, expected one of {', '.join(sorted(known))}"
+            for part in self.slices
+            if part.when is not None and part.when not in known
+        ]
 
 
 OPERATORS = (">=", "<=", "==", "!=", ">", "<")

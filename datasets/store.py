@@ -143,6 +143,7 @@ class PreparedDataset:
     def _load(self, name: str) -> NDArray[Any]:
         path = self.path / f"{name}.npy"
         try:
-            return np.load(path, mmap_mode="r")
+            loaded: NDArray[Any] = np.load(path, mmap_mode="r")
+            return loaded
         except ValueError as error:
             raise DataContractError(f"{path}: {error}; prepare again") from None

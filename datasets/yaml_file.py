@@ -1,7 +1,8 @@
 """Read a YAML file that a person wrote: no duplicate keys, no bombs, one sentence when it is wrong."""
 
+from collections.abc import Hashable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -10,7 +11,7 @@ from fusefront.datasets.errors import SpecError
 MOST_BYTES = 1 << 20  # a spec is a page; a megabyte is an accident or an attack
 MOST_NODES = 50_000
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 class _Loader(yaml.SafeLoader):
@@ -20,14 +21,14 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            line = self.peek_event().start_mark.line + 1
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]
             raise SpecError(f"line {line}: got a YAML alias (*name); write the value out instead")
         self.nodes += 1
         if self.nodes > MOST_NODES:
             raise SpecError(f"more than {MOST_NODES:,} YAML values; a spec needs a few dozen")
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Json]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
             name = str(self.construct_object(key, deep=True))

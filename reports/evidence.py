@@ -43,6 +43,8 @@ class Point:
     auc: Interval
     gain: Interval | None = None  # over what runs today; None for a study without one
     gain_vs_choice: Interval | None = None
+    gain_90: Interval | None = None  # 90 % intervals: the two one-sided tests of equivalence
+    gain_vs_choice_90: Interval | None = None
     label: str = ""  # short name in figures and tables; "" = the strategy's own name
     description: str = ""  # long name for sentences; "" = the label
     role: str = ""  # candidate | control | baseline | device (measures, never ships)
@@ -243,7 +245,10 @@ class AuditFinding:
 
 @dataclass(frozen=True)
 class FrontierBand:
-    """Height of the front over latency, pointwise 2.5, 50 and 97.5 % of joint draws; None = gap."""
+    """Height of the front over p99, pointwise 2.5, 50 and 97.5 % of joint draws; None = gap.
+
+    Heights are gains over what runs today, or AUC in a study without a baseline.
+    """
 
     grid_ms: tuple[float, ...]
     low: tuple[float | None, ...]

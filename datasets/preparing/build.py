@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.manifest import SplitCounts
-from fusefront.datasets.preparing.files import NpyWriter
 from fusefront.datasets.preparing.requests import (
     Arranged,
     Past,
@@ -18,6 +17,7 @@ from fusefront.datasets.preparing.requests import (
     ready_slices,
 )
 from fusefront.datasets.preparing.splits import Cuts, assign
+from fusefront.datasets.raw.files import NpyWriter
 from fusefront.datasets.spec import SPLITS, DatasetSpec
 
 Ints = NDArray[np.int64]

@@ -1,16 +1,16 @@
 """After the buckets: vocabularies and scalings of the train split, written over the raw columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.manifest import Scaling, StoredField
-from fusefront.datasets.preparing.codes import Codebook, Vocabulary, finish
-from fusefront.datasets.preparing.files import NpyWriter
+from fusefront.datasets.raw.codes import Codebook, Vocabulary, finish
+from fusefront.datasets.raw.files import NpyWriter
 from fusefront.datasets.spec import SPLITS, FieldSpec
 
 _BLOCK = 1 << 18
@@ -90,7 +90,9 @@ def _scale(folder: Path, kind: str, names: list[str]) -> dict[str, Scaling]:
     }
 
 
-def moments(blocks: "Blocks", width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def moments(
+    blocks: Iterable[NDArray[Any]], width: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of the columns, NaN left out; a constant column gets deviation 1."""
     count, total = np.zeros(width), np.zeros(width)
     for block in blocks:
@@ -114,10 +116,10 @@ class Blocks:
         return blocks(self.path, "r")
 
 
-def blocks(path: Path, mode: str) -> Iterator[NDArray[Any]]:
-    whole = np.load(path, mmap_mode=mode)  # type: ignore[call-overload]
+def blocks(path: Path, mode: Literal["r", "r+"]) -> Iterator[NDArray[Any]]:
+    whole = np.load(path, mmap_mode=mode)
     if not whole.size:
         return
     for start in range(0, len(whole), _BLOCK):
         # a fresh map per block: pages of earlier ones are given back
-        yield np.load(path, mmap_mode=mode)[start : start + _BLOCK]  # type: ignore[call-overload]
+        yield np.load(path, mmap_mode=mode)[start : start + _BLOCK]

@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from fusefront.datasets.preparing.files import find, sha256
+from fusefront.datasets.raw.files import find, sha256
 from fusefront.datasets.spec import DatasetSpec
 
 STORE_VERSION = 1  # raise it when the same input makes another store

@@ -7,22 +7,21 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.manifest import StoredField
-from fusefront.datasets.preparing.codes import FieldEncoder, Vocabulary, finish
+from fusefront.datasets.manifest import Scaling, StoredField
 from fusefront.datasets.preparing.context import Side, moments, write_vocabulary
-from fusefront.datasets.manifest import Scaling
-from fusefront.datasets.preparing.files import find, write_npy
-from fusefront.datasets.preparing.keys import KeyIndex
-from fusefront.datasets.preparing.reading import read_table, require, stream
-from fusefront.datasets.preparing.records import Part
-from fusefront.datasets.preparing.vectors import npy_rows
+from fusefront.datasets.raw.codes import FieldEncoder, Vocabulary, finish
+from fusefront.datasets.raw.files import find, write_npy
+from fusefront.datasets.raw.keys import KeyIndex
+from fusefront.datasets.raw.reading import read_table, require, stream
+from fusefront.datasets.raw.records import Part
+from fusefront.datasets.raw.vectors import npy_rows
 from fusefront.datasets.spec import DatasetSpec
 
 
 class ItemFile(NamedTuple):
     """The item file, if any, and the index of its keys."""
 
-    index: KeyIndex
+    keys: KeyIndex
     path: Path | None
 
 
@@ -75,7 +74,7 @@ def write_items(
     """keys.parquet, fields.npy, numbers.npy and the vocabularies of the items that train has."""
     target = folder / "items"
     target.mkdir(parents=True, exist_ok=True)
-    keys = items.index.keys
+    keys = items.keys.keys
     rows = np.arange(1, len(keys) + 1, dtype=np.int32)
     pl.DataFrame({"row": rows, "key": keys}).write_parquet(target / "keys.parquet")
     encoder = FieldEncoder(spec.items.fields)

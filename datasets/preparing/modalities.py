@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.encoders import encode_images, encode_texts
-from fusefront.datasets.preparing.files import NpyWriter, broken, find, write_npy
 from fusefront.datasets.preparing.items import ItemFile
-from fusefront.datasets.preparing.reading import read_table
-from fusefront.datasets.preparing.vectors import Block, from_column, from_npy
+from fusefront.datasets.raw.files import NpyWriter, broken, find, write_npy
+from fusefront.datasets.raw.reading import read_table
+from fusefront.datasets.raw.vectors import Block, from_column, from_npy
 from fusefront.datasets.spec import DatasetSpec, Modality
 
 _BLOCK_BYTES = 1 << 24
@@ -26,7 +26,7 @@ def write_modality(
     folder: Path, data: Path, spec: DatasetSpec, name: str, items: ItemFile
 ) -> Stored:
     """Stream the vectors of one modality into the store."""
-    modality, count = spec.modalities[name], len(items.index)
+    modality, count = spec.modalities[name], len(items.keys)
     declared = _declared(data, spec, modality, items)
     scratch: NDArray[np.float32] | None = None
     present = np.zeros(count + 1, bool)
@@ -87,7 +87,7 @@ def _blocks(data: Path, spec: DatasetSpec, name: str, items: ItemFile) -> Iterat
     paths = [find(data, path) for path in modality.files()]
     if modality.column is None:
         ids = find(data, modality.ids) if modality.ids else None
-        yield from from_npy(paths, items.index, ids, 4096)
+        yield from from_npy(paths, items.keys, ids, 4096)
         return
     if not paths:
         if items.path is None:
@@ -97,7 +97,7 @@ def _blocks(data: Path, spec: DatasetSpec, name: str, items: ItemFile) -> Iterat
         paths = [items.path]
     for path in paths:
         yield from from_column(
-            path, modality.column, modality.key, items.index, spec.items.separator, 4096
+            path, modality.column, modality.key, items.keys, spec.items.separator, 4096
         )
 
 
@@ -175,7 +175,7 @@ def _encoded(data: Path, spec: DatasetSpec, modality: Modality, items: ItemFile)
             )
         return
     pattern = str(modality.path)
-    paths = [data / pattern.replace("{key}", str(key)) for key in items.index.keys]
+    paths = [data / pattern.replace("{key}", str(key)) for key in items.keys.keys]
     rows = np.array([row for row, path in enumerate(paths) if path.is_file()], np.int64)
     if not len(rows):
         raise broken(data / pattern, "no image of any item is there", "check the pattern")

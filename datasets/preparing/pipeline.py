@@ -1,38 +1,21 @@
 """The steps from raw files to the files of a store, in one folder."""
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.manifest import (
-    Manifest,
     SplitCounts,
-    StoredFile,
-    StoredSchema,
-    StoredSlice,
 )
-from fusefront.datasets.preparing.bayes import bayes_auc
 from fusefront.datasets.preparing.budget import Budget, plan
 from fusefront.datasets.preparing.build import Builder
-from fusefront.datasets.preparing.codes import Codebook, FieldEncoder
-from fusefront.datasets.preparing.context import Side, finish_side
-from fusefront.datasets.preparing.files import find, sha256, write_bytes, write_npy
-from fusefront.datasets.preparing.items import ItemFile, item_columns, read_items, write_items
-from fusefront.datasets.preparing.modalities import write_modality
-from fusefront.datasets.preparing.reading import columns_of, count_rows, read_table, require
-from fusefront.datasets.preparing.records import Chunk, Part, Recorder
-from fusefront.datasets.preparing.slices import (
-    STORED_ALREADY,
-    ItemFacts,
-    finish_by_column,
-    finish_by_item,
-    item_codes,
-)
+from fusefront.datasets.preparing.finish import finish_store
+from fusefront.datasets.preparing.items import ItemFile, item_columns, read_items
+from fusefront.datasets.preparing.negatives import PAIR, Drawer, sort_events
 from fusefront.datasets.preparing.spill import Spill, spill
 from fusefront.datasets.preparing.splits import (
     RANDOM_WARNING,
@@ -41,8 +24,12 @@ from fusefront.datasets.preparing.splits import (
     time_cuts,
     user_cuts,
 )
-from fusefront.datasets.preparing.users import read_users
-from fusefront.datasets.spec import SPLITS, DatasetSpec, Slice
+from fusefront.datasets.raw.codes import Codebook, FieldEncoder
+from fusefront.datasets.raw.files import find
+from fusefront.datasets.raw.reading import columns_of, count_rows, require
+from fusefront.datasets.raw.records import Chunk, Part, Recorder
+from fusefront.datasets.raw.users import read_users
+from fusefront.datasets.spec import DatasetSpec
 
 Say = Callable[[str], None]
 
@@ -57,27 +44,31 @@ def write_store(
     rows = sum(count_rows(part.path, part.separator) for part in parts)
     items = read_items(data, spec, parts, 1 << 18)
     recorder, sources = _recorder(spec, data, parts, items)
-    budget = _budget(spec, recorder, rows, len(items.index), max_memory)
+    budget = _budget(spec, recorder, rows, len(items.keys), max_memory)
     say(budget.sentence(rows))
     warnings = [RANDOM_WARNING] if spec.split.by == "random" else []
     for warning in warnings:
         say(f"WARNING: {warning}")
-    spilled = Spill(work, recorder.dtype, budget.bits)
+    spilled = _spill_to(work, spec, recorder, budget, len(items.keys))
     _stream(spec, parts, recorder, spilled, budget, rows, say)
     if spilled.left_out:
         warnings.append(f"{spilled.left_out:,} rows of the log are left out")
-    cuts = _cuts(spec, spilled, work, len(items.index))
-    builder = Builder(folder, spec, recorder.dtype, len(items.index), cuts, tuple(sources))
+    cuts = _cuts(spec, spilled, work, len(items.keys))
+    builder = Builder(folder, spec, recorder.dtype, len(items.keys), cuts, tuple(sources))
+    drawer = _drawer(spec, spilled, len(items.keys))
     for number in range(spilled.buckets):
-        builder.add(*spilled.read(number))
+        rows_of, values = spilled.read(number)
+        builder.add(drawer.extend(rows_of) if drawer else rows_of, values)
         spilled.drop(number)
         if number % max(1, spilled.buckets // 8) == 0:
             say(f"bucket {number + 1} of {spilled.buckets}")
     counts = builder.close()
     _check_counts(spec, counts)
+    if drawer and drawer.missing:
+        warnings.append(f"{drawer.missing:,} negatives have no eligible item and are left out")
     if builder.straddling:
         warnings.append(f"the given split cuts {builder.straddling:,} requests apart")
-    _finish(spec, data, folder, name, items, recorder, builder, counts, warnings, sources, say)
+    finish_store(spec, data, folder, name, items, recorder, builder, counts, warnings, sources, say)
 
 
 def _parts(spec: DatasetSpec, data: Path) -> list[Part]:
@@ -96,7 +87,7 @@ def _recorder(
     item_file = item_columns(data, spec)
     from_log, from_users = [], []
     for part in spec.slices:
-        if part.column is None or part.column in item_file and part.column not in log:
+        if part.column is None or (part.column in item_file and part.column not in log):
             continue
         if part.column in log:
             from_log.append(part)
@@ -111,7 +102,7 @@ def _recorder(
     books = {part.name: Codebook() for part in from_log}
     recorder = Recorder(
         spec,
-        items.index,
+        items.keys,
         FieldEncoder(spec.request_fields),
         FieldEncoder(spec.candidate_fields),
         users,
@@ -142,19 +133,55 @@ def _stream(
     rows: int,
     say: Say,
 ) -> None:
-    times = spilled.folder / "times"
-    shown = 0
+    folder, shown = spilled.folder, 0
+    popular = spec.negatives is not None and spec.negatives.draw == "popularity"
+    paired = popular and spec.columns.timestamp is not None
 
     def watch(chunk: Chunk, done: int) -> None:
         nonlocal shown
-        if spec.split.by == "time":
-            with times.open("ab") as file:
-                file.write(np.ascontiguousarray(chunk.records["time"]).data)
+        if spec.split.by == "time" or paired:
+            _append(folder / "times", np.ascontiguousarray(chunk.records["time"]))
+        if paired:
+            _append(folder / "pairs", chunk.records[["time", "item"]].astype(PAIR))
         if done >= shown + rows // 8:
             shown = done
             say(f"read {done:,} of about {rows:,} rows")
 
     spill(parts, recorder, spilled, budget.chunk_rows, watch)
+
+
+def _append(path: Path, array: NDArray[Any]) -> None:
+    with path.open("ab") as file:
+        file.write(array.tobytes())
+
+
+def _spill_to(
+    work: Path, spec: DatasetSpec, recorder: Recorder, budget: Budget, items: int
+) -> Spill:
+    out = Spill(work, recorder.dtype, budget.bits)
+    if spec.negatives is not None:
+        out.counts = np.zeros(items + 1, np.int64)
+        if spec.columns.timestamp is not None:
+            out.first_seen = np.full(items + 1, np.iinfo(np.int64).max)
+    return out
+
+
+def _drawer(spec: DatasetSpec, spilled: Spill, items: int) -> Drawer | None:
+    if spec.negatives is None:
+        return None
+    timed, popular = spec.columns.timestamp is not None, spec.negatives.draw == "popularity"
+    events = None
+    if timed and popular:
+        work = spilled.folder
+        events = sort_events(work / "pairs", work / "times", work)
+    return Drawer(
+        spec.negatives,
+        items,
+        spilled.source_rows,
+        spilled.first_seen if timed else None,
+        events,
+        spilled.counts if popular and not timed else None,
+    )
 
 
 def _cuts(spec: DatasetSpec, spilled: Spill, work: Path, items: int) -> Cuts:
@@ -187,110 +214,3 @@ def _check_counts(spec: DatasetSpec, counts: dict[str, SplitCounts]) -> None:
                 f"split {split!r} holds {only} only ({found.rows:,} rows); no click model can be "
                 "trained or measured on it: check the label column or choose another split"
             )
-
-
-def _finish(
-    spec: DatasetSpec,
-    data: Path,
-    folder: Path,
-    name: str,
-    items: ItemFile,
-    recorder: Recorder,
-    builder: Builder,
-    counts: dict[str, SplitCounts],
-    warnings: list[str],
-    sources: dict[str, Codebook],
-    say: Say,
-) -> None:
-    sides = {
-        "request": finish_side(
-            folder, "request", "request", recorder.request_fields, recorder.request_books
-        ),
-        "candidate": finish_side(
-            folder, "candidate", "row", spec.candidate_fields, recorder.candidate.books
-        ),
-        "item": write_items(folder, data, spec, items, builder.in_train),
-    }
-    write_npy(folder / "items" / "impressions.npy", builder.impressions)
-    write_npy(folder / "items" / "clicks.npy", builder.clicks)
-    write_npy(folder / "items" / "in_train.npy", builder.in_train)
-    widths: dict[str, int] = {}
-    present = np.zeros((len(items.index) + 1, len(spec.modalities)), bool)
-    for place, modality in enumerate(spec.modalities):
-        say(f"vectors of {modality!r}")
-        widths[modality], present[:, place] = write_modality(folder, data, spec, modality, items)
-    write_npy(folder / "items" / "present.npy", present)
-    facts = ItemFacts(builder.in_train, builder.impressions, present, tuple(widths))
-    slices = {part.name: _slice(folder, part, sources, facts, spec, items) for part in spec.slices}
-    truth = None
-    if spec.truth:
-        truth = {
-            split: bayes_auc(np.load(folder / split / "row" / "truth.npy")) for split in SPLITS
-        }
-    shutil.rmtree(folder / "work")
-    manifest = Manifest(
-        name=spec.name,
-        fingerprint=name,
-        schema_=_schema(spec, items, widths, sides),
-        counts=counts,
-        history_values=builder.history.rows,
-        files=_hash(folder),
-        slices=slices,
-        cluster=spec.cluster,
-        bayes_auc=truth,
-        dtypes={part: modality.dtype for part, modality in spec.modalities.items()},
-        present={part: int(present[:, k].sum()) for k, part in enumerate(widths)},
-        numbers=sides["request"].scalings | sides["candidate"].scalings | sides["item"].scalings,
-        timestamps=spec.columns.timestamp is not None,
-        split_by=spec.split.by,
-        source_rows=sum(part.rows for part in counts.values()),
-        warnings=tuple(warnings),
-    )
-    text = manifest.model_dump(mode="json", by_alias=True)
-    write_bytes(folder / "manifest.json", json.dumps(text, indent=1).encode())
-
-
-def _slice(
-    folder: Path,
-    part: Slice,
-    sources: dict[str, Codebook],
-    facts: ItemFacts,
-    spec: DatasetSpec,
-    items: ItemFile,
-) -> StoredSlice:
-    if part.name in sources:
-        return finish_by_column(folder, part, sources[part.name])
-    if part.when in STORED_ALREADY:
-        return StoredSlice(values=STORED_ALREADY[part.when], sensitive=part.sensitive)
-    if part.when is not None:
-        return finish_by_item(folder, part, *item_codes(part.when, facts))
-    assert items.path is not None
-    column = read_table(items.path, [str(part.column)], spec.items.separator)[str(part.column)]
-    book = Codebook()
-    codes = np.concatenate([np.zeros(1, np.int32), book.codes(column)]).astype(np.int16)
-    finish_by_item(folder, part, codes, ())
-    return finish_by_column(folder, part, book)
-
-
-def _schema(
-    spec: DatasetSpec, items: ItemFile, widths: dict[str, int], sides: dict[str, Side]
-) -> StoredSchema:
-    return StoredSchema(
-        items=len(items.index),
-        modalities=widths,
-        item_fields=sides["item"].fields,
-        item_numbers=sides["item"].numbers,
-        request_fields=sides["request"].fields,
-        request_numbers=sides["request"].numbers,
-        candidate_fields=sides["candidate"].fields,
-        candidate_numbers=sides["candidate"].numbers,
-        max_history=0 if spec.history.source == "none" else spec.history.max_length,
-    )
-
-
-def _hash(folder: Path) -> dict[str, StoredFile]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(folder)): StoredFile(bytes=path.stat().st_size, sha256=sha256(path))
-        for path in paths
-    }

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.datasets.preparing.hashing import combine
-from fusefront.datasets.preparing.history import Histories
+from fusefront.datasets.raw.hashing import combine
+from fusefront.datasets.raw.history import Histories
 from fusefront.datasets.spec import DatasetSpec
 
 Ints = NDArray[np.int64]

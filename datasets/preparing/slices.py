@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.manifest import StoredSlice
-from fusefront.datasets.preparing.codes import Codebook
 from fusefront.datasets.preparing.context import Blocks, blocks
+from fusefront.datasets.raw.codes import Codebook
 from fusefront.datasets.spec import SPLITS, Slice
 
 HEAD, TAIL = 0.5, 0.2  # shares of the train rows

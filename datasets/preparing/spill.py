@@ -1,17 +1,17 @@
 """One streamed pass over the log: records go to bucket files by user, so that each fits in memory."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.datasets.preparing.files import broken
-from fusefront.datasets.preparing.history import Histories
-from fusefront.datasets.preparing.reading import stream
-from fusefront.datasets.preparing.records import Chunk, Part, Recorder
+from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.history import Histories
+from fusefront.datasets.raw.reading import stream
+from fusefront.datasets.raw.records import Chunk, Part, Recorder
 
 
 @dataclass
@@ -24,7 +24,8 @@ class Spill:
     rows: int = 0
     left_out: int = 0
     source_rows: int = 0
-    first_seen: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    first_seen: NDArray[np.int64] | None = None  # [n + 1] kept up when given
+    counts: NDArray[np.int64] | None = None  # [n + 1] rows of every item, likewise
 
     @property
     def buckets(self) -> int:
@@ -49,8 +50,10 @@ class Spill:
                 self._write(f"{number}.rows", sorted_records[begin:end])
                 self._write(f"{number}.values", values[value_begin:value_end])
                 begin, value_begin = end, value_end
-        if len(self.first_seen) and len(records):
+        if self.first_seen is not None:
             np.minimum.at(self.first_seen, records["item"], records["time"])
+        if self.counts is not None:
+            self.counts += np.bincount(records["item"], minlength=len(self.counts))
 
     def read(self, number: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
         """(records, history values of the rows that own some) of one bucket."""
@@ -96,21 +99,19 @@ def spill(
     watch: Callable[[Chunk, int], None],
 ) -> None:
     """Stream every file of the log into `out`; `watch` sees each chunk and the rows so far."""
-    for part, records in _chunks(parts, recorder, chunk_rows, out):
-        out.add(records)
-        watch(records, out.source_rows)
-        del part
+    for chunk in _chunks(parts, recorder, chunk_rows, out):
+        out.add(chunk)
+        watch(chunk, out.source_rows)
     if out.rows == 0:
         why = "no row is left" if out.source_rows else "no rows"
         raise broken(parts[0].path, why, "check label.positive_when and items.unknown")
 
 
-def _chunks(
-    parts: list[Part], recorder: Recorder, chunk_rows: int, out: Spill
-) -> Iterator[tuple[Part, Chunk]]:
+def _chunks(parts: list[Part], recorder: Recorder, chunk_rows: int, out: Spill) -> Iterator[Chunk]:
     for part in parts:
         first = 0
         for frame in stream(part.path, recorder.columns, chunk_rows, part.separator):
-            yield part, recorder.read(frame, part, first, out.source_rows + 0)
+            chunk = recorder.read(frame, part, first, out.source_rows)
             first += frame.height
             out.source_rows += frame.height
+            yield chunk

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.datasets.preparing.hashing import combine, unit
+from fusefront.datasets.raw.hashing import combine, unit
 from fusefront.datasets.spec import SplitSpec
 
 _SIGN = np.uint64(1 << 63)
@@ -77,7 +77,7 @@ def assign(
     """
     by = cuts.spec.by
     if by == "given":
-        return rows["split"][first]  # type: ignore[no-any-return]
+        return np.asarray(rows["split"][first], np.uint8)
     if by == "time":
         latest = np.maximum.reduceat(rows["time"], first)
         return (latest >= cuts.low).astype(np.uint8) + (latest >= cuts.high)

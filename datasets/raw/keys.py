@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.preparing.files import broken
+from fusefront.datasets.raw.files import broken
 
 
 class KeyIndex:

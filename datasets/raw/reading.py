@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from fusefront.datasets.preparing.files import broken
+from fusefront.datasets.raw.files import broken
 
 _PARQUET = (".parquet", ".pq")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.datasets.preparing.codes import Codebook, FieldEncoder
-from fusefront.datasets.preparing.files import find
-from fusefront.datasets.preparing.keys import KeyIndex
-from fusefront.datasets.preparing.reading import read_table
+from fusefront.datasets.raw.codes import Codebook, FieldEncoder
+from fusefront.datasets.raw.files import find
+from fusefront.datasets.raw.keys import KeyIndex
+from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.spec import Slice, Users
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.preparing.files import broken
-from fusefront.datasets.preparing.keys import KeyIndex
-from fusefront.datasets.preparing.reading import is_parquet, read_table, stream
+from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.keys import KeyIndex
+from fusefront.datasets.raw.reading import is_parquet, read_table, stream
 
 WIDEST = 1 << 16  # columns; more is a matrix the wrong way round
 
@@ -119,7 +119,7 @@ def _read_ids(path: Path) -> pl.Series:
             )
         return pl.Series("ids", keys)
     if is_parquet(path):
-        from fusefront.datasets.preparing.reading import columns_of
+        from fusefront.datasets.raw.reading import columns_of
 
         column = next(iter(columns_of(path)))
         return read_table(path, [column])[column]

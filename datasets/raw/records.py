@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.preparing.codes import Codebook, FieldEncoder
-from fusefront.datasets.preparing.files import broken
-from fusefront.datasets.preparing.hashing import mix, rows_hash, text_hash
-from fusefront.datasets.preparing.history import Histories, read_histories
-from fusefront.datasets.preparing.keys import KeyIndex
-from fusefront.datasets.preparing.users import UserTable
+from fusefront.datasets.raw.codes import Codebook, FieldEncoder
+from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.hashing import mix, rows_hash, text_hash
+from fusefront.datasets.raw.history import Histories, read_histories
+from fusefront.datasets.raw.keys import KeyIndex
+from fusefront.datasets.raw.users import UserTable
 from fusefront.datasets.spec import SPLITS, DatasetSpec, parse_condition
 
 
@@ -194,7 +194,7 @@ def labels(
     column: pl.Series, path: Path, first: int, positive_when: str | None
 ) -> NDArray[np.uint8]:
     """Labels 0 and 1; with `positive_when` any number is compared first."""
-    from fusefront.datasets.preparing.codes import number
+    from fusefront.datasets.raw.codes import number
 
     values = number(column, path, first)
     absent = np.flatnonzero(np.isnan(values))
@@ -293,7 +293,7 @@ def _given(frame: pl.DataFrame, part: Part, column: str | None, first: int) -> N
 
 
 def _probability(column: pl.Series, path: Path, first: int) -> NDArray[np.float64]:
-    from fusefront.datasets.preparing.codes import number
+    from fusefront.datasets.raw.codes import number
 
     values = number(column, path, first)
     stray = np.flatnonzero(~((values >= 0) & (values <= 1)))

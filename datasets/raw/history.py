@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.preparing.files import broken
-from fusefront.datasets.preparing.keys import KeyIndex
+from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.spec import DatasetSpec, History
 
 

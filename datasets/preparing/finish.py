@@ -1,0 +1,142 @@
+"""The last steps: fields, vectors, slices and the manifest, once train is known."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fusefront.datasets.manifest import (
+    Manifest,
+    SplitCounts,
+    StoredFile,
+    StoredSchema,
+    StoredSlice,
+)
+from fusefront.datasets.preparing.bayes import bayes_auc
+from fusefront.datasets.preparing.build import Builder
+from fusefront.datasets.preparing.context import Side, finish_side
+from fusefront.datasets.preparing.items import ItemFile, write_items
+from fusefront.datasets.preparing.modalities import write_modality
+from fusefront.datasets.preparing.slices import (
+    STORED_ALREADY,
+    ItemFacts,
+    finish_by_column,
+    finish_by_item,
+    item_codes,
+)
+from fusefront.datasets.raw.codes import Codebook
+from fusefront.datasets.raw.files import sha256, write_bytes, write_npy
+from fusefront.datasets.raw.reading import read_table
+from fusefront.datasets.raw.records import Recorder
+from fusefront.datasets.spec import SPLITS, DatasetSpec, Slice
+
+Say = Callable[[str], None]
+
+
+def finish_store(
+    spec: DatasetSpec,
+    data: Path,
+    folder: Path,
+    name: str,
+    items: ItemFile,
+    recorder: Recorder,
+    builder: Builder,
+    counts: dict[str, SplitCounts],
+    warnings: list[str],
+    sources: dict[str, Codebook],
+    say: Say,
+) -> None:
+    sides = {
+        "request": finish_side(
+            folder, "request", "request", recorder.request_fields, recorder.request_books
+        ),
+        "candidate": finish_side(
+            folder, "candidate", "row", spec.candidate_fields, recorder.candidate.books
+        ),
+        "item": write_items(folder, data, spec, items, builder.in_train),
+    }
+    write_npy(folder / "items" / "impressions.npy", builder.impressions)
+    write_npy(folder / "items" / "clicks.npy", builder.clicks)
+    write_npy(folder / "items" / "in_train.npy", builder.in_train)
+    widths: dict[str, int] = {}
+    present = np.zeros((len(items.keys) + 1, len(spec.modalities)), bool)
+    for place, modality in enumerate(spec.modalities):
+        say(f"vectors of {modality!r}")
+        widths[modality], present[:, place] = write_modality(folder, data, spec, modality, items)
+    write_npy(folder / "items" / "present.npy", present)
+    facts = ItemFacts(builder.in_train, builder.impressions, present, tuple(widths))
+    slices = {part.name: _slice(folder, part, sources, facts, spec, items) for part in spec.slices}
+    truth = None
+    if spec.truth:
+        truth = {
+            split: bayes_auc(np.load(folder / split / "row" / "truth.npy")) for split in SPLITS
+        }
+    shutil.rmtree(folder / "work")
+    manifest = Manifest(
+        name=spec.name,
+        fingerprint=name,
+        schema=_schema(spec, items, widths, sides),
+        counts=counts,
+        history_values=builder.history.rows,
+        files=_hash(folder),
+        slices=slices,
+        cluster=spec.cluster,
+        bayes_auc=truth,
+        dtypes={part: modality.dtype for part, modality in spec.modalities.items()},
+        present={part: int(present[:, k].sum()) for k, part in enumerate(widths)},
+        numbers=sides["request"].scalings | sides["candidate"].scalings | sides["item"].scalings,
+        timestamps=spec.columns.timestamp is not None,
+        split_by=spec.split.by,
+        source_rows=sum(part.rows for part in counts.values()),
+        warnings=tuple(warnings),
+    )
+    text = manifest.model_dump(mode="json", by_alias=True)
+    write_bytes(folder / "manifest.json", json.dumps(text, indent=1).encode())
+
+
+def _slice(
+    folder: Path,
+    part: Slice,
+    sources: dict[str, Codebook],
+    facts: ItemFacts,
+    spec: DatasetSpec,
+    items: ItemFile,
+) -> StoredSlice:
+    if part.name in sources:
+        return finish_by_column(folder, part, sources[part.name])
+    if part.when in STORED_ALREADY:
+        return StoredSlice(values=STORED_ALREADY[part.when], sensitive=part.sensitive)
+    if part.when is not None:
+        return finish_by_item(folder, part, *item_codes(part.when, facts))
+    assert items.path is not None
+    column = read_table(items.path, [str(part.column)], spec.items.separator)[str(part.column)]
+    book = Codebook()
+    codes = np.concatenate([np.zeros(1, np.int32), book.codes(column)]).astype(np.int16)
+    finish_by_item(folder, part, codes, ())
+    return finish_by_column(folder, part, book)
+
+
+def _schema(
+    spec: DatasetSpec, items: ItemFile, widths: dict[str, int], sides: dict[str, Side]
+) -> StoredSchema:
+    return StoredSchema(
+        items=len(items.keys),
+        modalities=widths,
+        item_fields=sides["item"].fields,
+        item_numbers=sides["item"].numbers,
+        request_fields=sides["request"].fields,
+        request_numbers=sides["request"].numbers,
+        candidate_fields=sides["candidate"].fields,
+        candidate_numbers=sides["candidate"].numbers,
+        max_history=0 if spec.history.source == "none" else spec.history.max_length,
+    )
+
+
+def _hash(folder: Path) -> dict[str, StoredFile]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): StoredFile(bytes=path.stat().st_size, sha256=sha256(path))
+        for path in paths
+    }

@@ -1,0 +1,1 @@
+"""Raw files: finding them, reading them in chunks, and saying what is wrong with them."""

@@ -1,0 +1,147 @@
+"""A matplotlib figure with our type and inks, without touching anybody's global settings."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
+
+from fusefront.reports.figures import style
+from fusefront.reports.figures.style import ink
+from fusefront.reports.words.phrase import Language
+
+FONTS = Path(__file__).resolve().parent.parent / "fonts"
+INTER = (FONTS / "Inter-Regular.subset.otf", FONTS / "Inter-SemiBold.subset.otf")
+JAPANESE_FILES = (
+    "NotoSansCJK-Regular.ttc",
+    "NotoSansCJKjp-Regular.otf",
+    "NotoSansJP-Regular.otf",
+    "NotoSansJP-Regular.ttf",
+    "NotoSansJP[wght].ttf",
+    "SourceHanSansJP-Regular.otf",
+    "SourceHanSans-Regular.ttc",
+    "ipaexg.ttf",
+)
+MISSING = "\u25a1"  # drawn for a character that no font has
+
+
+class FontNotFoundError(RuntimeError):
+    """No font on this machine can draw Japanese."""
+
+
+@contextmanager
+def drawing(language: Language, *, narrow: bool = False) -> Iterator[None]:
+    """Our fonts and settings while figures are made and saved; restored afterwards."""
+    families = ["Inter"]
+    if japanese := japanese_font(required=language == "ja"):
+        families.append(japanese)
+    register(INTER)
+    log = logging.getLogger("matplotlib.font_manager")
+    level = log.level
+    log.setLevel(logging.ERROR)  # a fallback font without weight 600 is drawn at 700
+    try:
+        with mpl.rc_context(settings(families, narrow=narrow)):
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def japanese_font(*, required: bool) -> str | None:
+    """Family of a Japanese font on this machine; raises FontNotFoundError where it must exist."""
+    found = {Path(f).name: Path(f) for f in font_manager.findSystemFonts()}
+    for name in JAPANESE_FILES:
+        if path := found.get(name):
+            bold = found.get(name.replace("Regular", "Bold"))
+            register((path, bold) if bold else (path,))
+            return FT2Font(str(path)).family_name
+    if required:
+        raise FontNotFoundError(
+            "no Japanese font was found, expected one such as Noto Sans CJK JP; install the "
+            "package fonts-noto-cjk or copy the font to ~/.fonts, or make the report in English"
+        )
+    return None
+
+
+def register(paths: tuple[Path, ...]) -> None:
+    """Make font files known to matplotlib, once each."""
+    known = {Path(entry.fname) for entry in font_manager.fontManager.ttflist}
+    for path in paths:
+        if path not in known:
+            font_manager.fontManager.addfont(path)
+
+
+def settings(families: list[str], *, narrow: bool) -> dict[str, object]:
+    """Matplotlib settings of every figure."""
+    label, note = (
+        (style.LABEL_NARROW, style.NOTE_NARROW) if narrow else (style.LABEL, style.NOTE)
+    )
+    lines = {f"{axis}tick.{k}": v for axis in "xy" for k, v in _tick(note).items()}
+    return lines | {
+        "svg.fonttype": "path",  # exact label boxes everywhere; the words are in title and desc
+        "svg.hashsalt": "fusefront",
+        "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+        "text.hinting": "none",
+        "font.family": [*families, "DejaVu Sans"],
+        "font.size": label,
+        "axes.labelsize": note,
+        "axes.edgecolor": ink("hair"),
+        "axes.labelcolor": ink("soft"),
+        "axes.linewidth": 0.8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.facecolor": "none",
+        "axes.unicode_minus": True,
+        "figure.facecolor": "none",
+        "figure.dpi": 72,
+        "savefig.facecolor": "none",
+        "savefig.dpi": "figure",
+        "savefig.bbox": None,
+        "text.color": ink("ink"),
+        "xtick.major.size": 4,
+        "ytick.major.size": 0,
+        "xtick.minor.size": 0,
+        "lines.solid_capstyle": "butt",
+        "path.simplify": True,
+    }
+
+
+def _tick(note: float) -> dict[str, object]:
+    return {
+        "labelsize": note,
+        "color": ink("hair"),
+        "labelcolor": ink("soft"),
+        "major.width": 0.8,
+    }
+
+
+def figure(width: float, height: float) -> Figure:
+    """A figure of so many CSS pixels, with a canvas that measures text."""
+    fig = Figure(figsize=(width / 72, height / 72))
+    FigureCanvasAgg(fig)
+    return fig
+
+
+def renderer(fig: Figure) -> RendererAgg:
+    """What measures text of this figure."""
+    assert isinstance(fig.canvas, FigureCanvasAgg)
+    return fig.canvas.get_renderer()
+
+
+@cache
+def charmap(path: Path) -> frozenset[int]:
+    """Code points that a font file can draw."""
+    return frozenset(FT2Font(str(path)).get_charmap())
+
+
+def drawable(text: str) -> str:
+    """Replace what none of the figure's fonts can draw, so that no glyph is missing silently."""
+    families = mpl.rcParams["font.family"]
+    paths = [Path(font_manager.findfont(family)) for family in families]
+    have = frozenset().union(*(charmap(path) for path in paths))
+    return "".join(c if ord(c) in have or c == "\n" else MISSING for c in text)

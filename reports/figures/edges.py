@@ -1,0 +1,125 @@
+"""What the edges of the frontier figure say: the limit, the best possible, and what lies below."""
+
+from matplotlib.text import Text
+
+from fusefront.reports import numbers
+from fusefront.reports.figures import style
+from fusefront.reports.figures.canvas import drawable
+from fusefront.reports.figures.plane import Spot
+from fusefront.reports.figures.sheet import Sheet, pixels
+from fusefront.reports.figures.style import ink
+from fusefront.reports.words.names import label as short_name
+
+Box = tuple[float, float, float, float]
+MOST_ARROW_NAMES = 8
+
+
+def edge_blocks(sheet: Sheet) -> list[Box]:
+    """Draw the edge texts and give their boxes: no label may touch them."""
+    blocks = limit_words(sheet) + bayes_words(sheet)
+    named = 0
+    for spot in sorted(sheet.plane.below, key=lambda s: s.x.value):
+        blocks.append(arrow(sheet, spot))
+        if not sheet.narrow and named < MOST_ARROW_NAMES:
+            box = arrow_name(sheet, spot, blocks)
+            named += box is not None
+            blocks += [box] if box else []
+    return blocks
+
+
+def limit_words(sheet: Sheet) -> list[Box]:
+    """`limit 10 ms` beside its line, or at the edge behind which it lies."""
+    one = sheet.plane
+    (left, right), top = one.x_limits, one.y_limits[1]
+    slo = numbers.ms_setting(one.slo)
+    bold: dict[str, object] = {"size": sheet.note, "weight": 600, "color": ink("ink"), "va": "top"}
+    if one.slo > right:
+        x, y = sheet.at(right, top)
+        return [_write(sheet, x - 7, y - 4, sheet.say("limit_right", slo=slo), bold | {"ha": "right"})]
+    if one.slo < left:
+        x, y = sheet.at(left, top)
+        return [_write(sheet, x + 7, y - 4, sheet.say("limit_left", slo=slo), bold | {"ha": "left"})]
+    x, y = sheet.at(one.slo, top)
+    words, under = sheet.say("limit", slo=slo), sheet.say("over")
+    soft: dict[str, object] = {"size": sheet.note, "color": ink("soft"), "va": "top"}
+    room = sheet.at(right, top)[0] - x
+    for ha, dx in (("left", 7.0), ("right", -7.0)):
+        drawn = [
+            _text(sheet, x + dx, y - 4, words, bold | {"ha": ha}),
+            _text(sheet, x + dx, y - 4 - sheet.note * 1.4, under, soft | {"ha": ha}),
+        ]
+        boxes = [sheet.extent(t) for t in drawn]
+        if ha == "right" or max(b[2] - b[0] for b in boxes) + 10 < room:
+            break
+        for text in drawn:
+            text.remove()
+    else:
+        return []
+    if ha == "right":  # beside the line on the left nothing is over the limit
+        drawn[1].remove()
+        boxes = boxes[:1]
+    return boxes
+
+
+def bayes_words(sheet: Sheet) -> list[Box]:
+    """The best possible AUC, on its line or with an arrow when above the axis."""
+    one = sheet.plane
+    low, high = one.y_limits
+    if one.bayes is None or one.bayes < low:
+        return []
+    auc = numbers.fixed(one.bayes + (one.base or 0.0), 4)
+    look: dict[str, object] = {"size": sheet.note, "color": ink("ink"), "ha": "left"}
+    x, y = sheet.at(one.x_limits[0], min(one.bayes, high))
+    if one.bayes >= high:
+        return [_write(sheet, x + 4, y - 4, sheet.say("bayes_above", auc=auc), look | {"va": "top"})]
+    return [_write(sheet, x + 4, y + 3, sheet.say("bayes", auc=auc), look | {"va": "bottom"})]
+
+
+def arrow(sheet: Sheet, spot: Spot) -> Box:
+    """A point below the axis: its marker above a downward arrow, at its latency."""
+    x, y = sheet.at(spot.x.value, sheet.plane.y_limits[0])
+    colour = style.hue(spot.point.family) if spot.point.feasible else ink("off")
+    at = {"transform": pixels(sheet.fig), "clip_on": False}
+    shape = style.marker(spot.point.family)
+    sheet.ax.plot([x, x], [y + 4, y + 10], color=colour, lw=0.9, **at)
+    sheet.ax.plot([x], [y + 3.2], "v", ms=4.2, mfc=colour, mec="none", **at)
+    look = {"ms": style.SIZE[shape] * 0.78, "mec": ink("paper"), "mew": 0.6}
+    sheet.ax.plot([x], [y + 14.5], shape, mfc=colour, **look, **at)
+    return x - 6, y, x + 6, y + 20
+
+
+def arrow_name(sheet: Sheet, spot: Spot, blocks: list[Box]) -> Box | None:
+    """Its name and number, right or left of the arrow, where nothing else stands."""
+    x, y = sheet.at(spot.x.value, sheet.plane.y_limits[0])
+    value = spot.y.value
+    number = numbers.signed(value) if sheet.plane.relative else numbers.fixed(value, 4)
+    words = f"{drawable(short_name(spot.point, 20))} {number}"
+    arrows = [_arrow_box(sheet, other) for other in sheet.plane.below if other is not spot]
+    bounds = sheet.ax.get_window_extent().extents
+    look: dict[str, object] = {"size": sheet.note, "color": ink("soft"), "va": "center"}
+    for ha, dx in (("left", 8.0), ("right", -8.0)):
+        text = _text(sheet, x + dx, y + 12, words, look | {"ha": ha})
+        box = sheet.extent(text)
+        taken = [b for b in (*blocks, *arrows) if _touch(box, b) and b != _arrow_box(sheet, spot)]
+        if not taken and bounds[0] <= box[0] and box[2] <= bounds[2]:
+            return box
+        text.remove()
+    return None
+
+
+def _arrow_box(sheet: Sheet, spot: Spot) -> Box:
+    x, y = sheet.at(spot.x.value, sheet.plane.y_limits[0])
+    return x - 6, y, x + 6, y + 20
+
+
+def _touch(one: Box, other: Box) -> bool:
+    wide = one[0] < other[2] + 2 and other[0] < one[2] + 2
+    return wide and one[1] < other[3] and other[1] < one[3]
+
+
+def _text(sheet: Sheet, x: float, y: float, words: str, look: dict[str, object]) -> Text:
+    return sheet.ax.text(x, y, words, transform=pixels(sheet.fig), zorder=7, **look)
+
+
+def _write(sheet: Sheet, x: float, y: float, words: str, look: dict[str, object]) -> Box:
+    return sheet.extent(_text(sheet, x, y, words, look))

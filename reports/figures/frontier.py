@@ -1,0 +1,169 @@
+"""The hero: AUC gain against p99 latency, the frontier with its uncertainty, and the choice."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Polygon
+
+from fusefront.reports.evidence import Evidence, FrontierBand
+from fusefront.reports.figures import canvas, hull, style
+from fusefront.reports.figures.legend import legend
+from fusefront.reports.figures.naming import name_everything
+from fusefront.reports.figures.plane import Plane, Spot, ends, plane
+from fusefront.reports.figures.sheet import Sheet, pixels
+from fusefront.reports.figures.style import ink
+from fusefront.reports.figures.svg import Drawing, finish
+from fusefront.reports.figures.ticks import auc_ticks, latency_ticks
+
+SIZE, SIZE_NARROW = (style.WIDE, 590), (style.NARROW, 430)
+DASHED, DOTTED = (0, (4, 3)), (0, (1, 2.2))
+
+
+def draw_frontier(
+    evidence: Evidence,
+    language: canvas.Language,
+    *,
+    name: str,
+    title: str,
+    description: str,
+    narrow: bool = False,
+) -> Drawing | None:
+    """None where no strategy has both latency and AUC."""
+    one = plane(evidence)
+    if one is None:
+        return None
+    with canvas.drawing(language, narrow=narrow):
+        fig = canvas.figure(*(SIZE_NARROW if narrow else SIZE))
+        box = (0.135, 0.115, 0.845, 0.70) if narrow else (0.066, 0.088, 0.872, 0.818)
+        ax = fig.add_axes(box)
+        sheet = Sheet(fig, ax, one, evidence, language, narrow)
+        scaffold(sheet)
+        if evidence.band is not None:
+            band(ax, evidence.band, one)
+        staircase(ax, one)
+        for spot in one.spots:
+            cross(sheet, spot)
+        name_everything(sheet, lasso(sheet))
+        legend(sheet)
+        return finish(fig, name, title, description)
+
+
+def scaffold(sheet: Sheet) -> None:
+    """Axes, grid, zero line, limit with its veil, absolute AUC on the right."""
+    ax, one = sheet.ax, sheet.plane
+    (left, right), (low, high) = one.x_limits, one.y_limits
+    if one.log:
+        ax.set_xscale("log")
+    ax.set(xlim=one.x_limits, ylim=one.y_limits)
+    at, texts = latency_ticks(left, right, log=one.log)
+    ax.set_xticks(at, texts)
+    ax.xaxis.minorticks_off()
+    rows, names = auc_ticks(low, high, signed=one.relative, most=8)
+    ax.set_yticks(rows, names)
+    ax.hlines(rows, left, right, color=ink("mist"), lw=0.8, zorder=0.5)
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", pad=4)
+    if one.slo < right:
+        ax.axvspan(max(one.slo, left), right, color=ink("veil"), lw=0, zorder=0)
+    if one.slo_inside:
+        ax.vlines(one.slo, low, high, color=ink("ink"), lw=1.1, zorder=0.7)
+    if one.relative:
+        ax.hlines(0, left, right, color=ink("off"), lw=0.9, zorder=0.6)
+    if one.bayes is not None and low < one.bayes < high:
+        ax.hlines(one.bayes, left, right, color=ink("ink"), lw=0.9, ls=DASHED, zorder=0.8)
+    axis_names(sheet)
+
+
+def axis_names(sheet: Sheet) -> None:
+    """Axis titles on top of their axes; the right axis has ticks of its own."""
+    ax, one, narrow = sheet.ax, sheet.plane, sheet.narrow
+    ax.set_xlabel(sheet.say(f"x{'_log' if one.log else ''}{'_narrow' if narrow else ''}"), labelpad=6)
+    look = {"size": sheet.note, "color": ink("soft"), "va": "bottom", "transform": ax.transAxes}
+    ax.text(-0.13 if narrow else -0.062, 1.018, sheet.say("y" if one.relative else "auc"), **look)
+    if narrow or one.base is None:
+        return
+    ax.text(1.058, 1.018, sheet.say("auc"), ha="right", **look)
+    low, high = one.y_limits
+    at, texts = auc_ticks(one.base + low, one.base + high, signed=False, most=6)
+    sideways = ax.get_yaxis_transform()
+    for auc, text in zip(at, texts, strict=True):
+        y = auc - one.base
+        ax.plot([1, 1.006], [y, y], color=ink("hair"), lw=0.8, clip_on=False, transform=sideways)
+        ax.text(1.011, y, text, size=sheet.note, color=ink("soft"), va="center", transform=sideways)
+
+
+def band(ax: Axes, drawn: FrontierBand, one: Plane) -> None:
+    """95 % range of the frontier's height at each latency."""
+    columns = (drawn.grid_ms, drawn.low, drawn.high)
+    grid, low, high = (np.array([np.nan if v is None else v for v in c], float) for c in columns)
+    floor = one.y_limits[0] - 1.0
+    ax.fill_between(
+        grid,
+        np.maximum(low, floor),
+        high,
+        where=np.isfinite(low) & np.isfinite(high),
+        color=ink("band"),
+        alpha=style.BAND_ALPHA,
+        lw=0,
+        zorder=1,
+    )
+
+
+def staircase(ax: Axes, one: Plane) -> None:
+    """Nothing was measured between points: steps, solid under the limit, dashed beyond."""
+    if not one.front:
+        return
+    x = [one.front[0][0], *(a for a, _ in one.front), one.x_limits[1]]
+    y = [one.y_limits[0] - 1.0, *(b for _, b in one.front), one.front[-1][1]]
+    under = [(a, b) for a, b in zip(x, y, strict=True) if a <= one.slo]
+    over = [(a, b) for a, b in zip(x, y, strict=True) if a > one.slo]
+    if under:
+        edge = min(one.slo, one.x_limits[1])
+        steps = [*under, (edge, under[-1][1])]
+        ax.step(*zip(*steps, strict=True), where="post", color=ink("accent"), lw=1.8, zorder=2)
+        over = [(edge, under[-1][1]), *over]
+    if len(over) > 1:
+        look = {"color": ink("off"), "lw": 1.2, "ls": DASHED}
+        ax.step(*zip(*over, strict=True), where="post", zorder=2, **look)
+
+
+def cross(sheet: Sheet, spot: Spot) -> None:
+    """Both intervals and the marker; hollow and grey when not wholly under the limit."""
+    ax, point = sheet.ax, spot.point
+    colour = style.hue(point.family) if point.feasible else ink("off")
+    chosen = point.strategy == sheet.evidence.decision.choice
+    scale = 0.82 if sheet.narrow else 1.0
+    look = {"color": colour, "lw": (1.6 if chosen else 1.0) * (0.9 if sheet.narrow else 1)}
+    look |= {"alpha": 1 if chosen else 0.5, "zorder": 3}
+    ax.plot(ends(spot.x), [spot.y.value] * 2, **look)
+    ax.plot([spot.x.value] * 2, ends(spot.y), **look)
+    if chosen:
+        ring = {"mfc": ink("paper"), "mec": ink("accent"), "mew": 1.6, "zorder": 5}
+        ax.plot(spot.x.value, spot.y.value, "o", ms=17 * scale, **ring)
+    marker = style.marker(point.family)
+    ground = ink("veil") if spot.x.value > sheet.plane.slo else ink("paper")
+    ax.plot(
+        spot.x.value,
+        spot.y.value,
+        marker,
+        ms=style.SIZE[marker] * scale * (1.18 if chosen else 1),
+        mfc=colour if point.feasible else ground,
+        mec=ink("paper") if point.feasible else colour,
+        mew=0.7 if point.feasible else 1.4,
+        zorder=6,
+    )
+
+
+def lasso(sheet: Sheet) -> hull.Floats | None:
+    """Dotted hull around what is equivalent to the choice; None where nothing is."""
+    choice = sheet.evidence.decision.choice
+    members = [
+        s for s in sheet.plane.spots if s.point.equivalent_to_choice or s.point.strategy == choice
+    ]
+    if choice is None or len(members) < 2 or choice not in {s.point.strategy for s in members}:
+        return None
+    points = np.array([sheet.at(s.x.value, s.y.value) for s in members])
+    outline = hull.lasso(points, 13.0 if sheet.narrow else 18.0)
+    patch = Polygon(outline, closed=True, fill=False, ec=ink("lasso"), lw=1.1, ls=DOTTED)
+    patch.set(transform=pixels(sheet.fig), capstyle="round", zorder=4)
+    sheet.ax.add_patch(patch)
+    return outline

@@ -1,0 +1,52 @@
+"""The words inside the figures."""
+
+from fusefront.reports.words.phrase import Phrase
+
+FIGURE = {
+    "x": Phrase("p99 latency per request, ms", "リクエストあたりp99レイテンシ（ms）"),
+    "x_log": Phrase(
+        "p99 latency per request, ms (log scale)", "リクエストあたりp99レイテンシ（ms、対数目盛）"
+    ),
+    "x_narrow": Phrase("p99 latency, ms", "p99レイテンシ（ms）"),
+    "x_log_narrow": Phrase("p99 latency, ms (log)", "p99レイテンシ（ms、対数）"),
+    "y": Phrase("AUC gain over what runs today", "現行方式に対するAUCの差"),
+    "auc": Phrase("AUC", "AUC"),
+    "limit": Phrase("limit {slo}", "上限 {slo}"),
+    "limit_right": Phrase("limit {slo} →", "上限 {slo} →"),
+    "limit_left": Phrase("← limit {slo}", "← 上限 {slo}"),
+    "over": Phrase("over the limit", "上限超過"),
+    "today": Phrase("{name} (runs today)", "{name}（現行）"),
+    "today_narrow": Phrase("Runs today", "現行方式"),
+    "ship": Phrase("Ship {name}", "採用 {name}"),
+    "keep": Phrase("Keep {name}", "維持 {name}"),
+    "chosen": Phrase("{gain} AUC at {p99}", "AUC {gain}、{p99}"),
+    "chosen_narrow": Phrase("{gain} at {p99}", "{gain}、{p99}"),
+    "lasso": Phrase("equivalent within {margin}", "同等（差 {margin} 以内）"),
+    "lasso_narrow": Phrase("equivalent\nwithin {margin}", "同等\n（差{margin}以内）"),
+    "bayes": Phrase("best possible {auc}", "理論上の上限 {auc}"),
+    "bayes_above": Phrase("best possible {auc} ↑", "理論上の上限 {auc} ↑"),
+    "choice": Phrase("{name}, the choice", "{name}（採用）"),
+    "gain_column": Phrase("AUC gained", "AUCの増分"),
+    "ms_column": Phrase("ms at p99", "p99（ms）"),
+    "rate_column": Phrase("gain per ms", "1 msあたり"),
+    "change_column": Phrase("AUC with it left out", "外したときのAUC"),
+    "left_out": Phrase("AUC change when left out of {name}", "{name}から外したときのAUCの変化"),
+    "predicted": Phrase(
+        "Predicted click rate, bins of equal count", "予測クリック率（等件数のビン）"
+    ),
+    "ratio": Phrase("Observed over predicted", "実測／予測"),
+    "as_predicted": Phrase("1 = as predicted", "1 = 予測どおり"),
+    "ece": Phrase("calibration error {ece}", "較正誤差 {ece}"),
+    "without": Phrase("Without {modality}", "{modality}なし"),
+    "lost": Phrase("Items that lost it", "欠損したアイテムの割合"),
+    "gain_over": Phrase("AUC gain over {name}", "{name}に対するAUCの差"),
+    "trials": Phrase("Trials, best so far", "試行数（それまでの最良）"),
+    "epochs": Phrase("Epochs", "エポック"),
+    "below_best": Phrase(
+        "validation AUC below the strategy’s best", "検証AUCの、方式ごとの最良値との差"
+    ),
+    "settled": Phrase("{name}: settled", "{name}：収束"),
+    "climbing": Phrase("{name}: still climbing", "{name}：上昇中"),
+    "unjudged": Phrase("{name}", "{name}"),
+    "auc_axis": Phrase("AUC with 95% interval", "AUCと95%信頼区間"),
+}

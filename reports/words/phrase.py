@@ -1,0 +1,95 @@
+"""A phrase in two languages and a sentence: a phrase filled with typed pieces.
+
+The pieces say what they are, so that a page can set them and a test can read them: a name is
+isolated, an interval is set lighter and never broken, the headline number is set in the accent.
+Nothing else of a sentence is ever markup, whatever a strategy is called.
+"""
+
+from typing import Literal, NamedTuple
+
+from markupsafe import Markup, escape
+
+Language = Literal["en", "ja"]
+LANGUAGES: tuple[Language, ...] = ("en", "ja")
+BREAK = "\u200b"  # where a Japanese line may break in headings; not for titles and alt texts
+
+
+class Phrase(NamedTuple):
+    """Pattern in English and in Japanese; both take the same fields."""
+
+    en: str
+    ja: str
+
+    def pattern(self, language: Language) -> str:
+        """The pattern of one language."""
+        return self.ja if language == "ja" else self.en
+
+
+class Name(str):
+    """A strategy's or a file's name: foreign text."""
+
+
+class Bracket(str):
+    """An interval in brackets."""
+
+
+class Key(str):
+    """The number that the sentence is about."""
+
+
+class Sentence(NamedTuple):
+    """Filled by `text` for machines and alt texts, by `html` for the page."""
+
+    phrase: Phrase
+    language: Language
+    values: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        """Plain text with no-break spaces."""
+        filled = self.phrase.pattern(self.language).format(**self.values)
+        return tidy(filled.replace(BREAK, ""))
+
+    @property
+    def html(self) -> Markup:
+        """Escaped, with the pieces marked up."""
+        filled = Markup(escape(self.phrase.pattern(self.language))).format(
+            **{key: dressed(value) for key, value in self.values.items()}
+        )
+        return Markup(tidy(str(filled)))
+
+
+def sentence(phrase: Phrase, language: Language, **values: str) -> Sentence:
+    """Fill a phrase; a missing field is a programming error and raises KeyError when rendered."""
+    return Sentence(phrase, language, values)
+
+
+def joined(sentences: list[Sentence]) -> Markup:
+    """Sentences after one another: a space between English ones, none between Japanese."""
+    between = " " if sentences and sentences[0].language == "en" else ""
+    return Markup(between).join(s.html for s in sentences)
+
+
+def joined_text(sentences: list[Sentence]) -> str:
+    """The same as plain text."""
+    between = " " if sentences and sentences[0].language == "en" else ""
+    return between.join(s.text for s in sentences)
+
+
+def dressed(value: str) -> Markup:
+    """Markup of one piece."""
+    safe = escape(str(value))
+    if isinstance(value, Name):
+        return Markup("<bdi>{}</bdi>").format(safe)
+    if isinstance(value, Bracket):
+        return Markup('<span class="i nb">{}</span>').format(safe) if value else Markup("")
+    if isinstance(value, Key):
+        return Markup('<span class="n">{}</span>').format(safe)
+    return Markup(safe)
+
+
+def tidy(text: str) -> str:
+    """No space is left where an interval was not measured."""
+    for doubled, single in (("  ", " "), (" ,", ","), (" .", "."), (" ;", ";"), (" )", ")")):
+        text = text.replace(doubled, single)
+    return text.replace(" 、", "、").replace(" 。", "。").replace(" ）", "）").strip()

@@ -1,0 +1,340 @@
+"""How fast what ships is: the compressed-interaction default against a graph of its matrix products.
+
+Run: python tests/benchmarks/latency_ratio.py [--rounds 20]. One thread, history 64, K = 100; every graph
+is visited in every round, in random order, and ratios are taken within rounds. Printed are the median
+over rounds of the p50 and p99 ratio, int8 over fp32, and fits of T(K) = a + b K at several lengths of
+history, whose growth of b is compared with that of the bare graph.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from fusefront.baselines.contract import Baseline, Field, ItemCodes, ItemTable, Parts, Schema
+from fusefront.baselines.models.compressed_fusion import CompressedFusion
+from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
+from fusefront.harness.export.online import Core, export_core, write_scorer
+from fusefront.harness.export.quantize import quantize
+from fusefront.harness.export.request import Feed
+from fusefront.harness.export.scorer import Scorer
+from fusefront.harness.latency.bench import visit_length
+from fusefront.harness.latency.session import Recording, Subject, measure, warm_up
+from fusefront.harness.statistics.auc import exact_auc
+
+ITEMS = 20_000
+RATIO_P50, RATIO_P99, INT8 = 1.35, 1.5, 0.75
+LENGTHS, COUNTS = (16, 64, 128, 256), (1, 50, 100, 200, 500)
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """The default model on a planted world, its codes and its graph."""
+
+    model: Baseline
+    codes: ItemCodes
+    schema: Schema
+    core: Core
+
+
+def default_model(history: int = 64) -> Shipped:
+    """compressed_fusion as it is without settings: id and three modalities, a field on either side."""
+    g = torch.Generator().manual_seed(0)
+    widths = {"text": 64, "image": 64, "audio": 32}
+    present = torch.rand(ITEMS + 1, 3, generator=g) < 0.95
+    present[0] = False
+    vectors = {
+        name: torch.randn(ITEMS + 1, width, generator=g) * present[:, m : m + 1]
+        for m, (name, width) in enumerate(widths.items())
+    }
+    seen = torch.rand(ITEMS + 1, generator=g) < 0.97
+    seen[0] = False
+    shown = torch.randint(0, 50, (ITEMS + 1,), generator=g)
+    nothing = torch.zeros(ITEMS + 1, 0)
+    table = ItemTable(vectors, present, nothing.long(), nothing, seen, shown, shown // 3)
+    context = (Field("device", 5),), 0, (Field("position", 9),), 0
+    schema = Schema(ITEMS, widths, (), 0, *context, history)
+    parts = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS)
+    model = CompressedFusion.build(schema, table, {}, parts, 0).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.05 * torch.randn(parameter.shape, generator=g)
+        codes = model.encode_items(torch.arange(ITEMS + 1))
+    return Shipped(model, codes, schema, export_core(model, codes, schema))
+
+
+def bare_graph(shipped: Shipped) -> onnx.ModelProto:
+    """Gathers, splits, transposes, products, concatenations and ReLU; no softmax, mask, gate, multiply.
+
+    The products are those of the model: keys and values of four streams of two heads, the operator's
+    low-rank turn and mix, the head's three layers.
+    """
+    settings = shipped.model.settings  # type: ignore[attr-defined]
+    d, heads = settings.token_width, settings.pooler["heads"]
+    rank, hidden = settings.operator["rank"], settings.head["hidden"]
+    slots = shipped.codes.candidate.values.shape[1] // (2 * d)
+    pairs, width = slots * (slots - 1) // 2, d // heads
+    lefts = [i for i in range(slots) for _ in range(i + 1, slots)]
+    rng = np.random.default_rng(0)
+    made = _Graph()
+    history = made("Reshape", "history_values", made.shape(0, 0, slots, 2, heads * width))
+    keys = made("Gather", history, made.scalar(0), axis=3)
+    values = made("Gather", history, made.scalar(1), axis=3)
+    split = made.shape(0, 0, slots * heads, width)
+    keys = made("Transpose", made("Reshape", keys, split), perm=[0, 2, 3, 1])
+    values = made("Transpose", made("Reshape", values, split), perm=[0, 2, 1, 3])
+    target, query = made.many(
+        "Split", 2, "candidate_values", made.shape(slots * d, slots * d), axis=-1
+    )
+    query = made("Transpose", made("Reshape", query, split), perm=[0, 2, 1, 3])
+    pooled = made("MatMul", made("MatMul", query, keys), values)
+    pooled = made("Reshape", made("Transpose", pooled, perm=[0, 2, 1, 3]), made.shape(0, 0, -1))
+    fields = made("Reshape", pooled, made.shape(-1, slots, d))
+    first = made("Slice", fields, made.shape(0), made.shape(slots - 1), made.shape(1))
+    turned = made("Reshape", first, made.shape(-1, d))
+    for a, b in ((d, rank), (rank, d)):
+        turned = made("MatMul", turned, made.weight(f"turn{a}", rng.normal(size=(a, b))))
+    turned = made("Reshape", turned, made.shape(-1, slots - 1, d))
+    turned = made("Gather", turned, made.shape(*lefts), axis=1)
+    both = made("Concat", fields, turned, axis=1)
+    mix = rng.normal(size=((slots + pairs) * d, d))
+    both = made("Reshape", both, made.shape(-1, (slots + pairs) * d))
+    crossed = made("Gemm", both, made.weight("mix", mix), made.weight("mixb", np.zeros(d)))
+    flat = [made("Reshape", part, made.shape(-1, slots * d)) for part in (pooled, target, pooled)]
+    context = made("Reshape", "context", made.shape(-1, 2 * settings.context_width))
+    x = made("Concat", *flat, crossed, context, axis=-1)
+    widths = [3 * slots * d + d + 2 * settings.context_width, *hidden, 1]
+    for number, (a, b) in enumerate(zip(widths, widths[1:], strict=False)):
+        weight = made.weight(f"w{number}", rng.normal(size=(a, b)) * 0.1)
+        x = made("Gemm", x, weight, made.weight(f"b{number}", np.zeros(b)))
+        x = made("Relu", x) if b != 1 else x
+    made.nodes.append(helper.make_node("Reshape", [x, made.shape(1, -1)], ["logits"]))
+    return made.model(shipped, settings.context_width)
+
+
+class _Graph:
+    """Nodes and initializers as they come."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+
+    def __call__(self, kind: str, *inputs: str, **attributes: object) -> str:
+        return self.many(kind, 1, *inputs, **attributes)[0]
+
+    def many(self, kind: str, outputs: int, *inputs: str, **attributes: object) -> list[str]:
+        names = [f"v{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
+        return names
+
+    def weight(self, name: str, values: np.ndarray) -> str:
+        self.weights.append(numpy_helper.from_array(values.astype(np.float32), name))
+        return name
+
+    def shape(self, *sizes: int) -> str:
+        name = f"shape{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.array(sizes, np.int64), name))
+        return name
+
+    def scalar(self, value: int) -> str:
+        name = f"scalar{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.array(value, np.int64), name))
+        return name
+
+    def model(self, shipped: Shipped, context: int) -> onnx.ModelProto:
+        """With the embeddings of the two context fields in front, over gathered rows."""
+        rng = np.random.default_rng(1)
+        front = []
+        for name, ids in (("request", "request_ids"), ("candidate", "candidate_ids")):
+            self.weight(f"{name}_table", rng.normal(size=(9, context)))
+            front.append(
+                helper.make_node("Gather", [f"{name}_table", ids], [f"{name}_rows"], axis=0)
+            )
+        self.weights.append(numpy_helper.from_array(np.array([2], np.int64), "last"))
+        front += [
+            helper.make_node("Squeeze", ["candidate_rows", "last"], ["candidate_flat"]),
+            helper.make_node("Shape", ["candidate_flat"], ["like"]),
+            helper.make_node("Expand", ["request_rows", "like"], ["request_flat"]),
+            helper.make_node("Concat", ["request_flat", "candidate_flat"], ["context"], axis=-1),
+        ]
+        wide = [part.values.shape[1] for part in shipped.codes]
+        inputs = [
+            ("history_values", TensorProto.FLOAT, ["requests", "history", wide[0]]),
+            ("candidate_values", TensorProto.FLOAT, ["requests", "candidates", wide[1]]),
+            ("request_ids", TensorProto.INT64, ["requests", 1]),
+            ("candidate_ids", TensorProto.INT64, ["requests", "candidates", 1]),
+        ]
+        graph = helper.make_graph(
+            [*front, *self.nodes],
+            "bare",
+            [helper.make_tensor_value_info(*value) for value in inputs],
+            [
+                helper.make_tensor_value_info(
+                    "logits", TensorProto.FLOAT, ["requests", "candidates"]
+                )
+            ],
+            self.weights,
+        )
+        opset = [helper.make_opsetid("", 17)]
+        return helper.make_model(graph, opset_imports=opset, ir_version=9)
+
+
+def feeds_of(shipped: Shipped, candidates: int, history: int, count: int = 200) -> list[Feed]:
+    """Requests of one user with a full history; items by a Zipf law, as they are shown."""
+    rng = np.random.default_rng(candidates * 1000 + history)
+    made = []
+    for _ in range(count):
+        ids = np.minimum(rng.zipf(1.2, history + candidates), ITEMS).astype(np.int64)
+        made.append(
+            {
+                "history": ids[None, :history],
+                "history_mask": np.ones((1, history), np.bool_),
+                "candidates": ids[None, history:],
+                "request_ids": rng.integers(0, 5, (1, 1)),
+                "candidate_ids": rng.integers(0, 9, (1, candidates, 1)),
+            }
+        )
+    return made
+
+
+def subject(name: str, scorer: Scorer, feeds: list[Feed]) -> Subject:
+    """Warmed, its visits as long as its speed asks."""
+    selected = [scorer.select(feed) for feed in feeds]
+    call: Callable[[object], object] = scorer.run  # type: ignore[assignment]
+    warmed = Subject(name, call, selected)
+    length = visit_length(float(np.median(warm_up(warmed)[100:])) / 1e6)
+    return Subject(name, call, selected, length)
+
+
+def ratios(recording: Recording, a: str, b: str, p: float) -> np.ndarray:
+    """Ratio of the p quantiles of two subjects in every round."""
+    rounds = recording.by_round()
+    pairs = zip(rounds[a], rounds[b], strict=True)
+    return np.array([np.quantile(x, p) / np.quantile(y, p) for x, y in pairs])
+
+
+def measure_all(folder: Path, rounds: int, lengths: tuple[int, ...]) -> dict[str, float]:
+    """Everything that is printed, by name."""
+    shipped = default_model()
+    bare = Core(bare_graph(shipped), "script", 0.0)
+    int8 = Core(quantize(shipped.core.graph), "script", 0.0)
+    scorers = {
+        name: Scorer(write_scorer(core, shipped.codes, folder / name / "s.onnx", rows="float16"))
+        for name, core in (("shipped", shipped.core), ("bare", bare), ("int8", int8))
+    }
+    subjects = [
+        subject(f"{name}|{k}|{length}", scorer, feeds_of(shipped, k, length))
+        for name, scorer in scorers.items()
+        for k in COUNTS
+        for length in lengths
+        if (name != "int8" and (length == 64 or k in (1, 100, 500))) or (k, length) == (100, 64)
+    ]
+    recording = measure(subjects, rounds, np.random.default_rng(0))
+    found = {"nodes": float(len(shipped.core.graph.graph.node))}
+    for name, other in (("shipped", "bare"), ("int8", "shipped")):
+        for p in (0.5, 0.99):
+            each = ratios(recording, f"{name}|100|64", f"{other}|100|64", p)
+            found[f"{name}/{other} p{100 * p:.0f}"] = float(np.median(each))
+    found["contended"] = sum(recording.contended()[f"{n}|100|64"] for n in scorers) / 3 / rounds
+    found["int8 AUC change"] = auc_change(shipped, scorers)
+    for name in ("shipped", "bare"):
+        found |= slopes(recording, name, lengths)
+    return found
+
+
+def slopes(recording: Recording, name: str, lengths: tuple[int, ...]) -> dict[str, float]:
+    """a and b of T(K) = a + b K in us, weights 1 / T, at each length; db / dL."""
+    rounds = recording.by_round()
+    found, b_of = {}, []
+    for length in lengths:
+        points = [k for k in COUNTS if f"{name}|{k}|{length}" in rounds]
+        took = [
+            float(np.median(np.concatenate(rounds[f"{name}|{k}|{length}"]))) * 1e3 for k in points
+        ]
+        b, a = np.polyfit(points, took, 1, w=1 / np.array(took))
+        found |= {f"{name} a at L={length}, us": float(a), f"{name} b at L={length}, us": float(b)}
+        b_of.append(b)
+    if len(lengths) > 1:
+        found[f"{name} db/dL, us"] = float(np.polyfit(lengths, b_of, 1)[0])
+    return found
+
+
+def auc_change(shipped: Shipped, scorers: dict[str, Scorer]) -> float:
+    """int8 - fp32 on clicks drawn from the fp32 probabilities, 20,000 rows."""
+    feeds = feeds_of(shipped, 100, 64)
+    logits = {
+        name: np.concatenate([scorers[name].logits(feed).ravel() for feed in feeds])
+        for name in ("shipped", "int8")
+    }
+    standard = (logits["shipped"] - logits["shipped"].mean()) / logits["shipped"].std()
+    clicked = np.random.default_rng(0).random(len(standard)) < 1 / (1 + np.exp(-standard))
+    label = clicked.astype(np.uint8)
+    return exact_auc(logits["int8"], label) - exact_auc(logits["shipped"], label)
+
+
+def profile(folder: Path) -> dict[str, float]:
+    """Share of the time by kind of node, K = 100, L = 64."""
+    import json
+    from collections import Counter
+
+    import onnxruntime as ort
+
+    from fusefront.harness.export.scorer import session_options
+
+    shipped = default_model()
+    path = write_scorer(shipped.core, shipped.codes, folder / "profile" / "s.onnx", rows="float16")
+    options = session_options()
+    options.enable_profiling = True
+    options.profile_file_prefix = str(folder / "profile" / "trace")
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    feeds = feeds_of(shipped, 100, 64)
+    for feed in feeds * 3:
+        session.run(None, {name: feed[name] for name in names})
+    events = json.loads(Path(session.end_profiling()).read_text())
+    spent: Counter[str] = Counter()
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            spent[event["args"]["op_name"]] += event["dur"]
+    total = sum(spent.values())
+    return {kind: took / total for kind, took in spent.most_common()}
+
+
+def main() -> int:
+    """Print every figure; 1 where a limit is missed on a machine that was not contended."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--quick", action="store_true", help="history 64 alone")
+    parser.add_argument("--profile", action="store_true", help="print where the time goes")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.profile:
+            for kind, share in profile(Path(folder)).items():
+                sys.stdout.write(f"{kind:32s} {share:.1%}\n")
+            return 0
+        found = measure_all(Path(folder), options.rounds, (64,) if options.quick else LENGTHS)
+    for name, value in found.items():
+        sys.stdout.write(f"{name:32s} {value:.6g}\n")
+    missed = [
+        f"{name} {found[name]:.2f} above {limit}"
+        for name, limit in (
+            ("shipped/bare p50", RATIO_P50),
+            ("shipped/bare p99", RATIO_P99),
+            ("int8/shipped p50", INT8),
+        )
+        if found[name] > limit
+    ]
+    sys.stdout.write(("missed: " + "; ".join(missed) if missed else "every limit is met") + "\n")
+    return int(bool(missed) and found["contended"] < 0.2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
