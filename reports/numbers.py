@@ -112,7 +112,9 @@ def about(value: float) -> str:
     >>> about(123456), about(7.0)
     ('120,000', '7')
     """
-    return significant(math.ceil(value), 2) if value < 1e6 else f"{significant(value / 1e6, 2)}{NB}M"
+    return (
+        significant(math.ceil(value), 2) if value < 1e6 else f"{significant(value / 1e6, 2)}{NB}M"
+    )
 
 
 def percent(share: float, places: int = 0) -> str:

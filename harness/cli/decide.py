@@ -68,7 +68,7 @@ def _print(evidence: object) -> None:
     from fusefront.reports.words.decision import headline
 
     assert isinstance(evidence, Evidence)
-    console = Console(markup=False, highlight=False)
+    console = Console(markup=False, emoji=False, highlight=False)
     console.width = max(console.width, WIDTH)  # a line a strategy, also in a log
     console.print(headline(evidence, "en").text, soft_wrap=True)
     table = Table(box=None)

@@ -57,7 +57,7 @@ def gate(
                 check.verdict,
                 f"−{check.detectable:.4f}",
             )
-        console = Console(markup=False)
+        console = Console(markup=False, emoji=False)
         console.print(table)
         if not lost:
             console.print(sentence(checks, allowed), soft_wrap=True, highlight=False)

@@ -78,9 +78,7 @@ def register(paths: tuple[Path, ...]) -> None:
 
 def settings(families: list[str], *, narrow: bool) -> dict[str, object]:
     """Matplotlib settings of every figure."""
-    label, note = (
-        (style.LABEL_NARROW, style.NOTE_NARROW) if narrow else (style.LABEL, style.NOTE)
-    )
+    label, note = (style.LABEL_NARROW, style.NOTE_NARROW) if narrow else (style.LABEL, style.NOTE)
     lines = {f"{axis}tick.{k}": v for axis in "xy" for k, v in _tick(note).items()}
     return lines | {
         "svg.fonttype": "path",  # exact label boxes everywhere; the words are in title and desc

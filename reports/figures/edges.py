@@ -35,10 +35,14 @@ def limit_words(sheet: Sheet) -> list[Box]:
     bold: dict[str, object] = {"size": sheet.note, "weight": 600, "color": ink("ink"), "va": "top"}
     if one.slo > right:
         x, y = sheet.at(right, top)
-        return [_write(sheet, x - 7, y - 4, sheet.say("limit_right", slo=slo), bold | {"ha": "right"})]
+        return [
+            _write(sheet, x - 7, y - 4, sheet.say("limit_right", slo=slo), bold | {"ha": "right"})
+        ]
     if one.slo < left:
         x, y = sheet.at(left, top)
-        return [_write(sheet, x + 7, y - 4, sheet.say("limit_left", slo=slo), bold | {"ha": "left"})]
+        return [
+            _write(sheet, x + 7, y - 4, sheet.say("limit_left", slo=slo), bold | {"ha": "left"})
+        ]
     x, y = sheet.at(one.slo, top)
     words, under = sheet.say("limit", slo=slo), sheet.say("over")
     soft: dict[str, object] = {"size": sheet.note, "color": ink("soft"), "va": "top"}
@@ -71,7 +75,9 @@ def bayes_words(sheet: Sheet) -> list[Box]:
     look: dict[str, object] = {"size": sheet.note, "color": ink("ink"), "ha": "left"}
     x, y = sheet.at(one.x_limits[0], min(one.bayes, high))
     if one.bayes >= high:
-        return [_write(sheet, x + 4, y - 4, sheet.say("bayes_above", auc=auc), look | {"va": "top"})]
+        return [
+            _write(sheet, x + 4, y - 4, sheet.say("bayes_above", auc=auc), look | {"va": "top"})
+        ]
     return [_write(sheet, x + 4, y + 3, sheet.say("bayes", auc=auc), look | {"va": "bottom"})]
 
 

@@ -76,7 +76,9 @@ def scaffold(sheet: Sheet) -> None:
 def axis_names(sheet: Sheet) -> None:
     """Axis titles on top of their axes; the right axis has ticks of its own."""
     ax, one, narrow = sheet.ax, sheet.plane, sheet.narrow
-    ax.set_xlabel(sheet.say(f"x{'_log' if one.log else ''}{'_narrow' if narrow else ''}"), labelpad=6)
+    ax.set_xlabel(
+        sheet.say(f"x{'_log' if one.log else ''}{'_narrow' if narrow else ''}"), labelpad=6
+    )
     look = {"size": sheet.note, "color": ink("soft"), "va": "bottom", "transform": ax.transAxes}
     ax.text(-0.13 if narrow else -0.062, 1.018, sheet.say("y" if one.relative else "auc"), **look)
     if narrow or one.base is None:

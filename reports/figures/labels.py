@@ -148,7 +148,9 @@ def _belongs(
     label: Label, boxes: Floats, leaders: Floats, around: Scene, others: list[Label]
 ) -> Floats:
     """Cost of looking as if the label belonged to a neighbour."""
-    centres = np.concatenate([np.array([(m.x, m.y) for m in others]).reshape(-1, 2), around.marks[:, :2]])
+    centres = np.concatenate(
+        [np.array([(m.x, m.y) for m in others]).reshape(-1, 2), around.marks[:, :2]]
+    )
     if not len(centres):
         return np.zeros(len(boxes))
     gap = np.maximum(boxes[:, None, :2] - centres, centres - boxes[:, None, 2:]).clip(0)

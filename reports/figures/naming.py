@@ -1,5 +1,7 @@
 """Names in the frontier figure: who gets one, in which order, and what it must keep clear of."""
 
+from itertools import pairwise
+
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
@@ -74,8 +76,7 @@ def order(sheet: Sheet) -> list[Spot]:
         spots = [
             s
             for s in spots
-            if s.point.strategy in named
-            or (on_front(one, s) and not s.point.equivalent_to_choice)
+            if s.point.strategy in named or (on_front(one, s) and not s.point.equivalent_to_choice)
         ]
         return spots[:10]
     return spots[:MOST_NAMES]
@@ -94,7 +95,9 @@ def name_text(sheet: Sheet, spot: Spot) -> Text:
         look["weight"] = 600
     if chosen:
         verb = "keep" if today else "ship"
-        height = numbers.signed(spot.y.value) if sheet.plane.relative else numbers.fixed(spot.y.value, 4)
+        height = (
+            numbers.signed(spot.y.value) if sheet.plane.relative else numbers.fixed(spot.y.value, 4)
+        )
         tail = "chosen_narrow" if sheet.narrow else "chosen"
         if sheet.plane.relative and today:
             height = numbers.fixed(point.auc.value, 4)
@@ -127,7 +130,7 @@ def lines(sheet: Sheet, hull: lasso.Floats | None) -> tuple[Segments, list[float
         found.append(((*at(max(x0, left), s.y.value), *at(x1, s.y.value)), 0.45))
         found.append(((*at(s.x.value, y0), *at(s.x.value, y1)), 0.45))
     stairs = [(one.front[0][0], low), *one.front, (right, one.front[-1][1])] if one.front else []
-    for (a, b), (c, d) in zip(stairs, stairs[1:], strict=False):
+    for (a, b), (c, d) in pairwise(stairs):
         found += [((*at(a, b), *at(c, b)), 3.0), ((*at(c, b), *at(c, d)), 3.0)]
     if one.relative:
         found.append(((*at(left, 0), *at(right, 0)), 2.0))

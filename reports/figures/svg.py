@@ -39,7 +39,9 @@ def finish(fig: Figure, name: str, title: str, description: str) -> Drawing:
             text.set_gid(None)
     png = io.BytesIO()
     fig.savefig(png, format="png", dpi=144, facecolor=ink("paper"), metadata={"Software": None})
-    return Drawing(name, title, description, svg, to_svg(fig, name, title, description), png.getvalue())
+    return Drawing(
+        name, title, description, svg, to_svg(fig, name, title, description), png.getvalue()
+    )
 
 
 def to_svg(fig: Figure, name: str, title: str, description: str) -> str:

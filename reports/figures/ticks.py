@@ -42,7 +42,9 @@ def auc_ticks(
     places = max(3, math.ceil(-math.log10(step) - 1e-9))
     at = [t for t in at if low <= t <= high]
     texts = [numbers.signed(t, places) if signed else numbers.fixed(t, places) for t in at]
-    return at, ["0" if signed and abs(t) < 1e-12 else text for t, text in zip(at, texts, strict=True)]
+    return at, [
+        "0" if signed and abs(t) < 1e-12 else text for t, text in zip(at, texts, strict=True)
+    ]
 
 
 def nice_limits(intervals: list[Interval], *, floor: float | None = None) -> tuple[float, float]:

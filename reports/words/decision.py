@@ -105,9 +105,7 @@ LACK = {
         "{name} has one seed, which says nothing about its next training",
         "{name}の\u200bシードは\u200b1つで、\u200b次の\u200b学習について\u200b何も\u200b言えない",
     ),
-    "baseline": Phrase(
-        "what runs today was not measured", "現行方式が\u200b測定されていない"
-    ),
+    "baseline": Phrase("what runs today was not measured", "現行方式が\u200b測定されていない"),
     "rivals": Phrase(
         "only one strategy was measured", "測定された\u200b方式が\u200b1つしか\u200bない"
     ),
@@ -123,7 +121,9 @@ NEXT = {
 }
 CLAUSE = {
     "may_lose": Phrase(", which may be a loss", "（悪化の可能性あり）"),
-    "not_faster": Phrase(", and is not shown to be faster", "で、\u200b速いとも\u200b示されていない"),
+    "not_faster": Phrase(
+        ", and is not shown to be faster", "で、\u200b速いとも\u200b示されていない"
+    ),
     "slo": Phrase("{slo}", "上限{slo}"),
     "slo_cost": Phrase(
         "{slo} and {cost} per million predictions", "上限{slo}と\u200b100万予測あたり{cost}"

@@ -20,13 +20,9 @@ VERDICT = {
 TERM = {
     "title": Phrase("Which fusion to ship: {dataset}", "どの融合方式を本番へ：{dataset}"),
     "kicker": Phrase("Decision report", "意思決定レポート"),
-    "synthetic": Phrase(
-        "Synthetic data with known truth.", "真の値が既知の合成データによる結果。"
-    ),
+    "synthetic": Phrase("Synthetic data with known truth.", "真の値が既知の合成データによる結果。"),
     "costs": Phrase("What it gains and what it costs", "得るものと払うもの"),
-    "alternatives": Phrase(
-        "The closest alternatives, and why not", "次点の方式と、採らない理由"
-    ),
+    "alternatives": Phrase("The closest alternatives, and why not", "次点の方式と、採らない理由"),
     "alternatives_3": Phrase(
         "The three closest alternatives, and why not", "次点の3方式と、採らない理由"
     ),

@@ -37,7 +37,9 @@ def rows_of_test(study: StudyFolder, entry: RunEntry) -> pl.DataFrame:
 
 def read_scores(run: Path) -> Scores:
     """Test logits [N] of a run."""
-    column = pl.read_parquet(run / "predictions" / "test.parquet", columns=["logit"])["logit"]
+    column = pl.read_parquet(run / "predictions" / "test.parquet", columns=["logit"], glob=False)[
+        "logit"
+    ]
     return column.to_numpy().astype(np.float32, copy=False)
 
 
