@@ -51,7 +51,7 @@ def _strategies(parts: Parts) -> list[Row]:
     items = _items()
     rows = []
     for name, kind in BASELINES.items():
-        model = kind.build(SCHEMA, items, {}, parts, 0).eval()  # type: ignore[attr-defined]
+        model = kind.build(SCHEMA, items, {}, parts, 0).eval()
         parameters = sum(p.numel() for group in model.parameter_roles().values() for p in group)
         rows.append(
             {

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from fusefront.reports import numbers, tables
 from fusefront.reports.evidence import Evidence
-from fusefront.reports.exchange import write_json
+from fusefront.reports.exchange import Json, write_json
 from fusefront.reports.figures.frontier import draw_frontier
 from fusefront.reports.figures.style import reink
 from fusefront.reports.figures.svg import Drawing, standalone
@@ -111,9 +111,7 @@ def _write_table(table: tables.Table, folder: Path) -> None:
     frame.write_parquet(folder / f"{table.name}.parquet")
 
 
-def _provenance(
-    evidence: Evidence, drawings: list[Drawing], shown: list[tables.Table]
-) -> dict[str, object]:
+def _provenance(evidence: Evidence, drawings: list[Drawing], shown: list[tables.Table]) -> Json:
     runs = {point.strategy: list(point.run_ids) for point in evidence.points}
     return {
         "format": 1,

@@ -15,6 +15,7 @@ from fusefront.harness.errors import FusefrontError
 # verb -> module in this folder; the function has the verb's name
 VERBS = {
     "audit": "audit",
+    "prepare": "prepare",
     "run": "run",
     "demo": "run",
     "tune": "tune",

@@ -24,7 +24,8 @@ def macs_per_candidate(model: Baseline, items: int, schema: Schema) -> int:
                 model.score(request, torch.arange(CANDIDATES))
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-    return round(counter.get_total_flops() / 2 / CANDIDATES)
+    flops: int = counter.get_total_flops()
+    return round(flops / 2 / CANDIDATES)
 
 
 def _batch(codes: ItemCodes, schema: Schema) -> RequestBatch:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib import font_manager
@@ -76,7 +77,7 @@ def register(paths: tuple[Path, ...]) -> None:
             font_manager.fontManager.addfont(path)
 
 
-def settings(families: list[str], *, narrow: bool) -> dict[str, object]:
+def settings(families: list[str], *, narrow: bool) -> dict[str, Any]:
     """Matplotlib settings of every figure."""
     label, note = (style.LABEL_NARROW, style.NOTE_NARROW) if narrow else (style.LABEL, style.NOTE)
     lines = {f"{axis}tick.{k}": v for axis in "xy" for k, v in _tick(note).items()}
@@ -109,7 +110,7 @@ def settings(families: list[str], *, narrow: bool) -> dict[str, object]:
     }
 
 
-def _tick(note: float) -> dict[str, object]:
+def _tick(note: float) -> dict[str, Any]:
     return {
         "labelsize": note,
         "color": ink("hair"),

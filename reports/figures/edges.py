@@ -1,5 +1,7 @@
 """What the edges of the frontier figure say: the limit, the best possible, and what lies below."""
 
+from typing import Any
+
 from matplotlib.text import Text
 
 from fusefront.reports import numbers
@@ -32,7 +34,7 @@ def limit_words(sheet: Sheet) -> list[Box]:
     one = sheet.plane
     (left, right), top = one.x_limits, one.y_limits[1]
     slo = numbers.ms_setting(one.slo)
-    bold: dict[str, object] = {"size": sheet.note, "weight": 600, "color": ink("ink"), "va": "top"}
+    bold: dict[str, Any] = {"size": sheet.note, "weight": 600, "color": ink("ink"), "va": "top"}
     if one.slo > right:
         x, y = sheet.at(right, top)
         return [
@@ -45,7 +47,7 @@ def limit_words(sheet: Sheet) -> list[Box]:
         ]
     x, y = sheet.at(one.slo, top)
     words, under = sheet.say("limit", slo=slo), sheet.say("over")
-    soft: dict[str, object] = {"size": sheet.note, "color": ink("soft"), "va": "top"}
+    soft: dict[str, Any] = {"size": sheet.note, "color": ink("soft"), "va": "top"}
     room = sheet.at(right, top)[0] - x
     for ha, dx in (("left", 7.0), ("right", -7.0)):
         drawn = [
@@ -72,7 +74,7 @@ def bayes_words(sheet: Sheet) -> list[Box]:
     if one.bayes is None or one.bayes < low:
         return []
     auc = numbers.fixed(one.bayes + (one.base or 0.0), 4)
-    look: dict[str, object] = {"size": sheet.note, "color": ink("ink"), "ha": "left"}
+    look: dict[str, Any] = {"size": sheet.note, "color": ink("ink"), "ha": "left"}
     x, y = sheet.at(one.x_limits[0], min(one.bayes, high))
     if one.bayes >= high:
         return [
@@ -89,7 +91,7 @@ def arrow(sheet: Sheet, spot: Spot) -> Box:
     shape = style.marker(spot.point.family)
     sheet.ax.plot([x, x], [y + 4, y + 10], color=colour, lw=0.9, **at)
     sheet.ax.plot([x], [y + 3.2], "v", ms=4.2, mfc=colour, mec="none", **at)
-    look = {"ms": style.SIZE[shape] * 0.78, "mec": ink("paper"), "mew": 0.6}
+    look: dict[str, Any] = {"ms": style.SIZE[shape] * 0.78, "mec": ink("paper"), "mew": 0.6}
     sheet.ax.plot([x], [y + 14.5], shape, mfc=colour, **look, **at)
     return x - 6, y, x + 6, y + 20
 
@@ -102,7 +104,7 @@ def arrow_name(sheet: Sheet, spot: Spot, blocks: list[Box]) -> Box | None:
     words = f"{drawable(short_name(spot.point, 20))} {number}"
     arrows = [_arrow_box(sheet, other) for other in sheet.plane.below if other is not spot]
     bounds = sheet.ax.get_window_extent().extents
-    look: dict[str, object] = {"size": sheet.note, "color": ink("soft"), "va": "center"}
+    look: dict[str, Any] = {"size": sheet.note, "color": ink("soft"), "va": "center"}
     for ha, dx in (("left", 8.0), ("right", -8.0)):
         text = _text(sheet, x + dx, y + 12, words, look | {"ha": ha})
         box = sheet.extent(text)
@@ -123,9 +125,9 @@ def _touch(one: Box, other: Box) -> bool:
     return wide and one[1] < other[3] and other[1] < one[3]
 
 
-def _text(sheet: Sheet, x: float, y: float, words: str, look: dict[str, object]) -> Text:
+def _text(sheet: Sheet, x: float, y: float, words: str, look: dict[str, Any]) -> Text:
     return sheet.ax.text(x, y, words, transform=pixels(sheet.fig), zorder=7, **look)
 
 
-def _write(sheet: Sheet, x: float, y: float, words: str, look: dict[str, object]) -> Box:
+def _write(sheet: Sheet, x: float, y: float, words: str, look: dict[str, Any]) -> Box:
     return sheet.extent(_text(sheet, x, y, words, look))

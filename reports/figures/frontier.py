@@ -1,5 +1,7 @@
 """The hero: AUC gain against p99 latency, the frontier with its uncertainty, and the choice."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
@@ -13,6 +15,7 @@ from fusefront.reports.figures.sheet import Sheet, pixels
 from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import Drawing, finish
 from fusefront.reports.figures.ticks import auc_ticks, latency_ticks
+from fusefront.reports.words.phrase import Language
 
 SIZE, SIZE_NARROW = (style.WIDE, 590), (style.NARROW, 430)
 DASHED, DOTTED = (0, (4, 3)), (0, (1, 2.2))
@@ -20,7 +23,7 @@ DASHED, DOTTED = (0, (4, 3)), (0, (1, 2.2))
 
 def draw_frontier(
     evidence: Evidence,
-    language: canvas.Language,
+    language: Language,
     *,
     name: str,
     title: str,
@@ -79,7 +82,12 @@ def axis_names(sheet: Sheet) -> None:
     ax.set_xlabel(
         sheet.say(f"x{'_log' if one.log else ''}{'_narrow' if narrow else ''}"), labelpad=6
     )
-    look = {"size": sheet.note, "color": ink("soft"), "va": "bottom", "transform": ax.transAxes}
+    look: dict[str, Any] = {
+        "size": sheet.note,
+        "color": ink("soft"),
+        "va": "bottom",
+        "transform": ax.transAxes,
+    }
     ax.text(-0.13 if narrow else -0.062, 1.018, sheet.say("y" if one.relative else "auc"), **look)
     if narrow or one.base is None:
         return
@@ -124,7 +132,7 @@ def staircase(ax: Axes, one: Plane) -> None:
         ax.step(*zip(*steps, strict=True), where="post", color=ink("accent"), lw=1.8, zorder=2)
         over = [(edge, under[-1][1]), *over]
     if len(over) > 1:
-        look = {"color": ink("off"), "lw": 1.2, "ls": DASHED}
+        look: dict[str, Any] = {"color": ink("off"), "lw": 1.2, "ls": DASHED}
         ax.step(*zip(*over, strict=True), where="post", zorder=2, **look)
 
 
@@ -134,12 +142,15 @@ def cross(sheet: Sheet, spot: Spot) -> None:
     colour = style.hue(point.family) if point.feasible else ink("off")
     chosen = point.strategy == sheet.evidence.decision.choice
     scale = 0.82 if sheet.narrow else 1.0
-    look = {"color": colour, "lw": (1.6 if chosen else 1.0) * (0.9 if sheet.narrow else 1)}
+    look: dict[str, Any] = {
+        "color": colour,
+        "lw": (1.6 if chosen else 1.0) * (0.9 if sheet.narrow else 1),
+    }
     look |= {"alpha": 1 if chosen else 0.5, "zorder": 3}
     ax.plot(ends(spot.x), [spot.y.value] * 2, **look)
     ax.plot([spot.x.value] * 2, ends(spot.y), **look)
     if chosen:
-        ring = {"mfc": ink("paper"), "mec": ink("accent"), "mew": 1.6, "zorder": 5}
+        ring: dict[str, Any] = {"mfc": ink("paper"), "mec": ink("accent"), "mew": 1.6, "zorder": 5}
         ax.plot(spot.x.value, spot.y.value, "o", ms=17 * scale, **ring)
     marker = style.marker(point.family)
     ground = ink("veil") if spot.x.value > sheet.plane.slo else ink("paper")

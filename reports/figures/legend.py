@@ -1,5 +1,7 @@
 """One line above the plot: marker shape and hue of each family that is shown."""
 
+from typing import Any
+
 from matplotlib.lines import Line2D
 
 from fusefront.reports.figures import style
@@ -17,7 +19,7 @@ def legend(sheet: Sheet) -> None:
         if family not in shown:
             continue
         words = FAMILY[family].pattern(sheet.language)
-        look = {"size": sheet.note, "color": ink("ink"), "va": "center_baseline"}
+        look: dict[str, Any] = {"size": sheet.note, "color": ink("ink"), "va": "center_baseline"}
         text = sheet.fig.text(0, 0, words, transform=at, **look)
         x0, _, x1, _ = sheet.extent(text)
         if x + x1 - x0 + 20 > width and x > 6:

@@ -1,6 +1,7 @@
 """Names in the frontier figure: who gets one, in which order, and what it must keep clear of."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -89,7 +90,7 @@ def name_text(sheet: Sheet, spot: Spot) -> Text:
     chosen, today = point.strategy == decision.choice, point.strategy == decision.today
     named = chosen or today or point.strategy == decision.subject
     name = drawable(short_name(point, 18 if sheet.narrow else 26))
-    look: dict[str, object] = {"size": sheet.label if front or named else sheet.note}
+    look: dict[str, Any] = {"size": sheet.label if front or named else sheet.note}
     look["color"] = ink("ink") if named or (front and point.feasible) else ink("soft")
     if named:
         look["weight"] = 600
@@ -113,7 +114,7 @@ def hull_label(sheet: Sheet, outline: lasso.Floats) -> tuple[Text, Label]:
     """The lasso's own words, anchored at the middle of its lower edge."""
     margin = numbers.plain(sheet.evidence.decision.margin)
     words = sheet.say("lasso_narrow" if sheet.narrow else "lasso", margin=margin)
-    look = {"size": sheet.note, "color": ink("ink"), "transform": pixels(sheet.fig)}
+    look: dict[str, Any] = {"size": sheet.note, "color": ink("ink"), "transform": pixels(sheet.fig)}
     text = sheet.ax.text(0, 0, words, **look)
     x0, y0, x1, y1 = sheet.extent(text)
     return text, Label(*lasso.lower_middle(outline), x1 - x0 + 2, y1 - y0, 1.0)
@@ -157,5 +158,5 @@ def put(sheet: Sheet, text: Text, label: Label, got: Placed, ground: str) -> Non
     text.set_gid(f"{HALO}{ground}-{round(x0)}-{round(y0)}")
     if got.leader:
         a, b, c, d = got.leader
-        look = {"color": ink("off"), "lw": 0.8, "zorder": 2.9}
+        look: dict[str, Any] = {"color": ink("off"), "lw": 0.8, "zorder": 2.9}
         sheet.ax.add_line(Line2D([a, c], [b, d], transform=pixels(sheet.fig), **look))

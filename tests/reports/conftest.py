@@ -103,8 +103,10 @@ def point(row: tuple[str, str, str, int, int, int, float, float, float, int, int
         rows_to_settle=rows,
         seeds_to_settle=3 if rows else None,
         seeds=1 if key == "popularity" else SEEDS,
-        run_ids=tuple(f"{abs(hash((label, s))) % 16**12:012x}" if False else f"{i:012x}" for i, s in
-                      ((sum(map(ord, key)) * 97 + s, s) for s in range(SEEDS))),
+        run_ids=tuple(
+            f"{abs(hash((label, s))) % 16**12:012x}" if False else f"{i:012x}"
+            for i, s in ((sum(map(ord, key)) * 97 + s, s) for s in range(SEEDS))
+        ),
         config_hash=f"{sum(map(ord, key)) * 7919:08x}",
         parameters={"id_embedding": 400_000, "fusion": size * 10, "dense": graph * 1000},
         macs_per_candidate=size * 1000,
@@ -129,7 +131,9 @@ def band(all_points: tuple[Point, ...]) -> FrontierBand:
     draws = gain + 0.0007 * rng.standard_normal((500, 1)) + own * rng.standard_normal((500, len(x)))
     speed = x + 0.02 * rng.standard_normal((500, len(x)))
     heights = [np.where(speed <= np.log(g), draws, -np.inf).max(1) for g in grid]
-    q = [np.quantile(h, [0.025, 0.5, 0.975]) if np.isfinite(h).all() else [None] * 3 for h in heights]
+    q = [
+        np.quantile(h, [0.025, 0.5, 0.975]) if np.isfinite(h).all() else [None] * 3 for h in heights
+    ]
     columns = [tuple(None if v is None else float(v) for v in c) for c in zip(*q, strict=True)]
     return FrontierBand(tuple(float(g) for g in grid), *columns, draws=2000)
 
@@ -201,7 +205,9 @@ def calibration() -> tuple[Calibration, ...]:
     for key, slope, ece in ((CHOICE, -0.035, 0.0012), (TODAY, -0.16, 0.0047)):
         seen = predicted * np.exp(slope * (np.log(predicted) - np.log(0.035)))
         half = 1.96 * np.sqrt(seen * (1 - seen) / 41_260)
-        observed = tuple(Interval(*map(float, v)) for v in zip(seen, seen - half, seen + half, strict=True))
+        observed = tuple(
+            Interval(*map(float, v)) for v in zip(seen, seen - half, seen + half, strict=True)
+        )
         made.append(Calibration(key, tuple(map(float, predicted)), observed, Interval(ece)))
     return tuple(made)
 
@@ -242,20 +248,35 @@ def full_evidence() -> Evidence:
     all_points = points()
     steps = (("text, PCA-64", 71, 9, 0.7), ("image, PCA-64", 32, 8, 0.6), ("audio, PCA-64", 4, 7, 0.5),
              ("target attention", 46, 8, 1.2), ("SENet", 20, 7, 0.58))  # fmt: skip
-    made = tuple(
-        AblationStep(n, around(g, h), Interval(ms), judge(g, h)) for n, g, h, ms in steps
-    )
+    made = tuple(AblationStep(n, around(g, h), Interval(ms), judge(g, h)) for n, g, h, ms in steps)
     names = (("cold items", 0.06, -21, 16), ("new users", 0.11, 9, 17), ("mobile", 0.64, 66, 21))
     slices = tuple(
-        Slice(n, share, round(412_608 * share), around(d, h), judge(d, h)) for n, share, d, h in names
+        Slice(n, share, round(412_608 * share), around(d, h), judge(d, h))
+        for n, share, d, h in names
     )
     rows = tuple(
-        WhatIfRow(slo, price, 500.0, value, "pca32" if slo < 4.5 else CHOICE, "clear", Interval(w, w / 2, w * 1.5))
-        for slo, price, value, w in ((4.0, 0.048, 0.01, 9e4), (10.0, 0.048, 0.01, 1.2e5), (10.0, 0.2, 0.01, 1.1e5))
+        WhatIfRow(
+            slo,
+            price,
+            500.0,
+            value,
+            "pca32" if slo < 4.5 else CHOICE,
+            "clear",
+            Interval(w, w / 2, w * 1.5),
+        )
+        for slo, price, value, w in (
+            (4.0, 0.048, 0.01, 9e4),
+            (10.0, 0.048, 0.01, 1.2e5),
+            (10.0, 0.2, 0.01, 1.1e5),
+        )
     )
-    replay = Replay(10, Interval(54.1, 53.0, 55.2), Interval(52.4, 51.3, 53.5), Interval(1.7, 0.9, 2.5), 52_000)
+    replay = Replay(
+        10, Interval(54.1, 53.0, 55.2), Interval(52.4, 51.3, 53.5), Interval(1.7, 0.9, 2.5), 52_000
+    )
     origins = tuple(
-        RunOrigin(run, p.strategy, s, p.role, "completed", f"{s:064x}") for p in all_points for s, run in enumerate(p.run_ids)
+        RunOrigin(run, p.strategy, s, p.role, "completed", f"{s:064x}")
+        for p in all_points
+        for s, run in enumerate(p.run_ids)
     )
     return Evidence(
         study=facts(),
@@ -282,29 +303,69 @@ def with_case(case: Case, reason: Reason) -> Evidence:
     change = {"case": case, "reason": reason}
     if case == "clear" and reason == "cheaper":
         rows = [(*r[:3], -3, 4, *r[5:]) if r[0] == "early_gmu" else r for r in ROWS]
-        return replace(base, points=tuple(map(point, rows)), decision=replace(
-            base.decision, **change, choice="early_gmu", subject="early_gmu", equivalent=("early_gmu", TODAY)))
+        return replace(
+            base,
+            points=tuple(map(point, rows)),
+            decision=replace(
+                base.decision,
+                **change,
+                choice="early_gmu",
+                subject="early_gmu",
+                equivalent=("early_gmu", TODAY),
+            ),
+        )
     if case == "clear" and reason == "limit":
         rows = [(*r[:6], 10.9, 10.4, 11.8, *r[9:]) if r[0] == TODAY else r for r in ROWS]
         rows = [(*r[:3], 5, 16, *r[5:]) if r[0] == CHOICE else r for r in rows]
-        return replace(base, points=tuple(map(point, rows)), decision=replace(base.decision, **change))
+        return replace(
+            base, points=tuple(map(point, rows)), decision=replace(base.decision, **change)
+        )
     if case == "tie":
         small = 4 if reason == "equivalent" else 16
         rows = [(*r[:3], min(r[3], 3), small, *r[5:]) for r in ROWS]
-        return replace(base, points=tuple(map(point, rows)), decision=replace(
-            base.decision, **change, choice=TODAY, subject=CHOICE, equivalent=(TODAY, CHOICE)))
+        return replace(
+            base,
+            points=tuple(map(point, rows)),
+            decision=replace(
+                base.decision, **change, choice=TODAY, subject=CHOICE, equivalent=(TODAY, CHOICE)
+            ),
+        )
     if case == "infeasible":
-        all_points = tuple(replace(p, feasible=False, equivalent_to_choice=False) for p in base.points)
-        return replace(base, points=all_points, decision=replace(
-            base.decision, **change, slo_ms=0.05, choice=None, subject="early_gmu", feasible=(), equivalent=()))
+        all_points = tuple(
+            replace(p, feasible=False, equivalent_to_choice=False) for p in base.points
+        )
+        return replace(
+            base,
+            points=all_points,
+            decision=replace(
+                base.decision,
+                **change,
+                slo_ms=0.05,
+                choice=None,
+                subject="early_gmu",
+                feasible=(),
+                equivalent=(),
+            ),
+        )
     if case == "thin" and reason == "cannot_tell":
         rows = [(*r[:3], min(r[3], 5), 16, *r[5:]) for r in ROWS]
-        return replace(base, points=tuple(map(point, rows)), decision=replace(
-            base.decision, **change, choice=None, subject=CHOICE,
-            lacks=(Lack("other", CHOICE, text="Test on more rows or train more seeds."),)))
+        return replace(
+            base,
+            points=tuple(map(point, rows)),
+            decision=replace(
+                base.decision,
+                **change,
+                choice=None,
+                subject=CHOICE,
+                lacks=(Lack("other", CHOICE, text="Test on more rows or train more seeds."),),
+            ),
+        )
     if case == "thin":
         lack = Lack("seeds", have=1, need=3, text="Every strategy has one seed.")
-        return replace(base, decision=replace(base.decision, **change, choice=None, subject=CHOICE, lacks=(lack,)))
+        return replace(
+            base,
+            decision=replace(base.decision, **change, choice=None, subject=CHOICE, lacks=(lack,)),
+        )
     assert case in get_args(Case)
     return base
 
