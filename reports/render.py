@@ -112,7 +112,7 @@ def _write_table(table: tables.Table, folder: Path) -> None:
 
 
 def _provenance(evidence: Evidence, drawings: list[Drawing], shown: list[tables.Table]) -> Json:
-    runs = {point.strategy: list(point.run_ids) for point in evidence.points}
+    runs: Json = {point.strategy: list(point.run_ids) for point in evidence.points}
     return {
         "format": 1,
         "figures": {drawing.name: runs for drawing in drawings},

@@ -95,7 +95,8 @@ class Drawer:
             return np.where(earlier > 0, self._order[np.minimum(place, self.items - 1)], 0)
         if self.counts is not None:
             place = (draw * self._ends[-1]).astype(np.int64)
-            return np.searchsorted(self._ends, place, side="right") + 1
+            drawn: NDArray[np.int64] = np.searchsorted(self._ends, place, side="right") + 1
+            return drawn
         return (draw * self.items).astype(np.int64) + 1
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 from matplotlib import font_manager
@@ -47,7 +47,7 @@ def drawing(language: Language, *, narrow: bool = False) -> Iterator[None]:
     level = log.level
     log.setLevel(logging.ERROR)  # a fallback font without weight 600 is drawn at 700
     try:
-        with mpl.rc_context(settings(families, narrow=narrow)):
+        with mpl.rc_context(cast(Any, settings(families, narrow=narrow))):
             yield
     finally:
         log.setLevel(level)
@@ -129,7 +129,8 @@ def figure(width: float, height: float) -> Figure:
 def renderer(fig: Figure) -> RendererAgg:
     """What measures text of this figure."""
     assert isinstance(fig.canvas, FigureCanvasAgg)
-    return fig.canvas.get_renderer()
+    made: RendererAgg = fig.canvas.get_renderer()  # type: ignore[no-untyped-call]
+    return made
 
 
 @cache

@@ -87,7 +87,7 @@ def arrow(sheet: Sheet, spot: Spot) -> Box:
     """A point below the axis: its marker above a downward arrow, at its latency."""
     x, y = sheet.at(spot.x.value, sheet.plane.y_limits[0])
     colour = style.hue(spot.point.family) if spot.point.feasible else ink("off")
-    at = {"transform": pixels(sheet.fig), "clip_on": False}
+    at: dict[str, Any] = {"transform": pixels(sheet.fig), "clip_on": False}
     shape = style.marker(spot.point.family)
     sheet.ax.plot([x, x], [y + 4, y + 10], color=colour, lw=0.9, **at)
     sheet.ax.plot([x], [y + 3.2], "v", ms=4.2, mfc=colour, mec="none", **at)

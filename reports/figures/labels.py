@@ -74,7 +74,8 @@ class _Ring(NamedTuple):
 def place(labels: list[Label], around: Scene) -> list[Placed]:
     """Labels in order of priority, most important first."""
     rings = [_ring(i, labels, around) for i in range(len(labels))]
-    live, pick = list(range(len(labels))), {}
+    live: list[int] = list(range(len(labels)))
+    pick: dict[int, int] = {}
     while True:
         _descend(rings, live, pick)
         costs = {i: float(_total(i, rings, pick)[pick[i]]) for i in live}

@@ -12,7 +12,9 @@ from fusefront.reports.words.terms import FAMILY
 
 def legend(sheet: Sheet) -> None:
     """Families in a fixed order, wrapped where the figure ends."""
-    shown = {style.family_of(s.point.family) for s in (*sheet.plane.spots, *sheet.plane.below)}
+    shown: dict[str, Any] = {
+        style.family_of(s.point.family) for s in (*sheet.plane.spots, *sheet.plane.below)
+    }
     width, height = sheet.fig.get_size_inches() * 72
     x, y, at = 6.0, height - 9.0, pixels(sheet.fig)
     for family in style.FAMILIES:
@@ -25,7 +27,12 @@ def legend(sheet: Sheet) -> None:
         if x + x1 - x0 + 20 > width and x > 6:
             x, y = 6.0, y - sheet.note * 1.55
         shape = style.marker(family)
-        mark = {"ms": style.SIZE[shape] * 0.9, "mec": ink("paper"), "mew": 0.5, "ls": ""}
+        mark: dict[str, Any] = {
+            "ms": style.SIZE[shape] * 0.9,
+            "mec": ink("paper"),
+            "mew": 0.5,
+            "ls": "",
+        }
         line = Line2D([x + 4], [y], marker=shape, mfc=style.hue(family), transform=at, **mark)
         sheet.fig.add_artist(line)
         text.set_position((x + 14, y))

@@ -207,7 +207,7 @@ def test_dumps_that_do_not_cover_the_items_are_refused(tmp_path: Path) -> None:
         find_adapter("microlens_pairs")(tmp_path)
     for path in tmp_path.glob("*.npy"):
         path.unlink()
-    with pytest.raises(DataContractError, match="no feature dump such as 'image_features.npy'"):
+    with pytest.raises(DataContractError, match=r"no feature dump such as 'image_features\.npy'"):
         find_adapter("microlens_pairs")(tmp_path)
 
 
@@ -356,7 +356,7 @@ def test_amazon_without_vectors_says_what_to_make(tmp_path: Path) -> None:
     write_amazon(tmp_path)
     (tmp_path / "image_ids.npy").unlink()
     (tmp_path / "text_ids.parquet").unlink()
-    with pytest.raises(DataContractError, match="no vectors 'MODALITY.npy'"):
+    with pytest.raises(DataContractError, match=r"no vectors 'MODALITY\.npy'"):
         find_adapter("amazon_2023")(tmp_path)
 
 
@@ -394,7 +394,7 @@ def test_movielens_prepares_from_the_real_files(name: str, ratings: int, tmp_pat
 @pytest.mark.parametrize("name", list(ADAPTERS))
 def test_a_folder_of_another_layout_is_refused_with_a_sentence(name: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing here")
-    with pytest.raises(DataContractError, match="which the layout|such as"):
+    with pytest.raises(DataContractError, match=r"which the layout|such as"):
         ADAPTERS[name](tmp_path)
 
 
