@@ -12,7 +12,7 @@ from fusefront.reports.words.terms import FAMILY
 
 def legend(sheet: Sheet) -> None:
     """Families in a fixed order, wrapped where the figure ends."""
-    shown: dict[str, Any] = {
+    shown = {
         style.family_of(s.point.family) for s in (*sheet.plane.spots, *sheet.plane.below)
     }
     width, height = sheet.fig.get_size_inches() * 72
