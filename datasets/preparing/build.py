@@ -93,7 +93,7 @@ class Builder:
         """Build the requests of one bucket and append them to their splits."""
         if not len(rows):
             return
-        made = arrange(rows, values, self.spec)
+        made = arrange(rows, values, self.spec, self.cuts)
         split = assign(self.cuts, made.rows, made.first, made.position)
         self._note_straddling(made)
         row_split = np.repeat(split, np.diff(np.append(made.first, len(made.rows))))

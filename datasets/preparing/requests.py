@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.datasets.preparing.splits import Cuts
 from fusefront.datasets.raw.hashing import combine
 from fusefront.datasets.raw.history import Histories
 from fusefront.datasets.spec import DatasetSpec
@@ -41,11 +42,19 @@ class Ready:
     of: Ints  # [G]
 
 
-def arrange(rows: NDArray[Any], values: NDArray[np.int32], spec: DatasetSpec) -> Arranged:
-    """Sort and group one bucket's rows (all rows of its users)."""
+def arrange(
+    rows: NDArray[Any], values: NDArray[np.int32], spec: DatasetSpec, cuts: Cuts | None = None
+) -> Arranged:
+    """Sort and group one bucket's rows (all rows of its users).
+
+    Requests that we make from a log end at the cuts of a split by time; those that the log names
+    are never cut.
+    """
     context = _context(rows)
     if spec.history.source == "log":
-        return _from_log(rows, context, spec)
+        named = spec.columns.request is not None or cuts is None
+        side = np.zeros(len(rows), np.uint8) if named else cuts.side(rows["time"])
+        return _from_log(rows, context, side, spec)
     apart = rows["row"] if spec.columns.timestamp is None else rows["time"]
     if spec.history.source != "none" or spec.columns.request is not None:
         apart = np.zeros(len(rows), np.int64)  # the request id or the list tells requests apart
@@ -58,7 +67,9 @@ def arrange(rows: NDArray[Any], values: NDArray[np.int32], spec: DatasetSpec) ->
     return Arranged(rows[order], first, _position(rows)[order], past)
 
 
-def _from_log(rows: NDArray[Any], context: NDArray[np.uint64], spec: DatasetSpec) -> Arranged:
+def _from_log(
+    rows: NDArray[Any], context: NDArray[np.uint64], side: NDArray[np.uint8], spec: DatasetSpec
+) -> Arranged:
     user = _dense(rows["user"])
     time = _request_time(rows) if spec.columns.request else rows["time"]
     moments, rank = np.unique(np.concatenate([rows["time"], time]), return_inverse=True)
@@ -69,7 +80,7 @@ def _from_log(rows: NDArray[Any], context: NDArray[np.uint64], spec: DatasetSpec
     keys = own[positive]
     before = np.searchsorted(keys, query)  # positives strictly earlier, over all users
     order = np.lexsort((rows["row"], rows["split"], context, rows["request"], query))
-    apart = (user, before, rows["request"], context, rows["split"])
+    apart = (user, before, side, rows["request"], context, rows["split"])
     first = _starts(order, apart)
     head = order[first]
     past = Past(rows["item"][positive], keys, user[head] * width, query[head])

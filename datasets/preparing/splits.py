@@ -30,6 +30,17 @@ class Cuts:
         """The draw of every user; the smallest go to test."""
         return combine(self.spec.seed, users)
 
+    def side(self, times: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Which side of the cuts each row's time is on; 0 for all where the split is not by time."""
+        if self.spec.by != "time":
+            return np.zeros(len(times), np.uint8)
+        return _side(times, self.low, self.high)
+
+
+def _side(times: NDArray[np.int64], low: int, high: int) -> NDArray[np.uint8]:
+    """0 before `low`, 1 before `high`, 2 from there on."""
+    return (times >= low).astype(np.uint8) + (times >= high)
+
 
 def time_cuts(spec: SplitSpec, times: Path) -> Cuts:
     """Global cut: the newest `test` of all rows, before them `valid`; exact."""
@@ -80,7 +91,7 @@ def assign(
         return np.asarray(rows["split"][first], np.uint8)
     if by == "time":
         latest = np.maximum.reduceat(rows["time"], first)
-        return (latest >= cuts.low).astype(np.uint8) + (latest >= cuts.high)
+        return _side(latest, cuts.low, cuts.high)
     if by == "user":
         words = cuts.words(rows["user"][first])
         return np.select(
