@@ -52,8 +52,9 @@ def arrange(
     """
     context = _context(rows)
     if spec.history.source == "log":
-        named = spec.columns.request is not None or cuts is None
-        side = np.zeros(len(rows), np.uint8) if named else cuts.side(rows["time"])
+        side = np.zeros(len(rows), np.uint8)
+        if cuts is not None and spec.columns.request is None:
+            side = cuts.side(rows["time"])
         return _from_log(rows, context, side, spec)
     apart = rows["row"] if spec.columns.timestamp is None else rows["time"]
     if spec.history.source != "none" or spec.columns.request is not None:
