@@ -145,6 +145,15 @@ def _check_operator(
             f"{name}: operator {called!r} has one slot ({slots[0]}) and nothing to fuse; "
             "set 'operator' to none or add a slot"
         )
+    if made.placement == "logit" and called == "logit_stacked":
+        raise ValueError(
+            f"{name}: operator {called!r} needs logits of towers that did not train on the row; "
+            "use the baseline 'stacked_fusion'"
+        )
+    if "query_width" in made.operator:
+        raise ValueError(
+            f"{name}: operator setting 'query_width' is set by the model; leave it out"
+        )
     if level == "logit" and made.placement != "logit":
         raise ValueError(f"{name}: operator {called!r} joins logits; use placement 'logit'")
     if level == "feature" and made.placement == "logit":

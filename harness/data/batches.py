@@ -42,16 +42,21 @@ def cut_requests(row_start: NDArray[np.int64], max_candidates: int) -> Units:
     return Units(request[keep], start[keep], length[keep])
 
 
+def most_batches(rows: int, batch_rows: int) -> int:
+    """How many batches `rows` rows make, in whatever order they come."""
+    return max(1, round(rows / batch_rows))
+
+
 def cut_batches(length: Ints, batch_rows: int) -> Ints:
     """Ends of consecutive batches of about `batch_rows` rows, as even as whole requests allow.
 
-    The number of batches depends on the sum alone where no piece is longer than a batch.
+    There are `most_batches` of them where no piece is longer than a batch, and never more.
 
     >>> cut_batches(np.array([3, 3, 3, 3, 1]), 6).tolist()
     [2, 5]
     """
     total = np.cumsum(length)
-    batches = max(1, round(int(total[-1]) / batch_rows))
+    batches = most_batches(int(total[-1]), batch_rows)
     batch = (total - 1) * batches // total[-1]
     return np.append(np.flatnonzero(np.diff(batch)) + 1, len(length))
 

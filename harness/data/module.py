@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from fusefront.baselines.contract import RequestBatch
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.data.batches import Batcher, cut_batches
+from fusefront.harness.data.batches import Batcher, most_batches
 
 EVALUATION_ROWS = 8192
 
@@ -46,7 +46,7 @@ class RequestData(pl.LightningDataModule):
         self.train = Batcher(store, "train", longest)
         self.valid = Batcher(store, "valid", longest)
         self.batch_rows, self.seed = batch_rows, seed
-        self.steps = len(cut_batches(self.train.units.length, batch_rows))  # an epoch
+        self.steps = most_batches(self.train.rows, batch_rows)  # an epoch
 
     def train_dataloader(self) -> DataLoader[RequestBatch]:
         """One epoch of training batches."""

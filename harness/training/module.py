@@ -104,10 +104,10 @@ class ClickModule(pl.LightningModule):
             if parameters
         ]
         optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        total = max(4, self.steps * recipe.epochs)
+        # the cycle's two phases need a step each, however short the training
+        warmup = min(max(recipe.warmup, 2 / total), 1 - 1 / total)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            recipe.learning_rate,
-            total_steps=max(2, self.steps * recipe.epochs),
-            pct_start=max(recipe.warmup, 1e-3),
+            optimizer, recipe.learning_rate, total_steps=total, pct_start=warmup
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

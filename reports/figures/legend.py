@@ -12,9 +12,7 @@ from fusefront.reports.words.terms import FAMILY
 
 def legend(sheet: Sheet) -> None:
     """Families in a fixed order, wrapped where the figure ends."""
-    shown = {
-        style.family_of(s.point.family) for s in (*sheet.plane.spots, *sheet.plane.below)
-    }
+    shown = {style.family_of(s.point.family) for s in (*sheet.plane.spots, *sheet.plane.below)}
     width, height = sheet.fig.get_size_inches() * 72
     x, y, at = 6.0, height - 9.0, pixels(sheet.fig)
     for family in style.FAMILIES:

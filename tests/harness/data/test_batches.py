@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fusefront.baselines.contract import RequestBatch
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.data.batches import Batcher, cut_batches, cut_requests
+from fusefront.harness.data.batches import Batcher, cut_batches, cut_requests, most_batches
 from fusefront.harness.data.module import RequestData
 
 
@@ -92,9 +92,14 @@ def test_cut_requests_covers_the_rows_in_pieces(rows: list[int], longest: int) -
 
 
 @given(st.lists(st.integers(1, 8), min_size=1, max_size=200), st.integers(8, 64), st.integers(0, 9))
-def test_the_number_of_batches_depends_on_the_sum_alone(
+def test_no_order_makes_more_batches_than_the_schedule_has_steps(
     lengths: list[int], batch_rows: int, seed: int
 ) -> None:
-    length = np.array(lengths)
-    shuffled = np.random.default_rng(seed).permutation(length)
-    assert len(cut_batches(length, batch_rows)) == len(cut_batches(shuffled, batch_rows))
+    length = np.random.default_rng(seed).permutation(np.array(lengths))
+    total = int(length.sum())
+    most, ends = most_batches(total, batch_rows), cut_batches(length, batch_rows)
+    assert len(ends) <= most
+    assert ends[-1] == len(length)
+    assert (np.diff(ends, prepend=0) > 0).all()
+    if length.max() * most <= total:  # no piece is longer than a batch
+        assert len(ends) == most

@@ -51,7 +51,9 @@ def trained(
     g = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter += 0.2 * torch.randn(parameter.shape, generator=g)
+            # wider layers get smaller numbers, so that logits keep a size that training could give
+            wide = max(1.0, parameter.shape[-1] / 16) ** 0.5 if parameter.dim() > 1 else 1.0
+            parameter += 0.2 / wide * torch.randn(parameter.shape, generator=g)
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm1d):
                 assert module.running_mean is not None

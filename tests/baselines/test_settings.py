@@ -1,0 +1,230 @@
+"""Settings: what is refused, with which sentence, and what is taken as said."""
+
+import pytest
+import torch
+
+from fusefront.baselines.contract import Field, Schema
+from fusefront.baselines.models.composed import Composed, family_of
+from fusefront.baselines.zoo import BASELINES, check_settings
+
+AWARE = {"conditioning": "target_aware"}
+MEANINGLESS = {  # name, settings, what the sentence says
+    "logit average at item": ({"operator": "logit_average"}, "joins logits; use placement 'logit'"),
+    "logit weights when pooled": (
+        {"operator": "logit_weighted", "placement": "pooled"},
+        "joins logits; use placement 'logit'",
+    ),
+    "stacking at interaction": (
+        {"operator": "logit_stacked", "placement": "interaction"},
+        "joins logits; use placement 'logit'",
+    ),
+    "stacking in one model": (
+        {"operator": "logit_stacked", "placement": "logit"},
+        "needs logits of towers that did not train on the row; use the baseline 'stacked_fusion'",
+    ),
+    "feature operator at logit": (
+        {"operator": "gmu", "placement": "logit"},
+        "fuses features and a logit is one number",
+    ),
+    "lmf with five slots": (
+        {"operator": "lmf", "placement": "interaction"},
+        "takes at most 4 slots at 'interaction' and this model has 5",
+    ),
+    "tfn with five slots": (
+        {"operator": "tfn", "placement": "interaction"},
+        "takes at most 4 slots",
+    ),
+    "mtfn over pairs": (
+        {
+            "operator": "mtfn",
+            "placement": "interaction",
+            "interaction_fields": "pair",
+            "side_width": 0,
+        },
+        "takes at most 4 slots at 'interaction' and this model has 8",
+    ),
+    "target-aware at interaction": (
+        {"operator": "film", "placement": "interaction", **AWARE},
+        "every operator runs per candidate",
+    ),
+    "target-aware at logit": (
+        {"operator": "scalar_gate", "placement": "logit", **AWARE},
+        "every operator runs per candidate",
+    ),
+    "target-aware without a query": (
+        {"operator": "gmu", **AWARE},
+        "reads no query and cannot be 'target_aware'",
+    ),
+    "target-aware without an operator": (AWARE, "without an operator nothing is 'target_aware'"),
+    "target-aware without a history": (
+        {"operator": "film", "pooler": "none", **AWARE},
+        "'target_aware' needs a history and a pooler",
+    ),
+    "film without an id": ({"operator": "film", "use_id": False}, "asks with the id slot"),
+    "pamd without an id": ({"operator": "pamd", "use_id": False}, "asks with the id slot"),
+    "one slot": (
+        {"operator": "gmu", "use_id": False, "side_width": 0, "modalities": ["text"]},
+        "has one slot (text) and nothing to fuse",
+    ),
+    "a joint compressor leaves one slot": (
+        {"operator": "gmu", "use_id": False, "side_width": 0, "compressor": "pca_joint"},
+        "has one slot (joint)",
+    ),
+    "no slot": (
+        {"use_id": False, "side_width": 0, "modalities": []},
+        "no modality, no id and no side field is left",
+    ),
+    "tiers at interaction": (
+        {"operator": "gmu", "placement": "interaction", "pooler": "similarity_tiers"},
+        "gives vectors of another width than its items",
+    ),
+    "transformer when pooled": (
+        {"operator": "gmu", "placement": "pooled", "pooler": "transformer"},
+        "gives vectors of another width than its items",
+    ),
+    "towers with nothing to join them": (
+        {"placement": "logit"},
+        "needs an operator to join 5 towers; 'logit_average' is the plainest",
+    ),
+    "pooled without a pooler": (
+        {"placement": "pooled", "pooler": "none"},
+        "placement 'pooled' needs a pooler",
+    ),
+    "alignment of one modality": (
+        {"modalities": ["text"], "alignment": "cosine"},
+        "an alignment needs two modalities",
+    ),
+    "query width by hand": (
+        {"operator": {"name": "film", "query_width": 3}},
+        "'query_width' is set by the model",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "sentence"), MEANINGLESS.values(), ids=list(MEANINGLESS))
+def test_a_combination_that_means_nothing_is_refused(scene, parts, settings, sentence):
+    with pytest.raises(ValueError, match="composed: ") as dry:
+        check_settings("composed", scene.schema, settings, parts)
+    assert sentence in str(dry.value)
+    assert "\n" not in str(dry.value)
+    with pytest.raises(ValueError, match="composed: ") as built:
+        scene.build("composed", settings)
+    assert str(built.value) == str(dry.value)
+
+
+WRONG = {
+    "unknown setting": ("early_fusion", {"tokn_width": 3}, "did you mean 'token_width'"),
+    "unknown operator": ("early_fusion", {"operator": "gmuu"}, "did you mean 'gmu'"),
+    "unknown operator setting": (
+        "composed",
+        {"operator": {"name": "lmf", "ranks": 3}},
+        "operator 'lmf': unknown setting 'ranks', did you mean 'rank'",
+    ),
+    "unknown pooler": ("composed", {"pooler": "dinn"}, "did you mean 'din'"),
+    "unknown head": ("composed", {"head": "mpl"}, "did you mean 'mlp'"),
+    "unknown compressor": ("composed", {"compressor": "pac"}, "did you mean 'pca'"),
+    "unknown alignment": ("composed", {"alignment": "cosin"}, "did you mean 'cosine'"),
+    "unknown placement": ("composed", {"placement": "items"}, "did you mean 'item'"),
+    "unknown modality": ("unimodal", {"modality": "txt"}, "did you mean 'text'"),
+    "unknown modality of several": ("composed", {"modalities": ["imag"]}, "did you mean 'image'"),
+    "text for a number": ("composed", {"token_width": "wide"}, "expected a whole number"),
+    "number for a switch": ("composed", {"use_id": 1}, "expected true or false"),
+    "list for a part": ("composed", {"head": [3]}, "expected a mapping with a 'name'"),
+    "zero width": ("composed", {"token_width": 0}, "must be at least 1"),
+    "negative width": ("composed", {"side_width": -1}, "must not be negative"),
+    "dropout of all": ("composed", {"modality_dropout": 1.0}, "expected 0 to below 1"),
+    "a family's own setting": ("late_fusion", {"placement": "item"}, "cannot be changed"),
+    "an operator for one modality": ("unimodal", {"operator": "gmu"}, "cannot be changed"),
+    "heads that do not divide": (
+        "composed",
+        {"pooler.heads": 3},
+        "3 heads do not divide the width 16",
+    ),
+    "prior": ("popularity", {"prior": 0}, "expected above 0"),
+    "statistic": ("popularity", {"statistic": "clicks"}, "known: click_rate, impressions"),
+    "recipe": ("seed_reconstruction", {"recipe": "V5"}, "known: V1, V2, V3, V4, learned"),
+    "heads of the seed": ("seed_reconstruction", {"heads": 3}, "does not divide"),
+    "unknown baseline": ("erly_fusion", {}, "did you mean 'early_fusion'"),
+}
+
+
+@pytest.mark.parametrize(("name", "settings", "sentence"), WRONG.values(), ids=list(WRONG))
+def test_a_wrong_setting_is_named_and_corrected(scene, parts, name, settings, sentence):
+    with pytest.raises(ValueError, match=r".") as error:
+        check_settings(name, scene.schema, settings, parts)
+    assert sentence in str(error.value)
+
+
+def test_a_nested_setting_updates_the_default_part(scene, parts):
+    made = Composed.check(scene.schema, {"compressor.k": 8, "head.hidden": [4]}, parts)
+    assert made.compressor == {"name": "pca", "k": 8, "whiten": True}
+    assert made.head == {"name": "mlp", "hidden": (4,)}
+
+
+def test_another_part_replaces_the_default_one(scene, parts):
+    made = Composed.check(scene.schema, {"compressor": "none", "pooler": {"name": "mean"}}, parts)
+    assert (made.compressor, made.pooler) == ({"name": "none"}, {"name": "mean"})
+
+
+def test_k_is_at_most_the_width_of_each_modality(scene):
+    model = scene.build("early_fusion", {"compressor.k": 22})
+    assert [part.width_out for part in model.slots.modalities] == [20, 22, 16]
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_searched_value_is_one_that_builds(scene, parts, name):
+    for key, values in BASELINES[name].choices.items():
+        for value in values:
+            check_settings(name, scene.schema, {key: value}, parts)
+
+
+@pytest.mark.parametrize(
+    ("settings", "family"),
+    [
+        ({"operator": "concat"}, "early"),
+        ({"operator": "concat", "placement": "pooled"}, "early"),
+        ({"operator": "logit_average", "placement": "logit"}, "late"),
+        ({"operator": "senet", "placement": "interaction"}, "compressed"),
+        ({"operator": "senet", "placement": "interaction", "compressor": "none"}, "early"),
+    ],
+)
+def test_the_family_of_a_composed_model_follows_from_its_axes(scene, parts, settings, family):
+    assert family_of(Composed.check(scene.schema, settings, parts)) == family
+    assert scene.build("composed", settings).family == family
+
+
+PLAIN = ((), 0, (), 0, (), 0)
+SPARE = {
+    "no item field": Schema(60, {"text": 20, "image": 24}, *PLAIN, 16),
+    "no history": Schema(
+        60, {"text": 20, "image": 24}, (Field("f", 4),), 1, (Field("g", 3),), 0, (), 1, 0
+    ),
+    "one modality": Schema(60, {"text": 20}, *PLAIN, 16),
+    "one column of everything": Schema(
+        60, {"text": 20}, (Field("f", 4),), 0, (Field("g", 3),), 0, (Field("h", 3),), 0, 3
+    ),
+}
+NEEDS_HISTORY = {"din", "momo", "qin", "seed_reconstruction", "naml"}
+TINY = {"momo": {"embedding": 4, "last": 2, "hidden": (8,), "head": (4,)}}
+
+
+@pytest.mark.parametrize("case", SPARE)
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_spare_schema_trains(scene_of, parts, name, case):
+    scene = scene_of(SPARE[case]._replace(items=150))
+    settings = TINY.get(name, {})
+    if case == "no history" and name in NEEDS_HISTORY:
+        with pytest.raises(ValueError, match="has no history"):
+            check_settings(name, scene.schema, settings, parts)
+        return
+    model = scene.build(name, settings).train()
+    losses = model.losses(scene.batch)
+    (losses.click + losses.auxiliary).backward()
+    assert losses.logits.isfinite().all()
+    with torch.no_grad():
+        assert model.eval().losses(scene.batch).logits.isfinite().all()
+
+
+def test_a_pooler_that_is_asked_for_without_a_history_is_refused(scene_of, parts):
+    with pytest.raises(ValueError, match="'pooler' pools nothing"):
+        check_settings("early_fusion", SPARE["no history"], {"pooler": "mean"}, parts)
