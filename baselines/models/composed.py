@@ -26,9 +26,13 @@ from fusefront.baselines.contract import (
 )
 from fusefront.baselines.fields import ContextEncoder
 from fusefront.baselines.heads.zoo import HEADS
-from fusefront.baselines.models.composed_settings import ComposedSettings, resolve_composed
+from fusefront.baselines.models.composed_settings import (
+    ComposedSettings,
+    resolve_composed,
+    slots_of,
+)
 from fusefront.baselines.placements.logit import LogitPlacement
-from fusefront.baselines.placements.make import make_placement
+from fusefront.baselines.placements.make import make_placement, try_parts
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.roles import split_roles
 from fusefront.baselines.settings import make_part
@@ -94,11 +98,19 @@ class Composed(Baseline):
         return make_part("head", HEADS, made.head, wide + int(self.placement.width_out))  # type: ignore[arg-type]
 
     @classmethod
+    def forced(cls, schema: Schema, settings: Mapping[str, object]) -> Mapping[str, object]:
+        """Settings that follow from others, whatever was said of them."""
+        return {}
+
+    @classmethod
     def check(
         cls, schema: Schema, settings: Mapping[str, object], parts: Parts
     ) -> ComposedSettings:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        return resolve_composed(cls.Settings, cls.name, cls.fixed, schema, settings, parts)
+        forced = cls.forced(schema, settings)
+        made = resolve_composed(cls.Settings, cls.name, cls.fixed, schema, settings, parts, forced)
+        try_parts(cls.name, made, len(slots_of(made, schema, parts)), parts)
+        return made
 
     @classmethod
     def build(

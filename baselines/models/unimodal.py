@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from fusefront.baselines.contract import Parts, Schema
+from fusefront.baselines.contract import Schema
 from fusefront.baselines.models.composed import Composed
-from fusefront.baselines.models.composed_settings import ComposedSettings, resolve_composed
+from fusefront.baselines.models.composed_settings import ComposedSettings
 from fusefront.baselines.settings import one_of
 
 
@@ -28,11 +28,8 @@ class Unimodal(Composed):
     fixed: ClassVar[tuple[str, ...]] = ("placement", "conditioning", "operator", "modalities")
 
     @classmethod
-    def check(
-        cls, schema: Schema, settings: Mapping[str, object], parts: Parts
-    ) -> ComposedSettings:
-        """The resolved settings; the first modality unless one is named."""
+    def forced(cls, schema: Schema, settings: Mapping[str, object]) -> Mapping[str, object]:
+        """The first modality unless one is named."""
         modality = settings.get("modality") or next(iter(schema.modalities), "")
         one_of(cls.name, "modality", str(modality), tuple(schema.modalities))
-        forced = {"modality": modality, "modalities": [modality]}
-        return resolve_composed(cls.Settings, cls.name, cls.fixed, schema, settings, parts, forced)
+        return {"modality": modality, "modalities": [modality]}

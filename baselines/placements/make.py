@@ -3,6 +3,7 @@
 from functools import partial
 from typing import cast
 
+import torch
 from torch import nn
 
 from fusefront.baselines.contract import Parts
@@ -12,7 +13,7 @@ from fusefront.baselines.placements.interaction import FIELDS_PER_SLOT, Interact
 from fusefront.baselines.placements.item import ItemPlacement
 from fusefront.baselines.placements.logit import LogitPlacement
 from fusefront.baselines.placements.pooled import PooledPlacement
-from fusefront.baselines.placements.stream import MakePooler
+from fusefront.baselines.placements.stream import MakePooler, tokens_out
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.settings import find_part, make_part
 
@@ -44,6 +45,19 @@ def make_placement(
         )
     head = partial(make_part, "head", HEADS, made.head)
     return LogitPlacement(slots, width, operator, pooler, head, products=products)
+
+
+def try_parts(name: str, made: ComposedSettings, slots: int, parts: Parts) -> None:
+    """Build operator, pooler and head for nothing: what they refuse is known before any data is."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            operator = make_operator(made, slots, 1, parts)
+            tokens = tokens_out(operator, slots) if made.placement == "item" else 1
+            if (pooler := make_pooler(made)) is not None:
+                pooler(tokens * made.token_width)
+            make_part("head", HEADS, made.head, 4)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
 
 
 def make_pooler(made: ComposedSettings) -> MakePooler | None:

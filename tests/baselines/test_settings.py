@@ -138,7 +138,12 @@ WRONG = {
     "heads that do not divide": (
         "composed",
         {"pooler.heads": 3},
-        "3 heads do not divide the width 16",
+        "3 heads do not divide the width 80",
+    ),
+    "rank of an operator": (
+        "composed",
+        {"operator": {"name": "moe", "top_k": 9}},
+        "composed: operator 'moe': top_k is 9",
     ),
     "prior": ("popularity", {"prior": 0}, "expected above 0"),
     "statistic": ("popularity", {"statistic": "clicks"}, "known: click_rate, impressions"),
