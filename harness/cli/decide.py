@@ -7,7 +7,7 @@ import typer
 
 from fusefront.harness.cli.options import Json, Out, StudyName
 
-WIDTH = 130
+WIDTH = 160
 
 
 def decide(
@@ -73,7 +73,7 @@ def _print(evidence: object) -> None:
     console.print(headline(evidence, "en").text, soft_wrap=True)
     table = Table(box=None)
     for head in ("", "strategy", "AUC gain", "against choice", "p50 ms", "p99 ms"):
-        table.add_column(head, no_wrap=head != "strategy")
+        table.add_column(head, no_wrap=head != "strategy", overflow="fold")
     for row in alternative_rows(evidence):
         table.add_row(*row)
     console.print(table)
