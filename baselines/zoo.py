@@ -10,6 +10,7 @@ from fusefront.baselines.models.gated_fusion import GatedFusion
 from fusefront.baselines.models.id_only import IdOnly
 from fusefront.baselines.models.late_fusion import LateFusion
 from fusefront.baselines.models.popularity import Popularity
+from fusefront.baselines.models.stacked_fusion import StackedFusion
 from fusefront.baselines.models.unimodal import Unimodal
 from fusefront.baselines.published.autoint import AutoInt
 from fusefront.baselines.published.deepfm import DeepFm
@@ -34,6 +35,7 @@ BASELINES: dict[str, type[Baseline]] = {
     "early_fusion": EarlyFusion,
     "late_fusion": LateFusion,
     "gated_fusion": GatedFusion,
+    "stacked_fusion": StackedFusion,
     "compressed_fusion": CompressedFusion,
     "composed": Composed,
     "din": Din,

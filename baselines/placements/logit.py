@@ -49,19 +49,24 @@ class LogitPlacement(nn.Module):
         history = Rows(self.streams.history(slots), present)
         return history, Rows(self.streams.candidate(slots), present), no_loss(x)
 
+    def logits(self, request: Request, rows: Tensor | None) -> Tensor:
+        """A request to what each tower says of its real candidates, [N, S]."""
+        targets, queries = self.streams.split(request.candidates.values)
+        masks = masks_by_stream(request.history_mask, request.history.present)
+        pooled = self.streams.pool(queries, request.history.values, masks)
+        said = []
+        for index, tower in enumerate(self.towers):
+            pieces = features([targets[index]], pooled[index : index + 1], self.products)
+            said.append(tower(select(torch.cat(pieces, -1), rows)))
+        return torch.stack(said, -1)
+
     def forward(
         self, request: Request, rows: Tensor | None, query: Tensor
     ) -> tuple[Tensor, Tensor]:
         """A request and the context [N, C] of its real candidates to (logits [N], loss [])."""
-        targets, queries = self.streams.split(request.candidates.values)
-        masks = masks_by_stream(request.history_mask, request.history.present)
-        pooled = self.streams.pool(queries, request.history.values, masks)
-        logits = []
-        for index, tower in enumerate(self.towers):
-            pieces = features([targets[index]], pooled[index : index + 1], self.products)
-            logits.append(tower(select(torch.cat(pieces, -1), rows)))
+        said = self.logits(request, rows)
         if self.operator is None:
-            return logits[0], no_loss(logits[0])
+            return said[:, 0], no_loss(said)
         there = select(request.candidates.present, rows)  # [N, S]
-        fused = self.operator(torch.stack(logits, -1).unsqueeze(-1), there, query)
+        fused = self.operator(said.unsqueeze(-1), there, query)
         return fused.tokens.flatten(-2).squeeze(-1), fused.loss

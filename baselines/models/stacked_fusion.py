@@ -1,0 +1,190 @@
+"""Stacked late fusion (Wolpert 1992): a stacker learns from logits of towers that never saw the row's label.
+
+Fold of a request = its user modulo F. F copies of late fusion's towers, ids and projections included;
+copy f learns from the rows of the other folds. logit = Φ(f_1..f_S of the row's own fold, detached) +
+w' context while training; at scoring time Φ reads the mean over the copies. Trains in one run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from fusefront.baselines.contract import (
+    Baseline,
+    ItemCodes,
+    ItemTable,
+    Losses,
+    Parts,
+    Request,
+    RequestBatch,
+    Rows,
+    Schema,
+    Scored,
+    gather,
+)
+from fusefront.baselines.heads.linear import Linear
+from fusefront.baselines.models.composed_settings import resolve_composed, slots_of
+from fusefront.baselines.models.late_fusion import LateFusion, LateSettings
+from fusefront.baselines.placements.make import try_parts
+from fusefront.baselines.placements.stream import select, spread
+from fusefront.baselines.published.base import context_of
+from fusefront.baselines.roles import split_roles
+from fusefront.baselines.settings import make_part
+
+
+@dataclass(frozen=True)
+class StackedSettings(LateSettings):
+    """Late fusion's, the number of folds, and the stacker's hidden width (0 = logistic regression)."""
+
+    folds: int = 2
+    stack_hidden: int = 0
+
+
+class StackedFusion(Baseline):
+    """Late fusion whose weights are learned out of fold; costs `folds` times the towers."""
+
+    name: ClassVar[str] = "stacked_fusion"
+    family = "late"
+    paper: ClassVar[str] = "Wolpert 1992, Neural Networks"
+    Settings: ClassVar[type[StackedSettings]] = StackedSettings
+    fixed: ClassVar[tuple[str, ...]] = (
+        "placement",
+        "conditioning",
+        "operator",
+        "presence_features",
+    )
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        **{key: values for key, values in LateFusion.choices.items() if key != "presence_features"},
+        "folds": (2, 3),
+        "stack_hidden": (0, 8),
+    }
+
+    def __init__(
+        self, schema: Schema, items: ItemTable, made: StackedSettings, parts: Parts, seed: int
+    ) -> None:
+        super().__init__()
+        self.settings = made
+        member = {f.name: getattr(made, f.name) for f in fields(LateSettings)}
+        plain = replace(LateSettings(**member), context_width=0)  # context is the stacker's
+        self.members = nn.ModuleList(
+            LateFusion(schema, items, plain, parts, seed) for _ in range(made.folds)
+        )
+        slots = len(slots_of(made, schema, parts))
+        spec = {"name": "logit_stacked", "hidden": made.stack_hidden}
+        self.operator = make_part("operator", parts.operators, spec, slots, 1)
+        self.context = context_of(schema, made.context_width) if made.context_width else None
+        wide = self.context.width_out if self.context is not None else 0
+        self.head = Linear(wide) if wide else None
+
+    @classmethod
+    def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> StackedSettings:
+        """The resolved settings, or a ValueError that says in a sentence what is wrong."""
+        made = resolve_composed(cls.Settings, cls.name, cls.fixed, schema, settings, parts)
+        assert isinstance(made, StackedSettings)
+        try_parts(cls.name, made, len(slots_of(made, schema, parts)), parts)
+        if made.folds < 2:
+            raise ValueError(
+                f"{cls.name}: setting 'folds' is {made.folds}, expected at least 2; raise it"
+            )
+        return made
+
+    @classmethod
+    def build(
+        cls,
+        schema: Schema,
+        items: ItemTable,
+        settings: Mapping[str, object],
+        parts: Parts,
+        seed: int,
+    ) -> Self:
+        """Fit the frozen parts and draw the weights, both by `seed`."""
+        made = cls.check(schema, settings, parts)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(schema, items, made, parts, seed)
+
+    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+        """The members' codes side by side."""
+        found = [member.encode(ids, keep) for member in self.members]  # type: ignore[operator]
+        roles = [
+            Rows(torch.cat([part.values for part in role], -1), role[0].present)
+            for role in zip(*(codes for codes, _ in found), strict=True)
+        ]
+        return ItemCodes(*roles), torch.stack([loss for _, loss in found]).sum()
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        """Request to logits [R, K], every tower the mean of its copies."""
+        return self._stack(request, rows, self._towers(request, rows).mean(0))
+
+    def losses(self, batch: RequestBatch, keep: Tensor | None = None) -> Losses:
+        """The stacker on held-out logits; each copy on the folds that are not its own."""
+        if not self.training:
+            return super().losses(batch, keep)
+        codes, loss = self.encode(batch.items, keep)
+        request = gather(codes, batch)
+        towers = self._towers(request, batch.rows)  # [F, N, S]
+        fold = (batch.groups % len(self.members))[batch.rows // batch.candidates.shape[1]]  # [N]
+        held_out = towers[fold, torch.arange(len(fold), device=fold.device)]  # [N, S]
+        scored = self._stack(request, batch.rows, held_out)
+        labels = batch.labels.flatten()[batch.rows]
+        click = binary_cross_entropy_with_logits(scored.logits.flatten()[batch.rows], labels)
+        there = select(request.candidates.present, batch.rows)
+        return Losses(click, loss + self._copies(towers, fold, there, labels), scored.logits)
+
+    def _towers(self, request: Request, rows: Tensor | None) -> Tensor:
+        copies = len(self.members)
+        parts = zip(
+            request.history.values.chunk(copies, -1),
+            request.candidates.values.chunk(copies, -1),
+            self.members,
+            strict=True,
+        )
+        return torch.stack(
+            [
+                member.placement.logits(  # type: ignore[union-attr,operator]
+                    request._replace(
+                        history=request.history._replace(values=history),
+                        candidates=request.candidates._replace(values=candidates),
+                    ),
+                    rows,
+                )
+                for history, candidates, member in parts
+            ]
+        )
+
+    def _stack(self, request: Request, rows: Tensor | None, towers: Tensor) -> Scored:
+        there = select(request.candidates.present, rows)  # [N, S]
+        fused = self.operator(towers.unsqueeze(-1), there, None)
+        logits = fused.tokens.flatten(-2).squeeze(-1)
+        codes = request.candidates.values
+        if self.context is not None and self.head is not None:
+            context = self.context(request.request_context, request.candidate_context, codes)
+            logits = logits + self.head(select(context, rows))
+        return Scored(spread(logits, rows, codes), fused.loss)
+
+    def _copies(self, towers: Tensor, fold: Tensor, there: Tensor, labels: Tensor) -> Tensor:
+        """Mean cross entropy of the copies' towers over the rows they may learn from."""
+        copies = torch.arange(len(towers), device=fold.device).unsqueeze(-1)
+        learns = (fold != copies).unsqueeze(-1) & there  # [F, N, S]
+        wanted = labels.unsqueeze(-1).expand(towers.shape)
+        each = binary_cross_entropy_with_logits(towers, wanted, reduction="none")
+        return each.masked_fill(~learns, 0.0).sum() / learns.sum().clamp(min=1)
+
+    def parameter_roles(self) -> dict[str, list[nn.Parameter]]:
+        """The members' roles together; the stacker is fusion."""
+        slots = [member.slots for member in self.members]
+        return split_roles(
+            self,
+            id_embedding=[part.ids for part in slots],  # type: ignore[union-attr,misc]
+            field_embedding=[self.context, *(part.side for part in slots)],  # type: ignore[union-attr,list-item]
+            fusion=[*slots, self.operator],  # type: ignore[list-item]
+        )
+
+    def report(self) -> dict[str, float]:
+        """What the compressors tell of their fit."""
+        found: dict[str, float] = self.members[0].report()  # type: ignore[operator]
+        return found
