@@ -1,0 +1,183 @@
+"""docs/models.md, made from the models' docstrings and settings; parameters counted."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, Field, fields
+
+import torch
+from torch import nn
+
+from fusefront.baselines.contract import Baseline, ItemTable, Parts, Schema
+from fusefront.baselines.contract import Field as Category
+from fusefront.baselines.heads.zoo import HEADS
+from fusefront.baselines.poolers.zoo import POOLERS
+from fusefront.baselines.zoo import BASELINES
+from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
+
+ITEMS, WIDTH = 5_000, 16
+SCHEMA = Schema(
+    ITEMS,
+    {"text": 64, "image": 64, "audio": 32},
+    (),
+    0,
+    (Category("g", 5),),
+    0,
+    (Category("v", 9),),
+    0,
+    16,
+)
+INTRODUCTION = f"""\
+# Models
+
+Made from the docstrings and settings by `fusefront.harness.models_document`; a test compares this
+page with the program. Symbols: x_m the vector of modality m, c the compressor, u what the history is
+pooled to, t or v_t the candidate, Φ the fusion operator, ⊙ the product number by number.
+
+Every model is two halves: `encode_items` makes each item's codes offline, `score` is the light graph that
+is exported and timed. Codes hold a pooler's projections too, so online nothing is projected
+twice. All of them train on requests: K candidates of one request give the scores, the loss and the
+gradients of K separate rows.
+
+Parameters are counted with the default settings on a catalogue of {ITEMS:,} items with modalities of
+64, 64 and 32 numbers, one request field and one candidate field (the demo's world). On the MMCTR
+challenge's vocabulary (91,718 items, 11,740 tags, 11 likes levels, 11 views levels, a vector of 128
+numbers) the counts of `din` (8,611,842), `qin` of rank 3 (27,045,893) and 4 (31,244,293) and `momo`
+(267,898,881) equal the published ones exactly.
+
+Settings go into a study's YAML; a nested one may be dotted (`pooler.heads: 4`) and updates the default
+part unless it names another. `none` switches a part off. Wrong names are refused with the nearest known
+one, combinations that mean nothing with a sentence.
+"""
+POOLING = f"""\
+## Poolers
+
+A history and a candidate to one vector. What depends on one item alone is made offline. Parameters for
+items of width {WIDTH}. A pooler with "own width" serves at placement `item` only.
+"""
+HEADING = f"""\
+## Heads
+
+Features to a logit; in evaluation the batch norm is folded into the first product. Parameters for
+{WIDTH} features.
+"""
+LEFT_OUT = """\
+## Left out
+
+GMMF alternates its optimisers and MB ascends on its inputs (projected gradient), neither of which fits one
+loss a step. Diff-MSIN's hinge needs labels inside the operator. The token codes of team QVQ are the
+compressors `vq` and `rq` here.
+"""
+
+
+def models_markdown() -> str:
+    """The whole page."""
+    return "\n".join(
+        [
+            INTRODUCTION,
+            *[_model(name, kind) for name, kind in BASELINES.items()],
+            POOLING,
+            *[_part(name, kind, kind(WIDTH)) for name, kind in POOLERS.items()],
+            HEADING,
+            *[_part(name, kind, kind(WIDTH)) for name, kind in HEADS.items()],
+            LEFT_OUT,
+        ]
+    )
+
+
+def items_of(schema: Schema) -> ItemTable:
+    """A catalogue of that shape; its content does not matter to a count."""
+    n = schema.items + 1
+    drawn = torch.Generator().manual_seed(0)
+    present = torch.ones(n, len(schema.modalities), dtype=torch.bool)
+    known = torch.ones(n, dtype=torch.bool)
+    present[0], known[0] = False, False
+    return ItemTable(
+        {name: torch.randn(n, w, generator=drawn) for name, w in schema.modalities.items()},
+        present,
+        torch.zeros(n, 0, dtype=torch.long),
+        torch.zeros(n, 0),
+        known,
+        torch.ones(n, dtype=torch.long),
+        torch.zeros(n, dtype=torch.long),
+    )
+
+
+def _model(name: str, kind: type[Baseline]) -> str:
+    parts = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS)
+    items = items_of(SCHEMA)
+    if name == "momo":  # a gigabyte of weights: its shapes are enough
+        with torch.device("meta"):
+            meta = ItemTable(*(_to_meta(part) for part in items))
+            model = kind(SCHEMA, meta, kind.check(SCHEMA, {}, parts), parts)  # type: ignore[call-arg]
+    else:
+        model = kind.build(SCHEMA, items, {}, parts, 0)
+    counts = {
+        role: sum(p.numel() for p in found) for role, found in model.parameter_roles().items()
+    }
+    shown = ", ".join(f"{role} {count:,}" for role, count in counts.items() if count)
+    title, text = _docstring(kind)
+    lines = [f"## {name}\n", f"{title} *{kind.family if name != 'composed' else 'any family'}*\n"]
+    if text:
+        lines.append(f"```text\n{text}\n```\n")
+    if kind.paper:
+        lines.append(f"Source: {kind.paper}.\n")
+    lines.append(f"Parameters: {sum(counts.values()):,} ({shown}).\n")
+    lines.append(f"Settings: {_settings(kind.Settings)}.\n")
+    if kind.choices:
+        lines.append(f"Searched: {_choices(kind.choices)}.\n")
+    return "\n".join(lines)
+
+
+def _to_meta(part: object) -> object:
+    if isinstance(part, torch.Tensor):
+        return part.to("meta")
+    assert isinstance(part, Mapping)
+    return {name: value.to("meta") for name, value in part.items()}
+
+
+def _part(name: str, kind: type[nn.Module], module: nn.Module) -> str:
+    title, text = _docstring(kind)
+    count = sum(p.numel() for p in module.parameters())
+    wide = "" if getattr(kind, "keeps_width", True) else ", own width"
+    lines = [f"### {name}\n", f"{title} Parameters: {count:,}{wide}.\n"]
+    if text:
+        lines.append(f"```text\n{text}\n```\n")
+    if choices := getattr(kind, "choices", {}):
+        lines.append(f"Choices: {_choices(choices)}.\n")
+    return "\n".join(lines)
+
+
+def _docstring(kind: type[nn.Module]) -> tuple[str, str]:
+    """The first paragraph on one line, and the rest as it stands."""
+    first, _, rest = (sys.modules[kind.__module__].__doc__ or "").partition("\n\n")
+    return " ".join(first.split()), rest.strip()
+
+
+def _settings(kind: type) -> str:
+    return ", ".join(f"`{field.name}` {_default(field)}" for field in _own_first(kind))
+
+
+def _own_first(kind: type) -> Iterable[Field[object]]:
+    known = fields(kind)
+    own = [field for field in known if field.name in kind.__dict__.get("__annotations__", {})]
+    return [*own, *(field for field in known if field not in own)]
+
+
+def _default(field: Field[object]) -> str:
+    if field.default is not MISSING:
+        return _value(field.default)
+    assert field.default_factory is not MISSING
+    return _value(field.default_factory())
+
+
+def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        rest = ", ".join(f"{k}: {_value(v)}" for k, v in value.items() if k != "name")
+        return f"{value['name']} ({rest})" if rest else str(value["name"])
+    if isinstance(value, tuple):
+        return "-".join(map(str, value)) or "none"
+    return {"": "first", "None": "none", "True": "yes", "False": "no"}.get(str(value), str(value))
+
+
+def _choices(choices: Mapping[str, tuple[object, ...]]) -> str:
+    return "; ".join(f"`{key}` {', '.join(map(_value, some))}" for key, some in choices.items())

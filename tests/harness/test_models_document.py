@@ -1,0 +1,16 @@
+"""docs/models.md says what the program does."""
+
+from pathlib import Path
+
+from fusefront.baselines.zoo import BASELINES
+from fusefront.harness.models_document import models_markdown
+
+PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+
+
+def test_the_page_is_made_from_the_program() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == models_markdown(), (
+        "docs/models.md is old: write models_markdown() of fusefront.harness.models_document"
+    )
+    assert all(f"## {name}\n" in page for name in BASELINES)
