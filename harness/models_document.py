@@ -1,7 +1,8 @@
 """docs/models.md, made from the models' docstrings and settings; parameters counted."""
 
+import inspect
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 
 import torch
@@ -10,7 +11,9 @@ from torch import nn
 from fusefront.baselines.contract import Baseline, ItemTable, Parts, Schema
 from fusefront.baselines.contract import Field as Category
 from fusefront.baselines.heads.zoo import HEADS
+from fusefront.baselines.models.composed_settings import ComposedSettings
 from fusefront.baselines.poolers.zoo import POOLERS
+from fusefront.baselines.published.momo import Momo
 from fusefront.baselines.zoo import BASELINES
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 
@@ -105,10 +108,10 @@ def items_of(schema: Schema) -> ItemTable:
 def _model(name: str, kind: type[Baseline]) -> str:
     parts = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS)
     items = items_of(SCHEMA)
-    if name == "momo":  # a gigabyte of weights: its shapes are enough
+    model: Baseline
+    if kind is Momo:  # a gigabyte of weights: its shapes are enough
         with torch.device("meta"):
-            meta = ItemTable(*(_to_meta(part) for part in items))
-            model = kind(SCHEMA, meta, kind.check(SCHEMA, {}, parts), parts)  # type: ignore[call-arg]
+            model = Momo(SCHEMA, items, kind.check(SCHEMA, {}, parts), parts)
     else:
         model = kind.build(SCHEMA, items, {}, parts, 0)
     counts = {
@@ -126,13 +129,6 @@ def _model(name: str, kind: type[Baseline]) -> str:
     if kind.choices:
         lines.append(f"Searched: {_choices(kind.choices)}.\n")
     return "\n".join(lines)
-
-
-def _to_meta(part: object) -> object:
-    if isinstance(part, torch.Tensor):
-        return part.to("meta")
-    assert isinstance(part, Mapping)
-    return {name: value.to("meta") for name, value in part.items()}
 
 
 def _part(name: str, kind: type[nn.Module], module: nn.Module) -> str:
@@ -154,13 +150,14 @@ def _docstring(kind: type[nn.Module]) -> tuple[str, str]:
 
 
 def _settings(kind: type) -> str:
-    return ", ".join(f"`{field.name}` {_default(field)}" for field in _own_first(kind))
-
-
-def _own_first(kind: type) -> Iterable[Field[object]]:
+    """Every setting, or a family's own beside those of the composed model."""
     known = fields(kind)
-    own = [field for field in known if field.name in kind.__dict__.get("__annotations__", {})]
-    return [*own, *(field for field in known if field not in own)]
+    end = ""
+    if issubclass(kind, ComposedSettings) and kind is not ComposedSettings:
+        own = inspect.get_annotations(kind)
+        known = tuple(field for field in known if field.name in own)
+        end = "; the rest as [composed](#composed) has them"
+    return ", ".join(f"`{field.name}` {_default(field)}" for field in known) + end
 
 
 def _default(field: Field[object]) -> str:

@@ -26,6 +26,9 @@ class Unimodal(Composed):
     family = "control"
     Settings: ClassVar[type[ComposedSettings]] = UnimodalSettings
     fixed: ClassVar[tuple[str, ...]] = ("placement", "conditioning", "operator", "modalities")
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        key: values for key, values in Composed.choices.items() if key != "id_width"
+    }
 
     @classmethod
     def forced(cls, schema: Schema, settings: Mapping[str, object]) -> Mapping[str, object]:

@@ -55,32 +55,39 @@ class InteractionPlacement(nn.Module):
 
     def forward(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
         """A request and its real candidates `rows` [N] to (features [N, F], loss [])."""
-        targets, queries = self.streams.split(request.candidates.values)
+        target, queries = self.streams.split(request.candidates.values)
         masks = masks_by_stream(request.history_mask, request.history.present)
         pooled = self.streams.pool(queries, request.history.values, masks)
-        plain = select(torch.cat(features(targets, pooled, self.products), -1), rows)  # [N, F]
+        pieces = features(target, pooled, self.products)  # [R, K, S d] each
         if self.operator is None:
+            plain = select(torch.cat(pieces, -1), rows)
             return plain, no_loss(plain)
-        fields, there = self._fields(targets, pooled, request.candidates.present, masks)
-        fields, there = select(fields.flatten(-2), rows), select(there, rows)
+        product = pieces[2] if len(pieces) > 2 else None
+        fields, there = self._fields(target, pooled, product, request.candidates.present, masks)
+        fields, there = select(fields, rows), select(there, rows)
         fields = torch.unflatten(normed(self.norm, fields), -1, (there.shape[-1], -1))
         fused = self.operator(fields, there, None)
         crossed = fused.tokens.flatten(-2)
-        return torch.cat([plain, crossed], -1) if self.skip else crossed, fused.loss
+        if not self.skip:
+            return crossed, fused.loss
+        return torch.cat([*(select(piece, rows) for piece in pieces), crossed], -1), fused.loss
 
     def _fields(
-        self, targets: list[Tensor], pooled: list[Tensor], there: Tensor, masks: list[Tensor]
+        self,
+        target: Tensor,
+        pooled: Tensor | None,
+        product: Tensor | None,
+        there: Tensor,
+        masks: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """The operator's slots [R, K, fields, d] and their presence."""
-        target = torch.stack(targets, -2)  # [R, K, S, d]
-        if not pooled:
+        """The operator's slots [R, K, fields * d] and their presence [R, K, fields]."""
+        if pooled is None:
             return target, there
-        summary = torch.stack(pooled, -2)  # [R, K, S, d]
+        product = pooled * target if product is None else product
         some = any_history(masks, target)
         both = there & some
         if self.fields == "product":
-            return summary * target, both
+            return product, both
         if self.fields == "pair":
-            return torch.cat([summary, target], -2), torch.cat([some, there], -1)
-        fields = torch.cat([summary, target, summary * target], -2)
-        return fields, torch.cat([some, there, both], -1)
+            return torch.cat([pooled, target], -1), torch.cat([some, there], -1)
+        return torch.cat([pooled, target, product], -1), torch.cat([some, there, both], -1)

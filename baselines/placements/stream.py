@@ -50,67 +50,68 @@ class Streams(nn.Module):
     def _with(self, vectors: Sequence[Tensor]) -> list[tuple[Pooler, Tensor]]:
         return list(zip(self.poolers, vectors, strict=bool(len(self.poolers))))  # type: ignore[arg-type]
 
+    @property
+    def together(self) -> bool:
+        """Whether the poolers are equal but for their weights and pool in common products."""
+        kinds = {(type(pooler), pooler.width) for pooler in self.poolers}
+        return len(kinds) == 1 and hasattr(self.poolers[0], "pool_streams")
+
     def history(self, vectors: Sequence[Tensor]) -> Tensor:
         """Vectors [n, D_s] to the code of a history item [n, H]."""
         if not self.has_history:
             return vectors[0][..., :0]
-        return torch.cat([pooler.prepare_history(x) for pooler, x in self._with(vectors)], -1)
+        prepared = [pooler.prepare_history(x) for pooler, x in self._with(vectors)]
+        if self.together:
+            return self.poolers[0].join_streams(prepared)  # type: ignore[operator,no-any-return]
+        return torch.cat(prepared, -1)
 
     def candidate(self, vectors: Sequence[Tensor]) -> Tensor:
         """Vectors [n, D_s] to the code of a candidate [n, D + Q]."""
         queries = [pooler.prepare_target(x) for pooler, x in self._with(vectors)]
         return torch.cat([*vectors, *queries], -1)
 
-    @property
-    def candidate_widths(self) -> list[int]:
-        """How the code of a candidate splits."""
-        return [*self.widths, *self.query_widths]
-
-    def split(self, candidate: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """A candidate's code [R, K, D + Q] to its vectors and its queries."""
-        pieces = list(torch.split(candidate, self.candidate_widths, -1))
-        return pieces[: len(self.widths)], pieces[len(self.widths) :]
-
-    def pool(
-        self, queries: Sequence[Tensor], history: Tensor, masks: Sequence[Tensor]
-    ) -> list[Tensor]:
-        """Queries [R, K, Q_s], codes [R, L, H], masks [R, L] to pooled vectors [R, K, W_s]."""
+    def split(self, candidate: Tensor) -> tuple[Tensor, Tensor]:
+        """A candidate's code [R, K, D + Q] to its vectors [R, K, D] and its queries [R, K, Q]."""
         if not self.has_history:
-            return []
+            return candidate, candidate[..., :0]
+        target, queries = torch.split(candidate, [sum(self.widths), sum(self.query_widths)], -1)
+        return target, queries
+
+    def pool(self, queries: Tensor, history: Tensor, masks: Tensor) -> Tensor | None:
+        """Queries [R, K, Q], codes [R, (K,) L, H], masks [R, L, S] to pooled [R, K, W]; None without."""
+        if not self.has_history:
+            return None
+        if self.together and history.ndim == 3:
+            return self.poolers[0].pool_streams(queries, history, masks)  # type: ignore[operator,no-any-return]
+        asked = torch.split(queries, self.query_widths, -1)
         codes = torch.split(history, self.history_widths, -1)
-        return [
-            pooler(query, code, mask)
-            for pooler, query, code, mask in zip(self.poolers, queries, codes, masks, strict=True)
-        ]
+        each = zip(self.poolers, asked, codes, masks.unbind(-1), strict=True)
+        return torch.cat([pooler(query, code, mask) for pooler, query, code, mask in each], -1)
 
 
-def features(targets: Sequence[Tensor], pooled: Sequence[Tensor], products: bool) -> list[Tensor]:
-    """Per stream [pooled; target; pooled * target] (the product where the widths agree)."""
-    if not pooled:
-        return list(targets)
-    pieces = []
-    for target, summary in zip(targets, pooled, strict=True):
-        pieces += [summary, target]
-        if products and summary.shape[-1] == target.shape[-1]:
-            pieces.append(summary * target)
-    return pieces
+def features(target: Tensor, pooled: Tensor | None, products: bool) -> list[Tensor]:
+    """[pooled; target; pooled * target] over all streams (the product where the widths agree)."""
+    if pooled is None:
+        return [target]
+    if products and pooled.shape[-1] == target.shape[-1]:
+        return [pooled, target, pooled * target]
+    return [pooled, target]
 
 
 def features_width(targets: Sequence[int], pooled: Sequence[int], products: bool) -> int:
     """Width of what `features` gives, concatenated."""
-    same = sum(t for t, p in zip(targets, pooled, strict=False) if products and t == p)
-    return sum(targets) + sum(pooled) + same
+    target, summary = sum(targets), sum(pooled)
+    return target + summary + (target if products and summary == target else 0)
 
 
-def masks_by_stream(mask: Tensor, present: Tensor) -> list[Tensor]:
-    """Mask [R, L] and presence [R, L, S] to one mask [R, L] a stream."""
-    return list((mask.unsqueeze(-1) & present).unbind(-1))
+def masks_by_stream(mask: Tensor, present: Tensor) -> Tensor:
+    """Mask [R, L] and presence [R, L, S] to the masks of the streams [R, L, S]."""
+    return mask.unsqueeze(-1) & present
 
 
-def any_history(masks: Sequence[Tensor], candidates: Tensor) -> Tensor:
+def any_history(masks: Tensor, candidates: Tensor) -> Tensor:
     """Which streams a request's history holds, for each candidate: [R, K, S] bool."""
-    some = torch.stack([mask.sum(-1) > 0 for mask in masks], -1)  # [R, S]
-    return some.unsqueeze(1).expand(-1, candidates.shape[1], -1)
+    return masks.any(1, keepdim=True).expand(-1, candidates.shape[1], -1)
 
 
 def select(x: Tensor, rows: Tensor | None) -> Tensor:

@@ -1,6 +1,6 @@
 """Multi-head target attention: the candidate asks, the history answers (Zhou et al. 2018; Vaswani et al. 2017)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import ClassVar
 
@@ -43,16 +43,33 @@ class TargetAttention(Pooler):
         return self.query(x) / sqrt(self.head_width)  # type: ignore[no-any-return]
 
     def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        if history.ndim == 3:
+            return self.pool_streams(target, history, mask.unsqueeze(-1))
         split = (self.heads, self.head_width)
         query = torch.unflatten(target, -1, split)  # [R, K, h, dh]
-        keys, values = torch.unflatten(history, -1, (2, *split)).unbind(-3)  # [R, (K,) L, h, dh]
+        keys, values = torch.unflatten(history, -1, (2, *split)).unbind(-3)  # [R, K, L, h, dh]
         bias = additive(mask, target)[:, None, None]  # [R, 1, 1, L]
-        if history.ndim == 4:
-            score = (keys.transpose(2, 3) @ query.unsqueeze(-1)).squeeze(-1)  # [R, K, h, L]
-            weight = (score + bias).softmax(-1).unsqueeze(-2)
-            pooled: Tensor = (weight @ values.transpose(2, 3)).flatten(-3)  # [R, K, D]
-        else:
-            score = query.transpose(1, 2) @ keys.permute(0, 2, 3, 1)  # [R, h, K, L]
-            weight = (score + bias).softmax(-1)
-            pooled = (weight @ values.transpose(1, 2)).transpose(1, 2).flatten(-2)
+        score = (keys.transpose(2, 3) @ query.unsqueeze(-1)).squeeze(-1)  # [R, K, h, L]
+        weight = (score + bias).softmax(-1).unsqueeze(-2)
+        pooled: Tensor = (weight @ values.transpose(2, 3)).flatten(-3)  # [R, K, D]
         return pooled * alive(mask, pooled).unsqueeze(1)
+
+    def join_streams(self, prepared: Sequence[Tensor]) -> Tensor:
+        """What S equal poolers prepared, [n, 2 D] each, as all keys, then all values [n, 2 S D]."""
+        pairs = [torch.chunk(x, 2, -1) for x in prepared]
+        return torch.cat([*(key for key, _ in pairs), *(value for _, value in pairs)], -1)
+
+    def pool_streams(self, target: Tensor, history: Tensor, masks: Tensor) -> Tensor:
+        """S equal poolers in two products: [R, K, S D], [R, L, 2 S D], masks [R, L, S] -> [R, K, S D]."""
+        streams = masks.shape[-1]
+        split = (streams, self.heads, self.head_width)
+        width = streams * self.width
+        keys, values = torch.split(history, [width, width], -1)  # [R, L, S D]
+        query = torch.unflatten(target, -1, split).permute(0, 2, 3, 1, 4)  # [R, S, h, K, dh]
+        keys = torch.unflatten(keys, -1, split).permute(0, 2, 3, 4, 1)  # [R, S, h, dh, L]
+        # a history without any real item pools to zero: cleared here once, not once a candidate
+        real = masks.to(values.dtype)[..., None, None]  # [R, L, S, 1, 1]
+        values = (torch.unflatten(values, -1, split) * real).permute(0, 2, 3, 1, 4)
+        bias = additive(masks.transpose(1, 2), target)[:, :, None, None]  # [R, S, 1, 1, L]
+        weight = (query @ keys + bias).softmax(-1)  # [R, S, h, K, L]
+        return (weight @ values).permute(0, 3, 1, 2, 4).flatten(2)  # [R, K, S D]
