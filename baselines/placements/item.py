@@ -58,9 +58,9 @@ class ItemPlacement(nn.Module):
             mask = mask & request.history.present.any(-1)
         else:
             mask = mask & request.history.present[..., 0]
-        targets, queries = self.streams.split(code)
-        pooled = self.streams.pool(queries, history, [mask])
-        return select(torch.cat(features(targets, pooled, self.products), -1), rows), loss
+        target, queries = self.streams.split(code)
+        pooled = self.streams.pool(queries, history, mask.unsqueeze(-1))
+        return select(torch.cat(features(target, pooled, self.products), -1), rows), loss
 
     def _fuse_history(self, request: Request, query: Tensor) -> tuple[Tensor, Tensor]:
         rows, present = request.history

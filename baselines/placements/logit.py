@@ -51,13 +51,15 @@ class LogitPlacement(nn.Module):
 
     def logits(self, request: Request, rows: Tensor | None) -> Tensor:
         """A request to what each tower says of its real candidates, [N, S]."""
-        targets, queries = self.streams.split(request.candidates.values)
+        target, queries = self.streams.split(request.candidates.values)
         masks = masks_by_stream(request.history_mask, request.history.present)
         pooled = self.streams.pool(queries, request.history.values, masks)
-        said = []
-        for index, tower in enumerate(self.towers):
-            pieces = features([targets[index]], pooled[index : index + 1], self.products)
-            said.append(tower(select(torch.cat(pieces, -1), rows)))
+        pieces = [
+            torch.unflatten(select(piece, rows), -1, (len(self.towers), -1))
+            for piece in features(target, pooled, self.products)
+        ]
+        by_tower = torch.cat(pieces, -1).unbind(1)  # S of [N, F]
+        said = [tower(x) for tower, x in zip(self.towers, by_tower, strict=True)]
         return torch.stack(said, -1)
 
     def forward(

@@ -52,7 +52,9 @@ class Momo(Published):
     """Target and history interact from the first layer on; nothing of it can be cached."""
 
     name: ClassVar[str] = "momo"
-    paper: ClassVar[str] = "Yin et al. 2025, WWW challenge (rank 1); Wang et al. 2021, WWW (DCNv2)"
+    paper: ClassVar[str] = (
+        "team momo 2025, WWW MMCTR challenge (rank 1); Wang et al. 2021, WWW (DCNv2)"
+    )
     Settings: ClassVar[type[MomoSettings]] = MomoSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "embedding": (8, 16, 32),
