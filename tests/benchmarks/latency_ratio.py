@@ -7,11 +7,11 @@ history, whose growth of b is compared with that of the bare graph.
 """
 
 import argparse
-import itertools
 import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +112,7 @@ def bare_graph(shipped: Shipped) -> onnx.ModelProto:
     context = made("Reshape", "context", made.shape(-1, 2 * settings.context_width))
     x = made("Concat", *flat, crossed, context, axis=-1)
     widths = [3 * slots * d + d + 2 * settings.context_width, *hidden, 1]
-    for number, (a, b) in enumerate(itertools.pairwise(widths)):
+    for number, (a, b) in enumerate(pairwise(widths)):
         weight = made.weight(f"w{number}", rng.normal(size=(a, b)) * 0.1)
         x = made("Gemm", x, weight, made.weight(f"b{number}", np.zeros(b)))
         x = made("Relu", x) if b != 1 else x
