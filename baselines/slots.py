@@ -123,6 +123,18 @@ class ItemSlots(nn.Module):
         x = torch.stack(tokens, -2).masked_fill(~there.unsqueeze(-1), 0.0)  # [U, S, d]
         return x, there, no_loss(x) if loss is None else loss
 
+    def narrow(self, prefix: int) -> None:
+        """Let every compressor give its first `prefix` numbers; the projections are cut to match."""
+        for at, part in enumerate(self.modalities):
+            assert isinstance(part, CompressedModality)
+            part.compressor.narrow(prefix)  # type: ignore[operator]
+            wide = self.project[at]
+            assert isinstance(wide, nn.Linear)
+            small = nn.Linear(prefix, wide.out_features, bias=False).to(wide.weight)
+            with torch.no_grad():
+                small.weight.copy_(wide.weight[:, :prefix])
+            self.project[at] = small
+
     def report(self) -> dict[str, float]:
         """What the compressors tell of their fit, by modality."""
         names = [name for name in self.names if name not in ("id", "side")]

@@ -8,6 +8,7 @@ logit        f_m = tower_m([u_m; t_m; u_m ⊙ t_m]),                 logit = Φ(
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from itertools import combinations
 from typing import ClassVar, Self
 
@@ -169,6 +170,22 @@ class Composed(Baseline):
             both = present[:, a] & present[:, b]
             losses.append(self.alignment(x[both, a], x[both, b], ids[both]))
         return torch.stack(losses).mean()
+
+    def narrowed(self, prefix: int) -> Self:
+        """A copy that reads the first `prefix` numbers of each nested code (Matryoshka).
+
+        One training gives the whole curve of AUC against the width; ValueError where the compressor
+        nests nothing or was not trained for that prefix.
+        """
+        named = self.settings.compressor["name"]
+        if not all(hasattr(part.compressor, "narrow") for part in self.slots.modalities):
+            raise ValueError(
+                f"compressor {named!r} has no nested prefixes to narrow to; train with 'matryoshka'"
+            )
+        small = deepcopy(self)
+        with torch.random.fork_rng(devices=[]):
+            small.slots.narrow(prefix)
+        return small
 
     def parameter_roles(self) -> dict[str, list[nn.Parameter]]:
         """id_embedding, field_embedding, fusion (projections, compressors, operator), dense."""
