@@ -29,11 +29,11 @@ class FieldEncoder(nn.Module):
         """Ids [..., C] and numbers [..., N] to [..., width_out]."""
         pieces, start = [], 0
         for table, columns in zip(self.tables, self.columns, strict=True):
-            ids = context.ids[..., start : start + columns]
-            start += columns
+            at, start = start, start + columns
             if columns == 1:
-                pieces.append(table(ids[..., 0]))
+                pieces.append(table(context.ids[..., at]))
                 continue
+            ids = context.ids[..., at:start]
             count = (ids > 0).sum(-1, keepdim=True).clamp(min=1)
             pieces.append(table(ids).sum(-2) / count)
         if self.numbers:

@@ -58,36 +58,34 @@ class InteractionPlacement(nn.Module):
         target, queries = self.streams.split(request.candidates.values)
         masks = masks_by_stream(request.history_mask, request.history.present)
         pooled = self.streams.pool(queries, request.history.values, masks)
-        pieces = features(target, pooled, self.products)  # [R, K, S d] each
+        target = select(target, rows)  # [N, S d], and so on
+        if pooled is not None:
+            pooled = select(pooled, rows)
+        pieces = features(target, pooled, self.products)
         if self.operator is None:
-            plain = select(torch.cat(pieces, -1), rows)
-            return plain, no_loss(plain)
+            return torch.cat(pieces, -1), no_loss(target)
+        some = any_history(masks, target)  # [R, 1, S]
+        there = self._present(request.candidates.present, some if pooled is not None else None)
+        there = select(there, rows)
         product = pieces[2] if len(pieces) > 2 else None
-        fields, there = self._fields(target, pooled, product, request.candidates.present, masks)
-        fields, there = select(fields, rows), select(there, rows)
+        fields = target if pooled is None else self._fields(target, pooled, product)
         fields = torch.unflatten(normed(self.norm, fields), -1, (there.shape[-1], -1))
         fused = self.operator(fields, there, None)
         crossed = fused.tokens.flatten(-2)
-        if not self.skip:
-            return crossed, fused.loss
-        return torch.cat([*(select(piece, rows) for piece in pieces), crossed], -1), fused.loss
+        return torch.cat([*pieces, crossed], -1) if self.skip else crossed, fused.loss
 
-    def _fields(
-        self,
-        target: Tensor,
-        pooled: Tensor | None,
-        product: Tensor | None,
-        there: Tensor,
-        masks: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """The operator's slots [R, K, fields * d] and their presence [R, K, fields]."""
-        if pooled is None:
-            return target, there
-        product = pooled * target if product is None else product
-        some = any_history(masks, target)
-        both = there & some
-        if self.fields == "product":
-            return product, both
+    def _fields(self, target: Tensor, pooled: Tensor, product: Tensor | None) -> Tensor:
+        """The operator's slots [N, fields * d]."""
         if self.fields == "pair":
-            return torch.cat([pooled, target], -1), torch.cat([some, there], -1)
-        return torch.cat([pooled, target, product], -1), torch.cat([some, there, both], -1)
+            return torch.cat([pooled, target], -1)
+        product = pooled * target if product is None else product
+        return product if self.fields == "product" else torch.cat([pooled, target, product], -1)
+
+    def _present(self, there: Tensor, some: Tensor | None) -> Tensor:
+        """Presence of the operator's slots [R, K, fields]: of target [R, K, S] and history [R, 1, S]."""
+        if some is None:
+            return there
+        if self.fields == "product":
+            return there & some
+        held = some.expand(-1, there.shape[1], -1)
+        return torch.cat([held, there, *([there & some] if self.fields == "all" else [])], -1)

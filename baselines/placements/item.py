@@ -35,7 +35,9 @@ class ItemPlacement(nn.Module):
         super().__init__()
         self.slots, self.width, self.products = slots, width, products
         self.operator, self.target_aware = operator, target_aware
-        self.streams = Streams([tokens_out(operator, slots) * width], make_pooler)
+        self.streams = Streams(
+            [tokens_out(operator, slots) * width], make_pooler, per_candidate=target_aware
+        )
         self.width_out = features_width(self.streams.widths, self.streams.pooled_widths, products)
 
     def encode(self, x: Tensor, present: Tensor) -> tuple[Rows, Rows, Tensor]:

@@ -55,14 +55,13 @@ class PooledPlacement(nn.Module):
     def forward(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
         """A request and its real candidates `rows` [N] to (features [N, F], loss [])."""
         widths = [self.fused_width, *[self.width] * self.target_aware]
-        parts = torch.split(
-            request.candidates.values, [*widths, sum(self.streams.query_widths)], -1
-        )
+        parts = torch.split(request.candidates.values, [*widths, self.streams.query_width], -1)
         target, queries = parts[0], parts[-1]
         query = parts[1] if self.target_aware else None
         masks = masks_by_stream(request.history_mask, request.history.present)
         pooled = self.streams.pool(queries, request.history.values, masks)
         assert pooled is not None
         x = torch.unflatten(pooled, -1, (len(self.streams.widths), -1))  # [R, K, S, W]
-        fused, loss = fuse(self.operator, x, any_history(masks, target), query)
+        some = any_history(masks, target).expand(-1, target.shape[1], -1)
+        fused, loss = fuse(self.operator, x, some, query)
         return select(torch.cat(features(target, fused, self.products), -1), rows), loss

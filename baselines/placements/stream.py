@@ -28,15 +28,25 @@ def tokens_out(operator: nn.Module | None, slots: int) -> int:
 class Streams(nn.Module):
     """Poolers side by side, one a stream; offline they prepare, online they pool.
 
-    The code of a history item is the prepared streams [H_1 + ... + H_S]; that of a candidate the
-    streams' vectors and the prepared queries [D_1 + ... + D_S + Q_1 + ... + Q_S].
+    The code of a history item is what the poolers prepared, [n, H]; that of a candidate the streams'
+    vectors and the prepared queries, [n, D + Q]. Equal poolers that can are run in common products;
+    `per_candidate` histories [R, K, L, H] are pooled stream by stream.
     """
 
-    def __init__(self, widths: Sequence[int], make_pooler: MakePooler | None) -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        make_pooler: MakePooler | None,
+        *,
+        per_candidate: bool = False,
+    ) -> None:
         super().__init__()
         self.widths = list(widths)
         self.poolers = nn.ModuleList(make_pooler(width) for width in widths if make_pooler)
         self.has_history = make_pooler is not None
+        kinds = {(type(pooler), pooler.width) for pooler in self.poolers}
+        able = self.has_history and hasattr(self.poolers[0], "pool_streams")
+        self.together = able and len(kinds) == 1 and not per_candidate
         probe = [torch.zeros(1, width) for width in self.widths]
         with torch.no_grad():
             self.history_widths = [
@@ -45,16 +55,11 @@ class Streams(nn.Module):
             self.query_widths = [
                 _width(pooler.prepare_target(x)) for pooler, x in self._with(probe)
             ]
+            self.query_width = _width(self.candidate(probe)) - sum(self.widths)
         self.pooled_widths = [int(pooler.width_out) for pooler in self.poolers]  # type: ignore[arg-type]
 
     def _with(self, vectors: Sequence[Tensor]) -> list[tuple[Pooler, Tensor]]:
         return list(zip(self.poolers, vectors, strict=bool(len(self.poolers))))  # type: ignore[arg-type]
-
-    @property
-    def together(self) -> bool:
-        """Whether the poolers are equal but for their weights and pool in common products."""
-        kinds = {(type(pooler), pooler.width) for pooler in self.poolers}
-        return len(kinds) == 1 and hasattr(self.poolers[0], "pool_streams")
 
     def history(self, vectors: Sequence[Tensor]) -> Tensor:
         """Vectors [n, D_s] to the code of a history item [n, H]."""
@@ -62,26 +67,28 @@ class Streams(nn.Module):
             return vectors[0][..., :0]
         prepared = [pooler.prepare_history(x) for pooler, x in self._with(vectors)]
         if self.together:
-            return self.poolers[0].join_streams(prepared)  # type: ignore[operator,no-any-return]
+            return self.poolers[0].join_history(prepared)  # type: ignore[operator,no-any-return]
         return torch.cat(prepared, -1)
 
     def candidate(self, vectors: Sequence[Tensor]) -> Tensor:
         """Vectors [n, D_s] to the code of a candidate [n, D + Q]."""
         queries = [pooler.prepare_target(x) for pooler, x in self._with(vectors)]
+        if self.together:
+            queries = [self.poolers[0].join_queries(queries)]  # type: ignore[operator]
         return torch.cat([*vectors, *queries], -1)
 
     def split(self, candidate: Tensor) -> tuple[Tensor, Tensor]:
         """A candidate's code [R, K, D + Q] to its vectors [R, K, D] and its queries [R, K, Q]."""
         if not self.has_history:
             return candidate, candidate[..., :0]
-        target, queries = torch.split(candidate, [sum(self.widths), sum(self.query_widths)], -1)
+        target, queries = torch.split(candidate, [sum(self.widths), self.query_width], -1)
         return target, queries
 
     def pool(self, queries: Tensor, history: Tensor, masks: Tensor) -> Tensor | None:
         """Queries [R, K, Q], codes [R, (K,) L, H], masks [R, L, S] to pooled [R, K, W]; None without."""
         if not self.has_history:
             return None
-        if self.together and history.ndim == 3:
+        if self.together:
             return self.poolers[0].pool_streams(queries, history, masks)  # type: ignore[operator,no-any-return]
         asked = torch.split(queries, self.query_widths, -1)
         codes = torch.split(history, self.history_widths, -1)
@@ -109,9 +116,9 @@ def masks_by_stream(mask: Tensor, present: Tensor) -> Tensor:
     return mask.unsqueeze(-1) & present
 
 
-def any_history(masks: Tensor, candidates: Tensor) -> Tensor:
-    """Which streams a request's history holds, for each candidate: [R, K, S] bool."""
-    return masks.any(1, keepdim=True).expand(-1, candidates.shape[1], -1)
+def any_history(masks: Tensor, like: Tensor) -> Tensor:
+    """Which streams a request's history holds: masks [R, L, S] to [R, 1, S] bool."""
+    return masks.to(like.dtype).sum(1, keepdim=True) > 0
 
 
 def select(x: Tensor, rows: Tensor | None) -> Tensor:

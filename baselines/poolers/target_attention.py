@@ -44,7 +44,8 @@ class TargetAttention(Pooler):
 
     def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
         if history.ndim == 3:
-            return self.pool_streams(target, history, mask.unsqueeze(-1))
+            queries, codes = self.join_queries([target]), self.join_history([history])
+            return self.pool_streams(queries, codes, mask.unsqueeze(-1))
         split = (self.heads, self.head_width)
         query = torch.unflatten(target, -1, split)  # [R, K, h, dh]
         keys, values = torch.unflatten(history, -1, (2, *split)).unbind(-3)  # [R, K, L, h, dh]
@@ -54,22 +55,30 @@ class TargetAttention(Pooler):
         pooled: Tensor = (weight @ values.transpose(2, 3)).flatten(-3)  # [R, K, D]
         return pooled * alive(mask, pooled).unsqueeze(1)
 
-    def join_streams(self, prepared: Sequence[Tensor]) -> Tensor:
+    def join_history(self, prepared: Sequence[Tensor]) -> Tensor:
         """What S equal poolers prepared, [n, 2 D] each, as all keys, then all values [n, 2 S D]."""
         pairs = [torch.chunk(x, 2, -1) for x in prepared]
         return torch.cat([*(key for key, _ in pairs), *(value for _, value in pairs)], -1)
 
-    def pool_streams(self, target: Tensor, history: Tensor, masks: Tensor) -> Tensor:
-        """S equal poolers in two products: [R, K, S D], [R, L, 2 S D], masks [R, L, S] -> [R, K, S D]."""
-        streams = masks.shape[-1]
+    def join_queries(self, prepared: Sequence[Tensor]) -> Tensor:
+        """S queries [n, D] as [n, S h (dh + 1)]: a 1 after each head's, to which masks are added."""
+        queries = torch.unflatten(torch.cat(list(prepared), -1), -1, (-1, self.head_width))
+        return torch.cat([queries, torch.ones_like(queries[..., :1])], -1).flatten(-2)
+
+    def pool_streams(self, queries: Tensor, history: Tensor, masks: Tensor) -> Tensor:
+        """S equal poolers in two products: joined codes [R, K, .], [R, L, .] -> [R, K, S D].
+
+        Masks [R, L, S] enter the product of queries and keys as one more row. Masked values are cleared
+        here, not once a candidate: a history without any real item pools to zero.
+        """
+        streams, width = masks.shape[-1], history.shape[-1] // 2
         split = (streams, self.heads, self.head_width)
-        width = streams * self.width
         keys, values = torch.split(history, [width, width], -1)  # [R, L, S D]
-        query = torch.unflatten(target, -1, split).permute(0, 2, 3, 1, 4)  # [R, S, h, K, dh]
-        keys = torch.unflatten(keys, -1, split).permute(0, 2, 3, 4, 1)  # [R, S, h, dh, L]
-        # a history without any real item pools to zero: cleared here once, not once a candidate
-        real = masks.to(values.dtype)[..., None, None]  # [R, L, S, 1, 1]
-        values = (torch.unflatten(values, -1, split) * real).permute(0, 2, 3, 1, 4)
-        bias = additive(masks.transpose(1, 2), target)[:, :, None, None]  # [R, S, 1, 1, L]
-        weight = (query @ keys + bias).softmax(-1)  # [R, S, h, K, L]
+        bias = additive(masks, history)[..., None, None].expand(-1, -1, -1, self.heads, -1)
+        keys = torch.cat([torch.unflatten(keys, -1, split), bias], -1)  # [R, L, S, h, dh + 1]
+        keys = keys.permute(0, 2, 3, 4, 1)  # [R, S, h, dh + 1, L]
+        values = torch.unflatten(values, -1, split) * masks.to(values.dtype)[..., None, None]
+        values = values.permute(0, 2, 3, 1, 4)  # [R, S, h, L, dh]
+        query = torch.unflatten(queries, -1, (streams, self.heads, self.head_width + 1))
+        weight = (query.permute(0, 2, 3, 1, 4) @ keys).softmax(-1)  # [R, S, h, K, L]
         return (weight @ values).permute(0, 3, 1, 2, 4).flatten(2)  # [R, K, S D]

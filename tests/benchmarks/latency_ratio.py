@@ -19,7 +19,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from fusefront.baselines.contract import Baseline, Field, ItemCodes, ItemTable, Parts, Schema
+from fusefront.baselines.contract import Baseline, Field, ItemCodes, ItemTable, Parts, Rows, Schema
 from fusefront.baselines.models.compressed_fusion import CompressedFusion
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 from fusefront.harness.export.online import Core, export_core, write_scorer
@@ -80,7 +80,7 @@ def bare_graph(shipped: Shipped) -> onnx.ModelProto:
     settings = shipped.model.settings  # type: ignore[attr-defined]
     d, heads = settings.token_width, settings.pooler["heads"]
     rank, hidden = settings.operator["rank"], settings.head["hidden"]
-    slots = shipped.codes.candidate.values.shape[1] // (2 * d)
+    slots = slots_of(shipped)
     pairs, width = slots * (slots - 1) // 2, d // heads
     lefts = [i for i in range(slots) for _ in range(i + 1, slots)]
     rng = np.random.default_rng(0)
@@ -165,7 +165,7 @@ class _Graph:
             helper.make_node("Expand", ["request_rows", "like"], ["request_flat"]),
             helper.make_node("Concat", ["request_flat", "candidate_flat"], ["context"], axis=-1),
         ]
-        wide = [part.values.shape[1] for part in shipped.codes]
+        wide = [part.values.shape[1] for part in plain_codes(shipped)]
         inputs = [
             ("history_values", TensorProto.FLOAT, ["requests", "history", wide[0]]),
             ("candidate_values", TensorProto.FLOAT, ["requests", "candidates", wide[1]]),
@@ -185,6 +185,22 @@ class _Graph:
         )
         opset = [helper.make_opsetid("", 17)]
         return helper.make_model(graph, opset_imports=opset, ir_version=9)
+
+
+def plain_codes(shipped: Shipped) -> ItemCodes:
+    """The codes without the ones that masks are added to: what a graph without masks looks up."""
+    settings = shipped.model.settings  # type: ignore[attr-defined]
+    values, slots = shipped.codes.candidate.values, slots_of(shipped)
+    wide, heads = slots * settings.token_width, slots * settings.pooler["heads"]
+    queries = values[:, wide:].reshape(len(values), heads, -1)
+    queries = queries[..., : settings.token_width // settings.pooler["heads"]].flatten(1)
+    rows = Rows(torch.cat([values[:, :wide], queries], -1), shipped.codes.candidate.present)
+    return ItemCodes(shipped.codes.history, rows)
+
+
+def slots_of(shipped: Shipped) -> int:
+    """Streams of the model: id and modalities."""
+    return int(shipped.codes.history.present.shape[1])
 
 
 def feeds_of(shipped: Shipped, candidates: int, history: int, count: int = 200) -> list[Feed]:
@@ -227,8 +243,12 @@ def measure_all(folder: Path, rounds: int, lengths: tuple[int, ...]) -> dict[str
     bare = Core(bare_graph(shipped), "script", 0.0)
     int8 = Core(quantize(shipped.core.graph), "script", 0.0)
     scorers = {
-        name: Scorer(write_scorer(core, shipped.codes, folder / name / "s.onnx", rows="float16"))
-        for name, core in (("shipped", shipped.core), ("bare", bare), ("int8", int8))
+        name: Scorer(write_scorer(core, codes, folder / name / "s.onnx", rows="float16"))
+        for name, core, codes in (
+            ("shipped", shipped.core, shipped.codes),
+            ("bare", bare, plain_codes(shipped)),
+            ("int8", int8, shipped.codes),
+        )
     }
     subjects = [
         subject(f"{name}|{k}|{length}", scorer, feeds_of(shipped, k, length))

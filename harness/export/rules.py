@@ -1,0 +1,254 @@
+"""Rewriting rules for a traced graph. What a shape is, they read off values observed at several sizes.
+
+The rules know operators of the graph, not models: every strategy gets them.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+Observed = dict[str, list[NDArray[Any]]]  # value name -> its array in each probe
+Shape = tuple[int, ...]
+_BROADCASTS = {"Add", "Sub", "Mul", "Div", "And", "Or", "Where", "Min", "Max", "Pow"}
+_VIEWS = {"Reshape", "Flatten", "Unsqueeze", "Squeeze"}
+
+
+def reads(node: onnx.NodeProto) -> Iterator[str]:
+    """What a node reads, in its branches too."""
+    yield from node.input
+    for attribute in node.attribute:
+        for branch in (attribute.g, *attribute.graphs):
+            for inner in branch.node:
+                yield from reads(inner)
+            yield from (output.name for output in branch.output)
+
+
+def replace(field: Any, values: list[Any]) -> None:
+    """The content of a repeated field."""
+    del field[:]
+    field.extend(values)
+
+
+def rename(model: onnx.ModelProto, old: str, new: str) -> None:
+    """Readers of `old` read `new`."""
+    for node in model.graph.node:
+        if old in node.input:
+            replace(node.input, [new if name == old else name for name in node.input])
+
+
+def _makers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    return {output: node for node in model.graph.node for output in node.output}
+
+
+def _constant(model: onnx.ModelProto, name: str, values: Sequence[int]) -> str:
+    if all(initializer.name != name for initializer in model.graph.initializer):
+        array = np.array(values, np.int64)
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
+    return name
+
+
+def fix_constants(model: onnx.ModelProto, seen: Observed) -> None:
+    """Small values that descend from shapes and are the same at every size become constants."""
+    for node in list(model.graph.node):
+        for name in node.output:
+            values = seen.get(name, [])
+            if not values or values[0].dtype not in (np.int64, np.bool_) or values[0].ndim > 1:
+                continue
+            same = all(np.array_equal(value, values[0]) for value in values)
+            if same and _is_shape(model, name):
+                constant = f"{name}_constant"
+                model.graph.initializer.append(numpy_helper.from_array(values[0], constant))
+                rename(model, name, constant)
+
+
+def _is_shape(model: onnx.ModelProto, name: str) -> bool:
+    """Whether a value descends from shapes alone, so that its sameness is no accident of the probe."""
+    made, visited = _makers(model), set()
+    fixed = {initializer.name for initializer in model.graph.initializer}
+    todo = [name]
+    while todo:
+        value = todo.pop()
+        if value in visited or value in fixed or not value:
+            continue
+        visited.add(value)
+        node = made.get(value)
+        if node is None:
+            return False  # an input of the graph
+        if node.op_type not in ("Shape", "Constant"):
+            todo += reads(node)
+    return True
+
+
+def join_views(model: onnx.ModelProto, seen: Observed) -> None:
+    """Reshapes, flattens, squeezes: one after the other are one; where nothing changes, none."""
+    outputs = {output.name for output in model.graph.output}
+    made = _makers(model)
+    for index, node in enumerate(model.graph.node):
+        if node.op_type not in _VIEWS:
+            continue
+        source = node.input[0]
+        while source in made and made[source].op_type in _VIEWS:
+            source = made[source].input[0]
+        after = [value.shape for value in seen.get(node.output[0], [])]
+        before = [value.shape for value in seen.get(source, [])]
+        if not before or not after:
+            continue
+        if before == after and node.output[0] not in outputs:
+            rename(model, node.output[0], source)
+            continue
+        target = reshape_target(before, after)
+        if target is not None:
+            name = _constant(model, f"view_{index}_target", target)
+            node.op_type = "Reshape"
+            replace(node.input, [source, name])
+            del node.attribute[:]  # allowzero = 0: a zero copies the input's axis
+
+
+def reshape_target(before: Sequence[Shape], after: Sequence[Shape]) -> list[int] | None:
+    """A target of axes copied from the input (0), constants and at most one free axis (-1).
+
+    >>> reshape_target([(2, 3, 12), (5, 7, 12)], [(2, 3, 4, 3), (5, 7, 4, 3)])
+    [0, 0, 4, 3]
+    """
+    target = []
+    for axis, sizes in enumerate(zip(*after, strict=True)):
+        if len(set(sizes)) == 1:
+            target.append(sizes[0])
+        elif all(axis < len(b) and b[axis] == s for b, s in zip(before, sizes, strict=True)):
+            target.append(0)
+        else:
+            target.append(-1)
+    return target if target.count(-1) <= 1 and target.count(0) + target.count(-1) > 0 else None
+
+
+def name_shapes(model: onnx.ModelProto, seen: Observed) -> None:
+    """A vector put together from sizes that is a stretch of an input's shape is read off at once."""
+    for node in list(model.graph.node):
+        name = node.output[0] if node.output else ""
+        values = seen.get(name, [])
+        if node.op_type == "Shape" or not values or values[0].dtype != np.int64:
+            continue
+        if values[0].ndim != 1 or not len(values[0]) or not _is_shape(model, name):
+            continue
+        if (found := _stretch(model, seen, values)) is not None:
+            source, start = found
+            told = helper.make_node(
+                "Shape", [source], [f"{name}_read"], start=start, end=start + len(values[0])
+            )
+            model.graph.node.insert(0, told)
+            rename(model, name, f"{name}_read")
+
+
+def _stretch(
+    model: onnx.ModelProto, seen: Observed, values: Sequence[NDArray[Any]]
+) -> tuple[str, int] | None:
+    length = len(values[0])
+    for entry in model.graph.input:
+        shapes = [value.shape for value in seen.get(entry.name, [])]
+        if not shapes:
+            continue
+        for start in range(len(shapes[0]) - length + 1):
+            stretches = [shape[start : start + length] for shape in shapes]
+            if all(tuple(v) == s for v, s in zip(values, stretches, strict=True)):
+                return entry.name, start
+    return None
+
+
+def aim_expands(model: onnx.ModelProto, seen: Observed) -> None:
+    """An expand over the leading axes of an input takes its target from that input's shape."""
+    for node in list(model.graph.node):
+        if node.op_type != "Expand" or node.output[0] not in seen:
+            continue
+        after = [value.shape for value in seen[node.output[0]]]
+        for lead in (2, 1):
+            values = [np.array(shape[:lead], np.int64) for shape in after]
+            found = _stretch(model, seen, values) if len(after[0]) >= lead else None
+            rest = after[0][lead:]
+            if found is None or found[1] != 0 or any(shape[lead:] != rest for shape in after):
+                continue
+            stem = f"{node.output[0]}_target"
+            told = helper.make_node("Shape", [found[0]], [f"{stem}_lead"], start=0, end=lead)
+            tail = _constant(model, f"{stem}_tail", rest)
+            whole = helper.make_node("Concat", [f"{stem}_lead", tail], [stem], axis=0)
+            model.graph.node.insert(0, whole)
+            model.graph.node.insert(0, told)
+            node.input[1] = stem
+            break
+
+
+def drop_expands(model: onnx.ModelProto, seen: Observed) -> None:
+    """An expand whose readers broadcast anyway does nothing but copy."""
+    for node in model.graph.node:
+        if node.op_type != "Expand" or node.output[0] not in seen:
+            continue
+        readers = [other for other in model.graph.node if node.output[0] in other.input]
+        if readers and all(_broadcasts(reader, node, seen) for reader in readers):
+            rename(model, node.output[0], node.input[0])
+
+
+def _broadcasts(reader: onnx.NodeProto, expand: onnx.NodeProto, seen: Observed) -> bool:
+    if reader.op_type not in _BROADCASTS or reader.output[0] not in seen:
+        return False
+    name = expand.output[0]
+    others = [i for i in reader.input if i != name and i in seen]
+    for at, wanted in enumerate(seen[reader.output[0]]):
+        shapes = [seen[other][at].shape for other in others]
+        if expand.input[0] in seen:
+            shapes.append(seen[expand.input[0]][at].shape)
+        if np.broadcast_shapes(*shapes) != wanted.shape:
+            return False
+    return True
+
+
+def drop_lone_concats(model: onnx.ModelProto) -> None:
+    """A concatenation of one."""
+    for node in model.graph.node:
+        if node.op_type == "Concat" and len(node.input) == 1:
+            rename(model, node.output[0], node.input[0])
+
+
+def turn_wheres(model: onnx.ModelProto) -> None:
+    """Where(Not(c), a, b) is Where(c, b, a)."""
+    made = _makers(model)
+    for node in model.graph.node:
+        if node.op_type == "Where" and node.input[0] in made:
+            condition = made[node.input[0]]
+            if condition.op_type == "Not":
+                replace(node.input, [condition.input[0], node.input[2], node.input[1]])
+
+
+def multiply_masks(model: onnx.ModelProto, seen: Observed) -> None:
+    """Where(c, x, 0) is x * c where x is finite, which code tables are checked to be.
+
+    A broadcast Where copies three times; the runtime's product does not.
+    """
+    zeros = {
+        initializer.name
+        for initializer in model.graph.initializer
+        if initializer.data_type == onnx.TensorProto.FLOAT
+        and not numpy_helper.to_array(initializer).any()
+    }
+    nodes: list[onnx.NodeProto] = []
+    floats: dict[str, str] = {}
+    for node in model.graph.node:
+        values = seen.get(node.input[1], []) if node.op_type == "Where" else []
+        same = values and [v.shape for v in values] == [v.shape for v in seen[node.output[0]]]
+        if same and node.input[2] in zeros and np.isfinite(values[0]).all():
+            factor = _as_float(node.input[0], nodes, floats)
+            nodes.append(helper.make_node("Mul", [node.input[1], factor], [node.output[0]]))
+        else:
+            nodes.append(node)
+    replace(model.graph.node, nodes)
+
+
+def _as_float(name: str, nodes: list[onnx.NodeProto], floats: dict[str, str]) -> str:
+    """A condition as 0 or 1."""
+    if name in floats:
+        return floats[name]
+    floats[name] = f"{name}_float"
+    nodes.append(helper.make_node("Cast", [name], [floats[name]], to=onnx.TensorProto.FLOAT))
+    return floats[name]
