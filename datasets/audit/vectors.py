@@ -43,7 +43,7 @@ def check_twins(store: PreparedDataset, _: Sample) -> list[Finding]:
     """Items whose vector is nearly another item's vector."""
     found = []
     for m, modality in enumerate(store.manifest.schema_.modalities):
-        rows = np.flatnonzero(store.items.present[:, m])
+        rows = _finite(store, modality, np.flatnonzero(store.items.present[:, m]))
         if len(rows) < 2:
             continue
         twins = twin_rows(store, modality, rows)
@@ -127,6 +127,14 @@ def _read(store: PreparedDataset, modality: str, rows: Longs) -> Iterator[tuple[
     for start in range(0, len(rows), BLOCK):
         part = slice(start, min(start + BLOCK, len(rows)))
         yield part, _floats(store, modality, rows[part])
+
+
+def _finite(store: PreparedDataset, modality: str, rows: Longs) -> Longs:
+    """Rows whose vector is all finite: the others are a finding of their own."""
+    keep = np.ones(len(rows), bool)
+    for part, vectors in _read(store, modality, rows):
+        keep[part] = np.isfinite(vectors).all(axis=1)
+    return rows[keep]
 
 
 def _floats(store: PreparedDataset, modality: str, rows: Longs) -> Floats:
