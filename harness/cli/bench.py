@@ -50,6 +50,7 @@ def bench(
         backends=tuple(backends or ("onnx",)),
         rows=rows,
         server=server,
+        budget_s=400.0 if final else 80.0,
         include=tuple(include_path or ()),
     )
     with round_progress(told) as progress:

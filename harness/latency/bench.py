@@ -13,7 +13,14 @@ from fusefront.harness.latency.intervals import (
     quantile_interval,
     smallest_difference,
 )
-from fusefront.harness.latency.session import TIMED, Recording, Subject, measure, warm_up
+from fusefront.harness.latency.session import (
+    DISCARD,
+    TIMED,
+    Recording,
+    Subject,
+    measure,
+    warm_up,
+)
 from fusefront.harness.runs.files import Json
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -55,36 +62,58 @@ class BenchResult:
         return next(row for row in self.rows if row["subject"] == str(key))
 
 
-def warm(entries: Sequence[Entry], requests: int = 200) -> tuple[list[Entry], dict[str, float]]:
-    """Warm every session up; entries sized by their speed, and each session's first call in ms."""
+def warm(
+    entries: Sequence[Entry], rounds: int, budget_s: float, requests: int = 200
+) -> tuple[list[Entry], dict[str, float]]:
+    """Warm every session up; entries sized by their speed, and each session's first call in ms.
+
+    Where all rounds would take longer than the budget, visits of slow subjects get shorter, down to
+    the fewest requests that a p99 needs; never are there fewer rounds.
+    """
     sessions: dict[str, list[Entry]] = {}
     for entry in entries:
         sessions.setdefault(entry.session, []).append(entry)
     first: dict[str, float] = {}
-    sized: dict[Key, Entry] = {}
+    speed: dict[Key, float] = {}
     for session, members in sessions.items():
         each = max(20, -(-requests // len(members)))
         for entry in members:
-            short = entry.subject.pause_s > 0
-            times = warm_up(entry.subject, 5 if short else each) / 1e6
+            times = warm_up(entry.subject, 5 if entry.subject.pause_s > 0 else each) / 1e6
             first.setdefault(session, float(times[0]))
-            timed = min(entry.subject.timed, visit_length(float(np.median(times))))
-            subject = Subject(str(entry.key), *_rest(entry.subject, timed))
-            sized[entry.key] = entry._replace(subject=subject)
-    return [sized[entry.key] for entry in entries], first
+            speed[entry.key] = float(np.median(times))
+    return sized(entries, speed, rounds, budget_s), first
 
 
-def _rest(
-    subject: Subject, timed: int
-) -> tuple[Callable[[object], object], Sequence[object], int, float]:
-    return subject.call, subject.requests, timed, subject.pause_s
+def sized(
+    entries: Sequence[Entry], speed: Mapping[Key, float], rounds: int, budget_s: float
+) -> list[Entry]:
+    """Entries whose visits are as long as speed (ms a request) and budget allow."""
+    for limit in (LONG_MS, 1.0, 0.5, 0.25, 0.0):
+        made = [_sized(entry, visit_length(speed[entry.key], limit)) for entry in entries]
+        took = sum(
+            (entry.subject.timed + DISCARD) * (speed[entry.key] / 1000 + entry.subject.pause_s)
+            for entry in made
+        )
+        if took * rounds <= budget_s:
+            break
+    return made
 
 
-def visit_length(request_ms: float) -> int:
-    """Timed requests of a visit: 100, above 2 ms as many as take 200 ms, at least 50."""
-    if request_ms <= LONG_MS:
+def _sized(entry: Entry, timed: int) -> Entry:
+    own = entry.subject
+    subject = Subject(str(entry.key), own.call, own.requests, min(own.timed, timed), own.pause_s)
+    return entry._replace(subject=subject)
+
+
+def visit_length(request_ms: float, limit_ms: float = LONG_MS) -> int:
+    """Timed requests of a visit: 100, above the limit as many as it would hold, at least 50.
+
+    >>> visit_length(0.3), visit_length(3.0), visit_length(40.0)
+    (100, 66, 50)
+    """
+    if request_ms <= limit_ms:
         return TIMED
-    return max(LEAST_TIMED, int(TIMED * LONG_MS / request_ms))
+    return max(LEAST_TIMED, int(TIMED * limit_ms / request_ms))
 
 
 def run_bench(

@@ -19,7 +19,7 @@ from fusefront.harness.latency.plan import Plan
 from fusefront.harness.latency.server import predicted_ceiling
 from fusefront.harness.latency.session import DISCARD
 from fusefront.harness.runs.files import Json
-from fusefront.harness.runs.study import Money
+from fusefront.harness.runs.study import Study
 
 
 def attach_costs(
@@ -27,11 +27,11 @@ def attach_costs(
     plan: Plan,
     gated: Sequence[Gated],
     first: Mapping[str, float],
-    money: Money,
-    asked: object,
+    study: Study,
+    *,
+    cold: bool,
 ) -> None:
     """Add cost columns to the rows: bytes, multiplications, cold start, ceiling, money, parity."""
-    cold = bool(getattr(asked, "cold", True))
     rng = np.random.default_rng(0)
     for one in gated:
         facts = strategy_facts(plan, one, cold=cold)
@@ -40,7 +40,7 @@ def attach_costs(
             same = row["strategy"] == one.trained.name and row["backend"] == one.backend.name
             if same and not str(row["scope"]).startswith(TWIN):
                 row.update(facts)
-                row.update(_money(result, row, money, rng))
+                row.update(_money(result, row, study, rng))
     _as_trained(result, plan)
 
 
@@ -84,17 +84,17 @@ def _cold(graph: Path, feed: Mapping[str, np.ndarray]) -> dict[str, Json]:
 
 
 def _money(
-    result: BenchResult, row: Mapping[str, Json], money: Money, rng: np.random.Generator
+    result: BenchResult, row: Mapping[str, Json], study: Study, rng: np.random.Generator
 ) -> dict[str, Json]:
     """The undisturbed ceiling from pitches, and what a million predictions cost there."""
     if row["scope"] not in ("model_only", "end_to_end"):
         return {}
     pitches = pitches_ms(result, str(row["subject"]))
-    limit = 3 * float(row["p50_ms"])
+    limit = study.slo_ms
     ceiling = predicted_ceiling(pitches, limit, rng, block=100)
     mean, k = float(pitches.mean()), int(row["candidates"])
     at = {"offline": 1.0, "served": ceiling.load}
-    price = money.price_per_core_hour
+    price = study.money.price_per_core_hour
     return {
         "predicted_load": ceiling.load,
         "predicted_per_second": ceiling.per_second,

@@ -21,8 +21,8 @@ from fusefront.harness.latency.session import Subject
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 
 PACE_S = 0.01  # idle gap of the paced scenario
-PACED_TIMED = 25
-SLOW_TIMED = 25  # requests a visit of what is shown beside, not ranked
+PACED_TIMED = 12
+SLOW_TIMED = 8  # requests a visit of what is shown beside, not ranked
 
 
 class Wanted(Protocol):

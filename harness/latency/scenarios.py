@@ -14,7 +14,7 @@ from fusefront.harness.runs.files import Json
 
 LOADS = (0.3, 0.5, 0.7)  # shares of the closed loop's capacity
 REPEATS = 5  # runs at each load: the run is the cluster
-LATEST_S = 1.0  # longest run
+LATEST_S = 0.5  # of a run
 OFFLINE_REQUESTS = 16  # at a time
 
 

@@ -30,29 +30,29 @@ def round_progress(console: Console) -> Iterator[Told]:
 
 
 def bench_parts(result: BenchResult) -> list[Table | str]:
-    """Table of subjects, servers, offline; then floor, smallest differences, machine."""
-    parts: list[Table | str] = [_subjects(result)]
-    if result.facts.get("server"):
-        parts.append(_server(result.facts["server"]))
-    parts.append(_said(result.facts))
-    return parts
-
-
-def _subjects(result: BenchResult) -> Table:
-    table = Table(
-        "strategy", "backend", "scope", "K", "p50 ms", "95 % interval", "p99 ms", "95 % interval",
-        "contended", "predicted QPS", box=None,
-    )  # fmt: skip
+    """A table for each scope and K, servers; then floor, smallest differences, machine."""
     shown = [row for row in result.rows if not str(row["scope"]).startswith(TWIN)]
-    for row in sorted(
-        shown, key=lambda r: (r["scope"], r["candidates"], r["backend"], r["p50_ms"])
-    ):
+    groups = sorted({(str(row["scope"]), int(row["candidates"])) for row in shown})
+    parts: list[Table | str] = []
+    for scope, k in groups:
+        rows = [row for row in shown if (row["scope"], row["candidates"]) == (scope, k)]
+        backends = sorted({str(row["backend"]) for row in rows})
+        title = f"{scope.replace('_', ' ')}, K = {k}, {' and '.join(backends)}"
+        parts += [title, _subjects(rows, several=len(backends) > 1), ""]
+    if result.facts.get("server"):
+        parts += [_server(result.facts["server"]), ""]
+    return [*parts, _said(result.facts)]
+
+
+def _subjects(rows: list[dict[str, Json]], *, several: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("strategy", no_wrap=True)
+    for name in ("p50 ms", "95 %", "p99 ms", "95 %", "busy", "QPS"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in sorted(rows, key=lambda row: float(row["p50_ms"])):
         rate = row.get("predicted_per_second")
         table.add_row(
-            str(row["strategy"]),
-            str(row["backend"]),
-            str(row["scope"]),
-            str(row["candidates"]),
+            f"{row['strategy']}{' ' + row['backend'] if several else ''}",
             f"{row['p50_ms']:.3f}",
             _interval(row, "p50"),
             f"{row['p99_ms']:.3f}",
@@ -64,8 +64,8 @@ def _subjects(result: BenchResult) -> Table:
 
 
 def _interval(row: dict[str, Json], name: str) -> str:
-    at_least = "at least " if row[f"{name}_at_least"] else ""
-    return f"{row[f'{name}_low']:.3f} to {at_least}{row[f'{name}_high']:.3f}"
+    more = "+" if row[f"{name}_at_least"] else ""
+    return f"{row[f'{name}_low']:.3f}-{row[f'{name}_high']:.3f}{more}"
 
 
 def _server(lines: list[dict[str, Json]]) -> Table:
@@ -88,7 +88,8 @@ def _said(facts: dict[str, Json]) -> str:
     lines = [
         f"machine {facts['fingerprint']}: {facts['in_words']}",
         f"hot closed loop unless paced (10 ms gaps); intervals speak of {facts['session_text']}",
-        "predicted QPS: p99 within 3 x p50 if nothing disturbs the machine; p50 ranks, p99 checks",
+        "p50 ranks, p99 checks the limit; + = at least; busy = visits that waited for a core; QPS = the undisturbed ceiling, predicted: p99"
+        " within the study's limit if nothing disturbs the machine",
     ]
     if call is not None:
         lines.append(f"a graph that does nothing takes {call:.3f} ms of each (subtracted nowhere)")

@@ -46,6 +46,7 @@ class Asked:
     server: bool = True
     as_trained: bool = True
     cold: bool = True
+    budget_s: float = 100.0  # of the rounds; slow subjects then have shorter visits
     include: tuple[Path, ...] = ()
     seed: int = 0
 
@@ -70,6 +71,7 @@ def bench_study(
             decide_at=latency.decide_at,
             end_to_end=not quick,
             server=not quick,
+            budget_s=60.0 if quick else 400.0,
         )
     say = tell or (lambda _: None)
     work = Path(tempfile.mkdtemp(prefix="fusefront-bench-"))
@@ -98,7 +100,7 @@ def _measure(
         backends = _able(find_backends(asked.backends), say)
         gated = gate(trained, backends, folder, say)
         plan = Plan.make(folder, runs, asked.candidates, asked.decide_at, asked.seed)
-        entries, first = warm(entries_of(plan, gated, asked))
+        entries, first = warm(entries_of(plan, gated, asked), asked.rounds, asked.budget_s)
         say(_estimate(entries, asked.rounds))
         facts = identity()
         result = run_bench(
@@ -109,7 +111,7 @@ def _measure(
             decide_at=asked.decide_at,
             progress=progress,
         )
-        attach_costs(result, plan, gated, first, folder.spec.money, asked)
+        attach_costs(result, plan, gated, first, folder.spec, cold=asked.cold)
         result.facts.update(offline=offline(plan, gated), server=[])
         if asked.server:
             result.facts["server"] = serve_loads(plan, gated, result, folder.spec.slo_ms, say)
