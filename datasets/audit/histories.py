@@ -102,9 +102,12 @@ def _holds(
     """Whether each row's item is in its request's history [n], and whether it is the newest [n]."""
     width = store.manifest.schema_.items + 1
     held, request, distance = histories(store.history_values, start, length)
+    keys = np.append(np.sort(request * width + held), -1)  # the last one stands for "after the end"
     wanted = owner * width + item
-    keys = request * width + held
-    return np.isin(wanted, keys), np.isin(wanted, keys[distance == 0])
+    inside = keys[np.searchsorted(keys[:-1], wanted)] == wanted
+    newest = np.zeros(len(start), np.int64)
+    newest[request[distance == 0]] = held[distance == 0]
+    return inside, newest[owner] == item
 
 
 def _inside_before(store: PreparedDataset, requests: pl.DataFrame, rows: pl.DataFrame) -> Bools:

@@ -118,7 +118,7 @@ def _score(rate: Floats, codes: Codes) -> Floats:
 
 
 def _plain(store: PreparedDataset) -> list[Feature]:
-    """What every store has: the item, the row's place, lengths and presence."""
+    """What every store has: the item, the row's place, history length and presence."""
     longest = store.manifest.schema_.max_history
     present = store.items.present
     pattern = present @ (1 << np.arange(present.shape[1])) if present.shape[1] else None
@@ -128,11 +128,6 @@ def _plain(store: PreparedDataset) -> list[Feature]:
         places: Codes = np.minimum(np.arange(len(block.owner)) - first[block.owner], BINS - 1)
         return places
 
-    def rows_of_request(block: Block) -> Codes:
-        edges = np.asarray(block.split.row_start[block.first : block.last + 1])
-        counts: Codes = np.minimum(np.diff(edges), BINS - 1)[block.owner]
-        return counts
-
     found = [
         Feature(
             "item click rate",
@@ -140,7 +135,6 @@ def _plain(store: PreparedDataset) -> list[Feature]:
             lambda block: np.asarray(block.split.item[block.rows], np.int64),
         ),
         Feature("place of the row in its request", BINS, place),
-        Feature("rows of the request", BINS, rows_of_request),
         Feature("history length", longest + 1, lambda block: block.length[block.owner]),
     ]
     if pattern is not None and present.shape[1] <= 12:
