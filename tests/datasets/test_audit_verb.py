@@ -1,0 +1,70 @@
+"""`fusefront audit` as a user meets it: the table, the JSON, the exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from fusefront.datasets.synthetic.write import write_world
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    return write_world("null", folder, train=300, valid=100, test=100, warm=100, cold=30)
+
+
+def fusefront(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    program = "from fusefront.harness.cli.main import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "100", "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+
+
+def test_a_clean_set_passes_in_plain_text(world: Path, tmp_path: Path) -> None:
+    done = fusefront("audit", world, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "label_rate" in done.stdout
+    assert "Nothing found by: users, sibling rows" in done.stdout
+    assert "\x1b[" not in done.stdout  # no colours away from a terminal
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_json_goes_to_standard_output_alone(world: Path, tmp_path: Path) -> None:
+    done = fusefront("audit", world, "--out", tmp_path, "--json")
+    report = json.loads(done.stdout)
+    assert report["dataset"] == "null_0"
+    assert {"name", "severity", "title", "detail", "numbers", "accepted"} <= set(
+        report["findings"][0]
+    )
+    assert done.stderr == ""
+
+
+def test_a_severe_finding_ends_with_3_until_it_is_accepted(world: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "leaky"
+    spec = write_world("null", folder, train=300, valid=100, test=100, warm=100, cold=30)
+    log = pl.read_parquet(folder / "interactions.parquet")
+    label = log["label"].to_numpy()
+    log.with_columns(v=pl.Series(label + 1)).write_parquet(folder / "interactions.parquet")
+    done = fusefront("audit", spec, "--out", tmp_path / "out")
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].endswith("accept: [label_from.candidate.v]")
+    assert "Traceback" not in done.stderr
+    spec.write_text(spec.read_text() + "accept: [label_from.candidate.v]\n")
+    again = fusefront("audit", spec, "--out", tmp_path / "out")
+    assert again.returncode == 0
+    assert "(accepted)" in again.stdout
+
+
+def test_a_missing_spec_is_one_sentence(tmp_path: Path) -> None:
+    done = fusefront("audit", tmp_path / "none.yaml", "--out", tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
