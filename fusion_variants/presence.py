@@ -16,8 +16,8 @@ def absent_bias(present: Tensor, dtype: torch.dtype) -> Tensor:
 
     Half of the lowest number, so that adding a score cannot reach -inf (softmax of it is NaN).
     """
-    zeros = torch.zeros_like(present, dtype=dtype)
-    return zeros.masked_fill(~present, torch.finfo(dtype).min / 2)
+    least = present.new_full((), torch.finfo(dtype).min / 2, dtype=dtype)
+    return torch.where(present, present.new_zeros((), dtype=dtype), least)
 
 
 def one_token(token: Tensor, present: Tensor, loss: Tensor | None = None) -> Fused:
