@@ -96,8 +96,8 @@ def _measure(
     begin, before = time.monotonic(), read_state()
     try:
         runs = chosen_runs(folder)
-        trained = load_all(folder, runs, work, asked, say)
         backends = _able(find_backends(asked.backends), say)
+        trained = load_all(folder, runs, work, asked, say)
         gated = gate(trained, backends, folder, say)
         plan = Plan.make(folder, runs, asked.candidates, asked.decide_at, asked.seed)
         entries, first = warm(entries_of(plan, gated, asked), asked.rounds, asked.budget_s)
