@@ -113,7 +113,11 @@ def reshape_target(before: Sequence[Shape], after: Sequence[Shape]) -> list[int]
 
     >>> reshape_target([(2, 3, 12), (5, 7, 12)], [(2, 3, 4, 3), (5, 7, 4, 3)])
     [0, 0, 4, 3]
+
+    None where that is not enough; an axis of size 0 cannot be said beside copied ones.
     """
+    if any(0 in shape for shape in after):
+        return None
     target = []
     for axis, sizes in enumerate(zip(*after, strict=True)):
         if len(set(sizes)) == 1:

@@ -19,9 +19,10 @@ from fusefront.harness.export.online import (
     random_feeds,
     write_scorer,
 )
+from fusefront.harness.export.rules import reshape_target
 from fusefront.harness.export.scorer import Scorer
 from fusefront.harness.export.tables import store_rows
-from fusefront.harness.export.trace import Example
+from fusefront.harness.export.trace import Example, trace
 
 SIZES = (Example(1, 1, 64), Example(1, 7, 3), Example(4, 512, 64), Example(3, 2, 1))
 
@@ -165,3 +166,28 @@ def test_history_work_does_not_grow_with_the_candidates(tmp_path: Path):
         shape = seen[node.output[0]][0].shape if seen.get(node.output[0]) else ()
         if 13 in shape and 37 in shape:
             assert node.op_type in ("MatMul", "Add", "Softmax", "Where", "Mul")
+
+
+def test_the_slow_exporter_gives_the_same_scores(monkeypatch, tmp_path):
+    """The fallback for what the fast tracer gets wrong."""
+    from fusefront.harness.export import online
+
+    def wrong(model, codes, example, tracer):
+        if tracer == "script":
+            raise RuntimeError("planted")
+        return trace(model, codes, example, tracer)
+
+    monkeypatch.setattr(online, "trace", wrong)
+    model, codes, schema = trained("early_fusion", context=False)
+    core = export_core(model, codes, schema)
+    assert core.tracer == "capture"
+    scorer = Scorer(write_scorer(core, codes, tmp_path / "scorer.onnx", rows="float32"))
+    (feed,) = random_feeds(schema, (Example(2, 40, 17),), seed=7)
+    assert difference(scorer.logits(feed), eager_logits(model, codes, feed)) <= TOLERANCE
+
+
+def test_targets_of_views_are_read_off_at_several_sizes():
+    assert reshape_target([(2, 3, 12), (5, 7, 12)], [(6, 12), (35, 12)]) == [-1, 12]
+    assert reshape_target([(2, 3, 12), (5, 7, 12)], [(2, 3, 4, 3), (5, 7, 4, 3)]) == [0, 0, 4, 3]
+    assert reshape_target([(6,), (35,)], [(2, 3), (5, 7)]) is None
+    assert reshape_target([(2, 3), (5, 7)], [(2, 0), (5, 0)]) is None
