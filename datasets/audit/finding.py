@@ -22,12 +22,13 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class AuditReport:
-    """Every finding of one store, ranked, and the checks that found nothing."""
+    """Every finding of one store, ranked, and the checks that found nothing or could not run."""
 
     dataset: str
     fingerprint: str
     findings: tuple[Finding, ...]
     passed: tuple[str, ...]
+    not_run: tuple[str, ...]  # without times or histories some checks cannot tell
     sampled_users: float  # share of the users that the checks of rows among each other looked at
 
     def severe(self, accept: tuple[str, ...] = ()) -> tuple[Finding, ...]:
@@ -46,6 +47,7 @@ class AuditReport:
                 for f in self.findings
             ],
             "passed": list(self.passed),
+            "not_run": list(self.not_run),
         }
 
 

@@ -17,10 +17,10 @@ SEVERE_NEWEST, WARNING_NEWEST = 0.2, 0.05
 FEW = 50
 
 
-def check_target(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_target(store: PreparedDataset, _: Sample) -> list[Finding] | None:
     """Positives that find their own target in their history, against negatives that do."""
     if store.manifest.schema_.max_history == 0:
-        return []
+        return None
     hits, newest, counts = np.zeros(2), np.zeros(2), np.zeros(2)
     for name in SPLITS:
         for block in blocks(store, name, most_rows=4_000_000):
@@ -48,10 +48,10 @@ def check_target(store: PreparedDataset, _: Sample) -> list[Finding]:
     ]
 
 
-def check_future(store: PreparedDataset, sample: Sample) -> list[Finding]:
+def check_future(store: PreparedDataset, sample: Sample) -> list[Finding] | None:
     """First-time positives that the user's request before already had in its history."""
     if store.manifest.schema_.max_history == 0 or not sample.timed:
-        return []
+        return None
     requests = sample.requests.sort("user", "time", "request").with_row_index("before")
     requests = requests.with_columns(
         pl.when(pl.col("user") == pl.col("user").shift(1)).then(pl.col("before").cast(pl.Int64) - 1)

@@ -55,10 +55,10 @@ def check_rates(store: PreparedDataset, _: Sample) -> list[Finding]:
     ]
 
 
-def check_drift(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_drift(store: PreparedDataset, _: Sample) -> list[Finding] | None:
     """Label rate over twenty equal periods of the log."""
     if not store.manifest.timestamps:
-        return []
+        return None
     edges = [_span(store, name) for name in SPLITS]
     first, last = min(edge[0] for edge in edges), max(edge[1] for edge in edges)
     rows, clicks = np.zeros(PERIODS), np.zeros(PERIODS)

@@ -37,10 +37,10 @@ def check_users(store: PreparedDataset, sample: Sample) -> list[Finding]:
     ]
 
 
-def check_siblings(_: PreparedDataset, sample: Sample) -> list[Finding]:
+def check_siblings(_: PreparedDataset, sample: Sample) -> list[Finding] | None:
     """Rows whose request (user and time, or user and history) has other rows in train."""
     if not sample.told_apart:
-        return []
+        return None
     train = sample.requests.filter(pl.col("split") == TRAIN).select("key").unique()
     shares = {}
     for code, name in enumerate(SPLITS[1:], 1):
@@ -63,11 +63,11 @@ def check_siblings(_: PreparedDataset, sample: Sample) -> list[Finding]:
     ]
 
 
-def check_repeated(_: PreparedDataset, sample: Sample) -> list[Finding]:
+def check_repeated(_: PreparedDataset, sample: Sample) -> list[Finding] | None:
     """The same row twice within a split, and rows of valid or test that are in train."""
-    told = ["user", "key", "item", "label", "context"] if sample.told_apart else None
-    if told is None:
-        return []
+    if not sample.told_apart:
+        return None
+    told = ["user", "key", "item", "label", "context"]
     within = sample.rows.group_by("split", *told).len()
     twice = int((within["len"] - 1).sum()) / max(sample.rows.height, 1)
     train = within.filter(pl.col("split") == TRAIN).select(told)
@@ -99,10 +99,10 @@ def check_repeated(_: PreparedDataset, sample: Sample) -> list[Finding]:
     return found
 
 
-def check_time(store: PreparedDataset, sample: Sample) -> list[Finding]:
+def check_time(store: PreparedDataset, sample: Sample) -> list[Finding] | None:
     """Training rows that are later than test rows."""
     if not sample.timed:
-        return []
+        return None
     times = sample.rows.group_by("split").agg(pl.col("time").min().alias("first"))
     by_split = {row["split"]: row for row in times.iter_rows(named=True)}
     if TRAIN not in by_split or 2 not in by_split:

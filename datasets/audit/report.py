@@ -19,7 +19,7 @@ from fusefront.datasets.audit.vectors import check_columns, check_twins
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.store import PreparedDataset
 
-Check = Callable[[PreparedDataset, Sample], list[Finding]]
+Check = Callable[[PreparedDataset, Sample], list[Finding] | None]  # None: cannot be told
 
 CHECKS: dict[str, Check] = {
     "users": check_users,
@@ -44,14 +44,17 @@ def audit(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> AuditRepor
     """Run every check; memory is bounded by blocks and by a sample of users of `most_rows` rows."""
     sample = sample_users(store, most_rows=most_rows)
     found: list[Finding] = []
-    passed = []
+    passed: list[str] = []
+    not_run: list[str] = []
     for name, check in CHECKS.items():
         new = check(store, sample)
-        found += new
+        found += new or []
         if not new:
-            passed.append(name)
+            (not_run if new is None else passed).append(name)
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return AuditReport(store.name, store.fingerprint, tuple(found), tuple(passed), sample.share)
+    return AuditReport(
+        store.name, store.fingerprint, tuple(found), tuple(passed), tuple(not_run), sample.share
+    )
 
 
 def refuse_severe(report: AuditReport, accept: tuple[str, ...] = ()) -> None:

@@ -29,11 +29,11 @@ class Feature(NamedTuple):
     codes: Callable[[Block], Codes]
 
 
-def check_shortcuts(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_shortcuts(store: PreparedDataset, _: Sample) -> list[Finding] | None:
     """The AUC of each feature alone, and of popularity."""
     aucs = single_aucs(store)
     if not aucs:
-        return []
+        return None
     ranked = sorted(aucs.items(), key=lambda pair: -pair[1])
     found = []
     for name, auc in ranked:

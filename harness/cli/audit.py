@@ -76,6 +76,9 @@ def _show(report: "AuditReport", accept: tuple[str, ...]) -> None:
     console.print(table)
     if report.passed:
         console.print(f"Nothing found by: {', '.join(report.passed)}.", markup=False)
+    if report.not_run:
+        why = "the data set lacks the times or histories they need"
+        console.print(f"Could not run, {why}: {', '.join(report.not_run)}.", markup=False)
     if report.sampled_users < 1:
         console.print(
             f"Users, siblings and histories were looked at for {report.sampled_users:.2%} of the "
