@@ -10,9 +10,12 @@ from fusefront.reports import numbers, tables
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.exchange import Json, write_json
 from fusefront.reports.figures.frontier import draw_frontier
+from fusefront.reports.figures.plane import plane
 from fusefront.reports.figures.style import reink
 from fusefront.reports.figures.svg import Drawing, standalone
-from fusefront.reports.words.decision import headline, next_steps
+from fusefront.reports.sheet import style_sheet
+from fusefront.reports.words import costs, frontier, page, reasons
+from fusefront.reports.words.decision import headline
 from fusefront.reports.words.phrase import Language, joined
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -38,19 +41,20 @@ def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: boo
         _write_figure(drawing, out / "figures")
     for table in shown:
         _write_table(table, out / "tables")
-    page = out / "index.html"
+    index = out / "index.html"
     text = _page(evidence, language, drawings, shown)
-    _replace(page, text.encode())
+    _replace(index, text.encode())
     evidence.save(out / "evidence.json")
     write_json(_provenance(evidence, drawings, shown), out / "provenance.json")
     if pdf:
         _write_pdf(text, out / "report.pdf")
-    return page
+    return index
 
 
 def _frontier(evidence: Evidence, language: Language) -> list[Drawing]:
-    title = headline(evidence, language).text
-    described = f"{title} {len(evidence.points)} strategies, their intervals, and the frontier."
+    one = plane(evidence)
+    title = frontier.finding(evidence, one, language).text
+    described = frontier.description(evidence, one, language)
     made = [
         draw_frontier(
             evidence, language, name=name, title=title, description=described, narrow=narrow
@@ -72,27 +76,54 @@ def _page(
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    said = headline(evidence, language)
-    study = evidence.study
-    frontier = None
-    if drawings:
-        wide, narrow = (Markup(reink(drawing.svg, "css")) for drawing in drawings)
-        frontier = {"wide": wide, "narrow": narrow, "caption": tables.caption(evidence)}
+    said, study = headline(evidence, language), evidence.study
     return environment.get_template("page.html.jinja").render(
         language=language,
         title=f"{study.name}: {said.text}",
-        css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        css=Markup(style_sheet()),
         facts_line=(
             f"{study.name} · {study.dataset} · {numbers.count(study.rows_test)} test rows · "
             f"{study.seeds} seeds · {study.runs} runs"
         ),
         headline=said.html,
-        next=joined(next_steps(evidence, language)),
-        frontier=frontier,
+        why=joined(reasons.why(evidence, language)),
+        frontier=_figure(evidence, language, drawings),
+        strip_heading=costs.heading(evidence, language).html,
+        strip=costs.items(evidence, language),
+        lists=_lists(evidence, language),
+        reviewer=page.section("reviewer", language),
         tables=shown,
         reproduce=f"fusefront run {study.name}.yaml\nfusefront report {study.name}",
         methods=(*METHODS, *study.notes),
     )
+
+
+def _figure(
+    evidence: Evidence, language: Language, drawings: list[Drawing]
+) -> dict[str, Markup] | None:
+    if not drawings:
+        return None
+    one = plane(evidence)
+    wide, narrow = (Markup(reink(drawing.svg, "css")) for drawing in drawings)
+    return {
+        "wide": wide,
+        "narrow": narrow,
+        "heading": frontier.finding(evidence, one, language).html,
+        "caption": joined(frontier.caption(evidence, one, language)),
+    }
+
+
+def _lists(evidence: Evidence, language: Language) -> list[dict[str, object]]:
+    made = (
+        ("alternatives", page.alternatives(evidence, language)),
+        ("risks", page.risks(evidence, language)),
+        ("changes", page.changes(evidence, language)),
+    )
+    return [
+        {"key": key, "heading": page.section(key, language), "lines": lines}
+        for key, lines in made
+        if lines
+    ]
 
 
 def _write_figure(drawing: Drawing, folder: Path) -> None:

@@ -42,7 +42,15 @@ def leaderboard(evidence: Evidence) -> Table:
     return Table(
         "leaderboard",
         "Leaderboard",
-        ("strategy", "family", "AUC", "95% interval", "over today", "95% interval", "verdict"),
+        (
+            "strategy",
+            "family",
+            "AUC",
+            "AUC interval",
+            "over today",
+            "interval over today",
+            "verdict",
+        ),
         tuple(_row(evidence, p, _quality(p, today=p.strategy == today)) for p in points),
         f"Over today: paired difference from {today}." if today else "",
     )
@@ -127,17 +135,6 @@ def audit(evidence: Evidence) -> Table:
     found = [finding for finding in evidence.audit if finding.state not in ("ok", "not run")]
     rows = tuple(Row((one.check, one.state, one.text)) for one in found)
     return Table("audit", "What the data audit found", ("check", "severity", "finding"), rows)
-
-
-def caption(evidence: Evidence) -> str:
-    """What the figure's marks mean."""
-    bayes = evidence.study.bayes_auc
-    known = f" The best possible AUC of this world is {numbers.fixed(bayes, 4)}." if bayes else ""
-    return (
-        "Crosses are 95% intervals; the staircase is the frontier, its band the frontier's own 95% range; "
-        "a dotted loop holds what is equivalent to the choice; hollow points are not wholly under the limit."
-        + known
-    )
 
 
 def _row(evidence: Evidence, point: Point, cells: tuple[str, ...]) -> Row:

@@ -31,7 +31,10 @@ def ablate_study(asked: Request, of: str, console: Console) -> list[dict[str, Js
     removed = ablations(of, plan.strategies[of], schema_of(plan.store), load_parts(asked.include))
     params = _winner(plan, room, of)
     wider = Plan(
-        plan.study, plan.store, {**plan.strategies, **{one.name: one.strategy for one in removed}}
+        plan.study,
+        plan.store,
+        {**plan.strategies, **{one.name: one.strategy for one in removed}},
+        plan.plugins,
     )
     cells = [
         wider.cell(one.name, _applicable(params, one), seed)

@@ -43,7 +43,7 @@ def make_card(
 ) -> dict[str, Json]:
     """Everything the card says, as JSON."""
     split = "test" if (run / "predictions" / "test.parquet").exists() else "valid"
-    frame = pl.read_parquet(run / "predictions" / f"{split}.parquet")
+    frame = pl.read_parquet(run / "predictions" / f"{split}.parquet", glob=False)
     manifest, rows = store.manifest, store.split(split)
     column = "group" if manifest.cluster == "user" else "request"
     logit, label, cluster = (frame[name].to_numpy() for name in ("logit", "label", column))

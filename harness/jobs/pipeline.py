@@ -12,7 +12,7 @@ from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError
 from fusefront.harness.jobs.plan import Plan, make_plan
 from fusefront.harness.jobs.source import prepared
 from fusefront.harness.jobs.train import Room, fill, tune, write_matrix
-from fusefront.harness.plugins import load_parts
+from fusefront.harness.plugins import load_parts, plugins_fingerprint
 from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
@@ -53,10 +53,10 @@ def begin(asked: Request, console: Console) -> tuple[Plan, Room]:
         asked.out,
         lambda line: console.print(line, markup=False),
     )
-    plan = make_plan(study, store, parts)
+    plan = make_plan(study, store, parts, plugins_fingerprint(asked.include))
     folder = asked.out / "studies" / study.name
     findings = audit(store)
-    write_json(folder / "audit.json", findings.to_json())
+    write_json(folder / "audit.json", findings.to_json(spec.accept))
     refuse_severe(findings, spec.accept)
     write_text(folder / "study.yaml", _spelled(study))
     room = Room(asked.out, folder, asked.jobs, tuple(asked.include), console, asked.wandb)

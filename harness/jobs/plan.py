@@ -26,6 +26,7 @@ class Plan:
     study: Study
     store: PreparedDataset
     strategies: Mapping[str, Strategy]
+    plugins: str = ""  # hash of the files under --include-path
 
     def cell(
         self,
@@ -49,6 +50,7 @@ class Plan:
             seed,
             self.study.threads,
             strategy.shuffle,
+            plugins=self.plugins,
         )
         return Cell(name, role or strategy.role, spec, with_test)
 
@@ -120,7 +122,7 @@ def _is_set(dotted: str, settings: Mapping[str, Json]) -> bool:
     return True
 
 
-def make_plan(study: Study, store: PreparedDataset, parts: Parts) -> Plan:
+def make_plan(study: Study, store: PreparedDataset, parts: Parts, plugins: str = "") -> Plan:
     """Add the controls, check every strategy against data and zoo; one sentence for what is wrong."""
     strategies = dict(study.strategies)
     if study.controls:
@@ -137,7 +139,7 @@ def make_plan(study: Study, store: PreparedDataset, parts: Parts) -> Plan:
             check_settings(strategy.baseline, schema, strategy.settings, parts)
         except ValueError as error:
             raise UsageError(f"strategy {name!r}: {error}") from error
-    return Plan(study, store, strategies)
+    return Plan(study, store, strategies, plugins)
 
 
 def _controls(study: Study, store: PreparedDataset) -> dict[str, Strategy]:

@@ -32,8 +32,10 @@ def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Js
     with tempfile.TemporaryDirectory() as aside:
         cell = Cell(str(summary["strategy"]), str(summary["role"]), replace(spec), with_test=False)
         again = run(cell, Path(aside), PreparedDataset.open(store_path), load_parts(include))
-        now = pl.read_parquet(again.path / "predictions" / "valid.parquet")["logit"].to_numpy()
-    then = pl.read_parquet(folder / "predictions" / "valid.parquet")["logit"].to_numpy()
+        now = pl.read_parquet(again.path / "predictions" / "valid.parquet", glob=False)[
+            "logit"
+        ].to_numpy()
+    then = pl.read_parquet(folder / "predictions" / "valid.parquet", glob=False)["logit"].to_numpy()
     off = float(np.abs(now.astype(np.float64) - then).max()) if len(now) else 0.0
     note = " (the training code has changed since)" if changed else ""
     result: dict[str, Json] = {

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from fusefront.datasets.errors import SpecError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import DatasetSpec, load_spec
 from fusefront.datasets.store import PreparedDataset
@@ -59,9 +60,9 @@ def write_synthetic(world: Synthetic, out: Path) -> Path:
                 valid=world.valid,
                 test=world.test,
             )
-        except KeyError as error:
+        except SpecError:
             shutil.rmtree(beside, ignore_errors=True)
-            raise UsageError(f"dataset.synthetic: {error.args[0]}") from error
+            raise
         (beside / note.name).write_text(json.dumps({"spec": spec.name}), encoding="utf-8")
         beside.rename(folder)
     return folder / str(json.loads(note.read_text(encoding="utf-8"))["spec"])

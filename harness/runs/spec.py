@@ -36,6 +36,7 @@ class RunSpec:
     threads: int = 1
     shuffle: tuple[str, ...] = ()
     code: str = field(default_factory=code_version)
+    plugins: str = ""  # hash of the user's own files, where there are any
 
     def to_json(self) -> dict[str, Json]:
         """The canonical content of config.yaml."""

@@ -62,7 +62,7 @@ class StudyFolder:
 
     def predictions(self, entry: RunEntry, split: str) -> pl.DataFrame:
         """row_id, request, group, item, label, logit of one run, in the store's row order."""
-        return pl.read_parquet(entry.path / "predictions" / f"{split}.parquet")
+        return pl.read_parquet(entry.path / "predictions" / f"{split}.parquet", glob=False)
 
 
 def run_index(root: Path, dataset: str) -> dict[str, Path]:

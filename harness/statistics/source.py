@@ -169,4 +169,4 @@ def _read(run: Path, split: str, columns: list[str]) -> pl.DataFrame:
     path = run / "predictions" / f"{split}.parquet"
     if not path.exists():
         raise UsageError(f"{path}: got no predictions, expected them there; run the study again")
-    return pl.read_parquet(path, columns=columns).select(columns)
+    return pl.read_parquet(path, columns=columns, glob=False).select(columns)

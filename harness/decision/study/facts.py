@@ -93,7 +93,9 @@ def audit_findings(study: StudyFolder) -> tuple[AuditFinding, ...]:
         )
         for one in record.get("findings", [])
     ]
-    return (*found, *(AuditFinding(str(name), "ok") for name in record.get("passed", [])))
+    passed = [AuditFinding(str(name), "ok") for name in record.get("passed", [])]
+    not_run = [AuditFinding(str(name), "not run") for name in record.get("not_run", [])]
+    return (*found, *passed, *not_run)
 
 
 def environment(entries: list[RunEntry], bench: dict[str, Json]) -> dict[str, str]:

@@ -1,0 +1,165 @@
+"""The paragraph under the decision: why this one, and what runs today."""
+
+from collections import Counter
+
+from fusefront.reports import numbers
+from fusefront.reports.evidence import Evidence, Point
+from fusefront.reports.words.decision import measured, next_steps
+from fusefront.reports.words.names import described
+from fusefront.reports.words.phrase import Language, Phrase, Sentence, sentence
+
+REASON = {
+    "fastest": Phrase(
+        "It is the fastest of the {n} strategies under the limit that are equivalent to the best "
+        "one (margin {margin} AUC).",
+        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b{n}方式の"
+        "うち、\u200b最も\u200b速い。",
+    ),
+    "not_slower": Phrase(
+        "It is one of {n} strategies under the limit that are equivalent to the best one (margin "
+        "{margin} AUC), and none of them is shown to be faster.",
+        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b{n}方式の"
+        "\u200b1つで、\u200bより\u200b速いと\u200b示された\u200b方式は\u200bない。",
+    ),
+    "one_of": Phrase(
+        "It is one of {n} strategies under the limit that are equivalent to the best one (margin "
+        "{margin} AUC).",
+        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b{n}方式の"
+        "\u200b1つ。",
+    ),
+    "alone": Phrase(
+        "Under the limit it has the best lower bound of the gain, and no other strategy there is "
+        "shown to be equivalent to it (margin {margin} AUC).",
+        "上限内で\u200b改善の\u200b下限が\u200b最も\u200b高く、\u200b同等\u200b（許容差 AUC {margin}）"
+        "と\u200b示された\u200b方式は\u200bほかに\u200bない。",
+    ),
+    "control": Phrase(
+        "It is a control: no fusion under the limit is shown to beat it.",
+        "これは\u200b対照で、\u200b上限内で\u200bこれに\u200b優ると\u200b示された\u200b融合は\u200bない。",
+    ),
+    "counted": Phrase(
+        "Against it, of {n} other strategies under the limit {counts}.",
+        "上限内の\u200b他の\u200b{n}方式は、\u200b現行に\u200b対し\u200b{counts}。",
+    ),
+    "whole": Phrase(
+        "A strategy is under the limit only if its whole p99 interval is; {n} were timed.",
+        "p99の\u200b区間全体が\u200b収まる\u200b方式だけを\u200b上限内と\u200b数える。\u200b{n}方式を"
+        "\u200b計測した。",
+    ),
+    "today": Phrase(
+        "What runs today: {name}, AUC {auc}, p99 {p99}{over}.",
+        "現行方式は\u200b{name}、\u200bAUC {auc}、\u200bp99 {p99}{over}。",
+    ),
+    "today_untimed": Phrase(
+        "What runs today: {name}, AUC {auc}.", "現行方式は\u200b{name}、\u200bAUC {auc}。"
+    ),
+    "no_today": Phrase(
+        "No strategy stands for what runs today, so nothing is compared with it.",
+        "現行方式に\u200bあたる\u200b方式が\u200bなく、\u200b比較は\u200bできない。",
+    ),
+}
+COUNT = {
+    "better": Phrase("{n} gain", "優る{n}"),
+    "worse": Phrase("{n} lose", "劣る{n}"),
+    "equivalent": Phrase("{n} are equivalent", "同等{n}"),
+    "cannot tell": Phrase("{n} cannot be told apart", "判断不能{n}"),
+}
+COUNT_ONE = {
+    "better": Phrase("1 gains", "優る1"),
+    "worse": Phrase("1 loses", "劣る1"),
+    "equivalent": Phrase("1 is equivalent", "同等1"),
+    "cannot tell": Phrase("1 cannot be told apart", "判断不能1"),
+}
+OVER = Phrase(", over the limit", "で\u200b上限を\u200b超える")
+
+
+def why(evidence: Evidence, language: Language) -> list[Sentence]:
+    """Two or three sentences, chosen by the case and worded by what the intervals bear."""
+    case = evidence.decision.case
+    found: list[Sentence] = []
+    if case == "clear":
+        found = [_choice(evidence, language)]
+        choice = evidence.point(evidence.decision.choice)
+        if choice is not None and choice.family == "control":
+            found.append(sentence(REASON["control"], language))
+    elif case == "tie":
+        found = _counted(evidence, language)
+    elif case == "infeasible":
+        timed = sum(p.p99 is not None for p in evidence.points)
+        found = [sentence(REASON["whole"], language, n=numbers.count(timed))]
+    else:
+        found = _counted(evidence, language)
+        if evidence.decision.reason != "cannot_tell":  # the headline names rows and seeds already
+            found = next_steps(evidence, language)
+    return [*found, today(evidence, language)]
+
+
+def _choice(evidence: Evidence, language: Language) -> Sentence:
+    decision = evidence.decision
+    choice = evidence.point(decision.choice)
+    rivals = [
+        p
+        for name in decision.equivalent
+        if (p := evidence.point(name)) is not None and p is not choice
+    ]
+    margin, n = numbers.plain(decision.margin), numbers.count(len(rivals) + 1)
+    if not rivals:
+        key = "alone" if decision.leader in (None, decision.choice) else "one_of"
+        return sentence(REASON[key], language, margin=margin, n=n)
+    if choice is not None and all(_faster(choice, p) for p in rivals):
+        key = "fastest"
+    elif choice is not None and not any(_faster(p, choice) for p in rivals):
+        key = "not_slower"
+    else:
+        key = "one_of"
+    return sentence(REASON[key], language, margin=margin, n=n)
+
+
+def _faster(one: Point, other: Point) -> bool:
+    """Whether the p50 intervals are apart."""
+    if one.p50 is None or other.p50 is None:
+        return False
+    return one.p50.high is not None and other.p50.low is not None and one.p50.high < other.p50.low
+
+
+def _counted(evidence: Evidence, language: Language) -> list[Sentence]:
+    """How the others stand against what runs today."""
+    decision = evidence.decision
+    seen = Counter(
+        p.verdict
+        for p in evidence.points
+        if p.feasible and p.verdict and p.strategy != decision.today and p.role != "device"
+    )
+    if not seen:
+        return []
+    parts = [
+        (COUNT_ONE[v] if n == 1 else COUNT[v]).pattern(language).format(n=numbers.count(n))
+        for v, n in sorted(seen.items(), key=lambda kv: list(COUNT).index(kv[0]))
+    ]
+    counts = listed(parts, language)
+    total = numbers.count(sum(seen.values()))
+    return [sentence(REASON["counted"], language, n=total, counts=counts)]
+
+
+def listed(parts: list[str], language: Language) -> str:
+    """An enumeration: a, b and c.
+
+    >>> listed(["a", "b", "c"], "en"), listed(["a", "b"], "ja")
+    ('a, b and c', 'a、b')
+    """
+    if language == "ja":
+        return "、".join(parts)
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def today(evidence: Evidence, language: Language) -> Sentence:
+    """What runs today and its numbers."""
+    point = evidence.point(evidence.decision.today)
+    if point is None:
+        return sentence(REASON["no_today"], language)
+    values: dict[str, str] = {"name": described(point)}
+    values["auc"] = numbers.fixed(point.auc.value, numbers.AUC_PLACES)
+    values |= measured(point, language)
+    values["over"] = "" if point.feasible else OVER.pattern(language)
+    key = "today" if point.p99 is not None else "today_untimed"
+    return sentence(REASON[key], language, **values)

@@ -1,0 +1,121 @@
+"""The page: complete, escaped, the same bytes twice, whatever is missing."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from fusefront.reports.evidence import Evidence, Interval
+from fusefront.reports.figures.style import PALETTE, contrast
+from fusefront.reports.render import render
+from fusefront.reports.words.decision import headline
+
+CASES = [
+    ("clear", "better"),
+    ("tie", "equivalent"),
+    ("infeasible", "infeasible"),
+    ("thin", "too_little"),
+]
+
+
+class Page(HTMLParser):
+    """Tags, addresses and text of a page."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.words: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [v for k, v in attrs if k in ("src", "href", "xlink:href") and v]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_the_page_needs_nothing_from_outside(full_evidence: Evidence, tmp_path: Path) -> None:
+    page = Page(render(full_evidence, tmp_path))
+    assert page.tags.count("h1") == 1
+    assert "script" not in page.tags
+    assert all(address.startswith(("#", "data:")) for address in page.addresses)
+
+
+def test_the_same_evidence_gives_the_same_bytes(full_evidence: Evidence, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        render(full_evidence, tmp_path / name)
+    first = {p.relative_to(tmp_path / "a"): p.read_bytes() for p in (tmp_path / "a").rglob("*.*")}
+    for path, content in first.items():
+        assert (tmp_path / "b" / path).read_bytes() == content, path
+
+
+@pytest.mark.parametrize(("case", "reason"), CASES)
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_headline_of_each_case_is_the_page_s_one_heading(
+    case: str, reason: str, language: str, with_case: Callable[..., Evidence], tmp_path: Path
+) -> None:
+    evidence = replace(with_case(case, reason), points=())  # figures are drawn elsewhere
+    text = "".join(Page(render(evidence, tmp_path, language=language)).words)
+    said = headline(evidence, language).text
+    assert "".join(said.split()) in "".join(text.replace("\u200b", "").split())
+
+
+def test_odd_names_are_text_and_never_markup(full_evidence: Evidence, tmp_path: Path) -> None:
+    odd = "<script>alert(1)</script> {{ 7 * 7 }} 🦊 " + "long" * 30
+    points = tuple(
+        replace(p, strategy=odd, label=odd) if p.strategy == "naml" else p
+        for p in full_evidence.points
+    )
+    page = render(replace(full_evidence, points=points), tmp_path)
+    assert "script" not in Page(page).tags
+    assert "<script>alert" not in page.read_text(encoding="utf-8")
+    assert "49" not in [word.strip() for word in Page(page).words]
+
+
+def test_a_page_without_optional_parts_still_says_the_decision(
+    full_evidence: Evidence, tmp_path: Path
+) -> None:
+    bare = Evidence(full_evidence.study, full_evidence.decision, full_evidence.points[:1])
+    assert "h1" in Page(render(bare, tmp_path)).tags
+
+
+def test_tables_hold_what_the_page_shows(full_evidence: Evidence, tmp_path: Path) -> None:
+    render(full_evidence, tmp_path)
+    csv = pl.read_csv(tmp_path / "tables" / "leaderboard.csv", infer_schema=False)
+    assert csv.height == len(full_evidence.points)
+    assert csv.equals(pl.read_parquet(tmp_path / "tables" / "leaderboard.parquet"))
+    best = max(full_evidence.points, key=lambda point: point.auc.value)
+    assert csv["AUC"][0] == f"{best.auc.value:.4f}"
+
+
+def test_provenance_names_the_runs_of_every_figure(full_evidence: Evidence, tmp_path: Path) -> None:
+    render(full_evidence, tmp_path)
+    record = json.loads((tmp_path / "provenance.json").read_text())
+    for name in ("frontier-wide", "frontier-narrow"):
+        runs = record["figures"][name]
+        assert {tuple(runs[p.strategy]) for p in full_evidence.points} == {
+            p.run_ids for p in full_evidence.points
+        }
+
+
+def test_an_interval_that_was_not_measured_is_said_so(
+    full_evidence: Evidence, tmp_path: Path
+) -> None:
+    points = tuple(replace(p, auc=Interval(p.auc.value)) for p in full_evidence.points)
+    render(replace(full_evidence, points=points), tmp_path)
+    csv = pl.read_csv(tmp_path / "tables" / "leaderboard.csv", infer_schema=False)
+    assert set(csv["AUC interval"]) == {"no interval"}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("role", ["ink", "soft", "accent", "bad"])
+def test_text_has_the_contrast_that_aa_asks(theme: str, role: str) -> None:
+    for ground in ("paper", "veil"):
+        pair = (getattr(PALETTE[role], theme), getattr(PALETTE[ground], theme))
+        assert contrast(*pair) >= 4.5
