@@ -47,7 +47,8 @@ def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: boo
     evidence.save(out / "evidence.json")
     write_json(_provenance(evidence, drawings, shown), out / "provenance.json")
     if pdf:
-        _write_pdf(text, out / "report.pdf")
+        printed = _page(evidence, language, drawings, shown, printed=True)
+        _write_pdf(printed, out / "report.pdf")
     return index
 
 
@@ -69,6 +70,8 @@ def _page(
     language: Language,
     drawings: list[Drawing],
     shown: list[tables.Table],
+    *,
+    printed: bool = False,
 ) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -87,7 +90,7 @@ def _page(
         ),
         headline=said.html,
         why=joined(reasons.why(evidence, language)),
-        frontier=_figure(evidence, language, drawings),
+        frontier=_figure(evidence, language, drawings, printed=printed),
         strip_heading=costs.heading(evidence, language).html,
         strip=costs.items(evidence, language),
         lists=_lists(evidence, language),
@@ -99,12 +102,14 @@ def _page(
 
 
 def _figure(
-    evidence: Evidence, language: Language, drawings: list[Drawing]
+    evidence: Evidence, language: Language, drawings: list[Drawing], *, printed: bool
 ) -> dict[str, Markup] | None:
     if not drawings:
         return None
     one = plane(evidence)
-    wide, narrow = (Markup(reink(drawing.svg, "css")) for drawing in drawings)
+    # a PDF knows no CSS variables in its figures, and no outlines by paint order
+    svgs = [d.print_svg if printed else reink(d.svg, "css") for d in drawings]
+    wide, narrow = (Markup(svg) for svg in svgs)
     return {
         "wide": wide,
         "narrow": narrow,

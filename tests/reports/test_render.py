@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from fusefront.reports import render as module
 from fusefront.reports.evidence import Evidence, Interval
 from fusefront.reports.figures.style import PALETTE, contrast
 from fusefront.reports.render import render
@@ -119,3 +120,20 @@ def test_text_has_the_contrast_that_aa_asks(theme: str, role: str) -> None:
     for ground in ("paper", "veil"):
         pair = (getattr(PALETTE[role], theme), getattr(PALETTE[ground], theme))
         assert contrast(*pair) >= 4.5
+
+
+def test_the_pdf_has_page_one_first_and_its_figure_in_colour(
+    full_evidence: Evidence, tmp_path: Path
+) -> None:
+    render(full_evidence, tmp_path, pdf=True)
+    pdf = (tmp_path / "report.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    page = _page_of(full_evidence)
+    figure = page[page.index("<svg") : page.index("</svg>")]
+    assert PALETTE["accent"].light in figure
+    assert "var(--" not in figure
+
+
+def _page_of(evidence: Evidence) -> str:
+    drawings = module._frontier(evidence, "en")
+    return module._page(evidence, "en", drawings, [], printed=True)
