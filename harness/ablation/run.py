@@ -43,7 +43,10 @@ def ablate_study(asked: Request, of: str, console: Console) -> list[dict[str, Js
     ]
     path = room.folder / f"ablation-{of}.json"
     write_json(path, {"format": 1, "of": of, "cells": [cell.to_json() for cell in cells]})
-    failed = fill(plan, room, cells, "ablation run")
+    try:
+        failed = fill(plan, room, cells, "ablation run")
+    finally:
+        room.workers.close()
     rows = _rows(StudyFolder(room.root, room.folder, plan.study), of, removed)
     write_json(
         path, {**read_json(path), "hyper_parameters": "frozen at the parent's", "rows": rows}

@@ -17,6 +17,7 @@ from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.runs.study import Study, load_study
+from fusefront.harness.training.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def begin(asked: Request, console: Console) -> tuple[Plan, Room]:
     write_json(folder / "audit.json", findings.to_json(spec.accept))
     refuse_severe(findings, spec.accept)
     write_text(folder / "study.yaml", _spelled(study))
-    room = Room(asked.out, folder, asked.jobs, tuple(asked.include), console, asked.wandb)
+    workers = Workers(asked.jobs, asked.out, store.path, tuple(asked.include))
+    room = Room(asked.out, folder, workers, console, asked.wandb)
     return plan, room
 
 
@@ -80,7 +82,10 @@ def tune_study(asked: Request, console: Console) -> list[dict[str, Json]]:
     plan, room = begin(asked, console)
     if not plan.study.tuning.trials:
         raise NothingToDoError("the study's tuning.trials is 0; give --trials N")
-    tune(plan, room)
+    try:
+        tune(plan, room)
+    finally:
+        room.workers.close()
     return [search.freeze() for search in plan.searches(room.folder)]
 
 
@@ -101,10 +106,13 @@ def run_study(asked: Request, console: Console) -> Conclusion:
 
 def train(plan: Plan, room: Room) -> tuple[list[Cell], list[tuple[Cell, str]]]:
     """Search, freeze, then the matrix of fresh seeds; cells and those that failed."""
-    winners = tune(plan, room) if plan.study.tuning.trials else {}
-    cells = plan.final(winners)
-    write_matrix(plan, room, cells)
-    return cells, fill(plan, room, cells, "run")
+    try:
+        winners = tune(plan, room) if plan.study.tuning.trials else {}
+        cells = plan.final(winners)
+        write_matrix(plan, room, cells)
+        return cells, fill(plan, room, cells, "run")
+    finally:
+        room.workers.close()  # nothing of ours runs beside the latency measurement
 
 
 def conclude(folder: StudyFolder, room: Room) -> Conclusion:

@@ -23,8 +23,7 @@ class Room:
 
     root: Path
     folder: Path
-    jobs: int
-    include: Sequence[Path]
+    workers: Workers
     console: Console
     wandb: bool = True
 
@@ -71,9 +70,8 @@ def _work(
 ) -> None:
     from fusefront.harness.latency.lock import training_lock
 
-    workers = Workers(room.jobs, room.root, plan.store.path, room.include)
     with training_lock(), RunProgress(total, what, room.console) as progress:
-        for kind, cell, message in workers.execute(source):
+        for kind, cell, message in room.workers.execute(source):
             if kind in ("done", "failed"):
                 close(cell, str(message.get("reason", "")))
                 if kind == "done":

@@ -55,15 +55,23 @@ class Workers:
 
     def __init__(self, jobs: int, root: Path, store_path: Path, include: Sequence[Path]) -> None:
         self.jobs, self.root, self.store_path, self.include = jobs, root, store_path, include
+        self.idle: list[tuple[BaseProcess, Connection]] = []  # kept between two calls of execute
+
+    def close(self) -> None:
+        """End the idle workers; the next `execute` starts new ones."""
+        while self.idle:
+            process, connection = self.idle.pop()
+            connection.close()
+            process.join(10)
 
     def execute(
         self, source: Callable[[], Cell | str | None]
     ) -> Iterator[tuple[str, Cell, Message]]:
         """Yield ("start" | "epoch" | "done" | "failed", cell, message) as it happens."""
         context = multiprocessing.get_context("spawn")
-        idle: list[tuple[BaseProcess, Connection]] = []
+        idle = self.idle
         busy: dict[Connection, tuple[BaseProcess, Cell]] = {}
-        started = 0
+        started = len(idle)
         empty = False
         try:
             while True:
@@ -101,9 +109,6 @@ class Workers:
                         idle.append((process, ready))
                     yield kind, cell, message
         finally:
-            for process, connection in idle:
-                connection.close()
-                process.join(10)
             for process, _ in busy.values():
                 process.kill()
                 process.join(10)
