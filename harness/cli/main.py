@@ -14,6 +14,7 @@ from fusefront.harness.errors import FusefrontError
 
 # verb -> module in this folder; the function has the verb's name
 VERBS = {
+    "init": "init",
     "audit": "audit",
     "prepare": "prepare",
     "run": "run",

@@ -1,0 +1,45 @@
+"""`fusefront init`: a first spec for somebody's own data, or a world written out as files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="A folder of data, or files.", metavar="DIR_OR_FILES"),
+    ] = None,
+    spec: Annotated[Path, typer.Option(help="Where the proposed spec goes.")] = Path(
+        "dataset.yaml"
+    ),
+    synthetic: Annotated[
+        str | None, typer.Option(help="Write this world of known truth instead.", metavar="WORLD")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the world's files.")] = Path("world"),
+    seed: Annotated[int, typer.Option(help="Of the world.")] = 0,
+    train: Annotated[int, typer.Option(min=1, help="Requests of the world's train split.")] = 8000,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+) -> None:
+    """Propose a commented data set spec: every guess is marked, edit it, then `prepare` or `run`."""
+    from fusefront.datasets.synthetic.write import write_world
+    from fusefront.harness.cli.show import console
+    from fusefront.harness.errors import UsageError
+    from fusefront.harness.jobs.propose import write_proposal
+
+    if synthetic is not None:
+        quarter = max(1, train // 4)
+        made = write_world(synthetic, out, seed=seed, train=train, valid=quarter, test=train)
+        console().print(f"world {synthetic}: {made}", markup=False)
+        return
+    if not paths:
+        raise UsageError("nothing to look at; give a folder or files, or --synthetic WORLD")
+    study = write_proposal(paths, spec, force=force)
+    told = console()
+    told.print(f"proposed spec: {spec}; look at the lines marked 'guess'", markup=False)
+    told.print(f"then: fusefront run {study} --data {_folder(paths)}", markup=False)
+
+
+def _folder(paths: list[Path]) -> Path:
+    return paths[0] if paths[0].is_dir() else paths[0].parent
