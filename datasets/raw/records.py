@@ -253,7 +253,10 @@ def _parsed_time(column: pl.Series, path: Path, first: int) -> pl.Series:
         cast = column.cast(kind, strict=False)
         if not cast.is_null().any():
             return cast
-    parsed = column.str.to_datetime(strict=False, time_unit="ms", ambiguous="earliest")
+    try:
+        parsed = column.str.to_datetime(strict=False, time_unit="ms", ambiguous="earliest")
+    except pl.exceptions.ComputeError:  # no format was recognised at all
+        parsed = pl.Series(column.name, [None] * len(column), pl.Datetime("ms"))
     bad = parsed.is_null().arg_true()
     if len(bad):
         raise broken(

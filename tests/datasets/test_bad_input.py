@@ -1,0 +1,394 @@
+"""Malformed inputs: each gets one sentence that names the file, and leaves no half-written store."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fusefront.datasets.errors import DataContractError, SpecError
+from fusefront.datasets.prepare import prepare
+from fusefront.datasets.spec import load_spec
+
+SPEC = """
+name: shop
+interactions: {path: log.parquet}
+columns: {user: u, item: i, label: y, timestamp: t}
+history: {from: log, max_length: 5}
+candidate_fields: [{column: d, type: category}, {column: n, type: number}]
+items: {path: items.parquet, key: i, fields: [{column: c, type: category}]}
+modalities:
+  text: {path: text.npy, keyed_by: row}
+split: {by: time, valid: 0.2, test: 0.2}
+"""
+ROWS, ITEMS = 200, 12
+
+
+@dataclass
+class Shop:
+    """A good data set, before somebody spoils it."""
+
+    folder: Path
+    spec: str = SPEC
+    log: dict[str, list[Any]] = field(default_factory=dict)
+    items: dict[str, list[Any]] = field(default_factory=dict)
+    text: np.ndarray[Any, Any] = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.log = {
+            "u": rng.integers(0, 20, ROWS).tolist(),
+            "i": (rng.integers(0, ITEMS, ROWS) + 100).tolist(),
+            "y": rng.integers(0, 2, ROWS).tolist(),
+            "t": list(range(1000, 1000 + ROWS)),
+            "d": rng.choice(["a", "b"], ROWS).tolist(),
+            "n": rng.random(ROWS).tolist(),
+        }
+        self.items = {"i": [100 + k for k in range(ITEMS)], "c": ["x", "y"] * (ITEMS // 2)}
+        self.text = rng.random((ITEMS, 4)).astype(np.float32)
+
+    def write(self) -> None:
+        pl.DataFrame(self.log, strict=False).write_parquet(self.folder / "log.parquet")
+        pl.DataFrame(self.items, strict=False).write_parquet(self.folder / "items.parquet")
+        np.save(self.folder / "text.npy", self.text)
+
+    def swap(self, old: str, new: str) -> None:
+        assert old in self.spec
+        self.spec = self.spec.replace(old, new)
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "log.parquet"
+
+
+Spoil = Callable[[Shop], None]
+
+
+def column(name: str, row: int, value: Any) -> Spoil:
+    """One cell of the log."""
+
+    def spoil(shop: Shop) -> None:
+        shop.log[name][row] = value
+        shop.write()
+
+    return spoil
+
+
+def spec(old: str, new: str) -> Spoil:
+    def spoil(shop: Shop) -> None:
+        shop.swap(old, new)
+        shop.write()
+
+    return spoil
+
+
+def written(change: Callable[[Shop], None]) -> Spoil:
+    """Change what is written."""
+
+    def spoil(shop: Shop) -> None:
+        change(shop)
+        shop.write()
+
+    return spoil
+
+
+def after(change: Callable[[Shop], None]) -> Spoil:
+    """Change the files themselves."""
+
+    def spoil(shop: Shop) -> None:
+        shop.write()
+        change(shop)
+
+    return spoil
+
+
+def csv(text: str | bytes) -> Spoil:
+    def spoil(shop: Shop) -> None:
+        shop.write()
+        shop.swap("log.parquet", "log.csv")
+        data = text.encode() if isinstance(text, str) else text
+        (shop.folder / "log.csv").write_bytes(data)
+
+    return spoil
+
+
+def drop(name: str, table: str = "log") -> Spoil:
+    return written(lambda shop: getattr(shop, table).pop(name) and None)
+
+
+def cell(row: int, place: int, value: float) -> Spoil:
+    def spoil(shop: Shop) -> None:
+        shop.text[row, place] = value
+        shop.write()
+
+    return spoil
+
+
+def vectors(make: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> Spoil:
+    return written(lambda shop: setattr(shop, "text", make(shop.text)))
+
+
+def loop(shop: Shop) -> None:
+    shop.log_file.unlink()
+    shop.log_file.symlink_to(shop.folder / "other.parquet")
+    (shop.folder / "other.parquet").symlink_to(shop.log_file)
+
+
+def dangling(shop: Shop) -> None:
+    shop.log_file.unlink()
+    shop.log_file.symlink_to(shop.folder / "nowhere.parquet")
+
+
+def folder_for_file(shop: Shop) -> None:
+    shop.log_file.unlink()
+    shop.log_file.mkdir()
+
+
+def truncated(shop: Shop) -> None:
+    data = shop.log_file.read_bytes()
+    shop.log_file.write_bytes(data[: len(data) // 2])
+
+
+BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+HEAD = "u,i,y,t,d,n\n"
+LISTED = "history: {from: list, column: h, max_length: 5}"
+LOG_HISTORY = "history: {from: log, max_length: 5}"
+
+
+def listed(value: Any, kind: str = LISTED) -> Spoil:
+    """A history column whose fourth entry is spoilt."""
+
+    def spoil(shop: Shop) -> None:
+        histories: list[Any] = [[100, 101]] * ROWS
+        histories[3] = value
+        shop.log["h"] = histories
+        shop.swap(LOG_HISTORY, kind)
+        shop.write()
+
+    return spoil
+
+
+CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
+    # columns
+    "a missing label column": (drop("y"), DataContractError, r"log\.parquet.*'y' is missing"),
+    "a missing item key": (
+        drop("i", "items"),
+        DataContractError,
+        r"items\.parquet.*'i' is missing",
+    ),
+    "a missing item field": (
+        drop("c", "items"),
+        DataContractError,
+        r"items\.parquet.*'c' is missing",
+    ),
+    "a missing context field": (drop("n"), DataContractError, r"log\.parquet.*'n' is missing"),
+    # labels
+    "a label of 2": (column("y", 7, 2), DataContractError, r"log\.parquet.*row 7.*expected 0 or 1"),
+    "a label of 0.5": (
+        written(lambda s: s.log.update(y=[0.5] * ROWS)),
+        DataContractError,
+        "expected 0 or 1",
+    ),
+    "a null label": (
+        column("y", 5, None),
+        DataContractError,
+        r"log\.parquet.*'y', row 5: no label",
+    ),
+    "a label in words": (
+        written(lambda s: s.log.update(y=["yes"] * ROWS)),
+        DataContractError,
+        r"log\.parquet.*'y'",
+    ),
+    "a bad condition": (
+        spec("split:", "label: {positive_when: 'about 4'}\nsplit:"),
+        SpecError,
+        "operator and a number",
+    ),
+    # users, items, times
+    "an item without features": (
+        column("i", 9, 999),
+        DataContractError,
+        r"log\.parquet.*row 9.*999",
+    ),
+    "a null item": (column("i", 4, None), DataContractError, r"log\.parquet.*'i', row 4"),
+    "a null user": (column("u", 2, None), DataContractError, r"log\.parquet.*'u', row 2"),
+    "users as fractions": (
+        written(lambda s: s.log.update(u=[0.5] * ROWS)),
+        DataContractError,
+        r"'u'.*integers or text",
+    ),
+    "a null time": (column("t", 3, None), DataContractError, r"log\.parquet.*'t', row 3"),
+    "a time in words": (
+        written(lambda s: s.log.update(t=["soon"] * ROWS)),
+        DataContractError,
+        "expected a time",
+    ),
+    "an infinite time": (
+        written(lambda s: s.log.update(t=[float("inf")] * ROWS)),
+        DataContractError,
+        r"'t'.*inf",
+    ),
+    "one time for all": (
+        written(lambda s: s.log.update(t=[5] * ROWS)),
+        DataContractError,
+        "same timestamp",
+    ),
+    "a duplicate item key": (
+        written(lambda s: s.items.update(i=[100] * ITEMS)),
+        DataContractError,
+        r"items\.parquet.*100",
+    ),
+    "a null item key": (
+        written(lambda s: s.items.update(i=[None, *range(101, 100 + ITEMS)])),
+        DataContractError,
+        r"items\.parquet.*row 0",
+    ),
+    "a number field in words": (
+        written(lambda s: s.log.update(n=["wide"] * ROWS)),
+        DataContractError,
+        r"'n'",
+    ),
+    "an infinite number field": (column("n", 6, float("inf")), DataContractError, r"'n', row 6"),
+    # vectors
+    "a NaN vector": (cell(3, 1, np.nan), DataContractError, r"text\.npy.*row 3"),
+    "an infinite vector": (cell(2, 0, np.inf), DataContractError, r"text\.npy.*row 2"),
+    "too few vectors": (
+        vectors(lambda a: a[:-2]),
+        DataContractError,
+        r"text\.npy.*10 rows.*12 items",
+    ),
+    "a flat vector file": (vectors(lambda a: a[:, 0]), DataContractError, r"text\.npy.*shape"),
+    "vectors of text": (vectors(lambda a: a.astype(str)), DataContractError, r"text\.npy.*type"),
+    "huge widths": (
+        vectors(lambda a: np.zeros((ITEMS, 70_000), np.float16)),
+        DataContractError,
+        r"text\.npy.*columns",
+    ),
+    "complex vectors": (
+        vectors(lambda a: a.astype(np.complex64)),
+        DataContractError,
+        r"text\.npy.*type",
+    ),
+    "a pickled vector file": (
+        after(lambda s: np.save(s.folder / "text.npy", np.array([{}], object))),
+        DataContractError,
+        r"text\.npy",
+    ),
+    "a text file named npy": (
+        after(lambda s: (s.folder / "text.npy").write_text("hello") and None),
+        DataContractError,
+        r"text\.npy.*npy",
+    ),
+    "vectors that are not there": (
+        after(lambda s: (s.folder / "text.npy").unlink()),
+        DataContractError,
+        r"text\.npy.*no such file",
+    ),
+    # histories
+    "a history of unknown items": (listed([100, 777]), DataContractError, r"777"),
+    "a history of numbers": (
+        listed(None, "history: {from: list, column: n, max_length: 5}"),
+        DataContractError,
+        r"'n'.*list",
+    ),
+    "ragged padding": (
+        listed([100], "history: {from: padded, column: h, max_length: 5}"),
+        DataContractError,
+        "one width",
+    ),
+    "a negative length": (spec("max_length: 5", "max_length: -5"), SpecError, r"max_length"),
+    # files
+    "a truncated parquet": (after(truncated), DataContractError, r"log\.parquet"),
+    "an empty file": (
+        after(lambda s: s.log_file.write_bytes(b"") and None),
+        DataContractError,
+        r"log\.parquet.*empty",
+    ),
+    "a parquet without rows": (
+        written(lambda s: s.log.update({k: [] for k in s.log})),
+        DataContractError,
+        r"log\.parquet|no rows",
+    ),
+    "a missing log": (
+        after(lambda s: s.log_file.unlink()),
+        DataContractError,
+        r"log\.parquet.*no such file.*items\.parquet",
+    ),
+    "a symlink loop": (after(loop), DataContractError, r"log\.parquet.*loop|symbolic"),
+    "a dangling link": (after(dangling), DataContractError, r"log\.parquet.*dangling"),
+    "a folder for a file": (after(folder_for_file), DataContractError, r"log\.parquet.*folder"),
+    "a csv with a bad quote": (
+        csv(HEAD + '1,100,1,5,a,0.5\n2,101,0,6,"b,0.5\n'),
+        DataContractError,
+        r"log\.csv",
+    ),
+    "a csv with a short row": (
+        csv(HEAD + "1,100,1,5,a,0.5\n2,101\n"),
+        DataContractError,
+        r"log\.csv",
+    ),
+    "a csv in latin-1": (
+        csv((HEAD + "1,100,1,5,é,0.5\n" * 30).encode("latin-1")),
+        DataContractError,
+        r"log\.csv",
+    ),
+    "a csv with a header alone": (csv(HEAD), DataContractError, r"log\.csv|no rows"),
+    "a csv with two columns of a name": (
+        csv("u,i,y,t,d,n,u\n" + "1,100,1,5,a,0.5,2\n"),
+        DataContractError,
+        r"log\.csv.*'u' appears twice",
+    ),
+    # spec
+    "an unknown key": (
+        spec("split:", "spilt: 1\nsplit:"),
+        SpecError,
+        "unknown key 'spilt'; did you mean 'split'",
+    ),
+    "a duplicate key": (spec("split:", "name: again\nsplit:"), SpecError, "'name' appears twice"),
+    "a YAML bomb": (spec(SPEC, BOMB), SpecError, "alias"),
+    "broken YAML": (spec("name: shop", "name: [shop"), SpecError, "not valid YAML"),
+    "a list for a spec": (spec(SPEC, "- a\n"), SpecError, "expected a mapping"),
+    "fractions beyond one": (spec("valid: 0.2", "valid: 1.5"), SpecError, "valid"),
+    "a path outside": (
+        spec("path: log.parquet", "path: ../log.parquet"),
+        DataContractError,
+        r"log\.parquet: no such file",
+    ),
+    "a slice of nothing": (
+        spec("split:", "slices: [{name: s, when: no_sound}]\nsplit:"),
+        SpecError,
+        "no_sound",
+    ),
+    "an empty split": (spec("valid: 0.2", "valid: 0.000001"), DataContractError, "valid"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_gets_one_sentence_and_leaves_nothing(name: str, tmp_path: Path) -> None:
+    spoil, kind, said = CASES[name]
+    data, out = tmp_path / "data", tmp_path / "out"
+    data.mkdir()
+    shop = Shop(data)
+    spoil(shop)
+    path = tmp_path / "spec.yaml"
+    path.write_text(shop.spec, encoding="utf-8")
+    with pytest.raises(kind) as caught:
+        prepare(load_spec(path), data, out)
+    sentence = str(caught.value)
+    assert re.search(said, sentence), sentence
+    assert "\n" not in sentence
+    assert len(sentence) < 400
+    assert not list(out.rglob("manifest.json"))
+    assert not [p for p in out.rglob("*") if p.is_file() and p.suffix == ".npy"]
+
+
+def test_the_data_set_that_is_spoilt_is_good(tmp_path: Path) -> None:
+    Shop(tmp_path).write()
+    (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
+    store = prepare(load_spec(tmp_path / "spec.yaml"), tmp_path, tmp_path / "out")
+    assert sum(part.rows for part in store.manifest.counts.values()) == ROWS
+    assert len(CASES) >= 40
