@@ -130,9 +130,8 @@ def changes(evidence: Evidence, language: Language) -> list[Sentence]:
 
 
 def _change(evidence: Evidence, change: Change, language: Language) -> Sentence:
-    value = (
-        numbers.ms_setting(change.value) if change.knob == "slo" else numbers.plain(change.value)
-    )
+    rounded = float(f"{change.value:.3g}")  # where it flips exactly says no more
+    value = numbers.ms_setting(rounded) if change.knob == "slo" else numbers.plain(rounded)
     point = evidence.point(change.choice)
     key = "same" if not change.changed else "other" if point else "none"
     patterns = (CHANGE[change.knob], OUTCOME[key])
