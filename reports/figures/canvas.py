@@ -1,6 +1,7 @@
 """A matplotlib figure with our type and inks, without touching anybody's global settings."""
 
 import logging
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,8 +14,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
+from fusefront.reports.evidence import Point
 from fusefront.reports.figures import style
 from fusefront.reports.figures.style import ink
+from fusefront.reports.words.names import full, shorten
 from fusefront.reports.words.phrase import Language
 
 FONTS = Path(__file__).resolve().parent.parent / "fonts"
@@ -29,7 +32,6 @@ JAPANESE_FILES = (
     "SourceHanSans-Regular.ttc",
     "ipaexg.ttf",
 )
-MISSING = "\u25a1"  # drawn for a character that no font has
 
 
 class FontNotFoundError(RuntimeError):
@@ -140,8 +142,25 @@ def charmap(path: Path) -> frozenset[int]:
 
 
 def drawable(text: str) -> str:
-    """Replace what none of the figure's fonts can draw, so that no glyph is missing silently."""
+    """Spell out what none of the figure's fonts can draw: an emoji becomes its name."""
     families = mpl.rcParams["font.family"]
     paths = [Path(font_manager.findfont(family)) for family in families]
     have = frozenset().union(*(charmap(path) for path in paths))
-    return "".join(c if ord(c) in have or c == "\n" else MISSING for c in text)
+    return "".join(c if ord(c) in have or c == "\n" else spelled(c) for c in text)
+
+
+def drawn_name(point: Point, length: int) -> str:
+    """A strategy's name in a figure, spelled out before it is shortened."""
+    return shorten(drawable(full(point)), length)
+
+
+def spelled(character: str) -> str:
+    """A character's name between colons.
+
+    >>> spelled("\N{FOX FACE}"), spelled("\ufe0f")
+    (':fox face:', '')
+    """
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return ""
+    name = unicodedata.name(character, f"u+{ord(character):04x}").lower()
+    return f":{name}:"

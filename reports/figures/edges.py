@@ -6,11 +6,10 @@ from matplotlib.text import Text
 
 from fusefront.reports import numbers
 from fusefront.reports.figures import style
-from fusefront.reports.figures.canvas import drawable
+from fusefront.reports.figures.canvas import drawn_name
 from fusefront.reports.figures.plane import Spot
 from fusefront.reports.figures.sheet import Sheet, pixels
 from fusefront.reports.figures.style import ink
-from fusefront.reports.words.names import label as short_name
 
 Box = tuple[float, float, float, float]
 MOST_ARROW_NAMES = 8
@@ -101,7 +100,7 @@ def arrow_name(sheet: Sheet, spot: Spot, blocks: list[Box]) -> Box | None:
     x, y = sheet.at(spot.x.value, sheet.plane.y_limits[0])
     value = spot.y.value
     number = numbers.signed(value) if sheet.plane.relative else numbers.fixed(value, 4)
-    words = f"{drawable(short_name(spot.point, 20))} {number}"
+    words = f"{drawn_name(spot.point, 20)} {number}"
     arrows = [_arrow_box(sheet, other) for other in sheet.plane.below if other is not spot]
     bounds = sheet.ax.get_window_extent().extents
     look: dict[str, Any] = {"size": sheet.note, "color": ink("soft"), "va": "center"}

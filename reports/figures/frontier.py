@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.patches import Polygon
 
 from fusefront.reports.evidence import Evidence, FrontierBand
@@ -29,6 +30,7 @@ def draw_frontier(
     title: str,
     description: str,
     narrow: bool = False,
+    printed: bool = False,
 ) -> Drawing | None:
     """None where no strategy has both latency and AUC."""
     one = plane(evidence)
@@ -43,11 +45,11 @@ def draw_frontier(
         if evidence.band is not None:
             band(ax, evidence.band, one)
         staircase(ax, one)
-        for spot in one.spots:
-            cross(sheet, spot)
+        crosses(sheet)
+        markers(sheet)
         name_everything(sheet, lasso(sheet))
         legend(sheet)
-        return finish(fig, name, title, description)
+        return finish(fig, name, title, description, printed=printed)
 
 
 def scaffold(sheet: Sheet) -> None:
@@ -106,6 +108,13 @@ def band(ax: Axes, drawn: FrontierBand, one: Plane) -> None:
     columns = (drawn.grid_ms, drawn.low, drawn.high)
     grid, low, high = (np.array([np.nan if v is None else v for v in c], float) for c in columns)
     floor = one.y_limits[0] - 1.0
+    if len(grid) and grid[-1] < one.x_limits[1]:  # beyond the slowest nothing rises any more
+        grid, low, high = (
+            np.append(column, end)
+            for column, end in zip(
+                (grid, low, high), (one.x_limits[1], low[-1], high[-1]), strict=True
+            )
+        )
     ax.fill_between(
         grid,
         np.maximum(low, floor),
@@ -136,34 +145,53 @@ def staircase(ax: Axes, one: Plane) -> None:
         ax.step(*zip(*over, strict=True), where="post", zorder=2, **look)
 
 
-def cross(sheet: Sheet, spot: Spot) -> None:
-    """Both intervals and the marker; hollow and grey when not wholly under the limit."""
-    ax, point = sheet.ax, spot.point
-    colour = style.hue(point.family) if point.feasible else ink("off")
-    chosen = point.strategy == sheet.evidence.decision.choice
+def crosses(sheet: Sheet) -> None:
+    """Both intervals of every point, one artist a look; the choice opaque."""
+    groups: dict[tuple[str, bool], list[list[tuple[float, float]]]] = {}
+    for spot in sheet.plane.spots:
+        (left, right), (low, high) = ends(spot.x), ends(spot.y)
+        x, y = spot.x.value, spot.y.value
+        look = (colour_of(spot), is_choice(sheet, spot))
+        groups.setdefault(look, []).extend([[(left, y), (right, y)], [(x, low), (x, high)]])
+    thin = 0.9 if sheet.narrow else 1.0
+    for (colour, chosen), lines in groups.items():
+        width, alpha = (1.6 * thin, 1.0) if chosen else (thin, 0.5)
+        sheet.ax.add_collection(
+            LineCollection(lines, colors=colour, linewidths=width, alpha=alpha, zorder=3),
+            autolim=False,
+        )
+
+
+def markers(sheet: Sheet) -> None:
+    """A marker a point, by family; hollow and grey when not wholly under the limit."""
+    groups: dict[tuple[str, str, bool, bool, bool], list[Spot]] = {}
+    for spot in sheet.plane.spots:
+        veiled, chosen = spot.x.value > sheet.plane.slo, is_choice(sheet, spot)
+        shape = style.marker(spot.point.family)
+        key = (shape, colour_of(spot), spot.point.feasible, veiled, chosen)
+        groups.setdefault(key, []).append(spot)
     scale = 0.82 if sheet.narrow else 1.0
-    look: dict[str, Any] = {
-        "color": colour,
-        "lw": (1.6 if chosen else 1.0) * (0.9 if sheet.narrow else 1),
-    }
-    look |= {"alpha": 1 if chosen else 0.5, "zorder": 3}
-    ax.plot(ends(spot.x), [spot.y.value] * 2, **look)
-    ax.plot([spot.x.value] * 2, ends(spot.y), **look)
-    if chosen:
-        ring: dict[str, Any] = {"mfc": ink("paper"), "mec": ink("accent"), "mew": 1.6, "zorder": 5}
-        ax.plot(spot.x.value, spot.y.value, "o", ms=17 * scale, **ring)
-    marker = style.marker(point.family)
-    ground = ink("veil") if spot.x.value > sheet.plane.slo else ink("paper")
-    ax.plot(
-        spot.x.value,
-        spot.y.value,
-        marker,
-        ms=style.SIZE[marker] * scale * (1.18 if chosen else 1),
-        mfc=colour if point.feasible else ground,
-        mec=ink("paper") if point.feasible else colour,
-        mew=0.7 if point.feasible else 1.4,
-        zorder=6,
-    )
+    for (shape, colour, feasible, veiled, chosen), spots in groups.items():
+        x, y = [s.x.value for s in spots], [s.y.value for s in spots]
+        ground = ink("veil" if veiled else "paper")
+        if chosen:
+            ring: dict[str, Any] = {"mfc": ink("paper"), "mec": ink("accent"), "mew": 1.6}
+            sheet.ax.plot(x, y, "o", ms=17 * scale, zorder=5, **ring)
+        look: dict[str, Any] = {"mfc": colour, "mec": ink("paper"), "mew": 0.7}
+        if not feasible:
+            look = {"mfc": ground, "mec": colour, "mew": 1.4}
+        size = style.SIZE[shape] * scale * (1.18 if chosen else 1)
+        sheet.ax.plot(x, y, shape, ms=size, zorder=6, **look)
+
+
+def colour_of(spot: Spot) -> str:
+    """The family's hue; grey when not wholly under the limit."""
+    return style.hue(spot.point.family) if spot.point.feasible else ink("off")
+
+
+def is_choice(sheet: Sheet, spot: Spot) -> bool:
+    """Whether the decision names this point."""
+    return spot.point.strategy == sheet.evidence.decision.choice
 
 
 def lasso(sheet: Sheet) -> hull.Floats | None:

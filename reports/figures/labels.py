@@ -15,6 +15,7 @@ ANGLES = np.deg2rad([0, 180, 35, -35, 145, -145, 90, -90, 18, -18, 162, -162, 60
 TASTE = np.array([0, 10, 12, 12, 20, 20, 15, 15, 10, 10, 20, 20, 30, 30, 30, 30]) / 100
 GAPS = np.array([3.0, 7.0, 13.0, 22.0, 34.0, 50.0, 70.0])
 LEADER_FROM = 12.0  # a gap as wide as this gets a leader line
+FIRST_LEADER = len(ANGLES) * int(np.searchsorted(GAPS, LEADER_FROM))  # candidates go by gap
 HARD = 100.0  # an overlap; everything softer stays far below
 SWEEPS = 30
 
@@ -74,11 +75,12 @@ class _Ring(NamedTuple):
 def place(labels: list[Label], around: Scene) -> list[Placed]:
     """Labels in order of priority, most important first."""
     rings = [_ring(i, labels, around) for i in range(len(labels))]
+    near = _neighbours(rings)
     live: list[int] = list(range(len(labels)))
     pick: dict[int, int] = {}
     while True:
-        _descend(rings, live, pick)
-        costs = {i: float(_total(i, rings, pick)[pick[i]]) for i in live}
+        _descend(rings, near, live, pick)
+        costs = {i: float(_total(i, rings, near, pick)[pick[i]]) for i in live}
         bad = [i for i in live if not labels[i].keep and costs[i] >= HARD]
         if not bad:
             break
@@ -88,12 +90,26 @@ def place(labels: list[Label], around: Scene) -> list[Placed]:
     return [_placed(rings[i], pick.get(i)) for i in range(len(labels))]
 
 
-def _descend(rings: list[_Ring], live: list[int], pick: dict[int, int]) -> None:
+def _neighbours(rings: list[_Ring]) -> list[list[int]]:
+    """For each label those whose boxes or leaders can come near its own."""
+    if not rings:
+        return []
+    every = np.stack([np.concatenate([r.boxes, r.leaders]) for r in rings])  # [L, 2 C, 4]
+    low = np.minimum(every[..., :2], every[..., 2:]).min(1) - 2
+    high = np.maximum(every[..., :2], every[..., 2:]).max(1) + 2
+    meet = ((low[:, None] <= high) & (low <= high[:, None])).all(-1)
+    np.fill_diagonal(meet, val=False)
+    return [np.flatnonzero(row).tolist() for row in meet]
+
+
+def _descend(
+    rings: list[_Ring], near: list[list[int]], live: list[int], pick: dict[int, int]
+) -> None:
     """Give each label in turn its cheapest box until nothing moves."""
     for _ in range(SWEEPS):
         before = dict(pick)
         for i in live:
-            pick[i] = int(np.argmin(_total(i, rings, pick)))
+            pick[i] = int(np.argmin(_total(i, rings, near, pick)))
         if pick == before:
             return
 
@@ -138,8 +154,9 @@ def _obstacles(
     cost += HARD * (overlap(boxes, squares) > 0).sum(1)
     cost += 1.5 * (inside(leaders, squares[1:]) > 0).sum(0)
     if len(around.segments):
-        crossed = inside(around.segments, boxes) / label.height
-        cost += (crossed * around.weights).sum(1)
+        close = _reachable(around.segments, boxes)
+        crossed = inside(around.segments[close], boxes) / label.height
+        cost += (crossed * around.weights[close]).sum(1)
     if len(around.blocks):
         cost += HARD * (overlap(boxes, around.blocks) > 0).sum(1)
     return cost
@@ -160,21 +177,51 @@ def _belongs(
     return np.asarray(0.9 * np.clip(1.4 - nearest / (own + 4), 0, None))
 
 
-def _total(i: int, rings: list[_Ring], pick: dict[int, int]) -> Floats:
+def _reachable(segments: Floats, boxes: Floats) -> NDArray[np.bool_]:
+    """Segments whose own box meets that around all boxes: the others are crossed by none."""
+    low = np.minimum(segments[:, :2], segments[:, 2:]) <= boxes[:, 2:].max(0)
+    high = np.maximum(segments[:, :2], segments[:, 2:]) >= boxes[:, :2].min(0)
+    return np.asarray((low & high).all(1))
+
+
+def _total(
+    i: int, rings: list[_Ring], near: list[list[int]], pick: dict[int, int]
+) -> Floats:
     """Cost of each candidate of label i, given where the others are."""
-    others = [j for j in pick if j != i]
+    others = [j for j in near[i] if j in pick]
     ring = rings[i]
     if not others:
         return ring.cost
     boxes = np.array([rings[j].boxes[pick[j]] for j in others]) + np.array([-2, -1, 2, 1])
-    leaders = np.array([rings[j].leaders[pick[j]] for j in others])
     cost = ring.cost + HARD * (overlap(ring.boxes, boxes) > 0).sum(1)
-    cost += 8.0 * (inside(leaders, ring.boxes) > 0).sum(1)
-    return np.asarray(cost + 8.0 * (inside(ring.leaders, boxes) > 0).sum(0))
+    if drawn := [j for j in others if pick[j] >= FIRST_LEADER]:
+        leaders = np.array([rings[j].leaders[pick[j]] for j in drawn])
+        cost += 8.0 * (inside(leaders, ring.boxes) > 0).sum(1)
+    cost[FIRST_LEADER:] += 8.0 * (inside(ring.leaders[FIRST_LEADER:], boxes) > 0).sum(0)
+    return np.asarray(cost)
 
 
 def inside(segments: Floats, boxes: Floats) -> Floats:
-    """Length of each segment within each box (Liang and Barsky 1984): [boxes, segments]."""
+    """Length of each segment within each box: [boxes, segments]."""
+    straight = (segments[:, :2] == segments[:, 2:]).any(1)
+    if not straight.any():
+        return _slanted(segments, boxes)
+    lengths = np.empty((len(boxes), len(segments)))
+    lengths[:, straight] = _straight(segments[straight], boxes)
+    lengths[:, ~straight] = _slanted(segments[~straight], boxes)
+    return lengths
+
+
+def _straight(segments: Floats, boxes: Floats) -> Floats:
+    """Along an axis: what the segment and the box share."""
+    low, high = (np.sort(segments[:, i::2], 1).T for i in (0, 1))
+    across = np.minimum(low[1], boxes[:, 2:3]) - np.maximum(low[0], boxes[:, 0:1])
+    up = np.minimum(high[1], boxes[:, 3:4]) - np.maximum(high[0], boxes[:, 1:2])
+    return np.asarray(np.where((across >= 0) & (up >= 0), across + up, 0.0))
+
+
+def _slanted(segments: Floats, boxes: Floats) -> Floats:
+    """Liang and Barsky 1984."""
     line, box = segments[None, :, :], boxes[:, None, :]
     delta = line[..., 2:] - line[..., :2]
     safe = np.where(np.abs(delta) < 1e-9, 1e-9, delta)
@@ -186,6 +233,6 @@ def inside(segments: Floats, boxes: Floats) -> Floats:
 
 def overlap(one: Floats, other: Floats) -> Floats:
     """Shared area of boxes: [one, other]."""
-    low = np.maximum(one[:, None, :2], other[None, :, :2])
-    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    return np.asarray(np.prod(np.maximum(high - low, 0), axis=-1))
+    across = np.minimum(one[:, 2:3], other[:, 2]) - np.maximum(one[:, 0:1], other[:, 0])
+    up = np.minimum(one[:, 3:4], other[:, 3]) - np.maximum(one[:, 1:2], other[:, 1])
+    return np.asarray(across.clip(0) * up.clip(0))

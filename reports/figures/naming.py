@@ -9,16 +9,16 @@ from matplotlib.text import Text
 
 from fusefront.reports import numbers
 from fusefront.reports.figures import hull as lasso
-from fusefront.reports.figures.canvas import drawable
+from fusefront.reports.figures.canvas import drawn_name
 from fusefront.reports.figures.edges import edge_blocks
 from fusefront.reports.figures.labels import Label, Placed, place, scene
 from fusefront.reports.figures.plane import Spot, ends, on_front
 from fusefront.reports.figures.sheet import Sheet, pixels
 from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import HALO
-from fusefront.reports.words.names import label as short_name
 
 MOST_NAMES = 60
+NAMES_IN_A_CROWD = 24  # of more points than that: the decision's, the frontier, the best
 RADIUS, RADIUS_CHOSEN = 5.5, 10.0
 Segments = list[tuple[float, float, float, float]]
 
@@ -80,7 +80,7 @@ def order(sheet: Sheet) -> list[Spot]:
             if s.point.strategy in named or (on_front(one, s) and not s.point.equivalent_to_choice)
         ]
         return spots[:10]
-    return spots[:MOST_NAMES]
+    return spots if len(spots) <= MOST_NAMES else spots[:NAMES_IN_A_CROWD]
 
 
 def name_text(sheet: Sheet, spot: Spot) -> Text:
@@ -89,7 +89,7 @@ def name_text(sheet: Sheet, spot: Spot) -> Text:
     front = on_front(sheet.plane, spot)
     chosen, today = point.strategy == decision.choice, point.strategy == decision.today
     named = chosen or today or point.strategy == decision.subject
-    name = drawable(short_name(point, 18 if sheet.narrow else 26))
+    name = drawn_name(point, 18 if sheet.narrow else 26)
     look: dict[str, Any] = {"size": sheet.label if front or named else sheet.note}
     look["color"] = ink("ink") if named or (front and point.feasible) else ink("soft")
     if named:

@@ -7,6 +7,7 @@ from fusefront.reports.evidence import Evidence, Interval, Point
 
 LOG_FROM = 5.0  # a latency range this wide gets a log axis
 LIMIT_REACH = 8.0  # a limit farther than this beyond the slowest is named at the edge
+BAYES_REACH = 0.4  # the best possible AUC is on the axis when it adds no more than this share
 DEPTH = 0.6  # how far the axis goes below what runs today, in heights above it
 
 
@@ -59,6 +60,8 @@ def plane(evidence: Evidence) -> Plane | None:
     bayes = evidence.study.bayes_auc
     if bayes is not None and relative:
         bayes = bayes - base if base is not None else None
+    if bayes is not None:
+        y_limits = _reach_up(y_limits, bayes)
     return Plane(
         spots=tuple(high_enough),
         below=tuple(s for s in under if x_limits[0] <= s.x.value <= x_limits[1]),
@@ -123,6 +126,14 @@ def _heights(spots: list[Spot], evidence: Evidence, *, relative: bool) -> tuple[
         floor, ceiling = min(floor, 0.0), max(ceiling, 0.0)
     pad = 0.06 * max(ceiling - floor, 2e-4)
     return floor - pad, ceiling + 2 * pad
+
+
+def _reach_up(limits: tuple[float, float], bayes: float) -> tuple[float, float]:
+    """The axis up to the best possible AUC where that costs the points little height."""
+    low, high = limits
+    if high < bayes <= high + BAYES_REACH * (high - low):
+        return low, bayes + 0.06 * (bayes - low)
+    return limits
 
 
 def _widths(spots: list[Spot], slo: float) -> tuple[tuple[float, float], bool]:

@@ -17,7 +17,7 @@ _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 class Drawing(NamedTuple):
-    """A finished figure; SVG in light inks with its halos as CSS, for print as strokes."""
+    """A finished figure; SVG in light inks with its halos as CSS, for print (if asked) as strokes."""
 
     name: str
     title: str
@@ -27,8 +27,13 @@ class Drawing(NamedTuple):
     png: bytes
 
 
-def finish(fig: Figure, name: str, title: str, description: str) -> Drawing:
-    """Serialise; must be called inside `canvas.drawing`. The figure is spent afterwards."""
+def finish(
+    fig: Figure, name: str, title: str, description: str, *, printed: bool = False
+) -> Drawing:
+    """Serialise; must be called inside `canvas.drawing`. The figure is spent afterwards.
+
+    `printed` adds the SVG for print, which takes another drawing.
+    """
     svg = to_svg(fig, name, title, description)
     for text in fig.findobj(Text):
         gid = text.get_gid() or ""
@@ -39,9 +44,8 @@ def finish(fig: Figure, name: str, title: str, description: str) -> Drawing:
             text.set_gid(None)
     png = io.BytesIO()
     fig.savefig(png, format="png", dpi=144, facecolor=ink("paper"), metadata={"Software": None})
-    return Drawing(
-        name, title, description, svg, to_svg(fig, name, title, description), png.getvalue()
-    )
+    for_print = to_svg(fig, name, title, description) if printed else ""
+    return Drawing(name, title, description, svg, for_print, png.getvalue())
 
 
 def to_svg(fig: Figure, name: str, title: str, description: str) -> str:

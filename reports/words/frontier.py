@@ -77,6 +77,10 @@ CAPTION = {
         "Dashed: the best AUC that the true click probabilities allow, {auc}.",
         "破線は真のクリック確率による理論上の上限AUC {auc}。",
     ),
+    "bayes_above": Phrase(
+        "The best AUC that the true click probabilities allow, {auc}, lies above the axis.",
+        "真のクリック確率による理論上の上限AUC {auc}は軸の上にある。",
+    ),
     "bars": Phrase(
         "Bars are 95% intervals of the paired difference in AUC from what runs today.",
         "線は現行方式とのAUCの対応のある差の95%信頼区間。",
@@ -166,7 +170,8 @@ def caption(evidence: Evidence, plane: Plane | None, language: Language) -> list
         said.append(sentence(CAPTION["hollow"], language))
     if plane.bayes is not None:
         auc = numbers.fixed(plane.bayes + (plane.base or 0.0), numbers.AUC_PLACES)
-        said.append(sentence(CAPTION["bayes"], language, auc=auc))
+        above = plane.bayes >= plane.y_limits[1]
+        said.append(sentence(CAPTION["bayes_above" if above else "bayes"], language, auc=auc))
     if plane.below:
         said.append(sentence(CAPTION["arrows"], language))
     if plane.off:
