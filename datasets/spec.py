@@ -132,32 +132,44 @@ class Modality(Strict):
     present: Column | None = None  # boolean column of the item file; else all-zero rows are absent
     zero_is_absent: bool = True
     dtype: Literal["float32", "float16", "int8"] = "float32"
-    encode: Literal["text", "image"] | None = None  # `column` holds raw text, or `path` image files
-    encoder: str | None = None  # "module:callable"; default: a locally installed encoder
+    encode: Literal["text", "image"] | None = None  # raw: a text `column`, or files 'x/{key}.jpg'
+    encoder: str | None = None  # "module:callable", or one of encoders.BUILT_IN (the default)
+    settings: dict[str, bool | int | float | str] = {}  # passed to the encoder by name
 
     @model_validator(mode="after")
     def _source(self) -> Self:
-        if self.encode == "text" and (self.column is None or self.path is not None):
-            raise ValueError(
-                "encode: text needs 'column', a text column of the item file, no 'path'"
-            )
-        if self.encode == "image" and (
-            not isinstance(self.path, str) or "{" + "key}" not in self.path
-        ):
-            raise ValueError("encode: image needs 'path' such as 'posters/{key}.jpg'")
+        if self.encode is not None:
+            self._raw_source(self.encode)
         if self.encode is None and self.path is None and self.column is None:
             raise ValueError("a modality needs 'path' (npy or parquet) or 'column'")
-        if self.encode is None and self.encoder is not None:
-            raise ValueError("'encoder' is for 'encode: text' or 'encode: image'")
-        if self.column is not None and self.path is not None and self.key is None:
+        if self.encode is None and (self.encoder is not None or self.settings):
+            raise ValueError("'encoder' and 'settings' are for 'encode: text' or 'encode: image'")
+        if (
+            self.encode is None
+            and self.column is not None
+            and self.path is not None
+            and self.key is None
+        ):
             raise ValueError("a vector column of its own parquet needs 'key', that file's item key")
         if self.keyed_by is not None and self.ids is not None:
             raise ValueError("give 'keyed_by: row' or 'ids', not both")
         return self
 
+    def _raw_source(self, kind: str) -> None:
+        by_file = isinstance(self.path, str) and "{key}" in self.path
+        if kind == "text" and (self.column is not None) == by_file:
+            raise ValueError(
+                "encode: text needs 'column', a text column of the item file, or 'path' such as "
+                "'plots/{key}.txt'"
+            )
+        if kind == "image" and (not by_file or self.column is not None):
+            raise ValueError("encode: image needs 'path' such as 'posters/{key}.jpg'")
+        if self.keyed_by or self.ids or self.key:
+            raise ValueError(f"encode: {kind} takes no 'keyed_by', 'ids' or 'key'; remove it")
+
     def files(self) -> tuple[str, ...]:
-        """The relative paths of the vectors."""
-        if self.path is None:
+        """The relative paths of the vectors; none where they are encoded from raw files."""
+        if self.path is None or self.encode is not None:
             return ()
         return (self.path,) if isinstance(self.path, str) else self.path
 

@@ -1,60 +1,64 @@
 """What names a prepared store: the spec and the bytes of its inputs, not where they lie."""
 
+import glob
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+from fusefront.datasets.encoders import identity
 from fusefront.datasets.raw.files import find, sha256
 from fusefront.datasets.spec import DatasetSpec
 
-STORE_VERSION = 1  # raise it when the same input makes another store
-_PATHS = ("path", "train", "valid", "test", "ids")
+STORE_VERSION = 2  # raise it when the same input makes another store
 
 
-def inputs(spec: DatasetSpec, data: Path) -> list[tuple[str, Path]]:
+def inputs(spec: DatasetSpec, data: Path) -> Iterator[tuple[str, Path]]:
     """(role, path) of every file that the spec names, in a fixed order."""
-    found = [(f"interactions.{k}", name) for k, (name, _) in enumerate(spec.interactions.files())]
+    for k, (name, _) in enumerate(spec.interactions.files()):
+        yield f"interactions.{k}", find(data, name)
     if spec.users:
-        found.append(("users", spec.users.path))
+        yield "users", find(data, spec.users.path)
     if spec.items.path:
-        found.append(("items", spec.items.path))
+        yield "items", find(data, spec.items.path)
     for name, modality in spec.modalities.items():
-        if modality.encode == "image":
-            continue
-        found += [(f"modality.{name}.{k}", path) for k, path in enumerate(modality.files())]
+        for k, path in enumerate(modality.files()):
+            yield f"modality.{name}.{k}", find(data, path)
         if modality.ids:
-            found.append((f"modality.{name}.ids", modality.ids))
-    return [(role, find(data, path)) for role, path in found]
+            yield f"modality.{name}.ids", find(data, modality.ids)
+        if modality.encode and isinstance(modality.path, str):
+            pattern = glob.escape(modality.path).replace("{key}", "*")
+            for raw in sorted(data.glob(pattern)):
+                if raw.is_file():
+                    yield f"raw.{name}.{raw.name}", raw
 
 
 def fingerprint(spec: DatasetSpec, data: Path) -> str:
-    """16 hex digits over the spec (without paths and `accept`) and the content of the inputs."""
+    """16 hex digits over the spec (without paths and `accept`), the encoders and the files' content."""
+    words = spec.model_dump(
+        mode="json",
+        exclude={
+            "accept": True,
+            "interactions": {"path", "train", "valid", "test"},
+            "users": {"path"},
+            "items": {"path"},
+            "modalities": {name: {"path", "ids"} for name in spec.modalities},
+        },
+    )
+    encoders = {
+        name: identity(modality.encode, modality.encoder, modality.settings)
+        for name, modality in spec.modalities.items()
+        if modality.encode
+    }
     digest = hashlib.sha256()
-    words = _without_paths(spec.model_dump(mode="json", exclude={"accept"}))
-    digest.update(json.dumps([STORE_VERSION, words], sort_keys=True).encode())
-    for role, path in [*inputs(spec, data), *_images(spec, data)]:
-        digest.update(f"{role}={sha256(path)}\n".encode())
+    digest.update(json.dumps([STORE_VERSION, words, encoders], sort_keys=True).encode())
+    for role, path in inputs(spec, data):
+        digest.update(f"{role}={_content(path)}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _images(spec: DatasetSpec, data: Path) -> list[tuple[str, Path]]:
-    found = []
-    for name, modality in spec.modalities.items():
-        if modality.encode == "image":
-            pattern = str(modality.path)
-            paths = sorted(data.glob(pattern.replace("{key}", "*")))
-            found += [(f"image.{name}.{path.name}", path) for path in paths]
-    return found
-
-
-def _without_paths(value: object) -> object:
-    if isinstance(value, dict):
-        split = value.get("by")  # fractions keep their names in `split`
-        return {
-            key: _without_paths(inner)
-            for key, inner in value.items()
-            if key not in _PATHS or isinstance(inner, float) or split is not None
-        }
-    if isinstance(value, list | tuple):
-        return [_without_paths(inner) for inner in value]
-    return value
+def _content(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError:  # a raw file that may not be read counts as absent
+        return "unreadable"

@@ -64,7 +64,12 @@ def finish_store(
     present = np.zeros((len(items.keys) + 1, len(spec.modalities)), bool)
     for place, modality in enumerate(spec.modalities):
         say(f"vectors of {modality!r}")
-        widths[modality], present[:, place] = write_modality(folder, data, spec, modality, items)
+        widths[modality], present[:, place], said = write_modality(
+            folder, data, spec, modality, items
+        )
+        for sentence in said:
+            say(f"WARNING: {sentence}")
+        warnings += said
     write_npy(folder / "items" / "present.npy", present)
     facts = ItemFacts(builder.in_train, builder.impressions, present, tuple(widths))
     slices = {part.name: _slice(folder, part, sources, facts, spec, items) for part in spec.slices}

@@ -1,8 +1,9 @@
-"""Time and peak memory of `prepare` against the number of rows, each in a process of its own.
+"""Time, processor time and peak memory of `prepare` against the number of rows, each in a process of its own.
 
-    python tests/benchmarks/prepare_scale.py [--rows 1000000 10000000] [--max-memory 2G]
+    python tests/benchmarks/prepare_scale.py [--rows 1000000 10000000] [--max-memory 2]
 
-Prints each size as a ratio to the first, and an extrapolation to 100 M rows, named as one.
+Prints the byte budget as prepare says it beforehand, each size as a ratio to the first, and an
+extrapolation to 100 M rows, named as one. Fails where the peak exceeds --max-memory.
 """
 
 import argparse
@@ -56,22 +57,28 @@ def write_log(folder: Path, rows: int) -> None:
 
 
 def prepare_one(folder: Path, limit: int) -> None:
-    """Prepare in this process; print seconds and peak MiB."""
+    """Prepare in this process; print rows, seconds, processor seconds and peak MiB."""
     from fusefront.datasets.prepare import prepare
     from fusefront.datasets.spec import load_spec
 
     begin = time.perf_counter()
-    store = prepare(load_spec(folder / "spec.yaml"), folder, folder / "out", max_memory=limit)
-    seconds = time.perf_counter() - begin
+    store = prepare(
+        load_spec(folder / "spec.yaml"),
+        folder,
+        folder / "out",
+        max_memory=limit,
+        progress=lambda line: print(line, file=sys.stderr) if "memory" in line else None,
+    )
+    seconds, busy = time.perf_counter() - begin, time.process_time()
     rows = sum(part.rows for part in store.manifest.counts.values())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write(f"{rows} {seconds} {peak}\n")
+    sys.stdout.write(f"{rows} {seconds} {busy} {peak}\n")
 
 
 def main() -> None:
     """Write, prepare and print each size."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000, 30_000_000])
     parser.add_argument("--max-memory", type=float, default=4.0, help="GiB")
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
@@ -79,24 +86,28 @@ def main() -> None:
     if asked.folder:
         prepare_one(asked.folder, limit)
         return
-    first, last = None, (0, 0.0)
+    first = None
     for rows in asked.rows:
         with tempfile.TemporaryDirectory() as folder:
             write_log(Path(folder), rows)
             command = [sys.executable, __file__, "--folder", folder]
             command += ["--max-memory", str(asked.max_memory)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-        count, seconds, peak = (float(x) for x in done.stdout.split())
-        first = first or (count, seconds, peak)
-        ratio = (seconds / first[1]) / (count / first[0])
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        count, seconds, busy, peak = (float(x) for x in done.stdout.split())
+        first = first or (count, busy, peak)
+        ratio = (busy / first[1]) / (count / first[0])
         sys.stdout.write(
-            f"{count:,.0f} rows: {seconds:.1f} s, {count / seconds:,.0f} rows/s, peak {peak:,.0f} MiB;"
-            f" time a row {ratio:.2f} and peak {peak / first[2]:.2f} of the first\n"
+            f"{count:,.0f} rows: {seconds:.1f} s, {busy:.1f} s of one processor "
+            f"({count / busy:,.0f} rows/s), peak {peak:,.0f} MiB; "
+            f"processor time a row {ratio:.2f} of the first\n"
         )
-        last = (count, seconds)
-    if last[0]:
-        hours = last[1] / last[0] * 1e8 / 60
-        sys.stdout.write(f"100,000,000 rows, extrapolated, not measured: {hours:.0f} min\n")
+        sys.stdout.flush()
+        if peak * (1 << 20) > limit:
+            sys.exit(f"peak {peak:,.0f} MiB is over --max-memory {asked.max_memory} GiB")
+    minutes = busy / count * 1e8 / 60
+    sys.stdout.write(
+        f"100,000,000 rows, extrapolated, not measured: {minutes:.0f} min of one processor\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,177 @@
+"""Raw text and image files, in batches, to vectors; what is missing or unreadable counts as absent."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.datasets.encoders import find_encoder
+from fusefront.datasets.errors import SpecError
+from fusefront.datasets.preparing.items import ItemFile
+from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.reading import stream
+from fusefront.datasets.raw.vectors import Block
+from fusefront.datasets.spec import DatasetSpec, Modality
+
+_BATCH = {"text": 256, "image": 64}
+_BATCH_BYTES = 1 << 26  # decoded images of a batch
+_MOST_PIXELS = 1 << 26  # an image beyond is no picture of an item
+
+
+class Raw(NamedTuple):
+    """One item's raw input: `row` from 0, `name` for messages."""
+
+    row: int
+    value: str | NDArray[np.uint8]
+    name: str
+
+    @property
+    def bytes(self) -> int:
+        return self.value.nbytes if isinstance(self.value, np.ndarray) else len(self.value)
+
+
+@dataclass
+class Absent:
+    """Items without a usable input: how many, and the first with its reason."""
+
+    missing: int = 0
+    unreadable: int = 0
+    first_missing: str = ""
+    first_unreadable: str = ""
+
+    def sentences(self, modality: str, items: int) -> list[str]:
+        """One sentence for each kind there is."""
+        said = []
+        if self.missing:
+            said.append(
+                f"modality {modality!r}: {self.missing:,} of {items:,} items have no raw input and "
+                f"count as absent, such as {self.first_missing}"
+            )
+        if self.unreadable:
+            said.append(
+                f"modality {modality!r}: {self.unreadable:,} files cannot be read and count as "
+                f"absent, such as {self.first_unreadable}; replace them"
+            )
+        return said
+
+    def miss(self, name: str) -> None:
+        self.first_missing = self.first_missing or name
+        self.missing += 1
+
+    def fail(self, path: Path, reason: object) -> None:
+        why = str(reason).split("\n")[0][:100].rstrip(".")
+        self.first_unreadable = self.first_unreadable or f"{path} ({why})"
+        self.unreadable += 1
+
+
+@dataclass
+class Encoded:
+    """The blocks of one raw modality; `absent` is complete once all were taken."""
+
+    data: Path
+    spec: DatasetSpec
+    name: str
+    items: ItemFile
+    absent: Absent = field(default_factory=Absent)
+
+    @property
+    def modality(self) -> Modality:
+        return self.spec.modalities[self.name]
+
+    def __iter__(self) -> Iterator[Block]:
+        kind = self.modality.encode
+        assert kind is not None
+        encoder = find_encoder(kind, self.modality.encoder, self.modality.settings)
+        raw = self._column() if self.modality.column else self._files(READERS[kind])
+        found = False
+        for batch in batches(raw, _BATCH[kind]):
+            found = True
+            rows = np.array([one.row for one in batch], np.int64)
+            yield Block(rows + 1, encoder([one.value for one in batch], batch[0].name), rows)
+        if not found:
+            some = self.absent.first_unreadable or self.absent.first_missing
+            raise broken(
+                self.data / str(self.modality.path or self.items.path),
+                f"modality {self.name!r} has no readable {kind} of any item, such as {some}",
+                "check the pattern, or remove the modality",
+                column=self.modality.column,
+            )
+
+    def _column(self) -> Iterator[Raw]:
+        """Texts of a column of the item file; empty ones are absent."""
+        column, path = str(self.modality.column), self.items.path
+        if path is None:
+            raise SpecError(f"modality {self.name!r}: a text column needs items.path; name it")
+        row = 0
+        for frame in stream(path, [column], 1 << 14, self.spec.items.separator):
+            for text in frame[column].cast(str).fill_null("").to_list():
+                if text.strip():
+                    yield Raw(row, text, f"row {row} of {path.name}")
+                else:
+                    self.absent.miss(f"row {row} of {path.name}")
+                row += 1
+
+    def _files(self, read: Callable[[Path], Any]) -> Iterator[Raw]:
+        """A file an item, named by its key."""
+        pattern = str(self.modality.path)
+        for row, key in enumerate(self.items.keys.keys):
+            name = pattern.replace("{key}", str(key))
+            path = self.data / name
+            if "/" in str(key) or not path.is_file():
+                self.absent.miss(name)
+                continue
+            try:
+                value = read(path)
+            except (OSError, ValueError, SyntaxError) as error:  # what decoders raise
+                self.absent.fail(path, error)
+                continue
+            yield Raw(row, value, name)
+
+
+def batches(raw: Iterator[Raw], most: int) -> Iterator[list[Raw]]:
+    """Lists of at most `most` inputs, fewer where they are large."""
+    batch: list[Raw] = []
+    held = 0
+    for one in raw:
+        if batch and (len(batch) == most or held + one.bytes > _BATCH_BYTES):
+            yield batch
+            batch, held = [], 0
+        batch.append(one)
+        held += one.bytes
+    if batch:
+        yield batch
+
+
+def read_text(path: Path) -> str:
+    """A text file; ValueError where it is empty or not UTF-8."""
+    text = path.read_text(encoding="utf-8")
+    if not text.strip():
+        raise ValueError("it is empty")
+    return text
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """An image file as RGB [height, width, 3], upright; OSError or ValueError where it is none."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        raise SpecError(
+            "encode: image reads files with Pillow, which is not installed; pip install "
+            "'fusefront[encoders]', or give vectors"
+        ) from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about sizes and palettes; sizes are checked here
+        try:
+            with Image.open(path) as image:
+                if image.width * image.height > _MOST_PIXELS:
+                    raise ValueError(f"{image.width} x {image.height} pixels are too many")
+                return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), np.uint8)
+        except Image.DecompressionBombError as error:
+            raise ValueError(str(error)) from None
+
+
+READERS: dict[str, Callable[[Path], Any]] = {"text": read_text, "image": read_image}
