@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from fusefront.harness.errors import UsageError
-from fusefront.harness.statistics.comparison import Comparison, CurvePoint, PairRow, Winner
+from fusefront.harness.statistics.comparison import Comparison, CurvePoint, Winner
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.judging.remarks import notes, warnings
 from fusefront.harness.statistics.judging.slices import compare_slices
@@ -47,7 +47,6 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         clusters=model.m,
         mc=model.mc,
         strategies=rows,
-        pairs=_pairs(model),
         model=model,
         c_all=model.c_all,
         c_base=model.c_base(model.index(options.baseline)),
@@ -95,16 +94,6 @@ def _validation(source: ScoreSource, options: Options) -> dict[str, float]:
     request = Request(layout, "valid", (options.metric,), workers=options.workers)
     model = collect(source, request).models[options.metric]
     return dict(zip(model.names, model.theta.tolist(), strict=True))
-
-
-def _pairs(model: JointModel) -> tuple[PairRow, ...]:
-    found = []
-    for i, a in enumerate(model.names):
-        for j, b in enumerate(model.names):
-            if i != j:
-                pair, inner = model.pair(i, j), model.pair90(i, j)
-                found.append(PairRow(a, b, *pair[:5], inner.low, inner.high, pair.p))
-    return tuple(found)
 
 
 def _picked_here(options: Options, model: JointModel) -> Winner | None:

@@ -6,7 +6,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from fusefront.harness.statistics.joint import JointModel, Json, model_from_dict, model_to_dict
+from fusefront.harness.statistics.joint import (
+    JointModel,
+    Json,
+    Pair,
+    model_from_dict,
+    model_to_dict,
+)
 from fusefront.harness.statistics.power import Settle
 
 
@@ -38,21 +44,6 @@ class StrategyRow(NamedTuple):
     rank_low: int
     rank_high: int
     in_best_set: bool
-
-
-class PairRow(NamedTuple):
-    """The difference of the primary metric between two strategies, a - b."""
-
-    a: str
-    b: str
-    difference: float
-    se: float
-    df: float
-    low: float
-    high: float
-    low90: float
-    high90: float
-    p: float
 
 
 class Winner(NamedTuple):
@@ -119,8 +110,7 @@ class Comparison:
     clusters: int
     mc: int
     strategies: tuple[StrategyRow, ...]
-    pairs: tuple[PairRow, ...]
-    model: JointModel
+    model: JointModel  # of the primary metric: any two strategies' difference and its error
     c_all: float
     c_base: float
     best_set: tuple[str, ...]  # empty where the data allow no statement
@@ -141,6 +131,10 @@ class Comparison:
             raise ValueError(f"got strategy {name!r}, expected one of: {known}")
         return found[0]
 
+    def pair(self, a: str, b: str) -> Pair:
+        """The difference a - b of the primary metric with its 95 % interval, not adjusted."""
+        return self.model.pair(self.model.index(a), self.model.index(b))
+
     def to_dict(self) -> dict[str, Json]:
         """JSON: named fields all the way down, null for what is not there."""
         content = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "model"}
@@ -154,7 +148,6 @@ class Comparison:
             made[name] = _number(made[name])
         made["model"] = model_from_dict(content["model"])
         made["strategies"] = tuple(_strategy(row) for row in content["strategies"])
-        made["pairs"] = tuple(_row(PairRow, row) for row in content["pairs"])
         for name in ("winner", "selected"):
             made[name] = None if content[name] is None else _row(Winner, content[name])
         made["slices"] = tuple(_slice(row) for row in content["slices"])

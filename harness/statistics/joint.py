@@ -18,6 +18,7 @@ Json = Any  # None, bool, int, float, str, lists and string-keyed mappings of th
 FEWEST_CLUSTERS = 10  # below: an estimate, no interval
 FEW_CLUSTERS = 30  # below: an interval with a warning
 DRAWS = 50_000  # of the largest t; the 95 % quantile is then good to about .01
+FEWEST_DRAWS, MOST_VALUES = 10_000, 2_500_000  # above 50 strategies: .02, in bounded memory
 
 
 class Pair(NamedTuple):
@@ -37,6 +38,18 @@ class Alone(NamedTuple):
     value: float
     se: float
     df: float
+
+
+class _Null(NamedTuple):
+    """D draws in which all strategies are equal."""
+
+    value: Floats  # [S, D] metrics
+    seen: Floats  # [S, D] variance from seeds, as it would be estimated
+    rows: Floats  # [D] what the variance from rows would be multiplied by
+
+    def take(self, draws: slice | NDArray[np.intp]) -> "_Null":
+        """Some of the draws."""
+        return _Null(self.value[:, draws], self.seen[:, draws], self.rows[draws])
 
 
 @dataclass(frozen=True)
@@ -165,37 +178,73 @@ class JointModel:
         spread = np.sqrt(seeds * freedom / rng.chisquare(freedom, (n, len(self.names))))
         return self.theta + self._row_noise(rng, n) + self._seed_noise(rng, n) * spread
 
-    @property
+    @cached_property
     def c_all(self) -> float:
         """95 % quantile of the largest |t| over all pairs, were all equal; nan without a pair."""
-        return float(self._quantiles[-1])
+        null = self._null
+        first = null.take(slice(0, 200))
+        least = float(np.quantile(self._largest(first, 0.0), 0.80))
+        while True:
+            largest = self._largest(null, least)
+            # the quantile is exact if it lies among those that were worked out
+            if least == 0 or np.count_nonzero(largest > least) > 0.05 * len(largest) + 1:
+                return _critical(largest)
+            least = 0.9 * least if least > 1 else 0.0
 
     def c_base(self, baseline: int) -> float:
         """95 % quantile of the largest |t| over the pairs with the baseline, were all equal."""
-        return float(self._quantiles[baseline])
+        parts = [self._null.take(slice(k, k + 1000)) for k in range(0, len(self._null.rows), 1000)]
+        return _critical(np.concatenate([self._t2(baseline, part) for part in parts]))
+
+    def _largest(self, null: "_Null", least: float) -> Floats:
+        """[D] the largest t^2 over all pairs in each draw, right where it is above `least`.
+
+        A row part is at least the sum of its sides' `own`, so t^2 can only be above where the
+        values are further apart than their own errors allow; S^2 pairs are few then.
+        """
+        own = self.row_part.copy()
+        np.fill_diagonal(own, own.max())
+        own = own.min(1, keepdims=True) / 2
+        reach = np.sqrt(least / 2 * (own * null.rows + (1 - self.rho) * null.seen))
+        lowest = (null.value + reach).min(0)
+        largest = np.zeros(len(null.rows))
+        for a in range(len(self.names)):
+            draws = np.flatnonzero(null.value[a] - reach[a] > lowest)
+            if len(draws):
+                found = self._t2(a, null.take(draws))
+                largest[draws] = np.maximum(largest[draws], found)
+        return largest
+
+    def _t2(self, a: int, null: "_Null") -> Floats:
+        """[D] the largest t^2 of a against each other strategy that it differs from."""
+        others = self.variance[a] > 0
+        if not others.any():
+            return np.zeros(len(null.rows))
+        seen = null.seen[others]
+        variance = np.multiply.outer(self.row_part[a, others], null.rows)
+        variance += seen + null.seen[a]
+        if self.rho:
+            variance -= 2 * self.rho * np.sqrt(seen * null.seen[a])
+        floor = np.multiply.outer(self.trained_variance[a, others], null.rows)
+        np.maximum(variance, floor, out=variance)
+        t2: Floats = ((null.value[a] - null.value[others]) ** 2 / variance).max(0)
+        return t2
 
     @cached_property
-    def _quantiles(self) -> Floats:
-        """[S + 1] c_base of each strategy, then c_all: Dunnett 1955 with unequal, unknown errors."""
+    def _null(self) -> "_Null":
+        """Draws of the metrics and of the errors that would be seen, were all strategies equal.
+
+        Dunnett 1955 with errors that are unequal and not known.
+        """
         rng = np.random.default_rng(0)
         size, freedom = len(self.names), np.maximum(self.n - 1, 1)
+        draws = min(DRAWS, max(FEWEST_DRAWS, MOST_VALUES // size))
         seeds = np.nan_to_num(self.seed_part)[:, None]
-        value = self._row_noise(rng, DRAWS).T
-        value += np.sqrt(seeds) * self._seed_noise(rng, DRAWS).T
-        seen = seeds * (rng.chisquare(freedom, (DRAWS, size)) / freedom).T  # s2 / n as estimated
-        rows = rng.chisquare(max(self.mc - 1, 1), DRAWS) / max(self.mc - 1, 1)
-        top = np.zeros((size + 1, DRAWS))
-        for a, b in zip(*np.nonzero(np.triu(self.variance > 0, 1)), strict=True):
-            variance = self.row_part[a, b] * rows + seen[a] + seen[b]
-            variance -= 2 * self.rho * np.sqrt(seen[a] * seen[b])
-            variance = np.maximum(variance, self.trained_variance[a, b] * rows)
-            t = np.abs(value[a] - value[b]) / np.sqrt(variance)
-            for place in (a, b, size):
-                np.maximum(top[place], t, out=top[place])
-        quantiles: Floats = np.quantile(top, 0.95, axis=1)
-        # never less than one comparison in large samples needs, whatever the floor did
-        quantiles[:] = np.where(quantiles > 0, np.maximum(quantiles, 1.96), np.nan)
-        return quantiles
+        value = self._row_noise(rng, draws).T
+        value += np.sqrt(seeds) * self._seed_noise(rng, draws).T
+        seen = seeds * (rng.chisquare(freedom, (draws, size)) / freedom).T  # s2 / n as estimated
+        rows = rng.chisquare(max(self.mc - 1, 1), draws) / max(self.mc - 1, 1)
+        return _Null(value, seen, rows)
 
     def crossed(self, item: "JointModel", cell: "JointModel") -> "JointModel":
         """Two-way clustering (Cameron, Gelbach & Miller 2011): V_user + V_item - V_cell."""
@@ -248,6 +297,12 @@ def model_from_dict(content: dict[str, Json]) -> JointModel:
         mc=int(content["mc"]),
         rho=float(content["rho"]),
     )
+
+
+def _critical(t2: Floats) -> float:
+    """95 % quantile of |t|, never less than one comparison in large samples needs; nan if all 0."""
+    quantile = float(np.quantile(np.sqrt(t2), 0.95))
+    return max(quantile, 1.96) if quantile > 0 else float("nan")
 
 
 def _interval(value: float, se: float, df: float, level: float) -> Pair:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from fusefront.harness.statistics.joint import JointModel
 
@@ -56,7 +56,8 @@ def power(effect: float, variance: float, df: float, alpha: float = 0.05) -> flo
     shift = effect / np.sqrt(variance)
     if df > 5000:  # the non-central t is normal to four digits
         return float(special.ndtr(shift - special.ndtri(1 - alpha / 2)))
-    return float(stats.nct.sf(special.stdtrit(df, 1 - alpha / 2), df, shift))
+    missed = special.nctdtr(df, shift, special.stdtrit(df, 1 - alpha / 2))
+    return 1 - float(np.nan_to_num(missed))  # nan where nothing of it is left
 
 
 def detectable(variance: float, df: float, alpha: float = 0.05, target: float = POWER) -> float:

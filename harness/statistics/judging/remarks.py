@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import special
 
-from fusefront.harness.statistics.comparison import Comparison, PairRow
-from fusefront.harness.statistics.joint import FEW_CLUSTERS
+from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.joint import FEW_CLUSTERS, Pair
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 from fusefront.harness.statistics.panel import Panel
 
@@ -140,7 +140,6 @@ def _controls(found: Comparison) -> list[str]:
     if unimodal and not any(np.isnan(row.valid) for row in unimodal):
         best = max(unimodal, key=lambda row: row.valid if higher else -row.valid)
         controls = [row for row in controls if row is best or row not in unimodal]
-    pairs = {(pair.a, pair.b): pair for pair in found.pairs}
     told = []
     for row in found.strategies:
         if row.role != "strategy" or row.seeds < 2 or not row.metrics:
@@ -149,14 +148,14 @@ def _controls(found: Comparison) -> list[str]:
             control.name
             for control in controls
             if control is not row
-            and not _beats(pairs.get((row.name, control.name)), higher=higher, alpha=found.alpha)
+            and not _beats(found.pair(row.name, control.name), higher=higher, alpha=found.alpha)
         ]
         told += [f"{row.name} does not beat {name}{_meaning(name)}." for name in beaten]
     return told
 
 
-def _beats(pair: PairRow | None, *, higher: bool, alpha: float) -> bool:
-    return pair is not None and pair.p < alpha and (pair.difference > 0) == higher
+def _beats(pair: Pair, *, higher: bool, alpha: float) -> bool:
+    return pair.p < alpha and (pair.difference > 0) == higher
 
 
 def _meaning(control: str) -> str:

@@ -1,6 +1,7 @@
 """The joint model against the full covariance matrix, scipy's quantiles and planted truth."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -129,6 +130,64 @@ def test_c_base_without_seed_variance_is_dunnetts():
 def test_c_all_grows_when_seeds_are_few():
     few, many = (simple(np.zeros((4, 4)), [1.0] * 4, [n] * 4).c_all for n in (3, 30))
     assert few > many + 0.5
+
+
+def uneven(size, rho=0.0):
+    """Strategies whose row parts, seed variances and seeds differ; one has one seed, one none."""
+    rng = np.random.default_rng(size)
+    A = rng.normal(size=(size, size // 2)) / np.sqrt(size)
+    s2, n = rng.uniform(0.1, 4, size), rng.integers(2, 6, size)
+    s2[1], n[1], s2[2] = np.nan, 1, 0.0
+    K = A @ A.T + 0.3 * np.eye(size)
+    K[3] = K[0]
+    K[:, 3] = K[:, 0]  # the same rows as another, to the last digit
+    K[3, 3] = K[0, 3] = K[3, 0] = K[0, 0]
+    floor = K + np.diag(0.4 * np.nan_to_num(s2) / n)
+    names = tuple(f"s{i}" for i in range(size))
+    return JointModel(names, np.zeros(size), s2, n, K, np.zeros(size), floor, 900, 200, rho)
+
+
+@pytest.mark.parametrize(("size", "rho"), [(5, 0.0), (5, 0.6), (16, 0.0), (16, 0.6)])
+def test_pairs_that_are_passed_over_do_not_change_the_quantile(size, rho):
+    model = uneven(size, rho)
+    null = model._null
+    largest = np.zeros(len(null.rows))
+    for a in range(size):
+        for b in range(a):
+            if model.variance[a, b] > 0:
+                error = model.row_part[a, b] * null.rows + null.seen[a] + null.seen[b]
+                error -= 2 * rho * np.sqrt(null.seen[a] * null.seen[b])
+                error = np.maximum(error, model.trained_variance[a, b] * null.rows)
+                t = np.abs(null.value[a] - null.value[b]) / np.sqrt(error)
+                largest = np.maximum(largest, t)
+    assert model.c_all == pytest.approx(np.quantile(largest, 0.95), abs=1e-12)
+
+
+def test_c_all_of_many_strategies_is_the_studentized_range():
+    model = simple(np.eye(200), [0.0] * 200, [10] * 200)
+    expected = stats.studentized_range.ppf(0.95, 200, np.inf) / np.sqrt(2)
+    assert model.c_all == pytest.approx(expected, abs=0.06)
+
+
+@pytest.mark.slow
+@pytest.mark.timed
+def test_200_strategies_cost_less_than_a_third_of_the_plain_loop_over_pairs():
+    model = uneven(200)
+    start = time.process_time()
+    assert model.c_all > model.c_base(0) > 1.96
+    own = time.process_time() - start
+    null = model._null
+    start = time.process_time()
+    for b in range(1, 200):  # one in a hundred of the pairs, with every draw
+        t = (null.value[0] - null.value[b]) / np.sqrt(
+            np.maximum(
+                model.row_part[0, b] * null.rows + null.seen[0] + null.seen[b],
+                model.trained_variance[0, b] * null.rows,
+            )
+        )
+        assert np.isfinite(t).all()
+    plain = 100 * (time.process_time() - start)
+    assert own < plain / 3
 
 
 def test_draws_have_the_models_errors():
