@@ -183,6 +183,10 @@ class Baseline(nn.Module):
         """Every parameter once, under id_embedding | field_embedding | fusion | dense."""
         raise NotImplementedError
 
+    def cacheable(self) -> str:
+        """What of the fusion the code table holds, as "yes", or "part" or "no" and why."""
+        return "yes"
+
     def report(self) -> dict[str, float]:
         """Numbers worth keeping of the fitted parts (explained variance, perplexity, ...)."""
         return {}

@@ -21,15 +21,26 @@ class CompressedModality(nn.Module):
     """One modality: the frozen table [n, F] and the compressor's learned part."""
 
     frozen: Tensor
+    seen: Tensor
 
     def __init__(self, compressor: nn.Module, rows: Tensor, seen: Tensor, seed: int) -> None:
-        """Rows [n, D], cleared where absent; the frozen part is fitted on those `seen` [n]."""
+        """Rows [n, D], cleared where absent; the frozen part is fitted on those `seen` [n].
+
+        On the meta device nothing is fitted: the shapes are all there is.
+        """
         super().__init__()
         self.compressor = compressor
-        report = compressor.fit(rows[seen], seed)  # type: ignore[operator]
-        self.numbers: dict[str, float] = dict(report.numbers)
+        self.register_buffer("seen", seen, persistent=False)
+        self.fitted: dict[str, float] = {}
+        if not rows.is_meta:
+            self.fitted.update(compressor.fit(rows[seen], seed).numbers)  # type: ignore[operator]
         with torch.no_grad():
             self.register_buffer("frozen", compressor.transform(rows))  # type: ignore[operator]
+
+    def report(self) -> dict[str, float]:
+        """What the compressor tells of its fit and, where it goes on learning, of its codes by now."""
+        now = getattr(self.compressor, "report", None)  # a third party's may tell nothing
+        return self.fitted | (dict(now(self.frozen[self.seen])) if now is not None else {})
 
     @property
     def width_out(self) -> int:
@@ -141,7 +152,7 @@ class ItemSlots(nn.Module):
         return {
             f"{name}.{key}": value
             for name, part in zip(names, self.modalities, strict=True)
-            for key, value in part.numbers.items()  # type: ignore[union-attr,operator]
+            for key, value in part.report().items()  # type: ignore[operator]
         }
 
 
@@ -170,7 +181,7 @@ def _sources(
     sources = []
     for name, column in zip(modalities, columns, strict=True):
         usable = items.present[:, column]
-        if not bool((usable & items.in_train).any()):
+        if not usable.is_meta and not bool((usable & items.in_train).any()):
             raise ValueError(
                 f"no train item has modality {name!r}; leave it out of 'modalities' or check the data"
             )
@@ -196,7 +207,7 @@ def _fit_width(spec: Part, rows: Tensor) -> Part:
 
 def standardised(numbers: Tensor, seen: Tensor) -> Tensor:
     """Numbers [n, N] at mean 0 and deviation 1 over the train items."""
-    if not numbers.shape[1] or int(seen.sum()) < 2:
+    if not numbers.shape[1] or numbers.is_meta or int(seen.sum()) < 2:
         return numbers.clone()
     known = numbers[seen]
     return (numbers - known.mean(0)) / known.std(0).clamp(min=1e-6)

@@ -80,6 +80,10 @@ class Compressor(nn.Module):
         """Learn the frozen part from rows [n, width_in], float32, all present and finite."""
         raise NotImplementedError
 
+    def report(self, rows: Tensor) -> Mapping[str, float]:
+        """What its codes of the frozen rows [n, width_frozen] are by now (use, perplexity, collisions)."""
+        return {}
+
     def transform(self, rows: Tensor) -> Tensor:
         """Rows [n, width_in] to the frozen table [n, width_frozen] (float, int8 or int64)."""
         raise NotImplementedError

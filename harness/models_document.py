@@ -5,30 +5,17 @@ import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 
-import torch
 from torch import nn
 
-from fusefront.baselines.contract import Baseline, ItemTable, Parts, Schema
-from fusefront.baselines.contract import Field as Category
+from fusefront.baselines.contract import Baseline, Parts
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.models.composed_settings import ComposedSettings
 from fusefront.baselines.poolers.zoo import POOLERS
-from fusefront.baselines.published.momo import Momo
 from fusefront.baselines.zoo import BASELINES
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
+from fusefront.harness.shapes import SCHEMA, parameters_of, shapes_of
 
-ITEMS, WIDTH = 5_000, 16
-SCHEMA = Schema(
-    ITEMS,
-    {"text": 64, "image": 64, "audio": 32},
-    (),
-    0,
-    (Category("g", 5),),
-    0,
-    (Category("v", 9),),
-    0,
-    16,
-)
+WIDTH = 16
 INTRODUCTION = f"""\
 # Models
 
@@ -41,7 +28,7 @@ is exported and timed. Codes hold a pooler's projections too, so online nothing 
 twice. All of them train on requests: K candidates of one request give the scores, the loss and the
 gradients of K separate rows.
 
-Parameters are counted with the default settings on a catalogue of {ITEMS:,} items with modalities of
+Parameters are counted with the default settings on a catalogue of {SCHEMA.items:,} items with modalities of
 64, 64 and 32 numbers, one request field and one candidate field (the demo's world). On the MMCTR
 challenge's vocabulary (91,718 items, 11,740 tags, 11 likes levels, 11 views levels, a vector of 128
 numbers) the counts of `din` (8,611,842), `qin` of rank 3 (27,045,893) and 4 (31,244,293) and `momo`
@@ -87,36 +74,9 @@ def models_markdown() -> str:
     )
 
 
-def items_of(schema: Schema) -> ItemTable:
-    """A catalogue of that shape; its content does not matter to a count."""
-    n = schema.items + 1
-    drawn = torch.Generator().manual_seed(0)
-    present = torch.ones(n, len(schema.modalities), dtype=torch.bool)
-    known = torch.ones(n, dtype=torch.bool)
-    present[0], known[0] = False, False
-    return ItemTable(
-        {name: torch.randn(n, w, generator=drawn) for name, w in schema.modalities.items()},
-        present,
-        torch.zeros(n, 0, dtype=torch.long),
-        torch.zeros(n, 0),
-        known,
-        torch.ones(n, dtype=torch.long),
-        torch.zeros(n, dtype=torch.long),
-    )
-
-
 def _model(name: str, kind: type[Baseline]) -> str:
     parts = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS)
-    items = items_of(SCHEMA)
-    model: Baseline
-    if kind is Momo:  # a gigabyte of weights: its shapes are enough
-        with torch.device("meta"):
-            model = Momo(SCHEMA, items, kind.check(SCHEMA, {}, parts), parts)
-    else:
-        model = kind.build(SCHEMA, items, {}, parts, 0)
-    counts = {
-        role: sum(p.numel() for p in found) for role, found in model.parameter_roles().items()
-    }
+    counts = parameters_of(shapes_of(kind, parts))
     shown = ", ".join(f"{role} {count:,}" for role, count in counts.items() if count)
     title, text = _docstring(kind)
     lines = [f"## {name}\n", f"{title} *{kind.family if name != 'composed' else 'any family'}*\n"]

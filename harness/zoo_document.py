@@ -115,12 +115,16 @@ def operators_markdown() -> str:
     return "\n".join(parts)
 
 
+def cacheable(operator: object) -> str:
+    """Whether an operator's result can be made once an item, offline, at placement `item`."""
+    if getattr(operator, "uses_query", False):
+        return "without query"
+    return "no" if getattr(operator, "level", "feature") == "logit" else "yes"
+
+
 def _operator(name: str, part: type[FusionOperator]) -> Sequence[str]:
     d = 1 if part.level == "logit" else WIDTH
     operator = part(SLOTS, d)
-    cacheable = "no" if part.level == "logit" else "yes"
-    if part.uses_query:
-        cacheable = "without query"
     placements = LEVELS[part.level]
     if part.most_slots is not None:
         placements += f" (at most {part.most_slots} slots)"
@@ -131,7 +135,7 @@ def _operator(name: str, part: type[FusionOperator]) -> Sequence[str]:
         _formula(part),
         f"{_parameters(operator):,}",
         _thousands(macs_per_item(operator, SLOTS, d)),
-        cacheable,
+        cacheable(part),
         placements,
         _choices(part.choices),
         part.paper,

@@ -198,8 +198,19 @@ class Composed(Baseline):
             fusion=fusion,
         )
 
+    def cacheable(self) -> str:
+        """Item-only fusion at `item` is a lookup online; elsewhere the operator meets the request."""
+        if self.settings.conditioning == "target_aware":
+            return "no: the operator reads the candidate"
+        return {
+            "item": "yes",
+            "pooled": "part: the history is fused online",
+            "interaction": "part: summaries are crossed online",
+            "logit": "part: towers and their join run online",
+        }[self.settings.placement]
+
     def report(self) -> dict[str, float]:
-        """What the compressors tell of their fit."""
+        """What the compressors tell of their fit and codes."""
         return self.slots.report()
 
 

@@ -102,5 +102,9 @@ def standardised(items: ItemTable, made: PopularitySettings) -> Tensor:
     else:
         rate = (clicked.sum() / shown.sum().clamp(min=1.0)).clamp(1e-6, 1 - 1e-6)
         value = torch.logit((clicked + made.prior * rate) / (shown + made.prior))
-    seen = value[items.in_train] if bool(items.in_train.any()) else value
-    return ((value - seen.mean()) / seen.std(correction=0).clamp(min=1e-6)).float()
+    seen = items.in_train.double()  # [n]; nothing seen: every item counts
+    weight = torch.where(seen.any(), seen, torch.ones_like(seen))
+    weight = weight / weight.sum()
+    mean = (weight * value).sum()
+    deviation = (weight * (value - mean).square()).sum().sqrt()
+    return ((value - mean) / deviation.clamp(min=1e-6)).float()

@@ -184,6 +184,11 @@ class StackedFusion(Baseline):
             fusion=[*slots, self.operator],  # type: ignore[list-item]
         )
 
+    def cacheable(self) -> str:
+        """As late fusion's."""
+        said: str = self.members[0].cacheable()  # type: ignore[operator]
+        return said
+
     def report(self) -> dict[str, float]:
         """What the compressors tell of their fit."""
         found: dict[str, float] = self.members[0].report()  # type: ignore[operator]

@@ -90,3 +90,7 @@ class AutoInt(Published):
             v = layer(v)
         logits = self.out(v.flatten(-2)).squeeze(-1)
         return Scored(spread(logits, rows, request.candidates.values), no_loss(logits))
+
+    def cacheable(self) -> str:
+        """Fields of items are looked up; they meet the context online."""
+        return "part: fields attend to each other online"

@@ -68,3 +68,7 @@ class DeepFm(Published):
         pairs = (v.sum(-2).square() - v.square().sum(-2)).sum(-1) / 2
         logits = w.sum(-1) + pairs + self.deep(v.flatten(-2))
         return Scored(spread(logits, rows, request.candidates.values), no_loss(logits))
+
+    def cacheable(self) -> str:
+        """Fields of items are looked up; they meet the context online."""
+        return "part: fields are multiplied online"

@@ -97,3 +97,7 @@ class Momo(Published):
             h = layer(z, h)
         logits = self.head(torch.cat([h, self.deep(z)], -1))
         return Scored(spread(logits, rows, e), no_loss(logits))
+
+    def cacheable(self) -> str:
+        """Target and history meet in the first layer, so no layer can be made offline."""
+        return "no: the transformer runs for every candidate"

@@ -1,6 +1,7 @@
 """MTFN as a click model (Wang et al. 2019, ACM MM): rank-constrained tensor fusion, mean history.
 
-v_i = W Σ_{r ≤ 20} Π_m V_m^(r) x_m + b; u = mean_l v_l; logit = MLP([u; v_t; context]).
+v_i = W Σ_{r ≤ 20} Π_m V_m^(r) x_m + b, no constant 1 among the factors; u = mean_l v_l;
+logit = MLP([u; v_t; context]). A missing modality is a factor 1.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,9 @@ class MtfnSettings(ComposedSettings):
     side_width: int = 16
     token_width: int = 128
     compressor: Mapping[str, object] = field(default_factory=none)
-    operator: Mapping[str, object] | None = field(default_factory=part("mtfn", {"rank": 20}))
+    operator: Mapping[str, object] | None = field(
+        default_factory=part("mtfn", {"rank": 20, "bias": False})
+    )
     pooler: Mapping[str, object] | None = field(default_factory=part("mean"))
     head: Mapping[str, object] = field(default_factory=deep)
     products: bool = False

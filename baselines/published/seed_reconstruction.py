@@ -1,7 +1,8 @@
 """Reconstruction of the challenge's task-2 winner (Zhou 2025, arXiv 2504.18961), every piece a switch.
 
-m_i = recipe(x_i) in tokens of width E: V1 the first modality alone, V2 the second alone, V3 PCA of all
-side by side, V4 PCA of each modality, then side by side; "learned" a linear layer instead of PCA.
+m_i = recipe(x_i) in tokens of width E, PCA_k(x - mean) not whitened: V1 the first modality alone,
+V2 the second alone, V3 PCA of all side by side, V4 PCA of each modality, then side by side; "learned" a
+linear layer instead of PCA.
 e_i = [E_id; E_fields; W m_i]; u = attention(e_t, {e_l}), DIN's or multi-head; fields F = {context,
 pieces of e_t, pieces of u}; z_f = mean(e_f), a = σ(W_2 ReLU(W_1 z)), F ← a F (SENet);
 logit = MLP([F]). The paper's text names V4, SENet and the attention; V1 to V3 are inferred.
@@ -132,16 +133,20 @@ class SeedReconstruction(Published):
         weighed, loss = fuse(self.operator, fields, present)
         return Scored(spread(self.head(select(weighed, rows)), rows, code), loss)
 
+    def cacheable(self) -> str:
+        """Item tokens are looked up; SENet weighs them beside context and history."""
+        return "part: SENet weighs the fields online" if self.settings.senet else "yes"
+
 
 def recipe_of(
     made: SeedSettings, modalities: tuple[str, ...]
 ) -> tuple[tuple[str, ...], Mapping[str, object]]:
     """Which modalities, through which compressor."""
-    pca: Mapping[str, object] = {"name": "pca", "k": made.embedding}
+    pca: Mapping[str, object] = {"name": "pca", "k": made.embedding, "whiten": False}
     recipes: dict[str, tuple[tuple[str, ...], Mapping[str, object]]] = {
         "V1": (modalities[:1], pca),
         "V2": (modalities[1:2], pca),
-        "V3": (modalities, {"name": "pca_joint", "k": made.embedding}),
+        "V3": (modalities, {**pca, "name": "pca_joint"}),
         "V4": (modalities, pca),
         "learned": (modalities, {"name": "none"}),
     }

@@ -57,13 +57,13 @@ class ResidualCodes(Compressor):
         numbers["explained_variance"] = float(1.0 - rest.square().sum() / spread.clamp_min(1e-12))
         return CompressorReport(numbers)
 
-    def report(self, codes: Tensor) -> dict[str, float]:
+    def report(self, rows: Tensor) -> dict[str, float]:
         """Use and perplexity of each level's codebook, and the collision rate, of codes [n, levels]."""
         numbers = {}
         for level in range(self.levels):
-            used, perplexity = usage(codes[:, level], self.codes)
+            used, perplexity = usage(rows[:, level], self.codes)
             numbers[f"codebook_use_{level}"], numbers[f"perplexity_{level}"] = used, perplexity
-        return numbers | {"collision_rate": collision_rate(codes)}
+        return numbers | {"collision_rate": collision_rate(rows)}
 
     def transform(self, rows: Tensor) -> Tensor:
         rest, codes = rows - self.mean, []

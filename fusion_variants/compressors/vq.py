@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from fusefront.fusion_variants.clusters import k_means, nearest, usage
+from fusefront.fusion_variants.clusters import collision_rate, k_means, nearest, usage
 from fusefront.fusion_variants.contract import Compressor, CompressorReport
 
 
@@ -62,13 +62,14 @@ class LearnedCodes(Compressor):
 
     @torch.no_grad()
     def report(self, rows: Tensor) -> dict[str, float]:
-        """Use and perplexity of each part's codebook on rows [n, width_in], as learned so far."""
-        pieces = self.encode(rows).unflatten(-1, (self.parts, -1))
+        """Use and perplexity of each part's codebook, and collisions, on rows [n, width_in] by now."""
+        pieces = self.encode(rows).unflatten(-1, (self.parts, -1))  # (n, P, k / P)
+        picked = [nearest(pieces[:, part], self.book[part]) for part in range(self.parts)]
         numbers = {}
-        for part in range(self.parts):
-            used, perplexity = usage(nearest(pieces[:, part], self.book[part]), self.codes)
+        for part, codes in enumerate(picked):
+            used, perplexity = usage(codes, self.codes)
             numbers[f"codebook_use_{part}"], numbers[f"perplexity_{part}"] = used, perplexity
-        return numbers
+        return numbers | {"collision_rate": collision_rate(torch.stack(picked, -1))}
 
     def transform(self, rows: Tensor) -> Tensor:
         return rows

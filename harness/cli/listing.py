@@ -1,4 +1,4 @@
-"""`fusefront list`: strategies, operators, compressors, worlds."""
+"""`fusefront list`: the strategies and all their axes, or one axis with its choices, or the worlds."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from fusefront.harness.cli.options import Include, Json
+
+NUMBERS = ("parameters", "MACs an item", "MACs a candidate")
 
 
 class Kind(StrEnum):
@@ -15,6 +17,8 @@ class Kind(StrEnum):
     alignments = "alignments"
     poolers = "poolers"
     heads = "heads"
+    placements = "placements"
+    conditionings = "conditionings"
     worlds = "worlds"
 
 
@@ -28,13 +32,22 @@ def listing(
     from rich.table import Table
 
     from fusefront.harness.cli.show import show
-    from fusefront.harness.listing import rows_of
+    from fusefront.harness.listing import BASIS, rows_of
 
     rows = rows_of(kind.value, tuple(include_path or ()))
     if as_json:
         show(rows)
         return
-    table = Table(*(rows[0] if rows else ["nothing"]), box=None)
+    out = Console(soft_wrap=True)
+    table = Table(box=None)
+    for name in rows[0]:
+        table.add_column(name, justify="right" if name in NUMBERS else "left")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console(soft_wrap=True).print(table)
+        table.add_row(*(_cell(value) for value in row.values()))
+    out.print(table)
+    if kind is not Kind.worlds:
+        out.print(f"\n{BASIS}", highlight=False)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

@@ -9,6 +9,7 @@ from fusefront.baselines.contract import Context, ItemCodes, RequestBatch, Rows,
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
+from fusefront.fusion_variants.contract import FusionOperator
 
 COMPOSED = {
     "item gmu": {"operator": "gmu"},
@@ -86,6 +87,7 @@ CASES += [
     for name, cases in (("composed", COMPOSED | POOLED | HEADED), ("seed_reconstruction", SEEDED))
     for title, settings in cases.items()
 ]
+JOINED_WITHOUT_AN_OPERATOR = {"momo", "deepfm", "autoint"}  # by a transformer, products, attention
 NO_HISTORY = {"popularity"}  # every user gets the same scores
 NOT_DRAWN = {"popularity"}  # nothing is random
 SPARSE = {"qin"}  # items that match nothing weigh exactly nothing
@@ -215,6 +217,25 @@ def test_gradient_reaches_every_parameter(scene, name, settings):
         if parameter.grad is None or parameter.grad.abs().max() < 1e-9
     ]
     assert [key for key in silent if not SHIFT_BEFORE_NORM.fullmatch(key)] == []
+
+
+@every_model
+def test_a_cacheable_model_runs_no_operator_online(scene, name, settings):
+    model = scene.build(name, settings)
+    request = gather(encoded(model, scene), scene.batch, scene.batch.items)
+    ran = []
+    hook = torch.nn.modules.module.register_module_forward_hook(
+        lambda module, *_: ran.append(isinstance(module, FusionOperator))
+    )
+    with torch.no_grad(), hook:
+        model.score(request)
+    said, _, why = model.cacheable().partition(": ")
+    assert said in ("yes", "part", "no")
+    assert (said == "yes") == (not why)
+    if any(ran):
+        assert said != "yes"
+    elif said != "yes":
+        assert name in JOINED_WITHOUT_AN_OPERATOR
 
 
 @every_model

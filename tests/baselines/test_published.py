@@ -105,3 +105,36 @@ def test_seed_reconstruction_offers_its_whole_ablation_grid(parts):
     assert choices["recipe"] == ("V1", "V2", "V3", "V4", "learned")
     assert set(choices["attention"]) == {"din", "target_attention"}
     assert set(choices["senet"]) == {True, False}
+
+
+def test_mtfn_multiplies_the_slots_alone(scene):
+    """W Σ_r Π_m V_m^(r) x_m + b: no constant 1 among the factors, a missing slot a factor 1."""
+    model = scene.build("mtfn", {"token_width": 4, "id_width": 4}).eval()
+    operator = model.placement.operator
+    factor, mix = operator.factor, operator.mix.layers[0]
+    assert factor.bias is None
+    assert operator.rank == 20
+    x = torch.randn(operator.slots, 4, dtype=torch.float64)
+    present = torch.arange(operator.slots) != 1
+    with torch.no_grad():
+        product = torch.ones(operator.rank, mix.in_features, dtype=torch.float64)
+        for m in present.nonzero().flatten().tolist():
+            product = product * (x[m] @ factor.weight[m]).view_as(product)  # rank r of slot m
+        wanted = mix.weight @ product.sum(0) + mix.bias
+        found = operator(x, present).tokens[0]
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize(("recipe", "modality"), [("V1", "text"), ("V2", "image"), ("V3", None)])
+def test_the_seed_compresses_by_pca_without_whitening(scene, recipe, modality):
+    """m = PCA_k(x - mean): the variances of the codes are the largest of the data's, not ones."""
+    settings = {"recipe": recipe, "embedding": 8, "hidden": (8,)}
+    (part,) = scene.build("seed_reconstruction", settings).slots.modalities
+    seen = part.seen
+    deviations = part.frozen[seen].double().std(0)
+    assert part.compressor.whiten is False
+    assert deviations.max() > 1.05 * deviations.min()
+    if modality is not None:
+        rows = scene.items.vectors[modality][seen].double()
+        largest = torch.linalg.svdvals(rows - rows.mean(0))[:8] / (len(rows) - 1) ** 0.5
+        torch.testing.assert_close(deviations, largest, rtol=1e-4, atol=1e-5)

@@ -30,10 +30,9 @@ class SimCen(FusionOperator):
     ) -> None:
         super().__init__(slots, d)
         self.weight, self.temperature = weight, temperature
-        self.upper, self.lower = (
-            [r * slots + c for r, c in torch.stack(index(slots, slots), -1).tolist()]
-            for index in (_upper, _lower)
-        )
+        pairs = [(row, column) for row in range(slots) for column in range(slots)]
+        self.upper = [row * slots + column for row, column in pairs if row <= column]
+        self.lower = [row * slots + column for row, column in pairs if row >= column]
         self.turn = Flat([d, d], bias=False)
         self.view = Flat([slots * d, d])
         self.above, self.below = (Flat([len(self.upper), d]) for _ in range(2))
@@ -62,13 +61,3 @@ class SimCen(FusionOperator):
         together = (item * (above + below)).sum(-1) / (2.0 * self.temperature)  # (N)
         apart = (above @ below.T / self.temperature).logsumexp(-1)  # (N)
         return self.weight * (apart - together).mean()
-
-
-def _upper(rows: int, columns: int) -> tuple[Tensor, Tensor]:
-    index = torch.triu_indices(rows, columns)
-    return index[0], index[1]
-
-
-def _lower(rows: int, columns: int) -> tuple[Tensor, Tensor]:
-    index = torch.tril_indices(rows, columns)
-    return index[0], index[1]
