@@ -87,13 +87,24 @@ class Change:
     case: Case
     choice: str | None
     changed: bool
+    yearly_gain: Interval | None = None  # traffic: of the choice over what runs today, currency
+
+
+@dataclass(frozen=True)
+class Margins:
+    """By how much the choice is chosen; None where there is nothing to compare with."""
+
+    over_today: Interval | None = None  # AUC
+    over_runner_up: Interval | None = None  # AUC
+    p99_room_ms: float | None = None  # limit less the upper end of its p99
+    cost_room: float | None = None  # limit less its cost, per million predictions
 
 
 @dataclass(frozen=True)
 class Lack:
     """What is missing for a decision: data for a sentence, and the sentence of the command line."""
 
-    kind: Literal["latency", "clusters", "seeds", "baseline", "rivals", "other"]
+    kind: Literal["limit", "latency", "clusters", "seeds", "baseline", "rivals", "other"]
     strategy: str = ""
     have: float | None = None
     need: float | None = None
@@ -112,7 +123,8 @@ class Decision:
     today: str | None = None
     subject: str | None = None  # whom the sentence is about when nothing is chosen
     leader: str | None = None  # best lower bound of the gain under the limit
-    runner_up: str | None = None
+    runner_up: str | None = None  # what the policy chooses without the choice
+    margins: Margins = field(default_factory=Margins)
     max_cost: float | None = None
     feasible: tuple[str, ...] = ()
     equivalent: tuple[str, ...] = ()  # to the leader, itself included, under the limit
@@ -150,11 +162,29 @@ class WhatIfRow:
 
 
 @dataclass(frozen=True)
+class ClickRate:
+    """Clicks per 1,000 impressions of one strategy in the replay."""
+
+    strategy: str
+    rate: Interval
+    difference: Interval | None = None  # over what runs today, paired; None for today's own
+
+
+@dataclass(frozen=True)
 class WhatIf:
-    """The grid and what it assumes, printed beside it."""
+    """The grid, the clicks it is made of and what it assumes, printed beside it.
+
+    `rows` holds every combination of the four axes, the last axis fastest.
+    """
 
     rows: tuple[WhatIfRow, ...]
     assumptions: tuple[str, ...] = ()
+    limits_ms: tuple[float, ...] = ()
+    prices: tuple[float, ...] = ()  # per core-hour
+    traffic: tuple[float, ...] = ()  # requests per second
+    values: tuple[float, ...] = ()  # per click
+    centre: int | None = None  # which row is the study's own figures
+    clicks: tuple[ClickRate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -182,12 +212,16 @@ class Ablation:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Bins of equal count: mean prediction and observed click rate."""
+    """Bins of equal count: mean prediction and observed click rate; scaled = by a temperature."""
 
     strategy: str
     predicted: tuple[float, ...]
     observed: tuple[Interval, ...]
     ece: Interval | None = None
+    temperature: float | None = None  # fitted on validation; None = not fitted
+    scaled_predicted: tuple[float, ...] = ()
+    scaled_observed: tuple[Interval, ...] = ()
+    scaled_ece: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -198,11 +232,12 @@ class MissingCurve:
     modality: str
     shares: tuple[float, ...]  # 0 .. 1
     gain: tuple[Interval, ...]
+    lead: tuple[Interval, ...] = ()  # over what runs today with the same items hidden
 
 
 @dataclass(frozen=True)
 class MissingModality:
-    """`reference` is what the differences are taken from: a strategy's name."""
+    """`reference` is the strategy that differences are taken from, with nothing hidden."""
 
     reference: str
     curves: tuple[MissingCurve, ...]
@@ -312,6 +347,7 @@ class Evidence:
     decision: Decision
     points: tuple[Point, ...]
     band: FrontierBand | None = None
+    tied: tuple[tuple[str, ...], ...] = ()  # groups whose AUC cannot be told apart, best first
     replay: Replay | None = None
     what_if: WhatIf | None = None
     ablations: tuple[Ablation, ...] = ()

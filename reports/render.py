@@ -6,27 +6,26 @@ import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from fusefront.reports import numbers, tables
+from fusefront.reports import bars
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.exchange import Json, write_json
 from fusefront.reports.figures.frontier import draw_frontier
 from fusefront.reports.figures.plane import plane
 from fusefront.reports.figures.style import reink
 from fusefront.reports.figures.svg import Drawing, standalone
-from fusefront.reports.sheet import style_sheet
-from fusefront.reports.words import costs, frontier, page, reasons
+from fusefront.reports.sections import Section, exported, sections
+from fusefront.reports.sheet import sort_script, style_sheet
+from fusefront.reports.tables import Table
+from fusefront.reports.words import costs, frontier, page
+from fusefront.reports.words.alternatives import alternatives
+from fusefront.reports.words.changes import changes
 from fusefront.reports.words.decision import headline
-from fusefront.reports.words.phrase import Language, joined
+from fusefront.reports.words.phrase import Language, coded, joined
+from fusefront.reports.words.reasons import why
+from fusefront.reports.words.reviewer import METHODS
+from fusefront.reports.words.risks import risks
 
 TEMPLATES = Path(__file__).parent / "templates"
-METHODS = (
-    "Differences are paired: every strategy scores the same test rows, trained from the same seeds. "
-    "Brackets are 95% intervals over test rows (clustered) and training seeds together.",
-    "Equivalent means that the whole 90% interval of the difference lies within the margin. "
-    "Cannot tell means that the data allow a gain and a loss.",
-    "Latency is that of one request on the exported model, one thread, item codes looked up; its "
-    "interval speaks of this machine during this session only.",
-)
 
 
 def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: bool = False) -> Path:
@@ -35,30 +34,36 @@ def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: boo
     Equal evidence gives equal bytes. `pdf` adds report.pdf and needs weasyprint.
     """
     out.mkdir(parents=True, exist_ok=True)
-    drawings = _frontier(evidence, language)
-    shown = tables.all_tables(evidence)
+    hero = _frontier(evidence, language, printed=pdf)
+    shown = sections(evidence, language, printed=pdf)
+    drawings = [*hero, *(figure for one in shown for figure in one.figures)]
+    written = exported(evidence, shown)
     for drawing in drawings:
         _write_figure(drawing, out / "figures")
-    for table in shown:
+    for table in written:
         _write_table(table, out / "tables")
     index = out / "index.html"
-    text = _page(evidence, language, drawings, shown)
-    _replace(index, text.encode())
+    _replace(index, _page(evidence, language, hero, shown).encode())
     evidence.save(out / "evidence.json")
-    write_json(_provenance(evidence, drawings, shown), out / "provenance.json")
+    write_json(_provenance(evidence, drawings, written), out / "provenance.json")
     if pdf:
-        printed = _page(evidence, language, drawings, shown, printed=True)
-        _write_pdf(printed, out / "report.pdf")
+        _write_pdf(_page(evidence, language, hero, shown, printed=True), out / "report.pdf")
     return index
 
 
-def _frontier(evidence: Evidence, language: Language) -> list[Drawing]:
+def _frontier(evidence: Evidence, language: Language, *, printed: bool = False) -> list[Drawing]:
     one = plane(evidence)
     title = frontier.finding(evidence, one, language).text
     described = frontier.description(evidence, one, language)
     made = [
         draw_frontier(
-            evidence, language, name=name, title=title, description=described, narrow=narrow
+            evidence,
+            language,
+            name=name,
+            title=title,
+            description=described,
+            narrow=narrow,
+            printed=printed and not narrow,
         )
         for name, narrow in (("frontier-wide", False), ("frontier-narrow", True))
     ]
@@ -68,8 +73,8 @@ def _frontier(evidence: Evidence, language: Language) -> list[Drawing]:
 def _page(
     evidence: Evidence,
     language: Language,
-    drawings: list[Drawing],
-    shown: list[tables.Table],
+    hero: list[Drawing],
+    shown: list[Section],
     *,
     printed: bool = False,
 ) -> str:
@@ -79,55 +84,55 @@ def _page(
         undefined=StrictUndefined,
         trim_blocks=True,
     )
+    environment.filters["inlined"] = lambda drawing: _inlined(drawing, printed=printed)
+    environment.filters["barred"] = _barred
+    environment.filters["coded"] = coded
     said, study = headline(evidence, language), evidence.study
+    closest = alternatives(evidence, language)
     return environment.get_template("page.html.jinja").render(
         language=language,
         title=f"{study.name}: {said.text}",
         css=Markup(style_sheet()),
-        facts_line=(
-            f"{study.name} · {study.dataset} · {numbers.count(study.rows_test)} test rows · "
-            f"{study.seeds} seeds · {study.runs} runs"
-        ),
+        script=Markup("" if printed else sort_script()),
+        say=lambda key: page.section(key, language),
+        synthetic=study.synthetic,
         headline=said.html,
-        why=joined(reasons.why(evidence, language)),
-        frontier=_figure(evidence, language, drawings, printed=printed),
+        why=joined(why(evidence, language)),
+        facts=page.facts(evidence, language),
+        frontier=_hero(evidence, language, hero),
         strip_heading=costs.heading(evidence, language).html,
         strip=costs.items(evidence, language),
-        lists=_lists(evidence, language),
-        reviewer=page.section("reviewer", language),
-        tables=shown,
+        alternatives_heading=page.alternatives_heading(evidence, len(closest), language),
+        alternatives=closest,
+        risks=risks(evidence, language),
+        changes=changes(evidence, language),
+        sections=shown,
         reproduce=f"fusefront run {study.name}.yaml\nfusefront report {study.name}",
-        methods=(*METHODS, *study.notes),
+        methods=METHODS,
+        remarks=study.notes,
     )
 
 
-def _figure(
-    evidence: Evidence, language: Language, drawings: list[Drawing], *, printed: bool
-) -> dict[str, Markup] | None:
-    if not drawings:
-        return None
+def _hero(evidence: Evidence, language: Language, drawings: list[Drawing]) -> dict[str, object]:
     one = plane(evidence)
-    # a PDF knows no CSS variables in its figures, and no outlines by paint order
-    svgs = [d.print_svg if printed else reink(d.svg, "css") for d in drawings]
-    wide, narrow = (Markup(svg) for svg in svgs)
     return {
-        "wide": wide,
-        "narrow": narrow,
+        "drawings": drawings,
         "heading": frontier.finding(evidence, one, language).html,
         "caption": joined(frontier.caption(evidence, one, language)),
     }
 
 
-def _lists(evidence: Evidence, language: Language) -> list[dict[str, object]]:
-    made = (
-        ("alternatives", page.alternatives(evidence, language)),
-        ("risks", page.risks(evidence, language)),
-        ("changes", page.changes(evidence, language)),
-    )
+def _inlined(drawing: Drawing, *, printed: bool) -> Markup:
+    """A PDF knows no CSS variables in its figures, and no outlines by paint order."""
+    return Markup(drawing.print_svg if printed else reink(drawing.svg, "css"))
+
+
+def _barred(table: Table) -> list[Markup]:
+    """The bar of each row, "" where it has none."""
+    limits = bars.axis([row.bar for row in table.rows if row.bar is not None])
     return [
-        {"key": key, "heading": page.section(key, language), "lines": lines}
-        for key, lines in made
-        if lines
+        bars.bar(row.bar, limits, chosen=row.chosen) if row.bar is not None else Markup("")
+        for row in table.rows
     ]
 
 
@@ -137,7 +142,7 @@ def _write_figure(drawing: Drawing, folder: Path) -> None:
     _replace(folder / f"{drawing.name}.png", drawing.png)
 
 
-def _write_table(table: tables.Table, folder: Path) -> None:
+def _write_table(table: Table, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     columns = {
         head: [row.cells[place] for row in table.rows] for place, head in enumerate(table.heads)
@@ -147,7 +152,7 @@ def _write_table(table: tables.Table, folder: Path) -> None:
     frame.write_parquet(folder / f"{table.name}.parquet")
 
 
-def _provenance(evidence: Evidence, drawings: list[Drawing], shown: list[tables.Table]) -> Json:
+def _provenance(evidence: Evidence, drawings: list[Drawing], shown: list[Table]) -> Json:
     runs: Json = {point.strategy: list(point.run_ids) for point in evidence.points}
     return {
         "format": 1,

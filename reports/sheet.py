@@ -1,4 +1,4 @@
-"""The page's style sheet: the palette as variables for both themes, the fonts inside."""
+"""The page's style sheet and script: the palette for both themes, the fonts inside."""
 
 from base64 import b64encode
 from pathlib import Path
@@ -21,6 +21,11 @@ def style_sheet() -> str:
         f"@media print{{:root{{{light}--paper:#fff;}}}}"
     )
     return fonts + themes + rules
+
+
+def sort_script() -> str:
+    """Buttons in the heads of tables; the page reads without it."""
+    return (HERE / "templates" / "sort.js").read_text(encoding="utf-8")
 
 
 def _font(weight: int, name: str) -> str:

@@ -1,18 +1,31 @@
-"""The tables of the page as text cells: leaderboard, latency and cost, ablation, slices, audit."""
+"""The tables of the page as text cells: leaderboard, cost, other metrics, ablation, slices."""
 
 from typing import NamedTuple
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence, Interval, Point
-from fusefront.reports.words.names import label
+from fusefront.reports.words.names import label, shorten
+from fusefront.reports.words.reviewer import HEADING
 
 NONE = "–"
+METRIC = {
+    "logloss": "logloss",
+    "normalised_entropy": "normalised entropy",
+    "group_auc": "AUC within groups",
+    "pr_auc": "PR AUC",
+    "mrr": "MRR",
+    "ece": "calibration error",
+    "ece_scaled": "calibration error, scaled",
+    "hit_at_1": "hit at 1",
+    "gap": "logloss, valid less train",
+}
 
 
 class Row(NamedTuple):
     cells: tuple[str, ...]
     chosen: bool = False
     over: bool = False
+    bar: Interval | None = None  # drawn beside the cell of `Table.bars`
 
 
 class Table(NamedTuple):
@@ -21,51 +34,47 @@ class Table(NamedTuple):
     heads: tuple[str, ...]
     rows: tuple[Row, ...]
     note: str = ""
-
-
-def all_tables(evidence: Evidence) -> list[Table]:
-    """Those that have rows, in the page's order."""
-    made = (
-        leaderboard(evidence),
-        cost(evidence),
-        ablation(evidence),
-        slices(evidence),
-        audit(evidence),
-    )
-    return [table for table in made if table.rows]
+    bars: int | None = None  # the column that has a bar
 
 
 def leaderboard(evidence: Evidence) -> Table:
     """Every strategy by AUC, with its paired difference from what runs today."""
     points = sorted(evidence.points, key=lambda point: -point.auc.value)
     today = evidence.decision.today
-    return Table(
-        "leaderboard",
-        "Leaderboard",
-        (
-            "strategy",
-            "family",
-            "AUC",
-            "AUC interval",
-            "over today",
-            "interval over today",
-            "verdict",
-        ),
-        tuple(_row(evidence, p, _quality(p, today=p.strategy == today)) for p in points),
-        f"Over today: paired difference from {today}." if today else "",
+    heads = (
+        "strategy",
+        "AUC",
+        "AUC interval",
+        "over today",
+        "interval over today",
+        "verdict",
+        "against the choice",
+        "p99 ms",
     )
+    rows = tuple(
+        _row(
+            evidence,
+            point,
+            _quality(point, today=point.strategy == today),
+            bar=None if point.strategy == today else point.gain,
+        )
+        for point in points
+    )
+    return Table("leaderboard", HEADING["leaderboard"], heads, rows, bars=4)
 
 
 def _quality(point: Point, *, today: bool) -> tuple[str, ...]:
     gain = None if today else point.gain
     verdict = "runs today" if today else f"{point.verdict} {point.verdict_detail}".strip()
+    versus = point.verdict_vs_choice
     return (
-        point.family,
         numbers.fixed(point.auc.value, 4),
-        _bracket(point.auc),
+        bracket(point.auc),
         numbers.signed(gain.value) if gain else NONE,
-        _bracket(gain),
+        bracket(gain),
         verdict or NONE,
+        versus or NONE,
+        numbers.fixed(point.p99.value, numbers.ms_places(point.p99)) if point.p99 else NONE,
     )
 
 
@@ -75,23 +84,58 @@ def cost(evidence: Evidence) -> Table:
         (point for point in evidence.points if point.p99 is not None),
         key=lambda point: point.p50.value if point.p50 else 0.0,
     )
-    heads = ("strategy", "p50 ms", "p99 ms", "95% interval", "bytes an item", "parameters", "limit")
-    return Table(
-        "cost", "What a request costs", heads, tuple(_row(evidence, p, _cost(p)) for p in points)
+    heads = (
+        "strategy",
+        "p50 ms",
+        "p50 interval",
+        "p99 ms",
+        "p99 interval",
+        f"{evidence.study.currency} a million",
+        "MB in service",
+        "bytes an item",
+        "parameters",
+        "multiply-adds a candidate",
     )
+    return Table("cost", HEADING["cost"], heads, tuple(_row(evidence, p, _cost(p)) for p in points))
 
 
 def _cost(point: Point) -> tuple[str, ...]:
     assert point.p99 is not None
     places = numbers.ms_places(point.p99)
+    half = point.p50 or point.p99
+    inner = numbers.ms_places(half)
+    price, size = point.cost_per_million, point.bundle_bytes
     return (
-        numbers.fixed(point.p50.value, places) if point.p50 else NONE,
+        numbers.fixed(point.p50.value, inner) if point.p50 else NONE,
+        bracket(point.p50, inner),
         numbers.fixed(point.p99.value, places),
-        _bracket(point.p99, places),
+        bracket(point.p99, places),
+        numbers.significant(price) if price is not None else NONE,
+        numbers.megabytes(size) if size is not None else NONE,
         numbers.count(point.bytes_per_item) if point.bytes_per_item is not None else NONE,
         numbers.count(sum(point.parameters.values())),
-        "under" if point.feasible else "over",
+        numbers.count(point.macs_per_candidate) if point.macs_per_candidate is not None else NONE,
     )
+
+
+def metrics(evidence: Evidence) -> Table:
+    """Every other metric that all strategies have, with its interval."""
+    found = dict.fromkeys(k for p in evidence.points for k in p.metrics)
+    names = sorted(found, key=lambda name: list(METRIC).index(name) if name in METRIC else 99)
+    points = sorted(evidence.points, key=lambda point: -point.auc.value)
+    rows = tuple(
+        _row(evidence, point, tuple(_metric(point.metrics.get(name)) for name in names))
+        for point in points
+        if point.metrics
+    )
+    heads = ("strategy", *(METRIC.get(name, name.replace("_", " ")) for name in names))
+    return Table("metrics", HEADING["metrics"], heads, rows)
+
+
+def _metric(value: Interval | None) -> str:
+    if value is None:
+        return NONE
+    return f"{numbers.fixed(value.value, 4)} {numbers.bracket(value)}".strip()
 
 
 def ablation(evidence: Evidence) -> Table:
@@ -99,17 +143,18 @@ def ablation(evidence: Evidence) -> Table:
     rows = tuple(
         Row(
             (
-                f"{one.end}: {step.name}",
+                shorten(one.end, 60),
+                shorten(step.name, 60),
                 numbers.signed(step.gain.value),
-                _bracket(step.gain),
+                bracket(step.gain),
                 step.verdict or NONE,
             )
         )
         for one in evidence.ablations
         for step in one.steps
     )
-    heads = ("part taken out", "AUC difference", "95% interval", "verdict")
-    return Table("ablation", "What each part is worth", heads, rows)
+    heads = ("strategy", "part taken out", "AUC difference", "95% interval", "verdict")
+    return Table("ablation", HEADING["ablation"], heads, rows)
 
 
 def slices(evidence: Evidence) -> Table:
@@ -117,32 +162,36 @@ def slices(evidence: Evidence) -> Table:
     rows = tuple(
         Row(
             (
-                part.name,
+                f"{shorten(part.name, 60)}{' (sensitive)' if part.sensitive else ''}",
                 numbers.count(part.rows),
+                numbers.percent(part.share),
                 numbers.signed(part.difference.value),
-                _bracket(part.difference),
+                bracket(part.difference),
                 part.verdict or part.detail or NONE,
-            )
+            ),
+            bar=part.difference,
         )
         for part in evidence.slices
     )
-    heads = ("slice", "rows", "AUC difference", "95% interval", "verdict")
-    return Table("slices", "Where it gains and where it does not", heads, rows)
+    heads = ("slice", "rows", "share", "AUC difference", "95% interval", "verdict")
+    note = (
+        "Intervals are those of one slice alone; verdicts are adjusted over all slices and strategies "
+        "together and are therefore the stricter of the two."
+    )
+    return Table("slices", HEADING["slices"], heads, rows, note, bars=4)
 
 
-def audit(evidence: Evidence) -> Table:
-    """What the checks of the data found."""
-    found = [finding for finding in evidence.audit if finding.state not in ("ok", "not run")]
-    rows = tuple(Row((one.check, one.state, one.text)) for one in found)
-    return Table("audit", "What the data audit found", ("check", "severity", "finding"), rows)
-
-
-def _row(evidence: Evidence, point: Point, cells: tuple[str, ...]) -> Row:
+def _row(
+    evidence: Evidence, point: Point, cells: tuple[str, ...], *, bar: Interval | None = None
+) -> Row:
     chosen = point.strategy == evidence.decision.choice
-    return Row((label(point, 60), *cells), chosen, not point.feasible)
+    return Row((str(label(point, 60)), *cells), chosen, not point.feasible, bar)
 
 
-def _bracket(interval: Interval | None, places: int = 4) -> str:
-    if interval is None or interval.low is None or interval.high is None:
-        return "no interval" if interval is not None else NONE
+def bracket(interval: Interval | None, places: int = 4) -> str:
+    """The interval's ends; says so where none was measured."""
+    if interval is None:
+        return NONE
+    if interval.low is None or interval.high is None:
+        return "no interval"
     return numbers.bracket(interval, places)

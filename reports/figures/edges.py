@@ -101,17 +101,32 @@ def arrow_name(sheet: Sheet, spot: Spot, blocks: list[Box]) -> Box | None:
     value = spot.y.value
     number = numbers.signed(value) if sheet.plane.relative else numbers.fixed(value, 4)
     words = f"{drawn_name(spot.point, 20)} {number}"
-    arrows = [_arrow_box(sheet, other) for other in sheet.plane.below if other is not spot]
+    own = _arrow_box(sheet, spot)
+    taken = [box for box in (*blocks, *_drawn(sheet)) if box != own]
     bounds = sheet.ax.get_window_extent().extents
     look: dict[str, Any] = {"size": sheet.note, "color": ink("soft"), "va": "center"}
-    for ha, dx in (("left", 8.0), ("right", -8.0)):
-        text = _text(sheet, x + dx, y + 12, words, look | {"ha": ha})
+    for ha, dx, dy in (("left", 8.0, 12.0), ("right", -8.0, 12.0), ("left", -4.0, 29.0)):
+        text = _text(sheet, x + dx, y + dy, words, look | {"ha": ha})
         box = sheet.extent(text)
-        taken = [b for b in (*blocks, *arrows) if _touch(box, b) and b != _arrow_box(sheet, spot)]
-        if not taken and bounds[0] <= box[0] and box[2] <= bounds[2]:
+        free = not any(_touch(box, other) for other in taken)
+        if free and bounds[0] <= box[0] and box[2] <= bounds[2]:
             return box
         text.remove()
     return None
+
+
+def _drawn(sheet: Sheet) -> list[Box]:
+    """Markers, arrows and the rises of the frontier: what no edge text may cover."""
+    one = sheet.plane
+    made = [_arrow_box(sheet, other) for other in one.below]
+    for spot in one.spots:
+        x, y = sheet.at(spot.x.value, spot.y.value)
+        made.append((x - 7, y - 7, x + 7, y + 7))
+    heights = [one.y_limits[0], *(y for _, y in one.front)]
+    for (x, top), bottom in zip(one.front, heights, strict=False):
+        (a, low), (_, high) = sheet.at(x, bottom), sheet.at(x, top)
+        made.append((a - 1, low, a + 1, high))
+    return made
 
 
 def _arrow_box(sheet: Sheet, spot: Spot) -> Box:

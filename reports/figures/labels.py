@@ -184,9 +184,7 @@ def _reachable(segments: Floats, boxes: Floats) -> NDArray[np.bool_]:
     return np.asarray((low & high).all(1))
 
 
-def _total(
-    i: int, rings: list[_Ring], near: list[list[int]], pick: dict[int, int]
-) -> Floats:
+def _total(i: int, rings: list[_Ring], near: list[list[int]], pick: dict[int, int]) -> Floats:
     """Cost of each candidate of label i, given where the others are."""
     others = [j for j in near[i] if j in pick]
     ring = rings[i]

@@ -128,8 +128,9 @@ def lines(sheet: Sheet, hull: lasso.Floats | None) -> tuple[Segments, list[float
     for s in one.spots:
         x0, x1 = ends(s.x)
         y0, y1 = ends(s.y)
-        found.append(((*at(max(x0, left), s.y.value), *at(x1, s.y.value)), 0.45))
-        found.append(((*at(s.x.value, y0), *at(s.x.value, y1)), 0.45))
+        weight = 2.0 if s.point.strategy == sheet.evidence.decision.choice else 0.45
+        found.append(((*at(max(x0, left), s.y.value), *at(x1, s.y.value)), weight))
+        found.append(((*at(s.x.value, y0), *at(s.x.value, y1)), weight))
     stairs = [(one.front[0][0], low), *one.front, (right, one.front[-1][1])] if one.front else []
     for (a, b), (c, d) in pairwise(stairs):
         found += [((*at(a, b), *at(c, b)), 3.0), ((*at(c, b), *at(c, d)), 3.0)]

@@ -28,15 +28,14 @@ FIGURE = {
     "choice": Phrase("{name}, the choice", "{name}（採用）"),
     "gain_column": Phrase("AUC gained", "AUCの増分"),
     "ms_column": Phrase("ms at p99", "p99（ms）"),
-    "rate_column": Phrase("gain per ms", "1 msあたり"),
     "change_column": Phrase("AUC with it left out", "外したときのAUC"),
     "left_out": Phrase("AUC change when left out of {name}", "{name}から外したときのAUCの変化"),
     "predicted": Phrase(
         "Predicted click rate, bins of equal count", "予測クリック率（等件数のビン）"
     ),
     "ratio": Phrase("Observed over predicted", "実測／予測"),
-    "as_predicted": Phrase("1 = as predicted", "1 = 予測どおり"),
     "ece": Phrase("calibration error {ece}", "較正誤差 {ece}"),
+    "ece_scaled": Phrase("; {ece} after scaling (hollow)", "、スケーリング後{ece}（白抜き）"),
     "without": Phrase("Without {modality}", "{modality}なし"),
     "lost": Phrase("Items that lost it", "欠損したアイテムの割合"),
     "gain_over": Phrase("AUC gain over {name}", "{name}に対するAUCの差"),
@@ -45,8 +44,8 @@ FIGURE = {
     "below_best": Phrase(
         "validation AUC below the strategy’s best", "検証AUCの、方式ごとの最良値との差"
     ),
+    "valid_auc": Phrase("validation AUC after each epoch", "各エポック後の検証AUC"),
     "settled": Phrase("{name}: settled", "{name}：収束"),
     "climbing": Phrase("{name}: still climbing", "{name}：上昇中"),
     "unjudged": Phrase("{name}", "{name}"),
-    "auc_axis": Phrase("AUC with 95% interval", "AUCと95%信頼区間"),
 }

@@ -5,6 +5,7 @@ isolated, an interval is set lighter and never broken, the headline number is se
 Nothing else of a sentence is ever markup, whatever a strategy is called.
 """
 
+import re
 from typing import Literal, NamedTuple
 
 from markupsafe import Markup, escape
@@ -59,6 +60,18 @@ class Sentence(NamedTuple):
         return Markup(tidy(str(filled)))
 
 
+class Entry(NamedTuple):
+    """A head and its sentences."""
+
+    head: str
+    lines: list[Sentence]
+
+    @property
+    def html(self) -> Markup:
+        """The sentences, one after the other."""
+        return coded(joined(self.lines))
+
+
 def sentence(phrase: Phrase, language: Language, **values: str) -> Sentence:
     """Fill a phrase; a missing field is a programming error and raises KeyError when rendered."""
     return Sentence(phrase, language, values)
@@ -74,6 +87,15 @@ def joined_text(sentences: list[Sentence]) -> str:
     """The same as plain text."""
     between = " " if sentences and sentences[0].language == "en" else ""
     return between.join(s.text for s in sentences)
+
+
+def coded(text: str) -> Markup:
+    """Escaped where it is not markup yet, with `what stands in backticks` set as code.
+
+    >>> coded("run `a < b`")
+    Markup('run <code>a &lt; b</code>')
+    """
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def dressed(value: str) -> Markup:

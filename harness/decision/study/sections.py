@@ -45,18 +45,23 @@ def calibration(
     comparison: Comparison, strategies: Iterable[str | None]
 ) -> tuple[Calibration, ...]:
     """Curves of the strategies that page one speaks of, with their calibration error."""
-    curves = comparison.curves.get("ece", {})
+    curves, scaled = (comparison.curves.get(kind, {}) for kind in ("ece", "ece_scaled"))
     made = []
     for name in dict.fromkeys(strategies):
         if name is None or name not in curves:
             continue
-        ece = comparison.row(name).metrics.get("ece")
+        metrics = comparison.row(name).metrics
+        ece, after = (metrics.get(kind) for kind in ("ece", "ece_scaled"))
         made.append(
             Calibration(
                 name,
                 tuple(float(point.predicted) for point in curves[name]),
                 tuple(Interval(p.observed, p.low, p.high) for p in curves[name]),
                 estimate_interval(ece) if ece is not None else None,
+                comparison.temperature.get(name),
+                tuple(float(point.predicted) for point in scaled.get(name, ())),
+                tuple(Interval(p.observed, p.low, p.high) for p in scaled.get(name, ())),
+                estimate_interval(after) if after is not None else None,
             )
         )
     return tuple(made)
@@ -89,6 +94,7 @@ def missing(study: StudyFolder) -> MissingModality | None:
             str(curve["modality"]),
             tuple(float(share) for share in curve["shares"]),
             tuple(_interval(value) for value in curve["gain"]),
+            tuple(_interval(value) for value in curve["lead"]),
         )
         for curve in record.get("curves", [])
     )

@@ -1,0 +1,158 @@
+"""Training curves, a panel a strategy with a line a seed, and the best so far along the trials."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.collections import LineCollection
+
+from fusefront.reports.evidence import Evidence, TrainingCurve
+from fusefront.reports.figures import canvas, style
+from fusefront.reports.figures.panels import above, apart, heights, look, panels, role_name, say
+from fusefront.reports.figures.style import ink
+from fusefront.reports.figures.svg import Drawing, finish
+from fusefront.reports.words.phrase import Language
+
+PANELS, COLUMNS = 12, 4
+PANEL, LINE = 118.0, 15.0  # pixels: height of a panel, between two names
+WITHIN = 0.03  # AUC below the best at which a strategy still has its panel
+MOST_NAMED = 8
+
+
+class Chosen(NamedTuple):
+    """Which strategies have a panel, and which are left to the text."""
+
+    shown: list[str]
+    left_out: list[str]
+
+
+def with_panels(evidence: Evidence) -> Chosen:
+    """Those that the decision names first, then the best; not those far below, which would flatten all."""
+    decision = evidence.decision
+    best: dict[str, float] = {}
+    for curve in epochs(evidence):
+        best[curve.strategy] = max(best.get(curve.strategy, -np.inf), *curve.value)
+    named = [decision.choice, decision.today, decision.subject, *decision.alternatives[:3]]
+    order = [n for n in dict.fromkeys(named) if n in best]
+    order += sorted(set(best) - set(order), key=lambda n: (-best[n], n))
+    top = max(best.values(), default=0.0)
+    near = [n for n in order if best[n] >= top - WITHIN][:PANELS]
+    return Chosen(near, [n for n in order if n not in near])
+
+
+def epochs(evidence: Evidence) -> list[TrainingCurve]:
+    """Curves over epochs."""
+    return [curve for curve in evidence.training if curve.kind == "epochs"]
+
+
+def trials(evidence: Evidence) -> list[TrainingCurve]:
+    """Curves over trials, best so far."""
+    return [curve for curve in evidence.training if curve.kind == "trials"]
+
+
+def draw_epochs(
+    evidence: Evidence,
+    language: Language,
+    *,
+    name: str,
+    title: str,
+    description: str,
+    printed: bool = False,
+) -> Drawing:
+    """Validation AUC after each epoch, on common axes."""
+    shown = with_panels(evidence).shown
+    rows = -(-len(shown) // COLUMNS)
+    columns = min(COLUMNS, len(shown))
+    with canvas.drawing(language):
+        height = 50 + rows * PANEL + (rows - 1) * 46 + 48
+        fig, axes = panels(style.WIDE, height, rows, columns, (62, 14, 50, 48))
+        curves = [c for c in epochs(evidence) if c.strategy in shown]
+        values = np.concatenate([np.asarray(c.value) for c in curves])
+        low, high = max(values.min(), values.max() - 2 * WITHIN), values.max()
+        pad = 0.06 * max(high - low, 1e-4)
+        longest = max(len(c.value) for c in curves)
+        for at, ax in enumerate(axes):
+            if at >= len(shown):
+                ax.remove()
+                continue
+            strategy = shown[at]
+            ax.set_xlim(0.8, longest + 0.2)
+            heights(ax, low - pad, high + pad, signed=False, named=at % columns == 0, most=3)
+            one = look(evidence, strategy, language)
+            for curve in (c for c in curves if c.strategy == strategy):
+                x = np.arange(1, len(curve.value) + 1)
+                ax.plot(x, curve.value, "-", color=one.colour, lw=1.2, alpha=0.75,
+                        marker=one.marker if longest <= 10 else "", ms=3.6, mew=0)  # fmt: skip
+            step = max(1, longest // 5)
+            ticks = list(range(1, longest + 1, step))
+            last_row = at + columns >= len(shown)
+            ax.set_xticks(ticks, [str(t) for t in ticks] if last_row else [""] * len(ticks))
+            if last_row:
+                ax.set_xlabel(say("epochs", language), labelpad=4)
+            above(
+                ax, look(evidence, strategy, language, 24).name, color=one.colour, size=style.NOTE
+            )
+        words = say("valid_auc", language)
+        fig.text(
+            8 / style.WIDE, 1 - 14 / height, words, size=style.NOTE, color=ink("soft"), va="center"
+        )
+        return finish(fig, name, title, description, printed=printed)
+
+
+def draw_trials(
+    evidence: Evidence,
+    language: Language,
+    *,
+    name: str,
+    title: str,
+    description: str,
+    printed: bool = False,
+) -> Drawing:
+    """Each search below its own best; the decision's and those that still climbed are named."""
+    curves = trials(evidence)
+    decision = evidence.decision
+    with canvas.drawing(language):
+        height, edges = 300.0, (62, 230, 40, 50)
+        fig, (ax,) = panels(style.WIDE, height, 1, 1, edges)
+        longest = max(len(c.value) for c in curves)
+        named = [c for c in curves if c.strategy in (decision.choice, decision.today)]
+        climbing = [c for c in curves if c.settled is False and c not in named]
+        named += climbing[: MOST_NAMED - len(named)]
+        low = min(min(c.value) - max(c.value) for c in curves)
+        low = max(min(low, -1e-3), -0.1)
+        ax.set_xlim(1, max(longest, 2))
+        heights(ax, 1.08 * low, -0.06 * low, signed=True, named=True)
+        quiet = [_steps(c, longest) for c in curves if c not in named]
+        ax.add_collection(
+            LineCollection(quiet, colors=ink("off"), linewidths=0.8, zorder=1), autolim=False
+        )
+        for curve in named:
+            colour = look(evidence, curve.strategy, language).colour
+            ax.plot(*_steps(curve, longest).T, color=colour, lw=1.8, zorder=3)
+        pixel = (-1.14 * low) / (height - edges[2] - edges[3])
+        ordered = sorted(named, key=lambda c: c.settled is not False)  # settled ones on top
+        places = apart(
+            [-0.001 * pixel * (len(ordered) - i) for i in range(len(ordered))], LINE * pixel
+        )
+        shift = -0.06 * low - max(places, default=0.0)
+        for curve, y in zip(ordered, places, strict=True):
+            key = {True: "settled", False: "climbing", None: "unjudged"}[curve.settled]
+            who = role_name(evidence, curve.strategy, language, 18)
+            ax.text(1.015, y + shift, say(key, language, name=who), va="top", size=style.NOTE,
+                    transform=ax.get_yaxis_transform(),
+                    color=look(evidence, curve.strategy, language).colour)  # fmt: skip
+        step = max(1, longest // 8)
+        ax.set_xticks(list(range(1, longest + 1, step)))
+        ax.set_xlabel(say("trials", language), labelpad=6)
+        words = say("below_best", language)
+        fig.text(
+            8 / style.WIDE, 1 - 14 / height, words, size=style.NOTE, color=ink("soft"), va="center"
+        )
+        return finish(fig, name, title, description, printed=printed)
+
+
+def _steps(curve: TrainingCurve, longest: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """A staircase below the curve's best, [n, 2]; a search that ended early ends early."""
+    y = np.asarray(curve.value, float) - max(curve.value)
+    x = np.arange(1, len(y) + 1, dtype=float)
+    x, y = np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]
+    return np.stack([x, y], 1)

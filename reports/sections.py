@@ -1,0 +1,155 @@
+"""The reviewer's half in the page's order: each section has a figure, a table, or says what to run."""
+
+from typing import NamedTuple, Protocol
+
+from fusefront.reports import records, tables
+from fusefront.reports.evidence import Evidence
+from fusefront.reports.figures.ablation import draw_ablation
+from fusefront.reports.figures.calibration import draw_calibration
+from fusefront.reports.figures.missing import draw_missing
+from fusefront.reports.figures.svg import Drawing
+from fusefront.reports.figures.training import draw_epochs, draw_trials, epochs, trials
+from fusefront.reports.tables import Table
+from fusefront.reports.words import reviewer
+from fusefront.reports.words.phrase import Language
+
+
+class Section(NamedTuple):
+    """One heading of the reviewer's half."""
+
+    key: str
+    heading: str
+    figures: tuple[Drawing, ...] = ()
+    captions: tuple[str, ...] = ()  # one a figure
+    table: Table | None = None
+    notes: tuple[str, ...] = ()
+    absent: str = ""
+
+
+class Draw(Protocol):
+    """A figure of the evidence."""
+
+    def __call__(
+        self,
+        evidence: Evidence,
+        language: Language,
+        *,
+        name: str,
+        title: str,
+        description: str,
+        printed: bool,
+    ) -> Drawing: ...
+
+
+class Brush(NamedTuple):
+    """How figures are made here."""
+
+    language: Language
+    printed: bool
+
+
+def sections(evidence: Evidence, language: Language, *, printed: bool = False) -> list[Section]:
+    """All of them; what was not measured says so."""
+    brush = Brush(language, printed)
+    return [
+        _table(evidence, tables.leaderboard(evidence), reviewer.leaderboard(evidence)),
+        _table(evidence, tables.cost(evidence)),
+        _table(evidence, tables.metrics(evidence)),
+        _ablation(evidence, brush),
+        _calibration(evidence, brush),
+        _epochs(evidence, brush),
+        _trials(evidence, brush),
+        _missing(evidence, brush),
+        _table(evidence, tables.slices(evidence)),
+        _what_if(evidence),
+        _table(evidence, records.audit(evidence)),
+        _table(evidence, records.environment(evidence)),
+        _table(evidence, records.runs(evidence)),
+    ]
+
+
+def exported(evidence: Evidence, shown: list[Section]) -> list[Table]:
+    """Tables that are written as files: those of the page, and the whole what-if grid."""
+    whole = records.what_if_full(evidence)
+    made = [section.table for section in shown if section.table is not None]
+    return [table for table in (*made, whole) if table.rows]
+
+
+def _table(evidence: Evidence, table: Table, note: str = "") -> Section:
+    notes = tuple(text for text in (note, table.note) if text)
+    if table.rows:
+        return Section(table.name, table.title, table=table, notes=notes)
+    missing = reviewer.absent(table.name, evidence) if table.name in reviewer.ABSENT else ""
+    return Section(table.name, table.title, absent=missing)
+
+
+def _absent(evidence: Evidence, key: str) -> Section:
+    return Section(key, reviewer.HEADING[key], absent=reviewer.absent(key, evidence))
+
+
+def _figure(evidence: Evidence, key: str, brush: Brush, draw: Draw, caption: str) -> Section:
+    heading = reviewer.HEADING[key]
+    made = draw(
+        evidence,
+        brush.language,
+        name=f"{key}-wide",
+        title=heading,
+        description=reviewer.alt_text(evidence, key),
+        printed=brush.printed,
+    )
+    return Section(key, heading, (made,), (caption,))
+
+
+def _ablation(evidence: Evidence, brush: Brush) -> Section:
+    if not evidence.ablations:
+        return _absent(evidence, "ablation")
+    heading = reviewer.HEADING["ablation"]
+    made = tuple(
+        draw_ablation(
+            evidence,
+            one,
+            brush.language,
+            name=f"ablation-{at}",
+            title=f"{heading}: {one.end}",
+            description=reviewer.alt_text(evidence, "ablation"),
+            printed=brush.printed,
+        )
+        for at, one in enumerate(evidence.ablations, 1)
+    )
+    captions = tuple(reviewer.ablation(one) for one in evidence.ablations)
+    return Section("ablation", heading, made, captions, tables.ablation(evidence))
+
+
+def _calibration(evidence: Evidence, brush: Brush) -> Section:
+    if not evidence.calibration:
+        return _absent(evidence, "calibration")
+    caption = reviewer.calibration(evidence)
+    return _figure(evidence, "calibration", brush, draw_calibration, caption)
+
+
+def _epochs(evidence: Evidence, brush: Brush) -> Section:
+    if not epochs(evidence):
+        return _absent(evidence, "epochs")
+    return _figure(evidence, "epochs", brush, draw_epochs, reviewer.training(evidence))
+
+
+def _trials(evidence: Evidence, brush: Brush) -> Section:
+    if not trials(evidence):
+        return _absent(evidence, "trials")
+    return _figure(evidence, "trials", brush, draw_trials, reviewer.convergence(evidence))
+
+
+def _missing(evidence: Evidence, brush: Brush) -> Section:
+    if evidence.missing is None or not evidence.missing.curves:
+        return _absent(evidence, "missing")
+    return _figure(evidence, "missing", brush, draw_missing, reviewer.missing(evidence))
+
+
+def _what_if(evidence: Evidence) -> Section:
+    table = records.what_if(evidence)
+    heading = reviewer.HEADING["what_if"]
+    if evidence.what_if is None or not table.rows:
+        taken = evidence.what_if.assumptions if evidence.what_if else ()
+        return Section("what_if", heading, notes=taken, absent=reviewer.absent("what_if", evidence))
+    notes = (reviewer.what_if(evidence), table.note, *evidence.what_if.assumptions)
+    return Section("what_if", heading, table=table, notes=notes)

@@ -1,0 +1,221 @@
+"""The reviewer's half: headings, what each section shows, and what to run where it is empty. English only."""
+
+from collections import Counter
+
+from fusefront.reports import numbers
+from fusefront.reports.evidence import Ablation, Calibration, Evidence, MissingCurve
+from fusefront.reports.figures.plane import ends
+from fusefront.reports.figures.training import epochs, trials, with_panels
+from fusefront.reports.words.names import label, shorten
+from fusefront.reports.words.reasons import listed
+
+HEADING = {
+    "leaderboard": "Every strategy",
+    "cost": "What a request costs",
+    "metrics": "Other measures of quality",
+    "ablation": "What each part is worth",
+    "calibration": "Do the probabilities hold?",
+    "epochs": "Training curves",
+    "trials": "Did tuning settle?",
+    "missing": "When a modality goes missing",
+    "slices": "Where it gains and where it does not",
+    "what_if": "Which strategy wins where",
+    "audit": "Audit of the data",
+    "environment": "Environment",
+    "runs": "Where each number comes from",
+}
+ABSENT = {
+    "cost": "No latency was measured; `fusefront bench {study}` times every strategy in one session.",
+    "ablation": "Nothing was taken apart; `fusefront ablate {file} --of {name}` trains {name} without each part.",
+    "calibration": "No calibration was computed; `fusefront compare {study}` does it.",
+    "epochs": "The runs left no curve: nothing was trained by epochs, or `fusefront run {file}` has not finished.",
+    "trials": "There is no search of two trials or more; set `tuning.trials` in the study and run it again.",
+    "missing": "Not measured; `fusefront robustness {study}` hides each modality at serving time and scores test again.",
+    "slices": "The data set declares no slices; name them under `slices` in its spec and prepare it again.",
+    "what_if": "Nothing to work out: no logged test request has two candidates and a price, or there is no baseline.",
+    "audit": "The data were not audited; `fusefront audit` on the data set's spec writes the findings.",
+    "environment": "The runs left no record of their environment.",
+}
+METHODS = (
+    (
+        "What is compared",
+        "Every strategy sees the same rows, the same history and the same number of tuning trials; the "
+        "best setting is trained again with every seed.",
+    ),
+    (
+        "The difference and its interval",
+        "Differences are paired: every strategy scores the same test rows. Each row (clustered by user or "
+        "request) and each seed contributes its influence; together they give the 95% interval. "
+        "Differences from what runs today are widened for the best one having been picked.",
+    ),
+    (
+        "Better, worse, equivalent, cannot tell",
+        "Equivalent comes first: the whole 90% interval of the difference lies within the margin. Better "
+        "or worse: the 95% interval excludes zero. Otherwise the data allow a gain and a loss, and the "
+        "study cannot tell.",
+    ),
+    (
+        "Latency",
+        "One request on the exported model, one thread, item codes looked up. The interval comes from the "
+        "rounds of the session and speaks of this machine during this session only. A strategy is under "
+        "the limit only if its whole p99 interval is.",
+    ),
+    (
+        "The choice",
+        "Of the strategies under the limit, those equivalent to the one with the best lower bound of the "
+        "gain, and of these the cheapest by p50.",
+    ),
+    (
+        "The band",
+        "Both axes are redrawn from their errors and the frontier is made again each time; the band holds "
+        "the middle 95% at each latency.",
+    ),
+    (
+        "Money",
+        "Logged test requests are ranked again by each strategy and clicks among the top places counted; "
+        "no AUC is ever multiplied by money.",
+    ),
+)
+
+
+def absent(key: str, evidence: Evidence) -> str:
+    """One sentence: what to run."""
+    study, decision = evidence.study.name, evidence.decision
+    name = decision.choice or decision.subject or decision.today or "STRATEGY"
+    return ABSENT[key].format(study=study, file=f"{study}.yaml", name=name)
+
+
+def leaderboard(evidence: Evidence) -> str:
+    """How to read the table."""
+    today = evidence.decision.today
+    over = (
+        f"Bars: the paired difference from {today} with its 95% interval, all on one axis; the line is "
+        "zero. "
+        if today
+        else ""
+    )
+    slo = numbers.ms_setting(evidence.decision.slo_ms)
+    return f"{over}Sorted by AUC. Blue: the choice. Grey: not wholly under the {slo} limit."
+
+
+def ablation(one: Ablation) -> str:
+    """Which parts earn their place, by their intervals."""
+    hurts = [step.name for step in one.steps if ends(step.gain)[1] < 0]
+    helps = [step.name for step in one.steps if ends(step.gain)[0] > 0]
+    open_ = [step.name for step in one.steps if ends(step.gain)[0] <= 0 <= ends(step.gain)[1]]
+    said = []
+    if hurts:
+        said.append(f"AUC falls when {_or(hurts)} is left out.")
+    if helps:
+        said.append(f"It rises when {_or(helps)} is left out.")
+    if open_:
+        said.append(f"Not shown to matter (grey, the interval holds zero): {_and(open_)}.")
+    told = (
+        "Each row is trained again without that part, at the parent's hyper-parameters and seeds; "
+    )
+    return f"{told}black lines are 95% intervals of the paired difference. {' '.join(said)}"
+
+
+def calibration(evidence: Evidence) -> str:
+    """How far from one, and what a temperature does."""
+    first = evidence.calibration[0]
+    said = (
+        "Observed over predicted click rate on test rows in bins of equal count, with 95% intervals; 1 is "
+        f"as predicted. {_bins_off(first)}"
+    )
+    if any(curve.scaled_predicted for curve in evidence.calibration):
+        fitted = [
+            f"{curve.strategy} {curve.temperature:.3f}"
+            for curve in evidence.calibration
+            if curve.temperature is not None
+        ]
+        return (
+            f"{said} Hollow: logits divided by a temperature fitted on validation ({_and(fitted)})."
+        )
+    return (
+        f"{said} No temperature was fitted; `fusefront compare {evidence.study.name} --temperature` shows "
+        "the scaled rates beside these."
+    )
+
+
+def _bins_off(curve: Calibration) -> str:
+    seen = [
+        (p, o) for p, o in zip(curve.predicted, curve.observed, strict=True) if o.low is not None
+    ]
+    off = sum(not ends(o)[0] <= p <= ends(o)[1] for p, o in seen)
+    return (
+        f"For {curve.strategy} the interval excludes the prediction in {off} of {len(seen)} bins."
+    )
+
+
+def training(evidence: Evidence) -> str:
+    """What the panels show, and who is not among them."""
+    chosen = with_panels(evidence)
+    seeds = Counter(curve.strategy for curve in epochs(evidence))
+    said = f"One line a seed (up to {max(seeds.values())}), common axes."
+    if chosen.left_out:
+        names = chosen.left_out[:6]
+        more = len(chosen.left_out) - len(names)
+        rest = [*names, f"{more} more"] if more else names
+        said += f" Not drawn, far below or beyond the first panels: {_and(rest)}."
+    return said
+
+
+def convergence(evidence: Evidence) -> str:
+    """Which searches had not settled: their AUC is a lower bound."""
+    curves = trials(evidence)
+    climbing = [curve.strategy for curve in curves if curve.settled is False]
+    most = max(len(curve.value) for curve in curves)
+    said = f"Up to {most} trials a strategy under one budget; thin lines are the other strategies."
+    if not climbing:
+        return f"{said} None still climbed in its last quarter."
+    shown = climbing[:8] + ([f"{len(climbing) - 8} more"] if len(climbing) > 8 else [])
+    verb = "climbed: its AUC is" if len(climbing) == 1 else "climbed: their AUC is"
+    return f"{said} In its last quarter of trials {_and(shown)} still {verb} a lower bound."
+
+
+def missing(evidence: Evidence) -> str:
+    """How it was hidden, and what that costs the strategy that page one is about."""
+    assert evidence.missing is not None
+    own = evidence.missing.curves[0].strategy
+    said = "Vectors are hidden at random when serving, without training again; bands are 95% intervals."
+    losses = [_loss(c) for c in evidence.missing.curves if c.strategy == own and c.shares[0] == 0]
+    if losses:
+        said += f" {own} without any {_and(losses)}."
+    return said
+
+
+def _loss(curve: MissingCurve) -> str:
+    change = curve.gain[-1].value - curve.gain[0].value
+    return f"{curve.modality} changes by {numbers.signed(change)} AUC"
+
+
+def what_if(evidence: Evidence) -> str:
+    """What a cell says."""
+    currency = evidence.study.currency
+    return (
+        f"Each cell: who wins under that limit, and its yearly gain over what runs today in {currency} with "
+        "its 95% interval; `cannot tell` where one may earn more and may lose. All prices are in "
+        "tables/what_if.csv."
+    )
+
+
+def alt_text(evidence: Evidence, key: str) -> str:
+    """What a figure shows to those who cannot see it: its caption holds the finding."""
+    who = evidence.point(evidence.decision.choice or evidence.decision.subject)
+    name = label(who) if who else evidence.study.name
+    return {
+        "ablation": "Bars of the change of AUC when each part is taken out; the table below holds every number.",
+        "calibration": f"Observed over predicted click rate by bin, {name} and what runs today.",
+        "epochs": "Validation AUC after each epoch, one panel a strategy, one line a seed.",
+        "trials": "Best validation AUC so far along the trials of each search, below its final best.",
+        "missing": "AUC over the share of items that lost a modality, one panel a modality.",
+    }[key]
+
+
+def _and(names: list[str]) -> str:
+    return listed([shorten(n, 60) for n in names], "en")
+
+
+def _or(names: list[str]) -> str:
+    return _and(names).replace(" and ", " or ")

@@ -1,0 +1,260 @@
+"""What may go wrong: leaks, controls, slices that lose, missing modalities, calibration, the runs."""
+
+from fusefront.reports import numbers
+from fusefront.reports.evidence import AuditFinding, Evidence, Interval, MissingCurve, Point
+from fusefront.reports.words.costs import subject
+from fusefront.reports.words.names import label, shorten
+from fusefront.reports.words.phrase import Bracket, Entry, Language, Phrase, Sentence, sentence
+
+TEXT = 170  # of an audit finding on page one; the audit table has it all
+NAMED = 2
+HEAD = {
+    "leaks": Phrase("Leaks", "漏洩"),
+    "controls": Phrase("Controls", "対照"),
+    "slices": Phrase("Slices that lose", "劣る層"),
+    "missing": Phrase("Missing modality", "欠損モダリティ"),
+    "calibration": Phrase("Calibration", "較正"),
+    "runs": Phrase("Runs", "学習"),
+    "data": Phrase("Data", "データ"),
+}
+LEAKS = {
+    "clean": Phrase("None found in {n} checks.", "{n}件の\u200b検査で\u200b発見なし。"),
+    "open": Phrase("{n} checks could not run.", "{n}件は\u200b実行できず。"),
+    "none": Phrase(
+        "The data were not audited; `fusefront audit` does it.",
+        "データ監査は\u200b未実施\u200b（`fusefront audit`で\u200b実施）。",
+    ),
+    "found": Phrase("{state}: {text}", "{state}：{text}"),
+    "second": Phrase(
+        "The test split was opened {n} times before: what was chosen since may be fitted to it.",
+        "評価データは\u200b以前に\u200b{n}回\u200b開かれた。\u200b以後の\u200b選択は\u200bそれに\u200b適合した\u200b"
+        "可能性が\u200bある。",
+    ),
+}
+STATE = {
+    "note": Phrase("Note", "注記"),
+    "warning": Phrase("Warning", "警告"),
+    "error": Phrase("Severe", "重大"),
+}
+CONTROLS = {
+    "equivalent": Phrase(
+        "{name} is equivalent ({gap} AUC, 90% {interval_90}).",
+        "{name}は\u200b同等\u200b（AUC {gap}、90% {interval_90}）。",
+    ),
+    "cannot tell": Phrase(
+        "{name} cannot be told apart ({gap} AUC {interval}): what fusion adds to it is not shown.",
+        "{name}とは\u200b判断不能\u200b（AUC {gap} {interval}）。\u200b融合の\u200b効果は\u200b示されていない。",
+    ),
+    "better": Phrase(
+        "{name} is better ({gap} AUC {interval}).",
+        "{name}が\u200b優る\u200b（AUC {gap} {interval}）。",
+    ),
+    "none": Phrase(
+        "It is shown to beat all {n} of them.", "{n}件\u200bすべてに\u200b優ると\u200b示された。"
+    ),
+}
+SLICES = {
+    "loses": Phrase(
+        "{name} ({share} of rows) loses {gap} AUC {interval}.",
+        "{name}\u200b（行の{share}）は\u200bAUC {gap} {interval}と\u200b劣る。",
+    ),
+    "none": Phrase(
+        "No loss is shown in any of {n} slices.",
+        "{n}層の\u200bいずれにも\u200b悪化は\u200b示されていない。",
+    ),
+    "unknown": Phrase("No slices are declared.", "層は\u200b宣言されていない。"),
+}
+MISSING = {
+    "ahead": Phrase(
+        "With {modality} hidden for {share} of the items it is still {lead} AUC {interval} over what "
+        "runs today.",
+        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠しても、\u200b現行方式に\u200b対し\u200bAUC {lead} {interval}。",
+    ),
+    "behind": Phrase(
+        "With {modality} hidden for {share} of the items it falls behind what runs today, {lead} AUC "
+        "{interval}.",
+        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと\u200b現行方式に\u200b劣る\u200b（AUC {lead} {interval}）。",
+    ),
+    "level": Phrase(
+        "With {modality} hidden for {share} of the items it cannot be told apart from what runs today, "
+        "{lead} AUC {interval}.",
+        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと\u200b現行方式との\u200b差は\u200b判断不能"
+        "\u200b（AUC {lead} {interval}）。",
+    ),
+    "falls": Phrase(
+        "With {modality} hidden for {share} of the items: {lead} AUC {interval} from what runs today "
+        "with everything there.",
+        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと、\u200b欠損の\u200bない\u200b現行方式との\u200b差は"
+        "\u200bAUC {lead} {interval}。",
+    ),
+    "none": Phrase(
+        "Not measured; `fusefront robustness {study}` measures it.",
+        "未測定\u200b（`fusefront robustness {study}`で\u200b測定）。",
+    ),
+}
+CALIBRATION = {
+    "plain": Phrase("Expected calibration error {ece}.", "較正誤差は\u200b{ece}。"),
+    "today": Phrase(
+        "Expected calibration error {ece}, what runs today {today}.",
+        "較正誤差は\u200b{ece}\u200b（現行{today}）。",
+    ),
+}
+SCALED = Phrase("{ece} after temperature scaling.", "温度スケーリング後は\u200b{ece}。")
+RUNS = {
+    "failed": Phrase(
+        "{n} of {all} runs failed and are left out.",
+        "{all}回中\u200b{n}回の\u200b学習が\u200b失敗し、\u200b除外した。",
+    ),
+    "one_seed": Phrase(
+        "One seed: nothing is known of the next training.",
+        "シードは\u200b1つで、\u200b次の\u200b学習は\u200b不明。",
+    ),
+}
+SYNTHETIC = Phrase(
+    "A synthetic world: nothing here speaks of real traffic.",
+    "人工世界の\u200bデータで、\u200b実トラフィックに\u200bついては\u200b何も\u200b言えない。",
+)
+
+
+def risks(evidence: Evidence, language: Language) -> list[Entry]:
+    """In the order in which they would stop a launch."""
+    made = {
+        "leaks": _leaks(evidence, language),
+        "controls": _controls(evidence, language),
+        "slices": _slices(evidence, language),
+        "missing": _missing(evidence, language),
+        "calibration": _calibration(evidence, language),
+        "runs": _runs(evidence, language),
+        "data": [sentence(SYNTHETIC, language)] if evidence.study.synthetic else [],
+    }
+    return [Entry(HEAD[key].pattern(language), lines) for key, lines in made.items() if lines]
+
+
+def _leaks(evidence: Evidence, language: Language) -> list[Sentence]:
+    ranked = [f for state in ("error", "warning") for f in evidence.audit if f.state == state]
+    said = [_finding(one, language) for one in ranked[:NAMED]]
+    done = sum(one.state != "not run" for one in evidence.audit)
+    if not evidence.audit:
+        said.append(sentence(LEAKS["none"], language))
+    elif not ranked:
+        said.append(sentence(LEAKS["clean"], language, n=numbers.count(done)))
+    if lacking := len(evidence.audit) - done:
+        said.append(sentence(LEAKS["open"], language, n=numbers.count(lacking)))
+    if evidence.study.second_look:
+        n = numbers.count(evidence.study.second_look)
+        said.append(sentence(LEAKS["second"], language, n=n))
+    return said
+
+
+def _finding(one: AuditFinding, language: Language) -> Sentence:
+    text = shorten(one.text.split(". ")[0].rstrip(".") + ".", TEXT)
+    return sentence(LEAKS["found"], language, state=STATE[one.state].pattern(language), text=text)
+
+
+def _controls(evidence: Evidence, language: Language) -> list[Sentence]:
+    """Controls that the choice is not shown to beat; nothing to say where it is one itself."""
+    choice = evidence.point(evidence.decision.choice)
+    if choice is None or choice.role == "control":
+        return []
+    controls = [p for p in evidence.points if p.role == "control" and p.gain_vs_choice is not None]
+    standing = [p for p in controls if p.verdict_vs_choice in CONTROLS]
+    if not standing:
+        n = numbers.count(len(controls))
+        return [sentence(CONTROLS["none"], language, n=n)] if controls else []
+    return [_control(point, language) for point in standing[:NAMED]]
+
+
+def _control(point: Point, language: Language) -> Sentence:
+    gap, inner = point.gain_vs_choice, point.gain_vs_choice_90
+    assert gap is not None
+    return sentence(
+        CONTROLS[point.verdict_vs_choice],
+        language,
+        name=label(point),
+        gap=numbers.signed(gap.value),
+        interval=Bracket(numbers.bracket(gap)),
+        interval_90=Bracket(numbers.bracket(inner or gap)),
+    )
+
+
+def _slices(evidence: Evidence, language: Language) -> list[Sentence]:
+    losing = [p for p in evidence.slices if p.difference.high is not None and p.difference.high < 0]
+    if not evidence.slices:
+        return [sentence(SLICES["unknown"], language)]
+    if not losing:
+        return [sentence(SLICES["none"], language, n=numbers.count(len(evidence.slices)))]
+    return [
+        sentence(
+            SLICES["loses"],
+            language,
+            name=shorten(part.name, 40),
+            share=numbers.percent(part.share),
+            gap=numbers.signed(part.difference.value),
+            interval=Bracket(numbers.bracket(part.difference)),
+        )
+        for part in sorted(losing, key=lambda p: p.difference.value)[:NAMED]
+    ]
+
+
+def _missing(evidence: Evidence, language: Language) -> list[Sentence]:
+    """The modality whose loss leaves it worst off, at half of the items and at all of them."""
+    name = evidence.study.name
+    own = subject(evidence)
+    table = evidence.missing.curves if evidence.missing else ()
+    curves = [c for c in table if own is not None and c.strategy == own.strategy]
+    if not curves:
+        return [sentence(MISSING["none"], language, study=name)]
+    worst = min(curves, key=lambda c: _shown(c)[-1].value)
+    half = min(range(len(worst.shares)), key=lambda i: abs(worst.shares[i] - 0.5))
+    places = dict.fromkeys((half, len(worst.shares) - 1))
+    return [_hidden(worst, at, language) for at in places]
+
+
+def _shown(curve: MissingCurve) -> tuple[Interval, ...]:
+    return curve.lead or curve.gain
+
+
+def _hidden(curve: MissingCurve, at: int, language: Language) -> Sentence:
+    one = _shown(curve)[at]
+    if not curve.lead:
+        key = "falls"
+    elif one.low is not None and one.low > 0:
+        key = "ahead"
+    else:
+        key = "behind" if one.high is not None and one.high < 0 else "level"
+    return sentence(
+        MISSING[key],
+        language,
+        modality=shorten(curve.modality, 24),
+        share=numbers.percent(curve.shares[at]),
+        lead=numbers.signed(one.value),
+        interval=Bracket(numbers.bracket(one)),
+    )
+
+
+def _calibration(evidence: Evidence, language: Language) -> list[Sentence]:
+    own, today = subject(evidence), evidence.decision.today
+    curves = {curve.strategy: curve for curve in evidence.calibration}
+    curve = curves.get(own.strategy) if own else None
+    if curve is None or curve.ece is None:
+        return []
+    values = {"ece": numbers.fixed(curve.ece.value, 4)}
+    theirs = curves.get(today or "")
+    key = "plain"
+    if theirs is not None and theirs is not curve and theirs.ece is not None:
+        values["today"], key = numbers.fixed(theirs.ece.value, 4), "today"
+    said = [sentence(CALIBRATION[key], language, **values)]
+    if curve.scaled_ece is not None:
+        ece = numbers.fixed(curve.scaled_ece.value, 4)
+        said.append(sentence(SCALED, language, ece=ece))
+    return said
+
+
+def _runs(evidence: Evidence, language: Language) -> list[Sentence]:
+    study, said = evidence.study, []
+    if study.failed_runs:
+        failed, runs = numbers.count(study.failed_runs), numbers.count(study.runs)
+        said.append(sentence(RUNS["failed"], language, n=failed, all=runs))
+    if study.seeds == 1:
+        said.append(sentence(RUNS["one_seed"], language))
+    return said
