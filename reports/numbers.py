@@ -45,6 +45,19 @@ def bracket(interval: Interval, places: int = AUC_PLACES) -> str:
     return f"[{fixed(interval.low, places)},{NB}{fixed(interval.high, places)}]"
 
 
+def auc_places(interval: Interval) -> int:
+    """Four places, and more where an end beside zero would be shown as zero; at most seven.
+
+    >>> auc_places(Interval(0.0044, 0.00003, 0.0088)), auc_places(Interval(0.1, 0.0, 0.2))
+    (5, 4)
+    """
+    ends = [end for end in (interval.low, interval.high) if end]
+    for places in range(AUC_PLACES, 7):
+        if all(round(end, places) != 0 for end in ends):
+            return places
+    return 7
+
+
 def ms_places(interval: Interval) -> int:
     """One place from 1 ms on, more below, and enough that the ends differ; at most three.
 

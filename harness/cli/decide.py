@@ -17,19 +17,26 @@ def decide(
         typer.Option(
             "--slo-ms",
             min=1e-6,
-            help="Limit on p99 of a request, ms [default: the study's slo_ms].",
+            max=1e9,
+            help="Limit on p99 of a request, ms (default: the study's).",
         ),
     ] = None,
     max_cost: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Limit on the cost of a million predictions [default: none]."),
+        typer.Option(
+            min=0.0,
+            max=1e12,
+            help="Limit on the cost of a million predictions, in the study's currency (default: none).",
+        ),
     ] = None,
     margin: Annotated[
         float | None,
-        typer.Option(min=1e-9, help="AUC that counts as no difference [default: the study's]."),
+        typer.Option(
+            min=1e-9, max=1.0, help="AUC that counts as no difference (default: the study's)."
+        ),
     ] = None,
     owner: Annotated[
-        str | None, typer.Option(help="Who stands for it [default: the study's owner].")
+        str | None, typer.Option(help="Who stands for it (default: the study's owner).")
     ] = None,
     out: Out = Path("out"),
     as_json: Json = False,

@@ -1,11 +1,17 @@
 """`fusefront gate STUDY --against BASE_STUDY`: exit 4 when a strategy got worse."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fusefront.harness.cli.options import Json, Out, StudyName
+from fusefront.reports import numbers
+
+if TYPE_CHECKING:
+    from fusefront.harness.decision.gate import Check
+
+WIDTH = 120
 
 
 def gate(
@@ -15,15 +21,15 @@ def gate(
     ],
     margin: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Loss of AUC that is allowed [default: the study's margin]."),
+        typer.Option(min=0.0, max=1.0, help="Loss of AUC that is allowed (default: the study's)."),
     ] = None,
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
     """Fail when a strategy lost more AUC than the margin, and the interval says so.
 
-    Both studies need the same data and the same test rows. What the data cannot tell is no failure,
-    but it is said, with the loss that would have been found.
+    Both studies need the same data and the same test rows (else exit 3). What the data cannot tell
+    is no failure, but it is said, with the loss that is found. Exit 4 on a regression.
     """
     import json
     import sys
@@ -39,27 +45,38 @@ def gate(
 
     new, old = find_study(study, out), find_study(against, out)
     allowed = new.spec.margin if margin is None else margin
-    checks = gate_studies(new, old, allowed)
-    lost = any(check.verdict == "regression" for check in checks)
+    checks, left_out = gate_studies(new, old, allowed)
+    said = sentence(checks, allowed, left_out)
+    verdicts = {check.verdict for check in checks}
+    lost = "regression" in verdicts
     if as_json:
+        state = "regression" if lost else "cannot tell" if "cannot tell" in verdicts else "passed"
         rows = [{**asdict(c), "difference": c.difference._asdict()} for c in checks]
-        state = "regression" if lost else "passed"
-        text = {"state": state, "margin": allowed, "sentence": sentence(checks, allowed)}
+        text = {"state": state, "margin": allowed, "sentence": said, "left_out": left_out}
         sys.stdout.write(json.dumps({**text, "checks": rows}, indent=1, ensure_ascii=False) + "\n")
     else:
-        table = Table("strategy", "new − old AUC", "interval", "verdict", "would find", box=None)
+        table = Table(box=None)
+        for head in ("strategy", "new − old AUC", "interval", "verdict", "finds from"):
+            table.add_column(head, no_wrap=head != "strategy", overflow="fold")
         for check in checks:
-            value, low, high = check.difference
-            table.add_row(
-                check.strategy,
-                f"{value:+.4f}",
-                f"[{low:.4f}, {high:.4f}]",
-                check.verdict,
-                f"−{check.detectable:.4f}",
-            )
-        console = Console(markup=False, emoji=False)
+            table.add_row(check.strategy, *_row(check))
+        console = Console(markup=False, emoji=False, highlight=False)
+        console.width = max(console.width, WIDTH)  # a line a strategy, also in a log
         console.print(table)
         if not lost:
-            console.print(sentence(checks, allowed), soft_wrap=True, highlight=False)
+            console.print(said, soft_wrap=True)
     if lost:
-        raise GateError(sentence(checks, allowed))
+        raise GateError(said)
+
+
+def _row(check: "Check") -> tuple[str, ...]:
+    if check.same_runs:
+        return ("0", "", "the same runs", "")
+    value, low, high = check.difference
+    ends = f"[{numbers.fixed(low, 4)}, {numbers.fixed(high, 4)}]"
+    return (
+        numbers.signed(value),
+        ends,
+        check.verdict,
+        numbers.fixed(-check.detectable, 4),
+    )

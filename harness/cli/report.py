@@ -12,14 +12,14 @@ def report(
     study: StudyName,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the report [default: reports/STUDY beside the study's runs]."),
+        typer.Option(help="Folder of the report (default: reports/STUDY beside the study's runs)."),
     ] = None,
     store: Annotated[Path, typer.Option(help="Folder of runs, studies and reports.")] = Path("out"),
     lang: Annotated[Literal["en", "ja"], typer.Option(help="Language of page one.")] = "en",
     pdf: Annotated[bool, typer.Option("--pdf", help="Write report.pdf, too.")] = False,
     slo_ms: Annotated[
         float | None,
-        typer.Option("--slo-ms", min=1e-6, help="Show another limit; it is not recorded."),
+        typer.Option("--slo-ms", min=1e-6, max=1e9, help="Show another limit; it is not recorded."),
     ] = None,
     as_json: Json = False,
 ) -> None:

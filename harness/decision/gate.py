@@ -20,30 +20,39 @@ class Check:
     difference: Measured  # new - old; the interval is the rule: two-sided 1 - 2 ALPHA / checks
     verdict: Literal["regression", "no regression", "cannot tell"]
     detectable: float  # the loss that this gate finds with 80 % power, AUC
-    paired: bool = True
+    same_runs: bool = False  # nothing was trained anew, so nothing can differ
 
 
 def judge(
-    names: list[str], diff: Floats, se: Floats, df: Floats, margin: float, *, paired: bool = True
+    names: list[str],
+    diff: Floats,
+    se: Floats,
+    df: Floats,
+    margin: float,
+    same: list[bool] | None = None,
 ) -> list[Check]:
     """A regression is an interval that lies below -margin as a whole.
 
-    diff, se, df [n]; Bonferroni over the strategies, so that an unchanged program fails with at
+    diff, se, df, same [n]; Bonferroni over the strategies, so that an unchanged program fails with at
     most 5 % (one-sided; far less with a margin above 0). "no regression": the interval lies above
     -margin as a whole; else the data cannot tell, and `detectable` says what they could have found.
     """
-    alpha = ALPHA / max(len(names), 1)
+    same = same or [False] * len(names)
+    alpha = ALPHA / max(same.count(False), 1)
     checks = []
     for i, name in enumerate(names):
+        if same[i]:
+            checks.append(Check(name, Measured(0.0, 0.0, 0.0), "no regression", margin, True))
+            continue
         half = float(special.stdtrit(df[i], 1 - alpha) * se[i]) if se[i] > 0 else 0.0
         shown = Measured(float(diff[i]), float(diff[i]) - half, float(diff[i]) + half)
         verdict: Literal["regression", "no regression", "cannot tell"] = "cannot tell"
         if shown.high < -margin:
             verdict = "regression"
-        elif shown.low > -margin:
+        elif shown.low >= -margin:
             verdict = "no regression"
         found = margin + float(se[i]) * detectable_errors(float(df[i]), alpha)
-        checks.append(Check(name, shown, verdict, found, paired))
+        checks.append(Check(name, shown, verdict, found))
     return checks
 
 
@@ -63,22 +72,44 @@ def detectable_errors(df: float, alpha: float) -> float:
     return float(optimize.brentq(short, 0.0, top))
 
 
-def sentence(checks: list[Check], margin: float) -> str:
-    """What the gate found, one sentence."""
+def sentence(checks: list[Check], margin: float, left_out: list[str] | None = None) -> str:
+    """What the gate found, one sentence; `left_out` names strategies that lack runs in one study."""
+    alone = (
+        f"; not compared, for want of earlier or present runs: {_names(left_out)}"
+        if left_out
+        else ""
+    )
     bad = [c for c in checks if c.verdict == "regression"]
     if bad:
         worst = min(bad, key=lambda c: c.difference.value)
         return (
             f"{len(bad)} of {len(checks)} strategies lost more than {margin:g} AUC, most of all "
-            f"{worst.strategy!r}: {_signed(worst.difference)}; find the change or raise --margin."
+            f"{worst.strategy!r}: {_signed(worst.difference)}; find the change or raise --margin"
+            f"{alone}."
         )
-    open_ = sum(c.verdict == "cannot tell" for c in checks)
-    least = max(c.detectable for c in checks)
-    doubt = f" ({open_} cannot be told from a loss of that size)" if open_ else ""
+    anew = [c for c in checks if not c.same_runs]
+    if not anew:
+        return (
+            f"Both studies hold the very same runs of all {len(checks)} strategies, so nothing can "
+            f"have been lost{alone}."
+        )
+    open_ = [c.strategy for c in anew if c.verdict == "cannot tell"]
+    doubt = f"; cannot tell about {_names(open_)}" if open_ else ""
     return (
-        f"No strategy lost more than {margin:g} AUC{doubt}; "
-        f"a loss of {least:.4f} or more would have been found with 80 % power in each."
+        f"No strategy is shown to have lost more than {margin:g} AUC{doubt}; a loss of "
+        f"{max(c.detectable for c in anew):.4f} or more would have been found with 80 % power in "
+        f"each{alone}."
     )
+
+
+def _names(names: list[str]) -> str:
+    """The first few, and how many more.
+
+    >>> _names(["a", "b", "c", "d", "e"])
+    "'a', 'b', 'c' and 2 more"
+    """
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(map(repr, names[:3])) + more
 
 
 def _signed(value: Measured) -> str:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.reports.evidence import Interval
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -18,6 +20,12 @@ class Measured(NamedTuple):
     value: float
     low: float
     high: float
+
+    @property
+    def interval(self) -> Interval:
+        """For the evidence: NaN ends are no ends."""
+        low, high = (None if np.isnan(end) else float(end) for end in self[1:])
+        return Interval(float(self.value), low, high)
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,10 @@ class Pairs:
     def any_pair(self, a: int, b: int) -> Measured:
         """a - b with the interval that holds for all pairs at once (c_all)."""
         return self._around(a, b, max(self.c_all * float(self.se[a, b]), float(self.half95[a, b])))
+
+    def shown(self, a: int, b: int, today: int | None) -> Measured:
+        """a - b, wide enough for either having been picked: c_base from today's, else c_all."""
+        return self.picked(a, b) if today in (a, b) else self.any_pair(a, b)
 
     def _around(self, a: int, b: int, half: float) -> Measured:
         value = float(self.diff[a, b])

@@ -7,9 +7,9 @@ import numpy as np
 
 from fusefront.harness.decision.frontier import DRAWS, Frontier, band, frontier, log_latency
 from fusefront.harness.decision.inputs import Floats, Inputs
-from fusefront.harness.decision.policy import Outcome, Policy, decide
+from fusefront.harness.decision.policy import Outcome, Policy, decide, gain
 from fusefront.harness.decision.sensitivity import flips, what_would_change
-from fusefront.reports.evidence import Change, Decision, FrontierBand
+from fusefront.reports.evidence import Change, Decision, FrontierBand, Margins
 
 SEED = 20_261_125  # of the descriptive draws: the same inputs give the same figures
 GRID = 121
@@ -64,6 +64,20 @@ def runner_up(inputs: Inputs, policy: Policy, outcome: Outcome) -> int | None:
     return decide(replace(inputs, candidates=rest), policy).choice
 
 
+def margins(inputs: Inputs, policy: Policy, choice: int | None, second: int | None) -> Margins:
+    """By how much the choice is chosen."""
+    if choice is None:
+        return Margins()
+    one = inputs.candidates[choice]
+    cost = None if one.cost is None else one.cost * policy.cost_factor
+    return Margins(
+        gain(inputs, choice).interval if inputs.today not in (None, choice) else None,
+        inputs.pairs.shown(choice, second, inputs.today).interval if second is not None else None,
+        None if one.latency is None else policy.slo_ms - one.latency.p99.high,
+        None if cost is None or policy.max_cost is None else policy.max_cost - cost,
+    )
+
+
 def alternatives(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[int]:
     """Runner-up, the best one over the limit if its AUC is higher, then the closest in AUC."""
     pivot = outcome.choice if outcome.choice is not None else outcome.subject
@@ -94,6 +108,7 @@ def _band(inputs: Inputs, auc: Floats) -> FrontierBand | None:
 
 def _decision(inputs: Inputs, policy: Policy, outcome: Outcome, signature: Signature) -> Decision:
     names = [c.name for c in inputs.candidates]
+    second = runner_up(inputs, policy, outcome)
 
     def name(i: int | None) -> str | None:
         return None if i is None else names[i]
@@ -107,7 +122,8 @@ def _decision(inputs: Inputs, policy: Policy, outcome: Outcome, signature: Signa
         today=name(inputs.today),
         subject=name(outcome.subject),
         leader=name(outcome.leader),
-        runner_up=name(runner_up(inputs, policy, outcome)),
+        runner_up=name(second),
+        margins=margins(inputs, policy, outcome.choice, second),
         max_cost=policy.max_cost,
         feasible=tuple(names[i] for i in outcome.feasible),
         equivalent=tuple(names[i] for i in outcome.equivalent),

@@ -1,6 +1,7 @@
 """The policy: under the limit, best lower bound of AUC, then the cheapest that is equivalent to it."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from fusefront.reports.evidence import Case, Lack, Reason
 
 FEWEST_CLUSTERS = 10  # below that no interval is given, so none can be decided on
 FEWEST_SEEDS = 2
+
+
+Miss = Literal["untimed", "latency", "unpriced", "cost"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,9 @@ def decide(inputs: Inputs, policy: Policy) -> Outcome:
     feasible = [i for i in eligible if fits(inputs, policy, i)]
     if not feasible:
         return _infeasible(inputs, policy, eligible)
-    leader = max(feasible, key=lambda i: (gain(inputs, i).low, inputs.auc[i].value))
+    leader = max(
+        feasible, key=lambda i: (gain(inputs, i).low, i == inputs.today, inputs.auc[i].value)
+    )
     equal = [
         i
         for i in feasible
@@ -68,12 +74,22 @@ def gain(inputs: Inputs, i: int) -> Measured:
 
 def fits(inputs: Inputs, policy: Policy, i: int) -> bool:
     """Under the limit with its whole p99 interval, and under the cost if one is set."""
-    one = inputs.candidates[i]
-    if one.latency is None or not one.latency.p99.high <= policy.slo_ms:
-        return False
-    if policy.max_cost is None:
-        return True
-    return one.cost is not None and one.cost * policy.cost_factor <= policy.max_cost
+    return not misses(inputs, policy, i)
+
+
+def misses(inputs: Inputs, policy: Policy, i: int) -> tuple[Miss, ...]:
+    """Which limits a configuration is not shown to keep."""
+    one, found = inputs.candidates[i], list[Miss]()
+    if one.latency is None:
+        found.append("untimed")
+    elif not one.latency.p99.high <= policy.slo_ms:
+        found.append("latency")
+    if policy.max_cost is not None:
+        if one.cost is None:
+            found.append("unpriced")
+        elif one.cost * policy.cost_factor > policy.max_cost:
+            found.append("cost")
+    return tuple(found)
 
 
 def cheapest(inputs: Inputs, among: list[int]) -> int:
@@ -100,50 +116,67 @@ def _judge(
     if choice != inputs.today:
         if gain(inputs, choice).low > 0:
             return Outcome("clear", "better", choice, leader, choice, feasible, equal)
-        if inputs.pairs.equivalence_bound(choice, inputs.today) <= policy.margin:
-            return Outcome("clear", "cheaper", choice, leader, choice, feasible, equal)
-        if inputs.today not in feasible:
-            return Outcome("clear", "limit", choice, leader, choice, feasible, equal)
+        reason: Reason = "cheaper" if inputs.today in feasible else "limit"
+        return Outcome("clear", reason, choice, leader, choice, feasible, equal)
     open_ = [i for i in feasible if _open(inputs, policy, i)]
     if open_ and leader == inputs.today:
         best = max(open_, key=lambda i: inputs.auc[i].value)
         lacks = (_what_settles(inputs, best),)
         return Outcome("thin", "cannot_tell", None, leader, best, feasible, equal, lacks)
+    near = [i for i in equal if i != inputs.today]
+    if near:  # equivalent to the leader; to today, too, since today is the leader or equal to it
+        subject = leader if leader != inputs.today else max(near, key=lambda i: inputs.auc[i].value)
+        return Outcome("tie", "equivalent", inputs.today, leader, subject, feasible, equal)
     rivals = [i for i in feasible if i != inputs.today]
-    near = [i for i in equal if i != inputs.today] or rivals
-    subject = max(near, key=lambda i: inputs.auc[i].value, default=inputs.today)
-    bound = inputs.pairs.equivalence_bound(subject, inputs.today)
-    reason: Reason = (
-        "equivalent" if subject != inputs.today and bound <= policy.margin else "no_gain"
-    )
-    return Outcome("tie", reason, inputs.today, leader, subject, feasible, equal)
+    subject = max(rivals, key=lambda i: inputs.auc[i].value, default=inputs.today)
+    return Outcome("tie", "no_gain", inputs.today, leader, subject, feasible, equal)
 
 
 def _infeasible(inputs: Inputs, policy: Policy, eligible: list[int]) -> Outcome:
-    """Nothing under the limit: name the fastest that gains, else the fastest."""
-    speed = log_latency(inputs, "p99")
+    """Nothing under the limits: name whoever comes nearest of those that gain, else of all."""
     gains = [i for i in eligible if gain(inputs, i).low > 0]
-    subject = min(gains or eligible, key=lambda i: (speed[i], i))
-    limit = f"a p99 of at most {policy.slo_ms:g} ms"
-    if policy.max_cost is not None:
-        limit += f" and a cost of at most {policy.max_cost:g} per million predictions"
+    subject = min(gains or eligible, key=lambda i: (_excess(inputs, policy, i), i))
     one = inputs.candidates[subject]
     assert one.latency is not None
+    value, low, high = one.latency.p99
+    limit = f"a p99 of at most {policy.slo_ms:g} ms"
+    has = f"p99 {value:.3g} ms [{low:.3g}, {high:.3g}]"
+    if policy.max_cost is not None:
+        limit += f" and a cost of at most {policy.max_cost:g} per million predictions"
+        has += " and no cost" if one.cost is None else f" and costs {one.cost:.3g}"
+    missed = misses(inputs, policy, subject)
     text = (
-        f"No strategy keeps {limit}: {one.name!r} has p99 {one.latency.p99.value:.3g} ms "
-        f"[{one.latency.p99.low:.3g}, {one.latency.p99.high:.3g}]; raise the limit, or add and "
-        "measure a smaller or int8 variant."
+        f"No strategy is shown to keep {limit}: {one.name!r} has {has}; raise the limit"
+        f"{' on cost' if missed == ('cost',) else ''}, or add and measure a smaller or int8 variant."
     )
-    lack = Lack("latency", one.name, one.latency.p99.high, policy.slo_ms, text)
+    if missed == ("unpriced",):
+        text = f"No strategy is shown to keep {limit}: no cost was measured; run the bench again."
+    over = (high, policy.slo_ms) if "latency" in missed else (one.cost, policy.max_cost)
+    lack = Lack("limit", one.name, *over, text)
     return Outcome("infeasible", "infeasible", None, None, subject, (), (), (lack,))
 
 
+def _excess(inputs: Inputs, policy: Policy, i: int) -> float:
+    """How many times its limits a configuration needs, the worse of p99 and cost."""
+    one = inputs.candidates[i]
+    assert one.latency is not None
+    need = one.latency.p99.value / policy.slo_ms
+    if policy.max_cost is None:
+        return need
+    if one.cost is None:
+        return float("inf")
+    cost = one.cost * policy.cost_factor
+    return max(need, cost / policy.max_cost if policy.max_cost > 0 else float("inf"))
+
+
 def _defended(inputs: Inputs, policy: Policy, i: int) -> bool:
-    """It does not risk a loss against today that the margin would not cover."""
+    """A reason to replace today's: it gains, or is equivalent and confidently faster."""
     assert inputs.today is not None
     if inputs.today == i or not fits(inputs, policy, inputs.today) or gain(inputs, i).low > 0:
         return True
-    return inputs.pairs.equivalence_bound(i, inputs.today) <= policy.margin
+    if inputs.pairs.equivalence_bound(i, inputs.today) > policy.margin:
+        return False
+    return bool(slower_than(inputs, i)[inputs.today])
 
 
 def _open(inputs: Inputs, policy: Policy, i: int) -> bool:
@@ -226,8 +259,11 @@ def _what_settles(inputs: Inputs, best: int) -> Lack:
     ways = [f"about {rows:,} more test rows"] if rows else []
     ways += [f"{seeds} more seeds"] if seeds else []
     if not ways:
-        text += "; neither rows nor seeds alone would settle it, more of both are needed."
+        text += "; neither rows nor seeds alone are known to settle it; test on more rows and train more seeds."
         return Lack("other", name, text=text)
     return Lack(
-        "other", name, need=rows or seeds, text=f"{text}; {' or '.join(ways)} would settle it."
+        "other",
+        name,
+        need=rows or seeds,
+        text=f"{text}; {' or '.join(ways)} would probably settle it.",
     )

@@ -59,7 +59,17 @@ def refuse(evidence: Evidence) -> None:
     """GateError where nothing is chosen, with what to measure; the record is written already."""
     decision = evidence.decision
     if decision.case in ("infeasible", "thin"):
-        raise GateError(" ".join(lack.text for lack in decision.lacks))
+        raise GateError(one_sentence([lack.text for lack in decision.lacks]))
+
+
+def one_sentence(texts: list[str]) -> str:
+    """Several sentences as one: the first as it is, the others after semicolons.
+
+    >>> one_sentence(["No x; run a.", "Every y has one."])
+    'No x; run a; every y has one.'
+    """
+    first, *others = (text.removesuffix(".") for text in texts)
+    return "; ".join([first, *(text[:1].lower() + text[1:] for text in others)]) + "."
 
 
 def record_decision(study: StudyFolder, asked: Asked) -> Evidence:

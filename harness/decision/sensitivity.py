@@ -6,11 +6,12 @@ from typing import Literal
 from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.policy import Outcome, Policy, decide, gain
 
-Knob = Literal["slo", "margin", "price"]
+Knob = Literal["slo", "margin", "price", "traffic"]
 SCALES: dict[Knob, tuple[float, ...]] = {
     "slo": (0.8, 1.2),
     "margin": (0.5, 2.0),
     "price": (0.5, 2.0),
+    "traffic": (0.5, 2.0),
 }
 
 
@@ -19,7 +20,7 @@ class Change:
     """The decision at another value of one knob, all else as it was."""
 
     knob: Knob
-    value: float  # ms, AUC, or factor on the price per core-hour
+    value: float  # ms, AUC, or factor on the price per core-hour or on the traffic
     outcome: Outcome
     changed: bool
 
@@ -35,7 +36,7 @@ class Flip:
 
 
 def what_would_change(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Change, ...]:
-    """Limit +-20 %, margin and price halved and doubled."""
+    """Limit +-20 %; margin, price and traffic halved and doubled."""
     changes = []
     for knob, scales in SCALES.items():
         for scale in scales:
@@ -46,15 +47,17 @@ def what_would_change(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Ch
 
 
 def flips(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Flip, ...]:
-    """Nearest change on either side of the limit and of the margin, exact.
+    """Nearest change on either side of the limit, the margin and the price, exact.
 
     The decision as a function of one knob is a step function; its steps lie at the p99 upper
-    bounds and at the margins where a comparison turns equivalent, so only these are tried.
+    bounds, at the margins where a comparison turns equivalent, and at the prices at which a
+    strategy meets the limit on cost, so only these are tried.
     """
     found: list[Flip] = []
     steps_of: dict[Knob, set[float]] = {
         "slo": _limits(inputs),
         "margin": _margins(inputs, policy),
+        "price": _prices(inputs, policy),
     }
     for knob, steps in steps_of.items():
         here = _value(policy, knob)
@@ -77,7 +80,12 @@ def same(a: Outcome, b: Outcome) -> bool:
 
 
 def _value(policy: Policy, knob: Knob) -> float:
-    return {"slo": policy.slo_ms, "margin": policy.margin, "price": policy.cost_factor}[knob]
+    return {
+        "slo": policy.slo_ms,
+        "margin": policy.margin,
+        "price": policy.cost_factor,
+        "traffic": 1.0,
+    }[knob]
 
 
 def _with(policy: Policy, knob: Knob, value: float) -> Policy:
@@ -85,11 +93,19 @@ def _with(policy: Policy, knob: Knob, value: float) -> Policy:
         return replace(policy, slo_ms=value)
     if knob == "margin":
         return replace(policy, margin=value)
-    return replace(policy, cost_factor=value)
+    if knob == "price":
+        return replace(policy, cost_factor=value)
+    return policy  # latency, AUC and cost per prediction are those of one request at any traffic
 
 
 def _limits(inputs: Inputs) -> set[float]:
     return {c.latency.p99.high for c in inputs.candidates if c.latency is not None}
+
+
+def _prices(inputs: Inputs, policy: Policy) -> set[float]:
+    if not policy.max_cost:
+        return set()
+    return {policy.max_cost / c.cost for c in inputs.candidates if c.cost}
 
 
 def _margins(inputs: Inputs, policy: Policy) -> set[float]:

@@ -5,7 +5,7 @@ from itertools import product
 
 from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
 from fusefront.harness.decision.policy import Policy, fits
-from fusefront.reports.evidence import Case, Interval, WhatIfRow
+from fusefront.reports.evidence import Case, ClickRate, Interval, WhatIf, WhatIfRow
 
 SECONDS_A_YEAR = 365 * 86_400
 
@@ -86,15 +86,38 @@ def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -
 
 
 def grid(
-    inputs: Inputs, clicks: Replayed, policy: Policy, centre: Business
-) -> tuple[WhatIfRow, ...]:
-    """Limits +-20 %, traffic and price per core-hour times 1/2, 1, 2, value of a click / 10, 1, x 10."""
-    limits = [round(centre.slo_ms * f, 6) for f in (0.8, 1.0, 1.2)]
-    prices = [centre.price_core_hour * f for f in (0.5, 1.0, 2.0)]
-    traffic = [centre.requests_per_second * f for f in (0.5, 1.0, 2.0)]
-    values = [centre.value_per_click * f for f in (0.1, 1.0, 10.0)]
-    cells = product(limits, prices, traffic, values)
-    return tuple(cell(inputs, clicks, policy, Business(*each)) for each in cells)
+    inputs: Inputs, clicks: Replayed, policy: Policy, centre: Business, assumed: tuple[str, ...]
+) -> WhatIf:
+    """Limits +-20 %, traffic and price per core-hour times 1/2, 1, 2, value of a click / 10, 1, x 10.
+
+    The replayed clicks stand beside it; without one measured cost there are no rows.
+    """
+    axes = (
+        tuple(round(centre.slo_ms * f, 6) for f in (0.8, 1.0, 1.2)),
+        tuple(centre.price_core_hour * f for f in (0.5, 1.0, 2.0)),
+        tuple(centre.requests_per_second * f for f in (0.5, 1.0, 2.0)),
+        tuple(centre.value_per_click * f for f in (0.1, 1.0, 10.0)),
+    )
+    rates = click_rates(inputs, clicks)
+    if not any(c.cost is not None for c in inputs.candidates):
+        unpriced = "No cost was measured, so no money is computed."
+        return WhatIf((), (*assumed, unpriced), clicks=rates)
+    rows = tuple(cell(inputs, clicks, policy, Business(*each)) for each in product(*axes))
+    return WhatIf(rows, assumed, *axes, len(rows) // 2, rates)
+
+
+def click_rates(inputs: Inputs, clicks: Replayed) -> tuple[ClickRate, ...]:
+    """Every replayed strategy's clicks per 1,000 impressions, and what it adds to today's."""
+    return tuple(
+        ClickRate(
+            one.name,
+            clicks.rates[i].interval,
+            None
+            if inputs.today in (None, i)
+            else clicks.pairs.shown(i, inputs.today, inputs.today).interval,
+        )
+        for i, one in enumerate(inputs.candidates)
+    )
 
 
 def break_even(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> Measured | None:

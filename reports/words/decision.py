@@ -2,134 +2,9 @@
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence, Interval, Lack, Point
+from fusefront.reports.words.headlines import CLAUSE, HEADLINE, LACK, MISSES, NEXT, SETTLE
 from fusefront.reports.words.names import described
-from fusefront.reports.words.phrase import Bracket, Key, Language, Phrase, Sentence, sentence
-
-HEADLINE = {
-    "better": Phrase(
-        "Ship {name}: {gain} AUC {interval} over what runs today, at p99 {p99} {p99_interval}, "
-        "under the {slo} limit.",
-        "{name}を\u200b採用する。\u200b現行方式に対し\u200bAUCは\u200b{gain} {interval}、"
-        "\u200bp99は\u200b{p99} {p99_interval}で、\u200b上限{slo}に\u200b収まる。",
-    ),
-    "cheaper_faster": Phrase(
-        "Ship {name}: equivalent to what runs today ({gain} AUC {tost}, within ±{margin}) and "
-        "faster, p50 {p50} {p50_interval} against {today_p50} {today_p50_interval}.",
-        "{name}を\u200b採用する。\u200b現行方式と\u200b同等（AUC {gain} {tost}、許容差±{margin}）で、"
-        "\u200bp50は\u200b{p50} {p50_interval}と、\u200b現行の\u200b{today_p50} "
-        "{today_p50_interval}より\u200b速い。",
-    ),
-    "cheaper": Phrase(
-        "Ship {name}: equivalent to what runs today ({gain} AUC {tost}, within ±{margin}), at p99 "
-        "{p99} {p99_interval}, under the {slo} limit.",
-        "{name}を\u200b採用する。\u200b現行方式と\u200b同等（AUC {gain} {tost}、許容差±{margin}）で、"
-        "\u200bp99は\u200b{p99} {p99_interval}、\u200b上限{slo}に\u200b収まる。",
-    ),
-    "limit": Phrase(
-        "Ship {name}: what runs today misses the {slo} limit, {name} keeps it at p99 {p99} "
-        "{p99_interval}, for {gain} AUC {interval}{may_lose}.",
-        "{name}を\u200b採用する。\u200b現行方式は\u200b上限{slo}を\u200b超え、\u200b{name}は\u200bp99 "
-        "{p99} {p99_interval}で\u200b収まる。\u200bAUCは\u200b{gain} {interval}{may_lose}。",
-    ),
-    "equivalent": Phrase(
-        "Keep what runs today: {name} is equivalent, {gain} AUC {tost} within ±{margin}"
-        "{not_faster}.",
-        "現行方式を\u200b維持する。\u200b{name}は\u200b同等"
-        "（AUC {gain} {tost}、許容差±{margin}）{not_faster}。",
-    ),
-    "no_gain": Phrase(
-        "Keep what runs today: no strategy under the {slo} limit is shown to gain; the nearest, "
-        "{name}, has {gain} AUC {interval}.",
-        "現行方式を\u200b維持する。\u200b上限{slo}以内で\u200b改善が\u200b示された\u200b方式はない。"
-        "\u200b最も\u200b近い\u200b{name}は\u200bAUC {gain} {interval}。",
-    ),
-    "no_rival": Phrase(
-        "Keep what runs today: no other strategy stays under the {slo} limit.",
-        "現行方式を\u200b維持する。\u200b上限{slo}に\u200b収まる\u200b方式は\u200bほかに\u200bない。",
-    ),
-    "infeasible_gain": Phrase(
-        "Ship nothing yet: no strategy stays under {limits}; the fastest that gains, {name}, needs "
-        "{p99} {p99_interval} for {gain} AUC {interval}.",
-        "現時点では\u200b採用なし。\u200b{limits}に\u200b収まる\u200b方式はない。\u200b改善する方式で"
-        "\u200b最速の\u200b{name}は、\u200b{p99} {p99_interval}で\u200bAUC {gain} {interval}。",
-    ),
-    "infeasible": Phrase(
-        "Ship nothing yet: no strategy stays under {limits}; the fastest, {name}, needs {p99} "
-        "{p99_interval}.",
-        "現時点では\u200b採用なし。\u200b{limits}に\u200b収まる\u200b方式はない。"
-        "\u200b最速の\u200b{name}で\u200b{p99} {p99_interval}。",
-    ),
-    "infeasible_bare": Phrase(
-        "Ship nothing yet: no strategy stays under {limits}.",
-        "現時点では\u200b採用なし。\u200b{limits}に\u200b収まる\u200b方式はない。",
-    ),
-    "cannot_tell": Phrase(
-        "Do not decide yet: {name} gains {gain} AUC {interval}, which could be a loss; {settle}.",
-        "まだ\u200b決めない。\u200b{name}の\u200bAUC {gain} {interval}は\u200b悪化の\u200b可能性を"
-        "\u200b含む。\u200b{settle}。",
-    ),
-    "thin": Phrase("Do not decide yet: {lack}.", "まだ\u200b決めない。\u200b{lack}。"),
-}
-SETTLE = {
-    (True, True): Phrase(
-        "about {rows} more test rows or {seeds} more seeds would settle it",
-        "あと\u200b約{rows}行\u200bまたは\u200b{seeds}シードで\u200b決まる",
-    ),
-    (True, False): Phrase(
-        "about {rows} more test rows would settle it, more seeds alone would not",
-        "あと\u200b約{rows}行で\u200b決まる（シードだけでは\u200b決まらない）",
-    ),
-    (False, True): Phrase(
-        "{seeds} more seeds would settle it, more rows alone would not",
-        "あと\u200b{seeds}シードで\u200b決まる（行だけでは\u200b決まらない）",
-    ),
-    (False, False): Phrase(
-        "more rows or seeds alone are not known to settle it",
-        "行または\u200bシードだけで\u200b決まるとは\u200b言えない",
-    ),
-}
-LACK = {
-    "latency": Phrase("no latency was measured", "レイテンシが\u200b測定されていない"),
-    "latency_one": Phrase(
-        "the latency of {name} was not measured", "{name}の\u200bレイテンシが\u200b未測定"
-    ),
-    "clusters": Phrase(
-        "the test split holds {have} independent groups, an interval needs {need}",
-        "評価データの\u200b独立な\u200bグループは\u200b{have}で、\u200b区間には\u200b{need}が\u200b必要",
-    ),
-    "seeds": Phrase(
-        "with one seed nothing can be said about the next training",
-        "シードが\u200b1つでは、\u200b次の\u200b学習について\u200b何も\u200b言えない",
-    ),
-    "seeds_one": Phrase(
-        "{name} has one seed, which says nothing about its next training",
-        "{name}の\u200bシードは\u200b1つで、\u200b次の\u200b学習について\u200b何も\u200b言えない",
-    ),
-    "baseline": Phrase("what runs today was not measured", "現行方式が\u200b測定されていない"),
-    "rivals": Phrase(
-        "only one strategy was measured", "測定された\u200b方式が\u200b1つしか\u200bない"
-    ),
-    "other": Phrase("the evidence is too thin", "根拠が\u200b足りない"),
-}
-NEXT = {
-    "latency": Phrase("Time every strategy in one session.", "全方式を同じセッションで計測する。"),
-    "clusters": Phrase("Test on more users or requests.", "評価するユーザーかリクエストを増やす。"),
-    "seeds": Phrase("Train at least three seeds.", "少なくとも3シードで学習する。"),
-    "baseline": Phrase("Run the study’s baseline.", "スタディのベースラインを実行する。"),
-    "rivals": Phrase("Measure at least two strategies.", "少なくとも2方式を測定する。"),
-    "other": Phrase("{text}", "{text}"),
-}
-CLAUSE = {
-    "may_lose": Phrase(", which may be a loss", "（悪化の可能性あり）"),
-    "not_faster": Phrase(
-        ", and is not shown to be faster", "で、\u200b速いとも\u200b示されていない"
-    ),
-    "slo": Phrase("{slo}", "上限{slo}"),
-    "slo_cost": Phrase(
-        "{slo} and {cost} per million predictions", "上限{slo}と\u200b100万予測あたり{cost}"
-    ),
-    "tost": Phrase("90% {bracket}", "90% {bracket}"),
-}
+from fusefront.reports.words.phrase import Bracket, Key, Language, Sentence, sentence
 
 
 def headline(evidence: Evidence, language: Language) -> Sentence:
@@ -138,13 +13,19 @@ def headline(evidence: Evidence, language: Language) -> Sentence:
     subject = evidence.point(decision.choice if decision.case == "clear" else decision.subject)
     today = evidence.point(decision.today)
     key = pattern_key(evidence, subject, today)
-    values = {"slo": numbers.ms_setting(decision.slo_ms), "margin": numbers.plain(decision.margin)}
-    values |= {"limits": _limits(evidence, language), "lack": lack(evidence, language)}
+    values = _settings(evidence, language)
+    values |= {"limits": limits(evidence, language), "lack": lack(evidence, language)}
+    values |= {"stays": _stays(evidence, language), "enough": _enough(evidence, language)}
     values |= measured(subject, language) if subject else {}
-    values |= {f"today_{k}": v for k, v in measured(today, language).items()} if today else {}
+    if today:
+        values |= {f"today_{k}": v for k, v in measured(today, language).items()}
+        values["misses"] = missed(evidence, today, language)
+        lone = language == "en" and decision.max_cost is None
+        values["kept"] = "it" if lone else values["limits"]
     if subject:
         values["settle"] = settle(subject, language)
-        values["may_lose"] = _clause("may_lose", language) if not gains(subject) else ""
+        values["standing"] = _standing(evidence, subject, language)
+        values["own_cost"] = _own_cost(evidence, subject, language)
         faster = shown_faster(subject, today)
         values["not_faster"] = "" if faster else _clause("not_faster", language)
     return sentence(HEADLINE[key], language, **values)
@@ -175,10 +56,10 @@ def measured(point: Point, language: Language) -> dict[str, str]:
     """A strategy's numbers as pieces of a sentence."""
     values: dict[str, str] = {"name": described(point)}
     if point.gain is not None:
-        values["gain"] = Key(numbers.signed(point.gain.value))
-        values["interval"] = Bracket(numbers.bracket(point.gain))
-        tost = point.gain_90
-        inner = numbers.bracket(tost) if tost else ""
+        places, tost = numbers.auc_places(point.gain), point.gain_90
+        values["gain"] = Key(numbers.signed(point.gain.value, places))
+        values["interval"] = Bracket(numbers.bracket(point.gain, places))
+        inner = numbers.bracket(tost, places) if tost else ""
         inner = CLAUSE["tost"].pattern(language).format(bracket=inner) if inner else ""
         values["tost"] = Bracket(inner.replace(" ", numbers.NB))
     for name in ("p50", "p99"):
@@ -198,6 +79,13 @@ def gains(point: Point | None) -> bool:
         and point.gain.low is not None
         and point.gain.low > 0
     )
+
+
+def within(interval: Interval | None, margin: float) -> bool:
+    """Whether the whole interval lies inside ±margin."""
+    if interval is None or interval.low is None or interval.high is None:
+        return False
+    return -margin <= interval.low and interval.high <= margin
 
 
 def shown_faster(point: Point | None, other: Point | None) -> bool:
@@ -242,12 +130,97 @@ def next_steps(evidence: Evidence, language: Language) -> list[Sentence]:
     return found
 
 
-def _limits(evidence: Evidence, language: Language) -> str:
-    decision, currency = evidence.decision, evidence.study.currency
-    cost = decision.max_cost
-    phrase = CLAUSE["slo"] if cost is None else CLAUSE["slo_cost"]
-    money = "" if cost is None else f"{numbers.significant(cost)}{numbers.NB}{currency}"
-    return phrase.pattern(language).format(slo=numbers.ms_setting(decision.slo_ms), cost=money)
+def limits(evidence: Evidence, language: Language) -> str:
+    """The limit on p99, with that on cost where one is set."""
+    key = "slo" if evidence.decision.max_cost is None else "slo_cost"
+    return CLAUSE[key].pattern(language).format(**_settings(evidence, language))
+
+
+def missed(evidence: Evidence, point: Point, language: Language) -> str:
+    """Which limits a strategy misses, as surely as its interval says; "" where it keeps them."""
+    values = _settings(evidence, language) | {"cost": _price(evidence, point)}
+    said = [MISSES[m].pattern(language).format(**values) for m in misses(evidence, point)]
+    return (" and " if language == "en" else "、").join(said)
+
+
+def misses(evidence: Evidence, point: Point) -> list[str]:
+    """Keys of MISSES; "latency" and "cost" are for sure, the others say what is not shown."""
+    decision, p99, cost = evidence.decision, point.p99, point.cost_per_million
+    found = []
+    if p99 is None:
+        found.append("untimed")
+    elif p99.low is not None and p99.low > decision.slo_ms:
+        found.append("latency")
+    elif p99.high is None or p99.high > decision.slo_ms:
+        found.append("latency_unsure")
+    if decision.max_cost is not None:
+        if cost is None:
+            found.append("unpriced")
+        elif cost > decision.max_cost:
+            found.append("cost")
+    return found
+
+
+def _stays(evidence: Evidence, language: Language) -> str:
+    """Without "is shown to" only where every strategy is over a limit for sure."""
+    sure = all(
+        {"latency", "cost"} & set(misses(evidence, p))
+        for p in evidence.points
+        if p.role != "device"
+    )
+    return _clause("stay" if sure else "shown", language)
+
+
+def _enough(evidence: Evidence, language: Language) -> str:
+    """Says so where a strategy of one seed is under the limit."""
+    lone = [
+        p
+        for p in evidence.points
+        if p.feasible
+        and p.role != "device"
+        and p.strategy not in (*evidence.decision.feasible, evidence.decision.today)
+    ]
+    return _clause("enough", language) if lone else ""
+
+
+def _standing(evidence: Evidence, point: Point, language: Language) -> str:
+    """What an interval of the gain that is not wholly above zero says."""
+    margin = evidence.decision.margin
+    if gains(point) or point.gain is None:
+        return ""
+    if within(point.gain_90, margin):
+        return _clause("equivalent", language).format(margin=numbers.plain(margin))
+    if point.gain.high is not None and point.gain.high < 0:
+        return _clause("loss", language)
+    return _clause("may_lose", language)
+
+
+def _own_cost(evidence: Evidence, point: Point, language: Language) -> str:
+    """A strategy's cost where a limit on it is set."""
+    if evidence.decision.max_cost is None:
+        return ""
+    key = "unpriced" if point.cost_per_million is None else "cost"
+    return _clause(key, language).format(cost=_price(evidence, point))
+
+
+def _settings(evidence: Evidence, language: Language) -> dict[str, str]:
+    """What the owner set, in words."""
+    decision = evidence.decision
+    return {
+        "slo": numbers.ms_setting(decision.slo_ms),
+        "margin": numbers.plain(decision.margin),
+        "max_cost": _money(evidence, decision.max_cost),
+    }
+
+
+def _price(evidence: Evidence, point: Point) -> str:
+    return _money(evidence, point.cost_per_million)
+
+
+def _money(evidence: Evidence, value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{numbers.significant(value)}{numbers.NB}{evidence.study.currency}"
 
 
 def _clause(key: str, language: Language) -> str:

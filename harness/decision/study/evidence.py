@@ -1,7 +1,6 @@
 """The report's evidence of a study, gathered from its files; nothing is trained or timed here."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.judged import Judged, Signature, judge
@@ -10,14 +9,14 @@ from fusefront.harness.decision.study import facts, sections
 from fusefront.harness.decision.study.bench import FILE as BENCH
 from fusefront.harness.decision.study.bench import read_bench, timed_rows
 from fusefront.harness.decision.study.inputs import COMPARISON, read_comparison, study_inputs
+from fusefront.harness.decision.study.money import money
 from fusefront.harness.decision.study.points import points
 from fusefront.harness.decision.study.replay import FILE as REPLAY
-from fusefront.harness.decision.study.replay import choice_replay, replayed, what_if
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.comparison import Comparison
-from fusefront.reports.evidence import Evidence, Replay, RunOrigin, StudyFacts, WhatIf
+from fusefront.reports.evidence import Evidence, RunOrigin, StudyFacts
 
 MOST_CURVES = 60  # runs whose training curves are all shown; of more, those the decision names
 FILES = (COMPARISON, BENCH, REPLAY, "study.yaml", "matrix.json", "audit.json", sections.ROBUSTNESS)
@@ -38,13 +37,6 @@ class Gathered:
     inputs: Inputs
 
 
-class Money(NamedTuple):
-    """What the replay gave; None where no logged request has an order to replay."""
-
-    replay: Replay | None
-    what_if: WhatIf | None
-
-
 def gather(study: StudyFolder) -> Gathered:
     """Read matrix, comparison and bench; a missing comparison is made (and opens test, on record)."""
     entries = study.entries()
@@ -59,8 +51,7 @@ def build_evidence(found: Gathered, policy: Policy, signature: Signature) -> Evi
     study, inputs, comparison = found.study, found.inputs, found.comparison
     judged = judge(inputs, comparison.model, policy, signature)
     timed = timed_rows(found.bench, study.spec.latency.decide_at)
-    money = _money(found, judged, policy)
-    decision = judged.decision
+    decision, replay, what_if = money(study, inputs, judged, policy, found.entries)
     subject = decision.subject if decision.choice in (None, decision.today) else decision.choice
     named = [subject, decision.today, *decision.alternatives]
     manifest = facts.optional(study.store_path / "manifest.json")
@@ -70,8 +61,11 @@ def build_evidence(found: Gathered, policy: Policy, signature: Signature) -> Evi
         decision=decision,
         points=points(inputs, policy, judged, comparison, timed, found.entries),
         band=judged.band,
-        replay=money.replay,
-        what_if=money.what_if,
+        tied=tuple(
+            tuple(inputs.candidates[i].name for i in group) for group in judged.front.groups
+        ),
+        replay=replay,
+        what_if=what_if,
         ablations=sections.ablations(study),
         calibration=sections.calibration(comparison, named[:2]),
         missing=sections.missing(study),
@@ -93,15 +87,6 @@ def hashes(study: StudyFolder) -> dict[str, str]:
     """SHA-256 of every file under the study's folder that the evidence was read from."""
     ablations = sorted(path.name for path in study.path.glob("ablation-*.json"))
     return facts.hashes(study, (*FILES, *ablations))
-
-
-def _money(found: Gathered, judged: Judged, policy: Policy) -> Money:
-    made = replayed(found.study, found.inputs, judged, found.entries)
-    if made is None:
-        return Money(None, None)
-    part, clicks = made
-    shown = choice_replay(part, clicks, judged.decision.choice)
-    return Money(shown, what_if(found.study, part, clicks, policy, found.inputs.size))
 
 
 def _curves(entries: list[RunEntry], named: list[str | None]) -> list[RunEntry]:

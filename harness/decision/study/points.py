@@ -8,7 +8,6 @@ from fusefront.harness.decision.inputs import Inputs, Measured, Settle
 from fusefront.harness.decision.judged import Judged
 from fusefront.harness.decision.policy import Policy, fits
 from fusefront.harness.decision.study.inputs import parameters_of
-from fusefront.harness.decision.study.replay import interval
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.store import RunEntry
 from fusefront.harness.statistics.comparison import Comparison, Estimate, StrategyRow
@@ -47,22 +46,22 @@ def _point(
     done = [entry for entry in runs if entry.state == "completed"]
     summary = done[0].summary if done else {}
     pivot = outcome.choice if outcome.choice is not None else outcome.subject
-    word, detail = standing(inputs, policy, i, inputs.today, picked=True)
+    word, detail = standing(inputs, policy, i, inputs.today)
     if word == "cannot tell" and row.verdict == "cannot tell":
         detail = row.reason.removeprefix("cannot tell (").removesuffix(")")
-    against = standing(inputs, policy, i, pivot, picked=pivot == inputs.today)
+    against = standing(inputs, policy, i, pivot)
     needs = _needs(inputs, row, i, word, named=i == outcome.subject)
     return Point(
         strategy=one.name,
         family=one.family,
-        auc=interval(inputs.auc[i]),
-        gain=_gap(inputs, i, inputs.today, picked=True),
-        gain_vs_choice=_gap(inputs, i, pivot, picked=pivot == inputs.today),
+        auc=inputs.auc[i].interval,
+        gain=_gap(inputs, i, inputs.today),
+        gain_vs_choice=_gap(inputs, i, pivot),
         gain_90=_gap_90(inputs, i, inputs.today),
         gain_vs_choice_90=_gap_90(inputs, i, pivot),
         role=_role(inputs, i),
-        p50=interval(one.latency.p50) if one.latency else None,
-        p99=interval(one.latency.p99) if one.latency else None,
+        p50=one.latency.p50.interval if one.latency else None,
+        p99=one.latency.p99.interval if one.latency else None,
         mean_ms=_number(timed, "mean_ms"),
         feasible=fits(inputs, policy, i),
         on_front=front.on_front[i],
@@ -95,15 +94,13 @@ def _point(
     )
 
 
-def standing(
-    inputs: Inputs, policy: Policy, i: int, other: int | None, *, picked: bool
-) -> tuple[Verdict, str]:
+def standing(inputs: Inputs, policy: Policy, i: int, other: int | None) -> tuple[Verdict, str]:
     """The verdict that the shown interval carries, equivalence first."""
     if other is None or other == i or not inputs.pairs.se[i, other] > 0:
         return "", ""
     if _equivalent(inputs, policy, i, other):
         return "equivalent", ""
-    shown = inputs.pairs.picked(i, other) if picked else inputs.pairs.any_pair(i, other)
+    shown = inputs.pairs.shown(i, other, inputs.today)
     if shown.low > 0:
         return "better", ""
     return ("worse", "") if shown.high < 0 else ("cannot tell", "")
@@ -111,15 +108,15 @@ def standing(
 
 def estimate_interval(found: Estimate) -> Interval:
     """A metric with its interval where it has one."""
-    return interval(Measured(found.value, found.low, found.high))
+    return Measured(found.value, found.low, found.high).interval
 
 
-def _gap(inputs: Inputs, i: int, other: int | None, *, picked: bool) -> Interval | None:
+def _gap(inputs: Inputs, i: int, other: int | None) -> Interval | None:
     if other is None:
         return None
     if i == other:
         return Interval(0.0, 0.0, 0.0)
-    return interval(inputs.pairs.picked(i, other) if picked else inputs.pairs.any_pair(i, other))
+    return inputs.pairs.shown(i, other, inputs.today).interval
 
 
 def _gap_90(inputs: Inputs, i: int, other: int | None) -> Interval | None:
@@ -127,7 +124,7 @@ def _gap_90(inputs: Inputs, i: int, other: int | None) -> Interval | None:
         return None
     value = float(inputs.pairs.diff[i, other])
     half = float(inputs.pairs.bound[i, other]) - abs(value)
-    return interval(Measured(value, value - half, value + half))
+    return Measured(value, value - half, value + half).interval
 
 
 def _equivalent(inputs: Inputs, policy: Policy, i: int, other: int | None) -> bool:

@@ -23,6 +23,7 @@ def record_of(study: str, evidence: Evidence) -> dict[str, Json]:
         "fingerprint": evidence.study.fingerprint,
         "sentence": headline(evidence, "en").text,
         "decision": encode(evidence.decision),
+        "tied": [list(group) for group in evidence.tied],
         "strategies": [_standing(evidence, i) for i in range(len(evidence.points))],
         "replay": encode(evidence.replay) if evidence.replay else None,
         "what_if": encode(evidence.what_if) if evidence.what_if else None,

@@ -1,4 +1,4 @@
-"""A study's replayed clicks and the what-if grid made of them; kept in replay.json."""
+"""A study's replayed clicks, kept in replay.json."""
 
 from dataclasses import replace
 
@@ -6,15 +6,13 @@ import numpy as np
 
 from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
 from fusefront.harness.decision.judged import Judged
-from fusefront.harness.decision.policy import Policy
 from fusefront.harness.decision.study.inputs import by_strategy, pairs_of
 from fusefront.harness.decision.study.load import replay_joint, rows_of_test
-from fusefront.harness.decision.whatif import Business, Replayed, assumptions, grid
+from fusefront.harness.decision.whatif import Replayed
 from fusefront.harness.runs.files import Json, digest, read_json, write_json
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.joint import JointModel, model_from_dict, model_to_dict
-from fusefront.reports.evidence import Interval, Replay, WhatIf
 
 FILE = "replay.json"
 MOST = 40  # strategies that are replayed without choosing among them
@@ -64,47 +62,6 @@ def subset(inputs: Inputs, keep: list[int]) -> Inputs:
         ),
         today=None if inputs.today is None else keep.index(inputs.today),
     )
-
-
-def choice_replay(part: Inputs, clicks: Replayed, choice: str | None) -> Replay | None:
-    """The choice beside what runs today."""
-    names = [c.name for c in part.candidates]
-    if choice not in names or part.today is None:
-        return None
-    at = names.index(choice)
-    own, today = clicks.rates[at], clicks.rates[part.today]
-    if at == part.today:
-        return Replay(clicks.k, interval(own), None, None, clicks.requests)
-    gap = interval(clicks.pairs.picked(at, part.today))
-    return Replay(clicks.k, interval(own), interval(today), gap, clicks.requests)
-
-
-def what_if(
-    study: StudyFolder, part: Inputs, clicks: Replayed, policy: Policy, all_: int
-) -> WhatIf:
-    """The grid around the study's own figures, and what it takes for granted."""
-    money = study.spec.money
-    centre = Business(
-        policy.slo_ms,
-        money.price_per_core_hour,
-        money.requests_per_second,
-        money.value_per_click,
-    )
-    taken = list(assumptions(clicks, centre, "USD"))
-    if part.size < all_:
-        taken.append(
-            f"Of {all_} strategies the {part.size} on the front, named by the decision or best by "
-            "AUC were replayed."
-        )
-    if not any(c.cost is not None for c in part.candidates):
-        return WhatIf((), (*taken, "No cost was measured, so no money is computed."))
-    return WhatIf(grid(part, clicks, policy, centre), tuple(taken))
-
-
-def interval(value: Measured) -> Interval:
-    """NaN ends are no ends."""
-    low, high = (None if np.isnan(end) else float(end) for end in value[1:])
-    return Interval(float(value.value), low, high)
 
 
 def _worth_replaying(inputs: Inputs, judged: Judged) -> list[int]:

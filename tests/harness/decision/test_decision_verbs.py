@@ -6,6 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.cli.decide import decide
 from fusefront.harness.cli.gate import gate
 from fusefront.harness.errors import GateError, UsageError
@@ -80,6 +81,43 @@ def test_gate_as_json_says_the_same(out: Path) -> None:
     verdicts = {c["strategy"]: c["verdict"] for c in found["checks"]}
     assert verdicts["pca64"] == "regression"
     assert verdicts["today"] != "regression"
+
+
+def test_the_gate_on_other_data_is_a_data_error(
+    out: Path, make_study: Make, strategy: type
+) -> None:
+    two = {"today": strategy(0.8, 2.0), "pca64": strategy(0.2, 4.0)}
+    make_study(out, two, baseline="today", name="other", fingerprint="e" * 12)
+    text, error = run("gate", "other", "--against", "shop", "--out", str(out))
+    assert isinstance(error, DataContractError)  # the command line ends with 3
+    assert "expected the same fingerprint" in str(error)
+    assert text == ""
+
+
+def test_the_gate_says_what_it_cannot_tell_and_passes(
+    out: Path, make_study: Make, strategy: type
+) -> None:
+    small = {"today": strategy(0.5, 2.0), "pca64": strategy(0.45, 4.0)}
+    for name in ("one", "two"):
+        make_study(out, small, baseline="today", name=name, salt=name, requests=200, seed_noise=0.3)
+    words = ("gate", "two", "--against", "one", "--out", str(out), "--margin", "0.0001")
+    text, error = run(*words)
+    assert error is None
+    assert "cannot tell about 'today', 'pca64'" in text
+    assert json.loads(run(*words, "--json")[0])["state"] == "cannot tell"
+
+
+def test_the_gate_of_a_study_against_itself_says_that_nothing_ran(out: Path) -> None:
+    text, error = run("gate", "shop", "--against", "shop", "--out", str(out))
+    assert error is None
+    assert "the very same runs of all 3 strategies" in text
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "x"])
+@pytest.mark.parametrize("option", ["--slo-ms", "--max-cost", "--margin"])
+def test_decide_refuses_what_is_no_number(out: Path, option: str, value: str) -> None:
+    result = CliRunner().invoke(app, ["decide", "shop", "--out", str(out), option, value])
+    assert result.exit_code == 2
 
 
 def test_an_unknown_study_is_named(out: Path) -> None:

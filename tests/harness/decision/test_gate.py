@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -56,3 +58,36 @@ def test_identical_predictions_pass_without_an_interval() -> None:
     (check,) = judge(["a"], np.zeros(1), np.zeros(1), np.full(1, 4.0), 0.001)
     assert check.verdict == "no regression"
     assert "would have been found" in sentence([check], 0.001)
+    assert judge(["a"], np.zeros(1), np.zeros(1), np.full(1, 4.0), 0.0) == [
+        replace(check, detectable=0.0)
+    ]
+
+
+def test_what_cannot_be_told_is_named_and_not_called_safe() -> None:
+    checks = judge(["a", "b"], np.array([-0.0012, 0.0]), np.full(2, 3e-4), np.full(2, 100.0), 0.001)
+    text = sentence(checks, 0.001)
+    assert text.startswith(
+        "No strategy is shown to have lost more than 0.001 AUC; cannot tell about 'a';"
+    )
+    assert "'b'" not in text
+    assert f"a loss of {max(c.detectable for c in checks):.4f} or more" in text
+
+
+def test_strategies_of_one_study_only_are_named() -> None:
+    checks = judge(["a"], np.zeros(1), np.full(1, 1e-4), np.full(1, 99.0), 0.001)
+    assert "for want of earlier or present runs: 'x', 'y', 'z' and 1 more." in sentence(
+        checks, 0.001, ["x", "y", "z", "w"]
+    )
+
+
+def test_the_very_same_runs_are_no_test_of_anything_and_it_is_said() -> None:
+    checks = judge(["a"], np.zeros(1), np.full(1, 1e-4), np.full(1, 99.0), 0.001, [True])
+    assert checks[0].same_runs
+    assert "the very same runs of all 1 strategies" in sentence(checks, 0.001)
+    assert "80 %" not in sentence(checks, 0.001)
+
+
+def test_unchanged_runs_do_not_dilute_the_test_of_the_others() -> None:
+    diff, se, df = np.array([0.0, -0.002]), np.full(2, 3e-4), np.full(2, 50.0)
+    alone = judge(["b"], diff[1:], se[1:], df[1:], 0.001)
+    assert judge(["a", "b"], diff, se, df, 0.001, [True, False])[1] == alone[0]

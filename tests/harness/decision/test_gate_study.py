@@ -5,6 +5,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.study.gate import gate_studies
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.store import StudyFolder, find_study
@@ -28,7 +29,8 @@ def pair(
 
 
 def test_an_unchanged_study_passes(pair: Callable[..., tuple[StudyFolder, ...]]) -> None:
-    checks = gate_studies(*pair(), 0.002)
+    checks, left_out = gate_studies(*pair(), 0.002)
+    assert left_out == []
     assert [c.strategy for c in checks] == ["today", "rival"]
     assert all(c.verdict != "regression" for c in checks)
     assert all(abs(c.difference.value) < 0.003 for c in checks)
@@ -37,7 +39,7 @@ def test_an_unchanged_study_passes(pair: Callable[..., tuple[StudyFolder, ...]])
 def test_a_strategy_that_lost_is_found_and_the_others_are_not_accused(
     pair: Callable[..., tuple[StudyFolder, ...]],
 ) -> None:
-    today, rival = gate_studies(*pair(loss=0.6), 0.002)
+    today, rival = gate_studies(*pair(loss=0.6), 0.002).checks
     assert today.verdict != "regression"
     assert rival.verdict == "regression"
     assert rival.difference.value < -0.02
@@ -46,7 +48,7 @@ def test_a_strategy_that_lost_is_found_and_the_others_are_not_accused(
 def test_the_same_runs_differ_by_nothing(tmp_path: Path, make_study: Make, strategy: type) -> None:
     make_study(tmp_path, {"a": strategy(0.5, 1.0)}, baseline="a", name="one")
     study = find_study("one", tmp_path)
-    (check,) = gate_studies(study, study, 0.0001)
+    (check,) = gate_studies(study, study, 0.0001).checks
     assert check.difference == (0.0, 0.0, 0.0)
     assert check.verdict == "no regression"
 
@@ -55,7 +57,7 @@ def test_pairing_makes_the_interval_narrower_than_two_separate_ones(
     pair: Callable[..., tuple[StudyFolder, ...]],
 ) -> None:
     new, old = pair()
-    (check, _) = gate_studies(new, old, 0.002)
+    (check, _) = gate_studies(new, old, 0.002).checks
     entry = new.completed()[0]
     frame = new.predictions(entry, "test")
     n1 = int(frame["label"].sum())
@@ -70,7 +72,7 @@ def test_pairing_makes_the_interval_narrower_than_two_separate_ones(
 
 def test_other_data_is_refused(pair: Callable[..., tuple[StudyFolder, ...]]) -> None:
     new, old = pair(fingerprint="e" * 12)
-    with pytest.raises(UsageError, match="the same fingerprint"):
+    with pytest.raises(DataContractError, match="the same fingerprint"):
         gate_studies(new, old, 0.001)
 
 
@@ -84,7 +86,7 @@ def test_other_rows_are_refused(pair: Callable[..., tuple[StudyFolder, ...]]) ->
     new, old = pair()
     path = old.completed()[0].path / "predictions" / "test.parquet"
     pl.read_parquet(path).with_columns(pl.col("row_id") + 1).write_parquet(path)
-    with pytest.raises(UsageError, match="different rows"):
+    with pytest.raises(DataContractError, match="different rows"):
         gate_studies(new, old, 0.001)
 
 
@@ -93,7 +95,7 @@ def test_studies_without_a_common_strategy_are_refused(
 ) -> None:
     make_study(tmp_path, {"a": strategy(0.5, 1.0)}, baseline="a", name="one")
     make_study(tmp_path, {"b": strategy(0.5, 1.0)}, baseline="b", name="two")
-    with pytest.raises(UsageError, match="no strategy that both"):
+    with pytest.raises(UsageError, match="no strategy of 'one' that 'two' completed"):
         gate_studies(find_study("one", tmp_path), find_study("two", tmp_path), 0.001)
 
 
@@ -103,3 +105,26 @@ def test_a_short_prediction_file_is_named(pair: Callable[..., tuple[StudyFolder,
     pl.read_parquet(path).head(10).write_parquet(path)
     with pytest.raises(UsageError, match="got 10 test predictions, expected 9,000"):
         gate_studies(new, old, 0.001)
+
+
+def test_a_strategy_that_no_longer_trains_does_not_pass(
+    tmp_path: Path, make_study: Make, strategy: type
+) -> None:
+    old = {"today": strategy(0.5, 1.0), "rival": strategy(0.4, 2.0)}
+    new = {**old, "rival": strategy(0.4, 2.0, failed_seeds=(0, 1, 2))}
+    make_study(tmp_path, old, baseline="today", name="before")
+    make_study(tmp_path, new, baseline="today", name="after", salt="new")
+    with pytest.raises(UsageError, match="'rival' of 'after' has 0 completed seeds"):
+        gate_studies(find_study("after", tmp_path), find_study("before", tmp_path), 0.001)
+
+
+def test_what_only_one_study_has_is_left_out_by_name(
+    tmp_path: Path, make_study: Make, strategy: type
+) -> None:
+    old = {"today": strategy(0.5, 1.0), "gone": strategy(0.4, 2.0)}
+    new = {"today": strategy(0.5, 1.0), "fresh 🙂": strategy(0.4, 2.0)}
+    make_study(tmp_path, old, baseline="today", name="before")
+    make_study(tmp_path, new, baseline="today", name="after", salt="new")
+    found = gate_studies(find_study("after", tmp_path), find_study("before", tmp_path), 0.001)
+    assert [c.strategy for c in found.checks] == ["today"]
+    assert found.left_out == ["fresh 🙂", "gone"]

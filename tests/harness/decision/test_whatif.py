@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -91,8 +92,17 @@ def test_the_limit_decides_who_may_win(planted: Build) -> None:
 
 def test_the_grid_holds_every_combination_and_gains_scale_with_traffic(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
-    rows = grid(inputs, clicks([50.0, 52.0]), POLICY, CENTRE)
+    made = grid(inputs, clicks([50.0, 52.0]), POLICY, CENTRE, ("as if",))
+    rows = made.rows
     assert len(rows) == 81
+    assert made.assumptions == ("as if",)
+    cells = product(made.limits_ms, made.prices, made.traffic, made.values)
+    fields = ("slo_ms", "price_core_hour", "requests_per_second", "value_per_click")
+    assert [tuple(getattr(r, f) for f in fields) for r in rows] == list(cells)
+    assert rows[made.centre] == cell(inputs, clicks([50.0, 52.0]), POLICY, CENTRE)
+    assert [(c.strategy, c.rate.value) for c in made.clicks] == [("s0", 50.0), ("s1", 52.0)]
+    assert made.clicks[0].difference is None
+    assert made.clicks[1].difference.value == pytest.approx(2.0)
     assert (
         len({(r.slo_ms, r.price_core_hour, r.requests_per_second, r.value_per_click) for r in rows})
         == 81
@@ -113,6 +123,15 @@ def test_cost_scales_with_price_and_traffic(planted: Build) -> None:
     double = replace(CENTRE, price_core_hour=0.1, requests_per_second=50.0)
     assert yearly_cost(inputs, found, double, 1) == pytest.approx(one)
     assert yearly_clicks(found, CENTRE, 1, 1) == (0.0, 0.0, 0.0)
+
+
+def test_without_a_cost_no_money_is_computed_and_it_is_said(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 4.0], bench=False)
+    bare = replace(inputs, candidates=tuple(replace(c, cost=None) for c in inputs.candidates))
+    made = grid(bare, clicks([50.0, 52.0]), POLICY, CENTRE, ())
+    assert made.rows == ()
+    assert made.assumptions == ("No cost was measured, so no money is computed.",)
+    assert len(made.clicks) == 2
 
 
 def test_assumptions_are_said_with_their_numbers() -> None:
