@@ -26,14 +26,17 @@ def compare(
         str, typer.Option(help="test (recorded as opened) or valid (never opens test).")
     ] = "test",
     two_way: Annotated[
-        bool, typer.Option("--two-way", help="Cluster rows by user and by item: other items, too.")
-    ] = False,
+        bool | None,
+        typer.Option("--two-way/--one-way", help="Cluster by user and by item: other items, too."),
+    ] = None,
     temperature: Annotated[
-        bool, typer.Option("--temperature", help="Also scale logits by what validation says.")
-    ] = False,
+        bool | None,
+        typer.Option("--temperature/--raw", help="Also scale logits by what validation says."),
+    ] = None,
     paired_seeds: Annotated[
-        bool, typer.Option("--paired-seeds", help="Use the correlation of equal seeds.")
-    ] = False,
+        bool | None,
+        typer.Option("--paired-seeds/--own-seeds", help="Use the correlation of equal seeds."),
+    ] = None,
     tuned_again: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,38 +49,28 @@ def compare(
     """Compare a study's strategies with intervals over test rows and seeds, and say what it means.
 
     Looking at the test split is recorded in the study's opened.jsonl; a second look at other runs
-    is told. Writes comparison.json into the study's folder.
+    is told. Without another baseline, margin or metric than the study's it is kept as the study's
+    comparison.json, which the decision and the report read.
     """
     import json
     import sys
-    from dataclasses import replace
 
     from rich.console import Console
 
     from fusefront.harness.cli.show_comparison import comparison_parts
-    from fusefront.harness.errors import UsageError
-    from fusefront.harness.runs.store import find_study
-    from fusefront.harness.statistics.study import compare_study, study_options, tuned_values
+    from fusefront.harness.results import Results
 
-    if split not in ("test", "valid"):
-        raise UsageError(f"got --split {split!r}, expected test or valid")
-    folder = find_study(study, out)
-    again = [find_study(name, out) for name in tuned_again or ()]
-    options = study_options(folder)
-    options = replace(
-        options,
-        baseline=baseline or options.baseline,
-        margin=margin or options.margin,
+    made = Results(study, out).compare(
+        baseline,
+        margin=margin,
         effect=effect,
         metric=metric,
         split=split,
         two_way=two_way,
         temperature=temperature,
         paired_seeds=paired_seeds,
+        tuned_again=tuned_again or (),
     )
-    if again:
-        options = replace(options, tuned=tuned_values([folder, *again], metric, split))
-    made = compare_study(folder, options)
     if as_json:
         sys.stdout.write(json.dumps(made.to_dict(), indent=1, ensure_ascii=False) + "\n")
         return

@@ -81,14 +81,14 @@ def show_conclusion(conclusion: Conclusion, *, as_json: bool) -> None:
 
 def show_deltas(of: str, rows: list[dict[str, Json]]) -> None:
     """An ablation's table: what AUC loses without each part."""
-    table = Table("without", "kind", "delta AUC", "95% interval", "verdict", box=None)
+    table = Table("without", "kind", "delta AUC", "95% interval", "MDE", "verdict", box=None)
     for row in sorted(rows, key=lambda row: float(row["delta"])):
         low, high = row.get("low"), row.get("high")
         interval = "no interval" if low is None else f"[{low:+.4f}, {high:+.4f}]"
-        verdict = str(row.get("verdict", ""))
-        table.add_row(
-            str(row["without"]), str(row["kind"]), f"{row['delta']:+.4f}", interval, verdict
-        )
+        mde, verdict = row.get("mde"), str(row.get("verdict", ""))
+        smallest = "" if mde is None else f"{mde:.4f}"  # seen with 80 % power
+        cells = (f"{row['delta']:+.4f}", interval, smallest, verdict)
+        table.add_row(str(row["without"]), str(row["kind"]), *cells)
     out = Console()
     out.print(f"{of}: AUC without a part, minus AUC with it; hyper-parameters frozen", markup=False)
     out.print(table)

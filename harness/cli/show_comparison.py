@@ -23,6 +23,9 @@ def comparison_parts(found: Comparison, *, wide: bool) -> Iterator[RenderableTyp
     step = 4 if wide else 2
     for start in range(0, len(names), step):
         yield Padding(_metrics(found, names[start : start + step]), (1, 0, 0, 0))
+    others = [name for name in names if name != found.metric]
+    for start in range(0, len(others), step):
+        yield Padding(_differences(found, others[start : start + step]), (1, 0, 0, 0))
     if found.slices:
         yield Padding(_slices(found), (1, 0, 0, 0))
     if found.variance:
@@ -68,7 +71,7 @@ def _title(found: Comparison) -> str:
 def _verdicts(found: Comparison) -> Table:
     metric = found.metric
     table = Table("strategy", "seeds", ALL_METRICS[metric].title, "difference [95 %]", box=None)
-    for heading in ("p adj", "rank", "best?", "verdict"):
+    for heading in ("MDE", "p adj", "rank", "best?", "verdict"):
         table.add_column(heading, overflow="fold")
     for row in _ordered(found):
         rank = str(row.rank_low)
@@ -79,6 +82,7 @@ def _verdicts(found: Comparison) -> Table:
             str(row.seeds),
             _number(row.metrics[metric].value) if metric in row.metrics else "–",
             _difference(row.differences.get(metric)),
+            _smallest(row.mde),
             "" if math.isnan(row.p_adjusted) else f"{row.p_adjusted:.2g}",
             rank if found.best_set else "–",
             "may be" if row.name in found.best_set else "",
@@ -94,7 +98,7 @@ def _metrics(found: Comparison, names: list[str]) -> Table:
         table.add_column(f"{about.title} {'↑' if about.higher_is_better else '↓'} [95 %]")
     last = names[-1] == [n for n in ALL_METRICS if n in found.strategies[0].metrics][-1]
     if last:
-        table.add_column("valid − train loss")
+        table.add_column("valid − train loss (no interval)")
     for row in _ordered(found):
         cells = [_interval(row.metrics.get(name)) for name in names]
         gap = row.metrics.get("gap")
@@ -103,9 +107,21 @@ def _metrics(found: Comparison, names: list[str]) -> Table:
     return table
 
 
+def _differences(found: Comparison, names: list[str]) -> Table:
+    """Every strategy minus the baseline; not adjusted for the number of metrics."""
+    table = Table(f"minus {found.baseline} [95 %]", box=None)
+    for name in names:
+        table.add_column(ALL_METRICS[name].title)
+    for row in _ordered(found):
+        if row.name != found.baseline:
+            table.add_row(row.name, *(_difference(row.differences.get(name)) for name in names))
+    return table
+
+
 def _slices(found: Comparison) -> Table:
     metric = ALL_METRICS[found.metric].title
     table = Table("slice", "value", "strategy", "rows", metric, "difference [95 %]", box=None)
+    table.add_column("MDE")
     table.add_column("verdict", overflow="fold")
     for row in found.slices:
         table.add_row(
@@ -115,6 +131,7 @@ def _slices(found: Comparison) -> Table:
             f"{row.rows:,}",
             _interval(row.metrics.get(found.metric)),
             "" if row.verdict == "baseline" else _difference(row.difference),
+            _smallest(row.mde),
             _slice_word(row),
         )
     return table
@@ -150,6 +167,10 @@ def _ordered(found: Comparison) -> list[StrategyRow]:
 
 def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.4f}"
+
+
+def _smallest(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"
 
 
 def _interval(estimate: Estimate | None) -> str:

@@ -83,6 +83,15 @@ class Money(Strict):
     top_k: int = Field(default=3, ge=1)
 
 
+class Comparing(Strict):
+    """How the comparison judges, where it is not the default; options of `compare` go before it."""
+
+    effect: float | None = Field(default=None, gt=0)  # the difference that matters [margin]
+    two_way: bool = False  # would it hold on other items, too: cluster by user and by item
+    temperature: bool = False  # also report logits scaled on validation
+    paired_seeds: bool = False  # use the correlation of equal seeds
+
+
 class Strategy(BaseModel):
     """One strategy: a baseline and its settings; what is not named here is a setting."""
 
@@ -113,6 +122,7 @@ class Study(Strict):
     money: Money = Money()
     slo_ms: float = Field(default=10.0, gt=0)
     margin: float = Field(default=0.001, gt=0)
+    comparison: Comparing = Comparing()
     owner: str = ""
     threads: int = Field(default=1, ge=1)
 
@@ -125,6 +135,11 @@ class Study(Strict):
             str(name): {"baseline": name, **(body or {})} if isinstance(body or {}, dict) else body
             for name, body in value.items()
         }
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> "Study":
+        """Read and check a study file; `overrides` are texts like "training.epochs=2"."""
+        return load_study(Path(path), overrides)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":

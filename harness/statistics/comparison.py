@@ -70,6 +70,7 @@ class SliceRow(NamedTuple):
     p_adjusted: float  # Holm over all slices, values and strategies
     verdict: str
     note: str
+    mde: float = float("nan")  # smallest difference seen with 80 % power within the family
 
 
 class Share(NamedTuple):

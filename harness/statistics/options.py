@@ -43,6 +43,8 @@ class Options:
         if self.metric not in self.metrics or self.metric == "ece":
             usable = ", ".join(name for name in self.metrics if name != "ece")
             raise UsageError(f"got metric {self.metric!r} for verdicts, expected one of: {usable}")
+        if self.split not in ("test", "valid"):
+            raise UsageError(f"got split {self.split!r}, expected test or valid")
         if self.margin <= 0 or self.declared <= 0 or not 0 < self.alpha < 1:
             raise UsageError(
                 f"got margin {self.margin}, effect {self.declared}, alpha {self.alpha}; expected "

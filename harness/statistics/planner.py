@@ -80,7 +80,8 @@ def plan(
         basis = (
             f"pilot: {name} against {baseline or pilot.names[0]}, seed variance at its upper bound"
         )
-    lines = tuple(_line(parts, effect, n, level, pilot_rows, rows_per_day) for n in SEEDS)
+    counts = sorted({*SEEDS, seeds} - {1})
+    lines = tuple(_line(parts, effect, n, level, pilot_rows, rows_per_day) for n in counts)
     alone = seeds_needed(parts, effect, level)
     now = power(effect, parts.variance(1, seeds), parts.df(1, seeds), level) if seeds > 1 else 0.0
     made = Plan(
@@ -159,8 +160,7 @@ def _line(
 
 def _sentences(made: Plan) -> tuple[str, ...]:
     told = []
-    present = made.lines[SEEDS.index(made.seeds)] if made.seeds in SEEDS else None
-    if present is not None and present.rows is None:
+    if any(line.seeds == made.seeds and line.rows is None for line in made.lines):
         told.append(
             f"With {made.seeds} seeds rows alone can never decide {made.effect:g}: seeds differ too much."
         )

@@ -19,14 +19,20 @@ from fusefront.harness.statistics.source import StudySource
 
 
 def study_options(folder: StudyFolder) -> Options:
-    """Baseline, margin and cluster as the study and its data set say."""
-    source = StudySource(folder)
-    return Options(folder.spec.baseline, cluster=source.cluster, margin=folder.spec.margin)
+    """Baseline, margin, cluster and the rest as the study and its data set say."""
+    spec, source = folder.spec, StudySource(folder)
+    judged = spec.comparison.model_dump()
+    return Options(spec.baseline, cluster=source.cluster, margin=spec.margin, **judged)
 
 
 def compare_study(folder: StudyFolder, options: Options | None = None) -> Comparison:
-    """Compare a study's completed runs and write comparison.json; opening test is recorded."""
-    options = options or study_options(folder)
+    """Compare a study's completed runs; opening test is recorded.
+
+    comparison.json, which decision and report read, is written where baseline, margin, metric and
+    clusters are the study's own: a look from another side does not change the decision.
+    """
+    own = study_options(folder)
+    options = options or own
     source = StudySource(folder)
     if not source.strategies:
         raise NothingToDoError(
@@ -37,7 +43,9 @@ def compare_study(folder: StudyFolder, options: Options | None = None) -> Compar
     made = compare(source, options, folder.name)
     told = [*_unfinished(folder), *([looks.sentence] if looks and looks.sentence else [])]
     made = replace(made, warnings=(*told, *made.warnings))
-    if options.split == "test":
+    alike = (options.margin, options.metric, options.cluster) == (own.margin, "auc", own.cluster)
+    own_baseline = options.baseline == own.baseline or own.baseline not in source.strategies
+    if options.split == "test" and alike and own_baseline:
         write_json(folder.path / "comparison.json", made.to_dict())
     return made
 
@@ -47,7 +55,7 @@ def paired_deltas(
 ) -> dict[str, dict[str, Json]]:
     """AUC of each of `others` minus that of `parent` on test, Holm over `others`.
 
-    Keys: delta, low, high, p (adjusted), verdict, reason; None where there is no interval.
+    Keys: delta, low, high, p (adjusted), mde (seen with 80 % power), verdict, reason; None where there is no interval.
     """
     wanted = (parent, *others)
     source = StudySource(folder, ("strategy", "control", "ablation"), wanted)
@@ -69,6 +77,7 @@ def paired_deltas(
             "low": _known(delta.low),
             "high": _known(delta.high),
             "p": _known(row.p_adjusted),
+            "mde": _known(row.mde),
             "verdict": row.verdict,
             "reason": row.reason,
             "note": delta.note,

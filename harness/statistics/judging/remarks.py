@@ -28,7 +28,7 @@ def notes(found: Comparison, panel: Panel) -> tuple[str, ...]:
     visible = [row.mde for row in found.strategies if np.isfinite(row.mde)]
     if visible:
         told.append(
-            f"Smallest difference seen with 80 % power: {min(visible):.4f} to {max(visible):.4f}."
+            f"Smallest difference seen with 80 % power (MDE): {min(visible):.4f} to {max(visible):.4f}."
         )
     told.append(f"Equivalence margin: ±{found.margin:g} (90 % interval inside it).")
     if len(found.best_set) > 1:

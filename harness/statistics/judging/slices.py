@@ -13,6 +13,7 @@ from fusefront.harness.statistics.judging.table import p_value
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel, Request, collect
+from fusefront.harness.statistics.power import detectable
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.source import ScoreSource
 
@@ -21,7 +22,7 @@ def compare_slices(
     source: ScoreSource, options: Options, rows: RowTable, refused: frozenset[str] = frozenset()
 ) -> tuple[SliceRow, ...]:
     """A row for each value of each declared slice and each strategy; Holm over all of them."""
-    found: list[SliceRow] = []
+    found: list[_Row] = []
     for declared in source.slices(options.split):
         for code, value in enumerate(declared.values):
             chosen = declared.code == code
@@ -38,9 +39,15 @@ class _Part(NamedTuple):
     rows: RowTable
 
 
+class _Row(NamedTuple):
+    row: SliceRow
+    variance: float  # of the difference to the baseline
+    df: float
+
+
 def _slice(
     source: ScoreSource, options: Options, part: _Part, refused: frozenset[str]
-) -> list[SliceRow]:
+) -> list[_Row]:
     names = [name for name in source.strategies if name not in refused]
     if int(part.rows.label.sum()) in (0, len(part.rows.label)):
         return [_row(part, name, 0, note="one class only: no metric") for name in names]
@@ -72,16 +79,19 @@ def _row(
     note: str,
     panel: Panel | None = None,
     options: Options | None = None,
-) -> SliceRow:
+) -> _Row:
     metrics: dict[str, Estimate] = {}
-    gap, p = Estimate(float("nan")), float("nan")
+    gap, p, variance, df = Estimate(float("nan")), float("nan"), float("nan"), float("nan")
     if panel is not None and options is not None:
         metrics = {metric: alone(panel, metric, strategy) for metric in panel.models}
         if strategy != options.baseline:
             gap = difference(panel, options.metric, strategy, options.baseline)
             p = p_value(panel, options.metric, strategy, options.baseline)
+            model = panel.models[options.metric]
+            a, b = model.index(strategy), model.index(options.baseline)
+            variance, df = float(model.variance[a, b]), model.df(a, b)
     label = part.rows.label
-    return SliceRow(
+    row = SliceRow(
         slice=part.slice,
         value=part.value,
         strategy=strategy,
@@ -94,14 +104,16 @@ def _row(
         verdict="",
         note=note,
     )
+    return _Row(row, variance, df)
 
 
-def _judge(found: list[SliceRow], options: Options) -> tuple[SliceRow, ...]:
+def _judge(found: list[_Row], options: Options) -> tuple[SliceRow, ...]:
     """Verdicts by Holm over the whole family of slices, values and strategies."""
-    adjusted = verdicts.holm(np.array([row.p_adjusted for row in found]))
+    adjusted = verdicts.holm(np.array([one.row.p_adjusted for one in found]))
+    level = options.alpha / max(int((~np.isnan(adjusted)).sum()), 1)
     higher = ALL_METRICS[options.metric].higher_is_better
     judged = []
-    for row, p in zip(found, adjusted, strict=True):
+    for (row, variance, df), p in zip(found, adjusted, strict=True):
         word = "no verdict"
         if row.strategy == options.baseline:
             word = "baseline"
@@ -109,5 +121,6 @@ def _judge(found: list[SliceRow], options: Options) -> tuple[SliceRow, ...]:
             word = "better" if (row.difference.value > 0) == higher else "worse"
         elif not np.isnan(p):
             word = "cannot tell"
-        judged.append(row._replace(p_adjusted=float(p), verdict=word))
+        mde = float("nan") if np.isnan(p) else detectable(variance, df, level)
+        judged.append(row._replace(p_adjusted=float(p), verdict=word, mde=mde))
     return tuple(judged)

@@ -153,7 +153,7 @@ def test_json_output_is_the_comparison(study):
 def test_wrong_options_are_refused_in_a_sentence(study):
     with pytest.raises(UsageError, match="got strategy 'nobody'"):
         runner(compare_verb, "demo", "--out", study.root, "--baseline", "nobody")
-    with pytest.raises(UsageError, match="expected test or valid"):
+    with pytest.raises(UsageError, match="got split 'train', expected test or valid"):
         runner(compare_verb, "demo", "--out", study.root, "--split", "train")
     assert not (study.path / LOG).exists()
 
