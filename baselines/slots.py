@@ -134,16 +134,29 @@ class ItemSlots(nn.Module):
         x = torch.stack(tokens, -2).masked_fill(~there.unsqueeze(-1), 0.0)  # [U, S, d]
         return x, there, no_loss(x) if loss is None else loss
 
+    @property
+    def prefixes(self) -> list[int]:
+        """The widths that nested codes can be narrowed to, widest first; none without nesting."""
+        nested = [getattr(part.compressor, "prefixes", ()) for part in self.modalities]
+        if not all(nested):
+            return []
+        return sorted({int(prefix) for widths in nested for prefix in widths}, reverse=True)
+
     def narrow(self, prefix: int) -> None:
-        """Let every compressor give its first `prefix` numbers; the projections are cut to match."""
+        """Let every compressor give its first `prefix` numbers; the projections are cut to match.
+
+        A modality too narrow for it, or that starts elsewhere, gives the next smaller width it nests.
+        """
         for at, part in enumerate(self.modalities):
             assert isinstance(part, CompressedModality)
-            part.compressor.narrow(prefix)  # type: ignore[operator]
+            nested: list[int] = part.compressor.prefixes  # type: ignore[assignment]
+            width = max((p for p in nested if p <= prefix), default=min(nested))
+            part.compressor.narrow(width)  # type: ignore[operator]
             wide = self.project[at]
             assert isinstance(wide, nn.Linear)
-            small = nn.Linear(prefix, wide.out_features, bias=False).to(wide.weight)
+            small = nn.Linear(width, wide.out_features, bias=False).to(wide.weight)
             with torch.no_grad():
-                small.weight.copy_(wide.weight[:, :prefix])
+                small.weight.copy_(wide.weight[:, :width])
             self.project[at] = small
 
     def report(self) -> dict[str, float]:

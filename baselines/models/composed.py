@@ -171,16 +171,25 @@ class Composed(Baseline):
             losses.append(self.alignment(x[both, a], x[both, b], ids[both]))
         return torch.stack(losses).mean()
 
+    @property
+    def prefixes(self) -> list[int]:
+        """The code widths that `narrowed` takes, widest first; empty unless the compressor nests."""
+        return self.slots.prefixes
+
     def narrowed(self, prefix: int) -> Self:
         """A copy that reads the first `prefix` numbers of each nested code (Matryoshka).
 
         One training gives the whole curve of AUC against the width; ValueError where the compressor
         nests nothing or was not trained for that prefix.
         """
-        named = self.settings.compressor["name"]
-        if not all(hasattr(part.compressor, "narrow") for part in self.slots.modalities):
+        if not self.prefixes:
             raise ValueError(
-                f"compressor {named!r} has no nested prefixes to narrow to; train with 'matryoshka'"
+                f"compressor {self.settings.compressor['name']!r} has no nested prefixes to narrow to; "
+                "train with 'matryoshka'"
+            )
+        if prefix not in self.prefixes:
+            raise ValueError(
+                f"no code was trained for prefix {prefix}; trained: {', '.join(map(str, self.prefixes))}"
             )
         small = deepcopy(self)
         with torch.random.fork_rng(devices=[]):

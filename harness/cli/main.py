@@ -31,6 +31,7 @@ VERBS = {
     "serve-check": "serve_check",
     "predict": "predict",
     "runs": "runs",
+    "codes": "codes",
     "reproduce": "reproduce",
     "sync": "sync",
     "list": "listing",

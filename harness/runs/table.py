@@ -22,3 +22,17 @@ def find_run(root: Path, text: str) -> Path | None:
         return given
     found = list((root / "runs").glob(f"*/*/{text}*/summary.json")) if text else []
     return found[0].parent if len(found) == 1 else None
+
+
+def told_of_codes(run: Path) -> list[dict[str, Json]]:
+    """What the compressors of a run reported after training: modality, measure, value."""
+    told = {
+        key.removeprefix("report_"): value
+        for key, value in read_json(run / "summary.json").items()
+        if key.startswith("report_") and "." in key
+    }
+    rows = []
+    for name, value in told.items():
+        modality, _, measure = name.rpartition(".")
+        rows.append({"modality": modality, "measure": measure, "value": value})
+    return rows

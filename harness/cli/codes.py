@@ -1,0 +1,66 @@
+"""`fusefront codes RUN`: what a run's item codes are."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusefront.harness.cli.options import Json, Out
+
+
+def codes(
+    run: Annotated[str, typer.Argument(help="A run's id or folder.", metavar="RUN")],
+    out: Out = Path("out"),
+    as_json: Json = False,
+) -> None:
+    """Print what a run's compressors keep: variance, codebook use, perplexity, collisions; AUC by width.
+
+    The curve of AUC against the width needs nested codes (compressor `matryoshka`), one run is enough.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from fusefront.harness.cli.show import show
+    from fusefront.harness.errors import NothingToDoError, UsageError
+    from fusefront.harness.runs.files import read_json
+    from fusefront.harness.runs.table import find_run, told_of_codes
+
+    found = find_run(out, run)
+    if found is None:
+        raise UsageError(
+            f"got run {run!r}, expected an id or folder of a completed run under {out}"
+        )
+    told = told_of_codes(found)
+    nested = found / "nested.json"
+    curve = read_json(nested)["rows"] if nested.exists() else []
+    if as_json:
+        show({"run": found.name, "codes": told, "curve": curve})
+        return
+    if not told and not curve:
+        raise NothingToDoError(
+            f"run {found.name} compresses nothing that can be told of; "
+            "its compressor keeps the vectors or draws its projection"
+        )
+    screen = Console(soft_wrap=True)
+    if told:
+        table = Table("modality", "measure", "value", box=None)
+        for row in told:
+            table.add_row(row["modality"], row["measure"], f"{row['value']:.4g}")
+        screen.print(table)
+    if curve:
+        table = Table(
+            *("k", "split", "AUC", "against whole", "95% interval"),
+            *("MACs an item", "MACs a candidate"),
+            box=None,
+        )
+        for row in curve:
+            table.add_row(
+                f"{row['k']}",
+                row["split"],
+                f"{row['auc']:.4f}",
+                f"{row['delta']:+.4f}",
+                rf"\[{row['low']:+.4f}, {row['high']:+.4f}]",
+                f"{row['macs_per_item']:,}",
+                f"{row['macs_per_candidate']:,}",
+            )
+        screen.print(table)

@@ -1,0 +1,135 @@
+"""What a run tells of its codes after training, and the curve of AUC against their width."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.cli.codes import codes
+from fusefront.harness.errors import NothingToDoError, UsageError
+from fusefront.harness.plugins import load_parts
+from fusefront.harness.runs.spec import Cell, RunSpec
+from fusefront.harness.runs.study import Training
+from fusefront.harness.training.build import load_model
+from fusefront.harness.training.module import encode_table
+from fusefront.harness.training.predict import predict
+from fusefront.harness.training.run import run
+
+RECIPE = {**Training().model_dump(mode="json"), "epochs": 1, "batch_rows": 512}
+COMPRESSORS = {
+    "matryoshka": {"name": "matryoshka", "k": 48, "least": 6},  # audio has 32 numbers
+    "vq": {"name": "vq", "k": 8, "parts": 2, "codes": 16},
+    "rq": {"name": "rq", "k": 8, "levels": 2, "codes": 64},
+    "none": {"name": "none"},
+}
+
+
+@pytest.fixture(scope="module")
+def root(world: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("codes")
+
+
+def record(root: Path, store: PreparedDataset, name: str) -> Path:
+    settings = {"compressor": COMPRESSORS[name]}
+    spec = RunSpec(store.name, store.fingerprint, "early_fusion", settings, RECIPE, 0)
+    return run(Cell("early_fusion", "strategy", spec), root, store, load_parts([])).path
+
+
+def summary(path: Path) -> dict[str, float]:
+    found: dict[str, float] = json.loads((path / "summary.json").read_text())
+    return found
+
+
+def test_one_run_gives_the_curve_of_auc_against_the_width(
+    root: Path, world: PreparedDataset
+) -> None:
+    path = record(root, world, "matryoshka")
+    rows = json.loads((path / "nested.json").read_text())["rows"]
+    widths = [row["k"] for row in rows if row["split"] == "valid"]
+    assert widths == [48, 32, 24, 16, 12, 8, 6]
+    assert [row["k"] for row in rows if row["split"] == "test"] == widths
+    assert rows[0]["auc"] == pytest.approx(summary(path)["valid_auc"], abs=1e-6)
+    offline = [row["macs_per_item"] for row in rows if row["split"] == "valid"]
+    assert offline == sorted(offline, reverse=True)
+    assert offline[0] > offline[-1]
+    assert len({row["macs_per_candidate"] for row in rows}) == 1  # tokens are as wide as before
+
+
+def test_a_point_of_the_curve_is_the_auc_of_the_codes_cut_there(
+    root: Path, world: PreparedDataset
+) -> None:
+    path = record(root, world, "matryoshka")
+    model = load_model(path, world, load_parts([]))
+    cut = {"text": 12, "image": 12, "audio": 8}  # audio nests 32, 16, 8
+    with torch.no_grad():
+        for part, width in zip(model.slots.modalities, cut.values(), strict=True):
+            part.compressor.encode.weight[width:] = 0.0
+            part.compressor.encode.bias[width:] = 0.0
+    logits = predict(model, encode_table(model, world.manifest.schema_.items), world, "test")
+    wanted = roc_auc_score(world.split("test").label, logits.astype(np.float64))
+    rows = json.loads((path / "nested.json").read_text())["rows"]
+    (row,) = (row for row in rows if (row["k"], row["split"]) == (12, "test"))
+    assert row["auc"] == pytest.approx(wanted, abs=1e-5)
+    assert row["low"] < row["delta"] < row["high"]
+
+
+@pytest.mark.parametrize("name", ["vq", "rq"])
+def test_codes_are_counted_as_they_are_after_training(
+    root: Path, world: PreparedDataset, name: str
+) -> None:
+    path = record(root, world, name)
+    model = load_model(path, world, load_parts([]))
+    part = model.slots.modalities[0]
+    rows = part.frozen[part.seen]
+    if name == "vq":  # the nearest of the learned codes, piece by piece
+        pieces = part.compressor.encode(rows).detach().unflatten(-1, (2, 4))
+        book = part.compressor.book.detach()
+        drawn = [torch.cdist(pieces[:, p], book[p]).argmin(-1) for p in range(2)]
+        picked = torch.stack(drawn, -1).numpy()
+    else:
+        picked = rows.numpy()
+    told, size = summary(path), COMPRESSORS[name]["codes"]
+    for place in range(2):
+        _, count = np.unique(picked[:, place], return_counts=True)
+        share = count / count.sum()
+        assert told[f"report_text.codebook_use_{place}"] == pytest.approx(len(count) / size)
+        wanted = np.exp(-(share * np.log(share)).sum())
+        assert told[f"report_text.perplexity_{place}"] == pytest.approx(wanted, rel=1e-6)
+    _, inverse, count = np.unique(picked, axis=0, return_inverse=True, return_counts=True)
+    collided = (count[inverse.ravel()] > 1).mean()
+    assert told["report_text.collision_rate"] == pytest.approx(collided)
+    assert 0.0 < collided < 1.0
+    if name == "vq":
+        moved = [
+            told[f"report_text.perplexity_{p}"] - part.fitted[f"perplexity_{p}"] for p in (0, 1)
+        ]
+        assert any(abs(change) > 1e-3 for change in moved)  # training went on after the fit
+
+
+def test_the_verb_shows_codes_and_curve(
+    root: Path, world: PreparedDataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coded, nested = record(root, world, "vq"), record(root, world, "matryoshka")
+    codes(coded.name, root)
+    printed = capsys.readouterr().out
+    assert "collision_rate" in printed
+    assert "perplexity_1" in printed
+    codes(str(nested), root)
+    printed = capsys.readouterr().out
+    assert "against whole" in printed
+    assert "[" in printed
+    codes(nested.name, root, as_json=True)
+    assert len(json.loads(capsys.readouterr().out)["curve"]) == 14
+
+
+def test_a_run_without_codes_or_no_run_says_so(root: Path, world: PreparedDataset) -> None:
+    plain = record(root, world, "none")
+    assert not (plain / "nested.json").exists()
+    with pytest.raises(NothingToDoError, match="compresses nothing that can be told of"):
+        codes(plain.name, root)
+    with pytest.raises(UsageError, match="expected an id or folder of a completed run"):
+        codes("ffff", root)
