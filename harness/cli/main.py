@@ -23,6 +23,7 @@ VERBS = {
     "ablate": "ablate",
     "bench": "bench",
     "compare": "compare",
+    "robustness": "robustness",
     "plan": "plan",
     "decide": "decide",
     "gate": "gate",
@@ -37,6 +38,8 @@ VERBS = {
     "list": "listing",
     "doctor": "doctor",
 }
+
+INTERRUPTED = 130  # 128 + SIGINT
 
 app = typer.Typer(
     help="Compare fusion strategies for multimodal click-through-rate prediction, measure quality"
@@ -62,13 +65,12 @@ def main() -> None:
     os.environ.setdefault("WANDB_SILENT", "true")
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        register()(standalone_mode=False)
-    except typer.Exit as leave:
-        sys.exit(leave.exit_code)
-    except typer.Abort:
-        _end("interrupted; the same command goes on where it stopped", 130)
-    except KeyboardInterrupt:
-        _end("interrupted; the same command goes on where it stopped", 130)
+        code = register()(standalone_mode=False)  # typer returns 130 after Ctrl-C
+        if code == INTERRUPTED:
+            _end("interrupted; the same command goes on where it stopped", INTERRUPTED)
+        sys.exit(code)
+    except (typer.Abort, KeyboardInterrupt):
+        _end("interrupted; the same command goes on where it stopped", INTERRUPTED)
     except FusefrontError as error:
         _end(str(error), error.exit_code)
     except SpecError as error:

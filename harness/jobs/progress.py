@@ -18,6 +18,7 @@ class RunProgress:
         self.done, self.failed = 0, 0
         self.begin = time.monotonic()
         self.detail: dict[str, str] = {}
+        self.fraction: dict[str, float] = {}  # of each run under way, by its epochs
         self.bar: Progress | None = None
 
     def __enter__(self) -> "RunProgress":
@@ -42,12 +43,14 @@ class RunProgress:
     def tell(self, kind: str, cell: Cell, message: dict[str, Json]) -> None:
         """One event of `Workers.execute`."""
         key = f"{cell.strategy} seed {cell.seed}"
-        if kind == "epoch":
-            epochs = cell.spec.training.get("epochs")
-            self.detail[key] = (
-                f"{key} epoch {message['epoch']}/{epochs} {message['rows_per_second']:,} rows/s"
-            )
+        if kind == "start":
+            self.detail[key] = f"{key} starts"
+        elif kind == "epoch":
+            epoch, epochs = int(str(message["epoch"])), int(str(cell.spec.training["epochs"]))
+            self.fraction[key] = epoch / epochs
+            self.detail[key] = f"{key} epoch {epoch}/{epochs} {message['rows_per_second']:,} rows/s"
         elif kind in ("done", "failed"):
+            self.fraction.pop(key, None)
             last = self.detail.pop(key, key)
             self.done += 1
             self.failed += kind == "failed"
@@ -61,10 +64,11 @@ class RunProgress:
             )
 
     def left(self) -> str:
-        """An estimate of the time left from the runs so far."""
-        if not self.done:
+        """An estimate of the time left from the runs and epochs so far."""
+        done = self.done + sum(self.fraction.values())
+        if not done:
             return ""
-        seconds = (time.monotonic() - self.begin) / self.done * (self.total - self.done)
+        seconds = (time.monotonic() - self.begin) / done * (self.total - done)
         return f"{seconds:.0f} s left" if seconds < 120 else f"{seconds / 60:.0f} min left"
 
     def _line(self, last: str, reason: str) -> None:

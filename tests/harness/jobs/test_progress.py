@@ -1,0 +1,71 @@
+"""What a person sees of a long job: a bar on a terminal, lines elsewhere, an end after Ctrl-C."""
+
+import io
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fusefront.harness.jobs import progress
+from fusefront.harness.jobs.progress import RunProgress
+from fusefront.harness.runs.spec import Cell, RunSpec
+
+PROGRAM = str(Path(sys.executable).with_name("fusefront"))
+
+
+def cell(strategy: str, seed: int) -> Cell:
+    spec = RunSpec("tour", "f" * 12, strategy, {}, {"epochs": 4}, seed)
+    return Cell(strategy, "strategy", spec)
+
+
+def shown(terminal: bool) -> str:
+    """Two runs of three end, one of them badly; the third is in its second epoch."""
+    out = io.StringIO()
+    with RunProgress(3, "run", Console(file=out, force_terminal=terminal, width=160)) as bar:
+        bar.tell("start", cell("a", 0), {})
+        bar.tell("epoch", cell("a", 0), {"epoch": 4, "rows_per_second": 1234})
+        bar.tell("done", cell("a", 0), {})
+        bar.tell("failed", cell("b", 1), {"reason": "ValueError: [no] bracket is lost"})
+        bar.tell("epoch", cell("c", 2), {"epoch": 2, "rows_per_second": 99_000})
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out.getvalue())
+
+
+def test_a_terminal_shows_the_bar_with_run_epoch_speed_and_time_left() -> None:
+    last = shown(terminal=True)
+    assert "2/3" in last
+    assert "c seed 2 epoch 2/4 99,000 rows/s" in last
+    assert re.search(r"\d+ s left", last)
+    assert "failed: ValueError: [no] bracket is lost" in last
+
+
+def test_elsewhere_each_end_is_one_line() -> None:
+    lines = shown(terminal=False).splitlines()
+    assert re.fullmatch(r"run 1 of 3: a seed 0 epoch 4/4 1,234 rows/s, \d+ s left", lines[0])
+    assert lines[1] == "run b seed 1 failed: ValueError: [no] bracket is lost"
+    assert len(lines) == 2
+
+
+def test_the_time_left_counts_the_epochs_of_runs_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 30.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    bar = RunProgress(4, "run", Console(file=io.StringIO()))
+    assert bar.left() == ""
+    bar.fraction = {"a seed 0": 0.75, "b seed 0": 0.75}  # 1.5 of 4 in 30 s: 50 s to go
+    assert bar.left() == "50 s left"
+
+
+def test_ctrl_c_says_how_to_go_on_and_ends_with_130(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "demo", "--quick", "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stderr
+        program.stderr.readline()  # it works
+        program.send_signal(signal.SIGINT)
+        said = program.stderr.read()
+    assert program.returncode == 130
+    assert said.endswith("fusefront: interrupted; the same command goes on where it stopped\n")
+    assert "Traceback" not in said
