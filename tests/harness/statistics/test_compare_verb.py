@@ -1,0 +1,145 @@
+"""`fusefront compare` and `plan` on a study on disk: what a user reads in the end."""
+
+import json
+
+import polars as pl
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from fusefront.harness.cli.compare import compare as compare_verb
+from fusefront.harness.cli.plan import plan as plan_verb
+from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.seal import LOG
+
+
+def said(verb, study, *arguments):
+    """Standard output as one line of words."""
+    app = typer.Typer()
+    app.command()(verb)
+    words = ["demo", "--out", str(study.root), *map(str, arguments)]
+    shown = CliRunner().invoke(app, words, catch_exceptions=False, env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    return " ".join(shown.output.split())
+
+
+def drop(study, seeds):
+    for entry in study.completed():
+        if entry.seed in seeds:
+            (entry.path / "summary.json").unlink()
+
+
+def test_the_table_has_every_metric_verdict_rank_and_smallest_effect(study):
+    told = said(compare_verb, study)
+    for heading in (
+        "AUC ↑ [95 %]",
+        "group AUC ↑ [95 %]",
+        "logloss ↓ [95 %]",
+        "NE (1 − RIG) ↓ [95 %]",
+        "PR-AUC ↑ [95 %]",
+        "ECE ↓ [95 %]",
+        "MRR ↑ [95 %]",
+        "hit@1 ↑ [95 %]",
+        "valid − train loss (no interval)",
+        "minus early_fusion [95 %]",
+        "MDE p adj rank best? verdict",
+        "variance of the difference rows seeds both tuning buy",
+        "slice value strategy rows AUC difference [95 %] MDE verdict",
+    ):
+        assert heading in told
+    assert told.count("no interval") >= 5  # differences of ECE, strategy by strategy
+    assert "Equivalence margin: ±0.005 (90 % interval inside it)." in told
+    assert "! These data could never show equivalence within ±0.005" in told
+    assert "corrected for being picked" in told
+    for control in ("popularity", "id_only", "unimodal_text", "shuffled"):
+        assert f" {control} 3 0." in told
+
+
+def test_controls_that_are_not_beaten_are_named_in_words(study):
+    """Vectors dealt to other items that do as well as the strategy: their content is not used."""
+    runs = {(entry.strategy, entry.seed): entry.path for entry in study.completed()}
+    for seed in range(3):
+        path = runs["good", seed] / "predictions" / "test.parquet"
+        nearly = pl.read_parquet(path).with_columns(pl.col("logit").round(1))
+        nearly.write_parquet(runs["shuffled", seed] / "predictions" / "test.parquet")
+    told = said(compare_verb, study)
+    assert (
+        "! good does not beat shuffled: vectors dealt to other items do as well, so their content "
+        "is not used." in told
+    )
+    assert "good does not beat popularity" not in told
+
+
+def test_missing_controls_are_told(study):
+    matrix = json.loads((study.path / "matrix.json").read_text())
+    matrix["cells"] = [cell for cell in matrix["cells"] if cell["strategy"] != "popularity"]
+    (study.path / "matrix.json").write_text(json.dumps(matrix))
+    told = said(compare_verb, study, "--split", "valid")
+    assert "! Controls missing from this comparison: popularity." in told
+
+
+def test_with_one_seed_no_verdict_on_a_strategy_is_given(study):
+    drop(study, (1, 2))
+    content = json.loads(said(compare_verb, study, "--json"))
+    assert {row["verdict"] for row in content["strategies"]} == {"baseline", "no verdict"}
+    assert {row["verdict"] for row in content["slices"]} == {"baseline", "no verdict"}
+    assert content["best_set"] == []
+    assert content["winner"]["low"] is None
+    told = said(compare_verb, study)
+    assert (
+        "one seed; the interval is of these trained models only, no verdict on the strategy" in told
+    )
+    assert "! 12 of 18 runs are not complete and left out" in told
+
+
+def test_a_second_look_at_other_runs_is_told_and_recorded(study):
+    assert "opened before" not in said(compare_verb, study)
+    assert "opened before" not in said(compare_verb, study, "--baseline", "good")
+    drop(study, (2,))
+    matrix = json.loads((study.path / "matrix.json").read_text())
+    matrix["cells"] = [cell for cell in matrix["cells"] if cell["seed"] < 2]
+    (study.path / "matrix.json").write_text(json.dumps(matrix))
+    told = said(compare_verb, study)
+    assert "! The test split was opened before for another version of this study (1 times" in told
+    assert "two seeds; 95 % intervals may cover as little as 88 %" in told
+    looks = [json.loads(line) for line in (study.path / LOG).read_text().splitlines()]
+    assert [look["purpose"] for look in looks] == ["compare", "compare"]
+    assert looks[0]["study"] == looks[1]["study"]
+    assert looks[0]["matrix"] != looks[1]["matrix"]
+    kept = json.loads((study.path / "comparison.json").read_text())  # what the report shows
+    assert any("opened before" in line for line in kept["warnings"])
+
+
+def test_json_has_slices_calibration_and_variance_for_the_report(study):
+    content = json.loads(said(compare_verb, study, "--json", "--temperature"))
+    names = {row["name"] for row in content["strategies"]}
+    for kind in ("ece", "ece_scaled"):
+        assert set(content["curves"][kind]) == names
+        for point in content["curves"][kind]["good"]:
+            assert point["low"] < point["observed"] < point["high"]
+    assert {(row["slice"], row["value"]) for row in content["slices"]} == {
+        ("cold_item", "warm"),
+        ("cold_item", "cold"),
+    }
+    part = content["slices"][0]
+    assert {"auc", "logloss", "ece", "mrr", "pr_auc"} <= set(part["metrics"])
+    assert part["metrics"]["logloss"]["low"] < part["metrics"]["logloss"]["value"]
+    for share in content["variance"]:
+        assert share["rows"] + share["seeds"] + share["both"] == pytest.approx(1)
+    assert set(content["temperature"]) == names
+
+
+def test_plan_says_rows_days_and_seeds_and_what_never_decides(study):
+    told = said(plan_verb, study, "--effect", 0.01, "--rows-per-day", 1000)
+    assert "seeds each test rows days of traffic" in told
+    assert "seed variance at its upper bound" in told
+    assert "With 3 seeds rows alone can never decide 0.01: seeds differ too much." in told
+    assert "However many rows, at least" in told
+    small = said(plan_verb, study, "--effect", 0.0001)
+    assert "On 4,000 rows seeds alone can never decide 0.0001: rows are too few." in small
+    assert "No number of rows decides it with up to 40 seeds" in small
+    kept = json.loads(said(plan_verb, study, "--effect", 0.03, "--json"))
+    assert kept["seeds_alone"] > 3
+    drop(study, (1, 2))
+    with pytest.raises(UsageError, match="it needs two strategies with at least two seeds each"):
+        said(plan_verb, study, "--effect", 0.01)
