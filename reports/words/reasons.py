@@ -4,7 +4,7 @@ from collections import Counter
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence, Point
-from fusefront.reports.words.decision import measured, next_steps
+from fusefront.reports.words.decision import measured, missed, next_steps
 from fusefront.reports.words.names import described
 from fusefront.reports.words.phrase import Language, Phrase, Sentence, sentence
 
@@ -36,6 +36,13 @@ REASON = {
     "control": Phrase(
         "It is a control: no fusion under the limit is shown to beat it.",
         "これは\u200b対照で、\u200b上限内で\u200bこれに\u200b優ると\u200b示された\u200b融合は\u200bない。",
+    ),
+    "control_near": Phrase(
+        "It is a control: what fusion under the limit is shown to beat it does so within the margin.",
+        "これは\u200b対照で、\u200b上限内で\u200bこれに\u200b優る\u200b融合の\u200b差は\u200b許容差内である。",
+    ),
+    "control_beaten": Phrase(
+        "It is a control, not a fusion.", "これは\u200b融合ではなく\u200b対照である。"
     ),
     "counted": Phrase(
         "Against it, of {n} other strategies under the limit {counts}.",
@@ -70,7 +77,7 @@ COUNT_ONE = {
     "equivalent": Phrase("1 is equivalent", "同等1"),
     "cannot tell": Phrase("1 cannot be told apart", "判断不能1"),
 }
-OVER = Phrase(", over the limit", "で\u200b上限を\u200b超える")
+OVER = Phrase(", which {missed}", "で\u200b{missed}")
 
 
 def why(evidence: Evidence, language: Language) -> list[Sentence]:
@@ -80,8 +87,8 @@ def why(evidence: Evidence, language: Language) -> list[Sentence]:
     if case == "clear":
         found = [_choice(evidence, language)]
         choice = evidence.point(evidence.decision.choice)
-        if choice is not None and choice.family == "control":
-            found.append(sentence(REASON["control"], language))
+        if choice is not None and "control" in (choice.role, choice.family):
+            found.append(sentence(REASON[_control(evidence)], language))
     elif case == "tie":
         found = _counted(evidence, language)
     elif case == "infeasible":
@@ -92,6 +99,22 @@ def why(evidence: Evidence, language: Language) -> list[Sentence]:
         if evidence.decision.reason != "cannot_tell":  # the headline names rows and seeds already
             found = next_steps(evidence, language)
     return [*found, today(evidence, language)]
+
+
+def _control(evidence: Evidence) -> str:
+    """How a control that was chosen stands against the fusions under the limit."""
+    beating = [
+        p
+        for p in evidence.points
+        if p.feasible
+        and "control" not in (p.role, p.family)
+        and p.role != "device"
+        and p.gain_vs_choice is not None
+        and (p.gain_vs_choice.low or 0.0) > 0
+    ]
+    if not beating:
+        return "control"
+    return "control_near" if all(p.equivalent_to_choice for p in beating) else "control_beaten"
 
 
 def _choice(evidence: Evidence, language: Language) -> Sentence:
@@ -160,6 +183,7 @@ def today(evidence: Evidence, language: Language) -> Sentence:
     values: dict[str, str] = {"name": described(point)}
     values["auc"] = numbers.fixed(point.auc.value, numbers.AUC_PLACES)
     values |= measured(point, language)
-    values["over"] = "" if point.feasible else OVER.pattern(language)
+    said = missed(evidence, point, language) if point.p99 is not None else ""
+    values["over"] = OVER.pattern(language).format(missed=said) if said else ""
     key = "today" if point.p99 is not None else "today_untimed"
     return sentence(REASON[key], language, **values)

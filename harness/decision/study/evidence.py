@@ -19,6 +19,7 @@ from fusefront.harness.statistics.comparison import Comparison
 from fusefront.reports.evidence import Evidence, RunOrigin, StudyFacts
 
 MOST_CURVES = 60  # runs whose training curves are all shown; of more, those the decision names
+ALL_ROLES = ("strategy", "control", "ablation")
 FILES = (COMPARISON, BENCH, REPLAY, "study.yaml", "matrix.json", "audit.json", sections.ROBUSTNESS)
 SIMULTANEOUS = (
     "Differences from what runs today carry intervals that hold for all strategies at once, since "
@@ -31,6 +32,7 @@ class Gathered:
     """A study's files, read once."""
 
     study: StudyFolder
+    every: list[RunEntry]  # ablations included
     entries: list[RunEntry]
     comparison: Comparison
     bench: dict[str, Json]
@@ -39,10 +41,11 @@ class Gathered:
 
 def gather(study: StudyFolder) -> Gathered:
     """Read matrix, comparison and bench; a missing comparison is made (and opens test, on record)."""
-    entries = study.entries()
+    every = study.entries(roles=ALL_ROLES)
+    entries = [entry for entry in every if entry.role != "ablation"]
     comparison, bench = read_comparison(study, entries), read_bench(study)
     return Gathered(
-        study, entries, comparison, bench, study_inputs(study, comparison, bench, entries)
+        study, every, entries, comparison, bench, study_inputs(study, comparison, bench, entries)
     )
 
 
@@ -73,14 +76,14 @@ def build_evidence(found: Gathered, policy: Policy, signature: Signature) -> Evi
         slices=sections.slices(comparison, subject, frozenset(sensitive)),
         audit=facts.audit_findings(study),
         environment=facts.environment(found.entries, found.bench),
-        origins=all_origins(study),
+        origins=facts.origins(study, found.every),
         hashes=hashes(study),
     )
 
 
 def all_origins(study: StudyFolder) -> tuple[RunOrigin, ...]:
     """Every run of the study, ablations included."""
-    return facts.origins(study, study.entries(roles=("strategy", "control", "ablation")))
+    return facts.origins(study, study.entries(roles=ALL_ROLES))
 
 
 def hashes(study: StudyFolder) -> dict[str, str]:
@@ -122,4 +125,4 @@ def _control_won(inputs: Inputs, judged: Judged) -> tuple[str, ...]:
     if choice is None or not inputs.candidates[choice].control:
         return ()
     name = inputs.candidates[choice].name
-    return (f"The choice, {name!r}, is a control: no fusion under the limit is shown to beat it.",)
+    return (f"The choice, {name!r}, is a control, not a fusion.",)

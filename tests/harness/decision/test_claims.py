@@ -1,0 +1,264 @@
+"""Random evidence, its sentences taken apart again, and every claim held against the intervals.
+
+The intervals are computed afresh here, from differences and errors, not read from the evidence.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fusefront.harness.decision import judged
+from fusefront.harness.decision.inputs import Inputs, Latency, Measured, Pairs, Settle
+from fusefront.harness.decision.judged import Signature, judge
+from fusefront.harness.decision.policy import Policy
+from fusefront.harness.decision.study.points import points
+from fusefront.reports.evidence import Evidence, Point, StudyFacts
+from fusefront.reports.words.decision import headline
+from fusefront.reports.words.phrase import Language
+from fusefront.reports.words.reasons import why
+
+Build = Callable[..., Inputs]
+NUMBER = r"([+\u2212]?[\d.,]+?)"
+ENDS = rf"\[{NUMBER}, {NUMBER}\]"
+# claim -> how it is said in English and in Japanese; groups are numbers of the claim
+CLAIMS: dict[str, dict[Language, str]] = {
+    "ships": {"en": r"^Ship (s\d+):", "ja": r"^(s\d+)を採用する。"},
+    "keeps_today": {"en": r"^Keep what runs today", "ja": r"^現行方式を維持する"},
+    "nothing": {"en": r"^Ship nothing yet", "ja": r"^現時点では採用なし"},
+    "undecided": {"en": r"^Do not decide yet", "ja": r"^まだ決めない"},
+    "gain": {"en": rf"{NUMBER} AUC {ENDS}", "ja": rf"AUC(?:は)?\s?{NUMBER} {ENDS}"},
+    "over_today": {"en": "over what runs today, at", "ja": "現行方式に対しAUCは"},
+    "p99": {"en": rf"p99 {NUMBER} ms {ENDS}", "ja": rf"p99(?:は)?\s?{NUMBER} ms {ENDS}"},
+    "under": {"en": r"ms\]?[^;]*\], under the", "ja": r"\][^。]*上限[^。]*に収まる。$"},
+    "equivalent": {"en": r"equivalent.*?90% " + ENDS, "ja": r"同等.*?90% " + ENDS},
+    "faster": {"en": rf"and faster, p50 \S+ ms {ENDS} against \S+ ms {ENDS}",
+               "ja": rf"p50は\S+ ms {ENDS}と、現行の\S+ ms {ENDS}より速い"},
+    "today_misses": {"en": r"today misses the \S+ ms limit", "ja": r"現行方式は上限\S+ msを超える"},
+    "today_unsure": {"en": "today is not shown to keep the", "ja": "現行方式は上限[^。]*収まると示されていない"},
+    "today_costs": {"en": "over the limit of", "ja": r"で上限\S+ USDを超える"},
+    "loss": {"en": r", a loss\.", "ja": "（悪化）"},
+    "may_lose": {"en": ", which may be a loss", "ja": "悪化の可能性あり"},
+    "could_lose": {"en": "which could be a loss", "ja": "悪化の可能性を含む"},
+    "within": {"en": ", equivalent within ±", "ja": r"許容差±\S+で同等）。"},
+    "none_stays": {"en": r"no strategy stays under", "ja": r"に収まる方式はない"},
+    "none_shown": {"en": r"no strategy is shown to stay under", "ja": "収まると示された方式はない"},
+    "none_gains": {"en": "is shown to gain", "ja": "改善が示された方式はない"},
+    "of_those_that_gain": {"en": r"of those that gain, (s\d+)", "ja": r"改善する方式で最も近い(s\d+)"},
+    "no_other": {"en": "no other strategy", "ja": "方式はほかにない"},
+    "today_over": {"en": "which misses the", "ja": r"現行方式はs\d+、.*ms上限[^。]*を超える。|で上限\S+ msを超える。"},
+    "fastest": {"en": "It is the fastest of", "ja": "最も速い。"},
+    "unbeaten_control": {"en": "no fusion under the limit is shown to beat it[.]", "ja": "これに優ると示された融合はない"},
+}  # fmt: skip
+
+
+def number(text: str) -> float:
+    return float(text.replace("\u2212", "-").replace(",", ""))
+
+
+def claims(text: str, language: Language) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for name, patterns in CLAIMS.items():
+        if match := re.search(patterns[language], text.replace("\u00a0", " ")):
+            found[name] = match.groups()
+    return found
+
+
+class Shaky:
+    """Draws around the planted AUC; the sentences do not depend on them."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.theta = np.array([a.value for a in inputs.auc])
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return self.theta + 1e-3 * rng.standard_normal((n, len(self.theta)))
+
+
+def scene(planted: Build, seed: int) -> tuple[Inputs, Policy]:
+    """Two to six strategies; gains, errors, speeds, costs, seeds and limits at random."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(2, 7))
+    scale = 10 ** rng.uniform(-3.7, -1.8)
+    gains = np.r_[0.0, rng.normal(0, scale, size - 1)]
+    ms = np.exp(rng.normal(1.0, 0.8, size))
+    made = planted(gains, ms, controls=[1] if rng.random() < 0.3 else [])
+    own = 10 ** rng.uniform(-4.3, -2.3) * rng.uniform(0.3, 1.5, size)
+    se = np.sqrt(own[:, None] ** 2 + own**2)
+    np.fill_diagonal(se, 0.0)
+    pairs = Pairs(made.pairs.diff, se, np.full((size, size), rng.uniform(3, 300)), 3.1, 2.6)
+    spread = rng.choice([0.02, 0.3])
+    candidates = tuple(
+        replace(
+            c,
+            seeds=1 if rng.random() < 0.12 else 4,
+            measuring_device=i > 1 and rng.random() < 0.1,
+            parameters=int(rng.integers(1, 9)),
+            latency=_wide(c.latency, spread),
+            cost=None if rng.random() < 0.1 else c.cost,
+        )
+        for i, c in enumerate(made.candidates)
+    )
+    limit = float(np.exp(rng.normal(np.log(1.4 * np.median(ms)), 1.0)))
+    cost = float(np.median(ms) / 10 * np.exp(rng.normal(0, 1))) if rng.random() < 0.3 else None
+    settle = (lambda a, b: Settle(50_000, None)) if rng.random() < 0.5 else None
+    inputs = replace(made, candidates=candidates, pairs=pairs, settle=settle)
+    return inputs, Policy(limit, float(10 ** rng.uniform(-3.5, -1.7)), cost)
+
+
+def _wide(latency: Latency | None, spread: float) -> Latency:
+    assert latency is not None
+    value = latency.p99.value
+    return replace(latency, p99=Measured(value, value / (1 + spread), value * (1 + spread)))
+
+
+def evidence_of(inputs: Inputs, policy: Policy) -> Evidence:
+    made = judge(inputs, Shaky(inputs), policy, Signature())
+    rows = SimpleNamespace(
+        verdict="", reason="", needs=Settle(None, None), in_best_set=False, metrics={}
+    )
+    comparison = SimpleNamespace(row=lambda name: rows, best_set=(), metric="auc")
+    shown = points(inputs, policy, made, comparison, {}, [])
+    facts = StudyFacts(name="planted", dataset="shop", rows_test=1000)
+    return Evidence(study=facts, decision=made.decision, points=shown)
+
+
+def gain(inputs: Inputs, i: int) -> Measured:
+    """Over strategy 0, by hand: the wider of c_base and the t interval."""
+    half = max(2.6, stats.t.ppf(0.975, inputs.pairs.df[i, 0])) * inputs.pairs.se[i, 0]
+    value = inputs.auc[i].value - inputs.auc[0].value
+    return Measured(value, value - half, value + half)
+
+
+def check(inputs: Inputs, policy: Policy, evidence: Evidence, found: dict[str, tuple[str, ...]]):
+    decision, known = evidence.decision, inputs.candidates
+    whom = int((decision.choice if "ships" in found else decision.subject or "s0")[1:])
+    own, p99 = gain(inputs, whom), known[whom].latency.p99
+    ready = [i for i, c in enumerate(known) if not c.measuring_device and c.seeds > 1]
+    cheap = [
+        i
+        for i in range(len(known))
+        if policy.max_cost is None
+        or (known[i].cost is not None and known[i].cost <= policy.max_cost)
+    ]
+    fits = [i for i in ready if known[i].latency.p99.high <= policy.slo_ms and i in cheap]
+    if "ships" in found:
+        assert found["ships"] == (f"s{whom}",)
+        assert whom in fits
+    if "gain" in found and "equivalent" not in found:
+        assert [number(t) for t in found["gain"]] == pytest.approx(list(own), abs=6e-5)
+    if "over_today" in found:
+        assert own.low > 0
+        assert number(found["gain"][1]) > 0, "the printed interval must show it, too"
+    if "under" in found:
+        assert p99.high <= policy.slo_ms
+    if "equivalent" in found:
+        half = stats.t.ppf(0.95, inputs.pairs.df[whom, 0]) * inputs.pairs.se[whom, 0]
+        assert abs(own.value) + half <= policy.margin
+        assert number(found["equivalent"][0]) >= -policy.margin - 5e-5
+        assert number(found["equivalent"][1]) <= policy.margin + 5e-5
+    if "faster" in found:
+        assert number(found["faster"][1]) < number(found["faster"][2])
+    today = known[0].latency.p99
+    if "today_misses" in found or "today_over" in found:
+        assert today.low > policy.slo_ms
+    if "today_unsure" in found:
+        assert today.low <= policy.slo_ms < today.high
+    if "today_costs" in found:
+        assert known[0].cost > policy.max_cost
+    if "loss" in found:
+        assert own.high < 0
+    if "may_lose" in found or "could_lose" in found:
+        assert own.low <= 0
+        assert own.high > 0
+    if "within" in found:
+        half = stats.t.ppf(0.95, inputs.pairs.df[whom, 0]) * inputs.pairs.se[whom, 0]
+        assert abs(own.value) + half <= policy.margin
+    if "none_stays" in found:
+        for c in known:
+            over = c.latency.p99.low > policy.slo_ms
+            dear = policy.max_cost is not None and c.cost is not None and c.cost > policy.max_cost
+            assert over or dear or c.measuring_device
+    if "none_shown" in found:
+        assert not [i for i in range(len(known)) if i in fits]
+    if "none_gains" in found:
+        assert all(gain(inputs, i).low <= 0 for i in fits)
+        assert inputs.auc[whom].value == max(inputs.auc[i].value for i in fits if i != 0)
+    if "of_those_that_gain" in found:
+        assert own.low > 0
+        assert not fits
+    if "no_other" in found:
+        assert fits == [0]
+    if "fastest" in found:
+        same = [int(name[1:]) for name in decision.equivalent if name != decision.choice]
+        assert all(known[whom].latency.p50.high < known[i].latency.p50.low for i in same)
+    if "unbeaten_control" in found:
+        assert known[whom].control
+        for i in fits:
+            half = 3.1 * inputs.pairs.se[i, whom] if 0 not in (i, whom) else 0.0
+            if not known[i].control and i != whom and half:
+                assert inputs.pairs.diff[i, whom] - half <= 0
+
+
+def test_no_sentence_claims_what_its_interval_does_not(
+    planted: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judged, "DRAWS", 20)  # the front's draws are not what is tested
+    monkeypatch.setattr(judged, "GRID", 3)
+    seen: Counter[str] = Counter()
+    for seed in range(400):
+        inputs, policy = scene(planted, seed)
+        evidence = evidence_of(inputs, policy)
+        in_both = []
+        for language in ("en", "ja"):
+            said = headline(evidence, language).text
+            found = claims(said, language)
+            for sentence in why(evidence, language):
+                found |= {k: v for k, v in claims(sentence.text, language).items() if k in LATER}
+            try:
+                check(inputs, policy, evidence, found)
+            except AssertionError as error:
+                raise AssertionError(f"seed {seed}: {said}") from error
+            assert "  " not in said, said
+            in_both.append(found.keys() - LATER)
+        assert in_both[0] == in_both[1], (seed, headline(evidence, "en"), headline(evidence, "ja"))
+        seen.update((evidence.decision.case, evidence.decision.reason, *in_both[0]))
+    assert {"clear", "tie", "infeasible", "thin", "better", "cheaper", "limit"} <= seen.keys()
+    assert {
+        "equivalent",
+        "no_gain",
+        "cannot_tell",
+        "too_little",
+        "loss",
+        "none_stays",
+    } <= seen.keys()
+
+
+LATER = {"today_over", "fastest", "unbeaten_control"}  # said in the paragraph below the headline
+
+
+def test_the_check_itself_finds_a_claim_that_is_too_strong(planted: Build) -> None:
+    inputs = planted([0.0, 0.0002], [2.0, 4.0], se=0.001)
+    policy = Policy(10.0, 0.001)
+    evidence = evidence_of(inputs, policy)
+    choice = replace(evidence.decision, case="clear", reason="better", choice="s1")
+    wrong = replace(evidence, decision=choice)
+    with pytest.raises(AssertionError):
+        check(inputs, policy, wrong, claims(headline(wrong, "en").text, "en"))
+
+
+def test_points_keep_one_interval_for_one_pair(planted: Build) -> None:
+    inputs = planted([0.0, 0.006, 0.003], [2.0, 4.0, 6.0])
+    evidence = evidence_of(inputs, Policy(10.0, 0.001))
+    choice, today = evidence.point("s1"), evidence.point("s0")
+    assert isinstance(choice, Point)
+    assert isinstance(today, Point)
+    assert evidence.decision.choice == "s1"
+    assert today.gain_vs_choice is not None
+    assert choice.gain is not None
+    assert today.gain_vs_choice.low == pytest.approx(-choice.gain.high)
+    assert today.gain_vs_choice.high == pytest.approx(-choice.gain.low)
