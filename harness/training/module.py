@@ -13,15 +13,21 @@ from fusefront.harness.runs.study import Training
 ENCODE_ROWS = 4096
 
 
-def encode_table(model: Baseline, items: int) -> ItemCodes:
-    """The offline half over all items and the padding row, in chunks; leaves the mode as it was."""
+def encode_table(model: Baseline, items: int, keep: Tensor | None = None) -> ItemCodes:
+    """The offline half over all items and the padding row, in chunks; leaves the mode as it was.
+
+    `keep` [items + 1, M] bool lets modalities in; None = all that are there.
+    """
     training = model.training
     model.eval()
     with torch.no_grad():
         device = next(model.parameters()).device
         ids = torch.arange(items + 1, device=device)
         chunks = [
-            model.encode_items(ids[start : start + ENCODE_ROWS])
+            model.encode_items(
+                ids[start : start + ENCODE_ROWS],
+                None if keep is None else keep[start : start + ENCODE_ROWS],
+            )
             for start in range(0, items + 1, ENCODE_ROWS)
         ]
     model.train(training)

@@ -1,7 +1,7 @@
 """What each part is worth: the change of AUC when it is taken out, one bar a part."""
 
 from fusefront.reports import numbers
-from fusefront.reports.evidence import Ablation, Evidence
+from fusefront.reports.evidence import Ablation, AblationStep, Evidence
 from fusefront.reports.figures import canvas, style
 from fusefront.reports.figures.panels import panels, say, span
 from fusefront.reports.figures.plane import ends
@@ -15,6 +15,14 @@ ROW, HEAD, FOOT = 30, 34, 50
 MOST = 20  # parts; the table has all
 
 
+def moved(step: AblationStep) -> int:
+    """-1 where AUC is shown to fall, 1 where it rises: by the verdict, else by the interval."""
+    if step.verdict:
+        return {"worse": -1, "better": 1}.get(step.verdict, 0)
+    low, high = ends(step.gain)
+    return -1 if high < 0 else 1 if low > 0 else 0
+
+
 def draw_ablation(
     evidence: Evidence,
     one: Ablation,
@@ -25,7 +33,7 @@ def draw_ablation(
     description: str,
     printed: bool = False,
 ) -> Drawing:
-    """Bars from zero with their intervals; grey where the interval holds zero."""
+    """Bars from zero with their intervals; grey where no change is shown."""
     steps = one.steps[:MOST]
     with canvas.drawing(language):
         height = HEAD + ROW * len(steps) + FOOT
@@ -44,7 +52,7 @@ def draw_ablation(
         sideways = ax.get_yaxis_transform()
         for row, step in enumerate(reversed(steps)):
             inner = ends(step.gain)
-            weak = inner[0] <= 0 <= inner[1]
+            weak = not moved(step)
             text = ink("soft" if weak else "ink")
             ax.barh(row, step.gain.value, height=0.5, color=ink("off" if weak else "accent"), lw=0)
             ax.plot(inner, [row, row], color=ink("ink"), lw=1.1, zorder=3)

@@ -14,6 +14,7 @@ from fusefront.reports.figures.svg import Drawing, finish
 from fusefront.reports.figures.ticks import nice_limits
 from fusefront.reports.words.phrase import Language
 
+HEIGHT = 350
 LOG_FROM = 10.0  # a range of rates this wide gets a log axis
 Rates = tuple[tuple[float, ...], tuple[Interval, ...]]
 
@@ -30,7 +31,7 @@ def draw_calibration(
     """One panel a strategy, on common axes; hollow markers are the scaled rates."""
     curves = evidence.calibration
     with canvas.drawing(language):
-        fig, axes = panels(style.WIDE, 330, 1, len(curves), (62, 14, 40, 52))
+        fig, axes = panels(style.WIDE, HEIGHT, 1, len(curves), (62, 14, 62, 52))
         every = [r for c in curves for r in (_raw(c), _scaled(c)) if r[0]]
         rates = np.array([p for predicted, _ in every for p in predicted])
         ratios = [r for one in every for r in _ratio(one)]
@@ -50,10 +51,9 @@ def draw_calibration(
             _rates(ax, *limits, log=wide)
             ax.set_xlabel(say("predicted", language), labelpad=6)
             _curve(ax, evidence, curve, language)
-        axes[0].text(
-            0.01, 0.98, say("ratio", language), transform=axes[0].transAxes, size=style.NOTE,
-            color=ink("soft"), va="top",
-        )  # fmt: skip
+        words = say("ratio", language)
+        at = (8 / style.WIDE, 1 - 14 / HEIGHT)
+        fig.text(*at, words, size=style.NOTE, color=ink("soft"), va="center")
         return finish(fig, name, title, description, printed=printed)
 
 

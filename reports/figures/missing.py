@@ -19,6 +19,7 @@ from fusefront.reports.words.names import shorten
 from fusefront.reports.words.phrase import Language
 
 MOST = 4  # panels
+HEIGHT = 340
 LINE = 15.0  # pixels between two names
 
 
@@ -36,8 +37,8 @@ def draw_missing(
     assert missing is not None
     modalities = list(dict.fromkeys(curve.modality for curve in missing.curves))[:MOST]
     with canvas.drawing(language):
-        edges = (62, 170, 40, 52)
-        fig, axes = panels(style.WIDE, 320, 1, len(modalities), edges)
+        edges = (62, 200, 62, 52)
+        fig, axes = panels(style.WIDE, HEIGHT, 1, len(modalities), edges)
         low, high = span([g for curve in missing.curves for g in curve.gain], 0.1)
         low, high = min(low, 0.0), max(high, 0.0)
         for ax, modality in zip(axes, modalities, strict=True):
@@ -64,16 +65,16 @@ def draw_missing(
             above(ax, say("without", language, modality=shorten(canvas.drawable(modality), 16)))
         last = axes[-1]
         final = [curve for curve in missing.curves if curve.modality == modalities[-1]]
-        pixel = (high - low) / (320 - edges[2] - edges[3])
+        pixel = (high - low) / (HEIGHT - edges[2] - edges[3])
         places = apart([curve.gain[-1].value for curve in final], LINE * pixel)
         for curve, height in zip(final, places, strict=True):
             one = look(evidence, curve.strategy, language)
-            last.text(106, height, role_name(evidence, curve.strategy, language, 18), color=one.colour,
+            last.text(106, height, role_name(evidence, curve.strategy, language, 16), color=one.colour,
                       va="center", size=style.NOTE)  # fmt: skip
         reference = evidence.point(missing.reference)
         who = canvas.drawn_name(reference, 24) if reference else missing.reference
         words = say("gain_over", language, name=who)
         fig.text(
-            8 / style.WIDE, 1 - 12 / 320, words, size=style.NOTE, color=ink("soft"), va="center"
+            8 / style.WIDE, 1 - 14 / HEIGHT, words, size=style.NOTE, color=ink("soft"), va="center"
         )
         return finish(fig, name, title, description, printed=printed)

@@ -111,7 +111,7 @@ def draw_trials(
     curves = trials(evidence)
     decision = evidence.decision
     with canvas.drawing(language):
-        height, edges = 300.0, (62, 230, 40, 50)
+        height, edges = 300.0, (62, 270, 40, 50)
         fig, (ax,) = panels(style.WIDE, height, 1, 1, edges)
         longest = max(len(c.value) for c in curves)
         named = [c for c in curves if c.strategy in (decision.choice, decision.today)]

@@ -4,6 +4,7 @@ from collections import Counter
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Ablation, Calibration, Evidence, MissingCurve
+from fusefront.reports.figures.ablation import moved
 from fusefront.reports.figures.plane import ends
 from fusefront.reports.figures.training import epochs, trials, with_panels
 from fusefront.reports.words.names import label, shorten
@@ -100,16 +101,16 @@ def leaderboard(evidence: Evidence) -> str:
 
 def ablation(one: Ablation) -> str:
     """Which parts earn their place, by their intervals."""
-    hurts = [step.name for step in one.steps if ends(step.gain)[1] < 0]
-    helps = [step.name for step in one.steps if ends(step.gain)[0] > 0]
-    open_ = [step.name for step in one.steps if ends(step.gain)[0] <= 0 <= ends(step.gain)[1]]
+    hurts, helps, open_ = ([s.name for s in one.steps if moved(s) == way] for way in (-1, 1, 0))
     said = []
     if hurts:
         said.append(f"AUC falls when {_or(hurts)} is left out.")
     if helps:
         said.append(f"It rises when {_or(helps)} is left out.")
     if open_:
-        said.append(f"Not shown to matter (grey, the interval holds zero): {_and(open_)}.")
+        said.append(
+            f"Not shown to matter (grey; verdicts are adjusted over all parts): {_and(open_)}."
+        )
     told = (
         "Each row is trained again without that part, at the parent's hyper-parameters and seeds; "
     )
@@ -195,7 +196,7 @@ def what_if(evidence: Evidence) -> str:
     currency = evidence.study.currency
     return (
         f"Each cell: who wins under that limit, and its yearly gain over what runs today in {currency} with "
-        "its 95% interval; `cannot tell` where one may earn more and may lose. All prices are in "
+        "its 95% interval; cannot tell: one may earn more and may lose. All prices are in "
         "tables/what_if.csv."
     )
 

@@ -1,0 +1,174 @@
+"""`fusefront robustness`: hide each modality at serving time, score test again, compare in pairs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import special
+
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.errors import NothingToDoError, UsageError
+from fusefront.harness.plugins import load_parts
+from fusefront.harness.robustness.hide import Hidden, scores
+from fusefront.harness.runs.files import Json, read_json, write_json
+from fusefront.harness.runs.seal import open_test
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.statistics.accumulate import Accumulator
+from fusefront.harness.statistics.auc import Floats, auc_influence, tie_groups
+from fusefront.harness.statistics.joint import JointModel, Pair
+from fusefront.harness.statistics.measures.metrics import Layout
+from fusefront.harness.statistics.source import StudySource
+from fusefront.harness.training.build import load_model
+
+FILE = "robustness.json"
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to hide, for whom; () = the decision's choice, else the best on validation, and today's."""
+
+    strategies: tuple[str, ...] = ()
+    shares: tuple[float, ...] = SHARES
+    include: tuple[Path, ...] = ()
+
+    def check(self) -> None:
+        """UsageError for shares that are none."""
+        if bad := [share for share in self.shares if not 0 <= share <= 1]:
+            raise UsageError(f"got share {bad[0]:g}, expected shares of the items from 0 to 1")
+
+
+def measure(study: StudyFolder, asked: Asked, tell: Tell) -> list[dict[str, Json]]:
+    """Write robustness.json; its curves, one a strategy and modality.
+
+    Every AUC is compared with that of what runs today with nothing hidden (`gain`), and with today's
+    under the same loss (`lead`). Opening test is recorded.
+    """
+    asked.check()
+    store = PreparedDataset.open(study.store_path)
+    modalities = tuple(store.manifest.schema_.modalities)
+    runs = {name: _runs(study, name) for name in _strategies(study, asked.strategies)}
+    shares = tuple(sorted({0.0, *asked.shares}))
+    conditions = tuple(Hidden(m, share) for m in modalities for share in shares)
+    open_test(study.path, "robustness")
+    found = _collect(study, store, runs, conditions, asked.include, tell)
+    curves = [found.curve(name, modality, shares) for name in runs for modality in modalities]
+    reference = study.spec.baseline
+    ids = {name: [entry.run_id for entry in entries] for name, entries in runs.items()}
+    record = {"format": 1, "reference": reference, "runs": ids, "curves": curves}
+    write_json(study.path / FILE, record)
+    return curves
+
+
+def _strategies(study: StudyFolder, asked: tuple[str, ...]) -> list[str]:
+    """Today's last, so that the strategy in question comes first in the figure."""
+    done: dict[str, float] = {}
+    for entry in study.completed():
+        if entry.role == "strategy":
+            done.setdefault(entry.strategy, float(entry.summary.get("valid_auc", 0.0)))
+    path, today = study.path / "decision.json", study.spec.baseline
+    decision = read_json(path)["decision"] if path.exists() else {}
+    named = [decision.get("choice") or decision.get("subject")]
+    rivals = sorted((n for n in done if n != today), key=lambda n: -done[n])
+    chosen = list(asked) or [n for n in (*named, *rivals) if n and n != today][:1]
+    return [*(name for name in dict.fromkeys(chosen) if name != today), today]
+
+
+def _runs(study: StudyFolder, name: str) -> list[RunEntry]:
+    runs = [
+        entry
+        for entry in study.completed()
+        if entry.strategy == name and (entry.path / "model" / "weights.safetensors").exists()
+    ]
+    if not runs:
+        raise NothingToDoError(
+            f"study {study.name!r} has no completed run of {name!r} with its weights; run it first"
+        )
+    return runs
+
+
+@dataclass(frozen=True)
+class Found:
+    """AUC of every strategy and condition, and each one's change within its own trained models."""
+
+    reference: str
+    joint: JointModel
+    changes: JointModel  # from nothing hidden, seed by seed
+
+    def curve(self, name: str, modality: str, shares: Sequence[float]) -> dict[str, Json]:
+        """One line of robustness.json."""
+        hidden = [Hidden(modality, share) for share in shares]
+        return {
+            "strategy": name,
+            "modality": modality,
+            "shares": list(shares),
+            "gain": [self._gain(name, one) for one in hidden],
+            "lead": [self._lead(name, one) for one in hidden],
+        }
+
+    def _gain(self, name: str, hidden: Hidden) -> dict[str, Json]:
+        if name == self.reference:  # the same trained models: no seed stands between the two
+            return _alone(self.changes, key(name, hidden))
+        return _pair(self.joint, key(name, hidden), key(self.reference, NOTHING))
+
+    def _lead(self, name: str, hidden: Hidden) -> dict[str, Json]:
+        if name == self.reference:
+            return {"value": 0.0, "low": 0.0, "high": 0.0}
+        return _pair(self.joint, key(name, hidden), key(self.reference, hidden))
+
+
+NOTHING = Hidden("", 0.0)
+
+
+def key(name: str, hidden: Hidden) -> str:
+    """Name in the joint model; nothing hidden is one condition, whatever the modality."""
+    return name if hidden.share == 0 else f"{name} | {hidden.modality} | {hidden.share:g}"
+
+
+def _collect(
+    study: StudyFolder,
+    store: PreparedDataset,
+    runs: dict[str, list[RunEntry]],
+    conditions: tuple[Hidden, ...],
+    include: tuple[Path, ...],
+    tell: Tell,
+) -> Found:
+    source = StudySource(study)
+    layout = Layout(source.rows("test"), source.cluster)
+    label, axis, parts = layout.rows.label, layout.axis, load_parts(include)
+    names = tuple(dict.fromkeys(key(name, h) for name in runs for h in (NOTHING, *conditions)))
+    joint, changes = (Accumulator.empty(names, axis.size, axis.mc) for _ in range(2))
+    hidden = (NOTHING, *(h for h in conditions if h.share > 0))
+    for name, entries in runs.items():
+        for entry in entries:
+            tell(f"{name}, seed {entry.seed}: {len(hidden)} conditions")
+            model = load_model(entry.path, store, parts)
+            whole: tuple[float, Floats] | None = None
+            for condition, logits in scores(model, store, hidden):
+                influence = auc_influence(tie_groups(logits, label))
+                summed = np.bincount(axis.code, influence.rows, axis.size).astype(np.float64)
+                whole = whole or (influence.value, summed)
+                joint.add(key(name, condition), influence.value, summed)
+                changes.add(key(name, condition), influence.value - whole[0], summed - whole[1])
+    return Found(study.spec.baseline, joint.joint(), changes.joint())
+
+
+def _pair(model: JointModel, a: str, b: str) -> dict[str, Json]:
+    found: Pair = model.pair(model.index(a), model.index(b))
+    return _ends(found.difference, found.low, found.high)
+
+
+def _alone(model: JointModel, name: str) -> dict[str, Json]:
+    value, se, df = model.alone(model.index(name))
+    half = float(special.stdtrit(min(df, 1e9), 0.975)) * se if se > 0 else se
+    return _ends(value, value - half, value + half)
+
+
+def _ends(value: float, low: float, high: float) -> dict[str, Json]:
+    return {
+        "value": value,
+        "low": low if np.isfinite(low) else None,
+        "high": high if np.isfinite(high) else None,
+    }
