@@ -73,4 +73,4 @@ def _text(path: Path) -> str:
         ) from None
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "cannot be read"
-        raise SpecError(f"{path}: {reason}; give the path of a data set spec") from None
+        raise SpecError(f"{path}: {reason}; give the path of a YAML file") from None
