@@ -12,6 +12,7 @@ from fusefront.harness.statistics.judging.remarks import notes, warnings
 from fusefront.harness.statistics.judging.slices import compare_slices
 from fusefront.harness.statistics.judging.table import strategy_rows
 from fusefront.harness.statistics.judging.variance import shares
+from fusefront.harness.statistics.measures.calibration import share_intervals
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout
 from fusefront.harness.statistics.options import Options, check_rows
 from fusefront.harness.statistics.paired import pooled_correlation
@@ -131,12 +132,11 @@ def _picked_on_validation(
 
 
 def _curves(panel: Panel) -> dict[str, dict[str, tuple[CurvePoint, ...]]]:
-    t = 1.959963984540054
     return {
         kind: {
             name: tuple(
-                CurvePoint(*map(float, (n, p, y, y - t * se, y + t * se)))
-                for n, p, y, se in zip(*curve, strict=True)
+                CurvePoint(*map(float, point))
+                for point in zip(*curve[:3], *share_intervals(curve), strict=True)
             )
             for name, curve in by.items()
             if name in panel.strategies

@@ -30,6 +30,22 @@ class CalibrationError(NamedTuple):
     curve: Curve
 
 
+def share_intervals(curve: Curve) -> tuple[Floats, Floats]:
+    """95 % interval [B], [B] of each bin's share of positives (Wilson 1927, clustered rows).
+
+    The rows count as the smaller number of independent ones whose share would err by `se`: that
+    holds where a bin has few positives, or none, and observed +- 1.96 se would be too short.
+    """
+    z2 = special.ndtri(0.975) ** 2
+    spread = curve.observed * (1 - curve.observed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        independent = np.where(spread > 0, spread / curve.se**2, curve.rows)
+    rows = np.minimum(independent, curve.rows)
+    middle = (curve.observed + z2 / (2 * rows)) / (1 + z2 / rows)
+    half = np.sqrt(z2 * spread / rows + (z2 / (2 * rows)) ** 2) / (1 + z2 / rows)
+    return middle - half, middle + half
+
+
 def row_losses(logits: Scores, label: Labels) -> Floats:
     """Negative log likelihood of each row, from logits: nothing is clipped."""
     z = logits.astype(np.float64)

@@ -8,6 +8,7 @@ import pytest
 
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.options import Options
+from fusefront.harness.statistics.planner import plan
 from fusefront.harness.statistics.source import MemorySource
 
 pytestmark = pytest.mark.slow
@@ -106,6 +107,26 @@ def test_an_effect_above_the_stated_minimum_is_found_as_often_as_promised(simula
         if row.mde <= effect:
             found.append(row.verdict == "better")
     assert len(found) >= 50
+    assert np.mean(found) >= 0.80 - 3 * np.sqrt(0.16 / len(found))
+
+
+def test_a_plan_made_from_a_pilot_reaches_its_power(simulation):
+    """Pilots of 1,600 rows and 5 seeds plan for a true effect; then studies of the planned size."""
+    world = small(simulation.WORLDS[0])
+    signal = (1.0, 1.7)
+    auc = simulation.truth(world, rows=400_000, signal=signal)[0]
+    effect = float(auc[1] - auc[0])
+    rng = np.random.default_rng(7)
+    options = Options("s0", metrics=("auc",), workers=1)
+    found = []
+    for _ in range(8):
+        pilot = compare(source_of(simulation.draw(world, rng, 5)), options)
+        made = plan(effect, pilot.model, pilot_rows=pilot.rows, baseline="s0")
+        line = next(line for line in made.lines if line.seeds >= 8 and line.rows)
+        large = world._replace(users=-(-line.rows // world.per_user))
+        for _ in range(8):
+            study = simulation.draw(large, rng, line.seeds, signal=signal)
+            found.append(compare(source_of(study), options).row("s1").verdict == "better")
     assert np.mean(found) >= 0.80 - 3 * np.sqrt(0.16 / len(found))
 
 

@@ -1,0 +1,46 @@
+"""Benjamini-Hochberg, planned power and calibration curves keep in simulation what they promise."""
+
+import numpy as np
+import pytest
+
+from fusefront.harness.statistics.measures.calibration import Curve, share_intervals
+
+
+@pytest.mark.parametrize(("equal", "different", "effect"), [(10, 0, 0.0), (8, 2, 0.004)])
+def test_at_most_one_in_twenty_discoveries_is_false(rates, equal, different, effect):
+    found = rates.discoveries(equal, different, effect, seeds=3, draws=600, seed=3)
+    # without adjustment far more are, so the simulation can tell
+    assert found.raw > 0.10
+    assert found.adjusted <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 600)
+    if different:
+        assert found.found > 0.4
+
+
+@pytest.mark.parametrize("seed_sd", [0.0003, 0.001])
+def test_plans_from_a_pilot_of_three_seeds_mostly_reach_80_percent(rates, seed_sd):
+    found = rates.planned(0.002, seed_sd, seeds=3, draws=60, seed=5)
+    assert found.power >= 0.85
+    assert found.enough >= 0.75
+    assert found.plain < found.power
+
+
+@pytest.mark.parametrize(("per_user", "bias"), [(1, -1.0), (20, -1.0), (4, -4.0)])
+def test_intervals_of_a_calibration_curve_cover(rates, per_user, bias):
+    bins = rates.curve_coverage(per_user, bias, draws=300, seed=2, users=300)
+    assert 0.93 <= bins.mean() <= 0.975
+    assert bins.min() >= 0.88
+
+
+def test_a_bin_without_a_positive_has_an_upper_end():
+    curve = Curve(*(np.array([v]) for v in (100.0, 0.01, 0.0, 1e-6)))
+    low, high = share_intervals(curve)
+    assert low[0] == pytest.approx(0.0, abs=1e-12)
+    assert high[0] == pytest.approx(1.959964**2 / (100 + 1.959964**2), rel=1e-6)
+
+
+def test_dependent_rows_widen_the_interval():
+    one, dependent = (
+        share_intervals(Curve(*(np.array([v]) for v in (400.0, 0.3, 0.3, se))))
+        for se in (np.sqrt(0.21 / 400), 2 * np.sqrt(0.21 / 400))
+    )
+    assert (dependent[1] - dependent[0])[0] == pytest.approx(2 * (one[1] - one[0])[0], rel=0.02)
