@@ -1,7 +1,9 @@
 """The data set spec: one YAML that says what the files of a click log mean. No code per data set."""
 
 import difflib
+import fnmatch
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -67,7 +69,7 @@ class Label(Strict):
 
 class History(Strict):
     source: Literal["log", "list", "padded", "none"] = Field(alias="from")
-    column: Column | None = None
+    column: Column | None = None  # padded: also "hist_*", columns side by side, oldest first
     max_length: int = Field(default=50, ge=1, le=10_000)
     padding: int | str = 0  # padded only: the value that is no item
     newest: Literal["last", "first"] = "last"
@@ -79,7 +81,18 @@ class History(Strict):
             raise ValueError(f"from: {self.source} needs 'column', the column with the history")
         if self.source in ("log", "none") and self.column is not None:
             raise ValueError(f"from: {self.source} takes no 'column'; remove it")
+        if self.source == "list" and "*" in str(self.column):
+            raise ValueError("several columns side by side are a history 'from: padded'")
         return self
+
+    def columns(self, have: Iterable[str]) -> tuple[str, ...]:
+        """The columns of a log's `have` that hold the history, in the log's order."""
+        if self.column is None:
+            return ()
+        if "*" not in self.column:
+            return (self.column,)
+        found = tuple(name for name in have if fnmatch.fnmatchcase(name, str(self.column)))
+        return found or (self.column,)
 
 
 class FieldSpec(Strict):

@@ -7,12 +7,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.datasets.errors import SpecError
 from fusefront.datasets.manifest import Scaling, StoredField
 from fusefront.datasets.preparing.context import Side, moments, write_vocabulary
 from fusefront.datasets.raw.codes import FieldEncoder, Vocabulary, finish
 from fusefront.datasets.raw.files import find, write_npy
+from fusefront.datasets.raw.history import item_lists
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.reading import read_table, require, stream
+from fusefront.datasets.raw.reading import columns_of, read_table, require, stream
 from fusefront.datasets.raw.records import Part
 from fusefront.datasets.raw.vectors import npy_rows
 from fusefront.datasets.spec import DatasetSpec
@@ -35,8 +37,6 @@ def read_items(data: Path, spec: DatasetSpec, parts: list[Part], chunk_rows: int
     if items.keys == "rows":
         name = next((m.files()[0] for m in spec.modalities.values() if m.files()), None)
         if name is None:
-            from fusefront.datasets.errors import SpecError
-
             raise SpecError("items: keys: rows needs a modality with an npy file; add one")
         path = find(data, name)
         count = npy_rows(path).shape[0]
@@ -45,19 +45,22 @@ def read_items(data: Path, spec: DatasetSpec, parts: list[Part], chunk_rows: int
 
 
 def _keys_of_log(parts: list[Part], spec: DatasetSpec, chunk_rows: int) -> KeyIndex:
-    column, history = spec.columns.item, spec.history.column
+    """Every key of the log's item column and of its histories, sorted."""
+    column, history = spec.columns.item, spec.history
     known: pl.Series | None = None
     for part in parts:
-        for frame in stream(part.path, [column], chunk_rows, part.separator):
-            keys = frame[column].drop_nulls()
-            known = keys.unique() if known is None else pl.concat([known, keys]).unique()
+        wanted = [column, *history.columns(columns_of(part.path, part.separator))]
+        first = 0
+        for frame in stream(part.path, wanted, chunk_rows, part.separator):
+            found = [frame[column].drop_nulls()]
+            if history.column is not None:
+                lists = item_lists(frame, history, part.path, first)
+                found.append(lists.explode(empty_as_null=False).drop_nulls())
+            for keys in found:
+                new = keys.unique().alias(column)
+                known = new if known is None else pl.concat([known, new.cast(known.dtype)]).unique()
+            first += frame.height
     assert known is not None
-    if history is not None:
-        from fusefront.datasets.errors import SpecError
-
-        raise SpecError(
-            "items: keys: log knows only the items of the log's item column; name a file"
-        )
     if known.dtype == pl.String:
         cast = known.cast(pl.Int64, strict=False)
         known = known if cast.has_nulls() else cast

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError, SpecError
-from fusefront.datasets.manifest import (
-    SplitCounts,
-)
+from fusefront.datasets.manifest import SplitCounts
 from fusefront.datasets.preparing.budget import Budget, plan
 from fusefront.datasets.preparing.build import Builder
 from fusefront.datasets.preparing.finish import finish_store
@@ -108,6 +106,7 @@ def _recorder(
         users,
         books,
         {part.name: str(part.column) for part in from_log},
+        spec.history.columns(log),
     )
     for part_file in parts:
         require(part_file.path, recorder.columns, part_file.separator)

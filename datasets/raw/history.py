@@ -30,20 +30,27 @@ def read_histories(
     frame: pl.DataFrame, spec: DatasetSpec, items: KeyIndex, path: Path, first: int
 ) -> Histories | None:
     """The newest `max_length` items of every row's history column; None where it has none."""
-    history = spec.history
-    if history.column is None:
+    if spec.history.column is None:
         return None
-    lists = _as_lists(frame[history.column], history, path)
+    return _look_up(item_lists(frame, spec.history, path, first), spec, items, path, first)
+
+
+def item_lists(frame: pl.DataFrame, history: History, path: Path, first: int) -> pl.Series:
+    """Lists of item keys without padding, the newest `max_length` of every row, newest last."""
+    names = history.columns(frame.columns)
+    column = frame[names[0]]
+    if len(names) > 1:
+        column = frame.select(pl.concat_list(names).alias(str(history.column))).to_series()
+    lists = _as_lists(column, history, path)
     if history.source == "padded":
         _check_width(lists, history, path, first)
         padding = pl.lit(history.padding).cast(lists.dtype.inner, strict=False)  # type: ignore[attr-defined]
-        keep = pl.element().filter(pl.element().ne_missing(padding))
-        lists = lists.to_frame("h").select(pl.col("h").list.eval(keep)).to_series()
+        real = pl.element().is_not_null() & pl.element().ne_missing(padding)
+        kept = pl.col("h").list.eval(pl.element().filter(real))
+        lists = lists.to_frame("h").select(kept).to_series()
     if history.newest == "first":
-        lists = lists.list.head(history.max_length).list.reverse()
-    else:
-        lists = lists.list.tail(history.max_length)
-    return _look_up(lists, spec, items, path, first)
+        return lists.list.head(history.max_length).list.reverse()
+    return lists.list.tail(history.max_length)
 
 
 def _look_up(
@@ -74,7 +81,8 @@ def _as_lists(column: pl.Series, history: History, path: Path) -> pl.Series:
     if column.dtype == pl.String and history.separator is not None:
         stripped = column.str.strip_chars("[]() \t")
         split = stripped.fill_null("").str.split(history.separator)
-        trim = pl.element().str.strip_chars().filter(pl.element().str.strip_chars() != "")
+        bare = pl.element().str.strip_chars(" \t'\"")  # as in "['a', 'b']"
+        trim = bare.filter(bare != "")
         return split.to_frame("h").select(pl.col("h").list.eval(trim)).to_series()
     if isinstance(column.dtype, pl.Array):
         column = column.arr.to_list()

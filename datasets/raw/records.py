@@ -42,6 +42,7 @@ class Recorder:
     users: UserTable | None
     slices: dict[str, Codebook]  # slices by a column of the log -> its codes
     slice_columns: dict[str, str]
+    history_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         users = self.users.encoder if self.users else FieldEncoder(())
@@ -74,7 +75,7 @@ class Recorder:
         """The columns of the log that are read."""
         spec, wanted = self.spec, [self.spec.columns.user, self.spec.columns.item]
         named = (spec.columns.label, spec.columns.timestamp, spec.columns.request)
-        wanted += [name for name in (*named, spec.history.column, spec.split.column) if name]
+        wanted += [name for name in (*named, *self.history_columns, spec.split.column) if name]
         wanted += [*self.request.columns, *self.candidate.columns, *self.slice_columns.values()]
         return wanted + ([spec.truth.column] if spec.truth else [])
 

@@ -5,6 +5,10 @@ from typing import Annotated
 
 import typer
 
+LAYOUTS = (
+    "microlens_mmctr, microlens_pairs, mmrec, tiktok, amazon_2023, movielens_ml1m, movielens_small"
+)
+
 
 def init(
     paths: Annotated[
@@ -14,6 +18,10 @@ def init(
     spec: Annotated[Path, typer.Option(help="Where the proposed spec goes.")] = Path(
         "dataset.yaml"
     ),
+    layout: Annotated[
+        str | None,
+        typer.Option(help=f"The files have this published layout: {LAYOUTS}.", metavar="NAME"),
+    ] = None,
     synthetic: Annotated[
         str | None, typer.Option(help="Write this world of known truth instead.", metavar="WORLD")
     ] = None,
@@ -35,7 +43,7 @@ def init(
         return
     if not paths:
         raise UsageError("nothing to look at; give a folder or files, or --synthetic WORLD")
-    study = write_proposal(paths, spec, force=force)
+    study = write_proposal(paths, spec, layout=layout, force=force)
     told = console()
     told.print(f"proposed spec: {spec}; look at the lines marked 'guess'", markup=False)
     told.print(f"then: fusefront run {study} --data {_folder(paths)}", markup=False)

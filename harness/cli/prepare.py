@@ -19,6 +19,7 @@ def prepare(
 ) -> None:
     """Write the memory-mapped store that every strategy reads; done before is not done again."""
     from fusefront.datasets.prepare import prepare as prepare_store
+    from fusefront.datasets.preparing.budget import parse_size
     from fusefront.datasets.spec import load_spec
     from fusefront.harness.cli.show import console, show
     from fusefront.harness.errors import UsageError
@@ -26,7 +27,7 @@ def prepare(
     folder = data or spec.parent
     if not folder.is_dir():
         raise UsageError(f"--data {folder}: not a folder; give the one that holds the data files")
-    limit = None if max_memory is None else size_of(max_memory)
+    limit = None if max_memory is None else parse_size(max_memory)
     told = console(quiet=as_json)
     store = prepare_store(
         load_spec(spec),
@@ -42,18 +43,3 @@ def prepare(
     for split, part in counts.items():
         told.print(f"{split}: {part['rows']:,} rows in {part['requests']:,} requests")
     told.print(f"store: {store.path}", markup=False)
-
-
-def size_of(text: str) -> int:
-    """Bytes of 500M or 4G.
-
-    >>> size_of("500M"), size_of("4G")
-    (524288000, 4294967296)
-    """
-    from fusefront.harness.errors import UsageError
-
-    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-    number, unit = text[:-1], text[-1:].upper()
-    if unit not in units or not number.replace(".", "", 1).isdigit():
-        raise UsageError(f"--max-memory {text!r}: expected a number and K, M or G, such as 4G")
-    return int(float(number) * units[unit])

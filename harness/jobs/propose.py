@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from fusefront.datasets.adapters.zoo import find_adapter, spec_yaml
 from fusefront.datasets.propose import propose
 from fusefront.datasets.spec import load_spec
 from fusefront.harness.errors import UsageError
@@ -25,13 +26,26 @@ margin: 0.005
 """
 
 
-def write_proposal(paths: Sequence[Path], spec: Path, *, force: bool) -> Path:
-    """Write the spec and `study.yaml` beside it; the study's path."""
+def write_proposal(
+    paths: Sequence[Path], spec: Path, *, layout: str | None = None, force: bool = False
+) -> Path:
+    """Write the spec and `study.yaml` beside it; the study's path.
+
+    The spec is guessed from the files, or is that of the published `layout` they have.
+    """
     study = spec.with_name("study.yaml")
     for path in (spec, study):
         if path.exists() and not force:
             raise UsageError(f"{path} exists; give another --spec, or --force to overwrite it")
-    write_text(spec, propose(paths))
+    write_text(spec, propose(paths) if layout is None else _published(layout, paths))
     name = load_spec(spec).name  # what we propose must be readable
     write_text(study, STUDY.format(name=name, spec=spec.name))
     return study
+
+
+def _published(layout: str, paths: Sequence[Path]) -> str:
+    if len(paths) != 1 or not paths[0].is_dir():
+        raise UsageError("--layout takes one folder, the one that holds the published files")
+    adapter = find_adapter(layout)
+    head = f"# The published layout {layout!r}; see docs/datasets.md.\n"
+    return head + spec_yaml(adapter(paths[0]))

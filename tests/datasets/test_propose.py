@@ -92,6 +92,112 @@ def test_without_labels_every_row_is_a_positive_and_without_time_users_are_apart
     assert store.manifest.counts["train"].rows > store.manifest.counts["train"].positives
 
 
+def clicks(count: int = 3000) -> tuple[dict[str, list[object]], np.ndarray]:
+    """A log of item numbers 1 .. 50, and a left-padded history of ten for every row."""
+    rng = np.random.default_rng(1)
+    history = np.zeros((count, 10), np.int64)
+    for row, length in enumerate(rng.integers(0, 11, count)):
+        history[row, 10 - length :] = rng.integers(1, 51, length)
+    log = {
+        "uid": rng.integers(0, 90, count).tolist(),
+        "iid": rng.integers(1, 51, count).tolist(),
+        "label": rng.integers(0, 2, count).tolist(),
+    }
+    return log, history
+
+
+def stored_histories(store: PreparedDataset) -> dict[int, list[object]]:
+    """row_id -> keys of its history."""
+    keys = dict(store.item_keys().iter_rows())
+    found = {}
+    for name in ("train", "valid", "test"):
+        split = store.split(name)
+        for r in range(len(split.group)):
+            start, length = int(split.history_start[r]), int(split.history_length[r])
+            held = [keys[int(k)] for k in store.history_values[start : start + length]]
+            for n in range(int(split.row_start[r]), int(split.row_start[r + 1])):
+                found[int(split.row_id[n])] = held
+    return found
+
+
+@pytest.mark.parametrize("kind", ["columns in csv", "padded lists", "lists", "text in csv"])
+def test_ready_histories_are_found_in_whatever_form(tmp_path: Path, kind: str) -> None:
+    data, out = tmp_path / "shop", tmp_path / "out"
+    data.mkdir()
+    out.mkdir()
+    log, history = clicks()
+    real = [[int(k) for k in row if k] for row in history]
+    if kind == "columns in csv":
+        pl.DataFrame(log | {f"hist_{k}": history[:, k] for k in range(10)}).write_csv(
+            data / "log.csv"
+        )
+    elif kind == "text in csv":
+        text = ["[" + ", ".join(map(str, row)) + "]" for row in real]
+        pl.DataFrame(log | {"hist": text}).write_csv(data / "log.csv")
+    else:
+        lists = history.tolist() if kind == "padded lists" else real
+        pl.DataFrame(log | {"item_seq": lists}).write_parquet(data / "log.parquet")
+    np.save(data / "text.npy", np.random.default_rng(0).random((51, 6)))
+    text = propose([data])
+    assert "items: {keys: rows}  # guess: item k is row k of text.npy" in text
+    assert ("from: padded" in text) == (kind in ("columns in csv", "padded lists"))
+    histories = stored_histories(prepared(data, text, out))
+    assert [histories[row] for row in range(len(real))] == real
+
+
+def test_a_log_in_three_files_and_vectors_with_keys_of_their_own(tmp_path: Path) -> None:
+    data, out = tmp_path / "shop", tmp_path / "out"
+    data.mkdir()
+    out.mkdir()
+    log, history = clicks()
+    frame = pl.DataFrame(log | {"item_seq": history.tolist()})
+    for name, part in (("train", frame[:2000]), ("val", frame[2000:2500]), ("test", frame[2500:])):
+        part.write_parquet(data / f"{name}.parquet")
+    keys = np.random.default_rng(2).permutation(50)[:40] + 1
+    vectors = np.random.default_rng(3).random((40, 4)).astype(np.float32)
+    np.save(data / "image.npy", vectors)
+    np.save(data / "image_ids.npy", keys)
+    store = prepared(data, propose([data]), out)
+    assert [store.manifest.counts[name].rows for name in ("train", "valid", "test")] == [
+        2000,
+        500,
+        500,
+    ]
+    rows = {key: row for row, key in store.item_keys().iter_rows()}
+    assert sorted(rows) == list(range(1, 51))  # also those that only a history holds
+    for key, vector in zip(keys.tolist(), vectors, strict=True):
+        np.testing.assert_array_equal(store.vectors("image")[rows[key]], vector)
+    assert store.manifest.present == {"image": 40}
+
+
+def test_items_in_a_csv_under_another_name_and_pictures_as_a_hint(tmp_path: Path) -> None:
+    shop(tmp_path)
+    items = pl.read_parquet(tmp_path / "items.parquet").drop("image", "tags")
+    items.rename({"item_id": "product_id"}).write_csv(tmp_path / "goods.tsv", separator="\t")
+    (tmp_path / "items.parquet").unlink()
+    (tmp_path / "photos").mkdir()
+    for item in range(5):
+        (tmp_path / "photos" / f"sku{item}.jpg").write_bytes(b"")
+    (tmp_path / "out").mkdir()
+    text = propose([tmp_path])
+    assert '# photos: {path: "photos/{key}.jpg", encode: image}  # guess: 5 pictures' in text
+    assert '# title: {column: "title", encode: text}' in text
+    store = prepared(tmp_path, text, tmp_path / "out")
+    assert store.manifest.schema_.items == 60
+    assert dict(store.manifest.schema_.modalities) == {"text": 16}
+
+
+def test_files_of_two_folders_are_refused(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "log.csv").write_text("user,item\n1,2\n", encoding="utf-8")
+    with pytest.raises(DataContractError, match="files of 2 folders"):
+        propose([tmp_path / "one" / "log.csv", tmp_path / "two" / "log.csv"])
+    (tmp_path / "one" / "log.csv").write_text("user,item\n", encoding="utf-8")
+    with pytest.raises(DataContractError, match="no rows"):
+        propose([tmp_path / "one"])
+
+
 def test_a_folder_without_a_log_is_refused_with_what_was_seen(tmp_path: Path) -> None:
     pl.DataFrame({"a": [1], "b": [2]}).write_parquet(tmp_path / "x.parquet")
     with pytest.raises(

@@ -1,0 +1,1 @@
+"""Guesses about somebody's own files, for `init`."""

@@ -1,0 +1,147 @@
+"""The tables of a folder, and which of them is the log, the items, the users."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.raw.reading import columns_of, count_rows, is_parquet, stream
+
+SAMPLE = 20_000
+TABLES, ARRAYS = (".parquet", ".pq", ".csv", ".tsv"), (".npy",)
+USER = re.compile(r"^(user|uid|member|customer|visitor|reviewer)_?(id|key|idx)?$", re.IGNORECASE)
+ITEM = re.compile(
+    r"^(item|iid|movie|product|video|article|ad|doc|news|goods|parent)_?(id|key|idx|asin)?$|^asin$",
+    re.IGNORECASE,
+)
+SPLIT_FILES = {
+    "train": ("train",),
+    "valid": ("valid", "val", "validation", "dev"),
+    "test": ("test",),
+}
+
+
+class Table(NamedTuple):
+    """A table's name, rows, column types and first rows."""
+
+    path: Path
+    name: str  # relative to the data folder
+    rows: int
+    types: dict[str, str]
+    head: pl.DataFrame
+    separator: str
+
+    def first(self, pattern: re.Pattern[str]) -> str | None:
+        """The first column of single values whose name fits."""
+        plain = (name for name, kind in self.types.items() if "list" not in kind)
+        return next((name for name in plain if pattern.search(name)), None)
+
+
+class Found(NamedTuple):
+    """The folder's tables in their roles."""
+
+    log: Table
+    splits: dict[str, Table]  # train, valid, test where the log is three files, else empty
+    items: Table | None
+    item_key: str  # of the items
+    users: Table | None
+
+    @property
+    def user(self) -> str:
+        return str(self.log.first(USER))
+
+    @property
+    def item(self) -> str:
+        return str(self.log.first(ITEM))
+
+
+def data_files(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
+    """(data folder, its tables and arrays) of a folder or of files in one folder."""
+    for path in paths:
+        if not path.exists():
+            raise DataContractError(f"{path}: not there; give a folder or files that exist")
+    folders = {path if path.is_dir() else path.parent for path in paths}
+    if len(folders) > 1:
+        raise DataContractError(
+            f"got files of {len(folders)} folders ({', '.join(sorted(map(str, folders)))}); a data "
+            "set lies in one folder: give that"
+        )
+    root = folders.pop()
+    listed = sorted(root.iterdir()) if root in paths else list(paths)
+    known = [p for p in listed if p.is_file() and p.suffix.lower() in (*TABLES, *ARRAYS)]
+    if not known:
+        raise DataContractError(f"{root}: no parquet, csv or npy file; give the folder of the data")
+    return root, known
+
+
+def find_tables(files: Sequence[Path], root: Path) -> Found:
+    """Sort the tables into roles; DataContractError where none has a user and an item column."""
+    tables = [_read(path, root) for path in files if path.suffix.lower() in TABLES]
+    logs = [table for table in tables if table.first(USER) and table.first(ITEM)]
+    if not logs:
+        seen = "; ".join(f"{table.name}: {', '.join(list(table.types)[:8])}" for table in tables)
+        raise DataContractError(
+            f"{root}: no table has a user and an item column; rename them user_id and item_id, "
+            f"write the spec by hand, or name a published layout with --layout (seen: "
+            f"{seen or 'no table'})"
+        )
+    splits = _splits(logs)
+    log = splits.get("train") or max(logs, key=lambda table: table.rows)
+    item, user = log.first(ITEM), log.first(USER)
+    others = [table for table in tables if table is not log and table not in logs]
+    items, key = _items(others, str(item))
+    users = [table for table in others if user in table.types and table is not items]
+    return Found(log, splits, items, key, users[0] if users else None)
+
+
+def _read(path: Path, root: Path) -> Table:
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    types = columns_of(path, separator)
+    head = next(iter(stream(path, list(types), SAMPLE, separator)), None)
+    if head is None:
+        raise DataContractError(f"{path}: no rows; export it again, or leave it out")
+    head = head.head(SAMPLE)
+    if not is_parquet(path):
+        head = head.with_columns(_typed(head[name]) for name in head.columns)
+        types = {name: str(head.schema[name]).lower() for name in head.columns}
+    name = path.relative_to(root).as_posix()
+    return Table(path, name, count_rows(path, separator), types, head, separator)
+
+
+def _typed(column: pl.Series) -> pl.Series:
+    """Text that is all numbers as numbers, whole ones as integers."""
+    for kind in (pl.Int64, pl.Float64):
+        numbers = column.cast(kind, strict=False)
+        if numbers.null_count() == column.null_count():
+            return numbers
+    return column
+
+
+def _splits(logs: list[Table]) -> dict[str, Table]:
+    """The three files of a log that comes split, by their names."""
+    found = {}
+    for split, stems in SPLIT_FILES.items():
+        named = [table for table in logs if table.path.stem.lower() in stems]
+        if len(named) != 1:
+            return {}
+        found[split] = named[0]
+    return found
+
+
+def _items(tables: list[Table], key: str) -> tuple[Table | None, str]:
+    """The largest table with one row an item, and its key: the log's name of it, or one like it."""
+    found = []
+    for table in tables:
+        own = key if key in table.types else table.first(ITEM)
+        if own and not table.first(USER) and table.head[own].n_unique() == table.head.height:
+            found.append((own == key, table.rows, table, own))
+    if not found:
+        return None, key
+    _, _, table, own = max(found, key=lambda one: one[:2])
+    if not is_parquet(table.path):  # vectors are matched to the rows, so count them
+        rows = sum(f.height for f in stream(table.path, [own], SAMPLE, table.separator))
+        table = table._replace(rows=rows)
+    return table, own
