@@ -302,6 +302,7 @@ class RunOrigin:
     role: str = ""
     state: str = "completed"
     sha256: str = ""  # of the record the numbers were read from
+    predictions: str = ""  # SHA-256 of predictions/test.parquet
     path: str = ""
 
 

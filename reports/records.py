@@ -4,7 +4,7 @@ from itertools import groupby
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence, WhatIfRow
-from fusefront.reports.tables import NONE, Row, Table, bracket
+from fusefront.reports.tables import NONE, Row, Table, bracket, runs_of
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.reviewer import HEADING
 
@@ -28,11 +28,18 @@ def what_if(evidence: Evidence) -> Table:
     middle = [row for row in rows if row.price_core_hour == prices[len(prices) // 2]]
     traffic = sorted({row.requests_per_second for row in middle})
     keyed = sorted(middle, key=lambda r: (r.slo_ms, r.value_per_click, r.requests_per_second))
+    winners = {
+        (r.slo_ms, r.value_per_click, r.requests_per_second): runs_of(evidence, r.winner)
+        for r in middle
+    }
     made = []
     for (slo, value), cells in groupby(keyed, key=lambda r: (r.slo_ms, r.value_per_click)):
         by_traffic = {cell.requests_per_second: _cell(evidence, cell) for cell in cells}
         shown = tuple(by_traffic.get(qps, NONE) for qps in traffic)
-        made.append(Row((numbers.ms_setting(slo), numbers.plain(value), *shown)))
+        ids = dict.fromkeys(i for qps in by_traffic for i in winners[slo, value, qps])
+        made.append(
+            Row((numbers.ms_setting(slo), numbers.plain(value), *shown), run_ids=tuple(ids))
+        )
     currency = evidence.study.currency
     heads = (
         "limit",
@@ -50,7 +57,8 @@ def what_if_full(evidence: Evidence) -> Table:
     rows = evidence.what_if.rows if evidence.what_if else ()
     heads = ("limit ms", "price per core-hour", "requests per second", "value per click", "case",
              "winner", "yearly gain", "yearly gain interval", "yearly clicks", "yearly clicks interval")  # fmt: skip
-    return Table("what_if", HEADING["what_if"], heads, tuple(Row(_full(row)) for row in rows))
+    made = [Row(_full(row), run_ids=runs_of(evidence, row.winner)) for row in rows]
+    return Table("what_if", HEADING["what_if"], heads, tuple(made))
 
 
 def _full(row: WhatIfRow) -> tuple[str, ...]:
@@ -136,13 +144,14 @@ def runs(evidence: Evidence) -> Table:
             numbers.count(point.failed_seeds),
             ids or NONE,
         )
-        rows.append(Row(cells))
+        rows.append(Row(cells, run_ids=point.run_ids))
     measured = {point.strategy for point in evidence.points}
     lost = sorted({o.strategy for o in evidence.origins if o.state != "completed"} - measured)
     for name in lost:
         states = [o.state for o in evidence.origins if o.strategy == name]
         cells = (shorten(name, 60), NONE, NONE, "0", numbers.count(states.count("failed")), NONE)
-        rows.append(Row(cells))
+        lost_ids = tuple(o.run_id for o in evidence.origins if o.strategy == name)
+        rows.append(Row(cells, run_ids=lost_ids))
     note = (
         "Every figure, table and cell is tied to its runs and their hashes in provenance.json beside "
         "this page."

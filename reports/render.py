@@ -8,11 +8,12 @@ from markupsafe import Markup
 
 from fusefront.reports import bars
 from fusefront.reports.evidence import Evidence
-from fusefront.reports.exchange import Json, write_json
+from fusefront.reports.exchange import write_json
 from fusefront.reports.figures.frontier import draw_frontier
 from fusefront.reports.figures.plane import plane
 from fusefront.reports.figures.style import reink
 from fusefront.reports.figures.svg import Drawing, standalone
+from fusefront.reports.provenance import provenance
 from fusefront.reports.sections import Section, exported, sections
 from fusefront.reports.sheet import sort_script, style_sheet
 from fusefront.reports.tables import Table
@@ -45,7 +46,10 @@ def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: boo
     index = out / "index.html"
     _replace(index, _page(evidence, language, hero, shown).encode())
     evidence.save(out / "evidence.json")
-    write_json(_provenance(evidence, drawings, written), out / "provenance.json")
+    write_json(
+        provenance(evidence, [drawing.name for drawing in drawings], written),
+        out / "provenance.json",
+    )
     if pdf:
         _write_pdf(_page(evidence, language, hero, shown, printed=True), out / "report.pdf")
     return index
@@ -85,7 +89,7 @@ def _page(
         trim_blocks=True,
     )
     environment.filters["inlined"] = lambda drawing: _inlined(drawing, printed=printed)
-    environment.filters["barred"] = _barred
+    environment.filters["barred"] = lambda table: _barred(table, printed=printed)
     environment.filters["coded"] = coded
     said, study = headline(evidence, language), evidence.study
     closest = alternatives(evidence, language)
@@ -127,13 +131,14 @@ def _inlined(drawing: Drawing, *, printed: bool) -> Markup:
     return Markup(drawing.print_svg if printed else reink(drawing.svg, "css"))
 
 
-def _barred(table: Table) -> list[Markup]:
+def _barred(table: Table, *, printed: bool) -> list[Markup]:
     """The bar of each row, "" where it has none."""
     limits = bars.axis([row.bar for row in table.rows if row.bar is not None])
-    return [
-        bars.bar(row.bar, limits, chosen=row.chosen) if row.bar is not None else Markup("")
+    made = [
+        str(bars.bar(row.bar, limits, chosen=row.chosen)) if row.bar is not None else ""
         for row in table.rows
     ]
+    return [Markup(svg if printed else reink(svg, "css")) for svg in made]
 
 
 def _write_figure(drawing: Drawing, folder: Path) -> None:
@@ -150,17 +155,6 @@ def _write_table(table: Table, folder: Path) -> None:
     frame = pl.DataFrame(columns)
     frame.write_csv(folder / f"{table.name}.csv")
     frame.write_parquet(folder / f"{table.name}.parquet")
-
-
-def _provenance(evidence: Evidence, drawings: list[Drawing], shown: list[Table]) -> Json:
-    runs: Json = {point.strategy: list(point.run_ids) for point in evidence.points}
-    return {
-        "format": 1,
-        "figures": {drawing.name: runs for drawing in drawings},
-        "tables": {table.name: runs for table in shown},
-        "runs": {origin.run_id: origin.sha256 for origin in evidence.origins},
-        "files": evidence.hashes,
-    }
 
 
 def _write_pdf(text: str, path: Path) -> None:

@@ -26,6 +26,7 @@ class Row(NamedTuple):
     chosen: bool = False
     over: bool = False
     bar: Interval | None = None  # drawn beside the cell of `Table.bars`
+    run_ids: tuple[str, ...] = ()  # whose numbers the row shows
 
 
 class Table(NamedTuple):
@@ -148,7 +149,8 @@ def ablation(evidence: Evidence) -> Table:
                 numbers.signed(step.gain.value),
                 bracket(step.gain),
                 step.verdict or NONE,
-            )
+            ),
+            run_ids=(*step.run_ids, *runs_of(evidence, one.end)),
         )
         for one in evidence.ablations
         for step in one.steps
@@ -170,6 +172,7 @@ def slices(evidence: Evidence) -> Table:
                 part.verdict or part.detail or NONE,
             ),
             bar=part.difference,
+            run_ids=runs_of(evidence, _sliced(evidence)),
         )
         for part in evidence.slices
     )
@@ -181,11 +184,24 @@ def slices(evidence: Evidence) -> Table:
     return Table("slices", HEADING["slices"], heads, rows, note, bars=4)
 
 
+def runs_of(evidence: Evidence, strategy: str | None) -> tuple[str, ...]:
+    """Run ids of a strategy; none where it was not measured."""
+    point = evidence.point(strategy)
+    return point.run_ids if point else ()
+
+
+def _sliced(evidence: Evidence) -> str | None:
+    """Whom the slices are about: the choice, or the one that could have been."""
+    decision = evidence.decision
+    return decision.subject if decision.choice in (None, decision.today) else decision.choice
+
+
 def _row(
     evidence: Evidence, point: Point, cells: tuple[str, ...], *, bar: Interval | None = None
 ) -> Row:
     chosen = point.strategy == evidence.decision.choice
-    return Row((str(label(point, 60)), *cells), chosen, not point.feasible, bar)
+    name = str(label(point, 60))
+    return Row((name, *cells), chosen, not point.feasible, bar, point.run_ids)
 
 
 def bracket(interval: Interval | None, places: int = 4) -> str:

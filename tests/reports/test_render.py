@@ -96,14 +96,21 @@ def test_tables_hold_what_the_page_shows(full_evidence: Evidence, tmp_path: Path
     assert csv["AUC"][0] == f"{best.auc.value:.4f}"
 
 
-def test_provenance_names_the_runs_of_every_figure(full_evidence: Evidence, tmp_path: Path) -> None:
+def test_provenance_names_the_source_of_every_figure_and_cell(
+    full_evidence: Evidence, tmp_path: Path
+) -> None:
     render(full_evidence, tmp_path)
     record = json.loads((tmp_path / "provenance.json").read_text())
-    for name in ("frontier-wide", "frontier-narrow"):
-        runs = record["figures"][name]
-        assert {tuple(runs[p.strategy]) for p in full_evidence.points} == {
-            p.run_ids for p in full_evidence.points
-        }
+    assert record["figures"].keys() == {p.stem for p in (tmp_path / "figures").glob("*.svg")}
+    assert record["tables"].keys() == {p.stem for p in (tmp_path / "tables").glob("*.csv")}
+    for name, table in record["tables"].items():
+        csv = pl.read_csv(tmp_path / "tables" / f"{name}.csv", infer_schema=False)
+        assert list(table["columns"]) == csv.columns
+        assert [row["key"] for row in table["rows"]] == csv[csv.columns[0]].to_list()
+        for row in table["rows"]:
+            assert set(row["runs"]) <= record["runs"].keys()
+    best = max(full_evidence.points, key=lambda point: point.auc.value)
+    assert record["tables"]["leaderboard"]["rows"][0]["runs"] == list(best.run_ids)
 
 
 def test_an_interval_that_was_not_measured_is_said_so(

@@ -87,9 +87,12 @@ def all_origins(study: StudyFolder) -> tuple[RunOrigin, ...]:
 
 
 def hashes(study: StudyFolder) -> dict[str, str]:
-    """SHA-256 of every file under the study's folder that the evidence was read from."""
+    """SHA-256 of every file under the study's folder that the evidence was read from.
+
+    The trials of a search, many small files, have one together: "tuning/<strategy>".
+    """
     ablations = sorted(path.name for path in study.path.glob("ablation-*.json"))
-    return facts.hashes(study, (*FILES, *ablations))
+    return {**facts.hashes(study, (*FILES, *ablations)), **facts.search_hashes(study)}
 
 
 def _curves(entries: list[RunEntry], named: list[str | None]) -> list[RunEntry]:

@@ -21,6 +21,10 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _hash(path: Path) -> str:
+    return sha256(path) if path.exists() else ""
+
+
 def optional(path: Path) -> dict[str, Json]:
     """The JSON object in `path`, empty where there is none."""
     return read_json(path) if path.exists() else {}
@@ -35,7 +39,8 @@ def origins(study: StudyFolder, entries: Iterable[RunEntry]) -> tuple[RunOrigin,
             entry.seed,
             entry.role,
             entry.state,
-            sha256(record) if (record := entry.path / "summary.json").exists() else "",
+            _hash(entry.path / "summary.json"),
+            _hash(entry.path / "predictions" / "test.parquet"),
             _relative(entry.path, study.root),
         )
         for entry in entries
@@ -122,6 +127,14 @@ def environment(entries: list[RunEntry], bench: dict[str, Json]) -> dict[str, st
 def hashes(study: StudyFolder, names: Iterable[str]) -> dict[str, str]:
     """SHA-256 of the files under the study's folder that exist."""
     return {name: sha256(study.path / name) for name in names if (study.path / name).exists()}
+
+
+def search_hashes(study: StudyFolder) -> dict[str, str]:
+    """SHA-256 of the trials of each search, in the order of their names."""
+    found: dict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
+    for path in sorted((study.path / "tuning").glob("*/trial-*.json")):
+        found[f"tuning/{path.parent.name}"].update(path.read_bytes())
+    return {name: seen.hexdigest() for name, seen in found.items()}
 
 
 def study_facts(

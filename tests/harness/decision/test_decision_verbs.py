@@ -59,6 +59,27 @@ def test_decide_that_refuses_still_records_and_prints_json(out: Path) -> None:
     assert json.loads(text)["decision"]["case"] == "infeasible"
 
 
+def test_a_refusal_is_one_sentence_that_says_what_to_measure(
+    out: Path, make_study: Make, strategy: type
+) -> None:
+    two = {"today": strategy(0.8, 2.0), "odd; 🙂": strategy(0.1, 3.0)}
+    make_study(out, two, baseline="today", name="bare", seeds=(0,), bench=False)
+    text, error = run("decide", "bare", "--out", str(out))
+    assert text == ""
+    assert str(error) == (
+        "No latency was measured; run `fusefront bench` on this study; every strategy has one "
+        "seed, which says nothing about the next training; run at least 3 seeds."
+    )
+
+
+def test_a_limit_on_cost_is_named_as_the_reason(out: Path) -> None:
+    said, error = run("decide", "shop", "--out", str(out), "--max-cost", "0")
+    assert isinstance(error, GateError)
+    assert "a cost of at most 0 per million predictions" in str(error)
+    assert "raise the limit on cost" in str(error)
+    assert said == ""
+
+
 def test_decide_refuses_a_limit_of_zero(out: Path) -> None:
     result = CliRunner().invoke(app, ["decide", "shop", "--out", str(out), "--slo-ms", "0"])
     assert result.exit_code == 2

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import subprocess
@@ -5,10 +6,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from fusefront.harness.decision.run import Asked, decide_study, report_study
 from fusefront.harness.runs.store import StudyFolder, find_study
+from fusefront.reports.provenance import cell
 
 Make = Callable[..., Path]
 
@@ -115,3 +120,52 @@ def test_report_never_imports_torch(study: StudyFolder, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert Path(json.loads(done.stdout)["report"]).exists()
+
+
+def test_a_cell_is_recomputed_from_the_files_that_provenance_names(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    out = report_study(study, tmp_path / "report").parent
+    record = json.loads((out / "provenance.json").read_text())
+    table = pl.read_csv(out / "tables" / "leaderboard.csv", infer_schema=False)
+    for row in range(len(table)):
+        if table["over today"][row] == "–":
+            continue
+        found = cell(record, "leaderboard", row, "over today")
+        assert found.in_runs == ("predictions/test.parquet",)
+        mine, theirs = _auc(study, record, found.runs), _auc(study, record, found.against)
+        assert table["over today"][row].replace("\u2212", "-") == f"{mine - theirs:+.4f}"
+        own = cell(record, "leaderboard", row, "AUC")
+        assert own.against == {}
+        assert table["AUC"][row] == f"{mine:.4f}"
+        for name, digest in found.files.items():
+            assert hashlib.sha256((study.path / name).read_bytes()).hexdigest() == digest
+
+
+def _auc(study: StudyFolder, record: dict[str, dict[str, dict]], runs: dict[str, str]) -> float:
+    """Mean AUC of runs, by scikit-learn, of prediction files that are the recorded ones."""
+    values = []
+    for run, folder in runs.items():
+        path = study.root / folder / "predictions" / "test.parquet"
+        named = record["runs"][run]["predictions/test.parquet"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == named
+        frame = pl.read_parquet(path, glob=False)
+        values.append(roc_auc_score(frame["label"], frame["logit"]))
+    return float(np.mean(values))
+
+
+def test_a_latency_cell_is_read_from_the_bench_that_provenance_names(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    out = report_study(study, tmp_path / "report").parent
+    record = json.loads((out / "provenance.json").read_text())
+    table = pl.read_csv(out / "tables" / "cost.csv", infer_schema=False)
+    row = table["strategy"].to_list().index("pca64")
+    (name,) = cell(record, "cost", row, "p99 ms").files
+    rows = json.loads((study.path / name).read_text())["rows"]
+    (kept,) = (
+        one
+        for one in rows
+        if (one["strategy"], one["scope"], one["candidates"]) == ("pca64", "end_to_end", 100)
+    )
+    assert table["p99 ms"][row] == f"{kept['p99_ms']:.1f}"

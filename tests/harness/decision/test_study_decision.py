@@ -64,6 +64,43 @@ def test_a_planted_study_ships_the_planted_winner(study: StudyFolder) -> None:
     assert "gone" not in names
 
 
+def test_the_record_says_by_how_much_and_what_would_change_it(study: StudyFolder) -> None:
+    decide_study(study, Asked(max_cost=1e-3))
+    record = json.loads((study.path / "decision.json").read_text())
+    made, points = record["decision"], {p["strategy"]: p for p in record["strategies"]}
+    choice, second = points[made["choice"]], points[made["runner_up"]]
+    assert made["margins"]["over_today"] == choice["gain"]
+    lead = choice["auc"]["value"] - second["auc"]["value"]
+    assert made["margins"]["over_runner_up"]["value"] == pytest.approx(lead)
+    assert made["margins"]["p99_room_ms"] == pytest.approx(10.0 - choice["p99"]["high"])
+    assert made["margins"]["cost_room"] == pytest.approx(1e-3 - choice["cost_per_million"])
+    at = {(c["knob"], c["value"]): c for c in made["changes"] if c["side"] == "at"}
+    assert {("slo", 8.0), ("slo", 12.0), ("margin", 0.0025), ("margin", 0.01)} <= at.keys()
+    assert {("price", 0.5), ("price", 2.0), ("traffic", 50.0), ("traffic", 200.0)} <= at.keys()
+    half, double = (at["traffic", rate]["yearly_gain"]["value"] for rate in (50.0, 200.0))
+    assert double == pytest.approx(4 * half)
+    whole = record["what_if"]
+    centre = whole["rows"][whole["centre"]]
+    assert centre["requests_per_second"] == 100.0
+    clicks = {c["strategy"]: c for c in whole["clicks"]}[made["choice"]]
+    assert clicks["rate"] == record["replay"]["choice"]
+    assert clicks["difference"] == record["replay"]["difference"]
+
+
+def test_the_record_groups_what_cannot_be_told_apart(study: StudyFolder) -> None:
+    decide_study(study)
+    record = json.loads((study.path / "decision.json").read_text())
+    evidence = evidence_of(study)
+    assert [list(group) for group in evidence.tied] == record["tied"]
+    assert any({"pca64", "pca128"} <= set(group) for group in record["tied"])
+    assert not any({"pca64", "popularity"} <= set(group) for group in record["tied"])
+    model = gather(study).comparison.model
+    for group in evidence.tied:
+        where = [model.index(name) for name in group]
+        gap = np.abs(model.diff[np.ix_(where, where)])
+        assert (gap <= model.c_all * model.se[np.ix_(where, where)] + 1e-12).all()
+
+
 def test_the_record_names_the_hashes_of_its_evidence(study: StudyFolder) -> None:
     decide_study(study, Asked(owner="Ana"))
     record = json.loads((study.path / "decision.json").read_text())

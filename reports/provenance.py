@@ -1,0 +1,128 @@
+"""provenance.json: from each figure and each cell of a table to the files and runs it was read from."""
+
+from fnmatch import fnmatch
+from typing import NamedTuple
+
+from fusefront.reports.evidence import Evidence
+from fusefront.reports.exchange import Json
+from fusefront.reports.tables import Table
+
+PREDICTIONS = ("predictions/test.parquet",)
+
+
+class Source(NamedTuple):
+    """Where a column is read from: files of the study, files of the row's runs, the other side."""
+
+    files: tuple[str, ...]  # patterns under the study's folder
+    in_runs: tuple[str, ...] = ()  # under each run's folder
+    against: str = ""  # today | choice: the runs of that strategy, too
+
+
+QUALITY, BENCH = Source(("comparison.json",), PREDICTIONS), Source(("bench/bench.json",))
+MONEY = Source(("replay.json", "bench/bench.json", "study.yaml"), PREDICTIONS, "today")
+OVER_TODAY = QUALITY._replace(against="today")
+TABLES: dict[str, Source] = {
+    "leaderboard": QUALITY,
+    "cost": BENCH,
+    "metrics": QUALITY,
+    "ablation": Source(("ablation-*.json",), PREDICTIONS),
+    "slices": OVER_TODAY,
+    "what_if": MONEY,
+    "what_if_grid": MONEY,
+    "audit": Source(("audit.json",)),
+    "environment": Source(("study.yaml", "matrix.json", "bench/bench.json"), ("environment.json",)),
+    "runs": Source(("matrix.json",), ("summary.json",)),
+}
+COLUMNS: dict[tuple[str, str], Source] = {
+    ("leaderboard", "over today"): OVER_TODAY,
+    ("leaderboard", "interval over today"): OVER_TODAY,
+    ("leaderboard", "verdict"): OVER_TODAY,
+    ("leaderboard", "against the choice"): QUALITY._replace(against="choice"),
+    ("leaderboard", "p99 ms"): BENCH,
+    ("cost", "parameters"): Source((), ("summary.json",)),
+}
+FIGURES: dict[str, Source] = {  # by the first word of the figure's name
+    "frontier": Source(("comparison.json", "bench/bench.json"), PREDICTIONS),
+    "ablation": Source(("ablation-*.json",), PREDICTIONS),
+    "calibration": QUALITY,
+    "epochs": Source((), ("metrics.jsonl",)),
+    "trials": Source(("tuning/*",)),
+    "missing": Source(("robustness.json",)),
+}
+
+
+def provenance(evidence: Evidence, figures: list[str], tables: list[Table]) -> dict[str, Json]:
+    """Figures by name, tables by column and row; runs and files each with a SHA-256.
+
+    A cell comes from its column's `files`, and from `in_runs` of its row's runs, those of the
+    strategy `against` included; `cell` follows the way.
+    """
+    return {
+        "format": 1,
+        "figures": {name: _column(evidence, FIGURES[name.split("-")[0]]) for name in figures},
+        "tables": {table.name: _table(evidence, table) for table in tables},
+        "strategies": {point.strategy: list(point.run_ids) for point in evidence.points},
+        "runs": {
+            origin.run_id: {
+                "path": origin.path,
+                "state": origin.state,
+                "summary.json": origin.sha256,
+                "predictions/test.parquet": origin.predictions,
+            }
+            for origin in evidence.origins
+        },
+        "files": evidence.hashes,
+    }
+
+
+class Cell(NamedTuple):
+    """What one cell was read from."""
+
+    files: dict[str, str]  # under the study's folder -> sha256
+    in_runs: tuple[str, ...]
+    runs: dict[str, str]  # run id -> folder under the root
+    against: dict[str, str]  # the same of the strategy that is subtracted
+
+
+def cell(record: dict[str, Json], table: str, row: int, column: str) -> Cell:
+    """Follow provenance.json to the sources of a cell; KeyError where it names none."""
+    whole = _object(_object(record["tables"])[table])
+    source = _object(_object(whole["columns"])[column])
+    kept = whole["rows"]
+    assert isinstance(kept, list)
+    own = _object(kept[row])["runs"]
+    files, runs = _object(record["files"]), _object(record["runs"])
+    other = _object(record["strategies"]).get(str(source.get("against", "")), [])
+    return Cell(
+        {name: str(files[name]) for name in _names(source["files"])},
+        tuple(_names(source["in_runs"])),
+        {run: str(_object(runs[run])["path"]) for run in _names(own)},
+        {run: str(_object(runs[run])["path"]) for run in _names(other)},
+    )
+
+
+def _table(evidence: Evidence, table: Table) -> Json:
+    sources = {head: COLUMNS.get((table.name, head), TABLES[table.name]) for head in table.heads}
+    return {
+        "columns": {head: _column(evidence, source) for head, source in sources.items()},
+        "rows": [{"key": row.cells[0], "runs": list(row.run_ids)} for row in table.rows],
+    }
+
+
+def _column(evidence: Evidence, source: Source) -> dict[str, Json]:
+    named = {"today": evidence.decision.today, "choice": evidence.decision.choice}
+    files = [n for n in evidence.hashes if any(fnmatch(n, wanted) for wanted in source.files)]
+    made: dict[str, Json] = {"files": list(files), "in_runs": list(source.in_runs)}
+    if other := named.get(source.against):
+        made["against"] = other
+    return made
+
+
+def _object(value: Json) -> dict[str, Json]:
+    assert isinstance(value, dict)
+    return value
+
+
+def _names(value: Json) -> list[str]:
+    assert isinstance(value, list)
+    return [str(name) for name in value]
