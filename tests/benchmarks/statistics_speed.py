@@ -23,9 +23,11 @@ from fusefront.harness.statistics.auc import Scores, exact_auc
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.source import MemorySource
+from fusefront.harness.statistics.source import MemorySource, SliceCodes
 
 STRATEGIES, SEEDS = 10, 5
+# plain loop; AUC with intervals, verdicts, best set; all metrics; these and two slices; one AUC
+JOBS = ("sklearn", "auc", "all", "slices", "ten-million")
 
 
 class Files(MemorySource):
@@ -46,6 +48,14 @@ def table(rows: int) -> tuple[RowTable, np.ndarray]:
     request = np.arange(rows) // 4
     item = rng.integers(0, 90_000, rows)
     return RowTable(label, request // 5, request, item, np.arange(rows)), known
+
+
+def slices(rows: RowTable, what: str) -> tuple[SliceCodes, ...]:
+    """Two slices of two values each, where they are asked for."""
+    if what != "slices":
+        return ()
+    cold = SliceCodes("cold", ("warm", "cold"), (rows.item < 9_000).astype(np.int16))
+    return cold, SliceCodes("head", ("tail", "head"), (rows.item % 3 == 0).astype(np.int16))
 
 
 def write(folder: Path, rows: int) -> None:
@@ -89,7 +99,8 @@ def measured(what: str, rows: int) -> dict[str, float]:
         # validation is a tenth of test, as in a study
         small = table(rows // 10)
         valid = MemorySource(small[0], {s: dict.fromkeys(range(SEEDS), small[1]) for s in names})
-        compare(Files(rows_table, names, valid=valid), Options("s0", metrics=metrics))
+        source = Files(rows_table, names, declared=slices(rows_table, what), valid=valid)
+        compare(source, Options("s0", metrics=metrics))
     wall, cpu = time.perf_counter() - start, time.process_time() - cpu
     return {"seconds": wall, "processor": cpu, "peak": resident(), "before": before}
 
@@ -98,7 +109,7 @@ def main() -> None:
     """Run every job in a process of its own, so that each has its own peak."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--job", choices=("sklearn", "auc", "all", "ten-million"))
+    parser.add_argument("--job", choices=JOBS)
     asked = parser.parse_args()
     if asked.job:
         sys.stdout.write(json.dumps(measured(asked.job, asked.rows)) + "\n")
@@ -107,7 +118,7 @@ def main() -> None:
         write(Path(folder), asked.rows)
         environment = {**os.environ, "SPEED_FOLDER": folder, "OMP_NUM_THREADS": "1"}
         base = 0.0
-        for job in ("sklearn", "auc", "all", "ten-million"):
+        for job in JOBS:
             rows = asked.rows * 10 if job == "ten-million" else asked.rows
             command = [sys.executable, __file__, "--job", job, "--rows", str(rows)]
             done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)

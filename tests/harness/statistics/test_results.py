@@ -1,8 +1,10 @@
 """The study from Python: runs, comparison and plan are those of the command line."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,6 +15,8 @@ from fusefront.harness import Results, Study
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.runs.seal import LOG
 from fusefront.harness.statistics.study import study_options
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_results_open_by_folder_and_by_name(study):
@@ -84,6 +88,27 @@ def test_the_study_file_says_how_the_comparison_judges(study):
         UsageError, match=r"unknown key 'comparison.twoway'; did you mean 'two_way'"
     ):
         Study.from_yaml(path)
+
+
+def test_the_documented_lines_run(study, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    lines = re.search(
+        r"```python\n(.*?)```", (ROOT / "docs" / "statistics.md").read_text(), re.DOTALL
+    )
+    code = lines[1].replace("out/studies/movielens", str(study.path))
+    code = code.replace("late_fusion", "id_only").replace("compressed_fusion", "good")
+    known = {}
+    exec(code, known)
+    assert known["found"].baseline == "id_only"
+
+
+def test_every_field_of_a_comparison_is_documented(study):
+    content = Results(study.path).compare().to_dict()
+    told = (ROOT / "docs" / "formats.md").read_text().split("## Comparison")[1]
+    names = {*content, *content["strategies"][0], *content["slices"][0], *content["variance"][0]}
+    names |= {*content["model"], *content["curves"]["ece"]["good"][0], *content["winner"]}
+    names |= set(content["strategies"][0]["metrics"])
+    assert {name for name in names if not re.search(rf"\b{name}\b", told)} == {"format"}
 
 
 def test_plan_reads_the_study_as_a_pilot(study):

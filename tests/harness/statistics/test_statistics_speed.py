@@ -21,7 +21,7 @@ def test_all_intervals_cost_less_than_a_plain_loop_and_a_gibibyte():
     )
     lines = re.findall(r"^(\S+) .* ([\d.]+) x sklearn  peak +(\d+) MiB", done.stdout, re.MULTILINE)
     found = {name: (float(ratio), int(peak)) for name, ratio, peak in lines}
-    assert set(found) == {"sklearn", "auc", "all", "ten-million"}
+    assert set(found) == {"sklearn", "auc", "all", "slices", "ten-million"}
     assert found["auc"][0] < 0.8
     assert found["all"][0] < 2.0
     assert max(peak for _, peak in found.values()) < 1024
