@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -13,8 +14,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from fusefront.baselines.contract import Baseline, Context, ItemCodes, Request, Rows, Schema
 from fusefront.harness.errors import GateError
+from fusefront.harness.export.offline import ItemGraph, move_offline
 from fusefront.harness.export.request import CONTEXTS, Feed, FeedShape
-from fusefront.harness.export.rewrite import lighten
+from fusefront.harness.export.rewrite import fold, lighten, observe
 from fusefront.harness.export.scorer import session_options
 from fusefront.harness.export.tables import RowFormat, graft
 from fusefront.harness.export.trace import Example, Tracer, core_inputs, quiet, trace
@@ -30,6 +32,29 @@ TOLERANCE = 1e-5  # of a probability, fp32
 PROBES = (Example(2, 3, 5), Example(3, 7, 11), Example(5, 4, 2), Example(1, 1, 1))
 
 
+class Light(NamedTuple):
+    """The online graph over tables that already hold what depends on one item alone."""
+
+    graph: onnx.ModelProto
+    items: tuple[ItemGraph, ...]
+
+    def codes(self, codes: ItemCodes) -> ItemCodes:
+        """The codes as those tables."""
+        for part in self.items:
+            given = (value.detach().numpy()[None] for value in getattr(codes, part.side))
+            rows = Rows(*(torch.from_numpy(value[0]) for value in part.apply(*given)))
+            codes = codes._replace(**{part.side: rows})
+        return codes
+
+    def feed(self, feed: Feed) -> Feed:
+        """Gathered rows as gathered rows of those tables."""
+        for part in self.items:
+            names = (f"{part.side}_values", f"{part.side}_present")
+            rows = part.apply(*(feed[name] for name in names))
+            feed = feed | dict(zip(names, rows, strict=True))
+        return feed
+
+
 @dataclass(frozen=True)
 class Core:
     """The online graph over gathered rows, checked against eager; tables are grafted on to it."""
@@ -37,6 +62,7 @@ class Core:
     graph: onnx.ModelProto
     tracer: Tracer
     max_difference: float  # of probabilities over the probes
+    light: Light | None = None  # where there was work on single items to move offline
 
 
 def feed_shape(schema: Schema) -> FeedShape:
@@ -79,20 +105,42 @@ def export_core(model: Baseline, codes: ItemCodes, schema: Schema) -> Core:
                 for feed in probes
             ]
             graph = lighten(graph, inputs[:3])
-            worst = _worst(graph, inputs, [eager_logits(model, codes, feed) for feed in probes])
+            wanted = [eager_logits(model, codes, feed) for feed in probes]
+            worst = _worst(graph, inputs, wanted)
         except _REFUSALS as error:
             found = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             continue
         if worst <= TOLERANCE:
-            return Core(graph, tracer, worst)
+            return Core(graph, tracer, worst, _lightened(graph, codes, inputs, wanted))
         found = f"probabilities differ by {worst:.2g}, allowed is {TOLERANCE:.0e}"
     raise GateError(f"{type(model).__name__} cannot be exported: {found}; score it in eager mode")
 
 
+def _lightened(
+    graph: onnx.ModelProto, codes: ItemCodes, inputs: list[Feed], wanted: list[NDArray[np.float32]]
+) -> Light | None:
+    """The lighter graph where there is one, its scores are right and row 0 holds nothing."""
+    if codes.history.present[0].any():
+        return None
+    try:
+        moved, items = move_offline(graph, observe(graph, inputs[:3]))
+        light = Light(fold(moved), items)
+        worst = _worst(light.graph, [light.feed(feed) for feed in inputs], wanted)
+        return light if items and worst <= TOLERANCE else None
+    except _REFUSALS:
+        return None  # the graph as it was scores the same
+
+
 def write_scorer(core: Core, codes: ItemCodes, path: Path, *, rows: RowFormat) -> Path:
-    """Graft the tables in a format on to the graph and write both."""
+    """Graft the tables in a format on to the graph and write both.
+
+    One scale a row of int8 serves masks and codes badly, so there the work on items stays in the graph.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    graph, _ = graft(core.graph, codes, path.parent, rows)
+    if core.light is None or rows == "int8":
+        graph, _ = graft(core.graph, codes, path.parent, rows)
+    else:
+        graph, _ = graft(core.light.graph, core.light.codes(codes), path.parent, rows)
     path.write_bytes(graph.SerializeToString())
     return path
 

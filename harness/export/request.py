@@ -30,6 +30,7 @@ class FeedShape(NamedTuple):
     def arrays(self, requests: int, candidates: int, history: int) -> Feed:
         """An empty feed: history int64 [R, L] of item rows (0 = padding, left), history_mask bool [R, L],
         candidates int64 [R, K], request_ids int64 [R, C], candidate_ids int64 [R, K, C], numbers float32.
+        Places that the mask leaves out must hold row 0: some scorers read no mask.
         """
         lead = {"request": (requests,), "candidate": (requests, candidates)}
         feed: Feed = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 import onnxruntime as ort
 
-from fusefront.harness.export import rules
+from fusefront.harness.export import masks, products, rules
 from fusefront.harness.export.request import Feed
 from fusefront.harness.export.rules import Observed
 
@@ -26,8 +26,15 @@ def lighten(model: onnx.ModelProto, probes: Sequence[Feed]) -> onnx.ModelProto:
     rules.drop_lone_concats(model)
     rules.join_views(model, seen)
     rules.name_shapes(model, seen)
-    rules.turn_wheres(model)
-    rules.multiply_masks(model, seen)
+    masks.turn_wheres(model)
+    masks.multiply_masks(model, seen)
+    masks.count_truths(model)
+    model = prune(model)
+    rules.gather_columns(model, seen)
+    products.merge_products(model)
+    products.drop_views(model, seen)
+    model = prune(model)
+    products.drop_slices(model, seen)
     return fold(prune(model))
 
 

@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 Observed = dict[str, list[NDArray[Any]]]  # value name -> its array in each probe
 Shape = tuple[int, ...]
 _BROADCASTS = {"Add", "Sub", "Mul", "Div", "And", "Or", "Where", "Min", "Max", "Pow"}
-_VIEWS = {"Reshape", "Flatten", "Unsqueeze", "Squeeze"}
+VIEWS = {"Reshape", "Flatten", "Unsqueeze", "Squeeze"}
 
 
 def reads(node: onnx.NodeProto) -> Iterator[str]:
@@ -40,7 +40,7 @@ def rename(model: onnx.ModelProto, old: str, new: str) -> None:
             replace(node.input, [new if name == old else name for name in node.input])
 
 
-def _makers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+def makers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     return {output: node for node in model.graph.node for output in node.output}
 
 
@@ -59,15 +59,15 @@ def fix_constants(model: onnx.ModelProto, seen: Observed) -> None:
             if not values or values[0].dtype not in (np.int64, np.bool_) or values[0].ndim > 1:
                 continue
             same = all(np.array_equal(value, values[0]) for value in values)
-            if same and _is_shape(model, name):
+            if same and is_shape(model, name):
                 constant = f"{name}_constant"
                 model.graph.initializer.append(numpy_helper.from_array(values[0], constant))
                 rename(model, name, constant)
 
 
-def _is_shape(model: onnx.ModelProto, name: str) -> bool:
+def is_shape(model: onnx.ModelProto, name: str) -> bool:
     """Whether a value descends from shapes alone, so that its sameness is no accident of the probe."""
-    made, visited = _makers(model), set()
+    made, visited = makers(model), set()
     fixed = {initializer.name for initializer in model.graph.initializer}
     todo = [name]
     while todo:
@@ -86,12 +86,12 @@ def _is_shape(model: onnx.ModelProto, name: str) -> bool:
 def join_views(model: onnx.ModelProto, seen: Observed) -> None:
     """Reshapes, flattens, squeezes: one after the other are one; where nothing changes, none."""
     outputs = {output.name for output in model.graph.output}
-    made = _makers(model)
+    made = makers(model)
     for index, node in enumerate(model.graph.node):
-        if node.op_type not in _VIEWS:
+        if node.op_type not in VIEWS:
             continue
         source = node.input[0]
-        while source in made and made[source].op_type in _VIEWS:
+        while source in made and made[source].op_type in VIEWS:
             source = made[source].input[0]
         after = [value.shape for value in seen.get(node.output[0], [])]
         before = [value.shape for value in seen.get(source, [])]
@@ -101,11 +101,19 @@ def join_views(model: onnx.ModelProto, seen: Observed) -> None:
             rename(model, node.output[0], source)
             continue
         target = reshape_target(before, after)
+        if target is None and node.op_type == "Reshape" and _explicit(node.input[1], seen):
+            replace(
+                node.input, [source, node.input[1]]
+            )  # whatever lies between, the target says all
         if target is not None:
             name = _constant(model, f"view_{index}_target", target)
             node.op_type = "Reshape"
             replace(node.input, [source, name])
             del node.attribute[:]  # allowzero = 0: a zero copies the input's axis
+
+
+def _explicit(target: str, seen: Observed) -> bool:
+    return target in seen and all((value > 0).all() for value in seen[target])
 
 
 def reshape_target(before: Sequence[Shape], after: Sequence[Shape]) -> list[int] | None:
@@ -136,7 +144,7 @@ def name_shapes(model: onnx.ModelProto, seen: Observed) -> None:
         values = seen.get(name, [])
         if node.op_type == "Shape" or not values or values[0].dtype != np.int64:
             continue
-        if values[0].ndim != 1 or not len(values[0]) or not _is_shape(model, name):
+        if values[0].ndim != 1 or not len(values[0]) or not is_shape(model, name):
             continue
         if (found := _stretch(model, seen, values)) is not None:
             source, start = found
@@ -215,44 +223,21 @@ def drop_lone_concats(model: onnx.ModelProto) -> None:
             rename(model, node.output[0], node.input[0])
 
 
-def turn_wheres(model: onnx.ModelProto) -> None:
-    """Where(Not(c), a, b) is Where(c, b, a)."""
-    made = _makers(model)
+def gather_columns(model: onnx.ModelProto, seen: Observed) -> None:
+    """Rows looked up by the only column of ids and then given that axis back are looked up by the ids."""
+    made, fixed = makers(model), {initializer.name for initializer in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type == "Where" and node.input[0] in made:
-            condition = made[node.input[0]]
-            if condition.op_type == "Not":
-                replace(node.input, [condition.input[0], node.input[2], node.input[1]])
-
-
-def multiply_masks(model: onnx.ModelProto, seen: Observed) -> None:
-    """Where(c, x, 0) is x * c where x is finite, which code tables are checked to be.
-
-    A broadcast Where copies three times; the runtime's product does not.
-    """
-    zeros = {
-        initializer.name
-        for initializer in model.graph.initializer
-        if initializer.data_type == onnx.TensorProto.FLOAT
-        and not numpy_helper.to_array(initializer).any()
-    }
-    nodes: list[onnx.NodeProto] = []
-    floats: dict[str, str] = {}
-    for node in model.graph.node:
-        values = seen.get(node.input[1], []) if node.op_type == "Where" else []
-        same = values and [v.shape for v in values] == [v.shape for v in seen[node.output[0]]]
-        if same and node.input[2] in zeros and np.isfinite(values[0]).all():
-            factor = _as_float(node.input[0], nodes, floats)
-            nodes.append(helper.make_node("Mul", [node.input[1], factor], [node.output[0]]))
-        else:
-            nodes.append(node)
-    replace(model.graph.node, nodes)
-
-
-def _as_float(name: str, nodes: list[onnx.NodeProto], floats: dict[str, str]) -> str:
-    """A condition as 0 or 1."""
-    if name in floats:
-        return floats[name]
-    floats[name] = f"{name}_float"
-    nodes.append(helper.make_node("Cast", [name], [floats[name]], to=onnx.TensorProto.FLOAT))
-    return floats[name]
+        column = made.get(node.input[1]) if node.op_type == "Gather" else None
+        if column is None or column.op_type != "Gather" or column.input[1] not in fixed:
+            continue
+        readers = [other for other in model.graph.node if node.output[0] in other.input]
+        ids, rows = seen.get(column.input[0], []), seen.get(node.output[0], [])
+        if len(readers) != 1 or readers[0].op_type not in VIEWS or not ids:
+            continue
+        whole = [(*i.shape, r.shape[-1]) for i, r in zip(ids, rows, strict=True)]
+        if (
+            all(i.shape[-1] == 1 for i in ids)
+            and [v.shape for v in seen[readers[0].output[0]]] == whole
+        ):
+            node.input[1] = column.input[0]
+            rename(model, readers[0].output[0], node.output[0])

@@ -16,6 +16,8 @@ from fusefront.harness.export.request import Array
 
 RowFormat = Literal["float32", "float16", "int8"]
 ROW_FORMATS: tuple[str, ...] = get_args(RowFormat)
+F16_MOST = float(np.finfo(np.float16).max)
+MASKED = -1e30  # nothing but a mask that is added to scores is lower
 _TYPES = {
     np.dtype(np.float32): TensorProto.FLOAT,
     np.dtype(np.float16): TensorProto.FLOAT16,
@@ -41,8 +43,9 @@ def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredRows:
     if rows == "float32":
         return StoredRows(np.ascontiguousarray(values, np.float32), None)
     if rows == "float16":
+        values = np.where(values < MASKED, -F16_MOST, values)  # a mask: still far below any score
         largest = float(np.abs(values).max(initial=0.0))
-        if largest > float(np.finfo(np.float16).max):
+        if largest > F16_MOST:
             raise ValueError(
                 f"got codes up to {largest:.3g}, expected at most 65504 for float16 rows;"
                 " export with float32 rows"

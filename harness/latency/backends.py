@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fusefront.baselines.contract import Baseline, ItemCodes, Schema
 from fusefront.harness.errors import UsageError
 from fusefront.harness.export.online import Core, eager_request, write_scorer
-from fusefront.harness.export.quantize import quantize
+from fusefront.harness.export.quantize import quantized
 from fusefront.harness.export.request import Feed
 from fusefront.harness.export.scorer import Scorer
 from fusefront.harness.export.tables import RowFormat
@@ -83,8 +83,7 @@ class OnnxInt8(OnnxRuntime):
         rows = self.rows or trained.rows
         path = trained.folder / f"{self.name}-{rows}" / "scorer.onnx"
         if not path.exists():
-            core = Core(quantize(trained.core.graph), trained.core.tracer, float("nan"))
-            write_scorer(core, trained.codes, path, rows=rows)
+            write_scorer(quantized(trained.core), trained.codes, path, rows=rows)
         return Scorer(path).run
 
 

@@ -23,7 +23,7 @@ from fusefront.baselines.contract import Baseline, Field, ItemCodes, ItemTable, 
 from fusefront.baselines.models.compressed_fusion import CompressedFusion
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 from fusefront.harness.export.online import Core, export_core, write_scorer
-from fusefront.harness.export.quantize import quantize
+from fusefront.harness.export.quantize import quantized
 from fusefront.harness.export.request import Feed
 from fusefront.harness.export.scorer import Scorer
 from fusefront.harness.latency.bench import visit_length
@@ -261,7 +261,7 @@ def measure_all(
     shipped = default_model(wide=wide)
     bare = Core(bare_graph(shipped), "script", 0.0)
     soft = Core(bare_graph(shipped, softmax=True), "script", 0.0)
-    int8 = Core(quantize(shipped.core.graph), "script", 0.0)
+    int8 = quantized(shipped.core)
     scorers = {
         name: Scorer(write_scorer(core, codes, folder / name / "s.onnx", rows="float16"))
         for name, core, codes in (
@@ -280,7 +280,8 @@ def measure_all(
         or (k, length) == (100, 64)
     ]
     recording = measure(subjects, rounds, np.random.default_rng(0))
-    found = {"nodes": float(len(shipped.core.graph.graph.node))}
+    light = shipped.core.light
+    found = {"nodes": float(len((light or shipped.core).graph.graph.node))}
     for name, other in COMPARED:
         for p in (0.5, 0.99):
             each = ratios(recording, f"{name}|100|64", f"{other}|100|64", p)

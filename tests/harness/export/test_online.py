@@ -87,7 +87,7 @@ def test_padding_more_on_the_left_changes_nothing(tmp_path):
 def test_a_data_set_without_context_has_no_context_inputs(tmp_path):
     model, codes, schema = trained("compressed_fusion", context=False)
     scorer = Scorer(export_online(model, codes, schema, tmp_path / "scorer.onnx"))
-    assert set(scorer.inputs) == {"history", "history_mask", "candidates"}
+    assert set(scorer.inputs) - {"history_mask"} == {"history", "candidates"}
 
 
 def test_a_model_without_history_asks_for_candidates_alone(tmp_path):
