@@ -26,6 +26,7 @@ def export(
     from fusefront.harness.errors import UsageError
     from fusefront.harness.export.bundle import export_run, load_run
     from fusefront.harness.export.opened import read_manifest
+    from fusefront.harness.runs.seal import open_test_of_run
     from fusefront.harness.runs.table import find_run
 
     found = find_run(out, run)
@@ -34,6 +35,7 @@ def export(
             f"got run {run!r}, expected an id or folder of a completed run under {out}"
         )
     loaded = load_run(found, out, tuple(include_path or ()))
+    open_test_of_run(out, found.name, f"model card of {found.name}")
     path = export_run(loaded, to or found / "export", rows=rows, licence=licence)  # type: ignore[arg-type]
     manifest = read_manifest(path)
     size = sum(file["bytes"] for file in manifest["files"].values())

@@ -62,6 +62,13 @@ def open_test(study_path: Path, purpose: str) -> Looks:
     return Looks(opening, before)
 
 
+def open_test_of_run(root: Path, run_id: str, purpose: str) -> None:
+    """Record a look at one run's test predictions in every study that the run is part of."""
+    for matrix in sorted((root / "studies").glob("*/matrix.json")):
+        if any(cell["run_id"] == run_id for cell in read_json(matrix)["cells"]):
+            open_test(matrix.parent, purpose)
+
+
 def openings(study_path: Path) -> tuple[Opening, ...]:
     """All recorded looks, the first one first; a line cut short by a kill is an unknown look."""
     path = study_path / LOG

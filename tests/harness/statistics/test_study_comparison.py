@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from fusefront.harness.cli.compare import compare as compare_verb
 from fusefront.harness.cli.plan import plan as plan_verb
 from fusefront.harness.errors import NothingToDoError, UsageError
-from fusefront.harness.runs.seal import LOG, open_test, openings
+from fusefront.harness.runs.seal import LOG, open_test, open_test_of_run, openings
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.study import (
     compare_study,
@@ -79,6 +79,15 @@ def test_validation_alone_does_not_open_test(study):
     assert made.row("good").verdict == "better"
     assert not (study.path / LOG).exists()
     assert not (study.path / "comparison.json").exists()
+
+
+def test_a_look_at_one_runs_test_rows_is_recorded_in_its_study(study):
+    entry = study.completed()[4]
+    open_test_of_run(study.root, entry.run_id, f"model card of {entry.run_id}")
+    open_test_of_run(study.root, "ffffffffffff", "model card of another")
+    looks = openings(study.path)
+    assert [look.purpose for look in looks] == [f"model card of {entry.run_id}"]
+    assert not any("opened before" in line for line in compare_study(study).warnings)
 
 
 def test_a_line_cut_short_is_a_look_of_unknown_content(study):
