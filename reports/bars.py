@@ -4,6 +4,7 @@ from markupsafe import Markup
 
 from fusefront.reports.evidence import Interval
 from fusefront.reports.figures.plane import ends
+from fusefront.reports.figures.style import ink
 
 WIDTH, HEIGHT = 130, 16
 REACH = 3.0  # how far below zero the axis goes, in heights above it: a far tail flattens all
@@ -25,23 +26,23 @@ def axis(intervals: list[Interval]) -> tuple[float, float]:
 
 
 def bar(interval: Interval, limits: tuple[float, float], *, chosen: bool) -> Markup:
-    """An SVG of the interval; the numbers stand beside it."""
+    """An SVG of the interval in light inks; the numbers stand beside it."""
     low, high = limits
 
     def x(value: float) -> float:
         return round(WIDTH * (value - low) / (high - low), 1)
 
     (left, right), middle = ends(interval), HEIGHT / 2
-    ink = "var(--accent)" if chosen else "var(--ink)"
-    parts = [f'<path d="M{x(0.0)} 0V{HEIGHT}" stroke="var(--off)"/>']
+    colour = ink("accent" if chosen else "ink")
+    parts = [f'<path d="M{x(0.0)} 0V{HEIGHT}" stroke="{ink("off")}"/>']
     if right < low or left > high:
         at, tip = (2, 8) if right < low else (WIDTH - 2, WIDTH - 8)
-        parts.append(f'<path d="M{at} {middle}L{tip} 4V12Z" fill="{ink}"/>')
+        parts.append(f'<path d="M{at} {middle}L{tip} 4V12Z" fill="{colour}"/>')
     else:
         a, b = x(max(left, low)), x(min(right, high))
-        parts.append(f'<path d="M{a} {middle}H{b}" stroke="{ink}" stroke-width="1.4"/>')
+        parts.append(f'<path d="M{a} {middle}H{b}" stroke="{colour}" stroke-width="1.4"/>')
         if low <= interval.value <= high:
-            parts.append(f'<circle cx="{x(interval.value)}" cy="{middle}" r="3" fill="{ink}"/>')
+            parts.append(f'<circle cx="{x(interval.value)}" cy="{middle}" r="3" fill="{colour}"/>')
     inner = "".join(parts)
     return Markup(
         f'<svg class="bar" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '

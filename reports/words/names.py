@@ -23,7 +23,9 @@ def shorten(text: str, length: int) -> str:
 
 
 def shown(character: str) -> bool:
-    """Whether a character draws something; emoji joiners and right-to-left marks do not."""
+    """Whether a character draws something; joiners, right-to-left marks, variants do not."""
+    if "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef":
+        return False
     return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 

@@ -24,7 +24,7 @@ TERM = {
     "brackets": Phrase(
         "Square brackets: 95% intervals. Latency: one request on the exported model; its interval "
         "speaks of this machine and this session.",
-        "角括弧は95%信頼区間。レイテンシは書き出したモデルの1リクエスト。区間はこの機械のこの計測についてのもの。",
+        "角括弧は95%信頼区間。レイテンシは書き出したモデルの1リクエストで、区間はこの機械のこの計測による。",
     ),
     "review": Phrase("For the reviewer", "以下は検証者向け（英語）"),
 }

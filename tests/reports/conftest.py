@@ -1,5 +1,6 @@
 """Planted evidence: invented numbers that are consistent with each other, for tests only."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
@@ -378,3 +379,26 @@ def _full_evidence() -> Evidence:
 @pytest.fixture(name="with_case", scope="session")
 def _with_case() -> Callable[[Case, Reason], Evidence]:
     return with_case
+
+
+def crowd(size: int, seeds: int = SEEDS, draw: int = 1) -> Evidence:
+    """The planted study with `size` strategies in all, the choice and today's among them."""
+    rng = random.Random(draw)
+    families = ("early", "late", "compressed", "published", "control")
+    rows = [row for row in ROWS if row[0] in (CHOICE, TODAY)][:size]
+    for at in range(size - len(rows)):
+        p99 = 10 ** rng.uniform(-0.3, 1.7)
+        gain = round(rng.gauss(0, 30) + 3 * min(p99, 10))
+        bounds = (p99 * 0.96, p99 * 1.04)
+        name = f"Strategy {at}"
+        rows.append((f"s{at}", name, rng.choice(families), gain, 18, 18, p99, *bounds, 256, 15))
+    made = tuple(
+        replace(one, seeds=seeds, run_ids=tuple(f"{at:08x}{seed:04x}" for seed in range(seeds)))
+        for at, one in enumerate(map(point, rows))
+    )
+    return replace(full_evidence(), points=made, band=band(made))
+
+
+@pytest.fixture(name="crowd", scope="session")
+def _crowd() -> Callable[..., Evidence]:
+    return crowd

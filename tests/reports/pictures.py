@@ -1,0 +1,96 @@
+"""Make the pictures of docs/report/ from a study: `python tests/reports/pictures.py STUDY --store OUT`.
+
+Needs chromium, pdftoppm, weasyprint and Pillow. Page one in English, in Japanese, dark and as on a
+phone of 360 pixels; the reviewer's half; every page of the PDF. Look at each before committing it.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image, ImageChops
+
+HERE = Path(__file__).resolve().parents[2] / "docs" / "report"
+PHONE, WIDE = 360, 1100
+MOST_BYTES = 400_000
+QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+PAGE_ONE = "<style>.review{display:none}</style>"
+REVIEW = "<style>header,main>section,.two,main>.note{display:none}.review{margin-top:0}</style>"
+DARK = ("@media (prefers-color-scheme:dark)", "@media screen")
+
+
+def main() -> None:
+    """Reports of the study in both languages, then their pictures."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("study")
+    asked.add_argument("--store", default="out", help="folder of runs and studies")
+    asked.add_argument("--to", type=Path, default=HERE, help="folder of the pictures")
+    asked.add_argument("--name", default="", help="first part of the files' names [default: study]")
+    given = asked.parse_args()
+    name = given.name or given.study
+    given.to.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        for language in ("en", "ja"):
+            command = ["report", given.study, "--store", given.store, "--out", work / language]
+            pdf = ["--pdf"] if language == "en" else []
+            run(Path(sys.executable).with_name("fusefront"), *command, "--lang", language, *pdf)
+        english, japanese = ((work / code / "index.html").read_text() for code in ("en", "ja"))
+        pages = {
+            "page-one": (english + PAGE_ONE, WIDE),
+            "page-one-ja": (japanese + PAGE_ONE, WIDE),
+            "page-one-dark": (english.replace(*DARK) + PAGE_ONE, WIDE),
+            "phone": (english + PAGE_ONE, PHONE),
+            "reviewer": (english + REVIEW, WIDE),
+        }
+        for key, (text, width) in pages.items():
+            photograph(text, width, work, given.to / f"{name}-{key}.png")
+        run("pdftoppm", "-r", "100", "-png", work / "en" / "report.pdf", work / "pdf")
+        for number, path in enumerate(sorted(work.glob("pdf-*.png")), 1):
+            save(Image.open(path), given.to / f"{name}-pdf-{number}.png")
+        shutil.copy(
+            work / "en" / "figures" / "frontier-wide.png", given.to / f"{name}-frontier.png"
+        )
+
+
+def run(*command: object) -> None:
+    """A command that must succeed."""
+    subprocess.run([str(part) for part in command], check=True, stderr=subprocess.DEVNULL)
+
+
+def photograph(text: str, width: int, work: Path, to: Path) -> None:
+    """A page at a width, cut below its last line; headless windows are at least 500 pixels wide."""
+    page, frame, shot = work / "page.html", work / "frame.html", work / "shot.png"
+    page.write_text(text, encoding="utf-8")
+    frame.write_text(
+        f'<body style="margin:0"><iframe src="{page.as_uri()}" style="border:0;width:{width}px;'
+        'height:9000px"></iframe>'
+    )
+    profile = f"--user-data-dir={work / 'profile'}"
+    size = f"--window-size={max(width, 500)},9000"
+    run("chromium", *QUIET, profile, size, f"--screenshot={shot}", frame.as_uri())
+    save(trimmed(Image.open(shot).convert("RGB").crop((0, 0, width, 9000))), to)
+
+
+def trimmed(image: Image.Image) -> Image.Image:
+    """Without the empty ground below the last line."""
+    ground = Image.new("RGB", image.size, image.getpixel((2, image.height - 2)))
+    box = ImageChops.difference(image, ground).getbbox()
+    return image.crop((0, 0, image.width, min(image.height, box[3] + 24))) if box else image
+
+
+def save(image: Image.Image, to: Path) -> None:
+    """PNG; fewer colours only where it would be too big for a repository."""
+    image.save(to, optimize=True)
+    if to.stat().st_size > MOST_BYTES:
+        image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE).save(
+            to, optimize=True
+        )
+    sys.stdout.write(f"{to.name}: {image.width} x {image.height}, {to.stat().st_size // 1000} kB\n")
+
+
+if __name__ == "__main__":
+    main()

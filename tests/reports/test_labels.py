@@ -1,0 +1,141 @@
+"""Names in the frontier figure: measured on the boxes that were drawn."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fusefront.reports.evidence import Evidence
+from fusefront.reports.figures import canvas, frontier
+from fusefront.reports.figures.plane import plane
+from fusefront.reports.figures.sheet import Sheet
+from fusefront.reports.figures.svg import HALO
+
+Boxes = list[tuple[float, float, float, float]]
+
+
+def drawn(evidence: Evidence, *, narrow: bool = False) -> tuple[dict[str, Boxes], Sheet]:
+    """The boxes of every name as rendered, and the figure that they are in."""
+    kept: list[Sheet] = []
+    found: dict[str, Boxes] = {}
+
+    def keep(sheet: Sheet, *_: object) -> None:
+        kept.append(sheet)
+        renderer = canvas.renderer(sheet.fig)
+        for text in sheet.ax.texts:
+            if (text.get_gid() or "").startswith(HALO):
+                box = tuple(map(float, text.get_window_extent(renderer).extents))
+                found.setdefault(text.get_text(), []).append(box)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frontier, "legend", keep)
+        patch.setattr(frontier, "finish", lambda *_, **__: None)
+        frontier.draw_frontier(evidence, "en", name="f", title="t", description="d", narrow=narrow)
+    return found, kept[0]
+
+
+def touching(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether two boxes share area, by plain comparison."""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("size", [6, 20, 60])
+@pytest.mark.parametrize("draw", [1, 2])
+def test_no_name_touches_a_name_or_a_marker(
+    crowd: Callable[..., Evidence], size: int, draw: int, narrow: bool
+) -> None:
+    found, sheet = drawn(crowd(size, draw=draw), narrow=narrow)
+    boxes = [box for group in found.values() for box in group]
+    assert len(boxes) >= (3 if narrow else min(size, 12))
+    for at, box in enumerate(boxes):
+        assert not any(touching(box, other) for other in boxes[:at])
+    for spot in sheet.plane.spots:
+        x, y = sheet.at(spot.x.value, spot.y.value)
+        marker = (x - 3.5, y - 3.5, x + 3.5, y + 3.5)  # the smallest marker is 7 pixels wide
+        assert not any(touching(box, marker) for box in boxes), spot.point.strategy
+    left, bottom, right, top = sheet.ax.get_window_extent().extents
+    for x0, y0, x1, y1 in boxes:
+        assert left <= x0
+        assert x1 <= right
+        assert bottom <= y0
+        assert y1 <= top
+
+
+def test_a_marker_under_a_name_would_have_been_seen() -> None:
+    assert touching((0, 0, 10, 10), (9, 9, 12, 12))
+    assert not touching((0, 0, 10, 10), (10, 0, 12, 10))
+
+
+def test_of_200_strategies_the_decision_and_the_frontier_are_named(
+    crowd: Callable[..., Evidence],
+) -> None:
+    found, sheet = drawn(crowd(200))
+    assert len(found) <= 26  # the others are in the table
+    assert any(name.startswith("Ship PCA-64") for name in found)
+    assert "Late, weighted (runs today)" in found
+    corners = [s for s in sheet.plane.spots if (s.x.value, s.y.value) in sheet.plane.front]
+    feasible = [s.point.label for s in corners if s.point.feasible]
+    assert np.mean([any(label in name for name in found) for label in feasible]) > 0.6
+
+
+def test_a_phone_names_the_choice_today_and_the_frontier_alone(full_evidence: Evidence) -> None:
+    found, sheet = drawn(full_evidence, narrow=True)
+    assert len(found) <= 11
+    assert "Runs today" in found
+    width, _ = sheet.fig.get_size_inches() * 72
+    assert width == 344
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("🦊 tails", ":fox face: tails"),
+        ("🦊️ tails", ":fox face: tails"),
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+        ("日本語の方式", "日本語の方式"),
+        ("a" * 200, "a" * 17 + "…" + "a" * 8),
+        ("$x^2$ 100%", "$x^2$ 100%"),
+        ("\u202eback\x07", "back"),
+    ],
+)
+def test_odd_names_are_drawn_in_characters_that_the_fonts_have(
+    full_evidence: Evidence, name: str, shown: str
+) -> None:
+    points = tuple(
+        replace(p, strategy=name, label="") if p.strategy == "naml" else p
+        for p in full_evidence.points
+    )
+    found, _ = drawn(replace(full_evidence, points=points))
+    assert shown in found
+    with canvas.drawing("en"):
+        assert canvas.drawable(shown) == shown  # nothing is left that would be an empty box
+
+
+def test_the_best_possible_auc_is_a_line_where_it_fits_and_an_arrow_where_it_does_not(
+    full_evidence: Evidence,
+) -> None:
+    def with_bayes(auc: float) -> Sheet:
+        study = replace(full_evidence.study, bayes_auc=auc)
+        return drawn(replace(full_evidence, study=study))[1]
+
+    near, far = with_bayes(0.7020), with_bayes(0.7500)
+    dashed = [c for c in near.ax.collections if c.get_linestyle()[0][1] is not None]
+    heights = [path.vertices[0, 1] for c in dashed for path in c.get_paths()]
+    assert any(h == pytest.approx(0.7020 - 0.6894) for h in heights)
+    assert near.plane.y_limits[1] > 0.7020 - 0.6894
+    texts = [text.get_text() for text in far.ax.texts]
+    assert "best possible 0.7500 ↑" in texts
+    assert plane(full_evidence).y_limits == far.plane.y_limits  # points keep their height
+
+
+def test_the_frontier_falls_nowhere_and_its_corners_are_strategies(
+    crowd: Callable[..., Evidence],
+) -> None:
+    one = plane(crowd(60))
+    assert one is not None
+    heights = [y for _, y in one.front]
+    assert heights == sorted(heights)
+    measured = {(p.p99.value, p.gain.value) for p in crowd(60).points if p.p99 and p.gain}
+    assert all(corner in measured or corner[1] == 0.0 for corner in one.front)

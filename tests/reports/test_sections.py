@@ -1,0 +1,211 @@
+"""The reviewer's half: every figure and table from evidence, and a sentence where there is none."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from fusefront.reports import bars, records, tables
+from fusefront.reports.evidence import (
+    Ablation,
+    AblationStep,
+    AuditFinding,
+    Evidence,
+    Interval,
+    MissingCurve,
+    MissingModality,
+    TrainingCurve,
+)
+from fusefront.reports.figures.panels import apart
+from fusefront.reports.figures.training import with_panels
+from fusefront.reports.render import render
+from fusefront.reports.sections import Section, sections
+from fusefront.reports.words import reviewer
+from fusefront.reports.words.alternatives import alternatives
+from fusefront.reports.words.changes import changes
+from fusefront.reports.words.risks import risks
+
+FIGURES = ("ablation", "calibration", "epochs", "trials", "missing")
+
+
+@pytest.fixture(scope="module")
+def whole(full_evidence: Evidence) -> Evidence:
+    """The planted study with curves over epochs, too."""
+    epochs = tuple(
+        TrainingCurve(p.strategy, "epochs", (p.auc.value - 0.01, p.auc.value), None, seed)
+        for p in full_evidence.points
+        for seed in range(2)
+    )
+    return replace(full_evidence, training=(*full_evidence.training, *epochs))
+
+
+@pytest.fixture(scope="module")
+def shown(whole: Evidence) -> dict[str, Section]:
+    return {section.key: section for section in sections(whole, "en", printed=True)}
+
+
+def test_the_order_is_the_page_s(shown: dict[str, Section]) -> None:
+    order = ["leaderboard", "cost", "metrics", "ablation", "calibration", "epochs", "trials"]
+    order += ["missing", "slices", "what_if", "audit", "environment", "runs"]
+    assert [key.replace("_grid", "") for key in shown] == order
+
+
+@pytest.mark.parametrize("key", FIGURES)
+def test_a_figure_is_drawn_with_title_description_and_caption(
+    shown: dict[str, Section], key: str
+) -> None:
+    section = shown[key]
+    assert not section.absent
+    for drawing, caption in zip(section.figures, section.captions, strict=True):
+        root = ElementTree.fromstring(drawing.svg)
+        texts = [element.text for element in root if element.tag.endswith(("title", "desc"))]
+        assert all(texts)
+        assert len(texts) == 2
+        assert caption
+        assert drawing.png.startswith(b"\x89PNG")
+        assert drawing.print_svg
+
+
+def test_where_evidence_is_absent_one_sentence_says_what_to_run(full_evidence: Evidence) -> None:
+    bare = Evidence(full_evidence.study, full_evidence.decision, full_evidence.points[:1])
+    found = {section.key: section.absent for section in sections(bare, "en")}
+    for key in (*FIGURES, "slices", "what_if", "audit"):
+        assert found[key], key
+        assert found[key].count(". ") == 0
+    assert "fusefront ablate demo.yaml --of pca64" in found["ablation"]
+    assert "fusefront robustness demo" in found["missing"]
+    assert "fusefront audit" in found["audit"]
+
+
+def test_an_ablation_says_only_what_its_verdicts_say() -> None:
+    steps = (
+        AblationStep("text", Interval(-0.02, -0.03, -0.01), verdict="worse"),
+        AblationStep("head", Interval(0.006, 0.0007, 0.012), verdict="cannot tell"),
+        AblationStep("audio", Interval(0.01, 0.004, 0.016)),
+    )
+    said = reviewer.ablation(Ablation(False, "pca64", steps))
+    assert "AUC falls when text is left out." in said
+    assert "It rises when audio is left out." in said
+    assert re.search(r"Not shown to matter .*: head\.", said)
+
+
+def test_only_strategies_within_reach_have_a_training_panel(whole: Evidence) -> None:
+    chosen = with_panels(whole)
+    assert chosen.shown[:2] == ["pca64", "late_weighted"]
+    assert "popularity" in chosen.left_out
+    assert len(chosen.shown) <= 12
+    assert set(chosen.shown) | set(chosen.left_out) == {p.strategy for p in whole.points}
+
+
+def test_labels_that_are_moved_apart_keep_their_order_and_their_middle() -> None:
+    heights = [0.3, 0.0, 0.1, 5.0]
+    placed = apart(heights, 1.0)
+    assert np.argsort(placed).tolist() == np.argsort(heights).tolist()
+    assert np.diff(sorted(placed)).min() >= 1.0 - 1e-9
+    assert sorted(placed)[:3] == pytest.approx([-0.8666667, 0.1333333, 1.1333333])
+
+
+def test_a_bar_ends_where_its_interval_does() -> None:
+    limits = bars.axis([Interval(0.0, -0.01, 0.01), Interval(0.02, 0.01, 0.03)])
+    drawn = bars.bar(Interval(0.02, 0.01, 0.03), limits, chosen=False)
+    start, end = map(float, re.findall(r"M([\d.]+) 8\.0H([\d.]+)", drawn)[0])
+    scale = bars.WIDTH / (limits[1] - limits[0])
+    assert start == pytest.approx((0.01 - limits[0]) * scale, abs=0.06)
+    assert end == pytest.approx((0.03 - limits[0]) * scale, abs=0.06)
+    assert "Z" in bars.bar(Interval(-9.0, -9.1, -8.9), limits, chosen=False)  # off: an arrow
+
+
+def test_the_what_if_table_holds_every_cell(whole: Evidence) -> None:
+    table = records.what_if_full(whole)
+    assert whole.what_if is not None
+    assert len(table.rows) == len(whole.what_if.rows)
+    grid = records.what_if(whole)
+    assert any("pca" in cell.lower() for row in grid.rows for cell in row.cells)
+
+
+def test_metrics_of_every_strategy_are_in_the_table(whole: Evidence) -> None:
+    table = tables.metrics(whole)
+    assert table.heads == ("strategy", "logloss", "gauc")
+    assert len(table.rows) == len(whole.points)
+
+
+def test_alternatives_give_the_verdict_then_what_decides(full_evidence: Evidence) -> None:
+    said = [entry.lines[0].text for entry in alternatives(full_evidence, "en")]
+    assert said[0].startswith("Equivalent to the choice (+0.0002 AUC, 90% [")
+    assert "it is slower, p50 4.6" in said[0]
+    assert said[1].startswith("Worse than the choice (−0.0012 AUC [−0.0018,")
+    assert "which a limit of 10" in said[1]
+    assert said[2].startswith("Better than the choice (+0.0008 AUC [0.0002,")
+    assert "not wholly under the 10" in said[2]
+
+
+def test_risks_name_leaks_slices_and_missing_modalities(full_evidence: Evidence) -> None:
+    leak = AuditFinding("user_overlap", "error", "Users are in two splits. Split again.")
+    lead = (Interval(0.006, 0.004, 0.008), Interval(-0.01, -0.02, -0.005))
+    curve = MissingCurve("pca64", "text", (0.5, 1.0), lead, lead)
+    evidence = replace(
+        full_evidence,
+        audit=(*full_evidence.audit, leak),
+        missing=MissingModality("late_weighted", (curve,)),
+    )
+    said = {entry.head: " ".join(s.text for s in entry.lines) for entry in risks(evidence, "en")}
+    assert said["Leaks"] == "Severe: Users are in two splits."
+    assert "cold items (6% of rows) loses −0.0021 AUC [−0.0037," in said["Slices that lose"]
+    assert "With text hidden for 50% of the items it is still +0.0060" in said["Missing modality"]
+    assert "falls behind what runs today, −0.0100 AUC" in said["Missing modality"]
+    bare = {e.head: e.lines[0].text for e in risks(replace(evidence, missing=None), "en")}
+    assert "`fusefront robustness demo` measures it" in bare["Missing modality"]
+
+
+def test_changes_are_grouped_by_knob(full_evidence: Evidence) -> None:
+    said = {e.head: [s.text for s in e.lines] for e in changes(full_evidence, "en")}
+    assert said["Limit"] == [
+        "No change at 8\u00a0ms or 12\u00a0ms.",
+        "Below 4.5\u00a0ms: PCA-32.",
+        "From 14.7\u00a0ms: QIN.",
+    ]
+    assert said["Margin"][1] == "At 0.0005\u00a0AUC: Learned-64."
+
+
+@pytest.mark.parametrize("part", [alternatives, risks, changes])
+def test_page_one_in_japanese_has_japanese_and_no_gap_before_a_stop(
+    full_evidence: Evidence, part: Callable[..., list]
+) -> None:
+    for entry in part(full_evidence, "ja"):
+        for line in entry.lines:
+            assert re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", line.text), line.text
+            assert not re.search(r" [、。）]", line.text)
+            assert not re.search(r"\d ms", line.text)  # numbers keep their unit: no plain space
+
+
+def test_one_strategy_one_seed_and_failed_runs_make_a_page(
+    full_evidence: Evidence, tmp_path: Path
+) -> None:
+    alone = replace(full_evidence.points[0], seeds=1, failed_seeds=2, run_ids=("a",), p99=None)
+    study = replace(full_evidence.study, seeds=1, failed_runs=2, runs=3)
+    evidence = Evidence(study, full_evidence.decision, (alone,))
+    text = render(evidence, tmp_path).read_text(encoding="utf-8")
+    assert "2 of 3 runs failed and are left out." in text
+    assert "One seed: nothing is known of the next training." in text
+
+
+def test_200_strategies_are_reported_without_torch(tmp_path: Path) -> None:
+    """In a process of its own: the other tests of the suite import torch."""
+    code = (
+        "import sys, json; sys.path.insert(0, sys.argv[1]); from pathlib import Path;"
+        "from conftest import crowd; from fusefront.reports.render import render;"
+        "render(crowd(200, 10), Path(sys.argv[2]));"
+        "print(json.dumps(sorted(m for m in sys.modules if m.split('.')[0] in"
+        " ('torch', 'pytorch_lightning', 'onnxruntime'))))"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+    assert (tmp_path / "index.html").stat().st_size < 3_000_000
