@@ -50,26 +50,30 @@ def arrange(
     Requests that we make from a log end at the cuts of a split by time; those that the log names
     are never cut.
     """
-    context = _context(rows)
+    context, position = _context(rows), _position(rows)
+    side = np.zeros(len(rows), np.uint8)
+    if cuts is not None and spec.columns.request is None:
+        side = cuts.side(rows["time"], position)
     if spec.history.source == "log":
-        side = np.zeros(len(rows), np.uint8)
-        if cuts is not None and spec.columns.request is None:
-            side = cuts.side(rows["time"])
-        return _from_log(rows, context, side, spec)
+        return _from_log(rows, context, side, position, spec)
     apart = rows["row"] if spec.columns.timestamp is None else rows["time"]
     if spec.history.source != "none" or spec.columns.request is not None:
         apart = np.zeros(len(rows), np.int64)  # the request id or the list tells requests apart
-    keys = (rows["split"], context, rows["request"], rows["length"], rows["history"])
+    keys = (rows["split"], context, side, rows["request"], rows["length"], rows["history"])
     order = np.lexsort((rows["row"], *keys, apart, rows["user"]))
     first = _starts(order, (rows["user"], apart, *keys))
     past = None
     if spec.history.source != "none":
         past = _ready(rows, values, order[first])
-    return Arranged(rows[order], first, _position(rows)[order], past)
+    return Arranged(rows[order], first, position[order], past)
 
 
 def _from_log(
-    rows: NDArray[Any], context: NDArray[np.uint64], side: NDArray[np.uint8], spec: DatasetSpec
+    rows: NDArray[Any],
+    context: NDArray[np.uint64],
+    side: NDArray[np.uint8],
+    position: NDArray[np.float64],
+    spec: DatasetSpec,
 ) -> Arranged:
     user = _dense(rows["user"])
     time = _request_time(rows) if spec.columns.request else rows["time"]
@@ -85,7 +89,7 @@ def _from_log(
     first = _starts(order, apart)
     head = order[first]
     past = Past(rows["item"][positive], keys, user[head] * width, query[head])
-    return Arranged(rows[order], first, _position(rows)[order], past)
+    return Arranged(rows[order], first, position[order], past)
 
 
 def log_slices(
@@ -135,11 +139,15 @@ def _request_time(rows: NDArray[Any]) -> Ints:
 
 
 def _position(rows: NDArray[Any]) -> NDArray[np.float64]:
-    order = np.lexsort((rows["row"], rows["time"], rows["user"]))
+    """Place of each row in its user's time; rows of one moment share the last of their places."""
+    order = np.lexsort((rows["time"], rows["user"]))
     start = _starts(order, (rows["user"],))
     count = np.diff(np.append(start, len(rows)))
+    moment = _starts(order, (rows["user"], rows["time"]))
+    ends = np.append(moment[1:], len(rows)) - 1
+    last = np.repeat(ends, np.diff(np.append(moment, len(rows))))
     place = np.empty(len(rows))
-    place[order] = (np.arange(len(rows)) - np.repeat(start, count)) / np.repeat(count, count)
+    place[order] = (last - np.repeat(start, count)) / np.repeat(count, count)
     return place
 
 

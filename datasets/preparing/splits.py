@@ -30,11 +30,18 @@ class Cuts:
         """The draw of every user; the smallest go to test."""
         return combine(self.spec.seed, users)
 
-    def side(self, times: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Which side of the cuts each row's time is on; 0 for all where the split is not by time."""
-        if self.spec.by != "time":
-            return np.zeros(len(times), np.uint8)
-        return _side(times, self.low, self.high)
+    def side(self, times: NDArray[np.int64], position: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Which side of the cuts each row is on; 0 for all where the split is not by time."""
+        if self.spec.by == "time":
+            return _side(times, self.low, self.high)
+        if self.spec.by == "user_time":
+            return self.own_side(position)
+        return np.zeros(len(times), np.uint8)
+
+    def own_side(self, position: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """By each user's own time: the last `test` share of the rows, before them `valid`."""
+        edge = 1 - self.spec.test - 1e-9
+        return (position >= edge - self.spec.valid).astype(np.uint8) + (position >= edge)
 
 
 def _side(times: NDArray[np.int64], low: int, high: int) -> NDArray[np.uint8]:
@@ -83,7 +90,7 @@ def assign(
 ) -> NDArray[np.uint8]:
     """Split of every request: rows sorted by request, `first` their starts.
 
-    `position` [n] is 1 - (rows of the user from this one on) / (rows of the user), for user_time.
+    `position` [n] is each row's place in its user's time, 0 .. < 1, for user_time.
     A request that reaches over a cut goes to the later side: train never sees past its cut.
     """
     by = cuts.spec.by
@@ -101,11 +108,7 @@ def assign(
         assert cuts.item_class is not None
         return np.maximum.reduceat(cuts.item_class[rows["item"]], first)
     if by == "user_time":
-        latest_place = np.maximum.reduceat(position, first)
-        edge = 1 - cuts.spec.test
-        return (latest_place >= edge - cuts.spec.valid - 1e-9).astype(np.uint8) + (
-            latest_place >= edge - 1e-9
-        )
+        return cuts.own_side(np.maximum.reduceat(position, first))
     draw = unit(combine(cuts.spec.seed, rows["row"][first].astype(np.uint64)))
     return np.select(
         [draw < cuts.spec.test, draw < cuts.spec.test + cuts.spec.valid], [TEST, VALID], TRAIN

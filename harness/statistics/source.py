@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import read_json
 from fusefront.harness.runs.store import RunEntry, StudyFolder
@@ -101,8 +102,20 @@ class StudySource:
         found: dict[str, dict[int, RunEntry]] = {}
         for entry in self.study.completed(roles=self.roles):
             if not self.only or entry.strategy in self.only:
+                self._check_data(entry)
                 found.setdefault(entry.strategy, {})[entry.seed] = entry
         return found
+
+    def _check_data(self, entry: RunEntry) -> None:
+        """Runs on different data have no difference that means anything."""
+        ours = str(self.study.matrix()["fingerprint"])
+        theirs = str(entry.summary.get("fingerprint", ours))
+        if theirs != ours:
+            raise DataContractError(
+                f"study {self.study.name!r}: {entry.strategy} seed {entry.seed} was trained on data "
+                f"{theirs}, the study's is {ours}; runs of different fingerprints are not compared: "
+                "run the study again on one data set"
+            )
 
     @cached_property
     def manifest(self) -> dict[str, object]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.seal import open_test
@@ -128,6 +129,13 @@ def tuned_values(
     folders: list[StudyFolder], metric: str = "auc", split: str = "test"
 ) -> dict[str, list[float]]:
     """Mean metric of each strategy in each of several studies that differ in their tuning seed."""
+    prints = {folder.name: str(folder.matrix()["fingerprint"]) for folder in folders}
+    if len(set(prints.values())) > 1:
+        said = ", ".join(f"{name} {fingerprint}" for name, fingerprint in prints.items())
+        raise DataContractError(
+            f"the studies are of different data ({said}); runs of different fingerprints are not "
+            "compared: run them on one data set"
+        )
     found: dict[str, list[float]] = {}
     for folder in folders:
         source = StudySource(folder)

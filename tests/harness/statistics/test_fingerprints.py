@@ -31,7 +31,9 @@ def test_a_run_on_other_data_is_refused(study, capsys, monkeypatch) -> None:
     assert not (study.path / "comparison.json").exists()
     path.write_text(json.dumps({**entry.summary, "fingerprint": study.matrix()["fingerprint"]}))
     monkeypatch.setattr(sys, "argv", ["fusefront", "compare", "demo", "--out", str(study.root)])
-    main()  # the study's own fingerprint is fine
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code  # the study's own fingerprint is fine
     assert (study.path / "comparison.json").exists()
 
 
