@@ -70,7 +70,7 @@ def _print(evidence: object) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from fusefront.harness.cli.show_decision import alternative_rows, change_lines
+    from fusefront.harness.cli.show_decision import alternative_rows, change_lines, tied_line
     from fusefront.reports.evidence import Evidence
     from fusefront.reports.words.decision import headline
 
@@ -84,5 +84,6 @@ def _print(evidence: object) -> None:
     for row in alternative_rows(evidence):
         table.add_row(*row)
     console.print(table)
-    for line in change_lines(evidence):
-        console.print(line, soft_wrap=True)
+    for line in (tied_line(evidence), *change_lines(evidence)):
+        if line:
+            console.print(line, soft_wrap=True)

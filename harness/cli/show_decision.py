@@ -21,6 +21,12 @@ def alternative_rows(evidence: Evidence) -> list[tuple[str, ...]]:
     return rows
 
 
+def tied_line(evidence: Evidence) -> str:
+    """The groups of more than one strategy whose AUC cannot be told apart; "" without one."""
+    groups = [", ".join(group) for group in evidence.tied if len(group) > 1]
+    return f"AUC cannot be told apart: {' | '.join(groups)}" if groups else ""
+
+
 def change_lines(evidence: Evidence) -> list[str]:
     """One line a knob: what the decision is at other values."""
     lines: dict[str, list[str]] = {}

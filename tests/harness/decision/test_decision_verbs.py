@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.cli.decide import decide
 from fusefront.harness.cli.gate import gate
+from fusefront.harness.cli.show_decision import tied_line
 from fusefront.harness.errors import GateError, UsageError
+from fusefront.reports.evidence import Decision, Evidence, StudyFacts
 
 Make = Callable[..., Path]
 app = typer.Typer()
@@ -40,8 +42,17 @@ def test_decide_prints_sentence_alternatives_and_changes(out: Path) -> None:
     assert error is None
     assert text.startswith("Ship pca64: +0.0")
     assert "<b>rival :smile:" in text
+    assert "cannot be told apart" not in text  # the three planted ones are far from each other
     assert "limit: at 8\u00a0ms" in text
     assert "margin: at 0.0025" in text
+
+
+def test_groups_of_more_than_one_are_printed() -> None:
+    decision = Decision("clear", "better", 10.0, 0.001)
+    evidence = Evidence(
+        StudyFacts("s", "d", 9), decision, (), tied=(("a",), ("b", "c"), ("c", "d"))
+    )
+    assert tied_line(evidence) == "AUC cannot be told apart: b, c | c, d"
 
 
 def test_decide_as_json_is_the_record(out: Path) -> None:

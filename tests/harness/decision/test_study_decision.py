@@ -65,7 +65,7 @@ def test_a_planted_study_ships_the_planted_winner(study: StudyFolder) -> None:
 
 
 def test_the_record_says_by_how_much_and_what_would_change_it(study: StudyFolder) -> None:
-    decide_study(study, Asked(max_cost=1e-3))
+    decide_study(study, Asked(max_cost=1e-2))
     record = json.loads((study.path / "decision.json").read_text())
     made, points = record["decision"], {p["strategy"]: p for p in record["strategies"]}
     choice, second = points[made["choice"]], points[made["runner_up"]]
@@ -73,7 +73,7 @@ def test_the_record_says_by_how_much_and_what_would_change_it(study: StudyFolder
     lead = choice["auc"]["value"] - second["auc"]["value"]
     assert made["margins"]["over_runner_up"]["value"] == pytest.approx(lead)
     assert made["margins"]["p99_room_ms"] == pytest.approx(10.0 - choice["p99"]["high"])
-    assert made["margins"]["cost_room"] == pytest.approx(1e-3 - choice["cost_per_million"])
+    assert made["margins"]["cost_room"] == pytest.approx(1e-2 - choice["cost_per_million"])
     at = {(c["knob"], c["value"]): c for c in made["changes"] if c["side"] == "at"}
     assert {("slo", 8.0), ("slo", 12.0), ("margin", 0.0025), ("margin", 0.01)} <= at.keys()
     assert {("price", 0.5), ("price", 2.0), ("traffic", 50.0), ("traffic", 200.0)} <= at.keys()
@@ -379,8 +379,8 @@ def test_two_hundred_strategies_of_ten_seeds_are_judged_in_seconds(
     make_study(tmp_path, many, baseline="s100", seeds=range(10), requests=300)
     study = find_study("planted", tmp_path)
     gather(study)  # the comparison has its own budget
-    start = time.perf_counter()
+    start = time.process_time()
     evidence = evidence_of(study)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 6  # 2.6 s seen
     assert len(evidence.points) == 200
     assert len(evidence.origins) == 2000
