@@ -368,6 +368,17 @@ def test_a_modality_that_test_lacks_more_than_train_is_a_warning(tmp_path: Path)
     assert float(finding.numbers["test_rows"]) > 0.2
 
 
+def test_a_cold_split_whose_test_rows_are_mostly_warm_is_a_warning(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.log(lambda log: log.drop("split"))
+    world.spec["split"] = {"by": "item_cold", "valid": 0.02, "test": 0.02}
+    store = world.prepare()
+    overlap = found(audit(store), "item_overlap")
+    assert overlap.severity == "warning"
+    cold = ~np.isin(store.split("test").item, store.split("train").item)
+    assert overlap.numbers["test_rows_cold"] == pytest.approx(float(cold.mean()))
+
+
 def test_findings_are_ranked_and_carry_their_numbers(tmp_path: Path) -> None:
     report = World(tmp_path).log(random_rows).log(with_target).audit()
     order = [("severe", "warning", "note").index(f.severity) for f in report.findings]

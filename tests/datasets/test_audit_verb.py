@@ -8,8 +8,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.synthetic.write import write_world
+from fusefront.harness.jobs.pipeline import Request, begin
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +71,26 @@ def test_a_missing_spec_is_one_sentence(tmp_path: Path) -> None:
     done = fusefront("audit", tmp_path / "none.yaml", "--out", tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_severe_finding_stops_a_study_until_it_is_accepted(tmp_path: Path) -> None:
+    spec = write_world("null", tmp_path, train=300, valid=100, test=100, warm=100, cold=30)
+    log = pl.read_parquet(tmp_path / "interactions.parquet")
+    leak = pl.Series(log["label"].to_numpy() + 1)
+    log.with_columns(v=leak).write_parquet(tmp_path / "interactions.parquet")
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        f"name: leaky\ndataset: {spec.name}\nbaseline: late_fusion\n"
+        "strategies: {early_fusion: {}, late_fusion: {}}\n"
+    )
+    asked = Request(study, tmp_path / "out", wandb=False)
+    with pytest.raises(DataContractError, match=r"accept: \[label_from\.candidate\.v\]"):
+        begin(asked, Console(quiet=True))
+    assert not list((tmp_path / "out").glob("runs/*/*/*"))
+    told = json.loads((tmp_path / "out/studies/leaky/audit.json").read_text())["findings"]
+    assert [one["accepted"] for one in told if one["severity"] == "severe"] == [False]
+    spec.write_text(spec.read_text() + "accept: [label_from.candidate.v]\n")
+    _, room = begin(asked, Console(quiet=True))
+    room.workers.close()
+    told = json.loads((tmp_path / "out/studies/leaky/audit.json").read_text())["findings"]
+    assert [one["accepted"] for one in told if one["severity"] == "severe"] == [True]
