@@ -124,7 +124,7 @@ class ItemSlots(nn.Module):
         for part, project, there in zip(self.modalities, self.project, shares, strict=True):
             x, extra = part(ids, there)
             loss = extra if loss is None else loss + extra
-            tokens.append(project(x))
+            tokens.append(project(x.to(project.weight.dtype)))  # small rows come back as float32
             present.append(there)
         if self.side is not None:
             context = Context(self.fields[ids], self.numbers[ids])

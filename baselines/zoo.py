@@ -15,6 +15,7 @@ from fusefront.baselines.models.unimodal import Unimodal
 from fusefront.baselines.published.autoint import AutoInt
 from fusefront.baselines.published.deepfm import DeepFm
 from fusefront.baselines.published.din import Din
+from fusefront.baselines.published.dmf import Dmf
 from fusefront.baselines.published.em3 import Em3
 from fusefront.baselines.published.lmf import Lmf
 from fusefront.baselines.published.make import Make
@@ -44,6 +45,7 @@ BASELINES: dict[str, type[Baseline]] = {
     "seed_reconstruction": SeedReconstruction,
     "deepfm": DeepFm,
     "autoint": AutoInt,
+    "dmf": Dmf,
     "make": Make,
     "em3": Em3,
     "lmf": Lmf,

@@ -68,7 +68,25 @@ from fusefront.harness.contracts import check_fusion
 
 check_fusion(Largest)
 ```
+
+Into this repository it goes with one file and one line: the file under `fusion_variants/operators/`, its formula
+and source in the docstring, and `"largest": Largest` in the dictionary of `fusion_variants/zoo.py`. The
+contract tests, the refusals, `list` and this page (`operators_markdown()` of `fusefront.harness.zoo_document`)
+take it from there.
 '''
+OTHERS = """\
+## Beside MMCTR-Bench and MultiBench
+
+MMCTR-Bench's nine operators: CAT `concat`, MAF `maf`, LMF `lmf`, MTFN `mtfn`, FQ-Former `fq_former`, SimCEN
+`simcen`, SRC `src`; DTA and DMF need target, history and mask together and are the poolers
+`similarity_buckets` and `similarity_histogram`.
+
+MultiBench's fusions: Concat, ConcatEarly, Stack and ConcatWithLinear are `concat`; multiplicative interactions are
+`bilinear` (matrix form), `film` (FiLM form) and `dcnv2`; TensorFusion `tfn`; LowRankTensorFusion `lmf`; the NL gate
+is `gmu` and `scalar_gate`; EarlyFusionTransformer and LateFusionTransformer are `self_attention` at `item` and at
+`pooled`; MulT's crossmodal attention is `cross_attention`. What does not apply: MCTN and MVAE translate or
+generate sequences that an item's single vector does not have, MFAS searches architectures, sensor fusion is of robots.
+"""
 CACHEABLE = """\
 *Cacheable* operators read nothing but the item: at placement `item` their result is made once per
 item, offline, and the online graph holds no operator at all. "without query" means that the same operator
@@ -109,6 +127,7 @@ def operators_markdown() -> str:
             ("name", "formula", "parameters", "choices", "paper"),
             [_alignment(name, part) for name, part in ALIGNMENTS.items()],
         ),
+        OTHERS,
         "## Details\n",
         *_details([*OPERATORS.items(), *COMPRESSORS.items(), *ALIGNMENTS.items()]),
     ]

@@ -24,9 +24,10 @@ class SimilarityBuckets(Pooler):
     paper: ClassVar[str] = "Lazada 2025, arXiv 2510.11066 (DMF's DTA)"
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {"buckets": (10, 20, 35)}
 
-    def __init__(self, width: int, *, buckets: int = 35) -> None:
+    def __init__(self, width: int, *, buckets: int = 35, content: int = 0) -> None:
+        """`content` is the width of what similarity is taken over; 0 = the vectors themselves."""
         super().__init__(width)
-        self.buckets = buckets
+        self.buckets, self.content = buckets, content or width
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width, bias=False)
         nn.init.normal_(self.key.weight, std=0.1 / sqrt(width))
@@ -38,15 +39,24 @@ class SimilarityBuckets(Pooler):
     def width_out(self) -> int:
         return self.width
 
+    def history_code(self, x: Tensor, content: Tensor) -> Tensor:
+        """Vectors [..., D] that are read and content [..., C] that is compared, to [..., 2 D + C]."""
+        return torch.cat([self.key(x), self.value(x), direction(content)], -1)
+
+    def target_code(self, x: Tensor, content: Tensor) -> Tensor:
+        """The same of a candidate, [..., D + C]."""
+        return torch.cat([self.query(x) / sqrt(self.width), direction(content)], -1)
+
     def prepare_history(self, x: Tensor) -> Tensor:
-        return torch.cat([self.key(x), self.value(x), direction(x)], -1)
+        return self.history_code(x, x)
 
     def prepare_target(self, x: Tensor) -> Tensor:
-        return torch.cat([self.query(x) / sqrt(self.width), direction(x)], -1)
+        return self.target_code(x, x)
 
     def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
-        query, toward = target.chunk(2, -1)  # [R, K, D]
-        keys, values, ways = history.chunk(3, -1)  # [R, (K,) L, D]
+        width, content = self.width, self.content
+        query, toward = torch.split(target, [width, content], -1)  # [R, K, D], [R, K, C]
+        keys, values, ways = torch.split(history, [width, width, content], -1)  # [R, (K,) L, .]
         mask = mask.unsqueeze(1)  # [R, 1, L]
         place = bucket(cosines(toward, ways), self.buckets)  # [R, K, L]
         score = cosines(query, keys) + (query @ self.bucket_keys.T).gather(-1, place)

@@ -25,13 +25,21 @@ class SimilarityHistogram(Pooler):
     }
 
     def __init__(
-        self, width: int, *, alpha: float = 0.5, bins: int = 10, buckets: int = 35, hidden: int = 32
+        self,
+        width: int,
+        *,
+        alpha: float = 0.5,
+        bins: int = 10,
+        buckets: int = 35,
+        hidden: int = 32,
+        content: int = 0,
     ) -> None:
+        """`content` as `SimilarityBuckets` has it."""
         super().__init__(width)
         if not 0.0 <= alpha < 1.0:
             raise ValueError(f"alpha is {alpha}, expected 0 (histogram alone) to below 1")
         self.alpha, self.bins = alpha, bins
-        self.attend = SimilarityBuckets(width, buckets=buckets)
+        self.attend = SimilarityBuckets(width, buckets=buckets, content=content)
         self.read = Dense((bins, hidden, width))
 
     @property
@@ -45,7 +53,8 @@ class SimilarityHistogram(Pooler):
         return self.attend.prepare_target(x)
 
     def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
-        toward, ways = target.chunk(2, -1)[1], history.chunk(3, -1)[2]
+        content = self.attend.content
+        toward, ways = target[..., -content:], history[..., -content:]
         place = bucket(cosines(toward, ways), self.bins)  # [R, K, L]
         told = self.read(shares(mask, place, self.bins, target))  # [R, K, D]
         return self.alpha * self.attend(target, history, mask) + (1.0 - self.alpha) * told  # type: ignore[no-any-return]

@@ -94,7 +94,7 @@ def run_study(asked: Request, console: Console) -> Conclusion:
     plan, room = begin(asked, console)
     cells, failed = train(plan, room)
     folder = StudyFolder(room.root, room.folder, plan.study)
-    conclusion = conclude(folder, room)
+    conclusion = conclude(folder, room, tuple(asked.include))
     if failed:
         names = ", ".join(sorted({f"{cell.strategy} seed {cell.seed}" for cell, _ in failed}))
         raise FusefrontError(
@@ -115,13 +115,13 @@ def train(plan: Plan, room: Room) -> tuple[list[Cell], list[tuple[Cell, str]]]:
         room.workers.close()  # nothing of ours runs beside the latency measurement
 
 
-def conclude(folder: StudyFolder, room: Room) -> Conclusion:
+def conclude(folder: StudyFolder, room: Room, include: tuple[Path, ...] = ()) -> Conclusion:
     """Latency, comparison, decision, report: each from files, each rewritten from them."""
     from fusefront.harness.decision.run import decide_study, report_study
     from fusefront.harness.latency.study import bench_study
     from fusefront.harness.statistics.study import compare_study
 
-    bench_study(folder, quick=True, tell=lambda line: room.console.print(line, markup=False))
+    bench_study(folder, tell=lambda line: room.console.print(line, markup=False), include=include)
     compare_study(folder)
     try:
         sentence = decide_study(folder)

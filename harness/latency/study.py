@@ -57,11 +57,13 @@ def bench_study(
     quick: bool = True,
     tell: Tell | None = None,
     asked: Asked | None = None,
+    include: tuple[Path, ...] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> BenchResult:
     """Measure all completed strategies; writes bench/{samples,visits}.parquet and bench.json.
 
-    Without `asked` the study's own candidate counts and rounds, and the least that a report needs.
+    Without `asked` the study's own candidate counts and rounds, the least that a report needs, and
+    the user's operators under `include`.
     """
     if asked is None:
         latency = folder.spec.latency
@@ -72,6 +74,7 @@ def bench_study(
             end_to_end=not quick,
             server=not quick,
             budget_s=60.0 if quick else 400.0,
+            include=include,
         )
     say = tell or (lambda _: None)
     work = Path(tempfile.mkdtemp(prefix="fusefront-bench-"))

@@ -10,6 +10,7 @@ from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
 from fusefront.fusion_variants.contract import FusionOperator
+from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 
 COMPOSED = {
     "item gmu": {"operator": "gmu"},
@@ -55,6 +56,7 @@ SMALL = {  # the published widths take minutes and gigabytes
     "seed_reconstruction": {"embedding": 8, "hidden": (16, 8)},
     "deepfm": {"embedding": 4, "hidden": (16, 8)},
     "autoint": {"embedding": 4, "layers": 2, "attention": 8},
+    "dmf": {"width": 8, "content": 6, "hidden": (16, 8)},
     "naml": {"width": 8, "id_width": 4, "attention": 8},
     **dict.fromkeys(("make", "em3", "lmf", "mtfn", "simcen", "pamd", "marn"), WIDE),
 }
@@ -93,9 +95,44 @@ NOT_DRAWN = {"popularity"}  # nothing is random
 SPARSE = {"qin"}  # items that match nothing weigh exactly nothing
 SHIFT_BEFORE_NORM = re.compile(  # batch norm takes a constant away
     r"placement\.operator\.mix\.layers\.0\.bias|placement\.streams\.poolers\.0\.out\.bias"
-    r"|(head|deep)\.layers\.\d\.bias"
+    r"|(head|deep)\.layers\.\d\.bias|pool\.read\.layers\.1\.bias"
 )
 every_model = pytest.mark.parametrize(("name", "settings"), CASES)
+
+
+def placed(name: str, operator: type[FusionOperator]) -> dict[str, object]:
+    """The operator where it may stand, at token width 8."""
+    if name == "logit_stacked":
+        return {"baseline": "stacked_fusion"}
+    return {"operator": name, "placement": "logit" if operator.level == "logit" else "item"}
+
+
+COMPRESSED = {
+    "rq": {"levels": 2, "codes": 16},
+    "vq": {"parts": 2, "codes": 16},
+    "matryoshka": {"least": 2},
+    "bottleneck_pretrained": {"epochs": 2},
+}
+ENTRIES = {f"operator {name}": placed(name, operator) for name, operator in OPERATORS.items()}
+for name in COMPRESSORS:
+    compressor = {"name": name, **({"k": 8} if "k" in COMPRESSORS[name].choices else {})}
+    ENTRIES[f"compressor {name}"] = {
+        "operator": "concat",
+        "compressor": compressor | COMPRESSED.get(name, {}),
+    }
+ENTRIES |= {f"alignment {name}": {"operator": "sum", "alignment": name} for name in ALIGNMENTS}
+every_entry = pytest.mark.parametrize(
+    ("name", "settings"),
+    CASES
+    + [
+        pytest.param(
+            settings.get("baseline", "composed"),
+            {"token_width": 8, **{k: v for k, v in settings.items() if k != "baseline"}},
+            id=title,
+        )
+        for title, settings in ENTRIES.items()
+    ],
+)
 
 
 def encoded(model, scene, keep=None):
@@ -110,7 +147,7 @@ def logits_of(model, scene, batch: RequestBatch) -> torch.Tensor:
         return model.score(request).logits.flatten()[batch.rows]
 
 
-@every_model
+@every_entry
 def test_encode_then_score_equals_the_monolithic_forward(scene, name, settings):
     model = scene.build(name, settings).eval()
     with torch.no_grad():
@@ -118,11 +155,12 @@ def test_encode_then_score_equals_the_monolithic_forward(scene, name, settings):
     torch.testing.assert_close(logits_of(model, scene, scene.batch), whole, rtol=0, atol=1e-10)
 
 
-@every_model
+@every_entry
 def test_grouped_training_equals_row_wise_training(scene, row_wise, name, settings):
     found = []
     for batch in (scene.batch, row_wise(scene.batch)):
         model = scene.build(name, settings).train()
+        torch.manual_seed(3)  # what is drawn in training is drawn for the distinct items
         losses = model.losses(batch)
         (losses.click + losses.auxiliary).backward()
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -164,7 +202,7 @@ def test_real_history_content_always_matters(scene, name, settings):
         assert moved[~empty].all()
 
 
-@every_model
+@every_entry
 def test_absent_modality_is_ignored_whatever_it_holds(scene, name, settings):
     vectors = {}
     for m, (modality, rows) in enumerate(scene.items.vectors.items()):

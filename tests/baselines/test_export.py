@@ -25,6 +25,7 @@ SMALL = {
     "seed_reconstruction": {"embedding": 8, "hidden": (16, 8)},
     "deepfm": {"hidden": (16, 8)},
     "autoint": {"attention": 8},
+    "dmf": {"width": 16, "hidden": (16, 8)},
     "naml": {"width": 16, "id_width": 8},
 }
 AXES = {
@@ -66,7 +67,8 @@ def test_the_exported_graph_scores_as_the_model_does(scene, name, settings):
         core.graph.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     names = [value.name for value in session.get_inputs()]
-    sizes = (Example(2, 1, 3), Example(3, 7, 16), Example(2, 512, 9))
+    sizes = [Example(2, candidates, 9) for candidates in (1, 7, 512)]
+    sizes += [Example(requests, 3, 16) for requests in (1, 7, 512)]
     for feed in random_feeds(scene.schema, sizes):
         assert not feed["history_mask"][0].any()
         inputs = {key: value.numpy() for key, value in core_inputs(codes, feed).items()}

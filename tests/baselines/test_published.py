@@ -138,3 +138,42 @@ def test_the_seed_compresses_by_pca_without_whitening(scene, recipe, modality):
         rows = scene.items.vectors[modality][seen].double()
         largest = torch.linalg.svdvals(rows - rows.mean(0))[:8] / (len(rows) - 1) ** 0.5
         torch.testing.assert_close(deviations, largest, rtol=1e-4, atol=1e-5)
+
+
+def test_dmf_reads_ids_and_compares_content(scene):
+    """One candidate by hand: mean cosine of the modalities, its bucket, its bin."""
+    model = scene.build("dmf", {"width": 4, "content": 5, "hidden": (4,), "buckets": 7}).eval()
+    batch, pool = scene.batch, model.pool
+    with torch.no_grad():
+        codes = model.encode_items(torch.arange(scene.schema.items + 1))
+        request = gather(codes, batch, batch.items)
+        r, k = 1, 2
+        target = int(batch.items[batch.candidates[r, k]])
+        items = batch.items[batch.history[r]][batch.history_mask[r]].tolist()
+
+        def token(item):
+            ids = torch.tensor([item])
+            return model.slots(ids, None)[0][0].sum(0)
+
+        def cosine(a, b):
+            found, norms = 0.0, [0.0, 0.0]
+            for m, part in enumerate(model.content.modalities):
+                there = [bool(scene.items.present[i, m]) for i in (a, b)]
+                norms = [n + t for n, t in zip(norms, there, strict=True)]
+                if all(there):
+                    x, y = part.frozen[a], part.frozen[b]
+                    found += float(x @ y / (x.norm() * y.norm()))
+            return found / (norms[0] * norms[1]) ** 0.5 if all(norms) else 0.0
+
+        query = pool.attend.query(token(target)) / 2.0
+        alike = [cosine(target, item) for item in items]
+        score, value, share = [], [], torch.zeros(10, dtype=torch.float64)
+        for item, s in zip(items, alike, strict=True):
+            place, bin_ = (min(int((s + 1) * n / 2), n - 1) for n in (7, 10))
+            score.append(query @ (pool.attend.key(token(item)) + pool.attend.bucket_keys[place]))
+            value.append(pool.attend.value(token(item)) + pool.attend.bucket_values[place])
+            share[bin_] += 1 / len(items)
+        attended = torch.stack(score).softmax(0) @ torch.stack(value)
+        wanted = 0.5 * attended + 0.5 * pool.read(share)
+        found = pool(request.candidates.values, request.history.values, request.history_mask)[r, k]
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-8)

@@ -5,7 +5,9 @@ import torch
 
 from fusefront.baselines.contract import Field, Schema
 from fusefront.baselines.models.composed import Composed, family_of
+from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES, check_settings
+from fusefront.fusion_variants.zoo import OPERATORS
 
 AWARE = {"conditioning": "target_aware"}
 MEANINGLESS = {  # name, settings, what the sentence says
@@ -112,6 +114,50 @@ def test_a_combination_that_means_nothing_is_refused(scene, parts, settings, sen
     assert str(built.value) == str(dry.value)
 
 
+def refusal(scene, parts, settings):
+    with pytest.raises(ValueError, match="composed: ") as error:
+        check_settings("composed", scene.schema, settings, parts)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_every_operator_is_refused_where_it_means_nothing(scene, parts, name):
+    """By what its class declares, so that a new operator is held to the table without an edit."""
+    operator = OPERATORS[name]
+    told = []
+    if operator.level == "feature":
+        told.append(({"placement": "logit"}, "a logit is one number"))
+    if operator.level == "logit":
+        said = "joins logits; use placement 'logit'"
+        told += [({"placement": place}, said) for place in ("item", "pooled", "interaction")]
+    else:
+        one = {"use_id": False, "side_width": 0, "modalities": ["text"]}
+        told.append((one, "has one slot (text) and nothing to fuse"))
+        told.append(({"placement": "interaction", **AWARE}, "every operator runs per candidate"))
+        if not operator.uses_query:
+            told.append((AWARE, "reads no query and cannot be 'target_aware'"))
+    if operator.level == "any":
+        told.append(({"placement": "logit", **AWARE}, "every operator runs per candidate"))
+    if operator.uses_query_slot:
+        told.append(({"use_id": False}, "asks with the id slot"))
+    if operator.most_slots is not None:
+        said = f"takes at most {operator.most_slots} slots at 'interaction'"
+        told.append(({"placement": "interaction"}, said))
+    for settings, sentence in told:
+        assert sentence in refusal(scene, parts, {"operator": name, **settings})
+
+
+@pytest.mark.parametrize("name", POOLERS)
+def test_every_pooler_of_another_width_is_refused_where_widths_must_agree(scene, parts, name):
+    for placement in ("interaction", "pooled"):
+        settings = {"operator": "concat", "placement": placement, "pooler": name}
+        if POOLERS[name].keeps_width:
+            check_settings("composed", scene.schema, settings, parts)
+        else:
+            assert "vectors of another width" in refusal(scene, parts, settings)
+
+
 WRONG = {
     "unknown setting": ("early_fusion", {"tokn_width": 3}, "did you mean 'token_width'"),
     "unknown operator": ("early_fusion", {"operator": "gmuu"}, "did you mean 'gmu'"),
@@ -209,7 +255,7 @@ SPARE = {
         60, {"text": 20}, (Field("f", 4),), 0, (Field("g", 3),), 0, (Field("h", 3),), 0, 3
     ),
 }
-NEEDS_HISTORY = {"din", "momo", "qin", "seed_reconstruction", "naml"}
+NEEDS_HISTORY = {"din", "dmf", "momo", "qin", "seed_reconstruction", "naml"}
 TINY = {"momo": {"embedding": 4, "last": 2, "hidden": (8,), "head": (4,)}}
 
 

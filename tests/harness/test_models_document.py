@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fusefront.baselines.zoo import BASELINES
-from fusefront.harness.models_document import models_markdown
+from fusefront.harness.models_document import PARADIGMS, models_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 
@@ -14,3 +14,11 @@ def test_the_page_is_made_from_the_program() -> None:
         "docs/models.md is old: write models_markdown() of fusefront.harness.models_document"
     )
     assert all(f"## {name}\n" in page for name in BASELINES)
+
+
+def test_eight_models_or_more_over_four_paradigms_of_mmctr_bench() -> None:
+    named = [name for names, _ in PARADIGMS.values() for name in names]
+    assert len(PARADIGMS) == 4
+    assert all(names for names, _ in PARADIGMS.values())
+    assert len(set(named)) >= 8
+    assert set(named) <= set(BASELINES)

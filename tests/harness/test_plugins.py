@@ -171,3 +171,14 @@ def test_the_fingerprint_follows_the_content_of_the_files(tmp_path):
     assert plugins_fingerprint([tmp_path]) == first
     write(file, tail="# changed\n")
     assert plugins_fingerprint([file]) != first
+
+
+def test_the_fingerprint_follows_installed_packages_too(installed, tmp_path):
+    installed("largest = shopfusion:Largest")
+    first = plugins_fingerprint([])
+    assert first
+    assert plugins_fingerprint([]) == first
+    (tmp_path / "shopfusion.py").write_text(
+        "# another\n" + (tmp_path / "shopfusion.py").read_text()
+    )
+    assert plugins_fingerprint([]) != first

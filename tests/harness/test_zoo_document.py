@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
+from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 from fusefront.harness.plugins import load_parts
-from fusefront.harness.zoo_document import operators_markdown
+from fusefront.harness.zoo_document import OTHERS, operators_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
 
@@ -21,6 +22,13 @@ def test_every_part_has_a_row_and_a_formula():
     for name in (*OPERATORS, *COMPRESSORS, *ALIGNMENTS):
         row = re.search(rf"^\| `{name}` \| ([^|]|\\\|)+: .*$", page, re.MULTILINE)
         assert row is not None, name
+
+
+def test_every_name_among_those_of_other_benchmarks_is_one_of_ours():
+    named = set(re.findall(r"`([a-z0-9_]+)`", OTHERS)) - {"item", "pooled"}
+    assert named <= {*OPERATORS, *POOLERS}
+    nine = {"concat", "maf", "lmf", "mtfn", "fq_former", "simcen", "src"}
+    assert named >= nine | {"similarity_buckets", "similarity_histogram"}
 
 
 def test_the_operator_on_the_page_loads_and_keeps_the_contract(tmp_path):

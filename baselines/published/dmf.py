@@ -1,0 +1,136 @@
+"""DMF (Lazada 2025, arXiv 2510.11066), as a click model: ids attend, content only says how alike items are.
+
+g_i = [PCA_k(x_1); ...; PCA_k(x_M)], each at length 1, frozen: cos(g_t, g_l) is the mean cosine of the
+modalities. e_i = E_id + W [item fields]; u = α W' DTA + (1 - α) MLP(share of the history in each of 10 bins of
+cos(g_t, g_l)), where DTA reads e by attention whose keys and values take the embedding of one of 35
+buckets of cos(g_t, g_l); logit = MLP([u; context]). The candidate's own vector is not in the head.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import (
+    ItemCodes,
+    ItemTable,
+    Parts,
+    Request,
+    Rows,
+    Schema,
+    Scored,
+    no_loss,
+)
+from fusefront.baselines.heads.deep import Deep
+from fusefront.baselines.placements.stream import select, spread
+from fusefront.baselines.poolers.similarity import direction
+from fusefront.baselines.poolers.similarity_histogram import SimilarityHistogram
+from fusefront.baselines.published.base import Published, context_of
+from fusefront.baselines.settings import make_part
+from fusefront.baselines.slots import CompressedModality, ItemSlots
+
+
+@dataclass(frozen=True)
+class DmfSettings:
+    """As published but for `content`, the numbers of each modality that similarity is taken over."""
+
+    width: int = 128
+    content: int = 32
+    alpha: float = 0.5
+    bins: int = 10
+    buckets: int = 35
+    hidden: tuple[int, ...] = (1024, 512, 256)
+
+
+class Content(nn.Module):
+    """Item ids [U] to g [U, width_out]; an absent modality is zero and takes no part in a cosine."""
+
+    present: Tensor
+
+    def __init__(
+        self, schema: Schema, items: ItemTable, parts: Parts, content: int, seed: int
+    ) -> None:
+        super().__init__()
+        self.register_buffer("present", items.present.clone())
+        modalities = []
+        for m, (name, width) in enumerate(schema.modalities.items()):
+            there = items.present[:, m]
+            spec = {"name": "pca", "k": min(content, width), "whiten": False}
+            pca = make_part("compressor", parts.compressors, spec, width)
+            rows = items.vectors[name].float().masked_fill(~there.unsqueeze(-1), 0.0)
+            modalities.append(CompressedModality(pca, rows, there & items.in_train, seed))
+        self.modalities = nn.ModuleList(modalities)
+        self.width_out = sum(part.width_out for part in modalities)
+
+    def forward(self, ids: Tensor, keep: Tensor | None) -> Tensor:
+        there = self.present[ids] if keep is None else self.present[ids] & keep  # [U, M]
+        pairs = zip(self.modalities, there.unbind(-1), strict=True)
+        return torch.cat([direction(part(ids, some)[0]) for part, some in pairs], -1)
+
+
+class Dmf(Published):
+    """Content decoupled from what is attended to."""
+
+    name: ClassVar[str] = "dmf"
+    paper: ClassVar[str] = "Lazada 2025, arXiv 2510.11066"
+    Settings: ClassVar[type[DmfSettings]] = DmfSettings
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
+        "width": (16, 32, 64, 128),
+        "content": (8, 16, 32),
+        "alpha": (0.25, 0.5, 0.75),
+        "hidden": ((64, 32), (256, 128), (1024, 512, 256)),
+    }
+
+    def __init__(self, schema: Schema, items: ItemTable, made: DmfSettings, parts: Parts) -> None:
+        super().__init__(schema, items, made, parts)
+        seed = torch.initial_seed()
+        self.slots = ItemSlots(
+            schema,
+            items,
+            parts,
+            modalities=(),
+            compressor={"name": "none"},
+            id_width=made.width,
+            side_width=min(made.width, 16),
+            width=made.width,
+            seed=seed,
+        )
+        self.content = Content(schema, items, parts, made.content, seed)
+        self.pool = SimilarityHistogram(
+            made.width,
+            alpha=made.alpha,
+            bins=made.bins,
+            buckets=made.buckets,
+            content=self.content.width_out,
+        )
+        self.context = context_of(schema, min(made.width, 16))
+        self.head = Deep(self.context.width_out + made.width, made.hidden)
+
+    @classmethod
+    def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> DmfSettings:
+        """The resolved settings, or a ValueError that says in a sentence what is wrong."""
+        made: DmfSettings = super().check(schema, settings, parts)
+        if not schema.modalities:
+            raise ValueError(f"{cls.name}: the data has no modality to compare items by; use 'din'")
+        if made.content < 1 or not 0.0 <= made.alpha < 1.0:
+            raise ValueError(
+                f"{cls.name}: got content {made.content} and alpha {made.alpha}, expected at least 1 "
+                "and 0 to below 1; correct them"
+            )
+        return made
+
+    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+        x, _, loss = self.slots(ids, keep)  # [U, S, d], S = id and item fields
+        e, g = x.sum(-2), self.content(ids, keep)  # [U, d], [U, C]
+        there = (ids > 0).unsqueeze(-1)
+        history = Rows(self.pool.attend.history_code(e, g), there)
+        return ItemCodes(history, Rows(self.pool.attend.target_code(e, g), there)), loss
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        target = request.candidates.values  # [R, K, d + C]
+        u = self.pool(target, request.history.values, request.history_mask)  # [R, K, d]
+        c = self.context(request.request_context, request.candidate_context, target)
+        logits = self.head(select(torch.cat([c, u], -1), rows))
+        return Scored(spread(logits, rows, target), no_loss(logits))
