@@ -4,12 +4,16 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.render import render
+from fusefront.reports.words.phrase import Language
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -48,10 +52,8 @@ def open_page(folder: Path, page: Path) -> tuple[subprocess.CompletedProcess[str
     return done, {host for host in hosts if not OWN.search(host)}
 
 
-def test_no_console_error_and_no_request_leaves_the_page(
-    full_evidence: Evidence, tmp_path: Path
-) -> None:
-    done, hosts = open_page(tmp_path, render(full_evidence, tmp_path / "report"))
+def test_no_console_error_and_no_request_leaves_the_page(page: Path, tmp_path: Path) -> None:
+    done, hosts = open_page(tmp_path, page)
     assert "CONSOLE" not in done.stderr
     assert "<h1>" in done.stdout
     assert hosts == set()
@@ -65,21 +67,180 @@ def test_a_request_and_an_error_would_have_been_seen(tmp_path: Path) -> None:
     assert hosts == {"127.0.0.1"}
 
 
-def test_nothing_is_wider_than_a_phone(full_evidence: Evidence, tmp_path: Path) -> None:
-    page = render(full_evidence, tmp_path / "report")
-    frame = tmp_path / "phone.html"  # headless windows are at least 500 pixels wide
+def asked(folder: Path, page: Path, script: str, width: int = 1100, *, scripts: bool = True) -> Any:
+    """What a script sees of the page `d` in a frame; headless windows are at least 500 wide.
+
+    Without `scripts` those of the page itself do not run.
+    """
+    sandbox = "" if scripts else 'sandbox="allow-same-origin"'
+    frame = folder / "frame.html"
     frame.write_text(
-        f'<body style="margin:0"><iframe id="f" src="{page.as_uri()}" style="border:0;width:360px;'
-        'height:4000px"></iframe><pre id="out"></pre><script>onload=()=>{const d=document.'
-        "getElementById('f').contentDocument,e=d.documentElement;const wide=[...d.querySelectorAll("
-        "'main *')].filter(x=>!x.closest('.scroll,pre,svg')&&x.getBoundingClientRect().right>361);"
-        "document.getElementById('out').textContent=JSON.stringify({scroll:e.scrollWidth,"
-        "wide:wide.map(x=>x.tagName)})}</script>",
+        f'<body style="margin:0"><iframe id="f" {sandbox} src="{page.as_uri()}" style="border:0;width:'
+        f'{width}px;height:4000px"></iframe><pre id="out"></pre><script>onload=()=>{{const d='
+        f"document.getElementById('f').contentDocument,w=document.getElementById('f')."
+        f"contentWindow;document.getElementById('out').textContent=JSON.stringify((()=>{{"
+        f"{script}}})())}}</script>",
         encoding="utf-8",
     )
-    done = browse(tmp_path, "--allow-file-access-from-files", "--dump-dom", frame.as_uri())
-    found = re.search(r'<pre id="out">(.*?)</pre>', done.stdout)
+    done = browse(folder, "--allow-file-access-from-files", "--dump-dom", frame.as_uri())
+    found = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found is not None
-    seen = json.loads(found[1])
+    return json.loads(unescape(found[1]))
+
+
+@pytest.fixture(scope="module")
+def page(full_evidence: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render(full_evidence, tmp_path_factory.mktemp("report"))
+
+
+def odd(evidence: Evidence) -> Evidence:
+    """Everybody has a name that nobody should have."""
+    names = ["<script>alert(1)</script>", "🦊" * 40, "unbroken" * 20, "方式" * 40, "a\u202eb & c"]
+    renamed = {p.strategy: f"{names[at % len(names)]}{at}" for at, p in enumerate(evidence.points)}
+    decision = evidence.decision
+    return replace(
+        evidence,
+        points=tuple(
+            replace(p, strategy=renamed[p.strategy], label="", description="")
+            for p in evidence.points
+        ),
+        decision=replace(
+            decision,
+            choice=renamed[decision.choice or ""],
+            subject=renamed[decision.choice or ""],
+            today=renamed[decision.today or ""],
+            alternatives=tuple(renamed[name] for name in decision.alternatives),
+            equivalent=tuple(renamed[name] for name in decision.equivalent),
+            changes=tuple(
+                replace(c, choice=renamed[c.choice] if c.choice else None) for c in decision.changes
+            ),
+        ),
+        calibration=(),
+        missing=None,
+        ablations=(),
+    )
+
+
+WIDER = """
+const wide = [...d.querySelectorAll('main *')].filter(x => !x.closest('.scroll,pre,svg') &&
+    x.getBoundingClientRect().right > 361);
+return {scroll: d.documentElement.scrollWidth, wide: wide.map(x => x.tagName + '.' + x.className)};
+"""
+
+
+@pytest.mark.parametrize("names", ["plain", "odd"])
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_nothing_is_wider_than_a_phone(
+    full_evidence: Evidence, names: str, language: Language, tmp_path: Path
+) -> None:
+    evidence = full_evidence if names == "plain" else odd(full_evidence)
+    made = render(evidence, tmp_path / "report", language=language)
+    seen = asked(tmp_path, made, WIDER, width=360)
     assert seen["wide"] == []
     assert seen["scroll"] <= 360
+
+
+def test_odd_names_are_shown_and_run_nothing(full_evidence: Evidence, tmp_path: Path) -> None:
+    made = render(odd(full_evidence), tmp_path / "report")
+    done, hosts = open_page(tmp_path, made)
+    assert "CONSOLE" not in done.stderr
+    assert hosts == set()
+    seen = asked(
+        tmp_path,
+        made,
+        "return {scripts: d.scripts.length, names: [...d.querySelectorAll('.t-leaderboard tbody th')]"
+        ".map(x => x.textContent)}",
+    )
+    assert seen["scripts"] == 1
+    assert "<script>alert(1)</script>0" in seen["names"]
+
+
+def test_a_click_on_a_head_sorts_and_a_second_one_turns_the_order(
+    page: Path, full_evidence: Evidence, tmp_path: Path
+) -> None:
+    script = """
+    const table = d.querySelector('.t-cost'), place = 3;
+    const head = table.tHead.rows[0].cells[place];
+    const column = () => [...table.tBodies[0].rows].map(row => row.cells[place].textContent);
+    const seen = [];
+    for (let n = 0; n < 2; n++) {
+      head.querySelector('button').click();
+      seen.push([head.getAttribute('aria-sort'), column()]);
+    }
+    return {head: head.textContent, seen};
+    """
+    seen = asked(tmp_path, page, script)
+    assert seen["head"] == "p99 ms"
+    (first, down), (second, up) = seen["seen"]
+    assert (first, second) == ("descending", "ascending")
+    values = [float(text) for text in up]
+    exact = sorted(p.p99.value for p in full_evidence.points if p.p99)
+    assert values == sorted(values)
+    assert values == pytest.approx(exact, abs=0.05)  # as printed
+    assert [float(text) for text in down] == values[::-1]
+
+
+def test_negative_numbers_and_thousands_sort_by_value(page: Path, tmp_path: Path) -> None:
+    script = """
+    const sorted = (name, place) => {
+      const table = d.querySelector(name), head = table.tHead.rows[0].cells[place];
+      head.querySelector('button').click();
+      return [...table.tBodies[0].rows].map(row => row.cells[place].textContent);
+    };
+    return {gain: sorted('.t-leaderboard', 3), rows: sorted('.t-slices', 1)};
+    """
+    seen = asked(tmp_path, page, script)
+    gains = [float(text.replace("\u2212", "-")) for text in seen["gain"] if text != "\u2013"]
+    assert gains == sorted(gains, reverse=True)
+    assert seen["gain"][-1] == "\u2013"  # what has no number goes last
+    rows = [float(text.replace(",", "")) for text in seen["rows"]]
+    assert rows == sorted(rows, reverse=True)
+
+
+def test_without_script_every_table_is_there_in_its_order(
+    page: Path, full_evidence: Evidence, tmp_path: Path
+) -> None:
+    script = """
+    return {buttons: d.querySelectorAll('button').length, tables: d.querySelectorAll('table').length,
+        names: [...d.querySelectorAll('.t-leaderboard tbody th')].map(x => x.textContent)};
+    """
+    seen = asked(tmp_path, page, script, scripts=False)
+    assert seen["buttons"] == 0
+    assert seen["tables"] == asked(tmp_path, page, script)["tables"]
+    assert asked(tmp_path, page, script)["buttons"] > 0
+    best = sorted(full_evidence.points, key=lambda p: -p.auc.value)
+    assert seen["names"] == [p.label for p in best]
+
+
+CONTRAST = """
+const channel = c => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
+const shine = rgb => 0.2126 * channel(rgb[0]) + 0.7152 * channel(rgb[1]) + 0.0722 * channel(rgb[2]);
+const parse = text => text.match(/[\\d.]+/g).map(Number);
+const ground = x => {
+  for (; x; x = x.parentElement) {
+    const found = parse(w.getComputedStyle(x).backgroundColor);
+    if (found.length < 4 || found[3] > 0) return found;
+  }
+};
+const texts = [...d.querySelectorAll('body *')].filter(x => !x.closest('svg,script,style') &&
+    [...x.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()));
+const ratios = texts.map(x => {
+  const [a, b] = [shine(parse(w.getComputedStyle(x).color)), shine(ground(x))];
+  return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), x.tagName];
+});
+return {least: Math.min(...ratios.map(r => r[0])), texts: ratios.length,
+    paper: w.getComputedStyle(d.body).backgroundColor};
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_all_text_has_the_contrast_that_aa_asks(page: Path, theme: str, tmp_path: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    dark = text.replace("@media (prefers-color-scheme:dark)", "@media screen")
+    assert dark != text
+    copy = tmp_path / "page.html"
+    copy.write_text(dark if theme == "dark" else text, encoding="utf-8")
+    seen = asked(tmp_path, copy, CONTRAST)
+    assert seen["paper"] == ("rgb(20, 23, 27)" if theme == "dark" else "rgb(255, 254, 251)")
+    assert seen["texts"] > 300
+    assert seen["least"] >= 4.5

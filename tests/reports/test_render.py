@@ -1,6 +1,8 @@
 """The page: complete, escaped, the same bytes twice, whatever is missing."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -133,13 +135,34 @@ def test_text_has_the_contrast_that_aa_asks(theme: str, role: str) -> None:
 def test_the_pdf_has_page_one_first_and_its_figure_in_colour(
     full_evidence: Evidence, tmp_path: Path
 ) -> None:
-    render(full_evidence, tmp_path, pdf=True)
+    bare = {"training": (), "calibration": (), "missing": None, "ablations": ()}
+    render(replace(full_evidence, **bare), tmp_path, pdf=True)
     pdf = (tmp_path / "report.pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
     page = _page_of(full_evidence)
     figure = page[page.index("<svg") : page.index("</svg>")]
     assert PALETTE["accent"].light in figure
     assert "var(--" not in figure
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler) is missing")
+@pytest.mark.parametrize(
+    ("language", "first", "last", "beyond"),
+    [
+        ("en", "Decision report", "Square brackets", "For the reviewer"),
+        ("ja", "意思決定レポート", "角括弧", "以下は検証者向け"),
+    ],
+)
+def test_page_one_is_one_sheet_of_a4(
+    full_evidence: Evidence, tmp_path: Path, language: str, first: str, last: str, beyond: str
+) -> None:
+    render(full_evidence, tmp_path, language=language, pdf=True)
+    command = ["pdftotext", "-f", "1", "-l", "1", "-raw", str(tmp_path / "report.pdf"), "-"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert first in text
+    assert last in text
+    assert beyond not in text
 
 
 def _page_of(evidence: Evidence) -> str:
