@@ -31,20 +31,19 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
 ) -> None:
     """Propose a commented data set spec: every guess is marked, edit it, then `prepare` or `run`."""
-    from fusefront.datasets.synthetic.write import write_world
     from fusefront.harness.cli.show import console
     from fusefront.harness.errors import UsageError
-    from fusefront.harness.jobs.propose import write_proposal
+    from fusefront.harness.jobs.propose import write_proposal, write_synthetic
 
+    told = console()
     if synthetic is not None:
-        quarter = max(1, train // 4)
-        made = write_world(synthetic, out, seed=seed, train=train, valid=quarter, test=train)
-        console().print(f"world {synthetic}: {made}", markup=False)
+        study = write_synthetic(synthetic, out, seed=seed, train=train, force=force)
+        told.print(f"world {synthetic}: {out}", markup=False)
+        told.print(f"then: fusefront run {study}", markup=False)
         return
     if not paths:
         raise UsageError("nothing to look at; give a folder or files, or --synthetic WORLD")
     study = write_proposal(paths, spec, layout=layout, force=force)
-    told = console()
     told.print(f"proposed spec: {spec}; look at the lines marked 'guess'", markup=False)
     told.print(f"then: fusefront run {study} --data {_folder(paths)}", markup=False)
 

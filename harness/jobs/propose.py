@@ -6,6 +6,8 @@ from pathlib import Path
 from fusefront.datasets.adapters.zoo import find_adapter, spec_yaml
 from fusefront.datasets.propose import propose
 from fusefront.datasets.spec import load_spec
+from fusefront.datasets.synthetic.worlds import find_world
+from fusefront.datasets.synthetic.write import write_world
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import write_text
 
@@ -33,11 +35,30 @@ def write_proposal(
 
     The spec is guessed from the files, or is that of the published `layout` they have.
     """
-    study = spec.with_name("study.yaml")
-    for path in (spec, study):
-        if path.exists() and not force:
-            raise UsageError(f"{path} exists; give another --spec, or --force to overwrite it")
+    _refuse_existing(spec, force=force)
     write_text(spec, propose(paths) if layout is None else _published(layout, paths))
+    return _write_study(spec)
+
+
+def write_synthetic(world: str, folder: Path, *, seed: int, train: int, force: bool) -> Path:
+    """Write a world's files, its spec and `study.yaml` into `folder`; the study's path."""
+    find_world(world)
+    _refuse_existing(folder / "dataset.yaml", force=force)
+    valid = max(1, train // 4)
+    return _write_study(write_world(world, folder, seed=seed, train=train, valid=valid, test=train))
+
+
+def _refuse_existing(spec: Path, *, force: bool) -> None:
+    for path in (spec, spec.with_name("study.yaml")):
+        if path.exists() and not force:
+            raise UsageError(
+                f"{path} exists; name another place (--spec, or --out of a world), or --force to "
+                "overwrite it"
+            )
+
+
+def _write_study(spec: Path) -> Path:
+    study = spec.with_name("study.yaml")
     name = load_spec(spec).name  # what we propose must be readable
     write_text(study, STUDY.format(name=name, spec=spec.name))
     return study

@@ -79,13 +79,16 @@ def test_what_init_wrote_runs_to_a_report(shop: Path) -> None:
 
 def test_a_world_is_written_as_files_that_prepare(tmp_path: Path) -> None:
     said = init("--synthetic", "gated", "--out", tmp_path / "gated", "--train", "200")
-    assert "gated" in said
+    assert f"fusefront run {tmp_path / 'gated' / 'study.yaml'}" in " ".join(said.split())
     files = {path.name for path in (tmp_path / "gated").iterdir()}
     assert {"interactions.parquet", "items.parquet", "dataset.yaml", "text.npy"} <= files
     spec = load_spec(tmp_path / "gated" / "dataset.yaml")
     store = prepare(spec, tmp_path / "gated", tmp_path / "out")
     assert store.manifest.counts["train"].requests <= 200
     assert store.manifest.bayes_auc is not None
+    assert load_study(tmp_path / "gated" / "study.yaml").baseline == "late_fusion"
+    with pytest.raises(UsageError, match="exists; name another place"):
+        init("--synthetic", "null", "--out", tmp_path / "gated")
 
 
 def test_a_published_layout_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
