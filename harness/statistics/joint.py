@@ -12,13 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from fusefront.harness.statistics.largest_t import (
+    DRAWS,
+    FEWEST_DRAWS,
+    MOST_VALUES,
+    Null,
+    critical_of_all,
+    critical_of_base,
+)
+
 Floats = NDArray[np.float64]
 Json = Any  # None, bool, int, float, str, lists and string-keyed mappings of these
 
 FEWEST_CLUSTERS = 10  # below: an estimate, no interval
 FEW_CLUSTERS = 30  # below: an interval with a warning
-DRAWS = 50_000  # of the largest t; the 95 % quantile is then good to about .01
-FEWEST_DRAWS, MOST_VALUES = 10_000, 2_500_000  # above 50 strategies: .02, in bounded memory
 
 
 class Pair(NamedTuple):
@@ -38,18 +45,6 @@ class Alone(NamedTuple):
     value: float
     se: float
     df: float
-
-
-class _Null(NamedTuple):
-    """D draws in which all strategies are equal."""
-
-    value: Floats  # [S, D] metrics
-    seen: Floats  # [S, D] variance from seeds, as it would be estimated
-    rows: Floats  # [D] what the variance from rows would be multiplied by
-
-    def take(self, draws: slice | NDArray[np.intp]) -> "_Null":
-        """Some of the draws."""
-        return _Null(self.value[:, draws], self.seen[:, draws], self.rows[draws])
 
 
 @dataclass(frozen=True)
@@ -181,57 +176,14 @@ class JointModel:
     @cached_property
     def c_all(self) -> float:
         """95 % quantile of the largest |t| over all pairs, were all equal; nan without a pair."""
-        null = self._null
-        first = null.take(slice(0, 200))
-        least = float(np.quantile(self._largest(first, 0.0), 0.80))
-        while True:
-            largest = self._largest(null, least)
-            # the quantile is exact if it lies among those that were worked out
-            if least == 0 or np.count_nonzero(largest > least) > 0.05 * len(largest) + 1:
-                return _critical(largest)
-            least = 0.9 * least if least > 1 else 0.0
+        return critical_of_all(self, self.null)
 
     def c_base(self, baseline: int) -> float:
         """95 % quantile of the largest |t| over the pairs with the baseline, were all equal."""
-        parts = [self._null.take(slice(k, k + 1000)) for k in range(0, len(self._null.rows), 1000)]
-        return _critical(np.concatenate([self._t2(baseline, part) for part in parts]))
-
-    def _largest(self, null: "_Null", least: float) -> Floats:
-        """[D] the largest t^2 over all pairs in each draw, right where it is above `least`.
-
-        A row part is at least the sum of its sides' `own`, so t^2 can only be above where the
-        values are further apart than their own errors allow; S^2 pairs are few then.
-        """
-        own = self.row_part.copy()
-        np.fill_diagonal(own, own.max())
-        own = own.min(1, keepdims=True) / 2
-        reach = np.sqrt(least / 2 * (own * null.rows + (1 - self.rho) * null.seen))
-        lowest = (null.value + reach).min(0)
-        largest = np.zeros(len(null.rows))
-        for a in range(len(self.names)):
-            draws = np.flatnonzero(null.value[a] - reach[a] > lowest)
-            if len(draws):
-                found = self._t2(a, null.take(draws))
-                largest[draws] = np.maximum(largest[draws], found)
-        return largest
-
-    def _t2(self, a: int, null: "_Null") -> Floats:
-        """[D] the largest t^2 of a against each other strategy that it differs from."""
-        others = self.variance[a] > 0
-        if not others.any():
-            return np.zeros(len(null.rows))
-        seen = null.seen[others]
-        variance = np.multiply.outer(self.row_part[a, others], null.rows)
-        variance += seen + null.seen[a]
-        if self.rho:
-            variance -= 2 * self.rho * np.sqrt(seen * null.seen[a])
-        floor = np.multiply.outer(self.trained_variance[a, others], null.rows)
-        np.maximum(variance, floor, out=variance)
-        t2: Floats = ((null.value[a] - null.value[others]) ** 2 / variance).max(0)
-        return t2
+        return critical_of_base(self, self.null, baseline)
 
     @cached_property
-    def _null(self) -> "_Null":
+    def null(self) -> Null:
         """Draws of the metrics and of the errors that would be seen, were all strategies equal.
 
         Dunnett 1955 with errors that are unequal and not known.
@@ -244,7 +196,7 @@ class JointModel:
         value += np.sqrt(seeds) * self._seed_noise(rng, draws).T
         seen = seeds * (rng.chisquare(freedom, (draws, size)) / freedom).T  # s2 / n as estimated
         rows = rng.chisquare(max(self.mc - 1, 1), draws) / max(self.mc - 1, 1)
-        return _Null(value, seen, rows)
+        return Null(value, seen, rows)
 
     def crossed(self, item: "JointModel", cell: "JointModel") -> "JointModel":
         """Two-way clustering (Cameron, Gelbach & Miller 2011): V_user + V_item - V_cell."""
@@ -297,12 +249,6 @@ def model_from_dict(content: dict[str, Json]) -> JointModel:
         mc=int(content["mc"]),
         rho=float(content["rho"]),
     )
-
-
-def _critical(t2: Floats) -> float:
-    """95 % quantile of |t|, never less than one comparison in large samples needs; nan if all 0."""
-    quantile = float(np.quantile(np.sqrt(t2), 0.95))
-    return max(quantile, 1.96) if quantile > 0 else float("nan")
 
 
 def _interval(value: float, se: float, df: float, level: float) -> Pair:

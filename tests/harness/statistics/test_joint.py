@@ -150,7 +150,7 @@ def uneven(size, rho=0.0):
 @pytest.mark.parametrize(("size", "rho"), [(5, 0.0), (5, 0.6), (16, 0.0), (16, 0.6)])
 def test_pairs_that_are_passed_over_do_not_change_the_quantile(size, rho):
     model = uneven(size, rho)
-    null = model._null
+    null = model.null
     largest = np.zeros(len(null.rows))
     for a in range(size):
         for b in range(a):
@@ -176,7 +176,7 @@ def test_200_strategies_cost_less_than_a_third_of_the_plain_loop_over_pairs():
     start = time.process_time()
     assert model.c_all > model.c_base(0) > 1.96
     own = time.process_time() - start
-    null = model._null
+    null = model.null
     start = time.process_time()
     for b in range(1, 200):  # one in a hundred of the pairs, with every draw
         t = (null.value[0] - null.value[b]) / np.sqrt(

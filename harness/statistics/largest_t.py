@@ -1,0 +1,98 @@
+"""Critical values of the largest |t| over many pairs, by simulation; few of S^2 pairs are worked out."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+DRAWS = 50_000  # of the largest t; the 95 % quantile is then good to about .01
+FEWEST_DRAWS, MOST_VALUES = 10_000, 2_500_000  # above 50 strategies: .02, in bounded memory
+
+
+class Null(NamedTuple):
+    """D draws in which all strategies are equal."""
+
+    value: Floats  # [S, D] metrics
+    seen: Floats  # [S, D] variance from seeds, as it would be estimated
+    rows: Floats  # [D] what the variance from rows would be multiplied by
+
+    def take(self, draws: slice | NDArray[np.intp]) -> "Null":
+        """Some of the draws."""
+        return Null(self.value[:, draws], self.seen[:, draws], self.rows[draws])
+
+
+class Errors(Protocol):
+    """What a joint model knows of the pairs' errors."""
+
+    @property
+    def rho(self) -> float: ...
+
+    @property
+    def variance(self) -> Floats: ...
+
+    @property
+    def row_part(self) -> Floats: ...
+
+    @property
+    def trained_variance(self) -> Floats: ...
+
+
+def critical_of_all(of: Errors, null: Null) -> float:
+    """95 % quantile of the largest |t| over all pairs; nan without a pair."""
+    first = null.take(slice(0, 200))
+    least = float(np.quantile(_largest(of, first, 0.0), 0.80))
+    while True:
+        largest = _largest(of, null, least)
+        # the quantile is exact if it lies among those that were worked out
+        if least == 0 or np.count_nonzero(largest > least) > 0.05 * len(largest) + 1:
+            return _critical(largest)
+        least = 0.9 * least if least > 1 else 0.0
+
+
+def critical_of_base(of: Errors, null: Null, baseline: int) -> float:
+    """95 % quantile of the largest |t| over the pairs with the baseline."""
+    parts = [null.take(slice(k, k + 1000)) for k in range(0, len(null.rows), 1000)]
+    return _critical(np.concatenate([_t2(of, baseline, part) for part in parts]))
+
+
+def _largest(of: Errors, null: Null, least: float) -> Floats:
+    """[D] the largest t^2 over all pairs in each draw, right where it is above `least`.
+
+    A row part is at least the sum of its sides' `own`, so t^2 can only be above where the values
+    are further apart than their own errors allow; few of the pairs are then.
+    """
+    own = of.row_part.copy()
+    np.fill_diagonal(own, own.max())
+    own = own.min(1, keepdims=True) / 2
+    reach = np.sqrt(least / 2 * (own * null.rows + (1 - of.rho) * null.seen))
+    lowest = (null.value + reach).min(0)
+    largest = np.zeros(len(null.rows))
+    for a in range(len(null.value)):
+        draws = np.flatnonzero(null.value[a] - reach[a] > lowest)
+        if len(draws):
+            largest[draws] = np.maximum(largest[draws], _t2(of, a, null.take(draws)))
+    return largest
+
+
+def _t2(of: Errors, a: int, null: Null) -> Floats:
+    """[D] the largest t^2 of a against each other strategy that it differs from."""
+    others = of.variance[a] > 0
+    if not others.any():
+        return np.zeros(len(null.rows))
+    seen = null.seen[others]
+    variance = np.multiply.outer(of.row_part[a, others], null.rows)
+    variance += seen + null.seen[a]
+    if of.rho:
+        variance -= 2 * of.rho * np.sqrt(seen * null.seen[a])
+    floor = np.multiply.outer(of.trained_variance[a, others], null.rows)
+    np.maximum(variance, floor, out=variance)
+    t2: Floats = ((null.value[a] - null.value[others]) ** 2 / variance).max(0)
+    return t2
+
+
+def _critical(t2: Floats) -> float:
+    """95 % quantile of |t|, never less than one comparison in large samples needs; nan if all 0."""
+    quantile = float(np.quantile(np.sqrt(t2), 0.95))
+    return max(quantile, 1.96) if quantile > 0 else float("nan")
