@@ -20,7 +20,7 @@ def bench(
     ] = None,
     candidates: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Candidates of a request [default: 1 50 200 500]."),
+        typer.Option(min=1, help="Candidates of a request.", show_default="1 50 200 500"),
     ] = None,
     rows: Annotated[str, typer.Option(help="Code table: float32, float16, int8.")] = "float16",
     server: Annotated[bool, typer.Option(help="Measure the server at fixed loads.")] = True,

@@ -11,7 +11,7 @@ from fusefront.harness.cli.options import Include, Json, Out
 def export(
     run: Annotated[str, typer.Argument(help="A run's id or folder.", metavar="RUN")],
     to: Annotated[
-        Path | None, typer.Option(help="The bundle's folder [default: export/ of the run].")
+        Path | None, typer.Option(help="The bundle's folder.", show_default="export/ of the run")
     ] = None,
     rows: Annotated[
         str, typer.Option(help="Code table: float32, float16 or int8 rows.")

@@ -19,7 +19,8 @@ def predict(
         ),
     ],
     to: Annotated[
-        Path | None, typer.Option(help="Parquet file of the scores [default: FILE.scores.parquet].")
+        Path | None,
+        typer.Option(help="Parquet file of the scores.", show_default="FILE.scores.parquet"),
     ] = None,
     as_json: Json = False,
 ) -> None:

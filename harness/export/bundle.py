@@ -81,12 +81,12 @@ def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
     scorer = Scorer(write_scorer(core, loaded.codes, folder / "scorer.onnx", rows=rows))
     parity = _gate(loaded, scorer, rows)
     golden(loaded, scorer, folder / "golden.npz")
-    shutil.copy(loaded.run / "model" / "weights.safetensors", folder / "weights.safetensors")
-    shutil.copy(loaded.store.path / "items" / "keys.parquet", folder / "items.parquet")
+    shutil.copyfile(loaded.run / "model" / "weights.safetensors", folder / "weights.safetensors")
+    shutil.copyfile(loaded.store.path / "items" / "keys.parquet", folder / "items.parquet")
     for source in sorted((loaded.store.path / "vocabularies").glob("*.parquet")):
         target = folder / "vocabularies" / source.name
         target.parent.mkdir(exist_ok=True)
-        shutil.copy(source, target)
+        shutil.copyfile(source, target)
     write_json(folder / "dataset.json", dataset_facts(loaded.store))
     tables = sum(path.stat().st_size for path in folder.glob("*.bin"))
     serving = {
@@ -100,7 +100,7 @@ def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
     card = make_card(loaded.run, loaded.summary, loaded.store, serving, licence)
     write_json(folder / "card.json", card)
     write_text(folder / "card.md", card_markdown(card))
-    shutil.copy(Path(opened.__file__), folder / "check.py")
+    shutil.copyfile(Path(opened.__file__), folder / "check.py")
     _seal(loaded, folder, serving)
 
 

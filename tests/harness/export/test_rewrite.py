@@ -228,7 +228,7 @@ def test_the_default_scorer_has_no_masks_left_online_and_few_nodes():
     assert core.light is not None
     kinds = count_nodes(core.light.graph)
     assert not {"And", "Where", "Not", "Einsum"} & set(kinds)
-    assert not {"history_mask", "history_present"} & {v.name for v in core.light.graph.input}
+    assert not {"history_mask", "history_present"} & {v.name for v in core.light.graph.graph.input}
     assert len(core.light.graph.graph.node) < 0.85 * len(core.graph.graph.node)
     assert kinds["Gemm"] + kinds["FusedGemm"] >= 3  # the head is two-dimensional
 

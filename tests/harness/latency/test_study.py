@@ -118,9 +118,10 @@ def test_rows_carry_costs_and_parity(measured):
     )
     assert row["parity_max_difference"] <= 1e-5
     assert row["macs_per_candidate"] > 1000
-    # four streams of width 12, two heads: keys and values; vectors and queries, a 1 after each head's
-    floats, bits = (4 * 2 * 12) + (4 * 12 + 4 * 2 * 7), 2 * 4
-    assert row["bytes_per_item"] == 4 * floats + bits
+    # four streams of width 12, two heads. history: presence, values, keys with a mask after each head's;
+    # candidate: presence, vectors, queries with a 1 after each head's
+    floats = (4 + 4 * 12 + 4 * 2 * 7) + (4 + 4 * 12 + 4 * 2 * 7)
+    assert row["bytes_per_item"] == 4 * floats
     assert row["bundle_bytes"] > row["bytes_per_item"] * 400
     assert 10e6 < row["peak_rss_bytes"] < 1e9
     assert row["cold_start_ms"] > row["cold_load_ms"] > 0
