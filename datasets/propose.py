@@ -15,6 +15,7 @@ LABEL = re.compile(r"^(label|is_?click(ed)?|click(ed|s)?|y|target|rating|liked?)
 TIME = re.compile(r"^(ts|t|time(_?stamp)?|date(_?time)?|event_?time)$", re.IGNORECASE)
 REQUEST = re.compile(r"^(request|impression|session|query)_?(id|key)?$", re.IGNORECASE)
 NO_FIELDS = {"split", "row_id", "row", "index"}
+NO_VECTORS = "# modalities:  # no vectors found; fusion needs some, see docs/datasets.md"
 FEW = 1000  # distinct values of a category
 
 
@@ -36,7 +37,7 @@ def propose(paths: Sequence[Path]) -> str:
         *_section("candidate_fields:", _fields(log, taken, "  ")),
         *(_users(found.users, found.user) if found.users else []),
         *_items(found, files),
-        *modality_lines(files, root, found),
+        *(modality_lines(files, root, found) or [NO_VECTORS]),
         f"split: {_split(found, roles)}",
         "cluster: user  # guess: what the intervals treat as independent",
     ]

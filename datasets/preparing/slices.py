@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.manifest import StoredSlice
 from fusefront.datasets.preparing.context import Blocks, blocks
-from fusefront.datasets.raw.codes import Codebook
+from fusefront.datasets.raw.codes import Codebook, natural
 from fusefront.datasets.spec import SPLITS, Slice
 
 HEAD, TAIL = 0.5, 0.2  # shares of the train rows
@@ -32,7 +32,7 @@ def finish_by_column(folder: Path, part: Slice, book: Codebook) -> StoredSlice:
         for block in Blocks(path):
             count += np.bincount(block, minlength=len(count))
     used = [code for code in range(1, len(count)) if count[code]]
-    used.sort(key=lambda code: _natural(book.values[code]))
+    used.sort(key=lambda code: natural(book.values[code]))
     of = np.zeros(len(count), np.int16)
     of[used] = np.arange(len(used))
     values = [book.values[code] for code in used]
@@ -82,10 +82,3 @@ STORED_ALREADY = {
     "cold_user": ("known", "cold"),
     "no_history": ("with history", "no history"),
 }
-
-
-def _natural(text: str) -> tuple[int, float, str]:
-    try:
-        return (0, float(text), text)
-    except ValueError:
-        return (1, 0.0, text)

@@ -48,13 +48,14 @@ class Vocabulary(NamedTuple):
 def finish(book: Codebook, seen: NDArray[np.int64]) -> Vocabulary:
     """Keep the values that train has (seen[code] > 0), numbers in numeric order, then text."""
     codes = [code for code in range(1, len(book.values)) if code < len(seen) and seen[code]]
-    codes.sort(key=lambda code: _natural(book.values[code]))
+    codes.sort(key=lambda code: natural(book.values[code]))
     of = np.zeros(len(book.values), np.int32)
     of[codes] = np.arange(1, len(codes) + 1)
     return Vocabulary(tuple(book.values[code] for code in codes), of)
 
 
-def _natural(text: str) -> tuple[int, float, str]:
+def natural(text: str) -> tuple[int, float, str]:
+    """A sorting key: numbers in numeric order, then text."""
     try:
         return (0, float(text), text)
     except ValueError:

@@ -88,6 +88,13 @@ def test_without_labels_every_row_is_a_positive_and_without_time_users_are_apart
     text = propose([data])
     assert "negatives:" in text
     assert "by: user" in text
+    assert "no vectors found" not in text
+    (data / "text_emb.npy").unlink()
+    (data / "other.npy").unlink()
+    items = pl.read_parquet(data / "items.parquet").drop("image", "title")
+    items.write_parquet(data / "items.parquet")
+    text = propose([data])
+    assert "# modalities:  # no vectors found; fusion needs some" in text
     store = prepared(data, text, out)
     assert store.manifest.counts["train"].rows > store.manifest.counts["train"].positives
 

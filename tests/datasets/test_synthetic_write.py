@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from fusefront.datasets.errors import SpecError
+from fusefront.datasets.prepare import prepare
+from fusefront.datasets.preparing import finish
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.synthetic.generator import make_chunks
 from fusefront.datasets.synthetic.latents import vectors
@@ -119,3 +121,14 @@ def test_impossible_sizes_are_refused(
         write_world("tour", tmp_path, **sizes)
     with pytest.raises(SpecError, match="expected a share from 0 to below 1"):
         write_world("tour", tmp_path, returning=1.0)
+
+
+def test_the_bayes_auc_of_a_long_store_is_streamed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = load_spec(folder / "dataset.yaml")
+    exact = prepare(spec, folder, tmp_path / "exact").manifest.bayes_auc
+    monkeypatch.setattr(finish, "_EXACT_ROWS", 1)
+    streamed = prepare(spec, folder, tmp_path / "streamed").manifest.bayes_auc
+    assert streamed == pytest.approx(exact, abs=1e-5)
+    assert streamed != exact
