@@ -52,8 +52,8 @@ class Dcnv2(nn.Module):
         x = normed(self.norm, x)
         crossed = deep = x
         for layer in self.cross:
-            crossed = layer(x, crossed)
+            crossed = layer(x, crossed)  # [N, F]
         for layer in self.deep:
-            deep = layer(deep).relu()
+            deep = layer(deep).relu()  # [N, H]
         both = torch.cat([crossed, deep], -1) if len(self.deep) else crossed
         return self.out(both).squeeze(-1)  # type: ignore[no-any-return]

@@ -1,4 +1,7 @@
-"""The field's deep head: linear, batch norm, ReLU, dropout per hidden layer, then one logit."""
+"""The field's deep head: linear, batch norm, ReLU, dropout per hidden layer, then one logit.
+
+x ← dropout(ReLU(BN(W x + b))) for every hidden layer; logit = w' x + b.
+"""
 
 from itertools import pairwise
 
@@ -29,7 +32,7 @@ class Deep(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for index, layer in enumerate(self.layers):
-            x = layer(x)
+            x = layer(x)  # [N, H]
             if len(self.norms):
                 x = normed(self.norms[index], x)  # type: ignore[arg-type]
             x = self.dropout(x.relu())

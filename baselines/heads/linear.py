@@ -1,4 +1,7 @@
-"""Linear head: batch norm of the features, then one weight each."""
+"""Linear head: batch norm of the features, then one weight each.
+
+logit = w' BN(x) + b.
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar

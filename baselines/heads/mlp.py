@@ -1,4 +1,7 @@
-"""MLP head: batch norm of the features, hidden layers with ReLU, one logit."""
+"""MLP head: batch norm of the features, hidden layers with ReLU, one logit.
+
+logit = w' ReLU(W_n ... ReLU(W_1 BN(x) + b_1) ... + b_n) + b, dropout after each ReLU.
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -9,7 +12,7 @@ from fusefront.baselines.heads.norm import normed_linear
 
 
 class Mlp(nn.Module):
-    """logit = w' relu(W_n ... relu(W_1 norm(x) + b_1) ...) + b."""
+    """A network over the features."""
 
     name: ClassVar[str] = "mlp"
     paper: ClassVar[str] = ""
@@ -38,6 +41,6 @@ class Mlp(nn.Module):
         """Features [N, F] to logits [N]."""
         norm = self.norm
         for layer in self.layers:
-            x = self.dropout(normed_linear(norm, layer, x).relu())  # type: ignore[arg-type]
+            x = self.dropout(normed_linear(norm, layer, x).relu())  # type: ignore[arg-type]  # [N, H]
             norm = None
         return normed_linear(norm, self.out, x).squeeze(-1)

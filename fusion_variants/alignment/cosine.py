@@ -16,4 +16,4 @@ class Cosine(AlignmentLoss):
     def forward(self, a: Tensor, b: Tensor, ids: Tensor) -> Tensor:
         if not len(a):
             return a.new_zeros(())
-        return (1.0 - cosine_similarity(a, b, dim=-1)).mean()
+        return (1.0 - cosine_similarity(a, b, dim=-1)).mean()  # []

@@ -20,5 +20,5 @@ class InfoNce(AlignmentLoss):
         self.temperature = temperature
 
     def forward(self, a: Tensor, b: Tensor, ids: Tensor) -> Tensor:
-        pick = sampled(len(a), a.device)
+        pick = sampled(len(a), a.device)  # (N)
         return info_nce(a[pick], b[pick], ids[pick], self.temperature)

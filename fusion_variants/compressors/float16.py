@@ -35,5 +35,5 @@ class HalfRows(Compressor):
         return rows.clamp(-LARGEST, LARGEST).half()
 
     def forward(self, rows: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        x = rows.float().masked_fill(~present.unsqueeze(-1), 0.0)
+        x = rows.float().masked_fill(~present.unsqueeze(-1), 0.0)  # (..., D)
         return x, x.new_zeros(())
