@@ -121,7 +121,12 @@ def _cost(point: Point) -> tuple[str, ...]:
 
 def metrics(evidence: Evidence) -> Table:
     """Every other metric that all strategies have, with its interval."""
-    found = dict.fromkeys(k for p in evidence.points for k in p.metrics)
+    found = dict.fromkeys(
+        name
+        for point in evidence.points
+        for name in point.metrics
+        if name in METRIC or not name.endswith("_scaled")
+    )
     names = sorted(found, key=lambda name: list(METRIC).index(name) if name in METRIC else 99)
     points = sorted(evidence.points, key=lambda point: -point.auc.value)
     rows = tuple(

@@ -14,7 +14,7 @@ from fusefront.reports.figures.svg import Drawing, finish
 from fusefront.reports.figures.ticks import nice_limits
 from fusefront.reports.words.phrase import Language
 
-HEIGHT = 350
+HEIGHT = 366
 LOG_FROM = 10.0  # a range of rates this wide gets a log axis
 Rates = tuple[tuple[float, ...], tuple[Interval, ...]]
 
@@ -31,7 +31,7 @@ def draw_calibration(
     """One panel a strategy, on common axes; hollow markers are the scaled rates."""
     curves = evidence.calibration
     with canvas.drawing(language):
-        fig, axes = panels(style.WIDE, HEIGHT, 1, len(curves), (62, 14, 62, 52))
+        fig, axes = panels(style.WIDE, HEIGHT, 1, len(curves), (62, 14, 78, 52))
         every = [r for c in curves for r in (_raw(c), _scaled(c)) if r[0]]
         rates = np.array([p for predicted, _ in every for p in predicted])
         ratios = [r for one in every for r in _ratio(one)]
@@ -63,13 +63,13 @@ def _curve(ax: Axes, evidence: Evidence, curve: Calibration, language: Language)
     if scaled[0]:
         _points(ax, scaled, one.colour, one.marker, {"mfc": ink("paper"), "mec": one.colour})
     _points(ax, _raw(curve), one.colour, one.marker, {"mfc": one.colour, "mec": ink("paper")})
-    above(ax, role_name(evidence, curve.strategy, language, 24), color=one.colour)
+    above(ax, role_name(evidence, curve.strategy, language, 30), color=one.colour, y=1.12)
     if curve.ece is not None:
         words = say("ece", language, ece=numbers.fixed(curve.ece.value, 4))
         if curve.scaled_ece is not None:
             after = numbers.fixed(curve.scaled_ece.value, 4)
             words += say("ece_scaled", language, ece=after)
-        above(ax, words, x=1, ha="right", weight=400, size=style.NOTE, color=ink("soft"))
+        above(ax, words, weight=400, size=style.NOTE, color=ink("soft"))
 
 
 def _points(ax: Axes, rates: Rates, colour: str, marker: str, face: dict[str, Any]) -> None:

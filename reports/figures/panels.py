@@ -73,10 +73,10 @@ def heights(ax: Axes, low: float, high: float, *, signed: bool, named: bool, mos
         ax.hlines(0, *ax.get_xlim(), color=ink("off"), lw=0.9, zorder=0.5)
 
 
-def above(ax: Axes, words: str, *, x: float = 0.0, **kind: Any) -> None:
+def above(ax: Axes, words: str, *, y: float = 1.04, **kind: Any) -> None:
     """A panel's name on top of it."""
     at: dict[str, Any] = {"transform": ax.transAxes, "va": "bottom", "weight": 600}
-    ax.text(x, 1.04, words, **(at | kind))
+    ax.text(0, y, words, **(at | kind))
 
 
 def span(intervals: list[Interval], pad: float = 0.08) -> tuple[float, float]:
