@@ -106,6 +106,15 @@ def test_poolers_and_heads_count_the_products_of_their_formulas():
     assert head_macs(HEADS["mlp"](D, hidden=(64, 32)), D) == D * 64 + 64 * 32 + 32
 
 
+def test_an_operator_of_ones_own_is_among_them(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from fusefront.fusion_variants.operators.early.mean import Mean\n"
+        "class Middle(Mean):\n    name = 'middle'\n    paper = 'nobody 2026'\n"
+    )
+    row = rows_of("operators", [tmp_path / "mine.py"])[-1]
+    assert (row["name"], row["paper"], row["parameters"]) == ("middle", "nobody 2026", 0)
+
+
 def test_the_verb_prints_a_table_with_its_basis(capsys):
     listing(Kind.operators)
     printed = capsys.readouterr().out

@@ -12,19 +12,19 @@ import pytest
 PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
 STUDY = """\
 name: mine
-dataset: {synthetic: redundant, train: 200, valid: 60, test: 200}
+dataset: {synthetic: redundant, train: 100, valid: 60, test: 100}
 baseline: late_fusion
 controls: false
 strategies:
   late_fusion: {}
   largest: {baseline: composed, operator: largest, use_id: false}
-seeds: [0, 1]
+seeds: [0]
 training: {epochs: 1}
 latency: {candidates: [8], decide_at: 8, rounds: 3}
 margin: 0.05
 """
 INFO = "Metadata-Version: 2.1\nName: shopfusion\nVersion: 1.0\n"
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # commands, each its own process
 
 
 def fusefront(folder: Path, *words: str, packages: Path | None = None) -> str:
@@ -54,7 +54,7 @@ def check_study(folder: Path) -> None:
     runs = [
         json.loads(path.read_text()) for path in folder.glob("out/runs/*/largest/*/summary.json")
     ]
-    assert sorted(run["seed"] for run in runs) == [0, 1]
+    assert [run["seed"] for run in runs] == [0]
     assert all(0.4 < run["valid_auc"] <= 1.0 for run in runs)
     bench = json.loads((folder / "out/studies/mine/bench/bench.json").read_text())
     assert "largest" in json.dumps(bench)
@@ -66,11 +66,9 @@ def test_an_operator_in_a_file_is_listed_trained_reported_and_ablated(tmp_path):
     mine = ("--include-path", "largest.py")
     listed = json.loads(fusefront(tmp_path, "list", "operators", "--json", *mine))
     assert listed[-1]["name"] == "largest"
-    every = json.loads(fusefront(tmp_path, "list", "strategies", "--json", *mine))
-    assert ("operator", "largest") in [(row["axis"], row["name"]) for row in every]
-    fusefront(tmp_path, "run", "study.yaml", "--no-wandb", *mine)
+    fusefront(tmp_path, "run", "study.yaml", "--no-wandb", "--jobs", "1", *mine)
     check_study(tmp_path)
-    asked = ("--of", "largest", "--no-wandb", "--json")
+    asked = ("--of", "largest", "--no-wandb", "--json", "--jobs", "1")
     rows = json.loads(fusefront(tmp_path, "ablate", "study.yaml", *asked, *mine))
     without = {row["without"] for row in rows}
     assert {"operator", "text", "image"} <= without
@@ -89,5 +87,5 @@ def test_an_operator_of_an_installed_package_is_listed_trained_and_reported(tmp_
     (shop / "study.yaml").write_text(STUDY)
     listed = json.loads(fusefront(shop, "list", "operators", "--json", packages=packages))
     assert listed[-1]["name"] == "largest"
-    fusefront(shop, "run", "study.yaml", "--no-wandb", packages=packages)
+    fusefront(shop, "run", "study.yaml", "--no-wandb", "--jobs", "1", packages=packages)
     check_study(shop)
