@@ -51,7 +51,7 @@ def test_a_busy_wait_of_a_millisecond_is_seen_at_p50_within_2_percent():
 
         found, busy = _rounds({"plain": _work, "slow": slow}, 10, 50)
         p50 = {name: np.array([np.median(r) for r in rounds]) for name, rounds in found.items()}
-        added = np.median(p50["slow"] - p50["plain"])  # paired by round: both saw the same neighbours
+        added = np.median(p50["slow"] - p50["plain"])  # paired by round
         return abs(added - 1) <= 0.02, busy, added
 
     _twice(attempt)
