@@ -15,7 +15,7 @@ from PIL import Image, ImageChops
 
 HERE = Path(__file__).resolve().parents[2] / "docs" / "report"
 PHONE, WIDE = 360, 1100
-MOST_BYTES = 400_000
+MOST_BYTES = 300_000
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
 PAGE_ONE = "<style>.review{display:none}</style>"
 REVIEW = "<style>header,main>section,.two,main>.note{display:none}.review{margin-top:0}</style>"
@@ -85,10 +85,13 @@ def trimmed(image: Image.Image) -> Image.Image:
 def save(image: Image.Image, to: Path) -> None:
     """PNG; fewer colours only where it would be too big for a repository."""
     image.save(to, optimize=True)
-    if to.stat().st_size > MOST_BYTES:
-        image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE).save(
-            to, optimize=True
+    for colours in (256, 128, 64):
+        if to.stat().st_size <= MOST_BYTES:
+            break
+        few = image.convert("RGB").quantize(
+            colours, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
         )
+        few.save(to, optimize=True)
     sys.stdout.write(f"{to.name}: {image.width} x {image.height}, {to.stat().st_size // 1000} kB\n")
 
 
