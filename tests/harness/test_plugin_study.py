@@ -17,7 +17,7 @@ baseline: late_fusion
 controls: false
 strategies:
   late_fusion: {}
-  largest: {baseline: composed, operator: largest, use_id: false}
+  largest: {baseline: composed, operator: largest}
 seeds: [0]
 training: {epochs: 1}
 latency: {candidates: [8], decide_at: 8, rounds: 3}
