@@ -12,7 +12,7 @@ import pytest
 PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
 STUDY = """\
 name: mine
-dataset: {synthetic: redundant, train: 100, valid: 60, test: 100}
+dataset: {synthetic: redundant, train: 200, valid: 300, test: 100}
 baseline: late_fusion
 controls: false
 strategies:
