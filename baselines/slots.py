@@ -6,6 +6,10 @@ side:      e = W [fields; numbers] + b
 An absent slot is a zero token whose presence is False.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +19,17 @@ from fusefront.baselines.initial import near_identity
 from fusefront.baselines.settings import Part, find_part, make_part
 
 JOINT = "joint"  # the name of the one slot that a joint compressor makes
+_FITTING: ContextVar[bool] = ContextVar("fitting", default=True)
+
+
+@contextmanager
+def unfitted() -> Iterator[None]:
+    """Build without fitting compressors, for a model whose trained state is loaded right after."""
+    token = _FITTING.set(False)
+    try:
+        yield
+    finally:
+        _FITTING.reset(token)
 
 
 class CompressedModality(nn.Module):
@@ -26,13 +41,13 @@ class CompressedModality(nn.Module):
     def __init__(self, compressor: nn.Module, rows: Tensor, seen: Tensor, seed: int) -> None:
         """Rows [n, D], cleared where absent; the frozen part is fitted on those `seen` [n].
 
-        On the meta device nothing is fitted: the shapes are all there is.
+        On the meta device, or `unfitted()`, nothing is fitted.
         """
         super().__init__()
         self.compressor = compressor
         self.register_buffer("seen", seen, persistent=False)
         self.fitted: dict[str, float] = {}
-        if not rows.is_meta:
+        if _FITTING.get() and not rows.is_meta:
             self.fitted.update(compressor.fit(rows[seen], seed).numbers)  # type: ignore[operator]
         with torch.no_grad():
             self.register_buffer("frozen", compressor.transform(rows))  # type: ignore[operator]

@@ -129,7 +129,7 @@ def card_markdown(card: dict[str, Json]) -> str:
 
 
 def _change(value: float | None) -> str:
-    return "none (exact)" if value is None else f"{value:+.1e} on validation rows"
+    return "none (exact)" if value is None else f"{value:+.1e} on 20,000 rows"
 
 
 def _line(name: str, metric: dict[str, Json]) -> str:

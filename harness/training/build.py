@@ -5,6 +5,7 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 
 from fusefront.baselines.contract import Baseline, Parts
+from fusefront.baselines.slots import unfitted
 from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import item_table, schema_of
@@ -43,6 +44,7 @@ def load_model(run: Path, store: PreparedDataset, parts: Parts) -> Baseline:
     """The trained model of a run folder, in eval mode."""
     raw = read_json(run / "model" / "spec.json")
     spec = RunSpec(**{**raw, "shuffle": tuple(raw["shuffle"])})
-    model = build_model(spec, store, parts)
+    with unfitted():  # the fit of frozen parts is in the weights
+        model = build_model(spec, store, parts)
     model.load_state_dict(load_file(run / "model" / "weights.safetensors"))
     return model.eval()

@@ -1,5 +1,7 @@
 """The loop's bookkeeping: order, discards, columns, flags. Figures are not looked at."""
 
+from time import sleep
+
 import numpy as np
 import polars as pl
 
@@ -73,3 +75,8 @@ def test_warm_up_serves_as_many_requests_as_asked():
     log: list[tuple[str, object]] = []
     assert len(warm_up(_subjects(log)[0], 200)) == 200
     assert len(log) == 200
+
+
+def test_warm_up_of_a_slow_subject_ends_early_and_never_before_20():
+    slow = Subject("slow", lambda _: sleep(0.03), [0])
+    assert len(warm_up(slow, 200, longest_s=0.1)) == 20

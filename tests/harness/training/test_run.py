@@ -9,10 +9,11 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from fusefront.datasets.store import PreparedDataset
+from fusefront.fusion_variants.compressors.pca import Pca
 from fusefront.harness.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Training
-from fusefront.harness.training.build import load_model
+from fusefront.harness.training.build import build_model, load_model
 from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.predict import predict
 from fusefront.harness.training.run import run
@@ -80,6 +81,18 @@ def test_a_loaded_model_scores_as_the_recorded_one(record: Path, world: Prepared
     logits = predict(model, encode_table(model, world.manifest.schema_.items), world, "test")
     recorded = pl.read_parquet(record / "predictions" / "test.parquet")["logit"].to_numpy()
     np.testing.assert_allclose(logits, recorded, atol=1e-6)
+
+
+def test_loading_a_model_fits_nothing_again(
+    record: Path, world: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr(Pca, "fit", refuse)
+    load_model(record, world, load_parts([]))
+    with pytest.raises(AssertionError, match="fitted again"):
+        build_model(cell(world).spec, world, load_parts([]))
 
 
 def test_scores_that_are_not_finite_fail_the_run_with_a_reason(
