@@ -110,7 +110,7 @@ def _train(
             )
         write_predictions(folder / "predictions" / f"{split}.parquet", logits, store, split)
     save_model(model, spec, folder / "model")
-    write_curve(folder / "nested.json", model, store, test=cell.with_test)
+    write_curve(folder / "nested.json", model, store)
     macs = macs_per_candidate(model, store.manifest.schema_.items, schema_of(store))
     cost = {"macs_per_candidate": macs, "seconds": round(trained, 3), **epochs.speed()}
     return {**_summary(cell, module, model), **cost}
