@@ -10,12 +10,17 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-gate test-slow lint clean
 demo: .venv/installed
 	$(BIN)/fusefront demo $(DEMO)
 
 test: .venv/installed-test
 	$(THREADS) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not timed and not slow" $(PYTEST)
+
+# what CI adds: the slow tests that guard the main job, then what reads a clock, alone
+test-gate: .venv/installed-test
+	$(THREADS) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m gate $(PYTEST)
+	$(THREADS) $(BIN)/python -m pytest -q -m timed $(PYTEST)
 
 # minutes of simulations and trainings, then what reads a clock and wants a quiet machine
 test-slow: .venv/installed-test

@@ -36,6 +36,7 @@ def test_each_command_is_one_that_the_program_knows(command: str) -> None:
         assert option in plain
 
 
+@pytest.mark.gate
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="the MovieLens data is not beside this checkout")
 def test_the_main_job_and_what_follows_it_run_on_the_real_data(tmp_path: Path) -> None:

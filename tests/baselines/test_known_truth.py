@@ -210,6 +210,7 @@ def test_in_the_additive_world_compressed_interaction_finds_nine_tenths_of_the_t
     assert (trained("additive", "compressed_fusion") - 0.5) / (truth - 0.5) >= 0.90
 
 
+@pytest.mark.gate
 def test_in_the_multiplicative_world_compressed_interaction_beats_late_fusion():
     late = trained("multiplicative", "late_fusion")
     assert late == pytest.approx(0.5, abs=0.01)  # no tower sees two modalities
@@ -222,6 +223,7 @@ def test_in_the_multiplicative_world_a_linear_head_needs_the_bilinear_operator()
     assert crossed - plain >= 0.15
 
 
+@pytest.mark.gate
 def test_in_the_redundant_world_compression_loses_nothing():
     compressed = trained("redundant", "compressed_fusion")
     raw = trained("redundant", "compressed_fusion", ("compressor", "none"))
@@ -240,6 +242,7 @@ def test_in_the_noise_world_the_noise_is_let_go(name):
     assert found - shuffled(model, data, 0) > 0.2
 
 
+@pytest.mark.gate
 def test_in_the_gated_world_the_gate_beats_late_fusion():
     assert trained("gated", "gated_fusion") - trained("gated", "late_fusion") >= 0.05
 

@@ -65,7 +65,7 @@ def numbers(folder: Path) -> dict[str, tuple[float, list[float]]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["program", "tree"])
+@pytest.mark.parametrize("mode", [pytest.param("program", marks=pytest.mark.gate), "tree"])
 def test_a_killed_study_ends_with_the_same_numbers(tmp_path: Path, mode: str) -> None:
     whole, cut = prepare(tmp_path / "whole"), prepare(tmp_path / "cut")
     finish(whole)

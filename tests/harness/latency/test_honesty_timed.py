@@ -1,4 +1,8 @@
-"""What only a clock shows: the harness sees what was planted in time. One retry while contended."""
+"""What only a clock shows: the harness sees what was planted in time. One retry while contended.
+
+Where more than a twentieth of the visits waited for a core in both attempts, nothing under a
+millisecond can be read on this machine: the check is skipped and says so.
+"""
 
 from collections.abc import Callable
 from time import perf_counter_ns
@@ -12,6 +16,7 @@ from fusefront.harness.latency.session import Subject, measure, warm_up
 
 pytestmark = pytest.mark.timed
 
+CONTENDED = 0.05  # of the visits
 MATRIX = np.random.default_rng(0).normal(size=(96, 96)).astype(np.float32)
 
 
@@ -38,9 +43,12 @@ def _rounds(calls: dict[str, Callable[[object], None]], rounds: int, timed: int 
 def _twice(attempt: Callable[[], tuple[bool, float, object]]) -> None:
     """Passes at the first or, where that was contended, at the second attempt."""
     passed, busy, found = attempt()
-    if not passed and busy > 0.05:
+    if not passed and busy > CONTENDED:
         passed, busy, found = attempt()
-    assert passed, f"{found}; {busy:.0%} of the visits waited for a core"
+    seen = f"{found}; {busy:.0%} of the visits waited for a core"
+    if not passed and busy > CONTENDED:
+        pytest.skip(f"contended in both attempts: {seen}")
+    assert passed, seen
 
 
 def test_a_busy_wait_of_a_millisecond_is_seen_at_p50_within_2_percent():
@@ -93,10 +101,11 @@ def test_overload_shows_the_queueing_that_a_closed_loop_hides():
 
 def test_an_open_loop_that_keeps_up_adds_little_to_the_service():
     def attempt():
+        _, busy = _rounds({"plain": _work}, 4)
         schedule = poisson_schedule(200, 300, np.random.default_rng(0))
         served = open_loop(_work, range(1000), schedule)
         late = np.median(served.latency_ms - served.service_ms)
-        return late < 0.2 and not overloaded(served.latency_ms), 1.0, late
+        return late < 0.2 and not overloaded(served.latency_ms), busy, late
 
     _twice(attempt)
 
