@@ -1,6 +1,7 @@
 """A modality hidden at serving time: who loses it, what the model sees, what is written."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ def study(world: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> S
     for cell in cells:
         run(cell, root, world, load_parts([]))
     folder = root / "studies" / "hidden"
+    shutil.rmtree(folder, ignore_errors=True)  # the module may be set up twice on one worker
     folder.mkdir(parents=True)
     spec = {
         "name": "hidden",
