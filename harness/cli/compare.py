@@ -11,15 +11,15 @@ from fusefront.harness.cli.options import Json, Out, StudyName
 def compare(
     study: StudyName,
     baseline: Annotated[
-        str | None, typer.Option(help="Compare with this strategy [default: the study's].")
+        str | None, typer.Option(help="Compare with this strategy (default: the study's).")
     ] = None,
     margin: Annotated[
         float | None,
-        typer.Option(min=1e-6, max=0.5, help="Margin of equivalence [default: the study's]."),
+        typer.Option(min=1e-6, max=0.5, help="Margin of equivalence (default: the study's)."),
     ] = None,
     effect: Annotated[
         float | None,
-        typer.Option(min=1e-6, max=0.5, help="Difference that matters [default: the margin]."),
+        typer.Option(min=1e-6, max=0.5, help="Difference that matters (default: the margin)."),
     ] = None,
     metric: Annotated[str, typer.Option(help="What verdicts are given on.")] = "auc",
     split: Annotated[

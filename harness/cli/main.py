@@ -67,10 +67,10 @@ def main() -> None:
     try:
         code = register()(standalone_mode=False)  # typer returns 130 after Ctrl-C
         if code == INTERRUPTED:
-            _end("interrupted; the same command goes on where it stopped", INTERRUPTED)
+            _end("interrupted; finished runs are kept and not done again", INTERRUPTED)
         sys.exit(code)
     except (typer.Abort, KeyboardInterrupt):
-        _end("interrupted; the same command goes on where it stopped", INTERRUPTED)
+        _end("interrupted; finished runs are kept and not done again", INTERRUPTED)
     except FusefrontError as error:
         _end(str(error), error.exit_code)
     except SpecError as error:

@@ -14,7 +14,7 @@ StudyName = Annotated[
 Out = Annotated[Path, typer.Option(help="Folder of runs, studies and reports.")]
 Data = Annotated[
     Path | None,
-    typer.Option(help="Folder of the data files [default: the data set spec's folder]."),
+    typer.Option(help="Folder of the data files (default: the data set spec's folder)."),
 ]
 Set = Annotated[
     list[str] | None,

@@ -13,7 +13,7 @@ def prepare(
     data: Data = None,
     out: Out = Path("out"),
     max_memory: Annotated[
-        str | None, typer.Option(help="At most this much memory: 500M, 4G [default: 4G].")
+        str | None, typer.Option(help="At most this much memory: 500M, 4G (default: 4G).")
     ] = None,
     as_json: Json = False,
 ) -> None:

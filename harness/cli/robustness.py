@@ -14,12 +14,12 @@ def robustness(
         list[str] | None,
         typer.Option(
             "--strategy",
-            help="Whom to look at beside what runs today [default: the decision's choice].",
+            help="Whom to look at beside what runs today (default: the decision's choice).",
         ),
     ] = None,
     share: Annotated[
         list[float] | None,
-        typer.Option("--share", help="Share of the items to hide [default: 0.25 0.5 0.75 1]."),
+        typer.Option("--share", help="Share of the items to hide (default: 0.25 0.5 0.75 1)."),
     ] = None,
     include_path: Include = None,
     out: Out = Path("out"),

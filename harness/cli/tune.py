@@ -22,7 +22,7 @@ from fusefront.harness.cli.options import (
 def tune(
     study: StudyFile,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials of every strategy [default: the study's].")
+        int | None, typer.Option(min=1, help="Trials of every strategy (default: the study's).")
     ] = None,
     data: Data = None,
     out: Out = Path("out"),

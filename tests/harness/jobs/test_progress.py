@@ -67,5 +67,5 @@ def test_ctrl_c_says_how_to_go_on_and_ends_with_130(tmp_path: Path) -> None:
         program.send_signal(signal.SIGINT)
         said = program.stderr.read()
     assert program.returncode == 130
-    assert said.endswith("fusefront: interrupted; the same command goes on where it stopped\n")
+    assert said.endswith("fusefront: interrupted; finished runs are kept and not done again\n")
     assert "Traceback" not in said
