@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 import onnxruntime as ort
 
-from fusefront.harness.export import masks, products, rules
+from fusefront.harness.export import masks, products, rules, transposes
 from fusefront.harness.export.request import Feed
 from fusefront.harness.export.rules import Observed
 
@@ -35,6 +35,8 @@ def lighten(model: onnx.ModelProto, probes: Sequence[Feed]) -> onnx.ModelProto:
     products.drop_views(model, seen)
     model = prune(model)
     products.drop_slices(model, seen)
+    model = prune(model)
+    transposes.turn_inward(model, observe(model, probes))
     return fold(prune(model))
 
 

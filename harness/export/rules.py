@@ -44,7 +44,8 @@ def makers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     return {output: node for node in model.graph.node for output in node.output}
 
 
-def _constant(model: onnx.ModelProto, name: str, values: Sequence[int]) -> str:
+def constant(model: onnx.ModelProto, name: str, values: Sequence[int]) -> str:
+    """The name of an int64 initializer with these values, made unless it is there."""
     if all(initializer.name != name for initializer in model.graph.initializer):
         array = np.array(values, np.int64)
         model.graph.initializer.append(numpy_helper.from_array(array, name))
@@ -87,7 +88,7 @@ def join_views(model: onnx.ModelProto, seen: Observed) -> None:
     """Reshapes, flattens, squeezes: one after the other are one; where nothing changes, none."""
     outputs = {output.name for output in model.graph.output}
     made = makers(model)
-    for index, node in enumerate(model.graph.node):
+    for node in model.graph.node:
         if node.op_type not in VIEWS:
             continue
         source = node.input[0]
@@ -106,7 +107,7 @@ def join_views(model: onnx.ModelProto, seen: Observed) -> None:
                 node.input, [source, node.input[1]]
             )  # whatever lies between, the target says all
         if target is not None:
-            name = _constant(model, f"view_{index}_target", target)
+            name = constant(model, f"{node.output[0]}_view{target}", target)
             node.op_type = "Reshape"
             replace(node.input, [source, name])
             del node.attribute[:]  # allowzero = 0: a zero copies the input's axis
@@ -184,7 +185,7 @@ def aim_expands(model: onnx.ModelProto, seen: Observed) -> None:
                 continue
             stem = f"{node.output[0]}_target"
             told = helper.make_node("Shape", [found[0]], [f"{stem}_lead"], start=0, end=lead)
-            tail = _constant(model, f"{stem}_tail", rest)
+            tail = constant(model, f"{stem}_tail", rest)
             whole = helper.make_node("Concat", [f"{stem}_lead", tail], [stem], axis=0)
             model.graph.node.insert(0, whole)
             model.graph.node.insert(0, told)

@@ -179,10 +179,10 @@ def session_facts(
         original = found[str(Key(row["strategy"], row["backend"], scope, row["candidates"]))]
         line: dict[str, Json] = {"scope": scope, "candidates": row["candidates"]}
         for name in QUANTILES:
-            floor = difference(original[f"log_{name}"], row[f"log_{name}"]).floor
-            line[f"floor_{name}"] = floor
+            twins = difference(original[f"log_{name}"], row[f"log_{name}"])
+            line[f"floor_{name}"] = twins.floor
             errors = _errors(rows, original, name)
-            line[f"smallest_{name}"] = smallest_difference(errors or [0.0], row["rounds"], floor)
+            line[f"smallest_{name}"] = smallest_difference(errors or [0.0], row["rounds"], twins)
         facts["floors"].append(line)
     for name in QUANTILES:
         for kind in ("floor", "smallest"):

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from planted import trained
 
-from fusefront.harness.export import masks, products, rules
+from fusefront.harness.export import masks, products, rules, transposes
 from fusefront.harness.export.offline import move_offline
 from fusefront.harness.export.online import export_core, random_feeds, write_scorer
 from fusefront.harness.export.rewrite import count_nodes, fold, lighten, observe, prune
@@ -219,6 +219,42 @@ def test_the_only_column_of_ids_needs_no_lookup_of_its_own():
     model = prune(model)
     assert count_nodes(model) == {"Gather": 1, "Neg": 1}
     for feed, values in zip(ids, wanted, strict=True):
+        np.testing.assert_array_equal(_run(model, feed), values)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "perm", "turned"),
+    [
+        ((8, 6), [0, 2, 1, 3], False),  # a free axis passed by a fixed one: what is passed is free
+        ((8, 6), [0, 2, 3, 1], False),  # inward already
+        ((4, 2, 6), [0, 2, 3, 1, 4], False),
+        ((4, 2, 6), [0, 1, 3, 2, 4], True),
+        ((4, 2, 6), [0, 1, 4, 2, 3], False),  # nothing behind that stays
+        ((4, 2, 6), [0, 3, 2, 1, 4], False),  # two axes move
+    ],
+)
+def test_a_transpose_is_turned_inward_only_where_one_axis_moves_out_past_fixed_ones(
+    fixed, perm, turned
+):
+    feeds = [{"x": RNG.normal(size=(r, k, *fixed)).astype(np.float32)} for r, k in ((2, 3), (5, 4))]
+    _check_turned(feeds, perm, turned)
+
+
+@pytest.mark.parametrize(("fixed", "perm"), [((8,), [0, 2, 1, 3]), ((4, 2), [0, 3, 1, 2, 4])])
+def test_heads_behind_candidates_are_turned_inward(fixed, perm):
+    shapes = ((2, 3), (5, 4), (1, 1))
+    feeds = [{"x": RNG.normal(size=(r, *fixed, k, 6)).astype(np.float32)} for r, k in shapes]
+    _check_turned(feeds, perm, turned=True)
+
+
+def _check_turned(feeds, perm, turned):
+    model = _model([_node("Transpose", "x", "t", perm=perm), _node("Neg", "t", "y")], feeds[0])
+    wanted = [_run(model, feed) for feed in feeds]
+    transposes.turn_inward(model, observe(model, feeds))
+    orders = [list(n.attribute[0].ints) for n in model.graph.node if n.op_type == "Transpose"]
+    assert (orders != [perm]) == turned
+    assert all(transposes.outward(order) is None for order in orders) or not turned
+    for feed, values in zip(feeds, wanted, strict=True):
         np.testing.assert_array_equal(_run(model, feed), values)
 
 

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 import numpy as np
 import pytest
 
-from fusefront.harness.latency.intervals import difference, log_quantiles
+from fusefront.harness.latency.intervals import beyond_floor, difference, log_quantiles
 from fusefront.harness.latency.server import open_loop, overloaded, poisson_schedule
 from fusefront.harness.latency.session import Subject, measure, warm_up
 
@@ -117,8 +117,8 @@ def test_equal_sessions_stay_under_the_floor_in_44_of_50():
         for _ in range(50):
             found, busy = _rounds(dict.fromkeys(("a", "twin", "other"), _work), 20, 30)
             logs = {name: log_quantiles(rounds, 0.5) for name, rounds in found.items()}
-            floor = difference(logs["a"], logs["twin"]).floor
-            under += abs(difference(logs["a"], logs["other"]).mean) < floor
+            twins = difference(logs["a"], logs["twin"])
+            under += not beyond_floor(difference(logs["a"], logs["other"]), twins)
             waited += busy / 50
         return under >= 44, waited, under
 
