@@ -1,9 +1,11 @@
 """Which strategy on which backend may be timed: parity first, or its latency does not count."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fusefront.datasets.store import PreparedDataset
@@ -11,6 +13,8 @@ from fusefront.harness.export.parity import Parity, check_exact, check_reduced
 from fusefront.harness.export.request import Feed
 from fusefront.harness.latency.backends import Backend, Trained
 from fusefront.harness.runs.store import StudyFolder
+
+AT_A_TIME = 2  # comparisons
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,24 @@ def gate(
     folder: StudyFolder,
     say: Callable[[str], None],
 ) -> list[Gated]:
-    """Load and compare all; what fails is told and kept out."""
+    """Load and compare all, two at a time: nothing is timed yet. What fails is told and kept out."""
     store = PreparedDataset.open(folder.store_path)
+
+    def load(pair: tuple[Backend, Trained]) -> Gated:
+        backend, one = pair
+        call = backend.load(one)
+        return Gated(one, backend, call, compare(one, backend, call, store))
+
     passed = []
-    for backend in backends:
-        for one in trained:
-            call = backend.load(one)
-            gated = Gated(one, backend, call, compare(one, backend, call, store))
+    pairs = [(backend, one) for backend in backends for one in trained]
+    # a thread has its own count of torch's threads
+    with ThreadPoolExecutor(AT_A_TIME, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for gated in pool.map(load, pairs):
             if gated.parity.passed:
                 passed.append(gated)
             else:
-                reason = gated.parity.reason
-                say(f"{one.name} on {backend.name}: {reason}; its latency does not count")
+                name, reason = gated.trained.name, gated.parity.reason
+                say(f"{name} on {gated.backend.name}: {reason}; its latency does not count")
     return passed
 
 

@@ -156,39 +156,51 @@ def warm_up(subject: Subject, requests: int = 200, longest_s: float = 0.25) -> I
 
 
 class _Recorder:
+    """Visits as they come; frames are made when the clock has stopped."""
+
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
-        self.samples: list[pl.DataFrame] = []
-        self.visits: list[Mapping[str, object]] = []
+        self.seen: list[tuple[str, Subject, int, int, Visit]] = []
 
     def add(self, session: str, subject: Subject, round_: int, order: int, seen: Visit) -> None:
-        rows = len(seen.times)
-        constant = {
-            "session": session,
-            "fingerprint": self.fingerprint,
-            "subject": subject.name,
-            "round": round_,
-            "order": order,
-        }
-        self.samples.append(
-            pl.DataFrame(
-                {
-                    "position": np.arange(rows),
-                    "start_ns": seen.times[:, 0],
-                    "latency_ns": seen.times[:, 1] - seen.times[:, 0],
-                    "request_id": (seen.first + np.arange(rows)) % len(subject.requests),
-                }
-            )
-            .with_columns(pl.lit(value).alias(name) for name, value in constant.items())
-            .with_columns(pl.lit(None, pl.Int64).alias("scheduled_ns"))
-            .select(pl.col(name).cast(kind) for name, kind in SAMPLES.items())
-        )
-        span = int(seen.times[-1, 1] - seen.times[0, 0])
-        contended = is_contended(seen.counters.run_delay_ns, span)
-        constant.pop("fingerprint")
-        line = {**constant, "span_ns": span, "contended": contended, **seen.counters._asdict()}
-        self.visits.append(line)
+        self.seen.append((session, subject, round_, order, seen))
 
     def recording(self) -> Recording:
-        samples = pl.concat(self.samples) if self.samples else pl.DataFrame(schema=SAMPLES)
-        return Recording(samples, pl.DataFrame(self.visits, schema=VISITS))
+        if not self.seen:
+            return Recording(pl.DataFrame(schema=SAMPLES), pl.DataFrame(schema=VISITS))
+        visits = pl.DataFrame([_line(*one) for one in self.seen], schema=VISITS)
+        lengths = [len(one[-1].times) for one in self.seen]
+        times = np.concatenate([one[-1].times for one in self.seen])
+        position = np.concatenate([np.arange(length) for length in lengths])
+        wraps = np.repeat([len(one[1].requests) for one in self.seen], lengths)
+        constant = visits.select("session", "subject", "round", "order")
+        samples = constant[np.repeat(np.arange(len(visits)), lengths)].with_columns(
+            pl.lit(self.fingerprint).alias("fingerprint"),
+            pl.Series("position", position),
+            pl.Series("start_ns", times[:, 0]),
+            pl.Series("latency_ns", times[:, 1] - times[:, 0]),
+            pl.lit(None, pl.Int64).alias("scheduled_ns"),
+            pl.Series(
+                "request_id",
+                (np.repeat([one[-1].first for one in self.seen], lengths) + position) % wraps,
+            ),
+        )
+        return Recording(
+            samples.select(pl.col(n).cast(kind) for n, kind in SAMPLES.items()), visits
+        )
+
+
+def _line(
+    session: str, subject: Subject, round_: int, order: int, seen: Visit
+) -> Mapping[str, object]:
+    """The row of a visit."""
+    span = int(seen.times[-1, 1] - seen.times[0, 0])
+    return {
+        "session": session,
+        "subject": subject.name,
+        "round": round_,
+        "order": order,
+        "span_ns": span,
+        "contended": is_contended(seen.counters.run_delay_ns, span),
+        **seen.counters._asdict(),
+    }
