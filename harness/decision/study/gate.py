@@ -8,7 +8,7 @@ import polars as pl
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.gate import Check, judge
 from fusefront.harness.decision.study.load import auc_joint, is_device, rows_of_test
-from fusefront.harness.errors import UsageError
+from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 
 
@@ -22,8 +22,9 @@ class Gate(NamedTuple):
 def gate_studies(new: StudyFolder, old: StudyFolder, margin: float) -> Gate:
     """Check every strategy that both studies have; paired by test row.
 
-    DataContractError for other data or other rows; UsageError where a strategy has too few seeds
-    (a training that failed is no reason to pass) or the two have none in common.
+    DataContractError for other data or other rows; UsageError where the two have no strategy in
+    common; GateError where the evidence is too thin to judge: too few seeds (a training that failed
+    is no reason to pass) or too few independent groups of test rows.
     """
     _same_data(new, old)
     before, after = _by_strategy(old), _by_strategy(new)
@@ -37,16 +38,16 @@ def gate_studies(new: StudyFolder, old: StudyFolder, margin: float) -> Gate:
         for name in shared:
             if len(runs[name]) < 2:
                 seeds = f"{len(runs[name])} completed seed{'s' if not runs[name] else ''}"
-                raise UsageError(
+                raise GateError(
                     f"strategy {name!r} of {study.name!r} has {seeds}, expected at least 2 to tell "
-                    "a regression from luck; run more seeds"
+                    "a regression from luck; run at least 3 seeds"
                 )
     rows = _same_rows(new, old, after[shared[0]][0], before[shared[0]][0])
     vectors = {f"new {name}": [e.path for e in after[name]] for name in shared}
     vectors |= {f"old {name}": [e.path for e in before[name]] for name in shared}
     joint = auc_joint(rows, vectors)
     if not joint.has_intervals:
-        raise UsageError(
+        raise GateError(
             f"the test split of {new.name!r} has {joint.mc} independent groups with and without a "
             "click, expected at least 10 for an interval; test on more users"
         )

@@ -7,7 +7,7 @@ import pytest
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.study.gate import gate_studies
-from fusefront.harness.errors import UsageError
+from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.runs.store import StudyFolder, find_study
 
 Make = Callable[..., Path]
@@ -78,7 +78,22 @@ def test_other_data_is_refused(pair: Callable[..., tuple[StudyFolder, ...]]) -> 
 
 def test_one_seed_is_refused(pair: Callable[..., tuple[StudyFolder, ...]]) -> None:
     new, old = pair(seeds=(0,))
-    with pytest.raises(UsageError, match="1 completed seed, expected at least 2"):
+    with pytest.raises(GateError, match="1 completed seed, expected at least 2.*run at least 3 seeds"):
+        gate_studies(new, old, 0.001)
+
+
+def test_too_few_independent_users_are_refused(
+    pair: Callable[..., tuple[StudyFolder, ...]],
+) -> None:
+    new, old = pair()
+    for study in (new, old):
+        for entry in study.completed():
+            path = entry.path / "predictions" / "test.parquet"
+            rows = pl.read_parquet(path).with_columns(
+                (pl.col("row_id") % 6).cast(pl.Int32).alias("group")
+            )
+            rows.write_parquet(path)
+    with pytest.raises(GateError, match="6 independent groups .* expected at least 10"):
         gate_studies(new, old, 0.001)
 
 
@@ -114,7 +129,7 @@ def test_a_strategy_that_no_longer_trains_does_not_pass(
     new = {**old, "rival": strategy(0.4, 2.0, failed_seeds=(0, 1, 2))}
     make_study(tmp_path, old, baseline="today", name="before")
     make_study(tmp_path, new, baseline="today", name="after", salt="new")
-    with pytest.raises(UsageError, match="'rival' of 'after' has 0 completed seeds"):
+    with pytest.raises(GateError, match="'rival' of 'after' has 0 completed seeds"):
         gate_studies(find_study("after", tmp_path), find_study("before", tmp_path), 0.001)
 
 
