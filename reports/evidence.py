@@ -276,6 +276,7 @@ class AuditFinding:
     state: Literal["ok", "note", "warning", "error", "not run"]
     text: str = ""
     accepted: bool = False
+    numbers: dict[str, float] = field(default_factory=dict)  # what the text says
 
 
 @dataclass(frozen=True)

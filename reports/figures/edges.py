@@ -13,6 +13,16 @@ from fusefront.reports.figures.style import ink
 
 Box = tuple[float, float, float, float]
 MOST_ARROW_NAMES = 8
+# Beside the arrow, else above it; to the left first, for names come from left to right and what
+# lies to the right is still needed.
+ARROW_NAME_PLACES = (
+    ("left", 8.0, 12.0),
+    ("right", -8.0, 12.0),
+    ("right", 4.0, 29.0),
+    ("left", -4.0, 29.0),
+    ("right", 4.0, 46.0),
+    ("left", -4.0, 46.0),
+)
 
 
 def edge_blocks(sheet: Sheet) -> list[Box]:
@@ -96,7 +106,7 @@ def arrow(sheet: Sheet, spot: Spot) -> Box:
 
 
 def arrow_name(sheet: Sheet, spot: Spot, blocks: list[Box]) -> Box | None:
-    """Its name and number, right or left of the arrow, where nothing else stands."""
+    """Its name and number, beside or above the arrow, where nothing else stands."""
     x, y = sheet.at(spot.x.value, sheet.plane.y_limits[0])
     value = spot.y.value
     number = numbers.signed(value) if sheet.plane.relative else numbers.fixed(value, 4)
@@ -105,7 +115,7 @@ def arrow_name(sheet: Sheet, spot: Spot, blocks: list[Box]) -> Box | None:
     taken = [box for box in (*blocks, *_drawn(sheet)) if box != own]
     bounds = sheet.ax.get_window_extent().extents
     look: dict[str, Any] = {"size": sheet.note, "color": ink("soft"), "va": "center"}
-    for ha, dx, dy in (("left", 8.0, 12.0), ("right", -8.0, 12.0), ("left", -4.0, 29.0)):
+    for ha, dx, dy in ARROW_NAME_PLACES:
         text = _text(sheet, x + dx, y + dy, words, look | {"ha": ha})
         box = sheet.extent(text)
         free = not any(_touch(box, other) for other in taken)

@@ -2,14 +2,14 @@
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import AuditFinding, Evidence, Interval, MissingCurve, Point
+from fusefront.reports.words.audit import finding_text
 from fusefront.reports.words.costs import subject
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.phrase import Bracket, Entry, Language, Phrase, Sentence, sentence
 
-TEXT = 170  # of an audit finding on page one; the audit table has it all
 NAMED = 2
 HEAD = {
-    "leaks": Phrase("Leaks", "漏洩"),
+    "leaks": Phrase("Data audit", "データ監査"),
     "controls": Phrase("Controls", "対照"),
     "slices": Phrase("Slices that lose", "劣る層"),
     "missing": Phrase("Missing modality", "欠損モダリティ"),
@@ -18,7 +18,10 @@ HEAD = {
     "data": Phrase("Data", "データ"),
 }
 LEAKS = {
-    "clean": Phrase("None found in {n} checks.", "{n}件の\u200b検査で\u200b発見なし。"),
+    "clean": Phrase(
+        "No leak and no other fault in {n} checks.",
+        "{n}件の\u200b検査で\u200b漏洩も\u200b不備もなし。",
+    ),
     "open": Phrase("{n} checks could not run.", "{n}件は\u200b実行できず。"),
     "none": Phrase(
         "The data were not audited; `fusefront audit` does it.",
@@ -67,18 +70,19 @@ SLICES = {
 MISSING = {
     "ahead": Phrase(
         "With {modality} hidden for {share} of the items it is still {lead} AUC {interval} over what "
-        "runs today.",
-        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠しても、\u200b現行方式に\u200b対し\u200bAUC {lead} {interval}。",
+        "runs today with the same hidden.",
+        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠しても、\u200b同じ条件の\u200b現行方式に\u200b対し"
+        "\u200bAUC {lead} {interval}。",
     ),
     "behind": Phrase(
-        "With {modality} hidden for {share} of the items it falls behind what runs today, {lead} AUC "
-        "{interval}.",
-        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと\u200b現行方式に\u200b劣る\u200b（AUC {lead} {interval}）。",
+        "With {modality} hidden for {share} of the items it falls behind what runs today with the "
+        "same hidden, {lead} AUC {interval}.",
+        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと\u200b同じ条件の\u200b現行方式に\u200b劣る\u200b（AUC {lead} {interval}）。",
     ),
     "level": Phrase(
-        "With {modality} hidden for {share} of the items it cannot be told apart from what runs today, "
-        "{lead} AUC {interval}.",
-        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと\u200b現行方式との\u200b差は\u200b判断不能"
+        "With {modality} hidden for {share} of the items it cannot be told apart from what runs today "
+        "with the same hidden, {lead} AUC {interval}.",
+        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと\u200b同じ条件の\u200b現行方式との\u200b差は\u200b判断不能"
         "\u200b（AUC {lead} {interval}）。",
     ),
     "falls": Phrase(
@@ -147,8 +151,8 @@ def _leaks(evidence: Evidence, language: Language) -> list[Sentence]:
 
 
 def _finding(one: AuditFinding, language: Language) -> Sentence:
-    text = shorten(one.text.split(". ")[0].rstrip(".") + ".", TEXT)
-    return sentence(LEAKS["found"], language, state=STATE[one.state].pattern(language), text=text)
+    state = STATE[one.state].pattern(language)
+    return sentence(LEAKS["found"], language, state=state, text=finding_text(one, language))
 
 
 def _controls(evidence: Evidence, language: Language) -> list[Sentence]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusefront.reports.evidence import Evidence
+from fusefront.reports.evidence import Evidence, Interval
 from fusefront.reports.figures import canvas, frontier
 from fusefront.reports.figures.plane import plane
 from fusefront.reports.figures.sheet import Sheet
@@ -139,3 +139,32 @@ def test_the_frontier_falls_nowhere_and_its_corners_are_strategies(
     assert heights == sorted(heights)
     measured = {(p.p99.value, p.gain.value) for p in crowd(60).points if p.p99 and p.gain}
     assert all(corner in measured or corner[1] == 0.0 for corner in one.front)
+
+
+def test_every_arrow_of_a_few_close_ones_has_its_name(full_evidence: Evidence) -> None:
+    names = ("id_only", "unimodal_image", "unimodal_text", "unimodal_audio")
+    sample = full_evidence.points[-1]
+    _, before = drawn(full_evidence)
+    (left, right), step = before.plane.x_limits, (0.20, 0.22, 0.29, 0.39)
+    low = [
+        replace(
+            sample,
+            strategy=name,
+            label=name,
+            family="control",
+            gain=Interval(-0.1, -0.11, -0.09),
+            p99=Interval(left * (right / left) ** share),
+        )
+        for name, share in zip(names, step, strict=True)
+    ]
+    _, sheet = drawn(replace(full_evidence, points=(*full_evidence.points, *low)))
+    assert {s.point.strategy for s in sheet.plane.below} >= set(names)
+    renderer = canvas.renderer(sheet.fig)
+    boxes = {}
+    for text in sheet.ax.texts:
+        for name in names:
+            if text.get_text().startswith(name):
+                boxes[name] = tuple(map(float, text.get_window_extent(renderer).extents))
+    assert set(boxes) == set(names)
+    for at, one in enumerate(names):
+        assert not any(touching(boxes[one], boxes[other]) for other in names[:at])

@@ -156,10 +156,12 @@ def test_risks_name_leaks_slices_and_missing_modalities(full_evidence: Evidence)
         missing=MissingModality("late_weighted", (curve,)),
     )
     said = {entry.head: " ".join(s.text for s in entry.lines) for entry in risks(evidence, "en")}
-    assert said["Leaks"] == "Severe: Users are in two splits."
+    assert said["Data audit"] == "Severe: Users are in two splits."
     assert "cold items (6% of rows) loses −0.0021 AUC [−0.0037," in said["Slices that lose"]
     assert "With text hidden for 50% of the items it is still +0.0060" in said["Missing modality"]
-    assert "falls behind what runs today, −0.0100 AUC" in said["Missing modality"]
+    assert (
+        "falls behind what runs today with the same hidden, −0.0100 AUC" in said["Missing modality"]
+    )
     bare = {e.head: e.lines[0].text for e in risks(replace(evidence, missing=None), "en")}
     assert "`fusefront robustness demo` measures it" in bare["Missing modality"]
 

@@ -95,6 +95,7 @@ def audit_findings(study: StudyFolder) -> tuple[AuditFinding, ...]:
             _STATES.get(str(one["severity"]), "note"),
             str(one.get("text") or one.get("title") or ""),
             bool(one.get("accepted", False)),
+            {str(key): float(value) for key, value in one.get("numbers", {}).items()},
         )
         for one in record.get("findings", [])
     ]
