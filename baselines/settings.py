@@ -127,15 +127,36 @@ def find_part(
         raise ValueError(f"unknown {kind} {name!r}{did_you_mean(name, zoo)}")
     made, keywords = zoo[str(name)], {k: v for k, v in spec.items() if k != "name"}
     known = {
-        key
+        key: parameter
         for key, parameter in inspect.signature(made).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    if stray := sorted(keywords.keys() - known):
+    if stray := sorted(keywords.keys() - known.keys()):
         raise ValueError(
             f"{kind} {name!r}: unknown setting {stray[0]!r}{did_you_mean(stray[0], known)}"
         )
+    for key, value in keywords.items():
+        allowed = (known[key].default, *getattr(made, "choices", {}).get(key, ()))
+        _check_value(f"{kind} {name!r}: setting {key!r}", value, known[key].annotation, allowed)
     return made, keywords
+
+
+def _check_value(where: str, value: object, hint: object, allowed: tuple[object, ...]) -> None:
+    """The keyword's type; whole numbers are counts, from 1 unless a default or choice is lower."""
+    if hint not in (bool, int, float, str) and get_origin(hint) is not tuple:
+        return
+    _convert(value, hint, where)
+    if hint is int:
+        least = min(1, *(number for number in allowed if isinstance(number, int)), 1)
+        _at_least(where, value, least)
+    elif get_origin(hint) is tuple and get_args(hint)[0] is int:
+        for width in value:  # type: ignore[attr-defined]
+            _at_least(where, width, 1)
+
+
+def _at_least(where: str, value: object, least: int) -> None:
+    if value < least:  # type: ignore[operator]
+        raise ValueError(f"{where} is {value}, expected at least {least}; raise it")
 
 
 def make_part(

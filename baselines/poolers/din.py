@@ -36,6 +36,8 @@ class Din(Pooler):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(width)
+        if not hidden:
+            raise ValueError("hidden is empty; expected the width of at least one layer")
         self.first = nn.Linear(4 * width, hidden[0])
         self.rest = Dense((*hidden, 1), dropout, last_bias=not softmax)  # softmax drops it
         self.dropout = nn.Dropout(dropout)

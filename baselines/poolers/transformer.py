@@ -1,8 +1,9 @@
 """Early interaction of target and history in a transformer (TransAct, Xia et al. 2023, KDD; as momo uses it).
 
 x_l = [h_l; t], N post-norm encoder layers over the L positions, outputs at padded positions zero;
-u = [y_{L-k+1}; ...; y_L; W max_l y_l], so width_out = (k + 1) 2D. The history cannot be encoded
-once: every layer runs per candidate. Histories are left-padded, L >= 1;
+u = [y_{L-k+1}; ...; y_L; W max(0, max_l y_l)], so width_out = (k + 1) 2D. The zeros of padded
+positions are part of the published maximum; here 0 is, whether the batch pads a history or not. The
+history cannot be encoded once: every layer runs per candidate. Histories are left-padded, L >= 1;
 outputs that a history shorter than k lacks are zero.
 """
 
@@ -59,12 +60,18 @@ class Transformer(Pooler):
         dropout: float = 0.0,
         last: int = 16,
         mask_as_published: bool = False,
+        length: int = 0,
     ) -> None:
-        """`mask_as_published` takes real for padded, as the challenge's rank-1 code does."""
+        """`mask_as_published` takes real for padded, as the challenge's rank-1 code does.
+
+        Then padded positions speak, so their number must not be the batch's: `length` > 0 pads and
+        cuts every history to so many positions.
+        """
         super().__init__(width)
         if (2 * width) % heads:
             raise ValueError(f"{heads} heads do not divide the width {2 * width}; choose a divisor")
-        self.last, self.mask_as_published = last, mask_as_published
+        self.last, self.length = last, length
+        self.mask_as_published = mask_as_published
         self.layers = nn.ModuleList(
             EncoderLayer(2 * width, heads, hidden, dropout) for _ in range(layers)
         )
@@ -83,6 +90,9 @@ class Transformer(Pooler):
     def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
         history = history.unsqueeze(1) if history.ndim == 3 else history  # [R, 1 or K, L, D]
         history = history.masked_fill(~mask[:, None, :, None], 0.0)
+        if self.length:
+            history = functional.pad(history, (0, 0, self.length, 0))[:, :, -self.length :]
+            mask = functional.pad(mask, (self.length, 0))[:, -self.length :]
         requests, candidates, _ = target.shape
         seen = self._seen(mask)
         lead = (requests, candidates, seen.shape[-1], -1)
@@ -93,7 +103,7 @@ class Transformer(Pooler):
             x = layer(x, bias)
         x = x.masked_fill(~seen.unsqueeze(-1), 0.0)
         newest = functional.pad(x, (0, 0, self.last, 0))[:, -self.last :]  # zero where L < k
-        summary = torch.cat([newest.flatten(1), self.out(x.amax(1))], -1)
+        summary = torch.cat([newest.flatten(1), self.out(x.amax(1).relu())], -1)
         return summary.reshape(requests, candidates, -1)
 
     def _seen(self, mask: Tensor) -> Tensor:

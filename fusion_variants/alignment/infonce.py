@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fusefront.fusion_variants.choice import between
 from fusefront.fusion_variants.contract import AlignmentLoss
 from fusefront.fusion_variants.contrast import info_nce, sampled
 
@@ -17,7 +18,7 @@ class InfoNce(AlignmentLoss):
 
     def __init__(self, d: int, *, temperature: float = 0.1) -> None:
         super().__init__(d)
-        self.temperature = temperature
+        self.temperature = between("temperature", temperature, 0.0)
 
     def forward(self, a: Tensor, b: Tensor, ids: Tensor) -> Tensor:
         pick = sampled(len(a), a.device)  # (N)

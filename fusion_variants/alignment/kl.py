@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fusefront.fusion_variants.choice import between
 from fusefront.fusion_variants.contract import AlignmentLoss
 
 
@@ -16,7 +17,7 @@ class SymmetricKl(AlignmentLoss):
 
     def __init__(self, d: int, *, temperature: float = 1.0) -> None:
         super().__init__(d)
-        self.temperature = temperature
+        self.temperature = between("temperature", temperature, 0.0)
 
     def forward(self, a: Tensor, b: Tensor, ids: Tensor) -> Tensor:
         if not len(a):

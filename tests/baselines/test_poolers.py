@@ -175,10 +175,24 @@ def test_transformer_equals_the_library_encoder_on_real_positions(data):
         for layer in layers:
             x = layer(x)
         padded = torch.cat([torch.zeros(L, 2 * D).double(), x[0]])
-        deepest = x[0].amax(0) if len(h) == L else x[0].amax(0).clamp(min=0.0)
-        return torch.cat([padded[-3:].flatten(), pooler.out(deepest)])
+        return torch.cat([padded[-3:].flatten(), pooler.out(x[0].amax(0).clamp(min=0.0))])
 
     torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, one))
+
+
+@pytest.mark.parametrize("name", POOLERS)
+def test_more_padding_changes_nothing(data, name):
+    """Another request's longer history widens the batch: a full history is then padded, too."""
+    pooler = make(name)
+    target, history, mask = data
+    more = torch.randn(len(history), 5, D).double()
+    wider = (
+        target,
+        torch.cat([more, history], 1),
+        torch.cat([torch.zeros(len(mask), 5, dtype=torch.bool), mask], 1),
+    )
+    assert mask.all(1).any()
+    torch.testing.assert_close(pooled(pooler, *wider), pooled(pooler, *data), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", POOLERS)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fusefront.baselines.contract import Field, ItemTable, Schema, gather
+from fusefront.baselines.contract import Context, Field, ItemTable, Request, Rows, Schema, gather
 from fusefront.baselines.published.din import Din, DinSettings
 from fusefront.baselines.published.momo import Momo, MomoSettings
 from fusefront.baselines.published.qin import Qin, QinSettings
@@ -82,6 +82,25 @@ def test_only_the_newest_item_of_a_full_history_shows_through_the_published_mask
             for b in (batch, batch._replace(history=older))
         )
     assert torch.equal(before, after)
+
+
+def test_the_published_mask_scores_the_same_in_a_batch_of_any_width(scene):
+    """Padded positions speak there, so the model pads to the longest history itself."""
+    model = scene.build("momo", {**MOMO, "mask_as_published": True}).eval()
+    batch = scene.batch
+    short = (batch.history_mask.sum(-1) == 3).nonzero().flatten()
+    with torch.no_grad():
+        codes = model.encode_items(torch.arange(scene.schema.items + 1))
+        whole = gather(codes, batch, batch.items)
+        wide = model.score(whole).logits[short]
+        alone = Request(
+            Rows(*(x[short, -3:] for x in whole.history)),
+            whole.history_mask[short, -3:],
+            Rows(*(x[short] for x in whole.candidates)),
+            Context(*(x[short] for x in whole.request_context)),
+            Context(*(x[short] for x in whole.candidate_context)),
+        )
+        torch.testing.assert_close(model.score(alone).logits, wide, rtol=0, atol=1e-12)
 
 
 def test_deepfm_equals_its_formula_field_by_field(scene):

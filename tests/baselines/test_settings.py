@@ -4,10 +4,12 @@ import pytest
 import torch
 
 from fusefront.baselines.contract import Field, Schema
+from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.models.composed import Composed, family_of
 from fusefront.baselines.poolers.zoo import POOLERS
+from fusefront.baselines.settings import find_part
 from fusefront.baselines.zoo import BASELINES, check_settings
-from fusefront.fusion_variants.zoo import OPERATORS
+from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 
 AWARE = {"conditioning": "target_aware"}
 MEANINGLESS = {  # name, settings, what the sentence says
@@ -119,6 +121,72 @@ def refusal(scene, parts, settings):
         check_settings("composed", scene.schema, settings, parts)
     assert "\n" not in str(error.value)
     return str(error.value)
+
+
+VALUES = {  # a part's setting that cannot be, what the sentence says
+    "a name misspelt": (
+        {"operator": {"name": "senet", "readout": "token"}},
+        "readout is 'token'; expected one of 'linear', 'tokens'",
+    ),
+    "no rank": (
+        {"operator": {"name": "lmf", "rank": 0}},
+        "operator 'lmf': setting 'rank' is 0, expected at least 1; raise it",
+    ),
+    "a rank below full": (
+        {"operator": {"name": "dcnv2", "rank": -1}},
+        "operator 'dcnv2': setting 'rank' is -1, expected at least 0; raise it",
+    ),
+    "a number in quotes": (
+        {"operator": {"name": "bilinear", "rank": "4"}},
+        "operator 'bilinear': setting 'rank' is '4', expected a whole number; correct it",
+    ),
+    "a word for a switch": (
+        {"operator": {"name": "mtfn", "bias": "no"}},
+        "operator 'mtfn': setting 'bias' is 'no', expected true or false; correct it",
+    ),
+    "no temperature": (
+        {"operator": {"name": "em3", "temperature": 0.0}},
+        "temperature is 0.0; expected a number above 0",
+    ),
+    "more noise than signal": (
+        {"operator": {"name": "src", "noise": 1.5}},
+        "noise is 1.5; expected a number above 0 and below 1",
+    ),
+    "no head": (
+        {"pooler": {"name": "target_attention", "heads": 0}},
+        "pooler 'target_attention': setting 'heads' is 0, expected at least 1; raise it",
+    ),
+    "no layer in DIN": (
+        {"pooler": {"name": "din", "hidden": []}},
+        "pooler 'din': hidden is empty; expected the width of at least one layer",
+    ),
+    "no cross layer": (
+        {"head": {"name": "dcnv2", "layers": 0}},
+        "head 'dcnv2': setting 'layers' is 0, expected at least 1; raise it",
+    ),
+    "no code": (
+        {"compressor": {"name": "rq", "levels": 0}},
+        "compressor 'rq': setting 'levels' is 0, expected at least 1; raise it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "sentence"), VALUES.values(), ids=list(VALUES))
+def test_a_value_that_no_part_can_use_is_refused_before_anything_is_built(
+    scene, parts, settings, sentence
+):
+    with pytest.raises(ValueError, match="expected") as error:
+        check_settings("composed", scene.schema, {"operator": "concat", **settings}, parts)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("zoo", [OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS])
+def test_every_choice_that_a_search_may_try_is_accepted(zoo):
+    for name, part in zoo.items():
+        for key, values in part.choices.items():
+            for value in values:
+                assert find_part("part", zoo, {"name": name, key: value})[1] == {key: value}
 
 
 @pytest.mark.parametrize("name", OPERATORS)

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from fusefront.fusion_variants.attention import EncoderLayer, slot_names
+from fusefront.fusion_variants.choice import one_of
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.presence import absent_bias, cleared, one_token, slot_tokens
 
@@ -20,7 +21,7 @@ class SelfAttention(FusionOperator):
         self, slots: int, d: int, *, layers: int = 1, heads: int = 4, readout: str = "mean"
     ) -> None:
         super().__init__(slots, d)
-        self.readout = readout
+        self.readout = one_of("readout", readout, ("mean", "tokens"))
         self.slot = slot_names(slots, d)
         self.layers = nn.ModuleList(EncoderLayer(d, heads, 2 * d) for _ in range(layers))
 

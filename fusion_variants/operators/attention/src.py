@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from fusefront.fusion_variants.choice import between
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.layers import Flat
 from fusefront.fusion_variants.presence import absent_bias, cleared, one_token
@@ -24,7 +25,7 @@ class StochasticReverse(FusionOperator):
 
     def __init__(self, slots: int, d: int, *, steps: int = 5, noise: float = 0.02) -> None:
         super().__init__(slots, d)
-        self.noise = noise
+        self.noise = between("noise", noise, 0.0, 1.0)
         self.turn = Flat([d, d], bias=False) if slots > 2 else nn.Identity()  # one other: no choice
         self.predict = Flat([2 * d, d], bias=False)
         self.step = nn.Parameter(torch.randn(steps, d) * 0.1)

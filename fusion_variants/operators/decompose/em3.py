@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fusefront.fusion_variants.choice import between
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.contrast import info_nce, sampled
 from fusefront.fusion_variants.layers import Flat
@@ -36,7 +37,7 @@ class Em3(FusionOperator):
         temperature: float = 0.1,
     ) -> None:
         super().__init__(slots, d)
-        self.weight, self.temperature = weight, temperature
+        self.weight, self.temperature = weight, between("temperature", temperature, 0.0)
         self.encode = QueryEncoder(slots - 1, d, queries, layers, heads)
         self.mix = Flat([2 * d, d])
 

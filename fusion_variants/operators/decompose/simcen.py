@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from fusefront.fusion_variants.choice import between
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.contrast import sampled
 from fusefront.fusion_variants.layers import Flat, SlotLinear
@@ -29,7 +30,7 @@ class SimCen(FusionOperator):
         self, slots: int, d: int, *, weight: float = 0.1, temperature: float = 0.1
     ) -> None:
         super().__init__(slots, d)
-        self.weight, self.temperature = weight, temperature
+        self.weight, self.temperature = weight, between("temperature", temperature, 0.0)
         pairs = [(row, column) for row in range(slots) for column in range(slots)]
         self.upper = [row * slots + column for row, column in pairs if row <= column]
         self.lower = [row * slots + column for row, column in pairs if row >= column]

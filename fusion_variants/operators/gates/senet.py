@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from fusefront.fusion_variants.choice import one_of
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.layers import Flat
 from fusefront.fusion_variants.presence import cleared, one_token, slot_tokens
@@ -18,7 +19,7 @@ class SeNet(FusionOperator):
 
     def __init__(self, slots: int, d: int, *, reduction: int = 1, readout: str = "linear") -> None:
         super().__init__(slots, d)
-        self.readout = readout
+        self.readout = one_of("readout", readout, ("linear", "tokens"))
         self.excite = Flat([slots, max(1, slots // reduction), slots])
         self.mix = Flat([slots * d, d]) if readout == "linear" else nn.Identity()
 

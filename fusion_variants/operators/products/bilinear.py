@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from fusefront.fusion_variants.choice import one_of
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.layers import Flat, SlotLinear
 from fusefront.fusion_variants.presence import cleared, one_token
@@ -27,11 +28,7 @@ class Bilinear(FusionOperator):
         pairs = list(combinations(range(slots), 2))
         self.left, self.right = [i for i, _ in pairs], [j for _, j in pairs]
         matrices = {"all": 1, "each": slots - 1, "interaction": len(pairs)}
-        if sharing not in matrices:
-            raise ValueError(
-                f"sharing is {sharing!r}; expected one of {', '.join(map(repr, matrices))}"
-            )
-        self.sharing = sharing
+        self.sharing = one_of("sharing", sharing, matrices)
         widths = [d, rank, d] if rank else [d, d]
         self.turn = nn.Sequential(*(_turn(matrices[sharing], a, b) for a, b in pairwise(widths)))
         self.mix = Flat([(slots + len(pairs)) * d, d])

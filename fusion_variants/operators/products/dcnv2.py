@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from fusefront.fusion_variants.choice import one_of
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.layers import Flat
 from fusefront.fusion_variants.presence import cleared, one_token, slot_tokens
@@ -27,7 +28,7 @@ class CrossNetwork(FusionOperator):
         self, slots: int, d: int, *, layers: int = 2, rank: int = 0, readout: str = "linear"
     ) -> None:
         super().__init__(slots, d)
-        self.readout = readout
+        self.readout = one_of("readout", readout, ("linear", "tokens"))
         width = slots * d
         self.cross = nn.ModuleList(_matrix(width, rank) for _ in range(layers))
         self.mix = Flat([width, d]) if readout == "linear" else nn.Identity()

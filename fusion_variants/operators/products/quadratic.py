@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from fusefront.fusion_variants.choice import one_of
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.layers import Flat
 from fusefront.fusion_variants.presence import cleared, one_token, slot_tokens
@@ -23,7 +24,7 @@ class Quadratic(FusionOperator):
 
     def __init__(self, slots: int, d: int, *, layers: int = 2, readout: str = "linear") -> None:
         super().__init__(slots, d)
-        self.readout = readout
+        self.readout = one_of("readout", readout, ("linear", "tokens"))
         self.turns = nn.ModuleList(Flat([slots * d, slots * d]) for _ in range(layers))
         self.norms = nn.ModuleList(nn.LayerNorm(d) for _ in range(layers))
         self.bends = nn.ModuleList(nn.PReLU() for _ in range(layers))
