@@ -12,6 +12,7 @@ SEED = 20
 CLOSE = 1e-9  # float64, relative to the largest output
 LEAST_GRADIENT = 1e-8  # of the largest gradient of the operator, float64
 LEAST_CHANGE = 1e-5  # of the largest output, when a slot or the query is drawn anew
+LEADS = ((), (6,), (2, 3), (0,))  # leading axes to try
 FORBIDDEN = ("code", "graph")  # attributes of these names break torch.export
 
 
@@ -76,6 +77,14 @@ class Case(NamedTuple):
             )
         return fused
 
+    def last(self, lead: tuple[int, ...]) -> tuple[Tensor | None, ...]:
+        """The last rows of x, present and query, as many as the leading axes hold."""
+        size = torch.Size(lead).numel()
+        parts = (self.x, self.present, self.query)
+        return tuple(
+            None if p is None else p[-size:][:size].reshape(*lead, *p.shape[1:]) for p in parts
+        )
+
     def scorer(self) -> FusionOperator:
         """The operator in float64, ready to score."""
         return self.build().double().eval()
@@ -89,13 +98,16 @@ def check_shapes(case: Case) -> None:
             raise DeclarationError(
                 f"{case.label}: an attribute is named {word!r}, which breaks export; rename it"
             )
-    flat, count, d = case.run(operator), operator.tokens_out, case.x.shape[-1]
-    for lead in ((), (6,), (2, 3), (0,)):
-        size = torch.Size(lead).numel()
-        parts = (case.x, case.present, case.query)
-        fused = operator(
-            *(None if p is None else p[-size:][:size].reshape(*lead, *p.shape[1:]) for p in parts)
-        )
+    case.run(operator)
+    count, d = operator.tokens_out, case.x.shape[-1]
+    for lead in LEADS:
+        try:
+            fused = operator(*case.last(lead))
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise ShapeError(
+                f"{case.label}: leading axes {lead} make forward fail ({error}); "
+                "expected any number of axes before the slots"
+            ) from error
         wanted = {"tokens": (*lead, count, d), "present": (*lead, count), "loss": ()}
         for part, shape in wanted.items():
             got = tuple(getattr(fused, part).shape)
@@ -106,12 +118,6 @@ def check_shapes(case: Case) -> None:
                 )
         if fused.present.dtype != torch.bool:
             raise ShapeError(f"{case.label}: present is {fused.present.dtype}; expected bool")
-        if size:
-            _equal(
-                fused.tokens.reshape(size, count, d),
-                flat.tokens[-size:],
-                BatchError(f"{case.label}: leading axes {lead} change the numbers"),
-            )
 
 
 def check_presence(case: Case) -> None:
@@ -179,6 +185,11 @@ def check_batch(case: Case) -> None:
             f"one of {len(whole)}; use no statistics of the batch in eval mode"
         )
         _equal(case.run(operator, rows=rows).tokens, whole[rows], broken)
+    for lead in LEADS[:-1]:
+        size = torch.Size(lead).numel()
+        tokens = operator(*case.last(lead)).tokens.reshape(size, *whole.shape[1:])
+        broken = BatchError(f"{case.label}: leading axes {lead} change the numbers")
+        _equal(tokens, whole[-size:], broken)
 
 
 def check_gradients(case: Case, exceptions: Collection[str] = ()) -> None:
