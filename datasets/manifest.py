@@ -1,5 +1,7 @@
 """What `manifest.json` of a prepared store says."""
 
+import hashlib
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -76,6 +78,14 @@ class Manifest(_Frozen):
     split_by: str = ""
     source_rows: int = 0
     warnings: tuple[str, ...] = ()
+
+
+def vocabulary_file(side: str, field: str) -> str:
+    """A field's file in the store and in a bundle; what no file name can hold becomes %XX."""
+    name = re.sub(r"[\x00-\x1f\x7f/%]", lambda found: f"%{ord(found[0]):02X}", field)
+    if len(name.encode()) > 200:
+        name = f"{name[:40]}%{hashlib.sha256(field.encode()).hexdigest()[:16]}"
+    return f"vocabularies/{side}_{name}.parquet"
 
 
 def read_manifest(folder: Path) -> Manifest:

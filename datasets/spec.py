@@ -7,7 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.yaml_file import Json, read_yaml
@@ -16,6 +24,16 @@ SPLITS = ("train", "valid", "test")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Column = Annotated[str, Field(min_length=1)]
 RelativePath = Annotated[str, Field(min_length=1)]
+
+
+def _separator(value: str) -> str:
+    if len(value) != 1 or not value.isascii() or value in '"\r\n\0':
+        raise ValueError(f"got {value!r}, expected one ASCII character such as ',' or '\\t'")
+    return value
+
+
+Separator = Annotated[str, AfterValidator(_separator)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
 class Strict(BaseModel):
@@ -29,7 +47,7 @@ class Interactions(Strict):
     train: RelativePath | None = None
     valid: RelativePath | None = None
     test: RelativePath | None = None
-    separator: str = Field(default=",", min_length=1, max_length=1)  # csv only
+    separator: Separator = ","  # csv only
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -73,7 +91,7 @@ class History(Strict):
     max_length: int = Field(default=50, ge=1, le=10_000)
     padding: int | str = 0  # padded only: the value that is no item
     newest: Literal["last", "first"] = "last"
-    separator: str | None = None  # a list written as text, as in csv: "3 17 4"
+    separator: str | None = Field(default=None, min_length=1)  # a list as text: "3 17 4"
 
     @model_validator(mode="after")
     def _column(self) -> Self:
@@ -98,7 +116,7 @@ class History(Strict):
 class FieldSpec(Strict):
     column: Column
     type: Literal["category", "categories", "number"] = "category"
-    separator: str | None = None  # categories written as text: "Action|Drama"
+    separator: str | None = Field(default=None, min_length=1)  # as text: "Action|Drama"
     name: Name | None = None
     max_values: int = Field(default=8, ge=1, le=256)  # categories: the first so many are kept
 
@@ -112,7 +130,7 @@ class Users(Strict):
     path: RelativePath
     key: Column
     fields: tuple[FieldSpec, ...] = ()
-    separator: str = Field(default=",", min_length=1, max_length=1)
+    separator: Separator = ","
 
 
 class Items(Strict):
@@ -123,7 +141,7 @@ class Items(Strict):
     keys: Literal["file", "log", "rows"] = "file"  # rows: item k is row k of the vector files
     fields: tuple[FieldSpec, ...] = ()
     unknown: Literal["refuse", "drop"] = "refuse"  # log rows and history entries of unknown items
-    separator: str = Field(default=",", min_length=1, max_length=1)
+    separator: Separator = ","
 
     @model_validator(mode="after")
     def _file(self) -> Self:
@@ -192,7 +210,7 @@ class SplitSpec(Strict):
     column: Column | None = None  # given: holds train, valid or test
     valid: float = Field(default=0.1, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _room_for_train(self) -> Self:
@@ -206,7 +224,7 @@ class SplitSpec(Strict):
 class Negatives(Strict):
     per_positive: int = Field(ge=1, le=1000)
     draw: Literal["uniform", "popularity"] = "uniform"
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
 
 
 class Slice(Strict):

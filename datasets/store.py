@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.datasets.manifest import Manifest, read_manifest
+from fusefront.datasets.manifest import Manifest, read_manifest, vocabulary_file
 
 
 class Split(NamedTuple):
@@ -135,7 +135,7 @@ class PreparedDataset:
 
     def vocabulary(self, side: str, field: str) -> pl.DataFrame:
         """`code` and `value` of a categorical field of side item, request or candidate."""
-        return pl.read_parquet(self.path / "vocabularies" / f"{side}_{field}.parquet")
+        return pl.read_parquet(self.path / vocabulary_file(side, field))
 
     def _has(self, name: str) -> bool:
         return f"{name}.npy" in self.manifest.files

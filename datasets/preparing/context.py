@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.manifest import Scaling, StoredField
+from fusefront.datasets.manifest import Scaling, StoredField, vocabulary_file
 from fusefront.datasets.raw.codes import Codebook, Vocabulary, finish
 from fusefront.datasets.raw.files import NpyWriter
 from fusefront.datasets.spec import SPLITS, FieldSpec
@@ -52,7 +52,7 @@ def finish_side(
 
 def write_vocabulary(folder: Path, side: str, name: str, vocabulary: Vocabulary) -> None:
     """`vocabularies/<side>_<field>.parquet`: code and value."""
-    target = folder / "vocabularies" / f"{side}_{name}.parquet"
+    target = folder / vocabulary_file(side, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     codes = np.arange(1, vocabulary.size, dtype=np.int32)
     pl.DataFrame(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fusefront.datasets.encoders import find_encoder
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.preparing.items import ItemFile
+from fusefront.datasets.raw.codes import as_text
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.reading import stream
 from fusefront.datasets.raw.vectors import Block
@@ -108,7 +109,7 @@ class Encoded:
             raise SpecError(f"modality {self.name!r}: a text column needs items.path; name it")
         row = 0
         for frame in stream(path, [column], 1 << 14, self.spec.items.separator):
-            for text in frame[column].cast(str).fill_null("").to_list():
+            for text in as_text(frame[column], path).fill_null("").to_list():
                 if text.strip():
                     yield Raw(row, text, f"row {row} of {path.name}")
                 else:

@@ -25,7 +25,7 @@ from fusefront.datasets.preparing.slices import (
     finish_by_item,
     item_codes,
 )
-from fusefront.datasets.raw.codes import Codebook
+from fusefront.datasets.raw.codes import Codebook, slice_codes
 from fusefront.datasets.raw.files import sha256, write_bytes, write_npy
 from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.records import Recorder
@@ -128,7 +128,8 @@ def _slice(
     assert items.path is not None
     column = read_table(items.path, [str(part.column)], spec.items.separator)[str(part.column)]
     book = Codebook()
-    codes = np.concatenate([np.zeros(1, np.int32), book.codes(column)]).astype(np.int16)
+    of_items = slice_codes(book, column, items.path, part.name)
+    codes = np.concatenate([np.zeros(1, np.int16), of_items])
     finish_by_item(folder, part, codes, ())
     return finish_by_column(folder, part, book)
 

@@ -11,13 +11,13 @@ from fusefront.datasets.errors import SpecError
 from fusefront.datasets.manifest import Scaling, StoredField
 from fusefront.datasets.preparing.context import Side, moments, write_vocabulary
 from fusefront.datasets.raw.codes import FieldEncoder, Vocabulary, finish
-from fusefront.datasets.raw.files import find, write_npy
-from fusefront.datasets.raw.history import item_lists
+from fusefront.datasets.raw.files import broken, find, write_npy
+from fusefront.datasets.raw.history import history_is_text, item_lists
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.reading import columns_of, read_table, require, stream
 from fusefront.datasets.raw.records import Part
 from fusefront.datasets.raw.vectors import npy_rows
-from fusefront.datasets.spec import DatasetSpec
+from fusefront.datasets.spec import DatasetSpec, History
 
 
 class ItemFile(NamedTuple):
@@ -58,13 +58,28 @@ def _keys_of_log(parts: list[Part], spec: DatasetSpec, chunk_rows: int) -> KeyIn
                 found.append(lists.explode(empty_as_null=False).drop_nulls())
             for keys in found:
                 new = keys.unique().alias(column)
-                known = new if known is None else pl.concat([known, new.cast(known.dtype)]).unique()
+                known = new if known is None else _joined(known, new, part.path, history)
             first += frame.height
-    assert known is not None
+    if known is None:
+        raise broken(parts[0].path, "no rows", "export it again")
     if known.dtype == pl.String:
         cast = known.cast(pl.Int64, strict=False)
         known = known if cast.has_nulls() else cast
     return KeyIndex(known.sort(), parts[0].path, column)
+
+
+def _joined(known: pl.Series, new: pl.Series, path: Path, history: History) -> pl.Series:
+    """Both without repetition, in one type."""
+    if known.dtype.is_integer() and (new.dtype.is_integer() or history_is_text(history, new)):
+        known, new = known.cast(pl.Int64, strict=False), new.cast(pl.Int64, strict=False)
+    if new.dtype not in (known.dtype, pl.Null) or known.has_nulls() or new.has_nulls():
+        raise broken(
+            path,
+            f"item keys are {new.dtype}, those before {known.dtype}",
+            "store the items of the log and of its histories as one type",
+            column=known.name,
+        )
+    return pl.concat([known, new.cast(known.dtype)]).unique()
 
 
 def write_items(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.preparing.encoded import Encoded
 from fusefront.datasets.preparing.items import ItemFile
+from fusefront.datasets.raw.codes import as_text
 from fusefront.datasets.raw.files import NpyWriter, broken, find, write_npy
 from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.vectors import Block, from_column, from_npy
@@ -47,8 +48,12 @@ def write_modality(
         kept = _checked(block, declared, modality, name, data, items)
         present[block.rows[kept]] = True
         _table(scratch, count + 1, width)[block.rows[kept]] = block.vectors[kept]
-    if not width:
-        raise broken(data, f"modality {name!r} has no vectors", "remove it from the spec")
+    if not present.any():
+        raise broken(
+            data,
+            f"modality {name!r}: no item has a vector (all are zero, absent, or of unknown keys)",
+            "check its files and keys, or remove it from the spec",
+        )
     _finish(folder / "items", name, scratch, (count + 1, width), modality.dtype)
     said = encoded.absent.sentences(name, count) if encoded else []
     return Stored(width, present, tuple(said))
@@ -111,7 +116,7 @@ def _declared(
     if items.path is None:
         raise broken(data, f"'present: {modality.present}' needs an item file", "remove it")
     column = read_table(items.path, [modality.present], spec.items.separator)[modality.present]
-    values = column.cast(str).fill_null("false").str.to_lowercase().to_list()
+    values = as_text(column, items.path).fill_null("false").str.to_lowercase().to_list()
     known = {"true": True, "1": True, "false": False, "0": False}
     for row, value in enumerate(values):
         if value not in known:

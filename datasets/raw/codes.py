@@ -10,6 +10,28 @@ from numpy.typing import NDArray
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.spec import FieldSpec
 
+MOST_SLICES = 1000  # values of a slice
+
+
+def as_text(column: pl.Series, path: Path) -> pl.Series:
+    """The column as text; refused where its type has no text."""
+    if column.dtype.is_nested():
+        raise broken(
+            path,
+            f"got {column.dtype}, expected one value a row",
+            "declare the field as type: categories, or name another column",
+            column=column.name,
+        )
+    try:
+        return column.cast(pl.String)
+    except pl.exceptions.PolarsError:
+        raise broken(
+            path,
+            f"got {column.dtype} that is no text",
+            "store text, numbers or dates",
+            column=column.name,
+        ) from None
+
 
 class Codebook:
     """Gives every distinct text a code from 1 on, in order of appearance; null and "" are 0."""
@@ -105,14 +127,10 @@ def _codes(
     field: FieldSpec, book: Codebook, column: pl.Series, path: Path, first: int
 ) -> NDArray[np.int32]:
     if field.type == "category":
-        if column.dtype.is_nested():
-            raise broken(
-                path, "a list", "declare the field as type: categories", column=field.column
-            )
-        return book.codes(column)[:, None]
+        return book.codes(as_text(column, path))[:, None]
     if field.separator is not None and column.dtype == pl.String:
         column = column.str.split(field.separator)
-    if not isinstance(column.dtype, pl.List | pl.Array):
+    if not isinstance(column.dtype, pl.List | pl.Array) or column.dtype.inner.is_nested():
         raise broken(
             path,
             f"got {column.dtype}, expected a list or text with a separator",
@@ -131,8 +149,29 @@ def _codes(
     return out
 
 
-def number(column: pl.Series, path: Path, first: int) -> NDArray[np.float64]:
-    """A numeric column as float64, NaN where absent; infinite and unreadable values are refused."""
+def slice_codes(book: Codebook, column: pl.Series, path: Path, name: str) -> NDArray[np.int16]:
+    """Codes of a slice column; a column with too many values is no slice."""
+    codes = book.codes(as_text(column, path))
+    if len(book.values) > MOST_SLICES:
+        raise broken(
+            path,
+            f"slice {name!r} has more than {MOST_SLICES:,} values",
+            "name a column with few values, or bin it first",
+            column=column.name,
+        )
+    return codes.astype(np.int16)
+
+
+def number(
+    column: pl.Series,
+    path: Path,
+    first: int,
+    otherwise: str = "declare the field as type: category",
+) -> NDArray[np.float64]:
+    """A numeric column as float64, NaN where absent; infinite and unreadable values are refused.
+
+    `otherwise` is what to do with a column that is no number.
+    """
     if column.dtype == pl.String:
         cast = column.str.strip_chars().cast(pl.Float64, strict=False)
         bad = (cast.is_null() & column.is_not_null()).arg_true()
@@ -140,16 +179,16 @@ def number(column: pl.Series, path: Path, first: int) -> NDArray[np.float64]:
             raise broken(
                 path,
                 f"got {column[int(bad[0])]!r}, expected a number",
-                "fix the value, or declare the field as type: category",
+                f"fix the value, or {otherwise}",
                 column=column.name,
                 row=first + int(bad[0]),
             )
         column = cast
-    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+    if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
         raise broken(
             path,
             f"got {column.dtype}, expected numbers",
-            "declare the field as type: category",
+            otherwise,
             column=column.name,
         )
     values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()

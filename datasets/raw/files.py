@@ -7,11 +7,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import polars as pl
 from numpy.typing import DTypeLike, NDArray
 
 from fusefront.datasets.errors import DataContractError
 
 _BLOCK = 1 << 22
+_LONGEST = 200  # characters of a path in a message
 _HEADER = 192  # bytes kept for the npy header, which is written last
 
 
@@ -19,7 +21,7 @@ def broken(
     path: Path | str, got: str, fix: str, *, column: str | None = None, row: int | None = None
 ) -> DataContractError:
     """The one sentence: file, column, row (counted from 0), what was got, the fix."""
-    where = str(path)
+    where = str(path) if len(str(path)) <= _LONGEST else f"...{str(path)[-_LONGEST:]}"
     where += f", column {column!r}" if column is not None else ""
     where += f", row {row}" if row is not None else ""
     return DataContractError(f"{where}: {got}; {fix}")
@@ -36,8 +38,8 @@ def find(data: Path, name: str) -> Path:
             raise broken(data / name, "a dangling link", "make it point to the file") from None
         near = ", ".join(sorted(entry.name for entry in data.glob("*"))[:8]) or "nothing"
         raise broken(data / name, "no such file", f"the folder holds {near}") from None
-    except (OSError, RuntimeError) as error:  # a link loop is either, by version
-        reason = getattr(error, "strerror", None) or "a loop of links"
+    except (OSError, RuntimeError, ValueError) as error:  # a link loop by version, a NUL
+        reason = getattr(error, "strerror", None) or str(error) or "a loop of links"
         raise broken(data / name, str(reason).lower(), "fix the path or its rights") from None
     if not path.is_file():
         raise broken(data / name, "a folder or a device, not a file", "name a file")
@@ -46,6 +48,15 @@ def find(data: Path, name: str) -> Path:
     if not os.access(path, os.R_OK):
         raise broken(data / name, "permission denied", "give yourself the right to read it")
     return data / name
+
+
+def filled(column: pl.Series, path: Path, first: int) -> pl.Series:
+    """The column, which must have a value in every row; `first` is the file's row of its first."""
+    null = column.is_null()
+    if null.any():
+        row = first + int(null.arg_true()[0])
+        raise broken(path, "no value", "drop the row or fill it", column=column.name, row=row)
+    return column
 
 
 def sha256(path: Path) -> str:

@@ -60,6 +60,8 @@ def _look_up(
     length = lists.list.len().to_numpy().astype(np.int64)
     flat = lists.explode(empty_as_null=False)
     row = np.repeat(np.arange(len(length)), length)
+    if history_is_text(spec.history, flat) and not items.is_text:
+        flat = _numbers(flat, path, column, first, row)
     values = items.rows(flat, path, column)
     unknown = np.flatnonzero(values == 0)
     if not len(unknown):
@@ -75,6 +77,28 @@ def _look_up(
         )
     known = values > 0
     return Histories(values[known], np.bincount(row[known], minlength=len(length)))
+
+
+def history_is_text(history: History, keys: pl.Series) -> bool:
+    """Whether the keys were cut from text, where numbers are text as well."""
+    return history.separator is not None and keys.dtype == pl.String
+
+
+def _numbers(
+    keys: pl.Series, path: Path, column: str, first: int, row: NDArray[np.int64]
+) -> pl.Series:
+    cast = keys.cast(pl.Int64, strict=False)
+    bad = (cast.is_null() & keys.is_not_null()).arg_true()
+    if len(bad):
+        at = int(bad[0])
+        raise broken(
+            path,
+            f"the history holds {keys[at]!r}, expected integer item keys",
+            "check history.separator, or write the keys as the items have them",
+            column=column,
+            row=first + int(row[at]),
+        )
+    return cast
 
 
 def _as_lists(column: pl.Series, history: History, path: Path) -> pl.Series:

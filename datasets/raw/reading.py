@@ -1,5 +1,6 @@
 """Stream tables: parquet and csv in chunks of bounded size, items and users whole."""
 
+import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from fusefront.datasets.raw.files import broken
 
 _PARQUET = (".parquet", ".pq")
+_NO_TEXT = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"PAR1": "parquet"}
 
 
 def is_parquet(path: Path) -> bool:
@@ -24,11 +26,7 @@ def columns_of(path: Path, separator: str = ",") -> dict[str, str]:
     if is_parquet(path):
         with _parquet(path) as file:
             return {field.name: str(field.type) for field in file.schema_arrow}
-    header = _header(path)
-    names = [name.strip().strip('"') for name in header.split(separator)]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise broken(path, f"column {twice[0]!r} appears twice", "rename one")
-    return dict.fromkeys(names, "string")
+    return dict.fromkeys(_header_names(path, separator), "string")
 
 
 def require(path: Path, wanted: Sequence[str], separator: str = ",") -> dict[str, str]:
@@ -110,9 +108,11 @@ def _stream_parquet(path: Path, names: list[str], rows: int) -> Iterator[pl.Data
 
 def _parquet(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
+        file = pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         _refuse_parquet(path, error)
+    _refuse_twice(path, file.schema_arrow.names)
+    return file
 
 
 def _refuse_parquet(path: Path, error: Exception) -> NoReturn:
@@ -122,9 +122,25 @@ def _refuse_parquet(path: Path, error: Exception) -> NoReturn:
     ) from None
 
 
+def _refuse_twice(path: Path, names: list[str]) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise broken(path, f"column {twice[0]!r} appears twice", "rename one")
+
+
+def _header_names(path: Path, separator: str) -> list[str]:
+    """Names of the header line, without quotes and the blanks around them."""
+    line = next(csv.reader([_header(path)], delimiter=separator, skipinitialspace=True))
+    names = [name.strip() for name in line]
+    _refuse_twice(path, names)
+    return names
+
+
 def _header(path: Path) -> str:
     with path.open("rb") as file:
         line = file.readline(1 << 20)
+    for magic, kind in _NO_TEXT.items():
+        if line.startswith(magic):
+            raise broken(path, f"a {kind} file, not text", "unpack it, or name it by its kind")
     try:
         text = line.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -135,13 +151,15 @@ def _header(path: Path) -> str:
 
 
 def _stream_text(path: Path, names: list[str], rows: int, separator: str) -> Iterator[pl.DataFrame]:
-    have = columns_of(path, separator)
+    have = _header_names(path, separator)
     block = max(1 << 16, min(1 << 26, rows * 64))
     try:
         reader = pyarrow.csv.open_csv(
             path,
-            pyarrow.csv.ReadOptions(use_threads=False, block_size=block),
-            pyarrow.csv.ParseOptions(delimiter=separator),
+            pyarrow.csv.ReadOptions(
+                use_threads=False, block_size=block, column_names=have, skip_rows=1
+            ),
+            pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
             pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(have, pa.string()),
                 include_columns=names,

@@ -1,6 +1,6 @@
 """A chunk of the log to fixed-size records; whatever a row can have wrong is said here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,12 +8,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.raw.codes import Codebook, FieldEncoder
-from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.codes import Codebook, FieldEncoder, as_text, number, slice_codes
+from fusefront.datasets.raw.files import broken, filled
 from fusefront.datasets.raw.hashing import mix, rows_hash, text_hash
 from fusefront.datasets.raw.history import Histories, read_histories
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.users import UserTable
+from fusefront.datasets.raw.times import Clock
+from fusefront.datasets.raw.users import UserCodes, UserTable
 from fusefront.datasets.spec import SPLITS, DatasetSpec, parse_condition
 
 
@@ -43,6 +44,8 @@ class Recorder:
     slices: dict[str, Codebook]  # slices by a column of the log -> its codes
     slice_columns: dict[str, str]
     history_columns: tuple[str, ...] = ()
+    user_codes: UserCodes = field(default_factory=UserCodes)
+    clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
         users = self.users.encoder if self.users else FieldEncoder(())
@@ -84,13 +87,13 @@ class Recorder:
         spec, columns, path = self.spec, self.spec.columns, part.path
         out = np.zeros(frame.height, self.dtype)
         out["row"] = np.arange(row, row + frame.height)
-        out["group"], out["user"] = user_codes(frame[columns.user], path, first)
+        out["group"], out["user"] = self.user_codes.read(frame[columns.user], path, first)
         out["item"] = self._items(frame, part, first)
         out["label"] = self._labels(frame, path, first)
         if columns.timestamp:
-            out["time"] = times(frame[columns.timestamp], path, first)
+            out["time"] = self.clock.read(frame[columns.timestamp], path, first)
         if columns.request:
-            out["request"] = text_hash(_filled(frame[columns.request], path, first))
+            out["request"] = text_hash(as_text(filled(frame[columns.request], path, first), path))
         if spec.split.by == "given":
             out["split"] = _given(frame, part, spec.split.column, first)
         if spec.truth:
@@ -158,46 +161,13 @@ def users_slices(users: UserTable | None) -> tuple[str, ...]:
     return users.slice_names if users else ()
 
 
-def slice_codes(book: Codebook, column: pl.Series, path: Path, name: str) -> NDArray[np.int32]:
-    """Codes of a slice column; a column with too many values is no slice."""
-    codes = book.codes(column)
-    if len(book.values) > 1000:
-        raise broken(
-            path,
-            f"slice {name!r} has more than 1,000 values",
-            "name a column with few values, or bin it first",
-            column=column.name,
-        )
-    return codes
-
-
-def user_codes(
-    column: pl.Series, path: Path, first: int
-) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    """(code, hash) of every user: integers are their own code, text is hashed."""
-    column = _filled(column, path, first)
-    if column.dtype == pl.String and not path.name.endswith((".parquet", ".pq")):
-        cast = column.cast(pl.Int64, strict=False)  # csv: everything arrives as text
-        if not cast.is_null().any():
-            column = cast
-    if column.dtype.is_integer():
-        code = column.cast(pl.Int64, strict=False).fill_null(0).to_numpy().astype(np.int64)
-        return code, mix(code.view(np.uint64))
-    if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
-        raise broken(
-            path, f"got {column.dtype}", "store users as integers or text", column=column.name
-        )
-    words = text_hash(column)
-    return (words >> np.uint64(1)).astype(np.int64), words
-
-
 def labels(
     column: pl.Series, path: Path, first: int, positive_when: str | None
 ) -> NDArray[np.uint8]:
     """Labels 0 and 1; with `positive_when` any number is compared first."""
-    from fusefront.datasets.raw.codes import number
-
-    values = number(column, path, first)
+    if column.dtype == pl.String:  # csv written from booleans
+        column = column.str.to_lowercase().replace({"true": "1", "false": "0"})
+    values = number(column, path, first, "say which values are positive: labels are 0 and 1")
     absent = np.flatnonzero(np.isnan(values))
     if len(absent):
         row = first + int(absent[0])
@@ -225,64 +195,11 @@ def labels(
     return values.astype(np.uint8)
 
 
-def times(column: pl.Series, path: Path, first: int) -> NDArray[np.int64]:
-    """Timestamps as int64: integers as they are, dates in milliseconds, fractions in thousandths."""
-    column = _filled(column, path, first)
-    if column.dtype == pl.String:
-        column = _parsed_time(column, path, first)
-    if isinstance(column.dtype, pl.Datetime | pl.Date):
-        return column.cast(pl.Datetime("ms")).to_physical().to_numpy().astype(np.int64)
-    if column.dtype.is_integer():
-        return column.cast(pl.Int64).to_numpy()
-    if not column.dtype.is_float():
-        raise broken(
-            path,
-            f"got {column.dtype}, expected times",
-            "store seconds, milliseconds or datetimes",
-            column=column.name,
-        )
-    values = column.to_numpy()
-    bad = np.flatnonzero(~np.isfinite(values) | (np.abs(values) > 9e15))
-    if len(bad):
-        row = first + int(bad[0])
-        raise broken(path, f"got {values[bad[0]]}", "fix the time", column=column.name, row=row)
-    return np.round(values * 1000).astype(np.int64)
-
-
-def _parsed_time(column: pl.Series, path: Path, first: int) -> pl.Series:
-    for kind in (pl.Int64, pl.Float64):
-        cast = column.cast(kind, strict=False)
-        if not cast.is_null().any():
-            return cast
-    try:
-        parsed = column.str.to_datetime(strict=False, time_unit="ms", ambiguous="earliest")
-    except pl.exceptions.ComputeError:  # no format was recognised at all
-        parsed = pl.Series(column.name, [None] * len(column), pl.Datetime("ms"))
-    bad = parsed.is_null().arg_true()
-    if len(bad):
-        raise broken(
-            path,
-            f"got {column[int(bad[0])]!r}, expected a time",
-            "write seconds, milliseconds or ISO 8601",
-            column=column.name,
-            row=first + int(bad[0]),
-        )
-    return parsed
-
-
-def _filled(column: pl.Series, path: Path, first: int) -> pl.Series:
-    null = column.is_null()
-    if null.any():
-        row = first + int(null.arg_true()[0])
-        raise broken(path, "no value", "drop the row or fill it", column=column.name, row=row)
-    return column
-
-
 def _given(frame: pl.DataFrame, part: Part, column: str | None, first: int) -> NDArray[np.uint8]:
     if column is None:
         assert part.split is not None
         return np.full(frame.height, SPLITS.index(part.split), np.uint8)
-    text = frame[column].cast(pl.String)
+    text = as_text(frame[column], part.path)
     code = text.replace_strict(list(SPLITS), [0, 1, 2], default=None, return_dtype=pl.UInt8)
     stray = code.is_null().arg_true()
     if len(stray):
@@ -297,9 +214,7 @@ def _given(frame: pl.DataFrame, part: Part, column: str | None, first: int) -> N
 
 
 def _probability(column: pl.Series, path: Path, first: int) -> NDArray[np.float64]:
-    from fusefront.datasets.raw.codes import number
-
-    values = number(column, path, first)
+    values = number(column, path, first, "name the column with the probabilities")
     stray = np.flatnonzero(~((values >= 0) & (values <= 1)))
     if len(stray):
         raise broken(

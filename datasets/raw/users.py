@@ -1,15 +1,17 @@
-"""The users file: fields of the requester, looked up by user key."""
+"""Users: the code of every key, and the users file with fields of the requester."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.raw.codes import Codebook, FieldEncoder
-from fusefront.datasets.raw.files import find
+from fusefront.datasets.raw.codes import Codebook, FieldEncoder, slice_codes
+from fusefront.datasets.raw.files import broken, filled, find
+from fusefront.datasets.raw.hashing import mix, text_hash
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.reading import read_table
+from fusefront.datasets.raw.reading import is_parquet, read_table
 from fusefront.datasets.spec import Slice, Users
 
 
@@ -35,8 +37,11 @@ def read_users(data: Path, users: Users, slices: tuple[Slice, ...]) -> UserTable
     index = KeyIndex(table[users.key], path, users.key)
     codes, numbers = encoder.encode(table, path, 0)
     books = tuple(Codebook() for _ in slices)
-    parts = [book.codes(table[str(part.column)]) for book, part in zip(books, slices, strict=True)]
-    sliced = np.stack(parts, 1) if parts else np.zeros((table.height, 0), np.int32)
+    parts = [
+        slice_codes(book, table[str(part.column)], path, part.name)
+        for book, part in zip(books, slices, strict=True)
+    ]
+    sliced = np.stack(parts, 1) if parts else np.zeros((table.height, 0), np.int16)
     return UserTable(
         index,
         encoder,
@@ -44,5 +49,60 @@ def read_users(data: Path, users: Users, slices: tuple[Slice, ...]) -> UserTable
         np.concatenate([np.full((1, numbers.shape[1]), np.nan), numbers]),
         tuple(part.name for part in slices),
         books,
-        np.concatenate([np.zeros((1, sliced.shape[1]), np.int32), sliced]).astype(np.int16),
+        np.concatenate([np.zeros((1, sliced.shape[1]), np.int16), sliced]),
     )
+
+
+class UserCodes:
+    """Codes of the log's users: whole numbers are their own code, text is hashed.
+
+    In a text file each value decides for itself, so that chunks of any size agree.
+    """
+
+    def __init__(self) -> None:
+        self.kind: str | None = None
+
+    def read(
+        self, column: pl.Series, path: Path, first: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """(code, hash) of every user of a chunk whose first row is row `first` of the file."""
+        column = filled(column, path, first)
+        kind = "whole numbers" if column.dtype.is_integer() else "text"
+        if column.dtype not in (pl.String, pl.Categorical, pl.Enum) and kind == "text":
+            raise broken(
+                path, f"got {column.dtype}", "store users as integers or text", column=column.name
+            )
+        if not is_parquet(path):
+            kind = "text of a csv"
+        self.kind = self.kind or kind
+        if kind != self.kind:
+            raise broken(
+                path,
+                f"users are {kind}, in the files before {self.kind}",
+                "store them in one way, or the same user counts as two",
+                column=column.name,
+            )
+        if kind == "whole numbers":
+            return _whole(column)
+        return _hashed(column) if kind == "text" else _either(column)
+
+
+def _whole(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    dtype = np.uint64 if column.dtype == pl.UInt64 else np.int64
+    words = column.to_numpy().astype(dtype).view(np.uint64)  # beyond 63 bits a code is negative
+    return words.view(np.int64), mix(words)
+
+
+def _hashed(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    words = text_hash(column)
+    return (words >> np.uint64(1)).astype(np.int64), words
+
+
+def _either(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    numbers = column.cast(pl.Int64, strict=False)
+    if not numbers.has_nulls():
+        return _whole(numbers)
+    code, word = _hashed(column)
+    number_code, number_word = _whole(numbers.fill_null(0))
+    is_number = numbers.is_not_null().to_numpy()
+    return np.where(is_number, number_code, code), np.where(is_number, number_word, word)

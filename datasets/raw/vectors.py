@@ -65,9 +65,9 @@ def from_npy(paths: list[Path], items: KeyIndex, ids: Path | None, block: int) -
             part = np.load(path, mmap_mode="r")[start : start + block]
             where = target[first + start : first + start + len(part)]
             keep = np.flatnonzero(where)
-            yield Block(
-                where[keep], np.asarray(part[keep], np.float32), start + keep.astype(np.int64)
-            )
+            with np.errstate(over="ignore"):  # infinite then, and refused as that
+                vectors = np.asarray(part[keep], np.float32)
+            yield Block(where[keep], vectors, start + keep.astype(np.int64))
         first += len(matrix)
 
 
@@ -81,7 +81,7 @@ def _targets(path: Path, items: KeyIndex, ids: Path | None, total: int) -> NDArr
                 "row k belongs to item k: write one row an item, or give 'ids'",
             )
         return np.arange(1, total + 1)
-    keys = _read_ids(ids)
+    keys = _read_ids(ids, total)
     if len(keys) != total:
         raise broken(ids, f"{len(keys):,} keys for {total:,} vectors", "write one key a vector")
     where = items.rows(keys, ids, keys.name).astype(np.int64)
@@ -104,7 +104,8 @@ def _refuse_twice(where: NDArray[np.int64], path: Path, keys: pl.Series) -> None
         )
 
 
-def _read_ids(path: Path) -> pl.Series:
+def _read_ids(path: Path, total: int) -> pl.Series:
+    """The keys of `total` vectors, in order; a csv may have a header line."""
     if path.suffix == ".npy":
         try:
             keys = np.load(path, allow_pickle=False)
@@ -113,6 +114,8 @@ def _read_ids(path: Path) -> pl.Series:
             raise broken(
                 path, f"not a readable npy file ({reason})", "save the keys again"
             ) from None
+        if not isinstance(keys, np.ndarray):
+            raise broken(path, "an npz archive", "save the one array of keys as npy")
         if keys.ndim != 1 or keys.dtype.kind not in "iuU":
             raise broken(
                 path, f"shape {keys.shape}, type {keys.dtype}", "expected one integer or text a row"
@@ -123,8 +126,12 @@ def _read_ids(path: Path) -> pl.Series:
 
         column = next(iter(columns_of(path)))
         return read_table(path, [column])[column]
-    lines = path.read_text(encoding="utf-8").split()
-    series = pl.Series("ids", lines, dtype=pl.String)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise broken(path, f"byte {error.start} is not UTF-8", "save it as UTF-8") from None
+    lines = lines[1:] if len(lines) == total + 1 else lines
+    series = pl.Series("ids", [line.strip().strip('"') for line in lines], dtype=pl.String)
     numbers = series.cast(pl.Int64, strict=False)
     return series if numbers.has_nulls() else numbers
 
@@ -134,8 +141,7 @@ def from_column(
 ) -> Iterator[Block]:
     """A list column: of the item file itself (key None), or of a file with a key column."""
     wanted = [column] if key is None else [key, column]
-    width: int | None = None
-    first = 0
+    width = first = 0
     where_all = []
     for frame in stream(path, wanted, block, separator):
         where = (
@@ -144,19 +150,19 @@ def from_column(
             else items.rows(frame[key], path, key, first).astype(np.int64)
         )
         where_all.append(where)
-        vectors, width = _list_matrix(frame[column], path, first, width)
-        keep = np.flatnonzero(where)
-        yield Block(where[keep], vectors[keep], first + keep.astype(np.int64))
+        vectors = _list_matrix(frame[column], path, first, width)
+        width = vectors.shape[1]
+        if width:  # none of the items so far has a vector otherwise
+            keep = np.flatnonzero(where)
+            yield Block(where[keep], vectors[keep], first + keep.astype(np.int64))
         first += frame.height
-    if key is not None:
+    if key is not None and where_all:
         whole = np.concatenate(where_all)
         _refuse_twice(whole, path, pl.Series(key, whole))
 
 
-def _list_matrix(
-    column: pl.Series, path: Path, first: int, width: int | None
-) -> tuple[NDArray[np.float32], int]:
-    """Lists to [n, width]; a null list is an absent vector, all zeros."""
+def _list_matrix(column: pl.Series, path: Path, first: int, width: int) -> NDArray[np.float32]:
+    """Lists to [n, width], 0 = not known yet; a null list is an absent vector, all zeros."""
     if isinstance(column.dtype, pl.Array):
         column = column.arr.to_list()
     if not isinstance(column.dtype, pl.List) or not column.dtype.inner.is_numeric():
@@ -165,7 +171,7 @@ def _list_matrix(
         )
     length = column.list.len().fill_null(0).to_numpy().astype(np.int64)
     given = np.flatnonzero(length)
-    if width is None:
+    if not width:
         width = int(length[given[0]]) if len(given) else 0
     ragged = np.flatnonzero((length != width) & (length != 0))
     if len(ragged):
@@ -176,11 +182,11 @@ def _list_matrix(
             column=column.name,
             row=first + int(ragged[0]),
         )
-    if width == 0:
-        raise broken(path, "no vector in the first rows", "drop the column", column=column.name)
     flat = column.drop_nulls().explode(empty_as_null=False)
     if flat.has_nulls():
-        raise broken(path, "a null inside a vector", "write a number", column=column.name)
+        row = first + int(column.list.eval(pl.element().is_null()).list.any().arg_true()[0])
+        raise broken(path, "a null in a vector", "write a number", column=column.name, row=row)
     out = np.zeros((len(column), width), np.float32)
-    out[given] = flat.cast(pl.Float32).to_numpy().reshape(-1, width)
-    return out, width
+    if width:
+        out[given] = flat.cast(pl.Float32).to_numpy().reshape(-1, width)
+    return out

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.manifest import vocabulary_file
 from fusefront.harness.export.opened import load_session, read_manifest
 from fusefront.harness.export.request import Feed, FeedShape
 from fusefront.harness.export.scorer import probability
@@ -25,6 +26,7 @@ class Encoder:
         facts = read_json(folder / "dataset.json")
         self.schema, self.numbers, self.shape = facts["schema"], facts.get("numbers", {}), shape
         keys = pq.read_table(folder / "items.parquet")
+        self.key_type = keys.schema.field("key").type
         self.row_of = dict(zip(keys["key"].to_pylist(), keys["row"].to_pylist(), strict=True))
         self.codes = {
             f"{side}_{field['name']}": _vocabulary(folder, side, field["name"])
@@ -85,7 +87,7 @@ def _put(target: NDArray[Any], columns: slice, values: NDArray[Any]) -> None:
 
 
 def _vocabulary(folder: Path, side: str, name: str) -> dict[str, int]:
-    table = pq.read_table(folder / "vocabularies" / f"{side}_{name}.parquet")
+    table = pq.read_table(folder / vocabulary_file(side, name))
     return dict(zip(table["value"].to_pylist(), table["code"].to_pylist(), strict=True))
 
 
@@ -116,10 +118,50 @@ def predict_file(bundle: Path, source: Path) -> Iterator[NDArray[np.float64]]:
                     " and takes 'history'"
                 )
         wanted += ["history"] * ("history" in there)
+        _check_types(source, file.schema_arrow, encoder)
         for piece in file.iter_batches(ROWS, columns=wanted):
             feed = encoder.feed(piece.to_pydict())
             logits = session.run(["logits"], {name: feed[name] for name in names})[0]
             yield probability(logits[:, 0])
+
+
+def _check_types(source: Path, schema: pa.Schema, encoder: Encoder) -> None:
+    """Keys of another type would all score as unknown, a text for a number would not score at all."""
+    wanted = {"item": encoder.key_type}
+    found = {"item": schema.field("item").type}
+    if "history" in schema.names:
+        lists, wanted["history"] = schema.field("history").type, pa.list_(encoder.key_type)
+        found["history"] = lists
+        if pa.types.is_null(lists) or (_is_list(lists) and pa.types.is_null(lists.value_type)):
+            del wanted["history"]  # nobody in this file has one
+    for name, kind in wanted.items():
+        if not _alike(found[name], kind):
+            raise DataContractError(
+                f"{source}: column {name!r} holds {found[name]}, expected {kind} as in the log that "
+                "the bundle was made of; cast it"
+            )
+    for side in ("request", "candidate"):
+        for name in encoder.schema[f"{side}_numbers"]:
+            kind = schema.field(name).type
+            numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+            if not (numeric or pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+                raise DataContractError(
+                    f"{source}: column {name!r} holds {kind}, expected a number; cast it"
+                )
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _alike(one: pa.DataType, other: pa.DataType) -> bool:
+    """Integers of any width are alike, so are texts, so are lists of such."""
+    if _is_list(one) or _is_list(other):
+        return _is_list(one) and _is_list(other) and _alike(one.value_type, other.value_type)
+    if pa.types.is_integer(other):
+        return bool(pa.types.is_integer(one))
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    return any(is_text(one) for is_text in texts) and any(is_text(other) for is_text in texts)
 
 
 def write_scores(bundle: Path, source: Path, target: Path) -> dict[str, Json]:

@@ -1,13 +1,16 @@
 """Malformed inputs: each gets one sentence that names the file, and leaves no half-written store."""
 
+import gzip
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from fusefront.datasets.errors import DataContractError, SpecError
@@ -155,6 +158,8 @@ def truncated(shop: Shop) -> None:
 
 BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
 HEAD = "u,i,y,t,d,n\n"
+KEYS = "items: {keys: log}"
+SPACED = "history: {from: list, column: h, max_length: 5, separator: ' '}"
 LISTED = "history: {from: list, column: h, max_length: 5}"
 LOG_HISTORY = "history: {from: log, max_length: 5}"
 
@@ -171,6 +176,84 @@ def listed(value: Any, kind: str = LISTED) -> Spoil:
 
     return spoil
 
+
+SHOP_ITEMS = "items: {path: items.parquet, key: i, fields: [{column: c, type: category}]}"
+NO_TEXT = b"\xff\xfe"
+BEYOND = np.arange(ROWS, dtype=np.uint64) + np.uint64(2**63)
+
+
+def whole(name: str, values: Any, *swaps: tuple[str, str]) -> Spoil:
+    """A whole column of the log, and changes of the spec."""
+
+    def spoil(shop: Shop) -> None:
+        shop.log[name] = values
+        for old, new in swaps:
+            shop.swap(old, new)
+        shop.write()
+
+    return spoil
+
+
+def of_items(name: str, values: list[Any], old: str, new: str) -> Spoil:
+    def spoil(shop: Shop) -> None:
+        shop.items[name] = values
+        shop.swap(old, new)
+        shop.write()
+
+    return spoil
+
+
+def with_ids(name: str, make: Callable[[Path], object]) -> Spoil:
+    """Keys of the vectors in a file of their own."""
+
+    def spoil(shop: Shop) -> None:
+        shop.swap("keyed_by: row", f"ids: {name}")
+        make(shop.folder / name)
+        shop.write()
+
+    return spoil
+
+
+def second_log(change: Callable[[pl.DataFrame], pl.DataFrame]) -> Spoil:
+    def spoil(shop: Shop) -> None:
+        shop.swap("path: log.parquet", "path: [log.parquet, more.parquet]")
+        shop.write()
+        change(pl.read_parquet(shop.log_file)).write_parquet(shop.folder / "more.parquet")
+
+    return spoil
+
+
+def vectors_of_nobody(shop: Shop) -> None:
+    shop.swap("{path: text.npy, keyed_by: row}", "{path: v.parquet, key: i, column: v}")
+    schema = {"i": pl.Int64, "v": pl.List(pl.Float32)}
+    pl.DataFrame({"i": [], "v": []}, schema).write_parquet(shop.folder / "v.parquet")
+
+
+def twice(shop: Shop) -> None:
+    table = pq.read_table(shop.log_file)
+    pq.write_table(table.append_column("u", table["u"]), shop.log_file)
+
+
+def npz(path: Path) -> None:
+    np.savez(path.with_suffix(".npz"), keys=np.arange(ITEMS))
+    path.with_suffix(".npz").rename(path)
+
+
+def two_thousand_slices(shop: Shop) -> None:
+    keys = list(range(2000))
+    shop.items.update(i=keys, c=["x"] * 2000, r=[f"v{k}" for k in keys])
+    shop.text = np.ones((2000, 2), np.float32)
+    shop.swap(*SLICED)
+
+
+def nothing_names_the_items(shop: Shop) -> None:
+    shop.log.update({name: [] for name in shop.log})
+    shop.swap(SHOP_ITEMS, KEYS)
+
+
+NAMED = ("timestamp: t}", "timestamp: t, request: r}")
+GIVEN = ("{by: time, valid: 0.2, test: 0.2}", "{by: given, column: r}")
+SLICED = ("split:", "slices: [{name: s, column: r}]\nsplit:")
 
 CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
     # columns
@@ -362,6 +445,94 @@ CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
         spec("split:", "slices: [{name: s, when: no_sound}]\nsplit:"),
         SpecError,
         "no_sound",
+    ),
+    # types that are no text, numbers beyond their range
+    "requests as lists": (whole("r", [[1]] * ROWS, NAMED), DataContractError, "'r'.*one value"),
+    "requests as bytes": (whole("r", [NO_TEXT] * ROWS, NAMED), DataContractError, "'r'.*no text"),
+    "splits as lists": (whole("r", [["train"]] * ROWS, GIVEN), DataContractError, "'r'.*one value"),
+    "slices as lists": (whole("r", [[1]] * ROWS, SLICED), DataContractError, "'r'.*one value"),
+    "a category as bytes": (whole("d", [NO_TEXT] * ROWS), DataContractError, "'d'.*no text"),
+    "a category as durations": (
+        whole("d", [timedelta(1)] * ROWS),
+        DataContractError,
+        "'d'.*Duration.*no text",
+    ),
+    "times beyond 63 bits": (whole("t", BEYOND), DataContractError, "'t', row 0.*2\\^63"),
+    "nested categories": (
+        of_items("c", [[["x"]]] * ITEMS, "type: category}]}", "type: categories}]}"),
+        DataContractError,
+        "'c'.*List",
+    ),
+    "presence as lists": (
+        of_items("has", [[True]] * ITEMS, "keyed_by: row", "keyed_by: row, present: has"),
+        DataContractError,
+        "'has'.*one value",
+    ),
+    "a slice of two thousand values": (
+        written(two_thousand_slices),
+        DataContractError,
+        "'r'.*more than 1,000 values",
+    ),
+    "a seed beyond 63 bits": (
+        spec("test: 0.2}", f"test: 0.2, seed: {10**20}}}"),
+        SpecError,
+        "seed",
+    ),
+    # keys
+    "a log without rows names the items": (
+        written(nothing_names_the_items),
+        DataContractError,
+        r"log\.parquet: no rows",
+    ),
+    "items as numbers, histories as words": (
+        whole("h", [["a"]] * ROWS, (SHOP_ITEMS, KEYS), (LOG_HISTORY, LISTED)),
+        DataContractError,
+        "'i'.*String.*Int64",
+    ),
+    "a written history with a word": (
+        whole("h", ["100 101"] * 3 + ["100 b"] * (ROWS - 3), (LOG_HISTORY, SPACED)),
+        DataContractError,
+        "'h', row 3.*'b'",
+    ),
+    "keys of vectors in latin-1": (
+        with_ids("ids.csv", lambda p: p.write_bytes("é\n".encode("latin-1") * ITEMS)),
+        DataContractError,
+        r"ids\.csv.*not UTF-8",
+    ),
+    "keys of vectors in an npz": (with_ids("ids.npy", npz), DataContractError, r"ids\.npy.*npz"),
+    "keys of vectors that no item has": (
+        with_ids("ids.npy", lambda p: np.save(p, np.arange(ITEMS))),
+        DataContractError,
+        "'text': no item has a vector",
+    ),
+    "vectors of nobody": (written(vectors_of_nobody), DataContractError, "'text': no item has"),
+    "vectors that are all zero": (vectors(lambda a: a * 0), DataContractError, "'text': no item"),
+    # tables
+    "two logs, users as numbers and as text": (
+        second_log(lambda t: t.with_columns(pl.col("u").cast(pl.String))),
+        DataContractError,
+        r"more\.parquet.*'u'.*users are text",
+    ),
+    "two logs, times as numbers and as dates": (
+        second_log(lambda t: t.with_columns(pl.from_epoch("t"))),
+        DataContractError,
+        r"more\.parquet.*'t'.*times are dates",
+    ),
+    "a parquet with two columns of a name": (
+        after(twice),
+        DataContractError,
+        r"log\.parquet.*'u' appears twice",
+    ),
+    "a separator that is no character": (
+        spec("path: log.parquet", "path: log.parquet, separator: '→'"),
+        SpecError,
+        "separator.*ASCII",
+    ),
+    "a csv that is compressed": (csv(gzip.compress(HEAD.encode())), DataContractError, "gzip"),
+    "a name with a NUL": (
+        spec("path: log.parquet", 'path: "log\\0.parquet"'),
+        DataContractError,
+        "null",
     ),
     "an empty split": (spec("valid: 0.2", "valid: 0.000001"), DataContractError, "valid"),
 }
