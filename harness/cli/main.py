@@ -80,6 +80,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        reason = (error.strerror or "cannot be written").lower()
+        _end(f"got {error.filename!r}: {reason}; expected a path that can be used, give another", 2)
     except TyperException as error:  # unknown options, bad values
         usage: Any = error
         usage.show()

@@ -62,7 +62,7 @@ def export_run(
     if rows not in ROW_FORMATS:
         raise UsageError(f"got rows {rows!r}, expected one of {', '.join(ROW_FORMATS)}")
     if target.exists() and not (target / opened.MANIFEST).exists():
-        raise UsageError(f"{target}: there and no bundle; choose another folder with --out")
+        raise UsageError(f"{target}: there and no bundle; choose another folder with --to")
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.tmp", dir=target.parent))
     try:

@@ -7,6 +7,7 @@ This file stands on its own: a copy of it travels in every bundle as `check.py`,
 import hashlib
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 MANIFEST = "bundle.json"
 KIND = "fusefront-bundle"
+NEEDED = ("scorer.onnx", "golden.npz", "items.parquet", "dataset.json")
 TOLERANCE = 1e-5  # of a probability, between the machine of the export and this one
 
 
@@ -38,9 +40,25 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(
             f"{path}: got format {manifest.get('format')!r}, expected 1; export again with this version"
         )
+    _complete(path, manifest)
     for name, wanted in manifest["files"].items():
         _verify(folder / name, wanted)
     return manifest
+
+
+def _complete(path: Path, manifest: dict[str, Any]) -> None:
+    """A manifest that was edited or merged may lack what the export wrote."""
+    files = manifest.get("files")
+    lacks = [key for key in ("strategy", "run_id", "serving", "shape") if key not in manifest]
+    listed = files if isinstance(files, dict) else {}
+    lacks += [name for name in NEEDED if not {"bytes", "sha256"} <= _keys(listed.get(name))]
+    lacks += [name for name, wanted in listed.items() if not {"bytes", "sha256"} <= _keys(wanted)]
+    if lacks:
+        raise BundleError(f"{path}: says nothing of {lacks[0]!r}; copy it again or export again")
+
+
+def _keys(value: object) -> set[str]:
+    return set(value) if isinstance(value, dict) else set()
 
 
 def _verify(path: Path, wanted: dict[str, Any]) -> None:
@@ -89,7 +107,7 @@ def golden_requests(folder: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
             for name in file.files:
                 number, _, part = name.partition(".")
                 found.setdefault(number, {})[part] = file[name]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise BundleError(f"{path}: unreadable ({error}); export again") from None
     return [found[number] for number in sorted(found, key=int)]
 
@@ -102,6 +120,10 @@ def replay(folder: Path) -> dict[str, Any]:
     requests = golden_requests(folder)
     worst, rows = 0.0, 0
     for request in requests:
+        if stray := [name for name in (*names, "logits") if name not in request]:
+            raise BundleError(
+                f"{folder / 'golden.npz'}: has no {stray[0]!r}, which scorer.onnx asks for; export again"
+            )
         logits = session.run(["logits"], {name: request[name] for name in names})[0]
         if logits.shape != request["logits"].shape or not np.isfinite(logits).all():
             worst = float("inf")

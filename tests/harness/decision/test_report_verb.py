@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from fusefront.harness.cli.main import main
 from fusefront.harness.decision.run import Asked, decide_study, report_study
 from fusefront.harness.runs.store import StudyFolder, find_study
 from fusefront.reports.provenance import cell
@@ -169,3 +170,23 @@ def test_a_latency_cell_is_read_from_the_bench_that_provenance_names(
         if (one["strategy"], one["scope"], one["candidates"]) == ("pca64", "end_to_end", 100)
     )
     assert table["p99 ms"][row] == f"{kept['p99_ms']:.1f}"
+
+
+def test_a_file_where_the_report_should_lie_is_named_without_a_traceback(
+    study: StudyFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    words = ["report", study.name, "--store", str(tmp_path), "--out", str(taken)]
+    monkeypatch.setattr(sys, "argv", ["fusefront", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    said = capsys.readouterr().err
+    assert (
+        said
+        == f"fusefront: got {str(taken)!r}: file exists; expected a path that can be used, give another\n"
+    )

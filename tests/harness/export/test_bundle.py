@@ -170,6 +170,19 @@ def test_nothing_in_the_bundle_is_a_pickle_and_every_file_is_listed(world):
         (lambda b: (b / "bundle.json").write_text("{"), "bundle.json: unreadable"),
         (lambda b: (b / "bundle.json").write_text('{"a": 1}'), "bundle.json: not written by"),
         (lambda b: _edit(b / "bundle.json", format=9), "bundle.json: got format 9, expected 1"),
+        (
+            lambda b: _edit(b / "bundle.json", files=None),
+            "bundle.json: says nothing of 'scorer.onnx'",
+        ),
+        (
+            lambda b: _edit(b / "bundle.json", files={}),
+            "bundle.json: says nothing of 'scorer.onnx'",
+        ),
+        (
+            lambda b: _without(b / "bundle.json", "strategy"),
+            "bundle.json: says nothing of 'strategy'",
+        ),
+        (lambda b: _without(b / "bundle.json", "shape"), "bundle.json: says nothing of 'shape'"),
     ],
 )
 def test_a_spoilt_bundle_is_refused_with_the_name_of_the_file(bundle, spoil, sentence):
@@ -186,6 +199,50 @@ def _flip(path: Path) -> None:
 
 def _edit(path: Path, **values: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def _without(path: Path, key: str) -> None:
+    kept = {k: value for k, value in json.loads(path.read_text()).items() if k != key}
+    path.write_text(json.dumps(kept))
+
+
+def test_golden_requests_of_another_scorer_are_refused(bundle):
+    """A foreign file put in with its checksum."""
+    from fusefront.harness.export.opened import sha256
+
+    golden = bundle / "golden.npz"
+    np.savez(golden, **{"0.logits": np.zeros((1, 1)), "0.other": np.zeros((1, 1))})
+    listed = json.loads((bundle / "bundle.json").read_text())["files"]
+    listed[golden.name] = {"bytes": golden.stat().st_size, "sha256": sha256(golden)}
+    _edit(bundle / "bundle.json", files=listed)
+    with pytest.raises(BundleError, match=r"golden.npz: has no '.*', which scorer.onnx asks for"):
+        replay(bundle)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "sentence"),
+    [
+        ("item", ["a", "b", "c"], "column 'item' holds .*string, expected int64"),
+        ("item", [1.5, 2.5, 3.5], "column 'item' holds double, expected int64"),
+        ("history", ["1 2", "3", ""], "column 'history' holds .*string, expected list"),
+        ("history", [["1"], [], ["2"]], "column 'history' holds .*string.*, expected list"),
+    ],
+)
+def test_keys_of_another_type_are_refused_not_scored_as_unknown(
+    world, tmp_path, column, values, sentence
+):
+    source = tmp_path / "rows.parquet"
+    _rows(world).head(3).with_columns(pl.Series(column, values)).write_parquet(source)
+    with pytest.raises(DataContractError, match=sentence):
+        list(predict_file(world[3], source))
+
+
+def test_empty_histories_score_whatever_their_type(world, tmp_path):
+    source = tmp_path / "rows.parquet"
+    _rows(world).head(3).with_columns(pl.Series("history", [[], None, []])).write_parquet(source)
+    (scores,) = predict_file(world[3], source)
+    assert scores.shape == (3,)
+    assert np.isfinite(scores).all()
 
 
 def test_another_graph_with_the_right_checksum_fails_the_replay(bundle):
@@ -208,7 +265,7 @@ def test_export_replaces_a_bundle_and_nothing_else(world, tmp_path):
     assert replay(again)["passed"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years")
-    with pytest.raises(UsageError, match="choose another folder"):
+    with pytest.raises(UsageError, match="choose another folder with --to"):
         export_run(loaded, tmp_path / "mine", rows="float32")
     assert (tmp_path / "mine" / "thesis.txt").exists()
     with pytest.raises(UsageError, match="got rows 'float8'"):
