@@ -4,8 +4,10 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusefront.datasets.manifest import (
     Manifest,
@@ -36,68 +38,95 @@ Say = Callable[[str], None]
 _EXACT_ROWS = 1 << 22  # beyond, the Bayes AUC is streamed: 1e-6 off at most
 
 
-def finish_store(
-    spec: DatasetSpec,
-    data: Path,
-    folder: Path,
-    name: str,
-    items: ItemFile,
-    recorder: Recorder,
-    builder: Builder,
-    counts: dict[str, SplitCounts],
-    warnings: list[str],
-    sources: dict[str, Codebook],
-    say: Say,
-) -> None:
-    sides = {
-        "request": finish_side(
-            folder, "request", "request", recorder.request_fields, recorder.request_books
-        ),
-        "candidate": finish_side(
-            folder, "candidate", "row", spec.candidate_fields, recorder.candidate.books
-        ),
-        "item": write_items(folder, data, spec, items, builder.in_train),
-    }
-    write_npy(folder / "items" / "impressions.npy", builder.impressions)
-    write_npy(folder / "items" / "clicks.npy", builder.clicks)
-    write_npy(folder / "items" / "in_train.npy", builder.in_train)
-    widths: dict[str, int] = {}
-    present = np.zeros((len(items.keys) + 1, len(spec.modalities)), bool)
-    for place, modality in enumerate(spec.modalities):
-        say(f"vectors of {modality!r}")
-        widths[modality], present[:, place], said = write_modality(
-            folder, data, spec, modality, items
-        )
-        for sentence in said:
-            say(f"WARNING: {sentence}")
-        warnings += said
-    write_npy(folder / "items" / "present.npy", present)
-    facts = ItemFacts(builder.in_train, builder.impressions, present, tuple(widths))
-    slices = {part.name: _slice(folder, part, sources, facts, spec, items) for part in spec.slices}
+class Job(NamedTuple):
+    """What is prepared, from where to where."""
+
+    spec: DatasetSpec
+    data: Path
+    folder: Path
+    fingerprint: str
+
+
+class WrittenLog(NamedTuple):
+    """The log once its rows lie in their splits; `sources` holds the code books of its slices."""
+
+    recorder: Recorder
+    builder: Builder
+    counts: dict[str, SplitCounts]
+    sources: dict[str, Codebook]
+    warnings: list[str]
+
+
+class Vectors(NamedTuple):
+    """Width of each modality, who has it [items + 1, modalities], and what is odd about it."""
+
+    widths: dict[str, int]
+    present: NDArray[np.bool_]
+    warnings: list[str]
+
+
+def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
+    """Write what needs the whole of train: fields, item facts, vectors, slices, the manifest."""
+    spec, folder, builder = job.spec, job.folder, log.builder
+    sides = _sides(job, items, log)
+    for name in ("impressions", "clicks", "in_train"):
+        write_npy(folder / "items" / f"{name}.npy", getattr(builder, name))
+    vectors = _vectors(job, items, say)
+    facts = ItemFacts(builder.in_train, builder.impressions, vectors.present, tuple(vectors.widths))
+    slices = {part.name: _slice(job, part, log.sources, facts, items) for part in spec.slices}
     truth = None
     if spec.truth:
         truth = {split: _bayes(folder / split / "row" / "truth.npy") for split in SPLITS}
     shutil.rmtree(folder / "work")
     manifest = Manifest(
         name=spec.name,
-        fingerprint=name,
-        schema=_schema(spec, items, widths, sides),
-        counts=counts,
+        fingerprint=job.fingerprint,
+        schema=_schema(spec, items, vectors.widths, sides),
+        counts=log.counts,
         history_values=builder.history.rows,
         files=_hash(folder),
         slices=slices,
         cluster=spec.cluster,
         bayes_auc=truth,
         dtypes={part: modality.dtype for part, modality in spec.modalities.items()},
-        present={part: int(present[:, k].sum()) for k, part in enumerate(widths)},
+        present={part: int(vectors.present[:, k].sum()) for k, part in enumerate(vectors.widths)},
         numbers=sides["request"].scalings | sides["candidate"].scalings | sides["item"].scalings,
         timestamps=spec.columns.timestamp is not None,
         split_by=spec.split.by,
-        source_rows=sum(part.rows for part in counts.values()),
-        warnings=tuple(warnings),
+        source_rows=sum(part.rows for part in log.counts.values()),
+        warnings=(*log.warnings, *vectors.warnings),
     )
     text = manifest.model_dump(mode="json", by_alias=True)
     write_bytes(folder / "manifest.json", json.dumps(text, indent=1).encode())
+
+
+def _sides(job: Job, items: ItemFile, log: WrittenLog) -> dict[str, Side]:
+    """Fields of requests, candidates and items, coded and scaled by train."""
+    spec, folder, recorder = job.spec, job.folder, log.recorder
+    return {
+        "request": finish_side(
+            folder, "request", "request", recorder.request_fields, recorder.request_books
+        ),
+        "candidate": finish_side(
+            folder, "candidate", "row", spec.candidate_fields, recorder.candidate.books
+        ),
+        "item": write_items(folder, job.data, spec, items, log.builder.in_train),
+    }
+
+
+def _vectors(job: Job, items: ItemFile, say: Say) -> Vectors:
+    """Every modality's table, and items/present.npy."""
+    found = Vectors({}, np.zeros((len(items.keys) + 1, len(job.spec.modalities)), bool), [])
+    for place, modality in enumerate(job.spec.modalities):
+        say(f"vectors of {modality!r}")
+        found.widths[modality], found.present[:, place], said = write_modality(
+            job.folder, job.data, job.spec, modality, items
+        )
+        for sentence in said:
+            say(f"WARNING: {sentence}")
+        found.warnings.extend(said)
+    write_npy(job.folder / "items" / "present.npy", found.present)
+    return found
 
 
 def _bayes(path: Path) -> float:
@@ -112,13 +141,9 @@ def _bayes(path: Path) -> float:
 
 
 def _slice(
-    folder: Path,
-    part: Slice,
-    sources: dict[str, Codebook],
-    facts: ItemFacts,
-    spec: DatasetSpec,
-    items: ItemFile,
+    job: Job, part: Slice, sources: dict[str, Codebook], facts: ItemFacts, items: ItemFile
 ) -> StoredSlice:
+    folder = job.folder
     if part.name in sources:
         return finish_by_column(folder, part, sources[part.name])
     if part.when in STORED_ALREADY:
@@ -126,7 +151,7 @@ def _slice(
     if part.when is not None:
         return finish_by_item(folder, part, *item_codes(part.when, facts))
     assert items.path is not None
-    column = read_table(items.path, [str(part.column)], spec.items.separator)[str(part.column)]
+    column = read_table(items.path, [str(part.column)], job.spec.items.separator)[str(part.column)]
     book = Codebook()
     of_items = slice_codes(book, column, items.path, part.name)
     codes = np.concatenate([np.zeros(1, np.int16), of_items])

@@ -11,7 +11,7 @@ from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.manifest import SplitCounts
 from fusefront.datasets.preparing.budget import Budget, plan
 from fusefront.datasets.preparing.build import Builder
-from fusefront.datasets.preparing.finish import finish_store
+from fusefront.datasets.preparing.finish import Job, WrittenLog, finish_store
 from fusefront.datasets.preparing.items import ItemFile, item_columns, read_items
 from fusefront.datasets.preparing.negatives import PAIR, Drawer, sort_events
 from fusefront.datasets.preparing.spill import Spill, spill
@@ -66,7 +66,8 @@ def write_store(
         warnings.append(f"{drawer.missing:,} negatives have no eligible item and are left out")
     if builder.straddling:
         warnings.append(f"the given split cuts {builder.straddling:,} requests apart")
-    finish_store(spec, data, folder, name, items, recorder, builder, counts, warnings, sources, say)
+    log = WrittenLog(recorder, builder, counts, sources, warnings)
+    finish_store(Job(spec, data, folder, name), items, log, say)
 
 
 def _parts(spec: DatasetSpec, data: Path) -> list[Part]:
