@@ -49,14 +49,13 @@ def compare(
     """Compare a study's strategies with intervals over test rows and seeds, and say what it means.
 
     Looking at the test split is recorded in the study's opened.jsonl; a second look at other runs
-    is told. Without another baseline, margin or metric than the study's it is kept as the study's
-    comparison.json, which the decision and the report read.
+    is told. Without another baseline, margin, metric, clustering or pairing than the study's it is kept as
+    the study's comparison.json, which the decision and the report read.
     """
     import json
     import sys
 
-    from rich.console import Console
-
+    from fusefront.harness.cli.screen import screen
     from fusefront.harness.cli.show_comparison import comparison_parts
     from fusefront.harness.results import Results
 
@@ -74,6 +73,6 @@ def compare(
     if as_json:
         sys.stdout.write(json.dumps(made.to_dict(), indent=1, ensure_ascii=False) + "\n")
         return
-    console = Console(highlight=False, markup=False)
+    console = screen()
     for part in comparison_parts(made, wide=console.width >= 150):
         console.print(part)

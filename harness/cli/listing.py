@@ -7,6 +7,7 @@ import typer
 
 from fusefront.harness.cli.options import Include, Json
 
+WHOLE = ("axis", "name")  # columns that no terminal is too narrow for
 NUMBERS = ("parameters", "MACs an item", "MACs a candidate")
 
 
@@ -28,9 +29,9 @@ def listing(
     as_json: Json = False,
 ) -> None:
     """Print what can be named in a study, with parameters, cost and paper."""
-    from rich.console import Console
     from rich.table import Table
 
+    from fusefront.harness.cli.screen import screen
     from fusefront.harness.cli.show import show
     from fusefront.harness.listing import BASIS, rows_of
 
@@ -38,15 +39,18 @@ def listing(
     if as_json:
         show(rows)
         return
-    out = Console(soft_wrap=True)
+    out = screen()
     table = Table(box=None)
     for name in rows[0]:
-        table.add_column(name, justify="right" if name in NUMBERS else "left")
+        number = name in NUMBERS
+        table.add_column(
+            name, justify="right" if number else "left", no_wrap=name in WHOLE, overflow="fold"
+        )
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     out.print(table)
     if kind is not Kind.worlds:
-        out.print(f"\n{BASIS}", highlight=False)
+        out.print(f"\n{BASIS}", soft_wrap=True)
 
 
 def _cell(value: object) -> str:

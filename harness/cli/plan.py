@@ -44,8 +44,7 @@ def plan(
     import json
     import sys
 
-    from rich.console import Console
-
+    from fusefront.harness.cli.screen import screen
     from fusefront.harness.cli.show_comparison import plan_table
     from fusefront.harness.errors import UsageError
     from fusefront.harness.statistics.planner import (
@@ -78,4 +77,4 @@ def plan(
         sys.stdout.write(json.dumps({"format": 1, **content}, indent=1) + "\n")
         return
     for part in plan_table(made):
-        Console(highlight=False, markup=False).print(part)
+        screen().print(part)

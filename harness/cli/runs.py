@@ -16,9 +16,9 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List the recorded runs, newest last."""
-    from rich.console import Console
     from rich.table import Table
 
+    from fusefront.harness.cli.screen import screen
     from fusefront.harness.cli.show import show
     from fusefront.harness.errors import NothingToDoError, UsageError
     from fusefront.harness.runs.table import summaries
@@ -39,7 +39,7 @@ def runs(
     table = Table(*columns, box=None)
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    Console(soft_wrap=True).print(table)
+    screen().print(table)
 
 
 def _cell(value: object) -> str:

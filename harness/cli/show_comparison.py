@@ -68,9 +68,18 @@ def _title(found: Comparison) -> str:
     )
 
 
+def _named(first: str, *others: str) -> Table:
+    """A table whose first column, names, is never cut."""
+    table = Table(box=None)
+    table.add_column(first, no_wrap=True)
+    for heading in others:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
 def _verdicts(found: Comparison) -> Table:
     metric = found.metric
-    table = Table("strategy", "seeds", ALL_METRICS[metric].title, "difference [95 %]", box=None)
+    table = _named("strategy", "seeds", ALL_METRICS[metric].title, "difference [95 %]")
     for heading in ("MDE", "p adj", "rank", "best?", "verdict"):
         table.add_column(heading, overflow="fold")
     for row in _ordered(found):
@@ -92,7 +101,7 @@ def _verdicts(found: Comparison) -> Table:
 
 
 def _metrics(found: Comparison, names: list[str]) -> Table:
-    table = Table("strategy", box=None)
+    table = _named("strategy")
     for name in names:
         about = ALL_METRICS[name]
         table.add_column(f"{about.title} {'↑' if about.higher_is_better else '↓'} [95 %]")
@@ -109,7 +118,7 @@ def _metrics(found: Comparison, names: list[str]) -> Table:
 
 def _differences(found: Comparison, names: list[str]) -> Table:
     """Every strategy minus the baseline; not adjusted for the number of metrics."""
-    table = Table(f"minus {found.baseline} [95 %]", box=None)
+    table = _named(f"minus {found.baseline} [95 %]")
     for name in names:
         table.add_column(ALL_METRICS[name].title)
     for row in _ordered(found):
@@ -120,14 +129,14 @@ def _differences(found: Comparison, names: list[str]) -> Table:
 
 def _slices(found: Comparison) -> Table:
     metric = ALL_METRICS[found.metric].title
-    table = Table("slice", "value", "strategy", "rows", metric, "difference [95 %]", box=None)
+    table = _named("strategy", "slice", "value", "rows", metric, "difference [95 %]")
     table.add_column("MDE")
     table.add_column("verdict", overflow="fold")
     for row in found.slices:
         table.add_row(
+            row.strategy,
             row.slice,
             row.value,
-            row.strategy,
             f"{row.rows:,}",
             _interval(row.metrics.get(found.metric)),
             "" if row.verdict == "baseline" else _difference(row.difference),
@@ -142,7 +151,7 @@ def _slice_word(row: SliceRow) -> str:
 
 
 def _shares(found: Comparison) -> Table:
-    table = Table("variance of the difference", "rows", "seeds", "both", box=None)
+    table = _named("variance of the difference", "rows", "seeds", "both")
     for heading in ("tuning", "buy"):
         table.add_column(heading)
     for share in found.variance:

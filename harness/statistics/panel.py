@@ -70,7 +70,7 @@ class _Vector:
         if not np.isfinite(logits).all():
             bad = int((~np.isfinite(logits)).sum())
             self.sentence = (
-                f"refused: seed {seed} has {bad} scores that are NaN or infinite; "
+                f"refused: seed {seed} has {_some_scores(bad)} NaN or infinite; "
                 "train it again or leave the strategy out"
             )
             return
@@ -99,6 +99,10 @@ class _Vector:
                 for axis in axes
             ]
             measured.values[name] = value._replace(influence=np.zeros(0))
+
+
+def _some_scores(count: int) -> str:
+    return "1 score that is" if count == 1 else f"{count} scores that are"
 
 
 def axes_of(request: Request, metric: str) -> tuple[Axis, ...]:

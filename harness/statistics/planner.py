@@ -7,8 +7,10 @@ from scipy import special
 
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.power import (
+    MOST_SEEDS,
     Components,
     components,
+    endless_seeds,
     power,
     round_up,
     rows_factor,
@@ -101,7 +103,7 @@ def plan(
         ),
         sentences=(),
     )
-    return made._replace(sentences=_sentences(made))
+    return made._replace(sentences=_sentences(made, endless_seeds(parts, effect, level)))
 
 
 def upper_bound(s2: float, seeds: int) -> float:
@@ -158,13 +160,18 @@ def _line(
     return Line(seeds, needed, days)
 
 
-def _sentences(made: Plan) -> tuple[str, ...]:
+def _sentences(made: Plan, endless: bool) -> tuple[str, ...]:
     told = []
     if any(line.seeds == made.seeds and line.rows is None for line in made.lines):
         told.append(
             f"With {made.seeds} seeds rows alone can never decide {made.effect:g}: seeds differ too much."
         )
-    if made.seeds_alone is None:
+    if made.seeds_alone is None and endless:
+        told.append(
+            f"On {made.rows:,} rows more than {MOST_SEEDS:,} seeds each would decide it: seeds differ "
+            "too much."
+        )
+    elif made.seeds_alone is None:
         told.append(
             f"On {made.rows:,} rows seeds alone can never decide {made.effect:g}: rows are too few."
         )

@@ -112,6 +112,11 @@ def seeds_needed(
     return high
 
 
+def endless_seeds(parts: Components, effect: float, alpha: float = 0.05) -> bool:
+    """Whether the present rows would see the effect, had every strategy endless seeds."""
+    return power(effect, parts.rows, max(parts.mc - 1, 1), alpha) >= POWER
+
+
 def settle(
     model: JointModel, rows: int, a: int, b: int, effect: float, alpha: float = 0.05
 ) -> Settle:

@@ -29,8 +29,8 @@ def study_options(folder: StudyFolder) -> Options:
 def compare_study(folder: StudyFolder, options: Options | None = None) -> Comparison:
     """Compare a study's completed runs; opening test is recorded.
 
-    comparison.json, which decision and report read, is written where baseline, margin, metric and
-    clusters are the study's own: a look from another side does not change the decision.
+    comparison.json, which decision and report read, is written where baseline, margin, metric,
+    clusters and pairing are the study's own: a look from another side does not change the decision.
     """
     own = study_options(folder)
     options = options or own
@@ -44,7 +44,8 @@ def compare_study(folder: StudyFolder, options: Options | None = None) -> Compar
     made = compare(source, options, folder.name)
     told = [*_unfinished(folder), *([looks.sentence] if looks and looks.sentence else [])]
     made = replace(made, warnings=(*told, *made.warnings))
-    alike = (options.margin, options.metric, options.cluster) == (own.margin, "auc", own.cluster)
+    alike = _errors(options) == _errors(own) and options.margin == own.margin
+    alike = alike and options.metric == "auc"
     own_baseline = options.baseline == own.baseline or own.baseline not in source.strategies
     if options.split == "test" and alike and own_baseline:
         write_json(folder.path / "comparison.json", made.to_dict())
@@ -95,6 +96,11 @@ def _unfinished(folder: StudyFolder) -> list[str]:
     return [f"{len(lacking)} of {len(entries)} runs are not complete and left out: {names}."]
 
 
+def _errors(options: Options) -> tuple[str, bool, bool]:
+    """What intervals depend on."""
+    return options.cluster, options.two_way, options.paired_seeds
+
+
 def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
@@ -109,7 +115,10 @@ def plan_from_study(
     open_test(folder.path, "plan")
     layout = Layout(source.rows("test"), options.cluster)
     check_rows(layout.rows, "test")
-    model = collect(source, Request(layout, "test", ("auc",))).models["auc"]
+    panel = collect(source, Request(layout, "test", ("auc",)))
+    if sentence := panel.refused.get(options.baseline):
+        raise UsageError(f"baseline {options.baseline!r} is {sentence}")
+    model = panel.models["auc"]
     others = [n for n in model.names if n != options.baseline and source.role(n) == "strategy"]
     try:
         return plan(

@@ -17,10 +17,19 @@ def lacking(model: JointModel) -> str:
         return "one cluster: an estimate only"
     if model.mc < FEWEST_CLUSTERS:
         return (
-            f"no interval: only {model.mc} clusters hold one of the classes, "
+            f"no interval: only {clusters_hold(model.mc)} one of the classes, "
             f"{FEWEST_CLUSTERS} are needed"
         )
     return ""
+
+
+def clusters_hold(count: int) -> str:
+    """The subject and verb of a sentence about few clusters.
+
+    >>> clusters_hold(1), clusters_hold(9)
+    ('1 cluster holds', '9 clusters hold')
+    """
+    return "1 cluster holds" if count == 1 else f"{count} clusters hold"
 
 
 def alone(panel: Panel, metric: str, name: str) -> Estimate:

@@ -5,6 +5,7 @@ from scipy import special
 
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import FEW_CLUSTERS, Pair
+from fusefront.harness.statistics.judging.estimates import clusters_hold
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 from fusefront.harness.statistics.panel import Panel
 
@@ -71,7 +72,8 @@ def _seeds(found: Comparison) -> list[str]:
         told.append(f"{_some(two)}: two seeds; 95 % intervals may cover as little as 88 %.")
     s2 = found.model.s2[(found.model.n > 1) & (found.model.n < 5)]
     s2 = s2[s2 > 0]
-    if len(s2) > 1 and s2.max() > 25 * s2.min() and not two:
+    few = len(s2) > 1 and s2.max() > 25 * s2.min() and not two
+    if few and found.model.has_intervals:
         told.append(
             "Seed variances differ much between strategies and there are fewer than five seeds: "
             "95 % intervals may cover about 92 %."
@@ -83,10 +85,10 @@ def _clusters(found: Comparison) -> list[str]:
     if found.clusters < 2:
         return ["One cluster of rows: estimates only, no interval and no verdict."]
     if not found.model.has_intervals:
-        return [f"Only {found.mc} clusters hold one of the classes: estimates, no intervals."]
+        return [f"Only {clusters_hold(found.mc)} one of the classes: estimates, no intervals."]
     if found.mc < FEW_CLUSTERS:
         return [
-            f"Only {found.mc} clusters hold one of the classes: intervals are approximate below 30."
+            f"Only {clusters_hold(found.mc)} one of the classes: intervals are approximate below 30."
         ]
     return []
 
@@ -129,7 +131,10 @@ def _missing_controls(found: Comparison) -> list[str]:
 
 
 def _controls(found: Comparison) -> list[str]:
-    """Every strategy against every control; of the unimodal ones the best on validation."""
+    """Every strategy against every control; of the unimodal ones the best on validation.
+
+    Where no test is possible (few clusters, a control of one seed) nothing is said.
+    """
     controls = [
         row
         for row in found.strategies
@@ -148,14 +153,16 @@ def _controls(found: Comparison) -> list[str]:
             control.name
             for control in controls
             if control is not row
-            and not _beats(found.pair(row.name, control.name), higher=higher, alpha=found.alpha)
+            and _misses(found.pair(row.name, control.name), higher=higher, alpha=found.alpha)
         ]
         told += [f"{row.name} does not beat {name}{_meaning(name)}." for name in beaten]
     return told
 
 
-def _beats(pair: Pair, *, higher: bool, alpha: float) -> bool:
-    return pair.p < alpha and (pair.difference > 0) == higher
+def _misses(pair: Pair, *, higher: bool, alpha: float) -> bool:
+    if np.isnan(pair.p):
+        return pair.difference == 0
+    return not (pair.p < alpha and (pair.difference > 0) == higher)
 
 
 def _meaning(control: str) -> str:

@@ -55,6 +55,7 @@ def _slice(
         Layout(part.rows, options.cluster),
         options.split,
         options.metrics,
+        two_way=options.two_way,
         chosen=part.chosen,
         skip=refused,
         workers=options.workers,

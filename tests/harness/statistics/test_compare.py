@@ -226,7 +226,7 @@ def test_scores_that_are_no_numbers_are_refused(source, bad):
     )
     row = made.row("twin")
     assert row.metrics == {}
-    assert row.reason.startswith("refused: seed 1 has 1 scores that are NaN or infinite")
+    assert row.reason.startswith("refused: seed 1 has 1 score that is NaN or infinite")
     with pytest.raises(UsageError, match="baseline 'twin' is refused: seed 1"):
         compare(replace(source, scores={**source.scores, "twin": broken}), Options("twin"))
 
@@ -246,7 +246,25 @@ def test_one_positive_is_an_estimate_without_an_interval(source):
     )
     assert np.isnan(made.row("good").metrics["auc"].low)
     assert made.row("good").verdict == "no verdict"
-    assert any("Only 1 clusters hold one of the classes" in line for line in made.warnings)
+    assert any("Only 1 cluster holds one of the classes" in line for line in made.warnings)
+
+
+def test_without_intervals_nothing_is_said_of_controls(source):
+    """No test was made, so "does not beat" would be a claim without evidence."""
+    label = np.zeros(ROWS, np.uint8)
+    label[7] = 1
+    made = compare(
+        replace(source, table=source.table._replace(label=label)),
+        Options("early_fusion", metrics=("auc",)),
+    )
+    assert not any("does not beat" in line for line in made.warnings)
+    assert not any("may cover about 92 %" in line for line in made.warnings)
+
+
+def test_a_control_of_one_seed_is_not_called_unbeaten(source):
+    scores = {**source.scores, "id_only": {0: source.scores["id_only"][0]}}
+    made = compare(replace(source, scores=scores), Options("early_fusion", metrics=("auc",)))
+    assert not any(line.startswith("good does not beat") for line in made.warnings)
 
 
 def test_one_request_is_an_estimate_only(source):
@@ -269,6 +287,11 @@ def test_two_way_clustering_changes_the_error(source):
     made = compare(source, Options("early_fusion", two_way=True, metrics=("auc",)))
     assert made.cluster == "user and item"
     assert made.clusters == 300
+    plain = compare(source, Options("early_fusion", metrics=("auc",)))
+    for two, one in zip(made.slices, plain.slices, strict=True):
+        if two.mc:
+            assert two.metrics["auc"].value == one.metrics["auc"].value
+            assert two.metrics["auc"].low != one.metrics["auc"].low or two.mc < 10
 
 
 def test_unknown_names_and_senseless_options_are_refused(source):

@@ -44,7 +44,7 @@ def test_the_table_has_every_metric_verdict_rank_and_smallest_effect(study):
         "minus early_fusion [95 %]",
         "MDE p adj rank best? verdict",
         "variance of the difference rows seeds both tuning buy",
-        "slice value strategy rows AUC difference [95 %] MDE verdict",
+        "strategy slice value rows AUC difference [95 %] MDE verdict",
     ):
         assert heading in told
     assert told.count("no interval") >= 5  # differences of ECE, strategy by strategy
@@ -53,6 +53,18 @@ def test_the_table_has_every_metric_verdict_rank_and_smallest_effect(study):
     assert "corrected for being picked" in told
     for control in ("popularity", "id_only", "unimodal_text", "shuffled"):
         assert f" {control} 3 0." in told
+
+
+@pytest.mark.parametrize("columns", [None, "80"])
+def test_no_strategys_name_is_cut_in_a_pipe_or_on_a_narrow_terminal(study, monkeypatch, columns):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    app = typer.Typer()
+    app.command()(compare_verb)
+    shown = CliRunner().invoke(app, ["demo", "--out", str(study.root)], env={"COLUMNS": columns})
+    assert shown.exit_code == 0
+    assert "…" not in shown.output
+    tables = 2 + (4 if columns else 2)  # verdicts, variance; metrics by two or four columns
+    assert sum(line.startswith(" unimodal_text ") for line in shown.output.splitlines()) > tables
 
 
 def test_controls_that_are_not_beaten_are_named_in_words(study):
@@ -142,4 +154,15 @@ def test_plan_says_rows_days_and_seeds_and_what_never_decides(study):
     assert kept["seeds_alone"] > 3
     drop(study, (1, 2))
     with pytest.raises(UsageError, match="it needs two strategies with at least two seeds each"):
+        said(plan_verb, study, "--effect", 0.01)
+
+
+def test_a_pilot_whose_baseline_has_a_score_that_is_no_number_is_refused(study):
+    run = next(entry.path for entry in study.completed() if entry.strategy == "early_fusion")
+    path = run / "predictions" / "test.parquet"
+    frame = pl.read_parquet(path)
+    frame.with_columns(
+        pl.when(pl.col("row_id") == 3).then(None).otherwise(pl.col("logit")).alias("logit")
+    ).with_columns(pl.col("logit").fill_null(float("nan"))).write_parquet(path)
+    with pytest.raises(UsageError, match="baseline 'early_fusion' is refused: seed 0 has 1 score"):
         said(plan_verb, study, "--effect", 0.01)

@@ -95,7 +95,7 @@ def test_a_score_that_is_no_number_is_refused_in_a_sentence(bad):
     made = judged(replace(of, scores={**of.scores, "a": broken}))
     assert made.row("a").verdict == "no verdict"
     assert made.row("a").reason == (
-        "refused: seed 2 has 1 scores that are NaN or infinite; train it again or leave the "
+        "refused: seed 2 has 1 score that is NaN or infinite; train it again or leave the "
         "strategy out"
     )
     assert f"a: {made.row('a').reason}" in made.warnings

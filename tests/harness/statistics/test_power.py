@@ -123,6 +123,13 @@ def test_the_plan_says_when_seeds_alone_can_never_decide():
     assert any("seeds alone can never decide 0.0005" in line for line in made.sentences)
 
 
+def test_the_plan_does_not_call_rows_too_few_where_seeds_are_too_noisy():
+    made = plan(0.002, pilot_rows=1_000_000, row_se=0.00034, seed_sd=0.02)
+    assert made.seeds_alone is None
+    assert any("more than 1,000 seeds each would decide it" in line for line in made.sentences)
+    assert not any("rows are too few" in line for line in made.sentences)
+
+
 def test_days_of_traffic_are_rows_over_rows_a_day():
     made = plan(0.002, pilot(0.0003), pilot_rows=100_000, rows_per_day=5_000)
     line = made.lines[-1]

@@ -64,6 +64,8 @@ def test_a_look_from_another_side_leaves_the_studys_comparison(study):
     results.compare("good")
     results.compare(margin=0.1)
     results.compare(metric="logloss")
+    results.compare(two_way=True)
+    results.compare(paired_seeds=True)
     assert (study.path / "comparison.json").read_text() == kept
     results.compare(effect=0.01)
     assert json.loads((study.path / "comparison.json").read_text())["effect"] == 0.01
