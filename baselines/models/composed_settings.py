@@ -128,6 +128,7 @@ def _check_operator(
     aware = made.conditioning == "target_aware"
     if made.placement == "pooled" and made.pooler is None:
         raise ValueError(f"{name}: placement 'pooled' needs a pooler; choose one or use 'item'")
+    _check_pooled_width(name, made)
     if made.operator is None:
         if aware:
             raise ValueError(f"{name}: without an operator nothing is 'target_aware'; drop it")
@@ -168,6 +169,16 @@ def _check_operator(
     _check_place(name, made, schema, operator, len(slots), aware=aware)
 
 
+def _check_pooled_width(name: str, made: ComposedSettings) -> None:
+    if made.placement not in ("interaction", "pooled") or made.pooler is None:
+        return
+    if not POOLERS[str(made.pooler["name"])].keeps_width:
+        raise ValueError(
+            f"{name}: pooler {made.pooler['name']!r} gives vectors of another width than its "
+            f"items, which {made.placement!r} cannot cross; use 'target_attention' or 'mean'"
+        )
+
+
 def _check_place(
     name: str,
     made: ComposedSettings,
@@ -189,13 +200,6 @@ def _check_place(
         )
     if aware and made.pooler is None:
         raise ValueError(f"{name}: 'target_aware' needs a history and a pooler; use 'item_only'")
-    if made.placement not in ("interaction", "pooled"):
-        return
-    if made.pooler is not None and not POOLERS[str(made.pooler["name"])].keeps_width:
-        raise ValueError(
-            f"{name}: pooler {made.pooler['name']!r} gives vectors of another width than its "
-            f"items, which {made.placement!r} cannot cross; use 'target_attention' or 'mean'"
-        )
     per_slot = FIELDS_PER_SLOT[made.interaction_fields] if made.pooler is not None else 1
     most = getattr(operator, "most_slots", None) or slots * per_slot
     if made.placement == "interaction" and slots * per_slot > most:

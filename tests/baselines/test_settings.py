@@ -86,6 +86,10 @@ MEANINGLESS = {  # name, settings, what the sentence says
         {"operator": "gmu", "placement": "pooled", "pooler": "transformer"},
         "gives vectors of another width than its items",
     ),
+    "transformer when pooled without an operator": (
+        {"placement": "pooled", "pooler": "transformer"},
+        "gives vectors of another width than its items",
+    ),
     "towers with nothing to join them": (
         {"placement": "logit"},
         "needs an operator to join 5 towers; 'logit_average' is the plainest",
