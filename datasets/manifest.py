@@ -99,4 +99,6 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except (ValidationError, OSError) as error:
         reason = str(error).split("\n")[0]
-        raise DataContractError(f"{path}: unreadable ({reason}); prepare again") from None
+        raise DataContractError(
+            f"{path}: unreadable ({reason}); delete the folder and prepare again"
+        ) from None

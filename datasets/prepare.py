@@ -1,6 +1,7 @@
 """Raw files to the prepared store: streamed, written beside, renamed when whole."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -8,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.preparing.fingerprint import fingerprint
 from fusefront.datasets.preparing.pipeline import write_store
 from fusefront.datasets.raw.files import sync_folder
@@ -42,7 +43,7 @@ def prepare(
         return PreparedDataset.open(target)
     home.mkdir(parents=True, exist_ok=True)
     _sweep(home)
-    with _scratch(home) as folder:
+    with _scratch(home) as folder, _room(out_dir):
         write_store(spec, data_dir, folder, print_name, max_memory, say)
         _publish(folder, target)
     return PreparedDataset.open(target)
@@ -65,6 +66,18 @@ def _scratch(home: Path) -> Iterator[Path]:
             home.parent.rmdir()
 
 
+@contextlib.contextmanager
+def _room(out: Path) -> Iterator[None]:
+    """A full disk is the user's to mend."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        reason = os.strerror(error.errno).lower()
+        raise SpecError(f"{out}: {reason}; free some, or give another folder by --out") from None
+
+
 def _sweep(home: Path) -> None:
     """Remove what a killed prepare left: scratch folders that nobody holds locked."""
     for folder in home.glob(".preparing-*"):
@@ -82,9 +95,11 @@ def _publish(folder: Path, target: Path) -> None:
         if path.is_dir():
             sync_folder(path)
     sync_folder(folder)
+    if not (target / "manifest.json").exists():
+        shutil.rmtree(target, ignore_errors=True)  # a store without its manifest is none
     try:
         folder.rename(target)
     except OSError:
-        if not (target / "manifest.json").exists():  # somebody else was faster, or it is broken
+        if not (target / "manifest.json").exists():  # somebody else was faster
             raise
     sync_folder(target.parent)

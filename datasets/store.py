@@ -60,7 +60,9 @@ class PreparedDataset:
             try:
                 size = (path / name).stat().st_size
             except OSError:
-                raise DataContractError(f"{path / name}: missing; prepare again") from None
+                raise DataContractError(
+                    f"{path / name}: missing; delete the folder and prepare again"
+                ) from None
             if size != expected.bytes:
                 raise DataContractError(
                     f"{path / name}: {size:,} bytes, the manifest says {expected.bytes:,}; "
@@ -146,4 +148,6 @@ class PreparedDataset:
             loaded: NDArray[Any] = np.load(path, mmap_mode="r")
             return loaded
         except ValueError as error:
-            raise DataContractError(f"{path}: {error}; prepare again") from None
+            raise DataContractError(
+                f"{path}: {error}; delete the folder and prepare again"
+            ) from None

@@ -1,5 +1,6 @@
 """prepare against plain loops over the log: histories, splits, negatives, fields, fingerprint."""
 
+import errno
 import os
 import random
 import signal
@@ -14,7 +15,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.prepare import prepare
+from fusefront.datasets.raw.reading import count_rows
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 
@@ -250,3 +253,36 @@ def test_a_killed_prepare_leaves_nothing_half_done(tmp_path: Path) -> None:
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     (store,) = (tmp_path / "killed" / "prepared").glob("*/*/manifest.json")
     assert PreparedDataset.open(store.parent).manifest.files == make(tmp_path).manifest.files
+
+
+def test_a_store_that_lost_files_says_what_to_do_or_is_made_again(tmp_path: Path) -> None:
+    write(tmp_path)
+    store = make(tmp_path)
+    (store.path / "items" / "present.npy").unlink()
+    with pytest.raises(DataContractError, match=r"present\.npy: missing; delete the folder and"):
+        make(tmp_path)
+    (store.path / "manifest.json").unlink()
+    assert make(tmp_path).manifest == store.manifest
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(spec: object, data: object, folder: Path, *_: object) -> None:
+        (folder / "half.npy").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write(tmp_path)
+    monkeypatch.setattr("fusefront.datasets.prepare.write_store", full)
+    with pytest.raises(SpecError, match="no space left on device; free some"):
+        make(tmp_path)
+    assert not any((tmp_path / "out").iterdir())
+
+
+def test_rows_of_a_text_file_are_counted_not_guessed(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    lines = [f"{k},{'x' * (k // 100)}" for k in range(5000)]
+    path.write_text("\n".join(["a,b", *lines]), encoding="utf-8")
+    assert count_rows(path) == 5000
+    path.write_text("\n".join(["a,b", *lines, ""]), encoding="utf-8")
+    assert count_rows(path) == 5000
