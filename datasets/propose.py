@@ -1,6 +1,5 @@
 """`init`: look at a folder's tables and arrays and propose a commented spec; every guess is marked."""
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from fusefront.datasets.proposing.history import guess_history
-from fusefront.datasets.proposing.tables import Found, Table, data_files, find_tables
+from fusefront.datasets.proposing.tables import Found, Table, data_files, find_tables, quoted
 from fusefront.datasets.proposing.vectors import modality_lines, rows_of_vectors
 
 LABEL = re.compile(r"^(label|is_?click(ed)?|click(ed|s)?|y|target|rating|liked?)$", re.IGNORECASE)
@@ -26,7 +25,7 @@ def propose(paths: Sequence[Path]) -> str:
     log = found.log
     roles = {"user": found.user, "item": found.item}
     for role, pattern in (("label", LABEL), ("timestamp", TIME), ("request", REQUEST)):
-        if name := log.first(pattern):
+        if name := log.first(pattern) or _by_values(log, role, set(roles.values())):
             roles[role] = name
     history = guess_history(log, roles.get("timestamp"))
     taken = {*roles.values(), *history.columns} | NO_FIELDS
@@ -44,22 +43,38 @@ def propose(paths: Sequence[Path]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _by_values(log: Table, role: str, taken: set[str]) -> str | None:
+    """The only column of the log that can be the label (0 and 1) or the timestamp (dates)."""
+    fits = {"label": _is_binary, "timestamp": _is_date}.get(role, lambda _: False)
+    found = [name for name in log.types if name not in taken and fits(log.head[name])]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_binary(column: pl.Series) -> bool:
+    values = set(column.drop_nulls().unique().to_list()) if not column.dtype.is_nested() else {}
+    return values in ({0, 1}, {False, True})
+
+
+def _is_date(column: pl.Series) -> bool:
+    return isinstance(column.dtype, pl.Datetime | pl.Date)
+
+
 def _interactions(found: Found, roles: dict[str, str], root: Path) -> list[str]:
     log = found.log
-    columns = ", ".join(f"{role}: {json.dumps(name)}" for role, name in roles.items())
+    columns = ", ".join(f"{role}: {quoted(name)}" for role, name in roles.items())
     name = re.sub(r"[^A-Za-z0-9_-]", "_", root.resolve().name).lstrip("_-")[:64] or "data"
     if found.splits:
-        where = ", ".join(f"{part}: {json.dumps(t.name)}" for part, t in found.splits.items())
+        where = ", ".join(f"{part}: {quoted(t.name)}" for part, t in found.splits.items())
         why = "the log comes split"
     else:
-        where = f"path: {json.dumps(log.name)}"
+        where = f"path: {quoted(log.name)}"
         why = f"{log.rows:,} rows, the largest with user and item"
     if log.separator != ",":
-        where += f", separator: {json.dumps(log.separator)}"
+        where += f", separator: {quoted(log.separator)}"
     lines = [
         f"name: {name}  # guess: the folder's name",
         f"interactions: {{{where}}}  # guess: {why}",
-        f"columns: {{{columns}}}  # guess: by their names",
+        f"columns: {{{columns}}}  # guess: by names and values",
     ]
     if "label" not in roles:
         why = "no label column, so every row is a positive"
@@ -76,7 +91,7 @@ def _positive(label: pl.Series) -> str | None:
         return None
     top = float(values.max())  # type: ignore[arg-type]
     edge = 4.0 if top <= 5 else float(label.median())  # type: ignore[arg-type]
-    return json.dumps(f">= {edge:g}")
+    return quoted(f">= {edge:g}")
 
 
 def _section(head: str, lines: list[str]) -> list[str]:
@@ -85,11 +100,11 @@ def _section(head: str, lines: list[str]) -> list[str]:
 
 def _table(key: str, table: Table, taken: set[str], why: str, column: str) -> list[str]:
     """The lines of `users` or `items`."""
-    separator = [f"  separator: {json.dumps(table.separator)}"] if table.separator != "," else []
+    separator = [f"  separator: {quoted(table.separator)}"] if table.separator != "," else []
     return [
         f"{key}:  # guess: {table.rows:,} rows {why}",
-        f"  path: {json.dumps(table.name)}",
-        f"  key: {json.dumps(column)}",
+        f"  path: {quoted(table.name)}",
+        f"  key: {quoted(column)}",
         *separator,
         *_section("  fields:", _fields(table, taken | {column} | NO_FIELDS, "    ")),
     ]
@@ -113,9 +128,7 @@ def _fields(table: Table, taken: set[str], indent: str) -> list[str]:
         if name in taken or "list" in kind or "bool" in kind:
             continue
         if field := _field(table.head[name]):
-            lines.append(
-                f"{indent}- {{column: {json.dumps(name)}, {field}}}  # guess: by its values"
-            )
+            lines.append(f"{indent}- {{column: {quoted(name)}, {field}}}  # guess: by its values")
     return lines
 
 

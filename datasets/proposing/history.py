@@ -1,12 +1,11 @@
 """Where a log keeps its histories: a list, a padded list, text, or padded columns side by side."""
 
-import json
 import re
 from typing import NamedTuple
 
 import polars as pl
 
-from fusefront.datasets.proposing.tables import Table
+from fusefront.datasets.proposing.tables import Table, quoted
 
 NAME = re.compile(r"(hist|seq)", re.IGNORECASE)
 NUMBERED = re.compile(r"^(.*(?:hist|seq).*?)\d+$", re.IGNORECASE)
@@ -32,7 +31,7 @@ def guess_history(log: Table, timestamp: str | None) -> Guess:
     for name in log.types:
         if log.head.schema[name] == pl.String and NAME.search(name):
             separator = _separator(log.head[name])
-            text = f"{{from: list, column: {json.dumps(name)}, separator: {json.dumps(separator)}"
+            text = f"{{from: list, column: {quoted(name)}, separator: {quoted(separator)}"
             return Guess(f"{text}, max_length: {LONGEST}}}", "item keys written as text", (name,))
     if timestamp:
         why = "earlier positives of the user, strictly before the row"
@@ -47,10 +46,10 @@ def _from_lists(name: str, column: pl.Series) -> Guess:
     zero = "0" if ends.dtype.is_numeric() else ""
     if len(widths) == 1 and (ends.cast(pl.String) == zero).any():
         why = f"lists of {widths[0]} with {zero or 'empty text'} where there is no item"
-        padding = json.dumps(int(zero) if zero else "")
-        text = f"{{from: padded, column: {json.dumps(name)}, padding: {padding}"
+        padding = zero or quoted("")
+        text = f"{{from: padded, column: {quoted(name)}, padding: {padding}"
         return Guess(f"{text}, max_length: {LONGEST}}}", why, (name,))
-    text = f"{{from: list, column: {json.dumps(name)}, max_length: {LONGEST}}}"
+    text = f"{{from: list, column: {quoted(name)}, max_length: {LONGEST}}}"
     return Guess(text, "a list column of item keys, newest last", (name,))
 
 
@@ -62,7 +61,7 @@ def _numbered(log: Table) -> Guess | None:
             stems.setdefault(found.group(1), []).append(name)
     for stem, names in stems.items():
         if len(names) > 2:
-            text = f"{{from: padded, column: {json.dumps(stem + '*')}, padding: 0"
+            text = f"{{from: padded, column: {quoted(stem + '*')}, padding: 0"
             why = f"{len(names)} columns side by side, oldest first, 0 or nothing where no item is"
             return Guess(f"{text}, max_length: {max(LONGEST, len(names))}}}", why, tuple(names))
     return None

@@ -1,5 +1,6 @@
 """The tables of a folder, and which of them is the log, the items, the users."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,16 +13,31 @@ from fusefront.datasets.raw.reading import columns_of, count_rows, is_parquet, s
 
 SAMPLE = 20_000
 TABLES, ARRAYS = (".parquet", ".pq", ".csv", ".tsv"), (".npy",)
-USER = re.compile(r"^(user|uid|member|customer|visitor|reviewer)_?(id|key|idx)?$", re.IGNORECASE)
-ITEM = re.compile(
-    r"^(item|iid|movie|product|video|article|ad|doc|news|goods|parent)_?(id|key|idx|asin)?$|^asin$",
+USER = re.compile(
+    r"^(user|uid|member|customer|client|visitor|reviewer)[ _.-]?(id|key|idx|no|number)?$",
     re.IGNORECASE,
 )
+ITEM = re.compile(
+    r"^(item|iid|movie|product|video|article|ad|doc|news|goods|sku|parent)[ _.-]?"
+    r"(id|key|idx|no|number|asin)?$|^asin$",
+    re.IGNORECASE,
+)
+FEWEST = 20  # distinct keys of users or items, where no name tells
 SPLIT_FILES = {
     "train": ("train",),
     "valid": ("valid", "val", "validation", "dev"),
     "test": ("test",),
 }
+
+
+def quoted(text: str) -> str:
+    """Text as YAML between double quotes, readable where it can be.
+
+    >>> quoted("Preis, €")
+    '"Preis, €"'
+    """
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in written)
 
 
 class Table(NamedTuple):
@@ -48,14 +64,8 @@ class Found(NamedTuple):
     items: Table | None
     item_key: str  # of the items
     users: Table | None
-
-    @property
-    def user(self) -> str:
-        return str(self.log.first(USER))
-
-    @property
-    def item(self) -> str:
-        return str(self.log.first(ITEM))
+    user: str  # columns of the log
+    item: str
 
 
 def data_files(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
@@ -72,6 +82,10 @@ def data_files(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
     root = folders.pop()
     listed = sorted(root.iterdir()) if root in paths else list(paths)
     known = [p for p in listed if p.is_file() and p.suffix.lower() in (*TABLES, *ARRAYS)]
+    if odd := [path for path in known if not path.name.isprintable()]:
+        raise DataContractError(
+            f"{root}: the file name {odd[0].name!a} cannot be written; rename it"
+        )
     if not known:
         raise DataContractError(f"{root}: no parquet, csv or npy file; give the folder of the data")
     return root, known
@@ -81,6 +95,7 @@ def find_tables(files: Sequence[Path], root: Path) -> Found:
     """Sort the tables into roles; DataContractError where none has a user and an item column."""
     tables = [_read(path, root) for path in files if path.suffix.lower() in TABLES]
     logs = [table for table in tables if table.first(USER) and table.first(ITEM)]
+    logs = logs or _by_values(tables)
     if not logs:
         seen = "; ".join(f"{table.name}: {', '.join(list(table.types)[:8])}" for table in tables)
         raise DataContractError(
@@ -90,11 +105,43 @@ def find_tables(files: Sequence[Path], root: Path) -> Found:
         )
     splits = _splits(logs)
     log = splits.get("train") or max(logs, key=lambda table: table.rows)
-    item, user = log.first(ITEM), log.first(USER)
     others = [table for table in tables if table is not log and table not in logs]
-    items, key = _items(others, str(item))
+    user, item = _keys(log, others)
+    items, key = _items(others, item)
     users = [table for table in others if user in table.types and table is not items]
-    return Found(log, splits, items, key, users[0] if users else None)
+    return Found(log, splits, items, key, users[0] if users else None, user, item)
+
+
+def _by_values(tables: Sequence[Table]) -> list[Table]:
+    """The largest table with two columns of repeated keys: no name tells which is the log."""
+    found = [table for table in tables if len(_repeated(table)) > 1]
+    return sorted(found, key=lambda table: table.rows)[-1:]
+
+
+def _keys(log: Table, others: Sequence[Table]) -> tuple[str, str]:
+    """(user, item): by their names; else the item is what another table has once, the user what is
+    left with the most distinct keys."""
+    named = log.first(USER), log.first(ITEM)
+    left = [name for name in _repeated(log) if name not in named]
+    once = [name for name in left if any(_once(table, name) for table in others)]
+    item = named[1] or (once or left[-1:])[0]
+    user = named[0] or next(name for name in left if name != item)
+    return user, item
+
+
+def _repeated(table: Table) -> list[str]:
+    """Columns of keys that many rows share, those with the most distinct first."""
+    counts = {
+        name: table.head[name].n_unique()
+        for name in table.types
+        if table.head.schema[name] == pl.String or table.head.schema[name].is_integer()
+    }
+    fit = [name for name, count in counts.items() if FEWEST <= count < 0.9 * table.head.height]
+    return sorted(fit, key=lambda name: -counts[name])
+
+
+def _once(table: Table, name: str) -> bool:
+    return name in table.types and table.head[name].n_unique() == table.head.height
 
 
 def _read(path: Path, root: Path) -> Table:

@@ -1,6 +1,5 @@
 """Lines for modalities: npy files, list columns of numbers, and raw pictures and texts as a hint."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from fusefront.datasets.proposing.tables import ARRAYS, Found
+from fusefront.datasets.proposing.tables import ARRAYS, Found, Table, quoted
 from fusefront.datasets.raw.vectors import npy_rows
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -23,7 +22,7 @@ def modality_lines(files: list[Path], root: Path, found: Found) -> list[str]:
     arrays = [p for p in files if p.suffix.lower() in ARRAYS and not IDS.search(p.stem)]
     lines = [_array(path, ids.get(path.stem), found, names) for path in arrays]
     if found.items is not None:
-        lines += _columns(found.items.types, found.items.head, names)
+        lines += _columns(found.items, found.item_key, names)
     lines += _pictures(root, found, names)
     usable = any(not line.lstrip().startswith("#") for line in lines)
     return ["modalities:", *lines] if usable else lines
@@ -71,10 +70,10 @@ def _array(path: Path, ids: Path | None, found: Found, names: _Names) -> str:
     name = names.of(path.stem)
     columns = found.items.types if found.items else {}
     flag = next((c for c in (f"has_{name}", f"{name}_present") if c in columns), None)
-    keyed = f"ids: {json.dumps(ids.name)}" if ids else "keyed_by: row"
-    present = f", present: {flag}" if flag else ""
+    keyed = f"ids: {quoted(ids.name)}" if ids else "keyed_by: row"
+    present = f", present: {quoted(flag)}" if flag else ""
     why = f"{array.shape[1]} columns, " + (f"keys in {ids.name}" if ids else "one row an item")
-    return f"  {name}: {{path: {json.dumps(path.name)}, {keyed}{present}}}  # guess: {why}"
+    return f"  {name}: {{path: {quoted(path.name)}, {keyed}{present}}}  # guess: {why}"
 
 
 def _is_matrix(path: Path) -> bool:
@@ -85,13 +84,15 @@ def _is_matrix(path: Path) -> bool:
     return isinstance(array, np.ndarray) and array.ndim == 2 and array.dtype.kind in "fiu"
 
 
-def _columns(types: dict[str, str], head: pl.DataFrame, names: _Names) -> Iterator[str]:
+def _columns(items: Table, key: str, names: _Names) -> Iterator[str]:
     """List columns of numbers; columns of sentences, as a hint."""
-    for column, kind in types.items():
-        written = json.dumps(column)
+    for column, kind in items.types.items():
+        if column == key:
+            continue
+        written = quoted(column)
         if "list" in kind and ("float" in kind or "double" in kind or "half" in kind):
             yield f"  {names.of(column)}: {{column: {written}}}  # guess: a list column of numbers"
-        elif head.schema[column] == pl.String and _sentences(head[column]):
+        elif items.head.schema[column] == pl.String and _sentences(items.head[column]):
             yield f"  # {names.of(column)}: {{column: {written}, encode: text}}  # guess: {RAW}"
 
 
@@ -115,7 +116,7 @@ def _pictures(root: Path, found: Found, names: _Names) -> Iterator[str]:
         pictures = [p for p in folder.iterdir() if p.suffix.lower() in PICTURES]
         named = [path for path in pictures if path.stem in keys]
         if named:
-            pattern = json.dumps(f"{folder.name}/{{key}}{named[0].suffix}")
+            pattern = quoted(f"{folder.name}/{{key}}{named[0].suffix}")
             yield (
                 f"  # {names.of(folder.name)}: {{path: {pattern}, encode: image}}  "
                 f"# guess: {len(named):,} pictures; {RAW}"

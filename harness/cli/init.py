@@ -1,6 +1,7 @@
 """`fusefront init`: a first spec for somebody's own data, or a world written out as files."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -39,13 +40,14 @@ def init(
     if synthetic is not None:
         study = write_synthetic(synthetic, out, seed=seed, train=train, force=force)
         told.print(f"world {synthetic}: {out}", markup=False)
-        told.print(f"then: fusefront run {study}", markup=False)
+        told.print(f"then: fusefront run {quote(str(study))}", markup=False)
         return
     if not paths:
         raise UsageError("nothing to look at; give a folder or files, or --synthetic WORLD")
     study = write_proposal(paths, spec, layout=layout, force=force)
     told.print(f"proposed spec: {spec}; look at the lines marked 'guess'", markup=False)
-    told.print(f"then: fusefront run {study} --data {_folder(paths)}", markup=False)
+    words = quote(str(study)), quote(str(_folder(paths)))
+    told.print(f"then: fusefront run {words[0]} --data {words[1]}", markup=False)
 
 
 def _folder(paths: list[Path]) -> Path:

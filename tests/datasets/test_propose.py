@@ -1,15 +1,17 @@
 """init: what is proposed can be read, says its guesses, and prepares."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.propose import propose
-from fusefront.datasets.spec import load_spec
+from fusefront.datasets.spec import load_spec, parse_spec
 from fusefront.datasets.store import PreparedDataset
 
 REAL = Path(__file__).parents[2].parent / "shared" / "data" / "movielens_multimodal"
@@ -222,3 +224,41 @@ def test_the_real_films_are_understood(tmp_path: Path) -> None:
     assert "visual_avf107.npy: holds infinite" in text
     store = prepared(REAL, text, tmp_path)
     assert {"text", "image", "audio"} <= set(store.manifest.schema_.modalities)
+
+
+def test_roles_without_telling_names_are_guessed_from_values(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows, users, items = 3000, 80, 150
+    start = datetime(2026, 1, 1)
+    pl.DataFrame(
+        {
+            "Gerät: Typ": rng.choice(["phone", "#tv", "desk top"], rows),
+            "Kunde": [f"Ünï {k}" for k in rng.integers(0, users, rows)],
+            "Ware": [f"SKU/{k}" for k in rng.integers(0, items, rows)],
+            "geklickt?": rng.integers(0, 2, rows),
+            "Zeit (UTC)": [start + timedelta(minutes=k) for k in range(rows)],
+            "Preis, €": rng.random(rows),
+            "😀 mood": rng.choice(["a", "b"], rows),
+        }
+    ).write_parquet(tmp_path / "Log (final) v2.parquet")
+    pl.DataFrame({"Ware": [f"SKU/{k}" for k in range(items)]}).write_csv(tmp_path / "Waren.csv")
+    np.save(tmp_path / "Bild–emb.npy", rng.standard_normal((items, 6)))
+    text = propose([tmp_path])
+    assert "😀 mood" in text
+    columns = parse_spec(yaml.safe_load(text), "test").columns
+    assert (columns.user, columns.item, columns.label) == ("Kunde", "Ware", "geklickt?")
+    assert columns.timestamp == "Zeit (UTC)"
+    (tmp_path / "out").mkdir()
+    store = prepared(tmp_path, text, tmp_path / "out")
+    assert {field.name for field in store.manifest.schema_.candidate_fields} == {
+        "Gerät: Typ",
+        "😀 mood",
+    }
+    assert store.manifest.schema_.candidate_numbers == ("Preis, €",)
+    assert sum(part.rows for part in store.manifest.counts.values()) == rows
+
+
+def test_a_file_whose_name_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    pl.DataFrame({"user_id": [1], "item_id": [1]}).write_csv(tmp_path / "a\nb.csv")
+    with pytest.raises(DataContractError, match=r"'a\\nb\.csv' cannot be written; rename it"):
+        propose([tmp_path])
