@@ -256,6 +256,31 @@ class TrainingCurve:
 
 
 @dataclass(frozen=True)
+class CodeMeasure:
+    """What a strategy's compressor of one modality tells of its codes, over parts and runs."""
+
+    strategy: str
+    modality: str
+    measure: str  # explained_variance, codebook_use, perplexity, collision_rate, ...
+    parts: int  # parts or levels of the code that have a number each
+    value: Interval  # mean, smallest and largest: a range, no confidence interval
+    run_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WidthCurve:
+    """Validation AUC of nested codes cut at a width, narrowest first; `change` from the whole code."""
+
+    strategy: str
+    seed: int | None
+    run_id: str
+    widths: tuple[int, ...]
+    auc: tuple[float, ...]
+    change: tuple[Interval, ...]
+    macs_per_item: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Slice:
     """The choice against today on part of the test rows."""
 
@@ -356,6 +381,8 @@ class Evidence:
     calibration: tuple[Calibration, ...] = ()
     missing: MissingModality | None = None
     training: tuple[TrainingCurve, ...] = ()
+    codes: tuple[CodeMeasure, ...] = ()
+    widths: tuple[WidthCurve, ...] = ()
     slices: tuple[Slice, ...] = ()
     audit: tuple[AuditFinding, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)

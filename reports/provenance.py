@@ -26,6 +26,8 @@ TABLES: dict[str, Source] = {
     "cost": BENCH,
     "metrics": QUALITY,
     "ablation": Source(("ablation-*.json",), PREDICTIONS),
+    "codes": Source((), ("summary.json",)),
+    "widths": Source((), ("nested.json",)),
     "slices": OVER_TODAY,
     "what_if": MONEY,
     "what_if_grid": MONEY,
@@ -48,6 +50,7 @@ FIGURES: dict[str, Source] = {  # by the first word of the figure's name
     "epochs": Source((), ("metrics.jsonl",)),
     "trials": Source(("tuning/*",)),
     "missing": Source(("robustness.json",)),
+    "widths": Source((), ("nested.json",)),
 }
 
 

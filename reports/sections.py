@@ -2,13 +2,14 @@
 
 from typing import NamedTuple, Protocol
 
-from fusefront.reports import records, tables
+from fusefront.reports import codes, records, tables
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.figures.ablation import draw_ablation
 from fusefront.reports.figures.calibration import draw_calibration
 from fusefront.reports.figures.missing import draw_missing
 from fusefront.reports.figures.svg import Drawing
 from fusefront.reports.figures.training import draw_epochs, draw_trials, epochs, trials
+from fusefront.reports.figures.widths import draw_widths
 from fusefront.reports.tables import Table
 from fusefront.reports.words import reviewer
 from fusefront.reports.words.phrase import Language
@@ -60,6 +61,7 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
         _epochs(evidence, brush),
         _trials(evidence, brush),
         _missing(evidence, brush),
+        *_codes(evidence, brush),
         _table(evidence, tables.slices(evidence)),
         _what_if(evidence),
         _table(evidence, records.audit(evidence)),
@@ -143,6 +145,15 @@ def _missing(evidence: Evidence, brush: Brush) -> Section:
     if evidence.missing is None or not evidence.missing.curves:
         return _absent(evidence, "missing")
     return _figure(evidence, "missing", brush, draw_missing, reviewer.missing(evidence))
+
+
+def _codes(evidence: Evidence, brush: Brush) -> list[Section]:
+    """Only where strategies compress: other studies have nothing to measure here."""
+    made = [_table(evidence, codes.codes(evidence))] if evidence.codes else []
+    if evidence.widths:
+        figure = _figure(evidence, "widths", brush, draw_widths, reviewer.widths(evidence))
+        made.append(figure._replace(table=codes.widths(evidence)))
+    return made
 
 
 def _what_if(evidence: Evidence) -> Section:

@@ -26,9 +26,14 @@ def find_run(root: Path, text: str) -> Path | None:
 
 def told_of_codes(run: Path) -> list[dict[str, Json]]:
     """What the compressors of a run reported after training: modality, measure, value."""
+    return codes_in(read_json(run / "summary.json"))
+
+
+def codes_in(summary: Mapping[str, Json]) -> list[dict[str, Json]]:
+    """The same of a summary that was read already."""
     told = {
         key.removeprefix("report_"): value
-        for key, value in read_json(run / "summary.json").items()
+        for key, value in summary.items()
         if key.startswith("report_") and "." in key
     }
     rows = []

@@ -44,6 +44,10 @@ FIGURE = {
     "below_best": Phrase(
         "validation AUC below the strategy’s best", "検証AUCの、方式ごとの最良値との差"
     ),
+    "code_width": Phrase("Width of the code", "コードの幅"),
+    "against_whole": Phrase(
+        "validation AUC against the whole code", "検証AUCの、全幅のコードとの差"
+    ),
     "valid_auc": Phrase("validation AUC after each epoch", "各エポック後の検証AUC"),
     "settled": Phrase("{name}: settled", "{name}：収束"),
     "climbing": Phrase("{name}: still climbing", "{name}：上昇中"),

@@ -19,6 +19,8 @@ HEADING = {
     "epochs": "Training curves",
     "trials": "Did tuning settle?",
     "missing": "When a modality goes missing",
+    "codes": "What the codes keep",
+    "widths": "How narrow a nested code may be",
     "slices": "Where it gains and where it does not",
     "what_if": "Which strategy wins where",
     "audit": "Audit of the data",
@@ -37,6 +39,12 @@ ABSENT = {
     "audit": "The data were not audited; `fusefront audit` on the data set's spec writes the findings.",
     "environment": "The runs left no record of their environment.",
 }
+CODES = (
+    "Mean and range over parts (or levels) and seeds. Variance kept: share of the vectors' variance that the "
+    "code explains. Codebook use: share of a codebook's codes that some item has. Perplexity: how many codes "
+    "they amount to if all were used equally often. Collision rate: share of items whose whole code another "
+    "item has, too."
+)
 METHODS = (
     (
         "What is compared",
@@ -166,10 +174,13 @@ def convergence(evidence: Evidence) -> str:
     """Which searches had not settled: their AUC is a lower bound."""
     curves = trials(evidence)
     climbing = [curve.strategy for curve in curves if curve.settled is False]
+    judged = [curve for curve in curves if curve.settled is not None]
     most = max(len(curve.value) for curve in curves)
     said = f"Up to {most} trials a strategy under one budget; thin lines are the other strategies."
+    if not judged:
+        return f"{said} They are too few to tell whether a search had settled."
     if not climbing:
-        return f"{said} None still climbed in its last quarter."
+        return f"{said} None of {len(judged)} judged still climbed in its last quarter."
     shown = climbing[:8] + ([f"{len(climbing) - 8} more"] if len(climbing) > 8 else [])
     verb = "climbed: its AUC is" if len(climbing) == 1 else "climbed: their AUC is"
     return f"{said} In its last quarter of trials {_and(shown)} still {verb} a lower bound."
@@ -189,6 +200,32 @@ def missing(evidence: Evidence) -> str:
 def _loss(curve: MissingCurve) -> str:
     change = curve.gain[-1].value - curve.gain[0].value
     return f"{curve.modality} changes by {numbers.signed(change)} AUC"
+
+
+def widths(evidence: Evidence) -> str:
+    """The narrowest code that no run shows to be worse than the whole one."""
+    told = (
+        "One training gives all widths; each line is a run, vertical lines are 95% intervals of the "
+        "difference from the whole code on validation, users being independent."
+    )
+    said = []
+    for name in dict.fromkeys(curve.strategy for curve in evidence.widths):
+        own = [curve for curve in evidence.widths if curve.strategy == name]
+        worse = {
+            width
+            for curve in own
+            for width, change in zip(curve.widths, curve.change, strict=True)
+            if change.high is not None and change.high < 0
+        }
+        every = sorted({width for curve in own for width in curve.widths})
+        if worse:
+            shown = ", ".join(f"{width}" for width in every if width in worse)
+            said.append(
+                f"{shorten(name, 60)}: some run is shown to lose at {shown} of {every[-1]}."
+            )
+        else:
+            said.append(f"{shorten(name, 60)}: no width is shown to lose.")
+    return " ".join([told, *said])
 
 
 def what_if(evidence: Evidence) -> str:
@@ -211,6 +248,7 @@ def alt_text(evidence: Evidence, key: str) -> str:
         "epochs": "Validation AUC after each epoch, one panel a strategy, one line a seed.",
         "trials": "Best validation AUC so far along the trials of each search, below its final best.",
         "missing": "AUC over the share of items that lost a modality, one panel a modality.",
+        "widths": "Validation AUC against the whole code over the width of the code, one panel a strategy.",
     }[key]
 
 

@@ -17,11 +17,13 @@ from fusefront.reports.evidence import (
     Ablation,
     AblationStep,
     AuditFinding,
+    CodeMeasure,
     Evidence,
     Interval,
     MissingCurve,
     MissingModality,
     TrainingCurve,
+    WidthCurve,
 )
 from fusefront.reports.figures.panels import apart
 from fusefront.reports.figures.training import with_panels
@@ -33,6 +35,7 @@ from fusefront.reports.words.changes import changes
 from fusefront.reports.words.risks import risks
 
 FIGURES = ("ablation", "calibration", "epochs", "trials", "missing")
+WHERE_CODED = ("codes", "widths")  # without codes not even a heading
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,14 @@ def whole(full_evidence: Evidence) -> Evidence:
         for p in full_evidence.points
         for seed in range(2)
     )
-    return replace(full_evidence, training=(*full_evidence.training, *epochs))
+    codes = tuple(
+        CodeMeasure("pca64", "text", measure, 2, Interval(value, value / 2, value))
+        for measure, value in (("codebook_use", 0.5), ("perplexity", 9.24), ("collision_rate", 0.2))
+    )
+    change = (Interval(-0.01, -0.02, -0.004), Interval(-0.001, -0.003, 0.001), Interval(0, 0, 0))
+    width = WidthCurve("pca64", 0, "r0", (8, 16, 32), (0.70, 0.709, 0.71), change, (80, 160, 320))
+    training = (*full_evidence.training, *epochs)
+    return replace(full_evidence, training=training, codes=codes, widths=(width,))
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +63,11 @@ def shown(whole: Evidence) -> dict[str, Section]:
 
 def test_the_order_is_the_page_s(shown: dict[str, Section]) -> None:
     order = ["leaderboard", "cost", "metrics", "ablation", "calibration", "epochs", "trials"]
-    order += ["missing", "slices", "what_if", "audit", "environment", "runs"]
+    order += ["missing", *WHERE_CODED, "slices", "what_if", "audit", "environment", "runs"]
     assert [key.replace("_grid", "") for key in shown] == order
 
 
-@pytest.mark.parametrize("key", FIGURES)
+@pytest.mark.parametrize("key", [*FIGURES, "widths"])
 def test_a_figure_is_drawn_with_title_description_and_caption(
     shown: dict[str, Section], key: str
 ) -> None:
@@ -79,9 +89,25 @@ def test_where_evidence_is_absent_one_sentence_says_what_to_run(full_evidence: E
     for key in (*FIGURES, "slices", "what_if", "audit"):
         assert found[key], key
         assert found[key].count(". ") == 0
+    assert not set(WHERE_CODED) & set(found)
     assert "fusefront ablate demo.yaml --of pca64" in found["ablation"]
     assert "fusefront robustness demo" in found["missing"]
     assert "fusefront audit" in found["audit"]
+
+
+def test_codebook_numbers_and_the_curve_of_widths_are_in_tables(shown: dict[str, Section]) -> None:
+    codes, widths = shown["codes"].table, shown["widths"].table
+    assert codes is not None
+    assert widths is not None
+    assert [row.cells[1:] for row in codes.rows] == [
+        ("text", "codebook use", "0.500", "0.250 to 0.500", "2"),
+        ("text", "perplexity", "9.24", "4.62 to 9.24", "2"),
+        ("text", "collision rate", "0.200", "0.100 to 0.200", "2"),
+    ]
+    assert widths.rows[0].cells == (
+        "pca64", "0", "8", "0.7000", "\u22120.0100", "[\u22120.0200,\xa0\u22120.0040]", "80",
+    )  # fmt: skip
+    assert "shown to lose at 8 of 32." in shown["widths"].captions[0]
 
 
 def test_an_ablation_says_only_what_its_verdicts_say() -> None:
@@ -94,6 +120,14 @@ def test_an_ablation_says_only_what_its_verdicts_say() -> None:
     assert "AUC falls when text is left out." in said
     assert "It rises when audio is left out." in said
     assert re.search(r"Not shown to matter .*: head\.", said)
+
+
+def test_of_short_searches_nothing_is_claimed(full_evidence: Evidence) -> None:
+    curve = TrainingCurve("pca64", "trials", (0.6, 0.7))
+    short = replace(full_evidence, training=(curve,))
+    assert "too few to tell" in reviewer.convergence(short)
+    judged = replace(full_evidence, training=(replace(curve, settled=True),))
+    assert "None of 1 judged still climbed" in reviewer.convergence(judged)
 
 
 def test_only_strategies_within_reach_have_a_training_panel(whole: Evidence) -> None:

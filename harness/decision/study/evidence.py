@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.judged import Judged, Signature, judge
 from fusefront.harness.decision.policy import Policy
-from fusefront.harness.decision.study import facts, sections
+from fusefront.harness.decision.study import codes, facts, sections
 from fusefront.harness.decision.study.bench import FILE as BENCH
 from fusefront.harness.decision.study.bench import read_bench, timed_rows
 from fusefront.harness.decision.study.inputs import COMPARISON, read_comparison, study_inputs
@@ -73,6 +73,8 @@ def build_evidence(found: Gathered, policy: Policy, signature: Signature) -> Evi
         calibration=sections.calibration(comparison, named[:2]),
         missing=sections.missing(study),
         training=(*facts.searches(study), *facts.training_curves(_curves(found.entries, named))),
+        codes=codes.measures(_curves(found.entries, named)),
+        widths=codes.curves(_curves(found.entries, named)),
         slices=sections.slices(comparison, subject, frozenset(sensitive)),
         audit=facts.audit_findings(study),
         environment=facts.environment(found.entries, found.bench),

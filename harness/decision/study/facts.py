@@ -12,6 +12,7 @@ from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.reports.evidence import AuditFinding, RunOrigin, StudyFacts, TrainingCurve
 
 State = Literal["ok", "note", "warning", "error", "not run"]
+JUDGED_FROM = 8  # trials, so that a search's last quarter has two
 _STATES: dict[str, State] = {"severe": "error", "warning": "warning", "note": "note"}
 
 
@@ -82,7 +83,8 @@ def searches(study: StudyFolder) -> tuple[TrainingCurve, ...]:
         kept = tuple(v for v in best if v > float("-inf"))
         if len(kept) > 1:
             last = kept[-max(1, len(kept) // 4) - 1]
-            curves.append(TrainingCurve(strategy, "trials", kept, kept[-1] - last < 1e-4))
+            settled = kept[-1] - last < 1e-4 if len(kept) >= JUDGED_FROM else None
+            curves.append(TrainingCurve(strategy, "trials", kept, settled))
     return tuple(curves)
 
 

@@ -10,14 +10,17 @@ from sklearn.metrics import roc_auc_score
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.cli.codes import codes
+from fusefront.harness.decision.study.codes import curves, measures
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
+from fusefront.harness.runs.store import RunEntry
 from fusefront.harness.runs.study import Training
 from fusefront.harness.training.build import build_model, load_model
 from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.predict import predict
 from fusefront.harness.training.run import run
+from fusefront.reports.evidence import Interval
 
 RECIPE = {**Training().model_dump(mode="json"), "epochs": 1, "batch_rows": 512}
 COMPRESSORS = {
@@ -133,3 +136,38 @@ def test_a_run_without_codes_or_no_run_says_so(root: Path, world: PreparedDatase
         codes(plain.name, root)
     with pytest.raises(UsageError, match="expected an id or folder of a completed run"):
         codes("ffff", root)
+
+
+def entry(path: Path) -> RunEntry:
+    """The run as a study's reader sees it."""
+    return RunEntry(
+        path.name, "early_fusion", "early", "strategy", 3, "completed", path, summary(path)
+    )
+
+
+@pytest.mark.parametrize("name", ["vq", "rq"])
+def test_the_report_is_given_what_the_run_told_of_its_codebooks(
+    root: Path, world: PreparedDataset, name: str
+) -> None:
+    path = record(root, world, name)
+    told = {
+        key: [v for k, v in summary(path).items() if k.startswith(f"report_text.{key}")]
+        for key in ("codebook_use", "perplexity", "collision_rate")
+    }
+    found = {one.measure: one for one in measures([entry(path)]) if one.modality == "text"}
+    for key, values in told.items():
+        assert found[key].parts == len(values)
+        assert found[key].value == (
+            Interval(pytest.approx(np.mean(values)), min(values), max(values))
+        )
+    assert curves([entry(path)]) == ()
+
+
+def test_the_report_is_given_the_curve_of_nested_codes(root: Path, world: PreparedDataset) -> None:
+    path = record(root, world, "matryoshka")
+    rows = json.loads((path / "nested.json").read_text())["rows"]
+    (curve,) = curves([entry(path)])
+    assert curve.widths == (6, 8, 12, 16, 24, 32, 48)
+    assert curve.auc == tuple(row["auc"] for row in rows[::-1])
+    assert curve.change[-1] == Interval(0.0, 0.0, 0.0)
+    assert curve.run_id == path.name
