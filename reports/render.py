@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fusefront.reports import bars
+from fusefront.reports.errors import ReportError
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.exchange import write_json
 from fusefront.reports.figures.frontier import draw_frontier
@@ -160,9 +161,13 @@ def _write_table(table: Table, folder: Path) -> None:
 def _write_pdf(text: str, path: Path) -> None:
     try:
         from weasyprint import HTML
-    except ImportError as error:
-        raise RuntimeError(
-            "a PDF needs weasyprint, which is not installed; pip install 'fusefront[pdf]'"
+    except (
+        ImportError,
+        OSError,
+    ) as error:  # OSError: its libraries, pango above all, are not there
+        raise ReportError(
+            f"a PDF needs weasyprint, which cannot be loaded ({str(error).splitlines()[0]}); "
+            "pip install 'fusefront[pdf]', on Debian with libpango-1.0-0; the page is written"
         ) from error
     HTML(string=text).write_pdf(path)
 

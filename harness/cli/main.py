@@ -77,6 +77,11 @@ def main() -> None:
         _end(str(error), 2)
     except DataContractError as error:
         _end(str(error), 3)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "fusefront"):
+            raise
+        _end(f"package {package!r} is not there, expected for this command; pip install it", 2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

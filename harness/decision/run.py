@@ -15,9 +15,10 @@ from fusefront.harness.decision.study.evidence import (
 )
 from fusefront.harness.decision.study.facts import optional
 from fusefront.harness.decision.study.record import FILE, write_record
-from fusefront.harness.errors import GateError
+from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.store import StudyFolder
+from fusefront.reports.errors import ReportError
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.words.decision import headline
 from fusefront.reports.words.phrase import Language
@@ -116,7 +117,10 @@ def report_study(
         evidence = _shown(study, asked, record)
     else:
         evidence = record_decision(study, asked)
-    return render(evidence, out, language=language, pdf=pdf)
+    try:
+        return render(evidence, out, language=language, pdf=pdf)
+    except ReportError as error:  # no font for the language, no maker of PDF
+        raise UsageError(str(error)) from error
 
 
 def _stands(study: StudyFolder, record: dict[str, Json]) -> bool:

@@ -85,8 +85,12 @@ def sha256(path: Path) -> str:
 
 def load_session(folder: Path) -> Any:
     """The scorer of a verified bundle, one thread."""
-    import onnxruntime as ort
-
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        raise BundleError(
+            f"{folder}: onnxruntime cannot be loaded ({error}); pip install it"
+        ) from None
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3

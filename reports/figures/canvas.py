@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
+from fusefront.reports.errors import ReportError
 from fusefront.reports.evidence import Point
 from fusefront.reports.figures import style
 from fusefront.reports.figures.style import ink
@@ -34,7 +35,7 @@ JAPANESE_FILES = (
 )
 
 
-class FontNotFoundError(RuntimeError):
+class FontNotFoundError(ReportError):
     """No font on this machine can draw Japanese."""
 
 

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from fusefront.harness.cli.main import main
 from fusefront.harness.decision.run import Asked, decide_study, report_study
 from fusefront.harness.runs.store import StudyFolder, find_study
+from fusefront.reports.figures import canvas
 from fusefront.reports.provenance import cell
 
 Make = Callable[..., Path]
@@ -172,7 +173,15 @@ def test_a_latency_cell_is_read_from_the_bench_that_provenance_names(
     assert table["p99 ms"][row] == f"{kept['p99_ms']:.1f}"
 
 
-def test_a_file_where_the_report_should_lie_is_named_without_a_traceback(
+def ended(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Exit code of a command."""
+    monkeypatch.setattr(sys, "argv", ["fusefront", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
+
+
+def test_what_the_machine_lacks_for_a_report_is_said_without_a_traceback(
     study: StudyFolder,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -180,13 +189,31 @@ def test_a_file_where_the_report_should_lie_is_named_without_a_traceback(
 ) -> None:
     taken = tmp_path / "taken"
     taken.write_text("")
-    words = ["report", study.name, "--store", str(tmp_path), "--out", str(taken)]
-    monkeypatch.setattr(sys, "argv", ["fusefront", *words])
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert end.value.code == 2
+    report = ("report", study.name, "--store", str(tmp_path), "--out")
+    made = str(tmp_path / "made")
+    assert ended(monkeypatch, *report, str(taken)) == 2
+    assert capsys.readouterr().err == (
+        f"fusefront: got {str(taken)!r}: file exists; expected a path that can be used, give another\n"
+    )
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    assert ended(monkeypatch, *report, made, "--pdf") == 2
     said = capsys.readouterr().err
-    assert (
-        said
-        == f"fusefront: got {str(taken)!r}: file exists; expected a path that can be used, give another\n"
+    assert said.startswith("fusefront: a PDF needs weasyprint, which cannot be loaded")
+    assert said.count("\n") == 1
+    assert (tmp_path / "made" / "index.html").exists()
+    monkeypatch.setattr(canvas, "JAPANESE_FILES", ())
+    assert ended(monkeypatch, *report, made, "--lang", "ja") == 2
+    assert capsys.readouterr().err.startswith("fusefront: no Japanese font was found, expected one")
+
+
+def test_a_package_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'onnxruntime.capi'", name="onnxruntime.capi")
+
+    monkeypatch.setattr("fusefront.harness.runs.store.find_study", absent)
+    assert ended(monkeypatch, "report", "any") == 2
+    assert capsys.readouterr().err == (
+        "fusefront: package 'onnxruntime' is not there, expected for this command; pip install it\n"
     )

@@ -77,6 +77,17 @@ def test_golden_requests_replay_with_numpy_and_onnxruntime_alone(world):
     assert found["predictions"] == 1 + 3 * 7 + 4 * 512
 
 
+def test_a_machine_without_onnxruntime_is_told_so(world):
+    code = BLOCKED.format(blocked={"onnxruntime"}) + (
+        f"sys.argv = ['check.py', {str(world[3])!r}]\n"
+        f"exec(compile(open({str(world[3] / 'check.py')!r}).read(), 'check.py', 'exec'))\n"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"{world[3]}: onnxruntime cannot be loaded")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("verb", ["serve_check", "predict"])
 def test_the_verbs_run_where_torch_is_absent(world, verb, tmp_path):
     rows = tmp_path / "rows.parquet"
