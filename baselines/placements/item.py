@@ -56,7 +56,7 @@ class ItemPlacement(nn.Module):
         mask, loss = request.history_mask, no_loss(code)
         if self.target_aware:
             code, query = torch.split(code, [code.shape[-1] - self.width, self.width], -1)
-            history, loss = self._fuse_history(request, query)
+            history, loss = self._fuse_history(request, query, rows)
             mask = mask & request.history.present.any(-1)
         else:
             mask = mask & request.history.present[..., 0]
@@ -64,12 +64,17 @@ class ItemPlacement(nn.Module):
         pooled = self.streams.pool(queries, history, mask.unsqueeze(-1))
         return select(torch.cat(features(target, pooled, self.products), -1), rows), loss
 
-    def _fuse_history(self, request: Request, query: Tensor) -> tuple[Tensor, Tensor]:
-        rows, present = request.history
+    def _fuse_history(
+        self, request: Request, query: Tensor, rows: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        values, present = request.history
         lead = (-1, query.shape[1], -1, -1)
-        x = torch.unflatten(rows, -1, (self.slots, self.width)).unsqueeze(1).expand(*lead, -1)
+        x = torch.unflatten(values, -1, (self.slots, self.width)).unsqueeze(1).expand(*lead, -1)
         there = present.unsqueeze(1).expand(lead)  # [R, K, L, S]
-        asked = query.unsqueeze(2).expand(-1, -1, rows.shape[1], -1)  # [R, K, L, d]
+        if rows is not None:  # padded candidates take no part in the operator's loss
+            real = present.new_zeros(query.shape[:2].numel()).index_fill(0, rows, True)
+            there = there & real.view(*query.shape[:2], 1, 1)
+        asked = query.unsqueeze(2).expand(-1, -1, values.shape[1], -1)  # [R, K, L, d]
         fused, loss = fuse(self.operator, x, there, asked)
         return self.streams.history([fused]), loss
 

@@ -61,7 +61,9 @@ class PooledPlacement(nn.Module):
         masks = masks_by_stream(request.history_mask, request.history.present)
         pooled = self.streams.pool(queries, request.history.values, masks)
         assert pooled is not None
-        x = torch.unflatten(pooled, -1, (len(self.streams.widths), -1))  # [R, K, S, W]
-        some = any_history(masks, target).expand(-1, target.shape[1], -1)
+        # the operator sees real candidates only: its losses are those of separate rows
+        x = torch.unflatten(select(pooled, rows), -1, (len(self.streams.widths), -1))  # [N, S, W]
+        some = select(any_history(masks, target).expand(-1, target.shape[1], -1), rows)
+        query = None if query is None else select(query, rows)
         fused, loss = fuse(self.operator, x, some, query)
-        return select(torch.cat(features(target, fused, self.products), -1), rows), loss
+        return torch.cat(features(select(target, rows), fused, self.products), -1), loss

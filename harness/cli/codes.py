@@ -17,9 +17,9 @@ def codes(
 
     The curve of AUC against the width needs nested codes (compressor `matryoshka`), one run is enough.
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from fusefront.harness.cli.screen import screen
     from fusefront.harness.cli.show import show
     from fusefront.harness.errors import NothingToDoError, UsageError
     from fusefront.harness.runs.files import read_json
@@ -41,12 +41,12 @@ def codes(
             f"run {found.name} compresses nothing that can be told of; "
             "its compressor keeps the vectors or draws its projection"
         )
-    screen = Console(soft_wrap=True)
+    console = screen()
     if told:
         table = Table("modality", "measure", "value", box=None)
         for row in told:
             table.add_row(row["modality"], row["measure"], f"{row['value']:.4g}")
-        screen.print(table)
+        console.print(table)
     if curve:
         table = Table(
             *("k", "split", "AUC", "against whole", "95% interval"),
@@ -59,8 +59,8 @@ def codes(
                 row["split"],
                 f"{row['auc']:.4f}",
                 f"{row['delta']:+.4f}",
-                rf"\[{row['low']:+.4f}, {row['high']:+.4f}]",
+                f"[{row['low']:+.4f}, {row['high']:+.4f}]",
                 f"{row['macs_per_item']:,}",
                 f"{row['macs_per_candidate']:,}",
             )
-        screen.print(table)
+        console.print(table)

@@ -120,6 +120,12 @@ for name in COMPRESSORS:
         "operator": "concat",
         "compressor": compressor | COMPRESSED.get(name, {}),
     }
+ENTRIES |= {  # here the operator runs online, and its losses must not see padded candidates
+    f"operator {name} pooled": {"operator": name, "placement": "pooled"}
+    for name, operator in OPERATORS.items()
+    if operator.level != "logit"
+}
+ENTRIES["operator moe target-aware"] = {"operator": "moe", "conditioning": "target_aware"}
 ENTRIES |= {f"alignment {name}": {"operator": "sum", "alignment": name} for name in ALIGNMENTS}
 every_entry = pytest.mark.parametrize(
     ("name", "settings"),

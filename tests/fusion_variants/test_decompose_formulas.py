@@ -220,9 +220,12 @@ def test_simcen_loss_contrasts_the_views(loops):
     assert loss == pytest.approx(0.4 * total / len(rows), rel=1e-5)
 
 
-def test_em3_loss_is_infonce_between_content_and_id(loops):
+@pytest.mark.parametrize("twins", [0, 8])
+def test_em3_loss_is_infonce_between_content_and_id(loops, twins):
+    """Rows of the same id are not each other's negatives."""
     operator = OPERATORS["em3"](3, D, queries=2, heads=2, weight=0.3, temperature=0.5)
     x, present = training_rows(3)
+    x[1 : 1 + twins, 0] = x[1, 0]
     loss = training_loss(operator, x, present)
     contents, items = [], []
     for row in range(N):
@@ -237,12 +240,14 @@ def test_em3_loss_is_infonce_between_content_and_id(loops):
         contents.append(loops.flat(operator.encode.mix, np.concatenate(tokens[:2])))
         items.append(x[row, 0].numpy())
     score = [[loops.cosine(c, i) / 0.5 for i in items] for c in contents]
-    count = len(items)
-    across = np.mean([-np.log(loops.softmax(score[i])[i]) for i in range(count)])
-    down = np.mean(
-        [-np.log(loops.softmax([score[j][i] for j in range(count)])[i]) for i in range(count)]
-    )
-    assert loss == pytest.approx(0.3 * 0.5 * (across + down), rel=1e-5)
+    across, down = [], []
+    for i, own in enumerate(items):
+        rivals = [j for j, other in enumerate(items) if j == i or not (other == own).all()]
+        place = rivals.index(i)
+        across.append(-np.log(loops.softmax([score[i][j] for j in rivals])[place]))
+        down.append(-np.log(loops.softmax([score[j][i] for j in rivals])[place]))
+    assert not twins or len({item.tobytes() for item in items}) < len(items)
+    assert loss == pytest.approx(0.3 * 0.5 * (np.mean(across) + np.mean(down)), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["shared_specific", "pamd", "marn", "em3", "simcen", "moe"])

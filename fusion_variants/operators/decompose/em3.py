@@ -1,7 +1,8 @@
 """EM3: content = FQ-Former(x_1 ... x_M-1), output W [x_0; content] + b, slot 0 the item's id.
 
 Training adds weight * symmetric InfoNCE between an item's content and its id vector (content-id
-contrast), over at most 1,024 items that have both.
+contrast), over at most 1,024 items that have both; rows of one id vector, as the same candidate of
+two requests at placement `pooled`, are not each other's negatives.
 """
 
 from typing import ClassVar
@@ -54,7 +55,7 @@ class Em3(FusionOperator):
         if self.training and self.weight:
             both = present[..., 0] & told.any(-1)  # (...)
             pick = sampled(int(both.sum()), both.device)
-            loss = self.weight * info_nce(
-                content[both][pick], item[both][pick], None, self.temperature
-            )
+            told_of, ids = content[both][pick], item[both][pick]  # (N, d) each
+            twins = torch.unique(ids.detach(), dim=0, return_inverse=True)[1]  # (N)
+            loss = self.weight * info_nce(told_of, ids, twins, self.temperature)
         return one_token(self.mix(torch.cat([item, content], -1)), present, loss)
