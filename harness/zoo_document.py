@@ -64,7 +64,7 @@ what it breaks: shapes, absent slots, content that does not count, scores that d
 parameters that nothing teaches, seeds, bfloat16, and the numbers of ONNX Runtime.
 
 ```python
-from fusefront.harness.contracts import check_fusion
+from fusefront.harness import check_fusion
 
 check_fusion(Largest)
 ```

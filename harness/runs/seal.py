@@ -42,8 +42,8 @@ class Looks(NamedTuple):
             return ""
         others = [o.time for o in self.before if o.content != self.opening.content]
         return (
-            f"The test split was opened before for another version of this study ({len(others)} "
-            f"times, first {others[0]}): what was chosen since may be fitted to it."
+            "The test split was opened before for another version of this study "
+            f"(looks: {len(others)}, first {others[0]}): what was chosen since may be fitted to it."
         )
 
 

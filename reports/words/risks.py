@@ -29,7 +29,8 @@ LEAKS = {
     ),
     "found": Phrase("{state}: {text}", "{state}：{text}"),
     "second": Phrase(
-        "The test split was opened {n} times before: what was chosen since may be fitted to it.",
+        "The test split was opened before, for other versions of this study ({n}): what was chosen "
+        "since may be fitted to it.",
         "評価データは\u200b以前に\u200b{n}回\u200b開かれた。\u200b以後の\u200b選択は\u200bそれに\u200b適合した\u200b"
         "可能性が\u200bある。",
     ),

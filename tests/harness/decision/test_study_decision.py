@@ -17,8 +17,10 @@ from fusefront.harness.decision.policy import Policy
 from fusefront.harness.decision.run import Asked, decide_study, record_decision
 from fusefront.harness.decision.study.evidence import build_evidence, gather
 from fusefront.harness.errors import GateError, UsageError
+from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import StudyFolder, find_study
 from fusefront.reports.evidence import Evidence, Interval
+from fusefront.reports.words.risks import risks
 
 Make = Callable[..., Path]
 POLICY = Policy(10.0, 0.005)
@@ -384,3 +386,19 @@ def test_two_hundred_strategies_of_ten_seeds_are_judged_in_seconds(
     assert time.process_time() - start < 6  # 2.6 s seen
     assert len(evidence.points) == 200
     assert len(evidence.origins) == 2000
+
+
+def test_an_earlier_look_at_other_runs_is_a_risk_on_the_page(study: StudyFolder) -> None:
+    def told() -> str:
+        entries = risks(evidence_of(study), "en")
+        return " ".join(line.text for entry in entries for line in entry.lines)
+
+    assert "test split was opened" not in told()
+    path = study.path / "matrix.json"
+    matrix = path.read_text()
+    fewer = json.loads(matrix)
+    fewer["cells"] = fewer["cells"][1:]
+    path.write_text(json.dumps(fewer))
+    open_test(study.path, "compare")
+    path.write_text(matrix)
+    assert "The test split was opened before, for other versions of this study (1): what" in told()

@@ -112,7 +112,7 @@ def test_a_second_look_at_other_runs_is_told_and_recorded(study):
     matrix["cells"] = [cell for cell in matrix["cells"] if cell["seed"] < 2]
     (study.path / "matrix.json").write_text(json.dumps(matrix))
     told = said(compare_verb, study)
-    assert "! The test split was opened before for another version of this study (1 times" in told
+    assert "! The test split was opened before for another version of this study (looks: 1," in told
     assert "two seeds; 95 % intervals may cover as little as 88 %" in told
     looks = [json.loads(line) for line in (study.path / LOG).read_text().splitlines()]
     assert [look["purpose"] for look in looks] == ["compare", "compare"]
