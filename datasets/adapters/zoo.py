@@ -11,6 +11,7 @@ from fusefront.datasets.spec import DatasetSpec
 
 Adapter = Callable[[Path], DatasetSpec]
 
+VERIFIERS: Mapping[str, Callable[[Path], None]] = {"microlens_mmctr": mmctr.check_hashes}
 ADAPTERS: Mapping[str, Adapter] = {
     "microlens_mmctr": mmctr.propose,
     "microlens_pairs": microlens_pairs.propose,
@@ -31,6 +32,17 @@ def find_adapter(name: str) -> Adapter:
     if name not in ADAPTERS:
         raise SpecError(f"unknown layout {name!r}; choose one of {', '.join(ADAPTERS)}")
     return ADAPTERS[name]
+
+
+def verify(name: str, folder: Path) -> None:
+    """Refuse files that are not byte for byte those the layout `name` was published with."""
+    find_adapter(name)
+    if name not in VERIFIERS:
+        raise SpecError(
+            f"layout {name!r} has no published sums to verify; those of {', '.join(VERIFIERS)} are "
+            "known, so leave --verify out"
+        )
+    VERIFIERS[name](folder)
 
 
 def spec_yaml(spec: DatasetSpec) -> str:

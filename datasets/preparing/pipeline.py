@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.manifest import SplitCounts
-from fusefront.datasets.preparing.budget import Budget, plan
+from fusefront.datasets.preparing.budget import DEFAULT, Budget, plan, size
 from fusefront.datasets.preparing.build import Builder
 from fusefront.datasets.preparing.finish import Job, WrittenLog, finish_store
 from fusefront.datasets.preparing.items import ItemFile, item_columns, read_items
@@ -30,6 +30,8 @@ from fusefront.datasets.raw.users import read_users
 from fusefront.datasets.spec import DatasetSpec
 
 Say = Callable[[str], None]
+_KEY_BYTES = 128  # of a row while its item keys are looked at
+_WIDEST = 4  # a history column may be wider than what is kept of it
 
 
 def write_store(
@@ -40,7 +42,7 @@ def write_store(
     work.mkdir()
     parts = _parts(spec, data)
     rows = sum(count_rows(part.path, part.separator) for part in parts)
-    items = read_items(data, spec, parts, 1 << 18)
+    items = read_items(data, spec, parts, _first_chunk(spec, rows, max_memory, say))
     recorder, sources = _recorder(spec, data, parts, items)
     budget = _budget(spec, recorder, rows, len(items.keys), max_memory)
     say(budget.sentence(rows))
@@ -68,6 +70,18 @@ def write_store(
         warnings.append(f"the given split cuts {builder.straddling:,} requests apart")
     log = WrittenLog(recorder, builder, counts, sources, warnings)
     finish_store(Job(spec, data, folder, name), items, log, say)
+
+
+def _first_chunk(spec: DatasetSpec, rows: int, max_memory: int | None, say: Say) -> int:
+    """Rows at a time while the item keys are read from the log, which comes before the plan."""
+    values = spec.history.max_length if spec.history.column else 1
+    chunk = plan(rows, _KEY_BYTES, _WIDEST * values, 0, max_memory).chunk_rows
+    if spec.items.keys == "log":
+        say(
+            f"about {rows:,} rows; memory at most {size(max_memory or DEFAULT)}: reading the item "
+            f"keys first, {chunk:,} rows at a time"
+        )
+    return chunk
 
 
 def _parts(spec: DatasetSpec, data: Path) -> list[Part]:

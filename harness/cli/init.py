@@ -23,6 +23,10 @@ def init(
         str | None,
         typer.Option(help=f"The files have this published layout: {LAYOUTS}.", metavar="NAME"),
     ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Compare the layout's files with their published SHA-256."),
+    ] = False,
     synthetic: Annotated[
         str | None, typer.Option(help="Write this world of known truth instead.", metavar="WORLD")
     ] = None,
@@ -44,7 +48,7 @@ def init(
         return
     if not paths:
         raise UsageError("nothing to look at; give a folder or files, or --synthetic WORLD")
-    study = write_proposal(paths, spec, layout=layout, force=force)
+    study = write_proposal(paths, spec, layout=layout, verified=verify, force=force)
     told.print(f"proposed spec: {spec}; look at the lines marked 'guess'", markup=False)
     words = quote(str(study)), quote(str(_folder(paths)))
     told.print(f"then: fusefront run {words[0]} --data {words[1]}", markup=False)

@@ -2,13 +2,16 @@
 
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from fusefront.harness.jobs.pipeline import Conclusion
-from fusefront.harness.jobs.plan import Plan
 from fusefront.harness.runs.files import Json
+
+if TYPE_CHECKING:  # they bring torch, which takes the memory that `prepare --max-memory` promises
+    from fusefront.harness.jobs.pipeline import Conclusion
+    from fusefront.harness.jobs.plan import Plan
 
 
 def console(*, quiet: bool = False) -> Console:
@@ -21,7 +24,7 @@ def show(value: Json) -> None:
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-def show_matrix(plan: Plan, *, as_json: bool) -> None:
+def show_matrix(plan: "Plan", *, as_json: bool) -> None:
     """The runs that would be, and their budget."""
     trials, seeds = plan.study.tuning.trials, len(plan.study.seeds)
     rows: list[dict[str, Json]] = [
@@ -69,7 +72,7 @@ def _short(value: Json) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def show_conclusion(conclusion: Conclusion, *, as_json: bool) -> None:
+def show_conclusion(conclusion: "Conclusion", *, as_json: bool) -> None:
     """The decision and the report's path; failed runs were told on the way."""
     if as_json:
         show({"decision": conclusion.sentence, "report": str(conclusion.page)})

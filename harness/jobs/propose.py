@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fusefront.datasets.adapters.zoo import find_adapter, spec_yaml
+from fusefront.datasets.adapters.zoo import find_adapter, spec_yaml, verify
 from fusefront.datasets.propose import propose
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.synthetic.worlds import find_world
@@ -29,14 +29,24 @@ margin: 0.005
 
 
 def write_proposal(
-    paths: Sequence[Path], spec: Path, *, layout: str | None = None, force: bool = False
+    paths: Sequence[Path],
+    spec: Path,
+    *,
+    layout: str | None = None,
+    verified: bool = False,
+    force: bool = False,
 ) -> Path:
     """Write the spec and `study.yaml` beside it; the study's path.
 
-    The spec is guessed from the files, or is that of the published `layout` they have.
+    The spec is guessed from the files, or is that of the published `layout` they have; `verified`
+    compares their SHA-256 sums with the published ones first.
     """
+    if verified and layout is None:
+        raise UsageError("--verify compares with a published layout; name it with --layout")
     _refuse_existing(spec, force=force)
-    write_text(spec, propose(paths) if layout is None else _published(layout, paths))
+    write_text(
+        spec, propose(paths) if layout is None else _published(layout, paths, verified=verified)
+    )
     return _write_study(spec)
 
 
@@ -64,9 +74,11 @@ def _write_study(spec: Path) -> Path:
     return study
 
 
-def _published(layout: str, paths: Sequence[Path]) -> str:
+def _published(layout: str, paths: Sequence[Path], *, verified: bool) -> str:
     if len(paths) != 1 or not paths[0].is_dir():
         raise UsageError("--layout takes one folder, the one that holds the published files")
     adapter = find_adapter(layout)
+    if verified:
+        verify(layout, paths[0])
     head = f"# The published layout {layout!r}; see docs/datasets.md.\n"
     return head + spec_yaml(adapter(paths[0]))

@@ -1,5 +1,6 @@
 """Each published layout, written small, through its adapter and prepare to an opened store."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import polars as pl
 import pytest
 
 from fusefront.datasets.adapters import mmctr
-from fusefront.datasets.adapters.zoo import ADAPTERS, find_adapter, spec_yaml
+from fusefront.datasets.adapters.zoo import ADAPTERS, find_adapter, spec_yaml, verify
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
@@ -145,10 +146,23 @@ def test_the_challenge_takes_raw_vectors_and_a_labelled_test_file(tmp_path: Path
     assert [counts[name].requests for name in ("train", "valid", "test")] == [400, 40, 40]
 
 
-def test_files_of_the_challenge_that_were_changed_are_refused(tmp_path: Path) -> None:
+def test_files_of_the_challenge_that_were_changed_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_mmctr(tmp_path)
     with pytest.raises(DataContractError, match=r"train\.parquet: SHA-256 .*182fba831484"):
-        mmctr.propose(tmp_path, verify=True)
+        verify("microlens_mmctr", tmp_path)
+    train = tmp_path / "MicroLens_1M_x1" / "train.parquet"
+    sums = {"MicroLens_1M_x1/train.parquet": hashlib.sha256(train.read_bytes()).hexdigest()}
+    monkeypatch.setattr(mmctr, "HASHES", sums)
+    verify("microlens_mmctr", tmp_path)
+    train.write_bytes(train.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataContractError, match="download it again"):
+        verify("microlens_mmctr", tmp_path)
+    with pytest.raises(DataContractError, match="download it again"):  # given the inner folder
+        verify("microlens_mmctr", train.parent)
+    with pytest.raises(SpecError, match="'tiktok' has no published sums"):
+        verify("tiktok", tmp_path)
 
 
 # --- MicroLens pairs ----------------------------------------------------------------------------

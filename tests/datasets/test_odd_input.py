@@ -137,3 +137,15 @@ def test_written_histories_in_a_parquet_are_numbers_where_the_items_are(tmp_path
     for items in ({"keys": "log"}, {"path": "items.parquet", "key": "i"}):
         folder = spec(interactions={"path": "log.parquet"}, history=history, items=items)
         assert set(made(tmp_path, folder).history_values.tolist()) == {2, 4, 5}
+
+
+@pytest.mark.parametrize("items", [{"keys": "log"}, {"path": "items.csv", "key": "i"}])
+def test_the_memory_is_said_before_anything_is_read(tmp_path: Path, items: dict[str, str]) -> None:
+    log().write_csv(tmp_path / "log.csv")
+    log().unique("i").write_csv(tmp_path / "items.csv")
+    said: list[str] = []
+    prepare(
+        spec(items=items), tmp_path, tmp_path / "out", max_memory=512 << 20, progress=said.append
+    )
+    assert f"{ROWS} rows; memory at most 512.0 MiB" in said[0]
+    assert any("temporary files" in line for line in said[:2])
