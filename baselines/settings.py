@@ -141,11 +141,22 @@ def find_part(
     return made, keywords
 
 
+def check_numbers(owner: str, made: object, choices: Mapping[str, tuple[object, ...]]) -> None:
+    """Refuse a dataclass of settings whose numbers no model can have."""
+    hints = get_type_hints(type(made))
+    for field in fields(made):  # type: ignore[arg-type]
+        allowed = (field.default, *choices.get(field.name, ()))
+        value, where = getattr(made, field.name), f"{owner}: setting {field.name!r}"
+        _check_value(where, value, hints[field.name], allowed)
+
+
 def _check_value(where: str, value: object, hint: object, allowed: tuple[object, ...]) -> None:
-    """The keyword's type; whole numbers are counts, from 1 unless a default or choice is lower."""
+    """The setting's type; whole numbers are counts, from 1 unless a default or choice is lower."""
     if hint not in (bool, int, float, str) and get_origin(hint) is not tuple:
         return
     _convert(value, hint, where)
+    if hint is float and "dropout" in where and not 0.0 <= value < 1.0:  # type: ignore[operator]
+        raise ValueError(f"{where} is {value}, expected 0 to below 1; correct it")
     if hint is int:
         least = min(1, *(number for number in allowed if isinstance(number, int)), 1)
         _at_least(where, value, least)

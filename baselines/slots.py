@@ -103,7 +103,10 @@ class ItemSlots(nn.Module):
         self.modalities = nn.ModuleList(
             CompressedModality(
                 make_part(
-                    "compressor", parts.compressors, _fit_width(compressor, rows), rows.shape[1]
+                    "compressor",
+                    parts.compressors,
+                    fit_width(compressor, rows.shape[1]),
+                    rows.shape[1],
                 ),
                 rows,
                 usable & items.in_train,
@@ -227,10 +230,10 @@ def _side_by_side(sources: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]
     return rows.masked_fill(~usable.unsqueeze(-1), 0.0), usable
 
 
-def _fit_width(spec: Part, rows: Tensor) -> Part:
+def fit_width(spec: Part, width: int) -> Part:
     """`k` is at most the width of the vectors."""
     k = spec.get("k")
-    return {**spec, "k": min(k, rows.shape[1])} if isinstance(k, int) else spec
+    return {**spec, "k": min(k, width)} if isinstance(k, int) else spec
 
 
 def standardised(numbers: Tensor, seen: Tensor) -> Tensor:

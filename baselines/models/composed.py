@@ -30,7 +30,6 @@ from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.models.composed_settings import (
     ComposedSettings,
     resolve_composed,
-    slots_of,
 )
 from fusefront.baselines.placements.logit import LogitPlacement
 from fusefront.baselines.placements.make import make_placement, try_parts
@@ -110,7 +109,7 @@ class Composed(Baseline):
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
         forced = cls.forced(schema, settings)
         made = resolve_composed(cls.Settings, cls.name, cls.fixed, schema, settings, parts, forced)
-        try_parts(cls.name, made, len(slots_of(made, schema, parts)), parts)
+        try_parts(cls.name, made, schema, parts)
         return made
 
     @classmethod

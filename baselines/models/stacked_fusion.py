@@ -85,7 +85,7 @@ class StackedFusion(Baseline):
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
         made = resolve_composed(cls.Settings, cls.name, cls.fixed, schema, settings, parts)
         assert isinstance(made, StackedSettings)
-        try_parts(cls.name, made, len(slots_of(made, schema, parts)), parts)
+        try_parts(cls.name, made, schema, parts)
         if made.folds < 2:
             raise ValueError(
                 f"{cls.name}: setting 'folds' is {made.folds}, expected at least 2; raise it"

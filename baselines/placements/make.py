@@ -6,9 +6,9 @@ from typing import cast
 import torch
 from torch import nn
 
-from fusefront.baselines.contract import Parts
+from fusefront.baselines.contract import Parts, Schema
 from fusefront.baselines.heads.zoo import HEADS
-from fusefront.baselines.models.composed_settings import ComposedSettings
+from fusefront.baselines.models.composed_settings import ComposedSettings, slots_of
 from fusefront.baselines.placements.interaction import FIELDS_PER_SLOT, InteractionPlacement
 from fusefront.baselines.placements.item import ItemPlacement
 from fusefront.baselines.placements.logit import LogitPlacement
@@ -16,6 +16,7 @@ from fusefront.baselines.placements.pooled import PooledPlacement
 from fusefront.baselines.placements.stream import MakePooler, tokens_out
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.settings import find_part, make_part
+from fusefront.baselines.slots import fit_width, is_joint
 
 
 def make_placement(
@@ -47,8 +48,12 @@ def make_placement(
     return LogitPlacement(slots, width, operator, pooler, head, products=products)
 
 
-def try_parts(name: str, made: ComposedSettings, slots: int, parts: Parts) -> None:
-    """Build operator, pooler and head for nothing: what they refuse is known before any data is."""
+def try_parts(name: str, made: ComposedSettings, schema: Schema, parts: Parts) -> None:
+    """Build every part for nothing: what they refuse is known before any data is."""
+    slots = len(slots_of(made, schema, parts))
+    widths = [schema.modalities[modality] for modality in made.modalities]
+    if is_joint(parts, made.compressor):
+        widths = [sum(widths)] if widths else []
     with torch.random.fork_rng(devices=[]):
         try:
             operator = make_operator(made, slots, 1, parts)
@@ -56,6 +61,11 @@ def try_parts(name: str, made: ComposedSettings, slots: int, parts: Parts) -> No
             if (pooler := make_pooler(made)) is not None:
                 pooler(tokens * made.token_width)
             make_part("head", HEADS, made.head, 4)
+            for width in widths:
+                spec = fit_width(made.compressor, width)
+                make_part("compressor", parts.compressors, spec, width)
+            if made.alignment is not None:
+                make_part("alignment", parts.alignments, made.alignment, made.token_width)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
 

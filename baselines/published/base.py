@@ -20,7 +20,7 @@ from fusefront.baselines.contract import (
 )
 from fusefront.baselines.fields import ContextEncoder, FieldEncoder, small_embedding
 from fusefront.baselines.roles import split_roles
-from fusefront.baselines.settings import resolve
+from fusefront.baselines.settings import check_numbers, resolve
 from fusefront.baselines.slots import ItemSlots, standardised
 
 
@@ -43,7 +43,9 @@ class Published(Baseline):
                 f"{cls.name}: the data has no history and this model reads one; "
                 "use 'deepfm', 'autoint' or a family instead"
             )
-        return resolve(cls.Settings, settings, cls.name)
+        made: Any = resolve(cls.Settings, settings, cls.name)
+        check_numbers(cls.name, made, cls.choices)
+        return made
 
     @classmethod
     def build(

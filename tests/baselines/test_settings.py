@@ -168,6 +168,10 @@ VALUES = {  # a part's setting that cannot be, what the sentence says
         {"head": {"name": "dcnv2", "layers": 0}},
         "head 'dcnv2': setting 'layers' is 0, expected at least 1; raise it",
     ),
+    "parts that do not divide a code": (
+        {"compressor": {"name": "vq", "k": 16, "parts": 5}},
+        "compressor 'vq': vq: 5 parts do not divide k = 16; choose a divisor of 16",
+    ),
     "no code": (
         {"compressor": {"name": "rq", "levels": 0}},
         "compressor 'rq': setting 'levels' is 0, expected at least 1; raise it",
@@ -179,10 +183,31 @@ VALUES = {  # a part's setting that cannot be, what the sentence says
 def test_a_value_that_no_part_can_use_is_refused_before_anything_is_built(
     scene, parts, settings, sentence
 ):
-    with pytest.raises(ValueError, match="expected") as error:
+    with pytest.raises(ValueError, match="expected|choose") as error:
         check_settings("composed", scene.schema, {"operator": "concat", **settings}, parts)
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "sentence"),
+    [
+        ("din", {"embedding": 0}, "'embedding' is 0, expected at least 1; raise it"),
+        ("din", {"dropout": 2.0}, "'dropout' is 2.0, expected 0 to below 1; correct it"),
+        ("momo", {"cross_rank": -1}, "'cross_rank' is -1, expected at least 0; raise it"),
+        ("momo", {"hidden": (64, 0)}, "'hidden' is 0, expected at least 1; raise it"),
+        ("qin", {"layers": 0}, "'layers' is 0, expected at least 1; raise it"),
+        ("autoint", {"heads": 0}, "'heads' is 0, expected at least 1; raise it"),
+        ("dmf", {"width": 0}, "'width' is 0, expected at least 1; raise it"),
+        ("naml", {"width": 0}, "'width' is 0, expected at least 1; raise it"),
+    ],
+)
+def test_a_number_that_no_published_model_can_have_is_refused(
+    scene, parts, name, settings, sentence
+):
+    with pytest.raises(ValueError, match=f"{name}: setting ") as error:
+        check_settings(name, scene.schema, settings, parts)
+    assert sentence in str(error.value)
 
 
 @pytest.mark.parametrize("zoo", [OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS])
