@@ -1,6 +1,6 @@
 """What the edges of the frontier figure say: the limit, the best possible, and what lies below."""
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from matplotlib.text import Text
 
@@ -13,9 +13,9 @@ from fusefront.reports.figures.style import ink
 
 Box = tuple[float, float, float, float]
 MOST_ARROW_NAMES = 8
-# Beside the arrow, else above it; to the left first, for names come from left to right and what
-# lies to the right is still needed.
-ARROW_NAME_PLACES = (
+MOST_TRIES = 20_000  # of the search for places of arrow names
+# Beside the arrow, else above it, best first: side of the arrow on which the name ends, pixels.
+ARROW_NAME_PLACES: tuple[tuple[Literal["left", "right"], float, float], ...] = (
     ("left", 8.0, 12.0),
     ("right", -8.0, 12.0),
     ("right", 4.0, 29.0),
@@ -25,17 +25,22 @@ ARROW_NAME_PLACES = (
 )
 
 
+class Place(NamedTuple):
+    """Where an arrow's name may stand; `leader` is the line from the arrow up to it."""
+
+    cost: int
+    at: tuple[float, float]
+    ha: Literal["left", "right"]
+    box: Box
+    leader: Box
+
+
 def edge_blocks(sheet: Sheet) -> list[Box]:
     """Draw the edge texts and give their boxes: no label may touch them."""
     blocks = limit_words(sheet) + bayes_words(sheet)
-    named = 0
-    for spot in sorted(sheet.plane.below, key=lambda s: s.x.value):
-        blocks.append(arrow(sheet, spot))
-        if not sheet.narrow and named < MOST_ARROW_NAMES:
-            box = arrow_name(sheet, spot, blocks)
-            named += box is not None
-            blocks += [box] if box else []
-    return blocks
+    below = sorted(sheet.plane.below, key=lambda s: s.x.value)
+    blocks += [arrow(sheet, spot) for spot in below]
+    return blocks if sheet.narrow else blocks + arrow_names(sheet, below, blocks)
 
 
 def limit_words(sheet: Sheet) -> list[Box]:
@@ -105,24 +110,77 @@ def arrow(sheet: Sheet, spot: Spot) -> Box:
     return x - 6, y, x + 6, y + 20
 
 
-def arrow_name(sheet: Sheet, spot: Spot, blocks: list[Box]) -> Box | None:
-    """Its name and number, beside or above the arrow, where nothing else stands."""
-    x, y = sheet.at(spot.x.value, sheet.plane.y_limits[0])
+def arrow_names(sheet: Sheet, below: list[Spot], blocks: list[Box]) -> list[Box]:
+    """Names and numbers of the arrows, as many as fit; a name apart from its arrow has a leader."""
+    spots = below[:MOST_ARROW_NAMES]
+    texts = [_arrow_text(sheet, spot) for spot in spots]
+    places = [_places(sheet, *pair, blocks) for pair in zip(spots, texts, strict=True)]
+    made = []
+    for text, place in zip(texts, together(places), strict=True):
+        if place is None:
+            text.remove()
+            continue
+        text.set(position=place.at, ha=place.ha)
+        made.append(place.box)
+        x, low, _, high = place.leader
+        if high - low > 4:
+            look: dict[str, Any] = {"color": ink("off"), "lw": 0.7, "transform": pixels(sheet.fig)}
+            sheet.ax.plot([x + 1, x + 1], [low, high], **look)
+            made.append(place.leader)
+    return made
+
+
+def together(places: list[list[Place]]) -> list[Place | None]:
+    """One place each that go together, or none: most names, then the least cost; exhaustive, bounded."""
+    best: list[Place | None] = [None] * len(places)
+    least, tries = 100 * len(places), 0
+
+    def search(chosen: list[Place | None], cost: int) -> None:
+        nonlocal best, least, tries
+        tries += 1
+        if cost >= least or tries > MOST_TRIES:
+            return
+        if len(chosen) == len(places):
+            best, least = chosen, cost
+            return
+        for place in places[len(chosen)]:
+            if not any(_clash(place, other) for other in chosen if other is not None):
+                search([*chosen, place], cost + place.cost)
+        search([*chosen, None], cost + 100)
+
+    search([], 0)
+    return best
+
+
+def _arrow_text(sheet: Sheet, spot: Spot) -> Text:
     value = spot.y.value
     number = numbers.signed(value) if sheet.plane.relative else numbers.fixed(value, 4)
     words = f"{drawn_name(spot.point, 20)} {number}"
+    look: dict[str, Any] = {"size": sheet.note, "color": ink("soft"), "va": "center", "ha": "left"}
+    return _text(sheet, 0, 0, words, look)
+
+
+def _places(sheet: Sheet, spot: Spot, text: Text, blocks: list[Box]) -> list[Place]:
+    """Places inside the axes that touch nothing drawn so far."""
+    x, y = sheet.at(spot.x.value, sheet.plane.y_limits[0])
     own = _arrow_box(sheet, spot)
     taken = [box for box in (*blocks, *_drawn(sheet)) if box != own]
     bounds = sheet.ax.get_window_extent().extents
-    look: dict[str, Any] = {"size": sheet.note, "color": ink("soft"), "va": "center"}
-    for ha, dx, dy in ARROW_NAME_PLACES:
-        text = _text(sheet, x + dx, y + dy, words, look | {"ha": ha})
-        box = sheet.extent(text)
-        free = not any(_touch(box, other) for other in taken)
+    left, low, right, high = sheet.extent(text)
+    made = []
+    for cost, (ha, dx, dy) in enumerate(ARROW_NAME_PLACES):
+        shift = x + dx - (right - left if ha == "right" else 0.0)
+        box = (left + shift, low + y + dy, right + shift, high + y + dy)
+        leader = (x - 1, y + 20, x + 1, max(y + 20, box[1]))
+        free = not any(_touch(box, other) or _touch(leader, other) for other in taken)
         if free and bounds[0] <= box[0] and box[2] <= bounds[2]:
-            return box
-        text.remove()
-    return None
+            made.append(Place(cost, (x + dx, y + dy), ha, box, leader))
+    return made
+
+
+def _clash(one: Place, other: Place) -> bool:
+    pairs = ((one.box, other.box), (one.box, other.leader), (one.leader, other.box))
+    return any(_touch(*pair) for pair in pairs)
 
 
 def _drawn(sheet: Sheet) -> list[Box]:

@@ -117,11 +117,13 @@ def _heights(spots: list[Spot], evidence: Evidence, *, relative: bool) -> tuple[
     middle = values[len(values) // 2]
     anchor = min(0.0, middle) if relative else middle
     span = max(tall - anchor, 1e-4)
-    lowest = min(ends(s.y)[0] for s in spots)
+    lowest, highest = min(ends(s.y)[0] for s in spots), max(ends(s.y)[1] for s in spots)
     named = {evidence.decision.choice, evidence.decision.subject, evidence.decision.today}
     must = min((s.y.value for s in spots if s.point.strategy in named), default=tall)
     floor = min(max(lowest, anchor - DEPTH * span), must)
-    ceiling = min(max(ends(s.y)[1] for s in spots), tall + 0.8 * (tall - floor) + 1e-4)
+    ceiling = min(highest, tall + 0.8 * (tall - floor) + 1e-4)
+    if tall - values[0] < 1e-4:  # one strategy, or equal ones: the intervals are the picture
+        floor, ceiling = lowest, highest
     if relative:
         floor, ceiling = min(floor, 0.0), max(ceiling, 0.0)
     pad = 0.06 * max(ceiling - floor, 2e-4)

@@ -141,30 +141,50 @@ def test_the_frontier_falls_nowhere_and_its_corners_are_strategies(
     assert all(corner in measured or corner[1] == 0.0 for corner in one.front)
 
 
-def test_every_arrow_of_a_few_close_ones_has_its_name(full_evidence: Evidence) -> None:
-    names = ("id_only", "unimodal_image", "unimodal_text", "unimodal_audio")
-    sample = full_evidence.points[-1]
-    _, before = drawn(full_evidence)
-    (left, right), step = before.plane.x_limits, (0.20, 0.22, 0.29, 0.39)
+LOW = ("id_only", "unimodal_image", "unimodal_text", "unimodal_audio")
+
+
+@pytest.mark.parametrize(
+    "shares", [(0.40, 0.42, 0.49, 0.59), (0.5, 0.51, 0.52, 0.53), (0.45, 0.62, 0.66, 0.69)]
+)
+def test_every_arrow_of_a_few_has_its_name_and_no_name_lies_between(
+    full_evidence: Evidence, shares: tuple[float, ...]
+) -> None:
+    left, right = drawn(full_evidence)[1].plane.x_limits
     low = [
         replace(
-            sample,
+            full_evidence.points[-1],
             strategy=name,
             label=name,
             family="control",
             gain=Interval(-0.1, -0.11, -0.09),
             p99=Interval(left * (right / left) ** share),
         )
-        for name, share in zip(names, step, strict=True)
+        for name, share in zip(LOW, shares, strict=True)
     ]
     _, sheet = drawn(replace(full_evidence, points=(*full_evidence.points, *low)))
-    assert {s.point.strategy for s in sheet.plane.below} >= set(names)
+    arrows = {s.point.strategy: sheet.at(s.x.value, sheet.plane.y_limits[0])
+              for s in sheet.plane.below}  # fmt: skip
+    assert set(arrows) >= set(LOW)
     renderer = canvas.renderer(sheet.fig)
     boxes = {}
     for text in sheet.ax.texts:
-        for name in names:
+        for name in LOW:
             if text.get_text().startswith(name):
                 boxes[name] = tuple(map(float, text.get_window_extent(renderer).extents))
-    assert set(boxes) == set(names)
-    for at, one in enumerate(names):
-        assert not any(touching(boxes[one], boxes[other]) for other in names[:at])
+    assert set(boxes) == set(LOW)
+    for at, one in enumerate(LOW):
+        assert not any(touching(boxes[one], boxes[other]) for other in LOW[:at])
+        x, y = arrows[one]
+        assert boxes[one][0] - 9 <= x <= boxes[one][2] + 9
+        way = (x - 0.5, y + 20, x + 0.5, boxes[one][1])
+        assert not any(touching(way, boxes[other]) for other in LOW if other != one)
+
+
+def test_one_strategy_alone_is_shown_with_its_whole_interval(full_evidence: Evidence) -> None:
+    alone = replace(full_evidence.points[0], gain=None, auc=Interval(0.59, 0.579, 0.602))
+    decision = replace(full_evidence.decision, choice=None, case="thin", reason="too_little")
+    one = plane(replace(full_evidence, points=(alone,), decision=decision))
+    assert one is not None
+    assert one.y_limits[0] <= 0.579
+    assert one.y_limits[1] >= 0.602
