@@ -183,7 +183,7 @@ VALUES = {  # a part's setting that cannot be, what the sentence says
 def test_a_value_that_no_part_can_use_is_refused_before_anything_is_built(
     scene, parts, settings, sentence
 ):
-    with pytest.raises(ValueError, match="expected|choose") as error:
+    with pytest.raises(ValueError, match=r"expected|choose") as error:
         check_settings("composed", scene.schema, {"operator": "concat", **settings}, parts)
     assert sentence in str(error.value)
     assert "\n" not in str(error.value)

@@ -140,6 +140,19 @@ def test_moe_adds_the_chosen_experts_by_their_weights(compare, loops, top_k, que
     compare(operator, formula, query_width=query_width)
 
 
+def test_moe_takes_no_more_than_k_of_experts_that_tie(loops):
+    """At bfloat16, or before it has learned, the router often ties."""
+    operator = OPERATORS["moe"](3, D, experts=4, hidden=5, top_k=1).double().eval()
+    with torch.no_grad():
+        for parameter in operator.route.parameters():
+            parameter.zero_()
+    x = torch.randn(1, 3, D, dtype=torch.float64)
+    token = operator(x, torch.ones(1, 3, dtype=torch.bool)).tokens[0, 0].detach().numpy()
+    inner = loops.flat(operator.enter, x[0].flatten().numpy()).reshape(4, 5).clip(min=0.0)
+    alone = [0.25 * loops.slot(operator.leave, e, inner[e]) for e in range(4)]
+    assert sum(np.allclose(token, one) for one in alone) == 1
+
+
 @pytest.mark.parametrize("top_k", [0, 1, 2])
 def test_moe_balance_loss_counts_choices_times_probabilities(loops, top_k):
     torch.manual_seed(3)

@@ -57,8 +57,8 @@ class MixtureOfExperts(FusionOperator):
         weight = self.route(features).softmax(-1)  # (..., E)
         chosen = weight
         if self.top_k:
-            least = weight.topk(self.top_k, -1).values[..., -1:]
-            chosen = weight.masked_fill(weight < least, 0.0)
+            best = weight.topk(self.top_k, -1).indices  # of equal ones no more than top_k
+            chosen = weight * torch.zeros_like(weight).scatter(-1, best, 1.0)
         if self.top_k > 1:
             chosen = chosen / chosen.sum(-1, keepdim=True)
         inner = self.enter(features).relu().unflatten(-1, (self.experts, -1))  # (..., E, hidden)
