@@ -73,6 +73,17 @@ class Latency(Strict):
     decide_at: int = 100  # the K whose latency is on the frontier
     rounds: int = Field(default=20, ge=3)
 
+    @model_validator(mode="after")
+    def _measured(self) -> "Latency":
+        if not self.candidates or min(self.candidates) < 1:
+            raise ValueError(f"candidates {list(self.candidates)} must be one or more, each from 1")
+        if self.decide_at not in self.candidates:
+            raise ValueError(
+                f"decide_at {self.decide_at} is not among candidates {list(self.candidates)}; the "
+                "latency that decides must be measured"
+            )
+        return self
+
 
 class Money(Strict):
     """What the what-if table is computed from; stated assumptions, not measurements."""
@@ -170,12 +181,25 @@ def assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
 def load_study(path: Path, overrides: tuple[str, ...] = ()) -> Study:
     """Read a study file, apply `a.b=value` overrides, check it."""
     raw: dict[str, Any] = read_yaml(path)
+    if "interactions" in raw:
+        raise UsageError(
+            f"{path}: got a data set spec, expected a study; name it under 'dataset' in a study "
+            "(`fusefront init` writes one beside it)"
+        )
     for text in overrides:
         dotted, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--set {text!r}: got no '=', expected a.b=value")
-        assign(raw, dotted, yaml.safe_load(value))
+        assign(raw, dotted, _value(text, value))
     return check_study(raw, str(path))
+
+
+def _value(text: str, value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError) as error:
+        problem = getattr(error, "problem", None) or error
+        raise UsageError(f"--set {text!r}: the value is no YAML ({problem}); fix it") from None
 
 
 def check_study(raw: dict[str, Any], source: str) -> Study:

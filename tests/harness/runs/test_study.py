@@ -50,6 +50,9 @@ def test_an_override_reaches_a_nested_key(tmp_path: Path) -> None:
         ("name: [\n", "not valid YAML"),
         ("a: &x [1]\nb: *x\n", "alias"),
         (GOOD.replace("  late_fusion: {}", "  ../x: {}\n  late_fusion: {}"), "cannot be a folder"),
+        (GOOD + "latency: {candidates: [0], decide_at: 0}\n", "each from 1"),
+        (GOOD + "latency: {candidates: [1, 10]}\n", "decide_at 100 is not among candidates"),
+        (GOOD + "interactions: {path: log.parquet}\n", "got a data set spec, expected a study"),
         (GOOD + "tuning: {space: {lr: {low: 3, high: 1}}}\n", "is empty"),
     ],
 )
@@ -59,6 +62,11 @@ def test_each_mistake_gets_one_sentence(tmp_path: Path, text: str, said: str) ->
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "study.yaml" in str(caught.value)
+
+
+def test_an_override_that_is_no_yaml_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--set 'seeds=\[1': the value is no YAML"):
+        load_study(write(tmp_path, GOOD), ("seeds=[1",))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -40,6 +40,18 @@ def test_a_run_leaves_the_record_that_the_formats_describe(record: Path) -> None
     assert not list(record.rglob("*.tmp*"))
 
 
+def test_the_formats_document_names_every_file_of_a_run(record: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+    block = text.split("## Run\n")[1].split("```")[1]
+    for path in record.rglob("*"):
+        if path.is_file() and not path.name.startswith("."):
+            assert path.name in block.replace("{valid,test}.parquet", "valid.parquet test.parquet")
+    summary = json.loads((record / "summary.json").read_text())
+    listed = block.split("summary.json")[1].split("predictions/")[0].split("flat:")[1]
+    names = [name.split("(")[0].strip() for name in listed.replace("...", "").split(",")]
+    assert {name for name in names if " " not in name} <= summary.keys()
+
+
 def test_summary_equals_what_scikit_learn_makes_of_the_predictions(record: Path) -> None:
     summary = json.loads((record / "summary.json").read_text())
     valid = pl.read_parquet(record / "predictions" / "valid.parquet")
