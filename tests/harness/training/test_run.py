@@ -49,7 +49,7 @@ def test_the_formats_document_names_every_file_of_a_run(record: Path) -> None:
     summary = json.loads((record / "summary.json").read_text())
     listed = block.split("summary.json")[1].split("predictions/")[0].split("flat:")[1]
     names = [name.split("(")[0].strip() for name in listed.replace("...", "").split(",")]
-    assert {name for name in names if " " not in name} <= summary.keys()
+    assert {name for name in names if name and " " not in name} <= summary.keys()
 
 
 def test_summary_equals_what_scikit_learn_makes_of_the_predictions(record: Path) -> None:
