@@ -62,7 +62,7 @@ def provenance(evidence: Evidence, figures: list[str], tables: list[Table]) -> d
     """
     return {
         "format": 1,
-        "figures": {name: _column(evidence, FIGURES[name.split("-")[0]]) for name in figures},
+        "figures": {name: _figure(evidence, name) for name in figures},
         "tables": {table.name: _table(evidence, table) for table in tables},
         "strategies": {point.strategy: list(point.run_ids) for point in evidence.points},
         "runs": {
@@ -102,6 +102,34 @@ def cell(record: dict[str, Json], table: str, row: int, column: str) -> Cell:
         {run: str(_object(runs[run])["path"]) for run in _names(own)},
         {run: str(_object(runs[run])["path"]) for run in _names(other)},
     )
+
+
+def _figure(evidence: Evidence, name: str) -> dict[str, Json]:
+    """Files and runs that a figure shows."""
+    kind, _, number = name.partition("-")
+    return {**_column(evidence, FIGURES[kind]), "runs": _drawn_runs(evidence, kind, number)}
+
+
+def _drawn_runs(evidence: Evidence, kind: str, number: str) -> list[Json]:
+    """Run ids behind a figure; a search's trials are files of the study, no runs."""
+    names: list[str] = []
+    ids: list[str] = []
+    if kind == "frontier":
+        names = [point.strategy for point in evidence.points]
+    elif kind == "ablation":
+        one = evidence.ablations[int(number) - 1]
+        names, ids = [one.start, one.end], [run for step in one.steps for run in step.run_ids]
+    elif kind == "calibration":
+        names = [curve.strategy for curve in evidence.calibration]
+    elif kind == "missing" and evidence.missing is not None:
+        names = [evidence.missing.reference, *(c.strategy for c in evidence.missing.curves)]
+    elif kind == "epochs":
+        ids = [curve.run_id for curve in evidence.training if curve.kind == "epochs"]
+    elif kind == "widths":
+        ids = [curve.run_id for curve in evidence.widths]
+    points = [evidence.point(name) for name in dict.fromkeys(names)]
+    own = [run for point in points if point is not None for run in point.run_ids]
+    return list(dict.fromkeys(run for run in (*own, *ids) if run))
 
 
 def _table(evidence: Evidence, table: Table) -> Json:

@@ -160,8 +160,9 @@ def describe_session(
         "steal_s": _since(before.steal_s, after.steal_s),
         "load_average": after.load,
     }
-    row = result.row(Key(plan.baseline, "onnx", "model_only", plan.decide_at))
-    facts["load"] = row.get("predicted_load")
+    key = str(Key(plan.baseline, "onnx", "model_only", plan.decide_at))
+    own = (row for row in result.rows if row["subject"] == key)  # none where it was not timed
+    facts["load"] = next(own, {}).get("predicted_load")
     facts["session_text"] = session_text(facts)
 
 

@@ -36,8 +36,8 @@ HEADLINE = {
         "（AUC {gain} {tost}、許容差±{margin}）{not_faster}。",
     ),
     "no_gain": Phrase(
-        "Keep what runs today: no strategy under {limits} is shown to gain; the best of them, "
-        "{name}, has {gain} AUC {interval}.",
+        "Keep what runs today: no strategy under {limits} is shown to gain; of them the one with the "
+        "highest AUC, {name}, has {gain} AUC {interval}.",
         "現行方式を\u200b維持する。\u200b{limits}に\u200b収まり\u200b改善が\u200b示された\u200b方式はない。"
         "\u200bAUCが\u200b最も\u200b高い\u200b{name}は\u200bAUC {gain} {interval}。",
     ),

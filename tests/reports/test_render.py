@@ -104,6 +104,11 @@ def test_provenance_names_the_source_of_every_figure_and_cell(
     render(full_evidence, tmp_path)
     record = json.loads((tmp_path / "provenance.json").read_text())
     assert record["figures"].keys() == {p.stem for p in (tmp_path / "figures").glob("*.svg")}
+    every = {run for point in full_evidence.points for run in point.run_ids}
+    assert set(record["figures"]["frontier-wide"]["runs"]) == every
+    for name, figure in record["figures"].items():
+        assert set(figure["runs"]) <= record["runs"].keys()
+        assert bool(figure["runs"]) == (name != "trials-wide"), name
     assert record["tables"].keys() == {p.stem for p in (tmp_path / "tables").glob("*.csv")}
     for name, table in record["tables"].items():
         csv = pl.read_csv(tmp_path / "tables" / f"{name}.csv", infer_schema=False)

@@ -171,6 +171,18 @@ def test_what_does_not_score_as_trained_is_not_timed(measured, monkeypatch):
     assert any("compressed_fusion on onnx: probabilities differ" in line for line in told)
 
 
+def test_a_session_without_the_shipped_backend_is_kept(measured):
+    folder, *_ = measured
+    asked = Asked(
+        rounds=2, candidates=(1,), decide_at=1, backends=("eager",), end_to_end=False, paced=False,
+        server=False, as_trained=False, cold=False, budget_s=1.0,
+    )  # fmt: skip
+    result = bench_study(folder, asked=asked)
+    assert {row["strategy"] for row in result.rows if row["backend"] == "eager"} == set(STRATEGIES)
+    assert result.facts["load"] is None
+    assert "one session" in result.facts["session_text"]
+
+
 def test_an_unknown_backend_and_an_absent_compiler_are_told(measured, monkeypatch):
     folder, *_ = measured
     with pytest.raises(UsageError, match="backend 'tpu' is not known; known: onnx"):
