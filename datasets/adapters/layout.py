@@ -1,5 +1,6 @@
 """What the adapters share: finding published files, and writing the side files a layout needs."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,6 +38,9 @@ def write_side(folder: Path, name: str, frame: pl.LazyFrame) -> str:
             f"{target}: cannot be written ({error.strerror or error}); the layout needs this "
             "converted file beside the data, so copy the data to a folder you may write to"
         ) from None
+    finally:
+        with contextlib.suppress(OSError):  # after a refusal nothing half-written stays
+            partial.unlink(missing_ok=True)
     return f"{SIDE}/{name}"
 
 

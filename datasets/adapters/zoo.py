@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import polars as pl
 import yaml
 
 from fusefront.datasets.adapters import amazon, microlens_pairs, mmctr, mmrec, movielens, tiktok
-from fusefront.datasets.errors import SpecError
+from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.spec import DatasetSpec
 
 Adapter = Callable[[Path], DatasetSpec]
@@ -32,6 +33,18 @@ def find_adapter(name: str) -> Adapter:
     if name not in ADAPTERS:
         raise SpecError(f"unknown layout {name!r}; choose one of {', '.join(ADAPTERS)}")
     return ADAPTERS[name]
+
+
+def propose_layout(name: str, folder: Path) -> DatasetSpec:
+    """The spec of the files in `folder`, which have the layout `name`."""
+    adapter = find_adapter(name)
+    try:
+        return adapter(folder)
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
+        reason = str(error).split("\n")[0][:160].rstrip(".")
+        raise DataContractError(
+            f"{folder}: a file is not as the layout {name!r} has it ({reason}); download it again"
+        ) from None
 
 
 def verify(name: str, folder: Path) -> None:

@@ -49,7 +49,8 @@ def init(
     if not paths:
         raise UsageError("nothing to look at; give a folder or files, or --synthetic WORLD")
     study = write_proposal(paths, spec, layout=layout, verified=verify, force=force)
-    told.print(f"proposed spec: {spec}; look at the lines marked 'guess'", markup=False)
+    look = "" if layout else "; look at the lines marked 'guess'"
+    told.print(f"proposed spec: {spec}{look}", markup=False)
     words = quote(str(study)), quote(str(_folder(paths)))
     told.print(f"then: fusefront run {words[0]} --data {words[1]}", markup=False)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fusefront.datasets.adapters.zoo import find_adapter, spec_yaml, verify
+from fusefront.datasets.adapters.zoo import propose_layout, spec_yaml, verify
 from fusefront.datasets.propose import propose
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.synthetic.worlds import find_world
@@ -77,8 +77,7 @@ def _write_study(spec: Path) -> Path:
 def _published(layout: str, paths: Sequence[Path], *, verified: bool) -> str:
     if len(paths) != 1 or not paths[0].is_dir():
         raise UsageError("--layout takes one folder, the one that holds the published files")
-    adapter = find_adapter(layout)
     if verified:
         verify(layout, paths[0])
     head = f"# The published layout {layout!r}; see docs/datasets.md.\n"
-    return head + spec_yaml(adapter(paths[0]))
+    return head + spec_yaml(propose_layout(layout, paths[0]))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,13 @@ import polars as pl
 import pytest
 
 from fusefront.datasets.adapters import mmctr
-from fusefront.datasets.adapters.zoo import ADAPTERS, find_adapter, spec_yaml, verify
+from fusefront.datasets.adapters.zoo import (
+    ADAPTERS,
+    find_adapter,
+    propose_layout,
+    spec_yaml,
+    verify,
+)
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
@@ -411,6 +418,41 @@ def test_a_folder_of_another_layout_is_refused_with_a_sentence(name: str, tmp_pa
     (tmp_path / "notes.txt").write_text("nothing here")
     with pytest.raises(DataContractError, match=r"which the layout|such as"):
         ADAPTERS[name](tmp_path)
+
+
+def broken_pairs(folder: Path) -> None:
+    write_pairs(folder, padding_row=False)
+    (folder / "MicroLens-100k_pairs.csv").write_text("uid,iid\n1,2\n", encoding="utf-8")
+
+
+def broken_challenge(folder: Path) -> None:
+    write_mmctr(folder)
+    (folder / "MicroLens_1M_x1" / "train.parquet").write_bytes(b"PAR1 cut off")
+
+
+def challenge_without_a_column(folder: Path) -> None:
+    write_mmctr(folder)
+    path = folder / "MicroLens_1M_x1" / "train.parquet"
+    pl.read_parquet(path).drop("likes_level").write_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "said"),
+    [
+        ("microlens_pairs", broken_pairs, "item"),
+        ("microlens_mmctr", broken_challenge, "parquet"),
+        ("microlens_mmctr", challenge_without_a_column, "likes_level"),
+    ],
+)
+def test_a_damaged_file_of_a_layout_is_one_sentence(
+    name: str, spoil: Callable[[Path], None], said: str, tmp_path: Path
+) -> None:
+    spoil(tmp_path)
+    with pytest.raises(DataContractError, match=said) as caught:
+        propose_layout(name, tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "download it again" in str(caught.value)
+    assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_an_unknown_layout_is_refused() -> None:
