@@ -14,6 +14,7 @@ from fusefront.harness.runs.store import run_index
 from fusefront.harness.runs.tracking import mirror
 from fusefront.harness.training.run import find_record
 from fusefront.harness.training.workers import Workers
+from fusefront.harness.tuning.search import NoWinnerError
 from fusefront.harness.tuning.source import TrialSource
 
 
@@ -29,7 +30,10 @@ class Room:
 
 
 def tune(plan: Plan, room: Room) -> dict[str, dict[str, Json]]:
-    """Run every strategy's search to its budget and freeze the winners: strategy -> parameters."""
+    """Run every strategy's search to its budget and freeze the winners: strategy -> parameters.
+
+    A strategy none of whose trials finished has none: it is told, and the others go on.
+    """
     searches = plan.searches(room.folder)
     total = sum(
         search.record(number) is None for search in searches for number in range(search.trials)
@@ -37,7 +41,13 @@ def tune(plan: Plan, room: Room) -> dict[str, dict[str, Json]]:
     source = TrialSource(searches, plan.trial, room.root)
     if total:
         _work(plan, room, source, total, "trial", source.close)
-    return {search.strategy: dict(search.freeze()["params"]) for search in searches}
+    winners: dict[str, dict[str, Json]] = {}
+    for search in searches:
+        try:
+            winners[search.strategy] = dict(search.freeze()["params"])
+        except NoWinnerError as error:
+            room.console.print(f"{error}; its runs try the defaults", markup=False)
+    return winners
 
 
 def fill(plan: Plan, room: Room, cells: Sequence[Cell], what: str) -> list[tuple[Cell, str]]:

@@ -20,6 +20,10 @@ from fusefront.harness.tuning.space import Space, distributions
 STARTUP = 10  # trials before TPE has anything to go by; fewer in a short search
 
 
+class NoWinnerError(FusefrontError):
+    """None of a strategy's trials finished."""
+
+
 @dataclass
 class Search:
     """The claims, records and winner of one strategy, under `folder`."""
@@ -110,7 +114,7 @@ class Search:
             reasons = (
                 "; ".join(sorted({str(record["reason"]) for record in records})) or "no trials"
             )
-            raise FusefrontError(f"{self.strategy}: no trial finished, so no winner ({reasons})")
+            raise NoWinnerError(f"{self.strategy}: no trial finished, so no winner ({reasons})")
         best = max(good, key=lambda record: (record["value"], -record["number"]))
         winner = {
             "strategy": self.strategy,

@@ -27,8 +27,8 @@ INFO = "Metadata-Version: 2.1\nName: shopfusion\nVersion: 1.0\n"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # commands, each its own process
 
 
-def fusefront(folder: Path, *words: str, packages: Path | None = None) -> str:
-    """Standard output of a command that must succeed."""
+def fusefront(folder: Path, *words: str, packages: Path | None = None, code: int = 0) -> str:
+    """Standard output of a command that must end with `code`; standard error where it is not 0."""
     environment = {**os.environ, "PYTHONPATH": str(packages or "")}
     done = subprocess.run(
         [sys.executable, "-c", "from fusefront.harness.cli.main import main; main()", *words],
@@ -38,8 +38,8 @@ def fusefront(folder: Path, *words: str, packages: Path | None = None) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    assert done.returncode == code, done.stderr[-2000:]
+    return done.stderr if code else done.stdout
 
 
 def operator_of_the_page(path: Path) -> None:
@@ -89,3 +89,24 @@ def test_an_operator_of_an_installed_package_is_listed_trained_and_reported(tmp_
     assert listed[-1]["name"] == "largest"
     fusefront(shop, "run", "study.yaml", "--no-wandb", "--jobs", "1", packages=packages)
     check_study(shop)
+
+
+def test_a_strategy_whose_every_trial_fails_does_not_stop_the_others(tmp_path):
+    operator_of_the_page(tmp_path / "largest.py")
+    text = (tmp_path / "largest.py").read_text()
+    assert text.count("def forward(") == 1
+    head, body = text.split("def forward(")
+    signature, rest = body.split(":\n", 1)
+    fails = "        if self.training:\n            raise RuntimeError('no luck')\n"
+    (tmp_path / "largest.py").write_text(f"{head}def forward({signature}:\n{fails}{rest}")
+    (tmp_path / "study.yaml").write_text(STUDY + "tuning: {trials: 2}\n")
+    mine = ("--include-path", "largest.py", "--no-wandb", "--jobs", "1")
+    said = fusefront(tmp_path, "run", "study.yaml", *mine, code=1)
+    assert "1 of 2 runs failed (largest seed 0)" in " ".join(said.split())
+    states = {
+        path.parts[-3]: json.loads(path.read_text())["state"]
+        for path in tmp_path.glob("out/runs/*/*/*/status.json")
+        if (path.parent / "predictions" / "valid.parquet").exists() or "largest" in path.parts
+    }
+    assert states == {"late_fusion": "completed", "largest": "failed"}
+    assert (tmp_path / "out/reports/mine/index.html").exists()
