@@ -33,9 +33,11 @@ TEMPLATES = Path(__file__).parent / "templates"
 def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: bool = False) -> Path:
     """Write index.html, figures/, tables/ and provenance.json under `out`; the page's path.
 
-    Equal evidence gives equal bytes. `pdf` adds report.pdf and needs weasyprint.
+    Equal evidence gives equal bytes. `pdf` adds report.pdf and needs weasyprint; without it an earlier
+    report.pdf, which would tell of other evidence, is removed.
     """
     out.mkdir(parents=True, exist_ok=True)
+    (out / "report.pdf").unlink(missing_ok=True)
     hero = _frontier(evidence, language, printed=pdf)
     shown = sections(evidence, language, printed=pdf)
     drawings = [*hero, *(figure for one in shown for figure in one.figures)]

@@ -1,6 +1,7 @@
 """`fusefront ablate`: plan, execute through the one run, deltas with intervals."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -12,16 +13,38 @@ from fusefront.harness.jobs.plan import Plan
 from fusefront.harness.jobs.train import Room, fill
 from fusefront.harness.plugins import load_parts
 from fusefront.harness.runs.files import Json, read_json, write_json
+from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.study import paired_deltas
+from fusefront.harness.training.run import find_record
 
 
-def ablate_study(asked: Request, of: str, console: Console) -> list[dict[str, Json]]:
-    """Train what the ablation of `of` lacks; a row a removal: delta AUC with its interval.
+@dataclass(frozen=True)
+class Planned:
+    """What an ablation is made of: every removal at every seed of the study."""
 
-    Hyper-parameters stay those of the parent's frozen winner; a delta is the ablated strategy minus
-    the parent, so a part that earns its place has a negative one.
-    """
+    plan: Plan
+    room: Room
+    removed: list[Ablation]
+    cells: list[Cell]
+
+    def matrix(self) -> list[dict[str, Json]]:
+        """A row a removal: what is taken out, its seeds, and how many are to be trained still."""
+        missing = [c.strategy for c in self.cells if find_record(c, self.room.root) is None]
+        return [
+            {
+                "strategy": one.name,
+                "kind": one.kind,
+                "without": one.without,
+                "seeds": len(self.plan.study.seeds),
+                "to_train": missing.count(one.name),
+            }
+            for one in self.removed
+        ]
+
+
+def plan_ablation(asked: Request, of: str, console: Console) -> Planned:
+    """The removals of a strategy and their runs; hyper-parameters stay those of its frozen winner."""
     plan, room = begin(asked, console)
     if of not in plan.strategies:
         known = ", ".join(plan.strategies)
@@ -41,13 +64,23 @@ def ablate_study(asked: Request, of: str, console: Console) -> list[dict[str, Js
         for one in removed
         for seed in plan.study.seeds
     ]
+    return Planned(plan, room, removed, cells)
+
+
+def ablate_study(asked: Request, of: str, console: Console) -> list[dict[str, Json]]:
+    """Train what the ablation of `of` lacks; a row a removal: delta AUC with its interval.
+
+    A delta is the ablated strategy minus the parent, so a part that earns its place has a negative one.
+    """
+    planned = plan_ablation(asked, of, console)
+    plan, room, cells = planned.plan, planned.room, planned.cells
     path = room.folder / f"ablation-{of}.json"
     write_json(path, {"format": 1, "of": of, "cells": [cell.to_json() for cell in cells]})
     try:
         failed = fill(plan, room, cells, "ablation run")
     finally:
         room.workers.close()
-    rows = _rows(StudyFolder(room.root, room.folder, plan.study), of, removed)
+    rows = _rows(StudyFolder(room.root, room.folder, plan.study), of, planned.removed)
     write_json(
         path, {**read_json(path), "hyper_parameters": "frozen at the parent's", "rows": rows}
     )

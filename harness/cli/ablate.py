@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from fusefront.harness.cli.options import Data, Include, Jobs, Json, Out, Set, StudyFile, Wandb
+from fusefront.harness.cli.options import (
+    Data,
+    DryRun,
+    Include,
+    Jobs,
+    Json,
+    Out,
+    Set,
+    StudyFile,
+    Wandb,
+)
 
 
 def ablate(
@@ -18,17 +28,22 @@ def ablate(
     jobs: Jobs = 2,
     as_json: Json = False,
     wandb: Wandb = True,
+    dry_run: DryRun = False,
 ) -> None:
     """Train a strategy without each modality and without each component; what the study has run is reused.
 
     The deltas, with intervals, are printed and go into the study's report.
     """
-    from fusefront.harness.ablation.run import ablate_study
-    from fusefront.harness.cli.show import console, show, show_deltas
+    from fusefront.harness.ablation.run import ablate_study, plan_ablation
+    from fusefront.harness.cli.show import console, show, show_deltas, show_removals
     from fusefront.harness.jobs.pipeline import Request
 
     asked = Request(
         study, out, data, tuple(overrides or ()), tuple(include_path or ()), jobs, wandb
     )
+    if dry_run:
+        planned = plan_ablation(asked, of, console(quiet=as_json))
+        show_removals(of, planned.matrix(), as_json=as_json)
+        return
     rows = ablate_study(asked, of, console(quiet=as_json))
     show(rows) if as_json else show_deltas(of, rows)

@@ -49,6 +49,20 @@ def show_matrix(plan: "Plan", *, as_json: bool) -> None:
     out.print(f"{total} trainings on {plan.store.name} ({plan.store.fingerprint}); nothing was run")
 
 
+def show_removals(of: str, rows: list[dict[str, Json]], *, as_json: bool) -> None:
+    """What an ablation would take out, and how much of it is trained already."""
+    if as_json:
+        show(rows)
+        return
+    table = Table("without", "kind", "seeds", "to train", box=None)
+    for row in rows:
+        table.add_row(*(str(row[key]) for key in ("without", "kind", "seeds", "to_train")))
+    out = Console()
+    out.print(table)
+    total = sum(int(row["to_train"]) for row in rows)
+    out.print(f"{total} trainings for the ablation of {of}; nothing was run", markup=False)
+
+
 def show_winners(winners: list[dict[str, Json]], *, as_json: bool) -> None:
     """The frozen winner of every search."""
     if as_json:

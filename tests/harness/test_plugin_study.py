@@ -69,7 +69,12 @@ def test_an_operator_in_a_file_is_listed_trained_reported_and_ablated(tmp_path):
     fusefront(tmp_path, "run", "study.yaml", "--no-wandb", "--jobs", "1", *mine)
     check_study(tmp_path)
     asked = ("--of", "largest", "--no-wandb", "--json", "--jobs", "1")
+    planned = json.loads(fusefront(tmp_path, "ablate", "study.yaml", "--dry-run", *asked, *mine))
+    assert {row["to_train"] for row in planned} == {1}
     rows = json.loads(fusefront(tmp_path, "ablate", "study.yaml", *asked, *mine))
+    assert [row["without"] for row in rows] == [row["without"] for row in planned]
+    planned = json.loads(fusefront(tmp_path, "ablate", "study.yaml", "--dry-run", *asked, *mine))
+    assert {row["to_train"] for row in planned} == {0}
     without = {row["without"] for row in rows}
     assert {"operator", "text", "image"} <= without
     fusefront(tmp_path, "report", "mine")

@@ -148,6 +148,8 @@ def test_the_pdf_has_page_one_first_and_its_figure_in_colour(
     figure = page[page.index("<svg") : page.index("</svg>")]
     assert PALETTE["accent"].light in figure
     assert "var(--" not in figure
+    render(replace(full_evidence, **bare), tmp_path)  # no PDF of earlier evidence stays
+    assert not (tmp_path / "report.pdf").exists()
 
 
 @pytest.mark.slow
