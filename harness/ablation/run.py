@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.ablation.plan import Ablation, ablations
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
@@ -49,8 +50,15 @@ def plan_ablation(asked: Request, of: str, console: Console) -> Planned:
     if of not in plan.strategies:
         known = ", ".join(plan.strategies)
         raise UsageError(f"--of {of!r} is not a strategy of this study; known: {known}")
-    if not (room.folder / "matrix.json").exists():
+    matrix = room.folder / "matrix.json"
+    if not matrix.exists():
         raise NothingToDoError(f"study {plan.study.name!r} has no runs; `fusefront run` it first")
+    ran_on, now = read_json(matrix)["fingerprint"], plan.store.fingerprint
+    if ran_on != now:
+        raise DataContractError(
+            f"study {plan.study.name!r} was run on data {ran_on}, what is prepared now is {now}: their"
+            " runs cannot be compared; `fusefront run` the study on this data first"
+        )
     removed = ablations(of, plan.strategies[of], schema_of(plan.store), load_parts(asked.include))
     params = _winner(plan, room, of)
     wider = Plan(

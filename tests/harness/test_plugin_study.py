@@ -77,6 +77,9 @@ def test_an_operator_in_a_file_is_listed_trained_reported_and_ablated(tmp_path):
     assert {row["to_train"] for row in planned} == {0}
     without = {row["without"] for row in rows}
     assert {"operator", "text", "image"} <= without
+    other = ("--set", "dataset.seed=1")  # other data: told before anything is trained
+    said = fusefront(tmp_path, "ablate", "study.yaml", *other, *asked, *mine, code=3)
+    assert "cannot be compared" in said
     fusefront(tmp_path, "report", "mine")
     assert "largest" in (tmp_path / "out/reports/mine/index.html").read_text()
 
