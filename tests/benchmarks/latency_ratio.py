@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import onnx
@@ -350,6 +351,52 @@ def auc_change(shipped: Shipped, scorers: dict[str, Scorer]) -> float:
     return exact_auc(logits["int8"], label) - exact_auc(logits["shipped"], label)
 
 
+def integer_products(rounds: int = 60, repeats: int = 20) -> dict[str, float]:
+    """Integer over float products of 100 rows alone, nothing quantised: what int8 can gain at most."""
+    import onnxruntime as ort
+
+    from fusefront.harness.export.scorer import session_options
+
+    found = {}
+    for k, n in ((172, 64), (640, 256), (1024, 512)):
+        runs = {}
+        for kind, dtype, out in (
+            ("MatMulInteger", "uint8", TensorProto.INT32),
+            ("MatMul", "float32", TensorProto.FLOAT),
+        ):
+            rng = np.random.default_rng(0)
+            weight = rng.integers(-127, 128, (k, n)).astype("int8" if dtype == "uint8" else dtype)
+            x = rng.integers(0, 256, (100, k)).astype(dtype)
+            graph = helper.make_graph(
+                [helper.make_node(kind, [f"x{i}", "w"], [f"y{i}"]) for i in range(repeats)],
+                "products",
+                [
+                    helper.make_tensor_value_info(
+                        f"x{i}", helper.np_dtype_to_tensor_dtype(x.dtype), x.shape
+                    )
+                    for i in range(repeats)
+                ],
+                [helper.make_tensor_value_info(f"y{i}", out, None) for i in range(repeats)],
+                [numpy_helper.from_array(weight, "w")],
+            )
+            model = helper.make_model(
+                graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+            )
+            session = ort.InferenceSession(
+                model.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
+            )
+            runs[kind] = (session, {f"x{i}": x for i in range(repeats)})
+        took: dict[str, list[float]] = {kind: [] for kind in runs}
+        for _ in range(rounds):
+            for kind, (session, feed) in runs.items():
+                begin = perf_counter()
+                session.run(None, feed)
+                took[kind].append(perf_counter() - begin)
+        ratio = np.median(took["MatMulInteger"]) / np.median(took["MatMul"])
+        found[f"integer/float product {k}x{n}"] = float(ratio)
+    return found
+
+
 def profile(folder: Path) -> dict[str, float]:
     """Share of the time by kind of node, K = 100, L = 64."""
     import json
@@ -394,6 +441,7 @@ def main() -> int:
             return 0
         lengths = (64,) if options.quick else LENGTHS
         found = measure_all(Path(folder), options.rounds, lengths, wide=options.wide)
+    found |= integer_products()
     for name, value in found.items():
         sys.stdout.write(f"{name:32s} {value:.6g}\n")
     missed = [
