@@ -4,13 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fusefront.harness.contracts import check_fusion
     from fusefront.harness.results import Results
     from fusefront.harness.runs.study import Study
+    from fusefront.harness.testing.operator import check_fusion
 
 __all__ = ["Results", "Study", "check_fusion"]
 
-_HOMES = {"check_fusion": "contracts", "Results": "results", "Study": "runs.study"}
+_HOMES = {"check_fusion": "testing.operator", "Results": "results", "Study": "runs.study"}
 
 
 def __getattr__(name: str) -> object:

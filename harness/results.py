@@ -6,15 +6,15 @@ from pathlib import Path
 
 import polars as pl
 
-from fusefront.harness.runs.store import RunEntry, find_study
-from fusefront.harness.statistics.comparison import Comparison
-from fusefront.harness.statistics.planner import Plan
-from fusefront.harness.statistics.study import (
+from fusefront.harness.dossier.comparison import (
     compare_study,
     plan_from_study,
     study_options,
     tuned_values,
 )
+from fusefront.harness.runs.store import RunEntry, find_study
+from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.planner import Plan
 
 
 class Results:

@@ -8,15 +8,15 @@ from rich.console import Console
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.ablation.plan import Ablation, ablations
 from fusefront.harness.data.tables import schema_of
+from fusefront.harness.dossier.comparison import paired_deltas
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
 from fusefront.harness.jobs.pipeline import Request, begin
 from fusefront.harness.jobs.plan import Plan
 from fusefront.harness.jobs.train import Room, fill
-from fusefront.harness.plugins import load_parts
+from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, read_json, write_json
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
-from fusefront.harness.statistics.study import paired_deltas
 from fusefront.harness.training.run import find_record
 
 

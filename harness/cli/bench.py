@@ -34,10 +34,15 @@ def bench(
     """
     from fusefront.harness.cli.show import console, show
     from fusefront.harness.errors import UsageError
-    from fusefront.harness.export.tables import ROW_FORMATS
-    from fusefront.harness.latency.show import bench_parts, round_progress
-    from fusefront.harness.latency.study import FINAL_ROUNDS, QUICK_ROUNDS, Asked, bench_study
     from fusefront.harness.runs.store import find_study
+    from fusefront.harness.serving.export.tables import ROW_FORMATS
+    from fusefront.harness.serving.latency.show import bench_parts, round_progress
+    from fusefront.harness.serving.latency.study import (
+        FINAL_ROUNDS,
+        QUICK_ROUNDS,
+        Asked,
+        bench_study,
+    )
 
     if rows not in ROW_FORMATS:
         raise UsageError(f"got --rows {rows!r}, expected one of {', '.join(ROW_FORMATS)}")

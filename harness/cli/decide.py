@@ -47,7 +47,7 @@ def decide(
     the AUC gain leads, and the cheapest that is equivalent to it is chosen, today's where nothing is
     shown to be better. Exit 4 when nothing fits or the evidence is too thin, with what to measure.
     """
-    from fusefront.harness.decision.run import Asked, record_decision, refuse
+    from fusefront.harness.dossier.decide import Asked, record_decision, refuse
     from fusefront.harness.runs.store import find_study
 
     folder = find_study(study, out)

@@ -24,10 +24,10 @@ def export(
     """Write code table, ONNX scorer, vocabularies, model card, golden requests and checksums."""
     from fusefront.harness.cli.show import show
     from fusefront.harness.errors import UsageError
-    from fusefront.harness.export.bundle import export_run, load_run
-    from fusefront.harness.export.opened import read_manifest
     from fusefront.harness.runs.seal import open_test_of_run
     from fusefront.harness.runs.table import find_run
+    from fusefront.harness.serving.bundle.opened import read_manifest
+    from fusefront.harness.serving.bundle.write import export_run, load_run
 
     found = find_run(out, run)
     if found is None:

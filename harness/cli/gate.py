@@ -40,7 +40,7 @@ def gate(
     from rich.table import Table
 
     from fusefront.harness.decision.gate import sentence
-    from fusefront.harness.decision.study.gate import gate_studies
+    from fusefront.harness.dossier.gate import gate_studies
     from fusefront.harness.errors import GateError
     from fusefront.harness.runs.store import find_study
 

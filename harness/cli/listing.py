@@ -33,7 +33,7 @@ def listing(
 
     from fusefront.harness.cli.screen import screen
     from fusefront.harness.cli.show import show
-    from fusefront.harness.listing import BASIS, rows_of
+    from fusefront.harness.parts.listing import BASIS, rows_of
 
     rows = rows_of(kind.value, tuple(include_path or ()))
     if as_json:

@@ -46,6 +46,7 @@ def plan(
 
     from fusefront.harness.cli.screen import screen
     from fusefront.harness.cli.show_comparison import plan_table
+    from fusefront.harness.dossier.comparison import plan_from_study
     from fusefront.harness.errors import UsageError
     from fusefront.harness.statistics.planner import (
         ASSUMED_ROW_SE,
@@ -53,7 +54,6 @@ def plan(
         ASSUMED_SEED_SD,
     )
     from fusefront.harness.statistics.planner import plan as make
-    from fusefront.harness.statistics.study import plan_from_study
 
     if study is None:
         made = make(

@@ -28,8 +28,8 @@ def predict(
     import json
 
     from fusefront.datasets.errors import DataContractError
-    from fusefront.harness.export.opened import BundleError
-    from fusefront.harness.export.stream import write_scores
+    from fusefront.harness.serving.bundle.opened import BundleError
+    from fusefront.harness.serving.bundle.predict import write_scores
 
     target = to or file.with_suffix(".scores.parquet")
     try:

@@ -31,7 +31,7 @@ def report(
     import json
     import sys
 
-    from fusefront.harness.decision.run import report_study
+    from fusefront.harness.dossier.decide import report_study
     from fusefront.harness.runs.store import find_study
 
     folder = find_study(study, store)

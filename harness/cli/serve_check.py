@@ -17,7 +17,7 @@ def serve_check(
 
     from fusefront.datasets.errors import DataContractError
     from fusefront.harness.errors import GateError
-    from fusefront.harness.export.opened import BundleError, replay
+    from fusefront.harness.serving.bundle.opened import BundleError, replay
 
     try:
         found = replay(bundle)

@@ -12,7 +12,7 @@ from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError
 from fusefront.harness.jobs.plan import Plan, make_plan
 from fusefront.harness.jobs.source import prepared
 from fusefront.harness.jobs.train import Room, fill, tune, write_matrix
-from fusefront.harness.plugins import load_parts, plugins_fingerprint
+from fusefront.harness.parts.plugins import load_parts, plugins_fingerprint
 from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
@@ -117,9 +117,9 @@ def train(plan: Plan, room: Room) -> tuple[list[Cell], list[tuple[Cell, str]]]:
 
 def conclude(folder: StudyFolder, room: Room, include: tuple[Path, ...] = ()) -> Conclusion:
     """Latency, comparison, decision, report: each from files, each rewritten from them."""
-    from fusefront.harness.decision.run import decide_study, report_study
-    from fusefront.harness.latency.study import bench_study
-    from fusefront.harness.statistics.study import compare_study
+    from fusefront.harness.dossier.comparison import compare_study
+    from fusefront.harness.dossier.decide import decide_study, report_study
+    from fusefront.harness.serving.latency.study import bench_study
 
     bench_study(folder, tell=lambda line: room.console.print(line, markup=False), include=include)
     compare_study(folder)

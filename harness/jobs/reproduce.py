@@ -10,7 +10,7 @@ import polars as pl
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import GateError, UsageError
-from fusefront.harness.plugins import load_parts
+from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, read_json
 from fusefront.harness.runs.spec import Cell, RunSpec, code_version
 from fusefront.harness.runs.table import find_run

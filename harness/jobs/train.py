@@ -78,7 +78,7 @@ def _work(
     what: str,
     close: Callable[[Cell, str], None],
 ) -> None:
-    from fusefront.harness.latency.lock import training_lock
+    from fusefront.harness.serving.latency.lock import training_lock
 
     with training_lock(), RunProgress(total, what, room.console) as progress:
         for kind, cell, message in room.workers.execute(source):

@@ -8,8 +8,9 @@ import numpy as np
 from scipy import special
 
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.errors import NothingToDoError, UsageError
-from fusefront.harness.plugins import load_parts
+from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.robustness.hide import Hidden, scores
 from fusefront.harness.runs.files import Json, read_json, write_json
 from fusefront.harness.runs.seal import open_test
@@ -18,7 +19,6 @@ from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import Floats, auc_influence, tie_groups
 from fusefront.harness.statistics.joint import JointModel, Pair
 from fusefront.harness.statistics.measures.metrics import Layout
-from fusefront.harness.statistics.source import StudySource
 from fusefront.harness.training.build import load_model
 
 FILE = "robustness.json"

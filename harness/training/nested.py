@@ -11,9 +11,9 @@ from fusefront.baselines.models.composed import Composed
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.cost import macs_per_candidate
 from fusefront.harness.data.tables import schema_of
-from fusefront.harness.macs import encode_macs_per_item
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.statistics.auc import Labels, RowInfluence, auc_influence, tie_groups
+from fusefront.harness.testing.macs import encode_macs_per_item
 from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.predict import predict
 

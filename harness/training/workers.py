@@ -22,7 +22,7 @@ def work(connection: Connection, root: Path, store_path: Path, include: Sequence
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     from fusefront.datasets.store import PreparedDataset
-    from fusefront.harness.plugins import load_parts
+    from fusefront.harness.parts.plugins import load_parts
     from fusefront.harness.training.run import run
 
     store, parts = PreparedDataset.open(store_path), load_parts(include)

@@ -8,14 +8,14 @@ import torch
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
-from fusefront.harness.export.online import (
+from fusefront.harness.serving.export.online import (
     Example,
     difference,
     eager_logits,
     export_core,
     random_feeds,
 )
-from fusefront.harness.export.trace import core_inputs
+from fusefront.harness.serving.export.trace import core_inputs
 
 FAST = ("early_fusion", "compressed_fusion")
 SMALL = {

@@ -23,14 +23,14 @@ from onnx import TensorProto, helper, numpy_helper
 from fusefront.baselines.contract import Baseline, Field, ItemCodes, ItemTable, Parts, Rows, Schema
 from fusefront.baselines.models.compressed_fusion import CompressedFusion
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
-from fusefront.harness.export.online import Core, export_core, write_scorer
-from fusefront.harness.export.quantize import quantized
-from fusefront.harness.export.request import Feed
-from fusefront.harness.export.rewrite import observe
-from fusefront.harness.export.scorer import Scorer
-from fusefront.harness.export.transposes import turn_inward
-from fusefront.harness.latency.bench import visit_length
-from fusefront.harness.latency.session import Recording, Subject, measure, warm_up
+from fusefront.harness.serving.export.online import Core, export_core, write_scorer
+from fusefront.harness.serving.export.quantize import quantized
+from fusefront.harness.serving.export.request import Feed
+from fusefront.harness.serving.export.rewrite import observe
+from fusefront.harness.serving.export.scorer import Scorer
+from fusefront.harness.serving.export.transposes import turn_inward
+from fusefront.harness.serving.latency.bench import visit_length
+from fusefront.harness.serving.latency.session import Recording, Subject, measure, warm_up
 from fusefront.harness.statistics.auc import exact_auc
 
 ITEMS = 20_000
@@ -355,7 +355,7 @@ def integer_products(rounds: int = 60, repeats: int = 20) -> dict[str, float]:
     """Integer over float products of 100 rows alone, nothing quantised: what int8 can gain at most."""
     import onnxruntime as ort
 
-    from fusefront.harness.export.scorer import session_options
+    from fusefront.harness.serving.export.scorer import session_options
 
     found = {}
     for k, n in ((172, 64), (640, 256), (1024, 512)):
@@ -404,7 +404,7 @@ def profile(folder: Path) -> dict[str, float]:
 
     import onnxruntime as ort
 
-    from fusefront.harness.export.scorer import session_options
+    from fusefront.harness.serving.export.scorer import session_options
 
     shipped = default_model()
     path = write_scorer(shipped.core, shipped.codes, folder / "profile" / "s.onnx", rows="float16")

@@ -24,7 +24,7 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.datasets.synthetic.write import write_world
 from fusefront.harness.data.batches import Batcher
 from fusefront.harness.data.tables import item_table, schema_of
-from fusefront.harness.plugins import load_parts
+from fusefront.harness.parts.plugins import load_parts
 
 BATCH_ROWS = 1024
 

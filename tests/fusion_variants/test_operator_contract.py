@@ -3,7 +3,7 @@
 import pytest
 
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
-from fusefront.harness.contracts import check_fusion
+from fusefront.harness.testing.operator import check_fusion
 
 SETTINGS = [
     pytest.param(name, {key: value}, id=f"{name}-{key}-{value}")

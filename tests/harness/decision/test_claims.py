@@ -17,7 +17,7 @@ from fusefront.harness.decision import judged
 from fusefront.harness.decision.inputs import Inputs, Latency, Measured, Pairs, Settle
 from fusefront.harness.decision.judged import Signature, judge
 from fusefront.harness.decision.policy import Policy
-from fusefront.harness.decision.study.points import points
+from fusefront.harness.dossier.points import points
 from fusefront.reports.evidence import Evidence, Point, StudyFacts
 from fusefront.reports.words.decision import headline
 from fusefront.reports.words.phrase import Language

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import NothingToDoError, UsageError
-from fusefront.harness.plugins import load_parts
+from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.robustness.hide import Hidden, kept, scores
 from fusefront.harness.robustness.study import Asked, measure
 from fusefront.harness.runs.seal import openings
@@ -130,7 +130,7 @@ def test_the_reference_starts_at_nothing_and_every_other_point_has_its_interval(
 
 
 def test_the_report_reads_what_was_written(study: StudyFolder, curves: list[dict]) -> None:
-    from fusefront.harness.decision.study.sections import missing
+    from fusefront.harness.dossier.sections import missing
 
     found = missing(study)
     assert found is not None

@@ -10,9 +10,9 @@ from sklearn.metrics import roc_auc_score
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.cli.codes import codes
-from fusefront.harness.decision.study.codes import curves, measures
+from fusefront.harness.dossier.codes import curves, measures
 from fusefront.harness.errors import NothingToDoError, UsageError
-from fusefront.harness.plugins import load_parts
+from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.store import RunEntry
 from fusefront.harness.runs.study import Training

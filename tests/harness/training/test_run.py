@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.fusion_variants.compressors.pca import Pca
-from fusefront.harness.plugins import load_parts
+from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Training
 from fusefront.harness.training.build import build_model, load_model

@@ -1,1 +1,0 @@
-"""A study's files as evidence: read, judged, recorded, handed to the report."""

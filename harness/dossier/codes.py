@@ -1,0 +1,56 @@
+"""What the study's runs left of their codes: measures of the compressors, AUC by width."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+from fusefront.harness.dossier.facts import optional
+from fusefront.harness.runs.store import RunEntry
+from fusefront.harness.runs.table import codes_in
+from fusefront.reports.evidence import CodeMeasure, Interval, WidthCurve
+
+NESTED = "nested.json"
+PART = re.compile(r"_\d+$")  # codebook_use_0, codebook_use_1: parts or levels of one code
+
+
+def measures(entries: Iterable[RunEntry]) -> tuple[CodeMeasure, ...]:
+    """Each measure of a strategy's modality over parts or levels and runs."""
+    found: dict[tuple[str, str, str], list[tuple[str, float, str]]] = defaultdict(list)
+    for entry in entries:
+        for row in codes_in(entry.summary):
+            measure = str(row["measure"])
+            key = (entry.strategy, str(row["modality"]), PART.sub("", measure))
+            found[key].append((measure, float(row["value"]), entry.run_id))
+    return tuple(
+        CodeMeasure(
+            *key,
+            parts=len({name for name, _, _ in seen}),
+            value=Interval(
+                sum(value for _, value, _ in seen) / len(seen),
+                min(value for _, value, _ in seen),
+                max(value for _, value, _ in seen),
+            ),
+            run_ids=tuple(dict.fromkeys(run for _, _, run in seen)),
+        )
+        for key, seen in found.items()
+    )
+
+
+def curves(entries: Iterable[RunEntry]) -> tuple[WidthCurve, ...]:
+    """AUC against the width of nested codes, a curve a run; narrowest first."""
+    made = []
+    for entry in entries:
+        rows = sorted(optional(entry.path / NESTED).get("rows", []), key=lambda row: int(row["k"]))
+        if rows:
+            made.append(
+                WidthCurve(
+                    entry.strategy,
+                    entry.seed,
+                    entry.run_id,
+                    tuple(int(row["k"]) for row in rows),
+                    tuple(float(row["auc"]) for row in rows),
+                    tuple(Interval(row["delta"], row["low"], row["high"]) for row in rows),
+                    tuple(int(row["macs_per_item"]) for row in rows),
+                )
+            )
+    return tuple(made)

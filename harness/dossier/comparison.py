@@ -1,0 +1,157 @@
+"""A study's comparison: from prediction files to comparison.json; the test split is opened here."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.dossier.predictions import StudySource
+from fusefront.harness.errors import NothingToDoError, UsageError
+from fusefront.harness.runs.files import write_json
+from fusefront.harness.runs.seal import open_test
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.statistics.compare import compare
+from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.joint import Json
+from fusefront.harness.statistics.measures.metrics import Layout
+from fusefront.harness.statistics.options import Options, check_rows
+from fusefront.harness.statistics.panel import Request, collect
+from fusefront.harness.statistics.planner import Plan, plan
+
+
+def study_options(folder: StudyFolder) -> Options:
+    """Baseline, margin, cluster and the rest as the study and its data set say."""
+    spec, source = folder.spec, StudySource(folder)
+    judged = spec.comparison.model_dump()
+    return Options(spec.baseline, cluster=source.cluster, margin=spec.margin, **judged)
+
+
+def compare_study(folder: StudyFolder, options: Options | None = None) -> Comparison:
+    """Compare a study's completed runs; opening test is recorded.
+
+    comparison.json, which decision and report read, is written where baseline, margin, metric,
+    clusters and pairing are the study's own: a look from another side does not change the decision.
+    """
+    own = study_options(folder)
+    options = options or own
+    source = StudySource(folder)
+    if not source.strategies:
+        raise NothingToDoError(
+            f"study {folder.name!r} has no completed runs; `fusefront run` it first"
+        )
+    options.check(source)
+    looks = open_test(folder.path, "compare") if options.split == "test" else None
+    made = compare(source, options, folder.name)
+    told = [*_unfinished(folder), *([looks.sentence] if looks and looks.sentence else [])]
+    made = replace(made, warnings=(*told, *made.warnings))
+    alike = _errors(options) == _errors(own) and options.margin == own.margin
+    alike = alike and options.metric == "auc"
+    own_baseline = options.baseline == own.baseline or own.baseline not in source.strategies
+    if options.split == "test" and alike and own_baseline:
+        write_json(folder.path / "comparison.json", made.to_dict())
+    return made
+
+
+def paired_deltas(
+    folder: StudyFolder, parent: str, others: list[str]
+) -> dict[str, dict[str, Json]]:
+    """AUC of each of `others` minus that of `parent` on test, Holm over `others`.
+
+    Keys: delta, low, high, p (adjusted), mde (seen with 80 % power), verdict, reason; None where there is no interval.
+    """
+    wanted = (parent, *others)
+    source = StudySource(folder, ("strategy", "control", "ablation"), wanted)
+    missing = [name for name in wanted if name not in source.strategies]
+    if missing:
+        raise UsageError(
+            f"got no completed runs of {', '.join(missing)}, expected them in study {folder.name!r}"
+        )
+    base = study_options(folder)
+    open_test(folder.path, f"ablation of {parent}")
+    options = replace(base, baseline=parent, metrics=("auc",), family=tuple(others))
+    made = compare(source, options, folder.name)
+    found: dict[str, dict[str, Json]] = {}
+    for name in others:
+        row = made.row(name)
+        delta = row.differences["auc"]
+        found[name] = {
+            "delta": delta.value,
+            "low": _known(delta.low),
+            "high": _known(delta.high),
+            "p": _known(row.p_adjusted),
+            "mde": _known(row.mde),
+            "verdict": row.verdict,
+            "reason": row.reason,
+            "note": delta.note,
+        }
+    return found
+
+
+def _unfinished(folder: StudyFolder) -> list[str]:
+    entries = folder.entries()
+    lacking = [e for e in entries if e.state != "completed"]
+    if not lacking:
+        return []
+    names = ", ".join(sorted({f"{e.strategy} seed {e.seed} ({e.state})" for e in lacking})[:6])
+    return [f"{len(lacking)} of {len(entries)} runs are not complete and left out: {names}."]
+
+
+def _errors(options: Options) -> tuple[str, bool, bool]:
+    """What intervals depend on."""
+    return options.cluster, options.two_way, options.paired_seeds
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def plan_from_study(
+    folder: StudyFolder, effect: float, comparisons: int | None, rows_per_day: float | None
+) -> Plan:
+    """A plan from a study's noise; its test split is read for that, and it is recorded."""
+    options = replace(study_options(folder), metrics=("auc",))
+    source = StudySource(folder)
+    options.check(source)
+    open_test(folder.path, "plan")
+    layout = Layout(source.rows("test"), options.cluster)
+    check_rows(layout.rows, "test")
+    panel = collect(source, Request(layout, "test", ("auc",)))
+    if sentence := panel.refused.get(options.baseline):
+        raise UsageError(f"baseline {options.baseline!r} is {sentence}")
+    model = panel.models["auc"]
+    others = [n for n in model.names if n != options.baseline and source.role(n) == "strategy"]
+    try:
+        return plan(
+            effect,
+            model,
+            pilot_rows=len(layout.rows.label),
+            baseline=options.baseline,
+            among=tuple(others),
+            comparisons=comparisons or max(len(others), 1),
+            rows_per_day=rows_per_day,
+        )
+    except ValueError as error:
+        raise UsageError(f"study {folder.name!r}: {error}") from error
+
+
+def tuned_values(
+    folders: list[StudyFolder], metric: str = "auc", split: str = "test"
+) -> dict[str, list[float]]:
+    """Mean metric of each strategy in each of several studies that differ in their tuning seed."""
+    prints = {folder.name: str(folder.matrix()["fingerprint"]) for folder in folders}
+    if len(set(prints.values())) > 1:
+        said = ", ".join(f"{name} {fingerprint}" for name, fingerprint in prints.items())
+        raise DataContractError(
+            f"the studies are of different data ({said}); runs of different fingerprints are not "
+            "compared: run them on one data set"
+        )
+    found: dict[str, list[float]] = {}
+    for folder in folders:
+        source = StudySource(folder)
+        if split == "test":
+            open_test(folder.path, "compare tuning runs")
+        request = Request(Layout(source.rows(split)), split, (metric,))
+        model = collect(source, request).models[metric]
+        for name, value in zip(model.names, model.theta.tolist(), strict=True):
+            found.setdefault(name, []).append(value)
+    return found

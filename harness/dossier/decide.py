@@ -1,0 +1,154 @@
+"""`decide` and `report` on a study's folder: the record, the sentence, the page."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from fusefront.harness.decision.judged import Signature
+from fusefront.harness.decision.policy import Policy
+from fusefront.harness.dossier.evidence import (
+    Gathered,
+    all_origins,
+    build_evidence,
+    gather,
+    hashes,
+)
+from fusefront.harness.dossier.facts import optional
+from fusefront.harness.dossier.record import FILE, write_record
+from fusefront.harness.errors import GateError, UsageError
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.reports.errors import ReportError
+from fusefront.reports.evidence import Evidence
+from fusefront.reports.words.decision import headline
+from fusefront.reports.words.phrase import Language
+
+RECHECK_DAYS = 90
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user set; None = as the study says."""
+
+    slo_ms: float | None = None
+    max_cost: float | None = None
+    margin: float | None = None
+    owner: str | None = None
+
+    def policy(self, study: StudyFolder) -> Policy:
+        """The study's own limit and margin where nothing else was asked."""
+        spec = study.spec
+        return Policy(
+            spec.slo_ms if self.slo_ms is None else self.slo_ms,
+            spec.margin if self.margin is None else self.margin,
+            self.max_cost,
+        )
+
+
+def decide_study(study: StudyFolder, asked: Asked | None = None) -> str:
+    """Write decision.json and say the decision in a sentence.
+
+    GateError, after writing: nothing is feasible, or the evidence is too thin; its sentence says
+    what to measure.
+    """
+    evidence = record_decision(study, asked or Asked())
+    refuse(evidence)
+    return headline(evidence, "en").text
+
+
+def refuse(evidence: Evidence) -> None:
+    """GateError where nothing is chosen, with what to measure; the record is written already."""
+    decision = evidence.decision
+    if decision.case in ("infeasible", "thin"):
+        raise GateError(one_sentence([lack.text for lack in decision.lacks]))
+
+
+def one_sentence(texts: list[str]) -> str:
+    """Several sentences as one: the first as it is, the others after semicolons.
+
+    >>> one_sentence(["No x; run a.", "Every y has one."])
+    'No x; run a; every y has one.'
+    """
+    first, *others = (text.removesuffix(".") for text in texts)
+    return "; ".join([first, *(text[:1].lower() + text[1:] for text in others)]) + "."
+
+
+def record_decision(study: StudyFolder, asked: Asked) -> Evidence:
+    """Judge the study and write decision.json; returns the evidence it stands on."""
+    found = gather(study)
+    policy = asked.policy(study)
+    evidence = build_evidence(found, policy, signature(found, asked, datetime.now(UTC).date()))
+    write_record(study, evidence)
+    return evidence
+
+
+def signature(found: Gathered, asked: Asked, today: date) -> Signature:
+    """Owner, date, and when to look again."""
+    owner = found.study.spec.owner if asked.owner is None else asked.owner
+    again = today + timedelta(days=RECHECK_DAYS)
+    return Signature(
+        owner,
+        today.isoformat(),
+        f"{again.isoformat()}, or earlier when data, model code, serving hardware, traffic, price "
+        "or limit change",
+    )
+
+
+def report_study(
+    study: StudyFolder,
+    out: Path,
+    *,
+    language: Language = "en",
+    pdf: bool = False,
+    slo_ms: float | None = None,
+) -> Path:
+    """Render the study's report under `out`; what is missing on the way is made first.
+
+    The recorded decision's limit, margin and owner are kept. A decision that was recorded on other
+    evidence is made again; another limit (`slo_ms`) is shown but not recorded.
+    """
+    from fusefront.reports.render import render
+
+    record = optional(study.path / FILE)
+    asked = _recorded(record)
+    if slo_ms is not None and slo_ms != asked.policy(study).slo_ms:
+        evidence = _shown(study, replace(asked, slo_ms=slo_ms), record)
+    elif _stands(study, record):
+        evidence = _shown(study, asked, record)
+    else:
+        evidence = record_decision(study, asked)
+    try:
+        return render(evidence, out, language=language, pdf=pdf)
+    except ReportError as error:  # no font for the language, no maker of PDF
+        raise UsageError(str(error)) from error
+
+
+def _stands(study: StudyFolder, record: dict[str, Json]) -> bool:
+    """Whether the record speaks of the files and runs that lie there now."""
+    if not record or record["evidence"] != hashes(study):
+        return False
+    seen = {run.run_id: run.sha256 for run in all_origins(study) if run.sha256}
+    return bool(record["runs"] == seen)
+
+
+def _shown(study: StudyFolder, asked: Asked, record: dict[str, Json]) -> Evidence:
+    """The evidence without a new record, under the recorded date."""
+    found = gather(study)
+    recorded = record.get("decision", {})
+    day = str(recorded.get("date") or datetime.now(UTC).date().isoformat())
+    signed = signature(found, asked, date.fromisoformat(day))
+    return build_evidence(found, asked.policy(study), signed)
+
+
+def _recorded(record: dict[str, Json]) -> Asked:
+    """What was asked when the decision was recorded."""
+    made = record.get("decision")
+    if not made:
+        return Asked()
+    cost = made.get("max_cost")
+    return Asked(
+        float(made["slo_ms"]),
+        None if cost is None else float(cost),
+        float(made["margin"]),
+        str(made.get("owner", "")),
+    )

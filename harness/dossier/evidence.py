@@ -1,0 +1,133 @@
+"""The report's evidence of a study, gathered from its files; nothing is trained or timed here."""
+
+from dataclasses import dataclass, replace
+
+from fusefront.harness.decision.inputs import Inputs
+from fusefront.harness.decision.judged import Judged, Signature, judge
+from fusefront.harness.decision.policy import Policy
+from fusefront.harness.dossier import codes, facts, sections
+from fusefront.harness.dossier.bench import FILE as BENCH
+from fusefront.harness.dossier.bench import read_bench, timed_rows
+from fusefront.harness.dossier.inputs import COMPARISON, read_comparison, study_inputs
+from fusefront.harness.dossier.money import money
+from fusefront.harness.dossier.points import points
+from fusefront.harness.dossier.replay import FILE as REPLAY
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.seal import openings
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.statistics.comparison import Comparison
+from fusefront.reports.evidence import Evidence, RunOrigin, StudyFacts
+
+MOST_CURVES = 60  # runs whose training curves are all shown; of more, those the decision names
+ALL_ROLES = ("strategy", "control", "ablation")
+FILES = (COMPARISON, BENCH, REPLAY, "study.yaml", "matrix.json", "audit.json", sections.ROBUSTNESS)
+SIMULTANEOUS = (
+    "Differences from what runs today carry intervals that hold for all strategies at once, since "
+    "the best one was picked; `compare` prints the unadjusted ones with Holm's verdicts."
+)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A study's files, read once."""
+
+    study: StudyFolder
+    every: list[RunEntry]  # ablations included
+    entries: list[RunEntry]
+    comparison: Comparison
+    bench: dict[str, Json]
+    inputs: Inputs
+
+
+def gather(study: StudyFolder) -> Gathered:
+    """Read matrix, comparison and bench; a missing comparison is made (and opens test, on record)."""
+    every = study.entries(roles=ALL_ROLES)
+    entries = [entry for entry in every if entry.role != "ablation"]
+    comparison, bench = read_comparison(study, entries), read_bench(study)
+    return Gathered(
+        study, every, entries, comparison, bench, study_inputs(study, comparison, bench, entries)
+    )
+
+
+def build_evidence(found: Gathered, policy: Policy, signature: Signature) -> Evidence:
+    """Judge the study and put everything together that the report shows."""
+    study, inputs, comparison = found.study, found.inputs, found.comparison
+    judged = judge(inputs, comparison.model, policy, signature)
+    timed = timed_rows(found.bench, study.spec.latency.decide_at)
+    decision, replay, what_if = money(study, inputs, judged, policy, found.entries)
+    subject = decision.subject if decision.choice in (None, decision.today) else decision.choice
+    named = [subject, decision.today, *decision.alternatives]
+    manifest = facts.optional(study.store_path / "manifest.json")
+    sensitive = {name for name, s in manifest.get("slices", {}).items() if s.get("sensitive")}
+    return Evidence(
+        study=_facts(found, judged, signature),
+        decision=decision,
+        points=points(inputs, policy, judged, comparison, timed, found.entries),
+        band=judged.band,
+        tied=tuple(
+            tuple(inputs.candidates[i].name for i in group) for group in judged.front.groups
+        ),
+        replay=replay,
+        what_if=what_if,
+        ablations=sections.ablations(study),
+        calibration=sections.calibration(comparison, named[:2]),
+        missing=sections.missing(study),
+        training=(*facts.searches(study), *facts.training_curves(_curves(found.entries, named))),
+        codes=codes.measures(_curves(found.entries, named)),
+        widths=codes.curves(_curves(found.entries, named)),
+        slices=sections.slices(comparison, subject, frozenset(sensitive)),
+        audit=facts.audit_findings(study),
+        environment=facts.environment(found.entries, found.bench),
+        origins=facts.origins(study, found.every),
+        hashes=hashes(study),
+    )
+
+
+def all_origins(study: StudyFolder) -> tuple[RunOrigin, ...]:
+    """Every run of the study, ablations included."""
+    return facts.origins(study, study.entries(roles=ALL_ROLES))
+
+
+def hashes(study: StudyFolder) -> dict[str, str]:
+    """SHA-256 of every file under the study's folder that the evidence was read from.
+
+    The trials of a search, many small files, have one together: "tuning/<strategy>".
+    """
+    ablations = sorted(path.name for path in study.path.glob("ablation-*.json"))
+    return {**facts.hashes(study, (*FILES, *ablations)), **facts.search_hashes(study)}
+
+
+def _curves(entries: list[RunEntry], named: list[str | None]) -> list[RunEntry]:
+    done = [entry for entry in entries if entry.state == "completed"]
+    if len(done) <= MOST_CURVES:
+        return done
+    return [entry for entry in done if entry.strategy in named]
+
+
+def _facts(found: Gathered, judged: Judged, signature: Signature) -> StudyFacts:
+    study, comparison = found.study, found.comparison
+    looks = openings(study.path)
+    others = {look.content for look in looks} - ({looks[-1].content} if looks else set())
+    trials = study.spec.tuning.trials or None
+    refused = [
+        f"{row.name!r} was {row.reason}." for row in comparison.strategies if not row.metrics
+    ]
+    made = facts.study_facts(
+        study,
+        found.entries,
+        found.bench,
+        date=signature.date,
+        second_look=len(others),
+        trials=trials,
+        notes=(SIMULTANEOUS, *_control_won(found.inputs, judged), *comparison.warnings, *refused),
+    )
+    rows = made.rows_test or comparison.rows
+    return replace(made, rows_test=rows)
+
+
+def _control_won(inputs: Inputs, judged: Judged) -> tuple[str, ...]:
+    choice = judged.outcome.choice
+    if choice is None or not inputs.candidates[choice].control:
+        return ()
+    name = inputs.candidates[choice].name
+    return (f"The choice, {name!r}, is a control, not a fusion.",)

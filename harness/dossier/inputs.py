@@ -1,0 +1,134 @@
+"""A study's comparison, bench and runs as the inputs of a decision."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from fusefront.harness.decision.inputs import Candidate, Inputs, Measured, Pairs, Settle
+from fusefront.harness.dossier.bench import cost_of, floor_of, latency_of, timed_rows
+from fusefront.harness.dossier.load import is_device
+from fusefront.harness.errors import NothingToDoError
+from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.power import settle
+
+COMPARISON = "comparison.json"
+
+
+def read_comparison(study: StudyFolder, entries: list[RunEntry]) -> Comparison:
+    """comparison.json if it is of the completed runs; else made now (opens test, on record).
+
+    A study whose baseline never completed is compared with its first complete strategy.
+    """
+    path = study.path / COMPARISON
+    runs = by_strategy(entries)
+    if path.exists():
+        found = Comparison.from_dict(read_json(path))
+        if {row.name: row.seeds for row in found.strategies if row.seeds} == {
+            name: len(kept) for name, kept in runs.items()
+        }:
+            return found
+    from fusefront.harness.dossier.comparison import compare_study, study_options
+
+    options = study_options(study)
+    if options.baseline not in runs and runs:
+        options = replace(options, baseline=next(iter(runs)))
+    return compare_study(study, options)
+
+
+def by_strategy(entries: list[RunEntry]) -> dict[str, list[RunEntry]]:
+    """Completed runs of each strategy, in the order of the study."""
+    found: dict[str, list[RunEntry]] = defaultdict(list)
+    for entry in entries:
+        if entry.state == "completed":
+            found[entry.strategy].append(entry)
+    return dict(found)
+
+
+def study_inputs(
+    study: StudyFolder, comparison: Comparison, bench: dict[str, Json], entries: list[RunEntry]
+) -> Inputs:
+    """Axes follow the comparison's strategies; those that never completed are not in it."""
+    model = comparison.model
+    if not model.names:
+        raise NothingToDoError(
+            f"study {study.name!r} has no comparable strategy; `fusefront run` it"
+        )
+    runs, rows = by_strategy(entries), timed_rows(bench, study.spec.latency.decide_at)
+    baseline = study.spec.baseline
+    today = model.index(baseline) if baseline in model.names else None
+    return Inputs(
+        candidates=tuple(
+            _candidate(study, name, int(model.n[i]), runs.get(name, []), rows.get(name))
+            for i, name in enumerate(model.names)
+        ),
+        auc=tuple(_auc(comparison, name) for name in model.names),
+        pairs=pairs_of(model, comparison.c_all, comparison.c_base),
+        today=today,
+        clusters=comparison.mc,
+        floor=floor_of(bench, rows.values()),
+        bench=bool(rows),
+        settle=_settler(comparison),
+    )
+
+
+def pairs_of(model: JointModel, c_all: float, c_base: float) -> Pairs:
+    """The differences as the policy reads them; NaN errors where no interval is given."""
+    se = model.se if model.has_intervals else np.full(model.K.shape, np.nan)
+    df = np.nan_to_num(np.minimum(model.dfs, 1e9), nan=1.0)
+    return Pairs(model.diff, se, df, c_all, c_base)
+
+
+def parameters_of(summary: dict[str, Json]) -> dict[str, int]:
+    """Role -> number of parameters."""
+    prefix = "parameters_"
+    return {
+        key.removeprefix(prefix): int(value)
+        for key, value in summary.items()
+        if key.startswith(prefix)
+    }
+
+
+def _candidate(
+    study: StudyFolder,
+    name: str,
+    seeds: int,
+    runs: list[RunEntry],
+    row: dict[str, Json] | None,
+) -> Candidate:
+    first = runs[0] if runs else None
+    sizes = parameters_of(first.summary) if first else {}
+    return Candidate(
+        name=name,
+        family=first.family if first else "",
+        control=first is not None and first.role == "control",
+        measuring_device=is_device(study, name),
+        seeds=seeds,
+        parameters=sum(sizes.values()),
+        latency=latency_of(row) if row else None,
+        cost=cost_of(row) if row else None,
+        core_ms=float(row.get("core_ms") or row["mean_ms"]) if row else None,
+    )
+
+
+def _auc(comparison: Comparison, name: str) -> Measured:
+    found = comparison.row(name).metrics[comparison.metric]
+    return Measured(found.value, found.low, found.high)
+
+
+def _settler(comparison: Comparison) -> Callable[[int, int], Settle]:
+    """More rows or seeds that would see the declared effect, at the family's level."""
+
+    def needed(a: int, b: int) -> Settle:
+        row = comparison.row(comparison.model.names[a])
+        if row.needs.rows is not None or row.needs.seeds is not None:
+            return Settle(*row.needs)
+        alpha = comparison.alpha / max(len(comparison.model.names) - 1, 1)
+        found = settle(comparison.model, comparison.rows, a, b, comparison.effect, alpha)
+        return Settle(*found)
+
+    return needed

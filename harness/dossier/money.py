@@ -1,0 +1,74 @@
+"""What the replayed clicks say about a study: the choice, the what-if grid, other traffic."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from fusefront.harness.decision.inputs import Inputs
+from fusefront.harness.decision.judged import Judged
+from fusefront.harness.decision.policy import Policy
+from fusefront.harness.decision.whatif import Business, Replayed, assumptions, grid, net_gain
+from fusefront.harness.dossier.replay import replayed
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.reports.evidence import Decision, Replay, WhatIf
+
+
+class Money(NamedTuple):
+    """Replay and what-if are None where no logged request has an order to replay."""
+
+    decision: Decision  # with what the choice earns at other traffic
+    replay: Replay | None
+    what_if: WhatIf | None
+
+
+def money(
+    study: StudyFolder, inputs: Inputs, judged: Judged, policy: Policy, entries: list[RunEntry]
+) -> Money:
+    """Replay the logged requests (kept, so only once) and count what the clicks are worth."""
+    spec = study.spec.money
+    centre = Business(
+        policy.slo_ms, spec.price_per_core_hour, spec.requests_per_second, spec.value_per_click
+    )
+    made = replayed(study, inputs, judged, entries)
+    if made is None:
+        return Money(at_traffic(judged.decision, centre, None), None, None)
+    part, clicks = made
+    taken = assumptions(clicks, centre, "USD")
+    if part.size < len(inputs.shippable):
+        taken += (
+            f"Of {len(inputs.shippable)} strategies the {part.size} on the front, named by the "
+            "decision or best by AUC were replayed.",
+        )
+    return Money(
+        at_traffic(judged.decision, centre, made),
+        choice_replay(part, clicks, judged.decision.choice),
+        grid(part, clicks, policy, centre, taken),
+    )
+
+
+def choice_replay(part: Inputs, clicks: Replayed, choice: str | None) -> Replay | None:
+    """The choice beside what runs today."""
+    names = [c.name for c in part.candidates]
+    if choice not in names or part.today is None:
+        return None
+    at = names.index(choice)
+    own, today = clicks.rates[at].interval, clicks.rates[part.today].interval
+    if at == part.today:
+        return Replay(clicks.k, own, None, None, clicks.requests)
+    gap = clicks.pairs.picked(at, part.today).interval
+    return Replay(clicks.k, own, today, gap, clicks.requests)
+
+
+def at_traffic(
+    decision: Decision, centre: Business, made: tuple[Inputs, Replayed] | None
+) -> Decision:
+    """The changes by traffic in requests per second, with the choice's yearly gain at each."""
+    changes = []
+    for change in decision.changes:
+        if change.knob == "traffic":
+            here = replace(centre, requests_per_second=change.value * centre.requests_per_second)
+            change = replace(change, value=here.requests_per_second)
+            if made is not None and change.choice in [c.name for c in made[0].candidates]:
+                gain = net_gain(*made, here, made[0].index(str(change.choice)))
+                change = replace(change, yearly_gain=gain.interval if gain else None)
+        changes.append(change)
+    return replace(decision, changes=tuple(changes))

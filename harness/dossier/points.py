@@ -1,0 +1,169 @@
+"""One point of the report for each strategy: quality, latency, cost, standing."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from fusefront.harness.decision.inputs import Inputs, Measured, Settle
+from fusefront.harness.decision.judged import Judged
+from fusefront.harness.decision.policy import Policy, fits
+from fusefront.harness.dossier.inputs import parameters_of
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.store import RunEntry
+from fusefront.harness.statistics.comparison import Comparison, Estimate, StrategyRow
+from fusefront.reports.evidence import Interval, Point, Verdict
+
+
+def points(
+    inputs: Inputs,
+    policy: Policy,
+    judged: Judged,
+    comparison: Comparison,
+    timed: Mapping[str, dict[str, Json]],
+    entries: list[RunEntry],
+) -> tuple[Point, ...]:
+    """In the order of the comparison; strategies without one completed run are in the origins."""
+    runs: dict[str, list[RunEntry]] = {}
+    for entry in entries:
+        runs.setdefault(entry.strategy, []).append(entry)
+    return tuple(
+        _point(inputs, policy, judged, comparison, i, timed.get(c.name), runs.get(c.name, []))
+        for i, c in enumerate(inputs.candidates)
+    )
+
+
+def _point(
+    inputs: Inputs,
+    policy: Policy,
+    judged: Judged,
+    comparison: Comparison,
+    i: int,
+    timed: dict[str, Json] | None,
+    runs: list[RunEntry],
+) -> Point:
+    one, front, outcome = inputs.candidates[i], judged.front, judged.outcome
+    row = comparison.row(one.name)
+    done = [entry for entry in runs if entry.state == "completed"]
+    summary = done[0].summary if done else {}
+    pivot = outcome.choice if outcome.choice is not None else outcome.subject
+    word, detail = standing(inputs, policy, i, inputs.today)
+    if word == "cannot tell" and row.verdict == "cannot tell":
+        detail = row.reason.removeprefix("cannot tell (").removesuffix(")")
+    against = standing(inputs, policy, i, pivot)
+    needs = _needs(inputs, row, i, word, named=i == outcome.subject)
+    return Point(
+        strategy=one.name,
+        family=one.family,
+        auc=inputs.auc[i].interval,
+        gain=_gap(inputs, i, inputs.today),
+        gain_vs_choice=_gap(inputs, i, pivot),
+        gain_90=_gap_90(inputs, i, inputs.today),
+        gain_vs_choice_90=_gap_90(inputs, i, pivot),
+        role=_role(inputs, i),
+        p50=one.latency.p50.interval if one.latency else None,
+        p99=one.latency.p99.interval if one.latency else None,
+        mean_ms=_number(timed, "mean_ms"),
+        feasible=fits(inputs, policy, i),
+        on_front=front.on_front[i],
+        on_frontier_probability=front.probability[i] if one.latency else None,
+        in_best_set=row.in_best_set and bool(comparison.best_set),
+        equivalent_to_choice=pivot == i or _equivalent(inputs, policy, i, pivot),
+        dominated_by=_name(inputs, front.dominated_by[i]),
+        not_worth=_name(inputs, front.not_worth[i]),
+        verdict=word,
+        verdict_detail=detail,
+        verdict_vs_choice=against[0],
+        verdict_vs_choice_detail=against[1],
+        rows_to_settle=needs.rows if needs else None,
+        seeds_to_settle=needs.seeds if needs else None,
+        seeds=len({entry.seed for entry in done}),
+        failed_seeds=sum(entry.state == "failed" for entry in runs),
+        run_ids=tuple(entry.run_id for entry in done),
+        config_hash=done[0].run_id if done else "",
+        parameters=parameters_of(summary),
+        macs_per_candidate=_whole(timed, "macs_per_candidate"),
+        bytes_per_item=_whole(timed, "bytes_per_item"),
+        bundle_bytes=_whole(timed, "bundle_bytes"),
+        cold_start_s=_seconds(timed),
+        cost_per_million=one.cost,
+        metrics={
+            name: estimate_interval(found)
+            for name, found in row.metrics.items()
+            if name != comparison.metric and np.isfinite(found.value)
+        },
+    )
+
+
+def standing(inputs: Inputs, policy: Policy, i: int, other: int | None) -> tuple[Verdict, str]:
+    """The verdict that the shown interval carries, equivalence first."""
+    if other is None or other == i or not inputs.pairs.se[i, other] > 0:
+        return "", ""
+    if _equivalent(inputs, policy, i, other):
+        return "equivalent", ""
+    shown = inputs.pairs.shown(i, other, inputs.today)
+    if shown.low > 0:
+        return "better", ""
+    return ("worse", "") if shown.high < 0 else ("cannot tell", "")
+
+
+def estimate_interval(found: Estimate) -> Interval:
+    """A metric with its interval where it has one."""
+    return Measured(found.value, found.low, found.high).interval
+
+
+def _gap(inputs: Inputs, i: int, other: int | None) -> Interval | None:
+    if other is None:
+        return None
+    if i == other:
+        return Interval(0.0, 0.0, 0.0)
+    return inputs.pairs.shown(i, other, inputs.today).interval
+
+
+def _gap_90(inputs: Inputs, i: int, other: int | None) -> Interval | None:
+    if other is None:
+        return None
+    value = float(inputs.pairs.diff[i, other])
+    half = float(inputs.pairs.bound[i, other]) - abs(value)
+    return Measured(value, value - half, value + half).interval
+
+
+def _equivalent(inputs: Inputs, policy: Policy, i: int, other: int | None) -> bool:
+    return other is not None and inputs.pairs.equivalence_bound(i, other) <= policy.margin
+
+
+def _needs(
+    inputs: Inputs, row: StrategyRow, i: int, word: Verdict, *, named: bool
+) -> Settle | None:
+    """What would settle it against today; worked out afresh only for whom the decision names."""
+    if word != "cannot tell" or inputs.today is None or inputs.today == i:
+        return None
+    if row.needs.rows is not None or row.needs.seeds is not None:
+        return Settle(*row.needs)
+    return inputs.settle(i, inputs.today) if named and inputs.settle else None
+
+
+def _role(inputs: Inputs, i: int) -> str:
+    one = inputs.candidates[i]
+    if one.measuring_device:
+        return "device"
+    if i == inputs.today:
+        return "baseline"
+    return "control" if one.control else "candidate"
+
+
+def _name(inputs: Inputs, i: int | None) -> str | None:
+    return None if i is None else inputs.candidates[i].name
+
+
+def _number(timed: dict[str, Json] | None, key: str) -> float | None:
+    return float(timed[key]) if timed and timed.get(key) is not None else None
+
+
+def _whole(timed: dict[str, Json] | None, key: str) -> int | None:
+    value = _number(timed, key)
+    return None if value is None else round(value)
+
+
+def _seconds(timed: dict[str, Json] | None) -> Interval | None:
+    value = _number(timed, "cold_start_ms")
+    return None if value is None else Interval(value / 1000)

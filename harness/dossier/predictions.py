@@ -1,0 +1,114 @@
+"""Where a study's scores come from: its prediction files, one vector at a time."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.files import read_json
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.statistics.auc import Scores
+from fusefront.harness.statistics.rows import RowTable
+from fusefront.harness.statistics.source import SliceCodes
+
+
+@dataclass(frozen=True)
+class StudySource:
+    """The completed runs of a study; rows must be the same in every prediction file."""
+
+    study: StudyFolder
+    roles: tuple[str, ...] = ("strategy", "control")
+    only: tuple[str, ...] = ()  # strategies to read; () = all
+
+    @cached_property
+    def entries(self) -> dict[str, dict[int, RunEntry]]:
+        """Completed runs by strategy and seed, in the order of the study."""
+        found: dict[str, dict[int, RunEntry]] = {}
+        for entry in self.study.completed(roles=self.roles):
+            if not self.only or entry.strategy in self.only:
+                self._check_data(entry)
+                found.setdefault(entry.strategy, {})[entry.seed] = entry
+        return found
+
+    def _check_data(self, entry: RunEntry) -> None:
+        """Runs on different data have no difference that means anything."""
+        ours = str(self.study.matrix()["fingerprint"])
+        theirs = str(entry.summary.get("fingerprint", ours))
+        if theirs != ours:
+            raise DataContractError(
+                f"study {self.study.name!r}: {entry.strategy} seed {entry.seed} was trained on data "
+                f"{theirs}, the study's is {ours}; runs of different fingerprints are not compared: "
+                "run the study again on one data set"
+            )
+
+    @cached_property
+    def manifest(self) -> dict[str, object]:
+        """The manifest of the prepared store, empty where the store is gone."""
+        path = self.study.store_path / "manifest.json"
+        return read_json(path) if path.exists() else {}
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        return tuple(self.entries)
+
+    @property
+    def cluster(self) -> str:
+        """What the data set's spec calls independent: user | request."""
+        return str(self.manifest.get("cluster", "user"))
+
+    def role(self, strategy: str) -> str:
+        return next(iter(self.entries[strategy].values())).role
+
+    def seeds(self, strategy: str) -> tuple[int, ...]:
+        return tuple(self.entries[strategy])
+
+    def rows(self, split: str) -> RowTable:
+        first = next(iter(next(iter(self.entries.values())).values()))
+        frame = _read(first.path, split, ["label", "group", "request", "item", "row_id"])
+        return RowTable(*(frame[name].to_numpy() for name in frame.columns))
+
+    @cached_property
+    def _row_ids(self) -> dict[str, NDArray[np.int64]]:
+        return {}
+
+    def logits(self, strategy: str, seed: int, split: str) -> Scores:
+        path = self.entries[strategy][seed].path
+        frame = _read(path, split, ["row_id", "logit"])
+        if split not in self._row_ids:
+            self._row_ids[split] = self.rows(split).row_id
+        if not np.array_equal(self._row_ids[split], frame["row_id"].to_numpy()):
+            raise UsageError(
+                f"{path / 'predictions' / split}.parquet: got other rows than the first run of the "
+                "study, expected the same row_id in the same order; run the strategy again"
+            )
+        return frame["logit"].cast(pl.Float32).to_numpy()
+
+    def gap(self, strategy: str, seed: int) -> float | None:
+        entry = self.entries[strategy][seed]
+        train = entry.summary.get("train_logloss", entry.summary.get("train_loss"))
+        valid = entry.summary.get("valid_logloss")
+        return None if train is None or valid is None else float(valid) - float(train)
+
+    def slices(self, split: str) -> tuple[SliceCodes, ...]:
+        declared = self.manifest.get("slices")
+        if not isinstance(declared, dict):
+            return ()
+        found = []
+        for name, about in declared.items():
+            path = self.study.store_path / split / "row" / f"slice_{name}.npy"
+            if path.exists():
+                values = tuple(str(value) for value in about["values"])
+                found.append(SliceCodes(name, values, np.load(path), bool(about["sensitive"])))
+        return tuple(found)
+
+
+def _read(run: Path, split: str, columns: list[str]) -> pl.DataFrame:
+    path = run / "predictions" / f"{split}.parquet"
+    if not path.exists():
+        raise UsageError(f"{path}: got no predictions, expected them there; run the study again")
+    return pl.read_parquet(path, columns=columns, glob=False).select(columns)

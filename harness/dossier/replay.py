@@ -1,0 +1,120 @@
+"""A study's replayed clicks, kept in replay.json."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
+from fusefront.harness.decision.judged import Judged
+from fusefront.harness.decision.whatif import Replayed
+from fusefront.harness.dossier.inputs import by_strategy, pairs_of
+from fusefront.harness.dossier.load import replay_joint, rows_of_test
+from fusefront.harness.runs.files import Json, digest, read_json, write_json
+from fusefront.harness.runs.seal import open_test
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.statistics.joint import JointModel, model_from_dict, model_to_dict
+
+FILE = "replay.json"
+MOST = 40  # strategies that are replayed without choosing among them
+BEST = 20  # of more than that: the best by AUC, the front, and whoever the decision names
+
+
+def replayed(
+    study: StudyFolder, inputs: Inputs, judged: Judged, entries: list[RunEntry]
+) -> tuple[Inputs, Replayed] | None:
+    """The inputs of the replayed strategies and their clicks; None without a choice of order."""
+    if inputs.today is None:
+        return None
+    keep = _worth_replaying(inputs, judged)
+    part = subset(inputs, keep)
+    runs = by_strategy(entries)
+    names = [c.name for c in part.candidates]
+    k = study.spec.money.top_k
+    key = digest({"k": k, "runs": {name: [e.run_id for e in runs[name]] for name in names}})
+    record = _kept(study, key) or _replay(study, names, runs, k, key)
+    if not record.get("requests"):
+        return None
+    joint = model_from_dict(record["model"])
+    assert part.today is not None
+    pairs = pairs_of(joint, float(record["c_all"]), float(record["c_base"]))
+    clicks = Replayed(
+        k,
+        int(record["requests"]),
+        tuple(_rate(joint, i) for i in range(len(names))),
+        pairs,
+        float(record["shown"]),
+        study.spec.latency.decide_at,
+        study.spec.money.price_per_core_hour,
+    )
+    return part, clicks
+
+
+def subset(inputs: Inputs, keep: list[int]) -> Inputs:
+    """The inputs of some candidates; today must be among them."""
+    square = np.ix_(keep, keep)
+    pairs = inputs.pairs
+    return replace(
+        inputs,
+        candidates=tuple(inputs.candidates[i] for i in keep),
+        auc=tuple(inputs.auc[i] for i in keep),
+        pairs=Pairs(
+            pairs.diff[square], pairs.se[square], pairs.df[square], pairs.c_all, pairs.c_base
+        ),
+        today=None if inputs.today is None else keep.index(inputs.today),
+    )
+
+
+def _worth_replaying(inputs: Inputs, judged: Judged) -> list[int]:
+    shippable = inputs.shippable
+    if len(shippable) <= MOST:
+        return shippable
+    auc = np.array([a.value for a in inputs.auc])
+    named = {judged.outcome.choice, judged.outcome.subject, judged.outcome.leader, inputs.today}
+    named |= {inputs.index(name) for name in judged.decision.alternatives}
+    named |= {i for i, on in enumerate(judged.front.on_front) if on}
+    named |= set(sorted(shippable, key=lambda i: -auc[i])[:BEST])
+    return [i for i in shippable if i in named]
+
+
+def _kept(study: StudyFolder, key: str) -> dict[str, Json]:
+    path = study.path / FILE
+    record = read_json(path) if path.exists() else {}
+    return record if record.get("key") == key else {}
+
+
+def _replay(
+    study: StudyFolder, names: list[str], runs: dict[str, list[RunEntry]], k: int, key: str
+) -> dict[str, Json]:
+    """Read the test predictions once more, on record; written beside the comparison."""
+    open_test(study.path, "replay")
+    rows = rows_of_test(study, runs[names[0]][0])
+    found = replay_joint(rows, {name: [e.path for e in runs[name]] for name in names}, k)
+    record: dict[str, Json] = {"format": 1, "key": key, "k": k, "requests": 0}
+    if found is not None and found[0].has_intervals:
+        joint, requests, seen = found
+        base = joint.index(study.spec.baseline)
+        record |= {
+            "requests": requests,
+            "shown": seen,
+            "c_all": float(np.nan_to_num(joint.c_all, nan=1.96)),
+            "c_base": float(np.nan_to_num(joint.c_base(base), nan=1.96)),
+            "model": _without_nan(model_to_dict(joint)),
+        }
+    write_json(study.path / FILE, record)
+    return record
+
+
+def _without_nan(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _without_nan(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(part) for part in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def _rate(joint: JointModel, i: int) -> Measured:
+    from scipy import special
+
+    value, se, df = joint.alone(i)
+    half = float(special.stdtrit(min(df, 1e9), 0.975)) * se if se > 0 else float("nan")
+    return Measured(value, value - half, value + half)

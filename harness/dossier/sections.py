@@ -1,0 +1,126 @@
+"""The report's parts beside the decision: slices, calibration, ablation, missing modalities."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from fusefront.harness.dossier.points import estimate_interval
+from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.statistics.comparison import Comparison
+from fusefront.reports.evidence import (
+    Ablation,
+    AblationStep,
+    Calibration,
+    Interval,
+    MissingCurve,
+    MissingModality,
+    Slice,
+    Verdict,
+)
+
+ROBUSTNESS = "robustness.json"
+
+
+def slices(
+    comparison: Comparison, strategy: str | None, sensitive: frozenset[str]
+) -> tuple[Slice, ...]:
+    """The strategy against today on every value of the declared slices."""
+    return tuple(
+        Slice(
+            f"{row.slice}: {row.value}" if row.value else row.slice,
+            row.rows / comparison.rows,
+            row.rows,
+            estimate_interval(row.difference),
+            verdict(row.verdict),
+            row.note,
+            row.slice in sensitive,
+        )
+        for row in comparison.slices
+        if row.strategy == strategy and np.isfinite(row.difference.value)
+    )
+
+
+def calibration(
+    comparison: Comparison, strategies: Iterable[str | None]
+) -> tuple[Calibration, ...]:
+    """Curves of the strategies that page one speaks of, with their calibration error."""
+    curves, scaled = (comparison.curves.get(kind, {}) for kind in ("ece", "ece_scaled"))
+    made = []
+    for name in dict.fromkeys(strategies):
+        if name is None or name not in curves:
+            continue
+        metrics = comparison.row(name).metrics
+        ece, after = (metrics.get(kind) for kind in ("ece", "ece_scaled"))
+        made.append(
+            Calibration(
+                name,
+                tuple(float(point.predicted) for point in curves[name]),
+                tuple(Interval(p.observed, p.low, p.high) for p in curves[name]),
+                estimate_interval(ece) if ece is not None else None,
+                comparison.temperature.get(name),
+                tuple(float(point.predicted) for point in scaled.get(name, ())),
+                tuple(Interval(p.observed, p.low, p.high) for p in scaled.get(name, ())),
+                estimate_interval(after) if after is not None else None,
+            )
+        )
+    return tuple(made)
+
+
+def ablations(study: StudyFolder) -> tuple[Ablation, ...]:
+    """ablation-<strategy>.json: what AUC changes by when a part is taken out."""
+    made = []
+    for path in sorted(study.path.glob("ablation-*.json")):
+        record = read_json(path)
+        runs: dict[str, list[str]] = {}
+        for cell in record.get("cells", []):
+            runs.setdefault(str(cell["strategy"]), []).append(str(cell["run_id"]))
+        rows = sorted(record.get("rows", []), key=lambda row: float(row["delta"]))
+        steps = tuple(_step(row, runs) for row in rows)
+        if steps:
+            made.append(Ablation(additive=False, end=str(record["of"]), steps=steps))
+    return tuple(made)
+
+
+def missing(study: StudyFolder) -> MissingModality | None:
+    """robustness.json: AUC over the reference as a share of items loses a modality."""
+    path = study.path / ROBUSTNESS
+    if not path.exists():
+        return None
+    record = read_json(path)
+    curves = tuple(
+        MissingCurve(
+            str(curve["strategy"]),
+            str(curve["modality"]),
+            tuple(float(share) for share in curve["shares"]),
+            tuple(_interval(value) for value in curve["gain"]),
+            tuple(_interval(value) for value in curve["lead"]),
+        )
+        for curve in record.get("curves", [])
+    )
+    return MissingModality(str(record["reference"]), curves) if curves else None
+
+
+def verdict(word: str) -> Verdict:
+    """The report's words; "no verdict" and "baseline" are none."""
+    known: dict[str, Verdict] = {
+        "better": "better",
+        "worse": "worse",
+        "equivalent": "equivalent",
+        "cannot tell": "cannot tell",
+    }
+    return known.get(word, "")
+
+
+def _step(row: dict[str, Json], runs: dict[str, list[str]]) -> AblationStep:
+    gain = Interval(float(row["delta"]), row.get("low"), row.get("high"))
+    ids = tuple(runs.get(str(row["strategy"]), ()))
+    return AblationStep(str(row["without"]), gain, None, verdict(str(row.get("verdict"))), ids)
+
+
+def _interval(value: Json) -> Interval:
+    if isinstance(value, dict):
+        return Interval(float(value["value"]), value.get("low"), value.get("high"))
+    if isinstance(value, list):
+        return Interval(*value)
+    return Interval(float(value))

@@ -1,1 +1,0 @@
-"""The serving bundle: codes, ONNX scorer, vocabularies, card, golden requests."""

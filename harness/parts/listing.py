@@ -1,0 +1,156 @@
+"""What can be named in a study, as rows: every strategy and every entry of the axes, with its cost."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fusefront.baselines.contract import Baseline, Parts, Pooler
+from fusefront.baselines.heads.zoo import HEADS
+from fusefront.baselines.poolers.zoo import POOLERS
+from fusefront.baselines.zoo import BASELINES
+from fusefront.datasets.synthetic.worlds import WORLDS
+from fusefront.harness.data.cost import macs_per_candidate
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.files import Json
+from fusefront.harness.testing.macs import (
+    compressor_macs_per_item,
+    encode_macs_per_item,
+    head_macs,
+    macs_per_item,
+    pooler_macs,
+)
+from fusefront.harness.testing.shapes import SCHEMA, parameters_of, shapes_of
+
+Row = dict[str, Json]
+SLOTS, WIDTH, VECTOR = 3, 128, 768  # of what is counted: slots, their width, a raw vector
+BASIS = f"""\
+Parameters and multiply-accumulates (MACs): a strategy on {SCHEMA.items:,} items with vectors of \
+{", ".join(map(str, SCHEMA.modalities.values()))} numbers and histories of {SCHEMA.max_history}; \
+a compressor on one vector of {VECTOR}; an operator on {SLOTS} slots, poolers and heads on vectors, \
+of {WIDTH}. An item is encoded offline, once; a candidate is scored online: a strategy's share of a \
+request of 100, a pooler's or head's one more."""
+PLACEMENTS = {
+    "item": ("yes, unless target-aware", "Snoek et al. 2005, ACM MM (early fusion)"),
+    "pooled": ("part: the history is fused online", "Zhou et al. 2018, KDD (DIN, per slot)"),
+    "interaction": ("part: summaries are crossed online", "Huang et al. 2019, RecSys (FiBiNET)"),
+    "logit": ("part: towers and their join run online", "Snoek et al. 2005, ACM MM (late fusion)"),
+}
+CONDITIONINGS = {
+    "item_only": ("yes, at item", ""),
+    "target_aware": ("no: the operator reads the candidate", "Zhou et al. 2018, KDD (DIN)"),
+}
+
+
+def rows_of(kind: str, include: Sequence[Path]) -> list[Row]:
+    """The rows of one kind, of all axes for "strategies"; plug-ins under `include` are among them."""
+    if kind == "worlds":
+        return [{"world": name} for name in WORLDS]
+    axes = _axes(load_parts(include))
+    if kind == "strategies":
+        return [
+            {"axis": axis, **{key: value for key, value in row.items() if key != "choices"}}
+            for axis, rows in axes.items()
+            for row in rows()
+        ]
+    return axes[kind.removesuffix("s")]()
+
+
+def _axes(parts: Parts) -> dict[str, Callable[[], list[Row]]]:
+    """Axis to what makes its rows; what is not asked for is not counted."""
+
+    def each(
+        row: Callable[[str, Callable[..., nn.Module]], Row],
+        zoo: Mapping[str, Callable[..., nn.Module]],
+    ) -> Callable[[], list[Row]]:
+        return lambda: [row(name, part) for name, part in zoo.items()]
+
+    return {
+        "strategy": lambda: [_strategy(name, kind, parts) for name, kind in BASELINES.items()],
+        "compressor": each(_compressor, parts.compressors),
+        "operator": each(_operator, parts.operators),
+        "placement": lambda: [_row(n, cached=c, paper=p) for n, (c, p) in PLACEMENTS.items()],
+        "conditioning": lambda: [_row(n, cached=c, paper=p) for n, (c, p) in CONDITIONINGS.items()],
+        "pooler": each(_pooler, POOLERS),
+        "head": each(_head, HEADS),
+        "alignment": each(_alignment, parts.alignments),
+    }
+
+
+def _row(
+    name: str,
+    parameters: int | None = None,
+    item: int | None = None,
+    candidate: int | None = None,
+    cached: str = "",
+    paper: str = "",
+    choices: str = "",
+) -> Row:
+    return {
+        "name": name,
+        "parameters": parameters,
+        "MACs an item": item,
+        "MACs a candidate": candidate,
+        "cacheable": cached,
+        "choices": choices,
+        "paper": paper,
+    }
+
+
+def _strategy(name: str, kind: type[Baseline], parts: Parts) -> Row:
+    model = shapes_of(kind, parts)
+    with torch.device("meta"):
+        item = encode_macs_per_item(model)
+        candidate = macs_per_candidate(model, SCHEMA.items, SCHEMA)
+    total = sum(parameters_of(model).values())
+    choices = ", ".join(kind.choices)
+    return _row(name, total, item, candidate, model.cacheable(), kind.paper, choices)
+
+
+def _compressor(name: str, kind: Callable[..., nn.Module]) -> Row:
+    made = kind(VECTOR).eval()
+    macs = compressor_macs_per_item(made)  # type: ignore[arg-type]
+    return _row(name, _count(made), macs, None, "yes", *_told(kind))
+
+
+def _operator(name: str, kind: Callable[..., nn.Module]) -> Row:
+    """Without query where it can do without; one on logits runs online, for every candidate."""
+    on_logits = getattr(kind, "level", "feature") == "logit"
+    d = 1 if on_logits else WIDTH
+    made = kind(SLOTS, d).eval()
+    macs = macs_per_item(made, SLOTS, d)
+    item, candidate = (None, macs) if on_logits else (macs, None)
+    return _row(name, _count(made), item, candidate, cacheable(kind), *_told(kind))
+
+
+def _pooler(name: str, kind: Callable[..., nn.Module]) -> Row:
+    made = kind(WIDTH).eval()
+    assert isinstance(made, Pooler)
+    item, candidate = pooler_macs(made, SCHEMA.max_history)
+    cached = "part: projections of items" if item else "no: pooling runs online"
+    return _row(name, _count(made), item, candidate, cached, *_told(kind))
+
+
+def _head(name: str, kind: Callable[..., nn.Module]) -> Row:
+    made = kind(WIDTH).eval()
+    return _row(name, _count(made), None, head_macs(made, WIDTH), "no: runs online", *_told(kind))
+
+
+def _alignment(name: str, kind: Callable[..., nn.Module]) -> Row:
+    return _row(name, _count(kind(WIDTH)), None, None, "trains only", *_told(kind))
+
+
+def cacheable(operator: object) -> str:
+    """Whether an operator's result can be made once an item, offline, at placement `item`."""
+    if getattr(operator, "uses_query", False):
+        return "without query"
+    return "no" if getattr(operator, "level", "feature") == "logit" else "yes"
+
+
+def _count(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def _told(kind: Callable[..., nn.Module]) -> tuple[str, str]:
+    return getattr(kind, "paper", ""), ", ".join(getattr(kind, "choices", {}))

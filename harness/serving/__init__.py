@@ -1,0 +1,1 @@
+"""What ships and what it costs: the exported graph, the bundle, the latency lab."""

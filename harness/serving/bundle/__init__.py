@@ -1,0 +1,1 @@
+"""The bundle: one folder that serves without torch; written, opened, scored by."""

@@ -1,0 +1,156 @@
+"""`fusefront export`: a run's serving bundle, written beside and renamed when whole."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.baselines.contract import Baseline, ItemCodes, Schema
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.tables import schema_of
+from fusefront.harness.errors import GateError, UsageError
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.files import Json, read_json, write_json, write_text
+from fusefront.harness.serving.bundle.card import card_markdown, make_card
+from fusefront.harness.serving.bundle import opened
+from fusefront.harness.serving.export.online import (
+    eager_logits,
+    export_core,
+    feed_shape,
+    random_feeds,
+    write_scorer,
+)
+from fusefront.harness.serving.export.parity import SIZES, Parity, check_exact, check_reduced
+from fusefront.harness.serving.export.scorer import Scorer
+from fusefront.harness.serving.export.tables import ROW_FORMATS, RowFormat
+from fusefront.harness.training.build import load_model
+from fusefront.harness.training.module import encode_table
+
+
+class Loaded(NamedTuple):
+    """A trained run and the data it was trained on."""
+
+    run: Path
+    summary: dict[str, Json]
+    store: PreparedDataset
+    schema: Schema
+    model: Baseline
+    codes: ItemCodes
+
+
+def load_run(run: Path, root: Path, include: Sequence[Path] = ()) -> Loaded:
+    """Model and codes of a completed run; its prepared store lies under `root`."""
+    if not (run / "summary.json").exists() or not (run / "model" / "weights.safetensors").exists():
+        raise UsageError(f"{run}: no completed run with a model there; train it first")
+    summary = read_json(run / "summary.json")
+    path = root / "prepared" / str(summary["dataset"]) / str(summary["fingerprint"])
+    store = PreparedDataset.open(path)
+    schema = schema_of(store)
+    model = load_model(run, store, load_parts(include))
+    return Loaded(run, summary, store, schema, model, encode_table(model, schema.items))
+
+
+def export_run(
+    loaded: Loaded, target: Path, *, rows: RowFormat = "float16", licence: str = "not stated"
+) -> Path:
+    """Write the bundle of a run to `target`; GateError if it does not score as trained."""
+    if rows not in ROW_FORMATS:
+        raise UsageError(f"got rows {rows!r}, expected one of {', '.join(ROW_FORMATS)}")
+    if target.exists() and not (target / opened.MANIFEST).exists():
+        raise UsageError(f"{target}: there and no bundle; choose another folder with --to")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.tmp", dir=target.parent))
+    try:
+        _fill(loaded, beside, rows, licence)
+        beside.chmod(0o755)
+        if target.exists():
+            shutil.rmtree(target)
+        beside.rename(target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return target
+
+
+def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
+    core = export_core(loaded.model, loaded.codes, loaded.schema)
+    scorer = Scorer(write_scorer(core, loaded.codes, folder / "scorer.onnx", rows=rows))
+    parity = _gate(loaded, scorer, rows)
+    golden(loaded, scorer, folder / "golden.npz")
+    shutil.copyfile(loaded.run / "model" / "weights.safetensors", folder / "weights.safetensors")
+    shutil.copyfile(loaded.store.path / "items" / "keys.parquet", folder / "items.parquet")
+    for source in sorted((loaded.store.path / "vocabularies").glob("*.parquet")):
+        target = folder / "vocabularies" / source.name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, target)
+    write_json(folder / "dataset.json", dataset_facts(loaded.store))
+    tables = sum(path.stat().st_size for path in folder.glob("*.bin"))
+    serving = {
+        "rows": rows,
+        "bytes_per_item": tables / (loaded.schema.items + 1),
+        "max_difference": parity.max_difference,
+        "auc_change": parity.auc_change,
+        "inputs": scorer.inputs,
+        "exporter": core.tracer,
+    }
+    card = make_card(loaded.run, loaded.summary, loaded.store, serving, licence)
+    write_json(folder / "card.json", card)
+    write_text(folder / "card.md", card_markdown(card))
+    shutil.copyfile(Path(opened.__file__), folder / "check.py")
+    _seal(loaded, folder, serving)
+
+
+def _gate(loaded: Loaded, scorer: Scorer, rows: RowFormat) -> Parity:
+    model, codes, schema = loaded.model, loaded.codes, loaded.schema
+    if rows == "float32":
+        parity = check_exact(scorer.logits, model, codes, schema)
+    else:
+        parity = check_reduced(scorer.logits, model, codes, schema, loaded.store)
+    if not parity.passed:
+        raise GateError(
+            f"{loaded.summary['strategy']} with {rows} rows: {parity.reason}; export with --rows float32"
+        )
+    return parity
+
+
+def golden(loaded: Loaded, scorer: Scorer, path: Path) -> None:
+    """Requests of all sizes with their logits, as served and as trained."""
+    kept: dict[str, NDArray[np.generic]] = {}
+    for number, feed in enumerate(random_feeds(loaded.schema, SIZES, seed=2)):
+        kept |= {f"{number}.{name}": value for name, value in feed.items()}
+        kept[f"{number}.logits"] = scorer.logits(feed)
+        kept[f"{number}.eager"] = eager_logits(loaded.model, loaded.codes, feed)
+    np.savez_compressed(path, **kept)  # type: ignore[arg-type]
+
+
+def dataset_facts(store: PreparedDataset) -> dict[str, Json]:
+    """What serving must know of the data: fields, scalings, history length."""
+    manifest = store.manifest.model_dump(mode="json", by_alias=True)
+    kept = ("name", "fingerprint", "schema", "numbers", "slices", "cluster", "split_by")
+    return {"format": 1, **{key: manifest[key] for key in kept if key in manifest}}
+
+
+def _seal(loaded: Loaded, folder: Path, serving: dict[str, Json]) -> None:
+    files = {
+        path.relative_to(folder).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": opened.sha256(path),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    manifest = {
+        "format": 1,
+        "kind": opened.KIND,
+        "program": version("fusefront"),
+        "strategy": loaded.summary["strategy"],
+        "run_id": loaded.summary["run_id"],
+        "shape": feed_shape(loaded.schema)._asdict(),
+        "serving": serving,
+        "files": files,
+    }
+    write_json(folder / opened.MANIFEST, manifest)

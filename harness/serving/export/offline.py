@@ -1,0 +1,219 @@
+"""What depends on one item alone is computed once an item, not once a request: it joins the tables.
+
+Nodes that treat every place of a history, or every candidate, by itself move out of the graph; their results
+are the table's new columns. The mask of padded places is dropped: they hold row 0, which has nothing present.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from fusefront.harness.serving.export import rules
+from fusefront.harness.serving.export.rewrite import prune
+from fusefront.harness.serving.export.rules import VIEWS, Observed
+from fusefront.harness.serving.export.scorer import session_options
+
+MASK = "history_mask"
+SIDES = ("history", "candidate")
+MOST_COLUMNS = 1.25  # of the table before: more bytes an item are not worth a node
+_BY_ELEMENT = {"Add", "Sub", "Mul", "Div", "And", "Or", "Not", "Where", "Cast", "Neg", "Relu"}
+_CHUNK = 65_536  # items at a time
+
+
+@dataclass(frozen=True)
+class ItemGraph:
+    """Rows of a table [R, L, C], presence [R, L, T] to the columns that the scorer reads."""
+
+    side: str  # history or candidate
+    graph: onnx.ModelProto
+    outputs: tuple[str, ...]  # floats first, then truth values
+    floats: int
+
+    def apply(
+        self, values: NDArray[np.float32], present: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Values [R, L, C'] and presence [R, L, T']."""
+        session = ort.InferenceSession(
+            self.graph.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
+        )
+        wanted = {value.name for value in session.get_inputs()}
+        both = dict(zip(_tables(self.side), (values, present), strict=True))
+        pieces = []
+        for start in range(0, max(values.shape[1], 1), _CHUNK):
+            given = {n: part[:, start : start + _CHUNK] for n, part in both.items() if n in wanted}
+            found = session.run(list(self.outputs), given)
+            pieces.append([part.reshape(*part.shape[:2], -1) for part in found])
+        parts = [np.concatenate(part, 1) for part in zip(*pieces, strict=True)]
+        empty = [values[..., :0], present[..., :0]]
+        return (
+            np.concatenate([empty[0], *parts[: self.floats]], -1),
+            np.concatenate([empty[1], *parts[self.floats :]], -1),
+        )
+
+
+def move_offline(
+    model: onnx.ModelProto, seen: Observed
+) -> tuple[onnx.ModelProto, tuple[ItemGraph, ...]]:
+    """The graph without its work on single items, and that work by side."""
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    _drop_padding_masks(whole, seen)
+    whole = prune(whole)
+    moved = []
+    for side in SIDES:
+        if (found := _move(whole, side, seen)) is not None:
+            whole, items = found
+            moved.append(items)
+    return whole, tuple(moved)
+
+
+def _tables(side: str) -> tuple[str, str]:
+    return f"{side}_values", f"{side}_present"
+
+
+def _move(
+    model: onnx.ModelProto, side: str, seen: Observed
+) -> tuple[onnx.ModelProto, ItemGraph] | None:
+    tables = _tables(side)
+    if tables[0] not in {value.name for value in model.graph.input}:
+        return None
+    single = _single(model, tables, seen)
+    edge = _edge(model, tables, single)
+    floats = [name for name in edge if seen[name][0].dtype == np.float32]
+    truths = [name for name in edge if seen[name][0].dtype == np.bool_]
+    columns = sum(int(np.prod(seen[name][0].shape[2:])) for name in floats)
+    too_wide = columns > MOST_COLUMNS * seen[tables[0]][0].shape[-1]
+    if len(floats) + len(truths) < len(edge) or not floats or too_wide or set(edge) <= {*tables}:
+        return None
+    outputs = [*floats, *truths]
+    items = ItemGraph(side, _cut(model, outputs, seen), tuple(map(_output, outputs)), len(floats))
+    kept = [node for node in model.graph.node if not set(node.output) & single]
+    rules.replace(model.graph.node, kept)
+    for table, names in zip(tables, (floats, truths), strict=True):
+        _read(model, table, names, seen)
+    return prune(model), items
+
+
+def _drop_padding_masks(model: onnx.ModelProto, seen: Observed) -> None:
+    """Mask of the history and presence is presence: a padded place holds row 0."""
+    masks, there = (_descend(model, {name}, {*VIEWS, "Cast"}) for name in (MASK, "history_present"))
+    for node in model.graph.node:
+        if node.op_type not in ("And", "Mul"):
+            continue
+        for mask, present in (tuple(node.input), tuple(reversed(node.input))):
+            same = present in there and mask in masks
+            if same and seen[present][0].shape == seen[node.output[0]][0].shape:
+                rules.rename(model, node.output[0], present)
+
+
+def _descend(model: onnx.ModelProto, names: set[str], kinds: set[str]) -> set[str]:
+    found = set(names)
+    for node in model.graph.node:
+        if node.op_type in kinds and node.input[0] in found:
+            found |= set(node.output)
+    return found
+
+
+def _single(model: onnx.ModelProto, tables: tuple[str, str], seen: Observed) -> set[str]:
+    """Values [R, L, ...] each of whose places descends from one item."""
+    fixed = {initializer.name for initializer in model.graph.initializer}
+    found = set(tables)
+    lead = [value.shape[:2] for value in seen[tables[0]]]
+    for node in model.graph.node:
+        moving = [name for name in node.input if name and name not in fixed]
+        if node.op_type == "Expand":
+            moving = moving[:1] if rules.is_shape(model, node.input[1]) else [*moving, ""]
+        if not moving or not set(moving) <= found or not _keeps_places(node, model, seen):
+            continue
+        shapes = [[value.shape for value in seen.get(name, [])] for name in node.output]
+        if all(
+            [shape[:2] for shape in each] == lead and len({shape[2:] for shape in each}) == 1
+            for each in shapes
+        ):
+            found |= set(node.output)
+    return found
+
+
+def _keeps_places(node: onnx.NodeProto, model: onnx.ModelProto, seen: Observed) -> bool:
+    """Whether a node that keeps the leading axes [R, L] mixes nothing along them."""
+    rank = seen[node.input[0]][0].ndim if node.input[0] in seen else 0
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    if node.op_type in _BY_ELEMENT:
+        ranks = {seen[name][0].ndim for name in node.input if name in seen}
+        return len(ranks) == 1
+    if node.op_type in {*VIEWS, "Expand"}:
+        return True
+    if node.op_type in ("Split", "Concat", "Gather", "Softmax"):
+        axis = int(attributes.get("axis", -1 if node.op_type == "Softmax" else 0))
+        return axis % max(rank, 1) >= 2
+    if node.op_type == "Slice":
+        fixed = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+        axes = fixed.get(node.input[3]) if len(node.input) > 3 else None
+        return axes is not None and bool((axes % rank >= 2).all())
+    if node.op_type == "Transpose":
+        return list(attributes["perm"][:2]) == [0, 1]
+    if node.op_type == "MatMul":
+        return any(i.name == node.input[1] and len(i.dims) == 2 for i in model.graph.initializer)
+    return False
+
+
+def _edge(model: onnx.ModelProto, tables: tuple[str, str], single: set[str]) -> list[str]:
+    """The values of single items that the rest of the graph reads, in order."""
+    rest = [node for node in model.graph.node if not set(node.output) <= single]
+    read = {name for node in rest if node.op_type != "Shape" for name in node.input}
+    order = [*tables, *(name for node in model.graph.node for name in node.output)]
+    return [name for name in order if name in single and name in read]
+
+
+def _output(name: str) -> str:
+    return f"{name}_of_item"
+
+
+def _cut(model: onnx.ModelProto, names: Sequence[str], seen: Observed) -> onnx.ModelProto:
+    """The part of the graph that makes `names` of the table's rows."""
+    part = onnx.ModelProto()
+    part.CopyFrom(model)
+    rules.replace(part.graph.output, [])
+    for name in names:
+        kind = TensorProto.FLOAT if seen[name][0].dtype == np.float32 else TensorProto.BOOL
+        part.graph.node.append(helper.make_node("Identity", [name], [_output(name)]))
+        part.graph.output.append(helper.make_tensor_value_info(_output(name), kind, None))
+    return prune(part)
+
+
+def _read(model: onnx.ModelProto, table: str, names: Sequence[str], seen: Observed) -> None:
+    """Make `names` of the new columns of a table: one split, a view for each that has more axes."""
+    sizes = [int(np.prod(seen[name][0].shape[2:])) for name in names]
+    columns = [table] if len(names) == 1 else [f"{table}_{at}" for at in range(len(names))]
+    nodes: list[onnx.NodeProto] = []
+    if len(names) > 1:
+        parts = _numbers(model, f"{table}_sizes", sizes)
+        nodes.append(helper.make_node("Split", [table, parts], columns, axis=-1))
+    for name, column in zip(names, columns, strict=True):
+        if seen[name][0].ndim == 3:
+            _reread(model, name, column)
+            continue
+        target = _numbers(model, f"{column}_view", [0, 0, *seen[name][0].shape[2:]])
+        nodes.append(helper.make_node("Reshape", [column, target], [f"{column}_viewed"]))
+        _reread(model, name, f"{column}_viewed")
+    rules.replace(model.graph.node, [*nodes, *model.graph.node])
+    for entry in model.graph.input:
+        if entry.name == table and names:
+            entry.type.tensor_type.shape.dim[2].dim_value = sum(sizes)
+
+
+def _reread(model: onnx.ModelProto, old: str, new: str) -> None:
+    """Readers of `old` read `new`; shapes of a table are read for its leading axes and stay."""
+    for node in model.graph.node:
+        if old in node.input and node.op_type != "Shape":
+            rules.replace(node.input, [new if name == old else name for name in node.input])
+
+
+def _numbers(model: onnx.ModelProto, name: str, values: Sequence[int]) -> str:
+    model.graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), name))
+    return name

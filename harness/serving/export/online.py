@@ -1,0 +1,221 @@
+"""From a trained model and its codes to an ONNX scorer over item ids."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+from fusefront.baselines.contract import Baseline, Context, ItemCodes, Request, Rows, Schema
+from fusefront.harness.errors import GateError
+from fusefront.harness.serving.export.offline import ItemGraph, move_offline
+from fusefront.harness.serving.export.request import CONTEXTS, Feed, FeedShape
+from fusefront.harness.serving.export.rewrite import fold, lighten, observe
+from fusefront.harness.serving.export.scorer import session_options
+from fusefront.harness.serving.export.tables import RowFormat, graft
+from fusefront.harness.serving.export.trace import Example, Tracer, core_inputs, quiet, trace
+
+_REFUSALS = (
+    RuntimeError,
+    states.Fail,
+    states.InvalidArgument,
+    states.InvalidGraph,
+    states.RuntimeException,
+)  # of an exporter or of a session
+TOLERANCE = 1e-5  # of a probability, fp32
+PROBES = (Example(2, 3, 5), Example(3, 7, 11), Example(5, 4, 2), Example(1, 1, 1))
+
+
+class Light(NamedTuple):
+    """The online graph over tables that already hold what depends on one item alone."""
+
+    graph: onnx.ModelProto
+    items: tuple[ItemGraph, ...]
+
+    def codes(self, codes: ItemCodes) -> ItemCodes:
+        """The codes as those tables."""
+        for part in self.items:
+            given = (value.detach().numpy()[None] for value in getattr(codes, part.side))
+            rows = Rows(*(torch.from_numpy(value[0]) for value in part.apply(*given)))
+            codes = codes._replace(**{part.side: rows})
+        return codes
+
+    def feed(self, feed: Feed) -> Feed:
+        """Gathered rows as gathered rows of those tables."""
+        for part in self.items:
+            names = (f"{part.side}_values", f"{part.side}_present")
+            rows = part.apply(*(feed[name] for name in names))
+            feed = feed | dict(zip(names, rows, strict=True))
+        return feed
+
+
+@dataclass(frozen=True)
+class Core:
+    """The online graph over gathered rows, checked against eager; tables are grafted on to it."""
+
+    graph: onnx.ModelProto
+    tracer: Tracer
+    max_difference: float  # of probabilities over the probes
+    light: Light | None = None  # where there was work on single items to move offline
+
+
+def feed_shape(schema: Schema) -> FeedShape:
+    """Which contexts a data set has."""
+    return FeedShape(
+        sum(field.columns for field in schema.request_fields),
+        schema.request_numbers,
+        sum(field.columns for field in schema.candidate_fields),
+        schema.candidate_numbers,
+        schema.max_history,
+    )
+
+
+def export_online(
+    model: Baseline,
+    codes: ItemCodes,
+    schema: Schema,
+    path: Path,
+    *,
+    rows: RowFormat = "float32",
+) -> Path:
+    """Write the scorer: history, history_mask, candidates and contexts in, logits [R, K] out.
+
+    The code tables lie beside `path` as external data, memory-mapped when loaded.
+    """
+    return write_scorer(export_core(model, codes, schema), codes, path, rows=rows)
+
+
+def export_core(model: Baseline, codes: ItemCodes, schema: Schema) -> Core:
+    """Trace, lighten, compare with eager at four sizes; the slower exporter where that fails."""
+    model = model.eval()
+    probes = list(random_feeds(schema, PROBES))
+    found = "the model scores no candidate"
+    tracers: tuple[Tracer, ...] = ("script", "capture")
+    for tracer in tracers:
+        try:
+            graph = trace(model, codes, probes[0], tracer)
+            inputs = [
+                {name: value.detach().numpy() for name, value in core_inputs(codes, feed).items()}
+                for feed in probes
+            ]
+            graph = lighten(graph, inputs[:3])
+            wanted = [eager_logits(model, codes, feed) for feed in probes]
+            worst = _worst(graph, inputs, wanted)
+        except _REFUSALS as error:
+            found = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            continue
+        if worst <= TOLERANCE:
+            return Core(graph, tracer, worst, _lightened(graph, codes, inputs, wanted))
+        found = f"probabilities differ by {worst:.2g}, allowed is {TOLERANCE:.0e}"
+    raise GateError(f"{type(model).__name__} cannot be exported: {found}; score it in eager mode")
+
+
+def _lightened(
+    graph: onnx.ModelProto, codes: ItemCodes, inputs: list[Feed], wanted: list[NDArray[np.float32]]
+) -> Light | None:
+    """The lighter graph where there is one, its scores are right and row 0 holds nothing."""
+    if codes.history.present[0].any():
+        return None
+    try:
+        moved, items = move_offline(graph, observe(graph, inputs[:3]))
+        light = Light(fold(moved), items)
+        worst = _worst(light.graph, [light.feed(feed) for feed in inputs], wanted)
+        return light if items and worst <= TOLERANCE else None
+    except _REFUSALS:
+        return None  # the graph as it was scores the same
+
+
+def write_scorer(core: Core, codes: ItemCodes, path: Path, *, rows: RowFormat) -> Path:
+    """Graft the tables in a format on to the graph and write both.
+
+    One scale a row of int8 serves masks and codes badly, so there the work on items stays in the graph.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if core.light is None or rows == "int8":
+        graph, _ = graft(core.graph, codes, path.parent, rows)
+    else:
+        graph, _ = graft(core.light.graph, core.light.codes(codes), path.parent, rows)
+    path.write_bytes(graph.SerializeToString())
+    return path
+
+
+def random_feeds(schema: Schema, sizes: tuple[Example, ...], seed: int = 0) -> Iterator[Feed]:
+    """Feeds of known items, ragged histories, the first request's empty where there are several."""
+    rng = np.random.default_rng(seed)
+    shape = feed_shape(schema)
+    for size in sizes:
+        feed = shape.arrays(size.requests, size.candidates, size.history)
+        length = rng.integers(1, size.history + 1, size.requests)
+        if size.requests > 1:
+            length[0] = 0
+        mask = np.arange(size.history)[::-1] < length[:, None]
+        feed["history_mask"][:] = mask
+        feed["history"][:] = np.where(mask, rng.integers(1, schema.items + 1, mask.shape), 0)
+        feed["candidates"][:] = rng.integers(1, schema.items + 1, feed["candidates"].shape)
+        for name in CONTEXTS:
+            if name in feed:
+                feed[name][:] = _context(schema, name, feed[name].shape, rng)
+        yield feed
+
+
+def _context(
+    schema: Schema, name: str, shape: tuple[int, ...], rng: np.random.Generator
+) -> NDArray[np.generic]:
+    side, kind = name.split("_")
+    if kind == "numbers":
+        return rng.normal(size=shape)
+    fields = schema.request_fields if side == "request" else schema.candidate_fields
+    sizes = np.repeat([f.size for f in fields], [f.columns for f in fields])
+    return rng.integers(0, sizes, shape)
+
+
+def eager_request(codes: ItemCodes, feed: Feed) -> Request:
+    """A feed as the request that `Baseline.score` takes."""
+    inputs = core_inputs(codes, feed)
+    requests, candidates = feed["candidates"].shape
+    contexts = []
+    for name in CONTEXTS:
+        side, kind = name.split("_")
+        lead = (requests,) if side == "request" else (requests, candidates)
+        dtype = torch.int64 if kind == "ids" else torch.float32
+        contexts.append(inputs.get(name, torch.zeros((*lead, 0), dtype=dtype)))
+    return Request(
+        Rows(inputs["history_values"], inputs["history_present"]),
+        inputs["history_mask"],
+        Rows(inputs["candidate_values"], inputs["candidate_present"]),
+        Context(contexts[0], contexts[1]),
+        Context(contexts[2], contexts[3]),
+    )
+
+
+def eager_logits(model: Baseline, codes: ItemCodes, feed: Feed) -> NDArray[np.float32]:
+    """What the model itself scores a feed with, [R, K]."""
+    with torch.inference_mode(), quiet():
+        logits = model.score(eager_request(codes, feed)).logits
+    return np.asarray(logits.float().numpy())
+
+
+def _worst(graph: onnx.ModelProto, inputs: list[Feed], eager: list[NDArray[np.float32]]) -> float:
+    session = ort.InferenceSession(
+        graph.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
+    )
+    names = [value.name for value in session.get_inputs()]
+    worst = 0.0
+    for feed, wanted in zip(inputs, eager, strict=True):
+        got = session.run(["logits"], {name: feed[name] for name in names})[0]
+        if got.shape != wanted.shape or not np.isfinite(got).all():
+            return float("inf")
+        worst = max(worst, difference(got, wanted))
+    return worst
+
+
+def difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Largest difference of click probabilities."""
+    p, q = (1 / (1 + np.exp(-x.astype(np.float64))) for x in (a, b))
+    return float(np.abs(p - q).max(initial=0.0))

@@ -1,0 +1,118 @@
+"""The gate before a latency counts: what is served scores as what was trained."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.baselines.contract import Baseline, ItemCodes, RequestBatch, Schema
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.batches import Batcher
+from fusefront.harness.serving.export.online import (
+    TOLERANCE,
+    difference,
+    eager_logits,
+    random_feeds,
+)
+from fusefront.harness.serving.export.request import Feed
+from fusefront.harness.serving.export.trace import Example
+from fusefront.harness.statistics.auc import exact_auc
+
+AUC_TOLERANCE = 1e-4  # of reduced precisions
+SIZES = (
+    Example(1, 1, 64),
+    Example(3, 7, 11),
+    Example(4, 512, 64),
+)  # the first user of several is cold
+ROWS = 20_000  # for the change of AUC: of validation, and of train where that is short
+Logits = Callable[[Feed], NDArray[np.float32]]
+
+
+class Parity(NamedTuple):
+    """What the gate found."""
+
+    passed: bool
+    max_difference: float  # of probabilities, over K 1, 7, 512 with empty and ragged histories
+    auc_change: float | None  # on 20,000 rows; None where float32 decides
+    reason: str  # why it failed, "" if it passed
+
+
+def check_exact(logits: Logits, model: Baseline, codes: ItemCodes, schema: Schema) -> Parity:
+    """float32: every probability within 1e-5 of eager."""
+    worst = 0.0
+    for feed in random_feeds(schema, SIZES, seed=1):
+        worst = max(worst, difference(logits(feed), eager_logits(model, codes, feed)))
+    passed = worst <= TOLERANCE
+    reason = "" if passed else f"probabilities differ by {worst:.1e} (at most {TOLERANCE:.0e})"
+    return Parity(passed, worst, None, reason)
+
+
+def check_reduced(
+    logits: Logits, model: Baseline, codes: ItemCodes, schema: Schema, store: PreparedDataset
+) -> Parity:
+    """Reduced precision: the AUC on 20,000 rows within 1e-4 of eager's.
+
+    Rows of validation; where it is shorter, of train too: the two scorers are compared, not judged,
+    and in a few hundred rows a few swapped pairs are more than 1e-4.
+    """
+    worst = check_exact(logits, model, codes, schema).max_difference
+    parts = []
+    count = 0
+    for split in ("valid", "train"):
+        if count < ROWS:
+            one = score_split(logits, store, split, ROWS - count)
+            two = score_split(
+                lambda feed: eager_logits(model, codes, feed), store, split, ROWS - count
+            )
+            parts.append((one, two, np.asarray(store.split(split).label)[: len(one)]))
+            count += len(one)
+    served, exact, label = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if len(exact) == 0 or label.min() == label.max():
+        return Parity(True, worst, None, "")
+    change = exact_auc(served, label) - exact_auc(exact, label)
+    passed = abs(change) <= AUC_TOLERANCE
+    reason = "" if passed else f"AUC changes by {change:+.1e} (at most {AUC_TOLERANCE:.0e})"
+    return Parity(passed, worst, float(change), reason)
+
+
+def score_split(
+    logits: Logits, store: PreparedDataset, split: str, most_rows: int | None = None
+) -> NDArray[np.float32]:
+    """Logits of a split's rows in the store's order, the first whole batches up to `most_rows`."""
+    parts: list[NDArray[np.float32]] = []
+    count = 0
+    for feed, rows in split_feeds(store, split):
+        parts.append(logits(feed).ravel()[rows])
+        count += len(rows)
+        if most_rows is not None and count >= most_rows:
+            break
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def split_feeds(
+    store: PreparedDataset, split: str, batch_rows: int = 2048, longest: int = 512
+) -> Iterator[tuple[Feed, NDArray[np.int64]]]:
+    """Feeds of a whole split and the flat places of their real candidates."""
+    for batch in Batcher(store, split, longest).batches(batch_rows):
+        yield batch_feed(batch), batch.rows.numpy()
+
+
+def batch_feed(batch: RequestBatch) -> Feed:
+    """A batch of the data module as a feed; at least one place of history."""
+    items = batch.items.numpy()
+    history, mask = items[batch.history.numpy()], batch.history_mask.numpy()
+    if history.shape[1] == 0:
+        history = np.zeros((len(history), 1), np.int64)
+        mask = np.zeros((len(history), 1), np.bool_)
+    feed: Feed = {
+        "history": history,
+        "history_mask": mask,
+        "candidates": items[batch.candidates.numpy()],
+    }
+    contexts = (("request", batch.request_context), ("candidate", batch.candidate_context))
+    for side, context in contexts:
+        for kind, part in (("ids", context.ids), ("numbers", context.numbers)):
+            if part.shape[-1]:
+                feed[f"{side}_{kind}"] = part.numpy()
+    return feed

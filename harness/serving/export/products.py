@@ -1,0 +1,102 @@
+"""Rewriting rules for products with fixed weights: two in a row are one, views and slices around one none."""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from fusefront.harness.serving.export.rules import Observed, makers, rename, replace
+
+MOST_WORK = 2.0  # times the multiplications of two products in a row: a node costs more than that
+
+
+def merge_products(model: onnx.ModelProto) -> None:
+    """(x A) B is x (A B) where that is not much more work: small ranks are not worth two nodes."""
+    made, read = makers(model), Counter(name for node in model.graph.node for name in node.input)
+    weights = _weights(model)
+    for node in model.graph.node:
+        first = made.get(node.input[0]) if node.op_type == "MatMul" else None
+        if first is None or first.op_type != "MatMul" or read[first.output[0]] != 1:
+            continue
+        a, b = weights.get(first.input[1]), weights.get(node.input[1])
+        if a is None or b is None or a.shape[0] * b.shape[1] > MOST_WORK * (a.size + b.size):
+            continue
+        name = f"{first.input[1]}_by_{node.input[1]}"
+        joined = (a.astype(np.float64) @ b.astype(np.float64)).astype(np.float32)
+        if name not in weights:
+            model.graph.initializer.append(numpy_helper.from_array(joined, name))
+            weights[name] = joined
+        replace(node.input, [first.input[0], name])
+
+
+def drop_views(model: onnx.ModelProto, seen: Observed) -> None:
+    """A product with a fixed matrix takes any leading axes: no view before it and back after it."""
+    made, weights = makers(model), _weights(model)
+    outputs = {output.name for output in model.graph.output}
+    for node in model.graph.node:
+        before = made.get(node.input[0]) if node.op_type == "MatMul" else None
+        if before is None or before.op_type != "Reshape" or node.input[1] not in weights:
+            continue
+        readers = [other for other in model.graph.node if node.output[0] in other.input]
+        source = before.input[0]
+        if len(readers) != 1 or readers[0].op_type != "Reshape" or source not in seen:
+            continue
+        after, width = readers[0].output[0], weights[node.input[1]].shape
+        whole = [(value.shape[-1], (*value.shape[:-1], width[1])) for value in seen[source]]
+        if after in outputs or whole != [(width[0], value.shape) for value in seen[after]]:
+            continue
+        node.input[0] = source
+        rename(model, after, node.output[0])
+
+
+def drop_slices(model: onnx.ModelProto, seen: Observed) -> None:
+    """The first rows of a value, multiplied, of which fixed ones are taken: multiply all rows instead.
+
+    Pairs of fields come so. A copy costs more than half as many products again.
+    """
+    made, weights = makers(model), _weights(model)
+    fixed = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    outputs = {output.name for output in model.graph.output}
+    for node in model.graph.node:
+        cut = made.get(node.input[0]) if node.op_type == "MatMul" else None
+        if cut is None or cut.op_type != "Slice" or node.input[1] not in weights:
+            continue
+        readers = [other for other in model.graph.node if node.output[0] in other.input]
+        whole, part = (seen.get(name, []) for name in (cut.input[0], cut.output[0]))
+        if len(readers) != 1 or node.output[0] in outputs or not whole:
+            continue
+        axis = _cut_axis(whole[0].shape, part[0].shape)
+        starts = fixed.get(cut.input[1])
+        steps = fixed.get(cut.input[4]) if len(cut.input) > 4 else np.ones(1)
+        if axis is None or starts is None or steps is None or starts.any() or (steps != 1).any():
+            continue
+        if (
+            _takes_fixed(readers[0], axis, whole[0].ndim, fixed)
+            and whole[0].size <= 1.5 * part[0].size
+        ):
+            node.input[0] = cut.input[0]
+
+
+def _cut_axis(whole: tuple[int, ...], part: tuple[int, ...]) -> int | None:
+    """The one axis that a slice made shorter, if it is not the product's own."""
+    shorter = [axis for axis, (a, b) in enumerate(zip(whole, part, strict=True)) if a != b]
+    return shorter[0] if len(shorter) == 1 and shorter[0] < len(whole) - 1 else None
+
+
+def _takes_fixed(
+    node: onnx.NodeProto, axis: int, rank: int, fixed: dict[str, NDArray[np.generic]]
+) -> bool:
+    """Whether a node takes fixed places, counted from the start, along an axis."""
+    along = next((a.i for a in node.attribute if a.name == "axis"), 0)
+    places = fixed.get(node.input[1]) if node.op_type == "Gather" else None
+    return (
+        places is not None
+        and along in (axis, axis - rank)
+        and bool((np.asarray(places) >= 0).all())
+    )
+
+
+def _weights(model: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
+    return {i.name: numpy_helper.to_array(i) for i in model.graph.initializer if len(i.dims) == 2}

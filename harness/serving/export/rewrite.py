@@ -1,0 +1,100 @@
+"""A traced graph made light: constants folded, shapes known where they are, nothing recomputed.
+
+The graph is run at three sizes whose axes all differ; the rules read off what each node does.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+import onnxruntime as ort
+
+from fusefront.harness.serving.export import masks, products, rules, transposes
+from fusefront.harness.serving.export.request import Feed
+from fusefront.harness.serving.export.rules import Observed
+
+
+def lighten(model: onnx.ModelProto, probes: Sequence[Feed]) -> onnx.ModelProto:
+    """The same function with fewer nodes; `probes` are feeds of the graph's inputs."""
+    model = fold(model)
+    seen = observe(model, probes)
+    rules.fix_constants(model, seen)
+    rules.drop_expands(model, seen)
+    rules.aim_expands(model, seen)
+    rules.drop_lone_concats(model)
+    rules.join_views(model, seen)
+    rules.name_shapes(model, seen)
+    masks.turn_wheres(model)
+    masks.multiply_masks(model, seen)
+    masks.count_truths(model)
+    model = prune(model)
+    rules.gather_columns(model, seen)
+    products.merge_products(model)
+    products.drop_views(model, seen)
+    model = prune(model)
+    products.drop_slices(model, seen)
+    model = prune(model)
+    transposes.turn_inward(model, observe(model, probes))
+    return fold(prune(model))
+
+
+def fold(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Constants folded and redundant nodes removed by the runtime's basic level."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "folded.onnx"
+        options.optimized_model_filepath = str(path)
+        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnx.load(str(path))
+
+
+def observe(model: onnx.ModelProto, probes: Sequence[Feed]) -> Observed:
+    """Every intermediate value at each probe."""
+    told = onnx.ModelProto()
+    told.CopyFrom(model)
+    have = {output.name for output in told.graph.output}
+    names = [name for node in told.graph.node for name in node.output if name and name not in have]
+    told.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(
+        told.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    wanted = [value.name for value in session.get_inputs()]
+    outputs = [value.name for value in session.get_outputs()]
+    seen: Observed = {name: [] for name in (*outputs, *wanted)}
+    for probe in probes:
+        values = session.run(outputs, {name: probe[name] for name in wanted})
+        for name, value in zip(outputs, values, strict=True):
+            seen[name].append(value)
+        for name in wanted:
+            seen[name].append(probe[name])
+    return seen
+
+
+def prune(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without nodes, initializers and inputs that no output needs."""
+    graph = model.graph
+    needed = {output.name for output in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            kept.append(node)
+            needed |= set(rules.reads(node))
+    rules.replace(graph.node, list(reversed(kept)))
+    rules.replace(graph.initializer, [i for i in graph.initializer if i.name in needed])
+    rules.replace(graph.input, [i for i in graph.input if i.name in needed])
+    del graph.value_info[:]
+    return model
+
+
+def count_nodes(model: onnx.ModelProto) -> Counter[str]:
+    """Nodes by operator."""
+    return Counter(node.op_type for node in model.graph.node)

@@ -1,0 +1,50 @@
+"""An exported graph, loaded: needs onnxruntime and NumPy alone."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from fusefront.harness.serving.export.request import Array, Feed
+
+
+def session_options(threads: int = 1, *, spinning: bool = False) -> ort.SessionOptions:
+    """One thread unless asked; idle threads sleep, or they burn a core beside whatever runs next."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+    return options
+
+
+class Scorer:
+    """An ONNX session that takes what it needs of a feed."""
+
+    def __init__(self, graph: Path, threads: int = 1) -> None:
+        self.path = graph
+        self.session = ort.InferenceSession(
+            str(graph), session_options(threads), providers=["CPUExecutionProvider"]
+        )
+        self.inputs = [value.name for value in self.session.get_inputs()]
+        self.outputs = [value.name for value in self.session.get_outputs()]
+
+    def select(self, feed: Feed) -> Feed:
+        """The inputs that the graph has."""
+        return {name: feed[name] for name in self.inputs}
+
+    def logits(self, feed: Feed) -> NDArray[np.float32]:
+        """Logits [R, K]."""
+        result: list[Array] = self.session.run(self.outputs, self.select(feed))
+        return result[0]
+
+    def run(self, feed: Feed) -> list[Array]:
+        """The bare call with a selected feed: what is timed."""
+        made: list[Array] = self.session.run(self.outputs, feed)
+        return made
+
+
+def probability(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Click probability of logits."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -500, 500))))

@@ -1,0 +1,118 @@
+"""Code tables in front of a graph: rows as external data, gathered by id inside.
+
+float16 rows are cast and int8 rows scaled after the gather, so the mapped bytes are what is stored.
+"""
+
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from fusefront.baselines.contract import ItemCodes
+from fusefront.harness.serving.export.request import Array
+
+RowFormat = Literal["float32", "float16", "int8"]
+ROW_FORMATS: tuple[str, ...] = get_args(RowFormat)
+F16_MOST = float(np.finfo(np.float16).max)
+MASKED = -1e30  # nothing but a mask that is added to scores is lower
+_TYPES = {
+    np.dtype(np.float32): TensorProto.FLOAT,
+    np.dtype(np.float16): TensorProto.FLOAT16,
+    np.dtype(np.int8): TensorProto.INT8,
+    np.dtype(np.bool_): TensorProto.BOOL,
+}
+
+
+class StoredRows(NamedTuple):
+    """Rows [n, C] as stored; the scale [n, 1] of int8 rows."""
+
+    values: Array
+    scale: NDArray[np.float32] | None
+
+    @property
+    def bytes_per_item(self) -> int:
+        """What one row takes."""
+        return sum(part[:1].nbytes for part in self if part is not None)
+
+
+def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredRows:
+    """Rows in a format; int8 rows are symmetric about 0 with a scale each."""
+    if rows == "float32":
+        return StoredRows(np.ascontiguousarray(values, np.float32), None)
+    if rows == "float16":
+        values = np.where(values < MASKED, -F16_MOST, values)  # a mask: still far below any score
+        largest = float(np.abs(values).max(initial=0.0))
+        if largest > F16_MOST:
+            raise ValueError(
+                f"got codes up to {largest:.3g}, expected at most 65504 for float16 rows;"
+                " export with float32 rows"
+            )
+        return StoredRows(values.astype(np.float16), None)
+    scale = np.abs(values).max(-1, keepdims=True, initial=0.0) / 127
+    whole = np.rint(values / np.where(scale > 0, scale, 1)).astype(np.int8)
+    return StoredRows(whole, scale.astype(np.float32))
+
+
+def graft(
+    core: onnx.ModelProto, codes: ItemCodes, folder: Path, rows: RowFormat
+) -> tuple[onnx.ModelProto, int]:
+    """The graph over ids, its tables written to `folder`; and the bytes that an item takes."""
+    model = onnx.ModelProto()
+    model.CopyFrom(core)
+    graph = model.graph
+    used = {value.name: value for value in graph.input}
+    front: list[onnx.NodeProto] = []
+    size = 0
+    for role, part in (("history", codes.history), ("candidate", codes.candidate)):
+        ids = "history" if role == "history" else "candidates"
+        for kind in ("values", "present"):
+            name = f"{role}_{kind}"
+            if name not in used:
+                continue
+            table = getattr(part, kind).detach().cpu().numpy()
+            stored = store_rows(table, rows) if kind == "values" else StoredRows(table.copy(), None)
+            front += _gather(graph, name, ids, stored, folder)
+            size += stored.bytes_per_item
+            graph.input.remove(used.pop(name))
+    for ids in ("candidates", "history"):
+        if any(ids in node.input for node in front):
+            axes = ["requests", "history" if ids == "history" else "candidates"]
+            graph.input.insert(0, helper.make_tensor_value_info(ids, TensorProto.INT64, axes))
+    nodes = [*front, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return model, size
+
+
+def _gather(
+    graph: onnx.GraphProto, name: str, ids: str, stored: StoredRows, folder: Path
+) -> list[onnx.NodeProto]:
+    graph.initializer.append(_external(f"{name}_table", stored.values, folder))
+    if stored.values.dtype in (np.float32, np.bool_):
+        return [helper.make_node("Gather", [f"{name}_table", ids], [name], axis=0)]
+    nodes = [
+        helper.make_node("Gather", [f"{name}_table", ids], [f"{name}_stored"], axis=0),
+        helper.make_node("Cast", [f"{name}_stored"], [f"{name}_float"], to=TensorProto.FLOAT),
+    ]
+    if stored.scale is None:
+        nodes[1].output[0] = name
+        return nodes
+    graph.initializer.append(_external(f"{name}_scale", stored.scale, folder))
+    return [
+        *nodes,
+        helper.make_node("Gather", [f"{name}_scale", ids], [f"{name}_scales"], axis=0),
+        helper.make_node("Mul", [f"{name}_float", f"{name}_scales"], [name]),
+    ]
+
+
+def _external(name: str, array: Array, folder: Path) -> TensorProto:
+    path = folder / f"{name}.bin"
+    np.ascontiguousarray(array).tofile(path)
+    tensor = TensorProto(name=name, data_type=_TYPES[array.dtype], dims=array.shape)
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", path.name), ("offset", 0), ("length", array.nbytes)):
+        tensor.external_data.add(key=key, value=str(value))
+    return tensor

@@ -1,0 +1,208 @@
+"""A bench: subjects measured in one session, summarised with intervals and a floor."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from fusefront.harness.runs.files import Json
+from fusefront.harness.serving.latency.intervals import (
+    Difference,
+    difference,
+    log_quantiles,
+    quantile_interval,
+    smallest_difference,
+)
+from fusefront.harness.serving.latency.session import (
+    DISCARD,
+    TIMED,
+    Recording,
+    Subject,
+    measure,
+    warm_up,
+)
+
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+TWIN = "twin"  # the baseline's second, equal session
+LONG_MS = 2.0  # above it fewer requests a visit, never fewer rounds
+LEAST_TIMED = 50  # 20 rounds of it are the 1,000 samples that a p99 needs
+
+
+class Key(NamedTuple):
+    """What a subject is: strategy x backend x scope x K."""
+
+    strategy: str
+    backend: str
+    scope: str  # model_only | end_to_end | as_trained | paced | twin-... | floor
+    candidates: int
+
+    def __str__(self) -> str:
+        return f"{self.strategy}|{self.backend}|{self.scope}|{self.candidates}"
+
+
+class Entry(NamedTuple):
+    """A subject under its key; subjects of one `session` share its warm-up."""
+
+    key: Key
+    subject: Subject
+    session: str
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """Frames of the session, a summary row a subject, and what the session could tell."""
+
+    recording: Recording
+    rows: list[dict[str, Json]]
+    facts: dict[str, Json] = field(default_factory=dict)
+
+    def row(self, key: Key) -> dict[str, Json]:
+        """The summary row of a subject."""
+        return next(row for row in self.rows if row["subject"] == str(key))
+
+
+def warm(
+    entries: Sequence[Entry], rounds: int, budget_s: float, requests: int = 200
+) -> tuple[list[Entry], dict[str, float]]:
+    """Warm every session up; entries sized by their speed, and each session's first call in ms.
+
+    Where all rounds would take longer than the budget, visits of slow subjects get shorter, down to
+    the fewest requests that a p99 needs; never are there fewer rounds.
+    """
+    sessions: dict[str, list[Entry]] = {}
+    for entry in entries:
+        sessions.setdefault(entry.session, []).append(entry)
+    first: dict[str, float] = {}
+    speed: dict[Key, float] = {}
+    for session, members in sessions.items():
+        each = max(20, -(-requests // len(members)))
+        for entry in members:
+            times = warm_up(entry.subject, 5 if entry.subject.pause_s > 0 else each) / 1e6
+            first.setdefault(session, float(times[0]))
+            speed[entry.key] = float(np.median(times))
+    return sized(entries, speed, rounds, budget_s), first
+
+
+def sized(
+    entries: Sequence[Entry], speed: Mapping[Key, float], rounds: int, budget_s: float
+) -> list[Entry]:
+    """Entries whose visits are as long as speed (ms a request) and budget allow."""
+    for limit in (LONG_MS, 1.0, 0.5, 0.25, 0.0):
+        made = [_sized(entry, visit_length(speed[entry.key], limit)) for entry in entries]
+        took = sum(
+            (entry.subject.timed + DISCARD) * (speed[entry.key] / 1000 + entry.subject.pause_s)
+            for entry in made
+        )
+        if took * rounds <= budget_s:
+            break
+    return made
+
+
+def _sized(entry: Entry, timed: int) -> Entry:
+    own = entry.subject
+    subject = Subject(str(entry.key), own.call, own.requests, min(own.timed, timed), own.pause_s)
+    return entry._replace(subject=subject)
+
+
+def visit_length(request_ms: float, limit_ms: float = LONG_MS) -> int:
+    """Timed requests of a visit: 100, above the limit as many as it would hold, at least 50.
+
+    >>> visit_length(0.3), visit_length(3.0), visit_length(40.0)
+    (100, 66, 50)
+    """
+    if request_ms <= limit_ms:
+        return TIMED
+    return max(LEAST_TIMED, int(TIMED * limit_ms / request_ms))
+
+
+def run_bench(
+    entries: Sequence[Entry],
+    *,
+    rounds: int,
+    rng: np.random.Generator,
+    fingerprint: str = "",
+    decide_at: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> BenchResult:
+    """Measure warmed entries and summarise: every subject its intervals, the session its floor."""
+    recording = measure(
+        [entry.subject for entry in entries],
+        rounds,
+        rng,
+        fingerprint=fingerprint,
+        progress=progress,
+    )
+    rows = summarise(recording, [entry.key for entry in entries])
+    return BenchResult(recording, rows, session_facts(rows, decide_at))
+
+
+def summarise(recording: Recording, keys: Iterable[Key]) -> list[dict[str, Json]]:
+    """A row a subject: quantiles in ms with intervals, per-round logs, contention."""
+    by_round, contended = recording.by_round(), recording.contended()
+    rows = []
+    for key in keys:
+        rounds = by_round[str(key)]
+        row: dict[str, Json] = {"subject": str(key), **key._asdict()}
+        for name, p in QUANTILES.items():
+            found = quantile_interval(rounds, p)
+            row |= {f"{name}_ms": found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+            row[f"{name}_at_least"] = found.at_least
+            row[f"log_{name}"] = log_quantiles(rounds, p).tolist()
+        row["mean_ms"] = float(np.mean(np.concatenate(rounds)))
+        row["rounds"] = len(rounds)
+        row["samples"] = sum(len(r) for r in rounds)
+        row["contended_visits"] = contended[str(key)]
+        rows.append(row)
+    return rows
+
+
+def paired(rows: Sequence[Mapping[str, Json]], a: Key, b: Key, quantile: str = "p50") -> Difference:
+    """log(a / b) of two subjects of one session, paired by round."""
+    found = {row["subject"]: row[f"log_{quantile}"] for row in rows}
+    return difference(found[str(a)], found[str(b)])
+
+
+def session_facts(
+    rows: Sequence[Mapping[str, Json]], decide_at: int | None = None
+) -> dict[str, Json]:
+    """Floors per scope and K from the twins; the smallest differences that could have been found.
+
+    The headline floor is the larger one of the two scopes at the K that is decided at.
+    """
+    facts: dict[str, Json] = {"floors": []}
+    found = {str(row["subject"]): row for row in rows}
+    for row in rows:
+        if not str(row["scope"]).startswith(TWIN):
+            continue
+        scope = str(row["scope"]).removeprefix(f"{TWIN}-")
+        original = found[str(Key(row["strategy"], row["backend"], scope, row["candidates"]))]
+        line: dict[str, Json] = {"scope": scope, "candidates": row["candidates"]}
+        for name in QUANTILES:
+            twins = difference(original[f"log_{name}"], row[f"log_{name}"])
+            line[f"floor_{name}"] = twins.floor
+            errors = _errors(rows, original, name)
+            line[f"smallest_{name}"] = smallest_difference(errors or [0.0], row["rounds"], twins)
+        facts["floors"].append(line)
+    for name in QUANTILES:
+        for kind in ("floor", "smallest"):
+            chosen = [line for line in facts["floors"] if line["candidates"] == decide_at]
+            values = [line[f"{kind}_{name}"] for line in chosen or facts["floors"]]
+            facts[f"{kind}_{name}"] = max(values) if values else None
+    visits = sum(int(row["rounds"]) for row in rows)
+    facts["visits"] = visits
+    facts["contended_visits"] = sum(int(row["contended_visits"]) for row in rows)
+    return facts
+
+
+def _errors(
+    rows: Sequence[Mapping[str, Json]], original: Mapping[str, Json], name: str
+) -> list[float]:
+    """Standard errors of every strategy's difference from the baseline, same scope, backend and K."""
+    same = [
+        row
+        for row in rows
+        if row["strategy"] != original["strategy"]
+        and all(row[k] == original[k] for k in ("backend", "scope", "candidates"))
+    ]
+    return [difference(row[f"log_{name}"], original[f"log_{name}"]).error for row in same]

@@ -1,0 +1,186 @@
+"""What stands beside the quantiles: costs of a strategy, and what the session was."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.study import Study
+from fusefront.harness.serving.export.online import eager_request
+from fusefront.harness.serving.latency.bench import TWIN, BenchResult, Key
+from fusefront.harness.serving.latency.cost import cold_start, multiplications, per_million
+from fusefront.harness.serving.latency.counters import State
+from fusefront.harness.serving.latency.fingerprint import fingerprint, in_words
+from fusefront.harness.serving.latency.gate import Gated
+from fusefront.harness.serving.latency.plan import Plan
+from fusefront.harness.serving.latency.server import predicted_ceiling
+from fusefront.harness.serving.latency.session import DISCARD
+
+
+def attach_costs(
+    result: BenchResult,
+    plan: Plan,
+    gated: Sequence[Gated],
+    first: Mapping[str, float],
+    study: Study,
+    *,
+    cold: bool,
+) -> None:
+    """Add cost columns to the rows: bytes, multiplications, cold start, ceiling, money, parity."""
+    rng = np.random.default_rng(0)
+    for one in gated:
+        facts = strategy_facts(plan, one, cold=cold)
+        facts["first_call_ms"] = first.get(f"{one.trained.name}|{one.backend.name}")
+        for row in result.rows:
+            same = row["strategy"] == one.trained.name and row["backend"] == one.backend.name
+            if same and not str(row["scope"]).startswith(TWIN):
+                row.update(facts)
+                row.update(_money(result, row, study, rng))
+    _as_trained(result, plan)
+
+
+def strategy_facts(plan: Plan, one: Gated, *, cold: bool) -> dict[str, Json]:
+    """What does not depend on K."""
+    trained = one.trained
+    feed = plan.lookup.feed(plan.requests[plan.decide_at][0])
+    request = eager_request(trained.codes, feed)
+    items = trained.schema.items + 1
+    facts: dict[str, Json] = {
+        "parity_max_difference": one.parity.max_difference,
+        "auc_change": one.parity.auc_change,
+        "macs_per_candidate": multiplications(lambda: trained.model.score(request))
+        / plan.decide_at,
+        "macs_per_item_offline": multiplications(
+            lambda: trained.model.encode_items(torch.tensor([1, min(2, items - 1)]))
+        )
+        / 2,
+    }
+    folder = trained.folder / f"{one.backend.name}-{trained.rows}"
+    if folder.is_dir():
+        facts["bundle_bytes"] = sum(path.stat().st_size for path in folder.iterdir())
+        tables = sum(path.stat().st_size for path in folder.glob("*.bin"))
+        facts["bytes_per_item"] = tables / items
+        if cold:
+            facts |= _cold(folder / "scorer.onnx", one.select(feed))
+    return facts
+
+
+def _cold(graph: Path, feed: Mapping[str, np.ndarray]) -> dict[str, Json]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "feed.npz"
+        np.savez(path, **feed)  # type: ignore[arg-type]
+        started = cold_start(graph, path)
+    return {
+        "cold_start_ms": started.total_s * 1000,
+        "cold_load_ms": started.load_s * 1000,
+        "cold_first_ms": started.first_s * 1000,
+        "peak_rss_bytes": started.peak_bytes,
+    }
+
+
+def _money(
+    result: BenchResult, row: Mapping[str, Json], study: Study, rng: np.random.Generator
+) -> dict[str, Json]:
+    """The undisturbed ceiling from pitches, and what a million predictions cost there."""
+    if row["scope"] not in ("model_only", "end_to_end"):
+        return {}
+    pitches = pitches_ms(result, str(row["subject"]))
+    limit = study.slo_ms
+    ceiling = predicted_ceiling(pitches, limit, rng, block=100)
+    mean, k = float(pitches.mean()), int(row["candidates"])
+    at = {"offline": 1.0, "served": ceiling.load}
+    price = study.money.price_per_core_hour
+    return {
+        "predicted_load": ceiling.load,
+        "predicted_per_second": ceiling.per_second,
+        "predicted_limit_ms": limit,
+        "core_ms": mean,
+        **{
+            f"cost_per_million_{name}": per_million(price, mean, k, load) if load > 0 else None
+            for name, load in at.items()
+        },
+    }
+
+
+def pitches_ms(result: BenchResult, subject: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Start to start within visits, ms: the service time that a server pays."""
+    own = result.recording.samples.filter(pl.col("subject") == subject).sort("round", "position")
+    pitch = own.with_columns(
+        (pl.col("start_ns").shift(-1).over("round") - pl.col("start_ns")).alias("pitch")
+    ).filter((pl.col("position") >= DISCARD) & pl.col("pitch").is_not_null())
+    return pitch["pitch"].to_numpy() / 1e6
+
+
+def _as_trained(result: BenchResult, plan: Plan) -> None:
+    """Where the items are encoded within the request: its p50 beside the cached one."""
+    k = plan.decide_at
+    found = {row["strategy"]: row for row in result.rows if row["scope"] == "as_trained"}
+    for row in result.rows:
+        same = row["backend"] == "onnx" and row["scope"] == "model_only" and row["candidates"] == k
+        if same and row["strategy"] in found:
+            row["as_trained_p50_ms"] = found[row["strategy"]]["p50_ms"]
+
+
+def describe_session(
+    result: BenchResult,
+    machine: dict[str, Json],
+    before: State,
+    after: State,
+    seconds: float,
+    busy: list[str],
+    plan: Plan,
+) -> None:
+    """Which machine, for how long, beside what."""
+    facts = result.facts
+    loop = result.recording.samples["start_ns"]
+    spread = (int(loop.max()) - int(loop.min())) / 1e9 if len(loop) else 0.0  # type: ignore[arg-type]
+    words = in_words(machine)
+    floor = next((row["p50_ms"] for row in result.rows if row["scope"] == "floor"), None)
+    stalled = _since(before.stalled_us, after.stalled_us)
+    facts |= {
+        "fingerprint": fingerprint(machine),
+        "identity": machine,
+        "in_words": words,
+        "hardware": words.split(", ONNX")[0],
+        "runtime": "ONNX" + words.split(", ONNX")[-1],
+        "seconds": seconds,
+        "session_seconds": spread,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "decide_at": plan.decide_at,
+        "baseline": plan.baseline,
+        "mean_history": plan.mean_history,
+        "call_floor_ms": floor,
+        "others": busy,
+        "stalled_share": None if stalled is None else stalled / 1e6 / seconds,
+        "steal_s": _since(before.steal_s, after.steal_s),
+        "load_average": after.load,
+    }
+    key = str(Key(plan.baseline, "onnx", "model_only", plan.decide_at))
+    own = (row for row in result.rows if row["subject"] == key)  # none where it was not timed
+    facts["load"] = next(own, {}).get("predicted_load")
+    facts["session_text"] = session_text(facts)
+
+
+def _since(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
+
+
+def session_text(facts: Mapping[str, Json]) -> str:
+    """What the intervals speak of, in one sentence or two."""
+    text = (
+        f"this machine during one session of {facts['session_seconds']:.0f} s;"
+        f" {facts['contended_visits']} of {facts['visits']} visits waited for a core"
+    )
+    if facts["floor_p50"] is not None:
+        text += (
+            f"; equal sessions differ by up to {facts['floor_p50']:.1%} at p50 and"
+            f" {facts['floor_p99']:.1%} at p99, the smallest differences it could have found are"
+            f" {facts['smallest_p50']:.1%} and {facts['smallest_p99']:.1%}"
+        )
+    busy = facts["others"]
+    return text + (f"; beside it ran {', '.join(busy[:5])}" if busy else "; nothing else ran")

@@ -1,0 +1,172 @@
+"""Which subjects a bench has: strategies x backends x scopes x K, the baseline twice."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.serving.export.request import Feed
+from fusefront.harness.serving.export.scorer import Scorer, probability
+from fusefront.harness.serving.latency.backends import as_trained
+from fusefront.harness.serving.latency.bench import TWIN, Entry, Key
+from fusefront.harness.serving.latency.gate import Gated
+from fusefront.harness.serving.latency.requests import Asked as Arrived
+from fusefront.harness.serving.latency.requests import Lookup, draw
+from fusefront.harness.serving.latency.session import Subject
+
+PACE_S = 0.01  # idle gap of the paced scenario
+PACED_TIMED = 12
+SLOW_TIMED = 8  # requests a visit of what is shown beside, not ranked
+
+
+class Wanted(Protocol):
+    """What is asked of a bench (see `study.Asked`)."""
+
+    @property
+    def end_to_end(self) -> bool: ...
+    @property
+    def paced(self) -> bool: ...
+    @property
+    def as_trained(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Requests by K, the lookup, and who matters most."""
+
+    requests: dict[int, list[Arrived]]
+    lookup: Lookup
+    decide_at: int
+    baseline: str
+    leaders: tuple[str, ...]  # best on validation: candidates for the operating point
+    mean_history: float
+
+    @classmethod
+    def make(
+        cls,
+        folder: StudyFolder,
+        runs: Sequence[RunEntry],
+        candidates: Sequence[int],
+        decide_at: int,
+        seed: int,
+    ) -> "Plan":
+        """Draw the requests; validation AUC says who leads, test is not looked at."""
+        store = PreparedDataset.open(folder.store_path)
+        split = store.split("test")
+        rng = np.random.default_rng(seed)
+        counts = sorted({*candidates, decide_at})
+        requests = {k: draw(store, split, k, rng) for k in counts}
+        lookup = Lookup.of(store, split)
+        who = [asked.who for asked in requests[decide_at]]
+        length = np.minimum(lookup.length[who], lookup.max_history)
+        ranked = sorted(
+            (run for run in runs if run.role == "strategy"),
+            key=lambda run: -float(run.summary.get("valid_auc", 0.0)),
+        )
+        leaders = tuple(run.strategy for run in ranked if run.strategy != folder.spec.baseline)[:2]
+        baseline = folder.spec.baseline
+        names = {run.strategy for run in runs}
+        baseline = baseline if baseline in names else runs[0].strategy
+        return cls(requests, lookup, decide_at, baseline, leaders, float(length.mean()))
+
+    def feeds(self, gated: Gated, candidates: int) -> list[Feed]:
+        """Selected feeds, ready before the clock starts."""
+        return [gated.select(self.lookup.feed(asked)) for asked in self.requests[candidates]]
+
+
+def end_to_end(gated: Gated, lookup: Lookup) -> Callable[[object], object]:
+    """Key lookup, history, feed, score, probabilities: what a handler does."""
+
+    def call(asked: object) -> object:
+        assert isinstance(asked, Arrived)
+        result = gated.call(gated.select(lookup.feed(asked)))
+        return probability(result[0] if isinstance(result, list) else result)  # type: ignore[arg-type]
+
+    return call
+
+
+def entries_of(plan: Plan, gated: Sequence[Gated], wanted: Wanted) -> list[Entry]:
+    """Every subject of the session."""
+    return [
+        entry
+        for one in gated
+        for entry in (
+            *_of(plan, one, wanted, ""),
+            *(_of(plan, one.again(), wanted, f"{TWIN}-") if _is_baseline(plan, one) else ()),
+            *_beside(plan, one, wanted),
+        )
+    ] + list(_floor(plan, gated))
+
+
+def _is_baseline(plan: Plan, one: Gated) -> bool:
+    return one.trained.name == plan.baseline and one.backend.name == "onnx"
+
+
+def _of(plan: Plan, one: Gated, wanted: Wanted, prefix: str) -> Iterator[Entry]:
+    """Model-only at every K (other backends at one), end to end likewise."""
+    main = one.backend.name == "onnx"
+    session = f"{prefix}{one.trained.name}|{one.backend.name}"
+    for k in plan.requests if main else (plan.decide_at,):
+        key = Key(one.trained.name, one.backend.name, f"{prefix}model_only", k)
+        yield Entry(key, Subject(str(key), _call(one), plan.feeds(one, k)), session)
+        if main and (wanted.end_to_end or k == plan.decide_at):
+            key = key._replace(scope=f"{prefix}end_to_end")
+            call = end_to_end(one, plan.lookup)
+            yield Entry(key, Subject(str(key), call, plan.requests[k]), session)
+
+
+def _call(one: Gated) -> Callable[[object], object]:
+    return one.call  # type: ignore[return-value]
+
+
+def _beside(plan: Plan, one: Gated, wanted: Wanted) -> Iterator[Entry]:
+    """Paced for the baseline and the leaders; without an item cache for every strategy."""
+    k = plan.decide_at
+    if one.backend.name != "onnx":
+        return
+    if wanted.paced and one.trained.name in (plan.baseline, *plan.leaders):
+        key = Key(one.trained.name, one.backend.name, "paced", k)
+        subject = Subject(str(key), _call(one), plan.feeds(one, k), PACED_TIMED, PACE_S)
+        yield Entry(key, subject, f"{one.trained.name}|{one.backend.name}")
+    if wanted.as_trained:
+        feeds = [plan.lookup.feed(asked) for asked in plan.requests[k]]
+        key = Key(one.trained.name, "eager", "as_trained", k)
+        call: Callable[[object], object] = as_trained(one.trained)  # type: ignore[assignment]
+        yield Entry(key, Subject(str(key), call, feeds, SLOW_TIMED), f"{one.trained.name}|trained")
+
+
+def _floor(plan: Plan, gated: Sequence[Gated]) -> Iterator[Entry]:
+    """A graph of the same inputs that does nothing: printed, subtracted nowhere."""
+    one = next((g for g in gated if _is_baseline(plan, g)), None)
+    if one is None:
+        return
+    path = null_graph(one.select(plan.lookup.feed(plan.requests[plan.decide_at][0])), one)
+    call: Callable[[object], object] = Scorer(path).run  # type: ignore[assignment]
+    key = Key("null graph", "onnx", "floor", plan.decide_at)
+    subject = Subject(str(key), call, plan.feeds(one, plan.decide_at))
+    yield Entry(key, subject, "null graph")
+
+
+def null_graph(feed: Feed, one: Gated) -> Path:
+    """Write a graph with the feed's inputs whose output is one of them."""
+    kinds = {"int64": TensorProto.INT64, "bool": TensorProto.BOOL, "float32": TensorProto.FLOAT}
+    inputs = [
+        helper.make_tensor_value_info(
+            name, kinds[str(value.dtype)], [f"{name}_{axis}" for axis in range(value.ndim)]
+        )
+        for name, value in feed.items()
+    ]
+    output = helper.make_tensor_value_info("same", TensorProto.INT64, ["r", "k"])
+    node = helper.make_node("Identity", ["candidates"], ["same"])
+    graph = helper.make_graph([node], "null", inputs, [output])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path = one.trained.folder / "null.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, path)
+    return path

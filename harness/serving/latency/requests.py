@@ -1,0 +1,111 @@
+"""Requests drawn from the test distribution: one user's history and K candidates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.datasets.store import PreparedDataset, Split
+from fusefront.harness.serving.export.request import Feed
+
+DISTINCT = 1000  # requests of each K: enough that caches see the real spread of ids
+
+
+class Asked(NamedTuple):
+    """A request as it arrives: whose history, which items by key, and the contexts as codes."""
+
+    who: int  # row of the history index
+    keys: NDArray[Any]  # [K] item keys
+    request: tuple[NDArray[np.int64], NDArray[np.float32]]
+    candidates: tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What a server holds beside the scorer: histories by user, item rows by key."""
+
+    values: NDArray[np.int32]
+    start: NDArray[np.int64]
+    length: NDArray[np.int32]
+    max_history: int
+    row_of: Mapping[Any, int]
+
+    @classmethod
+    def of(cls, store: PreparedDataset, split: Split) -> "Lookup":
+        """Histories of a split's requests and the keys of all items."""
+        keys = store.item_keys()
+        return cls(
+            np.asarray(store.history_values),
+            np.asarray(split.history_start),
+            np.asarray(split.history_length),
+            store.manifest.schema_.max_history,
+            dict(zip(keys["key"].to_list(), keys["row"].to_list(), strict=True)),
+        )
+
+    def history(self, who: int) -> NDArray[np.int64]:
+        """The newest items of a user, newest last, [L]."""
+        end = int(self.start[who]) + int(self.length[who])
+        length = min(int(self.length[who]), self.max_history)
+        return self.values[end - length : end].astype(np.int64)
+
+    def feed(self, asked: Asked) -> Feed:
+        """Keys to rows, history gathered: what the graph takes. An unknown key is row 0."""
+        rows = self.row_of
+        candidates = np.array([rows.get(key, 0) for key in asked.keys.tolist()], np.int64)
+        return _feed(self.history(asked.who), candidates, asked)
+
+
+def _feed(history: NDArray[np.int64], candidates: NDArray[np.int64], asked: Asked) -> Feed:
+    length = max(len(history), 1)  # an empty history is one masked place
+    mask = np.ones((1, length), np.bool_) if len(history) else np.zeros((1, 1), np.bool_)
+    feed: Feed = {
+        "history": history[None] if len(history) else np.zeros((1, 1), np.int64),
+        "history_mask": mask,
+        "candidates": candidates[None],
+    }
+    parts = (
+        ("request_ids", asked.request[0]),
+        ("request_numbers", asked.request[1]),
+        ("candidate_ids", asked.candidates[0]),
+        ("candidate_numbers", asked.candidates[1]),
+    )
+    for name, part in parts:
+        if part.shape[-1]:
+            feed[name] = part[None]
+    return feed
+
+
+def draw(
+    store: PreparedDataset,
+    split: Split,
+    candidates: int,
+    rng: np.random.Generator,
+    count: int = DISTINCT,
+) -> list[Asked]:
+    """Requests whose user is a test request's and whose candidates are rows of the test split.
+
+    Items so come as often as they were shown, contexts with the row they belong to.
+    """
+    row_keys = store.item_keys().sort("row")["key"].to_numpy()  # of rows 1, 2, ...
+    users = rng.integers(0, len(split.group), count)
+    rows = rng.integers(0, len(split.item), (count, candidates))
+    item = np.asarray(split.item)
+    drawn = []
+    for who, chosen in zip(users.tolist(), rows, strict=True):
+        drawn.append(
+            Asked(
+                who,
+                row_keys[item[chosen] - 1],
+                (
+                    np.asarray(split.request_ids[who], np.int64),
+                    np.asarray(split.request_numbers[who], np.float32),
+                ),
+                (
+                    np.asarray(split.candidate_ids[chosen], np.int64),
+                    np.asarray(split.candidate_numbers[chosen], np.float32),
+                ),
+            )
+        )
+    return drawn

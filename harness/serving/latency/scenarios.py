@@ -1,0 +1,108 @@
+"""Beside the closed loop: offline throughput, and a server under fixed loads."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from fusefront.harness.runs.files import Json
+from fusefront.harness.serving.export.request import Feed
+from fusefront.harness.serving.latency.bench import BenchResult, Key
+from fusefront.harness.serving.latency.gate import Gated
+from fusefront.harness.serving.latency.plan import Plan, end_to_end
+from fusefront.harness.serving.latency.server import open_loop, overloaded, poisson_schedule
+from fusefront.harness.serving.latency.session import Subject, visit
+
+LOADS = (0.3, 0.5, 0.7)  # shares of the closed loop's capacity
+REPEATS = 5  # runs at each load: the run is the cluster
+LATEST_S = 0.5  # of a run
+OFFLINE_REQUESTS = 16  # at a time
+
+
+def offline(plan: Plan, gated: Sequence[Gated], rounds: int = 7) -> list[dict[str, Json]]:
+    """Predictions per second where requests are scored many at a time, median over rounds."""
+    lines = []
+    for one in gated:
+        if one.backend.name != "onnx":
+            continue
+        feed = _together(
+            [plan.lookup.feed(a) for a in plan.requests[plan.decide_at]][:OFFLINE_REQUESTS]
+        )
+        subject = Subject("offline", one.call, [one.select(feed)], timed=1)  # type: ignore[arg-type]
+        took = [np.diff(visit(subject, 0, discard=1).times[-1])[0] for _ in range(rounds)]
+        count = int(feed["candidates"].size)
+        lines.append(
+            {
+                "strategy": one.trained.name,
+                "backend": one.backend.name,
+                "requests_at_once": OFFLINE_REQUESTS,
+                "candidates": plan.decide_at,
+                "predictions_per_second": float(count / (np.median(took) / 1e9)),
+            }
+        )
+    return lines
+
+
+def _together(feeds: Sequence[Feed]) -> Feed:
+    """Single requests as one feed, histories padded on the left."""
+    width = max(feed["history"].shape[1] for feed in feeds)
+    joined: Feed = {}
+    for name in feeds[0]:
+        parts = [feed[name] for feed in feeds]
+        if name in ("history", "history_mask"):
+            parts = [np.pad(p, ((0, 0), (width - p.shape[1], 0))) for p in parts]
+        joined[name] = np.concatenate(parts)
+    return joined
+
+
+def serve_loads(
+    plan: Plan,
+    gated: Sequence[Gated],
+    result: BenchResult,
+    slo_ms: float,
+    say: Callable[[str], None],
+) -> list[dict[str, Json]]:
+    """Baseline and candidates for the operating point at fixed loads, several runs each.
+
+    The share of requests later than the limit decides; a quantile is not given where the queue grew.
+    """
+    lines = []
+    rng = np.random.default_rng(1)
+    asked = plan.requests[plan.decide_at]
+    for one in gated:
+        if one.backend.name != "onnx" or one.trained.name not in (plan.baseline, *plan.leaders):
+            continue
+        say(f"server: {one.trained.name} at loads {', '.join(map(str, LOADS))}")
+        row = result.row(Key(one.trained.name, "onnx", "end_to_end", plan.decide_at))
+        for load in LOADS:
+            rate = load * 1000 / float(row["mean_ms"])
+            count = int(np.clip(rate * LATEST_S, 200, 2000))
+            runs = []
+            for _ in range(REPEATS):
+                schedule = poisson_schedule(rate, count, rng)
+                runs.append(open_loop(end_to_end(one, plan.lookup), asked, schedule).latency_ms)
+            lines.append(
+                {"strategy": one.trained.name, "load": load, **served(runs, slo_ms)}
+                | {"per_second": rate, "requests": count}
+            )
+    return lines
+
+
+def served(
+    runs: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]], slo_ms: float
+) -> dict[str, Json]:
+    """Late share with its interval over runs, and p99 of the runs whose queue did not grow."""
+    from scipy import stats
+
+    late = np.array([(run > slo_ms).mean() for run in runs])
+    half = float(stats.t.ppf(0.975, len(runs) - 1) * late.std(ddof=1) / len(runs) ** 0.5)
+    grown = sum(overloaded(run) for run in runs)
+    p99 = [float(np.quantile(run, 0.99)) for run in runs]
+    return {
+        "late_share": float(late.mean()),
+        "late_low": max(float(late.mean()) - half, 0.0),
+        "late_high": min(float(late.mean()) + half, 1.0),
+        "runs": len(runs),
+        "overloaded_runs": grown,
+        "p99_ms": None if grown * 2 > len(runs) else float(np.median(p99)),
+        "p99_runs_ms": p99,
+    }

@@ -1,0 +1,206 @@
+"""A measuring session: visits of every subject in rounds of random order, raw samples kept."""
+
+import gc
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter_ns, sleep
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.harness.serving.latency.counters import Counters, read_counters
+
+DISCARD = 3  # requests after a switch of subject that are recorded but not counted
+TIMED = 100  # requests of a visit that count
+CONTENDED = 0.02  # share of a visit spent waiting for a core
+Ints = NDArray[np.int64]
+
+SAMPLES = {
+    "session": pl.String,
+    "fingerprint": pl.String,
+    "subject": pl.String,
+    "round": pl.Int32,
+    "order": pl.Int32,
+    "position": pl.Int32,  # 0 .. DISCARD - 1 are the discarded ones
+    "start_ns": pl.Int64,
+    "latency_ns": pl.Int64,
+    "scheduled_ns": pl.Int64,  # null in a closed loop
+    "request_id": pl.Int64,
+}
+VISITS = {
+    "session": pl.String,
+    "subject": pl.String,
+    "round": pl.Int32,
+    "order": pl.Int32,
+    "span_ns": pl.Int64,
+    "run_delay_ns": pl.Int64,
+    "switches": pl.Int64,
+    "minor_faults": pl.Int64,
+    "major_faults": pl.Int64,
+    "contended": pl.Boolean,
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is timed: a call and requests made ready before the clock starts."""
+
+    name: str
+    call: Callable[[object], object]
+    requests: Sequence[object]
+    timed: int = TIMED
+    pause_s: float = 0.0  # slept before every request: 0 = hot, 0.01 = paced
+
+
+class Visit(NamedTuple):
+    times: Ints  # [DISCARD + timed, 2]: start, end
+    first: int  # index of the first request
+    counters: Counters
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The frames of a session, columns `SAMPLES` and `VISITS`."""
+
+    samples: pl.DataFrame
+    visits: pl.DataFrame
+
+    def counted(self) -> pl.DataFrame:
+        """The samples after the discarded positions."""
+        return self.samples.filter(pl.col("position") >= DISCARD)
+
+    def by_round(self) -> dict[str, list[NDArray[np.float64]]]:
+        """Subject -> counted latencies in milliseconds, one array a round."""
+        kept: dict[str, list[NDArray[np.float64]]] = {}
+        for key, part in self.counted().group_by("subject", "round", maintain_order=True):
+            kept.setdefault(str(key[0]), []).append(part["latency_ns"].to_numpy() / 1e6)
+        return kept
+
+    def contended(self) -> dict[str, int]:
+        """Subject -> visits that waited for a core."""
+        count = self.visits.group_by("subject").agg(pl.col("contended").sum())
+        return dict(count.iter_rows())
+
+
+def visit(subject: Subject, offset: int, discard: int = DISCARD) -> Visit:
+    """Discarded and timed requests of one subject, one after the other."""
+    call, requests, pause = subject.call, subject.requests, subject.pause_s
+    total = discard + subject.timed
+    times = np.empty((total, 2), np.int64)
+    before = read_counters()
+    for i in range(total):
+        request = requests[(offset + i) % len(requests)]
+        if pause:
+            sleep(pause)
+        start = perf_counter_ns()
+        call(request)
+        times[i] = start, perf_counter_ns()
+    return Visit(times, offset, read_counters().since(before))
+
+
+def is_contended(run_delay_ns: int | None, span_ns: int) -> bool:
+    """Whether a visit waited for a core for more than 2 % of its time."""
+    return run_delay_ns is not None and run_delay_ns > CONTENDED * span_ns
+
+
+def measure(
+    subjects: Sequence[Subject],
+    rounds: int,
+    rng: np.random.Generator,
+    *,
+    fingerprint: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> Recording:
+    """`rounds` rounds, each a visit of every subject in fresh random order."""
+    session, recorder = secrets.token_hex(4), _Recorder(fingerprint)
+    with quiet_collector():
+        for round_ in range(rounds):
+            for order, index in enumerate(rng.permutation(len(subjects))):
+                subject = subjects[index]
+                seen = visit(subject, offset=round_ * subject.timed)
+                recorder.add(session, subject, round_, order, seen)
+            if progress is not None:
+                progress(round_ + 1, rounds)
+    return recorder.recording()
+
+
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Collect once, then keep the objects that exist out of later collections."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def warm_up(subject: Subject, requests: int = 200, longest_s: float = 0.25) -> Ints:
+    """Latencies in ns of the first calls: the session's warm-up, reported apart.
+
+    As many as `requests`; of slow subjects as many as `longest_s` holds, and at least 20.
+    """
+    times: list[int] = []
+    while len(times) < requests:
+        request = subject.requests[len(times) % len(subject.requests)]
+        start = perf_counter_ns()
+        subject.call(request)
+        times.append(perf_counter_ns() - start)
+        if len(times) >= 20 and sum(times) > longest_s * 1e9:
+            break
+    return np.array(times, np.int64)
+
+
+class _Recorder:
+    """Visits as they come; frames are made when the clock has stopped."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self.seen: list[tuple[str, Subject, int, int, Visit]] = []
+
+    def add(self, session: str, subject: Subject, round_: int, order: int, seen: Visit) -> None:
+        self.seen.append((session, subject, round_, order, seen))
+
+    def recording(self) -> Recording:
+        if not self.seen:
+            return Recording(pl.DataFrame(schema=SAMPLES), pl.DataFrame(schema=VISITS))
+        visits = pl.DataFrame([_line(*one) for one in self.seen], schema=VISITS)
+        lengths = [len(one[-1].times) for one in self.seen]
+        times = np.concatenate([one[-1].times for one in self.seen])
+        position = np.concatenate([np.arange(length) for length in lengths])
+        wraps = np.repeat([len(one[1].requests) for one in self.seen], lengths)
+        constant = visits.select("session", "subject", "round", "order")
+        samples = constant[np.repeat(np.arange(len(visits)), lengths)].with_columns(
+            pl.lit(self.fingerprint).alias("fingerprint"),
+            pl.Series("position", position),
+            pl.Series("start_ns", times[:, 0]),
+            pl.Series("latency_ns", times[:, 1] - times[:, 0]),
+            pl.lit(None, pl.Int64).alias("scheduled_ns"),
+            pl.Series(
+                "request_id",
+                (np.repeat([one[-1].first for one in self.seen], lengths) + position) % wraps,
+            ),
+        )
+        return Recording(
+            samples.select(pl.col(n).cast(kind) for n, kind in SAMPLES.items()), visits
+        )
+
+
+def _line(
+    session: str, subject: Subject, round_: int, order: int, seen: Visit
+) -> Mapping[str, object]:
+    """The row of a visit."""
+    span = int(seen.times[-1, 1] - seen.times[0, 0])
+    return {
+        "session": session,
+        "subject": subject.name,
+        "round": round_,
+        "order": order,
+        "span_ns": span,
+        "contended": is_contended(seen.counters.run_delay_ns, span),
+        **seen.counters._asdict(),
+    }

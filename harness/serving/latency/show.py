@@ -1,0 +1,96 @@
+"""A bench for people: progress, the table, what the session could tell."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from fusefront.harness.runs.files import Json
+from fusefront.harness.serving.latency.bench import TWIN, BenchResult
+
+Told = Callable[[int, int], None]
+
+
+@contextmanager
+def round_progress(console: Console) -> Iterator[Told]:
+    """Round i of n with the time left; lines where there is no terminal."""
+    if not console.is_terminal:
+        yield (
+            lambda done, of: (
+                console.print(f"round {done} of {of}") if done % 5 == 0 or done == of else None
+            )
+        )
+        return
+    columns = (TextColumn("rounds"), BarColumn(bar_width=24), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("rounds", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def bench_parts(result: BenchResult) -> list[Table | str]:
+    """A table for each scope and K, servers; then floor, smallest differences, machine."""
+    shown = [row for row in result.rows if not str(row["scope"]).startswith(TWIN)]
+    groups = sorted({(str(row["scope"]), int(row["candidates"])) for row in shown})
+    parts: list[Table | str] = []
+    for scope, k in groups:
+        rows = [row for row in shown if (row["scope"], row["candidates"]) == (scope, k)]
+        backends = sorted({str(row["backend"]) for row in rows})
+        title = f"{scope.replace('_', ' ')}, K = {k}, {' and '.join(backends)}"
+        parts += [title, _subjects(rows, several=len(backends) > 1), ""]
+    if result.facts.get("server"):
+        parts += [_server(result.facts["server"]), ""]
+    return [*parts, _said(result.facts)]
+
+
+def _subjects(rows: list[dict[str, Json]], *, several: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("strategy", no_wrap=True)
+    for name in ("p50 ms", "95 %", "p99 ms", "95 %", "busy", "QPS"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in sorted(rows, key=lambda row: float(row["p50_ms"])):
+        rate = row.get("predicted_per_second")
+        table.add_row(
+            f"{row['strategy']}{' ' + row['backend'] if several else ''}",
+            f"{row['p50_ms']:.3f}",
+            _interval(row, "p50"),
+            f"{row['p99_ms']:.3f}",
+            _interval(row, "p99"),
+            f"{row['contended_visits']}/{row['rounds']}",
+            "" if rate is None else f"{rate:,.0f}",
+        )
+    return table
+
+
+def _interval(row: dict[str, Json], name: str) -> str:
+    more = "+" if row[f"{name}_at_least"] else ""
+    return f"{row[f'{name}_low']:.3f}-{row[f'{name}_high']:.3f}{more}"
+
+
+def _server(lines: list[dict[str, Json]]) -> Table:
+    table = Table("server, measured", "load", "QPS", "late", "95 % interval", "p99 ms", box=None)
+    for line in lines:
+        p99 = "overloaded" if line["p99_ms"] is None else f"{line['p99_ms']:.2f}"
+        table.add_row(
+            str(line["strategy"]),
+            f"{line['load']:.1f}",
+            f"{line['per_second']:,.0f}",
+            f"{line['late_share']:.2%}",
+            f"{line['late_low']:.2%} to {line['late_high']:.2%}",
+            p99,
+        )
+    return table
+
+
+def _said(facts: dict[str, Json]) -> str:
+    call = facts.get("call_floor_ms")
+    lines = [
+        f"machine {facts['fingerprint']}: {facts['in_words']}",
+        f"hot closed loop unless paced (10 ms gaps); intervals speak of {facts['session_text']}",
+        "p50 ranks, p99 checks the limit; + = at least; busy = visits that waited for a core; QPS = the undisturbed ceiling, predicted: p99"
+        " within the study's limit if nothing disturbs the machine",
+    ]
+    if call is not None:
+        lines.append(f"a graph that does nothing takes {call:.3f} ms of each (subtracted nowhere)")
+    return "\n".join(lines)

@@ -1,0 +1,199 @@
+"""`fusefront bench`: every strategy of a study measured in one session on this machine."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fusefront.harness.data.tables import schema_of
+from fusefront.harness.errors import NothingToDoError
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.files import Json, write_json
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.serving.export.online import export_core
+from fusefront.harness.serving.latency.backends import Backend, Trained, find_backends
+from fusefront.harness.serving.latency.bench import BenchResult, Entry, run_bench, warm
+from fusefront.harness.serving.latency.counters import others, read_state
+from fusefront.harness.serving.latency.facts import attach_costs, describe_session
+from fusefront.harness.serving.latency.fingerprint import fingerprint, identity
+from fusefront.harness.serving.latency.gate import gate
+from fusefront.harness.serving.latency.lock import measuring_lock
+from fusefront.harness.serving.latency.plan import Plan, entries_of
+from fusefront.harness.serving.latency.scenarios import offline, serve_loads
+from fusefront.harness.training.build import load_model
+from fusefront.harness.training.module import encode_table
+
+Tell = Callable[[str], None]
+QUICK_ROUNDS, FINAL_ROUNDS = 20, 40
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How much to measure."""
+
+    rounds: int = QUICK_ROUNDS
+    candidates: tuple[int, ...] = (1, 50, 200, 500)
+    decide_at: int = 100
+    backends: tuple[str, ...] = ("onnx",)
+    rows: str = "float16"
+    end_to_end: bool = True  # at every K; otherwise at `decide_at` alone
+    paced: bool = True
+    server: bool = True
+    as_trained: bool = True
+    cold: bool = True
+    budget_s: float = 100.0  # of the rounds; slow subjects then have shorter visits
+    include: tuple[Path, ...] = ()
+    seed: int = 0
+
+
+def bench_study(
+    folder: StudyFolder,
+    *,
+    quick: bool = True,
+    tell: Tell | None = None,
+    asked: Asked | None = None,
+    include: tuple[Path, ...] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> BenchResult:
+    """Measure all completed strategies; writes bench/{samples,visits}.parquet and bench.json.
+
+    Without `asked` the study's own candidate counts and rounds, the least that a report needs, and
+    the user's operators under `include`.
+    """
+    if asked is None:
+        latency = folder.spec.latency
+        asked = Asked(
+            rounds=latency.rounds if quick else max(FINAL_ROUNDS, latency.rounds),
+            candidates=latency.candidates,
+            decide_at=latency.decide_at,
+            end_to_end=not quick,
+            server=not quick,
+            budget_s=60.0 if quick else 400.0,
+            include=include,
+        )
+    say = tell or (lambda _: None)
+    work = Path(tempfile.mkdtemp(prefix="fusefront-bench-"))
+    try:
+        with measuring_lock(say):
+            result = _measure(folder, asked, work, say, progress)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    write(folder, result)
+    return result
+
+
+def _measure(
+    folder: StudyFolder,
+    asked: Asked,
+    work: Path,
+    say: Tell,
+    progress: Callable[[int, int], None] | None,
+) -> BenchResult:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    begin, before = time.monotonic(), read_state()
+    try:
+        runs = chosen_runs(folder)
+        backends = _able(find_backends(asked.backends), say)
+        trained = load_all(folder, runs, work, asked, say)
+        gated = gate(trained, backends, folder, say)
+        plan = Plan.make(folder, runs, asked.candidates, asked.decide_at, asked.seed)
+        entries, first = warm(entries_of(plan, gated, asked), asked.rounds, asked.budget_s)
+        say(_estimate(entries, asked.rounds))
+        facts = identity()
+        result = run_bench(
+            entries,
+            rounds=asked.rounds,
+            rng=np.random.default_rng(asked.seed),
+            fingerprint=fingerprint(facts),
+            decide_at=asked.decide_at,
+            progress=progress,
+        )
+        attach_costs(result, plan, gated, first, folder.spec, cold=asked.cold)
+        result.facts.update(offline=offline(plan, gated), server=[])
+        if asked.server:
+            result.facts["server"] = serve_loads(plan, gated, result, folder.spec.slo_ms, say)
+    finally:
+        torch.set_num_threads(threads)
+    seconds = time.monotonic() - begin
+    after = read_state()
+    busy = others(before, after, seconds)
+    describe_session(result, facts, before, after, seconds, busy, plan)
+    return result
+
+
+def chosen_runs(folder: StudyFolder) -> list[RunEntry]:
+    """The first completed run of each strategy: seeds share an architecture, and so a latency."""
+    first: dict[str, RunEntry] = {}
+    for entry in folder.completed():
+        if (entry.path / "model" / "weights.safetensors").exists():
+            first.setdefault(entry.strategy, entry)
+    if not first:
+        raise NothingToDoError(
+            f"study {folder.name!r} has no completed run to measure; run it first"
+        )
+    return list(first.values())
+
+
+def load_all(
+    folder: StudyFolder, runs: Sequence[RunEntry], work: Path, asked: Asked, say: Tell
+) -> list[Trained]:
+    """Models, code tables and checked graphs of the runs."""
+    from fusefront.datasets.store import PreparedDataset
+
+    store = PreparedDataset.open(folder.store_path)
+    parts, schema = load_parts(asked.include), schema_of(store)
+    made = []
+    for number, run in enumerate(runs, 1):
+        say(f"export {number} of {len(runs)}: {run.strategy}")
+        model = load_model(run.path, store, parts)
+        codes = encode_table(model, schema.items)
+        core = export_core(model, codes, schema)
+        rows = asked.rows
+        made.append(Trained(run.strategy, model, codes, schema, core, work / run.strategy, rows))  # type: ignore[arg-type]
+    return made
+
+
+def _able(backends: list[Backend], say: Tell) -> list[Backend]:
+    able = []
+    for backend in backends:
+        if reason := backend.missing():
+            say(f"{reason}; left out")
+        else:
+            able.append(backend)
+    if not able:
+        raise NothingToDoError("none of the backends can run here")
+    return able
+
+
+def _estimate(entries: Sequence[Entry], rounds: int) -> str:
+    total = 0.0
+    for entry in entries:
+        begin = time.perf_counter()
+        entry.subject.call(entry.subject.requests[0])
+        each = time.perf_counter() - begin + entry.subject.pause_s
+        total += each * (entry.subject.timed + 3) * rounds
+    return f"bench: {len(entries)} subjects, {rounds} rounds, about {total:.0f} s"
+
+
+def write(folder: StudyFolder, result: BenchResult) -> None:
+    """bench/samples.parquet, visits.parquet, bench.json; each in one step."""
+    target = folder.path / "bench"
+    target.mkdir(parents=True, exist_ok=True)
+    frames = {"samples": result.recording.samples, "visits": result.recording.visits}
+    for name, frame in frames.items():
+        beside = target / f".{name}.tmp"
+        frame.write_parquet(beside)
+        beside.replace(target / f"{name}.parquet")
+    record: dict[str, Json] = {
+        "format": 1,
+        "fingerprint": result.facts["fingerprint"],
+        "facts": result.facts,
+        "rows": result.rows,
+    }
+    write_json(target / "bench.json", record)

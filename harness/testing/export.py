@@ -1,0 +1,97 @@
+"""An operator's numbers in ONNX Runtime: exported at two items, compared at 1, 7 and 512."""
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from fusefront.harness.testing.checks import Case, ContractError
+
+SIZES = (1, 7, 512)
+TOLERANCE = 1e-4  # of the largest output; float32
+
+
+class ExportError(ContractError):
+    """The exported operator is not the operator."""
+
+
+class _Plain(nn.Module):
+    """Tensors in, tensors out: what an exported graph can carry."""
+
+    def __init__(self, operator: nn.Module) -> None:
+        super().__init__()
+        self.operator = operator
+
+    def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> list[Tensor]:
+        fused = self.operator(x, present, query)
+        return [fused.tokens, fused.present]
+
+
+def check_export(case: Case) -> None:
+    """Export at batch 2; the graph must agree with eager at 1, 7 and 512 rows, absent NaN included.
+
+    Raises:
+        ExportError: it cannot be exported, or the numbers differ.
+    """
+    module = _Plain(case.build()).eval()
+    parts = [case.x.float(), case.present, *([] if case.query is None else [case.query.float()])]
+    names = ["x", "present", "query"][: len(parts)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "operator.onnx"
+        _export(case.label, module, tuple(part[-2:] for part in parts), names, path)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        for size in SIZES:
+            _compare(case, module, session, dict(zip(names, parts, strict=True)), size)
+
+
+def _export(
+    label: str, module: nn.Module, example: tuple[Tensor, ...], names: list[str], path: Path
+) -> None:
+    batch = torch.export.Dim("batch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+        try:
+            torch.onnx.export(
+                module,
+                example,
+                path,
+                input_names=names,
+                output_names=["tokens", "tokens_present"],
+                dynamic_shapes={name: {0: batch} for name in names},
+                dynamo=True,
+                verbose=False,
+            )
+        except Exception as error:
+            raise ExportError(f"{label}: ONNX export fails: {error}") from error
+
+
+def _compare(
+    case: Case,
+    module: nn.Module,
+    session: onnxruntime.InferenceSession,
+    parts: dict[str, Tensor],
+    size: int,
+) -> None:
+    rows = -1 - torch.arange(size) % len(case.x)  # the first rows hold nothing
+    inputs = {name: part[rows] for name, part in parts.items()}
+    inputs["x"] = inputs["x"].masked_fill(~inputs["present"].unsqueeze(-1), float("nan"))
+    with torch.no_grad():
+        tokens, present = module(*inputs.values())
+    wanted = tokens.numpy()
+    known = {node.name for node in session.get_inputs()}
+    got, there = session.run(
+        None, {name: part.numpy() for name, part in inputs.items() if name in known}
+    )
+    limit = TOLERANCE * max(float(np.abs(wanted).max(initial=0.0)), 1e-6)
+    if got.shape != wanted.shape or not np.all(np.abs(got - wanted) <= limit):
+        raise ExportError(
+            f"{case.label}: ONNX Runtime gives other tokens than eager for {size} items"
+        )
+    if not np.array_equal(there, present.numpy()):
+        raise ExportError(
+            f"{case.label}: ONNX Runtime gives another presence than eager for {size} items"
+        )

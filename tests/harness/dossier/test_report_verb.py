@@ -1,0 +1,219 @@
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from fusefront.harness.cli.main import main
+from fusefront.harness.dossier.decide import Asked, decide_study, report_study
+from fusefront.harness.runs.store import StudyFolder, find_study
+from fusefront.reports.figures import canvas
+from fusefront.reports.provenance import cell
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def study(tmp_path: Path, make_study: Make, strategy: type) -> StudyFolder:
+    kept = {
+        "today": strategy(0.8, 2.0, family="late"),
+        "pca64": strategy(0.3, 4.0),
+        "<script>alert(1)": strategy(1.0, 1.0, family="early"),
+        "qin": strategy(0.0, 9.0, family="published"),
+    }
+    make_study(tmp_path, kept, baseline="today", requests=600, seed_noise=0.005)
+    return find_study("planted", tmp_path)
+
+
+def recorded(study: StudyFolder) -> dict[str, object]:
+    found = json.loads((study.path / "decision.json").read_text())
+    return {**found["decision"], "evidence": found["evidence"]}
+
+
+def test_a_report_makes_comparison_and_decision_that_are_missing(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    page = report_study(study, tmp_path / "report")
+    text = page.read_text(encoding="utf-8")
+    assert "pca64" in text
+    assert "<script>alert(1)" not in text
+    assert recorded(study)["choice"] == "pca64"
+    assert (tmp_path / "report" / "provenance.json").exists()
+    looks = (study.path / "opened.jsonl").read_text().splitlines()
+    assert [json.loads(line)["purpose"] for line in looks] == ["compare", "replay"]
+
+
+def test_a_second_report_has_equal_bytes_and_opens_nothing(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    one = report_study(study, tmp_path / "one").read_bytes()
+    looks = (study.path / "opened.jsonl").read_bytes()
+    record = (study.path / "decision.json").read_bytes()
+    assert report_study(study, tmp_path / "two").read_bytes() == one
+    assert (study.path / "opened.jsonl").read_bytes() == looks
+    assert (study.path / "decision.json").read_bytes() == record
+
+
+def test_a_report_keeps_the_recorded_limit_margin_and_owner(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    decide_study(study, Asked(slo_ms=14.0, margin=0.004, owner="Ana"))
+    report_study(study, tmp_path / "report")
+    found = recorded(study)
+    assert (found["slo_ms"], found["margin"], found["owner"]) == (14.0, 0.004, "Ana")
+    assert found["choice"] == "qin"
+
+
+def test_another_limit_is_shown_and_not_recorded(study: StudyFolder, tmp_path: Path) -> None:
+    decide_study(study)
+    before = recorded(study)
+    report_study(study, tmp_path / "report", slo_ms=14.0)
+    shown = json.loads((tmp_path / "report" / "evidence.json").read_text())["decision"]
+    assert (shown["slo_ms"], shown["choice"]) == (14.0, "qin")
+    assert recorded(study) == before
+
+
+def test_a_new_bench_makes_the_decision_again(
+    study: StudyFolder, tmp_path: Path, make_bench: Callable[..., None]
+) -> None:
+    decide_study(study, Asked(owner="Ana"))
+    before = recorded(study)
+    make_bench(study.path, {"today": 2.0, "pca64": 4.0, "qin": 5.0})
+    report_study(study, tmp_path / "report")
+    after = recorded(study)
+    assert (before["choice"], after["choice"], after["owner"]) == ("pca64", "qin", "Ana")
+    assert before["evidence"] != after["evidence"]
+
+
+def test_a_refused_decision_still_has_a_report(study: StudyFolder, tmp_path: Path) -> None:
+    (study.path / "bench" / "bench.json").unlink()
+    page = report_study(study, tmp_path / "report", language="ja")
+    assert recorded(study)["case"] == "thin"
+    assert "まだ" in page.read_text(encoding="utf-8")
+
+
+WITHOUT_TORCH = """
+import sys
+from pathlib import Path
+from fusefront.harness.cli.report import report
+report("planted", Path(sys.argv[1]) / "report", Path(sys.argv[1]), "en", False, None, True)
+"""
+
+
+def test_report_never_imports_torch(study: StudyFolder, tmp_path: Path) -> None:
+    for name in ("torch", "pytorch_lightning", "optuna", "onnxruntime"):
+        package = tmp_path / "blocked" / name
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("raise ImportError('must not be imported')")
+    blocked = {"PYTHONPATH": str(tmp_path / "blocked"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, str(study.root)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **blocked},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(json.loads(done.stdout)["report"]).exists()
+
+
+def test_a_cell_is_recomputed_from_the_files_that_provenance_names(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    out = report_study(study, tmp_path / "report").parent
+    record = json.loads((out / "provenance.json").read_text())
+    table = pl.read_csv(out / "tables" / "leaderboard.csv", infer_schema=False)
+    for row in range(len(table)):
+        if table["over today"][row] == "–":
+            continue
+        found = cell(record, "leaderboard", row, "over today")
+        assert found.in_runs == ("predictions/test.parquet",)
+        mine, theirs = _auc(study, record, found.runs), _auc(study, record, found.against)
+        assert table["over today"][row].replace("\u2212", "-") == f"{mine - theirs:+.4f}"
+        own = cell(record, "leaderboard", row, "AUC")
+        assert own.against == {}
+        assert table["AUC"][row] == f"{mine:.4f}"
+        for name, digest in found.files.items():
+            assert hashlib.sha256((study.path / name).read_bytes()).hexdigest() == digest
+
+
+def _auc(study: StudyFolder, record: dict[str, dict[str, dict]], runs: dict[str, str]) -> float:
+    """Mean AUC of runs, by scikit-learn, of prediction files that are the recorded ones."""
+    values = []
+    for run, folder in runs.items():
+        path = study.root / folder / "predictions" / "test.parquet"
+        named = record["runs"][run]["predictions/test.parquet"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == named
+        frame = pl.read_parquet(path, glob=False)
+        values.append(roc_auc_score(frame["label"], frame["logit"]))
+    return float(np.mean(values))
+
+
+def test_a_latency_cell_is_read_from_the_bench_that_provenance_names(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    out = report_study(study, tmp_path / "report").parent
+    record = json.loads((out / "provenance.json").read_text())
+    table = pl.read_csv(out / "tables" / "cost.csv", infer_schema=False)
+    row = table["strategy"].to_list().index("pca64")
+    (name,) = cell(record, "cost", row, "p99 ms").files
+    rows = json.loads((study.path / name).read_text())["rows"]
+    (kept,) = (
+        one
+        for one in rows
+        if (one["strategy"], one["scope"], one["candidates"]) == ("pca64", "end_to_end", 100)
+    )
+    assert table["p99 ms"][row] == f"{kept['p99_ms']:.1f}"
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Exit code of a command."""
+    monkeypatch.setattr(sys, "argv", ["fusefront", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return int(end.value.code or 0)
+
+
+def test_what_the_machine_lacks_for_a_report_is_said_without_a_traceback(
+    study: StudyFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    report = ("report", study.name, "--store", str(tmp_path), "--out")
+    made = str(tmp_path / "made")
+    assert ended(monkeypatch, *report, str(taken)) == 2
+    assert capsys.readouterr().err == (
+        f"fusefront: got {str(taken)!r}: file exists; expected a path that can be used, give another\n"
+    )
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    assert ended(monkeypatch, *report, made, "--pdf") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("fusefront: a PDF needs weasyprint, which cannot be loaded")
+    assert said.count("\n") == 1
+    assert (tmp_path / "made" / "index.html").exists()
+    monkeypatch.setattr(canvas, "JAPANESE_FILES", ())
+    assert ended(monkeypatch, *report, made, "--lang", "ja") == 2
+    assert capsys.readouterr().err.startswith("fusefront: no Japanese font was found, expected one")
+
+
+def test_a_package_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'onnxruntime.capi'", name="onnxruntime.capi")
+
+    monkeypatch.setattr("fusefront.harness.runs.store.find_study", absent)
+    assert ended(monkeypatch, "report", "any") == 2
+    assert capsys.readouterr().err == (
+        "fusefront: package 'onnxruntime' is not there, expected for this command; pip install it\n"
+    )

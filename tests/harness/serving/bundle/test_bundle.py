@@ -1,0 +1,313 @@
+"""The bundle: written from a run, replayed without torch, refused where a file is not what it says."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.prepare import prepare
+from fusefront.datasets.spec import load_spec
+from fusefront.datasets.store import PreparedDataset
+from fusefront.datasets.synthetic.write import write_world
+from fusefront.harness.errors import UsageError
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.spec import Cell, RunSpec
+from fusefront.harness.serving.bundle.card import auc_with_interval
+from fusefront.harness.serving.bundle.opened import BundleError, read_manifest, replay
+from fusefront.harness.serving.bundle.predict import predict_file, write_scores
+from fusefront.harness.serving.bundle.write import export_run, load_run
+from fusefront.harness.serving.export.parity import score_split
+from fusefront.harness.serving.export.scorer import Scorer
+from fusefront.harness.training.run import run
+
+BLOCKED = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked}:
+            raise ImportError(name + " is not on this machine")
+sys.meta_path.insert(0, Block())
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A small trained run, its store and the bundle of it."""
+    root = tmp_path_factory.mktemp("out")
+    data = tmp_path_factory.mktemp("world")
+    spec = write_world("tour", data, train=300, valid=200, test=200, warm=400, cold=100)
+    store = prepare(load_spec(spec), spec.parent, root)
+    recipe = {"epochs": 1, "batch_rows": 512}
+    made = RunSpec(store.name, store.fingerprint, "compressed_fusion", {}, recipe, 0)
+    record = run(Cell("compressed", "strategy", made), root, store, load_parts(()))
+    loaded = load_run(record.path, root)
+    bundle = export_run(loaded, root / "bundle", rows="float32", licence="CC0")
+    return root, store, record.path, bundle, data
+
+
+@pytest.fixture
+def bundle(world, tmp_path):
+    """A copy to be spoilt."""
+    return Path(shutil.copytree(world[3], tmp_path / "bundle"))
+
+
+def test_the_bundle_scores_a_split_as_the_run_recorded_it(world):
+    _, store, path, bundle, _ = world
+    scored = score_split(Scorer(bundle / "scorer.onnx").logits, store, "test")
+    recorded = pl.read_parquet(path / "predictions" / "test.parquet")["logit"].to_numpy()
+    np.testing.assert_allclose(scored, recorded, atol=1e-4)
+
+
+def test_golden_requests_replay_with_numpy_and_onnxruntime_alone(world):
+    blocked = {"torch", "polars", "pyarrow", "typer", "pydantic", "onnx", "scipy", "fusefront"}
+    code = BLOCKED.format(blocked=blocked) + (
+        f"sys.argv = ['check.py', {str(world[3])!r}]\n"
+        f"exec(compile(open({str(world[3] / 'check.py')!r}).read(), 'check.py', 'exec'))\n"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["passed"]
+    assert found["predictions"] == 1 + 3 * 7 + 4 * 512
+
+
+def test_a_machine_without_onnxruntime_is_told_so(world):
+    code = BLOCKED.format(blocked={"onnxruntime"}) + (
+        f"sys.argv = ['check.py', {str(world[3])!r}]\n"
+        f"exec(compile(open({str(world[3] / 'check.py')!r}).read(), 'check.py', 'exec'))\n"
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"{world[3]}: onnxruntime cannot be loaded")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["serve_check", "predict"])
+def test_the_verbs_run_where_torch_is_absent(world, verb, tmp_path):
+    rows = tmp_path / "rows.parquet"
+    _rows(world).write_parquet(rows)
+    call = {
+        "serve_check": f"serve_check(Path({str(world[3])!r}))",
+        "predict": f"predict(Path({str(world[3])!r}), Path({str(rows)!r}))",
+    }[verb]
+    code = BLOCKED.format(blocked={"torch", "pytorch_lightning"}) + (
+        "from pathlib import Path\n"
+        f"from fusefront.harness.cli.{verb} import {verb}\n{call}\nassert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def _rows(world) -> pl.DataFrame:
+    """Test rows as a client would send them: keys, raw context values, histories as lists of keys."""
+    _, store, *_ = world
+    split, keys = store.split("test"), store.item_keys().sort("row")["key"].to_numpy()
+    request = np.repeat(np.arange(len(split.group)), np.diff(split.row_start))
+    history = []
+    for r in request.tolist():
+        start, length = int(split.history_start[r]), int(split.history_length[r])
+        history.append(keys[store.history_values[start : start + length] - 1].tolist())
+    frame = {"item": keys[split.item - 1], "history": history}
+    sides = (
+        ("request", split.request_ids[request]),
+        ("candidate", split.candidate_ids),
+    )
+    for side, codes in sides:
+        for at, field in enumerate(getattr(store.manifest.schema_, f"{side}_fields")):
+            words = store.vocabulary(side, field.name)
+            value_of = dict(zip(words["code"].to_list(), words["value"].to_list(), strict=True))
+            frame[field.name] = [value_of.get(code) for code in codes[:, at].tolist()]
+    return pl.DataFrame(frame)
+
+
+def test_a_file_of_raw_rows_is_scored_as_the_run_recorded_them(world, tmp_path):
+    _, _, path, bundle, _ = world
+    source = tmp_path / "rows.parquet"
+    _rows(world).write_parquet(source)
+    told = write_scores(bundle, source, tmp_path / "scores.parquet")
+    scores = pl.read_parquet(tmp_path / "scores.parquet")
+    logits = pl.read_parquet(path / "predictions" / "test.parquet")["logit"].to_numpy()
+    assert told["rows"] == len(logits) == len(scores)
+    expected = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    np.testing.assert_allclose(scores["probability"].to_numpy(), expected, atol=1e-5)
+
+
+def test_an_unknown_item_scores_and_a_missing_column_is_named(world, tmp_path):
+    rows = _rows(world).head(3).with_columns(pl.lit(-1).alias("item"))
+    rows.write_parquet(tmp_path / "unknown.parquet")
+    (scores,) = predict_file(world[3], tmp_path / "unknown.parquet")
+    assert np.isfinite(scores).all()
+    rows.drop("item").write_parquet(tmp_path / "without.parquet")
+    with pytest.raises(DataContractError, match=r"without.parquet: column 'item' is missing"):
+        list(predict_file(world[3], tmp_path / "without.parquet"))
+    (tmp_path / "text.parquet").write_text("no parquet")
+    with pytest.raises(DataContractError, match=r"text.parquet: no readable parquet file"):
+        list(predict_file(world[3], tmp_path / "text.parquet"))
+
+
+def test_nothing_in_the_bundle_is_a_pickle_and_every_file_is_listed(world):
+    bundle = world[3]
+    manifest = read_manifest(bundle)
+    there = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
+    assert there == {*manifest["files"], "bundle.json"}
+    for path in bundle.rglob("*"):
+        assert path.suffix not in {".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
+    with np.load(bundle / "golden.npz", allow_pickle=False) as golden:
+        assert golden.files
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (
+            lambda b: (b / "candidate_values_table.bin").unlink(),
+            "candidate_values_table.bin: missing",
+        ),
+        (
+            lambda b: (b / "scorer.onnx").write_bytes((b / "scorer.onnx").read_bytes()[:-9]),
+            "scorer.onnx: .* bytes, the bundle says",
+        ),
+        (
+            lambda b: _flip(b / "weights.safetensors"),
+            "weights.safetensors: its content was changed",
+        ),
+        (lambda b: (b / "bundle.json").unlink(), "bundle.json: not there"),
+        (lambda b: (b / "bundle.json").write_text("{"), "bundle.json: unreadable"),
+        (lambda b: (b / "bundle.json").write_text('{"a": 1}'), "bundle.json: not written by"),
+        (lambda b: _edit(b / "bundle.json", format=9), "bundle.json: got format 9, expected 1"),
+        (
+            lambda b: _edit(b / "bundle.json", files=None),
+            "bundle.json: says nothing of 'scorer.onnx'",
+        ),
+        (
+            lambda b: _edit(b / "bundle.json", files={}),
+            "bundle.json: says nothing of 'scorer.onnx'",
+        ),
+        (
+            lambda b: _without(b / "bundle.json", "strategy"),
+            "bundle.json: says nothing of 'strategy'",
+        ),
+        (lambda b: _without(b / "bundle.json", "shape"), "bundle.json: says nothing of 'shape'"),
+    ],
+)
+def test_a_spoilt_bundle_is_refused_with_the_name_of_the_file(bundle, spoil, sentence):
+    spoil(bundle)
+    with pytest.raises(BundleError, match=sentence):
+        replay(bundle)
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def _edit(path: Path, **values: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def _without(path: Path, key: str) -> None:
+    kept = {k: value for k, value in json.loads(path.read_text()).items() if k != key}
+    path.write_text(json.dumps(kept))
+
+
+def test_golden_requests_of_another_scorer_are_refused(bundle):
+    """A foreign file put in with its checksum."""
+    from fusefront.harness.serving.bundle.opened import sha256
+
+    golden = bundle / "golden.npz"
+    np.savez(golden, **{"0.logits": np.zeros((1, 1)), "0.other": np.zeros((1, 1))})
+    listed = json.loads((bundle / "bundle.json").read_text())["files"]
+    listed[golden.name] = {"bytes": golden.stat().st_size, "sha256": sha256(golden)}
+    _edit(bundle / "bundle.json", files=listed)
+    with pytest.raises(BundleError, match=r"golden.npz: has no '.*', which scorer.onnx asks for"):
+        replay(bundle)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "sentence"),
+    [
+        ("item", ["a", "b", "c"], "column 'item' holds .*string, expected int64"),
+        ("item", [1.5, 2.5, 3.5], "column 'item' holds double, expected int64"),
+        ("history", ["1 2", "3", ""], "column 'history' holds .*string, expected list"),
+        ("history", [["1"], [], ["2"]], "column 'history' holds .*string.*, expected list"),
+    ],
+)
+def test_keys_of_another_type_are_refused_not_scored_as_unknown(
+    world, tmp_path, column, values, sentence
+):
+    source = tmp_path / "rows.parquet"
+    _rows(world).head(3).with_columns(pl.Series(column, values)).write_parquet(source)
+    with pytest.raises(DataContractError, match=sentence):
+        list(predict_file(world[3], source))
+
+
+def test_empty_histories_score_whatever_their_type(world, tmp_path):
+    source = tmp_path / "rows.parquet"
+    _rows(world).head(3).with_columns(pl.Series("history", [[], None, []])).write_parquet(source)
+    (scores,) = predict_file(world[3], source)
+    assert scores.shape == (3,)
+    assert np.isfinite(scores).all()
+
+
+def test_another_graph_with_the_right_checksum_fails_the_replay(bundle):
+    """The golden requests see what checksums cannot: a table that scores otherwise."""
+    table = bundle / "candidate_values_table.bin"
+    rows = np.fromfile(table, np.float32)
+    (rows * 1.5).astype(np.float32).tofile(table)
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    from fusefront.harness.serving.bundle.opened import sha256
+
+    manifest["files"][table.name]["sha256"] = sha256(table)
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    assert not replay(bundle)["passed"]
+
+
+def test_export_replaces_a_bundle_and_nothing_else(world, tmp_path):
+    root, _, path, bundle, _ = world
+    loaded = load_run(path, root)
+    again = export_run(loaded, bundle, rows="float32", licence="CC0")
+    assert replay(again)["passed"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years")
+    with pytest.raises(UsageError, match="choose another folder with --to"):
+        export_run(loaded, tmp_path / "mine", rows="float32")
+    assert (tmp_path / "mine" / "thesis.txt").exists()
+    with pytest.raises(UsageError, match="got rows 'float8'"):
+        export_run(loaded, tmp_path / "new", rows="float8")  # type: ignore[arg-type]
+
+
+def test_the_card_tells_data_quality_limits_and_licence(world):
+    card = json.loads((world[3] / "card.json").read_text())
+    text = (world[3] / "card.md").read_text()
+    assert card["licence"] == "CC0"
+    assert card["limits"]
+    metric = card["metrics"]["test_auc"]
+    assert metric["low"] < metric["value"] < metric["high"]
+    assert f"{metric['value']:.4f}" in text
+    assert {s["slice"] for s in card["slices"]} <= set(world[1].manifest.slices)
+
+
+def test_the_cards_interval_covers_over_clusters():
+    rng = np.random.default_rng(0)
+    hits, truth = 0, []
+    for _ in range(100):
+        cluster = np.repeat(np.arange(60), 10)
+        logit = (rng.normal(size=60)[cluster] + rng.normal(size=600)).astype(np.float32)
+        label = (logit + 2 * rng.normal(size=600) > 0).astype(np.uint8)
+        truth.append(auc_with_interval(logit, label, cluster))
+    center = np.mean([t["value"] for t in truth])
+    hits = sum(t["low"] <= center <= t["high"] for t in truth)
+    assert 88 <= hits <= 100
+
+
+def test_a_run_without_a_model_is_refused(world, tmp_path):
+    with pytest.raises(UsageError, match="train it first"):
+        load_run(tmp_path, world[0])
+    assert PreparedDataset.open(world[1].path).name == world[1].name

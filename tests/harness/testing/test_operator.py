@@ -1,0 +1,277 @@
+"""check_fusion catches planted defects, each by its own error."""
+
+from random import SystemRandom
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+from fusefront.fusion_variants.contract import Fused, FusionOperator
+from fusefront.harness.testing.checks import (
+    BatchError,
+    ContentError,
+    DeclarationError,
+    FiniteError,
+    GradientError,
+    PresenceError,
+    QueryError,
+    SeedError,
+    ShapeError,
+)
+from fusefront.harness.testing.export import ExportError
+from fusefront.harness.testing.operator import check_fusion
+
+
+class Good(FusionOperator):
+    """A linear layer over cleared slots: keeps the contract; each defect below breaks one promise."""
+
+    name: ClassVar[str] = "good"
+
+    def __init__(self, slots, d):
+        super().__init__(slots, d)
+        self.mix = nn.Linear(slots * d, d)
+
+    @property
+    def tokens_out(self):
+        return 1
+
+    def token(self, x, present, query):
+        return self.mix(x.flatten(-2))
+
+    def forward(self, x, present, query=None):
+        x = x.masked_fill(~present.unsqueeze(-1), 0.0)
+        some = present.any(-1, keepdim=True)
+        token = self.token(x, present, query).masked_fill(~some, 0.0)
+        return Fused(token.unsqueeze(-2), some, x.new_zeros(()))
+
+
+class ZeroFactor(Good):
+    def token(self, x, present, query):
+        return super().token(x, present, query) * x.prod(-2)
+
+
+class MultipliesByPresence(Good):
+    def forward(self, x, present, query=None):
+        some = present.any(-1, keepdim=True)
+        token = self.mix((x * present.unsqueeze(-1)).flatten(-2)).masked_fill(~some, 0.0)
+        return Fused(token.unsqueeze(-2), some, x.new_zeros(()))
+
+
+class IgnoresPresence(Good):
+    def forward(self, x, present, query=None):
+        some = present.any(-1, keepdim=True)
+        token = self.mix(x.flatten(-2)).masked_fill(~some, 0.0)
+        return Fused(token.unsqueeze(-2), some, x.new_zeros(()))
+
+
+class BiasWhenEmpty(Good):
+    def forward(self, x, present, query=None):
+        x = x.masked_fill(~present.unsqueeze(-1), 0.0)
+        return Fused(
+            self.mix(x.flatten(-2)).unsqueeze(-2), present.any(-1, keepdim=True), x.new_zeros(())
+        )
+
+
+class DiceLike(Good):
+    """The gate of MMCTR-Bench: statistics of the current batch, in eval too."""
+
+    def token(self, x, present, query):
+        token = super().token(x, present, query)
+        flat = token.reshape(-1, token.shape[-1])
+        if len(flat) < 2:
+            return 0.5 * token
+        return token * ((token - flat.mean(0)) / (flat.std(0) + 1e-6)).sigmoid()
+
+
+class KeyBias(Good):
+    """Softmax of scores that share a bias: it learns by round-off only."""
+
+    def __init__(self, slots, d):
+        super().__init__(slots, d)
+        self.score = nn.Linear(d, 1)
+
+    def token(self, x, present, query):
+        score = self.score(x).squeeze(-1).masked_fill(~present, -1e9)
+        return super().token(x, present, query) + (score.softmax(-1).unsqueeze(-1) * x).sum(-2)
+
+
+class Unused(Good):
+    def __init__(self, slots, d):
+        super().__init__(slots, d)
+        self.spare = nn.Linear(d, d)
+
+
+class Random(Good):
+    def token(self, x, present, query):
+        token = super().token(x, present, query)
+        return token + 1e-3 * torch.randn_like(token)
+
+
+class RandomInTraining(Good):
+    """Not from torch's generator: no seed repeats it."""
+
+    def token(self, x, present, query):
+        token = super().token(x, present, query)
+        return token * (1.0 + SystemRandom().random()) if self.training else token
+
+
+class BatchOrder(Good):
+    def token(self, x, present, query):
+        token = super().token(x, present, query)
+        return token + 0.1 * token.roll(1, 0) if token.dim() == 2 else token
+
+
+class AxesMatter(Good):
+    def token(self, x, present, query):
+        token = super().token(x, present, query)
+        return 2.0 * token if token.dim() == 3 else token
+
+
+class OwnSeed(Good):
+    def __init__(self, slots, d):
+        super().__init__(slots, d)
+        generator = torch.Generator()
+        generator.seed()
+        with torch.no_grad():
+            self.mix.weight.normal_(generator=generator)
+
+
+class LossInEval(Good):
+    def forward(self, x, present, query=None):
+        return super().forward(x, present, query)._replace(loss=x.new_ones(()))
+
+
+class DeafSlot(Good):
+    def token(self, x, present, query):
+        return super().token(x * torch.tensor([1.0, 0.0, 1.0]).unsqueeze(-1), present, query)
+
+
+class Overflow(Good):
+    def token(self, x, present, query):
+        return super().token(x, present, query) + (20.0 * x.square().sum(-2)).exp() * 1e-300
+
+
+class WrongShape(Good):
+    def forward(self, x, present, query=None):
+        fused = super().forward(x, present, query)
+        return fused._replace(tokens=fused.tokens.squeeze(-2))
+
+
+class FlatOnly(Good):
+    def token(self, x, present, query):
+        return self.mix(x.reshape(x.shape[0], -1))
+
+
+class NotFused(Good):
+    def forward(self, x, present, query=None):
+        return super().forward(x, present, query).tokens
+
+
+class FloatPresence(Good):
+    def forward(self, x, present, query=None):
+        fused = super().forward(x, present, query)
+        return fused._replace(present=fused.present.float())
+
+
+class NoName(FusionOperator):
+    pass
+
+
+class MissingKeyword(Good):
+    choices: ClassVar = {"rank": (1, 2)}
+
+
+class UnknownLevel(Good):
+    level: ClassVar[str] = "item"
+
+
+class CodeAttribute(Good):
+    def __init__(self, slots, d):
+        super().__init__(slots, d)
+        self.code = 3
+
+
+class DeafToQuery(Good):
+    uses_query: ClassVar[bool] = True
+
+    def __init__(self, slots, d, *, query_width=0):
+        super().__init__(slots, d)
+
+
+class GoodQuery(Good):
+    uses_query: ClassVar[bool] = True
+
+    def __init__(self, slots, d, *, query_width=0):
+        super().__init__(slots, d)
+        self.ask = nn.Linear(query_width, d) if query_width else None
+
+    def token(self, x, present, query):
+        token = super().token(x, present, query)
+        return token if self.ask is None else token * (1.0 + self.ask(query).sigmoid())
+
+
+class ExportsOtherNumbers(Good):
+    def token(self, x, present, query):
+        token = super().token(x, present, query)
+        return 2.0 * token if torch.compiler.is_exporting() else token
+
+
+class CannotExport(Good):
+    def token(self, x, present, query):
+        token = super().token(x, present, query)
+        return token if float(x.detach().nansum()) > -1e30 else -token
+
+
+DEFECTS = [
+    (ZeroFactor, ContentError, "must not annihilate"),
+    (MultipliesByPresence, PresenceError, r"0 \* NaN is NaN"),
+    (IgnoresPresence, PresenceError, "nan in an absent slot changes tokens"),
+    (BiasWhenEmpty, PresenceError, "without any slot the tokens must be zero"),
+    (DiceLike, BatchError, "scored in a batch of 1 an item gets another output"),
+    (KeyBias, GradientError, r"parameter 'score.bias' gets no gradient"),
+    (Unused, GradientError, r"parameter 'spare.weight' gets no gradient"),
+    (BatchOrder, BatchError, "the order of the rows changes the output in eval mode"),
+    (AxesMatter, BatchError, r"leading axes \(2, 3\) change the numbers"),
+    (Random, SeedError, "scoring twice gives different tokens"),
+    (RandomInTraining, SeedError, "a training step twice gives different tokens"),
+    (OwnSeed, SeedError, "scoring twice gives different tokens"),
+    (LossInEval, SeedError, "loss is not zero in eval mode"),
+    (DeafSlot, ContentError, "what slot 1 holds does not reach the output"),
+    (Overflow, FiniteError, "not finite in float32"),
+    (WrongShape, ShapeError, r"give tokens of shape \(8,\); expected \(1, 8\)"),
+    (FlatOnly, ShapeError, r"leading axes \(\) make forward fail"),
+    (NotFused, ShapeError, "forward returns Tensor; expected Fused"),
+    (FloatPresence, ShapeError, "present is torch.float32; expected bool"),
+    (NoName, DeclarationError, "NoName has no `name`"),
+    (nn.Linear, DeclarationError, "is not a subclass of FusionOperator"),
+    (MissingKeyword, DeclarationError, "takes no keyword 'rank' with a default"),
+    (UnknownLevel, DeclarationError, "level is 'item'; expected 'feature', 'logit' or 'any'"),
+    (CodeAttribute, DeclarationError, "an attribute is named 'code', which breaks export"),
+    (DeafToQuery, QueryError, "another query does not change the output"),
+]
+
+
+@pytest.mark.parametrize("operator", [Good, GoodQuery])
+def test_an_operator_that_keeps_the_contract_passes(operator):
+    check_fusion(operator, export=False)
+
+
+@pytest.mark.parametrize(("operator", "error", "words"), DEFECTS, ids=lambda part: str(part)[:40])
+def test_a_planted_defect_is_caught(operator, error, words):
+    with pytest.raises(error, match=words):
+        check_fusion(operator, export=False)
+
+
+def test_a_parameter_named_in_the_exceptions_may_go_untaught():
+    check_fusion(Unused, exceptions=("spare.weight", "spare.bias"), export=False)
+
+
+def test_an_operator_that_exports_other_numbers_is_caught():
+    with pytest.raises(ExportError, match="gives other tokens than eager for 1 items"):
+        check_fusion(ExportsOtherNumbers)
+
+
+def test_an_operator_that_cannot_be_exported_is_caught():
+    with pytest.raises(ExportError, match="ONNX export fails"):
+        check_fusion(CannotExport)
