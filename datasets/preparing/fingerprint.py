@@ -11,6 +11,7 @@ from fusefront.datasets.raw.files import find, sha256
 from fusefront.datasets.spec import DatasetSpec
 
 STORE_VERSION = 2  # raise it when the same input makes another store
+DRAWN_VERSION = 2  # likewise, for logs whose negatives are drawn
 
 
 def inputs(spec: DatasetSpec, data: Path) -> Iterator[tuple[str, Path]]:
@@ -51,7 +52,8 @@ def fingerprint(spec: DatasetSpec, data: Path) -> str:
         if modality.encode
     }
     digest = hashlib.sha256()
-    digest.update(json.dumps([STORE_VERSION, words, encoders], sort_keys=True).encode())
+    version = [STORE_VERSION, DRAWN_VERSION] if spec.negatives else STORE_VERSION
+    digest.update(json.dumps([version, words, encoders], sort_keys=True).encode())
     for role, path in inputs(spec, data):
         digest.update(f"{role}={_content(path)}\n".encode())
     return digest.hexdigest()[:16]

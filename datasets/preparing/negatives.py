@@ -32,6 +32,7 @@ class Drawer:
     first_seen: Ints | None  # [n + 1] earliest time of every item; None without timestamps
     events: Events | None  # popularity with timestamps
     counts: Ints | None  # [n + 1] popularity without timestamps
+    alone: bool = False  # a positive and its negatives are one request
     missing: int = 0
 
     def __post_init__(self) -> None:
@@ -45,6 +46,8 @@ class Drawer:
         """The positives, then their negatives: same request and context, label 0, fresh row ids."""
         if not len(rows):
             return rows
+        if self.alone:
+            rows["request"] = rows["row"]
         drawn = self._draw(rows)  # (P, n), 0 = none found
         row, place = np.nonzero(drawn)
         self.missing += drawn.size - len(row)

@@ -14,6 +14,7 @@ from fusefront.datasets.preparing.build import Builder
 from fusefront.datasets.preparing.finish import Job, WrittenLog, finish_store
 from fusefront.datasets.preparing.items import ItemFile, item_columns, read_items
 from fusefront.datasets.preparing.negatives import PAIR, Drawer, sort_events
+from fusefront.datasets.preparing.requests import alone
 from fusefront.datasets.preparing.spill import Spill, spill
 from fusefront.datasets.preparing.splits import (
     RANDOM_WARNING,
@@ -195,6 +196,7 @@ def _drawer(spec: DatasetSpec, spilled: Spill, items: int) -> Drawer | None:
         spilled.first_seen if timed else None,
         events,
         spilled.counts if popular and not timed else None,
+        alone(spec),
     )
 
 

@@ -57,15 +57,28 @@ def arrange(
     if spec.history.source == "log":
         return _from_log(rows, context, side, position, spec)
     apart = rows["row"] if spec.columns.timestamp is None else rows["time"]
-    if spec.history.source != "none" or spec.columns.request is not None:
-        apart = np.zeros(len(rows), np.int64)  # the request id or the list tells requests apart
+    if spec.history.source != "none" or spec.columns.request is not None or alone(spec):
+        apart = np.zeros(len(rows), np.int64)  # the request word or the list tells requests apart
     keys = (rows["split"], context, side, rows["request"], rows["length"], rows["history"])
-    order = np.lexsort((rows["row"], *keys, apart, rows["user"]))
+    order = np.lexsort((_place(rows, spec), *keys, apart, rows["user"]))
     first = _starts(order, (rows["user"], apart, *keys))
     past = None
     if spec.history.source != "none":
         past = _ready(rows, values, order[first])
     return Arranged(rows[order], first, position[order], past)
+
+
+def alone(spec: DatasetSpec) -> bool:
+    """Whether every positive is a request of its own, with its negatives: nothing else groups rows."""
+    nothing = spec.columns.timestamp is None and spec.columns.request is None
+    return spec.negatives is not None and nothing and spec.history.source == "none"
+
+
+def _place(rows: NDArray[Any], spec: DatasetSpec) -> NDArray[Any]:
+    """Order of rows in their request: the log's; by a hash where negatives came after positives."""
+    if spec.negatives is None:
+        return rows["row"]
+    return combine(spec.negatives.seed + 1, rows["row"].astype(np.uint64))
 
 
 def _from_log(
@@ -84,7 +97,7 @@ def _from_log(
     positive = positive[np.lexsort((rows["row"][positive], own[positive]))]
     keys = own[positive]
     before = np.searchsorted(keys, query)  # positives strictly earlier, over all users
-    order = np.lexsort((rows["row"], rows["split"], context, rows["request"], query))
+    order = np.lexsort((_place(rows, spec), rows["split"], context, rows["request"], query))
     apart = (user, before, side, rows["request"], context, rows["split"])
     first = _starts(order, apart)
     head = order[first]

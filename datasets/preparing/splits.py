@@ -109,7 +109,8 @@ def assign(
         return np.maximum.reduceat(cuts.item_class[rows["item"]], first)
     if by == "user_time":
         return cuts.own_side(np.maximum.reduceat(position, first))
-    draw = unit(combine(cuts.spec.seed, rows["row"][first].astype(np.uint64)))
+    oldest = np.minimum.reduceat(rows["row"], first)
+    draw = unit(combine(cuts.spec.seed, oldest.astype(np.uint64)))
     return np.select(
         [draw < cuts.spec.test, draw < cuts.spec.test + cuts.spec.valid], [TEST, VALID], TRAIN
     ).astype(np.uint8)
