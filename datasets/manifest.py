@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.losses import Loss
 
 
 class _Frozen(BaseModel):
@@ -78,6 +79,7 @@ class Manifest(_Frozen):
     split_by: str = ""
     source_rows: int = 0
     warnings: tuple[str, ...] = ()
+    losses: dict[str, Loss] = {}  # what was left out, read as absent, or is not known to train
 
 
 def vocabulary_file(side: str, field: str) -> str:

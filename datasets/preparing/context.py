@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import Scaling, StoredField, vocabulary_file
 from fusefront.datasets.raw.codes import Codebook, Vocabulary, finish
 from fusefront.datasets.raw.files import NpyWriter
@@ -25,7 +26,12 @@ class Side(NamedTuple):
 
 
 def finish_side(
-    folder: Path, side: str, kind: str, fields: tuple[FieldSpec, ...], books: list[Codebook]
+    folder: Path,
+    side: str,
+    kind: str,
+    fields: tuple[FieldSpec, ...],
+    books: list[Codebook],
+    tally: Tally,
 ) -> Side:
     """Rewrite `kind` (request | row) of every split: final codes, standardised numbers."""
     categorical = tuple(field for field in fields if field.type != "number")
@@ -39,15 +45,30 @@ def finish_side(
         for block in blocks(path, "r+"):
             for number, vocabulary in enumerate(vocabularies):
                 part = slice(edges[number], edges[number + 1])
-                block[:, part] = vocabulary.of[block[:, part]]
+                given = np.array(block[:, part])
+                block[:, part] = vocabulary.of[given]
+                name = f"{side}.{categorical[number].label}"
+                count_codes(tally, name, split, given, block[:, part])
     for field, vocabulary in zip(categorical, vocabularies, strict=True):
         write_vocabulary(folder, side, field.label, vocabulary)
-    scalings = _scale(folder, kind, [f"{side}.{field.label}" for field in numeric])
+    scalings = _scale(folder, kind, [f"{side}.{field.label}" for field in numeric], tally)
     stored = tuple(
         StoredField(name=field.label, size=vocabulary.size, columns=width)
         for field, vocabulary, width in zip(categorical, vocabularies, widths, strict=True)
     )
     return Side(stored, tuple(field.label for field in numeric), scalings)
+
+
+def count_codes(
+    tally: Tally, name: str, split: str, given: NDArray[np.int32], final: NDArray[np.int32]
+) -> None:
+    """Rows without a value, and values that train does not have; codes [n, columns], 0 = none."""
+    empty = int((~(given > 0).any(1)).sum())
+    tally.add(f"{name}.absent", empty, len(given), f"rows have no value of {name}")
+    there = int((given > 0).sum())
+    lost = int(((given > 0) & (final == 0)).sum())
+    what = f"values of {name} in {split} are not in train; they are coded as absent"
+    tally.add(f"{name}.unseen.{split}", lost, there, what)
 
 
 def write_vocabulary(folder: Path, side: str, name: str, vocabulary: Vocabulary) -> None:
@@ -72,7 +93,7 @@ def _vocabularies(train: Path, widths: list[int], books: list[Codebook]) -> list
     return [finish(book, counts) for book, counts in zip(books, seen, strict=True)]
 
 
-def _scale(folder: Path, kind: str, names: list[str]) -> dict[str, Scaling]:
+def _scale(folder: Path, kind: str, names: list[str], tally: Tally) -> dict[str, Scaling]:
     """Standardise on train: two streamed passes in float64; absent (NaN) becomes 0, the mean."""
     raw = {split: folder / split / kind / "raw_numbers.npy" for split in SPLITS}
     mean, deviation = moments(Blocks(raw["train"]), len(names))
@@ -82,12 +103,20 @@ def _scale(folder: Path, kind: str, names: list[str]) -> dict[str, Scaling]:
             if not names:
                 file.append(np.zeros((len(np.load(raw[split], mmap_mode="r")), 0)))
             for block in Blocks(raw[split]):
+                count_numbers(tally, names, block)
                 file.append(np.nan_to_num((block - mean) / deviation, nan=0.0))
         raw[split].unlink()
     return {
         name: Scaling(mean=float(mean[k]), deviation=float(deviation[k]))
         for k, name in enumerate(names)
     }
+
+
+def count_numbers(tally: Tally, names: list[str], numbers: NDArray[np.float64]) -> None:
+    """Rows without a number, [n, len(names)] with NaN = absent."""
+    for name, absent in zip(names, np.isnan(numbers).sum(0).tolist(), strict=True):
+        what = f"rows have no number in {name}; they get the mean"
+        tally.add(f"{name}.absent", absent, len(numbers), what)
 
 
 def moments(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import (
     Manifest,
     SplitCounts,
@@ -71,7 +72,8 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
     sides = _sides(job, items, log)
     for name in ("impressions", "clicks", "in_train"):
         write_npy(folder / "items" / f"{name}.npy", getattr(builder, name))
-    vectors = _vectors(job, items, say)
+    tally = log.recorder.tally
+    vectors = _vectors(job, items, tally, say)
     facts = ItemFacts(builder.in_train, builder.impressions, vectors.present, tuple(vectors.widths))
     slices = {part.name: _slice(job, part, log.sources, facts, items) for part in spec.slices}
     truth = None
@@ -95,33 +97,38 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
         split_by=spec.split.by,
         source_rows=sum(part.rows for part in log.counts.values()),
         warnings=(*log.warnings, *vectors.warnings),
+        losses=tally.losses(),
     )
+    for loss in manifest.losses.values():
+        say(loss.sentence())
     text = manifest.model_dump(mode="json", by_alias=True)
     write_bytes(folder / "manifest.json", json.dumps(text, indent=1).encode())
 
 
 def _sides(job: Job, items: ItemFile, log: WrittenLog) -> dict[str, Side]:
     """Fields of requests, candidates and items, coded and scaled by train."""
-    spec, folder, recorder = job.spec, job.folder, log.recorder
+    spec, folder, recorder, tally = job.spec, job.folder, log.recorder, log.recorder.tally
     return {
         "request": finish_side(
-            folder, "request", "request", recorder.request_fields, recorder.request_books
+            folder, "request", "request", recorder.request_fields, recorder.request_books, tally
         ),
         "candidate": finish_side(
-            folder, "candidate", "row", spec.candidate_fields, recorder.candidate.books
+            folder, "candidate", "row", spec.candidate_fields, recorder.candidate.books, tally
         ),
-        "item": write_items(folder, job.data, spec, items, log.builder.in_train),
+        "item": write_items(folder, job.data, spec, items, log.builder.in_train, tally),
     }
 
 
-def _vectors(job: Job, items: ItemFile, say: Say) -> Vectors:
+def _vectors(job: Job, items: ItemFile, tally: Tally, say: Say) -> Vectors:
     """Every modality's table, and items/present.npy."""
     found = Vectors({}, np.zeros((len(items.keys) + 1, len(job.spec.modalities)), bool), [])
     for place, modality in enumerate(job.spec.modalities):
         say(f"vectors of {modality!r}")
         found.widths[modality], found.present[:, place], said = write_modality(
-            job.folder, job.data, job.spec, modality, items
+            job.folder, job.data, job.spec, modality, items, tally
         )
+        lack = len(items.keys) - int(found.present[:, place].sum())
+        tally.add(f"modality.{modality}.absent", lack, len(items.keys), f"items have no {modality}")
         for sentence in said:
             say(f"WARNING: {sentence}")
         found.warnings.extend(said)

@@ -8,8 +8,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.errors import SpecError
+from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import Scaling, StoredField
-from fusefront.datasets.preparing.context import Side, moments, write_vocabulary
+from fusefront.datasets.preparing.context import (
+    Side,
+    count_codes,
+    count_numbers,
+    moments,
+    write_vocabulary,
+)
 from fusefront.datasets.raw.codes import FieldEncoder, Vocabulary, finish
 from fusefront.datasets.raw.files import broken, find, write_npy
 from fusefront.datasets.raw.history import history_is_text, item_lists
@@ -88,6 +95,7 @@ def write_items(
     spec: DatasetSpec,
     items: ItemFile,
     in_train: NDArray[np.bool_],
+    tally: Tally,
 ) -> Side:
     """keys.parquet, fields.npy, numbers.npy and the vocabularies of the items that train has."""
     target = folder / "items"
@@ -102,8 +110,9 @@ def write_items(
         return Side((), (), {})
     table = read_table(items.path, encoder.columns, spec.items.separator)
     codes, numbers = encoder.encode(table, items.path, 0)
-    stored, codes = _final_codes(folder, encoder, codes, in_train[1:])
+    stored, codes = _final_codes(folder, encoder, codes, in_train[1:], tally)
     write_npy(target / "fields.npy", np.concatenate([codes[:1] * 0, codes]))
+    count_numbers(tally, [f"item.{field.label}" for field in encoder.numeric], numbers)
     mean, deviation = moments([numbers[in_train[1:]]], numbers.shape[1])
     scaled = np.nan_to_num((numbers - mean) / deviation, nan=0.0).astype(np.float32)
     write_npy(target / "numbers.npy", np.concatenate([scaled[:1] * 0, scaled]))
@@ -116,7 +125,11 @@ def write_items(
 
 
 def _final_codes(
-    folder: Path, encoder: FieldEncoder, codes: NDArray[np.int32], warm: NDArray[np.bool_]
+    folder: Path,
+    encoder: FieldEncoder,
+    codes: NDArray[np.int32],
+    warm: NDArray[np.bool_],
+    tally: Tally,
 ) -> tuple[tuple[StoredField, ...], NDArray[np.int32]]:
     """Keep what train has; a field takes as many columns as its longest item needs."""
     stored, parts, start = [], [], 0
@@ -127,6 +140,7 @@ def _final_codes(
         vocabulary: Vocabulary = finish(book, seen)
         used = max(1, int((part > 0).sum(1).max(initial=0)))
         parts.append(vocabulary.of[part[:, :used]])
+        count_codes(tally, f"item.{field.label}", "items", part[:, :used], parts[-1])
         stored.append(StoredField(name=field.label, size=vocabulary.size, columns=used))
         write_vocabulary(folder, "item", field.label, vocabulary)
     merged = np.concatenate(parts, 1) if parts else np.zeros((len(codes), 0), np.int32)

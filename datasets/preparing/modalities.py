@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.datasets.losses import Tally
 from fusefront.datasets.preparing.encoded import Encoded
 from fusefront.datasets.preparing.items import ItemFile
 from fusefront.datasets.raw.codes import as_text
@@ -28,7 +29,7 @@ class Stored(NamedTuple):
 
 
 def write_modality(
-    folder: Path, data: Path, spec: DatasetSpec, name: str, items: ItemFile
+    folder: Path, data: Path, spec: DatasetSpec, name: str, items: ItemFile, tally: Tally
 ) -> Stored:
     """Stream the vectors of one modality into the store."""
     modality, count = spec.modalities[name], len(items.keys)
@@ -38,6 +39,10 @@ def write_modality(
     encoded = Encoded(data, spec, name, items) if modality.encode else None
     width = 0
     for block in encoded or _blocks(data, spec, name, items):
+        what = f"vectors of {name} are of no item; left out"
+        tally.add(
+            f"modality.{name}.unknown_key", block.unknown, block.unknown + len(block.rows), what
+        )
         width = width or block.vectors.shape[1]
         if block.vectors.shape[1] != width:  # only an encoder can do that
             raise broken(

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.spec import DatasetSpec, History
@@ -27,12 +28,18 @@ class Histories(NamedTuple):
 
 
 def read_histories(
-    frame: pl.DataFrame, spec: DatasetSpec, items: KeyIndex, path: Path, first: int
+    frame: pl.DataFrame,
+    spec: DatasetSpec,
+    items: KeyIndex,
+    path: Path,
+    first: int,
+    tally: Tally,
 ) -> Histories | None:
     """The newest `max_length` items of every row's history column; None where it has none."""
     if spec.history.column is None:
         return None
-    return _look_up(item_lists(frame, spec.history, path, first), spec, items, path, first)
+    lists = item_lists(frame, spec.history, path, first)
+    return _look_up(lists, spec, items, path, first, tally)
 
 
 def item_lists(frame: pl.DataFrame, history: History, path: Path, first: int) -> pl.Series:
@@ -54,7 +61,7 @@ def item_lists(frame: pl.DataFrame, history: History, path: Path, first: int) ->
 
 
 def _look_up(
-    lists: pl.Series, spec: DatasetSpec, items: KeyIndex, path: Path, first: int
+    lists: pl.Series, spec: DatasetSpec, items: KeyIndex, path: Path, first: int, tally: Tally
 ) -> Histories:
     column = str(spec.history.column)
     length = lists.list.len().to_numpy().astype(np.int64)
@@ -64,6 +71,8 @@ def _look_up(
         flat = _numbers(flat, path, column, first, row)
     values = items.rows(flat, path, column)
     unknown = np.flatnonzero(values == 0)
+    what = f"history entries name no item of {items.path.name} and are left out"
+    tally.add("history.unknown_item", len(unknown), len(values), what)
     if not len(unknown):
         return Histories(values, length)
     if spec.items.unknown == "refuse":

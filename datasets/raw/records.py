@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.codes import Codebook, FieldEncoder, as_text, number, slice_codes
 from fusefront.datasets.raw.files import broken, filled
 from fusefront.datasets.raw.hashing import mix, rows_hash, text_hash
@@ -46,6 +47,7 @@ class Recorder:
     history_columns: tuple[str, ...] = ()
     user_codes: UserCodes = field(default_factory=UserCodes)
     clock: Clock = field(default_factory=Clock)
+    tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
         users = self.users.encoder if self.users else FieldEncoder(())
@@ -133,15 +135,16 @@ class Recorder:
         if self.users is not None:
             name = self.spec.columns.user
             found = self.users.index.rows(frame[name], path, name, first)
+            missing = int((found == 0).sum())
+            what = f"rows of the log have a user that is not in {self.users.index.path.name}"
+            self.tally.add("rows.user_not_in_table", missing, len(out), what)
             out["request_ids"][:, own:] = self.users.codes[found]
             out["request_numbers"][:, numbers:] = self.users.numbers[found]
             out["slices"][:, len(self.slice_columns) :] = self.users.slice_codes[found]
 
     def _finish(self, out: NDArray[Any], frame: pl.DataFrame, part: Part, first: int) -> Chunk:
-        keep = out["item"] > 0
-        if self.spec.negatives is not None:
-            keep &= out["label"] == 1
-        histories = read_histories(frame, self.spec, self.items, part.path, first)
+        keep = self._kept(out)
+        histories = read_histories(frame, self.spec, self.items, part.path, first, self.tally)
         if histories is None:
             return Chunk(out[keep], np.zeros(0, np.int32), int((~keep).sum()))
         if not keep.all():
@@ -154,6 +157,19 @@ class Recorder:
         out["own"][:1] = 1
         own = Histories(histories.values, histories.length).take(np.flatnonzero(out["own"]))
         return Chunk(out, own.values, int((~keep).sum()))
+
+    def _kept(self, out: NDArray[Any]) -> NDArray[np.bool_]:
+        """Rows of known items; where negatives are drawn, the positives among them."""
+        known: NDArray[np.bool_] = out["item"] > 0
+        what = f"rows of the log have an item that is not in {self.items.path.name}; left out"
+        self.tally.add("rows.unknown_item", int((~known).sum()), len(out), what)
+        if self.spec.negatives is None:
+            return known
+        positive = out["label"] == 1
+        what = "rows of the log are no positives; left out, negatives are drawn instead"
+        self.tally.add("rows.no_positive", int((~positive).sum()), len(out), what)
+        kept: NDArray[np.bool_] = known & positive
+        return kept
 
 
 def users_slices(users: UserTable | None) -> tuple[str, ...]:

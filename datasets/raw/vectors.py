@@ -21,6 +21,7 @@ class Block(NamedTuple):
     rows: NDArray[np.int64]
     vectors: NDArray[np.float32]
     source: NDArray[np.int64]
+    unknown: int = 0  # rows read beside these whose key is no item's
 
 
 def npy_rows(path: Path) -> NDArray[Any]:
@@ -67,7 +68,8 @@ def from_npy(paths: list[Path], items: KeyIndex, ids: Path | None, block: int) -
             keep = np.flatnonzero(where)
             with np.errstate(over="ignore"):  # infinite then, and refused as that
                 vectors = np.asarray(part[keep], np.float32)
-            yield Block(where[keep], vectors, start + keep.astype(np.int64))
+            away = len(where) - len(keep)
+            yield Block(where[keep], vectors, start + keep.astype(np.int64), away)
         first += len(matrix)
 
 
@@ -154,7 +156,8 @@ def from_column(
         width = vectors.shape[1]
         if width:  # none of the items so far has a vector otherwise
             keep = np.flatnonzero(where)
-            yield Block(where[keep], vectors[keep], first + keep.astype(np.int64))
+            away = len(where) - len(keep)
+            yield Block(where[keep], vectors[keep], first + keep.astype(np.int64), away)
         first += frame.height
     if key is not None and where_all:
         whole = np.concatenate(where_all)
