@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from fusefront.datasets.errors import SpecError
+from fusefront.datasets.table_text import TableText
 from fusefront.datasets.yaml_file import Json, read_yaml
 
 SPLITS = ("train", "valid", "test")
@@ -33,6 +34,16 @@ def _separator(value: str) -> str:
 
 
 Separator = Annotated[str, AfterValidator(_separator)]
+
+
+def _apart(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if value is not None and len(set(value)) < len(value):
+        twice = sorted({name for name in value if value.count(name) > 1})
+        raise ValueError(f"got the name {twice[0]!r} twice, expected one name a column")
+    return value
+
+
+Names = Annotated[tuple[Column, ...] | None, Field(min_length=1), AfterValidator(_apart)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
@@ -40,14 +51,25 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class Interactions(Strict):
+class Delimited(Strict):
+    """A table that may be a csv."""
+
+    separator: Separator = ","  # csv only
+    names: Names = None  # csv without a header line: the name of each column, in order
+
+    @property
+    def text(self) -> TableText:
+        """How the file is written where it is no parquet."""
+        return TableText(self.separator, self.names or ())
+
+
+class Interactions(Delimited):
     """The log: one file, several in order, or one file a split (`train`, `valid`, `test`)."""
 
     path: RelativePath | tuple[RelativePath, ...] | None = None
     train: RelativePath | None = None
     valid: RelativePath | None = None
     test: RelativePath | None = None
-    separator: Separator = ","  # csv only
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -126,14 +148,13 @@ class FieldSpec(Strict):
         return self.name or self.column
 
 
-class Users(Strict):
+class Users(Delimited):
     path: RelativePath
     key: Column
     fields: tuple[FieldSpec, ...] = ()
-    separator: Separator = ","
 
 
-class Items(Strict):
+class Items(Delimited):
     """One row an item; without `path` the items are those of the log, or the rows of the vectors."""
 
     path: RelativePath | None = None
@@ -141,7 +162,6 @@ class Items(Strict):
     keys: Literal["file", "log", "rows"] = "file"  # rows: item k is row k of the vector files
     fields: tuple[FieldSpec, ...] = ()
     unknown: Literal["refuse", "drop"] = "refuse"  # log rows and history entries of unknown items
-    separator: Separator = ","
 
     @model_validator(mode="after")
     def _file(self) -> Self:

@@ -108,7 +108,7 @@ class Encoded:
         if path is None:
             raise SpecError(f"modality {self.name!r}: a text column needs items.path; name it")
         row = 0
-        for frame in stream(path, [column], 1 << 14, self.spec.items.separator):
+        for frame in stream(path, [column], 1 << 14, self.spec.items.text):
             for text in as_text(frame[column], path).fill_null("").to_list():
                 if text.strip():
                     yield Raw(row, text, f"row {row} of {path.name}")

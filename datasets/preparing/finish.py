@@ -158,7 +158,7 @@ def _slice(
     if part.when is not None:
         return finish_by_item(folder, part, *item_codes(part.when, facts))
     assert items.path is not None
-    column = read_table(items.path, [str(part.column)], job.spec.items.separator)[str(part.column)]
+    column = read_table(items.path, [str(part.column)], job.spec.items.text)[str(part.column)]
     book = Codebook()
     of_items = slice_codes(book, column, items.path, part.name)
     codes = np.concatenate([np.zeros(1, np.int16), of_items])

@@ -39,7 +39,7 @@ def read_items(data: Path, spec: DatasetSpec, parts: list[Part], chunk_rows: int
     items = spec.items
     if items.path is not None and items.key is not None:
         path = find(data, items.path)
-        keys = read_table(path, [items.key], items.separator)[items.key]
+        keys = read_table(path, [items.key], items.text)[items.key]
         return ItemFile(KeyIndex(keys, path, items.key), path)
     if items.keys == "rows":
         name = next((m.files()[0] for m in spec.modalities.values() if m.files()), None)
@@ -56,9 +56,9 @@ def _keys_of_log(parts: list[Part], spec: DatasetSpec, chunk_rows: int) -> KeyIn
     column, history = spec.columns.item, spec.history
     known: pl.Series | None = None
     for part in parts:
-        wanted = [column, *history.columns(columns_of(part.path, part.separator))]
+        wanted = [column, *history.columns(columns_of(part.path, part.text))]
         first = 0
-        for frame in stream(part.path, wanted, chunk_rows, part.separator):
+        for frame in stream(part.path, wanted, chunk_rows, part.text):
             found = [frame[column].drop_nulls()]
             if history.column is not None:
                 lists = item_lists(frame, history, part.path, first)
@@ -108,7 +108,7 @@ def write_items(
         write_npy(target / "fields.npy", np.zeros((len(keys) + 1, 0), np.int32))
         write_npy(target / "numbers.npy", np.zeros((len(keys) + 1, 0), np.float32))
         return Side((), (), {})
-    table = read_table(items.path, encoder.columns, spec.items.separator)
+    table = read_table(items.path, encoder.columns, spec.items.text)
     codes, numbers = encoder.encode(table, items.path, 0)
     stored, codes = _final_codes(folder, encoder, codes, in_train[1:], tally)
     write_npy(target / "fields.npy", np.concatenate([codes[:1] * 0, codes]))
@@ -151,4 +151,4 @@ def item_columns(data: Path, spec: DatasetSpec) -> dict[str, str]:
     """Column names of the item file; none without a file."""
     if spec.items.path is None:
         return {}
-    return require(find(data, spec.items.path), [], spec.items.separator)
+    return require(find(data, spec.items.path), [], spec.items.text)

@@ -108,7 +108,7 @@ def _blocks(data: Path, spec: DatasetSpec, name: str, items: ItemFile) -> Iterat
         paths = [items.path]
     for path in paths:
         yield from from_column(
-            path, modality.column, modality.key, items.keys, spec.items.separator, _BLOCK_ROWS
+            path, modality.column, modality.key, items.keys, spec.items.text, _BLOCK_ROWS
         )
 
 
@@ -120,7 +120,7 @@ def _declared(
         return None
     if items.path is None:
         raise broken(data, f"'present: {modality.present}' needs an item file", "remove it")
-    column = read_table(items.path, [modality.present], spec.items.separator)[modality.present]
+    column = read_table(items.path, [modality.present], spec.items.text)[modality.present]
     values = as_text(column, items.path).fill_null("false").str.to_lowercase().to_list()
     known = {"true": True, "1": True, "false": False, "0": False}
     for row, value in enumerate(values):

@@ -42,7 +42,7 @@ def write_store(
     work = folder / "work"
     work.mkdir()
     parts = _parts(spec, data)
-    rows = sum(count_rows(part.path, part.separator) for part in parts)
+    rows = sum(count_rows(part.path, part.text) for part in parts)
     items = read_items(data, spec, parts, _first_chunk(spec, rows, max_memory, say))
     recorder, sources = _recorder(spec, data, parts, items)
     budget = _budget(spec, recorder, rows, len(items.keys), max_memory)
@@ -86,18 +86,18 @@ def _first_chunk(spec: DatasetSpec, rows: int, max_memory: int | None, say: Say)
 
 
 def _parts(spec: DatasetSpec, data: Path) -> list[Part]:
-    separator = spec.interactions.separator
-    return [Part(find(data, name), split, separator) for name, split in spec.interactions.files()]
+    text = spec.interactions.text
+    return [Part(find(data, name), split, text) for name, split in spec.interactions.files()]
 
 
 def _recorder(
     spec: DatasetSpec, data: Path, parts: list[Part], items: ItemFile
 ) -> tuple[Recorder, dict[str, Codebook]]:
     """The recorder, and the code book of every slice that comes from the log or the users."""
-    log = columns_of(parts[0].path, parts[0].separator)
+    log = columns_of(parts[0].path, parts[0].text)
     user_file = {}
     if spec.users:
-        user_file = require(find(data, spec.users.path), [spec.users.key], spec.users.separator)
+        user_file = require(find(data, spec.users.path), [spec.users.key], spec.users.text)
     item_file = item_columns(data, spec)
     from_log, from_users = [], []
     for part in spec.slices:
@@ -125,7 +125,7 @@ def _recorder(
         spec.history.columns(log),
     )
     for part_file in parts:
-        require(part_file.path, recorder.columns, part_file.separator)
+        require(part_file.path, recorder.columns, part_file.text)
     if users is not None:
         books = books | dict(zip(users.slice_names, users.slice_books, strict=True))
     return recorder, books

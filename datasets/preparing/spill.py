@@ -110,7 +110,7 @@ def spill(
 def _chunks(parts: list[Part], recorder: Recorder, chunk_rows: int, out: Spill) -> Iterator[Chunk]:
     for part in parts:
         first = 0
-        for frame in stream(part.path, recorder.columns, chunk_rows, part.separator):
+        for frame in stream(part.path, recorder.columns, chunk_rows, part.text):
             chunk = recorder.read(frame, part, first, out.source_rows)
             first += frame.height
             out.source_rows += frame.height

@@ -10,6 +10,7 @@ import polars as pl
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.raw.reading import columns_of, count_rows, is_parquet, stream
+from fusefront.datasets.table_text import TableText
 
 SAMPLE = 20_000
 TABLES, ARRAYS = (".parquet", ".pq", ".csv", ".tsv"), (".npy",)
@@ -146,8 +147,9 @@ def _once(table: Table, name: str) -> bool:
 
 def _read(path: Path, root: Path) -> Table:
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    types = columns_of(path, separator)
-    head = next(iter(stream(path, list(types), SAMPLE, separator)), None)
+    text = TableText(separator)
+    types = columns_of(path, text)
+    head = next(iter(stream(path, list(types), SAMPLE, text)), None)
     if head is None:
         raise DataContractError(f"{path}: no rows; export it again, or leave it out")
     head = head.head(SAMPLE)
@@ -155,7 +157,7 @@ def _read(path: Path, root: Path) -> Table:
         head = head.with_columns(_typed(head[name]) for name in head.columns)
         types = {name: str(head.schema[name]).lower() for name in head.columns}
     name = path.relative_to(root).as_posix()
-    return Table(path, name, count_rows(path, separator), types, head, separator)
+    return Table(path, name, count_rows(path, text), types, head, separator)
 
 
 def _typed(column: pl.Series) -> pl.Series:
@@ -189,6 +191,6 @@ def _items(tables: list[Table], key: str) -> tuple[Table | None, str]:
         return None, key
     _, _, table, own = max(found, key=lambda one: one[:2])
     if not is_parquet(table.path):  # vectors are matched to the rows, so count them
-        rows = sum(f.height for f in stream(table.path, [own], SAMPLE, table.separator))
+        rows = sum(f.height for f in stream(table.path, [own], SAMPLE, TableText(table.separator)))
         table = table._replace(rows=rows)
     return table, own

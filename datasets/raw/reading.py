@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from fusefront.datasets.raw.files import broken
+from fusefront.datasets.table_text import COMMAS, TableText
 
 _PARQUET = (".parquet", ".pq")
 _NO_TEXT = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"PAR1": "parquet"}
@@ -21,17 +22,19 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() in _PARQUET
 
 
-def columns_of(path: Path, separator: str = ",") -> dict[str, str]:
-    """Column names and type names of a table, from its header alone."""
+def columns_of(path: Path, text: TableText = COMMAS) -> dict[str, str]:
+    """Column names and type names of a table, from its header alone (or the names given)."""
     if is_parquet(path):
+        if text.names:
+            raise broken(path, "names for a parquet file, which has its own", "remove 'names'")
         with _parquet(path) as file:
             return {field.name: str(field.type) for field in file.schema_arrow}
-    return dict.fromkeys(_header_names(path, separator), "string")
+    return dict.fromkeys(_column_names(path, text), "string")
 
 
-def require(path: Path, wanted: Sequence[str], separator: str = ",") -> dict[str, str]:
+def require(path: Path, wanted: Sequence[str], text: TableText = COMMAS) -> dict[str, str]:
     """The table's columns, after a check that the wanted ones are among them."""
-    have = columns_of(path, separator)
+    have = columns_of(path, text)
     for name in wanted:
         if name not in have:
             raise broken(
@@ -40,39 +43,39 @@ def require(path: Path, wanted: Sequence[str], separator: str = ",") -> dict[str
     return have
 
 
-def count_rows(path: Path, separator: str = ",") -> int:
-    """Rows of a parquet file; of a text file its lines without the header."""
+def count_rows(path: Path, text: TableText = COMMAS) -> int:
+    """Rows of a parquet file; of a text file its lines, less the header if it has one."""
     if is_parquet(path):
         with _parquet(path) as file:
             return int(file.metadata.num_rows)
     lines, last = 0, b""
-    with path.open("rb") as text:
-        while block := text.read(1 << 22):
+    with path.open("rb") as raw:
+        while block := raw.read(1 << 22):
             lines, last = lines + block.count(b"\n"), block[-1:]
-    return max(1, lines - (last == b"\n"))
+    return max(1, lines + (last != b"\n") - (not text.names))
 
 
 def stream(
-    path: Path, wanted: Sequence[str], rows: int, separator: str = ","
+    path: Path, wanted: Sequence[str], rows: int, text: TableText = COMMAS
 ) -> Iterator[pl.DataFrame]:
     """Chunks of at most about `rows` rows with the wanted columns; text columns stay text."""
     names = list(dict.fromkeys(wanted))
-    require(path, names, separator)
+    require(path, names, text)
     if is_parquet(path):
         yield from _stream_parquet(path, names, rows)
     else:
-        yield from _stream_text(path, names, rows, separator)
+        yield from _stream_text(path, names, rows, text)
 
 
-def read_table(path: Path, wanted: Sequence[str], separator: str = ",") -> pl.DataFrame:
+def read_table(path: Path, wanted: Sequence[str], text: TableText = COMMAS) -> pl.DataFrame:
     """A table of items or users whole, the wanted columns only."""
     names = list(dict.fromkeys(wanted))
-    require(path, names, separator)
+    require(path, names, text)
     if is_parquet(path):
         parts = list(_stream_parquet(path, names, 1 << 16))
         table = pl.concat(parts) if parts else pl.DataFrame(schema=names)
     else:
-        parts = list(_stream_text(path, names, 1 << 16, separator))
+        parts = list(_stream_text(path, names, 1 << 16, text))
         table = pl.concat(parts) if parts else pl.DataFrame(schema=names)
         table = table.with_columns(_numbers(table[name]) for name in names)
     if table.height == 0:
@@ -128,12 +131,27 @@ def _refuse_twice(path: Path, names: list[str]) -> None:
         raise broken(path, f"column {twice[0]!r} appears twice", "rename one")
 
 
-def _header_names(path: Path, separator: str) -> list[str]:
-    """Names of the header line, without quotes and the blanks around them."""
-    line = next(csv.reader([_header(path)], delimiter=separator, skipinitialspace=True))
+def _column_names(path: Path, text: TableText) -> list[str]:
+    """Names of the header line, without quotes and the blanks around them, or those given."""
+    line = next(csv.reader([_header(path)], delimiter=text.separator, skipinitialspace=True))
     names = [name.strip() for name in line]
+    if text.names:
+        return _given_names(path, names, text.names)
     _refuse_twice(path, names)
     return names
+
+
+def _given_names(path: Path, line: list[str], names: tuple[str, ...]) -> list[str]:
+    """The names for a file without a header, as many as its first line has values."""
+    if len(line) != len(names):
+        raise broken(
+            path,
+            f"{len(line)} values in the first line, {len(names)} names",
+            "give 'names' one name a column, in order",
+        )
+    if line == list(names):
+        raise broken(path, "the first line holds the names", "remove 'names': there is a header")
+    return list(names)
 
 
 def _header(path: Path) -> str:
@@ -151,16 +169,21 @@ def _header(path: Path) -> str:
     return text
 
 
-def _stream_text(path: Path, names: list[str], rows: int, separator: str) -> Iterator[pl.DataFrame]:
-    have = _header_names(path, separator)
+def _stream_text(
+    path: Path, names: list[str], rows: int, text: TableText
+) -> Iterator[pl.DataFrame]:
+    have = _column_names(path, text)
     block = max(1 << 16, min(1 << 26, rows * 64))
     try:
         reader = pyarrow.csv.open_csv(
             path,
             pyarrow.csv.ReadOptions(
-                use_threads=False, block_size=block, column_names=have, skip_rows=1
+                use_threads=False,
+                block_size=block,
+                column_names=have,
+                skip_rows=0 if text.names else 1,
             ),
-            pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+            pyarrow.csv.ParseOptions(delimiter=text.separator, newlines_in_values=True),
             pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(have, pa.string()),
                 include_columns=names,

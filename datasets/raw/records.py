@@ -17,6 +17,7 @@ from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.times import Clock
 from fusefront.datasets.raw.users import UserCodes, UserTable
 from fusefront.datasets.spec import SPLITS, DatasetSpec, parse_condition
+from fusefront.datasets.table_text import TableText
 
 
 class Part(NamedTuple):
@@ -24,7 +25,7 @@ class Part(NamedTuple):
 
     path: Path
     split: str | None
-    separator: str
+    text: TableText
 
 
 class Chunk(NamedTuple):

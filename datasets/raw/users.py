@@ -33,7 +33,7 @@ def read_users(data: Path, users: Users, slices: tuple[Slice, ...]) -> UserTable
     path = find(data, users.path)
     encoder = FieldEncoder(users.fields)
     wanted = [users.key, *encoder.columns, *(str(part.column) for part in slices)]
-    table = read_table(path, wanted, users.separator)
+    table = read_table(path, wanted, users.text)
     index = KeyIndex(table[users.key], path, users.key)
     codes, numbers = encoder.encode(table, path, 0)
     books = tuple(Codebook() for _ in slices)

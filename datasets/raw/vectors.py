@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.reading import is_parquet, read_table, stream
+from fusefront.datasets.table_text import TableText
 
 WIDEST = 1 << 16  # columns; more is a matrix the wrong way round
 
@@ -139,13 +140,13 @@ def _read_ids(path: Path, total: int) -> pl.Series:
 
 
 def from_column(
-    path: Path, column: str, key: str | None, items: KeyIndex, separator: str, block: int
+    path: Path, column: str, key: str | None, items: KeyIndex, text: TableText, block: int
 ) -> Iterator[Block]:
     """A list column: of the item file itself (key None), or of a file with a key column."""
     wanted = [column] if key is None else [key, column]
     width = first = 0
     where_all = []
-    for frame in stream(path, wanted, block, separator):
+    for frame in stream(path, wanted, block, text):
         where = (
             np.arange(first + 1, first + 1 + frame.height)
             if key is None
