@@ -89,9 +89,7 @@ def test_every_row_of_headerless_files_is_read(tmp_path: Path) -> None:
                     sex[int(split.request_ids[request, 0])],
                     kinds[int(store.items.fields[item, 0])],
                 )
-    want = {
-        k: (u, i, int(r >= 4), "MF"[u % 2], "abc"[i % 3]) for k, (u, i, r, _) in enumerate(log)
-    }
+    want = {k: (u, i, int(r >= 4), "MF"[u % 2], "abc"[i % 3]) for k, (u, i, r, _) in enumerate(log)}
     assert held == want
 
 
