@@ -65,7 +65,7 @@ def plan_ablation(asked: Request, of: str, console: Console) -> Planned:
         plan.study,
         plan.store,
         {**plan.strategies, **{one.name: one.strategy for one in removed}},
-        plan.plugins,
+        plan.parts,
     )
     cells = [
         wider.cell(one.name, _applicable(params, one), seed)

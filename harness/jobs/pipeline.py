@@ -9,10 +9,11 @@ from rich.console import Console
 
 from fusefront.datasets.audit.report import audit, refuse_severe
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError
+from fusefront.harness.jobs.identity import reidentified
 from fusefront.harness.jobs.plan import Plan, make_plan
 from fusefront.harness.jobs.source import prepared
 from fusefront.harness.jobs.train import Room, fill, tune, write_matrix
-from fusefront.harness.parts.plugins import load_parts, plugins_fingerprint
+from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
@@ -54,12 +55,14 @@ def begin(asked: Request, console: Console) -> tuple[Plan, Room]:
         asked.out,
         lambda line: console.print(line, markup=False),
     )
-    plan = make_plan(study, store, parts, plugins_fingerprint(asked.include))
+    plan = make_plan(study, store, parts)
     folder = asked.out / "studies" / study.name
     findings = audit(store)
     write_json(folder / "audit.json", findings.to_json(spec.accept))
     refuse_severe(findings, spec.accept)
     write_text(folder / "study.yaml", _spelled(study))
+    if sentence := reidentified(StudyFolder(asked.out, folder, study), store, parts):
+        console.print(sentence, markup=False)
     workers = Workers(asked.jobs, asked.out, store.path, tuple(asked.include))
     room = Room(asked.out, folder, workers, console, asked.wandb)
     return plan, room

@@ -1,7 +1,7 @@
 """From a study to the matrix of cells: strategies and controls, winners' parameters, seeds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fusefront.baselines.contract import Parts
@@ -9,9 +9,11 @@ from fusefront.baselines.zoo import BASELINES, check_settings
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.files import Json
+from fusefront.harness.parts.identity import code_of
+from fusefront.harness.runs.files import Json, canonical
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Strategy, Study
+from fusefront.harness.testing.shapes import shapes_of
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.source import TRIAL_SEED
 from fusefront.harness.tuning.space import Space, apply
@@ -26,7 +28,8 @@ class Plan:
     study: Study
     store: PreparedDataset
     strategies: Mapping[str, Strategy]
-    plugins: str = ""  # hash of the files under --include-path
+    parts: Parts
+    _codes: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     def cell(
         self,
@@ -50,9 +53,18 @@ class Plan:
             seed,
             self.study.threads,
             strategy.shuffle,
-            plugins=self.plugins,
+            code=self._code(strategy.baseline, settings),
         )
         return Cell(name, role or strategy.role, spec, with_test)
+
+    def _code(self, baseline: str, settings: dict[str, Json]) -> str:
+        """The version of the code that a strategy with these settings depends on."""
+        key = baseline, canonical(settings)
+        if key not in self._codes:
+            schema = schema_of(self.store)
+            model = shapes_of(BASELINES[baseline], self.parts, settings, schema)
+            self._codes[key] = code_of(model).version
+        return self._codes[key]
 
     def trial(self, name: str, params: Mapping[str, Json]) -> Cell:
         """A cell of the search: its own seed, and never a look at test."""
@@ -122,7 +134,7 @@ def _is_set(dotted: str, settings: Mapping[str, Json]) -> bool:
     return True
 
 
-def make_plan(study: Study, store: PreparedDataset, parts: Parts, plugins: str = "") -> Plan:
+def make_plan(study: Study, store: PreparedDataset, parts: Parts) -> Plan:
     """Add the controls, check every strategy against data and zoo; one sentence for what is wrong."""
     strategies = dict(study.strategies)
     if study.controls:
@@ -139,7 +151,7 @@ def make_plan(study: Study, store: PreparedDataset, parts: Parts, plugins: str =
             check_settings(strategy.baseline, schema, strategy.settings, parts)
         except ValueError as error:
             raise UsageError(f"strategy {name!r}: {error}") from error
-    return Plan(study, store, strategies, plugins)
+    return Plan(study, store, strategies, parts)
 
 
 def _controls(study: Study, store: PreparedDataset) -> dict[str, Strategy]:

@@ -12,9 +12,10 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, read_json
-from fusefront.harness.runs.spec import Cell, RunSpec, code_version
+from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.table import find_run
-from fusefront.harness.training.run import run
+from fusefront.harness.training.build import read_spec
+from fusefront.harness.training.run import CODE_FILE, run
 
 
 def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Json]:
@@ -22,9 +23,7 @@ def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Js
     folder = find_run(out, text)
     if folder is None:
         raise UsageError(f"run {text!r}: not one run under {out}; `fusefront runs` lists them")
-    raw = read_json(folder / "model" / "spec.json")
-    spec = RunSpec(**{**raw, "shuffle": tuple(raw["shuffle"])})
-    changed = spec.code != code_version()
+    spec = read_spec(folder)
     store_path = out / "prepared" / spec.dataset / spec.fingerprint
     if not store_path.is_dir():
         raise UsageError(f"{store_path}: the prepared store is gone; run the study's prepare again")
@@ -32,6 +31,7 @@ def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Js
     with tempfile.TemporaryDirectory() as aside:
         cell = Cell(str(summary["strategy"]), str(summary["role"]), replace(spec), with_test=False)
         again = run(cell, Path(aside), PreparedDataset.open(store_path), load_parts(include))
+        changed = read_json(again.path / CODE_FILE)["version"] != spec.code
         now = pl.read_parquet(again.path / "predictions" / "valid.parquet", glob=False)[
             "logit"
         ].to_numpy()

@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -62,33 +62,6 @@ def load_parts(include_paths: Sequence[Path]) -> Parts:
             zoo[name], owners[name] = part, owner
         zoos.append(zoo)
     return Parts(*zoos)
-
-
-def plugins_fingerprint(include_paths: Sequence[Path]) -> str:
-    """SHA-256 over the files under the paths and over what installed packages offer, "" without any.
-
-    A run's identity includes it: another content, or another version, is another run.
-    """
-    files = {file for path in include_paths for file in python_files(path)}
-    contents = sorted(hashlib.sha256(file.read_bytes()).digest() for file in files)
-    contents += sorted(
-        _content(point) for kind in KINDS for point in entry_points(group=kind.group)
-    )
-    return hashlib.sha256(b"".join(contents)).hexdigest() if contents else ""
-
-
-def _content(point: EntryPoint) -> bytes:
-    """A package's name, version and entry, and the file that the entry names."""
-    about = f"{point.group} {point.name} {point.value}"
-    if point.dist is not None:
-        about += f" {point.dist.name} {point.dist.version}"
-    spec = importlib.util.find_spec(point.module)
-    source = (
-        Path(spec.origin).read_bytes()
-        if spec is not None and spec.origin and spec.has_location
-        else b""
-    )
-    return hashlib.sha256(about.encode() + source).digest()
 
 
 def python_files(path: Path) -> list[Path]:

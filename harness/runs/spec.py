@@ -7,13 +7,13 @@ from pathlib import Path
 
 from fusefront.harness.runs.files import Json, digest
 
-# the sources that decide what a training gives; the rest of the program may change freely
+# the sources that trainings run in
 _SOURCES = ("baselines", "fusion_variants", "harness/data", "harness/training")
 
 
 @cache
 def code_version() -> str:
-    """Hash of the sources that a training depends on."""
+    """Hash of every source that some training depends on."""
     root = Path(__file__).parents[2]
     seen = hashlib.sha256()
     for folder in _SOURCES:
@@ -35,8 +35,8 @@ class RunSpec:
     seed: int
     threads: int = 1
     shuffle: tuple[str, ...] = ()
-    code: str = field(default_factory=code_version)
-    plugins: str = ""  # hash of the user's own files, where there are any
+    code: str = field(default_factory=code_version)  # a study gives the code of the parts it uses
+    plugins: str = ""  # of older records: the hash of all files under --include-path
 
     def to_json(self) -> dict[str, Json]:
         """The canonical content of config.yaml."""

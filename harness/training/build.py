@@ -40,10 +40,15 @@ def save_model(model: Baseline, spec: RunSpec, folder: Path) -> None:
     write_json(folder / "spec.json", spec.to_json())
 
 
+def read_spec(run: Path) -> RunSpec:
+    """What a run folder says was trained."""
+    raw = read_json(run / "model" / "spec.json")
+    return RunSpec(**{**raw, "shuffle": tuple(raw["shuffle"])})
+
+
 def load_model(run: Path, store: PreparedDataset, parts: Parts) -> Baseline:
     """The trained model of a run folder, in eval mode."""
-    raw = read_json(run / "model" / "spec.json")
-    spec = RunSpec(**{**raw, "shuffle": tuple(raw["shuffle"])})
+    spec = read_spec(run)
     with unfitted():  # the fit of frozen parts is in the weights
         model = build_model(spec, store, parts)
     model.load_state_dict(load_file(run / "model" / "weights.safetensors"))

@@ -21,6 +21,7 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.cost import macs_per_candidate
 from fusefront.harness.data.module import RequestData
 from fusefront.harness.data.tables import schema_of
+from fusefront.harness.parts.identity import code_of
 from fusefront.harness.runs.environment import environment
 from fusefront.harness.runs.files import Json, read_json, write_json, write_text
 from fusefront.harness.runs.spec import Cell
@@ -31,6 +32,7 @@ from fusefront.harness.training.module import ClickModule, encode_table
 from fusefront.harness.training.nested import write_curve
 from fusefront.harness.training.predict import predict, write_predictions
 
+CODE_FILE = "code.json"  # the code that the run depends on, module by module
 Progress = Callable[[dict[str, Json]], None]
 
 
@@ -91,6 +93,7 @@ def _train(
     begin = time.monotonic()
     pl.seed_everything(spec.seed, verbose=False)
     model = build_model(spec, store, parts)
+    write_json(folder / CODE_FILE, {"format": 1, **code_of(model)._asdict()})
     data = RequestData(
         store, batch_rows=recipe.batch_rows, max_candidates=recipe.max_candidates, seed=spec.seed
     )

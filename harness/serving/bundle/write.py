@@ -16,8 +16,8 @@ from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, read_json, write_json, write_text
-from fusefront.harness.serving.bundle.card import card_markdown, make_card
 from fusefront.harness.serving.bundle import opened
+from fusefront.harness.serving.bundle.card import card_markdown, make_card
 from fusefront.harness.serving.export.online import (
     eager_logits,
     export_core,

@@ -7,7 +7,7 @@ import torch
 
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 from fusefront.harness.errors import UsageError
-from fusefront.harness.parts.plugins import load_parts, plugins_fingerprint
+from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.testing.operator import check_fusion
 
 OPERATOR = '''
@@ -162,23 +162,3 @@ def test_a_package_that_cannot_be_loaded_is_refused(installed):
     installed("largest = shopfusion:Smallest")
     with pytest.raises(UsageError, match=r"package 'shopfusion': entry point 'largest' .* cannot"):
         load_parts([])
-
-
-def test_the_fingerprint_follows_the_content_of_the_files(tmp_path):
-    assert plugins_fingerprint([]) == ""
-    file = write(tmp_path / "mine.py")
-    first = plugins_fingerprint([file])
-    assert plugins_fingerprint([tmp_path]) == first
-    write(file, tail="# changed\n")
-    assert plugins_fingerprint([file]) != first
-
-
-def test_the_fingerprint_follows_installed_packages_too(installed, tmp_path):
-    installed("largest = shopfusion:Largest")
-    first = plugins_fingerprint([])
-    assert first
-    assert plugins_fingerprint([]) == first
-    (tmp_path / "shopfusion.py").write_text(
-        "# another\n" + (tmp_path / "shopfusion.py").read_text()
-    )
-    assert plugins_fingerprint([]) != first

@@ -1,0 +1,56 @@
+"""What a study says of its recorded runs that other code has trained."""
+
+from fusefront.baselines.contract import Parts
+from fusefront.baselines.zoo import BASELINES
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.tables import schema_of
+from fusefront.harness.parts.identity import Code, changed_sources, code_of
+from fusefront.harness.runs.files import read_json
+from fusefront.harness.runs.spec import RunSpec
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.testing.shapes import shapes_of
+from fusefront.harness.training.build import read_spec
+from fusefront.harness.training.run import CODE_FILE
+
+MOST_NAMES = 6
+
+
+def reidentified(folder: StudyFolder, store: PreparedDataset, parts: Parts) -> str:
+    """A sentence on completed runs that other code has trained, with their count; "" without any."""
+    if not (folder.path / "matrix.json").exists():
+        return ""
+    old, unlisted = 0, False
+    modules: set[str] = set()
+    for entry in folder.completed():
+        spec = read_spec(entry.path)
+        code = _code_now(spec, store, parts)
+        if code is None or code.version == spec.code:
+            continue
+        old += 1
+        listed = entry.path / CODE_FILE
+        if listed.exists():
+            modules |= set(changed_sources(read_json(listed)["sources"], code.sources))
+        else:
+            unlisted = True
+    if not old:
+        return ""
+    names = [module.removeprefix("fusefront.") for module in sorted(modules)]
+    shown = ", ".join(names[:MOST_NAMES])
+    shown += f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    reasons = [f"changed since: {shown}"] if names else []
+    reasons += ["recorded before runs listed their code"] if unlisted else []
+    return (
+        f"{old} recorded runs of this study were trained by other code ({'; '.join(reasons)}); "
+        "they stay readable, and what this study needs is trained again"
+    )
+
+
+def _code_now(spec: RunSpec, store: PreparedDataset, parts: Parts) -> Code | None:
+    """The code that the recorded settings depend on today; None where they cannot be built today."""
+    kind = BASELINES.get(spec.baseline)
+    if kind is None:
+        return None
+    try:
+        return code_of(shapes_of(kind, parts, spec.settings, schema_of(store)))
+    except ValueError:  # a part or a setting of then is not known now
+        return None

@@ -1,0 +1,262 @@
+"""A run's code: the definitions that its own parts reach, without comments and docstrings.
+
+A run is trained again when something that could change its numbers has changed, and only then. From the
+trainer and from the classes that a strategy's model is really built of, every definition that is
+referred to is followed, name by name, through the rooms that training runs in. A part that the model
+does not hold (another operator in the same dictionary) is not followed, so that adding one, or editing
+another strategy's file, changes nothing here.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
+
+from fusefront.baselines.contract import Baseline
+
+ROOMS = (
+    "fusefront.baselines",
+    "fusefront.fusion_variants",
+    "fusefront.harness.data",
+    "fusefront.harness.training",
+)
+PARTS = ROOMS[:2]  # classes there are followed only where the model holds one
+TRAINER = ("fusefront.harness.training.run", "run")
+NOT_NUMBERS = {"choices", "paper"}  # of a class: what is searched and what is cited
+
+Symbol = tuple[str, str]  # (module, name at its top level)
+Read = Callable[[str], str]  # module name to source text
+
+
+class Code(NamedTuple):
+    """`version` is the hash of all; `sources` has one a module, to say what has changed."""
+
+    version: str
+    sources: dict[str, str]
+
+
+def code_of(model: Baseline, read: Read | None = None) -> Code:
+    """The code that a model's training depends on; its weights may be on the meta device."""
+    held = {base for part in model.modules() for base in type(part).__mro__}
+    texts: dict[str, list[str]] = {}
+    for (module, name), text in sorted(_reach(held, read or _read).items()):
+        texts.setdefault(module, []).append(f"{name}={text}")
+    sources = {module: _hash("\n".join(lines)) for module, lines in texts.items()}
+    for part in held:
+        if _outside(part.__module__):
+            sources[part.__module__] = _file_hash(part.__module__)
+    whole = "\n".join(f"{module} {sources[module]}" for module in sorted(sources))
+    return Code(_hash(whole), sources)
+
+
+def changed_sources(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Modules whose reached code differs, those that came or went included."""
+    return sorted(m for m in {*before, *now} if before.get(m) != now.get(m))
+
+
+def reached(model: Baseline, read: Read | None = None) -> dict[Symbol, str]:
+    """(module, name) of every definition that the model's training depends on, as bare code."""
+    return _reach({base for part in model.modules() for base in type(part).__mro__}, read or _read)
+
+
+def _reach(held: set[type], read: Read) -> dict[Symbol, str]:
+    """Every definition that is reached, as code; grows until nothing new is referred to."""
+    todo = [
+        TRAINER,
+        *((part.__module__, part.__qualname__.split(".")[0]) for part in held if _inside(part)),
+    ]
+    texts: dict[Symbol, str] = {}
+    while todo:
+        module, name = todo.pop()
+        if (module, name) in texts:
+            continue
+        source = _parsed(module, read(module))
+        if name in source.imports:
+            todo += _followed([source.imports[name]], held)
+            continue
+        if name not in source.definitions:
+            continue  # a built-in, or a name of the function's own
+        if (module, "") not in texts and name:
+            todo.append((module, ""))
+        texts[module, name], symbols = _definition(module, name, source)
+        todo += _followed(symbols, held)
+    return texts
+
+
+def _followed(symbols: list[Symbol], held: set[type]) -> Iterator[Symbol]:
+    for module, name in symbols:
+        if not module.startswith(ROOMS):
+            continue
+        target = getattr(sys.modules.get(module), name, None)
+        part = isinstance(target, type) and issubclass(target, nn.Module)
+        if part and module.startswith(PARTS) and target not in held:
+            continue
+        yield module, name
+
+
+class _Source(NamedTuple):
+    """Top-level definitions by name ("" has the loose statements) and what imports bind."""
+
+    definitions: dict[str, list[ast.stmt]]
+    imports: dict[str, Symbol]
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+@cache
+def _definition(module: str, name: str, source: _Source) -> tuple[str, list[Symbol]]:
+    """A definition as bare code, and what it refers to; the dictionary of a zoo is no code."""
+    statements = source.definitions[name]
+    symbols = [symbol for node in statements for symbol in _references(node, module, source)]
+    if module.endswith(".zoo") and all(_is_table(node) for node in statements):
+        return "", symbols
+    return "\n".join(map(_text, statements)), symbols
+
+
+@cache
+def _parsed(module: str, text: str) -> _Source:
+    definitions: dict[str, list[ast.stmt]] = {"": []}
+    imports: dict[str, Symbol] = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.update(_bound(node))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            definitions.setdefault(node.name, []).append(node)
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                for name in ast.walk(target):
+                    if isinstance(name, ast.Name):
+                        definitions.setdefault(name.id, []).append(node)
+        elif not (_is_docstring(node) or _is_for_types(node)):
+            definitions[""].append(node)
+    return _Source(definitions, imports)
+
+
+def _bound(node: ast.Import | ast.ImportFrom) -> dict[str, Symbol]:
+    if isinstance(node, ast.ImportFrom):
+        return {a.asname or a.name: (str(node.module), a.name) for a in node.names}
+    return {a.asname or a.name.split(".")[0]: (a.name, "") for a in node.names}
+
+
+def _references(statement: ast.stmt, module: str, source: _Source) -> list[Symbol]:
+    """What a definition names, outside annotations and refusals; `module.name` whole modules apart."""
+    symbols: list[Symbol] = []
+    local: dict[str, Symbol] = {}
+    bare = _Bare(keep_annotations=False).visit(ast.parse(ast.unparse(statement)))
+    for node in ast.walk(bare):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            local.update(_bound(node))
+    bindings = {**source.imports, **local}
+    for node in ast.walk(bare):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            of, name = bindings.get(node.value.id, ("", ""))
+            if of.startswith("fusefront.") and f"{of}.{name}".rstrip(".") in sys.modules:
+                symbols.append((f"{of}.{name}".rstrip("."), node.attr))
+        if isinstance(node, ast.Name):
+            symbols.append(bindings.get(node.id, (module, node.id)))
+    return symbols
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes out docstrings, what a refusal says, and what is no number; annotations on demand."""
+
+    def __init__(self, *, keep_annotations: bool) -> None:
+        self.keep_annotations = keep_annotations
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            kept = [line for line in body if not _is_docstring(line)]
+            if isinstance(node, ast.ClassDef):
+                kept = [line for line in kept if not (_targets(line) & NOT_NUMBERS)]
+            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
+        return node
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        if isinstance(node.exc, ast.Call):
+            return ast.Raise(exc=node.exc.func, cause=None)
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        return node if self.keep_annotations else ast.arg(arg=node.arg)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        if not self.keep_annotations:
+            node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if not self.keep_annotations:
+            node.annotation = ast.Constant(None)
+        return self.generic_visit(node)
+
+
+def _text(statement: ast.stmt) -> str:
+    return ast.unparse(_Bare(keep_annotations=True).visit(ast.parse(ast.unparse(statement))))
+
+
+def _targets(node: ast.stmt) -> set[str]:
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_for_types(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def _is_table(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict)
+
+
+def _inside(part: type) -> bool:
+    return part.__module__.startswith(ROOMS)
+
+
+def _outside(module: str) -> bool:
+    """A person's file or an installed package: neither ours nor of the libraries that we build on."""
+    return module.split(".")[0] not in (
+        "fusefront",
+        "torch",
+        "builtins",
+        "typing",
+        "abc",
+        "collections",
+    )
+
+
+@cache
+def _read(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")
+
+
+def _file_hash(module: str) -> str:
+    """The file of a part from outside as code, and its package's version, where it has one."""
+    file = getattr(sys.modules[module], "__file__", None)
+    text = Path(file).read_text(encoding="utf-8") if file else ""
+    bare = ast.unparse(_Bare(keep_annotations=True).visit(ast.parse(text)))
+    owners = packages_distributions().get(module.split(".")[0], [])
+    return _hash("\n".join([bare, *(f"{owner} {version(owner)}" for owner in sorted(owners))]))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
