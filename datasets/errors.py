@@ -1,8 +1,18 @@
-"""The one error of this room."""
+"""The errors of this room."""
+
+from pathlib import Path
 
 
 class DataContractError(ValueError):
     """The data is not what its spec says: one sentence with file, column, row and the fix; exit 3."""
+
+
+class BrokenFileError(DataContractError):
+    """A file is not what its spec says; the sentence may quote it."""
+
+    def __init__(self, sentence: str, path: Path, where: str) -> None:
+        super().__init__(sentence)
+        self.path, self.where = path, where  # where: file, column and row, nothing of the content
 
 
 class SpecError(ValueError):

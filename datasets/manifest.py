@@ -80,6 +80,7 @@ class Manifest(_Frozen):
     source_rows: int = 0
     warnings: tuple[str, ...] = ()
     losses: dict[str, Loss] = {}  # what was left out, read as absent, or is not known to train
+    outside: tuple[str, ...] = ()  # paths of the spec that lay outside the data folder
 
 
 def vocabulary_file(side: str, field: str) -> str:

@@ -9,8 +9,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from fusefront.datasets.allowed import NOTHING, Allowed, confine, unquoted
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.preparing.fingerprint import fingerprint
+from fusefront.datasets.preparing.finish import Job
 from fusefront.datasets.preparing.pipeline import write_store
 from fusefront.datasets.raw.files import sync_folder
 from fusefront.datasets.spec import DatasetSpec
@@ -26,16 +28,21 @@ def prepare(
     *,
     max_memory: int | None = None,
     progress: Progress | None = None,
+    allowed: Allowed = NOTHING,
 ) -> PreparedDataset:
     """Write out_dir/prepared/<name>/<fingerprint>/, or open it where it is already.
 
-    `max_memory` in bytes (default 4 GiB) bounds chunks and buckets. DataContractError (one
+    `max_memory` in bytes (default 4 GiB) bounds chunks and buckets. `allowed` names the person's
+    own code and says whether the spec's paths may leave `data_dir`. DataContractError (one
     sentence: file, column, row, fix) leaves nothing behind, and neither does a kill.
     """
     say = progress or (lambda _: None)
     if not data_dir.is_dir():
         raise DataContractError(f"{data_dir}: no such data folder; give it with --data")
-    print_name = fingerprint(spec, data_dir)
+    outside = confine(spec, data_dir, allowed)
+    for name in outside:
+        say(f"WARNING: {name} lies outside the data folder, as --allow-outside permits")
+    print_name = fingerprint(spec, data_dir, allowed)
     home = out_dir / "prepared" / spec.name
     target = home / print_name
     if (target / "manifest.json").exists():
@@ -43,8 +50,9 @@ def prepare(
         return PreparedDataset.open(target)
     home.mkdir(parents=True, exist_ok=True)
     _sweep(home)
-    with _scratch(home) as folder, _room(out_dir):
-        write_store(spec, data_dir, folder, print_name, max_memory, say)
+    with _scratch(home) as folder, _room(out_dir), unquoted(data_dir):
+        job = Job(spec, data_dir, folder, print_name, allowed, outside)
+        write_store(job, max_memory, say)
         _publish(folder, target)
     return PreparedDataset.open(target)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fusefront.datasets.allowed import NOTHING, Allowed, Guard
 from fusefront.datasets.proposing.history import guess_history
 from fusefront.datasets.proposing.tables import Found, Table, data_files, find_tables, quoted
 from fusefront.datasets.proposing.vectors import modality_lines, rows_of_vectors
@@ -18,9 +19,12 @@ NO_VECTORS = "# modalities:  # no vectors found; fusion needs some, see docs/dat
 FEW = 1000  # distinct values of a category
 
 
-def propose(paths: Sequence[Path]) -> str:
+def propose(paths: Sequence[Path], allowed: Allowed = NOTHING) -> str:
     """YAML text for a person to edit; DataContractError where no interaction log is found."""
     root, files = data_files(paths)
+    guard = Guard(root, allowed)
+    for path in files:
+        guard.check(path)
     found = find_tables(files, root)
     log = found.log
     roles = {"user": found.user, "item": found.item}

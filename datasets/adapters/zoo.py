@@ -7,6 +7,7 @@ import polars as pl
 import yaml
 
 from fusefront.datasets.adapters import amazon, microlens_pairs, mmctr, mmrec, movielens, tiktok
+from fusefront.datasets.allowed import NOTHING, Allowed, Guard
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.spec import DatasetSpec
 
@@ -35,9 +36,13 @@ def find_adapter(name: str) -> Adapter:
     return ADAPTERS[name]
 
 
-def propose_layout(name: str, folder: Path) -> DatasetSpec:
+def propose_layout(name: str, folder: Path, allowed: Allowed = NOTHING) -> DatasetSpec:
     """The spec of the files in `folder`, which have the layout `name`."""
     adapter = find_adapter(name)
+    guard = Guard(folder, allowed)
+    for path in (*folder.glob("*"), *folder.glob("*/*")):
+        if path.is_symlink() and path.is_file():
+            guard.check(path)
     try:
         return adapter(folder)
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:

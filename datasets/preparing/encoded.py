@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.datasets.allowed import NOTHING, Allowed, Guard
 from fusefront.datasets.encoders import find_encoder
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.preparing.items import ItemFile
@@ -77,6 +78,7 @@ class Encoded:
     spec: DatasetSpec
     name: str
     items: ItemFile
+    allowed: Allowed = NOTHING
     absent: Absent = field(default_factory=Absent)
 
     @property
@@ -86,7 +88,8 @@ class Encoded:
     def __iter__(self) -> Iterator[Block]:
         kind = self.modality.encode
         assert kind is not None
-        encoder = find_encoder(kind, self.modality.encoder, self.modality.settings)
+        modality = self.modality
+        encoder = find_encoder(kind, modality.encoder, modality.settings, self.allowed.include)
         raw = self._column() if self.modality.column else self._files(READERS[kind])
         found = False
         for batch in batches(raw, _BATCH[kind]):
@@ -117,14 +120,15 @@ class Encoded:
                 row += 1
 
     def _files(self, read: Callable[[Path], Any]) -> Iterator[Raw]:
-        """A file an item, named by its key."""
-        pattern = str(self.modality.path)
+        """A file an item, named by its key; a key that is no plain name names none."""
+        pattern, guard = str(self.modality.path), Guard(self.data, self.allowed)
         for row, key in enumerate(self.items.keys.keys):
             name = pattern.replace("{key}", str(key))
             path = self.data / name
-            if "/" in str(key) or not path.is_file():
+            if "/" in str(key) or str(key) in (".", "..") or not path.is_file():
                 self.absent.miss(name)
                 continue
+            guard.check(path)
             try:
                 value = read(path)
             except (OSError, ValueError, SyntaxError) as error:  # what decoders raise

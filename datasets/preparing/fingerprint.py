@@ -1,11 +1,11 @@
 """What names a prepared store: the spec and the bytes of its inputs, not where they lie."""
 
-import glob
 import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from fusefront.datasets.allowed import NOTHING, Allowed, named_paths, raw_files
 from fusefront.datasets.encoders import identity
 from fusefront.datasets.raw.files import find, sha256
 from fusefront.datasets.spec import DatasetSpec
@@ -15,27 +15,17 @@ STORE_VERSION = 2  # raise it when the same input makes another store
 DRAWN_VERSION = 2  # likewise, for logs whose negatives are drawn
 
 
-def inputs(spec: DatasetSpec, data: Path) -> Iterator[tuple[str, Path]]:
+def inputs(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> Iterator[tuple[str, Path]]:
     """(role, path) of every file that the spec names, in a fixed order."""
-    for k, (name, _) in enumerate(spec.interactions.files()):
-        yield f"interactions.{k}", find(data, name)
-    if spec.users:
-        yield "users", find(data, spec.users.path)
-    if spec.items.path:
-        yield "items", find(data, spec.items.path)
-    for name, modality in spec.modalities.items():
-        for k, path in enumerate(modality.files()):
-            yield f"modality.{name}.{k}", find(data, path)
-        if modality.ids:
-            yield f"modality.{name}.ids", find(data, modality.ids)
-        if modality.encode and isinstance(modality.path, str):
-            pattern = glob.escape(modality.path).replace("{key}", "*")
-            for raw in sorted(data.glob(pattern)):
-                if raw.is_file():
-                    yield f"raw.{name}.{raw.name}", raw
+    for role, name in named_paths(spec):
+        if not role.startswith("raw."):
+            yield role, find(data, name)
+            continue
+        for raw in raw_files(name, data, allowed):
+            yield f"{role}.{raw.name}", raw
 
 
-def fingerprint(spec: DatasetSpec, data: Path) -> str:
+def fingerprint(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> str:
     """16 hex digits over the spec (without paths and `accept`), the encoders and the files' content."""
     words = spec.model_dump(
         mode="json",
@@ -48,7 +38,7 @@ def fingerprint(spec: DatasetSpec, data: Path) -> str:
         },
     )
     encoders = {
-        name: identity(modality.encode, modality.encoder, modality.settings)
+        name: identity(modality.encode, modality.encoder, modality.settings, allowed.include)
         for name, modality in spec.modalities.items()
         if modality.encode
     }
@@ -59,7 +49,7 @@ def fingerprint(spec: DatasetSpec, data: Path) -> str:
     digest = hashlib.sha256()
     version = [STORE_VERSION, DRAWN_VERSION] if spec.negatives else STORE_VERSION
     digest.update(json.dumps([version, words, encoders], sort_keys=True).encode())
-    for role, path in inputs(spec, data):
+    for role, path in inputs(spec, data, allowed):
         digest.update(f"{role}={_content(path)}\n".encode())
     return digest.hexdigest()[:16]
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import (
     Manifest,
@@ -46,6 +47,8 @@ class Job(NamedTuple):
     data: Path
     folder: Path
     fingerprint: str
+    allowed: Allowed = NOTHING
+    outside: tuple[str, ...] = ()  # paths of the spec outside the data folder, allowed
 
 
 class WrittenLog(NamedTuple):
@@ -97,6 +100,7 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
         split_by=spec.split.by,
         source_rows=sum(part.rows for part in log.counts.values()),
         warnings=(*log.warnings, *vectors.warnings),
+        outside=job.outside,
         losses=tally.losses(),
     )
     for loss in manifest.losses.values():
@@ -125,7 +129,7 @@ def _vectors(job: Job, items: ItemFile, tally: Tally, say: Say) -> Vectors:
     for place, modality in enumerate(job.spec.modalities):
         say(f"vectors of {modality!r}")
         found.widths[modality], found.present[:, place], said = write_modality(
-            job.folder, job.data, job.spec, modality, items, tally
+            job.folder, job.data, job.spec, modality, items, tally, job.allowed
         )
         lack = len(items.keys) - int(found.present[:, place].sum())
         tally.add(f"modality.{modality}.absent", lack, len(items.keys), f"items have no {modality}")

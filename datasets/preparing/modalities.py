@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.preparing.encoded import Encoded
 from fusefront.datasets.preparing.items import ItemFile
@@ -29,14 +30,20 @@ class Stored(NamedTuple):
 
 
 def write_modality(
-    folder: Path, data: Path, spec: DatasetSpec, name: str, items: ItemFile, tally: Tally
+    folder: Path,
+    data: Path,
+    spec: DatasetSpec,
+    name: str,
+    items: ItemFile,
+    tally: Tally,
+    allowed: Allowed = NOTHING,
 ) -> Stored:
     """Stream the vectors of one modality into the store."""
     modality, count = spec.modalities[name], len(items.keys)
     declared = _declared(data, spec, modality, items)
     present = np.zeros(count + 1, bool)
     scratch = folder / "work" / f"{name}.f32"
-    encoded = Encoded(data, spec, name, items) if modality.encode else None
+    encoded = Encoded(data, spec, name, items, allowed) if modality.encode else None
     width = 0
     for block in encoded or _blocks(data, spec, name, items):
         what = f"vectors of {name} are of no item; left out"

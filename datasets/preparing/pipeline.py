@@ -35,10 +35,9 @@ _KEY_BYTES = 128  # of a row while its item keys are looked at
 _WIDEST = 4  # a history column may be wider than what is kept of it
 
 
-def write_store(
-    spec: DatasetSpec, data: Path, folder: Path, name: str, max_memory: int | None, say: Say
-) -> None:
-    """Write every file of the store into `folder`."""
+def write_store(job: Job, max_memory: int | None, say: Say) -> None:
+    """Write every file of the store into the job's folder."""
+    spec, data, folder = job.spec, job.data, job.folder
     work = folder / "work"
     work.mkdir()
     parts = _parts(spec, data)
@@ -70,7 +69,7 @@ def write_store(
     if builder.straddling:
         warnings.append(f"the given split cuts {builder.straddling:,} requests apart")
     log = WrittenLog(recorder, builder, counts, sources, warnings)
-    finish_store(Job(spec, data, folder, name), items, log, say)
+    finish_store(job, items, log, say)
 
 
 def _first_chunk(spec: DatasetSpec, rows: int, max_memory: int | None, say: Say) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import DTypeLike, NDArray
 
-from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.errors import BrokenFileError, DataContractError
 
 _BLOCK = 1 << 22
 _LONGEST = 200  # characters of a path in a message
@@ -24,7 +24,7 @@ def broken(
     where = str(path) if len(str(path)) <= _LONGEST else f"...{str(path)[-_LONGEST:]}"
     where += f", column {column!r}" if column is not None else ""
     where += f", row {row}" if row is not None else ""
-    return DataContractError(f"{where}: {got}; {fix}")
+    return BrokenFileError(f"{where}: {got}; {fix}", Path(path), where)
 
 
 def find(data: Path, name: str) -> Path:

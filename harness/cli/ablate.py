@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fusefront.harness.cli.options import (
+    AllowOutside,
     Data,
     DryRun,
     Include,
@@ -25,6 +26,7 @@ def ablate(
     out: Out = Path("out"),
     overrides: Set = None,
     include_path: Include = None,
+    allow_outside: AllowOutside = False,
     jobs: Jobs = 2,
     as_json: Json = False,
     wandb: Wandb = True,
@@ -39,7 +41,14 @@ def ablate(
     from fusefront.harness.jobs.pipeline import Request
 
     asked = Request(
-        study, out, data, tuple(overrides or ()), tuple(include_path or ()), jobs, wandb
+        study,
+        out,
+        data,
+        tuple(overrides or ()),
+        tuple(include_path or ()),
+        jobs,
+        wandb,
+        allow_outside=allow_outside,
     )
     if dry_run:
         planned = plan_ablation(asked, of, console(quiet=as_json))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fusefront.harness.cli.options import Data, Json, Out
+from fusefront.harness.cli.options import AllowOutside, Data, Include, Json, Out
 
 if TYPE_CHECKING:
     from fusefront.datasets.audit.finding import AuditReport
@@ -22,6 +22,8 @@ def audit(
     ],
     data: Data = None,
     out: Out = Path("out"),
+    include_path: Include = None,
+    allow_outside: AllowOutside = False,
     as_json: Json = False,
 ) -> None:
     """Check a data set before anything is trained on it; it is prepared first if need be.
@@ -34,6 +36,7 @@ def audit(
 
     from rich.console import Console
 
+    from fusefront.datasets.allowed import Allowed
     from fusefront.datasets.audit.report import audit as look
     from fusefront.datasets.audit.report import refuse_severe
     from fusefront.datasets.prepare import prepare
@@ -46,6 +49,7 @@ def audit(
         data or spec.parent,
         out,
         progress=lambda line: tell.print(line, markup=False, highlight=False),
+        allowed=Allowed(tuple(include_path or ()), allow_outside),
     )
     report = look(store)
     if as_json:

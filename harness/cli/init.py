@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from fusefront.harness.cli.options import AllowOutside
+
 LAYOUTS = (
     "microlens_mmctr, microlens_pairs, mmrec, tiktok, amazon_2023, movielens_ml1m, movielens_small"
 )
@@ -34,8 +36,10 @@ def init(
     seed: Annotated[int, typer.Option(help="Of the world.")] = 0,
     train: Annotated[int, typer.Option(min=1, help="Requests of the world's train split.")] = 8000,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    allow_outside: AllowOutside = False,
 ) -> None:
     """Propose a commented data set spec: every guess is marked, edit it, then `prepare` or `run`."""
+    from fusefront.datasets.allowed import Allowed
     from fusefront.harness.cli.show import console
     from fusefront.harness.errors import UsageError
     from fusefront.harness.jobs.propose import write_proposal, write_synthetic
@@ -48,7 +52,14 @@ def init(
         return
     if not paths:
         raise UsageError("nothing to look at; give a folder or files, or --synthetic WORLD")
-    study = write_proposal(paths, spec, layout=layout, verified=verify, force=force)
+    study = write_proposal(
+        paths,
+        spec,
+        layout=layout,
+        verified=verify,
+        force=force,
+        allowed=Allowed(outside=allow_outside),
+    )
     look = "" if layout else "; look at the lines marked 'guess'"
     told.print(f"proposed spec: {spec}{look}", markup=False)
     words = quote(str(study)), quote(str(_folder(paths)))

@@ -22,7 +22,11 @@ Set = Annotated[
 ]
 Include = Annotated[
     list[Path] | None,
-    typer.Option("--include-path", help="File or folder with your own operators."),
+    typer.Option("--include-path", help="File or folder with your own code: operators, encoders."),
+]
+AllowOutside = Annotated[
+    bool,
+    typer.Option("--allow-outside", help="The spec's paths may lead outside the data folder."),
 ]
 Jobs = Annotated[int, typer.Option(min=1, max=64, help="Trainings at a time, one thread each.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]

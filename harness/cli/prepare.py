@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fusefront.harness.cli.options import Data, Json, Out
+from fusefront.harness.cli.options import AllowOutside, Data, Include, Json, Out
 
 
 def prepare(
@@ -15,9 +15,12 @@ def prepare(
     max_memory: Annotated[
         str | None, typer.Option(help="At most this much memory: 500M, 4G (default: 4G).")
     ] = None,
+    include_path: Include = None,
+    allow_outside: AllowOutside = False,
     as_json: Json = False,
 ) -> None:
     """Write the memory-mapped store that every strategy reads; done before is not done again."""
+    from fusefront.datasets.allowed import Allowed
     from fusefront.datasets.prepare import prepare as prepare_store
     from fusefront.datasets.preparing.budget import parse_size
     from fusefront.datasets.spec import load_spec
@@ -35,6 +38,7 @@ def prepare(
         out,
         max_memory=limit,
         progress=lambda line: told.print(line, markup=False),
+        allowed=Allowed(tuple(include_path or ()), allow_outside),
     )
     counts = {split: part.model_dump() for split, part in store.manifest.counts.items()}
     if as_json:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fusefront.harness.cli.options import (
+    AllowOutside,
     Data,
     DryRun,
     Include,
@@ -25,6 +26,7 @@ def run(
     out: Out = Path("out"),
     overrides: Set = None,
     include_path: Include = None,
+    allow_outside: AllowOutside = False,
     jobs: Jobs = 2,
     limit: Limit = None,
     dry_run: DryRun = False,
@@ -39,7 +41,15 @@ def run(
     from fusefront.harness.jobs.pipeline import Request, begin, run_study
 
     asked = Request(
-        study, out, data, tuple(overrides or ()), tuple(include_path or ()), jobs, wandb, limit
+        study,
+        out,
+        data,
+        tuple(overrides or ()),
+        tuple(include_path or ()),
+        jobs,
+        wandb,
+        limit,
+        allow_outside,
     )
     if dry_run:
         show_matrix(begin(asked, console(quiet=as_json))[0], as_json=as_json)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fusefront.harness.cli.options import (
+    AllowOutside,
     Data,
     DryRun,
     Include,
@@ -28,6 +29,7 @@ def tune(
     out: Out = Path("out"),
     overrides: Set = None,
     include_path: Include = None,
+    allow_outside: AllowOutside = False,
     jobs: Jobs = 2,
     limit: Limit = None,
     dry_run: DryRun = False,
@@ -51,6 +53,7 @@ def tune(
         jobs,
         wandb,
         limit,
+        allow_outside,
     )
     if dry_run:
         show_matrix(begin(asked, console(quiet=as_json))[0], as_json=as_json)

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 from rich.console import Console
 
+from fusefront.datasets.allowed import Allowed
 from fusefront.datasets.audit.report import audit, refuse_severe
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError
 from fusefront.harness.jobs.identity import reidentified
@@ -33,6 +34,7 @@ class Request:
     jobs: int = 2
     wandb: bool = True
     limit: int | None = None  # the first strategies only
+    allow_outside: bool = False  # the data set's paths may leave the data folder
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def begin(asked: Request, console: Console) -> tuple[Plan, Room]:
         asked.data,
         asked.out,
         lambda line: console.print(line, markup=False),
+        Allowed(tuple(asked.include), asked.allow_outside),
     )
     plan = make_plan(study, store, parts)
     folder = asked.out / "studies" / study.name

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fusefront.datasets.adapters.zoo import propose_layout, spec_yaml, verify
+from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.propose import propose
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.synthetic.worlds import find_world
@@ -35,6 +36,7 @@ def write_proposal(
     layout: str | None = None,
     verified: bool = False,
     force: bool = False,
+    allowed: Allowed = NOTHING,
 ) -> Path:
     """Write the spec and `study.yaml` beside it; the study's path.
 
@@ -44,9 +46,11 @@ def write_proposal(
     if verified and layout is None:
         raise UsageError("--verify compares with a published layout; name it with --layout")
     _refuse_existing(spec, force=force)
-    write_text(
-        spec, propose(paths) if layout is None else _published(layout, paths, verified=verified)
-    )
+    if layout is None:
+        text = propose(paths, allowed)
+    else:
+        text = _published(layout, paths, allowed, verified=verified)
+    write_text(spec, text)
     return _write_study(spec)
 
 
@@ -74,10 +78,10 @@ def _write_study(spec: Path) -> Path:
     return study
 
 
-def _published(layout: str, paths: Sequence[Path], *, verified: bool) -> str:
+def _published(layout: str, paths: Sequence[Path], allowed: Allowed, *, verified: bool) -> str:
     if len(paths) != 1 or not paths[0].is_dir():
         raise UsageError("--layout takes one folder, the one that holds the published files")
     if verified:
         verify(layout, paths[0])
     head = f"# The published layout {layout!r}; see docs/datasets.md.\n"
-    return head + spec_yaml(propose_layout(layout, paths[0]))
+    return head + spec_yaml(propose_layout(layout, paths[0], allowed))

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import DatasetSpec, load_spec
@@ -15,12 +16,17 @@ from fusefront.harness.runs.study import Study, Synthetic
 
 
 def prepared(
-    study: Study, study_file: Path, data: Path | None, out: Path, tell: Tell
+    study: Study,
+    study_file: Path,
+    data: Path | None,
+    out: Path,
+    tell: Tell,
+    allowed: Allowed = NOTHING,
 ) -> tuple[PreparedDataset, DatasetSpec]:
     """The study's prepared store, made if it is not there yet, and the spec it was made from."""
     if isinstance(study.dataset, Synthetic):
         spec_path = write_synthetic(study.dataset, out)
-        return _prepare(spec_path, spec_path.parent, out, tell)
+        return _prepare(spec_path, spec_path.parent, out, tell, NOTHING)
     spec_path = study_file.parent / study.dataset
     if not spec_path.is_file():
         raise UsageError(
@@ -29,14 +35,14 @@ def prepared(
     folder = data or spec_path.parent
     if not folder.is_dir():
         raise UsageError(f"--data {folder}: not a folder; give the one that holds the data files")
-    return _prepare(spec_path, folder, out, tell)
+    return _prepare(spec_path, folder, out, tell, allowed)
 
 
 def _prepare(
-    spec_path: Path, data: Path, out: Path, tell: Tell
+    spec_path: Path, data: Path, out: Path, tell: Tell, allowed: Allowed
 ) -> tuple[PreparedDataset, DatasetSpec]:
     spec = load_spec(spec_path)
-    return prepare(spec, data, out, progress=tell), spec
+    return prepare(spec, data, out, progress=tell, allowed=allowed), spec
 
 
 def write_synthetic(world: Synthetic, out: Path) -> Path:
