@@ -385,5 +385,6 @@ def test_the_verbs_pass_on_what_is_given(shop: Path, capsys: pytest.CaptureFixtu
     with pytest.raises(SpecError, match="--allow-outside"):
         app(init, standalone_mode=False)
     extra.unlink()
-    extra.symlink_to(shop.parent / "beside" / "users.parquet")
+    pl.read_parquet(shop / "users.parquet").write_csv(shop.parent / "beside" / "users.csv")
+    extra.symlink_to(shop.parent / "beside" / "users.csv")
     app([*init, "--allow-outside"], standalone_mode=False)

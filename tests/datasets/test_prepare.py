@@ -17,6 +17,7 @@ import pytest
 
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.prepare import prepare
+from fusefront.datasets.preparing.finish import Job
 from fusefront.datasets.raw.reading import count_rows
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
@@ -268,8 +269,8 @@ def test_a_store_that_lost_files_says_what_to_do_or_is_made_again(tmp_path: Path
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(spec: object, data: object, folder: Path, *_: object) -> None:
-        (folder / "half.npy").write_bytes(b"half")
+    def full(job: Job, *_: object) -> None:
+        (job.folder / "half.npy").write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     write(tmp_path)
