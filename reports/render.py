@@ -7,13 +7,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fusefront.reports import bars
-from fusefront.reports.errors import ReportError
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.exchange import write_json
 from fusefront.reports.figures.frontier import draw_frontier
 from fusefront.reports.figures.plane import plane
 from fusefront.reports.figures.style import reink
 from fusefront.reports.figures.svg import Drawing, standalone
+from fusefront.reports.japanese_font import font_faces
+from fusefront.reports.pdf import write_pdf
 from fusefront.reports.provenance import provenance
 from fusefront.reports.sections import Section, exported, sections
 from fusefront.reports.sheet import sort_script, style_sheet
@@ -54,7 +55,7 @@ def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: boo
         out / "provenance.json",
     )
     if pdf:
-        _write_pdf(_page(evidence, language, hero, shown, printed=True), out / "report.pdf")
+        write_pdf(_page(evidence, language, hero, shown, printed=True), out / "report.pdf")
     return index
 
 
@@ -96,7 +97,7 @@ def _page(
     environment.filters["coded"] = coded
     said, study = headline(evidence, language), evidence.study
     closest = alternatives(evidence, language)
-    return environment.get_template("page.html.jinja").render(
+    text = environment.get_template("page.html.jinja").render(
         language=language,
         title=f"{study.name}: {said.text}",
         css=Markup(style_sheet()),
@@ -118,6 +119,7 @@ def _page(
         methods=METHODS,
         remarks=study.notes,
     )
+    return text.replace("<style>", f"<style>{font_faces(text)}", 1)
 
 
 def _hero(evidence: Evidence, language: Language, drawings: list[Drawing]) -> dict[str, object]:
@@ -158,20 +160,6 @@ def _write_table(table: Table, folder: Path) -> None:
     frame = pl.DataFrame(columns)
     frame.write_csv(folder / f"{table.name}.csv")
     frame.write_parquet(folder / f"{table.name}.parquet")
-
-
-def _write_pdf(text: str, path: Path) -> None:
-    try:
-        from weasyprint import HTML
-    except (
-        ImportError,
-        OSError,
-    ) as error:  # OSError: its libraries, pango above all, are not there
-        raise ReportError(
-            f"a PDF needs weasyprint, which cannot be loaded ({str(error).splitlines()[0]}); "
-            "pip install 'fusefront[pdf]', on Debian with libpango-1.0-0; the page is written"
-        ) from error
-    HTML(string=text).write_pdf(path)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -13,11 +13,12 @@ def doctor(as_json: Json = False) -> None:
 
     from fusefront.harness.cli.show import show
     from fusefront.harness.runs.environment import environment
+    from fusefront.reports.pdf import pdf_lack
 
     found = environment(1)
     optional = {
         "accelerator": _accelerator(),
-        "weasyprint (report --pdf)": bool(importlib.util.find_spec("weasyprint")),
+        "weasyprint (report --pdf)": not pdf_lack(),
         "chromium (report tests)": bool(shutil.which("chromium")),
         "onnxruntime (export, bench)": bool(importlib.util.find_spec("onnxruntime")),
     }

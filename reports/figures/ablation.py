@@ -35,7 +35,7 @@ def draw_ablation(
 ) -> Drawing:
     """Bars from zero with their intervals; grey where no change is shown."""
     steps = one.steps[:MOST]
-    with canvas.drawing(language):
+    with canvas.drawing():
         height = HEAD + ROW * len(steps) + FOOT
         fig, (ax,) = panels(style.WIDE, height, 1, 1, (190, 300, HEAD, FOOT))
         low, high = span([step.gain for step in steps])

@@ -30,7 +30,7 @@ def draw_calibration(
 ) -> Drawing:
     """One panel a strategy, on common axes; hollow markers are the scaled rates."""
     curves = evidence.calibration
-    with canvas.drawing(language):
+    with canvas.drawing():
         fig, axes = panels(style.WIDE, HEIGHT, 1, len(curves), (62, 14, 78, 52))
         every = [r for c in curves for r in (_raw(c), _scaled(c)) if r[0]]
         rates = np.array([p for predicted, _ in every for p in predicted])

@@ -14,16 +14,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 
-from fusefront.reports.errors import ReportError
+from fusefront.reports import japanese_font
 from fusefront.reports.evidence import Point
 from fusefront.reports.figures import style
 from fusefront.reports.figures.style import ink
 from fusefront.reports.words.names import full, shorten
-from fusefront.reports.words.phrase import Language
 
 FONTS = Path(__file__).resolve().parent.parent / "fonts"
 INTER = (FONTS / "Inter-Regular.subset.otf", FONTS / "Inter-SemiBold.subset.otf")
-JAPANESE_FILES = (
+# drawn from where they are on the machine: what the font that ships has not, Korean for example
+WIDER_FILES = (
     "NotoSansCJK-Regular.ttc",
     "NotoSansCJKjp-Regular.otf",
     "NotoSansJP-Regular.otf",
@@ -35,17 +35,13 @@ JAPANESE_FILES = (
 )
 
 
-class FontNotFoundError(ReportError):
-    """No font on this machine can draw Japanese."""
-
-
 @contextmanager
-def drawing(language: Language, *, narrow: bool = False) -> Iterator[None]:
+def drawing(*, narrow: bool = False) -> Iterator[None]:
     """Our fonts and settings while figures are made and saved; restored afterwards."""
-    families = ["Inter"]
-    if japanese := japanese_font(required=language == "ja"):
-        families.append(japanese)
-    register(INTER)
+    families = ["Inter", japanese_font.FAMILY]
+    register((*INTER, *japanese_font.FILES.values()))
+    if wider := wider_font():
+        families.append(wider)
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
     log.setLevel(logging.ERROR)  # a fallback font without weight 600 is drawn at 700
@@ -56,19 +52,14 @@ def drawing(language: Language, *, narrow: bool = False) -> Iterator[None]:
         log.setLevel(level)
 
 
-def japanese_font(*, required: bool) -> str | None:
-    """Family of a Japanese font on this machine; raises FontNotFoundError where it must exist."""
-    found = {Path(f).name: Path(f) for f in font_manager.findSystemFonts()}
-    for name in JAPANESE_FILES:
-        if path := found.get(name):
-            bold = found.get(name.replace("Regular", "Bold"))
+def wider_font() -> str | None:
+    """Family of a font of this machine with more characters than ours; None where it has none."""
+    files = {Path(f).name: Path(f) for f in font_manager.findSystemFonts()}
+    for name in WIDER_FILES:
+        if path := files.get(name):
+            bold = files.get(name.replace("Regular", "Bold"))
             register((path, bold) if bold else (path,))
             return FT2Font(str(path)).family_name
-    if required:
-        raise FontNotFoundError(
-            "no Japanese font was found, expected one such as Noto Sans CJK JP; install the "
-            "package fonts-noto-cjk or copy the font to ~/.fonts, or make the report in English"
-        )
     return None
 
 

@@ -36,7 +36,7 @@ def draw_frontier(
     one = plane(evidence)
     if one is None:
         return None
-    with canvas.drawing(language, narrow=narrow):
+    with canvas.drawing(narrow=narrow):
         fig = canvas.figure(*(SIZE_NARROW if narrow else SIZE))
         box = (0.135, 0.115, 0.845, 0.70) if narrow else (0.066, 0.088, 0.872, 0.818)
         ax = fig.add_axes(box)

@@ -36,7 +36,7 @@ def draw_missing(
     missing = evidence.missing
     assert missing is not None
     modalities = list(dict.fromkeys(curve.modality for curve in missing.curves))[:MOST]
-    with canvas.drawing(language):
+    with canvas.drawing():
         edges = (62, 200, 62, 52)
         fig, axes = panels(style.WIDE, HEIGHT, 1, len(modalities), edges)
         low, high = span([g for curve in missing.curves for g in curve.gain], 0.1)

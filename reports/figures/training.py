@@ -62,7 +62,7 @@ def draw_epochs(
     shown = with_panels(evidence).shown
     rows = -(-len(shown) // COLUMNS)
     columns = min(COLUMNS, len(shown))
-    with canvas.drawing(language):
+    with canvas.drawing():
         height = 50 + rows * PANEL + (rows - 1) * 46 + 48
         fig, axes = panels(style.WIDE, height, rows, columns, (62, 14, 50, 48))
         curves = [c for c in epochs(evidence) if c.strategy in shown]
@@ -110,7 +110,7 @@ def draw_trials(
     """Each search below its own best; the decision's and those that still climbed are named."""
     curves = trials(evidence)
     decision = evidence.decision
-    with canvas.drawing(language):
+    with canvas.drawing():
         height, edges = 300.0, (62, 270, 40, 50)
         fig, (ax,) = panels(style.WIDE, height, 1, 1, edges)
         longest = max(len(c.value) for c in curves)

@@ -39,7 +39,7 @@ def draw_widths(
     rows, columns = -(-len(shown) // COLUMNS), min(COLUMNS, max(len(shown), 2))
     narrowest, widest = (f(w for c in curves for w in c.widths) for f in (min, max))
     limits = span([change for curve in curves for change in curve.change])
-    with canvas.drawing(language):
+    with canvas.drawing():
         height = 50 + rows * PANEL + (rows - 1) * 46 + 48
         fig, axes = panels(style.WIDE, height, rows, columns, (62, 14, 50, 48))
         for at, ax in enumerate(axes):

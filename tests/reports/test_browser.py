@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from html import unescape
@@ -15,11 +14,7 @@ from fusefront.reports.evidence import Evidence
 from fusefront.reports.render import render
 from fusefront.reports.words.phrase import Language
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: chromium)"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium")]
 QUIET = [
     "--headless",
     "--no-sandbox",
@@ -33,7 +28,7 @@ QUIET = [
 
 
 def browse(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(CHROMIUM), *QUIET, f"--user-data-dir={folder / 'profile'}", *arguments]
+    command = ["chromium", *QUIET, f"--user-data-dir={folder / 'profile'}", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
 
 

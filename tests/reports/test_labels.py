@@ -109,7 +109,7 @@ def test_odd_names_are_drawn_in_characters_that_the_fonts_have(
     )
     found, _ = drawn(replace(full_evidence, points=points))
     assert shown in found
-    with canvas.drawing("en"):
+    with canvas.drawing():
         assert canvas.drawable(shown) == shown  # nothing is left that would be an empty box
 
 

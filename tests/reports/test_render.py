@@ -1,7 +1,6 @@
 """The page: complete, escaped, the same bytes twice, whatever is missing."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -137,6 +136,7 @@ def test_text_has_the_contrast_that_aa_asks(theme: str, role: str) -> None:
         assert contrast(*pair) >= 4.5
 
 
+@pytest.mark.needs("pdf")
 def test_the_pdf_has_page_one_first_and_its_figure_in_colour(
     full_evidence: Evidence, tmp_path: Path
 ) -> None:
@@ -153,7 +153,7 @@ def test_the_pdf_has_page_one_first_and_its_figure_in_colour(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext (poppler) is missing")
+@pytest.mark.needs("pdf", "pdftotext")
 @pytest.mark.parametrize(
     ("language", "first", "last", "beyond"),
     [

@@ -14,7 +14,6 @@ from sklearn.metrics import roc_auc_score
 from fusefront.harness.cli.main import main
 from fusefront.harness.dossier.decide import Asked, decide_study, report_study
 from fusefront.harness.runs.store import StudyFolder, find_study
-from fusefront.reports.figures import canvas
 from fusefront.reports.provenance import cell
 
 Make = Callable[..., Path]
@@ -201,9 +200,6 @@ def test_what_the_machine_lacks_for_a_report_is_said_without_a_traceback(
     assert said.startswith("fusefront: a PDF needs weasyprint, which cannot be loaded")
     assert said.count("\n") == 1
     assert (tmp_path / "made" / "index.html").exists()
-    monkeypatch.setattr(canvas, "JAPANESE_FILES", ())
-    assert ended(monkeypatch, *report, made, "--lang", "ja") == 2
-    assert capsys.readouterr().err.startswith("fusefront: no Japanese font was found, expected one")
 
 
 def test_a_package_that_is_not_there_is_named(

@@ -1,0 +1,52 @@
+"""What every test shares: needs of the machine that are skipped with their reason, a lock of its own."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import pytest
+
+from fusefront.reports.pdf import pdf_lack
+
+
+def _program(name: str, package: str) -> Callable[[], str]:
+    return lambda: "" if shutil.which(name) else f"{name} is not installed (Debian: {package})"
+
+
+# what a test may need beyond Python and make; each answers why it is not here, "" where it is
+NEEDS: dict[str, Callable[[], str]] = {
+    "chromium": _program("chromium", "chromium"),
+    "pdftotext": _program("pdftotext", "poppler-utils"),
+    "pdf": pdf_lack,
+}
+
+
+@cache
+def lack(need: str) -> str:
+    """Why this machine cannot run a test that needs it; "" where it can."""
+    return NEEDS[need]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--skip-nothing",
+        action="store_true",
+        help="a need that this machine lacks fails its test instead of skipping it",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        for need in mark.args:
+            if reason := lack(need):
+                if item.config.getoption("--skip-nothing"):
+                    pytest.fail(reason, pytrace=False)
+                pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_host_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test waits for what another process of this machine trains or measures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FUSEFRONT_HOST_LOCK", str(tmp_path_factory.mktemp("lock") / "host.lock"))
+        yield
