@@ -76,6 +76,7 @@ class Manifest(_Frozen):
     present: dict[str, int] = {}  # modality -> items that have it
     numbers: dict[str, Scaling] = {}  # "<side>.<field>"
     timestamps: bool = False
+    time_unit: str = ""  # of the stored timestamps: s, ms, us, ns, or "" where nothing tells
     split_by: str = ""
     source_rows: int = 0
     warnings: tuple[str, ...] = ()

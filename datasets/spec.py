@@ -94,6 +94,19 @@ class Columns(Strict):
     label: Column | None = None  # absent: every row is a positive (implicit feedback)
     timestamp: Column | None = None
     request: Column | None = None
+    time_format: str | None = None  # of times as text, as strftime writes them: "%d/%m/%Y %H:%M"
+    time_unit: Literal["s", "ms", "us", "ns"] | None = None  # of times as numbers
+
+    @model_validator(mode="after")
+    def _times(self) -> Self:
+        key = "time_format" if self.time_format is not None else "time_unit"
+        if self.timestamp is None and (self.time_format or self.time_unit):
+            raise ValueError(f"'{key}' says how 'timestamp' is written; name that column too")
+        if self.time_format is not None and self.time_unit is not None:
+            raise ValueError("'time_format' is for text and 'time_unit' for numbers; give one")
+        if self.time_format is not None and "%" not in self.time_format:
+            raise ValueError(f"time_format: got {self.time_format!r}, expected '%d/%m/%Y' or alike")
+        return self
 
 
 class Label(Strict):

@@ -10,7 +10,13 @@ from fusefront.datasets.encoders import identity
 from fusefront.datasets.raw.files import find, sha256
 from fusefront.datasets.spec import DatasetSpec
 
-NEWER = (("interactions", "names"), ("users", "names"), ("items", "names"))
+NEWER = (
+    ("interactions", "names"),
+    ("users", "names"),
+    ("items", "names"),
+    ("columns", "time_format"),
+    ("columns", "time_unit"),
+)
 STORE_VERSION = 2  # raise it when the same input makes another store
 DRAWN_VERSION = 2  # likewise, for logs whose negatives are drawn
 

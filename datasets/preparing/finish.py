@@ -97,6 +97,7 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
         present={part: int(vectors.present[:, k].sum()) for k, part in enumerate(vectors.widths)},
         numbers=sides["request"].scalings | sides["candidate"].scalings | sides["item"].scalings,
         timestamps=spec.columns.timestamp is not None,
+        time_unit=log.recorder.clock.unit,
         split_by=spec.split.by,
         source_rows=sum(part.rows for part in log.counts.values()),
         warnings=(*log.warnings, *vectors.warnings),

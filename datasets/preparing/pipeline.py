@@ -27,6 +27,7 @@ from fusefront.datasets.raw.codes import Codebook, FieldEncoder
 from fusefront.datasets.raw.files import find
 from fusefront.datasets.raw.reading import columns_of, count_rows, require
 from fusefront.datasets.raw.records import Chunk, Part, Recorder
+from fusefront.datasets.raw.times import clock_of
 from fusefront.datasets.raw.users import read_users
 from fusefront.datasets.spec import DatasetSpec
 
@@ -148,6 +149,7 @@ def _stream(
     say: Say,
 ) -> None:
     folder, shown = spilled.folder, 0
+    recorder.clock = clock_of([(part.path, part.text) for part in parts], spec.columns)
     popular = spec.negatives is not None and spec.negatives.draw == "popularity"
     paired = popular and spec.columns.timestamp is not None
 
@@ -162,6 +164,7 @@ def _stream(
             say(f"read {done:,} of about {rows:,} rows")
 
     spill(parts, recorder, spilled, budget.chunk_rows, watch)
+    recorder.clock.scale.check()
 
 
 def _append(path: Path, array: NDArray[Any]) -> None:

@@ -1,5 +1,6 @@
 """Timestamps as int64, in one unit over the whole log."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.raw.files import broken, filled
+from fusefront.datasets.raw.reading import stream
+from fusefront.datasets.raw.time_scale import UNITS, Scale
+from fusefront.datasets.raw.time_text import Way, find_day_first, is_year_last, parse_times, way_of
+from fusefront.datasets.spec import Columns
+from fusefront.datasets.table_text import TableText
 
 Kind = Literal["whole numbers", "fractions", "dates"]
 
@@ -16,16 +22,35 @@ class Clock:
     """Reads times chunk by chunk; all files must write them as the first chunk does.
 
     Whole numbers stay as they are, dates become milliseconds, fractions thousandths.
+    `time_format` and `time_unit` are what the spec says of them, `day_first` what text such as
+    03/04/2021 means.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        time_format: str | None = None,
+        time_unit: str | None = None,
+        *,
+        day_first: bool | None = None,
+    ) -> None:
         self.kind: Kind | None = None
+        self.scale = Scale(time_unit)
+        self.day_first = day_first
+        self.way = Way(f"the format {time_format!r}", (time_format,)) if time_format else None
+        self._declared = time_format is not None
 
     def read(self, column: pl.Series, path: Path, first: int) -> NDArray[np.int64]:
         """The times of a chunk whose first row is row `first` of the file."""
         column = filled(column, path, first)
-        if column.dtype == pl.String:
-            column = self._parsed(column, path, first)
+        if _is_text(column):
+            column = self._parsed(column.cast(pl.String), path, first)
+        elif self._declared:
+            raise broken(
+                path,
+                f"got {column.dtype}, where columns.time_format is for text",
+                "remove time_format",
+                column=column.name,
+            )
         kind = _kind(column, path)
         self.kind = self.kind or kind
         if kind != self.kind:
@@ -37,22 +62,71 @@ class Clock:
                 row=first,
             )
         if kind == "dates":
-            return column.cast(pl.Datetime("ms")).to_physical().to_numpy().astype(np.int64)
-        if kind == "fractions":
-            return _thousandths(column, path, first)
-        return _whole(column, path, first)
+            return self._dates(column, path)
+        read = _thousandths if kind == "fractions" else _whole
+        values = read(column, path, first)
+        self.scale.see(column.to_numpy(), path, column.name, first)
+        return values
+
+    @property
+    def unit(self) -> str:
+        """Of the times as they are stored: s, ms, us, ns, or "" where nothing tells."""
+        if self.kind == "dates":
+            return "ms"
+        units = ["", *UNITS]
+        unit = self.scale.unit
+        if self.kind != "fractions" or not unit:
+            return unit
+        return units[units.index(unit) + 1] if unit != "ns" else ""
+
+    def _dates(self, column: pl.Series, path: Path) -> NDArray[np.int64]:
+        if self.scale.declared:
+            raise broken(
+                path,
+                "got dates, where columns.time_unit is for numbers",
+                "remove time_unit",
+                column=column.name,
+            )
+        return column.cast(pl.Datetime("ms")).to_physical().to_numpy().astype(np.int64)
 
     def _parsed(self, column: pl.Series, path: Path, first: int) -> pl.Series:
         """Text as what the first chunk was, so that chunks of any size agree."""
-        kinds = {"whole numbers": pl.Int64, "fractions": pl.Float64}
-        for kind, dtype in kinds.items():
+        kinds: dict[Kind, type[pl.DataType]] = {"whole numbers": pl.Int64, "fractions": pl.Float64}
+        for kind, dtype in kinds.items() if self.way is None else ():
             cast = column.cast(dtype, strict=False)
             bad = cast.is_null()
             if self.kind in (None, kind) and not bad.any():
                 return cast
             if self.kind == kind:
                 _refuse(column, bad, path, first, f"expected {kind} as before")
-        return _dates(column, path, first)
+        self.way = self.way or way_of(column, path, first, day_first=self.day_first)
+        return parse_times(column, self.way, path, first)
+
+
+def clock_of(parts: Sequence[tuple[Path, TableText]], columns: Columns) -> Clock:
+    """The clock of a log: its whole column is read first where 03/04/2021 has two readings."""
+    name, day_first = columns.timestamp, None
+    if name is not None and columns.time_format is None:
+        heads = (next(stream(path, [name], 1, text), None) for path, text in parts)
+        texts = [head[name] for head in heads if head is not None and _is_text(head[name])]
+        if any(is_year_last(head.cast(pl.String)) for head in texts):
+            day_first = find_day_first(_texts(parts, name))
+    return Clock(columns.time_format, columns.time_unit, day_first=day_first)
+
+
+def _texts(
+    parts: Sequence[tuple[Path, TableText]], name: str
+) -> Iterator[tuple[pl.Series, Path, int]]:
+    for path, text in parts:
+        first = 0
+        for frame in stream(path, [name], 1 << 17, text):
+            if _is_text(frame[name]):
+                yield frame[name].cast(pl.String), path, first
+            first += frame.height
+
+
+def _is_text(column: pl.Series) -> bool:
+    return column.dtype in (pl.String, pl.Categorical, pl.Enum)
 
 
 def _kind(column: pl.Series, path: Path) -> Kind:
@@ -84,16 +158,6 @@ def _thousandths(column: pl.Series, path: Path, first: int) -> NDArray[np.int64]
         row = first + int(bad[0])
         raise broken(path, f"got {values[bad[0]]}", "fix the time", column=column.name, row=row)
     return np.round(values * 1000).astype(np.int64)
-
-
-def _dates(column: pl.Series, path: Path, first: int) -> pl.Series:
-    try:
-        parsed = column.str.to_datetime(strict=False, time_unit="ms", ambiguous="earliest")
-    except pl.exceptions.ComputeError:  # no format was recognised at all
-        parsed = pl.Series(column.name, [None] * len(column), pl.Datetime("ms"))
-    if parsed.has_nulls():
-        _refuse(column, parsed.is_null(), path, first, "expected a time")
-    return parsed
 
 
 def _refuse(column: pl.Series, bad: pl.Series, path: Path, first: int, expected: str) -> None:
