@@ -28,8 +28,10 @@ NOTHING = Allowed()
 
 def named_paths(spec: DatasetSpec) -> Iterator[tuple[str, str]]:
     """(key, path as written) of every path in the spec, in a fixed order."""
-    for k, (name, _) in enumerate(spec.interactions.files()):
-        yield f"interactions.{k}", name
+    files = spec.interactions.files()
+    several = len({split for _, split in files}) < len(files)
+    for k, (name, split) in enumerate(files):
+        yield f"interactions.{k}" if split is None or not several else f"{split}.{k}", name
     if spec.users:
         yield "users", spec.users.path
     if spec.items.path:

@@ -10,9 +10,10 @@ class DataContractError(ValueError):
 class BrokenFileError(DataContractError):
     """A file is not what its spec says; the sentence may quote it."""
 
-    def __init__(self, sentence: str, path: Path, where: str) -> None:
+    def __init__(self, sentence: str, path: Path, where: str, column: str | None = None) -> None:
         super().__init__(sentence)
         self.path, self.where = path, where  # where: file, column and row, nothing of the content
+        self.column = column
 
 
 class SpecError(ValueError):

@@ -22,6 +22,11 @@ from fusefront.datasets.table_text import TableText
 from fusefront.datasets.yaml_file import Json, read_yaml
 
 SPLITS = ("train", "valid", "test")
+SPLIT_WORDS = {  # what a split is called in a column of the log
+    "train": ("train", "training"),
+    "valid": ("valid", "val", "validation", "dev"),
+    "test": ("test", "testing"),
+}
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Column = Annotated[str, Field(min_length=1)]
 RelativePath = Annotated[str, Field(min_length=1)]
@@ -64,28 +69,34 @@ class Delimited(Strict):
 
 
 class Interactions(Delimited):
-    """The log: one file, several in order, or one file a split (`train`, `valid`, `test`)."""
+    """The log: files in order, or files a split (`train`, `valid`, `test`)."""
 
     path: RelativePath | tuple[RelativePath, ...] | None = None
-    train: RelativePath | None = None
-    valid: RelativePath | None = None
-    test: RelativePath | None = None
+    train: RelativePath | tuple[RelativePath, ...] | None = None
+    valid: RelativePath | tuple[RelativePath, ...] | None = None
+    test: RelativePath | tuple[RelativePath, ...] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         parts = (self.train, self.valid, self.test)
         if (self.path is None) == all(part is None for part in parts):
             raise ValueError("give either 'path' or the three of 'train', 'valid', 'test'")
-        if self.path is None and not all(parts):
+        if self.path is None and any(part is None for part in parts):
             raise ValueError("'train', 'valid' and 'test' belong together; give all three")
+        if () in (self.path, *parts):
+            raise ValueError("got an empty list, expected the path of a file or several")
         return self
 
     def files(self) -> list[tuple[str, str | None]]:
         """(relative path, split or None) of every file, in order."""
+        splits: dict[str | None, str | tuple[str, ...] | None] = {None: self.path}
         if self.path is None:
-            return [(str(getattr(self, split)), split) for split in SPLITS]
-        paths = (self.path,) if isinstance(self.path, str) else self.path
-        return [(path, None) for path in paths]
+            splits = {"train": self.train, "valid": self.valid, "test": self.test}
+        return [
+            (path, split)
+            for split, paths in splits.items()
+            for path in ((paths,) if isinstance(paths, str) else paths or ())
+        ]
 
 
 class Columns(Strict):

@@ -10,6 +10,7 @@ from fusefront.datasets.errors import SpecError
 
 MOST_BYTES = 1 << 20  # a spec is a page; a megabyte is an accident or an attack
 MOST_NODES = 50_000
+UNKNOWN = "UNKNOWN"  # without quotes: what `init` could not tell
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -30,8 +31,14 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, value in node.value:
             name = str(self.construct_object(key, deep=True))
+            if isinstance(value, yaml.ScalarNode) and (value.value, value.style) == (UNKNOWN, None):
+                line = value.start_mark.line + 1
+                raise SpecError(
+                    f"line {line}: {name!r} is {UNKNOWN}: what fits could not be told from the "
+                    "files; the comments there say between what, write which it is"
+                )
             if name in seen:
                 line = key.start_mark.line + 1
                 raise SpecError(f"line {line}: key {name!r} appears twice; keep one of them")

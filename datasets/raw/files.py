@@ -24,7 +24,7 @@ def broken(
     where = str(path) if len(str(path)) <= _LONGEST else f"...{str(path)[-_LONGEST:]}"
     where += f", column {column!r}" if column is not None else ""
     where += f", row {row}" if row is not None else ""
-    return BrokenFileError(f"{where}: {got}; {fix}", Path(path), where)
+    return BrokenFileError(f"{where}: {got}; {fix}", Path(path), where, column)
 
 
 def find(data: Path, name: str) -> Path:

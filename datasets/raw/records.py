@@ -16,7 +16,7 @@ from fusefront.datasets.raw.history import Histories, read_histories
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.times import Clock
 from fusefront.datasets.raw.users import UserCodes, UserTable
-from fusefront.datasets.spec import SPLITS, DatasetSpec, parse_condition
+from fusefront.datasets.spec import SPLIT_WORDS, SPLITS, DatasetSpec, parse_condition
 from fusefront.datasets.table_text import TableText
 
 
@@ -217,7 +217,8 @@ def _given(frame: pl.DataFrame, part: Part, column: str | None, first: int) -> N
         assert part.split is not None
         return np.full(frame.height, SPLITS.index(part.split), np.uint8)
     text = as_text(frame[column], part.path)
-    code = text.replace_strict(list(SPLITS), [0, 1, 2], default=None, return_dtype=pl.UInt8)
+    words = {word: SPLITS.index(split) for split, names in SPLIT_WORDS.items() for word in names}
+    code = text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.UInt8)
     stray = code.is_null().arg_true()
     if len(stray):
         raise broken(
