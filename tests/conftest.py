@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 
+import hypothesis
 import pytest
 
 from fusefront.reports.pdf import pdf_lack
@@ -19,6 +20,9 @@ NEEDS: dict[str, Callable[[], str]] = {
     "pdftotext": _program("pdftotext", "poppler-utils"),
     "pdf": pdf_lack,
 }
+
+hypothesis.settings.register_profile("without a clock", deadline=None)
+hypothesis.settings.load_profile("without a clock")
 
 
 @cache

@@ -80,7 +80,10 @@ def _work(
 ) -> None:
     from fusefront.harness.serving.latency.lock import training_lock
 
-    with training_lock(), RunProgress(total, what, room.console) as progress:
+    with (
+        training_lock(lambda line: room.console.print(line, markup=False)),
+        RunProgress(total, what, room.console) as progress,
+    ):
         for kind, cell, message in room.workers.execute(source):
             if kind in ("done", "failed"):
                 close(cell, str(message.get("reason", "")))

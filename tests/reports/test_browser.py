@@ -29,7 +29,7 @@ QUIET = [
 
 def browse(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["chromium", *QUIET, f"--user-data-dir={folder / 'profile'}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 OWN = re.compile(

@@ -1,6 +1,7 @@
 """The host lock: trainings share it, a latency measurement holds it alone.
 
-The kernel frees an flock when its process dies, so a kill leaves nothing behind.
+The kernel frees an flock when its process dies, so a kill leaves nothing behind. Whoever waits is
+told once for whom, and waits no longer than FUSEFRONT_HOST_LOCK_WAIT_S, if that is set.
 """
 
 import fcntl
@@ -12,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fusefront.harness.errors import UsageError
+from fusefront.harness.serving.latency.holders import in_words
 
 VARIABLE = "FUSEFRONT_HOST_LOCK"  # another path, or empty to lock nothing
+LIMIT = "FUSEFRONT_HOST_LOCK_WAIT_S"  # seconds to wait for it; without it there is no limit
 
 
 def lock_path() -> Path | None:
@@ -22,6 +25,20 @@ def lock_path() -> Path | None:
     if given is not None:
         return Path(given) if given else None
     return Path(tempfile.gettempdir()) / "fusefront-host.lock"
+
+
+def wait_limit() -> float | None:
+    """Seconds to wait at most; None where the user set no limit."""
+    given = os.environ.get(LIMIT, "")
+    if not given:
+        return None
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UsageError(f"{LIMIT}: got {given!r}, expected a number of seconds, 0 or more")
+    return seconds
 
 
 @contextmanager
@@ -52,9 +69,10 @@ def _held(
     if path is None:
         yield
         return
+    limit = wait_limit() if timeout is None else timeout
     file = _open(path)
     try:
-        _acquire(file, kind, waiting, tell, timeout)
+        _acquire(path, file, kind, waiting, tell, limit)
         yield
     finally:
         os.close(file)
@@ -69,20 +87,31 @@ def _open(path: Path) -> int:
 
 
 def _acquire(
-    file: int, kind: int, waiting: str, tell: Callable[[str], None] | None, timeout: float | None
+    path: Path,
+    file: int,
+    kind: int,
+    waiting: str,
+    tell: Callable[[str], None] | None,
+    limit: float | None,
 ) -> None:
-    begin, told = time.monotonic(), False
+    begin, first = time.monotonic(), True
     while True:
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            if timeout is not None and time.monotonic() - begin >= timeout:
+            if limit is not None and time.monotonic() - begin >= limit:
                 raise UsageError(
-                    f"still {waiting} after {timeout:.0f} s; let it finish, or stop it"
+                    f"still {_named(waiting, path)} after {limit:g} s ({path});"
+                    " let it finish, or stop it"
                 ) from None
-            if tell is not None and not told:
-                tell(waiting)
-                told = True
+            if tell is not None and first:
+                tell(_named(waiting, path))
+            first = False
             time.sleep(0.2)
         else:
             return
+
+
+def _named(waiting: str, path: Path) -> str:
+    names = in_words(path)
+    return f"{waiting}: {names}" if names else waiting

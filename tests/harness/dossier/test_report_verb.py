@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from fusefront.harness.cli.main import main
 from fusefront.harness.dossier.decide import Asked, decide_study, report_study
 from fusefront.harness.runs.store import StudyFolder, find_study
+from fusefront.harness.serving.latency.lock import measuring_lock
 from fusefront.reports.provenance import cell
 
 Make = Callable[..., Path]
@@ -178,6 +179,18 @@ def ended(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     with pytest.raises(SystemExit) as end:
         main()
     return int(end.value.code or 0)
+
+
+def test_reading_verbs_wait_for_no_lock(
+    study: StudyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FUSEFRONT_HOST_LOCK_WAIT_S", "0")
+    root = str(tmp_path)
+    with measuring_lock():
+        assert ended(monkeypatch, "compare", study.name, "--out", root) == 0
+        assert ended(monkeypatch, "decide", study.name, "--out", root) == 0
+        page = ("--store", root, "--out", str(tmp_path / "report"))
+        assert ended(monkeypatch, "report", study.name, *page) == 0
 
 
 def test_what_the_machine_lacks_for_a_report_is_said_without_a_traceback(

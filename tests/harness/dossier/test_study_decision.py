@@ -371,6 +371,7 @@ def test_decide_and_gate_never_import_torch(study: StudyFolder, tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.timed
 def test_two_hundred_strategies_of_ten_seeds_are_judged_in_seconds(
     tmp_path: Path, make_study: Make, strategy: type
 ) -> None:

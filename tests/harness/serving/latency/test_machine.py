@@ -1,15 +1,11 @@
-"""Counters, fingerprint, host lock and costs."""
+"""Counters, fingerprint and costs."""
 
 import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 
-from fusefront.harness.errors import UsageError
 from fusefront.harness.serving.latency.cost import multiplications, per_million
 from fusefront.harness.serving.latency.counters import (
     Counters,
@@ -19,63 +15,6 @@ from fusefront.harness.serving.latency.counters import (
     read_state,
 )
 from fusefront.harness.serving.latency.fingerprint import fingerprint, identity, in_words
-from fusefront.harness.serving.latency.lock import measuring_lock, training_lock
-
-HOLDER = """
-import sys, time
-from fusefront.harness.serving.latency.lock import measuring_lock, training_lock
-with {side}():
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-@pytest.fixture
-def host_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FUSEFRONT_HOST_LOCK", str(tmp_path / "host.lock"))
-
-
-def _holder(side: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", HOLDER.format(side=side)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "held"
-    return process
-
-
-@pytest.mark.usefixtures("host_lock")
-@pytest.mark.parametrize(
-    ("held", "asked", "allowed"),
-    [
-        ("training_lock", training_lock, True),
-        ("training_lock", measuring_lock, False),
-        ("measuring_lock", training_lock, False),
-        ("measuring_lock", measuring_lock, False),
-    ],
-)
-def test_trainings_share_the_host_and_a_measurement_has_it_alone(held, asked, allowed):
-    process = _holder(held)
-    told: list[str] = []
-    try:
-        if allowed:
-            with asked(timeout=0):
-                pass
-        else:
-            with pytest.raises(UsageError, match="waiting for"), asked(told.append, timeout=0.3):
-                pass
-            assert len(told) == 1
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-    with asked(timeout=5):  # the kernel frees what a killed process held
-        pass
-
-
-def test_an_empty_variable_locks_nothing(monkeypatch):
-    monkeypatch.setenv("FUSEFRONT_HOST_LOCK", "")
-    with measuring_lock(timeout=0), measuring_lock(timeout=0):
-        pass
 
 
 def test_counters_only_grow():
