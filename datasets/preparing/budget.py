@@ -9,6 +9,10 @@ DEFAULT = 4 << 30
 _BASE = 260 << 20  # interpreter, NumPy, Polars and Arrow themselves
 _ITEM = 96  # bytes per item: keys, index, counts
 _WORK = 9  # a bucket's records are held about so many times over while it is arranged
+_CHUNK = 6  # and a chunk's, while it is read
+_BITS = 14  # 2 ** bits buckets at most
+_FEW, _FEWEST = 1 << 14, 1 << 10  # rows that a bucket should hold, and must where rows are wide
+_SMALL = 16 << 20  # what a chunk may take however little is allowed
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -30,24 +34,34 @@ class Budget(NamedTuple):
         )
 
 
-def plan(rows: int, record: int, values: int, items: int, limit: int | None) -> Budget:
-    """Sizes for `rows` rows of `record` bytes, with `values` history entries a row, under `limit`."""
+class Row(NamedTuple):
+    """Bytes of one row: its record, and its history as it is read and as it is kept."""
+
+    record: int
+    read: int = 4
+    kept: int = 4
+
+
+def plan(rows: int, row: Row, items: int, limit: int | None) -> Budget:
+    """Sizes for `rows` rows under `limit` bytes."""
     limit = limit or DEFAULT
     fixed = _BASE + _ITEM * items
     free = limit - fixed
-    row = record + 4 * values
-    least = (1 << 14) * row * _WORK
+    few, fewest = min(rows, _FEW), min(rows, max(_FEWEST, rows >> _BITS))
+    least = (few * row.record + fewest * row.kept) * _WORK
     if free < least:
         raise SpecError(
             f"--max-memory {size(limit)} is too little: {items:,} items and one bucket need "
             f"{size(fixed + least)}; allow that much"
         )
-    chunk = max(1 << 12, min(1 << 19, int(free * 0.2) // (row * 6)))
+    whole, wide = row.record + row.kept, row.record + row.read
+    floor = max(1 << 8, min(1 << 12, _SMALL // (wide * _CHUNK)))
+    chunk = max(floor, min(1 << 19, int(free * 0.2) // (wide * _CHUNK)))
     bits = 0
-    while (rows >> bits) * row * _WORK > free * 0.6 and bits < 14:
+    while (rows >> bits) * whole * _WORK > free * 0.6 and bits < _BITS:
         bits += 1
-    peak = fixed + chunk * row * 6 + min(rows, rows >> bits) * row * _WORK
-    return Budget(limit, chunk, bits, peak, rows * row)
+    peak = fixed + min(rows, chunk) * wide * _CHUNK + min(rows, rows >> bits) * whole * _WORK
+    return Budget(limit, chunk, bits, peak, rows * whole)
 
 
 def parse_size(text: str) -> int:

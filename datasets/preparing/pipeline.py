@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.manifest import SplitCounts
-from fusefront.datasets.preparing.budget import DEFAULT, Budget, plan, size
+from fusefront.datasets.preparing.budget import DEFAULT, Budget, Row, plan, size
 from fusefront.datasets.preparing.build import Builder
 from fusefront.datasets.preparing.finish import Job, WrittenLog, finish_store
 from fusefront.datasets.preparing.items import ItemFile, item_columns, read_items
@@ -23,6 +23,7 @@ from fusefront.datasets.preparing.splits import (
     time_cuts,
     user_cuts,
 )
+from fusefront.datasets.preparing.widths import Entries, history_entries
 from fusefront.datasets.raw.codes import Codebook, FieldEncoder
 from fusefront.datasets.raw.files import find
 from fusefront.datasets.raw.reading import columns_of, count_rows, require
@@ -33,7 +34,7 @@ from fusefront.datasets.spec import DatasetSpec
 
 Say = Callable[[str], None]
 _KEY_BYTES = 128  # of a row while its item keys are looked at
-_WIDEST = 4  # a history column may be wider than what is kept of it
+_ENTRY = 8  # of a history's entry while it is read
 
 
 def write_store(job: Job, max_memory: int | None, say: Say) -> None:
@@ -42,10 +43,11 @@ def write_store(job: Job, max_memory: int | None, say: Say) -> None:
     work = folder / "work"
     work.mkdir()
     parts = _parts(spec, data)
-    rows = sum(count_rows(part.path, part.text) for part in parts)
-    items = read_items(data, spec, parts, _first_chunk(spec, rows, max_memory, say))
+    of_parts = [count_rows(part.path, part.text) for part in parts]
+    rows, entries = sum(of_parts), history_entries(parts, of_parts, spec.history)
+    items = read_items(data, spec, parts, _first_chunk(spec, rows, entries, max_memory, say))
     recorder, sources = _recorder(spec, data, parts, items)
-    budget = _budget(spec, recorder, rows, len(items.keys), max_memory)
+    budget = _budget(spec, recorder, rows, len(items.keys), entries, max_memory)
     say(budget.sentence(rows))
     warnings = [RANDOM_WARNING] if spec.split.by == "random" else []
     for warning in warnings:
@@ -73,10 +75,12 @@ def write_store(job: Job, max_memory: int | None, say: Say) -> None:
     finish_store(job, items, log, say)
 
 
-def _first_chunk(spec: DatasetSpec, rows: int, max_memory: int | None, say: Say) -> int:
+def _first_chunk(
+    spec: DatasetSpec, rows: int, entries: Entries, max_memory: int | None, say: Say
+) -> int:
     """Rows at a time while the item keys are read from the log, which comes before the plan."""
-    values = spec.history.max_length if spec.history.column else 1
-    chunk = plan(rows, _KEY_BYTES, _WIDEST * values, 0, max_memory).chunk_rows
+    row = Row(_KEY_BYTES, _ENTRY * entries.read)
+    chunk = plan(rows, row, 0, max_memory).chunk_rows
     if spec.items.keys == "log":
         say(
             f"about {rows:,} rows; memory at most {size(max_memory or DEFAULT)}: reading the item "
@@ -132,11 +136,16 @@ def _recorder(
 
 
 def _budget(
-    spec: DatasetSpec, recorder: Recorder, rows: int, items: int, limit: int | None
+    spec: DatasetSpec,
+    recorder: Recorder,
+    rows: int,
+    items: int,
+    entries: Entries,
+    limit: int | None,
 ) -> Budget:
-    values = spec.history.max_length if spec.history.column else 1
     per_row = 1 + (spec.negatives.per_positive if spec.negatives else 0)
-    return plan(rows, recorder.dtype.itemsize * per_row, values, items, limit)
+    read = _ENTRY * entries.read if spec.history.column else 4
+    return plan(rows, Row(recorder.dtype.itemsize * per_row, read, 4 * entries.kept), items, limit)
 
 
 def _stream(

@@ -1,13 +1,19 @@
 """Batches against a plain loop over the store."""
 
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fusefront.baselines.contract import RequestBatch
+from fusefront.datasets.prepare import prepare
+from fusefront.datasets.spec import parse_spec
 from fusefront.datasets.store import PreparedDataset
+from fusefront.datasets.yaml_file import Json
 from fusefront.harness.data.batches import Batcher, cut_batches, cut_requests, most_batches
 from fusefront.harness.data.module import RequestData
 
@@ -103,3 +109,30 @@ def test_no_order_makes_more_batches_than_the_schedule_has_steps(
     assert (np.diff(ends, prepend=0) > 0).all()
     if length.max() * most <= total:  # no piece is longer than a batch
         assert len(ends) == most
+
+
+def test_histories_of_ten_thousand_come_whole_into_a_batch(tmp_path: Path) -> None:
+    """300 rows through prepare, open and batch, against the source."""
+    rng, longest = np.random.default_rng(5), 10_000
+    lists = [rng.integers(0, 300, longest if k % 4 == 0 else k).tolist() for k in range(300)]
+    log = {"u": rng.integers(0, 30, 300), "i": rng.integers(0, 300, 300), "y": np.arange(300) % 2}
+    pl.DataFrame(log | {"h": lists}).write_parquet(tmp_path / "log.parquet")
+    raw: dict[str, Json] = {
+        "name": "long",
+        "interactions": {"path": "log.parquet"},
+        "columns": {"user": "u", "item": "i", "label": "y"},
+        "history": {"from": "list", "column": "h", "max_length": longest},
+        "items": {"keys": "log"},
+        "split": {"by": "user", "valid": 0.2, "test": 0.2},
+    }
+    prepared = prepare(parse_spec(raw, "test"), tmp_path, tmp_path / "out")
+    store, seen = PreparedDataset.open(prepared.path), set()
+    key_of = dict(store.item_keys().iter_rows())
+    for name in ("train", "valid", "test"):
+        batcher = Batcher(store, name, 8)
+        for batch in batcher.batches(64):
+            for row, item, label, history, _ in rows_of(batch):
+                assert [key_of[k] for k in history] == lists[row]
+                assert (key_of[item], label) == (log["i"][row], log["y"][row])
+                seen.add(row)
+    assert seen == set(range(300))
