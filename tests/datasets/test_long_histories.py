@@ -13,6 +13,7 @@ from fusefront.datasets.preparing.budget import Row, plan
 from fusefront.datasets.preparing.widths import history_entries
 from fusefront.datasets.raw.records import Part
 from fusefront.datasets.spec import DatasetSpec, History, parse_spec
+from fusefront.datasets.table_text import COMMAS
 
 ROWS, ITEMS, LONGEST = 300, 400, 10_000
 PARTS = ("train", "valid", "test")
@@ -111,11 +112,11 @@ def test_entries_of_a_row_are_known_before_it_is_read(tmp_path: Path) -> None:
     lists = write(tmp_path, "list")
     mean = sum(map(len, lists)) / ROWS
     history = History.model_validate({"from": "list", "column": "h", "max_length": LONGEST})
-    parquet = Part(tmp_path / "log.parquet", None, TableText(","))
+    parquet = Part(tmp_path / "log.parquet", None, COMMAS)
     found = history_entries([parquet], [ROWS], history)
     assert mean <= found.read <= mean + 2  # an empty list counts as an entry
     assert found.kept == found.read
-    text = history_entries([Part(tmp_path / "log.csv", None, TableText(","))], [ROWS], history)
+    text = history_entries([Part(tmp_path / "log.csv", None, COMMAS)], [ROWS], history)
     assert mean <= text.read < 3 * mean  # bytes over two
     short = history.model_copy(update={"max_length": 50})
     assert history_entries([parquet], [ROWS], short).kept == 50
