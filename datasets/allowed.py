@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fusefront.datasets.errors import BrokenFileError, DataContractError, SpecError
-from fusefront.datasets.spec import DatasetSpec
-
-KEY = "{key}"  # in a path of raw files: the item's key
+from fusefront.datasets.spec import KEY, DatasetSpec
 
 
 class Allowed(NamedTuple):
@@ -55,7 +53,7 @@ def confine(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> tuple[
     outside = [
         (key, name)
         for key, name in named_paths(spec)
-        if not _inside(data, name.replace(KEY, "k"), home)
+        if not _inside(data, KEY.sub("k", name), home)
     ]
     for key, name in [*outside, *_settings(spec, data, home)]:
         if not allowed.outside:
@@ -114,9 +112,9 @@ def raw_files(pattern: str, data: Path, allowed: Allowed) -> list[Path]:
     Raises:
         SpecError: one of them leads outside the data folder and that is not allowed.
     """
-    where = f"{glob.escape(str(data))}/{glob.escape(pattern).replace(KEY, '*')}"
+    where = f"{glob.escape(str(data))}/{KEY.sub('*', glob.escape(pattern))}"
     if pattern.startswith("/"):
-        where = glob.escape(pattern).replace(KEY, "*")
+        where = KEY.sub("*", glob.escape(pattern))
     listed = sorted(Path(name) for name in glob.iglob(where, include_hidden=True))
     guard = Guard(data, allowed)
     return [path for path in listed if path.is_file() and guard.check(path)]

@@ -50,6 +50,9 @@ def _apart(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 Names = Annotated[tuple[Column, ...] | None, Field(min_length=1), AfterValidator(_apart)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
+KEY = re.compile(
+    r"\{key(?::\.(\d{1,3}))?\}"
+)  # in a path: an item's key, or its first so many characters
 
 
 class Strict(BaseModel):
@@ -207,7 +210,9 @@ class Modality(Strict):
     present: Column | None = None  # boolean column of the item file; else all-zero rows are absent
     zero_is_absent: bool = True
     dtype: Literal["float32", "float16", "int8"] = "float32"
-    encode: Literal["text", "image"] | None = None  # raw: a text `column`, or files 'x/{key}.jpg'
+    encode: Literal["text", "image"] | None = (
+        None  # raw: a text `column`, or files 'x/{key}.jpg' ('{key:.3}')
+    )
     encoder: str | None = None  # "module:callable", or one of encoders.BUILT_IN (the default)
     settings: dict[str, bool | int | float | str] = {}  # passed to the encoder by name
 

@@ -133,11 +133,11 @@ class PreparedDataset:
 
     def item_keys(self) -> pl.DataFrame:
         """`row` and `key` of every item."""
-        return pl.read_parquet(self.path / "items" / "keys.parquet")
+        return pl.read_parquet(self.path / "items" / "keys.parquet", glob=False)
 
     def vocabulary(self, side: str, field: str) -> pl.DataFrame:
         """`code` and `value` of a categorical field of side item, request or candidate."""
-        return pl.read_parquet(self.path / vocabulary_file(side, field))
+        return pl.read_parquet(self.path / vocabulary_file(side, field), glob=False)
 
     def _has(self, name: str) -> bool:
         return f"{name}.npy" in self.manifest.files

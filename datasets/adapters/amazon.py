@@ -7,7 +7,7 @@ in milliseconds. Vectors are `MODALITY.npy` with the asin of every row in `MODAL
 
 from pathlib import Path
 
-from fusefront.datasets.adapters.layout import HISTORY, checked, need
+from fusefront.datasets.adapters.layout import HISTORY, checked, need, own_vectors
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.spec import DatasetSpec
 from fusefront.datasets.yaml_file import Json
@@ -25,7 +25,7 @@ def propose(folder: Path) -> DatasetSpec:
         )
     name = logs[0].name.removesuffix(".train.csv")
     need(folder, LAYOUT, f"{name}.valid.csv", f"{name}.test.csv")
-    modalities = _modalities(folder)
+    modalities = own_vectors(folder)
     if not modalities:
         raise DataContractError(
             f"{folder}: no vectors 'MODALITY.npy' with 'MODALITY_ids.npy' beside them; make them "
@@ -49,13 +49,3 @@ def propose(folder: Path) -> DatasetSpec:
         "slices": [{"name": "cold_item", "when": "cold_item"}],
     }
     return checked(raw, LAYOUT)
-
-
-def _modalities(folder: Path) -> dict[str, Json]:
-    found: dict[str, Json] = {}
-    for path in sorted(folder.glob("*.npy")):
-        ids = [folder / f"{path.stem}_ids{end}" for end in (".npy", ".parquet", ".csv")]
-        there = [each.name for each in ids if each.is_file()]
-        if there:
-            found[path.stem] = {"path": path.name, "ids": there[0]}
-    return found

@@ -53,6 +53,17 @@ def vector_files(folder: Path, names: Mapping[str, tuple[str, ...]]) -> dict[str
     }
 
 
+def own_vectors(folder: Path) -> dict[str, Json]:
+    """Modalities of vectors made beforehand: `MODALITY.npy`, its keys in `MODALITY_ids.npy|parquet|csv`."""
+    modalities: dict[str, Json] = {}
+    for path in sorted(folder.glob("*.npy")):
+        ids = [f"{path.stem}_ids{end}" for end in (".npy", ".parquet", ".csv")]
+        there = [name for name in ids if (folder / name).is_file()]
+        if there:
+            modalities[path.stem] = {"path": path.name, "ids": there[0]}
+    return modalities
+
+
 def checked(raw: dict[str, Json], layout: str) -> DatasetSpec:
     """The spec of a mapping that an adapter made."""
     return parse_spec(raw, f"adapter {layout}")

@@ -15,6 +15,7 @@ from fusefront.datasets.spec import DatasetSpec
 from fusefront.datasets.yaml_file import Json
 
 LAYOUT = "MicroLens pairs"
+INSIDE = "extracted_modality_features"
 WORDS = {
     "text": ("text", "title"),
     "image": ("image", "cover"),
@@ -55,16 +56,16 @@ def propose(folder: Path) -> DatasetSpec:
 
 def _dumps(folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
-    for path in sorted(folder.glob("*.npy")):
+    for path in sorted([*folder.glob("*.npy"), *(folder / INSIDE).glob("*.npy")]):
         for modality, words in WORDS.items():
             if any(word in path.stem.lower() for word in words):
-                found.setdefault(modality, path.name)
+                found.setdefault(modality, str(path.relative_to(folder)))
                 break
     return found
 
 
 def _largest(pairs: Path) -> int:
-    largest = pl.scan_csv(pairs).select(pl.col("item").max()).collect().item()
+    largest = pl.scan_csv(pairs, glob=False).select(pl.col("item").max()).collect().item()
     if not isinstance(largest, int):
         raise DataContractError(f"{pairs}: column 'item' holds {largest!r}, expected item numbers")
     return largest

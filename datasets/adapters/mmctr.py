@@ -61,9 +61,9 @@ def check_hashes(folder: Path) -> None:
 
 def _splits(folder: Path, log: str) -> dict[str, Json]:
     test = folder / f"{log}test.parquet"
-    if test.is_file() and "label" in pl.scan_parquet(test).collect_schema().names():
+    if test.is_file() and "label" in pl.scan_parquet(test, glob=False).collect_schema().names():
         return {name: f"{log}{name}.parquet" for name in ("train", "valid", "test")}
-    rows = pl.scan_parquet(folder / f"{log}train.parquet").select(COLUMNS)
+    rows = pl.scan_parquet(folder / f"{log}train.parquet", glob=False).select(COLUMNS)
     draw = (pl.col("user_id").cast(pl.Int64) * 2_654_435_761 % 2**32) % 1_000
     return {
         "train": write_side(folder, "train.parquet", rows.filter(draw >= VALID_PER_MILLE)),
@@ -74,7 +74,7 @@ def _splits(folder: Path, log: str) -> dict[str, Json]:
 
 def _items(folder: Path, log: str) -> str:
     """item_info without the padding item 0 and without the zeros that pad its tags."""
-    info = pl.scan_parquet(folder / f"{log}item_info.parquet")
+    info = pl.scan_parquet(folder / f"{log}item_info.parquet", glob=False)
     tags = pl.col("item_tags")
     if isinstance(info.collect_schema()["item_tags"], pl.Array):
         tags = tags.arr.to_list()

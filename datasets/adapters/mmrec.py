@@ -61,7 +61,7 @@ def propose(folder: Path) -> DatasetSpec:
 
 def _log(path: Path) -> tuple[pl.LazyFrame, bool]:
     """user, item, split, and timestamp or history (the user's rows above, train before valid, test)."""
-    log = pl.scan_csv(path, separator="\t")
+    log = pl.scan_csv(path, separator="\t", glob=False)
     have = log.collect_schema().names()
     for name in ("userID", "itemID", "x_label"):
         if name not in have:

@@ -6,7 +6,19 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from fusefront.datasets.adapters import amazon, microlens_pairs, mmctr, mmrec, movielens, tiktok
+from fusefront.datasets.adapters import (
+    amazon,
+    hm,
+    kuairand,
+    microlens_pairs,
+    mind,
+    mmctr,
+    mmrec,
+    movielens,
+    tencent_gr,
+    tiktok,
+    yambda,
+)
 from fusefront.datasets.allowed import NOTHING, Allowed, Guard
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.spec import DatasetSpec
@@ -22,6 +34,12 @@ ADAPTERS: Mapping[str, Adapter] = {
     "amazon_2023": amazon.propose,
     "movielens_ml1m": movielens.propose_ml1m,
     "movielens_small": movielens.propose_small,
+    "kuairand": kuairand.propose,
+    "mind": mind.propose,
+    "hm": hm.propose,
+    "yambda_listens": yambda.propose_listens,
+    "yambda_likes": yambda.propose_likes,
+    "tencent_gr": tencent_gr.propose,
 }
 
 
@@ -40,7 +58,7 @@ def propose_layout(name: str, folder: Path, allowed: Allowed = NOTHING) -> Datas
     """The spec of the files in `folder`, which have the layout `name`."""
     adapter = find_adapter(name)
     guard = Guard(folder, allowed)
-    for path in (*folder.glob("*"), *folder.glob("*/*")):
+    for path in (path for deep in ("*", "*/*", "*/*/*") for path in folder.glob(deep)):
         if path.is_symlink() and path.is_file():
             guard.check(path)
     try:

@@ -17,7 +17,7 @@ from fusefront.datasets.raw.codes import as_text
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.reading import stream
 from fusefront.datasets.raw.vectors import Block
-from fusefront.datasets.spec import DatasetSpec, Modality
+from fusefront.datasets.spec import KEY, DatasetSpec, Modality
 
 _BATCH = {"text": 256, "image": 64}
 _BATCH_BYTES = 1 << 26  # decoded images of a batch
@@ -123,7 +123,7 @@ class Encoded:
         """A file an item, named by its key; a key that is no plain name names none."""
         pattern, guard = str(self.modality.path), Guard(self.data, self.allowed)
         for row, key in enumerate(self.items.keys.keys):
-            name = pattern.replace("{key}", str(key))
+            name = file_of(pattern, str(key))
             path = self.data / name
             if "/" in str(key) or str(key) in (".", "..") or not path.is_file():
                 self.absent.miss(name)
@@ -135,6 +135,15 @@ class Encoded:
                 self.absent.fail(path, error)
                 continue
             yield Raw(row, value, name)
+
+
+def file_of(pattern: str, key: str) -> str:
+    """The path of an item's file; `{key:.3}` is the key's beginning, as folders are often named.
+
+    >>> file_of("images/{key:.3}/{key}.jpg", "0108775015")
+    'images/010/0108775015.jpg'
+    """
+    return KEY.sub(lambda place: key[: int(place[1])] if place[1] else key, pattern)
 
 
 def batches(raw: Iterator[Raw], most: int) -> Iterator[list[Raw]]:

@@ -58,6 +58,7 @@ def write_modality(
                 "the encoder must return one width",
             )
         kept = _checked(block, declared, modality, name, data, items)
+        _refuse_twice(block.rows[kept], present, name, data, items)
         present[block.rows[kept]] = True
         _table(scratch, count + 1, width)[block.rows[kept]] = block.vectors[kept]
     if not present.any():
@@ -140,6 +141,20 @@ def _declared(
                 row=row,
             )
     return np.array([False, *(known[value] for value in values)])
+
+
+def _refuse_twice(
+    rows: NDArray[np.int64], present: NDArray[np.bool_], name: str, data: Path, items: ItemFile
+) -> None:
+    """An item of an earlier block, of another file even, may not come again."""
+    again = np.flatnonzero(present[rows])
+    if len(again):
+        key = items.keys.keys[int(rows[again[0]]) - 1]
+        raise broken(
+            data,
+            f"modality {name!r} has two vectors of item {key!r}",
+            "keep one vector an item over all its files",
+        )
 
 
 def _checked(
