@@ -1,11 +1,12 @@
 """What `manifest.json` of a prepared store says."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.losses import Loss
@@ -92,17 +93,48 @@ def vocabulary_file(side: str, field: str) -> str:
     return f"vocabularies/{side}_{name}.parquet"
 
 
+FORMAT = 1
+CURE = "delete the folder and prepare again"
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """manifest.json, with the SHA-256 of its own content under "sha256"."""
+    raw = manifest.model_dump(mode="json", by_alias=True)
+    return json.dumps({**raw, "sha256": _own_hash(raw)}, indent=1).encode()
+
+
+def _own_hash(raw: dict[str, object]) -> str:
+    text = json.dumps(raw, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the store in `folder`."""
+    """The manifest of the store in `folder`, as it was written."""
     path = folder / "manifest.json"
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        raw = json.loads(content)
+        if not isinstance(raw, dict):
+            raise DataContractError(f"{path}: got a {type(raw).__name__}, no mapping; {CURE}")
+        if raw.get("format") != FORMAT:
+            raise DataContractError(
+                f"{path}: format {raw.get('format')!r}, this version reads {FORMAT}; {CURE}, or "
+                "use the version that wrote it"
+            )
+        written = raw.pop("sha256", None)  # stores from before it have none
+        if written is not None and written != _own_hash(raw):
+            raise DataContractError(f"{path}: changed since it was written; {CURE}")
+        manifest = Manifest.model_validate_json(content)
+        for name in manifest.files:
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise DataContractError(f"{path}: the file {name!r} lies outside the store; {CURE}")
+        return manifest
     except FileNotFoundError:
         raise DataContractError(
             f"{path}: not there, so {folder.name!r} is no prepared store; run prepare first"
         ) from None
-    except (ValidationError, OSError) as error:
+    except DataContractError:
+        raise
+    except (ValueError, OSError, RecursionError) as error:  # pydantic's and JSON's are ValueErrors
         reason = str(error).split("\n")[0]
-        raise DataContractError(
-            f"{path}: unreadable ({reason}); delete the folder and prepare again"
-        ) from None
+        raise DataContractError(f"{path}: unreadable ({reason}); {CURE}") from None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.datasets.manifest import Manifest, read_manifest, vocabulary_file
+from fusefront.datasets.manifest import CURE, Manifest, read_manifest, vocabulary_file
 
 
 class Split(NamedTuple):
@@ -145,9 +146,7 @@ class PreparedDataset:
     def _load(self, name: str) -> NDArray[Any]:
         path = self.path / f"{name}.npy"
         try:
-            loaded: NDArray[Any] = np.load(path, mmap_mode="r")
-            return loaded
-        except ValueError as error:
-            raise DataContractError(
-                f"{path}: {error}; delete the folder and prepare again"
-            ) from None
+            return np.lib.format.open_memmap(path, mode="r")
+        except (ValueError, TypeError, SyntaxError, OSError, OverflowError, TokenError) as error:
+            reason = (str(error).split("\n")[0] or type(error).__name__)[:160]
+            raise DataContractError(f"{path}: no readable array ({reason}); {CURE}") from None

@@ -17,6 +17,7 @@ from fusefront.datasets.audit.rows import SAMPLE_ROWS, Sample, sample_users
 from fusefront.datasets.audit.shortcuts import check_shortcuts
 from fusefront.datasets.audit.vectors import check_columns, check_twins
 from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.soundness import check_values
 from fusefront.datasets.store import PreparedDataset
 
 Check = Callable[[PreparedDataset, Sample], list[Finding] | None]  # None: cannot be told
@@ -41,7 +42,12 @@ CHECKS: dict[str, Check] = {
 
 
 def audit(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> AuditReport:
-    """Run every check; memory is bounded by blocks and by a sample of users of `most_rows` rows."""
+    """Run every check; memory is bounded by blocks and by a sample of users of `most_rows` rows.
+
+    Raises:
+        DataContractError: the store holds numbers that it cannot have been written with.
+    """
+    check_values(store)
     sample = sample_users(store, most_rows=most_rows)
     found: list[Finding] = []
     passed: list[str] = []

@@ -1,6 +1,5 @@
 """The last steps: fields, vectors, slices and the manifest, once train is known."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.allowed import NOTHING, Allowed
+from fusefront.datasets.integrity import record_files
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import (
     Manifest,
     SplitCounts,
-    StoredFile,
     StoredSchema,
     StoredSlice,
+    manifest_bytes,
 )
 from fusefront.datasets.preparing.build import Builder
 from fusefront.datasets.preparing.context import Blocks, Side, finish_side
@@ -30,7 +30,7 @@ from fusefront.datasets.preparing.slices import (
     item_codes,
 )
 from fusefront.datasets.raw.codes import Codebook, slice_codes
-from fusefront.datasets.raw.files import sha256, write_bytes, write_npy
+from fusefront.datasets.raw.files import write_bytes, write_npy
 from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.records import Recorder
 from fusefront.datasets.spec import SPLITS, DatasetSpec, Slice
@@ -89,7 +89,7 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
         schema=_schema(spec, items, vectors.widths, sides),
         counts=log.counts,
         history_values=builder.history.rows,
-        files=_hash(folder),
+        files=record_files(folder),
         slices=slices,
         cluster=spec.cluster,
         bayes_auc=truth,
@@ -106,8 +106,7 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
     )
     for loss in manifest.losses.values():
         say(loss.sentence())
-    text = manifest.model_dump(mode="json", by_alias=True)
-    write_bytes(folder / "manifest.json", json.dumps(text, indent=1).encode())
+    write_bytes(folder / "manifest.json", manifest_bytes(manifest))
 
 
 def _sides(job: Job, items: ItemFile, log: WrittenLog) -> dict[str, Side]:
@@ -185,11 +184,3 @@ def _schema(
         candidate_numbers=sides["candidate"].numbers,
         max_history=0 if spec.history.source == "none" else spec.history.max_length,
     )
-
-
-def _hash(folder: Path) -> dict[str, StoredFile]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(folder)): StoredFile(bytes=path.stat().st_size, sha256=sha256(path))
-        for path in paths
-    }

@@ -15,6 +15,7 @@ from fusefront.harness.cli.options import (
     Out,
     Set,
     StudyFile,
+    Verify,
     Wandb,
 )
 
@@ -27,6 +28,7 @@ def ablate(
     overrides: Set = None,
     include_path: Include = None,
     allow_outside: AllowOutside = False,
+    verify: Verify = False,
     jobs: Jobs = 2,
     as_json: Json = False,
     wandb: Wandb = True,
@@ -49,6 +51,7 @@ def ablate(
         jobs,
         wandb,
         allow_outside=allow_outside,
+        verify=verify,
     )
     if dry_run:
         planned = plan_ablation(asked, of, console(quiet=as_json))

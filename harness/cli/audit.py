@@ -39,6 +39,7 @@ def audit(
     from fusefront.datasets.allowed import Allowed
     from fusefront.datasets.audit.report import audit as look
     from fusefront.datasets.audit.report import refuse_severe
+    from fusefront.datasets.integrity import check_store
     from fusefront.datasets.prepare import prepare
     from fusefront.datasets.spec import load_spec
 
@@ -51,6 +52,7 @@ def audit(
         progress=lambda line: tell.print(line, markup=False, highlight=False),
         allowed=Allowed(tuple(include_path or ()), allow_outside),
     )
+    check_store(store)
     report = look(store)
     if as_json:
         text = json.dumps(report.to_json(loaded.accept), indent=1, ensure_ascii=False)

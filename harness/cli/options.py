@@ -28,6 +28,10 @@ AllowOutside = Annotated[
     bool,
     typer.Option("--allow-outside", help="The spec's paths may lead outside the data folder."),
 ]
+Verify = Annotated[
+    bool,
+    typer.Option("--verify", help="Compare all of the prepared store first, not once a day only."),
+]
 Jobs = Annotated[int, typer.Option(min=1, max=64, help="Trainings at a time, one thread each.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run, run nothing.")]

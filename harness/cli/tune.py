@@ -16,6 +16,7 @@ from fusefront.harness.cli.options import (
     Out,
     Set,
     StudyFile,
+    Verify,
     Wandb,
 )
 
@@ -30,6 +31,7 @@ def tune(
     overrides: Set = None,
     include_path: Include = None,
     allow_outside: AllowOutside = False,
+    verify: Verify = False,
     jobs: Jobs = 2,
     limit: Limit = None,
     dry_run: DryRun = False,
@@ -54,6 +56,7 @@ def tune(
         wandb,
         limit,
         allow_outside,
+        verify,
     )
     if dry_run:
         show_matrix(begin(asked, console(quiet=as_json))[0], as_json=as_json)

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from fusefront.datasets.allowed import Allowed
 from fusefront.datasets.audit.report import audit, refuse_severe
+from fusefront.datasets.integrity import check_store
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError
 from fusefront.harness.jobs.identity import reidentified
 from fusefront.harness.jobs.plan import Plan, make_plan
@@ -35,6 +36,7 @@ class Request:
     wandb: bool = True
     limit: int | None = None  # the first strategies only
     allow_outside: bool = False  # the data set's paths may leave the data folder
+    verify: bool = False  # read and compare all of the prepared store, not once a day only
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def begin(asked: Request, console: Console) -> tuple[Plan, Room]:
         lambda line: console.print(line, markup=False),
         Allowed(tuple(asked.include), asked.allow_outside),
     )
+    check_store(store, whole=asked.verify)
     plan = make_plan(study, store, parts)
     folder = asked.out / "studies" / study.name
     findings = audit(store)
