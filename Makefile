@@ -51,7 +51,7 @@ lint: .venv/installed-test .typing
 	touch $@
 
 .venv/installed-test: .venv/installed
-	$(PIP) install -q -c constraints.txt -e ".[pdf,test]"
+	$(PIP) install -q -c constraints.txt -e ".[pdf]" --group dev
 	touch $@
 
 clean:

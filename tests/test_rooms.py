@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -50,6 +51,42 @@ def test_help_answers_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_folder_of_code_is_a_package_and_every_other_file_is_data() -> None:
+    """What pyproject.toml does not list works when editable and is missing from the wheel."""
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    files = [p for room in ("harness", *LEAVES) for p in (ROOT / room).rglob("*") if p.is_file()]
+    files = [p.relative_to(ROOT) for p in files if "__pycache__" not in p.parts]
+    code = {".".join(("fusefront", *p.parts[:-1])) for p in files if p.suffix == ".py"}
+    rooms = {f"fusefront.{room}" for room in ("harness", *LEAVES)}
+    assert sorted(setup["packages"]) == sorted(code | rooms)
+    assert set(setup["package-dir"]) == rooms
+    patterns = [
+        f"{package.removeprefix('fusefront.').replace('.', '/')}/{pattern}"
+        for package, own in setup["package-data"].items()
+        for pattern in own
+    ]
+    data = [p for p in files if p.suffix != ".py" and p.name != "py.typed"]
+    assert [p for p in data if not any(p.match(pattern) for pattern in patterns)] == []
+    assert [p for p in patterns if not p.startswith("*") and not list(ROOT.glob(p))] == []
+
+
+def test_every_room_is_typed_for_those_who_import_it() -> None:
+    for room in ("harness", *LEAVES):
+        assert (ROOT / room / "py.typed").is_file()
+
+
+def test_the_version_is_one_and_answers_without_torch() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    code = (
+        "import sys; sys.argv = ['fusefront', '--version']\n"
+        "from fusefront.harness import __version__\n"
+        "from fusefront.harness.cli.main import main\n"
+        "try:\n    main()\nfinally:\n    print(__version__, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"fusefront {version}\n{version} False\n"
 
 
 @pytest.mark.slow

@@ -4,7 +4,8 @@ import importlib
 import os
 import signal
 import sys
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -48,6 +49,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked_for: bool) -> None:
+    if asked_for:
+        sys.stdout.write(f"fusefront {version('fusefront')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass  # what stands before the verb; the help is the app's
 
 
 def register(verbs: dict[str, str] = VERBS) -> typer.Typer:
