@@ -18,7 +18,7 @@ from fusefront.datasets.store import PreparedDataset
 
 ROWS, USERS, ITEMS = 900, 30, 20
 PARTS = ("train", "valid", "test")
-PLACES = re.compile(r"history_start|history/values")
+PLACES = re.compile(r"history_start|history/values|blocks\.json")
 
 
 def fields(side: str) -> list[dict[str, Any]]:
@@ -158,7 +158,7 @@ def histories(store: PreparedDataset, name: str) -> list[list[int]]:
 
 
 def apart_from_places(store: PreparedDataset) -> dict[str, StoredFile]:
-    """The files but those that say where in one file each history lies, and that file."""
+    """The files but where in one file each history lies, that file, and the checksums."""
     return {name: file for name, file in store.manifest.files.items() if not PLACES.search(name)}
 
 
