@@ -2,6 +2,7 @@
 
 import difflib
 import fnmatch
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -138,9 +139,17 @@ class History(Strict):
     source: Literal["log", "list", "padded", "none"] = Field(alias="from")
     column: Column | None = None  # padded: also "hist_*", columns side by side, oldest first
     max_length: int = Field(default=50, ge=1, le=10_000)
-    padding: int | str = 0  # padded only: the value that is no item
+    padding: int | str | None = 0  # padded only: the value that is no item; nulls never are one
     newest: Literal["last", "first"] = "last"
     separator: str | None = Field(default=None, min_length=1)  # a list as text: "3 17 4"
+
+    @field_validator("padding", mode="before")
+    @classmethod
+    def _plain(cls, value: object) -> object:
+        """`.nan` is a null, 0.0 is 0: entries are keys, whole numbers or text."""
+        if isinstance(value, float):
+            return None if math.isnan(value) else int(value) if value.is_integer() else str(value)
+        return value
 
     @model_validator(mode="after")
     def _column(self) -> Self:

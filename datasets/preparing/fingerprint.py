@@ -18,7 +18,8 @@ NEWER = (
     ("columns", "time_unit"),
 )
 STORE_VERSION = 2  # raise it when the same input makes another store
-DRAWN_VERSION = 2  # likewise, for logs whose negatives are drawn
+DRAWN_VERSION = 2  # likewise, where negatives are drawn
+DROPPED_VERSION = 3  # likewise, where a history's unknown items are dropped: before its oldest are
 
 
 def inputs(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> Iterator[tuple[str, Path]]:
@@ -53,11 +54,18 @@ def fingerprint(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> st
         if isinstance(holder, dict) and holder.get(key) is None:
             holder.pop(key, None)
     digest = hashlib.sha256()
-    version = [STORE_VERSION, DRAWN_VERSION] if spec.negatives else STORE_VERSION
-    digest.update(json.dumps([version, words, encoders], sort_keys=True).encode())
+    digest.update(json.dumps([_version(spec), words, encoders], sort_keys=True).encode())
     for role, path in inputs(spec, data, allowed):
         digest.update(f"{role}={_content(path)}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _version(spec: DatasetSpec) -> int | list[int]:
+    """A part's version counts only where the spec has the part: other stores keep their names."""
+    parts = [DRAWN_VERSION] if spec.negatives else []
+    if spec.history.column is not None and spec.items.unknown == "drop":
+        parts.append(DROPPED_VERSION)
+    return [STORE_VERSION, *parts] if parts else STORE_VERSION
 
 
 def _content(path: Path) -> str:

@@ -19,12 +19,12 @@ from fusefront.datasets.preparing.context import (
 )
 from fusefront.datasets.raw.codes import FieldEncoder, Vocabulary, finish
 from fusefront.datasets.raw.files import broken, find, write_npy
-from fusefront.datasets.raw.history import history_is_text, item_lists
+from fusefront.datasets.raw.history import item_lists, written_out
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.reading import columns_of, read_table, require, stream
 from fusefront.datasets.raw.records import Part
 from fusefront.datasets.raw.vectors import npy_rows
-from fusefront.datasets.spec import DatasetSpec, History
+from fusefront.datasets.spec import DatasetSpec
 
 
 class ItemFile(NamedTuple):
@@ -60,12 +60,13 @@ def _keys_of_log(parts: list[Part], spec: DatasetSpec, chunk_rows: int) -> KeyIn
         first = 0
         for frame in stream(part.path, wanted, chunk_rows, part.text):
             found = [frame[column].drop_nulls()]
+            cut = written_out(frame, history)
             if history.column is not None:
                 lists = item_lists(frame, history, part.path, first)
                 found.append(lists.explode(empty_as_null=False).drop_nulls())
             for keys in found:
                 new = keys.unique().alias(column)
-                known = new if known is None else _joined(known, new, part.path, history)
+                known = new if known is None else _joined(known, new, part.path, cut=cut)
             first += frame.height
     if known is None:
         raise broken(parts[0].path, "no rows", "export it again")
@@ -75,9 +76,9 @@ def _keys_of_log(parts: list[Part], spec: DatasetSpec, chunk_rows: int) -> KeyIn
     return KeyIndex(known.sort(), parts[0].path, column)
 
 
-def _joined(known: pl.Series, new: pl.Series, path: Path, history: History) -> pl.Series:
+def _joined(known: pl.Series, new: pl.Series, path: Path, *, cut: bool) -> pl.Series:
     """Both without repetition, in one type."""
-    if known.dtype.is_integer() and (new.dtype.is_integer() or history_is_text(history, new)):
+    if known.dtype.is_integer() and (new.dtype.is_integer() or (cut and new.dtype == pl.String)):
         known, new = known.cast(pl.Int64, strict=False), new.cast(pl.Int64, strict=False)
     if new.dtype not in (known.dtype, pl.Null) or known.has_nulls() or new.has_nulls():
         raise broken(

@@ -1,0 +1,216 @@
+"""A history column to item keys: lists, padded blocks, columns side by side, or text.
+
+What is no key (null, NaN, blanks, padding) is taken out and counted; a null is an empty history.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fusefront.datasets.losses import Tally
+from fusefront.datasets.raw.files import broken
+from fusefront.datasets.spec import History
+
+NULL_WORDS = ("nan", "NaN", "null", "NULL", "None", "NaT", "<NA>", "\\N")
+_EXACT = 2.0**53  # floats beyond do not tell whole numbers apart
+_TEXT = pl.col("text")
+_ENTRY = pl.element()
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+
+
+class Ragged(NamedTuple):
+    """Row i has length[i] of the keys, in order."""
+
+    keys: pl.Series
+    length: NDArray[np.int64]
+
+    @property
+    def row(self) -> NDArray[np.int64]:
+        """The row of every key."""
+        return np.repeat(np.arange(len(self.length)), self.length)
+
+    @property
+    def back(self) -> NDArray[np.int64]:
+        """How far every key is from the end of its row: the last one 0."""
+        ends = np.repeat(np.cumsum(self.length), self.length)
+        return ends - 1 - np.arange(len(self.keys))
+
+    def keep(self, kept: NDArray[np.bool_]) -> "Ragged":
+        """The keys that `kept` marks."""
+        if kept.all():
+            return self
+        length = np.bincount(self.row[kept], minlength=len(self.length))
+        return Ragged(self.keys.filter(pl.Series(kept)), length)
+
+    def newest(self, most: int) -> "Ragged":
+        """At most the last so many of each row."""
+        return self.keep(self.back < most)
+
+    def turned(self) -> "Ragged":
+        """Every row the other way round."""
+        start = np.repeat(np.cumsum(self.length) - self.length, self.length)
+        return Ragged(self.keys.gather(start + self.back), self.length)
+
+    def lists(self) -> pl.Series:
+        """One list a row."""
+        offsets = pa.array(np.append(0, np.cumsum(self.length)), pa.int64())
+        made = pl.from_arrow(pa.LargeListArray.from_arrays(offsets, self.keys.to_arrow()))
+        assert isinstance(made, pl.Series)
+        return made.alias(self.keys.name)
+
+
+def clean_keys(
+    frame: pl.DataFrame, history: History, path: Path, first: int, tally: Tally
+) -> Ragged:
+    """Every row's item keys, newest last, however many; `first` is the file's row of the first."""
+    lists = _as_lists(_one_column(frame, history, path), history, path, first)
+    absent = lists.is_null().to_numpy()
+    tally.add(
+        "history.null", int(absent.sum()), len(lists), "histories are null and count as empty"
+    )
+    length = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
+    found = Ragged(lists.drop_nulls().explode(empty_as_null=False), length)
+    if history.source == "padded":
+        _check_width(length, absent, history, path, first)
+    found = _without(found, _null(found.keys), "history.null_entry", "null or blank", tally)
+    if history.source == "padded":
+        padding = _padding(found.keys, history)
+        found = _without(found, padding, "history.padding", "padding", tally)
+    if history.newest == "first":
+        found = found.turned()
+    return Ragged(_whole(found, history, path, first), found.length)
+
+
+def _without(keys: Ragged, hit: pl.Series, key: str, what: str, tally: Tally) -> Ragged:
+    """The keys that are not `hit`; what goes is counted."""
+    said = f"history entries are {what} and left out"
+    tally.add(key, int(hit.sum()), len(hit), said)
+    return keys.keep(~hit.to_numpy())
+
+
+def _one_column(frame: pl.DataFrame, history: History, path: Path) -> pl.Series:
+    names = history.columns(frame.columns)
+    if len(names) == 1 and "*" not in str(history.column):
+        return frame[names[0]]
+    try:
+        return frame.select(pl.concat_list(names).alias(str(history.column))).to_series()
+    except pl.exceptions.PolarsError:
+        kinds = " and ".join(sorted({str(frame[name].dtype) for name in names}))
+        fix = "store the columns of one history as one type"
+        raise broken(path, f"columns of {kinds}", fix, column=history.column) from None
+
+
+def _as_lists(column: pl.Series, history: History, path: Path, first: int) -> pl.Series:
+    if column.dtype == pl.Null:
+        return pl.Series(column.name, [None] * len(column), pl.List(pl.Null))
+    if column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
+    if column.dtype == pl.String:
+        return cut_text(column, history.separator, path, first)
+    if isinstance(column.dtype, pl.Array):
+        column = column.arr.to_list()
+    if not isinstance(column.dtype, pl.List) or column.dtype.inner.is_nested():
+        raise broken(
+            path,
+            f"got {column.dtype}, expected a list of item keys",
+            "store lists, or set history.separator for text",
+            column=column.name,
+        )
+    if column.dtype.inner in (pl.Categorical, pl.Enum):
+        return column.cast(pl.List(pl.String))
+    return column
+
+
+def cut_text(column: pl.Series, separator: str | None, path: Path, first: int) -> pl.Series:
+    """Lists written as text, bare or in brackets; without a separator as JSON writes them.
+
+    Between quotes in brackets a separator is text. Nothing but blanks is an empty list.
+    """
+    texts = column.str.strip_chars().to_frame("text")
+    listed = _TEXT.str.contains(r"(?s)^(\[.*\]|\(.*\))$")
+    loose = texts.select(~(listed | (_TEXT == ""))).to_series().fill_null(value=False).arg_true()
+    if separator is None and len(loose):
+        raise broken(
+            path,
+            f"got {column.dtype} such as {column[int(loose[0])][:40]!r}, expected a list of item keys",
+            "store lists, or set history.separator for text",
+            column=column.name,
+            row=first + int(loose[0]),
+        )
+    mark = separator or ","
+    bare = _TEXT.str.strip_chars("[]() \t\r\n")
+    bare = pl.when(listed).then(bare.str.strip_suffix(mark)).otherwise(bare)
+    cut = bare.str.split(mark)
+    if len(mark) == 1:
+        whole = bare.str.extract_all(f"{_QUOTED}|[^{_in_class(mark)}]+")
+        cut = pl.when(listed & _TEXT.str.contains("['\"]")).then(whole).otherwise(cut)
+    cut = pl.when(bare == "").then(pl.lit([], dtype=pl.List(pl.String))).otherwise(cut)
+    entry = _ENTRY.str.strip_chars().str.strip_chars("'\"")
+    if mark.isspace():  # as many blanks as there are
+        entry = entry.filter(entry != "")
+    lists = texts.select(pl.when(_TEXT.is_not_null()).then(cut).alias("h"))
+    return lists.select(pl.col("h").list.eval(entry)).to_series().alias(column.name)
+
+
+def _in_class(mark: str) -> str:
+    """A character as a class of a regular expression holds it."""
+    return f"\\{mark}" if mark in r"\]^-[&~" else mark
+
+
+def _null(keys: pl.Series) -> pl.Series:
+    """Which keys are no value at all."""
+    if keys.dtype.is_float():
+        return keys.is_null() | keys.is_nan().fill_null(value=False)
+    if keys.dtype != pl.String:
+        return keys.is_null()
+    bare = keys.str.strip_chars()
+    return keys.is_null() | ((bare == "") | bare.is_in(NULL_WORDS)).fill_null(value=False)
+
+
+def _padding(keys: pl.Series, history: History) -> pl.Series:
+    value = pl.Series([history.padding]).cast(keys.dtype, strict=False)[0]
+    if value is None:
+        return pl.repeat(False, len(keys), eager=True)
+    return keys == value
+
+
+def _whole(found: Ragged, history: History, path: Path, first: int) -> pl.Series:
+    """Floats that stand for whole numbers, as where nulls were among them, as whole numbers."""
+    keys = found.keys
+    if not keys.dtype.is_float():
+        return keys
+    numbers = keys.to_numpy().astype(np.float64)
+    bad = np.flatnonzero((numbers != np.floor(numbers)) | ~(np.abs(numbers) < _EXACT))
+    if len(bad):
+        raise broken(
+            path,
+            f"the history holds {numbers[bad[0]]:g}, expected item keys",
+            "store keys as integers or text",
+            column=history.column,
+            row=first + int(found.row[bad[0]]),
+        )
+    return keys.cast(pl.Int64)
+
+
+def _check_width(
+    length: NDArray[np.int64],
+    absent: NDArray[np.bool_],
+    history: History,
+    path: Path,
+    first: int,
+) -> None:
+    """A padded history has one width wherever there is one."""
+    there = np.flatnonzero(~absent & (length > 0))
+    ragged = there[length[there] != length[there[0]]] if len(there) else there
+    if len(ragged):
+        raise broken(
+            path,
+            f"{length[ragged[0]]} entries, the rows before had {length[there[0]]}",
+            "a padded history has one width; use history from: list",
+            column=history.column,
+            row=first + int(ragged[0]),
+        )
