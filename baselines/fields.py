@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from fusefront.baselines.contract import Context, Field
+from fusefront.baselines.contract import Context, Field, Schema
 
 
 def small_embedding(rows: int, width: int) -> nn.Embedding:
@@ -64,3 +64,9 @@ class ContextEncoder(nn.Module):
         if self.candidate.width_out:
             pieces.append(self.candidate(candidate))
         return torch.cat(pieces, -1) if pieces else like[..., :0]
+
+
+def context_of(schema: Schema, embedding: int) -> ContextEncoder:
+    """Embeddings of the request's and the candidate's fields side by side, [R, K, .]."""
+    request: tuple[tuple[Field, ...], int] = (schema.request_fields, schema.request_numbers)
+    return ContextEncoder(request, (schema.candidate_fields, schema.candidate_numbers), embedding)

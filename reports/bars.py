@@ -3,8 +3,8 @@
 from markupsafe import Markup
 
 from fusefront.reports.evidence import Interval
-from fusefront.reports.figures.plane import ends
 from fusefront.reports.figures.style import ink
+from fusefront.reports.plane import ends
 
 WIDTH, HEIGHT = 130, 16
 REACH = 3.0  # how far below zero the axis goes, in heights above it: a far tail flattens all

@@ -10,11 +10,11 @@ from fusefront.reports import bars
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.exchange import write_json
 from fusefront.reports.figures.frontier import draw_frontier
-from fusefront.reports.figures.plane import plane
 from fusefront.reports.figures.style import reink
 from fusefront.reports.figures.svg import Drawing, standalone
 from fusefront.reports.japanese_font import font_faces
 from fusefront.reports.pdf import write_pdf
+from fusefront.reports.plane import plane
 from fusefront.reports.provenance import provenance
 from fusefront.reports.sections import Section, exported, sections
 from fusefront.reports.sheet import sort_script, style_sheet

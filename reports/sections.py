@@ -3,12 +3,13 @@
 from typing import NamedTuple, Protocol
 
 from fusefront.reports import codes, records, tables
+from fusefront.reports.curves import epochs, trials
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.figures.ablation import draw_ablation
 from fusefront.reports.figures.calibration import draw_calibration
 from fusefront.reports.figures.missing import draw_missing
 from fusefront.reports.figures.svg import Drawing
-from fusefront.reports.figures.training import draw_epochs, draw_trials, epochs, trials
+from fusefront.reports.figures.training import draw_epochs, draw_trials
 from fusefront.reports.figures.widths import draw_widths
 from fusefront.reports.tables import Table
 from fusefront.reports.words import reviewer

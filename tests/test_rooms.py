@@ -31,6 +31,35 @@ def test_a_leaf_imports_only_itself(room: str) -> None:
                 assert name.split(".")[1] == room, f"{path}: imports {name}"
 
 
+FORBIDDEN = {  # folder: what it may not import, so that the flow goes one way
+    "harness/statistics": ("pathlib", "fusefront.harness.runs", "fusefront.harness.dossier"),
+    "harness/decision": (
+        "pathlib",
+        "fusefront.reports",
+        "fusefront.harness.runs",
+        "fusefront.harness.dossier",
+    ),
+    "harness/training": ("fusefront.harness.statistics", "fusefront.harness.dossier"),
+    "harness/data": ("fusefront.harness.training", "fusefront.harness.statistics"),
+    "harness/runs": ("fusefront.harness.training", "fusefront.harness.dossier"),
+    "harness/serving": ("fusefront.harness.dossier", "fusefront.harness.decision"),
+    "reports/words": ("fusefront.reports.figures", "matplotlib"),
+    "baselines/placements": ("fusefront.baselines.models", "fusefront.baselines.published"),
+    "baselines/models": ("fusefront.baselines.published",),
+    "baselines/poolers": ("fusefront.baselines.models", "fusefront.baselines.published"),
+    "baselines/heads": ("fusefront.baselines.models", "fusefront.baselines.published"),
+}
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_arrows_inside_a_room_go_one_way(folder: str) -> None:
+    files = list((ROOT / folder).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in imported(path):
+            assert not name.startswith(FORBIDDEN[folder]), f"{path}: imports {name}"
+
+
 @pytest.mark.parametrize("room", ["datasets", "reports"])
 def test_torch_stays_out_of_rooms_that_read_files(room: str) -> None:
     for path in (ROOT / room).rglob("*.py"):

@@ -27,12 +27,12 @@ from fusefront.baselines.contract import (
 )
 from fusefront.baselines.fields import ContextEncoder
 from fusefront.baselines.heads.zoo import HEADS
+from fusefront.baselines.models.composed_parts import make_placement, try_parts
 from fusefront.baselines.models.composed_settings import (
     ComposedSettings,
     resolve_composed,
 )
 from fusefront.baselines.placements.logit import LogitPlacement
-from fusefront.baselines.placements.make import make_placement, try_parts
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.roles import split_roles
 from fusefront.baselines.settings import make_part

@@ -26,12 +26,12 @@ from fusefront.baselines.contract import (
     Scored,
     gather,
 )
+from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.linear import Linear
+from fusefront.baselines.models.composed_parts import try_parts
 from fusefront.baselines.models.composed_settings import resolve_composed, slots_of
 from fusefront.baselines.models.late_fusion import LateFusion, LateSettings
-from fusefront.baselines.placements.make import try_parts
 from fusefront.baselines.placements.stream import select, spread
-from fusefront.baselines.published.base import context_of
 from fusefront.baselines.roles import split_roles
 from fusefront.baselines.settings import make_part
 

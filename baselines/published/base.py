@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from fusefront.baselines.contract import (
     Baseline,
     Context,
-    Field,
     ItemTable,
     Parts,
     Schema,
 )
-from fusefront.baselines.fields import ContextEncoder, FieldEncoder, small_embedding
+from fusefront.baselines.fields import FieldEncoder, small_embedding
 from fusefront.baselines.roles import split_roles
 from fusefront.baselines.settings import check_numbers, resolve
 from fusefront.baselines.slots import ItemSlots, standardised
@@ -120,9 +119,3 @@ class ItemTokens(nn.Module):
             rows = self.get_buffer(name)[ids].masked_fill(~there[:, [m]], 0.0)
             pieces.append(project(rows))
         return torch.cat(pieces, -1)
-
-
-def context_of(schema: Schema, embedding: int) -> ContextEncoder:
-    """Embeddings of the request's and the candidate's fields side by side, [R, K, .]."""
-    request: tuple[tuple[Field, ...], int] = (schema.request_fields, schema.request_numbers)
-    return ContextEncoder(request, (schema.candidate_fields, schema.candidate_numbers), embedding)

@@ -21,10 +21,11 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
+from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.din import Din as DinPooler
-from fusefront.baselines.published.base import ItemTokens, Published, context_of
+from fusefront.baselines.published.base import ItemTokens, Published
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
+from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.similarity import direction
 from fusefront.baselines.poolers.similarity_histogram import SimilarityHistogram
-from fusefront.baselines.published.base import Published, context_of
+from fusefront.baselines.published.base import Published
 from fusefront.baselines.settings import make_part
 from fusefront.baselines.slots import CompressedModality, ItemSlots
 

@@ -23,11 +23,12 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
+from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.dcnv2 import CrossLayer
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.transformer import Transformer
-from fusefront.baselines.published.base import ItemTokens, Published, context_of
+from fusefront.baselines.published.base import ItemTokens, Published
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
+from fusefront.baselines.fields import context_of
 from fusefront.baselines.placements.stream import fuse, select, spread
 from fusefront.baselines.poolers.additive_attention import AdditiveAttention
-from fusefront.baselines.published.base import Published, context_of
+from fusefront.baselines.published.base import Published
 from fusefront.baselines.settings import find_part, make_part
 from fusefront.baselines.slots import ItemSlots
 

@@ -21,8 +21,8 @@ def codes(
 
     from fusefront.harness.cli.screen import screen
     from fusefront.harness.cli.show import show
+    from fusefront.harness.dossier.widths import width_rows
     from fusefront.harness.errors import NothingToDoError, UsageError
-    from fusefront.harness.runs.files import read_json
     from fusefront.harness.runs.table import find_run, told_of_codes
 
     found = find_run(out, run)
@@ -31,8 +31,7 @@ def codes(
             f"got run {run!r}, expected an id or folder of a completed run under {out}"
         )
     told = told_of_codes(found)
-    nested = found / "nested.json"
-    curve = read_json(nested)["rows"] if nested.exists() else []
+    curve = width_rows(found)
     if as_json:
         show({"run": found.name, "codes": told, "curve": curve})
         return
@@ -53,14 +52,14 @@ def codes(
             *("MACs an item", "MACs a candidate"),
             box=None,
         )
-        for row in curve:
+        for width in curve:
             table.add_row(
-                f"{row['k']}",
-                row["split"],
-                f"{row['auc']:.4f}",
-                f"{row['delta']:+.4f}",
-                f"[{row['low']:+.4f}, {row['high']:+.4f}]",
-                f"{row['macs_per_item']:,}",
-                f"{row['macs_per_candidate']:,}",
+                f"{width['k']}",
+                width["split"],
+                f"{width['auc']:.4f}",
+                f"{width['delta']:+.4f}",
+                f"[{width['low']:+.4f}, {width['high']:+.4f}]",
+                f"{width['macs_per_item']:,}",
+                f"{width['macs_per_candidate']:,}",
             )
         console.print(table)

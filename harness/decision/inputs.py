@@ -8,8 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.reports.evidence import Interval
-
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -20,12 +18,6 @@ class Measured(NamedTuple):
     value: float
     low: float
     high: float
-
-    @property
-    def interval(self) -> Interval:
-        """For the evidence: NaN ends are no ends."""
-        low, high = (None if np.isnan(end) else float(end) for end in self[1:])
-        return Interval(float(self.value), low, high)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from fusefront.harness.decision.frontier import log_latency, slower_than
 from fusefront.harness.decision.inputs import Inputs, Measured
-from fusefront.reports.evidence import Case, Lack, Reason
+from fusefront.harness.decision.outcome import Lack, Outcome, Reason
 
 FEWEST_CLUSTERS = 10  # below that no interval is given, so none can be decided on
 FEWEST_SEEDS = 2
@@ -24,20 +24,6 @@ class Policy:
     margin: float
     max_cost: float | None = None  # per million predictions
     cost_factor: float = 1.0  # price per core-hour relative to the bench's
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the policy says; numbers are positions in the inputs' candidates."""
-
-    case: Case
-    reason: Reason
-    choice: int | None
-    leader: int | None  # best lower bound of the gain under the limit
-    subject: int | None  # whom the sentence is about: the choice, or the one that could have been
-    feasible: tuple[int, ...]
-    equivalent: tuple[int, ...]  # to the leader, the leader included
-    lacks: tuple[Lack, ...] = ()  # what to measure
 
 
 def decide(inputs: Inputs, policy: Policy) -> Outcome:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from fusefront.harness.decision.inputs import Inputs
-from fusefront.harness.decision.policy import Outcome, Policy, decide, gain
+from fusefront.harness.decision.outcome import Outcome
+from fusefront.harness.decision.policy import Policy, decide, gain
 
 Knob = Literal["slo", "margin", "price", "traffic"]
 SCALES: dict[Knob, tuple[float, ...]] = {

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
+from fusefront.harness.decision.outcome import Case
 from fusefront.harness.decision.policy import Policy, fits
-from fusefront.reports.evidence import Case, ClickRate, Interval, WhatIf, WhatIfRow
 
 SECONDS_A_YEAR = 365 * 86_400
 
@@ -31,6 +31,25 @@ class Replayed:
     shown: float  # impressions of a replayed request, at most k
     predictions: int  # candidates scored per request in the bench
     price: float  # per core-hour, at which Candidate.cost was computed
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What wins one cell of the grid; money and clicks are a year's, over what runs today."""
+
+    business: Business
+    winner: int | None
+    case: Case
+    gain: Measured | None = None
+    clicks: Measured | None = None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every combination of the four axes, the last axis fastest; empty where no cost was measured."""
+
+    cells: tuple[Cell, ...]
+    axes: tuple[tuple[float, ...], ...] = ((), (), (), ())  # limits ms, prices, requests/s, values
 
 
 def yearly_clicks(clicks: Replayed, business: Business, a: int, b: int) -> Measured:
@@ -59,7 +78,7 @@ def net_gain(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> Me
     return Measured(*(x * business.value_per_click - (own - today) for x in more))
 
 
-def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -> WhatIfRow:
+def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -> Cell:
     """The winner is the strategy under the limit whose yearly gain has the best lower bound."""
     assert inputs.today is not None
     here = replace(
@@ -73,51 +92,30 @@ def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -
         if fits(inputs, here, i) and (gain := net_gain(inputs, clicks, business, i)) is not None
     }
     if not net:
-        return _row(inputs, clicks, business, None, "infeasible", None)
+        return _cell(inputs, clicks, business, None, "infeasible", None)
     winner = max(net, key=lambda i: (net[i].low, net[i].value))
     if inputs.today not in net:
-        return _row(inputs, clicks, business, winner, "clear", net[winner])
+        return _cell(inputs, clicks, business, winner, "clear", net[winner])
     if winner != inputs.today and net[winner].low > 0:
-        return _row(inputs, clicks, business, winner, "clear", net[winner])
+        return _cell(inputs, clicks, business, winner, "clear", net[winner])
     hopeful = max(net, key=lambda i: net[i].value)
     if net[hopeful].value > 0:
-        return _row(inputs, clicks, business, None, "thin", net[hopeful])
-    return _row(inputs, clicks, business, inputs.today, "tie", net[inputs.today])
+        return _cell(inputs, clicks, business, None, "thin", net[hopeful])
+    return _cell(inputs, clicks, business, inputs.today, "tie", net[inputs.today])
 
 
-def grid(
-    inputs: Inputs, clicks: Replayed, policy: Policy, centre: Business, assumed: tuple[str, ...]
-) -> WhatIf:
-    """Limits +-20 %, traffic and price per core-hour times 1/2, 1, 2, value of a click / 10, 1, x 10.
-
-    The replayed clicks stand beside it; without one measured cost there are no rows.
-    """
+def grid(inputs: Inputs, clicks: Replayed, policy: Policy, centre: Business) -> Grid:
+    """Limits +-20 %, traffic and price per core-hour times 1/2, 1, 2, value of a click / 10, 1, x 10."""
+    if not any(c.cost is not None for c in inputs.candidates):
+        return Grid(())
     axes = (
         tuple(round(centre.slo_ms * f, 6) for f in (0.8, 1.0, 1.2)),
         tuple(centre.price_core_hour * f for f in (0.5, 1.0, 2.0)),
         tuple(centre.requests_per_second * f for f in (0.5, 1.0, 2.0)),
         tuple(centre.value_per_click * f for f in (0.1, 1.0, 10.0)),
     )
-    rates = click_rates(inputs, clicks)
-    if not any(c.cost is not None for c in inputs.candidates):
-        unpriced = "No cost was measured, so no money is computed."
-        return WhatIf((), (*assumed, unpriced), clicks=rates)
-    rows = tuple(cell(inputs, clicks, policy, Business(*each)) for each in product(*axes))
-    return WhatIf(rows, assumed, *axes, len(rows) // 2, rates)
-
-
-def click_rates(inputs: Inputs, clicks: Replayed) -> tuple[ClickRate, ...]:
-    """Every replayed strategy's clicks per 1,000 impressions, and what it adds to today's."""
-    return tuple(
-        ClickRate(
-            one.name,
-            clicks.rates[i].interval,
-            None
-            if inputs.today in (None, i)
-            else clicks.pairs.shown(i, inputs.today, inputs.today).interval,
-        )
-        for i, one in enumerate(inputs.candidates)
-    )
+    cells = (cell(inputs, clicks, policy, Business(*values)) for values in product(*axes))
+    return Grid(tuple(cells), axes)
 
 
 def break_even(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> Measured | None:
@@ -154,24 +152,15 @@ def assumptions(clicks: Replayed, centre: Business, currency: str) -> tuple[str,
     )
 
 
-def _row(
+def _cell(
     inputs: Inputs,
     clicks: Replayed,
     business: Business,
     winner: int | None,
     case: Case,
     gain: Measured | None,
-) -> WhatIfRow:
+) -> Cell:
     more = None
     if winner is not None and inputs.today is not None:
-        more = Interval(*yearly_clicks(clicks, business, winner, inputs.today))
-    return WhatIfRow(
-        business.slo_ms,
-        business.price_core_hour,
-        business.requests_per_second,
-        business.value_per_click,
-        inputs.candidates[winner].name if winner is not None else None,
-        case,
-        Interval(*gain) if gain is not None else None,
-        more,
-    )
+        more = yearly_clicks(clicks, business, winner, inputs.today)
+    return Cell(business, winner, case, gain, more)

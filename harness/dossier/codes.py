@@ -4,12 +4,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from fusefront.harness.dossier.facts import optional
+from fusefront.harness.dossier.widths import width_rows
 from fusefront.harness.runs.store import RunEntry
 from fusefront.harness.runs.table import codes_in
 from fusefront.reports.evidence import CodeMeasure, Interval, WidthCurve
 
-NESTED = "nested.json"
 PART = re.compile(r"_\d+$")  # codebook_use_0, codebook_use_1: parts or levels of one code
 
 
@@ -40,17 +39,17 @@ def curves(entries: Iterable[RunEntry]) -> tuple[WidthCurve, ...]:
     """AUC against the width of nested codes, a curve a run; narrowest first."""
     made = []
     for entry in entries:
-        rows = sorted(optional(entry.path / NESTED).get("rows", []), key=lambda row: int(row["k"]))
+        rows = sorted(width_rows(entry.path), key=lambda row: row["k"])
         if rows:
             made.append(
                 WidthCurve(
                     entry.strategy,
                     entry.seed,
                     entry.run_id,
-                    tuple(int(row["k"]) for row in rows),
-                    tuple(float(row["auc"]) for row in rows),
+                    tuple(row["k"] for row in rows),
+                    tuple(row["auc"] for row in rows),
                     tuple(Interval(row["delta"], row["low"], row["high"]) for row in rows),
-                    tuple(int(row["macs_per_item"]) for row in rows),
+                    tuple(row["macs_per_item"] for row in rows),
                 )
             )
     return tuple(made)

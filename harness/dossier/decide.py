@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from fusefront.harness.decision.judged import Signature
 from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier.evidence import (
     Gathered,
@@ -14,6 +13,7 @@ from fusefront.harness.dossier.evidence import (
     hashes,
 )
 from fusefront.harness.dossier.facts import optional
+from fusefront.harness.dossier.judged import Signature
 from fusefront.harness.dossier.record import FILE, write_record
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.runs.files import Json

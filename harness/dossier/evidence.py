@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 from fusefront.harness.decision.inputs import Inputs
-from fusefront.harness.decision.judged import Judged, Signature, judge
 from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier import codes, facts, sections
 from fusefront.harness.dossier.bench import FILE as BENCH
 from fusefront.harness.dossier.bench import read_bench, timed_rows
 from fusefront.harness.dossier.inputs import COMPARISON, read_comparison, study_inputs
+from fusefront.harness.dossier.judged import Judged, Signature, judge
 from fusefront.harness.dossier.money import money
 from fusefront.harness.dossier.points import points
 from fusefront.harness.dossier.replay import FILE as REPLAY

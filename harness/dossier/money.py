@@ -4,12 +4,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from fusefront.harness.decision.inputs import Inputs
-from fusefront.harness.decision.judged import Judged
 from fusefront.harness.decision.policy import Policy
-from fusefront.harness.decision.whatif import Business, Replayed, assumptions, grid, net_gain
+from fusefront.harness.decision.whatif import Business, Grid, Replayed, assumptions, grid, net_gain
+from fusefront.harness.dossier.judged import Judged
 from fusefront.harness.dossier.replay import replayed
+from fusefront.harness.dossier.shown import interval
 from fusefront.harness.runs.store import RunEntry, StudyFolder
-from fusefront.reports.evidence import Decision, Replay, WhatIf
+from fusefront.reports.evidence import ClickRate, Decision, Interval, Replay, WhatIf, WhatIfRow
 
 
 class Money(NamedTuple):
@@ -41,7 +42,43 @@ def money(
     return Money(
         at_traffic(judged.decision, centre, made),
         choice_replay(part, clicks, judged.decision.choice),
-        grid(part, clicks, policy, centre, taken),
+        what_if(part, clicks, grid(part, clicks, policy, centre), taken),
+    )
+
+
+def what_if(inputs: Inputs, clicks: Replayed, grid: Grid, assumed: tuple[str, ...]) -> WhatIf:
+    """The grid as evidence, the replayed clicks and what is assumed beside it."""
+    rates = click_rates(inputs, clicks)
+    if not grid.cells:
+        unpriced = "No cost was measured, so no money is computed."
+        return WhatIf((), (*assumed, unpriced), clicks=rates)
+    rows = tuple(
+        WhatIfRow(
+            cell.business.slo_ms,
+            cell.business.price_core_hour,
+            cell.business.requests_per_second,
+            cell.business.value_per_click,
+            None if cell.winner is None else inputs.candidates[cell.winner].name,
+            cell.case,
+            None if cell.gain is None else Interval(*cell.gain),
+            None if cell.clicks is None else Interval(*cell.clicks),
+        )
+        for cell in grid.cells
+    )
+    limits, prices, traffic, values = grid.axes
+    return WhatIf(rows, assumed, limits, prices, traffic, values, len(rows) // 2, rates)
+
+
+def click_rates(inputs: Inputs, clicks: Replayed) -> tuple[ClickRate, ...]:
+    """Every replayed strategy's clicks per 1,000 impressions, and what it adds to today's."""
+    today = inputs.today
+    return tuple(
+        ClickRate(
+            candidate.name,
+            interval(clicks.rates[i]),
+            None if today in (None, i) else interval(clicks.pairs.shown(i, today, today)),
+        )
+        for i, candidate in enumerate(inputs.candidates)
     )
 
 
@@ -51,10 +88,10 @@ def choice_replay(part: Inputs, clicks: Replayed, choice: str | None) -> Replay 
     if choice not in names or part.today is None:
         return None
     at = names.index(choice)
-    own, today = clicks.rates[at].interval, clicks.rates[part.today].interval
+    own, today = interval(clicks.rates[at]), interval(clicks.rates[part.today])
     if at == part.today:
         return Replay(clicks.k, own, None, None, clicks.requests)
-    gap = clicks.pairs.picked(at, part.today).interval
+    gap = interval(clicks.pairs.picked(at, part.today))
     return Replay(clicks.k, own, today, gap, clicks.requests)
 
 
@@ -69,6 +106,6 @@ def at_traffic(
             change = replace(change, value=here.requests_per_second)
             if made is not None and change.choice in [c.name for c in made[0].candidates]:
                 gain = net_gain(*made, here, made[0].index(str(change.choice)))
-                change = replace(change, yearly_gain=gain.interval if gain else None)
+                change = replace(change, yearly_gain=interval(gain) if gain else None)
         changes.append(change)
     return replace(decision, changes=tuple(changes))

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from fusefront.harness.decision.inputs import Inputs, Measured, Settle
-from fusefront.harness.decision.judged import Judged
 from fusefront.harness.decision.policy import Policy, fits
 from fusefront.harness.dossier.inputs import parameters_of
+from fusefront.harness.dossier.judged import Judged
+from fusefront.harness.dossier.shown import interval
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.store import RunEntry
 from fusefront.harness.statistics.comparison import Comparison, Estimate, StrategyRow
@@ -54,14 +55,14 @@ def _point(
     return Point(
         strategy=one.name,
         family=one.family,
-        auc=inputs.auc[i].interval,
+        auc=interval(inputs.auc[i]),
         gain=_gap(inputs, i, inputs.today),
         gain_vs_choice=_gap(inputs, i, pivot),
         gain_90=_gap_90(inputs, i, inputs.today),
         gain_vs_choice_90=_gap_90(inputs, i, pivot),
         role=_role(inputs, i),
-        p50=one.latency.p50.interval if one.latency else None,
-        p99=one.latency.p99.interval if one.latency else None,
+        p50=interval(one.latency.p50) if one.latency else None,
+        p99=interval(one.latency.p99) if one.latency else None,
         mean_ms=_number(timed, "mean_ms"),
         feasible=fits(inputs, policy, i),
         on_front=front.on_front[i],
@@ -108,7 +109,7 @@ def standing(inputs: Inputs, policy: Policy, i: int, other: int | None) -> tuple
 
 def estimate_interval(found: Estimate) -> Interval:
     """A metric with its interval where it has one."""
-    return Measured(found.value, found.low, found.high).interval
+    return interval(Measured(found.value, found.low, found.high))
 
 
 def _gap(inputs: Inputs, i: int, other: int | None) -> Interval | None:
@@ -116,7 +117,7 @@ def _gap(inputs: Inputs, i: int, other: int | None) -> Interval | None:
         return None
     if i == other:
         return Interval(0.0, 0.0, 0.0)
-    return inputs.pairs.shown(i, other, inputs.today).interval
+    return interval(inputs.pairs.shown(i, other, inputs.today))
 
 
 def _gap_90(inputs: Inputs, i: int, other: int | None) -> Interval | None:
@@ -124,7 +125,7 @@ def _gap_90(inputs: Inputs, i: int, other: int | None) -> Interval | None:
         return None
     value = float(inputs.pairs.diff[i, other])
     half = float(inputs.pairs.bound[i, other]) - abs(value)
-    return Measured(value, value - half, value + half).interval
+    return interval(Measured(value, value - half, value + half))
 
 
 def _equivalent(inputs: Inputs, policy: Policy, i: int, other: int | None) -> bool:

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
-from fusefront.harness.decision.judged import Judged
 from fusefront.harness.decision.whatif import Replayed
 from fusefront.harness.dossier.inputs import by_strategy, pairs_of
+from fusefront.harness.dossier.judged import Judged
 from fusefront.harness.dossier.load import replay_joint, rows_of_test
 from fusefront.harness.runs.files import Json, digest, read_json, write_json
 from fusefront.harness.runs.seal import open_test

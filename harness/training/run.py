@@ -29,7 +29,7 @@ from fusefront.harness.runs.store import run_index
 from fusefront.harness.runs.study import Training
 from fusefront.harness.training.build import build_model, save_model
 from fusefront.harness.training.module import ClickModule, encode_table
-from fusefront.harness.training.nested import write_curve
+from fusefront.harness.training.nested import write_widths
 from fusefront.harness.training.predict import predict, write_predictions
 
 CODE_FILE = "code.json"  # the code that the run depends on, module by module
@@ -113,7 +113,7 @@ def _train(
             )
         write_predictions(folder / "predictions" / f"{split}.parquet", logits, store, split)
     save_model(model, spec, folder / "model")
-    write_curve(folder / "nested.json", model, store)
+    write_widths(folder, model, store)
     macs = macs_per_candidate(model, store.manifest.schema_.items, schema_of(store))
     cost = {"macs_per_candidate": macs, "seconds": round(trained, 3), **epochs.speed()}
     return {**_summary(cell, module, model), **cost}

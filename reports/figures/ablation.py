@@ -1,26 +1,18 @@
 """What each part is worth: the change of AUC when it is taken out, one bar a part."""
 
 from fusefront.reports import numbers
-from fusefront.reports.evidence import Ablation, AblationStep, Evidence
+from fusefront.reports.evidence import Ablation, Evidence
 from fusefront.reports.figures import canvas, style
 from fusefront.reports.figures.panels import panels, say, span
-from fusefront.reports.figures.plane import ends
 from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import Drawing, finish
 from fusefront.reports.figures.ticks import auc_ticks
+from fusefront.reports.plane import ends, moved
 from fusefront.reports.words.names import shorten
 from fusefront.reports.words.phrase import Language
 
 ROW, HEAD, FOOT = 30, 34, 50
 MOST = 20  # parts; the table has all
-
-
-def moved(step: AblationStep) -> int:
-    """-1 where AUC is shown to fall, 1 where it rises: by the verdict, else by the interval."""
-    if step.verdict:
-        return {"worse": -1, "better": 1}.get(step.verdict, 0)
-    low, high = ends(step.gain)
-    return -1 if high < 0 else 1 if low > 0 else 0
 
 
 def draw_ablation(

@@ -7,9 +7,9 @@ from matplotlib.text import Text
 from fusefront.reports import numbers
 from fusefront.reports.figures import style
 from fusefront.reports.figures.canvas import drawn_name
-from fusefront.reports.figures.plane import Spot
 from fusefront.reports.figures.sheet import Sheet, pixels
 from fusefront.reports.figures.style import ink
+from fusefront.reports.plane import Spot
 
 Box = tuple[float, float, float, float]
 MOST_ARROW_NAMES = 8

@@ -11,11 +11,11 @@ from fusefront.reports.evidence import Evidence, FrontierBand
 from fusefront.reports.figures import canvas, hull, style
 from fusefront.reports.figures.legend import legend
 from fusefront.reports.figures.naming import name_everything
-from fusefront.reports.figures.plane import Plane, Spot, ends, plane
 from fusefront.reports.figures.sheet import Sheet, pixels
 from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import Drawing, finish
 from fusefront.reports.figures.ticks import auc_ticks, latency_ticks
+from fusefront.reports.plane import Plane, Spot, ends, plane
 from fusefront.reports.words.phrase import Language
 
 SIZE, SIZE_NARROW = (style.WIDE, 590), (style.NARROW, 430)

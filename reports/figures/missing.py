@@ -12,9 +12,9 @@ from fusefront.reports.figures.panels import (
     say,
     span,
 )
-from fusefront.reports.figures.plane import ends
 from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import Drawing, finish
+from fusefront.reports.plane import ends
 from fusefront.reports.words.names import shorten
 from fusefront.reports.words.phrase import Language
 

@@ -12,10 +12,10 @@ from fusefront.reports.figures import hull as lasso
 from fusefront.reports.figures.canvas import drawn_name
 from fusefront.reports.figures.edges import edge_blocks
 from fusefront.reports.figures.labels import Label, Placed, place, scene
-from fusefront.reports.figures.plane import Spot, ends, on_front
 from fusefront.reports.figures.sheet import Sheet, pixels
 from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import HALO
+from fusefront.reports.plane import Spot, ends, on_front
 
 MOST_NAMES = 60
 NAMES_IN_A_CROWD = 24  # of more points than that: the decision's, the frontier, the best

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from fusefront.reports.evidence import Evidence, Interval
 from fusefront.reports.figures import canvas, style
-from fusefront.reports.figures.plane import ends
 from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.ticks import auc_ticks
+from fusefront.reports.plane import ends
 from fusefront.reports.words.figure import FIGURE
 from fusefront.reports.words.phrase import Language
 

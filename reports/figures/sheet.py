@@ -9,7 +9,7 @@ from matplotlib.transforms import Affine2D, Transform
 
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.figures import canvas, style
-from fusefront.reports.figures.plane import Plane
+from fusefront.reports.plane import Plane
 from fusefront.reports.words.figure import FIGURE
 from fusefront.reports.words.phrase import Language
 

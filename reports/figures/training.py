@@ -1,10 +1,9 @@
 """Training curves, a panel a strategy with a line a seed, and the best so far along the trials."""
 
-from typing import NamedTuple
-
 import numpy as np
 from matplotlib.collections import LineCollection
 
+from fusefront.reports.curves import WITHIN, epochs, trials, with_panels
 from fusefront.reports.evidence import Evidence, TrainingCurve
 from fusefront.reports.figures import canvas, style
 from fusefront.reports.figures.panels import above, apart, heights, look, panels, role_name, say
@@ -12,41 +11,9 @@ from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import Drawing, finish
 from fusefront.reports.words.phrase import Language
 
-PANELS, COLUMNS = 12, 4
+COLUMNS = 4
 PANEL, LINE = 118.0, 15.0  # pixels: height of a panel, between two names
-WITHIN = 0.03  # AUC below the best at which a strategy still has its panel
 MOST_NAMED = 8
-
-
-class Chosen(NamedTuple):
-    """Which strategies have a panel, and which are left to the text."""
-
-    shown: list[str]
-    left_out: list[str]
-
-
-def with_panels(evidence: Evidence) -> Chosen:
-    """Those that the decision names first, then the best; not those far below, which would flatten all."""
-    decision = evidence.decision
-    best: dict[str, float] = {}
-    for curve in epochs(evidence):
-        best[curve.strategy] = max(best.get(curve.strategy, -np.inf), *curve.value)
-    named = [decision.choice, decision.today, decision.subject, *decision.alternatives[:3]]
-    order = [n for n in dict.fromkeys(named) if n in best]
-    order += sorted(set(best) - set(order), key=lambda n: (-best[n], n))
-    top = max(best.values(), default=0.0)
-    near = [n for n in order if best[n] >= top - WITHIN][:PANELS]
-    return Chosen(near, [n for n in order if n not in near])
-
-
-def epochs(evidence: Evidence) -> list[TrainingCurve]:
-    """Curves over epochs."""
-    return [curve for curve in evidence.training if curve.kind == "epochs"]
-
-
-def trials(evidence: Evidence) -> list[TrainingCurve]:
-    """Curves over trials, best so far."""
-    return [curve for curve in evidence.training if curve.kind == "trials"]
 
 
 def draw_epochs(

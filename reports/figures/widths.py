@@ -5,9 +5,9 @@ import numpy as np
 from fusefront.reports.evidence import Evidence, WidthCurve
 from fusefront.reports.figures import canvas, style
 from fusefront.reports.figures.panels import above, heights, look, panels, say, span
-from fusefront.reports.figures.plane import ends
 from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import Drawing, finish
+from fusefront.reports.plane import ends
 from fusefront.reports.words.phrase import Language
 
 PANELS, COLUMNS = 8, 4

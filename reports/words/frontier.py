@@ -2,7 +2,7 @@
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence, Point
-from fusefront.reports.figures.plane import Plane, Spot
+from fusefront.reports.plane import Plane, Spot
 from fusefront.reports.words.decision import gains, measured
 from fusefront.reports.words.names import label
 from fusefront.reports.words.phrase import Language, Phrase, Sentence, sentence

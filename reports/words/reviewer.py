@@ -3,10 +3,9 @@
 from collections import Counter
 
 from fusefront.reports import numbers
+from fusefront.reports.curves import epochs, trials, with_panels
 from fusefront.reports.evidence import Ablation, Calibration, Evidence, MissingCurve
-from fusefront.reports.figures.ablation import moved
-from fusefront.reports.figures.plane import ends
-from fusefront.reports.figures.training import epochs, trials, with_panels
+from fusefront.reports.plane import ends, moved
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.reasons import listed
 

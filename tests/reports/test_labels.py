@@ -8,9 +8,9 @@ import pytest
 
 from fusefront.reports.evidence import Evidence, Interval
 from fusefront.reports.figures import canvas, frontier
-from fusefront.reports.figures.plane import plane
 from fusefront.reports.figures.sheet import Sheet
 from fusefront.reports.figures.svg import HALO
+from fusefront.reports.plane import plane
 
 Boxes = list[tuple[float, float, float, float]]
 

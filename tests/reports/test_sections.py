@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fusefront.reports import bars, records, tables
+from fusefront.reports.curves import with_panels
 from fusefront.reports.evidence import (
     Ablation,
     AblationStep,
@@ -26,7 +27,6 @@ from fusefront.reports.evidence import (
     WidthCurve,
 )
 from fusefront.reports.figures.panels import apart
-from fusefront.reports.figures.training import with_panels
 from fusefront.reports.render import render
 from fusefront.reports.sections import Section, sections
 from fusefront.reports.words import reviewer

@@ -18,6 +18,8 @@ from fusefront.harness.decision.whatif import (
     yearly_clicks,
     yearly_cost,
 )
+from fusefront.harness.dossier.money import what_if
+from fusefront.reports.evidence import Interval
 
 Build = Callable[..., Inputs]
 POLICY = Policy(slo_ms=10.0, margin=0.001)
@@ -40,24 +42,24 @@ def test_money_equals_hand_arithmetic(planted: Build) -> None:
     requests = 100.0 * 365 * 86_400
     more = 2.0 / 1000 * requests * 5
     extra = (0.4 - 0.2) * requests * 100 / 1e6
-    assert row.winner == "s1"
+    assert row.winner == 1
     assert row.case == "clear"
-    assert row.yearly_clicks is not None
-    assert row.yearly_gain is not None
-    assert row.yearly_clicks.value == pytest.approx(more)
-    assert row.yearly_gain.value == pytest.approx(more * 0.01 - extra)
-    assert row.yearly_gain.low == pytest.approx((2.0 - 2.5 * 0.1) / 2.0 * more * 0.01 - extra)
+    assert row.clicks is not None
+    assert row.gain is not None
+    assert row.clicks.value == pytest.approx(more)
+    assert row.gain.value == pytest.approx(more * 0.01 - extra)
+    assert row.gain.low == pytest.approx((2.0 - 2.5 * 0.1) / 2.0 * more * 0.01 - extra)
 
 
 def test_dear_serving_turns_the_winner(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
     found = clicks([50.0, 52.0])
     worthless = replace(CENTRE, value_per_click=1e-5)
-    assert cell(inputs, found, POLICY, CENTRE).winner == "s1"
+    assert cell(inputs, found, POLICY, CENTRE).winner == 1
     row = cell(inputs, found, POLICY, worthless)
-    assert (row.winner, row.case) == ("s0", "tie")
-    assert row.yearly_gain is not None
-    assert row.yearly_gain.value == 0.0
+    assert (row.winner, row.case) == (0, "tie")
+    assert row.gain is not None
+    assert row.gain.value == 0.0
 
 
 def test_the_break_even_value_is_where_the_gain_is_zero(planted: Build) -> None:
@@ -66,9 +68,9 @@ def test_the_break_even_value_is_where_the_gain_is_zero(planted: Build) -> None:
     worth = break_even(inputs, found, CENTRE, 1)
     assert worth is not None
     row = cell(inputs, found, POLICY, replace(CENTRE, value_per_click=worth.high * 1.0001))
-    assert row.winner == "s1"
-    assert row.yearly_gain is not None
-    assert row.yearly_gain.low == pytest.approx(0, abs=0.001 * row.yearly_gain.value)
+    assert row.winner == 1
+    assert row.gain is not None
+    assert row.gain.low == pytest.approx(0, abs=0.001 * row.gain.value)
     before = cell(inputs, found, POLICY, replace(CENTRE, value_per_click=worth.high * 0.9999))
     assert before.winner is None  # it may earn and may lose
 
@@ -77,29 +79,34 @@ def test_an_uncertain_gain_is_no_win(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.2])
     row = cell(inputs, clicks([50.0, 50.2], se=0.1), POLICY, CENTRE)
     assert (row.winner, row.case) == (None, "thin")
-    assert row.yearly_gain is not None
-    assert row.yearly_gain.low is not None
-    assert row.yearly_gain.low < 0 < row.yearly_gain.value
+    assert row.gain is not None
+    assert row.gain.low is not None
+    assert row.gain.low < 0 < row.gain.value
 
 
 def test_the_limit_decides_who_may_win(planted: Build) -> None:
     inputs = planted([0.0, 0.006, 0.009], [2.0, 4.0, 7.5], cost=[0.2, 0.4, 0.75])
     found = clicks([50.0, 52.0, 53.0])
-    assert cell(inputs, found, POLICY, CENTRE).winner == "s1"
-    assert cell(inputs, found, POLICY, replace(CENTRE, slo_ms=12.0)).winner == "s2"
+    assert cell(inputs, found, POLICY, CENTRE).winner == 1
+    assert cell(inputs, found, POLICY, replace(CENTRE, slo_ms=12.0)).winner == 2
     assert cell(inputs, found, POLICY, replace(CENTRE, slo_ms=1.0)).case == "infeasible"
 
 
 def test_the_grid_holds_every_combination_and_gains_scale_with_traffic(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
-    made = grid(inputs, clicks([50.0, 52.0]), POLICY, CENTRE, ("as if",))
+    found = clicks([50.0, 52.0])
+    cells = grid(inputs, found, POLICY, CENTRE)
+    made = what_if(inputs, found, cells, ("as if",))
     rows = made.rows
     assert len(rows) == 81
     assert made.assumptions == ("as if",)
-    cells = product(made.limits_ms, made.prices, made.traffic, made.values)
+    expected = product(made.limits_ms, made.prices, made.traffic, made.values)
     fields = ("slo_ms", "price_core_hour", "requests_per_second", "value_per_click")
-    assert [tuple(getattr(r, f) for f in fields) for r in rows] == list(cells)
-    assert rows[made.centre] == cell(inputs, clicks([50.0, 52.0]), POLICY, CENTRE)
+    assert [tuple(getattr(r, f) for f in fields) for r in rows] == list(expected)
+    assert cells.cells[made.centre] == cell(inputs, found, POLICY, CENTRE)
+    assert rows[made.centre].winner == "s1"
+    assert rows[made.centre].yearly_gain == Interval(*cells.cells[made.centre].gain)
+    assert rows[made.centre].yearly_clicks == Interval(*cells.cells[made.centre].clicks)
     assert [(c.strategy, c.rate.value) for c in made.clicks] == [("s0", 50.0), ("s1", 52.0)]
     assert made.clicks[0].difference is None
     assert made.clicks[1].difference.value == pytest.approx(2.0)
@@ -128,7 +135,7 @@ def test_cost_scales_with_price_and_traffic(planted: Build) -> None:
 def test_without_a_cost_no_money_is_computed_and_it_is_said(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 4.0], bench=False)
     bare = replace(inputs, candidates=tuple(replace(c, cost=None) for c in inputs.candidates))
-    made = grid(bare, clicks([50.0, 52.0]), POLICY, CENTRE, ())
+    made = what_if(bare, clicks([50.0, 52.0]), grid(bare, clicks([50.0, 52.0]), POLICY, CENTRE), ())
     assert made.rows == ()
     assert made.assumptions == ("No cost was measured, so no money is computed.",)
     assert len(made.clicks) == 2

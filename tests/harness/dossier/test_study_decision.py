@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fusefront.harness.decision.judged import Signature
 from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier.decide import Asked, decide_study, record_decision
 from fusefront.harness.dossier.evidence import build_evidence, gather
+from fusefront.harness.dossier.judged import Signature
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import StudyFolder, find_study

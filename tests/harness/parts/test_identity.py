@@ -70,7 +70,7 @@ def changed(before: dict[str, str], module: str, old: str, new: str) -> set[str]
 def test_a_docstring_and_a_comment_change_nothing(before):
     assert changed(before, "baselines.contract", '"""What', '"""Other words: what') == set()
     line = "def make_placement("
-    assert changed(before, "baselines.placements.make", line, f"# a remark\n{line}") == set()
+    assert changed(before, "baselines.models.composed_parts", line, f"# a remark\n{line}") == set()
 
 
 def test_a_new_operator_in_the_dictionary_changes_nothing(before):

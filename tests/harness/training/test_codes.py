@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
@@ -11,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.cli.codes import codes
 from fusefront.harness.dossier.codes import curves, measures
+from fusefront.harness.dossier.widths import width_rows
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
@@ -51,7 +53,7 @@ def test_one_run_gives_the_curve_of_auc_against_the_width(
     root: Path, world: PreparedDataset
 ) -> None:
     path = record(root, world, "matryoshka")
-    rows = json.loads((path / "nested.json").read_text())["rows"]
+    rows = width_rows(path)
     widths = [row["k"] for row in rows if row["split"] == "valid"]
     assert widths == [48, 32, 24, 16, 12, 8, 6]
     assert {row["split"] for row in rows} == {"valid"}  # test stays closed
@@ -74,7 +76,7 @@ def test_a_point_of_the_curve_is_the_auc_of_the_codes_cut_there(
             part.compressor.encode.bias[width:] = 0.0
     logits = predict(model, encode_table(model, world.manifest.schema_.items), world, "valid")
     wanted = roc_auc_score(world.split("valid").label, logits.astype(np.float64))
-    rows = json.loads((path / "nested.json").read_text())["rows"]
+    rows = width_rows(path)
     (row,) = (row for row in rows if (row["k"], row["split"]) == (12, "valid"))
     assert row["auc"] == pytest.approx(wanted, abs=1e-5)
     assert row["low"] < row["delta"] < row["high"]
@@ -165,9 +167,37 @@ def test_the_report_is_given_what_the_run_told_of_its_codebooks(
 
 def test_the_report_is_given_the_curve_of_nested_codes(root: Path, world: PreparedDataset) -> None:
     path = record(root, world, "matryoshka")
-    rows = json.loads((path / "nested.json").read_text())["rows"]
+    rows = width_rows(path)
     (curve,) = curves([entry(path)])
     assert curve.widths == (6, 8, 12, 16, 24, 32, 48)
     assert curve.auc == tuple(row["auc"] for row in rows[::-1])
     assert curve.change[-1] == Interval(0.0, 0.0, 0.0)
     assert curve.run_id == path.name
+
+
+def test_figures_that_older_runs_wrote_themselves_are_read_as_they_stand(
+    root: Path, world: PreparedDataset, tmp_path: Path
+) -> None:
+    rows = width_rows(record(root, world, "matryoshka"))
+    (tmp_path / "nested.json").write_text(json.dumps({"format": 1, "rows": rows}))
+    assert width_rows(tmp_path) == rows
+
+
+def test_the_interval_of_a_width_is_the_one_over_users(root: Path, world: PreparedDataset) -> None:
+    path = record(root, world, "matryoshka")
+    frames = {k: pl.read_parquet(path / "predictions" / f"valid-k{k}.parquet") for k in (48, 8)}
+    label, group = (frames[48][name].to_numpy() for name in ("label", "group"))
+    parts = []
+    for frame in frames.values():  # placement values by the plain double loop
+        s = frame["logit"].to_numpy().astype(np.float64)
+        wins = (s[:, None] > s[None, :]) + 0.5 * (s[:, None] == s[None, :])
+        clicked, other = label == 1, label == 0
+        auc = wins[np.ix_(clicked, other)].mean()
+        value = np.where(clicked, wins[:, other].mean(1), 1 - wins[:, clicked].mean(1))
+        parts.append((auc, (value - auc) / np.where(clicked, clicked.sum(), other.sum())))
+    (whole, a), (small, b) = parts
+    sums = [(b - a)[group == g].sum() for g in np.unique(group)]
+    half = 1.959963984540054 * np.sqrt(np.square(sums).sum())
+    (row,) = (row for row in width_rows(path) if row["k"] == 8)
+    assert row["delta"] == pytest.approx(small - whole, abs=1e-12)
+    assert row["high"] - row["delta"] == pytest.approx(half, rel=1e-9)

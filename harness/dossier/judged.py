@@ -1,19 +1,21 @@
-"""Everything the policy says about one set of inputs: the outcome, the front, what would change it."""
+"""Everything the policy says about one set of inputs, as evidence: outcome, front, what would change it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from fusefront.harness.decision.alternatives import alternatives, runner_up
 from fusefront.harness.decision.frontier import DRAWS, Frontier, band, frontier, log_latency
 from fusefront.harness.decision.inputs import Floats, Inputs
-from fusefront.harness.decision.policy import Outcome, Policy, decide, gain
+from fusefront.harness.decision.outcome import Outcome
+from fusefront.harness.decision.policy import Policy, decide, gain
 from fusefront.harness.decision.sensitivity import flips, what_would_change
-from fusefront.reports.evidence import Change, Decision, FrontierBand, Margins
+from fusefront.harness.dossier.shown import interval
+from fusefront.reports.evidence import Change, Decision, FrontierBand, Lack, Margins
 
 SEED = 20_261_125  # of the descriptive draws: the same inputs give the same figures
 GRID = 121
-ALTERNATIVES = 5
 DRAWN = "p99"  # the figure's axis; the confident rules use p50, which ranks
 
 
@@ -55,15 +57,6 @@ def judge(inputs: Inputs, joint: Drawable, policy: Policy, signature: Signature)
     )
 
 
-def runner_up(inputs: Inputs, policy: Policy, outcome: Outcome) -> int | None:
-    """What the policy would choose if the choice did not exist."""
-    if outcome.choice is None:
-        return None
-    gone = replace(inputs.candidates[outcome.choice], measuring_device=True)
-    rest = tuple(gone if i == outcome.choice else c for i, c in enumerate(inputs.candidates))
-    return decide(replace(inputs, candidates=rest), policy).choice
-
-
 def margins(inputs: Inputs, policy: Policy, choice: int | None, second: int | None) -> Margins:
     """By how much the choice is chosen."""
     if choice is None:
@@ -71,26 +64,11 @@ def margins(inputs: Inputs, policy: Policy, choice: int | None, second: int | No
     one = inputs.candidates[choice]
     cost = None if one.cost is None else one.cost * policy.cost_factor
     return Margins(
-        gain(inputs, choice).interval if inputs.today not in (None, choice) else None,
-        inputs.pairs.shown(choice, second, inputs.today).interval if second is not None else None,
+        interval(gain(inputs, choice)) if inputs.today not in (None, choice) else None,
+        interval(inputs.pairs.shown(choice, second, inputs.today)) if second is not None else None,
         None if one.latency is None else policy.slo_ms - one.latency.p99.high,
         None if cost is None or policy.max_cost is None else policy.max_cost - cost,
     )
-
-
-def alternatives(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[int]:
-    """Runner-up, the best one over the limit if its AUC is higher, then the closest in AUC."""
-    pivot = outcome.choice if outcome.choice is not None else outcome.subject
-    if pivot is None:
-        return []
-    auc = np.array([a.value for a in inputs.auc])
-    left_out = {pivot, inputs.today}
-    timed = [i for i in inputs.shippable if inputs.candidates[i].latency and i not in left_out]
-    higher = [i for i in timed if i not in outcome.feasible and auc[i] > auc[pivot]]
-    first = [runner_up(inputs, policy, outcome), max(higher, key=lambda i: auc[i], default=None)]
-    order = [i for i in first if i is not None and i not in left_out]
-    order += sorted(timed, key=lambda i: (abs(auc[i] - auc[pivot]), i))
-    return list(dict.fromkeys(order))[:ALTERNATIVES]
 
 
 def _band(inputs: Inputs, auc: Floats) -> FrontierBand | None:
@@ -129,7 +107,7 @@ def _decision(inputs: Inputs, policy: Policy, outcome: Outcome, signature: Signa
         equivalent=tuple(names[i] for i in outcome.equivalent),
         alternatives=tuple(names[i] for i in alternatives(inputs, policy, outcome)),
         changes=_changes(inputs, policy, outcome),
-        lacks=outcome.lacks,
+        lacks=tuple(Lack(**vars(lack)) for lack in outcome.lacks),
         owner=signature.owner,
         date=signature.date,
         recheck=signature.recheck,

@@ -4,9 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fusefront.harness.decision.alternatives import alternatives, runner_up
 from fusefront.harness.decision.inputs import Inputs
-from fusefront.harness.decision.judged import Signature, alternatives, judge, runner_up
 from fusefront.harness.decision.policy import Policy, decide
+from fusefront.harness.dossier.judged import Signature, judge
 
 Build = Callable[..., Inputs]
 POLICY = Policy(slo_ms=10.0, margin=0.001)

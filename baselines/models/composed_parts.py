@@ -1,4 +1,4 @@
-"""A placement from the settings of the composed model."""
+"""The composed model's placement, operator, pooler and head, from its settings."""
 
 from functools import partial
 from typing import cast

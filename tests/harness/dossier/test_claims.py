@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fusefront.harness.decision import judged
 from fusefront.harness.decision.inputs import Inputs, Latency, Measured, Pairs, Settle
-from fusefront.harness.decision.judged import Signature, judge
 from fusefront.harness.decision.policy import Policy
+from fusefront.harness.dossier import judged
+from fusefront.harness.dossier.judged import Signature, judge
 from fusefront.harness.dossier.points import points
 from fusefront.reports.evidence import Evidence, Point, StudyFacts
 from fusefront.reports.words.decision import headline

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from fusefront.reports.evidence import Evidence, Interval, Point
+from fusefront.reports.evidence import AblationStep, Evidence, Interval, Point
 
 LOG_FROM = 5.0  # a latency range this wide gets a log axis
 LIMIT_REACH = 8.0  # a limit farther than this beyond the slowest is named at the edge
@@ -93,6 +93,14 @@ def ends(interval: Interval) -> tuple[float, float]:
     low = interval.value if interval.low is None else interval.low
     high = interval.value if interval.high is None else interval.high
     return low, high
+
+
+def moved(step: AblationStep) -> int:
+    """-1 where AUC is shown to fall, 1 where it rises: by the verdict, else by the interval."""
+    if step.verdict:
+        return {"worse": -1, "better": 1}.get(step.verdict, 0)
+    low, high = ends(step.gain)
+    return -1 if high < 0 else 1 if low > 0 else 0
 
 
 def front(spots: list[Spot]) -> tuple[tuple[float, float], ...]:
