@@ -56,10 +56,14 @@ class StoredFile(_Frozen):
 
 
 class Scaling(_Frozen):
-    """A numeric field's train mean and standard deviation: stored = (raw - mean) / deviation."""
+    """Of a numeric field, by train: stored = (raw - mean) / deviation, cut at -limit and limit.
+
+    Usually mean and standard deviation; median and spread where a few values are huge.
+    """
 
     mean: float
     deviation: float
+    limit: float = 1e6
 
 
 class Manifest(_Frozen):

@@ -1,6 +1,6 @@
 """After the buckets: vocabularies and scalings of the train split, written over the raw columns."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +12,7 @@ from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import Scaling, StoredField, vocabulary_file
 from fusefront.datasets.raw.codes import Codebook, Vocabulary, finish
 from fusefront.datasets.raw.files import NpyWriter
+from fusefront.datasets.scaling import count_cut, fit, scaled
 from fusefront.datasets.spec import SPLITS, FieldSpec
 
 _BLOCK = 1 << 18
@@ -96,7 +97,8 @@ def _vocabularies(train: Path, widths: list[int], books: list[Codebook]) -> list
 def _scale(folder: Path, kind: str, names: list[str], tally: Tally) -> dict[str, Scaling]:
     """Standardise on train: two streamed passes in float64; absent (NaN) becomes 0, the mean."""
     raw = {split: folder / split / kind / "raw_numbers.npy" for split in SPLITS}
-    mean, deviation = moments(Blocks(raw["train"]), len(names))
+    rows = len(np.load(raw["train"], mmap_mode="r"))
+    scalings = fit(Blocks(raw["train"]), names, rows)
     for split in SPLITS:
         target = folder / split / kind / "context_numbers.npy"
         with NpyWriter(target, np.float32, len(names)) as file:
@@ -104,12 +106,11 @@ def _scale(folder: Path, kind: str, names: list[str], tally: Tally) -> dict[str,
                 file.append(np.zeros((len(np.load(raw[split], mmap_mode="r")), 0)))
             for block in Blocks(raw[split]):
                 count_numbers(tally, names, block)
-                file.append(np.nan_to_num((block - mean) / deviation, nan=0.0))
+                scores = scaled(block, scalings)
+                count_cut(tally, names, scalings, scores)
+                file.append(scores)
         raw[split].unlink()
-    return {
-        name: Scaling(mean=float(mean[k]), deviation=float(deviation[k]))
-        for k, name in enumerate(names)
-    }
+    return dict(zip(names, scalings, strict=True))
 
 
 def count_numbers(tally: Tally, names: list[str], numbers: NDArray[np.float64]) -> None:
@@ -117,22 +118,6 @@ def count_numbers(tally: Tally, names: list[str], numbers: NDArray[np.float64]) 
     for name, absent in zip(names, np.isnan(numbers).sum(0).tolist(), strict=True):
         what = f"rows have no number in {name}; they get the mean"
         tally.add(f"{name}.absent", absent, len(numbers), what)
-
-
-def moments(
-    blocks: Iterable[NDArray[Any]], width: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of the columns, NaN left out; a constant column gets deviation 1."""
-    count, total = np.zeros(width), np.zeros(width)
-    for block in blocks:
-        count += (~np.isnan(block)).sum(0)
-        total += np.nansum(block, 0)
-    mean = total / np.maximum(count, 1)
-    square = np.zeros(width)
-    for block in blocks:
-        square += np.nansum((block - mean) ** 2, 0)
-    deviation = np.sqrt(square / np.maximum(count, 1))
-    return mean, np.where(deviation > 1e-12 * (1 + np.abs(mean)), deviation, 1.0)
 
 
 class Blocks:

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.losses import Tally
-from fusefront.datasets.manifest import Scaling, StoredField
+from fusefront.datasets.manifest import StoredField
 from fusefront.datasets.preparing.context import (
     Side,
     count_codes,
     count_numbers,
-    moments,
     write_vocabulary,
 )
 from fusefront.datasets.raw.codes import FieldEncoder, Vocabulary, finish
@@ -24,6 +23,7 @@ from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.reading import columns_of, read_table, require, stream
 from fusefront.datasets.raw.records import Part
 from fusefront.datasets.raw.vectors import npy_rows
+from fusefront.datasets.scaling import count_cut, fit, scaled
 from fusefront.datasets.spec import DatasetSpec
 
 
@@ -113,16 +113,15 @@ def write_items(
     codes, numbers = encoder.encode(table, items.path, 0)
     stored, codes = _final_codes(folder, encoder, codes, in_train[1:], tally)
     write_npy(target / "fields.npy", np.concatenate([codes[:1] * 0, codes]))
-    count_numbers(tally, [f"item.{field.label}" for field in encoder.numeric], numbers)
-    mean, deviation = moments([numbers[in_train[1:]]], numbers.shape[1])
-    scaled = np.nan_to_num((numbers - mean) / deviation, nan=0.0).astype(np.float32)
-    write_npy(target / "numbers.npy", np.concatenate([scaled[:1] * 0, scaled]))
-    names = tuple(field.label for field in encoder.numeric)
-    scalings = {
-        f"item.{name}": Scaling(mean=float(mean[k]), deviation=float(deviation[k]))
-        for k, name in enumerate(names)
-    }
-    return Side(stored, names, scalings)
+    names = [field.label for field in encoder.numeric]
+    labels = [f"item.{name}" for name in names]
+    count_numbers(tally, labels, numbers)
+    warm = numbers[in_train[1:]]
+    scalings = fit([warm], labels, len(warm))
+    scores = scaled(numbers, scalings)
+    count_cut(tally, labels, scalings, scores)
+    write_npy(target / "numbers.npy", np.concatenate([scores[:1] * 0, scores]))
+    return Side(stored, tuple(names), dict(zip(labels, scalings, strict=True)))
 
 
 def _final_codes(

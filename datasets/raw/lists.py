@@ -175,7 +175,8 @@ def _padding(keys: pl.Series, history: History) -> pl.Series:
     value = pl.Series([history.padding]).cast(keys.dtype, strict=False)[0]
     if value is None:
         return pl.repeat(False, len(keys), eager=True)
-    return keys == value
+    same: pl.Series = keys == value
+    return same
 
 
 def _whole(found: Ragged, history: History, path: Path, first: int) -> pl.Series:

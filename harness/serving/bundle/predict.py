@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.datasets.manifest import vocabulary_file
+from fusefront.datasets.manifest import Scaling, vocabulary_file
+from fusefront.datasets.scaling import scaled
 from fusefront.harness.runs.files import Json, read_json
 from fusefront.harness.serving.bundle.opened import load_session, read_manifest
 from fusefront.harness.serving.export.request import Feed, FeedShape
@@ -75,8 +76,8 @@ class Encoder:
         for number, name in enumerate(self.schema[f"{side}_numbers"]):
             scaling = self.numbers.get(f"{side}.{name}", {"mean": 0.0, "deviation": 1.0})
             raw = np.array([np.nan if v is None else float(v) for v in rows[name]])
-            made = np.nan_to_num((raw - scaling["mean"]) / scaling["deviation"])
-            _put(feed[f"{side}_numbers"], slice(number, number + 1), made[:, None])
+            made = scaled(raw[:, None], [Scaling.model_validate(scaling)])
+            _put(feed[f"{side}_numbers"], slice(number, number + 1), made)
 
 
 def _put(target: NDArray[Any], columns: slice, values: NDArray[Any]) -> None:
