@@ -3,11 +3,14 @@
 Axes: R requests, L history, K candidates, M modalities, U distinct items of a batch.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+
+from fusefront.baselines.roles import roles_by_name
+from fusefront.baselines.settings import resolve
 
 
 class Field(NamedTuple):
@@ -103,11 +106,14 @@ class Losses(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The zoos a model may draw its parts from, handed in by the harness: name -> class."""
+    """What a study may name, shipped or a person's own, handed in by the harness: name -> class."""
 
-    operators: Mapping[str, Callable[..., nn.Module]]
-    compressors: Mapping[str, Callable[..., nn.Module]]
-    alignments: Mapping[str, Callable[..., nn.Module]]
+    operators: Mapping[str, type[nn.Module]]
+    compressors: Mapping[str, type[nn.Module]]
+    alignments: Mapping[str, type[nn.Module]]
+    poolers: "Mapping[str, type[Pooler]]"
+    heads: "Mapping[str, type[Head]]"
+    baselines: "Mapping[str, type[Baseline]]"
 
 
 class Pooler(nn.Module):
@@ -140,20 +146,44 @@ class Pooler(nn.Module):
         raise NotImplementedError
 
 
-class Baseline(nn.Module):
-    """A complete click model in two halves: `encode_items` offline, `score` online."""
+class Head(nn.Module):
+    """Features of rows to logits; `paper` and `choices` as in `Pooler`."""
 
     name: ClassVar[str]
-    family: str = "control"  # early | late | compressed | published | control
+    paper: ClassVar[str] = ""
+    choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features [N, width] to logits [N]."""
+        raise NotImplementedError
+
+
+class Baseline(nn.Module):
+    """A complete click model in two halves: `encode_items` offline, `score` online.
+
+    Its own are `Settings`, `__init__`, `encode` and `score`; the rest has defaults.
+    """
+
+    name: ClassVar[str]
+    family: str = "own"  # early | late | compressed | published | control; others share a look
     paper: ClassVar[str] = ""
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}  # dotted setting -> values to search
     Settings: ClassVar[type]  # a frozen dataclass; the instance has it as `settings`
+    reads_history: ClassVar[bool] = True  # False: every user gets the same order of items
     settings: Any
+
+    def __init__(self, schema: Schema, items: ItemTable, settings: Any, parts: Parts) -> None:
+        super().__init__()
+        self.settings = settings
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
         """Settings resolved to `Settings`, or a ValueError that says in a sentence what is wrong."""
-        raise NotImplementedError
+        return resolve(cls.Settings, settings, cls.name)
 
     @classmethod
     def build(
@@ -165,7 +195,10 @@ class Baseline(nn.Module):
         seed: int,
     ) -> Self:
         """Fit the frozen parts and draw the weights, both by `seed`."""
-        raise NotImplementedError
+        made = cls.check(schema, settings, parts)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(schema, items, made, parts)
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M] lets modalities in."""
@@ -180,8 +213,11 @@ class Baseline(nn.Module):
         raise NotImplementedError
 
     def parameter_roles(self) -> dict[str, list[nn.Parameter]]:
-        """Every parameter once, under id_embedding | field_embedding | fusion | dense."""
-        raise NotImplementedError
+        """Every parameter once, under id_embedding | field_embedding | fusion | dense.
+
+        By default the names of the modules say it: see `roles.BY_NAME`.
+        """
+        return roles_by_name(self)
 
     def cacheable(self) -> str:
         """What of the fusion the code table holds, as "yes", or "part" or "no" and why."""

@@ -1,8 +1,24 @@
 """Which parameter plays which role: what the trainer decays, what the report counts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from torch import nn
+
+BY_NAME: Mapping[str, tuple[str, ...]] = {  # role -> the modules whose parameters play it
+    "id_embedding": ("ids",),
+    "field_embedding": ("fields", "context", "side"),
+    "fusion": ("vectors", "slots", "operator"),
+}
+
+
+def roles_by_name(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """The roles that the last words of the modules' paths say; every other parameter is dense."""
+    named = list(model.named_modules())
+    chosen = {
+        role: [module for path, module in named if path.rpartition(".")[2] in words]
+        for role, words in BY_NAME.items()
+    }
+    return split_roles(model, **chosen)
 
 
 def split_roles(

@@ -58,7 +58,7 @@ BASELINES: dict[str, type[Baseline]] = {
 
 
 def check_settings(name: str, schema: Schema, settings: Mapping[str, object], parts: Parts) -> None:
-    """Refuse, with one sentence, settings that `BASELINES[name].build` would refuse; needs no items."""
-    if name not in BASELINES:
-        raise ValueError(f"unknown baseline {name!r}{did_you_mean(name, BASELINES)}")
-    BASELINES[name].check(schema, settings, parts)
+    """Refuse, with one sentence, settings that the baseline's `build` would refuse; needs no items."""
+    if name not in parts.baselines:
+        raise ValueError(f"unknown baseline {name!r}{did_you_mean(name, parts.baselines)}")
+    parts.baselines[name].check(schema, settings, parts)

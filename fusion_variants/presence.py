@@ -1,4 +1,8 @@
-"""Absent slots made neutral: cleared, left out of softmaxes, and zero when all are absent."""
+"""Absent slots made neutral, for every operator, shipped or not; docs/extending.md says when to use which.
+
+Neutral is 0 in a sum (`cleared`), 1 in a product (`factors`), the lowest number in a maximum (`lowest`)
+and nothing at all in a softmax (`absent_bias`); with every slot absent the token is zero (`one_token`).
+"""
 
 import torch
 from torch import Tensor
@@ -9,6 +13,19 @@ from fusefront.fusion_variants.contract import Fused
 def cleared(x: Tensor, present: Tensor) -> Tensor:
     """Zero the absent slots of x [..., M, d], whatever they hold: 0 * NaN would stay NaN."""
     return x.masked_fill(~present.unsqueeze(-1), 0.0)
+
+
+def factors(x: Tensor, present: Tensor) -> Tensor:
+    """x [..., M, d] with 1 in the absent slots, whatever they hold: neutral in a product over slots.
+
+    Apply it to what is multiplied, after any layer: a bias would undo it.
+    """
+    return x.masked_fill(~present.unsqueeze(-1), 1.0)
+
+
+def lowest(x: Tensor, present: Tensor) -> Tensor:
+    """x [..., M, d] with the lowest finite number in the absent slots: neutral in a maximum over slots."""
+    return x.masked_fill(~present.unsqueeze(-1), torch.finfo(x.dtype).min)
 
 
 def absent_bias(present: Tensor, dtype: torch.dtype) -> Tensor:
@@ -40,7 +57,7 @@ def several_tokens(tokens: Tensor, present: Tensor, loss: Tensor | None = None) 
     return Fused(tokens.masked_fill(~some.unsqueeze(-1), 0.0), some.expand(tokens.shape[:-1]), loss)
 
 
-def asked(query: Tensor | None, width: int, name: str) -> Tensor:
+def query_of_width(query: Tensor | None, width: int, name: str) -> Tensor:
     """The query, or an error that says what the operator was built for."""
     if query is None or query.shape[-1] != width:
         got = "no query" if query is None else f"a query of width {query.shape[-1]}"

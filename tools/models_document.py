@@ -113,7 +113,7 @@ def _beside_others() -> str:
 
 
 def _model(name: str, kind: type[Baseline]) -> str:
-    parts = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS)
+    parts = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS, BASELINES)
     counts = parameters_of(shapes_of(kind, parts))
     shown = ", ".join(f"{role} {count:,}" for role, count in counts.items() if count)
     title, text = _docstring(kind)

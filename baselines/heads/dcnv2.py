@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from fusefront.baselines.contract import Head
 from fusefront.baselines.heads.norm import normed
 
 
@@ -25,7 +26,7 @@ class CrossLayer(nn.Module):
         return x * self.up(h if self.down is None else self.down(h)) + h  # type: ignore[no-any-return]
 
 
-class Dcnv2(nn.Module):
+class Dcnv2(Head):
     """Every layer multiplies the features once more."""
 
     name: ClassVar[str] = "dcnv2"
@@ -41,7 +42,7 @@ class Dcnv2(nn.Module):
         hidden: tuple[int, ...] = (64, 32),
         norm: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(width)
         self.norm = nn.BatchNorm1d(width) if norm else None
         self.cross = nn.ModuleList(CrossLayer(width, rank) for _ in range(layers))
         self.deep = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise((width, *hidden)))

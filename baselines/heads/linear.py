@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from fusefront.baselines.contract import Head
 from fusefront.baselines.heads.norm import normed_linear
 
 
-class Linear(nn.Module):
+class Linear(Head):
     """logit = w' norm(x) + b: what it finds, the features hold."""
 
     name: ClassVar[str] = "linear"
@@ -19,7 +20,7 @@ class Linear(nn.Module):
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}
 
     def __init__(self, width: int, *, norm: bool = True) -> None:
-        super().__init__()
+        super().__init__(width)
         self.norm = nn.BatchNorm1d(width) if norm else None
         self.out = nn.Linear(width, 1)
 

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from fusefront.baselines.contract import Head
 from fusefront.baselines.heads.norm import normed_linear
 
 
-class Mlp(nn.Module):
+class Mlp(Head):
     """A network over the features."""
 
     name: ClassVar[str] = "mlp"
@@ -29,7 +30,7 @@ class Mlp(nn.Module):
         dropout: float = 0.0,
         norm: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(width)
         self.norm = nn.BatchNorm1d(width) if norm else None
         widths = (width, *hidden)
         pairs = zip(widths, hidden, strict=False)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from fusefront.baselines.contract import Head
 from fusefront.baselines.heads.norm import normed
 
 
@@ -27,7 +28,7 @@ class QuadraticLayer(nn.Module):
         return x + self.dropout(self.bend(normed(self.norm, x * rows)))  # type: ignore[no-any-return]
 
 
-class Quadratic(nn.Module):
+class Quadratic(Head):
     """Products of the features with their own linear images."""
 
     name: ClassVar[str] = "quadratic"
@@ -43,7 +44,7 @@ class Quadratic(nn.Module):
         dropout: float = 0.0,
         norm: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(width)
         self.norm = nn.BatchNorm1d(width) if norm else None
         self.layers = nn.ModuleList(QuadraticLayer(width, rank, dropout) for _ in range(layers))
         self.out = nn.Linear(width, 1)

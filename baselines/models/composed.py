@@ -26,7 +26,7 @@ from fusefront.baselines.contract import (
     Scored,
 )
 from fusefront.baselines.fields import ContextEncoder
-from fusefront.baselines.heads.zoo import HEADS
+from fusefront.baselines.heads.linear import Linear
 from fusefront.baselines.models.composed_parts import make_placement, try_parts
 from fusefront.baselines.models.composed_settings import (
     ComposedSettings,
@@ -58,10 +58,9 @@ class Composed(Baseline):
     }
 
     def __init__(
-        self, schema: Schema, items: ItemTable, made: ComposedSettings, parts: Parts, seed: int
+        self, schema: Schema, items: ItemTable, made: ComposedSettings, parts: Parts
     ) -> None:
-        super().__init__()
-        self.settings = made
+        super().__init__(schema, items, made, parts)
         if type(self) is Composed:
             self.family = family_of(made)
         self.modalities = len(schema.modalities)
@@ -74,13 +73,13 @@ class Composed(Baseline):
             id_width=made.id_width if made.use_id else 0,
             side_width=made.side_width,
             width=made.token_width,
-            seed=seed,
+            seed=torch.initial_seed(),  # the run's, see `Baseline.build`
         )
         request, candidate = _context_of(schema, used=made.context_width > 0)
         self.context = ContextEncoder(request, candidate, made.context_width)
         count = len(self.slots.names)
         self.placement = make_placement(made, count, self.context.width_out, parts)
-        self.head = self._make_head(made)
+        self.head = self._make_head(made, parts)
         named = enumerate(self.slots.names)
         self.presence_at = [at for at, name in named if name not in ("id", "side")]
         counted = len(self.presence_at) if made.presence_features else 0
@@ -91,11 +90,11 @@ class Composed(Baseline):
                 "alignment", parts.alignments, made.alignment, made.token_width
             )
 
-    def _make_head(self, made: ComposedSettings) -> nn.Module | None:
+    def _make_head(self, made: ComposedSettings, parts: Parts) -> nn.Module | None:
         wide = self.context.width_out
         if isinstance(self.placement, LogitPlacement):  # context is a tower of its own, additive
-            return HEADS["linear"](wide) if wide else None
-        return make_part("head", HEADS, made.head, wide + int(self.placement.width_out))  # type: ignore[arg-type]
+            return Linear(wide) if wide else None
+        return make_part("head", parts.heads, made.head, wide + int(self.placement.width_out))  # type: ignore[arg-type]
 
     @classmethod
     def forced(cls, schema: Schema, settings: Mapping[str, object]) -> Mapping[str, object]:
@@ -111,21 +110,6 @@ class Composed(Baseline):
         made = resolve_composed(cls.Settings, cls.name, cls.fixed, schema, settings, parts, forced)
         try_parts(cls.name, made, schema, parts)
         return made
-
-    @classmethod
-    def build(
-        cls,
-        schema: Schema,
-        items: ItemTable,
-        settings: Mapping[str, object],
-        parts: Parts,
-        seed: int,
-    ) -> Self:
-        """Fit the frozen parts and draw the weights, both by `seed`."""
-        made = cls.check(schema, settings, parts)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return cls(schema, items, made, parts, seed)
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M]."""

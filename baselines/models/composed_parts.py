@@ -7,14 +7,12 @@ import torch
 from torch import nn
 
 from fusefront.baselines.contract import Parts, Schema
-from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.models.composed_settings import ComposedSettings, slots_of
 from fusefront.baselines.placements.interaction import FIELDS_PER_SLOT, InteractionPlacement
 from fusefront.baselines.placements.item import ItemPlacement
 from fusefront.baselines.placements.logit import LogitPlacement
 from fusefront.baselines.placements.pooled import PooledPlacement
 from fusefront.baselines.placements.stream import MakePooler, tokens_out
-from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.settings import find_part, make_part
 from fusefront.baselines.slots import fit_width, is_joint
 
@@ -24,7 +22,7 @@ def make_placement(
 ) -> nn.Module:
     """The placement with its operator, poolers and, at `logit`, towers."""
     width, products = made.token_width, made.products
-    pooler = make_pooler(made)
+    pooler = make_pooler(made, parts)
     operator = make_operator(made, slots, context_width, parts)
     aware = made.conditioning == "target_aware"
     if made.placement == "item":
@@ -44,7 +42,7 @@ def make_placement(
             fields=made.interaction_fields,
             skip=made.skip,
         )
-    head = partial(make_part, "head", HEADS, made.head)
+    head = partial(make_part, "head", parts.heads, made.head)
     return LogitPlacement(slots, width, operator, pooler, head, products=products)
 
 
@@ -58,9 +56,9 @@ def try_parts(name: str, made: ComposedSettings, schema: Schema, parts: Parts) -
         try:
             operator = make_operator(made, slots, 1, parts)
             tokens = tokens_out(operator, slots) if made.placement == "item" else 1
-            if (pooler := make_pooler(made)) is not None:
+            if (pooler := make_pooler(made, parts)) is not None:
                 pooler(tokens * made.token_width)
-            make_part("head", HEADS, made.head, 4)
+            make_part("head", parts.heads, made.head, 4)
             for width in widths:
                 spec = fit_width(made.compressor, width)
                 make_part("compressor", parts.compressors, spec, width)
@@ -70,11 +68,11 @@ def try_parts(name: str, made: ComposedSettings, schema: Schema, parts: Parts) -
             raise ValueError(f"{name}: {error}") from error
 
 
-def make_pooler(made: ComposedSettings) -> MakePooler | None:
+def make_pooler(made: ComposedSettings, parts: Parts) -> MakePooler | None:
     """Width to pooler, or None where the settings name none."""
     if made.pooler is None:
         return None
-    return cast(MakePooler, partial(make_part, "pooler", POOLERS, made.pooler))
+    return cast(MakePooler, partial(make_part, "pooler", parts.poolers, made.pooler))
 
 
 def make_operator(

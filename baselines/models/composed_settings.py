@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from fusefront.baselines.contract import Parts, Schema
-from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.placements.interaction import FIELDS_PER_SLOT
-from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.settings import Part, find_part, one_of, resolve
 from fusefront.baselines.slots import is_joint, slot_names
 
@@ -103,9 +101,9 @@ def check_combination(name: str, made: ComposedSettings, schema: Schema, parts: 
     slots = slots_of(made, schema, parts)
     if not slots:
         raise ValueError(f"{name}: no modality, no id and no side field is left; keep one of them")
-    find_part("head", HEADS, made.head)
+    find_part("head", parts.heads, made.head)
     if made.pooler is not None:
-        find_part("pooler", POOLERS, made.pooler)
+        find_part("pooler", parts.poolers, made.pooler)
     if made.alignment is not None:
         find_part("alignment", parts.alignments, made.alignment)
         if is_joint(parts, made.compressor) or len(made.modalities) < 2:
@@ -128,7 +126,7 @@ def _check_operator(
     aware = made.conditioning == "target_aware"
     if made.placement == "pooled" and made.pooler is None:
         raise ValueError(f"{name}: placement 'pooled' needs a pooler; choose one or use 'item'")
-    _check_pooled_width(name, made)
+    _check_pooled_width(name, made, parts)
     if made.operator is None:
         if aware:
             raise ValueError(f"{name}: without an operator nothing is 'target_aware'; drop it")
@@ -169,10 +167,10 @@ def _check_operator(
     _check_place(name, made, schema, operator, len(slots), aware=aware)
 
 
-def _check_pooled_width(name: str, made: ComposedSettings) -> None:
+def _check_pooled_width(name: str, made: ComposedSettings, parts: Parts) -> None:
     if made.placement not in ("interaction", "pooled") or made.pooler is None:
         return
-    if not POOLERS[str(made.pooler["name"])].keeps_width:
+    if not parts.poolers[str(made.pooler["name"])].keeps_width:
         raise ValueError(
             f"{name}: pooler {made.pooler['name']!r} gives vectors of another width than its "
             f"items, which {made.placement!r} cannot cross; use 'target_attention' or 'mean'"

@@ -6,7 +6,7 @@ impressions_i); standardised over train items; logit = a + b s_c: two calibrated
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,11 +45,13 @@ class Popularity(Baseline):
         "statistic": STATISTICS,
         "prior": (5.0, 20.0, 100.0),
     }
+    reads_history: ClassVar[bool] = False
     statistic: Tensor
 
-    def __init__(self, items: ItemTable, made: PopularitySettings) -> None:
-        super().__init__()
-        self.settings = made
+    def __init__(
+        self, schema: Schema, items: ItemTable, made: PopularitySettings, parts: Parts
+    ) -> None:
+        super().__init__(schema, items, made, parts)
         self.register_buffer("statistic", standardised(items, made))
         self.intercept = nn.Parameter(torch.zeros(()))
         self.slope = nn.Parameter(torch.zeros(()))
@@ -65,18 +67,6 @@ class Popularity(Baseline):
             raise ValueError(f"{cls.name}: setting 'prior' is {made.prior}, expected above 0")
         return made
 
-    @classmethod
-    def build(
-        cls,
-        schema: Schema,
-        items: ItemTable,
-        settings: Mapping[str, object],
-        parts: Parts,
-        seed: int,
-    ) -> Self:
-        """Count; there is nothing to draw by `seed`."""
-        return cls(items, cls.check(schema, settings, parts))
-
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to the statistic as candidate code [U, 1]; a history item has no code."""
         code = self.statistic[ids].unsqueeze(-1)
@@ -87,11 +77,6 @@ class Popularity(Baseline):
         """Request to logits [R, K]."""
         code = request.candidates.values.squeeze(-1)
         return Scored(self.intercept + self.slope * code, no_loss(code))
-
-    def parameter_roles(self) -> dict[str, list[nn.Parameter]]:
-        """Two scalars, both dense."""
-        dense = [self.intercept, self.slope]
-        return {"id_embedding": [], "field_embedding": [], "fusion": [], "dense": dense}
 
 
 def standardised(items: ItemTable, made: PopularitySettings) -> Tensor:

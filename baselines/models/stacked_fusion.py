@@ -7,7 +7,7 @@ w' context while training; at scoring time Φ reads the mean over the copies. Tr
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -64,14 +64,13 @@ class StackedFusion(Baseline):
     }
 
     def __init__(
-        self, schema: Schema, items: ItemTable, made: StackedSettings, parts: Parts, seed: int
+        self, schema: Schema, items: ItemTable, made: StackedSettings, parts: Parts
     ) -> None:
-        super().__init__()
-        self.settings = made
+        super().__init__(schema, items, made, parts)
         member = {f.name: getattr(made, f.name) for f in fields(LateSettings)}
         plain = replace(LateSettings(**member), context_width=0)  # context is the stacker's
         self.members = nn.ModuleList(
-            LateFusion(schema, items, plain, parts, seed) for _ in range(made.folds)
+            LateFusion(schema, items, plain, parts) for _ in range(made.folds)
         )
         slots = len(slots_of(made, schema, parts))
         spec = {"name": "logit_stacked", "hidden": made.stack_hidden}
@@ -91,21 +90,6 @@ class StackedFusion(Baseline):
                 f"{cls.name}: setting 'folds' is {made.folds}, expected at least 2; raise it"
             )
         return made
-
-    @classmethod
-    def build(
-        cls,
-        schema: Schema,
-        items: ItemTable,
-        settings: Mapping[str, object],
-        parts: Parts,
-        seed: int,
-    ) -> Self:
-        """Fit the frozen parts and draw the weights, both by `seed`."""
-        made = cls.check(schema, settings, parts)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return cls(schema, items, made, parts, seed)
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         """The members' codes side by side."""

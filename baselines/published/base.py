@@ -1,11 +1,11 @@
-"""What the published models share: building by settings and seed, item tokens as the field makes them.
+"""What the published models share: checked settings, item tokens as the field makes them.
 
 e_i = [E_id(i); mean of E_f over each item field's columns; numbers; W_m x_m for each modality], the
 frozen vector x_m through one bias-free linear layer. Ids never seen in train read the zero row.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,6 @@ from fusefront.baselines.contract import (
     Schema,
 )
 from fusefront.baselines.fields import FieldEncoder, small_embedding
-from fusefront.baselines.roles import split_roles
 from fusefront.baselines.settings import check_numbers, resolve
 from fusefront.baselines.slots import ItemSlots, standardised
 
@@ -28,11 +27,6 @@ class Published(Baseline):
 
     family: str = "published"
     needs_history: ClassVar[bool] = True
-    settings: Any
-
-    def __init__(self, schema: Schema, items: ItemTable, made: Any, parts: Parts) -> None:
-        super().__init__()
-        self.settings = made
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
@@ -45,35 +39,6 @@ class Published(Baseline):
         made: Any = resolve(cls.Settings, settings, cls.name)
         check_numbers(cls.name, made, cls.choices)
         return made
-
-    @classmethod
-    def build(
-        cls,
-        schema: Schema,
-        items: ItemTable,
-        settings: Mapping[str, object],
-        parts: Parts,
-        seed: int,
-    ) -> Self:
-        """Fit the frozen parts and draw the weights, both by `seed`."""
-        made = cls.check(schema, settings, parts)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return cls(schema, items, made, parts)
-
-    def parameter_roles(self) -> dict[str, list[nn.Parameter]]:
-        """By the names of the parts: what makes slots of vectors, and the operator, is fusion."""
-        named = dict(self.named_modules())
-
-        def called(*names: str) -> list[nn.Module]:
-            return [part for path, part in named.items() if path.rpartition(".")[2] in names]
-
-        return split_roles(
-            self,
-            id_embedding=called("ids"),
-            field_embedding=called("fields", "context", "side"),
-            fusion=called("vectors", "slots", "operator"),
-        )
 
     def report(self) -> dict[str, float]:
         """What the compressors tell of their fit, where the model has any."""

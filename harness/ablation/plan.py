@@ -7,7 +7,6 @@ from typing import Any
 
 from fusefront.baselines.contract import Parts, Schema
 from fusefront.baselines.models.composed import Composed
-from fusefront.baselines.zoo import BASELINES
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.study import Strategy
 
@@ -36,7 +35,7 @@ class Ablation:
 
 def ablations(of: str, parent: Strategy, schema: Schema, parts: Parts) -> list[Ablation]:
     """Every meaningful single removal, modalities first; refuses a strategy with nothing to remove."""
-    resolved = asdict(BASELINES[parent.baseline].check(schema, parent.settings, parts))
+    resolved = asdict(parts.baselines[parent.baseline].check(schema, parent.settings, parts))
     made = [
         Ablation(f"{of} without {what}", kind, what, strategy)
         for kind, what, changes in _removals(resolved, schema)
@@ -83,7 +82,7 @@ def _first_meaningful(
     base = parent.model_dump(mode="json")
     for change in changes:
         bodies = [{**base, **change, "role": "ablation"}]
-        if issubclass(BASELINES[parent.baseline], Composed):
+        if issubclass(parts.baselines[parent.baseline], Composed):
             kept = {key: base[key] for key in ("training", "tune", "shuffle", "space")}
             bodies.append(
                 {"baseline": "composed", **kept, **resolved, **change, "role": "ablation"}
@@ -91,7 +90,7 @@ def _first_meaningful(
         for body in bodies:
             strategy = Strategy.model_validate(_plain(body))
             try:
-                BASELINES[strategy.baseline].check(schema, strategy.settings, parts)
+                parts.baselines[strategy.baseline].check(schema, strategy.settings, parts)
             except ValueError:
                 continue
             return strategy

@@ -13,7 +13,6 @@ from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageErro
 from fusefront.harness.jobs.pipeline import Request, begin
 from fusefront.harness.jobs.plan import Plan
 from fusefront.harness.jobs.train import Room, fill
-from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, read_json, write_json
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
@@ -59,7 +58,7 @@ def plan_ablation(asked: Request, of: str, console: Console) -> Planned:
             f"study {plan.study.name!r} was run on data {ran_on}, what is prepared now is {now}: their"
             " runs cannot be compared; `fusefront run` the study on this data first"
         )
-    removed = ablations(of, plan.strategies[of], schema_of(plan.store), load_parts(asked.include))
+    removed = ablations(of, plan.strategies[of], schema_of(plan.store), plan.parts)
     params = _winner(plan, room, of)
     wider = Plan(
         plan.study,

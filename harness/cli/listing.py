@@ -41,13 +41,14 @@ def listing(
         return
     out = screen()
     table = Table(box=None)
-    for name in rows[0]:
+    columns = [name for name in rows[0] if name != "from" or any(row["from"] for row in rows)]
+    for name in columns:
         number = name in NUMBERS
         table.add_column(
             name, justify="right" if number else "left", no_wrap=name in WHOLE, overflow="fold"
         )
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(_cell(row[name]) for name in columns))
     out.print(table)
     if kind is not Kind.worlds:
         out.print(f"\n{BASIS}", soft_wrap=True)

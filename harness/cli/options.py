@@ -22,7 +22,7 @@ Set = Annotated[
 ]
 Include = Annotated[
     list[Path] | None,
-    typer.Option("--include-path", help="File or folder with your own code: operators, encoders."),
+    typer.Option("--include-path", help="File or folder with parts of your own."),
 ]
 AllowOutside = Annotated[
     bool,

@@ -1,14 +1,13 @@
 """What a study says of its recorded runs that other code has trained."""
 
 from fusefront.baselines.contract import Parts
-from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.parts.identity import Code, changed_sources, code_of
 from fusefront.harness.runs.files import read_json
 from fusefront.harness.runs.spec import RunSpec
 from fusefront.harness.runs.store import StudyFolder
-from fusefront.harness.testing.shapes import shapes_of
+from fusefront.harness.testing.shapes import built_of
 from fusefront.harness.training.build import read_spec
 from fusefront.harness.training.run import CODE_FILE
 
@@ -47,10 +46,10 @@ def reidentified(folder: StudyFolder, store: PreparedDataset, parts: Parts) -> s
 
 def _code_now(spec: RunSpec, store: PreparedDataset, parts: Parts) -> Code | None:
     """The code that the recorded settings depend on today; None where they cannot be built today."""
-    kind = BASELINES.get(spec.baseline)
+    kind = parts.baselines.get(spec.baseline)
     if kind is None:
         return None
     try:
-        return code_of(shapes_of(kind, parts, spec.settings, schema_of(store)))
+        return code_of(built_of(kind, parts, spec.settings, schema_of(store)))
     except ValueError:  # a part or a setting of then is not known now
         return None

@@ -15,6 +15,9 @@ from fusefront.harness.jobs.identity import reidentified
 from fusefront.harness.jobs.plan import Plan, make_plan
 from fusefront.harness.jobs.source import prepared
 from fusefront.harness.jobs.train import Room, fill, tune, write_matrix
+from fusefront.harness.parts.included import included, remember, uses
+from fusefront.harness.parts.origins import used_by
+from fusefront.harness.parts.own import Own, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.spec import Cell
@@ -50,7 +53,9 @@ class Conclusion:
 def begin(asked: Request, console: Console) -> tuple[Plan, Room]:
     """Read the study, prepare and audit its data, check every strategy, write study.yaml."""
     study = _limited(load_study(asked.study_file, asked.overrides), asked.limit)
-    parts = load_parts(asked.include)
+    folder = asked.out / "studies" / study.name
+    include = included(folder, asked.include, must=uses(_named(study)))
+    parts, own = load_parts(include), own_parts(include)
     asked.out.mkdir(parents=True, exist_ok=True)
     store, spec = prepared(
         study,
@@ -61,17 +66,36 @@ def begin(asked: Request, console: Console) -> tuple[Plan, Room]:
         Allowed(tuple(asked.include), asked.allow_outside),
     )
     check_store(store, whole=asked.verify)
-    plan = make_plan(study, store, parts)
-    folder = asked.out / "studies" / study.name
+    plan = make_plan(study, store, parts, own)
     findings = audit(store)
     write_json(folder / "audit.json", findings.to_json(spec.accept))
     refuse_severe(findings, spec.accept)
     write_text(folder / "study.yaml", _spelled(study))
+    remember(folder, _of_the_study(own, study))
     if sentence := reidentified(StudyFolder(asked.out, folder, study), store, parts):
         console.print(sentence, markup=False)
-    workers = Workers(asked.jobs, asked.out, store.path, tuple(asked.include))
+    workers = Workers(asked.jobs, asked.out, store.path, include)
     room = Room(asked.out, folder, workers, console, asked.wandb)
     return plan, room
+
+
+def _of_the_study(own: Sequence[Own], study: Study) -> list[Own]:
+    """What was given in files, and of the installed parts those that a strategy names."""
+    used = {
+        (one.kind, one.name)
+        for baseline, settings in _named(study)
+        for one in used_by(own, baseline, settings)
+    }
+    return [one for one in own if not one.package or (one.kind, one.name) in used]
+
+
+def _named(study: Study) -> list[tuple[str, dict[str, Json]]]:
+    """Every strategy's baseline and settings, with what a search may try in their place."""
+    common = list(study.tuning.space.values())
+    return [
+        (one.baseline, {**one.settings, "searched": [*common, *one.space.values()]})
+        for one in study.strategies.values()
+    ]
 
 
 def _spelled(study: Study) -> str:
@@ -103,7 +127,7 @@ def run_study(asked: Request, console: Console) -> Conclusion:
     plan, room = begin(asked, console)
     cells, failed = train(plan, room)
     folder = StudyFolder(room.root, room.folder, plan.study)
-    conclusion = conclude(folder, room, tuple(asked.include))
+    conclusion = conclude(folder, room)
     if failed:
         names = ", ".join(sorted({f"{cell.strategy} seed {cell.seed}" for cell, _ in failed}))
         raise FusefrontError(
@@ -124,12 +148,13 @@ def train(plan: Plan, room: Room) -> tuple[list[Cell], list[tuple[Cell, str]]]:
         room.workers.close()  # nothing of ours runs beside the latency measurement
 
 
-def conclude(folder: StudyFolder, room: Room, include: tuple[Path, ...] = ()) -> Conclusion:
+def conclude(folder: StudyFolder, room: Room) -> Conclusion:
     """Latency, comparison, decision, report: each from files, each rewritten from them."""
     from fusefront.harness.dossier.comparison import compare_study
     from fusefront.harness.dossier.decide import decide_study, report_study
     from fusefront.harness.serving.latency.study import bench_study
 
+    include = tuple(room.workers.include)
     bench_study(folder, tell=lambda line: room.console.print(line, markup=False), include=include)
     compare_study(folder)
     try:

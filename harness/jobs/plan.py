@@ -1,19 +1,21 @@
 """From a study to the matrix of cells: strategies and controls, winners' parameters, seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fusefront.baselines.contract import Parts
-from fusefront.baselines.zoo import BASELINES, check_settings
+from fusefront.baselines.zoo import check_settings
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.identity import code_of
+from fusefront.harness.parts.origins import fails, used_by
+from fusefront.harness.parts.own import Own
 from fusefront.harness.runs.files import Json, canonical
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Strategy, Study
-from fusefront.harness.testing.shapes import shapes_of
+from fusefront.harness.testing.shapes import built_of
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.source import TRIAL_SEED
 from fusefront.harness.tuning.space import Space, apply
@@ -62,7 +64,7 @@ class Plan:
         key = baseline, canonical(settings)
         if key not in self._codes:
             schema = schema_of(self.store)
-            model = shapes_of(BASELINES[baseline], self.parts, settings, schema)
+            model = built_of(self.parts.baselines[baseline], self.parts, settings, schema)
             self._codes[key] = code_of(model).version
         return self._codes[key]
 
@@ -114,7 +116,7 @@ class Plan:
         strategy = self.strategies[name]
         own = {
             key: tuple(values)
-            for key, values in BASELINES[strategy.baseline].choices.items()
+            for key, values in self.parts.baselines[strategy.baseline].choices.items()
             if not _is_set(key, strategy.settings)
         }
         if strategy.baseline == "popularity":
@@ -134,23 +136,30 @@ def _is_set(dotted: str, settings: Mapping[str, Json]) -> bool:
     return True
 
 
-def make_plan(study: Study, store: PreparedDataset, parts: Parts) -> Plan:
-    """Add the controls, check every strategy against data and zoo; one sentence for what is wrong."""
+def make_plan(study: Study, store: PreparedDataset, parts: Parts, own: Sequence[Own] = ()) -> Plan:
+    """Add the controls, check every strategy against data and zoo; one sentence for what is wrong.
+
+    `own` are the parts that are not shipped: whatever they raise is said with their name.
+    """
     strategies = dict(study.strategies)
     if study.controls:
         for name, control in _controls(study, store).items():
             strategies.setdefault(name, control)
     schema = schema_of(store)
     for name, strategy in strategies.items():
-        if strategy.baseline not in BASELINES:
+        if strategy.baseline not in parts.baselines:
             raise UsageError(
                 f"strategy {name!r}: baseline {strategy.baseline!r} is not known;"
-                f" known: {', '.join(sorted(BASELINES))}"
+                f" known: {', '.join(sorted(parts.baselines))}"
             )
         try:
             check_settings(strategy.baseline, schema, strategy.settings, parts)
         except ValueError as error:
             raise UsageError(f"strategy {name!r}: {error}") from error
+        except Exception as error:  # somebody else's code: anything can come out of it
+            for one in used_by(own, strategy.baseline, strategy.settings):
+                raise fails(one, error, f"cannot be built for strategy {name!r}") from error
+            raise
     return Plan(study, store, strategies, parts)
 
 

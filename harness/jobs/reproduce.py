@@ -10,6 +10,7 @@ import polars as pl
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import GateError, UsageError
+from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, read_json
 from fusefront.harness.runs.spec import Cell
@@ -28,9 +29,12 @@ def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Js
     if not store_path.is_dir():
         raise UsageError(f"{store_path}: the prepared store is gone; run the study's prepare again")
     summary = read_json(folder / "summary.json")
+    files = included(folder, include)
     with tempfile.TemporaryDirectory() as aside:
         cell = Cell(str(summary["strategy"]), str(summary["role"]), replace(spec), with_test=False)
-        again = run(cell, Path(aside), PreparedDataset.open(store_path), load_parts(include))
+        again = run(
+            cell, Path(aside), PreparedDataset.open(store_path), load_parts(files), include=files
+        )
         changed = read_json(again.path / CODE_FILE)["version"] != spec.code
         now = pl.read_parquet(again.path / "predictions" / "valid.parquet", glob=False)[
             "logit"

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from torch import nn
 
 from fusefront.baselines.contract import Baseline
+from fusefront.harness.parts.bare import Bare, bare_code, is_docstring
 
 ROOMS = (
     "fusefront.baselines",
@@ -29,7 +30,6 @@ ROOMS = (
 )
 PARTS = ROOMS[:2]  # classes there are followed only where the model holds one
 TRAINER = ("fusefront.harness.training.run", "run")
-NOT_NUMBERS = {"choices", "paper"}  # of a class: what is searched and what is cited
 
 Symbol = tuple[str, str]  # (module, name at its top level)
 Read = Callable[[str], str]  # module name to source text
@@ -139,7 +139,7 @@ def _parsed(module: str, text: str) -> _Source:
                 for name in ast.walk(target):
                     if isinstance(name, ast.Name):
                         definitions.setdefault(name.id, []).append(node)
-        elif not (_is_docstring(node) or _is_for_types(node)):
+        elif not (is_docstring(node) or _is_for_types(node)):
             definitions[""].append(node)
     return _Source(definitions, imports)
 
@@ -154,7 +154,7 @@ def _references(statement: ast.stmt, module: str, source: _Source) -> list[Symbo
     """What a definition names, outside annotations and refusals; `module.name` whole modules apart."""
     symbols: list[Symbol] = []
     local: dict[str, Symbol] = {}
-    bare = _Bare(keep_annotations=False).visit(ast.parse(ast.unparse(statement)))
+    bare = Bare(keep_annotations=False).visit(ast.parse(ast.unparse(statement)))
     for node in ast.walk(bare):
         if isinstance(node, ast.Import | ast.ImportFrom):
             local.update(_bound(node))
@@ -169,52 +169,8 @@ def _references(statement: ast.stmt, module: str, source: _Source) -> list[Symbo
     return symbols
 
 
-class _Bare(ast.NodeTransformer):
-    """Takes out docstrings, what a refusal says, and what is no number; annotations on demand."""
-
-    def __init__(self, *, keep_annotations: bool) -> None:
-        self.keep_annotations = keep_annotations
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            kept = [line for line in body if not _is_docstring(line)]
-            if isinstance(node, ast.ClassDef):
-                kept = [line for line in kept if not (_targets(line) & NOT_NUMBERS)]
-            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
-        return node
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        if isinstance(node.exc, ast.Call):
-            return ast.Raise(exc=node.exc.func, cause=None)
-        return node
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        return node if self.keep_annotations else ast.arg(arg=node.arg)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        if not self.keep_annotations:
-            node.returns = None
-        return self.generic_visit(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        if not self.keep_annotations:
-            node.annotation = ast.Constant(None)
-        return self.generic_visit(node)
-
-
 def _text(statement: ast.stmt) -> str:
-    return ast.unparse(_Bare(keep_annotations=True).visit(ast.parse(ast.unparse(statement))))
-
-
-def _targets(node: ast.stmt) -> set[str]:
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return {target.id for target in targets if isinstance(target, ast.Name)}
-
-
-def _is_docstring(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return ast.unparse(Bare(keep_annotations=True).visit(ast.parse(ast.unparse(statement))))
 
 
 def _is_for_types(node: ast.stmt) -> bool:
@@ -252,8 +208,7 @@ def _read(module: str) -> str:
 def _file_hash(module: str) -> str:
     """The file of a part from outside as code, and its package's version, where it has one."""
     file = getattr(sys.modules[module], "__file__", None)
-    text = Path(file).read_text(encoding="utf-8") if file else ""
-    bare = ast.unparse(_Bare(keep_annotations=True).visit(ast.parse(text)))
+    bare = bare_code(Path(file)) if file else ""
     owners = packages_distributions().get(module.split(".")[0], [])
     return _hash("\n".join([bare, *(f"{owner} {version(owner)}" for owner in sorted(owners))]))
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from fusefront.baselines.contract import Baseline, Parts, Pooler
-from fusefront.baselines.heads.zoo import HEADS
-from fusefront.baselines.poolers.zoo import POOLERS
-from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.synthetic.worlds import WORLDS
 from fusefront.harness.data.cost import macs_per_candidate
+from fusefront.harness.parts.kinds import MODEL_KINDS
+from fusefront.harness.parts.origins import fails
+from fusefront.harness.parts.own import Own, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json
 from fusefront.harness.testing.macs import (
@@ -21,9 +22,10 @@ from fusefront.harness.testing.macs import (
     macs_per_item,
     pooler_macs,
 )
-from fusefront.harness.testing.shapes import SCHEMA, parameters_of, shapes_of
+from fusefront.harness.testing.shapes import SCHEMA, filled, parameters_of, shapes_of
 
 Row = dict[str, Json]
+P = TypeVar("P", bound=nn.Module)
 SLOTS, WIDTH, VECTOR = 3, 128, 768  # of what is counted: slots, their width, a raw vector
 BASIS = f"""\
 Parameters and multiply-accumulates (MACs): a strategy on {SCHEMA.items:,} items with vectors of \
@@ -47,7 +49,7 @@ def rows_of(kind: str, include: Sequence[Path]) -> list[Row]:
     """The rows of one kind, of all axes for "strategies"; plug-ins under `include` are among them."""
     if kind == "worlds":
         return [{"world": name} for name in WORLDS]
-    axes = _axes(load_parts(include))
+    axes = _axes(load_parts(include), own_parts(include, MODEL_KINDS))
     if kind == "strategies":
         return [
             {"axis": axis, **{key: value for key, value in row.items() if key != "choices"}}
@@ -57,24 +59,37 @@ def rows_of(kind: str, include: Sequence[Path]) -> list[Row]:
     return axes[kind.removesuffix("s")]()
 
 
-def _axes(parts: Parts) -> dict[str, Callable[[], list[Row]]]:
+def _axes(parts: Parts, own: Sequence[Own]) -> dict[str, Callable[[], list[Row]]]:
     """Axis to what makes its rows; what is not asked for is not counted."""
+    outside = {(one.kind.table, one.name): one for one in own}
 
     def each(
-        row: Callable[[str, Callable[..., nn.Module]], Row],
-        zoo: Mapping[str, Callable[..., nn.Module]],
+        table: str, row: Callable[[str, type[P]], Row], zoo: Mapping[str, type[P]]
     ) -> Callable[[], list[Row]]:
-        return lambda: [row(name, part) for name, part in zoo.items()]
+        def counted(name: str, part: type[P]) -> Row:
+            one = outside.get((table, name))
+            if one is None:
+                return row(name, part)
+            try:
+                return row(name, part) | {"from": one.owner}
+            except Exception as error:  # somebody else's code: anything can come out of it
+                raise fails(one, error, "cannot be built and run on zeros") from error
+
+        return lambda: [counted(name, part) for name, part in zoo.items()]
 
     return {
-        "strategy": lambda: [_strategy(name, kind, parts) for name, kind in BASELINES.items()],
-        "compressor": each(_compressor, parts.compressors),
-        "operator": each(_operator, parts.operators),
+        "strategy": each(
+            "BASELINES",
+            lambda name, kind: _strategy(name, kind, parts, ("BASELINES", name) in outside),
+            parts.baselines,
+        ),
+        "compressor": each("COMPRESSORS", _compressor, parts.compressors),
+        "operator": each("OPERATORS", _operator, parts.operators),
         "placement": lambda: [_row(n, cached=c, paper=p) for n, (c, p) in PLACEMENTS.items()],
         "conditioning": lambda: [_row(n, cached=c, paper=p) for n, (c, p) in CONDITIONINGS.items()],
-        "pooler": each(_pooler, POOLERS),
-        "head": each(_head, HEADS),
-        "alignment": each(_alignment, parts.alignments),
+        "pooler": each("POOLERS", _pooler, parts.poolers),
+        "head": each("HEADS", _head, parts.heads),
+        "alignment": each("ALIGNMENTS", _alignment, parts.alignments),
     }
 
 
@@ -95,12 +110,14 @@ def _row(
         "cacheable": cached,
         "choices": choices,
         "paper": paper,
+        "from": "",  # the file or package of what is not shipped
     }
 
 
-def _strategy(name: str, kind: type[Baseline], parts: Parts) -> Row:
-    model = shapes_of(kind, parts)
-    with torch.device("meta"):
+def _strategy(name: str, kind: type[Baseline], parts: Parts, own: bool) -> Row:
+    """Shapes alone are enough for what is shipped; what is not may need numbers to be built."""
+    model = filled(kind, parts) if own else shapes_of(kind, parts)
+    with torch.device("cpu" if own else "meta"):
         item = encode_macs_per_item(model)
         candidate = macs_per_candidate(model, SCHEMA.items, SCHEMA)
     total = sum(parameters_of(model).values())

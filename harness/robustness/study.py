@@ -10,7 +10,7 @@ from scipy import special
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.errors import NothingToDoError, UsageError
-from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.parts.plugins import parts_of_runs
 from fusefront.harness.robustness.hide import Hidden, scores
 from fusefront.harness.runs.files import Json, read_json, write_json
 from fusefront.harness.runs.seal import open_test
@@ -137,7 +137,8 @@ def _collect(
 ) -> Found:
     source = StudySource(study)
     layout = Layout(source.rows("test"), source.cluster)
-    label, axis, parts = layout.rows.label, layout.axis, load_parts(include)
+    label, axis = layout.rows.label, layout.axis
+    parts = parts_of_runs((one.path for entries in runs.values() for one in entries), include)
     names = tuple(dict.fromkeys(key(name, h) for name in runs for h in (NOTHING, *conditions)))
     joint, changes = (Accumulator.empty(names, axis.size, axis.mc) for _ in range(2))
     hidden = (NOTHING, *(h for h in conditions if h.share > 0))

@@ -6,7 +6,6 @@ from safetensors.torch import load_file, save_file
 
 from fusefront.baselines.contract import Baseline, Parts
 from fusefront.baselines.slots import unfitted
-from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import item_table, schema_of
 from fusefront.harness.errors import UsageError
@@ -16,11 +15,12 @@ from fusefront.harness.runs.spec import RunSpec
 
 def build_model(spec: RunSpec, store: PreparedDataset, parts: Parts) -> Baseline:
     """The untrained model of a spec: frozen parts fitted, weights drawn by its seed."""
-    if spec.baseline not in BASELINES:
-        raise UsageError(f"baseline {spec.baseline!r} is not known; known: {', '.join(BASELINES)}")
+    if spec.baseline not in parts.baselines:
+        known = ", ".join(parts.baselines)
+        raise UsageError(f"baseline {spec.baseline!r} is not known; known: {known}")
     items = item_table(store, shuffle=spec.shuffle, seed=spec.seed)
     try:
-        return BASELINES[spec.baseline].build(
+        return parts.baselines[spec.baseline].build(
             schema_of(store), items, spec.settings, parts, spec.seed
         )
     except ValueError as error:

@@ -5,7 +5,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,10 @@ from fusefront.harness.data.cost import macs_per_candidate
 from fusefront.harness.data.module import RequestData
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.parts.identity import code_of
+from fusefront.harness.parts.included import remember
+from fusefront.harness.parts.kinds import MODEL_KINDS
+from fusefront.harness.parts.origins import used_by
+from fusefront.harness.parts.own import own_parts
 from fusefront.harness.runs.environment import environment
 from fusefront.harness.runs.files import Json, read_json, write_json, write_text
 from fusefront.harness.runs.spec import Cell
@@ -55,9 +59,17 @@ def find_record(cell: Cell, root: Path) -> RunRecord | None:
 
 
 def run(
-    cell: Cell, root: Path, store: PreparedDataset, parts: Parts, progress: Progress | None = None
+    cell: Cell,
+    root: Path,
+    store: PreparedDataset,
+    parts: Parts,
+    progress: Progress | None = None,
+    include: Sequence[Path] = (),
 ) -> RunRecord:
-    """Train the cell's spec unless its record exists; a failed run leaves its reason and raises."""
+    """Train the cell's spec unless its record exists; a failed run leaves its reason and raises.
+
+    Which of the parts under `include` the run uses is kept beside it, so that they are found again.
+    """
     folder = root / "runs" / cell.spec.dataset / cell.strategy / cell.spec.run_id
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
@@ -67,6 +79,8 @@ def run(
         write_text(folder / "config.yaml", yaml.safe_dump(cell.spec.to_json(), sort_keys=True))
         write_json(folder / "environment.json", environment(cell.spec.threads))
         write_json(folder / "status.json", {"format": 1, "state": "running", "started": started})
+        own = own_parts(include, MODEL_KINDS)
+        remember(folder, used_by(own, cell.spec.baseline, cell.spec.settings))
         try:
             summary = _train(cell, folder, store, parts, progress or (lambda _: None))
         except Exception as error:

@@ -28,7 +28,14 @@ def work(connection: Connection, root: Path, store_path: Path, include: Sequence
     store, parts = PreparedDataset.open(store_path), load_parts(include)
     while (cell := _receive(connection)) is not None:
         try:
-            run(cell, root, store, parts, lambda message: connection.send(("epoch", message)))
+            run(
+                cell,
+                root,
+                store,
+                parts,
+                lambda message: connection.send(("epoch", message)),
+                include,
+            )
             connection.send(("done", {}))
         except Exception as error:  # the search and the study go on; the record says why
             detail = traceback.format_exc(limit=-3)

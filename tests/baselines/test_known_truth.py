@@ -24,6 +24,8 @@ from fusefront.baselines.contract import (
     Schema,
     gather,
 )
+from fusefront.baselines.heads.zoo import HEADS
+from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.synthetic.bayes import bayes_auc
 from fusefront.datasets.synthetic.generator import Chunk, make_chunks
@@ -36,7 +38,7 @@ from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.source import MemorySource
 
-PARTS = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS)
+PARTS = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS, BASELINES)
 BATCH = 128  # requests
 pytestmark = pytest.mark.slow
 

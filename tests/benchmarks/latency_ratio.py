@@ -21,7 +21,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from fusefront.baselines.contract import Baseline, Field, ItemCodes, ItemTable, Parts, Rows, Schema
+from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.models.compressed_fusion import CompressedFusion
+from fusefront.baselines.poolers.zoo import POOLERS
+from fusefront.baselines.zoo import BASELINES
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 from fusefront.harness.serving.export.online import Core, export_core, write_scorer
 from fusefront.harness.serving.export.quantize import quantized
@@ -80,7 +83,7 @@ def default_model(*, wide: bool = False, history: int = 64) -> Shipped:
     table = ItemTable(vectors, present, nothing.long(), nothing, seen, shown, shown // 3)
     context = (Field("device", 5),), 0, (Field("position", 9),), 0
     schema = Schema(ITEMS, widths, (), 0, *context, history)
-    parts = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS)
+    parts = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS, BASELINES)
     model = CompressedFusion.build(schema, table, WIDE if wide else {}, parts, 0).eval()
     with torch.no_grad():
         for parameter in model.parameters():

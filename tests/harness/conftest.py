@@ -1,5 +1,6 @@
 """Shared by the harness's tests: a small world of known truth, and decision inputs of planted truth."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -79,3 +80,11 @@ def _build(
 @pytest.fixture
 def planted() -> Build:
     return _build
+
+
+@pytest.fixture(scope="session")
+def page_files() -> dict[str, str]:
+    """The files of docs/extending.md by name, as a reader would save them."""
+    page = Path(__file__).parents[2] / "docs" / "extending.md"
+    blocks = re.findall(r"```python\n(# (\w+\.py)\n.*?)```", page.read_text("utf-8"), re.DOTALL)
+    return {name: text for text, name in blocks}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fusefront.fusion_variants.attention import Attention, slot_names
 from fusefront.fusion_variants.contract import Fused, FusionOperator
-from fusefront.fusion_variants.presence import absent_bias, asked, cleared, one_token
+from fusefront.fusion_variants.presence import absent_bias, cleared, one_token, query_of_width
 
 
 class CrossAttention(FusionOperator):
@@ -39,7 +39,7 @@ class CrossAttention(FusionOperator):
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         x = cleared(x, present)  # (..., M, d)
         if self.query_width:
-            asking = asked(query, self.query_width, self.name).unsqueeze(-2)  # (..., 1, .)
+            asking = query_of_width(query, self.query_width, self.name).unsqueeze(-2)  # (..., 1, .)
             token = self.attention(asking, x + self.slot, absent_bias(present, x.dtype))
             return one_token(token.squeeze(-2), present)  # (..., 1, d)
         told = present[..., 1:]  # (..., M - 1)

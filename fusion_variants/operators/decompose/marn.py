@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.contrast import reverse_gradient
 from fusefront.fusion_variants.layers import Flat, SlotLinear
-from fusefront.fusion_variants.presence import cleared, one_token
+from fusefront.fusion_variants.presence import cleared, lowest, one_token
 
 
 class Marn(FusionOperator):
@@ -46,8 +46,7 @@ class Marn(FusionOperator):
         told = self.tell_weight(shared.detach()).softmax(-1).detach()  # (..., M, M)
         trust = 1.0 - told.diagonal(dim1=-2, dim2=-1)  # (..., M)
         weighed = trust.unsqueeze(-1) * shared
-        lowest = torch.finfo(weighed.dtype).min
-        common = weighed.masked_fill(~present.unsqueeze(-1), lowest).amax(-2)  # (..., d)
+        common = lowest(weighed, present).amax(-2)  # (..., d)
         loss = self._modalities(shared, specific, present) if self.training else None
         return one_token(views + common, present, loss)  # (..., 1, d)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.layers import Flat
-from fusefront.fusion_variants.presence import asked, cleared, one_token
+from fusefront.fusion_variants.presence import cleared, one_token, query_of_width
 
 
 class Film(FusionOperator):
@@ -35,7 +35,7 @@ class Film(FusionOperator):
         x = cleared(x, present)  # (..., M, d)
         if self.query_width:
             base = self.base(x.flatten(-2))  # (..., d)
-            turn = self.turn(asked(query, self.query_width, self.name))  # (..., 2 d)
+            turn = self.turn(query_of_width(query, self.query_width, self.name))  # (..., 2 d)
         else:
             base, turn = x[..., 0, :], self.turn(x[..., 1:, :].flatten(-2))
         scale, shift = turn.chunk(2, -1)  # (..., d) each

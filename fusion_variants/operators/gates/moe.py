@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.layers import Flat, SlotLinear
-from fusefront.fusion_variants.presence import asked, cleared, one_token
+from fusefront.fusion_variants.presence import cleared, one_token, query_of_width
 
 
 class MixtureOfExperts(FusionOperator):
@@ -53,7 +53,7 @@ class MixtureOfExperts(FusionOperator):
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         features = cleared(x, present).flatten(-2)  # (..., M * d)
         if self.query_width:
-            features = torch.cat([features, asked(query, self.query_width, self.name)], -1)
+            features = torch.cat([features, query_of_width(query, self.query_width, self.name)], -1)
         weight = self.route(features).softmax(-1)  # (..., E)
         chosen = weight
         if self.top_k:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.layers import Flat
-from fusefront.fusion_variants.presence import absent_bias, asked, cleared, one_token
+from fusefront.fusion_variants.presence import absent_bias, cleared, one_token, query_of_width
 
 
 class ScalarGate(FusionOperator):
@@ -36,7 +36,7 @@ class ScalarGate(FusionOperator):
         """The weight of each slot [..., M]; absent slots weigh 0 if any slot is there."""
         features = cleared(x, present).flatten(-2)  # (..., M * d)
         if self.query_width:
-            features = torch.cat([features, asked(query, self.query_width, self.name)], -1)
+            features = torch.cat([features, query_of_width(query, self.query_width, self.name)], -1)
         score: Tensor = self.score(features)  # (..., M)
         return (score + absent_bias(present, score.dtype)).softmax(-1)
 

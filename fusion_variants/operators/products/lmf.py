@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.layers import SlotLinear
-from fusefront.fusion_variants.presence import cleared, one_token
+from fusefront.fusion_variants.presence import cleared, factors, one_token
 
 
 class Lmf(FusionOperator):
@@ -35,8 +35,7 @@ class Lmf(FusionOperator):
         return 1
 
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
-        factors = self.factor(cleared(x, present))  # (..., M, R * d)
-        factors = factors.masked_fill(~present.unsqueeze(-1), 1.0)
-        product = reduce(torch.mul, factors.unbind(-2))  # (..., R * d)
-        token = self.weight @ product.unflatten(-1, (self.rank, self.d))  # (..., 1, d)
+        each = factors(self.factor(cleared(x, present)), present)  # (..., M, R * d)
+        product = reduce(torch.mul, each.unbind(-2))  # (..., R * d)
+        token = self.weight @ torch.unflatten(product, -1, (self.rank, self.d))  # (..., 1, d)
         return one_token(token.squeeze(-2) + self.bias, present)  # (..., 1, d)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.layers import Flat, SlotLinear
-from fusefront.fusion_variants.presence import cleared, one_token
+from fusefront.fusion_variants.presence import cleared, factors, one_token
 
 
 class Mtfn(FusionOperator):
@@ -35,7 +35,6 @@ class Mtfn(FusionOperator):
         return 1
 
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
-        factors = self.factor(cleared(x, present))  # (..., M, R * h)
-        factors = factors.masked_fill(~present.unsqueeze(-1), 1.0)
-        product = reduce(torch.mul, factors.unbind(-2))  # (..., R * h)
-        return one_token(self.mix(product.unflatten(-1, (self.rank, -1)).sum(-2)), present)
+        each = factors(self.factor(cleared(x, present)), present)  # (..., M, R * h)
+        product = reduce(torch.mul, each.unbind(-2))  # (..., R * h)
+        return one_token(self.mix(torch.unflatten(product, -1, (self.rank, -1)).sum(-2)), present)

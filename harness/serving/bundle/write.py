@@ -14,6 +14,7 @@ from fusefront.baselines.contract import Baseline, ItemCodes, Schema
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import GateError, UsageError
+from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, read_json, write_json, write_text
 from fusefront.harness.serving.bundle import opened
@@ -51,7 +52,7 @@ def load_run(run: Path, root: Path, include: Sequence[Path] = ()) -> Loaded:
     path = root / "prepared" / str(summary["dataset"]) / str(summary["fingerprint"])
     store = PreparedDataset.open(path)
     schema = schema_of(store)
-    model = load_model(run, store, load_parts(include))
+    model = load_model(run, store, load_parts(included(run, include)))
     return Loaded(run, summary, store, schema, model, encode_table(model, schema.items))
 
 

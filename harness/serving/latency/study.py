@@ -12,7 +12,7 @@ import torch
 
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import NothingToDoError
-from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.parts.plugins import parts_of_runs
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.export.online import export_core
@@ -147,7 +147,7 @@ def load_all(
     from fusefront.datasets.store import PreparedDataset
 
     store = PreparedDataset.open(folder.store_path)
-    parts, schema = load_parts(asked.include), schema_of(store)
+    parts, schema = parts_of_runs((run.path for run in runs), asked.include), schema_of(store)
     made = []
     for number, run in enumerate(runs, 1):
         say(f"export {number} of {len(runs)}: {run.strategy}")

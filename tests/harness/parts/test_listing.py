@@ -13,11 +13,12 @@ from fusefront.baselines.zoo import BASELINES
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 from fusefront.harness.cli.listing import Kind, listing
 from fusefront.harness.data.cost import macs_per_candidate
+from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.listing import rows_of
 from fusefront.harness.testing.macs import encode_macs_per_item, head_macs, pooler_macs
 from fusefront.harness.testing.shapes import SCHEMA, parameters_of, shapes_of
 
-PARTS = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS)
+PARTS = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS, BASELINES)
 AXES = {
     "strategy": BASELINES,
     "compressor": COMPRESSORS,
@@ -125,3 +126,43 @@ def test_the_verb_prints_a_table_with_its_basis(capsys):
     assert [row["name"] for row in rows] == list(HEADS)
     listing(Kind.worlds)
     assert "multiplicative" in capsys.readouterr().out
+
+
+OWN = {  # kind of the list -> the file of docs/extending.md and the name in it
+    "operators": ("largest.py", "largest"),
+    "compressors": ("first_numbers.py", "first_numbers"),
+    "alignments": ("nearness.py", "nearness"),
+    "poolers": ("recent.py", "recent"),
+    "heads": ("pairs.py", "pairs"),
+    "strategies": ("production.py", "production"),
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_a_part_of_ones_own_is_counted_and_says_where_it_is_from(page_files, tmp_path, kind):
+    file, name = OWN[kind]
+    (tmp_path / file).write_text(page_files[file])
+    rows = {row["name"]: row for row in rows_of(kind, [tmp_path / file])}
+    assert rows[name]["from"] == str(tmp_path / file)
+    assert [row["from"] for row in rows.values()].count("") == len(rows) - 1
+    if kind == "strategies":  # 5,001 ids, 160 numbers of content to 16, an MLP of 48, 32 and 1
+        assert rows[name]["parameters"] == 16 * (5001 + 160) + 49 * 32 + 33
+        assert rows[name]["MACs a candidate"] == 48 * 32 + 32
+        assert rows[name]["MACs an item"] == 160 * 16
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_a_part_that_cannot_be_built_is_one_sentence(page_files, tmp_path, kind):
+    file, name = OWN[kind]
+    path = tmp_path / file
+    head, part, rest = page_files[file].partition("    name: ClassVar")
+    broken = "\n    def __new__(cls, *_, **__):\n        raise KeyError('no such word')\n\n"
+    path.write_text(head + broken + part + rest)
+    with pytest.raises(UsageError) as refused:
+        rows_of(kind, [path])
+    said = str(refused.value)
+    assert said.startswith(f"{path}: ")
+    assert said.endswith(
+        f" {name!r} cannot be built and run on zeros (KeyError: 'no such word'); mend it, "
+        f"`fusefront check {path}` says what it breaks"
+    )

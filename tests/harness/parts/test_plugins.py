@@ -75,18 +75,6 @@ def test_a_dictionary_in_the_file_decides_what_counts(tmp_path):
     assert list(load_parts([file]).operators)[len(OPERATORS) :] == ["renamed"]
 
 
-def test_compressors_and_alignment_losses_are_found_too(tmp_path):
-    file = tmp_path / "mine.py"
-    file.write_text(
-        "from fusefront.fusion_variants.contract import AlignmentLoss, Compressor\n"
-        "class Mine(Compressor):\n    name = 'mine'\n"
-        "class Pull(AlignmentLoss):\n    name = 'pull'\n"
-    )
-    parts = load_parts([file])
-    assert "mine" in parts.compressors
-    assert "pull" in parts.alignments
-
-
 def test_a_name_of_the_zoo_is_refused(tmp_path):
     file = write(tmp_path / "mine.py", "concat")
     with pytest.raises(UsageError, match=r"'concat' is defined by fusefront and by .*mine.py; ren"):

@@ -3,10 +3,12 @@
 import torch
 
 from fusefront.baselines.contract import Baseline, Field, ItemCodes, ItemTable, Parts, Schema
+from fusefront.baselines.heads.zoo import HEADS
+from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 
-PARTS = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS)
+PARTS = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS, BASELINES)
 
 
 def planted(

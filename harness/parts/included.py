@@ -1,0 +1,140 @@
+"""What a study or a run was made with from outside, kept beside it as include.json."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.errors import UsageError
+from fusefront.harness.parts.bare import code_digest
+from fusefront.harness.parts.kinds import KINDS
+from fusefront.harness.parts.origins import used_by
+from fusefront.harness.parts.own import Own, own_parts, python_files
+from fusefront.harness.runs.files import write_json
+
+FILE = "include.json"
+
+
+class Recorded(BaseModel):
+    """One part: its kind's word, its name, and the file or the package that offers it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: str
+    name: str
+    file: str = ""  # absolute; "" where a package offers it
+    code: str = ""  # digest of the file's code, see `code_digest`
+    package: str = ""  # name and version
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r}"
+
+
+class Record(BaseModel):
+    """The whole of include.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: Literal[1] = 1
+    parts: tuple[Recorded, ...] = ()
+
+
+def read_record(folder: Path) -> Record:
+    """What is on record in a study's or a run's folder; nothing where it was made with nothing.
+
+    Raises:
+        DataContractError: the file is not as `remember` writes it.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return Record()
+    try:
+        return Record.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DataContractError(
+            f"{path}: {where or 'content'}: {first['msg'].lower()}; it was written by another version "
+            "or by hand: remove it and give the files with --include-path"
+        ) from None
+
+
+def remember(folder: Path, own: Iterable[Own]) -> None:
+    """Put parts on record, in place of others of their kind and name; no parts, no file."""
+    new = [_recorded(one) for one in own]
+    if not new:
+        return
+    named = {(part.kind, part.name) for part in new}
+    kept = [part for part in read_record(folder).parts if (part.kind, part.name) not in named]
+    record = Record(parts=tuple(sorted([*kept, *new], key=lambda part: (part.kind, part.name))))
+    write_json(folder / FILE, record.model_dump(mode="json"))
+
+
+def _recorded(one: Own) -> Recorded:
+    if one.package:
+        return Recorded(kind=one.kind.word, name=one.name, package=one.package)
+    file = one.files[0]
+    return Recorded(kind=one.kind.word, name=one.name, file=str(file), code=code_digest(file))
+
+
+def included(
+    folder: Path,
+    given: Sequence[Path],
+    must: Callable[[Recorded], bool] = lambda _: True,
+    may: Callable[[Recorded], bool] = lambda _: False,
+) -> tuple[Path, ...]:
+    """The files that a verb needs: those given, and those on record that these do not replace.
+
+    `must` says which recorded parts the verb cannot do without, `may` which it takes if they are
+    there as they were.
+
+    Raises:
+        UsageError: a part that must be there is in a file that is gone or has changed, or in a
+            package that is not installed.
+    """
+    record = read_record(folder).parts
+    asked = [part for part in record if must(part) or may(part)]
+    if not asked:
+        return tuple(given)
+    replaced = {(one.kind.word, one.name) for one in own_parts(given)}
+    files = {file for path in given for file in python_files(path)}
+    more: list[Path] = []
+    for part in asked:
+        if (part.kind, part.name) in replaced or Path(part.file) in files:
+            continue
+        lost = _lost(part)
+        if lost and must(part):
+            raise UsageError(f"{folder.name}: it was made with {part} of {lost}")
+        if part.file and not lost:
+            more.append(Path(part.file))
+    return (*given, *dict.fromkeys(more))
+
+
+def _lost(part: Recorded) -> str:
+    """Where the part was and why it is not there as it was; "" if it is."""
+    if not part.file:
+        groups = [kind.group for kind in KINDS if kind.word == part.kind]
+        here = any(p.name == part.name for group in groups for p in entry_points(group=group))
+        return "" if here else f"package {part.package}, which is not installed; pip install it"
+    path = Path(part.file)
+    if not path.is_file():
+        return f"{path}, which is gone; give the file with --include-path"
+    if code_digest(path) != part.code:
+        return (
+            f"{path}, whose code has changed since; bring it back, or give it with --include-path"
+        )
+    return ""
+
+
+def uses(cells: Iterable[tuple[str, Mapping[str, object]]]) -> Callable[[Recorded], bool]:
+    """Whether a recorded part is named by one of these baselines and their settings."""
+    listed = list(cells)
+    words = {kind.word: kind for kind in KINDS}
+
+    def named(part: Recorded) -> bool:
+        kind = words.get(part.kind)
+        own = [] if kind is None else [Own(kind, part.name, None, "", ())]
+        return any(used_by(own, baseline, settings) for baseline, settings in listed)
+
+    return named

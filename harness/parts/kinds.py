@@ -1,0 +1,98 @@
+"""The kinds of part that a person's file or an installed package can add: one line a kind."""
+
+import inspect
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """How a kind of part is called, where it is found and what it must be."""
+
+    word: str  # in sentences
+    table: str  # the dictionary in a person's file: {"name": part}
+    shipped: str  # "module:attribute" of the zoo, imported when asked for
+    contract: str  # "module:class" that a part subclasses
+    needs: tuple[str, ...]  # what a part's class must define itself
+
+    @property
+    def group(self) -> str:
+        """The group of entry points."""
+        return f"fusefront.{self.table.lower()}"
+
+    @property
+    def base(self) -> str:
+        """The bare name of the contract."""
+        return self.contract.partition(":")[2]
+
+    def zoo(self) -> Mapping[str, object]:
+        """What is shipped: name -> part."""
+        module, _, attribute = self.shipped.partition(":")
+        zoo: Mapping[str, object] = getattr(import_module(module), attribute)
+        return zoo
+
+    def is_zoo(self, table: object) -> bool:
+        """Whether it is the shipped dictionary itself, which a file may have imported."""
+        module, _, attribute = self.shipped.partition(":")
+        return table is getattr(sys.modules.get(module), attribute, self)
+
+    def fits(self, part: object) -> bool:
+        """Whether the part keeps the contract's form; imports nothing."""
+        return isinstance(part, type) and self._base_of(part) is not None
+
+    def lacks(self, part: object) -> list[str]:
+        """What the class does not define though it must."""
+        if not isinstance(part, type) or (base := self._base_of(part)) is None:
+            return []
+        return [
+            name
+            for name in self.needs
+            if inspect.getattr_static(part, name, None) is inspect.getattr_static(base, name, None)
+        ]
+
+    def _base_of(self, part: type) -> type | None:
+        above = part.__mro__[1:]
+        return next((b for b in above if f"{b.__module__}:{b.__qualname__}" == self.contract), None)
+
+
+_FUSION, _MODELS = "fusefront.fusion_variants", "fusefront.baselines"
+
+OPERATOR = Kind(
+    "operator",
+    "OPERATORS",
+    f"{_FUSION}.zoo:OPERATORS",
+    f"{_FUSION}.contract:FusionOperator",
+    ("tokens_out", "forward"),
+)
+COMPRESSOR = Kind(
+    "compressor",
+    "COMPRESSORS",
+    f"{_FUSION}.zoo:COMPRESSORS",
+    f"{_FUSION}.contract:Compressor",
+    ("width_frozen", "width_out", "fit", "transform", "forward"),
+)
+ALIGNMENT = Kind(
+    "alignment loss",
+    "ALIGNMENTS",
+    f"{_FUSION}.zoo:ALIGNMENTS",
+    f"{_FUSION}.contract:AlignmentLoss",
+    ("forward",),
+)
+POOLER = Kind(
+    "pooler",
+    "POOLERS",
+    f"{_MODELS}.poolers.zoo:POOLERS",
+    f"{_MODELS}.contract:Pooler",
+    ("width_out", "prepare_history", "prepare_target", "forward"),
+)
+HEAD = Kind("head", "HEADS", f"{_MODELS}.heads.zoo:HEADS", f"{_MODELS}.contract:Head", ("forward",))
+BASELINE = Kind(
+    "baseline",
+    "BASELINES",
+    f"{_MODELS}.zoo:BASELINES",
+    f"{_MODELS}.contract:Baseline",
+    ("Settings", "encode", "score"),
+)
+MODEL_KINDS = (OPERATOR, COMPRESSOR, ALIGNMENT, POOLER, HEAD, BASELINE)  # the order of `Parts`
+KINDS = MODEL_KINDS

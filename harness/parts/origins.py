@@ -1,0 +1,52 @@
+"""Which parts of a strategy come from outside, and from which file or package."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from fusefront.harness.errors import UsageError
+from fusefront.harness.parts.kinds import BASELINE, MODEL_KINDS
+from fusefront.harness.parts.own import Own
+from fusefront.harness.runs.files import Json
+
+
+def source_of(part: object) -> Path | None:
+    """The file that a part from outside is written in; None for what is shipped."""
+    name = str(getattr(part, "__module__", None) or type(part).__module__)
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return None if name.partition(".")[0] == "fusefront" or file is None else Path(file)
+
+
+def used_by(own: Sequence[Own], baseline: str, settings: Mapping[str, Json]) -> list[Own]:
+    """Those of `own` that a strategy names: its baseline, and any name among its settings.
+
+    Their `files` are the code from outside that the strategy depends on.
+    """
+    named = set(_names(settings))
+    return [
+        one
+        for one in own
+        if one.kind in MODEL_KINDS
+        and (one.name == baseline if one.kind is BASELINE else one.name in named)
+    ]
+
+
+def _names(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _names(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _names(inner)
+
+
+def fails(one: Own, error: Exception, when: str = "cannot be built") -> UsageError:
+    """The sentence for whatever somebody else's part raised."""
+    reason = " ".join(str(error).split())[:200].rstrip(".")
+    hint = f"`fusefront check {one.files[0]}`" if one.files else "`fusefront check`"
+    return UsageError(
+        f"{one.owner}: {one.kind.word} {one.name!r} {when} ({type(error).__name__}: {reason}); "
+        f"mend it, {hint} says what it breaks"
+    )

@@ -1,0 +1,183 @@
+"""Parts from outside: entry points of installed packages and people's own files."""
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple, cast
+
+from fusefront.harness.errors import UsageError
+from fusefront.harness.parts.kinds import KINDS, Kind
+
+
+class Own(NamedTuple):
+    """A part that is not shipped, and where it comes from."""
+
+    kind: Kind
+    name: str
+    part: object
+    owner: str  # for sentences: a file, or "package 'shop'"
+    files: tuple[Path, ...]  # the file that offers it and, where it is another, the one it is in
+    package: str = ""  # name and version, where it is installed
+
+
+def load_zoo(kind: Kind, include_paths: Sequence[Path]) -> dict[str, object]:
+    """One kind's parts by name: shipped, installed, then those of the files."""
+    own = own_parts(include_paths, (kind,))
+    return {**kind.zoo(), **{one.name: one.part for one in own}}
+
+
+def own_parts(include_paths: Sequence[Path], kinds: Sequence[Kind] = KINDS) -> list[Own]:
+    """Every part of these kinds that is not shipped: installed first, then the files'.
+
+    A path is a Python file or a folder of them. A file may define a dictionary of each kind
+    (OPERATORS, POOLERS, BASELINES, ...: see `kinds`); without it every class in the file that
+    subclasses the kind's contract and has a `name` counts.
+
+    Raises:
+        UsageError: a path that is not there, a file or package that cannot be imported, a file in
+            which nothing fits, something that is no such part, or a name taken twice.
+    """
+    modules = _modules(include_paths)
+    return [
+        one
+        for kind in kinds
+        for one in _named_once(kind, [*_installed(kind), *_included(kind, modules)])
+    ]
+
+
+def _named_once(kind: Kind, offered: Sequence[Own]) -> list[Own]:
+    kept: dict[str, Own] = {}
+    shipped = kind.zoo() if offered else {}
+    for one in offered:
+        if shipped.get(one.name) is one.part:  # listed again in a file's own dictionary
+            continue
+        if not kind.fits(one.part):
+            raise UsageError(
+                f"{one.owner}: {kind.word} {one.name!r} is {one.part!r}; "
+                f"expected a subclass of {kind.base}"
+            )
+        if missing := kind.lacks(one.part):
+            raise UsageError(
+                f"{one.owner}: {kind.word} {one.name!r} does not define {', '.join(missing)}; "
+                f"every {kind.base} must, see its docstring"
+            )
+        before = kept[one.name].owner if one.name in kept else "fusefront"
+        same = one.name in kept and kept[one.name].part is one.part
+        if one.name in shipped or (one.name in kept and not same):
+            raise UsageError(
+                f"{kind.word} {one.name!r} is defined by {before} and by {one.owner}; rename one"
+            )
+        kept.setdefault(one.name, one)
+    return list(kept.values())
+
+
+def python_files(path: Path) -> list[Path]:
+    """The Python file itself, or those in the folder, in order of name."""
+    path = path.expanduser().resolve()
+    if path.is_dir():
+        files = sorted(path.glob("*.py"))
+        if not files:
+            raise UsageError(f"--include-path {path} holds no .py file; put your parts there")
+        return files
+    if not path.is_file() or path.suffix != ".py":
+        raise UsageError(
+            f"--include-path {path} is not a Python file or a folder of them; check the path"
+        )
+    return [path]
+
+
+def _modules(include_paths: Sequence[Path]) -> list[tuple[Path, ModuleType]]:
+    """The files under the paths, imported, each once; one in which nothing fits is refused."""
+    files = [file for path in include_paths for file in python_files(path)]
+    modules = [(file, _imported(file)) for file in dict.fromkeys(files)]
+    for file, module in modules:
+        if not any(True for kind in KINDS for _ in _offered(kind, module)):
+            raise UsageError(f"{file}: {_nothing(module)}")
+    return modules
+
+
+def _nothing(module: ModuleType) -> str:
+    for kind in KINDS:
+        for part in _classes(kind, module):
+            return (
+                f"class {part.__name__} is a {kind.base} without a `name`, so no study can name it; "
+                "give it one"
+            )
+    words = ", ".join(kind.word for kind in KINDS)
+    tables = ", ".join(kind.table for kind in KINDS)
+    bases = ", ".join(kind.base for kind in KINDS)
+    return (
+        f"nothing in it is a part that can be named ({words}); give it a class with a `name` that "
+        f"subclasses one of {bases}, or a dictionary {tables}"
+    )
+
+
+def _imported(file: Path) -> ModuleType:
+    name = f"fusefront_plugin_{file.stem}_{hashlib.sha256(bytes(file)).hexdigest()[:8]}"
+    if name in sys.modules:  # once, so that a class is the same class at every call
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise UsageError(f"{file}: cannot be imported: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _included(kind: Kind, modules: Sequence[tuple[Path, ModuleType]]) -> Iterator[Own]:
+    for file, module in modules:
+        for name, part in _offered(kind, module):
+            yield Own(kind, name, part, str(file), _files(file, part))
+
+
+def _offered(kind: Kind, module: ModuleType) -> Iterator[tuple[str, object]]:
+    """Name and part: what the kind's dictionary lists, else every class of the file with a name."""
+    table = getattr(module, kind.table, None)
+    if table is not None and not kind.is_zoo(table):
+        if not isinstance(table, Mapping):
+            raise UsageError(f"{module.__file__}: {kind.table} is {table!r}; expected name: class")
+        yield from ((str(name), part) for name, part in table.items())
+        return
+    for part in _classes(kind, module):
+        if isinstance(getattr(part, "name", None), str):
+            yield cast(str, part.name), part  # type: ignore[attr-defined]
+
+
+def _classes(kind: Kind, module: ModuleType) -> Iterator[type]:
+    """The classes that the file itself defines under the kind's contract."""
+    for part in list(vars(module).values()):
+        if isinstance(part, type) and part.__module__ == module.__name__ and kind.fits(part):
+            yield part
+
+
+def _installed(kind: Kind) -> Iterator[Own]:
+    for point in sorted(entry_points(group=kind.group), key=lambda point: point.name):
+        package = point.dist.name if point.dist is not None else "a package"
+        version = f" {point.dist.version}" if point.dist is not None else ""
+        owner = f"package {package!r}"
+        try:
+            part: object = point.load()
+        except Exception as error:
+            raise UsageError(
+                f"{owner}: entry point {point.name!r} ({point.value}) cannot be loaded: "
+                f"{type(error).__name__}: {error}; repair or remove the package"
+            ) from error
+        origin = getattr(sys.modules[point.module], "__file__", None)
+        files = _files(Path(origin), part) if origin else ()
+        yield Own(kind, point.name, part, owner, files, f"{package}{version}")
+
+
+def _files(offering: Path, part: object) -> tuple[Path, ...]:
+    """The file that offers a part, and the one that the part is written in."""
+    module = sys.modules.get(getattr(part, "__module__", ""))
+    written = getattr(module, "__file__", None)
+    return tuple(dict.fromkeys([offering, *([Path(written)] if written else [])]))
