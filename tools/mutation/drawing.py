@@ -1,0 +1,76 @@
+"""Which files take changes, and which changes each seed draws."""
+
+import argparse
+import random
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from mutation.changes import Change, changes
+from mutation.tree import TreeError, git, packages
+
+COMMITS = 30  # how far `--changed` looks back without a tag
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Every change of some files, and the ones that each seed draws."""
+
+    name: str
+    files: list[Path]
+    possible: int
+    drawn: dict[int, list[Change]]
+
+    @property
+    def changes(self) -> list[Change]:
+        return list(dict.fromkeys(change for part in self.drawn.values() for change in part))
+
+
+def last_tag(root: Path) -> str:
+    """The last tag; without one, the commit COMMITS back or the first."""
+    done = subprocess.run(
+        ["git", "describe", "--tags", "--abbrev=0"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return done.stdout.strip()
+    return git(root, "rev-list", f"--max-count={COMMITS + 1}", "HEAD").split()[-1]
+
+
+def pool_of(root: Path, name: str, files: list[Path], arguments: argparse.Namespace) -> Pool:
+    possible = [change for file in files for change in changes(root, file)]
+    drawn: dict[int, list[Change]] = {}
+    for seed in arguments.seeds:
+        shuffled = list(possible)
+        random.Random(seed).shuffle(shuffled)
+        drawn[seed] = shuffled[: arguments.n]
+    return Pool(name, files, len(possible), drawn)
+
+
+def pools(root: Path, arguments: argparse.Namespace) -> list[Pool]:
+    """A pool for each folder named; the files named, and the changed ones, are one together."""
+    result: list[Pool] = []
+    single: list[Path] = []
+    for argument in arguments.paths:
+        path = (Path.cwd() / argument).resolve()
+        if not path.exists() or not path.is_relative_to(root):
+            raise TreeError(f"{argument} is not in {root}; name files or folders of the checkout")
+        if path.is_dir():
+            files = [file.relative_to(root) for file in sorted(path.rglob("*.py"))]
+            result.append(pool_of(root, str(path.relative_to(root)), files, arguments))
+        else:
+            single.append(path.relative_to(root))
+    if arguments.changed is not None:
+        since = arguments.changed or last_tag(root)
+        rooms = tuple(f"{folder.as_posix()}/" for folder in packages(root).values())
+        names = git(root, "diff", "--name-only", since, "--").split()
+        kept = [name for name in names if name.endswith(".py") and name.startswith(rooms)]
+        single += [Path(name) for name in kept if (root / name).exists()]
+    if single:
+        single = list(dict.fromkeys(single))
+        name = single[0].as_posix() if len(single) == 1 else f"{len(single)} files"
+        result.append(pool_of(root, name, single, arguments))
+    return result

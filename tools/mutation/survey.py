@@ -1,0 +1,79 @@
+"""Workers that try the changes of a pool against its recorded tests."""
+
+import argparse
+import json
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+
+from mutation.baseline import Baseline, Imports, cache_file, mirrored
+from mutation.changes import Change
+from mutation.drawing import Pool
+from mutation.report import line, note
+from mutation.tree import content
+from mutation.worker import Options, Verdict, Worker
+
+
+class Survey:
+    """Workers that share the drawn changes, and the verdicts they bring."""
+
+    def __init__(self, arguments: argparse.Namespace, root: Path, folder: Path) -> None:
+        self.arguments, self.root = arguments, root
+        python = root / arguments.python
+        python = python if python.exists() else Path(sys.executable)
+        options = Options(arguments.mark, arguments.timeout, arguments.full)
+        self.workers: SimpleQueue[Worker] = SimpleQueue()
+        for number in range(arguments.jobs):
+            self.workers.put(Worker(root, folder / f"worker{number}", python, options))
+        self.content, self.imports = content(root), Imports(root)
+        self.baselines: dict[tuple[str, ...], Baseline] = {}
+        self.printing = threading.Lock()
+
+    def tests(self, change: Change) -> list[str]:
+        return self.arguments.tests or mirrored(self.root, change.file)
+
+    def record(self, tests: list[str]) -> None:
+        """Have a baseline of `tests`: from the cache, or by running them once."""
+        if tuple(tests) in self.baselines:
+            return
+        cache = self.root / self.arguments.cache
+        path = cache_file(cache, self.content, tests, self.arguments.mark)
+        if not path.exists():
+            started, worker = time.monotonic(), self.workers.get()
+            try:
+                recording = worker.record(tests)
+            finally:
+                self.workers.put(worker)
+            cache.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(recording), encoding="utf-8")
+            seconds = time.monotonic() - started
+            note(f"{' '.join(tests)}: {len(recording['tests'])} tests recorded in {seconds:.0f} s")
+        baseline = Baseline(json.loads(path.read_text(encoding="utf-8")), self.imports)
+        self.baselines[tuple(tests)] = baseline
+        if baseline.failed:
+            shown = ", ".join(baseline.failed[:3])
+            note(f"{len(baseline.failed)} fail without any change and judge nothing: {shown}")
+
+    def attempt(self, change: Change) -> Verdict:
+        tests, worker = self.tests(change), self.workers.get()
+        try:
+            verdict = worker.attempt(change, self.baselines[tuple(tests)], tests)
+        finally:
+            self.workers.put(worker)
+        if verdict.lived or self.arguments.verbose:
+            with self.printing:
+                print(line(verdict), flush=True)
+        return verdict
+
+    def run(self, pool: Pool) -> list[Verdict]:
+        for change in pool.changes:
+            self.record(self.tests(change))
+        with ThreadPoolExecutor(self.arguments.jobs) as threads:
+            return list(threads.map(self.attempt, pool.changes))
+
+    def close(self) -> None:
+        while not self.workers.empty():
+            self.workers.get().close()
