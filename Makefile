@@ -10,7 +10,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-gate test-slow lint clean
+.PHONY: demo test test-gate test-slow mutants lint clean
 demo: .venv/installed
 	$(BIN)/fusefront demo $(DEMO)
 
@@ -30,6 +30,15 @@ test-slow: .venv/installed-test
 lint: .venv/installed-test .typing
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	MYPYPATH=.typing $(BIN)/mypy $(addprefix .typing/fusefront/,harness baselines fusion_variants datasets reports)
+
+# which small changes of meaning the fast tests let live: N of them, drawn from the files changed
+# since a commit, or since the last tag (docs/development.md)
+SINCE ?=
+N ?= 30
+JOBS ?= 1
+SEED ?= 0
+mutants: .venv/installed-test
+	$(BIN)/python tools/mutants.py --changed $(SINCE) -n $(N) --seeds $(SEED) --jobs $(JOBS) $(MUTANTS)
 
 .typing:
 	mkdir -p .typing/fusefront
