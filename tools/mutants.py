@@ -4,8 +4,8 @@
     python tools/mutants.py --changed main~3 -n 20
 
 Works on a copy, the checkout is not touched. The tests of the mirrored folder run once with every
-covered line noted (kept under out/mutants, for the same tree), then each change meets the tests
-that cover it, the fastest first, in a fork of a warm process. A change that lives is a promise
+covered line noted (kept under out/mutants while the files they read are the same), then each change
+meets the tests that cover it, the fastest first, in a fork of a warm process. A change that lives is a promise
 that nobody holds: write the test that kills it, or find that the line is not needed. Some change
 nothing that can be seen. See docs/development.md. Exit code 0, whatever lived; 2 for usage.
 """
@@ -40,6 +40,7 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     add("--python", default=".venv/bin/python", help="[%(default)s, else this one]")
     add("--cache", type=Path, default=Path("out/mutants"), help="recordings [%(default)s]")
     add("--json", type=Path, metavar="FILE", help="write every verdict to FILE")
+    add("--again", type=Path, metavar="FILE", help="what lived in such a FILE, nothing drawn")
     add("--verbose", action="store_true", help="print what was killed, too")
     return parser.parse_args(words)
 

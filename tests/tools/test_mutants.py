@@ -155,6 +155,22 @@ def test_a_seed_draws_from_all_changes_and_the_recording_is_used_again(shop: Pat
     }
 
 
+def test_only_a_changed_test_file_is_recorded_again(shop: Path) -> None:
+    path = shop / "tests" / "till" / "test_more.py"
+    path.write_text(
+        "from shop.till.price import postage\n\n\n"
+        "def test_the_limit_is_free():\n    assert postage(30) == 0\n",
+        encoding="utf-8",
+    )
+    survey(shop, "till/price.py", "-n", "99", "--json", "out/rows.json")
+    path.write_text(path.read_text("utf-8").replace("postage(30) == 0", "postage(30) < 1"), "utf-8")
+    done = survey(shop, "--again", "out/rows.json", "--verbose")
+    path.unlink()
+    assert "tests/till/test_more.py: 1 tests recorded" in done.stderr
+    assert "tests/till: " not in done.stderr
+    assert "again rows.json: 0 % killed, 0 of 4 (seed 0: 0/4), 2 not covered" in done.stdout
+
+
 def drawn(shop: Path, seed: int) -> list[dict[str, object]]:
     words = ["-n", "2", "--seeds", str(seed), "--json", "out/rows.json"]
     survey(shop, "till/price.py", *words)

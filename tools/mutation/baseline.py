@@ -1,6 +1,5 @@
 """What the tests of a folder cover, recorded once a tree, and which of them a change concerns."""
 
-import hashlib
 from collections import defaultdict
 from pathlib import Path
 from typing import TypedDict
@@ -19,12 +18,7 @@ class Recording(TypedDict):
     tests: dict[str, Row]
     failed: list[str]  # without any change: they judge nothing
     shared: list[str]  # test files that keep results from one test to the next
-
-
-def cache_file(folder: Path, content: str, tests: list[str], mark: str) -> Path:
-    """Where the recording of `tests` on a tree of this content lies."""
-    key = hashlib.sha256("\0".join([content, mark, *tests]).encode()).hexdigest()[:20]
-    return folder / f"{key}.json"
+    loaded: list[str]  # files of the tree that Python imported
 
 
 def mirrored(root: Path, file: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Which files take changes, and which changes each seed draws."""
 
 import argparse
+import json
 import random
 import subprocess
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from mutation.changes import Change, changes
 from mutation.tree import TreeError, git, packages
+from mutation.worker import LIVED, NOT_COVERED
 
 COMMITS = 30  # how far `--changed` looks back without a tag
 
@@ -50,10 +52,30 @@ def pool_of(root: Path, name: str, files: list[Path], arguments: argparse.Namesp
     return Pool(name, files, len(possible), drawn)
 
 
+def lived(root: Path, path: Path) -> Pool:
+    """The changes that lived in an earlier survey, from what its `--json` wrote."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    keys = {
+        (row["file"], row["start"], row["before"], row["after"])
+        for row in rows
+        if row["verdict"] in (LIVED, NOT_COVERED)
+    }
+    files = sorted({Path(file) for file, *_ in keys})
+    again = [
+        change
+        for file in files
+        for change in changes(root, file)
+        if (file.as_posix(), change.start, change.old, change.new) in keys
+    ]
+    return Pool(f"again {path.name}", files, len(again), {0: again})
+
+
 def pools(root: Path, arguments: argparse.Namespace) -> list[Pool]:
     """A pool for each folder named; the files named, and the changed ones, are one together."""
     result: list[Pool] = []
     single: list[Path] = []
+    if arguments.again:
+        result.append(lived(root, arguments.again))
     for argument in arguments.paths:
         path = (Path.cwd() / argument).resolve()
         if not path.exists() or not path.is_relative_to(root):

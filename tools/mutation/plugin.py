@@ -147,8 +147,17 @@ class Recorder:
             name: self._row(name, [name, *self._fixtures(name, names)])
             for name, names in self.uses.items()
         }
-        record = {"tests": tests, "failed": sorted(self.failed), "shared": sorted(self.cached)}
+        paths = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+        record = {
+            "tests": tests,
+            "failed": sorted(self.failed),
+            "shared": sorted(self.cached),
+            "loaded": sorted({*filter(None, map(self.lines.name, paths)), *self._covered()}),
+        }
         self.out.write_text(json.dumps(record), encoding="utf-8")
+
+    def _covered(self) -> set[str]:
+        return {name for owner in self.owners.values() for name in owner.covered}
 
     def _fixtures(self, test: str, names: list[str]) -> list[str]:
         pairs = [(owner, *owner.split(">", 1)) for owner in self.owners if ">" in owner]

@@ -1,7 +1,6 @@
 """Workers that try the changes of a pool against its recorded tests."""
 
 import argparse
-import json
 import sys
 import threading
 import time
@@ -9,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from mutation.baseline import Baseline, Imports, cache_file, mirrored
+from mutation.baseline import Baseline, Imports, Recording, mirrored
+from mutation.cache import Cache
 from mutation.changes import Change
 from mutation.drawing import Pool
 from mutation.report import line, note
-from mutation.tree import content
 from mutation.worker import Options, Verdict, Worker
 
 
@@ -28,7 +27,8 @@ class Survey:
         self.workers: SimpleQueue[Worker] = SimpleQueue()
         for number in range(arguments.jobs):
             self.workers.put(Worker(root, folder / f"worker{number}", python, options))
-        self.content, self.imports = content(root), Imports(root)
+        self.cache = Cache(root, root / arguments.cache, arguments.mark)
+        self.imports = Imports(root)
         self.baselines: dict[tuple[str, ...], Baseline] = {}
         self.printing = threading.Lock()
 
@@ -39,23 +39,21 @@ class Survey:
         """Have a baseline of `tests`: from the cache, or by running them once."""
         if tuple(tests) in self.baselines:
             return
-        cache = self.root / self.arguments.cache
-        path = cache_file(cache, self.content, tests, self.arguments.mark)
-        if not path.exists():
-            started, worker = time.monotonic(), self.workers.get()
-            try:
-                recording = worker.record(tests)
-            finally:
-                self.workers.put(worker)
-            cache.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(recording), encoding="utf-8")
-            seconds = time.monotonic() - started
-            note(f"{' '.join(tests)}: {len(recording['tests'])} tests recorded in {seconds:.0f} s")
-        baseline = Baseline(json.loads(path.read_text(encoding="utf-8")), self.imports)
+        baseline = Baseline(self.cache.recording(tests, self._record), self.imports)
         self.baselines[tuple(tests)] = baseline
         if baseline.failed:
             shown = ", ".join(baseline.failed[:3])
             note(f"{len(baseline.failed)} fail without any change and judge nothing: {shown}")
+
+    def _record(self, tests: list[str]) -> Recording:
+        started, worker = time.monotonic(), self.workers.get()
+        try:
+            recording = worker.record(tests)
+        finally:
+            self.workers.put(worker)
+        seconds = time.monotonic() - started
+        note(f"{' '.join(tests)}: {len(recording['tests'])} tests recorded in {seconds:.0f} s")
+        return recording
 
     def attempt(self, change: Change) -> Verdict:
         tests, worker = self.tests(change), self.workers.get()

@@ -1,10 +1,8 @@
-"""A copy of the checkout that Python imports instead of it, and what identifies its content."""
+"""A copy of the checkout that Python imports instead of it."""
 
 import ast
-import hashlib
 import os
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -44,14 +42,6 @@ def listed(root: Path) -> list[Path]:
     """Files that git follows, and new ones it does not ignore, as they lie in the checkout."""
     names = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     return [Path(name) for name in sorted(set(names)) if name and (root / name).is_file()]
-
-
-def content(root: Path) -> str:
-    """A hash of every file's path and content."""
-    total = hashlib.sha256(sys.version.encode())
-    for path in listed(root):
-        total.update(f"{path}\0".encode() + (root / path).read_bytes() + b"\0")
-    return total.hexdigest()[:20]
 
 
 def project(root: Path) -> dict[str, Any]:

@@ -104,7 +104,8 @@ class Worker:
             self._ask(request)
             again = cast(Recording, json.loads(out.read_text(encoding="utf-8")))
             for name in set(recording["failed"]) - set(again["failed"]):
-                recording["tests"][name]["blind"] = True  # it does not bear being traced
+                if name in recording["tests"]:
+                    recording["tests"][name]["blind"] = True  # does not bear being traced
             recording["failed"] = again["failed"]
         return recording
 
