@@ -13,7 +13,8 @@ from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageErro
 from fusefront.harness.jobs.pipeline import Request, begin
 from fusefront.harness.jobs.plan import Plan
 from fusefront.harness.jobs.train import Room, fill
-from fusefront.harness.runs.files import Json, read_json, write_json
+from fusefront.harness.runs.files import Json, write_json
+from fusefront.harness.runs.records import AblationRecord, AblationRow, Matrix, read_record
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.training.run import find_record
@@ -52,7 +53,7 @@ def plan_ablation(asked: Request, of: str, console: Console) -> Planned:
     matrix = room.folder / "matrix.json"
     if not matrix.exists():
         raise NothingToDoError(f"study {plan.study.name!r} has no runs; `fusefront run` it first")
-    ran_on, now = read_json(matrix)["fingerprint"], plan.store.fingerprint
+    ran_on, now = read_record(matrix, Matrix)["fingerprint"], plan.store.fingerprint
     if ran_on != now:
         raise DataContractError(
             f"study {plan.study.name!r} was run on data {ran_on}, what is prepared now is {now}: their"
@@ -74,7 +75,7 @@ def plan_ablation(asked: Request, of: str, console: Console) -> Planned:
     return Planned(plan, room, removed, cells)
 
 
-def ablate_study(asked: Request, of: str, console: Console) -> list[dict[str, Json]]:
+def ablate_study(asked: Request, of: str, console: Console) -> list[AblationRow]:
     """Train what the ablation of `of` lacks; a row a removal: delta AUC with its interval.
 
     A delta is the ablated strategy minus the parent, so a part that earns its place has a negative one.
@@ -89,7 +90,12 @@ def ablate_study(asked: Request, of: str, console: Console) -> list[dict[str, Js
         room.workers.close()
     rows = _rows(StudyFolder(room.root, room.folder, plan.study), of, planned.removed)
     write_json(
-        path, {**read_json(path), "hyper_parameters": "frozen at the parent's", "rows": rows}
+        path,
+        {
+            **read_record(path, AblationRecord),
+            "hyper_parameters": "frozen at the parent's",
+            "rows": rows,
+        },
     )
     if failed:
         raise FusefrontError(f"{len(failed)} ablation runs failed; first reason: {failed[0][1]}")
@@ -108,10 +114,10 @@ def _applicable(params: Mapping[str, Json], one: Ablation) -> dict[str, Json]:
     return {key: value for key, value in params.items() if key.split(".")[0] != one.without}
 
 
-def _rows(folder: StudyFolder, of: str, removed: list[Ablation]) -> list[dict[str, Json]]:
+def _rows(folder: StudyFolder, of: str, removed: list[Ablation]) -> list[AblationRow]:
     kinds = {one.name: one for one in removed}
     deltas = paired_deltas(folder, parent=of, others=[one.name for one in removed])
     return [
-        {"strategy": name, "kind": kinds[name].kind, "without": kinds[name].without, **delta}
+        {**delta, "strategy": name, "kind": kinds[name].kind, "without": kinds[name].without}
         for name, delta in deltas.items()
     ]

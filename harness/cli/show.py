@@ -12,6 +12,7 @@ from fusefront.harness.runs.files import Json
 if TYPE_CHECKING:  # they bring torch, which takes the memory that `prepare --max-memory` promises
     from fusefront.harness.jobs.pipeline import Conclusion
     from fusefront.harness.jobs.plan import Plan
+    from fusefront.harness.runs.records import AblationRow, Winner
 
 
 def console(*, quiet: bool = False) -> Console:
@@ -63,7 +64,7 @@ def show_removals(of: str, rows: list[dict[str, Json]], *, as_json: bool) -> Non
     out.print(f"{total} trainings for the ablation of {of}; nothing was run", markup=False)
 
 
-def show_winners(winners: list[dict[str, Json]], *, as_json: bool) -> None:
+def show_winners(winners: "list[Winner]", *, as_json: bool) -> None:
     """The frozen winner of every search."""
     if as_json:
         show(winners)
@@ -96,7 +97,7 @@ def show_conclusion(conclusion: "Conclusion", *, as_json: bool) -> None:
     out.print(f"Report: {conclusion.page}", markup=False, highlight=False)
 
 
-def show_deltas(of: str, rows: list[dict[str, Json]]) -> None:
+def show_deltas(of: str, rows: "list[AblationRow]") -> None:
     """An ablation's table: what AUC loses without each part."""
     table = Table("without", "kind", "delta AUC", "95% interval", "MDE", "verdict", box=None)
     for row in sorted(rows, key=lambda row: float(row["delta"])):

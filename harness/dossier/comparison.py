@@ -8,11 +8,11 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.runs.files import write_json
+from fusefront.harness.runs.records import PairedDelta
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
-from fusefront.harness.statistics.joint import Json
 from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.options import Options, check_rows
 from fusefront.harness.statistics.panel import Request, collect
@@ -52,9 +52,7 @@ def compare_study(folder: StudyFolder, options: Options | None = None) -> Compar
     return made
 
 
-def paired_deltas(
-    folder: StudyFolder, parent: str, others: list[str]
-) -> dict[str, dict[str, Json]]:
+def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[str, PairedDelta]:
     """AUC of each of `others` minus that of `parent` on test, Holm over `others`.
 
     Keys: delta, low, high, p (adjusted), mde (seen with 80 % power), verdict, reason; None where there is no interval.
@@ -70,7 +68,7 @@ def paired_deltas(
     open_test(folder.path, f"ablation of {parent}")
     options = replace(base, baseline=parent, metrics=("auc",), family=tuple(others))
     made = compare(source, options, folder.name)
-    found: dict[str, dict[str, Json]] = {}
+    found: dict[str, PairedDelta] = {}
     for name in others:
         row = made.row(name)
         delta = row.differences["auc"]

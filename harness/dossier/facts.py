@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.records import Trial, read_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.reports.evidence import AuditFinding, RunOrigin, StudyFacts, TrainingCurve
 
@@ -71,9 +72,11 @@ def searches(study: StudyFolder) -> tuple[TrainingCurve, ...]:
     """Best validation AUC so far along the trials of each search."""
     trials: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for path in sorted((study.path / "tuning").glob("*/trial-*.json")):
-        record = read_json(path)
-        value = float(record["value"]) if record.get("state") == "ok" else float("-inf")
-        trials[path.parent.name].append((int(record["number"]), value))
+        trial = read_record(path, Trial)
+        value = trial["value"] if trial["state"] == "ok" else None
+        trials[path.parent.name].append(
+            (trial["number"], float("-inf") if value is None else value)
+        )
     curves = []
     for strategy, seen in trials.items():
         best, high = [], float("-inf")

@@ -11,6 +11,7 @@ from fusefront.harness.dossier.bench import cost_of, floor_of, latency_of, timed
 from fusefront.harness.dossier.load import is_device
 from fusefront.harness.errors import NothingToDoError
 from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.records import RunSummary, starting_with
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import JointModel
@@ -83,14 +84,10 @@ def pairs_of(model: JointModel, c_all: float, c_base: float) -> Pairs:
     return Pairs(model.diff, se, df, c_all, c_base)
 
 
-def parameters_of(summary: dict[str, Json]) -> dict[str, int]:
+def parameters_of(summary: RunSummary) -> dict[str, int]:
     """Role -> number of parameters."""
-    prefix = "parameters_"
-    return {
-        key.removeprefix(prefix): int(value)
-        for key, value in summary.items()
-        if key.startswith(prefix)
-    }
+    counts = starting_with(summary, "parameters_")
+    return {role: int(count) for role, count in counts.items()}
 
 
 def _candidate(

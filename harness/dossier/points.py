@@ -10,6 +10,7 @@ from fusefront.harness.dossier.inputs import parameters_of
 from fusefront.harness.dossier.judged import Judged
 from fusefront.harness.dossier.shown import interval
 from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.runs.store import RunEntry
 from fusefront.harness.statistics.comparison import Comparison, Estimate, StrategyRow
 from fusefront.reports.evidence import Interval, Point, Verdict
@@ -45,7 +46,7 @@ def _point(
     one, front, outcome = inputs.candidates[i], judged.front, judged.outcome
     row = comparison.row(one.name)
     done = [entry for entry in runs if entry.state == "completed"]
-    summary = done[0].summary if done else {}
+    summary = done[0].summary if done else RunSummary(run_id="")
     pivot = outcome.choice if outcome.choice is not None else outcome.subject
     word, detail = standing(inputs, policy, i, inputs.today)
     if word == "cannot tell" and row.verdict == "cannot tell":

@@ -6,6 +6,7 @@ import numpy as np
 
 from fusefront.harness.dossier.points import estimate_interval
 from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.records import AblationRecord, AblationRow, read_record
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.reports.evidence import (
@@ -71,14 +72,14 @@ def ablations(study: StudyFolder) -> tuple[Ablation, ...]:
     """ablation-<strategy>.json: what AUC changes by when a part is taken out."""
     made = []
     for path in sorted(study.path.glob("ablation-*.json")):
-        record = read_json(path)
+        record = read_record(path, AblationRecord)
         runs: dict[str, list[str]] = {}
-        for cell in record.get("cells", []):
-            runs.setdefault(str(cell["strategy"]), []).append(str(cell["run_id"]))
-        rows = sorted(record.get("rows", []), key=lambda row: float(row["delta"]))
+        for cell in record["cells"]:
+            runs.setdefault(cell["strategy"], []).append(cell["run_id"])
+        rows = sorted(record.get("rows", []), key=lambda row: row["delta"])
         steps = tuple(_step(row, runs) for row in rows)
         if steps:
-            made.append(Ablation(additive=False, end=str(record["of"]), steps=steps))
+            made.append(Ablation(additive=False, end=record["of"], steps=steps))
     return tuple(made)
 
 
@@ -112,10 +113,10 @@ def verdict(word: str) -> Verdict:
     return known.get(word, "")
 
 
-def _step(row: dict[str, Json], runs: dict[str, list[str]]) -> AblationStep:
-    gain = Interval(float(row["delta"]), row.get("low"), row.get("high"))
-    ids = tuple(runs.get(str(row["strategy"]), ()))
-    return AblationStep(str(row["without"]), gain, None, verdict(str(row.get("verdict"))), ids)
+def _step(row: AblationRow, runs: dict[str, list[str]]) -> AblationStep:
+    gain = Interval(row["delta"], row["low"], row["high"])
+    ids = tuple(runs.get(row["strategy"], ()))
+    return AblationStep(row["without"], gain, None, verdict(row.get("verdict", "")), ids)
 
 
 def _interval(value: Json) -> Interval:

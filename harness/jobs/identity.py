@@ -4,7 +4,7 @@ from fusefront.baselines.contract import Parts
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.parts.identity import Code, changed_sources, code_of
-from fusefront.harness.runs.files import read_json
+from fusefront.harness.runs.records import RunCode, read_record
 from fusefront.harness.runs.spec import RunSpec
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.testing.shapes import built_of
@@ -28,7 +28,7 @@ def reidentified(folder: StudyFolder, store: PreparedDataset, parts: Parts) -> s
         old += 1
         listed = entry.path / CODE_FILE
         if listed.exists():
-            modules |= set(changed_sources(read_json(listed)["sources"], code.sources))
+            modules |= set(changed_sources(read_record(listed, RunCode)["sources"], code.sources))
         else:
             unlisted = True
     if not old:

@@ -19,7 +19,8 @@ from fusefront.harness.parts.included import included, remember, uses
 from fusefront.harness.parts.origins import used_by
 from fusefront.harness.parts.own import Own, own_parts
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.runs.files import Json, write_json, write_text
+from fusefront.harness.runs.files import write_json, write_text
+from fusefront.harness.runs.records import Winner
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.runs.study import Study, load_study
@@ -110,7 +111,7 @@ def _limited(study: Study, limit: int | None) -> Study:
     return study.model_copy(update={"strategies": kept})
 
 
-def tune_study(asked: Request, console: Console) -> list[dict[str, Json]]:
+def tune_study(asked: Request, console: Console) -> list[Winner]:
     """The search alone; every strategy's frozen winner."""
     plan, room = begin(asked, console)
     if not plan.study.tuning.trials:

@@ -12,7 +12,8 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.records import RunCode, RunSummary, read_record
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.table import find_run
 from fusefront.harness.training.build import read_spec
@@ -28,14 +29,14 @@ def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Js
     store_path = out / "prepared" / spec.dataset / spec.fingerprint
     if not store_path.is_dir():
         raise UsageError(f"{store_path}: the prepared store is gone; run the study's prepare again")
-    summary = read_json(folder / "summary.json")
+    summary = read_record(folder / "summary.json", RunSummary)
     files = included(folder, include)
     with tempfile.TemporaryDirectory() as aside:
         cell = Cell(str(summary["strategy"]), str(summary["role"]), replace(spec), with_test=False)
         again = run(
             cell, Path(aside), PreparedDataset.open(store_path), load_parts(files), include=files
         )
-        changed = read_json(again.path / CODE_FILE)["version"] != spec.code
+        changed = read_record(again.path / CODE_FILE, RunCode)["version"] != spec.code
         now = pl.read_parquet(again.path / "predictions" / "valid.parquet", glob=False)[
             "logit"
         ].to_numpy()

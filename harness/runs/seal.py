@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from fusefront.harness.runs.files import digest, read_json
+from fusefront.harness.runs.files import digest
+from fusefront.harness.runs.records import Matrix, read_record
 
 LOG = "opened.jsonl"
 
@@ -65,7 +66,7 @@ def open_test(study_path: Path, purpose: str) -> Looks:
 def open_test_of_run(root: Path, run_id: str, purpose: str) -> None:
     """Record a look at one run's test predictions in every study that the run is part of."""
     for matrix in sorted((root / "studies").glob("*/matrix.json")):
-        if any(cell["run_id"] == run_id for cell in read_json(matrix)["cells"]):
+        if any(cell["run_id"] == run_id for cell in read_record(matrix, Matrix)["cells"]):
             open_test(matrix.parent, purpose)
 
 
@@ -87,5 +88,5 @@ def _parse(line: str) -> Opening:
 
 def _content(study_path: Path) -> tuple[str, str]:
     study = digest((study_path / "study.yaml").read_text(encoding="utf-8"))
-    cells = read_json(study_path / "matrix.json")["cells"]
-    return study, digest(sorted(str(cell["run_id"]) for cell in cells))
+    cells = read_record(study_path / "matrix.json", Matrix)["cells"]
+    return study, digest(sorted(cell["run_id"] for cell in cells))

@@ -8,7 +8,14 @@ import polars as pl
 
 from fusefront.datasets.yaml_file import read_yaml
 from fusefront.harness.errors import NothingToDoError, UsageError
-from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.records import (
+    AblationRecord,
+    Matrix,
+    MatrixCell,
+    RunSummary,
+    Status,
+    read_record,
+)
 from fusefront.harness.runs.study import Study, check_study
 
 
@@ -22,7 +29,7 @@ class RunEntry(NamedTuple):
     seed: int
     state: str  # missing | running | completed | failed
     path: Path
-    summary: dict[str, Json]
+    summary: RunSummary
 
 
 @dataclass(frozen=True)
@@ -37,21 +44,22 @@ class StudyFolder:
     def name(self) -> str:
         return self.spec.name
 
-    def matrix(self) -> dict[str, Json]:
+    def matrix(self) -> Matrix:
         """matrix.json: dataset, fingerprint, store, cells."""
-        return read_json(self.path / "matrix.json")
+        return read_record(self.path / "matrix.json", Matrix)
 
     @property
     def store_path(self) -> Path:
         """The prepared store that the study was run on."""
-        return self.root / str(self.matrix()["store"])
+        return self.root / self.matrix()["store"]
 
     def entries(self, *, roles: tuple[str, ...] = ("strategy", "control")) -> list[RunEntry]:
         """The matrix with the state of each run, in the matrix's order; ablations on request."""
-        cells = list(self.matrix()["cells"])
+        matrix = self.matrix()
+        cells = list(matrix["cells"])
         for extra in sorted(self.path.glob("ablation-*.json")):
-            cells += read_json(extra)["cells"]
-        dataset = str(self.matrix()["dataset"])
+            cells += read_record(extra, AblationRecord)["cells"]
+        dataset = matrix["dataset"]
         where = run_index(self.root, dataset)
         entries = [_entry(cell, where, self.root / "runs" / dataset) for cell in cells]
         return [entry for entry in entries if entry.role in roles]
@@ -79,21 +87,21 @@ def run_index(root: Path, dataset: str) -> dict[str, Path]:
     }
 
 
-def _entry(cell: dict[str, Json], where: dict[str, Path], base: Path) -> RunEntry:
-    run_id = str(cell["run_id"])
-    path = where.get(run_id, base / str(cell["strategy"]) / run_id)
-    state, summary = "missing", {}
+def _entry(cell: MatrixCell, where: dict[str, Path], base: Path) -> RunEntry:
+    run_id = cell["run_id"]
+    path = where.get(run_id, base / cell["strategy"] / run_id)
+    state, summary = "missing", RunSummary(run_id=run_id)
     if (path / "summary.json").exists():
-        state, summary = "completed", read_json(path / "summary.json")
+        state, summary = "completed", read_record(path / "summary.json", RunSummary)
     elif (path / "status.json").exists():
-        state = str(read_json(path / "status.json")["state"])
-    family = str(summary.get("family", cell.get("family", "control")))
+        state = read_record(path / "status.json", Status)["state"]
+    family = summary.get("family", cell.get("family", "control"))
     return RunEntry(
         run_id,
-        str(cell["strategy"]),
+        cell["strategy"],
         family,
-        str(cell["role"]),
-        int(cell["seed"]),
+        cell["role"],
+        cell["seed"],
         state,
         path,
         summary,

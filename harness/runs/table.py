@@ -3,15 +3,31 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from fusefront.harness.runs.files import Json, read_json
+from typing_extensions import TypedDict
+
+from fusefront.harness.runs.records import RunSummary, read_record, starting_with
 
 
-def summaries(root: Path, wanted: Mapping[str, str]) -> list[dict[str, Json]]:
+class RunRow(RunSummary):
+    """A summary and the folder that it lies in."""
+
+    path: str
+
+
+class CodeMeasure(TypedDict):
+    """What a compressor of a modality reported after training."""
+
+    modality: str
+    measure: str
+    value: float
+
+
+def summaries(root: Path, wanted: Mapping[str, str]) -> list[RunRow]:
     """The summaries of complete runs whose values match, oldest first."""
     paths = sorted(
         (root / "runs").glob("*/*/*/summary.json"), key=lambda path: path.stat().st_mtime
     )
-    rows = [{**read_json(path), "path": str(path.parent)} for path in paths]
+    rows = [RunRow(**read_record(path, RunSummary), path=str(path.parent)) for path in paths]
     return [row for row in rows if all(str(row.get(k)) == value for k, value in wanted.items())]
 
 
@@ -24,20 +40,16 @@ def find_run(root: Path, text: str) -> Path | None:
     return found[0].parent if len(found) == 1 else None
 
 
-def told_of_codes(run: Path) -> list[dict[str, Json]]:
+def told_of_codes(run: Path) -> list[CodeMeasure]:
     """What the compressors of a run reported after training: modality, measure, value."""
-    return codes_in(read_json(run / "summary.json"))
+    return codes_in(read_record(run / "summary.json", RunSummary))
 
 
-def codes_in(summary: Mapping[str, Json]) -> list[dict[str, Json]]:
+def codes_in(summary: RunSummary) -> list[CodeMeasure]:
     """The same of a summary that was read already."""
-    told = {
-        key.removeprefix("report_"): value
-        for key, value in summary.items()
-        if key.startswith("report_") and "." in key
-    }
     rows = []
-    for name, value in told.items():
-        modality, _, measure = name.rpartition(".")
-        rows.append({"modality": modality, "measure": measure, "value": value})
+    for name, value in starting_with(summary, "report_").items():
+        modality, dot, measure = name.rpartition(".")
+        if dot:
+            rows.append(CodeMeasure(modality=modality, measure=measure, value=value))
     return rows

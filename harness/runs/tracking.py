@@ -8,7 +8,8 @@ from typing import Literal
 
 import yaml
 
-from fusefront.harness.runs.files import Json, read_json, write_json
+from fusefront.harness.runs.files import Json, write_json
+from fusefront.harness.runs.records import RunSummary, read_record
 
 MARK = "mirrored.json"
 
@@ -23,7 +24,7 @@ def mirror(run: Path, project: str = "fusefront") -> bool:
         return False
     import wandb
 
-    summary = read_json(run / "summary.json")
+    summary = read_record(run / "summary.json", RunSummary)
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     shutil.rmtree(folder, ignore_errors=True)  # a mirror cut short by a kill is made anew
     folder.mkdir()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -27,7 +28,8 @@ from fusefront.harness.parts.kinds import MODEL_KINDS
 from fusefront.harness.parts.origins import used_by
 from fusefront.harness.parts.own import own_parts
 from fusefront.harness.runs.environment import environment
-from fusefront.harness.runs.files import Json, read_json, write_json, write_text
+from fusefront.harness.runs.files import Json, write_json, write_text
+from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import run_index
 from fusefront.harness.runs.study import Training
@@ -45,7 +47,7 @@ class RunRecord:
     """Where a run lies and its flat summary."""
 
     path: Path
-    summary: dict[str, Json]
+    summary: RunSummary
 
 
 def find_record(cell: Cell, root: Path) -> RunRecord | None:
@@ -55,7 +57,7 @@ def find_record(cell: Cell, root: Path) -> RunRecord | None:
         return None
     if cell.with_test and not (path / "predictions" / "test.parquet").exists():
         return None
-    return RunRecord(path, read_json(path / "summary.json"))
+    return RunRecord(path, read_record(path / "summary.json", RunSummary))
 
 
 def run(
@@ -100,7 +102,7 @@ def _status(folder: Path, state: str, started: str, reason: str) -> None:
 
 def _train(
     cell: Cell, folder: Path, store: PreparedDataset, parts: Parts, progress: Progress
-) -> dict[str, Json]:
+) -> RunSummary:
     spec = cell.spec
     torch.set_num_threads(spec.threads)
     recipe = Training.model_validate(spec.training)
@@ -129,8 +131,11 @@ def _train(
     save_model(model, spec, folder / "model")
     write_widths(folder, model, store)
     macs = macs_per_candidate(model, store.manifest.schema_.items, schema_of(store))
-    cost = {"macs_per_candidate": macs, "seconds": round(trained, 3), **epochs.speed()}
-    return {**_summary(cell, module, model), **cost}
+    summary = _summary(cell, module, model)
+    summary["macs_per_candidate"] = macs
+    summary["seconds"] = round(trained, 3)
+    summary["rows_per_second"] = epochs.speed()
+    return summary
 
 
 def _fit(module: ClickModule, data: RequestData, recipe: Training, epochs: "_Epochs") -> None:
@@ -185,18 +190,13 @@ class _Epochs(pl.Callback):
             file.write(json.dumps(line) + "\n")
         self.progress({"strategy": self.cell.strategy, "seed": self.cell.seed, **line})
 
-    def speed(self) -> dict[str, Json]:
-        total = sum(self.seconds)
-        return {"rows_per_second": round(self.rows * len(self.seconds) / max(total, 1e-9))}
+    def speed(self) -> float:
+        return round(self.rows * len(self.seconds) / max(sum(self.seconds), 1e-9))
 
 
-def _summary(cell: Cell, module: ClickModule, model: Baseline) -> dict[str, Json]:
+def _summary(cell: Cell, module: ClickModule, model: Baseline) -> RunSummary:
     best = module.epochs[module.best_epoch]
-    sizes = {
-        f"parameters_{role}": sum(parameter.numel() for parameter in parameters)
-        for role, parameters in model.parameter_roles().items()
-    }
-    return {
+    summary: RunSummary = {
         "format": 1,
         "run_id": cell.spec.run_id,
         "dataset": cell.spec.dataset,
@@ -214,6 +214,10 @@ def _summary(cell: Cell, module: ClickModule, model: Baseline) -> dict[str, Json
         "train_loss": best["train_loss"],
         "valid_auc": best["valid_auc"],
         "valid_logloss": best["valid_logloss"],
-        **sizes,
-        **{f"report_{name}": value for name, value in model.report().items()},
     }
+    sizes = {
+        f"parameters_{role}": sum(parameter.numel() for parameter in parameters)
+        for role, parameters in model.parameter_roles().items()
+    }
+    report = {f"report_{name}": value for name, value in model.report().items()}
+    return cast(RunSummary, {**summary, **sizes, **report})

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fusefront.harness.errors import FusefrontError, UsageError
 from fusefront.harness.runs.files import Json, digest, read_json, write_once
+from fusefront.harness.runs.records import Claim, Trial, Winner, read_record
 from fusefront.harness.tuning.space import Space, distributions
 
 STARTUP = 10  # trials before TPE has anything to go by; fewer in a short search
@@ -63,7 +64,7 @@ class Search:
             if not claim.exists():
                 write_once(claim, {"params": self._propose(number)})
             self.running.add(number)
-            return number, dict(read_json(claim)["params"])
+            return number, dict(read_record(claim, Claim)["params"])
         return None
 
     @property
@@ -71,15 +72,15 @@ class Search:
         """Every trial has its record."""
         return all(self.record(number) is not None for number in range(self.trials))
 
-    def record(self, number: int) -> dict[str, Json] | None:
+    def record(self, number: int) -> Trial | None:
         """The record of a trial, None before it has one."""
         path = self.folder / f"trial-{number:04d}.json"
-        return read_json(path) if path.exists() else None
+        return read_record(path, Trial) if path.exists() else None
 
-    def tell(self, number: int, record: dict[str, Json]) -> None:
+    def tell(self, trial: Trial) -> None:
         """Keep a finished trial's record; the first writer wins."""
-        write_once(self.folder / f"trial-{number:04d}.json", {"number": number, **record})
-        self.running.discard(number)
+        write_once(self.folder / f"trial-{trial['number']:04d}.json", dict(trial))
+        self.running.discard(trial["number"])
 
     def _propose(self, number: int) -> dict[str, Json]:
         if number == 0:
@@ -97,36 +98,38 @@ class Search:
             return dict(study.ask(self.distributions).params)
 
     def _frozen(self, number: int, *, known: bool) -> FrozenTrial:
-        params = dict(read_json(self.folder / f"claim-{number:04d}.json")["params"])
+        params = dict(read_record(self.folder / f"claim-{number:04d}.json", Claim)["params"])
         used: dict[str, BaseDistribution] = {key: self.distributions[key] for key in params}
         record = self.record(number) if known else None
         if record is None:  # still running, or too recent to be used: only its place is known
             return create_trial(state=TrialState.RUNNING, params=params, distributions=used)
-        if record["state"] != "ok":
+        if record["state"] != "ok" or record["value"] is None:
             return create_trial(state=TrialState.FAIL, params=params, distributions=used)
-        return create_trial(value=float(record["value"]), params=params, distributions=used)
+        return create_trial(value=record["value"], params=params, distributions=used)
 
-    def freeze(self) -> dict[str, Json]:
+    def freeze(self) -> Winner:
         """The winner by validation AUC, lowest number on ties; written once, before test is opened."""
         records = [record for n in range(self.trials) if (record := self.record(n)) is not None]
-        good = [record for record in records if record["state"] == "ok"]
+        good = [
+            (record["value"], -record["number"], record)
+            for record in records
+            if record["state"] == "ok" and record["value"] is not None
+        ]
         if not good:
-            reasons = (
-                "; ".join(sorted({str(record["reason"]) for record in records})) or "no trials"
-            )
+            reasons = "; ".join(sorted({r.get("reason", "") for r in records})) or "no trials"
             raise NoWinnerError(f"{self.strategy}: no trial finished, so no winner ({reasons})")
-        best = max(good, key=lambda record: (record["value"], -record["number"]))
-        winner = {
+        value, _, best = max(good, key=lambda ranked: ranked[:2])
+        winner: Winner = {
             "strategy": self.strategy,
             "number": best["number"],
-            "params": best["params"],
-            "valid_auc": best["value"],
+            "params": best.get("params", {}),
+            "valid_auc": value,
             "trials": len(records),
-            "seconds": round(sum(float(record["seconds"]) for record in records), 3),
+            "seconds": round(sum(record.get("seconds", 0.0) for record in records), 3),
             "evidence": digest(records),
         }
         path = self.folder / f"winner-{self.trials}.json"
-        if not write_once(path, winner) and read_json(path) != winner:
+        if not write_once(path, dict(winner)) and read_record(path, Winner) != winner:
             raise UsageError(
                 f"{path}: another winner was frozen from other records; delete neither"
             )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.training.run import find_record
 from fusefront.harness.training.workers import Workers
@@ -44,10 +45,10 @@ class TrialSource:
         """Tell the search how the trial of `cell` ended."""
         search, number, params = self.open[f"{cell.strategy}:{cell.spec.run_id}"].pop(0)
         found = None if failure else find_record(cell, self.root)
-        summary = found.summary if found else {}
+        summary = found.summary if found else RunSummary(run_id=cell.spec.run_id)
         search.tell(
-            number,
             {
+                "number": number,
                 "params": params,
                 "run_id": cell.spec.run_id,
                 "state": "ok" if found else "failed",
@@ -60,6 +61,6 @@ class TrialSource:
 
 def _remaining(search: Search) -> float:
     records = [record for n in range(search.trials) if (record := search.record(n)) is not None]
-    seconds = sorted(float(record["seconds"]) for record in records)
+    seconds = sorted(record.get("seconds", 0.0) for record in records)
     median = seconds[len(seconds) // 2] if seconds else 1.0
     return median * (search.trials - len(records) - len(search.running))

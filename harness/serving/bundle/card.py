@@ -9,6 +9,7 @@ from scipy import stats
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.statistics.auc import auc_influence, tie_groups
 
 LEAST_CLASS = 20  # rows of each label that a slice needs for a number
@@ -36,7 +37,7 @@ def auc_with_interval(
 
 def make_card(
     run: Path,
-    summary: dict[str, Json],
+    summary: RunSummary,
     store: PreparedDataset,
     bundle: dict[str, Json],
     licence: str,

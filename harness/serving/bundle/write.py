@@ -16,7 +16,8 @@ from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.runs.files import Json, read_json, write_json, write_text
+from fusefront.harness.runs.files import Json, write_json, write_text
+from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.serving.bundle import opened
 from fusefront.harness.serving.bundle.card import card_markdown, make_card
 from fusefront.harness.serving.export.online import (
@@ -37,7 +38,7 @@ class Loaded(NamedTuple):
     """A trained run and the data it was trained on."""
 
     run: Path
-    summary: dict[str, Json]
+    summary: RunSummary
     store: PreparedDataset
     schema: Schema
     model: Baseline
@@ -48,8 +49,8 @@ def load_run(run: Path, root: Path, include: Sequence[Path] = ()) -> Loaded:
     """Model and codes of a completed run; its prepared store lies under `root`."""
     if not (run / "summary.json").exists() or not (run / "model" / "weights.safetensors").exists():
         raise UsageError(f"{run}: no completed run with a model there; train it first")
-    summary = read_json(run / "summary.json")
-    path = root / "prepared" / str(summary["dataset"]) / str(summary["fingerprint"])
+    summary = read_record(run / "summary.json", RunSummary)
+    path = root / "prepared" / summary["dataset"] / summary["fingerprint"]
     store = PreparedDataset.open(path)
     schema = schema_of(store)
     model = load_model(run, store, load_parts(included(run, include)))

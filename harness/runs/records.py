@@ -1,0 +1,217 @@
+"""The records that the program writes beside runs and studies: one type, one reader, one writer each.
+
+Keys that a record does not name here are kept as they stand. Times are ISO 8601 in UTC, seconds are
+wall clock, AUC and log loss plain numbers.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NotRequired, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.runs.files import Json, write_json
+
+Role = Literal["strategy", "control", "ablation", "trial"]
+State = Literal["missing", "running", "completed", "failed"]
+
+
+class Record(TypedDict):
+    """What every record has: the version of its format."""
+
+    format: NotRequired[int]
+
+
+class Status(Record):
+    """status.json of a run."""
+
+    state: State
+    started: NotRequired[str]
+    ended: NotRequired[str]
+    reason: NotRequired[str]
+
+
+class RunSummary(Record):
+    """summary.json of a run, flat, so that a run is a row; nothing of test.
+
+    Beside these: parameters_<role> (counts) and report_<modality>.<measure> (what a part reports).
+    """
+
+    run_id: str
+    dataset: NotRequired[str]
+    fingerprint: NotRequired[str]  # of the prepared data
+    baseline: NotRequired[str]
+    strategy: NotRequired[str]
+    role: NotRequired[str]
+    family: NotRequired[str]
+    seed: NotRequired[int]
+    code: NotRequired[str]
+    threads: NotRequired[int]
+    host_pid: NotRequired[int]
+    best_epoch: NotRequired[int]
+    epochs: NotRequired[int]
+    train_loss: NotRequired[float]
+    train_logloss: NotRequired[float]
+    valid_auc: NotRequired[float]
+    valid_logloss: NotRequired[float]
+    macs_per_candidate: NotRequired[float]
+    seconds: NotRequired[float]
+    rows_per_second: NotRequired[float]
+    sha256: NotRequired[dict[str, str]]  # file under the run -> SHA-256 at completion
+
+
+class EpochLine(TypedDict):
+    """A line of metrics.jsonl."""
+
+    epoch: int
+    train_loss: NotRequired[float]
+    valid_auc: NotRequired[float | None]
+    valid_logloss: NotRequired[float]
+    rows_per_second: NotRequired[float]
+    seconds: NotRequired[float]
+
+
+class MatrixCell(TypedDict):
+    """One place of a study's matrix: which run fills it."""
+
+    strategy: str
+    role: str
+    seed: int
+    run_id: str
+    baseline: NotRequired[str]
+    settings: NotRequired[dict[str, Json]]
+    family: NotRequired[str]
+
+
+class Matrix(Record):
+    """matrix.json of a study."""
+
+    dataset: str
+    fingerprint: str
+    store: str  # relative to the output root
+    cells: list[MatrixCell]
+
+
+class PairedDelta(TypedDict):
+    """A difference of test AUC with its 95 % interval; None = there is none."""
+
+    delta: float
+    low: float | None
+    high: float | None
+    p: NotRequired[float | None]  # adjusted
+    mde: NotRequired[float | None]  # seen with 80 % power
+    verdict: NotRequired[str]
+    reason: NotRequired[str]
+    note: NotRequired[str]
+
+
+class AblationRow(PairedDelta):
+    """The test AUC without a part minus that of the whole."""
+
+    strategy: str
+    kind: NotRequired[str]
+    without: str
+
+
+class AblationRecord(Record):
+    """ablation-<strategy>.json of a study."""
+
+    of: NotRequired[str]
+    cells: list[MatrixCell]
+    hyper_parameters: NotRequired[str]
+    rows: NotRequired[list[AblationRow]]
+
+
+class Claim(Record):
+    """claim-<n>.json of a search: the parameters of trial n."""
+
+    params: dict[str, Json]
+
+
+class Trial(Record):
+    """trial-<n>.json of a search: how trial n ended; the value is its AUC on validation."""
+
+    number: int
+    params: NotRequired[dict[str, Json]]
+    run_id: NotRequired[str]
+    state: str  # ok | failed
+    value: float | None
+    seconds: NotRequired[float]
+    reason: NotRequired[str]
+
+
+class Winner(Record):
+    """winner-<trials>.json of a search: frozen before test is opened."""
+
+    strategy: str
+    number: int
+    params: dict[str, Json]
+    valid_auc: float
+    trials: int
+    seconds: float
+    evidence: str  # hash of the trials' records
+
+
+class RunCode(Record):
+    """code.json of a run: the code that it depends on, module by module."""
+
+    version: str
+    sources: dict[str, str]
+
+
+R = TypeVar("R", bound=Mapping[str, object])
+
+
+def read_record(path: Path, kind: type[R], formats: tuple[int, ...] = (1,)) -> R:
+    """The record in `path`.
+
+    Raises:
+        DataContractError: not readable, not JSON, of another format, or without what `kind` has.
+    """
+    advice = "restore it from a copy, or remove it and run the study again"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataContractError(f"{path}: not there; {advice}") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataContractError(f"{path}: got no readable JSON ({reason}); {advice}") from None
+    known = ", ".join(map(str, formats))
+    if isinstance(value, dict) and value.get("format", formats[0]) not in formats:
+        raise DataContractError(
+            f"{path}: got format {value['format']!r}, this program reads {known}; "
+            "use the version of fusefront that wrote it, or a newer one"
+        )
+    try:
+        _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise DataContractError(
+            f"{path}: {where}: {first['msg'].lower()}, expected the record of "
+            f"{kind.__name__}; {advice}"
+        ) from None
+    return cast(R, value)
+
+
+def write_record(path: Path, record: Mapping[str, object], *, version: int = 1) -> None:
+    """Replace the record in `path` in one step, the version of its format among its keys."""
+    write_json(path, {"format": version, **record})
+
+
+@cache
+def _adapter(kind: type[R]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def starting_with(record: Mapping[str, object], prefix: str) -> dict[str, float]:
+    """The numbers of a summary whose keys begin with `prefix`, without it."""
+    return {
+        key.removeprefix(prefix): float(value)
+        for key, value in record.items()
+        if key.startswith(prefix) and isinstance(value, int | float)
+    }
