@@ -37,7 +37,15 @@ def run_with(folder: Path, slots: int, seed: int, cut: float) -> list[Json]:
             one, open_ = search(folder), []
             continue
         number, params = open_.pop(rng.randrange(len(open_)))
-        one.tell(number, {"params": params, "state": "ok", "value": value(params), "seconds": 1.0})
+        one.tell(
+            {
+                "number": number,
+                "params": params,
+                "state": "ok",
+                "value": value(params),
+                "seconds": 1.0,
+            }
+        )
     return [one.record(number) for number in range(one.trials)]
 
 
@@ -68,7 +76,7 @@ def test_failed_trials_never_win_and_all_failed_is_an_error(tmp_path: Path) -> N
     for _ in range(2):
         number, params = one.next_trial() or (0, {})
         failed = {"params": params, "state": "failed", "value": None, "seconds": 0, "reason": "nan"}
-        one.tell(number, failed)
+        one.tell({"number": number, **failed})
     with pytest.raises(FusefrontError, match="no trial finished"):
         one.freeze()
 
