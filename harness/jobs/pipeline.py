@@ -19,7 +19,7 @@ from fusefront.harness.parts.included import included, remember, uses
 from fusefront.harness.parts.origins import used_by
 from fusefront.harness.parts.own import Own, own_parts
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.runs.files import write_json, write_text
+from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.records import Winner
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
