@@ -66,6 +66,29 @@ class Scaling(_Frozen):
     limit: float = 1e6
 
 
+class StoredHistory(_Frozen):
+    """What a history holds: "earlier" events of the log, those of "train", or what was "given"."""
+
+    past: Literal["earlier", "train", "given", "none"]
+
+    def sentence(self) -> str:
+        """For people.
+
+        >>> StoredHistory(past="earlier").sentence()
+        "A history is the user's positives strictly before the row."
+        """
+        if self.past == "train":
+            return (
+                "A history is the user's positives in train, in a row of train without its own: "
+                "the log has no times."
+            )
+        return {
+            "earlier": "A history is the user's positives strictly before the row.",
+            "given": "A history is what the log's column gives.",
+            "none": "There are no histories.",
+        }[self.past]
+
+
 class Manifest(_Frozen):
     format: Literal[1] = 1
     name: str
@@ -73,6 +96,8 @@ class Manifest(_Frozen):
     schema_: StoredSchema = Field(alias="schema")
     counts: dict[str, SplitCounts]
     history_values: int
+    history: StoredHistory | None = None  # None: a store from before it was kept
+    drawn: int = 0  # negatives that were drawn for each positive; 0: the log's own
     files: dict[str, StoredFile]
     slices: dict[str, StoredSlice] = {}
     cluster: Literal["user", "request"] = "user"

@@ -328,11 +328,19 @@ class DatasetSpec(Strict):
             raise ValueError(problem)
         return self
 
+    @property
+    def of_train(self) -> bool:
+        """Whether histories are the user's train events, as the log has no times to look back by."""
+        return self.history.source == "log" and self.columns.timestamp is None
+
     def _problems(self) -> list[str]:
         by_file = self.interactions.path is None
         found = []
-        if self.history.source == "log" and self.columns.timestamp is None:
-            found.append("history from: log needs columns.timestamp, or the history is not causal")
+        if self.of_train and self.split.by != "given":
+            found.append(
+                "history from: log needs columns.timestamp, or the history is not causal; without "
+                "times it is the user's train positives, which needs split by: given"
+            )
         if self.split.by in ("time", "user_time") and self.columns.timestamp is None:
             found.append(f"split by: {self.split.by} needs columns.timestamp")
         if self.split.by == "given" and by_file == (self.split.column is not None):

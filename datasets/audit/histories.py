@@ -14,7 +14,27 @@ Bools = NDArray[np.bool_]
 # and 0.14 with 500, since tastes repeat; a leak of the newest entry stands out sooner.
 SEVERE_GAP, WARNING_GAP, NOTE_GAP = 0.3, 0.15, 0.05
 SEVERE_NEWEST, WARNING_NEWEST = 0.2, 0.05
+ALL = 0.95  # of the positives: no log repeats itself so much
 FEW = 50
+
+
+def check_made(store: PreparedDataset, _: Sample) -> list[Finding] | None:
+    """Histories that are not what came before: the user's train positives, for want of times."""
+    made = store.manifest.history
+    if store.manifest.schema_.max_history == 0 or made is None:
+        return None
+    if made.past != "train":
+        return []
+    return [
+        Finding(
+            "history_of_train",
+            "note",
+            made.sentence(),
+            "It may hold events later than the row, as in the published untimed layouts; where there "
+            "are times, name them in columns.timestamp.",
+            {"max_length": store.manifest.schema_.max_history},
+        )
+    ]
 
 
 def check_target(store: PreparedDataset, _: Sample) -> list[Finding] | None:
@@ -33,6 +53,14 @@ def check_target(store: PreparedDataset, _: Sample) -> list[Finding] | None:
     negative, positive = (float(share) for share in hits / np.maximum(counts, 1))
     others_end, ends_in_it = (float(share) for share in newest / np.maximum(counts, 1))
     severity = _severity(positive - negative, int(counts[1]), ends_in_it - others_end)
+    advice = (
+        "A history must end before its request; build it with history from: log, or accept this "
+        "if people really come back to the same items that often."
+    )
+    if store.manifest.drawn and severity == "severe":
+        if positive < ALL and ends_in_it - others_end < SEVERE_NEWEST:
+            severity = "warning"
+        advice += " Drawn negatives are never items that the user clicked, so a repeat gives its label away."
     if severity is None:
         return []
     return [
@@ -41,8 +69,7 @@ def check_target(store: PreparedDataset, _: Sample) -> list[Finding] | None:
             severity,
             f"{percent(positive)} of the positives have their own target in their history, "
             f"{percent(negative)} of the negatives do; for {percent(ends_in_it)} it is the newest entry.",
-            "A history must end before its request; build it with history from: log, or accept this "
-            "if people really come back to the same items that often.",
+            advice,
             {"positives": positive, "negatives": negative, "positives_newest": ends_in_it},
         )
     ]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fusefront.datasets.audit.catalogue import check_cold_items, check_missing
 from fusefront.datasets.audit.finding import SEVERITIES, AuditReport, Finding
-from fusefront.datasets.audit.histories import check_future, check_target
+from fusefront.datasets.audit.histories import check_future, check_made, check_target
 from fusefront.datasets.audit.labels import check_classes, check_drift, check_rates
 from fusefront.datasets.audit.overlap import (
     check_cold_users,
@@ -27,6 +27,7 @@ CHECKS: dict[str, Check] = {
     "sibling rows": check_siblings,
     "repeated rows": check_repeated,
     "time order": check_time,
+    "how histories are made": check_made,
     "target in history": check_target,
     "future in history": check_future,
     "single-feature AUC": check_shortcuts,

@@ -91,7 +91,7 @@ class Sample(NamedTuple):
     requests: pl.DataFrame  # split, request, user, key, start, length; time
     share: float  # of the users
     timed: bool
-    told_apart: bool  # False: neither time nor history, requests of a user look alike
+    told_apart: bool  # False: neither time nor a history of its own: a user's requests look alike
 
 
 def sample_users(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> Sample:
@@ -105,7 +105,9 @@ def sample_users(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> Sam
             requests.append(frames[0])
             rows.append(frames[1])
     timed = store.manifest.timestamps
-    apart = timed or store.manifest.schema_.max_history > 0
+    made = store.manifest.history  # of train: one history for many requests of a user
+    of_train = made is not None and made.past == "train"
+    apart = timed or (store.manifest.schema_.max_history > 0 and not of_train)
     return Sample(pl.concat(rows), pl.concat(requests), 1 / every, timed, apart)
 
 

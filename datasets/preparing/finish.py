@@ -14,6 +14,7 @@ from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import (
     Manifest,
     SplitCounts,
+    StoredHistory,
     StoredSchema,
     StoredSlice,
     manifest_bytes,
@@ -89,6 +90,8 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
         schema=_schema(spec, items, vectors.widths, sides),
         counts=log.counts,
         history_values=builder.history.rows,
+        history=_history(spec),
+        drawn=spec.negatives.per_positive if spec.negatives else 0,
         files=record_files(folder),
         slices=slices,
         cluster=spec.cluster,
@@ -168,6 +171,12 @@ def _slice(
     codes = np.concatenate([np.zeros(1, np.int16), of_items])
     finish_by_item(folder, part, codes, ())
     return finish_by_column(folder, part, book)
+
+
+def _history(spec: DatasetSpec) -> StoredHistory:
+    if spec.history.source == "log":
+        return StoredHistory(past="train" if spec.of_train else "earlier")
+    return StoredHistory(past="none" if spec.history.source == "none" else "given")
 
 
 def _schema(

@@ -34,6 +34,7 @@ from fusefront.datasets.spec import DatasetSpec
 
 Say = Callable[[str], None]
 _KEY_BYTES = 128  # of a row while its item keys are looked at
+_TRAIN_PAST = 100  # entries of a history that is made row by row; the log tells no more beforehand
 _ENTRY = 8  # of a history's entry while it is read
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.preparing.splits import Cuts
+from fusefront.datasets.preparing.train_past import train_past
 from fusefront.datasets.raw.hashing import combine
 from fusefront.datasets.raw.history import Histories
 from fusefront.datasets.spec import DatasetSpec
@@ -54,6 +55,8 @@ def arrange(
     side = np.zeros(len(rows), np.uint8)
     if cuts is not None and spec.columns.request is None:
         side = cuts.side(rows["time"], position)
+    if spec.of_train:
+        return _from_train(rows, context, position, spec)
     if spec.history.source == "log":
         return _from_log(rows, context, side, position, spec)
     apart = rows["row"] if spec.columns.timestamp is None else rows["time"]
@@ -71,7 +74,7 @@ def arrange(
 def alone(spec: DatasetSpec) -> bool:
     """Whether every positive is a request of its own, with its negatives: nothing else groups rows."""
     nothing = spec.columns.timestamp is None and spec.columns.request is None
-    return spec.negatives is not None and nothing and spec.history.source == "none"
+    return spec.negatives is not None and nothing and spec.history.source in ("none", "log")
 
 
 def _place(rows: NDArray[Any], spec: DatasetSpec) -> NDArray[Any]:
@@ -103,6 +106,20 @@ def _from_log(
     head = order[first]
     past = Past(rows["item"][positive], keys, user[head] * width, query[head])
     return Arranged(rows[order], first, position[order], past)
+
+
+def _from_train(
+    rows: NDArray[Any],
+    context: NDArray[np.uint64],
+    position: NDArray[np.float64],
+    spec: DatasetSpec,
+) -> Arranged:
+    past = train_past(rows, _dense(rows["user"]), spec)
+    request = rows["request"] if spec.columns.request else np.zeros(len(rows), np.uint64)
+    apart = (rows["user"], past.of, rows["split"], context, request)
+    order = np.lexsort((_place(rows, spec), *apart[::-1]))
+    first = _starts(order, apart)
+    return Arranged(rows[order], first, position[order], Ready(past.lists, past.of[order[first]]))
 
 
 def log_slices(

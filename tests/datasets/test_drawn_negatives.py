@@ -206,3 +206,37 @@ def test_the_order_belongs_to_the_name_of_a_store_that_draws(tmp_path: Path) -> 
         labelled = rated(tmp_path).model_copy(update={"negatives": None})
         one = fingerprint(labelled, tmp_path)
     assert fingerprint(labelled, tmp_path) == one
+
+
+def listening(log: pl.DataFrame, share: float) -> pl.DataFrame:
+    """The same log where a share of the rows repeats one of the user's four items before."""
+    rng, seen, items = np.random.default_rng(2), dict[int, list[int]](), list[int]()
+    for user, item in log.select("user", "item").iter_rows():
+        before = seen.setdefault(user, [])
+        again = len(before) > 4 and rng.random() < share
+        items.append(before[-int(rng.integers(2, 5))] if again else item)
+        before.append(items[-1])
+    return log.with_columns(item=pl.Series(items))
+
+
+def test_repeats_of_a_log_of_positives_are_a_warning_and_a_leak_is_severe(tmp_path: Path) -> None:
+    """Drawn rows are never items of the user: that repeats stand out says nothing of a leak."""
+    spec = bare(tmp_path)
+    listening(clicks(), 0.6).write_parquet(tmp_path / "log.parquet")
+    store = prepare(spec, tmp_path, tmp_path / "out")
+    target = {one.name: one for one in audit(store).findings}["target_in_history"]
+    assert (store.manifest.drawn, target.severity) == (4, "warning")
+    assert float(str(target.numbers["positives"])) > 0.3
+    assert "never items that the user clicked" in target.detail
+    refuse_severe(audit(store))
+    log = clicks()
+    past = log.with_columns(h=pl.concat_list("item", pl.col("item").shift(1, fill_value=0)))
+    for lists, where in (
+        (past, "newest first"),
+        (past.with_columns(pl.col("h").list.reverse()), "last"),
+    ):
+        lists.write_parquet(tmp_path / "log.parquet")
+        leak = bare(tmp_path, history={"from": "list", "column": "h", "newest": "last"})
+        lists.write_parquet(tmp_path / "log.parquet")
+        report = audit(prepare(leak, tmp_path, tmp_path / f"out {where}"))
+        assert "target_in_history" in {one.name for one in report.severe(())}, where

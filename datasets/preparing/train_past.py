@@ -1,0 +1,148 @@
+"""Histories of logs without times under a given split: the user's train positives.
+
+A row of valid or test has all of them. A row of train has all but its own: a positive itself, a
+negative the positive that it was drawn for, that of the same item, or one by hash, and a request
+that the log names all positives in it. So every train row of a user lacks one alike, and neither
+the length of a history nor its items tell the label.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.datasets.raw.hashing import combine
+from fusefront.datasets.raw.history import Histories
+from fusefront.datasets.spec import DatasetSpec
+
+Ints = NDArray[np.int64]
+_BLOCK = 1 << 22  # values at a time
+_NONE = -1
+
+
+class Events(NamedTuple):
+    """Train positives of a bucket in order of (user, row of the log)."""
+
+    items: NDArray[np.int32]  # [E]
+    rows: Ints  # [E] row of the log
+    unit: Ints  # [E] what leaves it out: itself, or its request
+    first: Ints  # [U] of every user
+    size: Ints  # [U]
+
+
+class Left(NamedTuple):
+    """Rows that leave the same events out."""
+
+    user: Ints  # [G]
+    extra: Ints  # [G] an event that it leaves out beside those of its unit, or -1
+    out: Ints  # [G] how many it leaves out
+
+
+class TrainPast(NamedTuple):
+    """Distinct histories of a bucket, and which of them each row has [n]."""
+
+    lists: Histories
+    of: Ints
+
+
+def train_past(rows: NDArray[Any], user: Ints, spec: DatasetSpec) -> TrainPast:
+    """Histories of one bucket's rows (all rows of its users); `user` is dense, 0 .. U - 1."""
+    longest, users = spec.history.max_length, int(user.max(initial=-1)) + 1
+    train = rows["split"] == 0
+    held = np.flatnonzero(train & (rows["label"] == 1))
+    held = held[np.lexsort((rows["row"][held], user[held]))]
+    count = np.bincount(user[held], minlength=users)
+    first = np.cumsum(count) - count
+    if spec.columns.request is None:
+        unit_of, unit = _by_event(rows, user, held, first, count, spec), np.arange(len(held))
+        left = Left(user[held], np.full(len(held), _NONE), np.ones(len(held), np.int64))
+    else:
+        unit_of, left = _by_request(rows, user, held, first, count)
+        unit = unit_of[held]
+    events = Events(rows["item"][held], rows["row"][held], unit, first, count)
+    apart = _apart(events, left, longest)
+    place = np.full(len(left.user), _NONE)
+    place[apart] = users + np.arange(len(apart))
+    own = np.where(unit_of >= 0, place[np.maximum(unit_of, 0)] if len(place) else _NONE, _NONE)
+    return TrainPast(_lists(events, left, apart, longest), np.where(own >= 0, own, user))
+
+
+def _by_event(
+    rows: NDArray[Any], user: Ints, held: Ints, first: Ints, count: Ints, spec: DatasetSpec
+) -> Ints:
+    """[n] the event that each train row leaves out, -1 where it leaves none."""
+    drawn = combine(0, rows["row"].astype(np.uint64)) % np.maximum(count[user], 1).astype(np.uint64)
+    out = first[user] + drawn.astype(np.int64)
+    width = int(rows["item"].max(initial=0)) + 1
+    keys = user * width + rows["item"]
+    known, where = np.unique(keys[held], return_index=True)
+    if len(known):
+        near = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+        out = np.where(known[near] == keys, where[near], out)
+    if spec.negatives is not None:  # the request word is the row of the positive
+        order = np.argsort(rows["row"][held], kind="stable")
+        of = rows["row"][held][order]
+        if len(of):
+            near = np.minimum(np.searchsorted(of, rows["request"].astype(np.int64)), len(of) - 1)
+            out = order[near]
+    out[held] = np.arange(len(held))
+    return np.where((rows["split"] == 0) & (count[user] > 0), out, _NONE)
+
+
+def _by_request(
+    rows: NDArray[Any], user: Ints, held: Ints, first: Ints, count: Ints
+) -> tuple[Ints, Left]:
+    """[n] the named request of each train row, and what it leaves out: its positives, or one."""
+    train = np.flatnonzero(rows["split"] == 0)
+    words = combine(0, rows["user"][train], rows["request"][train])
+    distinct, head, of = np.unique(words, return_index=True, return_inverse=True)
+    unit_of = np.full(len(rows), _NONE)
+    unit_of[train] = of
+    owner = user[train][head]
+    out = np.bincount(unit_of[held], minlength=len(distinct))
+    lacks = (out == 0) & (count[owner] > 0)
+    drawn = (distinct % np.maximum(count[owner], 1).astype(np.uint64)).astype(np.int64)
+    extra = np.where(lacks, first[owner] + drawn, _NONE)
+    return unit_of, Left(owner, extra, out + lacks)
+
+
+def _apart(events: Events, left: Left, longest: int) -> Ints:
+    """The units whose history is not the user's newest: what they leave out is among those."""
+    newest = events.first + np.maximum(events.size - longest, 0)  # [U]
+    owner = np.repeat(np.arange(len(events.size)), events.size)
+    hit = np.zeros(len(left.user), bool)
+    hit[events.unit[np.arange(len(events.items)) >= newest[owner]]] = True
+    hit |= left.extra >= np.maximum(newest[left.user], 0)
+    return np.flatnonzero(hit)
+
+
+def _lists(events: Events, left: Left, apart: Ints, longest: int) -> Histories:
+    """The newest of every user [U], then those of the units `apart`."""
+    users = np.arange(len(events.size))
+    none = np.full(len(users), _NONE)
+    parts = [_expanded(events, users, none, none, 0 * none, longest)]
+    width = np.minimum(events.size[left.user[apart]], longest + left.out[apart])
+    ends = np.cumsum(width)
+    edges = np.searchsorted(ends, np.arange(_BLOCK, ends[-1] if len(ends) else 0, _BLOCK))
+    for begin, end in zip(np.append(0, edges), np.append(edges, len(apart)), strict=True):
+        unit = apart[begin:end]
+        parts.append(
+            _expanded(events, left.user[unit], unit, left.extra[unit], left.out[unit], longest)
+        )
+    return Histories(
+        np.concatenate([part.values for part in parts]),
+        np.concatenate([part.length for part in parts]),
+    )
+
+
+def _expanded(
+    events: Events, user: Ints, unit: Ints, extra: Ints, out: Ints, longest: int
+) -> Histories:
+    """The newest `longest` events of each user without those of the unit and the extra one."""
+    width = np.minimum(events.size[user], longest + out)
+    owner = np.repeat(np.arange(len(user)), width)
+    ends = np.cumsum(width)
+    event = (events.first + events.size)[user][owner] - (ends[owner] - np.arange(len(owner)))
+    kept = (events.unit[event] != unit[owner]) & (event != extra[owner])
+    length = np.bincount(owner[kept], minlength=len(user))
+    return Histories(events.items[event[kept]], length).newest(longest)
