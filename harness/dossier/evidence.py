@@ -12,9 +12,9 @@ from fusefront.harness.dossier.judged import Judged, Signature, judge
 from fusefront.harness.dossier.money import money
 from fusefront.harness.dossier.points import points
 from fusefront.harness.dossier.replay import FILE as REPLAY
-from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.serving.latency.records import Bench
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.reports.evidence import Evidence, RunOrigin, StudyFacts
 
@@ -35,7 +35,7 @@ class Gathered:
     every: list[RunEntry]  # ablations included
     entries: list[RunEntry]
     comparison: Comparison
-    bench: dict[str, Json]
+    bench: Bench | None
     inputs: Inputs
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from fusefront.harness.runs.files import Json, read_json
 from fusefront.harness.runs.records import Trial, read_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.serving.latency.records import Bench, BenchFacts
 from fusefront.reports.evidence import AuditFinding, RunOrigin, StudyFacts, TrainingCurve
 
 State = Literal["ok", "note", "warning", "error", "not run"]
@@ -109,7 +110,7 @@ def audit_findings(study: StudyFolder) -> tuple[AuditFinding, ...]:
     return (*found, *passed, *not_run)
 
 
-def environment(entries: list[RunEntry], bench: dict[str, Json]) -> dict[str, str]:
+def environment(entries: list[RunEntry], bench: Bench | None) -> dict[str, str]:
     """Versions and hardware; differing values of several runs are all shown."""
     seen: dict[str, dict[str, None]] = defaultdict(dict)
     for path in {entry.path for entry in entries[:1] + entries[-1:]}:
@@ -125,8 +126,8 @@ def environment(entries: list[RunEntry], bench: dict[str, Json]) -> dict[str, st
             text = f"{str(git['sha'])[:12]}{', with local changes' if git.get('dirty') else ''}"
             seen["sources"][text] = None
     made = {key: " | ".join(sorted(values)) for key, values in seen.items()}
-    if bench.get("fingerprint"):
-        made["bench fingerprint"] = str(bench["fingerprint"])
+    if bench and bench.get("fingerprint"):
+        made["bench fingerprint"] = bench["fingerprint"]
     return made
 
 
@@ -146,7 +147,7 @@ def search_hashes(study: StudyFolder) -> dict[str, str]:
 def study_facts(
     study: StudyFolder,
     entries: list[RunEntry],
-    bench: dict[str, Json],
+    bench: Bench | None,
     *,
     date: str,
     second_look: int,
@@ -158,7 +159,7 @@ def study_facts(
     counts = manifest.get("counts", {})
     rows = {split: int(count["rows"]) for split, count in counts.items()}
     schema = manifest.get("schema", {})
-    spec, latency = study.spec, bench.get("facts", bench)
+    spec, latency = study.spec, bench["facts"] if bench else BenchFacts()
     bayes = (manifest.get("bayes_auc") or {}).get("test")
     return StudyFacts(
         name=study.name,
@@ -176,11 +177,11 @@ def study_facts(
         date=date,
         fingerprint=str(study.matrix()["fingerprint"]),
         study_hash=sha256(study.path / "study.yaml")[:12],
-        hardware=str(latency.get("hardware") or latency.get("in_words") or ""),
-        runtime=str(latency.get("runtime") or ""),
+        hardware=latency.get("hardware") or latency.get("in_words", ""),
+        runtime=latency.get("runtime", ""),
         candidates=spec.latency.decide_at,
         history=schema.get("max_history") or None,
-        latency_session=str(latency.get("session_text") or ""),
+        latency_session=latency.get("session_text", ""),
         price_core_hour=spec.money.price_per_core_hour,
         utilisation=latency.get("load"),
         bayes_auc=float(bayes) if bayes is not None else None,

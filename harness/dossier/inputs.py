@@ -10,9 +10,10 @@ from fusefront.harness.decision.inputs import Candidate, Inputs, Measured, Pairs
 from fusefront.harness.dossier.bench import cost_of, floor_of, latency_of, timed_rows
 from fusefront.harness.dossier.load import is_device
 from fusefront.harness.errors import NothingToDoError
-from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.files import read_json
 from fusefront.harness.runs.records import RunSummary, starting_with
 from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.serving.latency.records import Bench, BenchRow
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.power import settle
@@ -51,7 +52,7 @@ def by_strategy(entries: list[RunEntry]) -> dict[str, list[RunEntry]]:
 
 
 def study_inputs(
-    study: StudyFolder, comparison: Comparison, bench: dict[str, Json], entries: list[RunEntry]
+    study: StudyFolder, comparison: Comparison, bench: Bench | None, entries: list[RunEntry]
 ) -> Inputs:
     """Axes follow the comparison's strategies; those that never completed are not in it."""
     model = comparison.model
@@ -95,7 +96,7 @@ def _candidate(
     name: str,
     seeds: int,
     runs: list[RunEntry],
-    row: dict[str, Json] | None,
+    row: BenchRow | None,
 ) -> Candidate:
     first = runs[0] if runs else None
     sizes = parameters_of(first.summary) if first else {}
@@ -108,7 +109,7 @@ def _candidate(
         parameters=sum(sizes.values()),
         latency=latency_of(row) if row else None,
         cost=cost_of(row) if row else None,
-        core_ms=float(row.get("core_ms") or row["mean_ms"]) if row else None,
+        core_ms=row.get("core_ms") or row["mean_ms"] if row else None,
     )
 
 

@@ -9,9 +9,9 @@ from fusefront.harness.decision.policy import Policy, fits
 from fusefront.harness.dossier.inputs import parameters_of
 from fusefront.harness.dossier.judged import Judged
 from fusefront.harness.dossier.shown import interval
-from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.runs.store import RunEntry
+from fusefront.harness.serving.latency.records import BenchRow, Costs
 from fusefront.harness.statistics.comparison import Comparison, Estimate, StrategyRow
 from fusefront.reports.evidence import Interval, Point, Verdict
 
@@ -21,7 +21,7 @@ def points(
     policy: Policy,
     judged: Judged,
     comparison: Comparison,
-    timed: Mapping[str, dict[str, Json]],
+    timed: Mapping[str, BenchRow],
     entries: list[RunEntry],
 ) -> tuple[Point, ...]:
     """In the order of the comparison; strategies without one completed run are in the origins."""
@@ -40,9 +40,10 @@ def _point(
     judged: Judged,
     comparison: Comparison,
     i: int,
-    timed: dict[str, Json] | None,
+    timed: BenchRow | None,
     runs: list[RunEntry],
 ) -> Point:
+    costs: Costs = timed or Costs()
     one, front, outcome = inputs.candidates[i], judged.front, judged.outcome
     row = comparison.row(one.name)
     done = [entry for entry in runs if entry.state == "completed"]
@@ -64,7 +65,7 @@ def _point(
         role=_role(inputs, i),
         p50=interval(one.latency.p50) if one.latency else None,
         p99=interval(one.latency.p99) if one.latency else None,
-        mean_ms=_number(timed, "mean_ms"),
+        mean_ms=timed["mean_ms"] if timed else None,
         feasible=fits(inputs, policy, i),
         on_front=front.on_front[i],
         on_frontier_probability=front.probability[i] if one.latency else None,
@@ -83,10 +84,10 @@ def _point(
         run_ids=tuple(entry.run_id for entry in done),
         config_hash=done[0].run_id if done else "",
         parameters=parameters_of(summary),
-        macs_per_candidate=_whole(timed, "macs_per_candidate"),
-        bytes_per_item=_whole(timed, "bytes_per_item"),
-        bundle_bytes=_whole(timed, "bundle_bytes"),
-        cold_start_s=_seconds(timed),
+        macs_per_candidate=_whole(costs.get("macs_per_candidate")),
+        bytes_per_item=_whole(costs.get("bytes_per_item")),
+        bundle_bytes=_whole(costs.get("bundle_bytes")),
+        cold_start_s=_seconds(costs.get("cold_start_ms")),
         cost_per_million=one.cost,
         metrics={
             name: estimate_interval(found)
@@ -157,15 +158,9 @@ def _name(inputs: Inputs, i: int | None) -> str | None:
     return None if i is None else inputs.candidates[i].name
 
 
-def _number(timed: dict[str, Json] | None, key: str) -> float | None:
-    return float(timed[key]) if timed and timed.get(key) is not None else None
-
-
-def _whole(timed: dict[str, Json] | None, key: str) -> int | None:
-    value = _number(timed, key)
+def _whole(value: float | None) -> int | None:
     return None if value is None else round(value)
 
 
-def _seconds(timed: dict[str, Json] | None) -> Interval | None:
-    value = _number(timed, "cold_start_ms")
-    return None if value is None else Interval(value / 1000)
+def _seconds(ms: float | None) -> Interval | None:
+    return None if ms is None else Interval(ms / 1000)

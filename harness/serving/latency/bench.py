@@ -2,17 +2,23 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from fusefront.harness.runs.files import Json
 from fusefront.harness.serving.latency.intervals import (
     Difference,
     difference,
     log_quantiles,
     quantile_interval,
     smallest_difference,
+)
+from fusefront.harness.serving.latency.records import (
+    QUANTILE_NAMES,
+    BenchFacts,
+    BenchRow,
+    Quantile,
+    quantile_of,
 )
 from fusefront.harness.serving.latency.session import (
     DISCARD,
@@ -54,10 +60,10 @@ class BenchResult:
     """Frames of the session, a summary row a subject, and what the session could tell."""
 
     recording: Recording
-    rows: list[dict[str, Json]]
-    facts: dict[str, Json] = field(default_factory=dict)
+    rows: list[BenchRow]
+    facts: BenchFacts = field(default_factory=BenchFacts)
 
-    def row(self, key: Key) -> dict[str, Json]:
+    def row(self, key: Key) -> BenchRow:
         """The summary row of a subject."""
         return next(row for row in self.rows if row["subject"] == str(key))
 
@@ -137,13 +143,13 @@ def run_bench(
     return BenchResult(recording, rows, session_facts(rows, decide_at))
 
 
-def summarise(recording: Recording, keys: Iterable[Key]) -> list[dict[str, Json]]:
+def summarise(recording: Recording, keys: Iterable[Key]) -> list[BenchRow]:
     """A row a subject: quantiles in ms with intervals, per-round logs, contention."""
     by_round, contended = recording.by_round(), recording.contended()
     rows = []
     for key in keys:
         rounds = by_round[str(key)]
-        row: dict[str, Json] = {"subject": str(key), **key._asdict()}
+        row: dict[str, object] = {"subject": str(key), **key._asdict()}
         for name, p in QUANTILES.items():
             found = quantile_interval(rounds, p)
             row |= {f"{name}_ms": found.value, f"{name}_low": found.low, f"{name}_high": found.high}
@@ -153,56 +159,54 @@ def summarise(recording: Recording, keys: Iterable[Key]) -> list[dict[str, Json]
         row["rounds"] = len(rounds)
         row["samples"] = sum(len(r) for r in rounds)
         row["contended_visits"] = contended[str(key)]
-        rows.append(row)
+        rows.append(cast(BenchRow, row))
     return rows
 
 
-def paired(rows: Sequence[Mapping[str, Json]], a: Key, b: Key, quantile: str = "p50") -> Difference:
+def paired(rows: Sequence[BenchRow], a: Key, b: Key, quantile: Quantile = "p50") -> Difference:
     """log(a / b) of two subjects of one session, paired by round."""
-    found = {row["subject"]: row[f"log_{quantile}"] for row in rows}
+    found = {row["subject"]: quantile_of(row, quantile)["log"] for row in rows}
     return difference(found[str(a)], found[str(b)])
 
 
-def session_facts(
-    rows: Sequence[Mapping[str, Json]], decide_at: int | None = None
-) -> dict[str, Json]:
+def session_facts(rows: Sequence[BenchRow], decide_at: int | None = None) -> BenchFacts:
     """Floors per scope and K from the twins; the smallest differences that could have been found.
 
     The headline floor is the larger one of the two scopes at the K that is decided at.
     """
-    facts: dict[str, Json] = {"floors": []}
-    found = {str(row["subject"]): row for row in rows}
+    floors: list[dict[str, object]] = []
+    found = {row["subject"]: row for row in rows}
     for row in rows:
-        if not str(row["scope"]).startswith(TWIN):
+        if not row["scope"].startswith(TWIN):
             continue
-        scope = str(row["scope"]).removeprefix(f"{TWIN}-")
+        scope = row["scope"].removeprefix(f"{TWIN}-")
         original = found[str(Key(row["strategy"], row["backend"], scope, row["candidates"]))]
-        line: dict[str, Json] = {"scope": scope, "candidates": row["candidates"]}
-        for name in QUANTILES:
-            twins = difference(original[f"log_{name}"], row[f"log_{name}"])
+        line: dict[str, object] = {"scope": scope, "candidates": row["candidates"]}
+        for name in QUANTILE_NAMES:
+            twins = difference(quantile_of(original, name)["log"], quantile_of(row, name)["log"])
             line[f"floor_{name}"] = twins.floor
             errors = _errors(rows, original, name)
             line[f"smallest_{name}"] = smallest_difference(errors or [0.0], row["rounds"], twins)
-        facts["floors"].append(line)
-    for name in QUANTILES:
+        floors.append(line)
+    chosen = [line for line in floors if line["candidates"] == decide_at] or floors
+    facts: dict[str, object] = {"floors": floors}
+    for name in QUANTILE_NAMES:
         for kind in ("floor", "smallest"):
-            chosen = [line for line in facts["floors"] if line["candidates"] == decide_at]
-            values = [line[f"{kind}_{name}"] for line in chosen or facts["floors"]]
+            values = [cast(float, line[f"{kind}_{name}"]) for line in chosen]
             facts[f"{kind}_{name}"] = max(values) if values else None
-    visits = sum(int(row["rounds"]) for row in rows)
-    facts["visits"] = visits
-    facts["contended_visits"] = sum(int(row["contended_visits"]) for row in rows)
-    return facts
+    facts["visits"] = sum(row["rounds"] for row in rows)
+    facts["contended_visits"] = sum(row.get("contended_visits", 0) for row in rows)
+    return cast(BenchFacts, facts)
 
 
-def _errors(
-    rows: Sequence[Mapping[str, Json]], original: Mapping[str, Json], name: str
-) -> list[float]:
+def _errors(rows: Sequence[BenchRow], original: BenchRow, name: Quantile) -> list[float]:
     """Standard errors of every strategy's difference from the baseline, same scope, backend and K."""
     same = [
         row
         for row in rows
         if row["strategy"] != original["strategy"]
-        and all(row[k] == original[k] for k in ("backend", "scope", "candidates"))
+        and (row["backend"], row["scope"], row["candidates"])
+        == (original["backend"], original["scope"], original["candidates"])
     ]
-    return [difference(row[f"log_{name}"], original[f"log_{name}"]).error for row in same]
+    own = quantile_of(original, name)["log"]
+    return [difference(quantile_of(row, name)["log"], own).error for row in same]

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -18,6 +19,7 @@ from fusefront.harness.serving.latency.counters import State
 from fusefront.harness.serving.latency.fingerprint import fingerprint, in_words
 from fusefront.harness.serving.latency.gate import Gated
 from fusefront.harness.serving.latency.plan import Plan
+from fusefront.harness.serving.latency.records import BenchFacts, BenchRow, Costs
 from fusefront.harness.serving.latency.server import predicted_ceiling
 from fusefront.harness.serving.latency.session import DISCARD
 
@@ -38,19 +40,19 @@ def attach_costs(
         facts["first_call_ms"] = first.get(f"{one.trained.name}|{one.backend.name}")
         for row in result.rows:
             same = row["strategy"] == one.trained.name and row["backend"] == one.backend.name
-            if same and not str(row["scope"]).startswith(TWIN):
-                row.update(facts)
-                row.update(_money(result, row, study, rng))
+            if same and not row["scope"].startswith(TWIN):
+                row.update(cast(BenchRow, facts))
+                row.update(cast(BenchRow, _money(result, row, study, rng)))
     _as_trained(result, plan)
 
 
-def strategy_facts(plan: Plan, one: Gated, *, cold: bool) -> dict[str, Json]:
+def strategy_facts(plan: Plan, one: Gated, *, cold: bool) -> Costs:
     """What does not depend on K."""
     trained = one.trained
     feed = plan.lookup.feed(plan.requests[plan.decide_at][0])
     request = eager_request(trained.codes, feed)
     items = trained.schema.items + 1
-    facts: dict[str, Json] = {
+    facts: Costs = {
         "parity_max_difference": one.parity.max_difference,
         "auc_change": one.parity.auc_change,
         "macs_per_candidate": multiplications(lambda: trained.model.score(request))
@@ -66,11 +68,11 @@ def strategy_facts(plan: Plan, one: Gated, *, cold: bool) -> dict[str, Json]:
         tables = sum(path.stat().st_size for path in folder.glob("*.bin"))
         facts["bytes_per_item"] = tables / items
         if cold:
-            facts |= _cold(folder / "scorer.onnx", one.select(feed))
+            facts.update(_cold(folder / "scorer.onnx", one.select(feed)))
     return facts
 
 
-def _cold(graph: Path, feed: Mapping[str, np.ndarray]) -> dict[str, Json]:
+def _cold(graph: Path, feed: Mapping[str, np.ndarray]) -> Costs:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "feed.npz"
         np.savez(path, **feed)  # type: ignore[arg-type]
@@ -83,27 +85,24 @@ def _cold(graph: Path, feed: Mapping[str, np.ndarray]) -> dict[str, Json]:
     }
 
 
-def _money(
-    result: BenchResult, row: Mapping[str, Json], study: Study, rng: np.random.Generator
-) -> dict[str, Json]:
+def _money(result: BenchResult, row: BenchRow, study: Study, rng: np.random.Generator) -> Costs:
     """The undisturbed ceiling from pitches, and what a million predictions cost there."""
     if row["scope"] not in ("model_only", "end_to_end"):
         return {}
-    pitches = pitches_ms(result, str(row["subject"]))
+    pitches = pitches_ms(result, row["subject"])
     limit = study.slo_ms
     ceiling = predicted_ceiling(pitches, limit, rng, block=100)
-    mean, k = float(pitches.mean()), int(row["candidates"])
-    at = {"offline": 1.0, "served": ceiling.load}
+    mean, k = float(pitches.mean()), row["candidates"]
     price = study.money.price_per_core_hour
     return {
         "predicted_load": ceiling.load,
         "predicted_per_second": ceiling.per_second,
         "predicted_limit_ms": limit,
         "core_ms": mean,
-        **{
-            f"cost_per_million_{name}": per_million(price, mean, k, load) if load > 0 else None
-            for name, load in at.items()
-        },
+        "cost_per_million_offline": per_million(price, mean, k, 1.0),
+        "cost_per_million_served": per_million(price, mean, k, ceiling.load)
+        if ceiling.load > 0
+        else None,
     }
 
 
@@ -142,7 +141,7 @@ def describe_session(
     words = in_words(machine)
     floor = next((row["p50_ms"] for row in result.rows if row["scope"] == "floor"), None)
     stalled = _since(before.stalled_us, after.stalled_us)
-    facts |= {
+    described: BenchFacts = {
         "fingerprint": fingerprint(machine),
         "identity": machine,
         "in_words": words,
@@ -160,9 +159,10 @@ def describe_session(
         "steal_s": _since(before.steal_s, after.steal_s),
         "load_average": after.load,
     }
+    facts.update(described)
     key = str(Key(plan.baseline, "onnx", "model_only", plan.decide_at))
-    own = (row for row in result.rows if row["subject"] == key)  # none where it was not timed
-    facts["load"] = next(own, {}).get("predicted_load")
+    own = next((row for row in result.rows if row["subject"] == key), None)  # None: not timed
+    facts["load"] = None if own is None else own.get("predicted_load")
     facts["session_text"] = session_text(facts)
 
 
@@ -170,7 +170,7 @@ def _since(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
 
 
-def session_text(facts: Mapping[str, Json]) -> str:
+def session_text(facts: BenchFacts) -> str:
     """What the intervals speak of, in one sentence or two."""
     text = (
         f"this machine during one session of {facts['session_seconds']:.0f} s;"

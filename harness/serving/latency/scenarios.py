@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fusefront.harness.runs.files import Json
 from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.latency.bench import BenchResult, Key
 from fusefront.harness.serving.latency.gate import Gated
 from fusefront.harness.serving.latency.plan import Plan, end_to_end
+from fusefront.harness.serving.latency.records import OfflineLine, Served, ServerLine
 from fusefront.harness.serving.latency.server import open_loop, overloaded, poisson_schedule
 from fusefront.harness.serving.latency.session import Subject, visit
 
@@ -18,9 +18,9 @@ LATEST_S = 0.5  # of a run
 OFFLINE_REQUESTS = 16  # at a time
 
 
-def offline(plan: Plan, gated: Sequence[Gated], rounds: int = 7) -> list[dict[str, Json]]:
+def offline(plan: Plan, gated: Sequence[Gated], rounds: int = 7) -> list[OfflineLine]:
     """Predictions per second where requests are scored many at a time, median over rounds."""
-    lines = []
+    lines: list[OfflineLine] = []
     for one in gated:
         if one.backend.name != "onnx":
             continue
@@ -60,7 +60,7 @@ def serve_loads(
     result: BenchResult,
     slo_ms: float,
     say: Callable[[str], None],
-) -> list[dict[str, Json]]:
+) -> list[ServerLine]:
     """Baseline and candidates for the operating point at fixed loads, several runs each.
 
     The share of requests later than the limit decides; a quantile is not given where the queue grew.
@@ -74,22 +74,25 @@ def serve_loads(
         say(f"server: {one.trained.name} at loads {', '.join(map(str, LOADS))}")
         row = result.row(Key(one.trained.name, "onnx", "end_to_end", plan.decide_at))
         for load in LOADS:
-            rate = load * 1000 / float(row["mean_ms"])
+            rate = load * 1000 / row["mean_ms"]
             count = int(np.clip(rate * LATEST_S, 200, 2000))
             runs = []
             for _ in range(REPEATS):
                 schedule = poisson_schedule(rate, count, rng)
                 runs.append(open_loop(end_to_end(one, plan.lookup), asked, schedule).latency_ms)
             lines.append(
-                {"strategy": one.trained.name, "load": load, **served(runs, slo_ms)}
-                | {"per_second": rate, "requests": count}
+                ServerLine(
+                    strategy=one.trained.name,
+                    load=load,
+                    per_second=rate,
+                    requests=count,
+                    **served(runs, slo_ms),
+                )
             )
     return lines
 
 
-def served(
-    runs: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]], slo_ms: float
-) -> dict[str, Json]:
+def served(runs: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]], slo_ms: float) -> Served:
     """Late share with its interval over runs, and p99 of the runs whose queue did not grow."""
     from scipy import stats
 

@@ -7,8 +7,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from fusefront.harness.runs.files import Json
 from fusefront.harness.serving.latency.bench import TWIN, BenchResult
+from fusefront.harness.serving.latency.records import (
+    BenchFacts,
+    BenchRow,
+    Quantile,
+    ServerLine,
+    quantile_of,
+)
 
 Told = Callable[[int, int], None]
 
@@ -31,25 +37,25 @@ def round_progress(console: Console) -> Iterator[Told]:
 
 def bench_parts(result: BenchResult) -> list[Table | str]:
     """A table for each scope and K, servers; then floor, smallest differences, machine."""
-    shown = [row for row in result.rows if not str(row["scope"]).startswith(TWIN)]
-    groups = sorted({(str(row["scope"]), int(row["candidates"])) for row in shown})
+    shown = [row for row in result.rows if not row["scope"].startswith(TWIN)]
+    groups = sorted({(row["scope"], row["candidates"]) for row in shown})
     parts: list[Table | str] = []
     for scope, k in groups:
         rows = [row for row in shown if (row["scope"], row["candidates"]) == (scope, k)]
-        backends = sorted({str(row["backend"]) for row in rows})
+        backends = sorted({row["backend"] for row in rows})
         title = f"{scope.replace('_', ' ')}, K = {k}, {' and '.join(backends)}"
         parts += [title, _subjects(rows, several=len(backends) > 1), ""]
     if result.facts.get("server"):
         parts += [_server(result.facts["server"]), ""]
-    return [*parts, _said(result.facts)]
+    return [*parts, _session(result.facts)]
 
 
-def _subjects(rows: list[dict[str, Json]], *, several: bool) -> Table:
+def _subjects(rows: list[BenchRow], *, several: bool) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("strategy", no_wrap=True)
     for name in ("p50 ms", "95 %", "p99 ms", "95 %", "busy", "QPS"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in sorted(rows, key=lambda row: float(row["p50_ms"])):
+    for row in sorted(rows, key=lambda row: row["p50_ms"]):
         rate = row.get("predicted_per_second")
         table.add_row(
             f"{row['strategy']}{' ' + row['backend'] if several else ''}",
@@ -57,23 +63,23 @@ def _subjects(rows: list[dict[str, Json]], *, several: bool) -> Table:
             _interval(row, "p50"),
             f"{row['p99_ms']:.3f}",
             _interval(row, "p99"),
-            f"{row['contended_visits']}/{row['rounds']}",
+            f"{row.get('contended_visits', 0)}/{row['rounds']}",
             "" if rate is None else f"{rate:,.0f}",
         )
     return table
 
 
-def _interval(row: dict[str, Json], name: str) -> str:
-    more = "+" if row[f"{name}_at_least"] else ""
-    return f"{row[f'{name}_low']:.3f}-{row[f'{name}_high']:.3f}{more}"
+def _interval(row: BenchRow, name: Quantile) -> str:
+    own = quantile_of(row, name)
+    return f"{own['low']:.3f}-{own['high']:.3f}{'+' if own['at_least'] else ''}"
 
 
-def _server(lines: list[dict[str, Json]]) -> Table:
+def _server(lines: list[ServerLine]) -> Table:
     table = Table("server, measured", "load", "QPS", "late", "95 % interval", "p99 ms", box=None)
     for line in lines:
         p99 = "overloaded" if line["p99_ms"] is None else f"{line['p99_ms']:.2f}"
         table.add_row(
-            str(line["strategy"]),
+            line["strategy"],
             f"{line['load']:.1f}",
             f"{line['per_second']:,.0f}",
             f"{line['late_share']:.2%}",
@@ -83,7 +89,7 @@ def _server(lines: list[dict[str, Json]]) -> Table:
     return table
 
 
-def _said(facts: dict[str, Json]) -> str:
+def _session(facts: BenchFacts) -> str:
     call = facts.get("call_floor_ms")
     lines = [
         f"machine {facts['fingerprint']}: {facts['in_words']}",

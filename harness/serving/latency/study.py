@@ -13,7 +13,7 @@ import torch
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import NothingToDoError
 from fusefront.harness.parts.plugins import parts_of_runs
-from fusefront.harness.runs.files import Json, write_json
+from fusefront.harness.runs.records import write_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.export.online import export_core
 from fusefront.harness.serving.latency.backends import Backend, Trained, find_backends
@@ -24,6 +24,7 @@ from fusefront.harness.serving.latency.fingerprint import fingerprint, identity
 from fusefront.harness.serving.latency.gate import gate
 from fusefront.harness.serving.latency.lock import measuring_lock
 from fusefront.harness.serving.latency.plan import Plan, entries_of
+from fusefront.harness.serving.latency.records import Bench
 from fusefront.harness.serving.latency.scenarios import offline, serve_loads
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table
@@ -115,7 +116,8 @@ def _measure(
             progress=progress,
         )
         attach_costs(result, plan, gated, first, folder.spec, cold=asked.cold)
-        result.facts.update(offline=offline(plan, gated), server=[])
+        result.facts["offline"] = offline(plan, gated)
+        result.facts["server"] = []
         if asked.server:
             result.facts["server"] = serve_loads(plan, gated, result, folder.spec.slo_ms, say)
     finally:
@@ -190,10 +192,9 @@ def write(folder: StudyFolder, result: BenchResult) -> None:
         beside = target / f".{name}.tmp"
         frame.write_parquet(beside)
         beside.replace(target / f"{name}.parquet")
-    record: dict[str, Json] = {
-        "format": 1,
+    record: Bench = {
         "fingerprint": result.facts["fingerprint"],
         "facts": result.facts,
         "rows": result.rows,
     }
-    write_json(target / "bench.json", record)
+    write_record(target / "bench.json", record)

@@ -1,0 +1,189 @@
+"""bench.json: what a latency session measured, a row a subject, and what the session was.
+
+Times are in ms, shares in 0 .. 1, money in the study's currency. `log_<quantile>` are natural
+logarithms of ms, one a round.
+"""
+
+from pathlib import Path
+from typing import Literal, NotRequired, cast
+
+from typing_extensions import TypedDict
+
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.records import Record, read_record
+
+Quantile = Literal["p50", "p95", "p99"]
+QUANTILE_NAMES: tuple[Quantile, ...] = ("p50", "p95", "p99")
+
+
+class Costs(TypedDict, total=False):
+    """What one more item or candidate costs a strategy; the same at every K."""
+
+    parity_max_difference: float
+    auc_change: float | None
+    macs_per_candidate: float
+    macs_per_item_offline: float
+    bundle_bytes: int
+    bytes_per_item: float
+    cold_start_ms: float
+    cold_load_ms: float
+    cold_first_ms: float
+    peak_rss_bytes: int
+    first_call_ms: float | None
+    predicted_load: float
+    predicted_per_second: float
+    predicted_limit_ms: float
+    core_ms: float
+    cost_per_million: float | None
+    cost_per_million_offline: float | None
+    cost_per_million_served: float | None
+    as_trained_p50_ms: float
+
+
+class BenchRow(Costs):
+    """One subject: strategy x backend x scope x K."""
+
+    subject: str
+    strategy: str
+    backend: str
+    scope: str
+    candidates: int
+    rounds: int
+    mean_ms: float
+    samples: NotRequired[int]
+    contended_visits: NotRequired[int]
+    fingerprint: NotRequired[str]
+    p50_ms: float
+    p50_low: float
+    p50_high: float
+    p50_at_least: NotRequired[bool]
+    log_p50: NotRequired[list[float] | None]
+    p95_ms: float
+    p95_low: float
+    p95_high: float
+    p95_at_least: NotRequired[bool]
+    log_p95: NotRequired[list[float] | None]
+    p99_ms: float
+    p99_low: float
+    p99_high: float
+    p99_at_least: NotRequired[bool]
+    log_p99: NotRequired[list[float] | None]
+
+
+class Floor(TypedDict, total=False):
+    """Log ratios within which two equal sessions differ, and the smallest that could be seen."""
+
+    scope: str
+    candidates: int
+    floor_p50: float
+    floor_p95: float
+    floor_p99: float
+    smallest_p50: float
+    smallest_p95: float
+    smallest_p99: float
+
+
+class Served(TypedDict):
+    """Several runs behind a queue."""
+
+    late_share: float  # later than the study's limit
+    late_low: float
+    late_high: float
+    runs: int
+    overloaded_runs: int
+    p99_ms: float | None
+    p99_runs_ms: list[float]
+
+
+class ServerLine(Served):
+    """A strategy at a share of its closed-loop capacity."""
+
+    strategy: str
+    load: float
+    per_second: float
+    requests: int
+
+
+class OfflineLine(TypedDict):
+    """Many requests at once."""
+
+    strategy: str
+    backend: str
+    requests_at_once: int
+    candidates: int
+    predictions_per_second: float
+
+
+class BenchFacts(TypedDict, total=False):
+    """Which machine, for how long, beside what, and how fine the session could tell."""
+
+    fingerprint: str
+    identity: dict[str, Json]
+    in_words: str
+    hardware: str
+    runtime: str
+    seconds: float
+    session_seconds: float
+    session_text: str
+    started: str
+    decide_at: int
+    baseline: str
+    mean_history: float
+    call_floor_ms: float | None
+    others: list[str]
+    stalled_share: float | None
+    steal_s: float | None
+    load_average: float | None
+    load: float | None
+    visits: int
+    contended_visits: int
+    floors: list[Floor]
+    floor_p50: float | None
+    floor_p95: float | None
+    floor_p99: float | None
+    smallest_p50: float | None
+    smallest_p95: float | None
+    smallest_p99: float | None
+    server: list[ServerLine]
+    offline: list[OfflineLine]
+
+
+class Bench(Record):
+    """bench.json."""
+
+    fingerprint: NotRequired[str]
+    facts: BenchFacts
+    rows: list[BenchRow]
+
+
+class QuantileOfRow(TypedDict):
+    """One quantile of a row with the ends of its 95 % interval, ms."""
+
+    ms: float
+    low: float
+    high: float
+    at_least: bool  # the upper end is open
+    log: list[float]  # a round each
+
+
+def read_bench_file(path: Path) -> Bench:
+    """The bench in `path`; DataContractError where it is none."""
+    return read_record(path, Bench)
+
+
+def quantile_of(row: BenchRow, name: Quantile) -> QuantileOfRow:
+    """A row's quantile by name."""
+    flat = cast(dict[str, float], row)
+    rounds = cast(dict[str, list[float] | None], row).get(f"log_{name}")
+    return QuantileOfRow(
+        ms=flat[f"{name}_ms"],
+        low=flat[f"{name}_low"],
+        high=flat[f"{name}_high"],
+        at_least=bool(flat.get(f"{name}_at_least", False)),
+        log=list(rounds or ()),
+    )
+
+
+def floor_of_line(line: Floor, name: Quantile) -> float:
+    """The floor at a quantile."""
+    return cast(dict[str, float], line)[f"floor_{name}"]
