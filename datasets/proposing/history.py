@@ -1,74 +1,194 @@
 """Where a log keeps its histories: a list, a padded list, text, or padded columns side by side."""
 
 import re
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
-from fusefront.datasets.proposing.tables import Table, quoted
+from fusefront.datasets.proposing.draft import Guess, Value, Word
+from fusefront.datasets.proposing.padding import Keys, Padding, Ragged, find_padding, ragged
+from fusefront.datasets.proposing.roles import is_vector
+from fusefront.datasets.proposing.tables import Table
 
-NAME = re.compile(r"(hist|seq)", re.IGNORECASE)
-NUMBERED = re.compile(r"^(.*(?:hist|seq).*?)\d+$", re.IGNORECASE)
-SEPARATORS = ("|", ";", ",", "^", " ")
+NAME = re.compile(r"(hist|seq|past|previous|recent|clicked_|behaviou?rs)", re.IGNORECASE)
+NUMBERED = re.compile(r"^(.*(?:hist|seq).*?)(\d+)$", re.IGNORECASE)
+SEPARATORS = ("|", ";", ",", "^", " ", "\t", ":", "-", "_", "#")
 LONGEST = 50
+_ROWS = 4000  # histories that are looked at
+_KNOWN, _SURELY = 0.5, 0.9  # share of entries that are items in a history; where no name says it
 
 
-class Guess(NamedTuple):
-    """A YAML value for `history`, why, and the log's columns that it takes."""
+class _Way(NamedTuple):
+    """Columns that may hold histories, and how their entries are cut apart."""
 
-    text: str
-    why: str
     columns: tuple[str, ...]
+    value: dict[str, Value]
+    lists: Ragged
+    by_name: bool
 
 
-def guess_history(log: Table, timestamp: str | None) -> Guess:
+def guess_history(
+    log: Table, keys: Keys, taken: Collection[str], user: str, timestamp: str | None
+) -> Guess:
     """A column's history before one that is made from the log, before none."""
-    for name, kind in log.types.items():
-        if "list" in kind and NAME.search(name):
-            return _from_lists(name, log.head[name])
-    if side_by_side := _numbered(log):
-        return side_by_side
-    for name in log.types:
-        if log.head.schema[name] == pl.String and NAME.search(name):
-            separator = _separator(log.head[name])
-            text = f"{{from: list, column: {quoted(name)}, separator: {quoted(separator)}"
-            return Guess(f"{text}, max_length: {LONGEST}}}", "item keys written as text", (name,))
+    ways = [way for way in _ways(log, taken) if len(way.lists.values)]
+    fit = sorted((way for way in ways if _fits(way, keys)), key=lambda way: -_share(way, keys))
+    if not fit:
+        if named := [way for way in ways if way.by_name]:
+            return _of_something(named[0], keys)
+        return _from_log(timestamp)
+    best = fit[0]
+    guess = _guess(log, best, keys, user, timestamp)
+    rivals = [w.columns[0] for w in fit[1:] if w.by_name and _share(w, keys) == _share(best, keys)]
+    if rivals:
+        listed = ", ".join(map(repr, [best.columns[0], *rivals]))
+        guess.open(f"{listed} all hold item keys; say which is the history", "column")
+    return guess
+
+
+def history_columns(log: Table, taken: Collection[str]) -> list[str]:
+    """Columns named as histories, of items or of anything else."""
+    return [name for way in _ways(log, taken) if way.by_name for name in way.columns]
+
+
+def _from_log(timestamp: str | None) -> Guess:
     if timestamp:
         why = "earlier positives of the user, strictly before the row"
-        return Guess(f"{{from: log, max_length: {LONGEST}}}", why, ())
-    return Guess("{from: none}", "neither a history column nor timestamps", ())
+        return Guess({"from": Word("log"), "max_length": LONGEST}, why)
+    return Guess({"from": Word("none")}, "neither a history column nor timestamps")
 
 
-def _from_lists(name: str, column: pl.Series) -> Guess:
-    lists = column.arr.to_list() if isinstance(column.dtype, pl.Array) else column
-    widths = lists.list.len().drop_nulls().unique()
-    ends = pl.concat([lists.list.first(), lists.list.last()]).drop_nulls()
-    zero = "0" if ends.dtype.is_numeric() else ""
-    if len(widths) == 1 and (ends.cast(pl.String) == zero).any():
-        why = f"lists of {widths[0]} with {zero or 'empty text'} where there is no item"
-        padding = zero or quoted("")
-        text = f"{{from: padded, column: {quoted(name)}, padding: {padding}"
-        return Guess(f"{text}, max_length: {LONGEST}}}", why, (name,))
-    text = f"{{from: list, column: {quoted(name)}, max_length: {LONGEST}}}"
-    return Guess(text, "a list column of item keys, newest last", (name,))
+def _ways(log: Table, taken: Collection[str]) -> Iterator[_Way]:
+    head = log.frame.head(_ROWS)
+    numbered = _numbered(log)
+    for stem, names in numbered.items():
+        lists = head.select(pl.concat_list(pl.col(names).cast(pl.String))).to_series()
+        yield _Way(tuple(names), {"column": f"{stem}*"}, ragged(lists), by_name=True)
+    beside = {name for names in numbered.values() for name in names}
+    for name, kind in head.schema.items():
+        named = NAME.search(name) is not None
+        if name in taken or name in beside or is_vector(kind):
+            continue
+        if isinstance(kind, pl.List | pl.Array) and not kind.inner.is_nested():
+            lists = head[name].cast(pl.List(pl.String))
+            yield _Way((name,), {"column": name}, ragged(lists), by_name=named)
+        elif kind == pl.String and (separator := _separator(head[name], named=named)):
+            bare = head[name].str.strip_chars("[]() \t").fill_null("")
+            entry = pl.element().str.strip_chars(" \t'\"")
+            lists = bare.str.split(separator).list.eval(entry.filter(entry != ""))
+            value: dict[str, Value] = {"column": name, "separator": separator}
+            yield _Way((name,), value, ragged(lists), by_name=named)
 
 
-def _numbered(log: Table) -> Guess | None:
-    """Columns such as hist_1, hist_2, hist_3: one padded history."""
+def _numbered(log: Table) -> dict[str, list[str]]:
+    """Columns such as hist_1, hist_2, hist_3, by what they have in common."""
     stems: dict[str, list[str]] = {}
-    for name in log.types:
-        if found := NUMBERED.match(name):
-            stems.setdefault(found.group(1), []).append(name)
-    for stem, names in stems.items():
-        if len(names) > 2:
-            text = f"{{from: padded, column: {quoted(stem + '*')}, padding: 0"
-            why = f"{len(names)} columns side by side, oldest first, 0 or nothing where no item is"
-            return Guess(f"{text}, max_length: {max(LONGEST, len(names))}}}", why, tuple(names))
-    return None
+    for name in log.columns:
+        if match := NUMBERED.match(name):
+            stems.setdefault(match.group(1), []).append(name)
+    return {stem: names for stem, names in stems.items() if len(names) > 2}
 
 
-def _separator(column: pl.Series) -> str:
-    text = column.drop_nulls().str.strip_chars("[]() ")
+def _separator(column: pl.Series, *, named: bool) -> str:
+    """What cuts the entries apart; one key alone needs none, so a named history gets a blank."""
+    text = column.drop_nulls().str.strip_chars("[]() \t")
     shares = {mark: text.str.contains(mark, literal=True).sum() for mark in SEPARATORS}
     best = max(shares.values(), default=0)
-    return next((mark for mark, share in shares.items() if share and share >= best / 2), " ")
+    if not best:
+        return " " if named and len(text) else ""
+    return next(mark for mark, share in shares.items() if share >= best / 2)
+
+
+def _share(way: _Way, keys: Keys) -> float:
+    """Share of the entries that are keys of items, paddings aside."""
+    return keys.share(way.lists.values)
+
+
+def _fits(way: _Way, keys: Keys) -> bool:
+    """Whether it holds items: mostly, or without a telling name nearly all, and many of them."""
+    if way.by_name:
+        return _share(way, keys) >= _KNOWN
+    distinct = len({value for value in way.lists.values.tolist() if value is not None})
+    many = distinct >= max(20, 0.3 * len(keys.log)) and int(way.lists.length.max()) > 1
+    return many and _share(way, keys) >= _SURELY
+
+
+def _of_something(way: _Way, keys: Keys) -> Guess:
+    listed = ", ".join(map(repr, way.columns[:3]))
+    guess = Guess({"from": Word("none")}, "", way.columns)
+    guess.open(
+        f"{listed} is named as a history, but {1 - _share(way, keys):.0%} of its entries are no "
+        "item; say from: none, or in which column the history is"
+    )
+    return guess
+
+
+def _guess(log: Table, way: _Way, keys: Keys, user: str, timestamp: str | None) -> Guess:
+    padding = find_padding(way.lists, keys)
+    side_by_side = len(way.columns) > 1
+    longest = max(LONGEST, len(way.columns)) if side_by_side else LONGEST
+    text = "separator" in way.value
+    padded = side_by_side or padding.value is not None
+    value: dict[str, Value] = {"from": Word("padded" if padded else "list"), **way.value}
+    why = padding.why if padded else "item keys written as text" if text else "a list of item keys"
+    if padded:
+        value["padding"] = _number(padding.value if padding.value is not None else "")
+        if side_by_side:
+            why = f"{len(way.columns)} columns side by side, oldest first; {why or 'no padding'}"
+    newest, shown = _newest(log, way, padding, user, timestamp)
+    if newest == "first":
+        value["newest"] = Word("first")
+    value["max_length"] = longest
+    guess = Guess(value, f"{why}, {shown}", way.columns)
+    if padding.doubt:
+        guess.open(padding.doubt, "padding" if padded else None)
+    elif not way.by_name and not any(re.search(r"\D", key) for key in keys.log):
+        guess.open(
+            f"{way.columns[0]!r} holds lists of numbers that are item keys, or something else"
+        )
+    return guess
+
+
+def _number(padding: str) -> Value:
+    return int(padding) if re.fullmatch(r"-?\d+", padding) else padding
+
+
+def _newest(
+    log: Table, way: _Way, padding: Padding, user: str, timestamp: str | None
+) -> tuple[str, str]:
+    """Which end is the newest, by how a user's history grows from one row to the next."""
+    head = log.frame.head(_ROWS)
+    frame = pl.DataFrame({"user": head[user], "row": np.arange(head.height)})
+    if timestamp is not None:
+        frame = frame.with_columns(time=head[timestamp])
+    order = frame.sort(
+        [c for c in ("user", "time", "row") if c in frame.columns], maintain_order=True
+    )
+    lists = way.lists.without(padding.value)
+    votes = {"last": 0, "first": 0}
+    pairs = order.select("user", "row").iter_rows()
+    before: tuple[object, int] | None = None
+    for owner, row in pairs:
+        if before is not None and before[0] == owner:
+            grown = _grown(lists[before[1]], lists[row])
+            votes |= {grown: votes[grown] + 1} if grown else {}
+        before = (owner, row)
+    if max(votes.values()) < 3 or min(votes.values()) * 4 > max(votes.values()):
+        return "last", "newest last (nothing shows which end is)"
+    newest = max(votes, key=lambda end: votes[end])
+    return newest, f"newest {newest}, as histories grow at that end"
+
+
+def _grown(old: list[str], new: list[str]) -> str:
+    """The end at which `new` has up to five entries more than `old`, which may have lost others."""
+    if old == new or len(old) < 2 or len(new) < 3:
+        return ""
+    for more in range(1, min(6, len(new) - 1)):
+        kept = len(new) - more
+        if new[:kept] == old[-kept:] and new[more:] != old[:kept]:
+            return "last"
+        if new[more:] == old[:kept] and new[:kept] != old[-kept:]:
+            return "first"
+    return ""
