@@ -6,11 +6,11 @@ from pathlib import Path
 
 from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.proposing.draft import Draft
-from fusefront.datasets.proposing.folder import look
+from fusefront.datasets.proposing.files.folder import look
+from fusefront.datasets.proposing.files.tables import read_tables
 from fusefront.datasets.proposing.guessing import guess_draft
 from fusefront.datasets.proposing.rehearsal import rehearse
 from fusefront.datasets.proposing.roles import find_roles
-from fusefront.datasets.proposing.tables import read_tables
 
 
 def propose(paths: Sequence[Path], allowed: Allowed = NOTHING) -> str:

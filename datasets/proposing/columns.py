@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 
 from fusefront.datasets.proposing.draft import Guess, Value
-from fusefront.datasets.proposing.folder import PICTURES
+from fusefront.datasets.proposing.files.folder import PICTURES
+from fusefront.datasets.proposing.files.tables import quoted
 from fusefront.datasets.proposing.names import Names
 from fusefront.datasets.proposing.roles import Roles, vector_columns
-from fusefront.datasets.proposing.tables import quoted
 
 RAW = "needs an encoder, see docs/datasets.md"
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from fusefront.datasets.proposing.tables import quoted
+from fusefront.datasets.proposing.files.tables import quoted
 from fusefront.datasets.yaml_file import UNKNOWN, Json
 
 
@@ -31,13 +31,15 @@ class Guess:
         return f"  # UNKNOWN: {self.unknown}" if self.unknown else f"  # guess: {self.why}"
 
     def open(self, why: str, key: str | None = None) -> None:
-        """Mark it, or one key of it, as not known."""
+        """Mark it as not known: one key of it, else what is open of it already, else the whole."""
         why = " ".join(why.split())
         self.unknown = f"{self.unknown}; {why}" if self.unknown else why
-        if key is None or not isinstance(self.value, dict):
+        if not isinstance(self.value, dict):
             self.value = OPEN
-        else:
+        elif key is not None:
             self.value[key] = OPEN
+        elif not any(map(is_open, self.value.values())):
+            self.value = OPEN
 
 
 @dataclass
@@ -86,8 +88,17 @@ class Draft:
             yield f"modalities.{name}", guess
 
     def unknown(self) -> dict[str, str]:
-        """place -> why it is not known."""
-        return {place: guess.unknown for place, guess in self.guesses() if guess.unknown}
+        """place -> why it is not known: values that a person must write before `prepare` goes on."""
+        return {
+            place: guess.unknown
+            for place, guess in self.guesses()
+            if guess.unknown and not _optional(place)
+        }
+
+    def left_out(self) -> dict[str, str]:
+        """place -> why it is not known: what may be left out, and is, as a comment."""
+        every = {place: guess.unknown for place, guess in self.guesses() if guess.unknown}
+        return {place: why for place, why in every.items() if _optional(place)}
 
     def text(self) -> str:
         """The commented YAML."""
@@ -158,6 +169,12 @@ class Draft:
             if not guess.unknown
         }
         return raw
+
+
+def _optional(place: str) -> bool:
+    return place.split(".")[0] in ("candidate_fields", "users", "modalities") or (
+        place.startswith("items.fields")
+    )
 
 
 def known(guess: Guess) -> dict[str, Json]:

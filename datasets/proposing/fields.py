@@ -6,8 +6,8 @@ from typing import NamedTuple
 import polars as pl
 
 from fusefront.datasets.proposing.draft import Guess, Value, Word
+from fusefront.datasets.proposing.files.tables import Table, quoted
 from fusefront.datasets.proposing.roles import is_vector
-from fusefront.datasets.proposing.tables import Table, quoted
 from fusefront.datasets.proposing.times import is_moment
 
 FEW = 1000  # distinct values of a category

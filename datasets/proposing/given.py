@@ -7,8 +7,8 @@ from typing import NamedTuple
 import polars as pl
 
 from fusefront.datasets.proposing.draft import Guess, Word
+from fusefront.datasets.proposing.files.tables import Table
 from fusefront.datasets.proposing.roles import Roles
-from fusefront.datasets.proposing.tables import Table
 from fusefront.datasets.spec import SPLIT_WORDS, SPLITS
 
 _NAME = re.compile(

@@ -9,7 +9,8 @@ import polars as pl
 
 from fusefront.datasets.proposing.draft import OPEN, Draft, Guess, TableGuess, Value, Word
 from fusefront.datasets.proposing.fields import Fields, guess_fields, notes_of
-from fusefront.datasets.proposing.folder import Folder
+from fusefront.datasets.proposing.files.folder import Folder
+from fusefront.datasets.proposing.files.tables import Table
 from fusefront.datasets.proposing.given import guess_split
 from fusefront.datasets.proposing.history import guess_history, history_columns
 from fusefront.datasets.proposing.labels import Label, guess_label, positives
@@ -17,7 +18,6 @@ from fusefront.datasets.proposing.padding import Keys
 from fusefront.datasets.proposing.requests import guess_request
 from fusefront.datasets.proposing.roles import Roles, Side
 from fusefront.datasets.proposing.scores import leak
-from fusefront.datasets.proposing.tables import Table
 from fusefront.datasets.proposing.times import Timestamp, guess_timestamp
 from fusefront.datasets.proposing.vectors import Array, find_arrays, find_vectors, row_of_item
 from fusefront.datasets.raw.reading import read_table

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from fusefront.datasets.proposing.draft import Guess, Value, Word
+from fusefront.datasets.proposing.files.tables import Table
 from fusefront.datasets.proposing.padding import Keys, Padding, Ragged, find_padding, ragged
 from fusefront.datasets.proposing.roles import is_vector
-from fusefront.datasets.proposing.tables import Table
+from fusefront.datasets.raw.lists import cut_text
 
 NAME = re.compile(r"(hist|seq|past|previous|recent|clicked_|behaviou?rs)", re.IGNORECASE)
 NUMBERED = re.compile(r"^(.*(?:hist|seq).*?)(\d+)$", re.IGNORECASE)
@@ -69,17 +71,26 @@ def _ways(log: Table, taken: Collection[str]) -> Iterator[_Way]:
     beside = {name for names in numbered.values() for name in names}
     for name, kind in head.schema.items():
         named = NAME.search(name) is not None
-        if name in taken or name in beside or is_vector(kind):
+        if name in taken or name in beside:
             continue
         if isinstance(kind, pl.List | pl.Array) and not kind.inner.is_nested():
-            lists = head[name].cast(pl.List(pl.String))
-            yield _Way((name,), {"column": name}, ragged(lists), by_name=named)
+            if (whole := _whole(head[name])) is not None:
+                yield _Way((name,), {"column": name}, ragged(whole), by_name=named)
         elif kind == pl.String and (separator := _separator(head[name], named=named)):
-            bare = head[name].str.strip_chars("[]() \t").fill_null("")
-            entry = pl.element().str.strip_chars(" \t'\"")
-            lists = bare.str.split(separator).list.eval(entry.filter(entry != ""))
+            lists = cut_text(head[name], separator, Path(log.name), 0)
             value: dict[str, Value] = {"column": name, "separator": separator}
             yield _Way((name,), value, ragged(lists), by_name=named)
+
+
+def _whole(column: pl.Series) -> pl.Series | None:
+    """Lists of keys as text; fractions are no keys, whole numbers among them are."""
+    lists = column.arr.to_list() if isinstance(column.dtype, pl.Array) else column
+    if is_vector(lists.dtype):
+        entries = lists.explode().drop_nulls().drop_nans()
+        if not NAME.search(column.name) or (entries != entries.floor()).any():
+            return None
+        lists = lists.list.eval(pl.element().fill_nan(None).cast(pl.Int64, strict=False))
+    return lists.cast(pl.List(pl.String))
 
 
 def _numbered(log: Table) -> dict[str, list[str]]:
@@ -152,7 +163,7 @@ def _guess(log: Table, way: _Way, keys: Keys, user: str, timestamp: str | None) 
 
 
 def _number(padding: str) -> Value:
-    return int(padding) if re.fullmatch(r"-?\d+", padding) else padding
+    return int(padding) if re.fullmatch(r"0|-?[1-9]\d*", padding) else padding
 
 
 def _newest(

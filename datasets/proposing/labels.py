@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.datasets.proposing.files.tables import Table
 from fusefront.datasets.proposing.scores import OUTCOME
-from fusefront.datasets.proposing.tables import Table
 
 _NAMES = tuple(
     re.compile(pattern, re.IGNORECASE)

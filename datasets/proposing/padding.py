@@ -8,13 +8,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-FILLERS = ("0", "-1", "", "<pad>", "[PAD]", "<PAD>", "PAD", "pad", "None", "null", "nan", "NaN")
+from fusefront.datasets.raw.lists import NULL_WORDS
+
+FILLERS = ("0", "-1", "<pad>", "[PAD]", "<PAD>", "PAD", "pad", "padding", "0.0", "-1.0")
 _SURE = 5.0  # so many expected and none there: less than 1 % by chance
 _OFTEN, _MANY = 0.02, 0.1  # share of the rows that begin or end with it; with an unusual filler
 
 
 class Ragged(NamedTuple):
-    """Lists of text: row i has length[i] of the values; None where there is a null."""
+    """Lists of text: row i has length[i] of the values; None for what `prepare` takes as null."""
 
     values: NDArray[np.object_]
     length: NDArray[np.int64]
@@ -35,7 +37,9 @@ def ragged(lists: pl.Series) -> Ragged:
         lists = lists.arr.to_list()
     length = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
     flat = lists.drop_nulls().explode(empty_as_null=False)
-    return Ragged(np.array(flat.to_list(), object), length)
+    bare = flat.str.strip_chars()
+    values = bare.set((bare == "") | bare.is_in(NULL_WORDS), None)
+    return Ragged(np.array(values.to_list(), object), length)
 
 
 class Keys(NamedTuple):
@@ -75,7 +79,6 @@ def find_padding(lists: Ragged, keys: Keys) -> Padding:
     """What fills lists of one width; lists that differ in width have none."""
     rows = int((lists.length > 0).sum())
     fixed = rows > 1 and len(np.unique(lists.length[lists.length > 0])) == 1
-    nulls = any(value is None for value in lists.values)
     for value in _candidates(lists, keys):
         at = _places(lists, value)
         at_ends = max(at.begins, at.ends)
@@ -92,7 +95,7 @@ def find_padding(lists: Ragged, keys: Keys) -> Padding:
                 "length: say from: list and write them without it, or name the column with the "
                 "history",
             )
-    return Padding("" if fixed and nulls else None, "nulls where no item is" if nulls else "")
+    return Padding(None)
 
 
 def _candidates(lists: Ragged, keys: Keys) -> list[str]:
@@ -106,7 +109,7 @@ def _candidates(lists: Ragged, keys: Keys) -> list[str]:
 def _of_width(value: str, at: _Places, lists: Ragged, keys: Keys, rows: int) -> Padding:
     """Lists of one width that hold a filler: padding, an item, or either."""
     width = int(lists.length.max())
-    shown = repr(value) if value else "empty text"
+    shown = value
     end = "at the start" if at.begins >= at.ends else "at the end"
     if not keys.known(value):
         return Padding(value, f"lists of {width} with {shown} where no item is")

@@ -47,7 +47,7 @@ def rehearse(draft: Draft, root: Path, roles: Roles, scratch: Path) -> None:
     for attempt in range(_TRIES):
         raw = draft.spec()
         if raw is None:
-            draft.tried = "Not tried: too little is known."
+            draft.tried = "Tried: what prepare refuses is marked UNKNOWN; the rest was not reached."
             return
         try:
             losses = _prepare(_on_stage(raw, stage), stage.folder, scratch / f"store{attempt}")

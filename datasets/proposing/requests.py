@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from fusefront.datasets.proposing.tables import Table
+from fusefront.datasets.proposing.files.tables import Table
 
 _REQUEST = re.compile(
     r"^(request|impression|imp|query|search|slate|session|page_?view|pv)[ _.-]?(id|key|no|uuid)?$",

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import polars as pl
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.datasets.proposing.tables import Table
+from fusefront.datasets.proposing.files.folder import IDS
+from fusefront.datasets.proposing.files.tables import Table
 from fusefront.datasets.spec import SPLIT_WORDS
 
 USER = re.compile(
@@ -189,7 +190,7 @@ def _items(
     fit: list[Side] = []
     for table in tables:
         own = key if key in table.columns else table.first(ITEM)
-        if own is None or table.first(USER):
+        if own is None or table.first(USER) or _only_ids(table):
             continue
         if table.unique(own):
             fit.append(Side(table, own))
@@ -209,6 +210,11 @@ def _items(
                 f"items as well, but one table is read; join it by {side.key!r}"
             )
     return items, tuple(vectors)
+
+
+def _only_ids(table: Table) -> bool:
+    """Whether a table holds nothing but the keys of vectors, as its name says."""
+    return len(table.columns) == 1 and IDS.search(table.parts.stem) is not None
 
 
 def _plain(side: Side) -> list[str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from fusefront.datasets.proposing.tables import Table
+from fusefront.datasets.proposing.files.tables import Table
 from fusefront.datasets.raw.time_scale import BANDS
 
 _MOMENT = re.compile(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.proposing.columns import list_columns, pictures, sentences
 from fusefront.datasets.proposing.draft import Guess, Value, Word
-from fusefront.datasets.proposing.folder import IDS, Folder
+from fusefront.datasets.proposing.files.folder import IDS, Folder
 from fusefront.datasets.proposing.names import Names, base
 from fusefront.datasets.proposing.roles import Roles
 from fusefront.datasets.raw.reading import columns_of, count_rows, is_parquet

@@ -53,7 +53,7 @@ def init(
         return
     if not paths:
         raise UsageError("nothing to look at; give a folder or files, or --synthetic WORLD")
-    study = write_proposal(
+    proposed = write_proposal(
         paths,
         spec,
         layout=layout,
@@ -63,8 +63,14 @@ def init(
     )
     look = "" if layout else "; look at the lines marked 'guess'"
     told.print(f"proposed spec: {spec}{look}", markup=False)
-    words = quote(str(study)), quote(str(_folder(paths)))
-    told.print(f"then: fusefront run {words[0]} --data {words[1]}", markup=False)
+    lines = [proposed.tried] if proposed.tried else []
+    lines += [f"left out, {place}: {why}" for place, why in proposed.left_out.items()]
+    lines += [f"UNKNOWN, {place}: {why}" for place, why in proposed.unknown.items()]
+    for line in lines:
+        told.print(line, markup=False, highlight=False)
+    words = quote(str(proposed.study)), quote(str(_folder(paths)))
+    first = f"write what is UNKNOWN in {spec}, then" if proposed.unknown else "then"
+    told.print(f"{first}: fusefront run {words[0]} --data {words[1]}", markup=False)
 
 
 def _folder(paths: list[Path]) -> Path:

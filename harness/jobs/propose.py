@@ -1,11 +1,12 @@
 """A proposed spec and a first study beside it, written where nothing is overwritten unasked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from fusefront.datasets.adapters.zoo import propose_layout, spec_yaml, verify
 from fusefront.datasets.allowed import NOTHING, Allowed
-from fusefront.datasets.propose import propose
+from fusefront.datasets.propose import draft
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.synthetic.worlds import find_world
 from fusefront.datasets.synthetic.write import write_world
@@ -29,6 +30,15 @@ margin: 0.005
 """
 
 
+class Proposed(NamedTuple):
+    """The study beside the spec; what came of trying it; place -> why its value is not known."""
+
+    study: Path
+    tried: str = ""
+    unknown: Mapping[str, str] = {}  # a person must write these
+    left_out: Mapping[str, str] = {}  # these are comments
+
+
 def write_proposal(
     paths: Sequence[Path],
     spec: Path,
@@ -37,21 +47,25 @@ def write_proposal(
     verified: bool = False,
     force: bool = False,
     allowed: Allowed = NOTHING,
-) -> Path:
-    """Write the spec and `study.yaml` beside it; the study's path.
+) -> Proposed:
+    """Write the spec and `study.yaml` beside it.
 
-    The spec is guessed from the files, or is that of the published `layout` they have; `verified`
-    compares their SHA-256 sums with the published ones first.
+    The spec is guessed from the files and tried on a sample of them, or is that of the published
+    `layout` they have; `verified` compares their SHA-256 sums with the published ones first.
     """
     if verified and layout is None:
         raise UsageError("--verify compares with a published layout; name it with --layout")
     _refuse_existing(spec, force=force)
-    if layout is None:
-        text = propose(paths, allowed)
-    else:
-        text = _published(layout, paths, allowed, verified=verified)
-    write_text(spec, text)
-    return _write_study(spec)
+    if layout is not None:
+        write_text(spec, _published(layout, paths, allowed, verified=verified))
+        return Proposed(_write_study(spec, load_spec(spec).name))
+    proposal = draft(paths, allowed)
+    write_text(spec, proposal.text())
+    unknown = proposal.unknown()
+    if not unknown:
+        load_spec(spec)  # what we propose must be readable
+    study = _write_study(spec, proposal.name)
+    return Proposed(study, proposal.tried, unknown, proposal.left_out())
 
 
 def write_synthetic(world: str, folder: Path, *, seed: int, train: int, force: bool) -> Path:
@@ -59,7 +73,8 @@ def write_synthetic(world: str, folder: Path, *, seed: int, train: int, force: b
     find_world(world)
     _refuse_existing(folder / "dataset.yaml", force=force)
     valid = max(1, train // 4)
-    return _write_study(write_world(world, folder, seed=seed, train=train, valid=valid, test=train))
+    spec = write_world(world, folder, seed=seed, train=train, valid=valid, test=train)
+    return _write_study(spec, load_spec(spec).name)
 
 
 def _refuse_existing(spec: Path, *, force: bool) -> None:
@@ -71,9 +86,8 @@ def _refuse_existing(spec: Path, *, force: bool) -> None:
             )
 
 
-def _write_study(spec: Path) -> Path:
+def _write_study(spec: Path, name: str) -> Path:
     study = spec.with_name("study.yaml")
-    name = load_spec(spec).name  # what we propose must be readable
     write_text(study, STUDY.format(name=name, spec=spec.name))
     return study
 

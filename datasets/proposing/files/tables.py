@@ -8,8 +8,8 @@ from typing import NamedTuple
 import polars as pl
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.datasets.proposing.folder import Folder, Parts
-from fusefront.datasets.proposing.sample import take
+from fusefront.datasets.proposing.files.folder import Folder, Parts
+from fusefront.datasets.proposing.files.sample import take
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.reading import count_rows, is_parquet
 

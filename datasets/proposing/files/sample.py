@@ -64,7 +64,7 @@ def _parquet(path: Path, scratch: Path) -> Path:
         if rows <= WHOLE and unpacked <= _UNPACKED:
             return path
         run = max(8, min(ROWS, rows * _KEPT // max(1, unpacked)) // _RUNS)
-        wanted = [rows * k // _RUNS for k in range(_RUNS)]
+        wanted = [(rows - run) * k // (_RUNS - 1) for k in range(_RUNS)]  # from first row to last
         batches, start = [], 0
         for group, size in enumerate(group.num_rows for group in groups):
             here = [row - start for row in wanted if start <= row < start + size]
@@ -101,7 +101,7 @@ def _text(path: Path, text: TableText, scratch: Path) -> Path:
             out.write(file.readline())
         begin = file.tell()
         for k in range(_RUNS):
-            file.seek(begin + (size - begin) * k // _RUNS)
+            file.seek(begin + (size - begin - run) * k // (_RUNS - 1))
             if k:
                 file.readline()
             block = file.read(run) + file.readline()

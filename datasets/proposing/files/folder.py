@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from fusefront.datasets.allowed import NOTHING, Allowed, Guard
 from fusefront.datasets.errors import DataContractError
-from fusefront.datasets.proposing.dialect import dialect_of
+from fusefront.datasets.proposing.files.dialect import dialect_of
 from fusefront.datasets.raw.reading import columns_of
 from fusefront.datasets.table_text import COMMAS, TableText
 

@@ -1,0 +1,1 @@
+"""The files of a folder, and samples of its tables."""
