@@ -16,11 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.datasets.manifest import CURE, StoredFile, read_manifest
+from fusefront.datasets.manifest import BLOCKS, CURE, StoredFile, read_manifest
 from fusefront.datasets.raw.files import sha256, write_bytes
 from fusefront.datasets.store import PreparedDataset
 
-BLOCKS = "blocks.json"  # of a store: CRC-32 of every block of every other file
 NOTE = ".verified.json"  # in a store: when all of it was last read and compared
 BLOCK_BYTES = 1 << 20
 SAMPLED = 64

@@ -123,6 +123,7 @@ def vocabulary_file(side: str, field: str) -> str:
 
 
 FORMAT = 1
+BLOCKS = "blocks.json"  # checksums of the other files; stores from before it have no hash of this
 CURE = "delete the folder and prepare again"
 
 
@@ -150,8 +151,9 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{path}: format {raw.get('format')!r}, this version reads {FORMAT}; {CURE}, or "
                 "use the version that wrote it"
             )
-        written = raw.pop("sha256", None)  # stores from before it have none
-        if written is not None and written != _own_hash(raw):
+        written = raw.pop("sha256", None)
+        older = written is None and BLOCKS not in dict(raw.get("files", {}))
+        if not older and written != _own_hash(raw):
             raise DataContractError(f"{path}: changed since it was written; {CURE}")
         manifest = Manifest.model_validate_json(content)
         for name in manifest.files:

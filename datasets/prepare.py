@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fusefront.datasets.allowed import NOTHING, Allowed, confine, unquoted
+from fusefront.datasets.durable import sync_folder
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.preparing.fingerprint import fingerprint
 from fusefront.datasets.preparing.finish import Job
 from fusefront.datasets.preparing.pipeline import write_store
-from fusefront.datasets.raw.files import sync_folder
 from fusefront.datasets.spec import DatasetSpec
 from fusefront.datasets.store import PreparedDataset
 

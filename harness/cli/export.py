@@ -35,6 +35,11 @@ def export(
             f"got run {run!r}, expected an id or folder of a completed run under {out}"
         )
     loaded = load_run(found, out, tuple(include_path or ()))
+    if "sha256" not in loaded.summary:
+        typer.echo(
+            f"{found}: recorded before hashes of weights were kept; they are taken as they lie",
+            err=True,
+        )
     open_test_of_run(out, found.name, f"model card of {found.name}")
     path = export_run(loaded, to or found / "export", rows=rows, licence=licence)  # type: ignore[arg-type]
     manifest = read_manifest(path)

@@ -18,6 +18,7 @@ VERBS = {
     "init": "init",
     "audit": "audit",
     "prepare": "prepare",
+    "verify": "verify",
     "run": "run",
     "demo": "run",
     "tune": "tune",

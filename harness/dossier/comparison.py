@@ -8,6 +8,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.runs.files import write_json
+from fusefront.harness.runs.hashes import remark
 from fusefront.harness.runs.records import PairedDelta
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import StudyFolder
@@ -42,7 +43,9 @@ def compare_study(folder: StudyFolder, options: Options | None = None) -> Compar
     options.check(source)
     looks = open_test(folder.path, "compare") if options.split == "test" else None
     made = compare(source, options, folder.name)
-    told = [*_unfinished(folder), *([looks.sentence] if looks and looks.sentence else [])]
+    old = remark([run.summary for runs in source.entries.values() for run in runs.values()])
+    looked = looks.sentence if looks else ""
+    told = [*_unfinished(folder), *filter(None, (looked, old))]
     made = replace(made, warnings=(*told, *made.warnings))
     alike = _errors(options) == _errors(own) and options.margin == own.margin
     alike = alike and options.metric == "auc"

@@ -12,6 +12,7 @@ from fusefront.harness.dossier.judged import Judged, Signature, judge
 from fusefront.harness.dossier.money import money
 from fusefront.harness.dossier.points import points
 from fusefront.harness.dossier.replay import FILE as REPLAY
+from fusefront.harness.runs.hashes import checked
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.records import Bench
@@ -43,6 +44,9 @@ def gather(study: StudyFolder) -> Gathered:
     """Read matrix, comparison and bench; a missing comparison is made (and opens test, on record)."""
     every = study.entries(roles=ALL_ROLES)
     entries = [entry for entry in every if entry.role != "ablation"]
+    for entry in every:
+        if entry.state == "completed":
+            checked(entry.path, "predictions/test.parquet")
     comparison, bench = read_comparison(study, entries), read_bench(study)
     return Gathered(
         study, every, entries, comparison, bench, study_inputs(study, comparison, bench, entries)

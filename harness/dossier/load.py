@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fusefront.harness.decision.replay import open_log, per_thousand, shown
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import read_json
+from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import auc_influence, tie_groups
@@ -28,7 +29,7 @@ def is_device(study: StudyFolder, strategy: str) -> bool:
 
 def rows_of_test(study: StudyFolder, entry: RunEntry) -> pl.DataFrame:
     """row_id, request, group, label and `cluster` (what is independent) of the test split."""
-    frame = pl.read_parquet(entry.path / "predictions" / "test.parquet", glob=False)
+    frame = read_predictions(entry.path, "test")
     manifest = study.store_path / "manifest.json"
     kind = read_json(manifest).get("cluster", "user") if manifest.exists() else "user"
     column = "group" if kind == "user" else "request"
@@ -37,10 +38,9 @@ def rows_of_test(study: StudyFolder, entry: RunEntry) -> pl.DataFrame:
 
 def read_scores(run: Path) -> Scores:
     """Test logits [N] of a run."""
-    column = pl.read_parquet(run / "predictions" / "test.parquet", columns=["logit"], glob=False)[
-        "logit"
-    ]
-    return column.to_numpy().astype(np.float32, copy=False)
+    return (
+        read_predictions(run, "test", ["logit"])["logit"].to_numpy().astype(np.float32, copy=False)
+    )
 
 
 def auc_joint(rows: pl.DataFrame, vectors: Mapping[str, list[Path]]) -> JointModel:

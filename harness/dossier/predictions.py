@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import read_json
+from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.auc import Scores
 from fusefront.harness.statistics.rows import RowTable
@@ -69,7 +69,8 @@ class StudySource:
 
     def rows(self, split: str) -> RowTable:
         first = next(iter(next(iter(self.entries.values())).values()))
-        frame = _read(first.path, split, ["label", "group", "request", "item", "row_id"])
+        columns = ["label", "group", "request", "item", "row_id"]
+        frame = read_predictions(first.path, split, columns)
         return RowTable(*(frame[name].to_numpy() for name in frame.columns))
 
     @cached_property
@@ -78,7 +79,7 @@ class StudySource:
 
     def logits(self, strategy: str, seed: int, split: str) -> Scores:
         path = self.entries[strategy][seed].path
-        frame = _read(path, split, ["row_id", "logit"])
+        frame = read_predictions(path, split, ["row_id", "logit"])
         if split not in self._row_ids:
             self._row_ids[split] = self.rows(split).row_id
         if not np.array_equal(self._row_ids[split], frame["row_id"].to_numpy()):
@@ -105,10 +106,3 @@ class StudySource:
                 values = tuple(str(value) for value in about["values"])
                 found.append(SliceCodes(name, values, np.load(path), bool(about["sensitive"])))
         return tuple(found)
-
-
-def _read(run: Path, split: str, columns: list[str]) -> pl.DataFrame:
-    path = run / "predictions" / f"{split}.parquet"
-    if not path.exists():
-        raise UsageError(f"{path}: got no predictions, expected them there; run the study again")
-    return pl.read_parquet(path, columns=columns, glob=False).select(columns)

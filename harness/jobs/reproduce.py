@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.runs.records import RunCode, RunSummary, read_record
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.table import find_run
@@ -37,10 +37,8 @@ def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Js
             cell, Path(aside), PreparedDataset.open(store_path), load_parts(files), include=files
         )
         changed = read_record(again.path / CODE_FILE, RunCode)["version"] != spec.code
-        now = pl.read_parquet(again.path / "predictions" / "valid.parquet", glob=False)[
-            "logit"
-        ].to_numpy()
-    then = pl.read_parquet(folder / "predictions" / "valid.parquet", glob=False)["logit"].to_numpy()
+        now = read_predictions(again.path, "valid")["logit"].to_numpy()
+    then = read_predictions(folder, "valid")["logit"].to_numpy()
     off = float(np.abs(now.astype(np.float64) - then).max()) if len(now) else 0.0
     note = " (the training code has changed since)" if changed else ""
     result: dict[str, Json] = {

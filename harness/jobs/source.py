@@ -11,7 +11,7 @@ from fusefront.datasets.spec import DatasetSpec, load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.progress import Tell
-from fusefront.harness.runs.files import digest
+from fusefront.harness.runs.files import digest, place
 from fusefront.harness.runs.study import Study, Synthetic
 
 
@@ -70,5 +70,5 @@ def write_synthetic(world: Synthetic, out: Path) -> Path:
             shutil.rmtree(beside, ignore_errors=True)
             raise
         (beside / note.name).write_text(json.dumps({"spec": spec.name}), encoding="utf-8")
-        beside.rename(folder)
+        place(beside, folder)
     return folder / str(json.loads(note.read_text(encoding="utf-8"))["spec"])

@@ -1,23 +1,56 @@
-"""Atomic files: written beside, flushed, renamed or linked."""
+"""Atomic files and folders: written beside, synced to disk, renamed or linked."""
 
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
+
+from fusefront.datasets.durable import sync_folder
+from fusefront.datasets.errors import DataContractError
 
 Json = Any  # None, bool, int, float, str, lists and string-keyed mappings of these
 
 
+def beside(path: Path) -> Path:
+    """Where a file or folder is written before `place` gives it its name; its parent is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.tmp{os.getpid()}")
+
+
+def place(written: Path, path: Path) -> None:
+    """Give what was written beside its name: durable first, then renamed, then its folder durable.
+
+    A kill or a power cut leaves the old file or the new one, whole. An old folder is moved aside,
+    and deleted once the new one has its name.
+    """
+    inner = sorted(written.rglob("*")) if written.is_dir() else []
+    for part in (*inner, written):
+        _sync(part)
+    old = None
+    if written.is_dir() and path.exists():
+        old = path.with_name(f".{path.name}.old{os.getpid()}")
+        path.rename(old)
+    written.replace(path)
+    sync_folder(path.parent)
+    if old is not None:
+        shutil.rmtree(old)
+
+
+def _sync(path: Path) -> None:
+    if path.is_dir():
+        sync_folder(path)
+        return
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace `path` by `text` in one step; a kill leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.tmp{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    written = beside(path)
+    written.write_text(text, encoding="utf-8")
+    place(written, path)
 
 
 def write_json(path: Path, value: Json) -> None:
@@ -27,21 +60,33 @@ def write_json(path: Path, value: Json) -> None:
 
 def write_once(path: Path, value: Json) -> bool:
     """Write JSON unless `path` exists: the first writer wins, whoever comes second learns it by False."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.tmp{os.getpid()}")
-    write_text(beside, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    written = beside(path)
+    write_text(written, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     try:
-        os.link(beside, path)
+        os.link(written, path)
     except FileExistsError:
         return False
     finally:
-        beside.unlink()
+        written.unlink()
+    sync_folder(path.parent)
     return True
 
 
 def read_json(path: Path) -> dict[str, Json]:
-    """The JSON object in `path`."""
-    value: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))
+    """The JSON object in `path`; DataContractError names a file that holds none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        reason = str(error).split("\n")[0]
+        raise DataContractError(
+            f"{path}: no readable JSON ({reason}); restore the file, or delete it and run the same "
+            "command again"
+        ) from None
+    if not isinstance(value, dict):
+        raise DataContractError(
+            f"{path}: got a JSON {type(value).__name__}, expected an object; restore the file, or "
+            "delete it and run the same command again"
+        )
     return value
 
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from fusefront.datasets.yaml_file import read_yaml
 from fusefront.harness.errors import NothingToDoError, UsageError
+from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.runs.records import (
     AblationRecord,
     Matrix,
@@ -70,7 +71,7 @@ class StudyFolder:
 
     def predictions(self, entry: RunEntry, split: str) -> pl.DataFrame:
         """row_id, request, group, item, label, logit of one run, in the store's row order."""
-        return pl.read_parquet(entry.path / "predictions" / f"{split}.parquet", glob=False)
+        return read_predictions(entry.path, split)
 
 
 def run_index(root: Path, dataset: str) -> dict[str, Path]:

@@ -6,10 +6,13 @@ from safetensors.torch import load_file, save_file
 
 from fusefront.baselines.contract import Baseline, Parts
 from fusefront.baselines.slots import unfitted
+from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import item_table, schema_of
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.files import read_json, write_json
+from fusefront.harness.runs.files import beside, digest, place, read_json, write_json
+from fusefront.harness.runs.hashes import CURE, SUMMARY, WEIGHTS, checked
+from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.runs.spec import RunSpec
 
 
@@ -34,9 +37,10 @@ def save_model(model: Baseline, spec: RunSpec, folder: Path) -> None:
         name: value.detach().cpu().contiguous().clone()
         for name, value in model.state_dict().items()
     }
-    beside = folder / ".weights.safetensors.tmp"
-    save_file(state, beside)
-    beside.replace(folder / "weights.safetensors")
+    path = folder / "weights.safetensors"
+    written = beside(path)
+    save_file(state, written)
+    place(written, path)
     write_json(folder / "spec.json", spec.to_json())
 
 
@@ -47,9 +51,19 @@ def read_spec(run: Path) -> RunSpec:
 
 
 def load_model(run: Path, store: PreparedDataset, parts: Parts) -> Baseline:
-    """The trained model of a run folder, in eval mode."""
+    """The trained model of a run folder, in eval mode.
+
+    Raises:
+        DataContractError: weights or spec are not those of the run's record.
+    """
+    path, record = run / "model" / "spec.json", run / SUMMARY
+    written = digest(read_json(path))
+    if record.exists() and (wanted := read_record(record, RunSummary)["run_id"]) != written:
+        raise DataContractError(
+            f"{path}: describes run {written}, the record is of run {wanted}; {CURE}"
+        )
     spec = read_spec(run)
     with unfitted():  # the fit of frozen parts is in the weights
         model = build_model(spec, store, parts)
-    model.load_state_dict(load_file(run / "model" / "weights.safetensors"))
+    model.load_state_dict(load_file(checked(run, WEIGHTS)))
     return model.eval()

@@ -10,6 +10,7 @@ from fusefront.baselines.contract import Baseline, ItemCodes, gather
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.batches import Batcher
 from fusefront.harness.data.module import EVALUATION_ROWS
+from fusefront.harness.runs.files import beside, place
 
 LONGEST = 512  # candidates scored at once
 
@@ -49,7 +50,6 @@ def write_predictions(
             "logit": logits,
         }
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.tmp")
-    frame.write_parquet(beside)
-    beside.replace(path)
+    written = beside(path)
+    frame.write_parquet(written)
+    place(written, path)

@@ -29,6 +29,7 @@ from fusefront.harness.parts.origins import used_by
 from fusefront.harness.parts.own import own_parts
 from fusefront.harness.runs.environment import environment
 from fusefront.harness.runs.files import Json, write_json, write_text
+from fusefront.harness.runs.hashes import record_hashes
 from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import run_index
@@ -83,6 +84,7 @@ def run(
         write_json(folder / "status.json", {"format": 1, "state": "running", "started": started})
         own = own_parts(include, MODEL_KINDS)
         remember(folder, used_by(own, cell.spec.baseline, cell.spec.settings))
+        (folder / "summary.json").unlink(missing_ok=True)  # a record never speaks of other files
         try:
             summary = _train(cell, folder, store, parts, progress or (lambda _: None))
         except Exception as error:
@@ -135,6 +137,7 @@ def _train(
     summary["macs_per_candidate"] = macs
     summary["seconds"] = round(trained, 3)
     summary["rows_per_second"] = epochs.speed()
+    summary["sha256"] = record_hashes(folder)
     return summary
 
 

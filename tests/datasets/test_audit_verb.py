@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,8 @@ import pytest
 from rich.console import Console
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.prepare import prepare
+from fusefront.datasets.spec import load_spec
 from fusefront.datasets.synthetic.write import write_world
 from fusefront.harness.jobs.pipeline import Request, begin
 
@@ -94,3 +97,26 @@ def test_a_severe_finding_stops_a_study_until_it_is_accepted(tmp_path: Path) -> 
     room.workers.close()
     told = json.loads((tmp_path / "out/studies/leaky/audit.json").read_text())["findings"]
     assert [one["accepted"] for one in told if one["severity"] == "severe"] == [True]
+
+
+def test_a_damaged_store_stops_audit_and_study_with_one_sentence(
+    world: Path, tmp_path: Path
+) -> None:
+    store = prepare(load_spec(world), world.parent, tmp_path)
+    study = tmp_path / "study.yaml"
+    strategies = "baseline: id_only\nstrategies: {id_only: {}, early_fusion: {}}\n"
+    study.write_text(f"name: s\ndataset: {world}\n{strategies}")
+    request = Request(study, tmp_path)
+    begin(request, Console(quiet=True))
+    for name in ("items/modality_text.npy", "train/row/label.npy", "train/request/row_start.npy"):
+        path = store.path / name
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        for asked in (request, replace(request, verify=True)):
+            with pytest.raises(DataContractError, match=f"{name}: changed since it was written"):
+                begin(asked, Console(quiet=True))
+        done = fusefront("audit", world, "--out", tmp_path)
+        assert done.returncode == 3
+        assert "Traceback" not in done.stderr
+        assert done.stderr.count("\n") == 2  # that it is prepared already, and the sentence
+        path.write_bytes(content)

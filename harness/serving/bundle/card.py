@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from scipy import stats
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.statistics.auc import auc_influence, tie_groups
 
@@ -44,7 +44,7 @@ def make_card(
 ) -> dict[str, Json]:
     """Everything the card says, as JSON."""
     split = "test" if (run / "predictions" / "test.parquet").exists() else "valid"
-    frame = pl.read_parquet(run / "predictions" / f"{split}.parquet", glob=False)
+    frame = read_predictions(run, split)
     manifest, rows = store.manifest, store.split(split)
     column = "group" if manifest.cluster == "user" else "request"
     logit, label, cluster = (frame[name].to_numpy() for name in ("logit", "label", column))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.manifest import Scaling, vocabulary_file
 from fusefront.datasets.scaling import scaled
-from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.files import Json, beside, place, read_json
 from fusefront.harness.serving.bundle.opened import load_session, read_manifest
 from fusefront.harness.serving.export.request import Feed, FeedShape
 from fusefront.harness.serving.export.scorer import probability
@@ -167,17 +167,16 @@ def _alike(one: pa.DataType, other: pa.DataType) -> bool:
 
 def write_scores(bundle: Path, source: Path, target: Path) -> dict[str, Json]:
     """Scores beside their row number as parquet, written beside and renamed."""
-    beside = target.with_name(f".{target.name}.tmp")
+    written = beside(target)
     schema = pa.schema([("row", pa.int64()), ("probability", pa.float64())])
     count = 0
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with pq.ParquetWriter(beside, schema) as writer:
+        with pq.ParquetWriter(written, schema) as writer:
             for scores in predict_file(bundle, source):
                 rows = np.arange(count, count + len(scores))
                 writer.write_table(pa.table({"row": rows, "probability": scores}, schema=schema))
                 count += len(scores)
-        beside.replace(target)
+        place(written, target)
     finally:
-        beside.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
     return {"rows": count, "scores": str(target)}

@@ -16,7 +16,7 @@ from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.runs.files import Json, write_json, write_text
+from fusefront.harness.runs.files import Json, place, write_json, write_text
 from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.serving.bundle import opened
 from fusefront.harness.serving.bundle.card import card_markdown, make_card
@@ -70,9 +70,7 @@ def export_run(
     try:
         _fill(loaded, beside, rows, licence)
         beside.chmod(0o755)
-        if target.exists():
-            shutil.rmtree(target)
-        beside.rename(target)
+        place(beside, target)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return target

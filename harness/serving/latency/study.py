@@ -13,6 +13,7 @@ import torch
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import NothingToDoError
 from fusefront.harness.parts.plugins import parts_of_runs
+from fusefront.harness.runs.files import beside, place
 from fusefront.harness.runs.records import write_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.export.online import export_core
@@ -189,9 +190,10 @@ def write(folder: StudyFolder, result: BenchResult) -> None:
     target.mkdir(parents=True, exist_ok=True)
     frames = {"samples": result.recording.samples, "visits": result.recording.visits}
     for name, frame in frames.items():
-        beside = target / f".{name}.tmp"
-        frame.write_parquet(beside)
-        beside.replace(target / f"{name}.parquet")
+        path = target / f"{name}.parquet"
+        written = beside(path)
+        frame.write_parquet(written)
+        place(written, path)
     record: Bench = {
         "fingerprint": result.facts["fingerprint"],
         "facts": result.facts,
