@@ -152,7 +152,8 @@ def read_manifest(folder: Path) -> Manifest:
                 "use the version that wrote it"
             )
         written = raw.pop("sha256", None)
-        older = written is None and BLOCKS not in dict(raw.get("files", {}))
+        files = raw.get("files")
+        older = written is None and not (isinstance(files, dict) and BLOCKS in files)
         if not older and written != _own_hash(raw):
             raise DataContractError(f"{path}: changed since it was written; {CURE}")
         manifest = Manifest.model_validate_json(content)

@@ -125,14 +125,17 @@ def test_any_changed_byte_of_the_manifest_is_one_sentence(store: PreparedDataset
         ({"files": {"../../x": {"bytes": 1, "sha256": "0"}}}, "lies outside the store"),
         ({"files": {"/dev/zero": {"bytes": 1, "sha256": "0"}}}, "lies outside the store"),
         ({"counts": 3}, "unreadable"),
+        ({"files": 3}, "unreadable"),
+        ({"files": {"blocks.json": {"bytes": 1, "sha256": "0"}}}, "changed since it was written"),
     ],
 )
 def test_a_foreign_manifest_is_one_sentence(
     store: PreparedDataset, change: dict[str, object], sentence: str
 ) -> None:
     path = store.path / "manifest.json"
-    raw = {**json.loads(path.read_bytes()), **change}
-    del raw["sha256"]
+    raw = json.loads(path.read_bytes())
+    del raw["sha256"], raw["files"][BLOCKS]
+    raw |= change
     path.write_text(json.dumps(raw))
     with pytest.raises(DataContractError, match=sentence) as caught:
         PreparedDataset.open(store.path)
