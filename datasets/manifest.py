@@ -67,9 +67,15 @@ class Scaling(_Frozen):
 
 
 class StoredHistory(_Frozen):
-    """What a history holds: "earlier" events of the log, those of "train", or what was "given"."""
+    """What a history holds: "earlier" events of the log, those of "train", or what was "given".
+
+    `kinds` are those that history/kind.npy tells apart: code k is kinds[k - 1], 0 is none of them.
+    """
 
     past: Literal["earlier", "train", "given", "none"]
+    events: Literal["positives", "all"] | tuple[str, ...] = "positives"
+    kind: str | None = None
+    kinds: tuple[str, ...] = ()
 
     def sentence(self) -> str:
         """For people.
@@ -77,13 +83,16 @@ class StoredHistory(_Frozen):
         >>> StoredHistory(past="earlier").sentence()
         "A history is the user's positives strictly before the row."
         """
+        what = "positives" if self.events == "positives" else "events of all kinds"
+        if isinstance(self.events, tuple):
+            what = f"events {', '.join(self.events)}"
         if self.past == "train":
             return (
-                "A history is the user's positives in train, in a row of train without its own: "
+                f"A history is the user's {what} in train, in a row of train without its own: "
                 "the log has no times."
             )
         return {
-            "earlier": "A history is the user's positives strictly before the row.",
+            "earlier": f"A history is the user's {what} strictly before the row.",
             "given": "A history is what the log's column gives.",
             "none": "There are no histories.",
         }[self.past]

@@ -26,6 +26,10 @@ def check_values(store: PreparedDataset) -> None:
     """
     values = store.path / "history" / "values.npy"
     _long(values, store.history_values, store.manifest.history_values)
+    if store.history_kinds is not None and store.manifest.history is not None:
+        kinds = store.path / "history" / "kind.npy"
+        _long(kinds, store.history_kinds, store.manifest.history_values)
+        _inside(kinds, store.history_kinds, 0, len(store.manifest.history.kinds))
     for name, counts in store.manifest.counts.items():
         _check_split(store, name, counts)
     _inside(values, store.history_values, 0, store.manifest.schema_.items)

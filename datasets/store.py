@@ -85,6 +85,11 @@ class PreparedDataset:
         return self._load("history/values")
 
     @cached_property
+    def history_kinds(self) -> NDArray[np.uint8] | None:
+        """[V] beside history_values: k is manifest.history.kinds[k - 1]; None where not told apart."""
+        return self._load("history/kind") if self._has("history/kind") else None
+
+    @cached_property
     def items(self) -> ItemStore:
         """The item tables, memory-mapped."""
         names = list(self.manifest.schema_.modalities)

@@ -8,14 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.manifest import SplitCounts
-from fusefront.datasets.preparing.requests import (
-    Arranged,
-    Past,
-    Ready,
-    arrange,
-    log_slices,
-    ready_slices,
-)
+from fusefront.datasets.preparing.pasts import Past, Ready, Slices, log_slices, ready_slices
+from fusefront.datasets.preparing.requests import Arranged, arrange
 from fusefront.datasets.preparing.splits import Cuts, assign
 from fusefront.datasets.raw.files import NpyWriter
 from fusefront.datasets.spec import SPLITS, DatasetSpec
@@ -81,10 +75,15 @@ class Builder:
     impressions: Ints = field(init=False)
     clicks: Ints = field(init=False)
     in_train: NDArray[np.bool_] = field(init=False)
+    _held: Slices = field(init=False)
 
     def __post_init__(self) -> None:
         self.writers = [SplitWriter(self.folder, name, self.spec, self.dtype) for name in SPLITS]
         self.history = NpyWriter(self.folder / "history" / "values.npy", np.int32)
+        self.kinds = None
+        if self.spec.history.kind is not None:
+            self.kinds = NpyWriter(self.folder / "history" / "kind.npy", np.uint8)
+        self.kinds_of_train = np.zeros(256, np.int64)
         self.impressions = np.zeros(self.items + 1, np.int64)
         self.clicks = np.zeros(self.items + 1, np.int64)
         self.in_train = np.zeros(self.items + 1, bool)
@@ -94,6 +93,8 @@ class Builder:
         if not len(rows):
             return
         made = arrange(rows, values, self.spec, self.cuts)
+        if not len(made.rows):  # events of users who never get a request
+            return
         split = assign(self.cuts, made.rows, made.first, made.position)
         self._note_straddling(made)
         row_split = np.repeat(split, np.diff(np.append(made.first, len(made.rows))))
@@ -114,16 +115,18 @@ class Builder:
         if self.cuts.item_class is not None:
             shown = self.cuts.item_class <= number
         if isinstance(made.past, Past):
-            values, start, length = log_slices(made.past, shown, self.spec.history.max_length)
+            found = log_slices(made.past, shown, self.spec.history.max_length)
         elif isinstance(made.past, Ready):
-            values, start, length = ready_slices(made.past, shown)
+            found = ready_slices(made.past, shown)
         else:
             none = np.zeros(len(made.first), np.int64)
             return none, none
-        start = start + self.history.rows
-        self._values = values
-        self.history.append(values)
-        return start, length
+        start = found.start + self.history.rows
+        self._held = found
+        self.history.append(found.values)
+        if self.kinds is not None and found.kinds is not None:
+            self.kinds.append(found.kinds)
+        return start, found.length
 
     def _write(
         self,
@@ -184,11 +187,15 @@ class Builder:
         self.in_train[rows["item"]] = True
         if self.spec.history.source == "none":
             return
-        base = self.history.rows - len(self._values)
-        edge = np.zeros(len(self._values) + 1, np.int64)
+        held = self._held
+        base = self.history.rows - len(held.values)
+        edge = np.zeros(len(held.values) + 1, np.int64)
         np.add.at(edge, start - base, 1)
         np.add.at(edge, start - base + length, -1)
-        self.in_train[self._values[np.cumsum(edge)[:-1] > 0]] = True
+        covered = np.cumsum(edge)[:-1] > 0
+        self.in_train[held.values[covered]] = True
+        if held.kinds is not None:
+            self.kinds_of_train += np.bincount(held.kinds[covered], minlength=256)
 
     def _note_straddling(self, made: Arranged) -> None:
         """Given splits are kept as they are: count users' requests that they cut apart."""
@@ -204,6 +211,8 @@ class Builder:
     def close(self) -> dict[str, SplitCounts]:
         """Finish the files; counts per split."""
         self.history.close()
+        if self.kinds is not None:
+            self.kinds.close()
         for writer in self.writers:
             writer.close()
         return {name: writer.counts for name, writer in zip(SPLITS, self.writers, strict=True)}

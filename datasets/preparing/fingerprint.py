@@ -16,6 +16,8 @@ NEWER = (
     ("items", "names"),
     ("columns", "time_format"),
     ("columns", "time_unit"),
+    ("history", "events"),
+    ("history", "kind"),
 )
 STORE_VERSION = 2  # raise it when the same input makes another store
 DRAWN_VERSION = 2  # likewise, where negatives are drawn

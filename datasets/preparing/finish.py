@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from fusefront.datasets.manifest import (
     manifest_bytes,
 )
 from fusefront.datasets.preparing.build import Builder
-from fusefront.datasets.preparing.context import Blocks, Side, finish_side
+from fusefront.datasets.preparing.context import Blocks, Side, blocks, finish_side
 from fusefront.datasets.preparing.items import ItemFile, write_items
 from fusefront.datasets.preparing.modalities import write_modality
 from fusefront.datasets.preparing.slices import (
@@ -30,7 +30,7 @@ from fusefront.datasets.preparing.slices import (
     finish_by_item,
     item_codes,
 )
-from fusefront.datasets.raw.codes import Codebook, slice_codes
+from fusefront.datasets.raw.codes import Codebook, finish, slice_codes
 from fusefront.datasets.raw.files import write_bytes, write_npy
 from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.records import Recorder
@@ -83,6 +83,7 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
     truth = None
     if spec.truth:
         truth = {split: _bayes(folder / split / "row" / "truth.npy") for split in SPLITS}
+    history = _history(job, log)
     shutil.rmtree(folder / "work")
     manifest = Manifest(
         name=spec.name,
@@ -90,7 +91,7 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
         schema=_schema(spec, items, vectors.widths, sides),
         counts=log.counts,
         history_values=builder.history.rows,
-        history=_history(spec),
+        history=history,
         drawn=spec.negatives.per_positive if spec.negatives else 0,
         files=record_files(folder),
         slices=slices,
@@ -173,10 +174,24 @@ def _slice(
     return finish_by_column(folder, part, book)
 
 
-def _history(spec: DatasetSpec) -> StoredHistory:
-    if spec.history.source == "log":
-        return StoredHistory(past="train" if spec.of_train else "earlier")
-    return StoredHistory(past="none" if spec.history.source == "none" else "given")
+def _history(job: Job, log: WrittenLog) -> StoredHistory:
+    """How histories are made; the kinds of their events get the codes of those that train has."""
+    history = job.spec.history
+    if history.source != "log":
+        return StoredHistory(past="none" if history.source == "none" else "given")
+    past: Literal["train", "earlier"] = "train" if job.spec.of_train else "earlier"
+    events = history.events or "positives"
+    if history.kind is None:
+        return StoredHistory(past=past, events=events)
+    kinds = log.recorder.event_kinds
+    vocabulary = finish(kinds.book, log.builder.kinds_of_train)
+    for block in blocks(job.folder / "history" / "kind.npy", "r+"):
+        final = vocabulary.of[block]
+        lost = int(((block > 0) & (final == 0)).sum())
+        what = f"events of histories have a kind in {history.kind} that is not in train's"
+        kinds.tally.add("history.kind_unseen", lost, len(block), what)
+        block[:] = final
+    return StoredHistory(past=past, events=events, kind=history.kind, kinds=vocabulary.values)
 
 
 def _schema(

@@ -43,17 +43,20 @@ class Drawer:
             self._ends = np.cumsum(self.counts[1:] + 1)
 
     def extend(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """The positives, then their negatives: same request and context, label 0, fresh row ids."""
+        """The rows, then negatives of the positives: same request and context, label 0, fresh row ids."""
         if not len(rows):
             return rows
         if self.alone:
-            rows["request"] = rows["row"]
-        drawn = self._draw(rows)  # (P, n), 0 = none found
+            rows["request"] = rows["row"] + 1  # 0 is none
+        positives = rows if rows["label"].all() else rows[rows["label"] == 1]
+        drawn = self._draw(positives)  # (P, n), 0 = none found
         row, place = np.nonzero(drawn)
         self.missing += drawn.size - len(row)
-        extra = rows[row]
+        extra = positives[row]
         extra["item"], extra["label"], extra["own"] = drawn[row, place], 0, 0
-        extra["row"] = self.source_rows + rows["row"][row] * drawn.shape[1] + place
+        extra["row"] = self.source_rows + extra["row"] * drawn.shape[1] + place
+        if "event" in (rows.dtype.names or ()):
+            extra["event"] = 0
         return np.concatenate([rows, extra])
 
     def _draw(self, rows: NDArray[Any]) -> NDArray[np.int32]:

@@ -11,6 +11,7 @@ from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.manifest import SplitCounts
 from fusefront.datasets.preparing.budget import DEFAULT, Budget, Row, plan, size
 from fusefront.datasets.preparing.build import Builder
+from fusefront.datasets.preparing.events import shown
 from fusefront.datasets.preparing.finish import Job, WrittenLog, finish_store
 from fusefront.datasets.preparing.items import ItemFile, item_columns, read_items
 from fusefront.datasets.preparing.negatives import PAIR, Drawer, sort_events
@@ -158,23 +159,27 @@ def _stream(
     rows: int,
     say: Say,
 ) -> None:
-    folder, shown = spilled.folder, 0
+    folder, said = spilled.folder, 0
     recorder.clock = clock_of([(part.path, part.text) for part in parts], spec.columns)
     popular = spec.negatives is not None and spec.negatives.draw == "popularity"
     paired = popular and spec.columns.timestamp is not None
 
     def watch(chunk: Chunk, done: int) -> None:
-        nonlocal shown
+        nonlocal said
+        records = chunk.records
+        if "event" in (records.dtype.names or ()):
+            records = records[shown(records, drawn=spec.negatives is not None)]
         if spec.split.by == "time" or paired:
-            _append(folder / "times", np.ascontiguousarray(chunk.records["time"]))
+            _append(folder / "times", np.ascontiguousarray(records["time"]))
         if paired:
-            _append(folder / "pairs", chunk.records[["time", "item"]].astype(PAIR))
-        if done >= shown + rows // 8:
-            shown = done
+            _append(folder / "pairs", records[["time", "item"]].astype(PAIR))
+        if done >= said + rows // 8:
+            said = done
             say(f"read {done:,} of about {rows:,} rows")
 
     spill(parts, recorder, spilled, budget.chunk_rows, watch)
     recorder.clock.scale.check()
+    recorder.event_kinds.check()
 
 
 def _append(path: Path, array: NDArray[Any]) -> None:
@@ -222,7 +227,8 @@ def _cuts(spec: DatasetSpec, spilled: Spill, work: Path, items: int) -> Cuts:
         words = work / "users"
         with words.open("wb") as file:
             for number in range(spilled.buckets):
-                users = np.unique(spilled.read(number)[0]["user"])
+                held = spilled.read(number)[0]
+                users = np.unique(held["user"][shown(held, drawn=spec.negatives is not None)])
                 file.write(cuts.words(users).data)
         return user_cuts(spec.split, words)
     return cuts

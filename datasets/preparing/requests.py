@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.datasets.preparing.events import are_events, kinds_of, shown
+from fusefront.datasets.preparing.pasts import Past, Ready
 from fusefront.datasets.preparing.splits import Cuts
 from fusefront.datasets.preparing.train_past import train_past
 from fusefront.datasets.raw.hashing import combine
@@ -22,25 +24,7 @@ class Arranged:
     rows: NDArray[Any]
     first: Ints
     position: NDArray[np.float64]  # [n] place of the row in its user's time, 0 .. < 1
-    past: "Past | Ready | None"
-
-
-@dataclass(frozen=True)
-class Past:
-    """Positives of a bucket in order of (user, time)."""
-
-    items: NDArray[np.int32]  # [P]
-    keys: Ints  # [P] sorted: user * times + rank of the time
-    begin: Ints  # [G] key of the request's user
-    query: Ints  # [G] key of the request's user and time: the past is strictly before it
-
-
-@dataclass(frozen=True)
-class Ready:
-    """Distinct histories of a bucket, and which of them each request has."""
-
-    lists: Histories
-    of: Ints  # [G]
+    past: Past | Ready | None
 
 
 def arrange(
@@ -51,14 +35,16 @@ def arrange(
     Requests that we make from a log end at the cuts of a split by time; those that the log names
     are never cut.
     """
-    context, position = _context(rows), _position(rows)
+    visible = shown(rows, drawn=spec.negatives is not None)
+    context, position = _context(rows), np.zeros(len(rows))
+    position[visible] = _position(rows if visible.all() else rows[visible])
     side = np.zeros(len(rows), np.uint8)
     if cuts is not None and spec.columns.request is None:
         side = cuts.side(rows["time"], position)
     if spec.of_train:
-        return _from_train(rows, context, position, spec)
+        return _from_train(rows, visible, context, position, spec)
     if spec.history.source == "log":
-        return _from_log(rows, context, side, position, spec)
+        return _from_log(rows, visible, context, side, position, spec)
     apart = rows["row"] if spec.columns.timestamp is None else rows["time"]
     if spec.history.source != "none" or spec.columns.request is not None or alone(spec):
         apart = np.zeros(len(rows), np.int64)  # the request word or the list tells requests apart
@@ -86,30 +72,38 @@ def _place(rows: NDArray[Any], spec: DatasetSpec) -> NDArray[Any]:
 
 def _from_log(
     rows: NDArray[Any],
+    visible: NDArray[np.bool_],
     context: NDArray[np.uint64],
     side: NDArray[np.uint8],
     position: NDArray[np.float64],
     spec: DatasetSpec,
 ) -> Arranged:
     user = _dense(rows["user"])
-    time = _request_time(rows) if spec.columns.request else rows["time"]
+    time = rows["time"]
+    if spec.columns.request:
+        time = time.copy()
+        time[visible] = _request_time(rows if visible.all() else rows[visible])
     moments, rank = np.unique(np.concatenate([rows["time"], time]), return_inverse=True)
     width = len(moments)
     own, query = user * width + rank[: len(rows)], user * width + rank[len(rows) :]
-    positive = np.flatnonzero(rows["label"] == 1)
-    positive = positive[np.lexsort((rows["row"][positive], own[positive]))]
-    keys = own[positive]
-    before = np.searchsorted(keys, query)  # positives strictly earlier, over all users
+    event = np.flatnonzero(are_events(rows))
+    event = event[np.lexsort((rows["row"][event], own[event]))]
+    keys = own[event]
+    before = np.searchsorted(keys, query)  # events strictly earlier, over all users
     order = np.lexsort((_place(rows, spec), rows["split"], context, rows["request"], query))
+    order = order[visible[order]]
     apart = (user, before, side, rows["request"], context, rows["split"])
     first = _starts(order, apart)
     head = order[first]
-    past = Past(rows["item"][positive], keys, user[head] * width, query[head])
+    kinds = kinds_of(rows)
+    kinds = None if kinds is None else kinds[event]
+    past = Past(rows["item"][event], kinds, keys, user[head] * width, query[head])
     return Arranged(rows[order], first, position[order], past)
 
 
 def _from_train(
     rows: NDArray[Any],
+    visible: NDArray[np.bool_],
     context: NDArray[np.uint64],
     position: NDArray[np.float64],
     spec: DatasetSpec,
@@ -118,37 +112,12 @@ def _from_train(
     request = rows["request"] if spec.columns.request else np.zeros(len(rows), np.uint64)
     apart = (rows["user"], past.of, rows["split"], context, request)
     order = np.lexsort((_place(rows, spec), *apart[::-1]))
+    order = order[visible[order]]
     first = _starts(order, apart)
-    return Arranged(rows[order], first, position[order], Ready(past.lists, past.of[order[first]]))
-
-
-def log_slices(
-    past: Past, items: NDArray[np.bool_] | None, longest: int
-) -> tuple[NDArray[np.int32], Ints, Ints]:
-    """(values, start [G], length [G]): the newest `longest` positives strictly before each request.
-
-    `items` [n + 1] keeps some items only (item-cold splits hide the cold ones from train).
-    """
-    keys, values = past.keys, past.items
-    if items is not None:
-        keep = items[values]
-        keys, values = keys[keep], values[keep]
-    end = np.searchsorted(keys, past.query)
-    length = np.minimum(end - np.searchsorted(keys, past.begin), longest)
-    return values, end - length, length
-
-
-def ready_slices(
-    past: Ready, items: NDArray[np.bool_] | None
-) -> tuple[NDArray[np.int32], Ints, Ints]:
-    """(values, start [G], length [G]) of histories that came as lists."""
-    lists = past.lists
-    if items is not None:
-        keep = items[lists.values]
-        row = np.repeat(np.arange(len(lists.length)), lists.length)
-        lists = Histories(lists.values[keep], np.bincount(row[keep], minlength=len(lists.length)))
-    start = np.cumsum(lists.length) - lists.length
-    return lists.values, start[past.of], lists.length[past.of]
+    held, kinds = past.events[past.lists.values], kinds_of(rows)
+    lists = Histories(rows["item"][held], past.lists.length)
+    kinds = None if kinds is None else kinds[held]
+    return Arranged(rows[order], first, position[order], Ready(lists, kinds, past.of[order[first]]))
 
 
 def _ready(rows: NDArray[Any], values: NDArray[np.int32], heads: Ints) -> Ready:
@@ -156,7 +125,7 @@ def _ready(rows: NDArray[Any], values: NDArray[np.int32], heads: Ints) -> Ready:
     owners = np.flatnonzero(rows["own"] == 1)
     distinct, where = np.unique(word[owners], return_index=True)
     held = Histories(values, rows["length"][owners].astype(np.int64)).take(where)
-    return Ready(held, np.searchsorted(distinct, word[heads]))
+    return Ready(held, None, np.searchsorted(distinct, word[heads]))
 
 
 def _request_time(rows: NDArray[Any]) -> Ints:

@@ -50,6 +50,8 @@ class Spill:
                 self._write(f"{number}.rows", sorted_records[begin:end])
                 self._write(f"{number}.values", values[value_begin:value_end])
                 begin, value_begin = end, value_end
+        if "event" in (records.dtype.names or ()):  # what was clicked, not what was seen only
+            records = records[records["label"] == 1]
         if self.first_seen is not None:
             np.minimum.at(self.first_seen, records["item"], records["time"])
         if self.counts is not None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.datasets.preparing.events import are_events
 from fusefront.datasets.raw.hashing import combine
 from fusefront.datasets.raw.history import Histories
 from fusefront.datasets.spec import DatasetSpec
@@ -21,10 +22,8 @@ _NONE = -1
 
 
 class Events(NamedTuple):
-    """Train positives of a bucket in order of (user, row of the log)."""
+    """Train events of a bucket in order of (user, row of the log)."""
 
-    items: NDArray[np.int32]  # [E]
-    rows: Ints  # [E] row of the log
     unit: Ints  # [E] what leaves it out: itself, or its request
     first: Ints  # [U] of every user
     size: Ints  # [U]
@@ -39,39 +38,41 @@ class Left(NamedTuple):
 
 
 class TrainPast(NamedTuple):
-    """Distinct histories of a bucket, and which of them each row has [n]."""
+    """Train events of a bucket, its distinct histories, and which of them each row has."""
 
-    lists: Histories
-    of: Ints
+    events: Ints  # [E] positions in the bucket's rows
+    lists: Histories  # of numbers into `events`
+    of: Ints  # [n]
 
 
 def train_past(rows: NDArray[Any], user: Ints, spec: DatasetSpec) -> TrainPast:
     """Histories of one bucket's rows (all rows of its users); `user` is dense, 0 .. U - 1."""
     longest, users = spec.history.max_length, int(user.max(initial=-1)) + 1
-    train = rows["split"] == 0
-    held = np.flatnonzero(train & (rows["label"] == 1))
+    held = np.flatnonzero((rows["split"] == 0) & are_events(rows))
     held = held[np.lexsort((rows["row"][held], user[held]))]
-    count = np.bincount(user[held], minlength=users)
-    first = np.cumsum(count) - count
+    size = np.bincount(user[held], minlength=users)
+    first = np.cumsum(size) - size
     if spec.columns.request is None:
-        unit_of, unit = _by_event(rows, user, held, first, count, spec), np.arange(len(held))
+        unit_of, unit = _by_event(rows, user, held, first, size), np.arange(len(held))
         left = Left(user[held], np.full(len(held), _NONE), np.ones(len(held), np.int64))
     else:
-        unit_of, left = _by_request(rows, user, held, first, count)
+        unit_of, left = _by_request(rows, user, held, first, size)
         unit = unit_of[held]
-    events = Events(rows["item"][held], rows["row"][held], unit, first, count)
+    events = Events(unit, first, size)
     apart = _apart(events, left, longest)
     place = np.full(len(left.user), _NONE)
     place[apart] = users + np.arange(len(apart))
     own = np.where(unit_of >= 0, place[np.maximum(unit_of, 0)] if len(place) else _NONE, _NONE)
-    return TrainPast(_lists(events, left, apart, longest), np.where(own >= 0, own, user))
+    lists = _lists(events, left, apart, longest)
+    return TrainPast(held, lists, np.where(own >= 0, own, user))
 
 
-def _by_event(
-    rows: NDArray[Any], user: Ints, held: Ints, first: Ints, count: Ints, spec: DatasetSpec
-) -> Ints:
-    """[n] the event that each train row leaves out, -1 where it leaves none."""
-    drawn = combine(0, rows["row"].astype(np.uint64)) % np.maximum(count[user], 1).astype(np.uint64)
+def _by_event(rows: NDArray[Any], user: Ints, held: Ints, first: Ints, size: Ints) -> Ints:
+    """[n] the event that each train row leaves out, -1 where it leaves none.
+
+    Drawn rows follow their positive, whose row is their request word.
+    """
+    drawn = combine(0, rows["row"].astype(np.uint64)) % np.maximum(size[user], 1).astype(np.uint64)
     out = first[user] + drawn.astype(np.int64)
     width = int(rows["item"].max(initial=0)) + 1
     keys = user * width + rows["item"]
@@ -79,18 +80,17 @@ def _by_event(
     if len(known):
         near = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         out = np.where(known[near] == keys, where[near], out)
-    if spec.negatives is not None:  # the request word is the row of the positive
-        order = np.argsort(rows["row"][held], kind="stable")
-        of = rows["row"][held][order]
-        if len(of):
-            near = np.minimum(np.searchsorted(of, rows["request"].astype(np.int64)), len(of) - 1)
-            out = order[near]
     out[held] = np.arange(len(held))
-    return np.where((rows["split"] == 0) & (count[user] > 0), out, _NONE)
+    follows = np.flatnonzero(rows["request"] != 0)
+    if len(follows):
+        order = np.argsort(rows["row"], kind="stable")
+        source = np.searchsorted(rows["row"][order], rows["request"][follows].astype(np.int64) - 1)
+        out[follows] = out[order[source]]
+    return np.where((rows["split"] == 0) & (size[user] > 0), out, _NONE)
 
 
 def _by_request(
-    rows: NDArray[Any], user: Ints, held: Ints, first: Ints, count: Ints
+    rows: NDArray[Any], user: Ints, held: Ints, first: Ints, size: Ints
 ) -> tuple[Ints, Left]:
     """[n] the named request of each train row, and what it leaves out: its positives, or one."""
     train = np.flatnonzero(rows["split"] == 0)
@@ -100,8 +100,8 @@ def _by_request(
     unit_of[train] = of
     owner = user[train][head]
     out = np.bincount(unit_of[held], minlength=len(distinct))
-    lacks = (out == 0) & (count[owner] > 0)
-    drawn = (distinct % np.maximum(count[owner], 1).astype(np.uint64)).astype(np.int64)
+    lacks = (out == 0) & (size[owner] > 0)
+    drawn = (distinct % np.maximum(size[owner], 1).astype(np.uint64)).astype(np.int64)
     extra = np.where(lacks, first[owner] + drawn, _NONE)
     return unit_of, Left(owner, extra, out + lacks)
 
@@ -111,7 +111,7 @@ def _apart(events: Events, left: Left, longest: int) -> Ints:
     newest = events.first + np.maximum(events.size - longest, 0)  # [U]
     owner = np.repeat(np.arange(len(events.size)), events.size)
     hit = np.zeros(len(left.user), bool)
-    hit[events.unit[np.arange(len(events.items)) >= newest[owner]]] = True
+    hit[events.unit[np.arange(len(owner)) >= newest[owner]]] = True
     hit |= left.extra >= np.maximum(newest[left.user], 0)
     return np.flatnonzero(hit)
 
@@ -145,4 +145,4 @@ def _expanded(
     event = (events.first + events.size)[user][owner] - (ends[owner] - np.arange(len(owner)))
     kept = (events.unit[event] != unit[owner]) & (event != extra[owner])
     length = np.bincount(owner[kept], minlength=len(user))
-    return Histories(events.items[event[kept]], length).newest(longest)
+    return Histories(event[kept].astype(np.int32), length).newest(longest)

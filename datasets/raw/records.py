@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.codes import Codebook, FieldEncoder, as_text, number, slice_codes
+from fusefront.datasets.raw.event_kinds import EventKinds
 from fusefront.datasets.raw.files import broken, filled
 from fusefront.datasets.raw.hashing import mix, rows_hash, text_hash
 from fusefront.datasets.raw.history import Histories, read_histories
@@ -73,14 +74,27 @@ class Recorder:
                 ("candidate_ids", "<i4", (sum(self.candidate.widths),)),
                 ("candidate_numbers", "<f8", (len(self.candidate.numeric),)),
                 ("slices", "<i2", (len(self.slice_columns) + len(users_slices(self.users)),)),
+                *self._event_fields(),
             ]
         )
+
+    def _event_fields(self) -> list[tuple[str, str]]:
+        """What tells the events of histories apart, only where the spec does."""
+        self.event_kinds = EventKinds(self.spec.history, self.tally)
+        if self.spec.history.kind is None:
+            return []
+        return [("kind", "u1")] + ([("event", "u1")] if self.spec.history.events else [])
 
     @property
     def columns(self) -> list[str]:
         """The columns of the log that are read."""
         spec, wanted = self.spec, [self.spec.columns.user, self.spec.columns.item]
-        named = (spec.columns.label, spec.columns.timestamp, spec.columns.request)
+        named = (
+            spec.columns.label,
+            spec.columns.timestamp,
+            spec.columns.request,
+            spec.history.kind,
+        )
         wanted += [name for name in (*named, *self.history_columns, spec.split.column) if name]
         wanted += [*self.request.columns, *self.candidate.columns, *self.slice_columns.values()]
         return wanted + ([spec.truth.column] if spec.truth else [])
@@ -93,6 +107,11 @@ class Recorder:
         out["group"], out["user"] = self.user_codes.read(frame[columns.user], path, first)
         out["item"] = self._items(frame, part, first)
         out["label"] = self._labels(frame, path, first)
+        if spec.history.kind is not None:
+            kinds = self.event_kinds.read(frame[spec.history.kind], out["label"], path)
+            out["kind"] = kinds[0]
+            if spec.history.events is not None:
+                out["event"] = kinds[1]
         if columns.timestamp:
             out["time"] = self.clock.read(frame[columns.timestamp], path, first)
         if columns.request:
@@ -166,10 +185,13 @@ class Recorder:
         self.tally.add("rows.unknown_item", int((~known).sum()), len(out), what)
         if self.spec.negatives is None:
             return known
-        positive = out["label"] == 1
+        used = out["label"] == 1
         what = "rows of the log are no positives; left out, negatives are drawn instead"
-        self.tally.add("rows.no_positive", int((~positive).sum()), len(out), what)
-        kept: NDArray[np.bool_] = known & positive
+        if self.spec.history.events is not None:
+            used |= out["event"] == 1
+            what = "rows of the log are neither positives nor events of histories; left out"
+        self.tally.add("rows.no_positive", int((~used).sum()), len(out), what)
+        kept: NDArray[np.bool_] = known & used
         return kept
 
 
