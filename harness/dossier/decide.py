@@ -12,11 +12,10 @@ from fusefront.harness.dossier.evidence import (
     gather,
     hashes,
 )
-from fusefront.harness.dossier.facts import optional
 from fusefront.harness.dossier.judged import Signature
 from fusefront.harness.dossier.record import FILE, write_record
+from fusefront.harness.dossier.records import Decided, DecisionRecord, optional_record
 from fusefront.harness.errors import GateError, UsageError
-from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.reports.errors import ReportError
 from fusefront.reports.evidence import Evidence
@@ -109,7 +108,7 @@ def report_study(
     """
     from fusefront.reports.render import render
 
-    record = optional(study.path / FILE)
+    record = optional_record(study.path / FILE, DecisionRecord)
     asked = _recorded(record)
     if slo_ms is not None and slo_ms != asked.policy(study).slo_ms:
         evidence = _shown(study, replace(asked, slo_ms=slo_ms), record)
@@ -123,32 +122,28 @@ def report_study(
         raise UsageError(str(error)) from error
 
 
-def _stands(study: StudyFolder, record: dict[str, Json]) -> bool:
+def _stands(study: StudyFolder, record: DecisionRecord | None) -> bool:
     """Whether the record speaks of the files and runs that lie there now."""
-    if not record or record["evidence"] != hashes(study):
+    if record is None or record.get("evidence") != hashes(study):
         return False
     seen = {run.run_id: run.sha256 for run in all_origins(study) if run.sha256}
-    return bool(record["runs"] == seen)
+    return record.get("runs") == seen
 
 
-def _shown(study: StudyFolder, asked: Asked, record: dict[str, Json]) -> Evidence:
+def _shown(study: StudyFolder, asked: Asked, record: DecisionRecord | None) -> Evidence:
     """The evidence without a new record, under the recorded date."""
     found = gather(study)
-    recorded = record.get("decision", {})
-    day = str(recorded.get("date") or datetime.now(UTC).date().isoformat())
+    recorded = (record or DecisionRecord()).get("decision", Decided())
+    day = recorded.get("date") or datetime.now(UTC).date().isoformat()
     signed = signature(found, asked, date.fromisoformat(day))
     return build_evidence(found, asked.policy(study), signed)
 
 
-def _recorded(record: dict[str, Json]) -> Asked:
+def _recorded(record: DecisionRecord | None) -> Asked:
     """What was asked when the decision was recorded."""
-    made = record.get("decision")
-    if not made:
+    decided = record.get("decision") if record else None
+    if not decided:
         return Asked()
-    cost = made.get("max_cost")
     return Asked(
-        float(made["slo_ms"]),
-        None if cost is None else float(cost),
-        float(made["margin"]),
-        str(made.get("owner", "")),
+        decided["slo_ms"], decided.get("max_cost"), decided["margin"], decided.get("owner", "")
     )

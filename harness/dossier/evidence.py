@@ -11,6 +11,7 @@ from fusefront.harness.dossier.inputs import COMPARISON, read_comparison, study_
 from fusefront.harness.dossier.judged import Judged, Signature, judge
 from fusefront.harness.dossier.money import money
 from fusefront.harness.dossier.points import points
+from fusefront.harness.dossier.records import store_facts
 from fusefront.harness.dossier.replay import FILE as REPLAY
 from fusefront.harness.runs.hashes import checked
 from fusefront.harness.runs.seal import openings
@@ -61,7 +62,7 @@ def build_evidence(found: Gathered, policy: Policy, signature: Signature) -> Evi
     decision, replay, what_if = money(study, inputs, judged, policy, found.entries)
     subject = decision.subject if decision.choice in (None, decision.today) else decision.choice
     named = [subject, decision.today, *decision.alternatives]
-    manifest = facts.optional(study.store_path / "manifest.json")
+    manifest = store_facts(study.store_path)
     sensitive = {name for name, s in manifest.get("slices", {}).items() if s.get("sensitive")}
     return Evidence(
         study=_facts(found, judged, signature),

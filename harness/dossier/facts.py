@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.dossier.records import (
+    AuditRecord,
+    EnvironmentRecord,
+    Git,
+    SchemaFacts,
+    optional_record,
+    store_facts,
+)
 from fusefront.harness.runs.records import Trial, read_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.records import Bench, BenchFacts
@@ -26,11 +33,6 @@ def sha256(path: Path) -> str:
 
 def _hash(path: Path) -> str:
     return sha256(path) if path.exists() else ""
-
-
-def optional(path: Path) -> dict[str, Json]:
-    """The JSON object in `path`, empty where there is none."""
-    return read_json(path) if path.exists() else {}
 
 
 def origins(study: StudyFolder, entries: Iterable[RunEntry]) -> tuple[RunOrigin, ...]:
@@ -94,19 +96,19 @@ def searches(study: StudyFolder) -> tuple[TrainingCurve, ...]:
 
 def audit_findings(study: StudyFolder) -> tuple[AuditFinding, ...]:
     """audit.json as the report shows it: findings, worst first, then the checks that passed."""
-    record = optional(study.path / "audit.json")
+    record = optional_record(study.path / "audit.json", AuditRecord) or AuditRecord()
     found = [
         AuditFinding(
-            str(one["name"]),
-            _STATES.get(str(one["severity"]), "note"),
-            str(one.get("text") or one.get("title") or ""),
-            bool(one.get("accepted", False)),
-            {str(key): float(value) for key, value in one.get("numbers", {}).items()},
+            one["name"],
+            _STATES.get(one["severity"], "note"),
+            one.get("text") or one.get("title", ""),
+            one.get("accepted", False),
+            dict(one.get("numbers", {})),
         )
         for one in record.get("findings", [])
     ]
-    passed = [AuditFinding(str(name), "ok") for name in record.get("passed", [])]
-    not_run = [AuditFinding(str(name), "not run") for name in record.get("not_run", [])]
+    passed = [AuditFinding(name, "ok") for name in record.get("passed", [])]
+    not_run = [AuditFinding(name, "not run") for name in record.get("not_run", [])]
     return (*found, *passed, *not_run)
 
 
@@ -114,16 +116,23 @@ def environment(entries: list[RunEntry], bench: Bench | None) -> dict[str, str]:
     """Versions and hardware; differing values of several runs are all shown."""
     seen: dict[str, dict[str, None]] = defaultdict(dict)
     for path in {entry.path for entry in entries[:1] + entries[-1:]}:
-        record = optional(path / "environment.json")
-        for key in ("python", "platform", "processor", "cores", "threads", "code"):
-            if record.get(key) not in (None, ""):
-                seen[key][str(record[key])] = None
-        for package, version in (record.get("packages") or {}).items():
-            if version:
-                seen[package][str(version)] = None
-        git = record.get("git") or {}
+        record = optional_record(path / "environment.json", EnvironmentRecord)
+        if record is None:
+            continue
+        named = {
+            "python": record.get("python"),
+            "platform": record.get("platform"),
+            "processor": record.get("processor"),
+            "cores": record.get("cores"),
+            "threads": record.get("threads"),
+            "code": record.get("code"),
+        }
+        for key, value in {**named, **record.get("packages", {})}.items():
+            if value not in (None, ""):
+                seen[key][str(value)] = None
+        git = record.get("git") or Git()
         if git.get("sha"):
-            text = f"{str(git['sha'])[:12]}{', with local changes' if git.get('dirty') else ''}"
+            text = f"{git['sha'][:12]}{', with local changes' if git.get('dirty') else ''}"
             seen["sources"][text] = None
     made = {key: " | ".join(sorted(values)) for key, values in seen.items()}
     if bench and bench.get("fingerprint"):
@@ -155,27 +164,27 @@ def study_facts(
     notes: tuple[str, ...],
 ) -> StudyFacts:
     """What the head of the page says."""
-    manifest = optional(study.store_path / "manifest.json")
+    manifest = store_facts(study.store_path)
     counts = manifest.get("counts", {})
-    rows = {split: int(count["rows"]) for split, count in counts.items()}
-    schema = manifest.get("schema", {})
+    rows = {split: count["rows"] for split, count in counts.items()}
+    schema = manifest.get("schema", SchemaFacts())
     spec, latency = study.spec, bench["facts"] if bench else BenchFacts()
     bayes = (manifest.get("bayes_auc") or {}).get("test")
     return StudyFacts(
         name=study.name,
-        dataset=str(study.matrix()["dataset"]),
+        dataset=study.matrix()["dataset"],
         rows_test=rows.get("test", 0),
         rows_train=rows.get("train"),
         rows_all=sum(rows.values()) or None,
-        users=int(counts["test"]["groups"]) if "test" in counts else None,
+        users=counts["test"]["groups"] if "test" in counts else None,
         items=schema.get("items"),
-        modalities={str(k): int(v) for k, v in schema.get("modalities", {}).items()},
+        modalities=dict(schema.get("modalities", {})),
         seeds=len({entry.seed for entry in entries}),
         runs=len(entries),
         failed_runs=sum(entry.state == "failed" for entry in entries),
         trials=trials,
         date=date,
-        fingerprint=str(study.matrix()["fingerprint"]),
+        fingerprint=study.matrix()["fingerprint"],
         study_hash=sha256(study.path / "study.yaml")[:12],
         hardware=latency.get("hardware") or latency.get("in_words", ""),
         runtime=latency.get("runtime", ""),
@@ -184,7 +193,7 @@ def study_facts(
         latency_session=latency.get("session_text", ""),
         price_core_hour=spec.money.price_per_core_hour,
         utilisation=latency.get("load"),
-        bayes_auc=float(bayes) if bayes is not None else None,
+        bayes_auc=bayes,
         second_look=second_look,
         synthetic=not isinstance(spec.dataset, str),
         notes=notes,

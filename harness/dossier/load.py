@@ -8,8 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.harness.decision.replay import open_log, per_thousand, shown
+from fusefront.harness.dossier.records import store_facts
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.files import read_json
 from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.accumulate import Accumulator
@@ -30,8 +30,7 @@ def is_device(study: StudyFolder, strategy: str) -> bool:
 def rows_of_test(study: StudyFolder, entry: RunEntry) -> pl.DataFrame:
     """row_id, request, group, label and `cluster` (what is independent) of the test split."""
     frame = read_predictions(entry.path, "test")
-    manifest = study.store_path / "manifest.json"
-    kind = read_json(manifest).get("cluster", "user") if manifest.exists() else "user"
+    kind = store_facts(study.store_path).get("cluster", "user")
     column = "group" if kind == "user" else "request"
     return frame.select("row_id", "request", "group", "label", pl.col(column).alias("cluster"))
 

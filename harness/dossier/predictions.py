@@ -8,8 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.harness.dossier.records import StoreFacts, store_facts
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.files import read_json
 from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.auc import Scores
@@ -47,10 +47,9 @@ class StudySource:
             )
 
     @cached_property
-    def manifest(self) -> dict[str, object]:
+    def manifest(self) -> StoreFacts:
         """The manifest of the prepared store, empty where the store is gone."""
-        path = self.study.store_path / "manifest.json"
-        return read_json(path) if path.exists() else {}
+        return store_facts(self.study.store_path)
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -96,13 +95,11 @@ class StudySource:
         return None if train is None or valid is None else float(valid) - float(train)
 
     def slices(self, split: str) -> tuple[SliceCodes, ...]:
-        declared = self.manifest.get("slices")
-        if not isinstance(declared, dict):
-            return ()
         found = []
-        for name, about in declared.items():
+        for name, about in self.manifest.get("slices", {}).items():
             path = self.study.store_path / split / "row" / f"slice_{name}.npy"
             if path.exists():
-                values = tuple(str(value) for value in about["values"])
-                found.append(SliceCodes(name, values, np.load(path), bool(about["sensitive"])))
+                values = tuple(about["values"])
+                sensitive = about.get("sensitive", False)
+                found.append(SliceCodes(name, values, np.load(path), sensitive))
         return tuple(found)

@@ -9,7 +9,8 @@ from fusefront.harness.decision.whatif import Replayed
 from fusefront.harness.dossier.inputs import by_strategy, pairs_of
 from fusefront.harness.dossier.judged import Judged
 from fusefront.harness.dossier.load import replay_joint, rows_of_test
-from fusefront.harness.runs.files import Json, digest, read_json, write_json
+from fusefront.harness.dossier.records import ReplayRecord, optional_record
+from fusefront.harness.runs.files import Json, digest, write_json
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.joint import JointModel, model_from_dict, model_to_dict
@@ -32,17 +33,17 @@ def replayed(
     k = study.spec.money.top_k
     key = digest({"k": k, "runs": {name: [e.run_id for e in runs[name]] for name in names}})
     record = _kept(study, key) or _replay(study, names, runs, k, key)
-    if not record.get("requests"):
+    if not record["requests"]:
         return None
     joint = model_from_dict(record["model"])
     assert part.today is not None
-    pairs = pairs_of(joint, float(record["c_all"]), float(record["c_base"]))
+    pairs = pairs_of(joint, record["c_all"], record["c_base"])
     clicks = Replayed(
         k,
-        int(record["requests"]),
+        record["requests"],
         tuple(_rate(joint, i) for i in range(len(names))),
         pairs,
-        float(record["shown"]),
+        record["shown"],
         study.spec.latency.decide_at,
         study.spec.money.price_per_core_hour,
     )
@@ -76,30 +77,32 @@ def _worth_replaying(inputs: Inputs, judged: Judged) -> list[int]:
     return [i for i in shippable if i in named]
 
 
-def _kept(study: StudyFolder, key: str) -> dict[str, Json]:
-    path = study.path / FILE
-    record = read_json(path) if path.exists() else {}
-    return record if record.get("key") == key else {}
+def _kept(study: StudyFolder, key: str) -> ReplayRecord | None:
+    record = optional_record(study.path / FILE, ReplayRecord)
+    return record if record is not None and record["key"] == key else None
 
 
 def _replay(
     study: StudyFolder, names: list[str], runs: dict[str, list[RunEntry]], k: int, key: str
-) -> dict[str, Json]:
+) -> ReplayRecord:
     """Read the test predictions once more, on record; written beside the comparison."""
     open_test(study.path, "replay")
     rows = rows_of_test(study, runs[names[0]][0])
     found = replay_joint(rows, {name: [e.path for e in runs[name]] for name in names}, k)
-    record: dict[str, Json] = {"format": 1, "key": key, "k": k, "requests": 0}
+    record: ReplayRecord = {"format": 1, "key": key, "k": k, "requests": 0}
     if found is not None and found[0].has_intervals:
         joint, requests, seen = found
         base = joint.index(study.spec.baseline)
-        record |= {
+        clicks: ReplayRecord = {
+            "key": key,
+            "k": k,
             "requests": requests,
             "shown": seen,
             "c_all": float(np.nan_to_num(joint.c_all, nan=1.96)),
             "c_base": float(np.nan_to_num(joint.c_base(base), nan=1.96)),
             "model": _without_nan(model_to_dict(joint)),
         }
+        record.update(clicks)
     write_json(study.path / FILE, record)
     return record
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from fusefront.harness.dossier.points import estimate_interval
-from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.dossier.records import Ends, RobustnessRecord
 from fusefront.harness.runs.records import AblationRecord, AblationRow, read_record
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.comparison import Comparison
@@ -88,18 +88,18 @@ def missing(study: StudyFolder) -> MissingModality | None:
     path = study.path / ROBUSTNESS
     if not path.exists():
         return None
-    record = read_json(path)
+    record = read_record(path, RobustnessRecord)
     curves = tuple(
         MissingCurve(
-            str(curve["strategy"]),
-            str(curve["modality"]),
-            tuple(float(share) for share in curve["shares"]),
+            curve["strategy"],
+            curve["modality"],
+            tuple(curve["shares"]),
             tuple(_interval(value) for value in curve["gain"]),
             tuple(_interval(value) for value in curve["lead"]),
         )
         for curve in record.get("curves", [])
     )
-    return MissingModality(str(record["reference"]), curves) if curves else None
+    return MissingModality(record["reference"], curves) if curves else None
 
 
 def verdict(word: str) -> Verdict:
@@ -119,9 +119,5 @@ def _step(row: AblationRow, runs: dict[str, list[str]]) -> AblationStep:
     return AblationStep(row["without"], gain, None, verdict(row.get("verdict", "")), ids)
 
 
-def _interval(value: Json) -> Interval:
-    if isinstance(value, dict):
-        return Interval(float(value["value"]), value.get("low"), value.get("high"))
-    if isinstance(value, list):
-        return Interval(*value)
-    return Interval(float(value))
+def _interval(ends: Ends) -> Interval:
+    return Interval(ends["value"], ends.get("low"), ends.get("high"))

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.harness.dossier.records import NestedRecord, NestedRow
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.files import Json, read_json
+from fusefront.harness.runs.records import read_record
 from fusefront.harness.statistics.auc import RowInfluence, auc_influence, tie_groups
 
 FILE = "nested.json"
@@ -37,15 +38,15 @@ def width_rows(run: Path) -> list[WidthRow]:
     path = run / FILE
     if not path.exists():
         return []
-    record = read_json(path)
-    if record["format"] == 1:  # the figures themselves, as runs wrote them before
+    record = read_record(path, NestedRecord, formats=(1, 2))
+    if record.get("format", 1) == 1:  # the figures themselves, as runs wrote them before
         return [
             _row(row, row["auc"], (row["delta"], row["low"], row["high"])) for row in record["rows"]
         ]
     whole: RowInfluence | None = None
     rows = []
     for row in record["rows"]:
-        frame = _predictions(run / str(row["predictions"]))
+        frame = _predictions(run / row["predictions"])
         label = frame["label"].to_numpy()
         logit = frame["logit"].to_numpy().astype(np.float32, copy=False)
         here = auc_influence(tie_groups(logit, label))
@@ -56,16 +57,16 @@ def width_rows(run: Path) -> list[WidthRow]:
     return rows
 
 
-def _row(row: dict[str, Json], auc: float, change: tuple[float, float, float]) -> WidthRow:
+def _row(row: NestedRow, auc: float, change: tuple[float, float, float]) -> WidthRow:
     delta, low, high = change
     return WidthRow(
-        k=int(row["k"]),
-        split=str(row["split"]),
+        k=row["k"],
+        split=row["split"],
         auc=float(auc),
         delta=float(delta),
         low=float(low),
         high=float(high),
-        macs_per_item=int(row["macs_per_item"]),
+        macs_per_item=row["macs_per_item"],
         macs_per_candidate=int(row["macs_per_candidate"]),
     )
 

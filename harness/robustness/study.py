@@ -9,10 +9,17 @@ from scipy import special
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.dossier.predictions import StudySource
+from fusefront.harness.dossier.records import (
+    Decided,
+    DecisionRecord,
+    Ends,
+    HiddenCurve,
+    optional_record,
+)
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import parts_of_runs
 from fusefront.harness.robustness.hide import Hidden, scores
-from fusefront.harness.runs.files import Json, read_json, write_json
+from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.accumulate import Accumulator
@@ -40,7 +47,7 @@ class Asked:
             raise UsageError(f"got share {bad[0]:g}, expected shares of the items from 0 to 1")
 
 
-def measure(study: StudyFolder, asked: Asked, tell: Tell) -> list[dict[str, Json]]:
+def measure(study: StudyFolder, asked: Asked, tell: Tell) -> list[HiddenCurve]:
     """Write robustness.json; its curves, one a strategy and modality.
 
     Every AUC is compared with that of what runs today with nothing hidden (`gain`), and with today's
@@ -69,7 +76,8 @@ def _strategies(study: StudyFolder, asked: tuple[str, ...]) -> list[str]:
         if entry.role == "strategy":
             done.setdefault(entry.strategy, float(entry.summary.get("valid_auc", 0.0)))
     path, today = study.path / "decision.json", study.spec.baseline
-    decision = read_json(path)["decision"] if path.exists() else {}
+    record = optional_record(path, DecisionRecord) or DecisionRecord()
+    decision = record.get("decision", Decided())
     named = [decision.get("choice") or decision.get("subject")]
     rivals = sorted((n for n in done if n != today), key=lambda n: -done[n])
     chosen = list(asked) or [n for n in (*named, *rivals) if n and n != today][:1]
@@ -97,7 +105,7 @@ class Found:
     joint: JointModel
     changes: JointModel  # from nothing hidden, seed by seed
 
-    def curve(self, name: str, modality: str, shares: Sequence[float]) -> dict[str, Json]:
+    def curve(self, name: str, modality: str, shares: Sequence[float]) -> HiddenCurve:
         """One line of robustness.json."""
         hidden = [Hidden(modality, share) for share in shares]
         return {
@@ -108,12 +116,12 @@ class Found:
             "lead": [self._lead(name, one) for one in hidden],
         }
 
-    def _gain(self, name: str, hidden: Hidden) -> dict[str, Json]:
+    def _gain(self, name: str, hidden: Hidden) -> Ends:
         if name == self.reference:  # the same trained models: no seed stands between the two
             return _alone(self.changes, key(name, hidden))
         return _pair(self.joint, key(name, hidden), key(self.reference, NOTHING))
 
-    def _lead(self, name: str, hidden: Hidden) -> dict[str, Json]:
+    def _lead(self, name: str, hidden: Hidden) -> Ends:
         if name == self.reference:
             return {"value": 0.0, "low": 0.0, "high": 0.0}
         return _pair(self.joint, key(name, hidden), key(self.reference, hidden))
@@ -156,18 +164,18 @@ def _collect(
     return Found(study.spec.baseline, joint.joint(), changes.joint())
 
 
-def _pair(model: JointModel, a: str, b: str) -> dict[str, Json]:
+def _pair(model: JointModel, a: str, b: str) -> Ends:
     found: Pair = model.pair(model.index(a), model.index(b))
     return _ends(found.difference, found.low, found.high)
 
 
-def _alone(model: JointModel, name: str) -> dict[str, Json]:
+def _alone(model: JointModel, name: str) -> Ends:
     value, se, df = model.alone(model.index(name))
     half = float(special.stdtrit(min(df, 1e9), 0.975)) * se if se > 0 else se
     return _ends(value, value - half, value + half)
 
 
-def _ends(value: float, low: float, high: float) -> dict[str, Json]:
+def _ends(value: float, low: float, high: float) -> Ends:
     return {
         "value": value,
         "low": low if np.isfinite(low) else None,

@@ -1,0 +1,170 @@
+"""What the dossier reads beside runs and bench: the store's facts, audit, decision, replay, robustness."""
+
+from pathlib import Path
+from typing import NotRequired, TypeVar
+
+from typing_extensions import TypedDict
+
+from fusefront.harness.runs.records import Record, read_record
+
+R = TypeVar("R", bound=Record)
+
+
+class SliceFacts(TypedDict):
+    """A slice of the store: its values' names, and whether it is sensitive."""
+
+    values: list[str]
+    sensitive: NotRequired[bool]
+
+
+class SplitFacts(TypedDict, total=False):
+    """Counts of a split."""
+
+    requests: int
+    rows: int
+    positives: int
+    groups: int
+
+
+class SchemaFacts(TypedDict, total=False):
+    """Widths of the store."""
+
+    items: int
+    modalities: dict[str, int]
+    max_history: int
+
+
+class StoreFacts(Record, total=False):
+    """manifest.json of the prepared store, as far as a report says it."""
+
+    cluster: str
+    slices: dict[str, SliceFacts]
+    counts: dict[str, SplitFacts]
+    schema: SchemaFacts
+    bayes_auc: dict[str, float] | None
+
+
+class Finding(TypedDict):
+    """A finding of the audit."""
+
+    name: str
+    severity: str
+    title: NotRequired[str]
+    text: NotRequired[str]
+    accepted: NotRequired[bool]
+    numbers: NotRequired[dict[str, float]]
+
+
+class AuditRecord(Record, total=False):
+    """audit.json of a study."""
+
+    findings: list[Finding]
+    passed: list[str]
+    not_run: list[str]
+
+
+class Git(TypedDict, total=False):
+    """The state of the sources."""
+
+    sha: str
+    dirty: bool
+
+
+class EnvironmentRecord(Record, total=False):
+    """environment.json of a run."""
+
+    python: str
+    platform: str
+    processor: str
+    cores: int | None
+    threads: int
+    code: str
+    packages: dict[str, str | None]
+    git: Git | None
+
+
+class Decided(TypedDict, total=False):
+    """What was decided, as far as it is read again."""
+
+    choice: str | None
+    subject: str | None
+    slo_ms: float
+    margin: float
+    max_cost: float | None
+    owner: str
+    date: str
+
+
+class DecisionRecord(Record):
+    """decision.json of a study."""
+
+    decision: NotRequired[Decided]
+    evidence: NotRequired[dict[str, str]]  # file -> SHA-256
+    runs: NotRequired[dict[str, str]]  # run id -> SHA-256
+
+
+class ReplayRecord(Record):
+    """replay.json of a study: clicks of replayed requests; `model` is a joint model of them."""
+
+    key: str
+    k: int
+    requests: int
+    shown: NotRequired[float]
+    c_all: NotRequired[float]
+    c_base: NotRequired[float]
+    model: NotRequired[dict[str, object]]
+
+
+class Ends(TypedDict):
+    """A number with its 95 % interval; None = there is none."""
+
+    value: float
+    low: NotRequired[float | None]
+    high: NotRequired[float | None]
+
+
+class HiddenCurve(TypedDict):
+    """AUC over the reference, and over today's with the same items hidden, by share hidden."""
+
+    strategy: str
+    modality: str
+    shares: list[float]
+    gain: list[Ends]
+    lead: list[Ends]
+
+
+class RobustnessRecord(Record):
+    """robustness.json of a study."""
+
+    reference: str
+    curves: NotRequired[list[HiddenCurve]]
+
+
+class NestedRow(TypedDict):
+    """A width of nested codes: its scores, or (format 1) the figures themselves."""
+
+    k: int
+    split: str
+    macs_per_item: int
+    macs_per_candidate: float
+    predictions: NotRequired[str]
+    auc: NotRequired[float]
+    delta: NotRequired[float]
+    low: NotRequired[float]
+    high: NotRequired[float]
+
+
+class NestedRecord(Record):
+    """nested.json of a run."""
+
+    rows: list[NestedRow]
+
+
+def optional_record(path: Path, kind: type[R]) -> R | None:
+    """The record in `path`, None where there is none."""
+    return read_record(path, kind) if path.exists() else None
+
+
+def store_facts(store: Path) -> StoreFacts:
+    """What a report says of the prepared store; empty where the store is gone."""
+    return optional_record(store / "manifest.json", StoreFacts) or StoreFacts()
