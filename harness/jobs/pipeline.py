@@ -13,11 +13,11 @@ from fusefront.datasets.integrity import check_store
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError
 from fusefront.harness.jobs.identity import reidentified
 from fusefront.harness.jobs.plan import Plan, make_plan
-from fusefront.harness.jobs.source import prepared
+from fusefront.harness.jobs.source import encoder_files, prepared
 from fusefront.harness.jobs.train import Room, fill, tune, write_matrix
 from fusefront.harness.parts.included import included, remember, uses
 from fusefront.harness.parts.origins import used_by
-from fusefront.harness.parts.own import Own, own_parts
+from fusefront.harness.parts.own import Own, files_with_parts, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.records import Winner
@@ -55,7 +55,9 @@ def begin(asked: Request, console: Console) -> tuple[Plan, Room]:
     """Read the study, prepare and audit its data, check every strategy, write study.yaml."""
     study = _limited(load_study(asked.study_file, asked.overrides), asked.limit)
     folder = asked.out / "studies" / study.name
-    include = included(folder, asked.include, must=uses(_named(study)))
+    encoders = encoder_files(study, asked.study_file, asked.include)
+    given = files_with_parts(asked.include, encoders)
+    include = included(folder, given, must=uses(_named(study)))
     parts, own = load_parts(include), own_parts(include)
     asked.out.mkdir(parents=True, exist_ok=True)
     store, spec = prepared(

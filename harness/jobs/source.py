@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.errors import SpecError
+from fusefront.datasets.own_encoders import included as encoder_file
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import DatasetSpec, load_spec
 from fusefront.datasets.store import PreparedDataset
@@ -27,15 +29,29 @@ def prepared(
     if isinstance(study.dataset, Synthetic):
         spec_path = write_synthetic(study.dataset, out)
         return _prepare(spec_path, spec_path.parent, out, tell, NOTHING)
-    spec_path = study_file.parent / study.dataset
-    if not spec_path.is_file():
-        raise UsageError(
-            f"{study_file}: dataset {study.dataset!r} is not a file beside the study; give its path"
-        )
+    spec_path = _spec_path(study.dataset, study_file)
     folder = data or spec_path.parent
     if not folder.is_dir():
         raise UsageError(f"--data {folder}: not a folder; give the one that holds the data files")
     return _prepare(spec_path, folder, out, tell, allowed)
+
+
+def _spec_path(dataset: str, study_file: Path) -> Path:
+    path = study_file.parent / dataset
+    if not path.is_file():
+        raise UsageError(
+            f"{study_file}: dataset {dataset!r} is not a file beside the study; give its path"
+        )
+    return path
+
+
+def encoder_files(study: Study, study_file: Path, include: Sequence[Path]) -> set[Path]:
+    """The files under --include-path that hold encoders of the study's data set."""
+    if isinstance(study.dataset, Synthetic):
+        return set()
+    spec = load_spec(_spec_path(study.dataset, study_file))
+    names = [part.encoder for part in spec.modalities.values() if part.encoder]
+    return {encoder_file(name, include) for name in names if ":" in name}
 
 
 def _prepare(

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -75,6 +75,16 @@ def _named_once(kind: Kind, offered: Sequence[Own]) -> list[Own]:
     return list(kept.values())
 
 
+def files_with_parts(include_paths: Sequence[Path], encoders: Collection[Path]) -> tuple[Path, ...]:
+    """The files under the paths, without those of `encoders` that hold no part beside them."""
+    files = [file for path in include_paths for file in python_files(path)]
+    return tuple(
+        file
+        for file in dict.fromkeys(files)
+        if file not in encoders or any(_offers(kind, _imported(file)) for kind in KINDS)
+    )
+
+
 def python_files(path: Path) -> list[Path]:
     """The Python file itself, or those in the folder, in order of name."""
     path = path.expanduser().resolve()
@@ -95,9 +105,13 @@ def _modules(include_paths: Sequence[Path]) -> list[tuple[Path, ModuleType]]:
     files = [file for path in include_paths for file in python_files(path)]
     modules = [(file, _imported(file)) for file in dict.fromkeys(files)]
     for file, module in modules:
-        if not any(True for kind in KINDS for _ in _offered(kind, module)):
+        if not any(_offers(kind, module) for kind in KINDS):
             raise UsageError(f"{file}: {_nothing(module)}")
     return modules
+
+
+def _offers(kind: Kind, module: ModuleType) -> bool:
+    return any(True for _ in _offered(kind, module))
 
 
 def _nothing(module: ModuleType) -> str:
