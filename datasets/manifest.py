@@ -119,6 +119,7 @@ class Manifest(_Frozen):
     split_by: str = ""
     source_rows: int = 0
     warnings: tuple[str, ...] = ()
+    kinds: dict[str, dict[str, str]] = {}  # table -> column -> what its values are
     losses: dict[str, Loss] = {}  # what was left out, read as absent, or is not known to train
     outside: tuple[str, ...] = ()  # paths of the spec that lay outside the data folder
 

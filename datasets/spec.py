@@ -218,6 +218,11 @@ class FieldSpec(Strict):
         """The field's name in the store."""
         return self.name or self.column
 
+    @property
+    def width(self) -> int:
+        """Columns of codes that a categorical field takes while preparing."""
+        return self.max_values if self.type == "categories" else 1
+
 
 class Users(Delimited):
     path: RelativePath

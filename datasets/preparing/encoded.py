@@ -13,9 +13,10 @@ from fusefront.datasets.allowed import NOTHING, Allowed, Guard
 from fusefront.datasets.encoders import find_encoder
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.preparing.items import ItemFile
-from fusefront.datasets.raw.codes import as_text
 from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.kinds import TEXT
 from fusefront.datasets.raw.reading import stream
+from fusefront.datasets.raw.values import texts
 from fusefront.datasets.raw.vectors import Block
 from fusefront.datasets.spec import KEY, DatasetSpec, Modality
 
@@ -112,7 +113,7 @@ class Encoded:
             raise SpecError(f"modality {self.name!r}: a text column needs items.path; name it")
         row = 0
         for frame in stream(path, [column], 1 << 14, self.spec.items.text):
-            for text in as_text(frame[column], path).fill_null("").to_list():
+            for text in texts(frame[column], TEXT, path).fill_null("").to_list():
                 if text.strip():
                     yield Raw(row, text, f"row {row} of {path.name}")
                 else:

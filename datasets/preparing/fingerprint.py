@@ -19,7 +19,7 @@ NEWER = (
     ("history", "events"),
     ("history", "kind"),
 )
-STORE_VERSION = 2  # raise it when the same input makes another store
+STORE_VERSION = 3  # raise it when the same input makes another store
 DRAWN_VERSION = 2  # likewise, where negatives are drawn
 DROPPED_VERSION = 3  # likewise, where a history's unknown items are dropped: before its oldest are
 

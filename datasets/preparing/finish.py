@@ -31,6 +31,7 @@ from fusefront.datasets.preparing.slices import (
     item_codes,
 )
 from fusefront.datasets.raw.codes import Codebook, finish, slice_codes
+from fusefront.datasets.raw.columns import ITEMS
 from fusefront.datasets.raw.files import write_bytes, write_npy
 from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.records import Recorder
@@ -79,7 +80,7 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
     tally = log.recorder.tally
     vectors = _vectors(job, items, tally, say)
     facts = ItemFacts(builder.in_train, builder.impressions, vectors.present, tuple(vectors.widths))
-    slices = {part.name: _slice(job, part, log.sources, facts, items) for part in spec.slices}
+    slices = {part.name: _slice(job, part, log, facts, items) for part in spec.slices}
     truth = None
     if spec.truth:
         truth = {split: _bayes(folder / split / "row" / "truth.npy") for split in SPLITS}
@@ -107,6 +108,7 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
         warnings=(*log.warnings, *vectors.warnings),
         outside=job.outside,
         losses=tally.losses(),
+        kinds=log.recorder.kinds.of,
     )
     for loss in manifest.losses.values():
         say(loss.sentence())
@@ -123,7 +125,9 @@ def _sides(job: Job, items: ItemFile, log: WrittenLog) -> dict[str, Side]:
         "candidate": finish_side(
             folder, "candidate", "row", spec.candidate_fields, recorder.candidate.books, tally
         ),
-        "item": write_items(folder, job.data, spec, items, log.builder.in_train, tally),
+        "item": write_items(
+            folder, job.data, spec, items, log.builder.in_train, recorder.kinds, tally
+        ),
     }
 
 
@@ -156,11 +160,11 @@ def _bayes(path: Path) -> float:
 
 
 def _slice(
-    job: Job, part: Slice, sources: dict[str, Codebook], facts: ItemFacts, items: ItemFile
+    job: Job, part: Slice, log: WrittenLog, facts: ItemFacts, items: ItemFile
 ) -> StoredSlice:
     folder = job.folder
-    if part.name in sources:
-        return finish_by_column(folder, part, sources[part.name])
+    if part.name in log.sources:
+        return finish_by_column(folder, part, log.sources[part.name])
     if part.when in STORED_ALREADY:
         return StoredSlice(values=STORED_ALREADY[part.when], sensitive=part.sensitive)
     if part.when is not None:
@@ -168,7 +172,8 @@ def _slice(
     assert items.path is not None
     column = read_table(items.path, [str(part.column)], job.spec.items.text)[str(part.column)]
     book = Codebook()
-    of_items = slice_codes(book, column, items.path, part.name)
+    kind = log.recorder.kinds.table(ITEMS)[column.name]
+    of_items = slice_codes(book, column, kind, items.path, part.name)
     codes = np.concatenate([np.zeros(1, np.int16), of_items])
     finish_by_item(folder, part, codes, ())
     return finish_by_column(folder, part, book)

@@ -17,9 +17,11 @@ from fusefront.datasets.preparing.context import (
     write_vocabulary,
 )
 from fusefront.datasets.raw.codes import FieldEncoder, Vocabulary, finish
+from fusefront.datasets.raw.columns import ITEMS, Kinds
 from fusefront.datasets.raw.files import broken, find, write_npy
-from fusefront.datasets.raw.history import item_lists, written_out
+from fusefront.datasets.raw.history import newest_keys
 from fusefront.datasets.raw.keys import KeyIndex
+from fusefront.datasets.raw.kinds import WHOLE, Kind, kind_of, whole_numbers
 from fusefront.datasets.raw.reading import columns_of, read_table, require, stream
 from fusefront.datasets.raw.records import Part
 from fusefront.datasets.raw.vectors import npy_rows
@@ -34,13 +36,15 @@ class ItemFile(NamedTuple):
     path: Path | None
 
 
-def read_items(data: Path, spec: DatasetSpec, parts: list[Part], chunk_rows: int) -> ItemFile:
+def read_items(
+    data: Path, spec: DatasetSpec, parts: list[Part], kinds: Kinds, chunk_rows: int
+) -> ItemFile:
     """The item keys: of the file, of the log, or the rows of the vectors."""
     items = spec.items
     if items.path is not None and items.key is not None:
         path = find(data, items.path)
         keys = read_table(path, [items.key], items.text)[items.key]
-        return ItemFile(KeyIndex(keys, path, items.key), path)
+        return ItemFile(KeyIndex(keys, path, items.key, kinds.items), path)
     if items.keys == "rows":
         name = next((m.files()[0] for m in spec.modalities.values() if m.files()), None)
         if name is None:
@@ -48,10 +52,10 @@ def read_items(data: Path, spec: DatasetSpec, parts: list[Part], chunk_rows: int
         path = find(data, name)
         count = npy_rows(path).shape[0]
         return ItemFile(KeyIndex(pl.Series("row", np.arange(count)), path, "row"), None)
-    return ItemFile(_keys_of_log(parts, spec, chunk_rows), None)
+    return ItemFile(_keys_of_log(parts, spec, kinds.items, chunk_rows), None)
 
 
-def _keys_of_log(parts: list[Part], spec: DatasetSpec, chunk_rows: int) -> KeyIndex:
+def _keys_of_log(parts: list[Part], spec: DatasetSpec, kind: Kind, chunk_rows: int) -> KeyIndex:
     """Every key of the log's item column and of its histories, sorted."""
     column, history = spec.columns.item, spec.history
     known: pl.Series | None = None
@@ -60,34 +64,30 @@ def _keys_of_log(parts: list[Part], spec: DatasetSpec, chunk_rows: int) -> KeyIn
         first = 0
         for frame in stream(part.path, wanted, chunk_rows, part.text):
             found = [frame[column].drop_nulls()]
-            cut = written_out(frame, history)
             if history.column is not None:
-                lists = item_lists(frame, history, part.path, first)
-                found.append(lists.explode(empty_as_null=False).drop_nulls())
+                kept = newest_keys(frame, history, part.path, first, Tally())
+                found.append(kept.keys)
             for keys in found:
-                new = keys.unique().alias(column)
-                known = new if known is None else _joined(known, new, part.path, cut=cut)
+                new = _of_kind(keys.unique(), kind, part.path, column)
+                known = new if known is None else pl.concat([known, new]).unique()
             first += frame.height
     if known is None:
         raise broken(parts[0].path, "no rows", "export it again")
-    if known.dtype == pl.String:
-        cast = known.cast(pl.Int64, strict=False)
-        known = known if cast.has_nulls() else cast
     return KeyIndex(known.sort(), parts[0].path, column)
 
 
-def _joined(known: pl.Series, new: pl.Series, path: Path, *, cut: bool) -> pl.Series:
-    """Both without repetition, in one type."""
-    if known.dtype.is_integer() and (new.dtype.is_integer() or (cut and new.dtype == pl.String)):
-        known, new = known.cast(pl.Int64, strict=False), new.cast(pl.Int64, strict=False)
-    if new.dtype not in (known.dtype, pl.Null) or known.has_nulls() or new.has_nulls():
+def _of_kind(keys: pl.Series, kind: Kind, path: Path, column: str) -> pl.Series:
+    """Keys in the one type that they have over all files."""
+    if kind == WHOLE and keys.dtype == pl.String:
+        keys = whole_numbers(keys)
+    if len(keys) and kind_of(keys.dtype) != kind:
         raise broken(
             path,
-            f"item keys are {new.dtype}, those before {known.dtype}",
+            f"item keys are {kind_of(keys.dtype)}, elsewhere they are {kind}",
             "store the items of the log and of its histories as one type",
-            column=known.name,
+            column=keys.name,
         )
-    return pl.concat([known, new.cast(known.dtype)]).unique()
+    return keys.cast(pl.Int64 if kind == WHOLE else pl.String).alias(column)
 
 
 def write_items(
@@ -96,6 +96,7 @@ def write_items(
     spec: DatasetSpec,
     items: ItemFile,
     in_train: NDArray[np.bool_],
+    kinds: Kinds,
     tally: Tally,
 ) -> Side:
     """keys.parquet, fields.npy, numbers.npy and the vocabularies of the items that train has."""
@@ -104,7 +105,7 @@ def write_items(
     keys = items.keys.keys
     rows = np.arange(1, len(keys) + 1, dtype=np.int32)
     pl.DataFrame({"row": rows, "key": keys}).write_parquet(target / "keys.parquet")
-    encoder = FieldEncoder(spec.items.fields)
+    encoder = FieldEncoder(spec.items.fields, kinds.table(ITEMS))
     if items.path is None or not encoder.fields:
         write_npy(target / "fields.npy", np.zeros((len(keys) + 1, 0), np.int32))
         write_npy(target / "numbers.npy", np.zeros((len(keys) + 1, 0), np.float32))

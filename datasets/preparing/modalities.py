@@ -11,9 +11,10 @@ from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.preparing.encoded import Encoded
 from fusefront.datasets.preparing.items import ItemFile
-from fusefront.datasets.raw.codes import as_text
 from fusefront.datasets.raw.files import NpyWriter, broken, find, write_npy
+from fusefront.datasets.raw.kinds import TEXT
 from fusefront.datasets.raw.reading import read_table
+from fusefront.datasets.raw.values import texts
 from fusefront.datasets.raw.vectors import Block, from_column, from_npy
 from fusefront.datasets.spec import DatasetSpec, Modality
 
@@ -129,7 +130,7 @@ def _declared(
     if items.path is None:
         raise broken(data, f"'present: {modality.present}' needs an item file", "remove it")
     column = read_table(items.path, [modality.present], spec.items.text)[modality.present]
-    values = as_text(column, items.path).fill_null("false").str.to_lowercase().to_list()
+    values = texts(column, TEXT, items.path).fill_null("false").str.to_lowercase().to_list()
     known = {"true": True, "1": True, "false": False, "0": False}
     for row, value in enumerate(values):
         if value not in known:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.datasets.errors import DataContractError, SpecError
+from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.manifest import SplitCounts
 from fusefront.datasets.preparing.budget import DEFAULT, Budget, Row, plan, size
 from fusefront.datasets.preparing.build import Builder
 from fusefront.datasets.preparing.events import shown
 from fusefront.datasets.preparing.finish import Job, WrittenLog, finish_store
-from fusefront.datasets.preparing.items import ItemFile, item_columns, read_items
+from fusefront.datasets.preparing.items import ItemFile, read_items
 from fusefront.datasets.preparing.negatives import PAIR, Drawer, sort_events
 from fusefront.datasets.preparing.requests import alone
 from fusefront.datasets.preparing.spill import Spill, spill
@@ -26,9 +26,11 @@ from fusefront.datasets.preparing.splits import (
 )
 from fusefront.datasets.preparing.widths import Entries, history_entries
 from fusefront.datasets.raw.codes import Codebook, FieldEncoder
+from fusefront.datasets.raw.columns import LOG, USERS, Kinds, TableFile, decide
 from fusefront.datasets.raw.files import find
-from fusefront.datasets.raw.reading import columns_of, count_rows, require
+from fusefront.datasets.raw.reading import columns_of, count_rows, is_parquet
 from fusefront.datasets.raw.records import Chunk, Part, Recorder
+from fusefront.datasets.raw.time_kinds import clock_kind
 from fusefront.datasets.raw.times import clock_of
 from fusefront.datasets.raw.users import read_users
 from fusefront.datasets.spec import DatasetSpec
@@ -47,8 +49,10 @@ def write_store(job: Job, max_memory: int | None, say: Say) -> None:
     parts = _parts(spec, data)
     of_parts = [count_rows(part.path, part.text) for part in parts]
     rows, entries = sum(of_parts), history_entries(parts, of_parts, spec.history)
-    items = read_items(data, spec, parts, _first_chunk(spec, rows, entries, max_memory, say))
-    recorder, sources = _recorder(spec, data, parts, items)
+    chunk = _first_chunk(spec, parts, rows, entries, max_memory, say)
+    kinds = decide(spec, data, [TableFile(part.path, part.text) for part in parts], chunk)
+    items = read_items(data, spec, parts, kinds, chunk)
+    recorder, sources = _recorder(spec, data, parts, items, kinds)
     budget = _budget(spec, recorder, rows, len(items.keys), entries, max_memory)
     say(budget.sentence(rows))
     warnings = [RANDOM_WARNING] if spec.split.by == "random" else []
@@ -78,15 +82,22 @@ def write_store(job: Job, max_memory: int | None, say: Say) -> None:
 
 
 def _first_chunk(
-    spec: DatasetSpec, rows: int, entries: Entries, max_memory: int | None, say: Say
+    spec: DatasetSpec,
+    parts: list[Part],
+    rows: int,
+    entries: Entries,
+    max_memory: int | None,
+    say: Say,
 ) -> int:
-    """Rows at a time while the item keys are read from the log, which comes before the plan."""
+    """Rows at a time while kinds and item keys are read from the log, which comes before the plan."""
     row = Row(_KEY_BYTES, _ENTRY * entries.read)
     chunk = plan(rows, row, 0, max_memory).chunk_rows
-    if spec.items.keys == "log":
+    first = ["the kinds of columns"] * any(not is_parquet(part.path) for part in parts)
+    first += ["the item keys"] * (spec.items.keys == "log")
+    if first:
         say(
-            f"about {rows:,} rows; memory at most {size(max_memory or DEFAULT)}: reading the item "
-            f"keys first, {chunk:,} rows at a time"
+            f"about {rows:,} rows; memory at most {size(max_memory or DEFAULT)}: reading "
+            f"{' and '.join(first)} first, {chunk:,} rows at a time"
         )
     return chunk
 
@@ -97,41 +108,29 @@ def _parts(spec: DatasetSpec, data: Path) -> list[Part]:
 
 
 def _recorder(
-    spec: DatasetSpec, data: Path, parts: list[Part], items: ItemFile
+    spec: DatasetSpec, data: Path, parts: list[Part], items: ItemFile, kinds: Kinds
 ) -> tuple[Recorder, dict[str, Codebook]]:
     """The recorder, and the code book of every slice that comes from the log or the users."""
     log = columns_of(parts[0].path, parts[0].text)
-    user_file = {}
-    if spec.users:
-        user_file = require(find(data, spec.users.path), [spec.users.key], spec.users.text)
-    item_file = item_columns(data, spec)
-    from_log, from_users = [], []
-    for part in spec.slices:
-        if part.column is None or (part.column in item_file and part.column not in log):
-            continue
-        if part.column in log:
-            from_log.append(part)
-        elif part.column in user_file:
-            from_users.append(part)
-        else:
-            raise SpecError(
-                f"slice {part.name!r}: column {part.column!r} is in none of the log, the users "
-                "file and the item file; name a column that is there"
-            )
-    users = read_users(data, spec.users, tuple(from_users)) if spec.users else None
+    homes = kinds.slices
+    by_column = [part for part in spec.slices if part.column is not None]
+    from_log = [part for part in by_column if homes[str(part.column)] == LOG]
+    from_users = [part for part in by_column if homes[str(part.column)] == USERS]
+    users = (
+        read_users(data, spec.users, tuple(from_users), kinds.table(USERS)) if spec.users else None
+    )
     books = {part.name: Codebook() for part in from_log}
     recorder = Recorder(
         spec,
         items.keys,
-        FieldEncoder(spec.request_fields),
-        FieldEncoder(spec.candidate_fields),
+        FieldEncoder(spec.request_fields, kinds.table(LOG)),
+        FieldEncoder(spec.candidate_fields, kinds.table(LOG)),
         users,
         books,
         {part.name: str(part.column) for part in from_log},
+        kinds,
         spec.history.columns(log),
     )
-    for part_file in parts:
-        require(part_file.path, recorder.columns, part_file.text)
     if users is not None:
         books = books | dict(zip(users.slice_names, users.slice_books, strict=True))
     return recorder, books
@@ -160,7 +159,8 @@ def _stream(
     say: Say,
 ) -> None:
     folder, said = spilled.folder, 0
-    recorder.clock = clock_of([(part.path, part.text) for part in parts], spec.columns)
+    files = [(part.path, part.text) for part in parts]
+    recorder.clock = clock_of(files, spec.columns, clock_kind(recorder.kinds.times))
     popular = spec.negatives is not None and spec.negatives.draw == "popularity"
     paired = popular and spec.columns.timestamp is not None
 

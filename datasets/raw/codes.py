@@ -1,5 +1,6 @@
 """Categories to integers: provisional codes while streaming, final codes from the train split."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,29 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.kinds import TEXT, Kind
+from fusefront.datasets.raw.values import cells, number, table, texts
 from fusefront.datasets.spec import FieldSpec
 
 MOST_SLICES = 1000  # values of a slice
-
-
-def as_text(column: pl.Series, path: Path) -> pl.Series:
-    """The column as text; refused where its type has no text."""
-    if column.dtype.is_nested():
-        raise broken(
-            path,
-            f"got {column.dtype}, expected one value a row",
-            "declare the field as type: categories, or name another column",
-            column=column.name,
-        )
-    try:
-        return column.cast(pl.String)
-    except pl.exceptions.PolarsError:
-        raise broken(
-            path,
-            f"got {column.dtype} that is no text",
-            "store text, numbers or dates",
-            column=column.name,
-        ) from None
 
 
 class Codebook:
@@ -41,8 +24,8 @@ class Codebook:
         self._frame = pl.DataFrame(schema={"value": pl.String, "code": pl.Int32})
 
     def codes(self, column: pl.Series) -> NDArray[np.int32]:
-        """Codes of every entry, [n]."""
-        text = pl.DataFrame({"value": column.cast(pl.String)})
+        """Codes of every text, [n]."""
+        text = pl.DataFrame({"value": column})
         fresh = text.unique(maintain_order=True).join(self._frame, on="value", how="anti")
         fresh = fresh.filter(pl.col("value").is_not_null() & (pl.col("value") != "")).sort("value")
         if fresh.height:
@@ -92,10 +75,14 @@ class Encoded(NamedTuple):
 
 
 class FieldEncoder:
-    """The fields of one side (item, request, candidate): columns of a table to arrays."""
+    """The fields of one side (item, request, candidate): columns of a table to arrays.
 
-    def __init__(self, fields: tuple[FieldSpec, ...]) -> None:
+    `kinds` holds the kind of each column, by its name.
+    """
+
+    def __init__(self, fields: tuple[FieldSpec, ...], kinds: Mapping[str, Kind]) -> None:
         self.fields = fields
+        self.kinds = kinds
         self.categorical = tuple(field for field in fields if field.type != "number")
         self.numeric = tuple(field for field in fields if field.type == "number")
         self.books = [Codebook() for _ in self.categorical]
@@ -107,15 +94,15 @@ class FieldEncoder:
     @property
     def widths(self) -> list[int]:
         """Columns of each categorical field."""
-        return [field.max_values if field.type == "categories" else 1 for field in self.categorical]
+        return [field.width for field in self.categorical]
 
     def encode(self, frame: pl.DataFrame, path: Path, first: int) -> Encoded:
         """Encode a chunk; `first` is the row of its first line in the file, for messages."""
         rows = frame.height
-        codes = [
-            _codes(field, book, frame[field.column], path, first)
-            for field, book in zip(self.categorical, self.books, strict=True)
-        ]
+        codes = []
+        for field, book in zip(self.categorical, self.books, strict=True):
+            values = cells(field, frame[field.column], self.kinds.get(field.column, TEXT), path)
+            codes.append(table(book.codes(values.texts), values, rows, field.width))
         numbers = [number(frame[field.column], path, first) for field in self.numeric]
         return Encoded(
             np.concatenate(codes, axis=1) if codes else np.zeros((rows, 0), np.int32),
@@ -123,35 +110,11 @@ class FieldEncoder:
         )
 
 
-def _codes(
-    field: FieldSpec, book: Codebook, column: pl.Series, path: Path, first: int
-) -> NDArray[np.int32]:
-    if field.type == "category":
-        return book.codes(as_text(column, path))[:, None]
-    if field.separator is not None and column.dtype == pl.String:
-        column = column.str.split(field.separator)
-    if not isinstance(column.dtype, pl.List | pl.Array) or column.dtype.inner.is_nested():
-        raise broken(
-            path,
-            f"got {column.dtype}, expected a list or text with a separator",
-            "set 'separator', or declare the field as type: category",
-            column=field.column,
-        )
-    lists = column.cast(pl.List(pl.String)).fill_null([])
-    length = lists.list.len().to_numpy().astype(np.int64)
-    flat = lists.explode(empty_as_null=False)
-    values = book.codes(flat)
-    row = np.repeat(np.arange(len(length)), length)
-    place = np.arange(len(values)) - np.repeat(np.cumsum(length) - length, length)
-    keep = place < field.max_values
-    out = np.zeros((len(length), field.max_values), np.int32)
-    out[row[keep], place[keep]] = values[keep]
-    return out
-
-
-def slice_codes(book: Codebook, column: pl.Series, path: Path, name: str) -> NDArray[np.int16]:
+def slice_codes(
+    book: Codebook, column: pl.Series, kind: Kind, path: Path, name: str
+) -> NDArray[np.int16]:
     """Codes of a slice column; a column with too many values is no slice."""
-    codes = book.codes(as_text(column, path))
+    codes = book.codes(texts(column, kind, path))
     if len(book.values) > MOST_SLICES:
         raise broken(
             path,
@@ -160,45 +123,3 @@ def slice_codes(book: Codebook, column: pl.Series, path: Path, name: str) -> NDA
             column=column.name,
         )
     return codes.astype(np.int16)
-
-
-def number(
-    column: pl.Series,
-    path: Path,
-    first: int,
-    otherwise: str = "declare the field as type: category",
-) -> NDArray[np.float64]:
-    """A numeric column as float64, NaN where absent; infinite and unreadable values are refused.
-
-    `otherwise` is what to do with a column that is no number.
-    """
-    if column.dtype == pl.String:
-        cast = column.str.strip_chars().cast(pl.Float64, strict=False)
-        bad = (cast.is_null() & column.is_not_null()).arg_true()
-        if len(bad):
-            raise broken(
-                path,
-                f"got {column[int(bad[0])]!r}, expected a number",
-                f"fix the value, or {otherwise}",
-                column=column.name,
-                row=first + int(bad[0]),
-            )
-        column = cast
-    if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
-        raise broken(
-            path,
-            f"got {column.dtype}, expected numbers",
-            otherwise,
-            column=column.name,
-        )
-    values = column.cast(pl.Float64).fill_null(np.nan).to_numpy()
-    infinite = np.flatnonzero(np.isinf(values))
-    if len(infinite):
-        raise broken(
-            path,
-            f"got {values[infinite[0]]}",
-            "replace it with a number, or null for absent",
-            column=column.name,
-            row=first + int(infinite[0]),
-        )
-    return values

@@ -8,8 +8,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.losses import Tally
-from fusefront.datasets.raw.codes import Codebook, as_text
+from fusefront.datasets.raw.codes import Codebook
 from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.kinds import Kind
+from fusefront.datasets.raw.values import texts
 from fusefront.datasets.spec import History
 
 MOST = 255  # kinds, with 0 for none in a byte
@@ -17,9 +19,10 @@ MOST = 255  # kinds, with 0 for none in a byte
 
 @dataclass
 class EventKinds:
-    """Reads `history.kind`; its code book grows while streaming."""
+    """Reads `history.kind`, a column of `kind`; its code book grows while streaming."""
 
     history: History
+    kind: Kind
     tally: Tally
     book: Codebook = field(default_factory=Codebook)
     path: Path = Path()
@@ -28,7 +31,7 @@ class EventKinds:
         self, column: pl.Series, label: NDArray[np.uint8], path: Path
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """(kind, whether it is an event of histories) of every row of a chunk; kind 0 is none."""
-        codes = self.book.codes(as_text(column, path))
+        codes = self.book.codes(texts(column, self.kind, path))
         self.path = path
         if len(self.book.values) > MOST + 1:
             raise broken(

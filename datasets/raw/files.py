@@ -27,6 +27,12 @@ def broken(
     return BrokenFileError(f"{where}: {got}; {fix}", Path(path), where, column)
 
 
+def refuse_twice(path: Path, names: list[str]) -> None:
+    """Refuse a table that has two columns of one name."""
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise broken(path, f"column {twice[0]!r} appears twice", "rename one")
+
+
 def find(data: Path, name: str) -> Path:
     """The regular, non-empty file `name` under the data folder."""
     path = data / name

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.keys import KeyIndex
+from fusefront.datasets.raw.kinds import whole_numbers
 from fusefront.datasets.raw.lists import Ragged, clean_keys
 from fusefront.datasets.spec import DatasetSpec, History
 
@@ -53,9 +54,11 @@ def read_histories(
     return _look_up(keys, spec, items, path, first, tally).newest(longest)
 
 
-def item_lists(frame: pl.DataFrame, history: History, path: Path, first: int) -> pl.Series:
-    """Lists of item keys without padding, the newest `max_length` of every row, newest last."""
-    return clean_keys(frame, history, path, first, Tally()).newest(history.max_length).lists()
+def newest_keys(
+    frame: pl.DataFrame, history: History, path: Path, first: int, tally: Tally
+) -> Ragged:
+    """Item keys without padding, the newest `max_length` of every row, newest last."""
+    return clean_keys(frame, history, path, first, tally).newest(history.max_length)
 
 
 def _look_up(
@@ -94,7 +97,7 @@ def written_out(frame: pl.DataFrame, history: History) -> bool:
 
 def _numbers(found: Ragged, path: Path, column: str, first: int) -> pl.Series:
     keys = found.keys
-    cast = keys.cast(pl.Int64, strict=False)
+    cast = whole_numbers(keys)
     bad = (cast.is_null() & keys.is_not_null()).arg_true()
     if len(bad):
         at = int(bad[0])

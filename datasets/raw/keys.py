@@ -7,15 +7,22 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.kinds import TEXT, WHOLE, Kind, kind_of, whole_numbers
 
 
 class KeyIndex:
-    """Looks whole columns of keys up. Row of key i (in file order) is i + 1."""
+    """Looks whole columns of keys up. Row of key i (in file order) is i + 1.
 
-    def __init__(self, keys: pl.Series, path: Path, column: str) -> None:
+    `kind` is what the keys are over all files: whole numbers or text.
+    """
+
+    def __init__(self, keys: pl.Series, path: Path, column: str, kind: Kind = TEXT) -> None:
+        if kind == WHOLE and keys.dtype == pl.String:
+            keys = whole_numbers(keys)
         self.keys = keys = _usable(keys, path, column)
         self.path, self.column = path, column
         self.is_text = keys.dtype == pl.String
+        self.kind = TEXT if self.is_text else WHOLE
         if not self.is_text:
             numbers = keys.to_numpy().astype(np.int64)
             self._order = np.argsort(numbers, kind="stable")
@@ -72,29 +79,35 @@ class KeyIndex:
         return np.where(hit, self._order[place] + 1, 0).astype(np.int32)
 
     def _as_keys(self, column: pl.Series, path: Path, name: str, first: int) -> pl.Series:
-        if self.is_text:
-            if column.dtype in (pl.String, pl.Categorical, pl.Enum):
-                return column.cast(pl.String)
-        elif column.dtype.is_integer():
+        if column.null_count() == len(column):
+            return pl.Series(column.name, [None] * len(column), self.keys.dtype)
+        if column.dtype == pl.String and self.is_text:
+            return column
+        if column.dtype.is_integer() and not self.is_text:
             return column.cast(pl.Int64, strict=False)
-        elif column.dtype == pl.String and not path.name.endswith((".parquet", ".pq")):
-            cast = column.cast(pl.Int64, strict=False)  # csv: everything arrives as text
-            bad = (cast.is_null() & column.is_not_null()).arg_true()
-            if len(bad):
-                raise broken(
-                    path,
-                    f"got {column[int(bad[0])]!r}, expected an integer item key",
-                    f"write the keys as in {self.path.name}",
-                    column=name,
-                    row=first + int(bad[0]),
-                )
-            return cast
+        if column.dtype == pl.String:
+            return self._whole(column, path, name, first)
         raise broken(
             path,
-            f"the item keys are {column.dtype}, those of {self.path.name} are {self.keys.dtype}",
+            f"the keys are {kind_of(column.dtype)}, those of {self.path.name} are {self.kind}",
             "store both as the same type",
             column=name,
+            row=first,
         )
+
+    def _whole(self, column: pl.Series, path: Path, name: str, first: int) -> pl.Series:
+        """Text of a file without types, or cut from text; '007' is no number."""
+        cast = whole_numbers(column)
+        bad = (cast.is_null() & column.is_not_null()).arg_true()
+        if len(bad):
+            raise broken(
+                path,
+                f"got {column[int(bad[0])]!r}, expected an integer item key",
+                f"write the keys as in {self.path.name}",
+                column=name,
+                row=first + int(bad[0]),
+            )
+        return cast
 
 
 def _usable(keys: pl.Series, path: Path, column: str) -> pl.Series:
@@ -104,8 +117,6 @@ def _usable(keys: pl.Series, path: Path, column: str) -> pl.Series:
     if null.any():
         row = int(null.arg_true()[0])
         raise broken(path, "an item without a key", "fill or drop the row", column=column, row=row)
-    if keys.dtype in (pl.Categorical, pl.Enum):
-        return keys.cast(pl.String)
     if keys.dtype == pl.UInt64 and int(keys.max() or 0) > 2**63 - 1:  # type: ignore[arg-type]
         raise broken(path, "a key beyond 63 bits", "store the keys as text", column=column)
     if keys.dtype != pl.String and not keys.dtype.is_integer():

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.values import split_text
 from fusefront.datasets.spec import History
 
 NULL_WORDS = ("nan", "NaN", "null", "NULL", "None", "NaT", "<NA>", "\\N")
 _EXACT = 2.0**53  # floats beyond do not tell whole numbers apart
 _TEXT = pl.col("text")
 _ENTRY = pl.element()
-_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 
 
 class Ragged(NamedTuple):
@@ -142,23 +142,10 @@ def cut_text(column: pl.Series, separator: str | None, path: Path, first: int) -
             row=first + int(loose[0]),
         )
     mark = separator or ","
-    bare = _TEXT.str.strip_chars("[]() \t\r\n")
-    bare = pl.when(listed).then(bare.str.strip_suffix(mark)).otherwise(bare)
-    cut = bare.str.split(mark)
-    if len(mark) == 1:
-        whole = bare.str.extract_all(f"{_QUOTED}|[^{_in_class(mark)}]+")
-        cut = pl.when(listed & _TEXT.str.contains("['\"]")).then(whole).otherwise(cut)
-    cut = pl.when(bare == "").then(pl.lit([], dtype=pl.List(pl.String))).otherwise(cut)
-    entry = _ENTRY.str.strip_chars().str.strip_chars("'\"")
+    lists = split_text(column, mark)
     if mark.isspace():  # as many blanks as there are
-        entry = entry.filter(entry != "")
-    lists = texts.select(pl.when(_TEXT.is_not_null()).then(cut).alias("h"))
-    return lists.select(pl.col("h").list.eval(entry)).to_series().alias(column.name)
-
-
-def _in_class(mark: str) -> str:
-    """A character as a class of a regular expression holds it."""
-    return f"\\{mark}" if mark in r"\]^-[&~" else mark
+        return lists.list.eval(_ENTRY.filter(_ENTRY != ""))
+    return lists
 
 
 def _null(keys: pl.Series) -> pl.Series:

@@ -1,20 +1,19 @@
 """Stream tables: parquet and csv in chunks of bounded size, items and users whole."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
-from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.delimited import column_names, count_lines, stream_text
+from fusefront.datasets.raw.files import broken, refuse_twice
+from fusefront.datasets.raw.kinds import LISTS, NOTHING, TEXT, Kind, kind_of
 from fusefront.datasets.table_text import COMMAS, TableText
 
 _PARQUET = (".parquet", ".pq")
-_NO_TEXT = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"BZh": "bzip2", b"PAR1": "parquet"}
 
 
 def is_parquet(path: Path) -> bool:
@@ -29,7 +28,7 @@ def columns_of(path: Path, text: TableText = COMMAS) -> dict[str, str]:
             raise broken(path, "names for a parquet file, which has its own", "remove 'names'")
         with _parquet(path) as file:
             return {field.name: str(field.type) for field in file.schema_arrow}
-    return dict.fromkeys(_column_names(path, text), "string")
+    return dict.fromkeys(column_names(path, text), "string")
 
 
 def require(path: Path, wanted: Sequence[str], text: TableText = COMMAS) -> dict[str, str]:
@@ -48,11 +47,7 @@ def count_rows(path: Path, text: TableText = COMMAS) -> int:
     if is_parquet(path):
         with _parquet(path) as file:
             return int(file.metadata.num_rows)
-    lines, last = 0, b""
-    with path.open("rb") as raw:
-        while block := raw.read(1 << 22):
-            lines, last = lines + block.count(b"\n"), block[-1:]
-    return max(1, lines + (last != b"\n") - (not text.names))
+    return max(1, count_lines(path) - (not text.names))
 
 
 def stream(
@@ -64,7 +59,7 @@ def stream(
     if is_parquet(path):
         yield from _stream_parquet(path, names, rows)
     else:
-        yield from _stream_text(path, names, rows, text)
+        yield from stream_text(path, names, rows, text)
 
 
 def read_table(path: Path, wanted: Sequence[str], text: TableText = COMMAS) -> pl.DataFrame:
@@ -75,28 +70,11 @@ def read_table(path: Path, wanted: Sequence[str], text: TableText = COMMAS) -> p
         parts = list(_stream_parquet(path, names, 1 << 16))
         table = pl.concat(parts) if parts else pl.DataFrame(schema=names)
     else:
-        parts = list(_stream_text(path, names, 1 << 16, text))
+        parts = list(stream_text(path, names, 1 << 16, text))
         table = pl.concat(parts) if parts else pl.DataFrame(schema=names)
-        table = table.with_columns(_numbers(table[name]) for name in names)
     if table.height == 0:
         raise broken(path, "a header without rows", "export it again")
     return table
-
-
-def _numbers(column: pl.Series) -> pl.Series:
-    """Text that is all integers, or all numbers, becomes numbers."""
-    for kind in (pl.Int64, pl.Float64):
-        cast = column.cast(kind, strict=False)
-        if cast.null_count() == column.null_count() and _same_text(column, cast):
-            return cast
-    return column
-
-
-def _same_text(text: pl.Series, numbers: pl.Series) -> bool:
-    """Integers must print as they were written: "007" is a name, not seven."""
-    if numbers.dtype != pl.Int64:
-        return True
-    return bool((numbers.cast(pl.String) == text).all())
 
 
 def _stream_parquet(path: Path, names: list[str], rows: int) -> Iterator[pl.DataFrame]:
@@ -105,9 +83,59 @@ def _stream_parquet(path: Path, names: list[str], rows: int) -> Iterator[pl.Data
             for batch in file.iter_batches(batch_size=rows, columns=names, use_threads=False):
                 frame = pl.from_arrow(batch)
                 assert isinstance(frame, pl.DataFrame)
-                yield frame.select(names)
+                yield _plain(frame.select(names))
         except (pa.ArrowException, OSError) as error:
             _refuse_parquet(path, error)
+
+
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Dictionary columns as the text that they stand for, in lists, too."""
+    for name, dtype in frame.schema.items():
+        kind = kind_of(dtype)
+        if kind == TEXT and dtype != pl.String:
+            frame = frame.with_columns(pl.col(name).cast(pl.String))
+        elif kind == LISTS + TEXT:
+            frame = frame.with_columns(pl.col(name).cast(pl.List(pl.String)))
+    return frame
+
+
+def typed_columns(path: Path, names: Sequence[str]) -> dict[str, Kind]:
+    """The kinds of a parquet file's columns, from its footer; one without a value is of no kind."""
+    kinds = {}
+    with _parquet(path) as file:
+        empty = set(_without_values(file.metadata))
+        for name in dict.fromkeys(names):
+            if name in empty:
+                kinds[name] = NOTHING
+                continue
+            try:
+                column = pl.from_arrow(pa.schema([file.schema_arrow.field(name)]).empty_table())
+            except (pl.exceptions.PolarsError, pa.ArrowException, ValueError) as error:
+                reason = str(error).split("\n")[0][:120].rstrip(".")
+                raise broken(
+                    path,
+                    f"got {file.schema_arrow.field(name).type} ({reason})",
+                    "store numbers, text or dates",
+                    column=name,
+                ) from None
+            assert isinstance(column, pl.DataFrame)
+            kinds[name] = kind_of(column[name].dtype)
+    return kinds
+
+
+def _without_values(footer: pq.FileMetaData) -> Iterator[str]:
+    """Columns that are null in every row, where the footer says so."""
+    for place in range(footer.num_columns):
+        chunks = [
+            footer.row_group(group).column(place)
+            for group in range(footer.num_row_groups)
+            if footer.row_group(group).num_rows
+        ]
+        known = [chunk.statistics for chunk in chunks if chunk.statistics is not None]
+        nulls = sum(part.null_count for part in known if part.has_null_count)
+        flat = "." not in footer.row_group(0).column(place).path_in_schema if chunks else False
+        if flat and len(known) == len(chunks) and nulls == footer.num_rows:
+            yield chunks[0].path_in_schema
 
 
 def _parquet(path: Path) -> pq.ParquetFile:
@@ -115,7 +143,7 @@ def _parquet(path: Path) -> pq.ParquetFile:
         file = pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         _refuse_parquet(path, error)
-    _refuse_twice(path, file.schema_arrow.names)
+    refuse_twice(path, file.schema_arrow.names)
     return file
 
 
@@ -124,81 +152,3 @@ def _refuse_parquet(path: Path, error: Exception) -> NoReturn:
     raise broken(
         path, f"not a readable parquet file ({reason})", "it is truncated or damaged: copy it again"
     ) from None
-
-
-def _refuse_twice(path: Path, names: list[str]) -> None:
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise broken(path, f"column {twice[0]!r} appears twice", "rename one")
-
-
-def _column_names(path: Path, text: TableText) -> list[str]:
-    """Names of the header line, without quotes and the blanks around them, or those given."""
-    line = next(csv.reader([_header(path)], delimiter=text.separator, skipinitialspace=True))
-    names = [name.strip() for name in line]
-    if text.names:
-        return _given_names(path, names, text.names)
-    _refuse_twice(path, names)
-    return names
-
-
-def _given_names(path: Path, line: list[str], names: tuple[str, ...]) -> list[str]:
-    """The names for a file without a header, as many as its first line has values."""
-    if len(line) != len(names):
-        raise broken(
-            path,
-            f"{len(line)} values in the first line, {len(names)} names",
-            "give 'names' one name a column, in order",
-        )
-    if line == list(names):
-        raise broken(path, "the first line holds the names", "remove 'names': there is a header")
-    return list(names)
-
-
-def _header(path: Path) -> str:
-    with path.open("rb") as file:
-        line = file.readline(1 << 20)
-    for magic, kind in _NO_TEXT.items():
-        if line.startswith(magic):
-            raise broken(path, f"a {kind} file, not text", "unpack it, or name it by its kind")
-    try:
-        text = line.decode("utf-8-sig").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise broken(path, f"byte {error.start} is not UTF-8", "save it as UTF-8", row=0) from None
-    if "\0" in text or not text.strip():
-        raise broken(path, "not a table of text", "name a csv with a header line, or a parquet")
-    return text
-
-
-def _stream_text(
-    path: Path, names: list[str], rows: int, text: TableText
-) -> Iterator[pl.DataFrame]:
-    have = _column_names(path, text)
-    block = max(1 << 16, min(1 << 26, rows * 64))
-    try:
-        reader = pyarrow.csv.open_csv(
-            path,
-            pyarrow.csv.ReadOptions(
-                use_threads=False,
-                block_size=block,
-                column_names=have,
-                skip_rows=0 if text.names else 1,
-            ),
-            pyarrow.csv.ParseOptions(delimiter=text.separator, newlines_in_values=True),
-            pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(have, pa.string()),
-                include_columns=names,
-                strings_can_be_null=True,
-                null_values=["", "NA", "NaN", "nan", "null", "NULL"],
-                quoted_strings_can_be_null=False,
-            ),
-        )
-        for batch in reader:
-            frame = pl.from_arrow(batch)
-            assert isinstance(frame, pl.DataFrame)
-            for start in range(0, frame.height, rows):
-                yield frame.slice(start, rows)
-    except pa.ArrowException as error:
-        reason = str(error).split("\n")[0][:160].removeprefix("CSV parse error: ")
-        raise broken(
-            path, f"not a readable table ({reason})", "check quotes, separators and encoding there"
-        ) from None

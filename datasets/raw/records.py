@@ -9,14 +9,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.losses import Tally
-from fusefront.datasets.raw.codes import Codebook, FieldEncoder, as_text, number, slice_codes
+from fusefront.datasets.raw.codes import Codebook, FieldEncoder, slice_codes
+from fusefront.datasets.raw.columns import LOG, Kinds
 from fusefront.datasets.raw.event_kinds import EventKinds
 from fusefront.datasets.raw.files import broken, filled
 from fusefront.datasets.raw.hashing import mix, rows_hash, text_hash
 from fusefront.datasets.raw.history import Histories, read_histories
 from fusefront.datasets.raw.keys import KeyIndex
+from fusefront.datasets.raw.kinds import TEXT
 from fusefront.datasets.raw.times import Clock
 from fusefront.datasets.raw.users import UserCodes, UserTable
+from fusefront.datasets.raw.values import number, texts
 from fusefront.datasets.spec import SPLIT_WORDS, SPLITS, DatasetSpec, parse_condition
 from fusefront.datasets.table_text import TableText
 
@@ -46,13 +49,15 @@ class Recorder:
     users: UserTable | None
     slices: dict[str, Codebook]  # slices by a column of the log -> its codes
     slice_columns: dict[str, str]
+    kinds: Kinds
     history_columns: tuple[str, ...] = ()
-    user_codes: UserCodes = field(default_factory=UserCodes)
     clock: Clock = field(default_factory=Clock)
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
-        users = self.users.encoder if self.users else FieldEncoder(())
+        self.log_kinds = self.kinds.table(LOG)
+        self.user_codes = UserCodes(self.kinds.users)
+        users = self.users.encoder if self.users else FieldEncoder((), {})
         self.request_books = self.request.books + users.books
         self.request_fields = self.request.fields + users.fields
         self.dtype = np.dtype(
@@ -80,7 +85,8 @@ class Recorder:
 
     def _event_fields(self) -> list[tuple[str, str]]:
         """What tells the events of histories apart, only where the spec does."""
-        self.event_kinds = EventKinds(self.spec.history, self.tally)
+        kind = self.log_kinds.get(str(self.spec.history.kind), TEXT)
+        self.event_kinds = EventKinds(self.spec.history, kind, self.tally)
         if self.spec.history.kind is None:
             return []
         return [("kind", "u1")] + ([("event", "u1")] if self.spec.history.events else [])
@@ -115,7 +121,8 @@ class Recorder:
         if columns.timestamp:
             out["time"] = self.clock.read(frame[columns.timestamp], path, first)
         if columns.request:
-            out["request"] = text_hash(as_text(filled(frame[columns.request], path, first), path))
+            request = filled(frame[columns.request], path, first)
+            out["request"] = text_hash(texts(request, self.log_kinds[columns.request], path))
         if spec.split.by == "given":
             out["split"] = _given(frame, part, spec.split.column, first)
         if spec.truth:
@@ -151,7 +158,9 @@ class Recorder:
         out["request_numbers"][:, :numbers] = request.numbers
         out["candidate_ids"], out["candidate_numbers"] = candidate
         for place, (name, column) in enumerate(self.slice_columns.items()):
-            out["slices"][:, place] = slice_codes(self.slices[name], frame[column], path, name)
+            out["slices"][:, place] = slice_codes(
+                self.slices[name], frame[column], self.log_kinds[column], path, name
+            )
         if self.users is not None:
             name = self.spec.columns.user
             found = self.users.index.rows(frame[name], path, name, first)
@@ -238,7 +247,7 @@ def _given(frame: pl.DataFrame, part: Part, column: str | None, first: int) -> N
     if column is None:
         assert part.split is not None
         return np.full(frame.height, SPLITS.index(part.split), np.uint8)
-    text = as_text(frame[column], part.path)
+    text = texts(frame[column], TEXT, part.path)
     words = {word: SPLITS.index(split) for split, names in SPLIT_WORDS.items() for word in names}
     code = text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.UInt8)
     stray = code.is_null().arg_true()

@@ -10,12 +10,12 @@ import polars as pl
 from fusefront.datasets.raw.files import broken
 
 _CLOCKS = ("", " %H:%M:%S%.f", " %H:%M", "T%H:%M:%S%.f", "T%H:%M", " %I:%M:%S %p", " %I:%M %p")
-_ZONE = r"(Z|[+-]\d{2}:?\d{2}|[+-]\d{2}| UTC)"
+ZONE = r"(Z|[+-]\d{2}:?\d{2}|[+-]\d{2}| UTC)"
 _SHAPES = {  # day and month alike: only the whole column can tell them apart
     "year first": re.compile(r"^\d{4}([-/.])\d{1,2}\1\d{1,2}([ T]|$)|^\d{8}[ T]"),
     "year last": re.compile(r"^\d{1,2}([-/.])\d{1,2}\1\d{4}([ T]|$)"),
 }
-_ZONED = re.compile(rf"\d{{1,2}}:\d{{2}}.*{_ZONE}$")
+_ZONED = re.compile(rf"\d{{1,2}}:\d{{2}}.*{ZONE}$")
 _NUMBERS = r"^\s*(\d{1,2})[-/.](\d{1,2})[-/.]\d{4}(?:[ T]|\s*$)"
 _ADVICE = "write ISO 8601, or say how they are written in columns.time_format"
 

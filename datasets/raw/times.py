@@ -19,7 +19,7 @@ Kind = Literal["whole numbers", "fractions", "dates"]
 
 
 class Clock:
-    """Reads times chunk by chunk; all files must write them as the first chunk does.
+    """Reads times chunk by chunk; all files must write them in one way.
 
     Whole numbers stay as they are, dates become milliseconds, fractions thousandths.
     `time_format` and `time_unit` are what the spec says of them, `day_first` what text such as
@@ -32,8 +32,9 @@ class Clock:
         time_unit: str | None = None,
         *,
         day_first: bool | None = None,
+        kind: Kind | None = None,
     ) -> None:
-        self.kind: Kind | None = None
+        self.kind = kind
         self.scale = Scale(time_unit)
         self.day_first = day_first
         self.way = Way(f"the format {time_format!r}", (time_format,)) if time_format else None
@@ -103,15 +104,18 @@ class Clock:
         return parse_times(column, self.way, path, first)
 
 
-def clock_of(parts: Sequence[tuple[Path, TableText]], columns: Columns) -> Clock:
-    """The clock of a log: its whole column is read first where 03/04/2021 has two readings."""
+def clock_of(
+    parts: Sequence[tuple[Path, TableText]], columns: Columns, kind: Kind | None = None
+) -> Clock:
+    """The clock of a log whose whole column is of `kind`; it is read first where 03/04/2021 has
+    two readings."""
     name, day_first = columns.timestamp, None
     if name is not None and columns.time_format is None:
         heads = (next(stream(path, [name], 1, text), None) for path, text in parts)
         texts = [head[name] for head in heads if head is not None and _is_text(head[name])]
         if any(is_year_last(head.cast(pl.String)) for head in texts):
             day_first = find_day_first(_texts(parts, name))
-    return Clock(columns.time_format, columns.time_unit, day_first=day_first)
+    return Clock(columns.time_format, columns.time_unit, day_first=day_first, kind=kind)
 
 
 def _texts(

@@ -1,5 +1,6 @@
 """Users: the code of every key, and the users file with fields of the requester."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from fusefront.datasets.raw.codes import Codebook, FieldEncoder, slice_codes
 from fusefront.datasets.raw.files import broken, filled, find
 from fusefront.datasets.raw.hashing import mix, text_hash
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.reading import is_parquet, read_table
+from fusefront.datasets.raw.kinds import WHOLE, Kind, whole_numbers
+from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.spec import Slice, Users
 
 
@@ -28,17 +30,19 @@ class UserTable:
     slice_codes: NDArray[np.int16]  # [n + 1, S]
 
 
-def read_users(data: Path, users: Users, slices: tuple[Slice, ...]) -> UserTable:
-    """Read the file whole: one row a user."""
+def read_users(
+    data: Path, users: Users, slices: tuple[Slice, ...], kinds: Mapping[str, Kind]
+) -> UserTable:
+    """Read the file whole: one row a user; `kinds` of its columns by name."""
     path = find(data, users.path)
-    encoder = FieldEncoder(users.fields)
+    encoder = FieldEncoder(users.fields, kinds)
     wanted = [users.key, *encoder.columns, *(str(part.column) for part in slices)]
     table = read_table(path, wanted, users.text)
-    index = KeyIndex(table[users.key], path, users.key)
+    index = KeyIndex(table[users.key], path, users.key, kinds[users.key])
     codes, numbers = encoder.encode(table, path, 0)
     books = tuple(Codebook() for _ in slices)
     parts = [
-        slice_codes(book, table[str(part.column)], path, part.name)
+        slice_codes(book, table[str(part.column)], kinds[str(part.column)], path, part.name)
         for book, part in zip(books, slices, strict=True)
     ]
     sliced = np.stack(parts, 1) if parts else np.zeros((table.height, 0), np.int16)
@@ -54,55 +58,29 @@ def read_users(data: Path, users: Users, slices: tuple[Slice, ...]) -> UserTable
 
 
 class UserCodes:
-    """Codes of the log's users: whole numbers are their own code, text is hashed.
+    """Codes of the log's users: whole numbers are their own code, text is hashed."""
 
-    In a text file each value decides for itself, so that chunks of any size agree.
-    """
-
-    def __init__(self) -> None:
-        self.kind: str | None = None
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
 
     def read(
         self, column: pl.Series, path: Path, first: int
     ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """(code, hash) of every user of a chunk whose first row is row `first` of the file."""
         column = filled(column, path, first)
-        kind = "whole numbers" if column.dtype.is_integer() else "text"
-        if column.dtype not in (pl.String, pl.Categorical, pl.Enum) and kind == "text":
+        if self.kind == WHOLE and column.dtype == pl.String:
+            column = whole_numbers(column)  # which all of them are
+        if column.dtype.is_integer():
+            return _whole(column)
+        if column.dtype != pl.String:
             raise broken(
                 path, f"got {column.dtype}", "store users as integers or text", column=column.name
             )
-        if not is_parquet(path):
-            kind = "text of a csv"
-        self.kind = self.kind or kind
-        if kind != self.kind:
-            raise broken(
-                path,
-                f"users are {kind}, in the files before {self.kind}",
-                "store them in one way, or the same user counts as two",
-                column=column.name,
-            )
-        if kind == "whole numbers":
-            return _whole(column)
-        return _hashed(column) if kind == "text" else _either(column)
+        words = text_hash(column)
+        return (words >> np.uint64(1)).astype(np.int64), words
 
 
 def _whole(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     dtype = np.uint64 if column.dtype == pl.UInt64 else np.int64
     words = column.to_numpy().astype(dtype).view(np.uint64)  # beyond 63 bits a code is negative
     return words.view(np.int64), mix(words)
-
-
-def _hashed(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    words = text_hash(column)
-    return (words >> np.uint64(1)).astype(np.int64), words
-
-
-def _either(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-    numbers = column.cast(pl.Int64, strict=False)
-    if not numbers.has_nulls():
-        return _whole(numbers)
-    code, word = _hashed(column)
-    number_code, number_word = _whole(numbers.fill_null(0))
-    is_number = numbers.is_not_null().to_numpy()
-    return np.where(is_number, number_code, code), np.where(is_number, number_word, word)

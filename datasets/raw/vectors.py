@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.reading import is_parquet, read_table, stream
+from fusefront.datasets.raw.npy import open_npy
+from fusefront.datasets.raw.reading import columns_of, is_parquet, read_table, stream
 from fusefront.datasets.table_text import TableText
 
 WIDEST = 1 << 16  # columns; more is a matrix the wrong way round
@@ -27,15 +28,7 @@ class Block(NamedTuple):
 
 def npy_rows(path: Path) -> NDArray[Any]:
     """An .npy matrix [n, D] of real numbers, memory-mapped."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError) as error:
-        reason = str(error).split("\n")[0][:120].rstrip(".")
-        raise broken(
-            path, f"not a readable npy file ({reason})", "save it with numpy.save, no objects"
-        ) from None
-    if not isinstance(array, np.ndarray):
-        raise broken(path, "an npz archive", "save the one array as npy")
+    array = open_npy(path)
     if array.ndim != 2 or array.shape[1] == 0:
         raise broken(path, f"shape {array.shape}", "expected a matrix [items, width]: reshape it")
     if array.dtype.kind not in "fiu":
@@ -84,7 +77,7 @@ def _targets(path: Path, items: KeyIndex, ids: Path | None, total: int) -> NDArr
                 "row k belongs to item k: write one row an item, or give 'ids'",
             )
         return np.arange(1, total + 1)
-    keys = _read_ids(ids, total)
+    keys = _read_ids(ids, total, items.column)
     if len(keys) != total:
         raise broken(ids, f"{len(keys):,} keys for {total:,} vectors", "write one key a vector")
     where = items.rows(keys, ids, keys.name).astype(np.int64)
@@ -107,36 +100,37 @@ def _refuse_twice(where: NDArray[np.int64], path: Path, keys: pl.Series) -> None
         )
 
 
-def _read_ids(path: Path, total: int) -> pl.Series:
-    """The keys of `total` vectors, in order; a csv may have a header line."""
+def _read_ids(path: Path, total: int, key: str) -> pl.Series:
+    """The keys of `total` vectors, in order: of the one column, or of the one named as the item key.
+
+    A csv may lack a header line; its keys are text, as everywhere.
+    """
     if path.suffix == ".npy":
-        try:
-            keys = np.load(path, allow_pickle=False)
-        except (ValueError, OSError, EOFError, SyntaxError) as error:
-            reason = str(error).split("\n")[0][:120].rstrip(".")
-            raise broken(
-                path, f"not a readable npy file ({reason})", "save the keys again"
-            ) from None
-        if not isinstance(keys, np.ndarray):
-            raise broken(path, "an npz archive", "save the one array of keys as npy")
+        keys = open_npy(path, "save the keys again")
         if keys.ndim != 1 or keys.dtype.kind not in "iuU":
             raise broken(
                 path, f"shape {keys.shape}, type {keys.dtype}", "expected one integer or text a row"
             )
-        return pl.Series("ids", keys)
+        return pl.Series("ids", np.asarray(keys))
     if is_parquet(path):
-        from fusefront.datasets.raw.reading import columns_of
-
-        column = next(iter(columns_of(path)))
+        column = _key_column(path, list(columns_of(path)), key)
         return read_table(path, [column])[column]
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise broken(path, f"byte {error.start} is not UTF-8", "save it as UTF-8") from None
-    lines = lines[1:] if len(lines) == total + 1 else lines
-    series = pl.Series("ids", [line.strip().strip('"') for line in lines], dtype=pl.String)
-    numbers = series.cast(pl.Int64, strict=False)
-    return series if numbers.has_nulls() else numbers
+    names = columns_of(path)
+    if len(names) > 1:
+        column = _key_column(path, list(names), key)
+        return read_table(path, [column])[column]
+    series = read_table(path, ["ids"], TableText(names=("ids",)))["ids"]
+    return series[1:] if len(series) == total + 1 else series
+
+
+def _key_column(path: Path, names: list[str], key: str) -> str:
+    if len(names) == 1 or key in names:
+        return key if key in names else names[0]
+    raise broken(
+        path,
+        f"columns {', '.join(names[:8])}, none of them {key!r}",
+        f"name the column with the keys {key!r} as the items do, or keep it alone",
+    )
 
 
 def from_column(

@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.prepare import prepare
-from fusefront.datasets.raw.times import Clock
+from fusefront.datasets.preparing import pipeline
+from fusefront.datasets.preparing.budget import Budget
+from fusefront.datasets.raw.kinds import TEXT, WHOLE
 from fusefront.datasets.raw.users import UserCodes
 from fusefront.datasets.spec import DatasetSpec, parse_spec
 from fusefront.datasets.store import PreparedDataset
@@ -52,29 +53,35 @@ def rows(store: PreparedDataset) -> int:
 
 def test_users_of_a_csv_are_the_same_in_chunks_of_any_size() -> None:
     column = pl.Series("u", ["12", "7", "anna", "12", "b", "7", "anna"])
-    code, word = UserCodes().read(column, CSV, 0)
-    one = UserCodes()
+    code, word = UserCodes(TEXT).read(column, CSV, 0)
+    one = UserCodes(TEXT)
     by_chunk = [one.read(column[k : k + 2], CSV, k) for k in range(0, len(column), 2)]
     np.testing.assert_array_equal(code, np.concatenate([part[0] for part in by_chunk]))
     np.testing.assert_array_equal(word, np.concatenate([part[1] for part in by_chunk]))
     assert len(set(code.tolist())) == column.n_unique()
-    assert code[0] == 12
+    assert UserCodes(WHOLE).read(column[:2], CSV, 0)[0].tolist() == [12, 7]
 
 
 def test_users_beyond_63_bits_stay_apart() -> None:
     column = pl.Series("u", np.array([1, 2**63, 2**63 + 1, 2**64 - 1], np.uint64))
-    code, word = UserCodes().read(column, Path("log.parquet"), 0)
+    code, word = UserCodes(WHOLE).read(column, Path("log.parquet"), 0)
     assert len(set(code.tolist())) == len(set(word.tolist())) == 4
 
 
-def test_times_of_a_csv_keep_the_unit_of_the_first_chunk() -> None:
-    clock = Clock()
-    assert clock.read(pl.Series("t", ["1.5", "2"]), CSV, 0).tolist() == [1500, 2000]
-    assert clock.read(pl.Series("t", ["3", "4"]), CSV, 2).tolist() == [3000, 4000]
-    clock = Clock()
-    assert clock.read(pl.Series("t", ["3", "4"]), CSV, 0).tolist() == [3, 4]
-    with pytest.raises(DataContractError, match=r"'t', row 3: got '5\.5', expected whole numbers"):
-        clock.read(pl.Series("t", ["5", "5.5"]), CSV, 2)
+@pytest.mark.parametrize("chunk", [7, 1 << 20])
+def test_times_of_a_csv_have_the_unit_of_the_whole_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(pipeline, "plan", lambda *_: Budget(1 << 30, chunk, 1, 1, 1))
+    times = [str(1000 + k) if k < ROWS - 1 else "2000.5" for k in range(ROWS)]  # a fraction at last
+    log().with_columns(t=pl.Series(times)).write_csv(tmp_path / "log.csv")
+    store = made(tmp_path, spec())
+    assert store.manifest.kinds["interactions"]["t"] == "fractions"
+    for name in ("train", "valid", "test"):
+        split = store.split(name)
+        assert split.timestamp is not None
+        for row, time in zip(split.row_id.tolist(), split.timestamp.tolist(), strict=True):
+            assert time == float(times[row]) * 1000
 
 
 def test_blanks_and_quotes_in_a_header_and_boolean_labels(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def older(store: PreparedDataset) -> PreparedDataset:
     """The store as an earlier version wrote it: no blocks, no hash of the manifest."""
     path = store.path / "manifest.json"
     raw = json.loads(path.read_bytes())
-    del raw["sha256"], raw["files"][BLOCKS]
+    del raw["sha256"], raw["kinds"], raw["files"][BLOCKS]
     path.write_text(json.dumps(raw))
     (store.path / BLOCKS).unlink()
     return PreparedDataset.open(store.path)

@@ -1,0 +1,82 @@
+"""What a column of times is over all files: whole numbers, fractions, dates with or without a zone."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.raw.kinds import (
+    DATES,
+    DAYS,
+    FRACTIONS,
+    NARROW,
+    NOTHING,
+    WHOLE,
+    ZONED,
+    Kind,
+    Seen,
+    clash,
+)
+from fusefront.datasets.raw.time_text import ZONE
+from fusefront.datasets.raw.times import Kind as ClockKind
+
+_TEXT = pl.col("text")
+_LOOKS: tuple[tuple[Kind, pl.Expr], ...] = (
+    (WHOLE, _TEXT.cast(pl.Int64, strict=False).is_not_null()),
+    (FRACTIONS, _TEXT.cast(pl.Float64, strict=False).is_not_null()),
+    (ZONED, _TEXT.str.contains(rf"\d{{1,2}}:\d{{2}}.*{ZONE}$")),
+    (DATES, _TEXT.is_not_null()),
+)
+
+
+@dataclass
+class TimeEvidence:
+    """What the times of one text column look like; where each look was first met.
+
+    Text that is no time at all counts as a date here: the clock reads it, and refuses it then.
+    """
+
+    path: Path
+    column: str
+    first: dict[Kind, tuple[int, str]] = field(default_factory=dict)
+
+    def look(self, column: pl.Series, row: NDArray[np.int64]) -> None:
+        """Take in a chunk whose values are in the rows `row` of the file; nulls say nothing."""
+        rest = pl.DataFrame({"text": column.cast(pl.String).str.strip_chars()})
+        rest = rest.with_columns(row=row).drop_nulls()
+        for kind, alike in _LOOKS:
+            if not rest.height:
+                return
+            looks = rest.select(alike.fill_null(value=False)).to_series()
+            if looks.any() and kind not in self.first:
+                at = int(looks.arg_true()[0])
+                self.first[kind] = (int(rest["row"][at]), str(rest["text"][at]))
+            rest = rest.filter(~looks)
+
+    def seen(self) -> Seen:
+        """The kind of the whole column of this file; whole numbers among fractions are fractions."""
+        first = dict(self.first)
+        if FRACTIONS in first:
+            first.pop(WHOLE, None)
+        shown = [
+            Seen(self.path, self.column, kind, False, *first[kind])
+            for kind in sorted(first, key=lambda kind: first[kind][0])
+        ]
+        if len(shown) > 1:
+            raise clash("times", shown[0], shown[1])
+        return shown[0] if shown else Seen(self.path, self.column, NOTHING, False)
+
+
+def clock_kind(kind: Kind) -> ClockKind | None:
+    """What the clock reads a column of `kind` as; None where there is nothing to read as times."""
+    kinds: dict[Kind, ClockKind] = {
+        WHOLE: "whole numbers",
+        FRACTIONS: "fractions",
+        NARROW: "fractions",
+        DATES: "dates",
+        DAYS: "dates",
+        ZONED: "dates",
+    }
+    return kinds.get(kind)

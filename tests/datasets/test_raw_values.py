@@ -1,0 +1,145 @@
+"""Values of every type as prepare reads them: stores against a plain loop over the source."""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fusefront.datasets.prepare import prepare
+from fusefront.datasets.spec import parse_spec
+from fusefront.datasets.store import PreparedDataset
+
+ROWS, ITEMS, USERS = 240, 12, 15
+PARTS = ("train", "valid", "test")
+FIELDS = {"candidate_fields": [{"column": "c"}]}
+HALF = ROWS // 2
+
+
+def log(**columns: Sequence[Any]) -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    base: dict[str, Any] = {
+        "u": rng.integers(0, USERS, ROWS),
+        "i": rng.integers(0, ITEMS, ROWS),
+        "y": rng.integers(0, 2, ROWS),
+        "t": np.arange(ROWS) + 1_600_000_000,
+    }
+    return pl.DataFrame(base | {name: pl.Series(values) for name, values in columns.items()})
+
+
+def made(folder: Path, **changes: Any) -> PreparedDataset:
+    raw: dict[str, Any] = {
+        "name": "kinds",
+        "interactions": {"path": "log.parquet"},
+        "columns": {"user": "u", "item": "i", "label": "y", "timestamp": "t"},
+        "history": {"from": "log", "max_length": 4},
+        "items": {"keys": "log"},
+        "split": {"by": "time", "valid": 0.2, "test": 0.2},
+    }
+    return prepare(parse_spec(raw | changes, "test"), folder, folder / "out")
+
+
+def in_two(folder: Path, one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
+    """A log in two files, as the spec names them."""
+    one.write_parquet(folder / "one.parquet")
+    other.write_parquet(folder / "other.parquet")
+    return {"interactions": {"path": ["one.parquet", "other.parquet"]}}
+
+
+def stored_values(store: PreparedDataset, field: str = "c", side: str = "candidate") -> list[Any]:
+    """The text of one candidate field for every row of the log, None where it has code 0."""
+    words = dict(store.vocabulary(side, field).iter_rows())
+    of = {}
+    for name in PARTS:
+        split = store.split(name)
+        for row, code in zip(
+            split.row_id.tolist(), split.candidate_ids[:, 0].tolist(), strict=True
+        ):
+            of[row] = words.get(code)
+    return [of[row] for row in sorted(of)]
+
+
+def test_dictionary_columns_are_their_text(tmp_path: Path) -> None:
+    words = ["a", "b", "c"]
+    values = [words[k % 3] for k in range(ROWS)]
+    table = log(c=values).with_columns(
+        pl.col("c").cast(pl.Categorical),
+        pl.col("y").cast(pl.String).cast(pl.Categorical),
+        pl.format("user {}", "u").cast(pl.Categorical).alias("u"),
+        pl.format("item {}", "i").cast(pl.Enum([f"item {k}" for k in range(ITEMS)])).alias("i"),
+    )
+    table.write_parquet(tmp_path / "log.parquet")
+    plain = log()
+    store = made(tmp_path, **FIELDS)
+    assert stored_values(store) == values
+    users = np.concatenate([store.split(name).group for name in PARTS])
+    assert len(set(users.tolist())) == plain["u"].n_unique()
+    positives = sum(part.positives for part in store.manifest.counts.values())
+    assert positives == plain["y"].sum()
+
+
+def test_dates_of_any_unit_and_zone_are_one_category(tmp_path: Path) -> None:
+    days = [dt.datetime(2020, 1, 1 + k % 3, 12, 0, 0) for k in range(ROWS)]
+    utc = pl.Series("c", days).dt.replace_time_zone("UTC")
+    one = log()[:HALF].with_columns(utc[:HALF].cast(pl.Datetime("ns", "UTC")))
+    other = log()[HALF:].with_columns(
+        utc[HALF:].dt.convert_time_zone("Asia/Tokyo").cast(pl.Datetime("ms", "Asia/Tokyo"))
+    )
+    store = made(tmp_path, **in_two(tmp_path, one, other), **FIELDS)
+    assert stored_values(store) == [f"{day:%Y-%m-%d %H:%M:%S}+00:00" for day in days]
+
+
+def test_nan_is_an_absent_category_and_zero_has_no_sign(tmp_path: Path) -> None:
+    values = [[float("nan"), 0.0, -0.0, 1e-7][k % 4] for k in range(ROWS)]
+    log(c=values).write_parquet(tmp_path / "log.parquet")
+    store = made(tmp_path, **FIELDS)
+    assert stored_values(store) == [[None, "0.0", "0.0", "1e-7"][k % 4] for k in range(ROWS)]
+    assert store.manifest.losses["candidate.c.absent"].count == ROWS // 4
+
+
+SEPARATED = {
+    "lists as text": ("['a', 'b, c']", ["a", "b, c"]),
+    "blanks after commas": ("Action, Drama (TV)", ["Action", "Drama (TV)"]),
+    "a tuple": ("(1, 2)", ["1", "2"]),
+    "a tuple of one": ("(1,)", ["1"]),
+    "nothing between": ("a,,b", ["a", "b"]),
+    "brackets of values": ("(a),(b)", ["(a)", "(b)"]),
+    "a value in brackets": ("(no genres listed)", ["(no genres listed)"]),
+    "quotes of a value": ("it's,b", ["it's", "b"]),
+    "nothing": ("  ", []),
+}
+
+
+def test_separated_categories_are_cleaned_as_histories_are(tmp_path: Path) -> None:
+    written = [text for text, _ in SEPARATED.values()]
+    expected = [values for _, values in SEPARATED.values()]
+    count = len(written)
+    log(c=[written[k % count] for k in range(ROWS)]).write_parquet(tmp_path / "log.parquet")
+    field = {"column": "c", "type": "categories", "separator": ","}
+    store = made(tmp_path, candidate_fields=[field])
+    words = dict(store.vocabulary("candidate", "c").iter_rows())
+    for name in PARTS:
+        split = store.split(name)
+        for row, codes in zip(split.row_id.tolist(), split.candidate_ids.tolist(), strict=True):
+            assert [words[code] for code in codes if code] == expected[row % count]
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_line_ends_of_any_kind(tmp_path: Path, end: str) -> None:
+    text = log().write_csv().replace("\n", end)
+    (tmp_path / "log.csv").write_bytes(text.encode())
+    said: list[str] = []
+    raw = {
+        "name": "ends",
+        "interactions": {"path": "log.csv"},
+        "columns": {"user": "u", "item": "i", "label": "y", "timestamp": "t"},
+        "history": {"from": "log"},
+        "items": {"keys": "log"},
+        "split": {"by": "time"},
+    }
+    store = prepare(parse_spec(raw, "t"), tmp_path, tmp_path / "out", progress=said.append)
+    assert sum(part.rows for part in store.manifest.counts.values()) == ROWS
+    assert f"about {ROWS} rows" in said[0]
