@@ -156,6 +156,7 @@ def truncated(shop: Shop) -> None:
     shop.log_file.write_bytes(data[: len(data) // 2])
 
 
+BROKEN_HEADER = b"\x93NUMPY\x01\x00\x10\x00((((            \n"
 BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
 HEAD = "u,i,y,t,d,n\n"
 KEYS = "items: {keys: log}"
@@ -366,6 +367,21 @@ CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
         DataContractError,
         r"text\.npy.*npy",
     ),
+    "a zip named npy": (
+        after(lambda s: (s.folder / "text.npy").write_bytes(b"PK\x03\x04hello") and None),
+        DataContractError,
+        r"text\.npy.*not a readable npy",
+    ),
+    "an npy with a broken header": (
+        after(lambda s: (s.folder / "text.npy").write_bytes(BROKEN_HEADER) and None),
+        DataContractError,
+        r"text\.npy.*not a readable npy",
+    ),
+    "keys of vectors in a zip": (
+        with_ids("ids.npy", lambda p: p.write_bytes(b"PK\x03\x04hello")),
+        DataContractError,
+        r"ids\.npy.*not a readable npy",
+    ),
     "vectors that are not there": (
         after(lambda s: (s.folder / "text.npy").unlink()),
         DataContractError,
@@ -528,6 +544,12 @@ CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
         SpecError,
         "separator.*ASCII",
     ),
+    "a csv with a huge first cell": (
+        csv("u" * 140_000 + "," + HEAD),
+        DataContractError,
+        r"log\.csv: the first line is no list of names",
+    ),
+    "a csv without line ends": (csv("u," * 600_000), DataContractError, r"log\.csv.*over 1 MiB"),
     "a csv that is compressed": (csv(gzip.compress(HEAD.encode())), DataContractError, "gzip"),
     "a name with a NUL": (
         spec("path: log.parquet", 'path: "log\\0.parquet"'),
