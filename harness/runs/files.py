@@ -1,5 +1,6 @@
 """Atomic files and folders: written beside, synced to disk, renamed or linked."""
 
+import ctypes
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ from fusefront.datasets.durable import sync_folder
 from fusefront.datasets.errors import DataContractError
 
 Json = Any  # None, bool, int, float, str, lists and string-keyed mappings of these
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
 
 
 def beside(path: Path) -> Path:
@@ -22,20 +24,35 @@ def beside(path: Path) -> Path:
 def place(written: Path, path: Path) -> None:
     """Give what was written beside its name: durable first, then renamed, then its folder durable.
 
-    A kill or a power cut leaves the old file or the new one, whole. An old folder is moved aside,
-    and deleted once the new one has its name.
+    A kill or a power cut leaves the old file or the new one, whole. An old folder changes names
+    with the new one in one step where the system can (Linux), and is deleted then; elsewhere it is
+    moved aside first.
     """
     inner = sorted(written.rglob("*")) if written.is_dir() else []
     for part in (*inner, written):
         _sync(part)
     old = None
     if written.is_dir() and path.exists():
+        if _exchange(written, path):
+            sync_folder(path.parent)
+            shutil.rmtree(written)
+            return
         old = path.with_name(f".{path.name}.old{os.getpid()}")
         path.rename(old)
     written.replace(path)
     sync_folder(path.parent)
     if old is not None:
         shutil.rmtree(old)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step; False where the system cannot."""
+    try:
+        swap = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    done: int = swap(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE)
+    return done == 0
 
 
 def _sync(path: Path) -> None:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(
             f"{path}: not there, so {str(folder)!r} is no serving bundle; export one from a run"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path}: unreadable ({error}); export again") from None
     if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
         raise BundleError(f"{path}: not written by an export of this program; export a run")
@@ -41,9 +42,27 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path}: got format {manifest.get('format')!r}, expected 1; export again with this version"
         )
     _complete(path, manifest)
+    files = {name: _confined(path, name) for name in manifest["files"]}
+    for name, wanted in manifest["files"].items():  # sizes are seen in no time, contents are not
+        _sized(files[name], wanted)
     for name, wanted in manifest["files"].items():
-        _verify(folder / name, wanted)
+        if sha256(files[name]) != wanted["sha256"]:
+            raise BundleError(
+                f"{files[name]}: its content was changed since the export; copy it again"
+            )
     return manifest
+
+
+def _confined(path: Path, name: str) -> Path:
+    """A listed file; one that lies outside the bundle is not opened."""
+    parts = Path(name).parts
+    file = path.parent / name
+    if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
+        raise BundleError(f"{path}: names {name!r}, which lies outside the bundle; export again")
+    for place in (file, *list(file.parents)[: len(parts) - 1]):
+        if place.is_symlink():
+            raise BundleError(f"{place}: a link, expected the file itself; copy the bundle whole")
+    return file
 
 
 def _complete(path: Path, manifest: dict[str, Any]) -> None:
@@ -61,17 +80,17 @@ def _keys(value: object) -> set[str]:
     return set(value) if isinstance(value, dict) else set()
 
 
-def _verify(path: Path, wanted: dict[str, Any]) -> None:
+def _sized(path: Path, wanted: dict[str, Any]) -> None:
     try:
-        size = path.stat().st_size
+        regular, size = path.is_file(), path.stat().st_size
     except OSError:
         raise BundleError(f"{path}: missing; copy the whole bundle or export again") from None
+    if not regular:
+        raise BundleError(f"{path}: no file of a bundle; copy the whole bundle or export again")
     if size != wanted["bytes"]:
         raise BundleError(
             f"{path}: {size:,} bytes, the bundle says {wanted['bytes']:,}; copy it again"
         )
-    if sha256(path) != wanted["sha256"]:
-        raise BundleError(f"{path}: its content was changed since the export; copy it again")
 
 
 def sha256(path: Path) -> str:
@@ -111,9 +130,9 @@ def golden_requests(folder: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
             for name in file.files:
                 number, _, part = name.partition(".")
                 found.setdefault(number, {})[part] = file[name]
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        return [found[number] for number in sorted(found, key=int)]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"{path}: unreadable ({error}); export again") from None
-    return [found[number] for number in sorted(found, key=int)]
 
 
 def replay(folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.baselines.contract import Baseline, ItemCodes, Schema
@@ -27,11 +28,21 @@ from fusefront.harness.serving.export.online import (
     random_feeds,
     write_scorer,
 )
-from fusefront.harness.serving.export.parity import SIZES, Parity, check_exact, check_reduced
-from fusefront.harness.serving.export.scorer import Scorer
+from fusefront.harness.serving.export.parity import (
+    SIZES,
+    Parity,
+    check_exact,
+    check_reduced,
+    score_split,
+)
+from fusefront.harness.serving.export.request import Feed
+from fusefront.harness.serving.export.scorer import Scorer, probability
 from fusefront.harness.serving.export.tables import ROW_FORMATS, RowFormat
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table
+
+RECORDED_ROWS = 4096  # of validation, compared with what the run recorded
+RECORDED_TOLERANCE = 1e-5  # of a probability
 
 
 class Loaded(NamedTuple):
@@ -110,11 +121,34 @@ def _gate(loaded: Loaded, scorer: Scorer, rows: RowFormat) -> Parity:
         parity = check_exact(scorer.logits, model, codes, schema)
     else:
         parity = check_reduced(scorer.logits, model, codes, schema, loaded.store)
+    if (apart := apart_from_record(loaded)) > RECORDED_TOLERANCE:
+        raise GateError(
+            f"run {loaded.summary['run_id']}: its weights score its validation rows otherwise than it "
+            f"recorded (a probability differs by {apart:.1e}, at most {RECORDED_TOLERANCE:.0e}); "
+            "weights or predictions are not those of the training: train the run again"
+        )
     if not parity.passed:
         raise GateError(
             f"{loaded.summary['strategy']} with {rows} rows: {parity.reason}; export with --rows float32"
         )
     return parity
+
+
+def apart_from_record(loaded: Loaded) -> float:
+    """The largest difference of a probability between the model now and the run's record.
+
+    On the first rows of validation, which every completed run has recorded.
+    """
+
+    def logits(feed: Feed) -> NDArray[np.float32]:
+        return eager_logits(loaded.model, loaded.codes, feed)
+
+    now = score_split(logits, loaded.store, "valid", RECORDED_ROWS)
+    path = loaded.run / "predictions" / "valid.parquet"
+    then = pl.read_parquet(path, columns=["logit"], glob=False)["logit"].to_numpy()[: len(now)]
+    if len(then) != len(now):
+        return float("inf")
+    return float(np.abs(probability(now) - probability(then)).max(initial=0.0))
 
 
 def golden(loaded: Loaded, scorer: Scorer, path: Path) -> None:

@@ -1,6 +1,7 @@
 """The bundle: written from a run, replayed without torch, refused where a file is not what it says."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.datasets.synthetic.write import write_world
-from fusefront.harness.errors import UsageError
+from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.serving.bundle.card import auc_with_interval
@@ -215,6 +217,58 @@ def _edit(path: Path, **values: object) -> None:
 def _without(path: Path, key: str) -> None:
     kept = {k: value for k, value in json.loads(path.read_text()).items() if k != key}
     path.write_text(json.dumps(kept))
+
+
+@pytest.mark.parametrize(
+    "name", ["/dev/zero", "../bundle/scorer.onnx", "/etc/passwd", "", "a/../../b"]
+)
+def test_a_manifest_that_names_files_outside_is_refused_at_once(bundle, name):
+    listed = json.loads((bundle / "bundle.json").read_text())["files"]
+    listed[name] = {"bytes": 0, "sha256": "0" * 64}
+    _edit(bundle / "bundle.json", files=listed)
+    with pytest.raises(BundleError, match=r"bundle.json: names '.*', which lies outside"):
+        read_manifest(bundle)
+
+
+def test_a_link_or_a_device_in_the_place_of_a_file_is_not_read(bundle):
+    (bundle / "card.md").unlink()
+    (bundle / "card.md").symlink_to("/dev/zero")
+    with pytest.raises(BundleError, match=r"card.md: a link"):
+        read_manifest(bundle)
+    (bundle / "card.md").unlink()
+    os.mkfifo(bundle / "card.md")
+    with pytest.raises(BundleError, match=r"card.md: no file of a bundle"):
+        read_manifest(bundle)
+
+
+def test_all_sizes_are_seen_before_any_content(bundle, monkeypatch):
+    """The last file listed is short: nothing is hashed for it."""
+    from fusefront.harness.serving.bundle import opened
+
+    listed = json.loads((bundle / "bundle.json").read_text())["files"]
+    last = bundle / list(listed)[-1]
+    last.write_bytes(last.read_bytes()[:-1])
+    monkeypatch.setattr(opened, "sha256", lambda path: pytest.fail(f"hashed {path}"))
+    with pytest.raises(BundleError, match="bytes, the bundle says"):
+        read_manifest(bundle)
+
+
+@pytest.mark.parametrize("spoil", ["weights", "predictions"])
+def test_an_export_is_held_to_the_predictions_of_the_run(world, tmp_path, spoil):
+    root, _, path, *_ = world
+    loaded = load_run(path, root)
+    if spoil == "weights":
+        with torch.no_grad():
+            next(iter(loaded.model.head.parameters())).mul_(1.05)
+    else:
+        copy = tmp_path / "run"
+        shutil.copytree(path, copy)
+        target = copy / "predictions" / "valid.parquet"
+        pl.read_parquet(target).with_columns(-pl.col("logit")).write_parquet(target)
+        loaded = loaded._replace(run=copy)
+    with pytest.raises(GateError, match="score its validation rows otherwise than it recorded"):
+        export_run(loaded, tmp_path / "bundle", rows="float32")
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_golden_requests_of_another_scorer_are_refused(bundle):
