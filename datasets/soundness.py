@@ -61,7 +61,6 @@ def _check_split(store: PreparedDataset, name: str, counts: SplitCounts) -> None
         _long(path, array, length)
     _inside(row / "item.npy", split.item, 1, schema.items)
     _inside(row / "label.npy", split.label, 0, 1)
-    _inside(request / "group.npy", split.group, 0, np.iinfo(np.int64).max)
     _check_starts(request / "row_start.npy", split.row_start, counts.rows)
     _check_histories(store, request, split)
     _check_codes(request / "context_ids.npy", split.request_ids, schema.request_fields)

@@ -271,7 +271,6 @@ def test_everything_is_on_disk_before_the_store_has_its_name(
         ("train/request/row_start.npy", -7, "comes after"),
         ("train/request/history_length.npy", -3, "row 5: -3, expected 0 to"),
         ("train/request/history_start.npy", 1 << 50, "row 5: 1125899906842624, expected 0 to"),
-        ("train/request/group.npy", -1, "row 5: -1, expected 0 to"),
         ("history/values.npy", -8, "row 5: -8, expected 0 to"),
         ("train/row/slice_cold_item.npy", 9, "row 5: 9, expected 0 to 1"),
         ("items/clicks.npy", -1, "row 5: -1, expected 0 to"),
@@ -329,6 +328,14 @@ def test_a_code_that_no_vocabulary_has_is_a_sentence(tmp_path: Path, name: str, 
     np.save(made.path / name, codes)
     sentence = refusal(check_values, PreparedDataset(made.path, made.manifest))
     assert f"{name}: row 7: {high + 1}, expected 0 to {high}" in sentence
+
+
+def test_any_whole_number_is_a_user(store: PreparedDataset) -> None:
+    for value in (-1, 0, np.iinfo(np.int64).min, np.iinfo(np.int64).max):
+        group = np.load(store.path / "train/request/group.npy")
+        group[5] = value
+        np.save(store.path / "train/request/group.npy", group)
+        check_values(PreparedDataset(store.path, store.manifest))
 
 
 def test_a_damaged_header_is_a_sentence(store: PreparedDataset) -> None:
