@@ -11,7 +11,7 @@ from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.kinds import whole_numbers
-from fusefront.datasets.raw.lists import Ragged, clean_keys
+from fusefront.datasets.raw.lists import Ragged, clean_keys, newest_of
 from fusefront.datasets.spec import DatasetSpec, History
 
 
@@ -30,8 +30,10 @@ class Histories(NamedTuple):
 
     def newest(self, most: int) -> "Histories":
         """At most the last so many of each row."""
-        back = np.repeat(np.cumsum(self.length), self.length) - 1 - np.arange(len(self.values))
-        return Histories(self.values[back < most], np.minimum(self.length, most))
+        if self.length.max(initial=0) <= most:
+            return self
+        kept = newest_of(self.length, most)
+        return Histories(self.values[kept], np.minimum(self.length, most))
 
 
 def read_histories(

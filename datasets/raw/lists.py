@@ -48,7 +48,10 @@ class Ragged(NamedTuple):
 
     def newest(self, most: int) -> "Ragged":
         """At most the last so many of each row."""
-        return self.keep(self.back < most)
+        if self.length.max(initial=0) <= most:
+            return self
+        kept = newest_of(self.length, most)
+        return Ragged(self.keys.filter(pl.Series(kept)), np.minimum(self.length, most))
 
     def turned(self) -> "Ragged":
         """Every row the other way round."""
@@ -61,6 +64,12 @@ class Ragged(NamedTuple):
         made = pl.from_arrow(pa.LargeListArray.from_arrays(offsets, self.keys.to_arrow()))
         assert isinstance(made, pl.Series)
         return made.alias(self.keys.name)
+
+
+def newest_of(length: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
+    """Of rows of so many entries one after the other, which are among the last `most` of their row."""
+    turns = np.stack([np.maximum(length - most, 0), np.minimum(length, most)], axis=1)
+    return np.repeat(np.tile([False, True], len(length)), turns.ravel())
 
 
 def clean_keys(
