@@ -10,12 +10,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-gate test-slow mutants lint clean
+.PHONY: demo test test-system test-gate test-slow mutants lint pages clean
 demo: .venv/installed
 	$(BIN)/fusefront demo $(DEMO)
 
 test: .venv/installed-test
 	$(THREADS) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not timed and not slow" $(PYTEST)
+
+# what needs Chromium, poppler or pango; fails where they are missing, as `make test` skips
+test-system: .venv/installed-test
+	$(THREADS) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "needs and not timed" --skip-nothing $(PYTEST)
 
 # what CI adds: the slow tests that guard the main job, then what reads a clock, alone
 test-gate: .venv/installed-test
@@ -39,6 +43,10 @@ JOBS ?= 1
 SEED ?= 0
 mutants: .venv/installed-test
 	$(BIN)/python tools/mutants.py --changed $(SINCE) -n $(N) --seeds $(SEED) --jobs $(JOBS) $(MUTANTS)
+
+# the pages of docs/ that are made from the program
+pages: .venv/installed-test
+	PYTHONPATH=tools $(BIN)/python -m pages
 
 .typing:
 	mkdir -p .typing/fusefront

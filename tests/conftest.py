@@ -1,7 +1,7 @@
 """What every test shares: needs of the machine that are skipped with their reason, a lock of its own."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 
 import hypothesis
@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--skip-nothing",
         action="store_true",
-        help="a need that this machine lacks fails its test instead of skipping it",
+        help="whatever would skip fails: for a machine that was given all that tests need",
     )
 
 
@@ -43,9 +43,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         for need in mark.args:
             if reason := lack(need):
-                if item.config.getoption("--skip-nothing"):
-                    pytest.fail(reason, pytrace=False)
                 pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and item.config.getoption("--skip-nothing"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped: {call.excinfo.value if call.excinfo else 'no reason'}"
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,7 +19,7 @@ WIDTH = 16
 INTRODUCTION = f"""\
 # Models
 
-Made from the docstrings and settings by `tools.models_document`; a test compares this
+Made from the docstrings and settings by `make pages`; a test compares this
 page with the program. Symbols: x_m the vector of modality m, c the compressor, u what the history is
 pooled to, t or v_t the candidate, Φ the fusion operator, ⊙ the product number by number.
 

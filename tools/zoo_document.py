@@ -71,7 +71,7 @@ check_fusion(Largest)
 
 Into this repository it goes with one file and one line: the file under `fusion_variants/operators/`, its formula
 and source in the docstring, and `"largest": Largest` in the dictionary of `fusion_variants/zoo.py`. The
-contract tests, the refusals, `list` and this page (`operators_markdown()` of `tools.zoo_document`)
+contract tests, the refusals, `list` and this page (`make pages`)
 take it from there.
 '''
 OTHERS = """\

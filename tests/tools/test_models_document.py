@@ -10,9 +10,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 
 def test_the_page_is_made_from_the_program() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert page == models_markdown(), (
-        "docs/models.md is old: write models_markdown() of tools.models_document"
-    )
+    assert page == models_markdown(), "docs/models.md is old: make pages"
     assert all(f"## {name}\n" in page for name in BASELINES)
 
 

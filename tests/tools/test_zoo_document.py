@@ -12,9 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
 
 
 def test_the_page_is_what_the_program_makes():
-    assert PAGE.read_text() == operators_markdown(), (
-        "docs/operators.md is old: write operators_markdown() of tools.zoo_document"
-    )
+    assert PAGE.read_text() == operators_markdown(), "docs/operators.md is old: make pages"
 
 
 def test_every_part_has_a_row_and_a_formula():
