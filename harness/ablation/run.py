@@ -14,7 +14,13 @@ from fusefront.harness.jobs.pipeline import Request, begin
 from fusefront.harness.jobs.plan import Plan
 from fusefront.harness.jobs.train import Room, fill
 from fusefront.harness.runs.files import Json, write_json
-from fusefront.harness.runs.records import AblationRecord, AblationRow, Matrix, read_record
+from fusefront.harness.runs.records import (
+    AblationRecord,
+    AblationRow,
+    Matrix,
+    PlannedRemoval,
+    read_record,
+)
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.training.run import find_record
@@ -29,7 +35,7 @@ class Planned:
     removed: list[Ablation]
     cells: list[Cell]
 
-    def matrix(self) -> list[dict[str, Json]]:
+    def matrix(self) -> list[PlannedRemoval]:
         """A row a removal: what is taken out, its seeds, and how many are to be trained still."""
         missing = [c.strategy for c in self.cells if find_record(c, self.room.root) is None]
         return [

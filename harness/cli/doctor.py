@@ -26,9 +26,12 @@ def doctor(as_json: Json = False) -> None:
         show({**found, "optional": optional})
         return
     table = Table("what", "found", box=None)
-    for key in ("python", "platform", "processor", "cores", "code"):
-        table.add_row(key, str(found[key]))
-    for name, version in dict(found["packages"]).items():
+    table.add_row("python", found["python"])
+    table.add_row("platform", found["platform"])
+    table.add_row("processor", found["processor"])
+    table.add_row("cores", str(found["cores"]))
+    table.add_row("code", found["code"])
+    for name, version in found["packages"].items():
         table.add_row(name, str(version))
     for name, here in optional.items():
         said = str(here) if isinstance(here, str) else "yes" if here else "missing"

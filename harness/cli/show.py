@@ -12,7 +12,7 @@ from fusefront.harness.runs.files import Json
 if TYPE_CHECKING:  # they bring torch, which takes the memory that `prepare --max-memory` promises
     from fusefront.harness.jobs.pipeline import Conclusion
     from fusefront.harness.jobs.plan import Plan
-    from fusefront.harness.runs.records import AblationRow, Winner
+    from fusefront.harness.runs.records import AblationRow, PlannedRemoval, Winner
 
 
 def console(*, quiet: bool = False) -> Console:
@@ -28,17 +28,21 @@ def show(value: Json) -> None:
 def show_matrix(plan: "Plan", *, as_json: bool) -> None:
     """The runs that would be, and their budget."""
     trials, seeds = plan.study.tuning.trials, len(plan.study.seeds)
+    tried = {
+        name: trials if name in plan.searched() and plan.space(name) else 0
+        for name in plan.strategies
+    }
     rows: list[dict[str, Json]] = [
         {
             "strategy": name,
             "baseline": strategy.baseline,
             "role": strategy.role,
-            "trials": trials if name in plan.searched() and plan.space(name) else 0,
+            "trials": tried[name],
             "seeds": seeds,
         }
         for name, strategy in plan.strategies.items()
     ]
-    total = sum(int(row["trials"]) + seeds for row in rows)
+    total = sum(tried.values()) + seeds * len(rows)
     if as_json:
         show({"dataset": plan.store.name, "runs": total, "trials": trials, "strategies": rows})
         return
@@ -50,17 +54,17 @@ def show_matrix(plan: "Plan", *, as_json: bool) -> None:
     out.print(f"{total} trainings on {plan.store.name} ({plan.store.fingerprint}); nothing was run")
 
 
-def show_removals(of: str, rows: list[dict[str, Json]], *, as_json: bool) -> None:
+def show_removals(of: str, rows: "list[PlannedRemoval]", *, as_json: bool) -> None:
     """What an ablation would take out, and how much of it is trained already."""
     if as_json:
         show(rows)
         return
     table = Table("without", "kind", "seeds", "to train", box=None)
     for row in rows:
-        table.add_row(*(str(row[key]) for key in ("without", "kind", "seeds", "to_train")))
+        table.add_row(row["without"], row["kind"], str(row["seeds"]), str(row["to_train"]))
     out = Console()
     out.print(table)
-    total = sum(int(row["to_train"]) for row in rows)
+    total = sum(row["to_train"] for row in rows)
     out.print(f"{total} trainings for the ablation of {of}; nothing was run", markup=False)
 
 

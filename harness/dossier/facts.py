@@ -9,13 +9,11 @@ from typing import Literal
 
 from fusefront.harness.dossier.records import (
     AuditRecord,
-    EnvironmentRecord,
-    Git,
     SchemaFacts,
     optional_record,
     store_facts,
 )
-from fusefront.harness.runs.records import Trial, read_record
+from fusefront.harness.runs.records import EnvironmentRecord, Git, Trial, read_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.records import Bench, BenchFacts
 from fusefront.reports.evidence import AuditFinding, RunOrigin, StudyFacts, TrainingCurve

@@ -63,26 +63,6 @@ class AuditRecord(Record, total=False):
     not_run: list[str]
 
 
-class Git(TypedDict, total=False):
-    """The state of the sources."""
-
-    sha: str
-    dirty: bool
-
-
-class EnvironmentRecord(Record, total=False):
-    """environment.json of a run."""
-
-    python: str
-    platform: str
-    processor: str
-    cores: int | None
-    threads: int
-    code: str
-    packages: dict[str, str | None]
-    git: Git | None
-
-
 class Decided(TypedDict, total=False):
     """What was decided, as far as it is read again."""
 

@@ -100,7 +100,7 @@ def _replay(
             "shown": seen,
             "c_all": float(np.nan_to_num(joint.c_all, nan=1.96)),
             "c_base": float(np.nan_to_num(joint.c_base(base), nan=1.96)),
-            "model": _without_nan(model_to_dict(joint)),
+            "model": {key: _without_nan(part) for key, part in model_to_dict(joint).items()},
         }
         record.update(clicks)
     write_json(study.path / FILE, record)

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.records import EnvironmentRecord, Git
 from fusefront.harness.runs.spec import code_version
 
 _PACKAGES = (
@@ -22,7 +22,7 @@ _PACKAGES = (
 )
 
 
-def environment(threads: int) -> dict[str, Json]:
+def environment(threads: int) -> EnvironmentRecord:
     """The record environment.json."""
     return {
         "format": 1,
@@ -61,7 +61,7 @@ def _processor() -> str:
 
 
 @cache
-def _git() -> dict[str, Json] | None:
+def _git() -> Git | None:
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None

@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from fusefront.datasets.durable import sync_folder
 from fusefront.datasets.errors import DataContractError
 
-Json = Any  # None, bool, int, float, str, lists and string-keyed mappings of these
+Json: TypeAlias = object  # what JSON can hold; whatever is read again has a type of its own
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
 
 

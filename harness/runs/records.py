@@ -64,6 +64,52 @@ class RunSummary(Record):
     sha256: NotRequired[dict[str, str]]  # file under the run -> SHA-256 at completion
 
 
+class SpecRecord(TypedDict):
+    """model/spec.json of a run: the fields of `RunSpec`."""
+
+    dataset: str
+    fingerprint: str
+    baseline: str
+    settings: dict[str, Json]
+    training: dict[str, Json]
+    seed: int
+    threads: NotRequired[int]
+    shuffle: NotRequired[list[str]]
+    code: str
+    plugins: NotRequired[str]
+
+
+class Git(TypedDict, total=False):
+    """The state of the sources."""
+
+    sha: str
+    dirty: bool
+
+
+class EnvironmentRecord(Record, total=False):
+    """environment.json of a run: what it ran on."""
+
+    python: str
+    platform: str
+    processor: str
+    cores: int | None
+    threads: int
+    code: str
+    packages: dict[str, str | None]
+    git: Git | None
+    environment: dict[str, str]
+
+
+class PlannedRemoval(TypedDict):
+    """A row of an ablation before it runs."""
+
+    strategy: str
+    kind: str
+    without: str
+    seeds: int
+    to_train: int
+
+
 class EpochLine(TypedDict):
     """A line of metrics.jsonl."""
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 import yaml
 
-from fusefront.harness.runs.files import Json, write_json
-from fusefront.harness.runs.records import RunSummary, read_record
+from fusefront.harness.runs.files import write_json
+from fusefront.harness.runs.records import EpochLine, RunSummary, read_record
 
 MARK = "mirrored.json"
 
@@ -43,7 +43,7 @@ def mirror(run: Path, project: str = "fusefront") -> bool:
         ),
     )
     for line in _epochs(run):
-        mirrored.log(line, step=int(line["epoch"]))
+        mirrored.log(dict(line), step=line["epoch"])
     mirrored.summary.update({key: value for key, value in summary.items() if value is not None})
     mirrored.finish()
     write_json(folder / MARK, {"format": 1, "run_id": summary["run_id"], "project": project})
@@ -54,7 +54,7 @@ def _mode() -> Literal["online", "offline"]:
     return "online" if os.environ.get("WANDB_MODE") == "online" else "offline"
 
 
-def _epochs(run: Path) -> list[dict[str, Json]]:
+def _epochs(run: Path) -> list[EpochLine]:
     path = run / "metrics.jsonl"
     if not path.exists():
         return []

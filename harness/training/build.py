@@ -12,7 +12,7 @@ from fusefront.harness.data.tables import item_table, schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import beside, digest, place, read_json, write_json
 from fusefront.harness.runs.hashes import CURE, SUMMARY, WEIGHTS, checked
-from fusefront.harness.runs.records import RunSummary, read_record
+from fusefront.harness.runs.records import RunSummary, SpecRecord, read_record
 from fusefront.harness.runs.spec import RunSpec
 
 
@@ -46,8 +46,23 @@ def save_model(model: Baseline, spec: RunSpec, folder: Path) -> None:
 
 def read_spec(run: Path) -> RunSpec:
     """What a run folder says was trained."""
-    raw = read_json(run / "model" / "spec.json")
-    return RunSpec(**{**raw, "shuffle": tuple(raw["shuffle"])})
+    return spec_of(read_record(run / "model" / "spec.json", SpecRecord))
+
+
+def spec_of(raw: SpecRecord) -> RunSpec:
+    """The spec that a record holds; what older records lack is as it was then."""
+    return RunSpec(
+        raw["dataset"],
+        raw["fingerprint"],
+        raw["baseline"],
+        raw["settings"],
+        raw["training"],
+        raw["seed"],
+        raw.get("threads", 1),
+        tuple(raw.get("shuffle", ())),
+        raw["code"],
+        raw.get("plugins", ""),
+    )
 
 
 def load_model(run: Path, store: PreparedDataset, parts: Parts) -> Baseline:

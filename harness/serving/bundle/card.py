@@ -1,23 +1,82 @@
 """The model card of a bundle: data, metrics with intervals, slices, limits, licence."""
 
 from pathlib import Path
+from typing import NotRequired
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from typing_extensions import TypedDict
 
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.hashes import read_predictions
-from fusefront.harness.runs.records import RunSummary
+from fusefront.harness.runs.records import RunSummary, starting_with
 from fusefront.harness.statistics.auc import auc_influence, tie_groups
+
+
+class Auc(TypedDict):
+    """AUC with its 95 % interval over clusters; None = not defined on these rows."""
+
+    value: float | None
+    low: NotRequired[float]
+    high: NotRequired[float]
+    rows: int
+    clusters: NotRequired[int]
+
+
+class SliceAuc(TypedDict):
+    """AUC on part of the rows."""
+
+    slice: str
+    value: str
+    auc: Auc
+
+
+class CardData(TypedDict):
+    """What the model was trained on."""
+
+    name: str
+    fingerprint: str
+    counts: dict[str, dict[str, int]]
+    items: int
+    modalities: dict[str, int]
+
+
+class Served(TypedDict):
+    """How the bundle scores, beside the model that was trained."""
+
+    rows: str
+    bytes_per_item: float
+    max_difference: float  # of a probability
+    auc_change: float | None
+    inputs: list[str]
+    exporter: str
+
+
+class Card(TypedDict):
+    """card.json of a bundle."""
+
+    format: int
+    strategy: str
+    baseline: str | None
+    family: str | None
+    run_id: str
+    seed: int | None
+    licence: str
+    data: CardData
+    metrics: dict[str, Auc]
+    slices: list[SliceAuc]
+    serving: Served
+    parameters: dict[str, int]
+    limits: list[str]
+
 
 LEAST_CLASS = 20  # rows of each label that a slice needs for a number
 
 
 def auc_with_interval(
     logit: NDArray[np.float32], label: NDArray[np.uint8], cluster: NDArray[np.int64]
-) -> dict[str, Json]:
+) -> Auc:
     """AUC with its 95 % interval over clusters (one run: seeds are not in it)."""
     found = auc_influence(tie_groups(logit, label))
     _, code = np.unique(cluster, return_inverse=True)
@@ -39,16 +98,16 @@ def make_card(
     run: Path,
     summary: RunSummary,
     store: PreparedDataset,
-    bundle: dict[str, Json],
+    bundle: Served,
     licence: str,
-) -> dict[str, Json]:
+) -> Card:
     """Everything the card says, as JSON."""
     split = "test" if (run / "predictions" / "test.parquet").exists() else "valid"
     frame = read_predictions(run, split)
     manifest, rows = store.manifest, store.split(split)
     column = "group" if manifest.cluster == "user" else "request"
     logit, label, cluster = (frame[name].to_numpy() for name in ("logit", "label", column))
-    slices = []
+    slices: list[SliceAuc] = []
     for name, codes in rows.slices.items():
         for code, value in enumerate(manifest.slices[name].values):
             chosen = np.asarray(codes) == code
@@ -75,7 +134,10 @@ def make_card(
         "metrics": {f"{split}_auc": auc_with_interval(logit, label, cluster)},
         "slices": slices,
         "serving": bundle,
-        "parameters": {k: v for k, v in summary.items() if k.startswith("parameters_")},
+        "parameters": {
+            f"parameters_{role}": int(count)
+            for role, count in starting_with(summary, "parameters_").items()
+        },
         "limits": limits(store),
     }
 
@@ -96,7 +158,7 @@ def limits(store: PreparedDataset) -> list[str]:
     return said
 
 
-def card_markdown(card: dict[str, Json]) -> str:
+def card_markdown(card: Card) -> str:
     """The card for people."""
     data, (name, metric) = card["data"], next(iter(card["metrics"].items()))
     lines = [
@@ -133,11 +195,10 @@ def _change(value: float | None) -> str:
     return "none (exact)" if value is None else f"{value:+.1e} on 20,000 rows"
 
 
-def _line(name: str, metric: dict[str, Json]) -> str:
-    if metric.get("low") is None:
-        value = "not defined" if metric["value"] is None else f"{metric['value']:.4f}"
+def _line(name: str, metric: Auc) -> str:
+    value = "not defined" if metric["value"] is None else f"{metric['value']:.4f}"
+    if "low" not in metric or "high" not in metric:
         return f"| {name} | {metric['rows']:,} | {value} | |"
     return (
-        f"| {name} | {metric['rows']:,} | {metric['value']:.4f} |"
-        f" {metric['low']:.4f} to {metric['high']:.4f} |"
+        f"| {name} | {metric['rows']:,} | {value} | {metric['low']:.4f} to {metric['high']:.4f} |"
     )

@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.manifest import Scaling, vocabulary_file
 from fusefront.datasets.scaling import scaled
-from fusefront.harness.runs.files import Json, beside, place, read_json
+from fusefront.harness.runs.files import Json, beside, place
+from fusefront.harness.runs.records import Record, read_record
 from fusefront.harness.serving.bundle.opened import load_session, read_manifest
 from fusefront.harness.serving.export.request import Feed, FeedShape
 from fusefront.harness.serving.export.scorer import probability
@@ -20,11 +22,35 @@ from fusefront.harness.serving.export.scorer import probability
 ROWS = 4096  # of the file at a time
 
 
+class ServedField(TypedDict):
+    """A categorical field of the request or the candidate, in so many columns."""
+
+    name: str
+    size: int
+    columns: int
+
+
+class ServedSchema(TypedDict):
+    """The context that a client sends."""
+
+    request_fields: list[ServedField]
+    request_numbers: list[str]
+    candidate_fields: list[ServedField]
+    candidate_numbers: list[str]
+
+
+class DatasetFacts(Record):
+    """dataset.json of a bundle: fields, scalings, history length."""
+
+    schema: ServedSchema
+    numbers: NotRequired[dict[str, dict[str, float]]]  # "<side>.<field>" -> mean, deviation, limit
+
+
 class Encoder:
     """Keys and raw values to the codes that the graph takes."""
 
     def __init__(self, folder: Path, shape: FeedShape) -> None:
-        facts = read_json(folder / "dataset.json")
+        facts = read_record(folder / "dataset.json", DatasetFacts)
         self.schema, self.numbers, self.shape = facts["schema"], facts.get("numbers", {}), shape
         keys = pq.read_table(folder / "items.parquet")
         self.key_type = keys.schema.field("key").type
@@ -32,15 +58,21 @@ class Encoder:
         self.codes = {
             f"{side}_{field['name']}": _vocabulary(folder, side, field["name"])
             for side in ("request", "candidate")
-            for field in self.schema[f"{side}_fields"]
+            for field in self._fields(side)
         }
+
+    def _fields(self, side: str) -> list[ServedField]:
+        return self.schema["request_fields" if side == "request" else "candidate_fields"]
+
+    def _numbers(self, side: str) -> list[str]:
+        return self.schema["request_numbers" if side == "request" else "candidate_numbers"]
 
     def columns(self) -> list[str]:
         """Context columns that a file must hold."""
         names = []
         for side in ("request", "candidate"):
-            names += [field["name"] for field in self.schema[f"{side}_fields"]]
-            names += list(self.schema[f"{side}_numbers"])
+            names += [field["name"] for field in self._fields(side)]
+            names += self._numbers(side)
         return names
 
     def feed(self, rows: Mapping[str, list[Any]]) -> Feed:
@@ -64,8 +96,8 @@ class Encoder:
 
     def _context(self, side: str, rows: Mapping[str, list[Any]], feed: Feed) -> None:
         at = 0
-        for field in self.schema[f"{side}_fields"]:
-            codes, columns = self.codes[f"{side}_{field['name']}"], int(field["columns"])
+        for field in self._fields(side):
+            codes, columns = self.codes[f"{side}_{field['name']}"], field["columns"]
             made = np.zeros((len(rows["item"]), columns), np.int64)
             for number, value in enumerate(rows[field["name"]]):
                 values = value if isinstance(value, list) else [value]
@@ -73,11 +105,11 @@ class Encoder:
                 made[number, : len(found)] = found
             _put(feed[f"{side}_ids"], slice(at, at + columns), made)
             at += columns
-        for number, name in enumerate(self.schema[f"{side}_numbers"]):
+        for number, name in enumerate(self._numbers(side)):
             scaling = self.numbers.get(f"{side}.{name}", {"mean": 0.0, "deviation": 1.0})
             raw = np.array([np.nan if v is None else float(v) for v in rows[name]])
-            made = scaled(raw[:, None], [Scaling.model_validate(scaling)])
-            _put(feed[f"{side}_numbers"], slice(number, number + 1), made)
+            stored = scaled(raw[:, None], [Scaling.model_validate(scaling)])
+            _put(feed[f"{side}_numbers"], slice(number, number + 1), stored)
 
 
 def _put(target: NDArray[Any], columns: slice, values: NDArray[Any]) -> None:
@@ -142,7 +174,7 @@ def _check_types(source: Path, schema: pa.Schema, encoder: Encoder) -> None:
                 "the bundle was made of; cast it"
             )
     for side in ("request", "candidate"):
-        for name in encoder.schema[f"{side}_numbers"]:
+        for name in encoder._numbers(side):
             kind = schema.field(name).type
             numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
             if not (numeric or pa.types.is_boolean(kind) or pa.types.is_null(kind)):

@@ -20,7 +20,7 @@ from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, place, write_json, write_text
 from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.serving.bundle import opened
-from fusefront.harness.serving.bundle.card import card_markdown, make_card
+from fusefront.harness.serving.bundle.card import Served, card_markdown, make_card
 from fusefront.harness.serving.export.online import (
     eager_logits,
     export_core,
@@ -100,12 +100,12 @@ def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
         shutil.copyfile(source, target)
     write_json(folder / "dataset.json", dataset_facts(loaded.store))
     tables = sum(path.stat().st_size for path in folder.glob("*.bin"))
-    serving = {
+    serving: Served = {
         "rows": rows,
         "bytes_per_item": tables / (loaded.schema.items + 1),
         "max_difference": parity.max_difference,
         "auc_change": parity.auc_change,
-        "inputs": scorer.inputs,
+        "inputs": list(scorer.inputs),
         "exporter": core.tracer,
     }
     card = make_card(loaded.run, loaded.summary, loaded.store, serving, licence)
@@ -168,7 +168,7 @@ def dataset_facts(store: PreparedDataset) -> dict[str, Json]:
     return {"format": 1, **{key: manifest[key] for key in kept if key in manifest}}
 
 
-def _seal(loaded: Loaded, folder: Path, serving: dict[str, Json]) -> None:
+def _seal(loaded: Loaded, folder: Path, serving: Served) -> None:
     files = {
         path.relative_to(folder).as_posix(): {
             "bytes": path.stat().st_size,

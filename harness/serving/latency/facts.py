@@ -10,13 +10,12 @@ import numpy as np
 import polars as pl
 import torch
 
-from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.study import Study
 from fusefront.harness.serving.export.online import eager_request
 from fusefront.harness.serving.latency.bench import TWIN, BenchResult, Key
 from fusefront.harness.serving.latency.cost import cold_start, multiplications, per_million
 from fusefront.harness.serving.latency.counters import State
-from fusefront.harness.serving.latency.fingerprint import fingerprint, in_words
+from fusefront.harness.serving.latency.fingerprint import Machine, fingerprint, in_words
 from fusefront.harness.serving.latency.gate import Gated
 from fusefront.harness.serving.latency.plan import Plan
 from fusefront.harness.serving.latency.records import BenchFacts, BenchRow, Costs
@@ -127,7 +126,7 @@ def _as_trained(result: BenchResult, plan: Plan) -> None:
 
 def describe_session(
     result: BenchResult,
-    machine: dict[str, Json],
+    machine: Machine,
     before: State,
     after: State,
     seconds: float,

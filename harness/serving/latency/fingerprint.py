@@ -5,7 +5,9 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from fusefront.harness.runs.files import Json, digest
+from typing_extensions import TypedDict
+
+from fusefront.harness.runs.files import digest
 
 _FLAGS = (
     "avx",
@@ -19,21 +21,41 @@ _FLAGS = (
     "f16c",
 )
 _PACKAGES = ("onnxruntime", "torch", "numpy")
-_CPUINFO = {
-    "model": "model name",
-    "family": "cpu family",
-    "model_number": "model",
-    "stepping": "stepping",
-    "microcode": "microcode",
-}
 
 
-def identity(threads: int = 1, *, spinning: bool = False) -> dict[str, Json]:
+class Machine(TypedDict):
+    """What a latency was measured on; None where the machine does not say."""
+
+    model: str | None
+    family: str | None
+    model_number: str | None
+    stepping: str | None
+    microcode: str | None
+    machine: str
+    flags: list[str]
+    l3: str | None
+    cores: int | None
+    smt: str | None
+    hypervisor: bool
+    quota: str | None
+    threads: int
+    spinning: bool
+    kernel: str
+    clock: str | None
+    python: str
+    packages: dict[str, str | None]
+
+
+def identity(threads: int = 1, *, spinning: bool = False) -> Machine:
     """What never changes within a session; null where the machine does not say."""
     info = _cpuinfo()
     flags = set((info.get("flags") or info.get("Features") or "").split())
     return {
-        **{name: info.get(key) for name, key in _CPUINFO.items()},
+        "model": info.get("model name"),
+        "family": info.get("cpu family"),
+        "model_number": info.get("model"),
+        "stepping": info.get("stepping"),
+        "microcode": info.get("microcode"),
         "machine": platform.machine(),
         "flags": sorted(flag for flag in _FLAGS if flag in flags),
         "l3": _read("/sys/devices/system/cpu/cpu0/cache/index3/size"),
@@ -52,12 +74,12 @@ def identity(threads: int = 1, *, spinning: bool = False) -> dict[str, Json]:
     }
 
 
-def fingerprint(facts: dict[str, Json]) -> str:
+def fingerprint(facts: Machine) -> str:
     """The identity of a latency axis."""
     return digest(facts)
 
 
-def in_words(facts: dict[str, Json]) -> str:
+def in_words(facts: Machine) -> str:
     """One line: processor, cores, threads, runtime."""
     cores = f"{facts['cores']} core{'s' if facts['cores'] != 1 else ''}"
     virtual = ", virtual" if facts["hypervisor"] else ""

@@ -9,8 +9,8 @@ from typing import Literal, NotRequired, cast
 
 from typing_extensions import TypedDict
 
-from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.records import Record, read_record
+from fusefront.harness.serving.latency.fingerprint import Machine
 
 Quantile = Literal["p50", "p95", "p99"]
 QUANTILE_NAMES: tuple[Quantile, ...] = ("p50", "p95", "p99")
@@ -118,7 +118,7 @@ class BenchFacts(TypedDict, total=False):
     """Which machine, for how long, beside what, and how fine the session could tell."""
 
     fingerprint: str
-    identity: dict[str, Json]
+    identity: Machine
     in_words: str
     hardware: str
     runtime: str
