@@ -82,6 +82,7 @@ class RequestBatch(NamedTuple):
     labels: Tensor  # [R, K] float32, 0 where masked
     row_ids: Tensor  # [R, K] int64, -1 where masked
     groups: Tensor  # [R] int64 user key
+    history_kinds: Tensor | None = None  # [R, L] int64, 0 = none; where the data tells events apart
 
 
 class Request(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,6 +68,7 @@ class Batcher:
     def __init__(self, store: PreparedDataset, split: str, max_candidates: int) -> None:
         self.split: Split = store.split(split)
         self.history = np.asarray(store.history_values)
+        self.kinds = store.history_kinds
         self.max_history = store.manifest.schema_.max_history
         self.units = cut_requests(np.asarray(self.split.row_start), max_candidates)
         self.seen = np.zeros(store.manifest.schema_.items + 1, bool)
@@ -85,7 +87,9 @@ class Batcher:
     def batch(self, chosen: Ints) -> RequestBatch:
         """The units `chosen` as one batch."""
         request = self.units.request[chosen]
-        history, history_mask = self._history(request)
+        place, history_mask = self._places(request)
+        history = _taken(self.history, place, history_mask)
+        kinds = None if self.kinds is None else _taken(self.kinds, place, history_mask)
         length = self.units.length[chosen]
         column = np.arange(length.max())
         mask = column < length[:, None]  # (R, K)
@@ -104,18 +108,18 @@ class Batcher:
             torch.from_numpy(np.where(mask, self.split.label[row], 0).astype(np.float32)),
             torch.from_numpy(np.where(mask, self.split.row_id[row], -1).astype(np.int64)),
             torch.from_numpy(np.asarray(self.split.group[request], np.int64)),
+            None if kinds is None else torch.from_numpy(kinds),
         )
 
-    def _history(self, request: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    def _places(self, request: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+        """Where the entries of the histories lie in the store [R, L], and which are real."""
         full = np.asarray(self.split.history_length[request], np.int64)
         length = np.minimum(full, self.max_history)
         width = int(length.max(initial=0))
         back = width - np.arange(width)  # left-padded: the newest item is 1 back
         mask = back <= length[:, None]  # (R, L)
         end = np.asarray(self.split.history_start[request], np.int64) + full
-        place = np.where(mask, end[:, None] - back, 0)
-        values = self.history[place] if len(self.history) else np.zeros(place.shape, np.int64)
-        return np.where(mask, values, 0).astype(np.int64), mask
+        return np.where(mask, end[:, None] - back, 0), mask
 
     def _distinct(self, history: Ints, candidates: Ints) -> tuple[Ints, Ints, Ints]:
         self.seen[history.ravel()] = True
@@ -125,6 +129,12 @@ class Batcher:
         self.seen[items] = False
         self.place[items] = np.arange(len(items))
         return items, self.place[history], self.place[candidates]
+
+
+def _taken(values: NDArray[np.integer[Any]], place: Ints, mask: NDArray[np.bool_]) -> Ints:
+    """The values at the places, 0 where masked."""
+    held = values[place] if len(values) else np.zeros(place.shape, np.int64)
+    return np.where(mask, held, 0).astype(np.int64)
 
 
 def _context(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning_fabric.utilities import move_data_to_device
 
 from fusefront.baselines.contract import RequestBatch
 from fusefront.datasets.prepare import prepare
@@ -109,6 +110,46 @@ def test_no_order_makes_more_batches_than_the_schedule_has_steps(
     assert (np.diff(ends, prepend=0) > 0).all()
     if length.max() * most <= total:  # no piece is longer than a batch
         assert len(ends) == most
+
+
+def test_kinds_stand_beside_the_entries_of_a_history(
+    world: PreparedDataset, tmp_path: Path
+) -> None:
+    """The kind follows from the item here; without kinds a batch has none, on any device."""
+    rng, rows = np.random.default_rng(6), 600
+    log = {
+        "u": rng.integers(0, 20, rows),
+        "i": rng.integers(0, 50, rows),
+        "y": rng.integers(0, 2, rows),
+    }
+    kind = [f"kind{item % 3}" if item % 7 else None for item in log["i"]]
+    pl.DataFrame(log | {"t": np.arange(rows), "k": kind}).write_parquet(tmp_path / "log.parquet")
+    raw: dict[str, Json] = {
+        "name": "typed",
+        "interactions": {"path": "log.parquet"},
+        "columns": {"user": "u", "item": "i", "label": "y", "timestamp": "t"},
+        "history": {"from": "log", "max_length": 9, "events": "all", "kind": "k"},
+        "items": {"keys": "log"},
+        "split": {"by": "time", "valid": 0.2, "test": 0.2},
+    }
+    store = prepare(parse_spec(raw, "test"), tmp_path, tmp_path / "out")
+    key_of, seen = dict(store.item_keys().iter_rows()), 0
+    for batch in Batcher(store, "train", 8).batches(50):
+        moved = move_data_to_device(batch, torch.device("cpu"))
+        assert moved.history_kinds is not None
+        items = batch.items[batch.history]
+        for item, code, real in zip(
+            items.flatten(),
+            moved.history_kinds.flatten(),
+            batch.history_mask.flatten(),
+            strict=True,
+        ):
+            right = key_of[int(item)] % 3 + 1 if real and key_of[int(item)] % 7 else 0
+            assert int(code) == right
+            seen += int(real)
+    assert seen > rows
+    plain = next(Batcher(world, "train", 8).batches(50))
+    assert move_data_to_device(plain, torch.device("cpu")).history_kinds is None
 
 
 def test_histories_of_ten_thousand_come_whole_into_a_batch(tmp_path: Path) -> None:
