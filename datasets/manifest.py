@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.losses import Loss
+from fusefront.datasets.raw_rows import RawRows
 
 
 class _Frozen(BaseModel):
@@ -120,6 +121,7 @@ class Manifest(_Frozen):
     source_rows: int = 0
     warnings: tuple[str, ...] = ()
     kinds: dict[str, dict[str, str]] = {}  # table -> column -> what its values are
+    raw: RawRows | None = None  # what a raw row is; stores from before it do not say
     losses: dict[str, Loss] = {}  # what was left out, read as absent, or is not known to train
     outside: tuple[str, ...] = ()  # paths of the spec that lay outside the data folder
 

@@ -31,10 +31,11 @@ from fusefront.datasets.preparing.slices import (
     item_codes,
 )
 from fusefront.datasets.raw.codes import Codebook, finish, slice_codes
-from fusefront.datasets.raw.columns import ITEMS
+from fusefront.datasets.raw.columns import ITEMS, LOG, USERS
 from fusefront.datasets.raw.files import write_bytes, write_npy
 from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.records import Recorder
+from fusefront.datasets.raw_rows import RawRows, raw_fields
 from fusefront.datasets.spec import SPLITS, DatasetSpec, Slice
 from fusefront.datasets.synthetic.bayes import BayesBins, bayes_auc
 
@@ -109,10 +110,27 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
         outside=job.outside,
         losses=tally.losses(),
         kinds=log.recorder.kinds.of,
+        raw=_raw_rows(spec, log.recorder),
     )
     for loss in manifest.losses.values():
         say(loss.sentence())
     write_bytes(folder / "manifest.json", manifest_bytes(manifest))
+
+
+def _raw_rows(spec: DatasetSpec, recorder: Recorder) -> RawRows:
+    """How serving reads raw rows: as they were read here."""
+    log, users = recorder.kinds.table(LOG), recorder.kinds.table(USERS)
+    of_users = spec.users.fields if spec.users else ()
+    return RawRows(
+        item=spec.columns.item,
+        item_kind=recorder.items.kind,
+        history=spec.history,
+        request=raw_fields(
+            (*spec.request_fields, *of_users),
+            [log] * len(spec.request_fields) + [users] * len(of_users),
+        ),
+        candidate=raw_fields(spec.candidate_fields, [log] * len(spec.candidate_fields)),
+    )
 
 
 def _sides(job: Job, items: ItemFile, log: WrittenLog) -> dict[str, Side]:

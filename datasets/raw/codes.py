@@ -101,7 +101,11 @@ class FieldEncoder:
         rows = frame.height
         codes = []
         for field, book in zip(self.categorical, self.books, strict=True):
-            values = cells(field, frame[field.column], self.kinds.get(field.column, TEXT), path)
+            kind = self.kinds.get(field.column, TEXT)
+            if field.type == "category":
+                codes.append(book.codes(texts(frame[field.column], kind, path))[:, None])
+                continue
+            values = cells(field, frame[field.column], kind, path)
             codes.append(table(book.codes(values.texts), values, rows, field.width))
         numbers = [number(frame[field.column], path, first) for field in self.numeric]
         return Encoded(

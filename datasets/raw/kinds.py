@@ -183,3 +183,44 @@ def clash(noun: str, before: Seen, after: Seen) -> DataContractError:
         column=after.column,
         row=after.row,
     )
+
+
+def conform(column: pl.Series, kind: Kind, path: Path, first: int) -> pl.Series:
+    """A column of other rows as `kind`, the kind that its data set has; refused where it is not.
+
+    Text is taken where it prints back as a value of the kind, whole numbers where fractions are
+    expected; `first` is the file's row of the first value.
+    """
+    given = kind_of(column.dtype)
+    if given == kind or column.null_count() == len(column) or inner(given) == NOTHING:
+        return column
+    base, wanted = inner(given), inner(kind)
+    if (base == given) == (wanted == kind):
+        if wanted in (FRACTIONS, NARROW) and base in (WHOLE, FRACTIONS):
+            dtype: pl.DataType = pl.Float64() if wanted == FRACTIONS else pl.Float32()
+            return column.cast(dtype if base == given else pl.List(dtype))
+        if base == given == TEXT:
+            return _written(column, kind, path, first)
+    raise broken(
+        path,
+        f"holds {given}, expected {kind} as in the data set",
+        "cast it",
+        column=column.name,
+        row=first,
+    )
+
+
+def _written(column: pl.Series, kind: Kind, path: Path, first: int) -> pl.Series:
+    """Text that stands for values of a kind, as a text file has them."""
+    alike = dict(_LOOKS).get(FRACTIONS if kind == NARROW else kind, pl.lit(value=False))
+    bad = column.to_frame("text").select((~alike).fill_null(value=True) & _TEXT.is_not_null())
+    rows = bad.to_series().arg_true()
+    if len(rows):
+        raise broken(
+            path,
+            f"got {column[int(rows[0])]!r}, expected {kind} as in the data set",
+            "write the values as the data set has them",
+            column=column.name,
+            row=first + int(rows[0]),
+        )
+    return column

@@ -129,12 +129,15 @@ def number(
 ) -> NDArray[np.float64]:
     """A numeric column as float64, NaN where absent; infinite and unreadable values are refused.
 
+    Blank text is absent, as a csv has it that quotes everything.
+
     `otherwise` is what to do with a column that is no number; `first` is the file's row of the
     first value.
     """
     if column.dtype == pl.String:
-        cast = column.str.strip_chars().cast(pl.Float64, strict=False)
-        bad = (cast.is_null() & column.is_not_null()).arg_true()
+        bare = column.str.strip_chars()
+        cast = bare.cast(pl.Float64, strict=False)
+        bad = (cast.is_null() & (bare != "").fill_null(value=False)).arg_true()
         if len(bad):
             raise broken(
                 path,

@@ -13,9 +13,9 @@ def predict(
     file: Annotated[
         Path,
         typer.Argument(
-            help="Rows to score: column item, optionally history (list of items, newest last), and"
-            " the data set's context columns.",
-            metavar="FILE.parquet",
+            help="Rows to score, parquet or csv: column item, optionally history (list of items,"
+            " newest last), and the data set's context columns; or the columns of its log.",
+            metavar="FILE",
         ),
     ],
     to: Annotated[
@@ -24,7 +24,7 @@ def predict(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score a parquet file of any length; rows keep their order."""
+    """Score a file of any length; rows keep their order."""
     import json
 
     from fusefront.datasets.errors import DataContractError
@@ -36,4 +36,10 @@ def predict(
         told = write_scores(bundle, file, target)
     except BundleError as error:
         raise DataContractError(str(error)) from None
-    typer.echo(json.dumps(told) if as_json else f"{told['rows']:,} rows scored: {target}")
+    if as_json:
+        losses = {key: loss.model_dump() for key, loss in told["losses"].items()}
+        typer.echo(json.dumps({**told, "losses": losses}))
+        return
+    for loss in told["losses"].values():
+        typer.echo(loss.sentence())
+    typer.echo(f"{told['rows']:,} rows scored: {target}")

@@ -162,9 +162,19 @@ def golden(loaded: Loaded, scorer: Scorer, path: Path) -> None:
 
 
 def dataset_facts(store: PreparedDataset) -> dict[str, Json]:
-    """What serving must know of the data: fields, scalings, history length."""
+    """What serving must know of the data: fields and how raw values are read, scalings, histories."""
     manifest = store.manifest.model_dump(mode="json", by_alias=True)
-    kept = ("name", "fingerprint", "schema", "numbers", "slices", "cluster", "split_by")
+    kept = (
+        "name",
+        "fingerprint",
+        "schema",
+        "numbers",
+        "slices",
+        "cluster",
+        "split_by",
+        "kinds",
+        "raw",
+    )
     return {"format": 1, **{key: manifest[key] for key in kept if key in manifest}}
 
 

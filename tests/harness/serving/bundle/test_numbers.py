@@ -8,7 +8,7 @@ import polars as pl
 
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import parse_spec
-from fusefront.harness.serving.bundle.predict import Encoder
+from fusefront.harness.serving.bundle.predict import feed_of, open_encoder
 from fusefront.harness.serving.bundle.write import dataset_facts
 from fusefront.harness.serving.export.request import FeedShape
 
@@ -42,7 +42,10 @@ def test_huge_and_absent_numbers_are_served_as_they_were_prepared(tmp_path: Path
     (bundle / "dataset.json").write_text(json.dumps(dataset_facts(store)), encoding="utf-8")
     store.item_keys().write_parquet(bundle / "items.parquet")
     shape = FeedShape(request_numbers=len(held), candidate_numbers=len(held))
-    feed = Encoder(bundle, shape).feed({"item": log["i"].tolist()} | columns)
+    encoder, path = open_encoder(bundle), tmp_path / "log.parquet"
+    rows_read = pl.read_parquet(path)
+    own = encoder.columns(rows_read.columns, path)
+    feed = feed_of(encoder.encode(rows_read, own, path, 0), shape)
     for name in ("train", "valid", "test"):
         split = store.split(name)
         assert np.isfinite(split.candidate_numbers).all()

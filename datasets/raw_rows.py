@@ -1,0 +1,51 @@
+"""What a store and a bundle say of raw rows: which columns they have, and how each is read."""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from fusefront.datasets.spec import FieldSpec, History
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+
+class RawField(_Frozen):
+    """A field in the order of the store: its column in the raw rows, and the column's kind."""
+
+    field: FieldSpec
+    kind: str
+
+    @property
+    def name(self) -> str:
+        return self.field.label
+
+    @property
+    def numeric(self) -> bool:
+        return self.field.type == "number"
+
+
+class RawRows(_Frozen):
+    """The raw rows of a log, with the fields of its users as columns of their own."""
+
+    item: str  # the log's column of item keys
+    item_kind: str
+    history: History
+    request: tuple[RawField, ...]  # categorical fields, then numbers, each in the store's order
+    candidate: tuple[RawField, ...]
+
+    def side(self, name: str) -> tuple[RawField, ...]:
+        """The fields of "request" or "candidate"."""
+        return self.request if name == "request" else self.candidate
+
+
+def raw_fields(
+    fields: Sequence[FieldSpec], kinds: Sequence[Mapping[str, str]]
+) -> tuple[RawField, ...]:
+    """Fields with the kinds of the tables that they come from, in the order of the store."""
+    made = [
+        RawField(field=field, kind=of.get(field.column, "text"))
+        for field, of in zip(fields, kinds, strict=True)
+    ]
+    return tuple(sorted(made, key=lambda part: part.numeric))

@@ -1,0 +1,147 @@
+"""Raw rows to the codes and numbers that a model takes: as `prepare` encodes them, without a store.
+
+Needs the facts that a bundle carries: columns and kinds, vocabularies, scalings, item keys.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.losses import Tally
+from fusefront.datasets.manifest import Scaling
+from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.history import Histories
+from fusefront.datasets.raw.keys import KeyIndex
+from fusefront.datasets.raw.kinds import conform
+from fusefront.datasets.raw.lists import clean_keys
+from fusefront.datasets.raw.values import cells, number, table
+from fusefront.datasets.raw_rows import RawField, RawRows
+from fusefront.datasets.scaling import scaled
+from fusefront.datasets.spec import History
+
+SIDES = ("request", "candidate")
+PLAIN = History.model_validate({"from": "list", "column": "history"})
+
+
+class Columns(NamedTuple):
+    """Where a table of rows holds what: the item, its history if any, and each side's fields."""
+
+    item: str
+    history: History | None
+    fields: dict[str, tuple[str, ...]]
+    all: tuple[str, ...]
+
+
+class EncodedRows(NamedTuple):
+    """n rows; ids 0 = absent or unknown."""
+
+    items: NDArray[np.int32]  # [n]
+    histories: Histories  # newest last, without unknown items
+    ids: dict[str, NDArray[np.int32]]  # side -> [n, C]
+    numbers: dict[str, NDArray[np.float32]]  # side -> [n, N], scaled
+
+
+class RowEncoder:
+    """`vocabularies` are `code` and `value` by "<side>.<field>", `keys` the item keys by row."""
+
+    def __init__(
+        self,
+        raw: RawRows,
+        keys: KeyIndex,
+        vocabularies: Mapping[str, pl.DataFrame],
+        scalings: Mapping[str, Scaling],
+    ) -> None:
+        self.raw, self.keys, self.scalings = raw, keys, scalings
+        self.vocabularies = {
+            name: words.select(pl.col("value").alias("text"), pl.col("code").cast(pl.Int32))
+            for name, words in vocabularies.items()
+        }
+        self.tally = Tally()
+
+    def columns(self, have: Sequence[str], path: Path) -> Columns:
+        """The columns of a table: "item", "history" and the fields' names, or the log's own."""
+        raw = self.raw
+        names = {side: tuple(part.name for part in raw.side(side)) for side in SIDES}
+        own = {side: tuple(part.field.column for part in raw.side(side)) for side in SIDES}
+        named = ["item", *(name for side in SIDES for name in names[side])]
+        listed = raw.history.columns(have)
+        logged = [raw.item, *(name for side in SIDES for name in own[side]), *listed]
+        history, lists = self._history(have, listed)
+        if not set(named) - set(have):
+            return Columns("item", history, names, (*named, *lists))
+        if not set(logged) - set(have):
+            return Columns(raw.item, history, own, tuple(dict.fromkeys((*logged, *lists))))
+        missing = next(name for name in named if name not in have)
+        also = "" if logged == named else f", or the log's own {', '.join(logged)}"
+        raise broken(
+            path,
+            f"column {missing!r} is missing",
+            f"the bundle needs {', '.join(named)} and takes 'history'{also}",
+        )
+
+    def _history(
+        self, have: Sequence[str], listed: tuple[str, ...]
+    ) -> tuple[History | None, tuple[str, ...]]:
+        """How histories are read, and from which columns: the log's own, or "history"."""
+        if listed and not set(listed) - set(have):
+            return self.raw.history, listed
+        if "history" in have and self.raw.history.source != "none":
+            return PLAIN, ("history",)
+        return None, ()
+
+    def encode(self, frame: pl.DataFrame, columns: Columns, path: Path, first: int) -> EncodedRows:
+        """Encode rows; `first` is the file's row of the first. Nothing unknown is refused: it counts."""
+        items = self.keys.rows(frame[columns.item], path, columns.item, first)
+        self._count("rows.unknown_item", items == 0, "rows have an item that is not known")
+        ids, numbers = {}, {}
+        for side in SIDES:
+            pairs = list(zip(self.raw.side(side), columns.fields[side], strict=True))
+            codes = [
+                self._codes(side, part, frame[name], path, first)
+                for part, name in pairs
+                if not part.numeric
+            ]
+            raw = [number(frame[name], path, first) for part, name in pairs if part.numeric]
+            names = [f"{side}.{part.name}" for part, _ in pairs if part.numeric]
+            ids[side] = np.concatenate([np.zeros((len(items), 0), np.int32), *codes], axis=1)
+            whole = np.stack(raw, 1) if raw else np.zeros((len(items), 0))
+            numbers[side] = scaled(whole, [self.scalings[name] for name in names])
+        return EncodedRows(items, self._histories(frame, columns, path, first), ids, numbers)
+
+    def _codes(
+        self, side: str, part: RawField, column: pl.Series, path: Path, first: int
+    ) -> NDArray[np.int32]:
+        """Codes [n, columns] of one categorical field."""
+        name = f"{side}.{part.name}"
+        values = cells(part.field, conform(column, part.kind, path, first), part.kind, path)
+        codes = values.texts.to_frame("text").join(
+            self.vocabularies[name], on="text", how="left", maintain_order="left"
+        )["code"]
+        there = (values.texts.is_not_null() & (values.texts != "")).fill_null(value=False)
+        unseen = (codes.is_null() & there).filter(there).to_numpy()
+        self._count(f"{name}.unseen", unseen, f"values of {name} are not in train; coded as absent")
+        found = codes.fill_null(0).to_numpy().astype(np.int32)
+        return table(found, values, len(column), part.field.width)
+
+    def _histories(
+        self, frame: pl.DataFrame, columns: Columns, path: Path, first: int
+    ) -> Histories:
+        """The newest known items of every row."""
+        none = Histories(np.zeros(0, np.int32), np.zeros(frame.height, np.int64))
+        if columns.history is None:
+            return none
+        found = clean_keys(frame, columns.history, path, first, self.tally)
+        if not len(found.keys):
+            return none
+        rows = self.keys.rows(found.keys, path, str(columns.history.column), first)
+        what = "history entries name no known item and are left out"
+        self._count("history.unknown_item", rows == 0, what)
+        length = np.bincount(found.row[rows > 0], minlength=frame.height)
+        return Histories(rows[rows > 0], length).newest(self.raw.history.max_length)
+
+    def _count(self, key: str, lost: NDArray[np.bool_], what: str) -> None:
+        self.tally.add(key, int(lost.sum()), len(lost), what)
