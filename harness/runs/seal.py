@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.runs.files import digest
 from fusefront.harness.runs.records import Matrix, read_record
 
@@ -75,7 +76,8 @@ def openings(study_path: Path) -> tuple[Opening, ...]:
     path = study_path / LOG
     if not path.exists():
         return ()
-    return tuple(_parse(line) for line in path.read_text(encoding="utf-8").splitlines() if line)
+    text = path.read_text(encoding="utf-8", errors="replace")  # damage is an unknown look, too
+    return tuple(_parse(line) for line in text.splitlines() if line)
 
 
 def _parse(line: str) -> Opening:
@@ -87,6 +89,12 @@ def _parse(line: str) -> Opening:
 
 
 def _content(study_path: Path) -> tuple[str, str]:
-    study = digest((study_path / "study.yaml").read_text(encoding="utf-8"))
+    path = study_path / "study.yaml"
+    if not path.is_file():
+        raise DataContractError(
+            f"{path}: missing, so a look at the test split cannot be recorded; run the study again, "
+            "which writes it anew, or delete the study's folder"
+        )
+    study = digest(path.read_bytes().decode(errors="replace"))
     cells = read_record(study_path / "matrix.json", Matrix)["cells"]
     return study, digest(sorted(cell["run_id"] for cell in cells))

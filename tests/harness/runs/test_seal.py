@@ -1,0 +1,36 @@
+"""The record of looks at test stands damage: an unknown look, or one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.runs.files import write_json, write_text
+from fusefront.harness.runs.seal import LOG, open_test, openings
+
+CELL = {"strategy": "a", "role": "strategy", "seed": 0, "run_id": "r", "baseline": "b"}
+MATRIX = {"format": 1, "dataset": "d", "fingerprint": "f", "store": "s", "cells": [CELL]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_text(tmp_path / "study.yaml", "name: shop\n")
+    write_json(tmp_path / "matrix.json", {**MATRIX, "cells": [{**CELL, "settings": {}}]})
+    return tmp_path
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe\x00", "é\n".encode("latin-1"), b"null\n", b"[1]\n"])
+def test_a_damaged_line_is_an_unknown_look_and_the_others_stay(folder: Path, damage: bytes) -> None:
+    open_test(folder, "compare")
+    known = openings(folder)
+    (folder / LOG).write_bytes(damage + b"\n" + (folder / LOG).read_bytes())
+    first, second = openings(folder)
+    assert first.time == "at an unknown time"
+    assert (second,) == known
+    assert open_test(folder, "decide").second  # an unknown look may have been at anything
+
+
+def test_a_look_at_a_study_without_its_spec_is_one_sentence(folder: Path) -> None:
+    (folder / "study.yaml").unlink()
+    with pytest.raises(DataContractError, match=r"study\.yaml: missing, so a look.*run the study"):
+        open_test(folder, "compare")
