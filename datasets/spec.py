@@ -1,12 +1,13 @@
 """The data set spec: one YAML that says what the files of a click log mean. No code per data set."""
 
+import ast
 import difflib
 import fnmatch
 import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -126,7 +127,7 @@ class Columns(Strict):
 
 
 class Label(Strict):
-    positive_when: str | None = None  # "<operator> <number>", e.g. ">= 4"
+    positive_when: str | None = None  # ">= 4", "== 'click'" or "in ['click', 'buy']"
 
     @field_validator("positive_when")
     @classmethod
@@ -424,15 +425,42 @@ class DatasetSpec(Strict):
         ]
 
 
-OPERATORS = (">=", "<=", "==", "!=", ">", "<")
+class Condition(NamedTuple):
+    """Which labels are positives: an operator, and numbers or texts to compare with."""
+
+    operator: str  # >= <= == != > < in
+    values: tuple[float, ...] | tuple[str, ...]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether labels are compared as text."""
+        return isinstance(self.values[0], str)
 
 
-def parse_condition(text: str) -> tuple[str, float]:
-    """`">= 4"` to `(">=", 4.0)`; ValueError says what is expected."""
-    match = re.fullmatch(r"\s*(>=|<=|==|!=|>|<)\s*(-?\d+(?:\.\d+)?)\s*", text)
-    if match is None:
-        raise ValueError(f"got {text!r}, expected an operator and a number such as '>= 4'")
-    return match.group(1), float(match.group(2))
+def parse_condition(text: str) -> Condition:
+    """`">= 4"`, `"== 'click'"` or `"in ['click', 'buy']"`; ValueError says what is expected.
+
+    >>> parse_condition(">= 4"), parse_condition("in ['click', 'buy']").values
+    (Condition(operator='>=', values=(4.0,)), ('click', 'buy'))
+    """
+    match = re.fullmatch(r"\s*(>=|<=|==|!=|>|<|in\b)\s*(.+?)\s*", text)
+    if match is not None:
+        operator = match.group(1)
+        try:
+            value = ast.literal_eval(match.group(2))
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            value = None
+        listed = isinstance(value, list | tuple) and operator == "in"
+        values = tuple(value) if listed else (value,)
+        if values and all(isinstance(v, str) for v in values) and operator in ("==", "!=", "in"):
+            return Condition(operator, values)
+        plain = [isinstance(v, int | float) and not isinstance(v, bool) for v in values]
+        if values and all(plain) and listed == (operator == "in"):
+            return Condition(operator, tuple(float(v) for v in values))
+    raise ValueError(
+        f"got {text!r}, expected an operator and a number such as '>= 4', or text such as "
+        "\"== 'click'\" or \"in ['click', 'buy']\""
+    )
 
 
 def load_spec(path: Path) -> DatasetSpec:

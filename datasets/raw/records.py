@@ -17,10 +17,11 @@ from fusefront.datasets.raw.hashing import mix, rows_hash, text_hash
 from fusefront.datasets.raw.history import Histories, read_histories
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.kinds import TEXT
+from fusefront.datasets.raw.labels import labels
 from fusefront.datasets.raw.times import Clock
 from fusefront.datasets.raw.users import UserCodes, UserTable
 from fusefront.datasets.raw.values import number, texts
-from fusefront.datasets.spec import SPLIT_WORDS, SPLITS, DatasetSpec, parse_condition
+from fusefront.datasets.spec import SPLIT_WORDS, SPLITS, DatasetSpec
 from fusefront.datasets.table_text import TableText
 
 
@@ -148,7 +149,7 @@ class Recorder:
         name = self.spec.columns.label
         if name is None:
             return np.ones(frame.height, np.uint8)
-        return labels(frame[name], path, first, self.spec.label.positive_when)
+        return labels(frame[name], self.log_kinds[name], path, first, self.spec.label.positive_when)
 
     def _fields(self, out: NDArray[Any], frame: pl.DataFrame, path: Path, first: int) -> None:
         request = self.request.encode(frame, path, first)
@@ -207,40 +208,6 @@ class Recorder:
 def users_slices(users: UserTable | None) -> tuple[str, ...]:
     """Names of the slices that come from the users file."""
     return users.slice_names if users else ()
-
-
-def labels(
-    column: pl.Series, path: Path, first: int, positive_when: str | None
-) -> NDArray[np.uint8]:
-    """Labels 0 and 1; with `positive_when` any number is compared first."""
-    if column.dtype == pl.String:  # csv written from booleans
-        column = column.str.to_lowercase().replace({"true": "1", "false": "0"})
-    values = number(column, path, first, "say which values are positive: labels are 0 and 1")
-    absent = np.flatnonzero(np.isnan(values))
-    if len(absent):
-        row = first + int(absent[0])
-        raise broken(path, "no label", "drop the row or fill it", column=column.name, row=row)
-    if positive_when is not None:
-        operator, bound = parse_condition(positive_when)
-        compare = {
-            ">=": np.greater_equal,
-            "<=": np.less_equal,
-            ">": np.greater,
-            "<": np.less,
-            "==": np.equal,
-            "!=": np.not_equal,
-        }[operator]
-        return compare(values, bound).astype(np.uint8)
-    stray = np.flatnonzero((values != 0) & (values != 1))
-    if len(stray):
-        raise broken(
-            path,
-            f"label {values[stray[0]]:g}, expected 0 or 1",
-            "fix it, or say which values are positive in label.positive_when",
-            column=column.name,
-            row=first + int(stray[0]),
-        )
-    return values.astype(np.uint8)
 
 
 def _given(frame: pl.DataFrame, part: Part, column: str | None, first: int) -> NDArray[np.uint8]:
