@@ -111,11 +111,14 @@ class Columns(Strict):
     label: Column | None = None  # absent: every row is a positive (implicit feedback)
     timestamp: Column | None = None
     request: Column | None = None
+    no_request: str | int | float | None = None  # the request id that means none; null always does
     time_format: str | None = None  # of times as text, as strftime writes them: "%d/%m/%Y %H:%M"
     time_unit: Literal["s", "ms", "us", "ns"] | None = None  # of times as numbers
 
     @model_validator(mode="after")
     def _times(self) -> Self:
+        if self.no_request is not None and self.request is None:
+            raise ValueError("'no_request' is a value of 'request'; name that column too")
         key = "time_format" if self.time_format is not None else "time_unit"
         if self.timestamp is None and (self.time_format or self.time_unit):
             raise ValueError(f"'{key}' says how 'timestamp' is written; name that column too")

@@ -16,6 +16,7 @@ NEWER = (
     ("items", "names"),
     ("columns", "time_format"),
     ("columns", "time_unit"),
+    ("columns", "no_request"),
     ("history", "events"),
     ("history", "kind"),
 )

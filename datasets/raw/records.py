@@ -12,12 +12,13 @@ from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.codes import Codebook, FieldEncoder, slice_codes
 from fusefront.datasets.raw.columns import LOG, Kinds
 from fusefront.datasets.raw.event_kinds import EventKinds
-from fusefront.datasets.raw.files import broken, filled
-from fusefront.datasets.raw.hashing import mix, rows_hash, text_hash
+from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.hashing import mix, rows_hash
 from fusefront.datasets.raw.history import Histories, read_histories
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.kinds import TEXT
 from fusefront.datasets.raw.labels import labels
+from fusefront.datasets.raw.request_words import request_words
 from fusefront.datasets.raw.times import Clock
 from fusefront.datasets.raw.users import UserCodes, UserTable
 from fusefront.datasets.raw.values import number, texts
@@ -122,8 +123,14 @@ class Recorder:
         if columns.timestamp:
             out["time"] = self.clock.read(frame[columns.timestamp], path, first)
         if columns.request:
-            request = filled(frame[columns.request], path, first)
-            out["request"] = text_hash(texts(request, self.log_kinds[columns.request], path))
+            out["request"] = request_words(
+                frame[columns.request],
+                self.log_kinds[columns.request],
+                path,
+                columns.no_request,
+                out["time"] if columns.timestamp else out["row"],
+                self.tally,
+            )
         if spec.split.by == "given":
             out["split"] = _given(frame, part, spec.split.column, first)
         if spec.truth:
