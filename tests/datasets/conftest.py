@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.manifest import StoredField
+from fusefront.datasets.prepare import prepare
+from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 
 SPLITS = ("train", "valid", "test")
@@ -116,3 +120,104 @@ def _numbers(
 @pytest.fixture
 def readback() -> Callable[[PreparedDataset], ReadBack]:
     return read_back
+
+
+SPEC = """
+name: shop
+interactions: {path: log.csv}
+columns: {user: u, item: i, label: y, timestamp: t}
+history: {from: log, max_length: 5}
+candidate_fields: [{column: d}, {column: n, type: number}]
+items: {path: items.csv, key: i}
+modalities: {text: {path: text.npy}}
+split: {by: time, valid: 0.2, test: 0.2}
+"""
+ROWS, ITEMS = 60, 6
+
+
+class Sample:
+    """A small good data set in Python values; a test spoils it and says what must come of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.spec = folder, SPEC
+        self.rows: list[dict[str, object]] = [
+            {"u": f"u{k % 7}", "i": 100 + k * 5 % ITEMS, "y": int(k % 3 == 0), "t": 1000 + k}
+            | {"d": "ab"[k % 2], "n": k % 10 + 0.5}
+            for k in range(ROWS)
+        ]
+        self.text = np.arange(1, 3 * ITEMS + 1, dtype=np.float32).reshape(ITEMS, 3)
+        self.keys: list[object] = [100 + k for k in range(ITEMS)]
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.csv"
+
+    def lines(self, separator: str = ",") -> list[str]:
+        """The log as text, the header first; None is an empty cell."""
+        names = list(self.rows[0])
+        cells = [
+            ["" if row[name] is None else str(row[name]) for name in names] for row in self.rows
+        ]
+        return [separator.join(line) for line in [names, *cells]]
+
+    def write(self, log: bytes | None = None) -> None:
+        """All three files, the log as given."""
+        text = "\n".join(self.lines()) + "\n"
+        self.log.write_bytes(text.encode() if log is None else log)
+        (self.folder / "items.csv").write_text("\n".join(["i", *map(str, self.keys)]) + "\n")
+        np.save(self.folder / "text.npy", self.text)
+
+    def swap(self, old: str, new: str) -> None:
+        assert old in self.spec
+        self.spec = self.spec.replace(old, new)
+
+    def sentence(self) -> str | None:
+        """What prepare says against it, one sentence; None where the store equals the rows."""
+        out = self.folder.parent / "out"
+        path = self.folder.parent / "spec.yaml"
+        path.write_text(self.spec, encoding="utf-8")
+        try:
+            store = prepare(load_spec(path), self.folder, out)
+        except (DataContractError, SpecError) as error:
+            said = str(error)
+            assert "\n" not in said
+            assert len(said) < 500, said
+            assert not list(out.rglob("manifest.json"))
+            return said
+        self._compare(read_back(store), store)
+        return None
+
+    def _compare(self, back: ReadBack, store: PreparedDataset) -> None:
+        rows = self.rows
+        assert [row.row for row in back.rows] == list(range(len(rows)))
+        order = sorted(int(str(row["t"])) for row in rows)
+        low, high = order[int(len(rows) * 0.6)], order[int(len(rows) * 0.8)]
+        known = {str(row["d"]) for row in rows if int(str(row["t"])) < low}
+        users: dict[int, object] = {}
+        for got, row in zip(back.rows, rows, strict=True):
+            time = int(str(row["t"]))
+            assert got.split == ("train" if time < low else "valid" if time < high else "test")
+            assert (str(got.item), got.label, got.time) == (str(row["i"]), row["y"], time)
+            assert users.setdefault(got.user, row["u"]) == row["u"]
+            earlier = [
+                str(other["i"])
+                for other in rows
+                if other["u"] == row["u"] and other["y"] and int(str(other["t"])) < time
+            ]
+            assert tuple(map(str, got.history)) == tuple(earlier[-5:])
+            value = row["d"] if str(row["d"]) in known else None
+            assert got.of_candidate["d"] == value
+            mean = store.manifest.numbers["candidate.n"].mean
+            wanted = mean if row["n"] is None else float(str(row["n"]))
+            assert got.of_candidate["n"] == pytest.approx(wanted, rel=1e-5)
+        assert len(users) == len({row["u"] for row in rows})
+        for key, vector in zip(self.keys, self.text, strict=True):
+            stored = {str(k): v for k, v in back.vectors["text"].items()}
+            if np.any(vector):
+                assert stored[str(key)] == pytest.approx(vector.astype(np.float64).tolist())
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Sample:
+    (tmp_path / "data").mkdir()
+    return Sample(tmp_path / "data")
