@@ -221,3 +221,8 @@ class Sample:
 def sample(tmp_path: Path) -> Sample:
     (tmp_path / "data").mkdir()
     return Sample(tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def sample_type() -> type[Sample]:
+    return Sample
