@@ -57,8 +57,8 @@ def check_target(store: PreparedDataset, _: Sample) -> list[Finding] | None:
         "A history must end before its request; build it with history from: log, or accept this "
         "if people really come back to the same items that often."
     )
-    if store.manifest.drawn and severity == "severe":
-        if positive < ALL and ends_in_it - others_end < SEVERE_NEWEST:
+    if store.manifest.drawn:
+        if severity == "severe" and positive < ALL and ends_in_it - others_end < SEVERE_NEWEST:
             severity = "warning"
         advice += " Drawn negatives are never items that the user clicked, so a repeat gives its label away."
     if severity is None:

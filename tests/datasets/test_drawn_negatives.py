@@ -240,3 +240,26 @@ def test_repeats_of_a_log_of_positives_are_a_warning_and_a_leak_is_severe(tmp_pa
         lists.write_parquet(tmp_path / "log.parquet")
         report = audit(prepare(leak, tmp_path, tmp_path / f"out {where}"))
         assert "target_in_history" in {one.name for one in report.severe(())}, where
+
+
+@pytest.mark.parametrize("draw", ["uniform", "popularity"])
+def test_popular_items_are_a_warning_where_negatives_are_drawn(tmp_path: Path, draw: str) -> None:
+    """Most clicks are on few items: against uniform draws popularity wins by itself."""
+    rng, rows = np.random.default_rng(0), 20_000
+    log = {"user": rng.integers(0, 9_000, rows), "item": np.minimum(rng.zipf(1.8, rows), 9_000)}
+    frame = pl.DataFrame(log | {"timestamp": np.arange(rows)})
+    frame = frame.unique(["user", "item"], maintain_order=True)
+    spec = bare(tmp_path, negatives={"per_positive": 4, "draw": draw})
+    frame.write_parquet(tmp_path / "log.parquet")
+    store = prepare(spec, tmp_path, tmp_path / "out")
+    report = audit(store)
+    refuse_severe(report)
+    said = {one.name: one for one in report.findings}
+    assert ("label_from.item popularity" in said) == (draw == "uniform")
+    if draw == "uniform":
+        assert single_aucs(store)["item click rate"] > 0.95
+        rate = said["label_from.item click rate"]
+        assert (rate.severity, rate.detail.split(",")[0]) == (
+            "warning",
+            "Negatives are drawn from all items",
+        )
