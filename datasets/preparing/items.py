@@ -22,6 +22,7 @@ from fusefront.datasets.raw.files import broken, find, write_npy
 from fusefront.datasets.raw.history import newest_keys
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.kinds import WHOLE, Kind, kind_of, whole_numbers
+from fusefront.datasets.raw.lists import Ragged
 from fusefront.datasets.raw.reading import columns_of, read_table, require, stream
 from fusefront.datasets.raw.records import Part
 from fusefront.datasets.raw.vectors import npy_rows
@@ -66,6 +67,7 @@ def _keys_of_log(parts: list[Part], spec: DatasetSpec, kind: Kind, chunk_rows: i
             found = [frame[column].drop_nulls()]
             if history.column is not None:
                 kept = newest_keys(frame, history, part.path, first, Tally())
+                _refuse_blanks(kept, part.path, str(history.column), first)
                 found.append(kept.keys)
             for keys in found:
                 new = _of_kind(keys.unique(), kind, part.path, column)
@@ -74,6 +76,22 @@ def _keys_of_log(parts: list[Part], spec: DatasetSpec, kind: Kind, chunk_rows: i
     if known is None:
         raise broken(parts[0].path, "no rows", "export it again")
     return KeyIndex(known.sort(), parts[0].path, column)
+
+
+def _refuse_blanks(found: Ragged, path: Path, column: str, first: int) -> None:
+    """' a' and 'a' would be two items."""
+    if found.keys.dtype != pl.String:
+        return
+    outer = (found.keys != found.keys.str.strip_chars()).arg_true()
+    if len(outer):
+        at = int(outer[0])
+        raise broken(
+            path,
+            f"the history holds {found.keys[at]!r}, a key with blanks around it",
+            "trim the keys",
+            column=column,
+            row=first + int(found.row[at]),
+        )
 
 
 def _of_kind(keys: pl.Series, kind: Kind, path: Path, column: str) -> pl.Series:

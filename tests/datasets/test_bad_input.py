@@ -247,6 +247,14 @@ def two_thousand_slices(shop: Shop) -> None:
     shop.swap(*SLICED)
 
 
+def blanks_in_a_list(shop: Shop) -> None:
+    shop.log["i"] = ["a", "b"] * (ROWS // 2)
+    shop.log["h"] = [["a"]] * 5 + [["b", " a"]] * (ROWS - 5)
+    shop.swap(SHOP_ITEMS, KEYS)
+    shop.swap(LOG_HISTORY, LISTED)
+    shop.write()
+
+
 def nothing_names_the_items(shop: Shop) -> None:
     shop.log.update({name: [] for name in shop.log})
     shop.swap(SHOP_ITEMS, KEYS)
@@ -509,6 +517,11 @@ CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
         whole("h", ["100 101"] * 3 + ["100 b"] * (ROWS - 3), (LOG_HISTORY, SPACED)),
         DataContractError,
         "'h', row 3.*'b'",
+    ),
+    "a listed key with blanks around it": (
+        blanks_in_a_list,
+        DataContractError,
+        r"'h', row 5: the history holds ' a', a key with blanks",
     ),
     "keys of vectors in latin-1": (
         with_ids("ids.csv", lambda p: p.write_bytes("é\n".encode("latin-1") * ITEMS)),
