@@ -17,21 +17,31 @@ def serve_check(
 
     from fusefront.datasets.errors import DataContractError
     from fusefront.harness.errors import GateError
+    from fusefront.harness.serving.bundle.golden import replay_rows
     from fusefront.harness.serving.bundle.opened import BundleError, replay
 
     try:
         found = replay(bundle)
+        rows = replay_rows(bundle)
     except BundleError as error:
         raise DataContractError(str(error)) from None
+    found["raw_rows"] = None if rows is None else rows._asdict()
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     else:
         typer.echo(
             f"{bundle}: {found['requests']} golden requests, {found['predictions']:,} predictions,"
             f" largest difference {found['max_difference']:.1e}"
+            + ("" if rows is None else f"; {rows.rows} raw rows, {rows.max_difference:.1e}")
         )
     if not found["passed"]:
         raise GateError(
             f"{bundle}: probabilities differ by {found['max_difference']:.1e} from the export"
             f" (at most {found['tolerance']:.0e}); do not serve it on this machine"
+        )
+    if rows is not None and not rows.passed:
+        raise GateError(
+            f"{bundle}: {rows.rows} raw rows score otherwise than at the export (a probability "
+            f"differs by {rows.max_difference:.1e}): vocabularies, kinds, scalings or keys were "
+            "changed; copy the bundle again"
         )

@@ -121,6 +121,18 @@ def load_session(folder: Path) -> Any:
         raise BundleError(f"{path}: onnxruntime cannot load it ({reason}); export again") from None
 
 
+def score(session: Any, folder: Path, feed: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Logits of a feed; BundleError where the graph cannot take it."""
+    try:
+        logits: np.ndarray[Any, Any] = session.run(["logits"], feed)[0]
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BundleError(
+            f"{folder / 'scorer.onnx'}: cannot score what the bundle encodes ({reason}); export again"
+        ) from None
+    return logits
+
+
 def golden_requests(folder: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
     """The recorded requests: inputs by name, `logits` as served and `eager` as trained."""
     path = folder / "golden.npz"
@@ -147,7 +159,7 @@ def replay(folder: Path) -> dict[str, Any]:
             raise BundleError(
                 f"{folder / 'golden.npz'}: has no {stray[0]!r}, which scorer.onnx asks for; export again"
             )
-        logits = session.run(["logits"], {name: request[name] for name in names})[0]
+        logits = score(session, folder, {name: request[name] for name in names})
         if logits.shape != request["logits"].shape or not np.isfinite(logits).all():
             worst = float("inf")
             break

@@ -21,7 +21,7 @@ from fusefront.datasets.raw_rows import RawRows
 from fusefront.datasets.row_encoder import SIDES, EncodedRows, RowEncoder
 from fusefront.harness.runs.files import beside, place
 from fusefront.harness.runs.records import Record, read_record
-from fusefront.harness.serving.bundle.opened import load_session, read_manifest
+from fusefront.harness.serving.bundle.opened import load_session, read_manifest, score
 from fusefront.harness.serving.export.request import Feed, FeedShape
 from fusefront.harness.serving.export.scorer import probability
 
@@ -56,20 +56,27 @@ def open_encoder(folder: Path) -> RowEncoder:
     except ValidationError as error:
         reason = str(error).split("\n")[0]
         raise DataContractError(f"{folder / 'dataset.json'}: raw: {reason}; export again") from None
-    items = pl.read_parquet(folder / "items.parquet", glob=False).sort("row")
+    items = _table(folder / "items.parquet", "key", "row").sort("row")
     keys = KeyIndex(items["key"], folder / "items.parquet", "key")
     scalings = {
         name: Scaling.model_validate(part) for name, part in facts.get("numbers", {}).items()
     }
     vocabularies = {
-        f"{side}.{part.name}": pl.read_parquet(
-            folder / vocabulary_file(side, part.name), glob=False
-        )
+        f"{side}.{part.name}": _table(folder / vocabulary_file(side, part.name), "value", "code")
         for side in SIDES
         for part in raw.side(side)
         if not part.numeric
     }
     return RowEncoder(raw, keys, vocabularies, scalings)
+
+
+def _table(path: Path, *columns: str) -> pl.DataFrame:
+    """A table of the bundle with these columns; junk with a right checksum is a sentence."""
+    try:
+        return pl.read_parquet(path, columns=list(columns), glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise DataContractError(f"{path}: unreadable ({reason}); export again") from None
 
 
 def feed_of(rows: EncodedRows, shape: FeedShape) -> Feed:
@@ -111,7 +118,7 @@ def predict_file(
     for frame in stream(source, columns.all, ROWS):
         feed = feed_of(encoder.encode(frame, columns, source, first), shape)
         first += frame.height
-        logits = session.run(["logits"], {name: feed[name] for name in names})[0]
+        logits = score(session, bundle, {name: feed[name] for name in names})
         yield probability(logits[:, 0])
 
 

@@ -21,6 +21,7 @@ from fusefront.harness.runs.files import Json, place, write_json, write_text
 from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.serving.bundle import opened
 from fusefront.harness.serving.bundle.card import Served, card_markdown, make_card
+from fusefront.harness.serving.bundle.golden import write_golden_rows
 from fusefront.harness.serving.export.online import (
     eager_logits,
     export_core,
@@ -99,6 +100,15 @@ def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(source, target)
     write_json(folder / "dataset.json", dataset_facts(loaded.store))
+    if loaded.store.manifest.raw is not None:  # else prepared by an earlier version
+        write_golden_rows(
+            folder,
+            loaded.store,
+            loaded.run,
+            feed_shape(loaded.schema),
+            scorer.logits,
+            exact=rows == "float32",
+        )
     tables = sum(path.stat().st_size for path in folder.glob("*.bin"))
     serving: Served = {
         "rows": rows,

@@ -1,6 +1,8 @@
 """The raw log itself through export and predict: the probabilities that the run recorded."""
 
 import datetime as dt
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,12 @@ from fusefront.datasets.losses import Tally
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import parse_spec
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.cli.serve_check import serve_check
+from fusefront.harness.errors import GateError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
+from fusefront.harness.serving.bundle.golden import FILE, RECORDED, SERVED, replay_rows
+from fusefront.harness.serving.bundle.opened import replay, sha256
 from fusefront.harness.serving.bundle.predict import predict_file, write_scores
 from fusefront.harness.serving.bundle.write import export_run, load_run
 from fusefront.harness.training.run import run
@@ -285,3 +291,88 @@ def test_a_raw_csv_is_scored_as_the_run_recorded_it(tmp_path: Path) -> None:
     assert np.std(list(expected.values())) > 0.05
     for row, chance in expected.items():
         assert scores[row] == pytest.approx(chance, abs=1e-6)
+
+
+def test_golden_rows_hold_raw_values_and_give_the_recorded_probabilities(world: World) -> None:
+    _, _, path, bundle = world
+    rows = pl.read_parquet(bundle / FILE)
+    logits = pl.read_parquet(path / "predictions" / "valid.parquet")["logit"].to_numpy()
+    wanted = 1 / (1 + np.exp(-logits.astype(np.float64)))[: rows.height]
+    assert rows.height == min(len(logits), 256)
+    assert {"item", "history", "request_flag", "candidate_price"} <= set(rows.columns)
+    assert set(rows["item"]) <= {f"item {k}" for k in range(ITEMS)}
+    np.testing.assert_allclose(rows[RECORDED].to_numpy(), wanted, atol=1e-9)
+    np.testing.assert_allclose(rows[SERVED].to_numpy(), wanted, atol=1e-5)
+    replayed = replay_rows(bundle)
+    assert replayed is not None
+    assert replayed.rows == rows.height
+    assert replayed.passed
+
+
+@pytest.mark.parametrize("spoil", ["vocabulary", "keys", "scaling", "kind"])
+def test_an_encoder_that_was_changed_and_sealed_again_is_seen(
+    world: World, tmp_path: Path, spoil: str
+) -> None:
+    """Right checksums, another encoder: golden requests of codes still pass, raw rows do not."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(world[3], bundle)
+    if spoil == "vocabulary":
+        for name in ("request_request_flag", "candidate_candidate_words"):
+            target = bundle / "vocabularies" / f"{name}.parquet"
+            pl.read_parquet(target).head(0).write_parquet(target)
+    elif spoil == "keys":
+        target = bundle / "items.parquet"
+        turned = pl.read_parquet(target).with_columns(pl.col("row").reverse())
+        turned.write_parquet(target)
+    else:
+        target = bundle / "dataset.json"
+        facts = json.loads(target.read_text())
+        if spoil == "scaling":
+            facts["numbers"]["candidate.candidate_price"]["mean"] += 5.0
+        else:
+            for part in facts["raw"]["candidate"]:
+                if part["field"].get("separator"):
+                    part["field"]["separator"] = ";"
+                    part["field"]["type"] = "categories"
+            facts["raw"]["item"] = "another"
+            facts["raw"]["request"] = facts["raw"]["request"][::-1]
+        target.write_text(json.dumps(facts))
+    seal_again(bundle)
+    assert replay(bundle)["passed"]
+    with pytest.raises((GateError, DataContractError)) as caught:
+        serve_check(bundle)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "items.parquet",
+        "dataset.json",
+        "golden.npz",
+        "golden.parquet",
+        "vocabularies/request_request_flag.parquet",
+    ],
+)
+@pytest.mark.parametrize(
+    "junk", [b"", b"junk" * 50, b"{}", b"[1, 2]", b"PAR1" + bytes(40) + b"PAR1"]
+)
+def test_junk_with_a_right_checksum_is_one_sentence(
+    world: World, tmp_path: Path, name: str, junk: bytes
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(world[3], bundle)
+    (bundle / name).write_bytes(junk)
+    seal_again(bundle)
+    with pytest.raises((GateError, DataContractError)) as caught:
+        serve_check(bundle)
+    assert "\n" not in str(caught.value)
+    assert str(bundle) in str(caught.value)
+
+
+def seal_again(bundle: Path) -> None:
+    manifest = json.loads((bundle / "bundle.json").read_text())
+    for name in manifest["files"]:
+        path = bundle / name
+        manifest["files"][name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
+    (bundle / "bundle.json").write_text(json.dumps(manifest))

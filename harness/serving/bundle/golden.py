@@ -1,0 +1,146 @@
+"""Golden rows: raw keys and values of recorded rows, with the probability that the run recorded.
+
+They hold what graphs and tables alone cannot: vocabularies, kinds, scalings and item keys. A bundle
+whose encoder was changed, and sealed again, no longer gives them.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.row_encoder import EncodedRows
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.errors import GateError
+from fusefront.harness.runs.hashes import read_predictions
+from fusefront.harness.serving.bundle.opened import TOLERANCE, BundleError
+from fusefront.harness.serving.bundle.predict import feed_of, open_encoder, predict_file
+from fusefront.harness.serving.bundle.raw_values import raw_values
+from fusefront.harness.serving.export.request import Feed, FeedShape
+from fusefront.harness.serving.export.scorer import probability
+
+FILE = "golden.parquet"
+ROWS = 256  # the first of validation, so that test stays closed
+SIDES = ("request", "candidate")
+RECORDED, SERVED = "recorded probability", "served probability"  # no field of a log is named so
+
+
+class RawReplay(NamedTuple):
+    """Golden rows scored again: how many, and the largest difference of a probability."""
+
+    rows: int
+    max_difference: float
+    passed: bool
+
+
+def write_golden_rows(
+    folder: Path,
+    store: PreparedDataset,
+    run: Path,
+    shape: FeedShape,
+    logits: Callable[[Feed], NDArray[np.float32]],
+    *,
+    exact: bool,
+) -> None:
+    """golden.parquet of a bundle that has its encoder; `exact` holds it to the recorded scores.
+
+    Raises:
+        GateError: the raw rows do not score as the run recorded them.
+    """
+    rows = raw_rows(store, "valid", ROWS)
+    encoder = open_encoder(folder)
+    columns = encoder.columns(rows.columns, folder / FILE)
+    encoded = encoder.encode(rows, columns, folder / FILE, 0)
+    whole = _as_stored(encoded, store, rows.height)  # a value cut to max_values is not all there
+    served = probability(logits(feed_of(encoded, shape)))[whole]
+    recorded = probability(read_predictions(run, "valid")["logit"].to_numpy()[: rows.height])
+    rows, recorded = rows.filter(pl.Series(whole)), recorded[whole]
+    apart = float(np.abs(served[:, 0] - recorded).max(initial=0.0))
+    if exact and apart > TOLERANCE:
+        raise GateError(
+            f"{run.name}: raw rows of validation do not score as recorded (a probability differs by "
+            f"{apart:.1e}, at most {TOLERANCE:.0e}); prepare and train again with this version"
+        )
+    rows.with_columns(pl.Series(RECORDED, recorded), pl.Series(SERVED, served[:, 0])).write_parquet(
+        folder / FILE
+    )
+
+
+def _as_stored(encoded: EncodedRows, store: PreparedDataset, rows: int) -> NDArray[np.bool_]:
+    """Which of the first rows of validation are encoded to the codes that the store has."""
+    part = store.split("valid")
+    request = np.repeat(np.arange(len(part.group)), np.diff(part.row_start))[:rows]
+    same = encoded.items == part.item[:rows]
+    same &= (encoded.ids["request"] == part.request_ids[request]).all(axis=1)
+    same &= (encoded.ids["candidate"] == part.candidate_ids[:rows]).all(axis=1)
+    same &= encoded.histories.length == part.history_length[request]
+    return np.asarray(same, np.bool_)
+
+
+def replay_rows(folder: Path) -> RawReplay | None:
+    """The golden rows of a bundle encoded and scored again; None for a bundle without them."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    now = np.concatenate([*predict_file(folder, path), np.zeros(0)])
+    frame = pl.read_parquet(path, glob=False)
+    if SERVED not in frame.columns or len(now) != frame.height or not frame.height:
+        raise BundleError(f"{path}: not the golden rows of an export; copy the bundle again")
+    apart = np.abs(now - frame[SERVED].to_numpy())
+    worst = float(apart.max()) if np.isfinite(apart).all() else float("inf")
+    return RawReplay(frame.height, worst, worst <= TOLERANCE)
+
+
+def raw_rows(store: PreparedDataset, split: str, most: int) -> pl.DataFrame:
+    """The first rows of a split as a client would send them: keys, raw values, histories of keys."""
+    part = store.split(split)
+    request = np.repeat(np.arange(len(part.group)), np.diff(part.row_start))[:most]
+    keys = store.item_keys().sort("row")["key"]
+    begin = part.history_start[request].astype(np.int64)
+    length = part.history_length[request].astype(np.int64)
+    held = np.concatenate(
+        [np.zeros(0, np.int64), *(np.arange(b, b + n) for b, n in zip(begin, length, strict=True))]
+    )
+    entries = keys.gather(store.history_values[held].astype(np.int64) - 1)
+    row = np.repeat(np.arange(len(request)), length)
+    histories = (
+        pl.DataFrame({"row": row, "history": entries})
+        .group_by("row", maintain_order=True)
+        .agg("history")
+    )
+    rows = pl.DataFrame({"row": np.arange(len(request))}).join(histories, on="row", how="left")
+    columns = [keys.gather(part.item[:most].astype(np.int64) - 1).alias("item"), rows["history"]]
+    held_by = {
+        "request": (part.request_ids[request], part.request_numbers[request]),
+        "candidate": (part.candidate_ids[:most], part.candidate_numbers[:most]),
+    }
+    for side in SIDES:
+        columns += _fields(store, side, *held_by[side])
+    return pl.DataFrame(columns)
+
+
+def _fields(
+    store: PreparedDataset, side: str, ids: NDArray[np.integer], numbers: NDArray[np.floating]
+) -> list[pl.Series]:
+    """Codes back to the values that they stand for, stored numbers back to raw ones."""
+    schema, scalings = store.manifest.schema_, store.manifest.numbers
+    fields = schema.request_fields if side == "request" else schema.candidate_fields
+    named = schema.request_numbers if side == "request" else schema.candidate_numbers
+    assert store.manifest.raw is not None
+    declared = {part.name: part for part in store.manifest.raw.side(side)}
+    columns, at = [], 0
+    for field in fields:
+        words = store.vocabulary(side, field.name)
+        text = np.full(field.size, None, object)
+        text[words["code"].to_numpy()] = words["value"].to_list()
+        codes = ids[:, at : at + field.columns].astype(np.int64)
+        at += field.columns
+        columns.append(raw_values(declared[field.name], text[codes].tolist()).alias(field.name))
+    for number, name in enumerate(named):
+        scaling = scalings[f"{side}.{name}"]
+        raw = numbers[:, number].astype(np.float64) * scaling.deviation + scaling.mean
+        columns.append(pl.Series(name, raw))
+    return columns
