@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.dossier.records import (
     AuditRecord,
     SchemaFacts,
@@ -50,6 +51,18 @@ def origins(study: StudyFolder, entries: Iterable[RunEntry]) -> tuple[RunOrigin,
     )
 
 
+def _validation(path: Path) -> tuple[float, ...]:
+    """valid_auc of every line of a run's metrics.jsonl."""
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        return tuple(float(v) for line in lines if (v := line.get("valid_auc")) is not None)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        reason = str(error).split("\n")[0]
+        raise DataContractError(
+            f"{path}: not a run's metrics ({reason}); delete the run's folder and run the study again"
+        ) from None
+
+
 def training_curves(entries: Iterable[RunEntry]) -> tuple[TrainingCurve, ...]:
     """Validation AUC per epoch of each completed run."""
     curves = []
@@ -57,8 +70,7 @@ def training_curves(entries: Iterable[RunEntry]) -> tuple[TrainingCurve, ...]:
         path = entry.path / "metrics.jsonl"
         if not path.exists():
             continue
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
-        values = tuple(float(v) for line in lines if (v := line.get("valid_auc")) is not None)
+        values = _validation(path)
         if values:
             settled = len(values) > 1 and max(values) > values[-1] - 1e-9 >= max(values[:-1]) - 1e-4
             curves.append(

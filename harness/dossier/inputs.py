@@ -3,9 +3,11 @@
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.inputs import Candidate, Inputs, Measured, Pairs, Settle
 from fusefront.harness.dossier.bench import cost_of, floor_of, latency_of, timed_rows
 from fusefront.harness.dossier.load import is_device
@@ -29,7 +31,7 @@ def read_comparison(study: StudyFolder, entries: list[RunEntry]) -> Comparison:
     path = study.path / COMPARISON
     runs = by_strategy(entries)
     if path.exists():
-        found = Comparison.from_dict(read_json(path))
+        found = _comparison(path)
         if {row.name: row.seeds for row in found.strategies if row.seeds} == {
             name: len(kept) for name, kept in runs.items()
         }:
@@ -40,6 +42,18 @@ def read_comparison(study: StudyFolder, entries: list[RunEntry]) -> Comparison:
     if options.baseline not in runs and runs:
         options = replace(options, baseline=next(iter(runs)))
     return compare_study(study, options)
+
+
+def _comparison(path: Path) -> Comparison:
+    try:
+        return Comparison.from_dict(read_json(path))
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        if isinstance(error, DataContractError):  # a sentence already
+            raise
+        raise DataContractError(
+            f"{path}: not a comparison as it was written ({type(error).__name__}: {error}); delete "
+            "it and compare again"
+        ) from None
 
 
 def by_strategy(entries: list[RunEntry]) -> dict[str, list[RunEntry]]:
