@@ -77,9 +77,7 @@ class JointModel:
         """[S, S] variance of each difference from the test rows, for a typical pair of seeds."""
         diagonal = np.diag(self.K)
         part = np.maximum(diagonal[:, None] + diagonal - 2 * self.K, 0.0)
-        # what is left of equal numbers by rounding is nothing
-        part[part < 1e-11 * np.maximum(diagonal[:, None], diagonal)] = 0.0
-        np.fill_diagonal(part, 0.0)
+        part[part < 1e-11 * diagonal] = 0.0  # what rounding leaves of equal numbers is nothing
         return part
 
     @cached_property
@@ -137,7 +135,7 @@ class JointModel:
     @property
     def has_intervals(self) -> bool:
         """False when too few clusters hold both classes."""
-        return self.m > 1 and self.mc >= FEWEST_CLUSTERS
+        return self.mc >= FEWEST_CLUSTERS
 
     def pair(self, a: int, b: int, level: float = 0.95) -> Pair:
         """The difference a - b over seeds and rows; nan ends with one seed or too few clusters."""

@@ -78,4 +78,4 @@ class MemorySource:
         return None
 
     def slices(self, split: str) -> tuple[SliceCodes, ...]:
-        return self.declared
+        return self._of(split).declared

@@ -114,10 +114,14 @@ def _clustered_se(centred: Floats, first: NDArray[np.int64], code: Codes, cluste
 def fit_temperature(logits: Scores, label: Labels) -> float:
     """The T > 0 for which logits / T have the least logloss (Guo et al. 2017); 1 if none exists.
 
-    Newton's method on 1 / T, where the loss is convex.
+    Newton's method on 1 / T, where the loss is convex, in units of the largest logit: at first no
+    probability is so near 0 or 1 that the loss seems flat.
     """
     z, y = logits.astype(np.float64), label.astype(np.float64)
-    inverse = 1.0
+    largest = float(np.abs(z).max(initial=0.0))
+    if largest == 0:
+        return 1.0
+    z, inverse = z / largest, 1.0
     for _ in range(100):
         p = special.expit(inverse * z)
         slope, bend = float(np.dot(p - y, z)), float(np.dot(p * (1 - p), z * z))
@@ -127,5 +131,5 @@ def fit_temperature(logits: Scores, label: Labels) -> float:
         # steps are halved at most to an eighth or grown to the eightfold: Newton may overshoot
         inverse, before = float(np.clip(inverse - step, inverse / 8, inverse * 8)), inverse
         if abs(inverse - before) <= 1e-10 * before:
-            return 1.0 / inverse
+            return largest / inverse
     return 1.0

@@ -87,11 +87,11 @@ def reciprocal_rank(ranks: RequestRanks) -> UnitInfluence:
     place = 0
     while len(alive):
         above, tied, positive = (column[alive] for column in ranks)
-        now = np.minimum(positive / (tied - place), 1.0)
+        now = positive / (tied - place)  # 1 at the latest where only positives are left
         expected[alive] += left * now / (above + place + 1)
         left = left * (1 - now)
         place += 1
-        going = (left > 0) & (tied > place)
+        going = left > 0
         alive, left = alive[going], left[going]
     return _mean(expected)
 
