@@ -13,7 +13,7 @@ from fusefront.datasets.proposing.files.sample import take
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.reading import count_rows, is_parquet
 
-_MOST_PARTS = 8  # parts that are looked into
+_MOST_PARTS = 32  # parts that are looked into
 _WORDS = re.compile(r"^[+-]?0\d|^\+")  # 007 and +7 are names
 
 
