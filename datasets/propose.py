@@ -23,7 +23,7 @@ def draft(paths: Sequence[Path], allowed: Allowed = NOTHING) -> Draft:
     folder = look(paths, allowed)
     with tempfile.TemporaryDirectory(prefix="fusefront-init-") as scratch:
         tables, unread = read_tables(folder, Path(scratch, "samples"))
-        roles = find_roles(tables, folder.root, unread)
+        roles = find_roles(tables, folder.root, folder.unused | unread)
         proposal = guess_draft(folder, roles, unread)
         rehearse(proposal, folder.root, roles, Path(scratch))
     return proposal

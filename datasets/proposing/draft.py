@@ -132,17 +132,32 @@ class Draft:
             ]
         return ["modalities:", *lines, *hints]
 
+    def _history(self, *, timed: bool) -> Json:
+        value = known(self.history)
+        return (
+            {"from": "none"}
+            if self.history.unknown or (value.get("from") == "log" and not timed)
+            else value
+        )
+
+    def _split(self, *, timed: bool) -> Json:
+        value = known(self.split)
+        untimed = value.get("by") == "time" and not timed
+        by_files = value.get("by") == "given" and "column" not in value
+        open_files = by_files and bool(self.interactions.unknown)
+        return {"by": "random"} if self.split.unknown or untimed or open_files else value
+
     def spec(self) -> dict[str, Json] | None:
         """What is known, as a spec that can be tried; None where too little is."""
         columns = known(self.columns)
-        if not {"user", "item"} <= set(columns) or self.interactions.unknown:
+        if not {"user", "item"} <= set(columns):
             return None
         raw: dict[str, Json] = {
             "name": self.name,
-            "interactions": _plain(self.interactions.value),
+            "interactions": {**known(self.interactions)},
             "columns": {**columns},
-            "history": known(self.history) if not self.history.unknown else {"from": "none"},
-            "split": known(self.split) if not self.split.unknown else {"by": "random"},
+            "history": self._history(timed="timestamp" in columns),
+            "split": self._split(timed="timestamp" in columns),
         }
         for place in ("label", "negatives"):
             if (guess := getattr(self, place)) is not None:

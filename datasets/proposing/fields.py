@@ -87,6 +87,9 @@ def _shared(text: pl.Series, separator: str) -> bool:
     words = lists.explode().str.strip_chars(" '\"")
     longest = int(words.str.len_chars().max() or 0)  # type: ignore[arg-type]
     varied = lists.list.len().n_unique() > 1
+    if separator == ",":  # as in "New York, NY" and "(0,10]": lists have more forms than words
+        interval = text.str.contains(r"^(\[.*\)|\(.*\])$").any()
+        varied &= not interval and text.n_unique() > words.n_unique()
     return varied and longest <= 60 and words.n_unique() <= min(FEW, len(words) // 3)
 
 

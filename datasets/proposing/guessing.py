@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +15,7 @@ from fusefront.datasets.proposing.history import guess_history, history_columns
 from fusefront.datasets.proposing.labels import Label, guess_label, positives
 from fusefront.datasets.proposing.padding import Keys
 from fusefront.datasets.proposing.requests import guess_request
-from fusefront.datasets.proposing.roles import Roles, Side
+from fusefront.datasets.proposing.roles import Roles, Side, vector_columns
 from fusefront.datasets.proposing.scores import leak
 from fusefront.datasets.proposing.times import Timestamp, guess_timestamp
 from fusefront.datasets.proposing.vectors import Array, find_arrays, find_vectors, row_of_item
@@ -170,16 +169,14 @@ def _negatives(label: Label) -> Guess | None:
     return Guess({"per_positive": 4, "draw": Word("uniform")}, label.why)
 
 
-def _side(
-    side: Side | None, root: Path, why: str, taken: Collection[str] = ()
-) -> tuple[TableGuess, list[str]] | None:
+def _side(side: Side | None, root: Path, why: str) -> tuple[TableGuess, list[str]] | None:
     """`users` or `items`, and the columns that are left out."""
     if side is None:
         return None
     table, key = side
     head = Guess({"path": table.names(root)[0], "key": key, **_written(table)}, "", (key,))
     head.why = f"{table.rows:,} rows {why}"
-    fields: Fields = guess_fields(table, {key, *taken})
+    fields: Fields = guess_fields(table, {key, *vector_columns(table)})
     return TableGuess(head, fields.guesses), notes_of(table, fields.left_out)
 
 

@@ -18,6 +18,7 @@ NAME = re.compile(r"(hist|seq|past|previous|recent|clicked_|behaviou?rs)", re.IG
 NUMBERED = re.compile(r"^(.*(?:hist|seq).*?)(\d+)$", re.IGNORECASE)
 SEPARATORS = ("|", ";", ",", "^", " ", "\t", ":", "-", "_", "#")
 LONGEST = 50
+_GROWS = 0.2  # share of the pairs of rows in which histories grow at one end; by chance fewer do
 _ROWS = 4000  # histories that are looked at
 _KNOWN, _SURELY = 0.5, 0.9  # share of entries that are items in a history; where no name says it
 
@@ -178,15 +179,18 @@ def _newest(
         [c for c in ("user", "time", "row") if c in frame.columns], maintain_order=True
     )
     lists = way.lists.without(padding.value)
-    votes = {"last": 0, "first": 0}
+    votes, compared = {"last": 0, "first": 0}, 0
     pairs = order.select("user", "row").iter_rows()
     before: tuple[object, int] | None = None
     for owner, row in pairs:
         if before is not None and before[0] == owner:
-            grown = _grown(lists[before[1]], lists[row])
+            old, new = lists[before[1]], lists[row]
+            compared += len(old) > 1 and len(new) > 2 and old != new
+            grown = _grown(old, new)
             votes |= {grown: votes[grown] + 1} if grown else {}
         before = (owner, row)
-    if max(votes.values()) < 3 or min(votes.values()) * 4 > max(votes.values()):
+    most = max(votes.values())
+    if most < max(3, _GROWS * compared) or min(votes.values()) * 4 > most:
         return "last", "newest last (nothing shows which end is)"
     newest = max(votes, key=lambda end: votes[end])
     return newest, f"newest {newest}, as histories grow at that end"
@@ -196,7 +200,7 @@ def _grown(old: list[str], new: list[str]) -> str:
     """The end at which `new` has up to five entries more than `old`, which may have lost others."""
     if old == new or len(old) < 2 or len(new) < 3:
         return ""
-    for more in range(1, min(6, len(new) - 1)):
+    for more in range(1, min(6, len(new) - 1)):  # two at least are in both
         kept = len(new) - more
         if new[:kept] == old[-kept:] and new[more:] != old[:kept]:
             return "last"

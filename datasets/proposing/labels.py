@@ -84,7 +84,7 @@ def _condition(label: pl.Series) -> tuple[str | None, str]:
     values = _values(label)
     if values in ({0, 1}, {False, True}):
         return None, ""
-    if values in ({1}, {True}):
+    if len(values) == 1 and isinstance(value := next(iter(values)), int | float) and value > 0:
         return "", ""
     if not label.dtype.is_numeric():
         return None, f"{label.name!r} holds {_shares(label)}; say which of them are positive"

@@ -105,8 +105,14 @@ def _named(table: Table) -> Table:
 
 def _by_values(tables: Sequence[Table]) -> list[Table]:
     """The largest table with two columns of repeated keys, and those that have its columns."""
-    fit = sorted((t for t in tables if len(_repeated(t)) > 1), key=lambda table: table.rows)
+    fit = [t for t in tables if len(_repeated(t)) > 1 and not _of_one_side(t)]
+    fit.sort(key=lambda table: table.rows)
     return [table for table in fit if table.columns == fit[-1].columns]
+
+
+def _of_one_side(table: Table) -> bool:
+    """Whether a table has one row a user, or one an item."""
+    return any(table.unique(name) for pattern in (USER, ITEM) for name in table.all(pattern))
 
 
 def _keys(log: Table, others: Sequence[Table]) -> Keys:
@@ -167,7 +173,7 @@ def _splits(logs: Sequence[Table], notes: dict[str, str]) -> dict[str, Table]:
     """The files of a log that comes split, by the words in their names; one each, at least two."""
     splits: dict[str, Table] = {}
     for split, words in SPLIT_WORDS.items():
-        named = [t for t in logs if set(words) & set(re.split(r"[^a-z]+", t.parts.stem.lower()))]
+        named = [t for t in logs if set(words) & set(re.split(r"[^a-z]+", t.name.lower()))]
         if len(named) == 1:
             splits[split] = named[0]
     if "train" not in splits:

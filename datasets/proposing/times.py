@@ -19,10 +19,14 @@ _MOMENT = re.compile(
 _DAY = re.compile(r"^(date|day|dt|ds|t_?dat|.*_(date|day|dt))$", re.IGNORECASE)
 _LOOSE = re.compile(r"(time|date|_at$|_ts$|stamp|zeit|datum)", re.IGNORECASE)
 _OTHER = re.compile(
-    r"(upload|publi[sc]|release|birth|regist|sign_?up|creat|updat|modif|expir|launch|open|join|"
+    r"(upload|publi[sc]|release|birth|regist|sign_?up|expir|launch|open|join|"
     r"play|watch|stay|dwell|duration|length|hour|minute|week|month|year|season|zone|prev|last|next)",
     re.IGNORECASE,
 )
+_RECORD = re.compile(
+    r"(creat|updat|modif|insert|load)", re.IGNORECASE
+)  # of the row, or of its item
+_ID = re.compile(r"(^|[_ .-])(id|key|no|code|hash|num|number|count|cnt)$", re.IGNORECASE)
 _TEXT = re.compile(r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|^\d{8}[ T]\d")
 _FINENESS = {"": 0, "yyyymmdd": 1, "yyyymmddhhmm": 2, "seconds": 3, "yyyymmddhhmmss": 3}
 
@@ -52,10 +56,12 @@ def guess_timestamp(log: Table, taken: Sequence[str]) -> Timestamp:
     fit = [candidate for candidate in seen if candidate is not None]
     fit = [c for c in fit if c.fineness or not _is_part_of_day(c, fit, log)]
     others = tuple(candidate.name for candidate in fit)
-    good = [c for c in fit if c.rank > 0] or (fit if len(fit) == 1 else [])
+    own = [c for c in fit if not _RECORD.search(c.name)]
+    good = [c for c in own if c.rank > 0] or (own if len(own) == 1 else [])
+    good = [c for c in good if not log.frame[c.name].has_nulls()] or good  # a click's own time
     if not good:
         listed = ", ".join(map(repr, others))
-        doubt = f"{listed} hold dates, and no name tells the row's own" if len(fit) > 1 else ""
+        doubt = f"is the row's own time one of {listed}?" if fit else ""
         return Timestamp(fit[0].name if fit else None, "", others, doubt)
     best = max(good, key=lambda c: (c.fineness > 1, c.rank, c.fineness, c.distinct))
     equals = [c for c in good if (c.rank, c.fineness) == (best.rank, best.fineness)]
@@ -86,11 +92,22 @@ def _candidate(column: pl.Series) -> _Candidate | None:
     fineness = _fineness(values)
     if fineness is None or (_OTHER.search(name) and not _MOMENT.match(name)):
         return None
+    if _ID.search(name) and values.dtype.is_numeric():
+        return None
     rank = 3 if _MOMENT.match(name) else 2 if _DAY.match(name) else int(bool(_LOOSE.search(name)))
     steps = fineness == 0 and values.dtype.is_numeric()  # of any unit, so the name must say it
     if steps and (rank != 3 or values.n_unique() < min(20, len(values))):
         return None
+    if rank == 0 and values.dtype.is_numeric() and _spread(values):
+        return None
     return _Candidate(name, rank, fineness, values.n_unique())
+
+
+def _spread(values: pl.Series) -> bool:
+    """Whether numbers lie all over their band, as ids do and times of a log do not."""
+    numbers = values.to_numpy().astype(np.float64)
+    low, high = next(ends for ends in BANDS.values() if ends[0] <= np.median(numbers) <= ends[1])
+    return bool(np.quantile(numbers, 0.99) - np.quantile(numbers, 0.01) > 0.3 * (high - low))
 
 
 def _fineness(values: pl.Series) -> int | None:
@@ -133,4 +150,6 @@ def _same(left: pl.Series, right: pl.Series) -> bool:
 def is_moment(column: pl.Series) -> bool:
     """Whether a column holds dates, as numbers or as text."""
     values = column.drop_nulls()
-    return len(values) > 0 and not values.dtype.is_nested() and bool(_fineness(values))
+    if not len(values) or values.dtype.is_nested():
+        return False
+    return bool(_fineness(values)) and not (values.dtype.is_numeric() and _ID.search(column.name))

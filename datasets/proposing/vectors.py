@@ -148,9 +148,9 @@ def _array(
         columns = _columns_of(ids[0], folder)
         if len(ids) > 1:
             guess.open(f"{', '.join(names)} may each hold its keys", "ids")
-        elif len(columns) > 1 and columns[0] not in _key_names(roles):
+        elif len(columns) > 1 and (key := _key_name(roles)) not in columns:
             listed = ", ".join(map(repr, columns[:5]))
-            guess.open(f"{names[0]} has the columns {listed}; keep the one with the keys", "ids")
+            guess.open(f"{names[0]} has the columns {listed}; call the keys {key!r}", "ids")
         elif not _fits(ids[0], array.rows):
             guess.open(f"{names[0]} has not one key for each of the {array.rows:,} rows", "ids")
         return guess
@@ -168,8 +168,8 @@ def _columns_of(path: Path, folder: Folder) -> list[str]:
     return list(columns_of(path, text)) if text is not None else []
 
 
-def _key_names(roles: Roles) -> set[str]:
-    return {roles.keys.item, *([roles.items.key] if roles.items else [])}
+def _key_name(roles: Roles) -> str:
+    return roles.items.key if roles.items else roles.keys.item
 
 
 def _row_doubt(array: Array, roles: Roles, row_items: Array | None) -> str:

@@ -167,6 +167,21 @@ def split_column(folder: Path) -> Truth:
     return truth_of(log, splits=splits, says=says, never=('- {column: "part"',))
 
 
+def zip_codes(folder: Path) -> Truth:
+    """Keys and zip codes with leading zeros, in csv."""
+    log = base()
+    log["item_id"] = [f"{int(str(k)):010d}" for k in log["item_id"]]
+    zips = [["02139", "2139", "00501", "501"][k % 4] for k in range(ROWS)]
+    pl.DataFrame(log | {"zip": zips}).write_csv(folder / "log.csv")
+    keys: list[object] = [f"{k:010d}" for k in range(1, ITEMS + 1)]
+    pl.DataFrame({"item_id": keys, "kind": ["ab"[k % 2] for k in range(ITEMS)]}).write_csv(
+        folder / "items.csv"
+    )
+    matrix = table(ITEMS, 3)
+    np.save(folder / "text.npy", matrix)
+    return truth_of(log, candidate={"zip": zips}, vectors={"text": as_vectors(keys, matrix)})
+
+
 def positives_only(folder: Path) -> Truth:
     """Every row is a click; the column `label` says 1 throughout."""
     pairs = np.random.default_rng(4).permutation(USERS * ITEMS)[:1500].tolist()  # each once
@@ -447,6 +462,7 @@ LAYOUTS = (
     hive,
     given_folders,
     split_column,
+    zip_codes,
     positives_only,
     impressions,
     padded_never,

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from fusefront.datasets.errors import SpecError
+from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.propose import draft
 from fusefront.datasets.spec import load_spec
@@ -269,11 +269,13 @@ def test_arrays_that_cannot_be_read_are_one_sentence_each(tmp_path: Path) -> Non
     whole = (folder / "whole.npy").read_bytes()
     (folder / "cut.npy").write_bytes(whole[:-700])
     (folder / "head.npy").write_bytes(whole[:40])
+    (folder / "zip.npy").write_bytes(b"PK\x03\x04" + b"\0" * 60)
+    (folder / "open.npy").write_bytes(b"\x93NUMPY\x01\x00\x10\x00((((((((((((((((")
     np.save(folder / "flat.npy", np.ones(7))
     (folder / "whole.npy").unlink()
     proposal = draft([folder])
     lines = [line for line in proposal.text().splitlines() if ".npy" in line]
-    for name in ("objects", "cut", "head", "flat"):
+    for name in ("objects", "cut", "head", "zip", "open", "flat"):
         assert len([line for line in lines if line.startswith(f"# {name}.npy: ")]) == 1, lines
     assert not proposal.unknown()
 
@@ -342,3 +344,50 @@ def test_the_verb_says_what_is_unknown_and_still_writes(
     assert Path("study.yaml").is_file()
     with pytest.raises(SpecError, match=r"dataset\.yaml: line \d+: 'time_format' is UNKNOWN"):
         load_spec(Path("dataset.yaml"))
+
+
+def test_parts_of_which_some_lack_the_header_are_refused(tmp_path: Path) -> None:
+    """What `split -l` makes: the header stands in the first part only."""
+    write(tmp_path, base())
+    lines = (tmp_path / "log.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "log.csv").unlink()
+    for part in range(3):
+        chunk = lines[part * 400 : (part + 1) * 400]
+        (tmp_path / f"log_{part}.csv").write_text("".join(chunk), encoding="utf-8")
+    with pytest.raises(DataContractError, match=r"log_1\.csv: no header line, where log_0\.csv"):
+        draft([tmp_path])
+
+
+@pytest.mark.parametrize("name", ["created_at", "updated"])
+def test_a_time_that_may_be_of_the_record_is_marked(tmp_path: Path, name: str) -> None:
+    log = base()
+    times = log.pop("ts")
+    write(tmp_path, log, **{name: times})
+    proposal = draft([tmp_path])
+    assert proposal.unknown() == {"columns": f"is the row's own time one of '{name}'?"}
+    assert "# Tried: prepare takes the files" in proposal.text()
+
+
+def test_numbers_that_lie_where_times_would_are_no_times(tmp_path: Path) -> None:
+    """Ten-digit ids, spread or named as ids; a click's own time is missing where there is none."""
+    log = base()
+    draw = np.random.default_rng(1)
+    music = (989_206_467 + draw.integers(0, 900, ROWS)).tolist()
+    device = draw.integers(700_000_000, 4_000_000_000, ROWS).tolist()
+    times = log.pop("ts")
+    clicks = [t if y else None for t, y in zip(times, log["label"], strict=True)]
+    write(tmp_path, log, music_id=music, device=device)
+    text = draft([tmp_path]).text()
+    assert 'timestamp: "' not in text
+    write(tmp_path, log, click_time=clicks, log_time=times)
+    text = draft([tmp_path]).text()
+    assert 'timestamp: "log_time"' in text
+    assert '{column: "click_time"' not in text
+
+
+def test_folders_within_folders_are_named(tmp_path: Path) -> None:
+    write(tmp_path, base())
+    (tmp_path / "more" / "deep").mkdir(parents=True)
+    (tmp_path / "out" / "prepared" / "x" / "y").mkdir(parents=True)
+    text = draft([tmp_path]).text()
+    assert "# more/deep/: a folder in a folder; not looked into" in text

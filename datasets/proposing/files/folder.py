@@ -9,10 +9,15 @@ from typing import NamedTuple
 from fusefront.datasets.allowed import NOTHING, Allowed, Guard
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.proposing.files.dialect import dialect_of
+from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.reading import columns_of
 from fusefront.datasets.table_text import COMMAS, TableText
 
-PARQUET, TEXT, LOOSE_TEXT = (".parquet", ".pq"), (".csv", ".tsv"), (".txt", ".data", ".dat", ".tab")
+PARQUET, TEXT, LOOSE_TEXT = (
+    (".parquet", ".pq"),
+    (".csv", ".tsv"),
+    (".txt", ".data", ".dat", ".tab", ".inter"),
+)
 ARRAYS = (".npy",)
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 IDS = re.compile(r"(^|[_.-])(ids?|keys?|index)$", re.IGNORECASE)
@@ -50,6 +55,10 @@ def look(paths: Sequence[Path], allowed: Allowed = NOTHING) -> Folder:
     """Sort the files of a folder, or some files of one folder; DataContractError if none is data."""
     root = _root(paths)
     listed = list(_files(root)) if root in paths else sorted(paths)
+    unused = {
+        f"{path.relative_to(root).as_posix()}/": "a folder in a folder; not looked into"
+        for path in (_deeper(root) if root in paths else ())
+    }
     guard = Guard(root, allowed)
     for path in listed:
         if path.suffix.lower() in (*PARQUET, *TEXT, *LOOSE_TEXT, *ARRAYS):
@@ -59,7 +68,7 @@ def look(paths: Sequence[Path], allowed: Allowed = NOTHING) -> Folder:
             f"{root}: the file name {odd[0].name!a} cannot be written; rename it"
         )
     tables: dict[Path, TableText] = {}
-    arrays, ids, unused = [], [], {}
+    arrays, ids = [], []
     for path in listed:
         kind, name = path.suffix.lower(), path.relative_to(root).as_posix()
         if kind in ARRAYS:
@@ -111,6 +120,23 @@ def _files(root: Path, depth: int = 0) -> Iterator[Path]:
             yield from _files(Path(root, entry.name), depth + 1)
 
 
+def _deeper(root: Path) -> Iterator[Path]:
+    """Folders that `_files` does not look into."""
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        if folder.name.startswith((".", "_")) or (folder / _STORE).exists():
+            continue
+        inner = sorted(path for path in folder.iterdir() if path.is_dir())
+        shown = [path for path in inner if not path.name.startswith((".", "_"))]
+        yield from (p for p in shown if not _PARTITION.match(p.name) and not _is_store(p))
+
+
+def _is_store(folder: Path) -> bool:
+    """Whether it is, or holds, a store of ours."""
+    return any(
+        next(folder.glob(pattern), None) for pattern in (_STORE, f"*/{_STORE}", f"*/*/{_STORE}")
+    )
+
+
 def natural(name: str) -> list[tuple[int, int, str]]:
     """A sorting key in which part-2 comes before part-10.
 
@@ -133,7 +159,7 @@ def _joined(tables: dict[Path, TableText], root: Path) -> Iterator[Parts]:
     for (home, stem, suffix), paths in groups.items():
         is_part = home != root and stem.startswith("part-")
         if is_part or (len(paths) > 1 and "#" in stem and _same_columns(paths, tables)):
-            name = home if is_part else home / f"{stem}{suffix}"
+            name = home if is_part else home / f"{stem.replace('#', '*')}{suffix}"
             yield Parts(name.relative_to(root).as_posix(), tuple(paths), tables[paths[0]])
         else:
             for path in paths:
@@ -142,7 +168,16 @@ def _joined(tables: dict[Path, TableText], root: Path) -> Iterator[Parts]:
 
 def _same_columns(paths: list[Path], tables: dict[Path, TableText]) -> bool:
     try:
-        columns = [columns_of(path, tables[path]) for path in paths]
+        columns = [list(columns_of(path, tables[path])) for path in paths]
     except DataContractError:
         return False
-    return all(list(have) == list(columns[0]) for have in columns)
+    first, text = columns[0], tables[paths[0]]
+    for path, have in zip(paths, columns, strict=True):
+        if len(have) == len(first) and bool(tables[path].names) != bool(text.names):
+            lacking, other = (path, paths[0]) if tables[path].names else (paths[0], path)
+            raise broken(
+                lacking,
+                f"no header line, where {other.name} has one",
+                "write the header into each part, or into none",
+            )
+    return all(have == first for have in columns)
