@@ -27,18 +27,23 @@ def check_missing(store: PreparedDataset, _: Sample) -> list[Finding]:
         if items == 0:
             continue
         rows = {name: float(c[absent].sum() / max(c.sum(), 1)) for name, c in counts.items()}
-        worst, gap = max(rows.values()), max(rows.values()) - min(rows.values())
+        most, least = max(rows, key=rows.__getitem__), min(rows, key=rows.__getitem__)
+        gap = rows[most] - rows[least]
         found.append(
             Finding(
                 f"missing.{modality}",
-                "warning" if worst > 0.5 or gap > 0.2 else "note",
+                "warning" if rows[most] > 0.5 or gap > 0.2 else "note",
                 f"{percent(items)} of the items and {percent(rows['test'])} of the test rows lack "
                 f"{modality!r} (train {percent(rows['train'])}).",
-                f"Train and test differ by {percent(gap)} of the rows: models will meet gaps that "
-                "they did not train on."
+                f"It lacks on {percent(gap)} more of the {most} rows than of the {least} rows: what "
+                "train teaches of it does not carry over as it stands."
                 if gap > 0.2
                 else "Presence is passed to every model; the ablation shows what the modality gives.",
-                {"items": items, **{f"{name}_rows": share for name, share in rows.items()}},
+                {
+                    "items": items,
+                    "gap": gap,
+                    **{f"{name}_rows": share for name, share in rows.items()},
+                },
             )
         )
     return found

@@ -58,7 +58,10 @@ def check_target(store: PreparedDataset, _: Sample) -> list[Finding] | None:
         "if people really come back to the same items that often."
     )
     if store.manifest.drawn:
-        if severity == "severe" and positive < ALL and ends_in_it - others_end < SEVERE_NEWEST:
+        made = store.manifest.history  # earlier events alone cannot hold the row's own click
+        causal = made is not None and made.past == "earlier"
+        much = positive >= ALL or ends_in_it - others_end >= SEVERE_NEWEST
+        if severity == "severe" and (causal or not much):
             severity = "warning"
         advice += " Drawn negatives are never items that the user clicked, so a repeat gives its label away."
     if severity is None:

@@ -9,6 +9,8 @@ from fusefront.datasets.audit.rows import SPLITS, Sample, blocks
 from fusefront.datasets.store import PreparedDataset
 
 PERIODS = 20
+SURE, UNSURE = 5.0, 2.0  # standard errors that a difference is more than chance, or may be
+MUCH = 1.25  # times the lower rate
 
 
 def check_classes(store: PreparedDataset, _: Sample) -> list[Finding]:
@@ -31,33 +33,66 @@ def check_classes(store: PreparedDataset, _: Sample) -> list[Finding]:
 
 
 def check_rates(store: PreparedDataset, _: Sample) -> list[Finding]:
-    """Label rates that differ between the splits by more than chance and a quarter."""
+    """Label rates of the splits, and whether they differ by more than chance."""
     counts = store.manifest.counts
-    rates = {name: counts[name].positives / max(counts[name].rows, 1) for name in SPLITS}
-    high, low = max(rates, key=rates.__getitem__), min(rates, key=rates.__getitem__)
-    rows = sum(part.rows for part in counts.values())
-    mean = sum(part.positives for part in counts.values()) / max(rows, 1)
-    smallest = min(counts[high].rows, counts[low].rows)
-    chance = math.sqrt(mean * (1 - mean) * 2 / max(smallest, 1))
-    apart = rates[high] - rates[low] > 5 * chance and rates[high] > 1.25 * rates[low]
-    said = ", ".join(f"{name} {percent(rate)}" for name, rate in rates.items())
     return [
-        Finding(
-            "label_rate",
-            "warning" if apart else "note",
-            f"Label rate: {said}.",
-            f"{high} clicks far more than {low}: the splits are different populations, and "
-            "calibration will not carry over; check how rows were chosen."
-            if apart
-            else "The splits agree.",
-            {f"{name}_rate": rate for name, rate in rates.items()},
+        say_rates(
+            {name: (counts[name].positives, counts[name].rows) for name in SPLITS},
+            drawn=store.manifest.drawn,
         )
     ]
 
 
+def say_rates(counts: dict[str, tuple[int, int]], *, drawn: int = 0) -> Finding:
+    """The finding on the splits' (positives, rows); `drawn` negatives a positive were drawn.
+
+    Chance is the standard error of a difference of two rates of independent rows. Rows of a user
+    hang together, so that only differences beyond five of them are called more than chance, and
+    only those within two no more than that.
+    """
+    rates = {name: positives / max(rows, 1) for name, (positives, rows) in counts.items()}
+    high, low = max(rates, key=rates.__getitem__), min(rates, key=rates.__getitem__)
+    gap = rates[high] - rates[low]
+    clicks = counts[high][0] + counts[low][0]
+    mean = clicks / max(counts[high][1] + counts[low][1], 1)
+    inverse = 1 / max(counts[high][1], 1) + 1 / max(counts[low][1], 1)
+    chance = math.sqrt(mean * (1 - mean) * inverse)
+    errors = gap / chance if chance else 0.0
+    apart = errors > SURE and rates[high] > MUCH * rates[low] and not drawn
+    points = f"{100 * gap:.2g} points"
+    if drawn:
+        detail = f"It is that of the draw, {drawn} negatives for each positive, not of the log."
+    elif apart:
+        detail = (
+            f"{high} clicks far more than {low} ({points}): the splits are different populations, "
+            "and calibration will not carry over; check how rows were chosen."
+        )
+    elif errors > SURE:
+        detail = (
+            f"{high} clicks more than {low} by {points}, which is more than chance: calibration "
+            "learned on train will be off by about so much."
+        )
+    elif errors > UNSURE:
+        detail = f"{high} and {low} differ by {points}, which chance may just give."
+    else:
+        detail = "They differ no more than by chance."
+    said = ", ".join(f"{name} {percent(rate)}" for name, rate in rates.items())
+    return Finding(
+        "label_rate",
+        "warning" if apart else "note",
+        f"Label rate: {said}.",
+        detail,
+        {
+            **{f"{name}_rate": rate for name, rate in rates.items()},
+            "gap": gap,
+            "errors": errors,
+        },
+    )
+
+
 def check_drift(store: PreparedDataset, _: Sample) -> list[Finding] | None:
     """Label rate over twenty equal periods of the log."""
-    if not store.manifest.timestamps:
+    if not store.manifest.timestamps or store.manifest.drawn:  # then the draw sets the rate
         return None
     edges = [_span(store, name) for name in SPLITS]
     first, last = min(edge[0] for edge in edges), max(edge[1] for edge in edges)

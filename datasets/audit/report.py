@@ -3,6 +3,9 @@
 from collections.abc import Callable
 
 from fusefront.datasets.audit.catalogue import check_cold_items, check_missing
+from fusefront.datasets.audit.clock import check_missing_times, check_rounded, check_scale
+from fusefront.datasets.audit.counted import check_counted, check_outside
+from fusefront.datasets.audit.crowd import check_users_that_are_none
 from fusefront.datasets.audit.finding import SEVERITIES, AuditReport, Finding
 from fusefront.datasets.audit.histories import check_future, check_made, check_target
 from fusefront.datasets.audit.labels import check_classes, check_drift, check_rates
@@ -14,7 +17,10 @@ from fusefront.datasets.audit.overlap import (
     check_users,
 )
 from fusefront.datasets.audit.rows import SAMPLE_ROWS, Sample, sample_users
+from fusefront.datasets.audit.scores import check_scores
+from fusefront.datasets.audit.shifted import check_shifted
 from fusefront.datasets.audit.shortcuts import check_shortcuts
+from fusefront.datasets.audit.unseen import check_unseen
 from fusefront.datasets.audit.vectors import check_columns, check_twins
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.soundness import check_values
@@ -31,14 +37,23 @@ CHECKS: dict[str, Check] = {
     "target in history": check_target,
     "future in history": check_future,
     "single-feature AUC": check_shortcuts,
+    "scores": check_scores,
     "classes": check_classes,
     "label rate": check_rates,
     "label drift": check_drift,
     "missing modalities": check_missing,
     "vector columns": check_columns,
     "near-duplicate vectors": check_twins,
+    "shifted vectors": check_shifted,
+    "unseen values": check_unseen,
     "cold items": check_cold_items,
     "cold users": check_cold_users,
+    "users that are none": check_users_that_are_none,
+    "time scale": check_scale,
+    "missing times": check_missing_times,
+    "rounded times": check_rounded,
+    "counted by prepare": check_counted,
+    "outside files": check_outside,
 }
 
 

@@ -64,7 +64,7 @@ def check_shortcuts(store: PreparedDataset, _: Sample) -> list[Finding] | None:
             "note",
             f"Best single features on valid: {best}.",
             "Rates per value, coded on train; a model should beat the best of them.",
-            {name: round(auc, 4) for name, auc in ranked},
+            dict(ranked),
         )
     )
     return found
@@ -72,7 +72,7 @@ def check_shortcuts(store: PreparedDataset, _: Sample) -> list[Finding] | None:
 
 def single_aucs(store: PreparedDataset) -> dict[str, float]:
     """AUC on valid of each feature's click rate on train."""
-    features = [*_plain(store), *_category_features(store), *_number_features(store)]
+    features = [*_plain(store), *category_features(store), *_number_features(store)]
     rows = [np.zeros(feature.size) for feature in features]
     clicks = [np.zeros(feature.size) for feature in features]
     for block in blocks(store, "train", most_rows=TRAIN_ROWS):
@@ -157,7 +157,7 @@ def _plain(store: PreparedDataset) -> list[Feature]:
     return found
 
 
-def _tables(store: PreparedDataset, kind: str) -> dict[str, Callable[[Block], Table]]:
+def tables(store: PreparedDataset, kind: str) -> dict[str, Callable[[Block], Table]]:
     """How to read the integer or float columns of each side for the rows of a block."""
     fields = store.items.fields if kind == "ids" else store.items.numbers
     request, candidate = f"request_{kind}", f"candidate_{kind}"
@@ -170,21 +170,22 @@ def _tables(store: PreparedDataset, kind: str) -> dict[str, Callable[[Block], Ta
     }
 
 
-def _category_features(store: PreparedDataset) -> list[Feature]:
+def category_features(store: PreparedDataset) -> list[Feature]:
+    """Every categorical field of requests, candidates and items."""
     schema = store.manifest.schema_
     sides = {
         "request": schema.request_fields,
         "candidate": schema.candidate_fields,
         "item": schema.item_fields,
     }
-    tables = _tables(store, "ids")
+    read = tables(store, "ids")
     found = []
     for side, fields in sides.items():
         start = 0
         for field in fields:
             columns = slice(start, start + field.columns)
             start += field.columns
-            found.append(_category(f"{side}.{field.name}", field.size, tables[side], columns))
+            found.append(_category(f"{side}.{field.name}", field.size, read[side], columns))
     return found
 
 
@@ -204,16 +205,16 @@ def _number_features(store: PreparedDataset) -> list[Feature]:
         "candidate": schema.candidate_numbers,
         "item": schema.item_numbers,
     }
-    tables = _tables(store, "numbers")
+    read = tables(store, "numbers")
     found = []
     for side, names in sides.items():
         if not names:
             continue
-        seen = [tables[side](block) for block in blocks(store, "train", most_rows=200_000)]
+        seen = [read[side](block) for block in blocks(store, "train", most_rows=200_000)]
         values = np.concatenate(seen).astype(np.float64)
         for column, name in enumerate(names):
             edges = np.unique(np.quantile(values[:, column], np.linspace(0, 1, BINS)[1:-1]))
-            found.append(_number(f"{side}.{name}", edges, tables[side], column))
+            found.append(_number(f"{side}.{name}", edges, read[side], column))
     return found
 
 

@@ -24,7 +24,7 @@ def check_columns(store: PreparedDataset, _: Sample) -> list[Finding]:
         rows = np.flatnonzero(store.items.present[:, m])
         if len(rows) < 2:
             continue
-        mean, deviation, broken = _moments(store, modality, rows)
+        mean, deviation, broken = moments(store, modality, rows)
         if broken:
             found.append(_broken(modality, broken))
             continue
@@ -69,13 +69,13 @@ def twin_rows(store: PreparedDataset, modality: str, rows: Longs) -> Longs:
 
     Random hyperplanes put equal vectors into equal buckets; neighbours within a bucket are compared.
     """
-    mean = _moments(store, modality, rows)[0]
+    mean = moments(store, modality, rows)[0]
     width = len(mean)
     random = np.random.Generator(np.random.PCG64(0))
     planes = random.standard_normal((width, TABLES * BITS + 1))
     signs, place = np.empty((len(rows), TABLES), np.int64), np.empty(len(rows))
     weights = 1 << np.arange(BITS)
-    for part, vectors in _read(store, modality, rows):
+    for part, vectors in read_vectors(store, modality, rows):
         centred = vectors - mean
         projected = centred @ planes
         bits = projected[:, :-1].reshape(-1, TABLES, BITS) > 0
@@ -102,42 +102,46 @@ def _close(
     found = np.zeros(len(left), bool)
     for start in range(0, len(left), BLOCK):
         part = slice(start, start + BLOCK)
-        a = _floats(store, modality, left[part]) - mean
-        b = _floats(store, modality, right[part]) - mean
+        a = floats_of(store, modality, left[part]) - mean
+        b = floats_of(store, modality, right[part]) - mean
         length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
         found[part] = (a * b).sum(axis=1) > TWIN_COSINE * np.maximum(length, 1e-30)
     return found
 
 
-def _moments(store: PreparedDataset, modality: str, rows: Longs) -> tuple[Floats, Floats, int]:
+def moments(store: PreparedDataset, modality: str, rows: Longs) -> tuple[Floats, Floats, int]:
     """Mean [D], standard deviation [D] and the number of values that are not finite."""
     width = store.manifest.schema_.modalities[modality]
     total, broken = np.zeros(width), 0
-    for _, vectors in _read(store, modality, rows):
+    for _, vectors in read_vectors(store, modality, rows):
         broken += int((~np.isfinite(vectors)).sum())
         total += np.nan_to_num(vectors, posinf=0.0, neginf=0.0).sum(axis=0)
     mean = total / len(rows)
     squares = np.zeros(width)
-    for _, vectors in _read(store, modality, rows):
+    for _, vectors in read_vectors(store, modality, rows):
         squares += np.square(np.nan_to_num(vectors, posinf=0.0, neginf=0.0) - mean).sum(axis=0)
     return mean, np.sqrt(squares / len(rows)), broken
 
 
-def _read(store: PreparedDataset, modality: str, rows: Longs) -> Iterator[tuple[slice, Floats]]:
+def read_vectors(
+    store: PreparedDataset, modality: str, rows: Longs
+) -> Iterator[tuple[slice, Floats]]:
+    """Blocks of the vectors of some rows, and their places among the rows."""
     for start in range(0, len(rows), BLOCK):
         part = slice(start, min(start + BLOCK, len(rows)))
-        yield part, _floats(store, modality, rows[part])
+        yield part, floats_of(store, modality, rows[part])
 
 
 def _finite(store: PreparedDataset, modality: str, rows: Longs) -> Longs:
     """Rows whose vector is all finite: the others are a finding of their own."""
     keep = np.ones(len(rows), bool)
-    for part, vectors in _read(store, modality, rows):
+    for part, vectors in read_vectors(store, modality, rows):
         keep[part] = np.isfinite(vectors).all(axis=1)
     return rows[keep]
 
 
-def _floats(store: PreparedDataset, modality: str, rows: Longs) -> Floats:
+def floats_of(store: PreparedDataset, modality: str, rows: Longs) -> Floats:
+    """The vectors of some rows [n, D], int8 rescaled."""
     vectors = store.items.vectors[modality][rows].astype(np.float64)
     if modality in store.items.scales:
         vectors *= store.items.scales[modality][rows, None]
@@ -177,5 +181,11 @@ def _exploding(
         f"{int(exploding.sum())} of the {len(size)} columns of {modality!r} are over 100 times "
         f"larger than a typical one (column {worst}: {size[worst]:.3g} against {typical:.3g}).",
         "Such columns drown the others in any projection; standardise the vectors.",
-        {"columns": int(exploding.sum()), "worst": worst, "ratio": float(size[worst] / typical)},
+        {
+            "columns": int(exploding.sum()),
+            "worst": worst,
+            "size": float(size[worst]),
+            "typical": typical,
+            "ratio": float(size[worst] / typical),
+        },
     )

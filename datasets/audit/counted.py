@@ -1,0 +1,45 @@
+"""What `prepare` counted: rows left out, values read as absent or not known to train."""
+
+from fusefront.datasets.audit.finding import Finding, percent
+from fusefront.datasets.audit.rows import Sample
+from fusefront.datasets.store import PreparedDataset
+
+LEAST, MANY = 0.01, 0.2
+SAID_ELSEWHERE = "modality."  # by the check of missing modalities, with more of it
+
+
+def check_counted(store: PreparedDataset, _: Sample) -> list[Finding]:
+    """Everything that was dropped, merged, read as absent or not known, where it is over 1 %."""
+    findings = []
+    for key, loss in store.manifest.losses.items():
+        if loss.share <= LEAST or (key.startswith(SAID_ELSEWHERE) and key.endswith(".absent")):
+            continue
+        gone = key.startswith(("rows.", "history."))
+        findings.append(
+            Finding(
+                f"counted.{key}",
+                "warning" if gone and loss.share >= MANY else "note",
+                f"{loss.count:,} of {loss.of:,} ({percent(loss.share)}) {loss.what}.",
+                "A study does not see them: mend the files if they were meant to count."
+                if gone
+                else "Models take such values as absent.",
+                {"count": loss.count, "among": loss.of, "share": loss.share},
+            )
+        )
+    return findings
+
+
+def check_outside(store: PreparedDataset, _: Sample) -> list[Finding]:
+    """Files that were read from outside the data folder, as --allow-outside permitted."""
+    outside = store.manifest.outside
+    if not outside:
+        return []
+    return [
+        Finding(
+            "outside",
+            "note",
+            f"{len(outside)} paths of the spec lay outside the data folder: {', '.join(outside)}.",
+            "They were allowed with --allow-outside; who has only the folder cannot prepare again.",
+            {"paths": len(outside)},
+        )
+    ]

@@ -1,0 +1,130 @@
+"""Users that are none: a placeholder that many people share, or one that holds much of the log."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from fusefront.datasets.audit.finding import Finding, percent
+from fusefront.datasets.audit.rows import SPLITS, Sample
+from fusefront.datasets.raw.hashing import text_hash
+from fusefront.datasets.store import PreparedDataset
+
+HEAVY, HEAVY_IN_SPLIT = 0.05, 0.1  # of all rows, of those of one split
+EVEN = 3.0  # times what each user would hold if all held the same
+APART = 5.0  # times the rows of the next user: how a user "0" that is none stands out
+WORDS = [
+    r"\N",
+    r"NULL",
+    r"null",
+    r"Null",
+    r"None",
+    r"none",
+    r"NONE",
+    r"nan",
+    r"NaN",
+    r"NAN",
+    r"NA",
+    r"N/A",
+    r"n/a",
+    r"nil",
+    r"undefined",
+    r"unknown",
+    r"anonymous",
+    r"guest",
+    r"-",
+    r"-1",
+]
+
+
+def check_users_that_are_none(store: PreparedDataset, _: Sample) -> list[Finding]:
+    """Placeholders such as '\\N', 'nan', '' or -1, and users with more than 5 % of the rows."""
+    held = _rows_of_users(store)
+    totals = {name: max(int(held[name].sum()), 1) for name in (*SPLITS, "rows")}
+    findings, seen = [], set()
+    for code, name in _placeholders(held):
+        seen.add(code)
+        findings.append(_placeholder(name, _shares(held, code, totals)))
+    even = EVEN / max(held.height, 1)
+    for code in _heaviest(held):
+        shares = _shares(held, code, totals)
+        much = max(shares[name] for name in SPLITS) > max(HEAVY_IN_SPLIT, even)
+        if code not in seen and (much or shares["rows"] > max(HEAVY, even)):
+            seen.add(code)
+            findings.append(_heavy(shares))
+    return findings
+
+
+def _rows_of_users(store: PreparedDataset) -> pl.DataFrame:
+    """user, rows, and the rows in each split; heaviest first."""
+    parts = []
+    for name in SPLITS:
+        split = store.split(name)
+        user = np.asarray(split.group)
+        counts = np.diff(np.asarray(split.row_start))
+        frame = pl.DataFrame({"user": user, name: counts}).group_by("user").sum()
+        parts.append(frame)
+    whole = pl.concat(parts, how="diagonal").group_by("user").sum()
+    return whole.with_columns(rows=pl.sum_horizontal(SPLITS)).sort("rows", "user", descending=True)
+
+
+def _heaviest(held: pl.DataFrame) -> list[int]:
+    """The heaviest user of the log and of each split."""
+    tops = [held["user"][int(held[name].arg_max() or 0)] for name in ("rows", *SPLITS)]
+    return list(dict.fromkeys(int(user) for user in tops))
+
+
+def _placeholders(held: pl.DataFrame) -> Iterator[tuple[int, str]]:
+    """(code, how it is written) of every user whose key stands for nobody.
+
+    Whole numbers are their own code, text is hashed; 0 counts where it stands far above the next
+    user, for it is a user like others where keys count from 0.
+    """
+    known = set(held["user"].to_list())
+    hashed = (text_hash(pl.Series([*WORDS, "", "0"])) >> np.uint64(1)).astype(np.int64).tolist()
+    written = dict(zip(hashed, [*WORDS, "", "0"], strict=True)) | {-1: "-1", 0: "0"}
+    for code, name in written.items():
+        if code not in known:
+            continue
+        if name != "0" or _stands_out(held, code):
+            yield code, name
+
+
+def _stands_out(held: pl.DataFrame, code: int) -> bool:
+    others = held.filter(pl.col("user") != code)["rows"]
+    own = int(held.filter(pl.col("user") == code)["rows"].sum())
+    next_most = others.max() if len(others) else 0
+    return isinstance(next_most, int) and own >= APART * max(next_most, 1)
+
+
+def _shares(held: pl.DataFrame, code: int, totals: dict[str, int]) -> dict[str, float]:
+    row = held.filter(pl.col("user") == code).row(0, named=True)
+    return {name: int(row[name] or 0) / total for name, total in totals.items()}
+
+
+def _said(shares: dict[str, float]) -> str:
+    parts = ", ".join(f"{name} {percent(shares[name])}" for name in SPLITS)
+    return f"{percent(shares['rows'])} of the rows ({parts})"
+
+
+def _placeholder(name: str, shares: dict[str, float]) -> Finding:
+    return Finding(
+        "placeholder_user",
+        "warning",
+        f"The user {name!r} holds {_said(shares)}, and such a key stands for nobody.",
+        "People without a key then share one history and one cluster: drop those rows, or give each "
+        "session a key of its own.",
+        {"share": shares["rows"], **{f"{name}_share": shares[name] for name in SPLITS}},
+    )
+
+
+def _heavy(shares: dict[str, float]) -> Finding:
+    worst = max(SPLITS, key=shares.__getitem__)
+    return Finding(
+        "heavy_user",
+        "warning",
+        f"One user holds {_said(shares)}.",
+        f"A robot, a test account or a shared key: intervals count it as one independent user, and "
+        f"{percent(shares[worst])} of {worst} hang on it; leave it out, or say why it belongs.",
+        {"share": shares["rows"], **{f"{name}_share": shares[name] for name in SPLITS}},
+    )
