@@ -134,11 +134,8 @@ class Draft:
 
     def _history(self, *, timed: bool) -> Json:
         value = known(self.history)
-        return (
-            {"from": "none"}
-            if self.history.unknown or (value.get("from") == "log" and not timed)
-            else value
-        )
+        untimed = value.get("from") == "log" and not timed
+        return {"from": "none"} if self.history.unknown or untimed else value
 
     def _split(self, *, timed: bool) -> Json:
         value = known(self.split)

@@ -178,13 +178,10 @@ def _splits(logs: Sequence[Table], notes: dict[str, str]) -> dict[str, Table]:
             splits[split] = named[0]
     if "train" not in splits:
         return {}
-    for split in [split for split in splits if split != "train"]:
-        if missing := [
-            name for name in splits["train"].columns if name not in splits[split].columns
-        ]:
-            notes[splits[split].name] = (
-                f"the {split} rows lack {missing[0]!r}, which train has; not read"
-            )
+    for split, table in list(splits.items()):
+        lacks = [name for name in splits["train"].columns if name not in table.columns]
+        if lacks:
+            notes[table.name] = f"the {split} rows lack {lacks[0]!r}, which train has; not read"
             del splits[split]
     return splits if len(splits) > 1 else {}
 
@@ -206,15 +203,12 @@ def _items(
         return None, ()
     items = max(fit, key=lambda side: (len(_plain(side)) > 1, side.key == key, side.table.rows))
     vectors = []
-    for side in fit:
-        if side is items:
-            continue
+    for side in [side for side in fit if side is not items]:
         if vector_columns(side.table):
             vectors.append(side)
         else:
-            notes[side.table.name] = (
-                f"items as well, but one table is read; join it by {side.key!r}"
-            )
+            why = f"items as well, but one table is read; join it by {side.key!r}"
+            notes[side.table.name] = why
     return items, tuple(vectors)
 
 
@@ -229,8 +223,7 @@ def _plain(side: Side) -> list[str]:
 
 def vector_columns(table: Table) -> list[str]:
     """Columns with a list of numbers a row."""
-    kinds = table.frame.schema.items()
-    return [name for name, kind in kinds if is_vector(kind)]
+    return [name for name, kind in table.frame.schema.items() if is_vector(kind)]
 
 
 def is_vector(kind: pl.DataType) -> bool:
