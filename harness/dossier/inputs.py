@@ -102,6 +102,11 @@ def pairs_of(model: JointModel, c_all: float, c_base: float) -> Pairs:
 def parameters_of(summary: RunSummary) -> dict[str, int]:
     """Role -> number of parameters."""
     counts = starting_with(summary, "parameters_")
+    if wrong := [role for role, count in counts.items() if not np.isfinite(count)]:
+        raise DataContractError(
+            f"run {summary['run_id']}: got no number for 'parameters_{wrong[0]}' in its "
+            "summary.json; delete the run's folder and run the study again"
+        )
     return {role: int(count) for role, count in counts.items()}
 
 

@@ -93,7 +93,7 @@ def read_json(path: Path) -> dict[str, Json]:
     """The JSON object in `path`; DataContractError names a file that holds none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = str(error).split("\n")[0]
         raise DataContractError(
             f"{path}: no readable JSON ({reason}); restore the file, or delete it and run the same "

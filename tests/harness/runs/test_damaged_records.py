@@ -146,4 +146,5 @@ def test_five_hundred_damages_end_without_a_traceback(
     seed: int, trained_study: StudyFolder
 ) -> None:
     failed = tried(trained_study, seed, 500)
-    assert not failed, f"{len(failed)} of 500: {failed[0]}"
+    ends = sorted({said.strip().rpartition("File ")[2] for said in failed})
+    assert not failed, f"{len(failed)} of 500: " + "\n".join([*ends, failed[0]])
