@@ -136,6 +136,10 @@ def _raw_rows(spec: DatasetSpec, recorder: Recorder) -> RawRows:
 def _sides(job: Job, items: ItemFile, log: WrittenLog) -> dict[str, Side]:
     """Fields of requests, candidates and items, coded and scaled by train."""
     spec, folder, recorder, tally = job.spec, job.folder, log.recorder, log.recorder.tally
+    recorder.request.count_beyond(tally, "request")
+    recorder.candidate.count_beyond(tally, "candidate")
+    if recorder.users is not None:
+        recorder.users.encoder.count_beyond(tally, "request")
     return {
         "request": finish_side(
             folder, "request", "request", recorder.request_fields, recorder.request_books, tally

@@ -130,6 +130,7 @@ def write_items(
         return Side((), (), {})
     table = read_table(items.path, encoder.columns, spec.items.text)
     codes, numbers = encoder.encode(table, items.path, 0)
+    encoder.count_beyond(tally, "item")
     stored, codes = _final_codes(folder, encoder, codes, in_train[1:], tally)
     write_npy(target / "fields.npy", np.concatenate([codes[:1] * 0, codes]))
     names = [field.label for field in encoder.numeric]

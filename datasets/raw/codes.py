@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.kinds import TEXT, Kind
 from fusefront.datasets.raw.values import cells, number, table, texts
@@ -86,6 +87,14 @@ class FieldEncoder:
         self.categorical = tuple(field for field in fields if field.type != "number")
         self.numeric = tuple(field for field in fields if field.type == "number")
         self.books = [Codebook() for _ in self.categorical]
+        self._beyond: dict[str, tuple[int, int]] = {}  # field -> values cut, values there
+
+    def count_beyond(self, tally: Tally, side: str) -> None:
+        """Note the values that a field's `max_values` had no column for."""
+        for field in self.categorical:
+            cut, there = self._beyond.get(field.label, (0, 0))
+            what = f"values of {side}.{field.label} are beyond its max_values ({field.width})"
+            tally.add(f"{side}.{field.label}.beyond", cut, there, f"{what} and are left out")
 
     @property
     def columns(self) -> list[str]:
@@ -107,6 +116,9 @@ class FieldEncoder:
                 continue
             values = cells(field, frame[field.column], kind, path)
             codes.append(table(book.codes(values.texts), values, rows, field.width))
+            cut, there = self._beyond.get(field.label, (0, 0))
+            cut += int((values.place >= field.width).sum())
+            self._beyond[field.label] = (cut, there + len(values.place))
         numbers = [number(frame[field.column], path, first) for field in self.numeric]
         return Encoded(
             np.concatenate(codes, axis=1) if codes else np.zeros((rows, 0), np.int32),

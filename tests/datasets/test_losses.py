@@ -124,3 +124,49 @@ def test_a_loss_says_its_share_and_nothing_lost_is_no_loss() -> None:
     assert loss == Loss(count=3, of=200, what="rows have no item")
     assert loss.sentence() == "3 of 200 (1.5 %) rows have no item"
     assert loss.share == pytest.approx(0.015)
+
+
+def test_values_beyond_max_values_are_counted_on_every_side(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    tags = ["|".join("abcde"[: int(k)]) for k in rng.integers(0, 6, 200)]
+    log = {"u": rng.integers(0, 9, 200), "i": rng.integers(0, 7, 200), "t": range(200)}
+    log |= {"y": rng.integers(0, 2, 200), "tags": tags, "mine": tags[::-1]}
+    pl.DataFrame(log).write_parquet(tmp_path / "log.parquet")
+    kinds = [["x", "y", "z"][: k % 4] for k in range(7)]
+    pl.DataFrame({"i": range(7), "kinds": kinds}).write_parquet(tmp_path / "items.parquet")
+    likes = [["p", "q", "r", "s"][: k % 5] for k in range(9)]
+    pl.DataFrame({"u": range(9), "likes": likes}).write_parquet(tmp_path / "users.parquet")
+
+    def field(column: str, most: int, separator: str | None = None) -> dict[str, Any]:
+        spec = {"column": column, "type": "categories", "max_values": most}
+        return spec | ({"separator": separator} if separator else {})
+
+    spec = {
+        "name": "cut",
+        "interactions": {"path": "log.parquet"},
+        "columns": {"user": "u", "item": "i", "label": "y", "timestamp": "t"},
+        "history": {"from": "none"},
+        "request_fields": [field("mine", 4, "|")],
+        "candidate_fields": [field("tags", 2, "|")],
+        "users": {"path": "users.parquet", "key": "u", "fields": [field("likes", 3)]},
+        "items": {"path": "items.parquet", "key": "i", "fields": [field("kinds", 2)]},
+        "split": {"by": "random", "valid": 0.2, "test": 0.2},
+    }
+    losses = prepare(parse_spec(spec, "t"), tmp_path, tmp_path / "out").manifest.losses
+
+    def wanted(lists: list[list[str]], most: int) -> tuple[int, int]:
+        return sum(max(len(row) - most, 0) for row in lists), sum(map(len, lists))
+
+    split = [row.split("|") if row else [] for row in tags]
+    found = {key: (loss.count, loss.of) for key, loss in losses.items() if "beyond" in key}
+    assert found == {
+        "request.mine.beyond": wanted(split, 4),
+        "request.likes.beyond": wanted(likes, 3),
+        "candidate.tags.beyond": wanted(split, 2),
+        "item.kinds.beyond": wanted(kinds, 2),
+    }
+    assert (
+        losses["candidate.tags.beyond"]
+        .sentence()
+        .endswith("values of candidate.tags are beyond its max_values (2) and are left out")
+    )
