@@ -10,12 +10,25 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test test-system test-gate test-slow mutants lint pages clean
+.PHONY: demo test test-system test-gate test-slow test-lowest mutants lint pages clean
 demo: .venv/installed
 	$(BIN)/fusefront demo $(DEMO)
 
 test: .venv/installed-test
 	$(THREADS) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not timed and not slow" $(PYTEST)
+
+# the fast tests with the lowest versions that pyproject.toml allows, in a .venv-lowest of their own; what
+# old packages deprecate in each other is no failure there
+test-lowest: .venv-lowest/installed
+	$(THREADS) .venv-lowest/bin/python -m pytest -q -n 2 --dist worksteal -m "not timed and not slow" \
+	  -W default::DeprecationWarning -W default::PendingDeprecationWarning -W default::FutureWarning $(PYTEST)
+
+.venv-lowest/installed: constraints-lowest.txt pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install -q --upgrade pip
+	.venv-lowest/bin/python -m pip install -q -c constraints-lowest.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	.venv-lowest/bin/python -m pip install -q -c constraints-lowest.txt -e ".[pdf]" --group test
+	touch $@
 
 # what needs Chromium, poppler or pango; fails where they are missing, as `make test` skips
 test-system: .venv/installed-test
@@ -72,4 +85,4 @@ pages: .venv/installed-test
 	touch $@
 
 clean:
-	rm -rf .venv .typing out build *.egg-info
+	rm -rf .venv .venv-lowest .typing out build *.egg-info

@@ -8,6 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 LEAVES = ("datasets", "fusion_variants", "baselines", "reports")
@@ -99,6 +102,28 @@ def test_every_folder_of_code_is_a_package_and_every_other_file_is_data() -> Non
     data = [p for p in files if p.suffix != ".py" and p.name != "py.typed"]
     assert [p for p in data if not any(p.match(pattern) for pattern in patterns)] == []
     assert [p for p in patterns if not p.startswith("*") and not list(ROOT.glob(p))] == []
+
+
+def test_the_lowest_versions_allowed_are_those_that_are_tested() -> None:
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    named = [*table["project"]["dependencies"], *table["project"]["optional-dependencies"]["pdf"]]
+    wanted = [Requirement(text) for text in (*named, *table["dependency-groups"]["test"])]
+    lowest = {
+        canonicalize_name(each.name): [
+            Version(part.version) for part in each.specifier if part.operator == ">="
+        ]
+        for each in wanted
+    }
+    pins = [
+        Requirement(line)
+        for line in (ROOT / "constraints-lowest.txt").read_text("utf-8").splitlines()
+        if not line.startswith("#")
+    ]
+    tested = {
+        canonicalize_name(each.name): [Version(part.version) for part in each.specifier]
+        for each in pins
+    }
+    assert tested == lowest
 
 
 def test_every_room_is_typed_for_those_who_import_it() -> None:
