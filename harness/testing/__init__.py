@@ -1,1 +1,45 @@
-"""Checks of every kind of part, shapes, multiply-accumulates: public."""
+"""Public: a check for every kind of part, and the errors that name what it breaks.
+
+`check_operator(Largest)` and its like return nothing or raise a `ContractError`: one sentence on the
+first broken promise. `fusefront check FILE` runs those that fit a file and tells all of them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fusefront.harness.testing.alignment import check_alignment
+    from fusefront.harness.testing.baseline import check_baseline
+    from fusefront.harness.testing.compressor import check_compressor
+    from fusefront.harness.testing.head import check_head
+    from fusefront.harness.testing.operator import check_fusion, check_operator
+    from fusefront.harness.testing.pooler import check_pooler
+    from fusefront.harness.testing.promises import ContractError
+
+_HOMES = {
+    "check_operator": "operator",
+    "check_fusion": "operator",
+    "check_compressor": "compressor",
+    "check_alignment": "alignment",
+    "check_pooler": "pooler",
+    "check_head": "head",
+    "check_baseline": "baseline",
+    "ContractError": "promises",
+}
+__all__ = [
+    "ContractError",
+    "check_alignment",
+    "check_baseline",
+    "check_compressor",
+    "check_fusion",
+    "check_head",
+    "check_operator",
+    "check_pooler",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Imported when asked for: most of them bring torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

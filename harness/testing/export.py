@@ -9,14 +9,12 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from fusefront.harness.testing.checks import Case, ContractError
+from fusefront.harness.serving.export.trace import quiet
+from fusefront.harness.testing.case import Case
+from fusefront.harness.testing.promises import ExportError
 
 SIZES = (1, 7, 512)
 TOLERANCE = 1e-4  # of the largest output; float32
-
-
-class ExportError(ContractError):
-    """The exported operator is not the operator."""
 
 
 class _Plain(nn.Module):
@@ -52,7 +50,7 @@ def _export(
     label: str, module: nn.Module, example: tuple[Tensor, ...], names: list[str], path: Path
 ) -> None:
     batch = torch.export.Dim("batch")
-    with warnings.catch_warnings():
+    with quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals
         try:
             torch.onnx.export(

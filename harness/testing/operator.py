@@ -1,4 +1,4 @@
-"""The contract of a fusion operator as one call: `check_fusion(MyFusion)`.
+"""The contract of a fusion operator as one call: `check_operator(MyFusion)`.
 
 What it holds an operator to, each with an error class of its own: shapes with free leading axes, an
 absent slot that changes nothing, content that always counts, scores that do not depend on the rest
@@ -7,18 +7,23 @@ bfloat16, a query that is listened to, and the same numbers in ONNX Runtime. Che
 that what round-off lets through elsewhere (a bias under a softmax "learns" at 1e-8) does not pass.
 """
 
-import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import product
 
 import torch
 
 from fusefront.fusion_variants.contract import FusionOperator
-from fusefront.harness.testing.checks import (
-    SEED,
-    Case,
-    ContractError,
-    DeclarationError,
+from fusefront.harness.parts.kinds import OPERATOR
+from fusefront.harness.testing.case import Case
+from fusefront.harness.testing.declaration import (
+    check_builds,
+    check_class,
+    check_keywords,
+    label_of,
+)
+from fusefront.harness.testing.in_model import in_model
+from fusefront.harness.testing.module_checks import SEED
+from fusefront.harness.testing.operator_checks import (
     check_batch,
     check_content,
     check_finite,
@@ -28,14 +33,14 @@ from fusefront.harness.testing.checks import (
     check_seeds,
     check_shapes,
 )
-
-__all__ = ["Case", "ContractError", "cases", "check_fusion"]
+from fusefront.harness.testing.promises import DeclarationError, Promise, hold
 
 ROWS = 96
 QUERY_WIDTH = 5
+STACKERS = ("logit_stacked",)  # the composed model cannot hold it: its towers train on other rows
 
 
-def check_fusion(
+def check_operator(
     operator_class: type[FusionOperator],
     *,
     slots: int = 3,
@@ -43,37 +48,96 @@ def check_fusion(
     choices: Mapping[str, object] | None = None,
     exceptions: Collection[str] = (),
     export: bool = True,
+    seed: int = SEED,
 ) -> None:
     """Hold an operator class to the contract.
 
     A `level` of "logit" is checked at d = 1, "any" at both; `uses_query` with and without a query.
     `exceptions` names parameters that may go without a gradient (a bias before a batch norm).
-    `export=False` leaves out ONNX Runtime, which takes seconds.
+    `export=False` leaves out ONNX Runtime and the composed model, which take seconds.
 
     Raises:
         ContractError: the first broken promise, as a sentence.
     """
-    for case in cases(operator_class, slots, d, dict(choices or {})):
-        check_shapes(case)
-        check_seeds(case)  # first: what is random breaks every comparison below
-        check_presence(case)
-        check_content(case)
-        check_batch(case)
-        check_gradients(case, exceptions)
-        check_finite(case)
-        check_query(case)
-        if export:
-            from fusefront.harness.testing.export import check_export
+    promises = operator_promises(
+        operator_class,
+        slots=slots,
+        d=d,
+        choices=choices,
+        exceptions=exceptions,
+        export=export,
+        seed=seed,
+    )
+    hold(label_of(OPERATOR, operator_class), promises)
 
-            check_export(case)
+
+check_fusion = check_operator  # its first name
+
+
+def operator_promises(
+    operator_class: type[FusionOperator],
+    *,
+    slots: int = 3,
+    d: int = 8,
+    choices: Mapping[str, object] | None = None,
+    exceptions: Collection[str] = (),
+    export: bool = True,
+    seed: int = SEED,
+) -> Iterator[Promise]:
+    """What `check_operator` holds it to, one after the other; the cases are built when asked for."""
+    tried: list[Case] = []
+
+    def declared() -> None:
+        tried.extend(cases(operator_class, slots, d, dict(choices or {}), seed))
+
+    def over(check: Callable[[Case], None]) -> Callable[[], None]:
+        def all_cases() -> None:
+            for case in tried:
+                check(case)
+
+        return all_cases
+
+    yield Promise("the class says what it is and can be built", declared, gate=True)
+    yield Promise("shapes with free leading axes", over(check_shapes), gate=True)
+    # what is random breaks every comparison below
+    yield Promise("a seed repeats the results", over(check_seeds), gate=True)
+    yield Promise("an absent slot changes nothing", over(check_presence))
+    yield Promise("what a present slot holds can count", over(check_content))
+    yield Promise("an item is scored alone as among others", over(check_batch))
+    yield Promise("every parameter learns", over(lambda case: check_gradients(case, exceptions)))
+    yield Promise("numbers stay finite in bfloat16", over(check_finite))
+    if getattr(operator_class, "uses_query", False):
+        yield Promise("the query is listened to", over(check_query))
+    if export:
+        from fusefront.harness.testing.export import check_export
+
+        yield Promise("ONNX Runtime gives the same numbers", over(check_export))
+        for settings in _placed(operator_class, dict(choices or {})):
+            checks = ("split", "grouping", "presence")
+            yield from in_model(OPERATOR, operator_class, settings, checks, export=True)
+
+
+def _placed(
+    operator_class: type[FusionOperator], choices: dict[str, object]
+) -> list[dict[str, object]]:
+    """The composed model with the operator, once offline and once online."""
+    if operator_class.name in STACKERS:
+        return []
+    spec = {"name": operator_class.name, **choices}
+    places = ["logit"] if operator_class.level == "logit" else ["item", "pooled"]
+    return [{"operator": spec, "placement": place, "token_width": 8} for place in places]
 
 
 def cases(
-    operator_class: type[FusionOperator], slots: int, d: int, choices: dict[str, object]
+    operator_class: type[FusionOperator],
+    slots: int,
+    d: int,
+    choices: dict[str, object],
+    seed: int = SEED,
 ) -> list[Case]:
     """Every way the contract lets a model build the operator with these choices."""
     _check_declared(operator_class)
-    name, level = operator_class.name, operator_class.level
+    level = operator_class.level
     widths = {"feature": [d], "logit": [1], "any": [d, 1]}[level]
     made = []
     for width in widths:
@@ -82,41 +146,33 @@ def cases(
             asks = [QUERY_WIDTH]  # at placement `logit` the features come through the query
         for ask in asks if "query_width" not in choices else [None]:
             settings = choices if ask is None else choices | ({"query_width": ask} if ask else {})
-            made.append(_case(operator_class, slots, width, settings, f"operator {name!r}"))
+            made.append(_case(operator_class, slots, width, settings, seed))
     return made
 
 
 def _check_declared(operator_class: type[FusionOperator]) -> None:
-    if not (isinstance(operator_class, type) and issubclass(operator_class, FusionOperator)):
-        raise DeclarationError(f"{operator_class!r} is not a subclass of FusionOperator")
-    name = getattr(operator_class, "name", None)
-    if not isinstance(name, str) or not name:
-        raise DeclarationError(f"{operator_class.__name__} has no `name`; give it a short word")
+    check_class(OPERATOR, operator_class)
     if operator_class.level not in ("feature", "logit", "any"):
         raise DeclarationError(
-            f"operator {name!r}: level is {operator_class.level!r}; "
+            f"{label_of(OPERATOR, operator_class)}: level is {operator_class.level!r}; "
             "expected 'feature', 'logit' or 'any'"
         )
-    known = inspect.signature(operator_class).parameters
-    wanted = [*operator_class.choices, *(["query_width"] if operator_class.uses_query else [])]
-    for keyword in wanted:
-        if keyword not in known or known[keyword].default is inspect.Parameter.empty:
-            raise DeclarationError(
-                f"operator {name!r}: __init__ takes no keyword {keyword!r} with a default; "
-                "every choice, and query_width where uses_query is set, needs one"
-            )
+    asks = ["query_width"] if operator_class.uses_query else []
+    check_keywords(OPERATOR, operator_class, [*operator_class.choices, *asks])
 
 
 def _case(
-    operator_class: type[FusionOperator], slots: int, d: int, choices: dict[str, object], label: str
+    operator_class: type[FusionOperator], slots: int, d: int, choices: dict[str, object], seed: int
 ) -> Case:
     def build() -> FusionOperator:
-        torch.manual_seed(SEED)
+        torch.manual_seed(seed)
         return operator_class(slots, d, **choices)
 
+    label = label_of(OPERATOR, operator_class)
+    check_builds(label, build)
     if choices:
         label += f" with {', '.join(f'{key}={value}' for key, value in choices.items())}"
-    generator = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator().manual_seed(seed)
     patterns = torch.tensor(list(product([False, True], repeat=slots)))
     rest = torch.rand(ROWS, slots, generator=generator) < 0.7
     present = torch.cat([patterns, rest])
@@ -125,4 +181,4 @@ def _case(
     query = None
     if isinstance(width, int) and width:
         query = torch.randn(len(present), width, generator=generator, dtype=torch.float64)
-    return Case(build, x, present, query, label)
+    return Case(build, x, present, query, label, seed)

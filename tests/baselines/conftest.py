@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 import pytest
 import torch
 
-from fusefront.baselines.contract import Baseline, Parts, RequestBatch, Schema
+from fusefront.baselines.contract import Baseline, Parts, Schema
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
-from fusefront.harness.testing.scene import SCHEMA, Scene, as_rows, make_scene
+from fusefront.harness.testing.scene import SCHEMA, Scene, make_scene
 
 PARTS = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS, BASELINES)
 
@@ -49,8 +49,3 @@ def schema() -> Schema:
 @pytest.fixture(scope="session")
 def parts() -> Parts:
     return PARTS
-
-
-@pytest.fixture(scope="session")
-def row_wise() -> Callable[[RequestBatch], RequestBatch]:
-    return as_rows

@@ -1,17 +1,19 @@
 """What every model promises, checked over every entry of the zoo and over the composed model's axes."""
 
-import re
-
 import pytest
 import torch
 
-from fusefront.baselines.contract import Context, ItemCodes, RequestBatch, Rows, gather
+from fusefront.baselines.contract import Parts, gather
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
 from fusefront.fusion_variants.contract import FusionOperator
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
+from fusefront.harness.testing.baseline import PROMISES, subject_of
+from fusefront.harness.testing.baseline_checks import check_grouping, check_presence, check_split
+from fusefront.harness.testing.subject import encoded
 
+PARTS = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS, BASELINES)
 COMPOSED = {
     "item gmu": {"operator": "gmu"},
     "item target-aware film": {"operator": "film", "conditioning": "target_aware"},
@@ -90,12 +92,11 @@ CASES += [
     for title, settings in cases.items()
 ]
 JOINED_WITHOUT_AN_OPERATOR = {"momo", "deepfm", "autoint"}  # by a transformer, products, attention
-NO_HISTORY = {"popularity"}  # every user gets the same scores
-NOT_DRAWN = {"popularity"}  # nothing is random
-SPARSE = {"qin"}  # items that match nothing weigh exactly nothing
-SHIFT_BEFORE_NORM = re.compile(  # batch norm takes a constant away
-    r"placement\.operator\.mix\.layers\.0\.bias|placement\.streams\.poolers\.0\.out\.bias"
-    r"|(head|deep)\.layers\.\d\.bias|pool\.read\.layers\.1\.bias"
+SHIFT_BEFORE_NORM = (  # batch norm takes a constant away
+    r"placement\.operator\.mix\.layers\.0\.bias",
+    r"placement\.streams\.poolers\.0\.out\.bias",
+    r"(head|deep)\.layers\.\d\.bias",
+    r"pool\.read\.layers\.1\.bias",
 )
 every_model = pytest.mark.parametrize(("name", "settings"), CASES)
 
@@ -127,10 +128,9 @@ ENTRIES |= {  # here the operator runs online, and its losses must not see padde
 }
 ENTRIES["operator moe target-aware"] = {"operator": "moe", "conditioning": "target_aware"}
 ENTRIES |= {f"alignment {name}": {"operator": "sum", "alignment": name} for name in ALIGNMENTS}
-every_entry = pytest.mark.parametrize(
+every_part = pytest.mark.parametrize(
     ("name", "settings"),
-    CASES
-    + [
+    [
         pytest.param(
             settings.get("baseline", "composed"),
             {"token_width": 8, **{k: v for k, v in settings.items() if k != "baseline"}},
@@ -141,130 +141,32 @@ every_entry = pytest.mark.parametrize(
 )
 
 
-def encoded(model, scene, keep=None):
-    with torch.no_grad():
-        return model.eval().encode_items(torch.arange(scene.schema.items + 1), keep)
+def subject(name, settings):
+    """The zoo's model as the public checks take it."""
+    kind = BASELINES[name]
+
+    def build(scene, seed):
+        return scene.model(kind, settings, PARTS, seed)
+
+    return subject_of(name, build, SHIFT_BEFORE_NORM)
 
 
-def logits_of(model, scene, batch: RequestBatch) -> torch.Tensor:
-    """Real candidates' logits, from the code table."""
-    with torch.no_grad():
-        request = gather(encoded(model, scene), batch, batch.items)
-        return model.score(request).logits.flatten()[batch.rows]
+@pytest.mark.parametrize("promise", PROMISES.values(), ids=lambda check: check.__name__)
+@every_model
+def test_every_model_keeps_every_promise(name, settings, promise):
+    promise(subject(name, settings))
 
 
-@every_entry
-def test_encode_then_score_equals_the_monolithic_forward(scene, name, settings):
-    model = scene.build(name, settings).eval()
-    with torch.no_grad():
-        whole = model.losses(scene.batch).logits.flatten()[scene.batch.rows]
-    torch.testing.assert_close(logits_of(model, scene, scene.batch), whole, rtol=0, atol=1e-10)
-
-
-@every_entry
-def test_grouped_training_equals_row_wise_training(scene, row_wise, name, settings):
-    found = []
-    for batch in (scene.batch, row_wise(scene.batch)):
-        model = scene.build(name, settings).train()
-        torch.manual_seed(3)  # what is drawn in training is drawn for the distinct items
-        losses = model.losses(batch)
-        (losses.click + losses.auxiliary).backward()
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        found.append(
-            (losses.logits.flatten()[batch.rows], losses.click, losses.auxiliary, gradients)
-        )
-    grouped, rows = found
-    torch.testing.assert_close(grouped, rows, rtol=1e-9, atol=1e-10)
+@pytest.mark.parametrize(
+    "promise", [check_split, check_grouping, check_presence], ids=lambda check: check.__name__
+)
+@every_part
+def test_every_part_of_a_model_keeps_what_its_scores_depend_on(name, settings, promise):
+    promise(subject(name, settings))
 
 
 @every_model
-def test_padding_content_changes_nothing(scene, name, settings):
-    model = scene.build(name, settings)
-    batch = scene.batch
-    other = batch._replace(
-        history=torch.where(batch.history_mask, batch.history, 7),
-        candidates=torch.where(batch.candidate_mask, batch.candidates, 9),
-    )
-    assert not torch.equal(other.history, batch.history)
-    torch.testing.assert_close(
-        logits_of(model, scene, other), logits_of(model, scene, batch), rtol=0, atol=1e-12
-    )
-
-
-@every_model
-def test_real_history_content_always_matters(scene, name, settings):
-    model = scene.build(name, settings)
-    batch = scene.batch
-    changed = torch.where(batch.history_mask, (batch.history % 100) + 17, batch.history)
-    before, after = (logits_of(model, scene, b) for b in (batch, batch._replace(history=changed)))
-    empty = (batch.history_mask.sum(-1) == 0)[batch.rows // batch.candidates.shape[1]]
-    moved = (before - after).abs() > 1e-9
-    assert not moved[empty].any()
-    if name in NO_HISTORY:
-        assert not moved.any()
-    elif name in SPARSE or settings.get("pooler") == "sparse_relu_attention":
-        assert moved[~empty].double().mean() > 0.6
-    else:
-        assert moved[~empty].all()
-
-
-@every_entry
-def test_absent_modality_is_ignored_whatever_it_holds(scene, name, settings):
-    vectors = {}
-    for m, (modality, rows) in enumerate(scene.items.vectors.items()):
-        vectors[modality] = rows.masked_fill(~scene.items.present[:, [m]], torch.nan)
-    noisy = scene._replace(items=scene.items._replace(vectors=vectors))
-    assert any(rows.isnan().any() for rows in vectors.values())
-    clean, same = (logits_of(s.build(name, settings), s, s.batch) for s in (scene, noisy))
-    assert clean.isfinite().all()
-    torch.testing.assert_close(same, clean, rtol=0, atol=0)
-
-
-@every_model
-def test_a_modality_kept_out_counts_as_absent(scene, name, settings):
-    model = scene.build(name, settings)
-    everything = encoded(model, scene)
-    present = scene.items.present.clone()
-    torch.testing.assert_close(encoded(model, scene, present), everything)
-    nothing = torch.zeros(present.shape[1], dtype=torch.bool)
-    for code in encoded(model, scene, nothing):
-        assert code.values.isfinite().all()
-
-
-@every_model
-def test_scores_do_not_depend_on_batch_size_or_order(scene, name, settings):
-    model = scene.build(name, settings)
-    codes = encoded(model, scene)
-    batch = scene.batch
-    with torch.no_grad():
-        request = gather(codes, batch, batch.items)
-        whole = model.score(request).logits
-        for chosen in (torch.tensor([3]), torch.tensor([4, 2, 0]), torch.arange(5, -1, -1)):
-            part = type(request)(
-                Rows(*(x[chosen] for x in request.history)),
-                request.history_mask[chosen],
-                Rows(*(x[chosen] for x in request.candidates)),
-                Context(*(x[chosen] for x in request.request_context)),
-                Context(*(x[chosen] for x in request.candidate_context)),
-            )
-            torch.testing.assert_close(model.score(part).logits, whole[chosen], rtol=0, atol=1e-10)
-
-
-@every_model
-def test_gradient_reaches_every_parameter(scene, name, settings):
-    model = scene.build(name, settings).train()
-    losses = model.losses(scene.batch)
-    (losses.click + losses.auxiliary).backward()
-    silent = [
-        key
-        for key, parameter in model.named_parameters()
-        if parameter.grad is None or parameter.grad.abs().max() < 1e-9
-    ]
-    assert [key for key in silent if not SHIFT_BEFORE_NORM.fullmatch(key)] == []
-
-
-@every_model
-def test_a_cacheable_model_runs_no_operator_online(scene, name, settings):
+def test_a_model_that_runs_no_operator_online_says_what_else_does(scene, name, settings):
     model = scene.build(name, settings)
     request = gather(encoded(model, scene), scene.batch, scene.batch.items)
     ran = []
@@ -273,67 +175,9 @@ def test_a_cacheable_model_runs_no_operator_online(scene, name, settings):
     )
     with torch.no_grad(), hook:
         model.score(request)
-    said, _, why = model.cacheable().partition(": ")
-    assert said in ("yes", "part", "no")
-    assert (said == "yes") == (not why)
-    if any(ran):
-        assert said != "yes"
-    elif said != "yes":
+    if not any(ran) and model.cacheable() != "yes":
         assert name in JOINED_WITHOUT_AN_OPERATOR
 
 
-@every_model
-def test_every_parameter_has_one_role(scene, name, settings):
-    model = scene.build(name, settings)
-    roles = model.parameter_roles()
-    assert set(roles) == {"id_embedding", "field_embedding", "fusion", "dense"}
-    listed = [id(p) for found in roles.values() for p in found]
-    assert sorted(listed) == sorted(id(p) for p in model.parameters())
-
-
-@every_model
-def test_weights_are_drawn_by_the_seed_alone(scene, name, settings):
-    torch.manual_seed(1)
-    before = torch.random.get_rng_state()
-    first = scene.build(name, settings, seed=5)
-    assert torch.equal(before, torch.random.get_rng_state())
-    torch.manual_seed(2)
-    again, other = scene.build(name, settings, seed=5), scene.build(name, settings, seed=6)
-    state = first.state_dict()
-    assert all(torch.equal(value, state[key]) for key, value in again.state_dict().items())
-    differs = any(
-        not torch.equal(p, q) for p, q in zip(first.parameters(), other.parameters(), strict=True)
-    )
-    assert differs != (name in NOT_DRAWN)
-
-
-@every_model
-def test_bfloat16_autocast_stays_finite(scene, name, settings):
-    model = scene.build(name, settings).float().train()
-    batch = scene.batch._replace(
-        labels=scene.batch.labels.float(),
-        request_context=Context(
-            *(x.float() if x.is_floating_point() else x for x in scene.batch.request_context)
-        ),
-        candidate_context=Context(
-            *(x.float() if x.is_floating_point() else x for x in scene.batch.candidate_context)
-        ),
-    )
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        losses = model.losses(batch)
-    (losses.click + losses.auxiliary).backward()
-    assert losses.logits.isfinite().all()
-    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
-
-
-@every_model
-def test_the_code_table_and_settings_survive_a_round_trip(scene, name, settings):
-    model = scene.build(name, settings)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.01)
-    other = scene.build(name, settings, seed=9)
-    other.load_state_dict(model.state_dict())
-    torch.testing.assert_close(encoded(other, scene), encoded(model, scene), rtol=0, atol=0)
-    assert isinstance(encoded(model, scene), ItemCodes)
-    assert other.settings == model.settings
+def test_only_popularity_reads_no_history():
+    assert [name for name, kind in BASELINES.items() if not kind.reads_history] == ["popularity"]

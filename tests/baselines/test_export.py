@@ -1,22 +1,17 @@
 """The online half as an ONNX graph: made at a batch of 2, run at other sizes, empty histories among them."""
 
-import numpy as np
-import onnxruntime as ort
 import pytest
-import torch
 
+from fusefront.baselines.contract import Parts
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
-from fusefront.harness.serving.export.online import (
-    Example,
-    difference,
-    eager_logits,
-    export_core,
-    random_feeds,
-)
-from fusefront.harness.serving.export.trace import core_inputs
+from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
+from fusefront.harness.serving.export.online import Example, random_feeds
+from fusefront.harness.testing.baseline import subject_of
+from fusefront.harness.testing.baseline_export import SIZES, check_exported
 
+PARTS = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS, BASELINES)
 FAST = ("early_fusion", "compressed_fusion")
 SMALL = {
     "din": {"embedding": 8, "attention": (16, 8), "hidden": (16, 8)},
@@ -55,24 +50,15 @@ CASES += [pytest.param("composed", case, id=title, marks=slow) for title, case i
 
 
 @pytest.mark.parametrize(("name", "settings"), CASES)
-def test_the_exported_graph_scores_as_the_model_does(scene, name, settings):
-    model = scene.build(name, settings).float().eval()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
-        codes = model.encode_items(torch.arange(scene.schema.items + 1))
-    core = export_core(model, codes, scene.schema)
-    session = ort.InferenceSession(
-        core.graph.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    names = [value.name for value in session.get_inputs()]
-    sizes = [Example(2, candidates, 9) for candidates in (1, 7, 512)]
-    sizes += [Example(requests, 3, 16) for requests in (1, 7, 512)]
-    for feed in random_feeds(scene.schema, sizes):
+def test_the_exported_graph_scores_as_the_model_does(name, settings):
+    def build(scene, seed):
+        return scene.model(BASELINES[name], settings, PARTS, seed)
+
+    check_exported(subject_of(name, build))
+
+
+def test_sizes_are_one_and_many_and_the_first_of_several_requests_has_no_history(scene):
+    assert SIZES == (1, 7, 512)
+    for feed in random_feeds(scene.schema, (Example(1, 3, 16), Example(7, 3, 16))):
         empty = not feed["history_mask"][0].any()
-        assert empty == (len(feed["history_mask"]) > 1)  # the first of several has no history
-        inputs = {key: value.numpy() for key, value in core_inputs(codes, feed).items()}
-        (found,) = session.run(["logits"], {key: inputs[key] for key in names})
-        assert np.isfinite(found).all()
-        assert difference(found, eager_logits(model, codes, feed)) < 1e-5
+        assert empty == (len(feed["history_mask"]) > 1)

@@ -8,6 +8,7 @@ from torch import nn
 
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.poolers.zoo import POOLERS
+from fusefront.harness.testing import check_head, check_pooler
 
 R, K, L, D = 3, 4, 6, 8
 LENGTHS = (6, 2, 0)
@@ -181,29 +182,13 @@ def test_transformer_equals_the_library_encoder_on_real_positions(data):
 
 
 @pytest.mark.parametrize("name", POOLERS)
-def test_more_padding_changes_nothing(data, name):
-    """Another request's longer history widens the batch: a full history is then padded, too."""
-    pooler = make(name)
-    target, history, mask = data
-    more = torch.randn(len(history), 5, D).double()
-    wider = (
-        target,
-        torch.cat([more, history], 1),
-        torch.cat([torch.zeros(len(mask), 5, dtype=torch.bool), mask], 1),
-    )
-    assert mask.all(1).any()
-    torch.testing.assert_close(pooled(pooler, *wider), pooled(pooler, *data), rtol=0, atol=1e-12)
+def test_every_pooler_keeps_the_contract(name):
+    check_pooler(POOLERS[name], width=D, export=False)
 
 
-@pytest.mark.parametrize("name", POOLERS)
-def test_a_history_per_candidate_pools_like_a_shared_one(data, name):
-    target, history, mask = data
-    pooler = make(name)
-    shared = pooled(pooler, target, history, mask)
-    each = history.unsqueeze(1).expand(-1, K, -1, -1)
-    torch.testing.assert_close(pooled(pooler, target, each, mask), shared)
-    assert shared.shape == (R, K, pooler.width_out)
-    assert pooler.keeps_width == (pooler.width_out == D)
+@pytest.mark.parametrize("name", HEADS)
+def test_every_head_keeps_the_contract(name):
+    check_head(HEADS[name], export=False)
 
 
 def test_dcnv2_head_equals_its_formula():

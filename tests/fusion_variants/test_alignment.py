@@ -11,6 +11,7 @@ from scipy.special import softmax as scipy_softmax
 from scipy.stats import entropy
 
 from fusefront.fusion_variants.zoo import ALIGNMENTS
+from fusefront.harness.testing import check_alignment
 
 D = 6
 
@@ -113,16 +114,8 @@ def test_descent_on_the_loss_aligns_two_views(name):
 
 
 @pytest.mark.parametrize("name", ALIGNMENTS)
-def test_every_loss_is_finite_for_few_many_and_equal_rows(name):
-    torch.manual_seed(0)
-    loss = ALIGNMENTS[name](D)
-    for a, b, ids in (views(0), views(1), views(3000)):
-        assert bool(loss(a, b, ids).isfinite())
-    same = torch.ones(4, D, requires_grad=True)
-    value = loss(same, torch.ones(4, D), torch.arange(4))
-    value.backward()
-    assert bool(value.detach().isfinite())
-    assert bool(same.grad.isfinite().all())
+def test_every_loss_keeps_the_contract(name):
+    check_alignment(ALIGNMENTS[name], d=D)
 
 
 @pytest.mark.parametrize("name", ["infonce", "mmd"])
@@ -133,19 +126,3 @@ def test_quadratic_losses_see_at_most_1024_rows(name):
     torch.manual_seed(0)
     loss(a, b, ids).backward()
     assert int(b.grad.abs().sum(-1).count_nonzero()) == 1024
-
-
-@pytest.mark.parametrize("name", ALIGNMENTS)
-def test_every_loss_repeats_by_seed_and_reaches_its_parameters(name):
-    values = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        loss = ALIGNMENTS[name](D)
-        a, b, ids = views(1500)
-        a = a.requires_grad_()
-        value = loss(a, b, ids)
-        value.backward()
-        values.append(float(value.detach()))
-        assert float(a.grad.abs().max()) > 0
-        assert all(float(p.grad.abs().max()) > 0 for p in loss.parameters())
-    assert values[0] == values[1]

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from fusefront.fusion_variants.clusters import collision_rate, k_means, usage
 from fusefront.fusion_variants.compressors.matryoshka import narrowed
 from fusefront.fusion_variants.zoo import COMPRESSORS
+from fusefront.harness.testing import check_compressor
 
 WIDTH = 12
 SMALL = {
@@ -24,7 +25,6 @@ SMALL = {
     "int8": {},
     "float16": {},
 }
-LEARNED = ("bottleneck", "matryoshka", "rq", "vq")
 
 
 def rows(n=200, seed=0):
@@ -49,104 +49,14 @@ def test_every_compressor_is_tried():
 
 
 @pytest.mark.parametrize("name", COMPRESSORS)
-def test_tables_and_outputs_have_the_promised_widths(name):
-    compressor, _ = fitted(name)
-    table = compressor.transform(rows())
-    assert table.shape == (200, compressor.width_frozen)
-    x, loss = compressor.eval()(table.reshape(10, 20, -1), present(10, 20))
-    assert x.shape == (10, 20, compressor.width_out)
-    assert x.dtype == torch.float32
-    assert loss.shape == ()
-    assert float(loss.detach()) == 0.0
-
-
-@pytest.mark.parametrize("name", COMPRESSORS)
-@pytest.mark.parametrize("training", [False, True])
-def test_an_absent_row_is_zero_and_moves_nothing(name, training):
-    compressor, _ = fitted(name)
-    table = compressor.train(training).transform(rows(6))
-    there = torch.tensor([True, False, True, True, False, True])
-    dirty = table.clone()
-    dirty[~there] = torch.nan if table.is_floating_point() else 1
-    outputs = []
-    for part in (table, dirty):
-        torch.manual_seed(2)
-        outputs.append(compressor(part, there))
-    torch.testing.assert_close(outputs[0], outputs[1], rtol=0.0, atol=0.0)
-    assert not bool(outputs[0][0][~there].any())
-
-
-@pytest.mark.parametrize("name", COMPRESSORS)
-def test_fitting_repeats_by_seed_and_leaves_the_global_generator_alone(name):
-    first, report = fitted(name)
-    before = torch.get_rng_state()
-    again = COMPRESSORS[name](WIDTH, **SMALL[name])
-    if name in LEARNED:  # learned parts start from torch's generator, as every layer does
-        again.load_state_dict(first.state_dict())
-        before = torch.get_rng_state()
-        if name == "vq":
-            again.book.data.normal_()
-            before = torch.get_rng_state()
-    else:
-        torch.set_rng_state(before)
-    assert again.fit(rows(), 0) == report
-    assert torch.equal(torch.get_rng_state(), before)
-    torch.testing.assert_close(first.transform(rows()), again.transform(rows()), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("name", COMPRESSORS)
-def test_a_fitted_compressor_is_restored_from_its_state(name):
-    compressor, _ = fitted(name)
-    again = COMPRESSORS[name](WIDTH, **SMALL[name])
-    again.load_state_dict(compressor.state_dict())
-    table = compressor.transform(rows(9, seed=5))
-    torch.testing.assert_close(table, again.transform(rows(9, seed=5)), rtol=0.0, atol=0.0)
-    outputs = [part.eval()(table, present(9))[0] for part in (compressor, again)]
-    torch.testing.assert_close(*outputs, rtol=0.0, atol=0.0)
-
-
-@pytest.mark.parametrize("name", COMPRESSORS)
-def test_one_row_alone_is_compressed_as_among_others(name):
-    compressor, _ = fitted(name)
-    compressor.eval()
-    many = compressor.transform(rows(50))
-    torch.testing.assert_close(many[7:8], compressor.transform(rows(50)[7:8]), rtol=1e-4, atol=1e-5)
-    whole = compressor(many, present(50))[0]
-    torch.testing.assert_close(whole[7:8], compressor(many[7:8], present(1))[0])
-
-
-@pytest.mark.parametrize("name", LEARNED)
-def test_training_reaches_every_parameter(name):
-    compressor, _ = fitted(name)
-    x, loss = compressor.train()(compressor.transform(rows(seed=4)), present(200))
-    ((x * torch.randn_like(x)).sum() + loss).backward()
-    for parameter in compressor.parameters():
-        assert float(parameter.grad.abs().max()) > 1e-6
+def test_every_compressor_keeps_the_contract(name):
+    check_compressor(COMPRESSORS[name], width=WIDTH, choices=SMALL[name], export=False)
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", COMPRESSORS)
-def test_the_learned_part_gives_the_same_numbers_in_onnx_runtime(name, tmp_path):
-    import onnxruntime
-
-    compressor, _ = fitted(name)
-    table = compressor.eval().transform(rows(50))
-    there = torch.rand(50) < 0.7
-    path, batch = tmp_path / "part.onnx", torch.export.Dim("batch")
-    torch.onnx.export(
-        compressor,
-        (table[:2], there[:2]),
-        path,
-        input_names=["rows", "present"],
-        dynamic_shapes=({0: batch}, {0: batch}),
-        dynamo=True,
-        verbose=False,
-    )
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    got = session.run(None, {"rows": table.numpy(), "present": there.numpy()})[0]
-    wanted = compressor(table, there)[0].detach().numpy()
-    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+def test_every_compressor_gives_the_same_numbers_in_onnx_runtime(name):
+    check_compressor(COMPRESSORS[name], width=WIDTH, choices=SMALL[name])
 
 
 @pytest.mark.parametrize("whiten", [False, True])

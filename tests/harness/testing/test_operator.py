@@ -8,10 +8,15 @@ import torch
 from torch import nn
 
 from fusefront.fusion_variants.contract import Fused, FusionOperator
-from fusefront.harness.testing.checks import (
+from fusefront.fusion_variants.presence import absent_bias, cleared, lowest, one_token
+from fusefront.harness.testing.operator import cases, check_fusion, check_operator
+from fusefront.harness.testing.operator_checks import check_content, check_query
+from fusefront.harness.testing.promises import (
     BatchError,
     ContentError,
+    CrashError,
     DeclarationError,
+    ExportError,
     FiniteError,
     GradientError,
     PresenceError,
@@ -19,8 +24,6 @@ from fusefront.harness.testing.checks import (
     SeedError,
     ShapeError,
 )
-from fusefront.harness.testing.export import ExportError
-from fusefront.harness.testing.operator import check_fusion
 
 
 class Good(FusionOperator):
@@ -63,6 +66,19 @@ class IgnoresPresence(Good):
         some = present.any(-1, keepdim=True)
         token = self.mix(x.flatten(-2)).masked_fill(~some, 0.0)
         return Fused(token.unsqueeze(-2), some, x.new_zeros(()))
+
+
+class ClearsTooLate(Good):
+    """The numbers are right and the gradient of the layer is NaN."""
+
+    def __init__(self, slots, d):
+        super().__init__(slots, d)
+        self.turn = nn.Linear(d, d)
+
+    def forward(self, x, present, query=None):
+        return super().forward(
+            self.turn(x).masked_fill(~present.unsqueeze(-1), 0.0), present, query
+        )
 
 
 class BiasWhenEmpty(Good):
@@ -178,6 +194,21 @@ class NoName(FusionOperator):
     pass
 
 
+class NoForward(FusionOperator):
+    name: ClassVar[str] = "no_forward"
+
+
+class CannotBeBuilt(Good):
+    def __init__(self, slots, d):
+        super().__init__(slots, d)
+        raise KeyError("no such word")
+
+
+class Crashes(Good):
+    def token(self, x, present, query):
+        raise KeyError("no such word")
+
+
 class MissingKeyword(Good):
     choices: ClassVar = {"rank": (1, 2)}
 
@@ -227,6 +258,7 @@ DEFECTS = [
     (ZeroFactor, ContentError, "must not annihilate"),
     (MultipliesByPresence, PresenceError, r"0 \* NaN is NaN"),
     (IgnoresPresence, PresenceError, "nan in an absent slot changes tokens"),
+    (ClearsTooLate, PresenceError, "nan in an absent slot changes gradients"),
     (BiasWhenEmpty, PresenceError, "without any slot the tokens must be zero"),
     (DiceLike, BatchError, "scored in a batch of 1 an item gets another output"),
     (KeyBias, GradientError, r"parameter 'score.bias' gets no gradient"),
@@ -244,6 +276,13 @@ DEFECTS = [
     (NotFused, ShapeError, "forward returns Tensor; expected Fused"),
     (FloatPresence, ShapeError, "present is torch.float32; expected bool"),
     (NoName, DeclarationError, "NoName has no `name`"),
+    (
+        NoForward,
+        DeclarationError,
+        "'no_forward': does not define tokens_out, forward; every Fusion",
+    ),
+    (CannotBeBuilt, DeclarationError, "cannot be built: KeyError: 'no such word'"),
+    (Crashes, CrashError, "shapes with free leading axes: KeyError: 'no such word'"),
     (nn.Linear, DeclarationError, "is not a subclass of FusionOperator"),
     (MissingKeyword, DeclarationError, "takes no keyword 'rank' with a default"),
     (UnknownLevel, DeclarationError, "level is 'item'; expected 'feature', 'logit' or 'any'"),
@@ -275,3 +314,89 @@ def test_an_operator_that_exports_other_numbers_is_caught():
 def test_an_operator_that_cannot_be_exported_is_caught():
     with pytest.raises(ExportError, match="ONNX export fails"):
         check_fusion(CannotExport)
+
+
+class Largest(FusionOperator):
+    """Selects number by number."""
+
+    name: ClassVar[str] = "largest"
+
+    @property
+    def tokens_out(self):
+        return 1
+
+    def forward(self, x, present, query=None):
+        return one_token(lowest(x, present).amax(-2), present)
+
+
+class TopOne(FusionOperator):
+    """Selects the slot of the highest score, which also weighs it, so that the score learns."""
+
+    name: ClassVar[str] = "top_one"
+    uses_query: ClassVar[bool] = True
+
+    def __init__(self, slots, d, *, query_width=0):
+        super().__init__(slots, d)
+        self.score = nn.Linear(d, 1, bias=False)
+        self.ask = nn.Linear(query_width, slots, bias=False) if query_width else None
+
+    @property
+    def tokens_out(self):
+        return 1
+
+    def forward(self, x, present, query=None):
+        x = cleared(x, present)
+        score = self.score(x).squeeze(-1) + absent_bias(present, x.dtype)
+        if self.ask is not None:
+            score = score + self.ask(query)
+        weight, best = score.softmax(-1).max(-1, keepdim=True)
+        chosen = x.gather(-2, best.unsqueeze(-1).expand(*best.shape, self.d)).squeeze(-2)
+        return one_token(weight * chosen, present)
+
+
+class DeafTopOne(TopOne):
+    """Slot 1 is never selected: deaf, however many rows are tried."""
+
+    name: ClassVar[str] = "deaf_top_one"
+
+    def forward(self, x, present, query=None):
+        open_to = present & (torch.arange(self.slots) != 1)
+        return super().forward(
+            x, torch.where(open_to.any(-1, keepdim=True), open_to, present), query
+        )
+
+
+SELECTING = [
+    (operator, slots, d)
+    for operator in (Largest, TopOne)
+    for slots in (2, 3, 4, 5)
+    for d in (1, 2, 3, 4, 8, 16, 32)
+]
+
+
+@pytest.mark.parametrize(("operator", "slots", "d"), SELECTING)
+def test_a_correct_selecting_operator_is_refused_at_no_size_and_by_no_seed(operator, slots, d):
+    check_operator(operator, slots=slots, d=d, export=False)
+    for seed in range(20):  # what a selection can be refused for by chance
+        for case in cases(operator, slots, d, {}, seed):
+            check_content(case)
+            check_query(case)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_slot_that_is_never_selected_is_deaf_by_every_seed(seed):
+    with pytest.raises(ContentError, match="what slot 1 holds does not reach the output"):
+        check_operator(DeafTopOne, seed=seed, export=False)
+
+
+@pytest.mark.parametrize("operator", [ZeroFactor, DeafSlot])
+@pytest.mark.parametrize("seed", range(20))
+def test_an_absent_slot_that_annihilates_is_caught_by_every_seed(operator, seed):
+    with pytest.raises(ContentError, match="does not reach the output"):
+        check_operator(operator, seed=seed, export=False)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_deafness_to_the_query_is_caught_by_every_seed(seed):
+    with pytest.raises(QueryError):
+        check_operator(DeafToQuery, seed=seed, export=False)

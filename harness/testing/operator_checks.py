@@ -1,93 +1,32 @@
-"""Each promise of the operator contract as a function, with the error that names its breach."""
+"""Each promise of the operator contract as a function that raises its breach."""
 
-from collections.abc import Callable, Collection
-from typing import NamedTuple
+from collections.abc import Collection
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from fusefront.fusion_variants.contract import Fused, FusionOperator
+from fusefront.fusion_variants.contract import Fused
+from fusefront.harness.testing.case import Case
+from fusefront.harness.testing.module_checks import gradients_of
+from fusefront.harness.testing.promises import (
+    BatchError,
+    ContentError,
+    ContractError,
+    DeclarationError,
+    FiniteError,
+    GradientError,
+    PresenceError,
+    QueryError,
+    SeedError,
+    ShapeError,
+)
 
-SEED = 20
 CLOSE = 1e-9  # float64, relative to the largest output
 LEAST_GRADIENT = 1e-8  # of the largest gradient of the operator, float64
 LEAST_CHANGE = 1e-5  # of the largest output, when a slot or the query is drawn anew
+TRIES = 64  # redraws of a slot under a pattern of presence
 LEADS = ((), (6,), (2, 3), (0,))  # leading axes to try
 FORBIDDEN = ("code", "graph")  # attributes of these names break torch.export
-
-
-class ContractError(AssertionError):
-    """An operator that breaks the contract; the sentence says how."""
-
-
-class DeclarationError(ContractError):
-    """The class does not say what it must, or cannot be built with its own choices."""
-
-
-class ShapeError(ContractError):
-    """Wrong shapes, types or presence of what comes out."""
-
-
-class PresenceError(ContractError):
-    """An absent slot is not neutral."""
-
-
-class ContentError(ContractError):
-    """What a present slot holds does not reach the output."""
-
-
-class BatchError(ContractError):
-    """An item's output depends on the items beside it."""
-
-
-class GradientError(ContractError):
-    """A parameter that nothing teaches."""
-
-
-class SeedError(ContractError):
-    """The same seed gives different numbers, or scoring draws random numbers."""
-
-
-class FiniteError(ContractError):
-    """Infinities or NaN."""
-
-
-class QueryError(ContractError):
-    """A target-aware operator that does not listen to its query."""
-
-
-class Case(NamedTuple):
-    """One way to build the operator, and rows to try it on."""
-
-    build: Callable[[], FusionOperator]
-    x: Tensor  # [N, M, d] float64
-    present: Tensor  # [N, M]; the first rows are every pattern, none present included
-    query: Tensor | None  # [N, query_width]
-    label: str
-
-    def run(
-        self, operator: nn.Module, x: Tensor | None = None, rows: Tensor | None = None
-    ) -> Fused:
-        """The operator on the case's rows, or on some of them, or with another x."""
-        parts = [self.x if x is None else x, self.present, self.query]
-        fused = operator(*(p if p is None or rows is None else p[rows] for p in parts))
-        if not isinstance(fused, Fused):
-            raise ShapeError(
-                f"{self.label}: forward returns {type(fused).__name__}; expected Fused"
-            )
-        return fused
-
-    def last(self, lead: tuple[int, ...]) -> tuple[Tensor | None, ...]:
-        """The last rows of x, present and query, as many as the leading axes hold."""
-        size = torch.Size(lead).numel()
-        parts = (self.x, self.present, self.query)
-        return tuple(
-            None if p is None else p[-size:][:size].reshape(*lead, *p.shape[1:]) for p in parts
-        )
-
-    def scorer(self) -> FusionOperator:
-        """The operator in float64, ready to score."""
-        return self.build().double().eval()
 
 
 def check_shapes(case: Case) -> None:
@@ -124,11 +63,11 @@ def check_presence(case: Case) -> None:
     """What an absent slot holds never matters; with none there, zero tokens that are not there."""
     for training in (False, True):
         operator = case.build().double().train(training)
-        torch.manual_seed(SEED)
+        torch.manual_seed(case.seed)
         clean = case.run(operator)
         _check_flags(case, clean)
         for filler in (float("nan"), float("inf"), -1e30):
-            torch.manual_seed(SEED)
+            torch.manual_seed(case.seed)
             dirty = case.run(operator, case.x.masked_fill(~case.present.unsqueeze(-1), filler))
             for part in ("tokens", "present", "loss"):
                 broken = PresenceError(
@@ -136,6 +75,15 @@ def check_presence(case: Case) -> None:
                     "with masked_fill before anything else (0 * NaN is NaN)"
                 )
                 _equal(getattr(dirty, part).double(), getattr(clean, part).double(), broken)
+            broken = PresenceError(
+                f"{case.label}: {filler} in an absent slot changes gradients; clear absent slots with "
+                "masked_fill before any layer (0 * NaN is NaN)"
+            )
+            taught = (
+                gradients_of(operator, (fused.tokens, fused.loss)) for fused in (dirty, clean)
+            )
+            for got, wanted in zip(*taught, strict=True):
+                _equal(got, wanted, broken)
 
 
 def _check_flags(case: Case, clean: Fused) -> None:
@@ -151,29 +99,43 @@ def _check_flags(case: Case, clean: Fused) -> None:
 
 
 def check_content(case: Case) -> None:
-    """Whatever else is there or not, drawing a present slot anew changes the item's tokens."""
+    """Whatever else is there or not, a present slot's content can change the tokens.
+
+    An operator that selects (a maximum, the best expert) leaves most redraws without a change, so a
+    slot counts as deaf under a pattern of presence only if no row of it moves in any redraw.
+    """
     operator = case.scorer()
-    before = case.run(operator).tokens
-    generator = torch.Generator().manual_seed(SEED + 1)
-    for slot in range(case.present.shape[-1]):
-        other = case.x.clone()
-        other[:, slot] = torch.randn(other[:, slot].shape, generator=generator, dtype=other.dtype)
-        moved = (case.run(operator, other).tokens - before).abs().flatten(1).amax(-1)  # [N]
-        deaf = (moved <= LEAST_CHANGE * before.abs().max()) & case.present[:, slot]
+    generator = torch.Generator().manual_seed(case.seed + 1)
+    patterns = case.patterns()[1:]  # [P, M]; the first is that of nothing
+    present = patterns.repeat_interleave(TRIES, 0)  # [P * T, M]
+    x = torch.randn(len(present), *case.x.shape[1:], generator=generator, dtype=case.x.dtype)
+    query = None if case.query is None else case.query[-1:].expand(len(present), -1)
+    before = operator(x, present, query).tokens
+    least = LEAST_CHANGE * before.abs().max()
+    for slot in range(patterns.shape[1]):
+        other = x.clone()
+        drawn = torch.randn(other[:, slot].shape, generator=generator, dtype=other.dtype)
+        other[:, slot] = drawn * _scales(len(drawn))
+        moved = (operator(other, present, query).tokens - before).abs().flatten(1).amax(-1)
+        deaf = (moved <= least).unflatten(0, (-1, TRIES)).all(-1) & patterns[:, slot]
         if bool(deaf.any()):
-            row = int(deaf.nonzero()[0])
+            pattern = patterns[int(deaf.nonzero()[0])].tolist()
             raise ContentError(
-                f"{case.label}: with slots present as {case.present[row].tolist()}, what slot "
-                f"{slot} holds does not reach the output; an absent slot must not annihilate "
-                "the others (a factor 1, not 0)"
+                f"{case.label}: with slots present as {pattern}, what slot {slot} holds does not "
+                "reach the output; an absent slot must not annihilate the others (a factor 1, not 0)"
             )
+
+
+def _scales(rows: int) -> Tensor:
+    """Factors [rows, 1] of redraws: of the usual size, and so large that a selection takes notice."""
+    return torch.tensor([1.0, 10.0], dtype=torch.float64).repeat(rows)[:rows].unsqueeze(-1)
 
 
 def check_batch(case: Case) -> None:
     """Scoring one item alone, or in another order, gives the same tokens."""
     operator = case.scorer()
     whole = case.run(operator).tokens
-    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(SEED))
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(case.seed))
     _equal(
         case.run(operator, rows=order).tokens,
         whole[order],
@@ -195,9 +157,9 @@ def check_batch(case: Case) -> None:
 def check_gradients(case: Case, exceptions: Collection[str] = ()) -> None:
     """Tokens and loss together reach every parameter, by more than round-off."""
     operator = case.build().double().train()
-    torch.manual_seed(SEED)
+    torch.manual_seed(case.seed)
     fused = case.run(operator)
-    generator = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator().manual_seed(case.seed)
     weight = torch.randn(fused.tokens.shape, generator=generator, dtype=torch.float64)
     total = (fused.tokens * weight).sum() + fused.loss
     named = {name: p for name, p in operator.named_parameters() if p.requires_grad}
@@ -219,7 +181,7 @@ def check_seeds(case: Case) -> None:
         outputs = []
         for again in range(2):
             operator = case.build().double().train(training)
-            torch.manual_seed(SEED if training else SEED + again)
+            torch.manual_seed(case.seed if training else case.seed + again)
             outputs.append(case.run(operator))
         what = "a training step" if training else "scoring"
         for part in ("tokens", "loss"):
@@ -248,15 +210,16 @@ def check_finite(case: Case) -> None:
 
 
 def check_query(case: Case) -> None:
-    """With all slots there, another query gives other tokens for every item."""
+    """With all slots there, another query can change an item's tokens; in none of many is it deaf."""
     if case.query is None:
         return
     operator = case.scorer()
+    generator = torch.Generator().manual_seed(case.seed + 2)
     full = torch.ones_like(case.present)
     before = operator(case.x, full, case.query).tokens
-    other = operator(case.x, full, case.query.flip(0)).tokens
-    moved = (before - other).abs().flatten(1).amax(-1)  # [N]
-    if bool((moved <= LEAST_CHANGE * before.abs().max()).any()):
+    drawn = torch.randn(case.query.shape, generator=generator, dtype=case.query.dtype)
+    moved = (operator(case.x, full, drawn * _scales(len(drawn))).tokens - before).abs().max()
+    if not bool(moved > LEAST_CHANGE * before.abs().max()):
         raise QueryError(f"{case.label}: another query does not change the output")
 
 

@@ -1,0 +1,128 @@
+"""The contract of an alignment loss as one call: `check_alignment(Nearness)`."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.fusion_variants.contract import AlignmentLoss
+from fusefront.harness.parts.kinds import ALIGNMENT
+from fusefront.harness.testing.declaration import (
+    check_builds,
+    check_class,
+    check_keywords,
+    label_of,
+)
+from fusefront.harness.testing.in_model import in_model
+from fusefront.harness.testing.module_checks import check_learns, check_repeats, seeded
+from fusefront.harness.testing.promises import (
+    ContentError,
+    FiniteError,
+    Promise,
+    ShapeError,
+    hold,
+)
+
+ROWS = (0, 1, 2, 9, 3000)
+
+
+def check_alignment(
+    kind: type[AlignmentLoss],
+    *,
+    d: int = 6,
+    choices: Mapping[str, object] | None = None,
+    exceptions: Collection[str] = (),
+) -> None:
+    """Hold an alignment loss to the contract, alone and in the composed model.
+
+    `exceptions` are patterns of parameter names that may go without a gradient.
+
+    Raises:
+        ContractError: the first broken promise, as a sentence.
+    """
+    promises = alignment_promises(kind, d=d, choices=choices, exceptions=exceptions)
+    hold(label_of(ALIGNMENT, kind), promises)
+
+
+def alignment_promises(
+    kind: type[AlignmentLoss],
+    *,
+    d: int = 6,
+    choices: Mapping[str, object] | None = None,
+    exceptions: Collection[str] = (),
+) -> Iterator[Promise]:
+    """What `check_alignment` holds it to, one after the other."""
+    label, given = label_of(ALIGNMENT, kind), dict(choices or {})
+    a, b, ids = views(200, d)
+
+    def build() -> nn.Module:
+        return kind(d, **given)
+
+    def run(module: nn.Module) -> list[Tensor]:
+        return [module(a.double(), b.double(), ids)]
+
+    def declared() -> None:
+        check_class(ALIGNMENT, kind)
+        check_keywords(ALIGNMENT, kind, kind.choices)
+        check_builds(label, build)
+
+    def loss() -> nn.Module:
+        return seeded(build)()
+
+    yield Promise("the class says what it is and can be built", declared, gate=True)
+    yield Promise(
+        "a loss [] of any number of rows", lambda: _check_shapes(label, loss(), d), gate=True
+    )
+    yield Promise("a seed repeats the results", lambda: check_repeats(label, build, run), gate=True)
+    yield Promise("it pulls at both views", lambda: _check_content(label, loss(), d))
+    yield Promise("every parameter learns", lambda: check_learns(label, build, run, exceptions))
+    yield Promise("it stays finite", lambda: _check_finite(label, loss(), d))
+    settings = {"operator": "sum", "token_width": 8, "alignment": {"name": kind.name, **given}}
+    yield from in_model(ALIGNMENT, kind, settings, ("split", "grouping"), export=False)
+
+
+def views(rows: int, d: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Two views of as many items, [n, d] each, and their ids [n]; every fifth item is there twice."""
+    generator = torch.Generator().manual_seed(4)
+    a, b = torch.randn(2, rows, d, generator=generator)
+    return a, b, torch.arange(rows) - (torch.arange(rows) % 5 == 4).long()
+
+
+def _check_shapes(label: str, loss: nn.Module, d: int) -> None:
+    for rows in ROWS:
+        value = loss(*views(rows, d))
+        if tuple(value.shape) != ():
+            raise ShapeError(
+                f"{label}: {rows} rows give {tuple(value.shape)}; expected a number []"
+            )
+        if not bool(value.detach().isfinite()):
+            raise FiniteError(
+                f"{label}: {rows} rows give {float(value.detach())}; a batch may hold no item with both "
+                "modalities, and one alone"
+            )
+
+
+def _check_content(label: str, loss: nn.Module, d: int) -> None:
+    a, b, ids = views(64, d)
+    for which, view in (("first", a), ("second", b)):
+        view.requires_grad_()
+        loss.zero_grad()
+        value = loss(a, b, ids)
+        grad = (
+            torch.autograd.grad(value, view, allow_unused=True)[0] if value.requires_grad else None
+        )
+        if grad is None or not bool(grad.abs().max() > 0):
+            raise ContentError(f"{label}: it does not move the {which} view")
+        view.requires_grad_(False)
+
+
+def _check_finite(label: str, loss: nn.Module, d: int) -> None:
+    """Equal rows, and long ones, have finite losses and gradients."""
+    equal, (a, b, _) = torch.ones(4, d), views(4, d)
+    for x, y, what in ((equal, equal.clone(), "equal rows"), (100 * a, 100 * b, "long rows")):
+        x.requires_grad_()
+        value = loss(x, y, torch.arange(4))
+        value.backward()
+        grad = x.grad
+        if not bool(value.detach().isfinite()) or grad is None or not bool(grad.isfinite().all()):
+            raise FiniteError(f"{label}: {what} give a loss or gradients that are not finite")

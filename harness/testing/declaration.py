@@ -1,0 +1,49 @@
+"""What every class of a kind must say of itself before anything is tried."""
+
+import inspect
+from collections.abc import Callable, Iterable
+
+from fusefront.harness.parts.kinds import Kind
+from fusefront.harness.testing.promises import DeclarationError
+
+
+def label_of(kind: Kind, part: object) -> str:
+    """How sentences call a part."""
+    name = getattr(part, "name", None)
+    return f"{kind.word} {name if isinstance(name, str) else getattr(part, '__name__', part)!r}"
+
+
+def check_class(kind: Kind, part: object) -> None:
+    """A subclass of the contract with a name and all of its methods."""
+    shown = getattr(part, "__name__", repr(part))
+    if not kind.fits(part):
+        raise DeclarationError(f"{shown} is not a subclass of {kind.base}")
+    name = getattr(part, "name", None)
+    if not isinstance(name, str) or not name:
+        raise DeclarationError(f"{shown} has no `name`; give it a short word")
+    if missing := kind.lacks(part):
+        raise DeclarationError(
+            f"{label_of(kind, part)}: does not define {', '.join(missing)}; every {kind.base} must"
+        )
+
+
+def check_keywords(kind: Kind, part: type, keywords: Iterable[str]) -> None:
+    """Every choice, and what else a model may set, is a keyword with a default."""
+    known = inspect.signature(part).parameters
+    for keyword in keywords:
+        if keyword not in known or known[keyword].default is inspect.Parameter.empty:
+            raise DeclarationError(
+                f"{label_of(kind, part)}: __init__ takes no keyword {keyword!r} with a default; "
+                "every choice, and query_width where uses_query is set, needs one"
+            )
+
+
+def check_builds(label: str, build: Callable[[], object]) -> None:
+    """It can be built at all."""
+    try:
+        build()
+    except Exception as error:  # somebody else's code: anything can come out of it
+        reason = " ".join(str(error).split())[:200].rstrip(".")
+        raise DeclarationError(
+            f"{label}: cannot be built: {type(error).__name__}: {reason}"
+        ) from error

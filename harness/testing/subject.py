@@ -1,0 +1,44 @@
+"""A model to be checked on a scene, and what every check does with it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from fusefront.baselines.contract import Baseline, ItemCodes, RequestBatch, gather
+from fusefront.harness.testing.scene import Scene
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to be checked: how it is built on a scene, and how sentences call it."""
+
+    label: str
+    scene: Scene
+    build: Callable[[Scene, int], Baseline]  # in float64, by a seed
+    untaught: re.Pattern[str] = field(default_factory=lambda: re.compile(r"(?!)"))
+
+    def model(self, seed: int = 0) -> Baseline:
+        """Over the subject's own scene."""
+        return self.build(self.scene, seed)
+
+
+def applied(check: Callable[[Subject], None], subject: Subject) -> Callable[[], None]:
+    """A check of this subject, to be called."""
+    return lambda: check(subject)
+
+
+def encoded(model: Baseline, scene: Scene, keep: Tensor | None = None) -> ItemCodes:
+    """Codes of the whole catalogue, in eval mode."""
+    with torch.no_grad():
+        return model.eval().encode_items(torch.arange(scene.schema.items + 1), keep)
+
+
+def logits_of(model: Baseline, scene: Scene, batch: RequestBatch | None = None) -> Tensor:
+    """Real candidates' logits [N], from the code table."""
+    batch = scene.batch if batch is None else batch
+    with torch.no_grad():
+        request = gather(encoded(model, scene), batch, batch.items)
+        return model.score(request).logits.flatten()[batch.rows]

@@ -1,0 +1,9 @@
+"""One thread: the checks are of small tensors."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
