@@ -35,6 +35,7 @@ VERBS = {
     "predict": "predict",
     "runs": "runs",
     "codes": "codes",
+    "check": "check",
     "reproduce": "reproduce",
     "sync": "sync",
     "list": "listing",

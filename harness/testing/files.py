@@ -1,0 +1,74 @@
+"""`fusefront check`: every part of a person's files held to the promises of its kind."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from fusefront.harness.parts.kinds import KINDS, Kind
+from fusefront.harness.parts.own import Own, own_parts
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.testing.alignment import alignment_promises
+from fusefront.harness.testing.baseline import baseline_promises
+from fusefront.harness.testing.compressor import compressor_promises
+from fusefront.harness.testing.head import head_promises
+from fusefront.harness.testing.operator import operator_promises
+from fusefront.harness.testing.pooler import pooler_promises
+from fusefront.harness.testing.promises import Promise, breaches
+
+
+class Checked(NamedTuple):
+    """A part, how many promises it was held to, and a sentence for each that it breaks."""
+
+    kind: str
+    name: str
+    file: str
+    promises: int
+    broken: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """For people."""
+        if not self.broken:
+            return f"{self.kind} {self.name!r}: keeps {self.promises} promises"
+        return f"{self.kind} {self.name!r}: breaks {len(self.broken)} of {self.promises} promises"
+
+
+def check_files(paths: Sequence[Path], *, export: bool = True) -> Iterator[Checked]:
+    """Check what the files offer, one part after the other; installed packages are not checked.
+
+    `export=False` leaves out ONNX Runtime, which takes seconds a part.
+
+    Raises:
+        UsageError: a file that cannot be imported, or in which nothing fits.
+    """
+    parts = load_parts(paths)
+    makers = _makers(
+        export=export, baseline=lambda kind: baseline_promises(kind, parts=parts, export=export)
+    )
+    for own in own_parts(paths):
+        if not own.package:
+            yield _checked(own, list(makers[own.kind.word](cast(type, own.part))))
+
+
+def _checked(own: Own, promises: list[Promise]) -> Checked:
+    label = f"{own.kind.word} {own.name!r}"
+    broken = tuple(str(error) for error in breaches(label, promises))
+    return Checked(own.kind.word, own.name, str(own.files[0]), len(promises), broken)
+
+
+Maker = Callable[[type], Iterator[Promise]]
+
+
+def _makers(*, export: bool, baseline: Maker) -> Mapping[str, Maker]:
+    """Word of a kind -> what it promises."""
+    makers: dict[str, Maker] = {
+        "operator": lambda kind: operator_promises(kind, export=export),
+        "compressor": lambda kind: compressor_promises(kind, export=export),
+        "alignment loss": lambda kind: alignment_promises(kind),
+        "pooler": lambda kind: pooler_promises(kind, export=export),
+        "head": lambda kind: head_promises(kind, export=export),
+        "baseline": baseline,
+    }
+    missing: list[Kind] = [kind for kind in KINDS if kind.word not in makers]
+    assert not missing, f"no promises for {missing}"
+    return makers
