@@ -19,7 +19,7 @@ from fusefront.harness.training.run import run
 def trained(world: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An out folder with the study "shop" of two strategies and two seeds, trained for an epoch."""
     out = tmp_path_factory.mktemp("trained") / "out"
-    shutil.copytree(world.path.parents[2], out)
+    shutil.copytree(world.path, out / "prepared" / world.name / world.fingerprint)
     store = PreparedDataset.open(out / "prepared" / world.name / world.fingerprint)
     study = Study.model_validate(
         {
