@@ -139,11 +139,18 @@ class PreparedDataset:
 
     def item_keys(self) -> pl.DataFrame:
         """`row` and `key` of every item."""
-        return pl.read_parquet(self.path / "items" / "keys.parquet", glob=False)
+        return self._table(self.path / "items" / "keys.parquet", "row", "key")
 
     def vocabulary(self, side: str, field: str) -> pl.DataFrame:
         """`code` and `value` of a categorical field of side item, request or candidate."""
-        return pl.read_parquet(self.path / vocabulary_file(side, field), glob=False)
+        return self._table(self.path / vocabulary_file(side, field), "code", "value")
+
+    def _table(self, path: Path, *columns: str) -> pl.DataFrame:
+        try:
+            return pl.read_parquet(path, columns=list(columns), glob=False)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise DataContractError(f"{path}: no readable table ({reason}); {CURE}") from None
 
     def _has(self, name: str) -> bool:
         return f"{name}.npy" in self.manifest.files

@@ -8,6 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.manifest import CURE
+from fusefront.datasets.raw.npy import open_npy
 from fusefront.harness.dossier.records import StoreFacts, store_facts
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.hashes import read_predictions
@@ -101,5 +103,5 @@ class StudySource:
             if path.exists():
                 values = tuple(about["values"])
                 sensitive = about.get("sensitive", False)
-                found.append(SliceCodes(name, values, np.load(path), sensitive))
+                found.append(SliceCodes(name, values, open_npy(path, CURE), sensitive))
         return tuple(found)

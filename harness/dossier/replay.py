@@ -1,9 +1,11 @@
 """A study's replayed clicks, kept in replay.json."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
 from fusefront.harness.decision.whatif import Replayed
 from fusefront.harness.dossier.inputs import by_strategy, pairs_of
@@ -35,7 +37,7 @@ def replayed(
     record = _kept(study, key) or _replay(study, names, runs, k, key)
     if not record["requests"]:
         return None
-    joint = model_from_dict(record["model"])
+    joint = _model(study.path / FILE, record)
     assert part.today is not None
     pairs = pairs_of(joint, record["c_all"], record["c_base"])
     clicks = Replayed(
@@ -75,6 +77,19 @@ def _worth_replaying(inputs: Inputs, judged: Judged) -> list[int]:
     named |= {i for i, on in enumerate(judged.front.on_front) if on}
     named |= set(sorted(shippable, key=lambda i: -auc[i])[:BEST])
     return [i for i in shippable if i in named]
+
+
+def _model(path: Path, record: ReplayRecord) -> JointModel:
+    """The joint model of the replayed clicks."""
+    try:
+        if len(record["model"]["names"]) and "c_all" in record and "c_base" in record:  # type: ignore[arg-type]
+            return model_from_dict(record["model"])
+        reason = "no model in it"
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise DataContractError(
+        f"{path}: not a replay as it was written ({reason}); delete it and decide again"
+    )
 
 
 def _kept(study: StudyFolder, key: str) -> ReplayRecord | None:
