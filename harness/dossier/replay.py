@@ -81,10 +81,11 @@ def _worth_replaying(inputs: Inputs, judged: Judged) -> list[int]:
 
 def _model(path: Path, record: ReplayRecord) -> JointModel:
     """The joint model of the replayed clicks."""
+    lacks = [key for key in ("shown", "c_all", "c_base") if key not in record]
+    reason = f"no {', '.join(lacks)} in it"
     try:
-        if len(record["model"]["names"]) and "c_all" in record and "c_base" in record:  # type: ignore[arg-type]
+        if not lacks:
             return model_from_dict(record["model"])
-        reason = "no model in it"
     except (KeyError, TypeError, ValueError, IndexError) as error:
         reason = f"{type(error).__name__}: {error}"
     raise DataContractError(
