@@ -16,7 +16,7 @@ from fusefront.datasets.preparing import encoded
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 
-REAL = Path(__file__).parents[2].parent / "shared" / "data" / "movielens_multimodal"
+REAL = Path(__file__).parents[3].parent / "shared" / "data" / "movielens_multimodal"
 ITEMS, ROWS = 12, 240
 SPEC = """
 name: shop

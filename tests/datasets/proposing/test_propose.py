@@ -14,7 +14,7 @@ from fusefront.datasets.propose import propose
 from fusefront.datasets.spec import load_spec, parse_spec
 from fusefront.datasets.store import PreparedDataset
 
-REAL = Path(__file__).parents[2].parent / "shared" / "data" / "movielens_multimodal"
+REAL = Path(__file__).parents[3].parent / "shared" / "data" / "movielens_multimodal"
 
 
 def shop(folder: Path, *, csv: bool = False, label: bool = True, time: bool = True) -> None:

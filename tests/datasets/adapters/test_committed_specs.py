@@ -9,7 +9,7 @@ from fusefront.datasets.audit.report import audit, refuse_severe
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SETS = ROOT.parent / "shared" / "data"
 SPECS = {"movielens_multimodal": ("movielens.yaml",)}
 LAYOUTS = {"movielens_multimodal": ("movielens_ml1m", "movielens_small")}

@@ -22,7 +22,7 @@ from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset, Split
 
-REAL = Path(__file__).parents[2].parent / "shared" / "data" / "movielens_multimodal"
+REAL = Path(__file__).parents[3].parent / "shared" / "data" / "movielens_multimodal"
 
 
 def history(store: PreparedDataset, split: Split, request: int) -> list[object]:
