@@ -79,13 +79,9 @@ def _from_log(
     spec: DatasetSpec,
 ) -> Arranged:
     user = _dense(rows["user"])
-    time = rows["time"]
-    if spec.columns.request:
-        time = time.copy()
-        time[visible] = _request_time(rows if visible.all() else rows[visible])
-    moments, rank = np.unique(np.concatenate([rows["time"], time]), return_inverse=True)
-    width = len(moments)
-    own, query = user * width + rank[: len(rows)], user * width + rank[len(rows) :]
+    width, rank, known = _ranks(rows, visible, spec)
+    own, query = user * width + rank, user * width + known
+    del rank, known  # a bucket is large: nothing stays that is not needed
     event = np.flatnonzero(are_events(rows))
     event = event[np.lexsort((rows["row"][event], own[event]))]
     keys = own[event]
@@ -98,7 +94,21 @@ def _from_log(
     kinds = kinds_of(rows)
     kinds = None if kinds is None else kinds[event]
     past = Past(rows["item"][event], kinds, keys, user[head] * width, query[head])
+    del user, own, query, before, apart, event
     return Arranged(rows[order], first, position[order], past)
+
+
+def _ranks(
+    rows: NDArray[Any], visible: NDArray[np.bool_], spec: DatasetSpec
+) -> tuple[int, Ints, Ints]:
+    """Number of moments; rank [n] of each row's time; rank [n] of the time its history is of."""
+    if not spec.columns.request:
+        moments, rank = np.unique(rows["time"], return_inverse=True)
+        return len(moments), rank, rank
+    time = rows["time"].copy()
+    time[visible] = _request_time(rows if visible.all() else rows[visible])
+    moments, rank = np.unique(np.concatenate([rows["time"], time]), return_inverse=True)
+    return len(moments), rank[: len(rows)], rank[len(rows) :]
 
 
 def _from_train(
