@@ -19,20 +19,20 @@ def codes(evidence: Evidence) -> Table:
     rows = tuple(
         Row(
             (
-                shorten(one.strategy, 60),
-                shorten(one.modality, 40),
-                MEASURE.get(one.measure, shorten(one.measure.replace("_", " "), 40)),
-                numbers.significant(one.value.value),
+                shorten(measure.strategy, 60),
+                shorten(measure.modality, 40),
+                MEASURE.get(measure.measure, shorten(measure.measure.replace("_", " "), 40)),
+                numbers.significant(measure.value.value),
                 " to ".join(
-                    dict.fromkeys(map(numbers.significant, (one.value.low, one.value.high)))
+                    dict.fromkeys(map(numbers.significant, (measure.value.low, measure.value.high)))
                 ),
-                f"{one.parts}",
+                f"{measure.parts}",
             ),
-            chosen=one.strategy == evidence.decision.choice,
-            run_ids=one.run_ids,
+            chosen=measure.strategy == evidence.decision.choice,
+            run_ids=measure.run_ids,
         )
-        for one in evidence.codes
-        if one.value.low is not None and one.value.high is not None
+        for measure in evidence.codes
+        if measure.value.low is not None and measure.value.high is not None
     )
     heads = ("strategy", "modality", "measure", "mean", "range", "parts")
     return Table("codes", HEADING["codes"], heads, rows, CODES)

@@ -23,8 +23,8 @@ def with_panels(evidence: Evidence) -> Chosen:
     best: dict[str, float] = {}
     for curve in epochs(evidence):
         best[curve.strategy] = max(best.get(curve.strategy, -np.inf), *curve.value)
-    named = [decision.choice, decision.today, decision.subject, *decision.alternatives[:3]]
-    order = [n for n in dict.fromkeys(named) if n in best]
+    deciding = [decision.choice, decision.today, decision.subject, *decision.alternatives[:3]]
+    order = [n for n in dict.fromkeys(deciding) if n in best]
     order += sorted(set(best) - set(order), key=lambda n: (-best[n], n))
     top = max(best.values(), default=0.0)
     near = [n for n in order if best[n] >= top - WITHIN][:PANELS]

@@ -106,16 +106,16 @@ def moved(step: AblationStep) -> int:
 def front(spots: list[Spot]) -> tuple[tuple[float, float], ...]:
     """The non-dominated points, fastest first: x, y."""
     best, corners = -math.inf, []
-    for one in sorted(spots, key=lambda s: (s.x.value, -s.y.value)):
-        if one.y.value > best:
-            best = one.y.value
-            corners.append((one.x.value, one.y.value))
+    for spot in sorted(spots, key=lambda s: (s.x.value, -s.y.value)):
+        if spot.y.value > best:
+            best = spot.y.value
+            corners.append((spot.x.value, spot.y.value))
     return tuple(corners)
 
 
-def on_front(one: Plane, spot: Spot) -> bool:
+def on_front(plane: Plane, spot: Spot) -> bool:
     """Whether a spot is a corner of the staircase."""
-    return (spot.x.value, spot.y.value) in one.front and spot.point.role != "device"
+    return (spot.x.value, spot.y.value) in plane.front and spot.point.role != "device"
 
 
 def _heights(spots: list[Spot], evidence: Evidence, *, relative: bool) -> tuple[float, float]:
@@ -126,8 +126,8 @@ def _heights(spots: list[Spot], evidence: Evidence, *, relative: bool) -> tuple[
     anchor = min(0.0, middle) if relative else middle
     span = max(tall - anchor, 1e-4)
     lowest, highest = min(ends(s.y)[0] for s in spots), max(ends(s.y)[1] for s in spots)
-    named = {evidence.decision.choice, evidence.decision.subject, evidence.decision.today}
-    must = min((s.y.value for s in spots if s.point.strategy in named), default=tall)
+    deciding = {evidence.decision.choice, evidence.decision.subject, evidence.decision.today}
+    must = min((s.y.value for s in spots if s.point.strategy in deciding), default=tall)
     floor = min(max(lowest, anchor - DEPTH * span), must)
     ceiling = min(highest, tall + 0.8 * (tall - floor) + 1e-4)
     if tall - values[0] < 1e-4:  # one strategy, or equal ones: the intervals are the picture

@@ -91,9 +91,9 @@ def cell(record: dict[str, Json], table: str, row: int, column: str) -> Cell:
     """Follow provenance.json to the sources of a cell; KeyError where it names none."""
     whole = _object(_object(record["tables"])[table])
     source = _object(_object(whole["columns"])[column])
-    kept = whole["rows"]
-    assert isinstance(kept, list)
-    own = _object(kept[row])["runs"]
+    rows = whole["rows"]
+    assert isinstance(rows, list)
+    own = _object(rows[row])["runs"]
     files, runs = _object(record["files"]), _object(record["runs"])
     other = _object(record["strategies"]).get(str(source.get("against", "")), [])
     return Cell(
@@ -117,8 +117,11 @@ def _drawn_runs(evidence: Evidence, kind: str, number: str) -> list[Json]:
     if kind == "frontier":
         names = [point.strategy for point in evidence.points]
     elif kind == "ablation":
-        one = evidence.ablations[int(number) - 1]
-        names, ids = [one.start, one.end], [run for step in one.steps for run in step.run_ids]
+        ablation = evidence.ablations[int(number) - 1]
+        names, ids = (
+            [ablation.start, ablation.end],
+            [run for step in ablation.steps for run in step.run_ids],
+        )
     elif kind == "calibration":
         names = [curve.strategy for curve in evidence.calibration]
     elif kind == "missing" and evidence.missing is not None:
@@ -141,12 +144,12 @@ def _table(evidence: Evidence, table: Table) -> Json:
 
 
 def _column(evidence: Evidence, source: Source) -> dict[str, Json]:
-    named = {"today": evidence.decision.today, "choice": evidence.decision.choice}
-    files = [n for n in evidence.hashes if any(fnmatch(n, wanted) for wanted in source.files)]
-    made: dict[str, Json] = {"files": list(files), "in_runs": list(source.in_runs)}
-    if other := named.get(source.against):
-        made["against"] = other
-    return made
+    strategies = {"today": evidence.decision.today, "choice": evidence.decision.choice}
+    files = [n for n in evidence.hashes if any(fnmatch(n, pattern) for pattern in source.files)]
+    column: dict[str, Json] = {"files": list(files), "in_runs": list(source.in_runs)}
+    if other := strategies.get(source.against):
+        column["against"] = other
+    return column
 
 
 def _object(value: Json) -> dict[str, Json]:

@@ -32,12 +32,12 @@ def what_if(evidence: Evidence) -> Table:
         (r.slo_ms, r.value_per_click, r.requests_per_second): runs_of(evidence, r.winner)
         for r in middle
     }
-    made = []
+    limit_rows = []
     for (slo, value), cells in groupby(keyed, key=lambda r: (r.slo_ms, r.value_per_click)):
         by_traffic = {cell.requests_per_second: _cell(evidence, cell) for cell in cells}
         shown = tuple(by_traffic.get(qps, NONE) for qps in traffic)
         ids = dict.fromkeys(i for qps in by_traffic for i in winners[slo, value, qps])
-        made.append(
+        limit_rows.append(
             Row((numbers.ms_setting(slo), numbers.plain(value), *shown), run_ids=tuple(ids))
         )
     currency = evidence.study.currency
@@ -49,7 +49,7 @@ def what_if(evidence: Evidence) -> Table:
     note = (
         f"At {numbers.plain(prices[len(prices) // 2])} {currency} per core-hour." if prices else ""
     )
-    return Table("what_if_grid", HEADING["what_if"], heads, tuple(made), note)
+    return Table("what_if_grid", HEADING["what_if"], heads, tuple(limit_rows), note)
 
 
 def what_if_full(evidence: Evidence) -> Table:
@@ -57,8 +57,8 @@ def what_if_full(evidence: Evidence) -> Table:
     rows = evidence.what_if.rows if evidence.what_if else ()
     heads = ("limit ms", "price per core-hour", "requests per second", "value per click", "case",
              "winner", "yearly gain", "yearly gain interval", "yearly clicks", "yearly clicks interval")  # fmt: skip
-    made = [Row(_full(row), run_ids=runs_of(evidence, row.winner)) for row in rows]
-    return Table("what_if", HEADING["what_if"], heads, tuple(made))
+    table_rows = [Row(_full(row), run_ids=runs_of(evidence, row.winner)) for row in rows]
+    return Table("what_if", HEADING["what_if"], heads, tuple(table_rows))
 
 
 def _full(row: WhatIfRow) -> tuple[str, ...]:
@@ -91,10 +91,16 @@ def _cell(evidence: Evidence, row: WhatIfRow) -> str:
 def audit(evidence: Evidence) -> Table:
     """Every check, findings first."""
     rank = {"error": 0, "warning": 1, "note": 2, "not run": 3, "ok": 4}
-    found = sorted(evidence.audit, key=lambda one: rank[one.state])
+    findings = sorted(evidence.audit, key=lambda finding: rank[finding.state])
     rows = tuple(
-        Row((one.check, f"{one.state}{', accepted' if one.accepted else ''}", one.text or NONE))
-        for one in found
+        Row(
+            (
+                finding.check,
+                f"{finding.state}{', accepted' if finding.accepted else ''}",
+                finding.text or NONE,
+            )
+        )
+        for finding in findings
     )
     return Table("audit", HEADING["audit"], ("check", "state", "finding"), rows)
 

@@ -41,7 +41,7 @@ def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: boo
     (out / "report.pdf").unlink(missing_ok=True)
     hero = _frontier(evidence, language, printed=pdf)
     shown = sections(evidence, language, printed=pdf)
-    drawings = [*hero, *(figure for one in shown for figure in one.figures)]
+    drawings = [*hero, *(figure for section in shown for figure in section.figures)]
     written = exported(evidence, shown)
     for drawing in drawings:
         _write_figure(drawing, out / "figures")
@@ -60,10 +60,10 @@ def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: boo
 
 
 def _frontier(evidence: Evidence, language: Language, *, printed: bool = False) -> list[Drawing]:
-    one = plane(evidence)
-    title = frontier.finding(evidence, one, language).text
-    described = frontier.description(evidence, one, language)
-    made = [
+    chart = plane(evidence)
+    title = frontier.finding(evidence, chart, language).text
+    described = frontier.description(evidence, chart, language)
+    drawings = [
         draw_frontier(
             evidence,
             language,
@@ -75,7 +75,7 @@ def _frontier(evidence: Evidence, language: Language, *, printed: bool = False) 
         )
         for name, narrow in (("frontier-wide", False), ("frontier-narrow", True))
     ]
-    return [drawing for drawing in made if drawing is not None]
+    return [drawing for drawing in drawings if drawing is not None]
 
 
 def _page(
@@ -95,16 +95,16 @@ def _page(
     environment.filters["inlined"] = lambda drawing: _inlined(drawing, printed=printed)
     environment.filters["barred"] = lambda table: _barred(table, printed=printed)
     environment.filters["coded"] = coded
-    said, study = headline(evidence, language), evidence.study
+    verdict, study = headline(evidence, language), evidence.study
     closest = alternatives(evidence, language)
     text = environment.get_template("page.html.jinja").render(
         language=language,
-        title=f"{study.name}: {said.text}",
+        title=f"{study.name}: {verdict.text}",
         css=Markup(style_sheet()),
         script=Markup("" if printed else sort_script()),
         say=lambda key: page.section(key, language),
         synthetic=study.synthetic,
-        headline=said.html,
+        headline=verdict.html,
         why=joined(why(evidence, language)),
         facts=page.facts(evidence, language),
         frontier=_hero(evidence, language, hero),
@@ -123,11 +123,11 @@ def _page(
 
 
 def _hero(evidence: Evidence, language: Language, drawings: list[Drawing]) -> dict[str, object]:
-    one = plane(evidence)
+    chart = plane(evidence)
     return {
         "drawings": drawings,
-        "heading": frontier.finding(evidence, one, language).html,
-        "caption": joined(frontier.caption(evidence, one, language)),
+        "heading": frontier.finding(evidence, chart, language).html,
+        "caption": joined(frontier.caption(evidence, chart, language)),
     }
 
 
@@ -139,11 +139,11 @@ def _inlined(drawing: Drawing, *, printed: bool) -> Markup:
 def _barred(table: Table, *, printed: bool) -> list[Markup]:
     """The bar of each row, "" where it has none."""
     limits = bars.axis([row.bar for row in table.rows if row.bar is not None])
-    made = [
+    svgs = [
         str(bars.bar(row.bar, limits, chosen=row.chosen)) if row.bar is not None else ""
         for row in table.rows
     ]
-    return [Markup(svg if printed else reink(svg, "css")) for svg in made]
+    return [Markup(svg if printed else reink(svg, "css")) for svg in svgs]
 
 
 def _write_figure(drawing: Drawing, folder: Path) -> None:

@@ -74,8 +74,8 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
 def exported(evidence: Evidence, shown: list[Section]) -> list[Table]:
     """Tables that are written as files: those of the page, and the whole what-if grid."""
     whole = records.what_if_full(evidence)
-    made = [section.table for section in shown if section.table is not None]
-    return [table for table in (*made, whole) if table.rows]
+    tables_ = [section.table for section in shown if section.table is not None]
+    return [table for table in (*tables_, whole) if table.rows]
 
 
 def _table(evidence: Evidence, table: Table, note: str = "") -> Section:
@@ -92,7 +92,7 @@ def _absent(evidence: Evidence, key: str) -> Section:
 
 def _figure(evidence: Evidence, key: str, brush: Brush, draw: Draw, caption: str) -> Section:
     heading = reviewer.HEADING[key]
-    made = draw(
+    drawing = draw(
         evidence,
         brush.language,
         name=f"{key}-wide",
@@ -100,27 +100,27 @@ def _figure(evidence: Evidence, key: str, brush: Brush, draw: Draw, caption: str
         description=reviewer.alt_text(evidence, key),
         printed=brush.printed,
     )
-    return Section(key, heading, (made,), (caption,))
+    return Section(key, heading, (drawing,), (caption,))
 
 
 def _ablation(evidence: Evidence, brush: Brush) -> Section:
     if not evidence.ablations:
         return _absent(evidence, "ablation")
     heading = reviewer.HEADING["ablation"]
-    made = tuple(
+    drawings = tuple(
         draw_ablation(
             evidence,
-            one,
+            ablation,
             brush.language,
             name=f"ablation-{at}",
-            title=f"{heading}: {one.end}",
+            title=f"{heading}: {ablation.end}",
             description=reviewer.alt_text(evidence, "ablation"),
             printed=brush.printed,
         )
-        for at, one in enumerate(evidence.ablations, 1)
+        for at, ablation in enumerate(evidence.ablations, 1)
     )
-    captions = tuple(reviewer.ablation(one) for one in evidence.ablations)
-    return Section("ablation", heading, made, captions, tables.ablation(evidence))
+    captions = tuple(reviewer.ablation(ablation) for ablation in evidence.ablations)
+    return Section("ablation", heading, drawings, captions, tables.ablation(evidence))
 
 
 def _calibration(evidence: Evidence, brush: Brush) -> Section:
@@ -150,18 +150,20 @@ def _missing(evidence: Evidence, brush: Brush) -> Section:
 
 def _codes(evidence: Evidence, brush: Brush) -> list[Section]:
     """Only where strategies compress: other studies have nothing to measure here."""
-    made = [_table(evidence, codes.codes(evidence))] if evidence.codes else []
+    sections = [_table(evidence, codes.codes(evidence))] if evidence.codes else []
     if evidence.widths:
         figure = _figure(evidence, "widths", brush, draw_widths, reviewer.widths(evidence))
-        made.append(figure._replace(table=codes.widths(evidence)))
-    return made
+        sections.append(figure._replace(table=codes.widths(evidence)))
+    return sections
 
 
 def _what_if(evidence: Evidence) -> Section:
     table = records.what_if(evidence)
     heading = reviewer.HEADING["what_if"]
     if evidence.what_if is None or not table.rows:
-        taken = evidence.what_if.assumptions if evidence.what_if else ()
-        return Section("what_if", heading, notes=taken, absent=reviewer.absent("what_if", evidence))
+        assumptions = evidence.what_if.assumptions if evidence.what_if else ()
+        return Section(
+            "what_if", heading, notes=assumptions, absent=reviewer.absent("what_if", evidence)
+        )
     notes = (reviewer.what_if(evidence), table.note, *evidence.what_if.assumptions)
     return Section("what_if", heading, table=table, notes=notes)

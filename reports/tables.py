@@ -121,13 +121,13 @@ def _cost(point: Point) -> tuple[str, ...]:
 
 def metrics(evidence: Evidence) -> Table:
     """Every other metric that all strategies have, with its interval."""
-    found = dict.fromkeys(
+    shared = dict.fromkeys(
         name
         for point in evidence.points
         for name in point.metrics
         if name in METRIC or not name.endswith("_scaled")
     )
-    names = sorted(found, key=lambda name: list(METRIC).index(name) if name in METRIC else 99)
+    names = sorted(shared, key=lambda name: list(METRIC).index(name) if name in METRIC else 99)
     points = sorted(evidence.points, key=lambda point: -point.auc.value)
     rows = tuple(
         _row(evidence, point, tuple(_metric(point.metrics.get(name)) for name in names))
@@ -149,16 +149,16 @@ def ablation(evidence: Evidence) -> Table:
     rows = tuple(
         Row(
             (
-                shorten(one.end, 60),
+                shorten(chain.end, 60),
                 shorten(step.name, 60),
                 numbers.signed(step.gain.value),
                 bracket(step.gain),
                 step.verdict or NONE,
             ),
-            run_ids=(*step.run_ids, *runs_of(evidence, one.end)),
+            run_ids=(*step.run_ids, *runs_of(evidence, chain.end)),
         )
-        for one in evidence.ablations
-        for step in one.steps
+        for chain in evidence.ablations
+        for step in chain.steps
     )
     heads = ("strategy", "part taken out", "AUC difference", "95% interval", "verdict")
     return Table("ablation", HEADING["ablation"], heads, rows)

@@ -17,7 +17,7 @@ MOST = 20  # parts; the table has all
 
 def draw_ablation(
     evidence: Evidence,
-    one: Ablation,
+    ablation: Ablation,
     language: Language,
     *,
     name: str,
@@ -26,14 +26,14 @@ def draw_ablation(
     printed: bool = False,
 ) -> Drawing:
     """Bars from zero with their intervals; grey where no change is shown."""
-    steps = one.steps[:MOST]
+    steps = ablation.steps[:MOST]
     with canvas.drawing():
         height = HEAD + ROW * len(steps) + FOOT
         fig, (ax,) = panels(style.WIDE, height, 1, 1, (190, 300, HEAD, FOOT))
         low, high = span([step.gain for step in steps])
         ax.set_xlim(min(low, 0.0), max(high, 0.0))
         ax.set_ylim(-0.5, len(steps) - 0.5)
-        columns = [(1.46, say("gain_column" if one.additive else "change_column", language))]
+        columns = [(1.46, say("gain_column" if ablation.additive else "change_column", language))]
         if timed := any(step.latency_ms for step in steps):
             columns.append((1.62, say("ms_column", language)))
         for x, head in columns:
@@ -62,6 +62,10 @@ def draw_ablation(
         ax.vlines(0, -0.5, len(steps) - 0.5, color=ink("off"), lw=0.9, zorder=0)
         at, texts = auc_ticks(*ax.get_xlim(), signed=True, most=5)
         ax.set_xticks(at, texts)
-        whole = canvas.drawn_name(found, 30) if (found := evidence.point(one.end)) else one.end
+        whole = (
+            canvas.drawn_name(point, 30)
+            if (point := evidence.point(ablation.end))
+            else ablation.end
+        )
         ax.set_xlabel(say("left_out", language, name=whole), labelpad=6)
         return finish(fig, name, title, description, printed=printed)

@@ -34,7 +34,7 @@ def draw_calibration(
         fig, axes = panels(style.WIDE, HEIGHT, 1, len(curves), (62, 14, 78, 52))
         every = [r for c in curves for r in (_raw(c), _scaled(c)) if r[0]]
         rates = np.array([p for predicted, _ in every for p in predicted])
-        ratios = [r for one in every for r in _ratio(one)]
+        ratios = [r for pair in every for r in _ratio(pair)]
         low, high = nice_limits(ratios, floor=1.0)
         wide = rates.min() > 0 and rates.max() / rates.min() >= LOG_FROM
         pad = (rates.max() / rates.min()) ** 0.06 if wide else 0.05 * np.ptp(rates)
@@ -47,7 +47,7 @@ def draw_calibration(
             if wide:
                 ax.set_xscale("log")
             ax.set_xlim(*limits)
-            _scaffold(ax, low, high, named=ax is axes[0])
+            _scaffold(ax, low, high, labelled=ax is axes[0])
             _rates(ax, *limits, log=wide)
             ax.set_xlabel(say("predicted", language), labelpad=6)
             _curve(ax, evidence, curve, language)
@@ -58,12 +58,24 @@ def draw_calibration(
 
 
 def _curve(ax: Axes, evidence: Evidence, curve: Calibration, language: Language) -> None:
-    one = look(evidence, curve.strategy, language)
+    line_style = look(evidence, curve.strategy, language)
     scaled = _scaled(curve)
     if scaled[0]:
-        _points(ax, scaled, one.colour, one.marker, {"mfc": ink("paper"), "mec": one.colour})
-    _points(ax, _raw(curve), one.colour, one.marker, {"mfc": one.colour, "mec": ink("paper")})
-    above(ax, role_name(evidence, curve.strategy, language, 30), color=one.colour, y=1.12)
+        _points(
+            ax,
+            scaled,
+            line_style.colour,
+            line_style.marker,
+            {"mfc": ink("paper"), "mec": line_style.colour},
+        )
+    _points(
+        ax,
+        _raw(curve),
+        line_style.colour,
+        line_style.marker,
+        {"mfc": line_style.colour, "mec": ink("paper")},
+    )
+    above(ax, role_name(evidence, curve.strategy, language, 30), color=line_style.colour, y=1.12)
     if curve.ece is not None:
         words = say("ece", language, ece=numbers.fixed(curve.ece.value, 4))
         if curve.scaled_ece is not None:
@@ -86,14 +98,14 @@ def _points(ax: Axes, rates: Rates, colour: str, marker: str, face: dict[str, An
     ax.plot(rates[0], [r.value for r in ratio], marker, ms=6.5, mew=0.9, **face)
 
 
-def _scaffold(ax: Axes, low: float, high: float, *, named: bool) -> None:
+def _scaffold(ax: Axes, low: float, high: float, *, labelled: bool) -> None:
     from matplotlib.ticker import MaxNLocator
 
     at = [float(t) for t in MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)]
     places = 1 if at[1] - at[0] >= 0.0999 else 2
     at = [t for t in at if low <= t <= high]
     ax.set_ylim(low, high)
-    ax.set_yticks(at, [numbers.fixed(t, places) for t in at] if named else [""] * len(at))
+    ax.set_yticks(at, [numbers.fixed(t, places) for t in at] if labelled else [""] * len(at))
     ax.hlines(at, *ax.get_xlim(), color=ink("mist"), lw=0.8, zorder=0)
     ax.hlines(1, *ax.get_xlim(), color=ink("off"), lw=0.9, zorder=0.5)
 
@@ -118,8 +130,8 @@ def _scaled(curve: Calibration) -> Rates:
 
 
 def _ratio(rates: Rates) -> list[Interval]:
-    found = []
-    for predicted, seen in zip(*rates, strict=True):
-        ends = (None if end is None else end / predicted for end in (seen.low, seen.high))
-        found.append(Interval(seen.value / predicted, *ends))
-    return found
+    ratios = []
+    for predicted, rate in zip(*rates, strict=True):
+        ends = (None if end is None else end / predicted for end in (rate.low, rate.high))
+        ratios.append(Interval(rate.value / predicted, *ends))
+    return ratios

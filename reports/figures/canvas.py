@@ -123,8 +123,8 @@ def figure(width: float, height: float) -> Figure:
 def renderer(fig: Figure) -> RendererAgg:
     """What measures text of this figure."""
     assert isinstance(fig.canvas, FigureCanvasAgg)
-    made: RendererAgg = fig.canvas.get_renderer()  # type: ignore[no-untyped-call]
-    return made
+    measuring: RendererAgg = fig.canvas.get_renderer()  # type: ignore[no-untyped-call]
+    return measuring
 
 
 @cache

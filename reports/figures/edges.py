@@ -45,21 +45,21 @@ def edge_blocks(sheet: Sheet) -> list[Box]:
 
 def limit_words(sheet: Sheet) -> list[Box]:
     """`limit 10 ms` beside its line, or at the edge behind which it lies."""
-    one = sheet.plane
-    (left, right), top = one.x_limits, one.y_limits[1]
-    slo = numbers.ms_setting(one.slo)
+    plane = sheet.plane
+    (left, right), top = plane.x_limits, plane.y_limits[1]
+    slo = numbers.ms_setting(plane.slo)
     bold: dict[str, Any] = {"size": sheet.note, "weight": 600, "color": ink("ink"), "va": "top"}
-    if one.slo > right:
+    if plane.slo > right:
         x, y = sheet.at(right, top)
         return [
             _write(sheet, x - 7, y - 4, sheet.say("limit_right", slo=slo), bold | {"ha": "right"})
         ]
-    if one.slo < left:
+    if plane.slo < left:
         x, y = sheet.at(left, top)
         return [
             _write(sheet, x + 7, y - 4, sheet.say("limit_left", slo=slo), bold | {"ha": "left"})
         ]
-    x, y = sheet.at(one.slo, top)
+    x, y = sheet.at(plane.slo, top)
     words, under = sheet.say("limit", slo=slo), sheet.say("over")
     soft: dict[str, Any] = {"size": sheet.note, "color": ink("soft"), "va": "top"}
     room = sheet.at(right, top)[0] - x
@@ -83,14 +83,14 @@ def limit_words(sheet: Sheet) -> list[Box]:
 
 def bayes_words(sheet: Sheet) -> list[Box]:
     """The best possible AUC, on its line or with an arrow when above the axis."""
-    one = sheet.plane
-    low, high = one.y_limits
-    if one.bayes is None or one.bayes < low:
+    plane = sheet.plane
+    low, high = plane.y_limits
+    if plane.bayes is None or plane.bayes < low:
         return []
-    auc = numbers.fixed(one.bayes + (one.base or 0.0), 4)
+    auc = numbers.fixed(plane.bayes + (plane.base or 0.0), 4)
     look: dict[str, Any] = {"size": sheet.note, "color": ink("ink"), "ha": "left"}
-    x, y = sheet.at(one.x_limits[0], min(one.bayes, high))
-    if one.bayes >= high:
+    x, y = sheet.at(plane.x_limits[0], min(plane.bayes, high))
+    if plane.bayes >= high:
         return [
             _write(sheet, x + 4, y - 4, sheet.say("bayes_above", auc=auc), look | {"va": "top"})
         ]
@@ -115,19 +115,19 @@ def arrow_names(sheet: Sheet, below: list[Spot], blocks: list[Box]) -> list[Box]
     spots = below[:MOST_ARROW_NAMES]
     texts = [_arrow_text(sheet, spot) for spot in spots]
     places = [_places(sheet, *pair, blocks) for pair in zip(spots, texts, strict=True)]
-    made = []
+    boxes = []
     for text, place in zip(texts, together(places), strict=True):
         if place is None:
             text.remove()
             continue
         text.set(position=place.at, ha=place.ha)
-        made.append(place.box)
+        boxes.append(place.box)
         x, low, _, high = place.leader
         if high - low > 4:
             look: dict[str, Any] = {"color": ink("off"), "lw": 0.7, "transform": pixels(sheet.fig)}
             sheet.ax.plot([x + 1, x + 1], [low, high], **look)
-            made.append(place.leader)
-    return made
+            boxes.append(place.leader)
+    return boxes
 
 
 def together(places: list[list[Place]]) -> list[Place | None]:
@@ -164,37 +164,37 @@ def _places(sheet: Sheet, spot: Spot, text: Text, blocks: list[Box]) -> list[Pla
     """Places inside the axes that touch nothing drawn so far."""
     x, y = sheet.at(spot.x.value, sheet.plane.y_limits[0])
     own = _arrow_box(sheet, spot)
-    taken = [box for box in (*blocks, *_drawn(sheet)) if box != own]
+    occupied = [box for box in (*blocks, *_drawn(sheet)) if box != own]
     bounds = sheet.ax.get_window_extent().extents
     left, low, right, high = sheet.extent(text)
-    made = []
+    places = []
     for cost, (ha, dx, dy) in enumerate(ARROW_NAME_PLACES):
         shift = x + dx - (right - left if ha == "right" else 0.0)
         box = (left + shift, low + y + dy, right + shift, high + y + dy)
         leader = (x - 1, y + 20, x + 1, max(y + 20, box[1]))
-        free = not any(_touch(box, other) or _touch(leader, other) for other in taken)
+        free = not any(_touch(box, other) or _touch(leader, other) for other in occupied)
         if free and bounds[0] <= box[0] and box[2] <= bounds[2]:
-            made.append(Place(cost, (x + dx, y + dy), ha, box, leader))
-    return made
+            places.append(Place(cost, (x + dx, y + dy), ha, box, leader))
+    return places
 
 
-def _clash(one: Place, other: Place) -> bool:
-    pairs = ((one.box, other.box), (one.box, other.leader), (one.leader, other.box))
+def _clash(place: Place, other: Place) -> bool:
+    pairs = ((place.box, other.box), (place.box, other.leader), (place.leader, other.box))
     return any(_touch(*pair) for pair in pairs)
 
 
 def _drawn(sheet: Sheet) -> list[Box]:
     """Markers, arrows and the rises of the frontier: what no edge text may cover."""
-    one = sheet.plane
-    made = [_arrow_box(sheet, other) for other in one.below]
-    for spot in one.spots:
+    plane = sheet.plane
+    boxes = [_arrow_box(sheet, other) for other in plane.below]
+    for spot in plane.spots:
         x, y = sheet.at(spot.x.value, spot.y.value)
-        made.append((x - 7, y - 7, x + 7, y + 7))
-    heights = [one.y_limits[0], *(y for _, y in one.front)]
-    for (x, top), bottom in zip(one.front, heights, strict=False):
+        boxes.append((x - 7, y - 7, x + 7, y + 7))
+    heights = [plane.y_limits[0], *(y for _, y in plane.front)]
+    for (x, top), bottom in zip(plane.front, heights, strict=False):
         (a, low), (_, high) = sheet.at(x, bottom), sheet.at(x, top)
-        made.append((a - 1, low, a + 1, high))
-    return made
+        boxes.append((a - 1, low, a + 1, high))
+    return boxes
 
 
 def _arrow_box(sheet: Sheet, spot: Spot) -> Box:
@@ -202,9 +202,9 @@ def _arrow_box(sheet: Sheet, spot: Spot) -> Box:
     return x - 6, y, x + 6, y + 20
 
 
-def _touch(one: Box, other: Box) -> bool:
-    wide = one[0] < other[2] + 2 and other[0] < one[2] + 2
-    return wide and one[1] < other[3] and other[1] < one[3]
+def _touch(box: Box, other: Box) -> bool:
+    wide = box[0] < other[2] + 2 and other[0] < box[2] + 2
+    return wide and box[1] < other[3] and other[1] < box[3]
 
 
 def _text(sheet: Sheet, x: float, y: float, words: str, look: dict[str, Any]) -> Text:

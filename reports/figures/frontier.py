@@ -33,18 +33,18 @@ def draw_frontier(
     printed: bool = False,
 ) -> Drawing | None:
     """None where no strategy has both latency and AUC."""
-    one = plane(evidence)
-    if one is None:
+    chart = plane(evidence)
+    if chart is None:
         return None
     with canvas.drawing(narrow=narrow):
         fig = canvas.figure(*(SIZE_NARROW if narrow else SIZE))
         box = (0.135, 0.115, 0.845, 0.70) if narrow else (0.066, 0.088, 0.872, 0.818)
         ax = fig.add_axes(box)
-        sheet = Sheet(fig, ax, one, evidence, language, narrow)
+        sheet = Sheet(fig, ax, chart, evidence, language, narrow)
         scaffold(sheet)
         if evidence.band is not None:
-            band(ax, evidence.band, one)
-        staircase(ax, one)
+            band(ax, evidence.band, chart)
+        staircase(ax, chart)
         crosses(sheet)
         markers(sheet)
         name_everything(sheet, lasso(sheet))
@@ -54,35 +54,35 @@ def draw_frontier(
 
 def scaffold(sheet: Sheet) -> None:
     """Axes, grid, zero line, limit with its veil, absolute AUC on the right."""
-    ax, one = sheet.ax, sheet.plane
-    (left, right), (low, high) = one.x_limits, one.y_limits
-    if one.log:
+    ax, chart = sheet.ax, sheet.plane
+    (left, right), (low, high) = chart.x_limits, chart.y_limits
+    if chart.log:
         ax.set_xscale("log")
-    ax.set(xlim=one.x_limits, ylim=one.y_limits)
-    at, texts = latency_ticks(left, right, log=one.log)
+    ax.set(xlim=chart.x_limits, ylim=chart.y_limits)
+    at, texts = latency_ticks(left, right, log=chart.log)
     ax.set_xticks(at, texts)
     ax.xaxis.minorticks_off()
-    rows, names = auc_ticks(low, high, signed=one.relative, most=8)
+    rows, names = auc_ticks(low, high, signed=chart.relative, most=8)
     ax.set_yticks(rows, names)
     ax.hlines(rows, left, right, color=ink("mist"), lw=0.8, zorder=0.5)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", pad=4)
-    if one.slo < right:
-        ax.axvspan(max(one.slo, left), right, color=ink("veil"), lw=0, zorder=0)
-    if one.slo_inside:
-        ax.vlines(one.slo, low, high, color=ink("ink"), lw=1.1, zorder=0.7)
-    if one.relative:
+    if chart.slo < right:
+        ax.axvspan(max(chart.slo, left), right, color=ink("veil"), lw=0, zorder=0)
+    if chart.slo_inside:
+        ax.vlines(chart.slo, low, high, color=ink("ink"), lw=1.1, zorder=0.7)
+    if chart.relative:
         ax.hlines(0, left, right, color=ink("off"), lw=0.9, zorder=0.6)
-    if one.bayes is not None and low < one.bayes < high:
-        ax.hlines(one.bayes, left, right, color=ink("ink"), lw=0.9, ls=DASHED, zorder=0.8)
+    if chart.bayes is not None and low < chart.bayes < high:
+        ax.hlines(chart.bayes, left, right, color=ink("ink"), lw=0.9, ls=DASHED, zorder=0.8)
     axis_names(sheet)
 
 
 def axis_names(sheet: Sheet) -> None:
     """Axis titles on top of their axes; the right axis has ticks of its own."""
-    ax, one, narrow = sheet.ax, sheet.plane, sheet.narrow
+    ax, chart, narrow = sheet.ax, sheet.plane, sheet.narrow
     ax.set_xlabel(
-        sheet.say(f"x{'_log' if one.log else ''}{'_narrow' if narrow else ''}"), labelpad=6
+        sheet.say(f"x{'_log' if chart.log else ''}{'_narrow' if narrow else ''}"), labelpad=6
     )
     look: dict[str, Any] = {
         "size": sheet.note,
@@ -90,29 +90,29 @@ def axis_names(sheet: Sheet) -> None:
         "va": "bottom",
         "transform": ax.transAxes,
     }
-    ax.text(-0.13 if narrow else -0.062, 1.018, sheet.say("y" if one.relative else "auc"), **look)
-    if narrow or one.base is None:
+    ax.text(-0.13 if narrow else -0.062, 1.018, sheet.say("y" if chart.relative else "auc"), **look)
+    if narrow or chart.base is None:
         return
     ax.text(1.058, 1.018, sheet.say("auc"), ha="right", **look)
-    low, high = one.y_limits
-    at, texts = auc_ticks(one.base + low, one.base + high, signed=False, most=6)
+    low, high = chart.y_limits
+    at, texts = auc_ticks(chart.base + low, chart.base + high, signed=False, most=6)
     sideways = ax.get_yaxis_transform()
     for auc, text in zip(at, texts, strict=True):
-        y = auc - one.base
+        y = auc - chart.base
         ax.plot([1, 1.006], [y, y], color=ink("hair"), lw=0.8, clip_on=False, transform=sideways)
         ax.text(1.011, y, text, size=sheet.note, color=ink("soft"), va="center", transform=sideways)
 
 
-def band(ax: Axes, drawn: FrontierBand, one: Plane) -> None:
+def band(ax: Axes, drawn: FrontierBand, chart: Plane) -> None:
     """95 % range of the frontier's height at each latency."""
     columns = (drawn.grid_ms, drawn.low, drawn.high)
     grid, low, high = (np.array([np.nan if v is None else v for v in c], float) for c in columns)
-    floor = one.y_limits[0] - 1.0
-    if len(grid) and grid[-1] < one.x_limits[1]:  # beyond the slowest nothing rises any more
+    floor = chart.y_limits[0] - 1.0
+    if len(grid) and grid[-1] < chart.x_limits[1]:  # beyond the slowest nothing rises any more
         grid, low, high = (
             np.append(column, end)
             for column, end in zip(
-                (grid, low, high), (one.x_limits[1], low[-1], high[-1]), strict=True
+                (grid, low, high), (chart.x_limits[1], low[-1], high[-1]), strict=True
             )
         )
     ax.fill_between(
@@ -127,16 +127,16 @@ def band(ax: Axes, drawn: FrontierBand, one: Plane) -> None:
     )
 
 
-def staircase(ax: Axes, one: Plane) -> None:
+def staircase(ax: Axes, chart: Plane) -> None:
     """Nothing was measured between points: steps, solid under the limit, dashed beyond."""
-    if not one.front:
+    if not chart.front:
         return
-    x = [one.front[0][0], *(a for a, _ in one.front), one.x_limits[1]]
-    y = [one.y_limits[0] - 1.0, *(b for _, b in one.front), one.front[-1][1]]
-    under = [(a, b) for a, b in zip(x, y, strict=True) if a <= one.slo]
-    over = [(a, b) for a, b in zip(x, y, strict=True) if a > one.slo]
+    x = [chart.front[0][0], *(a for a, _ in chart.front), chart.x_limits[1]]
+    y = [chart.y_limits[0] - 1.0, *(b for _, b in chart.front), chart.front[-1][1]]
+    under = [(a, b) for a, b in zip(x, y, strict=True) if a <= chart.slo]
+    over = [(a, b) for a, b in zip(x, y, strict=True) if a > chart.slo]
     if under:
-        edge = min(one.slo, one.x_limits[1])
+        edge = min(chart.slo, chart.x_limits[1])
         steps = [*under, (edge, under[-1][1])]
         ax.step(*zip(*steps, strict=True), where="post", color=ink("accent"), lw=1.8, zorder=2)
         over = [(edge, under[-1][1]), *over]

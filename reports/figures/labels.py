@@ -229,8 +229,8 @@ def _slanted(segments: Floats, boxes: Floats) -> Floats:
     return np.asarray(np.maximum(leave - enter, 0) * np.hypot(delta[..., 0], delta[..., 1]))
 
 
-def overlap(one: Floats, other: Floats) -> Floats:
+def overlap(boxes: Floats, other: Floats) -> Floats:
     """Shared area of boxes: [one, other]."""
-    across = np.minimum(one[:, 2:3], other[:, 2]) - np.maximum(one[:, 0:1], other[:, 0])
-    up = np.minimum(one[:, 3:4], other[:, 3]) - np.maximum(one[:, 1:2], other[:, 1])
+    across = np.minimum(boxes[:, 2:3], other[:, 2]) - np.maximum(boxes[:, 0:1], other[:, 0])
+    up = np.minimum(boxes[:, 3:4], other[:, 3]) - np.maximum(boxes[:, 1:2], other[:, 1])
     return np.asarray(across.clip(0) * up.clip(0))

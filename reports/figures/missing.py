@@ -43,22 +43,22 @@ def draw_missing(
         low, high = min(low, 0.0), max(high, 0.0)
         for ax, modality in zip(axes, modalities, strict=True):
             ax.set_xlim(-3, 103)
-            heights(ax, low, high, signed=True, named=ax is axes[0])
+            heights(ax, low, high, signed=True, labelled=ax is axes[0])
             curves = [curve for curve in missing.curves if curve.modality == modality]
             for curve in curves:
-                one = look(evidence, curve.strategy, language)
+                line_style = look(evidence, curve.strategy, language)
                 x = [100 * share for share in curve.shares]
                 inner = [ends(g) for g in curve.gain]
                 ax.fill_between(
                     x,
                     [e[0] for e in inner],
                     [e[1] for e in inner],
-                    color=one.colour,
+                    color=line_style.colour,
                     alpha=0.15,
                     lw=0,
                 )
                 y = [g.value for g in curve.gain]
-                ax.plot(x, y, "-", marker=one.marker, ms=5.5, color=one.colour, lw=1.5,
+                ax.plot(x, y, "-", marker=line_style.marker, ms=5.5, color=line_style.colour, lw=1.5,
                         mec=ink("paper"), mew=0.6)  # fmt: skip
             ax.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100%"])
             ax.set_xlabel(say("lost", language), labelpad=6)
@@ -68,8 +68,8 @@ def draw_missing(
         pixel = (high - low) / (HEIGHT - edges[2] - edges[3])
         places = apart([curve.gain[-1].value for curve in final], LINE * pixel)
         for curve, height in zip(final, places, strict=True):
-            one = look(evidence, curve.strategy, language)
-            last.text(106, height, role_name(evidence, curve.strategy, language, 16), color=one.colour,
+            line_style = look(evidence, curve.strategy, language)
+            last.text(106, height, role_name(evidence, curve.strategy, language, 16), color=line_style.colour,
                       va="center", size=style.NOTE)  # fmt: skip
         reference = evidence.point(missing.reference)
         who = canvas.drawn_name(reference, 24) if reference else missing.reference

@@ -46,22 +46,22 @@ def name_everything(sheet: Sheet, hull: lasso.Floats | None) -> list[Placed]:
         veiled.insert(at, label.x > sheet.at(sheet.plane.slo, 0)[0])
     segments, weights = lines(sheet, hull)
     bounds = sheet.ax.get_window_extent().extents + np.array([2, 2, -2, -2])
-    named = {s.point.strategy for s in spots}
-    rest = [s for s in sheet.plane.spots if s.point.strategy not in named]
+    labelled = {s.point.strategy for s in spots}
+    rest = [s for s in sheet.plane.spots if s.point.strategy not in labelled]
     marks = [(*sheet.at(s.x.value, s.y.value), RADIUS) for s in rest]
     placed = place(labels, scene(bounds, segments, weights, blocks, marks))
-    for text, label, got, over in zip(texts, labels, placed, veiled, strict=True):
-        put(sheet, text, label, got, "veil" if over else "paper")
+    for text, label, label_place, over in zip(texts, labels, placed, veiled, strict=True):
+        put(sheet, text, label, label_place, "veil" if over else "paper")
     return placed
 
 
 def order(sheet: Sheet) -> list[Spot]:
     """Most important first; on a phone only the choice, today and the frontier."""
-    one, decision = sheet.plane, sheet.evidence.decision
+    plane, decision = sheet.plane, sheet.evidence.decision
 
     def rank(spot: Spot) -> tuple[bool, bool, bool, bool, bool, float]:
         point = spot.point
-        front = on_front(one, spot)
+        front = on_front(plane, spot)
         return (
             point.strategy != decision.choice,
             point.strategy not in (decision.today, decision.subject),
@@ -71,13 +71,14 @@ def order(sheet: Sheet) -> list[Spot]:
             -spot.y.value,
         )
 
-    spots = sorted(one.spots, key=rank)
+    spots = sorted(plane.spots, key=rank)
     if sheet.narrow:
-        named = (decision.choice, decision.today, decision.subject)
+        deciding = (decision.choice, decision.today, decision.subject)
         spots = [
             s
             for s in spots
-            if s.point.strategy in named or (on_front(one, s) and not s.point.equivalent_to_choice)
+            if s.point.strategy in deciding
+            or (on_front(plane, s) and not s.point.equivalent_to_choice)
         ]
         return spots[:10]
     return spots if len(spots) <= MOST_NAMES else spots[:NAMES_IN_A_CROWD]
@@ -88,11 +89,11 @@ def name_text(sheet: Sheet, spot: Spot) -> Text:
     decision, point = sheet.evidence.decision, spot.point
     front = on_front(sheet.plane, spot)
     chosen, today = point.strategy == decision.choice, point.strategy == decision.today
-    named = chosen or today or point.strategy == decision.subject
+    deciding = chosen or today or point.strategy == decision.subject
     name = drawn_name(point, 18 if sheet.narrow else 26)
-    look: dict[str, Any] = {"size": sheet.label if front or named else sheet.note}
-    look["color"] = ink("ink") if named or (front and point.feasible) else ink("soft")
-    if named:
+    look: dict[str, Any] = {"size": sheet.label if front or deciding else sheet.note}
+    look["color"] = ink("ink") if deciding or (front and point.feasible) else ink("soft")
+    if deciding:
         look["weight"] = 600
     if chosen:
         verb = "keep" if today else "ship"
@@ -122,42 +123,44 @@ def hull_label(sheet: Sheet, outline: lasso.Floats) -> tuple[Text, Label]:
 
 def lines(sheet: Sheet, hull: lasso.Floats | None) -> tuple[Segments, list[float]]:
     """Every drawn line in pixels and what crossing it costs."""
-    one, at = sheet.plane, sheet.at
-    (left, right), (low, high) = one.x_limits, one.y_limits
-    found: list[tuple[tuple[float, float, float, float], float]] = []
-    for s in one.spots:
+    plane, at = sheet.plane, sheet.at
+    (left, right), (low, high) = plane.x_limits, plane.y_limits
+    segments: list[tuple[tuple[float, float, float, float], float]] = []
+    for s in plane.spots:
         x0, x1 = ends(s.x)
         y0, y1 = ends(s.y)
         weight = 2.0 if s.point.strategy == sheet.evidence.decision.choice else 0.45
-        found.append(((*at(max(x0, left), s.y.value), *at(x1, s.y.value)), weight))
-        found.append(((*at(s.x.value, y0), *at(s.x.value, y1)), weight))
-    stairs = [(one.front[0][0], low), *one.front, (right, one.front[-1][1])] if one.front else []
+        segments.append(((*at(max(x0, left), s.y.value), *at(x1, s.y.value)), weight))
+        segments.append(((*at(s.x.value, y0), *at(s.x.value, y1)), weight))
+    stairs = (
+        [(plane.front[0][0], low), *plane.front, (right, plane.front[-1][1])] if plane.front else []
+    )
     for (a, b), (c, d) in pairwise(stairs):
-        found += [((*at(a, b), *at(c, b)), 3.0), ((*at(c, b), *at(c, d)), 3.0)]
-    if one.relative:
-        found.append(((*at(left, 0), *at(right, 0)), 2.0))
-    if one.bayes is not None and low < one.bayes < high:
-        found.append(((*at(left, one.bayes), *at(right, one.bayes)), 3.0))
-    if one.slo_inside:
-        found.append(((*at(one.slo, low), *at(one.slo, high)), 8.0))
+        segments += [((*at(a, b), *at(c, b)), 3.0), ((*at(c, b), *at(c, d)), 3.0)]
+    if plane.relative:
+        segments.append(((*at(left, 0), *at(right, 0)), 2.0))
+    if plane.bayes is not None and low < plane.bayes < high:
+        segments.append(((*at(left, plane.bayes), *at(right, plane.bayes)), 3.0))
+    if plane.slo_inside:
+        segments.append(((*at(plane.slo, low), *at(plane.slo, high)), 8.0))
     if hull is not None:
         loop = np.concatenate([hull, np.roll(hull, -1, 0)], 1)
-        found += [((a, b, c, d), 1.0) for a, b, c, d in loop.tolist()]
-    return [segment for segment, _ in found], [weight for _, weight in found]
+        segments += [((a, b, c, d), 1.0) for a, b, c, d in loop.tolist()]
+    return [segment for segment, _ in segments], [weight for _, weight in segments]
 
 
-def put(sheet: Sheet, text: Text, label: Label, got: Placed, ground: str) -> None:
+def put(sheet: Sheet, text: Text, label: Label, label_place: Placed, ground: str) -> None:
     """Move a text to its box, or take it off."""
-    if got.dropped:
+    if label_place.dropped:
         text.remove()
         return
-    x0, y0, x1, y1 = got.box
+    x0, y0, x1, y1 = label_place.box
     middle = (x0 + x1) / 2
     text.set(position=(middle, (y0 + y1) / 2), ha="center", va="center", zorder=8)
     if "\n" in text.get_text():
         text.set_multialignment("right" if middle < label.x else "left")
     text.set_gid(f"{HALO}{ground}-{round(x0)}-{round(y0)}")
-    if got.leader:
-        a, b, c, d = got.leader
+    if label_place.leader:
+        a, b, c, d = label_place.leader
         look: dict[str, Any] = {"color": ink("off"), "lw": 0.8, "zorder": 2.9}
         sheet.ax.add_line(Line2D([a, c], [b, d], transform=pixels(sheet.fig), **look))

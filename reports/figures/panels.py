@@ -53,21 +53,23 @@ def panels(
     gap_x, gap_y = (24 if columns > 1 else 0), (46 if rows > 1 else 0)
     each_x = (width - left - right - gap_x * (columns - 1)) / columns
     each_y = (height - top - bottom - gap_y * (rows - 1)) / rows
-    made = []
+    axes = []
     for row in range(rows):
         for column in range(columns):
             x = left + column * (each_x + gap_x)
             y = height - top - each_y - row * (each_y + gap_y)
-            made.append(fig.add_axes((x / width, y / height, each_x / width, each_y / height)))
-            made[-1].spines["left"].set_visible(False)
-    return fig, made
+            axes.append(fig.add_axes((x / width, y / height, each_x / width, each_y / height)))
+            axes[-1].spines["left"].set_visible(False)
+    return fig, axes
 
 
-def heights(ax: Axes, low: float, high: float, *, signed: bool, named: bool, most: int = 5) -> None:
+def heights(
+    ax: Axes, low: float, high: float, *, signed: bool, labelled: bool, most: int = 5
+) -> None:
     """Limits, ticks and grid of a quality axis."""
     ax.set_ylim(low, high)
     at, texts = auc_ticks(low, high, signed=signed, most=most)
-    ax.set_yticks(at, texts if named else [""] * len(at))
+    ax.set_yticks(at, texts if labelled else [""] * len(at))
     ax.hlines(at, *ax.get_xlim(), color=ink("mist"), lw=0.8, zorder=0)
     if signed and low < 0 < high:
         ax.hlines(0, *ax.get_xlim(), color=ink("off"), lw=0.9, zorder=0.5)
@@ -102,7 +104,7 @@ def apart(heights_: list[float], gap: float) -> list[float]:
             groups[-2:] = [((a * n + b * m) / (n + m), n + m)]
     placed = [round(mean + gap * (k - (n - 1) / 2), 9) for mean, n in groups for k in range(n)]
     rank = sorted(range(len(heights_)), key=lambda i: heights_[i])
-    found = [0.0] * len(heights_)
+    spaced = [0.0] * len(heights_)
     for at, i in enumerate(rank):
-        found[i] = placed[at]
-    return found
+        spaced[i] = placed[at]
+    return spaced

@@ -83,11 +83,11 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(colour: str, other: str) -> float:
     """Contrast ratio of two colours, 1 .. 21 (WCAG 2.2).
 
     >>> round(contrast("#000000", "#ffffff"), 1)
     21.0
     """
-    bright, dim = sorted((luminance(one), luminance(other)), reverse=True)
+    bright, dim = sorted((luminance(colour), luminance(other)), reverse=True)
     return (bright + 0.05) / (dim + 0.05)

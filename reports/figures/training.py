@@ -13,7 +13,7 @@ from fusefront.reports.words.phrase import Language
 
 COLUMNS = 4
 PANEL, LINE = 118.0, 15.0  # pixels: height of a panel, between two names
-MOST_NAMED = 8
+MOST_LABELLED = 8
 
 
 def draw_epochs(
@@ -43,12 +43,12 @@ def draw_epochs(
                 continue
             strategy = shown[at]
             ax.set_xlim(0.8, longest + 0.2)
-            heights(ax, low - pad, high + pad, signed=False, named=at % columns == 0, most=3)
-            one = look(evidence, strategy, language)
+            heights(ax, low - pad, high + pad, signed=False, labelled=at % columns == 0, most=3)
+            line_style = look(evidence, strategy, language)
             for curve in (c for c in curves if c.strategy == strategy):
                 x = np.arange(1, len(curve.value) + 1)
-                ax.plot(x, curve.value, "-", color=one.colour, lw=1.2, alpha=0.75,
-                        marker=one.marker if longest <= 10 else "", ms=3.6, mew=0)  # fmt: skip
+                ax.plot(x, curve.value, "-", color=line_style.colour, lw=1.2, alpha=0.75,
+                        marker=line_style.marker if longest <= 10 else "", ms=3.6, mew=0)  # fmt: skip
             step = max(1, longest // 5)
             ticks = list(range(1, longest + 1, step))
             last_row = at + columns >= len(shown)
@@ -56,7 +56,10 @@ def draw_epochs(
             if last_row:
                 ax.set_xlabel(say("epochs", language), labelpad=4)
             above(
-                ax, look(evidence, strategy, language, 24).name, color=one.colour, size=style.NOTE
+                ax,
+                look(evidence, strategy, language, 24).name,
+                color=line_style.colour,
+                size=style.NOTE,
             )
         words = say("valid_auc", language)
         fig.text(
@@ -81,22 +84,22 @@ def draw_trials(
         height, edges = 300.0, (62, 270, 40, 50)
         fig, (ax,) = panels(style.WIDE, height, 1, 1, edges)
         longest = max(len(c.value) for c in curves)
-        named = [c for c in curves if c.strategy in (decision.choice, decision.today)]
-        climbing = [c for c in curves if c.settled is False and c not in named]
-        named += climbing[: MOST_NAMED - len(named)]
+        labelled = [c for c in curves if c.strategy in (decision.choice, decision.today)]
+        climbing = [c for c in curves if c.settled is False and c not in labelled]
+        labelled += climbing[: MOST_LABELLED - len(labelled)]
         low = min(min(c.value) - max(c.value) for c in curves)
         low = max(min(low, -1e-3), -0.1)
         ax.set_xlim(1, max(longest, 2))
-        heights(ax, 1.08 * low, -0.06 * low, signed=True, named=True)
-        quiet = [_steps(c, longest) for c in curves if c not in named]
+        heights(ax, 1.08 * low, -0.06 * low, signed=True, labelled=True)
+        quiet = [_steps(c, longest) for c in curves if c not in labelled]
         ax.add_collection(
             LineCollection(quiet, colors=ink("off"), linewidths=0.8, zorder=1), autolim=False
         )
-        for curve in named:
+        for curve in labelled:
             colour = look(evidence, curve.strategy, language).colour
             ax.plot(*_steps(curve, longest).T, color=colour, lw=1.8, zorder=3)
         pixel = (-1.14 * low) / (height - edges[2] - edges[3])
-        ordered = sorted(named, key=lambda c: c.settled is not False)  # settled ones on top
+        ordered = sorted(labelled, key=lambda c: c.settled is not False)  # settled ones on top
         places = apart(
             [-0.001 * pixel * (len(ordered) - i) for i in range(len(ordered))], LINE * pixel
         )

@@ -52,16 +52,16 @@ def draw_widths(
             ax.xaxis.minorticks_off()
             ticks = _ticks(own)
             ax.set_xticks(ticks, [f"{tick}" for tick in ticks])
-            heights(ax, *limits, signed=True, named=at % columns == 0, most=4)
-            one = look(evidence, shown[at], language, 24)
+            heights(ax, *limits, signed=True, labelled=at % columns == 0, most=4)
+            line_style = look(evidence, shown[at], language, 24)
             for number, curve in enumerate(own):
                 x = np.asarray(curve.widths) * 2 ** (0.06 * (number - (len(own) - 1) / 2))
                 low, high = zip(*(ends(change) for change in curve.change), strict=True)
-                ax.vlines(x, low, high, color=one.colour, lw=0.9, alpha=0.5)
-                ax.plot(x, [change.value for change in curve.change], "-", color=one.colour, lw=1.2,
-                        alpha=0.75, marker=one.marker, ms=3.6, mew=0)  # fmt: skip
+                ax.vlines(x, low, high, color=line_style.colour, lw=0.9, alpha=0.5)
+                ax.plot(x, [change.value for change in curve.change], "-", color=line_style.colour, lw=1.2,
+                        alpha=0.75, marker=line_style.marker, ms=3.6, mew=0)  # fmt: skip
             ax.set_xlabel(say("code_width", language), labelpad=4)
-            above(ax, one.name, color=one.colour, size=style.NOTE)
+            above(ax, line_style.name, color=line_style.colour, size=style.NOTE)
         words = say("against_whole", language)
         fig.text(
             8 / style.WIDE, 1 - 14 / height, words, size=style.NOTE, color=ink("soft"), va="center"
@@ -72,8 +72,8 @@ def draw_widths(
 def _ticks(curves: list[WidthCurve]) -> list[int]:
     """The widths themselves, thinned from the widest down."""
     every = sorted({width for curve in curves for width in curve.widths}, reverse=True)
-    kept: list[int] = []
+    ticks: list[int] = []
     for width in every:
-        if not kept or kept[-1] >= 1.6 * width:
-            kept.append(width)
-    return sorted(kept[:MOST_TICKS])
+        if not ticks or ticks[-1] >= 1.6 * width:
+            ticks.append(width)
+    return sorted(ticks[:MOST_TICKS])

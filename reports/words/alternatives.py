@@ -79,10 +79,10 @@ ALONE = {
 
 def alternatives(evidence: Evidence, language: Language) -> list[Entry]:
     """The first three; without a choice, what was measured."""
-    found = [evidence.point(name) for name in evidence.decision.alternatives[:SHOWN]]
+    points = [evidence.point(name) for name in evidence.decision.alternatives[:SHOWN]]
     return [
         Entry(label(point, 40), [_why_not(evidence, point, language)])
-        for point in found
+        for point in points
         if point is not None
     ]
 
@@ -126,10 +126,10 @@ def _reason(evidence: Evidence, point: Point, choice: Point) -> str:
 
 def _values(evidence: Evidence, point: Point, choice: Point | None) -> dict[str, str]:
     values: dict[str, str] = {"slo": numbers.ms_setting(evidence.decision.slo_ms)}
-    for name, one in (("gap", point.gain_vs_choice), ("gain", point.gain)):
-        if one is not None:
-            values[name] = numbers.signed(one.value)
-            values["interval" if name == "gap" else "gain_interval"] = _bracket(one)
+    for name, difference in (("gap", point.gain_vs_choice), ("gain", point.gain)):
+        if difference is not None:
+            values[name] = numbers.signed(difference.value)
+            values["interval" if name == "gap" else "gain_interval"] = _bracket(difference)
     if point.gain_vs_choice_90 is not None:
         values["interval_90"] = _bracket(point.gain_vs_choice_90)
     values["auc"] = numbers.fixed(point.auc.value, numbers.AUC_PLACES)

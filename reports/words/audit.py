@@ -48,12 +48,12 @@ JAPANESE = {
 UNKNOWN = "検査{name}の\u200b指摘がある\u200b（監査の表を\u200b参照）。"
 
 
-def finding_text(one: AuditFinding, language: Language) -> str:
+def finding_text(finding: AuditFinding, language: Language) -> str:
     """One sentence; of a check that has no Japanese words, which one it was."""
     if language == "en":
-        return shorten(one.text.split(". ")[0].rstrip(".") + ".", LENGTH)
-    kind, _, of = one.check.partition(".")
+        return shorten(finding.text.split(". ")[0].rstrip(".") + ".", LENGTH)
+    kind, _, of = finding.check.partition(".")
     try:
-        return JAPANESE[kind].format(of=shorten(of, 40), **one.numbers)
+        return JAPANESE[kind].format(of=shorten(of, 40), **finding.numbers)
     except KeyError:
-        return UNKNOWN.format(name=shorten(one.check, 60))
+        return UNKNOWN.format(name=shorten(finding.check, 60))

@@ -46,14 +46,14 @@ YEARLY = {
 
 def changes(evidence: Evidence, language: Language) -> list[Entry]:
     """One entry a knob, then what it is worth at the study's own figures."""
-    made = []
+    entries = []
     for knob, head in KNOB.items():
         own = [change for change in evidence.decision.changes if change.knob == knob]
         if own:
-            made.append(Entry(head.pattern(language), _knob(evidence, own, language)))
-    if (row := centre(evidence)) is not None and (said := _yearly(evidence, row, language)):
-        made.append(Entry(MONEY.pattern(language), [said]))
-    return made
+            entries.append(Entry(head.pattern(language), _knob(evidence, own, language)))
+    if (row := centre(evidence)) is not None and (money := _yearly(evidence, row, language)):
+        entries.append(Entry(MONEY.pattern(language), [money]))
+    return entries
 
 
 def centre(evidence: Evidence) -> WhatIfRow | None:
@@ -65,9 +65,9 @@ def centre(evidence: Evidence) -> WhatIfRow | None:
 
 
 def _knob(evidence: Evidence, own: list[Change], language: Language) -> list[Sentence]:
-    said = []
+    sentences = []
     if same := [_value(change, language) for change in own if not change.changed]:
-        said.append(sentence(NONE, language, values=OR.pattern(language).join(same)))
+        sentences.append(sentence(NONE, language, values=OR.pattern(language).join(same)))
     for change in own:
         if change.changed:
             point = evidence.point(change.choice)
@@ -77,8 +77,8 @@ def _knob(evidence: Evidence, own: list[Change], language: Language) -> list[Sen
                 name = label(point)
                 outcome = KEEP.pattern(language).format(name=name) if stays else str(name)
             values = {"value": _value(change, language), "outcome": outcome}
-            said.append(sentence(FLIP[change.side], language, **values))
-    return said
+            sentences.append(sentence(FLIP[change.side], language, **values))
+    return sentences
 
 
 def _value(change: Change, language: Language) -> str:

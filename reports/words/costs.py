@@ -75,7 +75,7 @@ def items(evidence: Evidence, language: Language) -> list[Item]:
     point = subject(evidence)
     if point is None:
         return []
-    made = [
+    costs = [
         _clicks(evidence, point, language),
         _number(evidence, point, language, "cost", _cost, _cost_note),
         _number(evidence, point, language, "memory", _memory, _plain_note),
@@ -84,7 +84,7 @@ def items(evidence: Evidence, language: Language) -> list[Item]:
         _number(evidence, point, language, "p50", _p50, _p50_note),
         _number(evidence, point, language, "parameters", _parameters, _plain_note),
     ]
-    return [item for item in made if item is not None][:MOST]
+    return [item for item in costs if item is not None][:MOST]
 
 
 def money(value: float, currency: str, language: Language) -> tuple[str, str]:
@@ -111,9 +111,9 @@ def _clicks(evidence: Evidence, point: Point, language: Language) -> Item | None
         value = numbers.fixed(replay.today.value, places)
         other = sentence(COST["today"], language, value=value)
         if gap is not None:
-            said = {"difference": numbers.signed(gap.value, places)}
-            said["interval"] = Bracket(numbers.bracket(gap, places))
-            note = sentence(COST["clicks_note"], language, k=str(replay.k), **said)
+            values = {"difference": numbers.signed(gap.value, places)}
+            values["interval"] = Bracket(numbers.bracket(gap, places))
+            note = sentence(COST["clicks_note"], language, k=str(replay.k), **values)
     elif replay.choice.low is not None:
         bracket = Bracket(numbers.bracket(replay.choice, places))
         note = sentence(
@@ -140,8 +140,8 @@ def _number(
     beside = _beside(evidence, point)
     if beside is not None and (theirs := show(evidence, beside, language)):
         value = theirs[0] if theirs[1] == shown[1] else f"{theirs[0]}{NB}{theirs[1]}"
-        named = "today" if beside.strategy == evidence.decision.today else "rival"
-        other = sentence(COST[named], language, value=value, name=label(beside))
+        key_beside = "today" if beside.strategy == evidence.decision.today else "rival"
+        other = sentence(COST[key_beside], language, value=value, name=label(beside))
         sources = (point.strategy, beside.strategy)
     name = COST[key].pattern(language)
     return Item(key, name, *shown, other, note(evidence, point, language, key), sources)
@@ -199,8 +199,8 @@ def _cold(evidence: Evidence, point: Point, language: Language) -> Shown:
 
 def _cold_note(evidence: Evidence, point: Point, language: Language, key: str) -> Sentence:
     assert point.cold_start_s is not None
-    one = point.cold_start_s
-    bracket = numbers.bracket(one, 1) if one.value >= 1 else ""
+    seconds = point.cold_start_s
+    bracket = numbers.bracket(seconds, 1) if seconds.value >= 1 else ""
     return sentence(COST["cold_note"], language, interval=Bracket(bracket))
 
 

@@ -63,11 +63,11 @@ def measured(point: Point, language: Language) -> dict[str, str]:
         inner = CLAUSE["tost"].pattern(language).format(bracket=inner) if inner else ""
         values["tost"] = Bracket(inner.replace(" ", numbers.NB))
     for name in ("p50", "p99"):
-        one: Interval | None = getattr(point, name)
-        if one is not None:
-            places = numbers.ms_places(one)
-            values[name] = numbers.ms(one.value, places)
-            values[f"{name}_interval"] = Bracket(numbers.bracket(one, places))
+        interval: Interval | None = getattr(point, name)
+        if interval is not None:
+            places = numbers.ms_places(interval)
+            values[name] = numbers.ms(interval.value, places)
+            values[f"{name}_interval"] = Bracket(numbers.bracket(interval, places))
     return values
 
 
@@ -122,12 +122,12 @@ def lack(evidence: Evidence, language: Language) -> str:
 
 def next_steps(evidence: Evidence, language: Language) -> list[Sentence]:
     """What to measure next, one sentence each, without repeats."""
-    found: list[Sentence] = []
-    for one in evidence.decision.lacks:
-        made = sentence(NEXT[one.kind], language, text=one.text)
-        if made.text and made.text not in [f.text for f in found]:
-            found.append(made)
-    return found
+    steps: list[Sentence] = []
+    for lack in evidence.decision.lacks:
+        step = sentence(NEXT[lack.kind], language, text=lack.text)
+        if step.text and step.text not in [f.text for f in steps]:
+            steps.append(step)
+    return steps
 
 
 def limits(evidence: Evidence, language: Language) -> str:
@@ -139,26 +139,26 @@ def limits(evidence: Evidence, language: Language) -> str:
 def missed(evidence: Evidence, point: Point, language: Language) -> str:
     """Which limits a strategy misses, as surely as its interval says; "" where it keeps them."""
     values = _settings(evidence, language) | {"cost": _price(evidence, point)}
-    said = [MISSES[m].pattern(language).format(**values) for m in misses(evidence, point)]
-    return (" and " if language == "en" else "、").join(said)
+    phrases = [MISSES[m].pattern(language).format(**values) for m in misses(evidence, point)]
+    return (" and " if language == "en" else "、").join(phrases)
 
 
 def misses(evidence: Evidence, point: Point) -> list[str]:
     """Keys of MISSES; "latency" and "cost" are for sure, the others say what is not shown."""
     decision, p99, cost = evidence.decision, point.p99, point.cost_per_million
-    found = []
+    keys = []
     if p99 is None:
-        found.append("untimed")
+        keys.append("untimed")
     elif p99.low is not None and p99.low > decision.slo_ms:
-        found.append("latency")
+        keys.append("latency")
     elif p99.high is None or p99.high > decision.slo_ms:
-        found.append("latency_unsure")
+        keys.append("latency_unsure")
     if decision.max_cost is not None:
         if cost is None:
-            found.append("unpriced")
+            keys.append("unpriced")
         elif cost > decision.max_cost:
-            found.append("cost")
-    return found
+            keys.append("cost")
+    return keys
 
 
 def _stays(evidence: Evidence, language: Language) -> str:

@@ -103,7 +103,7 @@ DESCRIBED = {
         "{n}方式の区間を1行ずつ示す。数値はすべて表にある。",
     ),
 }
-MOST_NAMED = 4
+MOST_NAMES = 4
 MORE = Phrase("{n} more", "ほか{n}")
 
 
@@ -154,33 +154,33 @@ def caption(evidence: Evidence, plane: Plane | None, language: Language) -> list
     if plane is None:
         relative = any(p.gain for p in evidence.points)
         return [sentence(CAPTION["bars" if relative else "bars_absolute"], language)]
-    said = [sentence(CAPTION["cross" if plane.relative else "cross_absolute"], language)]
+    sentences = [sentence(CAPTION["cross" if plane.relative else "cross_absolute"], language)]
     if evidence.band is not None:
         draws = numbers.count(evidence.band.draws)
-        said.append(sentence(CAPTION["stairs_band"], language, draws=draws))
+        sentences.append(sentence(CAPTION["stairs_band"], language, draws=draws))
     else:
-        said.append(sentence(CAPTION["stairs"], language))
+        sentences.append(sentence(CAPTION["stairs"], language))
     choice = evidence.decision.choice
     inside = {s.point.strategy for s in plane.spots}
     hulled = [s for s in plane.spots if s.point.equivalent_to_choice and s.point.strategy != choice]
     if choice in inside and hulled:
         margin = numbers.plain(evidence.decision.margin)
-        said.append(sentence(CAPTION["hull"], language, margin=margin))
+        sentences.append(sentence(CAPTION["hull"], language, margin=margin))
     if any(not s.point.feasible for s in plane.spots):
-        said.append(sentence(CAPTION["hollow"], language))
+        sentences.append(sentence(CAPTION["hollow"], language))
     if plane.bayes is not None:
         auc = numbers.fixed(plane.bayes + (plane.base or 0.0), numbers.AUC_PLACES)
         above = plane.bayes >= plane.y_limits[1]
-        said.append(sentence(CAPTION["bayes_above" if above else "bayes"], language, auc=auc))
+        sentences.append(sentence(CAPTION["bayes_above" if above else "bayes"], language, auc=auc))
     if plane.below:
-        said.append(sentence(CAPTION["arrows"], language))
+        sentences.append(sentence(CAPTION["arrows"], language))
     if plane.off:
-        names = _named([_placed(s, plane) for s in plane.off], language)
-        said.append(sentence(CAPTION["off"], language, names=names))
+        names = _shortened([_placed(s, plane) for s in plane.off], language)
+        sentences.append(sentence(CAPTION["off"], language, names=names))
     if plane.unmeasured:
-        names = _named([str(label(p)) for p in plane.unmeasured], language)
-        said.append(sentence(CAPTION["unmeasured"], language, names=names))
-    return said
+        names = _shortened([str(label(p)) for p in plane.unmeasured], language)
+        sentences.append(sentence(CAPTION["unmeasured"], language, names=names))
+    return sentences
 
 
 def _placed(spot: Spot, plane: Plane) -> str:
@@ -189,10 +189,10 @@ def _placed(spot: Spot, plane: Plane) -> str:
     return f"{label(spot.point)} ({height} AUC, {numbers.ms(spot.x.value)})"
 
 
-def _named(names: list[str], language: Language) -> str:
-    shown = names[:MOST_NAMED]
-    if len(names) > MOST_NAMED:
-        shown.append(MORE.pattern(language).format(n=numbers.count(len(names) - MOST_NAMED)))
+def _shortened(names: list[str], language: Language) -> str:
+    shown = names[:MOST_NAMES]
+    if len(names) > MOST_NAMES:
+        shown.append(MORE.pattern(language).format(n=numbers.count(len(names) - MOST_NAMES)))
     return listed(shown, language)
 
 

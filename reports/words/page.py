@@ -26,7 +26,7 @@ def facts(evidence: Evidence, language: Language) -> list[tuple[str, str]]:
     rows = numbers.count(study.rows_test)
     if study.rows_all:
         rows = term(FACT["of_rows"], language, test=rows, all=numbers.count(study.rows_all))
-    made = {
+    texts = {
         "study": study.name,
         "dataset": study.dataset if study.dataset != study.name else "",
         "rows": rows,
@@ -38,4 +38,4 @@ def facts(evidence: Evidence, language: Language) -> list[tuple[str, str]]:
         "date": (decision.date or study.date)[:LONG_DATE],
         "recheck": decision.recheck[:LONG_DATE],
     }
-    return [(FACT[key].pattern(language), text) for key, text in made.items() if text]
+    return [(FACT[key].pattern(language), text) for key, text in texts.items() if text]

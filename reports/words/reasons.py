@@ -83,22 +83,22 @@ OVER = Phrase(", which {missed}", "で\u200b{missed}")
 def why(evidence: Evidence, language: Language) -> list[Sentence]:
     """Two or three sentences, chosen by the case and worded by what the intervals bear."""
     case = evidence.decision.case
-    found: list[Sentence] = []
+    reasons: list[Sentence] = []
     if case == "clear":
-        found = [_choice(evidence, language)]
+        reasons = [_choice(evidence, language)]
         choice = evidence.point(evidence.decision.choice)
         if choice is not None and "control" in (choice.role, choice.family):
-            found.append(sentence(REASON[_control(evidence)], language))
+            reasons.append(sentence(REASON[_control(evidence)], language))
     elif case == "tie":
-        found = _counted(evidence, language)
+        reasons = _counted(evidence, language)
     elif case == "infeasible":
         timed = sum(p.p99 is not None for p in evidence.points)
-        found = [sentence(REASON["whole"], language, n=numbers.count(timed))]
+        reasons = [sentence(REASON["whole"], language, n=numbers.count(timed))]
     else:
-        found = _counted(evidence, language)
+        reasons = _counted(evidence, language)
         if evidence.decision.reason != "cannot_tell":  # the headline names rows and seeds already
-            found = next_steps(evidence, language)
-    return [*found, today(evidence, language)]
+            reasons = next_steps(evidence, language)
+    return [*reasons, today(evidence, language)]
 
 
 def _control(evidence: Evidence) -> str:
@@ -138,29 +138,31 @@ def _choice(evidence: Evidence, language: Language) -> Sentence:
     return sentence(REASON[key], language, margin=margin, n=n)
 
 
-def _faster(one: Point, other: Point) -> bool:
+def _faster(point: Point, other: Point) -> bool:
     """Whether the p50 intervals are apart."""
-    if one.p50 is None or other.p50 is None:
+    if point.p50 is None or other.p50 is None:
         return False
-    return one.p50.high is not None and other.p50.low is not None and one.p50.high < other.p50.low
+    return (
+        point.p50.high is not None and other.p50.low is not None and point.p50.high < other.p50.low
+    )
 
 
 def _counted(evidence: Evidence, language: Language) -> list[Sentence]:
     """How the others stand against what runs today."""
     decision = evidence.decision
-    seen = Counter(
+    verdicts = Counter(
         p.verdict
         for p in evidence.points
         if p.feasible and p.verdict and p.strategy != decision.today and p.role != "device"
     )
-    if not seen:
+    if not verdicts:
         return []
     parts = [
         (COUNT_ONE[v] if n == 1 else COUNT[v]).pattern(language).format(n=numbers.count(n))
-        for v, n in sorted(seen.items(), key=lambda kv: list(COUNT).index(kv[0]))
+        for v, n in sorted(verdicts.items(), key=lambda kv: list(COUNT).index(kv[0]))
     ]
     counts = listed(parts, language)
-    total = numbers.count(sum(seen.values()))
+    total = numbers.count(sum(verdicts.values()))
     return [sentence(REASON["counted"], language, n=total, counts=counts)]
 
 
@@ -183,7 +185,7 @@ def today(evidence: Evidence, language: Language) -> Sentence:
     values: dict[str, str] = {"name": described(point)}
     values["auc"] = numbers.fixed(point.auc.value, numbers.AUC_PLACES)
     values |= measured(point, language)
-    said = missed(evidence, point, language) if point.p99 is not None else ""
-    values["over"] = OVER.pattern(language).format(missed=said) if said else ""
+    shortfall = missed(evidence, point, language) if point.p99 is not None else ""
+    values["over"] = OVER.pattern(language).format(missed=shortfall) if shortfall else ""
     key = "today" if point.p99 is not None else "today_untimed"
     return sentence(REASON[key], language, **values)

@@ -106,28 +106,28 @@ def leaderboard(evidence: Evidence) -> str:
     return f"{over}Sorted by AUC. Blue: the choice. Grey: not wholly under the {slo} limit."
 
 
-def ablation(one: Ablation) -> str:
+def ablation(chain: Ablation) -> str:
     """Which parts earn their place, by their intervals."""
-    hurts, helps, open_ = ([s.name for s in one.steps if moved(s) == way] for way in (-1, 1, 0))
-    said = []
+    hurts, helps, open_ = ([s.name for s in chain.steps if moved(s) == way] for way in (-1, 1, 0))
+    sentences = []
     if hurts:
-        said.append(f"AUC falls when {_or(hurts)} is left out.")
+        sentences.append(f"AUC falls when {_or(hurts)} is left out.")
     if helps:
-        said.append(f"It rises when {_or(helps)} is left out.")
+        sentences.append(f"It rises when {_or(helps)} is left out.")
     if open_:
-        said.append(
+        sentences.append(
             f"Not shown to matter (grey; verdicts are adjusted over all parts): {_and(open_)}."
         )
-    told = (
+    lead = (
         "Each row is trained again without that part, at the parent's hyper-parameters and seeds; "
     )
-    return f"{told}black lines are 95% intervals of the paired difference. {' '.join(said)}"
+    return f"{lead}black lines are 95% intervals of the paired difference. {' '.join(sentences)}"
 
 
 def calibration(evidence: Evidence) -> str:
     """How far from one, and what a temperature does."""
     first = evidence.calibration[0]
-    said = (
+    text = (
         "Observed over predicted click rate on test rows in bins of equal count, with 95% intervals; 1 is "
         f"as predicted. {_bins_off(first)}"
     )
@@ -138,21 +138,21 @@ def calibration(evidence: Evidence) -> str:
             if curve.temperature is not None
         ]
         return (
-            f"{said} Hollow: logits divided by a temperature fitted on validation ({_and(fitted)})."
+            f"{text} Hollow: logits divided by a temperature fitted on validation ({_and(fitted)})."
         )
     return (
-        f"{said} No temperature was fitted; `fusefront compare {evidence.study.name} --temperature` shows "
+        f"{text} No temperature was fitted; `fusefront compare {evidence.study.name} --temperature` shows "
         "the scaled rates beside these."
     )
 
 
 def _bins_off(curve: Calibration) -> str:
-    seen = [
+    bins = [
         (p, o) for p, o in zip(curve.predicted, curve.observed, strict=True) if o.low is not None
     ]
-    off = sum(not ends(o)[0] <= p <= ends(o)[1] for p, o in seen)
+    off = sum(not ends(o)[0] <= p <= ends(o)[1] for p, o in bins)
     return (
-        f"For {curve.strategy} the interval excludes the prediction in {off} of {len(seen)} bins."
+        f"For {curve.strategy} the interval excludes the prediction in {off} of {len(bins)} bins."
     )
 
 
@@ -160,13 +160,13 @@ def training(evidence: Evidence) -> str:
     """What the panels show, and who is not among them."""
     chosen = with_panels(evidence)
     seeds = Counter(curve.strategy for curve in epochs(evidence))
-    said = f"One line a seed (up to {max(seeds.values())}), common axes."
+    text = f"One line a seed (up to {max(seeds.values())}), common axes."
     if chosen.left_out:
         names = chosen.left_out[:6]
         more = len(chosen.left_out) - len(names)
         rest = [*names, f"{more} more"] if more else names
-        said += f" Not drawn, far below or beyond the first panels: {_and(rest)}."
-    return said
+        text += f" Not drawn, far below or beyond the first panels: {_and(rest)}."
+    return text
 
 
 def convergence(evidence: Evidence) -> str:
@@ -175,25 +175,25 @@ def convergence(evidence: Evidence) -> str:
     climbing = [curve.strategy for curve in curves if curve.settled is False]
     judged = [curve for curve in curves if curve.settled is not None]
     most = max(len(curve.value) for curve in curves)
-    said = f"Up to {most} trials a strategy under one budget; thin lines are the other strategies."
+    text = f"Up to {most} trials a strategy under one budget; thin lines are the other strategies."
     if not judged:
-        return f"{said} They are too few to tell whether a search had settled."
+        return f"{text} They are too few to tell whether a search had settled."
     if not climbing:
-        return f"{said} None of {len(judged)} judged still climbed in its last quarter."
+        return f"{text} None of {len(judged)} judged still climbed in its last quarter."
     shown = climbing[:8] + ([f"{len(climbing) - 8} more"] if len(climbing) > 8 else [])
     verb = "climbed: its AUC is" if len(climbing) == 1 else "climbed: their AUC is"
-    return f"{said} In its last quarter of trials {_and(shown)} still {verb} a lower bound."
+    return f"{text} In its last quarter of trials {_and(shown)} still {verb} a lower bound."
 
 
 def missing(evidence: Evidence) -> str:
     """How it was hidden, and what that costs the strategy that page one is about."""
     assert evidence.missing is not None
     own = evidence.missing.curves[0].strategy
-    said = "Vectors are hidden at random when serving, without training again; bands are 95% intervals."
+    text = "Vectors are hidden at random when serving, without training again; bands are 95% intervals."
     losses = [_loss(c) for c in evidence.missing.curves if c.strategy == own and c.shares[0] == 0]
     if losses:
-        said += f" {own} without any {_and(losses)}."
-    return said
+        text += f" {own} without any {_and(losses)}."
+    return text
 
 
 def _loss(curve: MissingCurve) -> str:
@@ -203,11 +203,11 @@ def _loss(curve: MissingCurve) -> str:
 
 def widths(evidence: Evidence) -> str:
     """The narrowest code that no run shows to be worse than the whole one."""
-    told = (
+    lead = (
         "One training gives all widths; each line is a run, vertical lines are 95% intervals of the "
         "difference from the whole code on validation, users being independent."
     )
-    said = []
+    sentences = []
     for name in dict.fromkeys(curve.strategy for curve in evidence.widths):
         own = [curve for curve in evidence.widths if curve.strategy == name]
         worse = {
@@ -219,12 +219,12 @@ def widths(evidence: Evidence) -> str:
         every = sorted({width for curve in own for width in curve.widths})
         if worse:
             shown = ", ".join(f"{width}" for width in every if width in worse)
-            said.append(
+            sentences.append(
                 f"{shorten(name, 60)}: some run is shown to lose at {shown} of {every[-1]}."
             )
         else:
-            said.append(f"{shorten(name, 60)}: no width is shown to lose.")
-    return " ".join([told, *said])
+            sentences.append(f"{shorten(name, 60)}: no width is shown to lose.")
+    return " ".join([lead, *sentences])
 
 
 def what_if(evidence: Evidence) -> str:

@@ -7,7 +7,7 @@ from fusefront.reports.words.costs import subject
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.phrase import Bracket, Entry, Language, Phrase, Sentence, sentence
 
-NAMED = 2
+MOST_FINDINGS = 2
 HEAD = {
     "leaks": Phrase("Data audit", "データ監査"),
     "controls": Phrase("Controls", "対照"),
@@ -123,7 +123,7 @@ SYNTHETIC = Phrase(
 
 def risks(evidence: Evidence, language: Language) -> list[Entry]:
     """In the order in which they would stop a launch."""
-    made = {
+    lines_of = {
         "leaks": _leaks(evidence, language),
         "controls": _controls(evidence, language),
         "slices": _slices(evidence, language),
@@ -132,28 +132,28 @@ def risks(evidence: Evidence, language: Language) -> list[Entry]:
         "runs": _runs(evidence, language),
         "data": [sentence(SYNTHETIC, language)] if evidence.study.synthetic else [],
     }
-    return [Entry(HEAD[key].pattern(language), lines) for key, lines in made.items() if lines]
+    return [Entry(HEAD[key].pattern(language), lines) for key, lines in lines_of.items() if lines]
 
 
 def _leaks(evidence: Evidence, language: Language) -> list[Sentence]:
     ranked = [f for state in ("error", "warning") for f in evidence.audit if f.state == state]
-    said = [_finding(one, language) for one in ranked[:NAMED]]
-    done = sum(one.state != "not run" for one in evidence.audit)
+    sentences = [_finding(finding, language) for finding in ranked[:MOST_FINDINGS]]
+    checks_run = sum(finding.state != "not run" for finding in evidence.audit)
     if not evidence.audit:
-        said.append(sentence(LEAKS["none"], language))
+        sentences.append(sentence(LEAKS["none"], language))
     elif not ranked:
-        said.append(sentence(LEAKS["clean"], language, n=numbers.count(done)))
-    if lacking := len(evidence.audit) - done:
-        said.append(sentence(LEAKS["open"], language, n=numbers.count(lacking)))
+        sentences.append(sentence(LEAKS["clean"], language, n=numbers.count(checks_run)))
+    if lacking := len(evidence.audit) - checks_run:
+        sentences.append(sentence(LEAKS["open"], language, n=numbers.count(lacking)))
     if evidence.study.second_look:
         n = numbers.count(evidence.study.second_look)
-        said.append(sentence(LEAKS["second"], language, n=n))
-    return said
+        sentences.append(sentence(LEAKS["second"], language, n=n))
+    return sentences
 
 
-def _finding(one: AuditFinding, language: Language) -> Sentence:
-    state = STATE[one.state].pattern(language)
-    return sentence(LEAKS["found"], language, state=state, text=finding_text(one, language))
+def _finding(finding: AuditFinding, language: Language) -> Sentence:
+    state = STATE[finding.state].pattern(language)
+    return sentence(LEAKS["found"], language, state=state, text=finding_text(finding, language))
 
 
 def _controls(evidence: Evidence, language: Language) -> list[Sentence]:
@@ -166,7 +166,7 @@ def _controls(evidence: Evidence, language: Language) -> list[Sentence]:
     if not standing:
         n = numbers.count(len(controls))
         return [sentence(CONTROLS["none"], language, n=n)] if controls else []
-    return [_control(point, language) for point in standing[:NAMED]]
+    return [_control(point, language) for point in standing[:MOST_FINDINGS]]
 
 
 def _control(point: Point, language: Language) -> Sentence:
@@ -197,7 +197,7 @@ def _slices(evidence: Evidence, language: Language) -> list[Sentence]:
             gap=numbers.signed(part.difference.value),
             interval=Bracket(numbers.bracket(part.difference)),
         )
-        for part in sorted(losing, key=lambda p: p.difference.value)[:NAMED]
+        for part in sorted(losing, key=lambda p: p.difference.value)[:MOST_FINDINGS]
     ]
 
 
@@ -220,20 +220,20 @@ def _shown(curve: MissingCurve) -> tuple[Interval, ...]:
 
 
 def _hidden(curve: MissingCurve, at: int, language: Language) -> Sentence:
-    one = _shown(curve)[at]
+    difference = _shown(curve)[at]
     if not curve.lead:
         key = "falls"
-    elif one.low is not None and one.low > 0:
+    elif difference.low is not None and difference.low > 0:
         key = "ahead"
     else:
-        key = "behind" if one.high is not None and one.high < 0 else "level"
+        key = "behind" if difference.high is not None and difference.high < 0 else "level"
     return sentence(
         MISSING[key],
         language,
         modality=shorten(curve.modality, 24),
         share=numbers.percent(curve.shares[at]),
-        lead=numbers.signed(one.value),
-        interval=Bracket(numbers.bracket(one)),
+        lead=numbers.signed(difference.value),
+        interval=Bracket(numbers.bracket(difference)),
     )
 
 
@@ -248,18 +248,18 @@ def _calibration(evidence: Evidence, language: Language) -> list[Sentence]:
     key = "plain"
     if theirs is not None and theirs is not curve and theirs.ece is not None:
         values["today"], key = numbers.fixed(theirs.ece.value, 4), "today"
-    said = [sentence(CALIBRATION[key], language, **values)]
+    sentences = [sentence(CALIBRATION[key], language, **values)]
     if curve.scaled_ece is not None:
         ece = numbers.fixed(curve.scaled_ece.value, 4)
-        said.append(sentence(SCALED, language, ece=ece))
-    return said
+        sentences.append(sentence(SCALED, language, ece=ece))
+    return sentences
 
 
 def _runs(evidence: Evidence, language: Language) -> list[Sentence]:
-    study, said = evidence.study, []
+    study, sentences = evidence.study, []
     if study.failed_runs:
         failed, runs = numbers.count(study.failed_runs), numbers.count(study.runs)
-        said.append(sentence(RUNS["failed"], language, n=failed, all=runs))
+        sentences.append(sentence(RUNS["failed"], language, n=failed, all=runs))
     if study.seeds == 1:
-        said.append(sentence(RUNS["one_seed"], language))
-    return said
+        sentences.append(sentence(RUNS["one_seed"], language))
+    return sentences
