@@ -1,0 +1,102 @@
+"""Multiply-accumulates per candidate, on a model whose products are counted by hand."""
+
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import (
+    Baseline,
+    Field,
+    ItemCodes,
+    Request,
+    Rows,
+    Schema,
+    Scored,
+)
+from fusefront.harness.data.cost import macs_per_candidate
+
+SCHEMA = Schema(
+    500, {"text": 3}, (), 0, (Field("a", 9), Field("b", 9, 4)), 6, (Field("c", 9, 2),), 3, 12
+)
+
+
+class Counted(Baseline):
+    """Products of known size; notes what it was asked to score."""
+
+    name: ClassVar[str] = "counted"
+
+    def __init__(self) -> None:
+        nn.Module.__init__(self)
+        self.of_request, self.of_numbers = nn.Linear(5, 70), nn.Linear(6, 40)
+        self.of_candidate, self.of_price = nn.Linear(2, 5), nn.Linear(3, 7)
+        self.read = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.meet = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.request: Request | None = None
+        self.rows: Tensor | None = None
+        self.modes: list[bool] = []
+
+    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+        self.modes.append(self.training)
+        rows = Rows(ids.float().unsqueeze(-1).expand(-1, 4), torch.ones(len(ids), 1) > 0)
+        return ItemCodes(rows, rows), torch.zeros(())
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        self.request, self.rows = request, rows
+        self.modes.append(self.training)
+        x = request.candidates.values
+        once = self.of_request(request.request_context.ids.float()).sum(-1)
+        once = once + self.of_numbers(request.request_context.numbers).sum(-1)
+        each = self.of_candidate(request.candidate_context.ids.float()).sum(-1)
+        each = each + self.of_price(request.candidate_context.numbers).sum(-1)
+        history = request.history.values
+        history, _ = self.read(history, history, history)  # where a fast path exists
+        met, _ = self.meet(x, history, history, ~request.history_mask)
+        return Scored(once.unsqueeze(1) + each + met.sum(-1), torch.zeros(()))
+
+
+def test_products_are_those_that_a_hand_counts() -> None:
+    model = Counted()
+    attention = (
+        4 * 12 * 4 * 4  # queries, keys, values and what goes out of reading the history
+        + 2 * 12 * 12 * 4  # its scores and their use
+        + 100 * 4 * 4  # queries
+        + 2 * 12 * 4 * 4  # keys and values of the history
+        + 2 * 100 * 12 * 4  # scores and their use
+        + 100 * 4 * 4  # out
+    )
+    request, candidates = 5 * 70 + 6 * 40, 100 * (2 * 5 + 3 * 7)
+    wanted = round((attention + request + candidates) / 100)
+    assert macs_per_candidate(model, 500, SCHEMA) == wanted == 188
+
+
+def test_the_request_has_a_hundred_candidates_and_a_full_history() -> None:
+    model = Counted()
+    macs_per_candidate(model, 500, SCHEMA)
+    assert model.request is not None
+    assert model.rows is not None
+    assert model.rows.tolist() == list(range(100))
+    assert model.request.candidates.values[0, :, 0].tolist() == list(range(1, 101))
+    assert model.request.history.values[0, :, 0].tolist() == list(range(1, 13))
+    assert model.request.history_mask.all()
+    assert model.modes == [False, False]
+
+
+def test_few_items_come_again_and_padding_never() -> None:
+    model = Counted()
+    macs_per_candidate(model, 7, SCHEMA)
+    assert model.request is not None
+    assert model.request.candidates.values[0, :, 0].tolist() == [k % 7 + 1 for k in range(100)]
+    assert model.request.history.values[0, :, 0].tolist() == [k % 7 + 1 for k in range(12)]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_fast_path_is_as_it_was(fast: bool) -> None:
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(fast)
+    try:
+        macs_per_candidate(Counted(), 20, SCHEMA)
+        assert torch.backends.mha.get_fastpath_enabled() is fast
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

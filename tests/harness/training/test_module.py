@@ -1,0 +1,159 @@
+"""The code table, the loss and the optimiser of the one training module."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from fusefront.baselines.contract import Baseline, ItemCodes, Losses, RequestBatch
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.batches import Batcher
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.spec import RunSpec
+from fusefront.harness.runs.study import Training
+from fusefront.harness.training import module as training_module
+from fusefront.harness.training.build import build_model
+from fusefront.harness.training.module import ClickModule, encode_table
+
+
+@pytest.fixture
+def model(ragged: PreparedDataset) -> Baseline:
+    """Dropout, normalisation and every role of parameter."""
+    settings = {"operator": "scalar_gate", "modality_dropout": 0.5, "head.dropout": 0.5}
+    spec = RunSpec(ragged.name, ragged.fingerprint, "early_fusion", settings, {}, 0)
+    return build_model(spec, ragged, load_parts([]))
+
+
+def same(one: ItemCodes, other: ItemCodes) -> None:
+    for role, wanted in zip(one, other, strict=True):
+        for part, right in zip(role, wanted, strict=True):
+            torch.testing.assert_close(part, right, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("rows", [46, 45, 7, 1])
+def test_the_code_table_is_that_of_all_items_at_once(
+    model: Baseline, monkeypatch: pytest.MonkeyPatch, rows: int, training: bool
+) -> None:
+    monkeypatch.setattr(training_module, "ENCODE_ROWS", rows)
+    keep = torch.rand(46, 2, generator=torch.Generator().manual_seed(1)) > 0.4
+    whole, kept = (model.eval().encode_items(torch.arange(46), mask) for mask in (None, keep))
+    model.train(training)
+    table = encode_table(model, 45)
+    same(table, whole)
+    same(encode_table(model, 45, keep), kept)
+    assert model.training is training
+    assert not table.candidate.values.requires_grad
+    assert not torch.equal(kept.candidate.values, whole.candidate.values)
+
+
+@pytest.mark.parametrize(
+    ("steps", "recipe"),
+    [
+        (25, {"epochs": 4, "warmup": 0.2}),
+        (10, {"epochs": 1, "warmup": 0.0}),  # a first phase of two steps
+        (10, {"epochs": 2, "warmup": 0.99}),  # and a last one of one
+        (1, {"epochs": 1}),
+        (1, {"epochs": 5, "warmup": 0.5}),
+    ],
+)
+def test_the_rate_follows_one_cycle_over_all_steps(
+    model: Baseline, steps: int, recipe: dict[str, Any]
+) -> None:
+    training = Training(learning_rate=0.03, **recipe)
+    wired = ClickModule(model, 45, training, steps).configure_optimizers()
+    optimizer, schedule = wired["optimizer"], wired["lr_scheduler"]["scheduler"]
+    assert wired["lr_scheduler"]["interval"] == "step"
+    total = max(4, steps * training.epochs)
+    share = max(training.warmup, 2 / total)
+    top = min(share, 1 - 1 / total) * total - 1  # the step with the highest rate
+    for step in range(total):
+        rate, up = 0.03, step <= top
+        far = step / top if up else (step - top) / (total - 1 - top)
+        low = rate / 25 if up else rate / 25 / 1e4
+        level = (1 - math.cos(math.pi * far)) / 2 if up else (1 + math.cos(math.pi * far)) / 2
+        for group in optimizer.param_groups:
+            assert group["lr"] == pytest.approx(low + (rate - low) * level, rel=1e-6)
+        if step < total - 1:
+            optimizer.step()
+            schedule.step()
+
+
+def test_each_role_decays_as_the_recipe_says(model: Baseline) -> None:
+    training = Training(weight_decay=0.25, id_weight_decay=7.0)
+    optimizer = ClickModule(model, 45, training, 9).configure_optimizers()["optimizer"]
+    assert isinstance(optimizer, torch.optim.AdamW)
+    decay = {
+        id(parameter): group["weight_decay"]
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    roles = model.parameter_roles()
+    assert all(roles.values())
+    for role, parameters in roles.items():
+        wanted = 7.0 if role == "id_embedding" else 0.25
+        assert {decay.pop(id(parameter)) for parameter in parameters} == {wanted}
+    assert not decay
+
+
+def test_a_role_without_parameters_makes_no_group(
+    model: Baseline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = list(model.parameters())
+    monkeypatch.setattr(model, "parameter_roles", lambda: {"id_embedding": [], "dense": everything})
+    optimizer = ClickModule(model, 45, Training(), 9).configure_optimizers()["optimizer"]
+    assert [len(group["params"]) for group in optimizer.param_groups] == [len(everything)]
+
+
+def test_a_step_trains_on_the_click_and_every_other_loss(
+    model: Baseline, ragged: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Batcher(ragged, "train", 64).batch(torch.arange(5).numpy())
+    click = nn.Parameter(torch.tensor(0.5))
+    parts = Losses(click * 2, click * 3, torch.zeros(1))
+    monkeypatch.setattr(model, "losses", lambda _: parts)
+    trainer = ClickModule(model, 45, Training(), 9)
+    loss = trainer.training_step(batch, 0)
+    assert float(loss.detach()) == 2.5
+    loss.backward()
+    assert click.grad is not None
+    assert float(click.grad) == 5.0
+
+
+def plain_losses(model: Baseline, batch: RequestBatch) -> float:
+    codes = model.eval().encode_items(batch.items)
+    table = encode_table(model, 45)
+    torch.testing.assert_close(codes.candidate.values, table.candidate.values[batch.items])
+    return float(model.losses(batch).click.detach())
+
+
+def test_validation_loss_weighs_rows_alike_whatever_the_batches(
+    model: Baseline, ragged: PreparedDataset
+) -> None:
+    """Batches of one and of many rows: the mean is over rows, not over batches."""
+    batcher = Batcher(ragged, "valid", 64)
+    rows = batcher.units.length
+    module = ClickModule(model.eval(), 45, Training(), 9)
+    parts = [torch.tensor([n]).numpy() for n in range(5)]
+    parts.append(torch.arange(5, len(rows)).numpy())
+    module._train_loss = [torch.tensor(1.0), torch.tensor(4.0)]
+    for again in range(2):
+        module.on_validation_start()
+        for part in parts:
+            module.validation_step(batcher.batch(part), 0)
+        module.on_validation_epoch_end()
+        weighed = sum(
+            plain_losses(model, batcher.batch(part)) * int(rows[part].sum()) for part in parts
+        )
+        epoch = module.epochs[-1]
+        assert epoch["valid_logloss"] == pytest.approx(weighed / int(rows.sum()), rel=1e-5)
+        assert epoch["train_loss"] == (2.5 if again == 0 else 0.0)
+    assert module.epochs[0]["valid_auc"] == module.epochs[1]["valid_auc"]
+    before = {name: value.clone() for name, value in module.best_state.items()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(1.0)
+    for name, value in module.best_state.items():  # a copy, not the weights that go on
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)

@@ -1,0 +1,224 @@
+"""Runs in processes of their own: which goes where, what is said, what ends."""
+
+import ctypes
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.runs.spec import Cell
+from fusefront.harness.training import workers as scheduling
+from fusefront.harness.training.workers import Message, Workers, work
+
+PLAYER = """
+import os, time
+
+def work(connection, root, store_path, include):
+    while True:
+        try:
+            cell = connection.recv()
+        except EOFError:
+            return
+        act, _, name = cell.strategy.partition(" ")
+        connection.send(("epoch", {"epoch": 1, "pid": os.getpid(), "given": str(store_path)}))
+        if act == "die":
+            connection.close()
+            os._exit(3)
+        while act == "wait" and not (root / name).exists():
+            time.sleep(0.01)
+        if act == "fail":
+            connection.send(("failed", {"reason": "no", "detail": str(list(include))}))
+        else:
+            connection.send(("done", {}))
+"""
+
+
+@pytest.fixture
+def players(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Callable[[int], Workers]]:
+    """Real processes that play what a cell's strategy says, without loading any model."""
+    name = f"player_{abs(hash(request.node.name))}"
+    (tmp_path / f"{name}.py").write_text(PLAYER, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(scheduling, "work", __import__(name).work)
+    opened: list[Workers] = []
+
+    def build(jobs: int) -> Workers:
+        opened.append(Workers(jobs, tmp_path, Path("the store"), [Path("own.py")]))
+        return opened[-1]
+
+    yield build
+    for workers in opened:
+        workers.close()
+    sys.modules.pop(name, None)
+
+
+def source(make_cell: Any, *acts: str | None) -> Callable[[], Cell | str | None]:
+    """The cells that play `acts`, one a call, then None for ever."""
+    left = list(acts)
+
+    def following() -> Cell | str | None:
+        if not left:
+            return None
+        act = left.pop(0)
+        return act if act == Workers.WAIT else Cell(str(act), "strategy", make_cell().spec)
+
+    return following
+
+
+Event = tuple[str, str, Message]
+
+
+def play(workers: Workers, cells: Callable[[], Cell | str | None]) -> list[Event]:
+    return [(kind, cell.strategy, message) for kind, cell, message in workers.execute(cells)]
+
+
+def kinds(events: list[Event]) -> list[tuple[str, str]]:
+    return [(kind, name) for kind, name, _ in events]
+
+
+def test_one_worker_takes_one_cell_after_the_other(players: Any, make_cell: Any) -> None:
+    workers = players(1)
+    events = play(workers, source(make_cell, "run a", "fail b", "run c"))
+    assert kinds(events) == [
+        ("start", "run a"),
+        ("epoch", "run a"),
+        ("done", "run a"),
+        ("start", "fail b"),
+        ("epoch", "fail b"),
+        ("failed", "fail b"),
+        ("start", "run c"),
+        ("epoch", "run c"),
+        ("done", "run c"),
+    ]
+    said = {message["pid"] for kind, _, message in events if kind == "epoch"}
+    assert len(said) == 1
+    assert events[1][2]["given"] == "the store"
+    assert events[5][2] == {"reason": "no", "detail": "[PosixPath('own.py')]"}
+    again = play(workers, source(make_cell, "run d"))  # the idle worker is kept
+    assert {message["pid"] for kind, _, message in again if kind == "epoch"} == said
+    assert len(workers.idle) == 1
+    (process, _) = workers.idle[0]
+    begun = time.monotonic()
+    workers.close()
+    assert process.exitcode == 0
+    assert time.monotonic() - begun < 9  # it was told to end
+    assert workers.idle == []
+
+
+def test_as_many_cells_run_at_once_as_there_are_jobs(
+    players: Any, make_cell: Any, tmp_path: Path
+) -> None:
+    """The second ends the first's wait; the third starts where there is room again."""
+    workers = players(2)
+    started: list[str] = []
+    ended: list[str] = []
+    for kind, cell, _ in workers.execute(source(make_cell, "wait go", "run b", "run c")):
+        if kind == "start":
+            started.append(cell.strategy)
+            if cell.strategy == "run c":
+                assert ended == ["run b"]
+                (tmp_path / "go").touch()
+        if kind == "done":
+            ended.append(cell.strategy)
+    assert started == ["wait go", "run b", "run c"]
+    assert sorted(ended) == ["run b", "run c", "wait go"]
+    assert len(workers.idle) == 2
+
+
+def test_what_waits_for_a_running_cell_is_asked_for_when_something_happened(
+    players: Any, make_cell: Any
+) -> None:
+    events = play(players(2), source(make_cell, "run a", Workers.WAIT, Workers.WAIT, "run b"))
+    assert [name for kind, name in kinds(events) if kind == "start"] == ["run a", "run b"]
+    assert kinds(events).index(("start", "run b")) > kinds(events).index(("epoch", "run a"))
+
+
+def test_waiting_for_nothing_is_an_error(players: Any, make_cell: Any) -> None:
+    with pytest.raises(RuntimeError, match="nothing is running and the next run waits"):
+        play(players(1), source(make_cell, Workers.WAIT))
+    assert play(players(1), source(make_cell)) == []
+
+
+def test_a_process_that_ends_fails_its_cell_and_another_takes_its_place(
+    players: Any, make_cell: Any
+) -> None:
+    events = play(players(1), source(make_cell, "die a", "run b"))
+    assert kinds(events) == [
+        ("start", "die a"),
+        ("epoch", "die a"),
+        ("failed", "die a"),
+        ("start", "run b"),
+        ("epoch", "run b"),
+        ("done", "run b"),
+    ]
+    assert events[2][2] == {"reason": "its process ended with code 3", "detail": ""}
+    assert events[1][2]["pid"] != events[4][2]["pid"]
+
+
+def test_leaving_early_kills_what_runs(players: Any, make_cell: Any) -> None:
+    workers = players(1)
+    events = workers.execute(source(make_cell, "wait for ever"))
+    assert next(events)[0] == "start"
+    assert next(events)[0] == "epoch"
+    (process,) = multiprocessing.active_children()
+    events.close()
+    assert process.exitcode == -signal.SIGKILL
+    assert workers.idle == []
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Whatever a worker makes of Ctrl-C and of its parent's death ends with the test."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, 0)
+
+
+def received(connection: Connection) -> list[tuple[str, Message]]:
+    messages = []
+    while connection.poll():
+        messages.append(connection.recv())
+    return messages
+
+
+@pytest.mark.usefixtures("own_signals")
+@pytest.mark.parametrize("end", ["none", "closed"])
+def test_a_worker_trains_what_it_is_sent_and_says_how_it_went(
+    ragged: PreparedDataset, make_cell: Any, tmp_path: Path, end: str
+) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    good = make_cell("early_fusion", epochs=2)
+    for cell in (good, make_cell("turnip"), good):
+        ours.send(cell)
+    if end == "none":
+        ours.send(None)
+        work(theirs, tmp_path, ragged.path, [])
+        messages = received(ours)
+        assert [kind for kind, _ in messages] == ["epoch", "epoch", "done", "failed", "done"]
+        assert [messages[n][1]["epoch"] for n in (0, 1)] == [1, 2]
+        assert messages[0][1]["strategy"] == "my early_fusion"
+        failed = messages[3][1]
+        assert str(failed["reason"]).startswith("UsageError: baseline 'turnip' is not known; known")
+        assert str(failed["detail"]).startswith("Traceback (most recent call last)")
+        assert "in build_model" in str(failed["detail"])
+        assert (tmp_path / "runs" / "ragged" / "my early_fusion").is_dir()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    else:
+        ours.close()  # the parent is gone: nobody hears, the worker ends
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            work(theirs, tmp_path, ragged.path, [])
+    if sys.platform == "linux":
+        held = ctypes.c_int()
+        ctypes.CDLL(None).prctl(2, ctypes.byref(held))  # PR_GET_PDEATHSIG
+        assert held.value == signal.SIGKILL
