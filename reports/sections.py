@@ -74,8 +74,8 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
 def exported(evidence: Evidence, shown: list[Section]) -> list[Table]:
     """Tables that are written as files: those of the page, and the whole what-if grid."""
     whole = records.what_if_full(evidence)
-    tables_ = [section.table for section in shown if section.table is not None]
-    return [table for table in (*tables_, whole) if table.rows]
+    own_tables = [section.table for section in shown if section.table is not None]
+    return [table for table in (*own_tables, whole) if table.rows]
 
 
 def _table(evidence: Evidence, table: Table, note: str = "") -> Section:

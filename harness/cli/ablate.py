@@ -42,7 +42,7 @@ def ablate(
     from fusefront.harness.cli.show import console, show, show_deltas, show_removals
     from fusefront.harness.jobs.pipeline import Request
 
-    asked = Request(
+    request = Request(
         study,
         out,
         data,
@@ -54,8 +54,8 @@ def ablate(
         verify=verify,
     )
     if dry_run:
-        planned = plan_ablation(asked, of, console(quiet=as_json))
+        planned = plan_ablation(request, of, console(quiet=as_json))
         show_removals(of, planned.matrix(), as_json=as_json)
         return
-    rows = ablate_study(asked, of, console(quiet=as_json))
+    rows = ablate_study(request, of, console(quiet=as_json))
     show(rows) if as_json else show_deltas(of, rows)

@@ -47,8 +47,8 @@ def bench(
     if rows not in ROW_FORMATS:
         raise UsageError(f"got --rows {rows!r}, expected one of {', '.join(ROW_FORMATS)}")
     folder = find_study(study, out)
-    told = console(quiet=as_json)
-    asked = Asked(
+    messages = console(quiet=as_json)
+    options = Asked(
         rounds=FINAL_ROUNDS if final else QUICK_ROUNDS,
         candidates=tuple(candidates or (1, 50, 200, 500)),
         decide_at=folder.spec.latency.decide_at,
@@ -58,11 +58,11 @@ def bench(
         budget_s=400.0 if final else 80.0,
         include=tuple(include_path or ()),
     )
-    with round_progress(told) as progress:
+    with round_progress(messages) as progress:
         result = bench_study(
             folder,
-            asked=asked,
-            tell=lambda line: told.print(line, markup=False),
+            asked=options,
+            tell=lambda line: messages.print(line, markup=False),
             progress=progress,
         )
     if as_json:

@@ -25,25 +25,25 @@ def codes(
     from fusefront.harness.errors import NothingToDoError, UsageError
     from fusefront.harness.runs.table import find_run, told_of_codes
 
-    found = find_run(out, run)
-    if found is None:
+    path = find_run(out, run)
+    if path is None:
         raise UsageError(
             f"got run {run!r}, expected an id or folder of a completed run under {out}"
         )
-    told = told_of_codes(found)
-    curve = width_rows(found)
+    measures = told_of_codes(path)
+    curve = width_rows(path)
     if as_json:
-        show({"run": found.name, "codes": told, "curve": curve})
+        show({"run": path.name, "codes": measures, "curve": curve})
         return
-    if not told and not curve:
+    if not measures and not curve:
         raise NothingToDoError(
-            f"run {found.name} compresses nothing that can be told of; "
+            f"run {path.name} compresses nothing that can be told of; "
             "its compressor keeps the vectors or draws its projection"
         )
     console = screen()
-    if told:
+    if measures:
         table = Table("modality", "measure", "value", box=None)
-        for row in told:
+        for row in measures:
             table.add_row(row["modality"], row["measure"], f"{row['value']:.4g}")
         console.print(table)
     if curve:

@@ -59,7 +59,7 @@ def compare(
     from fusefront.harness.cli.show_comparison import comparison_parts
     from fusefront.harness.results import Results
 
-    made = Results(study, out).compare(
+    comparison = Results(study, out).compare(
         baseline,
         margin=margin,
         effect=effect,
@@ -71,8 +71,8 @@ def compare(
         tuned_again=tuned_again or (),
     )
     if as_json:
-        sys.stdout.write(json.dumps(made.to_dict(), indent=1, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(comparison.to_dict(), indent=1, ensure_ascii=False) + "\n")
         return
     console = screen()
-    for part in comparison_parts(made, wide=console.width >= 150):
+    for part in comparison_parts(comparison, wide=console.width >= 150):
         console.print(part)

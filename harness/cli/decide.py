@@ -47,11 +47,11 @@ def decide(
     the AUC gain leads, and the cheapest that is equivalent to it is chosen, today's where nothing is
     shown to be better. Exit 4 when nothing fits or the evidence is too thin, with what to measure.
     """
-    from fusefront.harness.dossier.decide import Asked, record_decision, refuse
+    from fusefront.harness.dossier.decide import DecisionOptions, record_decision, refuse
     from fusefront.harness.runs.store import find_study
 
     folder = find_study(study, out)
-    evidence = record_decision(folder, Asked(slo_ms, max_cost, margin, owner))
+    evidence = record_decision(folder, DecisionOptions(slo_ms, max_cost, margin, owner))
     if as_json:
         _print_json(folder.path / "decision.json")
     elif evidence.decision.choice is not None:

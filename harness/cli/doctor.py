@@ -15,7 +15,7 @@ def doctor(as_json: Json = False) -> None:
     from fusefront.harness.runs.environment import environment
     from fusefront.reports.pdf import pdf_lack
 
-    found = environment(1)
+    facts = environment(1)
     optional = {
         "accelerator": _accelerator(),
         "weasyprint (report --pdf)": not pdf_lack(),
@@ -23,19 +23,19 @@ def doctor(as_json: Json = False) -> None:
         "onnxruntime (export, bench)": bool(importlib.util.find_spec("onnxruntime")),
     }
     if as_json:
-        show({**found, "optional": optional})
+        show({**facts, "optional": optional})
         return
     table = Table("what", "found", box=None)
-    table.add_row("python", found["python"])
-    table.add_row("platform", found["platform"])
-    table.add_row("processor", found["processor"])
-    table.add_row("cores", str(found["cores"]))
-    table.add_row("code", found["code"])
-    for name, version in found["packages"].items():
+    table.add_row("python", facts["python"])
+    table.add_row("platform", facts["platform"])
+    table.add_row("processor", facts["processor"])
+    table.add_row("cores", str(facts["cores"]))
+    table.add_row("code", facts["code"])
+    for name, version in facts["packages"].items():
         table.add_row(name, str(version))
     for name, here in optional.items():
-        said = str(here) if isinstance(here, str) else "yes" if here else "missing"
-        table.add_row(name, said)
+        text = str(here) if isinstance(here, str) else "yes" if here else "missing"
+        table.add_row(name, text)
     Console(soft_wrap=True).print(table)
 
 

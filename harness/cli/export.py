@@ -29,32 +29,32 @@ def export(
     from fusefront.harness.serving.bundle.opened import read_manifest
     from fusefront.harness.serving.bundle.write import export_run, load_run
 
-    found = find_run(out, run)
-    if found is None:
+    folder = find_run(out, run)
+    if folder is None:
         raise UsageError(
             f"got run {run!r}, expected an id or folder of a completed run under {out}"
         )
-    loaded = load_run(found, out, tuple(include_path or ()))
+    loaded = load_run(folder, out, tuple(include_path or ()))
     if "sha256" not in loaded.summary:
         typer.echo(
-            f"{found}: recorded before hashes of weights were kept; they are taken as they lie",
+            f"{folder}: recorded before hashes of weights were kept; they are taken as they lie",
             err=True,
         )
-    open_test_of_run(out, found.name, f"model card of {found.name}")
-    path = export_run(loaded, to or found / "export", rows=rows, licence=licence)  # type: ignore[arg-type]
+    open_test_of_run(out, folder.name, f"model card of {folder.name}")
+    path = export_run(loaded, to or folder / "export", rows=rows, licence=licence)  # type: ignore[arg-type]
     manifest = read_manifest(path)
     size = sum(file["bytes"] for file in manifest["files"].values())
-    told = {
+    summary = {
         "bundle": str(path),
         "strategy": manifest["strategy"],
         "bytes": size,
         **manifest["serving"],
     }
     if as_json:
-        show(told)
+        show(summary)
         return
     typer.echo(
-        f"{path}: {told['strategy']}, {size / 1e6:.1f} MB, {rows} rows of"
-        f" {told['bytes_per_item']:.0f} bytes an item, scores within {told['max_difference']:.1e}"
+        f"{path}: {summary['strategy']}, {size / 1e6:.1f} MB, {rows} rows of"
+        f" {summary['bytes_per_item']:.0f} bytes an item, scores within {summary['max_difference']:.1e}"
         " of training"
     )

@@ -47,13 +47,13 @@ def gate(
     new, old = find_study(study, out), find_study(against, out)
     allowed = new.spec.margin if margin is None else margin
     checks, left_out = gate_studies(new, old, allowed)
-    said = sentence(checks, allowed, left_out)
+    conclusion = sentence(checks, allowed, left_out)
     verdicts = {check.verdict for check in checks}
     lost = "regression" in verdicts
     if as_json:
         state = "regression" if lost else "cannot tell" if "cannot tell" in verdicts else "passed"
         rows = [{**asdict(c), "difference": c.difference._asdict()} for c in checks]
-        text = {"state": state, "margin": allowed, "sentence": said, "left_out": left_out}
+        text = {"state": state, "margin": allowed, "sentence": conclusion, "left_out": left_out}
         sys.stdout.write(json.dumps({**text, "checks": rows}, indent=1, ensure_ascii=False) + "\n")
     else:
         table = Table(box=None)
@@ -65,9 +65,9 @@ def gate(
         console.width = max(console.width, WIDTH)  # a line a strategy, also in a log
         console.print(table)
         if not lost:
-            console.print(said, soft_wrap=True)
+            console.print(conclusion, soft_wrap=True)
     if lost:
-        raise GateError(said)
+        raise GateError(conclusion)
 
 
 def _row(check: "Check") -> tuple[str, ...]:

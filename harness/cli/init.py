@@ -45,11 +45,11 @@ def init(
     from fusefront.harness.errors import UsageError
     from fusefront.harness.jobs.propose import write_proposal, write_synthetic
 
-    told = console()
+    messages = console()
     if synthetic is not None:
         study = write_synthetic(synthetic, out, seed=seed, train=train, force=force)
-        told.print(f"world {synthetic}: {out}", markup=False)
-        told.print(f"then: fusefront run {quote(str(study))}", markup=False)
+        messages.print(f"world {synthetic}: {out}", markup=False)
+        messages.print(f"then: fusefront run {quote(str(study))}", markup=False)
         return
     if not paths:
         raise UsageError("nothing to look at; give a folder or files, or --synthetic WORLD")
@@ -62,15 +62,15 @@ def init(
         allowed=Allowed(outside=allow_outside),
     )
     look = "" if layout else "; look at the lines marked 'guess'"
-    told.print(f"proposed spec: {spec}{look}", markup=False)
+    messages.print(f"proposed spec: {spec}{look}", markup=False)
     lines = [proposed.tried] if proposed.tried else []
     lines += [f"left out, {place}: {why}" for place, why in proposed.left_out.items()]
     lines += [f"UNKNOWN, {place}: {why}" for place, why in proposed.unknown.items()]
     for line in lines:
-        told.print(line, markup=False, highlight=False)
+        messages.print(line, markup=False, highlight=False)
     words = quote(str(proposed.study)), quote(str(_folder(paths)))
     first = f"write what is UNKNOWN in {spec}, then" if proposed.unknown else "then"
-    told.print(f"{first}: fusefront run {words[0]} --data {words[1]}", markup=False)
+    messages.print(f"{first}: fusefront run {words[0]} --data {words[1]}", markup=False)
 
 
 def _folder(paths: list[Path]) -> Path:

@@ -56,7 +56,7 @@ def plan(
     from fusefront.harness.statistics.planner import plan as make
 
     if study is None:
-        made = make(
+        result = make(
             effect,
             pilot_rows=ASSUMED_ROWS if rows is None else rows,
             comparisons=comparisons or 1,
@@ -71,10 +71,10 @@ def plan(
     else:
         from fusefront.harness.runs.store import find_study
 
-        made = plan_from_study(find_study(study, out), effect, comparisons, rows_per_day)
+        result = plan_from_study(find_study(study, out), effect, comparisons, rows_per_day)
     if as_json:
-        content = {**made._asdict(), "lines": [line._asdict() for line in made.lines]}
+        content = {**result._asdict(), "lines": [line._asdict() for line in result.lines]}
         sys.stdout.write(json.dumps({"format": 1, **content}, indent=1) + "\n")
         return
-    for part in plan_table(made):
+    for part in plan_table(result):
         screen().print(part)

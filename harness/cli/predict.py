@@ -33,13 +33,13 @@ def predict(
 
     target = to or file.with_suffix(".scores.parquet")
     try:
-        told = write_scores(bundle, file, target)
+        summary = write_scores(bundle, file, target)
     except BundleError as error:
         raise DataContractError(str(error)) from None
     if as_json:
-        losses = {key: loss.model_dump() for key, loss in told["losses"].items()}
-        typer.echo(json.dumps({**told, "losses": losses}))
+        losses = {key: loss.model_dump() for key, loss in summary["losses"].items()}
+        typer.echo(json.dumps({**summary, "losses": losses}))
         return
-    for loss in told["losses"].values():
+    for loss in summary["losses"].values():
         typer.echo(loss.sentence())
-    typer.echo(f"{told['rows']:,} rows scored: {target}")
+    typer.echo(f"{summary['rows']:,} rows scored: {target}")

@@ -31,13 +31,13 @@ def prepare(
     if not folder.is_dir():
         raise UsageError(f"--data {folder}: not a folder; give the one that holds the data files")
     limit = None if max_memory is None else parse_size(max_memory)
-    told = console(quiet=as_json)
+    messages = console(quiet=as_json)
     store = prepare_store(
         load_spec(spec),
         folder,
         out,
         max_memory=limit,
-        progress=lambda line: told.print(line, markup=False),
+        progress=lambda line: messages.print(line, markup=False),
         allowed=Allowed(tuple(include_path or ()), allow_outside),
     )
     counts = {split: part.model_dump() for split, part in store.manifest.counts.items()}
@@ -45,5 +45,5 @@ def prepare(
         show({"store": str(store.path), "fingerprint": store.fingerprint, "counts": counts})
         return
     for split, part in counts.items():
-        told.print(f"{split}: {part['rows']:,} rows in {part['requests']:,} requests")
-    told.print(f"store: {store.path}", markup=False)
+        messages.print(f"{split}: {part['rows']:,} rows in {part['requests']:,} requests")
+    messages.print(f"store: {store.path}", markup=False)

@@ -33,9 +33,9 @@ def robustness(
     from fusefront.harness.robustness.study import SHARES, Asked, measure
     from fusefront.harness.runs.store import find_study
 
-    asked = Asked(tuple(strategy or ()), tuple(share or SHARES), tuple(include_path or ()))
-    told = console(quiet=as_json)
-    curves = measure(find_study(study, out), asked, told.print)
+    options = Asked(tuple(strategy or ()), tuple(share or SHARES), tuple(include_path or ()))
+    messages = console(quiet=as_json)
+    curves = measure(find_study(study, out), options, messages.print)
     if as_json:
         show(curves)
         return

@@ -42,7 +42,7 @@ def run(
     from fusefront.harness.cli.show import console, show_conclusion, show_matrix
     from fusefront.harness.jobs.pipeline import Request, begin, run_study
 
-    asked = Request(
+    request = Request(
         study,
         out,
         data,
@@ -55,9 +55,9 @@ def run(
         verify,
     )
     if dry_run:
-        show_matrix(begin(asked, console(quiet=as_json))[0], as_json=as_json)
+        show_matrix(begin(request, console(quiet=as_json))[0], as_json=as_json)
     else:
-        show_conclusion(run_study(asked, console(quiet=as_json)), as_json=as_json)
+        show_conclusion(run_study(request, console(quiet=as_json)), as_json=as_json)
 
 
 def demo(
@@ -71,5 +71,5 @@ def demo(
     from fusefront.harness.jobs.demo import demo_file
     from fusefront.harness.jobs.pipeline import Request, run_study
 
-    asked = Request(demo_file(quick=quick), out, jobs=jobs, wandb=wandb)
-    show_conclusion(run_study(asked, console()), as_json=False)
+    request = Request(demo_file(quick=quick), out, jobs=jobs, wandb=wandb)
+    show_conclusion(run_study(request, console()), as_json=False)

@@ -23,13 +23,13 @@ def runs(
     from fusefront.harness.errors import NothingToDoError, UsageError
     from fusefront.harness.runs.table import summaries
 
-    wanted = {}
+    conditions = {}
     for text in where or []:
         key, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--where {text!r}: got no '=', expected KEY=VALUE")
-        wanted[key] = value
-    rows = summaries(out, wanted)
+        conditions[key] = value
+    rows = summaries(out, conditions)
     if as_json:
         show(rows)
         return

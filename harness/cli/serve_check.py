@@ -21,23 +21,23 @@ def serve_check(
     from fusefront.harness.serving.bundle.opened import BundleError, replay
 
     try:
-        found = replay(bundle)
+        result = replay(bundle)
         rows = replay_rows(bundle)
     except BundleError as error:
         raise DataContractError(str(error)) from None
-    found["raw_rows"] = None if rows is None else rows._asdict()
+    result["raw_rows"] = None if rows is None else rows._asdict()
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(result, indent=1))
     else:
         typer.echo(
-            f"{bundle}: {found['requests']} golden requests, {found['predictions']:,} predictions,"
-            f" largest difference {found['max_difference']:.1e}"
+            f"{bundle}: {result['requests']} golden requests, {result['predictions']:,} predictions,"
+            f" largest difference {result['max_difference']:.1e}"
             + ("" if rows is None else f"; {rows.rows} raw rows, {rows.max_difference:.1e}")
         )
-    if not found["passed"]:
+    if not result["passed"]:
         raise GateError(
-            f"{bundle}: probabilities differ by {found['max_difference']:.1e} from the export"
-            f" (at most {found['tolerance']:.0e}); do not serve it on this machine"
+            f"{bundle}: probabilities differ by {result['max_difference']:.1e} from the export"
+            f" (at most {result['tolerance']:.0e}); do not serve it on this machine"
         )
     if rows is not None and not rows.passed:
         raise GateError(

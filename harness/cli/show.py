@@ -28,7 +28,7 @@ def show(value: Json) -> None:
 def show_matrix(plan: "Plan", *, as_json: bool) -> None:
     """The runs that would be, and their budget."""
     trials, seeds = plan.study.tuning.trials, len(plan.study.seeds)
-    tried = {
+    budget = {
         name: trials if name in plan.searched() and plan.space(name) else 0
         for name in plan.strategies
     }
@@ -37,12 +37,12 @@ def show_matrix(plan: "Plan", *, as_json: bool) -> None:
             "strategy": name,
             "baseline": strategy.baseline,
             "role": strategy.role,
-            "trials": tried[name],
+            "trials": budget[name],
             "seeds": seeds,
         }
         for name, strategy in plan.strategies.items()
     ]
-    total = sum(tried.values()) + seeds * len(rows)
+    total = sum(budget.values()) + seeds * len(rows)
     if as_json:
         show({"dataset": plan.store.name, "runs": total, "trials": trials, "strategies": rows})
         return

@@ -12,63 +12,65 @@ from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 from fusefront.harness.statistics.planner import Plan
 
 
-def comparison_parts(found: Comparison, *, wide: bool) -> Iterator[RenderableType]:
+def comparison_parts(comparison: Comparison, *, wide: bool) -> Iterator[RenderableType]:
     """Verdicts, metrics, slices, variance, notes and warnings, in reading order."""
-    yield _title(found)
-    yield _verdicts(found)
-    for row in _ordered(found):
+    yield _title(comparison)
+    yield _verdicts(comparison)
+    for row in _ordered(comparison):
         if row.verdict in ("cannot tell", "equivalent", "no verdict"):
             yield Padding(f"{row.name}: {row.reason}", (0, 0, 0, 2))
-    names = [name for name in ALL_METRICS if any(name in row.metrics for row in found.strategies)]
+    names = [
+        name for name in ALL_METRICS if any(name in row.metrics for row in comparison.strategies)
+    ]
     step = 4 if wide else 2
     for start in range(0, len(names), step):
-        yield Padding(_metrics(found, names[start : start + step]), (1, 0, 0, 0))
-    others = [name for name in names if name != found.metric]
+        yield Padding(_metrics(comparison, names[start : start + step]), (1, 0, 0, 0))
+    others = [name for name in names if name != comparison.metric]
     for start in range(0, len(others), step):
-        yield Padding(_differences(found, others[start : start + step]), (1, 0, 0, 0))
-    if found.slices:
-        yield Padding(_slices(found), (1, 0, 0, 0))
-    if found.variance:
-        yield Padding(_shares(found), (1, 0, 1, 0))
-    for line in found.notes:
+        yield Padding(_differences(comparison, others[start : start + step]), (1, 0, 0, 0))
+    if comparison.slices:
+        yield Padding(_slices(comparison), (1, 0, 0, 0))
+    if comparison.variance:
+        yield Padding(_shares(comparison), (1, 0, 1, 0))
+    for line in comparison.notes:
         yield Padding(line, (0, 0, 0, 2))
-    for line in found.warnings:
+    for line in comparison.warnings:
         yield Padding(f"! {line}", (0, 0, 0, 2))
 
 
-def plan_table(made: Plan) -> Iterator[RenderableType]:
+def plan_table(plan: Plan) -> Iterator[RenderableType]:
     """Seeds against rows, and what is never enough."""
     yield (
-        f"To see a difference of {made.effect:g} with 80 % power ({made.basis}; "
-        f"{made.rows:,} rows, {made.seeds} seeds, row error {made.row_se:.5f}, "
-        f"seed spread {made.seed_sd:.5f}; power now {made.power_now:.0%}):"
+        f"To see a difference of {plan.effect:g} with 80 % power ({plan.basis}; "
+        f"{plan.rows:,} rows, {plan.seeds} seeds, row error {plan.row_se:.5f}, "
+        f"seed spread {plan.seed_sd:.5f}; power now {plan.power_now:.0%}):"
     )
     table = Table("seeds each", "test rows", box=None)
-    days = made.rows_per_day is not None
+    days = plan.rows_per_day is not None
     if days:
         table.add_column("days of traffic")
-    for line in made.lines:
+    for line in plan.lines:
         cells = [str(line.seeds), "never" if line.rows is None else f"{line.rows:,}"]
         if days:
             cells.append("never" if line.days is None else _days(line.days))
         table.add_row(*cells)
     yield table
-    yield from made.sentences
+    yield from plan.sentences
 
 
 def _days(days: float) -> str:
     return f"{days:.1f}" if days < 10 else f"{days:,.0f}"
 
 
-def _title(found: Comparison) -> str:
-    metric = ALL_METRICS[found.metric].title
+def _title(comparison: Comparison) -> str:
+    metric = ALL_METRICS[comparison.metric].title
     return (
-        f"{found.study or 'comparison'}: {found.split} split, {found.rows:,} rows, "
-        f"{found.positives:,} positives, clusters: {found.cluster}; {metric} against {found.baseline}"
+        f"{comparison.study or 'comparison'}: {comparison.split} split, {comparison.rows:,} rows, "
+        f"{comparison.positives:,} positives, clusters: {comparison.cluster}; {metric} against {comparison.baseline}"
     )
 
 
-def _named(first: str, *others: str) -> Table:
+def _table(first: str, *others: str) -> Table:
     """A table whose first column, names, is never cut."""
     table = Table(box=None)
     table.add_column(first, no_wrap=True)
@@ -77,12 +79,12 @@ def _named(first: str, *others: str) -> Table:
     return table
 
 
-def _verdicts(found: Comparison) -> Table:
-    metric = found.metric
-    table = _named("strategy", "seeds", ALL_METRICS[metric].title, "difference [95 %]")
+def _verdicts(comparison: Comparison) -> Table:
+    metric = comparison.metric
+    table = _table("strategy", "seeds", ALL_METRICS[metric].title, "difference [95 %]")
     for heading in ("MDE", "p adj", "rank", "best?", "verdict"):
         table.add_column(heading, overflow="fold")
-    for row in _ordered(found):
+    for row in _ordered(comparison):
         rank = str(row.rank_low)
         if row.rank_high != row.rank_low:
             rank += f"–{row.rank_high}"
@@ -93,22 +95,22 @@ def _verdicts(found: Comparison) -> Table:
             _difference(row.differences.get(metric)),
             _smallest(row.mde),
             "" if math.isnan(row.p_adjusted) else f"{row.p_adjusted:.2g}",
-            rank if found.best_set else "–",
-            "may be" if row.name in found.best_set else "",
+            rank if comparison.best_set else "–",
+            "may be" if row.name in comparison.best_set else "",
             row.verdict,
         )
     return table
 
 
-def _metrics(found: Comparison, names: list[str]) -> Table:
-    table = _named("strategy")
+def _metrics(comparison: Comparison, names: list[str]) -> Table:
+    table = _table("strategy")
     for name in names:
         about = ALL_METRICS[name]
         table.add_column(f"{about.title} {'↑' if about.higher_is_better else '↓'} [95 %]")
-    last = names[-1] == [n for n in ALL_METRICS if n in found.strategies[0].metrics][-1]
+    last = names[-1] == [n for n in ALL_METRICS if n in comparison.strategies[0].metrics][-1]
     if last:
         table.add_column("valid − train loss (no interval)")
-    for row in _ordered(found):
+    for row in _ordered(comparison):
         cells = [_interval(row.metrics.get(name)) for name in names]
         gap = row.metrics.get("gap")
         tail = [_number(gap.value) if gap else "–"] if last else []
@@ -116,29 +118,29 @@ def _metrics(found: Comparison, names: list[str]) -> Table:
     return table
 
 
-def _differences(found: Comparison, names: list[str]) -> Table:
+def _differences(comparison: Comparison, names: list[str]) -> Table:
     """Every strategy minus the baseline; not adjusted for the number of metrics."""
-    table = _named(f"minus {found.baseline} [95 %]")
+    table = _table(f"minus {comparison.baseline} [95 %]")
     for name in names:
         table.add_column(ALL_METRICS[name].title)
-    for row in _ordered(found):
-        if row.name != found.baseline:
+    for row in _ordered(comparison):
+        if row.name != comparison.baseline:
             table.add_row(row.name, *(_difference(row.differences.get(name)) for name in names))
     return table
 
 
-def _slices(found: Comparison) -> Table:
-    metric = ALL_METRICS[found.metric].title
-    table = _named("strategy", "slice", "value", "rows", metric, "difference [95 %]")
+def _slices(comparison: Comparison) -> Table:
+    metric = ALL_METRICS[comparison.metric].title
+    table = _table("strategy", "slice", "value", "rows", metric, "difference [95 %]")
     table.add_column("MDE")
     table.add_column("verdict", overflow="fold")
-    for row in found.slices:
+    for row in comparison.slices:
         table.add_row(
             row.strategy,
             row.slice,
             row.value,
             f"{row.rows:,}",
-            _interval(row.metrics.get(found.metric)),
+            _interval(row.metrics.get(comparison.metric)),
             "" if row.verdict == "baseline" else _difference(row.difference),
             _smallest(row.mde),
             _slice_word(row),
@@ -150,28 +152,30 @@ def _slice_word(row: SliceRow) -> str:
     return f"{row.verdict} ({row.note})" if row.note else row.verdict
 
 
-def _shares(found: Comparison) -> Table:
-    table = _named("variance of the difference", "rows", "seeds", "both")
+def _shares(comparison: Comparison) -> Table:
+    table = _table("variance of the difference", "rows", "seeds", "both")
     for heading in ("tuning", "buy"):
         table.add_column(heading)
-    for share in found.variance:
+    for share in comparison.variance:
         parts = (share.rows, share.seeds, share.both, share.tuning)
         cells = ["not known" if math.isnan(part) else f"{part:.0%}" for part in parts]
         table.add_row(share.strategy, *cells, share.buy)
     return table
 
 
-def _ordered(found: Comparison) -> list[StrategyRow]:
+def _ordered(comparison: Comparison) -> list[StrategyRow]:
     """Best first; those without a value last."""
-    higher = ALL_METRICS[found.metric].higher_is_better
+    higher = ALL_METRICS[comparison.metric].higher_is_better
 
     def key(row: StrategyRow) -> float:
-        value = row.metrics[found.metric].value if found.metric in row.metrics else math.nan
+        value = (
+            row.metrics[comparison.metric].value if comparison.metric in row.metrics else math.nan
+        )
         if math.isnan(value):
             return math.inf
         return -value if higher else value
 
-    return sorted(found.strategies, key=key)
+    return sorted(comparison.strategies, key=key)
 
 
 def _number(value: float) -> str:

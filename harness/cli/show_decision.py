@@ -9,10 +9,10 @@ KNOBS = {"slo": "limit", "margin": "margin", "price": "price per core-hour", "tr
 def alternative_rows(evidence: Evidence) -> list[tuple[str, ...]]:
     """The choice, what runs today and the three closest alternatives."""
     decision = evidence.decision
-    named = [("choice", decision.choice), ("today", decision.today)]
-    named += [("alternative", name) for name in decision.alternatives[:3]]
+    labelled = [("choice", decision.choice), ("today", decision.today)]
+    labelled += [("alternative", name) for name in decision.alternatives[:3]]
     shown, rows = set(), []
-    for what, name in named:
+    for what, name in labelled:
         point = evidence.point(name)
         if point is None or name in shown:
             continue
@@ -32,7 +32,7 @@ def change_lines(evidence: Evidence) -> list[str]:
     lines: dict[str, list[str]] = {}
     for change in evidence.decision.changes:
         lines.setdefault(change.knob, []).append(_change(change))
-    return [f"{KNOBS[knob]}: {'; '.join(found)}" for knob, found in lines.items()]
+    return [f"{KNOBS[knob]}: {'; '.join(outcomes)}" for knob, outcomes in lines.items()]
 
 
 def _row(point: Point, chosen: bool) -> tuple[str, ...]:

@@ -21,17 +21,17 @@ def sync(out: Out = Path("out"), dry_run: DryRun = False) -> None:
     rows = summaries(out, {})
     if not rows:
         raise NothingToDoError(f"no runs under {out}")
-    made = sum(mirror(Path(str(row["path"]))) for row in rows)
+    mirrored = sum(mirror(Path(str(row["path"]))) for row in rows)
     folders = [
         str(folder)
         for row in rows
         for folder in sorted((Path(str(row["path"])) / "wandb").glob("offline-run-*"))
     ]
-    console().print(f"{made} runs mirrored now, {len(folders)} offline runs to sync")
+    console().print(f"{mirrored} runs mirrored now, {len(folders)} offline runs to sync")
     if dry_run:
         return
-    done = subprocess.run([sys.executable, "-m", "wandb", "sync", *folders], check=False)
-    if done.returncode:
+    process = subprocess.run([sys.executable, "-m", "wandb", "sync", *folders], check=False)
+    if process.returncode:
         raise FusefrontError(
-            f"wandb sync ended with code {done.returncode}; log in (`wandb login`) and sync again"
+            f"wandb sync ended with code {process.returncode}; log in (`wandb login`) and sync again"
         )

@@ -46,7 +46,7 @@ def tune(
     from fusefront.harness.jobs.pipeline import Request, begin, tune_study
 
     extra = [f"tuning.trials={trials}"] if trials is not None else []
-    asked = Request(
+    request = Request(
         study,
         out,
         data,
@@ -59,6 +59,6 @@ def tune(
         verify,
     )
     if dry_run:
-        show_matrix(begin(asked, console(quiet=as_json))[0], as_json=as_json)
+        show_matrix(begin(request, console(quiet=as_json))[0], as_json=as_json)
     else:
-        show_winners(tune_study(asked, console(quiet=as_json)), as_json=as_json)
+        show_winners(tune_study(request, console(quiet=as_json)), as_json=as_json)

@@ -30,13 +30,13 @@ def verify(
 
     checked = compare(what, out)
     if as_json:
-        show([one.to_json() for one in checked])
+        show([check.to_json() for check in checked])
     else:
-        for one in checked:
-            for sentence in one.damaged:
+        for check in checked:
+            for sentence in check.damaged:
                 typer.echo(sentence, err=True)
-            if not one.damaged:
-                remarks = f" ({'; '.join(one.remarks)})" if one.remarks else ""
-                typer.echo(f"{one.kind} {one.path}: whole{remarks}")
-    if any(one.damaged for one in checked):
+            if not check.damaged:
+                remarks = f" ({'; '.join(check.remarks)})" if check.remarks else ""
+                typer.echo(f"{check.kind} {check.path}: whole{remarks}")
+    if any(check.damaged for check in checked):
         raise typer.Exit(DAMAGED)

@@ -15,8 +15,8 @@ def runner_up(inputs: Inputs, policy: Policy, outcome: Outcome) -> int | None:
     """What the policy would choose if the choice did not exist."""
     if outcome.choice is None:
         return None
-    gone = replace(inputs.candidates[outcome.choice], measuring_device=True)
-    rest = tuple(gone if i == outcome.choice else c for i, c in enumerate(inputs.candidates))
+    excluded = replace(inputs.candidates[outcome.choice], measuring_device=True)
+    rest = tuple(excluded if i == outcome.choice else c for i, c in enumerate(inputs.candidates))
     return decide(replace(inputs, candidates=rest), policy).choice
 
 

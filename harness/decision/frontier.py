@@ -173,9 +173,11 @@ def _rounds(inputs: Inputs, quantile: str) -> Floats | None:
 
 
 def _scaled_rounds(inputs: Inputs, quantile: str) -> Floats | None:
-    kept = [getattr(c.latency, f"log_{quantile}") if c.latency else None for c in inputs.candidates]
-    lengths = {len(k) for k in kept if k is not None}
+    rounds = [
+        getattr(c.latency, f"log_{quantile}") if c.latency else None for c in inputs.candidates
+    ]
+    lengths = {len(k) for k in rounds if k is not None}
     if len(lengths) != 1 or (count := lengths.pop()) < 2:
         return None
-    table = np.array([k if k is not None else (0.0,) * count for k in kept])
+    table = np.array([k if k is not None else (0.0,) * count for k in rounds])
     return np.asarray((table - table.mean(1, keepdims=True)) / np.sqrt(count * (count - 1)))

@@ -51,8 +51,8 @@ def judge(
             verdict = "regression"
         elif shown.low >= -margin:
             verdict = "no regression"
-        found = margin + float(se[i]) * detectable_errors(float(df[i]), alpha)
-        checks.append(Check(name, shown, verdict, found))
+        visible = margin + float(se[i]) * detectable_errors(float(df[i]), alpha)
+        checks.append(Check(name, shown, verdict, visible))
     return checks
 
 

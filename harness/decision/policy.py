@@ -65,17 +65,17 @@ def fits(inputs: Inputs, policy: Policy, i: int) -> bool:
 
 def misses(inputs: Inputs, policy: Policy, i: int) -> tuple[Miss, ...]:
     """Which limits a configuration is not shown to keep."""
-    one, found = inputs.candidates[i], list[Miss]()
-    if one.latency is None:
-        found.append("untimed")
-    elif not one.latency.p99.high <= policy.slo_ms:
-        found.append("latency")
+    candidate, missed = inputs.candidates[i], list[Miss]()
+    if candidate.latency is None:
+        missed.append("untimed")
+    elif not candidate.latency.p99.high <= policy.slo_ms:
+        missed.append("latency")
     if policy.max_cost is not None:
-        if one.cost is None:
-            found.append("unpriced")
-        elif one.cost * policy.cost_factor > policy.max_cost:
-            found.append("cost")
-    return tuple(found)
+        if candidate.cost is None:
+            missed.append("unpriced")
+        elif candidate.cost * policy.cost_factor > policy.max_cost:
+            missed.append("cost")
+    return tuple(missed)
 
 
 def cheapest(inputs: Inputs, among: list[int]) -> int:
@@ -122,36 +122,36 @@ def _infeasible(inputs: Inputs, policy: Policy, eligible: list[int]) -> Outcome:
     """Nothing under the limits: name whoever comes nearest of those that gain, else of all."""
     gains = [i for i in eligible if gain(inputs, i).low > 0]
     subject = min(gains or eligible, key=lambda i: (_excess(inputs, policy, i), i))
-    one = inputs.candidates[subject]
-    assert one.latency is not None
-    value, low, high = one.latency.p99
+    candidate = inputs.candidates[subject]
+    assert candidate.latency is not None
+    value, low, high = candidate.latency.p99
     limit = f"a p99 of at most {policy.slo_ms:g} ms"
     has = f"p99 {value:.3g} ms [{low:.3g}, {high:.3g}]"
     if policy.max_cost is not None:
         limit += f" and a cost of at most {policy.max_cost:g} per million predictions"
-        has += " and no cost" if one.cost is None else f" and costs {one.cost:.3g}"
+        has += " and no cost" if candidate.cost is None else f" and costs {candidate.cost:.3g}"
     missed = misses(inputs, policy, subject)
     text = (
-        f"No strategy is shown to keep {limit}: {one.name!r} has {has}; raise the limit"
+        f"No strategy is shown to keep {limit}: {candidate.name!r} has {has}; raise the limit"
         f"{' on cost' if missed == ('cost',) else ''}, or add and measure a smaller or int8 variant."
     )
     if missed == ("unpriced",):
         text = f"No strategy is shown to keep {limit}: no cost was measured; run the bench again."
-    over = (high, policy.slo_ms) if "latency" in missed else (one.cost, policy.max_cost)
-    lack = Lack("limit", one.name, *over, text)
+    over = (high, policy.slo_ms) if "latency" in missed else (candidate.cost, policy.max_cost)
+    lack = Lack("limit", candidate.name, *over, text)
     return Outcome("infeasible", "infeasible", None, None, subject, (), (), (lack,))
 
 
 def _excess(inputs: Inputs, policy: Policy, i: int) -> float:
     """How many times its limits a configuration needs, the worse of p99 and cost."""
-    one = inputs.candidates[i]
-    assert one.latency is not None
-    need = one.latency.p99.value / policy.slo_ms
+    candidate = inputs.candidates[i]
+    assert candidate.latency is not None
+    need = candidate.latency.p99.value / policy.slo_ms
     if policy.max_cost is None:
         return need
-    if one.cost is None:
+    if candidate.cost is None:
         return float("inf")
-    cost = one.cost * policy.cost_factor
+    cost = candidate.cost * policy.cost_factor
     return max(need, cost / policy.max_cost if policy.max_cost > 0 else float("inf"))
 
 
@@ -173,39 +173,39 @@ def _open(inputs: Inputs, policy: Policy, i: int) -> bool:
 
 def _measured(inputs: Inputs, i: int) -> bool:
     """Has a latency, an interval, and enough seeds to speak for the strategy."""
-    one = inputs.candidates[i]
-    enough = one.latency is not None and not _seeds_lacking(inputs, i)
+    candidate = inputs.candidates[i]
+    enough = candidate.latency is not None and not _seeds_lacking(inputs, i)
     return enough and bool(np.isfinite(inputs.auc[i].value))
 
 
 def _lacks(inputs: Inputs) -> tuple[Lack, ...]:
     """What keeps any decision from being made."""
-    found = [Lack("other", text=text) for text in inputs.problems]
+    lacks = [Lack("other", text=text) for text in inputs.problems]
     if not inputs.bench:
         text = "No latency was measured; run `fusefront bench` on this study."
-        found.append(Lack("latency", text=text))
+        lacks.append(Lack("latency", text=text))
     elif inputs.today is not None and inputs.candidates[inputs.today].latency is None:
         name = inputs.candidates[inputs.today].name
         text = f"What runs today, {name!r}, has no latency; add it to the bench."
-        found.append(Lack("latency", name, text=text))
+        lacks.append(Lack("latency", name, text=text))
     if inputs.size and inputs.clusters < FEWEST_CLUSTERS:
         text = (
             f"The test split has {inputs.clusters} independent groups with and without a click, "
             f"an interval needs at least {FEWEST_CLUSTERS}; test on more users or requests."
         )
-        found.append(Lack("clusters", "", inputs.clusters, FEWEST_CLUSTERS, text))
+        lacks.append(Lack("clusters", "", inputs.clusters, FEWEST_CLUSTERS, text))
     trained = [c for c in inputs.candidates if c.trained]
     if trained and max(c.seeds for c in trained) < FEWEST_SEEDS:
         text = (
             "Every strategy has one seed, which says nothing about the next training; "
             "run at least 3 seeds."
         )
-        found.append(Lack("seeds", "", 1, 3, text))
+        lacks.append(Lack("seeds", "", 1, 3, text))
     elif inputs.today is not None and _seeds_lacking(inputs, inputs.today):
         name = inputs.candidates[inputs.today].name
         text = f"What runs today, {name!r}, has one completed seed; run at least 3 seeds of it."
-        found.append(Lack("seeds", name, 1, 3, text))
-    return tuple(found)
+        lacks.append(Lack("seeds", name, 1, 3, text))
+    return tuple(lacks)
 
 
 def _too_few(inputs: Inputs) -> Lack:
@@ -226,8 +226,8 @@ def _too_few(inputs: Inputs) -> Lack:
 
 
 def _seeds_lacking(inputs: Inputs, i: int) -> bool:
-    one = inputs.candidates[i]
-    return one.trained and one.seeds < FEWEST_SEEDS
+    candidate = inputs.candidates[i]
+    return candidate.trained and candidate.seeds < FEWEST_SEEDS
 
 
 def _what_settles(inputs: Inputs, best: int) -> Lack:

@@ -67,7 +67,7 @@ def shown(log: Log, k: int) -> Floats:
 
 def per_thousand(log: Log, score: Floats, k: int) -> tuple[float, Floats]:
     """Clicks per 1,000 impressions and its influence per cluster [m] (a ratio of sums)."""
-    clicks, seen = clicks_in_top(log, score, k), shown(log, k)
-    rate = clicks.sum() / seen.sum()
-    influence = (clicks - rate * seen) / seen.sum()
+    clicks, impressions = clicks_in_top(log, score, k), shown(log, k)
+    rate = clicks.sum() / impressions.sum()
+    influence = (clicks - rate * impressions) / impressions.sum()
     return 1000 * float(rate), np.asarray(np.bincount(log.cluster, 1000 * influence), np.float64)

@@ -54,7 +54,7 @@ def flips(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Flip, ...]:
     bounds, at the margins where a comparison turns equivalent, and at the prices at which a
     strategy meets the limit on cost, so only these are tried.
     """
-    found: list[Flip] = []
+    changes: list[Flip] = []
     steps_of: dict[Knob, set[float]] = {
         "slo": _limits(inputs),
         "margin": _margins(inputs, policy),
@@ -65,14 +65,14 @@ def flips(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Flip, ...]:
         for step in sorted((s for s in steps if s <= here), reverse=True):
             other = decide(inputs, _with(policy, knob, step * (1 - 1e-9)))
             if not same(base, other):
-                found.append(Flip(knob, "below", step, other))
+                changes.append(Flip(knob, "below", step, other))
                 break
         for step in sorted(s for s in steps if s > here):
             other = decide(inputs, _with(policy, knob, step * (1 + 1e-9)))
             if not same(base, other):
-                found.append(Flip(knob, "from", step, other))
+                changes.append(Flip(knob, "from", step, other))
                 break
-    return tuple(found)
+    return tuple(changes)
 
 
 def same(a: Outcome, b: Outcome) -> bool:

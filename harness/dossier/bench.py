@@ -26,11 +26,11 @@ def read_bench(study: StudyFolder) -> Bench | None:
     if not path.exists():
         return None
     bench = read_bench_file(path)
-    seen = {row["fingerprint"] for row in bench["rows"] if "fingerprint" in row}
-    seen |= {bench["fingerprint"]} if bench.get("fingerprint") else set()
-    if len(seen) > 1:
+    fingerprints = {row["fingerprint"] for row in bench["rows"] if "fingerprint" in row}
+    fingerprints |= {bench["fingerprint"]} if bench.get("fingerprint") else set()
+    if len(fingerprints) > 1:
         raise UsageError(
-            f"{path}: got latencies of {len(seen)} machines ({', '.join(sorted(seen))}), expected "
+            f"{path}: got latencies of {len(fingerprints)} machines ({', '.join(sorted(fingerprints))}), expected "
             "one: two fingerprints never share an axis; run `fusefront bench` again"
         )
     return bench
@@ -44,9 +44,9 @@ def timed_rows(bench: Bench | None, candidates: int) -> dict[str, BenchRow]:
         if row["backend"] == BACKEND and row["candidates"] == candidates
     ]
     for scope in SCOPES:
-        found = {row["strategy"]: row for row in rows if row["scope"] == scope}
-        if found:
-            return found
+        timed = {row["strategy"]: row for row in rows if row["scope"] == scope}
+        if timed:
+            return timed
     return {}
 
 

@@ -14,34 +14,34 @@ PART = re.compile(r"_\d+$")  # codebook_use_0, codebook_use_1: parts or levels o
 
 def measures(entries: Iterable[RunEntry]) -> tuple[CodeMeasure, ...]:
     """Each measure of a strategy's modality over parts or levels and runs."""
-    found: dict[tuple[str, str, str], list[tuple[str, float, str]]] = defaultdict(list)
+    values: dict[tuple[str, str, str], list[tuple[str, float, str]]] = defaultdict(list)
     for entry in entries:
         for row in codes_in(entry.summary):
             measure = str(row["measure"])
             key = (entry.strategy, str(row["modality"]), PART.sub("", measure))
-            found[key].append((measure, float(row["value"]), entry.run_id))
+            values[key].append((measure, float(row["value"]), entry.run_id))
     return tuple(
         CodeMeasure(
             *key,
-            parts=len({name for name, _, _ in seen}),
+            parts=len({name for name, _, _ in parts}),
             value=Interval(
-                sum(value for _, value, _ in seen) / len(seen),
-                min(value for _, value, _ in seen),
-                max(value for _, value, _ in seen),
+                sum(value for _, value, _ in parts) / len(parts),
+                min(value for _, value, _ in parts),
+                max(value for _, value, _ in parts),
             ),
-            run_ids=tuple(dict.fromkeys(run for _, _, run in seen)),
+            run_ids=tuple(dict.fromkeys(run for _, _, run in parts)),
         )
-        for key, seen in found.items()
+        for key, parts in values.items()
     )
 
 
 def curves(entries: Iterable[RunEntry]) -> tuple[WidthCurve, ...]:
     """AUC against the width of nested codes, a curve a run; narrowest first."""
-    made = []
+    of_runs = []
     for entry in entries:
         rows = sorted(width_rows(entry.path), key=lambda row: row["k"])
         if rows:
-            made.append(
+            of_runs.append(
                 WidthCurve(
                     entry.strategy,
                     entry.seed,
@@ -52,4 +52,4 @@ def curves(entries: Iterable[RunEntry]) -> tuple[WidthCurve, ...]:
                     tuple(row["macs_per_item"] for row in rows),
                 )
             )
-    return tuple(made)
+    return tuple(of_runs)

@@ -42,17 +42,17 @@ def compare_study(folder: StudyFolder, options: Options | None = None) -> Compar
         )
     options.check(source)
     looks = open_test(folder.path, "compare") if options.split == "test" else None
-    made = compare(source, options, folder.name)
+    comparison = compare(source, options, folder.name)
     old = remark([run.summary for runs in source.entries.values() for run in runs.values()])
     looked = looks.sentence if looks else ""
-    told = [*_unfinished(folder), *filter(None, (looked, old))]
-    made = replace(made, warnings=(*told, *made.warnings))
+    cautions = [*_unfinished(folder), *filter(None, (looked, old))]
+    comparison = replace(comparison, warnings=(*cautions, *comparison.warnings))
     alike = _errors(options) == _errors(own) and options.margin == own.margin
     alike = alike and options.metric == "auc"
     own_baseline = options.baseline == own.baseline or own.baseline not in source.strategies
     if options.split == "test" and alike and own_baseline:
-        write_json(folder.path / "comparison.json", made.to_dict())
-    return made
+        write_json(folder.path / "comparison.json", comparison.to_dict())
+    return comparison
 
 
 def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[str, PairedDelta]:
@@ -60,9 +60,9 @@ def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[s
 
     Keys: delta, low, high, p (adjusted), mde (seen with 80 % power), verdict, reason; None where there is no interval.
     """
-    wanted = (parent, *others)
-    source = StudySource(folder, ("strategy", "control", "ablation"), wanted)
-    missing = [name for name in wanted if name not in source.strategies]
+    strategies = (parent, *others)
+    source = StudySource(folder, ("strategy", "control", "ablation"), strategies)
+    missing = [name for name in strategies if name not in source.strategies]
     if missing:
         raise UsageError(
             f"got no completed runs of {', '.join(missing)}, expected them in study {folder.name!r}"
@@ -70,12 +70,12 @@ def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[s
     base = study_options(folder)
     open_test(folder.path, f"ablation of {parent}")
     options = replace(base, baseline=parent, metrics=("auc",), family=tuple(others))
-    made = compare(source, options, folder.name)
-    found: dict[str, PairedDelta] = {}
+    comparison = compare(source, options, folder.name)
+    deltas: dict[str, PairedDelta] = {}
     for name in others:
-        row = made.row(name)
+        row = comparison.row(name)
         delta = row.differences["auc"]
-        found[name] = {
+        deltas[name] = {
             "delta": delta.value,
             "low": _known(delta.low),
             "high": _known(delta.high),
@@ -85,7 +85,7 @@ def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[s
             "reason": row.reason,
             "note": delta.note,
         }
-    return found
+    return deltas
 
 
 def _unfinished(folder: StudyFolder) -> list[str]:
@@ -141,12 +141,12 @@ def tuned_values(
     """Mean metric of each strategy in each of several studies that differ in their tuning seed."""
     prints = {folder.name: str(folder.matrix()["fingerprint"]) for folder in folders}
     if len(set(prints.values())) > 1:
-        said = ", ".join(f"{name} {fingerprint}" for name, fingerprint in prints.items())
+        stores = ", ".join(f"{name} {fingerprint}" for name, fingerprint in prints.items())
         raise DataContractError(
-            f"the studies are of different data ({said}); runs of different fingerprints are not "
+            f"the studies are of different data ({stores}); runs of different fingerprints are not "
             "compared: run them on one data set"
         )
-    found: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
     for folder in folders:
         source = StudySource(folder)
         if split == "test":
@@ -154,5 +154,5 @@ def tuned_values(
         request = Request(Layout(source.rows(split)), split, (metric,))
         model = collect(source, request).models[metric]
         for name, value in zip(model.names, model.theta.tolist(), strict=True):
-            found.setdefault(name, []).append(value)
-    return found
+            values.setdefault(name, []).append(value)
+    return values

@@ -26,7 +26,7 @@ RECHECK_DAYS = 90
 
 
 @dataclass(frozen=True)
-class Asked:
+class DecisionOptions:
     """What the user set; None = as the study says."""
 
     slo_ms: float | None = None
@@ -44,13 +44,13 @@ class Asked:
         )
 
 
-def decide_study(study: StudyFolder, asked: Asked | None = None) -> str:
+def decide_study(study: StudyFolder, options: DecisionOptions | None = None) -> str:
     """Write decision.json and say the decision in a sentence.
 
     GateError, after writing: nothing is feasible, or the evidence is too thin; its sentence says
     what to measure.
     """
-    evidence = record_decision(study, asked or Asked())
+    evidence = record_decision(study, options or DecisionOptions())
     refuse(evidence)
     return headline(evidence, "en").text
 
@@ -59,10 +59,10 @@ def refuse(evidence: Evidence) -> None:
     """GateError where nothing is chosen, with what to measure; the record is written already."""
     decision = evidence.decision
     if decision.case in ("infeasible", "thin"):
-        raise GateError(one_sentence([lack.text for lack in decision.lacks]))
+        raise GateError(as_sentence([lack.text for lack in decision.lacks]))
 
 
-def one_sentence(texts: list[str]) -> str:
+def as_sentence(texts: list[str]) -> str:
     """Several sentences as one: the first as it is, the others after semicolons.
 
     >>> one_sentence(["No x; run a.", "Every y has one."])
@@ -72,18 +72,20 @@ def one_sentence(texts: list[str]) -> str:
     return "; ".join([first, *(text[:1].lower() + text[1:] for text in others)]) + "."
 
 
-def record_decision(study: StudyFolder, asked: Asked) -> Evidence:
+def record_decision(study: StudyFolder, options: DecisionOptions) -> Evidence:
     """Judge the study and write decision.json; returns the evidence it stands on."""
-    found = gather(study)
-    policy = asked.policy(study)
-    evidence = build_evidence(found, policy, signature(found, asked, datetime.now(UTC).date()))
+    material = gather(study)
+    policy = options.policy(study)
+    evidence = build_evidence(
+        material, policy, signature(material, options, datetime.now(UTC).date())
+    )
     write_record(study, evidence)
     return evidence
 
 
-def signature(found: Gathered, asked: Asked, today: date) -> Signature:
+def signature(material: Gathered, options: DecisionOptions, today: date) -> Signature:
     """Owner, date, and when to look again."""
-    owner = found.study.spec.owner if asked.owner is None else asked.owner
+    owner = material.study.spec.owner if options.owner is None else options.owner
     again = today + timedelta(days=RECHECK_DAYS)
     return Signature(
         owner,
@@ -109,13 +111,13 @@ def report_study(
     from fusefront.reports.render import render
 
     record = optional_record(study.path / FILE, DecisionRecord)
-    asked = _recorded(record)
-    if slo_ms is not None and slo_ms != asked.policy(study).slo_ms:
-        evidence = _shown(study, replace(asked, slo_ms=slo_ms), record)
+    options = _recorded(record)
+    if slo_ms is not None and slo_ms != options.policy(study).slo_ms:
+        evidence = _shown(study, replace(options, slo_ms=slo_ms), record)
     elif _stands(study, record):
-        evidence = _shown(study, asked, record)
+        evidence = _shown(study, options, record)
     else:
-        evidence = record_decision(study, asked)
+        evidence = record_decision(study, options)
     try:
         return render(evidence, out, language=language, pdf=pdf)
     except ReportError as error:  # no font for the language, no maker of PDF
@@ -126,24 +128,24 @@ def _stands(study: StudyFolder, record: DecisionRecord | None) -> bool:
     """Whether the record speaks of the files and runs that lie there now."""
     if record is None or record.get("evidence") != hashes(study):
         return False
-    seen = {run.run_id: run.sha256 for run in all_origins(study) if run.sha256}
-    return record.get("runs") == seen
+    digests = {run.run_id: run.sha256 for run in all_origins(study) if run.sha256}
+    return record.get("runs") == digests
 
 
-def _shown(study: StudyFolder, asked: Asked, record: DecisionRecord | None) -> Evidence:
+def _shown(study: StudyFolder, options: DecisionOptions, record: DecisionRecord | None) -> Evidence:
     """The evidence without a new record, under the recorded date."""
-    found = gather(study)
+    material = gather(study)
     recorded = (record or DecisionRecord()).get("decision", Decided())
     day = recorded.get("date") or datetime.now(UTC).date().isoformat()
-    signed = signature(found, asked, date.fromisoformat(day))
-    return build_evidence(found, asked.policy(study), signed)
+    signed = signature(material, options, date.fromisoformat(day))
+    return build_evidence(material, options.policy(study), signed)
 
 
-def _recorded(record: DecisionRecord | None) -> Asked:
+def _recorded(record: DecisionRecord | None) -> DecisionOptions:
     """What was asked when the decision was recorded."""
     decided = record.get("decision") if record else None
     if not decided:
-        return Asked()
-    return Asked(
+        return DecisionOptions()
+    return DecisionOptions(
         decided["slo_ms"], decided.get("max_cost"), decided["margin"], decided.get("owner", "")
     )

@@ -54,20 +54,20 @@ def gather(study: StudyFolder) -> Gathered:
     )
 
 
-def build_evidence(found: Gathered, policy: Policy, signature: Signature) -> Evidence:
+def build_evidence(material: Gathered, policy: Policy, signature: Signature) -> Evidence:
     """Judge the study and put everything together that the report shows."""
-    study, inputs, comparison = found.study, found.inputs, found.comparison
+    study, inputs, comparison = material.study, material.inputs, material.comparison
     judged = judge(inputs, comparison.model, policy, signature)
-    timed = timed_rows(found.bench, study.spec.latency.decide_at)
-    decision, replay, what_if = money(study, inputs, judged, policy, found.entries)
+    timed = timed_rows(material.bench, study.spec.latency.decide_at)
+    decision, replay, what_if = money(study, inputs, judged, policy, material.entries)
     subject = decision.subject if decision.choice in (None, decision.today) else decision.choice
-    named = [subject, decision.today, *decision.alternatives]
+    deciding = [subject, decision.today, *decision.alternatives]
     manifest = store_facts(study.store_path)
     sensitive = {name for name, s in manifest.get("slices", {}).items() if s.get("sensitive")}
     return Evidence(
-        study=_facts(found, judged, signature),
+        study=_facts(material, judged, signature),
         decision=decision,
-        points=points(inputs, policy, judged, comparison, timed, found.entries),
+        points=points(inputs, policy, judged, comparison, timed, material.entries),
         band=judged.band,
         tied=tuple(
             tuple(inputs.candidates[i].name for i in group) for group in judged.front.groups
@@ -75,15 +75,18 @@ def build_evidence(found: Gathered, policy: Policy, signature: Signature) -> Evi
         replay=replay,
         what_if=what_if,
         ablations=sections.ablations(study),
-        calibration=sections.calibration(comparison, named[:2]),
+        calibration=sections.calibration(comparison, deciding[:2]),
         missing=sections.missing(study),
-        training=(*facts.searches(study), *facts.training_curves(_curves(found.entries, named))),
-        codes=codes.measures(_curves(found.entries, named)),
-        widths=codes.curves(_curves(found.entries, named)),
+        training=(
+            *facts.searches(study),
+            *facts.training_curves(_curves(material.entries, deciding)),
+        ),
+        codes=codes.measures(_curves(material.entries, deciding)),
+        widths=codes.curves(_curves(material.entries, deciding)),
         slices=sections.slices(comparison, subject, frozenset(sensitive)),
         audit=facts.audit_findings(study),
-        environment=facts.environment(found.entries, found.bench),
-        origins=facts.origins(study, found.every),
+        environment=facts.environment(material.entries, material.bench),
+        origins=facts.origins(study, material.every),
         hashes=hashes(study),
     )
 
@@ -102,32 +105,37 @@ def hashes(study: StudyFolder) -> dict[str, str]:
     return {**facts.hashes(study, (*FILES, *ablations)), **facts.search_hashes(study)}
 
 
-def _curves(entries: list[RunEntry], named: list[str | None]) -> list[RunEntry]:
-    done = [entry for entry in entries if entry.state == "completed"]
-    if len(done) <= MOST_CURVES:
-        return done
-    return [entry for entry in done if entry.strategy in named]
+def _curves(entries: list[RunEntry], deciding: list[str | None]) -> list[RunEntry]:
+    completed = [entry for entry in entries if entry.state == "completed"]
+    if len(completed) <= MOST_CURVES:
+        return completed
+    return [entry for entry in completed if entry.strategy in deciding]
 
 
-def _facts(found: Gathered, judged: Judged, signature: Signature) -> StudyFacts:
-    study, comparison = found.study, found.comparison
+def _facts(material: Gathered, judged: Judged, signature: Signature) -> StudyFacts:
+    study, comparison = material.study, material.comparison
     looks = openings(study.path)
     others = {look.content for look in looks} - ({looks[-1].content} if looks else set())
     trials = study.spec.tuning.trials or None
     refused = [
         f"{row.name!r} was {row.reason}." for row in comparison.strategies if not row.metrics
     ]
-    made = facts.study_facts(
+    known = facts.study_facts(
         study,
-        found.entries,
-        found.bench,
+        material.entries,
+        material.bench,
         date=signature.date,
         second_look=len(others),
         trials=trials,
-        notes=(SIMULTANEOUS, *_control_won(found.inputs, judged), *comparison.warnings, *refused),
+        notes=(
+            SIMULTANEOUS,
+            *_control_won(material.inputs, judged),
+            *comparison.warnings,
+            *refused,
+        ),
     )
-    rows = made.rows_test or comparison.rows
-    return replace(made, rows_test=rows)
+    rows = known.rows_test or comparison.rows
+    return replace(known, rows_test=rows)
 
 
 def _control_won(inputs: Inputs, judged: Judged) -> tuple[str, ...]:

@@ -91,45 +91,45 @@ def searches(study: StudyFolder) -> tuple[TrainingCurve, ...]:
             (trial["number"], float("-inf") if value is None else value)
         )
     curves = []
-    for strategy, seen in trials.items():
+    for strategy, values in trials.items():
         best, high = [], float("-inf")
-        for _, value in sorted(seen):
+        for _, value in sorted(values):
             high = max(high, value)
             best.append(high)
-        kept = tuple(v for v in best if v > float("-inf"))
-        if len(kept) > 1:
-            last = kept[-max(1, len(kept) // 4) - 1]
-            settled = kept[-1] - last < 1e-4 if len(kept) >= JUDGED_FROM else None
-            curves.append(TrainingCurve(strategy, "trials", kept, settled))
+        finite = tuple(v for v in best if v > float("-inf"))
+        if len(finite) > 1:
+            last = finite[-max(1, len(finite) // 4) - 1]
+            settled = finite[-1] - last < 1e-4 if len(finite) >= JUDGED_FROM else None
+            curves.append(TrainingCurve(strategy, "trials", finite, settled))
     return tuple(curves)
 
 
 def audit_findings(study: StudyFolder) -> tuple[AuditFinding, ...]:
     """audit.json as the report shows it: findings, worst first, then the checks that passed."""
     record = optional_record(study.path / "audit.json", AuditRecord) or AuditRecord()
-    found = [
+    findings = [
         AuditFinding(
-            one["name"],
-            _STATES.get(one["severity"], "note"),
-            one.get("text") or one.get("title", ""),
-            one.get("accepted", False),
-            dict(one.get("numbers", {})),
+            finding["name"],
+            _STATES.get(finding["severity"], "note"),
+            finding.get("text") or finding.get("title", ""),
+            finding.get("accepted", False),
+            dict(finding.get("numbers", {})),
         )
-        for one in record.get("findings", [])
+        for finding in record.get("findings", [])
     ]
     passed = [AuditFinding(name, "ok") for name in record.get("passed", [])]
     not_run = [AuditFinding(name, "not run") for name in record.get("not_run", [])]
-    return (*found, *passed, *not_run)
+    return (*findings, *passed, *not_run)
 
 
 def environment(entries: list[RunEntry], bench: Bench | None) -> dict[str, str]:
     """Versions and hardware; differing values of several runs are all shown."""
-    seen: dict[str, dict[str, None]] = defaultdict(dict)
+    versions: dict[str, dict[str, None]] = defaultdict(dict)
     for path in {entry.path for entry in entries[:1] + entries[-1:]}:
         record = optional_record(path / "environment.json", EnvironmentRecord)
         if record is None:
             continue
-        named = {
+        general = {
             "python": record.get("python"),
             "platform": record.get("platform"),
             "processor": record.get("processor"),
@@ -137,17 +137,17 @@ def environment(entries: list[RunEntry], bench: Bench | None) -> dict[str, str]:
             "threads": record.get("threads"),
             "code": record.get("code"),
         }
-        for key, value in {**named, **record.get("packages", {})}.items():
+        for key, value in {**general, **record.get("packages", {})}.items():
             if value not in (None, ""):
-                seen[key][str(value)] = None
+                versions[key][str(value)] = None
         git = record.get("git") or Git()
         if git.get("sha"):
             text = f"{git['sha'][:12]}{', with local changes' if git.get('dirty') else ''}"
-            seen["sources"][text] = None
-    made = {key: " | ".join(sorted(values)) for key, values in seen.items()}
+            versions["sources"][text] = None
+    joined = {key: " | ".join(sorted(values)) for key, values in versions.items()}
     if bench and bench.get("fingerprint"):
-        made["bench fingerprint"] = bench["fingerprint"]
-    return made
+        joined["bench fingerprint"] = bench["fingerprint"]
+    return joined
 
 
 def hashes(study: StudyFolder, names: Iterable[str]) -> dict[str, str]:
@@ -157,10 +157,10 @@ def hashes(study: StudyFolder, names: Iterable[str]) -> dict[str, str]:
 
 def search_hashes(study: StudyFolder) -> dict[str, str]:
     """SHA-256 of the trials of each search, in the order of their names."""
-    found: dict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
+    digests: dict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
     for path in sorted((study.path / "tuning").glob("*/trial-*.json")):
-        found[f"tuning/{path.parent.name}"].update(path.read_bytes())
-    return {name: seen.hexdigest() for name, seen in found.items()}
+        digests[f"tuning/{path.parent.name}"].update(path.read_bytes())
+    return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
 def study_facts(

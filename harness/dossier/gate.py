@@ -73,8 +73,8 @@ def _by_strategy(study: StudyFolder) -> dict[str, list[RunEntry]]:
     runs: dict[str, list[RunEntry]] = {}
     for entry in study.entries():
         if not is_device(study, entry.strategy):
-            kept = runs.setdefault(entry.strategy, [])
-            kept += [entry] if entry.state == "completed" else []
+            completed = runs.setdefault(entry.strategy, [])
+            completed += [entry] if entry.state == "completed" else []
     return runs
 
 

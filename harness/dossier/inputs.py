@@ -31,11 +31,11 @@ def read_comparison(study: StudyFolder, entries: list[RunEntry]) -> Comparison:
     path = study.path / COMPARISON
     runs = by_strategy(entries)
     if path.exists():
-        found = _comparison(path)
-        if {row.name: row.seeds for row in found.strategies if row.seeds} == {
-            name: len(kept) for name, kept in runs.items()
+        comparison = _comparison(path)
+        if {row.name: row.seeds for row in comparison.strategies if row.seeds} == {
+            name: len(completed) for name, completed in runs.items()
         }:
-            return found
+            return comparison
     from fusefront.harness.dossier.comparison import compare_study, study_options
 
     options = study_options(study)
@@ -58,11 +58,11 @@ def _comparison(path: Path) -> Comparison:
 
 def by_strategy(entries: list[RunEntry]) -> dict[str, list[RunEntry]]:
     """Completed runs of each strategy, in the order of the study."""
-    found: dict[str, list[RunEntry]] = defaultdict(list)
+    runs: dict[str, list[RunEntry]] = defaultdict(list)
     for entry in entries:
         if entry.state == "completed":
-            found[entry.strategy].append(entry)
-    return dict(found)
+            runs[entry.strategy].append(entry)
+    return dict(runs)
 
 
 def study_inputs(
@@ -133,8 +133,8 @@ def _candidate(
 
 
 def _auc(comparison: Comparison, name: str) -> Measured:
-    found = comparison.row(name).metrics[comparison.metric]
-    return Measured(found.value, found.low, found.high)
+    estimate = comparison.row(name).metrics[comparison.metric]
+    return Measured(estimate.value, estimate.low, estimate.high)
 
 
 def _settler(comparison: Comparison) -> Callable[[int, int], Settle]:
@@ -145,7 +145,7 @@ def _settler(comparison: Comparison) -> Callable[[int, int], Settle]:
         if row.needs.rows is not None or row.needs.seeds is not None:
             return Settle(*row.needs)
         alpha = comparison.alpha / max(len(comparison.model.names) - 1, 1)
-        found = settle(comparison.model, comparison.rows, a, b, comparison.effect, alpha)
-        return Settle(*found)
+        needs = settle(comparison.model, comparison.rows, a, b, comparison.effect, alpha)
+        return Settle(*needs)
 
     return needed

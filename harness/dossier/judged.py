@@ -61,12 +61,12 @@ def margins(inputs: Inputs, policy: Policy, choice: int | None, second: int | No
     """By how much the choice is chosen."""
     if choice is None:
         return Margins()
-    one = inputs.candidates[choice]
-    cost = None if one.cost is None else one.cost * policy.cost_factor
+    candidate = inputs.candidates[choice]
+    cost = None if candidate.cost is None else candidate.cost * policy.cost_factor
     return Margins(
         interval(gain(inputs, choice)) if inputs.today not in (None, choice) else None,
         interval(inputs.pairs.shown(choice, second, inputs.today)) if second is not None else None,
-        None if one.latency is None else policy.slo_ms - one.latency.p99.high,
+        None if candidate.latency is None else policy.slo_ms - candidate.latency.p99.high,
         None if cost is None or policy.max_cost is None else policy.max_cost - cost,
     )
 
@@ -79,8 +79,10 @@ def _band(inputs: Inputs, auc: Floats) -> FrontierBand | None:
     height = auc - auc[:, [inputs.today]] if inputs.today is not None else auc
     low, high = np.nanmin(centre) - 0.1, np.nanmax(centre) + 0.1
     grid = np.asarray(np.round(np.exp(np.linspace(low, high, GRID)), 6), np.float64)
-    made = band(inputs, height, np.random.default_rng(SEED + 2), grid, DRAWN)
-    rows = [tuple(None if np.isnan(v) else round(float(v), 6) for v in row) for row in made.gain]
+    envelope = band(inputs, height, np.random.default_rng(SEED + 2), grid, DRAWN)
+    rows = [
+        tuple(None if np.isnan(v) else round(float(v), 6) for v in row) for row in envelope.gain
+    ]
     return FrontierBand(tuple(float(g) for g in grid), rows[0], rows[1], rows[2], DRAWS)
 
 
@@ -116,13 +118,13 @@ def _decision(inputs: Inputs, policy: Policy, outcome: Outcome, signature: Signa
 
 def _changes(inputs: Inputs, policy: Policy, outcome: Outcome) -> tuple[Change, ...]:
     """Fixed steps of each knob, then the nearest value on either side that changes the decision."""
-    made = []
+    changes = []
     for step in what_would_change(inputs, policy, outcome):
         chosen = step.outcome.choice
         name = None if chosen is None else inputs.candidates[chosen].name
-        made.append(Change(step.knob, step.value, "at", step.outcome.case, name, step.changed))
+        changes.append(Change(step.knob, step.value, "at", step.outcome.case, name, step.changed))
     for flip in flips(inputs, policy, outcome):
         chosen = flip.outcome.choice
         name = None if chosen is None else inputs.candidates[chosen].name
-        made.append(Change(flip.knob, flip.value, flip.side, flip.outcome.case, name, True))
-    return tuple(made)
+        changes.append(Change(flip.knob, flip.value, flip.side, flip.outcome.case, name, True))
+    return tuple(changes)

@@ -46,13 +46,13 @@ def auc_joint(rows: pl.DataFrame, vectors: Mapping[str, list[Path]]) -> JointMod
     """Joint model of the AUC; vectors: name -> run folders, one a seed, on the same rows."""
     label = rows["label"].to_numpy()
     axis = row_axis(rows["cluster"].to_numpy(), label)
-    made = Accumulator.empty(tuple(vectors), axis.size, axis.mc)
+    sums = Accumulator.empty(tuple(vectors), axis.size, axis.mc)
     for name, runs in vectors.items():
         for run in runs:
-            found = auc_influence(tie_groups(_checked(run, len(rows)), label))
-            summed = np.bincount(axis.code, found.rows, axis.size).astype(np.float64)
-            made.add(name, found.value, summed)
-    return made.joint()
+            auc = auc_influence(tie_groups(_checked(run, len(rows)), label))
+            summed = np.bincount(axis.code, auc.rows, axis.size).astype(np.float64)
+            sums.add(name, auc.value, summed)
+    return sums.joint()
 
 
 def replay_joint(
@@ -68,19 +68,19 @@ def replay_joint(
     if log.requests == 0:
         return None
     axis = row_axis(contiguous(cluster[log.keep])[0], label[log.keep])
-    made = Accumulator.empty(tuple(vectors), axis.size, axis.mc)
+    sums = Accumulator.empty(tuple(vectors), axis.size, axis.mc)
     for name, runs in vectors.items():
         for run in runs:
             score = _checked(run, len(rows))[log.keep].astype(np.float64)
-            made.add(name, *per_thousand(log, score, k))
-    return made.joint(), log.requests, float(shown(log, k).mean())
+            sums.add(name, *per_thousand(log, score, k))
+    return sums.joint(), log.requests, float(shown(log, k).mean())
 
 
 def _checked(run: Path, rows: int) -> Scores:
-    found = read_scores(run)
-    if len(found) != rows:
+    scores = read_scores(run)
+    if len(scores) != rows:
         raise UsageError(
-            f"{run}: got {len(found):,} test predictions, expected {rows:,} as in the study's other "
+            f"{run}: got {len(scores):,} test predictions, expected {rows:,} as in the study's other "
             "runs; delete this run's folder and run the study again"
         )
-    return found
+    return scores

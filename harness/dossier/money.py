@@ -29,20 +29,20 @@ def money(
     centre = Business(
         policy.slo_ms, spec.price_per_core_hour, spec.requests_per_second, spec.value_per_click
     )
-    made = replayed(study, inputs, judged, entries)
-    if made is None:
+    replay = replayed(study, inputs, judged, entries)
+    if replay is None:
         return Money(at_traffic(judged.decision, centre, None), None, None)
-    part, clicks = made
-    taken = assumptions(clicks, centre, "USD")
+    part, clicks = replay
+    notes = assumptions(clicks, centre, "USD")
     if part.size < len(inputs.shippable):
-        taken += (
+        notes += (
             f"Of {len(inputs.shippable)} strategies the {part.size} on the front, named by the "
             "decision or best by AUC were replayed.",
         )
     return Money(
-        at_traffic(judged.decision, centre, made),
+        at_traffic(judged.decision, centre, replay),
         choice_replay(part, clicks, judged.decision.choice),
-        what_if(part, clicks, grid(part, clicks, policy, centre), taken),
+        what_if(part, clicks, grid(part, clicks, policy, centre), notes),
     )
 
 
@@ -96,7 +96,7 @@ def choice_replay(part: Inputs, clicks: Replayed, choice: str | None) -> Replay 
 
 
 def at_traffic(
-    decision: Decision, centre: Business, made: tuple[Inputs, Replayed] | None
+    decision: Decision, centre: Business, replay: tuple[Inputs, Replayed] | None
 ) -> Decision:
     """The changes by traffic in requests per second, with the choice's yearly gain at each."""
     changes = []
@@ -104,8 +104,8 @@ def at_traffic(
         if change.knob == "traffic":
             here = replace(centre, requests_per_second=change.value * centre.requests_per_second)
             change = replace(change, value=here.requests_per_second)
-            if made is not None and change.choice in [c.name for c in made[0].candidates]:
-                gain = net_gain(*made, here, made[0].index(str(change.choice)))
+            if replay is not None and change.choice in [c.name for c in replay[0].candidates]:
+                gain = net_gain(*replay, here, replay[0].index(str(change.choice)))
                 change = replace(change, yearly_gain=interval(gain) if gain else None)
         changes.append(change)
     return replace(decision, changes=tuple(changes))

@@ -44,31 +44,31 @@ def _point(
     runs: list[RunEntry],
 ) -> Point:
     costs: Costs = timed or Costs()
-    one, front, outcome = inputs.candidates[i], judged.front, judged.outcome
-    row = comparison.row(one.name)
-    done = [entry for entry in runs if entry.state == "completed"]
-    summary = done[0].summary if done else RunSummary(run_id="")
+    candidate, front, outcome = inputs.candidates[i], judged.front, judged.outcome
+    row = comparison.row(candidate.name)
+    completed = [entry for entry in runs if entry.state == "completed"]
+    summary = completed[0].summary if completed else RunSummary(run_id="")
     pivot = outcome.choice if outcome.choice is not None else outcome.subject
     word, detail = standing(inputs, policy, i, inputs.today)
     if word == "cannot tell" and row.verdict == "cannot tell":
         detail = row.reason.removeprefix("cannot tell (").removesuffix(")")
     against = standing(inputs, policy, i, pivot)
-    needs = _needs(inputs, row, i, word, named=i == outcome.subject)
+    needs = _needs(inputs, row, i, word, deciding=i == outcome.subject)
     return Point(
-        strategy=one.name,
-        family=one.family,
+        strategy=candidate.name,
+        family=candidate.family,
         auc=interval(inputs.auc[i]),
         gain=_gap(inputs, i, inputs.today),
         gain_vs_choice=_gap(inputs, i, pivot),
         gain_90=_gap_90(inputs, i, inputs.today),
         gain_vs_choice_90=_gap_90(inputs, i, pivot),
         role=_role(inputs, i),
-        p50=interval(one.latency.p50) if one.latency else None,
-        p99=interval(one.latency.p99) if one.latency else None,
+        p50=interval(candidate.latency.p50) if candidate.latency else None,
+        p99=interval(candidate.latency.p99) if candidate.latency else None,
         mean_ms=timed["mean_ms"] if timed else None,
         feasible=fits(inputs, policy, i),
         on_front=front.on_front[i],
-        on_frontier_probability=front.probability[i] if one.latency else None,
+        on_frontier_probability=front.probability[i] if candidate.latency else None,
         in_best_set=row.in_best_set and bool(comparison.best_set),
         equivalent_to_choice=pivot == i or _equivalent(inputs, policy, i, pivot),
         dominated_by=_name(inputs, front.dominated_by[i]),
@@ -79,20 +79,20 @@ def _point(
         verdict_vs_choice_detail=against[1],
         rows_to_settle=needs.rows if needs else None,
         seeds_to_settle=needs.seeds if needs else None,
-        seeds=len({entry.seed for entry in done}),
+        seeds=len({entry.seed for entry in completed}),
         failed_seeds=sum(entry.state == "failed" for entry in runs),
-        run_ids=tuple(entry.run_id for entry in done),
-        config_hash=done[0].run_id if done else "",
+        run_ids=tuple(entry.run_id for entry in completed),
+        config_hash=completed[0].run_id if completed else "",
         parameters=parameters_of(summary),
         macs_per_candidate=_whole(costs.get("macs_per_candidate")),
         bytes_per_item=_whole(costs.get("bytes_per_item")),
         bundle_bytes=_whole(costs.get("bundle_bytes")),
         cold_start_s=_seconds(costs.get("cold_start_ms")),
-        cost_per_million=one.cost,
+        cost_per_million=candidate.cost,
         metrics={
-            name: estimate_interval(found)
-            for name, found in row.metrics.items()
-            if name != comparison.metric and np.isfinite(found.value)
+            name: estimate_interval(estimate)
+            for name, estimate in row.metrics.items()
+            if name != comparison.metric and np.isfinite(estimate.value)
         },
     )
 
@@ -109,9 +109,9 @@ def standing(inputs: Inputs, policy: Policy, i: int, other: int | None) -> tuple
     return ("worse", "") if shown.high < 0 else ("cannot tell", "")
 
 
-def estimate_interval(found: Estimate) -> Interval:
+def estimate_interval(estimate: Estimate) -> Interval:
     """A metric with its interval where it has one."""
-    return interval(Measured(found.value, found.low, found.high))
+    return interval(Measured(estimate.value, estimate.low, estimate.high))
 
 
 def _gap(inputs: Inputs, i: int, other: int | None) -> Interval | None:
@@ -135,23 +135,23 @@ def _equivalent(inputs: Inputs, policy: Policy, i: int, other: int | None) -> bo
 
 
 def _needs(
-    inputs: Inputs, row: StrategyRow, i: int, word: Verdict, *, named: bool
+    inputs: Inputs, row: StrategyRow, i: int, word: Verdict, *, deciding: bool
 ) -> Settle | None:
     """What would settle it against today; worked out afresh only for whom the decision names."""
     if word != "cannot tell" or inputs.today is None or inputs.today == i:
         return None
     if row.needs.rows is not None or row.needs.seeds is not None:
         return Settle(*row.needs)
-    return inputs.settle(i, inputs.today) if named and inputs.settle else None
+    return inputs.settle(i, inputs.today) if deciding and inputs.settle else None
 
 
 def _role(inputs: Inputs, i: int) -> str:
-    one = inputs.candidates[i]
-    if one.measuring_device:
+    candidate = inputs.candidates[i]
+    if candidate.measuring_device:
         return "device"
     if i == inputs.today:
         return "baseline"
-    return "control" if one.control else "candidate"
+    return "control" if candidate.control else "candidate"
 
 
 def _name(inputs: Inputs, i: int | None) -> str | None:

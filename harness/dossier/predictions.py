@@ -30,12 +30,12 @@ class StudySource:
     @cached_property
     def entries(self) -> dict[str, dict[int, RunEntry]]:
         """Completed runs by strategy and seed, in the order of the study."""
-        found: dict[str, dict[int, RunEntry]] = {}
+        runs: dict[str, dict[int, RunEntry]] = {}
         for entry in self.study.completed(roles=self.roles):
             if not self.only or entry.strategy in self.only:
                 self._check_data(entry)
-                found.setdefault(entry.strategy, {})[entry.seed] = entry
-        return found
+                runs.setdefault(entry.strategy, {})[entry.seed] = entry
+        return runs
 
     def _check_data(self, entry: RunEntry) -> None:
         """Runs on different data have no difference that means anything."""
@@ -97,11 +97,11 @@ class StudySource:
         return None if train is None or valid is None else float(valid) - float(train)
 
     def slices(self, split: str) -> tuple[SliceCodes, ...]:
-        found = []
+        columns = []
         for name, about in self.manifest.get("slices", {}).items():
             path = self.study.store_path / split / "row" / f"slice_{name}.npy"
             if path.exists():
                 values = tuple(about["values"])
                 sensitive = about.get("sensitive", False)
-                found.append(SliceCodes(name, values, open_npy(path, CURE), sensitive))
-        return tuple(found)
+                columns.append(SliceCodes(name, values, open_npy(path, CURE), sensitive))
+        return tuple(columns)

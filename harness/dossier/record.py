@@ -36,7 +36,7 @@ def _standing(evidence: Evidence, i: int) -> dict[str, Json]:
     """The numbers that the policy looked at."""
     point = evidence.points[i]
     whole = encode(point)
-    kept = (
+    keys = (
         "strategy",
         "role",
         "auc",
@@ -54,4 +54,4 @@ def _standing(evidence: Evidence, i: int) -> dict[str, Json]:
         "verdict_vs_choice",
         "run_ids",
     )
-    return {key: whole[key] for key in kept}
+    return {key: whole[key] for key in keys}

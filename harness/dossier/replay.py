@@ -34,7 +34,7 @@ def replayed(
     names = [c.name for c in part.candidates]
     k = study.spec.money.top_k
     key = digest({"k": k, "runs": {name: [e.run_id for e in runs[name]] for name in names}})
-    record = _kept(study, key) or _replay(study, names, runs, k, key)
+    record = _recorded(study, key) or _replay(study, names, runs, k, key)
     if not record["requests"]:
         return None
     joint = _model(study.path / FILE, record)
@@ -72,11 +72,11 @@ def _worth_replaying(inputs: Inputs, judged: Judged) -> list[int]:
     if len(shippable) <= MOST:
         return shippable
     auc = np.array([a.value for a in inputs.auc])
-    named = {judged.outcome.choice, judged.outcome.subject, judged.outcome.leader, inputs.today}
-    named |= {inputs.index(name) for name in judged.decision.alternatives}
-    named |= {i for i, on in enumerate(judged.front.on_front) if on}
-    named |= set(sorted(shippable, key=lambda i: -auc[i])[:BEST])
-    return [i for i in shippable if i in named]
+    deciding = {judged.outcome.choice, judged.outcome.subject, judged.outcome.leader, inputs.today}
+    deciding |= {inputs.index(name) for name in judged.decision.alternatives}
+    deciding |= {i for i, on in enumerate(judged.front.on_front) if on}
+    deciding |= set(sorted(shippable, key=lambda i: -auc[i])[:BEST])
+    return [i for i in shippable if i in deciding]
 
 
 def _model(path: Path, record: ReplayRecord) -> JointModel:
@@ -93,7 +93,7 @@ def _model(path: Path, record: ReplayRecord) -> JointModel:
     )
 
 
-def _kept(study: StudyFolder, key: str) -> ReplayRecord | None:
+def _recorded(study: StudyFolder, key: str) -> ReplayRecord | None:
     record = optional_record(study.path / FILE, ReplayRecord)
     return record if record is not None and record["key"] == key else None
 
@@ -104,16 +104,16 @@ def _replay(
     """Read the test predictions once more, on record; written beside the comparison."""
     open_test(study.path, "replay")
     rows = rows_of_test(study, runs[names[0]][0])
-    found = replay_joint(rows, {name: [e.path for e in runs[name]] for name in names}, k)
+    replay = replay_joint(rows, {name: [e.path for e in runs[name]] for name in names}, k)
     record: ReplayRecord = {"format": 1, "key": key, "k": k, "requests": 0}
-    if found is not None and found[0].has_intervals:
-        joint, requests, seen = found
+    if replay is not None and replay[0].has_intervals:
+        joint, requests, impressions = replay
         base = joint.index(study.spec.baseline)
         clicks: ReplayRecord = {
             "key": key,
             "k": k,
             "requests": requests,
-            "shown": seen,
+            "shown": impressions,
             "c_all": float(np.nan_to_num(joint.c_all, nan=1.96)),
             "c_base": float(np.nan_to_num(joint.c_base(base), nan=1.96)),
             "model": {key: _without_nan(part) for key, part in model_to_dict(joint).items()},

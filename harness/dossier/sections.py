@@ -47,13 +47,13 @@ def calibration(
 ) -> tuple[Calibration, ...]:
     """Curves of the strategies that page one speaks of, with their calibration error."""
     curves, scaled = (comparison.curves.get(kind, {}) for kind in ("ece", "ece_scaled"))
-    made = []
+    calibrations = []
     for name in dict.fromkeys(strategies):
         if name is None or name not in curves:
             continue
         metrics = comparison.row(name).metrics
         ece, after = (metrics.get(kind) for kind in ("ece", "ece_scaled"))
-        made.append(
+        calibrations.append(
             Calibration(
                 name,
                 tuple(float(point.predicted) for point in curves[name]),
@@ -65,12 +65,12 @@ def calibration(
                 estimate_interval(after) if after is not None else None,
             )
         )
-    return tuple(made)
+    return tuple(calibrations)
 
 
 def ablations(study: StudyFolder) -> tuple[Ablation, ...]:
     """ablation-<strategy>.json: what AUC changes by when a part is taken out."""
-    made = []
+    chains = []
     for path in sorted(study.path.glob("ablation-*.json")):
         record = read_record(path, AblationRecord)
         runs: dict[str, list[str]] = {}
@@ -79,8 +79,8 @@ def ablations(study: StudyFolder) -> tuple[Ablation, ...]:
         rows = sorted(record.get("rows", []), key=lambda row: row["delta"])
         steps = tuple(_step(row, runs) for row in rows)
         if steps:
-            made.append(Ablation(additive=False, end=record["of"], steps=steps))
-    return tuple(made)
+            chains.append(Ablation(additive=False, end=record["of"], steps=steps))
+    return tuple(chains)
 
 
 def missing(study: StudyFolder) -> MissingModality | None:

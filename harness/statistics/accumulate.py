@@ -33,22 +33,22 @@ class Accumulator:
 
     def add(self, name: str, value: float, influence: Floats) -> None:
         """One seed of a strategy: the metric and its influence [m], summed within clusters."""
-        kept = influence.astype(np.float32)
+        single = influence.astype(np.float32)
         self.theta[name].append(value)
-        self.square[name] += _dot(kept, kept)
-        self.column[self.names.index(name)] += kept
+        self.square[name] += _dot(single, single)
+        self.column[self.names.index(name)] += single
 
     def select(self, names: tuple[str, ...]) -> "Accumulator":
         """The part of some strategies, in their order."""
         if names == self.names:
             return self
-        kept = [self.names.index(name) for name in names]
+        places = [self.names.index(name) for name in names]
         return replace(
             self,
             names=names,
             theta={name: self.theta[name] for name in names},
             square={name: self.square[name] for name in names},
-            column=self.column[kept],
+            column=self.column[places],
         )
 
     def joint(self, rho: float = 0.0) -> JointModel:

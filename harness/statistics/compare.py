@@ -34,7 +34,7 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
     valid = _validation(source, options)
     rows = strategy_rows(source, options, panel, valid, len(layout.rows.label))
     sets = bool((model.n > 1).all()) and model.has_intervals and len(model.names) > 1
-    made = Comparison(
+    comparison = Comparison(
         study=study,
         split=options.split,
         metric=options.metric,
@@ -61,7 +61,7 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         notes=(),
         warnings=(),
     )
-    return replace(made, notes=notes(made, panel), warnings=warnings(made, panel))
+    return replace(comparison, notes=notes(comparison, panel), warnings=warnings(comparison, panel))
 
 
 def _request(source: ScoreSource, options: Options, layout: Layout) -> Request:

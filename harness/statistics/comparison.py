@@ -126,11 +126,11 @@ class Comparison:
 
     def row(self, name: str) -> StrategyRow:
         """A strategy's row; ValueError names the known ones."""
-        found = [row for row in self.strategies if row.name == name]
-        if not found:
+        rows = [row for row in self.strategies if row.name == name]
+        if not rows:
             known = ", ".join(row.name for row in self.strategies)
             raise ValueError(f"got strategy {name!r}, expected one of: {known}")
-        return found[0]
+        return rows[0]
 
     def pair(self, a: str, b: str) -> Pair:
         """The difference a - b of the primary metric with its 95 % interval, not adjusted."""
@@ -144,22 +144,22 @@ class Comparison:
     @classmethod
     def from_dict(cls, content: dict[str, Json]) -> "Comparison":
         """What `to_dict` gave."""
-        made = {f.name: content[f.name] for f in fields(cls)}
+        values = {f.name: content[f.name] for f in fields(cls)}
         for name in ("margin", "effect", "alpha", "c_all", "c_base"):
-            made[name] = _number(made[name])
-        made["model"] = model_from_dict(content["model"])
-        made["strategies"] = tuple(_strategy(row) for row in content["strategies"])
+            values[name] = _number(values[name])
+        values["model"] = model_from_dict(content["model"])
+        values["strategies"] = tuple(_strategy(row) for row in content["strategies"])
         for name in ("winner", "selected"):
-            made[name] = None if content[name] is None else _row(Winner, content[name])
-        made["slices"] = tuple(_slice(row) for row in content["slices"])
-        made["variance"] = tuple(_row(Share, row) for row in content["variance"])
-        made["curves"] = {
+            values[name] = None if content[name] is None else _row(Winner, content[name])
+        values["slices"] = tuple(_slice(row) for row in content["slices"])
+        values["variance"] = tuple(_row(Share, row) for row in content["variance"])
+        values["curves"] = {
             kind: {s: tuple(_row(CurvePoint, p) for p in points) for s, points in by.items()}
             for kind, by in content["curves"].items()
         }
         for name in ("best_set", "notes", "warnings"):
-            made[name] = tuple(content[name])
-        return cls(**made)
+            values[name] = tuple(content[name])
+        return cls(**values)
 
     def to_polars(self) -> pl.DataFrame:
         """One row a strategy; a metric gives three columns: value, _low, _high."""

@@ -192,9 +192,11 @@ class JointModel:
         seeds = np.nan_to_num(self.seed_part)[:, None]
         value = self._row_noise(rng, draws).T
         value += np.sqrt(seeds) * self._seed_noise(rng, draws).T
-        seen = seeds * (rng.chisquare(freedom, (draws, size)) / freedom).T  # s2 / n as estimated
+        estimated = (
+            seeds * (rng.chisquare(freedom, (draws, size)) / freedom).T
+        )  # s2 / n as estimated
         rows = rng.chisquare(max(self.mc - 1, 1), draws) / max(self.mc - 1, 1)
-        return Null(value, seen, rows)
+        return Null(value, estimated, rows)
 
     def crossed(self, item: "JointModel", cell: "JointModel") -> "JointModel":
         """Two-way clustering (Cameron, Gelbach & Miller 2011): V_user + V_item - V_cell."""

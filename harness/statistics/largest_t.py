@@ -81,11 +81,11 @@ def _t2(of: Errors, a: int, null: Null) -> Floats:
     others = of.variance[a] > 0
     if not others.any():
         return np.zeros(len(null.rows))
-    seen = null.seen[others]
+    spread = null.seen[others]
     variance = np.multiply.outer(of.row_part[a, others], null.rows)
-    variance += seen + null.seen[a]
+    variance += spread + null.seen[a]
     if of.rho:
-        variance -= 2 * of.rho * np.sqrt(seen * null.seen[a])
+        variance -= 2 * of.rho * np.sqrt(spread * null.seen[a])
     floor = np.multiply.outer(of.trained_variance[a, others], null.rows)
     np.maximum(variance, floor, out=variance)
     t2: Floats = ((null.value[a] - null.value[others]) ** 2 / variance).max(0)

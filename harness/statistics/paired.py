@@ -21,6 +21,6 @@ def pooled_correlation(values: Floats) -> float:
     if square == 0:
         return 0.0
     common = float((residual.sum(0) ** 2).sum())
-    seen = (common - square) / ((strategies - 1) * square)
+    correlation = (common - square) / ((strategies - 1) * square)
     error = 1 / np.sqrt((strategies - 1) * (seeds - 1))
-    return float(np.clip(seen - error, 0.0, _MOST))
+    return float(np.clip(correlation - error, 0.0, _MOST))

@@ -167,10 +167,10 @@ def _vectors(source: ScoreSource, request: Request) -> Iterator[_Vector]:
 
 
 def _joint(parts: list[Accumulator], names: tuple[str, ...]) -> JointModel:
-    kept = [part.select(names) for part in parts]
-    if len(kept) == 1:
-        return kept[0].joint()
-    user, item, cell = (part.joint() for part in kept)
+    chosen = [part.select(names) for part in parts]
+    if len(chosen) == 1:
+        return chosen[0].joint()
+    user, item, cell = (part.joint() for part in chosen)
     return user.crossed(item, cell)
 
 

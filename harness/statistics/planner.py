@@ -86,7 +86,7 @@ def plan(
     lines = tuple(_line(parts, effect, n, level, pilot_rows, rows_per_day) for n in counts)
     alone = seeds_needed(parts, effect, level)
     now = power(effect, parts.variance(1, seeds), parts.df(1, seeds), level) if seeds > 1 else 0.0
-    made = Plan(
+    result = Plan(
         effect=effect,
         alpha=level,
         rows_per_day=rows_per_day,
@@ -103,7 +103,7 @@ def plan(
         ),
         sentences=(),
     )
-    return made._replace(sentences=_sentences(made, endless_seeds(parts, effect, level)))
+    return result._replace(sentences=_sentences(result, endless_seeds(parts, effect, level)))
 
 
 def upper_bound(s2: float, seeds: int) -> float:
@@ -134,7 +134,7 @@ def _from_pilot(
             "strategies with at least two seeds each on ten clusters of each class"
         )
     worst = max(usable, key=lambda place: float(pilot.variance[place, base]))
-    seen = components(pilot, worst, base)
+    spread = components(pilot, worst, base)
     net = 0.0
     for place in (worst, base):
         seeds = int(pilot.n[place])
@@ -142,8 +142,8 @@ def _from_pilot(
     seeds = int(min(pilot.n[worst], pilot.n[base]))
     # K is what is left after the interaction is taken off, so it has that part's error
     slack = float(special.ndtri(1 - _UPPER)) * np.sqrt(2 / pilot.mc)
-    rows = seen.rows + slack * float(pilot.trained_variance[worst, base])
-    return seen._replace(seeds=net, rows=rows), seeds, pilot.names[worst]
+    rows = spread.rows + slack * float(pilot.trained_variance[worst, base])
+    return spread._replace(seeds=net, rows=rows), seeds, pilot.names[worst]
 
 
 def _line(
@@ -160,28 +160,30 @@ def _line(
     return Line(seeds, needed, days)
 
 
-def _sentences(made: Plan, endless: bool) -> tuple[str, ...]:
-    told = []
-    if any(line.seeds == made.seeds and line.rows is None for line in made.lines):
-        told.append(
-            f"With {made.seeds} seeds rows alone can never decide {made.effect:g}: seeds differ too much."
+def _sentences(result: Plan, endless: bool) -> tuple[str, ...]:
+    sentences = []
+    if any(line.seeds == result.seeds and line.rows is None for line in result.lines):
+        sentences.append(
+            f"With {result.seeds} seeds rows alone can never decide {result.effect:g}: seeds differ too much."
         )
-    if made.seeds_alone is None and endless:
-        told.append(
-            f"On {made.rows:,} rows more than {MOST_SEEDS:,} seeds each would decide it: seeds differ "
+    if result.seeds_alone is None and endless:
+        sentences.append(
+            f"On {result.rows:,} rows more than {MOST_SEEDS:,} seeds each would decide it: seeds differ "
             "too much."
         )
-    elif made.seeds_alone is None:
-        told.append(
-            f"On {made.rows:,} rows seeds alone can never decide {made.effect:g}: rows are too few."
+    elif result.seeds_alone is None:
+        sentences.append(
+            f"On {result.rows:,} rows seeds alone can never decide {result.effect:g}: rows are too few."
         )
     else:
-        told.append(f"On {made.rows:,} rows {made.seeds_alone} seeds each decide it.")
-    if made.fewest_seeds is None:
-        told.append(
+        sentences.append(f"On {result.rows:,} rows {result.seeds_alone} seeds each decide it.")
+    if result.fewest_seeds is None:
+        sentences.append(
             f"No number of rows decides it with up to {SEEDS[-1]} seeds; make training less noisy "
             "or look for a larger effect."
         )
-    elif made.fewest_seeds > made.seeds:
-        told.append(f"However many rows, at least {made.fewest_seeds} seeds each are needed.")
-    return tuple(told)
+    elif result.fewest_seeds > result.seeds:
+        sentences.append(
+            f"However many rows, at least {result.fewest_seeds} seeds each are needed."
+        )
+    return tuple(sentences)

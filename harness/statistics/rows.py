@@ -42,10 +42,10 @@ def contiguous(values: NDArray[np.integer]) -> tuple[Codes, int]:
         return np.zeros(0, np.int32), 0
     low, high = int(values.min()), int(values.max())
     if high - low < 4 * len(values) + 1024:
-        seen = np.zeros(high - low + 1, bool)
-        seen[values - low] = True
-        code = np.cumsum(seen, dtype=np.int32) - np.int32(1)
-        return code[values - low], int(seen.sum())
+        present = np.zeros(high - low + 1, bool)
+        present[values - low] = True
+        code = np.cumsum(present, dtype=np.int32) - np.int32(1)
+        return code[values - low], int(present.sum())
     distinct, inverse = np.unique(values, return_inverse=True)
     return inverse.astype(np.int32), len(distinct)
 

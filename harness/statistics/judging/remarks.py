@@ -19,76 +19,78 @@ _MEANING = {
 }
 
 
-def notes(found: Comparison, panel: Panel) -> tuple[str, ...]:
+def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
     """What the table means: target, margin, smallest visible effect, best set."""
-    unit = {"user": "users", "request": "requests"}.get(found.cluster, "users and items")
-    told = [
-        f"Intervals are 95 %, over {found.clusters:,} {unit} and over training seeds; "
+    unit = {"user": "users", "request": "requests"}.get(comparison.cluster, "users and items")
+    sentences = [
+        f"Intervals are 95 %, over {comparison.clusters:,} {unit} and over training seeds; "
         "training data and hyper-parameters are held fixed.",
     ]
-    visible = [row.mde for row in found.strategies if np.isfinite(row.mde)]
+    visible = [row.mde for row in comparison.strategies if np.isfinite(row.mde)]
     if visible:
-        told.append(
+        sentences.append(
             f"Smallest difference seen with 80 % power (MDE): {min(visible):.4f} to {max(visible):.4f}."
         )
-    told.append(f"Equivalence margin: ±{found.margin:g} (90 % interval inside it).")
-    if len(found.best_set) > 1:
-        told.append(f"Any of these may be the best: {', '.join(found.best_set)}.")
-    if found.winner is not None and np.isfinite(found.winner.low):
-        lead = found.winner
-        told.append(
-            f"Best on {found.split}: {lead.name}, {lead.difference:+.4f} "
-            f"[{lead.low:+.4f}, {lead.high:+.4f}] to {found.baseline}, corrected for being picked."
+    sentences.append(f"Equivalence margin: ±{comparison.margin:g} (90 % interval inside it).")
+    if len(comparison.best_set) > 1:
+        sentences.append(f"Any of these may be the best: {', '.join(comparison.best_set)}.")
+    if comparison.winner is not None and np.isfinite(comparison.winner.low):
+        lead = comparison.winner
+        sentences.append(
+            f"Best on {comparison.split}: {lead.name}, {lead.difference:+.4f} "
+            f"[{lead.low:+.4f}, {lead.high:+.4f}] to {comparison.baseline}, corrected for being picked."
         )
     if panel.temperature:
         fitted = [f"{name} {panel.temperature[name]:.3f}" for name in panel.strategies]
-        told.append(f"Temperatures fitted on validation: {', '.join(fitted)}.")
-    return tuple(told)
+        sentences.append(f"Temperatures fitted on validation: {', '.join(fitted)}.")
+    return tuple(sentences)
 
 
-def warnings(found: Comparison, panel: Panel) -> tuple[str, ...]:
+def warnings(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
     """What limits the statements, and strategies that do not beat their controls."""
-    told = [f"{name}: {sentence}" for name, sentence in panel.refused.items()]
-    told += _seeds(found)
-    told += _clusters(found)
-    told += _same(panel)
-    told += [f"{name}: every score is the same, no variation." for name in sorted(panel.constant)]
-    told += _margin(found)
-    told += _missing_controls(found)
-    told += _controls(found)
-    return tuple(told)
+    sentences = [f"{name}: {sentence}" for name, sentence in panel.refused.items()]
+    sentences += _seeds(comparison)
+    sentences += _clusters(comparison)
+    sentences += _same(panel)
+    sentences += [
+        f"{name}: every score is the same, no variation." for name in sorted(panel.constant)
+    ]
+    sentences += _margin(comparison)
+    sentences += _missing_controls(comparison)
+    sentences += _controls(comparison)
+    return tuple(sentences)
 
 
-def _seeds(found: Comparison) -> list[str]:
-    one = [row.name for row in found.strategies if row.seeds == 1]
-    two = [row.name for row in found.strategies if row.seeds == 2]
-    told = []
-    if one:
-        told.append(
-            f"{_some(one)}: one seed; the interval is of these trained models only, "
+def _seeds(comparison: Comparison) -> list[str]:
+    single = [row.name for row in comparison.strategies if row.seeds == 1]
+    pairs = [row.name for row in comparison.strategies if row.seeds == 2]
+    sentences = []
+    if single:
+        sentences.append(
+            f"{_some(single)}: one seed; the interval is of these trained models only, "
             "no verdict on the strategy."
         )
-    if two:
-        told.append(f"{_some(two)}: two seeds; 95 % intervals may cover as little as 88 %.")
-    s2 = found.model.s2[(found.model.n > 1) & (found.model.n < 5)]
+    if pairs:
+        sentences.append(f"{_some(pairs)}: two seeds; 95 % intervals may cover as little as 88 %.")
+    s2 = comparison.model.s2[(comparison.model.n > 1) & (comparison.model.n < 5)]
     s2 = s2[s2 > 0]
-    few = len(s2) > 1 and s2.max() > 25 * s2.min() and not two
-    if few and found.model.has_intervals:
-        told.append(
+    few = len(s2) > 1 and s2.max() > 25 * s2.min() and not pairs
+    if few and comparison.model.has_intervals:
+        sentences.append(
             "Seed variances differ much between strategies and there are fewer than five seeds: "
             "95 % intervals may cover about 92 %."
         )
-    return told
+    return sentences
 
 
-def _clusters(found: Comparison) -> list[str]:
-    if found.clusters < 2:
+def _clusters(comparison: Comparison) -> list[str]:
+    if comparison.clusters < 2:
         return ["One cluster of rows: estimates only, no interval and no verdict."]
-    if not found.model.has_intervals:
-        return [f"Only {clusters_hold(found.mc)} one of the classes: estimates, no intervals."]
-    if found.mc < FEW_CLUSTERS:
+    if not comparison.model.has_intervals:
+        return [f"Only {clusters_hold(comparison.mc)} one of the classes: estimates, no intervals."]
+    if comparison.mc < FEW_CLUSTERS:
         return [
-            f"Only {clusters_hold(found.mc)} one of the classes: intervals are approximate below 30."
+            f"Only {clusters_hold(comparison.mc)} one of the classes: intervals are approximate below 30."
         ]
     return []
 
@@ -103,60 +105,62 @@ def _same(panel: Panel) -> list[str]:
     ]
 
 
-def _margin(found: Comparison) -> list[str]:
+def _margin(comparison: Comparison) -> list[str]:
     """Equivalence that no outcome could have shown."""
-    model = found.model
-    base = model.index(found.baseline)
+    model = comparison.model
+    base = model.index(comparison.baseline)
     never = []
     for place, name in enumerate(model.names):
         se = float(model.se[place, base])
         if place == base or not se > 0 or not model.has_intervals:
             continue
-        if special.stdtrit(min(model.df(place, base), 1e9), 0.95) * se >= found.margin:
+        if special.stdtrit(min(model.df(place, base), 1e9), 0.95) * se >= comparison.margin:
             never.append(name)
     if not never:
         return []
     return [
-        f"These data could never show equivalence within ±{found.margin:g} for {_some(never)}: "
+        f"These data could never show equivalence within ±{comparison.margin:g} for {_some(never)}: "
         "the 90 % interval is wider than the margin whatever the difference."
     ]
 
 
-def _missing_controls(found: Comparison) -> list[str]:
-    names = [row.name for row in found.strategies]
+def _missing_controls(comparison: Comparison) -> list[str]:
+    names = [row.name for row in comparison.strategies]
     missing = [kind for kind in _STANDARD if not any(name.startswith(kind) for name in names)]
     if not missing:
         return []
     return [f"Controls missing from this comparison: {', '.join(missing)}."]
 
 
-def _controls(found: Comparison) -> list[str]:
+def _controls(comparison: Comparison) -> list[str]:
     """Every strategy against every control; of the unimodal ones the best on validation.
 
     Where no test is possible (few clusters, a control of one seed) nothing is said.
     """
     controls = [
         row
-        for row in found.strategies
+        for row in comparison.strategies
         if row.metrics and (row.role == "control" or row.name.startswith(_STANDARD))
     ]
-    higher = ALL_METRICS[found.metric].higher_is_better
+    higher = ALL_METRICS[comparison.metric].higher_is_better
     unimodal = [row for row in controls if row.name.startswith("unimodal")]
     if unimodal and not any(np.isnan(row.valid) for row in unimodal):
         best = max(unimodal, key=lambda row: row.valid if higher else -row.valid)
         controls = [row for row in controls if row is best or row not in unimodal]
-    told = []
-    for row in found.strategies:
+    sentences = []
+    for row in comparison.strategies:
         if row.role != "strategy" or row.seeds < 2 or not row.metrics:
             continue
         beaten = [
             control.name
             for control in controls
             if control is not row
-            and _misses(found.pair(row.name, control.name), higher=higher, alpha=found.alpha)
+            and _misses(
+                comparison.pair(row.name, control.name), higher=higher, alpha=comparison.alpha
+            )
         ]
-        told += [f"{row.name} does not beat {name}{_meaning(name)}." for name in beaten]
-    return told
+        sentences += [f"{row.name} does not beat {name}{_meaning(name)}." for name in beaten]
+    return sentences
 
 
 def _misses(pair: Pair, *, higher: bool, alpha: float) -> bool:
@@ -166,8 +170,8 @@ def _misses(pair: Pair, *, higher: bool, alpha: float) -> bool:
 
 
 def _meaning(control: str) -> str:
-    said = [text for kind, text in _MEANING.items() if control.startswith(kind)]
-    return f": {said[0]}" if said else ""
+    meanings = [text for kind, text in _MEANING.items() if control.startswith(kind)]
+    return f": {meanings[0]}" if meanings else ""
 
 
 def _some(names: list[str]) -> str:

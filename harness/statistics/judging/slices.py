@@ -22,14 +22,14 @@ def compare_slices(
     source: ScoreSource, options: Options, rows: RowTable, refused: frozenset[str] = frozenset()
 ) -> tuple[SliceRow, ...]:
     """A row for each value of each declared slice and each strategy; Holm over all of them."""
-    found: list[_Row] = []
+    slice_rows: list[_Row] = []
     for declared in source.slices(options.split):
         for code, value in enumerate(declared.values):
             chosen = declared.code == code
             if chosen.any():
                 part = _Part(declared.name, value, chosen, rows.take(chosen))
-                found += _slice(source, options, part, refused)
-    return _judge(found, options)
+                slice_rows += _slice(source, options, part, refused)
+    return _judge(slice_rows, options)
 
 
 class _Part(NamedTuple):
@@ -108,13 +108,13 @@ def _row(
     return _Row(row, variance, df)
 
 
-def _judge(found: list[_Row], options: Options) -> tuple[SliceRow, ...]:
+def _judge(rows: list[_Row], options: Options) -> tuple[SliceRow, ...]:
     """Verdicts by Holm over the whole family of slices, values and strategies."""
-    adjusted = verdicts.holm(np.array([one.row.p_adjusted for one in found]))
+    adjusted = verdicts.holm(np.array([entry.row.p_adjusted for entry in rows]))
     level = options.alpha / max(int((~np.isnan(adjusted)).sum()), 1)
     higher = ALL_METRICS[options.metric].higher_is_better
     judged = []
-    for (row, variance, df), p in zip(found, adjusted, strict=True):
+    for (row, variance, df), p in zip(rows, adjusted, strict=True):
         word = "no verdict"
         if row.strategy == options.baseline:
             word = "baseline"

@@ -27,13 +27,13 @@ def strategy_rows(
     adjusted = adjust(p, family)
     alphas = np.where(family, options.alpha / max(int(family.sum()), 1), options.alpha)
     ranked = verdicts.ranks(model, higher=ALL_METRICS[options.metric].higher_is_better)
-    found = {}
+    judged = {}
     for i, name in enumerate(model.names):
         word, reason, needs = "baseline", "", NOTHING
         if i != base:
             word = _word(options, panel, name, float(adjusted[i]))
             reason, needs = _reason(options, panel, name, word, float(adjusted[i]), rows, alphas[i])
-        found[name] = StrategyRow(
+        judged[name] = StrategyRow(
             name=name,
             role=source.role(name),
             seeds=int(model.n[i]),
@@ -51,7 +51,7 @@ def strategy_rows(
             rank_high=int(ranked.high[i]),
             in_best_set=bool(ranked.in_best_set[i]),
         )
-    return tuple(found.get(name) or _refused(source, panel, name) for name in source.strategies)
+    return tuple(judged.get(name) or _refused(source, panel, name) for name in source.strategies)
 
 
 def confirmatory(
@@ -143,12 +143,12 @@ def in_words(needs: Settle, effect: float) -> str:
 
 
 def _metrics(source: ScoreSource, panel: Panel, name: str) -> dict[str, Estimate]:
-    found = {metric: alone(panel, metric, name) for metric in panel.models}
+    estimates = {metric: alone(panel, metric, name) for metric in panel.models}
     gaps = [source.gap(name, seed) for seed in source.seeds(name)]
     known = [gap for gap in gaps if gap is not None]
     value = float(np.mean(known)) if known else float("nan")
     note = "no interval: train scores are not kept" if known else "not recorded"
-    return found | {"gap": Estimate(value, note=note)}
+    return estimates | {"gap": Estimate(value, note=note)}
 
 
 def _differences(panel: Panel, name: str, baseline: str) -> dict[str, Estimate]:

@@ -22,7 +22,7 @@ def shares(
     metric after each: their variance beyond what seeds explain is the tuning's.
     """
     base = model.index(baseline)
-    found = []
+    table = []
     for place, name in enumerate(model.names):
         pair = [place, base]
         if place == base or (model.n[pair] < 2).any():
@@ -39,8 +39,8 @@ def shares(
             continue
         largest = max(known, key=lambda key: known[key])
         share = {key: value / total for key, value in parts.items()}
-        found.append(Share(name, **share, buy=_BUY[largest]))
-    return tuple(found)
+        table.append(Share(name, **share, buy=_BUY[largest]))
+    return tuple(table)
 
 
 def _tuning(model: JointModel, name: str, tuned: dict[str, list[float]]) -> float:

@@ -25,8 +25,8 @@ def holm(p: Floats) -> Floats:
     [0.03, 0.06, 0.06]
     """
     adjusted = np.full(len(p), np.nan)
-    kept = np.flatnonzero(~np.isnan(p))
-    order = kept[np.argsort(p[kept], kind="stable")]
+    places = np.flatnonzero(~np.isnan(p))
+    order = places[np.argsort(p[places], kind="stable")]
     steps = p[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(order) else []
     return adjusted
@@ -39,8 +39,8 @@ def benjamini_hochberg(p: Floats) -> Floats:
     [0.03, 0.04, 0.04]
     """
     adjusted = np.full(len(p), np.nan)
-    kept = np.flatnonzero(~np.isnan(p))
-    order = kept[np.argsort(p[kept], kind="stable")]
+    places = np.flatnonzero(~np.isnan(p))
+    order = places[np.argsort(p[places], kind="stable")]
     if not len(order):
         return adjusted
     steps = p[order] * len(order) / np.arange(1, len(order) + 1)

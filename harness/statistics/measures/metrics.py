@@ -119,8 +119,8 @@ class Layout:
         """The clusters of a metric's units."""
         unit = ALL_METRICS[metric].unit
         axes = {"row": "axis", "group": "group_axis", "request": "request_axis"}
-        found: Axis = getattr(self, axes[unit])
-        return found
+        axis: Axis = getattr(self, axes[unit])
+        return axis
 
 
 def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> Measured:
@@ -147,11 +147,11 @@ def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> Measure
         values.update(_losses(layout, logits, ""))
     if "ece" in metrics:
         first = calibration.equal_mass_bins(groups)
-        found = calibration.calibration_error(logits, groups, first, layout.axis)
-        values["ece"] = Value(found.value, found.rows)
-        curves["ece"], chance["ece"] = found.curve, found.chance
-    kept = {name: value for name, value in values.items() if name in metrics}
-    return Measured(kept, curves, chance, len(groups.size) == 1)
+        error = calibration.calibration_error(logits, groups, first, layout.axis)
+        values["ece"] = Value(error.value, error.rows)
+        curves["ece"], chance["ece"] = error.curve, error.chance
+    chosen = {name: value for name, value in values.items() if name in metrics}
+    return Measured(chosen, curves, chance, len(groups.size) == 1)
 
 
 def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> Measured:
@@ -159,10 +159,10 @@ def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> Measur
     scaled = (logits / np.float32(temperature)).astype(np.float32)
     groups = tie_groups(logits, layout.rows.label)
     first = calibration.equal_mass_bins(groups)
-    found = calibration.calibration_error(scaled, groups, first, layout.axis)
+    error = calibration.calibration_error(scaled, groups, first, layout.axis)
     values = _losses(layout, scaled, "_scaled")
-    values["ece_scaled"] = Value(found.value, found.rows)
-    return Measured(values, {"ece_scaled": found.curve}, {"ece_scaled": found.chance}, False)
+    values["ece_scaled"] = Value(error.value, error.rows)
+    return Measured(values, {"ece_scaled": error.curve}, {"ece_scaled": error.chance}, False)
 
 
 def _losses(layout: Layout, logits: Scores, suffix: str) -> dict[str, Value]:

@@ -47,12 +47,12 @@ def average_precision(groups: TieGroups) -> RowInfluence:
 
 def group_auc(scores: Scores, label: Labels, groups: Units) -> UnitInfluence:
     """Mean over groups with both classes of their AUC, weighted by their rows."""
-    found = auc_by_group(scores, label, groups.code)
-    if not len(found.auc):
+    groups_auc = auc_by_group(scores, label, groups.code)
+    if not len(groups_auc.auc):
         return UnitInfluence(float("nan"), np.zeros(0))
-    total = found.weight.sum()
-    value = float(np.dot(found.weight, found.auc) / total)
-    return UnitInfluence(value, found.weight * (found.auc - value) / total)
+    total = groups_auc.weight.sum()
+    value = float(np.dot(groups_auc.weight, groups_auc.auc) / total)
+    return UnitInfluence(value, groups_auc.weight * (groups_auc.auc - value) / total)
 
 
 class RequestRanks(NamedTuple):

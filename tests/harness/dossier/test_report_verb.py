@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from fusefront.harness.cli.main import main
-from fusefront.harness.dossier.decide import Asked, decide_study, report_study
+from fusefront.harness.dossier.decide import DecisionOptions, decide_study, report_study
 from fusefront.harness.runs.store import StudyFolder, find_study
 from fusefront.harness.serving.latency.lock import measuring_lock
 from fusefront.reports.provenance import cell
@@ -64,7 +64,7 @@ def test_a_second_report_has_equal_bytes_and_opens_nothing(
 def test_a_report_keeps_the_recorded_limit_margin_and_owner(
     study: StudyFolder, tmp_path: Path
 ) -> None:
-    decide_study(study, Asked(slo_ms=14.0, margin=0.004, owner="Ana"))
+    decide_study(study, DecisionOptions(slo_ms=14.0, margin=0.004, owner="Ana"))
     report_study(study, tmp_path / "report")
     found = recorded(study)
     assert (found["slo_ms"], found["margin"], found["owner"]) == (14.0, 0.004, "Ana")
@@ -83,7 +83,7 @@ def test_another_limit_is_shown_and_not_recorded(study: StudyFolder, tmp_path: P
 def test_a_new_bench_makes_the_decision_again(
     study: StudyFolder, tmp_path: Path, make_bench: Callable[..., None]
 ) -> None:
-    decide_study(study, Asked(owner="Ana"))
+    decide_study(study, DecisionOptions(owner="Ana"))
     before = recorded(study)
     make_bench(study.path, {"today": 2.0, "pca64": 4.0, "qin": 5.0})
     report_study(study, tmp_path / "report")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fusefront.harness.decision.policy import Policy
-from fusefront.harness.dossier.decide import Asked, decide_study, record_decision
+from fusefront.harness.dossier.decide import DecisionOptions, decide_study, record_decision
 from fusefront.harness.dossier.evidence import build_evidence, gather
 from fusefront.harness.dossier.judged import Signature
 from fusefront.harness.errors import GateError, UsageError
@@ -67,7 +67,7 @@ def test_a_planted_study_ships_the_planted_winner(study: StudyFolder) -> None:
 
 
 def test_the_record_says_by_how_much_and_what_would_change_it(study: StudyFolder) -> None:
-    decide_study(study, Asked(max_cost=1e-2))
+    decide_study(study, DecisionOptions(max_cost=1e-2))
     record = json.loads((study.path / "decision.json").read_text())
     made, points = record["decision"], {p["strategy"]: p for p in record["strategies"]}
     choice, second = points[made["choice"]], points[made["runner_up"]]
@@ -104,7 +104,7 @@ def test_the_record_groups_what_cannot_be_told_apart(study: StudyFolder) -> None
 
 
 def test_the_record_names_the_hashes_of_its_evidence(study: StudyFolder) -> None:
-    decide_study(study, Asked(owner="Ana"))
+    decide_study(study, DecisionOptions(owner="Ana"))
     record = json.loads((study.path / "decision.json").read_text())
     for name, digest in record["evidence"].items():
         assert hashlib.sha256((study.path / name).read_bytes()).hexdigest() == digest
@@ -187,7 +187,7 @@ def test_the_second_time_nothing_is_measured_again(study: StudyFolder) -> None:
 
 def test_nothing_under_the_limit_is_refused_after_it_was_recorded(study: StudyFolder) -> None:
     with pytest.raises(GateError, match=r"is shown to keep a p99 of at most 0\.05 ms") as caught:
-        decide_study(study, Asked(slo_ms=0.05))
+        decide_study(study, DecisionOptions(slo_ms=0.05))
     assert caught.value.exit_code == 4
     record = json.loads((study.path / "decision.json").read_text())
     assert record["decision"]["case"] == "infeasible"
@@ -276,7 +276,7 @@ def test_new_seeds_make_the_comparison_again(study: StudyFolder) -> None:
     decide_study(study)
     entry = next(e for e in study.completed() if e.strategy == "qin")
     entry.path.rename(entry.path.with_name("elsewhere"))
-    evidence = record_decision(study, Asked())
+    evidence = record_decision(study, DecisionOptions())
     point = evidence.point("qin")
     assert point is not None
     assert point.seeds == 2
