@@ -196,10 +196,10 @@ class Baseline(nn.Module):
         seed: int,
     ) -> Self:
         """Fit the frozen parts and draw the weights, both by `seed`."""
-        made = cls.check(schema, settings, parts)
+        resolved = cls.check(schema, settings, parts)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(schema, items, made, parts)
+            return cls(schema, items, resolved, parts)
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M] lets modalities in."""

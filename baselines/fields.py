@@ -8,11 +8,11 @@ from fusefront.baselines.contract import Context, Field, Schema
 
 def small_embedding(rows: int, width: int) -> nn.Embedding:
     """An embedding [rows, width] of small normal values whose row 0 is zero and stays so."""
-    made = nn.Embedding(rows, width, padding_idx=0)
+    table = nn.Embedding(rows, width, padding_idx=0)
     with torch.no_grad():
-        nn.init.normal_(made.weight, std=0.05)
-        made.weight[0] = 0.0
-    return made
+        nn.init.normal_(table.weight, std=0.05)
+        table.weight[0] = 0.0
+    return table
 
 
 class FieldEncoder(nn.Module):

@@ -13,9 +13,9 @@ BY_NAME: Mapping[str, tuple[str, ...]] = {  # role -> the modules whose paramete
 
 def roles_by_name(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     """The roles that the last words of the modules' paths say; every other parameter is dense."""
-    named = list(model.named_modules())
+    modules = list(model.named_modules())
     chosen = {
-        role: [module for path, module in named if path.rpartition(".")[2] in words]
+        role: [module for path, module in modules if path.rpartition(".")[2] in words]
         for role, words in BY_NAME.items()
     }
     return split_roles(model, **chosen)
@@ -30,13 +30,13 @@ def split_roles(
 ) -> dict[str, list[nn.Parameter]]:
     """Every parameter of `model` once; the first role that names its module wins, the rest is dense."""
     roles: dict[str, list[nn.Parameter]] = {}
-    taken: set[int] = set()
-    named = {"id_embedding": id_embedding, "field_embedding": field_embedding, "fusion": fusion}
-    for role, modules in {**named, "dense": (model,)}.items():
+    assigned: set[int] = set()
+    by_role = {"id_embedding": id_embedding, "field_embedding": field_embedding, "fusion": fusion}
+    for role, modules in {**by_role, "dense": (model,)}.items():
         roles[role] = []
         for module in modules:
             for parameter in module.parameters() if module is not None else ():
-                if id(parameter) not in taken:
-                    taken.add(id(parameter))
+                if id(parameter) not in assigned:
+                    assigned.add(id(parameter))
                     roles[role].append(parameter)
     return roles

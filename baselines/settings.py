@@ -40,17 +40,17 @@ def expand(settings: Mapping[str, object]) -> dict[str, object]:
 def resolve(kind: type[S], settings: Mapping[str, object], owner: str) -> S:
     """Make the dataclass `kind`; a nested mapping without another `name` updates the default."""
     hints = get_type_hints(kind)
-    given = expand(settings)
-    if stray := sorted(given.keys() - hints.keys()):
+    expanded = expand(settings)
+    if stray := sorted(expanded.keys() - hints.keys()):
         raise ValueError(f"{owner}: unknown setting {stray[0]!r}{did_you_mean(stray[0], hints)}")
     values: dict[str, object] = {}
     for field in fields(kind):  # type: ignore[arg-type]
-        if field.name not in given:
+        if field.name not in expanded:
             continue
         default = field.default
         if default is MISSING and field.default_factory is not MISSING:
             default = field.default_factory()
-        value = _merge(given[field.name], default, hints[field.name])
+        value = _merge(expanded[field.name], default, hints[field.name])
         values[field.name] = _convert(value, hints[field.name], f"{owner}: setting {field.name!r}")
     return kind(**values)
 
@@ -125,10 +125,10 @@ def find_part(
     name = spec.get("name")
     if name not in zoo:
         raise ValueError(f"unknown {kind} {name!r}{did_you_mean(name, zoo)}")
-    made, keywords = zoo[str(name)], {k: v for k, v in spec.items() if k != "name"}
+    part, keywords = zoo[str(name)], {k: v for k, v in spec.items() if k != "name"}
     known = {
         key: parameter
-        for key, parameter in inspect.signature(made).parameters.items()
+        for key, parameter in inspect.signature(part).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     if stray := sorted(keywords.keys() - known.keys()):
@@ -136,17 +136,17 @@ def find_part(
             f"{kind} {name!r}: unknown setting {stray[0]!r}{did_you_mean(stray[0], known)}"
         )
     for key, value in keywords.items():
-        allowed = (known[key].default, *getattr(made, "choices", {}).get(key, ()))
+        allowed = (known[key].default, *getattr(part, "choices", {}).get(key, ()))
         _check_value(f"{kind} {name!r}: setting {key!r}", value, known[key].annotation, allowed)
-    return made, keywords
+    return part, keywords
 
 
-def check_numbers(owner: str, made: object, choices: Mapping[str, tuple[object, ...]]) -> None:
+def check_numbers(owner: str, settings: object, choices: Mapping[str, tuple[object, ...]]) -> None:
     """Refuse a dataclass of settings whose numbers no model can have."""
-    hints = get_type_hints(type(made))
-    for field in fields(made):  # type: ignore[arg-type]
+    hints = get_type_hints(type(settings))
+    for field in fields(settings):  # type: ignore[arg-type]
         allowed = (field.default, *choices.get(field.name, ()))
-        value, where = getattr(made, field.name), f"{owner}: setting {field.name!r}"
+        value, where = getattr(settings, field.name), f"{owner}: setting {field.name!r}"
         _check_value(where, value, hints[field.name], allowed)
 
 
@@ -174,9 +174,9 @@ def make_part(
     kind: str, zoo: Mapping[str, Callable[..., nn.Module]], spec: Part, *positions: int
 ) -> nn.Module:
     """Build the part a spec names; what its constructor refuses is said with its name."""
-    made, keywords = find_part(kind, zoo, spec)
+    part, keywords = find_part(kind, zoo, spec)
     try:
-        return made(*positions, **keywords)
+        return part(*positions, **keywords)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{kind} {spec['name']!r}: {error}") from error
 

@@ -36,26 +36,26 @@ class CompressedModality(nn.Module):
     """One modality: the frozen table [n, F] and the compressor's learned part."""
 
     frozen: Tensor
-    seen: Tensor
+    fit_mask: Tensor
 
-    def __init__(self, compressor: nn.Module, rows: Tensor, seen: Tensor, seed: int) -> None:
-        """Rows [n, D], cleared where absent; the frozen part is fitted on those `seen` [n].
+    def __init__(self, compressor: nn.Module, rows: Tensor, fit_mask: Tensor, seed: int) -> None:
+        """Rows [n, D], cleared where absent; the frozen part is fitted on those of `fit_mask` [n].
 
         On the meta device, or `unfitted()`, nothing is fitted.
         """
         super().__init__()
         self.compressor = compressor
-        self.register_buffer("seen", seen, persistent=False)
+        self.register_buffer("fit_mask", fit_mask, persistent=False)
         self.fitted: dict[str, float] = {}
         if _FITTING.get() and not rows.is_meta:
-            self.fitted.update(compressor.fit(rows[seen], seed).numbers)  # type: ignore[operator]
+            self.fitted.update(compressor.fit(rows[fit_mask], seed).numbers)  # type: ignore[operator]
         with torch.no_grad():
             self.register_buffer("frozen", compressor.transform(rows))  # type: ignore[operator]
 
     def report(self) -> dict[str, float]:
         """What the compressor tells of its fit and, where it goes on learning, of its codes by now."""
         now = getattr(self.compressor, "report", None)  # a third party's may tell nothing
-        return self.fitted | (dict(now(self.frozen[self.seen])) if now is not None else {})
+        return self.fitted | (dict(now(self.frozen[self.fit_mask])) if now is not None else {})
 
     @property
     def width_out(self) -> int:
@@ -236,9 +236,9 @@ def fit_width(spec: Part, width: int) -> Part:
     return {**spec, "k": min(k, width)} if isinstance(k, int) else spec
 
 
-def standardised(numbers: Tensor, seen: Tensor) -> Tensor:
+def standardised(numbers: Tensor, in_train: Tensor) -> Tensor:
     """Numbers [n, N] at mean 0 and deviation 1 over the train items."""
-    if not numbers.shape[1] or numbers.is_meta or int(seen.sum()) < 2:
+    if not numbers.shape[1] or numbers.is_meta or int(in_train.sum()) < 2:
         return numbers.clone()
-    known = numbers[seen]
+    known = numbers[in_train]
     return (numbers - known.mean(0)) / known.std(0).clamp(min=1e-6)

@@ -28,8 +28,10 @@ class Attention(nn.Module):
         score = ask @ keys.transpose(-1, -2)  # (..., h, T, S)
         if bias is not None:
             score = score + bias.unsqueeze(-2).unsqueeze(-2)
-        found = (score.softmax(-1).to(values.dtype) @ values).transpose(-2, -3)  # (..., T, h, d/h)
-        mixed: Tensor = self.mix(found.flatten(-2))  # (..., T, d)
+        context = (score.softmax(-1).to(values.dtype) @ values).transpose(
+            -2, -3
+        )  # (..., T, h, d/h)
+        mixed: Tensor = self.mix(context.flatten(-2))  # (..., T, d)
         return mixed
 
 

@@ -60,9 +60,9 @@ def several_tokens(tokens: Tensor, present: Tensor, loss: Tensor | None = None) 
 def query_of_width(query: Tensor | None, width: int, name: str) -> Tensor:
     """The query, or an error that says what the operator was built for."""
     if query is None or query.shape[-1] != width:
-        got = "no query" if query is None else f"a query of width {query.shape[-1]}"
+        width_text = "no query" if query is None else f"a query of width {query.shape[-1]}"
         raise ValueError(
-            f"operator {name!r} was built with query_width={width} but got {got}; "
+            f"operator {name!r} was built with query_width={width} but got {width_text}; "
             "pass a query of that width or build it with query_width=0"
         )
     return query

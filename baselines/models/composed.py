@@ -58,43 +58,43 @@ class Composed(Baseline):
     }
 
     def __init__(
-        self, schema: Schema, items: ItemTable, made: ComposedSettings, parts: Parts
+        self, schema: Schema, items: ItemTable, settings: ComposedSettings, parts: Parts
     ) -> None:
-        super().__init__(schema, items, made, parts)
+        super().__init__(schema, items, settings, parts)
         if type(self) is Composed:
-            self.family = family_of(made)
+            self.family = family_of(settings)
         self.modalities = len(schema.modalities)
         self.slots = ItemSlots(
             schema,
             items,
             parts,
-            modalities=tuple(made.modalities),
-            compressor=made.compressor,
-            id_width=made.id_width if made.use_id else 0,
-            side_width=made.side_width,
-            width=made.token_width,
+            modalities=tuple(settings.modalities),
+            compressor=settings.compressor,
+            id_width=settings.id_width if settings.use_id else 0,
+            side_width=settings.side_width,
+            width=settings.token_width,
             seed=torch.initial_seed(),  # the run's, see `Baseline.build`
         )
-        request, candidate = _context_of(schema, used=made.context_width > 0)
-        self.context = ContextEncoder(request, candidate, made.context_width)
+        request, candidate = _context_of(schema, used=settings.context_width > 0)
+        self.context = ContextEncoder(request, candidate, settings.context_width)
         count = len(self.slots.names)
-        self.placement = make_placement(made, count, self.context.width_out, parts)
-        self.head = self._make_head(made, parts)
-        named = enumerate(self.slots.names)
-        self.presence_at = [at for at, name in named if name not in ("id", "side")]
-        counted = len(self.presence_at) if made.presence_features else 0
+        self.placement = make_placement(settings, count, self.context.width_out, parts)
+        self.head = self._make_head(settings, parts)
+        names = enumerate(self.slots.names)
+        self.presence_at = [at for at, name in names if name not in ("id", "side")]
+        counted = len(self.presence_at) if settings.presence_features else 0
         self.presence = nn.Linear(counted, 1, bias=False) if counted else None
         self.alignment = None
-        if made.alignment is not None:
+        if settings.alignment is not None:
             self.alignment = make_part(
-                "alignment", parts.alignments, made.alignment, made.token_width
+                "alignment", parts.alignments, settings.alignment, settings.token_width
             )
 
-    def _make_head(self, made: ComposedSettings, parts: Parts) -> nn.Module | None:
+    def _make_head(self, settings: ComposedSettings, parts: Parts) -> nn.Module | None:
         wide = self.context.width_out
         if isinstance(self.placement, LogitPlacement):  # context is a tower of its own, additive
             return Linear(wide) if wide else None
-        return make_part("head", parts.heads, made.head, wide + int(self.placement.width_out))  # type: ignore[arg-type]
+        return make_part("head", parts.heads, settings.head, wide + int(self.placement.width_out))  # type: ignore[arg-type]
 
     @classmethod
     def forced(cls, schema: Schema, settings: Mapping[str, object]) -> Mapping[str, object]:
@@ -107,9 +107,11 @@ class Composed(Baseline):
     ) -> ComposedSettings:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
         forced = cls.forced(schema, settings)
-        made = resolve_composed(cls.Settings, cls.name, cls.fixed, schema, settings, parts, forced)
-        try_parts(cls.name, made, schema, parts)
-        return made
+        resolved = resolve_composed(
+            cls.Settings, cls.name, cls.fixed, schema, settings, parts, forced
+        )
+        try_parts(cls.name, resolved, schema, parts)
+        return resolved
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M]."""
@@ -206,12 +208,12 @@ class Composed(Baseline):
         return self.slots.report()
 
 
-def family_of(made: ComposedSettings) -> str:
+def family_of(settings: ComposedSettings) -> str:
     """late: at `logit`; compressed: a compressor and an operator at `interaction`; else early."""
-    if made.placement == "logit":
+    if settings.placement == "logit":
         return "late"
-    compressed = made.compressor["name"] != "none"
-    if made.placement == "interaction" and compressed:
+    compressed = settings.compressor["name"] != "none"
+    if settings.placement == "interaction" and compressed:
         return "compressed"
     return "early"
 

@@ -59,148 +59,148 @@ def resolve_composed(
     forced: Mapping[str, object] | None = None,
 ) -> ComposedSettings:
     """Settings as given, over the family's own, under `forced`; refuses what means nothing."""
-    given = {key.partition(".")[0] for key in settings}
-    if broken := sorted(given & set(fixed)):
+    keys = {key.partition(".")[0] for key in settings}
+    if broken := sorted(keys & set(fixed)):
         raise ValueError(
             f"{name}: setting {broken[0]!r} is what makes it {name!r} and cannot be changed; "
             "use the baseline 'composed' to choose it freely"
         )
-    if schema.max_history == 0 and "pooler" not in given:
+    if schema.max_history == 0 and "pooler" not in keys:
         settings = {**settings, "pooler": None}
-    made = resolve(kind, {**settings, **(forced or {})}, name)
-    check_values(name, made)
-    wanted = tuple(schema.modalities) if made.modalities == "all" else made.modalities
-    wanted = (wanted,) if isinstance(wanted, str) else wanted
-    for modality in wanted:
+    resolved = resolve(kind, {**settings, **(forced or {})}, name)
+    check_values(name, resolved)
+    modalities = tuple(schema.modalities) if resolved.modalities == "all" else resolved.modalities
+    modalities = (modalities,) if isinstance(modalities, str) else modalities
+    for modality in modalities:
         one_of(name, "modalities", modality, tuple(schema.modalities))
-    values = {f.name: getattr(made, f.name) for f in fields(made)}
-    made = kind(**{**values, "modalities": wanted})
-    check_combination(name, made, schema, parts)
-    return made
+    values = {f.name: getattr(resolved, f.name) for f in fields(resolved)}
+    resolved = kind(**{**values, "modalities": modalities})
+    check_combination(name, resolved, schema, parts)
+    return resolved
 
 
-def check_values(name: str, made: ComposedSettings) -> None:
+def check_values(name: str, settings: ComposedSettings) -> None:
     """Refuse names and numbers that no data set could make right."""
-    one_of(name, "placement", made.placement, PLACEMENTS)
-    one_of(name, "conditioning", made.conditioning, CONDITIONINGS)
-    one_of(name, "interaction_fields", made.interaction_fields, tuple(FIELDS_PER_SLOT))
+    one_of(name, "placement", settings.placement, PLACEMENTS)
+    one_of(name, "conditioning", settings.conditioning, CONDITIONINGS)
+    one_of(name, "interaction_fields", settings.interaction_fields, tuple(FIELDS_PER_SLOT))
     for setting in ("token_width", "id_width"):
-        if getattr(made, setting) < 1:
+        if getattr(settings, setting) < 1:
             raise ValueError(f"{name}: setting {setting!r} must be at least 1; raise it")
     for setting in ("side_width", "context_width", "alignment_weight"):
-        if getattr(made, setting) < 0:
+        if getattr(settings, setting) < 0:
             raise ValueError(f"{name}: setting {setting!r} must not be negative; raise it to 0")
-    if not 0.0 <= made.modality_dropout < 1.0:
+    if not 0.0 <= settings.modality_dropout < 1.0:
         raise ValueError(
-            f"{name}: setting 'modality_dropout' is {made.modality_dropout}, expected 0 to below 1"
+            f"{name}: setting 'modality_dropout' is {settings.modality_dropout}, expected 0 to below 1"
         )
 
 
-def check_combination(name: str, made: ComposedSettings, schema: Schema, parts: Parts) -> None:
+def check_combination(name: str, settings: ComposedSettings, schema: Schema, parts: Parts) -> None:
     """The table of combinations that mean nothing, each refused with a sentence."""
-    slots = slots_of(made, schema, parts)
+    slots = slots_of(settings, schema, parts)
     if not slots:
         raise ValueError(f"{name}: no modality, no id and no side field is left; keep one of them")
-    find_part("head", parts.heads, made.head)
-    if made.pooler is not None:
-        find_part("pooler", parts.poolers, made.pooler)
-    if made.alignment is not None:
-        find_part("alignment", parts.alignments, made.alignment)
-        if is_joint(parts, made.compressor) or len(made.modalities) < 2:
+    find_part("head", parts.heads, settings.head)
+    if settings.pooler is not None:
+        find_part("pooler", parts.poolers, settings.pooler)
+    if settings.alignment is not None:
+        find_part("alignment", parts.alignments, settings.alignment)
+        if is_joint(parts, settings.compressor) or len(settings.modalities) < 2:
             raise ValueError(f"{name}: an alignment needs two modalities apart; set it to none")
-    if schema.max_history == 0 and made.pooler is not None:
+    if schema.max_history == 0 and settings.pooler is not None:
         raise ValueError(f"{name}: the data has no history, so 'pooler' pools nothing; set it none")
-    _check_operator(name, made, schema, parts, slots)
+    _check_operator(name, settings, schema, parts, slots)
 
 
-def slots_of(made: ComposedSettings, schema: Schema, parts: Parts) -> tuple[str, ...]:
+def slots_of(settings: ComposedSettings, schema: Schema, parts: Parts) -> tuple[str, ...]:
     """The names of the model's slots, in order."""
-    width = made.id_width if made.use_id else 0
-    joint = is_joint(parts, made.compressor)
-    return slot_names(schema, tuple(made.modalities), joint, width, made.side_width)
+    width = settings.id_width if settings.use_id else 0
+    joint = is_joint(parts, settings.compressor)
+    return slot_names(schema, tuple(settings.modalities), joint, width, settings.side_width)
 
 
 def _check_operator(
-    name: str, made: ComposedSettings, schema: Schema, parts: Parts, slots: tuple[str, ...]
+    name: str, settings: ComposedSettings, schema: Schema, parts: Parts, slots: tuple[str, ...]
 ) -> None:
-    aware = made.conditioning == "target_aware"
-    if made.placement == "pooled" and made.pooler is None:
+    aware = settings.conditioning == "target_aware"
+    if settings.placement == "pooled" and settings.pooler is None:
         raise ValueError(f"{name}: placement 'pooled' needs a pooler; choose one or use 'item'")
-    _check_pooled_width(name, made, parts)
-    if made.operator is None:
+    _check_pooled_width(name, settings, parts)
+    if settings.operator is None:
         if aware:
             raise ValueError(f"{name}: without an operator nothing is 'target_aware'; drop it")
-        if made.placement == "logit" and len(slots) > 1:
+        if settings.placement == "logit" and len(slots) > 1:
             raise ValueError(
                 f"{name}: placement 'logit' needs an operator to join {len(slots)} towers; "
                 "'logit_average' is the plainest"
             )
         return
-    operator, _ = find_part("operator", parts.operators, made.operator)
-    called = made.operator["name"]
+    operator, _ = find_part("operator", parts.operators, settings.operator)
+    called = settings.operator["name"]
     level = getattr(operator, "level", "feature")
     if len(slots) < 2:
         raise ValueError(
             f"{name}: operator {called!r} has one slot ({slots[0]}) and nothing to fuse; "
             "set 'operator' to none or add a slot"
         )
-    if made.placement == "logit" and called == "logit_stacked":
+    if settings.placement == "logit" and called == "logit_stacked":
         raise ValueError(
             f"{name}: operator {called!r} needs logits of towers that did not train on the row; "
             "use the baseline 'stacked_fusion'"
         )
-    if "query_width" in made.operator:
+    if "query_width" in settings.operator:
         raise ValueError(
             f"{name}: operator setting 'query_width' is set by the model; leave it out"
         )
-    if level == "logit" and made.placement != "logit":
+    if level == "logit" and settings.placement != "logit":
         raise ValueError(f"{name}: operator {called!r} joins logits; use placement 'logit'")
-    if level == "feature" and made.placement == "logit":
+    if level == "feature" and settings.placement == "logit":
         raise ValueError(
             f"{name}: operator {called!r} fuses features and a logit is one number; use "
             "placement 'item', 'pooled' or 'interaction', or operator 'logit_average'"
         )
-    if getattr(operator, "uses_query_slot", False) and not made.use_id:
+    if getattr(operator, "uses_query_slot", False) and not settings.use_id:
         raise ValueError(
             f"{name}: operator {called!r} asks with the id slot; set 'use_id' or take another"
         )
-    _check_place(name, made, schema, operator, len(slots), aware=aware)
+    _check_place(name, settings, schema, operator, len(slots), aware=aware)
 
 
-def _check_pooled_width(name: str, made: ComposedSettings, parts: Parts) -> None:
-    if made.placement not in ("interaction", "pooled") or made.pooler is None:
+def _check_pooled_width(name: str, settings: ComposedSettings, parts: Parts) -> None:
+    if settings.placement not in ("interaction", "pooled") or settings.pooler is None:
         return
-    if not parts.poolers[str(made.pooler["name"])].keeps_width:
+    if not parts.poolers[str(settings.pooler["name"])].keeps_width:
         raise ValueError(
-            f"{name}: pooler {made.pooler['name']!r} gives vectors of another width than its "
-            f"items, which {made.placement!r} cannot cross; use 'target_attention' or 'mean'"
+            f"{name}: pooler {settings.pooler['name']!r} gives vectors of another width than its "
+            f"items, which {settings.placement!r} cannot cross; use 'target_attention' or 'mean'"
         )
 
 
 def _check_place(
     name: str,
-    made: ComposedSettings,
+    settings: ComposedSettings,
     schema: Schema,
     operator: object,
     slots: int,
     *,
     aware: bool,
 ) -> None:
-    called = made.operator["name"] if made.operator else ""
-    if aware and made.placement in ("interaction", "logit"):
+    called = settings.operator["name"] if settings.operator else ""
+    if aware and settings.placement in ("interaction", "logit"):
         raise ValueError(
-            f"{name}: at placement {made.placement!r} every operator runs per candidate, so "
+            f"{name}: at placement {settings.placement!r} every operator runs per candidate, so "
             "'target_aware' says nothing; leave 'conditioning' at 'item_only'"
         )
     if aware and not getattr(operator, "uses_query", False):
         raise ValueError(
             f"{name}: operator {called!r} reads no query and cannot be 'target_aware'; use 'item_only'"
         )
-    if aware and made.pooler is None:
+    if aware and settings.pooler is None:
         raise ValueError(f"{name}: 'target_aware' needs a history and a pooler; use 'item_only'")
-    per_slot = FIELDS_PER_SLOT[made.interaction_fields] if made.pooler is not None else 1
+    per_slot = FIELDS_PER_SLOT[settings.interaction_fields] if settings.pooler is not None else 1
     most = getattr(operator, "most_slots", None) or slots * per_slot
-    if made.placement == "interaction" and slots * per_slot > most:
+    if settings.placement == "interaction" and slots * per_slot > most:
         raise ValueError(
             f"{name}: operator {called!r} takes at most {most} slots at 'interaction' and this "
             f"model has {slots * per_slot}; leave slots out or use placement 'item'"

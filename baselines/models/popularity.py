@@ -49,10 +49,10 @@ class Popularity(Baseline):
     statistic: Tensor
 
     def __init__(
-        self, schema: Schema, items: ItemTable, made: PopularitySettings, parts: Parts
+        self, schema: Schema, items: ItemTable, settings: PopularitySettings, parts: Parts
     ) -> None:
-        super().__init__(schema, items, made, parts)
-        self.register_buffer("statistic", standardised(items, made))
+        super().__init__(schema, items, settings, parts)
+        self.register_buffer("statistic", standardised(items, settings))
         self.intercept = nn.Parameter(torch.zeros(()))
         self.slope = nn.Parameter(torch.zeros(()))
 
@@ -61,11 +61,11 @@ class Popularity(Baseline):
         cls, schema: Schema, settings: Mapping[str, object], parts: Parts
     ) -> PopularitySettings:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        made = resolve(cls.Settings, settings, cls.name)
-        one_of(cls.name, "statistic", made.statistic, STATISTICS)
-        if made.prior <= 0:
-            raise ValueError(f"{cls.name}: setting 'prior' is {made.prior}, expected above 0")
-        return made
+        resolved = resolve(cls.Settings, settings, cls.name)
+        one_of(cls.name, "statistic", resolved.statistic, STATISTICS)
+        if resolved.prior <= 0:
+            raise ValueError(f"{cls.name}: setting 'prior' is {resolved.prior}, expected above 0")
+        return resolved
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to the statistic as candidate code [U, 1]; a history item has no code."""
@@ -79,16 +79,16 @@ class Popularity(Baseline):
         return Scored(self.intercept + self.slope * code, no_loss(code))
 
 
-def standardised(items: ItemTable, made: PopularitySettings) -> Tensor:
+def standardised(items: ItemTable, settings: PopularitySettings) -> Tensor:
     """The statistic [n], mean 0 and deviation 1 over train items; items never shown get the prior."""
     shown, clicked = items.impressions.double(), items.clicks.double()
-    if made.statistic == "impressions":
+    if settings.statistic == "impressions":
         value = shown.log1p()
     else:
         rate = (clicked.sum() / shown.sum().clamp(min=1.0)).clamp(1e-6, 1 - 1e-6)
-        value = torch.logit((clicked + made.prior * rate) / (shown + made.prior))
-    seen = items.in_train.double()  # [n]; nothing seen: every item counts
-    weight = torch.where(seen.any(), seen, torch.ones_like(seen))
+        value = torch.logit((clicked + settings.prior * rate) / (shown + settings.prior))
+    in_train = items.in_train.double()  # [n]; nothing seen: every item counts
+    weight = torch.where(in_train.any(), in_train, torch.ones_like(in_train))
     weight = weight / weight.sum()
     mean = (weight * value).sum()
     deviation = (weight * (value - mean).square()).sum().sqrt()

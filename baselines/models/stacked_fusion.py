@@ -64,41 +64,43 @@ class StackedFusion(Baseline):
     }
 
     def __init__(
-        self, schema: Schema, items: ItemTable, made: StackedSettings, parts: Parts
+        self, schema: Schema, items: ItemTable, settings: StackedSettings, parts: Parts
     ) -> None:
-        super().__init__(schema, items, made, parts)
-        member = {f.name: getattr(made, f.name) for f in fields(LateSettings)}
+        super().__init__(schema, items, settings, parts)
+        member = {f.name: getattr(settings, f.name) for f in fields(LateSettings)}
         plain = replace(LateSettings(**member), context_width=0)  # context is the stacker's
         self.members = nn.ModuleList(
-            LateFusion(schema, items, plain, parts) for _ in range(made.folds)
+            LateFusion(schema, items, plain, parts) for _ in range(settings.folds)
         )
-        slots = len(slots_of(made, schema, parts))
-        spec = {"name": "logit_stacked", "hidden": made.stack_hidden}
+        slots = len(slots_of(settings, schema, parts))
+        spec = {"name": "logit_stacked", "hidden": settings.stack_hidden}
         self.operator = make_part("operator", parts.operators, spec, slots, 1)
-        self.context = context_of(schema, made.context_width) if made.context_width else None
+        self.context = (
+            context_of(schema, settings.context_width) if settings.context_width else None
+        )
         wide = self.context.width_out if self.context is not None else 0
         self.head = Linear(wide) if wide else None
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> StackedSettings:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        made = resolve_composed(cls.Settings, cls.name, cls.fixed, schema, settings, parts)
-        assert isinstance(made, StackedSettings)
-        try_parts(cls.name, made, schema, parts)
-        if made.folds < 2:
+        resolved = resolve_composed(cls.Settings, cls.name, cls.fixed, schema, settings, parts)
+        assert isinstance(resolved, StackedSettings)
+        try_parts(cls.name, resolved, schema, parts)
+        if resolved.folds < 2:
             raise ValueError(
-                f"{cls.name}: setting 'folds' is {made.folds}, expected at least 2; raise it"
+                f"{cls.name}: setting 'folds' is {resolved.folds}, expected at least 2; raise it"
             )
-        return made
+        return resolved
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         """The members' codes side by side."""
-        found = [member.encode(ids, keep) for member in self.members]  # type: ignore[operator]
+        encoded = [member.encode(ids, keep) for member in self.members]  # type: ignore[operator]
         roles = [
             Rows(torch.cat([part.values for part in role], -1), role[0].present)
-            for role in zip(*(codes for codes, _ in found), strict=True)
+            for role in zip(*(codes for codes, _ in encoded), strict=True)
         ]
-        return ItemCodes(*roles), torch.stack([loss for _, loss in found]).sum()
+        return ItemCodes(*roles), torch.stack([loss for _, loss in encoded]).sum()
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         """Request to logits [R, K], every tower the mean of its copies."""
@@ -154,8 +156,8 @@ class StackedFusion(Baseline):
         """Mean cross entropy of the copies' towers over the rows they may learn from."""
         copies = torch.arange(len(towers), device=fold.device).unsqueeze(-1)
         learns = (fold != copies).unsqueeze(-1) & there  # [F, N, S]
-        wanted = labels.unsqueeze(-1).expand(towers.shape)
-        each = binary_cross_entropy_with_logits(towers, wanted, reduction="none")
+        targets = labels.unsqueeze(-1).expand(towers.shape)
+        each = binary_cross_entropy_with_logits(towers, targets, reduction="none")
         return each.masked_fill(~learns, 0.0).sum() / learns.sum().clamp(min=1)
 
     def parameter_roles(self) -> dict[str, list[nn.Parameter]]:
@@ -170,10 +172,10 @@ class StackedFusion(Baseline):
 
     def cacheable(self) -> str:
         """As late fusion's."""
-        said: str = self.members[0].cacheable()  # type: ignore[operator]
-        return said
+        reason: str = self.members[0].cacheable()  # type: ignore[operator]
+        return reason
 
     def report(self) -> dict[str, float]:
         """What the compressors tell of their fit."""
-        found: dict[str, float] = self.members[0].report()  # type: ignore[operator]
-        return found
+        measures: dict[str, float] = self.members[0].report()  # type: ignore[operator]
+        return measures

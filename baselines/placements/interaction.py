@@ -87,5 +87,5 @@ class InteractionPlacement(nn.Module):
             return there
         if self.fields == "product":
             return there & some
-        held = some.expand(-1, there.shape[1], -1)
-        return torch.cat([held, there, *([there & some] if self.fields == "all" else [])], -1)
+        history = some.expand(-1, there.shape[1], -1)
+        return torch.cat([history, there, *([there & some] if self.fields == "all" else [])], -1)

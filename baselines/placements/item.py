@@ -74,8 +74,8 @@ class ItemPlacement(nn.Module):
         if rows is not None:  # padded candidates take no part in the operator's loss
             real = present.new_zeros(query.shape[:2].numel()).index_fill(0, rows, True)
             there = there & real.view(*query.shape[:2], 1, 1)
-        asked = query.unsqueeze(2).expand(-1, -1, values.shape[1], -1)  # [R, K, L, d]
-        fused, loss = fuse(self.operator, x, there, asked)
+        queries = query.unsqueeze(2).expand(-1, -1, values.shape[1], -1)  # [R, K, L, d]
+        fused, loss = fuse(self.operator, x, there, queries)
         return self.streams.history([fused]), loss
 
 

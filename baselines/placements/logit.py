@@ -59,16 +59,16 @@ class LogitPlacement(nn.Module):
             for piece in features(target, pooled, self.products)
         ]
         by_tower = torch.cat(pieces, -1).unbind(1)  # S of [N, F]
-        said = [tower(x) for tower, x in zip(self.towers, by_tower, strict=True)]
-        return torch.stack(said, -1)
+        logits = [tower(x) for tower, x in zip(self.towers, by_tower, strict=True)]
+        return torch.stack(logits, -1)
 
     def forward(
         self, request: Request, rows: Tensor | None, query: Tensor
     ) -> tuple[Tensor, Tensor]:
         """A request and the context [N, C] of its real candidates to (logits [N], loss [])."""
-        said = self.logits(request, rows)
+        logits = self.logits(request, rows)
         if self.operator is None:
-            return said[:, 0], no_loss(said)
+            return logits[:, 0], no_loss(logits)
         there = select(request.candidates.present, rows)  # [N, S]
-        fused = self.operator(said.unsqueeze(-1), there, query)
+        fused = self.operator(logits.unsqueeze(-1), there, query)
         return fused.tokens.flatten(-2).squeeze(-1), fused.loss

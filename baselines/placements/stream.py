@@ -90,9 +90,9 @@ class Streams(nn.Module):
             return None
         if self.together:
             return self.poolers[0].pool_streams(queries, history, masks)  # type: ignore[operator,no-any-return]
-        asked = torch.split(queries, self.query_widths, -1)
+        parts = torch.split(queries, self.query_widths, -1)
         codes = torch.split(history, self.history_widths, -1)
-        each = zip(self.poolers, asked, codes, masks.unbind(-1), strict=True)
+        each = zip(self.poolers, parts, codes, masks.unbind(-1), strict=True)
         return torch.cat([pooler(query, code, mask) for pooler, query, code, mask in each], -1)
 
 

@@ -56,5 +56,5 @@ class SimilarityHistogram(Pooler):
         content = self.attend.content
         toward, ways = target[..., -content:], history[..., -content:]
         place = bucket(cosines(toward, ways), self.bins)  # [R, K, L]
-        told = self.read(shares(mask, place, self.bins, target))  # [R, K, D]
-        return self.alpha * self.attend(target, history, mask) + (1.0 - self.alpha) * told  # type: ignore[no-any-return]
+        shape = self.read(shares(mask, place, self.bins, target))  # [R, K, D]
+        return self.alpha * self.attend(target, history, mask) + (1.0 - self.alpha) * shape  # type: ignore[no-any-return]

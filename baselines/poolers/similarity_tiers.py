@@ -47,7 +47,7 @@ class SimilarityTiers(Pooler):
     def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
         widths = [self.width, target.shape[-1] - self.width]
         toward, asks = torch.split(target, widths, -1)
-        ways, told = torch.split(history, widths, -1)
+        ways, content = torch.split(history, widths, -1)
         place = bucket(cosines(toward, ways), self.tiers)  # [R, K, L]
         tiers = shares(mask, place, self.tiers, target)
-        return torch.cat([self.pool(asks, told, mask), tiers], -1)
+        return torch.cat([self.pool(asks, content, mask), tiers], -1)

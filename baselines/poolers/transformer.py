@@ -94,21 +94,21 @@ class Transformer(Pooler):
             history = functional.pad(history, (0, 0, self.length, 0))[:, :, -self.length :]
             mask = functional.pad(mask, (self.length, 0))[:, -self.length :]
         requests, candidates, _ = target.shape
-        seen = self._seen(mask)
-        lead = (requests, candidates, seen.shape[-1], -1)
+        readable = self._readable(mask)
+        lead = (requests, candidates, readable.shape[-1], -1)
         x = torch.cat([history.expand(*lead), target.unsqueeze(2).expand(*lead)], -1).flatten(0, 1)
-        seen = seen.unsqueeze(1).expand(-1, candidates, -1).flatten(0, 1)  # [R * K, L]
-        bias = additive(seen, x)[:, None, None]
+        readable = readable.unsqueeze(1).expand(-1, candidates, -1).flatten(0, 1)  # [R * K, L]
+        bias = additive(readable, x)[:, None, None]
         for layer in self.layers:
             x = layer(x, bias)
-        x = x.masked_fill(~seen.unsqueeze(-1), 0.0)
+        x = x.masked_fill(~readable.unsqueeze(-1), 0.0)
         newest = functional.pad(x, (0, 0, self.last, 0))[:, -self.last :]  # zero where L < k
         summary = torch.cat([newest.flatten(1), self.out(x.amax(1).relu())], -1)
         return summary.reshape(requests, candidates, -1)
 
-    def _seen(self, mask: Tensor) -> Tensor:
+    def _readable(self, mask: Tensor) -> Tensor:
         """The positions that attention may read; the last one where there is none."""
-        seen = ~mask if self.mask_as_published else mask
-        nothing = seen.sum(-1, keepdim=True) == 0
+        readable = ~mask if self.mask_as_published else mask
+        nothing = readable.sum(-1, keepdim=True) == 0
         last = torch.arange(mask.shape[-1], device=mask.device) == mask.shape[-1] - 1
-        return seen | (nothing & last)
+        return readable | (nothing & last)

@@ -67,14 +67,14 @@ class AutoInt(Published):
     }
 
     def __init__(
-        self, schema: Schema, items: ItemTable, made: AutoIntSettings, parts: Parts
+        self, schema: Schema, items: ItemTable, settings: AutoIntSettings, parts: Parts
     ) -> None:
-        super().__init__(schema, items, made, parts)
-        self.tokens = FieldTokens(schema, items, made.embedding)
-        wide = made.heads * made.attention
-        widths = [made.embedding] + [wide] * made.layers
+        super().__init__(schema, items, settings, parts)
+        self.tokens = FieldTokens(schema, items, settings.embedding)
+        wide = settings.heads * settings.attention
+        widths = [settings.embedding] + [wide] * settings.layers
         self.layers = nn.ModuleList(
-            InteractingLayer(before, made.attention, made.heads) for before in widths[:-1]
+            InteractingLayer(before, settings.attention, settings.heads) for before in widths[:-1]
         )
         self.out = nn.Linear(self.tokens.count * widths[-1], 1)
 

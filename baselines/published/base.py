@@ -36,9 +36,9 @@ class Published(Baseline):
                 f"{cls.name}: the data has no history and this model reads one; "
                 "use 'deepfm', 'autoint' or a family instead"
             )
-        made: Any = resolve(cls.Settings, settings, cls.name)
-        check_numbers(cls.name, made, cls.choices)
-        return made
+        resolved: Any = resolve(cls.Settings, settings, cls.name)
+        check_numbers(cls.name, resolved, cls.choices)
+        return resolved
 
     def report(self) -> dict[str, float]:
         """What the compressors tell of their fit, where the model has any."""

@@ -50,11 +50,13 @@ class DeepFm(Published):
     }
 
     def __init__(
-        self, schema: Schema, items: ItemTable, made: DeepFmSettings, parts: Parts
+        self, schema: Schema, items: ItemTable, settings: DeepFmSettings, parts: Parts
     ) -> None:
-        super().__init__(schema, items, made, parts)
-        self.tokens = FieldTokens(schema, items, made.embedding + 1)  # the last column is w_f
-        self.deep = Deep(self.tokens.count * made.embedding, made.hidden, dropout=made.dropout)
+        super().__init__(schema, items, settings, parts)
+        self.tokens = FieldTokens(schema, items, settings.embedding + 1)  # the last column is w_f
+        self.deep = Deep(
+            self.tokens.count * settings.embedding, settings.hidden, dropout=settings.dropout
+        )
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         code = self.tokens.encode(ids, keep)  # [U, F * (E + 1)]

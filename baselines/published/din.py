@@ -50,13 +50,17 @@ class Din(Published):
         "dropout": (0.0, 0.1, 0.3),
     }
 
-    def __init__(self, schema: Schema, items: ItemTable, made: DinSettings, parts: Parts) -> None:
-        super().__init__(schema, items, made, parts)
-        self.tokens = ItemTokens(schema, items, made.embedding)
-        self.context = context_of(schema, made.embedding)
+    def __init__(
+        self, schema: Schema, items: ItemTable, settings: DinSettings, parts: Parts
+    ) -> None:
+        super().__init__(schema, items, settings, parts)
+        self.tokens = ItemTokens(schema, items, settings.embedding)
+        self.context = context_of(schema, settings.embedding)
         width = self.tokens.width_out
-        self.pool = DinPooler(width, hidden=made.attention, dropout=made.attention_dropout)
-        self.head = Deep(self.context.width_out + 2 * width, made.hidden, dropout=made.dropout)
+        self.pool = DinPooler(width, hidden=settings.attention, dropout=settings.attention_dropout)
+        self.head = Deep(
+            self.context.width_out + 2 * width, settings.hidden, dropout=settings.dropout
+        )
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         e = self.tokens(ids, keep)  # [U, D]

@@ -84,8 +84,10 @@ class Dmf(Published):
         "hidden": ((64, 32), (256, 128), (1024, 512, 256)),
     }
 
-    def __init__(self, schema: Schema, items: ItemTable, made: DmfSettings, parts: Parts) -> None:
-        super().__init__(schema, items, made, parts)
+    def __init__(
+        self, schema: Schema, items: ItemTable, settings: DmfSettings, parts: Parts
+    ) -> None:
+        super().__init__(schema, items, settings, parts)
         seed = torch.initial_seed()
         self.slots = ItemSlots(
             schema,
@@ -93,34 +95,34 @@ class Dmf(Published):
             parts,
             modalities=(),
             compressor={"name": "none"},
-            id_width=made.width,
-            side_width=min(made.width, 16),
-            width=made.width,
+            id_width=settings.width,
+            side_width=min(settings.width, 16),
+            width=settings.width,
             seed=seed,
         )
-        self.content = Content(schema, items, parts, made.content, seed)
+        self.content = Content(schema, items, parts, settings.content, seed)
         self.pool = SimilarityHistogram(
-            made.width,
-            alpha=made.alpha,
-            bins=made.bins,
-            buckets=made.buckets,
+            settings.width,
+            alpha=settings.alpha,
+            bins=settings.bins,
+            buckets=settings.buckets,
             content=self.content.width_out,
         )
-        self.context = context_of(schema, min(made.width, 16))
-        self.head = Deep(self.context.width_out + made.width, made.hidden)
+        self.context = context_of(schema, min(settings.width, 16))
+        self.head = Deep(self.context.width_out + settings.width, settings.hidden)
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> DmfSettings:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        made: DmfSettings = super().check(schema, settings, parts)
+        resolved: DmfSettings = super().check(schema, settings, parts)
         if not schema.modalities:
             raise ValueError(f"{cls.name}: the data has no modality to compare items by; use 'din'")
-        if made.content < 1 or not 0.0 <= made.alpha < 1.0:
+        if resolved.content < 1 or not 0.0 <= resolved.alpha < 1.0:
             raise ValueError(
-                f"{cls.name}: got content {made.content} and alpha {made.alpha}, expected at least 1 "
+                f"{cls.name}: got content {resolved.content} and alpha {resolved.alpha}, expected at least 1 "
                 "and 0 to below 1; correct them"
             )
-        return made
+        return resolved
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         x, _, loss = self.slots(ids, keep)  # [U, S, d], S = id and item fields

@@ -63,26 +63,28 @@ class Momo(Published):
         "cross_rank": (16, 64),
     }
 
-    def __init__(self, schema: Schema, items: ItemTable, made: MomoSettings, parts: Parts) -> None:
-        super().__init__(schema, items, made, parts)
-        self.tokens = ItemTokens(schema, items, made.embedding)
-        self.context = context_of(schema, made.embedding)
+    def __init__(
+        self, schema: Schema, items: ItemTable, settings: MomoSettings, parts: Parts
+    ) -> None:
+        super().__init__(schema, items, settings, parts)
+        self.tokens = ItemTokens(schema, items, settings.embedding)
+        self.context = context_of(schema, settings.embedding)
         self.pool = Transformer(
             self.tokens.width_out,
-            layers=made.layers,
-            heads=made.heads,
-            hidden=made.feed,
-            dropout=made.transformer_dropout,
-            last=made.last,
-            mask_as_published=made.mask_as_published,
-            length=schema.max_history if made.mask_as_published else 0,
+            layers=settings.layers,
+            heads=settings.heads,
+            hidden=settings.feed,
+            dropout=settings.transformer_dropout,
+            last=settings.last,
+            mask_as_published=settings.mask_as_published,
+            length=schema.max_history if settings.mask_as_published else 0,
         )
         width = self.context.width_out + self.tokens.width_out + self.pool.width_out
         self.cross = nn.ModuleList(
-            CrossLayer(width, made.cross_rank) for _ in range(made.cross_layers)
+            CrossLayer(width, settings.cross_rank) for _ in range(settings.cross_layers)
         )
-        self.deep = Deep(width, made.hidden, dropout=made.dropout, norm=False, out=False)
-        self.head = Deep(width + self.deep.width_out, made.head, norm=False)
+        self.deep = Deep(width, settings.hidden, dropout=settings.dropout, norm=False, out=False)
+        self.head = Deep(width + self.deep.width_out, settings.head, norm=False)
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         e = self.tokens(ids, keep)  # [U, D]

@@ -54,34 +54,38 @@ class Naml(Published):
         "id_width": (8, 32, 128),
     }
 
-    def __init__(self, schema: Schema, items: ItemTable, made: NamlSettings, parts: Parts) -> None:
-        super().__init__(schema, items, made, parts)
+    def __init__(
+        self, schema: Schema, items: ItemTable, settings: NamlSettings, parts: Parts
+    ) -> None:
+        super().__init__(schema, items, settings, parts)
         self.slots = ItemSlots(
             schema,
             items,
             parts,
             modalities=tuple(schema.modalities),
-            compressor=made.compressor,
-            id_width=made.id_width,
-            side_width=min(made.width, 16),
-            width=made.width,
+            compressor=settings.compressor,
+            id_width=settings.id_width,
+            side_width=min(settings.width, 16),
+            width=settings.width,
             seed=torch.initial_seed(),
         )
         count = len(self.slots.names)
-        self.operator = make_part("operator", parts.operators, {"name": "maf"}, count, made.width)
-        self.pool = AdditiveAttention(made.width, hidden=made.attention)
-        self.context = context_of(schema, min(made.width, 16))
+        self.operator = make_part(
+            "operator", parts.operators, {"name": "maf"}, count, settings.width
+        )
+        self.pool = AdditiveAttention(settings.width, hidden=settings.attention)
+        self.context = context_of(schema, min(settings.width, 16))
         wide = self.context.width_out
-        self.user = nn.Linear(wide, made.width) if wide else None
+        self.user = nn.Linear(wide, settings.width) if wide else None
         self.bias = nn.Parameter(torch.zeros(()))
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> NamlSettings:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        made: NamlSettings = super().check(schema, settings, parts)
-        find_part("compressor", parts.compressors, made.compressor)
+        resolved: NamlSettings = super().check(schema, settings, parts)
+        find_part("compressor", parts.compressors, resolved.compressor)
         find_part("operator", parts.operators, {"name": "maf"})
-        return made
+        return resolved
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         x, present, loss = self.slots(ids, keep)  # [U, S, d]

@@ -52,17 +52,19 @@ class Qin(Published):
         "dropout": (0.0, 0.1, 0.2),
     }
 
-    def __init__(self, schema: Schema, items: ItemTable, made: QinSettings, parts: Parts) -> None:
-        super().__init__(schema, items, made, parts)
-        self.tokens = ItemTokens(schema, items, made.embedding)
-        self.context = context_of(schema, made.embedding)
+    def __init__(
+        self, schema: Schema, items: ItemTable, settings: QinSettings, parts: Parts
+    ) -> None:
+        super().__init__(schema, items, settings, parts)
+        self.tokens = ItemTokens(schema, items, settings.embedding)
+        self.context = context_of(schema, settings.embedding)
         width = self.tokens.width_out
-        self.pool = SparseReluAttention(width, hidden=made.attention)
+        self.pool = SparseReluAttention(width, hidden=settings.attention)
         self.head = Quadratic(
             self.context.width_out + 2 * width,
-            layers=made.layers,
-            rank=made.rank,
-            dropout=made.dropout,
+            layers=settings.layers,
+            rank=settings.rank,
+            dropout=settings.dropout,
             norm=False,
         )
 

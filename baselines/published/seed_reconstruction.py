@@ -64,10 +64,12 @@ class SeedReconstruction(Published):
         "embedding": (16, 32, 64),
     }
 
-    def __init__(self, schema: Schema, items: ItemTable, made: SeedSettings, parts: Parts) -> None:
-        super().__init__(schema, items, made, parts)
-        modalities, compressor = recipe_of(made, tuple(schema.modalities))
-        width = made.embedding
+    def __init__(
+        self, schema: Schema, items: ItemTable, settings: SeedSettings, parts: Parts
+    ) -> None:
+        super().__init__(schema, items, settings, parts)
+        modalities, compressor = recipe_of(settings, tuple(schema.modalities))
+        width = settings.embedding
         self.slots = ItemSlots(
             schema,
             items,
@@ -84,10 +86,10 @@ class SeedReconstruction(Published):
         self.context = ContextFields(schema, width)
         count = self.context.count + 2 * self.pieces
         self.operator = None
-        if made.senet:
+        if settings.senet:
             spec = {"name": "senet", "readout": "tokens"}
             self.operator = make_part("operator", parts.operators, spec, count, width)
-        self.head = Deep(count * width, made.hidden, dropout=made.dropout)
+        self.head = Deep(count * width, settings.hidden, dropout=settings.dropout)
 
     def _pooler(self, width: int) -> Pooler:
         if self.settings.attention == "din":
@@ -97,20 +99,20 @@ class SeedReconstruction(Published):
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> SeedSettings:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        made: SeedSettings = super().check(schema, settings, parts)
-        one_of(cls.name, "recipe", made.recipe, RECIPES)
-        one_of(cls.name, "attention", made.attention, ATTENTIONS)
-        if made.recipe in ("V1", "V2") and len(schema.modalities) < int(made.recipe[1]):
+        resolved: SeedSettings = super().check(schema, settings, parts)
+        one_of(cls.name, "recipe", resolved.recipe, RECIPES)
+        one_of(cls.name, "attention", resolved.attention, ATTENTIONS)
+        if resolved.recipe in ("V1", "V2") and len(schema.modalities) < int(resolved.recipe[1]):
             raise ValueError(
-                f"{cls.name}: recipe {made.recipe!r} needs {made.recipe[1]} modalities and the data "
+                f"{cls.name}: recipe {resolved.recipe!r} needs {resolved.recipe[1]} modalities and the data "
                 f"has {len(schema.modalities)}; use 'V4'"
             )
-        if made.attention == "target_attention" and made.embedding % made.heads:
+        if resolved.attention == "target_attention" and resolved.embedding % resolved.heads:
             raise ValueError(
-                f"{cls.name}: 'heads' {made.heads} does not divide 'embedding' {made.embedding}; "
+                f"{cls.name}: 'heads' {resolved.heads} does not divide 'embedding' {resolved.embedding}; "
                 "choose a divisor"
             )
-        return made
+        return resolved
 
     def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
         x, present, loss = self.slots(ids, keep)  # [U, S, E]
@@ -139,10 +141,10 @@ class SeedReconstruction(Published):
 
 
 def recipe_of(
-    made: SeedSettings, modalities: tuple[str, ...]
+    settings: SeedSettings, modalities: tuple[str, ...]
 ) -> tuple[tuple[str, ...], Mapping[str, object]]:
     """Which modalities, through which compressor."""
-    pca: Mapping[str, object] = {"name": "pca", "k": made.embedding, "whiten": False}
+    pca: Mapping[str, object] = {"name": "pca", "k": settings.embedding, "whiten": False}
     recipes: dict[str, tuple[tuple[str, ...], Mapping[str, object]]] = {
         "V1": (modalities[:1], pca),
         "V2": (modalities[1:2], pca),
@@ -150,4 +152,4 @@ def recipe_of(
         "V4": (modalities, pca),
         "learned": (modalities, {"name": "none"}),
     }
-    return recipes[made.recipe]
+    return recipes[settings.recipe]

@@ -49,8 +49,8 @@ class PretrainedBottleneck(Compressor):
         self.encode.load_state_dict(encode.state_dict())
         with torch.no_grad():
             x = self._standard(rows)
-            kept = 1.0 - (decode(encode(x)) - x).square().mean()
-        return CompressorReport({"explained_variance": float(kept)})
+            explained = 1.0 - (decode(encode(x)) - x).square().mean()
+        return CompressorReport({"explained_variance": float(explained)})
 
     def _standard(self, rows: Tensor) -> Tensor:
         return (rows - self.mean) / self.deviation

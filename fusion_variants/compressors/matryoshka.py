@@ -63,8 +63,8 @@ class Matryoshka(Compressor):
         x = nn.functional.linear(rows, weight, bias).masked_fill(absent, 0.0)  # (..., prefix)
         if self.training and self.prefix == self.k:
             drawn = torch.randint(len(self.prefixes), x.shape[:-1]).to(x.device)  # one an item
-            kept = self.widths[drawn].unsqueeze(-1)  # (..., 1)
-            x = x.masked_fill(torch.arange(self.k, device=x.device) >= kept, 0.0)
+            width = self.widths[drawn].unsqueeze(-1)  # (..., 1)
+            x = x.masked_fill(torch.arange(self.k, device=x.device) >= width, 0.0)
         return x, x.new_zeros(())
 
 

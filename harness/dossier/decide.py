@@ -65,7 +65,7 @@ def refuse(evidence: Evidence) -> None:
 def as_sentence(texts: list[str]) -> str:
     """Several sentences as one: the first as it is, the others after semicolons.
 
-    >>> one_sentence(["No x; run a.", "Every y has one."])
+    >>> as_sentence(["No x; run a.", "Every y has one."])
     'No x; run a; every y has one.'
     """
     first, *others = (text.removesuffix(".") for text in texts)

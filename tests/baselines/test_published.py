@@ -149,7 +149,7 @@ def test_the_seed_compresses_by_pca_without_whitening(scene, recipe, modality):
     """m = PCA_k(x - mean): the variances of the codes are the largest of the data's, not ones."""
     settings = {"recipe": recipe, "embedding": 8, "hidden": (8,)}
     (part,) = scene.build("seed_reconstruction", settings).slots.modalities
-    seen = part.seen
+    seen = part.fit_mask
     deviations = part.frozen[seen].double().std(0)
     assert part.compressor.whiten is False
     assert deviations.max() > 1.05 * deviations.min()

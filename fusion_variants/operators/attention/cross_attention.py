@@ -42,7 +42,9 @@ class CrossAttention(FusionOperator):
             asking = query_of_width(query, self.query_width, self.name).unsqueeze(-2)  # (..., 1, .)
             token = self.attention(asking, x + self.slot, absent_bias(present, x.dtype))
             return one_token(token.squeeze(-2), present)  # (..., 1, d)
-        told = present[..., 1:]  # (..., M - 1)
-        read = self.attention(x[..., :1, :], x[..., 1:, :] + self.slot, absent_bias(told, x.dtype))
-        read = read.squeeze(-2).masked_fill(~told.any(-1, keepdim=True), 0.0)  # (..., d)
+        content_present = present[..., 1:]  # (..., M - 1)
+        read = self.attention(
+            x[..., :1, :], x[..., 1:, :] + self.slot, absent_bias(content_present, x.dtype)
+        )
+        read = read.squeeze(-2).masked_fill(~content_present.any(-1, keepdim=True), 0.0)  # (..., d)
         return one_token(x[..., 0, :] + read, present)  # (..., 1, d)

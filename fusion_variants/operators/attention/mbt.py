@@ -45,8 +45,8 @@ class Bottleneck(FusionOperator):
             pairs = zip(layer, streams, strict=True)
             both = [encode(torch.cat([own, shared], -2)) for encode, own in pairs]
             stacked = torch.stack(both, -3)  # (..., M, 1 + B, d)
-            kept = stacked.masked_fill(~present.unsqueeze(-1).unsqueeze(-1), 0.0)
-            streams = list(kept[..., :1, :].unbind(-3))
-            shared = kept[..., 1:, :].sum(-3) / count  # (..., B, d)
+            masked = stacked.masked_fill(~present.unsqueeze(-1).unsqueeze(-1), 0.0)
+            streams = list(masked[..., :1, :].unbind(-3))
+            shared = masked[..., 1:, :].sum(-3) / count  # (..., B, d)
         own = torch.cat(streams, -2).sum(-2, keepdim=True) / count  # (..., 1, d)
         return one_token((own + shared.mean(-2, keepdim=True)).squeeze(-2), present)

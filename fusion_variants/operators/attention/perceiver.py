@@ -34,6 +34,6 @@ class Perceiver(FusionOperator):
 
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         x = cleared(x, present) + self.slot  # (..., M, d)
-        found = self.read(self.latents, x, absent_bias(present, x.dtype))  # (..., Q, d)
-        latents = self.think(self.norm(self.latents + found))  # (..., Q, d)
+        content = self.read(self.latents, x, absent_bias(present, x.dtype))  # (..., Q, d)
+        latents = self.think(self.norm(self.latents + content))  # (..., Q, d)
         return one_token(latents.mean(-2), present)  # (..., 1, d)

@@ -42,15 +42,15 @@ class StochasticReverse(FusionOperator):
         y = cleared(x, present)  # (..., M, d)
         steps = self.step.shape[0]
         if self.training:
-            kept = (1.0 - self.noise) ** steps
-            y = kept**0.5 * y + (1.0 - kept) ** 0.5 * torch.randn_like(y)
+            signal = (1.0 - self.noise) ** steps
+            y = signal**0.5 * y + (1.0 - signal) ** 0.5 * torch.randn_like(y)
             y = cleared(y, present)
         visible = present.unsqueeze(-2) & self.others  # (..., M, M)
         bias, lonely = absent_bias(visible, y.dtype), ~visible.any(-1, keepdim=True)
         for t in range(steps, 0, -1):
             score = y @ self.turn(y).transpose(-1, -2) * self.d**-0.5 + bias  # (..., M, M)
-            heard = (score.softmax(-1).to(y.dtype) @ y).masked_fill(lonely, 0.0)  # (..., M, d)
-            guess = self.predict(torch.cat([y, heard], -1)) + self.step[t - 1]
+            context = (score.softmax(-1).to(y.dtype) @ y).masked_fill(lonely, 0.0)  # (..., M, d)
+            guess = self.predict(torch.cat([y, context], -1)) + self.step[t - 1]
             share = self.noise / (1.0 - (1.0 - self.noise) ** t) ** 0.5
             y = cleared((y - share * guess) * (1.0 - self.noise) ** -0.5, present)
         y = cleared(self.norm(y), present)

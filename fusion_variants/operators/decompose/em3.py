@@ -48,12 +48,12 @@ class Em3(FusionOperator):
 
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         x = cleared(x, present)  # (..., M, d)
-        item, told = x[..., 0, :], present[..., 1:]  # (..., d), (..., M - 1)
-        content = self.encode(x[..., 1:, :], told)  # (..., d)
-        content = content.masked_fill(~told.any(-1, keepdim=True), 0.0)
+        item, content_present = x[..., 0, :], present[..., 1:]  # (..., d), (..., M - 1)
+        content = self.encode(x[..., 1:, :], content_present)  # (..., d)
+        content = content.masked_fill(~content_present.any(-1, keepdim=True), 0.0)
         loss = None
         if self.training and self.weight:
-            both = present[..., 0] & told.any(-1)  # (...)
+            both = present[..., 0] & content_present.any(-1)  # (...)
             pick = sampled(int(both.sum()), both.device)
             told_of, ids = content[both][pick], item[both][pick]  # (N, d) each
             twins = torch.unique(ids.detach(), dim=0, return_inverse=True)[1]  # (N)

@@ -43,8 +43,8 @@ class Marn(FusionOperator):
         x = cleared(x, present)  # (..., M, d)
         shared, specific = self.shared(x), self.specific(x)  # (..., M, d)
         views = cleared(self.view(specific).tanh(), present).sum(-2)  # (..., d)
-        told = self.tell_weight(shared.detach()).softmax(-1).detach()  # (..., M, M)
-        trust = 1.0 - told.diagonal(dim1=-2, dim2=-1)  # (..., M)
+        attribution = self.tell_weight(shared.detach()).softmax(-1).detach()  # (..., M, M)
+        trust = 1.0 - attribution.diagonal(dim1=-2, dim2=-1)  # (..., M)
         weighed = trust.unsqueeze(-1) * shared
         common = lowest(weighed, present).amax(-2)  # (..., d)
         loss = self._modalities(shared, specific, present) if self.training else None
@@ -57,5 +57,5 @@ class Marn(FusionOperator):
         shared, specific = shared[present], specific[present]  # (N, d)
         tells = cross_entropy(self.tell_weight(shared.detach()), slot)
         fooled = cross_entropy(self.tell_shared(reverse_gradient(shared)), slot)
-        kept = cross_entropy(self.tell_specific(specific), slot)
-        return self.weight * (tells + self.adversary * (fooled + kept))
+        identified = cross_entropy(self.tell_specific(specific), slot)
+        return self.weight * (tells + self.adversary * (fooled + identified))

@@ -40,27 +40,29 @@ class Pamd(FusionOperator):
 
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         x = cleared(x, present)  # (..., M, d)
-        content, told = x[..., 1:, :], present[..., 1:]  # (..., M - 1, d), (..., M - 1)
-        common = cleared(self.leave(self.enter(content).relu()), told)  # (..., M - 1, d)
+        content, content_present = x[..., 1:, :], present[..., 1:]  # (..., M - 1, d), (..., M - 1)
+        common = cleared(self.leave(self.enter(content).relu()), content_present)  # (..., M - 1, d)
         rest = content - common
         parts = torch.cat([common, rest], -2)  # (..., 2 (M - 1), d)
         asking = x[..., :1, :] * self.d**-0.5  # (..., 1, d)
         score = (asking @ self.keys(parts).transpose(-1, -2)).squeeze(-2)  # (..., 2 (M - 1))
-        bias = absent_bias(torch.cat([told, told], -1), score.dtype)
+        bias = absent_bias(torch.cat([content_present, content_present], -1), score.dtype)
         weight = (score + bias).softmax(-1).unsqueeze(-2)  # (..., 1, 2 (M - 1))
         token = x[..., 0, :] + (weight.to(parts.dtype) @ parts).squeeze(-2)
         loss = None
         if self.training and self.rebuild is not None:
-            loss = self.weight * self._disentangled(content, common, rest, told)
+            loss = self.weight * self._disentangled(content, common, rest, content_present)
         return one_token(token, present, loss)  # (..., 1, d)
 
-    def _disentangled(self, content: Tensor, common: Tensor, rest: Tensor, told: Tensor) -> Tensor:
+    def _disentangled(
+        self, content: Tensor, common: Tensor, rest: Tensor, content_present: Tensor
+    ) -> Tensor:
         pairs = list(combinations(range(self.slots - 1), 2))
-        losses = [self._pair(content, common, rest, told, a, b) for a, b in pairs]
+        losses = [self._pair(content, common, rest, content_present, a, b) for a, b in pairs]
         return torch.stack(losses).mean()
 
     def _pair(
-        self, content: Tensor, common: Tensor, rest: Tensor, told: Tensor, a: int, b: int
+        self, content: Tensor, common: Tensor, rest: Tensor, content_present: Tensor, a: int, b: int
     ) -> Tensor:
         turned = list(range(self.slots - 1))
         turned[a], turned[b] = b, a
@@ -69,7 +71,9 @@ class Pamd(FusionOperator):
         good = self._error(common[..., turned, :], rest, content)  # (..., M - 1)
         bad = self._error(common, rest[..., turned, :], content)
         ranked = -logsigmoid(bad - good)[..., [a, b]].sum(-1)
-        return mean_where(alike + overlap + ranked, told[..., a] & told[..., b])
+        return mean_where(
+            alike + overlap + ranked, content_present[..., a] & content_present[..., b]
+        )
 
     def _error(self, common: Tensor, rest: Tensor, content: Tensor) -> Tensor:
         assert self.rebuild is not None

@@ -41,5 +41,5 @@ class LogitStacked(FusionOperator):
 
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         logits = cleared(x.detach(), present).flatten(-2)  # (..., M * d)
-        seen = torch.cat([logits, present.to(logits.dtype)], -1)  # (..., M * (d + 1))
-        return one_token(self.stack(seen), present)  # (..., 1, d)
+        features = torch.cat([logits, present.to(logits.dtype)], -1)  # (..., M * (d + 1))
+        return one_token(self.stack(features), present)  # (..., 1, d)

@@ -89,7 +89,7 @@ def test_codes_are_counted_as_they_are_after_training(
     path = record(root, world, name)
     model = load_model(path, world, load_parts([]))
     part = model.slots.modalities[0]
-    rows = part.frozen[part.seen]
+    rows = part.frozen[part.fit_mask]
     if name == "vq":  # the nearest of the learned codes, piece by piece
         pieces = part.compressor.encode(rows).detach().unflatten(-1, (2, 4))
         book = part.compressor.book.detach()
