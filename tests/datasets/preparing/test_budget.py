@@ -1,0 +1,122 @@
+"""The plan of memory: every size worked out by hand, at and beside each bound."""
+
+import pytest
+
+from fusefront.datasets.errors import SpecError
+from fusefront.datasets.preparing.budget import Budget, Row, parse_size, plan, size
+
+MIB = 1 << 20
+BASE = 260 * MIB  # before any row or item
+
+
+def test_small_rows_fill_a_fifth_of_what_is_free_with_a_chunk() -> None:
+    fixed = BASE + 96 * 1000
+    free = (1 << 30) - fixed  # 801,016,064
+    assert free // 5 // (58 * 6) == 460_354
+    peak = fixed + 100 * 58 * 6 + 100 * 54 * 9
+    made = plan(100, Row(record=50, read=8, kept=4), 1000, 1 << 30)
+    assert made == Budget(1 << 30, 460_354, 0, peak, 100 * 54)
+
+
+def test_without_a_limit_four_gibibytes_are_allowed_and_chunks_end_at_half_a_million() -> None:
+    peak = BASE + (1 << 19) * 18 * 6 + (1 << 20) * 18 * 9
+    assert plan(1 << 20, Row(14), 0, None) == Budget(4 << 30, 1 << 19, 0, peak, 18 << 20)
+
+
+@pytest.mark.parametrize(
+    ("wide", "chunk"),
+    [
+        (682, 4096),  # 16 MiB hold 4,100 such rows
+        (683, 4094),  # and just fewer of these
+        (10_000, 279),
+        (10_923, 256),
+        (20_000, 256),  # 139 would do
+    ],
+)
+def test_however_little_is_allowed_a_chunk_has_some_rows(wide: int, chunk: int) -> None:
+    made = plan(10, Row(wide - 4), 0, BASE + 20 * wide * 9)
+    assert made.chunk_rows == chunk
+    assert made.peak == BASE + 10 * wide * (6 + 9)  # no more rows than there are
+
+
+def test_rows_are_halved_into_buckets_until_one_takes_six_tenths_of_what_is_free() -> None:
+    limit, row = BASE + 90 * MIB, Row(92)
+    assert plan(65_536, row, 0, limit).bits == 0  # 65,536 rows of 96 bytes nine times over: 54 MiB
+    over = plan(65_537, row, 0, limit)
+    assert over.bits == 1
+    chunk = 18 * MIB // (96 * 6)
+    assert over == Budget(limit, chunk, 1, BASE + chunk * 576 + 32_768 * 864, 65_537 * 96)
+    assert plan(65_536 * 5, row, 0, limit).bits == 3
+
+
+def test_there_are_16384_buckets_at_most() -> None:
+    row, rows = Row(8, 8, 8), 1 << 30
+    least = (16_384 * 8 + 65_536 * 8) * 9
+    made = plan(rows, row, 0, BASE + least)
+    assert made.bits == 14
+    assert (rows >> 14) * 16 * 9 > 0.6 * least  # more would be halved again
+    with pytest.raises(SpecError, match="is too little"):
+        plan(rows, row, 0, BASE + least - 1)
+
+
+def test_a_bucket_of_few_rows_must_fit_and_the_sentence_says_what_would() -> None:
+    row = Row(record=1 << 10, read=4, kept=1 << 12)
+    least = (16_384 * 1024 + 1_024 * 4096) * 9  # 180 MiB
+    assert plan(50_000, row, 0, BASE + least).limit == BASE + least
+    with pytest.raises(
+        SpecError,
+        match=r"^--max-memory 440\.0 MiB is too little: 7 items and one bucket need 440\.0 MiB; "
+        "allow that much$",
+    ):
+        plan(50_000, row, 7, BASE + least + 7 * 96 - 1)
+    few = (300 * 1024 + 300 * 4096) * 9  # no more rows than there are
+    assert plan(300, row, 0, BASE + few).bits == 1
+    with pytest.raises(SpecError, match="is too little"):
+        plan(300, row, 0, BASE + few - 1)
+
+
+def test_what_is_planned_is_said() -> None:
+    said = Budget(3 << 30, 12_345, 2, 5 << 19, 5 << 10).sentence(1_000_000)
+    assert said == (
+        "1,000,000 rows; memory at most 3.0 GiB, expected 2.5 MiB: chunks of 12,345 rows, 4 buckets "
+        "of about 250,000 rows; 5 KiB of temporary files"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("7", 7),
+        ("7b", 7),
+        ("2k", 2048),
+        ("2 KiB", 2048),
+        ("0.5m", 1 << 19),
+        (" 1.5GB ", 3 << 29),
+        ("4GiB", 4 << 30),
+        ("1t", 1 << 40),
+    ],
+)
+def test_sizes_are_read_with_every_unit(text: str, count: int) -> None:
+    assert parse_size(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "0", "0.0g", "four", "4e", "-1g", "1.5.2g", "1gg"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(SpecError, match="expected a number and a unit such as 4GiB or 512M"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        ((1 << 20) - 1024, "1023 KiB"),
+        (1 << 20, "1.0 MiB"),
+        (1 << 30, "1.0 GiB"),
+        (1 << 40, "1.0 TiB"),
+        (3 << 39, "1.5 TiB"),
+    ],
+)
+def test_sizes_are_said_in_the_largest_unit_that_they_fill(count: int, said: str) -> None:
+    assert size(count) == said
