@@ -64,7 +64,7 @@ def as_lists(batch: RequestBatch) -> dict[str, object]:
     return {name: tensor.tolist() for name, tensor in tensors.items()}
 
 
-@pytest.mark.parametrize("requests", [[5, 2, 31, 8], [0], [39, 38, 37, 1, 0, 20]])
+@pytest.mark.parametrize("requests", [[5, 2, 31, 8], [2], [39, 38, 37, 1, 0, 20]])
 def test_a_batch_holds_what_the_store_says_of_its_requests(
     ragged: PreparedDataset, requests: list[int]
 ) -> None:

@@ -1,0 +1,195 @@
+"""Which trial may start, what it is given and which wins, by plain loops and Optuna itself."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.study import Range
+from fusefront.harness.tuning.search import NoWinnerError, Search
+from fusefront.harness.tuning.space import Space, apply, distributions
+
+SPACE: Space = {"lr": Range(low=1e-3, high=1e-1, log=True), "k": (4, 8, 16), "fixed": (3,)}
+
+
+def search(folder: Path, trials: int = 9, lag: int = 2, space: Space = SPACE) -> Search:
+    return Search(folder, "early", space, trials, seed=5, lag=lag)
+
+
+def end(one: Search, number: int, value: float | None, seconds: float = 1.0) -> None:
+    one.tell(
+        {
+            "number": number,
+            "params": {"told": number},
+            "state": "failed" if value is None else "ok",
+            "value": value,
+            "seconds": seconds,
+            "reason": "" if value is not None else f"reason {number % 2}",
+        }
+    )
+
+
+def started(one: Search) -> list[int]:
+    """Numbers of all trials that may start now."""
+    numbers = []
+    while (trial := one.next_trial()) is not None:
+        numbers.append(trial[0])
+    return numbers
+
+
+@pytest.mark.parametrize("lag", [1, 2, 3])
+def test_a_trial_starts_when_all_that_lie_the_lag_behind_have_ended(
+    tmp_path: Path, lag: int
+) -> None:
+    one = search(tmp_path, trials=6, lag=lag)
+    assert started(one) == list(range(lag))
+    assert started(one) == []  # none twice
+    if lag == 3:
+        end(one, 1, 0.6)
+        assert started(one) == []  # trial 0 still runs
+    end(one, 0, 0.5)
+    assert started(one) == ([3, 4] if lag == 3 else [lag])
+    assert one.running == {0: set(), 1: {1}, 2: {1, 2}, 3: {2, 3, 4}}[lag]
+    assert not one.finished
+
+
+def test_every_trial_ended_is_the_end(tmp_path: Path) -> None:
+    one = search(tmp_path, trials=3)
+    for number in range(3):
+        assert one.finished is False
+        assert (one.next_trial() or (9,))[0] == number
+        end(one, number, 0.5)
+        end(one, number, 0.9)  # the first writer wins
+    assert one.finished is True
+    assert [one.record(number) for number in (0, 3)][1] is None
+    record = one.record(2)
+    assert record is not None
+    assert (record["value"], record["params"]) == (0.5, {"told": 2})
+    assert one.running == set()
+
+
+def proposed(trials: list[tuple[dict[str, Json], float | None]], of: int, lag: int) -> object:
+    """What Optuna proposes next after `trials`, each with its parameters and value."""
+    number = len(trials)
+    spaces = {
+        "lr": FloatDistribution(1e-3, 1e-1, log=True),
+        "k": CategoricalDistribution((4, 8, 16)),
+    }
+    seed = int.from_bytes(hashlib.sha256(f"5:early:{number}".encode()).digest()[:4], "big")
+    startup = sorted([2, of // 3, 10])[1]
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup),
+    )
+    for at, (params, value) in enumerate(trials):
+        if at == 0:
+            continue  # the defaults have no place in the space
+        state = TrialState.COMPLETE if value is not None else TrialState.FAIL
+        if at > number - lag:
+            state, value = TrialState.RUNNING, None
+        study.add_trial(create_trial(state=state, value=value, params=params, distributions=spaces))
+    return study.ask(spaces).params
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize(("trials", "lag"), [(4, 1), (9, 2), (16, 3), (34, 1)])
+def test_a_trial_is_what_optuna_makes_of_those_before(
+    tmp_path: Path, trials: int, lag: int
+) -> None:
+    one = search(tmp_path, trials, lag)
+    done: list[tuple[dict[str, Json], float | None]] = []
+    for number in range(trials):
+        given, params = one.next_trial() or (-1, {})
+        assert given == number
+        if number:
+            assert params == proposed(done, trials, lag)
+        assert params == json.loads((tmp_path / f"claim-{number:04d}.json").read_text())["params"]
+        lr, k = params.get("lr", 0.03), params.get("k", 8)
+        value = None if number % 5 == 3 else 1 - abs(float(str(lr)) - 0.02) - int(str(k)) / 100
+        end(one, number, value)
+        done.append((params, value))
+    assert len({str(params) for params, _ in done}) == trials
+
+
+def test_the_winner_is_the_best_and_of_equals_the_first(tmp_path: Path) -> None:
+    one = search(tmp_path, trials=6)
+    for number, value in enumerate((0.6, None, 0.8, 0.7, 0.8, 0.1)):
+        end(one, number, value, seconds=number + 0.00061)
+    winner = one.freeze()
+    assert (winner["number"], winner["valid_auc"]) == (2, 0.8)
+    assert winner["params"] == {"told": 2}
+    assert (winner["strategy"], winner["trials"], winner["seconds"]) == ("early", 6, 15.004)
+    assert json.loads((tmp_path / "winner-6.json").read_text()) == winner
+    assert one.freeze() == winner
+
+
+def test_a_winner_of_other_records_is_refused(tmp_path: Path) -> None:
+    one = search(tmp_path, trials=2)
+    end(one, 0, 0.6)
+    first = one.freeze()
+    assert first["trials"] == 1
+    end(one, 1, 0.5)  # loses, and yet it is another search
+    with pytest.raises(UsageError, match=r"winner-2\.json: another winner was frozen"):
+        one.freeze()
+
+
+def test_without_a_winner_the_reasons_are_said_once_each(tmp_path: Path) -> None:
+    one = search(tmp_path, trials=4)
+    with pytest.raises(NoWinnerError, match=r"^early: no trial finished, .* \(no trials\)$"):
+        one.freeze()
+    for number in range(4):
+        end(one, number, None)
+    with pytest.raises(NoWinnerError, match=r"\(reason 0; reason 1\)$"):
+        one.freeze()
+
+
+@pytest.mark.parametrize("changed", [{"seed": 6}, {"lag": 3}, {"space": {"k": (4, 8)}}])
+def test_a_search_goes_on_only_as_it_began(tmp_path: Path, changed: dict[str, object]) -> None:
+    same: dict[str, object] = {"space": SPACE, "trials": 4, "seed": 5, "lag": 2}
+    Search(tmp_path, "early", **same)  # type: ignore[arg-type]
+    Search(tmp_path, "early", **{**same, "trials": 8})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="another seed, lag or space"):
+        Search(tmp_path, "early", **{**same, **changed})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("trials", "made"), [(0, 0), (1, 1), (20, 1)])
+def test_where_nothing_is_searched_the_defaults_are_the_one_trial(
+    tmp_path: Path, trials: int, made: int
+) -> None:
+    assert search(tmp_path, trials, space={"k": (4,), "l": ()}).trials == made
+
+
+def test_ranges_and_lists_become_what_optuna_draws_from() -> None:
+    space: Space = {
+        "whole": Range(low=2, high=9, log=True),
+        "number": Range(low=2, high=9.5),
+        "other": Range(low=2.5, high=9, log=True),
+        "values": (1, 2.5, "a", True, None),
+        "parts": ([64, 32], {"b": 1, "a": 2}),
+        "single": ("x",),
+    }
+    assert distributions(space) == {
+        "whole": IntDistribution(2, 9, log=True),
+        "number": FloatDistribution(2.0, 9.5),
+        "other": FloatDistribution(2.5, 9.0, log=True),
+        "values": CategoricalDistribution((1, 2.5, "a", True, None)),
+        "parts": CategoricalDistribution(("json:[64, 32]", 'json:{"a": 2, "b": 1}')),
+    }
+
+
+def test_what_is_applied_leaves_the_strategy_as_it_was() -> None:
+    settings: dict[str, Json] = {"head": {"hidden": [8]}, "k": 1}
+    training: dict[str, Json] = {"epochs": 2}
+    new, recipe = apply(
+        {"head.hidden": "json:[64, 32]", "k": "json", "training.epochs": 5}, settings, training
+    )
+    assert new == {"head": {"hidden": [64, 32]}, "k": "json"}
+    assert recipe == {"epochs": 5}
+    assert settings == {"head": {"hidden": [8]}, "k": 1}
+    assert training == {"epochs": 2}

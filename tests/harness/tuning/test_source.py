@@ -1,0 +1,136 @@
+"""All searches as one source of cells: which is next, what is told, what is not trained again."""
+
+from pathlib import Path
+from unittest.mock import ANY
+
+import pytest
+
+from fusefront.harness.runs.files import Json, write_json
+from fusefront.harness.runs.records import Trial
+from fusefront.harness.runs.spec import Cell, RunSpec
+from fusefront.harness.runs.study import Range
+from fusefront.harness.training.workers import Workers
+from fusefront.harness.tuning.search import Search
+from fusefront.harness.tuning.source import TrialSource
+
+SPACE = {"lr": Range(low=1e-3, high=1e-1)}
+
+
+def cell(strategy: str, params: dict[str, Json]) -> Cell:
+    """Every strategy has its own data set here, so that runs of equal parameters stay apart."""
+    return Cell(strategy, "trial", RunSpec(f"of {strategy}", "f", "b", params, {}, 1), False)
+
+
+class Tuning:
+    """Searches under one folder, and the source over them."""
+
+    def __init__(self, root: Path, *names: str, trials: int = 4, lag: int = 2) -> None:
+        self.root = root
+        self.searches = {
+            name: Search(root / "tuning" / name, name, SPACE, trials, seed=0, lag=lag)
+            for name in names
+        }
+        self.source = TrialSource(list(self.searches.values()), cell, root)
+
+    def run(self, trained: Cell, auc: float = 0.7, seconds: float = 1.0) -> None:
+        """A run's record, as training leaves it."""
+        folder = self.root / "runs" / trained.spec.dataset / "x" / trained.spec.run_id
+        folder.mkdir(parents=True)
+        summary = {"run_id": trained.spec.run_id, "valid_auc": auc, "seconds": seconds}
+        write_json(folder / "summary.json", {"format": 1, **summary})
+
+    def next(self) -> Cell:
+        following = self.source()
+        assert isinstance(following, Cell)
+        return following
+
+    def record(self, name: str, number: int) -> Trial:
+        record = self.searches[name].record(number)
+        assert record is not None
+        return record
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Tuning:
+    return Tuning(tmp_path, "a", "b")
+
+
+def test_a_finished_run_is_told_with_its_numbers(two: Tuning) -> None:
+    first = two.next()
+    two.run(first, auc=0.71, seconds=3.5)
+    two.source.close(first, "")
+    assert two.record(first.strategy, 0) == {
+        "number": 0,
+        "params": {},
+        "run_id": first.spec.run_id,
+        "state": "ok",
+        "value": 0.71,
+        "seconds": 3.5,
+        "reason": "",
+    }
+
+
+def test_a_failed_run_is_told_with_its_reason_though_a_record_lies_there(two: Tuning) -> None:
+    first = two.next()
+    two.run(first)
+    two.source.close(first, "its process ended")
+    record = two.record(first.strategy, 0)
+    assert (record["state"], record["value"], record["seconds"]) == ("failed", None, 0.0)
+    assert record["reason"] == "its process ended"
+
+
+def test_a_run_without_a_record_has_failed(two: Tuning) -> None:
+    first = two.next()
+    two.source.close(first, "")
+    assert two.record(first.strategy, 0)["state"] == "failed"
+
+
+def test_the_search_with_most_left_comes_first(two: Tuning) -> None:
+    """By the median second of its trials, what runs counted as done."""
+    two.searches["b"].trials = 5
+    assert two.next().strategy == "b"  # 5 left against 4
+    assert two.next().strategy == "a"  # 4 and 4: in the order of the study
+    assert two.next().strategy == "b"  # 3 left against 4
+    assert two.next().strategy == "a"
+    assert two.source() == Workers.WAIT  # two of each run, which is the lag
+
+
+def test_slow_trials_count_for_more(tmp_path: Path) -> None:
+    tuning = Tuning(tmp_path, "a", "b", "c", trials=9, lag=4)
+    for name, seconds in {"a": (1, 1, 90), "b": (9, 1, 10), "c": (8, 8, 8)}.items():
+        for number, second in enumerate(seconds):
+            assert tuning.searches[name].next_trial() == (number, ANY)
+            trial: Trial = {"number": number, "state": "ok", "value": 0.5, "seconds": second}
+            tuning.searches[name].tell(trial)
+    # the medians are 1, 9 and 8, six are left of each
+    assert [tuning.next().strategy for _ in range(4)] == ["b", "c", "b", "c"]
+
+
+def test_nothing_is_left_when_every_search_has_ended(tmp_path: Path) -> None:
+    tuning = Tuning(tmp_path, "a", "b", trials=1)
+    cells = [tuning.next(), tuning.next()]
+    assert tuning.source() == Workers.WAIT
+    for trained in cells:
+        tuning.run(trained)
+        tuning.source.close(trained, "")
+    assert tuning.source() is None
+
+
+def test_a_run_that_exists_is_told_on_the_way(two: Tuning) -> None:
+    """Another study has trained the defaults of a."""
+    two.run(cell("a", {}), auc=0.66)
+    assert [two.next().strategy for _ in range(2)] == ["b", "a"]
+    assert two.record("a", 0)["value"] == 0.66
+    assert two.searches["a"].record(1) is None
+
+
+def test_two_trials_of_one_run_are_told_in_their_order(tmp_path: Path) -> None:
+    tuning = Tuning(tmp_path, "a")
+    tuning.source.make = lambda name, _: cell(name, {"the": "same"})
+    first, second = tuning.next(), tuning.next()
+    assert first == second
+    tuning.run(first)
+    tuning.source.close(first, "failed")
+    tuning.source.close(second, "")
+    assert [tuning.record("a", n)["state"] for n in (0, 1)] == ["failed", "ok"]
+    assert tuning.record("a", 1)["params"] != {}
