@@ -175,6 +175,8 @@ class Baseline(nn.Module):
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}  # dotted setting -> values to search
     Settings: ClassVar[type]  # a frozen dataclass; the instance has it as `settings`
     reads_history: ClassVar[bool] = True  # False: every user gets the same order of items
+    recipe: ClassVar[Mapping[str, object]] = {}  # how it was trained where published, as `training`
+    recipe_source: ClassVar[str] = ""
     settings: Any
 
     def __init__(self, schema: Schema, items: ItemTable, settings: Any, parts: Parts) -> None:

@@ -13,6 +13,7 @@ from fusefront.baselines.models.composed_settings import ComposedSettings
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
+from fusefront.harness.runs.recipe import Training, in_words
 from fusefront.harness.testing.shapes import SCHEMA, parameters_of, shapes_of
 
 WIDTH = 16
@@ -123,6 +124,9 @@ def _model(name: str, kind: type[Baseline]) -> str:
     if kind.paper:
         lines.append(f"Source: {kind.paper}.\n")
     lines.append(f"Parameters: {sum(counts.values()):,} ({shown}).\n")
+    if kind.recipe:
+        recipe = in_words(Training.model_validate(kind.recipe))
+        lines.append(f"Trained by default as published: {recipe}. From: {kind.recipe_source}.\n")
     lines.append(f"Settings: {_settings(kind.Settings)}.\n")
     if kind.choices:
         lines.append(f"Searched: {_choices(kind.choices)}.\n")

@@ -24,6 +24,7 @@ from fusefront.baselines.contract import (
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.published.base import Published
 from fusefront.baselines.published.fields import FieldTokens
+from fusefront.baselines.published.recipes import BARS, BARS_SOURCE, Recipe
 
 
 class InteractingLayer(nn.Module):
@@ -58,6 +59,8 @@ class AutoInt(Published):
 
     name: ClassVar[str] = "autoint"
     paper: ClassVar[str] = "Song et al. 2019, CIKM"
+    recipe: ClassVar[Recipe] = BARS
+    recipe_source: ClassVar[str] = BARS_SOURCE
     needs_history: ClassVar[bool] = False
     Settings: ClassVar[type[AutoIntSettings]] = AutoIntSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {

@@ -25,6 +25,7 @@ from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.published.base import Published
 from fusefront.baselines.published.fields import FieldTokens
+from fusefront.baselines.published.recipes import BARS, BARS_SOURCE, Recipe
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class DeepFm(Published):
 
     name: ClassVar[str] = "deepfm"
     paper: ClassVar[str] = "Guo et al. 2017, IJCAI"
+    recipe: ClassVar[Recipe] = BARS
+    recipe_source: ClassVar[str] = BARS_SOURCE
     needs_history: ClassVar[bool] = False
     Settings: ClassVar[type[DeepFmSettings]] = DeepFmSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {

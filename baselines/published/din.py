@@ -26,6 +26,7 @@ from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.din import Din as DinPooler
 from fusefront.baselines.published.base import ItemTokens, Published
+from fusefront.baselines.published.recipes import DIN, DIN_SOURCE, Recipe
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Din(Published):
 
     name: ClassVar[str] = "din"
     paper: ClassVar[str] = "Zhou et al. 2018, KDD"
+    recipe: ClassVar[Recipe] = DIN
+    recipe_source: ClassVar[str] = DIN_SOURCE
     Settings: ClassVar[type[DinSettings]] = DinSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "embedding": (16, 32, 64),

@@ -29,6 +29,7 @@ from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.similarity import direction
 from fusefront.baselines.poolers.similarity_histogram import SimilarityHistogram
 from fusefront.baselines.published.base import Published
+from fusefront.baselines.published.recipes import MMCTR_BENCH, MMCTR_BENCH_SOURCE, Recipe
 from fusefront.baselines.settings import make_part
 from fusefront.baselines.slots import CompressedModality, ItemSlots
 
@@ -76,6 +77,8 @@ class Dmf(Published):
 
     name: ClassVar[str] = "dmf"
     paper: ClassVar[str] = "Lazada 2025, arXiv 2510.11066"
+    recipe: ClassVar[Recipe] = MMCTR_BENCH
+    recipe_source: ClassVar[str] = MMCTR_BENCH_SOURCE
     Settings: ClassVar[type[DmfSettings]] = DmfSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "width": (16, 32, 64, 128),

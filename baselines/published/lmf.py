@@ -10,6 +10,7 @@ from typing import ClassVar
 from fusefront.baselines.models.composed import Composed
 from fusefront.baselines.models.composed_settings import ComposedSettings
 from fusefront.baselines.published.presets import deep, none, part
+from fusefront.baselines.published.recipes import MMCTR_BENCH, MMCTR_BENCH_SOURCE, Recipe
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Lmf(Composed):
     name: ClassVar[str] = "lmf"
     family = "published"
     paper: ClassVar[str] = "Liu et al. 2018, ACL"
+    recipe: ClassVar[Recipe] = MMCTR_BENCH
+    recipe_source: ClassVar[str] = MMCTR_BENCH_SOURCE
     Settings: ClassVar[type[ComposedSettings]] = LmfSettings
     fixed: ClassVar[tuple[str, ...]] = ("placement", "conditioning")
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {

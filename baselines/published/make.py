@@ -11,6 +11,7 @@ from typing import ClassVar
 from fusefront.baselines.models.composed import Composed
 from fusefront.baselines.models.composed_settings import ComposedSettings
 from fusefront.baselines.published.presets import deep, none, part
+from fusefront.baselines.published.recipes import MMCTR_BENCH, MMCTR_BENCH_SOURCE, Recipe
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Make(Composed):
     name: ClassVar[str] = "make"
     family = "published"
     paper: ClassVar[str] = "Sheng et al. 2024, CIKM"
+    recipe: ClassVar[Recipe] = MMCTR_BENCH
+    recipe_source: ClassVar[str] = MMCTR_BENCH_SOURCE
     Settings: ClassVar[type[ComposedSettings]] = MakeSettings
     fixed: ClassVar[tuple[str, ...]] = ("placement", "conditioning")
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {

@@ -29,6 +29,7 @@ from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.transformer import Transformer
 from fusefront.baselines.published.base import ItemTokens, Published
+from fusefront.baselines.published.recipes import MOMO, MOMO_SOURCE, Recipe
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Momo(Published):
     paper: ClassVar[str] = (
         "team momo 2025, WWW MMCTR challenge (rank 1); Wang et al. 2021, WWW (DCNv2)"
     )
+    recipe: ClassVar[Recipe] = MOMO
+    recipe_source: ClassVar[str] = MOMO_SOURCE
     Settings: ClassVar[type[MomoSettings]] = MomoSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "embedding": (8, 16, 32),

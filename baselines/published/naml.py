@@ -25,6 +25,7 @@ from fusefront.baselines.fields import context_of
 from fusefront.baselines.placements.stream import fuse, select, spread
 from fusefront.baselines.poolers.additive_attention import AdditiveAttention
 from fusefront.baselines.published.base import Published
+from fusefront.baselines.published.recipes import MMCTR_BENCH, MMCTR_BENCH_SOURCE, Recipe
 from fusefront.baselines.settings import find_part, make_part
 from fusefront.baselines.slots import ItemSlots
 
@@ -48,6 +49,8 @@ class Naml(Published):
 
     name: ClassVar[str] = "naml"
     paper: ClassVar[str] = "Wu et al. 2019, IJCAI"
+    recipe: ClassVar[Recipe] = MMCTR_BENCH
+    recipe_source: ClassVar[str] = MMCTR_BENCH_SOURCE
     Settings: ClassVar[type[NamlSettings]] = NamlSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "width": (16, 32, 64, 128),

@@ -11,6 +11,7 @@ from typing import ClassVar
 from fusefront.baselines.models.composed import Composed
 from fusefront.baselines.models.composed_settings import ComposedSettings
 from fusefront.baselines.published.presets import deep, none, part
+from fusefront.baselines.published.recipes import MMCTR_BENCH, MMCTR_BENCH_SOURCE, Recipe
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Pamd(Composed):
     name: ClassVar[str] = "pamd"
     family = "published"
     paper: ClassVar[str] = "Han et al. 2022, WWW"
+    recipe: ClassVar[Recipe] = MMCTR_BENCH
+    recipe_source: ClassVar[str] = MMCTR_BENCH_SOURCE
     Settings: ClassVar[type[ComposedSettings]] = PamdSettings
     fixed: ClassVar[tuple[str, ...]] = ("placement", "conditioning")
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {

@@ -26,6 +26,7 @@ from fusefront.baselines.heads.quadratic import Quadratic
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.sparse_relu_attention import SparseReluAttention
 from fusefront.baselines.published.base import ItemTokens, Published
+from fusefront.baselines.published.recipes import QIN, QIN_SOURCE, Recipe
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Qin(Published):
 
     name: ClassVar[str] = "qin"
     paper: ClassVar[str] = "Li et al. 2025, WWW companion"
+    recipe: ClassVar[Recipe] = QIN
+    recipe_source: ClassVar[str] = QIN_SOURCE
     Settings: ClassVar[type[QinSettings]] = QinSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "embedding": (16, 32, 64),

@@ -31,6 +31,7 @@ from fusefront.baselines.poolers.din import Din
 from fusefront.baselines.poolers.target_attention import TargetAttention
 from fusefront.baselines.published.base import Published
 from fusefront.baselines.published.fields import ContextFields
+from fusefront.baselines.published.recipes import DIN, DIN_SOURCE, Recipe
 from fusefront.baselines.settings import make_part, one_of
 from fusefront.baselines.slots import ItemSlots
 
@@ -56,6 +57,8 @@ class SeedReconstruction(Published):
 
     name: ClassVar[str] = "seed_reconstruction"
     paper: ClassVar[str] = "Zhou 2025, arXiv 2504.18961"
+    recipe: ClassVar[Recipe] = DIN
+    recipe_source: ClassVar[str] = DIN_SOURCE
     Settings: ClassVar[type[SeedSettings]] = SeedSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "recipe": RECIPES,

@@ -11,6 +11,7 @@ from typing import ClassVar
 from fusefront.baselines.models.composed import Composed
 from fusefront.baselines.models.composed_settings import ComposedSettings
 from fusefront.baselines.published.presets import deep, none, part
+from fusefront.baselines.published.recipes import MMCTR_BENCH, MMCTR_BENCH_SOURCE, Recipe
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Simcen(Composed):
     name: ClassVar[str] = "simcen"
     family = "published"
     paper: ClassVar[str] = "Li et al. 2024, ACM MM"
+    recipe: ClassVar[Recipe] = MMCTR_BENCH
+    recipe_source: ClassVar[str] = MMCTR_BENCH_SOURCE
     Settings: ClassVar[type[ComposedSettings]] = SimcenSettings
     fixed: ClassVar[tuple[str, ...]] = ("placement", "conditioning")
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {

@@ -84,6 +84,9 @@ def _first_meaningful(
         bodies = [{**base, **change, "role": "ablation"}]
         if issubclass(parts.baselines[parent.baseline], Composed):
             kept = {key: base[key] for key in ("training", "tune", "shuffle", "space")}
+            if parent.recipe == "own":  # `composed` was published with none: it takes its parent's
+                recipe = parts.baselines[parent.baseline].recipe
+                kept["training"] = {**recipe, **base["training"]}
             bodies.append(
                 {"baseline": "composed", **kept, **resolved, **change, "role": "ablation"}
             )

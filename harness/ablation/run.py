@@ -12,6 +12,7 @@ from fusefront.harness.dossier.comparison import paired_deltas
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
 from fusefront.harness.jobs.pipeline import Request, begin
 from fusefront.harness.jobs.plan import Plan
+from fusefront.harness.jobs.recipes import recipe_name
 from fusefront.harness.jobs.train import Room, fill
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.records import (
@@ -65,7 +66,10 @@ def plan_ablation(asked: Request, of: str, console: Console) -> Planned:
             f"study {plan.study.name!r} was run on data {ran_on}, what is prepared now is {now}: their"
             " runs cannot be compared; `fusefront run` the study on this data first"
         )
-    removed = ablations(of, plan.strategies[of], schema_of(plan.store), plan.parts)
+    parent = plan.strategies[of]
+    recipe = recipe_name(plan.study, parent, plan.parts.baselines[parent.baseline])
+    parent = parent.model_copy(update={"recipe": recipe})
+    removed = ablations(of, parent, schema_of(plan.store), plan.parts)
     params = _winner(plan, room, of)
     wider = Plan(
         plan.study,

@@ -102,7 +102,11 @@ def _named(study: Study) -> list[tuple[str, dict[str, Json]]]:
 
 
 def _spelled(study: Study) -> str:
-    return yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    """The whole study; of recipe and search only what was said, since silence means something."""
+    raw = study.model_dump(mode="json")
+    for key in ("training", "tuning"):
+        raw[key] = getattr(study, key).model_dump(mode="json", exclude_unset=True)
+    return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True)
 
 
 def _limited(study: Study, limit: int | None) -> Study:

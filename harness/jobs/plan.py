@@ -9,10 +9,12 @@ from fusefront.baselines.zoo import check_settings
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
+from fusefront.harness.jobs.recipes import recipe_name, recipe_of, searched_training
 from fusefront.harness.parts.identity import code_of
 from fusefront.harness.parts.origins import fails, used_by
 from fusefront.harness.parts.own import Own
 from fusefront.harness.runs.files import Json, canonical
+from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Strategy, Study
 from fusefront.harness.testing.shapes import built_of
@@ -44,8 +46,8 @@ class Plan:
     ) -> Cell:
         """The cell of strategy `name` with searched parameters and a seed."""
         strategy = self.strategies[name]
-        training = {**self.study.training.model_dump(mode="json"), **strategy.training}
-        settings, training = apply(params, strategy.settings, training)
+        settings, given = apply(params, strategy.settings, strategy.training)
+        training = self.recipe(name, given).model_dump(mode="json")
         spec = RunSpec(
             self.store.name,
             self.store.fingerprint,
@@ -57,7 +59,17 @@ class Plan:
             strategy.shuffle,
             code=self._code(strategy.baseline, settings),
         )
-        return Cell(name, role or strategy.role, spec, with_test)
+        kind = self.parts.baselines[strategy.baseline]
+        named = recipe_name(self.study, strategy, kind)
+        return Cell(name, role or strategy.role, spec, with_test, named)
+
+    def recipe(self, name: str, given: Mapping[str, Json] | None = None) -> Training:
+        """What a strategy is trained by, with what is given (or its own words alone) over it."""
+        strategy = self.strategies[name]
+        kind = self.parts.baselines[strategy.baseline]
+        rows = len(self.store.split("train").item)
+        given = strategy.training if given is None else given
+        return recipe_of(self.study, strategy, kind, given, rows)
 
     def _code(self, baseline: str, settings: dict[str, Json]) -> str:
         """The version of the code that a strategy with these settings depends on."""
@@ -121,7 +133,15 @@ class Plan:
         }
         if strategy.baseline == "popularity":
             return {}  # two calibration scalars: nothing that a search could change
-        return {**self.study.tuning.space, **own, **strategy.space}
+        return {**self._training_space(name), **own, **strategy.space}
+
+    def _training_space(self, name: str) -> Space:
+        """Of the study's keys those that mean something for the strategy's recipe."""
+        strategy, tuning = self.strategies[name], self.study.tuning
+        kind = self.parts.baselines[strategy.baseline]
+        own = recipe_name(self.study, strategy, kind) == "own"
+        unset = "space" not in tuning.model_fields_set
+        return searched_training(tuning.space, self.recipe(name), own=own, unset=unset)
 
 
 def _is_set(dotted: str, settings: Mapping[str, Json]) -> bool:
@@ -160,7 +180,23 @@ def make_plan(study: Study, store: PreparedDataset, parts: Parts, own: Sequence[
             for one in used_by(own, strategy.baseline, strategy.settings):
                 raise fails(one, error, f"cannot be built for strategy {name!r}") from error
             raise
-    return Plan(study, store, strategies, parts)
+    plan = Plan(study, store, strategies, parts)
+    for name, strategy in strategies.items():
+        _check_recipe(plan, name, strategy)
+    return plan
+
+
+def _check_recipe(plan: Plan, name: str, strategy: Strategy) -> None:
+    """Refuse a recipe that is not one, and `own` where there is none."""
+    if strategy.recipe == "own" and not plan.parts.baselines[strategy.baseline].recipe:
+        raise UsageError(
+            f"strategy {name!r}: recipe 'own', but {strategy.baseline!r} was published with none; "
+            "leave it out or give 'training'"
+        )
+    try:
+        plan.recipe(name)
+    except UsageError as error:
+        raise UsageError(f"strategy {name!r}: {error}") from error
 
 
 def _controls(study: Study, store: PreparedDataset) -> dict[str, Strategy]:

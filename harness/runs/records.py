@@ -131,6 +131,7 @@ class MatrixCell(TypedDict):
     baseline: NotRequired[str]
     settings: NotRequired[dict[str, Json]]
     family: NotRequired[str]
+    recipe: NotRequired[str]  # common | own
 
 
 class Matrix(Record):

@@ -56,6 +56,7 @@ class Cell:
     role: str
     spec: RunSpec
     with_test: bool = True
+    recipe: str = "common"  # common | own
 
     @property
     def seed(self) -> int:
@@ -69,4 +70,5 @@ class Cell:
             "run_id": self.spec.run_id,
             "baseline": self.spec.baseline,
             "settings": self.spec.settings,
+            "recipe": self.recipe,
         }

@@ -9,25 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fusefront.datasets.yaml_file import read_yaml
 from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.recipe import Strict, Training
 
 Role = Literal["strategy", "control", "ablation", "trial"]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Training(Strict):
-    """The one recipe of all strategies: AdamW, one cycle, the best validation epoch kept."""
-
-    epochs: int = Field(default=4, ge=1, le=1000)
-    batch_rows: int = Field(default=1024, ge=2)
-    learning_rate: float = Field(default=1e-2, gt=0)
-    weight_decay: float = Field(default=1.0, ge=0)
-    id_weight_decay: float = Field(default=10.0, ge=0)
-    warmup: float = Field(default=0.1, ge=0, lt=1)
-    max_candidates: int = Field(default=64, ge=1)  # a longer request is split, its history repeated
-    clip: float = Field(default=10.0, gt=0)
 
 
 class Synthetic(Strict):
@@ -62,10 +46,12 @@ class Tuning(Strict):
     trials: int = Field(default=0, ge=0)
     seed: int = 0
     lag: int = Field(default=2, ge=1, le=8)
-    space: dict[str, Range | tuple[Any, ...]] = {
-        "training.learning_rate": Range(low=3e-3, high=3e-2, log=True),
-        "training.id_weight_decay": (3.0, 10.0, 30.0),
-    }  # dotted setting or training.<key>, for all strategies; a baseline adds its own choices
+    space: dict[str, Range | tuple[Any, ...]] = Field(
+        default={
+            "training.learning_rate": (0.003, 0.01),
+            "training.id_tau": (0.1, 0.3, 1.0, 3.0),
+        }
+    )  # dotted setting or training.<key>, for all strategies; a baseline adds its own choices
 
 
 class Latency(Strict):
@@ -110,7 +96,8 @@ class Strategy(BaseModel):
     baseline: str
     role: Role = "strategy"
     shuffle: tuple[str, ...] = ()  # modalities whose vectors are permuted over items (a control)
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = {}  # over the recipe
+    recipe: Literal["common", "own"] | None = None  # None: as the study says
     tune: bool = True  # False: no place in the tuning budget, the settings as they are
     space: dict[str, Range | tuple[Any, ...]] = {}  # more to search, or () to keep a key fixed
 
@@ -127,7 +114,8 @@ class Study(Strict):
     baseline: str
     controls: bool = True
     seeds: tuple[int, ...] = (0, 1, 2)
-    training: Training = Training()
+    training: Training = Training()  # the common recipe
+    recipe: Literal["common", "own"] = "own"  # own: each published model by its published recipe
     tuning: Tuning = Tuning()
     latency: Latency = Latency()
     money: Money = Money()

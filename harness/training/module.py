@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torchmetrics.classification import BinaryAUROC
 
 from fusefront.baselines.contract import Baseline, ItemCodes, RequestBatch, Rows, gather
-from fusefront.harness.runs.study import Training
+from fusefront.harness.runs.recipe import Training
+from fusefront.harness.training.average import WeightAverage
+from fusefront.harness.training.optimiser import anneal, make_optimizer, one_cycle
 
 ENCODE_ROWS = 4096
 
@@ -52,6 +54,7 @@ class ClickModule(pl.LightningModule):
         self._train_loss: list[Tensor] = []
         self._valid_loss: list[Tensor] = []
         self._codes: ItemCodes | None = None
+        self.average = WeightAverage(model, training.average * steps) if training.average else None
 
     def training_step(self, batch: RequestBatch, _: int) -> Tensor:
         """Mean binary cross entropy over real candidates, plus what the model adds."""
@@ -61,6 +64,7 @@ class ClickModule(pl.LightningModule):
 
     def on_validation_start(self) -> None:
         """Training never reads the code table; validation does, as serving will."""
+        self._swap()
         self._codes = encode_table(self.model, self.items)
         self._valid_loss.clear()
 
@@ -94,26 +98,34 @@ class ClickModule(pl.LightningModule):
             self.best_state = {
                 name: value.clone() for name, value in self.model.state_dict().items()
             }
+        else:
+            self._after_no_gain()
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Take the step's weights into the average, where the recipe keeps one."""
+        if self.average is not None:
+            self.average.update()
+
+    def on_validation_end(self) -> None:
+        """Go on from the weights themselves, not from their average."""
+        self._swap()
+
+    def _swap(self) -> None:
+        if self.average is not None and self.average.seen:
+            self.average.swap()
+
+    def _after_no_gain(self) -> None:
+        """An epoch without gain: a lower rate on a plateau, the end when patience is over."""
+        recipe, waited = self.recipe, self.current_epoch - self.best_epoch
+        if recipe.schedule == "plateau":
+            anneal(self.trainer.optimizers[0], recipe.anneal)
+        if recipe.patience is not None and waited >= recipe.patience:
+            self.trainer.should_stop = True
 
     def configure_optimizers(self) -> Any:
-        """AdamW with strong decay on id embeddings, one cycle over all steps."""
-        recipe = self.recipe
-        roles = self.model.parameter_roles()
-        groups = [
-            {
-                "params": parameters,
-                "weight_decay": recipe.id_weight_decay
-                if role == "id_embedding"
-                else recipe.weight_decay,
-            }
-            for role, parameters in roles.items()
-            if parameters
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
-        total = max(4, self.steps * recipe.epochs)
-        # the cycle's two phases need a step each, however short the training
-        warmup = min(max(recipe.warmup, 2 / total), 1 - 1 / total)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, recipe.learning_rate, total_steps=total, pct_start=warmup
-        )
+        """The recipe's optimiser; a one-cycle moves every step, other rates between epochs."""
+        optimizer = make_optimizer(self.model, self.recipe, self.steps)
+        if self.recipe.schedule != "one_cycle":
+            return optimizer
+        schedule = one_cycle(optimizer, self.recipe, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -30,10 +30,10 @@ from fusefront.harness.parts.own import own_parts
 from fusefront.harness.runs.environment import environment
 from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.hashes import record_hashes
+from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import run_index
-from fusefront.harness.runs.study import Training
 from fusefront.harness.training.build import build_model, save_model
 from fusefront.harness.training.module import ClickModule, encode_table
 from fusefront.harness.training.nested import write_widths

@@ -12,7 +12,7 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.fusion_variants.compressors.pca import Pca
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
-from fusefront.harness.runs.study import Training
+from fusefront.harness.runs.recipe import Training
 from fusefront.harness.training.build import build_model, load_model
 from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.predict import predict
@@ -21,7 +21,7 @@ from fusefront.harness.training.run import run
 RECIPE = {**Training().model_dump(mode="json"), "epochs": 2, "batch_rows": 512}
 
 
-def cell(store: PreparedDataset, seed: int = 0, **training: float) -> Cell:
+def cell(store: PreparedDataset, seed: int = 0, **training: float | None) -> Cell:
     recipe = {**RECIPE, **training}
     spec = RunSpec(store.name, store.fingerprint, "early_fusion", {}, recipe, seed)
     return Cell("early_fusion", "strategy", spec)
@@ -110,7 +110,7 @@ def test_loading_a_model_fits_nothing_again(
 def test_scores_that_are_not_finite_fail_the_run_with_a_reason(
     world: PreparedDataset, tmp_path: Path
 ) -> None:
-    wild = cell(world, learning_rate=1e30, weight_decay=0.0, id_weight_decay=0.0)
+    wild = cell(world, learning_rate=1e30, tau=None, id_tau=None)
     with pytest.raises((FloatingPointError, ValueError)):
         run(wild, tmp_path, world, load_parts([]))
     (status,) = tmp_path.glob("runs/*/*/*/status.json")

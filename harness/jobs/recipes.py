@@ -1,0 +1,94 @@
+"""Which recipe a strategy is trained by: the common one, or the one its model was published with."""
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from fusefront.baselines.contract import Baseline
+from fusefront.baselines.settings import did_you_mean
+from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.recipe import EVERYWHERE, Training, overlay
+from fusefront.harness.runs.study import Range, Strategy, Study
+from fusefront.harness.tuning.space import Space
+
+_ONLY = {  # keys that mean something with one optimiser or schedule alone
+    "optimizer": {
+        "adamw": ("tau", "id_tau", "weight_decay", "id_weight_decay"),
+        "adam": ("l2", "l2_embedding"),
+    },
+    "schedule": {"one_cycle": ("warmup",), "plateau": ("anneal",)},
+}
+
+
+def recipe_name(study: Study, strategy: Strategy, kind: type[Baseline]) -> str:
+    """ "own" where the model has a published recipe and nobody asks for the common one."""
+    return "own" if kind.recipe and (strategy.recipe or study.recipe) == "own" else "common"
+
+
+def recipe_of(
+    study: Study,
+    strategy: Strategy,
+    kind: type[Baseline],
+    given: Mapping[str, Json],
+    rows: int,
+) -> Training:
+    """The strategy's recipe with what is `given` (its own words, a search's values) over it.
+
+    `rows` of train choose the batch where nobody names one.
+    """
+    said: dict[str, Json] = study.training.model_dump(mode="json", exclude_unset=True)
+    if recipe_name(study, strategy, kind) == "own":
+        said = _own(kind, said)
+    return checked(overlay(said, given), kind.name).resolved(rows)
+
+
+def _own(kind: type[Baseline], said: Mapping[str, Json]) -> dict[str, Json]:
+    """The published recipe; of the study's words those on size and length hold for it, too."""
+    own: dict[str, Json] = {**kind.recipe, **{k: said[k] for k in EVERYWHERE if k in said}}
+    if "epochs" in said and "epochs" in kind.recipe:
+        own["epochs"] = min(said["epochs"], kind.recipe["epochs"])
+    return own
+
+
+def checked(training: Mapping[str, Json], owner: str) -> Training:
+    """A mapping as a recipe, or a UsageError that says in a sentence what is wrong."""
+    try:
+        return Training.model_validate(training)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            hint = did_you_mean(key, Training.model_fields)
+            raise UsageError(f"{owner}: unknown training key {key!r}{hint}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        where = f"training.{key}: {message} (got {first['input']!r:.80})" if key else message
+        raise UsageError(f"{owner}: {where}") from error
+
+
+def searched_training(space: Space, recipe: Training, *, own: bool, unset: bool) -> Space:
+    """Of a search space the training keys that mean something for the recipe.
+
+    A published recipe brings its own ranges where the study names none (`unset`): its rate, and its
+    L2 of embeddings where it has one.
+    """
+    fitting = {key: values for key, values in space.items() if _means(key, recipe)}
+    if not own or not unset:
+        return fitting
+    kept = {key: values for key, values in fitting.items() if not key.startswith("training.")}
+    rate, l2 = recipe.learning_rate, recipe.l2_embedding
+    kept["training.learning_rate"] = Range(low=rate / 3, high=rate * 3, log=True)
+    if l2:
+        kept["training.l2_embedding"] = (l2 / 10, l2, l2 * 10)
+    return kept
+
+
+def _means(key: str, recipe: Training) -> bool:
+    word = key.removeprefix("training.")
+    if word == key:
+        return True
+    for field, owners in _ONLY.items():
+        chosen = getattr(recipe, field)
+        if any(word in words and owner != chosen for owner, words in owners.items()):
+            return False
+    return True

@@ -1,0 +1,151 @@
+"""The recipe of a training: optimiser, rate, decay, batch, schedule; its own file, so that it can be read at a glance."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fusefront.harness.runs.files import Json
+
+FEWEST_ROWS, MOST_ROWS = 256, 8192  # of a batch that nobody named
+STEPS = 200  # an epoch, where the rows allow it
+_DECAYS = ("tau", "id_tau", "weight_decay", "id_weight_decay", "l2", "l2_embedding")
+_RIVALS = {  # two ways to say one thing: a later word takes the place of the other
+    "tau": "weight_decay",
+    "weight_decay": "tau",
+    "id_tau": "id_weight_decay",
+    "id_weight_decay": "id_tau",
+}
+EVERYWHERE = ("epochs", "max_candidates", "clip")  # what a study says of these holds for all
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Training(Strict):
+    """The common recipe by default: AdamW, one cycle run to its end, the best validation epoch kept.
+
+    `tau` and `id_tau` are time constants of the decay in epochs: at the full rate a weight shrinks
+    to 1/e of itself in that time, whatever the batch and the number of rows; null = no decay.
+    """
+
+    epochs: int = Field(default=3, ge=1, le=1000)
+    batch_rows: int | None = Field(default=None, ge=2)  # null: by the rows of train, `rows_a_batch`
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    schedule: Literal["one_cycle", "constant", "plateau", "exact"] = "one_cycle"
+    learning_rate: float = Field(default=1e-2, gt=0)
+    tau: float | None = Field(default=3.0, gt=0, allow_inf_nan=False)  # not of 1-d parameters
+    id_tau: float | None = Field(default=0.3, gt=0, allow_inf_nan=False)
+    weight_decay: float | None = Field(default=None, ge=0)  # AdamW's own, a step: in place of tau
+    id_weight_decay: float | None = Field(default=None, ge=0)  # ... of id_tau
+    l2: float = Field(default=0.0, ge=0)  # Adam alone: weight x itself in the gradient
+    l2_embedding: float = Field(default=0.0, ge=0)  # ... of ids and fields
+    warmup: float = Field(default=0.1, ge=0, lt=1)  # share of a one-cycle
+    anneal: float = Field(
+        default=0.1, gt=0, lt=1
+    )  # plateau: the rate's factor, an epoch without gain
+    patience: int | None = Field(default=None, ge=1)  # epochs without gain until it stops
+    average: float | None = Field(default=None, gt=0)  # epochs: what is kept averages the weights
+    max_candidates: int = Field(default=64, ge=1)  # a longer request is split, its history repeated
+    clip: float = Field(default=10.0, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said_once(cls, raw: Any) -> Any:
+        """Decay is said in one way; what the other way would be is null."""
+        if not isinstance(raw, Mapping):
+            return raw
+        adam = raw.get("optimizer") == "adam"
+        given = dict(raw)
+        for tau, decay in (("tau", "weight_decay"), ("id_tau", "id_weight_decay")):
+            both = given.get(tau) is not None and given.get(decay) is not None
+            if both:
+                raise ValueError(f"got both {tau} and {decay}, two words for one decay; keep one")
+            word = next((key for key in (tau, decay) if given.get(key) is not None), None)
+            if adam and word:
+                raise ValueError(f"{word} is AdamW's decay; with 'adam' give l2 or l2_embedding")
+            if adam or word == decay:
+                given[tau] = None
+        return given
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Training":
+        if self.patience is not None and self.schedule == "one_cycle":
+            raise ValueError(
+                f"patience {self.patience} with schedule 'one_cycle': a cycle that is stopped early "
+                "never anneals, which is what it gains by; use 'constant' or 'plateau'"
+            )
+        if self.optimizer == "adamw" and (self.l2 or self.l2_embedding):
+            raise ValueError("l2 and l2_embedding are Adam's; with 'adamw' give tau or id_tau")
+        return self
+
+    def resolved(self, rows: int) -> "Training":
+        """The same with the batch that `rows` rows of train ask for, unless one is named."""
+        batch = self.batch_rows or rows_a_batch(rows)
+        return self.model_copy(update={"batch_rows": batch})
+
+
+def rows_a_batch(rows: int) -> int:
+    """A 200th of the rows, rounded to a power of two, from 256 to 8192.
+
+    >>> [rows_a_batch(rows) for rows in (1_000, 64_000, 105_000, 210_044, 30_000_000)]
+    [256, 256, 512, 1024, 8192]
+    """
+    power = 2 ** round(math.log2(max(rows, 1) / STEPS))
+    return int(min(max(power, FEWEST_ROWS), MOST_ROWS))
+
+
+def overlay(recipe: Mapping[str, Json], *given: Mapping[str, Json]) -> dict[str, Json]:
+    """The recipe with what is given put over it; a decay said in another way replaces the first.
+
+    Another optimiser comes with its own decay.
+    """
+    made = dict(recipe)
+    for layer in given:
+        if layer.get("optimizer", made.get("optimizer", "adamw")) != made.get("optimizer", "adamw"):
+            made = {key: value for key, value in made.items() if key not in _DECAYS}
+        for key, value in layer.items():
+            if value is not None:
+                made.pop(_RIVALS.get(key, ""), None)
+            made[key] = value
+    return made
+
+
+def in_words(training: Training) -> str:
+    """The recipe in a line, as a report shows it."""
+    if training.schedule == "exact":
+        return "solved exactly"
+    said = [
+        {"adamw": "AdamW", "adam": "Adam"}[training.optimizer] + f" {training.learning_rate:g}",
+        _schedule(training),
+        f"batch {training.batch_rows}" if training.batch_rows else "batch by rows",
+        *_decay(training),
+    ]
+    if training.average:
+        said.append(f"weights averaged over {training.average:g} epochs")
+    return ", ".join(said)
+
+
+def _schedule(training: Training) -> str:
+    epochs = f"{training.epochs} epoch{'s' if training.epochs > 1 else ''}"
+    if training.schedule == "one_cycle":
+        return f"one cycle of {epochs}"
+    rate = "constant rate"
+    if training.schedule == "plateau":
+        rate = f"rate x {training.anneal:g} an epoch without gain"
+    stop = f", patience {training.patience}" if training.patience else ""
+    return f"{rate}, at most {epochs}{stop}"
+
+
+def _decay(training: Training) -> list[str]:
+    words = {
+        "tau": training.tau,
+        "tau of ids": training.id_tau,
+        "decay": training.weight_decay,
+        "decay of ids": training.id_weight_decay,
+        "L2": training.l2 or None,
+        "L2 of embeddings": training.l2_embedding or None,
+    }
+    return [f"{name} {value:g}" for name, value in words.items() if value is not None]

@@ -1,0 +1,37 @@
+"""A running average of weights (Polyak and Juditsky 1992), exponential once its window is full."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightAverage:
+    """The average of a model's parameters over the last `window` steps or so.
+
+    The first steps are averaged evenly, so that the first weights, which are noise, do not linger.
+    """
+
+    def __init__(self, model: nn.Module, window: float) -> None:
+        self.parameters = list(model.parameters())
+        self.mean: list[Tensor] = []
+        self.least = -math.expm1(-1.0 / window)  # the share of the newest weights
+        self.seen = 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the weights as they are now into the average."""
+        self.seen += 1
+        now = [parameter.detach() for parameter in self.parameters]
+        if self.seen == 1:
+            self.mean = [value.clone() for value in now]
+            return
+        torch._foreach_lerp_(self.mean, now, max(1.0 / self.seen, self.least))
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange weights and average; twice is as before."""
+        for parameter, mean in zip(self.parameters, self.mean, strict=True):
+            kept = parameter.detach().clone()
+            parameter.copy_(mean)
+            mean.copy_(kept)

@@ -1,0 +1,69 @@
+"""From a recipe to an optimiser and its schedule: decay as a time constant, one cycle or a rate."""
+
+import math
+
+import torch
+
+from fusefront.baselines.contract import Baseline
+from fusefront.harness.runs.recipe import Training
+
+LOWEST_RATE = 1e-6  # where annealing on a plateau ends
+EMBEDDINGS = ("id_embedding", "field_embedding")
+
+
+def make_optimizer(model: Baseline, recipe: Training, steps: int) -> torch.optim.Optimizer:
+    """Adam or AdamW over the model's roles; `steps` an epoch turn time constants into decays."""
+    groups = [
+        {"params": some, "weight_decay": decay}
+        for role, parameters in model.parameter_roles().items()
+        for some, decay in _split(role, parameters, recipe, steps)
+        if some
+    ]
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=recipe.learning_rate)
+
+
+def _split(
+    role: str, parameters: list[torch.nn.Parameter], recipe: Training, steps: int
+) -> list[tuple[list[torch.nn.Parameter], float]]:
+    """Parameters with the decay of each; a time constant leaves 1-d parameters alone."""
+    if recipe.optimizer == "adam":
+        return [(parameters, recipe.l2_embedding if role in EMBEDDINGS else recipe.l2)]
+    ids = role == "id_embedding"
+    decay = recipe.id_weight_decay if ids else recipe.weight_decay
+    if decay is not None:
+        return [(parameters, decay)]
+    wide = [parameter for parameter in parameters if parameter.ndim > 1]
+    flat = [parameter for parameter in parameters if parameter.ndim <= 1]
+    tau = recipe.id_tau if ids else recipe.tau
+    return [(wide, decay_of(tau, recipe.learning_rate, steps)), (flat, 0.0)]
+
+
+def decay_of(tau: float | None, rate: float, steps: int) -> float:
+    """AdamW's weight decay with which weights shrink to 1/e in `tau` epochs of `steps` steps.
+
+    AdamW multiplies a weight by 1 - rate x decay a step, which is to be exp(-1 / (tau steps)); for
+    many steps that is decay = 1 / (rate tau steps).
+
+    >>> round(decay_of(3.0, 0.01, 200), 4), round(decay_of(0.3, 0.01, 200), 4), decay_of(None, 1, 1)
+    (0.1665, 1.6529, 0.0)
+    """
+    return 0.0 if tau is None else -math.expm1(-1.0 / (tau * steps)) / rate
+
+
+def one_cycle(
+    optimizer: torch.optim.Optimizer, recipe: Training, steps: int
+) -> torch.optim.lr_scheduler.OneCycleLR:
+    """Up within the warm-up, then down to nothing, over all steps of all epochs."""
+    total = max(4, steps * recipe.epochs)
+    # the cycle's two phases need a step each, however short the training
+    warmup = min(max(recipe.warmup, 2 / total), 1 - 1 / total)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=total, pct_start=warmup
+    )
+
+
+def anneal(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Lower every rate by the factor, not below `LOWEST_RATE`."""
+    for group in optimizer.param_groups:
+        group["lr"] = max(group["lr"] * factor, min(LOWEST_RATE, group["lr"]))

@@ -1,0 +1,111 @@
+"""Who is trained by which recipe: published models by their own, all others by the common one."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from fusefront.baselines.zoo import BASELINES
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.errors import UsageError
+from fusefront.harness.jobs.plan import Plan, make_plan
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.recipe import Training, rows_a_batch
+from fusefront.harness.runs.study import Range, check_study
+
+PUBLISHED = sorted(name for name, kind in BASELINES.items() if kind.family == "published")
+STUDY = {
+    "name": "s",
+    "dataset": "d.yaml",
+    "baseline": "late_fusion",
+    "strategies": {"late_fusion": {}, "deepfm": {}, "din": {"training": {"learning_rate": 0.1}}},
+    "tuning": {"trials": 1},
+}
+
+
+def plan(world: PreparedDataset, **said: object) -> Plan:
+    return make_plan(check_study({**STUDY, **said}, "s.yaml"), world, load_parts([]))
+
+
+def training(made: Plan, name: str, params: Mapping[str, object] | None = None) -> Training:
+    return Training.model_validate(made.cell(name, params or {}, 0).spec.training)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_model_has_a_recipe_with_its_source(name: str) -> None:
+    kind = BASELINES[name]
+    assert kind.recipe_source
+    made = Training.model_validate(kind.recipe)
+    assert made.optimizer == "adam"
+    assert made.batch_rows
+    assert made.patience
+
+
+def test_the_others_have_none() -> None:
+    assert all(not kind.recipe for name, kind in BASELINES.items() if name not in PUBLISHED)
+
+
+def test_published_models_train_by_their_own_recipe_and_families_by_the_common_one(
+    world: PreparedDataset,
+) -> None:
+    made = plan(world, training={"learning_rate": 0.02, "epochs": 5})
+    common, bars = training(made, "late_fusion"), training(made, "deepfm")
+    rows = len(world.split("train").item)
+    assert (common.learning_rate, common.epochs, common.tau) == (0.02, 5, 3.0)
+    assert common.batch_rows == rows_a_batch(rows)
+    assert (bars.optimizer, bars.learning_rate, bars.batch_rows) == ("adam", 1e-3, 4096)
+    assert (bars.l2_embedding, bars.schedule, bars.anneal, bars.patience) == (0.01, "plateau", 0.1, 2)
+    assert bars.epochs == 5  # a length that the study names caps every recipe
+    assert training(plan(world), "deepfm").epochs == 100
+    assert training(made, "din").learning_rate == 0.1  # its own words go over its own recipe
+    cells = {cell.strategy: cell.recipe for cell in made.final({})}
+    assert (cells["late_fusion"], cells["deepfm"], cells["din"]) == ("common", "own", "own")
+
+
+def test_one_word_gives_all_the_common_recipe_or_one_its_own(world: PreparedDataset) -> None:
+    strategies = {**STUDY["strategies"], "deepfm": {"recipe": "own"}}
+    made = plan(world, recipe="common", strategies=strategies)
+    assert training(made, "din") == training(made, "late_fusion").model_copy(
+        update={"learning_rate": 0.1}
+    )
+    assert training(made, "deepfm").optimizer == "adam"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"recipe": "own"}, "'late_fusion': recipe 'own', but 'late_fusion' was published with none"),
+        ({"training": {"patience": 2}}, "'late_fusion': late_fusion: patience 2 with schedule"),
+        ({"training": {"id_taus": 2}}, "unknown training key 'id_taus', did you mean 'id_tau'"),
+        ({"training": {"tau": 0}}, "training.tau: Input should be greater than 0 .got 0"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused_before_anything_runs(
+    world: PreparedDataset, body: dict[str, object], words: str
+) -> None:
+    strategies = {**STUDY["strategies"], "late_fusion": body}
+    with pytest.raises(UsageError, match=words):
+        plan(world, strategies=strategies)
+
+
+def test_the_search_tries_what_a_recipe_knows(world: PreparedDataset) -> None:
+    made = plan(world)
+    space = made.space("late_fusion")
+    assert space["training.learning_rate"] == (0.003, 0.01)
+    assert space["training.id_tau"] == (0.1, 0.3, 1.0, 3.0)
+    own = made.space("deepfm")
+    assert own["training.learning_rate"] == Range(low=1e-3 / 3, high=3e-3, log=True)
+    assert own["training.l2_embedding"] == pytest.approx((0.001, 0.01, 0.1))
+    assert "training.id_tau" not in own
+    named = plan(world, tuning={"trials": 1, "space": {"training.id_weight_decay": [3, 30]}})
+    assert "training.id_weight_decay" not in named.space("deepfm")
+    assert named.space("late_fusion")["training.id_weight_decay"] == (3, 30)
+    searched = training(named, "late_fusion", {"training.id_weight_decay": 30})
+    assert (searched.id_weight_decay, searched.id_tau, searched.tau) == (30, None, 3.0)
+
+
+def test_batch_and_recipe_are_part_of_a_runs_identity(world: PreparedDataset) -> None:
+    first = plan(world).cell("late_fusion", {}, 0).spec
+    named = plan(world, training={"batch_rows": first.training["batch_rows"]})
+    assert named.cell("late_fusion", {}, 0).spec == first
+    other = plan(world, training={"id_tau": 1}).cell("late_fusion", {}, 0).spec
+    assert other.run_id != first.run_id

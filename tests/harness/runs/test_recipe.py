@@ -1,0 +1,66 @@
+"""The recipe: one word for a decay, a batch by the rows, what contradicts itself refused."""
+
+import pytest
+from pydantic import ValidationError
+
+from fusefront.harness.runs.recipe import Training, in_words, overlay, rows_a_batch
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch"),
+    [(1, 256), (51_200, 256), (72_000, 256), (73_000, 512), (210_044, 1024), (10**9, 8192)],
+)
+def test_the_batch_is_a_200th_of_the_rows_to_the_nearest_power_of_two(rows, batch):
+    assert rows_a_batch(rows) == batch
+    assert Training().resolved(rows).batch_rows == batch
+    assert Training(batch_rows=100).resolved(rows).batch_rows == 100
+
+
+def test_todays_files_mean_what_they_meant():
+    old = {"epochs": 4, "batch_rows": 1024, "weight_decay": 1.0, "id_weight_decay": 10.0}
+    made = Training.model_validate(old)
+    assert (made.weight_decay, made.id_weight_decay, made.tau, made.id_tau) == (1.0, 10.0, None, None)
+    assert Training.model_validate(made.model_dump(mode="json")) == made
+    mixed = Training.model_validate({"id_weight_decay": 10.0})
+    assert (mixed.tau, mixed.id_tau) == (3.0, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"patience": 2}, "patience 2 with schedule 'one_cycle'.*use 'constant' or 'plateau'"),
+        ({"tau": 3, "weight_decay": 1}, "got both tau and weight_decay, two words for one decay"),
+        ({"optimizer": "adam", "id_tau": 1}, "id_tau is AdamW's decay; with 'adam' give l2"),
+        ({"optimizer": "adam", "weight_decay": 1}, "weight_decay is AdamW's decay"),
+        ({"l2": 0.1}, "l2 and l2_embedding are Adam's; with 'adamw' give tau or id_tau"),
+        ({"tau": float("inf")}, "finite"),
+    ],
+)
+def test_a_recipe_that_contradicts_itself_is_refused_in_a_sentence(said, words):
+    with pytest.raises(ValidationError, match=words):
+        Training.model_validate(said)
+
+
+def test_a_later_word_for_a_decay_replaces_the_earlier_one():
+    first = {"tau": 3.0, "id_tau": 0.3}
+    assert overlay(first, {"id_weight_decay": 10.0}) == {"tau": 3.0, "id_weight_decay": 10.0}
+    assert overlay({"weight_decay": 1.0}, {"tau": 2.0}) == {"tau": 2.0}
+    assert overlay(first, {"tau": None}) == {"tau": None, "id_tau": 0.3}
+    assert overlay({**first, "epochs": 2}, {"optimizer": "adam"}) == {
+        "epochs": 2,
+        "optimizer": "adam",
+    }
+    Training.model_validate(overlay({"optimizer": "adam", "l2": 1e-6}, {"optimizer": "adamw"}))
+
+
+def test_a_recipe_is_said_in_a_line():
+    assert in_words(Training(batch_rows=256)) == (
+        "AdamW 0.01, one cycle of 3 epochs, batch 256, tau 3, tau of ids 0.3"
+    )
+    plateau = {"optimizer": "adam", "schedule": "plateau", "patience": 2, "l2_embedding": 0.01}
+    assert in_words(Training.model_validate({**plateau, "learning_rate": 1e-3})) == (
+        "Adam 0.001, rate x 0.1 an epoch without gain, at most 3 epochs, patience 2, batch by rows, "
+        "L2 of embeddings 0.01"
+    )
+    averaged = Training(schedule="constant", average=0.5, epochs=1, tau=None)
+    assert in_words(averaged).endswith("tau of ids 0.3, weights averaged over 0.5 epochs")

@@ -1,0 +1,144 @@
+"""Optimiser and schedule: decay as a time constant, plateau, patience, averaged weights."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.recipe import Training
+from fusefront.harness.runs.spec import Cell, RunSpec
+from fusefront.harness.training.average import WeightAverage
+from fusefront.harness.training.build import build_model
+from fusefront.harness.training.optimiser import anneal, decay_of, make_optimizer, one_cycle
+from fusefront.harness.training.run import run
+
+RATE = 0.01
+
+
+def spec(store: PreparedDataset, training: Mapping[str, object]) -> RunSpec:
+    recipe = Training.model_validate(training).resolved(len(store.split("train").item))
+    dumped = recipe.model_dump(mode="json")
+    return RunSpec(store.name, store.fingerprint, "early_fusion", {}, dumped, 0)
+
+
+@pytest.mark.parametrize(("tau", "steps"), [(3.0, 205), (0.3, 205), (0.3, 1), (1.0, 7)])
+def test_weights_without_gradient_shrink_to_one_e_th_in_tau_epochs(tau: float, steps: int) -> None:
+    weight = torch.nn.Parameter(torch.ones(3, 2, dtype=torch.float64))
+    optimizer = torch.optim.AdamW([weight], lr=RATE, weight_decay=decay_of(tau, RATE, steps))
+    epochs = 3
+    for _ in range(epochs * steps):
+        weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+    np.testing.assert_allclose(weight.detach().numpy(), math.exp(-epochs / tau), rtol=1e-9)
+
+
+def test_each_parameter_has_the_decay_of_its_role_once(world: PreparedDataset) -> None:
+    model = build_model(spec(world, {}), world, load_parts([]))
+    groups = make_optimizer(model, Training(), 50).param_groups
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert len(decay) == len(list(model.parameters())) == sum(len(g["params"]) for g in groups)
+    for role, parameters in model.parameter_roles().items():
+        for parameter in parameters:
+            tau = 0.3 if role == "id_embedding" else 3.0
+            wanted = decay_of(tau, RATE, 50) if parameter.ndim > 1 else 0.0
+            assert decay[id(parameter)] == pytest.approx(wanted)
+    assert any(parameter.ndim == 1 for parameter in model.parameters())
+
+
+def test_adam_puts_its_l2_on_embeddings_and_the_rest_apart(world: PreparedDataset) -> None:
+    model = build_model(spec(world, {}), world, load_parts([]))
+    recipe = Training.model_validate({"optimizer": "adam", "l2": 1e-7, "l2_embedding": 1e-2})
+    optimizer = make_optimizer(model, recipe, 50)
+    assert type(optimizer) is torch.optim.Adam
+    by_role = dict(model.parameter_roles().items())
+    for group in optimizer.param_groups:
+        embedded = {id(p) for r in ("id_embedding", "field_embedding") for p in by_role[r]}
+        inside = id(group["params"][0]) in embedded
+        assert group["weight_decay"] == (1e-2 if inside else 1e-7)
+
+
+def test_todays_decays_hold_for_every_parameter(world: PreparedDataset) -> None:
+    model = build_model(spec(world, {}), world, load_parts([]))
+    recipe = Training.model_validate({"weight_decay": 1.0, "id_weight_decay": 10.0})
+    groups = make_optimizer(model, recipe, 50).param_groups
+    assert sorted({group["weight_decay"] for group in groups}) == [1.0, 10.0]
+
+
+def test_one_cycle_ends_at_nothing_and_annealing_at_its_floor() -> None:
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.AdamW([weight], lr=RATE)
+    cycle = one_cycle(optimizer, Training(epochs=3), 10)
+    rates = []
+    for _ in range(30):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if len(rates) < 30:
+            cycle.step()
+    assert max(rates) == pytest.approx(RATE)
+    assert rates.index(max(rates)) == 2
+    assert rates[-1] < 1e-6
+    optimizer.param_groups[0]["lr"] = 1e-3
+    for wanted in (1e-4, 1e-5, 1e-6, 1e-6):
+        anneal(optimizer, 0.1)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(wanted)
+
+
+def test_the_average_is_even_at_first_and_exponential_after() -> None:
+    layer = torch.nn.Linear(2, 1).double()
+    average, window = WeightAverage(layer, 4.0), 4.0
+    seen: list[torch.Tensor] = []
+    expected = torch.zeros(1, 2, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(1, 30):
+        with torch.no_grad():
+            layer.weight.copy_(torch.randn(1, 2, generator=generator, dtype=torch.float64))
+        average.update()
+        seen.append(layer.weight.detach().clone())
+        share = max(1 / step, 1 - math.exp(-1 / window))
+        expected = expected + share * (seen[-1] - expected)
+        if step == 3:
+            torch.testing.assert_close(average.mean[0], torch.stack(seen).mean(0))
+    torch.testing.assert_close(average.mean[0], expected)
+    average.swap()
+    torch.testing.assert_close(layer.weight.detach(), expected)
+    average.swap()
+    torch.testing.assert_close(layer.weight.detach(), seen[-1])
+
+
+def lines(world: PreparedDataset, root: Path, **training: object) -> list[dict[str, float]]:
+    cell = Cell("early_fusion", "strategy", spec(world, training))
+    path = run(cell, root, world, load_parts([])).path / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_patience_ends_a_constant_rate_and_a_cycle_goes_to_its_end(
+    world: PreparedDataset, tmp_path: Path
+) -> None:
+    wild = {"schedule": "constant", "learning_rate": 0.3, "epochs": 12, "patience": 2}
+    auc = [line["valid_auc"] for line in lines(world, tmp_path, **wild)]
+    assert len(auc) < 12
+    assert auc.index(max(auc)) == len(auc) - 3  # two epochs without gain, then the end
+    assert len(lines(world, tmp_path, epochs=4, learning_rate=0.3)) == 4
+
+
+def test_what_is_kept_of_averaged_weights_is_what_was_validated(
+    world: PreparedDataset, tmp_path: Path
+) -> None:
+    import polars as pl
+    from sklearn.metrics import roc_auc_score
+
+    averaged = {"schedule": "constant", "average": 0.5, "epochs": 2, "learning_rate": 0.003}
+    cell = Cell("early_fusion", "strategy", spec(world, averaged))
+    record = run(cell, tmp_path, world, load_parts([]))
+    valid = pl.read_parquet(record.path / "predictions" / "valid.parquet")
+    found = roc_auc_score(valid["label"], valid["logit"])
+    assert found == pytest.approx(record.summary["valid_auc"], abs=1e-6)
+    plain = {**averaged, "average": None}
+    other = run(Cell("early_fusion", "strategy", spec(world, plain)), tmp_path, world, load_parts([]))
+    assert other.summary["valid_auc"] != pytest.approx(found, abs=1e-6)
