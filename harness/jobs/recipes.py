@@ -12,7 +12,9 @@ from fusefront.harness.runs.recipe import EVERYWHERE, Training, overlay
 from fusefront.harness.runs.study import Range, Strategy, Study
 from fusefront.harness.tuning.space import Space
 
-_ONLY = {  # keys that mean something with one optimiser or schedule alone
+_ONLY: Mapping[
+    str, Mapping[str, tuple[str, ...]]
+] = {  # keys that mean something with one optimiser or schedule alone
     "optimizer": {
         "adamw": ("tau", "id_tau", "weight_decay", "id_weight_decay"),
         "adam": ("l2", "l2_embedding"),
@@ -45,9 +47,10 @@ def recipe_of(
 
 def _own(kind: type[Baseline], said: Mapping[str, Json]) -> dict[str, Json]:
     """The published recipe; of the study's words those on size and length hold for it, too."""
-    own: dict[str, Json] = {**kind.recipe, **{k: said[k] for k in EVERYWHERE if k in said}}
-    if "epochs" in said and "epochs" in kind.recipe:
-        own["epochs"] = min(said["epochs"], kind.recipe["epochs"])
+    own = {**kind.recipe, **{key: said[key] for key in EVERYWHERE if key in said}}
+    longest, cap = kind.recipe.get("epochs"), said.get("epochs")
+    if isinstance(longest, int) and isinstance(cap, int):
+        own["epochs"] = min(longest, cap)
     return own
 
 

@@ -107,11 +107,12 @@ def _train(
 ) -> RunSummary:
     spec = cell.spec
     torch.set_num_threads(spec.threads)
-    recipe = Training.model_validate(spec.training)
+    recipe = Training.model_validate(spec.training).resolved(len(store.split("train").item))
     begin = time.monotonic()
     pl.seed_everything(spec.seed, verbose=False)
     model = build_model(spec, store, parts)
     write_json(folder / CODE_FILE, {"format": 1, **code_of(model)._asdict()})
+    assert recipe.batch_rows is not None
     data = RequestData(
         store, batch_rows=recipe.batch_rows, max_candidates=recipe.max_candidates, seed=spec.seed
     )

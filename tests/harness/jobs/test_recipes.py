@@ -53,7 +53,12 @@ def test_published_models_train_by_their_own_recipe_and_families_by_the_common_o
     assert (common.learning_rate, common.epochs, common.tau) == (0.02, 5, 3.0)
     assert common.batch_rows == rows_a_batch(rows)
     assert (bars.optimizer, bars.learning_rate, bars.batch_rows) == ("adam", 1e-3, 4096)
-    assert (bars.l2_embedding, bars.schedule, bars.anneal, bars.patience) == (0.01, "plateau", 0.1, 2)
+    assert (bars.l2_embedding, bars.schedule, bars.anneal, bars.patience) == (
+        0.01,
+        "plateau",
+        0.1,
+        2,
+    )
     assert bars.epochs == 5  # a length that the study names caps every recipe
     assert training(plan(world), "deepfm").epochs == 100
     assert training(made, "din").learning_rate == 0.1  # its own words go over its own recipe
@@ -73,7 +78,10 @@ def test_one_word_gives_all_the_common_recipe_or_one_its_own(world: PreparedData
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"recipe": "own"}, "'late_fusion': recipe 'own', but 'late_fusion' was published with none"),
+        (
+            {"recipe": "own"},
+            "'late_fusion': recipe 'own', but 'late_fusion' was published with none",
+        ),
         ({"training": {"patience": 2}}, "'late_fusion': late_fusion: patience 2 with schedule"),
         ({"training": {"id_taus": 2}}, "unknown training key 'id_taus', did you mean 'id_tau'"),
         ({"training": {"tau": 0}}, "training.tau: Input should be greater than 0 .got 0"),

@@ -19,7 +19,12 @@ def test_the_batch_is_a_200th_of_the_rows_to_the_nearest_power_of_two(rows, batc
 def test_todays_files_mean_what_they_meant():
     old = {"epochs": 4, "batch_rows": 1024, "weight_decay": 1.0, "id_weight_decay": 10.0}
     made = Training.model_validate(old)
-    assert (made.weight_decay, made.id_weight_decay, made.tau, made.id_tau) == (1.0, 10.0, None, None)
+    assert (made.weight_decay, made.id_weight_decay, made.tau, made.id_tau) == (
+        1.0,
+        10.0,
+        None,
+        None,
+    )
     assert Training.model_validate(made.model_dump(mode="json")) == made
     mixed = Training.model_validate({"id_weight_decay": 10.0})
     assert (mixed.tau, mixed.id_tau) == (3.0, None)

@@ -140,5 +140,7 @@ def test_what_is_kept_of_averaged_weights_is_what_was_validated(
     found = roc_auc_score(valid["label"], valid["logit"])
     assert found == pytest.approx(record.summary["valid_auc"], abs=1e-6)
     plain = {**averaged, "average": None}
-    other = run(Cell("early_fusion", "strategy", spec(world, plain)), tmp_path, world, load_parts([]))
+    other = run(
+        Cell("early_fusion", "strategy", spec(world, plain)), tmp_path, world, load_parts([])
+    )
     assert other.summary["valid_auc"] != pytest.approx(found, abs=1e-6)
