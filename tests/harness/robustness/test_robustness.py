@@ -15,10 +15,10 @@ from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.robustness.hide import Hidden, kept, scores
 from fusefront.harness.robustness.study import Asked, measure
+from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.store import StudyFolder, find_study
-from fusefront.harness.runs.recipe import Training
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.predict import predict

@@ -15,9 +15,9 @@ from fusefront.harness.dossier.codes import curves, measures
 from fusefront.harness.dossier.widths import width_rows
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.store import RunEntry
-from fusefront.harness.runs.recipe import Training
 from fusefront.harness.training.build import build_model, load_model
 from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.predict import predict

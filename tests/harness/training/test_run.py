@@ -11,8 +11,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from fusefront.datasets.store import PreparedDataset
 from fusefront.fusion_variants.compressors.pca import Pca
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.recipe import Training
+from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.training.build import build_model, load_model
 from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.predict import predict
