@@ -45,7 +45,9 @@ def efficientnet_lite0(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float3
     from PIL import Image
 
     size, resize = (224, 224), Image.Resampling.BICUBIC
-    pixels = [np.asarray(Image.fromarray(one).resize(size, resize), np.float32) for one in images]
+    pixels = [
+        np.asarray(Image.fromarray(image).resize(size, resize), np.float32) for image in images
+    ]
     batch = torch.from_numpy((np.stack(pixels) - 127) / 128).permute(0, 3, 1, 2)
     with torch.inference_mode():
         features: NDArray[np.float32] = _lite0().extract_features(batch).mean((2, 3)).numpy()
@@ -124,10 +126,10 @@ def find_encoder(
     if name not in BUILT_IN and (point := installed(name)) is not None:
         return Encoder(name, from_package(point), settings)
     built_in = _built_in(kind, name)
-    found = _weights(name)
-    if sha256(found) != built_in.sha256:
+    weights = _weights(name)
+    if sha256(weights) != built_in.sha256:
         raise DataContractError(
-            f"{found}: not the published weights of {name!r}; install the package "
+            f"{weights}: not the published weights of {name!r}; install the package "
             f"{built_in.package!r} again"
         )
     return Encoder(name, built_in.call, settings)
@@ -151,7 +153,7 @@ def identity(
 
 
 def _built_in(kind: Kind, name: str) -> BuiltIn:
-    known = [key for key, one in BUILT_IN.items() if one.kind == kind]
+    known = [key for key, encoder in BUILT_IN.items() if encoder.kind == kind]
     if name not in known:
         raise SpecError(
             f"encode: {kind} got encoder {name!r}; expected one of {', '.join(known)}, an installed "

@@ -128,7 +128,7 @@ class Manifest(_Frozen):
 
 def vocabulary_file(side: str, field: str) -> str:
     """A field's file in the store and in a bundle; what no file name can hold becomes %XX."""
-    name = re.sub(r"[\x00-\x1f\x7f/%]", lambda found: f"%{ord(found[0]):02X}", field)
+    name = re.sub(r"[\x00-\x1f\x7f/%]", lambda match: f"%{ord(match[0]):02X}", field)
     if len(name.encode()) > 200:
         name = f"{name[:40]}%{hashlib.sha256(field.encode()).hexdigest()[:16]}"
     return f"vocabularies/{side}_{name}.parquet"

@@ -44,8 +44,8 @@ def raw_fields(
     fields: Sequence[FieldSpec], kinds: Sequence[Mapping[str, str]]
 ) -> tuple[RawField, ...]:
     """Fields with the kinds of the tables that they come from, in the order of the store."""
-    made = [
+    all_fields = [
         RawField(field=field, kind=of.get(field.column, "text"))
         for field, of in zip(fields, kinds, strict=True)
     ]
-    return tuple(sorted(made, key=lambda part: part.numeric))
+    return tuple(sorted(all_fields, key=lambda part: part.numeric))

@@ -67,20 +67,20 @@ class RowEncoder:
         raw = self.raw
         names = {side: tuple(part.name for part in raw.side(side)) for side in SIDES}
         own = {side: tuple(part.field.column for part in raw.side(side)) for side in SIDES}
-        named = ["item", *(name for side in SIDES for name in names[side])]
+        expected = ["item", *(name for side in SIDES for name in names[side])]
         listed = raw.history.columns(have)
         logged = [raw.item, *(name for side in SIDES for name in own[side]), *listed]
         history, lists = self._history(have, listed)
-        if not set(named) - set(have):
-            return Columns("item", history, names, (*named, *lists))
+        if not set(expected) - set(have):
+            return Columns("item", history, names, (*expected, *lists))
         if not set(logged) - set(have):
             return Columns(raw.item, history, own, tuple(dict.fromkeys((*logged, *lists))))
-        missing = next(name for name in named if name not in have)
-        also = "" if logged == named else f", or the log's own {', '.join(logged)}"
+        missing = next(name for name in expected if name not in have)
+        also = "" if logged == expected else f", or the log's own {', '.join(logged)}"
         raise broken(
             path,
             f"column {missing!r} is missing",
-            f"the bundle needs {', '.join(named)} and takes 'history'{also}",
+            f"the bundle needs {', '.join(expected)} and takes 'history'{also}",
         )
 
     def _history(
@@ -124,8 +124,8 @@ class RowEncoder:
         there = (values.texts.is_not_null() & (values.texts != "")).fill_null(value=False)
         unseen = (codes.is_null() & there).filter(there).to_numpy()
         self._count(f"{name}.unseen", unseen, f"values of {name} are not in train; coded as absent")
-        found = codes.fill_null(0).to_numpy().astype(np.int32)
-        return table(found, values, len(column), part.field.width)
+        known = codes.fill_null(0).to_numpy().astype(np.int32)
+        return table(known, values, len(column), part.field.width)
 
     def _histories(
         self, frame: pl.DataFrame, columns: Columns, path: Path, first: int
@@ -134,13 +134,13 @@ class RowEncoder:
         none = Histories(np.zeros(0, np.int32), np.zeros(frame.height, np.int64))
         if columns.history is None:
             return none
-        found = clean_keys(frame, columns.history, path, first, self.tally)
-        if not len(found.keys):
+        entries = clean_keys(frame, columns.history, path, first, self.tally)
+        if not len(entries.keys):
             return none
-        rows = self.keys.rows(found.keys, path, str(columns.history.column), first)
+        rows = self.keys.rows(entries.keys, path, str(columns.history.column), first)
         what = "history entries name no known item and are left out"
         self._count("history.unknown_item", rows == 0, what)
-        length = np.bincount(found.row[rows > 0], minlength=frame.height)
+        length = np.bincount(entries.row[rows > 0], minlength=frame.height)
         return Histories(rows[rows > 0], length).newest(self.raw.history.max_length)
 
     def _count(self, key: str, lost: NDArray[np.bool_], what: str) -> None:

@@ -25,13 +25,13 @@ Floats = NDArray[np.float64]
 def fit(blocks: Iterable[Floats], names: Sequence[str], rows: int) -> list[Scaling]:
     """The scaling of every column of `rows` rows [*, len(names)] in blocks; NaN is left out."""
     count, total, sample = np.zeros(len(names)), np.zeros(len(names)), []
-    every, seen = max(1, rows // SAMPLE), 0
+    every, rows_read = max(1, rows // SAMPLE), 0
     with np.errstate(over="ignore", invalid="ignore"):
         for block in blocks:
             count += (~np.isnan(block)).sum(0)
             total += np.nansum(block, 0)
-            sample.append(np.array(block[-seen % every :: every]))
-            seen += len(block)
+            sample.append(np.array(block[-rows_read % every :: every]))
+            rows_read += len(block)
         mean = total / np.maximum(count, 1)
         square = np.zeros(len(names))
         for block in blocks:
@@ -39,12 +39,12 @@ def fit(blocks: Iterable[Floats], names: Sequence[str], rows: int) -> list[Scali
         deviation = np.sqrt(square / np.maximum(count, 1))
         constant = np.isfinite(mean) & (deviation <= 1e-12 * (1 + np.abs(mean)))
     deviation[constant] = 1.0
-    found = []
+    scalings = []
     for k, name in enumerate(names):
         values = np.concatenate([part[:, k] for part in sample]) if sample else np.zeros(0)
         usual = Scaling(mean=float(mean[k]), deviation=float(deviation[k]))
-        found.append(usual if constant[k] else _sane(usual, values[~np.isnan(values)], name))
-    return found
+        scalings.append(usual if constant[k] else _sane(usual, values[~np.isnan(values)], name))
+    return scalings
 
 
 def _sane(usual: Scaling, values: Floats, name: str) -> Scaling:

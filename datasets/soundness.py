@@ -79,8 +79,8 @@ def _check_items(store: PreparedDataset) -> None:
         _long(folder / f"{name}.npy", array, schema.items + 1)
     for name, width in schema.modalities.items():
         if items.vectors[name].shape[1:] != (width,):
-            got = f"shape {items.vectors[name].shape}, expected {width} columns"
-            raise _unsound(folder / f"modality_{name}.npy", got)
+            content = f"shape {items.vectors[name].shape}, expected {width} columns"
+            raise _unsound(folder / f"modality_{name}.npy", content)
     _check_codes(folder / "fields.npy", items.fields, schema.item_fields)
     for name in ("impressions", "clicks"):
         _inside(folder / f"{name}.npy", tables[name], 0, np.iinfo(np.int64).max)
@@ -94,8 +94,8 @@ def _check_histories(store: PreparedDataset, folder: Path, split: Split) -> None
         ends = split.history_start[part] + np.asarray(split.history_length[part], np.int64)
         if len(ends) and ends.max() > end:
             row = part.start + int(ends.argmax())
-            got = f"request {row}: its history ends at {ends.max()}, expected at most {end}"
-            raise _unsound(folder / "history_start.npy", got)
+            content = f"request {row}: its history ends at {ends.max()}, expected at most {end}"
+            raise _unsound(folder / "history_start.npy", content)
 
 
 def _check_starts(path: Path, start: NDArray[np.int64], rows: int) -> None:
@@ -126,8 +126,8 @@ def _inside(path: Path, array: Column, low: int, high: int) -> None:
         values = np.asarray(array[part])
         for row in (int(values.argmin()), int(values.argmax())):
             if not low <= int(values[row]) <= high:
-                got = f"row {part.start + row}: {values[row]}, expected {low} to {high}"
-                raise _unsound(path, got)
+                content = f"row {part.start + row}: {values[row]}, expected {low} to {high}"
+                raise _unsound(path, content)
 
 
 def _long(path: Path, array: Column, length: int) -> None:
@@ -139,5 +139,7 @@ def _parts(length: int) -> Iterator[slice]:
     return (slice(k, min(k + _ROWS, length)) for k in range(0, length, _ROWS))
 
 
-def _unsound(path: Path, got: str) -> DataContractError:
-    return DataContractError(f"{path}: {got}; the file was changed after it was written: {CURE}")
+def _unsound(path: Path, content: str) -> DataContractError:
+    return DataContractError(
+        f"{path}: {content}; the file was changed after it was written: {CURE}"
+    )

@@ -164,7 +164,7 @@ class History(Strict):
 
     @field_validator("events", mode="before")
     @classmethod
-    def _named(cls, value: object) -> object:
+    def _positives_are_none(cls, value: object) -> object:
         if value == "positives":
             return None
         if isinstance(value, str) and value != "all":
@@ -206,8 +206,8 @@ class History(Strict):
             return ()
         if "*" not in self.column:
             return (self.column,)
-        found = tuple(name for name in have if fnmatch.fnmatchcase(name, str(self.column)))
-        return found or (self.column,)
+        matching = tuple(name for name in have if fnmatch.fnmatchcase(name, str(self.column)))
+        return matching or (self.column,)
 
 
 class FieldSpec(Strict):
@@ -338,7 +338,7 @@ class Slice(Strict):
     sensitive: bool = False
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _one_source(self) -> Self:
         if (self.column is None) == (self.when is None):
             raise ValueError("a slice has either 'column' or 'when'")
         return self
@@ -379,30 +379,32 @@ class DatasetSpec(Strict):
 
     def _problems(self) -> list[str]:
         by_file = self.interactions.path is None
-        found = []
+        problems = []
         if self.of_train and self.split.by != "given":
-            found.append(
+            problems.append(
                 "history from: log needs columns.timestamp, or the history is not causal; without "
                 "times it is the user's train positives, which needs split by: given"
             )
         if self.split.by in ("time", "user_time") and self.columns.timestamp is None:
-            found.append(f"split by: {self.split.by} needs columns.timestamp")
+            problems.append(f"split by: {self.split.by} needs columns.timestamp")
         if self.split.by == "given" and by_file == (self.split.column is not None):
-            found.append("split by: given needs one of split.column and a file per split")
+            problems.append("split by: given needs one of split.column and a file per split")
         if by_file and self.split.by != "given":
-            found.append(f"a file per split means split by: given, not by: {self.split.by}")
+            problems.append(f"a file per split means split by: given, not by: {self.split.by}")
         if self.columns.label is None and self.negatives is None:
-            found.append("without columns.label every row is a positive: add 'negatives'")
+            problems.append("without columns.label every row is a positive: add 'negatives'")
         if self.columns.label is None and self.label.positive_when is not None:
-            found.append("label.positive_when needs columns.label")
+            problems.append("label.positive_when needs columns.label")
         if self.columns.label and self.negatives and self.label.positive_when is None:
-            found.append(
+            problems.append(
                 "negatives are for logs of positives: remove columns.label, or say which rows are "
                 "positives in label.positive_when (the others are then left out)"
             )
         if self.negatives and self.truth:
-            found.append("truth and negatives exclude each other: a drawn row has no known truth")
-        return found + self._name_problems()
+            problems.append(
+                "truth and negatives exclude each other: a drawn row has no known truth"
+            )
+        return problems + self._name_problems()
 
     def _name_problems(self) -> list[str]:
         users = self.users.fields if self.users else ()
@@ -411,17 +413,17 @@ class DatasetSpec(Strict):
             "candidate_fields": self.candidate_fields,
             "items.fields": self.items.fields,
         }
-        found = []
+        problems = []
         for side, fields in sides.items():
             names = [field.label for field in fields]
             if twice := sorted({name for name in names if names.count(name) > 1}):
-                found.append(f"{side}: the field name {twice[0]!r} appears twice; set 'name'")
+                problems.append(f"{side}: the field name {twice[0]!r} appears twice; set 'name'")
         names = [part.name for part in self.slices]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            found.append(f"slices: the name {twice[0]!r} appears twice")
+            problems.append(f"slices: the name {twice[0]!r} appears twice")
         known = {"cold_item", "cold_user", "no_history", "popularity"}
         known |= {f"no_{name}" for name in self.modalities}
-        return found + [
+        return problems + [
             f"slices: got when: {part.when!r}, expected one of {', '.join(sorted(known))}"
             for part in self.slices
             if part.when is not None and part.when not in known
@@ -485,8 +487,8 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = _known(first["loc"][:-1])
         close = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
-        meant = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
-        return f"unknown key {where!r}; {meant}"
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+        return f"unknown key {where!r}; {hint}"
     if first["type"] == "missing":
         return f"key {where!r} is missing; add it (docs/datasets.md describes each key)"
     message = str(first["msg"]).removeprefix("Value error, ")
@@ -503,9 +505,9 @@ def _known(loc: tuple[int | str, ...]) -> list[str]:
             (f for n, f in model.model_fields.items() if part in (n, f.alias)),
             None,
         )
-        found = _models(field.annotation if field else model)
-        if found:
-            model = found[0]
+        models = _models(field.annotation if field else model)
+        if models:
+            model = models[0]
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -30,7 +30,7 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[str] = set()
+        names: set[str] = set()
         for key, value in node.value:
             name = str(self.construct_object(key, deep=True))
             if isinstance(value, yaml.ScalarNode) and (value.value, value.style) == (UNKNOWN, None):
@@ -39,10 +39,10 @@ class _Loader(yaml.SafeLoader):
                     f"line {line}: {name!r} is {UNKNOWN}: what fits could not be told from the "
                     "files; the comments there say between what, write which it is"
                 )
-            if name in seen:
+            if name in names:
                 line = key.start_mark.line + 1
                 raise SpecError(f"line {line}: key {name!r} appears twice; keep one of them")
-            seen.add(name)
+            names.add(name)
         return super().construct_mapping(node, deep)
 
 
@@ -61,8 +61,8 @@ def read_yaml(path: Path) -> dict[str, Json]:
     except (RecursionError, ValueError) as error:
         raise SpecError(f"{path}: not a readable spec ({error}); simplify the YAML") from None
     if not isinstance(loaded, dict):
-        got = "nothing" if loaded is None else type(loaded).__name__
-        raise SpecError(f"{path}: got {got}, expected a mapping of keys; see docs/datasets.md")
+        content = "nothing" if loaded is None else type(loaded).__name__
+        raise SpecError(f"{path}: got {content}, expected a mapping of keys; see docs/datasets.md")
     return loaded
 
 

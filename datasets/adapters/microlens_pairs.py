@@ -55,13 +55,13 @@ def propose(folder: Path) -> DatasetSpec:
 
 
 def _dumps(folder: Path) -> dict[str, str]:
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for path in sorted([*folder.glob("*.npy"), *(folder / INSIDE).glob("*.npy")]):
         for modality, words in WORDS.items():
             if any(word in path.stem.lower() for word in words):
-                found.setdefault(modality, str(path.relative_to(folder)))
+                files.setdefault(modality, str(path.relative_to(folder)))
                 break
-    return found
+    return files
 
 
 def _largest(pairs: Path) -> int:

@@ -123,9 +123,9 @@ def _refuse_strays(rows: pl.LazyFrame, path: Path) -> None:
     stray = rows.filter(~fine.fill_null(False)).head(1).collect(engine="streaming")
     if stray.height:
         row = stray.row(0, named=True)
-        got = f"item {row['item']!r}" if row["time"] else "no time 'MM/DD/YYYY HH:MM:SS AM'"
+        content = f"item {row['item']!r}" if row["time"] else "no time 'MM/DD/YYYY HH:MM:SS AM'"
         raise DataContractError(
-            f"{path}: impression {row['impression']!r} has {got}, expected times as in "
+            f"{path}: impression {row['impression']!r} has {content}, expected times as in "
             "'11/13/2019 8:36:57 AM' and items as in 'N55689-1 N35729-0'; leave the part without "
             "clicks out, or download it again"
         )

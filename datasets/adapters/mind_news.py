@@ -59,7 +59,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _vectors(path: Path, known: Vectors) -> Vectors:
     """Entity -> vector; lines end with a tab."""
     width = len(next(iter(known.values()))) if known else 0
-    found: Vectors = {}
+    vectors: Vectors = {}
     for number, cells in _lines(path):
         values = cells[1:-1] if cells[-1] == "" else cells[1:]
         try:
@@ -72,8 +72,8 @@ def _vectors(path: Path, known: Vectors) -> Vectors:
                 f"{path}, row {number}: {len(vector)} numbers, the rows before have {width}; "
                 "download it again"
             )
-        found[cells[0]] = vector
-    return found
+        vectors[cells[0]] = vector
+    return vectors
 
 
 def _entities(text: str, path: Path, row: int) -> list[str]:

@@ -52,9 +52,9 @@ def check_hashes(folder: Path) -> None:
     inside = (folder / LOG).is_dir()
     for name, expected in HASHES.items():
         path = folder / (name if inside else Path(name).name)
-        if path.is_file() and (found := sha256(path)) != expected:
+        if path.is_file() and (digest := sha256(path)) != expected:
             raise DataContractError(
-                f"{path}: SHA-256 {found[:12]}..., the published file has {expected[:12]}...; "
+                f"{path}: SHA-256 {digest[:12]}..., the published file has {expected[:12]}...; "
                 "download it again"
             )
 

@@ -74,14 +74,14 @@ def _log(path: Path) -> tuple[pl.LazyFrame, bool]:
         raise DataContractError(
             f"{path}, column 'x_label': got {strays['x_label'][0]!r}, expected 0, 1 or 2"
         )
-    named = log.select(
+    log_columns = log.select(
         pl.col("userID").alias("user"),
         pl.col("itemID").alias("item"),
         pl.col("x_label").replace_strict(SPLITS, return_dtype=pl.String).alias("split"),
         *(["timestamp"] if "timestamp" in have else []),
     )
     if "timestamp" in have:
-        return named, True
+        return log_columns, True
     rank = {"train": 0, "valid": 1, "test": 2}
-    order = named.with_row_index("row").sort(pl.col("split").replace_strict(rank), "row")
+    order = log_columns.with_row_index("row").sort(pl.col("split").replace_strict(rank), "row")
     return earlier_items(order.drop("row").with_row_index("place")).drop("place"), False

@@ -118,10 +118,10 @@ def _log(paths: list[Path], ads: pl.DataFrame) -> pl.LazyFrame:
     joined = events.join(
         ads.lazy(), left_on="item_id", right_on="number", how="left", maintain_order="left"
     )
-    told = pl.col("action_type").is_not_null()
+    with_action = pl.col("action_type").is_not_null()
     counts = joined.select(
         pl.len().alias("events"),
-        (~told).sum().alias("untold"),
+        (~with_action).sum().alias("untold"),
         pl.col("item_id").filter(pl.col("item").is_null()).first().alias("stray"),
         pl.col("item").is_null().sum().alias("strays"),
     ).collect(engine="streaming")
@@ -139,7 +139,7 @@ def _log(paths: list[Path], ads: pl.DataFrame) -> pl.LazyFrame:
             f"{count['events']:,}",
         )
     label = (pl.col("action_type") >= CLICK).cast(pl.UInt8)
-    return joined.filter(told).select("user_id", "item", "timestamp", label.alias("label"))
+    return joined.filter(with_action).select("user_id", "item", "timestamp", label.alias("label"))
 
 
 def _fields(frame: pl.LazyFrame, key: str) -> dict[str, pl.DataType]:

@@ -70,5 +70,5 @@ def _log(folder: Path, inside: str, event: str) -> str:
         raise DataContractError(
             f"{path}: no column 'event_type', which the layout {LAYOUT!r} has; download it again"
         )
-    kept = events.filter(pl.col("event_type").cast(pl.String) == event).drop("event_type")
-    return write_side(folder, f"{event}s.parquet", kept)
+    rows = events.filter(pl.col("event_type").cast(pl.String) == event).drop("event_type")
+    return write_side(folder, f"{event}s.parquet", rows)

@@ -20,7 +20,7 @@ def check_missing(store: PreparedDataset, _: Sample) -> list[Finding]:
     """Items and interactions without a modality."""
     present = np.asarray(store.items.present)
     counts = {name: shown(store, name) for name in SPLITS}
-    found = []
+    findings = []
     for m, modality in enumerate(store.manifest.schema_.modalities):
         absent = ~present[:, m]
         items = float(absent[1:].mean())
@@ -29,7 +29,7 @@ def check_missing(store: PreparedDataset, _: Sample) -> list[Finding]:
         rows = {name: float(c[absent].sum() / max(c.sum(), 1)) for name, c in counts.items()}
         most, least = max(rows, key=rows.__getitem__), min(rows, key=rows.__getitem__)
         gap = rows[most] - rows[least]
-        found.append(
+        findings.append(
             Finding(
                 f"missing.{modality}",
                 "warning" if rows[most] > 0.5 or gap > 0.2 else "note",
@@ -46,17 +46,17 @@ def check_missing(store: PreparedDataset, _: Sample) -> list[Finding]:
                 },
             )
         )
-    return found
+    return findings
 
 
 def check_cold_items(store: PreparedDataset, _: Sample) -> list[Finding]:
     """Rows whose item train has not seen; in an item-cold split, items that it has seen."""
-    seen = np.asarray(store.items.impressions) > 0
+    in_train = np.asarray(store.items.impressions) > 0
     counts = {name: shown(store, name) for name in SPLITS[1:]}
-    rows = {name: float(c[~seen].sum() / max(c.sum(), 1)) for name, c in counts.items()}
-    found = []
+    rows = {name: float(c[~in_train].sum() / max(c.sum(), 1)) for name, c in counts.items()}
+    findings = []
     if any(rows.values()):
-        found.append(
+        findings.append(
             Finding(
                 "cold_items",
                 "note",
@@ -65,12 +65,12 @@ def check_cold_items(store: PreparedDataset, _: Sample) -> list[Finding]:
                 "Id embeddings know nothing there; the slice when: cold_item shows them apart.",
                 {
                     **{f"{name}_rows": share for name, share in rows.items()},
-                    "items": int(((counts["test"] > 0) & ~seen).sum()),
+                    "items": int(((counts["test"] > 0) & ~in_train).sum()),
                 },
             )
         )
     if store.manifest.split_by == "item_cold" and rows["test"] < 0.5:
-        found.append(
+        findings.append(
             Finding(
                 "item_overlap",
                 "warning",
@@ -81,4 +81,4 @@ def check_cold_items(store: PreparedDataset, _: Sample) -> list[Finding]:
                 {"test_rows_cold": rows["test"]},
             )
         )
-    return found
+    return findings

@@ -14,14 +14,14 @@ def check_counted(store: PreparedDataset, _: Sample) -> list[Finding]:
     for key, loss in store.manifest.losses.items():
         if loss.share <= LEAST or (key.startswith(SAID_ELSEWHERE) and key.endswith(".absent")):
             continue
-        gone = key.startswith(("rows.", "history."))
+        of_rows = key.startswith(("rows.", "history."))
         findings.append(
             Finding(
                 f"counted.{key}",
-                "warning" if gone and loss.share >= MANY else "note",
+                "warning" if of_rows and loss.share >= MANY else "note",
                 f"{loss.count:,} of {loss.of:,} ({percent(loss.share)}) {loss.what}.",
                 "A study does not see them: mend the files if they were meant to count."
-                if gone
+                if of_rows
                 else "Models take such values as absent.",
                 {"count": loss.count, "among": loss.of, "share": loss.share},
             )

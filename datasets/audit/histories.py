@@ -20,16 +20,16 @@ FEW = 50
 
 def check_made(store: PreparedDataset, _: Sample) -> list[Finding] | None:
     """Histories that are not what came before: the user's train positives, for want of times."""
-    made = store.manifest.history
-    if store.manifest.schema_.max_history == 0 or made is None:
+    history = store.manifest.history
+    if store.manifest.schema_.max_history == 0 or history is None:
         return None
-    if made.past != "train":
+    if history.past != "train":
         return []
     return [
         Finding(
             "history_of_train",
             "note",
-            made.sentence(),
+            history.sentence(),
             "It may hold events later than the row, as in the published untimed layouts; where there "
             "are times, name them in columns.timestamp.",
             {"max_length": store.manifest.schema_.max_history},
@@ -58,8 +58,8 @@ def check_target(store: PreparedDataset, _: Sample) -> list[Finding] | None:
         "if people really come back to the same items that often."
     )
     if store.manifest.drawn:
-        made = store.manifest.history  # earlier events alone cannot hold the row's own click
-        causal = made is not None and made.past == "earlier"
+        history = store.manifest.history  # earlier events alone cannot hold the row's own click
+        causal = history is not None and history.past == "earlier"
         much = positive >= ALL or ends_in_it - others_end >= SEVERE_NEWEST
         if severity == "severe" and (causal or not much):
             severity = "warning"
@@ -131,12 +131,14 @@ def _holds(
 ) -> tuple[Bools, Bools]:
     """Whether each row's item is in its request's history [n], and whether it is the newest [n]."""
     width = store.manifest.schema_.items + 1
-    held, request, distance = histories(store.history_values, start, length)
-    keys = np.append(np.sort(request * width + held), -1)  # the last one stands for "after the end"
-    wanted = owner * width + item
-    inside = keys[np.searchsorted(keys[:-1], wanted)] == wanted
+    entries, request, distance = histories(store.history_values, start, length)
+    keys = np.append(
+        np.sort(request * width + entries), -1
+    )  # the last one stands for "after the end"
+    pairs = owner * width + item
+    inside = keys[np.searchsorted(keys[:-1], pairs)] == pairs
     newest = np.zeros(len(start), np.int64)
-    newest[request[distance == 0]] = held[distance == 0]
+    newest[request[distance == 0]] = entries[distance == 0]
     return inside, newest[owner] == item
 
 

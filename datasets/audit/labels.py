@@ -15,12 +15,12 @@ MUCH = 1.25  # times the lower rate
 
 def check_classes(store: PreparedDataset, _: Sample) -> list[Finding]:
     """Splits with clicks only or without any."""
-    found = []
+    findings = []
     for name in SPLITS:
         counts = store.manifest.counts[name]
         if counts.positives in (0, counts.rows):
             only = "clicks" if counts.positives else "non-clicks"
-            found.append(
+            findings.append(
                 Finding(
                     f"single_class.{name}",
                     "severe",
@@ -29,7 +29,7 @@ def check_classes(store: PreparedDataset, _: Sample) -> list[Finding]:
                     {"rows": counts.rows, "positives": counts.positives},
                 )
             )
-    return found
+    return findings
 
 
 def check_rates(store: PreparedDataset, _: Sample) -> list[Finding]:
@@ -76,11 +76,11 @@ def say_rates(counts: dict[str, tuple[int, int]], *, drawn: int = 0) -> Finding:
         detail = f"{high} and {low} differ by {points}, which chance may just give."
     else:
         detail = "They differ no more than by chance."
-    said = ", ".join(f"{name} {percent(rate)}" for name, rate in rates.items())
+    listing = ", ".join(f"{name} {percent(rate)}" for name, rate in rates.items())
     return Finding(
         "label_rate",
         "warning" if apart else "note",
-        f"Label rate: {said}.",
+        f"Label rate: {listing}.",
         detail,
         {
             **{f"{name}_rate": rate for name, rate in rates.items()},

@@ -20,7 +20,7 @@ def check_users(store: PreparedDataset, sample: Sample) -> list[Finding]:
     if not any(shares.values()):
         return []
     broken = store.manifest.split_by == "user"
-    said = ", ".join(f"{percent(share)} of the {name} users" for name, share in shares.items())
+    listing = ", ".join(f"{percent(share)} of the {name} users" for name, share in shares.items())
     advice = (
         "A user-disjoint split must share none: prepare again."
         if broken
@@ -30,7 +30,7 @@ def check_users(store: PreparedDataset, sample: Sample) -> list[Finding]:
         Finding(
             "user_overlap",
             "severe" if broken else "note",
-            f"{said[0].upper()}{said[1:]} are in train too.",
+            f"{listing[0].upper()}{listing[1:]} are in train too.",
             advice,
             {f"{name}_share": share for name, share in shares.items()},
         )
@@ -67,15 +67,15 @@ def check_repeated(_: PreparedDataset, sample: Sample) -> list[Finding] | None:
     """The same row twice within a split, and rows of valid or test that are in train."""
     if not sample.told_apart:
         return None
-    told = ["user", "key", "item", "label", "context"]
-    within = sample.rows.group_by("split", *told).len()
+    columns = ["user", "key", "item", "label", "context"]
+    within = sample.rows.group_by("split", *columns).len()
     twice = int((within["len"] - 1).sum()) / max(sample.rows.height, 1)
-    train = within.filter(pl.col("split") == TRAIN).select(told)
+    train = within.filter(pl.col("split") == TRAIN).select(columns)
     later = sample.rows.filter(pl.col("split") != TRAIN)
-    across = later.join(train, on=told, how="semi").height / max(later.height, 1)
-    found = []
+    across = later.join(train, on=columns, how="semi").height / max(later.height, 1)
+    findings = []
     if twice >= 0.005:
-        found.append(
+        findings.append(
             Finding(
                 "duplicate_rows",
                 "warning" if twice >= 0.02 else "note",
@@ -87,7 +87,7 @@ def check_repeated(_: PreparedDataset, sample: Sample) -> list[Finding] | None:
             )
         )
     if across >= 0.001:
-        found.append(
+        findings.append(
             Finding(
                 "rows_in_train",
                 "severe" if across >= 0.01 else "warning",
@@ -96,7 +96,7 @@ def check_repeated(_: PreparedDataset, sample: Sample) -> list[Finding] | None:
                 {"share": across},
             )
         )
-    return found
+    return findings
 
 
 def check_time(store: PreparedDataset, sample: Sample) -> list[Finding] | None:
@@ -112,11 +112,11 @@ def check_time(store: PreparedDataset, sample: Sample) -> list[Finding] | None:
     if after == 0:
         return []
     by = store.manifest.split_by
-    given = by == "given" and after >= 0.01
+    by_file = by == "given" and after >= 0.01
     return [
         Finding(
             "time_overlap",
-            "severe" if by == "time" else "warning" if given else "note",
+            "severe" if by == "time" else "warning" if by_file else "note",
             f"{percent(after)} of the train rows are later than the first test row.",
             "Train then knows the trends of the test period; for figures that hold tomorrow, "
             "split by: time.",

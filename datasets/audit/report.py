@@ -65,17 +65,17 @@ def audit(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> AuditRepor
     """
     check_values(store)
     sample = sample_users(store, most_rows=most_rows)
-    found: list[Finding] = []
+    findings: list[Finding] = []
     passed: list[str] = []
     not_run: list[str] = []
     for name, check in CHECKS.items():
         new = check(store, sample)
-        found += new or []
+        findings += new or []
         if not new:
             (not_run if new is None else passed).append(name)
-    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.severity))
     return AuditReport(
-        store.name, store.fingerprint, tuple(found), tuple(passed), tuple(not_run), sample.share
+        store.name, store.fingerprint, tuple(findings), tuple(passed), tuple(not_run), sample.share
     )
 
 

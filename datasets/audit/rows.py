@@ -105,8 +105,8 @@ def sample_users(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> Sam
             requests.append(frames[0])
             rows.append(frames[1])
     timed = store.manifest.timestamps
-    made = store.manifest.history  # of train: one history for many requests of a user
-    of_train = made is not None and made.past == "train"
+    history = store.manifest.history  # of train: one history for many requests of a user
+    of_train = history is not None and history.past == "train"
     apart = timed or (store.manifest.schema_.max_history > 0 and not of_train)
     return Sample(pl.concat(rows), pl.concat(requests), 1 / every, timed, apart)
 
@@ -117,9 +117,9 @@ def _frames(
     split, rows = block.split, block.rows
     user = np.asarray(split.group[block.first : block.last])
     keep = np.flatnonzero(fold(user) % np.uint64(every) == 0)
-    kept = np.zeros(len(user), bool)
-    kept[keep] = True
-    mine = kept[block.owner]
+    mask = np.zeros(len(user), bool)
+    mask[keep] = True
+    mine = mask[block.owner]
     owner = block.owner[mine]
     time = None if split.timestamp is None else np.asarray(split.timestamp[rows])
     past = _history_word(store, block.start[keep], block.length[keep])

@@ -120,30 +120,32 @@ def _likeness(store: PreparedDataset, block: Block, item: Longs, table: Floats) 
     """Dot product of each row's candidate with the mean of its history, the candidate left out and
     the mean of all histories taken away [n]."""
     length = np.minimum(block.length, NEWEST)
-    held, request, _ = histories(store.history_values, block.start + block.length - length, length)
+    entries, request, _ = histories(
+        store.history_values, block.start + block.length - length, length
+    )
     total = np.zeros((len(length), WIDTH))
     filled = np.flatnonzero(length)
     if len(filled):
         begin = (np.cumsum(length) - length)[filled]
-        total[filled] = np.add.reduceat(table[held], begin, axis=0)
-    middle = total.sum(axis=0) / max(len(held), 1)
+        total[filled] = np.add.reduceat(table[entries], begin, axis=0)
+    middle = total.sum(axis=0) / max(len(entries), 1)
     candidate = table[item].astype(np.float64)
-    same = _times_held(held, request, block.owner, item)
+    same = _times_held(entries, request, block.owner, item)
     others = length[block.owner] - same
     mine = total[block.owner] - same[:, None] * candidate
     profile = mine / np.maximum(others, 1)[:, None] - middle
     return np.where(others > 0, (profile * candidate).sum(axis=1), 0.0)
 
 
-def _times_held(held: Longs, request: Longs, owner: Longs, item: Longs) -> Longs:
+def _times_held(entries: Longs, request: Longs, owner: Longs, item: Longs) -> Longs:
     """How often each row's own item is in its history [n]."""
-    width = int(max(held.max(initial=0), item.max(initial=0))) + 1
-    keys, counts = np.unique(request * width + held, return_counts=True)
+    width = int(max(entries.max(initial=0), item.max(initial=0))) + 1
+    keys, counts = np.unique(request * width + entries, return_counts=True)
     if not len(keys):
         return np.zeros(len(item), np.int64)
-    wanted = owner * width + item
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, counts[at], 0)
+    pairs = owner * width + item
+    at = np.minimum(np.searchsorted(keys, pairs), len(keys) - 1)
+    return np.where(keys[at] == pairs, counts[at], 0)
 
 
 def of_fields(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[Evidence]:
@@ -167,18 +169,18 @@ def _likeness_within(code: Longs, table: Floats) -> Doubles:
     _, begin, group, size = np.unique(
         code[there][order], return_index=True, return_inverse=True, return_counts=True
     )
-    found = np.zeros(len(code))
+    likeness = np.zeros(len(code))
     if len(begin):
         others = np.add.reduceat(vectors, begin, axis=0)[group] - vectors
         mean = others / np.maximum(size[group] - 1, 1)[:, None]
-        found[np.flatnonzero(there)[order]] = (mean * vectors).sum(axis=1)
-    return found
+        likeness[np.flatnonzero(there)[order]] = (mean * vectors).sum(axis=1)
+    return likeness
 
 
 def _least(terms: Doubles, by: tuple[Longs, ...]) -> float:
     """The smaller z of a sum of terms, over the ways that they hang together."""
-    found = []
+    scores = []
     for code in by:
         sums = np.bincount(code, terms)
-        found.append(float(sums.sum() / max(np.sqrt((sums**2).sum()), 1e-30)))
-    return min(found, key=abs)
+        scores.append(float(sums.sum() / max(np.sqrt((sums**2).sum()), 1e-30)))
+    return min(scores, key=abs)

@@ -44,11 +44,11 @@ def check_shortcuts(store: PreparedDataset, _: Sample) -> list[Finding] | None:
     if not aucs:
         return None
     ranked = sorted(aucs.items(), key=lambda pair: -pair[1])
-    found = []
+    findings = []
     for name, auc in ranked:
         if auc >= WARNING:
             sampled = store.manifest.drawn > 0 and (name in OF_ITEMS or name.startswith("item."))
-            found.append(
+            findings.append(
                 Finding(
                     f"label_from.{name}",
                     "severe" if auc >= SEVERE and not sampled else "warning",
@@ -58,7 +58,7 @@ def check_shortcuts(store: PreparedDataset, _: Sample) -> list[Finding] | None:
                 )
             )
     best = ", ".join(f"{name} {auc:.3f}" for name, auc in ranked[:4])
-    found.append(
+    findings.append(
         Finding(
             "single_feature_auc",
             "note",
@@ -67,7 +67,7 @@ def check_shortcuts(store: PreparedDataset, _: Sample) -> list[Finding] | None:
             dict(ranked),
         )
     )
-    return found
+    return findings
 
 
 def single_aucs(store: PreparedDataset) -> dict[str, float]:
@@ -95,11 +95,11 @@ def single_aucs(store: PreparedDataset) -> dict[str, float]:
     label = np.concatenate(labels)
     if label.min() == label.max():
         return {}
-    found = {
+    aucs = {
         feature.name: auc(label, np.concatenate(parts))
         for feature, parts in zip(features, scores, strict=True)
     }
-    return {"item popularity": auc(label, np.concatenate(popularity)), **found}
+    return {"item popularity": auc(label, np.concatenate(popularity)), **aucs}
 
 
 def auc(label: Labels, score: Floats) -> float:
@@ -137,7 +137,7 @@ def _plain(store: PreparedDataset) -> list[Feature]:
         places: Codes = np.minimum(np.arange(len(block.owner)) - first[block.owner], BINS - 1)
         return places
 
-    found = [
+    features = [
         Feature(
             "item click rate",
             store.manifest.schema_.items + 1,
@@ -147,14 +147,14 @@ def _plain(store: PreparedDataset) -> list[Feature]:
         Feature("history length", longest + 1, lambda block: block.length[block.owner]),
     ]
     if pattern is not None and present.shape[1] <= 12:
-        found.append(
+        features.append(
             Feature(
                 "presence of modalities",
                 1 << present.shape[1],
                 lambda block: pattern[block.split.item[block.rows]],
             )
         )
-    return found
+    return features
 
 
 def tables(store: PreparedDataset, kind: str) -> dict[str, Callable[[Block], Table]]:
@@ -179,14 +179,14 @@ def category_features(store: PreparedDataset) -> list[Feature]:
         "item": schema.item_fields,
     }
     read = tables(store, "ids")
-    found = []
+    features = []
     for side, fields in sides.items():
         start = 0
         for field in fields:
             columns = slice(start, start + field.columns)
             start += field.columns
-            found.append(_category(f"{side}.{field.name}", field.size, read[side], columns))
-    return found
+            features.append(_category(f"{side}.{field.name}", field.size, read[side], columns))
+    return features
 
 
 def _category(name: str, size: int, table: Callable[[Block], Table], columns: slice) -> Feature:
@@ -206,16 +206,16 @@ def _number_features(store: PreparedDataset) -> list[Feature]:
         "item": schema.item_numbers,
     }
     read = tables(store, "numbers")
-    found = []
+    features = []
     for side, names in sides.items():
         if not names:
             continue
-        seen = [read[side](block) for block in blocks(store, "train", most_rows=200_000)]
-        values = np.concatenate(seen).astype(np.float64)
+        train_values = [read[side](block) for block in blocks(store, "train", most_rows=200_000)]
+        values = np.concatenate(train_values).astype(np.float64)
         for column, name in enumerate(names):
             edges = np.unique(np.quantile(values[:, column], np.linspace(0, 1, BINS)[1:-1]))
-            found.append(_number(f"{side}.{name}", edges, read[side], column))
-    return found
+            features.append(_number(f"{side}.{name}", edges, read[side], column))
+    return features
 
 
 def _number(name: str, edges: Floats, table: Callable[[Block], Table], column: int) -> Feature:

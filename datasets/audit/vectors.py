@@ -19,29 +19,29 @@ Longs = NDArray[np.int64]
 
 def check_columns(store: PreparedDataset, _: Sample) -> list[Finding]:
     """Columns that are constant, or far larger than the others."""
-    found = []
+    findings = []
     for m, modality in enumerate(store.manifest.schema_.modalities):
         rows = np.flatnonzero(store.items.present[:, m])
         if len(rows) < 2:
             continue
         mean, deviation, broken = moments(store, modality, rows)
         if broken:
-            found.append(_broken(modality, broken))
+            findings.append(_broken(modality, broken))
             continue
         constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-12)
         size = np.sqrt(mean**2 + deviation**2)
         typical = float(np.median(size[size > 0])) if (size > 0).any() else 0.0
         exploding = size > 100 * typical
         if constant.any():
-            found.append(_constant(modality, constant))
+            findings.append(_constant(modality, constant))
         if typical and exploding.any():
-            found.append(_exploding(modality, size, exploding, typical))
-    return found
+            findings.append(_exploding(modality, size, exploding, typical))
+    return findings
 
 
 def check_twins(store: PreparedDataset, _: Sample) -> list[Finding]:
     """Items whose vector is nearly another item's vector."""
-    found = []
+    findings = []
     for m, modality in enumerate(store.manifest.schema_.modalities):
         rows = _finite(store, modality, np.flatnonzero(store.items.present[:, m]))
         if len(rows) < 2:
@@ -50,7 +50,7 @@ def check_twins(store: PreparedDataset, _: Sample) -> list[Finding]:
         share = len(twins) / len(rows)
         if share < 0.01:
             continue
-        found.append(
+        findings.append(
             Finding(
                 f"near_duplicates.{modality}",
                 "warning" if share >= 0.05 else "note",
@@ -61,7 +61,7 @@ def check_twins(store: PreparedDataset, _: Sample) -> list[Finding]:
                 {"items": len(twins), "share": share},
             )
         )
-    return found
+    return findings
 
 
 def twin_rows(store: PreparedDataset, modality: str, rows: Longs) -> Longs:
@@ -99,14 +99,14 @@ def twin_rows(store: PreparedDataset, modality: str, rows: Longs) -> Longs:
 def _close(
     store: PreparedDataset, modality: str, mean: Floats, left: Longs, right: Longs
 ) -> NDArray[np.bool_]:
-    found = np.zeros(len(left), bool)
+    close = np.zeros(len(left), bool)
     for start in range(0, len(left), BLOCK):
         part = slice(start, start + BLOCK)
         a = floats_of(store, modality, left[part]) - mean
         b = floats_of(store, modality, right[part]) - mean
         length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-        found[part] = (a * b).sum(axis=1) > TWIN_COSINE * np.maximum(length, 1e-30)
-    return found
+        close[part] = (a * b).sum(axis=1) > TWIN_COSINE * np.maximum(length, 1e-30)
+    return close
 
 
 def moments(store: PreparedDataset, modality: str, rows: Longs) -> tuple[Floats, Floats, int]:

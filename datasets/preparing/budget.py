@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
     record: int
     read: int = 4
-    kept: int = 4
+    spilled: int = 4
 
 
 def plan(rows: int, row: Row, items: int, limit: int | None) -> Budget:
@@ -48,13 +48,13 @@ def plan(rows: int, row: Row, items: int, limit: int | None) -> Budget:
     fixed = _BASE + _ITEM * items
     free = limit - fixed
     few, fewest = min(rows, _FEW), min(rows, max(_FEWEST, rows >> _BITS))
-    least = (few * row.record + fewest * row.kept) * _WORK
+    least = (few * row.record + fewest * row.spilled) * _WORK
     if free < least:
         raise SpecError(
             f"--max-memory {size(limit)} is too little: {items:,} items and one bucket need "
             f"{size(fixed + least)}; allow that much"
         )
-    whole, wide = row.record + row.kept, row.record + row.read
+    whole, wide = row.record + row.spilled, row.record + row.read
     floor = max(1 << 8, min(1 << 12, _SMALL // (wide * _CHUNK)))
     chunk = max(floor, min(1 << 19, int(free * 0.2) // (wide * _CHUNK)))
     bits = 0

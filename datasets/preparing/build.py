@@ -75,7 +75,7 @@ class Builder:
     impressions: Ints = field(init=False)
     clicks: Ints = field(init=False)
     in_train: NDArray[np.bool_] = field(init=False)
-    _held: Slices = field(init=False)
+    _bucket_history: Slices = field(init=False)
 
     def __post_init__(self) -> None:
         self.writers = [SplitWriter(self.folder, name, self.spec, self.dtype) for name in SPLITS]
@@ -92,55 +92,55 @@ class Builder:
         """Build the requests of one bucket and append them to their splits."""
         if not len(rows):
             return
-        made = arrange(rows, values, self.spec, self.cuts)
-        if not len(made.rows):  # events of users who never get a request
+        arranged = arrange(rows, values, self.spec, self.cuts)
+        if not len(arranged.rows):  # events of users who never get a request
             return
-        split = assign(self.cuts, made.rows, made.first, made.position)
-        self._note_straddling(made)
-        row_split = np.repeat(split, np.diff(np.append(made.first, len(made.rows))))
-        trained = np.unique(made.rows["user"][row_split == 0])
-        warm = np.isin(made.rows["user"], trained)
+        split = assign(self.cuts, arranged.rows, arranged.first, arranged.position)
+        self._note_straddling(arranged)
+        row_split = np.repeat(split, np.diff(np.append(arranged.first, len(arranged.rows))))
+        trained = np.unique(arranged.rows["user"][row_split == 0])
+        warm = np.isin(arranged.rows["user"], trained)
         written: tuple[Ints, Ints] | None = None
         for number in range(len(SPLITS)):
             if written is None or self.cuts.item_class is not None:
-                written = self._histories(made, number)
+                written = self._histories(arranged, number)
             chosen = np.flatnonzero(split == number)
             if len(chosen):
                 mask = row_split == number
-                self._write(number, made, chosen, mask, warm[mask], *written)
+                self._write(number, arranged, chosen, mask, warm[mask], *written)
 
-    def _histories(self, made: Arranged, number: int) -> tuple[Ints, Ints]:
+    def _histories(self, arranged: Arranged, number: int) -> tuple[Ints, Ints]:
         """Append the bucket's history values; (start, length) of every request in the whole."""
         shown = None
         if self.cuts.item_class is not None:
             shown = self.cuts.item_class <= number
-        if isinstance(made.past, Past):
-            found = log_slices(made.past, shown, self.spec.history.max_length)
-        elif isinstance(made.past, Ready):
-            found = ready_slices(made.past, shown)
+        if isinstance(arranged.past, Past):
+            slices = log_slices(arranged.past, shown, self.spec.history.max_length)
+        elif isinstance(arranged.past, Ready):
+            slices = ready_slices(arranged.past, shown)
         else:
-            none = np.zeros(len(made.first), np.int64)
+            none = np.zeros(len(arranged.first), np.int64)
             return none, none
-        start = found.start + self.history.rows
-        self._held = found
-        self.history.append(found.values)
-        if self.kinds is not None and found.kinds is not None:
-            self.kinds.append(found.kinds)
-        return start, found.length
+        start = slices.start + self.history.rows
+        self._bucket_history = slices
+        self.history.append(slices.values)
+        if self.kinds is not None and slices.kinds is not None:
+            self.kinds.append(slices.kinds)
+        return start, slices.length
 
     def _write(
         self,
         number: int,
-        made: Arranged,
+        arranged: Arranged,
         chosen: Ints,
         mask: NDArray[np.bool_],
         warm: NDArray[np.bool_],
         start: Ints,
         length: Ints,
     ) -> None:
-        writer, rows = self.writers[number], made.rows[mask]
-        heads = made.rows[made.first[chosen]]
-        sizes = np.diff(np.append(made.first, len(made.rows)))[chosen]
+        writer, rows = self.writers[number], arranged.rows[mask]
+        heads = arranged.rows[arranged.first[chosen]]
+        sizes = np.diff(np.append(arranged.first, len(arranged.rows)))[chosen]
         before = writer.counts
         writer.request["history_start"].append(start[chosen])
         writer.request["history_length"].append(length[chosen])
@@ -187,24 +187,24 @@ class Builder:
         self.in_train[rows["item"]] = True
         if self.spec.history.source == "none":
             return
-        held = self._held
-        base = self.history.rows - len(held.values)
-        edge = np.zeros(len(held.values) + 1, np.int64)
+        history = self._bucket_history
+        base = self.history.rows - len(history.values)
+        edge = np.zeros(len(history.values) + 1, np.int64)
         np.add.at(edge, start - base, 1)
         np.add.at(edge, start - base + length, -1)
         covered = np.cumsum(edge)[:-1] > 0
-        self.in_train[held.values[covered]] = True
-        if held.kinds is not None:
-            self.kinds_of_train += np.bincount(held.kinds[covered], minlength=256)
+        self.in_train[history.values[covered]] = True
+        if history.kinds is not None:
+            self.kinds_of_train += np.bincount(history.kinds[covered], minlength=256)
 
-    def _note_straddling(self, made: Arranged) -> None:
+    def _note_straddling(self, arranged: Arranged) -> None:
         """Given splits are kept as they are: count users' requests that they cut apart."""
         if self.spec.split.by != "given" or self.spec.columns.request is None:
             return
-        request, split = made.rows["request"], made.rows["split"]
-        order = np.lexsort((split, request, made.rows["user"]))
+        request, split = arranged.rows["request"], arranged.rows["split"]
+        order = np.lexsort((split, request, arranged.rows["user"]))
         same = (request[order][1:] == request[order][:-1]) & (
-            made.rows["user"][order][1:] == made.rows["user"][order][:-1]
+            arranged.rows["user"][order][1:] == arranged.rows["user"][order][:-1]
         )
         self.straddling += int((same & (split[order][1:] != split[order][:-1])).sum())
 

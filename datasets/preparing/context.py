@@ -46,10 +46,10 @@ def finish_side(
         for block in blocks(path, "r+"):
             for number, vocabulary in enumerate(vocabularies):
                 part = slice(edges[number], edges[number + 1])
-                given = np.array(block[:, part])
-                block[:, part] = vocabulary.of[given]
+                codes = np.array(block[:, part])
+                block[:, part] = vocabulary.of[codes]
                 name = f"{side}.{categorical[number].label}"
-                count_codes(tally, name, split, given, block[:, part])
+                count_codes(tally, name, split, codes, block[:, part])
     for field, vocabulary in zip(categorical, vocabularies, strict=True):
         write_vocabulary(folder, side, field.label, vocabulary)
     scalings = _scale(folder, kind, [f"{side}.{field.label}" for field in numeric], tally)
@@ -61,13 +61,13 @@ def finish_side(
 
 
 def count_codes(
-    tally: Tally, name: str, split: str, given: NDArray[np.int32], final: NDArray[np.int32]
+    tally: Tally, name: str, split: str, codes: NDArray[np.int32], final: NDArray[np.int32]
 ) -> None:
     """Rows without a value, and values that train does not have; codes [n, columns], 0 = none."""
-    empty = int((~(given > 0).any(1)).sum())
-    tally.add(f"{name}.absent", empty, len(given), f"rows have no value of {name}")
-    there = int((given > 0).sum())
-    lost = int(((given > 0) & (final == 0)).sum())
+    empty = int((~(codes > 0).any(1)).sum())
+    tally.add(f"{name}.absent", empty, len(codes), f"rows have no value of {name}")
+    there = int((codes > 0).sum())
+    lost = int(((codes > 0) & (final == 0)).sum())
     what = f"values of {name} in {split} are not in train; they are coded as absent"
     tally.add(f"{name}.unseen.{split}", lost, there, what)
 
@@ -84,14 +84,14 @@ def write_vocabulary(folder: Path, side: str, name: str, vocabulary: Vocabulary)
 
 
 def _vocabularies(train: Path, widths: list[int], books: list[Codebook]) -> list[Vocabulary]:
-    seen = [np.zeros(len(book.values), np.int64) for book in books]
+    counts_of = [np.zeros(len(book.values), np.int64) for book in books]
     for block in blocks(train, "r"):
         start = 0
-        for counts, width in zip(seen, widths, strict=True):
+        for counts, width in zip(counts_of, widths, strict=True):
             part = block[:, start : start + width].ravel()
             counts += np.bincount(part, minlength=len(counts))
             start += width
-    return [finish(book, counts) for book, counts in zip(books, seen, strict=True)]
+    return [finish(book, counts) for book, counts in zip(books, counts_of, strict=True)]
 
 
 def _scale(folder: Path, kind: str, names: list[str], tally: Tally) -> dict[str, Scaling]:

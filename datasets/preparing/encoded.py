@@ -48,18 +48,18 @@ class Absent:
 
     def sentences(self, modality: str, items: int) -> list[str]:
         """One sentence for each kind there is."""
-        said = []
+        sentences = []
         if self.missing:
-            said.append(
+            sentences.append(
                 f"modality {modality!r}: {self.missing:,} of {items:,} items have no raw input and "
                 f"count as absent, such as {self.first_missing}"
             )
         if self.unreadable:
-            said.append(
+            sentences.append(
                 f"modality {modality!r}: {self.unreadable:,} files cannot be read and count as "
                 f"absent, such as {self.first_unreadable}; replace them"
             )
-        return said
+        return sentences
 
     def miss(self, name: str) -> None:
         self.first_missing = self.first_missing or name
@@ -92,12 +92,12 @@ class Encoded:
         modality = self.modality
         encoder = find_encoder(kind, modality.encoder, modality.settings, self.allowed.include)
         raw = self._column() if self.modality.column else self._files(READERS[kind])
-        found = False
+        any_input = False
         for batch in batches(raw, _BATCH[kind]):
-            found = True
-            rows = np.array([one.row for one in batch], np.int64)
-            yield Block(rows + 1, encoder([one.value for one in batch], batch[0].name), rows)
-        if not found:
+            any_input = True
+            rows = np.array([raw.row for raw in batch], np.int64)
+            yield Block(rows + 1, encoder([raw.value for raw in batch], batch[0].name), rows)
+        if not any_input:
             some = self.absent.first_unreadable or self.absent.first_missing
             raise broken(
                 self.data / str(self.modality.path or self.items.path),
@@ -150,13 +150,13 @@ def file_of(pattern: str, key: str) -> str:
 def batches(raw: Iterator[Raw], most: int) -> Iterator[list[Raw]]:
     """Lists of at most `most` inputs, fewer where they are large."""
     batch: list[Raw] = []
-    held = 0
-    for one in raw:
-        if batch and (len(batch) == most or held + one.bytes > _BATCH_BYTES):
+    total = 0
+    for item in raw:
+        if batch and (len(batch) == most or total + item.bytes > _BATCH_BYTES):
             yield batch
-            batch, held = [], 0
-        batch.append(one)
-        held += one.bytes
+            batch, total = [], 0
+        batch.append(item)
+        total += item.bytes
     if batch:
         yield batch
 

@@ -155,19 +155,19 @@ def _sides(job: Job, items: ItemFile, log: WrittenLog) -> dict[str, Side]:
 
 def _vectors(job: Job, items: ItemFile, tally: Tally, say: Say) -> Vectors:
     """Every modality's table, and items/present.npy."""
-    found = Vectors({}, np.zeros((len(items.keys) + 1, len(job.spec.modalities)), bool), [])
+    vectors = Vectors({}, np.zeros((len(items.keys) + 1, len(job.spec.modalities)), bool), [])
     for place, modality in enumerate(job.spec.modalities):
         say(f"vectors of {modality!r}")
-        found.widths[modality], found.present[:, place], said = write_modality(
+        vectors.widths[modality], vectors.present[:, place], sentences = write_modality(
             job.folder, job.data, job.spec, modality, items, tally, job.allowed
         )
-        lack = len(items.keys) - int(found.present[:, place].sum())
+        lack = len(items.keys) - int(vectors.present[:, place].sum())
         tally.add(f"modality.{modality}.absent", lack, len(items.keys), f"items have no {modality}")
-        for sentence in said:
+        for sentence in sentences:
             say(f"WARNING: {sentence}")
-        found.warnings.extend(said)
-    write_npy(job.folder / "items" / "present.npy", found.present)
-    return found
+        vectors.warnings.extend(sentences)
+    write_npy(job.folder / "items" / "present.npy", vectors.present)
+    return vectors
 
 
 def _bayes(path: Path) -> float:

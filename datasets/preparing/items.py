@@ -61,15 +61,15 @@ def _keys_of_log(parts: list[Part], spec: DatasetSpec, kind: Kind, chunk_rows: i
     column, history = spec.columns.item, spec.history
     known: pl.Series | None = None
     for part in parts:
-        wanted = [column, *history.columns(columns_of(part.path, part.text))]
+        names = [column, *history.columns(columns_of(part.path, part.text))]
         first = 0
-        for frame in stream(part.path, wanted, chunk_rows, part.text):
-            found = [frame[column].drop_nulls()]
+        for frame in stream(part.path, names, chunk_rows, part.text):
+            columns_of_keys = [frame[column].drop_nulls()]
             if history.column is not None:
-                kept = newest_keys(frame, history, part.path, first, Tally())
-                _refuse_blanks(kept, part.path, str(history.column), first)
-                found.append(kept.keys)
-            for keys in found:
+                entries = newest_keys(frame, history, part.path, first, Tally())
+                _refuse_blanks(entries, part.path, str(history.column), first)
+                columns_of_keys.append(entries.keys)
+            for keys in columns_of_keys:
                 new = _of_kind(keys.unique(), kind, part.path, column)
                 known = new if known is None else pl.concat([known, new]).unique()
             first += frame.height
@@ -78,19 +78,19 @@ def _keys_of_log(parts: list[Part], spec: DatasetSpec, kind: Kind, chunk_rows: i
     return KeyIndex(known.sort(), parts[0].path, column)
 
 
-def _refuse_blanks(found: Ragged, path: Path, column: str, first: int) -> None:
+def _refuse_blanks(entries: Ragged, path: Path, column: str, first: int) -> None:
     """' a' and 'a' would be two items."""
-    if found.keys.dtype != pl.String:
+    if entries.keys.dtype != pl.String:
         return
-    outer = (found.keys != found.keys.str.strip_chars()).arg_true()
+    outer = (entries.keys != entries.keys.str.strip_chars()).arg_true()
     if len(outer):
         at = int(outer[0])
         raise broken(
             path,
-            f"the history holds {found.keys[at]!r}, a key with blanks around it",
+            f"the history holds {entries.keys[at]!r}, a key with blanks around it",
             "trim the keys",
             column=column,
-            row=first + int(found.row[at]),
+            row=first + int(entries.row[at]),
         )
 
 
@@ -156,8 +156,8 @@ def _final_codes(
     for field, book, width in zip(encoder.categorical, encoder.books, encoder.widths, strict=True):
         part = codes[:, start : start + width]
         start += width
-        seen = np.bincount(part[warm].ravel(), minlength=len(book.values))
-        vocabulary: Vocabulary = finish(book, seen)
+        counts = np.bincount(part[warm].ravel(), minlength=len(book.values))
+        vocabulary: Vocabulary = finish(book, counts)
         used = max(1, int((part > 0).sum(1).max(initial=0)))
         parts.append(vocabulary.of[part[:, :used]])
         count_codes(tally, f"item.{field.label}", "items", part[:, :used], parts[-1])

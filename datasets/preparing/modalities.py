@@ -58,10 +58,10 @@ def write_modality(
                 f"modality {name!r} became {block.vectors.shape[1]} wide after {width}",
                 "the encoder must return one width",
             )
-        kept = _checked(block, declared, modality, name, data, items)
-        _refuse_twice(block.rows[kept], present, name, data, items)
-        present[block.rows[kept]] = True
-        _table(scratch, count + 1, width)[block.rows[kept]] = block.vectors[kept]
+        valid = _checked(block, declared, modality, name, data, items)
+        _refuse_twice(block.rows[valid], present, name, data, items)
+        present[block.rows[valid]] = True
+        _table(scratch, count + 1, width)[block.rows[valid]] = block.vectors[valid]
     if not present.any():
         raise broken(
             data,
@@ -69,8 +69,8 @@ def write_modality(
             "check its files and keys, or remove it from the spec",
         )
     _finish(folder / "items", name, scratch, (count + 1, width), modality.dtype)
-    said = encoded.absent.sentences(name, count) if encoded else []
-    return Stored(width, present, tuple(said))
+    sentences = encoded.absent.sentences(name, count) if encoded else []
+    return Stored(width, present, tuple(sentences))
 
 
 def _table(path: Path, rows: int, width: int) -> NDArray[np.float32]:

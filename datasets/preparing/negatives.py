@@ -65,7 +65,7 @@ class Drawer:
         known = np.unique(user * width + rows["item"])
         out = np.zeros(len(rows) * n, np.int32)
         source = np.repeat(np.arange(len(rows)), n)
-        taken = np.zeros(0, np.int64)  # row * width + item of what is drawn already
+        drawn = np.zeros(0, np.int64)  # row * width + item of what is drawn already
         todo = np.arange(len(out))
         for attempt in range(_ATTEMPTS):
             row = source[todo]
@@ -79,10 +79,10 @@ class Drawer:
             )
             item = self._pick(draw, rows["time"][row])
             key = row * width + item
-            fine = (item > 0) & ~_among(user[row] * width + item, known) & ~_among(key, taken)
+            fine = (item > 0) & ~_among(user[row] * width + item, known) & ~_among(key, drawn)
             fine[fine] = _first(key[fine])
             out[todo[fine]] = item[fine]
-            taken = np.sort(np.concatenate([taken, key[fine]]))
+            drawn = np.sort(np.concatenate([drawn, key[fine]]))
             todo = todo[~fine]
             if not len(todo):
                 break
@@ -106,12 +106,12 @@ class Drawer:
         return (draw * self.items).astype(np.int64) + 1
 
 
-def _among(values: Ints, held: Ints) -> NDArray[np.bool_]:
+def _among(values: Ints, members: Ints) -> NDArray[np.bool_]:
     """Membership in a sorted array."""
-    if not len(held):
+    if not len(members):
         return np.zeros(len(values), bool)
-    place = np.minimum(np.searchsorted(held, values), len(held) - 1)
-    return held[place] == values  # type: ignore[no-any-return]
+    place = np.minimum(np.searchsorted(members, values), len(members) - 1)
+    return members[place] == values  # type: ignore[no-any-return]
 
 
 def _first(keys: Ints) -> NDArray[np.bool_]:

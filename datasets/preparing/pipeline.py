@@ -146,7 +146,9 @@ def _budget(
 ) -> Budget:
     per_row = 1 + (spec.negatives.per_positive if spec.negatives else 0)
     read = _ENTRY * entries.read if spec.history.column else 4
-    return plan(rows, Row(recorder.dtype.itemsize * per_row, read, 4 * entries.kept), items, limit)
+    return plan(
+        rows, Row(recorder.dtype.itemsize * per_row, read, 4 * entries.newest), items, limit
+    )
 
 
 def _stream(
@@ -158,14 +160,14 @@ def _stream(
     rows: int,
     say: Say,
 ) -> None:
-    folder, said = spilled.folder, 0
+    folder, reported = spilled.folder, 0
     files = [(part.path, part.text) for part in parts]
     recorder.clock = clock_of(files, spec.columns, clock_kind(recorder.kinds.times))
     popular = spec.negatives is not None and spec.negatives.draw == "popularity"
     paired = popular and spec.columns.timestamp is not None
 
-    def watch(chunk: Chunk, done: int) -> None:
-        nonlocal said
+    def watch(chunk: Chunk, rows_read: int) -> None:
+        nonlocal reported
         records = chunk.records
         if "event" in (records.dtype.names or ()):
             records = records[shown(records, drawn=spec.negatives is not None)]
@@ -173,9 +175,9 @@ def _stream(
             _append(folder / "times", np.ascontiguousarray(records["time"]))
         if paired:
             _append(folder / "pairs", records[["time", "item"]].astype(PAIR))
-        if done >= said + rows // 8:
-            said = done
-            say(f"read {done:,} of about {rows:,} rows")
+        if rows_read >= reported + rows // 8:
+            reported = rows_read
+            say(f"read {rows_read:,} of about {rows:,} rows")
 
     spill(parts, recorder, spilled, budget.chunk_rows, watch)
     recorder.clock.scale.check()
@@ -227,24 +229,24 @@ def _cuts(spec: DatasetSpec, spilled: Spill, work: Path, items: int) -> Cuts:
         words = work / "users"
         with words.open("wb") as file:
             for number in range(spilled.buckets):
-                held = spilled.read(number)[0]
-                users = np.unique(held["user"][shown(held, drawn=spec.negatives is not None)])
+                records = spilled.read(number)[0]
+                users = np.unique(records["user"][shown(records, drawn=spec.negatives is not None)])
                 file.write(cuts.words(users).data)
         return user_cuts(spec.split, words)
     return cuts
 
 
 def _check_counts(spec: DatasetSpec, counts: dict[str, SplitCounts]) -> None:
-    for split, found in counts.items():
-        if found.rows == 0:
+    for split, count in counts.items():
+        if count.rows == 0:
             raise DataContractError(
                 f"split by: {spec.split.by}: {split!r} is empty "
                 f"({', '.join(f'{name} {part.rows:,} rows' for name, part in counts.items())}); "
                 "choose other fractions or another kind of split"
             )
-        if found.positives in (0, found.rows):
-            only = "positives" if found.positives else "negatives"
+        if count.positives in (0, count.rows):
+            only = "positives" if count.positives else "negatives"
             raise DataContractError(
-                f"split {split!r} holds {only} only ({found.rows:,} rows); no click model can be "
+                f"split {split!r} holds {only} only ({count.rows:,} rows); no click model can be "
                 "trained or measured on it: check the label column or choose another split"
             )

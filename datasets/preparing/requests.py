@@ -124,9 +124,9 @@ def _from_train(
     order = np.lexsort((_place(rows, spec), *apart[::-1]))
     order = order[visible[order]]
     first = _starts(order, apart)
-    held, kinds = past.events[past.lists.values], kinds_of(rows)
-    lists = Histories(rows["item"][held], past.lists.length)
-    kinds = None if kinds is None else kinds[held]
+    events, kinds = past.events[past.lists.values], kinds_of(rows)
+    lists = Histories(rows["item"][events], past.lists.length)
+    kinds = None if kinds is None else kinds[events]
     return Arranged(rows[order], first, position[order], Ready(lists, kinds, past.of[order[first]]))
 
 
@@ -134,8 +134,8 @@ def _ready(rows: NDArray[Any], values: NDArray[np.int32], heads: Ints) -> Ready:
     word = combine(0, rows["user"], rows["history"], rows["length"].astype(np.uint64))
     owners = np.flatnonzero(rows["own"] == 1)
     distinct, where = np.unique(word[owners], return_index=True)
-    held = Histories(values, rows["length"][owners].astype(np.int64)).take(where)
-    return Ready(held, None, np.searchsorted(distinct, word[heads]))
+    histories = Histories(values, rows["length"][owners].astype(np.int64)).take(where)
+    return Ready(histories, None, np.searchsorted(distinct, word[heads]))
 
 
 def _request_time(rows: NDArray[Any]) -> Ints:

@@ -63,8 +63,8 @@ class Spill:
         if not path.exists():
             return np.zeros(0, self.dtype), np.zeros(0, np.int32)
         values = self.folder / f"{number}.values"
-        held = np.fromfile(values, np.int32) if values.exists() else np.zeros(0, np.int32)
-        return np.fromfile(path, self.dtype), held
+        entries = np.fromfile(values, np.int32) if values.exists() else np.zeros(0, np.int32)
+        return np.fromfile(path, self.dtype), entries
 
     def drop(self, number: int) -> None:
         """Delete a bucket that is done with."""

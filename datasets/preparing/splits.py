@@ -53,13 +53,13 @@ def time_cuts(spec: SplitSpec, times: Path) -> Cuts:
     """Global cut: the newest `test` of all rows, before them `valid`; exact."""
     count = times.stat().st_size // 8
     ranks = [int(count * (1 - spec.test - spec.valid)), int(count * (1 - spec.test))]
-    found = select(times, np.dtype(np.int64), ranks)
-    if found[0] == found[1]:
+    cuts = select(times, np.dtype(np.int64), ranks)
+    if cuts[0] == cuts[1]:
         raise DataContractError(
-            f"split by: time: the cuts for valid and test fall on the same timestamp {found[0]}; "
+            f"split by: time: the cuts for valid and test fall on the same timestamp {cuts[0]}; "
             "use larger fractions, finer timestamps or by: user_time"
         )
-    return Cuts(spec, found[0], found[1])
+    return Cuts(spec, cuts[0], cuts[1])
 
 
 def user_cuts(spec: SplitSpec, words: Path) -> Cuts:

@@ -48,26 +48,33 @@ class TrainPast(NamedTuple):
 def train_past(rows: NDArray[Any], user: Ints, spec: DatasetSpec) -> TrainPast:
     """Histories of one bucket's rows (all rows of its users); `user` is dense, 0 .. U - 1."""
     longest, users = spec.history.max_length, int(user.max(initial=-1)) + 1
-    held = np.flatnonzero((rows["split"] == 0) & are_events(rows))
-    held = held[np.lexsort((rows["row"][held], user[held]))]
-    size = np.bincount(user[held], minlength=users)
+    train_events = np.flatnonzero((rows["split"] == 0) & are_events(rows))
+    train_events = train_events[np.lexsort((rows["row"][train_events], user[train_events]))]
+    size = np.bincount(user[train_events], minlength=users)
     first = np.cumsum(size) - size
     if spec.columns.request is None:
-        unit_of, unit = _by_event(rows, user, held, first, size), np.arange(len(held))
-        left = Left(user[held], np.full(len(held), _NONE), np.ones(len(held), np.int64))
+        unit_of, unit = (
+            _by_event(rows, user, train_events, first, size),
+            np.arange(len(train_events)),
+        )
+        left = Left(
+            user[train_events],
+            np.full(len(train_events), _NONE),
+            np.ones(len(train_events), np.int64),
+        )
     else:
-        unit_of, left = _by_request(rows, user, held, first, size)
-        unit = unit_of[held]
+        unit_of, left = _by_request(rows, user, train_events, first, size)
+        unit = unit_of[train_events]
     events = Events(unit, first, size)
     apart = _apart(events, left, longest)
     place = np.full(len(left.user), _NONE)
     place[apart] = users + np.arange(len(apart))
     own = np.where(unit_of >= 0, place[np.maximum(unit_of, 0)] if len(place) else _NONE, _NONE)
     lists = _lists(events, left, apart, longest)
-    return TrainPast(held, lists, np.where(own >= 0, own, user))
+    return TrainPast(train_events, lists, np.where(own >= 0, own, user))
 
 
-def _by_event(rows: NDArray[Any], user: Ints, held: Ints, first: Ints, size: Ints) -> Ints:
+def _by_event(rows: NDArray[Any], user: Ints, events: Ints, first: Ints, size: Ints) -> Ints:
     """[n] the event that each train row leaves out, -1 where it leaves none.
 
     Drawn rows follow their positive, whose row is their request word.
@@ -76,11 +83,11 @@ def _by_event(rows: NDArray[Any], user: Ints, held: Ints, first: Ints, size: Int
     out = first[user] + drawn.astype(np.int64)
     width = int(rows["item"].max(initial=0)) + 1
     keys = user * width + rows["item"]
-    known, where = np.unique(keys[held], return_index=True)
+    known, where = np.unique(keys[events], return_index=True)
     if len(known):
         near = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         out = np.where(known[near] == keys, where[near], out)
-    out[held] = np.arange(len(held))
+    out[events] = np.arange(len(events))
     follows = np.flatnonzero(rows["request"] != 0)
     if len(follows):
         order = np.argsort(rows["row"], kind="stable")
@@ -90,7 +97,7 @@ def _by_event(rows: NDArray[Any], user: Ints, held: Ints, first: Ints, size: Int
 
 
 def _by_request(
-    rows: NDArray[Any], user: Ints, held: Ints, first: Ints, size: Ints
+    rows: NDArray[Any], user: Ints, events: Ints, first: Ints, size: Ints
 ) -> tuple[Ints, Left]:
     """[n] the named request of each train row, and what it leaves out: its positives, or one."""
     train = np.flatnonzero(rows["split"] == 0)
@@ -99,7 +106,7 @@ def _by_request(
     unit_of = np.full(len(rows), _NONE)
     unit_of[train] = of
     owner = user[train][head]
-    out = np.bincount(unit_of[held], minlength=len(distinct))
+    out = np.bincount(unit_of[events], minlength=len(distinct))
     lacks = (out == 0) & (size[owner] > 0)
     drawn = (distinct % np.maximum(size[owner], 1).astype(np.uint64)).astype(np.int64)
     extra = np.where(lacks, first[owner] + drawn, _NONE)
@@ -143,6 +150,6 @@ def _expanded(
     owner = np.repeat(np.arange(len(user)), width)
     ends = np.cumsum(width)
     event = (events.first + events.size)[user][owner] - (ends[owner] - np.arange(len(owner)))
-    kept = (events.unit[event] != unit[owner]) & (event != extra[owner])
-    length = np.bincount(owner[kept], minlength=len(user))
-    return Histories(event[kept].astype(np.int32), length).newest(longest)
+    others = (events.unit[event] != unit[owner]) & (event != extra[owner])
+    length = np.bincount(owner[others], minlength=len(user))
+    return Histories(event[others].astype(np.int32), length).newest(longest)

@@ -19,7 +19,7 @@ class Entries(NamedTuple):
     """Entries of a row on average, in the part of the log where there are most."""
 
     read: int
-    kept: int  # of the newest max_length
+    newest: int  # of the newest max_length
 
 
 def history_entries(parts: Iterable[Part], rows: Iterable[int], history: History) -> Entries:

@@ -61,10 +61,10 @@ def pictures(root: Path, roles: Roles, names: Names) -> Iterator[str]:
     keys = set(table.frame[key].cast(pl.String).to_list())
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         pictures = [p for p in folder.iterdir() if p.suffix.lower() in PICTURES]
-        named = [path for path in pictures if path.stem in keys]
-        if named:
-            pattern = quoted(f"{folder.name}/{{key}}{named[0].suffix}")
+        by_key = [path for path in pictures if path.stem in keys]
+        if by_key:
+            pattern = quoted(f"{folder.name}/{{key}}{by_key[0].suffix}")
             yield (
                 f"{names.of(folder.name)}: {{path: {pattern}, encode: image}}  "
-                f"# guess: {len(named):,} pictures; {RAW}"
+                f"# guess: {len(by_key):,} pictures; {RAW}"
             )

@@ -68,7 +68,7 @@ class Draft:
     hints: list[str] = field(default_factory=list)  # comments below the modalities
     notes: list[str] = field(default_factory=list)  # what is not read, and why
     head: str = ""
-    tried: str = ""  # what came of preparing a sample
+    trial: str = ""  # what came of preparing a sample
 
     def guesses(self) -> Iterator[tuple[str, Guess]]:
         """(place, guess) of all."""
@@ -102,7 +102,7 @@ class Draft:
 
     def text(self) -> str:
         """The commented YAML."""
-        lines = [f"# {line}" for line in (self.head, self.tried) if line]
+        lines = [f"# {line}" for line in (self.head, self.trial) if line]
         lines += [f"name: {self.name}  # guess: the folder's name"]
         for place in ("interactions", "columns", "label", "negatives", "history"):
             if (guess := getattr(self, place)) is not None:
@@ -241,9 +241,9 @@ def _table(place: str, table: TableGuess | Guess) -> list[str]:
     if isinstance(table, Guess):
         return [f"{place}: {flow(table.value)}{table.comment}"]
     head = table.head
-    gone = place == "users" and bool(head.unknown)  # users can be left out
+    optional = place == "users" and bool(head.unknown)  # users can be left out
     lines = [f"{place}:{head.comment}"]
     assert isinstance(head.value, dict)
     lines += [f"  {key}: {flow(value)}" for key, value in head.value.items()]
     lines += _fields("fields:", table.fields, "  ")
-    return [f"# {line}" for line in lines] if gone else lines
+    return [f"# {line}" for line in lines] if optional else lines

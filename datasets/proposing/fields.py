@@ -25,13 +25,13 @@ class Fields(NamedTuple):
 
 
 def guess_fields(
-    table: Table, taken: Collection[str], leak: Callable[[pl.Series], str] | None = None
+    table: Table, used: Collection[str], leak: Callable[[pl.Series], str] | None = None
 ) -> Fields:
     """A guess for every column that can be a field; `leak` says why a column must not be one."""
     guesses, left_out = [], {}
     wide = _vectors(table)
     for name in table.columns:
-        if name in taken or name.lower() in NO_FIELDS:
+        if name in used or name.lower() in NO_FIELDS:
             continue
         column = table.frame[name]
         if why := (leak(column) if leak else "") or wide.get(name, ""):

@@ -25,10 +25,10 @@ class Split(NamedTuple):
     columns: tuple[str, ...]
 
 
-def guess_split(roles: Roles, taken: Collection[str], timestamp: str | None) -> Split:
+def guess_split(roles: Roles, used: Collection[str], timestamp: str | None) -> Split:
     """What the log brings comes first."""
-    words = [name for name in roles.log.columns if name not in taken and _words(roles.log, name)]
-    marks = [name for name in roles.log.columns if name not in taken and _marks(roles.log, name)]
+    words = [name for name in roles.log.columns if name not in used and _words(roles.log, name)]
+    marks = [name for name in roles.log.columns if name not in used and _marks(roles.log, name)]
     columns = (*words, *marks)
     if roles.splits:
         return Split(Guess({"by": Word("given")}, "a file a split"), columns)
@@ -63,9 +63,9 @@ def _words(log: Table, name: str) -> set[str]:
     if column.dtype not in (pl.String, pl.Categorical, pl.Enum):
         return set()
     values = set(column.drop_nulls().cast(pl.String).str.to_lowercase().unique().to_list())
-    named = {split for split, words in SPLIT_WORDS.items() if values & set(words)}
+    splits = {split for split, words in SPLIT_WORDS.items() if values & set(words)}
     every = {word for words in SPLIT_WORDS.values() for word in words}
-    return named if values <= every and len(values) > 1 else set()
+    return splits if values <= every and len(values) > 1 else set()
 
 
 def _marks(log: Table, name: str) -> bool:

@@ -33,14 +33,14 @@ class _Way(NamedTuple):
 
 
 def guess_history(
-    log: Table, keys: Keys, taken: Collection[str], user: str, timestamp: str | None
+    log: Table, keys: Keys, used: Collection[str], user: str, timestamp: str | None
 ) -> Guess:
     """A column's history before one that is made from the log, before none."""
-    ways = [way for way in _ways(log, taken) if len(way.lists.values)]
+    ways = [way for way in _ways(log, used) if len(way.lists.values)]
     fit = sorted((way for way in ways if _fits(way, keys)), key=lambda way: -_share(way, keys))
     if not fit:
-        if named := [way for way in ways if way.by_name]:
-            return _of_something(named[0], keys)
+        if by_name := [way for way in ways if way.by_name]:
+            return _of_something(by_name[0], keys)
         return _from_log(timestamp)
     best = fit[0]
     guess = _guess(log, best, keys, user, timestamp)
@@ -51,9 +51,9 @@ def guess_history(
     return guess
 
 
-def history_columns(log: Table, taken: Collection[str]) -> list[str]:
+def history_columns(log: Table, used: Collection[str]) -> list[str]:
     """Columns named as histories, of items or of anything else."""
-    return [name for way in _ways(log, taken) if way.by_name for name in way.columns]
+    return [name for way in _ways(log, used) if way.by_name for name in way.columns]
 
 
 def _from_log(timestamp: str | None) -> Guess:
@@ -63,7 +63,7 @@ def _from_log(timestamp: str | None) -> Guess:
     return Guess({"from": Word("none")}, "neither a history column nor timestamps")
 
 
-def _ways(log: Table, taken: Collection[str]) -> Iterator[_Way]:
+def _ways(log: Table, used: Collection[str]) -> Iterator[_Way]:
     head = log.frame.head(_ROWS)
     numbered = _numbered(log)
     for stem, names in numbered.items():
@@ -71,16 +71,16 @@ def _ways(log: Table, taken: Collection[str]) -> Iterator[_Way]:
         yield _Way(tuple(names), {"column": f"{stem}*"}, ragged(lists), by_name=True)
     beside = {name for names in numbered.values() for name in names}
     for name, kind in head.schema.items():
-        named = NAME.search(name) is not None
-        if name in taken or name in beside:
+        by_name = NAME.search(name) is not None
+        if name in used or name in beside:
             continue
         if isinstance(kind, pl.List | pl.Array) and not kind.inner.is_nested():
             if (whole := _whole(head[name])) is not None:
-                yield _Way((name,), {"column": name}, ragged(whole), by_name=named)
-        elif kind == pl.String and (separator := _separator(head[name], named=named)):
+                yield _Way((name,), {"column": name}, ragged(whole), by_name=by_name)
+        elif kind == pl.String and (separator := _separator(head[name], by_name=by_name)):
             lists = cut_text(head[name], separator, Path(log.name), 0)
             value: dict[str, Value] = {"column": name, "separator": separator}
-            yield _Way((name,), value, ragged(lists), by_name=named)
+            yield _Way((name,), value, ragged(lists), by_name=by_name)
 
 
 def _whole(column: pl.Series) -> pl.Series | None:
@@ -103,13 +103,13 @@ def _numbered(log: Table) -> dict[str, list[str]]:
     return {stem: names for stem, names in stems.items() if len(names) > 2}
 
 
-def _separator(column: pl.Series, *, named: bool) -> str:
+def _separator(column: pl.Series, *, by_name: bool) -> str:
     """What cuts the entries apart; one key alone needs none, so a named history gets a blank."""
     text = column.drop_nulls().str.strip_chars("[]() \t")
     shares = {mark: text.str.contains(mark, literal=True).sum() for mark in SEPARATORS}
     best = max(shares.values(), default=0)
     if not best:
-        return " " if named and len(text) else ""
+        return " " if by_name and len(text) else ""
     return next(mark for mark, share in shares.items() if share >= best / 2)
 
 
@@ -201,9 +201,9 @@ def _grown(old: list[str], new: list[str]) -> str:
     if old == new or len(old) < 2 or len(new) < 3:
         return ""
     for more in range(1, min(6, len(new) - 1)):  # two at least are in both
-        kept = len(new) - more
-        if new[:kept] == old[-kept:] and new[more:] != old[:kept]:
+        overlap = len(new) - more
+        if new[:overlap] == old[-overlap:] and new[more:] != old[:overlap]:
             return "last"
-        if new[more:] == old[:kept] and new[:kept] != old[-kept:]:
+        if new[more:] == old[:overlap] and new[:overlap] != old[-overlap:]:
             return "first"
     return ""

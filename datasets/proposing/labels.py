@@ -43,9 +43,9 @@ class Label(NamedTuple):
         return not (self.column_doubt or self.condition_doubt)
 
 
-def guess_label(log: Table, taken: Sequence[str]) -> Label:
+def guess_label(log: Table, used: Sequence[str]) -> Label:
     """By name, then the only column of 0 and 1; a column of events is never decided."""
-    names = [name for name in log.columns if name not in taken]
+    names = [name for name in log.columns if name not in used]
     plain = [name for name in names if not log.frame.schema[name].is_nested()]
     for pattern in _NAMES:
         fit = [name for name in plain if pattern.match(name) and _values(log.frame[name])]

@@ -25,7 +25,7 @@ class Names:
     """Gives each modality a name that is not taken yet, whatever the case of its letters."""
 
     def __init__(self) -> None:
-        self.taken: set[str] = set()
+        self.used: set[str] = set()
 
     def of(self, stem: str) -> str:
         """The first word of a name, else all of it, else with a number.
@@ -38,14 +38,14 @@ class Names:
         whole = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:LONGEST]
         short = whole.split("_")[0]
         for name in (short, whole):
-            if name and name.lower() not in self.taken:
+            if name and name.lower() not in self.used:
                 return self._take(name)
         number = 1 if not whole else 2
         start = (whole or "modality")[: LONGEST - 4]
-        while f"{start}_{number}".lower() in self.taken:
+        while f"{start}_{number}".lower() in self.used:
             number += 1
         return self._take(f"{start}_{number}")
 
     def _take(self, name: str) -> str:
-        self.taken.add(name.lower())
+        self.used.add(name.lower())
         return name

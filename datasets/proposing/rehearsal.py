@@ -23,7 +23,7 @@ from fusefront.datasets.yaml_file import Json
 _TRIES = 24  # each marks one guess at least
 _LARGE = 1 << 26  # bytes of vectors; larger ones are stood in for by one column
 _HUGE = 1 << 30  # bytes of a table; with a larger one nothing is tried
-_MUCH, _TOLD = 0.05, 0.01  # share of a loss that opens a guess, and that is noted
+_MUCH, _NOTED = 0.05, 0.01  # share of a loss that opens a guess, and that is noted
 
 
 _EXPECTED = ("rows.no_positive", "history.padding")
@@ -44,13 +44,13 @@ def rehearse(draft: Draft, root: Path, roles: Roles, scratch: Path) -> None:
     A draft of which too much is unknown, or whose tables are too large, is not tried.
     """
     if why := _too_much(draft, root, roles):
-        draft.tried = why
+        draft.trial = why
         return
     stage = _stage(draft, root, roles, scratch / "stage")
     for attempt in range(_TRIES):
         raw = draft.spec()
         if raw is None:
-            draft.tried = "Tried: what prepare refuses is marked UNKNOWN; the rest was not reached."
+            draft.trial = "Tried: what prepare refuses is marked UNKNOWN; the rest was not reached."
             return
         try:
             losses = _prepare(_on_stage(raw, stage), stage.folder, scratch / f"store{attempt}")
@@ -61,10 +61,10 @@ def rehearse(draft: Draft, root: Path, roles: Roles, scratch: Path) -> None:
             trouble = Trouble(sentence, path, column, stage.whole)
             if blame(draft, roles, trouble):
                 continue
-            draft.tried = f"UNKNOWN: prepare refuses a sample of it: {sentence}"
+            draft.trial = f"UNKNOWN: prepare refuses a sample of it: {sentence}"
             return
         what = "the files" if stage.whole else f"{roles.log.frame.height:,} rows"
-        draft.tried = f"Tried: prepare takes {what}."
+        draft.trial = f"Tried: prepare takes {what}."
         _tell(draft, losses)
         return
 
@@ -102,8 +102,8 @@ def _stage(draft: Draft, root: Path, roles: Roles, folder: Path) -> _Stage:
         if by_log and "keyed_by" in value and not whole:  # the sample lacks some of the items
             left_out.add(modality)
         for key in ("path", "ids"):
-            given = value.get(key, [])
-            files = [str(name) for name in given] if isinstance(given, list) else [str(given)]
+            listing = value.get(key, [])
+            files = [str(name) for name in listing] if isinstance(listing, list) else [str(listing)]
             for name in files:
                 if not _vectors(root / name, folder / name):
                     left_out.add(modality)
@@ -144,18 +144,20 @@ def _on_stage(raw: dict[str, Json], stage: _Stage) -> DatasetSpec:
         parts = {"path": [name for names in stage.parts.values() for name in names]}
     modalities = raw["modalities"]
     assert isinstance(modalities, dict)
-    kept = {name: value for name, value in modalities.items() if name not in stage.left_out}
-    return parse_spec(raw | {"interactions": parts | written, "modalities": kept}, "the proposal")
+    present = {name: value for name, value in modalities.items() if name not in stage.left_out}
+    return parse_spec(
+        raw | {"interactions": parts | written, "modalities": present}, "the proposal"
+    )
 
 
 def _prepare(spec: DatasetSpec, data: Path, folder: Path) -> dict[str, Loss]:
-    with _gone(folder):
+    with _scratch_folder(folder):
         write_store(Job(spec, data, folder, "rehearsal"), None, lambda _: None)
         return dict(read_manifest(folder).losses)
 
 
 @contextlib.contextmanager
-def _gone(folder: Path) -> Iterator[None]:
+def _scratch_folder(folder: Path) -> Iterator[None]:
     folder.mkdir()
     try:
         yield
@@ -178,7 +180,7 @@ def _name(path: Path, folder: Path) -> str | None:
 def _tell(draft: Draft, losses: dict[str, Loss]) -> None:
     """Open what loses much, note what loses some."""
     for key, loss in losses.items():
-        if loss.share <= _TOLD or key in _EXPECTED or ".unseen." in key:
+        if loss.share <= _NOTED or key in _EXPECTED or ".unseen." in key:
             continue
         if loss.share > _MUCH and (guess := _losing(draft, key)) is not None:
             guess.open(f"{loss.sentence()}: 'drop' goes on so, 'refuse' stops", "unknown")

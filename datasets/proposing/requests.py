@@ -24,11 +24,11 @@ class Request(NamedTuple):
     left_out: dict[str, str]
 
 
-def guess_request(log: Table, user: str, timestamp: str | None, taken: Collection[str]) -> Request:
+def guess_request(log: Table, user: str, timestamp: str | None, used: Collection[str]) -> Request:
     """The first column so named whose values several rows of a user at one time share."""
     left_out: dict[str, str] = {}
     for name in log.all(_REQUEST):
-        if name in taken:
+        if name in used:
             continue
         why = _why_not(log.frame, name, user, timestamp)
         if not why:

@@ -57,16 +57,16 @@ class Roles(NamedTuple):
 
 def find_roles(tables: Sequence[Table], root: Path, unread: dict[str, str]) -> Roles:
     """Sort the tables into roles; DataContractError where none has a user and an item column."""
-    tables = [_named(table) for table in tables]
+    tables = [_with_headings(table) for table in tables]
     logs = [table for table in tables if table.first(USER) and table.first(ITEM)]
     logs = logs or _by_values(tables)
     if not logs:
-        seen = [f"{table.name}: {', '.join(table.columns[:8])}" for table in tables]
-        seen += [f"{name}: {why}" for name, why in unread.items()]
+        tables_read = [f"{table.name}: {', '.join(table.columns[:8])}" for table in tables]
+        tables_read += [f"{name}: {why}" for name, why in unread.items()]
         raise DataContractError(
             f"{root}: no table has a user and an item column; rename them user_id and item_id, "
             "write the spec by hand, or name a published layout with --layout (seen: "
-            f"{'; '.join(seen) or 'no table'})"
+            f"{'; '.join(tables_read) or 'no table'})"
         )
     notes: dict[str, str] = {}
     splits = _splits(logs, notes)
@@ -94,7 +94,7 @@ def find_roles(tables: Sequence[Table], root: Path, unread: dict[str, str]) -> R
     return Roles(log, splits, tuple(rivals), keys, items, users, vectors, notes)
 
 
-def _named(table: Table) -> Table:
+def _with_headings(table: Table) -> Table:
     """u.data of MovieLens has no header, but its columns are known."""
     if table.parts.paths[0].name != "u.data" or len(table.parts.text.names) != len(_FILMS):
         return table
@@ -173,9 +173,9 @@ def _splits(logs: Sequence[Table], notes: dict[str, str]) -> dict[str, Table]:
     """The files of a log that comes split, by the words in their names; one each, at least two."""
     splits: dict[str, Table] = {}
     for split, words in SPLIT_WORDS.items():
-        named = [t for t in logs if set(words) & set(re.split(r"[^a-z]+", t.name.lower()))]
-        if len(named) == 1:
-            splits[split] = named[0]
+        matches = [t for t in logs if set(words) & set(re.split(r"[^a-z]+", t.name.lower()))]
+        if len(matches) == 1:
+            splits[split] = matches[0]
     if "train" not in splits:
         return {}
     for split, table in list(splits.items()):

@@ -44,12 +44,12 @@ def leak(column: pl.Series, positive: NDArray[np.bool_] | None) -> str:
     inside = bool(values.min() >= 0 and values.max() <= 1)
     logits = bool(values.min() < 0 < values.max())
     rate = values if inside else 1 / (1 + np.exp(-np.clip(values, -50, 50)))
-    named = _SCORE.search(column.name) is not None
-    far = strength > (_NAMED_AUC if named else _AUC) - 0.5
-    if (fractions or named) and (
+    by_name = _SCORE.search(column.name) is not None
+    far = strength > (_NAMED_AUC if by_name else _AUC) - 0.5
+    if (fractions or by_name) and (
         (inside and far)
         or (logits and strength > 0.15)
-        or (named and far)
+        or (by_name and far)
         or ((inside or logits) and _calibrated(rate, label))
     ):
         return f"looks like a model's score: alone it orders the label with AUC {auc:.3f}"

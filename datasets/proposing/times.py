@@ -50,10 +50,10 @@ class _Candidate(NamedTuple):
     distinct: int
 
 
-def guess_timestamp(log: Table, taken: Sequence[str]) -> Timestamp:
+def guess_timestamp(log: Table, used: Sequence[str]) -> Timestamp:
     """The column of the moment at which a row of the log happened."""
-    seen = [_candidate(log.frame[name]) for name in log.columns if name not in taken]
-    fit = [candidate for candidate in seen if candidate is not None]
+    candidates = [_candidate(log.frame[name]) for name in log.columns if name not in used]
+    fit = [candidate for candidate in candidates if candidate is not None]
     fit = [c for c in fit if c.fineness or not _is_part_of_day(c, fit, log)]
     others = tuple(candidate.name for candidate in fit)
     own = [c for c in fit if not _RECORD.search(c.name)]

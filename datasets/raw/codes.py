@@ -36,8 +36,8 @@ class Codebook:
             )
             self._frame = pl.concat([self._frame, new])
             self.values += fresh["value"].to_list()
-        found = text.join(self._frame, on="value", how="left", maintain_order="left")
-        return found["code"].fill_null(0).to_numpy().astype(np.int32)
+        joined = text.join(self._frame, on="value", how="left", maintain_order="left")
+        return joined["code"].fill_null(0).to_numpy().astype(np.int32)
 
 
 class Vocabulary(NamedTuple):
@@ -51,9 +51,9 @@ class Vocabulary(NamedTuple):
         return len(self.values) + 1
 
 
-def finish(book: Codebook, seen: NDArray[np.int64]) -> Vocabulary:
+def finish(book: Codebook, counts: NDArray[np.int64]) -> Vocabulary:
     """Keep the values that train has (seen[code] > 0), numbers in numeric order, then text."""
-    codes = [code for code in range(1, len(book.values)) if code < len(seen) and seen[code]]
+    codes = [code for code in range(1, len(book.values)) if code < len(counts) and counts[code]]
     codes.sort(key=lambda code: natural(book.values[code]))
     of = np.zeros(len(book.values), np.int32)
     of[codes] = np.arange(1, len(codes) + 1)

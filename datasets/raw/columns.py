@@ -22,10 +22,10 @@ from fusefront.datasets.raw.kinds import (
     TEXT,
     WHOLE,
     ZONED,
+    ColumnKind,
     Evidence,
     Kind,
     Role,
-    Seen,
     agreed,
     inner,
 )
@@ -82,14 +82,14 @@ class Kinds:
 def decide(spec: DatasetSpec, data: Path, log_files: Sequence[TableFile], rows: int) -> Kinds:
     """The kinds of all columns that the spec reads; text files are streamed `rows` at a time."""
     tables, slices = tables_of(spec, data, log_files)
-    seen: dict[tuple[str, str, Role], list[Seen]] = {}
+    surveys: dict[tuple[str, str, Role], list[ColumnKind]] = {}
     for table in tables.values():
         for file in table.files:
             for role, part in _look(spec, table, file, rows):
-                seen.setdefault((table.name, part.column, role), []).append(part)
-    users, items = _keys(spec, seen)
+                surveys.setdefault((table.name, part.column, role), []).append(part)
+    users, items = _keys(spec, surveys)
     of: dict[str, dict[str, Kind]] = {name: {} for name in tables}
-    for (name, column, role), parts in seen.items():
+    for (name, column, role), parts in surveys.items():
         if role not in ("key", "history"):
             of[name].setdefault(column, agreed(parts, role, _NOUNS.get(role, "values")))
     of[LOG] |= {spec.columns.user: users, spec.columns.item: items}
@@ -98,22 +98,27 @@ def decide(spec: DatasetSpec, data: Path, log_files: Sequence[TableFile], rows: 
     if spec.items.path is not None:
         of[ITEMS][str(spec.items.key)] = items
     time = of[LOG].get(str(spec.columns.timestamp), NOTHING)
-    if (LOG, str(spec.columns.timestamp), "time") in seen:
-        time = agreed(seen[LOG, str(spec.columns.timestamp), "time"], "time", "times")
+    if (LOG, str(spec.columns.timestamp), "time") in surveys:
+        time = agreed(surveys[LOG, str(spec.columns.timestamp), "time"], "time", "times")
     return Kinds(of, time, users, items, slices)
 
 
-def _keys(spec: DatasetSpec, seen: dict[tuple[str, str, Role], list[Seen]]) -> tuple[Kind, Kind]:
+def _keys(
+    spec: DatasetSpec, surveys: dict[tuple[str, str, Role], list[ColumnKind]]
+) -> tuple[Kind, Kind]:
     """The kinds of users and of items, each one over the log and its table."""
 
-    users = seen[LOG, spec.columns.user, "key"]
+    users = surveys[LOG, spec.columns.user, "key"]
     if spec.users is not None:
-        users = users + seen[USERS, spec.users.key, "key"]
-    items = seen.get((ITEMS, str(spec.items.key), "key"), []) + seen[LOG, spec.columns.item, "key"]
-    histories = [part for use, parts in seen.items() if use[2] == "history" for part in parts]
+        users = users + surveys[USERS, spec.users.key, "key"]
+    items = (
+        surveys.get((ITEMS, str(spec.items.key), "key"), [])
+        + surveys[LOG, spec.columns.item, "key"]
+    )
+    histories = [part for use, parts in surveys.items() if use[2] == "history" for part in parts]
     items = items + [part for part in histories if part.kind in (WHOLE, TEXT)]
     if spec.items.keys == "rows":
-        items.insert(0, Seen(Path("the rows of the vectors"), "row", WHOLE, typed=True))
+        items.insert(0, ColumnKind(Path("the rows of the vectors"), "row", WHOLE, typed=True))
     return agreed(users, "key", "users"), agreed(items, "key", "item keys")
 
 
@@ -176,7 +181,7 @@ def slice_tables(spec: DatasetSpec, tables: dict[str, Table]) -> dict[str, str]:
 
 def _look(
     spec: DatasetSpec, table: Table, file: TableFile, rows: int
-) -> Iterator[tuple[Role, Seen]]:
+) -> Iterator[tuple[Role, ColumnKind]]:
     """The kind of each column of one file, by role."""
     kinds = typed_columns(file.path, [c for c, _ in table.uses]) if is_parquet(file.path) else {}
     scans: list[tuple[str, Role, Evidence | TimeEvidence]] = []
@@ -190,20 +195,25 @@ def _look(
             if written is None:
                 scans.append((column, role, TimeEvidence(file.path, column)))
             else:
-                yield role, Seen(file.path, column, ZONED if "z" in written else DATES, typed=False)
+                yield (
+                    role,
+                    ColumnKind(file.path, column, ZONED if "z" in written else DATES, typed=False),
+                )
         elif kind is not None:
             yield (
                 role,
-                Seen(file.path, column, inner(kind) if role == "history" else kind, typed=True),
+                ColumnKind(
+                    file.path, column, inner(kind) if role == "history" else kind, typed=True
+                ),
             )
         elif role == "number":
-            yield role, Seen(file.path, column, FRACTIONS, typed=False)
+            yield role, ColumnKind(file.path, column, FRACTIONS, typed=False)
         else:
             scans.append((column, role, Evidence(file.path, column)))
     if scans:
         _scan(spec, file, scans, rows)
     for _, role, evidence in scans:
-        yield role, evidence.seen()
+        yield role, evidence.survey()
 
 
 def _scan(
@@ -217,7 +227,7 @@ def _scan(
         for column, role, evidence in scans:
             values, row = frame[column], np.arange(frame.height)
             if role == "history":
-                kept = newest_keys(frame.select(column), spec.history, file.path, first, Tally())
-                values, row = kept.keys, kept.row
+                entries = newest_keys(frame.select(column), spec.history, file.path, first, Tally())
+                values, row = entries.keys, entries.row
             evidence.look(values, first + row)
         first += frame.height

@@ -45,7 +45,7 @@ class EventKinds:
         elif self.history.events == "all":
             event = np.ones(len(codes), np.uint8)
         else:
-            event = self._wanted()[codes].astype(np.uint8)
+            event = self._in_histories()[codes].astype(np.uint8)
         none = int(((codes == 0) & (event == 1)).sum())
         what = f"events of histories have no kind in {column.name}"
         self.tally.add("history.kind_absent", none, int(event.sum()), what)
@@ -65,7 +65,7 @@ class EventKinds:
                     column=self.history.kind,
                 )
 
-    def _wanted(self) -> NDArray[np.bool_]:
+    def _in_histories(self) -> NDArray[np.bool_]:
         """[codes] whether the spec names the kind."""
         names = self.history.events or ()
         return np.array([any(_same(n, value) for n in names) for value in self.book.values])

@@ -18,13 +18,13 @@ _HEADER = 192  # bytes kept for the npy header, which is written last
 
 
 def broken(
-    path: Path | str, got: str, fix: str, *, column: str | None = None, row: int | None = None
+    path: Path | str, content: str, fix: str, *, column: str | None = None, row: int | None = None
 ) -> DataContractError:
     """The one sentence: file, column, row (counted from 0), what was got, the fix."""
     where = str(path) if len(str(path)) <= _LONGEST else f"...{str(path)[-_LONGEST:]}"
     where += f", column {column!r}" if column is not None else ""
     where += f", row {row}" if row is not None else ""
-    return BrokenFileError(f"{where}: {got}; {fix}", Path(path), where, column)
+    return BrokenFileError(f"{where}: {content}; {fix}", Path(path), where, column)
 
 
 def refuse_twice(path: Path, names: list[str]) -> None:

@@ -32,8 +32,8 @@ class Histories(NamedTuple):
         """At most the last so many of each row."""
         if self.length.max(initial=0) <= most:
             return self
-        kept = newest_of(self.length, most)
-        return Histories(self.values[kept], np.minimum(self.length, most))
+        places = newest_of(self.length, most)
+        return Histories(self.values[places], np.minimum(self.length, most))
 
 
 def read_histories(
@@ -97,8 +97,8 @@ def written_out(frame: pl.DataFrame, history: History) -> bool:
     return bool(kinds & {pl.String, pl.Categorical, pl.Enum})
 
 
-def _numbers(found: Ragged, path: Path, column: str, first: int) -> pl.Series:
-    keys = found.keys
+def _numbers(entries: Ragged, path: Path, column: str, first: int) -> pl.Series:
+    keys = entries.keys
     cast = whole_numbers(keys)
     bad = (cast.is_null() & keys.is_not_null()).arg_true()
     if len(bad):
@@ -108,6 +108,6 @@ def _numbers(found: Ragged, path: Path, column: str, first: int) -> pl.Series:
             f"the history holds {keys[at]!r}, expected integer item keys",
             "check history.separator, or write the keys as the items have them",
             column=column,
-            row=first + int(found.row[at]),
+            row=first + int(entries.row[at]),
         )
     return cast

@@ -63,10 +63,10 @@ class KeyIndex:
         """Row of every entry, 0 where the key is unknown or null; `first` is its row in the file."""
         column = self._as_keys(column, path, name, first)
         if self.is_text:
-            found = pl.DataFrame({"key": column}).join(
+            joined = pl.DataFrame({"key": column}).join(
                 self._frame, on="key", how="left", maintain_order="left"
             )
-            return found["row"].fill_null(0).to_numpy().astype(np.int32)
+            return joined["row"].fill_null(0).to_numpy().astype(np.int32)
         known = column.is_not_null().to_numpy()
         numbers = column.fill_null(0).to_numpy().astype(np.int64)
         if self._table is not None:

@@ -63,7 +63,7 @@ def inner(kind: Kind) -> Kind:
     return kind.removeprefix(LISTS)
 
 
-class Seen(NamedTuple):
+class ColumnKind(NamedTuple):
     """The kind of one column in one file; `row` and `value` show it where the file has no types."""
 
     path: Path
@@ -100,19 +100,19 @@ class Evidence:
         if rows.height and kind not in self.first:
             self.first[kind] = (int(rows["row"][0]), str(rows["text"][0]))
 
-    def seen(self) -> Seen:
+    def survey(self) -> ColumnKind:
         """The kind of the whole column of this file."""
         kinds = set(self.first) - {NOTHING}
         if TEXT in kinds or kinds == {WHOLE, FRACTIONS}:
             row, value = self.first.get(TEXT) or self.first[FRACTIONS]
-            return Seen(self.path, self.column, TEXT, False, row, value)
+            return ColumnKind(self.path, self.column, TEXT, False, row, value)
         shown = [
-            Seen(self.path, self.column, kind, False, *self.first[kind])
+            ColumnKind(self.path, self.column, kind, False, *self.first[kind])
             for kind in sorted(kinds, key=lambda kind: self.first[kind][0])
         ]
         if len(shown) > 1:  # 0, 1 and True: two writers in one file
             raise clash("values", shown[0], shown[1])
-        return shown[0] if shown else Seen(self.path, self.column, NOTHING, False)
+        return shown[0] if shown else ColumnKind(self.path, self.column, NOTHING, False)
 
 
 _TEXT = pl.col("text")
@@ -123,7 +123,7 @@ _LOOKS: tuple[tuple[Kind, pl.Expr], ...] = (
 )
 
 
-def agreed(parts: Sequence[Seen], role: Role, noun: str) -> Kind:
+def agreed(parts: Sequence[ColumnKind], role: Role, noun: str) -> Kind:
     """The one kind of a column over all its files; a text file takes the type of a typed one.
 
     `noun` names the values in the message: "users", "item keys".
@@ -135,9 +135,9 @@ def agreed(parts: Sequence[Seen], role: Role, noun: str) -> Kind:
             raise clash(noun, typed[0], part)
     loose = [part for part in parts if not part.typed]
     if typed:
-        wanted = _as(typed[0].kind, role)
+        expected = _as(typed[0].kind, role)
         for part in loose:
-            if wanted != TEXT and _as(part.kind, role) != wanted:
+            if expected != TEXT and _as(part.kind, role) != expected:
                 raise clash(noun, typed[0], part)
         return _widest(typed + loose, role)
     if any(part.kind == TEXT for part in loose):
@@ -157,7 +157,7 @@ def _as(kind: Kind, role: Role) -> Kind:
     return DATES if role == "time" and kind == DAYS else kind
 
 
-def _widest(parts: Iterable[Seen], role: Role) -> Kind:
+def _widest(parts: Iterable[ColumnKind], role: Role) -> Kind:
     kinds = {part.kind for part in parts}
     if TEXT in kinds:
         return TEXT
@@ -166,7 +166,7 @@ def _widest(parts: Iterable[Seen], role: Role) -> Kind:
     return _as(kinds.pop(), role) if len(kinds) > 1 or role == "time" else kinds.pop()
 
 
-def clash(noun: str, before: Seen, after: Seen) -> DataContractError:
+def clash(noun: str, before: ColumnKind, after: ColumnKind) -> DataContractError:
     """The sentence for two files, or two rows of one, that disagree."""
     shown = f" ({after.value[:40]!r})" if after.value is not None else ""
     if before.column != after.column:
@@ -191,19 +191,19 @@ def conform(column: pl.Series, kind: Kind, path: Path, first: int) -> pl.Series:
     Text is taken where it prints back as a value of the kind, whole numbers where fractions are
     expected; `first` is the file's row of the first value.
     """
-    given = kind_of(column.dtype)
-    if given == kind or column.null_count() == len(column) or inner(given) == NOTHING:
+    actual = kind_of(column.dtype)
+    if actual == kind or column.null_count() == len(column) or inner(actual) == NOTHING:
         return column
-    base, wanted = inner(given), inner(kind)
-    if (base == given) == (wanted == kind):
-        if wanted in (FRACTIONS, NARROW) and base in (WHOLE, FRACTIONS):
-            dtype: pl.DataType = pl.Float64() if wanted == FRACTIONS else pl.Float32()
-            return column.cast(dtype if base == given else pl.List(dtype))
-        if base == given == TEXT:
+    base, expected = inner(actual), inner(kind)
+    if (base == actual) == (expected == kind):
+        if expected in (FRACTIONS, NARROW) and base in (WHOLE, FRACTIONS):
+            dtype: pl.DataType = pl.Float64() if expected == FRACTIONS else pl.Float32()
+            return column.cast(dtype if base == actual else pl.List(dtype))
+        if base == actual == TEXT:
             return _written(column, kind, path, first)
     raise broken(
         path,
-        f"holds {given}, expected {kind} as in the data set",
+        f"holds {actual}, expected {kind} as in the data set",
         "cast it",
         column=column.name,
         row=first,

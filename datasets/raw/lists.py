@@ -39,19 +39,19 @@ class Ragged(NamedTuple):
         ends = np.repeat(np.cumsum(self.length), self.length)
         return ends - 1 - np.arange(len(self.keys))
 
-    def keep(self, kept: NDArray[np.bool_]) -> "Ragged":
+    def keep(self, mask: NDArray[np.bool_]) -> "Ragged":
         """The keys that `kept` marks."""
-        if kept.all():
+        if mask.all():
             return self
-        length = np.bincount(self.row[kept], minlength=len(self.length))
-        return Ragged(self.keys.filter(pl.Series(kept)), length)
+        length = np.bincount(self.row[mask], minlength=len(self.length))
+        return Ragged(self.keys.filter(pl.Series(mask)), length)
 
     def newest(self, most: int) -> "Ragged":
         """At most the last so many of each row."""
         if self.length.max(initial=0) <= most:
             return self
-        kept = newest_of(self.length, most)
-        return Ragged(self.keys.filter(pl.Series(kept)), np.minimum(self.length, most))
+        places = newest_of(self.length, most)
+        return Ragged(self.keys.filter(pl.Series(places)), np.minimum(self.length, most))
 
     def turned(self) -> "Ragged":
         """Every row the other way round."""
@@ -61,9 +61,9 @@ class Ragged(NamedTuple):
     def lists(self) -> pl.Series:
         """One list a row."""
         offsets = pa.array(np.append(0, np.cumsum(self.length)), pa.int64())
-        made = pl.from_arrow(pa.LargeListArray.from_arrays(offsets, self.keys.to_arrow()))
-        assert isinstance(made, pl.Series)
-        return made.alias(self.keys.name)
+        column = pl.from_arrow(pa.LargeListArray.from_arrays(offsets, self.keys.to_arrow()))
+        assert isinstance(column, pl.Series)
+        return column.alias(self.keys.name)
 
 
 def newest_of(length: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
@@ -82,22 +82,22 @@ def clean_keys(
         "history.null", int(absent.sum()), len(lists), "histories are null and count as empty"
     )
     length = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
-    found = Ragged(lists.drop_nulls().explode(empty_as_null=False), length)
+    entries = Ragged(lists.drop_nulls().explode(empty_as_null=False), length)
     if history.source == "padded":
         _check_width(length, absent, history, path, first)
-    found = _without(found, _null(found.keys), "history.null_entry", "null or blank", tally)
+    entries = _without(entries, _null(entries.keys), "history.null_entry", "null or blank", tally)
     if history.source == "padded":
-        padding = _padding(found.keys, history)
-        found = _without(found, padding, "history.padding", "padding", tally)
+        padding = _padding(entries.keys, history)
+        entries = _without(entries, padding, "history.padding", "padding", tally)
     if history.newest == "first":
-        found = found.turned()
-    return Ragged(_whole(found, history, path, first), found.length)
+        entries = entries.turned()
+    return Ragged(_whole(entries, history, path, first), entries.length)
 
 
 def _without(keys: Ragged, hit: pl.Series, key: str, what: str, tally: Tally) -> Ragged:
     """The keys that are not `hit`; what goes is counted."""
-    said = f"history entries are {what} and left out"
-    tally.add(key, int(hit.sum()), len(hit), said)
+    sentence = f"history entries are {what} and left out"
+    tally.add(key, int(hit.sum()), len(hit), sentence)
     return keys.keep(~hit.to_numpy())
 
 
@@ -175,9 +175,9 @@ def _padding(keys: pl.Series, history: History) -> pl.Series:
     return same
 
 
-def _whole(found: Ragged, history: History, path: Path, first: int) -> pl.Series:
+def _whole(entries: Ragged, history: History, path: Path, first: int) -> pl.Series:
     """Floats that stand for whole numbers, as where nulls were among them, as whole numbers."""
-    keys = found.keys
+    keys = entries.keys
     if not keys.dtype.is_float():
         return keys
     numbers = keys.to_numpy().astype(np.float64)
@@ -188,7 +188,7 @@ def _whole(found: Ragged, history: History, path: Path, first: int) -> pl.Series
             f"the history holds {numbers[bad[0]]:g}, expected item keys",
             "store keys as integers or text",
             column=history.column,
-            row=first + int(found.row[bad[0]]),
+            row=first + int(entries.row[bad[0]]),
         )
     return keys.cast(pl.Int64)
 

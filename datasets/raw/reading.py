@@ -31,10 +31,10 @@ def columns_of(path: Path, text: TableText = COMMAS) -> dict[str, str]:
     return dict.fromkeys(column_names(path, text), "string")
 
 
-def require(path: Path, wanted: Sequence[str], text: TableText = COMMAS) -> dict[str, str]:
+def require(path: Path, needed: Sequence[str], text: TableText = COMMAS) -> dict[str, str]:
     """The table's columns, after a check that the wanted ones are among them."""
     have = columns_of(path, text)
-    for name in wanted:
+    for name in needed:
         if name not in have:
             raise broken(
                 path, f"column {name!r} is missing", f"the file has {', '.join(list(have)[:30])}"
@@ -51,10 +51,10 @@ def count_rows(path: Path, text: TableText = COMMAS) -> int:
 
 
 def stream(
-    path: Path, wanted: Sequence[str], rows: int, text: TableText = COMMAS
+    path: Path, columns: Sequence[str], rows: int, text: TableText = COMMAS
 ) -> Iterator[pl.DataFrame]:
     """Chunks of at most about `rows` rows with the wanted columns; text columns stay text."""
-    names = list(dict.fromkeys(wanted))
+    names = list(dict.fromkeys(columns))
     require(path, names, text)
     if is_parquet(path):
         yield from _stream_parquet(path, names, rows)
@@ -62,9 +62,9 @@ def stream(
         yield from stream_text(path, names, rows, text)
 
 
-def read_table(path: Path, wanted: Sequence[str], text: TableText = COMMAS) -> pl.DataFrame:
+def read_table(path: Path, columns: Sequence[str], text: TableText = COMMAS) -> pl.DataFrame:
     """A table of items or users whole, the wanted columns only."""
-    names = list(dict.fromkeys(wanted))
+    names = list(dict.fromkeys(columns))
     require(path, names, text)
     if is_parquet(path):
         parts = list(_stream_parquet(path, names, 1 << 16))

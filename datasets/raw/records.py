@@ -96,16 +96,16 @@ class Recorder:
     @property
     def columns(self) -> list[str]:
         """The columns of the log that are read."""
-        spec, wanted = self.spec, [self.spec.columns.user, self.spec.columns.item]
-        named = (
+        spec, columns = self.spec, [self.spec.columns.user, self.spec.columns.item]
+        optional = (
             spec.columns.label,
             spec.columns.timestamp,
             spec.columns.request,
             spec.history.kind,
         )
-        wanted += [name for name in (*named, *self.history_columns, spec.split.column) if name]
-        wanted += [*self.request.columns, *self.candidate.columns, *self.slice_columns.values()]
-        return wanted + ([spec.truth.column] if spec.truth else [])
+        columns += [name for name in (*optional, *self.history_columns, spec.split.column) if name]
+        columns += [*self.request.columns, *self.candidate.columns, *self.slice_columns.values()]
+        return columns + ([spec.truth.column] if spec.truth else [])
 
     def read(self, frame: pl.DataFrame, part: Part, first: int, row: int) -> Chunk:
         """Records of a chunk: `first` is its first row in the file, `row` in the whole log."""
@@ -132,7 +132,7 @@ class Recorder:
                 self.tally,
             )
         if spec.split.by == "given":
-            out["split"] = _given(frame, part, spec.split.column, first)
+            out["split"] = _splits_of(frame, part, spec.split.column, first)
         if spec.truth:
             out["truth"] = _probability(frame[spec.truth.column], path, first)
         self._fields(out, frame, path, first)
@@ -171,16 +171,16 @@ class Recorder:
             )
         if self.users is not None:
             name = self.spec.columns.user
-            found = self.users.index.rows(frame[name], path, name, first)
-            missing = int((found == 0).sum())
+            users = self.users.index.rows(frame[name], path, name, first)
+            missing = int((users == 0).sum())
             what = f"rows of the log have a user that is not in {self.users.index.path.name}"
             self.tally.add("rows.user_not_in_table", missing, len(out), what)
-            out["request_ids"][:, own:] = self.users.codes[found]
-            out["request_numbers"][:, numbers:] = self.users.numbers[found]
-            out["slices"][:, len(self.slice_columns) :] = self.users.slice_codes[found]
+            out["request_ids"][:, own:] = self.users.codes[users]
+            out["request_numbers"][:, numbers:] = self.users.numbers[users]
+            out["slices"][:, len(self.slice_columns) :] = self.users.slice_codes[users]
 
     def _finish(self, out: NDArray[Any], frame: pl.DataFrame, part: Part, first: int) -> Chunk:
-        keep = self._kept(out)
+        keep = self._usable(out)
         histories = read_histories(frame, self.spec, self.items, part.path, first, self.tally)
         if histories is None:
             return Chunk(out[keep], np.zeros(0, np.int32), int((~keep).sum()))
@@ -195,7 +195,7 @@ class Recorder:
         own = Histories(histories.values, histories.length).take(np.flatnonzero(out["own"]))
         return Chunk(out, own.values, int((~keep).sum()))
 
-    def _kept(self, out: NDArray[Any]) -> NDArray[np.bool_]:
+    def _usable(self, out: NDArray[Any]) -> NDArray[np.bool_]:
         """Rows of known items; where negatives are drawn, the positives among them."""
         known: NDArray[np.bool_] = out["item"] > 0
         what = f"rows of the log have an item that is not in {self.items.path.name}; left out"
@@ -208,8 +208,8 @@ class Recorder:
             used |= out["event"] == 1
             what = "rows of the log are neither positives nor events of histories; left out"
         self.tally.add("rows.no_positive", int((~used).sum()), len(out), what)
-        kept: NDArray[np.bool_] = known & used
-        return kept
+        usable: NDArray[np.bool_] = known & used
+        return usable
 
 
 def users_slices(users: UserTable | None) -> tuple[str, ...]:
@@ -217,7 +217,9 @@ def users_slices(users: UserTable | None) -> tuple[str, ...]:
     return users.slice_names if users else ()
 
 
-def _given(frame: pl.DataFrame, part: Part, column: str | None, first: int) -> NDArray[np.uint8]:
+def _splits_of(
+    frame: pl.DataFrame, part: Part, column: str | None, first: int
+) -> NDArray[np.uint8]:
     if column is None:
         assert part.split is not None
         return np.full(frame.height, SPLITS.index(part.split), np.uint8)

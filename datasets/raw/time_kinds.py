@@ -15,8 +15,8 @@ from fusefront.datasets.raw.kinds import (
     NOTHING,
     WHOLE,
     ZONED,
+    ColumnKind,
     Kind,
-    Seen,
     clash,
 )
 from fusefront.datasets.raw.time_text import ZONE
@@ -55,18 +55,18 @@ class TimeEvidence:
                 self.first[kind] = (int(rest["row"][at]), str(rest["text"][at]))
             rest = rest.filter(~looks)
 
-    def seen(self) -> Seen:
+    def survey(self) -> ColumnKind:
         """The kind of the whole column of this file; whole numbers among fractions are fractions."""
         first = dict(self.first)
         if FRACTIONS in first:
             first.pop(WHOLE, None)
         shown = [
-            Seen(self.path, self.column, kind, False, *first[kind])
+            ColumnKind(self.path, self.column, kind, False, *first[kind])
             for kind in sorted(first, key=lambda kind: first[kind][0])
         ]
         if len(shown) > 1:
             raise clash("times", shown[0], shown[1])
-        return shown[0] if shown else Seen(self.path, self.column, NOTHING, False)
+        return shown[0] if shown else ColumnKind(self.path, self.column, NOTHING, False)
 
 
 def clock_kind(kind: Kind) -> ClockKind | None:

@@ -56,19 +56,19 @@ class Scale:
             return
         rare, common = used[np.argsort(self.counts[used], kind="stable")][[0, -1]].tolist()
         path, row, value = self._first[rare]
-        got, fix = f"got {value}, a time in {_NAMES[rare]}", "write all times in one unit"
+        content, fix = f"got {value}, a time in {_NAMES[rare]}", "write all times in one unit"
         if rare != common:
             other = self._first[common]
-            got += (
+            content += (
                 f", as in {self.counts[rare]:,} of {self.rows:,} rows, and {other[2]}, one in "
                 f"{_NAMES[common]}, in row {other[1]} of {other[0].name}"
             )
         elif self.declared and _NAMES[rare] != UNITS[self.declared]:
-            got += f", where columns.time_unit says {UNITS[self.declared]}"
+            content += f", where columns.time_unit says {UNITS[self.declared]}"
             fix = "mend time_unit, or the times"
         else:
             return
-        raise broken(path, got, fix, column=self._column, row=row)
+        raise broken(path, content, fix, column=self._column, row=row)
 
     @property
     def unit(self) -> str:

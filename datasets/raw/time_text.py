@@ -65,8 +65,8 @@ def parse_times(column: pl.Series, way: Way, path: Path, first: int) -> pl.Serie
         missing = parsed.is_null()
         if not missing.any():
             break
-        got = _read(text.set(parsed.is_not_null(), None), form, path)
-        parsed = parsed.zip_with(parsed.is_not_null(), got)
+        times = _read(text.set(parsed.is_not_null(), None), form, path)
+        parsed = parsed.zip_with(parsed.is_not_null(), times)
     early = (parsed.dt.year() < 1000).fill_null(value=False)  # %Y reads "21" as the year 21
     bad = (parsed.is_null() | early).arg_true()
     if len(bad):

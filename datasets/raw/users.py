@@ -36,8 +36,8 @@ def read_users(
     """Read the file whole: one row a user; `kinds` of its columns by name."""
     path = find(data, users.path)
     encoder = FieldEncoder(users.fields, kinds)
-    wanted = [users.key, *encoder.columns, *(str(part.column) for part in slices)]
-    table = read_table(path, wanted, users.text)
+    columns = [users.key, *encoder.columns, *(str(part.column) for part in slices)]
+    table = read_table(path, columns, users.text)
     index = KeyIndex(table[users.key], path, users.key, kinds[users.key])
     codes, numbers = encoder.encode(table, path, 0)
     books = tuple(Codebook() for _ in slices)

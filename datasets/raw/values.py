@@ -116,8 +116,8 @@ def cells(field: FieldSpec, column: pl.Series, kind: Kind, path: Path) -> Cells:
 def table(codes: NDArray[np.int32], values: Cells, rows: int, columns: int) -> NDArray[np.int32]:
     """Codes [V] of the cells as [rows, columns], 0 = none; values beyond the columns are cut."""
     out = np.zeros((rows, columns), np.int32)
-    kept = values.place < columns
-    out[values.row[kept], values.place[kept]] = codes[kept]
+    within = values.place < columns
+    out[values.row[within], values.place[within]] = codes[within]
     return out
 
 

@@ -137,10 +137,10 @@ def from_column(
     path: Path, column: str, key: str | None, items: KeyIndex, text: TableText, block: int
 ) -> Iterator[Block]:
     """A list column: of the item file itself (key None), or of a file with a key column."""
-    wanted = [column] if key is None else [key, column]
+    columns = [column] if key is None else [key, column]
     width = first = 0
     where_all = []
-    for frame in stream(path, wanted, block, text):
+    for frame in stream(path, columns, block, text):
         where = (
             np.arange(first + 1, first + 1 + frame.height)
             if key is None
@@ -168,9 +168,9 @@ def _list_matrix(column: pl.Series, path: Path, first: int, width: int) -> NDArr
             path, f"got {column.dtype}", "expected a list of numbers an item", column=column.name
         )
     length = column.list.len().fill_null(0).to_numpy().astype(np.int64)
-    given = np.flatnonzero(length)
+    filled = np.flatnonzero(length)
     if not width:
-        width = int(length[given[0]]) if len(given) else 0
+        width = int(length[filled[0]]) if len(filled) else 0
     ragged = np.flatnonzero((length != width) & (length != 0))
     if len(ragged):
         raise broken(
@@ -186,5 +186,5 @@ def _list_matrix(column: pl.Series, path: Path, first: int, width: int) -> NDArr
         raise broken(path, "a null in a vector", "write a number", column=column.name, row=row)
     out = np.zeros((len(column), width), np.float32)
     if width:
-        out[given] = flat.cast(pl.Float32).to_numpy().reshape(-1, width)
+        out[filled] = flat.cast(pl.Float32).to_numpy().reshape(-1, width)
     return out

@@ -127,9 +127,9 @@ def estimate_factors(
     """Ridge estimate E[z | x] [n + 1, 8] from that modality's own vectors [n + 1, D]."""
     directions, sigma = _directions(world, seed, modality), _noise(world, latents, modality)
     gain = world.dims[modality] / FACTORS
-    seen = rows.astype(np.float64) @ directions / gain
+    projected = rows.astype(np.float64) @ directions / gain
     shrink = LADDER / (LADDER**2 + sigma[:, None] ** 2 / gain)
-    return seen * shrink
+    return projected * shrink
 
 
 def _directions(world: World, seed: int, modality: int) -> Floats:

@@ -52,17 +52,17 @@ def write_world(
     widths of the vectors, `returning` is the share of requests by users seen before. Item row i
     (from 1) has key 9,999 + i. Memory does not grow with the requests. SpecError: bad values.
     """
-    found = find_world(world, dims)
+    recipe = find_world(world, dims)
     requests = Requests(train, valid, test)
     _check(requests, warm, cold, seed, returning)
-    source = build_source(found, seed, warm=warm, cold=cold)
+    source = build_source(recipe, seed, warm=warm, cold=cold)
     out.mkdir(parents=True, exist_ok=True)
     _write_items(source, out)
     _write_interactions(
         source, requests, out / "interactions.parquet", returning, timestamps=timestamps
     )
     spec = out / "dataset.yaml"  # last: a folder with a spec is complete
-    shown = spec_of(found, seed, returning=returning > 0, timestamps=timestamps)
+    shown = spec_of(recipe, seed, returning=returning > 0, timestamps=timestamps)
     spec.write_text(yaml.safe_dump(shown, sort_keys=False, width=100))
     return spec
 

@@ -63,7 +63,7 @@ def init(
     )
     look = "" if layout else "; look at the lines marked 'guess'"
     messages.print(f"proposed spec: {spec}{look}", markup=False)
-    lines = [proposed.tried] if proposed.tried else []
+    lines = [proposed.trial] if proposed.trial else []
     lines += [f"left out, {place}: {why}" for place, why in proposed.left_out.items()]
     lines += [f"UNKNOWN, {place}: {why}" for place, why in proposed.unknown.items()]
     for line in lines:

@@ -34,7 +34,7 @@ class Proposed(NamedTuple):
     """The study beside the spec; what came of trying it; place -> why its value is not known."""
 
     study: Path
-    tried: str = ""
+    trial: str = ""
     unknown: Mapping[str, str] = {}  # a person must write these
     left_out: Mapping[str, str] = {}  # these are comments
 
@@ -65,7 +65,7 @@ def write_proposal(
     if not unknown:
         load_spec(spec)  # what we propose must be readable
     study = _write_study(spec, proposal.name)
-    return Proposed(study, proposal.tried, unknown, proposal.left_out())
+    return Proposed(study, proposal.trial, unknown, proposal.left_out())
 
 
 def write_synthetic(world: str, folder: Path, *, seed: int, train: int, force: bool) -> Path:

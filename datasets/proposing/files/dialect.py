@@ -83,6 +83,6 @@ def has_header(rows: list[list[str]]) -> bool:
     numbers = [all(_DATA.match(cell) for cell in column if cell) for column in below]
     is_data = [_DATA.match(cell) is not None for cell in first]
     if any(data and number for data, number in zip(is_data, numbers, strict=True)):
-        named = (not data and cell for data, cell in zip(is_data, first, strict=True))
-        return any(name and number for name, number in zip(named, numbers, strict=True))
+        headings = (not data and cell for data, cell in zip(is_data, first, strict=True))
+        return any(name and number for name, number in zip(headings, numbers, strict=True))
     return not any(cell and cell in column for cell, column in zip(first, below, strict=True))

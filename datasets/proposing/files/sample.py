@@ -19,7 +19,7 @@ _DEEP = 400_000  # rows of a row group that are passed over at most
 _WHOLE_BYTES = 1 << 24  # of text
 _BYTES = 1 << 22  # of the sample of text
 _UNPACKED = 1 << 27  # bytes of a parquet's values, likewise
-_KEPT = 1 << 26
+_SAMPLE_BYTES = 1 << 26
 
 
 class Sample(NamedTuple):
@@ -63,11 +63,11 @@ def _parquet(path: Path, scratch: Path) -> Path:
         unpacked = sum(group.total_byte_size for group in groups)
         if rows <= WHOLE and unpacked <= _UNPACKED:
             return path
-        run = max(8, min(ROWS, rows * _KEPT // max(1, unpacked)) // _RUNS)
-        wanted = [(rows - run) * k // (_RUNS - 1) for k in range(_RUNS)]  # from first row to last
+        run = max(8, min(ROWS, rows * _SAMPLE_BYTES // max(1, unpacked)) // _RUNS)
+        starts = [(rows - run) * k // (_RUNS - 1) for k in range(_RUNS)]  # from first row to last
         batches, start = [], 0
         for group, size in enumerate(group.num_rows for group in groups):
-            here = [row - start for row in wanted if start <= row < start + size]
+            here = [row - start for row in starts if start <= row < start + size]
             if here:
                 batches += _runs(file, group, here, run, min(size, _DEEP))
             start += size
@@ -77,18 +77,18 @@ def _parquet(path: Path, scratch: Path) -> Path:
 
 
 def _runs(
-    file: pq.ParquetFile, group: int, wanted: list[int], run: int, deep: int
+    file: pq.ParquetFile, group: int, starts: list[int], run: int, deep: int
 ) -> list[pa.RecordBatch]:
     """Stretches of a row group: those that start at `wanted`, moved into its first `deep` rows."""
-    last = max(wanted) + 1
-    places = {min(row, row * deep // last) // run for row in wanted}
-    kept = []
+    last = max(starts) + 1
+    places = {min(row, row * deep // last) // run for row in starts}
+    stretches = []
     for number, batch in enumerate(file.iter_batches(run, row_groups=[group], use_threads=False)):
         if number in places:
-            kept.append(batch)
+            stretches.append(batch)
         if number >= max(places):
             break
-    return kept
+    return stretches
 
 
 def _text(path: Path, text: TableText, scratch: Path) -> Path:

@@ -115,10 +115,10 @@ def test_entries_of_a_row_are_known_before_it_is_read(tmp_path: Path) -> None:
     parquet = Part(tmp_path / "log.parquet", None, COMMAS)
     found = history_entries([parquet], [ROWS], history)
     assert mean <= found.read <= mean + 2  # an empty list counts as an entry
-    assert found.kept == found.read
+    assert found.newest == found.read
     text = history_entries([Part(tmp_path / "log.csv", None, COMMAS)], [ROWS], history)
     assert mean <= text.read < 3 * mean  # bytes over two
     short = history.model_copy(update={"max_length": 50})
-    assert history_entries([parquet], [ROWS], short).kept == 50
+    assert history_entries([parquet], [ROWS], short).newest == 50
     none = History.model_validate({"from": "log"})
     assert history_entries([parquet], [ROWS], none) == (1, 1)

@@ -255,7 +255,7 @@ def check(folder: Path, out: Path, seed: int, readback: Callable) -> str:
     (out / "spec.yaml").write_text(text, encoding="utf-8")
     if proposal.unknown():
         return f"unknown: {proposal.unknown()} {shown}"
-    assert "prepare takes" in proposal.tried, shown
+    assert "prepare takes" in proposal.trial, shown
     store = prepare(load_spec(out / "spec.yaml"), folder, out)
     severe = {finding.name for finding in audit(store).severe()}
     assert severe <= {"sibling_rows"}, shown  # equal short histories, or days for times
