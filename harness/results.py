@@ -87,6 +87,6 @@ class Results:
 
 
 def _row(entry: RunEntry) -> dict[str, object]:
-    kept = entry._asdict()
-    summary = kept.pop("summary")
-    return {**summary, **kept, "path": str(entry.path)}
+    columns = entry._asdict()
+    summary = columns.pop("summary")
+    return {**summary, **columns, "path": str(entry.path)}

@@ -36,14 +36,14 @@ class Ablation:
 def ablations(of: str, parent: Strategy, schema: Schema, parts: Parts) -> list[Ablation]:
     """Every meaningful single removal, modalities first; refuses a strategy with nothing to remove."""
     resolved = asdict(parts.baselines[parent.baseline].check(schema, parent.settings, parts))
-    made = [
+    removals = [
         Ablation(f"{of} without {what}", kind, what, strategy)
         for kind, what, changes in _removals(resolved, schema)
         if (strategy := _first_meaningful(parent, resolved, changes, schema, parts)) is not None
     ]
-    if not made:
+    if not removals:
         raise UsageError(f"strategy {of!r} ({parent.baseline}) has no part that can be taken out")
-    return made
+    return removals
 
 
 Removal = tuple[str, str, list[dict[str, Any]]]  # kind, what, the changes to try in turn
@@ -83,12 +83,12 @@ def _first_meaningful(
     for change in changes:
         bodies = [{**base, **change, "role": "ablation"}]
         if issubclass(parts.baselines[parent.baseline], Composed):
-            kept = {key: base[key] for key in ("training", "tune", "shuffle", "space")}
+            unchanged = {key: base[key] for key in ("training", "tune", "shuffle", "space")}
             if parent.recipe == "own":  # `composed` was published with none: it takes its parent's
                 recipe = parts.baselines[parent.baseline].recipe
-                kept["training"] = {**recipe, **base["training"]}
+                unchanged["training"] = {**recipe, **base["training"]}
             bodies.append(
-                {"baseline": "composed", **kept, **resolved, **change, "role": "ablation"}
+                {"baseline": "composed", **unchanged, **resolved, **change, "role": "ablation"}
             )
         for body in bodies:
             strategy = Strategy.model_validate(_plain(body))

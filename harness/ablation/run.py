@@ -41,19 +41,19 @@ class Planned:
         missing = [c.strategy for c in self.cells if find_record(c, self.room.root) is None]
         return [
             {
-                "strategy": one.name,
-                "kind": one.kind,
-                "without": one.without,
+                "strategy": removal.name,
+                "kind": removal.kind,
+                "without": removal.without,
                 "seeds": len(self.plan.study.seeds),
-                "to_train": missing.count(one.name),
+                "to_train": missing.count(removal.name),
             }
-            for one in self.removed
+            for removal in self.removed
         ]
 
 
-def plan_ablation(asked: Request, of: str, console: Console) -> Planned:
+def plan_ablation(request: Request, of: str, console: Console) -> Planned:
     """The removals of a strategy and their runs; hyper-parameters stay those of its frozen winner."""
-    plan, room = begin(asked, console)
+    plan, room = begin(request, console)
     if of not in plan.strategies:
         known = ", ".join(plan.strategies)
         raise UsageError(f"--of {of!r} is not a strategy of this study; known: {known}")
@@ -74,23 +74,23 @@ def plan_ablation(asked: Request, of: str, console: Console) -> Planned:
     wider = Plan(
         plan.study,
         plan.store,
-        {**plan.strategies, **{one.name: one.strategy for one in removed}},
+        {**plan.strategies, **{removal.name: removal.strategy for removal in removed}},
         plan.parts,
     )
     cells = [
-        wider.cell(one.name, _applicable(params, one), seed)
-        for one in removed
+        wider.cell(removal.name, _applicable(params, removal), seed)
+        for removal in removed
         for seed in plan.study.seeds
     ]
     return Planned(plan, room, removed, cells)
 
 
-def ablate_study(asked: Request, of: str, console: Console) -> list[AblationRow]:
+def ablate_study(request: Request, of: str, console: Console) -> list[AblationRow]:
     """Train what the ablation of `of` lacks; a row a removal: delta AUC with its interval.
 
     A delta is the ablated strategy minus the parent, so a part that earns its place has a negative one.
     """
-    planned = plan_ablation(asked, of, console)
+    planned = plan_ablation(request, of, console)
     plan, room, cells = planned.plan, planned.room, planned.cells
     path = room.folder / f"ablation-{of}.json"
     write_json(path, {"format": 1, "of": of, "cells": [cell.to_json() for cell in cells]})
@@ -119,14 +119,14 @@ def _winner(plan: Plan, room: Room, of: str) -> dict[str, Json]:
     return {}
 
 
-def _applicable(params: Mapping[str, Json], one: Ablation) -> dict[str, Json]:
+def _applicable(params: Mapping[str, Json], removal: Ablation) -> dict[str, Json]:
     """The winner's parameters less those of the component that was taken out."""
-    return {key: value for key, value in params.items() if key.split(".")[0] != one.without}
+    return {key: value for key, value in params.items() if key.split(".")[0] != removal.without}
 
 
 def _rows(folder: StudyFolder, of: str, removed: list[Ablation]) -> list[AblationRow]:
-    kinds = {one.name: one for one in removed}
-    deltas = paired_deltas(folder, parent=of, others=[one.name for one in removed])
+    kinds = {removal.name: removal for removal in removed}
+    deltas = paired_deltas(folder, parent=of, others=[removal.name for removal in removed])
     return [
         {**delta, "strategy": name, "kind": kinds[name].kind, "without": kinds[name].without}
         for name, delta in deltas.items()

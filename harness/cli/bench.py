@@ -40,7 +40,7 @@ def bench(
     from fusefront.harness.serving.latency.study import (
         FINAL_ROUNDS,
         QUICK_ROUNDS,
-        Asked,
+        BenchOptions,
         bench_study,
     )
 
@@ -48,7 +48,7 @@ def bench(
         raise UsageError(f"got --rows {rows!r}, expected one of {', '.join(ROW_FORMATS)}")
     folder = find_study(study, out)
     messages = console(quiet=as_json)
-    options = Asked(
+    options = BenchOptions(
         rounds=FINAL_ROUNDS if final else QUICK_ROUNDS,
         candidates=tuple(candidates or (1, 50, 200, 500)),
         decide_at=folder.spec.latency.decide_at,
@@ -61,7 +61,7 @@ def bench(
     with round_progress(messages) as progress:
         result = bench_study(
             folder,
-            asked=options,
+            options=options,
             tell=lambda line: messages.print(line, markup=False),
             progress=progress,
         )

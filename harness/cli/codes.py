@@ -23,14 +23,14 @@ def codes(
     from fusefront.harness.cli.show import show
     from fusefront.harness.dossier.widths import width_rows
     from fusefront.harness.errors import NothingToDoError, UsageError
-    from fusefront.harness.runs.table import find_run, told_of_codes
+    from fusefront.harness.runs.table import code_measures, find_run
 
     path = find_run(out, run)
     if path is None:
         raise UsageError(
             f"got run {run!r}, expected an id or folder of a completed run under {out}"
         )
-    measures = told_of_codes(path)
+    measures = code_measures(path)
     curve = width_rows(path)
     if as_json:
         show({"run": path.name, "codes": measures, "curve": curve})

@@ -30,10 +30,12 @@ def robustness(
     Writes robustness.json into the study's folder; `report` shows it. Intervals hold test rows and seeds.
     """
     from fusefront.harness.cli.show import console, show
-    from fusefront.harness.robustness.study import SHARES, Asked, measure
+    from fusefront.harness.robustness.study import SHARES, HidingOptions, measure
     from fusefront.harness.runs.store import find_study
 
-    options = Asked(tuple(strategy or ()), tuple(share or SHARES), tuple(include_path or ()))
+    options = HidingOptions(
+        tuple(strategy or ()), tuple(share or SHARES), tuple(include_path or ())
+    )
     messages = console(quiet=as_json)
     curves = measure(find_study(study, out), options, messages.print)
     if as_json:

@@ -71,8 +71,8 @@ class Batcher:
         self.kinds = store.history_kinds
         self.max_history = store.manifest.schema_.max_history
         self.units = cut_requests(np.asarray(self.split.row_start), max_candidates)
-        self.seen = np.zeros(store.manifest.schema_.items + 1, bool)
-        self.place = np.zeros(len(self.seen), np.int64)  # item -> position in the batch
+        self.in_batch = np.zeros(store.manifest.schema_.items + 1, bool)
+        self.place = np.zeros(len(self.in_batch), np.int64)  # item -> position in the batch
         self.rows = len(self.split.item)
 
     def batches(self, batch_rows: int, order: Ints | None = None) -> Iterator[RequestBatch]:
@@ -88,8 +88,8 @@ class Batcher:
         """The units `chosen` as one batch."""
         request = self.units.request[chosen]
         place, history_mask = self._places(request)
-        history = _taken(self.history, place, history_mask)
-        kinds = None if self.kinds is None else _taken(self.kinds, place, history_mask)
+        history = _masked(self.history, place, history_mask)
+        kinds = None if self.kinds is None else _masked(self.kinds, place, history_mask)
         length = self.units.length[chosen]
         column = np.arange(length.max())
         mask = column < length[:, None]  # (R, K)
@@ -122,19 +122,19 @@ class Batcher:
         return np.where(mask, end[:, None] - back, 0), mask
 
     def _distinct(self, history: Ints, candidates: Ints) -> tuple[Ints, Ints, Ints]:
-        self.seen[history.ravel()] = True
-        self.seen[candidates.ravel()] = True
-        self.seen[0] = True
-        items = np.flatnonzero(self.seen)  # (U,) sorted, items[0] == 0
-        self.seen[items] = False
+        self.in_batch[history.ravel()] = True
+        self.in_batch[candidates.ravel()] = True
+        self.in_batch[0] = True
+        items = np.flatnonzero(self.in_batch)  # (U,) sorted, items[0] == 0
+        self.in_batch[items] = False
         self.place[items] = np.arange(len(items))
         return items, self.place[history], self.place[candidates]
 
 
-def _taken(values: NDArray[np.integer[Any]], place: Ints, mask: NDArray[np.bool_]) -> Ints:
+def _masked(values: NDArray[np.integer[Any]], place: Ints, mask: NDArray[np.bool_]) -> Ints:
     """The values at the places, 0 where masked."""
-    held = values[place] if len(values) else np.zeros(place.shape, np.int64)
-    return np.where(mask, held, 0).astype(np.int64)
+    entries = values[place] if len(values) else np.zeros(place.shape, np.int64)
+    return np.where(mask, entries, 0).astype(np.int64)
 
 
 def _context(

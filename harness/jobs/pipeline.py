@@ -51,53 +51,53 @@ class Conclusion:
     sentence: str
 
 
-def begin(asked: Request, console: Console) -> tuple[Plan, Room]:
+def begin(request: Request, console: Console) -> tuple[Plan, Room]:
     """Read the study, prepare and audit its data, check every strategy, write study.yaml."""
-    study = _limited(load_study(asked.study_file, asked.overrides), asked.limit)
-    folder = asked.out / "studies" / study.name
-    encoders = encoder_files(study, asked.study_file, asked.include)
-    given = files_with_parts(asked.include, encoders)
-    include = included(folder, given, must=uses(_named(study)))
+    study = _limited(load_study(request.study_file, request.overrides), request.limit)
+    folder = request.out / "studies" / study.name
+    encoders = encoder_files(study, request.study_file, request.include)
+    files = files_with_parts(request.include, encoders)
+    include = included(folder, files, must=uses(_baselines(study)))
     parts, own = load_parts(include), own_parts(include)
-    asked.out.mkdir(parents=True, exist_ok=True)
+    request.out.mkdir(parents=True, exist_ok=True)
     store, spec = prepared(
         study,
-        asked.study_file,
-        asked.data,
-        asked.out,
+        request.study_file,
+        request.data,
+        request.out,
         lambda line: console.print(line, markup=False),
-        Allowed(tuple(asked.include), asked.allow_outside),
+        Allowed(tuple(request.include), request.allow_outside),
     )
-    check_store(store, whole=asked.verify)
+    check_store(store, whole=request.verify)
     plan = make_plan(study, store, parts, own)
     findings = audit(store)
     write_json(folder / "audit.json", findings.to_json(spec.accept))
     refuse_severe(findings, spec.accept)
     write_text(folder / "study.yaml", _spelled(study))
     remember(folder, _of_the_study(own, study))
-    if sentence := reidentified(StudyFolder(asked.out, folder, study), store, parts):
+    if sentence := reidentified(StudyFolder(request.out, folder, study), store, parts):
         console.print(sentence, markup=False)
-    workers = Workers(asked.jobs, asked.out, store.path, include)
-    room = Room(asked.out, folder, workers, console, asked.wandb)
+    workers = Workers(request.jobs, request.out, store.path, include)
+    room = Room(request.out, folder, workers, console, request.wandb)
     return plan, room
 
 
 def _of_the_study(own: Sequence[Own], study: Study) -> list[Own]:
     """What was given in files, and of the installed parts those that a strategy names."""
     used = {
-        (one.kind, one.name)
-        for baseline, settings in _named(study)
-        for one in used_by(own, baseline, settings)
+        (part.kind, part.name)
+        for baseline, settings in _baselines(study)
+        for part in used_by(own, baseline, settings)
     }
-    return [one for one in own if not one.package or (one.kind, one.name) in used]
+    return [part for part in own if not part.package or (part.kind, part.name) in used]
 
 
-def _named(study: Study) -> list[tuple[str, dict[str, Json]]]:
+def _baselines(study: Study) -> list[tuple[str, dict[str, Json]]]:
     """Every strategy's baseline and settings, with what a search may try in their place."""
     common = list(study.tuning.space.values())
     return [
-        (one.baseline, {**one.settings, "searched": [*common, *one.space.values()]})
-        for one in study.strategies.values()
+        (strategy.baseline, {**strategy.settings, "searched": [*common, *strategy.space.values()]})
+        for strategy in study.strategies.values()
     ]
 
 
@@ -112,14 +112,14 @@ def _spelled(study: Study) -> str:
 def _limited(study: Study, limit: int | None) -> Study:
     if limit is None:
         return study
-    kept = dict(list(study.strategies.items())[:limit])
-    kept.setdefault(study.baseline, study.strategies[study.baseline])
-    return study.model_copy(update={"strategies": kept})
+    first = dict(list(study.strategies.items())[:limit])
+    first.setdefault(study.baseline, study.strategies[study.baseline])
+    return study.model_copy(update={"strategies": first})
 
 
-def tune_study(asked: Request, console: Console) -> list[Winner]:
+def tune_study(request: Request, console: Console) -> list[Winner]:
     """The search alone; every strategy's frozen winner."""
-    plan, room = begin(asked, console)
+    plan, room = begin(request, console)
     if not plan.study.tuning.trials:
         raise NothingToDoError("the study's tuning.trials is 0; give --trials N")
     try:
@@ -129,9 +129,9 @@ def tune_study(asked: Request, console: Console) -> list[Winner]:
     return [search.freeze() for search in plan.searches(room.folder)]
 
 
-def run_study(asked: Request, console: Console) -> Conclusion:
+def run_study(request: Request, console: Console) -> Conclusion:
     """The whole path: report and decision."""
-    plan, room = begin(asked, console)
+    plan, room = begin(request, console)
     cells, failed = train(plan, room)
     folder = StudyFolder(room.root, room.folder, plan.study)
     conclusion = conclude(folder, room)

@@ -177,8 +177,8 @@ def make_plan(study: Study, store: PreparedDataset, parts: Parts, own: Sequence[
         except ValueError as error:
             raise UsageError(f"strategy {name!r}: {error}") from error
         except Exception as error:  # somebody else's code: anything can come out of it
-            for one in used_by(own, strategy.baseline, strategy.settings):
-                raise fails(one, error, f"cannot be built for strategy {name!r}") from error
+            for part in used_by(own, strategy.baseline, strategy.settings):
+                raise fails(part, error, f"cannot be built for strategy {name!r}") from error
             raise
     plan = Plan(study, store, strategies, parts)
     for name, strategy in strategies.items():
@@ -202,18 +202,18 @@ def _check_recipe(plan: Plan, name: str, strategy: Strategy) -> None:
 def _controls(study: Study, store: PreparedDataset) -> dict[str, Strategy]:
     """Popularity, ids alone, each modality alone, concatenation, and vectors dealt to other items."""
     modalities = tuple(store.manifest.schema_.modalities)
-    made = {
+    controls = {
         "popularity": Strategy(baseline="popularity", role="control"),
         "id_only": Strategy(baseline="id_only", role="control"),
     }
     for modality in modalities:
         body = {"baseline": "unimodal", "role": "control", "modality": modality}
-        made[f"unimodal_{modality}"] = Strategy.model_validate(body)
+        controls[f"unimodal_{modality}"] = Strategy.model_validate(body)
     if not any(strategy.baseline == "early_fusion" for strategy in study.strategies.values()):
-        made["early_fusion"] = Strategy(baseline="early_fusion", role="control")
+        controls["early_fusion"] = Strategy(baseline="early_fusion", role="control")
     parent = next(
         (s for s in study.strategies.values() if s.baseline == "compressed_fusion"),
         study.strategies[study.baseline],
     )
-    made[SHUFFLED] = parent.model_copy(update={"role": "control", "shuffle": modalities})
-    return made
+    controls[SHUFFLED] = parent.model_copy(update={"role": "control", "shuffle": modalities})
+    return controls

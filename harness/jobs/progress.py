@@ -15,7 +15,7 @@ class RunProgress:
 
     def __init__(self, total: int, what: str, console: Console) -> None:
         self.total, self.what, self.console = total, what, console
-        self.done, self.failed = 0, 0
+        self.ended, self.failed = 0, 0
         self.begin = time.monotonic()
         self.detail: dict[str, str] = {}
         self.fraction: dict[str, float] = {}  # of each run under way, by its epochs
@@ -52,30 +52,30 @@ class RunProgress:
         elif kind in ("done", "failed"):
             self.fraction.pop(key, None)
             last = self.detail.pop(key, key)
-            self.done += 1
+            self.ended += 1
             self.failed += kind == "failed"
             self._line(last, str(message.get("reason", "")))
         if self.bar is not None:
             self.bar.update(
                 self.task,
-                completed=self.done,
+                completed=self.ended,
                 left=self.left(),
                 detail=" · ".join(self.detail.values()),
             )
 
     def left(self) -> str:
         """An estimate of the time left from the runs and epochs so far."""
-        done = self.done + sum(self.fraction.values())
-        if not done:
+        ended = self.ended + sum(self.fraction.values())
+        if not ended:
             return ""
-        seconds = (time.monotonic() - self.begin) / done * (self.total - done)
+        seconds = (time.monotonic() - self.begin) / ended * (self.total - ended)
         return f"{seconds:.0f} s left" if seconds < 120 else f"{seconds / 60:.0f} min left"
 
     def _line(self, last: str, reason: str) -> None:
         if reason:
             self.console.print(f"{self.what} {last} failed: {reason}", style="red", markup=False)
         elif self.bar is None:
-            line = f"{self.what} {self.done} of {self.total}: {last}, {self.left()}"
+            line = f"{self.what} {self.ended} of {self.total}: {last}, {self.left()}"
             self.console.print(line, markup=False, highlight=False)
 
 

@@ -52,11 +52,11 @@ def tune(plan: Plan, room: Room) -> dict[str, dict[str, Json]]:
 
 def fill(plan: Plan, room: Room, cells: Sequence[Cell], what: str) -> list[tuple[Cell, str]]:
     """Train the cells that have no record; returns those that failed, with the reason."""
-    todo, seen = [], set()
+    todo, run_ids = [], set()
     for cell in cells:
-        if cell.spec.run_id not in seen and find_record(cell, room.root) is None:
+        if cell.spec.run_id not in run_ids and find_record(cell, room.root) is None:
             todo.append(cell)
-        seen.add(cell.spec.run_id)
+        run_ids.add(cell.spec.run_id)
     failed: list[tuple[Cell, str]] = []
 
     def close(cell: Cell, reason: str) -> None:

@@ -98,7 +98,7 @@ def _stores(folder: Path) -> list[Path]:
 
 def _store(path: Path) -> Checked:
     try:
-        damaged = [one.sentence for one in whole_check(path)]
+        damaged = [damage.sentence for damage in whole_check(path)]
         if not damaged:
             note_check(PreparedDataset.open(path))
     except DataContractError as error:

@@ -32,10 +32,10 @@ class Bare(ast.NodeTransformer):
         super().generic_visit(node)
         body = getattr(node, "body", None)
         if isinstance(body, list):
-            kept = [line for line in body if not is_docstring(line)]
+            lines = [line for line in body if not is_docstring(line)]
             if isinstance(node, ast.ClassDef):
-                kept = [line for line in kept if not (_targets(line) & NOT_NUMBERS)]
-            node.body = kept or [ast.Pass()]  # type: ignore[attr-defined]
+                lines = [line for line in lines if not (_targets(line) & NOT_NUMBERS)]
+            node.body = lines or [ast.Pass()]  # type: ignore[attr-defined]
         return node
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:

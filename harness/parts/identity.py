@@ -44,12 +44,12 @@ class Code(NamedTuple):
 
 def code_of(model: Baseline, read: Read | None = None) -> Code:
     """The code that a model's training depends on; its weights may be on the meta device."""
-    held = {base for part in model.modules() for base in type(part).__mro__}
+    classes = {base for part in model.modules() for base in type(part).__mro__}
     texts: dict[str, list[str]] = {}
-    for (module, name), text in sorted(_reach(held, read or _read).items()):
+    for (module, name), text in sorted(_reach(classes, read or _read).items()):
         texts.setdefault(module, []).append(f"{name}={text}")
     sources = {module: _hash("\n".join(lines)) for module, lines in texts.items()}
-    for part in held:
+    for part in classes:
         if _outside(part.__module__):
             sources[part.__module__] = _file_hash(part.__module__)
     whole = "\n".join(f"{module} {sources[module]}" for module in sorted(sources))
@@ -66,11 +66,11 @@ def reached(model: Baseline, read: Read | None = None) -> dict[Symbol, str]:
     return _reach({base for part in model.modules() for base in type(part).__mro__}, read or _read)
 
 
-def _reach(held: set[type], read: Read) -> dict[Symbol, str]:
+def _reach(classes: set[type], read: Read) -> dict[Symbol, str]:
     """Every definition that is reached, as code; grows until nothing new is referred to."""
     todo = [
         TRAINER,
-        *((part.__module__, part.__qualname__.split(".")[0]) for part in held if _inside(part)),
+        *((part.__module__, part.__qualname__.split(".")[0]) for part in classes if _inside(part)),
     ]
     texts: dict[Symbol, str] = {}
     while todo:
@@ -79,24 +79,24 @@ def _reach(held: set[type], read: Read) -> dict[Symbol, str]:
             continue
         source = _parsed(module, read(module))
         if name in source.imports:
-            todo += _followed([source.imports[name]], held)
+            todo += _followed([source.imports[name]], classes)
             continue
         if name not in source.definitions:
             continue  # a built-in, or a name of the function's own
         if (module, "") not in texts and name:
             todo.append((module, ""))
         texts[module, name], symbols = _definition(module, name, source)
-        todo += _followed(symbols, held)
+        todo += _followed(symbols, classes)
     return texts
 
 
-def _followed(symbols: list[Symbol], held: set[type]) -> Iterator[Symbol]:
+def _followed(symbols: list[Symbol], classes: set[type]) -> Iterator[Symbol]:
     for module, name in symbols:
         if not module.startswith(ROOMS):
             continue
         target = getattr(sys.modules.get(module), name, None)
         part = isinstance(target, type) and issubclass(target, nn.Module)
-        if part and module.startswith(PARTS) and target not in held:
+        if part and module.startswith(PARTS) and target not in classes:
             continue
         yield module, name
 

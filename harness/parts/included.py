@@ -62,25 +62,25 @@ def read_record(folder: Path) -> Record:
 
 def remember(folder: Path, own: Iterable[Own]) -> None:
     """Put parts on record, in place of others of their kind and name; no parts, no file."""
-    new = [_recorded(one) for one in own]
+    new = [_recorded(part) for part in own]
     if not new:
         return
-    named = {(part.kind, part.name) for part in new}
-    kept = [part for part in read_record(folder).parts if (part.kind, part.name) not in named]
-    record = Record(parts=tuple(sorted([*kept, *new], key=lambda part: (part.kind, part.name))))
+    replaced = {(part.kind, part.name) for part in new}
+    others = [part for part in read_record(folder).parts if (part.kind, part.name) not in replaced]
+    record = Record(parts=tuple(sorted([*others, *new], key=lambda part: (part.kind, part.name))))
     write_json(folder / FILE, record.model_dump(mode="json"))
 
 
-def _recorded(one: Own) -> Recorded:
-    if one.package:
-        return Recorded(kind=one.kind.word, name=one.name, package=one.package)
-    file = one.files[0]
-    return Recorded(kind=one.kind.word, name=one.name, file=str(file), code=code_digest(file))
+def _recorded(part: Own) -> Recorded:
+    if part.package:
+        return Recorded(kind=part.kind.word, name=part.name, package=part.package)
+    file = part.files[0]
+    return Recorded(kind=part.kind.word, name=part.name, file=str(file), code=code_digest(file))
 
 
 def included(
     folder: Path,
-    given: Sequence[Path],
+    paths: Sequence[Path],
     must: Callable[[Recorded], bool] = lambda _: True,
     may: Callable[[Recorded], bool] = lambda _: False,
 ) -> tuple[Path, ...]:
@@ -94,13 +94,13 @@ def included(
             package that is not installed.
     """
     record = read_record(folder).parts
-    asked = [part for part in record if must(part) or may(part)]
-    if not asked:
-        return tuple(given)
-    replaced = {(one.kind.word, one.name) for one in own_parts(given)}
-    files = {file for path in given for file in python_files(path)}
+    needed = [part for part in record if must(part) or may(part)]
+    if not needed:
+        return tuple(paths)
+    replaced = {(part.kind.word, part.name) for part in own_parts(paths)}
+    files = {file for path in paths for file in python_files(path)}
     more: list[Path] = []
-    for part in asked:
+    for part in needed:
         if (part.kind, part.name) in replaced or Path(part.file) in files:
             continue
         lost = _lost(part)
@@ -108,7 +108,7 @@ def included(
             raise UsageError(f"{folder.name}: it was made with {part} of {lost}")
         if part.file and not lost:
             more.append(Path(part.file))
-    return (*given, *dict.fromkeys(more))
+    return (*paths, *dict.fromkeys(more))
 
 
 def _lost(part: Recorded) -> str:
@@ -132,9 +132,9 @@ def uses(cells: Iterable[tuple[str, Mapping[str, object]]]) -> Callable[[Recorde
     listed = list(cells)
     words = {kind.word: kind for kind in KINDS}
 
-    def named(part: Recorded) -> bool:
+    def matches(part: Recorded) -> bool:
         kind = words.get(part.kind)
         own = [] if kind is None else [Own(kind, part.name, None, "", ())]
         return any(used_by(own, baseline, settings) for baseline, settings in listed)
 
-    return named
+    return matches

@@ -61,19 +61,19 @@ def rows_of(kind: str, include: Sequence[Path]) -> list[Row]:
 
 def _axes(parts: Parts, own: Sequence[Own]) -> dict[str, Callable[[], list[Row]]]:
     """Axis to what makes its rows; what is not asked for is not counted."""
-    outside = {(one.kind.table, one.name): one for one in own}
+    outside = {(part.kind.table, part.name): part for part in own}
 
     def each(
         table: str, row: Callable[[str, type[P]], Row], zoo: Mapping[str, type[P]]
     ) -> Callable[[], list[Row]]:
         def counted(name: str, part: type[P]) -> Row:
-            one = outside.get((table, name))
-            if one is None:
+            own_part = outside.get((table, name))
+            if own_part is None:
                 return row(name, part)
             try:
-                return row(name, part) | {"from": one.owner}
+                return row(name, part) | {"from": own_part.owner}
             except Exception as error:  # somebody else's code: anything can come out of it
-                raise fails(one, error, "cannot be built and run on zeros") from error
+                raise fails(own_part, error, "cannot be built and run on zeros") from error
 
         return lambda: [counted(name, part) for name, part in zoo.items()]
 
@@ -126,36 +126,43 @@ def _strategy(name: str, kind: type[Baseline], parts: Parts, own: bool) -> Row:
 
 
 def _compressor(name: str, kind: Callable[..., nn.Module]) -> Row:
-    made = kind(VECTOR).eval()
-    macs = compressor_macs_per_item(made)  # type: ignore[arg-type]
-    return _row(name, _count(made), macs, None, "yes", *_told(kind))
+    compressor = kind(VECTOR).eval()
+    macs = compressor_macs_per_item(compressor)  # type: ignore[arg-type]
+    return _row(name, _count(compressor), macs, None, "yes", *_paper_and_choices(kind))
 
 
 def _operator(name: str, kind: Callable[..., nn.Module]) -> Row:
     """Without query where it can do without; one on logits runs online, for every candidate."""
     on_logits = getattr(kind, "level", "feature") == "logit"
     d = 1 if on_logits else WIDTH
-    made = kind(SLOTS, d).eval()
-    macs = macs_per_item(made, SLOTS, d)
+    operator = kind(SLOTS, d).eval()
+    macs = macs_per_item(operator, SLOTS, d)
     item, candidate = (None, macs) if on_logits else (macs, None)
-    return _row(name, _count(made), item, candidate, cacheable(kind), *_told(kind))
+    return _row(name, _count(operator), item, candidate, cacheable(kind), *_paper_and_choices(kind))
 
 
 def _pooler(name: str, kind: Callable[..., nn.Module]) -> Row:
-    made = kind(WIDTH).eval()
-    assert isinstance(made, Pooler)
-    item, candidate = pooler_macs(made, SCHEMA.max_history)
+    pooler = kind(WIDTH).eval()
+    assert isinstance(pooler, Pooler)
+    item, candidate = pooler_macs(pooler, SCHEMA.max_history)
     cached = "part: projections of items" if item else "no: pooling runs online"
-    return _row(name, _count(made), item, candidate, cached, *_told(kind))
+    return _row(name, _count(pooler), item, candidate, cached, *_paper_and_choices(kind))
 
 
 def _head(name: str, kind: Callable[..., nn.Module]) -> Row:
-    made = kind(WIDTH).eval()
-    return _row(name, _count(made), None, head_macs(made, WIDTH), "no: runs online", *_told(kind))
+    head = kind(WIDTH).eval()
+    return _row(
+        name,
+        _count(head),
+        None,
+        head_macs(head, WIDTH),
+        "no: runs online",
+        *_paper_and_choices(kind),
+    )
 
 
 def _alignment(name: str, kind: Callable[..., nn.Module]) -> Row:
-    return _row(name, _count(kind(WIDTH)), None, None, "trains only", *_told(kind))
+    return _row(name, _count(kind(WIDTH)), None, None, "trains only", *_paper_and_choices(kind))
 
 
 def cacheable(operator: object) -> str:
@@ -169,5 +176,5 @@ def _count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def _told(kind: Callable[..., nn.Module]) -> tuple[str, str]:
+def _paper_and_choices(kind: Callable[..., nn.Module]) -> tuple[str, str]:
     return getattr(kind, "paper", ""), ", ".join(getattr(kind, "choices", {}))

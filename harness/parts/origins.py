@@ -22,12 +22,12 @@ def used_by(own: Sequence[Own], baseline: str, settings: Mapping[str, Json]) -> 
 
     Their `files` are the code from outside that the strategy depends on.
     """
-    named = set(_names(settings))
+    names = set(_names(settings))
     return [
-        one
-        for one in own
-        if one.kind in MODEL_KINDS
-        and (one.name == baseline if one.kind is BASELINE else one.name in named)
+        part
+        for part in own
+        if part.kind in MODEL_KINDS
+        and (part.name == baseline if part.kind is BASELINE else part.name in names)
     ]
 
 
@@ -42,11 +42,11 @@ def _names(value: Json) -> Iterator[str]:
             yield from _names(inner)
 
 
-def fails(one: Own, error: Exception, when: str = "cannot be built") -> UsageError:
+def fails(part: Own, error: Exception, when: str = "cannot be built") -> UsageError:
     """The sentence for whatever somebody else's part raised."""
     reason = " ".join(str(error).split())[:200].rstrip(".")
-    hint = f"`fusefront check {one.files[0]}`" if one.files else "`fusefront check`"
+    hint = f"`fusefront check {part.files[0]}`" if part.files else "`fusefront check`"
     return UsageError(
-        f"{one.owner}: {one.kind.word} {one.name!r} {when} ({type(error).__name__}: {reason}); "
+        f"{part.owner}: {part.kind.word} {part.name!r} {when} ({type(error).__name__}: {reason}); "
         f"mend it, {hint} says what it breaks"
     )

@@ -27,7 +27,7 @@ class Own(NamedTuple):
 def load_zoo(kind: Kind, include_paths: Sequence[Path]) -> dict[str, object]:
     """One kind's parts by name: shipped, installed, then those of the files."""
     own = own_parts(include_paths, (kind,))
-    return {**kind.zoo(), **{one.name: one.part for one in own}}
+    return {**kind.zoo(), **{entry.name: entry.part for entry in own}}
 
 
 def own_parts(include_paths: Sequence[Path], kinds: Sequence[Kind] = KINDS) -> list[Own]:
@@ -43,36 +43,36 @@ def own_parts(include_paths: Sequence[Path], kinds: Sequence[Kind] = KINDS) -> l
     """
     modules = _modules(include_paths)
     return [
-        one
+        entry
         for kind in kinds
-        for one in _named_once(kind, [*_installed(kind), *_included(kind, modules)])
+        for entry in _named_once(kind, [*_installed(kind), *_included(kind, modules)])
     ]
 
 
 def _named_once(kind: Kind, offered: Sequence[Own]) -> list[Own]:
-    kept: dict[str, Own] = {}
+    by_name: dict[str, Own] = {}
     shipped = kind.zoo() if offered else {}
-    for one in offered:
-        if shipped.get(one.name) is one.part:  # listed again in a file's own dictionary
+    for entry in offered:
+        if shipped.get(entry.name) is entry.part:  # listed again in a file's own dictionary
             continue
-        if not kind.fits(one.part):
+        if not kind.fits(entry.part):
             raise UsageError(
-                f"{one.owner}: {kind.word} {one.name!r} is {one.part!r}; "
+                f"{entry.owner}: {kind.word} {entry.name!r} is {entry.part!r}; "
                 f"expected a subclass of {kind.base}"
             )
-        if missing := kind.lacks(one.part):
+        if missing := kind.lacks(entry.part):
             raise UsageError(
-                f"{one.owner}: {kind.word} {one.name!r} does not define {', '.join(missing)}; "
+                f"{entry.owner}: {kind.word} {entry.name!r} does not define {', '.join(missing)}; "
                 f"every {kind.base} must, see its docstring"
             )
-        before = kept[one.name].owner if one.name in kept else "fusefront"
-        same = one.name in kept and kept[one.name].part is one.part
-        if one.name in shipped or (one.name in kept and not same):
+        before = by_name[entry.name].owner if entry.name in by_name else "fusefront"
+        same = entry.name in by_name and by_name[entry.name].part is entry.part
+        if entry.name in shipped or (entry.name in by_name and not same):
             raise UsageError(
-                f"{kind.word} {one.name!r} is defined by {before} and by {one.owner}; rename one"
+                f"{kind.word} {entry.name!r} is defined by {before} and by {entry.owner}; rename one"
             )
-        kept.setdefault(one.name, one)
-    return list(kept.values())
+        by_name.setdefault(entry.name, entry)
+    return list(by_name.values())
 
 
 def files_with_parts(include_paths: Sequence[Path], encoders: Collection[Path]) -> tuple[Path, ...]:

@@ -14,7 +14,7 @@ def load_parts(include_paths: Sequence[Path]) -> Parts:
     return Parts(*(load_zoo(kind, include_paths) for kind in MODEL_KINDS))  # type: ignore[arg-type]
 
 
-def parts_of_runs(runs: Iterable[Path], given: Sequence[Path]) -> Parts:
+def parts_of_runs(runs: Iterable[Path], include: Sequence[Path]) -> Parts:
     """What the runs in these folders are built of; see `included` for what is refused."""
-    files = [file for run in runs for file in included(run, given)]
+    files = [file for run in runs for file in included(run, include)]
     return load_parts(list(dict.fromkeys(files)))

@@ -21,7 +21,7 @@ class Hidden(NamedTuple):
     share: float  # 0 .. 1
 
 
-def kept(store: PreparedDataset, hidden: Hidden, seed: int = 0) -> NDArray[np.bool_]:
+def shown_modalities(store: PreparedDataset, hidden: Hidden, seed: int = 0) -> NDArray[np.bool_]:
     """Which modalities stay, [n + 1, M]; shares are nested and the same items for every model."""
     modalities = list(store.manifest.schema_.modalities)
     column = modalities.index(hidden.modality)
@@ -37,6 +37,6 @@ def scores(
     """Logits [N] of the test split under each condition; the weights stay as they were trained."""
     items = store.manifest.schema_.items
     for hidden in conditions:
-        keep = torch.from_numpy(kept(store, hidden)) if hidden.share > 0 else None
+        keep = torch.from_numpy(shown_modalities(store, hidden)) if hidden.share > 0 else None
         codes = encode_table(model, items, keep)
         yield hidden, predict(model, codes, store, "test")

@@ -34,7 +34,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Asked:
+class HidingOptions:
     """What to hide, for whom; () = the decision's choice, else the best on validation, and today's."""
 
     strategies: tuple[str, ...] = ()
@@ -47,21 +47,21 @@ class Asked:
             raise UsageError(f"got share {bad[0]:g}, expected shares of the items from 0 to 1")
 
 
-def measure(study: StudyFolder, asked: Asked, tell: Tell) -> list[HiddenCurve]:
+def measure(study: StudyFolder, options: HidingOptions, tell: Tell) -> list[HiddenCurve]:
     """Write robustness.json; its curves, one a strategy and modality.
 
     Every AUC is compared with that of what runs today with nothing hidden (`gain`), and with today's
     under the same loss (`lead`). Opening test is recorded.
     """
-    asked.check()
+    options.check()
     store = PreparedDataset.open(study.store_path)
     modalities = tuple(store.manifest.schema_.modalities)
-    runs = {name: _runs(study, name) for name in _strategies(study, asked.strategies)}
-    shares = tuple(sorted({0.0, *asked.shares}))
+    runs = {name: _runs(study, name) for name in _strategies(study, options.strategies)}
+    shares = tuple(sorted({0.0, *options.shares}))
     conditions = tuple(Hidden(m, share) for m in modalities for share in shares)
     open_test(study.path, "robustness")
-    found = _collect(study, store, runs, conditions, asked.include, tell)
-    curves = [found.curve(name, modality, shares) for name in runs for modality in modalities]
+    hidden = _collect(study, store, runs, conditions, options.include, tell)
+    curves = [hidden.curve(name, modality, shares) for name in runs for modality in modalities]
     reference = study.spec.baseline
     ids = {name: [entry.run_id for entry in entries] for name, entries in runs.items()}
     record = {"format": 1, "reference": reference, "runs": ids, "curves": curves}
@@ -69,18 +69,18 @@ def measure(study: StudyFolder, asked: Asked, tell: Tell) -> list[HiddenCurve]:
     return curves
 
 
-def _strategies(study: StudyFolder, asked: tuple[str, ...]) -> list[str]:
+def _strategies(study: StudyFolder, chosen_names: tuple[str, ...]) -> list[str]:
     """Today's last, so that the strategy in question comes first in the figure."""
-    done: dict[str, float] = {}
+    valid_auc: dict[str, float] = {}
     for entry in study.completed():
         if entry.role == "strategy":
-            done.setdefault(entry.strategy, float(entry.summary.get("valid_auc", 0.0)))
+            valid_auc.setdefault(entry.strategy, float(entry.summary.get("valid_auc", 0.0)))
     path, today = study.path / "decision.json", study.spec.baseline
     record = optional_record(path, DecisionRecord) or DecisionRecord()
     decision = record.get("decision", Decided())
-    named = [decision.get("choice") or decision.get("subject")]
-    rivals = sorted((n for n in done if n != today), key=lambda n: -done[n])
-    chosen = list(asked) or [n for n in (*named, *rivals) if n and n != today][:1]
+    decided = [decision.get("choice") or decision.get("subject")]
+    rivals = sorted((n for n in valid_auc if n != today), key=lambda n: -valid_auc[n])
+    chosen = list(chosen_names) or [n for n in (*decided, *rivals) if n and n != today][:1]
     return [*(name for name in dict.fromkeys(chosen) if name != today), today]
 
 
@@ -98,7 +98,7 @@ def _runs(study: StudyFolder, name: str) -> list[RunEntry]:
 
 
 @dataclass(frozen=True)
-class Found:
+class HiddenScores:
     """AUC of every strategy and condition, and each one's change within its own trained models."""
 
     reference: str
@@ -142,11 +142,11 @@ def _collect(
     conditions: tuple[Hidden, ...],
     include: tuple[Path, ...],
     tell: Tell,
-) -> Found:
+) -> HiddenScores:
     source = StudySource(study)
     layout = Layout(source.rows("test"), source.cluster)
     label, axis = layout.rows.label, layout.axis
-    parts = parts_of_runs((one.path for entries in runs.values() for one in entries), include)
+    parts = parts_of_runs((entry.path for entries in runs.values() for entry in entries), include)
     names = tuple(dict.fromkeys(key(name, h) for name in runs for h in (NOTHING, *conditions)))
     joint, changes = (Accumulator.empty(names, axis.size, axis.mc) for _ in range(2))
     hidden = (NOTHING, *(h for h in conditions if h.share > 0))
@@ -161,12 +161,12 @@ def _collect(
                 whole = whole or (influence.value, summed)
                 joint.add(key(name, condition), influence.value, summed)
                 changes.add(key(name, condition), influence.value - whole[0], summed - whole[1])
-    return Found(study.spec.baseline, joint.joint(), changes.joint())
+    return HiddenScores(study.spec.baseline, joint.joint(), changes.joint())
 
 
 def _pair(model: JointModel, a: str, b: str) -> Ends:
-    found: Pair = model.pair(model.index(a), model.index(b))
-    return _ends(found.difference, found.low, found.high)
+    pair: Pair = model.pair(model.index(a), model.index(b))
+    return _ends(pair.difference, pair.low, pair.high)
 
 
 def _alone(model: JointModel, name: str) -> Ends:

@@ -45,14 +45,14 @@ def place(written: Path, path: Path) -> None:
         shutil.rmtree(old)
 
 
-def _exchange(one: Path, other: Path) -> bool:
+def _exchange(path: Path, other: Path) -> bool:
     """Swap two names in one step; False where the system cannot."""
     try:
         swap = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError, TypeError):
         return False
-    done: int = swap(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE)
-    return done == 0
+    code: int = swap(_HERE, os.fsencode(path), _HERE, os.fsencode(other), _EXCHANGE)
+    return code == 0
 
 
 def _sync(path: Path) -> None:

@@ -34,12 +34,12 @@ def damage(run: Path, name: str, summary: RunSummary) -> str:
         return f"{path}: the run's record does not know it; {CURE}" if path.exists() else ""
     try:
         status = path.stat()
-        found = _hash(path, status.st_size, status.st_mtime_ns, status.st_ino)
+        digest = _hash(path, status.st_size, status.st_mtime_ns, status.st_ino)
     except FileNotFoundError:
         return f"{path}: missing; {CURE}"
     except OSError as error:
         return f"{path}: {(error.strerror or 'cannot be read').lower()}; {CURE}"
-    if found == written[name]:
+    if digest == written[name]:
         return ""
     return f"{path}: changed since the run was recorded (its SHA-256 differs); {CURE}"
 
@@ -69,9 +69,9 @@ def read_predictions(run: Path, split: str, columns: Sequence[str] | None = None
         raise UsageError(f"{path}: got no predictions, expected them there; run the study again")
     checked(run, f"predictions/{split}.parquet")
     try:
-        wanted = None if columns is None else list(columns)
-        frame = pl.read_parquet(path, columns=wanted, glob=False)
-        return frame if wanted is None else frame.select(wanted)
+        names = None if columns is None else list(columns)
+        frame = pl.read_parquet(path, columns=names, glob=False)
+        return frame if names is None else frame.select(names)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).split("\n")[0][:160]
         raise DataContractError(f"{path}: unreadable ({reason}); {CURE}") from None

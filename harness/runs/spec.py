@@ -15,12 +15,12 @@ _SOURCES = ("baselines", "fusion_variants", "harness/data", "harness/training")
 def code_version() -> str:
     """Hash of every source that some training depends on."""
     root = Path(__file__).parents[2]
-    seen = hashlib.sha256()
+    digest = hashlib.sha256()
     for folder in _SOURCES:
         for path in sorted((root / folder).rglob("*.py")):
-            seen.update(path.relative_to(root).as_posix().encode())
-            seen.update(path.read_bytes())
-    return seen.hexdigest()[:12]
+            digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 @dataclass(frozen=True)

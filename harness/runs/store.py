@@ -111,14 +111,14 @@ def _entry(cell: MatrixCell, where: dict[str, Path], base: Path) -> RunEntry:
 
 def find_study(text: str, out: Path) -> StudyFolder:
     """A study by its YAML, its folder or its name; it must have been run."""
-    given = Path(text)
-    if given.is_dir() and (given / "study.yaml").exists():
-        return _open(given)
-    name = str(read_yaml(given).get("name", "")) if given.is_file() else text
+    place = Path(text)
+    if place.is_dir() and (place / "study.yaml").exists():
+        return _open(place)
+    name = str(read_yaml(place).get("name", "")) if place.is_file() else text
     path = out / "studies" / name
     if name and (path / "study.yaml").exists():
         return _open(path)
-    if given.is_file():
+    if place.is_file():
         raise NothingToDoError(
             f"study {name!r} has no runs under {out}; `fusefront run {text}` first"
         )

@@ -22,25 +22,25 @@ class CodeMeasure(TypedDict):
     value: float
 
 
-def summaries(root: Path, wanted: Mapping[str, str]) -> list[RunRow]:
+def summaries(root: Path, conditions: Mapping[str, str]) -> list[RunRow]:
     """The summaries of complete runs whose values match, oldest first."""
     paths = sorted(
         (root / "runs").glob("*/*/*/summary.json"), key=lambda path: path.stat().st_mtime
     )
     rows = [RunRow(**read_record(path, RunSummary), path=str(path.parent)) for path in paths]
-    return [row for row in rows if all(str(row.get(k)) == value for k, value in wanted.items())]
+    return [row for row in rows if all(str(row.get(k)) == value for k, value in conditions.items())]
 
 
 def find_run(root: Path, text: str) -> Path | None:
     """A run's folder by its path or by its id, whole or the first digits of it."""
-    given = Path(text)
-    if (given / "summary.json").exists():
-        return given
-    found = list((root / "runs").glob(f"*/*/{text}*/summary.json")) if text else []
-    return found[0].parent if len(found) == 1 else None
+    path = Path(text)
+    if (path / "summary.json").exists():
+        return path
+    matches = list((root / "runs").glob(f"*/*/{text}*/summary.json")) if text else []
+    return matches[0].parent if len(matches) == 1 else None
 
 
-def told_of_codes(run: Path) -> list[CodeMeasure]:
+def code_measures(run: Path) -> list[CodeMeasure]:
     """What the compressors of a run reported after training: modality, measure, value."""
     return codes_in(read_record(run / "summary.json", RunSummary))
 

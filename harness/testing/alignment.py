@@ -52,11 +52,11 @@ def alignment_promises(
     exceptions: Collection[str] = (),
 ) -> Iterator[Promise]:
     """What `check_alignment` holds it to, one after the other."""
-    label, given = label_of(ALIGNMENT, kind), dict(choices or {})
+    label, chosen = label_of(ALIGNMENT, kind), dict(choices or {})
     a, b, ids = views(200, d)
 
     def build() -> nn.Module:
-        return kind(d, **given)
+        return kind(d, **chosen)
 
     def run(module: nn.Module) -> list[Tensor]:
         return [module(a.double(), b.double(), ids)]
@@ -77,7 +77,7 @@ def alignment_promises(
     yield Promise("it pulls at both views", lambda: _check_content(label, loss(), d))
     yield Promise("every parameter learns", lambda: check_learns(label, build, run, exceptions))
     yield Promise("it stays finite", lambda: _check_finite(label, loss(), d))
-    settings = {"operator": "sum", "token_width": 8, "alignment": {"name": kind.name, **given}}
+    settings = {"operator": "sum", "token_width": 8, "alignment": {"name": kind.name, **chosen}}
     yield from in_model(ALIGNMENT, kind, settings, ("split", "grouping"), export=False)
 
 

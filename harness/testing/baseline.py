@@ -95,20 +95,20 @@ def baseline_promises(
 ) -> Iterator[Promise]:
     """What `check_baseline` holds it to, one after the other."""
     drawn_from = load_parts([]) if parts is None else parts
-    given, label = dict(settings or {}), label_of(BASELINE, kind)
+    chosen, label = dict(settings or {}), label_of(BASELINE, kind)
 
     def build(scene: Scene, seed: int) -> Baseline:
-        return scene.model(kind, given, drawn_from, seed)
+        return scene.model(kind, chosen, drawn_from, seed)
 
     subject = subject_of(label, build, exceptions)
     yield Promise(
         "the class says what it is and can be built",
-        lambda: _check_declared(kind, given, drawn_from, subject),
+        lambda: _check_declared(kind, chosen, drawn_from, subject),
         gate=True,
     )
     yield from promises_of(subject, export=export)
     yield Promise(
-        "it trains on data that has little", lambda: check_spare(label, kind, given, drawn_from)
+        "it trains on data that has little", lambda: check_spare(label, kind, chosen, drawn_from)
     )
 
 

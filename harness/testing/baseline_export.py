@@ -44,8 +44,8 @@ def check_exported(subject: Subject) -> None:
     )
     for size, feed in zip(sizes, random_feeds(schema, sizes), strict=True):
         inputs = {key: value.numpy() for key, value in core_inputs(codes, feed).items()}
-        (got,) = session.run(["logits"], {key: inputs[key] for key in names})
-        off = difference(got, eager_logits(model, codes, feed))
+        (served,) = session.run(["logits"], {key: inputs[key] for key in names})
+        off = difference(served, eager_logits(model, codes, feed))
         if not off < TOLERANCE:  # NaN too
             raise ExportError(
                 f"{subject.label}: ONNX Runtime gives other probabilities than eager for {size.requests} "

@@ -37,8 +37,8 @@ def check_gradients(subject: Subject) -> None:
 def check_cache(subject: Subject) -> None:
     """`cacheable` says "yes", or "part" or "no" and why; with "yes" no operator runs online."""
     model, ran = subject.model(), []
-    said, _, why = model.cacheable().partition(": ")
-    if said not in ("yes", "part", "no") or (said == "yes") != (not why):
+    answer, _, why = model.cacheable().partition(": ")
+    if answer not in ("yes", "part", "no") or (answer == "yes") != (not why):
         raise CacheError(
             f"{subject.label}: cacheable() is {model.cacheable()!r}; expected 'yes', or 'part: ' or "
             "'no: ' and why"
@@ -50,7 +50,7 @@ def check_cache(subject: Subject) -> None:
     )
     with torch.no_grad(), hook:
         model.score(request)
-    if ran and said == "yes":
+    if ran and answer == "yes":
         raise CacheError(
             f"{subject.label}: cacheable() is 'yes' and the operator {type(ran[0]).__name__} runs online; "
             "say 'part: ' and what runs"

@@ -65,9 +65,9 @@ def compressor_promises(
     export: bool = True,
 ) -> Iterator[Promise]:
     """What `check_compressor` holds it to, one after the other."""
-    label, given = label_of(COMPRESSOR, kind), dict(choices or {})
-    wide = _width(kind, given) if width is None else width
-    fitted = Fitted(label, lambda: kind(wide, **given), rows_of(wide))
+    label, chosen = label_of(COMPRESSOR, kind), dict(choices or {})
+    wide = _width(kind, chosen) if width is None else width
+    fitted = Fitted(label, lambda: kind(wide, **chosen), rows_of(wide))
 
     def declared() -> None:
         check_class(COMPRESSOR, kind)
@@ -85,7 +85,7 @@ def compressor_promises(
     yield Promise("every parameter learns", lambda: check_learns(label, *_step(fitted), exceptions))
     if export:
         yield Promise("ONNX Runtime gives the same numbers", lambda: check_exported(fitted))
-    settings = {"operator": "concat", "token_width": 8, "compressor": {"name": kind.name, **given}}
+    settings = {"operator": "concat", "token_width": 8, "compressor": {"name": kind.name, **chosen}}
     schema = SCHEMA._replace(items=600, modalities=dict.fromkeys(SCHEMA.modalities, wide))
     yield from in_model(
         COMPRESSOR,

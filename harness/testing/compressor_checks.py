@@ -41,7 +41,7 @@ class Fitted:
         compressor = self.build()
         return compressor, compressor.fit(self.rows, seed).numbers
 
-    def made(self) -> Compressor:
+    def eval_compressor(self) -> Compressor:
         """Fitted, in eval mode."""
         return self.fit()[0].eval()
 
@@ -61,7 +61,7 @@ def _there(rows: int) -> Tensor:
 
 def check_widths(fitted: Fitted) -> None:
     """The frozen table is [n, width_frozen]; what is made of it [..., width_out], finite float32."""
-    compressor, n = fitted.made(), len(fitted.rows)
+    compressor, n = fitted.eval_compressor(), len(fitted.rows)
     table = compressor.transform(fitted.rows)
     if tuple(table.shape) != (n, compressor.width_frozen):
         raise ShapeError(
@@ -85,7 +85,7 @@ def check_presence(fitted: Fitted) -> None:
     """What an absent row of the table holds changes nothing, and its code is zero."""
     there = torch.tensor([True, False, True, True, False, True])
     for training in (False, True):
-        compressor = fitted.made().train(training)
+        compressor = fitted.eval_compressor().train(training)
         table = compressor.transform(fitted.rows[:6])
         dirty = table.clone()
         dirty[~there] = torch.nan if table.is_floating_point() else 1
@@ -127,13 +127,13 @@ def check_fit(fitted: Fitted) -> None:
 
 def check_alone(fitted: Fitted) -> None:
     """A row's table and code do not depend on the rows beside it."""
-    compressor = fitted.made()
-    many, one = (compressor.transform(rows) for rows in (fitted.rows[:50], fitted.rows[7:8]))
+    compressor = fitted.eval_compressor()
+    many, single = (compressor.transform(rows) for rows in (fitted.rows[:50], fitted.rows[7:8]))
     broken = BatchError(
         f"{fitted.label}: a row alone is compressed another way than among 50; fit what depends on "
         "other rows in `fit`"
     )
-    check_equal(one.float(), many[7:8].float(), broken, rtol=0.0, atol=_round_off(many))
+    check_equal(single.float(), many[7:8].float(), broken, rtol=0.0, atol=_round_off(many))
     with torch.no_grad():
         whole = compressor(many, _there(50))[0]
         code = compressor(many[7:8], _there(1))[0]
@@ -161,7 +161,7 @@ def check_gaps(fitted: Fitted) -> None:
 
 def check_restored(fitted: Fitted) -> None:
     """Another instance with its state is the same, frozen part included."""
-    compressor, again = fitted.made(), fitted.build().eval()
+    compressor, again = fitted.eval_compressor(), fitted.build().eval()
     again.load_state_dict(compressor.state_dict())
     broken = StateError(
         f"{fitted.label}: loaded from its state it gives other numbers; keep what is fitted in buffers"
@@ -175,7 +175,7 @@ def check_restored(fitted: Fitted) -> None:
 
 def check_exported(fitted: Fitted) -> None:
     """The learned part in ONNX Runtime, exported at two rows and compared at fifty."""
-    compressor = fitted.made()
+    compressor = fitted.eval_compressor()
     table = compressor.transform(fitted.rows[:50])
     there = torch.arange(50) % 10 != 3
     with tempfile.TemporaryDirectory() as folder:
@@ -198,8 +198,10 @@ def check_exported(fitted: Fitted) -> None:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         inputs = {"rows": table.numpy(), "present": there.numpy()}
         known = {node.name for node in session.get_inputs()}
-        got = session.run(None, {name: part for name, part in inputs.items() if name in known})[0]
+        served = session.run(None, {name: part for name, part in inputs.items() if name in known})[
+            0
+        ]
     with torch.no_grad():
-        wanted = compressor(table, there)[0].numpy()
-    if got.shape != wanted.shape or not np.allclose(got, wanted, rtol=1e-4, atol=1e-5):
+        eager = compressor(table, there)[0].numpy()
+    if served.shape != eager.shape or not np.allclose(served, eager, rtol=1e-4, atol=1e-5):
         raise ExportError(f"{fitted.label}: ONNX Runtime gives other codes than eager for 50 items")

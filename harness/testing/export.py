@@ -79,13 +79,13 @@ def _compare(
     inputs["x"] = inputs["x"].masked_fill(~inputs["present"].unsqueeze(-1), float("nan"))
     with torch.no_grad():
         tokens, present = module(*inputs.values())
-    wanted = tokens.numpy()
+    eager = tokens.numpy()
     known = {node.name for node in session.get_inputs()}
-    got, there = session.run(
+    served, there = session.run(
         None, {name: part.numpy() for name, part in inputs.items() if name in known}
     )
-    limit = TOLERANCE * max(float(np.abs(wanted).max(initial=0.0)), 1e-6)
-    if got.shape != wanted.shape or not np.all(np.abs(got - wanted) <= limit):
+    limit = TOLERANCE * max(float(np.abs(eager).max(initial=0.0)), 1e-6)
+    if served.shape != eager.shape or not np.all(np.abs(served - eager) <= limit):
         raise ExportError(
             f"{case.label}: ONNX Runtime gives other tokens than eager for {size} items"
         )

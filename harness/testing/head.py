@@ -65,12 +65,12 @@ def head_promises(
     export: bool = True,
 ) -> Iterator[Promise]:
     """What `check_head` holds it to, one after the other."""
-    label, given = label_of(HEAD, kind), dict(choices or {})
+    label, chosen = label_of(HEAD, kind), dict(choices or {})
     generator = torch.Generator().manual_seed(1)
     x = 2.0 + 3.0 * torch.randn(N, width, generator=generator, dtype=torch.float64)
 
     def build() -> nn.Module:
-        return kind(width, **given)
+        return kind(width, **chosen)
 
     def run(module: nn.Module) -> list[Tensor]:
         like = next(module.parameters(), x)
@@ -97,7 +97,7 @@ def head_promises(
     yield Promise("every parameter learns", lambda: check_learns(label, build, run, exceptions))
     yield Promise("numbers stay finite in bfloat16", lambda: check_stays_finite(label, build, long))
     yield Promise("its state restores it", lambda: check_restores(label, build, run))
-    settings = {"operator": "concat", "token_width": 8, "head": {"name": kind.name, **given}}
+    settings = {"operator": "concat", "token_width": 8, "head": {"name": kind.name, **chosen}}
     yield from in_model(HEAD, kind, settings, ("split", "grouping", "batch"), export=export)
 
 
@@ -105,9 +105,11 @@ def _check_shapes(label: str, build: Callable[[], nn.Module], x: Tensor) -> None
     for training in (False, True):
         head = seeded(build)().double().train(training)
         for rows in (1, 2, N):
-            got = tuple(head(x[:rows]).shape)
-            if got != (rows,):
-                raise ShapeError(f"{label}: {rows} rows of features give {got}; expected ({rows},)")
+            shape = tuple(head(x[:rows]).shape)
+            if shape != (rows,):
+                raise ShapeError(
+                    f"{label}: {rows} rows of features give {shape}; expected ({rows},)"
+                )
 
 
 def _check_batch(label: str, head: nn.Module, x: Tensor) -> None:

@@ -40,13 +40,13 @@ def pooler_macs(pooler: Pooler, length: int) -> tuple[int, int]:
     mask = torch.ones(1, length, dtype=torch.bool)
     with torch.no_grad():
         history = pooler.prepare_history(x[:1]).expand(length, -1).unsqueeze(0)  # [1, L, H]
-        asked = pooler.prepare_target(x).unsqueeze(0)  # [1, 3, Q]
+        queries = pooler.prepare_target(x).unsqueeze(0)  # [1, 3, Q]
 
     def offline(items: int) -> object:
         return pooler.prepare_history(x[:items]), pooler.prepare_target(x[:items])
 
     def online(candidates: int) -> object:
-        return pooler(asked[:, :candidates], history, mask)
+        return pooler(queries[:, :candidates], history, mask)
 
     return _one_more(pooler, offline), _one_more(pooler, online)
 

@@ -55,8 +55,8 @@ def check_learns(
     module = seeded(build)().double().train()
     torch.manual_seed(SEED)
     outputs = [out for out in run(module) if out.requires_grad]
-    named = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    if not named:
+    parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    if not parameters:
         return
     if not outputs:
         raise GradientError(f"{label}: its output has no gradient, so no parameter learns")
@@ -64,9 +64,9 @@ def check_learns(
     weights = [torch.randn(o.shape, generator=generator, dtype=torch.float64) for o in outputs]
     total = sum((out * weight).sum() for out, weight in zip(outputs, weights, strict=True))
     assert isinstance(total, Tensor)
-    gradients = torch.autograd.grad(total, list(named.values()), allow_unused=True)
+    gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
     sizes = [0.0 if g is None else float(g.abs().max()) for g in gradients]
-    for name, size in zip(named, sizes, strict=True):
+    for name, size in zip(parameters, sizes, strict=True):
         spared = any(re.fullmatch(pattern, name) for pattern in exceptions)
         if not spared and not size > LEAST_GRADIENT * max(sizes):
             raise GradientError(
@@ -81,10 +81,10 @@ def gradients_of(module: nn.Module, outputs: Sequence[Tensor]) -> list[Tensor]:
     reached = [out.sum() for out in outputs if out.requires_grad]
     if not parameters or not reached:
         return []
-    found = torch.autograd.grad(
+    gradients = torch.autograd.grad(
         torch.stack(reached).sum(), parameters, allow_unused=True, retain_graph=True
     )
-    return [g if g is not None else torch.zeros(()) for g in found]
+    return [g if g is not None else torch.zeros(()) for g in gradients]
 
 
 def check_stays_finite(label: str, build: Callable[[], nn.Module], run: Run) -> None:
@@ -117,10 +117,15 @@ def check_restores(label: str, build: Callable[[], nn.Module], run: Run) -> None
 
 
 def check_equal(
-    got: object, wanted: object, broken: ContractError, *, rtol: float = 1e-9, atol: float = 1e-12
+    value: object,
+    expected: object,
+    broken: ContractError,
+    *,
+    rtol: float = 1e-9,
+    atol: float = 1e-12,
 ) -> None:
     """Raise `broken` unless both are equal, tensor by tensor, to these tolerances."""
     try:
-        torch.testing.assert_close(got, wanted, rtol=rtol, atol=atol, equal_nan=True)
+        torch.testing.assert_close(value, expected, rtol=rtol, atol=atol, equal_nan=True)
     except AssertionError as error:
         raise broken from error

@@ -85,14 +85,14 @@ def operator_promises(
     seed: int = SEED,
 ) -> Iterator[Promise]:
     """What `check_operator` holds it to, one after the other; the cases are built when asked for."""
-    tried: list[Case] = []
+    built: list[Case] = []
 
     def declared() -> None:
-        tried.extend(cases(operator_class, slots, d, dict(choices or {}), seed))
+        built.extend(cases(operator_class, slots, d, dict(choices or {}), seed))
 
     def over(check: Callable[[Case], None]) -> Callable[[], None]:
         def all_cases() -> None:
-            for case in tried:
+            for case in built:
                 check(case)
 
         return all_cases
@@ -139,15 +139,15 @@ def cases(
     _check_declared(operator_class)
     level = operator_class.level
     widths = {"feature": [d], "logit": [1], "any": [d, 1]}[level]
-    made = []
+    ways = []
     for width in widths:
         asks = [0, QUERY_WIDTH] if operator_class.uses_query else [0]
         if level == "any" and width == 1:
             asks = [QUERY_WIDTH]  # at placement `logit` the features come through the query
         for ask in asks if "query_width" not in choices else [None]:
             settings = choices if ask is None else choices | ({"query_width": ask} if ask else {})
-            made.append(_case(operator_class, slots, width, settings, seed))
-    return made
+            ways.append(_case(operator_class, slots, width, settings, seed))
+    return ways
 
 
 def _check_declared(operator_class: type[FusionOperator]) -> None:

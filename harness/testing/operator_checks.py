@@ -47,12 +47,12 @@ def check_shapes(case: Case) -> None:
                 f"{case.label}: leading axes {lead} make forward fail ({error}); "
                 "expected any number of axes before the slots"
             ) from error
-        wanted = {"tokens": (*lead, count, d), "present": (*lead, count), "loss": ()}
-        for part, shape in wanted.items():
-            got = tuple(getattr(fused, part).shape)
-            if got != shape:
+        shapes = {"tokens": (*lead, count, d), "present": (*lead, count), "loss": ()}
+        for part, shape in shapes.items():
+            actual = tuple(getattr(fused, part).shape)
+            if actual != shape:
                 raise ShapeError(
-                    f"{case.label}: leading axes {lead} give {part} of shape {got}; "
+                    f"{case.label}: leading axes {lead} give {part} of shape {actual}; "
                     f"expected {shape} (tokens_out is {count})"
                 )
         if fused.present.dtype != torch.bool:
@@ -82,8 +82,8 @@ def check_presence(case: Case) -> None:
             taught = (
                 gradients_of(operator, (fused.tokens, fused.loss)) for fused in (dirty, clean)
             )
-            for got, wanted in zip(*taught, strict=True):
-                _equal(got, wanted, broken)
+            for value, expected in zip(*taught, strict=True):
+                _equal(value, expected, broken)
 
 
 def _check_flags(case: Case, clean: Fused) -> None:
@@ -162,12 +162,12 @@ def check_gradients(case: Case, exceptions: Collection[str] = ()) -> None:
     generator = torch.Generator().manual_seed(case.seed)
     weight = torch.randn(fused.tokens.shape, generator=generator, dtype=torch.float64)
     total = (fused.tokens * weight).sum() + fused.loss
-    named = {name: p for name, p in operator.named_parameters() if p.requires_grad}
-    if not named:
+    parameters = {name: p for name, p in operator.named_parameters() if p.requires_grad}
+    if not parameters:
         return
-    gradients = torch.autograd.grad(total, list(named.values()), allow_unused=True)
+    gradients = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
     sizes = [0.0 if g is None else float(g.abs().max()) for g in gradients]
-    for name, size in zip(named, sizes, strict=True):
+    for name, size in zip(parameters, sizes, strict=True):
         if name not in exceptions and not size > LEAST_GRADIENT * max(sizes):
             raise GradientError(
                 f"{case.label}: parameter {name!r} gets no gradient (largest {size:.1e}, the "
@@ -223,10 +223,10 @@ def check_query(case: Case) -> None:
         raise QueryError(f"{case.label}: another query does not change the output")
 
 
-def _equal(got: Tensor, wanted: Tensor, broken: ContractError) -> None:
-    got, wanted = got.detach(), wanted.detach()
-    if got.shape != wanted.shape or not bool(wanted.isfinite().all()):
+def _equal(value: Tensor, expected: Tensor, broken: ContractError) -> None:
+    value, expected = value.detach(), expected.detach()
+    if value.shape != expected.shape or not bool(expected.isfinite().all()):
         raise broken
-    scale = float(wanted.abs().max()) if wanted.numel() else 0.0
-    if not bool(((got - wanted).abs() <= CLOSE * max(scale, 1e-6)).all()):
+    scale = float(expected.abs().max()) if expected.numel() else 0.0
+    if not bool(((value - expected).abs() <= CLOSE * max(scale, 1e-6)).all()):
         raise broken

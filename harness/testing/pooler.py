@@ -71,11 +71,11 @@ def pooler_promises(
     export: bool = True,
 ) -> Iterator[Promise]:
     """What `check_pooler` holds it to, one after the other."""
-    label, given = label_of(POOLER, kind), dict(choices or {})
+    label, chosen = label_of(POOLER, kind), dict(choices or {})
     data = _Data.of(width)
 
     def build() -> nn.Module:
-        return kind(width, **given)
+        return kind(width, **chosen)
 
     def run(module: nn.Module) -> list[Tensor]:
         like = next(module.parameters(), torch.zeros((), dtype=torch.float64))
@@ -108,7 +108,7 @@ def pooler_promises(
     yield Promise("every parameter learns", lambda: check_learns(label, build, run, exceptions))
     yield Promise("numbers stay finite in bfloat16", lambda: check_stays_finite(label, build, long))
     yield Promise("its state restores it", lambda: check_restores(label, build, run))
-    settings = {"operator": "concat", "token_width": 8, "pooler": {"name": kind.name, **given}}
+    settings = {"operator": "concat", "token_width": 8, "pooler": {"name": kind.name, **chosen}}
     checks = ("split", "grouping", "padding", "history", "batch")
     yield from in_model(POOLER, kind, settings, checks, export=export)
 

@@ -60,7 +60,7 @@ def built_of(
 def parameters_of(model: Baseline) -> dict[str, int]:
     """Numbers to train, by role."""
     roles = model.parameter_roles()
-    return {role: sum(p.numel() for p in found) for role, found in roles.items()}
+    return {role: sum(p.numel() for p in parameters) for role, parameters in roles.items()}
 
 
 def _catalogue(schema: Schema) -> ItemTable:

@@ -73,9 +73,9 @@ def load_model(run: Path, store: PreparedDataset, parts: Parts) -> Baseline:
     """
     path, record = run / "model" / "spec.json", run / SUMMARY
     written = digest(read_json(path))
-    if record.exists() and (wanted := read_record(record, RunSummary)["run_id"]) != written:
+    if record.exists() and (recorded := read_record(record, RunSummary)["run_id"]) != written:
         raise DataContractError(
-            f"{path}: describes run {written}, the record is of run {wanted}; {CURE}"
+            f"{path}: describes run {written}, the record is of run {recorded}; {CURE}"
         )
     spec = read_spec(run)
     with unfitted():  # the fit of frozen parts is in the weights

@@ -76,8 +76,8 @@ def run(
     folder = root / "runs" / cell.spec.dataset / cell.strategy / cell.spec.run_id
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        if (found := find_record(cell, root)) is not None:
-            return found
+        if (record := find_record(cell, root)) is not None:
+            return record
         started = datetime.now(UTC).isoformat(timespec="seconds")
         write_text(folder / "config.yaml", yaml.safe_dump(cell.spec.to_json(), sort_keys=True))
         write_json(folder / "environment.json", environment(cell.spec.threads))

@@ -29,11 +29,11 @@ class TrialSource:
             if not left:
                 return None
             for search in sorted(left, key=_remaining, reverse=True):
-                if (found := search.next_trial()) is not None:
+                if (trial := search.next_trial()) is not None:
                     break
             else:
                 return Workers.WAIT
-            number, params = found
+            number, params = trial
             cell = self.make(search.strategy, params)
             key = f"{search.strategy}:{cell.spec.run_id}"
             self.open.setdefault(key, []).append((search, number, params))
@@ -44,14 +44,14 @@ class TrialSource:
     def close(self, cell: Cell, failure: str) -> None:
         """Tell the search how the trial of `cell` ended."""
         search, number, params = self.open[f"{cell.strategy}:{cell.spec.run_id}"].pop(0)
-        found = None if failure else find_record(cell, self.root)
-        summary = found.summary if found else RunSummary(run_id=cell.spec.run_id)
+        record = None if failure else find_record(cell, self.root)
+        summary = record.summary if record else RunSummary(run_id=cell.spec.run_id)
         search.tell(
             {
                 "number": number,
                 "params": params,
                 "run_id": cell.spec.run_id,
-                "state": "ok" if found else "failed",
+                "state": "ok" if record else "failed",
                 "value": summary.get("valid_auc"),
                 "seconds": summary.get("seconds", 0.0),
                 "reason": failure,

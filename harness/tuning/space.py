@@ -19,18 +19,18 @@ Space = Mapping[str, Range | tuple[Any, ...]]
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
     """One Optuna distribution a key; a key with at most one value is fixed and left out."""
-    made: dict[str, BaseDistribution] = {}
+    by_key: dict[str, BaseDistribution] = {}
     for key, values in space.items():
         if isinstance(values, Range):
             whole = isinstance(values.low, int) and isinstance(values.high, int)
-            made[key] = (
+            by_key[key] = (
                 IntDistribution(int(values.low), int(values.high), log=values.log)
                 if whole
                 else FloatDistribution(float(values.low), float(values.high), log=values.log)
             )
         elif len(values) > 1:
-            made[key] = CategoricalDistribution([_plain(value) for value in values])
-    return made
+            by_key[key] = CategoricalDistribution([_plain(value) for value in values])
+    return by_key
 
 
 def _plain(value: Json) -> bool | int | float | str | None:
@@ -44,13 +44,13 @@ def apply(
     params: Mapping[str, Json], settings: Mapping[str, Json], training: Mapping[str, Json]
 ) -> tuple[dict[str, Json], dict[str, Json]]:
     """Settings and training with the parameters put in their places."""
-    made: dict[str, Any] = {"settings": _copy(settings), "training": _copy(training)}
+    parts: dict[str, Any] = {"settings": _copy(settings), "training": _copy(training)}
     for key, value in params.items():
         if isinstance(value, str) and value.startswith("json:"):
             value = json.loads(value.removeprefix("json:"))
         place = key if key.startswith("training.") else f"settings.{key}"
-        assign(made, place, value)
-    return made["settings"], made["training"]
+        assign(parts, place, value)
+    return parts["settings"], parts["training"]
 
 
 def _copy(value: Mapping[str, Json]) -> dict[str, Json]:

@@ -78,17 +78,17 @@ def auc_with_interval(
     logit: NDArray[np.float32], label: NDArray[np.uint8], cluster: NDArray[np.int64]
 ) -> Auc:
     """AUC with its 95 % interval over clusters (one run: seeds are not in it)."""
-    found = auc_influence(tie_groups(logit, label))
+    auc = auc_influence(tie_groups(logit, label))
     _, code = np.unique(cluster, return_inverse=True)
-    sums = np.bincount(code, found.rows)
+    sums = np.bincount(code, auc.rows)
     count = len(sums)
-    if count < 2 or not np.isfinite(found.value):
-        return {"value": None if not np.isfinite(found.value) else found.value, "rows": len(label)}
+    if count < 2 or not np.isfinite(auc.value):
+        return {"value": None if not np.isfinite(auc.value) else auc.value, "rows": len(label)}
     half = float(stats.t.ppf(0.975, count - 1) * np.sqrt((sums**2).sum() * count / (count - 1)))
     return {
-        "value": found.value,
-        "low": max(found.value - half, 0.0),
-        "high": min(found.value + half, 1.0),
+        "value": auc.value,
+        "low": max(auc.value - half, 0.0),
+        "high": min(auc.value + half, 1.0),
         "rows": len(label),
         "clusters": count,
     }
@@ -145,17 +145,17 @@ def make_card(
 def limits(store: PreparedDataset) -> list[str]:
     """What the model was not shown to do."""
     schema = store.manifest.schema_
-    said = [
+    sentences = [
         "Scores one data set's items and users; nothing is known of others.",
         "The interval is over the rows of one split and one seed; it covers no later month.",
         "Items added after the export have no code: they score as unknown until it is made again.",
     ]
     if schema.max_history:
-        said.append(f"Only the newest {schema.max_history} items of a history are read.")
+        sentences.append(f"Only the newest {schema.max_history} items of a history are read.")
     cold = [name for name, count in store.manifest.present.items() if count < schema.items]
     if cold:
-        said.append(f"Some items lack {', '.join(cold)}; they are scored by what they have.")
-    return said
+        sentences.append(f"Some items lack {', '.join(cold)}; they are scored by what they have.")
+    return sentences
 
 
 def card_markdown(card: Card) -> str:

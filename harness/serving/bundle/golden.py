@@ -101,10 +101,10 @@ def raw_rows(store: PreparedDataset, split: str, most: int) -> pl.DataFrame:
     keys = store.item_keys().sort("row")["key"]
     begin = part.history_start[request].astype(np.int64)
     length = part.history_length[request].astype(np.int64)
-    held = np.concatenate(
+    places = np.concatenate(
         [np.zeros(0, np.int64), *(np.arange(b, b + n) for b, n in zip(begin, length, strict=True))]
     )
-    entries = keys.gather(store.history_values[held].astype(np.int64) - 1)
+    entries = keys.gather(store.history_values[places].astype(np.int64) - 1)
     row = np.repeat(np.arange(len(request)), length)
     histories = (
         pl.DataFrame({"row": row, "history": entries})
@@ -128,7 +128,7 @@ def _fields(
     """Codes back to the values that they stand for, stored numbers back to raw ones."""
     schema, scalings = store.manifest.schema_, store.manifest.numbers
     fields = schema.request_fields if side == "request" else schema.candidate_fields
-    named = schema.request_numbers if side == "request" else schema.candidate_numbers
+    number_names = schema.request_numbers if side == "request" else schema.candidate_numbers
     assert store.manifest.raw is not None
     declared = {part.name: part for part in store.manifest.raw.side(side)}
     columns, at = [], 0
@@ -139,7 +139,7 @@ def _fields(
         codes = ids[:, at : at + field.columns].astype(np.int64)
         at += field.columns
         columns.append(raw_values(declared[field.name], text[codes].tolist()).alias(field.name))
-    for number, name in enumerate(named):
+    for number, name in enumerate(number_names):
         scaling = scalings[f"{side}.{name}"]
         raw = numbers[:, number].astype(np.float64) * scaling.deviation + scaling.mean
         columns.append(pl.Series(name, raw))

@@ -43,10 +43,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     _complete(path, manifest)
     files = {name: _confined(path, name) for name in manifest["files"]}
-    for name, wanted in manifest["files"].items():  # sizes are seen in no time, contents are not
-        _sized(files[name], wanted)
-    for name, wanted in manifest["files"].items():
-        if sha256(files[name]) != wanted["sha256"]:
+    for name, facts in manifest["files"].items():  # sizes are seen in no time, contents are not
+        _sized(files[name], facts)
+    for name, facts in manifest["files"].items():
+        if sha256(files[name]) != facts["sha256"]:
             raise BundleError(
                 f"{files[name]}: its content was changed since the export; copy it again"
             )
@@ -71,7 +71,7 @@ def _complete(path: Path, manifest: dict[str, Any]) -> None:
     lacks = [key for key in ("strategy", "run_id", "serving", "shape") if key not in manifest]
     listed = files if isinstance(files, dict) else {}
     lacks += [name for name in NEEDED if not {"bytes", "sha256"} <= _keys(listed.get(name))]
-    lacks += [name for name, wanted in listed.items() if not {"bytes", "sha256"} <= _keys(wanted)]
+    lacks += [name for name, facts in listed.items() if not {"bytes", "sha256"} <= _keys(facts)]
     if lacks:
         raise BundleError(f"{path}: says nothing of {lacks[0]!r}; copy it again or export again")
 
@@ -80,26 +80,26 @@ def _keys(value: object) -> set[str]:
     return set(value) if isinstance(value, dict) else set()
 
 
-def _sized(path: Path, wanted: dict[str, Any]) -> None:
+def _sized(path: Path, facts: dict[str, Any]) -> None:
     try:
         regular, size = path.is_file(), path.stat().st_size
     except OSError:
         raise BundleError(f"{path}: missing; copy the whole bundle or export again") from None
     if not regular:
         raise BundleError(f"{path}: no file of a bundle; copy the whole bundle or export again")
-    if size != wanted["bytes"]:
+    if size != facts["bytes"]:
         raise BundleError(
-            f"{path}: {size:,} bytes, the bundle says {wanted['bytes']:,}; copy it again"
+            f"{path}: {size:,} bytes, the bundle says {facts['bytes']:,}; copy it again"
         )
 
 
 def sha256(path: Path) -> str:
     """Hex digest of a file, read in pieces."""
-    seen = hashlib.sha256()
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(1 << 20):
-            seen.update(piece)
-    return seen.hexdigest()
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def load_session(folder: Path) -> Any:
@@ -138,11 +138,11 @@ def golden_requests(folder: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
     path = folder / "golden.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
-            found: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
+            requests: dict[str, dict[str, np.ndarray[Any, Any]]] = {}
             for name in file.files:
                 number, _, part = name.partition(".")
-                found.setdefault(number, {})[part] = file[name]
-        return [found[number] for number in sorted(found, key=int)]
+                requests.setdefault(number, {})[part] = file[name]
+        return [requests[number] for number in sorted(requests, key=int)]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"{path}: unreadable ({error}); export again") from None
 
@@ -178,20 +178,22 @@ def replay(folder: Path) -> dict[str, Any]:
 
 
 def _probability(logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    made: np.ndarray[Any, Any] = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -500, 500)))
-    return made
+    probability: np.ndarray[Any, Any] = 1 / (
+        1 + np.exp(-np.clip(logits.astype(np.float64), -500, 500))
+    )
+    return probability
 
 
 def main() -> int:
     """Replay the bundle named on the command line, or the one this file lies in."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
     try:
-        found = replay(folder)
+        result = replay(folder)
     except BundleError as error:
         sys.stderr.write(f"{error}\n")
         return 3
-    sys.stdout.write(json.dumps(found, indent=1) + "\n")
-    return 0 if found["passed"] else 4
+    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    return 0 if result["passed"] else 4
 
 
 if __name__ == "__main__":

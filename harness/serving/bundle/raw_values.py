@@ -24,13 +24,13 @@ def raw_values(part: RawField, values: Sequence[Sequence[str | None]]) -> pl.Ser
     """One raw value a row; `values` has a row's texts, None where there is none."""
     if part.field.type == "category":
         return _typed(pl.Series([row[0] for row in values], dtype=pl.String), part.kind)
-    held = [[value for value in row if value is not None] for row in values]
+    texts = [[value for value in row if value is not None] for row in values]
     if not part.kind.startswith(LISTS):
-        written = [_written(row, part.field.separator or ",") for row in held]
+        written = [_written(row, part.field.separator or ",") for row in texts]
         return pl.Series(written, dtype=pl.String)
-    flat = _typed(pl.Series([v for row in held for v in row], dtype=pl.String), inner(part.kind))
+    flat = _typed(pl.Series([v for row in texts for v in row], dtype=pl.String), inner(part.kind))
     begin, lists = 0, []
-    for row in held:
+    for row in texts:
         lists.append(flat[begin : begin + len(row)].to_list())
         begin += len(row)
     return pl.Series(lists, dtype=pl.List(flat.dtype))

@@ -163,18 +163,18 @@ def apart_from_record(loaded: Loaded) -> float:
 
 def golden(loaded: Loaded, scorer: Scorer, path: Path) -> None:
     """Requests of all sizes with their logits, as served and as trained."""
-    kept: dict[str, NDArray[np.generic]] = {}
+    arrays: dict[str, NDArray[np.generic]] = {}
     for number, feed in enumerate(random_feeds(loaded.schema, SIZES, seed=2)):
-        kept |= {f"{number}.{name}": value for name, value in feed.items()}
-        kept[f"{number}.logits"] = scorer.logits(feed)
-        kept[f"{number}.eager"] = eager_logits(loaded.model, loaded.codes, feed)
-    np.savez_compressed(path, **kept)  # type: ignore[arg-type]
+        arrays |= {f"{number}.{name}": value for name, value in feed.items()}
+        arrays[f"{number}.logits"] = scorer.logits(feed)
+        arrays[f"{number}.eager"] = eager_logits(loaded.model, loaded.codes, feed)
+    np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
 def dataset_facts(store: PreparedDataset) -> dict[str, Json]:
     """What serving must know of the data: fields and how raw values are read, scalings, histories."""
     manifest = store.manifest.model_dump(mode="json", by_alias=True)
-    kept = (
+    keys = (
         "name",
         "fingerprint",
         "schema",
@@ -185,7 +185,7 @@ def dataset_facts(store: PreparedDataset) -> dict[str, Json]:
         "kinds",
         "raw",
     )
-    return {"format": 1, **{key: manifest[key] for key in kept if key in manifest}}
+    return {"format": 1, **{key: manifest[key] for key in keys if key in manifest}}
 
 
 def _seal(loaded: Loaded, folder: Path, serving: Served) -> None:

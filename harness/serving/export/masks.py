@@ -9,15 +9,15 @@ from fusefront.harness.serving.export.rules import VIEWS, Observed, makers, repl
 
 def turn_wheres(model: onnx.ModelProto) -> None:
     """Where(Not(c), a, b) is Where(c, b, a)."""
-    made = makers(model)
+    maker = makers(model)
     for node in model.graph.node:
-        if node.op_type == "Where" and node.input[0] in made:
-            condition = made[node.input[0]]
+        if node.op_type == "Where" and node.input[0] in maker:
+            condition = maker[node.input[0]]
             if condition.op_type == "Not":
                 replace(node.input, [condition.input[0], node.input[2], node.input[1]])
 
 
-def multiply_masks(model: onnx.ModelProto, seen: Observed) -> None:
+def multiply_masks(model: onnx.ModelProto, observed: Observed) -> None:
     """Where(c, x, 0) is x * c where x is finite, which code tables are checked to be.
 
     A broadcast Where copies three times; the runtime's product does not.
@@ -31,8 +31,8 @@ def multiply_masks(model: onnx.ModelProto, seen: Observed) -> None:
     nodes: list[onnx.NodeProto] = []
     cast: set[str] = set()
     for node in model.graph.node:
-        values = seen.get(node.input[1], []) if node.op_type == "Where" else []
-        same = values and [v.shape for v in values] == [v.shape for v in seen[node.output[0]]]
+        values = observed.get(node.input[1], []) if node.op_type == "Where" else []
+        same = values and [v.shape for v in values] == [v.shape for v in observed[node.output[0]]]
         if same and node.input[2] in zeros and np.isfinite(values[0]).all():
             condition, factor = node.input[0], f"{node.input[0]}_float"
             if condition not in cast:
@@ -52,7 +52,7 @@ def count_truths(model: onnx.ModelProto) -> None:
     """Casts of combined truth values combine casts: And is a product, "any" a maximum."""
     before = onnx.ModelProto()
     before.CopyFrom(model)
-    made, numbers = makers(before), dict[str, str]()
+    maker, numbers = makers(before), dict[str, str]()
     fixed = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
     nodes: list[onnx.NodeProto] = []
 
@@ -64,7 +64,7 @@ def count_truths(model: onnx.ModelProto) -> None:
         return numbers[name]
 
     def of(name: str, output: str) -> list[onnx.NodeProto]:
-        node = made.get(name)
+        node = maker.get(name)
         if node is not None and node.op_type == "And":
             return [helper.make_node("Mul", [number(part) for part in node.input], [output])]
         if node is not None and node.op_type in VIEWS:
@@ -74,8 +74,8 @@ def count_truths(model: onnx.ModelProto) -> None:
             replace(view.input, [number(node.input[0]), *node.input[1:]])
             replace(view.output, [output])
             return [view]
-        if node is not None and (found := _any_of(node, made, fixed)) is not None:
-            source, axes, keep = found
+        if node is not None and (truths := _any_of(node, maker, fixed)) is not None:
+            source, axes, keep = truths
             made_of = helper.make_node(
                 "ReduceMax", [number(source)], [output], axes=axes, keepdims=keep
             )
@@ -83,11 +83,11 @@ def count_truths(model: onnx.ModelProto) -> None:
         return [_cast(name, output)]
 
     for node in model.graph.node:
-        source = made.get(node.input[0]) if node.op_type == "Cast" else None
+        source = maker.get(node.input[0]) if node.op_type == "Cast" else None
         combined = source is not None and (
-            source.op_type in {"And", *VIEWS} or _any_of(source, made, fixed) is not None
+            source.op_type in {"And", *VIEWS} or _any_of(source, maker, fixed) is not None
         )
-        if combined and _to_float(node) and _is_truth(node.input[0], made):
+        if combined and _to_float(node) and _is_truth(node.input[0], maker):
             node.op_type = "Identity"
             del node.attribute[:]
             replace(node.input, [number(node.input[0])])
@@ -96,15 +96,15 @@ def count_truths(model: onnx.ModelProto) -> None:
 
 
 def _any_of(
-    node: onnx.NodeProto, made: dict[str, onnx.NodeProto], fixed: dict[str, np.ndarray]
+    node: onnx.NodeProto, maker: dict[str, onnx.NodeProto], fixed: dict[str, np.ndarray]
 ) -> tuple[str, list[int], int] | None:
     """Truth values, axes and keepdims of Greater(ReduceSum(Cast(truths)), 0)."""
-    total = made.get(node.input[0]) if node.op_type == "Greater" else None
+    total = maker.get(node.input[0]) if node.op_type == "Greater" else None
     if total is None or total.op_type != "ReduceSum" or len(total.input) < 2:
         return None
-    cast = made.get(total.input[0])
+    cast = maker.get(total.input[0])
     zero, axes = fixed.get(node.input[1]), fixed.get(total.input[1])
-    if cast is None or cast.op_type != "Cast" or not _is_truth(cast.input[0], made):
+    if cast is None or cast.op_type != "Cast" or not _is_truth(cast.input[0], maker):
         return None
     if zero is None or zero.size != 1 or zero.any() or axes is None:
         return None
@@ -116,11 +116,11 @@ def _to_float(node: onnx.NodeProto) -> bool:
     return any(a.name == "to" and a.i == TensorProto.FLOAT for a in node.attribute)
 
 
-def _is_truth(name: str, made: dict[str, onnx.NodeProto]) -> bool:
+def _is_truth(name: str, maker: dict[str, onnx.NodeProto]) -> bool:
     """Whether a value is of truth values, by what made it."""
-    node = made.get(name)
+    node = maker.get(name)
     if node is None:
         return name.endswith(("_present", "_mask"))  # inputs of the graph
     if node.op_type in VIEWS:
-        return _is_truth(node.input[0], made)
+        return _is_truth(node.input[0], maker)
     return node.op_type in {"And", "Or", "Not", "Greater", "Less", "Equal", "GreaterOrEqual"}

@@ -41,13 +41,13 @@ class ItemGraph:
         session = ort.InferenceSession(
             self.graph.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
         )
-        wanted = {value.name for value in session.get_inputs()}
+        names = {value.name for value in session.get_inputs()}
         both = dict(zip(_tables(self.side), (values, present), strict=True))
         pieces = []
         for start in range(0, max(values.shape[1], 1), _CHUNK):
-            given = {n: part[:, start : start + _CHUNK] for n, part in both.items() if n in wanted}
-            found = session.run(list(self.outputs), given)
-            pieces.append([part.reshape(*part.shape[:2], -1) for part in found])
+            feed = {n: part[:, start : start + _CHUNK] for n, part in both.items() if n in names}
+            outputs = session.run(list(self.outputs), feed)
+            pieces.append([part.reshape(*part.shape[:2], -1) for part in outputs])
         parts = [np.concatenate(part, 1) for part in zip(*pieces, strict=True)]
         empty = [values[..., :0], present[..., :0]]
         return (
@@ -57,17 +57,17 @@ class ItemGraph:
 
 
 def move_offline(
-    model: onnx.ModelProto, seen: Observed
+    model: onnx.ModelProto, observed: Observed
 ) -> tuple[onnx.ModelProto, tuple[ItemGraph, ...]]:
     """The graph without its work on single items, and that work by side."""
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
-    _drop_padding_masks(whole, seen)
+    _drop_padding_masks(whole, observed)
     whole = prune(whole)
     moved = []
     for side in SIDES:
-        if (found := _move(whole, side, seen)) is not None:
-            whole, items = found
+        if (parts := _move(whole, side, observed)) is not None:
+            whole, items = parts
             moved.append(items)
     return whole, tuple(moved)
 
@@ -77,29 +77,31 @@ def _tables(side: str) -> tuple[str, str]:
 
 
 def _move(
-    model: onnx.ModelProto, side: str, seen: Observed
+    model: onnx.ModelProto, side: str, observed: Observed
 ) -> tuple[onnx.ModelProto, ItemGraph] | None:
     tables = _tables(side)
     if tables[0] not in {value.name for value in model.graph.input}:
         return None
-    single = _single(model, tables, seen)
+    single = _single(model, tables, observed)
     edge = _edge(model, tables, single)
-    floats = [name for name in edge if seen[name][0].dtype == np.float32]
-    truths = [name for name in edge if seen[name][0].dtype == np.bool_]
-    columns = sum(int(np.prod(seen[name][0].shape[2:])) for name in floats)
-    too_wide = columns > MOST_COLUMNS * seen[tables[0]][0].shape[-1]
+    floats = [name for name in edge if observed[name][0].dtype == np.float32]
+    truths = [name for name in edge if observed[name][0].dtype == np.bool_]
+    columns = sum(int(np.prod(observed[name][0].shape[2:])) for name in floats)
+    too_wide = columns > MOST_COLUMNS * observed[tables[0]][0].shape[-1]
     if len(floats) + len(truths) < len(edge) or not floats or too_wide or set(edge) <= {*tables}:
         return None
     outputs = [*floats, *truths]
-    items = ItemGraph(side, _cut(model, outputs, seen), tuple(map(_output, outputs)), len(floats))
-    kept = [node for node in model.graph.node if not set(node.output) & single]
-    rules.replace(model.graph.node, kept)
+    items = ItemGraph(
+        side, _cut(model, outputs, observed), tuple(map(_output, outputs)), len(floats)
+    )
+    online = [node for node in model.graph.node if not set(node.output) & single]
+    rules.replace(model.graph.node, online)
     for table, names in zip(tables, (floats, truths), strict=True):
-        _read(model, table, names, seen)
+        _read(model, table, names, observed)
     return prune(model), items
 
 
-def _drop_padding_masks(model: onnx.ModelProto, seen: Observed) -> None:
+def _drop_padding_masks(model: onnx.ModelProto, observed: Observed) -> None:
     """Mask of the history and presence is presence: a padded place holds row 0."""
     masks, there = (_descend(model, {name}, {*VIEWS, "Cast"}) for name in (MASK, "history_present"))
     for node in model.graph.node:
@@ -107,44 +109,44 @@ def _drop_padding_masks(model: onnx.ModelProto, seen: Observed) -> None:
             continue
         for mask, present in (tuple(node.input), tuple(reversed(node.input))):
             same = present in there and mask in masks
-            if same and seen[present][0].shape == seen[node.output[0]][0].shape:
+            if same and observed[present][0].shape == observed[node.output[0]][0].shape:
                 rules.rename(model, node.output[0], present)
 
 
 def _descend(model: onnx.ModelProto, names: set[str], kinds: set[str]) -> set[str]:
-    found = set(names)
+    reached = set(names)
     for node in model.graph.node:
-        if node.op_type in kinds and node.input[0] in found:
-            found |= set(node.output)
-    return found
+        if node.op_type in kinds and node.input[0] in reached:
+            reached |= set(node.output)
+    return reached
 
 
-def _single(model: onnx.ModelProto, tables: tuple[str, str], seen: Observed) -> set[str]:
+def _single(model: onnx.ModelProto, tables: tuple[str, str], observed: Observed) -> set[str]:
     """Values [R, L, ...] each of whose places descends from one item."""
     fixed = {initializer.name for initializer in model.graph.initializer}
-    found = set(tables)
-    lead = [value.shape[:2] for value in seen[tables[0]]]
+    single = set(tables)
+    lead = [value.shape[:2] for value in observed[tables[0]]]
     for node in model.graph.node:
         moving = [name for name in node.input if name and name not in fixed]
         if node.op_type == "Expand":
             moving = moving[:1] if rules.is_shape(model, node.input[1]) else [*moving, ""]
-        if not moving or not set(moving) <= found or not _keeps_places(node, model, seen):
+        if not moving or not set(moving) <= single or not _keeps_places(node, model, observed):
             continue
-        shapes = [[value.shape for value in seen.get(name, [])] for name in node.output]
+        shapes = [[value.shape for value in observed.get(name, [])] for name in node.output]
         if all(
             [shape[:2] for shape in each] == lead and len({shape[2:] for shape in each}) == 1
             for each in shapes
         ):
-            found |= set(node.output)
-    return found
+            single |= set(node.output)
+    return single
 
 
-def _keeps_places(node: onnx.NodeProto, model: onnx.ModelProto, seen: Observed) -> bool:
+def _keeps_places(node: onnx.NodeProto, model: onnx.ModelProto, observed: Observed) -> bool:
     """Whether a node that keeps the leading axes [R, L] mixes nothing along them."""
-    rank = seen[node.input[0]][0].ndim if node.input[0] in seen else 0
+    rank = observed[node.input[0]][0].ndim if node.input[0] in observed else 0
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     if node.op_type in _BY_ELEMENT:
-        ranks = {seen[name][0].ndim for name in node.input if name in seen}
+        ranks = {observed[name][0].ndim for name in node.input if name in observed}
         return len(ranks) == 1
     if node.op_type in {*VIEWS, "Expand"}:
         return True
@@ -174,31 +176,31 @@ def _output(name: str) -> str:
     return f"{name}_of_item"
 
 
-def _cut(model: onnx.ModelProto, names: Sequence[str], seen: Observed) -> onnx.ModelProto:
+def _cut(model: onnx.ModelProto, names: Sequence[str], observed: Observed) -> onnx.ModelProto:
     """The part of the graph that makes `names` of the table's rows."""
     part = onnx.ModelProto()
     part.CopyFrom(model)
     rules.replace(part.graph.output, [])
     for name in names:
-        kind = TensorProto.FLOAT if seen[name][0].dtype == np.float32 else TensorProto.BOOL
+        kind = TensorProto.FLOAT if observed[name][0].dtype == np.float32 else TensorProto.BOOL
         part.graph.node.append(helper.make_node("Identity", [name], [_output(name)]))
         part.graph.output.append(helper.make_tensor_value_info(_output(name), kind, None))
     return prune(part)
 
 
-def _read(model: onnx.ModelProto, table: str, names: Sequence[str], seen: Observed) -> None:
+def _read(model: onnx.ModelProto, table: str, names: Sequence[str], observed: Observed) -> None:
     """Make `names` of the new columns of a table: one split, a view for each that has more axes."""
-    sizes = [int(np.prod(seen[name][0].shape[2:])) for name in names]
+    sizes = [int(np.prod(observed[name][0].shape[2:])) for name in names]
     columns = [table] if len(names) == 1 else [f"{table}_{at}" for at in range(len(names))]
     nodes: list[onnx.NodeProto] = []
     if len(names) > 1:
         parts = _numbers(model, f"{table}_sizes", sizes)
         nodes.append(helper.make_node("Split", [table, parts], columns, axis=-1))
     for name, column in zip(names, columns, strict=True):
-        if seen[name][0].ndim == 3:
+        if observed[name][0].ndim == 3:
             _reread(model, name, column)
             continue
-        target = _numbers(model, f"{column}_view", [0, 0, *seen[name][0].shape[2:]])
+        target = _numbers(model, f"{column}_view", [0, 0, *observed[name][0].shape[2:]])
         nodes.append(helper.make_node("Reshape", [column, target], [f"{column}_viewed"]))
         _reread(model, name, f"{column}_viewed")
     rules.replace(model.graph.node, [*nodes, *model.graph.node])

@@ -41,8 +41,8 @@ class Light(NamedTuple):
     def codes(self, codes: ItemCodes) -> ItemCodes:
         """The codes as those tables."""
         for part in self.items:
-            given = (value.detach().numpy()[None] for value in getattr(codes, part.side))
-            rows = Rows(*(torch.from_numpy(value[0]) for value in part.apply(*given)))
+            tables = (value.detach().numpy()[None] for value in getattr(codes, part.side))
+            rows = Rows(*(torch.from_numpy(value[0]) for value in part.apply(*tables)))
             codes = codes._replace(**{part.side: rows})
         return codes
 
@@ -95,7 +95,7 @@ def export_core(model: Baseline, codes: ItemCodes, schema: Schema) -> Core:
     """Trace, lighten, compare with eager at four sizes; the slower exporter where that fails."""
     model = model.eval()
     probes = list(random_feeds(schema, PROBES))
-    found = "the model scores no candidate"
+    reason = "the model scores no candidate"
     tracers: tuple[Tracer, ...] = ("script", "capture")
     for tracer in tracers:
         try:
@@ -105,19 +105,22 @@ def export_core(model: Baseline, codes: ItemCodes, schema: Schema) -> Core:
                 for feed in probes
             ]
             graph = lighten(graph, inputs[:3])
-            wanted = [eager_logits(model, codes, feed) for feed in probes]
-            worst = _worst(graph, inputs, wanted)
+            expected = [eager_logits(model, codes, feed) for feed in probes]
+            worst = _worst(graph, inputs, expected)
         except _REFUSALS as error:
-            found = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             continue
         if worst <= TOLERANCE:
-            return Core(graph, tracer, worst, _lightened(graph, codes, inputs, wanted))
-        found = f"probabilities differ by {worst:.2g}, allowed is {TOLERANCE:.0e}"
-    raise GateError(f"{type(model).__name__} cannot be exported: {found}; score it in eager mode")
+            return Core(graph, tracer, worst, _lightened(graph, codes, inputs, expected))
+        reason = f"probabilities differ by {worst:.2g}, allowed is {TOLERANCE:.0e}"
+    raise GateError(f"{type(model).__name__} cannot be exported: {reason}; score it in eager mode")
 
 
 def _lightened(
-    graph: onnx.ModelProto, codes: ItemCodes, inputs: list[Feed], wanted: list[NDArray[np.float32]]
+    graph: onnx.ModelProto,
+    codes: ItemCodes,
+    inputs: list[Feed],
+    expected: list[NDArray[np.float32]],
 ) -> Light | None:
     """The lighter graph where there is one, its scores are right and row 0 holds nothing."""
     if codes.history.present[0].any():
@@ -125,7 +128,7 @@ def _lightened(
     try:
         moved, items = move_offline(graph, observe(graph, inputs[:3]))
         light = Light(fold(moved), items)
-        worst = _worst(light.graph, [light.feed(feed) for feed in inputs], wanted)
+        worst = _worst(light.graph, [light.feed(feed) for feed in inputs], expected)
         return light if items and worst <= TOLERANCE else None
     except _REFUSALS:
         return None  # the graph as it was scores the same
@@ -207,11 +210,11 @@ def _worst(graph: onnx.ModelProto, inputs: list[Feed], eager: list[NDArray[np.fl
     )
     names = [value.name for value in session.get_inputs()]
     worst = 0.0
-    for feed, wanted in zip(inputs, eager, strict=True):
-        got = session.run(["logits"], {name: feed[name] for name in names})[0]
-        if got.shape != wanted.shape or not np.isfinite(got).all():
+    for feed, expected in zip(inputs, eager, strict=True):
+        logits = session.run(["logits"], {name: feed[name] for name in names})[0]
+        if logits.shape != expected.shape or not np.isfinite(logits).all():
             return float("inf")
-        worst = max(worst, difference(got, wanted))
+        worst = max(worst, difference(logits, expected))
     return worst
 
 

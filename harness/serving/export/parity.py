@@ -61,12 +61,12 @@ def check_reduced(
     count = 0
     for split in ("valid", "train"):
         if count < ROWS:
-            one = score_split(logits, store, split, ROWS - count)
+            reduced = score_split(logits, store, split, ROWS - count)
             two = score_split(
                 lambda feed: eager_logits(model, codes, feed), store, split, ROWS - count
             )
-            parts.append((one, two, np.asarray(store.split(split).label)[: len(one)]))
-            count += len(one)
+            parts.append((reduced, two, np.asarray(store.split(split).label)[: len(reduced)]))
+            count += len(reduced)
     served, exact, label = (np.concatenate(part) for part in zip(*parts, strict=True))
     if len(exact) == 0 or label.min() == label.max():
         return Parity(True, worst, None, "")

@@ -14,10 +14,10 @@ MOST_WORK = 2.0  # times the multiplications of two products in a row: a node co
 
 def merge_products(model: onnx.ModelProto) -> None:
     """(x A) B is x (A B) where that is not much more work: small ranks are not worth two nodes."""
-    made, read = makers(model), Counter(name for node in model.graph.node for name in node.input)
+    maker, read = makers(model), Counter(name for node in model.graph.node for name in node.input)
     weights = _weights(model)
     for node in model.graph.node:
-        first = made.get(node.input[0]) if node.op_type == "MatMul" else None
+        first = maker.get(node.input[0]) if node.op_type == "MatMul" else None
         if first is None or first.op_type != "MatMul" or read[first.output[0]] != 1:
             continue
         a, b = weights.get(first.input[1]), weights.get(node.input[1])
@@ -31,40 +31,40 @@ def merge_products(model: onnx.ModelProto) -> None:
         replace(node.input, [first.input[0], name])
 
 
-def drop_views(model: onnx.ModelProto, seen: Observed) -> None:
+def drop_views(model: onnx.ModelProto, observed: Observed) -> None:
     """A product with a fixed matrix takes any leading axes: no view before it and back after it."""
-    made, weights = makers(model), _weights(model)
+    maker, weights = makers(model), _weights(model)
     outputs = {output.name for output in model.graph.output}
     for node in model.graph.node:
-        before = made.get(node.input[0]) if node.op_type == "MatMul" else None
+        before = maker.get(node.input[0]) if node.op_type == "MatMul" else None
         if before is None or before.op_type != "Reshape" or node.input[1] not in weights:
             continue
         readers = [other for other in model.graph.node if node.output[0] in other.input]
         source = before.input[0]
-        if len(readers) != 1 or readers[0].op_type != "Reshape" or source not in seen:
+        if len(readers) != 1 or readers[0].op_type != "Reshape" or source not in observed:
             continue
         after, width = readers[0].output[0], weights[node.input[1]].shape
-        whole = [(value.shape[-1], (*value.shape[:-1], width[1])) for value in seen[source]]
-        if after in outputs or whole != [(width[0], value.shape) for value in seen[after]]:
+        whole = [(value.shape[-1], (*value.shape[:-1], width[1])) for value in observed[source]]
+        if after in outputs or whole != [(width[0], value.shape) for value in observed[after]]:
             continue
         node.input[0] = source
         rename(model, after, node.output[0])
 
 
-def drop_slices(model: onnx.ModelProto, seen: Observed) -> None:
+def drop_slices(model: onnx.ModelProto, observed: Observed) -> None:
     """The first rows of a value, multiplied, of which fixed ones are taken: multiply all rows instead.
 
     Pairs of fields come so. A copy costs more than half as many products again.
     """
-    made, weights = makers(model), _weights(model)
+    maker, weights = makers(model), _weights(model)
     fixed = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
     outputs = {output.name for output in model.graph.output}
     for node in model.graph.node:
-        cut = made.get(node.input[0]) if node.op_type == "MatMul" else None
+        cut = maker.get(node.input[0]) if node.op_type == "MatMul" else None
         if cut is None or cut.op_type != "Slice" or node.input[1] not in weights:
             continue
         readers = [other for other in model.graph.node if node.output[0] in other.input]
-        whole, part = (seen.get(name, []) for name in (cut.input[0], cut.output[0]))
+        whole, part = (observed.get(name, []) for name in (cut.input[0], cut.output[0]))
         if len(readers) != 1 or node.output[0] in outputs or not whole:
             continue
         axis = _cut_axis(whole[0].shape, part[0].shape)

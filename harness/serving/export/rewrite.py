@@ -19,22 +19,22 @@ from fusefront.harness.serving.export.rules import Observed
 def lighten(model: onnx.ModelProto, probes: Sequence[Feed]) -> onnx.ModelProto:
     """The same function with fewer nodes; `probes` are feeds of the graph's inputs."""
     model = fold(model)
-    seen = observe(model, probes)
-    rules.fix_constants(model, seen)
-    rules.drop_expands(model, seen)
-    rules.aim_expands(model, seen)
+    observed = observe(model, probes)
+    rules.fix_constants(model, observed)
+    rules.drop_expands(model, observed)
+    rules.aim_expands(model, observed)
     rules.drop_lone_concats(model)
-    rules.join_views(model, seen)
-    rules.name_shapes(model, seen)
+    rules.join_views(model, observed)
+    rules.name_shapes(model, observed)
     masks.turn_wheres(model)
-    masks.multiply_masks(model, seen)
+    masks.multiply_masks(model, observed)
     masks.count_truths(model)
     model = prune(model)
-    rules.gather_columns(model, seen)
+    rules.gather_columns(model, observed)
     products.merge_products(model)
-    products.drop_views(model, seen)
+    products.drop_views(model, observed)
     model = prune(model)
-    products.drop_slices(model, seen)
+    products.drop_slices(model, observed)
     model = prune(model)
     transposes.turn_inward(model, observe(model, probes))
     return fold(prune(model))
@@ -55,40 +55,42 @@ def fold(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def observe(model: onnx.ModelProto, probes: Sequence[Feed]) -> Observed:
     """Every intermediate value at each probe."""
-    told = onnx.ModelProto()
-    told.CopyFrom(model)
-    have = {output.name for output in told.graph.output}
-    names = [name for node in told.graph.node for name in node.output if name and name not in have]
-    told.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    open_graph = onnx.ModelProto()
+    open_graph.CopyFrom(model)
+    have = {output.name for output in open_graph.graph.output}
+    names = [
+        name for node in open_graph.graph.node for name in node.output if name and name not in have
+    ]
+    open_graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(
-        told.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        open_graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    wanted = [value.name for value in session.get_inputs()]
+    inputs = [value.name for value in session.get_inputs()]
     outputs = [value.name for value in session.get_outputs()]
-    seen: Observed = {name: [] for name in (*outputs, *wanted)}
+    observed: Observed = {name: [] for name in (*outputs, *inputs)}
     for probe in probes:
-        values = session.run(outputs, {name: probe[name] for name in wanted})
+        values = session.run(outputs, {name: probe[name] for name in inputs})
         for name, value in zip(outputs, values, strict=True):
-            seen[name].append(value)
-        for name in wanted:
-            seen[name].append(probe[name])
-    return seen
+            observed[name].append(value)
+        for name in inputs:
+            observed[name].append(probe[name])
+    return observed
 
 
 def prune(model: onnx.ModelProto) -> onnx.ModelProto:
     """Without nodes, initializers and inputs that no output needs."""
     graph = model.graph
     needed = {output.name for output in graph.output}
-    kept = []
+    nodes = []
     for node in reversed(graph.node):
         if needed & set(node.output):
-            kept.append(node)
+            nodes.append(node)
             needed |= set(rules.reads(node))
-    rules.replace(graph.node, list(reversed(kept)))
+    rules.replace(graph.node, list(reversed(nodes)))
     rules.replace(graph.initializer, [i for i in graph.initializer if i.name in needed])
     rules.replace(graph.input, [i for i in graph.input if i.name in needed])
     del graph.value_info[:]

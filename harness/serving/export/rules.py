@@ -52,11 +52,11 @@ def constant(model: onnx.ModelProto, name: str, values: Sequence[int]) -> str:
     return name
 
 
-def fix_constants(model: onnx.ModelProto, seen: Observed) -> None:
+def fix_constants(model: onnx.ModelProto, observed: Observed) -> None:
     """Small values that descend from shapes and are the same at every size become constants."""
     for node in list(model.graph.node):
         for name in node.output:
-            values = seen.get(name, [])
+            values = observed.get(name, [])
             if not values or values[0].dtype not in (np.int64, np.bool_) or values[0].ndim > 1:
                 continue
             same = all(np.array_equal(value, values[0]) for value in values)
@@ -68,7 +68,7 @@ def fix_constants(model: onnx.ModelProto, seen: Observed) -> None:
 
 def is_shape(model: onnx.ModelProto, name: str) -> bool:
     """Whether a value descends from shapes alone, so that its sameness is no accident of the probe."""
-    made, visited = makers(model), set()
+    maker, visited = makers(model), set()
     fixed = {initializer.name for initializer in model.graph.initializer}
     todo = [name]
     while todo:
@@ -76,7 +76,7 @@ def is_shape(model: onnx.ModelProto, name: str) -> bool:
         if value in visited or value in fixed or not value:
             continue
         visited.add(value)
-        node = made.get(value)
+        node = maker.get(value)
         if node is None:
             return False  # an input of the graph
         if node.op_type not in ("Shape", "Constant"):
@@ -84,25 +84,25 @@ def is_shape(model: onnx.ModelProto, name: str) -> bool:
     return True
 
 
-def join_views(model: onnx.ModelProto, seen: Observed) -> None:
+def join_views(model: onnx.ModelProto, observed: Observed) -> None:
     """Reshapes, flattens, squeezes: one after the other are one; where nothing changes, none."""
     outputs = {output.name for output in model.graph.output}
-    made = makers(model)
+    maker = makers(model)
     for node in model.graph.node:
         if node.op_type not in VIEWS:
             continue
         source = node.input[0]
-        while source in made and made[source].op_type in VIEWS:
-            source = made[source].input[0]
-        after = [value.shape for value in seen.get(node.output[0], [])]
-        before = [value.shape for value in seen.get(source, [])]
+        while source in maker and maker[source].op_type in VIEWS:
+            source = maker[source].input[0]
+        after = [value.shape for value in observed.get(node.output[0], [])]
+        before = [value.shape for value in observed.get(source, [])]
         if not before or not after:
             continue
         if before == after and node.output[0] not in outputs:
             rename(model, node.output[0], source)
             continue
         target = reshape_target(before, after)
-        if target is None and node.op_type == "Reshape" and _explicit(node.input[1], seen):
+        if target is None and node.op_type == "Reshape" and _explicit(node.input[1], observed):
             replace(
                 node.input, [source, node.input[1]]
             )  # whatever lies between, the target says all
@@ -113,8 +113,8 @@ def join_views(model: onnx.ModelProto, seen: Observed) -> None:
             del node.attribute[:]  # allowzero = 0: a zero copies the input's axis
 
 
-def _explicit(target: str, seen: Observed) -> bool:
-    return target in seen and all((value > 0).all() for value in seen[target])
+def _explicit(target: str, observed: Observed) -> bool:
+    return target in observed and all((value > 0).all() for value in observed[target])
 
 
 def reshape_target(before: Sequence[Shape], after: Sequence[Shape]) -> list[int] | None:
@@ -138,30 +138,30 @@ def reshape_target(before: Sequence[Shape], after: Sequence[Shape]) -> list[int]
     return target if target.count(-1) <= 1 and target.count(0) + target.count(-1) > 0 else None
 
 
-def name_shapes(model: onnx.ModelProto, seen: Observed) -> None:
+def name_shapes(model: onnx.ModelProto, observed: Observed) -> None:
     """A vector put together from sizes that is a stretch of an input's shape is read off at once."""
     for node in list(model.graph.node):
         name = node.output[0] if node.output else ""
-        values = seen.get(name, [])
+        values = observed.get(name, [])
         if node.op_type == "Shape" or not values or values[0].dtype != np.int64:
             continue
         if values[0].ndim != 1 or not len(values[0]) or not is_shape(model, name):
             continue
-        if (found := _stretch(model, seen, values)) is not None:
-            source, start = found
-            told = helper.make_node(
+        if (stretch := _stretch(model, observed, values)) is not None:
+            source, start = stretch
+            shape_node = helper.make_node(
                 "Shape", [source], [f"{name}_read"], start=start, end=start + len(values[0])
             )
-            model.graph.node.insert(0, told)
+            model.graph.node.insert(0, shape_node)
             rename(model, name, f"{name}_read")
 
 
 def _stretch(
-    model: onnx.ModelProto, seen: Observed, values: Sequence[NDArray[Any]]
+    model: onnx.ModelProto, observed: Observed, values: Sequence[NDArray[Any]]
 ) -> tuple[str, int] | None:
     length = len(values[0])
     for entry in model.graph.input:
-        shapes = [value.shape for value in seen.get(entry.name, [])]
+        shapes = [value.shape for value in observed.get(entry.name, [])]
         if not shapes:
             continue
         for start in range(len(shapes[0]) - length + 1):
@@ -171,48 +171,50 @@ def _stretch(
     return None
 
 
-def aim_expands(model: onnx.ModelProto, seen: Observed) -> None:
+def aim_expands(model: onnx.ModelProto, observed: Observed) -> None:
     """An expand over the leading axes of an input takes its target from that input's shape."""
     for node in list(model.graph.node):
-        if node.op_type != "Expand" or node.output[0] not in seen:
+        if node.op_type != "Expand" or node.output[0] not in observed:
             continue
-        after = [value.shape for value in seen[node.output[0]]]
+        after = [value.shape for value in observed[node.output[0]]]
         for lead in (2, 1):
             values = [np.array(shape[:lead], np.int64) for shape in after]
-            found = _stretch(model, seen, values) if len(after[0]) >= lead else None
+            stretch = _stretch(model, observed, values) if len(after[0]) >= lead else None
             rest = after[0][lead:]
-            if found is None or found[1] != 0 or any(shape[lead:] != rest for shape in after):
+            if stretch is None or stretch[1] != 0 or any(shape[lead:] != rest for shape in after):
                 continue
             stem = f"{node.output[0]}_target"
-            told = helper.make_node("Shape", [found[0]], [f"{stem}_lead"], start=0, end=lead)
+            shape_node = helper.make_node(
+                "Shape", [stretch[0]], [f"{stem}_lead"], start=0, end=lead
+            )
             tail = constant(model, f"{stem}_tail", rest)
             whole = helper.make_node("Concat", [f"{stem}_lead", tail], [stem], axis=0)
             model.graph.node.insert(0, whole)
-            model.graph.node.insert(0, told)
+            model.graph.node.insert(0, shape_node)
             node.input[1] = stem
             break
 
 
-def drop_expands(model: onnx.ModelProto, seen: Observed) -> None:
+def drop_expands(model: onnx.ModelProto, observed: Observed) -> None:
     """An expand whose readers broadcast anyway does nothing but copy."""
     for node in model.graph.node:
-        if node.op_type != "Expand" or node.output[0] not in seen:
+        if node.op_type != "Expand" or node.output[0] not in observed:
             continue
         readers = [other for other in model.graph.node if node.output[0] in other.input]
-        if readers and all(_broadcasts(reader, node, seen) for reader in readers):
+        if readers and all(_broadcasts(reader, node, observed) for reader in readers):
             rename(model, node.output[0], node.input[0])
 
 
-def _broadcasts(reader: onnx.NodeProto, expand: onnx.NodeProto, seen: Observed) -> bool:
-    if reader.op_type not in _BROADCASTS or reader.output[0] not in seen:
+def _broadcasts(reader: onnx.NodeProto, expand: onnx.NodeProto, observed: Observed) -> bool:
+    if reader.op_type not in _BROADCASTS or reader.output[0] not in observed:
         return False
     name = expand.output[0]
-    others = [i for i in reader.input if i != name and i in seen]
-    for at, wanted in enumerate(seen[reader.output[0]]):
-        shapes = [seen[other][at].shape for other in others]
-        if expand.input[0] in seen:
-            shapes.append(seen[expand.input[0]][at].shape)
-        if np.broadcast_shapes(*shapes) != wanted.shape:
+    others = [i for i in reader.input if i != name and i in observed]
+    for at, result in enumerate(observed[reader.output[0]]):
+        shapes = [observed[other][at].shape for other in others]
+        if expand.input[0] in observed:
+            shapes.append(observed[expand.input[0]][at].shape)
+        if np.broadcast_shapes(*shapes) != result.shape:
             return False
     return True
 
@@ -224,21 +226,21 @@ def drop_lone_concats(model: onnx.ModelProto) -> None:
             rename(model, node.output[0], node.input[0])
 
 
-def gather_columns(model: onnx.ModelProto, seen: Observed) -> None:
+def gather_columns(model: onnx.ModelProto, observed: Observed) -> None:
     """Rows looked up by the only column of ids and then given that axis back are looked up by the ids."""
-    made, fixed = makers(model), {initializer.name for initializer in model.graph.initializer}
+    maker, fixed = makers(model), {initializer.name for initializer in model.graph.initializer}
     for node in model.graph.node:
-        column = made.get(node.input[1]) if node.op_type == "Gather" else None
+        column = maker.get(node.input[1]) if node.op_type == "Gather" else None
         if column is None or column.op_type != "Gather" or column.input[1] not in fixed:
             continue
         readers = [other for other in model.graph.node if node.output[0] in other.input]
-        ids, rows = seen.get(column.input[0], []), seen.get(node.output[0], [])
+        ids, rows = observed.get(column.input[0], []), observed.get(node.output[0], [])
         if len(readers) != 1 or readers[0].op_type not in VIEWS or not ids:
             continue
         whole = [(*i.shape, r.shape[-1]) for i, r in zip(ids, rows, strict=True)]
         if (
             all(i.shape[-1] == 1 for i in ids)
-            and [v.shape for v in seen[readers[0].output[0]]] == whole
+            and [v.shape for v in observed[readers[0].output[0]]] == whole
         ):
             node.input[1] = column.input[0]
             rename(model, readers[0].output[0], node.output[0])

@@ -41,8 +41,8 @@ class Scorer:
 
     def run(self, feed: Feed) -> list[Array]:
         """The bare call with a selected feed: what is timed."""
-        made: list[Array] = self.session.run(self.outputs, feed)
-        return made
+        result: list[Array] = self.session.run(self.outputs, feed)
+        return result
 
 
 def probability(logits: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -42,19 +42,19 @@ class Online(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Logits [R, K]."""
-        given = dict(zip(self.names, inputs, strict=True))
-        values, present = given["candidate_values"], given["candidate_present"]
-        mask = given["history_mask"]
+        by_name = dict(zip(self.names, inputs, strict=True))
+        values, present = by_name["candidate_values"], by_name["candidate_present"]
+        mask = by_name["history_mask"]
         nothing = values[..., :0]
         contexts = [
-            given[name]
-            if name in given
+            by_name[name]
+            if name in by_name
             else _empty(nothing if side == "candidate" else nothing[:, 0], kind)
             for name in CONTEXTS
             for side, kind in (name.split("_"),)
         ]
         request = Request(
-            Rows(given["history_values"], given["history_present"]),
+            Rows(by_name["history_values"], by_name["history_present"]),
             mask,
             Rows(values, present),
             Context(contexts[0], contexts[1]),

@@ -21,16 +21,16 @@ class Move(NamedTuple):
     target: int
 
 
-def turn_inward(model: onnx.ModelProto, seen: Observed) -> None:
+def turn_inward(model: onnx.ModelProto, observed: Observed) -> None:
     """An axis that moves outward past fixed ones: these, as one axis, move inward past it instead."""
     for node in list(model.graph.node):
-        if node.op_type != "Transpose" or node.output[0] not in seen:
+        if node.op_type != "Transpose" or node.output[0] not in observed:
             continue
         move = outward(list(node.attribute[0].ints)) if node.attribute else None
-        before = [value.shape for value in seen.get(node.input[0], [])]
+        before = [value.shape for value in observed.get(node.input[0], [])]
         if move is not None and before and _fixed(before, move):
-            _rewrite(model, seen, node, move)
-    join_views(model, seen)
+            _rewrite(model, observed, node, move)
+    join_views(model, observed)
 
 
 def outward(order: Sequence[int]) -> Move | None:
@@ -50,17 +50,17 @@ def outward(order: Sequence[int]) -> Move | None:
 
 def _fixed(before: Sequence[Shape], move: Move) -> bool:
     """Whether all axes that a target cannot copy have one size."""
-    named = [shape[move.target : move.source] + shape[move.source + 1 :] for shape in before]
-    return len(set(named)) == 1 and all(0 not in shape for shape in before)
+    others = [shape[move.target : move.source] + shape[move.source + 1 :] for shape in before]
+    return len(set(others)) == 1 and all(0 not in shape for shape in before)
 
 
-def _rewrite(model: onnx.ModelProto, seen: Observed, node: onnx.NodeProto, move: Move) -> None:
+def _rewrite(model: onnx.ModelProto, observed: Observed, node: onnx.NodeProto, move: Move) -> None:
     """Reshape to [front, passed as one, moving, 1, behind], transpose, reshape to what it was.
 
     The axis of size 1 tells the runtime that two axes are passed: no swap of neighbours.
     """
     name, source = node.output[0], node.input[0]
-    shape, (at, target) = seen[source][0].shape, move
+    shape, (at, target) = observed[source][0].shape, move
     front, passed, behind = [0] * target, prod(shape[target:at]), shape[at + 1 :]
     order = [
         *range(target),
@@ -72,18 +72,18 @@ def _rewrite(model: onnx.ModelProto, seen: Observed, node: onnx.NodeProto, move:
     merged, turned = f"{name}_merged", f"{name}_turned"
     into = constant(model, f"{merged}_target", [*front, passed, -1, 1, *behind])
     back = constant(model, f"{turned}_target", [*front, -1, *shape[target:at], *behind])
-    made = [
+    three = [
         helper.make_node("Reshape", [source, into], [merged]),
         helper.make_node("Transpose", [merged], [turned], perm=order),
         helper.make_node("Reshape", [turned, back], [name]),
     ]
     nodes = list(model.graph.node)
     where = nodes.index(node)
-    nodes[where : where + 1] = made
+    nodes[where : where + 1] = three
     replace(model.graph.node, nodes)
-    leads = [value.shape[:target] for value in seen[source]]
-    seen[merged] = [
+    leads = [value.shape[:target] for value in observed[source]]
+    observed[merged] = [
         value.reshape(*lead, passed, -1, 1, *behind)
-        for lead, value in zip(leads, seen[source], strict=True)
+        for lead, value in zip(leads, observed[source], strict=True)
     ]
-    seen[turned] = [value.transpose(order) for value in seen[merged]]
+    observed[turned] = [value.transpose(order) for value in observed[merged]]

@@ -95,14 +95,14 @@ def sized(
 ) -> list[Entry]:
     """Entries whose visits are as long as speed (ms a request) and budget allow."""
     for limit in (LONG_MS, 1.0, 0.5, 0.25, 0.0):
-        made = [_sized(entry, visit_length(speed[entry.key], limit)) for entry in entries]
+        visits = [_sized(entry, visit_length(speed[entry.key], limit)) for entry in entries]
         took = sum(
             (entry.subject.timed + DISCARD) * (speed[entry.key] / 1000 + entry.subject.pause_s)
-            for entry in made
+            for entry in visits
         )
         if took * rounds <= budget_s:
             break
-    return made
+    return visits
 
 
 def _sized(entry: Entry, timed: int) -> Entry:
@@ -151,9 +151,13 @@ def summarise(recording: Recording, keys: Iterable[Key]) -> list[BenchRow]:
         rounds = by_round[str(key)]
         row: dict[str, object] = {"subject": str(key), **key._asdict()}
         for name, p in QUANTILES.items():
-            found = quantile_interval(rounds, p)
-            row |= {f"{name}_ms": found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-            row[f"{name}_at_least"] = found.at_least
+            interval = quantile_interval(rounds, p)
+            row |= {
+                f"{name}_ms": interval.value,
+                f"{name}_low": interval.low,
+                f"{name}_high": interval.high,
+            }
+            row[f"{name}_at_least"] = interval.at_least
             row[f"log_{name}"] = log_quantiles(rounds, p).tolist()
         row["mean_ms"] = float(np.mean(np.concatenate(rounds)))
         row["rounds"] = len(rounds)
@@ -165,8 +169,8 @@ def summarise(recording: Recording, keys: Iterable[Key]) -> list[BenchRow]:
 
 def paired(rows: Sequence[BenchRow], a: Key, b: Key, quantile: Quantile = "p50") -> Difference:
     """log(a / b) of two subjects of one session, paired by round."""
-    found = {row["subject"]: quantile_of(row, quantile)["log"] for row in rows}
-    return difference(found[str(a)], found[str(b)])
+    logs = {row["subject"]: quantile_of(row, quantile)["log"] for row in rows}
+    return difference(logs[str(a)], logs[str(b)])
 
 
 def session_facts(rows: Sequence[BenchRow], decide_at: int | None = None) -> BenchFacts:
@@ -175,12 +179,12 @@ def session_facts(rows: Sequence[BenchRow], decide_at: int | None = None) -> Ben
     The headline floor is the larger one of the two scopes at the K that is decided at.
     """
     floors: list[dict[str, object]] = []
-    found = {row["subject"]: row for row in rows}
+    by_subject = {row["subject"]: row for row in rows}
     for row in rows:
         if not row["scope"].startswith(TWIN):
             continue
         scope = row["scope"].removeprefix(f"{TWIN}-")
-        original = found[str(Key(row["strategy"], row["backend"], scope, row["candidates"]))]
+        original = by_subject[str(Key(row["strategy"], row["backend"], scope, row["candidates"]))]
         line: dict[str, object] = {"scope": scope, "candidates": row["candidates"]}
         for name in QUANTILE_NAMES:
             twins = difference(quantile_of(original, name)["log"], quantile_of(row, name)["log"])

@@ -87,8 +87,10 @@ print(json.dumps([imported - begin, loaded - imported, first - ready, peak]))
 def cold_start(graph: Path, feed: Path) -> ColdStart:
     """Load `graph` in a fresh process without torch and score `feed` (npz); its times and peak memory."""
     command = [sys.executable, "-I", "-c", _COLD, str(graph), str(feed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{graph}: a fresh process cannot load it: {done.stderr.strip()[-500:]}")
-    imported, loaded, first, peak = json.loads(done.stdout)
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise RuntimeError(
+            f"{graph}: a fresh process cannot load it: {process.stderr.strip()[-500:]}"
+        )
+    imported, loaded, first, peak = json.loads(process.stdout)
     return ColdStart(imported, loaded, first, imported + loaded + first, int(peak))

@@ -34,26 +34,26 @@ def attach_costs(
 ) -> None:
     """Add cost columns to the rows: bytes, multiplications, cold start, ceiling, money, parity."""
     rng = np.random.default_rng(0)
-    for one in gated:
-        facts = strategy_facts(plan, one, cold=cold)
-        facts["first_call_ms"] = first.get(f"{one.trained.name}|{one.backend.name}")
+    for scorer in gated:
+        facts = strategy_facts(plan, scorer, cold=cold)
+        facts["first_call_ms"] = first.get(f"{scorer.trained.name}|{scorer.backend.name}")
         for row in result.rows:
-            same = row["strategy"] == one.trained.name and row["backend"] == one.backend.name
+            same = row["strategy"] == scorer.trained.name and row["backend"] == scorer.backend.name
             if same and not row["scope"].startswith(TWIN):
                 row.update(cast(BenchRow, facts))
                 row.update(cast(BenchRow, _money(result, row, study, rng)))
     _as_trained(result, plan)
 
 
-def strategy_facts(plan: Plan, one: Gated, *, cold: bool) -> Costs:
+def strategy_facts(plan: Plan, scorer: Gated, *, cold: bool) -> Costs:
     """What does not depend on K."""
-    trained = one.trained
+    trained = scorer.trained
     feed = plan.lookup.feed(plan.requests[plan.decide_at][0])
     request = eager_request(trained.codes, feed)
     items = trained.schema.items + 1
     facts: Costs = {
-        "parity_max_difference": one.parity.max_difference,
-        "auc_change": one.parity.auc_change,
+        "parity_max_difference": scorer.parity.max_difference,
+        "auc_change": scorer.parity.auc_change,
         "macs_per_candidate": multiplications(lambda: trained.model.score(request))
         / plan.decide_at,
         "macs_per_item_offline": multiplications(
@@ -61,13 +61,13 @@ def strategy_facts(plan: Plan, one: Gated, *, cold: bool) -> Costs:
         )
         / 2,
     }
-    folder = trained.folder / f"{one.backend.name}-{trained.rows}"
+    folder = trained.folder / f"{scorer.backend.name}-{trained.rows}"
     if folder.is_dir():
         facts["bundle_bytes"] = sum(path.stat().st_size for path in folder.iterdir())
         tables = sum(path.stat().st_size for path in folder.glob("*.bin"))
         facts["bytes_per_item"] = tables / items
         if cold:
-            facts.update(_cold(folder / "scorer.onnx", one.select(feed)))
+            facts.update(_cold(folder / "scorer.onnx", scorer.select(feed)))
     return facts
 
 
@@ -117,11 +117,11 @@ def pitches_ms(result: BenchResult, subject: str) -> np.ndarray[tuple[int], np.d
 def _as_trained(result: BenchResult, plan: Plan) -> None:
     """Where the items are encoded within the request: its p50 beside the cached one."""
     k = plan.decide_at
-    found = {row["strategy"]: row for row in result.rows if row["scope"] == "as_trained"}
+    by_strategy = {row["strategy"]: row for row in result.rows if row["scope"] == "as_trained"}
     for row in result.rows:
         same = row["backend"] == "onnx" and row["scope"] == "model_only" and row["candidates"] == k
-        if same and row["strategy"] in found:
-            row["as_trained_p50_ms"] = found[row["strategy"]]["p50_ms"]
+        if same and row["strategy"] in by_strategy:
+            row["as_trained_p50_ms"] = by_strategy[row["strategy"]]["p50_ms"]
 
 
 def describe_session(

@@ -90,13 +90,13 @@ def in_words(facts: Machine) -> str:
 
 
 def _cpuinfo() -> dict[str, str]:
-    found: dict[str, str] = {}
+    facts: dict[str, str] = {}
     for line in (_read("/proc/cpuinfo") or "").splitlines():
         key, _, value = line.partition(":")
-        if not key.strip() and found:
+        if not key.strip() and facts:
             break  # the first core speaks for all
-        found.setdefault(key.strip(), value.strip())
-    return found
+        facts.setdefault(key.strip(), value.strip())
+    return facts
 
 
 def _quota() -> str | None:

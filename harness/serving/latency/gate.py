@@ -45,12 +45,12 @@ def gate(
     store = PreparedDataset.open(folder.store_path)
 
     def load(pair: tuple[Backend, Trained]) -> Gated:
-        backend, one = pair
-        call = backend.load(one)
-        return Gated(one, backend, call, compare(one, backend, call, store))
+        backend, model = pair
+        call = backend.load(model)
+        return Gated(model, backend, call, compare(model, backend, call, store))
 
     passed = []
-    pairs = [(backend, one) for backend in backends for one in trained]
+    pairs = [(backend, model) for backend in backends for model in trained]
     # a thread has its own count of torch's threads
     with ThreadPoolExecutor(AT_A_TIME, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for gated in pool.map(load, pairs):

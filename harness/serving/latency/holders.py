@@ -17,9 +17,9 @@ def holders(path: Path) -> list[int]:
         return []
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
     # 1: FLOCK  ADVISORY  WRITE 4711 fe:00:2237346 0 EOF; "->" before FLOCK is one that waits
-    held = [words for words in map(str.split, lines) if len(words) == 8 and words[1] == "FLOCK"]
+    locks = [words for words in map(str.split, lines) if len(words) == 8 and words[1] == "FLOCK"]
     file = f"{device}:{status.st_ino}"
-    return sorted({int(words[4]) for words in held if words[5] == file and int(words[4]) > 0})
+    return sorted({int(words[4]) for words in locks if words[5] == file and int(words[4]) > 0})
 
 
 def in_words(path: Path) -> str:

@@ -94,7 +94,7 @@ def difference(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Difference:
     return Difference(float(d.mean()), half, error, len(d))
 
 
-def beyond_floor(found: Difference, twins: Difference) -> bool:
+def beyond_floor(change: Difference, twins: Difference) -> bool:
     """Whether two latencies differ by more than equal sessions do: |d| > |d twins| + max(h, h twins).
 
     The floor of the twins with the noise of whichever pair was disturbed more; so the pair's interval
@@ -102,7 +102,7 @@ def beyond_floor(found: Difference, twins: Difference) -> bool:
     any run-queue delay is in that pair's noise alone: of 450 real triples of equal sessions the third was
     under |d| + h of the twins in 424, under this bar in all.
     """
-    return abs(found.mean) > abs(twins.mean) + max(twins.half, found.half)
+    return abs(change.mean) > abs(twins.mean) + max(twins.half, change.half)
 
 
 def smallest_difference(

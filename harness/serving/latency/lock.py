@@ -21,23 +21,23 @@ LIMIT = "FUSEFRONT_HOST_LOCK_WAIT_S"  # seconds to wait for it; without it there
 
 def lock_path() -> Path | None:
     """The one file that all of this host's sessions lock; None where the user turned it off."""
-    given = os.environ.get(VARIABLE)
-    if given is not None:
-        return Path(given) if given else None
+    text = os.environ.get(VARIABLE)
+    if text is not None:
+        return Path(text) if text else None
     return Path(tempfile.gettempdir()) / "fusefront-host.lock"
 
 
 def wait_limit() -> float | None:
     """Seconds to wait at most; None where the user set no limit."""
-    given = os.environ.get(LIMIT, "")
-    if not given:
+    text = os.environ.get(LIMIT, "")
+    if not text:
         return None
     try:
-        seconds = float(given)
+        seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise UsageError(f"{LIMIT}: got {given!r}, expected a number of seconds, 0 or more")
+        raise UsageError(f"{LIMIT}: got {text!r}, expected a number of seconds, 0 or more")
     return seconds
 
 
@@ -47,7 +47,7 @@ def training_lock(
 ) -> Iterator[None]:
     """Hold the shared side: any number of trainings at once, none while a measurement runs."""
     waiting = "waiting for a latency measurement on this machine to end"
-    with _held(fcntl.LOCK_SH, waiting, tell, timeout):
+    with _locked(fcntl.LOCK_SH, waiting, tell, timeout):
         yield
 
 
@@ -57,12 +57,12 @@ def measuring_lock(
 ) -> Iterator[None]:
     """Hold the lock alone: no training and no other measurement of this host runs meanwhile."""
     waiting = "waiting for a training or another measurement on this machine to end"
-    with _held(fcntl.LOCK_EX, waiting, tell, timeout):
+    with _locked(fcntl.LOCK_EX, waiting, tell, timeout):
         yield
 
 
 @contextmanager
-def _held(
+def _locked(
     kind: int, waiting: str, tell: Callable[[str], None] | None, timeout: float | None
 ) -> Iterator[None]:
     path = lock_path()
@@ -101,17 +101,17 @@ def _acquire(
         except BlockingIOError:
             if limit is not None and time.monotonic() - begin >= limit:
                 raise UsageError(
-                    f"still {_named(waiting, path)} after {limit:g} s ({path});"
+                    f"still {_with_holders(waiting, path)} after {limit:g} s ({path});"
                     " let it finish, or stop it"
                 ) from None
             if tell is not None and first:
-                tell(_named(waiting, path))
+                tell(_with_holders(waiting, path))
             first = False
             time.sleep(0.2)
         else:
             return
 
 
-def _named(waiting: str, path: Path) -> str:
+def _with_holders(waiting: str, path: Path) -> str:
     names = in_words(path)
     return f"{waiting}: {names}" if names else waiting

@@ -16,8 +16,7 @@ from fusefront.harness.serving.export.scorer import Scorer, probability
 from fusefront.harness.serving.latency.backends import as_trained
 from fusefront.harness.serving.latency.bench import TWIN, Entry, Key
 from fusefront.harness.serving.latency.gate import Gated
-from fusefront.harness.serving.latency.requests import Asked as Arrived
-from fusefront.harness.serving.latency.requests import Lookup, draw
+from fusefront.harness.serving.latency.requests import Arrived, Lookup, draw
 from fusefront.harness.serving.latency.session import Subject
 
 PACE_S = 0.01  # idle gap of the paced scenario
@@ -25,8 +24,8 @@ PACED_TIMED = 12
 SLOW_TIMED = 8  # requests a visit of what is shown beside, not ranked
 
 
-class Wanted(Protocol):
-    """What is asked of a bench (see `study.Asked`)."""
+class Scope(Protocol):
+    """What is asked of a bench (see `study.BenchOptions`)."""
 
     @property
     def end_to_end(self) -> bool: ...
@@ -63,7 +62,7 @@ class Plan:
         counts = sorted({*candidates, decide_at})
         requests = {k: draw(store, split, k, rng) for k in counts}
         lookup = Lookup.of(store, split)
-        who = [asked.who for asked in requests[decide_at]]
+        who = [request.who for request in requests[decide_at]]
         length = np.minimum(lookup.length[who], lookup.max_history)
         ranked = sorted(
             (run for run in runs if run.role == "strategy"),
@@ -77,83 +76,85 @@ class Plan:
 
     def feeds(self, gated: Gated, candidates: int) -> list[Feed]:
         """Selected feeds, ready before the clock starts."""
-        return [gated.select(self.lookup.feed(asked)) for asked in self.requests[candidates]]
+        return [gated.select(self.lookup.feed(request)) for request in self.requests[candidates]]
 
 
 def end_to_end(gated: Gated, lookup: Lookup) -> Callable[[object], object]:
     """Key lookup, history, feed, score, probabilities: what a handler does."""
 
-    def call(asked: object) -> object:
-        assert isinstance(asked, Arrived)
-        result = gated.call(gated.select(lookup.feed(asked)))
+    def call(request: object) -> object:
+        assert isinstance(request, Arrived)
+        result = gated.call(gated.select(lookup.feed(request)))
         return probability(result[0] if isinstance(result, list) else result)  # type: ignore[arg-type]
 
     return call
 
 
-def entries_of(plan: Plan, gated: Sequence[Gated], wanted: Wanted) -> list[Entry]:
+def entries_of(plan: Plan, gated: Sequence[Gated], options: Scope) -> list[Entry]:
     """Every subject of the session."""
     return [
         entry
-        for one in gated
+        for scorer in gated
         for entry in (
-            *_of(plan, one, wanted, ""),
-            *(_of(plan, one.again(), wanted, f"{TWIN}-") if _is_baseline(plan, one) else ()),
-            *_beside(plan, one, wanted),
+            *_of(plan, scorer, options, ""),
+            *(_of(plan, scorer.again(), options, f"{TWIN}-") if _is_baseline(plan, scorer) else ()),
+            *_beside(plan, scorer, options),
         )
     ] + list(_floor(plan, gated))
 
 
-def _is_baseline(plan: Plan, one: Gated) -> bool:
-    return one.trained.name == plan.baseline and one.backend.name == "onnx"
+def _is_baseline(plan: Plan, scorer: Gated) -> bool:
+    return scorer.trained.name == plan.baseline and scorer.backend.name == "onnx"
 
 
-def _of(plan: Plan, one: Gated, wanted: Wanted, prefix: str) -> Iterator[Entry]:
+def _of(plan: Plan, scorer: Gated, options: Scope, prefix: str) -> Iterator[Entry]:
     """Model-only at every K (other backends at one), end to end likewise."""
-    main = one.backend.name == "onnx"
-    session = f"{prefix}{one.trained.name}|{one.backend.name}"
+    main = scorer.backend.name == "onnx"
+    session = f"{prefix}{scorer.trained.name}|{scorer.backend.name}"
     for k in plan.requests if main else (plan.decide_at,):
-        key = Key(one.trained.name, one.backend.name, f"{prefix}model_only", k)
-        yield Entry(key, Subject(str(key), _call(one), plan.feeds(one, k)), session)
-        if main and (wanted.end_to_end or k == plan.decide_at):
+        key = Key(scorer.trained.name, scorer.backend.name, f"{prefix}model_only", k)
+        yield Entry(key, Subject(str(key), _call(scorer), plan.feeds(scorer, k)), session)
+        if main and (options.end_to_end or k == plan.decide_at):
             key = key._replace(scope=f"{prefix}end_to_end")
-            call = end_to_end(one, plan.lookup)
+            call = end_to_end(scorer, plan.lookup)
             yield Entry(key, Subject(str(key), call, plan.requests[k]), session)
 
 
-def _call(one: Gated) -> Callable[[object], object]:
-    return one.call  # type: ignore[return-value]
+def _call(scorer: Gated) -> Callable[[object], object]:
+    return scorer.call  # type: ignore[return-value]
 
 
-def _beside(plan: Plan, one: Gated, wanted: Wanted) -> Iterator[Entry]:
+def _beside(plan: Plan, scorer: Gated, options: Scope) -> Iterator[Entry]:
     """Paced for the baseline and the leaders; without an item cache for every strategy."""
     k = plan.decide_at
-    if one.backend.name != "onnx":
+    if scorer.backend.name != "onnx":
         return
-    if wanted.paced and one.trained.name in (plan.baseline, *plan.leaders):
-        key = Key(one.trained.name, one.backend.name, "paced", k)
-        subject = Subject(str(key), _call(one), plan.feeds(one, k), PACED_TIMED, PACE_S)
-        yield Entry(key, subject, f"{one.trained.name}|{one.backend.name}")
-    if wanted.as_trained:
-        feeds = [plan.lookup.feed(asked) for asked in plan.requests[k]]
-        key = Key(one.trained.name, "eager", "as_trained", k)
-        call: Callable[[object], object] = as_trained(one.trained)  # type: ignore[assignment]
-        yield Entry(key, Subject(str(key), call, feeds, SLOW_TIMED), f"{one.trained.name}|trained")
+    if options.paced and scorer.trained.name in (plan.baseline, *plan.leaders):
+        key = Key(scorer.trained.name, scorer.backend.name, "paced", k)
+        subject = Subject(str(key), _call(scorer), plan.feeds(scorer, k), PACED_TIMED, PACE_S)
+        yield Entry(key, subject, f"{scorer.trained.name}|{scorer.backend.name}")
+    if options.as_trained:
+        feeds = [plan.lookup.feed(request) for request in plan.requests[k]]
+        key = Key(scorer.trained.name, "eager", "as_trained", k)
+        call: Callable[[object], object] = as_trained(scorer.trained)  # type: ignore[assignment]
+        yield Entry(
+            key, Subject(str(key), call, feeds, SLOW_TIMED), f"{scorer.trained.name}|trained"
+        )
 
 
 def _floor(plan: Plan, gated: Sequence[Gated]) -> Iterator[Entry]:
     """A graph of the same inputs that does nothing: printed, subtracted nowhere."""
-    one = next((g for g in gated if _is_baseline(plan, g)), None)
-    if one is None:
+    scorer = next((g for g in gated if _is_baseline(plan, g)), None)
+    if scorer is None:
         return
-    path = null_graph(one.select(plan.lookup.feed(plan.requests[plan.decide_at][0])), one)
+    path = null_graph(scorer.select(plan.lookup.feed(plan.requests[plan.decide_at][0])), scorer)
     call: Callable[[object], object] = Scorer(path).run  # type: ignore[assignment]
     key = Key("null graph", "onnx", "floor", plan.decide_at)
-    subject = Subject(str(key), call, plan.feeds(one, plan.decide_at))
+    subject = Subject(str(key), call, plan.feeds(scorer, plan.decide_at))
     yield Entry(key, subject, "null graph")
 
 
-def null_graph(feed: Feed, one: Gated) -> Path:
+def null_graph(feed: Feed, scorer: Gated) -> Path:
     """Write a graph with the feed's inputs whose output is one of them."""
     kinds = {"int64": TensorProto.INT64, "bool": TensorProto.BOOL, "float32": TensorProto.FLOAT}
     inputs = [
@@ -166,7 +167,7 @@ def null_graph(feed: Feed, one: Gated) -> Path:
     node = helper.make_node("Identity", ["candidates"], ["same"])
     graph = helper.make_graph([node], "null", inputs, [output])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    path = one.trained.folder / "null.onnx"
+    path = scorer.trained.folder / "null.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
     return path

@@ -13,7 +13,7 @@ from fusefront.harness.serving.export.request import Feed
 DISTINCT = 1000  # requests of each K: enough that caches see the real spread of ids
 
 
-class Asked(NamedTuple):
+class Arrived(NamedTuple):
     """A request as it arrives: whose history, which items by key, and the contexts as codes."""
 
     who: int  # row of the history index
@@ -50,14 +50,14 @@ class Lookup:
         length = min(int(self.length[who]), self.max_history)
         return self.values[end - length : end].astype(np.int64)
 
-    def feed(self, asked: Asked) -> Feed:
+    def feed(self, request: Arrived) -> Feed:
         """Keys to rows, history gathered: what the graph takes. An unknown key is row 0."""
         rows = self.row_of
-        candidates = np.array([rows.get(key, 0) for key in asked.keys.tolist()], np.int64)
-        return _feed(self.history(asked.who), candidates, asked)
+        candidates = np.array([rows.get(key, 0) for key in request.keys.tolist()], np.int64)
+        return _feed(self.history(request.who), candidates, request)
 
 
-def _feed(history: NDArray[np.int64], candidates: NDArray[np.int64], asked: Asked) -> Feed:
+def _feed(history: NDArray[np.int64], candidates: NDArray[np.int64], request: Arrived) -> Feed:
     length = max(len(history), 1)  # an empty history is one masked place
     mask = np.ones((1, length), np.bool_) if len(history) else np.zeros((1, 1), np.bool_)
     feed: Feed = {
@@ -66,10 +66,10 @@ def _feed(history: NDArray[np.int64], candidates: NDArray[np.int64], asked: Aske
         "candidates": candidates[None],
     }
     parts = (
-        ("request_ids", asked.request[0]),
-        ("request_numbers", asked.request[1]),
-        ("candidate_ids", asked.candidates[0]),
-        ("candidate_numbers", asked.candidates[1]),
+        ("request_ids", request.request[0]),
+        ("request_numbers", request.request[1]),
+        ("candidate_ids", request.candidates[0]),
+        ("candidate_numbers", request.candidates[1]),
     )
     for name, part in parts:
         if part.shape[-1]:
@@ -83,7 +83,7 @@ def draw(
     candidates: int,
     rng: np.random.Generator,
     count: int = DISTINCT,
-) -> list[Asked]:
+) -> list[Arrived]:
     """Requests whose user is a test request's and whose candidates are rows of the test split.
 
     Items so come as often as they were shown, contexts with the row they belong to.
@@ -95,7 +95,7 @@ def draw(
     drawn = []
     for who, chosen in zip(users.tolist(), rows, strict=True):
         drawn.append(
-            Asked(
+            Arrived(
                 who,
                 row_keys[item[chosen] - 1],
                 (

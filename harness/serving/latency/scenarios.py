@@ -21,19 +21,19 @@ OFFLINE_REQUESTS = 16  # at a time
 def offline(plan: Plan, gated: Sequence[Gated], rounds: int = 7) -> list[OfflineLine]:
     """Predictions per second where requests are scored many at a time, median over rounds."""
     lines: list[OfflineLine] = []
-    for one in gated:
-        if one.backend.name != "onnx":
+    for scorer in gated:
+        if scorer.backend.name != "onnx":
             continue
         feed = _together(
             [plan.lookup.feed(a) for a in plan.requests[plan.decide_at]][:OFFLINE_REQUESTS]
         )
-        subject = Subject("offline", one.call, [one.select(feed)], timed=1)  # type: ignore[arg-type]
+        subject = Subject("offline", scorer.call, [scorer.select(feed)], timed=1)  # type: ignore[arg-type]
         took = [np.diff(visit(subject, 0, discard=1).times[-1])[0] for _ in range(rounds)]
         count = int(feed["candidates"].size)
         lines.append(
             {
-                "strategy": one.trained.name,
-                "backend": one.backend.name,
+                "strategy": scorer.trained.name,
+                "backend": scorer.backend.name,
                 "requests_at_once": OFFLINE_REQUESTS,
                 "candidates": plan.decide_at,
                 "predictions_per_second": float(count / (np.median(took) / 1e9)),
@@ -67,22 +67,27 @@ def serve_loads(
     """
     lines = []
     rng = np.random.default_rng(1)
-    asked = plan.requests[plan.decide_at]
-    for one in gated:
-        if one.backend.name != "onnx" or one.trained.name not in (plan.baseline, *plan.leaders):
+    requests = plan.requests[plan.decide_at]
+    for scorer in gated:
+        if scorer.backend.name != "onnx" or scorer.trained.name not in (
+            plan.baseline,
+            *plan.leaders,
+        ):
             continue
-        say(f"server: {one.trained.name} at loads {', '.join(map(str, LOADS))}")
-        row = result.row(Key(one.trained.name, "onnx", "end_to_end", plan.decide_at))
+        say(f"server: {scorer.trained.name} at loads {', '.join(map(str, LOADS))}")
+        row = result.row(Key(scorer.trained.name, "onnx", "end_to_end", plan.decide_at))
         for load in LOADS:
             rate = load * 1000 / row["mean_ms"]
             count = int(np.clip(rate * LATEST_S, 200, 2000))
             runs = []
             for _ in range(REPEATS):
                 schedule = poisson_schedule(rate, count, rng)
-                runs.append(open_loop(end_to_end(one, plan.lookup), asked, schedule).latency_ms)
+                runs.append(
+                    open_loop(end_to_end(scorer, plan.lookup), requests, schedule).latency_ms
+                )
             lines.append(
                 ServerLine(
-                    strategy=one.trained.name,
+                    strategy=scorer.trained.name,
                     load=load,
                     per_second=rate,
                     requests=count,

@@ -75,10 +75,10 @@ class Recording:
 
     def by_round(self) -> dict[str, list[NDArray[np.float64]]]:
         """Subject -> counted latencies in milliseconds, one array a round."""
-        kept: dict[str, list[NDArray[np.float64]]] = {}
+        rounds: dict[str, list[NDArray[np.float64]]] = {}
         for key, part in self.counted().group_by("subject", "round", maintain_order=True):
-            kept.setdefault(str(key[0]), []).append(part["latency_ns"].to_numpy() / 1e6)
-        return kept
+            rounds.setdefault(str(key[0]), []).append(part["latency_ns"].to_numpy() / 1e6)
+        return rounds
 
     def contended(self) -> dict[str, int]:
         """Subject -> visits that waited for a core."""
@@ -121,8 +121,8 @@ def measure(
         for round_ in range(rounds):
             for order, index in enumerate(rng.permutation(len(subjects))):
                 subject = subjects[index]
-                seen = visit(subject, offset=round_ * subject.timed)
-                recorder.add(session, subject, round_, order, seen)
+                watched = visit(subject, offset=round_ * subject.timed)
+                recorder.add(session, subject, round_, order, watched)
             if progress is not None:
                 progress(round_ + 1, rounds)
     return recorder.recording()
@@ -160,19 +160,19 @@ class _Recorder:
 
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
-        self.seen: list[tuple[str, Subject, int, int, Visit]] = []
+        self.entries: list[tuple[str, Subject, int, int, Visit]] = []
 
-    def add(self, session: str, subject: Subject, round_: int, order: int, seen: Visit) -> None:
-        self.seen.append((session, subject, round_, order, seen))
+    def add(self, session: str, subject: Subject, round_: int, order: int, watched: Visit) -> None:
+        self.entries.append((session, subject, round_, order, watched))
 
     def recording(self) -> Recording:
-        if not self.seen:
+        if not self.entries:
             return Recording(pl.DataFrame(schema=SAMPLES), pl.DataFrame(schema=VISITS))
-        visits = pl.DataFrame([_line(*one) for one in self.seen], schema=VISITS)
-        lengths = [len(one[-1].times) for one in self.seen]
-        times = np.concatenate([one[-1].times for one in self.seen])
+        visits = pl.DataFrame([_line(*entry) for entry in self.entries], schema=VISITS)
+        lengths = [len(entry[-1].times) for entry in self.entries]
+        times = np.concatenate([entry[-1].times for entry in self.entries])
         position = np.concatenate([np.arange(length) for length in lengths])
-        wraps = np.repeat([len(one[1].requests) for one in self.seen], lengths)
+        wraps = np.repeat([len(entry[1].requests) for entry in self.entries], lengths)
         constant = visits.select("session", "subject", "round", "order")
         samples = constant[np.repeat(np.arange(len(visits)), lengths)].with_columns(
             pl.lit(self.fingerprint).alias("fingerprint"),
@@ -182,7 +182,8 @@ class _Recorder:
             pl.lit(None, pl.Int64).alias("scheduled_ns"),
             pl.Series(
                 "request_id",
-                (np.repeat([one[-1].first for one in self.seen], lengths) + position) % wraps,
+                (np.repeat([entry[-1].first for entry in self.entries], lengths) + position)
+                % wraps,
             ),
         )
         return Recording(
@@ -191,16 +192,16 @@ class _Recorder:
 
 
 def _line(
-    session: str, subject: Subject, round_: int, order: int, seen: Visit
+    session: str, subject: Subject, round_: int, order: int, watched: Visit
 ) -> Mapping[str, object]:
     """The row of a visit."""
-    span = int(seen.times[-1, 1] - seen.times[0, 0])
+    span = int(watched.times[-1, 1] - watched.times[0, 0])
     return {
         "session": session,
         "subject": subject.name,
         "round": round_,
         "order": order,
         "span_ns": span,
-        "contended": is_contended(seen.counters.run_delay_ns, span),
-        **seen.counters._asdict(),
+        "contended": is_contended(watched.counters.run_delay_ns, span),
+        **watched.counters._asdict(),
     }

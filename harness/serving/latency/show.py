@@ -16,23 +16,25 @@ from fusefront.harness.serving.latency.records import (
     quantile_of,
 )
 
-Told = Callable[[int, int], None]
+ReportRound = Callable[[int, int], None]
 
 
 @contextmanager
-def round_progress(console: Console) -> Iterator[Told]:
+def round_progress(console: Console) -> Iterator[ReportRound]:
     """Round i of n with the time left; lines where there is no terminal."""
     if not console.is_terminal:
         yield (
-            lambda done, of: (
-                console.print(f"round {done} of {of}") if done % 5 == 0 or done == of else None
+            lambda round_, of: (
+                console.print(f"round {round_} of {of}")
+                if round_ % 5 == 0 or round_ == of
+                else None
             )
         )
         return
     columns = (TextColumn("rounds"), BarColumn(bar_width=24), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task("rounds", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+        yield lambda round_, of: bar.update(task, completed=round_, total=of)
 
 
 def bench_parts(result: BenchResult) -> list[Table | str]:

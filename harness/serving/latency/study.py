@@ -35,7 +35,7 @@ QUICK_ROUNDS, FINAL_ROUNDS = 20, 40
 
 
 @dataclass(frozen=True)
-class Asked:
+class BenchOptions:
     """How much to measure."""
 
     rounds: int = QUICK_ROUNDS
@@ -58,7 +58,7 @@ def bench_study(
     *,
     quick: bool = True,
     tell: Tell | None = None,
-    asked: Asked | None = None,
+    options: BenchOptions | None = None,
     include: tuple[Path, ...] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> BenchResult:
@@ -67,9 +67,9 @@ def bench_study(
     Without `asked` the study's own candidate counts and rounds, the least that a report needs, and
     the user's operators under `include`.
     """
-    if asked is None:
+    if options is None:
         latency = folder.spec.latency
-        asked = Asked(
+        options = BenchOptions(
             rounds=latency.rounds if quick else max(FINAL_ROUNDS, latency.rounds),
             candidates=latency.candidates,
             decide_at=latency.decide_at,
@@ -82,7 +82,7 @@ def bench_study(
     work = Path(tempfile.mkdtemp(prefix="fusefront-bench-"))
     try:
         with measuring_lock(say):
-            result = _measure(folder, asked, work, say, progress)
+            result = _measure(folder, options, work, say, progress)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     write(folder, result)
@@ -91,7 +91,7 @@ def bench_study(
 
 def _measure(
     folder: StudyFolder,
-    asked: Asked,
+    options: BenchOptions,
     work: Path,
     say: Tell,
     progress: Callable[[int, int], None] | None,
@@ -101,25 +101,25 @@ def _measure(
     begin, before = time.monotonic(), read_state()
     try:
         runs = chosen_runs(folder)
-        backends = _able(find_backends(asked.backends), say)
-        trained = load_all(folder, runs, work, asked, say)
+        backends = _able(find_backends(options.backends), say)
+        trained = load_all(folder, runs, work, options, say)
         gated = gate(trained, backends, folder, say)
-        plan = Plan.make(folder, runs, asked.candidates, asked.decide_at, asked.seed)
-        entries, first = warm(entries_of(plan, gated, asked), asked.rounds, asked.budget_s)
-        say(_estimate(entries, asked.rounds))
+        plan = Plan.make(folder, runs, options.candidates, options.decide_at, options.seed)
+        entries, first = warm(entries_of(plan, gated, options), options.rounds, options.budget_s)
+        say(_estimate(entries, options.rounds))
         facts = identity()
         result = run_bench(
             entries,
-            rounds=asked.rounds,
-            rng=np.random.default_rng(asked.seed),
+            rounds=options.rounds,
+            rng=np.random.default_rng(options.seed),
             fingerprint=fingerprint(facts),
-            decide_at=asked.decide_at,
+            decide_at=options.decide_at,
             progress=progress,
         )
-        attach_costs(result, plan, gated, first, folder.spec, cold=asked.cold)
+        attach_costs(result, plan, gated, first, folder.spec, cold=options.cold)
         result.facts["offline"] = offline(plan, gated)
         result.facts["server"] = []
-        if asked.server:
+        if options.server:
             result.facts["server"] = serve_loads(plan, gated, result, folder.spec.slo_ms, say)
     finally:
         torch.set_num_threads(threads)
@@ -144,22 +144,22 @@ def chosen_runs(folder: StudyFolder) -> list[RunEntry]:
 
 
 def load_all(
-    folder: StudyFolder, runs: Sequence[RunEntry], work: Path, asked: Asked, say: Tell
+    folder: StudyFolder, runs: Sequence[RunEntry], work: Path, options: BenchOptions, say: Tell
 ) -> list[Trained]:
     """Models, code tables and checked graphs of the runs."""
     from fusefront.datasets.store import PreparedDataset
 
     store = PreparedDataset.open(folder.store_path)
-    parts, schema = parts_of_runs((run.path for run in runs), asked.include), schema_of(store)
-    made = []
+    parts, schema = parts_of_runs((run.path for run in runs), options.include), schema_of(store)
+    models = []
     for number, run in enumerate(runs, 1):
         say(f"export {number} of {len(runs)}: {run.strategy}")
         model = load_model(run.path, store, parts)
         codes = encode_table(model, schema.items)
         core = export_core(model, codes, schema)
-        rows = asked.rows
-        made.append(Trained(run.strategy, model, codes, schema, core, work / run.strategy, rows))  # type: ignore[arg-type]
-    return made
+        rows = options.rows
+        models.append(Trained(run.strategy, model, codes, schema, core, work / run.strategy, rows))  # type: ignore[arg-type]
+    return models
 
 
 def _able(backends: list[Backend], say: Tell) -> list[Backend]:

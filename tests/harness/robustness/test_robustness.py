@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.robustness.hide import Hidden, kept, scores
-from fusefront.harness.robustness.study import Asked, measure
+from fusefront.harness.robustness.hide import Hidden, scores, shown_modalities
+from fusefront.harness.robustness.study import HidingOptions, measure
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.spec import Cell, RunSpec
@@ -63,11 +63,11 @@ def study(world: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> S
 
 @pytest.fixture(scope="module")
 def curves(study: StudyFolder) -> list[dict]:
-    return measure(study, Asked(shares=SHARES), lambda _: None)
+    return measure(study, HidingOptions(shares=SHARES), lambda _: None)
 
 
 def test_shares_are_nested_and_touch_one_modality_alone(world: PreparedDataset) -> None:
-    half, most = (kept(world, Hidden("image", share)) for share in (0.5, 0.8))
+    half, most = (shown_modalities(world, Hidden("image", share)) for share in (0.5, 0.8))
     column = list(world.manifest.schema_.modalities).index("image")
     assert half[:, column].mean() == pytest.approx(0.5, abs=0.05)
     assert (most <= half).all()
@@ -142,6 +142,6 @@ def test_what_cannot_be_hidden_is_refused_in_a_sentence(study: StudyFolder) -> N
     with pytest.raises(
         UsageError, match=r"got share 1\.5, expected shares of the items from 0 to 1"
     ):
-        measure(study, Asked(shares=(1.5,)), lambda _: None)
+        measure(study, HidingOptions(shares=(1.5,)), lambda _: None)
     with pytest.raises(NothingToDoError, match="no completed run of 'nobody' with its weights"):
-        measure(study, Asked(("nobody",)), lambda _: None)
+        measure(study, HidingOptions(("nobody",)), lambda _: None)

@@ -18,11 +18,11 @@ from fusefront.harness.serving.latency import backends as backends_module
 from fusefront.harness.serving.latency import scenarios
 from fusefront.harness.serving.latency.session import DISCARD, SAMPLES, VISITS
 from fusefront.harness.serving.latency.show import bench_parts
-from fusefront.harness.serving.latency.study import Asked, bench_study
+from fusefront.harness.serving.latency.study import BenchOptions, bench_study
 from fusefront.harness.training.run import run
 
 STRATEGIES = ("early_fusion", "compressed_fusion", "popularity")
-ASKED = Asked(
+ASKED = BenchOptions(
     rounds=3,
     candidates=(1, 20),
     decide_at=10,
@@ -71,7 +71,7 @@ def measured(tmp_path_factory):
     folder, told = find_study("small", root), []
     rounds = []
     result = bench_study(
-        folder, asked=ASKED, tell=told.append, progress=lambda i, n: rounds.append((i, n))
+        folder, options=ASKED, tell=told.append, progress=lambda i, n: rounds.append((i, n))
     )
     yield folder, result, told, rounds
     monkeypatch.undo()
@@ -167,22 +167,22 @@ def test_what_does_not_score_as_trained_is_not_timed(measured, monkeypatch):
 
     monkeypatch.setattr(backends_module.OnnxRuntime, "load", spoilt)
     told = []
-    asked = Asked(
+    asked = BenchOptions(
         rounds=2, candidates=(1,), decide_at=1, rows="float32", end_to_end=False, paced=False,
         server=False, as_trained=False, cold=False, budget_s=1.0,
     )  # fmt: skip
-    result = bench_study(folder, asked=asked, tell=told.append)
+    result = bench_study(folder, options=asked, tell=told.append)
     assert "compressed_fusion" not in {row["strategy"] for row in result.rows}
     assert any("compressed_fusion on onnx: probabilities differ" in line for line in told)
 
 
 def test_a_session_without_the_shipped_backend_is_kept(measured):
     folder, *_ = measured
-    asked = Asked(
+    asked = BenchOptions(
         rounds=2, candidates=(1,), decide_at=1, backends=("eager",), end_to_end=False, paced=False,
         server=False, as_trained=False, cold=False, budget_s=1.0,
     )  # fmt: skip
-    result = bench_study(folder, asked=asked)
+    result = bench_study(folder, options=asked)
     assert {row["strategy"] for row in result.rows if row["backend"] == "eager"} == set(STRATEGIES)
     assert result.facts["load"] is None
     assert "one session" in result.facts["session_text"]
@@ -191,9 +191,9 @@ def test_a_session_without_the_shipped_backend_is_kept(measured):
 def test_an_unknown_backend_and_an_absent_compiler_are_told(measured, monkeypatch):
     folder, *_ = measured
     with pytest.raises(UsageError, match="backend 'tpu' is not known; known: onnx"):
-        bench_study(folder, asked=Asked(backends=("tpu",)))
+        bench_study(folder, options=BenchOptions(backends=("tpu",)))
     monkeypatch.setattr("shutil.which", lambda name: None)
     told = []
     with pytest.raises(NothingToDoError, match="none of the backends"):
-        bench_study(folder, asked=Asked(backends=("compile",)), tell=told.append)
+        bench_study(folder, options=BenchOptions(backends=("compile",)), tell=told.append)
     assert any("needs a C++ compiler" in line for line in told)
