@@ -41,7 +41,7 @@ class Scale:
             return
         self.rows, self._column = self.rows + len(values), column
         ends = _band(np.array([values.min(), values.max()]))
-        alike = ends[0] == ends[1]
+        alike = ends[0] == ends[1] >= 0  # in one band, so is all between
         band = np.broadcast_to(ends[:1], len(values)) if alike else _band(values)
         for number in np.unique(band[band >= 0]).tolist():
             here = band == number
