@@ -39,9 +39,9 @@ def picture(size: int) -> Raw:
 def test_a_batch_ends_at_its_number_or_at_64_mebibytes(
     sizes: list[int], lengths: list[int]
 ) -> None:
-    made = list(batches(map(picture, sizes), 3))
-    assert [len(batch) for batch in made] == lengths
-    assert [one.bytes for batch in made for one in batch] == sizes
+    result = list(batches(map(picture, sizes), 3))
+    assert [len(batch) for batch in result] == lengths
+    assert [one.bytes for batch in result for one in batch] == sizes
 
 
 def test_texts_count_their_characters() -> None:
@@ -82,14 +82,14 @@ def test_the_encoder_sees_so_many_at_a_time_and_rows_keep_their_item(
     pl.DataFrame({"i": keys, "title": titles}).write_parquet(path)
     items = ItemFile(KeyIndex(pl.Series("i", keys), path, "i"), path)
     if kind == "text":
-        made = Encoded(tmp_path, spec(column="title", encode="text"), "raw", items)
+        result = Encoded(tmp_path, spec(column="title", encode="text"), "raw", items)
     else:
         for n, key in enumerate(keys):
             if titles[n]:
                 Image.new("RGB", (1 + n % 50, 1)).save(tmp_path / f"{key}.png")
-        made = Encoded(tmp_path, spec(path="{key}.png", encode="image"), "raw", items)
+        result = Encoded(tmp_path, spec(path="{key}.png", encode="image"), "raw", items)
     held = {}
-    for block in made:
+    for block in result:
         np.testing.assert_array_equal(block.source + 1, block.rows)
         held |= dict(
             zip(block.rows.tolist(), np.asarray(block.vectors)[:, 0].tolist(), strict=True)
@@ -97,7 +97,7 @@ def test_the_encoder_sees_so_many_at_a_time_and_rows_keep_their_item(
     assert sizes == [most, 38]
     wide = 3 if kind == "image" else 1
     assert held == {n + 1: wide * (1 + n % 50) for n in range(count) if titles[n]}
-    assert (made.absent.missing, made.absent.unreadable) == (2, 0)
+    assert (result.absent.missing, result.absent.unreadable) == (2, 0)
     first, second = (
         ("k0.png", f"k{most + 2}.png")
         if kind == "image"
@@ -105,7 +105,7 @@ def test_the_encoder_sees_so_many_at_a_time_and_rows_keep_their_item(
     )
     assert names == [first, second]
     missing = "k3.png" if kind == "image" else "row 3 of items.parquet"
-    assert made.absent.sentences("raw", count) == [
+    assert result.absent.sentences("raw", count) == [
         f"modality 'raw': 2 of {count} items have no raw input and count as absent, such as {missing}"
     ]
 
@@ -131,13 +131,13 @@ def test_keys_that_are_no_plain_names_have_no_file(tmp_path: Path) -> None:
     keys = ["deep/a", "b", "c"]
     path = tmp_path / "items.parquet"
     items = ItemFile(KeyIndex(pl.Series("i", keys), path, "i"), path)
-    made = Encoded(tmp_path, spec(path="{key}.txt", encode="text"), "raw", items)
-    assert [raw.row for raw in made._files(read_text)] == [1]
-    assert (made.absent.missing, made.absent.first_missing) == (2, "deep/a.txt")
+    result = Encoded(tmp_path, spec(path="{key}.txt", encode="text"), "raw", items)
+    assert [raw.row for raw in result._files(read_text)] == [1]
+    assert (result.absent.missing, result.absent.first_missing) == (2, "deep/a.txt")
     dots = ItemFile(KeyIndex(pl.Series("i", [".", "..", "b"]), path, "i"), path)
     (tmp_path / "...txt").write_text("b")
-    made = Encoded(tmp_path, spec(path="{key}.txt", encode="text"), "raw", dots)
-    assert [raw.row for raw in made._files(read_text)] == [2]
+    result = Encoded(tmp_path, spec(path="{key}.txt", encode="text"), "raw", dots)
+    assert [raw.row for raw in result._files(read_text)] == [2]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ def test_small_rows_fill_a_fifth_of_what_is_free_with_a_chunk() -> None:
     free = (1 << 30) - fixed  # 801,016,064
     assert free // 5 // (58 * 6) == 460_354
     peak = fixed + 100 * 58 * 6 + 100 * 54 * 9
-    made = plan(100, Row(record=50, read=8, kept=4), 1000, 1 << 30)
-    assert made == Budget(1 << 30, 460_354, 0, peak, 100 * 54)
+    budget = plan(100, Row(50, 8, 4), 1000, 1 << 30)
+    assert budget == Budget(1 << 30, 460_354, 0, peak, 100 * 54)
 
 
 def test_without_a_limit_four_gibibytes_are_allowed_and_chunks_end_at_half_a_million() -> None:
@@ -34,9 +34,9 @@ def test_without_a_limit_four_gibibytes_are_allowed_and_chunks_end_at_half_a_mil
     ],
 )
 def test_however_little_is_allowed_a_chunk_has_some_rows(wide: int, chunk: int) -> None:
-    made = plan(10, Row(wide - 4), 0, BASE + 20 * wide * 9)
-    assert made.chunk_rows == chunk
-    assert made.peak == BASE + 10 * wide * (6 + 9)  # no more rows than there are
+    budget = plan(10, Row(wide - 4), 0, BASE + 20 * wide * 9)
+    assert budget.chunk_rows == chunk
+    assert budget.peak == BASE + 10 * wide * (6 + 9)  # no more rows than there are
 
 
 def test_rows_are_halved_into_buckets_until_one_takes_six_tenths_of_what_is_free() -> None:
@@ -52,15 +52,15 @@ def test_rows_are_halved_into_buckets_until_one_takes_six_tenths_of_what_is_free
 def test_there_are_16384_buckets_at_most() -> None:
     row, rows = Row(8, 8, 8), 1 << 30
     least = (16_384 * 8 + 65_536 * 8) * 9
-    made = plan(rows, row, 0, BASE + least)
-    assert made.bits == 14
+    budget = plan(rows, row, 0, BASE + least)
+    assert budget.bits == 14
     assert (rows >> 14) * 16 * 9 > 0.6 * least  # more would be halved again
     with pytest.raises(SpecError, match="is too little"):
         plan(rows, row, 0, BASE + least - 1)
 
 
 def test_a_bucket_of_few_rows_must_fit_and_the_sentence_says_what_would() -> None:
-    row = Row(record=1 << 10, read=4, kept=1 << 12)
+    row = Row(1 << 10, 4, 1 << 12)
     least = (16_384 * 1024 + 1_024 * 4096) * 9  # 180 MiB
     assert plan(50_000, row, 0, BASE + least).limit == BASE + least
     with pytest.raises(
@@ -76,8 +76,8 @@ def test_a_bucket_of_few_rows_must_fit_and_the_sentence_says_what_would() -> Non
 
 
 def test_what_is_planned_is_said() -> None:
-    said = Budget(3 << 30, 12_345, 2, 5 << 19, 5 << 10).sentence(1_000_000)
-    assert said == (
+    sentence = Budget(3 << 30, 12_345, 2, 5 << 19, 5 << 10).sentence(1_000_000)
+    assert sentence == (
         "1,000,000 rows; memory at most 3.0 GiB, expected 2.5 MiB: chunks of 12,345 rows, 4 buckets "
         "of about 250,000 rows; 5 KiB of temporary files"
     )
@@ -107,7 +107,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "sentence"),
     [
         (1023, "1023 B"),
         (1024, "1 KiB"),
@@ -118,5 +118,5 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         (3 << 39, "1.5 TiB"),
     ],
 )
-def test_sizes_are_said_in_the_largest_unit_that_they_fill(count: int, said: str) -> None:
-    assert size(count) == said
+def test_sizes_are_said_in_the_largest_unit_that_they_fill(count: int, sentence: str) -> None:
+    assert size(count) == sentence

@@ -123,13 +123,13 @@ def test_negatives_that_no_item_is_left_for_are_counted(tmp_path: Path) -> None:
     log.write_parquet(tmp_path / "log.parquet")
     pl.DataFrame({"i": range(5)}).write_parquet(tmp_path / "items.parquet")
     held = Counter(u for u, _ in clicks)
-    made = spec(
+    chosen = spec(
         columns={"user": "u", "item": "i"},
         history={"from": "none"},
         split={"by": "user"},
         negatives={"per_positive": 3},
     )
-    store = prepare(made, tmp_path, tmp_path / "out")
+    store = prepare(chosen, tmp_path, tmp_path / "out")
     missing = sum(count * (3 - min(3, 5 - count)) for count in held.values())
     assert store.manifest.warnings == (
         f"{missing} negatives have no eligible item and are left out",
@@ -155,16 +155,16 @@ def test_progress_says_what_is_read_an_eighth_at_a_time(
 ) -> None:
     write(tmp_path)
     small(monkeypatch, 4)
-    said: list[str] = []
-    prepare(spec(), tmp_path, tmp_path / "out", progress=said.append)
-    assert [line for line in said if line.startswith("read ")] == [
+    lines: list[str] = []
+    prepare(spec(), tmp_path, tmp_path / "out", progress=lines.append)
+    assert [line for line in lines if line.startswith("read ")] == [
         f"read {done} of about 240 rows" for done in range(32, 225, 32)
     ]
-    assert [line for line in said if line.startswith("bucket ")] == [
+    assert [line for line in lines if line.startswith("bucket ")] == [
         f"bucket {number} of 16" for number in range(1, 17, 2)
     ]
-    assert said[0].startswith("240 rows; memory at most 1.0 GiB")
-    assert not any("first" in line for line in said)
+    assert lines[0].startswith("240 rows; memory at most 1.0 GiB")
+    assert not any("first" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -179,14 +179,14 @@ def test_what_is_read_before_the_plan_is_said(
     tmp_path: Path, name: str, items: dict[str, str], what: str
 ) -> None:
     write(tmp_path, name)
-    said: list[str] = []
-    made = spec(interactions={"path": name}, items=items, history={"from": "none"})
-    prepare(made, tmp_path, tmp_path / "out", progress=said.append)
-    assert said[0] == (
+    lines: list[str] = []
+    chosen = spec(interactions={"path": name}, items=items, history={"from": "none"})
+    prepare(chosen, tmp_path, tmp_path / "out", progress=lines.append)
+    assert lines[0] == (
         f"about 240 rows; memory at most 4.0 GiB: reading {what} first, 524,288 rows at a time"
     )
-    prepare(made, tmp_path, tmp_path / "more", max_memory=600 << 20, progress=said.append)
-    again = next(line for line in said if "at most 600.0 MiB" in line)
+    prepare(chosen, tmp_path, tmp_path / "more", max_memory=600 << 20, progress=lines.append)
+    again = next(line for line in lines if "at most 600.0 MiB" in line)
     # a fifth of 340 MiB over (128 + 8) bytes six times
     assert again.endswith(f"reading {what} first, {340 * (1 << 20) // 5 // 816:,} rows at a time")
 
@@ -199,16 +199,18 @@ def test_a_split_without_rows_or_of_one_label_is_refused_with_the_counts(tmp_pat
         frame = pl.DataFrame(rows, schema=["u", "i", "y", "s"], orient="row")
         frame.write_parquet(tmp_path / "log.parquet")
 
-    made = spec(history={"from": "none"})
+    chosen = spec(history={"from": "none"})
     written(rows)
-    said = r"split by: given: 'test' is empty \(train 40 rows, valid 20 rows, test 0 rows\); choose"
-    with pytest.raises(DataContractError, match=said):
-        prepare(made, tmp_path, tmp_path / "out")
+    lines = (
+        r"split by: given: 'test' is empty \(train 40 rows, valid 20 rows, test 0 rows\); choose"
+    )
+    with pytest.raises(DataContractError, match=lines):
+        prepare(chosen, tmp_path, tmp_path / "out")
     for label, word in ((0, "negatives"), (1, "positives")):
         written([*rows, *((k % 4, k, label, "test") for k in range(5))])
-        said = rf"split 'test' holds {word} only \(5 rows\); no click model"
-        with pytest.raises(DataContractError, match=said):
-            prepare(made, tmp_path, tmp_path / "out")
+        lines = rf"split 'test' holds {word} only \(5 rows\); no click model"
+        with pytest.raises(DataContractError, match=lines):
+            prepare(chosen, tmp_path, tmp_path / "out")
 
 
 def test_memory_that_cannot_hold_a_bucket_is_refused(tmp_path: Path) -> None:

@@ -44,13 +44,13 @@ def test_ranks_are_those_of_the_sorted_numbers(
         [rng.integers(-5, 5, 40), rng.integers(ends.min, ends.max, 30), [ends.min, ends.max, 0]]
     )
     ranks = list(range(len(signed)))
-    found = select(words(tmp_path, signed), np.dtype(np.int64), ranks)
-    assert found == sorted(signed.tolist())
+    ranked = select(words(tmp_path, signed), np.dtype(np.int64), ranks)
+    assert ranked == sorted(signed.tolist())
     plain = np.concatenate(
         [rng.integers(0, 3, 20, np.uint64), rng.integers(0, 2**64 - 1, 30, np.uint64)]
     )
-    found = select(words(tmp_path, plain), np.dtype(np.uint64), list(range(len(plain))))
-    assert found == sorted(plain.tolist())
+    ranked = select(words(tmp_path, plain), np.dtype(np.uint64), list(range(len(plain))))
+    assert ranked == sorted(plain.tolist())
 
 
 def test_a_cut_by_time_stands_at_the_ranks_of_its_shares(tmp_path: Path) -> None:
@@ -96,10 +96,10 @@ def test_a_cut_by_item_has_disjoint_shares_that_its_seed_decides() -> None:
 
 
 def rows(**columns: list[int]) -> np.ndarray:
-    made = np.zeros(len(next(iter(columns.values()))), ROW)
+    array = np.zeros(len(next(iter(columns.values()))), ROW)
     for name, values in columns.items():
-        made[name] = values
-    return made
+        array[name] = values
+    return array
 
 
 FIRST = np.array([0, 2, 3])  # requests of rows 0 and 1, of row 2, and of rows 3 to 5

@@ -16,13 +16,13 @@ LATER = np.iinfo(np.int64).max
 
 def rows(*given: tuple[int, int, int, int], events: bool = False) -> np.ndarray:
     """(user, row, time, item) of positives; with `events`, the column of other events too."""
-    made = np.zeros(len(given), [*ROW, ("event", "u1")] if events else ROW)
+    result = np.zeros(len(given), [*ROW, ("event", "u1")] if events else ROW)
     for place, (user, row, time, item) in enumerate(given):
-        made[place]["user"], made[place]["row"] = user, row
-        made[place]["time"], made[place]["item"] = time, item
-        made[place]["note"] = 100 + row
-    made["label"] = made["own"] = 1
-    return made
+        result[place]["user"], result[place]["row"] = user, row
+        result[place]["time"], result[place]["item"] = time, item
+        result[place]["note"] = 100 + row
+    result["label"] = result["own"] = 1
+    return result
 
 
 def drawer(n: int = 2, items: int = 5, **changes: object) -> Drawer:
@@ -34,9 +34,9 @@ def drawer(n: int = 2, items: int = 5, **changes: object) -> Drawer:
 def test_drawn_rows_follow_with_their_positives_context_and_rows_of_their_own() -> None:
     given = rows((7, 3, 0, 1), (8, 0, 0, 2), events=True)
     given["event"] = 1
-    made = drawer().extend(given)
-    assert made[:2].tolist() == given.tolist()
-    drawn = made[2:]
+    result = drawer().extend(given)
+    assert result[:2].tolist() == given.tolist()
+    drawn = result[2:]
     assert drawn["row"].tolist() == [1000 + 3 * 2, 1000 + 3 * 2 + 1, 1000, 1001]
     assert drawn["note"].tolist() == [103, 103, 100, 100]
     assert drawn["user"].tolist() == [7, 7, 8, 8]
@@ -51,10 +51,10 @@ def test_drawn_rows_follow_with_their_positives_context_and_rows_of_their_own() 
 def test_only_positives_draw_and_alone_each_names_a_request_of_its_own() -> None:
     given = rows((7, 3, 0, 1), (7, 4, 0, 2), (7, 5, 0, 3))
     given["label"][1] = 0
-    made = drawer(alone=True).extend(given)
-    assert made["request"][:3].tolist() == [4, 5, 6]
-    assert made["row"][3:].tolist() == [1006, 1007, 1010, 1011]
-    assert made["request"][3:].tolist() == [4, 4, 6, 6]
+    result = drawer(alone=True).extend(given)
+    assert result["request"][:3].tolist() == [4, 5, 6]
+    assert result["row"][3:].tolist() == [1006, 1007, 1010, 1011]
+    assert result["request"][3:].tolist() == [4, 4, 6, 6]
     with_requests = rows((7, 3, 0, 1))
     with_requests["request"] = 77
     assert drawer().extend(with_requests)["request"].tolist() == [77] * 3
@@ -63,27 +63,27 @@ def test_only_positives_draw_and_alone_each_names_a_request_of_its_own() -> None
 
 def test_what_no_item_is_left_for_is_counted() -> None:
     draws = drawer(n=4, items=4)
-    made = draws.extend(rows((1, 0, 0, 1), (1, 1, 0, 3), (2, 2, 0, 2)))
+    result = draws.extend(rows((1, 0, 0, 1), (1, 1, 0, 3), (2, 2, 0, 2)))
     assert draws.missing == 2 + 2 + 1
-    assert sorted(made["item"][3:].tolist()) == [1, 2, 2, 3, 4, 4, 4]
+    assert sorted(result["item"][3:].tolist()) == [1, 2, 2, 3, 4, 4, 4]
 
 
 @pytest.mark.parametrize("seed", [0, 9])
 def test_without_times_every_item_is_as_likely(seed: int) -> None:
     given = rows(*((user, user, 0, 1) for user in range(3000)))
-    made = drawer(n=1, items=4, seed=seed).extend(given)
-    count = np.bincount(made["item"][3000:], minlength=5)
+    result = drawer(n=1, items=4, seed=seed).extend(given)
+    count = np.bincount(result["item"][3000:], minlength=5)
     assert count[:2].tolist() == [0, 0]
     assert np.abs(count[2:] - 1000).max() < 5 * (3000 * 2 / 9) ** 0.5
     other = drawer(n=1, items=4, seed=seed + 1).extend(given)
-    assert (made["item"] != other["item"]).mean() > 0.2
+    assert (result["item"] != other["item"]).mean() > 0.2
 
 
 def test_popular_items_are_drawn_by_their_counts_and_the_unseen_once() -> None:
     counts = np.array([99, 0, 5, 2, 7])  # the first place is of no item, the last is clicked
     given = rows(*((user, user, 0, 4) for user in range(5000)))
-    made = drawer(n=1, items=4, counts=counts).extend(given)
-    count = np.bincount(made["item"][5000:], minlength=5)
+    result = drawer(n=1, items=4, counts=counts).extend(given)
+    count = np.bincount(result["item"][5000:], minlength=5)
     assert count[[0, 4]].tolist() == [0, 0]
     for item, weight in ((1, 1), (2, 6), (3, 3)):
         share = weight / 10

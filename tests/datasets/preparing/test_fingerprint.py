@@ -98,8 +98,8 @@ def test_raw_files_are_inputs_by_their_names_and_may_be_unreadable(shop: Path) -
     (shop / "plots" / "2.txt").write_text("a plot")
     own = shop / "mine.py"
     own.write_text("def letters(texts):\n    return [[len(text)] for text in texts]\n")
-    made = {"path": "plots/{key}.txt", "encode": "text", "encoder": "mine:letters"}
-    raw = spec(modalities={"plot": made})
+    modality = {"path": "plots/{key}.txt", "encode": "text", "encoder": "mine:letters"}
+    raw = spec(modalities={"plot": modality})
     allowed = Allowed(include=(own,))
     roles = [role for role, _ in inputs(raw, shop, allowed)]
     assert roles == ["interactions.0", "users", "items", "raw.plot.2.txt"]

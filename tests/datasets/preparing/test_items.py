@@ -115,12 +115,12 @@ def test_the_items_of_a_log_are_those_of_every_file_and_history(
     log = write(tmp_path, h=histories)
     log[:50].write_parquet(tmp_path / "a.parquet")
     log[50:].write_parquet(tmp_path / "b.parquet")
-    made = spec(
+    chosen = spec(
         interactions={"path": ["a.parquet", "b.parquet"]},
         items={"keys": "log"},
         history={"from": "list", "column": "h", "max_length": 2},
     )
-    store = prepare(made, tmp_path, tmp_path / "out")
+    store = prepare(chosen, tmp_path, tmp_path / "out")
     right = sorted({*log["i"].to_list(), 3, 10, 7})  # 500 is older than the two newest
     assert store.item_keys()["key"].to_list() == right
 
@@ -128,8 +128,8 @@ def test_the_items_of_a_log_are_those_of_every_file_and_history(
 def test_the_items_of_vectors_are_their_rows(tmp_path: Path) -> None:
     write(tmp_path, i=[k % 7 for k in range(ROWS)])
     np.save(tmp_path / "v.npy", np.ones((9, 2)))
-    made = spec(items={"keys": "rows"}, modalities={"v": {"path": "v.npy"}})
-    store = prepare(made, tmp_path, tmp_path / "out")
+    chosen = spec(items={"keys": "rows"}, modalities={"v": {"path": "v.npy"}})
+    store = prepare(chosen, tmp_path, tmp_path / "out")
     assert store.item_keys()["key"].to_list() == list(range(9))
     with pytest.raises(SpecError, match="keys: rows needs a modality with an npy file; add one"):
         prepare(spec(items={"keys": "rows"}), tmp_path, tmp_path / "out")
@@ -139,36 +139,38 @@ def test_numbers_as_text_in_one_file_are_the_numbers_of_another(tmp_path: Path) 
     log = write(tmp_path)
     log[:50].write_csv(tmp_path / "a.csv")
     log[50:].with_columns(pl.lit("7").alias("i")).write_csv(tmp_path / "b.csv")
-    made = spec(interactions={"path": ["a.csv", "b.csv"]}, items={"keys": "log"})
-    store = prepare(made, tmp_path, tmp_path / "out")
+    chosen = spec(interactions={"path": ["a.csv", "b.csv"]}, items={"keys": "log"})
+    store = prepare(chosen, tmp_path, tmp_path / "out")
     assert store.item_keys()["key"].to_list() == sorted({*log["i"][:50].to_list(), 7})
 
 
 @pytest.mark.parametrize(
-    ("row", "key", "said"),
+    ("row", "key", "sentence"),
     [
         (0, " a", r"log\.parquet, column 'h', row 0: the history holds ' a', a key with blanks"),
         (37, "b ", r"log\.parquet, column 'h', row 37: the history holds 'b ', a key with blanks"),
     ],
 )
 def test_a_key_with_blanks_around_it_is_refused_with_its_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: int, key: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: int, key: str, sentence: str
 ) -> None:
     monkeypatch.setattr(pipeline, "_first_chunk", lambda *_: 16)
     histories = [["x", "y"] for _ in range(ROWS)]
     histories[row] = ["x", "z", key]
     write(tmp_path, i=["x", "y"] * (ROWS // 2), h=histories)
-    made = spec(items={"keys": "log"}, history={"from": "list", "column": "h", "max_length": 2})
-    with pytest.raises(DataContractError, match=said):
-        prepare(made, tmp_path, tmp_path / "out")
+    chosen = spec(items={"keys": "log"}, history={"from": "list", "column": "h", "max_length": 2})
+    with pytest.raises(DataContractError, match=sentence):
+        prepare(chosen, tmp_path, tmp_path / "out")
 
 
 def test_keys_of_another_type_than_the_items_are_refused(tmp_path: Path) -> None:
     write(tmp_path, h=[["a"]] * ROWS)
-    made = spec(items={"keys": "log"}, history={"from": "list", "column": "h"})
-    said = r"column 'h', row 0: item keys are text, column 'i' of log\.parquet holds whole numbers"
-    with pytest.raises(DataContractError, match=said):
-        prepare(made, tmp_path, tmp_path / "out")
+    chosen = spec(items={"keys": "log"}, history={"from": "list", "column": "h"})
+    sentence = (
+        r"column 'h', row 0: item keys are text, column 'i' of log\.parquet holds whole numbers"
+    )
+    with pytest.raises(DataContractError, match=sentence):
+        prepare(chosen, tmp_path, tmp_path / "out")
     write(tmp_path)
     pl.read_parquet(tmp_path / "log.parquet").clear().write_parquet(tmp_path / "log.parquet")
     with pytest.raises(DataContractError, match=r"log\.parquet: no rows; export it again"):

@@ -79,14 +79,14 @@ def test_vectors_find_their_items_from_several_files(
     monkeypatch.setattr(modalities, "_BLOCK_ROWS", rows)
     monkeypatch.setattr(modalities, "_BLOCK_BYTES", 16 * rows)  # one row of 4 floats each
     right = keyed(tmp_path)
-    made = write(tmp_path, path=["a.npy", "b.npy"], ids="ids.npy")
-    assert made.stored.width == 4
-    assert made.stored.warnings == ()
-    assert made.stored.present.tolist() == [False, *(key in right for key in KEYS)]
-    assert made.table.dtype == np.float32
-    assert made.table.tolist() == [[0.0] * 4, *(right.get(key, [0.0] * 4) for key in KEYS)]
-    assert made.scale is None
-    loss = made.tally.losses()["modality.text.unknown_key"]
+    written = write(tmp_path, path=["a.npy", "b.npy"], ids="ids.npy")
+    assert written.stored.width == 4
+    assert written.stored.warnings == ()
+    assert written.stored.present.tolist() == [False, *(key in right for key in KEYS)]
+    assert written.table.dtype == np.float32
+    assert written.table.tolist() == [[0.0] * 4, *(right.get(key, [0.0] * 4) for key in KEYS)]
+    assert written.scale is None
+    loss = written.tally.losses()["modality.text.unknown_key"]
     assert (loss.count, loss.of) == (2, 7)
     assert loss.what == "vectors of text are of no item; left out"
 
@@ -97,19 +97,19 @@ def test_int8_rows_are_scaled_to_their_largest_component(
 ) -> None:
     monkeypatch.setattr(modalities, "_BLOCK_BYTES", 16 * rows)
     right = keyed(tmp_path)
-    made = write(tmp_path, path=["a.npy", "b.npy"], ids="ids.npy", dtype="int8")
-    assert made.table.dtype == np.int8
-    assert made.scale is not None
-    assert len(made.scale) == len(KEYS) + 1
+    written = write(tmp_path, path=["a.npy", "b.npy"], ids="ids.npy", dtype="int8")
+    assert written.table.dtype == np.int8
+    assert written.scale is not None
+    assert len(written.scale) == len(KEYS) + 1
     for row, key in enumerate(KEYS, 1):
         vector = right.get(key)
         if vector is None:
-            assert made.scale[row] == 0
-            assert not made.table[row].any()
+            assert written.scale[row] == 0
+            assert not written.table[row].any()
             continue
         largest = max(abs(x) for x in vector)
-        assert made.scale[row] == np.float32(largest / 127)
-        assert made.table[row].tolist() == [round(x / largest * 127) for x in vector]
+        assert written.scale[row] == np.float32(largest / 127)
+        assert written.table[row].tolist() == [round(x / largest * 127) for x in vector]
 
 
 def vectors(folder: Path, change: dict[tuple[int, int], float] | None = None) -> None:
@@ -128,11 +128,11 @@ def test_a_presence_column_rules_and_its_absent_rows_may_hold_anything(tmp_path:
         tmp_path, {(1, 0): np.nan, (4, 2): np.inf, (5, 0): 1e6, (0, 0): 0, (0, 1): 0, (0, 2): 0}
     )
     presence(tmp_path, ["true", "0", "TRUE", "1", "False", None, "1"])
-    made = write(tmp_path, path="text.npy", present="has", dtype="float16")
-    assert made.stored.present.tolist() == [False, True, False, True, True, False, False, True]
+    written = write(tmp_path, path="text.npy", present="has", dtype="float16")
+    assert written.stored.present.tolist() == [False, True, False, True, True, False, False, True]
     zero = [0.0] * 3
     right = [zero, zero, zero, [7, 8, 9], [10, 11, 12], zero, zero, [19, 20, 21]]
-    assert made.table.tolist() == right  # item 10 is all zeros, and there
+    assert written.table.tolist() == right  # item 10 is all zeros, and there
 
 
 def test_rows_of_zeros_are_absent_unless_the_spec_says_they_are_not(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_rows_of_zeros_are_absent_unless_the_spec_says_they_are_not(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("change", "modality", "said"),
+    ("change", "modality", "sentence"),
     [
         (
             {(4, 1): np.nan, (4, 2): np.inf, (5, 0): np.nan},
@@ -168,31 +168,31 @@ def test_rows_of_zeros_are_absent_unless_the_spec_says_they_are_not(tmp_path: Pa
     ],
 )
 def test_what_a_vector_may_not_hold_is_refused_with_its_place(
-    tmp_path: Path, change: dict[tuple[int, int], float], modality: dict[str, Any], said: str
+    tmp_path: Path, change: dict[tuple[int, int], float], modality: dict[str, Any], sentence: str
 ) -> None:
     vectors(tmp_path, change)
     presence(tmp_path, ["true"] * 5 + ["maybe", "perhaps"])
-    with pytest.raises(DataContractError, match=said):
+    with pytest.raises(DataContractError, match=sentence):
         write(tmp_path, path="text.npy", **modality)
 
 
 def test_the_largest_number_of_float16_is_kept(tmp_path: Path) -> None:
     vectors(tmp_path, {(6, 0): 65_504, (5, 0): -65_504})
-    made = write(tmp_path, path="text.npy", dtype="float16")
-    assert (made.table[7, 0], made.table[6, 0]) == (65_504, -65_504)
+    written = write(tmp_path, path="text.npy", dtype="float16")
+    assert (written.table[7, 0], written.table[6, 0]) == (65_504, -65_504)
 
 
 def test_a_list_column_of_the_item_file_names_itself_in_errors(tmp_path: Path) -> None:
     lists = [[1.0, 2.0], None, [0.0, 0.0], [3.0, float("nan")], [1.0, 1.0], [1.0, 1.0], None]
     pl.DataFrame({"i": KEYS, "v": lists}).write_parquet(tmp_path / "items.parquet")
-    said = r"items\.parquet, column 'v', row 3: modality 'text' holds nan at component 1"
-    with pytest.raises(DataContractError, match=said):
+    sentence = r"items\.parquet, column 'v', row 3: modality 'text' holds nan at component 1"
+    with pytest.raises(DataContractError, match=sentence):
         write(tmp_path, column="v")
     (tmp_path / "good").mkdir()
     lists[3] = [3.0, 4.0]
     pl.DataFrame({"i": KEYS, "v": lists}).write_parquet(tmp_path / "good" / "items.parquet")
-    made = write(tmp_path / "good", column="v")
-    assert made.stored.present.tolist() == [False, True, False, False, True, True, True, False]
+    written = write(tmp_path / "good", column="v")
+    assert written.stored.present.tolist() == [False, True, False, False, True, True, True, False]
 
 
 def test_columns_of_a_table_that_is_not_there_are_refused(tmp_path: Path) -> None:
@@ -200,8 +200,8 @@ def test_columns_of_a_table_that_is_not_there_are_refused(tmp_path: Path) -> Non
     with pytest.raises(DataContractError, match="'present: has' needs an item file; remove it"):
         write(tmp_path, file=False, path="text.npy", present="has")
     (tmp_path / "store").rmdir()
-    said = "modality 'text' has a column but there is no item file; name it"
-    with pytest.raises(DataContractError, match=said):
+    sentence = "modality 'text' has a column but there is no item file; name it"
+    with pytest.raises(DataContractError, match=sentence):
         write(tmp_path, file=False, column="v")
 
 
@@ -218,8 +218,8 @@ def test_a_second_vector_of_an_item_is_refused_over_all_files(tmp_path: Path, ag
 
 def test_a_modality_that_no_item_has_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "text.npy", np.zeros((7, 3)))
-    said = r"'text': no item has a vector \(all are zero, absent, or of unknown keys\)"
-    with pytest.raises(DataContractError, match=said):
+    sentence = r"'text': no item has a vector \(all are zero, absent, or of unknown keys\)"
+    with pytest.raises(DataContractError, match=sentence):
         write(tmp_path, path="text.npy")
 
 
@@ -232,6 +232,6 @@ def test_an_encoder_that_changes_its_width_is_refused(
 
     monkeypatch.setattr(Encoded, "__iter__", two_widths)
     pl.DataFrame({"i": KEYS, "title": ["a"] * 7}).write_parquet(tmp_path / "items.parquet")
-    said = "modality 'text' became 4 wide after 5; the encoder must return one width"
-    with pytest.raises(DataContractError, match=said):
+    sentence = "modality 'text' became 4 wide after 5; the encoder must return one width"
+    with pytest.raises(DataContractError, match=sentence):
         write(tmp_path, column="title", encode="text")

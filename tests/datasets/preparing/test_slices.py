@@ -125,8 +125,8 @@ def test_every_slice_is_that_of_a_loop_over_the_log(
         assert row.slices == right[row.row], row
     values = {name: part.values for name, part in store.manifest.slices.items()}
     for name in values:
-        assert {one[name] for one in right} <= set(values[name])
-        assert len({one[name] for one in right}) > 1
+        assert {slices[name] for slices in right} <= set(values[name])
+        assert len({slices[name] for slices in right}) > 1
     assert values["place"] == ("9", "10", "west", "absent")  # numbers in numeric order
     assert values["age"] == ("0", "1", "2", "3", "4", "absent")
     assert values["maker"] == ("m0", "m1", "m2", "absent")

@@ -37,10 +37,13 @@ def test_mixing_is_splitmix64() -> None:
 
 @pytest.mark.parametrize("seed", [0, 3, 2**63 - 1])
 def test_columns_are_combined_in_order(seed: int) -> None:
-    one, two = np.array([5, 6, 7], np.uint64), np.array([1, 2, 2**64 - 1], np.uint64)
-    right = [mixed(mixed(seed ^ a) ^ b) for a, b in zip(one.tolist(), two.tolist(), strict=True)]
-    assert combine(seed, one, two).tolist() == right
-    assert (combine(seed, two, one) != right).all()
+    left, right_column = np.array([5, 6, 7], np.uint64), np.array([1, 2, 2**64 - 1], np.uint64)
+    right = [
+        mixed(mixed(seed ^ a) ^ b)
+        for a, b in zip(left.tolist(), right_column.tolist(), strict=True)
+    ]
+    assert combine(seed, left, right_column).tolist() == right
+    assert (combine(seed, right_column, left) != right).all()
 
 
 def test_words_become_fractions_of_53_bits() -> None:

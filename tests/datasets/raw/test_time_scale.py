@@ -53,11 +53,11 @@ def test_two_units_are_refused_with_a_row_of_each_over_chunks_and_files() -> Non
     scale.see(np.full(7, SECOND) + np.arange(7), LOG, "t", 0)
     scale.see(np.array([SECOND] * 3 + [MILLI + 5, MILLI]), Path("more.csv"), "t", 40)
     scale.see(np.zeros(0, np.int64), LOG, "t", 99)
-    said = (
+    sentence = (
         r"^more\.csv, column 't', row 43: got 1600000000005, a time in milliseconds, as in 2 of 12 "
         r"rows, and 1600000000, one in seconds, in row 0 of log\.csv; write all times in one unit$"
     )
-    with pytest.raises(DataContractError, match=said):
+    with pytest.raises(DataContractError, match=sentence):
         scale.check()
     assert scale.unit == ""
 
@@ -76,8 +76,10 @@ def test_a_log_with_over_a_tenth_outside_every_band_holds_no_dates(odd: int, dat
 
 
 def test_a_declared_unit_is_taken_and_held_against_the_values() -> None:
-    said = r"row 0: got 1600000000, a time in seconds, where columns\.time_unit says milliseconds"
-    with pytest.raises(DataContractError, match=said):
+    sentence = (
+        r"row 0: got 1600000000, a time in seconds, where columns\.time_unit says milliseconds"
+    )
+    with pytest.raises(DataContractError, match=sentence):
         seen(SECOND, SECOND + 1, declared="ms").check()
     seen(SECOND, declared="s").check()
     seen(5, 6, declared="ms").check()
