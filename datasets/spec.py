@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from fusefront.datasets.counter_spec import Attribute, Counter, Duration, counter_problems
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.table_text import TableText
 from fusefront.datasets.yaml_file import Json, read_yaml
@@ -161,6 +162,7 @@ class History(Strict):
         None  # log: values of `kind`; None: positives
     )
     kind: Column | None = None  # log: the column that tells the events of a history apart
+    lag: Duration | None = None  # log: how late the serving system knows an event
 
     @field_validator("events", mode="before")
     @classmethod
@@ -191,6 +193,8 @@ class History(Strict):
             raise ValueError("several columns side by side are a history 'from: padded'")
         if self.source != "log" and (self.events is not None or self.kind is not None):
             raise ValueError(f"'events' and 'kind' are for from: log, not for from: {self.source}")
+        if self.source != "log" and self.lag is not None:
+            raise ValueError(f"'lag' is for from: log, not for from: {self.source}")
         if self.events is not None and self.kind is None:
             raise ValueError(
                 "'events' needs 'kind', the column that tells the events apart: a history that mixes "
@@ -361,6 +365,7 @@ class DatasetSpec(Strict):
     modalities: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,48}$")], Modality] = {}
     split: SplitSpec
     negatives: Negatives | None = None
+    counters: tuple[Counter, ...] = ()
     cluster: Literal["user", "request"] = "user"
     slices: tuple[Slice, ...] = ()
     truth: Truth | None = None
@@ -400,11 +405,29 @@ class DatasetSpec(Strict):
                 "negatives are for logs of positives: remove columns.label, or say which rows are "
                 "positives in label.positive_when (the others are then left out)"
             )
+        if self.of_train and self.history.lag is not None:
+            problems.append("history.lag looks back by time, and the log has none: remove it")
         if self.negatives and self.truth:
             problems.append(
                 "truth and negatives exclude each other: a drawn row has no known truth"
             )
-        return problems + self._name_problems()
+        return problems + self._name_problems() + self._counter_problems()
+
+    def _counter_problems(self) -> list[str]:
+        users = self.users.fields if self.users else ()
+        sides = {
+            "request": (*self.request_fields, *users),
+            "candidate": self.candidate_fields,
+            "item": self.items.fields,
+        }
+        attributes = [
+            Attribute(f"{side}.{part.label}", part.type == "number", part.type == "categories")
+            for side, fields in sides.items()
+            for part in fields
+        ]
+        taken = {side: {part.label for part in sides[side]} for side in ("request", "candidate")}
+        timed, drawn = self.columns.timestamp is not None, self.negatives is not None
+        return list(counter_problems(self.counters, attributes, taken, timed=timed, drawn=drawn))
 
     def _name_problems(self) -> list[str]:
         users = self.users.fields if self.users else ()

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.datasets.counting.rows import MOMENT
 from fusefront.datasets.manifest import SplitCounts
+from fusefront.datasets.preparing.events import shown
 from fusefront.datasets.preparing.pasts import Past, Ready, Slices, log_slices, ready_slices
-from fusefront.datasets.preparing.requests import Arranged, arrange
+from fusefront.datasets.preparing.requests import Arranged, arrange, moments_of
 from fusefront.datasets.preparing.splits import Cuts, assign
 from fusefront.datasets.raw.files import NpyWriter
 from fusefront.datasets.spec import SPLITS, DatasetSpec
@@ -46,6 +48,8 @@ class SplitWriter:
         }
         if spec.columns.timestamp:
             self.row["time"] = NpyWriter(row / "timestamp.npy", np.int64)
+        if MOMENT in (dtype.names or ()):  # until the counters are done
+            self.row[MOMENT] = NpyWriter(row / f"{MOMENT}.npy", np.int64)
         if spec.truth:
             self.row["truth"] = NpyWriter(row / "truth.npy", np.float64)
         self.slices = {
@@ -71,6 +75,7 @@ class Builder:
     items: int
     cuts: Cuts
     slice_columns: tuple[str, ...]
+    lag: int = 0  # ticks that an event is known late to histories
     straddling: int = 0
     impressions: Ints = field(init=False)
     clicks: Ints = field(init=False)
@@ -92,7 +97,10 @@ class Builder:
         """Build the requests of one bucket and append them to their splits."""
         if not len(rows):
             return
-        arranged = arrange(rows, values, self.spec, self.cuts)
+        if MOMENT in (rows.dtype.names or ()):
+            visible = shown(rows, drawn=self.spec.negatives is not None)
+            rows[MOMENT] = moments_of(rows, visible, self.spec)
+        arranged = arrange(rows, values, self.spec, self.cuts, self.lag)
         if not len(arranged.rows):  # events of users who never get a request
             return
         split = assign(self.cuts, arranged.rows, arranged.first, arranged.position)

@@ -16,6 +16,7 @@ from fusefront.datasets.scaling import count_cut, fit, scaled
 from fusefront.datasets.spec import SPLITS, FieldSpec
 
 _BLOCK = 1 << 18
+RAW, COUNTED = "raw_numbers.npy", "raw_counters.npy"  # numbers of the log, and of counters
 
 
 class Side(NamedTuple):
@@ -26,17 +27,16 @@ class Side(NamedTuple):
     scalings: dict[str, Scaling]
 
 
-def finish_side(
+def finish_codes(
     folder: Path,
     side: str,
     kind: str,
     fields: tuple[FieldSpec, ...],
     books: list[Codebook],
     tally: Tally,
-) -> Side:
-    """Rewrite `kind` (request | row) of every split: final codes, standardised numbers."""
+) -> tuple[StoredField, ...]:
+    """Rewrite the codes of `kind` (request | row) of every split by the vocabularies of train."""
     categorical = tuple(field for field in fields if field.type != "number")
-    numeric = tuple(field for field in fields if field.type == "number")
     widths = [field.max_values if field.type == "categories" else 1 for field in categorical]
     train = folder / "train" / kind / "context_ids.npy"
     vocabularies = _vocabularies(train, widths, books)
@@ -52,12 +52,25 @@ def finish_side(
                 count_codes(tally, name, split, codes, block[:, part])
     for field, vocabulary in zip(categorical, vocabularies, strict=True):
         write_vocabulary(folder, side, field.label, vocabulary)
-    scalings = _scale(folder, kind, [f"{side}.{field.label}" for field in numeric], tally)
-    stored = tuple(
+    return tuple(
         StoredField(name=field.label, size=vocabulary.size, columns=width)
         for field, vocabulary, width in zip(categorical, vocabularies, widths, strict=True)
     )
-    return Side(stored, tuple(field.label for field in numeric), scalings)
+
+
+def finish_numbers(
+    folder: Path,
+    side: str,
+    kind: str,
+    fields: tuple[FieldSpec, ...],
+    counters: tuple[str, ...],
+    tally: Tally,
+) -> tuple[tuple[str, ...], dict[str, Scaling]]:
+    """The names of the numbers of `kind`, its counters last, and their scalings by train."""
+    own = tuple(field.label for field in fields if field.type == "number")
+    names = own + counters
+    raw = [RAW, COUNTED] if counters else [RAW]
+    return names, _scale(folder, kind, [f"{side}.{name}" for name in names], raw, tally)
 
 
 def count_codes(
@@ -94,22 +107,25 @@ def _vocabularies(train: Path, widths: list[int], books: list[Codebook]) -> list
     return [finish(book, counts) for book, counts in zip(books, counts_of, strict=True)]
 
 
-def _scale(folder: Path, kind: str, names: list[str], tally: Tally) -> dict[str, Scaling]:
+def _scale(
+    folder: Path, kind: str, names: list[str], files: list[str], tally: Tally
+) -> dict[str, Scaling]:
     """Standardise on train: two streamed passes in float64; absent (NaN) becomes 0, the mean."""
-    raw = {split: folder / split / kind / "raw_numbers.npy" for split in SPLITS}
-    rows = len(np.load(raw["train"], mmap_mode="r"))
-    scalings = fit(Blocks(raw["train"]), names, rows)
+    raw = {split: [folder / split / kind / name for name in files] for split in SPLITS}
+    rows = len(np.load(raw["train"][0], mmap_mode="r"))
+    scalings = fit(Beside(raw["train"]), names, rows)
     for split in SPLITS:
         target = folder / split / kind / "context_numbers.npy"
         with NpyWriter(target, np.float32, len(names)) as file:
             if not names:
-                file.append(np.zeros((len(np.load(raw[split], mmap_mode="r")), 0)))
-            for block in Blocks(raw[split]):
+                file.append(np.zeros((len(np.load(raw[split][0], mmap_mode="r")), 0)))
+            for block in Beside(raw[split]) if names else ():
                 count_numbers(tally, names, block)
                 scores = scaled(block, scalings)
                 count_cut(tally, names, scalings, scores)
                 file.append(scores)
-        raw[split].unlink()
+        for path in raw[split]:
+            path.unlink()
     return dict(zip(names, scalings, strict=True))
 
 
@@ -128,6 +144,17 @@ class Blocks:
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return blocks(self.path, "r")
+
+
+class Beside:
+    """The rows of several .npy files side by side, block by block, as often as wanted."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self.parts = [Blocks(path) for path in paths if np.load(path, mmap_mode="r").size]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        for each in zip(*self.parts, strict=True):
+            yield each[0] if len(each) == 1 else np.concatenate(each, axis=1)
 
 
 def blocks(path: Path, mode: Literal["r", "r+"]) -> Iterator[NDArray[Any]]:

@@ -19,10 +19,12 @@ NEWER = (
     ("columns", "no_request"),
     ("history", "events"),
     ("history", "kind"),
+    ("history", "lag"),
 )
 STORE_VERSION = 3  # raise it when the same input makes another store
 DRAWN_VERSION = 2  # likewise, where negatives are drawn
 DROPPED_VERSION = 3  # likewise, where a history's unknown items are dropped: before its oldest are
+COUNTED_VERSION = 1  # likewise, where there are counters
 
 
 def inputs(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> Iterator[tuple[str, Path]]:
@@ -56,6 +58,8 @@ def fingerprint(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> st
         holder = words.get(part)
         if isinstance(holder, dict) and holder.get(key) is None:
             holder.pop(key, None)
+    if not spec.counters:
+        del words["counters"]
     digest = hashlib.sha256()
     digest.update(json.dumps([_version(spec), words, encoders], sort_keys=True).encode())
     for role, path in inputs(spec, data, allowed):
@@ -68,6 +72,8 @@ def _version(spec: DatasetSpec) -> int | list[int]:
     parts = [DRAWN_VERSION] if spec.negatives else []
     if spec.history.column is not None and spec.items.unknown == "drop":
         parts.append(DROPPED_VERSION)
+    if spec.counters:
+        parts.append(COUNTED_VERSION)
     return [STORE_VERSION, *parts] if parts else STORE_VERSION
 
 

@@ -9,18 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.allowed import NOTHING, Allowed
+from fusefront.datasets.counting.count import Counting, write_numbers
+from fusefront.datasets.counting.plan import Plan
+from fusefront.datasets.counting.rows import MOMENT, StoredRows, places
 from fusefront.datasets.integrity import record_files
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import (
     Manifest,
     SplitCounts,
+    StoredField,
     StoredHistory,
     StoredSchema,
     StoredSlice,
     manifest_bytes,
 )
 from fusefront.datasets.preparing.build import Builder
-from fusefront.datasets.preparing.context import Blocks, Side, blocks, finish_side
+from fusefront.datasets.preparing.context import Blocks, Side, blocks, finish_codes, finish_numbers
 from fusefront.datasets.preparing.items import ItemFile, write_items
 from fusefront.datasets.preparing.modalities import write_modality
 from fusefront.datasets.preparing.slices import (
@@ -33,6 +37,7 @@ from fusefront.datasets.preparing.slices import (
 from fusefront.datasets.raw.codes import Codebook, finish, slice_codes
 from fusefront.datasets.raw.columns import ITEMS, LOG, USERS
 from fusefront.datasets.raw.files import write_bytes, write_npy
+from fusefront.datasets.raw.kinds import FRACTIONS
 from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.records import Recorder
 from fusefront.datasets.raw_rows import RawRows, raw_fields
@@ -62,6 +67,8 @@ class WrittenLog(NamedTuple):
     counts: dict[str, SplitCounts]
     sources: dict[str, Codebook]
     warnings: list[str]
+    plan: Plan  # of the counters
+    part: int  # entries that are counted at once
 
 
 class Vectors(NamedTuple):
@@ -75,7 +82,7 @@ class Vectors(NamedTuple):
 def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
     """Write what needs the whole of train: fields, item facts, vectors, slices, the manifest."""
     spec, folder, builder = job.spec, job.folder, log.builder
-    sides = _sides(job, items, log)
+    sides = _sides(job, items, log, say)
     for name in ("impressions", "clicks", "in_train"):
         write_npy(folder / "items" / f"{name}.npy", getattr(builder, name))
     tally = log.recorder.tally
@@ -110,47 +117,83 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
         outside=job.outside,
         losses=tally.losses(),
         kinds=log.recorder.kinds.of,
-        raw=_raw_rows(spec, log.recorder),
+        raw=_raw_rows(spec, log.recorder, log.plan),
     )
     for loss in manifest.losses.values():
         say(loss.sentence())
     write_bytes(folder / "manifest.json", manifest_bytes(manifest))
 
 
-def _raw_rows(spec: DatasetSpec, recorder: Recorder) -> RawRows:
+def _raw_rows(spec: DatasetSpec, recorder: Recorder, plan: Plan) -> RawRows:
     """How serving reads raw rows: as they were read here."""
     log, users = recorder.kinds.table(LOG), recorder.kinds.table(USERS)
     of_users = spec.users.fields if spec.users else ()
+    counted = {side: plan.fields(side) for side in ("request", "candidate")}
+    own = {
+        side: [dict.fromkeys(plan.names(side), FRACTIONS)] * len(counted[side]) for side in counted
+    }
     return RawRows(
         item=spec.columns.item,
         item_kind=recorder.items.kind,
         history=spec.history,
         request=raw_fields(
-            (*spec.request_fields, *of_users),
-            [log] * len(spec.request_fields) + [users] * len(of_users),
+            (*spec.request_fields, *of_users, *counted["request"]),
+            [log] * len(spec.request_fields) + [users] * len(of_users) + own["request"],
         ),
-        candidate=raw_fields(spec.candidate_fields, [log] * len(spec.candidate_fields)),
+        candidate=raw_fields(
+            (*spec.candidate_fields, *counted["candidate"]),
+            [log] * len(spec.candidate_fields) + own["candidate"],
+        ),
     )
 
 
-def _sides(job: Job, items: ItemFile, log: WrittenLog) -> dict[str, Side]:
+def _sides(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> dict[str, Side]:
     """Fields of requests, candidates and items, coded and scaled by train."""
     spec, folder, recorder, tally = job.spec, job.folder, log.recorder, log.recorder.tally
     recorder.request.count_beyond(tally, "request")
     recorder.candidate.count_beyond(tally, "candidate")
     if recorder.users is not None:
         recorder.users.encoder.count_beyond(tally, "request")
-    return {
-        "request": finish_side(
-            folder, "request", "request", recorder.request_fields, recorder.request_books, tally
-        ),
-        "candidate": finish_side(
-            folder, "candidate", "row", spec.candidate_fields, recorder.candidate.books, tally
-        ),
-        "item": write_items(
-            folder, job.data, spec, items, log.builder.in_train, recorder.kinds, tally
-        ),
+    kinds = {"request": "request", "candidate": "row"}
+    fields = {"request": recorder.request_fields, "candidate": spec.candidate_fields}
+    books = {"request": recorder.request_books, "candidate": recorder.candidate.books}
+    stored = {
+        side: finish_codes(folder, side, kind, fields[side], books[side], tally)
+        for side, kind in kinds.items()
     }
+    of_items = write_items(
+        folder, job.data, spec, items, log.builder.in_train, recorder.kinds, tally
+    )
+    counted = _counters(job, {**stored, "item": of_items.fields}, log, say)
+    sides = {"item": of_items}
+    for side, kind in kinds.items():
+        names = counted.get(side, ())
+        numbers, scalings = finish_numbers(folder, side, kind, fields[side], names, tally)
+        sides[side] = Side(stored[side], numbers, scalings)
+    return sides
+
+
+def _counters(
+    job: Job, fields: dict[str, tuple[StoredField, ...]], log: WrittenLog, say: Say
+) -> dict[str, tuple[str, ...]]:
+    """Count over all rows; the names of the numbers of each side."""
+    if not log.plan.numbers:
+        return {}
+    used = {part for ledger in log.plan.ledgers for part in ledger.key}
+    where = {name: place for name, place in places(fields).items() if name in used}
+    train = log.counts["train"]
+    counting = Counting(
+        StoredRows(job.folder, where),
+        log.plan,
+        train.positives / train.rows,
+        job.spec.negatives is not None,
+        job.folder / "work" / "counting",
+        log.part,
+    )
+    write_numbers(counting, say)
+    for split in SPLITS:
+        (job.folder / split / "row" / f"{MOMENT}.npy").unlink(missing_ok=True)
+    return {side: log.plan.names(side) for side in ("request", "candidate")}
 
 
 def _vectors(job: Job, items: ItemFile, tally: Tally, say: Say) -> Vectors:

@@ -28,15 +28,19 @@ class Arranged:
 
 
 def arrange(
-    rows: NDArray[Any], values: NDArray[np.int32], spec: DatasetSpec, cuts: Cuts | None = None
+    rows: NDArray[Any],
+    values: NDArray[np.int32],
+    spec: DatasetSpec,
+    cuts: Cuts | None = None,
+    lag: int = 0,
 ) -> Arranged:
     """Sort and group one bucket's rows (all rows of its users).
 
     Requests that we make from a log end at the cuts of a split by time; those that the log names
-    are never cut.
+    are never cut. `lag` in ticks of the log's times: how late the events of a history are known.
     """
     visible = shown(rows, drawn=spec.negatives is not None)
-    context, position = _context(rows), np.zeros(len(rows))
+    context, position = _context(rows, spec), np.zeros(len(rows))
     position[visible] = _position(rows if visible.all() else rows[visible])
     side = np.zeros(len(rows), np.uint8)
     if cuts is not None and spec.columns.request is None:
@@ -44,7 +48,7 @@ def arrange(
     if spec.of_train:
         return _from_train(rows, visible, context, position, spec)
     if spec.history.source == "log":
-        return _from_log(rows, visible, context, side, position, spec)
+        return _from_log(rows, visible, context, side, position, spec, lag)
     apart = rows["row"] if spec.columns.timestamp is None else rows["time"]
     if spec.history.source != "none" or spec.columns.request is not None or alone(spec):
         apart = np.zeros(len(rows), np.int64)  # the request word or the list tells requests apart
@@ -77,9 +81,10 @@ def _from_log(
     side: NDArray[np.uint8],
     position: NDArray[np.float64],
     spec: DatasetSpec,
+    lag: int,
 ) -> Arranged:
     user = _dense(rows["user"])
-    width, rank, known = _ranks(rows, visible, spec)
+    width, rank, known = _ranks(rows, visible, spec, lag)
     own, query = user * width + rank, user * width + known
     del rank, known  # a bucket is large: nothing stays that is not needed
     event = np.flatnonzero(are_events(rows))
@@ -99,15 +104,15 @@ def _from_log(
 
 
 def _ranks(
-    rows: NDArray[Any], visible: NDArray[np.bool_], spec: DatasetSpec
+    rows: NDArray[Any], visible: NDArray[np.bool_], spec: DatasetSpec, lag: int
 ) -> tuple[int, Ints, Ints]:
     """Number of moments; rank [n] of each row's time; rank [n] of the time its history is of."""
-    if not spec.columns.request:
+    if not spec.columns.request and not lag:
         moments, rank = np.unique(rows["time"], return_inverse=True)
         return len(moments), rank, rank
-    time = rows["time"].copy()
-    time[visible] = _request_time(rows if visible.all() else rows[visible])
-    moments, rank = np.unique(np.concatenate([rows["time"], time]), return_inverse=True)
+    moments, rank = np.unique(
+        np.concatenate([rows["time"], moments_of(rows, visible, spec) - lag]), return_inverse=True
+    )
     return len(moments), rank[: len(rows)], rank[len(rows) :]
 
 
@@ -138,6 +143,14 @@ def _ready(rows: NDArray[Any], values: NDArray[np.int32], heads: Ints) -> Ready:
     return Ready(histories, None, np.searchsorted(distinct, word[heads]))
 
 
+def moments_of(rows: NDArray[Any], visible: NDArray[np.bool_], spec: DatasetSpec) -> Ints:
+    """The time [n] from which on nothing is known to a row: its own, or the earliest of its request."""
+    time: Ints = rows["time"].copy()
+    if spec.columns.request:
+        time[visible] = _request_time(rows if visible.all() else rows[visible])
+    return time
+
+
 def _request_time(rows: NDArray[Any]) -> Ints:
     """The earliest time of each row's request: its history is what was known then."""
     key = combine(0, rows["user"], rows["request"])
@@ -160,11 +173,14 @@ def _position(rows: NDArray[Any]) -> NDArray[np.float64]:
     return place
 
 
-def _context(rows: NDArray[Any]) -> NDArray[np.uint64]:
+def _context(rows: NDArray[Any], spec: DatasetSpec) -> NDArray[np.uint64]:
+    """What is equal in all rows of a request; counters of the user hold at one moment only."""
     numbers = rows["request_numbers"] + 0.0  # -0 becomes 0
     numbers[np.isnan(numbers)] = np.nan
     words = [column.astype(np.uint64) for column in rows["request_ids"].T]
     words += [np.ascontiguousarray(column).view(np.uint64) for column in numbers.T]
+    if spec.columns.request is None and any(part.side == "request" for part in spec.counters):
+        words.append(rows["time"].view(np.uint64))
     return combine(0, *words) if words else np.zeros(len(rows), np.uint64)
 
 

@@ -82,6 +82,7 @@ class Recorder:
                 ("candidate_numbers", "<f8", (len(self.candidate.numeric),)),
                 ("slices", "<i2", (len(self.slice_columns) + len(users_slices(self.users)),)),
                 *self._event_fields(),
+                *([("moment", "<i8")] if self.spec.counters and self.spec.columns.request else []),
             ]
         )
 

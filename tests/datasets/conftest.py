@@ -117,7 +117,7 @@ def _numbers(
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def readback() -> Callable[[PreparedDataset], ReadBack]:
     return read_back
 
