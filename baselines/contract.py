@@ -33,6 +33,7 @@ class Schema(NamedTuple):
     candidate_fields: tuple[Field, ...]
     candidate_numbers: int
     max_history: int  # 0 = no history
+    history_kinds: int = 0  # kinds of events that histories tell apart
 
 
 class ItemTable(NamedTuple):
@@ -57,7 +58,8 @@ class Rows(NamedTuple):
 class ItemCodes(NamedTuple):
     """What the offline half makes of items, in their two roles."""
 
-    history: Rows  # [n, Ch]: a pooler's keys and values, already projected
+    history: Rows  # [n, Ch]: a pooler's keys and values, already projected; [n * (kinds + 1), Ch],
+    # item by item, where events are told apart
     candidate: Rows  # [n, Cc]: the fused vector and the queries
 
 
@@ -66,6 +68,14 @@ class Context(NamedTuple):
 
     ids: Tensor  # [..., C] int64
     numbers: Tensor  # [..., N] float32
+
+
+class Events(NamedTuple):
+    """Distinct events of a batch's histories: an item and what the user did with it."""
+
+    item: Tensor  # [P] index into the batch's items; item[0] == 0 is padding
+    kind: Tensor  # [P] int64, 0 = none
+    place: Tensor  # [R, L] index into these events
 
 
 class RequestBatch(NamedTuple):
@@ -82,7 +92,7 @@ class RequestBatch(NamedTuple):
     labels: Tensor  # [R, K] float32, 0 where masked
     row_ids: Tensor  # [R, K] int64, -1 where masked
     groups: Tensor  # [R] int64 user key
-    history_kinds: Tensor | None = None  # [R, L] int64, 0 = none; where the data tells events apart
+    events: Events | None = None  # where the data tells the events of histories apart
 
 
 class Request(NamedTuple):
@@ -175,6 +185,7 @@ class Baseline(nn.Module):
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}  # dotted setting -> values to search
     Settings: ClassVar[type]  # a frozen dataclass; the instance has it as `settings`
     reads_history: ClassVar[bool] = True  # False: every user gets the same order of items
+    reads_kinds: ClassVar[bool] = False  # True: `encode` takes `events` and tells their kinds apart
     recipe: ClassVar[Mapping[str, object]] = {}  # how it was trained where published, as `training`
     recipe_source: ClassVar[str] = ""
     settings: Any
@@ -182,6 +193,7 @@ class Baseline(nn.Module):
     def __init__(self, schema: Schema, items: ItemTable, settings: Any, parts: Parts) -> None:
         super().__init__()
         self.settings = settings
+        self.history_kinds = schema.history_kinds if self.reads_kinds else 0
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
@@ -203,13 +215,32 @@ class Baseline(nn.Module):
             torch.manual_seed(seed)
             return cls(schema, items, resolved, parts)
 
-    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
-        """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M] lets modalities in."""
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
+        """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M] lets modalities in.
+
+        With `events` (indices into `ids`; only where `reads_kinds`) the history's rows are theirs.
+        """
         raise NotImplementedError
 
     def encode_items(self, ids: Tensor, keep: Tensor | None = None) -> ItemCodes:
-        """The offline half: the same without losses, for the code table."""
-        return self.encode(ids, keep)[0]
+        """The offline half: the same without losses, for the code table; all kinds of each item."""
+        if not self.history_kinds:
+            return self.encode(ids, keep)[0]
+        return self.encode(ids, keep, every_event(ids, self.history_kinds))[0]
+
+    def encode_batch(
+        self, batch: RequestBatch, keep: Tensor | None = None
+    ) -> tuple[ItemCodes, Tensor]:
+        """Codes of a batch's distinct items, of its distinct events where told apart, and the loss."""
+        events = batch.events
+        if events is None:
+            return self.encode(batch.items, keep)
+        if self.reads_kinds:
+            return self.encode(batch.items, keep, events)
+        codes, loss = self.encode(batch.items, keep)
+        return codes._replace(history=Rows(*(part[events.item] for part in codes.history))), loss
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         """The light path: request to logits [R, K]; rows [N] are the real candidates in R * K."""
@@ -232,7 +263,7 @@ class Baseline(nn.Module):
 
     def losses(self, batch: RequestBatch, keep: Tensor | None = None) -> Losses:
         """Training step: encode the distinct items once, score, compare with the labels."""
-        codes, encode_loss = self.encode(batch.items, keep)
+        codes, encode_loss = self.encode_batch(batch, keep)
         scored = self.score(gather(codes, batch), batch.rows)
         real = scored.logits.flatten()[batch.rows]
         labels = batch.labels.flatten()[batch.rows]
@@ -242,9 +273,12 @@ class Baseline(nn.Module):
 
 def gather(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -> Request:
     """Look the batch's items up in codes of its distinct items, or (items = batch.items) of a whole table."""
-    history, candidates = batch.history, batch.candidates
+    history = batch.history if batch.events is None else batch.events.place
+    candidates = batch.candidates
     if items is not None:
-        history, candidates = items[history], items[candidates]
+        kinds = None if batch.events is None else batch.events.kind[batch.events.place]
+        history = history_rows(codes, items[batch.history], kinds)
+        candidates = items[candidates]
     return Request(
         Rows(*(part[history] for part in codes.history)),
         batch.history_mask,
@@ -252,6 +286,26 @@ def gather(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -
         batch.request_context,
         batch.candidate_context,
     )
+
+
+def history_rows(codes: ItemCodes, items: Tensor, kinds: Tensor | None) -> Tensor:
+    """Rows of a whole table's history role: of item ids [R, L] and, if it has them, kinds [R, L]."""
+    times = kinds_in(codes)
+    if times == 1:
+        return items
+    return items * times if kinds is None else items * times + kinds
+
+
+def kinds_in(codes: ItemCodes) -> int:
+    """Rows an item in the history's role of a whole table: 1, or its kinds and none of them."""
+    return len(codes.history.values) // len(codes.candidate.values)
+
+
+def every_event(ids: Tensor, kinds: int) -> Events:
+    """Each of the items [U] with every kind and without, item by item; in no history."""
+    item = torch.arange(len(ids), device=ids.device).repeat_interleave(kinds + 1)
+    kind = torch.arange(kinds + 1, device=ids.device).repeat(len(ids))
+    return Events(item, kind, item.new_zeros((0, 0)))
 
 
 def no_loss(like: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import nn
 
 BY_NAME: Mapping[str, tuple[str, ...]] = {  # role -> the modules whose parameters play it
     "id_embedding": ("ids",),
-    "field_embedding": ("fields", "context", "side"),
+    "field_embedding": ("fields", "context", "side", "kinds"),
     "fusion": ("vectors", "slots", "operator"),
 }
 

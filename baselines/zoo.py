@@ -61,4 +61,11 @@ def check_settings(name: str, schema: Schema, settings: Mapping[str, object], pa
     """Refuse, with one sentence, settings that the baseline's `build` would refuse; needs no items."""
     if name not in parts.baselines:
         raise ValueError(f"unknown baseline {name!r}{did_you_mean(name, parts.baselines)}")
-    parts.baselines[name].check(schema, settings, parts)
+    kind = parts.baselines[name]
+    kind.check(schema, settings, parts)
+    if schema.history_kinds and kind.reads_history and not kind.reads_kinds:
+        raise ValueError(
+            f"{name}: the histories hold events of {schema.history_kinds} kinds and this model does not "
+            "tell them apart, which costs more than it gains; take `events` in `encode` and set "
+            "`reads_kinds = True`, or prepare histories of positives alone"
+        )

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from fusefront.baselines.contract import (
     Baseline,
+    Events,
     Field,
     ItemCodes,
     ItemTable,
@@ -25,6 +26,7 @@ from fusefront.baselines.contract import (
     Schema,
     Scored,
 )
+from fusefront.baselines.event_kinds import EventKinds
 from fusefront.baselines.fields import ContextEncoder
 from fusefront.baselines.heads.linear import Linear
 from fusefront.baselines.models.composed_parts import make_placement, try_parts
@@ -45,6 +47,7 @@ class Composed(Baseline):
     """One point on the four axes; the families are presets of it."""
 
     name: ClassVar[str] = "composed"
+    reads_kinds: ClassVar[bool] = True
     Settings: ClassVar[type[ComposedSettings]] = ComposedSettings
     fixed: ClassVar[tuple[str, ...]] = ()  # settings that make a family what it is
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
@@ -78,6 +81,7 @@ class Composed(Baseline):
         request, candidate = _context_of(schema, used=settings.context_width > 0)
         self.context = ContextEncoder(request, candidate, settings.context_width)
         count = len(self.slots.names)
+        self.kinds = EventKinds(schema.history_kinds, count, self.slots.width)
         self.placement = make_placement(settings, count, self.context.width_out, parts)
         self.head = self._make_head(settings, parts)
         names = enumerate(self.slots.names)
@@ -113,7 +117,9 @@ class Composed(Baseline):
         try_parts(cls.name, resolved, schema, parts)
         return resolved
 
-    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M]."""
         dropout = self.settings.modality_dropout
         if self.training and dropout and keep is None:
@@ -121,6 +127,8 @@ class Composed(Baseline):
         x, present, loss = self.slots(ids, keep)
         history, candidate, extra = self.placement.encode(x, present)  # type: ignore[operator]
         loss = loss + extra
+        if events is not None:
+            history = self.placement.history(*self.kinds(x, present, events))  # type: ignore[operator]
         if self.training and self.alignment is not None:
             loss = loss + self.settings.alignment_weight * self._align(x, present, ids)
         return ItemCodes(history, candidate), loss
@@ -188,7 +196,7 @@ class Composed(Baseline):
         return split_roles(
             self,
             id_embedding=[self.slots.ids],
-            field_embedding=[self.context, self.slots.side],
+            field_embedding=[self.context, self.slots.side, self.kinds],
             fusion=fusion,
         )
 

@@ -15,6 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from fusefront.baselines.contract import (
     Baseline,
+    Events,
     ItemCodes,
     ItemTable,
     Losses,
@@ -48,6 +49,7 @@ class StackedFusion(Baseline):
     """Late fusion whose weights are learned out of fold; costs `folds` times the towers."""
 
     name: ClassVar[str] = "stacked_fusion"
+    reads_kinds: ClassVar[bool] = True
     family = "late"
     paper: ClassVar[str] = "Wolpert 1992, Neural Networks"
     Settings: ClassVar[type[StackedSettings]] = StackedSettings
@@ -93,9 +95,11 @@ class StackedFusion(Baseline):
             )
         return resolved
 
-    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
         """The members' codes side by side."""
-        encoded = [member.encode(ids, keep) for member in self.members]  # type: ignore[operator]
+        encoded = [member.encode(ids, keep, events) for member in self.members]  # type: ignore[operator]
         roles = [
             Rows(torch.cat([part.values for part in role], -1), role[0].present)
             for role in zip(*(codes for codes, _ in encoded), strict=True)
@@ -110,7 +114,7 @@ class StackedFusion(Baseline):
         """The stacker on held-out logits; each copy on the folds that are not its own."""
         if not self.training:
             return super().losses(batch, keep)
-        codes, loss = self.encode(batch.items, keep)
+        codes, loss = self.encode_batch(batch, keep)
         request = gather(codes, batch)
         towers = self._towers(request, batch.rows)  # [F, N, S]
         fold = (batch.groups % len(self.members))[batch.rows // batch.candidates.shape[1]]  # [N]

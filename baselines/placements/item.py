@@ -46,9 +46,17 @@ class ItemPlacement(nn.Module):
         vector, loss = fuse(self.operator, x, present, query)
         code = self.streams.candidate([vector])
         if query is None:
-            there = present.any(-1, keepdim=True)
-            return Rows(self.streams.history([vector]), there), Rows(code, present), loss
+            return self._pooled(vector, present), Rows(code, present), loss
         return Rows(x.flatten(-2), present), Rows(torch.cat([code, query], -1), present), loss
+
+    def history(self, x: Tensor, present: Tensor) -> Rows:
+        """Tokens [P, S, d], presence [P, S] to the code of a history's entries."""
+        if self.target_aware:
+            return Rows(x.flatten(-2), present)
+        return self._pooled(fuse(self.operator, x, present)[0], present)
+
+    def _pooled(self, vector: Tensor, present: Tensor) -> Rows:
+        return Rows(self.streams.history([vector]), present.any(-1, keepdim=True))
 
     def forward(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
         """A request and its real candidates `rows` [N] to (features [N, F], loss [])."""

@@ -46,8 +46,11 @@ class LogitPlacement(nn.Module):
     def encode(self, x: Tensor, present: Tensor) -> tuple[Rows, Rows, Tensor]:
         """Tokens [U, S, d], presence [U, S] to both codes; no operator runs offline."""
         slots = x.unbind(-2)
-        history = Rows(self.streams.history(slots), present)
-        return history, Rows(self.streams.candidate(slots), present), no_loss(x)
+        return self.history(x, present), Rows(self.streams.candidate(slots), present), no_loss(x)
+
+    def history(self, x: Tensor, present: Tensor) -> Rows:
+        """Tokens [P, S, d], presence [P, S] to the code of a history's entries."""
+        return Rows(self.streams.history(x.unbind(-2)), present)
 
     def logits(self, request: Request, rows: Tensor | None) -> Tensor:
         """A request to what each tower says of its real candidates, [N, S]."""

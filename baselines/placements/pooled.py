@@ -49,8 +49,11 @@ class PooledPlacement(nn.Module):
         slots = x.unbind(-2)
         queries = self.streams.candidate(slots)[..., sum(self.streams.widths) :]
         code = [vector, queries] if query is None else [vector, query, queries]
-        history = Rows(self.streams.history(slots), present)
-        return history, Rows(torch.cat(code, -1), present), loss
+        return self.history(x, present), Rows(torch.cat(code, -1), present), loss
+
+    def history(self, x: Tensor, present: Tensor) -> Rows:
+        """Tokens [P, S, d], presence [P, S] to the code of a history's entries."""
+        return Rows(self.streams.history(x.unbind(-2)), present)
 
     def forward(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
         """A request and its real candidates `rows` [N] to (features [N, F], loss [])."""

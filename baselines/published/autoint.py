@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fusefront.baselines.contract import (
+    Events,
     ItemCodes,
     ItemTable,
     Parts,
@@ -21,6 +22,7 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
+from fusefront.baselines.event_kinds import EventKinds
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.published.base import Published
 from fusefront.baselines.published.fields import FieldTokens
@@ -74,6 +76,7 @@ class AutoInt(Published):
     ) -> None:
         super().__init__(schema, items, settings, parts)
         self.tokens = FieldTokens(schema, items, settings.embedding)
+        self.kinds = EventKinds(schema.history_kinds, self.tokens.item_width)
         wide = settings.heads * settings.attention
         widths = [settings.embedding] + [wide] * settings.layers
         self.layers = nn.ModuleList(
@@ -81,10 +84,12 @@ class AutoInt(Published):
         )
         self.out = nn.Linear(self.tokens.count * widths[-1], 1)
 
-    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
         code = self.tokens.encode(ids, keep)  # [U, F * E]
         rows = Rows(code, (ids > 0).unsqueeze(-1))
-        return ItemCodes(rows, rows), no_loss(code)
+        return ItemCodes(Rows(*self.kinds(*rows, events)), rows), no_loss(code)
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         fields = select(self.tokens(request), rows)  # [N, F * E]

@@ -27,6 +27,7 @@ class Published(Baseline):
 
     family: str = "published"
     needs_history: ClassVar[bool] = True
+    reads_kinds: ClassVar[bool] = True
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:

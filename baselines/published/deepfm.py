@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fusefront.baselines.contract import (
+    Events,
     ItemCodes,
     ItemTable,
     Parts,
@@ -21,6 +22,7 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
+from fusefront.baselines.event_kinds import EventKinds
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.published.base import Published
@@ -57,14 +59,17 @@ class DeepFm(Published):
     ) -> None:
         super().__init__(schema, items, settings, parts)
         self.tokens = FieldTokens(schema, items, settings.embedding + 1)  # the last column is w_f
+        self.kinds = EventKinds(schema.history_kinds, self.tokens.item_width)
         self.deep = Deep(
             self.tokens.count * settings.embedding, settings.hidden, dropout=settings.dropout
         )
 
-    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
         code = self.tokens.encode(ids, keep)  # [U, F * (E + 1)]
         rows = Rows(code, (ids > 0).unsqueeze(-1))
-        return ItemCodes(rows, rows), no_loss(code)
+        return ItemCodes(Rows(*self.kinds(*rows, events)), rows), no_loss(code)
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         fields = select(self.tokens(request), rows)  # [N, F * (E + 1)]

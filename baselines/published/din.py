@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fusefront.baselines.contract import (
+    Events,
     ItemCodes,
     ItemTable,
     Parts,
@@ -21,6 +22,7 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
+from fusefront.baselines.event_kinds import EventKinds
 from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
@@ -60,16 +62,21 @@ class Din(Published):
         self.tokens = ItemTokens(schema, items, settings.embedding)
         self.context = context_of(schema, settings.embedding)
         width = self.tokens.width_out
+        self.kinds = EventKinds(schema.history_kinds, width)
         self.pool = DinPooler(width, hidden=settings.attention, dropout=settings.attention_dropout)
         self.head = Deep(
             self.context.width_out + 2 * width, settings.hidden, dropout=settings.dropout
         )
 
-    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
         e = self.tokens(ids, keep)  # [U, D]
         there = (ids > 0).unsqueeze(-1)
         target = self.pool.prepare_target(e)  # [U, D + H], e first
-        return ItemCodes(Rows(self.pool.prepare_history(e), there), Rows(target, there)), no_loss(e)
+        held, some = self.kinds(e, there, events)
+        codes = Rows(self.pool.prepare_history(held), some), Rows(target, there)
+        return ItemCodes(*codes), no_loss(e)
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         target = request.candidates.values  # [R, K, D + H]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fusefront.baselines.contract import (
+    Events,
     ItemCodes,
     ItemTable,
     Parts,
@@ -23,6 +24,7 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
+from fusefront.baselines.event_kinds import EventKinds
 from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
@@ -103,6 +105,7 @@ class Dmf(Published):
             width=settings.width,
             seed=seed,
         )
+        self.kinds = EventKinds(schema.history_kinds, settings.width)
         self.content = Content(schema, items, parts, settings.content, seed)
         self.pool = SimilarityHistogram(
             settings.width,
@@ -127,11 +130,15 @@ class Dmf(Published):
             )
         return resolved
 
-    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
         x, _, loss = self.slots(ids, keep)  # [U, S, d], S = id and item fields
         e, g = x.sum(-2), self.content(ids, keep)  # [U, d], [U, C]
         there = (ids > 0).unsqueeze(-1)
-        history = Rows(self.pool.attend.history_code(e, g), there)
+        held, some = self.kinds(e, there, events)
+        like = g if events is None else g[events.item]
+        history = Rows(self.pool.attend.history_code(held, like), some)
         return ItemCodes(history, Rows(self.pool.attend.target_code(e, g), there)), loss
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:

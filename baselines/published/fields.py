@@ -75,6 +75,7 @@ class FieldTokens(nn.Module):
         self.register_buffer("numbers", standardised(items.numbers, items.in_train))
         self.context = ContextFields(schema, width)
         item = 1 + self.side.count + len(self.vectors)
+        self.item_width = item * width
         self.has_history = schema.max_history > 0
         self.count = item * (1 + self.has_history) + self.context.count
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fusefront.baselines.contract import (
+    Events,
     ItemCodes,
     ItemTable,
     Parts,
@@ -23,6 +24,7 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
+from fusefront.baselines.event_kinds import EventKinds
 from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.dcnv2 import CrossLayer
 from fusefront.baselines.heads.deep import Deep
@@ -82,6 +84,7 @@ class Momo(Published):
             mask_as_published=settings.mask_as_published,
             length=schema.max_history if settings.mask_as_published else 0,
         )
+        self.kinds = EventKinds(schema.history_kinds, self.tokens.width_out)
         width = self.context.width_out + self.tokens.width_out + self.pool.width_out
         self.cross = nn.ModuleList(
             CrossLayer(width, settings.cross_rank) for _ in range(settings.cross_layers)
@@ -89,10 +92,12 @@ class Momo(Published):
         self.deep = Deep(width, settings.hidden, dropout=settings.dropout, norm=False, out=False)
         self.head = Deep(width + self.deep.width_out, settings.head, norm=False)
 
-    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
         e = self.tokens(ids, keep)  # [U, D]
         code = Rows(e, (ids > 0).unsqueeze(-1))
-        return ItemCodes(code, code), no_loss(e)
+        return ItemCodes(Rows(*self.kinds(*code, events)), code), no_loss(e)
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         e = request.candidates.values  # [R, K, D]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fusefront.baselines.contract import (
+    Events,
     ItemCodes,
     ItemTable,
     Parts,
@@ -21,6 +22,7 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
+from fusefront.baselines.event_kinds import EventKinds
 from fusefront.baselines.fields import context_of
 from fusefront.baselines.placements.stream import fuse, select, spread
 from fusefront.baselines.poolers.additive_attention import AdditiveAttention
@@ -73,6 +75,7 @@ class Naml(Published):
             seed=torch.initial_seed(),
         )
         count = len(self.slots.names)
+        self.kinds = EventKinds(schema.history_kinds, count, settings.width)
         self.operator = make_part(
             "operator", parts.operators, {"name": "maf"}, count, settings.width
         )
@@ -90,11 +93,15 @@ class Naml(Published):
         find_part("operator", parts.operators, {"name": "maf"})
         return resolved
 
-    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
         x, present, loss = self.slots(ids, keep)  # [U, S, d]
         e, extra = fuse(self.operator, x, present)  # [U, d]
         there = present.any(-1, keepdim=True)
-        return ItemCodes(Rows(self.pool.prepare_history(e), there), Rows(e, there)), loss + extra
+        held = e if events is None else fuse(self.operator, *self.kinds(x, present, events))[0]
+        some = there if events is None else there[events.item]
+        return ItemCodes(Rows(self.pool.prepare_history(held), some), Rows(e, there)), loss + extra
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         e = request.candidates.values  # [R, K, d]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from fusefront.baselines.contract import (
+    Events,
     ItemCodes,
     ItemTable,
     Parts,
@@ -25,6 +26,7 @@ from fusefront.baselines.contract import (
     Schema,
     Scored,
 )
+from fusefront.baselines.event_kinds import EventKinds
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import fuse, select, spread
 from fusefront.baselines.poolers.din import Din
@@ -85,6 +87,7 @@ class SeedReconstruction(Published):
             seed=torch.initial_seed(),
         )
         self.pieces, self.width = len(self.slots.names), width
+        self.kinds = EventKinds(schema.history_kinds, self.pieces, width)
         self.pool = self._pooler(self.pieces * width)
         self.context = ContextFields(schema, width)
         count = self.context.count + 2 * self.pieces
@@ -117,10 +120,14 @@ class SeedReconstruction(Published):
             )
         return resolved
 
-    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
         x, present, loss = self.slots(ids, keep)  # [U, S, E]
         e = x.flatten(-2)  # [U, S * E]
-        history = Rows(self.pool.prepare_history(e), (ids > 0).unsqueeze(-1))
+        held, _ = self.kinds(x, present, events)
+        there = (ids if events is None else ids[events.item]) > 0
+        history = Rows(self.pool.prepare_history(held.flatten(-2)), there.unsqueeze(-1))
         return ItemCodes(
             history, Rows(torch.cat([e, self.pool.prepare_target(e)], -1), present)
         ), loss

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fusefront.baselines.contract import Context, RequestBatch
 from fusefront.datasets.store import PreparedDataset, Split
+from fusefront.harness.data.events import distinct_events, kinds_of
 
 Ints = NDArray[np.int64]
 
@@ -69,6 +70,7 @@ class Batcher:
         self.split: Split = store.split(split)
         self.history = np.asarray(store.history_values)
         self.kinds = store.history_kinds
+        self.most_kinds = kinds_of(store)
         self.max_history = store.manifest.schema_.max_history
         self.units = cut_requests(np.asarray(self.split.row_start), max_candidates)
         self.in_batch = np.zeros(store.manifest.schema_.items + 1, bool)
@@ -108,7 +110,7 @@ class Batcher:
             torch.from_numpy(np.where(mask, self.split.label[row], 0).astype(np.float32)),
             torch.from_numpy(np.where(mask, self.split.row_id[row], -1).astype(np.int64)),
             torch.from_numpy(np.asarray(self.split.group[request], np.int64)),
-            None if kinds is None else torch.from_numpy(kinds),
+            None if kinds is None else distinct_events(history, kinds, len(items), self.most_kinds),
         )
 
     def _places(self, request: Ints) -> tuple[Ints, NDArray[np.bool_]]:

@@ -19,7 +19,8 @@ def macs_per_candidate(model: Baseline, items: int, schema: Schema) -> int:
     try:
         with torch.no_grad():
             codes = model.eval().encode_items(torch.arange(min(items, CANDIDATES) + 1))
-            request = gather(codes, _batch(codes, schema))
+            batch = _batch(codes, schema)
+            request = gather(codes, batch, batch.items)
             with FlopCounterMode(display=False) as counter:
                 model.score(request, torch.arange(CANDIDATES))
     finally:

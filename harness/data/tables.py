@@ -5,6 +5,7 @@ import torch
 
 from fusefront.baselines.contract import Field, ItemTable, Schema
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.events import kinds_of
 
 
 def schema_of(store: PreparedDataset) -> Schema:
@@ -28,6 +29,7 @@ def schema_of(store: PreparedDataset) -> Schema:
         fields["candidate"],
         len(schema.candidate_numbers),
         schema.max_history,
+        kinds_of(store),
     )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from fusefront.baselines.contract import (
     Baseline,
     Context,
+    Events,
     Field,
     ItemTable,
     Parts,
@@ -91,10 +92,11 @@ def make_batch(schema: Schema, generator: torch.Generator) -> RequestBatch:
     history = torch.randint(1, len(items), (requests, length), generator=generator)
     candidates = torch.randint(1, len(items), (requests, width), generator=generator)
     labels = torch.randint(0, 2, (requests, width), generator=generator).double()
+    history = history * history_mask
     row_ids = torch.arange(requests * width).view(requests, width)
     return RequestBatch(
         items,
-        history * history_mask,
+        history,
         history_mask,
         candidates * candidate_mask,
         candidate_mask,
@@ -106,7 +108,21 @@ def make_batch(schema: Schema, generator: torch.Generator) -> RequestBatch:
         labels * candidate_mask,
         row_ids.masked_fill(~candidate_mask, -1),
         torch.arange(requests),
+        make_events(schema, history, history_mask, generator),
     )
+
+
+def make_events(
+    schema: Schema, history: Tensor, mask: Tensor, generator: torch.Generator
+) -> Events | None:
+    """A random kind for every entry of the histories [R, L]; None where the schema knows none."""
+    if not schema.history_kinds:
+        return None
+    kinds = schema.history_kinds + 1
+    drawn = torch.randint(0, kinds, history.shape, generator=generator) * mask
+    pairs = torch.cat([torch.zeros(1, dtype=torch.long), (history * kinds + drawn).flatten()])
+    distinct, place = torch.unique(pairs, return_inverse=True)
+    return Events(distinct // kinds, distinct % kinds, place[1:].view(history.shape))
 
 
 def make_scene(schema: Schema = SCHEMA, seed: int = 0) -> Scene:
@@ -135,4 +151,5 @@ def as_rows(batch: RequestBatch) -> RequestBatch:
         each(batch.labels),
         each(batch.row_ids),
         batch.groups[requests],
+        batch.events and batch.events._replace(place=batch.events.place[requests]),
     )

@@ -11,9 +11,19 @@ import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as states
+from torch import Tensor
 
-from fusefront.baselines.contract import Baseline, Context, ItemCodes, Request, Rows, Schema
+from fusefront.baselines.contract import (
+    Baseline,
+    Context,
+    ItemCodes,
+    Request,
+    Rows,
+    Schema,
+    kinds_in,
+)
 from fusefront.harness.errors import GateError
+from fusefront.harness.serving.export.event_tables import slot_patterns
 from fusefront.harness.serving.export.offline import ItemGraph, move_offline
 from fusefront.harness.serving.export.request import CONTEXTS, Feed, FeedShape
 from fusefront.harness.serving.export.rewrite import fold, lighten, observe
@@ -73,6 +83,7 @@ def feed_shape(schema: Schema) -> FeedShape:
         sum(field.columns for field in schema.candidate_fields),
         schema.candidate_numbers,
         schema.max_history,
+        schema.history_kinds,
     )
 
 
@@ -140,10 +151,11 @@ def write_scorer(core: Core, codes: ItemCodes, path: Path, *, rows: RowFormat) -
     One scale a row of int8 serves masks and codes badly, so there the work on items stays in the graph.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    slots = slot_patterns(codes) if kinds_in(codes) > 1 else None
     if core.light is None or rows == "int8":
-        graph, _ = graft(core.graph, codes, path.parent, rows)
+        graph = graft(core.graph, codes, path.parent, rows, slots)
     else:
-        graph, _ = graft(core.light.graph, core.light.codes(codes), path.parent, rows)
+        graph = graft(core.light.graph, core.light.codes(codes), path.parent, rows, slots)
     path.write_bytes(graph.SerializeToString())
     return path
 
@@ -160,6 +172,9 @@ def random_feeds(schema: Schema, sizes: tuple[Example, ...], seed: int = 0) -> I
         mask = np.arange(size.history)[::-1] < length[:, None]
         feed["history_mask"][:] = mask
         feed["history"][:] = np.where(mask, rng.integers(1, schema.items + 1, mask.shape), 0)
+        if "history_kinds" in feed:
+            kinds = rng.integers(0, schema.history_kinds + 1, mask.shape)
+            feed["history_kinds"][:] = np.where(mask, kinds, 0)
         feed["candidates"][:] = rng.integers(1, schema.items + 1, feed["candidates"].shape)
         for name in CONTEXTS:
             if name in feed:
@@ -178,9 +193,9 @@ def _context(
     return rng.integers(0, sizes, shape)
 
 
-def eager_request(codes: ItemCodes, feed: Feed) -> Request:
-    """A feed as the request that `Baseline.score` takes."""
-    inputs = core_inputs(codes, feed)
+def eager_request(codes: ItemCodes, feed: Feed, events: Tensor | None = None) -> Request:
+    """A feed as the request that `Baseline.score` takes; `events` [R, L] are rows of codes made for them."""
+    inputs = core_inputs(codes, feed, events)
     requests, candidates = feed["candidates"].shape
     contexts = []
     for name in CONTEXTS:

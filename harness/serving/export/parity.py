@@ -105,11 +105,16 @@ def batch_feed(batch: RequestBatch) -> Feed:
     if history.shape[1] == 0:
         history = np.zeros((len(history), 1), np.int64)
         mask = np.zeros((len(history), 1), np.bool_)
+    kinds = np.zeros_like(history)
+    if batch.events is not None and kinds.shape == batch.events.place.shape:
+        kinds = batch.events.kind[batch.events.place].numpy()
     feed: Feed = {
         "history": history,
         "history_mask": mask,
         "candidates": items[batch.candidates.numpy()],
     }
+    if batch.events is not None:
+        feed["history_kinds"] = kinds
     contexts = (("request", batch.request_context), ("candidate", batch.candidate_context))
     for side, context in contexts:
         for kind, part in (("ids", context.ids), ("numbers", context.numbers)):

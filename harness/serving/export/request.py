@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Feed = dict[str, Array]  # input name -> array, see `FeedShape.arrays`
 
-IDS = ("history", "history_mask", "candidates")
+IDS = ("history", "history_kinds", "history_mask", "candidates")
 CONTEXTS = ("request_ids", "request_numbers", "candidate_ids", "candidate_numbers")
 
 
@@ -21,16 +21,18 @@ class FeedShape(NamedTuple):
     candidate_ids: int = 0
     candidate_numbers: int = 0
     max_history: int = 0
+    history_kinds: int = 0  # kinds of events that histories tell apart
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "FeedShape":
         """What `_asdict` gave, read back."""
-        return cls(**{name: int(value[name]) for name in cls._fields})
+        return cls(**{name: int(value[name]) for name in cls._fields if name in value})
 
     def arrays(self, requests: int, candidates: int, history: int) -> Feed:
         """An empty feed: history int64 [R, L] of item rows (0 = padding, left), history_mask bool [R, L],
         candidates int64 [R, K], request_ids int64 [R, C], candidate_ids int64 [R, K, C], numbers float32.
-        Places that the mask leaves out must hold row 0: some scorers read no mask.
+        Where kinds are told apart history_kinds int64 [R, L], 0 = none. Places that the mask leaves out
+        must hold row 0 of kind 0: some scorers read no mask.
         """
         lead = {"request": (requests,), "candidate": (requests, candidates)}
         feed: Feed = {
@@ -38,6 +40,8 @@ class FeedShape(NamedTuple):
             "history_mask": np.zeros((requests, history), np.bool_),
             "candidates": np.zeros((requests, candidates), np.int64),
         }
+        if self.history_kinds:
+            feed["history_kinds"] = np.zeros((requests, history), np.int64)
         for name in CONTEXTS:
             if columns := getattr(self, name):
                 side, kind = name.split("_")

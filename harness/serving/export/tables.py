@@ -9,16 +9,19 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from fusefront.baselines.contract import ItemCodes
+from fusefront.baselines.contract import ItemCodes, kinds_in
+from fusefront.harness.serving.export.event_tables import alike_for_kinds, split_rows
 from fusefront.harness.serving.export.request import Array
 
 RowFormat = Literal["float32", "float16", "int8"]
 ROW_FORMATS: tuple[str, ...] = get_args(RowFormat)
 F16_MOST = float(np.finfo(np.float16).max)
 MASKED = -1e30  # nothing but a mask that is added to scores is lower
+KINDS_TABLE = "history_kinds_table"  # there where a kind is a vector that is added online
 _TYPES = {
+    np.dtype(np.int64): TensorProto.INT64,
     np.dtype(np.float32): TensorProto.FLOAT,
     np.dtype(np.float16): TensorProto.FLOAT16,
     np.dtype(np.int8): TensorProto.INT8,
@@ -31,11 +34,6 @@ class StoredRows(NamedTuple):
 
     values: Array
     scale: NDArray[np.float32] | None
-
-    @property
-    def bytes_per_item(self) -> int:
-        """What one row takes."""
-        return sum(part[:1].nbytes for part in self if part is not None)
 
 
 def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredRows:
@@ -57,34 +55,83 @@ def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredRows:
 
 
 def graft(
-    core: onnx.ModelProto, codes: ItemCodes, folder: Path, rows: RowFormat
-) -> tuple[onnx.ModelProto, int]:
-    """The graph over ids, its tables written to `folder`; and the bytes that an item takes."""
+    core: onnx.ModelProto,
+    codes: ItemCodes,
+    folder: Path,
+    rows: RowFormat,
+    slots: NDArray[np.int32] | None = None,
+) -> onnx.ModelProto:
+    """The graph over ids, its tables written to `folder`.
+
+    `slots` [n] says which slots an item has, where the history's rows are those of events.
+    """
     model = onnx.ModelProto()
     model.CopyFrom(core)
     graph = model.graph
     used = {value.name: value for value in graph.input}
     front: list[onnx.NodeProto] = []
-    size = 0
+    times = kinds_in(codes)
     for role, part in (("history", codes.history), ("candidate", codes.candidate)):
-        ids = "history" if role == "history" else "candidates"
         for kind in ("values", "present"):
             name = f"{role}_{kind}"
             if name not in used:
                 continue
             table = getattr(part, kind).detach().cpu().numpy()
-            stored = store_rows(table, rows) if kind == "values" else StoredRows(table.copy(), None)
-            front += _gather(graph, name, ids, stored, folder)
-            size += stored.bytes_per_item
+            if role == "history" and times > 1:
+                front += _event_rows(graph, name, table, times, rows, folder, slots)
+            else:
+                ids = "history" if role == "history" else "candidates"
+                front += _gather(graph, name, ids, _stored(table, rows), folder)
             graph.input.remove(used.pop(name))
-    for ids in ("candidates", "history"):
+    for ids in ("candidates", "history_kinds", "history"):
         if any(ids in node.input for node in front):
-            axes = ["requests", "history" if ids == "history" else "candidates"]
+            axes = ["requests", "candidates" if ids == "candidates" else "history"]
             graph.input.insert(0, helper.make_tensor_value_info(ids, TensorProto.INT64, axes))
     nodes = [*front, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-    return model, size
+    return model
+
+
+def _stored(table: Array, rows: RowFormat) -> StoredRows:
+    return StoredRows(table.copy(), None) if table.dtype == np.bool_ else store_rows(table, rows)
+
+
+def _event_rows(
+    graph: onnx.GraphProto,
+    name: str,
+    table: Array,
+    times: int,
+    rows: RowFormat,
+    folder: Path,
+    slots: NDArray[np.int32] | None,
+) -> list[onnx.NodeProto]:
+    """Rows [R, L, C] of the events of a history: its items and their kinds."""
+    if table.dtype == np.bool_ and (alike := alike_for_kinds(table, times)) is not None:
+        return _gather(graph, name, "history", StoredRows(alike, None), folder)
+    sums = None if table.dtype == np.bool_ or slots is None else split_rows(table, slots, times)
+    if sums is None:
+        events = _pairs(graph, f"{name}_events", "history", times)
+        return [*events, *_gather(graph, name, f"{name}_events", _stored(table, rows), folder)]
+    items, slot = f"{name}_items", f"{name}_slots"
+    graph.initializer.append(_external(f"{slot}_table", sums.slots.astype(np.int64), folder))
+    graph.initializer.append(_external(KINDS_TABLE, sums.kinds, folder))
+    return [
+        *_gather(graph, items, "history", store_rows(sums.items, rows), folder),
+        helper.make_node("Gather", [f"{slot}_table", "history"], [slot], axis=0),
+        *_pairs(graph, f"{name}_events", slot, times),
+        helper.make_node("Gather", [KINDS_TABLE, f"{name}_events"], [f"{name}_kinds"], axis=0),
+        helper.make_node("Add", [items, f"{name}_kinds"], [name]),
+    ]
+
+
+def _pairs(graph: onnx.GraphProto, name: str, rows: str, times: int) -> list[onnx.NodeProto]:
+    """rows * times + kind."""
+    graph.initializer.append(numpy_helper.from_array(np.array(times, np.int64), f"{name}_times"))
+    return [
+        helper.make_node("Mul", [rows, f"{name}_times"], [f"{name}_first"]),
+        helper.make_node("Add", [f"{name}_first", "history_kinds"], [name]),
+    ]
 
 
 def _gather(

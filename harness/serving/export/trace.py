@@ -17,7 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from fusefront.baselines.contract import Baseline, Context, ItemCodes, Request, Rows
+from fusefront.baselines.contract import (
+    Baseline,
+    Context,
+    ItemCodes,
+    Request,
+    Rows,
+    history_rows,
+)
 from fusefront.harness.serving.export.request import CONTEXTS, Feed
 
 Tracer = Literal["script", "capture"]
@@ -91,9 +98,14 @@ def _empty(nothing: Tensor, kind: str) -> Tensor:
     return nothing.long() if kind == "ids" else nothing
 
 
-def core_inputs(codes: ItemCodes, feed: Feed) -> dict[str, Tensor]:
-    """The gathered rows, mask and contexts of a feed: what `Online` takes, by name."""
+def core_inputs(codes: ItemCodes, feed: Feed, events: Tensor | None = None) -> dict[str, Tensor]:
+    """The gathered rows, mask and contexts of a feed: what `Online` takes, by name.
+
+    `events` [R, L] are the rows of the history's role where the codes are not those of a whole table.
+    """
     history, candidates = (torch.from_numpy(feed[name]) for name in ("history", "candidates"))
+    kinds = torch.from_numpy(feed["history_kinds"]) if "history_kinds" in feed else None
+    history = history_rows(codes, history, kinds) if events is None else events
     inputs = {
         "history_values": codes.history.values[history],
         "history_present": codes.history.present[history],

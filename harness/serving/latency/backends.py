@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from fusefront.baselines.contract import Baseline, ItemCodes, Schema
+from fusefront.harness.data.events import distinct_events
 from fusefront.harness.errors import UsageError
 from fusefront.harness.serving.export.online import Core, eager_request, write_scorer
 from fusefront.harness.serving.export.quantize import quantized
@@ -145,8 +146,14 @@ def as_trained(trained: Trained) -> Callable[[Feed], object]:
             local = dict(feed)
             local["history"] = place[:cut].reshape(feed["history"].shape)
             local["candidates"] = place[cut:].reshape(feed["candidates"].shape)
-            codes = model.encode_items(torch.from_numpy(items))
-            return np.asarray(model.score(eager_request(codes, local)).logits.numpy())
+            if not model.history_kinds:
+                codes = model.encode_items(torch.from_numpy(items))
+                return np.asarray(model.score(eager_request(codes, local)).logits.numpy())
+            kinds = local.pop("history_kinds")
+            events = distinct_events(local["history"], kinds, len(items), model.history_kinds)
+            codes, _ = model.encode(torch.from_numpy(items), None, events)
+            request = eager_request(codes, local, events.place)
+            return np.asarray(model.score(request).logits.numpy())
 
     return call
 

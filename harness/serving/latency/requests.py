@@ -27,6 +27,7 @@ class Lookup:
     """What a server holds beside the scorer: histories by user, item rows by key."""
 
     values: NDArray[np.int32]
+    kinds: NDArray[np.uint8] | None  # beside the values, where events are told apart
     start: NDArray[np.int64]
     length: NDArray[np.int32]
     max_history: int
@@ -38,6 +39,7 @@ class Lookup:
         keys = store.item_keys()
         return cls(
             np.asarray(store.history_values),
+            store.history_kinds,
             np.asarray(split.history_start),
             np.asarray(split.history_length),
             store.manifest.schema_.max_history,
@@ -46,15 +48,25 @@ class Lookup:
 
     def history(self, who: int) -> NDArray[np.int64]:
         """The newest items of a user, newest last, [L]."""
+        return self.values[self._newest(who)].astype(np.int64)
+
+    def history_kinds(self, who: int) -> NDArray[np.int64] | None:
+        """The kinds of the same events, [L]."""
+        return None if self.kinds is None else self.kinds[self._newest(who)].astype(np.int64)
+
+    def _newest(self, who: int) -> slice:
         end = int(self.start[who]) + int(self.length[who])
-        length = min(int(self.length[who]), self.max_history)
-        return self.values[end - length : end].astype(np.int64)
+        return slice(end - min(int(self.length[who]), self.max_history), end)
 
     def feed(self, request: Arrived) -> Feed:
         """Keys to rows, history gathered: what the graph takes. An unknown key is row 0."""
         rows = self.row_of
         candidates = np.array([rows.get(key, 0) for key in request.keys.tolist()], np.int64)
-        return _feed(self.history(request.who), candidates, request)
+        feed = _feed(self.history(request.who), candidates, request)
+        kinds = self.history_kinds(request.who)
+        if kinds is not None:
+            feed["history_kinds"] = kinds[None] if len(kinds) else np.zeros((1, 1), np.int64)
+        return feed
 
 
 def _feed(history: NDArray[np.int64], candidates: NDArray[np.int64], request: Arrived) -> Feed:

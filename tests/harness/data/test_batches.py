@@ -136,11 +136,17 @@ def test_kinds_stand_beside_the_entries_of_a_history(
     key_of, seen = dict(store.item_keys().iter_rows()), 0
     for batch in Batcher(store, "train", 8).batches(50):
         moved = move_data_to_device(batch, torch.device("cpu"))
-        assert moved.history_kinds is not None
+        assert moved.events is not None
+        events = moved.events
+        assert (events.item[0], events.kind[0]) == (0, 0)
+        assert len({*zip(events.item.tolist(), events.kind.tolist(), strict=True)}) == len(
+            events.item
+        )
+        assert torch.equal(events.item[events.place], batch.history)
         items = batch.items[batch.history]
         for item, code, real in zip(
             items.flatten(),
-            moved.history_kinds.flatten(),
+            events.kind[events.place].flatten(),
             batch.history_mask.flatten(),
             strict=True,
         ):
@@ -149,7 +155,7 @@ def test_kinds_stand_beside_the_entries_of_a_history(
             seen += int(real)
     assert seen > rows
     plain = next(Batcher(world, "train", 8).batches(50))
-    assert move_data_to_device(plain, torch.device("cpu")).history_kinds is None
+    assert move_data_to_device(plain, torch.device("cpu")).events is None
 
 
 def test_histories_of_ten_thousand_come_whole_into_a_batch(tmp_path: Path) -> None:

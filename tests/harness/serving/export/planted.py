@@ -45,10 +45,16 @@ def planted(
 
 
 def trained(
-    name: str, settings: dict[str, object] | None = None, *, context: bool = True, items: int = 300
+    name: str,
+    settings: dict[str, object] | None = None,
+    *,
+    context: bool = True,
+    items: int = 300,
+    kinds: int = 0,
 ) -> tuple[Baseline, ItemCodes, Schema]:
     """A model whose weights are all drawn anew, so that nothing in it is zero, and its codes."""
     schema, table = planted(items, context=context)
+    schema = schema._replace(history_kinds=kinds)
     model = BASELINES[name].build(schema, table, settings or {}, PARTS, 0).eval()
     g = torch.Generator().manual_seed(1)
     with torch.no_grad():
