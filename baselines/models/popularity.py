@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fusefront.baselines.contract import (
     Baseline,
+    Events,
     ItemCodes,
     ItemTable,
     Parts,
@@ -67,7 +68,9 @@ class Popularity(Baseline):
             raise ValueError(f"{cls.name}: setting 'prior' is {resolved.prior}, expected above 0")
         return resolved
 
-    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
         """Item ids [U] to the statistic as candidate code [U, 1]; a history item has no code."""
         code = self.statistic[ids].unsqueeze(-1)
         there = (ids > 0).unsqueeze(-1)
