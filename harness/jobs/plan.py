@@ -46,8 +46,8 @@ class Plan:
     ) -> Cell:
         """The cell of strategy `name` with searched parameters and a seed."""
         strategy = self.strategies[name]
-        settings, given = apply(params, strategy.settings, strategy.training)
-        training = self.recipe(name, given).model_dump(mode="json")
+        settings, training_words = apply(params, strategy.settings, strategy.training)
+        training = self.recipe(name, training_words).model_dump(mode="json")
         spec = RunSpec(
             self.store.name,
             self.store.fingerprint,
@@ -60,16 +60,16 @@ class Plan:
             code=self._code(strategy.baseline, settings),
         )
         kind = self.parts.baselines[strategy.baseline]
-        named = recipe_name(self.study, strategy, kind)
-        return Cell(name, role or strategy.role, spec, with_test, named)
+        recipe_text = recipe_name(self.study, strategy, kind)
+        return Cell(name, role or strategy.role, spec, with_test, recipe_text)
 
-    def recipe(self, name: str, given: Mapping[str, Json] | None = None) -> Training:
+    def recipe(self, name: str, training_words: Mapping[str, Json] | None = None) -> Training:
         """What a strategy is trained by, with what is given (or its own words alone) over it."""
         strategy = self.strategies[name]
         kind = self.parts.baselines[strategy.baseline]
         rows = len(self.store.split("train").item)
-        given = strategy.training if given is None else given
-        return recipe_of(self.study, strategy, kind, given, rows)
+        training_words = strategy.training if training_words is None else training_words
+        return recipe_of(self.study, strategy, kind, training_words, rows)
 
     def _code(self, baseline: str, settings: dict[str, Json]) -> str:
         """The version of the code that a strategy with these settings depends on."""

@@ -32,23 +32,23 @@ def recipe_of(
     study: Study,
     strategy: Strategy,
     kind: type[Baseline],
-    given: Mapping[str, Json],
+    training_words: Mapping[str, Json],
     rows: int,
 ) -> Training:
-    """The strategy's recipe with what is `given` (its own words, a search's values) over it.
+    """The strategy's recipe with its `training_words` (its own words, a search's values) over it.
 
     `rows` of train choose the batch where nobody names one.
     """
-    said: dict[str, Json] = study.training.model_dump(mode="json", exclude_unset=True)
+    base: dict[str, Json] = study.training.model_dump(mode="json", exclude_unset=True)
     if recipe_name(study, strategy, kind) == "own":
-        said = _own(kind, said)
-    return checked(overlay(said, given), kind.name).resolved(rows)
+        base = _own(kind, base)
+    return checked(overlay(base, training_words), kind.name).resolved(rows)
 
 
-def _own(kind: type[Baseline], said: Mapping[str, Json]) -> dict[str, Json]:
+def _own(kind: type[Baseline], study_words: Mapping[str, Json]) -> dict[str, Json]:
     """The published recipe; of the study's words those on size and length hold for it, too."""
-    own = {**kind.recipe, **{key: said[key] for key in EVERYWHERE if key in said}}
-    longest, cap = kind.recipe.get("epochs"), said.get("epochs")
+    own = {**kind.recipe, **{key: study_words[key] for key in EVERYWHERE if key in study_words}}
+    longest, cap = kind.recipe.get("epochs"), study_words.get("epochs")
     if isinstance(longest, int) and isinstance(cap, int):
         own["epochs"] = min(longest, cap)
     return own
@@ -78,12 +78,12 @@ def searched_training(space: Space, recipe: Training, *, own: bool, unset: bool)
     fitting = {key: values for key, values in space.items() if _means(key, recipe)}
     if not own or not unset:
         return fitting
-    kept = {key: values for key, values in fitting.items() if not key.startswith("training.")}
+    narrowed = {key: values for key, values in fitting.items() if not key.startswith("training.")}
     rate, l2 = recipe.learning_rate, recipe.l2_embedding
-    kept["training.learning_rate"] = Range(low=rate / 3, high=rate * 3, log=True)
+    narrowed["training.learning_rate"] = Range(low=rate / 3, high=rate * 3, log=True)
     if l2:
-        kept["training.l2_embedding"] = (l2 / 10, l2, l2 * 10)
-    return kept
+        narrowed["training.l2_embedding"] = (l2 / 10, l2, l2 * 10)
+    return narrowed
 
 
 def _means(key: str, recipe: Training) -> bool:

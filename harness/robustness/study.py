@@ -112,8 +112,8 @@ class HiddenScores:
             "strategy": name,
             "modality": modality,
             "shares": list(shares),
-            "gain": [self._gain(name, one) for one in hidden],
-            "lead": [self._lead(name, one) for one in hidden],
+            "gain": [self._gain(name, condition) for condition in hidden],
+            "lead": [self._lead(name, condition) for condition in hidden],
         }
 
     def _gain(self, name: str, hidden: Hidden) -> Ends:

@@ -58,17 +58,17 @@ class Training(Strict):
         if not isinstance(raw, Mapping):
             return raw
         adam = raw.get("optimizer") == "adam"
-        given = dict(raw)
+        words = dict(raw)
         for tau, decay in (("tau", "weight_decay"), ("id_tau", "id_weight_decay")):
-            both = given.get(tau) is not None and given.get(decay) is not None
+            both = words.get(tau) is not None and words.get(decay) is not None
             if both:
                 raise ValueError(f"got both {tau} and {decay}, two words for one decay; keep one")
-            word = next((key for key in (tau, decay) if given.get(key) is not None), None)
+            word = next((key for key in (tau, decay) if words.get(key) is not None), None)
             if adam and word:
                 raise ValueError(f"{word} is AdamW's decay; with 'adam' give l2 or l2_embedding")
             if adam or word == decay:
-                given[tau] = None
-        return given
+                words[tau] = None
+        return words
 
     @model_validator(mode="after")
     def _consistent(self) -> "Training":
@@ -97,35 +97,35 @@ def rows_a_batch(rows: int) -> int:
     return int(min(max(power, FEWEST_ROWS), MOST_ROWS))
 
 
-def overlay(recipe: Mapping[str, Json], *given: Mapping[str, Json]) -> dict[str, Json]:
-    """The recipe with what is given put over it; a decay said in another way replaces the first.
+def overlay(recipe: Mapping[str, Json], *layers: Mapping[str, Json]) -> dict[str, Json]:
+    """The recipe with what is given put over it; a decay given in another way replaces the first.
 
     Another optimiser comes with its own decay.
     """
-    made = dict(recipe)
-    for layer in given:
-        if layer.get("optimizer", made.get("optimizer", "adamw")) != made.get("optimizer", "adamw"):
-            made = {key: value for key, value in made.items() if key not in _DECAYS}
+    merged = dict(recipe)
+    for layer in layers:
+        if layer.get("optimizer", merged.get("optimizer", "adamw")) != merged.get("optimizer", "adamw"):
+            merged = {key: value for key, value in merged.items() if key not in _DECAYS}
         for key, value in layer.items():
             if value is not None:
-                made.pop(_RIVALS.get(key, ""), None)
-            made[key] = value
-    return made
+                merged.pop(_RIVALS.get(key, ""), None)
+            merged[key] = value
+    return merged
 
 
 def in_words(training: Training) -> str:
     """The recipe in a line, as a report shows it."""
     if training.schedule == "exact":
         return "solved exactly"
-    said = [
+    phrases = [
         {"adamw": "AdamW", "adam": "Adam"}[training.optimizer] + f" {training.learning_rate:g}",
         _schedule(training),
         f"batch {training.batch_rows}" if training.batch_rows else "batch by rows",
         *_decay(training),
     ]
     if training.average:
-        said.append(f"weights averaged over {training.average:g} epochs")
-    return ", ".join(said)
+        phrases.append(f"weights averaged over {training.average:g} epochs")
+    return ", ".join(phrases)
 
 
 def _schedule(training: Training) -> str:

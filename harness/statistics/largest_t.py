@@ -15,12 +15,12 @@ class Null(NamedTuple):
     """D draws in which all strategies are equal."""
 
     value: Floats  # [S, D] metrics
-    seen: Floats  # [S, D] variance from seeds, as it would be estimated
+    estimated: Floats  # [S, D] variance from seeds, as it would be estimated
     rows: Floats  # [D] what the variance from rows would be multiplied by
 
     def take(self, draws: slice | NDArray[np.intp]) -> "Null":
         """Some of the draws."""
-        return Null(self.value[:, draws], self.seen[:, draws], self.rows[draws])
+        return Null(self.value[:, draws], self.estimated[:, draws], self.rows[draws])
 
 
 class Errors(Protocol):
@@ -66,7 +66,7 @@ def _largest(of: Errors, null: Null, least: float) -> Floats:
     own = of.row_part.copy()
     np.fill_diagonal(own, own.max())
     own = own.min(1, keepdims=True) / 2
-    reach = np.sqrt(least / 2 * (own * null.rows + (1 - of.rho) * null.seen))
+    reach = np.sqrt(least / 2 * (own * null.rows + (1 - of.rho) * null.estimated))
     lowest = (null.value + reach).min(0)
     largest = np.zeros(len(null.rows))
     for a in range(len(null.value)):
@@ -81,11 +81,11 @@ def _t2(of: Errors, a: int, null: Null) -> Floats:
     others = of.variance[a] > 0
     if not others.any():
         return np.zeros(len(null.rows))
-    spread = null.seen[others]
+    spread = null.estimated[others]
     variance = np.multiply.outer(of.row_part[a, others], null.rows)
-    variance += spread + null.seen[a]
+    variance += spread + null.estimated[a]
     if of.rho:
-        variance -= 2 * of.rho * np.sqrt(spread * null.seen[a])
+        variance -= 2 * of.rho * np.sqrt(spread * null.estimated[a])
     floor = np.multiply.outer(of.trained_variance[a, others], null.rows)
     np.maximum(variance, floor, out=variance)
     t2: Floats = ((null.value[a] - null.value[others]) ** 2 / variance).max(0)

@@ -32,6 +32,6 @@ class WeightAverage:
     def swap(self) -> None:
         """Exchange weights and average; twice is as before."""
         for parameter, mean in zip(self.parameters, self.mean, strict=True):
-            kept = parameter.detach().clone()
+            weights = parameter.detach().clone()
             parameter.copy_(mean)
-            mean.copy_(kept)
+            mean.copy_(weights)

@@ -155,8 +155,8 @@ def test_pairs_that_are_passed_over_do_not_change_the_quantile(size, rho):
     for a in range(size):
         for b in range(a):
             if model.variance[a, b] > 0:
-                error = model.row_part[a, b] * null.rows + null.seen[a] + null.seen[b]
-                error -= 2 * rho * np.sqrt(null.seen[a] * null.seen[b])
+                error = model.row_part[a, b] * null.rows + null.estimated[a] + null.estimated[b]
+                error -= 2 * rho * np.sqrt(null.estimated[a] * null.estimated[b])
                 error = np.maximum(error, model.trained_variance[a, b] * null.rows)
                 t = np.abs(null.value[a] - null.value[b]) / np.sqrt(error)
                 largest = np.maximum(largest, t)
@@ -181,7 +181,7 @@ def test_200_strategies_cost_less_than_a_third_of_the_plain_loop_over_pairs():
     for b in range(1, 200):  # one in a hundred of the pairs, with every draw
         t = (null.value[0] - null.value[b]) / np.sqrt(
             np.maximum(
-                model.row_part[0, b] * null.rows + null.seen[0] + null.seen[b],
+                model.row_part[0, b] * null.rows + null.estimated[0] + null.estimated[b],
                 model.trained_variance[0, b] * null.rows,
             )
         )
