@@ -39,8 +39,8 @@ def test_the_forge_runs_the_same_script() -> None:
 
 def test_contributing_is_short_and_names_what_is_there() -> None:
     assert len(CONTRIBUTING.splitlines()) < 60
-    named = set(re.findall(r"`make ([a-z-]+)", CONTRIBUTING + SCRIPT))
-    assert named <= TARGETS
+    visited = set(re.findall(r"`make ([a-z-]+)", CONTRIBUTING + SCRIPT))
+    assert visited <= TARGETS
     links = re.findall(r"\]\(([^):]+)\)", CONTRIBUTING)
     files = re.findall(r"`((?:tests|fusion_variants|tools)/[\w/.]*)`", CONTRIBUTING)
     assert len(links) > 4

@@ -18,7 +18,7 @@ def test_a_need_that_lacks_skips_or_fails_and_says_why(
 ) -> None:
     name = f"{BROWSER}::test_a_request_and_an_error_would_have_been_seen"
     command = [sys.executable, "-m", "pytest", "-rsE", "-p", "no:cacheprovider", *options, name]
-    done = subprocess.run(
+    process = subprocess.run(
         command,
         cwd=BROWSER.parents[2],
         env={**os.environ, "PATH": str(tmp_path)},  # no program at all
@@ -26,6 +26,6 @@ def test_a_need_that_lacks_skips_or_fails_and_says_why(
         text=True,
         check=False,
     )
-    assert done.returncode == code, done.stdout
-    assert f"\n{outcome} " in done.stdout
-    assert "chromium is not installed (Debian: chromium)" in done.stdout
+    assert process.returncode == code, process.stdout
+    assert f"\n{outcome} " in process.stdout
+    assert "chromium is not installed (Debian: chromium)" in process.stdout

@@ -66,6 +66,6 @@ def test_the_main_job_and_what_follows_it_run_on_the_real_data(tmp_path: Path) -
             words += ["--store", str(tmp_path / "out"), "--out", str(tmp_path / "report")]
         elif words[1] == "compare":
             words += out
-        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
-        assert done.returncode == 0, f"{command}: {done.stderr[-800:]}"
+        process = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+        assert process.returncode == 0, f"{command}: {process.stderr[-800:]}"
     assert (tmp_path / "report" / "index.html").exists()

@@ -81,8 +81,10 @@ def test_help_answers_without_torch() -> None:
         "heavy = {'torch', 'polars', 'optuna', 'matplotlib', 'wandb', 'scipy'} & set(sys.modules);"
         "sys.exit(', '.join(sorted(heavy)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
 
 
 def test_every_folder_of_code_is_a_package_and_every_other_file_is_data() -> None:
@@ -106,13 +108,13 @@ def test_every_folder_of_code_is_a_package_and_every_other_file_is_data() -> Non
 
 def test_the_lowest_versions_allowed_are_those_that_are_tested() -> None:
     table = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    named = [*table["project"]["dependencies"], *table["project"]["optional-dependencies"]["pdf"]]
-    wanted = [Requirement(text) for text in (*named, *table["dependency-groups"]["test"])]
+    texts = [*table["project"]["dependencies"], *table["project"]["optional-dependencies"]["pdf"]]
+    requirements = [Requirement(text) for text in (*texts, *table["dependency-groups"]["test"])]
     lowest = {
         canonicalize_name(each.name): [
             Version(part.version) for part in each.specifier if part.operator == ">="
         ]
-        for each in wanted
+        for each in requirements
     }
     pins = [
         Requirement(line)
@@ -139,8 +141,10 @@ def test_the_version_is_one_and_answers_without_torch() -> None:
         "from fusefront.harness.cli.main import main\n"
         "try:\n    main()\nfinally:\n    print(__version__, 'torch' in sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == f"fusefront {version}\n{version} False\n"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert process.stdout == f"fusefront {version}\n{version} False\n"
 
 
 @pytest.mark.slow
@@ -158,15 +162,15 @@ def test_the_wheel_holds_every_module_of_the_tree(tmp_path: Path) -> None:
     ]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    held = {
+    packed = {
         name.removeprefix("fusefront/")
         for name in zipfile.ZipFile(wheel).namelist()
         if name.startswith("fusefront/")
     }
-    wanted = {
+    expected = {
         path.relative_to(ROOT).as_posix()
         for room in ("harness", *LEAVES)
         for path in (ROOT / room).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
     }
-    assert wanted - held == set()
+    assert expected - packed == set()

@@ -104,7 +104,9 @@ def overlay(recipe: Mapping[str, Json], *layers: Mapping[str, Json]) -> dict[str
     """
     merged = dict(recipe)
     for layer in layers:
-        if layer.get("optimizer", merged.get("optimizer", "adamw")) != merged.get("optimizer", "adamw"):
+        if layer.get("optimizer", merged.get("optimizer", "adamw")) != merged.get(
+            "optimizer", "adamw"
+        ):
             merged = {key: value for key, value in merged.items() if key not in _DECAYS}
         for key, value in layer.items():
             if value is not None:

@@ -137,11 +137,11 @@ def scores(model: Baseline, data: WorldData, split: str) -> np.ndarray:
         codes = model.encode_items(torch.arange(data.schema.items + 1))
         part = data.splits[split]
         order = torch.arange(len(part.history))
-        found = [
+        logits = [
             model.score(gather(codes, batch, batch.items)).logits.flatten()
             for batch in batches(part, order)
         ]
-    return torch.cat(found).double().numpy()
+    return torch.cat(logits).double().numpy()
 
 
 def auc(model: Baseline, data: WorldData, split: str = "test") -> float:
@@ -159,9 +159,9 @@ def fit(model: Baseline, data: WorldData, epochs: int = 4, seed: int = 0) -> Bas
     """Train in place; the weights of the best validation epoch."""
     torch.manual_seed(seed)
     groups = [
-        {"params": found, "weight_decay": 10.0 if role == "id_embedding" else 1.0}
-        for role, found in model.parameter_roles().items()
-        if found
+        {"params": parameters, "weight_decay": 10.0 if role == "id_embedding" else 1.0}
+        for role, parameters in model.parameter_roles().items()
+        if parameters
     ]
     optimizer = torch.optim.AdamW(groups, lr=1e-2)
     requests = len(data.splits["train"].history)
@@ -178,9 +178,9 @@ def fit(model: Baseline, data: WorldData, epochs: int = 4, seed: int = 0) -> Bas
             (losses.click + losses.auxiliary).backward()
             optimizer.step()
             schedule.step()
-        found = auc(model, data, "valid")
-        if found > best:
-            best, state = found, {key: v.clone() for key, v in model.state_dict().items()}
+        valid_auc = auc(model, data, "valid")
+        if valid_auc > best:
+            best, state = valid_auc, {key: v.clone() for key, v in model.state_dict().items()}
     model.load_state_dict(state)
     return model.eval()
 
@@ -198,12 +198,12 @@ def shuffled(model: Baseline, data: WorldData, modality: int) -> float:
     before = table.clone()
     order = torch.randperm(len(table) - 1, generator=torch.Generator().manual_seed(0)) + 1
     table[1:] = before[order]
-    found = auc(model, data)
+    test_auc = auc(model, data)
     table.copy_(before)
-    return found
+    return test_auc
 
 
-ONE = ("modalities", ("text",))
+SINGLE = ("modalities", ("text",))
 LINEAR = ("head", "linear")
 
 
@@ -229,19 +229,19 @@ def test_in_the_multiplicative_world_a_linear_head_needs_the_bilinear_operator()
 def test_in_the_redundant_world_compression_loses_nothing():
     compressed = trained("redundant", "compressed_fusion")
     raw = trained("redundant", "compressed_fusion", ("compressor", "none"))
-    one = trained("redundant", "compressed_fusion", ONE)
+    single = trained("redundant", "compressed_fusion", SINGLE)
     assert compressed == pytest.approx(raw, abs=0.005)
-    assert compressed == pytest.approx(one, abs=0.005)
+    assert compressed == pytest.approx(single, abs=0.005)
 
 
 @pytest.mark.parametrize("name", ["compressed_fusion", "gated_fusion"])
 def test_in_the_noise_world_the_noise_is_let_go(name):
     data = load_world("noise")
     model = fit(build(name, data, {}), data)
-    found = auc(model, data)
-    assert found == pytest.approx(trained("noise", name, ONE), abs=0.003)
-    assert found - shuffled(model, data, 1) < 0.002
-    assert found - shuffled(model, data, 0) > 0.2
+    test_auc = auc(model, data)
+    assert test_auc == pytest.approx(trained("noise", name, SINGLE), abs=0.003)
+    assert test_auc - shuffled(model, data, 1) < 0.002
+    assert test_auc - shuffled(model, data, 0) > 0.2
 
 
 @pytest.mark.gate
@@ -270,22 +270,22 @@ def test_in_the_null_world_no_strategy_is_called_a_winner():
     """Within .003 by AUC, and by the verdicts a study gives: two seeds, margin .003."""
     data = load_world("null", 16_000)
     families = ("late_fusion", "early_fusion", "gated_fusion", "compressed_fusion")
-    found: dict[str, dict[int, np.ndarray]] = {}
+    logits: dict[str, dict[int, np.ndarray]] = {}
     for name in families:
         for seed in (0, 1):
             model = fit(build(name, data, {}, seed), data, seed=seed)
-            found.setdefault(name, {})[seed] = scores(model, data, "test").astype(np.float32)
+            logits.setdefault(name, {})[seed] = scores(model, data, "test").astype(np.float32)
     test = data.splits["test"]
     label = test.labels.flatten().numpy()
-    mean = {n: np.mean([roc_auc_score(label, s) for s in of.values()]) for n, of in found.items()}
+    mean = {n: np.mean([roc_auc_score(label, s) for s in of.values()]) for n, of in logits.items()}
     assert max(mean.values()) - min(mean.values()) <= 0.003
     request = np.arange(len(test.candidates)).repeat(test.candidates.shape[1])
     item, row_id = test.candidates.flatten().numpy(), np.arange(len(label))
     rows = RowTable(label.astype(np.uint8), request, request, item, row_id)
     options = Options("late_fusion", cluster="request", margin=0.003, workers=1)
-    made = compare(MemorySource(rows, found), options)
-    verdicts = {row.name: row.verdict for row in made.strategies}
+    comparison = compare(MemorySource(rows, logits), options)
+    verdicts = {row.name: row.verdict for row in comparison.strategies}
     assert "better" not in verdicts.values()
-    assert len(made.best_set) > 1
-    assert made.winner is not None
-    assert made.winner.high < 0.003  # whoever leads, leads by less than the margin
+    assert len(comparison.best_set) > 1
+    assert comparison.winner is not None
+    assert comparison.winner.high < 0.003  # whoever leads, leads by less than the margin

@@ -28,12 +28,12 @@ def pooled(pooler, target, history, mask):
         return pooler(pooler.prepare_target(target), pooler.prepare_history(history), mask)
 
 
-def by_loop(pooler, data, one):
+def by_loop(pooler, data, pool_row):
     """`one(t, real history) -> u` for every request and candidate."""
     target, history, mask = data
     with torch.no_grad():
         return torch.stack(
-            [torch.stack([one(t, history[r][mask[r]]) for t in target[r]]) for r in range(R)]
+            [torch.stack([pool_row(t, history[r][mask[r]]) for t in target[r]]) for r in range(R)]
         )
 
 
@@ -43,17 +43,17 @@ def make(name, **settings):
 
 
 def test_mean_is_the_mean_of_the_real_items(data):
-    def one(t, h):
+    def pool_row(t, h):
         return h.sum(0) / max(1, len(h))
 
     pooler = make("mean")
-    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, one))
+    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, pool_row))
 
 
 def test_target_attention_equals_a_loop_over_heads_and_items(data):
     pooler = make("target_attention", heads=2)
 
-    def one(t, h):
+    def pool_row(t, h):
         q, k, v = pooler.query(t), pooler.key(h), pooler.value(h)
         out = torch.zeros(D).double()
         for head in range(2):
@@ -63,14 +63,14 @@ def test_target_attention_equals_a_loop_over_heads_and_items(data):
                 out[part] += score / sum(scores) * value[part]
         return out
 
-    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, one))
+    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, pool_row))
 
 
 @pytest.mark.parametrize("softmax", [False, True])
 def test_din_equals_its_network_on_the_four_views(data, softmax):
     pooler = make("din", hidden=(5, 3), softmax=softmax)
 
-    def one(t, h):
+    def pool_row(t, h):
         scores = []
         for item in h:
             views = torch.cat([t, item, t - item, t * item])
@@ -80,20 +80,20 @@ def test_din_equals_its_network_on_the_four_views(data, softmax):
         weight = torch.cat(scores)
         return (weight.softmax(0) if softmax else weight) @ h
 
-    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, one))
+    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, pool_row))
 
 
 def test_sparse_relu_attention_equals_its_formula(data):
     pooler = make("sparse_relu_attention", hidden=5)
 
-    def one(t, h):
+    def pool_row(t, h):
         total = torch.zeros(5).double()
         for item in h:
             score = float(pooler.query(t) @ pooler.key(item)) / math.sqrt(5)
             total += max(score, 0.0) * pooler.value(item)
         return pooler.out(total) + t
 
-    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, one))
+    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, pool_row))
 
 
 def cosine(a, b):
@@ -103,7 +103,7 @@ def cosine(a, b):
 def test_similarity_buckets_add_to_keys_and_values(data):
     pooler = make("similarity_buckets", buckets=7)
 
-    def one(t, h):
+    def pool_row(t, h):
         if not len(h):
             return torch.zeros(D).double()
         places = [min(6, int((cosine(t, item) + 1) / 2 * 7)) for item in h]
@@ -111,46 +111,46 @@ def test_similarity_buckets_add_to_keys_and_values(data):
         values = pooler.value(h) + pooler.bucket_values[places]
         return (keys @ pooler.query(t) / math.sqrt(D)).softmax(0) @ values
 
-    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, one))
+    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, pool_row))
 
 
 def test_similarity_histogram_interpolates_attention_and_histogram(data):
     pooler = make("similarity_histogram", alpha=0.25, bins=5)
     attention = pooled(pooler.attend, *data)
 
-    def one(t, h):
+    def pool_row(t, h):
         counts = torch.zeros(5).double()
         for item in h:
             counts[min(4, int((cosine(t, item) + 1) / 2 * 5))] += 1 / len(h)
         return pooler.read(counts)
 
-    expected = 0.25 * attention + 0.75 * by_loop(pooler, data, one)
+    expected = 0.25 * attention + 0.75 * by_loop(pooler, data, pool_row)
     torch.testing.assert_close(pooled(pooler, *data), expected)
 
 
 def test_similarity_tiers_stand_beside_the_pooled_history(data):
     pooler = make("similarity_tiers", tiers=4, hidden=(5,))
 
-    def one(t, h):
+    def pool_row(t, h):
         counts = torch.zeros(4).double()
         for item in h:
             counts[min(3, int((cosine(t, item) + 1) / 2 * 4))] += 1 / len(h)
         return counts
 
-    found = pooled(pooler, *data)
-    torch.testing.assert_close(found[..., D:], by_loop(pooler, data, one))
-    torch.testing.assert_close(found[..., :D], pooled(pooler.pool, *data))
+    with_tiers = pooled(pooler, *data)
+    torch.testing.assert_close(with_tiers[..., D:], by_loop(pooler, data, pool_row))
+    torch.testing.assert_close(with_tiers[..., :D], pooled(pooler.pool, *data))
 
 
 def test_additive_attention_scores_items_whoever_the_candidate(data):
     pooler = make("additive_attention", hidden=5)
 
-    def one(t, h):
+    def pool_row(t, h):
         if not len(h):
             return torch.zeros(D).double()
         return pooler.score(pooler.inner(h).tanh()).squeeze(-1).softmax(0) @ h
 
-    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, one))
+    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, pool_row))
 
 
 def test_transformer_equals_the_library_encoder_on_real_positions(data):
@@ -170,7 +170,7 @@ def test_transformer_equals_the_library_encoder_on_real_positions(data):
             theirs.norm2.load_state_dict(ours.norms[1].state_dict())
         layers.append(theirs.train())  # without the fused path of evaluation
 
-    def one(t, h):
+    def pool_row(t, h):
         h = h if len(h) else torch.zeros(1, D).double()  # a cold user sees the target alone
         x = torch.cat([h, t.expand(len(h), -1)], -1).unsqueeze(0)
         for layer in layers:
@@ -178,7 +178,7 @@ def test_transformer_equals_the_library_encoder_on_real_positions(data):
         padded = torch.cat([torch.zeros(L, 2 * D).double(), x[0]])
         return torch.cat([padded[-3:].flatten(), pooler.out(x[0].amax(0).clamp(min=0.0))])
 
-    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, one))
+    torch.testing.assert_close(pooled(pooler, *data), by_loop(pooler, data, pool_row))
 
 
 @pytest.mark.parametrize("name", POOLERS)

@@ -42,9 +42,11 @@ def test_parameter_count_equals_the_published_one(parts, model, settings, publis
             torch.zeros(rows, dtype=torch.long),
             torch.zeros(rows, dtype=torch.long),
         )
-        made = model(CHALLENGE, items, settings, parts)
-    assert sum(p.numel() for p in made.parameters()) == published
-    assert sum(p.numel() for found in made.parameter_roles().values() for p in found) == published
+        built = model(CHALLENGE, items, settings, parts)
+    assert sum(p.numel() for p in built.parameters()) == published
+    assert (
+        sum(p.numel() for of_role in built.parameter_roles().values() for p in of_role) == published
+    )
 
 
 MOMO = {"embedding": 4, "layers": 2, "feed": 8, "last": 3, "hidden": (16,), "head": (8,)}
@@ -139,9 +141,9 @@ def test_mtfn_multiplies_the_slots_alone(scene):
         product = torch.ones(operator.rank, mix.in_features, dtype=torch.float64)
         for m in present.nonzero().flatten().tolist():
             product = product * (x[m] @ factor.weight[m]).view_as(product)  # rank r of slot m
-        wanted = mix.weight @ product.sum(0) + mix.bias
-        found = operator(x, present).tokens[0]
-    torch.testing.assert_close(found, wanted)
+        expected = mix.weight @ product.sum(0) + mix.bias
+        result = operator(x, present).tokens[0]
+    torch.testing.assert_close(result, expected)
 
 
 @pytest.mark.parametrize(("recipe", "modality"), [("V1", "text"), ("V2", "image"), ("V3", None)])
@@ -149,12 +151,12 @@ def test_the_seed_compresses_by_pca_without_whitening(scene, recipe, modality):
     """m = PCA_k(x - mean): the variances of the codes are the largest of the data's, not ones."""
     settings = {"recipe": recipe, "embedding": 8, "hidden": (8,)}
     (part,) = scene.build("seed_reconstruction", settings).slots.modalities
-    seen = part.fit_mask
-    deviations = part.frozen[seen].double().std(0)
+    fit_rows = part.fit_mask
+    deviations = part.frozen[fit_rows].double().std(0)
     assert part.compressor.whiten is False
     assert deviations.max() > 1.05 * deviations.min()
     if modality is not None:
-        rows = scene.items.vectors[modality][seen].double()
+        rows = scene.items.vectors[modality][fit_rows].double()
         largest = torch.linalg.svdvals(rows - rows.mean(0))[:8] / (len(rows) - 1) ** 0.5
         torch.testing.assert_close(deviations, largest, rtol=1e-4, atol=1e-5)
 
@@ -175,14 +177,14 @@ def test_dmf_reads_ids_and_compares_content(scene):
             return model.slots(ids, None)[0][0].sum(0)
 
         def cosine(a, b):
-            found, norms = 0.0, [0.0, 0.0]
+            total, norms = 0.0, [0.0, 0.0]
             for m, part in enumerate(model.content.modalities):
                 there = [bool(scene.items.present[i, m]) for i in (a, b)]
                 norms = [n + t for n, t in zip(norms, there, strict=True)]
                 if all(there):
                     x, y = part.frozen[a], part.frozen[b]
-                    found += float(x @ y / (x.norm() * y.norm()))
-            return found / (norms[0] * norms[1]) ** 0.5 if all(norms) else 0.0
+                    total += float(x @ y / (x.norm() * y.norm()))
+            return total / (norms[0] * norms[1]) ** 0.5 if all(norms) else 0.0
 
         query = pool.attend.query(token(target)) / 2.0
         alike = [cosine(target, item) for item in items]
@@ -193,6 +195,6 @@ def test_dmf_reads_ids_and_compares_content(scene):
             value.append(pool.attend.value(token(item)) + pool.attend.bucket_values[place])
             share[bin_] += 1 / len(items)
         attended = torch.stack(score).softmax(0) @ torch.stack(value)
-        wanted = 0.5 * attended + 0.5 * pool.read(share)
-        found = pool(request.candidates.values, request.history.values, request.history_mask)[r, k]
-    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-8)
+        expected = 0.5 * attended + 0.5 * pool.read(share)
+        result = pool(request.candidates.values, request.history.values, request.history_mask)[r, k]
+    torch.testing.assert_close(result, expected, rtol=1e-6, atol=1e-8)

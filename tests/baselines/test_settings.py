@@ -221,26 +221,28 @@ def test_every_choice_that_a_search_may_try_is_accepted(zoo):
 def test_every_operator_is_refused_where_it_means_nothing(scene, parts, name):
     """By what its class declares, so that a new operator is held to the table without an edit."""
     operator = OPERATORS[name]
-    told = []
+    cases = []
     if operator.level == "feature":
-        told.append(({"placement": "logit"}, "a logit is one number"))
+        cases.append(({"placement": "logit"}, "a logit is one number"))
     if operator.level == "logit":
-        said = "joins logits; use placement 'logit'"
-        told += [({"placement": place}, said) for place in ("item", "pooled", "interaction")]
+        sentence_text = "joins logits; use placement 'logit'"
+        cases += [
+            ({"placement": place}, sentence_text) for place in ("item", "pooled", "interaction")
+        ]
     else:
-        one = {"use_id": False, "side_width": 0, "modalities": ["text"]}
-        told.append((one, "has one slot (text) and nothing to fuse"))
-        told.append(({"placement": "interaction", **AWARE}, "every operator runs per candidate"))
+        one_slot = {"use_id": False, "side_width": 0, "modalities": ["text"]}
+        cases.append((one_slot, "has one slot (text) and nothing to fuse"))
+        cases.append(({"placement": "interaction", **AWARE}, "every operator runs per candidate"))
         if not operator.uses_query:
-            told.append((AWARE, "reads no query and cannot be 'target_aware'"))
+            cases.append((AWARE, "reads no query and cannot be 'target_aware'"))
     if operator.level == "any":
-        told.append(({"placement": "logit", **AWARE}, "every operator runs per candidate"))
+        cases.append(({"placement": "logit", **AWARE}, "every operator runs per candidate"))
     if operator.uses_query_slot:
-        told.append(({"use_id": False}, "asks with the id slot"))
+        cases.append(({"use_id": False}, "asks with the id slot"))
     if operator.most_slots is not None:
-        said = f"takes at most {operator.most_slots} slots at 'interaction'"
-        told.append(({"placement": "interaction"}, said))
-    for settings, sentence in told:
+        sentence_text = f"takes at most {operator.most_slots} slots at 'interaction'"
+        cases.append(({"placement": "interaction"}, sentence_text))
+    for settings, sentence in cases:
         assert sentence in refusal(scene, parts, {"operator": name, **settings})
 
 
@@ -303,14 +305,16 @@ def test_a_wrong_setting_is_named_and_corrected(scene, parts, name, settings, se
 
 
 def test_a_nested_setting_updates_the_default_part(scene, parts):
-    made = Composed.check(scene.schema, {"compressor.k": 8, "head.hidden": [4]}, parts)
-    assert made.compressor == {"name": "pca", "k": 8, "whiten": True}
-    assert made.head == {"name": "mlp", "hidden": (4,)}
+    resolved = Composed.check(scene.schema, {"compressor.k": 8, "head.hidden": [4]}, parts)
+    assert resolved.compressor == {"name": "pca", "k": 8, "whiten": True}
+    assert resolved.head == {"name": "mlp", "hidden": (4,)}
 
 
 def test_another_part_replaces_the_default_one(scene, parts):
-    made = Composed.check(scene.schema, {"compressor": "none", "pooler": {"name": "mean"}}, parts)
-    assert (made.compressor, made.pooler) == ({"name": "none"}, {"name": "mean"})
+    resolved = Composed.check(
+        scene.schema, {"compressor": "none", "pooler": {"name": "mean"}}, parts
+    )
+    assert (resolved.compressor, resolved.pooler) == ({"name": "none"}, {"name": "mean"})
 
 
 def test_k_is_at_most_the_width_of_each_modality(scene):

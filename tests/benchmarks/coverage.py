@@ -115,19 +115,19 @@ def truth(
     nodes, weights = np.polynomial.hermite_e.hermegauss(7)
     weights = weights / weights.sum()
     large = world._replace(users=rows // world.per_user, items=world.items * 50)
-    found = np.zeros((len(metrics), len(world.quality)))
+    means = np.zeros((len(metrics), len(world.quality)))
     for s, spread in enumerate(world.quality):
         for node, weight in zip(nodes, weights, strict=True):
             if spread == 0 and node != nodes[len(nodes) // 2]:
                 continue
-            one = large._replace(quality=(spread,))
+            single = large._replace(quality=(spread,))
             rng = np.random.default_rng(99)  # common numbers: differences are exact
-            data = draw(one, rng, 1, signal=signal[s : s + 1], effects=np.array([[node]]))
+            data = draw(single, rng, 1, signal=signal[s : s + 1], effects=np.array([[node]]))
             values = measure(Layout(data.rows), data.scores[0, 0], metrics).values
-            found[:, s] += (weight if spread else 1.0) * np.array(
+            means[:, s] += (weight if spread else 1.0) * np.array(
                 [values[name].value for name in metrics]
             )
-    return found
+    return means
 
 
 class Methods(NamedTuple):
@@ -145,43 +145,43 @@ def difference_coverage(world: World, draws: int, seed: int) -> dict[int, Floats
     """Share of draws in which each of Methods covers, by number of seeds: {n: [methods]}."""
     rng = np.random.default_rng(seed)
     expected = truth(world)[0]
-    held: dict[int, list[Methods]] = {n: [] for n in SEEDS}
+    covered: dict[int, list[Methods]] = {n: [] for n in SEEDS}
     for _ in range(draws):
         data = draw(world, rng, max(SEEDS))
         for n, row in _covered(data, expected).items():
-            held[n].append(row)
-    return {n: np.mean(np.array(rows, float), axis=0) for n, rows in held.items()}
+            covered[n].append(row)
+    return {n: np.mean(np.array(rows, float), axis=0) for n, rows in covered.items()}
 
 
 def _covered(data: Draw, expected: Floats) -> dict[int, Methods]:
     label, axis = data.rows.label, row_axis(data.rows.group, data.rows.label)
     strategies, seeds = data.scores.shape[:2]
-    found = [[auc_influence(tie_groups(v, label)) for v in of] for of in data.scores]
-    sums = [[np.bincount(axis.code, one.rows, axis.size) for one in of] for of in found]
-    rows = [np.cumsum([one.rows for one in of], axis=0) for of in found]
+    aucs = [[auc_influence(tie_groups(v, label)) for v in of] for of in data.scores]
+    sums = [[np.bincount(axis.code, auc.rows, axis.size) for auc in of] for of in aucs]
+    rows = [np.cumsum([auc.rows for auc in of], axis=0) for of in aucs]
     expected_difference = expected[0] - expected[1]
     covered = {}
     for n in [n for n in SEEDS if n <= seeds]:
         names = tuple(map(str, range(strategies)))
-        made = Accumulator.empty(names, axis.size, axis.mc)
+        accumulator = Accumulator.empty(names, axis.size, axis.mc)
         for s in range(strategies):
             for r in range(n):
-                made.add(names[s], found[s][r].value, sums[s][r])
-        model = made.joint()
+                accumulator.add(names[s], aucs[s][r].value, sums[s][r])
+        model = accumulator.joint()
         independent = float(((rows[0][n - 1] - rows[1][n - 1]) ** 2).sum()) / n**2
         gap = abs(model.diff[0, 1] - expected_difference)
         over_seeds = np.sqrt((model.s2[:2] / n).sum())
         pair = model.pair(0, 1)
-        values = np.array([[found[s][r].value for r in range(n)] for s in range(strategies)])
+        values = np.array([[aucs[s][r].value for r in range(n)] for s in range(strategies)])
         paired = replace(model, rho=pooled_correlation(values)).pair(0, 1)
-        one = ends(model, 0, "logit")
+        logit_ends = ends(model, 0, "logit")
         covered[n] = Methods(
             gap <= 1.96 * np.sqrt(independent),
             gap <= 1.96 * np.sqrt(model.trained_variance[0, 1]),
             gap <= special.stdtrit(2 * n - 2, 0.975) * over_seeds,
             pair.low <= expected_difference <= pair.high,
             paired.low <= expected_difference <= paired.high,
-            one[0] <= expected[0] <= one[1],
+            logit_ends[0] <= expected[0] <= logit_ends[1],
         )
     return covered
 
@@ -193,7 +193,7 @@ def metric_coverage(
     names = ("auc",) if two_way else tuple(METRICS)
     expected = truth(world, names)
     rng = np.random.default_rng(seed)
-    held = np.zeros((len(names), 2))
+    covered = np.zeros((len(names), 2))
     for _ in range(draws):
         data = draw(world, rng, seeds)
         scores = {str(s): dict(enumerate(of)) for s, of in enumerate(data.scores)}
@@ -202,10 +202,10 @@ def metric_coverage(
         for k, name in enumerate(names):
             bias = panel.chance["ece"]["0"] if name == "ece" else 0.0
             low, high = ends(panel.models[name], 0, METRICS[name].scale, bias)
-            held[k, 0] += low <= expected[k, 0] <= high
+            covered[k, 0] += low <= expected[k, 0] <= high
             pair = panel.models[name].pair(0, 1)
-            held[k, 1] += pair.low <= expected[k, 0] - expected[k, 1] <= pair.high
-    return {name: (held[k, 0] / draws, held[k, 1] / draws) for k, name in enumerate(names)}
+            covered[k, 1] += pair.low <= expected[k, 0] - expected[k, 1] <= pair.high
+    return {name: (covered[k, 0] / draws, covered[k, 1] / draws) for k, name in enumerate(names)}
 
 
 def main() -> None:
@@ -214,15 +214,15 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=("difference", "metrics", "two-way"))
-    asked = parser.parse_args()
-    error = np.sqrt(0.95 * 0.05 / asked.draws)
-    sys.stdout.write(f"{asked.draws} draws a cell, Monte Carlo error {error:.3f}\n")
-    if asked.only in (None, "difference"):
-        _print_difference(asked.draws, asked.seed)
-    if asked.only in (None, "metrics"):
-        _print_metrics(asked.draws, asked.seed)
-    if asked.only in (None, "two-way"):
-        _print_two_way(asked.draws, asked.seed)
+    options = parser.parse_args()
+    error = np.sqrt(0.95 * 0.05 / options.draws)
+    sys.stdout.write(f"{options.draws} draws a cell, Monte Carlo error {error:.3f}\n")
+    if options.only in (None, "difference"):
+        _print_difference(options.draws, options.seed)
+    if options.only in (None, "metrics"):
+        _print_metrics(options.draws, options.seed)
+    if options.only in (None, "two-way"):
+        _print_two_way(options.draws, options.seed)
 
 
 def _line(*cells: str) -> None:
@@ -233,16 +233,16 @@ def _line(*cells: str) -> None:
 def _print_difference(draws: int, seed: int) -> None:
     _line("world (seeds 3/5/10)", *Methods._fields)
     for world in WORLDS:
-        found = difference_coverage(world, draws, seed)
-        columns = zip(*found.values(), strict=True)
+        coverage = difference_coverage(world, draws, seed)
+        columns = zip(*coverage.values(), strict=True)
         _line(world.name, *("/".join(f"{v:.3f}"[1:] for v in c) for c in columns))
 
 
 def _print_metrics(draws: int, seed: int) -> None:
     for world in (WORLDS[2], WORLDS[4], WORLDS[5]):
         for seeds in (3, 5):
-            found = metric_coverage(world, draws, seed, seeds)
-            for name, (alone, gap) in found.items():
+            coverage = metric_coverage(world, draws, seed, seeds)
+            for name, (alone, gap) in coverage.items():
                 _line(world.name, str(seeds), name, f"{alone:.3f}", f"{gap:.3f}")
 
 

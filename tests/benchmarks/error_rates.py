@@ -32,7 +32,7 @@ class Discoveries(NamedTuple):
 
     adjusted: float  # false among those that BH calls, mean
     raw: float  # the same without adjustment
-    found: float  # of the true differences, by BH
+    power: float  # of the true differences, by BH
 
 
 class Planned(NamedTuple):
@@ -66,8 +66,8 @@ def discoveries(
         model = drawn_model(theta, seeds, rng)
         p = np.array([np.nan, *(model.pair(i, 0).p for i in range(1, len(theta)))])
         called, raw = adjust(p, explored) < 0.05, p < 0.05
-        found = called[1 + equal :].mean() if different else 0.0
-        rates[k] = _false(called, equal), _false(raw, equal), found
+        share = called[1 + equal :].mean() if different else 0.0
+        rates[k] = _false(called, equal), _false(raw, equal), share
     return Discoveries(*rates.mean(0).tolist())
 
 
@@ -85,11 +85,11 @@ def planned(effect: float, seed_sd: float, seeds: int, draws: int, seed: int) ->
     for _ in range(draws):
         s2 = seed_sd**2 * rng.chisquare(seeds - 1, 2) / (seeds - 1)
         pilot = JointModel(names, none, s2, count, K, none, K, CLUSTERS, CLUSTERS)
-        made = plan(effect, pilot, pilot_rows=ROWS)
+        first_plan = plan(effect, pilot, pilot_rows=ROWS)
         as_seen = plan(effect, pilot_rows=ROWS, row_se=ROW_SE, seed_sd=float(np.sqrt(s2.mean())))
-        for told, kept in ((made, reached), (as_seen, plain)):
-            n = told.seeds_alone or 1000
-            kept.append(power(effect, true.variance(1, n), true.df(1, n)))
+        for each, powers in ((first_plan, reached), (as_seen, plain)):
+            n = each.seeds_alone or 1000
+            powers.append(power(effect, true.variance(1, n), true.df(1, n)))
     return Planned(
         float(np.mean(reached)), float(np.mean(np.array(reached) >= 0.795)), float(np.mean(plain))
     )
@@ -103,7 +103,7 @@ def curve_coverage(per_user: int, bias: float, draws: int, seed: int, users: int
     """
     rng = np.random.default_rng(seed)
     user = np.repeat(np.arange(users), per_user)
-    held = []
+    covered = []
     for _ in range(draws):
         logit = (rng.standard_normal(len(user)) + bias).astype(np.float32)
         luck = np.sqrt(0.3) * rng.standard_normal(users)[user]
@@ -113,8 +113,8 @@ def curve_coverage(per_user: int, bias: float, draws: int, seed: int, users: int
         axis = row_axis(user, label)
         curve = calibration_error(logit, groups, equal_mass_bins(groups), axis).curve
         low, high = share_intervals(curve)
-        held.append((low <= curve.predicted) & (curve.predicted <= high))
-    return np.mean(np.array(held, float), axis=0)
+        covered.append((low <= curve.predicted) & (curve.predicted <= high))
+    return np.mean(np.array(covered, float), axis=0)
 
 
 def main() -> None:
@@ -122,20 +122,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     _line("equal", "better", "by", "seeds", "false with BH", "without", "found")
     for equal, better, effect in ((10, 0, 0.0), (8, 2, 0.003), (8, 2, 0.006), (5, 5, 0.006)):
         for seeds in (3, 5):
-            found = discoveries(equal, better, effect, seeds, asked.draws, asked.seed)
-            _line(*map(str, (equal, better, effect, seeds)), *(f"{v:.3f}" for v in found))
+            rates = discoveries(equal, better, effect, seeds, options.draws, options.seed)
+            _line(*map(str, (equal, better, effect, seeds)), *(f"{v:.3f}" for v in rates))
     _line("seed spread", "pilot's seeds", "power reached", "plans with 80 %", "without the bound")
     for seed_sd in (0.0003, 0.001, 0.002):
         for seeds in (3, 5):
-            found = planned(0.002, seed_sd, seeds, max(asked.draws // 8, 50), asked.seed)
-            _line(str(seed_sd), str(seeds), *(f"{v:.3f}" for v in found))
+            rates = planned(0.002, seed_sd, seeds, max(options.draws // 8, 50), options.seed)
+            _line(str(seed_sd), str(seeds), *(f"{v:.3f}" for v in rates))
     _line("rows of a user", "mean logit", "worst bin", "mean", "best bin")
     for per_user, bias in ((1, -1.0), (4, -1.0), (20, -1.0), (4, -4.0), (20, -4.0)):
-        bins = curve_coverage(per_user, bias, asked.draws // 2, asked.seed)
+        bins = curve_coverage(per_user, bias, options.draws // 2, options.seed)
         _line(
             str(per_user), str(bias), *(f"{v:.3f}" for v in (bins.min(), bins.mean(), bins.max()))
         )

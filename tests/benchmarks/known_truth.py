@@ -65,9 +65,9 @@ def main(worlds: list[str]) -> None:
         for name, *settings in ROWS[world]:
             begin = time.process_time()
             auc = loop.trained(world, name, *settings)
-            told = ", ".join(f"{key} {value}" for key, value in settings)
+            words = ", ".join(f"{key} {value}" for key, value in settings)
             used = time.process_time() - begin
-            print(f"| {world} | {name} {told} | {auc:.4f} | {used:.0f} |", flush=True)
+            print(f"| {world} | {name} {words} | {auc:.4f} | {used:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

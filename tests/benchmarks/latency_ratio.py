@@ -76,11 +76,11 @@ def default_model(*, wide: bool = False, history: int = 64) -> Shipped:
         name: torch.randn(ITEMS + 1, width, generator=g) * present[:, m : m + 1]
         for m, (name, width) in enumerate(widths.items())
     }
-    seen = torch.rand(ITEMS + 1, generator=g) < 0.97
-    seen[0] = False
+    in_train = torch.rand(ITEMS + 1, generator=g) < 0.97
+    in_train[0] = False
     shown = torch.randint(0, 50, (ITEMS + 1,), generator=g)
     nothing = torch.zeros(ITEMS + 1, 0)
-    table = ItemTable(vectors, present, nothing.long(), nothing, seen, shown, shown // 3)
+    table = ItemTable(vectors, present, nothing.long(), nothing, in_train, shown, shown // 3)
     context = (Field("device", 5),), 0, (Field("position", 9),), 0
     schema = Schema(ITEMS, widths, (), 0, *context, history)
     parts = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS, BASELINES)
@@ -106,42 +106,42 @@ def bare_graph(shipped: Shipped, *, softmax: bool = False) -> onnx.ModelProto:
     pairs, width = slots * (slots - 1) // 2, d // heads
     lefts = [i for i in range(slots) for _ in range(i + 1, slots)]
     rng = np.random.default_rng(0)
-    made = _Graph()
-    history = made("Reshape", "history_values", made.shape(0, 0, slots, 2, heads * width))
-    keys = made("Gather", history, made.scalar(0), axis=3)
-    values = made("Gather", history, made.scalar(1), axis=3)
-    split = made.shape(0, 0, slots * heads, width)
-    keys = made("Transpose", made("Reshape", keys, split), perm=[0, 2, 3, 1])
-    values = made("Transpose", made("Reshape", values, split), perm=[0, 2, 1, 3])
-    target, query = made.many(
-        "Split", 2, "candidate_values", made.shape(slots * d, slots * d), axis=-1
+    node = _Graph()
+    history = node("Reshape", "history_values", node.shape(0, 0, slots, 2, heads * width))
+    keys = node("Gather", history, node.scalar(0), axis=3)
+    values = node("Gather", history, node.scalar(1), axis=3)
+    split = node.shape(0, 0, slots * heads, width)
+    keys = node("Transpose", node("Reshape", keys, split), perm=[0, 2, 3, 1])
+    values = node("Transpose", node("Reshape", values, split), perm=[0, 2, 1, 3])
+    target, query = node.many(
+        "Split", 2, "candidate_values", node.shape(slots * d, slots * d), axis=-1
     )
-    query = made("Transpose", made("Reshape", query, split), perm=[0, 2, 1, 3])
-    weight = made("MatMul", query, keys)
-    weight = made("Softmax", weight, axis=-1) if softmax else weight
-    pooled = made("MatMul", weight, values)
-    pooled = made("Reshape", made("Transpose", pooled, perm=[0, 2, 1, 3]), made.shape(0, 0, -1))
-    fields = made("Reshape", pooled, made.shape(-1, slots, d))
-    first = made("Slice", fields, made.shape(0), made.shape(slots - 1), made.shape(1))
-    turned = made("Reshape", first, made.shape(-1, d))
+    query = node("Transpose", node("Reshape", query, split), perm=[0, 2, 1, 3])
+    weight = node("MatMul", query, keys)
+    weight = node("Softmax", weight, axis=-1) if softmax else weight
+    pooled = node("MatMul", weight, values)
+    pooled = node("Reshape", node("Transpose", pooled, perm=[0, 2, 1, 3]), node.shape(0, 0, -1))
+    fields = node("Reshape", pooled, node.shape(-1, slots, d))
+    first = node("Slice", fields, node.shape(0), node.shape(slots - 1), node.shape(1))
+    turned = node("Reshape", first, node.shape(-1, d))
     for a, b in ((d, rank), (rank, d)):
-        turned = made("MatMul", turned, made.weight(f"turn{a}", rng.normal(size=(a, b))))
-    turned = made("Reshape", turned, made.shape(-1, slots - 1, d))
-    turned = made("Gather", turned, made.shape(*lefts), axis=1)
-    both = made("Concat", fields, turned, axis=1)
+        turned = node("MatMul", turned, node.weight(f"turn{a}", rng.normal(size=(a, b))))
+    turned = node("Reshape", turned, node.shape(-1, slots - 1, d))
+    turned = node("Gather", turned, node.shape(*lefts), axis=1)
+    both = node("Concat", fields, turned, axis=1)
     mix = rng.normal(size=((slots + pairs) * d, d))
-    both = made("Reshape", both, made.shape(-1, (slots + pairs) * d))
-    crossed = made("Gemm", both, made.weight("mix", mix), made.weight("mixb", np.zeros(d)))
-    flat = [made("Reshape", part, made.shape(-1, slots * d)) for part in (pooled, target, pooled)]
-    context = made("Reshape", "context", made.shape(-1, 2 * settings.context_width))
-    x = made("Concat", *flat, crossed, context, axis=-1)
+    both = node("Reshape", both, node.shape(-1, (slots + pairs) * d))
+    crossed = node("Gemm", both, node.weight("mix", mix), node.weight("mixb", np.zeros(d)))
+    flat = [node("Reshape", part, node.shape(-1, slots * d)) for part in (pooled, target, pooled)]
+    context = node("Reshape", "context", node.shape(-1, 2 * settings.context_width))
+    x = node("Concat", *flat, crossed, context, axis=-1)
     widths = [3 * slots * d + d + 2 * settings.context_width, *hidden, 1]
     for number, (a, b) in enumerate(pairwise(widths)):
-        weight = made.weight(f"w{number}", rng.normal(size=(a, b)) * 0.1)
-        x = made("Gemm", x, weight, made.weight(f"b{number}", np.zeros(b)))
-        x = made("Relu", x) if b != 1 else x
-    made.nodes.append(helper.make_node("Reshape", [x, made.shape(1, -1)], ["logits"]))
-    return made.model(shipped, settings.context_width)
+        weight = node.weight(f"w{number}", rng.normal(size=(a, b)) * 0.1)
+        x = node("Gemm", x, weight, node.weight(f"b{number}", np.zeros(b)))
+        x = node("Relu", x) if b != 1 else x
+    node.nodes.append(helper.make_node("Reshape", [x, node.shape(1, -1)], ["logits"]))
+    return node.model(shipped, settings.context_width)
 
 
 def inward(graph: onnx.ModelProto, shipped: Shipped) -> onnx.ModelProto:
@@ -157,10 +157,10 @@ def inward(graph: onnx.ModelProto, shipped: Shipped) -> onnx.ModelProto:
         }
         for r, length, k in ((2, 3, 5), (3, 7, 11))
     ]
-    made = onnx.ModelProto()
-    made.CopyFrom(graph)
-    turn_inward(made, observe(made, probes))
-    return made
+    turned = onnx.ModelProto()
+    turned.CopyFrom(graph)
+    turn_inward(turned, observe(turned, probes))
+    return turned
 
 
 class _Graph:
@@ -249,10 +249,10 @@ def slots_of(shipped: Shipped) -> int:
 def feeds_of(shipped: Shipped, candidates: int, history: int, count: int = 200) -> list[Feed]:
     """Requests of one user with a full history; items by a Zipf law, as they are shown."""
     rng = np.random.default_rng(candidates * 1000 + history)
-    made = []
+    feeds = []
     for _ in range(count):
         ids = np.minimum(rng.zipf(1.2, history + candidates), ITEMS).astype(np.int64)
-        made.append(
+        feeds.append(
             {
                 "history": ids[None, :history],
                 "history_mask": np.ones((1, history), np.bool_),
@@ -261,7 +261,7 @@ def feeds_of(shipped: Shipped, candidates: int, history: int, count: int = 200) 
                 "candidate_ids": rng.integers(0, 9, (1, candidates, 1)),
             }
         )
-    return made
+    return feeds
 
 
 def subject(name: str, scorer: Scorer, feeds: list[Feed]) -> Subject:
@@ -310,35 +310,38 @@ def measure_all(
     ]
     recording = measure(subjects, rounds, np.random.default_rng(0))
     light = shipped.core.light
-    found = {"nodes": float(len((light or shipped.core).graph.graph.node))}
+    figures = {"nodes": float(len((light or shipped.core).graph.graph.node))}
     for name, other in COMPARED:
         for p in (0.5, 0.99):
             each = ratios(recording, f"{name}|100|64", f"{other}|100|64", p)
-            found[f"{name}/{other} p{100 * p:.0f}"] = float(np.median(each))
-    found["contended"] = (
+            figures[f"{name}/{other} p{100 * p:.0f}"] = float(np.median(each))
+    figures["contended"] = (
         sum(recording.contended()[f"{n}|100|64"] for n in scorers) / len(scorers) / rounds
     )
-    found["int8 AUC change"] = auc_change(shipped, scorers)
+    figures["int8 AUC change"] = auc_change(shipped, scorers)
     for name in ("shipped", "bare"):
-        found |= slopes(recording, name, lengths)
-    return found
+        figures |= slopes(recording, name, lengths)
+    return figures
 
 
 def slopes(recording: Recording, name: str, lengths: tuple[int, ...]) -> dict[str, float]:
     """a and b of T(K) = a + b K in us, weights 1 / T, at each length; db / dL."""
     rounds = recording.by_round()
-    found, b_of = {}, []
+    figures, b_of = {}, []
     for length in lengths:
         points = [k for k in COUNTS if f"{name}|{k}|{length}" in rounds]
         took = [
             float(np.median(np.concatenate(rounds[f"{name}|{k}|{length}"]))) * 1e3 for k in points
         ]
         b, a = np.polyfit(points, took, 1, w=1 / np.array(took))
-        found |= {f"{name} a at L={length}, us": float(a), f"{name} b at L={length}, us": float(b)}
+        figures |= {
+            f"{name} a at L={length}, us": float(a),
+            f"{name} b at L={length}, us": float(b),
+        }
         b_of.append(b)
     if len(lengths) > 1:
-        found[f"{name} db/dL, us"] = float(np.polyfit(lengths, b_of, 1)[0])
-    return found
+        figures[f"{name} db/dL, us"] = float(np.polyfit(lengths, b_of, 1)[0])
+    return figures
 
 
 def auc_change(shipped: Shipped, scorers: dict[str, Scorer]) -> float:
@@ -360,7 +363,7 @@ def integer_products(rounds: int = 60, repeats: int = 20) -> dict[str, float]:
 
     from fusefront.harness.serving.export.scorer import session_options
 
-    found = {}
+    figures = {}
     for k, n in ((172, 64), (640, 256), (1024, 512)):
         runs = {}
         for kind, dtype, out in (
@@ -396,8 +399,8 @@ def integer_products(rounds: int = 60, repeats: int = 20) -> dict[str, float]:
                 session.run(None, feed)
                 took[kind].append(perf_counter() - begin)
         ratio = np.median(took["MatMulInteger"]) / np.median(took["MatMul"])
-        found[f"integer/float product {k}x{n}"] = float(ratio)
-    return found
+        figures[f"integer/float product {k}x{n}"] = float(ratio)
+    return figures
 
 
 def profile(folder: Path) -> dict[str, float]:
@@ -443,21 +446,21 @@ def main() -> int:
                 sys.stdout.write(f"{kind:32s} {share:.1%}\n")
             return 0
         lengths = (64,) if options.quick else LENGTHS
-        found = measure_all(Path(folder), options.rounds, lengths, wide=options.wide)
-    found |= integer_products()
-    for name, value in found.items():
+        figures = measure_all(Path(folder), options.rounds, lengths, wide=options.wide)
+    figures |= integer_products()
+    for name, value in figures.items():
         sys.stdout.write(f"{name:32s} {value:.6g}\n")
     missed = [
-        f"{name} {found[name]:.2f} above {limit}"
+        f"{name} {figures[name]:.2f} above {limit}"
         for name, limit in (
             ("shipped/bare p50", RATIO_P50),
             ("shipped/bare p99", RATIO_P99),
             ("int8/shipped p50", INT8),
         )
-        if found[name] > limit
+        if figures[name] > limit
     ]
     sys.stdout.write(("missed: " + "; ".join(missed) if missed else "every limit is met") + "\n")
-    return int(bool(missed) and found["contended"] < 0.2)
+    return int(bool(missed) and figures["contended"] < 0.2)
 
 
 if __name__ == "__main__":

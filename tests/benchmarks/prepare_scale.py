@@ -81,19 +81,19 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000, 30_000_000])
     parser.add_argument("--max-memory", type=float, default=4.0, help="GiB")
     parser.add_argument("--folder", type=Path)
-    asked = parser.parse_args()
-    limit = int(asked.max_memory * (1 << 30))
-    if asked.folder:
-        prepare_one(asked.folder, limit)
+    options = parser.parse_args()
+    limit = int(options.max_memory * (1 << 30))
+    if options.folder:
+        prepare_one(options.folder, limit)
         return
     first = None
-    for rows in asked.rows:
+    for rows in options.rows:
         with tempfile.TemporaryDirectory() as folder:
             write_log(Path(folder), rows)
             command = [sys.executable, __file__, "--folder", folder]
-            command += ["--max-memory", str(asked.max_memory)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        count, seconds, busy, peak = (float(x) for x in done.stdout.split())
+            command += ["--max-memory", str(options.max_memory)]
+            process = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        count, seconds, busy, peak = (float(x) for x in process.stdout.split())
         first = first or (count, busy, peak)
         ratio = (busy / first[1]) / (count / first[0])
         sys.stdout.write(
@@ -103,7 +103,7 @@ def main() -> None:
         )
         sys.stdout.flush()
         if peak * (1 << 20) > limit:
-            sys.exit(f"peak {peak:,.0f} MiB is over --max-memory {asked.max_memory} GiB")
+            sys.exit(f"peak {peak:,.0f} MiB is over --max-memory {options.max_memory} GiB")
     minutes = busy / count * 1e8 / 60
     sys.stdout.write(
         f"100,000,000 rows, extrapolated, not measured: {minutes:.0f} min of one processor\n"

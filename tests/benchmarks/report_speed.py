@@ -16,11 +16,11 @@ from pathlib import Path
 
 def main() -> None:
     """One line a step."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--strategies", type=int, default=200)
-    asked.add_argument("--seeds", type=int, default=10)
-    asked.add_argument("--profile", action="store_true")
-    given = asked.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--strategies", type=int, default=200)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
     begin = time.perf_counter(), time.process_time()
     sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
     from conftest import crowd
@@ -29,7 +29,7 @@ def main() -> None:
     from fusefront.reports.sections import sections
 
     tell("import", begin)
-    evidence = crowd(given.strategies, given.seeds)
+    evidence = crowd(options.strategies, options.seeds)
     for language in ("en", "ja"):
         timed(
             f"frontier, two drawings, {language}",
@@ -37,7 +37,7 @@ def main() -> None:
         )
     timed("reviewer's figures and tables", lambda: sections(evidence, "en"))
     with tempfile.TemporaryDirectory() as folder:
-        profile = cProfile.Profile() if given.profile else None
+        profile = cProfile.Profile() if options.profile else None
         if profile:
             profile.enable()
         timed("whole report", lambda: render.render(evidence, Path(folder)))

@@ -110,24 +110,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--job", choices=JOBS)
-    asked = parser.parse_args()
-    if asked.job:
-        sys.stdout.write(json.dumps(measured(asked.job, asked.rows)) + "\n")
+    options = parser.parse_args()
+    if options.job:
+        sys.stdout.write(json.dumps(measured(options.job, options.rows)) + "\n")
         return
     with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder), asked.rows)
+        write(Path(folder), options.rows)
         environment = {**os.environ, "SPEED_FOLDER": folder, "OMP_NUM_THREADS": "1"}
         base = 0.0
         for job in JOBS:
-            rows = asked.rows * 10 if job == "ten-million" else asked.rows
+            rows = options.rows * 10 if job == "ten-million" else options.rows
             command = [sys.executable, __file__, "--job", job, "--rows", str(rows)]
-            done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
-            found = json.loads(done.stdout)
-            base = base or found["seconds"]
+            process = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
+            figures = json.loads(process.stdout)
+            base = base or figures["seconds"]
             sys.stdout.write(
-                f"{job:12} {found['seconds']:7.2f} s  {found['processor']:7.2f} s of processor  "
-                f"{found['seconds'] / base:5.2f} x sklearn  peak {found['peak']:5.0f} MiB "
-                f"({found['before']:.0f} before)\n"
+                f"{job:12} {figures['seconds']:7.2f} s  {figures['processor']:7.2f} s of processor  "
+                f"{figures['seconds'] / base:5.2f} x sklearn  peak {figures['peak']:5.0f} MiB "
+                f"({figures['before']:.0f} before)\n"
             )
 
 

@@ -87,8 +87,8 @@ def _rows(store: PreparedDataset, name: str, keys: Mapping[int, object]) -> list
             time = None if split.timestamp is None else int(split.timestamp[at])
             place = (int(split.group[request]), int(split.row_id[at]))
             shown = (keys[int(split.item[at])], int(split.label[at]), time)
-            told = (history, of_request, of_candidate, slices)
-            rows.append(StoredRow(name, request, *place, *shown, *told))
+            messages = (history, of_request, of_candidate, slices)
+            rows.append(StoredRow(name, request, *place, *shown, *messages))
     return rows
 
 
@@ -102,8 +102,8 @@ def _decoded(
         names = {0: None} | dict(store.vocabulary(side, field.name).iter_rows())
         codes = [int(code) for code in ids[start : start + field.columns]]
         start += field.columns
-        told = [names[code] for code in codes]
-        values[field.name] = told[0] if field.columns == 1 else tuple(t for t in told if t)
+        messages = [names[code] for code in codes]
+        values[field.name] = messages[0] if field.columns == 1 else tuple(t for t in messages if t)
     return values
 
 
@@ -179,11 +179,11 @@ class Sample:
         try:
             store = prepare(load_spec(path), self.folder, out)
         except (DataContractError, SpecError) as error:
-            said = str(error)
-            assert "\n" not in said
-            assert len(said) < 500, said
+            sentence = str(error)
+            assert "\n" not in sentence
+            assert len(sentence) < 500, sentence
             assert not list(out.rglob("manifest.json"))
-            return said
+            return sentence
         self._compare(read_back(store), store)
         return None
 
@@ -194,25 +194,25 @@ class Sample:
         low, high = order[int(len(rows) * 0.6)], order[int(len(rows) * 0.8)]
         known = {str(row["d"]) for row in rows if int(str(row["t"])) < low}
         users: dict[int, object] = {}
-        for got, row in zip(back.rows, rows, strict=True):
+        for actual, row in zip(back.rows, rows, strict=True):
             time = int(str(row["t"]))
-            assert got.split == ("train" if time < low else "valid" if time < high else "test")
-            assert (str(got.item), got.label, got.time) == (str(row["i"]), row["y"], time)
-            assert users.setdefault(got.user, row["u"]) == row["u"]
+            assert actual.split == ("train" if time < low else "valid" if time < high else "test")
+            assert (str(actual.item), actual.label, actual.time) == (str(row["i"]), row["y"], time)
+            assert users.setdefault(actual.user, row["u"]) == row["u"]
             earlier = [
                 str(other["i"])
                 for other in rows
                 if other["u"] == row["u"] and other["y"] and int(str(other["t"])) < time
             ]
-            assert tuple(map(str, got.history)) == tuple(earlier[-5:])
+            assert tuple(map(str, actual.history)) == tuple(earlier[-5:])
             value = row["d"] if str(row["d"]) in known else None
-            assert got.of_candidate["d"] == value
+            assert actual.of_candidate["d"] == value
             scaling = store.manifest.numbers["candidate.n"]  # stored in float32
-            wanted = scaling.mean if row["n"] is None else float(str(row["n"]))
+            expected = scaling.mean if row["n"] is None else float(str(row["n"]))
             reach = scaling.limit * scaling.deviation  # beyond it a number is cut, and counted
-            wanted = min(max(wanted, scaling.mean - reach), scaling.mean + reach)
-            near = pytest.approx(wanted, rel=1e-5, abs=1e-6 * abs(scaling.deviation))
-            assert got.of_candidate["n"] == near
+            expected = min(max(expected, scaling.mean - reach), scaling.mean + reach)
+            near = pytest.approx(expected, rel=1e-5, abs=1e-6 * abs(scaling.deviation))
+            assert actual.of_candidate["n"] == near
         assert len(users) == len({row["u"] for row in rows})
         for key, vector in zip(self.keys, self.text, strict=True):
             stored = {str(k): v for k, v in back.vectors["text"].items()}

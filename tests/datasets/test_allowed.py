@@ -103,9 +103,9 @@ def encoded(encoder: str, **more: object) -> dict[str, typing.Any]:
 )
 def test_a_spec_alone_runs_no_code_and_imports_nothing(shop: Path, name: str) -> None:
     before = set(sys.modules)
-    with pytest.raises(SpecError, match=r"runs no code|expected 'module:callable'") as caught:
+    with pytest.raises(SpecError, match=r"runs no code|expected 'module:callable'") as refusal:
         prepare(spec_of(**encoded(name)), shop, shop.parent / "out")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(refusal.value)
     assert not (shop / "ran").exists()
     assert not (shop.parent / "out" / "prepared").exists()
     assert {name.partition(":")[0]} - before == set() or name.partition(":")[0] not in sys.modules
@@ -131,9 +131,9 @@ def test_of_an_included_file_only_what_it_defines_is_run(
     assert not (shop / "ran").exists()
 
 
-@pytest.mark.parametrize("given", ["mine.py", "."])
-def test_an_encoder_of_a_file_or_folder_that_is_given_runs(shop: Path, given: str) -> None:
-    allowed = Allowed(include=(shop.parent / given,))
+@pytest.mark.parametrize("path", ["mine.py", "."])
+def test_an_encoder_of_a_file_or_folder_that_is_given_runs(shop: Path, path: str) -> None:
+    allowed = Allowed(include=(shop.parent / path,))
     spec = spec_of(**encoded("mine:letters"))
     store = prepare(spec, shop, shop.parent / "out", allowed=allowed)
     texts = [command(shop, k) for k in range(ITEMS)]
@@ -217,10 +217,10 @@ def test_no_path_of_a_spec_leaves_the_data_folder(
         (shop / "linked").symlink_to(beside)
         path = f"linked/{name}"
     spec = spec_of(**WITH_PATH[key](path))
-    with pytest.raises(SpecError, match="leads outside the data folder") as caught:
+    with pytest.raises(SpecError, match="leads outside the data folder") as refusal:
         prepare(spec, shop, shop.parent / "out")
-    assert repr(path) in str(caught.value)
-    assert "--allow-outside" in str(caught.value)
+    assert repr(path) in str(refusal.value)
+    assert "--allow-outside" in str(refusal.value)
     assert not (shop.parent / "out" / "prepared").exists()
     assert confine(spec, shop, OUTSIDE) == (path,)
 
@@ -236,10 +236,10 @@ def test_a_folder_that_is_itself_a_link_holds_its_files(shop: Path) -> None:
 
 def test_what_was_allowed_is_said_and_recorded(shop: Path) -> None:
     spec = spec_of(interactions={"path": "../beside/log.parquet"})
-    said: list[str] = []
-    store = prepare(spec, shop, shop.parent / "out", progress=said.append, allowed=OUTSIDE)
+    lines: list[str] = []
+    store = prepare(spec, shop, shop.parent / "out", progress=lines.append, allowed=OUTSIDE)
     assert read_manifest(store.path).outside == ("../beside/log.parquet",)
-    assert any("../beside/log.parquet lies outside the data folder" in line for line in said)
+    assert any("../beside/log.parquet lies outside the data folder" in line for line in lines)
     with pytest.raises(SpecError, match="--allow-outside"):  # prepared or not
         prepare(spec, shop, shop.parent / "out")
     (shop / "text.npy").write_bytes((shop.parent / "beside" / "text.npy").read_bytes())
@@ -249,12 +249,12 @@ def test_what_was_allowed_is_said_and_recorded(shop: Path) -> None:
 @pytest.mark.parametrize("allowed", [Allowed(), OUTSIDE])
 def test_no_error_quotes_a_file_from_outside(shop: Path, allowed: Allowed) -> None:
     for path in ("../passwd", str(shop.parent / "passwd")):
-        with pytest.raises((SpecError, DataContractError)) as caught:
+        with pytest.raises((SpecError, DataContractError)) as refusal:
             prepare(
                 spec_of(interactions={"path": path}), shop, shop.parent / "out", allowed=allowed
             )
-        assert "hunter2" not in str(caught.value)
-        assert "/home" not in str(caught.value)
+        assert "hunter2" not in str(refusal.value)
+        assert "/home" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("pattern", ["../beside/plots/{key}.txt", "ABSOLUTE/{key}.txt"])
@@ -279,9 +279,9 @@ def test_a_raw_file_that_is_a_link_to_outside_is_refused(shop: Path) -> None:
     part = {"path": "plots/{key}.txt", "encode": "text", "encoder": "mine:letters"}
     spec = spec_of(modalities={"plot": part})
     mine = (shop.parent / "mine.py",)
-    with pytest.raises(SpecError, match=r"7\.txt: leads outside") as caught:
+    with pytest.raises(SpecError, match=r"7\.txt: leads outside") as refusal:
         prepare(spec, shop, shop.parent / "out", allowed=Allowed(include=mine))
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in str(refusal.value)
     prepare(spec, shop, shop.parent / "out", allowed=Allowed(mine, outside=True))
 
 
@@ -289,8 +289,8 @@ def test_a_raw_file_that_is_a_link_to_outside_is_refused(shop: Path) -> None:
 def test_a_key_that_is_no_plain_name_opens_no_file(shop: Path, pattern: str) -> None:
     keys = ["..", "../../passwd", ".", "../passwd", str(shop.parent), "../beside/plots/7", "8"]
     log = pl.read_parquet(shop / "log.parquet")
-    named = pl.Series([keys[item % len(keys)] for item in log["i"]])
-    log.with_columns(i=named).write_parquet(shop / "log.parquet")
+    items = pl.Series([keys[item % len(keys)] for item in log["i"]])
+    log.with_columns(i=items).write_parquet(shop / "log.parquet")
     pl.DataFrame({"i": keys}).write_parquet(shop / "items.parquet")
     (shop / "8").mkdir()
     for path in (shop / "8" / "passwd", shop / "plots" / "8.txt"):
@@ -316,16 +316,16 @@ def test_a_setting_that_names_a_file_outside_is_refused(shop: Path) -> None:
 
 def test_init_reads_no_link_to_outside(shop: Path) -> None:
     (shop / "extra.csv").symlink_to(shop.parent / "passwd")
-    with pytest.raises(SpecError, match=r"extra\.csv: leads outside") as caught:
+    with pytest.raises(SpecError, match=r"extra\.csv: leads outside") as refusal:
         propose([shop])
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in str(refusal.value)
     ratings = shop.parent / "ml"
     ratings.mkdir()
     for name in ("ratings.dat", "movies.dat", "users.dat"):
         (ratings / name).symlink_to(shop.parent / "passwd")
-    with pytest.raises(SpecError, match="leads outside") as caught:
+    with pytest.raises(SpecError, match="leads outside") as refusal:
         propose_layout("movielens_ml1m", ratings)
-    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in str(refusal.value)
 
 
 def test_named_paths_are_those_of_the_fingerprint(shop: Path) -> None:
@@ -361,7 +361,7 @@ def test_the_verbs_pass_on_what_is_given(shop: Path, capsys: pytest.CaptureFixtu
     }
     (shop / "study.yaml").write_text(json.dumps(study))
     out = ["--out", str(shop.parent / "out")]
-    given = ["--include-path", str(shop.parent / "mine.py"), "--allow-outside"]
+    flags = ["--include-path", str(shop.parent / "mine.py"), "--allow-outside"]
     app = register()
     for words in (
         ["prepare", str(spec)],
@@ -371,14 +371,14 @@ def test_the_verbs_pass_on_what_is_given(shop: Path, capsys: pytest.CaptureFixtu
         ["ablate", str(shop / "study.yaml"), "--of", "gated_fusion", "--dry-run"],
     ):
         with pytest.raises(SpecError, match="--allow-outside"):
-            app([*words, *out, *given[:2]], standalone_mode=False)
+            app([*words, *out, *flags[:2]], standalone_mode=False)
         with pytest.raises(SpecError, match="--include-path"):
-            app([*words, *out, given[2]], standalone_mode=False)
+            app([*words, *out, flags[2]], standalone_mode=False)
         if words[0] == "ablate":  # there is no run to take apart, but its data was read
             with pytest.raises(NothingToDoError):
-                app([*words, *out, *given], standalone_mode=False)
+                app([*words, *out, *flags], standalone_mode=False)
             continue
-        app([*words, *out, *given], standalone_mode=False)
+        app([*words, *out, *flags], standalone_mode=False)
     extra = shop / "extra.csv"
     extra.symlink_to(shop.parent / "passwd")
     init = ["init", str(shop), "--spec", str(shop.parent / "proposed.yaml")]

@@ -74,17 +74,17 @@ def spec(names: list[str]) -> dict[str, Any]:
 
 
 def store_of(
-    folder: Path, columns: dict[str, np.ndarray[Any, Any]], said: list[str]
+    folder: Path, columns: dict[str, np.ndarray[Any, Any]], lines: list[str]
 ) -> PreparedDataset:
     log = {"u": np.arange(ROWS), "i": np.arange(ROWS) % ITEMS, "y": np.arange(ROWS) // 3 % 2}
-    held = {name: pl.Series(values).fill_nan(None) for name, values in columns.items()}
-    pl.DataFrame(log | {"t": np.arange(ROWS)} | held).write_parquet(folder / "log.parquet")
-    of_items = {name: values[:ITEMS] for name, values in held.items()}
+    without_nan = {name: pl.Series(values).fill_nan(None) for name, values in columns.items()}
+    pl.DataFrame(log | {"t": np.arange(ROWS)} | without_nan).write_parquet(folder / "log.parquet")
+    of_items = {name: values[:ITEMS] for name, values in without_nan.items()}
     pl.DataFrame({"i": np.arange(ITEMS)} | of_items).write_parquet(folder / "items.parquet")
-    made = parse_spec(spec(list(columns)), "test")
+    dataset = parse_spec(spec(list(columns)), "test")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return prepare(made, folder, folder / "out", progress=said.append)
+        return prepare(dataset, folder, folder / "out", progress=lines.append)
 
 
 def stored(store: PreparedDataset, side: str, place: int) -> np.ndarray[Any, Any]:
@@ -106,8 +106,8 @@ def train_rows(store: PreparedDataset, side: str) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("side", SIDES)
 def test_ordinary_columns_keep_their_mean_and_deviation(side: str, tmp_path: Path) -> None:
-    columns, said = ordinary(ROWS), list[str]()
-    store = store_of(tmp_path, columns, said)
+    columns, lines = ordinary(ROWS), list[str]()
+    store = store_of(tmp_path, columns, lines)
     for place, (name, values) in enumerate(columns.items()):
         raw = values[:ITEMS] if side == "item" else values
         train = raw[train_rows(store, side)]
@@ -123,8 +123,8 @@ def test_ordinary_columns_keep_their_mean_and_deviation(side: str, tmp_path: Pat
 
 @pytest.mark.parametrize("side", SIDES)
 def test_a_few_huge_values_leave_the_others_apart(side: str, tmp_path: Path) -> None:
-    columns, said = huge(ROWS), list[str]()
-    store = store_of(tmp_path, columns, said)
+    columns, lines = huge(ROWS), list[str]()
+    store = store_of(tmp_path, columns, lines)
     for place, (name, values) in enumerate(columns.items()):
         raw = values[:ITEMS] if side == "item" else values
         train = raw[train_rows(store, side)]
@@ -135,31 +135,31 @@ def test_a_few_huge_values_leave_the_others_apart(side: str, tmp_path: Path) -> 
         if width == 0:
             apart = apart[apart > 0]
             width = 2 * apart[(len(apart) - 1) // 2]
-        found = stored(store, side, place)
-        assert np.isfinite(found).all()
+        scaled = stored(store, side, place)
+        assert np.isfinite(scaled).all()
         for row, x in enumerate(raw):
             if np.isnan(x):
-                assert found[row] == 0
+                assert scaled[row] == 0
                 continue
             with np.errstate(over="ignore"):
                 score = min(10.0, max(-10.0, (x - middle) / width))
-            assert found[row] == pytest.approx(score, rel=2e-6, abs=1e-6), (name, x)
-        small = found[np.abs(raw) < 1e15]
+            assert scaled[row] == pytest.approx(score, rel=2e-6, abs=1e-6), (name, x)
+        small = scaled[np.abs(raw) < 1e15]
         assert len(set(small.tolist())) >= 3
         cut = store.manifest.losses[f"{side}.{name}.cut"]
-        assert cut.count == int((np.abs(found) == 10).sum())
-        assert any(f"numbers of {side}.{name} are beyond 10 deviations" in line for line in said)
+        assert cut.count == int((np.abs(scaled) == 10).sum())
+        assert any(f"numbers of {side}.{name} are beyond 10 deviations" in line for line in lines)
 
 
 def test_huge_values_after_train_are_cut_and_finite(tmp_path: Path) -> None:
-    values, said = np.random.default_rng(0).normal(5, 3, ROWS), list[str]()
+    values, lines = np.random.default_rng(0).normal(5, 3, ROWS), list[str]()
     train = values[: int(ROWS * 0.6)]
     values[-5:] = [1e300, -1e300, 1e308, -1e308, 1e30]
-    store = store_of(tmp_path, {"x": values}, said)
-    found = stored(store, "candidate", 0)
-    assert found[-5:].tolist() == [1e6, -1e6, 1e6, -1e6, 1e6]
+    store = store_of(tmp_path, {"x": values}, lines)
+    scaled = stored(store, "candidate", 0)
+    assert scaled[-5:].tolist() == [1e6, -1e6, 1e6, -1e6, 1e6]
     expected = (values[:-5] - train.mean()) / train.std()
-    np.testing.assert_allclose(found[:-5], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(scaled[:-5], expected, rtol=1e-5, atol=1e-6)
     assert store.manifest.losses["candidate.x.cut"].count == 5
 
 
@@ -184,9 +184,9 @@ def test_serving_takes_the_scaling_of_the_manifest(tmp_path: Path) -> None:
 def test_median_and_spread_of_many_rows_are_of_an_even_sample() -> None:
     rows = 5 * SAMPLE
     values = some(np.random.default_rng(3).normal(0, 1, rows), 0.01, 1e300)[:, None]
-    one = fit([values], ["x"], rows)
+    whole = fit([values], ["x"], rows)
     parts = np.array_split(values, 7)
-    assert fit(parts, ["x"], rows) == one
+    assert fit(parts, ["x"], rows) == whole
     sample = np.sort(values[::5, 0])
-    assert one[0].mean == sample[(len(sample) - 1) // 2]
-    assert one[0].deviation == pytest.approx(1.0, rel=0.02)
+    assert whole[0].mean == sample[(len(sample) - 1) // 2]
+    assert whole[0].deviation == pytest.approx(1.0, rel=0.02)

@@ -41,13 +41,13 @@ def store(world: Path, tmp_path: Path) -> PreparedDataset:
     return prepare(load_spec(world), world.parent, tmp_path / "out")
 
 
-Given = TypeVar("Given")
+Checkable = TypeVar("Given")
 
 
-def refusal(check: Callable[[Given], object], given: Given) -> str:
+def refusal(check: Callable[[Checkable], object], subject: Checkable) -> str:
     """The sentence with which a check refuses what it is given; empty where it does not."""
     try:
-        check(given)
+        check(subject)
     except DataContractError as error:
         return str(error)
     return ""
@@ -136,9 +136,9 @@ def test_a_foreign_manifest_is_one_sentence(
     del raw["sha256"], raw["files"][BLOCKS]
     raw |= change
     path.write_text(json.dumps(raw))
-    with pytest.raises(DataContractError, match=sentence) as caught:
+    with pytest.raises(DataContractError, match=sentence) as refusal:
         PreparedDataset.open(store.path)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(refusal.value)
 
 
 def older(store: PreparedDataset) -> PreparedDataset:
@@ -171,11 +171,11 @@ def test_a_quick_check_reads_a_block_of_each_file_and_some_more(
     blocks = -(-(many.path / name).stat().st_size // 64)
     assert blocks > 20
     flip(many.path / name)
-    seen = [bool(quick_check(many, np.random.default_rng(seed))) for seed in range(200)]
-    assert 0 < sum(seen) < 0.5 * len(seen)
+    alarms = [bool(quick_check(many, np.random.default_rng(seed))) for seed in range(200)]
+    assert 0 < sum(alarms) < 0.5 * len(alarms)
     again = [bool(quick_check(many, np.random.default_rng(seed))) for seed in range(200)]
-    assert again == seen
-    (damage,) = quick_check(many, np.random.default_rng(seen.index(True)))
+    assert again == alarms
+    (damage,) = quick_check(many, np.random.default_rng(alarms.index(True)))
     assert damage.file == name
     assert f"block {blocks - 1:,} of {blocks:,} differs" in damage.sentence
     only = (many.path / "items" / "clicks.npy").read_bytes()
@@ -254,11 +254,11 @@ def test_everything_is_on_disk_before_the_store_has_its_name(
 
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(Path, "rename", rename)
-    made = prepare(load_spec(world), world.parent, tmp_path / "out")
+    prepared = prepare(load_spec(world), world.parent, tmp_path / "out")
     ((there, durable),) = at_rename
     assert len(there) > 20
     assert there - durable == set()
-    assert synced[-1] == str(made.path.parent.resolve())
+    assert synced[-1] == str(prepared.path.parent.resolve())
 
 
 @pytest.mark.parametrize(
@@ -283,10 +283,10 @@ def test_a_number_that_cannot_be_is_a_sentence_in_audit(
     array = np.load(path)
     array[5] = value
     np.save(path, array)
-    with pytest.raises(DataContractError, match=sentence) as caught:
+    with pytest.raises(DataContractError, match=sentence) as refusal:
         audit(PreparedDataset(store.path, store.manifest))
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -320,13 +320,13 @@ def test_a_code_that_no_vocabulary_has_is_a_sentence(tmp_path: Path, name: str, 
         "items": {"path": "items.parquet", "key": "i", "fields": [{"column": "g"}]},
         "split": {"by": "time", "valid": 0.2, "test": 0.2},
     }
-    made = prepare(parse_spec(spec, "spec"), tmp_path, tmp_path / "out")
-    check_values(made)
-    codes = np.load(made.path / name)
+    prepared = prepare(parse_spec(spec, "spec"), tmp_path, tmp_path / "out")
+    check_values(prepared)
+    codes = np.load(prepared.path / name)
     assert codes.max() == high
     codes[7, 0] = high + 1
-    np.save(made.path / name, codes)
-    sentence = refusal(check_values, PreparedDataset(made.path, made.manifest))
+    np.save(prepared.path / name, codes)
+    sentence = refusal(check_values, PreparedDataset(prepared.path, prepared.manifest))
     assert f"{name}: row 7: {high + 1}, expected 0 to {high}" in sentence
 
 

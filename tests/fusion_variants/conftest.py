@@ -33,8 +33,8 @@ def compare():
         for row in range(len(present)):
             there = [slot for slot in range(slots) if present[row, slot]]
             asking = None if query is None else query[row].numpy()
-            wanted = np.atleast_2d(formula(x[row].numpy(), there, asking))
-            np.testing.assert_allclose(fused.tokens[row].numpy(), wanted, rtol=1e-9, atol=1e-11)
+            expected = np.atleast_2d(formula(x[row].numpy(), there, asking))
+            np.testing.assert_allclose(fused.tokens[row].numpy(), expected, rtol=1e-9, atol=1e-11)
 
     torch.manual_seed(7)
     return check
@@ -102,15 +102,15 @@ class Loops:
         """One query vector over slot vectors, head by head."""
         d, heads = len(slots[0]), layer.heads
         width = d // heads
-        asked = self.matrix(self.numbers(layer.ask.weight), query, self.numbers(layer.ask.bias))
-        told = [self.matrix(self.numbers(layer.tell.weight), slot) for slot in slots]
-        found = np.zeros(d)
+        queries = self.matrix(self.numbers(layer.ask.weight), query, self.numbers(layer.ask.bias))
+        keys_and_values = [self.matrix(self.numbers(layer.tell.weight), slot) for slot in slots]
+        mixed = np.zeros(d)
         for head in range(heads):
             own = slice(head * width, (head + 1) * width)
-            scores = [float(asked[own] @ both[:d][own]) / width**0.5 for both in told]
-            for weight, both in zip(self.softmax(scores), told, strict=True):
-                found[own] += weight * both[d:][own]
-        return self.flat(layer.mix, found)
+            scores = [float(queries[own] @ both[:d][own]) / width**0.5 for both in keys_and_values]
+            for weight, both in zip(self.softmax(scores), keys_and_values, strict=True):
+                mixed[own] += weight * both[d:][own]
+        return self.flat(layer.mix, mixed)
 
     def encoder(self, layer, tokens):
         """A post-norm transformer layer over a list of vectors."""

@@ -25,12 +25,12 @@ def views(n=9, seed=0):
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
 def test_kl_is_the_mean_of_both_directions(temperature):
     a, b, ids = views()
-    wanted = 0.0
+    expected = 0.0
     for x, y in zip(a.double().numpy(), b.double().numpy(), strict=True):
         p, q = scipy_softmax(x / temperature), scipy_softmax(y / temperature)
-        wanted += 0.5 * (entropy(p, q) + entropy(q, p)) / len(a)
-    got = ALIGNMENTS["kl"](D, temperature=temperature)(a, b, ids)
-    assert float(got) == pytest.approx(wanted, rel=1e-5)
+        expected += 0.5 * (entropy(p, q) + entropy(q, p)) / len(a)
+    actual = ALIGNMENTS["kl"](D, temperature=temperature)(a, b, ids)
+    assert float(actual) == pytest.approx(expected, rel=1e-5)
 
 
 def test_infonce_leaves_out_the_twins_of_an_item():
@@ -40,13 +40,13 @@ def test_infonce_leaves_out_the_twins_of_an_item():
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     y /= np.linalg.norm(y, axis=1, keepdims=True)
     score = x @ y.T / 0.2
-    wanted = 0.0
+    expected = 0.0
     for i in range(9):
         rivals = [j for j in range(9) if j == i or ids[j] != ids[i]]
-        wanted += logsumexp(score[i, rivals]) - score[i, i]
-        wanted += logsumexp(score[rivals, i]) - score[i, i]
-    got = ALIGNMENTS["infonce"](D, temperature=0.2)(a, b, torch.from_numpy(ids))
-    assert float(got) == pytest.approx(wanted / 18, rel=1e-5)
+        expected += logsumexp(score[i, rivals]) - score[i, i]
+        expected += logsumexp(score[rivals, i]) - score[i, i]
+    actual = ALIGNMENTS["infonce"](D, temperature=0.2)(a, b, torch.from_numpy(ids))
+    assert float(actual) == pytest.approx(expected / 18, rel=1e-5)
 
 
 def test_infonce_of_one_item_only_is_zero():
@@ -57,8 +57,8 @@ def test_infonce_of_one_item_only_is_zero():
 def test_cosine_is_one_minus_the_mean_cosine():
     a, b, ids = views()
     x, y = a.double().numpy(), b.double().numpy()
-    wanted = np.mean([1 - p @ q / np.sqrt(p @ p * (q @ q)) for p, q in zip(x, y, strict=True)])
-    assert float(ALIGNMENTS["cosine"](D)(a, b, ids)) == pytest.approx(wanted, rel=1e-5)
+    expected = np.mean([1 - p @ q / np.sqrt(p @ p * (q @ q)) for p, q in zip(x, y, strict=True)])
+    assert float(ALIGNMENTS["cosine"](D)(a, b, ids)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_mmd_is_the_kernel_mean_difference():
@@ -72,8 +72,8 @@ def test_mmd_is_the_kernel_mean_difference():
         distance = cdist(p, q, "sqeuclidean")
         return np.mean([np.exp(-distance / (s * width)) for s in (0.25, 0.5, 1, 2, 4)])
 
-    wanted = kernel(x, x) + kernel(y, y) - 2 * kernel(x, y)
-    assert float(ALIGNMENTS["mmd"](D)(a, b, ids)) == pytest.approx(wanted, rel=1e-5)
+    expected = kernel(x, x) + kernel(y, y) - 2 * kernel(x, y)
+    assert float(ALIGNMENTS["mmd"](D)(a, b, ids)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_mmd_tells_two_distributions_from_one():

@@ -31,8 +31,8 @@ def test_cross_attention_adds_to_the_id_what_it_reads_in_the_content(compare, lo
 
     def formula(x, there, query):
         item = x[0] if 0 in there else np.zeros(D)
-        told = [x[m] + loops.numbers(operator.slot)[m - 1] for m in there if m > 0]
-        return item + (loops.attention(operator.attention, item, told) if told else 0.0)
+        slots = [x[m] + loops.numbers(operator.slot)[m - 1] for m in there if m > 0]
+        return item + (loops.attention(operator.attention, item, slots) if slots else 0.0)
 
     compare(operator, formula)
 
@@ -41,8 +41,8 @@ def test_cross_attention_with_a_query_reads_all_slots(compare, loops):
     operator = OPERATORS["cross_attention"](3, D, heads=2, query_width=5)
 
     def formula(x, there, query):
-        told = [x[m] + loops.numbers(operator.slot)[m] for m in there]
-        return loops.attention(operator.attention, query, told)
+        slots = [x[m] + loops.numbers(operator.slot)[m] for m in there]
+        return loops.attention(operator.attention, query, slots)
 
     compare(operator, formula, query_width=5)
 
@@ -54,9 +54,9 @@ def test_mbt_lets_slots_talk_through_the_bottleneck_only(compare, loops):
         own = {m: x[m] for m in there}
         shared = list(loops.numbers(operator.bottleneck))
         for layer in operator.layers:
-            seen = {m: loops.encoder(layer[m], [own[m], *shared]) for m in there}
-            own = {m: seen[m][0] for m in there}
-            shared = [sum(seen[m][1 + b] for m in there) / len(there) for b in range(2)]
+            encoded = {m: loops.encoder(layer[m], [own[m], *shared]) for m in there}
+            own = {m: encoded[m][0] for m in there}
+            shared = [sum(encoded[m][1 + b] for m in there) / len(there) for b in range(2)]
         return sum(own.values()) / len(there) + sum(shared) / 2
 
     compare(operator, formula)
@@ -66,9 +66,9 @@ def test_perceiver_latents_read_the_slots_then_one_another(compare, loops):
     operator = OPERATORS["perceiver"](3, D, latents=2, heads=2)
 
     def formula(x, there, query):
-        told = [x[m] + loops.numbers(operator.slot)[m] for m in there]
+        slots = [x[m] + loops.numbers(operator.slot)[m] for m in there]
         latents = [
-            loops.norm(operator.norm, latent + loops.attention(operator.read, latent, told))
+            loops.norm(operator.norm, latent + loops.attention(operator.read, latent, slots))
             for latent in loops.numbers(operator.latents)
         ]
         return sum(loops.encoder(operator.think, latents)) / 2
@@ -86,8 +86,8 @@ def test_fq_former_keeps_what_the_queries_become(compare, loops):
 
 
 def query_encoder(loops, encode, x, there):
-    told = [x[m] + loops.numbers(encode.slot)[m] for m in there]
-    tokens = [*loops.numbers(encode.queries), *told]
+    slots = [x[m] + loops.numbers(encode.slot)[m] for m in there]
+    tokens = [*loops.numbers(encode.queries), *slots]
     for layer in encode.layers:
         tokens = loops.encoder(layer, tokens)
     return loops.flat(encode.mix, np.concatenate(tokens[: len(encode.queries)]))
@@ -98,8 +98,12 @@ def test_em3_mixes_the_id_with_content_read_by_queries(compare, loops):
 
     def formula(x, there, query):
         item = x[0] if 0 in there else np.zeros(D)
-        told = [m - 1 for m in there if m > 0]
-        content = query_encoder(loops, operator.encode, x[1:], told) if told else np.zeros(D)
+        content_slots = [m - 1 for m in there if m > 0]
+        content = (
+            query_encoder(loops, operator.encode, x[1:], content_slots)
+            if content_slots
+            else np.zeros(D)
+        )
         return loops.flat(operator.mix, np.concatenate([item, content]))
 
     compare(operator, formula)
@@ -112,17 +116,17 @@ def reverse_steps(loops, operator, start, there):
         before = dict(own)
         for m in there:
             others = [n for n in there if n != m]
-            heard = np.zeros(D)
+            context = np.zeros(D)
             if others:
                 scores = [
                     float(before[m] @ loops.flat(operator.turn, before[n])) / D**0.5 for n in others
                 ]
                 for weight, n in zip(loops.softmax(scores), others, strict=True):
-                    heard += weight * before[n]
-            both = np.concatenate([before[m], heard])
+                    context += weight * before[n]
+            both = np.concatenate([before[m], context])
             guess = loops.flat(operator.predict, both) + loops.numbers(operator.step)[t - 1]
-            kept = (1.0 - noise) ** t
-            own[m] = (before[m] - noise / (1.0 - kept) ** 0.5 * guess) / (1.0 - noise) ** 0.5
+            signal = (1.0 - noise) ** t
+            own[m] = (before[m] - noise / (1.0 - signal) ** 0.5 * guess) / (1.0 - noise) ** 0.5
     parts = [loops.norm(operator.norm, own[m]) if m in there else np.zeros(D) for m in range(3)]
     return loops.flat(operator.mix, np.concatenate(parts))
 
@@ -142,7 +146,7 @@ def test_src_starts_training_from_noisy_slots(loops):
     token = operator(x, torch.ones(1, 3, dtype=torch.bool)).tokens[0, 0].detach()
     torch.manual_seed(11)
     drawn = torch.randn(1, 3, D, dtype=torch.float64)
-    kept = 0.7**2
-    noisy = (kept**0.5 * x + (1.0 - kept) ** 0.5 * drawn)[0].numpy()
-    wanted = reverse_steps(loops, operator, dict(enumerate(noisy)), [0, 1, 2])
-    np.testing.assert_allclose(token.numpy(), wanted, rtol=1e-9)
+    signal = 0.7**2
+    noisy = (signal**0.5 * x + (1.0 - signal) ** 0.5 * drawn)[0].numpy()
+    expected = reverse_steps(loops, operator, dict(enumerate(noisy)), [0, 1, 2])
+    np.testing.assert_allclose(token.numpy(), expected, rtol=1e-9)

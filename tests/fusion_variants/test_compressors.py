@@ -65,10 +65,10 @@ def test_pca_equals_scikit_learn(whiten):
     compressor = COMPRESSORS["pca"](WIDTH, k=5, whiten=whiten)
     report = compressor.fit(data, 0)
     reference = PCA(5, whiten=whiten, svd_solver="full").fit(data.double().numpy())
-    wanted = reference.transform(rows(40, seed=3).double().numpy())
-    got = compressor.transform(rows(40, seed=3)).double().numpy()
-    signs = np.sign((wanted * got).sum(0))
-    np.testing.assert_allclose(got * signs, wanted, rtol=1e-3, atol=2e-4)
+    expected = reference.transform(rows(40, seed=3).double().numpy())
+    actual = compressor.transform(rows(40, seed=3)).double().numpy()
+    signs = np.sign((expected * actual).sum(0))
+    np.testing.assert_allclose(actual * signs, expected, rtol=1e-3, atol=2e-4)
     share = reference.explained_variance_ratio_.sum()
     assert report.numbers["explained_variance"] == pytest.approx(share, rel=1e-6)
 
@@ -83,9 +83,9 @@ def test_joint_pca_fills_a_missing_modality_with_the_mean():
     filled = gaps.double().numpy()
     filled = np.where(np.isnan(filled), np.nanmean(filled, 0), filled)
     reference = PCA(4, svd_solver="full").fit(filled)
-    got, wanted = compressor.transform(gaps).double().numpy(), reference.transform(filled)
-    signs = np.sign((wanted * got).sum(0))
-    np.testing.assert_allclose(got * signs, wanted, rtol=1e-3, atol=2e-4)
+    actual, expected = compressor.transform(gaps).double().numpy(), reference.transform(filled)
+    signs = np.sign((expected * actual).sum(0))
+    np.testing.assert_allclose(actual * signs, expected, rtol=1e-3, atol=2e-4)
     assert compressor.joint
 
 
@@ -126,8 +126,8 @@ def test_bottleneck_loss_is_the_relative_error_of_the_vector_it_gives_back():
     weight, bias = compressor.encode.weight.detach().double(), compressor.encode.bias.detach()
     code = data[:5].double() @ weight.T + bias
     back = code @ compressor.decode.weight.detach().double().T + compressor.decode.bias.detach()
-    wanted = 0.1 * ((back - data[:5]) ** 2).sum() / (data[:5].double() ** 2).sum()
-    assert float(loss.detach()) == pytest.approx(float(wanted), rel=1e-5)
+    expected = 0.1 * ((back - data[:5]) ** 2).sum() / (data[:5].double() ** 2).sum()
+    assert float(loss.detach()) == pytest.approx(float(expected), rel=1e-5)
     torch.testing.assert_close(x[:5].detach().double(), code, rtol=1e-5, atol=1e-5)
 
 
@@ -204,18 +204,18 @@ def test_rq_codes_are_the_nearest_centre_of_what_is_left():
             assert code[level] == int(np.argmin(distance))
             rest = rest - centres[level][code[level]]
     table = compressor.table.weight.detach()
-    wanted = torch.stack([table[a] + table[16 + b] for a, b in codes.tolist()])
-    torch.testing.assert_close(compressor(codes, present(30))[0].detach(), wanted)
+    expected = torch.stack([table[a] + table[16 + b] for a, b in codes.tolist()])
+    torch.testing.assert_close(compressor(codes, present(30))[0].detach(), expected)
     assert 0.3 < report.numbers["explained_variance"] < 1.0
 
 
 def test_more_rq_levels_leave_less():
-    kept = [
+    reports = [
         COMPRESSORS["rq"](WIDTH, k=4, levels=levels, codes=16).fit(rows(400), 0).numbers
         for levels in (1, 2, 3)
     ]
-    shares = [numbers["explained_variance"] for numbers in kept]
-    collisions = [numbers["collision_rate"] for numbers in kept]
+    shares = [numbers["explained_variance"] for numbers in reports]
+    collisions = [numbers["collision_rate"] for numbers in reports]
     assert shares == sorted(shares)
     assert collisions == sorted(collisions, reverse=True)
 
@@ -248,15 +248,15 @@ def test_vq_takes_the_nearest_code_of_each_piece_and_passes_the_gradient_straigh
     data, there = rows(20, seed=4), torch.arange(20) < 15
     z = compressor.encode(data).detach()
     x, loss = compressor.train()(data, there)
-    moved, wanted = 0.0, np.zeros((20, 4))
+    moved, target = 0.0, np.zeros((20, 4))
     for row in range(15):
         for part in range(2):
             piece = z[row, 2 * part : 2 * part + 2].double().numpy()
             book = compressor.book[part].detach().double().numpy()
             nearest = book[int(np.argmin(((book - piece) ** 2).sum(-1)))]
-            wanted[row, 2 * part : 2 * part + 2] = nearest
+            target[row, 2 * part : 2 * part + 2] = nearest
             moved += float(((nearest - piece) ** 2).sum())
-    np.testing.assert_allclose(x.detach().numpy(), wanted, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(x.detach().numpy(), target, rtol=1e-5, atol=1e-5)
     assert float(loss.detach()) == pytest.approx(1.25 * moved / (15 * 4), rel=1e-4)
     upstream = torch.randn(20, 4)
     (x * upstream).sum().backward()

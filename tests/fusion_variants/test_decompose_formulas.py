@@ -138,8 +138,8 @@ def test_marn_adds_specific_views_and_the_largest_trusted_shared_part(compare, l
         )
         trusted = []
         for m in slots:
-            told = loops.softmax(loops.flat(operator.tell_weight, shared[m]))
-            trusted.append((1.0 - told[m]) * shared[m])
+            guess = loops.softmax(loops.flat(operator.tell_weight, shared[m]))
+            trusted.append((1.0 - guess[m]) * shared[m])
         return views + np.max(trusted, axis=0)
 
     compare(operator, formula)
@@ -155,15 +155,15 @@ def test_marn_loss_is_three_classifiers_of_the_modality(loops):
             vector = x[row, m].numpy()
             shared = loops.flat(operator.shared, vector)
             own = loops.slot(operator.specific, m, vector)
-            for name, seen in (
+            for name, view in (
                 ("tell_weight", shared),
                 ("tell_shared", shared),
                 ("tell_specific", own),
             ):
-                told = loops.softmax(loops.flat(getattr(operator, name), seen))
-                losses[name].append(-np.log(told[m]))
-    tells, fooled, kept = (np.mean(part) for part in losses.values())
-    assert loss == pytest.approx(0.5 * (tells + 0.2 * (fooled + kept)), rel=1e-7)
+                guess = loops.softmax(loops.flat(getattr(operator, name), view))
+                losses[name].append(-np.log(guess[m]))
+    tells, fooled, identified = (np.mean(part) for part in losses.values())
+    assert loss == pytest.approx(0.5 * (tells + 0.2 * (fooled + identified)), rel=1e-7)
 
 
 def test_marn_adversary_pushes_modality_out_of_the_shared_part():
@@ -230,11 +230,13 @@ def test_em3_loss_is_infonce_between_content_and_id(loops, twins):
     contents, items = [], []
     for row in range(N):
         slots = there(present, row)
-        told = [m for m in slots if m > 0]
-        if 0 not in slots or not told:
+        content_slots = [m for m in slots if m > 0]
+        if 0 not in slots or not content_slots:
             continue
         tokens = [*loops.numbers(operator.encode.queries)]
-        tokens += [x[row, m].numpy() + loops.numbers(operator.encode.slot)[m - 1] for m in told]
+        tokens += [
+            x[row, m].numpy() + loops.numbers(operator.encode.slot)[m - 1] for m in content_slots
+        ]
         for layer in operator.encode.layers:
             tokens = loops.encoder(layer, tokens)
         contents.append(loops.flat(operator.encode.mix, np.concatenate(tokens[:2])))
@@ -261,10 +263,10 @@ def test_a_batch_in_which_every_slot_is_absent_has_loss_zero(name):
 def test_losses_over_pairs_of_items_take_at_most_1024_rows(name, monkeypatch):
     from fusefront.fusion_variants import contrast
 
-    seen = []
+    sizes = []
     draw = torch.randperm
-    monkeypatch.setattr(contrast.torch, "randperm", lambda n: seen.append(n) or draw(n))
+    monkeypatch.setattr(contrast.torch, "randperm", lambda n: sizes.append(n) or draw(n))
     operator = OPERATORS[name](3, D).train()
     operator(torch.randn(1500, 3, D), torch.ones(1500, 3, dtype=torch.bool))
-    assert seen == [1500]
+    assert sizes == [1500]
     assert len(contrast.sampled(1500, torch.device("cpu"))) == 1024

@@ -150,7 +150,7 @@ def test_moe_takes_no_more_than_k_of_experts_that_tie(loops):
     token = operator(x, torch.ones(1, 3, dtype=torch.bool)).tokens[0, 0].detach().numpy()
     inner = loops.flat(operator.enter, x[0].flatten().numpy()).reshape(4, 5).clip(min=0.0)
     alone = [0.25 * loops.slot(operator.leave, e, inner[e]) for e in range(4)]
-    assert sum(np.allclose(token, one) for one in alone) == 1
+    assert sum(np.allclose(token, expert) for expert in alone) == 1
 
 
 @pytest.mark.parametrize("top_k", [0, 1, 2])
@@ -195,8 +195,8 @@ def test_logit_stacked_reads_logits_and_presence(compare, loops, hidden):
     operator = OPERATORS["logit_stacked"](3, 1, hidden=hidden)
 
     def formula(x, there, query):
-        seen = [1.0 if m in there else 0.0 for m in range(3)]
-        return loops.flat(operator.stack, np.concatenate([loops.side_by_side(x, there), seen]))
+        presence = [1.0 if m in there else 0.0 for m in range(3)]
+        return loops.flat(operator.stack, np.concatenate([loops.side_by_side(x, there), presence]))
 
     compare(operator, formula, d=1)
 

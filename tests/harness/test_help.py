@@ -35,12 +35,12 @@ def test_data_verbs_leave_torch_alone(tmp_path: Path) -> None:
         ["prepare", spec, *out, "--max-memory", "512M"],
         ["audit", spec, *out],
     ):
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-c", program, *words],
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.split()[-1] == "False", words
+        assert process.returncode == 0, process.stderr
+        assert process.stdout.split()[-1] == "False", words

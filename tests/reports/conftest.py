@@ -202,15 +202,15 @@ def decision() -> Decision:
 
 def calibration() -> tuple[Calibration, ...]:
     predicted = np.array([46, 82, 121, 164, 215, 279, 366, 492, 712, 1343]) / 1e4
-    made = []
+    curves = []
     for key, slope, ece in ((CHOICE, -0.035, 0.0012), (TODAY, -0.16, 0.0047)):
-        seen = predicted * np.exp(slope * (np.log(predicted) - np.log(0.035)))
-        half = 1.96 * np.sqrt(seen * (1 - seen) / 41_260)
+        rate = predicted * np.exp(slope * (np.log(predicted) - np.log(0.035)))
+        half = 1.96 * np.sqrt(rate * (1 - rate) / 41_260)
         observed = tuple(
-            Interval(*map(float, v)) for v in zip(seen, seen - half, seen + half, strict=True)
+            Interval(*map(float, v)) for v in zip(rate, rate - half, rate + half, strict=True)
         )
-        made.append(Calibration(key, tuple(map(float, predicted)), observed, Interval(ece)))
-    return tuple(made)
+        curves.append(Calibration(key, tuple(map(float, predicted)), observed, Interval(ece)))
+    return tuple(curves)
 
 
 def missing() -> MissingModality:
@@ -230,13 +230,13 @@ def missing() -> MissingModality:
 
 def training() -> tuple[TrainingCurve, ...]:
     rng = np.random.default_rng(3)
-    made = []
+    curves = []
     for row in ROWS[1:]:
         rate = 0.05 if row[0] == "momo" else rng.uniform(0.15, 0.3)
         best = BASE + row[3] * U - rng.uniform(50, 120) * U * np.exp(-rate * np.arange(40))
         best = np.maximum.accumulate(np.where(rng.random(40) < 0.6, best - 0.001, best))
-        made.append(TrainingCurve(row[0], "trials", tuple(map(float, best)), row[0] != "momo"))
-    return tuple(made)
+        curves.append(TrainingCurve(row[0], "trials", tuple(map(float, best)), row[0] != "momo"))
+    return tuple(curves)
 
 
 def audit() -> tuple[AuditFinding, ...]:
@@ -249,7 +249,9 @@ def full_evidence() -> Evidence:
     all_points = points()
     steps = (("text, PCA-64", 71, 9, 0.7), ("image, PCA-64", 32, 8, 0.6), ("audio, PCA-64", 4, 7, 0.5),
              ("target attention", 46, 8, 1.2), ("SENet", 20, 7, 0.58))  # fmt: skip
-    made = tuple(AblationStep(n, around(g, h), Interval(ms), judge(g, h)) for n, g, h, ms in steps)
+    result = tuple(
+        AblationStep(n, around(g, h), Interval(ms), judge(g, h)) for n, g, h, ms in steps
+    )
     names = (("cold items", 0.06, -21, 16), ("new users", 0.11, 9, 17), ("mobile", 0.64, 66, 21))
     slices = tuple(
         Slice(n, share, round(412_608 * share), around(d, h), judge(d, h))
@@ -286,7 +288,7 @@ def full_evidence() -> Evidence:
         band=band(all_points),
         replay=replay,
         what_if=WhatIf(rows, ("Clicks per 1,000 impressions at top 10 by replay.",)),
-        ablations=(Ablation(True, CHOICE, made, "id_only", around(-112, 18)),),
+        ablations=(Ablation(True, CHOICE, result, "id_only", around(-112, 18)),),
         calibration=calibration(),
         missing=missing(),
         training=training(),
@@ -392,11 +394,11 @@ def crowd(size: int, seeds: int = SEEDS, draw: int = 1) -> Evidence:
         bounds = (p99 * 0.96, p99 * 1.04)
         name = f"Strategy {at}"
         rows.append((f"s{at}", name, rng.choice(families), gain, 18, 18, p99, *bounds, 256, 15))
-    made = tuple(
-        replace(one, seeds=seeds, run_ids=tuple(f"{at:08x}{seed:04x}" for seed in range(seeds)))
-        for at, one in enumerate(map(point, rows))
+    points = tuple(
+        replace(point, seeds=seeds, run_ids=tuple(f"{at:08x}{seed:04x}" for seed in range(seeds)))
+        for at, point in enumerate(map(point, rows))
     )
-    return replace(full_evidence(), points=made, band=band(made))
+    return replace(full_evidence(), points=points, band=band(points))
 
 
 @pytest.fixture(name="crowd", scope="session")

@@ -24,18 +24,20 @@ DARK = ("@media (prefers-color-scheme:dark)", "@media screen")
 
 def main() -> None:
     """Reports of the study in both languages, then their pictures."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("study")
-    asked.add_argument("--store", default="out", help="folder of runs and studies")
-    asked.add_argument("--to", type=Path, default=HERE, help="folder of the pictures")
-    asked.add_argument("--name", default="", help="first part of the files' names [default: study]")
-    given = asked.parse_args()
-    name = given.name or given.study
-    given.to.mkdir(parents=True, exist_ok=True)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study")
+    parser.add_argument("--store", default="out", help="folder of runs and studies")
+    parser.add_argument("--to", type=Path, default=HERE, help="folder of the pictures")
+    parser.add_argument(
+        "--name", default="", help="first part of the files' names [default: study]"
+    )
+    options = parser.parse_args()
+    name = options.name or options.study
+    options.to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         for language in ("en", "ja"):
-            command = ["report", given.study, "--store", given.store, "--out", work / language]
+            command = ["report", options.study, "--store", options.store, "--out", work / language]
             pdf = ["--pdf"] if language == "en" else []
             run(Path(sys.executable).with_name("fusefront"), *command, "--lang", language, *pdf)
         english, japanese = ((work / code / "index.html").read_text() for code in ("en", "ja"))
@@ -47,12 +49,12 @@ def main() -> None:
             "reviewer": (english + REVIEW, WIDE),
         }
         for key, (text, width) in pages.items():
-            photograph(text, width, work, given.to / f"{name}-{key}.png")
+            photograph(text, width, work, options.to / f"{name}-{key}.png")
         run("pdftoppm", "-r", "100", "-png", work / "en" / "report.pdf", work / "pdf")
         for number, path in enumerate(sorted(work.glob("pdf-*.png")), 1):
-            save(Image.open(path), given.to / f"{name}-pdf-{number}.png")
+            save(Image.open(path), options.to / f"{name}-pdf-{number}.png")
         shutil.copy(
-            work / "en" / "figures" / "frontier-wide.png", given.to / f"{name}-frontier.png"
+            work / "en" / "figures" / "frontier-wide.png", options.to / f"{name}-frontier.png"
         )
 
 

@@ -29,41 +29,41 @@ def keys_of(node: ast.expr) -> set[str]:
     if isinstance(node, ast.DictComp):
         return {text_of(node.key).replace("{}", split) for split in SPLITS}
     assert isinstance(node, ast.Dict)
-    found = set[str]()
+    words = set[str]()
     for key, value in zip(node.keys, node.values, strict=True):
-        found |= keys_of(value) if key is None else {text_of(key)}
-    return found
+        words |= keys_of(value) if key is None else {text_of(key)}
+    return words
 
 
 def findings() -> dict[str, set[str]]:
     """Kind -> keys of its numbers, as the checks' source writes them."""
-    made: dict[str, set[str]] = {}
+    examples: dict[str, set[str]] = {}
     for path in CHECKS.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
                 kind = text_of(node.args[0]).partition(".")[0]
                 if kind not in ONLY_NOTES:
-                    made[kind] = keys_of(node.args[4])
-    return made
+                    examples[kind] = keys_of(node.args[4])
+    return examples
 
 
 def test_every_finding_that_is_no_note_has_japanese_words_of_its_own_numbers() -> None:
-    found = findings()
-    assert len(found) > 12
-    assert set(JAPANESE) == set(found)
+    result = findings()
+    assert len(result) > 12
+    assert set(JAPANESE) == set(result)
     for kind, pattern in JAPANESE.items():
         fields = {name for _, name, _, _ in string.Formatter().parse(pattern) if name}
-        assert fields <= found[kind] | {"of"}, kind
+        assert fields <= result[kind] | {"of"}, kind
 
 
 def test_the_japanese_page_says_a_finding_in_japanese(full_evidence: Evidence) -> None:
-    one = AuditFinding(
+    finding = AuditFinding(
         "constant_columns.text", "warning", "2 of the 384 columns of 'text' are constant. Use PCA.",
         numbers={"columns": 2.0, "width": 384.0},
     )  # fmt: skip
-    evidence = replace(full_evidence, audit=(one,))
-    said = {entry.head: entry.lines[0].text for entry in risks(evidence, "ja")}
-    assert said["データ監査"] == "警告：textの384列中2列が定数である。"
+    evidence = replace(full_evidence, audit=(finding,))
+    sentence = {entry.head: entry.lines[0].text for entry in risks(evidence, "ja")}
+    assert sentence["データ監査"] == "警告：textの384列中2列が定数である。"
     english = {entry.head: entry.lines[0].text for entry in risks(evidence, "en")}
     assert english["Data audit"] == "Warning: 2 of the 384 columns of 'text' are constant."
 

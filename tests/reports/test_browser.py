@@ -40,29 +40,31 @@ OWN = re.compile(
 def open_page(folder: Path, page: Path) -> tuple[subprocess.CompletedProcess[str], set[str]]:
     """The browser's answer, and the hosts that were asked for on behalf of the page."""
     log = folder / "net.json"
-    done = browse(
+    process = browse(
         folder, "--enable-logging=stderr", f"--log-net-log={log}", "--dump-dom", page.as_uri()
     )
     hosts = set(re.findall(r'"url":"https?://([^/":]+)', log.read_text(encoding="utf-8")))
-    return done, {host for host in hosts if not OWN.search(host)}
+    return process, {host for host in hosts if not OWN.search(host)}
 
 
 def test_no_console_error_and_no_request_leaves_the_page(page: Path, tmp_path: Path) -> None:
-    done, hosts = open_page(tmp_path, page)
-    assert "CONSOLE" not in done.stderr
-    assert "<h1>" in done.stdout
+    process, hosts = open_page(tmp_path, page)
+    assert "CONSOLE" not in process.stderr
+    assert "<h1>" in process.stdout
     assert hosts == set()
 
 
 def test_a_request_and_an_error_would_have_been_seen(tmp_path: Path) -> None:
     page = tmp_path / "loud.html"
     page.write_text('<img src="http://127.0.0.1:9/x.png"><script>console.error("loud")</script>')
-    done, hosts = open_page(tmp_path, page)
-    assert "CONSOLE" in done.stderr
+    process, hosts = open_page(tmp_path, page)
+    assert "CONSOLE" in process.stderr
     assert hosts == {"127.0.0.1"}
 
 
-def asked(folder: Path, page: Path, script: str, width: int = 1100, *, scripts: bool = True) -> Any:
+def answer(
+    folder: Path, page: Path, script: str, width: int = 1100, *, scripts: bool = True
+) -> Any:
     """What a script sees of the page `d` in a frame; headless windows are at least 500 wide.
 
     Without `scripts` those of the page itself do not run.
@@ -77,10 +79,10 @@ def asked(folder: Path, page: Path, script: str, width: int = 1100, *, scripts: 
         f"{script}}})())}}</script>",
         encoding="utf-8",
     )
-    done = browse(folder, "--allow-file-access-from-files", "--dump-dom", frame.as_uri())
-    found = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found is not None
-    return json.loads(unescape(found[1]))
+    process = browse(folder, "--allow-file-access-from-files", "--dump-dom", frame.as_uri())
+    match = re.search(r'<pre id="out">(.*?)</pre>', process.stdout, re.DOTALL)
+    assert match is not None
+    return json.loads(unescape(match[1]))
 
 
 @pytest.fixture(scope="module")
@@ -129,25 +131,25 @@ def test_nothing_is_wider_than_a_phone(
     full_evidence: Evidence, names: str, language: Language, tmp_path: Path
 ) -> None:
     evidence = full_evidence if names == "plain" else odd(full_evidence)
-    made = render(evidence, tmp_path / "report", language=language)
-    seen = asked(tmp_path, made, WIDER, width=360)
-    assert seen["wide"] == []
-    assert seen["scroll"] <= 360
+    page = render(evidence, tmp_path / "report", language=language)
+    shown = answer(tmp_path, page, WIDER, width=360)
+    assert shown["wide"] == []
+    assert shown["scroll"] <= 360
 
 
 def test_odd_names_are_shown_and_run_nothing(full_evidence: Evidence, tmp_path: Path) -> None:
-    made = render(odd(full_evidence), tmp_path / "report")
-    done, hosts = open_page(tmp_path, made)
-    assert "CONSOLE" not in done.stderr
+    page = render(odd(full_evidence), tmp_path / "report")
+    process, hosts = open_page(tmp_path, page)
+    assert "CONSOLE" not in process.stderr
     assert hosts == set()
-    seen = asked(
+    shown = answer(
         tmp_path,
-        made,
+        page,
         "return {scripts: d.scripts.length, names: [...d.querySelectorAll('.t-leaderboard tbody th')]"
         ".map(x => x.textContent)}",
     )
-    assert seen["scripts"] == 1
-    assert "<script>alert(1)</script>0" in seen["names"]
+    assert shown["scripts"] == 1
+    assert "<script>alert(1)</script>0" in shown["names"]
 
 
 def test_a_click_on_a_head_sorts_and_a_second_one_turns_the_order(
@@ -164,9 +166,9 @@ def test_a_click_on_a_head_sorts_and_a_second_one_turns_the_order(
     }
     return {head: head.textContent, seen};
     """
-    seen = asked(tmp_path, page, script)
-    assert seen["head"] == "p99 ms"
-    (first, down), (second, up) = seen["seen"]
+    shown = answer(tmp_path, page, script)
+    assert shown["head"] == "p99 ms"
+    (first, down), (second, up) = shown["seen"]
     assert (first, second) == ("descending", "ascending")
     values = [float(text) for text in up]
     exact = sorted(p.p99.value for p in full_evidence.points if p.p99)
@@ -184,11 +186,11 @@ def test_negative_numbers_and_thousands_sort_by_value(page: Path, tmp_path: Path
     };
     return {gain: sorted('.t-leaderboard', 3), rows: sorted('.t-slices', 1)};
     """
-    seen = asked(tmp_path, page, script)
-    gains = [float(text.replace("\u2212", "-")) for text in seen["gain"] if text != "\u2013"]
+    order = answer(tmp_path, page, script)
+    gains = [float(text.replace("\u2212", "-")) for text in order["gain"] if text != "\u2013"]
     assert gains == sorted(gains, reverse=True)
-    assert seen["gain"][-1] == "\u2013"  # what has no number goes last
-    rows = [float(text.replace(",", "")) for text in seen["rows"]]
+    assert order["gain"][-1] == "\u2013"  # what has no number goes last
+    rows = [float(text.replace(",", "")) for text in order["rows"]]
     assert rows == sorted(rows, reverse=True)
 
 
@@ -199,12 +201,12 @@ def test_without_script_every_table_is_there_in_its_order(
     return {buttons: d.querySelectorAll('button').length, tables: d.querySelectorAll('table').length,
         names: [...d.querySelectorAll('.t-leaderboard tbody th')].map(x => x.textContent)};
     """
-    seen = asked(tmp_path, page, script, scripts=False)
-    assert seen["buttons"] == 0
-    assert seen["tables"] == asked(tmp_path, page, script)["tables"]
-    assert asked(tmp_path, page, script)["buttons"] > 0
+    shown = answer(tmp_path, page, script, scripts=False)
+    assert shown["buttons"] == 0
+    assert shown["tables"] == answer(tmp_path, page, script)["tables"]
+    assert answer(tmp_path, page, script)["buttons"] > 0
     best = sorted(full_evidence.points, key=lambda p: -p.auc.value)
-    assert seen["names"] == [p.label for p in best]
+    assert shown["names"] == [p.label for p in best]
 
 
 CONTRAST = """
@@ -235,7 +237,7 @@ def test_all_text_has_the_contrast_that_aa_asks(page: Path, theme: str, tmp_path
     assert dark != text
     copy = tmp_path / "page.html"
     copy.write_text(dark if theme == "dark" else text, encoding="utf-8")
-    seen = asked(tmp_path, copy, CONTRAST)
-    assert seen["paper"] == ("rgb(20, 23, 27)" if theme == "dark" else "rgb(255, 254, 251)")
-    assert seen["texts"] > 300
-    assert seen["least"] >= 4.5
+    shown = answer(tmp_path, copy, CONTRAST)
+    assert shown["paper"] == ("rgb(20, 23, 27)" if theme == "dark" else "rgb(255, 254, 251)")
+    assert shown["texts"] > 300
+    assert shown["least"] >= 4.5

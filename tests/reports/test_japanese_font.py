@@ -126,8 +126,8 @@ def test_a_machine_without_fonts_draws_the_same_figures(
         "OPENBLAS_NUM_THREADS": "1",
     }
     command = [sys.executable, "-c", BARE, str(here / "en" / "evidence.json"), str(tmp_path / "b")]
-    done = subprocess.run(command, env=bare, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(command, env=bare, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
     pages = sorted(path.relative_to(here) for path in here.rglob("*.*") if path.is_file())
     assert any(path.suffix == ".svg" for path in pages)
     for path in pages:

@@ -17,27 +17,27 @@ Boxes = list[tuple[float, float, float, float]]
 
 def drawn(evidence: Evidence, *, narrow: bool = False) -> tuple[dict[str, Boxes], Sheet]:
     """The boxes of every name as rendered, and the figure that they are in."""
-    kept: list[Sheet] = []
-    found: dict[str, Boxes] = {}
+    sheets: list[Sheet] = []
+    results: dict[str, Boxes] = {}
 
     def keep(sheet: Sheet, *_: object) -> None:
-        kept.append(sheet)
+        sheets.append(sheet)
         renderer = canvas.renderer(sheet.fig)
         for text in sheet.ax.texts:
             if (text.get_gid() or "").startswith(HALO):
                 box = tuple(map(float, text.get_window_extent(renderer).extents))
-                found.setdefault(text.get_text(), []).append(box)  # type: ignore[arg-type]
+                results.setdefault(text.get_text(), []).append(box)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(frontier, "legend", keep)
         patch.setattr(frontier, "finish", lambda *_, **__: None)
         frontier.draw_frontier(evidence, "en", name="f", title="t", description="d", narrow=narrow)
-    return found, kept[0]
+    return results, sheets[0]
 
 
-def touching(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+def touching(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
     """Whether two boxes share area, by plain comparison."""
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
 
 
 @pytest.mark.parametrize("narrow", [False, True])
@@ -46,8 +46,8 @@ def touching(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
 def test_no_name_touches_a_name_or_a_marker(
     crowd: Callable[..., Evidence], size: int, draw: int, narrow: bool
 ) -> None:
-    found, sheet = drawn(crowd(size, draw=draw), narrow=narrow)
-    boxes = [box for group in found.values() for box in group]
+    result, sheet = drawn(crowd(size, draw=draw), narrow=narrow)
+    boxes = [box for group in result.values() for box in group]
     assert len(boxes) >= (3 if narrow else min(size, 12))
     for at, box in enumerate(boxes):
         assert not any(touching(box, other) for other in boxes[:at])
@@ -71,19 +71,19 @@ def test_a_marker_under_a_name_would_have_been_seen() -> None:
 def test_of_200_strategies_the_decision_and_the_frontier_are_named(
     crowd: Callable[..., Evidence],
 ) -> None:
-    found, sheet = drawn(crowd(200))
-    assert len(found) <= 26  # the others are in the table
-    assert any(name.startswith("Ship PCA-64") for name in found)
-    assert "Late, weighted (runs today)" in found
+    result, sheet = drawn(crowd(200))
+    assert len(result) <= 26  # the others are in the table
+    assert any(name.startswith("Ship PCA-64") for name in result)
+    assert "Late, weighted (runs today)" in result
     corners = [s for s in sheet.plane.spots if (s.x.value, s.y.value) in sheet.plane.front]
     feasible = [s.point.label for s in corners if s.point.feasible]
-    assert np.mean([any(label in name for name in found) for label in feasible]) > 0.6
+    assert np.mean([any(label in name for name in result) for label in feasible]) > 0.6
 
 
 def test_a_phone_names_the_choice_today_and_the_frontier_alone(full_evidence: Evidence) -> None:
-    found, sheet = drawn(full_evidence, narrow=True)
-    assert len(found) <= 11
-    assert "Runs today" in found
+    result, sheet = drawn(full_evidence, narrow=True)
+    assert len(result) <= 11
+    assert "Runs today" in result
     width, _ = sheet.fig.get_size_inches() * 72
     assert width == 344
 
@@ -107,8 +107,8 @@ def test_odd_names_are_drawn_in_characters_that_the_fonts_have(
         replace(p, strategy=name, label="") if p.strategy == "naml" else p
         for p in full_evidence.points
     )
-    found, _ = drawn(replace(full_evidence, points=points))
-    assert shown in found
+    result, _ = drawn(replace(full_evidence, points=points))
+    assert shown in result
     with canvas.drawing():
         assert canvas.drawable(shown) == shown  # nothing is left that would be an empty box
 
@@ -133,12 +133,12 @@ def test_the_best_possible_auc_is_a_line_where_it_fits_and_an_arrow_where_it_doe
 def test_the_frontier_falls_nowhere_and_its_corners_are_strategies(
     crowd: Callable[..., Evidence],
 ) -> None:
-    one = plane(crowd(60))
-    assert one is not None
-    heights = [y for _, y in one.front]
+    first = plane(crowd(60))
+    assert first is not None
+    heights = [y for _, y in first.front]
     assert heights == sorted(heights)
     measured = {(p.p99.value, p.gain.value) for p in crowd(60).points if p.p99 and p.gain}
-    assert all(corner in measured or corner[1] == 0.0 for corner in one.front)
+    assert all(corner in measured or corner[1] == 0.0 for corner in first.front)
 
 
 LOW = ("id_only", "unimodal_image", "unimodal_text", "unimodal_audio")
@@ -173,18 +173,18 @@ def test_every_arrow_of_a_few_has_its_name_and_no_name_lies_between(
             if text.get_text().startswith(name):
                 boxes[name] = tuple(map(float, text.get_window_extent(renderer).extents))
     assert set(boxes) == set(LOW)
-    for at, one in enumerate(LOW):
-        assert not any(touching(boxes[one], boxes[other]) for other in LOW[:at])
-        x, y = arrows[one]
-        assert boxes[one][0] - 9 <= x <= boxes[one][2] + 9
-        way = (x - 0.5, y + 20, x + 0.5, boxes[one][1])
-        assert not any(touching(way, boxes[other]) for other in LOW if other != one)
+    for at, first in enumerate(LOW):
+        assert not any(touching(boxes[first], boxes[other]) for other in LOW[:at])
+        x, y = arrows[first]
+        assert boxes[first][0] - 9 <= x <= boxes[first][2] + 9
+        way = (x - 0.5, y + 20, x + 0.5, boxes[first][1])
+        assert not any(touching(way, boxes[other]) for other in LOW if other != first)
 
 
 def test_one_strategy_alone_is_shown_with_its_whole_interval(full_evidence: Evidence) -> None:
     alone = replace(full_evidence.points[0], gain=None, auc=Interval(0.59, 0.579, 0.602))
     decision = replace(full_evidence.decision, choice=None, case="thin", reason="too_little")
-    one = plane(replace(full_evidence, points=(alone,), decision=decision))
-    assert one is not None
-    assert one.y_limits[0] <= 0.579
-    assert one.y_limits[1] >= 0.602
+    first = plane(replace(full_evidence, points=(alone,), decision=decision))
+    assert first is not None
+    assert first.y_limits[0] <= 0.579
+    assert first.y_limits[1] >= 0.602

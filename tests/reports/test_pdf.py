@@ -43,15 +43,15 @@ def python(code: str, *arguments: str, **surroundings: str) -> subprocess.Comple
 
 @pytest.mark.needs("pdf")
 def test_missing_libraries_are_one_sentence_and_nothing_is_printed_beside_it() -> None:
-    done = python(WITHOUT_LIBRARIES)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith(
+    process = python(WITHOUT_LIBRARIES)
+    assert process.returncode == 0, process.stderr
+    assert process.stderr.startswith(
         "a PDF needs weasyprint, which cannot be loaded (cannot load library 'libgobject-2.0-0'"
     )
-    assert done.stderr.endswith(
+    assert process.stderr.endswith(
         "not there); pip install 'fusefront[pdf]', on Debian with libpango-1.0-0 and libpangoft2-1.0-0"
     )
-    assert done.stdout == ""
+    assert process.stdout == ""
 
 
 def test_a_missing_package_is_said_and_the_page_is_not_lost(
@@ -68,6 +68,6 @@ def test_what_the_system_lacks_is_no_warning(tmp_path: Path) -> None:
     """No font on the system, and the library that weasyprint says it will need one day."""
     (tmp_path / "fonts.conf").write_text(EMPTY, encoding="utf-8")
     page = tmp_path / "page.pdf"
-    done = python(ONE_PAGE, str(page), FONTCONFIG_FILE=str(tmp_path / "fonts.conf"))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    process = python(ONE_PAGE, str(page), FONTCONFIG_FILE=str(tmp_path / "fonts.conf"))
+    assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
     assert page.read_bytes().startswith(b"%PDF")

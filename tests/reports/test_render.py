@@ -65,8 +65,8 @@ def test_the_headline_of_each_case_is_the_page_s_one_heading(
     bare = {"points": (), "training": (), "calibration": (), "missing": None, "ablations": ()}
     evidence = replace(with_case(case, reason), **bare)  # figures are drawn elsewhere
     text = "".join(Page(render(evidence, tmp_path, language=language)).words)
-    said = headline(evidence, language).text
-    assert "".join(said.split()) in "".join(text.replace("\u200b", "").split())
+    sentence = headline(evidence, language).text
+    assert "".join(sentence.split()) in "".join(text.replace("\u200b", "").split())
 
 
 def test_odd_names_are_text_and_never_markup(full_evidence: Evidence, tmp_path: Path) -> None:

@@ -85,14 +85,14 @@ def test_a_figure_is_drawn_with_title_description_and_caption(
 
 def test_where_evidence_is_absent_one_sentence_says_what_to_run(full_evidence: Evidence) -> None:
     bare = Evidence(full_evidence.study, full_evidence.decision, full_evidence.points[:1])
-    found = {section.key: section.absent for section in sections(bare, "en")}
+    results = {section.key: section.absent for section in sections(bare, "en")}
     for key in (*FIGURES, "slices", "what_if", "audit"):
-        assert found[key], key
-        assert found[key].count(". ") == 0
-    assert not set(WHERE_CODED) & set(found)
-    assert "fusefront ablate demo.yaml --of pca64" in found["ablation"]
-    assert "fusefront robustness demo" in found["missing"]
-    assert "fusefront audit" in found["audit"]
+        assert results[key], key
+        assert results[key].count(". ") == 0
+    assert not set(WHERE_CODED) & set(results)
+    assert "fusefront ablate demo.yaml --of pca64" in results["ablation"]
+    assert "fusefront robustness demo" in results["missing"]
+    assert "fusefront audit" in results["audit"]
 
 
 def test_codebook_numbers_and_the_curve_of_widths_are_in_tables(shown: dict[str, Section]) -> None:
@@ -116,10 +116,10 @@ def test_an_ablation_says_only_what_its_verdicts_say() -> None:
         AblationStep("head", Interval(0.006, 0.0007, 0.012), verdict="cannot tell"),
         AblationStep("audio", Interval(0.01, 0.004, 0.016)),
     )
-    said = reviewer.ablation(Ablation(False, "pca64", steps))
-    assert "AUC falls when text is left out." in said
-    assert "It rises when audio is left out." in said
-    assert re.search(r"Not shown to matter .*: head\.", said)
+    sentence = reviewer.ablation(Ablation(False, "pca64", steps))
+    assert "AUC falls when text is left out." in sentence
+    assert "It rises when audio is left out." in sentence
+    assert re.search(r"Not shown to matter .*: head\.", sentence)
 
 
 def test_of_short_searches_nothing_is_claimed(full_evidence: Evidence) -> None:
@@ -171,13 +171,13 @@ def test_metrics_of_every_strategy_are_in_the_table(whole: Evidence) -> None:
 
 
 def test_alternatives_give_the_verdict_then_what_decides(full_evidence: Evidence) -> None:
-    said = [entry.lines[0].text for entry in alternatives(full_evidence, "en")]
-    assert said[0].startswith("Equivalent to the choice (+0.0002 AUC, 90% [")
-    assert "it is slower, p50 4.6" in said[0]
-    assert said[1].startswith("Worse than the choice (−0.0012 AUC [−0.0018,")
-    assert "which a limit of 10" in said[1]
-    assert said[2].startswith("Better than the choice (+0.0008 AUC [0.0002,")
-    assert "not wholly under the 10" in said[2]
+    sentence = [entry.lines[0].text for entry in alternatives(full_evidence, "en")]
+    assert sentence[0].startswith("Equivalent to the choice (+0.0002 AUC, 90% [")
+    assert "it is slower, p50 4.6" in sentence[0]
+    assert sentence[1].startswith("Worse than the choice (−0.0012 AUC [−0.0018,")
+    assert "which a limit of 10" in sentence[1]
+    assert sentence[2].startswith("Better than the choice (+0.0008 AUC [0.0002,")
+    assert "not wholly under the 10" in sentence[2]
 
 
 def test_risks_name_leaks_slices_and_missing_modalities(full_evidence: Evidence) -> None:
@@ -189,25 +189,30 @@ def test_risks_name_leaks_slices_and_missing_modalities(full_evidence: Evidence)
         audit=(*full_evidence.audit, leak),
         missing=MissingModality("late_weighted", (curve,)),
     )
-    said = {entry.head: " ".join(s.text for s in entry.lines) for entry in risks(evidence, "en")}
-    assert said["Data audit"] == "Severe: Users are in two splits."
-    assert "cold items (6% of rows) loses −0.0021 AUC [−0.0037," in said["Slices that lose"]
-    assert "With text hidden for 50% of the items it is still +0.0060" in said["Missing modality"]
+    sentence = {
+        entry.head: " ".join(s.text for s in entry.lines) for entry in risks(evidence, "en")
+    }
+    assert sentence["Data audit"] == "Severe: Users are in two splits."
+    assert "cold items (6% of rows) loses −0.0021 AUC [−0.0037," in sentence["Slices that lose"]
     assert (
-        "falls behind what runs today with the same hidden, −0.0100 AUC" in said["Missing modality"]
+        "With text hidden for 50% of the items it is still +0.0060" in sentence["Missing modality"]
+    )
+    assert (
+        "falls behind what runs today with the same hidden, −0.0100 AUC"
+        in sentence["Missing modality"]
     )
     bare = {e.head: e.lines[0].text for e in risks(replace(evidence, missing=None), "en")}
     assert "`fusefront robustness demo` measures it" in bare["Missing modality"]
 
 
 def test_changes_are_grouped_by_knob(full_evidence: Evidence) -> None:
-    said = {e.head: [s.text for s in e.lines] for e in changes(full_evidence, "en")}
-    assert said["Limit"] == [
+    sentence = {e.head: [s.text for s in e.lines] for e in changes(full_evidence, "en")}
+    assert sentence["Limit"] == [
         "No change at 8\u00a0ms or 12\u00a0ms.",
         "Below 4.5\u00a0ms: PCA-32.",
         "From 14.7\u00a0ms: QIN.",
     ]
-    assert said["Margin"][1] == "At 0.0005\u00a0AUC: Learned-64."
+    assert sentence["Margin"][1] == "At 0.0005\u00a0AUC: Learned-64."
 
 
 @pytest.mark.parametrize("part", [alternatives, risks, changes])
@@ -242,6 +247,6 @@ def test_200_strategies_are_reported_without_torch(tmp_path: Path) -> None:
         " ('torch', 'pytorch_lightning', 'onnxruntime'))))"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == []
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(process.stdout) == []
     assert (tmp_path / "index.html").stat().st_size < 3_000_000

@@ -15,8 +15,8 @@ def test_the_page_is_made_from_the_program() -> None:
 
 
 def test_eight_models_or_more_over_four_paradigms_of_mmctr_bench() -> None:
-    named = [name for names, _ in PARADIGMS.values() for name in names]
+    models = [name for names, _ in PARADIGMS.values() for name in names]
     assert len(PARADIGMS) == 4
     assert all(names for names, _ in PARADIGMS.values())
-    assert len(set(named)) >= 8
-    assert set(named) <= set(BASELINES)
+    assert len(set(models)) >= 8
+    assert set(models) <= set(BASELINES)

@@ -108,8 +108,8 @@ def survey(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_what_no_test_holds_lives_and_what_one_holds_is_killed(shop: Path) -> None:
-    done = survey(shop, "till/price.py", "-n", "99", "--json", "out/rows.json")
-    assert done.returncode == 0, done.stderr
+    process = survey(shop, "till/price.py", "-n", "99", "--json", "out/rows.json")
+    assert process.returncode == 0, process.stderr
     rows = json.loads((shop / "out" / "rows.json").read_text(encoding="utf-8"))
     kinds = {(row["line"], row["before"], row["after"]): row["verdict"] for row in rows}
     assert kinds == {
@@ -131,8 +131,8 @@ def test_what_no_test_holds_lives_and_what_one_holds_is_killed(shop: Path) -> No
         (22, " - ", " + "): "not covered",
         (22, "3", "4"): "not covered",
     }
-    assert "LIVED         till/price.py:4  '30' -> '31'    FREE = 30" in done.stdout
-    assert "till/price.py: 65 % killed, 11 of 17 (seed 0: 11/17), 2 not covered" in done.stdout
+    assert "LIVED         till/price.py:4  '30' -> '31'    FREE = 30" in process.stdout
+    assert "till/price.py: 65 % killed, 11 of 17 (seed 0: 11/17), 2 not covered" in process.stdout
 
 
 def test_the_checkout_is_not_touched(shop: Path) -> None:
@@ -164,11 +164,11 @@ def test_only_a_changed_test_file_is_recorded_again(shop: Path) -> None:
     )
     survey(shop, "till/price.py", "-n", "99", "--json", "out/rows.json")
     path.write_text(path.read_text("utf-8").replace("postage(30) == 0", "postage(30) < 1"), "utf-8")
-    done = survey(shop, "--again", "out/rows.json", "--verbose")
+    process = survey(shop, "--again", "out/rows.json", "--verbose")
     path.unlink()
-    assert "tests/till/test_more.py: 1 tests recorded" in done.stderr
-    assert "tests/till: " not in done.stderr
-    assert "again rows.json: 0 % killed, 0 of 4 (seed 0: 0/4), 2 not covered" in done.stdout
+    assert "tests/till/test_more.py: 1 tests recorded" in process.stderr
+    assert "tests/till: " not in process.stderr
+    assert "again rows.json: 0 % killed, 0 of 4 (seed 0: 0/4), 2 not covered" in process.stdout
 
 
 def drawn(shop: Path, seed: int) -> list[dict[str, object]]:
@@ -179,8 +179,8 @@ def drawn(shop: Path, seed: int) -> list[dict[str, object]]:
 
 
 def test_a_loop_without_end_is_killed_by_time(shop: Path) -> None:
-    done = survey(shop, "till/wait.py", "-n", "99", "--timeout", "2", "--verbose")
-    assert "killed (time) till/wait.py:4  ' - ' -> ' + '" in done.stdout
+    process = survey(shop, "till/wait.py", "-n", "99", "--timeout", "2", "--verbose")
+    assert "killed (time) till/wait.py:4  ' - ' -> ' + '" in process.stdout
 
 
 def test_files_changed_since_the_last_tag_are_one_pool(shop: Path) -> None:
@@ -190,8 +190,8 @@ def test_files_changed_since_the_last_tag_are_one_pool(shop: Path) -> None:
         path = shop / "till" / "price.py"
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace("count + 1", "1 + count"), encoding="utf-8")
-        done = survey(shop, "--changed", "-n", "0")
-        assert "till/price.py: " in done.stdout
+        process = survey(shop, "--changed", "-n", "0")
+        assert "till/price.py: " in process.stdout
         path.write_text(text, encoding="utf-8")
     finally:
         git(shop, "tag", "-d", "v1")
@@ -208,7 +208,7 @@ def test_files_changed_since_the_last_tag_are_one_pool(shop: Path) -> None:
 def test_what_cannot_be_surveyed_is_one_sentence(
     shop: Path, words: list[str], sentence: str
 ) -> None:
-    done = survey(shop, *words)
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
+    process = survey(shop, *words)
+    assert process.returncode == 2
+    assert sentence in process.stderr
+    assert "Traceback" not in process.stderr

@@ -23,14 +23,14 @@ def test_every_part_has_a_row_and_a_formula():
 
 
 def test_every_name_among_those_of_other_benchmarks_is_one_of_ours():
-    named = set(re.findall(r"`([a-z0-9_]+)`", OTHERS)) - {"item", "pooled"}
-    assert named <= {*OPERATORS, *POOLERS}
+    names = set(re.findall(r"`([a-z0-9_]+)`", OTHERS)) - {"item", "pooled"}
+    assert names <= {*OPERATORS, *POOLERS}
     nine = {"concat", "maf", "lmf", "mtfn", "fq_former", "simcen", "src"}
-    assert named >= nine | {"similarity_buckets", "similarity_histogram"}
+    assert names >= nine | {"similarity_buckets", "similarity_histogram"}
 
 
 def test_the_operator_on_the_page_loads_and_keeps_the_contract(tmp_path):
     operator, check = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (tmp_path / "largest.py").write_text(operator)
-    found = load_parts([tmp_path / "largest.py"]).operators["largest"]
-    exec(check, {"Largest": found})
+    loaded = load_parts([tmp_path / "largest.py"]).operators["largest"]
+    exec(check, {"Largest": loaded})

@@ -10,7 +10,7 @@ from mutation.baseline import Recording
 from mutation.tree import listed, packages
 
 
-class Kept(TypedDict):
+class Recorded(TypedDict):
     recording: Recording
     content: dict[str, str]  # file -> hash, of every file that the recording depends on
 
@@ -35,11 +35,11 @@ class Cache:
         """What `tests` cover now; only test files that changed since the last time run again."""
         key = hashlib.sha256("\0".join([self.mark, *tests]).encode()).hexdigest()[:12]
         path = self.folder / f"{key}.json"
-        kept = cast(Kept, json.loads(path.read_text("utf-8"))) if path.exists() else None
-        if kept is None:
+        recorded = cast(Recorded, json.loads(path.read_text("utf-8"))) if path.exists() else None
+        if recorded is None:
             recording = record(tests)
         else:
-            before, old = kept["content"], kept["recording"]
+            before, old = recorded["content"], recorded["recording"]
             now = self._depends(tests, old["loaded"])
             stale = {file for file in before.keys() | now if before.get(file) != now.get(file)}
             if not stale:
@@ -51,7 +51,9 @@ class Cache:
                 recording = record(tests)
         content = self._depends(tests, recording["loaded"])
         self.folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(Kept(recording=recording, content=content)), encoding="utf-8")
+        path.write_text(
+            json.dumps(Recorded(recording=recording, content=content)), encoding="utf-8"
+        )
         return recording
 
     def _depends(self, tests: list[str], loaded: list[str]) -> dict[str, str]:
@@ -74,13 +76,13 @@ def under(file: str, tests: list[str]) -> bool:
 def joined(old: Recording, new: Recording | None, replaced: set[str]) -> Recording:
     """`old` with the test files in `replaced` as `new` has them."""
 
-    def kept(name: str) -> bool:
+    def recorded(name: str) -> bool:
         return name.split("::")[0] not in replaced
 
     return Recording(
-        tests={name: row for name, row in old["tests"].items() if kept(name)}
+        tests={name: row for name, row in old["tests"].items() if recorded(name)}
         | (new["tests"] if new else {}),
-        failed=[*filter(kept, old["failed"]), *(new["failed"] if new else [])],
-        shared=[*filter(kept, old["shared"]), *(new["shared"] if new else [])],
+        failed=[*filter(recorded, old["failed"]), *(new["failed"] if new else [])],
+        shared=[*filter(recorded, old["shared"]), *(new["shared"] if new else [])],
         loaded=sorted({*old["loaded"], *(new["loaded"] if new else [])} - replaced),
     )

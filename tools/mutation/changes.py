@@ -183,18 +183,18 @@ def changes(root: Path, file: Path) -> list[Change]:
     """Every change of `root / file` that still parses, in the order of the tree, breadth first."""
     source = Source(root / file)
     rows = source.text.split("\n")
-    held = sorted(places(source.tree.body), key=lambda place: place.last - place.first)
-    kept: list[Change] = []
+    spans = sorted(places(source.tree.body), key=lambda place: place.last - place.first)
+    parsing: list[Change] = []
     for start, end, new, line in source.edits():
         here = source.raw[:start].count(b"\n") + 1
-        place = next((each for each in held if each.first <= here <= each.last), None)
+        place = next((each for each in spans if each.first <= here <= each.last), None)
         old, text = source.raw[start:end].decode(), rows[line - 1].strip()
         change = Change(
             file, start, end, old, new, line, place or Place(here, here, in_function=False), text
         )
         if old != new and parses(change.applied(source.raw)):
-            kept.append(change)
-    return kept
+            parsing.append(change)
+    return parsing
 
 
 def parses(raw: bytes) -> bool:

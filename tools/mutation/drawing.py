@@ -30,15 +30,15 @@ class Pool:
 
 def last_tag(root: Path) -> str:
     """The last tag; without one, the commit COMMITS back or the first."""
-    done = subprocess.run(
+    process = subprocess.run(
         ["git", "describe", "--tags", "--abbrev=0"],
         cwd=root,
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode == 0:
-        return done.stdout.strip()
+    if process.returncode == 0:
+        return process.stdout.strip()
     return git(root, "rev-list", f"--max-count={COMMITS + 1}", "HEAD").split()[-1]
 
 
@@ -89,8 +89,8 @@ def pools(root: Path, arguments: argparse.Namespace) -> list[Pool]:
         since = arguments.changed or last_tag(root)
         rooms = tuple(f"{folder.as_posix()}/" for folder in packages(root).values())
         names = git(root, "diff", "--name-only", since, "--").split()
-        kept = [name for name in names if name.endswith(".py") and name.startswith(rooms)]
-        single += [Path(name) for name in kept if (root / name).exists()]
+        sources = [name for name in names if name.endswith(".py") and name.startswith(rooms)]
+        single += [Path(name) for name in sources if (root / name).exists()]
     if single:
         single = list(dict.fromkeys(single))
         name = single[0].as_posix() if len(single) == 1 else f"{len(single)} files"

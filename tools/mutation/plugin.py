@@ -37,12 +37,12 @@ class Chosen:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         new = bool(self.known)
-        kept = [
+        selected = [
             item
             for item in items
             if item.nodeid in self.rank or (new and item.nodeid not in self.known)
         ]
-        items[:] = sorted(kept, key=lambda item: self.rank.get(item.nodeid, len(self.rank)))
+        items[:] = sorted(selected, key=lambda item: self.rank.get(item.nodeid, len(self.rank)))
 
 
 class Recorder:

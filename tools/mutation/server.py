@@ -73,14 +73,14 @@ def run(request: Request) -> Answer:
             sys.stdout.flush()
             os._exit(code)
     while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
+        pid_done, status = os.waitpid(pid, os.WNOHANG)
         seconds = time.monotonic() - started
-        if done or seconds > request["wall"] or os.getppid() != parent:
+        if pid_done or seconds > request["wall"] or os.getppid() != parent:
             break
         time.sleep(0.01)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)  # and whatever the tests left running
-    if not done:
+    if not pid_done:
         os.waitpid(pid, 0)
         return Answer(end="time", seconds=seconds)
     if os.WIFSIGNALED(status):

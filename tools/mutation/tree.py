@@ -32,10 +32,10 @@ class TreeError(Exception):
 
 
 def git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise TreeError(f"git {' '.join(words)}: {done.stderr.strip()}")
-    return done.stdout
+    process = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise TreeError(f"git {' '.join(words)}: {process.stderr.strip()}")
+    return process.stdout
 
 
 def listed(root: Path) -> list[Path]:
@@ -113,7 +113,7 @@ class Tree:
             ".submodule_search_locations, sep='|')"
         )
         command = [str(self.python), "-c", code, *names]
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             cwd=self.copy,
             env=self.environment,
@@ -121,9 +121,11 @@ class Tree:
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise TreeError(f"{self.python} cannot import {', '.join(names)}: {done.stderr[-400:]}")
-        for name, where in zip(names, done.stdout.splitlines(), strict=True):
+        if process.returncode:
+            raise TreeError(
+                f"{self.python} cannot import {', '.join(names)}: {process.stderr[-400:]}"
+            )
+        for name, where in zip(names, process.stdout.splitlines(), strict=True):
             if not Path(where.split("|")[0]).resolve().is_relative_to(self.path.parent.resolve()):
                 raise TreeError(f"{name} is imported from {where}, expected the copy {self.copy}")
 

@@ -351,14 +351,14 @@ def write_amazon(folder: Path) -> dict[str, np.ndarray]:
         ("test", frame.filter(step == 9)),
     ):
         part.write_csv(folder / f"All_Beauty.{name}.csv")
-    kept = random.permutation(20)[:17]  # three items have no picture
+    pictured = random.permutation(20)[:17]  # three items have no picture
     image = random.standard_normal((17, 6)).astype(np.float32)
     np.save(folder / "image.npy", image)
-    np.save(folder / "image_ids.npy", np.array(asins)[kept])
+    np.save(folder / "image_ids.npy", np.array(asins)[pictured])
     text = random.standard_normal((20, 5)).astype(np.float32)
     np.save(folder / "text.npy", text)
     pl.DataFrame({"parent_asin": asins}).write_parquet(folder / "text_ids.parquet")
-    return {asins[item]: image[row] for row, item in enumerate(kept)}
+    return {asins[item]: image[row] for row, item in enumerate(pictured)}
 
 
 def test_amazon_vectors_find_their_items_by_asin(tmp_path: Path) -> None:
@@ -437,7 +437,7 @@ def challenge_without_a_column(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "spoil", "said"),
+    ("name", "spoil", "sentence"),
     [
         ("microlens_pairs", broken_pairs, "item"),
         ("microlens_mmctr", broken_challenge, "parquet"),
@@ -445,13 +445,13 @@ def challenge_without_a_column(folder: Path) -> None:
     ],
 )
 def test_a_damaged_file_of_a_layout_is_one_sentence(
-    name: str, spoil: Callable[[Path], None], said: str, tmp_path: Path
+    name: str, spoil: Callable[[Path], None], sentence: str, tmp_path: Path
 ) -> None:
     spoil(tmp_path)
-    with pytest.raises(DataContractError, match=said) as caught:
+    with pytest.raises(DataContractError, match=sentence) as refusal:
         propose_layout(name, tmp_path)
-    assert "\n" not in str(caught.value)
-    assert "download it again" in str(caught.value)
+    assert "\n" not in str(refusal.value)
+    assert "download it again" in str(refusal.value)
     assert not list(tmp_path.rglob("*.partial"))
 
 

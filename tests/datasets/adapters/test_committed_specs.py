@@ -26,8 +26,8 @@ def test_every_real_set_has_an_adapter_or_a_spec() -> None:
 
 
 def test_every_committed_spec_prepares_and_passes_the_audit(tmp_path: Path) -> None:
-    named = {name for names in SPECS.values() for name in names}
-    assert {path.name for path in (ROOT / "studies" / "datasets").glob("*.yaml")} == named
+    labels = {name for names in SPECS.values() for name in names}
+    assert {path.name for path in (ROOT / "studies" / "datasets").glob("*.yaml")} == labels
     for folder, names in SPECS.items():
         for name in names:
             spec = load_spec(ROOT / "studies" / "datasets" / name)

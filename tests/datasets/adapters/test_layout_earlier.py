@@ -14,7 +14,7 @@ from fusefront.datasets.adapters.movielens import AUDIO, IMAGE, TEXT
 from fusefront.datasets.adapters.zoo import propose_layout
 from fusefront.datasets.prepare import prepare
 
-ASKED = 4  # negatives a positive
+DRAWN = 4  # negatives a positive
 
 
 def by_time(times: list[int], valid: float, test: float) -> tuple[int, int]:
@@ -41,7 +41,7 @@ def check_drawn(back, positives: list[tuple[object, object, object]]) -> None:
     drawn = [row for row in back.rows if not row.label]
     per = defaultdict(set)
     for row in drawn:
-        source = (row.row - len(positives)) // ASKED
+        source = (row.row - len(positives)) // DRAWN
         user, _, time = positives[source]
         assert (row.split, row.user) == split[source]
         assert row.time == time
@@ -49,7 +49,7 @@ def check_drawn(back, positives: list[tuple[object, object, object]]) -> None:
         assert time is None or first[row.item] < time
         assert row.item not in per[source]
         per[source].add(row.item)
-    assert max(map(len, per.values())) == ASKED
+    assert max(map(len, per.values())) == DRAWN
 
 
 # --- MicroLens_1M_MMCTR
@@ -97,21 +97,25 @@ def write_mmctr(folder: Path) -> dict[str, list[dict[str, object]]]:
 def test_mmctr(tmp_path, readback) -> None:
     source = write_mmctr(tmp_path / "m")
     back = readback(prepare(mmctr.propose(tmp_path / "m"), tmp_path / "m", tmp_path / "out"))
-    held = {u for u in range(1, 301) if (u * 2_654_435_761 % 2**32) % 1_000 < 25}
+    valid_users = {u for u in range(1, 301) if (u * 2_654_435_761 % 2**32) % 1_000 < 25}
     parts = {
-        "train": [row for row in source["train"] if row["user_id"] not in held],
-        "valid": [row for row in source["train"] if row["user_id"] in held],
+        "train": [row for row in source["train"] if row["user_id"] not in valid_users],
+        "valid": [row for row in source["train"] if row["user_id"] in valid_users],
         "test": source["valid"],
     }
     assert 0 < len(parts["valid"]) < 100
     for split, rows in parts.items():
         stored = back.of(split)
         assert len(stored) == len(rows)
-        for got, row in zip(stored, rows, strict=True):
-            assert (got.user, got.item, got.label) == (row["user_id"], row["item_id"], row["label"])
-            assert got.history == tuple(item for item in row["item_seq"] if item)
+        for actual, row in zip(stored, rows, strict=True):
+            assert (actual.user, actual.item, actual.label) == (
+                row["user_id"],
+                row["item_id"],
+                row["label"],
+            )
+            assert actual.history == tuple(item for item in row["item_seq"] if item)
             levels = {name: str(row[name]) for name in ("likes_level", "views_level")}
-            assert got.of_candidate == levels
+            assert actual.of_candidate == levels
     assert set(back.items) == set(range(1, 21))
     for item in source["items"][1:]:
         tags = tuple(str(tag) for tag in item["item_tags"] if tag)
@@ -128,11 +132,11 @@ def test_microlens_pairs(inside: str, tmp_path, readback) -> None:
     rng = np.random.default_rng(2)
     data = tmp_path / "m"
     (data / inside).mkdir(parents=True)
-    seen, rows = set(), []
+    pairs, rows = set(), []
     for _ in range(700):
         user, item = int(rng.integers(1, 31)), int(rng.integers(1, 41))
-        if (user, item) not in seen:
-            seen.add((user, item))
+        if (user, item) not in pairs:
+            pairs.add((user, item))
             rows.append((user, item, 1_662_984_066_000 + int(rng.integers(0, 10**9))))
     lines = ["user,item,timestamp", *(",".join(map(str, row)) for row in rows)]
     (data / "MicroLens-100k_pairs.csv").write_text("\n".join(lines) + "\n")
@@ -143,10 +147,10 @@ def test_microlens_pairs(inside: str, tmp_path, readback) -> None:
     cuts = by_time([time for _, _, time in rows], 0.1, 0.1)
     positives = [row for row in back.rows if row.label]
     assert [row.row for row in positives] == list(range(len(rows)))
-    for got, (user, item, time) in zip(positives, rows, strict=True):
+    for actual, (user, item, time) in zip(positives, rows, strict=True):
         earlier = sorted((t, i) for u, i, t in rows if u == user and t < time)
-        assert got[:7] == (part_of(time, cuts), got.request, user, got.row, item, 1, time)
-        assert got.history == tuple(i for _, i in earlier[-50:])
+        assert actual[:7] == (part_of(time, cuts), actual.request, user, actual.row, item, 1, time)
+        assert actual.history == tuple(i for _, i in earlier[-50:])
     for item in range(1, 41):
         assert back.vectors["image"][item] == tuple(image[item - 1].tolist())
         assert back.vectors["text"][item] == tuple((-image[item - 1, :3]).tolist())
@@ -170,9 +174,11 @@ def test_mmrec(timed: bool, tmp_path, readback) -> None:
         )
     ]
     names = ["userID", "itemID", "rating", "timestamp", "x_label"]
-    kept = [name for name in names if timed or name != "timestamp"]
+    columns = [name for name in names if timed or name != "timestamp"]
     with (data / "baby.inter").open("w", newline="") as file:
-        out = csv.DictWriter(file, kept, delimiter="\t", lineterminator="\n", extrasaction="ignore")
+        out = csv.DictWriter(
+            file, columns, delimiter="\t", lineterminator="\n", extrasaction="ignore"
+        )
         out.writeheader()
         out.writerows(dict(zip(names, row, strict=True)) for row in rows)
     for name, width in (("image", 16), ("text", 8)):
@@ -184,9 +190,9 @@ def test_mmrec(timed: bool, tmp_path, readback) -> None:
     order = rows if timed else sorted(rows, key=lambda row: row[4])
     # without times the rows stand user by user, in the order train, valid, test
     expected = order if timed else sorted(order, key=lambda row: row[0])
-    for got, (user, item, _, time, label) in zip(positives, expected, strict=True):
-        assert (got.split, got.user, got.item) == (splits[label], user, item)
-        assert got.time == (time if timed else None)
+    for actual, (user, item, _, time, label) in zip(positives, expected, strict=True):
+        assert (actual.split, actual.user, actual.item) == (splits[label], user, item)
+        assert actual.time == (time if timed else None)
         mine = [row for row in order if row[0] == user]
         if timed:
             earlier = [row[1] for row in sorted(mine, key=lambda row: row[3]) if row[3] < time]
@@ -194,7 +200,7 @@ def test_mmrec(timed: bool, tmp_path, readback) -> None:
             earlier = [
                 row[1] for row in mine[: mine.index((user, item, 5.0, _time(mine, item), label))]
             ]
-        assert got.history == tuple(earlier[-50:])
+        assert actual.history == tuple(earlier[-50:])
     for name in ("image", "text"):
         vectors = np.load(data / f"{name}_feat.npy")
         for item in range(30):
@@ -268,12 +274,12 @@ def test_amazon(with_history: bool, tmp_path, readback) -> None:
     back = readback(prepare(propose_layout("amazon_2023", data), data, tmp_path / "out"))
     assert len(back.rows) == len(rows)
     people = defaultdict(set)
-    for got, (split, user, item, rating, time) in zip(back.rows, rows, strict=True):
-        assert (got.split, got.item, got.time) == (split, item, time)
-        assert got.label == int(rating >= 4)
-        people[got.user].add(user)
+    for actual, (split, user, item, rating, time) in zip(back.rows, rows, strict=True):
+        assert (actual.split, actual.item, actual.time) == (split, item, time)
+        assert actual.label == int(rating >= 4)
+        people[actual.user].add(user)
         liked = sorted((t, i) for _, u, i, r, t in rows if u == user and r >= 4 and t < time)
-        assert got.history == tuple(i for _, i in liked[-50:])
+        assert actual.history == tuple(i for _, i in liked[-50:])
     assert all(len(names) == 1 for names in people.values())
     assert back.vectors["text"] == {
         asin: tuple(vectors[row].tolist())
@@ -349,10 +355,14 @@ def test_movielens(layout: str, name: str, tmp_path, readback) -> None:
     pl.DataFrame(log, kinds).write_parquet(data / f"interactions_{name}.parquet")
     back = readback(prepare(propose_layout(layout, data), data, tmp_path / "out"))
     cuts = by_time([row["timestamp"] for row in log], 0.1, 0.2)
-    for got, row in zip(back.rows, log, strict=True):
+    for actual, row in zip(back.rows, log, strict=True):
         time = row["timestamp"]
-        assert (got.split, got.user) == (part_of(time, cuts), row["userId"])
-        assert (got.item, got.label, got.time) == (row["movieId"], int(row["rating"] >= 4), time)
+        assert (actual.split, actual.user) == (part_of(time, cuts), row["userId"])
+        assert (actual.item, actual.label, actual.time) == (
+            row["movieId"],
+            int(row["rating"] >= 4),
+            time,
+        )
         liked = [
             (other["timestamp"], other["movieId"])
             for other in log
@@ -360,12 +370,12 @@ def test_movielens(layout: str, name: str, tmp_path, readback) -> None:
             and other["rating"] >= 4
             and other["timestamp"] < time
         ]
-        assert got.history == tuple(item for _, item in sorted(liked)[-50:])
+        assert actual.history == tuple(item for _, item in sorted(liked)[-50:])
         if layout == "movielens_ml1m":
             person = users[row["userId"] - 1]
             names = ("gender", "age", "occupation")
-            assert got.of_request == {field: str(person[field]) for field in names}
-            assert (got.slices["gender"], got.slices["age"]) == (
+            assert actual.of_request == {field: str(person[field]) for field in names}
+            assert (actual.slices["gender"], actual.slices["age"]) == (
                 person["gender"],
                 str(person["age"]),
             )

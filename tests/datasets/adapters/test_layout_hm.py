@@ -124,7 +124,7 @@ def test_purchases_customers_and_articles_are_the_source_s(tmp_path, readback) -
     times = sorted(moment(row) for row in log)
     low, high = times[int(ROWS * 0.8)], times[int(ROWS * 0.9)]
     people = {row["customer_id"]: row for row in source["people"]}
-    seen = {
+    train_values = {
         name: {people[row["customer_id"]][name] for row in log if moment(row) < low} - {""}
         for name in USER_FIELDS
     }
@@ -141,7 +141,7 @@ def test_purchases_customers_and_articles_are_the_source_s(tmp_path, readback) -
         assert stored.of_request["sales_channel_id"] == row["sales_channel_id"]
         for name in USER_FIELDS:
             value = people[user][name]
-            assert stored.of_request[name] == (value if value in seen[name] else None), name
+            assert stored.of_request[name] == (value if value in train_values[name] else None), name
         if people[user]["age"]:
             assert stored.of_request["age"] == pytest.approx(float(people[user]["age"]))
     assert all(len(names) == 1 for names in codes.values())

@@ -150,7 +150,7 @@ def test_the_store_equals_the_published_files(size, inside, tmp_path, readback) 
         return "train" if row["time_ms"] < low else "valid" if row["time_ms"] < high else "test"
 
     train = [row for row in log if split(row) == "train"]
-    seen = {
+    train_values = {
         name: {str(people[row["user_id"]][name]) for row in train} - {""} for name in USER_FIELDS
     }
     tabs = {str(row["tab"]) for row in train}
@@ -171,7 +171,7 @@ def test_the_store_equals_the_published_files(size, inside, tmp_path, readback) 
         expected = {"tab": str(row["tab"]) if str(row["tab"]) in tabs else None}
         for name in USER_FIELDS:
             value = str(people[row["user_id"]][name])
-            expected[name] = value if value in seen[name] else None
+            expected[name] = value if value in train_values[name] else None
         assert stored.of_request == expected
         assert stored.slices["scenario"] == str(row["tab"])
 

@@ -54,17 +54,17 @@ def write_part(
 
 
 def impressions(rng, start: datetime, hours: int, numbers: list[int], count: int):
-    made: list[Impression] = []
+    log: list[Impression] = []
     for key in range(1, count + 1):
         user = f"U{rng.integers(1, 12)}"
         time = start + timedelta(seconds=int(rng.integers(0, hours * 3600)))
         history = [f"N{n}" for n in rng.choice(numbers, rng.integers(0, 8))]
         items = [f"N{n}" for n in rng.choice(numbers, rng.integers(1, 9), replace=False)]
         clicked = rng.integers(0, len(items))
-        made.append(
+        log.append(
             (key, user, time, history, [(n, int(k == clicked)) for k, n in enumerate(items)])
         )
-    return made
+    return log
 
 
 def write_mind(folder: Path) -> dict[str, object]:
@@ -114,9 +114,9 @@ def test_news_of_both_parts_have_fields_and_the_mean_of_their_entities(tmp_path,
         cells = news_cells(number)
         if f"N{number}" in trained:
             assert back.items[f"N{number}"] == {"category": cells[1], "subcategory": cells[2]}
-        named = [e["WikidataId"] for cell in cells[6:] for e in json.loads(cell or "[]")]
+        entities = [e["WikidataId"] for cell in cells[6:] for e in json.loads(cell or "[]")]
         known = [
-            source["vectors"][name] for name in dict.fromkeys(named) if name in source["vectors"]
+            source["vectors"][name] for name in dict.fromkeys(entities) if name in source["vectors"]
         ]
         if not known:
             assert f"N{number}" not in back.vectors["entities"]
@@ -137,7 +137,7 @@ def test_one_part_alone_is_split_by_time(tmp_path, readback) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "sentence"),
     [
         ("behaviors.tsv", "1\tU1\t11/13/2019 8:36:57 AM\t\tN1 N2\n", "item 'N1', expected times"),
         ("behaviors.tsv", "1\tU1\t2019-11-13 08:36:57\t\tN1-0 N2-1\n", "no time 'MM/DD/YYYY"),
@@ -147,13 +147,13 @@ def test_one_part_alone_is_split_by_time(tmp_path, readback) -> None:
         ("entity_embedding.vec", "Q1\t0.1\t0.2\t\nQ2\t0.1\t\n", "row 1: 1 numbers, the rows"),
     ],
 )
-def test_a_damaged_file_is_one_sentence(name, text, said, tmp_path) -> None:
+def test_a_damaged_file_is_one_sentence(name, text, sentence, tmp_path) -> None:
     write_mind(tmp_path / "m")
     (tmp_path / "m" / "MINDsmall_train" / name).write_text(text)
-    with pytest.raises(DataContractError, match=said) as caught:
+    with pytest.raises(DataContractError, match=sentence) as refusal:
         propose_layout("mind", tmp_path / "m")
-    assert "\n" not in str(caught.value)
-    assert "download it again" in str(caught.value)
+    assert "\n" not in str(refusal.value)
+    assert "download it again" in str(refusal.value)
 
 
 def test_folders_without_a_train_part_or_with_two_are_refused(tmp_path) -> None:

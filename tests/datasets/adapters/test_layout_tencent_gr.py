@@ -101,20 +101,20 @@ def test_the_store_equals_the_published_parts(tmp_path, readback, caplog) -> Non
     assert f"{USERS - 1} of {len(events)} events have no action and are left out" in caplog.text
     back = readback(prepare(spec, tmp_path / "t", tmp_path / "out"))
     ad = {number: str(key) for key, number in source["own"].items()}
-    kept = [(user, event) for user, event in events if event["action_type"] is not None]
-    times = sorted(event["timestamp"] for _, event in kept)
+    with_action = [(user, event) for user, event in events if event["action_type"] is not None]
+    times = sorted(event["timestamp"] for _, event in with_action)
     low, high = times[int(len(times) * 0.8)], times[int(len(times) * 0.9)]
-    train = {user for user, event in kept if event["timestamp"] < low}
+    train = {user for user, event in with_action if event["timestamp"] < low}
     people = {row[0]: row[1:] for row in source["users"]}
-    assert len(back.rows) == len(kept)
-    for row, (user, event) in zip(back.rows, kept, strict=True):
+    assert len(back.rows) == len(with_action)
+    for row, (user, event) in zip(back.rows, with_action, strict=True):
         time = event["timestamp"]
         assert row.split == ("train" if time < low else "valid" if time < high else "test")
         assert (row.user, row.item, row.time) == (user, ad[event["item_id"]], time)
         assert row.label == int(event["action_type"] >= 1)
         clicked = [
             ad[other["item_id"]]
-            for same, other in kept
+            for same, other in with_action
             if same == user and other["timestamp"] < time and other["action_type"] >= 1
         ]
         assert row.history == tuple(clicked[-50:])
@@ -178,7 +178,7 @@ def no_sequences(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "sentence"),
     [
         (without_numbers, "not the map from ads to their numbers .no dict of ads under 'i'"),
         (
@@ -191,12 +191,12 @@ def no_sequences(folder: Path) -> None:
         (no_sequences, r"no 'seq/\*.parquet'"),
     ],
 )
-def test_a_wrong_file_is_one_sentence_and_runs_nothing(spoil, said, tmp_path) -> None:
+def test_a_wrong_file_is_one_sentence_and_runs_nothing(spoil, sentence, tmp_path) -> None:
     write_tencent(tmp_path / "t")
     spoil(tmp_path / "t")
-    with pytest.raises(DataContractError, match=said) as caught:
+    with pytest.raises(DataContractError, match=sentence) as refusal:
         propose_layout("tencent_gr", tmp_path / "t")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(refusal.value)
     assert not (tmp_path / "t" / "ran").exists()
 
 

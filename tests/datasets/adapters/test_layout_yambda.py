@@ -38,7 +38,7 @@ def write_yambda(folder: Path, *, only_all: bool = False) -> list[dict[str, obje
     events = []
     for _ in range(ROWS):
         kind = str(rng.choice(["listen", "like", "dislike", "unlike"], p=[0.7, 0.2, 0.05, 0.05]))
-        heard = kind == "listen"
+        listened = kind == "listen"
         events.append(
             {
                 "uid": 100 * int(rng.integers(1, USERS + 1)),
@@ -46,8 +46,8 @@ def write_yambda(folder: Path, *, only_all: bool = False) -> list[dict[str, obje
                 "item_id": 9_390_600 + int(rng.integers(0, TRACKS)),
                 "is_organic": int(rng.integers(0, 2)),
                 "event_type": kind,
-                "played_ratio_pct": int(rng.integers(0, 160)) if heard else None,
-                "track_length_seconds": 5 * int(rng.integers(10, 60)) if heard else None,
+                "played_ratio_pct": int(rng.integers(0, 160)) if listened else None,
+                "track_length_seconds": 5 * int(rng.integers(10, 60)) if listened else None,
             }
         )
     events.sort(key=lambda event: (event["uid"], event["timestamp"]))

@@ -53,7 +53,7 @@ class World:
         return audit(self.prepare())
 
 
-def found(report: AuditReport, name: str) -> Finding:
+def finding_of(report: AuditReport, name: str) -> Finding:
     names = [finding.name for finding in report.findings]
     assert name in names, f"{name} is not among {names}"
     return report.findings[names.index(name)]
@@ -78,8 +78,8 @@ def returning(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
 def test_a_clean_set_is_not_flagged(kind: str, request: pytest.FixtureRequest) -> None:
     report = audit(request.getfixturevalue(kind))
     assert [f.name for f in report.findings if f.severity != "note"] == []
-    told = {*report.passed, *report.not_run}
-    assert told <= set(CHECKS)
+    checks = {*report.passed, *report.not_run}
+    assert checks <= set(CHECKS)
     without_times = {"time order", "future in history", "label drift"}
     without_times |= {"time scale", "missing times", "rounded times"}
     assert set(report.not_run) == (without_times if kind == "clean" else set())
@@ -96,12 +96,12 @@ def test_checks_that_cannot_tell_say_so_instead_of_passing(tmp_path: Path) -> No
 
 def test_facts_that_every_set_has_are_noted(clean: PreparedDataset) -> None:
     report = audit(clean)
-    rates = found(report, "label_rate").numbers
+    rates = finding_of(report, "label_rate").numbers
     counts = clean.manifest.counts
     assert rates["train_rate"] == counts["train"].positives / counts["train"].rows
-    assert found(report, "cold_items").numbers["test_rows"] == pytest.approx(0.2, abs=0.03)
-    assert found(report, "cold_users").numbers["test_share"] == 1.0
-    missing = found(report, "missing.audio")
+    assert finding_of(report, "cold_items").numbers["test_rows"] == pytest.approx(0.2, abs=0.03)
+    assert finding_of(report, "cold_users").numbers["test_share"] == 1.0
+    missing = finding_of(report, "missing.audio")
     assert missing.numbers["items"] == pytest.approx(1 - clean.manifest.present["audio"] / 500)
     split = clean.split("test")
     audio = list(clean.manifest.schema_.modalities).index("audio")
@@ -112,10 +112,10 @@ def test_facts_that_every_set_has_are_noted(clean: PreparedDataset) -> None:
 def test_shared_users_are_severe_in_a_user_disjoint_split_only(
     returning: PreparedDataset,
 ) -> None:
-    assert found(audit(returning), "user_overlap").severity == "note"
+    assert finding_of(audit(returning), "user_overlap").severity == "note"
     manifest = returning.manifest.model_copy(update={"split_by": "user"})
     report = audit(PreparedDataset(returning.path, manifest))
-    finding = found(report, "user_overlap")
+    finding = finding_of(report, "user_overlap")
     assert finding.severity == "severe"
     train, test = (set(returning.split(name).group.tolist()) for name in ("train", "test"))
     assert finding.numbers["test_share"] == pytest.approx(len(train & test) / len(test))
@@ -131,7 +131,7 @@ def random_rows(log: pl.DataFrame) -> pl.DataFrame:
 @pytest.mark.parametrize("timestamps", [False, True])
 def test_siblings_in_train_are_severe(tmp_path: Path, timestamps: bool) -> None:
     report = World(tmp_path, timestamps=timestamps).log(random_rows).audit()
-    finding = found(report, "sibling_rows")
+    finding = finding_of(report, "sibling_rows")
     assert finding.severity == "severe"
     # a row has a sibling in train unless all 7 others are elsewhere
     assert finding.numbers["test_share"] == pytest.approx(1 - 0.2**7, abs=0.005)
@@ -145,11 +145,11 @@ def test_repeated_rows_are_found_within_and_across_splits(tmp_path: Path) -> Non
         return pl.concat([log, copies, leaked])
 
     report = World(tmp_path).log(repeat).audit()
-    assert found(report, "duplicate_rows").severity == "warning"
-    assert found(report, "duplicate_rows").numbers["share"] == pytest.approx(
+    assert finding_of(report, "duplicate_rows").severity == "warning"
+    assert finding_of(report, "duplicate_rows").numbers["share"] == pytest.approx(
         1_200 / 20_200, abs=0.004
     )
-    across = found(report, "rows_in_train")
+    across = finding_of(report, "rows_in_train")
     assert across.severity == "severe"
     assert across.numbers["share"] == pytest.approx(600 / (6_400 + 600), abs=0.003)
 
@@ -159,8 +159,8 @@ def test_training_rows_later_than_test_rows_are_found(tmp_path: Path) -> None:
         return log.with_columns(timestamp=pl.col("timestamp").max() - pl.col("timestamp"))
 
     report = World(tmp_path, timestamps=True).log(backwards).audit()
-    assert found(report, "time_overlap").severity == "warning"
-    assert found(report, "time_overlap").numbers["train_share_after_test_start"] == 1.0
+    assert finding_of(report, "time_overlap").severity == "warning"
+    assert finding_of(report, "time_overlap").numbers["train_share_after_test_start"] == 1.0
 
 
 def with_target(log: pl.DataFrame) -> pl.DataFrame:
@@ -174,7 +174,7 @@ def with_target(log: pl.DataFrame) -> pl.DataFrame:
 
 def test_a_history_with_its_own_target_is_severe(tmp_path: Path) -> None:
     report = World(tmp_path).log(with_target).audit()
-    finding = found(report, "target_in_history")
+    finding = finding_of(report, "target_in_history")
     assert finding.severity == "severe"
     assert finding.numbers["positives"] == 1.0
     assert finding.numbers["positives_newest"] == 1.0
@@ -188,7 +188,7 @@ def test_a_tenth_of_the_rows_with_their_own_target_is_a_warning(tmp_path: Path) 
         return log.with_columns(history=history)
 
     report = World(tmp_path, warm=2_000).log(some).audit()
-    assert found(report, "target_in_history").severity == "warning"
+    assert finding_of(report, "target_in_history").severity == "warning"
 
 
 def test_one_history_a_user_on_every_row_is_severe(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_one_history_a_user_on_every_row_is_severe(tmp_path: Path) -> None:
     world = World(tmp_path, returning=0.5, timestamps=True).log(static)
     world.spec["history"]["max_length"] = 400
     report = world.audit()
-    finding = found(report, "future_in_history")
+    finding = finding_of(report, "future_in_history")
     assert finding.severity == "severe"
     assert finding.numbers["positives"] == 1.0
 
@@ -238,8 +238,8 @@ def test_a_column_known_only_after_the_click_is_severe(tmp_path: Path) -> None:
         {"column": "page", "type": "category"},
     ]
     report = world.audit()
-    assert found(report, "label_from.candidate.seconds").severity == "severe"
-    assert found(report, "label_from.candidate.page").severity == "warning"
+    assert finding_of(report, "label_from.candidate.seconds").severity == "severe"
+    assert finding_of(report, "label_from.candidate.page").severity == "warning"
     with pytest.raises(DataContractError, match=r"accept: \[label_from\.candidate\.seconds\]"):
         refuse_severe(report)
 
@@ -250,7 +250,7 @@ def test_clicks_that_come_first_in_each_request_are_severe(tmp_path: Path) -> No
         return log.with_columns(label=(place < 2).cast(pl.Int64))
 
     report = World(tmp_path).log(first).audit()
-    assert found(report, "label_from.place of the row in its request").severity == "severe"
+    assert finding_of(report, "label_from.place of the row in its request").severity == "severe"
 
 
 def test_single_feature_aucs_equal_scikit_learn(clean: PreparedDataset) -> None:
@@ -281,7 +281,7 @@ def test_a_split_with_one_class_is_severe(clean: PreparedDataset) -> None:
     only = counts["test"].model_copy(update={"positives": 0})
     manifest = clean.manifest.model_copy(update={"counts": {**counts, "test": only}})
     report = audit(PreparedDataset(clean.path, manifest))
-    assert found(report, "single_class.test").severity == "severe"
+    assert finding_of(report, "single_class.test").severity == "severe"
 
 
 def test_a_label_rate_that_differs_between_splits_is_a_warning(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_a_label_rate_that_differs_between_splits_is_a_warning(tmp_path: Path) -
         return log.with_columns(label=pl.when(unlucky).then(0).otherwise("label"))
 
     report = World(tmp_path).log(thin).audit()
-    assert found(report, "label_rate").severity == "warning"
+    assert finding_of(report, "label_rate").severity == "warning"
 
 
 def test_a_label_rate_that_moves_over_time_is_a_warning(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_label_rate_that_moves_over_time_is_a_warning(tmp_path: Path) -> None:
         return log.with_columns(label=pl.Series(log["label"].to_numpy() * keep).cast(pl.Int64))
 
     report = World(tmp_path, timestamps=True).log(fading).audit()
-    finding = found(report, "label_drift")
+    finding = finding_of(report, "label_drift")
     assert finding.severity == "warning"
     assert float(finding.numbers["last_period"]) < 0.5 * float(finding.numbers["first_period"])
 
@@ -312,11 +312,11 @@ def test_constant_and_exploding_columns_are_found(tmp_path: Path) -> None:
     world = World(tmp_path).vectors("text", damage)
     world.vectors("image", lambda x: x.__setitem__(slice(None), 1.0))
     report = world.audit()
-    dead = found(report, "constant_columns.text")
+    dead = finding_of(report, "constant_columns.text")
     assert (dead.severity, dead.numbers["columns"], dead.numbers["first"]) == ("warning", 1, 5)
-    loud = found(report, "exploding_columns.text")
+    loud = finding_of(report, "exploding_columns.text")
     assert (loud.severity, loud.numbers["worst"]) == ("warning", 9)
-    assert found(report, "constant_columns.image").severity == "severe"
+    assert finding_of(report, "constant_columns.image").severity == "severe"
 
 
 def test_values_that_are_not_finite_are_severe(clean: PreparedDataset, tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_values_that_are_not_finite_are_severe(clean: PreparedDataset, tmp_path:
     broken[3, 4], broken[8, 0] = np.inf, np.nan
     np.save(copy / "items" / "modality_text.npy", broken)
     report = audit(PreparedDataset(copy, clean.manifest))
-    finding = found(report, "not_finite.text")
+    finding = finding_of(report, "not_finite.text")
     assert (finding.severity, finding.numbers["values"]) == ("severe", 2)
 
 
@@ -347,23 +347,23 @@ def test_near_duplicate_vectors_are_found_and_counted(tmp_path: Path) -> None:
     store = world.prepare()
     twins = twin_rows(store, "image", np.arange(1, 501))
     assert set(twins.tolist()) == {int(row) + 1 for row in sources}
-    finding = found(audit(store), "near_duplicates.image")
+    finding = finding_of(audit(store), "near_duplicates.image")
     assert (finding.severity, finding.numbers["items"]) == ("warning", 80)
 
 
 def test_a_modality_that_test_lacks_more_than_train_is_a_warning(tmp_path: Path) -> None:
     world = World(tmp_path)
     items = pl.read_parquet(tmp_path / "items.parquet")
-    gone = items["cold"].to_numpy()
-    items.with_columns(has_text=~pl.Series(gone)).write_parquet(tmp_path / "items.parquet")
-    world.vectors("text", lambda x: x.__setitem__(gone, 0.0))
+    cold = items["cold"].to_numpy()
+    items.with_columns(has_text=~pl.Series(cold)).write_parquet(tmp_path / "items.parquet")
+    world.vectors("text", lambda x: x.__setitem__(cold, 0.0))
     few = [10_000 + row for row in range(150)]
 
     def rarer(log: pl.DataFrame) -> pl.DataFrame:
         drop = (pl.col("split") == "test") & pl.col("item").is_in(few)
         return log.filter(~drop)
 
-    finding = found(world.log(rarer).audit(), "missing.text")
+    finding = finding_of(world.log(rarer).audit(), "missing.text")
     assert finding.severity == "warning"
     assert finding.numbers["train_rows"] == 0.0
     assert float(finding.numbers["test_rows"]) > 0.2
@@ -374,7 +374,7 @@ def test_a_cold_split_whose_test_rows_are_mostly_warm_is_a_warning(tmp_path: Pat
     world.log(lambda log: log.drop("split"))
     world.spec["split"] = {"by": "item_cold", "valid": 0.02, "test": 0.02}
     store = world.prepare()
-    overlap = found(audit(store), "item_overlap")
+    overlap = finding_of(audit(store), "item_overlap")
     assert overlap.severity == "warning"
     cold = ~np.isin(store.split("test").item, store.split("train").item)
     assert overlap.numbers["test_rows_cold"] == pytest.approx(float(cold.mean()))
@@ -406,5 +406,7 @@ def test_a_sample_of_the_users_finds_the_same_leak(tmp_path: Path) -> None:
     assert whole.sampled_users == 1.0
     assert part.sampled_users == pytest.approx(0.2, abs=0.01)
     for name in ("test_share", "valid_share"):
-        expected = float(found(whole, "sibling_rows").numbers[name])
-        assert float(found(part, "sibling_rows").numbers[name]) == pytest.approx(expected, abs=0.02)
+        expected = float(finding_of(whole, "sibling_rows").numbers[name])
+        assert float(finding_of(part, "sibling_rows").numbers[name]) == pytest.approx(
+            expected, abs=0.02
+        )

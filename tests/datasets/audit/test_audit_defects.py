@@ -62,9 +62,9 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def get(report: AuditReport, name: str) -> Finding:
-    named = {finding.name: finding for finding in report.findings}
-    assert name in named, f"{name} is not among {sorted(named)}"
-    return named[name]
+    by_name = {finding.name: finding for finding in report.findings}
+    assert name in by_name, f"{name} is not among {sorted(by_name)}"
+    return by_name[name]
 
 
 def names(report: AuditReport) -> set[str]:
@@ -198,8 +198,8 @@ def test_times_that_were_float32_are_a_warning(shop: Shop) -> None:
     assert finding.severity == "warning"
     assert number(finding, "step") == 128  # between 2^30 and 2^31 float32 has steps of 2^7
     assert number(finding, "share") == 1.0
-    seen = list(zip(shop.log["u"].tolist(), shop.log["t"].tolist(), strict=True))
-    alike = sum(seen.count(one) > 1 for one in seen) / ROWS
+    moments = list(zip(shop.log["u"].tolist(), shop.log["t"].tolist(), strict=True))
+    alike = sum(moments.count(moment) > 1 for moment in moments) / ROWS
     assert number(finding, "tied") == pytest.approx(alike, abs=0.02)  # rows of a request are one
 
 
@@ -396,9 +396,9 @@ def test_negatives_that_we_drew_ourselves_are_no_leak(shop: Shop) -> None:
 
 def test_popular_items_among_drawn_ones_are_no_leak(shop: Shop) -> None:
     report = positives(shop, 2.0).audit()
-    told = [f for f in report.findings if f.name.startswith("label_from.")]
-    assert {f.name for f in told} >= {"label_from.item popularity", "label_from.item.g"}
-    assert {f.severity for f in told} == {"warning"}
+    leaks = [f for f in report.findings if f.name.startswith("label_from.")]
+    assert {f.name for f in leaks} >= {"label_from.item popularity", "label_from.item.g"}
+    assert {f.severity for f in leaks} == {"warning"}
     refuse_severe(report)
 
 

@@ -143,7 +143,7 @@ def drawn_vectors(random: np.random.Generator, items: int) -> np.ndarray:
     return vectors
 
 
-def said(finding: Finding) -> str:
+def words_of(finding: Finding) -> str:
     return f"{finding.title} {finding.detail}"
 
 
@@ -153,7 +153,7 @@ def numbers_of(finding: Finding) -> list[float]:
 
 def check_sentence(finding: Finding) -> None:
     """Every share, AUC and count of a text is among the finding's numbers."""
-    numbers, text = numbers_of(finding), said(finding)
+    numbers, text = numbers_of(finding), words_of(finding)
     shares = {percent(value) for value in numbers}
     for share in re.findall(r"[\d.e-]+ %", text):
         assert share in shares, (finding.name, share, finding.numbers, text)
@@ -167,7 +167,7 @@ def check_sentence(finding: Finding) -> None:
 
 def check_claims(finding: Finding, store: PreparedDataset) -> None:
     """What a sentence claims beside its numbers, made anew from the store."""
-    numbers, text = finding.numbers, said(finding)
+    numbers, text = finding.numbers, words_of(finding)
     if finding.name == "label_rate":
         counts = store.manifest.counts
         check_rates(finding, {n: (counts[n].positives, counts[n].rows) for n in SPLITS})
@@ -211,7 +211,7 @@ def check_rates(finding: Finding, counts: dict[str, tuple[int, int]]) -> None:
         assert z > 5
         assert high > 1.25 * low
     assert (finding.severity == "warning") == ("different populations" in finding.detail)
-    assert "agree" not in said(finding)
+    assert "agree" not in words_of(finding)
     if z > 2:
         assert f"{100 * (high - low):.2g} points" in finding.detail
         assert all(name in finding.detail for name in ends)
@@ -219,14 +219,14 @@ def check_rates(finding: Finding, counts: dict[str, tuple[int, int]]) -> None:
 
 @pytest.mark.parametrize("block", range(10))
 def test_sentences_of_200_random_stores_agree_with_their_numbers(block: int) -> None:
-    seen: set[str] = set()
+    kinds: set[str] = set()
     for seed in range(20 * block, 20 * block + 20):
         store = drawn_store(seed)
         for finding in audit(store).findings:
             check_sentence(finding)
             check_claims(finding, store)
-            seen.add(finding.name.split(".")[0])
-    assert len(seen) > 12
+            kinds.add(finding.name.split(".")[0])
+    assert len(kinds) > 12
 
 
 @pytest.mark.parametrize("seed", range(200))

@@ -67,7 +67,7 @@ NO_HISTORY = {"history": {"from": "none"}}
 @pytest.mark.parametrize("evidence", ["clicks", "the field 'g'"])
 def test_vectors_one_row_off_are_severe(tmp_path: Path, roll: int, evidence: str) -> None:
     store = world(tmp_path, 1, roll=roll, **(NO_FIELDS if evidence == "clicks" else NO_HISTORY))
-    finding = {one.name: one for one in audit(store).findings}["shifted_vectors.text"]
+    finding = {entry.name: entry for entry in audit(store).findings}["shifted_vectors.text"]
     assert finding.severity == "severe"
     assert finding.numbers["shift"] == roll  # row i + roll has the vector of item i
     assert evidence in finding.title

@@ -36,22 +36,22 @@ def fusefront(*words: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_clean_set_passes_in_plain_text(world: Path, tmp_path: Path) -> None:
-    done = fusefront("audit", world, "--out", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "label_rate" in done.stdout
-    assert "Nothing found by: users, sibling rows" in done.stdout
-    assert "\x1b[" not in done.stdout  # no colours away from a terminal
-    assert max(map(len, done.stdout.splitlines())) <= 100
+    process = fusefront("audit", world, "--out", tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert "label_rate" in process.stdout
+    assert "Nothing found by: users, sibling rows" in process.stdout
+    assert "\x1b[" not in process.stdout  # no colours away from a terminal
+    assert max(map(len, process.stdout.splitlines())) <= 100
 
 
 def test_json_goes_to_standard_output_alone(world: Path, tmp_path: Path) -> None:
-    done = fusefront("audit", world, "--out", tmp_path, "--json")
-    report = json.loads(done.stdout)
+    process = fusefront("audit", world, "--out", tmp_path, "--json")
+    report = json.loads(process.stdout)
     assert report["dataset"] == "null_0"
     assert {"name", "severity", "title", "detail", "numbers", "accepted"} <= set(
         report["findings"][0]
     )
-    assert done.stderr == ""
+    assert process.stderr == ""
 
 
 def test_a_severe_finding_ends_with_3_until_it_is_accepted(world: Path, tmp_path: Path) -> None:
@@ -60,10 +60,10 @@ def test_a_severe_finding_ends_with_3_until_it_is_accepted(world: Path, tmp_path
     log = pl.read_parquet(folder / "interactions.parquet")
     label = log["label"].to_numpy()
     log.with_columns(v=pl.Series(label + 1)).write_parquet(folder / "interactions.parquet")
-    done = fusefront("audit", spec, "--out", tmp_path / "out")
-    assert done.returncode == 3
-    assert done.stderr.splitlines()[-1].endswith("accept: [label_from.candidate.v]")
-    assert "Traceback" not in done.stderr
+    process = fusefront("audit", spec, "--out", tmp_path / "out")
+    assert process.returncode == 3
+    assert process.stderr.splitlines()[-1].endswith("accept: [label_from.candidate.v]")
+    assert "Traceback" not in process.stderr
     spec.write_text(spec.read_text() + "accept: [label_from.candidate.v]\n")
     again = fusefront("audit", spec, "--out", tmp_path / "out")
     assert again.returncode == 0
@@ -71,9 +71,9 @@ def test_a_severe_finding_ends_with_3_until_it_is_accepted(world: Path, tmp_path
 
 
 def test_a_missing_spec_is_one_sentence(tmp_path: Path) -> None:
-    done = fusefront("audit", tmp_path / "none.yaml", "--out", tmp_path)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
+    process = fusefront("audit", tmp_path / "none.yaml", "--out", tmp_path)
+    assert process.returncode == 2
+    assert len(process.stderr.strip().splitlines()) == 1
 
 
 def test_a_severe_finding_stops_a_study_until_it_is_accepted(tmp_path: Path) -> None:
@@ -86,17 +86,21 @@ def test_a_severe_finding_stops_a_study_until_it_is_accepted(tmp_path: Path) -> 
         f"name: leaky\ndataset: {spec.name}\nbaseline: late_fusion\n"
         "strategies: {early_fusion: {}, late_fusion: {}}\n"
     )
-    asked = Request(study, tmp_path / "out", wandb=False)
+    request = Request(study, tmp_path / "out", wandb=False)
     with pytest.raises(DataContractError, match=r"accept: \[label_from\.candidate\.v\]"):
-        begin(asked, Console(quiet=True))
+        begin(request, Console(quiet=True))
     assert not list((tmp_path / "out").glob("runs/*/*/*"))
-    told = json.loads((tmp_path / "out/studies/leaky/audit.json").read_text())["findings"]
-    assert [one["accepted"] for one in told if one["severity"] == "severe"] == [False]
+    findings = json.loads((tmp_path / "out/studies/leaky/audit.json").read_text())["findings"]
+    assert [finding["accepted"] for finding in findings if finding["severity"] == "severe"] == [
+        False
+    ]
     spec.write_text(spec.read_text() + "accept: [label_from.candidate.v]\n")
-    _, room = begin(asked, Console(quiet=True))
+    _, room = begin(request, Console(quiet=True))
     room.workers.close()
-    told = json.loads((tmp_path / "out/studies/leaky/audit.json").read_text())["findings"]
-    assert [one["accepted"] for one in told if one["severity"] == "severe"] == [True]
+    findings = json.loads((tmp_path / "out/studies/leaky/audit.json").read_text())["findings"]
+    assert [finding["accepted"] for finding in findings if finding["severity"] == "severe"] == [
+        True
+    ]
 
 
 def test_a_damaged_store_stops_audit_and_study_with_one_sentence(
@@ -112,11 +116,11 @@ def test_a_damaged_store_stops_audit_and_study_with_one_sentence(
         path = store.path / name
         content = path.read_bytes()
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        for asked in (request, replace(request, verify=True)):
+        for variant in (request, replace(request, verify=True)):
             with pytest.raises(DataContractError, match=f"{name}: changed since it was written"):
-                begin(asked, Console(quiet=True))
-        done = fusefront("audit", world, "--out", tmp_path)
-        assert done.returncode == 3
-        assert "Traceback" not in done.stderr
-        assert done.stderr.count("\n") == 2  # that it is prepared already, and the sentence
+                begin(variant, Console(quiet=True))
+        process = fusefront("audit", world, "--out", tmp_path)
+        assert process.returncode == 3
+        assert "Traceback" not in process.stderr
+        assert process.stderr.count("\n") == 2  # that it is prepared already, and the sentence
         path.write_bytes(content)

@@ -41,7 +41,7 @@ def test_a_batch_ends_at_its_number_or_at_64_mebibytes(
 ) -> None:
     result = list(batches(map(picture, sizes), 3))
     assert [len(batch) for batch in result] == lengths
-    assert [one.bytes for batch in result for one in batch] == sizes
+    assert [first.bytes for batch in result for first in batch] == sizes
 
 
 def test_texts_count_their_characters() -> None:
@@ -88,15 +88,15 @@ def test_the_encoder_sees_so_many_at_a_time_and_rows_keep_their_item(
             if titles[n]:
                 Image.new("RGB", (1 + n % 50, 1)).save(tmp_path / f"{key}.png")
         result = Encoded(tmp_path, spec(path="{key}.png", encode="image"), "raw", items)
-    held = {}
+    entries = {}
     for block in result:
         np.testing.assert_array_equal(block.source + 1, block.rows)
-        held |= dict(
+        entries |= dict(
             zip(block.rows.tolist(), np.asarray(block.vectors)[:, 0].tolist(), strict=True)
         )
     assert sizes == [most, 38]
     wide = 3 if kind == "image" else 1
-    assert held == {n + 1: wide * (1 + n % 50) for n in range(count) if titles[n]}
+    assert entries == {n + 1: wide * (1 + n % 50) for n in range(count) if titles[n]}
     assert (result.absent.missing, result.absent.unreadable) == (2, 0)
     first, second = (
         ("k0.png", f"k{most + 2}.png")

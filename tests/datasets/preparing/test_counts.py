@@ -122,7 +122,7 @@ def test_negatives_that_no_item_is_left_for_are_counted(tmp_path: Path) -> None:
     log = pl.DataFrame(clicks, schema=["u", "i"], orient="row")
     log.write_parquet(tmp_path / "log.parquet")
     pl.DataFrame({"i": range(5)}).write_parquet(tmp_path / "items.parquet")
-    held = Counter(u for u, _ in clicks)
+    clicked = Counter(u for u, _ in clicks)
     chosen = spec(
         columns={"user": "u", "item": "i"},
         history={"from": "none"},
@@ -130,7 +130,7 @@ def test_negatives_that_no_item_is_left_for_are_counted(tmp_path: Path) -> None:
         negatives={"per_positive": 3},
     )
     store = prepare(chosen, tmp_path, tmp_path / "out")
-    missing = sum(count * (3 - min(3, 5 - count)) for count in held.values())
+    missing = sum(count * (3 - min(3, 5 - count)) for count in clicked.values())
     assert store.manifest.warnings == (
         f"{missing} negatives have no eligible item and are left out",
     )
@@ -145,9 +145,9 @@ def test_rows_that_are_left_out_are_a_warning(
     some = spec(items={"path": "items.parquet", "key": "i", "unknown": "drop"})
     pl.DataFrame({"i": range(2, ITEMS)}).write_parquet(tmp_path / "items.parquet")
     store = prepare(some, tmp_path, tmp_path / "out")
-    gone = sum(row["i"] < 2 for row in log)
-    assert store.manifest.warnings == (f"{gone} rows of the log are left out",)
-    assert store.manifest.source_rows == ROWS - gone
+    left_out = sum(row["i"] < 2 for row in log)
+    assert store.manifest.warnings == (f"{left_out} rows of the log are left out",)
+    assert store.manifest.source_rows == ROWS - left_out
 
 
 def test_progress_says_what_is_read_an_eighth_at_a_time(
@@ -158,7 +158,7 @@ def test_progress_says_what_is_read_an_eighth_at_a_time(
     lines: list[str] = []
     prepare(spec(), tmp_path, tmp_path / "out", progress=lines.append)
     assert [line for line in lines if line.startswith("read ")] == [
-        f"read {done} of about 240 rows" for done in range(32, 225, 32)
+        f"read {rows_read} of about 240 rows" for rows_read in range(32, 225, 32)
     ]
     assert [line for line in lines if line.startswith("bucket ")] == [
         f"bucket {number} of 16" for number in range(1, 17, 2)

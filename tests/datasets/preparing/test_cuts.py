@@ -128,8 +128,8 @@ def test_a_request_over_a_cut_of_the_users_own_time_goes_to_the_later_side() -> 
 
 def test_a_request_with_one_cold_item_goes_with_it() -> None:
     cuts = Cuts(spec("item_cold"), item_class=np.array([0, TRAIN, VALID, TEST], np.uint8))
-    given = rows(item=[1, 2, 1, 1, 3, 2])
-    assert assign(cuts, given, FIRST, NOWHERE).tolist() == [VALID, TRAIN, TEST]
+    records = rows(item=[1, 2, 1, 1, 3, 2])
+    assert assign(cuts, records, FIRST, NOWHERE).tolist() == [VALID, TRAIN, TEST]
 
 
 def test_a_user_goes_by_the_draw_and_a_given_split_by_its_first_row() -> None:
@@ -138,12 +138,12 @@ def test_a_user_goes_by_the_draw_and_a_given_split_by_its_first_row() -> None:
     draws = Cuts(plain).words(users)
     low, high = sorted(draws.tolist())[2], sorted(draws.tolist())[4]
     cuts = Cuts(plain, low, high)
-    got = assign(cuts, rows(user=users.tolist()), np.arange(6), NOWHERE)
-    for draw, part in zip(draws.tolist(), got.tolist(), strict=True):
+    parts = assign(cuts, rows(user=users.tolist()), np.arange(6), NOWHERE)
+    for draw, part in zip(draws.tolist(), parts.tolist(), strict=True):
         assert part == (TEST if draw < low else VALID if draw < high else TRAIN)
     assert (Cuts(spec("user", seed=5)).words(users) != draws).all()
-    given = rows(split=[2, 2, 0, 1, 1, 1])
-    assert assign(Cuts(spec("given")), given, FIRST, NOWHERE).tolist() == [TEST, TRAIN, VALID]
+    records = rows(split=[2, 2, 0, 1, 1, 1])
+    assert assign(Cuts(spec("given")), records, FIRST, NOWHERE).tolist() == [TEST, TRAIN, VALID]
 
 
 def test_a_random_split_goes_by_the_oldest_row_in_its_shares() -> None:

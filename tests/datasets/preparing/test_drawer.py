@@ -14,10 +14,10 @@ ROW += [("label", "u1"), ("own", "u1"), ("note", "<i4")]
 LATER = np.iinfo(np.int64).max
 
 
-def rows(*given: tuple[int, int, int, int], events: bool = False) -> np.ndarray:
+def rows(*values: tuple[int, int, int, int], events: bool = False) -> np.ndarray:
     """(user, row, time, item) of positives; with `events`, the column of other events too."""
-    result = np.zeros(len(given), [*ROW, ("event", "u1")] if events else ROW)
-    for place, (user, row, time, item) in enumerate(given):
+    result = np.zeros(len(values), [*ROW, ("event", "u1")] if events else ROW)
+    for place, (user, row, time, item) in enumerate(values):
         result[place]["user"], result[place]["row"] = user, row
         result[place]["time"], result[place]["item"] = time, item
         result[place]["note"] = 100 + row
@@ -32,10 +32,10 @@ def drawer(n: int = 2, items: int = 5, **changes: object) -> Drawer:
 
 
 def test_drawn_rows_follow_with_their_positives_context_and_rows_of_their_own() -> None:
-    given = rows((7, 3, 0, 1), (8, 0, 0, 2), events=True)
-    given["event"] = 1
-    result = drawer().extend(given)
-    assert result[:2].tolist() == given.tolist()
+    values = rows((7, 3, 0, 1), (8, 0, 0, 2), events=True)
+    values["event"] = 1
+    result = drawer().extend(values)
+    assert result[:2].tolist() == values.tolist()
     drawn = result[2:]
     assert drawn["row"].tolist() == [1000 + 3 * 2, 1000 + 3 * 2 + 1, 1000, 1001]
     assert drawn["note"].tolist() == [103, 103, 100, 100]
@@ -49,9 +49,9 @@ def test_drawn_rows_follow_with_their_positives_context_and_rows_of_their_own() 
 
 
 def test_only_positives_draw_and_alone_each_names_a_request_of_its_own() -> None:
-    given = rows((7, 3, 0, 1), (7, 4, 0, 2), (7, 5, 0, 3))
-    given["label"][1] = 0
-    result = drawer(alone=True).extend(given)
+    values = rows((7, 3, 0, 1), (7, 4, 0, 2), (7, 5, 0, 3))
+    values["label"][1] = 0
+    result = drawer(alone=True).extend(values)
     assert result["request"][:3].tolist() == [4, 5, 6]
     assert result["row"][3:].tolist() == [1006, 1007, 1010, 1011]
     assert result["request"][3:].tolist() == [4, 4, 6, 6]
@@ -70,19 +70,19 @@ def test_what_no_item_is_left_for_is_counted() -> None:
 
 @pytest.mark.parametrize("seed", [0, 9])
 def test_without_times_every_item_is_as_likely(seed: int) -> None:
-    given = rows(*((user, user, 0, 1) for user in range(3000)))
-    result = drawer(n=1, items=4, seed=seed).extend(given)
+    values = rows(*((user, user, 0, 1) for user in range(3000)))
+    result = drawer(n=1, items=4, seed=seed).extend(values)
     count = np.bincount(result["item"][3000:], minlength=5)
     assert count[:2].tolist() == [0, 0]
     assert np.abs(count[2:] - 1000).max() < 5 * (3000 * 2 / 9) ** 0.5
-    other = drawer(n=1, items=4, seed=seed + 1).extend(given)
+    other = drawer(n=1, items=4, seed=seed + 1).extend(values)
     assert (result["item"] != other["item"]).mean() > 0.2
 
 
 def test_popular_items_are_drawn_by_their_counts_and_the_unseen_once() -> None:
     counts = np.array([99, 0, 5, 2, 7])  # the first place is of no item, the last is clicked
-    given = rows(*((user, user, 0, 4) for user in range(5000)))
-    result = drawer(n=1, items=4, counts=counts).extend(given)
+    values = rows(*((user, user, 0, 4) for user in range(5000)))
+    result = drawer(n=1, items=4, counts=counts).extend(values)
     count = np.bincount(result["item"][5000:], minlength=5)
     assert count[[0, 4]].tolist() == [0, 0]
     for item, weight in ((1, 1), (2, 6), (3, 3)):
@@ -107,8 +107,8 @@ def test_popular_items_are_drawn_among_the_events_before() -> None:
     draws = drawer(n=1, items=5, events=events)
     times = np.array([10, 11, 21, 31])
     places = {0.0: [0, 4, 4, 4], 0.5: [0, 2, 2, 4], 0.7: [0, 2, 4, 1], 1 - 2**-53: [0, 2, 4, 3]}
-    for draw, wanted in places.items():
-        assert draws._pick(np.full(4, draw), times).tolist() == wanted
+    for draw, expected in places.items():
+        assert draws._pick(np.full(4, draw), times).tolist() == expected
 
 
 @pytest.mark.parametrize(("part", "block"), [(7, 3), (1 << 23, 1 << 20), (40, 7)])

@@ -70,21 +70,21 @@ def popular(folder: Path) -> DatasetSpec:
 
 def rated(folder: Path) -> DatasetSpec:
     """The log has labels, too: only its positives are kept."""
-    made = bare(
+    dataset = bare(
         folder,
         columns={"user": "user", "item": "item", "timestamp": "timestamp", "label": "stars"},
         label={"positive_when": ">= 4"},
     )
     stars = 1 + pl.int_range(pl.len()) * 7 % 5
     clicks().with_columns(stars=stars).write_parquet(folder / "log.parquet")
-    return made
+    return dataset
 
 
 def mmrec(folder: Path, *, timed: bool = True) -> DatasetSpec:
     log = clicks().with_columns(x_label=(pl.int_range(pl.len()) * 10 // pl.len() - 7).clip(0))
-    named = log.rename({"user": "userID", "item": "itemID"}).with_columns(rating=pl.lit(5.0))
-    named = named if timed else named.drop("timestamp")
-    named.write_csv(folder / "baby.inter", separator="\t")
+    columns = log.rename({"user": "userID", "item": "itemID"}).with_columns(rating=pl.lit(5.0))
+    columns = columns if timed else columns.drop("timestamp")
+    columns.write_csv(folder / "baby.inter", separator="\t")
     features(folder, ("image_feat.npy", "text_feat.npy"))
     return propose_layout("mmrec", folder)
 
@@ -141,28 +141,28 @@ def test_every_layout_that_draws_passes_the_audit(
 
 def places(store: PreparedDataset, name: str) -> Counter[int]:
     """How often the only positive of a request stands at each place."""
-    split, found = store.split(name), Counter[int]()
+    split, counts = store.split(name), Counter[int]()
     for first, end in zip(split.row_start[:-1], split.row_start[1:], strict=True):
         labels = split.label[first:end].tolist()
         if sum(labels) == 1 and len(labels) == 5:
-            found[labels.index(1)] += 1
-    return found
+            counts[labels.index(1)] += 1
+    return counts
 
 
 def test_a_positive_stands_at_every_place_of_its_request_alike(tmp_path: Path) -> None:
     store = prepare(untimed(tmp_path), tmp_path, tmp_path / "out")
-    found = places(store, "train")
-    count = sum(found.values())
+    counts = places(store, "train")
+    count = sum(counts.values())
     assert count == store.manifest.counts["train"].requests
     deviation = (count * 0.2 * 0.8) ** 0.5
-    assert all(abs(found[place] - count / 5) < 4 * deviation for place in range(5)), found
+    assert all(abs(counts[place] - count / 5) < 4 * deviation for place in range(5)), counts
 
 
 def test_without_time_and_history_a_request_is_a_positive_and_its_negatives(tmp_path: Path) -> None:
     store = prepare(untimed(tmp_path), tmp_path, tmp_path / "out")
     log = clicks()
     known = {user: set(items) for user, items in log.group_by("user").agg("item").iter_rows()}
-    keys, seen = dict(store.item_keys().iter_rows()), []
+    keys, sources = dict(store.item_keys().iter_rows()), []
     for name in PARTS:
         split = store.split(name)
         for r in range(len(split.group)):
@@ -171,14 +171,14 @@ def test_without_time_and_history_a_request_is_a_positive_and_its_negatives(tmp_
             source = [int(split.row_id[n]) for n in rows if split.label[n]]
             assert len(source) == 1
             user, item = log["user"][source[0]], log["item"][source[0]]
-            held = {keys[int(split.item[n])] for n in rows}
-            assert len(held) == 5
-            assert held & known[user] == {item}
+            group = {keys[int(split.item[n])] for n in rows}
+            assert len(group) == 5
+            assert group & known[user] == {item}
             assert {(int(split.row_id[n]) - ROWS) // 4 for n in rows if not split.label[n]} == {
                 source[0]
             }
-            seen.append(source[0])
-    assert sorted(seen) == list(range(ROWS))
+            sources.append(source[0])
+    assert sorted(sources) == list(range(ROWS))
 
 
 @pytest.mark.parametrize("write", [bare, untimed, popular, mmrec_untimed])
@@ -204,15 +204,15 @@ def test_the_order_belongs_to_the_name_of_a_store_that_draws(tmp_path: Path) -> 
         patch.setattr("fusefront.datasets.preparing.fingerprint.DRAWN_VERSION", 1)
         assert fingerprint(spec, tmp_path) != before
         labelled = rated(tmp_path).model_copy(update={"negatives": None})
-        one = fingerprint(labelled, tmp_path)
-    assert fingerprint(labelled, tmp_path) == one
+        first = fingerprint(labelled, tmp_path)
+    assert fingerprint(labelled, tmp_path) == first
 
 
 def listening(log: pl.DataFrame, share: float) -> pl.DataFrame:
     """The same log where a share of the rows repeats one of the user's four items before."""
-    rng, seen, items = np.random.default_rng(2), dict[int, list[int]](), list[int]()
+    rng, past, items = np.random.default_rng(2), dict[int, list[int]](), list[int]()
     for user, item in log.select("user", "item").iter_rows():
-        before = seen.setdefault(user, [])
+        before = past.setdefault(user, [])
         again = len(before) > 4 and rng.random() < share
         items.append(before[-int(rng.integers(2, 5))] if again else item)
         before.append(items[-1])
@@ -224,7 +224,7 @@ def test_repeats_of_a_log_of_positives_are_a_warning_and_a_leak_is_severe(tmp_pa
     spec = bare(tmp_path)
     listening(clicks(), 0.6).write_parquet(tmp_path / "log.parquet")
     store = prepare(spec, tmp_path, tmp_path / "out")
-    target = {one.name: one for one in audit(store).findings}["target_in_history"]
+    target = {finding.name: finding for finding in audit(store).findings}["target_in_history"]
     assert (store.manifest.drawn, target.severity) == (4, "warning")
     assert float(str(target.numbers["positives"])) > 0.3
     assert "never items that the user clicked" in target.detail
@@ -239,7 +239,7 @@ def test_repeats_of_a_log_of_positives_are_a_warning_and_a_leak_is_severe(tmp_pa
         leak = bare(tmp_path, history={"from": "list", "column": "h", "newest": "last"})
         lists.write_parquet(tmp_path / "log.parquet")
         report = audit(prepare(leak, tmp_path, tmp_path / f"out {where}"))
-        assert "target_in_history" in {one.name for one in report.severe(())}, where
+        assert "target_in_history" in {finding.name for finding in report.severe(())}, where
 
 
 @pytest.mark.parametrize("draw", ["uniform", "popularity"])
@@ -254,11 +254,11 @@ def test_popular_items_are_a_warning_where_negatives_are_drawn(tmp_path: Path, d
     store = prepare(spec, tmp_path, tmp_path / "out")
     report = audit(store)
     refuse_severe(report)
-    said = {one.name: one for one in report.findings}
-    assert ("label_from.item popularity" in said) == (draw == "uniform")
+    findings = {finding.name: finding for finding in report.findings}
+    assert ("label_from.item popularity" in findings) == (draw == "uniform")
     if draw == "uniform":
         assert single_aucs(store)["item click rate"] > 0.95
-        rate = said["label_from.item click rate"]
+        rate = findings["label_from.item click rate"]
         assert (rate.severity, rate.detail.split(",")[0]) == (
             "warning",
             "Negatives are drawn from all items",

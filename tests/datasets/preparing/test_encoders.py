@@ -90,13 +90,13 @@ def sizes_seen() -> list[int]:
     return sizes
 
 
-def make(folder: Path, *modalities: str, said: list[str] | None = None) -> PreparedDataset:
+def make(folder: Path, *modalities: str, progress: list[str] | None = None) -> PreparedDataset:
     text = SPEC.replace("MODALITIES", "\n".join(modalities))
     (folder / "spec.yaml").write_text(text, encoding="utf-8")
-    told = [] if said is None else said
+    lines = [] if progress is None else progress
     spec = load_spec(folder / "spec.yaml")
     allowed = Allowed(include=(folder / "mine.py",))
-    return prepare(spec, folder, folder / "out", progress=told.append, allowed=allowed)
+    return prepare(spec, folder, folder / "out", progress=lines.append, allowed=allowed)
 
 
 def test_an_own_image_encoder_sees_every_picture_of_every_kind(shop: Path) -> None:
@@ -121,8 +121,8 @@ def test_missing_and_unreadable_pictures_are_absent_with_a_sentence_each(shop: P
     (posters / "102.png").write_bytes(b"this is no picture")
     whole = (posters / "107.png").read_bytes()
     (posters / "107.png").write_bytes(whole[: len(whole) // 2])
-    said: list[str] = []
-    store = make(shop, POSTER, said=said)
+    lines: list[str] = []
+    store = make(shop, POSTER, progress=lines)
     present = store.items.present[1:, 0]
     assert np.flatnonzero(~present).tolist() == [1, 2, 7]
     assert not store.vectors("poster")[[2, 3, 8]].any()
@@ -133,8 +133,8 @@ def test_missing_and_unreadable_pictures_are_absent_with_a_sentence_each(shop: P
     )
     assert unreadable.startswith("modality 'poster': 2 files cannot be read and count as absent")
     assert str(posters / "102.png") in unreadable
-    assert f"WARNING: {missing}" in said
-    assert f"WARNING: {unreadable}" in said
+    assert f"WARNING: {missing}" in lines
+    assert f"WARNING: {unreadable}" in lines
 
 
 def test_a_picture_too_large_to_decode_is_absent(
@@ -154,8 +154,8 @@ def test_text_comes_from_a_column_or_from_files_and_takes_settings(shop: Path) -
     titles = pl.read_parquet(shop / "items.parquet")["title"].to_list()
     for k, title in enumerate(titles):
         assert store.vectors("title")[k + 1].tolist() == [title.count(c) for c in "abc"]
-        wanted = 0 if k in (3, 4) else k + 1
-        assert store.vectors("plot")[k + 1].tolist() == [0, 0, wanted, 0, 0, 0, 0]
+        expected = 0 if k in (3, 4) else k + 1
+        assert store.vectors("plot")[k + 1].tolist() == [0, 0, expected, 0, 0, 0, 0]
     present = store.items.present[1:]
     assert np.flatnonzero(~present[:, 0]).tolist() == [0, 3]  # item 0: its title is all zeros
     assert np.flatnonzero(~present[:, 1]).tolist() == [3, 4]
@@ -176,12 +176,12 @@ def test_inputs_come_in_batches_bounded_in_number_and_bytes(
 
 
 def test_the_fingerprint_names_encoder_settings_source_and_raw_files(shop: Path) -> None:
-    seen = {make(shop, TITLE).fingerprint}
+    fingerprints = {make(shop, TITLE).fingerprint}
 
     def another(title: str = TITLE) -> None:
         print_name = make(shop, title).fingerprint
-        assert print_name not in seen
-        seen.add(print_name)
+        assert print_name not in fingerprints
+        fingerprints.add(print_name)
 
     another(TITLE.replace("alphabet: abc", "alphabet: abd"))
     another(PLOT)
@@ -189,7 +189,7 @@ def test_the_fingerprint_names_encoder_settings_source_and_raw_files(shop: Path)
     another(PLOT)
     (shop / "mine.py").write_text(MINE + "\nmore = 1\n", encoding="utf-8")
     another()
-    assert make(shop, TITLE).fingerprint in seen
+    assert make(shop, TITLE).fingerprint in fingerprints
 
 
 @pytest.mark.parametrize(
@@ -239,9 +239,9 @@ def test_the_fingerprint_names_encoder_settings_source_and_raw_files(shop: Path)
 def test_what_is_wrong_with_an_encoder_is_one_sentence(
     shop: Path, modality: str, kind: type[Exception], sentence: str
 ) -> None:
-    with pytest.raises(kind, match=sentence) as caught:
+    with pytest.raises(kind, match=sentence) as refusal:
         make(shop, modality)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(refusal.value)
     assert not list((shop / "out").rglob("manifest.json"))
 
 

@@ -103,11 +103,11 @@ def test_raw_files_are_inputs_by_their_names_and_may_be_unreadable(shop: Path) -
     allowed = Allowed(include=(own,))
     roles = [role for role, _ in inputs(raw, shop, allowed)]
     assert roles == ["interactions.0", "users", "items", "raw.plot.2.txt"]
-    seen = {fingerprint(raw, shop, allowed)}
+    observed = {fingerprint(raw, shop, allowed)}
     (shop / "plots" / "2.txt").write_text("another plot")
-    seen.add(fingerprint(raw, shop, allowed))
+    observed.add(fingerprint(raw, shop, allowed))
     (shop / "plots" / "2.txt").rename(shop / "plots" / "3.txt")
-    seen.add(fingerprint(raw, shop, allowed))
+    observed.add(fingerprint(raw, shop, allowed))
     own.write_text("def letters(texts):\n    return [[2 * len(text)] for text in texts]\n")
-    seen.add(fingerprint(raw, shop, allowed))
-    assert len(seen) == 4
+    observed.add(fingerprint(raw, shop, allowed))
+    assert len(observed) == 4

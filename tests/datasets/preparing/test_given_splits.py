@@ -41,7 +41,7 @@ def raw_spec(**changes: Json) -> dict[str, Json]:
 def rows_of(store: PreparedDataset) -> dict[str, list[tuple[int, int, int, int]]]:
     """split -> (row of the source, user, item key, label), in the order of the source."""
     keys = dict(store.item_keys().iter_rows())
-    held = {}
+    by_split = {}
     for name in ("train", "valid", "test"):
         split = store.split(name)
         rows = []
@@ -49,8 +49,8 @@ def rows_of(store: PreparedDataset) -> dict[str, list[tuple[int, int, int, int]]
             for row in range(int(split.row_start[request]), int(split.row_start[request + 1])):
                 item, label = keys[int(split.item[row])], int(split.label[row])
                 rows.append((int(split.row_id[row]), int(split.group[request]), item, label))
-        held[name] = sorted(rows)
-    return held
+        by_split[name] = sorted(rows)
+    return by_split
 
 
 def test_a_split_may_have_several_files(tmp_path: Path) -> None:
@@ -84,14 +84,14 @@ def test_splits_are_known_by_their_usual_names(tmp_path: Path, words: tuple[str,
     table.write_csv(tmp_path / "log.csv")
     split: dict[str, Json] = {"by": "given", "column": "s"}
     store = prepare(parse_spec(raw_spec(split=split), "test"), tmp_path, tmp_path / "out")
-    held = rows_of(store)
+    by_split = rows_of(store)
     for place, name in enumerate(("train", "valid", "test")):
         rows = [
             (k, u, i, y)
             for k, (u, i, y, s) in enumerate(table.iter_rows())
             if words.index(s) == place
         ]
-        assert held[name] == rows
+        assert by_split[name] == rows
     table.with_columns(s=pl.lit("holdout")).write_csv(tmp_path / "log.csv")
     with pytest.raises(DataContractError, match="'holdout', expected train, valid or test"):
         prepare(parse_spec(raw_spec(split=split), "test"), tmp_path, tmp_path / "out")

@@ -67,7 +67,7 @@ class Stored(NamedTuple):
 
 def stored(store: PreparedDataset) -> dict[int, Stored]:
     """row id -> what the store has of the row: (item, kind) of its history, newest last."""
-    keys, found = dict(store.item_keys().iter_rows()), {}
+    keys, by_row = dict(store.item_keys().iter_rows()), {}
     assert store.manifest.history is not None
     names = [None, *store.manifest.history.kinds]
     kinds = store.history_kinds
@@ -85,8 +85,8 @@ def stored(store: PreparedDataset) -> dict[int, Stored]:
             for n in range(int(split.row_start[r]), int(split.row_start[r + 1])):
                 item, label = keys[int(split.item[n])], int(split.label[n])
                 history = list(zip(items, of, strict=True))
-                found[int(split.row_id[n])] = Stored(name, r, item, label, history)
-    return found
+                by_row[int(split.row_id[n])] = Stored(name, r, item, label, history)
+    return by_row
 
 
 Picks = Callable[[dict[str, Any]], bool]
@@ -134,16 +134,16 @@ def test_a_history_holds_the_events_that_the_spec_names(way: str, tmp_path: Path
     history, picks, kind = WAYS[way]
     log = write(tmp_path)
     store = prepare(spec(history), tmp_path, tmp_path / "out")
-    found, right = stored(store), pasts(log, picks, kind)
-    assert sorted(found) == list(range(ROWS))
-    for row, got in found.items():
-        assert (got.item, got.label) == (log["i"][row], log["y"][row])
-        assert got.history == right[row]
+    by_row, right = stored(store), pasts(log, picks, kind)
+    assert sorted(by_row) == list(range(ROWS))
+    for row, actual in by_row.items():
+        assert (actual.item, actual.label) == (log["i"][row], log["y"][row])
+        assert actual.history == right[row]
     assert store.manifest.history is not None
     assert (store.history_kinds is None) == (kind is None)
     if kind is not None:
-        named = {str(row[kind]) for row in log.iter_rows(named=True) if picks(row) and row[kind]}
-        assert store.manifest.history.kinds == tuple(sorted(named))
+        kinds = {str(row[kind]) for row in log.iter_rows(named=True) if picks(row) and row[kind]}
+        assert store.manifest.history.kinds == tuple(sorted(kinds))
     refuse_severe(audit(store))
 
 
@@ -164,25 +164,25 @@ def test_events_that_are_no_positives_are_history_alone_where_negatives_are_draw
         tmp_path,
         tmp_path / "out",
     )
-    found, right = stored(store), pasts(log, picks, kind)
-    assert sorted(row for row in found if row < ROWS) == clicked["row"].to_list()
+    by_row, right = stored(store), pasts(log, picks, kind)
+    assert sorted(row for row in by_row if row < ROWS) == clicked["row"].to_list()
     known, first = defaultdict(set), dict[int, int]()
     for user, item, time in clicked.select("u", "i", "t").iter_rows():
         known[user].add(item)
         first[item] = min(time, first.get(item, time))
-    for row, got in found.items():
+    for row, actual in by_row.items():
         source = row if row < ROWS else (row - ROWS) // DRAWN
-        assert got.history == right[source]
-        assert got.request == found[source].request
+        assert actual.history == right[source]
+        assert actual.request == by_row[source].request
         if row >= ROWS:
-            assert got.label == 0
-            assert got.item not in known[log["u"][source]]
-            assert first[got.item] < log["t"][source]  # clicked, not only seen
+            assert actual.label == 0
+            assert actual.item not in known[log["u"][source]]
+            assert first[actual.item] < log["t"][source]  # clicked, not only seen
     times = clicked["t"].to_list()  # the cut is of the rows that are candidates
     low, high = times[int(len(times) * 0.6)], times[int(len(times) * 0.75)]
     for row in clicked["row"]:
         part = ("train", "valid", "test")[int(log["t"][row] >= low) + int(log["t"][row] >= high)]
-        assert found[row].part == part
+        assert by_row[row].part == part
     left = ROWS - sum(picks(row) or row["y"] == 1 for row in log.iter_rows(named=True))
     losses = store.manifest.losses
     assert (losses["rows.no_positive"].count if left else 0) == left
@@ -199,32 +199,32 @@ def test_without_times_a_row_of_train_lacks_one_event(
     if drawn:
         more |= {"label": {"positive_when": ">= 1"}, "negatives": {"per_positive": DRAWN}}
     store = prepare(spec({"events": events, "kind": "kind"}, **more), tmp_path, tmp_path / "out")
-    held = defaultdict(list)
+    by_user = defaultdict(list)
     for row, (user, item, kind, part) in enumerate(
         log.select("u", "i", "kind", "part").iter_rows()
     ):
         if part == "train" and (events == "all" or kind in events):
-            held[user].append((row, item, kind))
+            by_user[user].append((row, item, kind))
 
     def without(user: str, out: int | None) -> list[Any]:
-        return [(item, kind) for row, item, kind in held[user] if row != out][-LONGEST:]
+        return [(item, kind) for row, item, kind in by_user[user] if row != out][-LONGEST:]
 
-    found = stored(store)
-    assert {log["y"][row] for row in found if row < ROWS} == ({1} if drawn else {0, 1})
-    for row, got in found.items():
+    by_row = stored(store)
+    assert {log["y"][row] for row in by_row if row < ROWS} == ({1} if drawn else {0, 1})
+    for row, actual in by_row.items():
         source = row if row < ROWS else (row - ROWS) // DRAWN
-        user, own = log["u"][source], {event for event, _, _ in held[log["u"][source]]}
-        if got.part != "train":
-            assert got.history == without(user, None)
+        user, own = log["u"][source], {event for event, _, _ in by_user[log["u"][source]]}
+        if actual.part != "train":
+            assert actual.history == without(user, None)
         elif source in own:
-            assert got.history == without(user, source)
+            assert actual.history == without(user, source)
         else:
             fitting = [without(user, event) for event in own] or [[]]
-            assert got.history in fitting
-            assert got.history == found[source].history
-    said = store.manifest.history.sentence() if store.manifest.history else ""
+            assert actual.history in fitting
+            assert actual.history == by_row[source].history
+    sentence = store.manifest.history.sentence() if store.manifest.history else ""
     what = "events of all kinds" if events == "all" else f"events {', '.join(events)}"
-    assert f"the user's {what} in train" in said
+    assert f"the user's {what} in train" in sentence
 
 
 @pytest.mark.parametrize("by", ["item_cold", "user", "user_time"])
@@ -232,9 +232,9 @@ def test_kinds_stay_beside_their_items_in_every_split(by: str, tmp_path: Path) -
     """The kind follows from the item here, so that any shift shows."""
     kind = pl.format("kind{}", pl.col("i") % 7)
     write(tmp_path, kind=kind)
-    made = spec({"events": "all", "kind": "kind"}, split={"by": by, "valid": 0.2, "test": 0.2})
-    store = prepare(made, tmp_path, tmp_path / "out")
-    entries = [entry for got in stored(store).values() for entry in got.history]
+    dataset = spec({"events": "all", "kind": "kind"}, split={"by": by, "valid": 0.2, "test": 0.2})
+    store = prepare(dataset, tmp_path, tmp_path / "out")
+    entries = [entry for actual in stored(store).values() for entry in actual.history]
     assert all(name == f"kind{item % 7}" for item, name in entries)
     assert len(entries) > ROWS
 
@@ -246,8 +246,8 @@ def test_kinds_that_train_does_not_have_are_none_and_counted(tmp_path: Path) -> 
     assert store.manifest.history is not None
     assert store.manifest.history.kinds == ("buy", "click", "view")
     right = pasts(log, lambda _: True, "kind")
-    for row, got in stored(store).items():
-        assert got.history == [(i, None if kind == "gift" else kind) for i, kind in right[row]]
+    for row, actual in stored(store).items():
+        assert actual.history == [(i, None if kind == "gift" else kind) for i, kind in right[row]]
     losses = store.manifest.losses
     assert losses["history.kind_unseen"].count == log.filter(pl.col("kind") == "gift").height
     assert losses["history.kind_absent"].count == log["kind"].null_count()
@@ -258,14 +258,14 @@ def test_events_are_the_same_in_chunks_and_buckets_of_any_size(
     way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path)
-    made = spec(WAYS[way][0], label={"positive_when": ">= 1"}, negatives={"per_positive": DRAWN})
-    whole = stored(prepare(made, tmp_path, tmp_path / "whole"))
+    dataset = spec(WAYS[way][0], label={"positive_when": ">= 1"}, negatives={"per_positive": DRAWN})
+    whole = stored(prepare(dataset, tmp_path, tmp_path / "whole"))
     monkeypatch.setattr(pipeline, "plan", lambda *_: Budget(1 << 30, 64, 3, 1, 1))
-    assert stored(prepare(made, tmp_path, tmp_path / "parts")) == whole
+    assert stored(prepare(dataset, tmp_path, tmp_path / "parts")) == whole
 
 
 @pytest.mark.parametrize(
-    ("history", "said"),
+    ("history", "sentence"),
     [
         ({"events": "all"}, r"'events' needs 'kind'.*scored \.0015 to \.0136 of AUC below"),
         ({"events": ["click"]}, "'events' needs 'kind'"),
@@ -275,13 +275,13 @@ def test_events_are_the_same_in_chunks_and_buckets_of_any_size(
         ({"from": "list", "column": "h", "events": ["a"], "kind": "k"}, "not for from: list"),
     ],
 )
-def test_a_choice_that_means_nothing_is_refused(history: dict[str, Any], said: str) -> None:
-    with pytest.raises(SpecError, match=said):
+def test_a_choice_that_means_nothing_is_refused(history: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SpecError, match=sentence):
         spec(history)
 
 
 @pytest.mark.parametrize(
-    ("history", "said"),
+    ("history", "sentence"),
     [
         (
             {"events": ["click", "clik"], "kind": "kind"},
@@ -292,10 +292,10 @@ def test_a_choice_that_means_nothing_is_refused(history: dict[str, Any], said: s
     ],
 )
 def test_kinds_that_the_log_does_not_have_are_refused(
-    history: dict[str, Any], said: str, tmp_path: Path
+    history: dict[str, Any], sentence: str, tmp_path: Path
 ) -> None:
     write(tmp_path)
-    with pytest.raises(DataContractError, match=said):
+    with pytest.raises(DataContractError, match=sentence):
         prepare(spec(history), tmp_path, tmp_path / "out")
 
 
@@ -303,6 +303,6 @@ def test_a_spec_without_events_keeps_its_fingerprint(tmp_path: Path) -> None:
     write(tmp_path)
     plain = fingerprint(spec({}), tmp_path)
     assert fingerprint(spec({"events": "positives"}), tmp_path) == plain
-    told = fingerprint(spec({"kind": "kind"}), tmp_path)
+    with_kind = fingerprint(spec({"kind": "kind"}), tmp_path)
     some = fingerprint(spec({"events": ["buy"], "kind": "kind"}), tmp_path)
-    assert len({plain, told, some}) == 3
+    assert len({plain, with_kind, some}) == 3

@@ -29,7 +29,7 @@ def write(folder: Path, form: str) -> list[list[int]]:
         "i": rng.integers(1, ITEMS + 1, ROWS).tolist(),
         "y": rng.integers(0, 2, ROWS).tolist(),
     }
-    texts = [" ".join(map(str, held)) for held in lists]
+    texts = [" ".join(map(str, entries)) for entries in lists]
     frame = pl.DataFrame(log | {"h": lists if form == "list" else texts})
     frame.write_parquet(folder / "log.parquet")
     frame.select("u", "i", "y", h=pl.Series(texts)).write_csv(folder / "log.csv")
@@ -66,34 +66,34 @@ def spec(form: str, longest: int, name: str = "log.parquet") -> DatasetSpec:
 def test_long_histories_of_few_rows_are_kept_whole(
     tmp_path: Path, form: str, longest: int, name: str
 ) -> None:
-    lists, said = write(tmp_path, form), list[str]()
+    lists, lines = write(tmp_path, form), list[str]()
     store = prepare(
         spec(form, longest, name),
         tmp_path,
         tmp_path / "out",
         max_memory=1 << 30,
-        progress=said.append,
+        progress=lines.append,
     )
-    assert "300 rows; memory at most 1.0 GiB" in said[0]
-    seen = 0
+    assert "300 rows; memory at most 1.0 GiB" in lines[0]
+    count = 0
     for part in PARTS:
         split = store.split(part)
         for r in range(len(split.group)):
             start, length = int(split.history_start[r]), int(split.history_length[r])
-            held = store.history_values[start : start + length].tolist()
+            entries = store.history_values[start : start + length].tolist()
             for n in range(int(split.row_start[r]), int(split.row_start[r + 1])):
-                assert held == lists[int(split.row_id[n])][-longest:]
-                seen += 1
-    assert seen == ROWS
+                assert entries == lists[int(split.row_id[n])][-longest:]
+                count += 1
+    assert count == ROWS
 
 
 def test_the_plan_asks_for_the_rows_there_are() -> None:
     record = 100
     alone = plan(0, Row(record), 0, None).peak
     for longest in (1_700, 10_000):
-        made = plan(300, Row(record, 8 * longest, 4 * longest), 0, None)
-        assert made.bits == 0
-        assert made.peak - alone < 300 * longest * (8 * 6 + 4 * 9) + 300 * record * 20
+        budget = plan(300, Row(record, 8 * longest, 4 * longest), 0, None)
+        assert budget.bits == 0
+        assert budget.peak - alone < 300 * longest * (8 * 6 + 4 * 9) + 300 * record * 20
     negatives = plan(300, Row(record * 1001), 0, None)  # per_positive: 1000
     assert negatives.peak - alone < 300 * record * 1001 * 16
     with pytest.raises(SpecError, match=r"--max-memory 300.0 MiB is too little: 9 items"):
@@ -102,10 +102,10 @@ def test_the_plan_asks_for_the_rows_there_are() -> None:
 
 def test_many_long_histories_are_cut_into_small_chunks_and_buckets() -> None:
     """A million rows of 10,000 entries: each bucket and chunk fits, as 14 bits of users allow."""
-    made = plan(1_000_000, Row(100, 80_000, 40_000), 0, 4 << 30)
-    assert made.peak <= 4 << 30
-    assert made.chunk_rows * 80_100 * 6 <= 1 << 30
-    assert (1_000_000 >> made.bits) * 40_100 * 9 <= 0.6 * (4 << 30)
+    budget = plan(1_000_000, Row(100, 80_000, 40_000), 0, 4 << 30)
+    assert budget.peak <= 4 << 30
+    assert budget.chunk_rows * 80_100 * 6 <= 1 << 30
+    assert (1_000_000 >> budget.bits) * 40_100 * 9 <= 0.6 * (4 << 30)
 
 
 def test_entries_of_a_row_are_known_before_it_is_read(tmp_path: Path) -> None:
@@ -113,9 +113,9 @@ def test_entries_of_a_row_are_known_before_it_is_read(tmp_path: Path) -> None:
     mean = sum(map(len, lists)) / ROWS
     history = History.model_validate({"from": "list", "column": "h", "max_length": LONGEST})
     parquet = Part(tmp_path / "log.parquet", None, COMMAS)
-    found = history_entries([parquet], [ROWS], history)
-    assert mean <= found.read <= mean + 2  # an empty list counts as an entry
-    assert found.newest == found.read
+    bounds = history_entries([parquet], [ROWS], history)
+    assert mean <= bounds.read <= mean + 2  # an empty list counts as an entry
+    assert bounds.newest == bounds.read
     text = history_entries([Part(tmp_path / "log.csv", None, COMMAS)], [ROWS], history)
     assert mean <= text.read < 3 * mean  # bytes over two
     short = history.model_copy(update={"max_length": 50})

@@ -74,13 +74,13 @@ def write(folder: Path) -> dict[str, list[dict[str, Any]]]:
 def expected(tables: dict[str, list[dict[str, Any]]], store: PreparedDataset) -> dict[str, Any]:
     """(count, of) by key, by a loop over the source and the rows of each split."""
     log = tables["log"]
-    kept = [row for row in log if row["i"] < ITEMS]
+    known = [row for row in log if row["i"] < ITEMS]
     out: dict[str, tuple[int, int]] = {
-        "rows.unknown_item": (ROWS - len(kept), ROWS),
+        "rows.unknown_item": (ROWS - len(known), ROWS),
         "rows.user_not_in_table": (sum(row["u"] >= KNOWN_USERS for row in log), ROWS),
-        "candidate.c.absent": (sum(not row["c"] for row in kept), len(kept)),
-        "candidate.tags.absent": (sum(not row["tags"] for row in kept), len(kept)),
-        "candidate.n.absent": (sum(row["n"] is None for row in kept), len(kept)),
+        "candidate.c.absent": (sum(not row["c"] for row in known), len(known)),
+        "candidate.tags.absent": (sum(not row["tags"] for row in known), len(known)),
+        "candidate.n.absent": (sum(row["n"] is None for row in known), len(known)),
         "item.kind.absent": (sum(row["kind"] is None for row in tables["items"]), ITEMS),
         "item.price.absent": (sum(row["price"] is None for row in tables["items"]), ITEMS),
         "modality.text.absent": (3, ITEMS),
@@ -90,21 +90,24 @@ def expected(tables: dict[str, list[dict[str, Any]]], store: PreparedDataset) ->
     out["history.unknown_item"] = (sum(item >= ITEMS for item in entries), len(entries))
     parts = {name: [log[int(k)] for k in store.split(name).row_id] for name in ("valid", "test")}
     train = [log[int(k)] for k in store.split("train").row_id]
-    seen = {row["c"] for row in train if row["c"]}
+    train_values = {row["c"] for row in train if row["c"]}
     tags = {tag for row in train if row["tags"] for tag in row["tags"].split("|")}
     for name, rows in parts.items():
-        given = [row["c"] for row in rows if row["c"]]
-        out[f"candidate.c.unseen.{name}"] = (sum(c not in seen for c in given), len(given))
-        given = [tag for row in rows if row["tags"] for tag in row["tags"].split("|")]
-        out[f"candidate.tags.unseen.{name}"] = (sum(tag not in tags for tag in given), len(given))
+        values = [row["c"] for row in rows if row["c"]]
+        out[f"candidate.c.unseen.{name}"] = (
+            sum(c not in train_values for c in values),
+            len(values),
+        )
+        values = [tag for row in rows if row["tags"] for tag in row["tags"].split("|")]
+        out[f"candidate.tags.unseen.{name}"] = (sum(tag not in tags for tag in values), len(values))
     return {key: pair for key, pair in out.items() if pair[0]}
 
 
 def test_every_loss_is_counted_and_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tables = write(tmp_path)
     monkeypatch.setattr(pipeline, "plan", lambda *_: Budget(1 << 30, 64, 2, 1, 1))  # chunks add up
-    said: list[str] = []
-    store = prepare(parse_spec(SPEC, "t"), tmp_path, tmp_path / "out", progress=said.append)
+    lines: list[str] = []
+    store = prepare(parse_spec(SPEC, "t"), tmp_path, tmp_path / "out", progress=lines.append)
     losses = store.manifest.losses
     counted = {key: (loss.count, loss.of) for key, loss in losses.items()}
     groups = np.concatenate([store.split(name).group for name in store.manifest.counts])
@@ -112,7 +115,7 @@ def test_every_loss_is_counted_and_printed(tmp_path: Path, monkeypatch: pytest.M
     without = sum(sex.get(user) is None for user in groups.tolist())
     assert counted == {"request.g.absent": (without, len(groups))} | expected(tables, store)
     for loss in losses.values():
-        assert loss.sentence() in said
+        assert loss.sentence() in lines
 
 
 def test_a_loss_says_its_share_and_nothing_lost_is_no_loss() -> None:
@@ -154,16 +157,16 @@ def test_values_beyond_max_values_are_counted_on_every_side(tmp_path: Path) -> N
     }
     losses = prepare(parse_spec(spec, "t"), tmp_path, tmp_path / "out").manifest.losses
 
-    def wanted(lists: list[list[str]], most: int) -> tuple[int, int]:
+    def counted(lists: list[list[str]], most: int) -> tuple[int, int]:
         return sum(max(len(row) - most, 0) for row in lists), sum(map(len, lists))
 
     split = [row.split("|") if row else [] for row in tags]
-    found = {key: (loss.count, loss.of) for key, loss in losses.items() if "beyond" in key}
-    assert found == {
-        "request.mine.beyond": wanted(split, 4),
-        "request.likes.beyond": wanted(likes, 3),
-        "candidate.tags.beyond": wanted(split, 2),
-        "item.kinds.beyond": wanted(kinds, 2),
+    beyond = {key: (loss.count, loss.of) for key, loss in losses.items() if "beyond" in key}
+    assert beyond == {
+        "request.mine.beyond": counted(split, 4),
+        "request.likes.beyond": counted(likes, 3),
+        "candidate.tags.beyond": counted(split, 2),
+        "item.kinds.beyond": counted(kinds, 2),
     }
     assert (
         losses["candidate.tags.beyond"]

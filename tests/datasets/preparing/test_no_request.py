@@ -33,8 +33,8 @@ def test_rows_without_a_request_are_one_by_user_and_time(
     rng = np.random.default_rng(4)
     kind = type(none) if none is not None else int
     user, time = rng.integers(0, 12, ROWS), np.sort(rng.integers(0, 90, ROWS))
-    named = rng.random(ROWS) < 0.5
-    ids = [kind(7 + k // 40) if named[k] else none for k in range(ROWS)]
+    has_request = rng.random(ROWS) < 0.5
+    ids = [kind(7 + k // 40) if has_request[k] else none for k in range(ROWS)]
     log = {"u": user, "i": rng.integers(0, 9, ROWS), "y": rng.integers(0, 2, ROWS), "t": time}
     pl.DataFrame(log | {"r": ids}).write_parquet(tmp_path / "log.parquet")
     columns: dict[str, Any] = {"user": "u", "item": "i", "label": "y", "request": "r"}
@@ -54,7 +54,7 @@ def test_rows_without_a_request_are_one_by_user_and_time(
     expected: dict[Any, set[int]] = defaultdict(set)
     for row in range(ROWS):
         moment = time[row] if timed else row
-        expected[(user[row], ids[row]) if named[row] else (user[row], "at", moment)].add(row)
+        expected[(user[row], ids[row]) if has_request[row] else (user[row], "at", moment)].add(row)
     stored = set()
     for part in ("train", "valid", "test"):
         split = store.split(part)
@@ -62,7 +62,7 @@ def test_rows_without_a_request_are_one_by_user_and_time(
             stored.add(frozenset(split.row_id[begin:end].tolist()))
     assert stored == {frozenset(rows) for rows in expected.values()}
     loss = store.manifest.losses["rows.no_request"]
-    assert (loss.count, loss.of) == (int((~named).sum()), ROWS)
+    assert (loss.count, loss.of) == (int((~has_request).sum()), ROWS)
 
 
 def test_a_value_for_none_needs_the_column() -> None:

@@ -81,13 +81,13 @@ def keys_of(store: PreparedDataset) -> list[Any]:
 def stored_rows(store: PreparedDataset, name: str) -> dict[int, tuple[Any, int, list[Any]]]:
     """row_id -> (item key, label, history of item keys)."""
     split, keys = store.split(name), keys_of(store)
-    found = {}
+    by_row = {}
     for r in range(len(split.group)):
         start, length = int(split.history_start[r]), int(split.history_length[r])
         history = [keys[k] for k in store.history_values[start : start + length]]
         for n in range(int(split.row_start[r]), int(split.row_start[r + 1])):
-            found[int(split.row_id[n])] = (keys[split.item[n]], int(split.label[n]), history)
-    return found
+            by_row[int(split.row_id[n])] = (keys[split.item[n]], int(split.label[n]), history)
+    return by_row
 
 
 def past(log: pl.DataFrame, row: int, longest: int) -> list[Any]:
@@ -149,8 +149,8 @@ def test_absent_vectors_are_zero_and_marked_whatever_the_file_held(tmp_path: Pat
     for row in range(1, len(keys)):
         place = (keys[row] - 3) // 7
         assert present[row] == (place % 5 != 0)
-        wanted = raw[place] if present[row] else np.zeros(6)
-        np.testing.assert_array_equal(rows[row], wanted)
+        expected = raw[place] if present[row] else np.zeros(6)
+        np.testing.assert_array_equal(rows[row], expected)
 
 
 @pytest.mark.parametrize("by", ["user", "item_cold", "user_time", "random"])
@@ -209,13 +209,13 @@ def test_the_fingerprint_is_of_content_not_of_place_or_time(tmp_path: Path) -> N
         (tmp_path / name).mkdir()
         write(tmp_path / name)
     os.utime(tmp_path / "two" / "log.parquet", (1, 1))
-    one, two = make(tmp_path / "one"), make(tmp_path / "two")
-    assert one.fingerprint == two.fingerprint
-    assert one.manifest.files == two.manifest.files
+    first, two = make(tmp_path / "one"), make(tmp_path / "two")
+    assert first.fingerprint == two.fingerprint
+    assert first.manifest.files == two.manifest.files
     vectors = bytearray((tmp_path / "two" / "text.npy").read_bytes())
     vectors[-1] ^= 1
     (tmp_path / "two" / "text.npy").write_bytes(bytes(vectors))
-    assert make(tmp_path / "two").fingerprint != one.fingerprint
+    assert make(tmp_path / "two").fingerprint != first.fingerprint
 
 
 def test_small_memory_gives_the_same_store(tmp_path: Path) -> None:

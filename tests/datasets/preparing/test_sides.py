@@ -184,10 +184,10 @@ def test_many_small_chunks_and_buckets_give_the_same_store(
     if source == "negatives":
         changes["label"] = {"positive_when": ">= 1"}
         changes["negatives"] = {"per_positive": 2, "draw": "popularity"}
-    one = prepare(spec(**changes), tmp_path, tmp_path / "one")
+    whole = prepare(spec(**changes), tmp_path, tmp_path / "one")
     monkeypatch.setattr(pipeline, "plan", lambda *_: Budget(1 << 30, 64, 3, 1, 1))
     many = prepare(spec(**changes), tmp_path, tmp_path / "many")
-    assert many.manifest.counts == one.manifest.counts
-    assert apart_from_places(many) == apart_from_places(one)
+    assert many.manifest.counts == whole.manifest.counts
+    assert apart_from_places(many) == apart_from_places(whole)
     for name in PARTS:  # where a history lies may differ, not what it holds
-        assert histories(many, name) == histories(one, name)
+        assert histories(many, name) == histories(whole, name)

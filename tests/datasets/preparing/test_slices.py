@@ -86,7 +86,7 @@ def expected(log: pl.DataFrame, train: set[int]) -> list[dict[str, str]]:
         for other in rows
         if other["u"] == rows[n]["u"] and other["y"] and other["t"] < rows[n]["t"]
     }
-    seen = past | {item for item, count in shown.items() if count}
+    known_items = past | {item for item, count in shown.items() if count}
     out = []
     for row in rows:
         item, user = row["i"], row["u"]
@@ -96,7 +96,7 @@ def expected(log: pl.DataFrame, train: set[int]) -> list[dict[str, str]]:
                 "place": row["p"] or "absent",
                 "age": str(user * 7 % 5) if user < USERS - 2 else "absent",
                 "maker": "absent" if item % 6 == 5 else f"m{item % 3}",
-                "cold_item": "known" if item in seen else "cold",
+                "cold_item": "known" if item in known_items else "cold",
                 "cold_user": "known" if user in users else "cold",
                 "no_history": "with history" if clicked else "no history",
                 "popularity": ranks[item],

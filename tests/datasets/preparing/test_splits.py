@@ -40,10 +40,12 @@ def write(folder: Path) -> pl.DataFrame:
     return log
 
 
-def make(folder: Path, split: str, *more: str, said: list[str] | None = None) -> PreparedDataset:
+def make(
+    folder: Path, split: str, *more: str, progress: list[str] | None = None
+) -> PreparedDataset:
     text = BASE.replace("{by: time, valid: 0.1, test: 0.2}", split) + "\n".join(more) + "\n"
     (folder / "spec.yaml").write_text(text, encoding="utf-8")
-    tell = (lambda _: None) if said is None else said.append
+    tell = (lambda _: None) if progress is None else progress.append
     return prepare(load_spec(folder / "spec.yaml"), folder, folder / "out", progress=tell)
 
 
@@ -113,9 +115,9 @@ def test_a_split_by_user_and_time_takes_the_last_of_every_user(tmp_path: Path) -
 
 def test_a_random_split_warns_loudly_and_says_why(tmp_path: Path) -> None:
     write(tmp_path)
-    said: list[str] = []
-    store = make(tmp_path, "{by: random, valid: 0.1, test: 0.2}", said=said)
-    loud = [line for line in said if line.startswith("WARNING: split by: random puts other")]
+    lines: list[str] = []
+    store = make(tmp_path, "{by: random, valid: 0.1, test: 0.2}", progress=lines)
+    loud = [line for line in lines if line.startswith("WARNING: split by: random puts other")]
     assert len(loud) == 1
     assert "figures are optimistic" in loud[0]
     assert loud[0].removeprefix("WARNING: ") in store.manifest.warnings
@@ -123,13 +125,13 @@ def test_a_random_split_warns_loudly_and_says_why(tmp_path: Path) -> None:
 
 def drawn(store: PreparedDataset) -> list[tuple[int, int, int]]:
     """(row of the positive, place, item key) of every negative."""
-    keys, found = dict(store.item_keys().iter_rows()), []
+    keys, negatives = dict(store.item_keys().iter_rows()), []
     for name in PARTS:
         split = store.split(name)
         for row, item, label in zip(split.row_id, split.item, split.label, strict=True):
             if not label:
-                found.append((*divmod(int(row) - ROWS, 3), keys[int(item)]))
-    return sorted(found)
+                negatives.append((*divmod(int(row) - ROWS, 3), keys[int(item)]))
+    return sorted(negatives)
 
 
 @pytest.mark.parametrize("timed", [True, False])
@@ -141,7 +143,7 @@ def test_negatives_follow_their_draw_and_their_seed(tmp_path: Path, draw: str, t
         known[user].add(item)
     spec = (tmp_path, "{by: user, valid: 0.1, test: 0.2}")
 
-    def made(seed: int) -> list[tuple[int, int, int]]:
+    def negatives_of(seed: int) -> list[tuple[int, int, int]]:
         more = f"negatives: {{per_positive: 3, draw: {draw}, seed: {seed}}}"
         text = BASE.replace(", label: y", "")
         if not timed:
@@ -152,12 +154,14 @@ def test_negatives_follow_their_draw_and_their_seed(tmp_path: Path, draw: str, t
         (tmp_path / "spec.yaml").write_text(text, encoding="utf-8")
         return drawn(prepare(load_spec(tmp_path / "spec.yaml"), tmp_path, tmp_path / f"o{seed}"))
 
-    one = made(0)
-    assert len(one) > 2.5 * ROWS
-    assert all(item not in known[log["u"][row]] for row, _, item in one)
-    assert len({(row, item) for row, _, item in one}) == len(one)  # no item twice for a positive
-    assert made(1) != one
-    count = Counter(item for _, _, item in one)
+    drawn_rows = negatives_of(0)
+    assert len(drawn_rows) > 2.5 * ROWS
+    assert all(item not in known[log["u"][row]] for row, _, item in drawn_rows)
+    assert len({(row, item) for row, _, item in drawn_rows}) == len(
+        drawn_rows
+    )  # no item twice for a positive
+    assert negatives_of(1) != drawn_rows
+    count = Counter(item for _, _, item in drawn_rows)
     expected = np.zeros(ITEMS)  # by a loop: what each positive's draw may take, in which shares
     popular = Counter(log["i"].to_list())
     first = dict(log.group_by("i").agg(pl.col("t").min()).iter_rows())
@@ -168,8 +172,8 @@ def test_negatives_follow_their_draw_and_their_seed(tmp_path: Path, draw: str, t
         for item in popular:
             if item in known[user] or (timed and first[item] >= times[row]):
                 continue
-            seen = before[item] if timed else popular[item] + 1
-            weights[item] = seen if draw == "popularity" else 1
+            weight = before[item] if timed else popular[item] + 1
+            weights[item] = weight if draw == "popularity" else 1
         if weights.sum():
             expected += min(3, np.count_nonzero(weights)) * weights / weights.sum()
     share = np.array([count[item] for item in range(ITEMS)])

@@ -33,12 +33,12 @@ def lists(folder: Path, name: str, *groups: list[int]) -> Part:
 
 
 def test_the_row_group_with_the_longest_lists_of_any_file_counts(tmp_path: Path) -> None:
-    one = lists(tmp_path, "one.parquet", [3, 3], [8, 10], [1])
+    first = lists(tmp_path, "one.parquet", [3, 3], [8, 10], [1])
     two = lists(tmp_path, "two.parquet", [4, 5, 5])
-    assert history_entries([one], [5], history()) == Entries(9, 9)
-    assert history_entries([two, one], [3, 5], history()) == Entries(9, 9)
+    assert history_entries([first], [5], history()) == Entries(9, 9)
+    assert history_entries([two, first], [3, 5], history()) == Entries(9, 9)
     assert history_entries([two], [3], history()) == Entries(5, 5)  # 14 entries of 3 rows
-    assert history_entries([one, two], [5, 3], history(longest=4)) == Entries(9, 4)
+    assert history_entries([first, two], [5, 3], history(longest=4)) == Entries(9, 4)
 
 
 def test_columns_side_by_side_are_counted(tmp_path: Path) -> None:

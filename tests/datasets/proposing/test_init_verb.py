@@ -24,10 +24,10 @@ APP = register()
 
 def init(*words: str | Path) -> str:
     """What the verb prints; its errors come through."""
-    done = CliRunner().invoke(APP, ["init", *map(str, words)])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.output
+    result = CliRunner().invoke(APP, ["init", *map(str, words)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_becomes_a_spec_and_a_study_that_load_and_prepare(shop: Path) -> None:
-    said = init(shop)
-    assert "fusefront run study.yaml --data" in said
+    printed = init(shop)
+    assert "fusefront run study.yaml --data" in printed
     assert load_study(Path("study.yaml")).dataset == "dataset.yaml"
     store = prepare(load_spec(Path("dataset.yaml")), shop, Path("out"))
     assert dict(store.manifest.schema_.modalities) == {"image": 8, "text": 8}
@@ -71,15 +71,15 @@ def test_a_folder_becomes_a_spec_and_a_study_that_load_and_prepare(shop: Path) -
 def test_what_init_wrote_runs_to_a_report(shop: Path) -> None:
     init(shop / "log.parquet", shop / "items.parquet", shop / "image.npy")
     small = ("seeds=[0]", "tuning.trials=0", "training.epochs=2", "latency.rounds=3")
-    asked = Request(Path("study.yaml"), Path("out"), shop, small, wandb=False, limit=1)
-    made = run_study(asked, Console(quiet=True))
-    assert made.page.is_file()
+    request = Request(Path("study.yaml"), Path("out"), shop, small, wandb=False, limit=1)
+    conclusion = run_study(request, Console(quiet=True))
+    assert conclusion.page.is_file()
     assert Path("out/studies/shop/audit.json").is_file()
 
 
 def test_a_world_is_written_as_files_that_prepare(tmp_path: Path) -> None:
-    said = init("--synthetic", "gated", "--out", tmp_path / "gated", "--train", "200")
-    assert f"fusefront run {tmp_path / 'gated' / 'study.yaml'}" in " ".join(said.split())
+    printed = init("--synthetic", "gated", "--out", tmp_path / "gated", "--train", "200")
+    assert f"fusefront run {tmp_path / 'gated' / 'study.yaml'}" in " ".join(printed.split())
     files = {path.name for path in (tmp_path / "gated").iterdir()}
     assert {"interactions.parquet", "items.parquet", "dataset.yaml", "text.npy"} <= files
     spec = load_spec(tmp_path / "gated" / "dataset.yaml")
@@ -121,14 +121,14 @@ def test_a_published_layout_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_what_is_wrong_is_one_sentence(
     shop: Path, words: tuple[str, ...], kind: type[Exception], sentence: str
 ) -> None:
-    with pytest.raises(kind, match=sentence) as caught:
+    with pytest.raises(kind, match=sentence) as refusal:
         init(*words)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(refusal.value)
     assert not Path("dataset.yaml").exists()
 
 
 def test_help_names_worlds_and_layouts() -> None:
-    said = init("--help")
-    assert "--layout" in said
-    assert "--synthetic" in said
+    printed = init("--help")
+    assert "--layout" in printed
+    assert "--synthetic" in printed
     assert set(WORLDS) >= {"additive", "tour"}

@@ -118,15 +118,15 @@ def clicks(count: int = 3000) -> tuple[dict[str, list[object]], np.ndarray]:
 def stored_histories(store: PreparedDataset) -> dict[int, list[object]]:
     """row_id -> keys of its history."""
     keys = dict(store.item_keys().iter_rows())
-    found = {}
+    histories = {}
     for name in ("train", "valid", "test"):
         split = store.split(name)
         for r in range(len(split.group)):
             start, length = int(split.history_start[r]), int(split.history_length[r])
-            held = [keys[int(k)] for k in store.history_values[start : start + length]]
+            entries = [keys[int(k)] for k in store.history_values[start : start + length]]
             for n in range(int(split.row_start[r]), int(split.row_start[r + 1])):
-                found[int(split.row_id[n])] = held
-    return found
+                histories[int(split.row_id[n])] = entries
+    return histories
 
 
 @pytest.mark.parametrize("kind", ["columns in csv", "padded lists", "lists", "text in csv"])

@@ -154,21 +154,21 @@ def history_columns(
         fill = "<pad>" if kind == "right -1" else "0"
     usable = [thing for thing in things if thing != fill]
     lengths = draw.integers(0, WIDTH + 1, rows)
-    held = [[usable[k] for k in draw.integers(0, len(usable), n)] for n in lengths]
-    world.histories = [tuple(row) for row in held]
-    blocks = [[fill] * (WIDTH - len(row)) + row for row in held]
+    histories = [[usable[k] for k in draw.integers(0, len(usable), n)] for n in lengths]
+    world.histories = [tuple(row) for row in histories]
+    blocks = [[fill] * (WIDTH - len(row)) + row for row in histories]
     nested = world.choice["form"] in ("parquet", "parts", "folders")
     if kind == "columns":
         return {f"hist_{n}": [row[n] for row in blocks] for n in range(WIDTH)}
     if kind in ("text", "text padded") or not nested:
         mark = str(draw.choice(["^", " ", "|"]))
-        lists = held if kind in ("text", "lists") else blocks
+        lists = histories if kind in ("text", "lists") else blocks
         if kind == "right -1":
-            lists = [row + [fill] * (WIDTH - len(row)) for row in held]
+            lists = [row + [fill] * (WIDTH - len(row)) for row in histories]
         return {"history": [mark.join(map(str, row)) for row in lists]}
     if kind == "right -1":
-        blocks = [row + [fill] * (WIDTH - len(row)) for row in held]
-    return {"item_seq": held if kind == "lists" else blocks}
+        blocks = [row + [fill] * (WIDTH - len(row)) for row in histories]
+    return {"item_seq": histories if kind == "lists" else blocks}
 
 
 def split_columns(world: World, rows: int) -> dict[str, Any]:
@@ -276,8 +276,8 @@ def check(folder: Path, out: Path, seed: int, readback: Callable) -> str:
     assert set(rows[0].of_candidate) - {"hourmin"} == {"colour", "price"}, shown
     if world.vectors:
         (vectors,) = back.vectors.values()
-        wanted = {key: world.vectors[key] for key in vectors}
-        assert vectors == wanted, shown
+        expected = {key: world.vectors[key] for key in vectors}
+        assert vectors == expected, shown
         assert set(vectors) >= set(world.items), shown
     return "right"
 

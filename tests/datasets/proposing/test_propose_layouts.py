@@ -275,8 +275,8 @@ def text_keys_padded(folder: Path) -> Truth:
     lists = [[f"sku{k}" if k else "<pad>" for k in row] for row in blocks]
     pl.DataFrame(log | {"hist_items": lists}).write_parquet(folder / "log.parquet")
     write_items(folder, [f"sku{k}" for k in range(1, ITEMS + 1)])
-    held = [tuple(f"sku{k}" for k in row) for row in real]
-    return truth_of(log, histories=held, says=('padding: "<pad>"',))  # type: ignore[arg-type]
+    keys_of_rows = [tuple(f"sku{k}" for k in row) for row in real]
+    return truth_of(log, histories=keys_of_rows, says=('padding: "<pad>"',))  # type: ignore[arg-type]
 
 
 def empty_text_padded(folder: Path) -> Truth:
@@ -285,23 +285,23 @@ def empty_text_padded(folder: Path) -> Truth:
     lists = [[f"sku{k}" if k else "" for k in row] for row in blocks]
     pl.DataFrame(log | {"hist_items": lists}).write_parquet(folder / "log.parquet")
     write_items(folder, [f"sku{k}" for k in range(1, ITEMS + 1)])
-    held: list[tuple[object, ...]] = [tuple(f"sku{k}" for k in row) for row in real]
-    return truth_of(log, histories=held)
+    keys_of_rows: list[tuple[object, ...]] = [tuple(f"sku{k}" for k in row) for row in real]
+    return truth_of(log, histories=keys_of_rows)
 
 
 def newest_first(folder: Path) -> Truth:
     """Each user's last eight items, the newest first: how they grow shows it."""
     log = base()
     past: dict[object, list[object]] = {}
-    lists, held = [], []
+    lists, keys_of_rows = [], []
     for user, item in zip(log["user_id"], log["item_id"], strict=True):
-        seen = past.setdefault(user, [])
-        lists.append(seen[:-9:-1])
-        held.append(tuple(seen[-8:]))
-        seen.append(item)
+        past_items = past.setdefault(user, [])
+        lists.append(past_items[:-9:-1])
+        keys_of_rows.append(tuple(past_items[-8:]))
+        past_items.append(item)
     pl.DataFrame(log | {"hist": lists}).write_parquet(folder / "log.parquet")
     write_items(folder, list(range(1, ITEMS + 1)))
-    return truth_of(log, histories=held, says=("newest: first",))
+    return truth_of(log, histories=keys_of_rows, says=("newest: first",))
 
 
 def two_histories(folder: Path) -> Truth:
@@ -312,8 +312,10 @@ def two_histories(folder: Path) -> Truth:
     kinds = [[f"c{int(str(k)) % 5}" for k in row] for row in real]
     pl.DataFrame(log | {"hist_cate": kinds, "hist_item": items}).write_parquet(folder / "l.parquet")
     write_items(folder, [f"sku{k}" for k in range(1, ITEMS + 1)])
-    held: list[tuple[object, ...]] = [tuple(row) for row in items]
-    return truth_of(log, histories=held, says=('column "hist_cate": a history of other values',))
+    keys_of_rows: list[tuple[object, ...]] = [tuple(row) for row in items]
+    return truth_of(
+        log, histories=keys_of_rows, says=('column "hist_cate": a history of other values',)
+    )
 
 
 def movielens_csv(folder: Path) -> Truth:

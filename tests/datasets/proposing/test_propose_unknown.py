@@ -336,9 +336,9 @@ def test_the_verb_says_what_is_unknown_and_still_writes(
     folder.mkdir()
     either_day(folder)
     monkeypatch.chdir(tmp_path)
-    done = CliRunner().invoke(register(), ["init", "data"])
-    assert done.exit_code == 0, done.output
-    output = " ".join(done.output.split())
+    result = CliRunner().invoke(register(), ["init", "data"])
+    assert result.exit_code == 0, result.output
+    output = " ".join(result.output.split())
     assert "UNKNOWN, columns:" in output
     assert "write what is UNKNOWN in dataset.yaml, then: fusefront run" in output
     assert Path("study.yaml").is_file()

@@ -177,10 +177,10 @@ TEXTS: dict[str, tuple[Bytes, str]] = {
 def test_a_text_log_is_read_right_or_refused_in_a_sentence(name: str, sample) -> None:
     change, pattern = TEXTS[name]
     sample.write(change(sample.lines()))
-    said = sample.sentence()
-    assert (said is None) == (pattern == RIGHT), said
-    if said is not None:
-        assert re.search(pattern, said), said
+    sentence = sample.sentence()
+    assert (sentence is None) == (pattern == RIGHT), sentence
+    if sentence is not None:
+        assert re.search(pattern, sentence), sentence
 
 
 # column, value in the file at row 3, value that the store must tell
@@ -215,10 +215,10 @@ VALUES = {
 
 @pytest.mark.parametrize("name", VALUES)
 def test_a_value_is_what_the_file_says(name: str, sample) -> None:
-    column, written, told = VALUES[name]
+    column, written, value = VALUES[name]
     sample.rows[3][column] = "@"
     text = "\n".join(sample.lines()) + "\n"
-    sample.rows[3][column] = told
+    sample.rows[3][column] = value
     sample.write(text.replace("@", written).encode())
     assert sample.sentence() is None
 

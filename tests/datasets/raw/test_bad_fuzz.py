@@ -77,16 +77,16 @@ def of_csv(sample_class, users, words, numbers, dialect) -> None:
         sample.write(text_of(sample.rows, dialect))
         sign = "\\t" if dialect["delimiter"] == "\t" else dialect["delimiter"]
         sample.swap("path: log.csv}", f'path: log.csv, separator: "{sign}"}}')
-        said = sample.sentence()  # compares with the rows where it is None
-    assert said is None or "log.csv" in said
+        sentence = sample.sentence()  # compares with the rows where it is None
+    assert sentence is None or "log.csv" in sentence
 
 
 def of_parts(sample_class, kinds, cut, numbers) -> None:
     """A log in two parquet parts whose users have types of their own."""
     with fuzzed(sample_class, {"u": [str(k) for k in range(9)], "n": numbers}) as sample:
-        said = _in_parts(sample, kinds, cut)
+        sentence = _in_parts(sample, kinds, cut)
     alike = {kind in ("text", "large") for kind in kinds}
-    assert (said is None) == (len(alike) == 1), said
+    assert (sentence is None) == (len(alike) == 1), sentence
 
 
 def _in_parts(sample, kinds, cut) -> str | None:

@@ -260,8 +260,8 @@ def nothing_names_the_items(shop: Shop) -> None:
     shop.swap(SHOP_ITEMS, KEYS)
 
 
-NAMED = ("timestamp: t}", "timestamp: t, request: r}")
-GIVEN = ("{by: time, valid: 0.2, test: 0.2}", "{by: given, column: r}")
+WITH_NAMES = ("timestamp: t}", "timestamp: t, request: r}")
+WITH_SPLITS = ("{by: time, valid: 0.2, test: 0.2}", "{by: given, column: r}")
 SLICED = ("split:", "slices: [{name: s, column: r}]\nsplit:")
 
 CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
@@ -471,9 +471,21 @@ CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
         "no_sound",
     ),
     # types that are no text, numbers beyond their range
-    "requests as lists": (whole("r", [[1]] * ROWS, NAMED), DataContractError, "'r'.*one value"),
-    "requests as bytes": (whole("r", [NO_TEXT] * ROWS, NAMED), DataContractError, "'r'.*no text"),
-    "splits as lists": (whole("r", [["train"]] * ROWS, GIVEN), DataContractError, "'r'.*one value"),
+    "requests as lists": (
+        whole("r", [[1]] * ROWS, WITH_NAMES),
+        DataContractError,
+        "'r'.*one value",
+    ),
+    "requests as bytes": (
+        whole("r", [NO_TEXT] * ROWS, WITH_NAMES),
+        DataContractError,
+        "'r'.*no text",
+    ),
+    "splits as lists": (
+        whole("r", [["train"]] * ROWS, WITH_SPLITS),
+        DataContractError,
+        "'r'.*one value",
+    ),
     "slices as lists": (whole("r", [[1]] * ROWS, SLICED), DataContractError, "'r'.*one value"),
     "a category as bytes": (whole("d", [NO_TEXT] * ROWS), DataContractError, "'d'.*no text"),
     "a category as durations": (
@@ -575,17 +587,17 @@ CASES: dict[str, tuple[Spoil, type[Exception], str]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_each_gets_one_sentence_and_leaves_nothing(name: str, tmp_path: Path) -> None:
-    spoil, kind, said = CASES[name]
+    spoil, kind, pattern = CASES[name]
     data, out = tmp_path / "data", tmp_path / "out"
     data.mkdir()
     shop = Shop(data)
     spoil(shop)
     path = tmp_path / "spec.yaml"
     path.write_text(shop.spec, encoding="utf-8")
-    with pytest.raises(kind) as caught:
+    with pytest.raises(kind) as refusal:
         prepare(load_spec(path), data, out)
-    sentence = str(caught.value)
-    assert re.search(said, sentence), sentence
+    sentence = str(refusal.value)
+    assert re.search(pattern, sentence), sentence
     assert "\n" not in sentence
     assert len(sentence) < 400
     assert not list(out.rglob("manifest.json"))

@@ -22,8 +22,8 @@ def table(sample) -> pa.Table:
 
 
 def with_column(sample, name: str, array: pa.Array) -> pa.Table:
-    made = table(sample)
-    return made.set_column(made.column_names.index(name), name, array)
+    rows = table(sample)
+    return rows.set_column(rows.column_names.index(name), name, array)
 
 
 def typed(kind: pa.DataType, change: Callable[[object], object] = lambda v: v):
@@ -38,7 +38,7 @@ def spelled(values: Values) -> pa.Array:
     return pa.array([str(value) for value in values]).dictionary_encode()
 
 
-def one(value: object, kind: pa.DataType | None = None):
+def one_type(value: object, kind: pa.DataType | None = None):
     """The fourth value is another."""
     return lambda values: pa.array([*values[:3], value, *values[4:]], kind)
 
@@ -54,7 +54,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Values], pa.Array], str]] = {
     "users of a dictionary": ("u", spelled, RIGHT),
     "users of a text view": ("u", typed(pa.string_view()), RIGHT),
     "users as bytes": ("u", typed(pa.binary(), lambda v: str(v).encode()), r"'u'.*[Bb]inary"),
-    "a null user": ("u", one(None), "'u', row 3: no value"),
+    "a null user": ("u", one_type(None), "'u', row 3: no value"),
     "users all null": ("u", typed(pa.null(), lambda v: None), "'u'"),
     "users as lists": ("u", typed(pa.list_(pa.string()), lambda v: [v]), "'u'"),
     "users as fractions": ("u", typed(pa.float64(), lambda v: float(str(v)[1:]) + 0.5), "'u'"),
@@ -67,7 +67,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Values], pa.Array], str]] = {
     "items of int8": ("i", typed(pa.int8()), RIGHT),
     "items of uint64": ("i", typed(pa.uint64()), RIGHT),
     "items of a dictionary": ("i", spelled, RIGHT),
-    "a null item": ("i", one(None), "'i', row 3"),
+    "a null item": ("i", one_type(None), "'i', row 3"),
     "items as fractions": ("i", typed(pa.float64(), lambda v: float(str(v)) + 0.5), "'i'"),
     "items as lists": ("i", typed(pa.list_(pa.int64()), lambda v: [v]), "'i'"),
     "an item beyond 63 bits": (
@@ -81,16 +81,16 @@ COLUMNS: dict[str, tuple[str, Callable[[Values], pa.Array], str]] = {
     "labels of half floats": ("y", typed(pa.float16(), lambda v: np.float16(v)), RIGHT),
     "labels of floats": ("y", typed(pa.float32(), float), RIGHT),
     "labels as text": ("y", words, RIGHT),
-    "a NaN label": ("y", one(float("nan"), pa.float64()), "'y', row 3"),
-    "a null label": ("y", one(None), "'y', row 3: no label"),
+    "a NaN label": ("y", one_type(float("nan"), pa.float64()), "'y', row 3"),
+    "a null label": ("y", one_type(None), "'y', row 3: no label"),
     "labels all null": ("y", typed(pa.null(), lambda v: None), "'y'"),
     "labels as lists": ("y", typed(pa.list_(pa.int64()), lambda v: [v]), "'y'"),
     "labels as durations": ("y", typed(pa.duration("s"), lambda v: timedelta(1)), "'y'"),
     # times
     "times of int32": ("t", typed(pa.int32()), RIGHT),
     "times of uint64": ("t", typed(pa.uint64()), RIGHT),
-    "a time beyond 63 bits": ("t", one(2**64 - 1, pa.uint64()), "'t'"),
-    "a null time": ("t", one(None), "'t', row 3: no value"),
+    "a time beyond 63 bits": ("t", one_type(2**64 - 1, pa.uint64()), "'t'"),
+    "a null time": ("t", one_type(None), "'t', row 3: no value"),
     "times as lists": ("t", typed(pa.list_(pa.int64()), lambda v: [v]), "'t'"),
     "times of the day": ("t", typed(pa.time64("us"), lambda v: seconds(v).time()), "'t'"),
     "times as durations": (
@@ -100,8 +100,8 @@ COLUMNS: dict[str, tuple[str, Callable[[Values], pa.Array], str]] = {
     ),
     "times as booleans": ("t", typed(pa.bool_(), lambda v: True), "'t'"),
     "times all null": ("t", typed(pa.null(), lambda v: None), "'t'"),
-    "a NaN time": ("t", one(float("nan"), pa.float64()), "'t', row 3"),
-    "an infinite time": ("t", one(float("inf"), pa.float64()), "'t', row 3"),
+    "a NaN time": ("t", one_type(float("nan"), pa.float64()), "'t', row 3"),
+    "an infinite time": ("t", one_type(float("inf"), pa.float64()), "'t', row 3"),
     # categories
     "categories of a dictionary": ("d", spelled, RIGHT),
     "categories of large text": ("d", typed(pa.large_string()), RIGHT),
@@ -113,24 +113,24 @@ COLUMNS: dict[str, tuple[str, Callable[[Values], pa.Array], str]] = {
     "numbers of half floats": ("n", typed(pa.float16(), lambda v: np.float16(v)), RIGHT),
     "numbers of decimals": ("n", typed(pa.decimal128(9, 2), lambda v: Decimal(str(v))), RIGHT),
     "numbers as text": ("n", words, RIGHT),
-    "an infinite number": ("n", one(float("-inf")), "'n', row 3.*inf"),
+    "an infinite number": ("n", one_type(float("-inf")), "'n', row 3.*inf"),
     "numbers as lists": ("n", typed(pa.list_(pa.float64()), lambda v: [v]), "'n'"),
     "numbers as days": ("n", typed(pa.date32(), lambda v: date(2020, 1, 1)), "'n'"),
     "numbers as bytes": ("n", typed(pa.binary(), lambda v: str(v).encode()), "'n'"),
 }
 
 
-def prepared(sample, made: pa.Table, **options: object) -> str | None:
+def prepared(sample, rows: pa.Table, **options: object) -> str | None:
     sample.write()
     sample.swap("log.csv", "log.parquet")
-    pq.write_table(made, sample.folder / "log.parquet", **options)
+    pq.write_table(rows, sample.folder / "log.parquet", **options)
     return sample.sentence()
 
 
-def judged(said: str | None, pattern: str) -> None:
-    assert (said is None) == (pattern == RIGHT), said
-    if said is not None:
-        assert re.search(pattern, said), said
+def judged(sentence: str | None, pattern: str) -> None:
+    assert (sentence is None) == (pattern == RIGHT), sentence
+    if sentence is not None:
+        assert re.search(pattern, sentence), sentence
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -197,9 +197,9 @@ def test_a_damaged_parquet_is_one_sentence(name: str, sample) -> None:
     path = sample.folder / "log.parquet"
     pq.write_table(table(sample), path)
     path.write_bytes(BYTES[name](path.read_bytes()))
-    said = sample.sentence()
-    assert said is not None
-    assert "log.parquet" in said
+    sentence = sample.sentence()
+    assert sentence is not None
+    assert "log.parquet" in sentence
 
 
 def test_a_feather_file_named_parquet_is_one_sentence(sample) -> None:
@@ -278,9 +278,9 @@ def test_a_damaged_npy_is_one_sentence(name: str, sample) -> None:
     sample.write()
     path = sample.folder / "text.npy"
     path.write_bytes(NPY[name](path.read_bytes()))
-    said = sample.sentence()
-    assert said is not None
-    assert "text.npy" in said
+    sentence = sample.sentence()
+    assert sentence is not None
+    assert "text.npy" in sentence
 
 
 # --- what is no file

@@ -90,7 +90,7 @@ def test_rows_without_a_request_have_the_word_of_their_moment(none: str | float 
     words = request_words(ids, "text", Path("log.csv"), none, moment, tally)
     lone = [False, True, True, none is not None, False, none == -1, False]
     for word, text, own, when in zip(words.tolist(), ids, lone, moment.tolist(), strict=True):
-        named = polynomial([byte + 1 for byte in str(text).encode()])
-        assert word == (mixed(0x6E6F6E65 ^ (when % WORD)) if own else named)
+        names = polynomial([byte + 1 for byte in str(text).encode()])
+        assert word == (mixed(0x6E6F6E65 ^ (when % WORD)) if own else names)
     loss = tally.losses()["rows.no_request"]
     assert (loss.count, loss.of) == (sum(lone), 7)

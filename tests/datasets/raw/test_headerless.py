@@ -76,13 +76,13 @@ def test_every_row_of_headerless_files_is_read(tmp_path: Path) -> None:
     keys = dict(store.item_keys().iter_rows())
     sex = dict(store.vocabulary("request", "sex").iter_rows())
     kinds = dict(store.vocabulary("item", "kind").iter_rows())
-    held = {}
+    by_row = {}
     for name in ("train", "valid", "test"):
         split = store.split(name)
         for request in range(len(split.group)):
             for row in range(int(split.row_start[request]), int(split.row_start[request + 1])):
                 item = int(split.item[row])
-                held[int(split.row_id[row])] = (
+                by_row[int(split.row_id[row])] = (
                     int(split.group[request]),
                     keys[item],
                     int(split.label[row]),
@@ -90,7 +90,7 @@ def test_every_row_of_headerless_files_is_read(tmp_path: Path) -> None:
                     kinds[int(store.items.fields[item, 0])],
                 )
     want = {k: (u, i, int(r >= 4), "MF"[u % 2], "abc"[i % 3]) for k, (u, i, r, _) in enumerate(log)}
-    assert held == want
+    assert by_row == want
 
 
 def test_rows_are_counted_with_and_without_a_header(tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ def test_names_that_do_not_fit_are_refused(
     holder = raw[part]
     assert isinstance(holder, dict)
     holder["names"] = names
-    with pytest.raises(kind, match=sentence) as caught:
+    with pytest.raises(kind, match=sentence) as refusal:
         prepared(tmp_path, raw)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_names_beside_a_header_or_a_parquet_are_refused(tmp_path: Path) -> None:
@@ -148,5 +148,5 @@ def test_a_spec_without_names_keeps_its_fingerprint(tmp_path: Path) -> None:
         "split": {"by": "random"},
     }
     assert fingerprint(parse_spec(raw, "test"), tmp_path) == "bb35fd6800afad65"  # before names
-    named = raw | {"interactions": {"path": "log.csv", "names": ["u", "i", "y"]}}
-    assert fingerprint(parse_spec(named, "test"), tmp_path) != "bb35fd6800afad65"
+    with_names = raw | {"interactions": {"path": "log.csv", "names": ["u", "i", "y"]}}
+    assert fingerprint(parse_spec(with_names, "test"), tmp_path) != "bb35fd6800afad65"

@@ -106,8 +106,10 @@ def flat(blocks: list[Block]) -> dict[int, tuple[int, list[float]]]:
     """item row -> (row of the source, vector)."""
     out: dict[int, tuple[int, list[float]]] = {}
     for block in blocks:
-        held = zip(block.rows.tolist(), block.source.tolist(), block.vectors.tolist(), strict=True)
-        out |= {row: (source, vector) for row, source, vector in held}
+        entries = zip(
+            block.rows.tolist(), block.source.tolist(), block.vectors.tolist(), strict=True
+        )
+        out |= {row: (source, vector) for row, source, vector in entries}
     return out
 
 

@@ -34,7 +34,7 @@ def log(**columns: Sequence[Any]) -> pl.DataFrame:
     return pl.DataFrame(base | {name: pl.Series(values) for name, values in columns.items()})
 
 
-def made(folder: Path, **changes: Any) -> PreparedDataset:
+def prepared(folder: Path, **changes: Any) -> PreparedDataset:
     raw: dict[str, Any] = {
         "name": "kinds",
         "interactions": {"path": "log.parquet"},
@@ -46,9 +46,9 @@ def made(folder: Path, **changes: Any) -> PreparedDataset:
     return prepare(parse_spec(raw | changes, "test"), folder, folder / "out")
 
 
-def in_two(folder: Path, one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
+def in_two(folder: Path, first: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
     """A log in two files, as the spec names them."""
-    one.write_parquet(folder / "one.parquet")
+    first.write_parquet(folder / "one.parquet")
     other.write_parquet(folder / "other.parquet")
     return {"interactions": {"path": ["one.parquet", "other.parquet"]}}
 
@@ -129,8 +129,8 @@ CHANGES: dict[str, tuple[pl.Series, pl.Series, str, str]] = {
 @pytest.mark.parametrize("role", ["field", "request", "slice"])
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, name: str, role: str) -> None:
     first, second, after, before = CHANGES[name]
-    one, other = log()[:HALF].with_columns(c=first), log()[HALF:].with_columns(c=second)
-    changes: dict[str, Any] = in_two(tmp_path, one, other)
+    single, other = log()[:HALF].with_columns(c=first), log()[HALF:].with_columns(c=second)
+    changes: dict[str, Any] = in_two(tmp_path, single, other)
     if role == "field":
         changes |= FIELDS
     elif role == "request":
@@ -138,33 +138,35 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, name: str, role: str)
         changes["columns"] = columns
     else:
         changes["slices"] = [{"name": "s", "column": "c"}]
-    said = (
+    sentence = (
         f"other.parquet, column 'c', row 0: values are {after}, those of one.parquet are {before}"
     )
-    with pytest.raises(DataContractError, match=said):
-        made(tmp_path, **changes)
+    with pytest.raises(DataContractError, match=sentence):
+        prepared(tmp_path, **changes)
 
 
 @pytest.mark.parametrize(("column", "noun"), [("u", "users"), ("i", "item keys"), ("t", "times")])
 def test_keys_and_times_of_another_kind_are_refused(tmp_path: Path, column: str, noun: str) -> None:
     other = log()[HALF:].with_columns(pl.col(column).cast(pl.Float64))
     changes = in_two(tmp_path, log()[:HALF], other)
-    said = f"other.parquet, column '{column}', row 0: {noun} are fractions, .*one.parquet.* whole"
-    with pytest.raises(DataContractError, match=said):
-        made(tmp_path, **changes)
+    sentence = (
+        f"other.parquet, column '{column}', row 0: {noun} are fractions, .*one.parquet.* whole"
+    )
+    with pytest.raises(DataContractError, match=sentence):
+        prepared(tmp_path, **changes)
 
 
 def test_naive_and_zoned_times_are_refused_in_parquet_and_csv(tmp_path: Path) -> None:
     naive = log().with_columns(pl.from_epoch("t"))
     zoned = naive.with_columns(pl.col("t").dt.replace_time_zone("Asia/Tokyo"))
-    said = "row 0: times are dates with a zone.*, those of one.* are dates;"
-    with pytest.raises(DataContractError, match=said):
-        made(tmp_path, **in_two(tmp_path, naive[:HALF], zoned[HALF:]))
+    sentence = "row 0: times are dates with a zone.*, those of one.* are dates;"
+    with pytest.raises(DataContractError, match=sentence):
+        prepared(tmp_path, **in_two(tmp_path, naive[:HALF], zoned[HALF:]))
     as_csv(tmp_path / "one.csv", naive[:HALF])
     texts = zoned["t"].dt.strftime("%Y-%m-%d %H:%M:%S%z")[HALF:]
     as_csv(tmp_path / "other.csv", naive[HALF:], t=texts)
-    with pytest.raises(DataContractError, match=said):
-        made(tmp_path, interactions={"path": ["one.csv", "other.csv"]})
+    with pytest.raises(DataContractError, match=sentence):
+        prepared(tmp_path, interactions={"path": ["one.csv", "other.csv"]})
 
 
 def test_a_part_without_values_has_no_kind(tmp_path: Path) -> None:
@@ -174,17 +176,17 @@ def test_a_part_without_values_has_no_kind(tmp_path: Path) -> None:
     changes = in_two(
         tmp_path, log()[:HALF].with_columns(c=pl.Series(values)), log()[HALF:].with_columns(c=empty)
     )
-    store = made(tmp_path, **changes, **FIELDS)
+    store = prepared(tmp_path, **changes, **FIELDS)
     assert store.manifest.kinds["interactions"]["c"] == "whole numbers"
     assert stored_values(store) == [str(value) for value in values] + [None] * HALF
 
 
 def test_numbers_of_any_type_are_one_kind_in_a_number_field(tmp_path: Path) -> None:
-    one = log()[:HALF].with_columns(c=pl.Series(range(HALF)))
+    first = log()[:HALF].with_columns(c=pl.Series(range(HALF)))
     other = log()[HALF:].with_columns(c=pl.Series([k + 0.5 for k in range(HALF)]))
-    store = made(
+    store = prepared(
         tmp_path,
-        **in_two(tmp_path, one, other),
+        **in_two(tmp_path, first, other),
         candidate_fields=[{"column": "c", "type": "number"}],
     )
     scaling = store.manifest.numbers["candidate.c"]
@@ -221,7 +223,7 @@ def test_text_that_does_not_print_back_stays_text(
     as_csv(tmp_path / "users.csv", people)
     goods = pl.DataFrame({"i": range(ITEMS), "z": [words[k % 4] for k in range(ITEMS)]})
     as_csv(tmp_path / "items.csv", goods)
-    store = made(
+    store = prepared(
         tmp_path,
         interactions={"path": "log.csv"},
         users={"path": "users.csv", "key": "u", "fields": [{"column": "z"}]},
@@ -248,7 +250,7 @@ def test_keys_with_leading_zeros_are_items(tmp_path: Path) -> None:
     rows = as_csv(tmp_path / "log.csv", log(), i=values)
     as_csv(tmp_path / "items.csv", pl.DataFrame({"i": keys}))
     for items in ({"path": "items.csv", "key": "i"}, {"keys": "log"}):
-        store = made(tmp_path, interactions={"path": "log.csv"}, items=items)
+        store = prepared(tmp_path, interactions={"path": "log.csv"}, items=items)
         of = dict(store.item_keys().select("row", "key").iter_rows())
         for name in PARTS:
             split = store.split(name)
@@ -266,7 +268,7 @@ def test_seven_and_double_o_seven_are_two_items_and_two_users(tmp_path: Path) ->
         i=[items[k % 4] for k in range(ROWS)],
         u=["7" if k % 3 else "007" for k in range(ROWS)],
     )
-    store = made(tmp_path, interactions={"path": "log.csv"})
+    store = prepared(tmp_path, interactions={"path": "log.csv"})
     assert store.item_keys()["key"].to_list() == sorted(items)
     assert same_partition(groups(store), [row["u"] for row in rows])
 
@@ -278,9 +280,9 @@ def test_users_7_and_7_point_0_in_two_files_are_refused(tmp_path: Path) -> None:
         part = table[start:end]
         users = [f"{u}.0" if name == "test" else str(u) for u in part["u"]]
         as_csv(tmp_path / f"{name}.csv", part, u=users)
-    said = r"test.csv, column 'u', row 0: users are fractions \('\d+\.0'\), those of train.csv are whole"
-    with pytest.raises(DataContractError, match=said):
-        made(tmp_path, interactions=THREE, split={"by": "given"})
+    sentence = r"test.csv, column 'u', row 0: users are fractions \('\d+\.0'\), those of train.csv are whole"
+    with pytest.raises(DataContractError, match=sentence):
+        prepared(tmp_path, interactions=THREE, split={"by": "given"})
 
 
 @pytest.mark.parametrize("column", ["c", "y"])
@@ -291,9 +293,11 @@ def test_a_csv_of_0_and_1_and_one_of_booleans_are_refused(tmp_path: Path, column
         part = table[start:end]
         truths = ["True" if value else "False" for value in part[column]]
         as_csv(tmp_path / f"{name}.csv", part, **({column: truths} if name == "test" else {}))
-    said = f"test.csv, column '{column}', row 0: .* are booleans .*, those of train.csv are whole"
-    with pytest.raises(DataContractError, match=said):
-        made(tmp_path, interactions=THREE, split={"by": "given"}, **FIELDS)
+    sentence = (
+        f"test.csv, column '{column}', row 0: .* are booleans .*, those of train.csv are whole"
+    )
+    with pytest.raises(DataContractError, match=sentence):
+        prepared(tmp_path, interactions=THREE, split={"by": "given"}, **FIELDS)
 
 
 def test_a_csv_and_a_parquet_of_one_column_agree(tmp_path: Path) -> None:
@@ -308,7 +312,7 @@ def test_a_csv_and_a_parquet_of_one_column_agree(tmp_path: Path) -> None:
     truths = [str(value) for value in columns["truth"][HALF:]]  # "True", as pandas writes
     as_csv(tmp_path / "other.csv", table[HALF:], truth=truths)
     for name, values in columns.items():
-        store = made(
+        store = prepared(
             tmp_path,
             interactions={"path": ["one.parquet", "other.csv"]},
             candidate_fields=[{"column": name}],
@@ -319,17 +323,19 @@ def test_a_csv_and_a_parquet_of_one_column_agree(tmp_path: Path) -> None:
 def test_keys_of_a_csv_take_the_type_of_the_parquet(tmp_path: Path) -> None:
     log().write_parquet(tmp_path / "log.parquet")
     as_csv(tmp_path / "items.csv", pl.DataFrame({"i": range(ITEMS)}))
-    wanted = {"path": "items.csv", "key": "i"}
-    assert made(tmp_path, items=wanted).manifest.kinds["items"]["i"] == "whole numbers"
+    items = {"path": "items.csv", "key": "i"}
+    assert prepared(tmp_path, items=items).manifest.kinds["items"]["i"] == "whole numbers"
     words = log().with_columns(pl.col("i").cast(pl.String))
     words.write_parquet(tmp_path / "log.parquet")
-    store = made(tmp_path, items=wanted)
+    store = prepared(tmp_path, items=items)
     assert store.manifest.kinds["items"]["i"] == "text"
     log().write_parquet(tmp_path / "log.parquet")
     as_csv(tmp_path / "items.csv", pl.DataFrame({"i": [f"{k:02d}" for k in range(ITEMS)]}))
-    said = "log.parquet, column 'i', row 0: item keys are whole numbers|items.csv.*'i'.*text.*'00'"
-    with pytest.raises(DataContractError, match=said):
-        made(tmp_path, items=wanted)
+    sentence = (
+        "log.parquet, column 'i', row 0: item keys are whole numbers|items.csv.*'i'.*text.*'00'"
+    )
+    with pytest.raises(DataContractError, match=sentence):
+        prepared(tmp_path, items=items)
 
 
 def vectors(folder: Path) -> np.ndarray[Any, Any]:
@@ -346,7 +352,7 @@ def test_digits_in_an_ids_csv_are_text_where_the_items_are(tmp_path: Path, heade
     matrix = vectors(tmp_path)
     lines = [*(["item"] if header else []), *reversed(keys)]
     (tmp_path / "ids.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    store = made(
+    store = prepared(
         tmp_path,
         items={"path": "items.parquet", "key": "i"},
         modalities={"v": {"path": "v.npy", "ids": "ids.csv"}},
@@ -362,10 +368,10 @@ def test_ids_of_several_columns_take_the_one_named_as_the_key(tmp_path: Path, na
     table = pl.DataFrame({"row": range(ITEMS), "i": list(reversed(range(ITEMS)))})
     write = {"ids.parquet": pl.DataFrame.write_parquet, "ids.csv": pl.DataFrame.write_csv}[name]
     write(table, tmp_path / name)
-    wanted = {"v": {"path": "v.npy", "ids": name}}
-    store = made(tmp_path, modalities=wanted)
+    modalities = {"v": {"path": "v.npy", "ids": name}}
+    store = prepared(tmp_path, modalities=modalities)
     for row, key in store.item_keys().select("row", "key").iter_rows():
         assert store.items.vectors["v"][row].tolist() == matrix[ITEMS - 1 - key].tolist()
     write(table.rename({"i": "k"}), tmp_path / name)
     with pytest.raises(DataContractError, match=f"{name}: columns row, k, none of them 'i'"):
-        made(tmp_path, modalities=wanted)
+        prepared(tmp_path, modalities=modalities)

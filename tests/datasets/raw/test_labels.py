@@ -17,7 +17,7 @@ ROWS = 200
 WORDS = ["click", "buy", "view", "it's"]
 
 
-def made(folder: Path, label: pl.Series, when: str | None, name: str = "log.parquet") -> Any:
+def prepared(folder: Path, label: pl.Series, when: str | None, name: str = "log.parquet") -> Any:
     rng = np.random.default_rng(0)
     log = pl.DataFrame(
         {
@@ -65,7 +65,7 @@ def test_text_says_what_is_positive(tmp_path: Path, when: str, kind: str) -> Non
     column = pl.Series("y", words)
     if kind == "dictionary":
         column = column.cast(pl.Categorical)
-    store = made(tmp_path, column, when, "log.csv" if kind == "csv" else "log.parquet")
+    store = prepared(tmp_path, column, when, "log.csv" if kind == "csv" else "log.parquet")
     assert stored(store) == [TEXT[when](word) for word in words]
 
 
@@ -74,7 +74,7 @@ def test_zeros_and_ones_of_any_type(tmp_path: Path, kind: Any) -> None:
     truth = [k % 3 == 0 for k in range(ROWS)]
     column = pl.Series("y", [int(value) for value in truth])
     column = column.cast(pl.String).cast(kind) if kind == pl.Categorical else column.cast(kind)
-    assert stored(made(tmp_path, column, None)) == truth
+    assert stored(prepared(tmp_path, column, None)) == truth
 
 
 @pytest.mark.parametrize(
@@ -83,16 +83,16 @@ def test_zeros_and_ones_of_any_type(tmp_path: Path, kind: Any) -> None:
 )
 def test_numbers_say_what_is_positive(tmp_path: Path, when: str, keep: tuple[int, ...]) -> None:
     values = [k % 5 + 1 for k in range(ROWS)]
-    store = made(tmp_path, pl.Series("y", values), when)
+    store = prepared(tmp_path, pl.Series("y", values), when)
     assert stored(store) == [value in keep for value in values]
 
 
 def test_words_without_a_condition_name_one(tmp_path: Path) -> None:
     words = pl.Series("y", ["click", "view"] * (ROWS // 2))
     with pytest.raises(DataContractError, match=r"got 'click', expected a number.*== 'click'"):
-        made(tmp_path, words, None)
+        prepared(tmp_path, words, None)
     with pytest.raises(DataContractError, match="'y', row 0: got 'click', expected a number"):
-        made(tmp_path, words, ">= 1")
+        prepared(tmp_path, words, ">= 1")
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,4 @@ def test_words_without_a_condition_name_one(tmp_path: Path) -> None:
 )
 def test_a_condition_that_cannot_be_read_is_refused(tmp_path: Path, when: str) -> None:
     with pytest.raises(SpecError, match="expected an operator and a number such as"):
-        made(tmp_path, pl.Series("y", [0, 1] * (ROWS // 2)), when)
+        prepared(tmp_path, pl.Series("y", [0, 1] * (ROWS // 2)), when)

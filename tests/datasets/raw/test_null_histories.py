@@ -23,9 +23,9 @@ class Case(NamedTuple):
     """What the rows hold in turn; the same as plain lists; how many of each kind went in a turn."""
 
     dtype: Any
-    held: list[Any]
+    histories: list[Any]
     right: list[list[Any]]
-    gone: dict[str, int]
+    losses: dict[str, int]
     history: str = "{from: list, column: h}"
     text_keys: bool = False
     csv: bool = False
@@ -213,12 +213,12 @@ def spec(case: Case, items: dict[str, Any]) -> DatasetSpec:
 
 
 def write(folder: Path, case: Case) -> None:
-    turns = -(-ROWS // len(case.held))
+    turns = -(-ROWS // len(case.histories))
     number = np.random.default_rng(0).permutation(ROWS) % 14
     keys = [f"k{k}" for k in number] if case.text_keys else number.tolist()
-    held = pl.Series("h", (case.held * turns)[:ROWS], case.dtype)
+    column = pl.Series("h", (case.histories * turns)[:ROWS], case.dtype)
     frame = pl.DataFrame({"u": [k % 20 for k in range(ROWS)], "i": keys})
-    frame = frame.with_columns(y=pl.int_range(pl.len()) // 20 % 2, h=held)
+    frame = frame.with_columns(y=pl.int_range(pl.len()) // 20 % 2, h=column)
     if case.csv:
         frame.write_csv(folder / "log.csv")
     else:
@@ -229,15 +229,15 @@ def write(folder: Path, case: Case) -> None:
 
 def stored(store: PreparedDataset) -> dict[int, list[Any]]:
     """row -> keys of its history."""
-    keys, found = dict(store.item_keys().iter_rows()), {}
+    keys, by_row = dict(store.item_keys().iter_rows()), {}
     for name in PARTS:
         split = store.split(name)
         for r in range(len(split.group)):
             start, length = int(split.history_start[r]), int(split.history_length[r])
-            held = [keys[int(k)] for k in store.history_values[start : start + length]]
+            entries = [keys[int(k)] for k in store.history_values[start : start + length]]
             for n in range(int(split.row_start[r]), int(split.row_start[r + 1])):
-                found[int(split.row_id[n])] = held
-    return found
+                by_row[int(split.row_id[n])] = entries
+    return by_row
 
 
 @pytest.mark.parametrize("items", [{"keys": "log"}, {"path": "items.parquet", "key": "i"}])
@@ -246,20 +246,20 @@ def test_nulls_and_padding_leave_the_items(
     name: str, items: dict[str, Any], tmp_path: Path
 ) -> None:
     case = CASES[name]
-    assert ROWS % len(case.held) == 0
+    assert ROWS % len(case.histories) == 0
     write(tmp_path, case)
     store = prepare(spec(case, items), tmp_path, tmp_path / "out")
-    found = stored(store)
-    assert sorted(found) == list(range(ROWS))
-    for row, held in found.items():
-        assert held == case.right[row % len(case.held)][-LONGEST:], row
-    turns = ROWS // len(case.held)
-    gone = Counter({key: turns * count for key, count in case.gone.items()})
+    by_row = stored(store)
+    assert sorted(by_row) == list(range(ROWS))
+    for row, entries in by_row.items():
+        assert entries == case.right[row % len(case.histories)][-LONGEST:], row
+    turns = ROWS // len(case.histories)
+    expected = Counter({key: turns * count for key, count in case.losses.items()})
     losses = store.manifest.losses
-    seen = {key: losses[f"history.{key}"].count for key in gone}
-    assert seen == gone
+    counted = {key: losses[f"history.{key}"].count for key in expected}
+    assert counted == expected
     assert not {key for key in losses if key.startswith("history.")} - {
-        f"history.{key}" for key in gone
+        f"history.{key}" for key in expected
     }
 
 
@@ -269,8 +269,8 @@ def test_unknown_items_make_room_for_older_ones_that_are_known(tmp_path: Path) -
     write(tmp_path, case)
     items = {"path": "items.parquet", "key": "i", "unknown": "drop"}
     store = prepare(spec(case, items), tmp_path, tmp_path / "out")
-    for row, held in stored(store).items():
-        assert held == case.right[row % 2]
+    for row, entries in stored(store).items():
+        assert entries == case.right[row % 2]
     assert store.manifest.losses["history.unknown_item"].count == ROWS // 2 * 3
 
 
@@ -282,21 +282,21 @@ def test_padded_columns_side_by_side_may_hold_nulls(dtype: Any, tmp_path: Path) 
     log = pl.DataFrame({"u": np.arange(ROWS) % 20, "i": np.arange(ROWS) % 8})
     log = log.with_columns(y=pl.int_range(pl.len()) // 20 % 2)
     whole = log.with_columns(
-        **{name: pl.Series(held, dtype=dtype) for name, held in columns.items()}
+        **{name: pl.Series(entries, dtype=dtype) for name, entries in columns.items()}
     )
     whole = whole.with_columns(hist_3=pl.Series([None] * ROWS, dtype=pl.Null))
     whole.write_parquet(tmp_path / "log.parquet")
     case = Case(None, [], [], {}, "{from: padded, column: 'hist_*'}")
     store = prepare(spec(case, {"keys": "log"}), tmp_path, tmp_path / "out")
-    for row, held in stored(store).items():
-        assert held == [int(v) for v in table[row] if v not in (0, 7)]
+    for row, entries in stored(store).items():
+        assert entries == [int(v) for v in table[row] if v not in (0, 7)]
     losses = store.manifest.losses
     assert losses["history.null_entry"].count == int((table == 7).sum()) + ROWS
     assert losses["history.padding"].count == int((table == 0).sum())
 
 
 @pytest.mark.parametrize(
-    ("held", "dtype", "history", "said"),
+    ("histories", "dtype", "history", "sentence"),
     [
         (
             [[1, 2.5]],
@@ -317,16 +317,16 @@ def test_padded_columns_side_by_side_may_hold_nulls(dtype: Any, tmp_path: Path) 
     ],
 )
 def test_what_is_no_history_is_one_sentence(
-    held: list[Any], dtype: Any, history: str, said: str, tmp_path: Path
+    histories: list[Any], dtype: Any, history: str, sentence: str, tmp_path: Path
 ) -> None:
-    case = Case(dtype, held, [], {}, history)
+    case = Case(dtype, histories, [], {}, history)
     write(tmp_path, case)
     pl.DataFrame({"i": range(1, 15)}).write_parquet(tmp_path / "items.parquet")
     log = pl.read_parquet(tmp_path / "log.parquet").with_columns(pl.col("i") + 1)
     log.write_parquet(tmp_path / "log.parquet")
-    with pytest.raises(DataContractError, match=said) as caught:
+    with pytest.raises(DataContractError, match=sentence) as refusal:
         prepare(spec(case, {"path": "items.parquet", "key": "i"}), tmp_path, tmp_path / "out")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_lists_of_categories_may_hold_nulls(tmp_path: Path) -> None:
@@ -350,6 +350,6 @@ def test_lists_of_categories_may_hold_nulls(tmp_path: Path) -> None:
     for part in PARTS:
         split = store.split(part)
         for row, codes in zip(split.row_id, split.candidate_ids, strict=True):
-            held = [names[int(code)] for code in codes[:3] if code]
-            assert held == [tag for tag in lists[row % 5] or [] if tag is not None]
+            entries = [names[int(code)] for code in codes[:3] if code]
+            assert entries == [tag for tag in lists[row % 5] or [] if tag is not None]
             assert not codes[3:].any()

@@ -43,8 +43,8 @@ def log() -> pl.DataFrame:
     )
 
 
-def made(folder: Path, wanted: DatasetSpec) -> PreparedDataset:
-    return prepare(wanted, folder, folder / "out")
+def prepared(folder: Path, dataset: DatasetSpec) -> PreparedDataset:
+    return prepare(dataset, folder, folder / "out")
 
 
 def rows(store: PreparedDataset) -> int:
@@ -54,8 +54,8 @@ def rows(store: PreparedDataset) -> int:
 def test_users_of_a_csv_are_the_same_in_chunks_of_any_size() -> None:
     column = pl.Series("u", ["12", "7", "anna", "12", "b", "7", "anna"])
     code, word = UserCodes(TEXT).read(column, CSV, 0)
-    one = UserCodes(TEXT)
-    by_chunk = [one.read(column[k : k + 2], CSV, k) for k in range(0, len(column), 2)]
+    reader = UserCodes(TEXT)
+    by_chunk = [reader.read(column[k : k + 2], CSV, k) for k in range(0, len(column), 2)]
     np.testing.assert_array_equal(code, np.concatenate([part[0] for part in by_chunk]))
     np.testing.assert_array_equal(word, np.concatenate([part[1] for part in by_chunk]))
     assert len(set(code.tolist())) == column.n_unique()
@@ -75,7 +75,7 @@ def test_times_of_a_csv_have_the_unit_of_the_whole_column(
     monkeypatch.setattr(pipeline, "plan", lambda *_: Budget(1 << 30, chunk, 1, 1, 1))
     times = [str(1000 + k) if k < ROWS - 1 else "2000.5" for k in range(ROWS)]  # a fraction at last
     log().with_columns(t=pl.Series(times)).write_csv(tmp_path / "log.csv")
-    store = made(tmp_path, spec())
+    store = prepared(tmp_path, spec())
     assert store.manifest.kinds["interactions"]["t"] == "fractions"
     for name in ("train", "valid", "test"):
         split = store.split(name)
@@ -89,7 +89,7 @@ def test_blanks_and_quotes_in_a_header_and_boolean_labels(tmp_path: Path) -> Non
     body = table.write_csv(include_header=False)
     (tmp_path / "log.csv").write_text('u, i , y,t,"price, in ""€"""\n' + body, encoding="utf-8")
     price = {"column": 'price, in "€"', "type": "number"}
-    store = made(tmp_path, spec(candidate_fields=[price]))
+    store = prepared(tmp_path, spec(candidate_fields=[price]))
     assert store.manifest.schema_.candidate_numbers == ('price, in "€"',)
     positives = sum(part.positives for part in store.manifest.counts.values())
     assert (rows(store), positives) == (ROWS, table["y"].sum())
@@ -99,7 +99,7 @@ def test_line_ends_inside_quotes_are_text(tmp_path: Path) -> None:
     words = ["two\nlines, " + "x" * 900, "one"] * (ROWS // 2)  # over several blocks of the reader
     table = pl.concat([log().with_columns(c=pl.Series(words))] * 4)
     table.write_csv(tmp_path / "log.csv")
-    store = made(tmp_path, spec(candidate_fields=[{"column": "c"}]))
+    store = prepared(tmp_path, spec(candidate_fields=[{"column": "c"}]))
     assert rows(store) == 4 * ROWS
     assert set(store.vocabulary("candidate", "c")["value"]) == set(words)
 
@@ -109,7 +109,7 @@ def test_no_field_name_leaves_the_store(tmp_path: Path) -> None:
     columns = {name: pl.Series(["p", "q"] * (ROWS // 2)) for name in names}
     log().with_columns(**columns).write_parquet(tmp_path / "log.parquet")
     fields = [{"column": name} for name in names]
-    store = made(tmp_path, spec(interactions={"path": "log.parquet"}, candidate_fields=fields))
+    store = prepared(tmp_path, spec(interactions={"path": "log.parquet"}, candidate_fields=fields))
     for name in names:
         assert store.vocabulary("candidate", name)["value"].to_list() == ["p", "q"]
     assert len(list((store.path / "vocabularies").iterdir())) == len(names)
@@ -121,8 +121,8 @@ def test_the_first_thousands_of_items_may_lack_a_vector(tmp_path: Path) -> None:
     items = 5000
     vectors = [None] * (items - 1) + [[1.0, 2.0]]
     pl.DataFrame({"i": range(items), "v": vectors}).write_parquet(tmp_path / "items.parquet")
-    wanted = spec(items={"path": "items.parquet", "key": "i"}, modalities={"v": {"column": "v"}})
-    store = made(tmp_path, wanted)
+    dataset = spec(items={"path": "items.parquet", "key": "i"}, modalities={"v": {"column": "v"}})
+    store = prepared(tmp_path, dataset)
     assert store.items.present.nonzero()[0].tolist() == [items]
     assert store.items.vectors["v"][items].tolist() == [1.0, 2.0]
 
@@ -132,9 +132,9 @@ def test_keys_of_vectors_may_have_a_header_and_blanks(tmp_path: Path) -> None:
     np.save(tmp_path / "v.npy", np.arange(1.0, ITEMS + 1)[:, None])
     keys = [f"item {k}" for k in reversed(range(ITEMS))]
     (tmp_path / "ids.csv").write_text("\n".join(["key", *keys]), encoding="utf-8")
-    store = made(tmp_path, spec(modalities={"v": {"path": "v.npy", "ids": "ids.csv"}}))
-    found = dict(zip(store.item_keys()["key"], store.items.vectors["v"][1:, 0], strict=True))
-    assert found == {key: k + 1 for k, key in enumerate(keys)}
+    store = prepared(tmp_path, spec(modalities={"v": {"path": "v.npy", "ids": "ids.csv"}}))
+    by_key = dict(zip(store.item_keys()["key"], store.items.vectors["v"][1:, 0], strict=True))
+    assert by_key == {key: k + 1 for k, key in enumerate(keys)}
 
 
 def test_written_histories_in_a_parquet_are_numbers_where_the_items_are(tmp_path: Path) -> None:
@@ -143,16 +143,16 @@ def test_written_histories_in_a_parquet_are_numbers_where_the_items_are(tmp_path
     history = {"from": "list", "column": "h", "separator": " "}
     for items in ({"keys": "log"}, {"path": "items.parquet", "key": "i"}):
         folder = spec(interactions={"path": "log.parquet"}, history=history, items=items)
-        assert set(made(tmp_path, folder).history_values.tolist()) == {2, 4, 5}
+        assert set(prepared(tmp_path, folder).history_values.tolist()) == {2, 4, 5}
 
 
 @pytest.mark.parametrize("items", [{"keys": "log"}, {"path": "items.csv", "key": "i"}])
 def test_the_memory_is_said_before_anything_is_read(tmp_path: Path, items: dict[str, str]) -> None:
     log().write_csv(tmp_path / "log.csv")
     log().unique("i").write_csv(tmp_path / "items.csv")
-    said: list[str] = []
+    lines: list[str] = []
     prepare(
-        spec(items=items), tmp_path, tmp_path / "out", max_memory=512 << 20, progress=said.append
+        spec(items=items), tmp_path, tmp_path / "out", max_memory=512 << 20, progress=lines.append
     )
-    assert f"{ROWS} rows; memory at most 512.0 MiB" in said[0]
-    assert any("temporary files" in line for line in said[:2])
+    assert f"{ROWS} rows; memory at most 512.0 MiB" in lines[0]
+    assert any("temporary files" in line for line in lines[:2])

@@ -30,7 +30,7 @@ def log(**columns: Sequence[Any]) -> pl.DataFrame:
     return pl.DataFrame(base | {name: pl.Series(values) for name, values in columns.items()})
 
 
-def made(folder: Path, **changes: Any) -> PreparedDataset:
+def prepared(folder: Path, **changes: Any) -> PreparedDataset:
     raw: dict[str, Any] = {
         "name": "kinds",
         "interactions": {"path": "log.parquet"},
@@ -42,9 +42,9 @@ def made(folder: Path, **changes: Any) -> PreparedDataset:
     return prepare(parse_spec(raw | changes, "test"), folder, folder / "out")
 
 
-def in_two(folder: Path, one: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
+def in_two(folder: Path, first: pl.DataFrame, other: pl.DataFrame) -> dict[str, Any]:
     """A log in two files, as the spec names them."""
-    one.write_parquet(folder / "one.parquet")
+    first.write_parquet(folder / "one.parquet")
     other.write_parquet(folder / "other.parquet")
     return {"interactions": {"path": ["one.parquet", "other.parquet"]}}
 
@@ -73,7 +73,7 @@ def test_dictionary_columns_are_their_text(tmp_path: Path) -> None:
     )
     table.write_parquet(tmp_path / "log.parquet")
     plain = log()
-    store = made(tmp_path, **FIELDS)
+    store = prepared(tmp_path, **FIELDS)
     assert stored_values(store) == values
     users = np.concatenate([store.split(name).group for name in PARTS])
     assert len(set(users.tolist())) == plain["u"].n_unique()
@@ -84,18 +84,18 @@ def test_dictionary_columns_are_their_text(tmp_path: Path) -> None:
 def test_dates_of_any_unit_and_zone_are_one_category(tmp_path: Path) -> None:
     days = [dt.datetime(2020, 1, 1 + k % 3, 12, 0, 0) for k in range(ROWS)]
     utc = pl.Series("c", days).dt.replace_time_zone("UTC")
-    one = log()[:HALF].with_columns(utc[:HALF].cast(pl.Datetime("ns", "UTC")))
+    first = log()[:HALF].with_columns(utc[:HALF].cast(pl.Datetime("ns", "UTC")))
     other = log()[HALF:].with_columns(
         utc[HALF:].dt.convert_time_zone("Asia/Tokyo").cast(pl.Datetime("ms", "Asia/Tokyo"))
     )
-    store = made(tmp_path, **in_two(tmp_path, one, other), **FIELDS)
+    store = prepared(tmp_path, **in_two(tmp_path, first, other), **FIELDS)
     assert stored_values(store) == [f"{day:%Y-%m-%d %H:%M:%S}+00:00" for day in days]
 
 
 def test_nan_is_an_absent_category_and_zero_has_no_sign(tmp_path: Path) -> None:
     values = [[float("nan"), 0.0, -0.0, 1e-7][k % 4] for k in range(ROWS)]
     log(c=values).write_parquet(tmp_path / "log.parquet")
-    store = made(tmp_path, **FIELDS)
+    store = prepared(tmp_path, **FIELDS)
     assert stored_values(store) == [[None, "0.0", "0.0", "1e-7"][k % 4] for k in range(ROWS)]
     assert store.manifest.losses["candidate.c.absent"].count == ROWS // 4
 
@@ -119,7 +119,7 @@ def test_separated_categories_are_cleaned_as_histories_are(tmp_path: Path) -> No
     count = len(written)
     log(c=[written[k % count] for k in range(ROWS)]).write_parquet(tmp_path / "log.parquet")
     field = {"column": "c", "type": "categories", "separator": ","}
-    store = made(tmp_path, candidate_fields=[field])
+    store = prepared(tmp_path, candidate_fields=[field])
     words = dict(store.vocabulary("candidate", "c").iter_rows())
     for name in PARTS:
         split = store.split(name)
@@ -131,7 +131,7 @@ def test_separated_categories_are_cleaned_as_histories_are(tmp_path: Path) -> No
 def test_line_ends_of_any_kind(tmp_path: Path, end: str) -> None:
     text = log().write_csv().replace("\n", end)
     (tmp_path / "log.csv").write_bytes(text.encode())
-    said: list[str] = []
+    lines: list[str] = []
     raw = {
         "name": "ends",
         "interactions": {"path": "log.csv"},
@@ -140,6 +140,6 @@ def test_line_ends_of_any_kind(tmp_path: Path, end: str) -> None:
         "items": {"keys": "log"},
         "split": {"by": "time"},
     }
-    store = prepare(parse_spec(raw, "t"), tmp_path, tmp_path / "out", progress=said.append)
+    store = prepare(parse_spec(raw, "t"), tmp_path, tmp_path / "out", progress=lines.append)
     assert sum(part.rows for part in store.manifest.counts.values()) == ROWS
-    assert f"about {ROWS} rows" in said[0]
+    assert f"about {ROWS} rows" in lines[0]

@@ -21,7 +21,7 @@ DIGITS = {
 }
 
 
-def seen(*values: int, declared: str | None = None) -> Scale:
+def observed(*values: int, declared: str | None = None) -> Scale:
     scale = Scale(declared)
     scale.see(np.array(values), LOG, "t", 0)
     return scale
@@ -40,7 +40,7 @@ def test_bands_are_the_years_1990_to_2100() -> None:
 def test_a_band_holds_both_its_edges_and_nothing_beyond(name: str) -> None:
     place = list(BANDS).index(name)
     low, high = BANDS[name]
-    scale = seen(low - 1, low, high, high + 1)
+    scale = observed(low - 1, low, high, high + 1)
     assert scale.counts.tolist() == [2 if k == place else 0 for k in range(len(BANDS))]
     assert scale.rows == 4
 
@@ -65,9 +65,9 @@ def test_two_units_are_refused_with_a_row_of_each_over_chunks_and_files() -> Non
 @pytest.mark.parametrize(("odd", "dates"), [(1, True), (2, False)])
 def test_a_log_with_over_a_tenth_outside_every_band_holds_no_dates(odd: int, dates: bool) -> None:
     values = [SECOND] * (9 if odd == 1 else 8) + [5] * odd
-    scale = seen(*values)
+    scale = observed(*values)
     assert scale.unit == ("s" if dates else "")
-    mixed = seen(*values[1:], MILLI)
+    mixed = observed(*values[1:], MILLI)
     if dates:
         with pytest.raises(DataContractError, match="a time in milliseconds"):
             mixed.check()
@@ -80,11 +80,11 @@ def test_a_declared_unit_is_taken_and_held_against_the_values() -> None:
         r"row 0: got 1600000000, a time in seconds, where columns\.time_unit says milliseconds"
     )
     with pytest.raises(DataContractError, match=sentence):
-        seen(SECOND, SECOND + 1, declared="ms").check()
-    seen(SECOND, declared="s").check()
-    seen(5, 6, declared="ms").check()
-    assert seen(5, 6, declared="us").unit == "us"
-    assert seen(SECOND, declared="ms").unit == "ms"
+        observed(SECOND, SECOND + 1, declared="ms").check()
+    observed(SECOND, declared="s").check()
+    observed(5, 6, declared="ms").check()
+    assert observed(5, 6, declared="us").unit == "us"
+    assert observed(SECOND, declared="ms").unit == "ms"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_declared_unit_is_taken_and_held_against_the_values() -> None:
     [(SECOND, "s"), (MILLI, "ms"), (MILLI * 1000, "us"), (MILLI * 10**6, "ns"), (20_200_101, "")],
 )
 def test_the_unit_is_that_of_the_band(value: int, unit: str) -> None:
-    scale = seen(value)
+    scale = observed(value)
     scale.check()
     assert scale.unit == unit
     assert Scale().unit == ""

@@ -102,9 +102,9 @@ def test_a_date_that_has_two_readings_is_refused_until_it_is_said(tmp_path: Path
     with pytest.raises(
         DataContractError,
         match=r"column 't', row 0: got '01/03/2021 00:00'.*day or the month.*time_fo",
-    ) as caught:
+    ) as refusal:
         stored(tmp_path, raw_spec())
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(refusal.value)
     _, times = stored(tmp_path, raw_spec(time_format="%d/%m/%Y %H:%M"))
     assert times == [milliseconds(m) for m in moments]
     other = [m.strftime("%d/%m/%Y %H:%M") for m in moments]
@@ -203,15 +203,15 @@ def test_seconds_beside_another_unit_are_refused(
     raw["interactions"] = {"path": [*names]}
     beyond = kind == "fractions" and factor == 10**9  # fractions may be 9e15
     sentence = "fix the time" if beyond else r"seconds.*write all times in one unit"
-    with pytest.raises(DataContractError, match=sentence) as caught:
+    with pytest.raises(DataContractError, match=sentence) as refusal:
         stored(tmp_path, raw)
     if beyond:
         return
     for word in ("a time in ", " one in ", "row "):
-        assert word in str(caught.value)
+        assert word in str(refusal.value)
     if kind == "a row":
-        assert f"row 17: got {table['t'][17]}, a time in" in str(caught.value)
-        assert f"as in 1 of {ROWS} rows" in str(caught.value)
+        assert f"row 17: got {table['t'][17]}, a time in" in str(refusal.value)
+        assert f"as in 1 of {ROWS} rows" in str(refusal.value)
 
 
 @pytest.mark.parametrize(

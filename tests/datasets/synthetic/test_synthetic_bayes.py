@@ -43,9 +43,9 @@ def test_it_equals_all_pairs_ties_included(decimals: int) -> None:
 def test_it_is_what_drawn_labels_give_on_average() -> None:
     random = np.random.default_rng(1)
     p = random.beta(1, 2, 2_000).round(2)
-    seen = [roc_auc_score(random.random(2_000) < p, p) for _ in range(200)]
-    error = np.std(seen, ddof=1) / np.sqrt(len(seen))
-    assert abs(bayes_auc(p) - np.mean(seen)) < 3.5 * error
+    aucs = [roc_auc_score(random.random(2_000) < p, p) for _ in range(200)]
+    error = np.std(aucs, ddof=1) / np.sqrt(len(aucs))
+    assert abs(bayes_auc(p) - np.mean(aucs)) < 3.5 * error
 
 
 def test_no_scorer_beats_it() -> None:
@@ -80,18 +80,18 @@ def test_certain_rows_and_single_classes_are_safe() -> None:
 
 @pytest.mark.parametrize("name", list(WORLDS))
 def test_each_world_has_the_measured_bayes_auc(name: str) -> None:
-    found = []
+    values = []
     for seed in range(2):
         source = build_source(find_world(name), seed)
         p = np.concatenate([chunk.p.ravel() for chunk in make_chunks(source, "test", 8_000)])
-        found.append(bayes_auc(p))
-    assert np.mean(found) == pytest.approx(MEASURED[name], abs=3 * STANDARD_ERROR)
+        values.append(bayes_auc(p))
+    assert np.mean(values) == pytest.approx(MEASURED[name], abs=3 * STANDARD_ERROR)
 
 
 def test_the_null_world_hardly_moves_over_data_seeds() -> None:
-    found = []
+    values = []
     for seed in range(10, 14):
         source = build_source(find_world("null"), seed)
         p = np.concatenate([chunk.p.ravel() for chunk in make_chunks(source, "test", 8_000)])
-        found.append(bayes_auc(p))
-    assert max(found) - min(found) < 0.003
+        values.append(bayes_auc(p))
+    assert max(values) - min(values) < 0.003

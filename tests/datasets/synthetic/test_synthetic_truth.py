@@ -92,8 +92,8 @@ def test_chunks_are_equal_in_any_order(sources: dict[str, Source], returning: fl
     backward = [make(number) for number in reversed(range(4))][::-1]
     again = build_source(find_world("tour"), 3, warm=400, cold=100)
     fresh = make_chunk(again, "test", 3, size=50, returning=returning, train=120)
-    for one, other in zip([*forward, forward[3]], [*backward, fresh], strict=True):
-        for left, right in zip(one, other, strict=True):
+    for chunk, other in zip([*forward, forward[3]], [*backward, fresh], strict=True):
+        for left, right in zip(chunk, other, strict=True):
             np.testing.assert_array_equal(left, right)
     assert not np.array_equal(forward[0].p, forward[1].p)
 
@@ -180,16 +180,16 @@ def test_test_users_continue_where_training_left_them(sources: dict[str, Source]
         ][-HISTORY:]
         for row, user in enumerate(train.user.tolist())
     }
-    seen: dict[str, set[int]] = {}
+    users: dict[str, set[int]] = {}
     for split in ("valid", "test"):
         chunk = make_chunk(source, split, 0, size=300, returning=0.5, train=300)
-        seen[split] = set()
+        users[split] = set()
         for row, user in enumerate(chunk.user.tolist()):
-            if user in state and user not in seen[split]:
-                seen[split].add(user)
+            if user in state and user not in users[split]:
+                users[split].add(user)
                 assert [item for item in chunk.history[row].tolist() if item] == state[user]
-        assert len(seen[split]) > 30
-    assert not seen["valid"] & seen["test"]
+        assert len(users[split]) > 30
+    assert not users["valid"] & users["test"]
 
 
 def test_users_of_training_that_was_not_written_do_not_return(

@@ -73,9 +73,9 @@ def test_a_batch_holds_what_the_store_says_of_its_requests(
     assert batch.history_kinds is None
     distinct = {int(i) for part in (batch.history, batch.candidates) for i in part.flatten()}
     assert distinct <= set(range(len(batch.items)))
-    held = {0, *batch.items[batch.history].flatten().tolist()}
+    entries = {0, *batch.items[batch.history].flatten().tolist()}
     assert batch.items.tolist() == sorted(
-        held | set(batch.items[batch.candidates].flatten().tolist())
+        entries | set(batch.items[batch.candidates].flatten().tolist())
     )
 
 
@@ -94,8 +94,8 @@ def test_one_batch_leaves_nothing_in_the_next(ragged: PreparedDataset) -> None:
     first = batcher.batch(np.array([7, 21]))
     batcher.batch(np.array([0, 13]))
     again = batcher.batch(np.array([7, 21]))
-    for one, other in zip(first, again, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    for tensor, other in zip(first, again, strict=True):
+        torch.testing.assert_close(tensor, other, rtol=0, atol=0)
 
 
 def test_an_empty_order_makes_no_batch(ragged: PreparedDataset) -> None:

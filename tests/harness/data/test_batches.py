@@ -57,14 +57,14 @@ def test_batches_hold_every_row_once_with_its_history(
 ) -> None:
     batcher = Batcher(world, "train", max_candidates)
     order = np.random.default_rng(0).permutation(len(batcher.units))
-    seen = [row for batch in batcher.batches(100, order) for row in rows_of(batch)]
-    assert sorted(seen) == sorted(rows_by_loop(world, "train"))
+    rows = [row for batch in batcher.batches(100, order) for row in rows_of(batch)]
+    assert sorted(rows) == sorted(rows_by_loop(world, "train"))
 
 
 def test_batches_keep_the_order_of_the_store(world: PreparedDataset) -> None:
     batches = Batcher(world, "valid", 512).batches(64)
-    seen = [row for batch in batches for row in rows_of(batch)]
-    assert seen == rows_by_loop(world, "valid")
+    rows = [row for batch in batches for row in rows_of(batch)]
+    assert rows == rows_by_loop(world, "valid")
 
 
 def test_items_are_distinct_and_begin_with_padding(world: PreparedDataset) -> None:
@@ -133,7 +133,7 @@ def test_kinds_stand_beside_the_entries_of_a_history(
         "split": {"by": "time", "valid": 0.2, "test": 0.2},
     }
     store = prepare(parse_spec(raw, "test"), tmp_path, tmp_path / "out")
-    key_of, seen = dict(store.item_keys().iter_rows()), 0
+    key_of, count = dict(store.item_keys().iter_rows()), 0
     for batch in Batcher(store, "train", 8).batches(50):
         moved = move_data_to_device(batch, torch.device("cpu"))
         assert moved.events is not None
@@ -152,8 +152,8 @@ def test_kinds_stand_beside_the_entries_of_a_history(
         ):
             right = key_of[int(item)] % 3 + 1 if real and key_of[int(item)] % 7 else 0
             assert int(code) == right
-            seen += int(real)
-    assert seen > rows
+            count += int(real)
+    assert count > rows
     plain = next(Batcher(world, "train", 8).batches(50))
     assert move_data_to_device(plain, torch.device("cpu")).events is None
 
@@ -173,7 +173,7 @@ def test_histories_of_ten_thousand_come_whole_into_a_batch(tmp_path: Path) -> No
         "split": {"by": "user", "valid": 0.2, "test": 0.2},
     }
     prepared = prepare(parse_spec(raw, "test"), tmp_path, tmp_path / "out")
-    store, seen = PreparedDataset.open(prepared.path), set()
+    store, row_ids = PreparedDataset.open(prepared.path), set()
     key_of = dict(store.item_keys().iter_rows())
     for name in ("train", "valid", "test"):
         batcher = Batcher(store, name, 8)
@@ -181,5 +181,5 @@ def test_histories_of_ten_thousand_come_whole_into_a_batch(tmp_path: Path) -> No
             for row, item, label, history, _ in rows_of(batch):
                 assert [key_of[k] for k in history] == lists[row]
                 assert (key_of[item], label) == (log["i"][row], log["y"][row])
-                seen.add(row)
-    assert seen == set(range(300))
+                row_ids.add(row)
+    assert row_ids == set(range(300))

@@ -67,8 +67,8 @@ def test_products_are_those_that_a_hand_counts() -> None:
         + 100 * 4 * 4  # out
     )
     request, candidates = 5 * 70 + 6 * 40, 100 * (2 * 5 + 3 * 7)
-    wanted = round((attention + request + candidates) / 100)
-    assert macs_per_candidate(model, 500, SCHEMA) == wanted == 188
+    expected = round((attention + request + candidates) / 100)
+    assert macs_per_candidate(model, 500, SCHEMA) == expected == 188
 
 
 def test_the_request_has_a_hundred_candidates_and_a_full_history() -> None:

@@ -33,24 +33,24 @@ def test_items_are_as_the_store_has_them(ragged: PreparedDataset) -> None:
     table, items = item_table(ragged), ragged.items
     for name in ("text", "image"):
         assert table.vectors[name].dtype == torch.float32
-        wanted = np.asarray(ragged.vectors(name), np.float32)
-        np.testing.assert_array_equal(table.vectors[name].numpy(), wanted)
+        expected = np.asarray(ragged.vectors(name), np.float32)
+        np.testing.assert_array_equal(table.vectors[name].numpy(), expected)
     assert (~table.present[1:]).sum(0).tolist() == [14, 10]
     np.testing.assert_array_equal(table.fields.numpy(), items.fields)
     np.testing.assert_array_equal(table.numbers.numpy(), items.numbers)
     assert (table.fields.dtype, table.numbers.dtype) == (torch.int64, torch.float32)
     split = ragged.split("train")
-    shown, clicked, seen = [0] * 46, [0] * 46, [False] * 46
+    shown, clicked, in_train = [0] * 46, [0] * 46, [False] * 46
     for item, label in zip(split.item, split.label, strict=True):
         shown[item] += 1
         clicked[item] += int(label)
-        seen[item] = True
+        in_train[item] = True
     for start, length in zip(split.history_start, split.history_length, strict=True):
         for item in ragged.history_values[start : start + length]:
-            seen[item] = True
+            in_train[item] = True
     assert table.impressions.tolist() == shown
     assert table.clicks.tolist() == clicked
-    assert table.in_train.tolist() == seen
+    assert table.in_train.tolist() == in_train
 
 
 @pytest.mark.parametrize(("name", "column"), [("text", 0), ("image", 1)])

@@ -94,7 +94,7 @@ def test_the_price_flips_where_a_strategy_meets_the_limit_on_cost(planted: Build
 
 
 def test_outcomes_are_the_same_where_case_and_choice_are(planted: Build) -> None:
-    one = Outcome("clear", "better", 1, 1, 1, (0, 1), (1,))
-    assert same(one, replace(one, reason="cheaper", leader=0, subject=0, feasible=()))
-    assert not same(one, replace(one, choice=2))
-    assert not same(one, replace(one, case="tie"))
+    first = Outcome("clear", "better", 1, 1, 1, (0, 1), (1,))
+    assert same(first, replace(first, reason="cheaper", leader=0, subject=0, feasible=()))
+    assert not same(first, replace(first, choice=2))
+    assert not same(first, replace(first, case="tie"))

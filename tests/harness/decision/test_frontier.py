@@ -43,11 +43,11 @@ def test_the_known_front_is_found_and_the_known_dominated_point_is_dropped(plant
     inputs = planted([0.0, 0.004, 0.008, 0.001], [1.0, 2.0, 4.0, 3.0])
     rng = np.random.default_rng(2)
     auc = np.array([a.value for a in inputs.auc]) + rng.normal(0, 0.00014, (2000, 4))
-    found = front.frontier(inputs, auc, rng, margin=0.001, drawn="p50")
-    assert found.on_front == (True, True, True, False)
-    assert found.dominated_by == (None, None, None, 1)
-    assert found.probability[3] < 0.01
-    assert min(found.probability[:3]) > 0.99
+    edge = front.frontier(inputs, auc, rng, margin=0.001, drawn="p50")
+    assert edge.on_front == (True, True, True, False)
+    assert edge.dominated_by == (None, None, None, 1)
+    assert edge.probability[3] < 0.01
+    assert min(edge.probability[:3]) > 0.99
 
 
 def test_a_gain_smaller_than_the_margin_is_not_worth_its_latency(planted: Build) -> None:
@@ -61,11 +61,11 @@ def test_equal_strategies_share_the_front_by_chance_and_none_is_dropped(planted:
     inputs = planted([0.0] * size, [1.0 + 0.5 * i for i in range(size)], se=0.001)
     rng = np.random.default_rng(3)
     auc = 0.7 + rng.normal(0, 0.0007, (draws, size))
-    found = front.frontier(inputs, auc, rng, margin=0.0005, drawn="p50")
+    edge = front.frontier(inputs, auc, rng, margin=0.0005, drawn="p50")
     # latencies are ordered surely, so the i-th is on the front when it is the best of the first i
     expected = 1 / np.arange(1, size + 1)
-    np.testing.assert_allclose(found.probability, expected, atol=4 * 0.5 / np.sqrt(draws))
-    assert found.dominated_by == (None,) * size
+    np.testing.assert_allclose(edge.probability, expected, atol=4 * 0.5 / np.sqrt(draws))
+    assert edge.dominated_by == (None,) * size
 
 
 def test_equal_speed_and_equal_auc_give_about_one_front_member_in_k(planted: Build) -> None:
@@ -152,9 +152,9 @@ def test_the_band_is_the_pointwise_quantile_of_recomputed_fronts(planted: Build)
 def test_a_measuring_device_neither_joins_the_front_nor_beats_anyone(planted: Build) -> None:
     inputs = planted([0.0, 0.01], [2.0, 1.0], devices=[1])
     auc = np.tile([0.70, 0.71], (100, 1))
-    found = front.frontier(inputs, auc, np.random.default_rng(0), margin=0.001, drawn="p50")
-    assert found.on_front == (True, False)
-    assert found.dominated_by == (None, None)
+    edge = front.frontier(inputs, auc, np.random.default_rng(0), margin=0.001, drawn="p50")
+    assert edge.on_front == (True, False)
+    assert edge.dominated_by == (None, None)
 
 
 def test_the_picked_interval_is_wider_than_the_own_one() -> None:

@@ -36,8 +36,8 @@ def test_a_loss_at_the_margin_itself_is_an_alarm_at_most_one_time_in_twenty() ->
 
 def test_a_planted_loss_of_the_stated_size_is_found_in_four_of_five_runs() -> None:
     loss = 0.0005 * detectable_errors(9.0, 0.05)
-    found = np.mean(simulate(0.001 + loss, 0.001, 1, 1500, seed=3))
-    assert found == pytest.approx(0.80, abs=3 * np.sqrt(0.8 * 0.2 / 1500))
+    share = np.mean(simulate(0.001 + loss, 0.001, 1, 1500, seed=3))
+    assert share == pytest.approx(0.80, abs=3 * np.sqrt(0.8 * 0.2 / 1500))
 
 
 def test_the_detectable_loss_equals_the_normal_formula_at_many_degrees_of_freedom() -> None:

@@ -151,8 +151,8 @@ def test_a_strategy_without_an_auc_is_not_chosen(planted: Build) -> None:
     inputs = planted([0.0, 0.01, 0.02], [2.0, 3.0, 4.0])
     unknown = replace(inputs, auc=(*inputs.auc[:2], Measured(float("nan"), 0.0, 1.0)))
     assert decide(unknown, POLICY).feasible == (0, 1)
-    gone = decide(replace(inputs, today=None), POLICY)
-    assert texts(gone) == [
+    without_today = decide(replace(inputs, today=None), POLICY)
+    assert texts(without_today) == [
         "What runs today has no completed run to compare with; run the study's baseline."
     ]
-    assert gone.subject == 2
+    assert without_today.subject == 2

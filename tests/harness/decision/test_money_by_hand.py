@@ -73,11 +73,11 @@ def test_the_net_gain_takes_the_extra_cost_off_every_end(planted: Build) -> None
 
 def test_the_best_lower_end_wins_and_not_the_best_value(planted: Build) -> None:
     inputs = strategies(planted)
-    made = cell(inputs, clicks(), POLICY, BUSINESS)  # 2 gains 4 on average and -1 at least
-    assert (made.winner, made.case) == (1, "clear")
-    assert made.gain == net_gain(inputs, clicks(), BUSINESS, 1)
-    assert made.clicks == yearly_clicks(clicks(), BUSINESS, 1, 0)
-    assert made.business == BUSINESS
+    outcome = cell(inputs, clicks(), POLICY, BUSINESS)  # 2 gains 4 on average and -1 at least
+    assert (outcome.winner, outcome.case) == (1, "clear")
+    assert outcome.gain == net_gain(inputs, clicks(), BUSINESS, 1)
+    assert outcome.clicks == yearly_clicks(clicks(), BUSINESS, 1, 0)
+    assert outcome.business == BUSINESS
 
 
 def test_a_cell_has_its_own_limit_and_its_own_price(planted: Build) -> None:
@@ -106,10 +106,10 @@ def test_where_todays_misses_the_limit_the_best_that_fits_wins_even_at_a_loss(
     planted: Build,
 ) -> None:
     inputs = planted([0.0, 0.006, 0.009], [20.0, 4.0, 5.0], cost=[0.2, 0.4, 0.3])
-    made = cell(inputs, clicks(diff=-DIFF), POLICY, BUSINESS)
-    assert (made.winner, made.case) == (1, "clear")
-    assert made.gain is not None
-    assert made.gain.high < 0
+    outcome = cell(inputs, clicks(diff=-DIFF), POLICY, BUSINESS)
+    assert (outcome.winner, outcome.case) == (1, "clear")
+    assert outcome.gain is not None
+    assert outcome.gain.high < 0
 
 
 def test_of_equal_lower_ends_the_higher_value_wins(planted: Build) -> None:
@@ -121,13 +121,13 @@ def test_of_equal_lower_ends_the_higher_value_wins(planted: Build) -> None:
 
 def test_the_grid_has_every_combination_the_last_axis_fastest(planted: Build) -> None:
     inputs = strategies(planted)
-    made = grid(inputs, clicks(), POLICY, BUSINESS)
+    table = grid(inputs, clicks(), POLICY, BUSINESS)
     axes = ((7.2, 9.0, 10.8), (0.04, 0.08, 0.16), (20.0, 40.0, 80.0), (0.002, 0.02, 0.2))
-    for axis, expected in zip(made.axes, axes, strict=True):
+    for axis, expected in zip(table.axes, axes, strict=True):
         assert axis == pytest.approx(expected)
-    assert [c.business for c in made.cells] == [Business(*v) for v in product(*made.axes)]
-    assert made.cells[40] == cell(inputs, clicks(), POLICY, BUSINESS)
-    assert made.cells[7] == cell(inputs, clicks(), POLICY, made.cells[7].business)
+    assert [c.business for c in table.cells] == [Business(*v) for v in product(*table.axes)]
+    assert table.cells[40] == cell(inputs, clicks(), POLICY, BUSINESS)
+    assert table.cells[7] == cell(inputs, clicks(), POLICY, table.cells[7].business)
     unpriced = strategies(planted, (None, None, None))
     assert grid(unpriced, clicks(), POLICY, BUSINESS).cells == ()
     assert grid(strategies(planted, (None, 0.4, None)), clicks(), POLICY, BUSINESS).cells != ()
@@ -155,17 +155,17 @@ def test_what_costs_no_more_or_brings_no_more_never_breaks_even(
 
 
 def test_assumptions_name_their_numbers() -> None:
-    told = assumptions(clicks(), BUSINESS, "EUR")
-    assert len(told) == 5
-    assert told[0] == (
+    sentences = assumptions(clicks(), BUSINESS, "EUR")
+    assert len(sentences) == 5
+    assert sentences[0] == (
         "Clicks: 3,000 logged test requests with at least two candidates, ranked again by each "
         "strategy; a click counts if it lies in the top 4."
     )
-    assert told[2] == (
+    assert sentences[2] == (
         "A request shows 3.50 items on average and scores 70 candidates; traffic is the same all "
         "year (365 days)."
     )
-    assert "at 0.08 EUR per core-hour" in told[3]
+    assert "at 0.08 EUR per core-hour" in sentences[3]
 
 
 def test_a_replay_keeps_requests_of_two_rows_and_their_clusters() -> None:
@@ -190,14 +190,14 @@ def test_the_rates_influence_is_its_derivative_in_a_clusters_weight() -> None:
     log = open_log(label, request, rng.integers(0, 9, 60)[request])
     score = rng.integers(0, 3, len(request)).astype(float)
     rate, influence = per_thousand(log, score, 2)
-    got, seen = clicks_in_top(log, score, 2), shown(log, 2)
-    assert rate == pytest.approx(1000 * got.sum() / seen.sum())
+    clicked, impressions = clicks_in_top(log, score, 2), shown(log, 2)
+    assert rate == pytest.approx(1000 * clicked.sum() / impressions.sum())
     for cluster in range(9):
         inside = log.cluster == cluster
 
         def weighted(weight: float, inside: np.ndarray = inside) -> float:
             w = np.where(inside, weight, 1.0)
-            return 1000 * float((w * got).sum() / (w * seen).sum())
+            return 1000 * float((w * clicked).sum() / (w * impressions).sum())
 
         slope = (weighted(1 + 1e-6) - weighted(1 - 1e-6)) / 2e-6
         assert influence[cluster] == pytest.approx(slope, abs=1e-5)

@@ -84,8 +84,8 @@ def test_without_paired_rounds_the_intervals_errors_add(errors: float, slower: b
     unequal = [subject(2.0, FIRST), subject(far, FIRST[:3], 1.3), None]
     single = [subject(2.0, FIRST[:1]), subject(far, FIRST[:1], 1.3), None]
     for latencies in ([subject(2.0), subject(far, (), 1.3), None], unequal, single):
-        found = front.slower_than(inputs_of(latencies), 0)
-        assert found.tolist() == [False, slower, False]
+        slower_ones = front.slower_than(inputs_of(latencies), 0)
+        assert slower_ones.tolist() == [False, slower, False]
 
 
 def test_draws_without_rounds_have_the_intervals_spread_and_none_where_it_is_senseless() -> None:
@@ -132,22 +132,22 @@ def test_a_front_leaves_out_who_has_no_latency_or_cannot_ship() -> None:
     rng = np.random.default_rng(1)
     inputs = inputs_of([subject(1.0, FIRST), None, subject(2.0, SECOND)])
     draws = np.array([[0.7, 0.9, 0.71], [0.7, 0.9, 0.69]])
-    made = front.frontier(inputs, draws, rng, margin=0.004, drawn="p99")
-    assert made.on_front == (True, False, True)
-    assert made.probability == (1.0, 0.0, 0.5)
+    edge = front.frontier(inputs, draws, rng, margin=0.004, drawn="p99")
+    assert edge.on_front == (True, False, True)
+    assert edge.probability == (1.0, 0.0, 0.5)
     device = replace(inputs.candidates[2], measuring_device=True)
     inputs = replace(inputs, candidates=(*inputs.candidates[:2], device))
-    made = front.frontier(inputs, draws, rng, margin=0.004, drawn="p99")
-    assert (made.on_front, made.probability) == ((True, False, False), (1.0, 0.0, 0.0))
+    edge = front.frontier(inputs, draws, rng, margin=0.004, drawn="p99")
+    assert (edge.on_front, edge.probability) == ((True, False, False), (1.0, 0.0, 0.0))
 
 
 def test_the_margin_judges_what_latency_is_worth_and_zero_what_dominates() -> None:
     inputs = inputs_of([subject(9.0), subject(8.0), subject(1.0)])  # 2 is fastest and best
     auc = np.array([[0.70, 0.71, 0.72]])
-    made = front.frontier(inputs, auc, np.random.default_rng(0), margin=0.0013, drawn="p50")
-    assert made.dominated_by == (None, 2, None)
-    assert made.not_worth == (2, 2, None)
-    assert made.on_front == (False, False, True)
+    edge = front.frontier(inputs, auc, np.random.default_rng(0), margin=0.0013, drawn="p50")
+    assert edge.dominated_by == (None, 2, None)
+    assert edge.not_worth == (2, 2, None)
+    assert edge.on_front == (False, False, True)
 
 
 def test_the_band_has_its_quantiles_where_every_draw_has_somebody() -> None:

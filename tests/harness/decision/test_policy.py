@@ -130,8 +130,8 @@ def test_what_would_change_is_recomputed_and_really_flips(planted: Build) -> Non
     assert changes["slo", 8.0].outcome.choice == 2
     assert changes["slo", 12.0].outcome.choice == 3
     assert not changes["margin", 0.002].changed
-    found = {(f.knob, f.side): f for f in flips(inputs, POLICY, base)}
-    below, above = found["slo", "below"], found["slo", "from"]
+    by_side = {(f.knob, f.side): f for f in flips(inputs, POLICY, base)}
+    below, above = by_side["slo", "below"], by_side["slo", "from"]
     assert below.value == pytest.approx(6.0 * 1.4 * 1.05)
     assert above.value == pytest.approx(7.5 * 1.4 * 1.05)
     for flip, before in ((below, 1), (above, -1)):
@@ -145,11 +145,11 @@ def test_what_would_change_is_recomputed_and_really_flips(planted: Build) -> Non
 def test_flips_of_the_margin_agree_with_a_fine_scan(planted: Build) -> None:
     inputs = planted([0.0, 0.0060, 0.0058, 0.0052], [2.0, 6.0, 4.0, 3.0])
     base = decide(inputs, POLICY)
-    found = {f.side: f.value for f in flips(inputs, POLICY, base) if f.knob == "margin"}
+    by_side = {f.side: f.value for f in flips(inputs, POLICY, base) if f.knob == "margin"}
     scan = [1e-5 * i for i in range(1, 700)]
     outcomes = [decide(inputs, replace(POLICY, margin=m)) for m in scan]
     differ = [m for m, o in zip(scan, outcomes, strict=True) if not same(o, base)]
     below = [m for m in differ if m < POLICY.margin]
     above = [m for m in differ if m > POLICY.margin]
-    assert found["below"] == pytest.approx(max(below), abs=1.1e-5)
-    assert found["from"] == pytest.approx(min(above), abs=1.1e-5)
+    assert by_side["below"] == pytest.approx(max(below), abs=1.1e-5)
+    assert by_side["from"] == pytest.approx(min(above), abs=1.1e-5)

@@ -39,15 +39,15 @@ def texts(outcome: Outcome) -> list[str]:
 
 def test_the_whole_p99_interval_keeps_the_limit(planted: Build) -> None:
     inputs = planted([0.0, 0.01], [2.0, 3.0])
-    for high, kept in ((10.0, ()), (10.001, ("latency",)), (float("nan"), ("latency",))):
-        assert misses(changed(inputs, 1, latency=tail(1.0, high)), POLICY, 1) == kept
+    for high, missed in ((10.0, ()), (10.001, ("latency",)), (float("nan"), ("latency",))):
+        assert misses(changed(inputs, 1, latency=tail(1.0, high)), POLICY, 1) == missed
     assert misses(changed(inputs, 1, latency=None), POLICY, 1) == ("untimed",)
     assert not fits(changed(inputs, 1, latency=None), POLICY, 1)
 
 
 def test_a_cost_at_the_limit_is_kept_at_the_price_of_the_policy(planted: Build) -> None:
     inputs = planted([0.0, 0.01], [2.0, 3.0], cost=[0.25, 0.5])
-    for limit, factor, kept in (
+    for limit, factor, missed in (
         (0.5, 1.0, ()),
         (0.49, 1.0, ("cost",)),
         (1.0, 2.0, ()),
@@ -55,7 +55,7 @@ def test_a_cost_at_the_limit_is_kept_at_the_price_of_the_policy(planted: Build) 
         (None, 9.0, ()),
     ):
         policy = replace(POLICY, max_cost=limit, cost_factor=factor)
-        assert misses(inputs, policy, 1) == kept
+        assert misses(inputs, policy, 1) == missed
     free = changed(inputs, 1, cost=None, latency=None)
     assert misses(free, POLICY, 1) == ("untimed",)
     assert misses(free, replace(POLICY, max_cost=9.0), 1) == ("untimed", "unpriced")
@@ -165,10 +165,10 @@ OPEN = (
 def test_what_would_settle_the_best_open_question_is_said(
     planted: Build, needs: Settle | None, need: float | None, text: str
 ) -> None:
-    asked = []
+    pairs = []
 
     def settle(a: int, b: int) -> Settle:
-        asked.append((a, b))
+        pairs.append((a, b))
         assert needs is not None
         return needs
 
@@ -180,7 +180,7 @@ def test_what_would_settle_the_best_open_question_is_said(
     (lack,) = outcome.lacks
     assert (lack.text, lack.need, lack.strategy) == (OPEN + text, need, "s2")
     assert lack.kind == ("other" if needs else "rivals")
-    assert asked == ([(2, 0)] if needs else [])
+    assert pairs == ([(2, 0)] if needs else [])
 
 
 def test_a_question_is_open_where_it_may_gain_more_than_the_margin(planted: Build) -> None:

@@ -27,11 +27,13 @@ def test_replay_equals_a_slow_loop(k: int) -> None:
     request, label, score, cluster = planted_log(np.random.default_rng(0))
     log = open_log(label, request, cluster)
     fast = clicks_in_top(log, score[log.keep], k)
-    kept = [r for r in np.unique(request) if (request == r).sum() >= 2]
-    slow = [slow_top(list(label[request == r] * 1.0), list(score[request == r]), k) for r in kept]
+    requests = [r for r in np.unique(request) if (request == r).sum() >= 2]
+    slow = [
+        slow_top(list(label[request == r] * 1.0), list(score[request == r]), k) for r in requests
+    ]
     np.testing.assert_allclose(fast, slow)
-    assert log.requests == len(kept)
-    np.testing.assert_allclose(shown(log, k), [min(k, (request == r).sum()) for r in kept])
+    assert log.requests == len(requests)
+    np.testing.assert_allclose(shown(log, k), [min(k, (request == r).sum()) for r in requests])
 
 
 def test_a_constant_score_earns_the_mean_click_rate() -> None:
@@ -48,8 +50,8 @@ def test_the_influence_gives_the_cluster_bootstrap_error() -> None:
     _, influence = per_thousand(log, score[log.keep], 2)
     m = len(influence)
     se = np.sqrt(m / (m - 1) * (influence**2).sum())
-    clicks, seen = clicks_in_top(log, score[log.keep], 2), shown(log, 2)
-    per = [np.bincount(log.cluster, x, minlength=m) for x in (clicks, seen)]
+    clicks, impressions = clicks_in_top(log, score[log.keep], 2), shown(log, 2)
+    per = [np.bincount(log.cluster, x, minlength=m) for x in (clicks, impressions)]
     draws = []
     for _ in range(3000):
         pick = rng.integers(0, m, m)

@@ -53,10 +53,10 @@ def test_money_equals_hand_arithmetic(planted: Build) -> None:
 
 def test_dear_serving_turns_the_winner(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
-    found = clicks([50.0, 52.0])
+    rates = clicks([50.0, 52.0])
     worthless = replace(CENTRE, value_per_click=1e-5)
-    assert cell(inputs, found, POLICY, CENTRE).winner == 1
-    row = cell(inputs, found, POLICY, worthless)
+    assert cell(inputs, rates, POLICY, CENTRE).winner == 1
+    row = cell(inputs, rates, POLICY, worthless)
     assert (row.winner, row.case) == (0, "tie")
     assert row.gain is not None
     assert row.gain.value == 0.0
@@ -64,14 +64,14 @@ def test_dear_serving_turns_the_winner(planted: Build) -> None:
 
 def test_the_break_even_value_is_where_the_gain_is_zero(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
-    found = clicks([50.0, 52.0])
-    worth = break_even(inputs, found, CENTRE, 1)
+    rates = clicks([50.0, 52.0])
+    worth = break_even(inputs, rates, CENTRE, 1)
     assert worth is not None
-    row = cell(inputs, found, POLICY, replace(CENTRE, value_per_click=worth.high * 1.0001))
+    row = cell(inputs, rates, POLICY, replace(CENTRE, value_per_click=worth.high * 1.0001))
     assert row.winner == 1
     assert row.gain is not None
     assert row.gain.low == pytest.approx(0, abs=0.001 * row.gain.value)
-    before = cell(inputs, found, POLICY, replace(CENTRE, value_per_click=worth.high * 0.9999))
+    before = cell(inputs, rates, POLICY, replace(CENTRE, value_per_click=worth.high * 0.9999))
     assert before.winner is None  # it may earn and may lose
 
 
@@ -86,30 +86,30 @@ def test_an_uncertain_gain_is_no_win(planted: Build) -> None:
 
 def test_the_limit_decides_who_may_win(planted: Build) -> None:
     inputs = planted([0.0, 0.006, 0.009], [2.0, 4.0, 7.5], cost=[0.2, 0.4, 0.75])
-    found = clicks([50.0, 52.0, 53.0])
-    assert cell(inputs, found, POLICY, CENTRE).winner == 1
-    assert cell(inputs, found, POLICY, replace(CENTRE, slo_ms=12.0)).winner == 2
-    assert cell(inputs, found, POLICY, replace(CENTRE, slo_ms=1.0)).case == "infeasible"
+    rates = clicks([50.0, 52.0, 53.0])
+    assert cell(inputs, rates, POLICY, CENTRE).winner == 1
+    assert cell(inputs, rates, POLICY, replace(CENTRE, slo_ms=12.0)).winner == 2
+    assert cell(inputs, rates, POLICY, replace(CENTRE, slo_ms=1.0)).case == "infeasible"
 
 
 def test_the_grid_holds_every_combination_and_gains_scale_with_traffic(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
-    found = clicks([50.0, 52.0])
-    cells = grid(inputs, found, POLICY, CENTRE)
-    made = what_if(inputs, found, cells, ("as if",))
-    rows = made.rows
+    rates = clicks([50.0, 52.0])
+    cells = grid(inputs, rates, POLICY, CENTRE)
+    analysis = what_if(inputs, rates, cells, ("as if",))
+    rows = analysis.rows
     assert len(rows) == 81
-    assert made.assumptions == ("as if",)
-    expected = product(made.limits_ms, made.prices, made.traffic, made.values)
+    assert analysis.assumptions == ("as if",)
+    expected = product(analysis.limits_ms, analysis.prices, analysis.traffic, analysis.values)
     fields = ("slo_ms", "price_core_hour", "requests_per_second", "value_per_click")
     assert [tuple(getattr(r, f) for f in fields) for r in rows] == list(expected)
-    assert cells.cells[made.centre] == cell(inputs, found, POLICY, CENTRE)
-    assert rows[made.centre].winner == "s1"
-    assert rows[made.centre].yearly_gain == Interval(*cells.cells[made.centre].gain)
-    assert rows[made.centre].yearly_clicks == Interval(*cells.cells[made.centre].clicks)
-    assert [(c.strategy, c.rate.value) for c in made.clicks] == [("s0", 50.0), ("s1", 52.0)]
-    assert made.clicks[0].difference is None
-    assert made.clicks[1].difference.value == pytest.approx(2.0)
+    assert cells.cells[analysis.centre] == cell(inputs, rates, POLICY, CENTRE)
+    assert rows[analysis.centre].winner == "s1"
+    assert rows[analysis.centre].yearly_gain == Interval(*cells.cells[analysis.centre].gain)
+    assert rows[analysis.centre].yearly_clicks == Interval(*cells.cells[analysis.centre].clicks)
+    assert [(c.strategy, c.rate.value) for c in analysis.clicks] == [("s0", 50.0), ("s1", 52.0)]
+    assert analysis.clicks[0].difference is None
+    assert analysis.clicks[1].difference.value == pytest.approx(2.0)
     assert (
         len({(r.slo_ms, r.price_core_hour, r.requests_per_second, r.value_per_click) for r in rows})
         == 81
@@ -124,21 +124,23 @@ def test_the_grid_holds_every_combination_and_gains_scale_with_traffic(planted: 
 
 def test_cost_scales_with_price_and_traffic(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 4.0], cost=[0.2, 0.4])
-    found = clicks([50.0, 52.0])
-    one = yearly_cost(inputs, found, CENTRE, 1)
-    assert one == pytest.approx(100 * SECONDS_A_YEAR * 100 / 1e6 * 0.4)
+    rates = clicks([50.0, 52.0])
+    cost = yearly_cost(inputs, rates, CENTRE, 1)
+    assert cost == pytest.approx(100 * SECONDS_A_YEAR * 100 / 1e6 * 0.4)
     double = replace(CENTRE, price_core_hour=0.1, requests_per_second=50.0)
-    assert yearly_cost(inputs, found, double, 1) == pytest.approx(one)
-    assert yearly_clicks(found, CENTRE, 1, 1) == (0.0, 0.0, 0.0)
+    assert yearly_cost(inputs, rates, double, 1) == pytest.approx(cost)
+    assert yearly_clicks(rates, CENTRE, 1, 1) == (0.0, 0.0, 0.0)
 
 
 def test_without_a_cost_no_money_is_computed_and_it_is_said(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 4.0], bench=False)
     bare = replace(inputs, candidates=tuple(replace(c, cost=None) for c in inputs.candidates))
-    made = what_if(bare, clicks([50.0, 52.0]), grid(bare, clicks([50.0, 52.0]), POLICY, CENTRE), ())
-    assert made.rows == ()
-    assert made.assumptions == ("No cost was measured, so no money is computed.",)
-    assert len(made.clicks) == 2
+    analysis = what_if(
+        bare, clicks([50.0, 52.0]), grid(bare, clicks([50.0, 52.0]), POLICY, CENTRE), ()
+    )
+    assert analysis.rows == ()
+    assert analysis.assumptions == ("No cost was measured, so no money is computed.",)
+    assert len(analysis.clicks) == 2
 
 
 def test_assumptions_are_said_with_their_numbers() -> None:

@@ -62,11 +62,11 @@ def number(text: str) -> float:
 
 
 def claims(text: str, language: Language) -> dict[str, tuple[str, ...]]:
-    found = {}
+    claimed = {}
     for name, patterns in CLAIMS.items():
         if match := re.search(patterns[language], text.replace("\u00a0", " ")):
-            found[name] = match.groups()
-    return found
+            claimed[name] = match.groups()
+    return claimed
 
 
 class Shaky:
@@ -86,11 +86,11 @@ def scene(planted: Build, seed: int) -> tuple[Inputs, Policy]:
     scale = 10 ** rng.uniform(-3.7, -1.8)
     gains = np.r_[0.0, rng.normal(0, scale, size - 1)]
     ms = np.exp(rng.normal(1.0, 0.8, size))
-    made = planted(gains, ms, controls=[1] if rng.random() < 0.3 else [])
+    drawn = planted(gains, ms, controls=[1] if rng.random() < 0.3 else [])
     own = 10 ** rng.uniform(-4.3, -2.3) * rng.uniform(0.3, 1.5, size)
     se = np.sqrt(own[:, None] ** 2 + own**2)
     np.fill_diagonal(se, 0.0)
-    pairs = Pairs(made.pairs.diff, se, np.full((size, size), rng.uniform(3, 300)), 3.1, 2.6)
+    pairs = Pairs(drawn.pairs.diff, se, np.full((size, size), rng.uniform(3, 300)), 3.1, 2.6)
     spread = rng.choice([0.02, 0.3])
     candidates = tuple(
         replace(
@@ -101,12 +101,12 @@ def scene(planted: Build, seed: int) -> tuple[Inputs, Policy]:
             latency=_wide(c.latency, spread),
             cost=None if rng.random() < 0.1 else c.cost,
         )
-        for i, c in enumerate(made.candidates)
+        for i, c in enumerate(drawn.candidates)
     )
     limit = float(np.exp(rng.normal(np.log(1.4 * np.median(ms)), 1.0)))
     cost = float(np.median(ms) / 10 * np.exp(rng.normal(0, 1))) if rng.random() < 0.3 else None
     settle = (lambda a, b: Settle(50_000, None)) if rng.random() < 0.5 else None
-    inputs = replace(made, candidates=candidates, pairs=pairs, settle=settle)
+    inputs = replace(drawn, candidates=candidates, pairs=pairs, settle=settle)
     return inputs, Policy(limit, float(10 ** rng.uniform(-3.5, -1.7)), cost)
 
 
@@ -117,14 +117,14 @@ def _wide(latency: Latency | None, spread: float) -> Latency:
 
 
 def evidence_of(inputs: Inputs, policy: Policy) -> Evidence:
-    made = judge(inputs, Shaky(inputs), policy, Signature())
+    judgement = judge(inputs, Shaky(inputs), policy, Signature())
     rows = SimpleNamespace(
         verdict="", reason="", needs=Settle(None, None), in_best_set=False, metrics={}
     )
     comparison = SimpleNamespace(row=lambda name: rows, best_set=(), metric="auc")
-    shown = points(inputs, policy, made, comparison, {}, [])
+    shown = points(inputs, policy, judgement, comparison, {}, [])
     facts = StudyFacts(name="planted", dataset="shop", rows_test=1000)
-    return Evidence(study=facts, decision=made.decision, points=shown)
+    return Evidence(study=facts, decision=judgement.decision, points=shown)
 
 
 def gain(inputs: Inputs, i: int) -> Measured:
@@ -134,9 +134,9 @@ def gain(inputs: Inputs, i: int) -> Measured:
     return Measured(value, value - half, value + half)
 
 
-def check(inputs: Inputs, policy: Policy, evidence: Evidence, found: dict[str, tuple[str, ...]]):
+def check(inputs: Inputs, policy: Policy, evidence: Evidence, claimed: dict[str, tuple[str, ...]]):
     decision, known = evidence.decision, inputs.candidates
-    whom = int((decision.choice if "ships" in found else decision.subject or "s0")[1:])
+    whom = int((decision.choice if "ships" in claimed else decision.subject or "s0")[1:])
     own, p99 = gain(inputs, whom), known[whom].latency.p99
     ready = [i for i, c in enumerate(known) if not c.measuring_device and c.seeds > 1]
     cheap = [
@@ -146,57 +146,57 @@ def check(inputs: Inputs, policy: Policy, evidence: Evidence, found: dict[str, t
         or (known[i].cost is not None and known[i].cost <= policy.max_cost)
     ]
     fits = [i for i in ready if known[i].latency.p99.high <= policy.slo_ms and i in cheap]
-    if "ships" in found:
-        assert found["ships"] == (f"s{whom}",)
+    if "ships" in claimed:
+        assert claimed["ships"] == (f"s{whom}",)
         assert whom in fits
-    if "gain" in found and "equivalent" not in found:
-        assert [number(t) for t in found["gain"]] == pytest.approx(list(own), abs=6e-5)
-    if "over_today" in found:
+    if "gain" in claimed and "equivalent" not in claimed:
+        assert [number(t) for t in claimed["gain"]] == pytest.approx(list(own), abs=6e-5)
+    if "over_today" in claimed:
         assert own.low > 0
-        assert number(found["gain"][1]) > 0, "the printed interval must show it, too"
-    if "under" in found:
+        assert number(claimed["gain"][1]) > 0, "the printed interval must show it, too"
+    if "under" in claimed:
         assert p99.high <= policy.slo_ms
-    if "equivalent" in found:
+    if "equivalent" in claimed:
         half = stats.t.ppf(0.95, inputs.pairs.df[whom, 0]) * inputs.pairs.se[whom, 0]
         assert abs(own.value) + half <= policy.margin
-        assert number(found["equivalent"][0]) >= -policy.margin - 5e-5
-        assert number(found["equivalent"][1]) <= policy.margin + 5e-5
-    if "faster" in found:
-        assert number(found["faster"][1]) < number(found["faster"][2])
+        assert number(claimed["equivalent"][0]) >= -policy.margin - 5e-5
+        assert number(claimed["equivalent"][1]) <= policy.margin + 5e-5
+    if "faster" in claimed:
+        assert number(claimed["faster"][1]) < number(claimed["faster"][2])
     today = known[0].latency.p99
-    if "today_misses" in found or "today_over" in found:
+    if "today_misses" in claimed or "today_over" in claimed:
         assert today.low > policy.slo_ms
-    if "today_unsure" in found:
+    if "today_unsure" in claimed:
         assert today.low <= policy.slo_ms < today.high
-    if "today_costs" in found:
+    if "today_costs" in claimed:
         assert known[0].cost > policy.max_cost
-    if "loss" in found:
+    if "loss" in claimed:
         assert own.high < 0
-    if "may_lose" in found or "could_lose" in found:
+    if "may_lose" in claimed or "could_lose" in claimed:
         assert own.low <= 0
         assert own.high > 0
-    if "within" in found:
+    if "within" in claimed:
         half = stats.t.ppf(0.95, inputs.pairs.df[whom, 0]) * inputs.pairs.se[whom, 0]
         assert abs(own.value) + half <= policy.margin
-    if "none_stays" in found:
+    if "none_stays" in claimed:
         for c in known:
             over = c.latency.p99.low > policy.slo_ms
             dear = policy.max_cost is not None and c.cost is not None and c.cost > policy.max_cost
             assert over or dear or c.measuring_device
-    if "none_shown" in found:
+    if "none_shown" in claimed:
         assert not [i for i in range(len(known)) if i in fits]
-    if "none_gains" in found:
+    if "none_gains" in claimed:
         assert all(gain(inputs, i).low <= 0 for i in fits)
         assert inputs.auc[whom].value == max(inputs.auc[i].value for i in fits if i != 0)
-    if "of_those_that_gain" in found:
+    if "of_those_that_gain" in claimed:
         assert own.low > 0
         assert not fits
-    if "no_other" in found:
+    if "no_other" in claimed:
         assert fits == [0]
-    if "fastest" in found:
+    if "fastest" in claimed:
         same = [int(name[1:]) for name in decision.equivalent if name != decision.choice]
         assert all(known[whom].latency.p50.high < known[i].latency.p50.low for i in same)
-    if "unbeaten_control" in found:
+    if "unbeaten_control" in claimed:
         assert known[whom].control
         for i in fits:
             half = 3.1 * inputs.pairs.se[i, whom] if 0 not in (i, whom) else 0.0
@@ -209,25 +209,25 @@ def test_no_sentence_claims_what_its_interval_does_not(
 ) -> None:
     monkeypatch.setattr(judged, "DRAWS", 20)  # the front's draws are not what is tested
     monkeypatch.setattr(judged, "GRID", 3)
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for seed in range(400):
         inputs, policy = scene(planted, seed)
         evidence = evidence_of(inputs, policy)
         in_both = []
         for language in ("en", "ja"):
-            said = headline(evidence, language).text
-            found = claims(said, language)
+            heading = headline(evidence, language).text
+            claimed = claims(heading, language)
             for sentence in why(evidence, language):
-                found |= {k: v for k, v in claims(sentence.text, language).items() if k in LATER}
+                claimed |= {k: v for k, v in claims(sentence.text, language).items() if k in LATER}
             try:
-                check(inputs, policy, evidence, found)
+                check(inputs, policy, evidence, claimed)
             except AssertionError as error:
-                raise AssertionError(f"seed {seed}: {said}") from error
-            assert "  " not in said, said
-            in_both.append(found.keys() - LATER)
+                raise AssertionError(f"seed {seed}: {heading}") from error
+            assert "  " not in heading, heading
+            in_both.append(claimed.keys() - LATER)
         assert in_both[0] == in_both[1], (seed, headline(evidence, "en"), headline(evidence, "ja"))
-        seen.update((evidence.decision.case, evidence.decision.reason, *in_both[0]))
-    assert {"clear", "tie", "infeasible", "thin", "better", "cheaper", "limit"} <= seen.keys()
+        counts.update((evidence.decision.case, evidence.decision.reason, *in_both[0]))
+    assert {"clear", "tie", "infeasible", "thin", "better", "cheaper", "limit"} <= counts.keys()
     assert {
         "equivalent",
         "no_gain",
@@ -235,7 +235,7 @@ def test_no_sentence_claims_what_its_interval_does_not(
         "too_little",
         "loss",
         "none_stays",
-    } <= seen.keys()
+    } <= counts.keys()
 
 
 LATER = {"today_over", "fastest", "unbeaten_control"}  # said in the paragraph below the headline

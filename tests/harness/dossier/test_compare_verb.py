@@ -13,7 +13,7 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.seal import LOG
 
 
-def said(verb, study, *arguments):
+def printed(verb, study, *arguments):
     """Standard output as one line of words."""
     app = typer.Typer()
     app.command()(verb)
@@ -30,7 +30,7 @@ def drop(study, seeds):
 
 
 def test_the_table_has_every_metric_verdict_rank_and_smallest_effect(study):
-    told = said(compare_verb, study)
+    text = printed(compare_verb, study)
     for heading in (
         "AUC ↑ [95 %]",
         "group AUC ↑ [95 %]",
@@ -46,13 +46,13 @@ def test_the_table_has_every_metric_verdict_rank_and_smallest_effect(study):
         "variance of the difference rows seeds both tuning buy",
         "strategy slice value rows AUC difference [95 %] MDE verdict",
     ):
-        assert heading in told
-    assert told.count("no interval") >= 5  # differences of ECE, strategy by strategy
-    assert "Equivalence margin: ±0.005 (90 % interval inside it)." in told
-    assert "! These data could never show equivalence within ±0.005" in told
-    assert "corrected for being picked" in told
+        assert heading in text
+    assert text.count("no interval") >= 5  # differences of ECE, strategy by strategy
+    assert "Equivalence margin: ±0.005 (90 % interval inside it)." in text
+    assert "! These data could never show equivalence within ±0.005" in text
+    assert "corrected for being picked" in text
     for control in ("popularity", "id_only", "unimodal_text", "shuffled"):
-        assert f" {control} 3 0." in told
+        assert f" {control} 3 0." in text
 
 
 @pytest.mark.parametrize("columns", [None, "80"])
@@ -74,56 +74,56 @@ def test_controls_that_are_not_beaten_are_named_in_words(study):
         path = runs["good", seed] / "predictions" / "test.parquet"
         nearly = pl.read_parquet(path).with_columns(pl.col("logit").round(1))
         nearly.write_parquet(runs["shuffled", seed] / "predictions" / "test.parquet")
-    told = said(compare_verb, study)
+    text = printed(compare_verb, study)
     assert (
         "! good does not beat shuffled: vectors dealt to other items do as well, so their content "
-        "is not used." in told
+        "is not used." in text
     )
-    assert "good does not beat popularity" not in told
+    assert "good does not beat popularity" not in text
 
 
 def test_missing_controls_are_told(study):
     matrix = json.loads((study.path / "matrix.json").read_text())
     matrix["cells"] = [cell for cell in matrix["cells"] if cell["strategy"] != "popularity"]
     (study.path / "matrix.json").write_text(json.dumps(matrix))
-    told = said(compare_verb, study, "--split", "valid")
-    assert "! Controls missing from this comparison: popularity." in told
+    text = printed(compare_verb, study, "--split", "valid")
+    assert "! Controls missing from this comparison: popularity." in text
 
 
 def test_with_one_seed_no_verdict_on_a_strategy_is_given(study):
     drop(study, (1, 2))
-    content = json.loads(said(compare_verb, study, "--json"))
+    content = json.loads(printed(compare_verb, study, "--json"))
     assert {row["verdict"] for row in content["strategies"]} == {"baseline", "no verdict"}
     assert {row["verdict"] for row in content["slices"]} == {"baseline", "no verdict"}
     assert content["best_set"] == []
     assert content["winner"]["low"] is None
-    told = said(compare_verb, study)
+    text = printed(compare_verb, study)
     assert (
-        "one seed; the interval is of these trained models only, no verdict on the strategy" in told
+        "one seed; the interval is of these trained models only, no verdict on the strategy" in text
     )
-    assert "! 12 of 18 runs are not complete and left out" in told
+    assert "! 12 of 18 runs are not complete and left out" in text
 
 
 def test_a_second_look_at_other_runs_is_told_and_recorded(study):
-    assert "opened before" not in said(compare_verb, study)
-    assert "opened before" not in said(compare_verb, study, "--baseline", "good")
+    assert "opened before" not in printed(compare_verb, study)
+    assert "opened before" not in printed(compare_verb, study, "--baseline", "good")
     drop(study, (2,))
     matrix = json.loads((study.path / "matrix.json").read_text())
     matrix["cells"] = [cell for cell in matrix["cells"] if cell["seed"] < 2]
     (study.path / "matrix.json").write_text(json.dumps(matrix))
-    told = said(compare_verb, study)
-    assert "! The test split was opened before for another version of this study (looks: 1," in told
-    assert "two seeds; 95 % intervals may cover as little as 88 %" in told
+    text = printed(compare_verb, study)
+    assert "! The test split was opened before for another version of this study (looks: 1," in text
+    assert "two seeds; 95 % intervals may cover as little as 88 %" in text
     looks = [json.loads(line) for line in (study.path / LOG).read_text().splitlines()]
     assert [look["purpose"] for look in looks] == ["compare", "compare"]
     assert looks[0]["study"] == looks[1]["study"]
     assert looks[0]["matrix"] != looks[1]["matrix"]
-    kept = json.loads((study.path / "comparison.json").read_text())  # what the report shows
-    assert any("opened before" in line for line in kept["warnings"])
+    record = json.loads((study.path / "comparison.json").read_text())  # what the report shows
+    assert any("opened before" in line for line in record["warnings"])
 
 
 def test_json_has_slices_calibration_and_variance_for_the_report(study):
-    content = json.loads(said(compare_verb, study, "--json", "--temperature"))
+    content = json.loads(printed(compare_verb, study, "--json", "--temperature"))
     names = {row["name"] for row in content["strategies"]}
     for kind in ("ece", "ece_scaled"):
         assert set(content["curves"][kind]) == names
@@ -142,19 +142,19 @@ def test_json_has_slices_calibration_and_variance_for_the_report(study):
 
 
 def test_plan_says_rows_days_and_seeds_and_what_never_decides(study):
-    told = said(plan_verb, study, "--effect", 0.01, "--rows-per-day", 1000)
-    assert "seeds each test rows days of traffic" in told
-    assert "seed variance at its upper bound" in told
-    assert "With 3 seeds rows alone can never decide 0.01: seeds differ too much." in told
-    assert "However many rows, at least" in told
-    small = said(plan_verb, study, "--effect", 0.0001)
+    text = printed(plan_verb, study, "--effect", 0.01, "--rows-per-day", 1000)
+    assert "seeds each test rows days of traffic" in text
+    assert "seed variance at its upper bound" in text
+    assert "With 3 seeds rows alone can never decide 0.01: seeds differ too much." in text
+    assert "However many rows, at least" in text
+    small = printed(plan_verb, study, "--effect", 0.0001)
     assert "On 4,000 rows seeds alone can never decide 0.0001: rows are too few." in small
     assert "No number of rows decides it with up to 40 seeds" in small
-    kept = json.loads(said(plan_verb, study, "--effect", 0.03, "--json"))
-    assert kept["seeds_alone"] > 3
+    record = json.loads(printed(plan_verb, study, "--effect", 0.03, "--json"))
+    assert record["seeds_alone"] > 3
     drop(study, (1, 2))
     with pytest.raises(UsageError, match="it needs two strategies with at least two seeds each"):
-        said(plan_verb, study, "--effect", 0.01)
+        printed(plan_verb, study, "--effect", 0.01)
 
 
 def test_a_pilot_whose_baseline_has_a_score_that_is_no_number_is_refused(study):
@@ -165,4 +165,4 @@ def test_a_pilot_whose_baseline_has_a_score_that_is_no_number_is_refused(study):
         pl.when(pl.col("row_id") == 3).then(None).otherwise(pl.col("logit")).alias("logit")
     ).with_columns(pl.col("logit").fill_null(float("nan"))).write_parquet(path)
     with pytest.raises(UsageError, match="baseline 'early_fusion' is refused: seed 0 has 1 score"):
-        said(plan_verb, study, "--effect", 0.01)
+        printed(plan_verb, study, "--effect", 0.01)

@@ -21,13 +21,13 @@ app.command("gate")(gate)
 
 @pytest.fixture
 def out(tmp_path: Path, make_study: Make, strategy: type) -> Path:
-    kept = {
+    strategies = {
         "today": strategy(0.8, 2.0),
         "pca64": strategy(0.2, 4.0),
         "<b>rival :smile:": strategy(0.5, 6.0),
     }
-    worse = {**kept, "pca64": strategy(1.2, 4.0)}
-    make_study(tmp_path, kept, baseline="today", name="shop", seed_noise=0.005)
+    worse = {**strategies, "pca64": strategy(1.2, 4.0)}
+    make_study(tmp_path, strategies, baseline="today", name="shop", seed_noise=0.005)
     make_study(tmp_path, worse, baseline="today", name="later", seed_noise=0.005, salt="x")
     return tmp_path
 
@@ -84,11 +84,11 @@ def test_a_refusal_is_one_sentence_that_says_what_to_measure(
 
 
 def test_a_limit_on_cost_is_named_as_the_reason(out: Path) -> None:
-    said, error = run("decide", "shop", "--out", str(out), "--max-cost", "0")
+    sentence, error = run("decide", "shop", "--out", str(out), "--max-cost", "0")
     assert isinstance(error, GateError)
     assert "a cost of at most 0 per million predictions" in str(error)
     assert "raise the limit on cost" in str(error)
-    assert said == ""
+    assert sentence == ""
 
 
 def test_decide_refuses_a_limit_of_zero(out: Path) -> None:
@@ -108,9 +108,9 @@ def test_gate_fails_on_the_planted_regression_only(out: Path) -> None:
 def test_gate_as_json_says_the_same(out: Path) -> None:
     text, error = run("gate", "later", "--against", "shop", "--out", str(out), "--json")
     assert isinstance(error, GateError)
-    found = json.loads(text)
-    assert found["state"] == "regression"
-    verdicts = {c["strategy"]: c["verdict"] for c in found["checks"]}
+    record = json.loads(text)
+    assert record["state"] == "regression"
+    verdicts = {c["strategy"]: c["verdict"] for c in record["checks"]}
     assert verdicts["pca64"] == "regression"
     assert verdicts["today"] != "regression"
 

@@ -64,10 +64,10 @@ def test_pairing_makes_the_interval_narrower_than_two_separate_ones(
     auc = 0.75  # Hanley & McNeil's error of one AUC of this size
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     n0 = len(frame) - n1
-    one = np.sqrt(
+    error = np.sqrt(
         (auc * (1 - auc) + (n1 - 1) * (q1 - auc**2) + (n0 - 1) * (q2 - auc**2)) / (n1 * n0)
     )
-    assert check.difference.high - check.difference.value < 1.7 * np.sqrt(2) * one / 4
+    assert check.difference.high - check.difference.value < 1.7 * np.sqrt(2) * error / 4
 
 
 def test_other_data_is_refused(pair: Callable[..., tuple[StudyFolder, ...]]) -> None:
@@ -140,6 +140,6 @@ def test_what_only_one_study_has_is_left_out_by_name(
     new = {"today": strategy(0.5, 1.0), "fresh 🙂": strategy(0.4, 2.0)}
     make_study(tmp_path, old, baseline="today", name="before")
     make_study(tmp_path, new, baseline="today", name="after", salt="new")
-    found = gate_studies(find_study("after", tmp_path), find_study("before", tmp_path), 0.001)
-    assert [c.strategy for c in found.checks] == ["today"]
-    assert found.left_out == ["fresh 🙂", "gone"]
+    result = gate_studies(find_study("after", tmp_path), find_study("before", tmp_path), 0.001)
+    assert [c.strategy for c in result.checks] == ["today"]
+    assert result.left_out == ["fresh 🙂", "gone"]

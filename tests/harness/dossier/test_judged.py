@@ -29,8 +29,8 @@ def test_the_decision_names_everything_by_name(planted: Build) -> None:
         [2.0, 4.0, 6.0, 1.5, 9.0, 0.1],
         names=["today", "pca64", "pca128", "pca16", "qin", "popularity"],
     )
-    made = judge(inputs, Normal(inputs), POLICY, Signature("team", "2026-01-02", "in May"))
-    decision = made.decision
+    judgement = judge(inputs, Normal(inputs), POLICY, Signature("team", "2026-01-02", "in May"))
+    decision = judgement.decision
     assert (decision.case, decision.reason, decision.choice) == ("clear", "better", "pca64")
     assert decision.runner_up == "pca128"
     assert decision.alternatives[:3] == ("pca128", "qin", "pca16")
@@ -43,22 +43,22 @@ def test_the_decision_names_everything_by_name(planted: Build) -> None:
 
 def test_the_same_inputs_give_the_same_band_and_probabilities(planted: Build) -> None:
     inputs = planted([0.0, 0.006, 0.003], [2.0, 4.0, 3.0])
-    one, two = (judge(inputs, Normal(inputs), POLICY, Signature()) for _ in range(2))
-    assert one.band == two.band
-    assert one.front == two.front
-    assert one.band is not None
-    assert one.band.low[0] is None  # nothing is that fast
-    top = one.band.mid[-1]
+    first, two = (judge(inputs, Normal(inputs), POLICY, Signature()) for _ in range(2))
+    assert first.band == two.band
+    assert first.front == two.front
+    assert first.band is not None
+    assert first.band.low[0] is None  # nothing is that fast
+    top = first.band.mid[-1]
     assert top == pytest.approx(0.006, abs=2e-4)
 
 
 def test_without_a_bench_there_is_no_front_and_no_band(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 4.0], bench=False)
-    made = judge(inputs, Normal(inputs), POLICY, Signature())
-    assert made.decision.case == "thin"
-    assert made.band is None
-    assert made.front.on_front == (False, False)
-    assert made.decision.alternatives == ()
+    judgement = judge(inputs, Normal(inputs), POLICY, Signature())
+    assert judgement.decision.case == "thin"
+    assert judgement.band is None
+    assert judgement.front.on_front == (False, False)
+    assert judgement.decision.alternatives == ()
 
 
 def test_the_runner_up_is_the_choice_without_the_choice(planted: Build) -> None:
@@ -78,9 +78,9 @@ def test_keeping_todays_still_names_a_runner_up(planted: Build) -> None:
 
 def test_nothing_feasible_has_no_runner_up(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [20.0, 30.0])
-    made = judge(inputs, Normal(inputs), POLICY, Signature())
-    assert made.decision.case == "infeasible"
-    assert made.decision.runner_up is None
-    flip = next(c for c in made.decision.changes if c.knob == "slo" and c.side == "from")
+    judgement = judge(inputs, Normal(inputs), POLICY, Signature())
+    assert judgement.decision.case == "infeasible"
+    assert judgement.decision.runner_up is None
+    flip = next(c for c in judgement.decision.changes if c.knob == "slo" and c.side == "from")
     assert flip.choice == "s0"
     assert decide(inputs, replace(POLICY, slo_ms=flip.value * 1.001)).choice == 0

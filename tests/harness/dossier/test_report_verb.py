@@ -22,19 +22,19 @@ Make = Callable[..., Path]
 
 @pytest.fixture
 def study(tmp_path: Path, make_study: Make, strategy: type) -> StudyFolder:
-    kept = {
+    strategies = {
         "today": strategy(0.8, 2.0, family="late"),
         "pca64": strategy(0.3, 4.0),
         "<script>alert(1)": strategy(1.0, 1.0, family="early"),
         "qin": strategy(0.0, 9.0, family="published"),
     }
-    make_study(tmp_path, kept, baseline="today", requests=600, seed_noise=0.005)
+    make_study(tmp_path, strategies, baseline="today", requests=600, seed_noise=0.005)
     return find_study("planted", tmp_path)
 
 
 def recorded(study: StudyFolder) -> dict[str, object]:
-    found = json.loads((study.path / "decision.json").read_text())
-    return {**found["decision"], "evidence": found["evidence"]}
+    record = json.loads((study.path / "decision.json").read_text())
+    return {**record["decision"], "evidence": record["evidence"]}
 
 
 def test_a_report_makes_comparison_and_decision_that_are_missing(
@@ -53,10 +53,10 @@ def test_a_report_makes_comparison_and_decision_that_are_missing(
 def test_a_second_report_has_equal_bytes_and_opens_nothing(
     study: StudyFolder, tmp_path: Path
 ) -> None:
-    one = report_study(study, tmp_path / "one").read_bytes()
+    first = report_study(study, tmp_path / "one").read_bytes()
     looks = (study.path / "opened.jsonl").read_bytes()
     record = (study.path / "decision.json").read_bytes()
-    assert report_study(study, tmp_path / "two").read_bytes() == one
+    assert report_study(study, tmp_path / "two").read_bytes() == first
     assert (study.path / "opened.jsonl").read_bytes() == looks
     assert (study.path / "decision.json").read_bytes() == record
 
@@ -66,9 +66,9 @@ def test_a_report_keeps_the_recorded_limit_margin_and_owner(
 ) -> None:
     decide_study(study, DecisionOptions(slo_ms=14.0, margin=0.004, owner="Ana"))
     report_study(study, tmp_path / "report")
-    found = recorded(study)
-    assert (found["slo_ms"], found["margin"], found["owner"]) == (14.0, 0.004, "Ana")
-    assert found["choice"] == "qin"
+    decision = recorded(study)
+    assert (decision["slo_ms"], decision["margin"], decision["owner"]) == (14.0, 0.004, "Ana")
+    assert decision["choice"] == "qin"
 
 
 def test_another_limit_is_shown_and_not_recorded(study: StudyFolder, tmp_path: Path) -> None:
@@ -113,15 +113,15 @@ def test_report_never_imports_torch(study: StudyFolder, tmp_path: Path) -> None:
         package.mkdir(parents=True)
         (package / "__init__.py").write_text("raise ImportError('must not be imported')")
     blocked = {"PYTHONPATH": str(tmp_path / "blocked"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, str(study.root)],
         capture_output=True,
         text=True,
         env={**os.environ, **blocked},
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert Path(json.loads(done.stdout)["report"]).exists()
+    assert process.returncode == 0, process.stderr
+    assert Path(json.loads(process.stdout)["report"]).exists()
 
 
 def test_a_cell_is_recomputed_from_the_files_that_provenance_names(
@@ -133,14 +133,14 @@ def test_a_cell_is_recomputed_from_the_files_that_provenance_names(
     for row in range(len(table)):
         if table["over today"][row] == "–":
             continue
-        found = cell(record, "leaderboard", row, "over today")
-        assert found.in_runs == ("predictions/test.parquet",)
-        mine, theirs = _auc(study, record, found.runs), _auc(study, record, found.against)
+        origin = cell(record, "leaderboard", row, "over today")
+        assert origin.in_runs == ("predictions/test.parquet",)
+        mine, theirs = _auc(study, record, origin.runs), _auc(study, record, origin.against)
         assert table["over today"][row].replace("\u2212", "-") == f"{mine - theirs:+.4f}"
         own = cell(record, "leaderboard", row, "AUC")
         assert own.against == {}
         assert table["AUC"][row] == f"{mine:.4f}"
-        for name, digest in found.files.items():
+        for name, digest in origin.files.items():
             assert hashlib.sha256((study.path / name).read_bytes()).hexdigest() == digest
 
 
@@ -149,8 +149,8 @@ def _auc(study: StudyFolder, record: dict[str, dict[str, dict]], runs: dict[str,
     values = []
     for run, folder in runs.items():
         path = study.root / folder / "predictions" / "test.parquet"
-        named = record["runs"][run]["predictions/test.parquet"]
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == named
+        digest = record["runs"][run]["predictions/test.parquet"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
         frame = pl.read_parquet(path, glob=False)
         values.append(roc_auc_score(frame["label"], frame["logit"]))
     return float(np.mean(values))
@@ -165,12 +165,12 @@ def test_a_latency_cell_is_read_from_the_bench_that_provenance_names(
     row = table["strategy"].to_list().index("pca64")
     (name,) = cell(record, "cost", row, "p99 ms").files
     rows = json.loads((study.path / name).read_text())["rows"]
-    (kept,) = (
-        one
-        for one in rows
-        if (one["strategy"], one["scope"], one["candidates"]) == ("pca64", "end_to_end", 100)
+    (timed,) = (
+        entry
+        for entry in rows
+        if (entry["strategy"], entry["scope"], entry["candidates"]) == ("pca64", "end_to_end", 100)
     )
-    assert table["p99 ms"][row] == f"{kept['p99_ms']:.1f}"
+    assert table["p99 ms"][row] == f"{timed['p99_ms']:.1f}"
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -199,19 +199,19 @@ def test_what_the_machine_lacks_for_a_report_is_said_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    taken = tmp_path / "taken"
-    taken.write_text("")
+    file = tmp_path / "taken"
+    file.write_text("")
     report = ("report", study.name, "--store", str(tmp_path), "--out")
-    made = str(tmp_path / "made")
-    assert ended(monkeypatch, *report, str(taken)) == 2
+    folder = str(tmp_path / "made")
+    assert ended(monkeypatch, *report, str(file)) == 2
     assert capsys.readouterr().err == (
-        f"fusefront: got {str(taken)!r}: file exists; expected a path that can be used, give another\n"
+        f"fusefront: got {str(file)!r}: file exists; expected a path that can be used, give another\n"
     )
     monkeypatch.setitem(sys.modules, "weasyprint", None)
-    assert ended(monkeypatch, *report, made, "--pdf") == 2
-    said = capsys.readouterr().err
-    assert said.startswith("fusefront: a PDF needs weasyprint, which cannot be loaded")
-    assert said.count("\n") == 1
+    assert ended(monkeypatch, *report, folder, "--pdf") == 2
+    line = capsys.readouterr().err
+    assert line.startswith("fusefront: a PDF needs weasyprint, which cannot be loaded")
+    assert line.count("\n") == 1
     assert (tmp_path / "made" / "index.html").exists()
 
 

@@ -45,14 +45,19 @@ def test_runs_are_rows_and_do_not_open_test(study):
 
 def test_compare_answers_what_was_asked(study):
     results = Results(study.path)
-    made = results.compare(
+    comparison = results.compare(
         "good", margin=0.2, effect=0.1, metric="logloss", split="valid", temperature=True
     )
-    assert (made.baseline, made.margin, made.effect, made.metric) == ("good", 0.2, 0.1, "logloss")
-    assert made.temperature["good"] > 0
-    assert made.row("early_fusion").verdict == "equivalent"
-    pair = made.pair("early_fusion", "good")
-    assert pair.low == pytest.approx(made.row("early_fusion").differences["logloss"].low)
+    assert (comparison.baseline, comparison.margin, comparison.effect, comparison.metric) == (
+        "good",
+        0.2,
+        0.1,
+        "logloss",
+    )
+    assert comparison.temperature["good"] > 0
+    assert comparison.row("early_fusion").verdict == "equivalent"
+    pair = comparison.pair("early_fusion", "good")
+    assert pair.low == pytest.approx(comparison.row("early_fusion").differences["logloss"].low)
     with pytest.raises(UsageError, match="got split 'train', expected test or valid"):
         results.compare(split="train")
 
@@ -60,13 +65,13 @@ def test_compare_answers_what_was_asked(study):
 def test_a_look_from_another_side_leaves_the_studys_comparison(study):
     results = Results(study.path)
     results.compare()
-    kept = (study.path / "comparison.json").read_text()
+    text = (study.path / "comparison.json").read_text()
     results.compare("good")
     results.compare(margin=0.1)
     results.compare(metric="logloss")
     results.compare(two_way=True)
     results.compare(paired_seeds=True)
-    assert (study.path / "comparison.json").read_text() == kept
+    assert (study.path / "comparison.json").read_text() == text
     results.compare(effect=0.01)
     assert json.loads((study.path / "comparison.json").read_text())["effect"] == 0.01
 
@@ -80,9 +85,9 @@ def test_the_study_file_says_how_the_comparison_judges(study):
     options = study_options(results.folder)
     assert (options.effect, options.two_way, options.temperature) == (0.02, True, True)
     assert Study.from_yaml(path).comparison.two_way
-    made = results.compare()
-    assert made.cluster == "user and item"
-    assert np.isfinite(made.row("good").metrics["ece_scaled"].high)
+    comparison = results.compare()
+    assert comparison.cluster == "user and item"
+    assert np.isfinite(comparison.row("good").metrics["ece_scaled"].high)
     assert results.compare(two_way=False).cluster == "request"
     raw["comparison"] = {"twoway": True}
     path.write_text(yaml.safe_dump(raw))
@@ -106,17 +111,17 @@ def test_the_documented_lines_run(study, monkeypatch):
 
 def test_every_field_of_a_comparison_is_documented(study):
     content = Results(study.path).compare().to_dict()
-    told = (ROOT / "docs" / "formats.md").read_text().split("## Comparison")[1]
+    page = (ROOT / "docs" / "formats.md").read_text().split("## Comparison")[1]
     names = {*content, *content["strategies"][0], *content["slices"][0], *content["variance"][0]}
     names |= {*content["model"], *content["curves"]["ece"]["good"][0], *content["winner"]}
     names |= set(content["strategies"][0]["metrics"])
-    assert {name for name in names if not re.search(rf"\b{name}\b", told)} == {"format"}
+    assert {name for name in names if not re.search(rf"\b{name}\b", page)} == {"format"}
 
 
 def test_plan_reads_the_study_as_a_pilot(study):
-    made = Results(study.path).plan(0.01, rows_per_day=1000)
-    assert "pilot" in made.basis
-    assert made.lines[-1].days == pytest.approx(made.lines[-1].rows / 1000)
+    result = Results(study.path).plan(0.01, rows_per_day=1000)
+    assert "pilot" in result.basis
+    assert result.lines[-1].days == pytest.approx(result.lines[-1].rows / 1000)
 
 
 def test_names_with_wildcards_are_names(study):
@@ -130,8 +135,8 @@ def test_names_with_wildcards_are_names(study):
     raw["strategies"][odd] = {"baseline": raw["strategies"].pop("good").get("baseline", "good")}
     (study.path / "study.yaml").write_text(yaml.safe_dump(raw))
     results = Results(study.path)
-    made = results.compare(split="valid")
-    assert made.row(odd).verdict == "better"
+    comparison = results.compare(split="valid")
+    assert comparison.row(odd).verdict == "better"
     entry = next(entry for entry in results.folder.completed() if entry.strategy == odd)
     assert results.folder.predictions(entry, "test").height == 4000
 

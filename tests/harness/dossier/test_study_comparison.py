@@ -31,20 +31,20 @@ def runner(verb, *arguments):
 
 
 def test_a_study_is_compared_and_written_down(study):
-    made = compare_study(study)
-    assert made.row("good").verdict == "better"
-    assert made.margin == 0.005
-    assert made.cluster == "request"
+    comparison = compare_study(study)
+    assert comparison.row("good").verdict == "better"
+    assert comparison.margin == 0.005
+    assert comparison.cluster == "request"
     written = json.loads((study.path / "comparison.json").read_text())
-    assert Comparison.from_dict(written).row("good").reason == made.row("good").reason
+    assert Comparison.from_dict(written).row("good").reason == comparison.row("good").reason
     label = study.predictions(study.completed()[0], "test")["label"]
     aucs = [
         roc_auc_score(label, study.predictions(entry, "test")["logit"])
         for entry in study.completed()
         if entry.strategy == "good"
     ]
-    assert made.row("good").metrics["auc"].value == pytest.approx(sum(aucs) / 3, abs=1e-12)
-    assert made.row("good").metrics["gap"].value == pytest.approx(0.03)
+    assert comparison.row("good").metrics["auc"].value == pytest.approx(sum(aucs) / 3, abs=1e-12)
+    assert comparison.row("good").metrics["gap"].value == pytest.approx(0.03)
 
 
 def test_slices_come_from_the_store(study):
@@ -67,16 +67,16 @@ def test_a_second_look_at_other_runs_is_told(study):
     matrix = json.loads((study.path / "matrix.json").read_text())
     matrix["cells"] = [cell for cell in matrix["cells"] if cell["strategy"] != "shuffled"]
     (study.path / "matrix.json").write_text(json.dumps(matrix))
-    told = compare_study(study).warnings
-    assert any("The test split was opened before for another version" in line for line in told)
+    warnings = compare_study(study).warnings
+    assert any("The test split was opened before for another version" in line for line in warnings)
 
 
 def test_validation_alone_does_not_open_test(study):
     from dataclasses import replace
 
-    made = compare_study(study, replace(study_options(study), split="valid"))
-    assert made.split == "valid"
-    assert made.row("good").verdict == "better"
+    comparison = compare_study(study, replace(study_options(study), split="valid"))
+    assert comparison.split == "valid"
+    assert comparison.row("good").verdict == "better"
     assert not (study.path / LOG).exists()
     assert not (study.path / "comparison.json").exists()
 
@@ -99,12 +99,12 @@ def test_a_line_cut_short_is_a_look_of_unknown_content(study):
 
 
 def test_an_ablations_deltas_are_paired_with_the_parent(study):
-    found = paired_deltas(study, "early_fusion", ["early_fusion-no-text"])
-    delta = found["early_fusion-no-text"]
+    deltas = paired_deltas(study, "early_fusion", ["early_fusion-no-text"])
+    delta = deltas["early_fusion-no-text"]
     assert delta["delta"] < 0
     assert delta["verdict"] == "worse"
     assert delta["low"] < delta["delta"] < delta["high"]
-    json.dumps(found, allow_nan=False)
+    json.dumps(deltas, allow_nan=False)
     with pytest.raises(UsageError, match="no completed runs of early_fusion-no-image"):
         paired_deltas(study, "early_fusion", ["early_fusion-no-image"])
 
@@ -112,8 +112,8 @@ def test_an_ablations_deltas_are_paired_with_the_parent(study):
 def test_unfinished_runs_are_named(study):
     entry = study.completed()[0]
     (entry.path / "summary.json").unlink()
-    told = compare_study(study).warnings
-    assert "1 of 18 runs are not complete and left out: early_fusion seed 0 (missing)." in told
+    warnings = compare_study(study).warnings
+    assert "1 of 18 runs are not complete and left out: early_fusion seed 0 (missing)." in warnings
 
 
 def test_a_study_without_runs_is_nothing_to_do(study):
@@ -168,9 +168,9 @@ def test_wrong_options_are_refused_in_a_sentence(study):
 
 
 def test_a_plan_from_a_pilot_records_that_test_was_read(study):
-    made = plan_from_study(study, 0.01, None, 1000)
-    assert made.rows == 4000
-    assert "upper bound" in made.basis
+    result = plan_from_study(study, 0.01, None, 1000)
+    assert result.rows == 4000
+    assert "upper bound" in result.basis
     assert openings(study.path)[0].purpose == "plan"
 
 

@@ -69,14 +69,14 @@ def test_a_planted_study_ships_the_planted_winner(study: StudyFolder) -> None:
 def test_the_record_says_by_how_much_and_what_would_change_it(study: StudyFolder) -> None:
     decide_study(study, DecisionOptions(max_cost=1e-2))
     record = json.loads((study.path / "decision.json").read_text())
-    made, points = record["decision"], {p["strategy"]: p for p in record["strategies"]}
-    choice, second = points[made["choice"]], points[made["runner_up"]]
-    assert made["margins"]["over_today"] == choice["gain"]
+    decision, points = record["decision"], {p["strategy"]: p for p in record["strategies"]}
+    choice, second = points[decision["choice"]], points[decision["runner_up"]]
+    assert decision["margins"]["over_today"] == choice["gain"]
     lead = choice["auc"]["value"] - second["auc"]["value"]
-    assert made["margins"]["over_runner_up"]["value"] == pytest.approx(lead)
-    assert made["margins"]["p99_room_ms"] == pytest.approx(10.0 - choice["p99"]["high"])
-    assert made["margins"]["cost_room"] == pytest.approx(1e-2 - choice["cost_per_million"])
-    at = {(c["knob"], c["value"]): c for c in made["changes"] if c["side"] == "at"}
+    assert decision["margins"]["over_runner_up"]["value"] == pytest.approx(lead)
+    assert decision["margins"]["p99_room_ms"] == pytest.approx(10.0 - choice["p99"]["high"])
+    assert decision["margins"]["cost_room"] == pytest.approx(1e-2 - choice["cost_per_million"])
+    at = {(c["knob"], c["value"]): c for c in decision["changes"] if c["side"] == "at"}
     assert {("slo", 8.0), ("slo", 12.0), ("margin", 0.0025), ("margin", 0.01)} <= at.keys()
     assert {("price", 0.5), ("price", 2.0), ("traffic", 50.0), ("traffic", 200.0)} <= at.keys()
     half, double = (at["traffic", rate]["yearly_gain"]["value"] for rate in (50.0, 200.0))
@@ -84,7 +84,7 @@ def test_the_record_says_by_how_much_and_what_would_change_it(study: StudyFolder
     whole = record["what_if"]
     centre = whole["rows"][whole["centre"]]
     assert centre["requests_per_second"] == 100.0
-    clicks = {c["strategy"]: c for c in whole["clicks"]}[made["choice"]]
+    clicks = {c["strategy"]: c for c in whole["clicks"]}[decision["choice"]]
     assert clicks["rate"] == record["replay"]["choice"]
     assert clicks["difference"] == record["replay"]["difference"]
 
@@ -109,9 +109,10 @@ def test_the_record_names_the_hashes_of_its_evidence(study: StudyFolder) -> None
     for name, digest in record["evidence"].items():
         assert hashlib.sha256((study.path / name).read_bytes()).hexdigest() == digest
     assert {"comparison.json", "bench/bench.json"} <= record["evidence"].keys()
-    done = study.completed()
+    completed = study.completed()
     assert record["runs"] == {
-        e.run_id: hashlib.sha256((e.path / "summary.json").read_bytes()).hexdigest() for e in done
+        e.run_id: hashlib.sha256((e.path / "summary.json").read_bytes()).hexdigest()
+        for e in completed
     }
     assert record["decision"]["owner"] == "Ana"
 
@@ -186,9 +187,9 @@ def test_the_second_time_nothing_is_measured_again(study: StudyFolder) -> None:
 
 
 def test_nothing_under_the_limit_is_refused_after_it_was_recorded(study: StudyFolder) -> None:
-    with pytest.raises(GateError, match=r"is shown to keep a p99 of at most 0\.05 ms") as caught:
+    with pytest.raises(GateError, match=r"is shown to keep a p99 of at most 0\.05 ms") as refusal:
         decide_study(study, DecisionOptions(slo_ms=0.05))
-    assert caught.value.exit_code == 4
+    assert refusal.value.exit_code == 4
     record = json.loads((study.path / "decision.json").read_text())
     assert record["decision"]["case"] == "infeasible"
     assert record["decision"]["choice"] is None
@@ -307,11 +308,11 @@ def test_ablation_rows_become_steps_with_their_runs(study: StudyFolder) -> None:
     record = {"format": 1, "of": "pca64", "cells": cells, "rows": rows}
     (study.path / "ablation-pca64.json").write_text(json.dumps(record))
     evidence = evidence_of(study)
-    (found,) = evidence.ablations
-    assert [s.name for s in found.steps] == ["text", "head"]
-    assert found.steps[0].gain == Interval(-0.01, -0.012, -0.008)
-    assert found.steps[0].run_ids == ("abc",)
-    assert found.steps[1].verdict == ""
+    (chain,) = evidence.ablations
+    assert [s.name for s in chain.steps] == ["text", "head"]
+    assert chain.steps[0].gain == Interval(-0.01, -0.012, -0.008)
+    assert chain.steps[0].run_ids == ("abc",)
+    assert chain.steps[1].verdict == ""
     assert "ablation-pca64.json" in evidence.hashes
 
 
@@ -324,9 +325,9 @@ def test_audit_findings_and_passed_checks_are_shown(study: StudyFolder) -> None:
         "passed": ["users", "classes"],
     }
     (study.path / "audit.json").write_text(json.dumps(audit))
-    found = {a.check: a for a in evidence_of(study).audit}
-    assert (found["sibling_rows"].state, found["sibling_rows"].accepted) == ("error", True)
-    assert found["users"].state == "ok"
+    by_check = {a.check: a for a in evidence_of(study).audit}
+    assert (by_check["sibling_rows"].state, by_check["sibling_rows"].accepted) == ("error", True)
+    assert by_check["users"].state == "ok"
 
 
 def test_another_limit_gives_another_decision_and_what_would_change_says_so(
@@ -357,17 +358,17 @@ def test_decide_and_gate_never_import_torch(study: StudyFolder, tmp_path: Path) 
         package.mkdir(parents=True)
         (package / "__init__.py").write_text("raise ImportError('must not be imported')")
     blocked = {"PYTHONPATH": str(tmp_path / "blocked"), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, str(study.root)],
         capture_output=True,
         text=True,
         env={**os.environ, **blocked},
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert "Ship pca64" in done.stdout
-    assert "<script>alert(1)" in done.stdout
-    assert "the very same runs" in done.stdout
+    assert process.returncode == 0, process.stderr
+    assert "Ship pca64" in process.stdout
+    assert "<script>alert(1)" in process.stdout
+    assert "the very same runs" in process.stdout
 
 
 @pytest.mark.slow
@@ -390,11 +391,11 @@ def test_two_hundred_strategies_of_ten_seeds_are_judged_in_seconds(
 
 
 def test_an_earlier_look_at_other_runs_is_a_risk_on_the_page(study: StudyFolder) -> None:
-    def told() -> str:
+    def page() -> str:
         entries = risks(evidence_of(study), "en")
         return " ".join(line.text for entry in entries for line in entry.lines)
 
-    assert "test split was opened" not in told()
+    assert "test split was opened" not in page()
     path = study.path / "matrix.json"
     matrix = path.read_text()
     fewer = json.loads(matrix)
@@ -402,4 +403,4 @@ def test_an_earlier_look_at_other_runs_is_a_risk_on_the_page(study: StudyFolder)
     path.write_text(json.dumps(fewer))
     open_test(study.path, "compare")
     path.write_text(matrix)
-    assert "The test split was opened before, for other versions of this study (1): what" in told()
+    assert "The test split was opened before, for other versions of this study (1): what" in page()

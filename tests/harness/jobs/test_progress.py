@@ -65,7 +65,7 @@ def test_ctrl_c_says_how_to_go_on_and_ends_with_130(tmp_path: Path) -> None:
         assert program.stderr
         program.stderr.readline()  # it works
         program.send_signal(signal.SIGINT)
-        said = program.stderr.read()
+        printed = program.stderr.read()
     assert program.returncode == 130
-    assert said.endswith("fusefront: interrupted; finished runs are kept and not done again\n")
-    assert "Traceback" not in said
+    assert printed.endswith("fusefront: interrupted; finished runs are kept and not done again\n")
+    assert "Traceback" not in printed

@@ -22,22 +22,22 @@ STUDY = {
 }
 
 
-def plan(world: PreparedDataset, **said: object) -> Plan:
-    return make_plan(check_study({**STUDY, **said}, "s.yaml"), world, load_parts([]))
+def plan(world: PreparedDataset, **changes: object) -> Plan:
+    return make_plan(check_study({**STUDY, **changes}, "s.yaml"), world, load_parts([]))
 
 
-def training(made: Plan, name: str, params: Mapping[str, object] | None = None) -> Training:
-    return Training.model_validate(made.cell(name, params or {}, 0).spec.training)
+def training(matrix: Plan, name: str, params: Mapping[str, object] | None = None) -> Training:
+    return Training.model_validate(matrix.cell(name, params or {}, 0).spec.training)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_published_model_has_a_recipe_with_its_source(name: str) -> None:
     kind = BASELINES[name]
     assert kind.recipe_source
-    made = Training.model_validate(kind.recipe)
-    assert made.optimizer == "adam"
-    assert made.batch_rows
-    assert made.patience
+    recipe = Training.model_validate(kind.recipe)
+    assert recipe.optimizer == "adam"
+    assert recipe.batch_rows
+    assert recipe.patience
 
 
 def test_the_others_have_none() -> None:
@@ -47,8 +47,8 @@ def test_the_others_have_none() -> None:
 def test_published_models_train_by_their_own_recipe_and_families_by_the_common_one(
     world: PreparedDataset,
 ) -> None:
-    made = plan(world, training={"learning_rate": 0.02, "epochs": 5})
-    common, bars = training(made, "late_fusion"), training(made, "deepfm")
+    matrix = plan(world, training={"learning_rate": 0.02, "epochs": 5})
+    common, bars = training(matrix, "late_fusion"), training(matrix, "deepfm")
     rows = len(world.split("train").item)
     assert (common.learning_rate, common.epochs, common.tau) == (0.02, 5, 3.0)
     assert common.batch_rows == rows_a_batch(rows)
@@ -61,18 +61,18 @@ def test_published_models_train_by_their_own_recipe_and_families_by_the_common_o
     )
     assert bars.epochs == 5  # a length that the study names caps every recipe
     assert training(plan(world), "deepfm").epochs == 100
-    assert training(made, "din").learning_rate == 0.1  # its own words go over its own recipe
-    cells = {cell.strategy: cell.recipe for cell in made.final({})}
+    assert training(matrix, "din").learning_rate == 0.1  # its own words go over its own recipe
+    cells = {cell.strategy: cell.recipe for cell in matrix.final({})}
     assert (cells["late_fusion"], cells["deepfm"], cells["din"]) == ("common", "own", "own")
 
 
 def test_one_word_gives_all_the_common_recipe_or_one_its_own(world: PreparedDataset) -> None:
     strategies = {**STUDY["strategies"], "deepfm": {"recipe": "own"}}
-    made = plan(world, recipe="common", strategies=strategies)
-    assert training(made, "din") == training(made, "late_fusion").model_copy(
+    matrix = plan(world, recipe="common", strategies=strategies)
+    assert training(matrix, "din") == training(matrix, "late_fusion").model_copy(
         update={"learning_rate": 0.1}
     )
-    assert training(made, "deepfm").optimizer == "adam"
+    assert training(matrix, "deepfm").optimizer == "adam"
 
 
 @pytest.mark.parametrize(
@@ -96,24 +96,24 @@ def test_a_recipe_that_cannot_be_is_refused_before_anything_runs(
 
 
 def test_the_search_tries_what_a_recipe_knows(world: PreparedDataset) -> None:
-    made = plan(world)
-    space = made.space("late_fusion")
+    matrix = plan(world)
+    space = matrix.space("late_fusion")
     assert space["training.learning_rate"] == (0.003, 0.01)
     assert space["training.id_tau"] == (0.1, 0.3, 1.0, 3.0)
-    own = made.space("deepfm")
+    own = matrix.space("deepfm")
     assert own["training.learning_rate"] == Range(low=1e-3 / 3, high=3e-3, log=True)
     assert own["training.l2_embedding"] == pytest.approx((0.001, 0.01, 0.1))
     assert "training.id_tau" not in own
-    named = plan(world, tuning={"trials": 1, "space": {"training.id_weight_decay": [3, 30]}})
-    assert "training.id_weight_decay" not in named.space("deepfm")
-    assert named.space("late_fusion")["training.id_weight_decay"] == (3, 30)
-    searched = training(named, "late_fusion", {"training.id_weight_decay": 30})
+    with_space = plan(world, tuning={"trials": 1, "space": {"training.id_weight_decay": [3, 30]}})
+    assert "training.id_weight_decay" not in with_space.space("deepfm")
+    assert with_space.space("late_fusion")["training.id_weight_decay"] == (3, 30)
+    searched = training(with_space, "late_fusion", {"training.id_weight_decay": 30})
     assert (searched.id_weight_decay, searched.id_tau, searched.tau) == (30, None, 3.0)
 
 
 def test_batch_and_recipe_are_part_of_a_runs_identity(world: PreparedDataset) -> None:
     first = plan(world).cell("late_fusion", {}, 0).spec
-    named = plan(world, training={"batch_rows": first.training["batch_rows"]})
-    assert named.cell("late_fusion", {}, 0).spec == first
+    same_batch = plan(world, training={"batch_rows": first.training["batch_rows"]})
+    assert same_batch.cell("late_fusion", {}, 0).spec == first
     other = plan(world, training={"id_tau": 1}).cell("late_fusion", {}, 0).spec
     assert other.run_id != first.run_id

@@ -45,8 +45,8 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 def finish(folder: Path) -> None:
     process = start(folder)
-    _, told = process.communicate()
-    assert process.returncode == 0, told
+    _, error = process.communicate()
+    assert process.returncode == 0, error
 
 
 def prepare(folder: Path) -> Path:
@@ -57,11 +57,11 @@ def prepare(folder: Path) -> Path:
 
 def numbers(folder: Path) -> dict[str, tuple[float, list[float]]]:
     """Validation AUC and validation logits of every run, by run id."""
-    found = {}
+    by_run = {}
     for path in sorted((folder / "out" / "runs").glob("*/*/*/summary.json")):
         logits = pl.read_parquet(path.parent / "predictions" / "valid.parquet")["logit"].to_list()
-        found[path.parent.name] = (json.loads(path.read_text())["valid_auc"], logits)
-    return found
+        by_run[path.parent.name] = (json.loads(path.read_text())["valid_auc"], logits)
+    return by_run
 
 
 @pytest.mark.slow
@@ -69,8 +69,8 @@ def numbers(folder: Path) -> dict[str, tuple[float, list[float]]]:
 def test_a_killed_study_ends_with_the_same_numbers(tmp_path: Path, mode: str) -> None:
     whole, cut = prepare(tmp_path / "whole"), prepare(tmp_path / "cut")
     finish(whole)
-    wanted = numbers(whole)
-    assert len(wanted) == 10  # two searches of three trials, two strategies at two seeds
+    expected = numbers(whole)
+    assert len(expected) == 10  # two searches of three trials, two strategies at two seeds
     rng = random.Random(mode)
     for _ in range(4):
         process = start(cut)
@@ -81,7 +81,7 @@ def test_a_killed_study_ends_with_the_same_numbers(tmp_path: Path, mode: str) ->
             process.kill()  # its workers end by themselves
         process.communicate()
     finish(cut)
-    assert numbers(cut) == wanted
+    assert numbers(cut) == expected
     trials = sorted((cut / "out" / "studies" / "small" / "tuning").glob("*/trial-*.json"))
     assert len(trials) == 6
     before = {

@@ -27,8 +27,8 @@ def test_files_of_encoders_alone_are_no_files_of_parts(tmp_path: Path) -> None:
     for name, content in {"a": ENCODER, "b": OPERATOR, "c": ENCODER + OPERATOR}.items():
         (tmp_path / f"{name}.py").write_text(content.replace("largest", f"largest_{name}"))
     encoders = {tmp_path / "a.py", tmp_path / "c.py"}
-    kept = files_with_parts([tmp_path], encoders)
-    assert kept == (tmp_path / "b.py", tmp_path / "c.py")
-    assert [one.name for one in own_parts(kept)] == ["largest_b", "largest_c"]
+    files = files_with_parts([tmp_path], encoders)
+    assert files == (tmp_path / "b.py", tmp_path / "c.py")
+    assert [part.name for part in own_parts(files)] == ["largest_b", "largest_c"]
     with pytest.raises(UsageError, match="nothing in it is a part"):  # used as no encoder
         own_parts(files_with_parts([tmp_path], {tmp_path / "c.py"}))

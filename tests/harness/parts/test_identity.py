@@ -86,8 +86,8 @@ def test_what_is_searched_cited_or_said_in_a_refusal_changes_nothing(before):
     assert (
         changed(before, module, "paper: ClassVar[str] =", 'paper: ClassVar[str] = "A" +') == set()
     )
-    said = "is not known; known:"
-    assert changed(before, "harness.training.build", said, "is unknown; known:") == set()
+    phrase = "is not known; known:"
+    assert changed(before, "harness.training.build", phrase, "is unknown; known:") == set()
 
 
 @pytest.mark.parametrize(
@@ -156,12 +156,12 @@ def test_sources_name_the_module_that_changed():
 
 
 def test_settings_that_choose_other_parts_are_other_code():
-    one, other = (
+    first, other = (
         code_of(shapes_of(BASELINES["composed"], PARTS, {"placement": "item", "operator": name}))
         for name in ("gmu", "film")
     )
-    assert one.version != other.version
-    names = changed_sources(one.sources, other.sources)
+    assert first.version != other.version
+    names = changed_sources(first.sources, other.sources)
     assert [name for name in names if ".operators." in name] == [
         "fusefront.fusion_variants.operators.gates.film",
         "fusefront.fusion_variants.operators.gates.gmu",

@@ -34,7 +34,7 @@ def files(page_files, tmp_path):
     return tmp_path / "largest.py", tmp_path / "recent.py"
 
 
-def named(part: Recorded) -> str:
+def recorded(part: Recorded) -> str:
     return part.name
 
 
@@ -144,13 +144,13 @@ def test_what_a_study_uses_is_what_its_strategies_name():
         "baseline": ("production", "largest"),
         "unheard of": ("largest",),
     }
-    kept = {
+    used = {
         (kind, name)
         for kind, names in parts.items()
         for name in names
         if needed(Recorded(kind=kind, name=name))
     }
-    assert kept == {("operator", "largest"), ("pooler", "largest"), ("baseline", "production")}
+    assert used == {("operator", "largest"), ("pooler", "largest"), ("baseline", "production")}
 
 
 def test_a_run_of_ones_own_model_is_loaded_and_reproduced_without_naming_its_file(
@@ -166,8 +166,8 @@ def test_a_run_of_ones_own_model_is_loaded_and_reproduced_without_naming_its_fil
     assert record.summary["family"] == "own"
     ids = (world.manifest.schema_.items + 1) * 4
     assert record.summary["parameters_id_embedding"] == ids
-    kept = json.loads((record.path / FILE).read_text())
-    assert [(part["kind"], part["name"], part["file"]) for part in kept["parts"]] == [
+    recorded = json.loads((record.path / FILE).read_text())
+    assert [(part["kind"], part["name"], part["file"]) for part in recorded["parts"]] == [
         ("baseline", "production", str(file))
     ]
     loaded = load_run(record.path, root)

@@ -157,16 +157,18 @@ def test_a_file_in_which_nothing_fits_is_refused_with_what_was_looked_for(tmp_pa
     )
     with pytest.raises(UsageError) as refused:
         load_parts([tmp_path / "nothing.py"])
-    said = str(refused.value)
-    assert said.startswith(f"{tmp_path / 'nothing.py'}: nothing in it is a part that can be named")
+    sentence = str(refused.value)
+    assert sentence.startswith(
+        f"{tmp_path / 'nothing.py'}: nothing in it is a part that can be named"
+    )
     for kind in KINDS:
-        assert kind.word in said
-        assert kind.table in said
+        assert kind.word in sentence
+        assert kind.table in sentence
 
 
 def test_a_file_of_several_kinds_brings_all_of_them(page_files, tmp_path):
     (tmp_path / "all.py").write_text("\n".join(page_files[file] for file, _, _ in FILES.values()))
-    assert {(one.kind, one.name) for one in own_parts([tmp_path / "all.py"])} == {
+    assert {(part.kind, part.name) for part in own_parts([tmp_path / "all.py"])} == {
         (kind, FILES[kind.table][2]) for kind in KINDS
     }
 

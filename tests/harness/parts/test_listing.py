@@ -38,8 +38,8 @@ def listed():
 
 
 def test_the_list_holds_every_entry_of_every_axis(listed):
-    found = {axis: [row["name"] for row in listed if row["axis"] == axis] for axis in AXES}
-    assert found == {axis: list(zoo) for axis, zoo in AXES.items()}
+    by_axis = {axis: [row["name"] for row in listed if row["axis"] == axis] for axis in AXES}
+    assert by_axis == {axis: list(zoo) for axis, zoo in AXES.items()}
     assert len(listed) == sum(map(len, AXES.values()))
 
 
@@ -88,8 +88,8 @@ def test_shapes_count_what_the_built_model_counts(name):
     shapes = shapes_of(BASELINES[name], PARTS)
     assert parameters_of(shapes) == parameters_of(built)
     with torch.device("meta"):
-        found = macs_per_candidate(shapes, SCHEMA.items, SCHEMA), encode_macs_per_item(shapes)
-    assert found == (macs_per_candidate(built, SCHEMA.items, SCHEMA), encode_macs_per_item(built))
+        counts = macs_per_candidate(shapes, SCHEMA.items, SCHEMA), encode_macs_per_item(shapes)
+    assert counts == (macs_per_candidate(built, SCHEMA.items, SCHEMA), encode_macs_per_item(built))
 
 
 def test_the_offline_half_counts_the_products_of_its_formula():
@@ -160,9 +160,9 @@ def test_a_part_that_cannot_be_built_is_one_sentence(page_files, tmp_path, kind)
     path.write_text(head + broken + part + rest)
     with pytest.raises(UsageError) as refused:
         rows_of(kind, [path])
-    said = str(refused.value)
-    assert said.startswith(f"{path}: ")
-    assert said.endswith(
+    sentence = str(refused.value)
+    assert sentence.startswith(f"{path}: ")
+    assert sentence.endswith(
         f" {name!r} cannot be built and run on zeros (KeyError: 'no such word'); mend it, "
         f"`fusefront check {path}` says what it breaks"
     )

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # commands, each its
 def fusefront(folder: Path, *words: str, packages: Path | None = None, code: int = 0) -> str:
     """Standard output of a command that must end with `code`; standard error where it is not 0."""
     environment = {**os.environ, "PYTHONPATH": str(packages or "")}
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", "from fusefront.harness.cli.main import main; main()", *words],
         cwd=folder,
         env=environment,
@@ -38,8 +38,8 @@ def fusefront(folder: Path, *words: str, packages: Path | None = None, code: int
         text=True,
         check=False,
     )
-    assert done.returncode == code, done.stderr[-2000:]
-    return done.stderr if code else done.stdout
+    assert process.returncode == code, process.stderr[-2000:]
+    return process.stderr if code else process.stdout
 
 
 def operator_of_the_page(path: Path) -> None:
@@ -68,18 +68,18 @@ def test_an_operator_in_a_file_is_listed_trained_reported_and_ablated(tmp_path):
     assert listed[-1]["name"] == "largest"
     fusefront(tmp_path, "run", "study.yaml", "--no-wandb", "--jobs", "1", *mine)
     check_study(tmp_path)
-    asked = ("--of", "largest", "--no-wandb", "--json", "--jobs", "1")
-    planned = json.loads(fusefront(tmp_path, "ablate", "study.yaml", "--dry-run", *asked, *mine))
+    options = ("--of", "largest", "--no-wandb", "--json", "--jobs", "1")
+    planned = json.loads(fusefront(tmp_path, "ablate", "study.yaml", "--dry-run", *options, *mine))
     assert {row["to_train"] for row in planned} == {1}
-    rows = json.loads(fusefront(tmp_path, "ablate", "study.yaml", *asked, *mine))
+    rows = json.loads(fusefront(tmp_path, "ablate", "study.yaml", *options, *mine))
     assert [row["without"] for row in rows] == [row["without"] for row in planned]
-    planned = json.loads(fusefront(tmp_path, "ablate", "study.yaml", "--dry-run", *asked, *mine))
+    planned = json.loads(fusefront(tmp_path, "ablate", "study.yaml", "--dry-run", *options, *mine))
     assert {row["to_train"] for row in planned} == {0}
     without = {row["without"] for row in rows}
     assert {"operator", "text", "image"} <= without
     other = ("--set", "dataset.seed=1")  # other data: told before anything is trained
-    said = fusefront(tmp_path, "ablate", "study.yaml", *other, *asked, *mine, code=3)
-    assert "cannot be compared" in said
+    printed = fusefront(tmp_path, "ablate", "study.yaml", *other, *options, *mine, code=3)
+    assert "cannot be compared" in printed
     fusefront(tmp_path, "report", "mine")
     assert "largest" in (tmp_path / "out/reports/mine/index.html").read_text()
 
@@ -109,8 +109,8 @@ def test_a_strategy_whose_every_trial_fails_does_not_stop_the_others(tmp_path):
     (tmp_path / "largest.py").write_text(f"{head}def forward({signature}:\n{fails}{rest}")
     (tmp_path / "study.yaml").write_text(STUDY + "tuning: {trials: 2}\n")
     mine = ("--include-path", "largest.py", "--no-wandb", "--jobs", "1")
-    said = fusefront(tmp_path, "run", "study.yaml", *mine, code=1)
-    assert "1 of 2 runs failed (largest seed 0)" in " ".join(said.split())
+    printed = fusefront(tmp_path, "run", "study.yaml", *mine, code=1)
+    assert "1 of 2 runs failed (largest seed 0)" in " ".join(printed.split())
     states = {
         path.parts[-3]: json.loads(path.read_text())["state"]
         for path in tmp_path.glob("out/runs/*/*/*/status.json")

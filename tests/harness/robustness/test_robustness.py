@@ -80,16 +80,16 @@ def test_hidden_for_all_items_is_what_a_model_scores_without_the_vectors(
 ) -> None:
     entry, parts = study.completed()[0], load_parts([])
     model = load_model(entry.path, world, parts)
-    got = dict(scores(model, world, (Hidden("text", 0.0), Hidden("text", 1.0))))
+    by_condition = dict(scores(model, world, (Hidden("text", 0.0), Hidden("text", 1.0))))
     items = world.manifest.schema_.items
     whole = predict(model, encode_table(model, items), world, "test")
-    np.testing.assert_array_equal(got[Hidden("text", 0.0)], whole)
+    np.testing.assert_array_equal(by_condition[Hidden("text", 0.0)], whole)
     blind = load_model(entry.path, world, parts)
     column = list(world.manifest.schema_.modalities).index("text")
     with torch.no_grad():
         blind.slots.present[:, column] = False
     expected = predict(blind, encode_table(blind, items), world, "test")
-    np.testing.assert_allclose(got[Hidden("text", 1.0)], expected, atol=1e-6)
+    np.testing.assert_allclose(by_condition[Hidden("text", 1.0)], expected, atol=1e-6)
     assert not np.allclose(expected, whole)
 
 
@@ -100,11 +100,11 @@ def test_gains_are_differences_of_the_auc_that_scikit_learn_finds(
 
     def auc(name: str, hidden: Hidden) -> float:
         runs = [entry for entry in study.completed() if entry.strategy == name]
-        found = [
+        by_run = [
             dict(scores(load_model(entry.path, world, parts), world, (hidden,)))[hidden]
             for entry in runs
         ]
-        return float(np.mean([roc_auc_score(label, logits) for logits in found]))
+        return float(np.mean([roc_auc_score(label, logits) for logits in by_run]))
 
     today = auc("late_fusion", Hidden("audio", 0.0))
     for curve in (c for c in curves if c["modality"] == "audio"):
@@ -132,10 +132,10 @@ def test_the_reference_starts_at_nothing_and_every_other_point_has_its_interval(
 def test_the_report_reads_what_was_written(study: StudyFolder, curves: list[dict]) -> None:
     from fusefront.harness.dossier.sections import missing
 
-    found = missing(study)
-    assert found is not None
-    assert [c.shares for c in found.curves] == [SHARES] * len(curves)
-    assert found.curves[0].lead[-1].value == curves[0]["lead"][-1]["value"]
+    section = missing(study)
+    assert section is not None
+    assert [c.shares for c in section.curves] == [SHARES] * len(curves)
+    assert section.curves[0].lead[-1].value == curves[0]["lead"][-1]["value"]
 
 
 def test_what_cannot_be_hidden_is_refused_in_a_sentence(study: StudyFolder) -> None:

@@ -105,7 +105,7 @@ def restore(saved: Path, out: Path) -> None:
     shutil.copytree(saved, out)
 
 
-def tried(study: StudyFolder, seed: int, count: int) -> list[str]:
+def tracebacks(study: StudyFolder, seed: int, count: int) -> list[str]:
     """The tracebacks of `count` damages, each with its file, damage and verb."""
     rng, out = random.Random(seed), study.root
     run = json.loads((study.path / "matrix.json").read_text())["cells"][0]["run_id"]
@@ -129,14 +129,14 @@ def tried(study: StudyFolder, seed: int, count: int) -> list[str]:
             "codes": [run],
             "export": [run],
         }.get(verb, ["shop"])
-        if said := call([verb, *words, "--out", str(out)]):
-            failed.append(f"{name}, {kind}, {verb}: {said}")
+        if traceback := call([verb, *words, "--out", str(out)]):
+            failed.append(f"{name}, {kind}, {verb}: {traceback}")
         restore(saved, out)
     return failed
 
 
 def test_a_few_damages_end_without_a_traceback(trained_study: StudyFolder) -> None:
-    failed = tried(trained_study, 0, 25)
+    failed = tracebacks(trained_study, 0, 25)
     assert not failed, failed[0]
 
 
@@ -145,6 +145,6 @@ def test_a_few_damages_end_without_a_traceback(trained_study: StudyFolder) -> No
 def test_five_hundred_damages_end_without_a_traceback(
     seed: int, trained_study: StudyFolder
 ) -> None:
-    failed = tried(trained_study, seed, 500)
-    ends = sorted({said.strip().rpartition("File ")[2] for said in failed})
+    failed = tracebacks(trained_study, seed, 500)
+    ends = sorted({failure.strip().rpartition("File ")[2] for failure in failed})
     assert not failed, f"{len(failed)} of 500: " + "\n".join([*ends, failed[0]])

@@ -78,9 +78,9 @@ READERS: dict[str, Callable[[StudyFolder], object]] = {
 def test_negated_predictions_are_refused(study: StudyFolder, reader: str) -> None:
     path = late(study) / "predictions" / "test.parquet"
     negate(path)
-    with pytest.raises(DataContractError) as caught:
+    with pytest.raises(DataContractError) as refusal:
         READERS[reader](study)
-    assert str(caught.value) == (
+    assert str(refusal.value) == (
         f"{path}: changed since the run was recorded (its SHA-256 differs); delete the run's folder "
         "and run the study again"
     )
@@ -116,23 +116,23 @@ def test_other_weights_are_refused(study: StudyFolder, how: str) -> None:
 
 
 def test_weights_of_another_run_are_refused(study: StudyFolder) -> None:
-    one, other = (e.path for e in study.completed() if e.strategy == "late_fusion")
-    shutil.copy(other / "model" / "spec.json", one / "model" / "spec.json")
+    first, other = (e.path for e in study.completed() if e.strategy == "late_fusion")
+    shutil.copy(other / "model" / "spec.json", first / "model" / "spec.json")
     store = PreparedDataset.open(study.store_path)
     with pytest.raises(DataContractError, match=f"describes run {other.name}, the record is of"):
-        load_model(one, store, PARTS)
+        load_model(first, store, PARTS)
 
 
 def test_older_records_are_read_with_a_remark(study: StudyFolder) -> None:
     before = compare_study(study)
     assert not any("before hashes" in warning for warning in before.warnings)
     forget(late(study))
-    found = compare_study(study)
-    assert found.warnings[0] == (
+    comparison = compare_study(study)
+    assert comparison.warnings[0] == (
         "1 of 4 runs were recorded before hashes of weights and predictions were kept: their files "
         "are taken as they lie."
     )
-    for row, old in zip(found.strategies, before.strategies, strict=True):
+    for row, old in zip(comparison.strategies, before.strategies, strict=True):
         assert row.metrics == old.metrics
     with pytest.raises(GateError, match=r"`fusefront bench"):  # read; only latency is missing
         decide_study(study)
@@ -154,10 +154,10 @@ def test_a_file_that_the_record_does_not_know_is_refused(study: StudyFolder) -> 
 def test_a_damaged_record_is_one_sentence(study: StudyFolder, content: bytes) -> None:
     path = late(study) / "summary.json"
     path.write_bytes(content)
-    with pytest.raises(DataContractError) as caught:
+    with pytest.raises(DataContractError) as refusal:
         checked(late_folder := path.parent, "predictions/test.parquet")
-    assert str(caught.value).startswith(f"{late_folder / 'summary.json'}: ")
-    assert "\n" not in str(caught.value)
+    assert str(refusal.value).startswith(f"{late_folder / 'summary.json'}: ")
+    assert "\n" not in str(refusal.value)
 
 
 def test_another_format_is_one_sentence(study: StudyFolder) -> None:
@@ -171,18 +171,18 @@ def test_unreadable_predictions_of_an_older_record_are_one_sentence(study: Study
     forget(late(study))
     path = late(study) / "predictions" / "test.parquet"
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(DataContractError, match=r"test\.parquet: unreadable") as caught:
+    with pytest.raises(DataContractError, match=r"test\.parquet: unreadable") as refusal:
         compare_study(study)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_file_is_hashed_once_a_process_until_it_changes(
     study: StudyFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Path] = []
+    paths: list[Path] = []
 
     def counted(path: Path) -> str:
-        seen.append(path)
+        paths.append(path)
         return sha256(path)
 
     hashes._hash.cache_clear()
@@ -190,10 +190,10 @@ def test_a_file_is_hashed_once_a_process_until_it_changes(
     name = "predictions/test.parquet"
     path = checked(late(study), name)
     checked(late(study), name)
-    assert seen == [path]
+    assert paths == [path]
     os.utime(path, ns=(1, 1))
     checked(late(study), name)
-    assert seen == [path, path]
+    assert paths == [path, path]
 
 
 def test_everything_is_durable_before_a_record_says_it_is_complete(

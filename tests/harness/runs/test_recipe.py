@@ -18,20 +18,20 @@ def test_the_batch_is_a_200th_of_the_rows_to_the_nearest_power_of_two(rows, batc
 
 def test_todays_files_mean_what_they_meant():
     old = {"epochs": 4, "batch_rows": 1024, "weight_decay": 1.0, "id_weight_decay": 10.0}
-    made = Training.model_validate(old)
-    assert (made.weight_decay, made.id_weight_decay, made.tau, made.id_tau) == (
+    recipe = Training.model_validate(old)
+    assert (recipe.weight_decay, recipe.id_weight_decay, recipe.tau, recipe.id_tau) == (
         1.0,
         10.0,
         None,
         None,
     )
-    assert Training.model_validate(made.model_dump(mode="json")) == made
+    assert Training.model_validate(recipe.model_dump(mode="json")) == recipe
     mixed = Training.model_validate({"id_weight_decay": 10.0})
     assert (mixed.tau, mixed.id_tau) == (3.0, None)
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("raw", "words"),
     [
         ({"patience": 2}, "patience 2 with schedule 'one_cycle'.*use 'constant' or 'plateau'"),
         ({"tau": 3, "weight_decay": 1}, "got both tau and weight_decay, two words for one decay"),
@@ -41,9 +41,9 @@ def test_todays_files_mean_what_they_meant():
         ({"tau": float("inf")}, "finite"),
     ],
 )
-def test_a_recipe_that_contradicts_itself_is_refused_in_a_sentence(said, words):
+def test_a_recipe_that_contradicts_itself_is_refused_in_a_sentence(raw, words):
     with pytest.raises(ValidationError, match=words):
-        Training.model_validate(said)
+        Training.model_validate(raw)
 
 
 def test_a_later_word_for_a_decay_replaces_the_earlier_one():

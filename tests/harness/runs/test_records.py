@@ -43,9 +43,9 @@ def test_what_was_written_is_read_with_its_version_and_keys_of_later_programs(tm
 def test_a_damaged_record_is_one_sentence(tmp_path: Path, text: str, says: str):
     path = tmp_path / "summary.json"
     path.write_text(text)
-    with pytest.raises(DataContractError) as caught:
+    with pytest.raises(DataContractError) as refusal:
         read_record(path, RunSummary)
-    sentence = str(caught.value)
+    sentence = str(refusal.value)
     assert sentence.startswith(f"{path}: ")
     assert says in sentence
     assert "\n" not in sentence

@@ -18,14 +18,14 @@ def folder(path: Path, text: str) -> Path:
 @pytest.mark.skipif(sys.platform != "linux", reason="one step on Linux alone")
 def test_the_name_always_has_a_whole_folder(tmp_path: Path) -> None:
     target = folder(tmp_path / "bundle", "0")
-    seen: set[str] = set()
+    visited: set[str] = set()
     missing: list[str] = []
     ends = threading.Event()
 
     def watch() -> None:
         while not ends.is_set():
             try:
-                seen.add((target / "content").read_text())
+                visited.add((target / "content").read_text())
             except FileNotFoundError as error:
                 if not target.exists() and not target.is_symlink():
                     missing.append(str(error))
@@ -39,13 +39,13 @@ def test_the_name_always_has_a_whole_folder(tmp_path: Path) -> None:
     assert not missing
     assert (target / "content").read_text() == "199"
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
-    assert seen
+    assert visited
 
 
 def test_where_the_system_cannot_swap_the_old_folder_is_moved_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(files, "_exchange", lambda first, other: False)
     target = folder(tmp_path / "bundle", "old")
     files.place(folder(tmp_path / ".new", "new"), target)
     assert (target / "content").read_text() == "new"

@@ -37,7 +37,7 @@ def test_an_override_reaches_a_nested_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         (GOOD + "sedes: [1]\n", "unknown key 'sedes'; did you mean 'seeds'"),
         (GOOD + "training: {epoch: 3}\n", "unknown key 'training.epoch'; did you mean 'epochs'"),
@@ -56,12 +56,12 @@ def test_an_override_reaches_a_nested_key(tmp_path: Path) -> None:
         (GOOD + "tuning: {space: {lr: {low: 3, high: 1}}}\n", "is empty"),
     ],
 )
-def test_each_mistake_gets_one_sentence(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises((UsageError, SpecError)) as caught:
+def test_each_mistake_gets_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises((UsageError, SpecError)) as refusal:
         load_study(write(tmp_path, text))
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert "study.yaml" in str(caught.value)
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert "study.yaml" in str(refusal.value)
 
 
 def test_an_override_that_is_no_yaml_is_one_sentence(tmp_path: Path) -> None:

@@ -27,14 +27,14 @@ def late(study: StudyFolder) -> Path:
 
 
 def sentences(checked: list[Checked]) -> list[str]:
-    return [sentence for one in checked for sentence in one.damaged]
+    return [sentence for first in checked for sentence in first.damaged]
 
 
 def test_a_study_is_whole_with_its_store_and_its_runs(trained_study: StudyFolder) -> None:
     checked = verify("shop", trained_study.root)
-    assert [one.kind for one in checked] == ["study", "store", "run", "run", "run", "run"]
+    assert [first.kind for first in checked] == ["study", "store", "run", "run", "run", "run"]
     assert sentences(checked) == []
-    assert not any(one.remarks for one in checked)
+    assert not any(first.remarks for first in checked)
     assert checked == verify(str(trained_study.path), trained_study.root)
     assert (trained_study.store_path / NOTE).exists()  # today's whole check of a study's start
 
@@ -43,17 +43,17 @@ def test_a_store_is_found_by_its_data_sets_name_and_by_its_folder(
     trained_study: StudyFolder,
 ) -> None:
     name = trained_study.store_path.parent.name
-    (one,) = verify(name, trained_study.root)
-    assert one == verify(str(trained_study.store_path), trained_study.root)[0]
-    assert [one] == verify(str(trained_study.store_path.parent), trained_study.root)
+    (first,) = verify(name, trained_study.root)
+    assert first == verify(str(trained_study.store_path), trained_study.root)[0]
+    assert [first] == verify(str(trained_study.store_path.parent), trained_study.root)
     damaged = ("items/modality_text.npy", "train/row/label.npy", "test/row/item.npy")
     starts = "train/request/row_start.npy"
     for part in (*damaged, starts):
         flip(trained_study.store_path / part)
-    (one,) = verify(name, trained_study.root)
-    assert len(one.damaged) == 4
+    (first,) = verify(name, trained_study.root)
+    assert len(first.damaged) == 4
     for part in (*damaged, starts):
-        assert any(sentence.startswith(str(one.path / part)) for sentence in one.damaged)
+        assert any(sentence.startswith(str(first.path / part)) for sentence in first.damaged)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -63,8 +63,8 @@ def test_one_changed_byte_of_weights_or_predictions_is_found(
     path = late(trained_study)
     flip(path / name)
     for what in (path.name, str(path), path.name[:6]):
-        (one,) = verify(what, trained_study.root)
-        assert one.damaged == (
+        (first,) = verify(what, trained_study.root)
+        assert first.damaged == (
             f"{path / name}: changed since the run was recorded (its SHA-256 differs); delete the "
             "run's folder and run the study again",
         )
@@ -75,14 +75,14 @@ def test_a_run_is_held_against_its_config(trained_study: StudyFolder) -> None:
     config = yaml.safe_load((path / "config.yaml").read_text())
     config["seed"] = 7
     (path / "config.yaml").write_text(yaml.safe_dump(config))
-    (one,) = verify(str(path), trained_study.root)
-    (sentence,) = one.damaged
+    (first,) = verify(str(path), trained_study.root)
+    (sentence,) = first.damaged
     assert sentence.startswith(f"{path / 'config.yaml'}: describes run ")
     assert f"expected {path.name}" in sentence
     moved = path.with_name("0" * 12)
     shutil.copytree(path, moved)
-    (one,) = verify(str(moved), trained_study.root)
-    files = {sentence.split(": ")[0].rsplit("/", 1)[1] for sentence in one.damaged}
+    (first,) = verify(str(moved), trained_study.root)
+    files = {sentence.split(": ")[0].rsplit("/", 1)[1] for sentence in first.damaged}
     assert files == {"config.yaml", "summary.json", "spec.json"}
 
 
@@ -92,14 +92,14 @@ def test_every_record_of_a_run_and_a_study_is_read(trained_study: StudyFolder) -
         (path / name).write_text("{")
     (path / "summary.json").write_bytes(b"")
     (trained_study.path / "comparison.json").write_text('{"format": 9}')
-    found = sentences(verify("shop", trained_study.root))
-    assert len(found) == 2  # the study's own, and the summary that its list of runs needs
-    assert found[0].startswith(
+    result = sentences(verify("shop", trained_study.root))
+    assert len(result) == 2  # the study's own, and the summary that its list of runs needs
+    assert result[0].startswith(
         f"{trained_study.path / 'comparison.json'}: got format 9, this program"
     )
-    assert found[1].startswith(f"{path / 'summary.json'}: got no readable JSON")
-    found = sentences(verify(str(path), trained_study.root))
-    names = [sentence.split(": ")[0].rsplit("/", 1)[1] for sentence in found]
+    assert result[1].startswith(f"{path / 'summary.json'}: got no readable JSON")
+    result = sentences(verify(str(path), trained_study.root))
+    names = [sentence.split(": ")[0].rsplit("/", 1)[1] for sentence in result]
     assert sorted(names) == ["code.json", "environment.json", "status.json", "summary.json"]
 
 
@@ -118,24 +118,24 @@ def test_a_studys_own_records_are_one_sentence_each(
 ) -> None:
     path = trained_study.path / name
     path.unlink() if content is None else path.write_text(content)
-    (one,) = verify("shop", trained_study.root)
-    assert len(one.damaged) == 1
-    assert str(path) in one.damaged[0]
-    assert sentence in one.damaged[0]
-    assert "\n" not in one.damaged[0]
+    (first,) = verify("shop", trained_study.root)
+    assert len(first.damaged) == 1
+    assert str(path) in first.damaged[0]
+    assert sentence in first.damaged[0]
+    assert "\n" not in first.damaged[0]
 
 
 def test_what_cannot_be_told_is_a_remark(trained_study: StudyFolder) -> None:
-    one, *others = (entry.path for entry in trained_study.completed())
-    summary = json.loads((one / "summary.json").read_text())
+    first, *others = (entry.path for entry in trained_study.completed())
+    summary = json.loads((first / "summary.json").read_text())
     del summary["sha256"]
-    (one / "summary.json").write_text(json.dumps(summary))
+    (first / "summary.json").write_text(json.dumps(summary))
     (others[0] / "summary.json").unlink()
     shutil.rmtree(others[1])
     checked = {check.path: check for check in verify("shop", trained_study.root)}
     assert sentences(list(checked.values())) == []
     before = "recorded before hashes of weights and predictions were kept"
-    assert checked[one].remarks == (before,)
+    assert checked[first].remarks == (before,)
     assert checked[others[0]].remarks == ("the run is not complete",)
     assert checked[trained_study.path].remarks == ("1 of 4 runs are not there",)
 
@@ -144,11 +144,11 @@ def test_a_bundle_is_compared_with_what_was_exported(trained_study: StudyFolder)
     bundle = export_run(
         load_run(late(trained_study), trained_study.root), trained_study.root / "b", rows="float32"
     )
-    (one,) = verify(str(bundle), trained_study.root)
-    assert (one.kind, one.damaged) == ("bundle", ())
+    (first,) = verify(str(bundle), trained_study.root)
+    assert (first.kind, first.damaged) == ("bundle", ())
     flip(bundle / "weights.safetensors")
-    (one,) = verify(str(bundle), trained_study.root)
-    assert str(bundle / "weights.safetensors") in one.damaged[0]
+    (first,) = verify(str(bundle), trained_study.root)
+    assert str(bundle / "weights.safetensors") in first.damaged[0]
 
 
 def test_a_name_of_nothing_lists_what_there_is(trained_study: StudyFolder, tmp_path: Path) -> None:

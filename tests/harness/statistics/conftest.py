@@ -66,10 +66,10 @@ def table(rng, users=60):
 
 
 def scores(rng, truth, quality):
-    made = {}
+    results = {}
     for name, seeds in SEEDS.items():
         own = rng.normal(size=len(truth))
-        made[name] = {
+        results[name] = {
             seed: np.zeros(len(truth), np.float32)
             if name == "flat"
             else (
@@ -77,7 +77,7 @@ def scores(rng, truth, quality):
             ).astype(np.float32)
             for seed in seeds
         }
-    return made
+    return results
 
 
 @pytest.fixture(scope="session")

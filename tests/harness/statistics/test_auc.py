@@ -124,21 +124,21 @@ def test_one_class_has_no_auc():
 
 def test_all_ties_are_a_half():
     scores, label = np.zeros(50, np.float32), (np.arange(50) % 3 == 0).astype(np.uint8)
-    found = auc_influence(tie_groups(scores, label))
-    assert found.value == 0.5
-    assert (found.rows == 0).all()
+    result = auc_influence(tie_groups(scores, label))
+    assert result.value == 0.5
+    assert (result.rows == 0).all()
 
 
 @pytest.mark.parametrize("levels", [None, 2])
 def test_auc_of_every_group_equals_sklearn(levels):
     scores, label = sample(7, rows=3000, levels=levels)
     group = np.random.default_rng(1).integers(0, 400, 3000).astype(np.int32)
-    found = auc_by_group(scores, label, group)
+    result = auc_by_group(scores, label, group)
     expected = {}
     for code in range(400):
         inside = group == code
         if 0 < label[inside].sum() < inside.sum():
             expected[code] = (roc_auc_score(label[inside], scores[inside]), inside.sum())
-    assert found.group.tolist() == list(expected)
-    np.testing.assert_allclose(found.auc, [auc for auc, _ in expected.values()], atol=1e-12)
-    assert found.weight.tolist() == [rows for _, rows in expected.values()]
+    assert result.group.tolist() == list(expected)
+    np.testing.assert_allclose(result.auc, [auc for auc, _ in expected.values()], atol=1e-12)
+    assert result.weight.tolist() == [rows for _, rows in expected.values()]

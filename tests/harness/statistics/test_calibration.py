@@ -39,8 +39,8 @@ def test_extreme_logits_are_not_clipped():
 def test_normalised_entropy_of_the_base_rate_is_one():
     _, label, _ = sample(1)
     constant = np.full(len(label), special.logit(label.mean()), np.float32)
-    found = normalised_entropy(row_losses(constant, label), label)
-    assert found.value == pytest.approx(1.0, abs=1e-6)
+    result = normalised_entropy(row_losses(constant, label), label)
+    assert result.value == pytest.approx(1.0, abs=1e-6)
 
 
 def test_influence_on_normalised_entropy_is_its_derivative():
@@ -83,12 +83,12 @@ def test_ece_and_its_curve_equal_a_plain_loop():
     logits, label, cluster = sample(3, slope=1.6)
     expected, rows = by_loop(logits, label, cluster)
     groups = tie_groups(logits, label)
-    found = calibration_error(logits, groups, equal_mass_bins(groups), row_axis(cluster, label))
-    assert found.value == pytest.approx(expected, abs=1e-12)
-    np.testing.assert_allclose(found.curve.predicted, rows[:, 0], atol=1e-12)
-    np.testing.assert_allclose(found.curve.observed, rows[:, 1], atol=1e-12)
-    np.testing.assert_allclose(found.curve.se, rows[:, 2], rtol=1e-9)
-    assert found.rows.sum() == pytest.approx(0, abs=1e-12)
+    result = calibration_error(logits, groups, equal_mass_bins(groups), row_axis(cluster, label))
+    assert result.value == pytest.approx(expected, abs=1e-12)
+    np.testing.assert_allclose(result.curve.predicted, rows[:, 0], atol=1e-12)
+    np.testing.assert_allclose(result.curve.observed, rows[:, 1], atol=1e-12)
+    np.testing.assert_allclose(result.curve.se, rows[:, 2], rtol=1e-9)
+    assert result.rows.sum() == pytest.approx(0, abs=1e-12)
 
 
 def test_rows_of_one_score_share_a_bin():

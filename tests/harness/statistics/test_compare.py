@@ -62,85 +62,85 @@ def source():
 
 
 @pytest.fixture(scope="module")
-def found(source):
+def comparison(source):
     return compare(source, Options("early_fusion", temperature=True), "demo")
 
 
-def test_planted_differences_get_their_verdicts(found):
-    assert found.row("good").verdict == "better"
-    assert found.row("poor").verdict == "worse"
-    assert found.row("twin").verdict == "cannot tell"
-    assert found.row("early_fusion").verdict == "baseline"
+def test_planted_differences_get_their_verdicts(comparison):
+    assert comparison.row("good").verdict == "better"
+    assert comparison.row("poor").verdict == "worse"
+    assert comparison.row("twin").verdict == "cannot tell"
+    assert comparison.row("early_fusion").verdict == "baseline"
 
 
-def test_values_are_means_over_seeds_of_sklearns(source, found):
+def test_values_are_means_over_seeds_of_sklearns(source, comparison):
     label = source.table.label
     for name in ("good", "poor"):
         aucs = [roc_auc_score(label, v) for v in source.scores[name].values()]
-        assert found.row(name).metrics["auc"].value == pytest.approx(np.mean(aucs), abs=1e-12)
+        assert comparison.row(name).metrics["auc"].value == pytest.approx(np.mean(aucs), abs=1e-12)
 
 
-def test_every_metric_has_an_interval_around_it(found):
-    for estimate in found.row("good").metrics.values():
+def test_every_metric_has_an_interval_around_it(comparison):
+    for estimate in comparison.row("good").metrics.values():
         if np.isfinite(estimate.low):
             assert estimate.low < estimate.value < estimate.high
         else:
             assert estimate.note
 
 
-def test_the_best_set_is_the_planted_winner(found):
-    assert found.best_set == ("good",)
-    assert (found.row("good").rank_low, found.row("good").rank_high) == (1, 1)
-    assert found.row("twin").rank_high > found.row("twin").rank_low
+def test_the_best_set_is_the_planted_winner(comparison):
+    assert comparison.best_set == ("good",)
+    assert (comparison.row("good").rank_low, comparison.row("good").rank_high) == (1, 1)
+    assert comparison.row("twin").rank_high > comparison.row("twin").rank_low
 
 
-def test_the_winners_interval_is_wider_than_its_own(found):
-    own = found.row("good").differences["auc"]
-    assert found.winner.name == "good"
-    assert found.winner.high - found.winner.low >= (own.high - own.low) * 0.999
-    assert found.selected.name == "good"
+def test_the_winners_interval_is_wider_than_its_own(comparison):
+    own = comparison.row("good").differences["auc"]
+    assert comparison.winner.name == "good"
+    assert comparison.winner.high - comparison.winner.low >= (own.high - own.low) * 0.999
+    assert comparison.selected.name == "good"
 
 
-def test_controls_that_are_not_beaten_are_named(found):
-    told = "\n".join(found.warnings)
-    assert "twin does not beat id_only: the modalities add nothing that is seen here." in told
-    assert "twin does not beat shuffled" in told
-    assert "twin does not beat early_fusion" in told
-    assert "good does not beat" not in told
+def test_controls_that_are_not_beaten_are_named(comparison):
+    text = "\n".join(comparison.warnings)
+    assert "twin does not beat id_only: the modalities add nothing that is seen here." in text
+    assert "twin does not beat shuffled" in text
+    assert "twin does not beat early_fusion" in text
+    assert "good does not beat" not in text
     # of the unimodal controls only the best on validation is the bar
-    assert "poor does not beat unimodal_text" in told
-    assert "does not beat unimodal_image" not in told
+    assert "poor does not beat unimodal_text" in text
+    assert "does not beat unimodal_image" not in text
 
 
 def test_missing_controls_are_named(source):
     fewer = replace(
         source, scores={n: source.scores[n] for n in ("early_fusion", "good", "id_only")}
     )
-    told = compare(fewer, Options("early_fusion")).warnings
-    assert "Controls missing from this comparison: popularity, unimodal, shuffled." in told
+    warnings = compare(fewer, Options("early_fusion")).warnings
+    assert "Controls missing from this comparison: popularity, unimodal, shuffled." in warnings
 
 
-def test_a_constant_strategy_has_auc_a_half_and_no_variation(found):
-    estimate = found.row("popularity").metrics["auc"]
+def test_a_constant_strategy_has_auc_a_half_and_no_variation(comparison):
+    estimate = comparison.row("popularity").metrics["auc"]
     assert estimate.value == 0.5
     assert estimate.note == "no variation: every score is the same"
-    assert "popularity: every score is the same, no variation." in found.warnings
+    assert "popularity: every score is the same, no variation." in comparison.warnings
 
 
-def test_equivalence_that_could_never_be_shown_is_said(source, found):
-    assert any("could never show equivalence within ±0.001" in line for line in found.warnings)
+def test_equivalence_that_could_never_be_shown_is_said(source, comparison):
+    assert any("could never show equivalence within ±0.001" in line for line in comparison.warnings)
     wide = compare(source, Options("early_fusion", margin=0.2))
     assert wide.row("twin").verdict == "equivalent"
     assert wide.row("twin").reason == "equivalent within ±0.2"
     assert "equivalent (small difference)" in wide.row("good").reason
 
 
-def test_slices_have_metrics_and_one_adjusted_family(found):
-    rows = {(row.slice, row.value, row.strategy): row for row in found.slices}
+def test_slices_have_metrics_and_one_adjusted_family(comparison):
+    rows = {(row.slice, row.value, row.strategy): row for row in comparison.slices}
     good, few = rows["cold", "warm", "good"], rows["few", "some", "good"]
     assert good.verdict == "better"
     assert set(good.metrics) >= {"auc", "logloss", "pr_auc", "mrr"}
-    assert good.p_adjusted >= found.row("good").p
+    assert good.p_adjusted >= comparison.row("good").p
     assert few.verdict == "no verdict"
     assert "clusters hold one of the classes, 10 are needed" in few.note
     assert np.isnan(few.metrics["auc"].low)
@@ -148,13 +148,13 @@ def test_slices_have_metrics_and_one_adjusted_family(found):
 
 def test_a_slice_of_one_class_says_so(source):
     code = np.where(source.table.label > 0, 0, -1).astype(np.int16)
-    one = replace(source, declared=(SliceCodes("clicked", ("yes",), code),))
-    rows = compare(one, Options("early_fusion")).slices
+    sliced = replace(source, declared=(SliceCodes("clicked", ("yes",), code),))
+    rows = compare(sliced, Options("early_fusion")).slices
     assert {row.note for row in rows} == {"one class only: no metric"}
 
 
-def test_variance_shares_add_to_one(found):
-    for share in found.variance:
+def test_variance_shares_add_to_one(comparison):
+    for share in comparison.variance:
         parts = [share.rows, share.seeds, share.both, share.tuning]
         assert np.nansum(parts) == pytest.approx(1)
         assert np.isnan(share.tuning)
@@ -162,69 +162,74 @@ def test_variance_shares_add_to_one(found):
 
 def test_tuning_runs_add_their_share(source):
     tuned = {"good": [0.70, 0.76, 0.82], "early_fusion": [0.60, 0.66, 0.72]}
-    made = compare(source, Options("early_fusion", tuned=tuned))
-    share = next(share for share in made.variance if share.strategy == "good")
+    comparison = compare(source, Options("early_fusion", tuned=tuned))
+    share = next(share for share in comparison.variance if share.strategy == "good")
     assert share.tuning > 0.9
     assert share.buy == "more tuning runs"
 
 
-def test_temperature_is_reported_beside_the_raw_model(found):
-    row = found.row("good")
+def test_temperature_is_reported_beside_the_raw_model(comparison):
+    row = comparison.row("good")
     assert row.metrics["logloss_scaled"].value < row.metrics["logloss"].value
-    assert found.temperature["good"] != 1.0
-    assert len(found.curves["ece"]["good"]) == len(found.curves["ece_scaled"]["good"]) == 15
+    assert comparison.temperature["good"] != 1.0
+    assert (
+        len(comparison.curves["ece"]["good"]) == len(comparison.curves["ece_scaled"]["good"]) == 15
+    )
 
 
-def test_json_round_trip_keeps_everything(found):
-    text = json.dumps(found.to_dict(), allow_nan=False)
+def test_json_round_trip_keeps_everything(comparison):
+    text = json.dumps(comparison.to_dict(), allow_nan=False)
     again = Comparison.from_dict(json.loads(text))
     assert json.dumps(again.to_dict()) == text
-    assert again.row("twin").needs == found.row("twin").needs
-    assert again.model.c_all == found.c_all
+    assert again.row("twin").needs == comparison.row("twin").needs
+    assert again.model.c_all == comparison.c_all
 
 
-def test_polars_table_has_one_row_a_strategy(found):
-    frame = found.to_polars()
+def test_polars_table_has_one_row_a_strategy(comparison):
+    frame = comparison.to_polars()
     assert frame.height == 9
     assert frame.filter(pl.col("strategy") == "good")["auc_low"][0] < frame["auc"][1]
 
 
 def test_one_seed_never_gives_a_verdict(source):
     scores = {name: {0: by[0]} for name, by in source.scores.items()}
-    made = compare(replace(source, scores=scores), Options("early_fusion"))
-    assert {row.verdict for row in made.strategies} == {"baseline", "no verdict"}
-    difference = made.row("good").differences["auc"]
+    comparison = compare(replace(source, scores=scores), Options("early_fusion"))
+    assert {row.verdict for row in comparison.strategies} == {"baseline", "no verdict"}
+    difference = comparison.row("good").differences["auc"]
     assert difference.note == "these trained models only; no verdict on the strategy"
     assert np.isfinite(difference.low)
-    assert made.best_set == ()
-    assert any("one seed" in line for line in made.warnings)
-    assert {row.verdict for row in made.slices} == {"baseline", "no verdict"}
+    assert comparison.best_set == ()
+    assert any("one seed" in line for line in comparison.warnings)
+    assert {row.verdict for row in comparison.slices} == {"baseline", "no verdict"}
 
 
 def test_two_seeds_are_warned_of(source):
     scores = {name: {r: by[r] for r in (0, 1)} for name, by in source.scores.items()}
-    made = compare(replace(source, scores=scores), Options("early_fusion"))
-    assert any("may cover as little as 88 %" in line for line in made.warnings)
+    comparison = compare(replace(source, scores=scores), Options("early_fusion"))
+    assert any("may cover as little as 88 %" in line for line in comparison.warnings)
 
 
 def test_identical_predictions_are_said_and_not_tested(source):
     scores = {**source.scores, "copy": source.scores["early_fusion"]}
-    made = compare(replace(source, scores=scores), Options("early_fusion"))
-    row = made.row("copy")
+    comparison = compare(replace(source, scores=scores), Options("early_fusion"))
+    row = comparison.row("copy")
     assert row.verdict == "no verdict"
     assert row.reason.startswith("identical predictions to 'early_fusion'")
     assert row.differences["auc"].value == 0
-    assert "early_fusion and copy predicted the very same numbers with every seed." in made.warnings
+    assert (
+        "early_fusion and copy predicted the very same numbers with every seed."
+        in comparison.warnings
+    )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_scores_that_are_no_numbers_are_refused(source, bad):
     broken = {r: v.copy() for r, v in source.scores["twin"].items()}
     broken[1][5] = bad
-    made = compare(
+    comparison = compare(
         replace(source, scores={**source.scores, "twin": broken}), Options("early_fusion")
     )
-    row = made.row("twin")
+    row = comparison.row("twin")
     assert row.metrics == {}
     assert row.reason.startswith("refused: seed 1 has 1 score that is NaN or infinite")
     with pytest.raises(UsageError, match="baseline 'twin' is refused: seed 1"):
@@ -241,57 +246,57 @@ def test_one_class_is_refused(source, value, what):
 def test_one_positive_is_an_estimate_without_an_interval(source):
     label = np.zeros(ROWS, np.uint8)
     label[7] = 1
-    made = compare(
+    comparison = compare(
         replace(source, table=source.table._replace(label=label)), Options("early_fusion")
     )
-    assert np.isnan(made.row("good").metrics["auc"].low)
-    assert made.row("good").verdict == "no verdict"
-    assert any("Only 1 cluster holds one of the classes" in line for line in made.warnings)
+    assert np.isnan(comparison.row("good").metrics["auc"].low)
+    assert comparison.row("good").verdict == "no verdict"
+    assert any("Only 1 cluster holds one of the classes" in line for line in comparison.warnings)
 
 
 def test_without_intervals_nothing_is_said_of_controls(source):
     """No test was made, so "does not beat" would be a claim without evidence."""
     label = np.zeros(ROWS, np.uint8)
     label[7] = 1
-    made = compare(
+    comparison = compare(
         replace(source, table=source.table._replace(label=label)),
         Options("early_fusion", metrics=("auc",)),
     )
-    assert not any("does not beat" in line for line in made.warnings)
-    assert not any("may cover about 92 %" in line for line in made.warnings)
+    assert not any("does not beat" in line for line in comparison.warnings)
+    assert not any("may cover about 92 %" in line for line in comparison.warnings)
 
 
 def test_a_control_of_one_seed_is_not_called_unbeaten(source):
     scores = {**source.scores, "id_only": {0: source.scores["id_only"][0]}}
-    made = compare(replace(source, scores=scores), Options("early_fusion", metrics=("auc",)))
-    assert not any(line.startswith("good does not beat") for line in made.warnings)
+    comparison = compare(replace(source, scores=scores), Options("early_fusion", metrics=("auc",)))
+    assert not any(line.startswith("good does not beat") for line in comparison.warnings)
 
 
 def test_one_request_is_an_estimate_only(source):
-    one = source.table._replace(request=np.zeros(ROWS, np.int64))
-    made = compare(replace(source, table=one), Options("early_fusion", cluster="request"))
-    assert made.row("good").metrics["auc"].note == "one cluster: an estimate only"
-    assert made.row("good").verdict == "no verdict"
+    table = source.table._replace(request=np.zeros(ROWS, np.int64))
+    comparison = compare(replace(source, table=table), Options("early_fusion", cluster="request"))
+    assert comparison.row("good").metrics["auc"].note == "one cluster: an estimate only"
+    assert comparison.row("good").verdict == "no verdict"
 
 
 def test_rows_without_a_mixed_request_have_no_request_metric(source):
     alone = source.table._replace(request=np.arange(ROWS))
-    made = compare(replace(source, table=alone), Options("early_fusion"))
-    assert made.row("good").metrics["mrr"].note == (
+    comparison = compare(replace(source, table=alone), Options("early_fusion"))
+    assert comparison.row("good").metrics["mrr"].note == (
         "undefined: no request holds both a positive and a negative"
     )
-    json.dumps(made.to_dict(), allow_nan=False)
+    json.dumps(comparison.to_dict(), allow_nan=False)
 
 
 def test_two_way_clustering_changes_the_error(source):
-    made = compare(source, Options("early_fusion", two_way=True, metrics=("auc",)))
-    assert made.cluster == "user and item"
-    assert made.clusters == 300
+    comparison = compare(source, Options("early_fusion", two_way=True, metrics=("auc",)))
+    assert comparison.cluster == "user and item"
+    assert comparison.clusters == 300
     plain = compare(source, Options("early_fusion", metrics=("auc",)))
-    for two, one in zip(made.slices, plain.slices, strict=True):
+    for two, row in zip(comparison.slices, plain.slices, strict=True):
         if two.mc:
-            assert two.metrics["auc"].value == one.metrics["auc"].value
-            assert two.metrics["auc"].low != one.metrics["auc"].low or two.mc < 10
+            assert two.metrics["auc"].value == row.metrics["auc"].value
+            assert two.metrics["auc"].low != row.metrics["auc"].low or two.mc < 10
 
 
 def test_unknown_names_and_senseless_options_are_refused(source):
@@ -323,17 +328,17 @@ def test_verdicts_can_be_given_on_a_loss_where_less_is_better(source):
 def test_a_strategy_with_one_seed_among_others_gets_no_verdict_and_they_do(source):
     scores = {name: source.scores[name] for name in ("early_fusion", "good")}
     scores["single"] = {0: source.scores["poor"][0]}
-    made = compare(replace(source, scores=scores), Options("early_fusion"))
-    assert made.row("single").verdict == "no verdict"
-    assert made.row("single").reason.startswith("'single' has one seed")
-    assert made.row("good").verdict == "better"
-    assert made.best_set == ()
+    comparison = compare(replace(source, scores=scores), Options("early_fusion"))
+    assert comparison.row("single").verdict == "no verdict"
+    assert comparison.row("single").reason.startswith("'single' has one seed")
+    assert comparison.row("good").verdict == "better"
+    assert comparison.best_set == ()
 
 
 def test_the_baseline_alone_makes_a_table(source):
-    made = compare(
+    comparison = compare(
         replace(source, scores={"early_fusion": source.scores["early_fusion"]}),
         Options("early_fusion"),
     )
-    assert [row.verdict for row in made.strategies] == ["baseline"]
-    json.dumps(made.to_dict(), allow_nan=False)
+    assert [row.verdict for row in comparison.strategies] == ["baseline"]
+    json.dumps(comparison.to_dict(), allow_nan=False)

@@ -76,17 +76,17 @@ def before(logits, value):
 def test_what_chance_shows_is_the_mean_of_a_half_normal():
     logits, label, cluster = sample()
     groups = tie_groups(logits, label)
-    made = calibration_error(logits, groups, equal_mass_bins(groups), row_axis(cluster, label))
-    expected = (stats.halfnorm.mean() * made.curve.se * made.curve.rows).sum() / 600
-    assert made.chance == pytest.approx(expected)
-    assert made.curve.rows.sum() == 600
+    error = calibration_error(logits, groups, equal_mass_bins(groups), row_axis(cluster, label))
+    expected = (stats.halfnorm.mean() * error.curve.se * error.curve.rows).sum() / 600
+    assert error.chance == pytest.approx(expected)
+    assert error.curve.rows.sum() == 600
 
 
 def test_influence_on_ece_is_its_derivative():
     logits, label, cluster = sample(60)
     groups = tie_groups(logits, label)
     first = equal_mass_bins(groups)
-    made = calibration_error(logits, groups, first, row_axis(cluster, label))
+    error = calibration_error(logits, groups, first, row_axis(cluster, label))
     bins = np.searchsorted(first, np.argsort(groups.order), side="right") - 1
     gap = special.expit(logits.astype(float)) - label
 
@@ -97,7 +97,7 @@ def test_influence_on_ece_is_its_derivative():
         up, down = np.ones(60), np.ones(60)
         up[row], down[row] = 1 + 1e-6, 1 - 1e-6
         slope = (ece(up) - ece(down)) / 2e-6
-        assert made.rows[row] == pytest.approx(slope, abs=1e-8)
+        assert error.rows[row] == pytest.approx(slope, abs=1e-8)
 
 
 def test_losses_of_extreme_logits_are_not_clipped():
@@ -107,9 +107,9 @@ def test_losses_of_extreme_logits_are_not_clipped():
 
 def test_one_class_has_no_entropy():
     for value in (0, 1):
-        made = normalised_entropy(np.array([0.2, 0.4]), np.full(2, value, np.uint8))
-        assert np.isnan(made.value)
-        assert made.rows.tolist() == [0, 0]
+        entropy = normalised_entropy(np.array([0.2, 0.4]), np.full(2, value, np.uint8))
+        assert np.isnan(entropy.value)
+        assert entropy.rows.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
@@ -131,26 +131,26 @@ def test_a_strategys_curve_is_the_mean_of_its_seeds_of_as_many_bins():
         Curve(*np.array([[14.0, 16], [0.2, 0.6], [0.1, 0.9], [0.04, 0.01]])),
         Curve(*np.ones((4, 1))),
     ]
-    made = _mean_curve(three)
-    np.testing.assert_allclose(made[:3], [[12, 18], [0.15, 0.5], [0.15, 0.6]])
+    curve = _mean_curve(three)
+    np.testing.assert_allclose(curve[:3], [[12, 18], [0.15, 0.5], [0.15, 0.6]])
     gaps = np.array([[0.1, -0.1], [-0.1, 0.3]])
     expected = np.sqrt(
         np.array([0.02**2 + 0.04**2, 0.05**2 + 0.01**2]) / 2 + gaps.var(0, ddof=1) / 2
     )
-    np.testing.assert_allclose(made.se, expected)
+    np.testing.assert_allclose(curve.se, expected)
     assert _mean_curve(three[:1]).se.tolist() == [0.02, 0.05]
 
 
 def test_points_of_the_record_are_the_mean_curve_with_wilsons_ends(uneven):
-    made = compare(uneven, Options("base", metrics=("auc", "ece"), temperature=True))
+    comparison = compare(uneven, Options("base", metrics=("auc", "ece"), temperature=True))
     tuning = Layout(uneven.rows("valid"))
     request = Request(Layout(uneven.rows("test")), "test", ("auc", "ece"), tuning=tuning)
     panel = collect(uneven, request)
-    assert set(made.curves) == {"ece", "ece_scaled"}
-    for kind in made.curves:
+    assert set(comparison.curves) == {"ece", "ece_scaled"}
+    for kind in comparison.curves:
         mean = panel.curves[kind]["up"]
         expected = np.column_stack([*mean[:3], *share_intervals(mean)])
-        np.testing.assert_allclose(np.array(made.curves[kind]["up"]), expected)
+        np.testing.assert_allclose(np.array(comparison.curves[kind]["up"]), expected)
 
 
 def test_scaling_divides_every_seed_by_its_own_temperature(uneven):
@@ -174,25 +174,25 @@ def test_scaling_divides_every_seed_by_its_own_temperature(uneven):
 
 
 def test_the_record_is_plain_json_and_comes_back(uneven):
-    made = compare(uneven, Options("base", temperature=True), "a study")
-    content = json.loads(json.dumps(made.to_dict(), allow_nan=False))
+    comparison = compare(uneven, Options("base", temperature=True), "a study")
+    content = json.loads(json.dumps(comparison.to_dict(), allow_nan=False))
     assert content["format"] == 1
     up, lone = (next(r for r in content["strategies"] if r["name"] == n) for n in ("up", "lone"))
-    assert up["metrics"]["auc"] == made.row("up").metrics["auc"]._asdict()
+    assert up["metrics"]["auc"] == comparison.row("up").metrics["auc"]._asdict()
     assert (lone["p"], lone["mde"]) == (None, None)
     again = Comparison.from_dict(content)
-    assert again.to_dict() == made.to_dict()
+    assert again.to_dict() == comparison.to_dict()
     for name in ("auc", "logloss", "mrr"):
-        assert again.row("up").metrics[name] == made.row("up").metrics[name]
-        assert again.row("up").differences[name] == made.row("up").differences[name]
-    assert again.row("side").needs == made.row("side").needs
-    assert again.winner == made.winner
-    assert again.selected == made.selected
-    assert again.slices[1].difference == made.slices[1].difference
-    assert again.slices[1].metrics["auc"] == made.slices[1].metrics["auc"]
-    assert again.variance[0][:4] == made.variance[0][:4]
-    assert again.curves == made.curves
-    assert (again.notes, again.warnings) == (made.notes, made.warnings)
+        assert again.row("up").metrics[name] == comparison.row("up").metrics[name]
+        assert again.row("up").differences[name] == comparison.row("up").differences[name]
+    assert again.row("side").needs == comparison.row("side").needs
+    assert again.winner == comparison.winner
+    assert again.selected == comparison.selected
+    assert again.slices[1].difference == comparison.slices[1].difference
+    assert again.slices[1].metrics["auc"] == comparison.slices[1].metrics["auc"]
+    assert again.variance[0][:4] == comparison.variance[0][:4]
+    assert again.curves == comparison.curves
+    assert (again.notes, again.warnings) == (comparison.notes, comparison.warnings)
     assert np.isnan(again.row("lone").p)
     nobody = Comparison.from_dict({**content, "winner": None, "selected": None, "c_all": None})
     assert (nobody.winner, nobody.selected) == (None, None)
@@ -200,14 +200,14 @@ def test_the_record_is_plain_json_and_comes_back(uneven):
 
 
 def test_the_frame_has_a_row_a_strategy_with_typed_columns(uneven):
-    made = compare(uneven, Options("base", metrics=("auc",)))
-    frame = made.to_polars()
-    assert frame["strategy"].to_list() == [row.name for row in made.strategies]
+    comparison = compare(uneven, Options("base", metrics=("auc",)))
+    frame = comparison.to_polars()
+    assert frame["strategy"].to_list() == [row.name for row in comparison.strategies]
     assert frame.schema["needs_seeds"] == frame.schema["seeds"] == pl.Int64()
     assert frame.schema["in_best_set"] == pl.Boolean()
     assert frame.schema["reason"] == pl.String()
     for name, row in zip(frame["strategy"], frame.iter_rows(named=True), strict=True):
-        of = made.row(name)
+        of = comparison.row(name)
         assert (row["role"], row["seeds"], row["verdict"]) == (of.role, of.seeds, of.verdict)
         assert (row["rank_low"], row["rank_high"]) == (of.rank_low, of.rank_high)
         assert (row["needs_rows"], row["needs_seeds"]) == tuple(of.needs)
@@ -223,8 +223,8 @@ def test_the_frame_has_a_row_a_strategy_with_typed_columns(uneven):
 
 
 def test_a_row_that_is_not_there_is_named(uneven):
-    made = compare(uneven, Options("base", metrics=("auc",)))
+    comparison = compare(uneven, Options("base", metrics=("auc",)))
     with pytest.raises(ValueError, match="got strategy 'x', expected one of: base, up, side"):
-        made.row("x")
-    pair = made.pair("up", "side")
-    assert pair == made.model.pair(1, 2)
+        comparison.row("x")
+    pair = comparison.pair("up", "side")
+    assert pair == comparison.model.pair(1, 2)

@@ -32,12 +32,12 @@ def judged(of, **options):
 
 
 def test_seeds_that_do_not_differ_leave_the_rows_variance():
-    made = judged(source(spread=0.0))
-    model = made.model
+    comparison = judged(source(spread=0.0))
+    model = comparison.model
     assert (model.s2 == 0).all()
     assert model.variance[0, 1] == pytest.approx(model.row_part[0, 1])
-    assert model.df(0, 1) == pytest.approx(made.mc - 1)
-    assert made.row("a").verdict == "better"
+    assert model.df(0, 1) == pytest.approx(comparison.mc - 1)
+    assert comparison.row("a").verdict == "better"
 
 
 @pytest.mark.parametrize(("clusters", "interval"), [(9, False), (10, True), (29, True), (30, True)])
@@ -45,20 +45,20 @@ def test_few_clusters_are_warned_of_and_fewer_have_no_interval(clusters, interva
     of = source()
     label = np.zeros(2000, np.uint8)
     label[np.arange(clusters) * 4] = 1
-    made = judged(replace(of, table=of.table._replace(label=label)))
-    assert made.mc == clusters
-    assert np.isfinite(made.row("a").metrics["auc"].low) == interval
-    assert np.isfinite(made.row("a").differences["auc"].low) == interval
-    told = "\n".join(made.warnings)
-    assert ("estimates, no intervals" in told) == (not interval)
-    assert ("intervals are approximate below 30" in told) == (interval and clusters < 30)
+    comparison = judged(replace(of, table=of.table._replace(label=label)))
+    assert comparison.mc == clusters
+    assert np.isfinite(comparison.row("a").metrics["auc"].low) == interval
+    assert np.isfinite(comparison.row("a").differences["auc"].low) == interval
+    text = "\n".join(comparison.warnings)
+    assert ("estimates, no intervals" in text) == (not interval)
+    assert ("intervals are approximate below 30" in text) == (interval and clusters < 30)
     if not interval:
-        assert made.row("a").verdict == "no verdict"
-        assert made.row("a").reason.startswith(
+        assert comparison.row("a").verdict == "no verdict"
+        assert comparison.row("a").reason.startswith(
             "no interval: only 9 clusters hold one of the classes"
         )
-        assert made.best_set == ()
-        assert np.isnan(made.winner.low)
+        assert comparison.best_set == ()
+        assert np.isnan(comparison.winner.low)
 
 
 def test_a_split_without_rows_is_refused():
@@ -71,20 +71,20 @@ def test_a_split_without_rows_is_refused():
 def test_all_ties_everywhere_are_a_half_without_verdict():
     of = source()
     flat = {r: np.zeros(2000, np.float32) for r in range(3)}
-    made = judged(replace(of, scores={"a": {r: v + 1 for r, v in flat.items()}, "b": flat}))
-    assert made.row("a").metrics["auc"].value == 0.5
-    assert made.row("a").metrics["auc"].note == "no variation: every score is the same"
-    assert made.row("a").verdict == "no verdict"
-    assert "the difference varies neither with rows nor with seeds" in made.row("a").reason
+    comparison = judged(replace(of, scores={"a": {r: v + 1 for r, v in flat.items()}, "b": flat}))
+    assert comparison.row("a").metrics["auc"].value == 0.5
+    assert comparison.row("a").metrics["auc"].note == "no variation: every score is the same"
+    assert comparison.row("a").verdict == "no verdict"
+    assert "the difference varies neither with rows nor with seeds" in comparison.row("a").reason
 
 
 def test_scores_that_sort_perfectly_have_no_interval_of_their_own():
     of = source()
     perfect = {r: of.table.label.astype(np.float32) + np.float32(r) for r in range(3)}
-    made = judged(replace(of, scores={**of.scores, "a": perfect}))
-    assert made.row("a").metrics["auc"].value == 1.0
-    assert "nothing varies" in made.row("a").metrics["auc"].note
-    assert made.row("a").verdict == "better"
+    comparison = judged(replace(of, scores={**of.scores, "a": perfect}))
+    assert comparison.row("a").metrics["auc"].value == 1.0
+    assert "nothing varies" in comparison.row("a").metrics["auc"].note
+    assert comparison.row("a").verdict == "better"
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -92,10 +92,10 @@ def test_a_score_that_is_no_number_is_refused_in_a_sentence(bad):
     of = source()
     broken = {r: v.copy() for r, v in of.scores["a"].items()}
     broken[2][7] = bad
-    made = judged(replace(of, scores={**of.scores, "a": broken}))
-    assert made.row("a").verdict == "no verdict"
-    assert made.row("a").reason == (
+    comparison = judged(replace(of, scores={**of.scores, "a": broken}))
+    assert comparison.row("a").verdict == "no verdict"
+    assert comparison.row("a").reason == (
         "refused: seed 2 has 1 score that is NaN or infinite; train it again or leave the "
         "strategy out"
     )
-    assert f"a: {made.row('a').reason}" in made.warnings
+    assert f"a: {comparison.row('a').reason}" in comparison.warnings

@@ -8,20 +8,20 @@ from fusefront.harness.statistics.measures.calibration import Curve, share_inter
 
 @pytest.mark.parametrize(("equal", "different", "effect"), [(10, 0, 0.0), (8, 2, 0.004)])
 def test_at_most_one_in_twenty_discoveries_is_false(rates, equal, different, effect):
-    found = rates.discoveries(equal, different, effect, seeds=3, draws=600, seed=3)
+    simulated = rates.discoveries(equal, different, effect, seeds=3, draws=600, seed=3)
     # without adjustment far more are, so the simulation can tell
-    assert found.raw > 0.10
-    assert found.adjusted <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 600)
+    assert simulated.raw > 0.10
+    assert simulated.adjusted <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 600)
     if different:
-        assert found.found > 0.4
+        assert simulated.power > 0.4
 
 
 @pytest.mark.parametrize("seed_sd", [0.0003, 0.001])
 def test_plans_from_a_pilot_of_three_seeds_mostly_reach_80_percent(rates, seed_sd):
-    found = rates.planned(0.002, seed_sd, seeds=3, draws=60, seed=5)
-    assert found.power >= 0.85
-    assert found.enough >= 0.75
-    assert found.plain < found.power
+    simulated = rates.planned(0.002, seed_sd, seeds=3, draws=60, seed=5)
+    assert simulated.power >= 0.85
+    assert simulated.enough >= 0.75
+    assert simulated.plain < simulated.power
 
 
 @pytest.mark.parametrize(("per_user", "bias"), [(1, -1.0), (20, -1.0), (4, -4.0)])
@@ -39,8 +39,8 @@ def test_a_bin_without_a_positive_has_an_upper_end():
 
 
 def test_dependent_rows_widen_the_interval():
-    one, dependent = (
+    alone, dependent = (
         share_intervals(Curve(*(np.array([v]) for v in (400.0, 0.3, 0.3, se))))
         for se in (np.sqrt(0.21 / 400), 2 * np.sqrt(0.21 / 400))
     )
-    assert (dependent[1] - dependent[0])[0] == pytest.approx(2 * (one[1] - one[0])[0], rel=0.02)
+    assert (dependent[1] - dependent[0])[0] == pytest.approx(2 * (alone[1] - alone[0])[0], rel=0.02)

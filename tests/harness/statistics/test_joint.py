@@ -17,7 +17,7 @@ SEEDS = {"a": 3, "b": 4, "c": 2}
 def planted(seed=0, clusters=500):
     """An accumulator and the columns it saw."""
     rng = np.random.default_rng(seed)
-    made = Accumulator.empty(tuple(SEEDS), clusters, clusters)
+    sums = Accumulator.empty(tuple(SEEDS), clusters, clusters)
     common = rng.normal(size=clusters)
     columns, values = {}, {}
     for name, count in SEEDS.items():
@@ -26,8 +26,8 @@ def planted(seed=0, clusters=500):
             column = (common + 0.5 * own + 0.3 * rng.normal(size=clusters)) / clusters
             columns[name, r] = column - column.mean()
             values[name, r] = 0.7 + 0.01 * rng.normal()
-            made.add(name, values[name, r], columns[name, r])
-    return made.joint(), columns, values
+            sums.add(name, values[name, r], columns[name, r])
+    return sums.joint(), columns, values
 
 
 def test_parts_equal_the_formulas_on_the_full_matrix():
@@ -231,6 +231,6 @@ def test_shared_seed_effects_are_found_and_absent_ones_are_not_invented():
     rng = np.random.default_rng(0)
     shared = np.sqrt(0.7) * rng.normal(size=(1, 200)) + np.sqrt(0.3) * rng.normal(size=(8, 200))
     assert pooled_correlation(shared) == pytest.approx(0.7, abs=0.1)
-    found = [pooled_correlation(rng.normal(size=(5, 3))) for _ in range(300)]
-    assert np.mean(found) < 0.03
+    correlations = [pooled_correlation(rng.normal(size=(5, 3))) for _ in range(300)]
+    assert np.mean(correlations) < 0.03
     assert pooled_correlation(np.zeros((3, 3))) == 0.0

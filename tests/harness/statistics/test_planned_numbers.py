@@ -160,32 +160,32 @@ def bound(s2, seeds):
 def test_a_plan_from_a_pilot_takes_the_noisiest_rival_at_its_upper_bounds(among, name):
     place = {"quiet": 1, "loud": 2}[name]
     model = pilot()
-    made = plan(0.01, model, pilot_rows=20_000, baseline="base", among=among, comparisons=4)
+    result = plan(0.01, model, pilot_rows=20_000, baseline="base", among=among, comparisons=4)
     seeds, s2, both = model.n, model.s2, model.interaction
     net = sum(bound(s2[i], seeds[i]) - both[i] for i in (0, place))
     slack = stats.norm.ppf(0.8) * np.sqrt(2 / 50)
     rows = model.row_part[place, 0] + slack * model.trained_variance[place, 0]
     parts = Components(rows, net, both[0] + both[place], 50)
-    assert made.basis == f"pilot: {name} against base, seed variance at its upper bound"
-    assert made.row_se == pytest.approx(np.sqrt(rows))
-    assert made.seed_sd == pytest.approx(np.sqrt((net + parts.interaction) / 2))
-    assert (made.effect, made.alpha, made.rows, made.seeds) == (0.01, 0.0125, 20_000, 2)
-    assert made.power_now == pytest.approx(of_parts(parts, 0.01, 1, 2, 0.0125), abs=1e-6)
-    assert made.seeds_alone == seeds_needed(parts, 0.01, 0.0125)
-    assert [line.seeds for line in made.lines] == [2, 3, 5, 8, 10, 20, 40]
-    for line in made.lines:
+    assert result.basis == f"pilot: {name} against base, seed variance at its upper bound"
+    assert result.row_se == pytest.approx(np.sqrt(rows))
+    assert result.seed_sd == pytest.approx(np.sqrt((net + parts.interaction) / 2))
+    assert (result.effect, result.alpha, result.rows, result.seeds) == (0.01, 0.0125, 20_000, 2)
+    assert result.power_now == pytest.approx(of_parts(parts, 0.01, 1, 2, 0.0125), abs=1e-6)
+    assert result.seeds_alone == seeds_needed(parts, 0.01, 0.0125)
+    assert [line.seeds for line in result.lines] == [2, 3, 5, 8, 10, 20, 40]
+    for line in result.lines:
         factor = rows_factor(parts, 0.01, line.seeds, 0.0125)
         assert line.rows == (None if factor is None else round_up(factor * 20_000))
         assert line.days is None
     fewest = [n for n in range(2, 41) if rows_factor(parts, 0.01, n, 0.0125)]
-    assert made.fewest_seeds == fewest[0]
+    assert result.fewest_seeds == fewest[0]
 
 
 def test_the_pilots_own_seeds_are_a_line_of_the_plan():
     model = replace(pilot(), n=np.array([7, 4, 9]))
-    made = plan(0.01, model, among=("loud",))
-    assert made.seeds == 7
-    assert [line.seeds for line in made.lines] == [2, 3, 5, 7, 8, 10, 20, 40]
+    result = plan(0.01, model, among=("loud",))
+    assert result.seeds == 7
+    assert [line.seeds for line in result.lines] == [2, 3, 5, 7, 8, 10, 20, 40]
     assert plan(0.01, model, baseline="loud", among=("base",)).basis.startswith(
         "pilot: base against loud"
     )
@@ -197,14 +197,14 @@ def test_a_seed_variance_below_its_interaction_is_none():
 
 
 def test_a_plan_without_a_pilot_says_what_it_assumes():
-    made = plan(0.002, rows_per_day=50_000)
+    result = plan(0.002, rows_per_day=50_000)
     parts = Components(0.00034**2, 2 * 0.001**2, 0.0, 50_000)
-    assert made.basis == "assumed: no pilot was given"
-    assert (made.rows, made.seeds, made.alpha) == (1_000_000, 3, 0.05)
-    assert (made.row_se, made.seed_sd) == pytest.approx((0.00034, 0.001))
-    assert made.power_now == pytest.approx(of_parts(parts, 0.002, 1, 3), abs=1e-6)
-    assert made.power_now == pytest.approx(0.5, abs=0.2)
-    for line in made.lines:
+    assert result.basis == "assumed: no pilot was given"
+    assert (result.rows, result.seeds, result.alpha) == (1_000_000, 3, 0.05)
+    assert (result.row_se, result.seed_sd) == pytest.approx((0.00034, 0.001))
+    assert result.power_now == pytest.approx(of_parts(parts, 0.002, 1, 3), abs=1e-6)
+    assert result.power_now == pytest.approx(0.5, abs=0.2)
+    for line in result.lines:
         factor = rows_factor(parts, 0.002, line.seeds)
         assert line.rows == (None if factor is None else round_up(factor * 1_000_000))
         assert line.days == (None if line.rows is None else line.rows / 50_000)
@@ -257,12 +257,12 @@ def test_a_plan_without_a_pilot_says_what_it_assumes():
     ],
 )
 def test_the_plan_is_said_in_sentences(effect, row_se, seed_sd, sentences):
-    made = plan(effect, row_se=row_se, seed_sd=seed_sd)
-    assert list(made.sentences) == sentences
-    if made.seeds_alone is not None:
+    result = plan(effect, row_se=row_se, seed_sd=seed_sd)
+    assert list(result.sentences) == sentences
+    if result.seeds_alone is not None:
         parts = Components(row_se**2, 2 * seed_sd**2, 0.0, 50_000)
         reached = (n for n in range(2, 1001) if of_parts(parts, effect, 1, n) >= 0.8)
-        assert made.seeds_alone == next(reached)
+        assert result.seeds_alone == next(reached)
 
 
 def test_a_pilot_that_cannot_tell_noise_is_refused():

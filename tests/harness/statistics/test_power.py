@@ -23,9 +23,9 @@ from fusefront.harness.statistics.power import (
 @pytest.mark.parametrize("seeds", [3, 5, 20])
 def test_power_over_seeds_equals_statsmodels(seeds):
     parts = Components(0.0, 2.0, 0.0, 1000)
-    found = power(1.5, parts.variance(1, seeds), parts.df(1, seeds))
+    result = power(1.5, parts.variance(1, seeds), parts.df(1, seeds))
     expected = TTestIndPower().power(1.5, seeds, 0.05, alternative="two-sided")
-    assert found == pytest.approx(expected, abs=2e-3)  # theirs counts the wrong side, too
+    assert result == pytest.approx(expected, abs=2e-3)  # theirs counts the wrong side, too
 
 
 def test_the_detectable_effect_is_seen_with_80_percent():
@@ -48,8 +48,8 @@ def test_promised_power_is_kept_in_simulation():
     difference = effect + np.sqrt(K) * rng.normal(size=draws) + means[:, 0] - means[:, 1]
     variance = K + s2.sum(1) / seeds
     df = variance**2 / (K**2 / 1e5 + ((s2 / seeds) ** 2).sum(1) / (seeds - 1))
-    seen = difference / np.sqrt(variance) > stats.t.ppf(0.975, df)
-    assert seen.mean() == pytest.approx(0.80, abs=0.02)
+    observed = difference / np.sqrt(variance) > stats.t.ppf(0.975, df)
+    assert observed.mean() == pytest.approx(0.80, abs=0.02)
 
 
 def test_rows_and_seeds_found_reach_the_power_and_fewer_do_not():
@@ -107,32 +107,32 @@ def pilot(seed_sd, seeds=3, row_se=0.0005):
 
 def test_the_pilots_seed_variance_is_taken_at_its_upper_bound():
     assert upper_bound(2.0, 3) == pytest.approx(2.0 * 2 / stats.chi2.ppf(0.2, 2))
-    made = plan(0.002, pilot(0.001), pilot_rows=100_000)
-    assert made.seed_sd == pytest.approx(0.001 * np.sqrt(2 / stats.chi2.ppf(0.2, 2)), rel=1e-6)
+    result = plan(0.002, pilot(0.001), pilot_rows=100_000)
+    assert result.seed_sd == pytest.approx(0.001 * np.sqrt(2 / stats.chi2.ppf(0.2, 2)), rel=1e-6)
 
 
 def test_the_plan_says_when_rows_alone_can_never_decide():
-    made = plan(0.001, pilot(0.002), pilot_rows=100_000)
-    assert made.lines[1].rows is None
-    assert any("rows alone can never decide 0.001" in line for line in made.sentences)
+    result = plan(0.001, pilot(0.002), pilot_rows=100_000)
+    assert result.lines[1].rows is None
+    assert any("rows alone can never decide 0.001" in line for line in result.sentences)
 
 
 def test_the_plan_says_when_seeds_alone_can_never_decide():
-    made = plan(0.0005, pilot(0.00001), pilot_rows=100_000)
-    assert made.seeds_alone is None
-    assert any("seeds alone can never decide 0.0005" in line for line in made.sentences)
+    result = plan(0.0005, pilot(0.00001), pilot_rows=100_000)
+    assert result.seeds_alone is None
+    assert any("seeds alone can never decide 0.0005" in line for line in result.sentences)
 
 
 def test_the_plan_does_not_call_rows_too_few_where_seeds_are_too_noisy():
-    made = plan(0.002, pilot_rows=1_000_000, row_se=0.00034, seed_sd=0.02)
-    assert made.seeds_alone is None
-    assert any("more than 1,000 seeds each would decide it" in line for line in made.sentences)
-    assert not any("rows are too few" in line for line in made.sentences)
+    result = plan(0.002, pilot_rows=1_000_000, row_se=0.00034, seed_sd=0.02)
+    assert result.seeds_alone is None
+    assert any("more than 1,000 seeds each would decide it" in line for line in result.sentences)
+    assert not any("rows are too few" in line for line in result.sentences)
 
 
 def test_days_of_traffic_are_rows_over_rows_a_day():
-    made = plan(0.002, pilot(0.0003), pilot_rows=100_000, rows_per_day=5_000)
-    line = made.lines[-1]
+    result = plan(0.002, pilot(0.0003), pilot_rows=100_000, rows_per_day=5_000)
+    line = result.lines[-1]
     assert line.days == pytest.approx(line.rows / 5_000)
 
 

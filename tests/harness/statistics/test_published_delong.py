@@ -27,12 +27,12 @@ NORMAL, ABNORMAL = (33, 6, 6, 11, 2), (3, 2, 2, 11, 33)
 
 def delong(columns, label):
     """AUC of each column and DeLong's covariance of them."""
-    found = [auc_influence(tie_groups(c.astype(np.float32), label)) for c in columns]
+    aucs = [auc_influence(tie_groups(c.astype(np.float32), label)) for c in columns]
     n1 = int(label.sum())
     n0 = len(label) - n1
     unbiased = np.where(label > 0, n1 / (n1 - 1), n0 / (n0 - 1))
-    rows = np.array([one.rows for one in found])
-    return np.array([one.value for one in found]), (rows * unbiased) @ rows.T
+    rows = np.array([auc.rows for auc in aucs])
+    return np.array([auc.value for auc in aucs]), (rows * unbiased) @ rows.T
 
 
 def test_the_three_screening_tests_of_delong_1988():

@@ -29,9 +29,9 @@ def sample(seed, rows=300, levels=None):
 @pytest.mark.parametrize("levels", [None, 5, 1])
 def test_average_precision_equals_sklearn(levels):
     scores, label = sample(0, levels=levels)
-    found = average_precision(tie_groups(scores, label))
-    assert found.value == pytest.approx(average_precision_score(label, scores), abs=1e-12)
-    assert found.rows.sum() == pytest.approx(0, abs=1e-12)
+    result = average_precision(tie_groups(scores, label))
+    assert result.value == pytest.approx(average_precision_score(label, scores), abs=1e-12)
+    assert result.rows.sum() == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("levels", [None, 2])
@@ -57,10 +57,10 @@ def test_group_auc_is_the_mean_over_users_weighted_by_rows():
         if 0 < label[inside].sum() < inside.sum():
             aucs.append(roc_auc_score(label[inside], scores[inside]))
             weights.append(inside.sum())
-    found = group_auc(scores, label, units(user, label))
-    assert found.value == pytest.approx(np.average(aucs, weights=weights), abs=1e-12)
-    assert len(found.units) == len(aucs)
-    assert found.units.sum() == pytest.approx(0, abs=1e-12)
+    result = group_auc(scores, label, units(user, label))
+    assert result.value == pytest.approx(np.average(aucs, weights=weights), abs=1e-12)
+    assert len(result.units) == len(aucs)
+    assert result.units.sum() == pytest.approx(0, abs=1e-12)
 
 
 def expected_by_permutation(scores, label):

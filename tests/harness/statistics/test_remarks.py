@@ -21,7 +21,7 @@ MISSING = (
 
 
 @pytest.fixture(scope="module")
-def made(uneven):
+def comparison(uneven):
     return compare(
         uneven, Options("base", margin=0.03, temperature=True, metrics=("auc", "logloss"))
     )
@@ -31,29 +31,29 @@ def nothing(names=()):
     return Panel(tuple(names), {}, {}, {}, {})
 
 
-def test_notes_say_unit_effect_margin_best_set_and_lead(made, uneven):
-    panel = replace(nothing(made.temperature), temperature=made.temperature)
-    seen = [row.mde for row in made.strategies if np.isfinite(row.mde)]
-    lead = made.winner
-    fitted = ", ".join(f"{name} {made.temperature[name]:.3f}" for name in panel.strategies)
+def test_notes_say_unit_effect_margin_best_set_and_lead(comparison, uneven):
+    panel = replace(nothing(comparison.temperature), temperature=comparison.temperature)
+    effects = [row.mde for row in comparison.strategies if np.isfinite(row.mde)]
+    lead = comparison.winner
+    fitted = ", ".join(f"{name} {comparison.temperature[name]:.3f}" for name in panel.strategies)
     users = len(np.unique(uneven.table.group))
     expected = (
         f"Intervals are 95 %, over {users} users and over training seeds; training data and "
         "hyper-parameters are held fixed.",
-        f"Smallest difference seen with 80 % power (MDE): {min(seen):.4f} to {max(seen):.4f}.",
+        f"Smallest difference seen with 80 % power (MDE): {min(effects):.4f} to {max(effects):.4f}.",
         "Equivalence margin: ±0.03 (90 % interval inside it).",
         f"Best on test: up, {lead.difference:+.4f} [{lead.low:+.4f}, {lead.high:+.4f}] to base, "
         "corrected for being picked.",
         f"Temperatures fitted on validation: {fitted}.",
     )
-    assert remarks.notes(made, panel) == made.notes == expected
-    assert min(seen) < max(seen)
+    assert remarks.notes(comparison, panel) == comparison.notes == expected
+    assert min(effects) < max(effects)
 
 
-def test_notes_leave_out_what_is_not_known(made):
+def test_notes_leave_out_what_is_not_known(comparison):
     bare = replace(
-        made,
-        strategies=tuple(row._replace(mde=np.nan) for row in made.strategies),
+        comparison,
+        strategies=tuple(row._replace(mde=np.nan) for row in comparison.strategies),
         winner=None,
         best_set=("up",),
         clusters=12345,
@@ -64,21 +64,23 @@ def test_notes_leave_out_what_is_not_known(made):
         "and hyper-parameters are held fixed.",
         "Equivalence margin: ±0.03 (90 % interval inside it).",
     )
-    asked = replace(bare, cluster="request", best_set=("up", "side"))
-    told = remarks.notes(asked, nothing())
-    assert told[0].startswith("Intervals are 95 %, over 12,345 requests and")
-    assert told[2] == "Any of these may be the best: up, side."
-    unknown = replace(bare, winner=made.winner._replace(low=np.nan))
+    changed = replace(bare, cluster="request", best_set=("up", "side"))
+    sentences = remarks.notes(changed, nothing())
+    assert sentences[0].startswith("Intervals are 95 %, over 12,345 requests and")
+    assert sentences[2] == "Any of these may be the best: up, side."
+    unknown = replace(bare, winner=comparison.winner._replace(low=np.nan))
     assert remarks.notes(unknown, nothing()) == remarks.notes(bare, nothing())
 
 
-def with_seeds(made, counts, s2=None):
+def with_seeds(comparison, counts, s2=None):
     """The comparison with other numbers of seeds and other seed variances."""
     rows = tuple(
-        row._replace(seeds=count) for row, count in zip(made.strategies, counts, strict=True)
+        row._replace(seeds=count) for row, count in zip(comparison.strategies, counts, strict=True)
     )
-    model = replace(made.model, n=np.array(counts), s2=made.model.s2 if s2 is None else s2)
-    return replace(made, strategies=rows, model=model)
+    model = replace(
+        comparison.model, n=np.array(counts), s2=comparison.model.s2 if s2 is None else s2
+    )
+    return replace(comparison, strategies=rows, model=model)
 
 
 UNEQUAL = (
@@ -106,13 +108,13 @@ UNEQUAL = (
         ((5, 4, 5, 5, 5), (1.0, 26.0, 1.0, 1.0, 0.0), []),  # one variance of few seeds
     ],
 )
-def test_few_seeds_are_warned_of(made, counts, s2, sentences):
-    assert remarks._seeds(with_seeds(made, counts, np.array(s2))) == sentences
+def test_few_seeds_are_warned_of(comparison, counts, s2, sentences):
+    assert remarks._seeds(with_seeds(comparison, counts, np.array(s2))) == sentences
 
 
-def test_two_seeds_say_more_than_unequal_variances(made):
+def test_two_seeds_say_more_than_unequal_variances(comparison):
     s2 = np.array([1.0, 99.0, 1.0, 1.0, 1.0])
-    assert remarks._seeds(with_seeds(made, (3, 3, 3, 3, 2), s2)) == [
+    assert remarks._seeds(with_seeds(comparison, (3, 3, 3, 3, 2), s2)) == [
         "flat: two seeds; 95 % intervals may cover as little as 88 %."
     ]
 
@@ -128,9 +130,9 @@ def test_two_seeds_say_more_than_unequal_variances(made):
         (99, 30, ""),
     ],
 )
-def test_few_clusters_are_warned_of(made, clusters, mc, sentence):
-    model = replace(made.model, m=clusters, mc=mc)
-    few = replace(made, clusters=clusters, mc=mc, model=model)
+def test_few_clusters_are_warned_of(comparison, clusters, mc, sentence):
+    model = replace(comparison.model, m=clusters, mc=mc)
+    few = replace(comparison, clusters=clusters, mc=mc, model=model)
     assert remarks._clusters(few) == ([sentence] if sentence else [])
     assert lacking(model) == {
         (1, 1): "one cluster: an estimate only",
@@ -139,8 +141,8 @@ def test_few_clusters_are_warned_of(made, clusters, mc, sentence):
     }.get((clusters, mc), "")
 
 
-def test_a_margin_that_no_outcome_could_reach_is_said(made):
-    model = made.model
+def test_a_margin_that_no_outcome_could_reach_is_said(comparison):
+    model = comparison.model
     halves = {
         name: stats.t.ppf(0.95, model.df(i, 0)) * model.se[i, 0]
         for i, name in enumerate(model.names)
@@ -150,12 +152,12 @@ def test_a_margin_that_no_outcome_could_reach_is_said(made):
     order = sorted(halves, key=halves.get)
     between = (halves[order[0]] + halves[order[1]]) / 2
     wide = [name for name in model.names if name in order[1:]]
-    assert remarks._margin(replace(made, margin=between)) == [
+    assert remarks._margin(replace(comparison, margin=between)) == [
         f"These data could never show equivalence within ±{between:g} for {', '.join(wide)}: "
         "the 90 % interval is wider than the margin whatever the difference."
     ]
-    assert remarks._margin(replace(made, margin=1.01 * halves[order[2]])) == []
-    assert remarks._margin(replace(made, margin=1e-9, model=replace(model, mc=9))) == []
+    assert remarks._margin(replace(comparison, margin=1.01 * halves[order[2]])) == []
+    assert remarks._margin(replace(comparison, margin=1e-9, model=replace(model, mc=9))) == []
 
 
 def test_names_beyond_six_are_counted():
@@ -163,23 +165,23 @@ def test_names_beyond_six_are_counted():
     assert remarks._some(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
 
 
-def test_warnings_come_in_their_order(made):
+def test_warnings_come_in_their_order(comparison):
     panel = replace(
         nothing(("base", "up", "copy")),
         refused={"broken": "refused: it is broken"},
         constant={"up", "base"},
         digest={"base": ("1", "2"), "up": ("1",), "copy": ("1", "2")},
     )
-    told = remarks.warnings(replace(made, margin=1.0), panel)
-    assert told == (
+    sentences = remarks.warnings(replace(comparison, margin=1.0), panel)
+    assert sentences == (
         "broken: refused: it is broken",
-        *remarks._seeds(made),
-        *remarks._clusters(made),
+        *remarks._seeds(comparison),
+        *remarks._clusters(comparison),
         "base and copy predicted the very same numbers with every seed.",
         "base: every score is the same, no variation.",
         "up: every score is the same, no variation.",
         MISSING,
-        *remarks._controls(made),
+        *remarks._controls(comparison),
     )
 
 
@@ -236,12 +238,12 @@ def world():
 
 @pytest.mark.parametrize("metric", ["auc", "logloss"])
 def test_controls_that_are_not_beaten_are_named_with_what_that_means(metric):
-    made = compare(world(), Options("early_fusion", metric=metric, metrics=(metric,)))
-    assert "Controls missing from this comparison: popularity, shuffled." in made.warnings
+    comparison = compare(world(), Options("early_fusion", metric=metric, metrics=(metric,)))
+    assert "Controls missing from this comparison: popularity, shuffled." in comparison.warnings
     expected = []
     for name in ("early_fusion", "strong", "weak"):
         for control in ("early_fusion", "unimodal_image", "id_only_2"):  # text is worse on valid
-            pair = made.pair(name, control)
+            pair = comparison.pair(name, control)
             ahead = pair.difference if metric == "auc" else -pair.difference
             if name != control and not (pair.p < 0.05 and ahead > 0):
                 meaning = {
@@ -250,7 +252,7 @@ def test_controls_that_are_not_beaten_are_named_with_what_that_means(metric):
                     "id_only_2": "the modalities add nothing that is seen here",
                 }[control]
                 expected.append(f"{name} does not beat {control}: {meaning}.")
-    assert [line for line in made.warnings if "does not beat" in line] == expected
+    assert [line for line in comparison.warnings if "does not beat" in line] == expected
     assert any(line.startswith("weak does not beat id_only_2") for line in expected)
 
 

@@ -33,9 +33,9 @@ def source_of(data):
 def test_intervals_of_differences_cover_what_they_promise(simulation, number, low, high):
     world = small(simulation.WORLDS[number])
     simulation.SEEDS = (3, 5)
-    found = simulation.difference_coverage(world, 700, seed=number)
+    result = simulation.difference_coverage(world, 700, seed=number)
     for seeds in (3, 5):
-        row = simulation.Methods(*found[seeds])
+        row = simulation.Methods(*result[seeds])
         assert low <= row.ours <= high
         assert low <= row.paired <= high
         assert 0.915 <= row.alone <= 0.985
@@ -44,8 +44,8 @@ def test_intervals_of_differences_cover_what_they_promise(simulation, number, lo
 def test_ignoring_seeds_covers_far_less(simulation):
     """The simulation can tell a wrong interval from a right one."""
     simulation.SEEDS = (3,)
-    found = simulation.difference_coverage(small(simulation.WORLDS[3]), 300, seed=9)
-    assert simulation.Methods(*found[3]).clusters < 0.8
+    result = simulation.difference_coverage(small(simulation.WORLDS[3]), 300, seed=9)
+    assert simulation.Methods(*result[3]).clusters < 0.8
 
 
 @pytest.fixture(scope="module")
@@ -59,19 +59,19 @@ def null_studies(simulation):
 
 def test_at_most_16_of_200_null_studies_name_a_false_winner(null_studies):
     false = [
-        made
-        for made in null_studies
-        if any(row.verdict in ("better", "worse") for row in made.strategies)
+        comparison
+        for comparison in null_studies
+        if any(row.verdict in ("better", "worse") for row in comparison.strategies)
     ]
     assert len(false) <= 16
 
 
 def test_the_best_set_keeps_strategies_that_are_all_equal(null_studies):
-    assert sum(len(made.best_set) < 5 for made in null_studies) <= 20
+    assert sum(len(comparison.best_set) < 5 for comparison in null_studies) <= 20
 
 
 def test_the_picked_winners_interval_holds_the_truth(null_studies):
-    led = [made.winner for made in null_studies if np.isfinite(made.winner.low)]
+    led = [comparison.winner for comparison in null_studies if np.isfinite(comparison.winner.low)]
     missed = [lead for lead in led if not lead.low <= 0 <= lead.high]
     assert len(led) > 100
     assert len(missed) <= 16
@@ -88,8 +88,8 @@ def test_false_equivalence_at_the_margin_stays_below_its_error(simulation):
     for _ in range(200):
         data = simulation.draw(world, rng, 5, signal=signal)
         options = Options("s0", metrics=("auc",), margin=margin, workers=1)
-        made = compare(source_of(data), options)
-        wrong += made.row("s1").verdict == "equivalent"
+        comparison = compare(source_of(data), options)
+        wrong += comparison.row("s1").verdict == "equivalent"
     assert wrong <= 16
 
 
@@ -100,14 +100,14 @@ def test_an_effect_above_the_stated_minimum_is_found_as_often_as_promised(simula
     effect = float(auc[1] - auc[0])
     rng = np.random.default_rng(6)
     options = Options("s0", metrics=("auc",), workers=1)
-    found = []
+    results = []
     for _ in range(200):
-        made = compare(source_of(simulation.draw(world, rng, 5, signal=signal)), options)
-        row = made.row("s1")
+        comparison = compare(source_of(simulation.draw(world, rng, 5, signal=signal)), options)
+        row = comparison.row("s1")
         if row.mde <= effect:
-            found.append(row.verdict == "better")
-    assert len(found) >= 50
-    assert np.mean(found) >= 0.80 - 3 * np.sqrt(0.16 / len(found))
+            results.append(row.verdict == "better")
+    assert len(results) >= 50
+    assert np.mean(results) >= 0.80 - 3 * np.sqrt(0.16 / len(results))
 
 
 def test_a_plan_made_from_a_pilot_reaches_its_power(simulation):
@@ -118,21 +118,21 @@ def test_a_plan_made_from_a_pilot_reaches_its_power(simulation):
     effect = float(auc[1] - auc[0])
     rng = np.random.default_rng(7)
     options = Options("s0", metrics=("auc",), workers=1)
-    found = []
+    results = []
     for _ in range(8):
         pilot = compare(source_of(simulation.draw(world, rng, 5)), options)
-        made = plan(effect, pilot.model, pilot_rows=pilot.rows, baseline="s0")
-        line = next(line for line in made.lines if line.seeds >= 8 and line.rows)
+        result = plan(effect, pilot.model, pilot_rows=pilot.rows, baseline="s0")
+        line = next(line for line in result.lines if line.seeds >= 8 and line.rows)
         large = world._replace(users=-(-line.rows // world.per_user))
         for _ in range(8):
             study = simulation.draw(large, rng, line.seeds, signal=signal)
-            found.append(compare(source_of(study), options).row("s1").verdict == "better")
-    assert np.mean(found) >= 0.80 - 3 * np.sqrt(0.16 / len(found))
+            results.append(compare(source_of(study), options).row("s1").verdict == "better")
+    assert np.mean(results) >= 0.80 - 3 * np.sqrt(0.16 / len(results))
 
 
 def test_two_way_clustering_covers_where_users_alone_do_not(simulation):
     world = simulation.CROSSED._replace(users=100, items=40, item_sd=1.0, own_item=0.7)
-    one = simulation.metric_coverage(world, 150, 2, 3)["auc"]
+    first = simulation.metric_coverage(world, 150, 2, 3)["auc"]
     two = simulation.metric_coverage(world, 150, 2, 3, two_way=True)["auc"]
-    assert max(one) < 0.88
+    assert max(first) < 0.88
     assert min(two) > 0.88

@@ -125,15 +125,15 @@ def test_draws_of_many_seeds_have_rows_seeds_and_their_correlation():
 
 def test_the_null_draws_what_would_be_seen_were_all_equal():
     model = uneven(rho=0.3)
-    value, seen, rows = model.null
+    value, observed, rows = model.null
     seeds = np.nan_to_num(np.array(S2)) / SEEDS
     expected = model.K + 0.3 * np.sqrt(np.outer(seeds, seeds)) + 0.7 * np.diag(seeds)
-    assert value.shape == seen.shape == (4, 50_000)
+    assert value.shape == observed.shape == (4, 50_000)
     np.testing.assert_allclose(np.cov(value), expected, atol=0.02 * expected.max())
     np.testing.assert_allclose(value.mean(1), 0.0, atol=1e-4)
     freedom = np.maximum(np.array(SEEDS) - 1, 1)
-    np.testing.assert_allclose(seen.mean(1), seeds, rtol=0.03)
-    np.testing.assert_allclose(seen.var(1), 2 * seeds**2 / freedom, rtol=0.08)
+    np.testing.assert_allclose(observed.mean(1), seeds, rtol=0.03)
+    np.testing.assert_allclose(observed.var(1), 2 * seeds**2 / freedom, rtol=0.08)
     assert rows.mean() == pytest.approx(1.0, abs=0.005)
     assert rows.var() == pytest.approx(2 / (MC - 1), rel=0.05)
 
@@ -142,9 +142,9 @@ def test_the_null_draws_what_would_be_seen_were_all_equal():
     ("size", "draws"), [(2, 50_000), (50, 50_000), (100, 25_000), (300, 10_000)]
 )
 def test_the_null_keeps_within_bounded_memory(size, draws):
-    one = np.ones(size)
+    first = np.ones(size)
     model = JointModel(
-        tuple(map(str, range(size))), one, one, np.full(size, 3), np.eye(size), 0 * one,
+        tuple(map(str, range(size))), first, first, np.full(size, 3), np.eye(size), 0 * first,
         np.eye(size), 99, 99,
     )  # fmt: skip
     assert model.null.value.shape == (size, draws)
@@ -153,13 +153,13 @@ def test_the_null_keeps_within_bounded_memory(size, draws):
 @pytest.mark.parametrize("baseline", [0, 1, 3])
 def test_c_base_is_the_quantile_over_the_baselines_pairs(baseline):
     model = uneven(rho=0.3)
-    value, seen, rows = model.null
+    value, observed, rows = model.null
     largest = np.zeros(len(rows))
     for other in range(4):
         if other == baseline or not model.variance[baseline, other] > 0:  # c has one seed
             continue
-        error = model.row_part[baseline, other] * rows + seen[baseline] + seen[other]
-        error -= 0.6 * np.sqrt(seen[baseline] * seen[other])
+        error = model.row_part[baseline, other] * rows + observed[baseline] + observed[other]
+        error -= 0.6 * np.sqrt(observed[baseline] * observed[other])
         error = np.maximum(error, model.trained_variance[baseline, other] * rows)
         largest = np.maximum(largest, np.abs(value[baseline] - value[other]) / np.sqrt(error))
     expected = max(1.96, np.quantile(largest, 0.95))
@@ -200,12 +200,12 @@ def test_a_matrix_of_another_size_is_refused():
 
 def test_a_strategy_of_one_seed_is_its_trained_model():
     rng = np.random.default_rng(0)
-    made = Accumulator.empty(("one", "two"), 30, 12)
+    result = Accumulator.empty(("one", "two"), 30, 12)
     column = {name: rng.normal(size=30) for name in ("one", "two 0", "two 1")}
-    made.add("one", 0.6, column["one"])
-    made.add("two", 0.7, column["two 0"])
-    made.add("two", 0.8, column["two 1"])
-    model = made.joint(0.25)
+    result.add("one", 0.6, column["one"])
+    result.add("two", 0.7, column["two 0"])
+    result.add("two", 0.8, column["two 1"])
+    model = result.joint(0.25)
     scale = 30 / 29
     assert (model.m, model.mc, model.rho) == (30, 12, 0.25)
     assert model.n.tolist() == [1, 2]
@@ -222,15 +222,15 @@ def test_a_strategy_of_one_seed_is_its_trained_model():
     assert model.K[0, 1] == pytest.approx(scale * column["one"] @ mean, rel=1e-4)
     own = scale * (column["two 0"] @ column["two 0"] + column["two 1"] @ column["two 1"]) / 2
     assert model.interaction[1] == pytest.approx(own - between, rel=1e-4)
-    alone = made.select(("two",)).joint()
+    alone = result.select(("two",)).joint()
     assert alone.theta.tolist() == pytest.approx([0.75])
     assert alone.K[0, 0] == model.K[1, 1]
 
 
 def test_one_cluster_divides_by_one():
-    made = Accumulator.empty(("a",), 1, 1)
-    made.add("a", 0.5, np.array([2.0]))
-    assert made.joint().K[0, 0] == 4.0
+    result = Accumulator.empty(("a",), 1, 1)
+    result.add("a", 0.5, np.array([2.0]))
+    assert result.joint().K[0, 0] == 4.0
 
 
 def test_the_gram_matrix_is_the_same_in_blocks():

@@ -73,26 +73,26 @@ def check_model(model, sigma, source):
 
 @pytest.mark.parametrize("cluster", ["user", "request"])
 def test_the_model_is_that_of_the_clusters_named(source, cluster):
-    found = compare(source, Options("base", cluster=cluster, metrics=("auc",)))
+    comparison = compare(source, Options("base", cluster=cluster, metrics=("auc",)))
     codes = source.table.group if cluster == "user" else source.table.request
     label = source.table.label
-    check_model(found.model, covariance(source, KEYS, codes), source)
-    assert found.cluster == cluster
-    assert found.clusters == found.model.m == len(np.unique(codes))
-    assert found.mc == found.model.mc == classes(codes, label)
-    assert (found.rows, found.positives) == (len(label), label.sum())
+    check_model(comparison.model, covariance(source, KEYS, codes), source)
+    assert comparison.cluster == cluster
+    assert comparison.clusters == comparison.model.m == len(np.unique(codes))
+    assert comparison.mc == comparison.model.mc == classes(codes, label)
+    assert (comparison.rows, comparison.positives) == (len(label), label.sum())
 
 
 def test_two_ways_add_items_to_users_and_take_off_their_cells(source):
-    found = compare(source, Options("base", two_way=True, metrics=("auc", "mrr")))
+    comparison = compare(source, Options("base", two_way=True, metrics=("auc", "mrr")))
     user, item, label = source.table.group, source.table.item, source.table.label
     cell = user * 1000 + item
     assert len(np.unique(cell)) > len(np.unique(user))
     sigma = [covariance(source, KEYS, codes) for codes in (user, item, cell)]
-    check_model_two_ways(found.model, sigma)
-    assert found.cluster == "user and item"
-    assert found.model.m == 25
-    assert found.model.mc == min(classes(codes, label) for codes in (user, item, cell))
+    check_model_two_ways(comparison.model, sigma)
+    assert comparison.cluster == "user and item"
+    assert comparison.model.m == 25
+    assert comparison.model.mc == min(classes(codes, label) for codes in (user, item, cell))
 
 
 def check_model_two_ways(model, sigma):
@@ -106,29 +106,29 @@ def test_values_of_every_metric_are_those_of_plain_loops(source):
     layout = Layout(source.rows("test"))
     rows, vector = layout.rows, source.scores["up"][7]
     label, p = rows.label, special.expit(vector.astype(float))
-    found = {
+    results = {
         name: part.value for name, part in measure(layout, vector, tuple(METRICS)).values.items()
     }
     rate = label.mean()
-    assert found["auc"] == pytest.approx(roc_auc_score(label, vector), abs=1e-12)
-    assert found["pr_auc"] == pytest.approx(average_precision_score(label, vector), abs=1e-12)
-    assert found["logloss"] == pytest.approx(log_loss(label, p), abs=1e-9)
+    assert results["auc"] == pytest.approx(roc_auc_score(label, vector), abs=1e-12)
+    assert results["pr_auc"] == pytest.approx(average_precision_score(label, vector), abs=1e-12)
+    assert results["logloss"] == pytest.approx(log_loss(label, p), abs=1e-9)
     entropy = special.entr([rate, 1 - rate]).sum()
-    assert found["normalised_entropy"] == pytest.approx(log_loss(label, p) / entropy, abs=1e-9)
+    assert results["normalised_entropy"] == pytest.approx(log_loss(label, p) / entropy, abs=1e-9)
     aucs, weights = [], []
     for user in np.unique(rows.group):
         inside = rows.group == user
         if 0 < label[inside].sum() < inside.sum():
             aucs.append(roc_auc_score(label[inside], vector[inside]))
             weights.append(inside.sum())
-    assert found["group_auc"] == pytest.approx(np.average(aucs, weights=weights), abs=1e-12)
+    assert results["group_auc"] == pytest.approx(np.average(aucs, weights=weights), abs=1e-12)
     ranks = [
         ranked(vector[rows.request == r], label[rows.request == r])
         for r in np.unique(rows.request)
         if 0 < label[rows.request == r].sum() < (rows.request == r).sum()
     ]
     mrr, hit = np.mean(ranks, axis=0)
-    assert (found["mrr"], found["hit_at_1"]) == pytest.approx((mrr, hit), abs=1e-12)
+    assert (results["mrr"], results["hit_at_1"]) == pytest.approx((mrr, hit), abs=1e-12)
 
 
 def ranked(vector, label, draws=None):
@@ -149,9 +149,9 @@ def ranked(vector, label, draws=None):
 def test_only_metrics_that_were_named_are_measured(source):
     layout = Layout(source.rows("test"))
     for names in (("hit_at_1",), ("mrr", "auc"), ("normalised_entropy",), ("ece", "logloss")):
-        found = measure(layout, source.scores["up"][0], names)
-        assert set(found.values) == set(names)
-        assert set(found.curves) == set(found.chance) == ({"ece"} & set(names))
+        result = measure(layout, source.scores["up"][0], names)
+        assert set(result.values) == set(names)
+        assert set(result.curves) == set(result.chance) == ({"ece"} & set(names))
 
 
 def test_which_way_is_up_and_what_carries_a_metric():
@@ -205,5 +205,5 @@ def test_paired_seeds_take_off_their_correlation(source):
     residual = aucs - aucs.mean(1, keepdims=True)
     square = (residual**2).sum()
     common = (residual.sum(0) ** 2).sum()
-    seen = (common - square) / (2 * square) - 1 / np.sqrt(2 * 2)
-    assert paired.model.rho == pytest.approx(min(max(seen, 0), 0.95), abs=1e-9)
+    observed = (common - square) / (2 * square) - 1 / np.sqrt(2 * 2)
+    assert paired.model.rho == pytest.approx(min(max(observed, 0), 0.95), abs=1e-9)

@@ -22,15 +22,15 @@ def source(uneven):
 
 
 @pytest.fixture(scope="module")
-def made(source):
+def comparison(source):
     return compare(source, Options("base", margin=0.03, effect=0.05), "uneven")
 
 
-def test_every_strategy_has_the_interval_of_its_scale(source, made):
+def test_every_strategy_has_the_interval_of_its_scale(source, comparison):
     panel = collect(source, Request(Layout(source.rows("test")), "test", tuple(METRICS)))
     for name in ("base", "up", "side", "lone"):
         for metric in METRICS:
-            estimate = made.row(name).metrics[metric]
+            estimate = comparison.row(name).metrics[metric]
             value, se, df = panel.models[metric].alone(panel.models[metric].index(name))
             half = stats.t.ppf(0.975, df) * se
             if ALL_METRICS[metric].scale == "logit":
@@ -45,11 +45,11 @@ def test_every_strategy_has_the_interval_of_its_scale(source, made):
             assert estimate.note == (trained if name == "lone" else "")
 
 
-def test_differences_have_the_interval_of_the_pair_or_of_the_trained_models(source, made):
+def test_differences_have_the_interval_of_the_pair_or_of_the_trained_models(source, comparison):
     panel = collect(source, Request(Layout(source.rows("test")), "test", tuple(METRICS)))
     for name in ("up", "side", "lone", "flat"):
         for metric in METRICS:
-            estimate = made.row(name).differences[metric]
+            estimate = comparison.row(name).differences[metric]
             model = panel.models[metric]
             a, b = model.index(name), model.index("base")
             assert estimate.value == pytest.approx(model.theta[a] - model.theta[b], abs=1e-12)
@@ -59,11 +59,11 @@ def test_differences_have_the_interval_of_the_pair_or_of_the_trained_models(sour
                 assert estimate.note == "no interval: its coverage is not proven"
             else:
                 assert (estimate.low, estimate.high) == (pair.low, pair.high)
-    assert made.row("base").differences == {}
+    assert comparison.row("base").differences == {}
 
 
-def test_p_values_are_holms_in_the_family_and_benjamini_hochbergs_outside(made):
-    model, rows = made.model, {row.name: row for row in made.strategies}
+def test_p_values_are_holms_in_the_family_and_benjamini_hochbergs_outside(comparison):
+    model, rows = comparison.model, {row.name: row for row in comparison.strategies}
     base = model.index("base")
     p = {name: model.pair(model.index(name), base).p for name in ("up", "side", "flat")}
     for name, value in p.items():
@@ -83,28 +83,31 @@ def test_p_values_are_holms_in_the_family_and_benjamini_hochbergs_outside(made):
 
 
 def test_a_family_that_was_named_is_adjusted_together(source):
-    found = compare(source, Options("base", metrics=("auc",), family=("side", "flat", "up")))
-    p = [found.row(name).p for name in ("up", "side", "flat")]
+    comparison = compare(source, Options("base", metrics=("auc",), family=("side", "flat", "up")))
+    p = [comparison.row(name).p for name in ("up", "side", "flat")]
     expected = multipletests(p, method="holm")[1]
-    adjusted = [found.row(name).p_adjusted for name in ("up", "side", "flat")]
+    adjusted = [comparison.row(name).p_adjusted for name in ("up", "side", "flat")]
     assert adjusted == pytest.approx(list(expected))
-    assert found.row("lone").adjustment == "bh"
+    assert comparison.row("lone").adjustment == "bh"
 
 
-def test_the_smallest_effect_is_at_the_level_of_its_family(made):
-    model = made.model
+def test_the_smallest_effect_is_at_the_level_of_its_family(comparison):
+    model = comparison.model
     base = model.index("base")
     for name, alpha in (("up", 0.025), ("side", 0.05), ("flat", 0.05)):
         place = model.index(name)
         variance, df = model.variance[place, base], model.df(place, base)
-        shift = made.row(name).mde / np.sqrt(variance)
+        shift = comparison.row(name).mde / np.sqrt(variance)
         power = stats.nct.sf(stats.t.ppf(1 - alpha / 2, df), df, shift)
         assert power == pytest.approx(0.80, abs=1e-4)
-    assert np.isnan([made.row("base").mde, made.row("lone").mde]).tolist() == [True, True]
+    assert np.isnan([comparison.row("base").mde, comparison.row("lone").mde]).tolist() == [
+        True,
+        True,
+    ]
 
 
-def test_verdicts_say_why(made):
-    words = {row.name: row.verdict for row in made.strategies}
+def test_verdicts_say_why(comparison):
+    words = {row.name: row.verdict for row in comparison.strategies}
     assert words == {
         "base": "baseline",
         "up": "better",
@@ -112,68 +115,71 @@ def test_verdicts_say_why(made):
         "lone": "no verdict",
         "flat": "worse",
     }
-    up, flat = made.row("up"), made.row("flat")
-    gap = made.model.theta[1] - made.model.theta[0]
+    up, flat = comparison.row("up"), comparison.row("flat")
+    gap = comparison.model.theta[1] - comparison.model.theta[0]
     assert up.reason == f"better by {gap:.4f}, adjusted p = {up.p_adjusted:.2g}"
-    fall = made.model.theta[0] - 0.5
+    fall = comparison.model.theta[0] - 0.5
     assert flat.reason == f"worse by {fall:.4f}, adjusted p = {flat.p_adjusted:.2g}"
-    assert made.row("lone").reason == (
+    assert comparison.row("lone").reason == (
         "'lone' has one seed: these trained models only; no verdict on the strategy"
     )
-    assert made.row("side").reason.startswith("cannot tell (")
-    assert "for 0.05)" in made.row("side").reason or "0.05;" in made.row("side").reason
-    assert made.row("side").needs != (None, None)
-    assert made.row("up").needs == (None, None)
+    assert comparison.row("side").reason.startswith("cannot tell (")
+    assert "for 0.05)" in comparison.row("side").reason or "0.05;" in comparison.row("side").reason
+    assert comparison.row("side").needs != (None, None)
+    assert comparison.row("up").needs == (None, None)
 
 
-def test_rows_carry_role_seeds_validation_and_the_recorded_gap(source, made):
+def test_rows_carry_role_seeds_validation_and_the_recorded_gap(source, comparison):
     label = source.valid.table.label
-    for row in made.strategies:
+    for row in comparison.strategies:
         assert row.seeds == len(SEEDS[row.name])
         assert row.role == ROLES.get(row.name, "strategy")
         values = [roc_auc_score(label, v) for v in source.valid.scores[row.name].values()]
         assert row.valid == pytest.approx(np.mean(values), abs=1e-12)
-    gap = made.row("up").metrics["gap"]
+    gap = comparison.row("up").metrics["gap"]
     assert gap.value == pytest.approx((0.1 + 0.4 + 0.7) / 3)
     assert gap.note == "no interval: train scores are not kept"
-    assert made.row("side").metrics["gap"].note == "not recorded"
-    assert np.isnan(made.row("side").metrics["gap"].value)
+    assert comparison.row("side").metrics["gap"].note == "not recorded"
+    assert np.isnan(comparison.row("side").metrics["gap"].value)
 
 
-def test_the_winner_here_is_corrected_and_the_one_of_validation_is_not(made):
-    model = made.model
+def test_the_winner_here_is_corrected_and_the_one_of_validation_is_not(comparison):
+    model = comparison.model
     base, up, side = (model.index(name) for name in ("base", "up", "side"))
-    assert made.winner.name == "up"
-    assert made.selected.name == "side"
-    c = max(made.c_base, stats.t.ppf(0.975, model.df(up, base)))
+    assert comparison.winner.name == "up"
+    assert comparison.selected.name == "side"
+    c = max(comparison.c_base, stats.t.ppf(0.975, model.df(up, base)))
     lead = model.theta[up] - model.theta[base]
     half = c * model.se[up, base]
-    assert made.winner[1:4] == pytest.approx((lead, lead - half, lead + half))
+    assert comparison.winner[1:4] == pytest.approx((lead, lead - half, lead + half))
     pair = model.pair(side, base)
-    assert made.selected[1:] == (pair.difference, pair.low, pair.high, "picked on validation")
-    assert made.c_base == model.c_base(base)
-    assert made.c_all == model.c_all
+    assert comparison.selected[1:] == (pair.difference, pair.low, pair.high, "picked on validation")
+    assert comparison.c_base == model.c_base(base)
+    assert comparison.c_all == model.c_all
 
 
 def test_of_a_loss_the_least_is_the_best(source):
-    found = compare(source, Options("base", metric="logloss", metrics=("logloss",)))
-    best = found.model.names[int(np.argmin(found.model.theta))]
-    assert found.winner.name == best
-    valid = {row.name: row.valid for row in found.strategies}
-    assert found.selected.name == min(valid, key=valid.get)
-    assert {row.verdict for row in found.strategies if row.name == best} <= {"better", "baseline"}
+    comparison = compare(source, Options("base", metric="logloss", metrics=("logloss",)))
+    best = comparison.model.names[int(np.argmin(comparison.model.theta))]
+    assert comparison.winner.name == best
+    valid = {row.name: row.valid for row in comparison.strategies}
+    assert comparison.selected.name == min(valid, key=valid.get)
+    assert {row.verdict for row in comparison.strategies if row.name == best} <= {
+        "better",
+        "baseline",
+    }
 
 
 def test_on_validation_nobody_is_picked_twice(source):
-    found = compare(source, Options("base", split="valid", metrics=("auc",)))
-    assert found.selected is None
-    assert found.winner.name == "side"
-    assert found.rows == len(source.valid.table.label)
+    comparison = compare(source, Options("base", split="valid", metrics=("auc",)))
+    assert comparison.selected is None
+    assert comparison.winner.name == "side"
+    assert comparison.rows == len(source.valid.table.label)
 
 
-def test_slices_are_compared_on_their_own_rows_in_one_family(source, made):
-    named = {(row.slice, row.value, row.strategy): row for row in made.slices}
-    assert {key[:2] for key in named} == {("age", "old"), ("age", "new"), ("some", "part")}
+def test_slices_are_compared_on_their_own_rows_in_one_family(source, comparison):
+    by_name = {(row.slice, row.value, row.strategy): row for row in comparison.slices}
+    assert {key[:2] for key in by_name} == {("age", "old"), ("age", "new"), ("some", "part")}
     label = source.table.label
     family = []
     for declared in source.declared:
@@ -184,7 +190,7 @@ def test_slices_are_compared_on_their_own_rows_in_one_family(source, made):
             users = source.table.group[chosen]
             sides = min(len(np.unique(users[label[chosen] == k])) for k in (0, 1))
             for name in SEEDS:
-                row = named[declared.name, value, name]
+                row = by_name[declared.name, value, name]
                 aucs = [
                     roc_auc_score(label[chosen], v[chosen]) for v in source.scores[name].values()
                 ]
@@ -199,7 +205,7 @@ def test_slices_are_compared_on_their_own_rows_in_one_family(source, made):
             alone = compare(part, Options("base", metrics=("auc",)))
             model = alone.model
             family += [
-                (named[declared.name, value, name], alone, model.index(name))
+                (by_name[declared.name, value, name], alone, model.index(name))
                 for name in ("up", "side", "flat")
             ]
     p = [alone.model.pair(place, 0).p for _, alone, place in family]
@@ -215,14 +221,14 @@ def test_slices_are_compared_on_their_own_rows_in_one_family(source, made):
         power = stats.nct.sf(stats.t.ppf(1 - level / 2, df), df, row.mde / np.sqrt(variance))
         assert power == pytest.approx(0.80, abs=1e-4)
     assert {row.verdict for row, *_ in family} == {"better", "worse", "cannot tell"}
-    assert named["age", "old", "base"].verdict == "baseline"
-    assert named["age", "old", "lone"].verdict == "no verdict"
-    assert np.isnan(named["age", "old", "lone"].mde)
+    assert by_name["age", "old", "base"].verdict == "baseline"
+    assert by_name["age", "old", "lone"].verdict == "no verdict"
+    assert np.isnan(by_name["age", "old", "lone"].mde)
 
 
-def test_variance_is_shared_out_among_rows_seeds_and_both(made):
-    model = made.model
-    for share in made.variance:
+def test_variance_is_shared_out_among_rows_seeds_and_both(comparison):
+    model = comparison.model
+    for share in comparison.variance:
         a, b = model.index(share.strategy), model.index("base")
         rows = model.K[a, a] + model.K[b, b] - 2 * model.K[a, b]
         both = model.interaction[a] / model.n[a] + model.interaction[b] / model.n[b]
@@ -231,22 +237,22 @@ def test_variance_is_shared_out_among_rows_seeds_and_both(made):
         assert share[1:4] == pytest.approx((rows / total, seeds / total, both / total), abs=1e-9)
         largest = max((rows, "more test rows"), (seeds, "more seeds"))
         assert share.buy == largest[1] or both > largest[0]
-    assert [share.strategy for share in made.variance] == ["up", "side", "flat"]
+    assert [share.strategy for share in comparison.variance] == ["up", "side", "flat"]
 
 
 def test_tuning_runs_spread_beyond_what_seeds_explain(source):
     tuned = {"up": [0.70, 0.76, 0.85], "base": [0.60, 0.68]}
-    found = compare(source, Options("base", metrics=("auc",), tuned=tuned))
-    share = next(share for share in found.variance if share.strategy == "up")
-    model = found.model
+    comparison = compare(source, Options("base", metrics=("auc",), tuned=tuned))
+    share = next(share for share in comparison.variance if share.strategy == "up")
+    model = comparison.model
     parts = [
         np.var(tuned[name], ddof=1) - model.s2[i] / model.n[i]
         for i, name in ((1, "up"), (0, "base"))
     ]
     assert share.tuning / share.rows == pytest.approx(sum(parts) / model.row_part[1, 0])
     assert sum(share[1:5]) == pytest.approx(1)
-    one = compare(source, Options("base", metrics=("auc",), tuned={**tuned, "base": [0.6]}))
-    assert np.isnan(one.variance[0].tuning)
-    assert sum(one.variance[0][1:4]) == pytest.approx(1)
+    single = compare(source, Options("base", metrics=("auc",), tuned={**tuned, "base": [0.6]}))
+    assert np.isnan(single.variance[0].tuning)
+    assert sum(single.variance[0][1:4]) == pytest.approx(1)
     calm = {"up": [0.70, 0.70 + 1e-9], "base": [0.60, 0.60 + 1e-9]}
     assert compare(source, Options("base", metrics=("auc",), tuned=calm)).variance[0].tuning == 0

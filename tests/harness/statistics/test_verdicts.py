@@ -68,18 +68,18 @@ def model(theta, se=0.001):
 
 
 def test_a_clear_winner_is_alone_in_the_best_set():
-    found = ranks(model([0.70, 0.80, 0.75]), higher=True)
-    assert found.in_best_set.tolist() == [False, True, False]
-    assert found.low.tolist() == found.high.tolist() == [3, 1, 2]
+    standing = ranks(model([0.70, 0.80, 0.75]), higher=True)
+    assert standing.in_best_set.tolist() == [False, True, False]
+    assert standing.low.tolist() == standing.high.tolist() == [3, 1, 2]
 
 
 def test_ties_share_their_ranks():
-    found = ranks(model([0.7000, 0.7005, 0.60]), higher=True)
-    assert found.in_best_set.tolist() == [True, True, False]
-    assert found.low.tolist() == [1, 1, 3]
-    assert found.high.tolist() == [2, 2, 3]
+    standing = ranks(model([0.7000, 0.7005, 0.60]), higher=True)
+    assert standing.in_best_set.tolist() == [True, True, False]
+    assert standing.low.tolist() == [1, 1, 3]
+    assert standing.high.tolist() == [2, 2, 3]
 
 
 def test_lower_is_better_for_losses():
-    found = ranks(model([0.70, 0.80, 0.75]), higher=False)
-    assert found.in_best_set.tolist() == [True, False, False]
+    standing = ranks(model([0.70, 0.80, 0.75]), higher=False)
+    assert standing.in_best_set.tolist() == [True, False, False]

@@ -351,9 +351,9 @@ def test_a_composed_model_of_ones_own_is_held_to_the_same(page_files):
 
 @pytest.mark.parametrize(("model", "error", "words"), DEFECTS, ids=lambda part: str(part)[:40])
 def test_a_planted_defect_is_caught(model, error, words):
-    with pytest.raises(error, match=words) as caught:
+    with pytest.raises(error, match=words) as refusal:
         check_baseline(model, export=False)
-    assert type(caught.value) is error
+    assert type(refusal.value) is error
 
 
 def test_scores_that_depend_on_other_requests_are_caught():

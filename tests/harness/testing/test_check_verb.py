@@ -16,9 +16,9 @@ def page_files(folder: Path) -> list[Path]:
     """The files that docs/extending.md shows in full."""
     files = []
     for text in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
-        named = re.match(r"# (\w+\.py)", text)
-        if named or "class " in text:
-            name = named[1] if named else f"part{len(files)}.py"
+        names = re.match(r"# (\w+\.py)", text)
+        if names or "class " in text:
+            name = names[1] if names else f"part{len(files)}.py"
             (folder / name).write_text(text)
             files.append(folder / name)
     return files

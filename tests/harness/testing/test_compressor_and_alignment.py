@@ -212,9 +212,9 @@ def test_a_compressor_is_exported_too():
 
 @pytest.mark.parametrize(("part", "error", "words"), COMPRESSORS, ids=lambda part: str(part)[-40:])
 def test_a_planted_defect_of_a_compressor_is_caught(part, error, words):
-    with pytest.raises(error, match=words) as caught:
+    with pytest.raises(error, match=words) as refusal:
         check_compressor(part, export=False)
-    assert type(caught.value) is error
+    assert type(refusal.value) is error
 
 
 class Pull(AlignmentLoss):
@@ -294,6 +294,6 @@ def test_an_alignment_loss_that_keeps_the_contract_passes():
 
 @pytest.mark.parametrize(("part", "error", "words"), ALIGNMENTS, ids=lambda part: str(part)[-40:])
 def test_a_planted_defect_of_an_alignment_loss_is_caught(part, error, words):
-    with pytest.raises(error, match=words) as caught:
+    with pytest.raises(error, match=words) as refusal:
         check_alignment(part)
-    assert type(caught.value) is error
+    assert type(refusal.value) is error

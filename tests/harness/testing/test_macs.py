@@ -29,14 +29,14 @@ BY_HAND = {
 
 @pytest.mark.parametrize("name", BY_HAND)
 def test_the_count_is_the_sum_by_hand(name):
-    wanted, choices = BY_HAND[name]
-    assert macs_per_item(OPERATORS[name](M, D, **choices), M, D) == wanted
+    expected, choices = BY_HAND[name]
+    assert macs_per_item(OPERATORS[name](M, D, **choices), M, D) == expected
 
 
 def test_a_query_is_counted():
     operator = OPERATORS["scalar_gate"](M, D, query_width=QUERY)
-    wanted = (M * D + QUERY) * HIDDEN + HIDDEN * M + M * D
-    assert macs_per_item(operator, M, D, query_width=QUERY) == wanted
+    expected = (M * D + QUERY) * HIDDEN + HIDDEN * M + M * D
+    assert macs_per_item(operator, M, D, query_width=QUERY) == expected
 
 
 def test_the_fused_path_of_torch_hides_nothing():

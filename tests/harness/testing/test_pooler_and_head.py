@@ -171,8 +171,8 @@ class LooksAtTheCatalogue(Mean):
 class ExportsOtherNumbers(Mean):
     def forward(self, target, history, mask):
         pooled = super().forward(target, history, mask)
-        seen = torch.compiler.is_exporting() or torch.jit.is_tracing()
-        return 2.0 * pooled if seen else pooled
+        observed = torch.compiler.is_exporting() or torch.jit.is_tracing()
+        return 2.0 * pooled if observed else pooled
 
 
 POOLERS = [
@@ -211,9 +211,9 @@ def test_a_pooler_that_keeps_the_contract_passes():
 
 @pytest.mark.parametrize(("pooler", "error", "words"), POOLERS, ids=lambda part: str(part)[-40:])
 def test_a_planted_defect_of_a_pooler_is_caught(pooler, error, words):
-    with pytest.raises(error, match=words) as caught:
+    with pytest.raises(error, match=words) as refusal:
         check_pooler(pooler, export=False)
-    assert type(caught.value) is error
+    assert type(refusal.value) is error
 
 
 def test_a_pooler_that_exports_other_numbers_is_caught():
@@ -292,8 +292,8 @@ class ForgetfulHead(Plain):
 
 class HeadThatExportsOtherNumbers(Plain):
     def forward(self, x):
-        seen = torch.compiler.is_exporting() or torch.jit.is_tracing()
-        return super().forward(x) * (2.0 if seen else 1.0)
+        pooled = torch.compiler.is_exporting() or torch.jit.is_tracing()
+        return super().forward(x) * (2.0 if pooled else 1.0)
 
 
 HEADS = [
@@ -325,9 +325,9 @@ def test_a_head_that_keeps_the_contract_passes():
 
 @pytest.mark.parametrize(("head", "error", "words"), HEADS, ids=lambda part: str(part)[-40:])
 def test_a_planted_defect_of_a_head_is_caught(head, error, words):
-    with pytest.raises(error, match=words) as caught:
+    with pytest.raises(error, match=words) as refusal:
         check_head(head, export=False)
-    assert type(caught.value) is error
+    assert type(refusal.value) is error
 
 
 def test_a_head_that_exports_other_numbers_is_caught():

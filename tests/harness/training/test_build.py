@@ -54,8 +54,8 @@ def test_weights_and_shuffled_vectors_are_drawn_by_the_seed(
     changed = {name for name in plain if not torch.equal(plain[name], dealt[name])}
     assert len(changed) == 1  # the frozen vectors of the images
     (table,) = (dealt[name] for name in changed)
-    wanted = item_table(ragged, shuffle=("image",), seed=3).vectors["image"]
-    torch.testing.assert_close(table.float(), wanted, rtol=1e-3, atol=1e-3)
+    expected = item_table(ragged, shuffle=("image",), seed=3).vectors["image"]
+    torch.testing.assert_close(table.float(), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_a_saved_model_comes_back_as_it_was(

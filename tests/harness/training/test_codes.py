@@ -45,8 +45,8 @@ def record(root: Path, store: PreparedDataset, name: str) -> Path:
 
 
 def summary(path: Path) -> dict[str, float]:
-    found: dict[str, float] = json.loads((path / "summary.json").read_text())
-    return found
+    record: dict[str, float] = json.loads((path / "summary.json").read_text())
+    return record
 
 
 def test_one_run_gives_the_curve_of_auc_against_the_width(
@@ -75,10 +75,10 @@ def test_a_point_of_the_curve_is_the_auc_of_the_codes_cut_there(
             part.compressor.encode.weight[width:] = 0.0
             part.compressor.encode.bias[width:] = 0.0
     logits = predict(model, encode_table(model, world.manifest.schema_.items), world, "valid")
-    wanted = roc_auc_score(world.split("valid").label, logits.astype(np.float64))
+    expected = roc_auc_score(world.split("valid").label, logits.astype(np.float64))
     rows = width_rows(path)
     (row,) = (row for row in rows if (row["k"], row["split"]) == (12, "valid"))
-    assert row["auc"] == pytest.approx(wanted, abs=1e-5)
+    assert row["auc"] == pytest.approx(expected, abs=1e-5)
     assert row["low"] < row["delta"] < row["high"]
 
 
@@ -97,21 +97,21 @@ def test_codes_are_counted_as_they_are_after_training(
         picked = torch.stack(drawn, -1).numpy()
     else:
         picked = rows.numpy()
-    told, size = summary(path), COMPRESSORS[name]["codes"]
+    messages, size = summary(path), COMPRESSORS[name]["codes"]
     for place in range(2):
         _, count = np.unique(picked[:, place], return_counts=True)
         share = count / count.sum()
-        assert told[f"report_text.codebook_use_{place}"] == pytest.approx(len(count) / size)
-        wanted = np.exp(-(share * np.log(share)).sum())
-        assert told[f"report_text.perplexity_{place}"] == pytest.approx(wanted, rel=1e-6)
+        assert messages[f"report_text.codebook_use_{place}"] == pytest.approx(len(count) / size)
+        expected = np.exp(-(share * np.log(share)).sum())
+        assert messages[f"report_text.perplexity_{place}"] == pytest.approx(expected, rel=1e-6)
     _, inverse, count = np.unique(picked, axis=0, return_inverse=True, return_counts=True)
     collided = (count[inverse.ravel()] > 1).mean()
-    assert told["report_text.collision_rate"] == pytest.approx(collided)
+    assert messages["report_text.collision_rate"] == pytest.approx(collided)
     assert 0.0 < collided < 1.0
     if name == "vq":
         spec = RunSpec(**json.loads((path / "model" / "spec.json").read_text()))
         born = build_model(spec, world, load_parts([])).slots.modalities[0].fitted
-        moved = [told[f"report_text.perplexity_{p}"] - born[f"perplexity_{p}"] for p in (0, 1)]
+        moved = [messages[f"report_text.perplexity_{p}"] - born[f"perplexity_{p}"] for p in (0, 1)]
         assert any(abs(change) > 1e-3 for change in moved)  # training went on after the fit
 
 
@@ -152,14 +152,16 @@ def test_the_report_is_given_what_the_run_told_of_its_codebooks(
     root: Path, world: PreparedDataset, name: str
 ) -> None:
     path = record(root, world, name)
-    told = {
+    messages = {
         key: [v for k, v in summary(path).items() if k.startswith(f"report_text.{key}")]
         for key in ("codebook_use", "perplexity", "collision_rate")
     }
-    found = {one.measure: one for one in measures([entry(path)]) if one.modality == "text"}
-    for key, values in told.items():
-        assert found[key].parts == len(values)
-        assert found[key].value == (
+    results = {
+        first.measure: first for first in measures([entry(path)]) if first.modality == "text"
+    }
+    for key, values in messages.items():
+        assert results[key].parts == len(values)
+        assert results[key].value == (
             Interval(pytest.approx(np.mean(values)), min(values), max(values))
         )
     assert curves([entry(path)]) == ()

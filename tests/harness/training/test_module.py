@@ -26,9 +26,9 @@ def model(ragged: PreparedDataset) -> Baseline:
     return build_model(spec, ragged, load_parts([]))
 
 
-def same(one: ItemCodes, other: ItemCodes) -> None:
-    for role, wanted in zip(one, other, strict=True):
-        for part, right in zip(role, wanted, strict=True):
+def same(first: ItemCodes, other: ItemCodes) -> None:
+    for role, expected in zip(first, other, strict=True):
+        for part, right in zip(role, expected, strict=True):
             torch.testing.assert_close(part, right, rtol=0, atol=1e-6)
 
 
@@ -39,14 +39,14 @@ def test_the_code_table_is_that_of_all_items_at_once(
 ) -> None:
     monkeypatch.setattr(training_module, "ENCODE_ROWS", rows)
     keep = torch.rand(46, 2, generator=torch.Generator().manual_seed(1)) > 0.4
-    whole, kept = (model.eval().encode_items(torch.arange(46), mask) for mask in (None, keep))
+    whole, remaining = (model.eval().encode_items(torch.arange(46), mask) for mask in (None, keep))
     model.train(training)
     table = encode_table(model, 45)
     same(table, whole)
-    same(encode_table(model, 45, keep), kept)
+    same(encode_table(model, 45, keep), remaining)
     assert model.training is training
     assert not table.candidate.values.requires_grad
-    assert not torch.equal(kept.candidate.values, whole.candidate.values)
+    assert not torch.equal(remaining.candidate.values, whole.candidate.values)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_each_role_decays_as_the_recipe_says(model: Baseline) -> None:
     roles = model.parameter_roles()
     assert all(roles.values())
     for role, parameters in roles.items():
-        wanted = 7.0 if role == "id_embedding" else 0.25
-        assert {decay.pop(id(parameter)) for parameter in parameters} == {wanted}
+        expected = 7.0 if role == "id_embedding" else 0.25
+        assert {decay.pop(id(parameter)) for parameter in parameters} == {expected}
     assert not decay
 
 

@@ -46,8 +46,8 @@ def test_each_parameter_has_the_decay_of_its_role_once(world: PreparedDataset) -
     for role, parameters in model.parameter_roles().items():
         for parameter in parameters:
             tau = 0.3 if role == "id_embedding" else 3.0
-            wanted = decay_of(tau, RATE, 50) if parameter.ndim > 1 else 0.0
-            assert decay[id(parameter)] == pytest.approx(wanted)
+            expected = decay_of(tau, RATE, 50) if parameter.ndim > 1 else 0.0
+            assert decay[id(parameter)] == pytest.approx(expected)
     assert any(parameter.ndim == 1 for parameter in model.parameters())
 
 
@@ -84,31 +84,31 @@ def test_one_cycle_ends_at_nothing_and_annealing_at_its_floor() -> None:
     assert rates.index(max(rates)) == 2
     assert rates[-1] < 1e-6
     optimizer.param_groups[0]["lr"] = 1e-3
-    for wanted in (1e-4, 1e-5, 1e-6, 1e-6):
+    for expected in (1e-4, 1e-5, 1e-6, 1e-6):
         anneal(optimizer, 0.1)
-        assert optimizer.param_groups[0]["lr"] == pytest.approx(wanted)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected)
 
 
 def test_the_average_is_even_at_first_and_exponential_after() -> None:
     layer = torch.nn.Linear(2, 1).double()
     average, window = WeightAverage(layer, 4.0), 4.0
-    seen: list[torch.Tensor] = []
+    observed: list[torch.Tensor] = []
     expected = torch.zeros(1, 2, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
     for step in range(1, 30):
         with torch.no_grad():
             layer.weight.copy_(torch.randn(1, 2, generator=generator, dtype=torch.float64))
         average.update()
-        seen.append(layer.weight.detach().clone())
+        observed.append(layer.weight.detach().clone())
         share = max(1 / step, 1 - math.exp(-1 / window))
-        expected = expected + share * (seen[-1] - expected)
+        expected = expected + share * (observed[-1] - expected)
         if step == 3:
-            torch.testing.assert_close(average.mean[0], torch.stack(seen).mean(0))
+            torch.testing.assert_close(average.mean[0], torch.stack(observed).mean(0))
     torch.testing.assert_close(average.mean[0], expected)
     average.swap()
     torch.testing.assert_close(layer.weight.detach(), expected)
     average.swap()
-    torch.testing.assert_close(layer.weight.detach(), seen[-1])
+    torch.testing.assert_close(layer.weight.detach(), observed[-1])
 
 
 def lines(world: PreparedDataset, root: Path, **training: object) -> list[dict[str, float]]:
@@ -137,10 +137,10 @@ def test_what_is_kept_of_averaged_weights_is_what_was_validated(
     cell = Cell("early_fusion", "strategy", spec(world, averaged))
     record = run(cell, tmp_path, world, load_parts([]))
     valid = pl.read_parquet(record.path / "predictions" / "valid.parquet")
-    found = roc_auc_score(valid["label"], valid["logit"])
-    assert found == pytest.approx(record.summary["valid_auc"], abs=1e-6)
+    result = roc_auc_score(valid["label"], valid["logit"])
+    assert result == pytest.approx(record.summary["valid_auc"], abs=1e-6)
     plain = {**averaged, "average": None}
     other = run(
         Cell("early_fusion", "strategy", spec(world, plain)), tmp_path, world, load_parts([])
     )
-    assert other.summary["valid_auc"] != pytest.approx(found, abs=1e-6)
+    assert other.summary["valid_auc"] != pytest.approx(result, abs=1e-6)

@@ -65,8 +65,8 @@ def test_the_best_epoch_is_kept_and_not_the_last(trained: Trained, ragged: Prepa
     logit = scores(ragged, "valid", turn)
     label = ragged.split("valid").label
     assert auc[best] == pytest.approx(roc_auc_score(label, logit), abs=1e-6)
-    wanted = log_loss(label, 1 / (1 + np.exp(-logit)))
-    assert trained.summary["valid_logloss"] == pytest.approx(wanted, abs=1e-6)
+    expected = log_loss(label, 1 / (1 + np.exp(-logit)))
+    assert trained.summary["valid_logloss"] == pytest.approx(expected, abs=1e-6)
     assert abs(turn - 0.5) < 0.25  # the last is further off
     weights = load_file(trained.path / "model" / "weights.safetensors")
     assert float(weights["turn"]) == turn
@@ -109,14 +109,14 @@ def test_train_loss_is_the_mean_over_the_steps_of_its_epoch(
         logit = noise(item)
         loss = np.log1p(np.exp(logit)) - label * logit
         step = np.repeat((ends - 1) * 8 // 495, np.diff(ends, prepend=0))  # 495 / 64: 8 steps
-        wanted = np.mean([loss[step == n].mean() for n in range(8)])
-        assert line["train_loss"] == pytest.approx(wanted, abs=1e-5)
+        expected = np.mean([loss[step == n].mean() for n in range(8)])
+        assert line["train_loss"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_every_epoch_has_a_line_and_a_message(trained: Trained) -> None:
     assert [line["epoch"] for line in trained.lines] == [1, 2, 3, 4, 5]
-    wanted = [{"strategy": "my turning", "seed": 3, **line} for line in trained.lines]
-    assert trained.messages == wanted
+    expected = [{"strategy": "my turning", "seed": 3, **line} for line in trained.lines]
+    assert trained.messages == expected
     for line in trained.lines:
         assert line["seconds"] > 0
         assert line["rows_per_second"] == pytest.approx(495 / line["seconds"], rel=0.2)
@@ -129,7 +129,7 @@ def test_the_summary_says_what_was_trained(
     trained: Trained, make_cell: Any, ragged: PreparedDataset
 ) -> None:
     spec = make_cell(seed=3).spec
-    wanted = {
+    expected = {
         "format": 1,
         "run_id": spec.run_id,
         "dataset": "ragged",
@@ -148,7 +148,7 @@ def test_the_summary_says_what_was_trained(
         "parameters_dense": 1,
         "macs_per_candidate": 0,
     }
-    assert {name: trained.summary[name] for name in wanted} == wanted
+    assert {name: trained.summary[name] for name in expected} == expected
     hashes = trained.summary["sha256"]
     assert set(hashes) == {
         "model/weights.safetensors",

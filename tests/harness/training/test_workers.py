@@ -99,12 +99,12 @@ def test_one_worker_takes_one_cell_after_the_other(players: Any, make_cell: Any)
         ("epoch", "run c"),
         ("done", "run c"),
     ]
-    said = {message["pid"] for kind, _, message in events if kind == "epoch"}
-    assert len(said) == 1
+    sentence = {message["pid"] for kind, _, message in events if kind == "epoch"}
+    assert len(sentence) == 1
     assert events[1][2]["given"] == "the store"
     assert events[5][2] == {"reason": "no", "detail": "[PosixPath('own.py')]"}
     again = play(workers, source(make_cell, "run d"))  # the idle worker is kept
-    assert {message["pid"] for kind, _, message in again if kind == "epoch"} == said
+    assert {message["pid"] for kind, _, message in again if kind == "epoch"} == sentence
     assert len(workers.idle) == 1
     (process, _) = workers.idle[0]
     begun = time.monotonic()
@@ -219,6 +219,6 @@ def test_a_worker_trains_what_it_is_sent_and_says_how_it_went(
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             work(theirs, tmp_path, ragged.path, [])
     if sys.platform == "linux":
-        held = ctypes.c_int()
-        ctypes.CDLL(None).prctl(2, ctypes.byref(held))  # PR_GET_PDEATHSIG
-        assert held.value == signal.SIGKILL
+        entries = ctypes.c_int()
+        ctypes.CDLL(None).prctl(2, ctypes.byref(entries))  # PR_GET_PDEATHSIG
+        assert entries.value == signal.SIGKILL

@@ -29,15 +29,15 @@ def search(folder: Path, trials: int = 12) -> Search:
 def run_with(folder: Path, slots: int, seed: int, cut: float) -> list[Json]:
     """Finish trials in a random order from `slots` slots; at random moments everything dies."""
     rng = random.Random(seed)
-    one, open_ = search(folder), []
-    while not one.finished:
-        while len(open_) < slots and (found := one.next_trial()) is not None:
-            open_.append(found)
+    trial, open_ = search(folder), []
+    while not trial.finished:
+        while len(open_) < slots and (result := trial.next_trial()) is not None:
+            open_.append(result)
         if rng.random() < cut:  # killed: claims stay, running trials are lost
-            one, open_ = search(folder), []
+            trial, open_ = search(folder), []
             continue
         number, params = open_.pop(rng.randrange(len(open_)))
-        one.tell(
+        trial.tell(
             {
                 "number": number,
                 "params": params,
@@ -46,7 +46,7 @@ def run_with(folder: Path, slots: int, seed: int, cut: float) -> list[Json]:
                 "seconds": 1.0,
             }
         )
-    return [one.record(number) for number in range(one.trials)]
+    return [trial.record(number) for number in range(trial.trials)]
 
 
 def test_kills_and_workers_do_not_change_the_trials(tmp_path: Path) -> None:
@@ -72,13 +72,13 @@ def test_a_finished_search_gives_no_more_trials_and_one_winner(tmp_path: Path) -
 
 
 def test_failed_trials_never_win_and_all_failed_is_an_error(tmp_path: Path) -> None:
-    one = Search(tmp_path, "early", SPACE, 2, seed=0, lag=1)
+    trial = Search(tmp_path, "early", SPACE, 2, seed=0, lag=1)
     for _ in range(2):
-        number, params = one.next_trial() or (0, {})
+        number, params = trial.next_trial() or (0, {})
         failed = {"params": params, "state": "failed", "value": None, "seconds": 0, "reason": "nan"}
-        one.tell({"number": number, **failed})
+        trial.tell({"number": number, **failed})
     with pytest.raises(FusefrontError, match="no trial finished"):
-        one.freeze()
+        trial.freeze()
 
 
 def test_another_seed_under_the_same_folder_is_refused(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ def search(folder: Path, trials: int = 9, lag: int = 2, space: Space = SPACE) ->
     return Search(folder, "early", space, trials, seed=5, lag=lag)
 
 
-def end(one: Search, number: int, value: float | None, seconds: float = 1.0) -> None:
-    one.tell(
+def end(trial: Search, number: int, value: float | None, seconds: float = 1.0) -> None:
+    trial.tell(
         {
             "number": number,
             "params": {"told": number},
@@ -35,10 +35,10 @@ def end(one: Search, number: int, value: float | None, seconds: float = 1.0) -> 
     )
 
 
-def started(one: Search) -> list[int]:
+def started(first: Search) -> list[int]:
     """Numbers of all trials that may start now."""
     numbers = []
-    while (trial := one.next_trial()) is not None:
+    while (trial := first.next_trial()) is not None:
         numbers.append(trial[0])
     return numbers
 
@@ -47,31 +47,31 @@ def started(one: Search) -> list[int]:
 def test_a_trial_starts_when_all_that_lie_the_lag_behind_have_ended(
     tmp_path: Path, lag: int
 ) -> None:
-    one = search(tmp_path, trials=6, lag=lag)
-    assert started(one) == list(range(lag))
-    assert started(one) == []  # none twice
+    trial = search(tmp_path, trials=6, lag=lag)
+    assert started(trial) == list(range(lag))
+    assert started(trial) == []  # none twice
     if lag == 3:
-        end(one, 1, 0.6)
-        assert started(one) == []  # trial 0 still runs
-    end(one, 0, 0.5)
-    assert started(one) == ([3, 4] if lag == 3 else [lag])
-    assert one.running == {0: set(), 1: {1}, 2: {1, 2}, 3: {2, 3, 4}}[lag]
-    assert not one.finished
+        end(trial, 1, 0.6)
+        assert started(trial) == []  # trial 0 still runs
+    end(trial, 0, 0.5)
+    assert started(trial) == ([3, 4] if lag == 3 else [lag])
+    assert trial.running == {0: set(), 1: {1}, 2: {1, 2}, 3: {2, 3, 4}}[lag]
+    assert not trial.finished
 
 
 def test_every_trial_ended_is_the_end(tmp_path: Path) -> None:
-    one = search(tmp_path, trials=3)
+    trial = search(tmp_path, trials=3)
     for number in range(3):
-        assert one.finished is False
-        assert (one.next_trial() or (9,))[0] == number
-        end(one, number, 0.5)
-        end(one, number, 0.9)  # the first writer wins
-    assert one.finished is True
-    assert [one.record(number) for number in (0, 3)][1] is None
-    record = one.record(2)
+        assert trial.finished is False
+        assert (trial.next_trial() or (9,))[0] == number
+        end(trial, number, 0.5)
+        end(trial, number, 0.9)  # the first writer wins
+    assert trial.finished is True
+    assert [trial.record(number) for number in (0, 3)][1] is None
+    record = trial.record(2)
     assert record is not None
     assert (record["value"], record["params"]) == (0.5, {"told": 2})
-    assert one.running == set()
+    assert trial.running == set()
 
 
 def proposed(trials: list[tuple[dict[str, Json], float | None]], of: int, lag: int) -> object:
@@ -102,51 +102,51 @@ def proposed(trials: list[tuple[dict[str, Json], float | None]], of: int, lag: i
 def test_a_trial_is_what_optuna_makes_of_those_before(
     tmp_path: Path, trials: int, lag: int
 ) -> None:
-    one = search(tmp_path, trials, lag)
-    done: list[tuple[dict[str, Json], float | None]] = []
+    trial = search(tmp_path, trials, lag)
+    ended: list[tuple[dict[str, Json], float | None]] = []
     for number in range(trials):
-        given, params = one.next_trial() or (-1, {})
-        assert given == number
+        values, params = trial.next_trial() or (-1, {})
+        assert values == number
         if number:
-            assert params == proposed(done, trials, lag)
+            assert params == proposed(ended, trials, lag)
         assert params == json.loads((tmp_path / f"claim-{number:04d}.json").read_text())["params"]
         lr, k = params.get("lr", 0.03), params.get("k", 8)
         value = None if number % 5 == 3 else 1 - abs(float(str(lr)) - 0.02) - int(str(k)) / 100
-        end(one, number, value)
-        done.append((params, value))
-    assert len({str(params) for params, _ in done}) == trials
+        end(trial, number, value)
+        ended.append((params, value))
+    assert len({str(params) for params, _ in ended}) == trials
 
 
 def test_the_winner_is_the_best_and_of_equals_the_first(tmp_path: Path) -> None:
-    one = search(tmp_path, trials=6)
+    trial = search(tmp_path, trials=6)
     for number, value in enumerate((0.6, None, 0.8, 0.7, 0.8, 0.1)):
-        end(one, number, value, seconds=number + 0.00061)
-    winner = one.freeze()
+        end(trial, number, value, seconds=number + 0.00061)
+    winner = trial.freeze()
     assert (winner["number"], winner["valid_auc"]) == (2, 0.8)
     assert winner["params"] == {"told": 2}
     assert (winner["strategy"], winner["trials"], winner["seconds"]) == ("early", 6, 15.004)
     assert json.loads((tmp_path / "winner-6.json").read_text()) == winner
-    assert one.freeze() == winner
+    assert trial.freeze() == winner
 
 
 def test_a_winner_of_other_records_is_refused(tmp_path: Path) -> None:
-    one = search(tmp_path, trials=2)
-    end(one, 0, 0.6)
-    first = one.freeze()
+    trial = search(tmp_path, trials=2)
+    end(trial, 0, 0.6)
+    first = trial.freeze()
     assert first["trials"] == 1
-    end(one, 1, 0.5)  # loses, and yet it is another search
+    end(trial, 1, 0.5)  # loses, and yet it is another search
     with pytest.raises(UsageError, match=r"winner-2\.json: another winner was frozen"):
-        one.freeze()
+        trial.freeze()
 
 
 def test_without_a_winner_the_reasons_are_said_once_each(tmp_path: Path) -> None:
-    one = search(tmp_path, trials=4)
+    trial = search(tmp_path, trials=4)
     with pytest.raises(NoWinnerError, match=r"^early: no trial finished, .* \(no trials\)$"):
-        one.freeze()
+        trial.freeze()
     for number in range(4):
-        end(one, number, None)
+        end(trial, number, None)
     with pytest.raises(NoWinnerError, match=r"\(reason 0; reason 1\)$"):
-        one.freeze()
+        trial.freeze()
 
 
 @pytest.mark.parametrize("changed", [{"seed": 6}, {"lag": 3}, {"space": {"k": (4, 8)}}])
@@ -158,11 +158,11 @@ def test_a_search_goes_on_only_as_it_began(tmp_path: Path, changed: dict[str, ob
         Search(tmp_path, "early", **{**same, **changed})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("trials", "made"), [(0, 0), (1, 1), (20, 1)])
+@pytest.mark.parametrize(("trials", "result"), [(0, 0), (1, 1), (20, 1)])
 def test_where_nothing_is_searched_the_defaults_are_the_one_trial(
-    tmp_path: Path, trials: int, made: int
+    tmp_path: Path, trials: int, result: int
 ) -> None:
-    assert search(tmp_path, trials, space={"k": (4,), "l": ()}).trials == made
+    assert search(tmp_path, trials, space={"k": (4,), "l": ()}).trials == result
 
 
 def test_ranges_and_lists_become_what_optuna_draws_from() -> None:

@@ -50,8 +50,8 @@ def world(tmp_path_factory):
     spec = write_world("tour", data, train=300, valid=200, test=200, warm=400, cold=100)
     store = prepare(load_spec(spec), spec.parent, root)
     recipe = {"epochs": 1, "batch_rows": 512}
-    made = RunSpec(store.name, store.fingerprint, "compressed_fusion", {}, recipe, 0)
-    record = run(Cell("compressed", "strategy", made), root, store, load_parts(()))
+    run_spec = RunSpec(store.name, store.fingerprint, "compressed_fusion", {}, recipe, 0)
+    record = run(Cell("compressed", "strategy", run_spec), root, store, load_parts(()))
     loaded = load_run(record.path, root)
     bundle = export_run(loaded, root / "bundle", rows="float32", licence="CC0")
     return root, store, record.path, bundle, data
@@ -76,11 +76,11 @@ def test_golden_requests_replay_with_numpy_and_onnxruntime_alone(world):
         f"sys.argv = ['check.py', {str(world[3])!r}]\n"
         f"exec(compile(open({str(world[3] / 'check.py')!r}).read(), 'check.py', 'exec'))\n"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["passed"]
-    assert found["predictions"] == 1 + 3 * 7 + 4 * 512
+    process = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    record = json.loads(process.stdout)
+    assert record["passed"]
+    assert record["predictions"] == 1 + 3 * 7 + 4 * 512
 
 
 def test_a_machine_without_onnxruntime_is_told_so(world):
@@ -88,10 +88,10 @@ def test_a_machine_without_onnxruntime_is_told_so(world):
         f"sys.argv = ['check.py', {str(world[3])!r}]\n"
         f"exec(compile(open({str(world[3] / 'check.py')!r}).read(), 'check.py', 'exec'))\n"
     )
-    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
-    assert done.returncode == 3
-    assert done.stderr.startswith(f"{world[3]}: onnxruntime cannot be loaded")
-    assert done.stderr.count("\n") == 1
+    process = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert process.returncode == 3
+    assert process.stderr.startswith(f"{world[3]}: onnxruntime cannot be loaded")
+    assert process.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("verb", ["serve_check", "predict"])
@@ -106,8 +106,8 @@ def test_the_verbs_run_where_torch_is_absent(world, verb, tmp_path):
         "from pathlib import Path\n"
         f"from fusefront.harness.cli.{verb} import {verb}\n{call}\nassert 'torch' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
 
 
 def _rows(world) -> pl.DataFrame:
@@ -136,10 +136,10 @@ def test_a_file_of_raw_rows_is_scored_as_the_run_recorded_them(world, tmp_path):
     _, _, path, bundle, _ = world
     source = tmp_path / "rows.parquet"
     _rows(world).write_parquet(source)
-    told = write_scores(bundle, source, tmp_path / "scores.parquet")
+    summary = write_scores(bundle, source, tmp_path / "scores.parquet")
     scores = pl.read_parquet(tmp_path / "scores.parquet")
     logits = pl.read_parquet(path / "predictions" / "test.parquet")["logit"].to_numpy()
-    assert told["rows"] == len(logits) == len(scores)
+    assert summary["rows"] == len(logits) == len(scores)
     expected = 1 / (1 + np.exp(-logits.astype(np.float64)))
     np.testing.assert_allclose(scores["probability"].to_numpy(), expected, atol=1e-5)
 
@@ -219,8 +219,8 @@ def _edit(path: Path, **values: object) -> None:
 
 
 def _without(path: Path, key: str) -> None:
-    kept = {k: value for k, value in json.loads(path.read_text()).items() if k != key}
-    path.write_text(json.dumps(kept))
+    remaining = {k: value for k, value in json.loads(path.read_text()).items() if k != key}
+    path.write_text(json.dumps(remaining))
 
 
 @pytest.mark.parametrize(

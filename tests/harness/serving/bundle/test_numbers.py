@@ -16,16 +16,16 @@ from fusefront.harness.serving.export.request import FeedShape
 def test_huge_and_absent_numbers_are_served_as_they_were_prepared(tmp_path: Path) -> None:
     rng, rows = np.random.default_rng(0), 500
     plain = rng.normal(20, 4, rows)
-    held = {
+    entries = {
         "usual": plain,
         "huge": np.where(np.arange(rows) % 50 == 1, 1e300, plain),
         "ends": np.where(np.arange(rows) % 20 == 1, 1e308 * (-1.0) ** np.arange(rows), plain),
         "later": np.where(np.arange(rows) > 490, -1e308, plain),
     }
     log = {"u": np.arange(rows), "i": np.arange(rows) % 9, "y": np.arange(rows) // 3 % 2}
-    columns = {name: [None, *values[1:].tolist()] for name, values in held.items()}
+    columns = {name: [None, *values[1:].tolist()] for name, values in entries.items()}
     pl.DataFrame(log | {"t": np.arange(rows)} | columns).write_parquet(tmp_path / "log.parquet")
-    fields = [{"column": name, "type": "number"} for name in held]
+    fields = [{"column": name, "type": "number"} for name in entries]
     raw = {
         "name": "numbers",
         "interactions": {"path": "log.parquet"},
@@ -41,7 +41,7 @@ def test_huge_and_absent_numbers_are_served_as_they_were_prepared(tmp_path: Path
     bundle.mkdir()
     (bundle / "dataset.json").write_text(json.dumps(dataset_facts(store)), encoding="utf-8")
     store.item_keys().write_parquet(bundle / "items.parquet")
-    shape = FeedShape(request_numbers=len(held), candidate_numbers=len(held))
+    shape = FeedShape(request_numbers=len(entries), candidate_numbers=len(entries))
     encoder, path = open_encoder(bundle), tmp_path / "log.parquet"
     rows_read = pl.read_parquet(path)
     own = encoder.columns(rows_read.columns, path)

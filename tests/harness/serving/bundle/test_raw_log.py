@@ -64,15 +64,15 @@ NUMBERS: dict[str, pl.Series] = {
 
 def fields(side: str) -> list[dict[str, Any]]:
     """Every field type, under the name of its side."""
-    found: list[dict[str, Any]] = [{"column": f"{side}_{name}"} for name in CATEGORY]
+    results: list[dict[str, Any]] = [{"column": f"{side}_{name}"} for name in CATEGORY]
     for name, (_, separator) in CATEGORIES.items():
-        found.append(
+        results.append(
             {"column": f"{side}_{name}", "type": "categories", "separator": separator}
             if separator
             else {"column": f"{side}_{name}", "type": "categories"}
         )
-    found += [{"column": f"{side}_{name}", "type": "number"} for name in NUMBERS]
-    return found
+    results += [{"column": f"{side}_{name}", "type": "number"} for name in NUMBERS]
+    return results
 
 
 def raw_log() -> pl.DataFrame:
@@ -121,8 +121,8 @@ def trained(root: Path, data: Path, spec: dict[str, Any]) -> World:
     np.save(data / "text.npy", np.random.default_rng(0).standard_normal((ITEMS, 4)))
     store = prepare(parse_spec(spec, "test"), data, root)
     recipe = {"epochs": 3, "batch_rows": 64}
-    made = RunSpec(store.name, store.fingerprint, "early_fusion", {}, recipe, 0)
-    record = run(Cell("early", "strategy", made), root, store, load_parts(()))
+    run_spec = RunSpec(store.name, store.fingerprint, "early_fusion", {}, recipe, 0)
+    record = run(Cell("early", "strategy", run_spec), root, store, load_parts(()))
     bundle = export_run(load_run(record.path, root), root / "bundle", rows="float32")
     return data, store, record.path, bundle
 
@@ -163,8 +163,8 @@ def test_every_field_moves_the_score(world: World, tmp_path: Path) -> None:
     before = served(bundle, tmp_path / "log.parquet")
     names = [field["column"] for part in ("request", "candidate") for field in fields(part)]
     for name in names:
-        gone = log.with_columns(pl.lit(None, log.schema[name]).alias(name))
-        gone.write_parquet(tmp_path / "gone.parquet")
+        absent = log.with_columns(pl.lit(None, log.schema[name]).alias(name))
+        absent.write_parquet(tmp_path / "gone.parquet")
         assert np.abs(served(bundle, tmp_path / "gone.parquet") - before).max() > 1e-5, name
 
 
@@ -249,8 +249,8 @@ def test_what_is_unknown_is_counted(world: World, tmp_path: Path) -> None:
         "candidate.candidate_words.unseen": (50, 50),
         "history.unknown_item": (50, 100),
     }
-    told = write_scores(world[3], tmp_path / "log.parquet", tmp_path / "scores.parquet")
-    assert {key: (part.count, part.of) for key, part in told["losses"].items()} == counted
+    summary = write_scores(world[3], tmp_path / "log.parquet", tmp_path / "scores.parquet")
+    assert {key: (part.count, part.of) for key, part in summary["losses"].items()} == counted
 
 
 def test_a_raw_csv_is_scored_as_the_run_recorded_it(tmp_path: Path) -> None:
@@ -297,12 +297,12 @@ def test_golden_rows_hold_raw_values_and_give_the_recorded_probabilities(world: 
     _, _, path, bundle = world
     rows = pl.read_parquet(bundle / FILE)
     logits = pl.read_parquet(path / "predictions" / "valid.parquet")["logit"].to_numpy()
-    wanted = 1 / (1 + np.exp(-logits.astype(np.float64)))[: rows.height]
+    expected = 1 / (1 + np.exp(-logits.astype(np.float64)))[: rows.height]
     assert rows.height == min(len(logits), 256)
     assert {"item", "history", "request_flag", "candidate_price"} <= set(rows.columns)
     assert set(rows["item"]) <= {f"item {k}" for k in range(ITEMS)}
-    np.testing.assert_allclose(rows[RECORDED].to_numpy(), wanted, atol=1e-9)
-    np.testing.assert_allclose(rows[SERVED].to_numpy(), wanted, atol=1e-5)
+    np.testing.assert_allclose(rows[RECORDED].to_numpy(), expected, atol=1e-9)
+    np.testing.assert_allclose(rows[SERVED].to_numpy(), expected, atol=1e-5)
     replayed = replay_rows(bundle)
     assert replayed is not None
     assert replayed.rows == rows.height
@@ -339,9 +339,9 @@ def test_an_encoder_that_was_changed_and_sealed_again_is_seen(
         target.write_text(json.dumps(facts))
     seal_again(bundle)
     assert replay(bundle)["passed"]
-    with pytest.raises((GateError, DataContractError)) as caught:
+    with pytest.raises((GateError, DataContractError)) as refusal:
         serve_check(bundle)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -364,10 +364,10 @@ def test_junk_with_a_right_checksum_is_one_sentence(
     shutil.copytree(world[3], bundle)
     (bundle / name).write_bytes(junk)
     seal_again(bundle)
-    with pytest.raises((GateError, DataContractError)) as caught:
+    with pytest.raises((GateError, DataContractError)) as refusal:
         serve_check(bundle)
-    assert "\n" not in str(caught.value)
-    assert str(bundle) in str(caught.value)
+    assert "\n" not in str(refusal.value)
+    assert str(bundle) in str(refusal.value)
 
 
 def seal_again(bundle: Path) -> None:

@@ -25,11 +25,11 @@ def planted(
     }
     fields = torch.randint(0, 9, (items + 1, 1), generator=g)
     fields[0] = 0
-    seen = torch.rand(items + 1, generator=g) < 0.9
-    seen[0] = False
+    observed = torch.rand(items + 1, generator=g) < 0.9
+    observed[0] = False
     shown = torch.randint(0, 50, (items + 1,), generator=g)
     numbers = torch.randn(items + 1, 1, generator=g)
-    table = ItemTable(vectors, present, fields, numbers, seen, shown, shown // 3)
+    table = ItemTable(vectors, present, fields, numbers, observed, shown, shown // 3)
     schema = Schema(
         items,
         widths,

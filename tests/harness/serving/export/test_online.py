@@ -33,16 +33,16 @@ def _row_by_row(model, codes, feed):
     for r in range(len(feed["candidates"])):
         real = feed["history_mask"][r]
         for k in range(feed["candidates"].shape[1]):
-            one = {
+            first = {
                 name: value[r : r + 1, k : k + 1]
                 if name.startswith("candidate")
                 else value[r : r + 1]
                 for name, value in feed.items()
             }
             if real.any():
-                one["history"] = feed["history"][r : r + 1][:, real]
-                one["history_mask"] = np.ones_like(one["history"], bool)
-            rows.append(eager_logits(model, codes, one).item())
+                first["history"] = feed["history"][r : r + 1][:, real]
+                first["history_mask"] = np.ones_like(first["history"], bool)
+            rows.append(eager_logits(model, codes, first).item())
     return np.array(rows, np.float32).reshape(feed["candidates"].shape)
 
 
@@ -59,11 +59,11 @@ def test_exported_scores_are_eager_scores_at_every_size(name, tmp_path):
     model, codes, schema = trained(name, SMALLER.get(name))
     scorer = Scorer(export_online(model, codes, schema, tmp_path / "scorer.onnx"))
     for feed in random_feeds(schema, SIZES, seed=7):
-        wanted = eager_logits(model, codes, feed)
-        got = scorer.logits(feed)
-        assert got.shape == wanted.shape
-        assert np.isfinite(got).all()
-        assert difference(got, wanted) <= TOLERANCE
+        expected = eager_logits(model, codes, feed)
+        actual = scorer.logits(feed)
+        assert actual.shape == expected.shape
+        assert np.isfinite(actual).all()
+        assert difference(actual, expected) <= TOLERANCE
 
 
 def test_scores_of_a_request_are_those_of_its_candidates_one_by_one(tmp_path):
@@ -119,8 +119,8 @@ def test_tables_are_external_data_of_the_graph(tmp_path):
     assert {"history_values_table", "candidate_values_table"} <= outside
     stored = np.fromfile(tmp_path / "candidate_values_table.bin", np.float16)
     assert core.light is not None
-    wanted = core.light.codes(codes).candidate.values.numpy().astype(np.float16)
-    np.testing.assert_array_equal(stored.reshape(wanted.shape), wanted)
+    expected = core.light.codes(codes).candidate.values.numpy().astype(np.float16)
+    np.testing.assert_array_equal(stored.reshape(expected.shape), expected)
     assert path.stat().st_size < 300_000
 
 
@@ -164,9 +164,9 @@ def test_history_work_does_not_grow_with_the_candidates(tmp_path: Path):
 
     feeds = list(random_feeds(schema, (Example(2, 13, 37),)))
     inputs = [{n: v.detach().numpy() for n, v in core_inputs(codes, f).items()} for f in feeds]
-    seen = observe(graph, inputs)
+    observed = observe(graph, inputs)
     for node in graph.graph.node:
-        shape = seen[node.output[0]][0].shape if seen.get(node.output[0]) else ()
+        shape = observed[node.output[0]][0].shape if observed.get(node.output[0]) else ()
         if 13 in shape and 37 in shape:
             assert node.op_type in ("MatMul", "Add", "Softmax", "Where", "Mul")
 

@@ -20,17 +20,17 @@ RNG = np.random.default_rng(0)
 
 def _model(nodes, inputs, weights=(), output="y"):
     """A graph whose inputs have free axes, the columns of rows apart."""
-    made = []
+    results = []
     for name, value in inputs.items():
         axes = [f"{name}{axis}" for axis in range(value.ndim)]
         if value.ndim == 3:
             axes[-1] = value.shape[-1]
         kind = KINDS.get(value.dtype, TensorProto.INT64)
-        made.append(helper.make_tensor_value_info(name, kind, axes))
+        results.append(helper.make_tensor_value_info(name, kind, axes))
     graph = helper.make_graph(
         nodes,
         "small",
-        made,
+        results,
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in weights],
     )
@@ -87,13 +87,13 @@ def _any_chain():
 
 def test_any_of_casts_is_a_maximum_and_and_a_product():
     model = _any_chain()
-    wanted = [_run(model, probe) for probe in PROBES]
+    expected = [_run(model, probe) for probe in PROBES]
     masks.count_truths(model)
     model = prune(model)
     kinds = count_nodes(model)
     assert kinds["Greater"] == kinds["ReduceSum"] == kinds["And"] == 0
     assert kinds["ReduceMax"] == 1
-    for probe, values in zip(PROBES, wanted, strict=True):
+    for probe, values in zip(PROBES, expected, strict=True):
         np.testing.assert_array_equal(_run(model, probe), values)
 
 
@@ -101,11 +101,11 @@ def test_a_sum_compared_with_more_than_zero_is_left_alone():
     model = _any_chain()
     zero = next(i for i in model.graph.initializer if i.name == "zero")
     zero.CopyFrom(numpy_helper.from_array(np.array(1.5, np.float32), "zero"))
-    wanted = [_run(model, probe) for probe in PROBES]
+    expected = [_run(model, probe) for probe in PROBES]
     masks.count_truths(model)
     model = prune(model)
     assert count_nodes(model)["Greater"] == 1
-    for probe, values in zip(PROBES, wanted, strict=True):
+    for probe, values in zip(PROBES, expected, strict=True):
         np.testing.assert_array_equal(_run(model, probe), values)
 
 
@@ -166,30 +166,30 @@ def _pairs(places, *, start=0, rank=2):
 
 
 def _lightened(model, feeds):
-    seen = observe(model, feeds)
+    observed = observe(model, feeds)
     products.merge_products(model)
-    products.drop_views(model, seen)
+    products.drop_views(model, observed)
     model = prune(model)
-    products.drop_slices(model, seen)
+    products.drop_slices(model, observed)
     return prune(model)
 
 
 def test_two_products_become_one_without_views_or_slice():
     model, feeds = _pairs([0, 2, 1])
-    wanted = [_run(model, feed) for feed in feeds]
+    expected = [_run(model, feed) for feed in feeds]
     model = _lightened(model, feeds)
     assert count_nodes(model) == {"MatMul": 1, "Gather": 1}
-    for feed, values in zip(feeds, wanted, strict=True):
+    for feed, values in zip(feeds, expected, strict=True):
         np.testing.assert_allclose(_run(model, feed), values, atol=1e-5)
 
 
 @pytest.mark.parametrize(("places", "start"), [([0, -1], 0), ([0, 1], 1)])
 def test_a_slice_that_rows_are_counted_from_is_kept(places, start):
     model, feeds = _pairs(places, start=start)
-    wanted = [_run(model, feed) for feed in feeds]
+    expected = [_run(model, feed) for feed in feeds]
     model = _lightened(model, feeds)
     assert count_nodes(model)["Slice"] == 1
-    for feed, values in zip(feeds, wanted, strict=True):
+    for feed, values in zip(feeds, expected, strict=True):
         np.testing.assert_allclose(_run(model, feed), values, atol=1e-5)
 
 
@@ -214,11 +214,11 @@ def test_the_only_column_of_ids_needs_no_lookup_of_its_own():
         _node("Neg", "view", "y"),
     ]
     model = _model(nodes, ids[0], weights)
-    wanted = [_run(model, feed) for feed in ids]
+    expected = [_run(model, feed) for feed in ids]
     rules.gather_columns(model, observe(model, ids))
     model = prune(model)
     assert count_nodes(model) == {"Gather": 1, "Neg": 1}
-    for feed, values in zip(ids, wanted, strict=True):
+    for feed, values in zip(ids, expected, strict=True):
         np.testing.assert_array_equal(_run(model, feed), values)
 
 
@@ -249,12 +249,12 @@ def test_heads_behind_candidates_are_turned_inward(fixed, perm):
 
 def _check_turned(feeds, perm, turned):
     model = _model([_node("Transpose", "x", "t", perm=perm), _node("Neg", "t", "y")], feeds[0])
-    wanted = [_run(model, feed) for feed in feeds]
+    expected = [_run(model, feed) for feed in feeds]
     transposes.turn_inward(model, observe(model, feeds))
     orders = [list(n.attribute[0].ints) for n in model.graph.node if n.op_type == "Transpose"]
     assert (orders != [perm]) == turned
     assert all(transposes.outward(order) is None for order in orders) or not turned
-    for feed, values in zip(feeds, wanted, strict=True):
+    for feed, values in zip(feeds, expected, strict=True):
         np.testing.assert_array_equal(_run(model, feed), values)
 
 

@@ -78,18 +78,18 @@ def test_contended_visits_are_counted_by_subject(rows):
 
 def test_the_floor_is_that_of_the_twins(rows):
     facts = session_facts(rows, 100)
-    found = {row["subject"]: row for row in rows}
-    wanted = difference(found[str(TODAY)]["log_p50"], found[str(TWIN)]["log_p50"]).floor
-    assert facts["floor_p50"] == pytest.approx(wanted)
+    results = {row["subject"]: row for row in rows}
+    expected = difference(results[str(TODAY)]["log_p50"], results[str(TWIN)]["log_p50"]).floor
+    assert facts["floor_p50"] == pytest.approx(expected)
     assert facts["smallest_p50"] > facts["floor_p50"]
     assert facts["visits"] == 60
     assert facts["contended_visits"] == 3
 
 
 def test_a_planted_difference_is_found_by_pairs_of_rounds(rows):
-    found = paired(rows, FASTER, TODAY)
-    assert found.low <= np.log(0.8) <= found.high
-    assert found.high < -session_facts(rows, 100)["floor_p50"]
+    result = paired(rows, FASTER, TODAY)
+    assert result.low <= np.log(0.8) <= result.high
+    assert result.high < -session_facts(rows, 100)["floor_p50"]
 
 
 def test_visits_of_slow_subjects_are_shorter_and_never_too_short_for_a_p99():
@@ -110,11 +110,11 @@ def test_a_budget_shortens_visits_down_to_fifty():
 def test_a_server_tells_late_shares_over_runs_and_no_p99_of_a_growing_queue():
     rng = np.random.default_rng(0)
     calm = [rng.exponential(1.0, 1000) for _ in range(5)]
-    found = served(calm, slo_ms=3.0)
+    result = served(calm, slo_ms=3.0)
     share = np.array([(run > 3.0).mean() for run in calm])
     oracle = stats.ttest_1samp(share, 0).confidence_interval(0.95)
-    assert (found["late_low"], found["late_high"]) == pytest.approx((oracle.low, oracle.high))
-    assert found["p99_ms"] == pytest.approx(np.median([np.quantile(run, 0.99) for run in calm]))
+    assert (result["late_low"], result["late_high"]) == pytest.approx((oracle.low, oracle.high))
+    assert result["p99_ms"] == pytest.approx(np.median([np.quantile(run, 0.99) for run in calm]))
     growing = [np.linspace(1, 100, 1000) for _ in range(5)]
     assert served(growing, slo_ms=3.0)["p99_ms"] is None
     assert served(growing, slo_ms=3.0)["overloaded_runs"] == 5

@@ -42,13 +42,13 @@ def _rounds(calls: dict[str, Callable[[object], None]], rounds: int, timed: int 
 
 def _twice(attempt: Callable[[], tuple[bool, float, object]]) -> None:
     """Passes at the first or, where that was contended, at the second attempt."""
-    passed, busy, found = attempt()
+    passed, busy, result = attempt()
     if not passed and busy > CONTENDED:
-        passed, busy, found = attempt()
-    seen = f"{found}; {busy:.0%} of the visits waited for a core"
+        passed, busy, result = attempt()
+    observed = f"{result}; {busy:.0%} of the visits waited for a core"
     if not passed and busy > CONTENDED:
-        pytest.skip(f"contended in both attempts: {seen}")
-    assert passed, seen
+        pytest.skip(f"contended in both attempts: {observed}")
+    assert passed, observed
 
 
 def test_a_busy_wait_of_a_millisecond_is_seen_at_p50_within_2_percent():
@@ -57,8 +57,8 @@ def test_a_busy_wait_of_a_millisecond_is_seen_at_p50_within_2_percent():
             _work(request)
             _spin(1_000_000)
 
-        found, busy = _rounds({"plain": _work, "slow": slow}, 10, 50)
-        p50 = {name: np.array([np.median(r) for r in rounds]) for name, rounds in found.items()}
+        result, busy = _rounds({"plain": _work, "slow": slow}, 10, 50)
+        p50 = {name: np.array([np.median(r) for r in rounds]) for name, rounds in result.items()}
         added = np.median(p50["slow"] - p50["plain"])  # paired by round
         return abs(added - 1) <= 0.02, busy, added
 
@@ -76,8 +76,8 @@ def test_every_33rd_request_slowed_is_seen_at_p99_and_not_at_p50():
             if count % 33 == 0:
                 _spin(20_000_000)
 
-        found, busy = _rounds({"plain": _work, "stalled": stalled}, 10)
-        pooled = {name: np.concatenate(rounds) for name, rounds in found.items()}
+        result, busy = _rounds({"plain": _work, "stalled": stalled}, 10)
+        pooled = {name: np.concatenate(rounds) for name, rounds in result.items()}
         p50 = np.median(pooled["stalled"]) / np.median(pooled["plain"])
         p99 = np.quantile(pooled["stalled"], 0.99)
         return abs(p50 - 1) <= 0.05 and p99 >= 20, busy, (p50, p99)
@@ -87,8 +87,8 @@ def test_every_33rd_request_slowed_is_seen_at_p99_and_not_at_p50():
 
 def test_overload_shows_the_queueing_that_a_closed_loop_hides():
     def attempt():
-        found, busy = _rounds({"plain": _work}, 4)
-        mean = np.concatenate(found["plain"]).mean()
+        result, busy = _rounds({"plain": _work}, 4)
+        mean = np.concatenate(result["plain"]).mean()
         schedule = poisson_schedule(1.3 * 1000 / mean, 8000, np.random.default_rng(0))
         served = open_loop(_work, range(1000), schedule)
         from_schedule = np.median(served.latency_ms)
@@ -115,8 +115,8 @@ def test_equal_sessions_stay_under_the_floor_in_44_of_50():
     def attempt():
         under, waited = 0, 0.0
         for _ in range(50):
-            found, busy = _rounds(dict.fromkeys(("a", "twin", "other"), _work), 20, 30)
-            logs = {name: log_quantiles(rounds, 0.5) for name, rounds in found.items()}
+            result, busy = _rounds(dict.fromkeys(("a", "twin", "other"), _work), 20, 30)
+            logs = {name: log_quantiles(rounds, 0.5) for name, rounds in result.items()}
             twins = difference(logs["a"], logs["twin"])
             under += not beyond_floor(difference(logs["a"], logs["other"]), twins)
             waited += busy / 50

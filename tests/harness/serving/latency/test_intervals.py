@@ -38,8 +38,8 @@ def _woodruff_by_hand(rounds: list[np.ndarray], p: float) -> tuple[float, float,
 def test_interval_is_woodruffs_with_rounds_as_clusters(p):
     rng = np.random.default_rng(3)
     rounds = [rng.lognormal(0.1 * rng.normal(), 0.2, 60) for _ in range(12)]
-    found = quantile_interval(rounds, p)
-    assert found[:3] == pytest.approx(_woodruff_by_hand(rounds, p), rel=1e-9)
+    result = quantile_interval(rounds, p)
+    assert result[:3] == pytest.approx(_woodruff_by_hand(rounds, p), rel=1e-9)
 
 
 def _coverage(draw, truth, p, draws=200):
@@ -68,8 +68,8 @@ def test_interval_covers_where_rounds_differ_and_samples_alone_would_not():
     merged = 0
     for _ in range(200):  # the same samples, dealt to rounds at random: the clusters are lost
         pooled = np.concatenate(draw())
-        found = quantile_interval(list(rng.permutation(pooled).reshape(20, 100)), 0.5)
-        merged += found.low <= 1.0 <= found.high
+        result = quantile_interval(list(rng.permutation(pooled).reshape(20, 100)), 0.5)
+        merged += result.low <= 1.0 <= result.high
     assert merged / 200 < 0.75
 
 
@@ -99,9 +99,9 @@ def test_one_round_is_refused():
 def test_difference_is_students_paired_interval():
     rng = np.random.default_rng(2)
     a, b = rng.normal(0.1, 0.02, 20), rng.normal(0, 0.02, 20)
-    found = difference(a, b)
+    result = difference(a, b)
     oracle = stats.ttest_rel(a, b).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high))
+    assert (result.low, result.high) == pytest.approx((oracle.low, oracle.high))
 
 
 def test_log_quantiles_are_taken_by_round():
@@ -122,8 +122,8 @@ def test_planted_equal_subjects_seldom_differ(p):
 
 def test_floor_is_the_distance_plus_the_half_width():
     a = np.log([1.02, 1.00, 1.04, 1.02])
-    found = difference(a, np.zeros(4))
-    assert found.floor == pytest.approx(abs(found.mean) + found.half)
+    result = difference(a, np.zeros(4))
+    assert result.floor == pytest.approx(abs(result.mean) + result.half)
     lasting = 0.005  # equal sessions that stay apart for longer than a round
     rng = np.random.default_rng(4)
     under, under_distance = 0, 0
@@ -164,11 +164,11 @@ def test_smallest_difference_is_found_four_times_out_of_five():
     rng = np.random.default_rng(8)
     sd, rounds, twins = 0.05, 20, Difference(0.0, 0.0, 0.0, 20)
     claimed = smallest_difference([sd / rounds**0.5], rounds, twins)
-    found = [
+    results = [
         beyond_floor(difference(claimed + rng.normal(0, sd, rounds), np.zeros(rounds)), twins)
         for _ in range(1000)
     ]
-    assert 0.74 <= np.mean(found) <= 0.86
+    assert 0.74 <= np.mean(results) <= 0.86
 
 
 def test_smallest_difference_is_never_below_the_floor():

@@ -31,7 +31,7 @@ def host_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def held(side: str) -> Iterator[int]:
+def entries(side: str) -> Iterator[int]:
     """Another process holds that side of the lock, until it is killed: its id."""
     command = [sys.executable, "-c", HOLDER.format(side=side), "bench", "movielens"]
     pipe = subprocess.PIPE
@@ -58,7 +58,7 @@ def test_trainings_share_the_host_and_a_measurement_has_it_alone(
     other: str, own: Lock, allowed: bool
 ) -> None:
     lines: list[str] = []
-    with held(other):
+    with entries(other):
         if allowed:
             with own(lines.append, timeout=0):
                 pass
@@ -76,7 +76,7 @@ def test_who_waits_is_told_for_whom_and_how_long(
 ) -> None:
     lines: list[str] = []
     monkeypatch.setenv("FUSEFRONT_HOST_LOCK_WAIT_S", "0.3")
-    with held("training_lock") as pid:
+    with entries("training_lock") as pid:
         name = f"process {pid} (-c import sys from fusefront.harness.serving.latency.lock…)"
         waiting = "waiting for a training or another measurement on this machine to end"
         with pytest.raises(UsageError) as refused, measuring_lock(lines.append):
@@ -87,16 +87,16 @@ def test_who_waits_is_told_for_whom_and_how_long(
         )
 
 
-@pytest.mark.parametrize("given", ["soon", "-1", "nan", "inf"])
+@pytest.mark.parametrize("values", ["soon", "-1", "nan", "inf"])
 @pytest.mark.usefixtures("host_lock")
 def test_a_limit_that_is_no_number_of_seconds_is_refused(
-    given: str, monkeypatch: pytest.MonkeyPatch
+    values: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FUSEFRONT_HOST_LOCK_WAIT_S", given)
+    monkeypatch.setenv("FUSEFRONT_HOST_LOCK_WAIT_S", values)
     with pytest.raises(UsageError) as refused, training_lock():
         pass
     assert str(refused.value) == (
-        f"FUSEFRONT_HOST_LOCK_WAIT_S: got {given!r}, expected a number of seconds, 0 or more"
+        f"FUSEFRONT_HOST_LOCK_WAIT_S: got {values!r}, expected a number of seconds, 0 or more"
     )
 
 
@@ -104,7 +104,7 @@ def test_all_holders_are_known_and_nobody_else(
     host_lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert holders.in_words(host_lock) == ""  # there is no file yet
-    with held("training_lock") as first, held("training_lock") as second, training_lock():
+    with entries("training_lock") as first, entries("training_lock") as second, training_lock():
         assert holders.holders(host_lock) == sorted([first, second, os.getpid()])
     assert holders.holders(host_lock) == []
     monkeypatch.setattr(holders, "LOCKS", host_lock.with_name("no such file"))

@@ -35,11 +35,11 @@ def test_state_does_not_name_this_process():
 
 
 def test_fingerprint_is_stable_and_knows_the_threads():
-    one = identity(1)
-    assert fingerprint(one) == fingerprint(identity(1))
-    assert fingerprint(one) != fingerprint(identity(2))
-    assert "ONNX Runtime" in in_words(one)
-    assert "one thread" in in_words(one)
+    first = identity(1)
+    assert fingerprint(first) == fingerprint(identity(1))
+    assert fingerprint(first) != fingerprint(identity(2))
+    assert "ONNX Runtime" in in_words(first)
+    assert "one thread" in in_words(first)
 
 
 def test_cost_is_price_times_time():

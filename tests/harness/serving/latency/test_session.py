@@ -26,9 +26,9 @@ def _subjects(log: list[tuple[str, object]], timed: int = 5) -> list[Subject]:
 def test_every_round_visits_every_subject_in_fresh_order():
     recording = measure(_subjects([]), 12, np.random.default_rng(0))
     orders = recording.visits.sort("round", "order").group_by("round", maintain_order=True)
-    seen = [tuple(part["subject"]) for _, part in orders]
-    assert all(sorted(order) == ["a", "b", "c"] for order in seen)
-    assert len(set(seen)) > 3
+    observed = [tuple(part["subject"]) for _, part in orders]
+    assert all(sorted(order) == ["a", "b", "c"] for order in observed)
+    assert len(set(observed)) > 3
 
 
 def test_samples_and_visits_have_the_documented_columns():
@@ -53,8 +53,8 @@ def test_requests_walk_on_from_round_to_round():
     recording = measure(_subjects(log), 2, np.random.default_rng(0))
     served = [request for name, request in log if name == "a"]
     assert served == [*range(DISCARD + 5), *range(5, 10 + DISCARD)]
-    kept = recording.samples.filter(pl.col("subject") == "a").sort("start_ns")
-    assert kept["request_id"].to_list() == served
+    remaining = recording.samples.filter(pl.col("subject") == "a").sort("start_ns")
+    assert remaining["request_id"].to_list() == served
 
 
 def test_the_order_is_a_function_of_the_seed():

@@ -22,7 +22,7 @@ from fusefront.harness.serving.latency.study import BenchOptions, bench_study
 from fusefront.harness.training.run import run
 
 STRATEGIES = ("early_fusion", "compressed_fusion", "popularity")
-ASKED = BenchOptions(
+REQUEST = BenchOptions(
     rounds=3,
     candidates=(1, 20),
     decide_at=10,
@@ -39,9 +39,9 @@ def _study(root, folder):
     cells = []
     for name in STRATEGIES:
         assert name in BASELINES
-        made = RunSpec(store.name, store.fingerprint, name, {}, {"epochs": 1}, 0)
+        run_spec = RunSpec(store.name, store.fingerprint, name, {}, {"epochs": 1}, 0)
         role = "control" if name == "popularity" else "strategy"
-        cells.append(Cell(name, role, made))
+        cells.append(Cell(name, role, run_spec))
         run(cells[-1], root, store, load_parts(()))
     path = root / "studies" / "small"
     path.mkdir(parents=True)
@@ -68,12 +68,12 @@ def measured(tmp_path_factory):
     monkeypatch.setenv("FUSEFRONT_HOST_LOCK", str(root / "lock"))
     monkeypatch.setattr(scenarios, "LATEST_S", 0.05)
     _study(root, tmp_path_factory.mktemp("world"))
-    folder, told = find_study("small", root), []
+    folder, messages = find_study("small", root), []
     rounds = []
     result = bench_study(
-        folder, options=ASKED, tell=told.append, progress=lambda i, n: rounds.append((i, n))
+        folder, options=REQUEST, tell=messages.append, progress=lambda i, n: rounds.append((i, n))
     )
-    yield folder, result, told, rounds
+    yield folder, result, messages, rounds
     monkeypatch.undo()
 
 
@@ -97,15 +97,19 @@ def test_the_files_hold_what_was_measured(measured):
 
 def test_every_strategy_has_both_scopes_at_every_k_and_other_backends_at_one(measured):
     _, result, _, _ = measured
-    seen = {(r["strategy"], r["backend"], r["scope"], r["candidates"]) for r in result.rows}
+    observed = {(r["strategy"], r["backend"], r["scope"], r["candidates"]) for r in result.rows}
     for name in STRATEGIES:
         for scope in ("model_only", "end_to_end"):
-            assert {k for s, b, c, k in seen if (s, b, c) == (name, "onnx", scope)} == {1, 10, 20}
-        assert (name, "eager", "model_only", 10) in seen
-        assert (name, "eager", "as_trained", 10) in seen
-    assert ("early_fusion", "onnx", "twin-model_only", 10) in seen
-    assert ("early_fusion", "onnx", "paced", 10) in seen
-    assert ("null graph", "onnx", "floor", 10) in seen
+            assert {k for s, b, c, k in observed if (s, b, c) == (name, "onnx", scope)} == {
+                1,
+                10,
+                20,
+            }
+        assert (name, "eager", "model_only", 10) in observed
+        assert (name, "eager", "as_trained", 10) in observed
+    assert ("early_fusion", "onnx", "twin-model_only", 10) in observed
+    assert ("early_fusion", "onnx", "paced", 10) in observed
+    assert ("null graph", "onnx", "floor", 10) in observed
 
 
 def test_rows_carry_costs_and_parity(measured):
@@ -135,7 +139,7 @@ def test_rows_carry_costs_and_parity(measured):
 
 
 def test_the_session_tells_its_floor_its_machine_and_its_end(measured):
-    _, result, told, rounds = measured
+    _, result, messages, rounds = measured
     facts = result.facts
     assert facts["floor_p50"] > 0
     assert facts["smallest_p99"] > facts["floor_p99"]
@@ -143,7 +147,7 @@ def test_the_session_tells_its_floor_its_machine_and_its_end(measured):
     assert all(line["predictions_per_second"] > 0 for line in facts["offline"])
     assert "one session" in facts["session_text"]
     assert rounds[-1] == (3, 3)
-    assert any(line.startswith("bench: ") for line in told)
+    assert any(line.startswith("bench: ") for line in messages)
     text = [part for part in bench_parts(result) if isinstance(part, str)]
     assert any("the smallest differences it could have found" in part for part in text)
 
@@ -166,23 +170,23 @@ def test_what_does_not_score_as_trained_is_not_timed(measured, monkeypatch):
         return scorer.run
 
     monkeypatch.setattr(backends_module.OnnxRuntime, "load", spoilt)
-    told = []
-    asked = BenchOptions(
+    messages = []
+    request = BenchOptions(
         rounds=2, candidates=(1,), decide_at=1, rows="float32", end_to_end=False, paced=False,
         server=False, as_trained=False, cold=False, budget_s=1.0,
     )  # fmt: skip
-    result = bench_study(folder, options=asked, tell=told.append)
+    result = bench_study(folder, options=request, tell=messages.append)
     assert "compressed_fusion" not in {row["strategy"] for row in result.rows}
-    assert any("compressed_fusion on onnx: probabilities differ" in line for line in told)
+    assert any("compressed_fusion on onnx: probabilities differ" in line for line in messages)
 
 
 def test_a_session_without_the_shipped_backend_is_kept(measured):
     folder, *_ = measured
-    asked = BenchOptions(
+    request = BenchOptions(
         rounds=2, candidates=(1,), decide_at=1, backends=("eager",), end_to_end=False, paced=False,
         server=False, as_trained=False, cold=False, budget_s=1.0,
     )  # fmt: skip
-    result = bench_study(folder, options=asked)
+    result = bench_study(folder, options=request)
     assert {row["strategy"] for row in result.rows if row["backend"] == "eager"} == set(STRATEGIES)
     assert result.facts["load"] is None
     assert "one session" in result.facts["session_text"]
@@ -193,7 +197,7 @@ def test_an_unknown_backend_and_an_absent_compiler_are_told(measured, monkeypatc
     with pytest.raises(UsageError, match="backend 'tpu' is not known; known: onnx"):
         bench_study(folder, options=BenchOptions(backends=("tpu",)))
     monkeypatch.setattr("shutil.which", lambda name: None)
-    told = []
+    messages = []
     with pytest.raises(NothingToDoError, match="none of the backends"):
-        bench_study(folder, options=BenchOptions(backends=("compile",)), tell=told.append)
-    assert any("needs a C++ compiler" in line for line in told)
+        bench_study(folder, options=BenchOptions(backends=("compile",)), tell=messages.append)
+    assert any("needs a C++ compiler" in line for line in messages)
