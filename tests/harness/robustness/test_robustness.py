@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.robustness.hide import Hidden, scores, shown_modalities
-from fusefront.harness.robustness.study import HidingOptions, measure
-from fusefront.harness.runs.recipe import Training
+from fusefront.harness.robustness.hide import Hidden, shown_modalities, scores
+from fusefront.harness.robustness.study import HidingOptions, _runs, _strategies, measure
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.store import StudyFolder, find_study
+from fusefront.harness.runs.recipe import Training
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.predict import predict
@@ -31,12 +32,12 @@ SHARES = (0.0, 0.5, 1.0)
 
 @pytest.fixture(scope="module")
 def study(world: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
-    """Two strategies with two seeds each, trained for an epoch."""
+    """Two strategies with three seeds and two, trained for an epoch."""
     root: Path = world.path.parents[2]
     cells = [
         Cell(name, "strategy", RunSpec(world.name, world.fingerprint, name, {}, RECIPE, seed))
         for name in NAMES
-        for seed in (0, 1)
+        for seed in ((0, 1, 2) if name == "early_fusion" else (0, 1))
     ]
     for cell in cells:
         run(cell, root, world, load_parts([]))
@@ -62,8 +63,14 @@ def study(world: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> S
 
 
 @pytest.fixture(scope="module")
-def curves(study: StudyFolder) -> list[dict]:
-    return measure(study, HidingOptions(shares=SHARES), lambda _: None)
+def told() -> list[str]:
+    """What is said while it is measured."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def curves(study: StudyFolder, told: list[str]) -> list[dict]:
+    return measure(study, HidingOptions(shares=(1.0, 0.5)), told.append)  # 0 comes by itself, in order
 
 
 def test_shares_are_nested_and_touch_one_modality_alone(world: PreparedDataset) -> None:
@@ -124,7 +131,11 @@ def test_the_reference_starts_at_nothing_and_every_other_point_has_its_interval(
         for point in curve["gain"][1:]:
             assert point["low"] < point["value"] < point["high"]
     written = json.loads((study.path / "robustness.json").read_text())
-    assert written["reference"] == "late_fusion"
+    assert (written["format"], written["reference"]) == (1, "late_fusion")
+    ids = {name: [e.run_id for e in study.completed() if e.strategy == name] for name in NAMES}
+    assert written["runs"] == ids
+    assert written["curves"] == curves
+    assert [curve["shares"] for curve in curves] == [list(SHARES)] * 6
     assert len(written["curves"]) == len(NAMES) * 3
     assert {look.purpose for look in openings(study.path)} == {"robustness"}
 
@@ -145,3 +156,177 @@ def test_what_cannot_be_hidden_is_refused_in_a_sentence(study: StudyFolder) -> N
         measure(study, HidingOptions(shares=(1.5,)), lambda _: None)
     with pytest.raises(NothingToDoError, match="no completed run of 'nobody' with its weights"):
         measure(study, HidingOptions(("nobody",)), lambda _: None)
+
+
+def test_every_run_is_said_with_its_conditions(curves: list[dict], told: list[str]) -> None:
+    """Two shares of three modalities, and nothing hidden once for all."""
+    runs = [("early_fusion", 0), ("early_fusion", 1), ("early_fusion", 2)]
+    runs += [("late_fusion", 0), ("late_fusion", 1)]
+    assert told == [f"{name}, seed {seed}: 7 conditions" for name, seed in runs]
+    order = [(curve["strategy"], curve["modality"]) for curve in curves]
+    assert order == [(name, modality) for name in NAMES for modality in ("text", "image", "audio")]
+
+
+@pytest.mark.parametrize("column", [0, 2])
+def test_who_loses_a_modality_is_drawn_item_by_item(world: PreparedDataset, column: int) -> None:
+    name = list(world.manifest.schema_.modalities)[column]
+    for seed in (0, 7):
+        keep = shown_modalities(world, Hidden(name, 0.3), seed)
+        draw = np.random.default_rng([seed, column]).random(world.manifest.schema_.items + 1)
+        assert keep[:, column].tolist() == [bool(value >= 0.3) for value in draw]
+        assert np.delete(keep, column, 1).all()
+    np.testing.assert_array_equal(shown_modalities(world, Hidden(name, 0.3)), shown_modalities(world, Hidden(name, 0.3), 0))
+
+
+def by_request(store: PreparedDataset, logits: np.ndarray) -> tuple[float, np.ndarray]:
+    """AUC and its influence summed over each request, by the double loop over pairs of rows."""
+    split = store.split("test")
+    label, s = np.asarray(split.label), logits.astype(np.float64)
+    wins = (s[:, None] > s[None, :]) + 0.5 * (s[:, None] == s[None, :])
+    clicked, other = label == 1, label == 0
+    auc = wins[np.ix_(clicked, other)].mean()
+    value = np.where(clicked, wins[:, other].mean(1), 1 - wins[:, clicked].mean(1))
+    rows = (value - auc) / np.where(clicked, clicked.sum(), other.sum())
+    return float(auc), np.add.reduceat(rows, np.asarray(split.row_start)[:-1])
+
+
+def test_the_interval_of_today_is_of_its_own_trained_models(
+    study: StudyFolder, world: PreparedDataset, curves: list[dict]
+) -> None:
+    """Each model with text hidden against itself: seeds differ in how much they lose."""
+    parts, change, influence = load_parts([]), [], []
+    for entry in study.completed():
+        if entry.strategy == "late_fusion":
+            model = load_model(entry.path, world, parts)
+            pairs = scores(model, world, (Hidden("text", 0.0), Hidden("text", 1.0)))
+            (whole, before), (hidden, after) = (by_request(world, part) for _, part in pairs)
+            change.append(hidden - whole)
+            influence.append(after - before)
+    requests, (first, second) = len(influence[0]), influence
+    scale = requests / (requests - 1)
+    rows = max(scale * float(first @ second), 0.0)  # what two seeds have in common
+    trained = scale * float(((first + second) / 2) @ ((first + second) / 2))
+    seeds = float(np.var(change, ddof=1)) / 2
+    total = max(rows + seeds, trained)
+    label = world.split("test").label
+    held = np.add.reduceat(label, np.asarray(world.split("test").row_start)[:-1])
+    mixed = min((held > 0).sum(), (held < np.diff(world.split("test").row_start)).sum())
+    df = total**2 / (rows**2 / (mixed - 1) + seeds**2)
+    half = stats.t.ppf(0.975, df) * np.sqrt(total)
+    (curve,) = (c for c in curves if (c["strategy"], c["modality"]) == ("late_fusion", "text"))
+    point = curve["gain"][-1]
+    assert point["value"] == pytest.approx(np.mean(change), abs=1e-9)
+    assert point["high"] - point["value"] == pytest.approx(half, rel=1e-4)
+    assert point["value"] - point["low"] == pytest.approx(half, rel=1e-4)
+    assert curve["gain"][0] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert curve["lead"] == [{"value": 0.0, "low": 0.0, "high": 0.0}] * 3
+
+
+def test_the_lead_is_under_the_same_loss_and_the_gain_against_the_whole(
+    study: StudyFolder, curves: list[dict]
+) -> None:
+    other = {c["modality"]: c for c in curves if c["strategy"] == "early_fusion"}
+    today = {c["modality"]: c for c in curves if c["strategy"] == "late_fusion"}
+    for modality, curve in other.items():
+        assert curve["gain"][0] == curve["lead"][0]
+        for own, lead, lost in zip(
+            curve["gain"], curve["lead"], today[modality]["gain"], strict=True
+        ):
+            assert own["value"] - lead["value"] == pytest.approx(lost["value"], abs=1e-12)
+        assert curve["lead"][2]["low"] < curve["lead"][2]["value"] < curve["lead"][2]["high"]
+
+
+def test_few_clusters_have_values_and_no_ends(ragged: PreparedDataset) -> None:
+    """Nine users are too few for an interval: the ends are none, and so they are written."""
+    study = recorded(ragged, {"early_fusion": (0, 1), "late_fusion": (0, 1)}, train=True)
+    for curve in measure(study, HidingOptions(shares=(0.0, 1.0)), lambda _: None):
+        ends = [curve["gain"][1]] + [curve["lead"][0]] * (curve["strategy"] == "early_fusion")
+        for point in ends:
+            assert point["value"] != 0.0
+            assert (point["low"], point["high"]) == (None, None)
+
+
+def recorded(
+    store: PreparedDataset,
+    seeds: dict[str, tuple[int, ...]],
+    *,
+    auc: dict[str, tuple[float, ...]] | None = None,
+    controls: tuple[str, ...] = (),
+    train: bool = False,
+) -> StudyFolder:
+    """A study whose runs are trained, or have a summary and a file of weights alone."""
+    name = "few" if train else "records"
+    root = store.path.parents[2] / name
+    shutil.rmtree(root, ignore_errors=True)
+    cells = [
+        Cell(
+            strategy,
+            "control" if strategy in controls else "strategy",
+            RunSpec(
+                store.name, store.fingerprint, strategy, {}, {**RECIPE, "batch_rows": 128}, seed
+            ),
+        )
+        for strategy, listed in seeds.items()
+        for seed in listed
+    ]
+    for cell in cells:
+        if train:
+            run(cell, root, store, load_parts([]))
+            continue
+        path = root / "runs" / store.name / cell.strategy / cell.spec.run_id
+        (path / "model").mkdir(parents=True)
+        (path / "model" / "weights.safetensors").touch()
+        value = (auc or {})[cell.strategy][seeds[cell.strategy].index(cell.seed)]
+        summary = {"run_id": cell.spec.run_id, "valid_auc": value}
+        (path / "summary.json").write_text(json.dumps(summary))
+    folder = root / "studies" / name
+    folder.mkdir(parents=True)
+    strategies = {strategy: {"baseline": strategy} for strategy in seeds}
+    spec = {"name": name, "dataset": "d.yaml", "strategies": strategies, "baseline": "late_fusion"}
+    (folder / "study.yaml").write_text(yaml.safe_dump(spec))
+    matrix = {
+        "dataset": store.name,
+        "fingerprint": store.fingerprint,
+        "store": f"../{store.path.relative_to(root.parent).as_posix()}",
+        "cells": [cell.to_json() for cell in cells],
+    }
+    (folder / "matrix.json").write_text(json.dumps(matrix))
+    return find_study(name, root)
+
+
+@pytest.fixture
+def records(ragged: PreparedDataset) -> StudyFolder:
+    """`b` was best at its first seed, `c` at its second; a control beats all."""
+    seeds = dict.fromkeys(("a", "b", "late_fusion", "c", "shuffled"), (0, 1))
+    auc = {"a": (0.6, 0.6), "b": (0.7, 0.5), "late_fusion": (0.9, 0.9)}
+    auc |= {"c": (0.65, 0.99), "shuffled": (1.0, 1.0)}
+    return recorded(ragged, seeds, auc=auc, controls=("shuffled",))
+
+
+def test_who_is_measured_is_asked_for_decided_or_best_on_validation(records: StudyFolder) -> None:
+    assert _strategies(records, ()) == ["b", "late_fusion"]
+    assert _strategies(records, ("c", "late_fusion", "a", "c")) == ["c", "a", "late_fusion"]
+    path = records.path / "decision.json"
+    for decision, wanted in (
+        ({"choice": "a", "subject": "c"}, ["a", "late_fusion"]),
+        ({"choice": None, "subject": "c"}, ["c", "late_fusion"]),
+        ({"choice": "late_fusion", "subject": "c"}, ["b", "late_fusion"]),
+        ({}, ["b", "late_fusion"]),
+    ):
+        path.write_text(json.dumps({"format": 1, "decision": decision}))
+        assert _strategies(records, ()) == wanted
+    assert _strategies(records, ("c",)) == ["c", "late_fusion"]
+
+
+def test_runs_are_those_of_the_strategy_that_have_weights(records: StudyFolder) -> None:
+    runs = _runs(records, "c")
+    assert [(entry.strategy, entry.seed) for entry in runs] == [("c", 0), ("c", 1)]
+    (runs[0].path / "model" / "weights.safetensors").unlink()
+    assert [entry.seed for entry in _runs(records, "c")] == [1]
+
+
+@pytest.mark.parametrize(("share", "shown"), [(-0.01, "-0.01"), (1.0001, "1.0001")])
+def test_shares_end_at_nothing_and_all(share: float, shown: str) -> None:
+    HidingOptions(shares=(0.0, 1.0)).check()
+    with pytest.raises(UsageError, match=f"got share {shown}, expected"):
+        HidingOptions(shares=(0.5, share)).check()

@@ -106,6 +106,15 @@ def test_slow_trials_count_for_more(tmp_path: Path) -> None:
     assert [tuning.next().strategy for _ in range(4)] == ["b", "c", "b", "c"]
 
 
+def test_trials_that_say_no_seconds_took_none(tmp_path: Path) -> None:
+    """As records of older searches do: the search that is known to take time comes first."""
+    tuning = Tuning(tmp_path, "a", "b")
+    for name, said in {"a": {}, "b": {"seconds": 0.5}}.items():
+        assert tuning.searches[name].next_trial() == (0, ANY)
+        tuning.searches[name].tell({"number": 0, "state": "ok", "value": 0.5, **said})
+    assert tuning.next().strategy == "b"
+
+
 def test_nothing_is_left_when_every_search_has_ended(tmp_path: Path) -> None:
     tuning = Tuning(tmp_path, "a", "b", trials=1)
     cells = [tuning.next(), tuning.next()]
