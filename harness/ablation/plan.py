@@ -60,14 +60,14 @@ def _removals(resolved: Mapping[str, Any], schema: Schema) -> list[Removal]:
     components: list[Removal] = [
         ("component", key, [{key: plain} for plain in plainer if not _same(resolved[key], plain)])
         for key, plainer in _PLAINER.items()
-        if resolved.get(key) not in (None, False)
+        if resolved.get(key) not in (None, False) and (names or key != "compressor")
     ]
     return modalities + components
 
 
 def _same(value: Any, plainer: Any) -> bool:
-    if isinstance(value, Mapping) and isinstance(plainer, Mapping):
-        return bool(value.get("name") == plainer["name"])
+    if isinstance(value, Mapping):
+        return bool(value["name"] == ("none" if plainer is None else plainer["name"]))
     return bool(value == plainer)
 
 

@@ -5,7 +5,6 @@ parameters of the trials between; never on how many workers ran or how often the
 """
 
 import hashlib
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,14 +87,12 @@ class Search:
         key = f"{self.seed}:{self.strategy}:{number}".encode()
         seed = int.from_bytes(hashlib.sha256(key).digest()[:4])
         startup = min(STARTUP, max(2, self.trials // 3))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-            optuna.logging.set_verbosity(optuna.logging.ERROR)
-            sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
-            study = optuna.create_study(direction="maximize", sampler=sampler)
-            for earlier in range(1, number):
-                study.add_trial(self._frozen(earlier, known=earlier <= number - self.lag))
-            return dict(study.ask(self.distributions).params)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        for earlier in range(1, number):
+            study.add_trial(self._frozen(earlier, known=earlier <= number - self.lag))
+        return dict(study.ask(self.distributions).params)
 
     def _frozen(self, number: int, *, known: bool) -> FrozenTrial:
         params = dict(read_record(self.folder / f"claim-{number:04d}.json", Claim)["params"])

@@ -49,6 +49,9 @@ def apply(
         if isinstance(value, str) and value.startswith("json:"):
             value = json.loads(value.removeprefix("json:"))
         place = key if key.startswith("training.") else f"settings.{key}"
+        part = key.partition(".")[0]
+        if place != key and part != key and isinstance(name := parts["settings"].get(part), str):
+            parts["settings"][part] = {"name": name}  # a name alone stands for its mapping
         assign(parts, place, value)
     return parts["settings"], parts["training"]
 

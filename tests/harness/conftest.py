@@ -1,19 +1,30 @@
 """Shared by the harness's tests: a small world of known truth, and decision inputs of planted truth."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
+from rich.console import Console
 
 from fusefront.datasets.prepare import prepare
-from fusefront.datasets.spec import load_spec, parse_spec
+from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.datasets.synthetic.write import write_world
 from fusefront.datasets.yaml_file import Json
 from fusefront.harness.decision.inputs import Candidate, Inputs, Latency, Measured, Pairs
+from fusefront.harness.jobs import pipeline
+from fusefront.harness.jobs.pipeline import Request
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.spec import Cell
+from fusefront.harness.training.run import run
+from fusefront.harness.training.workers import Message, Workers
 
 Build = Callable[..., Inputs]
 
@@ -163,4 +174,78 @@ def ragged(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
         "split": {"by": "given", "column": "split"},
         "cluster": "user",
     }
-    return prepare(parse_spec(raw, "ragged"), folder, folder / "out")
+    (folder / "ragged.yaml").write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
+    return prepare(load_spec(folder / "ragged.yaml"), folder, folder / "out")
+
+
+class InProcess(Workers):
+    """Workers that train one cell after the other in this process."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.trained: list[Cell] = []
+        self.closed = False
+
+    def execute(
+        self, source: Callable[[], Cell | str | None]
+    ) -> Iterator[tuple[str, Cell, Message]]:
+        store, parts = PreparedDataset.open(self.store_path), load_parts(self.include)
+        while (cell := source()) is not None:
+            assert isinstance(cell, Cell)  # nothing else runs that it could wait for
+            assert not self.closed
+            yield "start", cell, {}
+            messages: list[Message] = []
+            self.trained.append(cell)
+            try:
+                run(cell, self.root, store, parts, messages.append, self.include)
+            except Exception as error:
+                yield "failed", cell, {"reason": f"{type(error).__name__}: {error}", "detail": ""}
+                continue
+            yield from (("epoch", cell, message) for message in messages)
+            yield "done", cell, {}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Jobs:
+    """Study files on the ragged log, and the workers of the jobs that were begun."""
+
+    folder: Path
+    workers: list[InProcess]
+
+    def request(self, out: str, *, name: str = "small", **changes: Any) -> Request:
+        """A request for a study of two strategies at seeds 4 and 9; `changes` are keys of it."""
+        study = {
+            "name": name,
+            "dataset": "ragged.yaml",
+            "baseline": "late_fusion",
+            "strategies": {"early_fusion": {}, "late_fusion": {}},
+            "controls": False,
+            "seeds": [4, 9],
+            "training": {"epochs": 1, "batch_rows": 128},
+            **changes,
+        }
+        path = self.folder / f"{out}-{name}.yaml"
+        path.write_text(yaml.safe_dump(study), encoding="utf-8")
+        return Request(path, self.folder / out, wandb=False)
+
+
+@pytest.fixture
+def jobs(ragged: PreparedDataset, monkeypatch: pytest.MonkeyPatch) -> Jobs:
+    """Jobs whose trainings run in this process."""
+    begun: list[InProcess] = []
+
+    def build(*arguments: Any) -> InProcess:
+        begun.append(InProcess(*arguments))
+        return begun[-1]
+
+    monkeypatch.setattr(pipeline, "Workers", build)
+    return Jobs(ragged.path.parents[3], begun)
+
+
+@pytest.fixture
+def console() -> Console:
+    """A wide console that keeps what it is told, in `console.file`."""
+    return Console(file=StringIO(), width=400, color_system=None)

@@ -97,7 +97,6 @@ def proposed(trials: list[tuple[dict[str, Json], float | None]], of: int, lag: i
     return study.ask(spaces).params
 
 
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize(("trials", "lag"), [(4, 1), (9, 2), (16, 3), (34, 1)])
 def test_a_trial_is_what_optuna_makes_of_those_before(
     tmp_path: Path, trials: int, lag: int
@@ -193,3 +192,11 @@ def test_what_is_applied_leaves_the_strategy_as_it_was() -> None:
     assert recipe == {"epochs": 5}
     assert settings == {"head": {"hidden": [8]}, "k": 1}
     assert training == {"epochs": 2}
+
+
+def test_a_part_that_is_named_alone_takes_searched_values(tmp_path: Path) -> None:
+    """`operator: gate` and a search over `operator.hidden`."""
+    settings: dict[str, Json] = {"operator": "gate", "k": "x"}
+    new, _ = apply({"operator.hidden": 16, "k": "y"}, settings, {})
+    assert new == {"operator": {"name": "gate", "hidden": 16}, "k": "y"}
+    assert settings["operator"] == "gate"

@@ -1,0 +1,165 @@
+"""An ablation from its plan to its rows, each delta against scikit-learn."""
+
+import json
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from rich.console import Console
+from sklearn.metrics import roc_auc_score
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.ablation.run import ablate_study, plan_ablation
+from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
+from fusefront.harness.jobs.pipeline import begin, train
+from fusefront.harness.runs.files import write_json
+from fusefront.harness.runs.records import AblationRow
+from fusefront.harness.training import run as training
+
+STRATEGIES = {"early_fusion": {"compressor": "none", "products": False}, "late_fusion": {}}
+LEAN = {"pooler": "mean", "head": "linear", "use_id": False}  # three things can be taken out
+SETTINGS: dict[str, Any] = {
+    "strategies": {**STRATEGIES, "early_fusion": {**STRATEGIES["early_fusion"], **LEAN}}
+}
+
+
+def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console: Console) -> None:
+    asked = jobs.request("ablated", **SETTINGS)
+    plan, room = begin(asked, console)
+    cells, failed = train(plan, room)
+    assert (len(cells), failed) == (4, [])
+
+    planned = plan_ablation(asked, "early_fusion", console)
+    outs = ("text", "image", "operator")
+    kinds = ("modality", "modality", "component")
+    assert planned.matrix() == [
+        {
+            "strategy": f"early_fusion without {out}",
+            "kind": kind,
+            "without": out,
+            "seeds": 2,
+            "to_train": 2,
+        }
+        for out, kind in zip(outs, kinds, strict=True)
+    ]
+    assert [(cell.strategy, cell.seed) for cell in planned.cells] == [
+        (f"early_fusion without {out}", seed) for out in outs for seed in (4, 9)
+    ]
+    assert {cell.role for cell in planned.cells} == {"ablation"}
+    assert not (room.folder / "ablation-early_fusion.json").exists()  # a plan writes nothing
+
+    rows = ablate_study(asked, "early_fusion", console)
+    assert jobs.workers[-1].closed
+    assert [cell.strategy for cell in jobs.workers[-1].trained] == [
+        cell.strategy for cell in planned.cells
+    ]
+    check_rows(rows, room.root, cells[:2], planned.cells)
+    record = json.loads((room.folder / "ablation-early_fusion.json").read_text())
+    assert (record["format"], record["of"]) == (1, "early_fusion")
+    assert record["hyper_parameters"] == "frozen at the parent's"
+    assert record["rows"] == rows
+    assert [cell["run_id"] for cell in record["cells"]] == [c.spec.run_id for c in planned.cells]
+
+    again = plan_ablation(asked, "early_fusion", console)
+    assert [row["to_train"] for row in again.matrix()] == [0, 0, 0]
+    ablate_study(asked, "early_fusion", console)
+    assert jobs.workers[-1].trained == []  # nothing is trained twice
+
+
+def check_rows(rows: list[AblationRow], root: Any, parents: Any, cells: Any) -> None:
+    def auc(some: Any) -> float:
+        values = []
+        for cell in some:
+            (path,) = root.glob(f"runs/*/*/{cell.spec.run_id}/predictions/test.parquet")
+            frame = pl.read_parquet(path)
+            values.append(roc_auc_score(frame["label"], frame["logit"]))
+        return float(np.mean(values))
+
+    for row in rows:
+        own = [cell for cell in cells if cell.strategy == row["strategy"]]
+        assert row["delta"] == pytest.approx(auc(own) - auc(parents), abs=1e-9)
+        assert row["strategy"] == f"early_fusion without {row['without']}"
+        assert row["kind"] == ("component" if row["without"] == "operator" else "modality")
+    assert len({row["delta"] for row in rows}) == 3
+
+
+def test_the_winners_parameters_are_kept_but_those_of_the_part(jobs: Any, console: Console) -> None:
+    space = {
+        "training.learning_rate": {"low": 0.003, "high": 0.03},
+        "operator.hidden": [16, 32],
+        "head.hidden": [[16, 8], [8, 4]],
+    }
+    strategies = {
+        "mine": {"baseline": "gated_fusion", "operator": "scalar_gate", "space": space},
+        "late_fusion": {"tune": False},
+    }
+    tuned = {"tuning": {"trials": 2, "space": {}}, "strategies": strategies, "name": "tuned"}
+    asked = jobs.request("ablated-tuned", **tuned)
+    plan, room = begin(asked, console)
+    write_json(
+        room.folder / "matrix.json",
+        {
+            "dataset": "ragged",
+            "fingerprint": plan.store.fingerprint,
+            "store": "prepared",
+            "cells": [],
+        },
+    )
+    before = plan_ablation(asked, "mine", console)  # the search has not ended: no parameters
+    assert {cell.spec.training["learning_rate"] for cell in before.cells} == {0.01}
+    (search,) = plan.searches(room.folder)
+    for number, value in ((0, 0.5), (1, 0.7)):
+        trial = search.next_trial()
+        assert trial is not None
+        search.tell(
+            {"number": number, "params": trial[1], "state": "ok", "value": value, "seconds": 1.0}
+        )
+    best = search.freeze()["params"]
+    assert set(best) >= {"training.learning_rate", "head.hidden"}
+    after = plan_ablation(asked, "mine", console)
+    by = {cell.strategy.rpartition(" ")[2]: cell.spec for cell in after.cells}
+    assert {spec.training["learning_rate"] for spec in by.values()} == {
+        best["training.learning_rate"]
+    }
+    hidden = json.loads(str(best["head.hidden"]).removeprefix("json:"))
+    head = {"hidden": hidden, "dropout": best["head.dropout"]}
+    assert by["text"].settings["head"] == head
+    assert by["head"].settings["head"] == {"name": "linear"}  # what belongs to it goes with it
+
+
+def test_what_cannot_be_ablated_says_why(jobs: Any, console: Console) -> None:
+    asked = jobs.request("refused", **SETTINGS)
+    with pytest.raises(
+        UsageError, match=r"--of 'nobody' is not a .* known: early_fusion, late_fusion$"
+    ):
+        plan_ablation(asked, "nobody", console)
+    with pytest.raises(NothingToDoError, match="study 'small' has no runs; `fusefront run` it"):
+        plan_ablation(asked, "early_fusion", console)
+    matrix = {"dataset": "ragged", "fingerprint": "0123", "store": "prepared", "cells": []}
+    write_json(asked.out / "studies" / "small" / "matrix.json", matrix)
+    with pytest.raises(DataContractError, match="was run on data 0123, what is prepared now is "):
+        plan_ablation(asked, "early_fusion", console)
+
+
+def test_runs_that_fail_are_counted_with_the_first_reason(
+    jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others' rows are kept."""
+    asked = jobs.request("failing", **SETTINGS)
+    train(*begin(asked, console))
+    fitted = training._fit
+
+    def fit(module: Any, data: Any, recipe: Any, epochs: Any) -> None:
+        if epochs.cell.strategy.endswith("operator") and epochs.cell.seed == 9:
+            raise ValueError("it broke")
+        fitted(module, data, recipe, epochs)
+
+    monkeypatch.setattr(training, "_fit", fit)
+    with pytest.raises(
+        FusefrontError, match=r"^1 ablation runs failed; first reason: ValueError: it broke$"
+    ):
+        ablate_study(asked, "early_fusion", console)
+    assert jobs.workers[-1].closed
+    record = json.loads((asked.out / "studies/small/ablation-early_fusion.json").read_text())
+    assert [row["without"] for row in record["rows"]] == ["text", "image", "operator"]
