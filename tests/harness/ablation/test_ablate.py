@@ -25,12 +25,12 @@ SETTINGS: dict[str, Any] = {
 
 
 def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console: Console) -> None:
-    asked = jobs.request("ablated", **SETTINGS)
-    plan, room = begin(asked, console)
+    request = jobs.request("ablated", **SETTINGS)
+    plan, room = begin(request, console)
     cells, failed = train(plan, room)
     assert (len(cells), failed) == (4, [])
 
-    planned = plan_ablation(asked, "early_fusion", console)
+    planned = plan_ablation(request, "early_fusion", console)
     outs = ("text", "image", "operator")
     kinds = ("modality", "modality", "component")
     assert planned.matrix() == [
@@ -49,7 +49,7 @@ def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console
     assert {cell.role for cell in planned.cells} == {"ablation"}
     assert not (room.folder / "ablation-early_fusion.json").exists()  # a plan writes nothing
 
-    rows = ablate_study(asked, "early_fusion", console)
+    rows = ablate_study(request, "early_fusion", console)
     assert jobs.workers[-1].closed
     assert [cell.strategy for cell in jobs.workers[-1].trained] == [
         cell.strategy for cell in planned.cells
@@ -61,9 +61,9 @@ def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console
     assert record["rows"] == rows
     assert [cell["run_id"] for cell in record["cells"]] == [c.spec.run_id for c in planned.cells]
 
-    again = plan_ablation(asked, "early_fusion", console)
+    again = plan_ablation(request, "early_fusion", console)
     assert [row["to_train"] for row in again.matrix()] == [0, 0, 0]
-    ablate_study(asked, "early_fusion", console)
+    ablate_study(request, "early_fusion", console)
     assert jobs.workers[-1].trained == []  # nothing is trained twice
 
 
@@ -95,8 +95,8 @@ def test_the_winners_parameters_are_kept_but_those_of_the_part(jobs: Any, consol
         "late_fusion": {"tune": False},
     }
     tuned = {"tuning": {"trials": 2, "space": {}}, "strategies": strategies, "name": "tuned"}
-    asked = jobs.request("ablated-tuned", **tuned)
-    plan, room = begin(asked, console)
+    request = jobs.request("ablated-tuned", **tuned)
+    plan, room = begin(request, console)
     write_json(
         room.folder / "matrix.json",
         {
@@ -106,7 +106,7 @@ def test_the_winners_parameters_are_kept_but_those_of_the_part(jobs: Any, consol
             "cells": [],
         },
     )
-    before = plan_ablation(asked, "mine", console)  # the search has not ended: no parameters
+    before = plan_ablation(request, "mine", console)  # the search has not ended: no parameters
     assert {cell.spec.training["learning_rate"] for cell in before.cells} == {0.01}
     (search,) = plan.searches(room.folder)
     for number, value in ((0, 0.5), (1, 0.7)):
@@ -117,7 +117,7 @@ def test_the_winners_parameters_are_kept_but_those_of_the_part(jobs: Any, consol
         )
     best = search.freeze()["params"]
     assert set(best) >= {"training.learning_rate", "head.hidden"}
-    after = plan_ablation(asked, "mine", console)
+    after = plan_ablation(request, "mine", console)
     by = {cell.strategy.rpartition(" ")[2]: cell.spec for cell in after.cells}
     assert {spec.training["learning_rate"] for spec in by.values()} == {
         best["training.learning_rate"]
@@ -129,25 +129,25 @@ def test_the_winners_parameters_are_kept_but_those_of_the_part(jobs: Any, consol
 
 
 def test_what_cannot_be_ablated_says_why(jobs: Any, console: Console) -> None:
-    asked = jobs.request("refused", **SETTINGS)
+    request = jobs.request("refused", **SETTINGS)
     with pytest.raises(
         UsageError, match=r"--of 'nobody' is not a .* known: early_fusion, late_fusion$"
     ):
-        plan_ablation(asked, "nobody", console)
+        plan_ablation(request, "nobody", console)
     with pytest.raises(NothingToDoError, match="study 'small' has no runs; `fusefront run` it"):
-        plan_ablation(asked, "early_fusion", console)
+        plan_ablation(request, "early_fusion", console)
     matrix = {"dataset": "ragged", "fingerprint": "0123", "store": "prepared", "cells": []}
-    write_json(asked.out / "studies" / "small" / "matrix.json", matrix)
+    write_json(request.out / "studies" / "small" / "matrix.json", matrix)
     with pytest.raises(DataContractError, match="was run on data 0123, what is prepared now is "):
-        plan_ablation(asked, "early_fusion", console)
+        plan_ablation(request, "early_fusion", console)
 
 
 def test_runs_that_fail_are_counted_with_the_first_reason(
     jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The others' rows are kept."""
-    asked = jobs.request("failing", **SETTINGS)
-    train(*begin(asked, console))
+    request = jobs.request("failing", **SETTINGS)
+    train(*begin(request, console))
     fitted = training._fit
 
     def fit(module: Any, data: Any, recipe: Any, epochs: Any) -> None:
@@ -159,7 +159,7 @@ def test_runs_that_fail_are_counted_with_the_first_reason(
     with pytest.raises(
         FusefrontError, match=r"^1 ablation runs failed; first reason: ValueError: it broke$"
     ):
-        ablate_study(asked, "early_fusion", console)
+        ablate_study(request, "early_fusion", console)
     assert jobs.workers[-1].closed
-    record = json.loads((asked.out / "studies/small/ablation-early_fusion.json").read_text())
+    record = json.loads((request.out / "studies/small/ablation-early_fusion.json").read_text())
     assert [row["without"] for row in record["rows"]] == ["text", "image", "operator"]

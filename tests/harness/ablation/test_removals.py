@@ -24,19 +24,22 @@ def removed(parts: Parts, **body: object) -> list[Ablation]:
     return ablations("mine", Strategy.model_validate(body), SCHEMA, parts)
 
 
-def table(found: list[Ablation]) -> list[tuple[str, str, str, str]]:
-    return [(one.name, one.kind, one.without, one.strategy.baseline) for one in found]
+def table(removals: list[Ablation]) -> list[tuple[str, str, str, str]]:
+    return [
+        (removal.name, removal.kind, removal.without, removal.strategy.baseline)
+        for removal in removals
+    ]
 
 
 def test_a_preset_loses_a_modality_or_a_component_at_a_time(parts: Parts) -> None:
-    found = removed(parts, baseline="early_fusion")
+    removals = removed(parts, baseline="early_fusion")
     outs = [("modality", name) for name in ("text", "image", "audio")]
     names = ("use_id", "compressor", "operator", "pooler", "head", "products")
     outs += [("component", name) for name in names]
-    assert table(found) == [
+    assert table(removals) == [
         (f"mine without {out}", kind, out, "early_fusion") for kind, out in outs
     ]
-    assert [one.strategy.settings for one in found] == [
+    assert [removal.strategy.settings for removal in removals] == [
         {"modalities": ["image", "audio"]},
         {"modalities": ["text", "audio"]},
         {"modalities": ["text", "image"]},
@@ -47,11 +50,11 @@ def test_a_preset_loses_a_modality_or_a_component_at_a_time(parts: Parts) -> Non
         {"head": {"name": "linear"}},
         {"products": False},
     ]
-    assert {one.strategy.role for one in found} == {"ablation"}
+    assert {removal.strategy.role for removal in removals} == {"ablation"}
 
 
 def test_what_the_parent_says_stays(parts: Parts) -> None:
-    found = removed(
+    removals = removed(
         parts,
         baseline="gated_fusion",
         role="control",
@@ -62,30 +65,34 @@ def test_what_the_parent_says_stays(parts: Parts) -> None:
         operator={"name": "scalar_gate", "hidden": 32},
         token_width=8,
     )
-    for one in found:
-        strategy = one.strategy
+    for removal in removals:
+        strategy = removal.strategy
         assert (strategy.role, strategy.shuffle, strategy.tune) == ("ablation", ("text",), False)
         assert strategy.training == {"epochs": 7}
         assert strategy.space == {"k": (1, 2)}
         assert strategy.settings["token_width"] == 8
         assert strategy.settings["operator"] == {"name": "scalar_gate", "hidden": 32}
-    assert "operator" not in {one.without for one in found}  # a gate is what the preset is
+    assert "operator" not in {
+        removal.without for removal in removals
+    }  # a gate is what the preset is
 
 
 def test_two_modalities_leave_one_each_and_one_is_left_alone(parts: Parts) -> None:
     two = removed(parts, baseline="early_fusion", modalities=["audio", "text"])
     kept = {
-        one.without: one.strategy.settings["modalities"] for one in two if one.kind == "modality"
+        removal.without: removal.strategy.settings["modalities"]
+        for removal in two
+        if removal.kind == "modality"
     }
     assert kept == {"text": ["audio"], "audio": ["text"]}
     single = removed(parts, baseline="unimodal", modality="image")
-    assert [one.kind for one in single] == ["component"] * len(single)
-    assert [one.without for one in single] == ["compressor", "pooler", "head", "products"]
+    assert [removal.kind for removal in single] == ["component"] * len(single)
+    assert [removal.without for removal in single] == ["compressor", "pooler", "head", "products"]
 
 
 def test_what_is_plain_already_is_no_removal(parts: Parts) -> None:
     """A mean, a linear head and concatenation: the second choice is the same as what is there."""
-    found = removed(
+    removals = removed(
         parts,
         baseline="composed",
         pooler="mean",
@@ -94,13 +101,23 @@ def test_what_is_plain_already_is_no_removal(parts: Parts) -> None:
         compressor="none",
         products=False,
     )
-    assert [one.without for one in found] == ["text", "image", "audio", "use_id", "operator"]
-    assert found[-1].strategy.settings["operator"] is None
+    assert [removal.without for removal in removals] == [
+        "text",
+        "image",
+        "audio",
+        "use_id",
+        "operator",
+    ]
+    assert removals[-1].strategy.settings["operator"] is None
 
 
 def test_additions_are_taken_out_too(parts: Parts) -> None:
-    found = removed(parts, baseline="composed", alignment="infonce", presence_features=True)
-    changed = {one.without: one.strategy.settings for one in found if one.kind == "component"}
+    removals = removed(parts, baseline="composed", alignment="infonce", presence_features=True)
+    changed = {
+        removal.without: removal.strategy.settings
+        for removal in removals
+        if removal.kind == "component"
+    }
     assert changed["alignment"]["alignment"] is None
     assert changed["presence_features"]["presence_features"] is False
 
@@ -126,9 +143,9 @@ class Joined(Baseline):
 
 def test_the_operator_becomes_a_concatenation_where_none_is_refused(parts: Parts) -> None:
     own = parts._replace(baselines={**parts.baselines, "joined": Joined})
-    (one,) = removed(own, baseline="joined")
-    assert (one.without, one.strategy.baseline) == ("operator", "joined")
-    assert one.strategy.settings == {"operator": {"name": "concat"}}
+    (removal,) = removed(own, baseline="joined")
+    assert (removal.without, removal.strategy.baseline) == ("operator", "joined")
+    assert removal.strategy.settings == {"operator": {"name": "concat"}}
     with pytest.raises(UsageError, match="has no part that can be taken out"):
         removed(own, baseline="joined", operator="concat")
 
@@ -142,11 +159,13 @@ class Fixed(EarlyFusion):
 
 def test_a_fixed_part_of_a_preset_goes_out_through_the_composed_model(parts: Parts) -> None:
     own = parts._replace(baselines={**parts.baselines, "fixed": Fixed})
-    found = removed(
+    removals = removed(
         own, baseline="fixed", training={"epochs": 3}, tune=False, shuffle=("text",), token_width=8
     )
-    assert {one.strategy.baseline for one in found if one.without != "operator"} == {"fixed"}
-    (strategy,) = (one.strategy for one in found if one.without == "operator")
+    assert {removal.strategy.baseline for removal in removals if removal.without != "operator"} == {
+        "fixed"
+    }
+    (strategy,) = (removal.strategy for removal in removals if removal.without == "operator")
     assert (strategy.baseline, strategy.role, strategy.tune) == ("composed", "ablation", False)
     assert (strategy.training, strategy.shuffle) == ({"epochs": 3}, ("text",))
     settings = strategy.settings  # spelt out
@@ -156,7 +175,7 @@ def test_a_fixed_part_of_a_preset_goes_out_through_the_composed_model(parts: Par
 
 
 def test_what_reads_no_vectors_has_no_compressor_to_lose(parts: Parts) -> None:
-    outs = [one.without for one in removed(parts, baseline="id_only")]
+    outs = [removal.without for removal in removed(parts, baseline="id_only")]
     assert outs == ["pooler", "head", "products"]
 
 

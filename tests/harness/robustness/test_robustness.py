@@ -14,12 +14,12 @@ from sklearn.metrics import roc_auc_score
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.robustness.hide import Hidden, shown_modalities, scores
+from fusefront.harness.robustness.hide import Hidden, scores, shown_modalities
 from fusefront.harness.robustness.study import HidingOptions, _runs, _strategies, measure
+from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.store import StudyFolder, find_study
-from fusefront.harness.runs.recipe import Training
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.predict import predict
@@ -63,14 +63,16 @@ def study(world: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> S
 
 
 @pytest.fixture(scope="module")
-def told() -> list[str]:
+def lines() -> list[str]:
     """What is said while it is measured."""
     return []
 
 
 @pytest.fixture(scope="module")
-def curves(study: StudyFolder, told: list[str]) -> list[dict]:
-    return measure(study, HidingOptions(shares=(1.0, 0.5)), told.append)  # 0 comes by itself, in order
+def curves(study: StudyFolder, lines: list[str]) -> list[dict]:
+    return measure(
+        study, HidingOptions(shares=(1.0, 0.5)), lines.append
+    )  # 0 comes by itself, in order
 
 
 def test_shares_are_nested_and_touch_one_modality_alone(world: PreparedDataset) -> None:
@@ -158,11 +160,11 @@ def test_what_cannot_be_hidden_is_refused_in_a_sentence(study: StudyFolder) -> N
         measure(study, HidingOptions(("nobody",)), lambda _: None)
 
 
-def test_every_run_is_said_with_its_conditions(curves: list[dict], told: list[str]) -> None:
+def test_every_run_is_said_with_its_conditions(curves: list[dict], lines: list[str]) -> None:
     """Two shares of three modalities, and nothing hidden once for all."""
     runs = [("early_fusion", 0), ("early_fusion", 1), ("early_fusion", 2)]
     runs += [("late_fusion", 0), ("late_fusion", 1)]
-    assert told == [f"{name}, seed {seed}: 7 conditions" for name, seed in runs]
+    assert lines == [f"{name}, seed {seed}: 7 conditions" for name, seed in runs]
     order = [(curve["strategy"], curve["modality"]) for curve in curves]
     assert order == [(name, modality) for name in NAMES for modality in ("text", "image", "audio")]
 
@@ -175,7 +177,9 @@ def test_who_loses_a_modality_is_drawn_item_by_item(world: PreparedDataset, colu
         draw = np.random.default_rng([seed, column]).random(world.manifest.schema_.items + 1)
         assert keep[:, column].tolist() == [bool(value >= 0.3) for value in draw]
         assert np.delete(keep, column, 1).all()
-    np.testing.assert_array_equal(shown_modalities(world, Hidden(name, 0.3)), shown_modalities(world, Hidden(name, 0.3), 0))
+    np.testing.assert_array_equal(
+        shown_modalities(world, Hidden(name, 0.3)), shown_modalities(world, Hidden(name, 0.3), 0)
+    )
 
 
 def by_request(store: PreparedDataset, logits: np.ndarray) -> tuple[float, np.ndarray]:

@@ -21,8 +21,8 @@ from fusefront.baselines.contract import (
 )
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.spec import Cell, RunSpec
-from fusefront.harness.runs.study import Training
 from fusefront.harness.training.run import RunRecord, run
 
 

@@ -103,7 +103,9 @@ def test_a_role_without_parameters_makes_no_group(
 ) -> None:
     everything = list(model.parameters())
     monkeypatch.setattr(model, "parameter_roles", lambda: {"id_embedding": [], "dense": everything})
-    optimizer = ClickModule(model, 45, Training(), 9).configure_optimizers()["optimizer"]
+    optimizer = ClickModule(model, 45, Training(weight_decay=0.5), 9).configure_optimizers()[
+        "optimizer"
+    ]
     assert [len(group["params"]) for group in optimizer.param_groups] == [len(everything)]
 
 

@@ -109,9 +109,9 @@ def test_slow_trials_count_for_more(tmp_path: Path) -> None:
 def test_trials_that_say_no_seconds_took_none(tmp_path: Path) -> None:
     """As records of older searches do: the search that is known to take time comes first."""
     tuning = Tuning(tmp_path, "a", "b")
-    for name, said in {"a": {}, "b": {"seconds": 0.5}}.items():
+    for name, seconds in {"a": {}, "b": {"seconds": 0.5}}.items():
         assert tuning.searches[name].next_trial() == (0, ANY)
-        tuning.searches[name].tell({"number": 0, "state": "ok", "value": 0.5, **said})
+        tuning.searches[name].tell({"number": 0, "state": "ok", "value": 0.5, **seconds})
     assert tuning.next().strategy == "b"
 
 
