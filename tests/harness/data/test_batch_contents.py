@@ -70,7 +70,7 @@ def test_a_batch_holds_what_the_store_says_of_its_requests(
 ) -> None:
     batch = Batcher(ragged, "train", 512).batch(np.array(requests))
     assert as_lists(batch) == by_loop(ragged, "train", requests)
-    assert batch.history_kinds is None
+    assert batch.events is None
     distinct = {int(i) for part in (batch.history, batch.candidates) for i in part.flatten()}
     assert distinct <= set(range(len(batch.items)))
     entries = {0, *batch.items[batch.history].flatten().tolist()}
