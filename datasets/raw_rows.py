@@ -32,6 +32,8 @@ class RawRows(_Frozen):
     item: str  # the log's column of item keys
     item_kind: str
     history: History
+    event_kind: str = "text"  # kind of the log's column `history.kind`
+    event_kinds: tuple[str, ...] = ()  # kinds of events told apart: code k is the (k - 1)th
     request: tuple[RawField, ...]  # categorical fields, then numbers, each in the store's order
     candidate: tuple[RawField, ...]
 

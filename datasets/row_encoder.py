@@ -17,13 +17,14 @@ from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.history import Histories
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.kinds import conform
-from fusefront.datasets.raw.lists import clean_keys
-from fusefront.datasets.raw.values import cells, number, table
+from fusefront.datasets.raw.lists import as_lists, clean_keys, newest_of
+from fusefront.datasets.raw.values import cells, number, table, texts
 from fusefront.datasets.raw_rows import RawField, RawRows
 from fusefront.datasets.scaling import scaled
 from fusefront.datasets.spec import History
 
 SIDES = ("request", "candidate")
+KIND = "history_kind"  # beside "history": a list of what the user did with each item
 PLAIN = History.model_validate({"from": "list", "column": "history"})
 
 
@@ -41,6 +42,7 @@ class EncodedRows(NamedTuple):
 
     items: NDArray[np.int32]  # [n]
     histories: Histories  # newest last, without unknown items
+    kinds: NDArray[np.int64] | None  # [V] of the histories' values, where events are told apart
     ids: dict[str, NDArray[np.int32]]  # side -> [n, C]
     numbers: dict[str, NDArray[np.float32]]  # side -> [n, N], scaled
 
@@ -61,6 +63,7 @@ class RowEncoder:
             for name, words in vocabularies.items()
         }
         self.tally = Tally()
+        self.kinds = {kind: code for code, kind in enumerate(raw.event_kinds, 1)}
 
     def columns(self, have: Sequence[str], path: Path) -> Columns:
         """The columns of a table: "item", "history" and the fields' names, or the log's own."""
@@ -71,6 +74,12 @@ class RowEncoder:
         listed = raw.history.columns(have)
         logged = [raw.item, *(name for side in SIDES for name in own[side]), *listed]
         history, lists = self._history(have, listed)
+        if KIND in lists and KIND not in have:
+            raise broken(
+                path,
+                f"column {KIND!r} is missing",
+                "the bundle tells the events of a history apart; give the kind of each beside 'history'",
+            )
         if not set(expected) - set(have):
             return Columns("item", history, names, (*expected, *lists))
         if not set(logged) - set(have):
@@ -90,7 +99,7 @@ class RowEncoder:
         if listed and not set(listed) - set(have):
             return self.raw.history, listed
         if "history" in have and self.raw.history.source != "none":
-            return PLAIN, ("history",)
+            return PLAIN, ("history", KIND) if self.kinds else ("history",)
         return None, ()
 
     def encode(self, frame: pl.DataFrame, columns: Columns, path: Path, first: int) -> EncodedRows:
@@ -110,7 +119,8 @@ class RowEncoder:
             ids[side] = np.concatenate([np.zeros((len(items), 0), np.int32), *codes], axis=1)
             whole = np.stack(raw, 1) if raw else np.zeros((len(items), 0))
             numbers[side] = scaled(whole, [self.scalings[name] for name in names])
-        return EncodedRows(items, self._histories(frame, columns, path, first), ids, numbers)
+        histories, kinds = self._histories(frame, columns, path, first)
+        return EncodedRows(items, histories, kinds, ids, numbers)
 
     def _codes(
         self, side: str, part: RawField, column: pl.Series, path: Path, first: int
@@ -129,19 +139,48 @@ class RowEncoder:
 
     def _histories(
         self, frame: pl.DataFrame, columns: Columns, path: Path, first: int
-    ) -> Histories:
-        """The newest known items of every row."""
-        none = Histories(np.zeros(0, np.int32), np.zeros(frame.height, np.int64))
+    ) -> tuple[Histories, NDArray[np.int64] | None]:
+        """The newest known items of every row, and the kinds of the events where told apart."""
+        empty = Histories(np.zeros(0, np.int32), np.zeros(frame.height, np.int64))
+        none = np.zeros(0, np.int64) if self.kinds else None
         if columns.history is None:
-            return none
-        entries = clean_keys(frame, columns.history, path, first, self.tally)
+            return empty, none
+        typed = bool(self.kinds)
+        entries = clean_keys(frame, columns.history, path, first, self.tally, places=typed)
         if not len(entries.keys):
-            return none
+            return empty, none
         rows = self.keys.rows(entries.keys, path, str(columns.history.column), first)
         what = "history entries name no known item and are left out"
         self._count("history.unknown_item", rows == 0, what)
         length = np.bincount(entries.row[rows > 0], minlength=frame.height)
-        return Histories(rows[rows > 0], length).newest(self.raw.history.max_length)
+        histories = Histories(rows[rows > 0], length)
+        most = self.raw.history.max_length
+        if entries.at is None:
+            return histories.newest(most), None
+        kinds = self._kinds(frame, path, first)[entries.at][rows > 0]
+        if length.max(initial=0) > most:
+            kinds = kinds[newest_of(length, most)]
+        return histories.newest(most), kinds
+
+    def _kinds(self, frame: pl.DataFrame, path: Path, first: int) -> NDArray[np.int64]:
+        """The code of every entry of the lists of kinds, which are as long as the histories."""
+        lists, kinds = (as_lists(frame[name], PLAIN, path, first) for name in ("history", KIND))
+        sizes = (part.list.len().fill_null(0).to_numpy() for part in (lists, kinds))
+        wrong = np.flatnonzero(np.not_equal(*sizes))
+        if len(wrong):
+            raise broken(
+                path,
+                f"a history and its kinds have different lengths, in {len(wrong)} rows",
+                "give one kind for each item of the history",
+                column=KIND,
+                row=first + int(wrong[0]),
+            )
+        entries = kinds.drop_nulls().explode(empty_as_null=False)
+        words = texts(conform(entries, self.raw.event_kind, path, first), self.raw.event_kind, path)
+        codes = np.array([self.kinds.get(word, 0) for word in words.to_list()], np.int64)
+        what = "events of histories have a kind that is not in train's; they count as of none"
+        self._count("history.kind_unseen", codes == 0, what)
+        return codes
 
     def _count(self, key: str, lost: NDArray[np.bool_], what: str) -> None:
         self.tally.add(key, int(lost.sum()), len(lost), what)

@@ -29,6 +29,10 @@ is exported and timed. Codes hold a pooler's projections too, so online nothing 
 twice. All of them train on requests: K candidates of one request give the scores, the loss and the
 gradients of K separate rows.
 
+Where the data tells the events of a history apart (`history.kind`: a rating, a behaviour), every model
+that reads histories adds a learned vector of each kind and slot to the item's tokens, before operator
+and pooler: x_(i,k) = x_i + v_k, cleared where the slot is absent, v_0 = 0. Auxiliary losses see an item once.
+
 Parameters are counted with the default settings on a catalogue of {SCHEMA.items:,} items with modalities of
 64, 64 and 32 numbers, one request field and one candidate field (the demo's world). On the MMCTR
 challenge's vocabulary (91,718 items, 11,740 tags, 11 likes levels, 11 views levels, a vector of 128

@@ -117,14 +117,14 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
         outside=job.outside,
         losses=tally.losses(),
         kinds=log.recorder.kinds.of,
-        raw=_raw_rows(spec, log.recorder, log.plan),
+        raw=_raw_rows(spec, log.recorder, log.plan, history.kinds),
     )
     for loss in manifest.losses.values():
         say(loss.sentence())
     write_bytes(folder / "manifest.json", manifest_bytes(manifest))
 
 
-def _raw_rows(spec: DatasetSpec, recorder: Recorder, plan: Plan) -> RawRows:
+def _raw_rows(spec: DatasetSpec, recorder: Recorder, plan: Plan, kinds: tuple[str, ...]) -> RawRows:
     """How serving reads raw rows: as they were read here."""
     log, users = recorder.kinds.table(LOG), recorder.kinds.table(USERS)
     of_users = spec.users.fields if spec.users else ()
@@ -136,6 +136,8 @@ def _raw_rows(spec: DatasetSpec, recorder: Recorder, plan: Plan) -> RawRows:
         item=spec.columns.item,
         item_kind=recorder.items.kind,
         history=spec.history,
+        event_kind=log.get(str(spec.history.kind), "text"),
+        event_kinds=kinds,
         request=raw_fields(
             (*spec.request_fields, *of_users, *counted["request"]),
             [log] * len(spec.request_fields) + [users] * len(of_users) + own["request"],

@@ -4,7 +4,7 @@ What is no key (null, NaN, blanks, padding) is taken out and counted; a null is 
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,7 @@ class Ragged(NamedTuple):
 
     keys: pl.Series
     length: NDArray[np.int64]
+    at: NDArray[np.int64] | None = None  # where each stood among all entries, where that is wanted
 
     @property
     def row(self) -> NDArray[np.int64]:
@@ -44,19 +45,24 @@ class Ragged(NamedTuple):
         if mask.all():
             return self
         length = np.bincount(self.row[mask], minlength=len(self.length))
-        return Ragged(self.keys.filter(pl.Series(mask)), length)
+        return Ragged(self.keys.filter(pl.Series(mask)), length, self._at(mask))
 
     def newest(self, most: int) -> "Ragged":
         """At most the last so many of each row."""
         if self.length.max(initial=0) <= most:
             return self
         places = newest_of(self.length, most)
-        return Ragged(self.keys.filter(pl.Series(places)), np.minimum(self.length, most))
+        length = np.minimum(self.length, most)
+        return Ragged(self.keys.filter(pl.Series(places)), length, self._at(places))
 
     def turned(self) -> "Ragged":
         """Every row the other way round."""
         start = np.repeat(np.cumsum(self.length) - self.length, self.length)
-        return Ragged(self.keys.gather(start + self.back), self.length)
+        turned = start + self.back
+        return Ragged(self.keys.gather(turned), self.length, self._at(turned))
+
+    def _at(self, chosen: NDArray[Any]) -> NDArray[np.int64] | None:
+        return None if self.at is None else self.at[chosen]
 
     def lists(self) -> pl.Series:
         """One list a row."""
@@ -73,16 +79,26 @@ def newest_of(length: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
 
 
 def clean_keys(
-    frame: pl.DataFrame, history: History, path: Path, first: int, tally: Tally
+    frame: pl.DataFrame,
+    history: History,
+    path: Path,
+    first: int,
+    tally: Tally,
+    *,
+    places: bool = False,
 ) -> Ragged:
-    """Every row's item keys, newest last, however many; `first` is the file's row of the first."""
-    lists = _as_lists(_one_column(frame, history, path), history, path, first)
+    """Every row's item keys, newest last, however many; `first` is the file's row of the first.
+
+    `places` keeps where each key stood among all entries of the column's lists.
+    """
+    lists = as_lists(_one_column(frame, history, path), history, path, first)
     absent = lists.is_null().to_numpy()
     tally.add(
         "history.null", int(absent.sum()), len(lists), "histories are null and count as empty"
     )
     length = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
-    entries = Ragged(lists.drop_nulls().explode(empty_as_null=False), length)
+    keys = lists.drop_nulls().explode(empty_as_null=False)
+    entries = Ragged(keys, length, np.arange(len(keys)) if places else None)
     if history.source == "padded":
         _check_width(length, absent, history, path, first)
     entries = _without(entries, _null(entries.keys), "history.null_entry", "null or blank", tally)
@@ -91,7 +107,7 @@ def clean_keys(
         entries = _without(entries, padding, "history.padding", "padding", tally)
     if history.newest == "first":
         entries = entries.turned()
-    return Ragged(_whole(entries, history, path, first), entries.length)
+    return entries._replace(keys=_whole(entries, history, path, first))
 
 
 def _without(keys: Ragged, hit: pl.Series, key: str, what: str, tally: Tally) -> Ragged:
@@ -113,7 +129,8 @@ def _one_column(frame: pl.DataFrame, history: History, path: Path) -> pl.Series:
         raise broken(path, f"columns of {kinds}", fix, column=history.column) from None
 
 
-def _as_lists(column: pl.Series, history: History, path: Path, first: int) -> pl.Series:
+def as_lists(column: pl.Series, history: History, path: Path, first: int) -> pl.Series:
+    """A column as one list a row, null where it is null; refused where it holds no lists."""
     if column.dtype == pl.Null:
         return pl.Series(column.name, [None] * len(column), pl.List(pl.Null))
     if column.dtype in (pl.Categorical, pl.Enum):

@@ -51,6 +51,7 @@ class Served(TypedDict):
     auc_change: float | None
     inputs: list[str]
     exporter: str
+    kinds: NotRequired[str]  # how the codes of a history's events are stored, where told apart
 
 
 class Card(TypedDict):
@@ -183,6 +184,7 @@ def card_markdown(card: Card) -> str:
         f" largest difference of a probability from training"
         f" {card['serving']['max_difference']:.1e}; AUC change"
         f" {_change(card['serving']['auc_change'])}.",
+        *(f"Events of histories: {kinds}." for kinds in [card["serving"].get("kinds")] if kinds),
         "",
         "## Limits",
         *(f"- {limit}" for limit in card["limits"]),

@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.row_encoder import EncodedRows
-from fusefront.datasets.store import PreparedDataset
+from fusefront.datasets.row_encoder import KIND, EncodedRows
+from fusefront.datasets.store import PreparedDataset, Split
 from fusefront.harness.errors import GateError
 from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.serving.bundle.opened import TOLERANCE, BundleError
 from fusefront.harness.serving.bundle.predict import feed_of, open_encoder, predict_file
-from fusefront.harness.serving.bundle.raw_values import raw_values
+from fusefront.harness.serving.bundle.raw_values import raw_values, typed
 from fusefront.harness.serving.export.request import Feed, FeedShape
 from fusefront.harness.serving.export.scorer import probability
 
@@ -77,6 +77,12 @@ def _as_stored(encoded: EncodedRows, store: PreparedDataset, rows: int) -> NDArr
     same &= (encoded.ids["request"] == part.request_ids[request]).all(axis=1)
     same &= (encoded.ids["candidate"] == part.candidate_ids[:rows]).all(axis=1)
     same &= encoded.histories.length == part.history_length[request]
+    if encoded.kinds is not None and store.history_kinds is not None:
+        places = _places(part, request)
+        if len(places) == len(encoded.kinds):
+            off = encoded.kinds != store.history_kinds[places]
+            row = np.repeat(np.arange(rows), encoded.histories.length)
+            same &= np.bincount(row, off, minlength=rows) == 0
     return np.asarray(same, np.bool_)
 
 
@@ -99,20 +105,19 @@ def raw_rows(store: PreparedDataset, split: str, most: int) -> pl.DataFrame:
     part = store.split(split)
     request = np.repeat(np.arange(len(part.group)), np.diff(part.row_start))[:most]
     keys = store.item_keys().sort("row")["key"]
-    begin = part.history_start[request].astype(np.int64)
-    length = part.history_length[request].astype(np.int64)
-    places = np.concatenate(
-        [np.zeros(0, np.int64), *(np.arange(b, b + n) for b, n in zip(begin, length, strict=True))]
-    )
-    entries = keys.gather(store.history_values[places].astype(np.int64) - 1)
-    row = np.repeat(np.arange(len(request)), length)
+    places = _places(part, request)
+    entries = {"history": keys.gather(store.history_values[places].astype(np.int64) - 1)}
+    if store.history_kinds is not None and store.manifest.raw is not None:
+        raw = store.manifest.raw
+        kinds = np.array([None, *raw.event_kinds], object)[store.history_kinds[places]]
+        entries[KIND] = typed(pl.Series(kinds.tolist(), dtype=pl.String), raw.event_kind)
+    row = np.repeat(np.arange(len(request)), part.history_length[request])
     histories = (
-        pl.DataFrame({"row": row, "history": entries})
-        .group_by("row", maintain_order=True)
-        .agg("history")
+        pl.DataFrame({"row": row, **entries}).group_by("row", maintain_order=True).agg(*entries)
     )
     rows = pl.DataFrame({"row": np.arange(len(request))}).join(histories, on="row", how="left")
-    columns = [keys.gather(part.item[:most].astype(np.int64) - 1).alias("item"), rows["history"]]
+    columns = [keys.gather(part.item[:most].astype(np.int64) - 1).alias("item")]
+    columns += [rows[name] for name in entries]
     held_by = {
         "request": (part.request_ids[request], part.request_numbers[request]),
         "candidate": (part.candidate_ids[:most], part.candidate_numbers[:most]),
@@ -120,6 +125,14 @@ def raw_rows(store: PreparedDataset, split: str, most: int) -> pl.DataFrame:
     for side in SIDES:
         columns += _fields(store, side, *held_by[side])
     return pl.DataFrame(columns)
+
+
+def _places(part: Split, request: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where the histories of the requests lie in the store, one after the other."""
+    begin = part.history_start[request].astype(np.int64)
+    length = part.history_length[request].astype(np.int64)
+    inside = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
+    return np.repeat(begin, length) + inside
 
 
 def _fields(

@@ -88,6 +88,8 @@ def feed_of(rows: EncodedRows, shape: FeedShape) -> Feed:
     back = np.repeat(np.cumsum(length), length) - np.arange(len(row))  # 1 = the newest
     feed["history"][row, width - back] = rows.histories.values
     feed["history_mask"][row, width - back] = True
+    if rows.kinds is not None:
+        feed["history_kinds"][row, width - back] = rows.kinds
     feed["candidates"][:, 0] = rows.items
     for name, values in (("ids", rows.ids), ("numbers", rows.numbers)):
         if values["request"].shape[1]:

@@ -23,12 +23,12 @@ STAMP = "%Y-%m-%d %H:%M:%S%.f"
 def raw_values(part: RawField, values: Sequence[Sequence[str | None]]) -> pl.Series:
     """One raw value a row; `values` has a row's texts, None where there is none."""
     if part.field.type == "category":
-        return _typed(pl.Series([row[0] for row in values], dtype=pl.String), part.kind)
+        return typed(pl.Series([row[0] for row in values], dtype=pl.String), part.kind)
     texts = [[value for value in row if value is not None] for row in values]
     if not part.kind.startswith(LISTS):
         written = [_written(row, part.field.separator or ",") for row in texts]
         return pl.Series(written, dtype=pl.String)
-    flat = _typed(pl.Series([v for row in texts for v in row], dtype=pl.String), inner(part.kind))
+    flat = typed(pl.Series([v for row in texts for v in row], dtype=pl.String), inner(part.kind))
     begin, lists = 0, []
     for row in texts:
         lists.append(flat[begin : begin + len(row)].to_list())
@@ -49,8 +49,8 @@ def _written(values: Sequence[str], separator: str) -> str | None:
     return f"[{separator.join(quoted)}]"
 
 
-def _typed(text: pl.Series, kind: str) -> pl.Series:
-    """Text as a column of its kind; what no type has a text for stays text."""
+def typed(text: pl.Series, kind: str) -> pl.Series:
+    """Texts as a column of their kind; what no type has a text for stays text."""
     if kind == WHOLE:
         whole = text.cast(pl.Int64, strict=False)
         return whole if whole.null_count() == text.null_count() else text.cast(pl.UInt64)

@@ -38,7 +38,7 @@ from fusefront.harness.serving.export.parity import (
 )
 from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.export.scorer import Scorer, probability
-from fusefront.harness.serving.export.tables import ROW_FORMATS, RowFormat
+from fusefront.harness.serving.export.tables import ROW_FORMATS, RowFormat, kinds_stored
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table
 
@@ -118,6 +118,8 @@ def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
         "inputs": list(scorer.inputs),
         "exporter": core.tracer,
     }
+    if "history_kinds" in scorer.inputs:
+        serving["kinds"] = kinds_stored(folder)
     card = make_card(loaded.run, loaded.summary, loaded.store, serving, licence)
     write_json(folder / "card.json", card)
     write_text(folder / "card.md", card_markdown(card))

@@ -93,6 +93,13 @@ def graft(
     return model
 
 
+def kinds_stored(folder: Path) -> str:
+    """How the scorer in a folder holds the codes of events, for people."""
+    if (folder / f"{KINDS_TABLE}.bin").exists():
+        return "a row for each item, and a vector for each kind that is added online"
+    return "a row for each item and kind"
+
+
 def _stored(table: Array, rows: RowFormat) -> StoredRows:
     return StoredRows(table.copy(), None) if table.dtype == np.bool_ else store_rows(table, rows)
 
