@@ -1,6 +1,8 @@
 """Shared by the harness's tests: a small world of known truth, and decision inputs of planted truth."""
 
+import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -19,10 +21,14 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.datasets.synthetic.write import write_world
 from fusefront.datasets.yaml_file import Json
 from fusefront.harness.decision.inputs import Candidate, Inputs, Latency, Measured, Pairs
+from fusefront.harness.dossier.comparison import compare_study
 from fusefront.harness.jobs import pipeline
 from fusefront.harness.jobs.pipeline import Request
+from fusefront.harness.jobs.plan import make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell
+from fusefront.harness.runs.store import StudyFolder, find_study
+from fusefront.harness.runs.study import Study
 from fusefront.harness.training.run import run
 from fusefront.harness.training.workers import Message, Workers
 
@@ -249,3 +255,45 @@ def jobs(ragged: PreparedDataset, monkeypatch: pytest.MonkeyPatch) -> Jobs:
 def console() -> Console:
     """A wide console that keeps what it is told, in `console.file`."""
     return Console(file=StringIO(), width=400, color_system=None)
+
+
+@pytest.fixture(scope="session")
+def trained(world: PreparedDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An out folder with the study "shop" of two strategies and two seeds, trained for an epoch."""
+    out = tmp_path_factory.mktemp("trained") / "out"
+    shutil.copytree(world.path, out / "prepared" / world.name / world.fingerprint)
+    store = PreparedDataset.open(out / "prepared" / world.name / world.fingerprint)
+    study = Study.model_validate(
+        {
+            "name": "shop",
+            "dataset": "world.yaml",
+            "strategies": {"popularity": {}, "late_fusion": {"token_width": 8}},
+            "baseline": "popularity",
+            "seeds": [0, 1],
+            "controls": False,
+            "training": {"epochs": 1, "batch_rows": 512},
+        }
+    )
+    parts = load_parts([])
+    cells = make_plan(study, store, parts).final({})
+    for cell in cells:
+        run(cell, out, store, parts)
+    folder = out / "studies" / "shop"
+    folder.mkdir(parents=True)
+    matrix = {
+        "format": 1,
+        "dataset": world.name,
+        "fingerprint": world.fingerprint,
+        "store": store.path.relative_to(out).as_posix(),
+        "cells": [cell.to_json() for cell in cells],
+    }
+    (folder / "matrix.json").write_text(json.dumps(matrix))
+    (folder / "study.yaml").write_text(json.dumps(study.model_dump(mode="json")))
+    compare_study(find_study("shop", out))
+    return out
+
+
+@pytest.fixture
+def trained_study(trained: Path, tmp_path: Path) -> StudyFolder:
+    shutil.copytree(trained, tmp_path / "out")
+    return find_study("shop", tmp_path / "out")
