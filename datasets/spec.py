@@ -127,6 +127,10 @@ class Columns(Strict):
             raise ValueError("'time_format' is for text and 'time_unit' for numbers; give one")
         if self.time_format is not None and "%" not in self.time_format:
             raise ValueError(f"time_format: got {self.time_format!r}, expected '%d/%m/%Y' or alike")
+        if self.time_format is not None and re.search(r"%[369](?!f)", self.time_format):
+            raise ValueError(
+                f"time_format: got {self.time_format!r}, where 3, 6 and 9 stand before an f, as in '%3f'"
+            )
         return self
 
 

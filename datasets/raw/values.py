@@ -74,7 +74,7 @@ def split_text(column: pl.Series, separator: str) -> pl.Series:
         listed = bare.str.extract_all(f"{_QUOTED}|[^{re.escape(separator)}]+")
         cut = pl.when(wrapped & _TEXT.str.contains("['\"]")).then(listed).otherwise(cut)
     cut = pl.when(bare == "").then(pl.lit([], pl.List(pl.String))).otherwise(cut)
-    quotes = _ENTRY.str.contains(r"(?s)^('.*'|\".*\")$") & (_ENTRY.str.len_chars() > 1)
+    quotes = _ENTRY.str.contains(r"(?s)^('.*'|\".*\")$")
     plain = pl.when(quotes).then(_ENTRY.str.slice(1, _ENTRY.str.len_chars() - 2)).otherwise(_ENTRY)
     lists = text.to_frame("text").select(cut.list.eval(_ENTRY.str.strip_chars()).alias("cut"))
     return lists.select(pl.col("cut").list.eval(plain)).to_series().alias(column.name)

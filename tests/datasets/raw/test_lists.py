@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.losses import Tally
@@ -17,8 +18,9 @@ from fusefront.datasets.raw.history import Histories
 from fusefront.datasets.raw.kinds import ColumnKind, Evidence, agreed, conform, kind_of
 from fusefront.datasets.raw.labels import labels
 from fusefront.datasets.raw.lists import Ragged, clean_keys, newest_of
-from fusefront.datasets.raw.values import cells, number, table
-from fusefront.datasets.spec import FieldSpec, History
+from fusefront.datasets.raw.times import Clock
+from fusefront.datasets.raw.values import cells, number, split_text, table
+from fusefront.datasets.spec import Columns, FieldSpec, History
 
 LOG = Path("log.csv")
 LISTS = [[1, 2, 3, 4], [], [5], [6, 7], [], [8, 9, 10]]
@@ -309,3 +311,37 @@ def test_other_rows_are_cast_to_the_kind_of_the_set_or_refused() -> None:
     kinds = Counter(kind_of(dtype) for dtype in (pl.Int8(), pl.UInt64(), pl.Datetime("us", "UTC")))
     assert kinds == {"whole numbers": 2, "dates with a zone": 1}
     assert kind_of(pl.Datetime("us")) == "dates"
+
+
+def test_quotes_are_taken_off_entries_that_they_enclose() -> None:
+    texts = ["['', 'a', \"b\"]", "', 'x'", "'x', y", "(a, b)", "(a)", "[a], [b]", '["a,b", \'"\']']
+    lists = [
+        ["", "a", "b"],
+        ["'", "x"],
+        ["x", "y"],
+        ["a", "b"],
+        ["(a)"],
+        ["[a]", "[b]"],
+        ["a,b", '"'],
+    ]
+    assert split_text(pl.Series("c", texts), ",").to_list() == lists
+    assert split_text(pl.Series("c", ["a; b ;c;", ""]), ";").to_list() == [["a", "b", "c", ""], []]
+    assert split_text(pl.Series("c", ["a::b"]), "::").to_list() == [["a", "b"]]
+
+
+def test_a_time_format_that_cannot_be_read_is_one_sentence() -> None:
+    clock = Clock("%Y-%m-%d %H")
+    with pytest.raises(
+        DataContractError,
+        match=r"^log\.csv, column 't': the time_format '%Y-%m-%d %H' cannot be used \(Invalid format "
+        r"string: .{5,120}\); write it as strftime does$",
+    ) as error:
+        clock.read(pl.Series("t", ["2021-01-02 03"]), LOG, 0)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("written", ["%Y-%m-%d %3", "%6Y", "%9"])
+def test_a_time_format_with_digits_but_no_fraction_is_refused(written: str) -> None:
+    with pytest.raises(ValidationError, match="3, 6 and 9 stand before an f, as in '%3f'"):
+        Columns(user="u", item="i", timestamp="t", time_format=written)
+    Columns(user="u", item="i", timestamp="t", time_format="%Y-%m-%d %H:%M:%S.%3f")
