@@ -1,6 +1,11 @@
 """Out of fold means: a copy learns nothing from the labels of its own fold."""
 
+import math
+
+import pytest
 import torch
+
+from fusefront.baselines.contract import gather
 
 
 def gradients(scene, labels):
@@ -43,3 +48,84 @@ def test_scores_are_those_of_the_mean_tower(scene):
         alone = model.losses(scene.batch).logits
     assert not torch.allclose(losses.logits, alone)
     assert losses.logits.shape == scene.batch.labels.shape
+
+
+def test_losses_are_those_of_a_loop_over_rows_and_copies(scene):
+    """The stacker reads the row's own fold; a copy learns from the rows of the others, tower by tower."""
+    model = scene.build("stacked_fusion", {"folds": 3, "token_width": 6}).train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm | torch.nn.Dropout):
+            module.eval()
+    batch = scene.batch
+    with torch.no_grad():
+        losses = model.losses(batch)
+        codes, encoding = model.encode_batch(batch)
+        request = gather(codes, batch)
+        towers = model._towers(request, batch.rows)
+        width = batch.candidates.shape[1]
+        clicks, copies = [], []
+        shown = model.context(
+            batch.request_context, batch.candidate_context, losses.logits[..., None]
+        )
+        for n, row in enumerate(batch.rows.tolist()):
+            r, k = divmod(row, width)
+            own, label = int(batch.groups[r]) % 3, float(batch.labels[r, k])
+            there = request.candidates.present[r, k]
+            logit = model.operator(
+                towers[own, n][None, :, None], there[None], None
+            ).tokens.flatten()
+            logit = logit + model.head(shown[r, k][None])
+            torch.testing.assert_close(losses.logits[r, k], logit[0], rtol=1e-6, atol=1e-8)
+            clicks.append(entropy(float(logit[0]), label))
+            copies += [
+                entropy(float(towers[f, n, s]), label)
+                for f in range(3)
+                for s in range(towers.shape[2])
+                if f != own and there[s]
+            ]
+    assert float(losses.click) == pytest.approx(sum(clicks) / len(clicks), rel=1e-6)
+    mean = sum(copies) / len(copies)
+    assert float(losses.auxiliary - encoding) == pytest.approx(mean, rel=1e-6)
+
+
+def entropy(logit, label):
+    probability = 1 / (1 + math.exp(-logit))
+    return -math.log(probability if label else 1 - probability)
+
+
+def test_towers_of_every_copy_have_their_own_codes(scene):
+    """Scores read the mean over the copies, each from its own part of the codes."""
+    model = scene.build("stacked_fusion", {"folds": 3, "token_width": 6, "context_width": 0}).eval()
+    assert model.head is None
+    batch = scene.batch
+    with torch.no_grad():
+        codes = model.encode_items(torch.arange(scene.schema.items + 1))
+        scored = model.score(gather(codes, batch, batch.items), batch.rows)
+        alone = []
+        for member in model.members:
+            own = member.encode_items(torch.arange(scene.schema.items + 1))
+            alone.append(member.placement.logits(gather(own, batch, batch.items), batch.rows))
+        there = gather(codes, batch, batch.items).candidates.present.flatten(0, 1)[batch.rows]
+        mean = torch.stack(alone).mean(0)
+        wanted = model.operator(mean.unsqueeze(-1), there, None).tokens.flatten()
+    torch.testing.assert_close(scored.logits.flatten()[batch.rows], wanted)
+    assert not torch.allclose(alone[0], alone[1])
+
+
+def test_a_stack_has_two_folds_at_least_and_roles_for_every_parameter(scene):
+    with pytest.raises(
+        ValueError, match="stacked_fusion: setting 'folds' is 1, expected at least 2"
+    ):
+        scene.build("stacked_fusion", {"folds": 1})
+    model = scene.build("stacked_fusion", {"stack_hidden": 4})
+    names = {id(p): name for name, p in model.named_parameters()}
+    roles = {role: {names[id(p)] for p in parts} for role, parts in model.parameter_roles().items()}
+    assert {name.split(".")[2:4][-1] for name in roles["id_embedding"]} == {"ids"}
+    assert len(roles["id_embedding"]) == 2
+    assert all(".side." in name or name.startswith("context") for name in roles["field_embedding"])
+    assert any(name.startswith("context") for name in roles["field_embedding"])
+    assert any(name.startswith("operator") for name in roles["fusion"])
+    assert any(name.startswith("head") for name in roles["dense"])
+    assert set.union(*roles.values()) == set(names.values())
+    assert model.cacheable() == "part: towers and their join run online"
+    assert model.report() == model.members[0].report() != {}

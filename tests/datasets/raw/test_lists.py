@@ -18,6 +18,7 @@ from fusefront.datasets.raw.history import Histories
 from fusefront.datasets.raw.kinds import ColumnKind, Evidence, agreed, conform, kind_of
 from fusefront.datasets.raw.labels import labels
 from fusefront.datasets.raw.lists import Ragged, clean_keys, newest_of
+from fusefront.datasets.raw.time_kinds import TimeEvidence, clock_kind
 from fusefront.datasets.raw.times import Clock
 from fusefront.datasets.raw.values import cells, number, split_text, table
 from fusefront.datasets.spec import Columns, FieldSpec, History
@@ -345,3 +346,28 @@ def test_a_time_format_with_digits_but_no_fraction_is_refused(written: str) -> N
     with pytest.raises(ValidationError, match="3, 6 and 9 stand before an f, as in '%3f'"):
         Columns(user="u", item="i", timestamp="t", time_format=written)
     Columns(user="u", item="i", timestamp="t", time_format="%Y-%m-%d %H:%M:%S.%3f")
+
+
+@pytest.mark.parametrize(
+    ("times", "kind", "row", "value"),
+    [
+        ([None, "7", " 8"], "whole numbers", 31, "7"),
+        (["7", "8.5", "9"], "fractions", 31, "8.5"),
+        (["2021-01-02", "soon"], "dates", 30, "2021-01-02"),
+        (
+            ["2021-01-02 03:04Z", "2021-01-02 03:04+0100"],
+            "dates with a zone",
+            30,
+            "2021-01-02 03:04Z",
+        ),
+        ([None], "nothing", 0, None),
+    ],
+)
+def test_times_of_a_text_file_are_known_by_their_look(
+    times: list[str | None], kind: str, row: int, value: str | None
+) -> None:
+    evidence = TimeEvidence(LOG, "t")
+    evidence.look(pl.Series("t", times, dtype=pl.String), np.arange(30, 30 + len(times)))
+    assert evidence.survey() == ColumnKind(LOG, "t", kind, False, row, value)
+    clocks = {"whole numbers": "whole numbers", "fractions": "fractions", "nothing": None}
+    assert clock_kind(kind) == clocks.get(kind, "dates")
