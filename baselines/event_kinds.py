@@ -9,7 +9,7 @@ from fusefront.baselines.contract import Events
 from fusefront.baselines.fields import small_embedding
 
 
-class EventKinds(nn.Module):
+class EventKindTokens(nn.Module):
     """Tokens of items to tokens of events; without kinds, or without events, as they are."""
 
     def __init__(self, kinds: int, *shape: int) -> None:

@@ -15,7 +15,7 @@ def small_embedding(rows: int, width: int) -> nn.Embedding:
     return table
 
 
-class FieldEncoder(nn.Module):
+class FieldEmbedding(nn.Module):
     """One embedding a field, the mean over its filled columns; numbers follow as they are."""
 
     def __init__(self, fields: tuple[Field, ...], numbers: int, width: int) -> None:
@@ -51,8 +51,8 @@ class ContextEncoder(nn.Module):
         width: int,
     ) -> None:
         super().__init__()
-        self.request = FieldEncoder(*request, width)
-        self.candidate = FieldEncoder(*candidate, width)
+        self.request = FieldEmbedding(*request, width)
+        self.candidate = FieldEmbedding(*candidate, width)
         self.width_out = self.request.width_out + self.candidate.width_out
 
     def forward(self, request: Context, candidate: Context, like: Tensor) -> Tensor:

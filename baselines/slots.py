@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fusefront.baselines.contract import Context, ItemTable, Parts, Schema, no_loss
-from fusefront.baselines.fields import FieldEncoder, small_embedding
+from fusefront.baselines.fields import FieldEmbedding, small_embedding
 from fusefront.baselines.initial import near_identity
 from fusefront.baselines.settings import Part, find_part, make_part
 
@@ -120,7 +120,7 @@ class ItemSlots(nn.Module):
         )
         self.side = None
         if side_width and "side" in self.names:
-            self.side = FieldEncoder(schema.item_fields, schema.item_numbers, side_width)
+            self.side = FieldEmbedding(schema.item_fields, schema.item_numbers, side_width)
             self.register_buffer("fields", items.fields.clone())
             self.register_buffer("numbers", standardised(items.numbers, items.in_train))
             self.side_project = nn.Linear(self.side.width_out, width)

@@ -16,14 +16,14 @@ from fusefront.baselines.published.autoint import AutoInt
 from fusefront.baselines.published.deepfm import DeepFm
 from fusefront.baselines.published.din import Din
 from fusefront.baselines.published.dmf import Dmf
-from fusefront.baselines.published.em3 import Em3
-from fusefront.baselines.published.lmf import Lmf
+from fusefront.baselines.published.em3 import Em3Model
+from fusefront.baselines.published.lmf import LmfModel
 from fusefront.baselines.published.make import Make
-from fusefront.baselines.published.marn import Marn
+from fusefront.baselines.published.marn import MarnModel
 from fusefront.baselines.published.momo import Momo
-from fusefront.baselines.published.mtfn import Mtfn
+from fusefront.baselines.published.mtfn import MtfnModel
 from fusefront.baselines.published.naml import Naml
-from fusefront.baselines.published.pamd import Pamd
+from fusefront.baselines.published.pamd import PamdModel
 from fusefront.baselines.published.qin import Qin
 from fusefront.baselines.published.seed_reconstruction import SeedReconstruction
 from fusefront.baselines.published.simcen import Simcen
@@ -47,13 +47,13 @@ BASELINES: dict[str, type[Baseline]] = {
     "autoint": AutoInt,
     "dmf": Dmf,
     "make": Make,
-    "em3": Em3,
-    "lmf": Lmf,
-    "mtfn": Mtfn,
+    "em3": Em3Model,
+    "lmf": LmfModel,
+    "mtfn": MtfnModel,
     "naml": Naml,
     "simcen": Simcen,
-    "pamd": Pamd,
-    "marn": Marn,
+    "pamd": PamdModel,
+    "marn": MarnModel,
 }
 
 

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict
 from fusefront.datasets.spec import FieldSpec, History
 
 
-class _Frozen(BaseModel):
+class _RawModel(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
 
-class RawField(_Frozen):
+class RawField(_RawModel):
     """A field in the order of the store: its column in the raw rows, and the column's kind."""
 
     field: FieldSpec
@@ -26,7 +26,7 @@ class RawField(_Frozen):
         return self.field.type == "number"
 
 
-class RawRows(_Frozen):
+class RawRows(_RawModel):
     """The raw rows of a log, with the fields of its users as columns of their own."""
 
     item: str  # the log's column of item keys

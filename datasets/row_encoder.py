@@ -28,7 +28,7 @@ KIND = "history_kind"  # beside "history": a list of what the user did with each
 PLAIN = History.model_validate({"from": "list", "column": "history"})
 
 
-class Columns(NamedTuple):
+class RowColumns(NamedTuple):
     """Where a table of rows holds what: the item, its history if any, and each side's fields."""
 
     item: str
@@ -65,7 +65,7 @@ class RowEncoder:
         self.tally = Tally()
         self.kinds = {kind: code for code, kind in enumerate(raw.event_kinds, 1)}
 
-    def columns(self, have: Sequence[str], path: Path) -> Columns:
+    def columns(self, have: Sequence[str], path: Path) -> RowColumns:
         """The columns of a table: "item", "history" and the fields' names, or the log's own."""
         raw = self.raw
         names = {side: tuple(part.name for part in raw.side(side)) for side in SIDES}
@@ -81,9 +81,9 @@ class RowEncoder:
                 "the bundle tells the events of a history apart; give the kind of each beside 'history'",
             )
         if not set(expected) - set(have):
-            return Columns("item", history, names, (*expected, *lists))
+            return RowColumns("item", history, names, (*expected, *lists))
         if not set(logged) - set(have):
-            return Columns(raw.item, history, own, tuple(dict.fromkeys((*logged, *lists))))
+            return RowColumns(raw.item, history, own, tuple(dict.fromkeys((*logged, *lists))))
         missing = next(name for name in expected if name not in have)
         also = "" if logged == expected else f", or the log's own {', '.join(logged)}"
         raise broken(
@@ -102,7 +102,9 @@ class RowEncoder:
             return PLAIN, ("history", KIND) if self.kinds else ("history",)
         return None, ()
 
-    def encode(self, frame: pl.DataFrame, columns: Columns, path: Path, first: int) -> EncodedRows:
+    def encode(
+        self, frame: pl.DataFrame, columns: RowColumns, path: Path, first: int
+    ) -> EncodedRows:
         """Encode rows; `first` is the file's row of the first. Nothing unknown is refused: it counts."""
         items = self.keys.rows(frame[columns.item], path, columns.item, first)
         self._count("rows.unknown_item", items == 0, "rows have an item that is not known")
@@ -138,7 +140,7 @@ class RowEncoder:
         return table(known, values, len(column), part.field.width)
 
     def _histories(
-        self, frame: pl.DataFrame, columns: Columns, path: Path, first: int
+        self, frame: pl.DataFrame, columns: RowColumns, path: Path, first: int
     ) -> tuple[Histories, NDArray[np.int64] | None]:
         """The newest known items of every row, and the kinds of the events where told apart."""
         empty = Histories(np.zeros(0, np.int32), np.zeros(frame.height, np.int64))

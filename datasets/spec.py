@@ -134,7 +134,7 @@ class Columns(Strict):
         return self
 
 
-class Label(Strict):
+class LabelSpec(Strict):
     positive_when: str | None = None  # ">= 4", "== 'click'" or "in ['click', 'buy']"
 
     @field_validator("positive_when")
@@ -337,7 +337,7 @@ class Negatives(Strict):
     seed: Seed = 0
 
 
-class Slice(Strict):
+class SliceSpec(Strict):
     """A part of the rows to report on: by a column, or by what the store knows of the row."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,48}$")]
@@ -352,7 +352,7 @@ class Slice(Strict):
         return self
 
 
-class Truth(Strict):
+class TruthSpec(Strict):
     column: Column
 
 
@@ -360,7 +360,7 @@ class DatasetSpec(Strict):
     name: Name
     interactions: Interactions
     columns: Columns
-    label: Label = Label()
+    label: LabelSpec = LabelSpec()
     history: History
     request_fields: tuple[FieldSpec, ...] = ()
     candidate_fields: tuple[FieldSpec, ...] = ()
@@ -371,8 +371,8 @@ class DatasetSpec(Strict):
     negatives: Negatives | None = None
     counters: tuple[Counter, ...] = ()
     cluster: Literal["user", "request"] = "user"
-    slices: tuple[Slice, ...] = ()
-    truth: Truth | None = None
+    slices: tuple[SliceSpec, ...] = ()
+    truth: TruthSpec | None = None
     accept: tuple[str, ...] = ()
 
     @model_validator(mode="after")

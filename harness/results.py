@@ -14,7 +14,7 @@ from fusefront.harness.dossier.comparison import (
 )
 from fusefront.harness.runs.store import RunEntry, find_study
 from fusefront.harness.statistics.comparison import Comparison
-from fusefront.harness.statistics.planner import Plan
+from fusefront.harness.statistics.planner import PowerPlan
 
 
 class Results:
@@ -78,7 +78,7 @@ class Results:
 
     def plan(
         self, effect: float, *, comparisons: int | None = None, rows_per_day: float | None = None
-    ) -> Plan:
+    ) -> PowerPlan:
         """Test rows, days and seeds that see a difference of `effect` with 80 % power.
 
         The study is the pilot; its test split is read for its noise, on record.

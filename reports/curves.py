@@ -10,14 +10,14 @@ PANELS = 12
 WITHIN = 0.03  # AUC below the best at which a strategy still has its panel
 
 
-class Chosen(NamedTuple):
+class Panels(NamedTuple):
     """Which strategies have a panel, and which are left to the text."""
 
     shown: list[str]
     left_out: list[str]
 
 
-def with_panels(evidence: Evidence) -> Chosen:
+def with_panels(evidence: Evidence) -> Panels:
     """Those that the decision names first, then the best; not those far below, which would flatten all."""
     decision = evidence.decision
     best: dict[str, float] = {}
@@ -28,7 +28,7 @@ def with_panels(evidence: Evidence) -> Chosen:
     order += sorted(set(best) - set(order), key=lambda n: (-best[n], n))
     top = max(best.values(), default=0.0)
     near = [n for n in order if best[n] >= top - WITHIN][:PANELS]
-    return Chosen(near, [n for n in order if n not in near])
+    return Panels(near, [n for n in order if n not in near])
 
 
 def epochs(evidence: Evidence) -> list[TrainingCurve]:

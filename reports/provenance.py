@@ -10,7 +10,7 @@ from fusefront.reports.tables import Table
 PREDICTIONS = ("predictions/test.parquet",)
 
 
-class Source(NamedTuple):
+class ColumnSource(NamedTuple):
     """Where a column is read from: files of the study, files of the row's runs, the other side."""
 
     files: tuple[str, ...]  # patterns under the study's folder
@@ -18,39 +18,44 @@ class Source(NamedTuple):
     against: str = ""  # today | choice: the runs of that strategy, too
 
 
-QUALITY, BENCH = Source(("comparison.json",), PREDICTIONS), Source(("bench/bench.json",))
-MONEY = Source(("replay.json", "bench/bench.json", "study.yaml"), PREDICTIONS, "today")
+QUALITY, BENCH = (
+    ColumnSource(("comparison.json",), PREDICTIONS),
+    ColumnSource(("bench/bench.json",)),
+)
+MONEY = ColumnSource(("replay.json", "bench/bench.json", "study.yaml"), PREDICTIONS, "today")
 OVER_TODAY = QUALITY._replace(against="today")
-TABLES: dict[str, Source] = {
+TABLES: dict[str, ColumnSource] = {
     "leaderboard": QUALITY,
     "cost": BENCH,
     "metrics": QUALITY,
-    "ablation": Source(("ablation-*.json",), PREDICTIONS),
-    "codes": Source((), ("summary.json",)),
-    "widths": Source((), ("nested.json",)),
+    "ablation": ColumnSource(("ablation-*.json",), PREDICTIONS),
+    "codes": ColumnSource((), ("summary.json",)),
+    "widths": ColumnSource((), ("nested.json",)),
     "slices": OVER_TODAY,
     "what_if": MONEY,
     "what_if_grid": MONEY,
-    "audit": Source(("audit.json",)),
-    "environment": Source(("study.yaml", "matrix.json", "bench/bench.json"), ("environment.json",)),
-    "runs": Source(("matrix.json",), ("summary.json",)),
+    "audit": ColumnSource(("audit.json",)),
+    "environment": ColumnSource(
+        ("study.yaml", "matrix.json", "bench/bench.json"), ("environment.json",)
+    ),
+    "runs": ColumnSource(("matrix.json",), ("summary.json",)),
 }
-COLUMNS: dict[tuple[str, str], Source] = {
+COLUMNS: dict[tuple[str, str], ColumnSource] = {
     ("leaderboard", "over today"): OVER_TODAY,
     ("leaderboard", "interval over today"): OVER_TODAY,
     ("leaderboard", "verdict"): OVER_TODAY,
     ("leaderboard", "against the choice"): QUALITY._replace(against="choice"),
     ("leaderboard", "p99 ms"): BENCH,
-    ("cost", "parameters"): Source((), ("summary.json",)),
+    ("cost", "parameters"): ColumnSource((), ("summary.json",)),
 }
-FIGURES: dict[str, Source] = {  # by the first word of the figure's name
-    "frontier": Source(("comparison.json", "bench/bench.json"), PREDICTIONS),
-    "ablation": Source(("ablation-*.json",), PREDICTIONS),
+FIGURES: dict[str, ColumnSource] = {  # by the first word of the figure's name
+    "frontier": ColumnSource(("comparison.json", "bench/bench.json"), PREDICTIONS),
+    "ablation": ColumnSource(("ablation-*.json",), PREDICTIONS),
     "calibration": QUALITY,
-    "epochs": Source((), ("metrics.jsonl",)),
-    "trials": Source(("tuning/*",)),
-    "missing": Source(("robustness.json",)),
-    "widths": Source((), ("nested.json",)),
+    "epochs": ColumnSource((), ("metrics.jsonl",)),
+    "trials": ColumnSource(("tuning/*",)),
+    "missing": ColumnSource(("robustness.json",)),
+    "widths": ColumnSource((), ("nested.json",)),
 }
 
 
@@ -78,7 +83,7 @@ def provenance(evidence: Evidence, figures: list[str], tables: list[Table]) -> d
     }
 
 
-class Cell(NamedTuple):
+class TableCell(NamedTuple):
     """What one cell was read from."""
 
     files: dict[str, str]  # under the study's folder -> sha256
@@ -87,7 +92,7 @@ class Cell(NamedTuple):
     against: dict[str, str]  # the same of the strategy that is subtracted
 
 
-def cell(record: dict[str, Json], table: str, row: int, column: str) -> Cell:
+def cell(record: dict[str, Json], table: str, row: int, column: str) -> TableCell:
     """Follow provenance.json to the sources of a cell; KeyError where it names none."""
     whole = _object(_object(record["tables"])[table])
     source = _object(_object(whole["columns"])[column])
@@ -96,7 +101,7 @@ def cell(record: dict[str, Json], table: str, row: int, column: str) -> Cell:
     own = _object(rows[row])["runs"]
     files, runs = _object(record["files"]), _object(record["runs"])
     other = _object(record["strategies"]).get(str(source.get("against", "")), [])
-    return Cell(
+    return TableCell(
         {name: str(files[name]) for name in _names(source["files"])},
         tuple(_names(source["in_runs"])),
         {run: str(_object(runs[run])["path"]) for run in _names(own)},
@@ -143,7 +148,7 @@ def _table(evidence: Evidence, table: Table) -> Json:
     }
 
 
-def _column(evidence: Evidence, source: Source) -> dict[str, Json]:
+def _column(evidence: Evidence, source: ColumnSource) -> dict[str, Json]:
     strategies = {"today": evidence.decision.today, "choice": evidence.decision.choice}
     files = [n for n in evidence.hashes if any(fnmatch(n, pattern) for pattern in source.files)]
     column: dict[str, Json] = {"files": list(files), "in_runs": list(source.in_runs)}

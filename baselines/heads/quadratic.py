@@ -28,7 +28,7 @@ class QuadraticLayer(nn.Module):
         return x + self.dropout(self.bend(normed(self.norm, x * rows)))  # type: ignore[no-any-return]
 
 
-class Quadratic(Head):
+class QuadraticHead(Head):
     """Products of the features with their own linear images."""
 
     name: ClassVar[str] = "quadratic"

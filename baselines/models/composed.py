@@ -26,7 +26,7 @@ from fusefront.baselines.contract import (
     Schema,
     Scored,
 )
-from fusefront.baselines.event_kinds import EventKinds
+from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.fields import ContextEncoder
 from fusefront.baselines.heads.linear import Linear
 from fusefront.baselines.models.composed_parts import make_placement, try_parts
@@ -81,7 +81,7 @@ class Composed(Baseline):
         request, candidate = _context_of(schema, used=settings.context_width > 0)
         self.context = ContextEncoder(request, candidate, settings.context_width)
         count = len(self.slots.names)
-        self.kinds = EventKinds(schema.history_kinds, count, self.slots.width)
+        self.kinds = EventKindTokens(schema.history_kinds, count, self.slots.width)
         self.placement = make_placement(settings, count, self.context.width_out, parts)
         self.head = self._make_head(settings, parts)
         names = enumerate(self.slots.names)

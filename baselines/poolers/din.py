@@ -17,7 +17,7 @@ from fusefront.baselines.poolers.layers import Dense
 from fusefront.baselines.poolers.masking import additive, alive
 
 
-class Din(Pooler):
+class DinPooler(Pooler):
     """The candidate weighs each history item by a small network."""
 
     name: ClassVar[str] = "din"

@@ -8,7 +8,7 @@ from torch import Tensor
 from fusefront.baselines.contract import Pooler
 
 
-class Mean(Pooler):
+class MeanPooler(Pooler):
     """u = mean of the real history items."""
 
     name: ClassVar[str] = "mean"

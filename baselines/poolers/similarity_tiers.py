@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fusefront.baselines.contract import Pooler
-from fusefront.baselines.poolers.din import Din
+from fusefront.baselines.poolers.din import DinPooler
 from fusefront.baselines.poolers.similarity import bucket, cosines, direction, shares
 
 
@@ -32,7 +32,7 @@ class SimilarityTiers(Pooler):
     ) -> None:
         super().__init__(width)
         self.tiers = tiers
-        self.pool = Din(width, hidden=hidden, softmax=softmax)
+        self.pool = DinPooler(width, hidden=hidden, softmax=softmax)
 
     @property
     def width_out(self) -> int:

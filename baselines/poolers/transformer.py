@@ -20,7 +20,7 @@ from fusefront.baselines.poolers.layers import Dense
 from fusefront.baselines.poolers.masking import additive
 
 
-class EncoderLayer(nn.Module):
+class PublishedEncoderLayer(nn.Module):
     """y = LN(x + Attention(x)), z = LN(y + W_2 ReLU(W_1 y)), as published with biases throughout."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
@@ -73,7 +73,7 @@ class Transformer(Pooler):
         self.last, self.length = last, length
         self.mask_as_published = mask_as_published
         self.layers = nn.ModuleList(
-            EncoderLayer(2 * width, heads, hidden, dropout) for _ in range(layers)
+            PublishedEncoderLayer(2 * width, heads, hidden, dropout) for _ in range(layers)
         )
         self.out = nn.Linear(2 * width, 2 * width)
 

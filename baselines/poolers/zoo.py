@@ -2,8 +2,8 @@
 
 from fusefront.baselines.contract import Pooler
 from fusefront.baselines.poolers.additive_attention import AdditiveAttention
-from fusefront.baselines.poolers.din import Din
-from fusefront.baselines.poolers.mean import Mean
+from fusefront.baselines.poolers.din import DinPooler
+from fusefront.baselines.poolers.mean import MeanPooler
 from fusefront.baselines.poolers.similarity_buckets import SimilarityBuckets
 from fusefront.baselines.poolers.similarity_histogram import SimilarityHistogram
 from fusefront.baselines.poolers.similarity_tiers import SimilarityTiers
@@ -12,10 +12,10 @@ from fusefront.baselines.poolers.target_attention import TargetAttention
 from fusefront.baselines.poolers.transformer import Transformer
 
 POOLERS: dict[str, type[Pooler]] = {
-    "mean": Mean,
+    "mean": MeanPooler,
     "additive_attention": AdditiveAttention,
     "target_attention": TargetAttention,
-    "din": Din,
+    "din": DinPooler,
     "sparse_relu_attention": SparseReluAttention,
     "transformer": Transformer,
     "similarity_buckets": SimilarityBuckets,

@@ -22,7 +22,7 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
-from fusefront.baselines.event_kinds import EventKinds
+from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.published.base import Published
 from fusefront.baselines.published.fields import FieldTokens
@@ -76,7 +76,7 @@ class AutoInt(Published):
     ) -> None:
         super().__init__(schema, items, settings, parts)
         self.tokens = FieldTokens(schema, items, settings.embedding)
-        self.kinds = EventKinds(schema.history_kinds, self.tokens.item_width)
+        self.kinds = EventKindTokens(schema.history_kinds, self.tokens.item_width)
         wide = settings.heads * settings.attention
         widths = [settings.embedding] + [wide] * settings.layers
         self.layers = nn.ModuleList(

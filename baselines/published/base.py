@@ -17,7 +17,7 @@ from fusefront.baselines.contract import (
     Parts,
     Schema,
 )
-from fusefront.baselines.fields import FieldEncoder, small_embedding
+from fusefront.baselines.fields import FieldEmbedding, small_embedding
 from fusefront.baselines.settings import check_numbers, resolve
 from fusefront.baselines.slots import ItemSlots, standardised
 
@@ -58,7 +58,7 @@ class ItemTokens(nn.Module):
     def __init__(self, schema: Schema, items: ItemTable, embedding: int) -> None:
         super().__init__()
         self.ids = small_embedding(schema.items + 1, embedding)
-        self.fields = FieldEncoder(schema.item_fields, schema.item_numbers, embedding)
+        self.fields = FieldEmbedding(schema.item_fields, schema.item_numbers, embedding)
         self.vectors = nn.ModuleList(
             nn.Linear(width, width, bias=False) for width in schema.modalities.values()
         )

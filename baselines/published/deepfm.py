@@ -22,7 +22,7 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
-from fusefront.baselines.event_kinds import EventKinds
+from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.published.base import Published
@@ -59,7 +59,7 @@ class DeepFm(Published):
     ) -> None:
         super().__init__(schema, items, settings, parts)
         self.tokens = FieldTokens(schema, items, settings.embedding + 1)  # the last column is w_f
-        self.kinds = EventKinds(schema.history_kinds, self.tokens.item_width)
+        self.kinds = EventKindTokens(schema.history_kinds, self.tokens.item_width)
         self.deep = Deep(
             self.tokens.count * settings.embedding, settings.hidden, dropout=settings.dropout
         )

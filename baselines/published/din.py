@@ -22,11 +22,11 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
-from fusefront.baselines.event_kinds import EventKinds
+from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
-from fusefront.baselines.poolers.din import Din as DinPooler
+from fusefront.baselines.poolers.din import DinPooler
 from fusefront.baselines.published.base import ItemTokens, Published
 from fusefront.baselines.published.recipes import DIN, DIN_SOURCE, Recipe
 
@@ -62,7 +62,7 @@ class Din(Published):
         self.tokens = ItemTokens(schema, items, settings.embedding)
         self.context = context_of(schema, settings.embedding)
         width = self.tokens.width_out
-        self.kinds = EventKinds(schema.history_kinds, width)
+        self.kinds = EventKindTokens(schema.history_kinds, width)
         self.pool = DinPooler(width, hidden=settings.attention, dropout=settings.attention_dropout)
         self.head = Deep(
             self.context.width_out + 2 * width, settings.hidden, dropout=settings.dropout

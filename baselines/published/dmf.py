@@ -24,7 +24,7 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
-from fusefront.baselines.event_kinds import EventKinds
+from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
@@ -105,7 +105,7 @@ class Dmf(Published):
             width=settings.width,
             seed=seed,
         )
-        self.kinds = EventKinds(schema.history_kinds, settings.width)
+        self.kinds = EventKindTokens(schema.history_kinds, settings.width)
         self.content = Content(schema, items, parts, settings.content, seed)
         self.pool = SimilarityHistogram(
             settings.width,

@@ -29,7 +29,7 @@ class Em3Settings(ComposedSettings):
     context_width: int = 16
 
 
-class Em3(Composed):
+class Em3Model(Composed):
     """End-to-end content, taught by the id."""
 
     name: ClassVar[str] = "em3"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fusefront.baselines.contract import Context, Field, ItemTable, Request, Schema
-from fusefront.baselines.fields import FieldEncoder, small_embedding
+from fusefront.baselines.fields import FieldEmbedding, small_embedding
 from fusefront.baselines.slots import standardised
 
 
@@ -18,7 +18,7 @@ class NamedFields(nn.Module):
 
     def __init__(self, fields: tuple[Field, ...], numbers: int, width: int) -> None:
         super().__init__()
-        self.fields = FieldEncoder(fields, 0, width)
+        self.fields = FieldEmbedding(fields, 0, width)
         self.project = nn.Linear(numbers, width, bias=False) if numbers else None
         self.count = len(fields) + bool(numbers)
 

@@ -28,7 +28,7 @@ class LmfSettings(ComposedSettings):
     context_width: int = 16
 
 
-class Lmf(Composed):
+class LmfModel(Composed):
     """Rank-5 tensor fusion of each item."""
 
     name: ClassVar[str] = "lmf"

@@ -29,7 +29,7 @@ class MarnSettings(ComposedSettings):
     context_width: int = 16
 
 
-class Marn(Composed):
+class MarnModel(Composed):
     """Specific views and an adversarially shared one."""
 
     name: ClassVar[str] = "marn"

@@ -24,7 +24,7 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
-from fusefront.baselines.event_kinds import EventKinds
+from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.dcnv2 import CrossLayer
 from fusefront.baselines.heads.deep import Deep
@@ -84,7 +84,7 @@ class Momo(Published):
             mask_as_published=settings.mask_as_published,
             length=schema.max_history if settings.mask_as_published else 0,
         )
-        self.kinds = EventKinds(schema.history_kinds, self.tokens.width_out)
+        self.kinds = EventKindTokens(schema.history_kinds, self.tokens.width_out)
         width = self.context.width_out + self.tokens.width_out + self.pool.width_out
         self.cross = nn.ModuleList(
             CrossLayer(width, settings.cross_rank) for _ in range(settings.cross_layers)

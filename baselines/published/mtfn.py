@@ -31,7 +31,7 @@ class MtfnSettings(ComposedSettings):
     context_width: int = 16
 
 
-class Mtfn(Composed):
+class MtfnModel(Composed):
     """Rank-20 products of each item's slots."""
 
     name: ClassVar[str] = "mtfn"

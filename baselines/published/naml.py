@@ -22,7 +22,7 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
-from fusefront.baselines.event_kinds import EventKinds
+from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.fields import context_of
 from fusefront.baselines.placements.stream import fuse, select, spread
 from fusefront.baselines.poolers.additive_attention import AdditiveAttention
@@ -75,7 +75,7 @@ class Naml(Published):
             seed=torch.initial_seed(),
         )
         count = len(self.slots.names)
-        self.kinds = EventKinds(schema.history_kinds, count, settings.width)
+        self.kinds = EventKindTokens(schema.history_kinds, count, settings.width)
         self.operator = make_part(
             "operator", parts.operators, {"name": "maf"}, count, settings.width
         )

@@ -29,7 +29,7 @@ class PamdSettings(ComposedSettings):
     context_width: int = 16
 
 
-class Pamd(Composed):
+class PamdModel(Composed):
     """Common and specific parts of each modality."""
 
     name: ClassVar[str] = "pamd"

@@ -22,9 +22,9 @@ from fusefront.baselines.contract import (
     Scored,
     no_loss,
 )
-from fusefront.baselines.event_kinds import EventKinds
+from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.fields import context_of
-from fusefront.baselines.heads.quadratic import Quadratic
+from fusefront.baselines.heads.quadratic import QuadraticHead
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.sparse_relu_attention import SparseReluAttention
 from fusefront.baselines.published.base import ItemTokens, Published
@@ -64,9 +64,9 @@ class Qin(Published):
         self.tokens = ItemTokens(schema, items, settings.embedding)
         self.context = context_of(schema, settings.embedding)
         width = self.tokens.width_out
-        self.kinds = EventKinds(schema.history_kinds, width)
+        self.kinds = EventKindTokens(schema.history_kinds, width)
         self.pool = SparseReluAttention(width, hidden=settings.attention)
-        self.head = Quadratic(
+        self.head = QuadraticHead(
             self.context.width_out + 2 * width,
             layers=settings.layers,
             rank=settings.rank,

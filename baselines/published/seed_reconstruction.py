@@ -26,10 +26,10 @@ from fusefront.baselines.contract import (
     Schema,
     Scored,
 )
-from fusefront.baselines.event_kinds import EventKinds
+from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import fuse, select, spread
-from fusefront.baselines.poolers.din import Din
+from fusefront.baselines.poolers.din import DinPooler
 from fusefront.baselines.poolers.target_attention import TargetAttention
 from fusefront.baselines.published.base import Published
 from fusefront.baselines.published.fields import ContextFields
@@ -87,7 +87,7 @@ class SeedReconstruction(Published):
             seed=torch.initial_seed(),
         )
         self.pieces, self.width = len(self.slots.names), width
-        self.kinds = EventKinds(schema.history_kinds, self.pieces, width)
+        self.kinds = EventKindTokens(schema.history_kinds, self.pieces, width)
         self.pool = self._pooler(self.pieces * width)
         self.context = ContextFields(schema, width)
         count = self.context.count + 2 * self.pieces
@@ -99,7 +99,7 @@ class SeedReconstruction(Published):
 
     def _pooler(self, width: int) -> Pooler:
         if self.settings.attention == "din":
-            return Din(width)
+            return DinPooler(width)
         return TargetAttention(width, heads=self.settings.heads)
 
     @classmethod

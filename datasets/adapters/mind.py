@@ -22,7 +22,7 @@ COLUMNS = ("impression", "user", "time", "history", "impressions")
 TIME = "%m/%d/%Y %I:%M:%S %p"
 
 
-class Parts(NamedTuple):
+class MindParts(NamedTuple):
     """The folders of the published parts; dev None where only one part was downloaded."""
 
     train: Path
@@ -63,9 +63,9 @@ def propose(folder: Path) -> DatasetSpec:
     return checked(raw, LAYOUT)
 
 
-def _parts(folder: Path) -> Parts:
+def _parts(folder: Path) -> MindParts:
     if (folder / LOG).is_file():
-        return Parts(folder, None)
+        return MindParts(folder, None)
     inside = sorted(path.parent for path in folder.glob(f"*/{LOG}"))
     train = [path for path in inside if path.name.lower().endswith("train")]
     dev = [path for path in inside if path.name.lower().endswith(("dev", "valid", "val"))]
@@ -75,10 +75,10 @@ def _parts(folder: Path) -> Parts:
             f"{folder}: parts with {LOG!r}, which the layout {LAYOUT!r} has as NAME_train and "
             f"NAME_dev, are: {there}; give the folder with those two of one size"
         )
-    return Parts(train[0], dev[0] if dev else None)
+    return MindParts(train[0], dev[0] if dev else None)
 
 
-def _log(parts: Parts) -> pl.LazyFrame:
+def _log(parts: MindParts) -> pl.LazyFrame:
     """One row an item shown: impression, user, time, history (text), item, label, split."""
     train = _shown(parts.train / LOG)
     if parts.dev is None:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.audit.finding import Finding, percent
-from fusefront.datasets.audit.rows import SPLITS, Sample, blocks
+from fusefront.datasets.audit.rows import SPLITS, UserSample, blocks
 from fusefront.datasets.store import PreparedDataset
 
 
@@ -16,7 +16,7 @@ def shown(store: PreparedDataset, name: str) -> NDArray[np.int64]:
     return counts
 
 
-def check_missing(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_missing(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Items and interactions without a modality."""
     present = np.asarray(store.items.present)
     counts = {name: shown(store, name) for name in SPLITS}
@@ -49,7 +49,7 @@ def check_missing(store: PreparedDataset, _: Sample) -> list[Finding]:
     return findings
 
 
-def check_cold_items(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_cold_items(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Rows whose item train has not seen; in an item-cold split, items that it has seen."""
     in_train = np.asarray(store.items.impressions) > 0
     counts = {name: shown(store, name) for name in SPLITS[1:]}

@@ -5,7 +5,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.audit.finding import Finding, percent
-from fusefront.datasets.audit.rows import SPLITS, Sample, blocks
+from fusefront.datasets.audit.rows import SPLITS, UserSample, blocks
 from fusefront.datasets.store import PreparedDataset
 
 GAP = 1.5  # decades without any user's newest time between two units
@@ -18,7 +18,7 @@ ROUND, SHARE = 64, 0.1  # multiples of it, and the share of the rows that makes 
 Longs = NDArray[np.int64]
 
 
-def check_scale(_: PreparedDataset, sample: Sample) -> list[Finding] | None:
+def check_scale(_: PreparedDataset, sample: UserSample) -> list[Finding] | None:
     """Times of some users or of one split that are 10^3 times those of the others."""
     if not sample.timed:
         return None
@@ -61,7 +61,7 @@ def check_scale(_: PreparedDataset, sample: Sample) -> list[Finding] | None:
     ]
 
 
-def check_missing_times(store: PreparedDataset, sample: Sample) -> list[Finding] | None:
+def check_missing_times(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
     """Rows at 0 or before, in a log whose other rows are dates."""
     if not sample.timed:
         return None
@@ -83,7 +83,7 @@ def check_missing_times(store: PreparedDataset, sample: Sample) -> list[Finding]
     ]
 
 
-def check_rounded(store: PreparedDataset, sample: Sample) -> list[Finding] | None:
+def check_rounded(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
     """Times that went through float32: multiples of a power of two, 64 or more."""
     if not sample.timed:
         return None

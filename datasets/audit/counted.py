@@ -1,14 +1,14 @@
 """What `prepare` counted: rows left out, values read as absent or not known to train."""
 
 from fusefront.datasets.audit.finding import Finding, percent
-from fusefront.datasets.audit.rows import Sample
+from fusefront.datasets.audit.rows import UserSample
 from fusefront.datasets.store import PreparedDataset
 
 LEAST, MANY = 0.01, 0.2
 SAID_ELSEWHERE = "modality."  # by the check of missing modalities, with more of it
 
 
-def check_counted(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_counted(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Everything that was dropped, merged, read as absent or not known, where it is over 1 %."""
     findings = []
     for key, loss in store.manifest.losses.items():
@@ -29,7 +29,7 @@ def check_counted(store: PreparedDataset, _: Sample) -> list[Finding]:
     return findings
 
 
-def check_outside(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_outside(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Files that were read from outside the data folder, as --allow-outside permitted."""
     outside = store.manifest.outside
     if not outside:

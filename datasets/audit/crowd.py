@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from fusefront.datasets.audit.finding import Finding, percent
-from fusefront.datasets.audit.rows import SPLITS, Sample
+from fusefront.datasets.audit.rows import SPLITS, UserSample
 from fusefront.datasets.raw.hashing import text_hash
 from fusefront.datasets.store import PreparedDataset
 
@@ -37,7 +37,7 @@ WORDS = [
 ]
 
 
-def check_users_that_are_none(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_users_that_are_none(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Placeholders such as '\\N', 'nan', '' or -1, and users with more than 5 % of the rows."""
     rows = _rows_of_users(store)
     totals = {name: max(int(rows[name].sum()), 1) for name in (*SPLITS, "rows")}

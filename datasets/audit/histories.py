@@ -5,7 +5,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.audit.finding import Finding, Severity, percent
-from fusefront.datasets.audit.rows import BLOCK_VALUES, SPLITS, Longs, Sample, blocks, histories
+from fusefront.datasets.audit.rows import BLOCK_VALUES, SPLITS, Longs, UserSample, blocks, histories
 from fusefront.datasets.store import PreparedDataset
 
 Bools = NDArray[np.bool_]
@@ -18,7 +18,7 @@ ALL = 0.95  # of the positives: no log repeats itself so much
 FEW = 50
 
 
-def check_made(store: PreparedDataset, _: Sample) -> list[Finding] | None:
+def check_made(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
     """Histories that are not what came before: the user's train positives, for want of times."""
     history = store.manifest.history
     if store.manifest.schema_.max_history == 0 or history is None:
@@ -37,7 +37,7 @@ def check_made(store: PreparedDataset, _: Sample) -> list[Finding] | None:
     ]
 
 
-def check_target(store: PreparedDataset, _: Sample) -> list[Finding] | None:
+def check_target(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
     """Positives that find their own target in their history, against negatives that do."""
     if store.manifest.schema_.max_history == 0:
         return None
@@ -78,7 +78,7 @@ def check_target(store: PreparedDataset, _: Sample) -> list[Finding] | None:
     ]
 
 
-def check_future(store: PreparedDataset, sample: Sample) -> list[Finding] | None:
+def check_future(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
     """First-time positives that the user's request before already had in its history."""
     if store.manifest.schema_.max_history == 0 or not sample.timed:
         return None

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from fusefront.datasets.audit.finding import Finding, percent
-from fusefront.datasets.audit.rows import SPLITS, Sample, blocks
+from fusefront.datasets.audit.rows import SPLITS, UserSample, blocks
 from fusefront.datasets.store import PreparedDataset
 
 PERIODS = 20
@@ -13,7 +13,7 @@ SURE, UNSURE = 5.0, 2.0  # standard errors that a difference is more than chance
 MUCH = 1.25  # times the lower rate
 
 
-def check_classes(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_classes(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Splits with clicks only or without any."""
     findings = []
     for name in SPLITS:
@@ -32,7 +32,7 @@ def check_classes(store: PreparedDataset, _: Sample) -> list[Finding]:
     return findings
 
 
-def check_rates(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_rates(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Label rates of the splits, and whether they differ by more than chance."""
     counts = store.manifest.counts
     return [
@@ -90,7 +90,7 @@ def say_rates(counts: dict[str, tuple[int, int]], *, drawn: int = 0) -> Finding:
     )
 
 
-def check_drift(store: PreparedDataset, _: Sample) -> list[Finding] | None:
+def check_drift(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
     """Label rate over twenty equal periods of the log."""
     if not store.manifest.timestamps or store.manifest.drawn:  # then the draw sets the rate
         return None

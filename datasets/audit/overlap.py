@@ -3,13 +3,13 @@
 import polars as pl
 
 from fusefront.datasets.audit.finding import Finding, percent
-from fusefront.datasets.audit.rows import SPLITS, Sample
+from fusefront.datasets.audit.rows import SPLITS, UserSample
 from fusefront.datasets.store import PreparedDataset
 
 TRAIN = 0
 
 
-def check_users(store: PreparedDataset, sample: Sample) -> list[Finding]:
+def check_users(store: PreparedDataset, sample: UserSample) -> list[Finding]:
     """Users of train who are in valid or test as well."""
     users = sample.rows.select("split", "user").unique()
     train = users.filter(pl.col("split") == TRAIN)
@@ -37,7 +37,7 @@ def check_users(store: PreparedDataset, sample: Sample) -> list[Finding]:
     ]
 
 
-def check_siblings(_: PreparedDataset, sample: Sample) -> list[Finding] | None:
+def check_siblings(_: PreparedDataset, sample: UserSample) -> list[Finding] | None:
     """Rows whose request (user and time, or user and history) has other rows in train."""
     if not sample.told_apart:
         return None
@@ -63,7 +63,7 @@ def check_siblings(_: PreparedDataset, sample: Sample) -> list[Finding] | None:
     ]
 
 
-def check_repeated(_: PreparedDataset, sample: Sample) -> list[Finding] | None:
+def check_repeated(_: PreparedDataset, sample: UserSample) -> list[Finding] | None:
     """The same row twice within a split, and rows of valid or test that are in train."""
     if not sample.told_apart:
         return None
@@ -99,7 +99,7 @@ def check_repeated(_: PreparedDataset, sample: Sample) -> list[Finding] | None:
     return findings
 
 
-def check_time(store: PreparedDataset, sample: Sample) -> list[Finding] | None:
+def check_time(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
     """Training rows that are later than test rows."""
     if not sample.timed:
         return None
@@ -125,7 +125,7 @@ def check_time(store: PreparedDataset, sample: Sample) -> list[Finding] | None:
     ]
 
 
-def check_cold_users(_: PreparedDataset, sample: Sample) -> list[Finding]:
+def check_cold_users(_: PreparedDataset, sample: UserSample) -> list[Finding]:
     """Requests of users that train has not seen."""
     train = sample.rows.filter(pl.col("split") == TRAIN).select("user").unique()
     shares = {}

@@ -16,7 +16,7 @@ from fusefront.datasets.audit.overlap import (
     check_time,
     check_users,
 )
-from fusefront.datasets.audit.rows import SAMPLE_ROWS, Sample, sample_users
+from fusefront.datasets.audit.rows import SAMPLE_ROWS, UserSample, sample_users
 from fusefront.datasets.audit.scores import check_scores
 from fusefront.datasets.audit.shifted import check_shifted
 from fusefront.datasets.audit.shortcuts import check_shortcuts
@@ -26,7 +26,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.soundness import check_values
 from fusefront.datasets.store import PreparedDataset
 
-Check = Callable[[PreparedDataset, Sample], list[Finding] | None]  # None: cannot be told
+Check = Callable[[PreparedDataset, UserSample], list[Finding] | None]  # None: cannot be told
 
 CHECKS: dict[str, Check] = {
     "users": check_users,

@@ -17,7 +17,7 @@ Longs = NDArray[np.int64]
 Words = NDArray[np.uint64]
 
 
-class Block(NamedTuple):
+class RequestBlock(NamedTuple):
     """Requests first : last of a split and their rows."""
 
     split: Split
@@ -35,7 +35,9 @@ class Block(NamedTuple):
         return np.asarray(self.split.history_length[self.first : self.last], np.int64)
 
 
-def blocks(store: PreparedDataset, name: str, *, most_rows: int | None = None) -> Iterator[Block]:
+def blocks(
+    store: PreparedDataset, name: str, *, most_rows: int | None = None
+) -> Iterator[RequestBlock]:
     """The split in blocks of bounded size; with `most_rows` evenly spaced blocks of about so many."""
     split = store.split(name)
     requests, rows = len(split.group), len(split.item)
@@ -49,7 +51,7 @@ def blocks(store: PreparedDataset, name: str, *, most_rows: int | None = None) -
         last = min(first + step, requests)
         edges = np.asarray(split.row_start[first : last + 1])
         owner = np.repeat(np.arange(last - first), np.diff(edges))
-        yield Block(split, first, last, owner, slice(int(edges[0]), int(edges[-1])))
+        yield RequestBlock(split, first, last, owner, slice(int(edges[0]), int(edges[-1])))
 
 
 def histories(values: NDArray[np.int32], start: Longs, length: Longs) -> tuple[Longs, Longs, Longs]:
@@ -84,7 +86,7 @@ def fold_columns(table: NDArray[np.generic]) -> Words:
     return fold(np.zeros(len(exact), np.uint64), *(exact[:, c] for c in range(exact.shape[1])))
 
 
-class Sample(NamedTuple):
+class UserSample(NamedTuple):
     """All rows of some users, with what tells requests and rows apart."""
 
     rows: pl.DataFrame  # split, request, user, item, label, context, key; time where there is one
@@ -94,7 +96,7 @@ class Sample(NamedTuple):
     told_apart: bool  # False: neither time nor a history of its own: a user's requests look alike
 
 
-def sample_users(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> Sample:
+def sample_users(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> UserSample:
     """All users if the store has at most `most_rows` rows, else every m-th by hash."""
     total = sum(counts.rows for counts in store.manifest.counts.values())
     every = max(1, -(-total // most_rows))
@@ -108,11 +110,11 @@ def sample_users(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> Sam
     history = store.manifest.history  # of train: one history for many requests of a user
     of_train = history is not None and history.past == "train"
     apart = timed or (store.manifest.schema_.max_history > 0 and not of_train)
-    return Sample(pl.concat(rows), pl.concat(requests), 1 / every, timed, apart)
+    return UserSample(pl.concat(rows), pl.concat(requests), 1 / every, timed, apart)
 
 
 def _frames(
-    store: PreparedDataset, code: int, block: Block, every: int
+    store: PreparedDataset, code: int, block: RequestBlock, every: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     split, rows = block.split, block.rows
     user = np.asarray(split.group[block.first : block.last])

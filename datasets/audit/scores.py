@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.audit.finding import Finding
-from fusefront.datasets.audit.rows import Block, Sample, blocks
+from fusefront.datasets.audit.rows import RequestBlock, UserSample, blocks
 from fusefront.datasets.audit.shortcuts import auc, category_features, single_aucs, tables
 from fusefront.datasets.store import PreparedDataset
 
@@ -25,14 +25,14 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.uint8]
 
 
-class Number(NamedTuple):
+class ScoreColumn(NamedTuple):
     """A column of raw numbers: its name, and its values for the rows of a block (NaN = none)."""
 
     name: str
-    values: Callable[[Block], Floats]
+    values: Callable[[RequestBlock], Floats]
 
 
-def check_scores(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_scores(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Numbers that are calibrated probabilities of the label, or rank far above all others."""
     findings = []
     aucs: dict[str, float] = {}  # taken where they are needed only: they cost a pass over train
@@ -50,7 +50,7 @@ def check_scores(store: PreparedDataset, _: Sample) -> list[Finding]:
     return findings
 
 
-def _read(store: PreparedDataset, column: Number) -> tuple[Floats, Labels]:
+def _read(store: PreparedDataset, column: ScoreColumn) -> tuple[Floats, Labels]:
     scores, labels = [], []
     for block in blocks(store, "train", most_rows=ROWS):
         values = column.values(block)
@@ -133,7 +133,7 @@ def logistic(score: Floats, label: Labels) -> Floats:
     return np.asarray(1 / (1 + np.exp(-(intercept + slope * x))), np.float64)
 
 
-def _numbers(store: PreparedDataset) -> Iterator[Number]:
+def _numbers(store: PreparedDataset) -> Iterator[ScoreColumn]:
     """Number fields in their own units, and categories whose values are numbers in text."""
     schema, scalings = store.manifest.schema_, store.manifest.numbers
     sides = {
@@ -146,7 +146,7 @@ def _numbers(store: PreparedDataset) -> Iterator[Number]:
         for column, field in enumerate(names):
             scaling = scalings.get(f"{side}.{field}")
             mean, deviation = (scaling.mean, scaling.deviation) if scaling else (0.0, 1.0)
-            yield Number(
+            yield ScoreColumn(
                 f"{side}.{field}",
                 lambda block, c=column, m=mean, d=deviation, t=read[side]: (  # type: ignore[misc]
                     t(block)[:, c].astype(np.float64) * d + m
@@ -162,7 +162,10 @@ def _numbers(store: PreparedDataset) -> Iterator[Number]:
             continue
         values = np.full(feature.size, np.nan)
         values[known["code"].to_numpy()] = known["number"].to_numpy()
-        yield Number(feature.name, lambda block, f=feature, v=values: _single(v[f.codes(block)]))  # type: ignore[misc]
+        yield ScoreColumn(
+            feature.name,
+            lambda block, f=feature, v=values: _single(v[f.codes(block)]),  # type: ignore[misc]
+        )
 
 
 def _single(values: Floats) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.audit.finding import Finding
-from fusefront.datasets.audit.rows import Block, Sample, blocks, histories
+from fusefront.datasets.audit.rows import RequestBlock, UserSample, blocks, histories
 from fusefront.datasets.audit.vectors import moments, read_vectors
 from fusefront.datasets.store import PreparedDataset
 
@@ -31,7 +31,7 @@ Doubles = NDArray[np.float64]
 Longs = NDArray[np.int64]
 
 
-class Evidence(NamedTuple):
+class ShiftEvidence(NamedTuple):
     """z of the own vectors, of those `shift` rows on, and of the difference; `kind` says of what."""
 
     kind: str
@@ -46,7 +46,7 @@ class Evidence(NamedTuple):
         return self.shifted >= STRONG and self.better >= BETTER and self.own <= self.shifted / 2
 
 
-def check_shifted(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_shifted(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Modalities whose vectors fit the items far better one row on."""
     findings = []
     for m, modality in enumerate(store.manifest.schema_.modalities):
@@ -68,7 +68,7 @@ def _moved(own: Floats, shift: int) -> Floats:
     return moved
 
 
-def _finding(modality: str, z: Evidence) -> Finding:
+def _finding(modality: str, z: ShiftEvidence) -> Finding:
     where = "after" if z.shift > 0 else "before"
     return Finding(
         f"shifted_vectors.{modality}",
@@ -94,7 +94,7 @@ def projected(store: PreparedDataset, modality: str, rows: Longs) -> Floats:
     return table
 
 
-def of_clicks(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[Evidence]:
+def of_clicks(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[ShiftEvidence]:
     """Rows of train: click minus the item's rate, times likeness of candidate and history."""
     clicks = np.asarray(store.items.clicks, np.float64)
     shown = np.asarray(store.items.impressions, np.float64)
@@ -113,10 +113,10 @@ def of_clicks(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[Evid
         by = (np.concatenate(items), user)
         for shift, shifted in zip(SHIFTS, others, strict=True):
             z = [_least(t, by) for t in (own, shifted, shifted - own)]
-            yield Evidence("clicks", shift, *z)
+            yield ShiftEvidence("clicks", shift, *z)
 
 
-def _likeness(store: PreparedDataset, block: Block, item: Longs, table: Floats) -> Doubles:
+def _likeness(store: PreparedDataset, block: RequestBlock, item: Longs, table: Floats) -> Doubles:
     """Dot product of each row's candidate with the mean of its history, the candidate left out and
     the mean of all histories taken away [n]."""
     length = np.minimum(block.length, NEWEST)
@@ -148,7 +148,7 @@ def _times_held(entries: Longs, request: Longs, owner: Longs, item: Longs) -> Lo
     return np.where(keys[at] == pairs, counts[at], 0)
 
 
-def of_fields(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[Evidence]:
+def of_fields(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[ShiftEvidence]:
     """Each categorical field of the items: likeness of an item to the others of its category."""
     start = 0
     for field in store.manifest.schema_.item_fields:
@@ -159,7 +159,7 @@ def of_fields(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[Evid
             # every pair of items is in two terms, which the sum of squares counts once
             parts = (own, shifted, shifted - own)
             z = [_least(t, (np.arange(len(code)),)) / 2**0.5 for t in parts]
-            yield Evidence(f"the field {field.name!r}", shift, *z)
+            yield ShiftEvidence(f"the field {field.name!r}", shift, *z)
 
 
 def _likeness_within(code: Longs, table: Floats) -> Doubles:

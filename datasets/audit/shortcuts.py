@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.audit.finding import Finding
-from fusefront.datasets.audit.rows import Block, Sample, blocks
+from fusefront.datasets.audit.rows import RequestBlock, UserSample, blocks
 from fusefront.datasets.store import PreparedDataset
 
 SEVERE, WARNING = 0.95, 0.85
@@ -35,10 +35,10 @@ class Feature(NamedTuple):
 
     name: str
     size: int
-    codes: Callable[[Block], Codes]
+    codes: Callable[[RequestBlock], Codes]
 
 
-def check_shortcuts(store: PreparedDataset, _: Sample) -> list[Finding] | None:
+def check_shortcuts(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
     """The AUC of each feature alone, and of popularity."""
     aucs = single_aucs(store)
     if not aucs:
@@ -132,7 +132,7 @@ def _plain(store: PreparedDataset) -> list[Feature]:
     present = store.items.present
     pattern = present @ (1 << np.arange(present.shape[1])) if present.shape[1] else None
 
-    def place(block: Block) -> Codes:
+    def place(block: RequestBlock) -> Codes:
         first = np.asarray(block.split.row_start[block.first : block.last]) - block.rows.start
         places: Codes = np.minimum(np.arange(len(block.owner)) - first[block.owner], BINS - 1)
         return places
@@ -157,7 +157,7 @@ def _plain(store: PreparedDataset) -> list[Feature]:
     return features
 
 
-def tables(store: PreparedDataset, kind: str) -> dict[str, Callable[[Block], Table]]:
+def tables(store: PreparedDataset, kind: str) -> dict[str, Callable[[RequestBlock], Table]]:
     """How to read the integer or float columns of each side for the rows of a block."""
     fields = store.items.fields if kind == "ids" else store.items.numbers
     request, candidate = f"request_{kind}", f"candidate_{kind}"
@@ -189,8 +189,10 @@ def category_features(store: PreparedDataset) -> list[Feature]:
     return features
 
 
-def _category(name: str, size: int, table: Callable[[Block], Table], columns: slice) -> Feature:
-    def codes(block: Block) -> Codes:
+def _category(
+    name: str, size: int, table: Callable[[RequestBlock], Table], columns: slice
+) -> Feature:
+    def codes(block: RequestBlock) -> Codes:
         part = table(block)[:, columns].astype(np.int64)
         return part[:, 0] if part.shape[1] == 1 else part
 
@@ -218,8 +220,10 @@ def _number_features(store: PreparedDataset) -> list[Feature]:
     return features
 
 
-def _number(name: str, edges: Floats, table: Callable[[Block], Table], column: int) -> Feature:
-    def codes(block: Block) -> Codes:
+def _number(
+    name: str, edges: Floats, table: Callable[[RequestBlock], Table], column: int
+) -> Feature:
+    def codes(block: RequestBlock) -> Codes:
         return np.searchsorted(edges, table(block)[:, column], side="left")
 
     return Feature(name, len(edges) + 1, codes)

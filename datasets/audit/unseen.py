@@ -3,7 +3,7 @@
 import numpy as np
 
 from fusefront.datasets.audit.finding import Finding, percent
-from fusefront.datasets.audit.rows import SPLITS, Sample, blocks
+from fusefront.datasets.audit.rows import SPLITS, UserSample, blocks
 from fusefront.datasets.audit.shortcuts import Feature, category_features
 from fusefront.datasets.store import PreparedDataset
 
@@ -11,7 +11,7 @@ MOSTLY = 0.5  # of the rows, more than train lacks
 ROWS = 1_000_000
 
 
-def check_unseen(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_unseen(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Categories with code 0 on most rows of valid or test, and on fewer of train."""
     findings = []
     for feature in category_features(store):

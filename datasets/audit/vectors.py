@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.audit.finding import Finding, percent
-from fusefront.datasets.audit.rows import Sample
+from fusefront.datasets.audit.rows import UserSample
 from fusefront.datasets.store import PreparedDataset
 
 BLOCK = 16_384
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Longs = NDArray[np.int64]
 
 
-def check_columns(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_columns(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Columns that are constant, or far larger than the others."""
     findings = []
     for m, modality in enumerate(store.manifest.schema_.modalities):
@@ -39,7 +39,7 @@ def check_columns(store: PreparedDataset, _: Sample) -> list[Finding]:
     return findings
 
 
-def check_twins(store: PreparedDataset, _: Sample) -> list[Finding]:
+def check_twins(store: PreparedDataset, _: UserSample) -> list[Finding]:
     """Items whose vector is nearly another item's vector."""
     findings = []
     for m, modality in enumerate(store.manifest.schema_.modalities):

@@ -40,7 +40,7 @@ class Budget(NamedTuple):
         )
 
 
-class Row(NamedTuple):
+class RowBytes(NamedTuple):
     """Bytes of one row: its record, and its history as it is read and as it is kept."""
 
     record: int
@@ -48,7 +48,7 @@ class Row(NamedTuple):
     spilled: int = 4
 
 
-def plan(rows: int, row: Row, items: int, limit: int | None) -> Budget:
+def plan(rows: int, row: RowBytes, items: int, limit: int | None) -> Budget:
     """Sizes for `rows` rows under `limit` bytes."""
     limit = limit or DEFAULT
     fixed = _BASE + _ITEM * items

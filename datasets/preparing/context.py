@@ -19,7 +19,7 @@ _BLOCK = 1 << 18
 RAW, COUNTED = "raw_numbers.npy", "raw_counters.npy"  # numbers of the log, and of counters
 
 
-class Side(NamedTuple):
+class StoredSide(NamedTuple):
     """The fields of one side as the manifest tells them."""
 
     fields: tuple[StoredField, ...]

@@ -17,7 +17,7 @@ from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.kinds import TEXT
 from fusefront.datasets.raw.reading import stream
 from fusefront.datasets.raw.values import texts
-from fusefront.datasets.raw.vectors import Block
+from fusefront.datasets.raw.vectors import VectorBlock
 from fusefront.datasets.spec import KEY, DatasetSpec, Modality
 
 _BATCH = {"text": 256, "image": 64}
@@ -72,7 +72,7 @@ class Absent:
 
 
 @dataclass
-class Encoded:
+class EncodedModality:
     """The blocks of one raw modality; `absent` is complete once all were taken."""
 
     data: Path
@@ -86,7 +86,7 @@ class Encoded:
     def modality(self) -> Modality:
         return self.spec.modalities[self.name]
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[VectorBlock]:
         kind = self.modality.encode
         assert kind is not None
         modality = self.modality
@@ -96,7 +96,7 @@ class Encoded:
         for batch in batches(raw, _BATCH[kind]):
             any_input = True
             rows = np.array([raw.row for raw in batch], np.int64)
-            yield Block(rows + 1, encoder([raw.value for raw in batch], batch[0].name), rows)
+            yield VectorBlock(rows + 1, encoder([raw.value for raw in batch], batch[0].name), rows)
         if not any_input:
             some = self.absent.first_unreadable or self.absent.first_missing
             raise broken(

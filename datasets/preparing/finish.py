@@ -24,7 +24,13 @@ from fusefront.datasets.manifest import (
     manifest_bytes,
 )
 from fusefront.datasets.preparing.build import Builder
-from fusefront.datasets.preparing.context import Blocks, Side, blocks, finish_codes, finish_numbers
+from fusefront.datasets.preparing.context import (
+    Blocks,
+    StoredSide,
+    blocks,
+    finish_codes,
+    finish_numbers,
+)
 from fusefront.datasets.preparing.items import ItemFile, write_items
 from fusefront.datasets.preparing.modalities import write_modality
 from fusefront.datasets.preparing.slices import (
@@ -41,7 +47,7 @@ from fusefront.datasets.raw.kinds import FRACTIONS
 from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.records import Recorder
 from fusefront.datasets.raw_rows import RawRows, raw_fields
-from fusefront.datasets.spec import SPLITS, DatasetSpec, Slice
+from fusefront.datasets.spec import SPLITS, DatasetSpec, SliceSpec
 from fusefront.datasets.synthetic.bayes import BayesBins, bayes_auc
 
 Say = Callable[[str], None]
@@ -71,7 +77,7 @@ class WrittenLog(NamedTuple):
     part: int  # entries that are counted at once
 
 
-class Vectors(NamedTuple):
+class StoredVectors(NamedTuple):
     """Width of each modality, who has it [items + 1, modalities], and what is odd about it."""
 
     widths: dict[str, int]
@@ -149,7 +155,7 @@ def _raw_rows(spec: DatasetSpec, recorder: Recorder, plan: Plan, kinds: tuple[st
     )
 
 
-def _sides(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> dict[str, Side]:
+def _sides(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> dict[str, StoredSide]:
     """Fields of requests, candidates and items, coded and scaled by train."""
     spec, folder, recorder, tally = job.spec, job.folder, log.recorder, log.recorder.tally
     recorder.request.count_beyond(tally, "request")
@@ -171,7 +177,7 @@ def _sides(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> dict[str, Si
     for side, kind in kinds.items():
         names = counted.get(side, ())
         numbers, scalings = finish_numbers(folder, side, kind, fields[side], names, tally)
-        sides[side] = Side(stored[side], numbers, scalings)
+        sides[side] = StoredSide(stored[side], numbers, scalings)
     return sides
 
 
@@ -198,9 +204,9 @@ def _counters(
     return {side: log.plan.names(side) for side in ("request", "candidate")}
 
 
-def _vectors(job: Job, items: ItemFile, tally: Tally, say: Say) -> Vectors:
+def _vectors(job: Job, items: ItemFile, tally: Tally, say: Say) -> StoredVectors:
     """Every modality's table, and items/present.npy."""
-    vectors = Vectors({}, np.zeros((len(items.keys) + 1, len(job.spec.modalities)), bool), [])
+    vectors = StoredVectors({}, np.zeros((len(items.keys) + 1, len(job.spec.modalities)), bool), [])
     for place, modality in enumerate(job.spec.modalities):
         say(f"vectors of {modality!r}")
         vectors.widths[modality], vectors.present[:, place], sentences = write_modality(
@@ -227,7 +233,7 @@ def _bayes(path: Path) -> float:
 
 
 def _slice(
-    job: Job, part: Slice, log: WrittenLog, facts: ItemFacts, items: ItemFile
+    job: Job, part: SliceSpec, log: WrittenLog, facts: ItemFacts, items: ItemFile
 ) -> StoredSlice:
     folder = job.folder
     if part.name in log.sources:
@@ -267,7 +273,7 @@ def _history(job: Job, log: WrittenLog) -> StoredHistory:
 
 
 def _schema(
-    spec: DatasetSpec, items: ItemFile, widths: dict[str, int], sides: dict[str, Side]
+    spec: DatasetSpec, items: ItemFile, widths: dict[str, int], sides: dict[str, StoredSide]
 ) -> StoredSchema:
     return StoredSchema(
         items=len(items.keys),

@@ -11,7 +11,7 @@ from fusefront.datasets.errors import SpecError
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import StoredField
 from fusefront.datasets.preparing.context import (
-    Side,
+    StoredSide,
     count_codes,
     count_numbers,
     write_vocabulary,
@@ -116,7 +116,7 @@ def write_items(
     in_train: NDArray[np.bool_],
     kinds: Kinds,
     tally: Tally,
-) -> Side:
+) -> StoredSide:
     """keys.parquet, fields.npy, numbers.npy and the vocabularies of the items that train has."""
     target = folder / "items"
     target.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def write_items(
     if items.path is None or not encoder.fields:
         write_npy(target / "fields.npy", np.zeros((len(keys) + 1, 0), np.int32))
         write_npy(target / "numbers.npy", np.zeros((len(keys) + 1, 0), np.float32))
-        return Side((), (), {})
+        return StoredSide((), (), {})
     table = read_table(items.path, encoder.columns, spec.items.text)
     codes, numbers = encoder.encode(table, items.path, 0)
     encoder.count_beyond(tally, "item")
@@ -141,7 +141,7 @@ def write_items(
     scores = scaled(numbers, scalings)
     count_cut(tally, labels, scalings, scores)
     write_npy(target / "numbers.npy", np.concatenate([scores[:1] * 0, scores]))
-    return Side(stored, tuple(names), dict(zip(labels, scalings, strict=True)))
+    return StoredSide(stored, tuple(names), dict(zip(labels, scalings, strict=True)))
 
 
 def _final_codes(

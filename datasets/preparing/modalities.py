@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.losses import Tally
-from fusefront.datasets.preparing.encoded import Encoded
+from fusefront.datasets.preparing.encoded import EncodedModality
 from fusefront.datasets.preparing.items import ItemFile
 from fusefront.datasets.raw.files import NpyWriter, broken, find, write_npy
 from fusefront.datasets.raw.kinds import TEXT
 from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.values import texts
-from fusefront.datasets.raw.vectors import Block, from_column, from_npy
+from fusefront.datasets.raw.vectors import VectorBlock, from_column, from_npy
 from fusefront.datasets.spec import DatasetSpec, Modality
 
 _BLOCK_BYTES = 1 << 24
@@ -44,7 +44,7 @@ def write_modality(
     declared = _declared(data, spec, modality, items)
     present = np.zeros(count + 1, bool)
     scratch = folder / "work" / f"{name}.f32"
-    encoded = Encoded(data, spec, name, items, allowed) if modality.encode else None
+    encoded = EncodedModality(data, spec, name, items, allowed) if modality.encode else None
     width = 0
     for block in encoded or _blocks(data, spec, name, items):
         what = f"vectors of {name} are of no item; left out"
@@ -101,7 +101,7 @@ def _finish(items: Path, name: str, scratch: Path, shape: tuple[int, int], dtype
     scratch.unlink()
 
 
-def _blocks(data: Path, spec: DatasetSpec, name: str, items: ItemFile) -> Iterator[Block]:
+def _blocks(data: Path, spec: DatasetSpec, name: str, items: ItemFile) -> Iterator[VectorBlock]:
     """Vectors that are in files already."""
     modality = spec.modalities[name]
     paths = [find(data, path) for path in modality.files()]
@@ -159,7 +159,7 @@ def _refuse_twice(
 
 
 def _checked(
-    block: Block,
+    block: VectorBlock,
     declared: NDArray[np.bool_] | None,
     modality: Modality,
     name: str,

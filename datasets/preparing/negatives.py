@@ -15,7 +15,7 @@ _ATTEMPTS = 64
 Ints = NDArray[np.int64]
 
 
-class Events(NamedTuple):
+class PositiveEvents(NamedTuple):
     """All positives in order of time: a uniform draw among the earlier ones is by popularity so far."""
 
     times: Ints  # [E] sorted
@@ -30,7 +30,7 @@ class Drawer:
     items: int
     source_rows: int
     first_seen: Ints | None  # [n + 1] earliest time of every item; None without timestamps
-    events: Events | None  # popularity with timestamps
+    events: PositiveEvents | None  # popularity with timestamps
     counts: Ints | None  # [n + 1] popularity without timestamps
     alone: bool = False  # a positive and its negatives are one request
     missing: int = 0
@@ -126,7 +126,7 @@ _PART_ROWS = 1 << 23
 _BLOCK = 1 << 20
 
 
-def sort_events(pairs: Path, times: Path, folder: Path) -> Events:
+def sort_events(pairs: Path, times: Path, folder: Path) -> PositiveEvents:
     """Sort (time, item) pairs on disk by time: parts between exact quantiles, each sorted alone."""
     count = pairs.stat().st_size // PAIR.itemsize
     parts = -(-count // _PART_ROWS)
@@ -149,7 +149,7 @@ def sort_events(pairs: Path, times: Path, folder: Path) -> Events:
                 moments.write(np.ascontiguousarray(some["time"]).tobytes())
                 ids.write(np.ascontiguousarray(some["item"]).tobytes())
                 path.unlink()
-    return Events(
+    return PositiveEvents(
         np.memmap(folder / "event_times", np.int64, "r"),
         np.memmap(folder / "event_items", np.int32, "r"),
     )

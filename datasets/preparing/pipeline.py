@@ -11,7 +11,7 @@ from fusefront.datasets.counting.plan import counted_unit, plan_counters
 from fusefront.datasets.durations import ticks
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.manifest import SplitCounts
-from fusefront.datasets.preparing.budget import DEFAULT, Budget, Row, plan, size
+from fusefront.datasets.preparing.budget import DEFAULT, Budget, RowBytes, plan, size
 from fusefront.datasets.preparing.build import Builder
 from fusefront.datasets.preparing.events import shown
 from fusefront.datasets.preparing.finish import Job, WrittenLog, finish_store
@@ -31,7 +31,7 @@ from fusefront.datasets.raw.codes import Codebook, FieldEncoder
 from fusefront.datasets.raw.columns import LOG, USERS, Kinds, TableFile, decide
 from fusefront.datasets.raw.files import find
 from fusefront.datasets.raw.reading import columns_of, count_rows, is_parquet
-from fusefront.datasets.raw.records import Chunk, Part, Recorder
+from fusefront.datasets.raw.records import Part, RecordChunk, Recorder
 from fusefront.datasets.raw.time_kinds import clock_kind
 from fusefront.datasets.raw.times import clock_of
 from fusefront.datasets.raw.users import read_users
@@ -96,7 +96,7 @@ def _first_chunk(
     say: Say,
 ) -> int:
     """Rows at a time while kinds and item keys are read from the log, which comes before the plan."""
-    row = Row(_KEY_BYTES, _ENTRY * entries.read)
+    row = RowBytes(_KEY_BYTES, _ENTRY * entries.read)
     chunk = plan(rows, row, 0, max_memory).chunk_rows
     first = ["the kinds of columns"] * any(not is_parquet(part.path) for part in parts)
     first += ["the item keys"] * (spec.items.keys == "log")
@@ -153,7 +153,7 @@ def _budget(
     per_row = 1 + (spec.negatives.per_positive if spec.negatives else 0)
     read = _ENTRY * entries.read if spec.history.column else 4
     return plan(
-        rows, Row(recorder.dtype.itemsize * per_row, read, 4 * entries.newest), items, limit
+        rows, RowBytes(recorder.dtype.itemsize * per_row, read, 4 * entries.newest), items, limit
     )
 
 
@@ -172,7 +172,7 @@ def _stream(
     popular = spec.negatives is not None and spec.negatives.draw == "popularity"
     paired = popular and spec.columns.timestamp is not None
 
-    def watch(chunk: Chunk, rows_read: int) -> None:
+    def watch(chunk: RecordChunk, rows_read: int) -> None:
         nonlocal reported
         records = chunk.records
         if "event" in (records.dtype.names or ()):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fusefront.datasets.manifest import StoredSlice
 from fusefront.datasets.preparing.context import Blocks, blocks
 from fusefront.datasets.raw.codes import Codebook, natural
-from fusefront.datasets.spec import SPLITS, Slice
+from fusefront.datasets.spec import SPLITS, SliceSpec
 
 HEAD, TAIL = 0.5, 0.2  # shares of the train rows
 ABSENT = "absent"
@@ -24,7 +24,7 @@ class ItemFacts(NamedTuple):
     modalities: tuple[str, ...]
 
 
-def finish_by_column(folder: Path, part: Slice, book: Codebook) -> StoredSlice:
+def finish_by_column(folder: Path, part: SliceSpec, book: Codebook) -> StoredSlice:
     """Provisional codes of a slice column to codes in the order of its values, absent last."""
     count = np.zeros(len(book.values), np.int64)
     paths = [folder / split / "row" / f"slice_{part.name}.npy" for split in SPLITS]
@@ -46,7 +46,7 @@ def finish_by_column(folder: Path, part: Slice, book: Codebook) -> StoredSlice:
 
 
 def finish_by_item(
-    folder: Path, part: Slice, codes: NDArray[np.int16], values: tuple[str, ...]
+    folder: Path, part: SliceSpec, codes: NDArray[np.int16], values: tuple[str, ...]
 ) -> StoredSlice:
     """Give every row the code of its item."""
     for split in SPLITS:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.history import Histories
 from fusefront.datasets.raw.reading import stream
-from fusefront.datasets.raw.records import Chunk, Part, Recorder
+from fusefront.datasets.raw.records import Part, RecordChunk, Recorder
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Spill:
     def buckets(self) -> int:
         return 1 << self.bits
 
-    def add(self, chunk: Chunk) -> None:
+    def add(self, chunk: RecordChunk) -> None:
         """Append a chunk's records to their buckets."""
         records = chunk.records
         self.rows += len(records)
@@ -83,7 +83,7 @@ def _bucket(user: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
     return (user >> np.uint64(64 - bits)).astype(np.int64)
 
 
-def _reordered(chunk: Chunk, order: NDArray[np.int64]) -> NDArray[np.int32]:
+def _reordered(chunk: RecordChunk, order: NDArray[np.int64]) -> NDArray[np.int32]:
     if not len(chunk.values):
         return chunk.values
     own = chunk.records["own"] == 1
@@ -98,7 +98,7 @@ def spill(
     recorder: Recorder,
     out: Spill,
     chunk_rows: int,
-    watch: Callable[[Chunk, int], None],
+    watch: Callable[[RecordChunk, int], None],
 ) -> None:
     """Stream every file of the log into `out`; `watch` sees each chunk and the rows so far."""
     for chunk in _chunks(parts, recorder, chunk_rows, out):
@@ -109,7 +109,9 @@ def spill(
         raise broken(parts[0].path, why, "check label.positive_when and items.unknown")
 
 
-def _chunks(parts: list[Part], recorder: Recorder, chunk_rows: int, out: Spill) -> Iterator[Chunk]:
+def _chunks(
+    parts: list[Part], recorder: Recorder, chunk_rows: int, out: Spill
+) -> Iterator[RecordChunk]:
     for part in parts:
         first = 0
         for frame in stream(part.path, recorder.columns, chunk_rows, part.text):

@@ -21,7 +21,7 @@ _BLOCK = 1 << 22  # values at a time
 _NONE = -1
 
 
-class Events(NamedTuple):
+class TrainEvents(NamedTuple):
     """Train events of a bucket in order of (user, row of the log)."""
 
     unit: Ints  # [E] what leaves it out: itself, or its request
@@ -65,7 +65,7 @@ def train_past(rows: NDArray[Any], user: Ints, spec: DatasetSpec) -> TrainPast:
     else:
         unit_of, left = _by_request(rows, user, train_events, first, size)
         unit = unit_of[train_events]
-    events = Events(unit, first, size)
+    events = TrainEvents(unit, first, size)
     apart = _apart(events, left, longest)
     place = np.full(len(left.user), _NONE)
     place[apart] = users + np.arange(len(apart))
@@ -113,7 +113,7 @@ def _by_request(
     return unit_of, Left(owner, extra, out + lacks)
 
 
-def _apart(events: Events, left: Left, longest: int) -> Ints:
+def _apart(events: TrainEvents, left: Left, longest: int) -> Ints:
     """The units whose history is not the user's newest: what they leave out is among those."""
     newest = events.first + np.maximum(events.size - longest, 0)  # [U]
     owner = np.repeat(np.arange(len(events.size)), events.size)
@@ -123,7 +123,7 @@ def _apart(events: Events, left: Left, longest: int) -> Ints:
     return np.flatnonzero(hit)
 
 
-def _lists(events: Events, left: Left, apart: Ints, longest: int) -> Histories:
+def _lists(events: TrainEvents, left: Left, apart: Ints, longest: int) -> Histories:
     """The newest of every user [U], then those of the units `apart`."""
     users = np.arange(len(events.size))
     none = np.full(len(users), _NONE)
@@ -143,7 +143,7 @@ def _lists(events: Events, left: Left, apart: Ints, longest: int) -> Histories:
 
 
 def _expanded(
-    events: Events, user: Ints, unit: Ints, extra: Ints, out: Ints, longest: int
+    events: TrainEvents, user: Ints, unit: Ints, extra: Ints, out: Ints, longest: int
 ) -> Histories:
     """The newest `longest` events of each user without those of the unit and the extra one."""
     width = np.minimum(events.size[user], longest + out)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import polars as pl
 
 from fusefront.datasets.proposing.draft import Guess, Value, Word
-from fusefront.datasets.proposing.files.tables import Table, quoted
+from fusefront.datasets.proposing.files.tables import SampledTable, quoted
 from fusefront.datasets.proposing.roles import is_vector
 from fusefront.datasets.proposing.times import is_moment
 
@@ -25,7 +25,7 @@ class Fields(NamedTuple):
 
 
 def guess_fields(
-    table: Table, used: Collection[str], leak: Callable[[pl.Series], str] | None = None
+    table: SampledTable, used: Collection[str], leak: Callable[[pl.Series], str] | None = None
 ) -> Fields:
     """A guess for every column that can be a field; `leak` says why a column must not be one."""
     guesses, left_out = [], {}
@@ -105,7 +105,7 @@ def _of_lists(values: pl.Series) -> tuple[dict[str, Value] | None, str]:
     return None, "lists of many values"
 
 
-def _vectors(table: Table) -> dict[str, str]:
+def _vectors(table: SampledTable) -> dict[str, str]:
     """Columns of fractions side by side: a vector that is better kept in an npy file."""
     stems: dict[str, list[str]] = {}
     for name, kind in table.frame.schema.items():
@@ -120,7 +120,7 @@ def _vectors(table: Table) -> dict[str, str]:
     }
 
 
-def notes_of(table: Table, left_out: dict[str, str]) -> list[str]:
+def notes_of(table: SampledTable, left_out: dict[str, str]) -> list[str]:
     """A comment a reason: the columns of a table that are not proposed."""
     by_reason: dict[str, list[str]] = {}
     for name, why in left_out.items():

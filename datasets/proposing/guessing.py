@@ -9,13 +9,13 @@ import polars as pl
 from fusefront.datasets.proposing.draft import OPEN, Draft, Guess, TableGuess, Value, Word
 from fusefront.datasets.proposing.fields import Fields, guess_fields, notes_of
 from fusefront.datasets.proposing.files.folder import Folder
-from fusefront.datasets.proposing.files.tables import Table
+from fusefront.datasets.proposing.files.tables import SampledTable
 from fusefront.datasets.proposing.given import guess_split
 from fusefront.datasets.proposing.history import guess_history, history_columns
-from fusefront.datasets.proposing.labels import Label, guess_label, positives
-from fusefront.datasets.proposing.padding import Keys
+from fusefront.datasets.proposing.labels import LabelGuess, guess_label, positives
+from fusefront.datasets.proposing.padding import KeyTexts
 from fusefront.datasets.proposing.requests import guess_request
-from fusefront.datasets.proposing.roles import Roles, Side, vector_columns
+from fusefront.datasets.proposing.roles import KeyedTable, Roles, vector_columns
 from fusefront.datasets.proposing.scores import leak
 from fusefront.datasets.proposing.times import Timestamp, guess_timestamp
 from fusefront.datasets.proposing.vectors import Array, find_arrays, find_vectors, row_of_item
@@ -74,16 +74,16 @@ def guess_draft(folder: Folder, roles: Roles, unread: dict[str, str]) -> Draft:
     )
 
 
-def _keys(roles: Roles, root: Path) -> Keys:
+def _keys(roles: Roles, root: Path) -> KeyTexts:
     """The item keys of the sampled log, and those of the whole table of items."""
     log = Counter(roles.log.frame[roles.keys.item].drop_nulls().cast(pl.String).to_list())
     if roles.items is None:
-        return Keys(log, None)
+        return KeyTexts(log, None)
     table, key = roles.items
     column = table.frame[key]
     if not table.whole:
         column = read_table(table.parts.paths[0], [key], table.parts.text)[key]
-    return Keys(log, set(column.cast(pl.String).to_list()))
+    return KeyTexts(log, set(column.cast(pl.String).to_list()))
 
 
 def _interactions(roles: Roles, root: Path, moment: str | None) -> Guess:
@@ -114,7 +114,7 @@ def _interactions(roles: Roles, root: Path, moment: str | None) -> Guess:
     return guess
 
 
-def _apart(log: Table, other: Table, moment: str | None) -> bool:
+def _apart(log: SampledTable, other: SampledTable, moment: str | None) -> bool:
     """Whether a log of the same columns may be another part: it has no row of the same times."""
     if moment is None:
         return True
@@ -125,19 +125,19 @@ def _apart(log: Table, other: Table, moment: str | None) -> bool:
     return bool(others.min() > high or others.max() < low)  # type: ignore[operator]
 
 
-def _paths(table: Table, root: Path) -> Value:
+def _paths(table: SampledTable, root: Path) -> Value:
     names = table.names(root)
     return names[0] if len(names) == 1 else [*names]
 
 
-def _written(table: Table) -> dict[str, Value]:
+def _written(table: SampledTable) -> dict[str, Value]:
     """How a text file is written, where that is not the default."""
     text = table.parts.text
     value: dict[str, Value] = {"separator": text.separator} if text.separator != "," else {}
     return value | ({"names": [*text.names]} if text.names else {})
 
 
-def _columns(roles: Roles, label: Label, timestamp: Timestamp, request: str | None) -> Guess:
+def _columns(roles: Roles, label: LabelGuess, timestamp: Timestamp, request: str | None) -> Guess:
     columns = {"user": roles.keys.user, "item": roles.keys.item, "label": label.column}
     columns |= {"timestamp": timestamp.column, "request": request}
     value: dict[str, Value] = {role: name for role, name in columns.items() if name is not None}
@@ -154,7 +154,7 @@ def _columns(roles: Roles, label: Label, timestamp: Timestamp, request: str | No
     return guess
 
 
-def _label(label: Label) -> Guess | None:
+def _label(label: LabelGuess) -> Guess | None:
     if label.column is None or not (label.condition or label.condition_doubt):
         return None
     guess = Guess({"positive_when": label.condition or OPEN}, label.why, (label.column,))
@@ -163,13 +163,13 @@ def _label(label: Label) -> Guess | None:
     return guess
 
 
-def _negatives(label: Label) -> Guess | None:
+def _negatives(label: LabelGuess) -> Guess | None:
     if label.column is not None:
         return None
     return Guess({"per_positive": 4, "draw": Word("uniform")}, label.why)
 
 
-def _side(side: Side | None, root: Path, why: str) -> tuple[TableGuess, list[str]] | None:
+def _side(side: KeyedTable | None, root: Path, why: str) -> tuple[TableGuess, list[str]] | None:
     """`users` or `items`, and the columns that are left out."""
     if side is None:
         return None

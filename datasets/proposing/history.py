@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from fusefront.datasets.proposing.draft import Guess, Value, Word
-from fusefront.datasets.proposing.files.tables import Table
-from fusefront.datasets.proposing.padding import Keys, Padding, Ragged, find_padding, ragged
+from fusefront.datasets.proposing.files.tables import SampledTable
+from fusefront.datasets.proposing.padding import KeyTexts, Padding, TextLists, find_padding, ragged
 from fusefront.datasets.proposing.roles import is_vector
 from fusefront.datasets.raw.lists import cut_text
 
@@ -28,12 +28,12 @@ class _Way(NamedTuple):
 
     columns: tuple[str, ...]
     value: dict[str, Value]
-    lists: Ragged
+    lists: TextLists
     by_name: bool
 
 
 def guess_history(
-    log: Table, keys: Keys, used: Collection[str], user: str, timestamp: str | None
+    log: SampledTable, keys: KeyTexts, used: Collection[str], user: str, timestamp: str | None
 ) -> Guess:
     """A column's history before one that is made from the log, before none."""
     ways = [way for way in _ways(log, used) if len(way.lists.values)]
@@ -51,7 +51,7 @@ def guess_history(
     return guess
 
 
-def history_columns(log: Table, used: Collection[str]) -> list[str]:
+def history_columns(log: SampledTable, used: Collection[str]) -> list[str]:
     """Columns named as histories, of items or of anything else."""
     return [name for way in _ways(log, used) if way.by_name for name in way.columns]
 
@@ -63,7 +63,7 @@ def _from_log(timestamp: str | None) -> Guess:
     return Guess({"from": Word("none")}, "neither a history column nor timestamps")
 
 
-def _ways(log: Table, used: Collection[str]) -> Iterator[_Way]:
+def _ways(log: SampledTable, used: Collection[str]) -> Iterator[_Way]:
     head = log.frame.head(_ROWS)
     numbered = _numbered(log)
     for stem, names in numbered.items():
@@ -94,7 +94,7 @@ def _whole(column: pl.Series) -> pl.Series | None:
     return lists.cast(pl.List(pl.String))
 
 
-def _numbered(log: Table) -> dict[str, list[str]]:
+def _numbered(log: SampledTable) -> dict[str, list[str]]:
     """Columns such as hist_1, hist_2, hist_3, by what they have in common."""
     stems: dict[str, list[str]] = {}
     for name in log.columns:
@@ -113,12 +113,12 @@ def _separator(column: pl.Series, *, by_name: bool) -> str:
     return next(mark for mark, share in shares.items() if share >= best / 2)
 
 
-def _share(way: _Way, keys: Keys) -> float:
+def _share(way: _Way, keys: KeyTexts) -> float:
     """Share of the entries that are keys of items, paddings aside."""
     return keys.share(way.lists.values)
 
 
-def _fits(way: _Way, keys: Keys) -> bool:
+def _fits(way: _Way, keys: KeyTexts) -> bool:
     """Whether it holds items: mostly, or without a telling name nearly all, and many of them."""
     if way.by_name:
         return _share(way, keys) >= _KNOWN
@@ -127,7 +127,7 @@ def _fits(way: _Way, keys: Keys) -> bool:
     return many and _share(way, keys) >= _SURELY
 
 
-def _of_something(way: _Way, keys: Keys) -> Guess:
+def _of_something(way: _Way, keys: KeyTexts) -> Guess:
     listed = ", ".join(map(repr, way.columns[:3]))
     guess = Guess({"from": Word("none")}, "", way.columns)
     guess.open(
@@ -137,7 +137,7 @@ def _of_something(way: _Way, keys: Keys) -> Guess:
     return guess
 
 
-def _guess(log: Table, way: _Way, keys: Keys, user: str, timestamp: str | None) -> Guess:
+def _guess(log: SampledTable, way: _Way, keys: KeyTexts, user: str, timestamp: str | None) -> Guess:
     padding = find_padding(way.lists, keys)
     side_by_side = len(way.columns) > 1
     longest = max(LONGEST, len(way.columns)) if side_by_side else LONGEST
@@ -168,7 +168,7 @@ def _number(padding: str) -> Value:
 
 
 def _newest(
-    log: Table, way: _Way, padding: Padding, user: str, timestamp: str | None
+    log: SampledTable, way: _Way, padding: Padding, user: str, timestamp: str | None
 ) -> tuple[str, str]:
     """Which end is the newest, by how a user's history grows from one row to the next."""
     head = log.frame.head(_ROWS)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.proposing.files.tables import Table
+from fusefront.datasets.proposing.files.tables import SampledTable
 from fusefront.datasets.proposing.scores import OUTCOME
 
 _NAMES = tuple(
@@ -28,7 +28,7 @@ _MOST_EVENTS = 20
 _FEW = 11  # distinct values of ratings
 
 
-class Label(NamedTuple):
+class LabelGuess(NamedTuple):
     """The column, `positive_when`, why; `doubt` says why the column, or the condition, is open."""
 
     column: str | None
@@ -43,7 +43,7 @@ class Label(NamedTuple):
         return not (self.column_doubt or self.condition_doubt)
 
 
-def guess_label(log: Table, used: Sequence[str]) -> Label:
+def guess_label(log: SampledTable, used: Sequence[str]) -> LabelGuess:
     """By name, then the only column of 0 and 1; a column of events is never decided."""
     names = [name for name in log.columns if name not in used]
     plain = [name for name in names if not log.frame.schema[name].is_nested()]
@@ -55,18 +55,18 @@ def guess_label(log: Table, used: Sequence[str]) -> Label:
     if events:
         shares = _shares(log.frame[events[0]])
         doubt = f"{events[0]!r} holds {shares}; say which of them are positive"
-        return Label(events[0], None, "", condition_doubt=doubt)
+        return LabelGuess(events[0], None, "", condition_doubt=doubt)
     binary = [name for name in plain if _values(log.frame[name]) in ({0, 1}, {False, True})]
     binary = [name for name in binary if not OUTCOME.search(name)] or binary
     if len(binary) == 1:
-        return Label(binary[0], None, "the only column of 0 and 1")
+        return LabelGuess(binary[0], None, "the only column of 0 and 1")
     if binary:
         listed = ", ".join(map(repr, binary))
-        return Label(binary[0], None, "", f"{listed} hold 0 and 1; say which is the label")
-    return Label(None, None, "no label column, so every row is a positive")
+        return LabelGuess(binary[0], None, "", f"{listed} hold 0 and 1; say which is the label")
+    return LabelGuess(None, None, "no label column, so every row is a positive")
 
 
-def _label(log: Table, names: list[str]) -> Label:
+def _label(log: SampledTable, names: list[str]) -> LabelGuess:
     name = names[0]
     doubt = ""
     for other in names[1:]:
@@ -75,8 +75,8 @@ def _label(log: Table, names: list[str]) -> Label:
     condition, unclear = _condition(log.frame[name])
     if condition == "":
         why = f"{name!r} is always {log.frame[name].drop_nulls()[0]}, so every row is a positive"
-        return Label(None, None, why, constant=name)
-    return Label(name, condition, "what counts as a click", doubt, unclear)
+        return LabelGuess(None, None, why, constant=name)
+    return LabelGuess(name, condition, "what counts as a click", doubt, unclear)
 
 
 def _condition(label: pl.Series) -> tuple[str | None, str]:
@@ -116,7 +116,7 @@ def _shares(column: pl.Series) -> str:
     return ", ".join(f"{value!r} {count / total:.0%}" for value, count in counts.iter_rows())
 
 
-def positives(log: Table, label: Label) -> NDArray[np.bool_] | None:
+def positives(log: SampledTable, label: LabelGuess) -> NDArray[np.bool_] | None:
     """[n] whether each sampled row is positive; None where the label is not known."""
     if label.column is None or not label.sure:
         return None

@@ -15,7 +15,7 @@ _SURE = 5.0  # so many expected and none there: less than 1 % by chance
 _OFTEN, _MANY = 0.02, 0.1  # share of the rows that begin or end with it; with an unusual filler
 
 
-class Ragged(NamedTuple):
+class TextLists(NamedTuple):
     """Lists of text: row i has length[i] of the values; None for what `prepare` takes as null."""
 
     values: NDArray[np.object_]
@@ -31,7 +31,7 @@ class Ragged(NamedTuple):
         ]
 
 
-def ragged(lists: pl.Series) -> Ragged:
+def ragged(lists: pl.Series) -> TextLists:
     """A column of lists of text; a null list is empty."""
     if isinstance(lists.dtype, pl.Array):
         lists = lists.arr.to_list()
@@ -39,10 +39,10 @@ def ragged(lists: pl.Series) -> Ragged:
     flat = lists.drop_nulls().explode(empty_as_null=False)
     bare = flat.str.strip_chars()
     values = bare.set((bare == "") | bare.is_in(NULL_WORDS), None)
-    return Ragged(np.array(values.to_list(), object), length)
+    return TextLists(np.array(values.to_list(), object), length)
 
 
-class Keys(NamedTuple):
+class KeyTexts(NamedTuple):
     """Item keys as text: those that rows of the log are about, and those of the table of items."""
 
     log: Counter[str]
@@ -75,7 +75,7 @@ class _Places(NamedTuple):
     all: int
 
 
-def find_padding(lists: Ragged, keys: Keys) -> Padding:
+def find_padding(lists: TextLists, keys: KeyTexts) -> Padding:
     """What fills lists of one width; lists that differ in width have none."""
     rows = int((lists.length > 0).sum())
     fixed = rows > 1 and len(np.unique(lists.length[lists.length > 0])) == 1
@@ -98,7 +98,7 @@ def find_padding(lists: Ragged, keys: Keys) -> Padding:
     return Padding(None)
 
 
-def _candidates(lists: Ragged, keys: Keys) -> list[str]:
+def _candidates(lists: TextLists, keys: KeyTexts) -> list[str]:
     """Fillers that are there, then what is no item but begins or ends many rows."""
     values = Counter(value for value in lists.values.tolist() if value is not None)
     there = [filler for filler in FILLERS if filler in values]
@@ -106,7 +106,7 @@ def _candidates(lists: Ragged, keys: Keys) -> list[str]:
     return list(dict.fromkeys([*(v for v in there if not keys.known(v)), *common, *there]))
 
 
-def _of_width(value: str, at: _Places, lists: Ragged, keys: Keys, rows: int) -> Padding:
+def _of_width(value: str, at: _Places, lists: TextLists, keys: KeyTexts, rows: int) -> Padding:
     """Lists of one width that hold a filler: padding, an item, or either."""
     width = int(lists.length.max())
     shown = value
@@ -134,7 +134,7 @@ def _of_width(value: str, at: _Places, lists: Ragged, keys: Keys, rows: int) -> 
     )
 
 
-def _places(lists: Ragged, value: str) -> _Places:
+def _places(lists: TextLists, value: str) -> _Places:
     """Counts over all rows; a row of nothing else begins and ends with it."""
     begins = ends = between = total = 0
     stop = np.cumsum(lists.length)

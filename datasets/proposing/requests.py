@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from fusefront.datasets.proposing.files.tables import Table
+from fusefront.datasets.proposing.files.tables import SampledTable
 
 _REQUEST = re.compile(
     r"^(request|impression|imp|query|search|slate|session|page_?view|pv)[ _.-]?(id|key|no|uuid)?$",
@@ -17,14 +17,16 @@ _MOST = 0.1  # share of the rows that one request may hold
 _ALIKE = 0.9
 
 
-class Request(NamedTuple):
+class RequestGuess(NamedTuple):
     """The column, if there is one; column -> why it is none."""
 
     column: str | None
     left_out: dict[str, str]
 
 
-def guess_request(log: Table, user: str, timestamp: str | None, used: Collection[str]) -> Request:
+def guess_request(
+    log: SampledTable, user: str, timestamp: str | None, used: Collection[str]
+) -> RequestGuess:
     """The first column so named whose values several rows of a user at one time share."""
     left_out: dict[str, str] = {}
     for name in log.all(_REQUEST):
@@ -32,9 +34,9 @@ def guess_request(log: Table, user: str, timestamp: str | None, used: Collection
             continue
         why = _why_not(log.frame, name, user, timestamp)
         if not why:
-            return Request(name, left_out)
+            return RequestGuess(name, left_out)
         left_out[name] = why
-    return Request(None, left_out)
+    return RequestGuess(None, left_out)
 
 
 def _why_not(frame: pl.DataFrame, name: str, user: str, timestamp: str | None) -> str:

@@ -9,7 +9,7 @@ import polars as pl
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.proposing.files.folder import IDS
-from fusefront.datasets.proposing.files.tables import Table
+from fusefront.datasets.proposing.files.tables import SampledTable
 from fusefront.datasets.spec import SPLIT_WORDS
 
 USER = re.compile(
@@ -27,7 +27,7 @@ FEWEST = 20  # distinct keys of users or items, where no name tells
 _FILMS = ("user_id", "item_id", "rating", "timestamp")  # of u.data, which has no header
 
 
-class Keys(NamedTuple):
+class KeyColumns(NamedTuple):
     """Columns of the log; `doubt` says why the guess may be another column."""
 
     user: str
@@ -35,27 +35,29 @@ class Keys(NamedTuple):
     doubt: dict[str, str]  # user or item -> why
 
 
-class Side(NamedTuple):
+class KeyedTable(NamedTuple):
     """A table with one row a key."""
 
-    table: Table
+    table: SampledTable
     key: str
 
 
 class Roles(NamedTuple):
     """The tables of a folder in their roles; `notes` says why the others are not read."""
 
-    log: Table
-    splits: dict[str, Table]  # train, valid, test: those there are, where the log is cut by files
-    rivals: tuple[Table, ...]  # as much the log as the log: same columns, other names
-    keys: Keys
-    items: Side | None
-    users: Side | None
-    vectors: tuple[Side, ...]  # vectors beside their item keys
+    log: SampledTable
+    splits: dict[
+        str, SampledTable
+    ]  # train, valid, test: those there are, where the log is cut by files
+    rivals: tuple[SampledTable, ...]  # as much the log as the log: same columns, other names
+    keys: KeyColumns
+    items: KeyedTable | None
+    users: KeyedTable | None
+    vectors: tuple[KeyedTable, ...]  # vectors beside their item keys
     notes: dict[str, str]
 
 
-def find_roles(tables: Sequence[Table], root: Path, unread: dict[str, str]) -> Roles:
+def find_roles(tables: Sequence[SampledTable], root: Path, unread: dict[str, str]) -> Roles:
     """Sort the tables into roles; DataContractError where none has a user and an item column."""
     tables = [_with_headings(table) for table in tables]
     logs = [table for table in tables if table.first(USER) and table.first(ITEM)]
@@ -94,7 +96,7 @@ def find_roles(tables: Sequence[Table], root: Path, unread: dict[str, str]) -> R
     return Roles(log, splits, tuple(rivals), keys, items, users, vectors, notes)
 
 
-def _with_headings(table: Table) -> Table:
+def _with_headings(table: SampledTable) -> SampledTable:
     """u.data of MovieLens has no header, but its columns are known."""
     if table.parts.paths[0].name != "u.data" or len(table.parts.text.names) != len(_FILMS):
         return table
@@ -103,19 +105,19 @@ def _with_headings(table: Table) -> Table:
     return table._replace(parts=table.parts._replace(text=text), frame=frame)
 
 
-def _by_values(tables: Sequence[Table]) -> list[Table]:
+def _by_values(tables: Sequence[SampledTable]) -> list[SampledTable]:
     """The largest table with two columns of repeated keys, and those that have its columns."""
     fit = [t for t in tables if len(_repeated(t)) > 1 and not _of_one_side(t)]
     fit.sort(key=lambda table: table.rows)
     return [table for table in fit if table.columns == fit[-1].columns]
 
 
-def _of_one_side(table: Table) -> bool:
+def _of_one_side(table: SampledTable) -> bool:
     """Whether a table has one row a user, or one an item."""
     return any(table.unique(name) for pattern in (USER, ITEM) for name in table.all(pattern))
 
 
-def _keys(log: Table, others: Sequence[Table]) -> Keys:
+def _keys(log: SampledTable, others: Sequence[SampledTable]) -> KeyColumns:
     """By their names; else the item is what another table has once, the user what is left with the
     most distinct keys."""
     doubt: dict[str, str] = {}
@@ -132,17 +134,21 @@ def _keys(log: Table, others: Sequence[Table]) -> Keys:
         user = left[0]
         if len(left) > 1 or "item" in doubt:
             doubt["user"] = _either(log, [*left, item] if "item" in doubt else left)
-    return Keys(user, item, doubt)
+    return KeyColumns(user, item, doubt)
 
 
-def _either(log: Table, names: Sequence[str]) -> str:
+def _either(log: SampledTable, names: Sequence[str]) -> str:
     header = "the file has no header line, and " if log.parts.text.names else ""
     listed = ", ".join(repr(name) for name in dict.fromkeys(names))
     return f"{header}{listed} hold keys that repeat; nothing tells which is which"
 
 
 def _named_key(
-    log: Table, pattern: re.Pattern[str], others: Sequence[Table], role: str, doubt: dict[str, str]
+    log: SampledTable,
+    pattern: re.Pattern[str],
+    others: Sequence[SampledTable],
+    role: str,
+    doubt: dict[str, str],
 ) -> str | None:
     """The column whose name fits; of several the one that another table has once."""
     names = log.all(pattern)
@@ -158,7 +164,7 @@ def _named_key(
     return names[0]
 
 
-def _repeated(table: Table) -> list[str]:
+def _repeated(table: SampledTable) -> list[str]:
     """Columns of keys that many rows share, those with the most distinct first."""
     counts = {
         name: table.frame[name].n_unique()
@@ -169,9 +175,9 @@ def _repeated(table: Table) -> list[str]:
     return sorted(fit, key=lambda name: -counts[name])
 
 
-def _splits(logs: Sequence[Table], notes: dict[str, str]) -> dict[str, Table]:
+def _splits(logs: Sequence[SampledTable], notes: dict[str, str]) -> dict[str, SampledTable]:
     """The files of a log that comes split, by the words in their names; one each, at least two."""
-    splits: dict[str, Table] = {}
+    splits: dict[str, SampledTable] = {}
     for split, words in SPLIT_WORDS.items():
         matches = [t for t in logs if set(words) & set(re.split(r"[^a-z]+", t.name.lower()))]
         if len(matches) == 1:
@@ -187,16 +193,16 @@ def _splits(logs: Sequence[Table], notes: dict[str, str]) -> dict[str, Table]:
 
 
 def _items(
-    tables: Sequence[Table], key: str, notes: dict[str, str]
-) -> tuple[Side | None, tuple[Side, ...]]:
+    tables: Sequence[SampledTable], key: str, notes: dict[str, str]
+) -> tuple[KeyedTable | None, tuple[KeyedTable, ...]]:
     """The table with one row an item, by the log's name of the key or one like it; and vectors."""
-    fit: list[Side] = []
+    fit: list[KeyedTable] = []
     for table in tables:
         own = key if key in table.columns else table.first(ITEM)
         if own is None or table.first(USER) or _only_ids(table):
             continue
         if table.unique(own):
-            fit.append(Side(table, own))
+            fit.append(KeyedTable(table, own))
         else:
             notes[table.name] = f"{own!r} repeats or is missing, so it is no table of items"
     if not fit:
@@ -212,16 +218,16 @@ def _items(
     return items, tuple(vectors)
 
 
-def _only_ids(table: Table) -> bool:
+def _only_ids(table: SampledTable) -> bool:
     """Whether a table holds nothing but the keys of vectors, as its name says."""
     return len(table.columns) == 1 and IDS.search(table.parts.stem) is not None
 
 
-def _plain(side: Side) -> list[str]:
+def _plain(side: KeyedTable) -> list[str]:
     return [name for name, kind in side.table.frame.schema.items() if not kind.is_nested()]
 
 
-def vector_columns(table: Table) -> list[str]:
+def vector_columns(table: SampledTable) -> list[str]:
     """Columns with a list of numbers a row."""
     return [name for name, kind in table.frame.schema.items() if is_vector(kind)]
 
@@ -232,8 +238,8 @@ def is_vector(kind: pl.DataType) -> bool:
 
 
 def _users(
-    tables: Sequence[Table], key: str, items: Side | None, notes: dict[str, str]
-) -> Side | None:
+    tables: Sequence[SampledTable], key: str, items: KeyedTable | None, notes: dict[str, str]
+) -> KeyedTable | None:
     fit = []
     for table in tables:
         own = key if key in table.columns else table.first(USER)
@@ -244,7 +250,7 @@ def _users(
         elif not table.unique(own):
             notes[table.name] = f"{own!r} repeats or is missing, so it is no table of users"
         else:
-            fit.append(Side(table, own))
+            fit.append(KeyedTable(table, own))
     for side in fit[1:]:
         notes[side.table.name] = f"users as well, but one table is read; join it by {side.key!r}"
     return fit[0] if fit else None

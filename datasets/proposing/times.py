@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from fusefront.datasets.proposing.files.tables import Table
+from fusefront.datasets.proposing.files.tables import SampledTable
 from fusefront.datasets.raw.time_scale import BANDS
 
 _MOMENT = re.compile(
@@ -50,7 +50,7 @@ class _Candidate(NamedTuple):
     distinct: int
 
 
-def guess_timestamp(log: Table, used: Sequence[str]) -> Timestamp:
+def guess_timestamp(log: SampledTable, used: Sequence[str]) -> Timestamp:
     """The column of the moment at which a row of the log happened."""
     candidates = [_candidate(log.frame[name]) for name in log.columns if name not in used]
     fit = [candidate for candidate in candidates if candidate is not None]
@@ -78,7 +78,7 @@ def guess_timestamp(log: Table, used: Sequence[str]) -> Timestamp:
     return Timestamp(best.name, why, rest, doubt)
 
 
-def _is_part_of_day(steps: _Candidate, fit: Sequence[_Candidate], log: Table) -> bool:
+def _is_part_of_day(steps: _Candidate, fit: Sequence[_Candidate], log: SampledTable) -> bool:
     """Whether numbers called a time run back and forth beside dates: they are times of day."""
     dates = [candidate for candidate in fit if candidate.fineness]
     return any(not _ordered(log.frame[steps.name], log.frame[date.name]) for date in dates)

@@ -20,7 +20,7 @@ from fusefront.datasets.raw.vectors import npy_rows
 _BLOCKS, _BLOCK = 64, 1 << 12  # of rows that are looked at
 
 
-class Vectors(NamedTuple):
+class VectorGuess(NamedTuple):
     """The modalities, hints at raw input, and file -> why it is not read."""
 
     modalities: dict[str, Guess]
@@ -80,9 +80,9 @@ def find_vectors(
     arrays: Sequence[Array],
     keys: Sequence[Path],
     row_items: Array | None,
-) -> Vectors:
+) -> VectorGuess:
     """A guess for each source of vectors that fits the items."""
-    names, vectors = Names(), Vectors({}, [], {})
+    names, vectors = Names(), VectorGuess({}, [], {})
     ids = [*keys, *folder.ids, *_id_tables(roles, folder)]
     used: set[Path] = set()
     for array in arrays:

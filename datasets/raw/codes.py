@@ -68,7 +68,7 @@ def natural(text: str) -> tuple[int, float, str]:
         return (1, 0.0, text)
 
 
-class Encoded(NamedTuple):
+class EncodedFields(NamedTuple):
     """Codes [n, columns of the categorical fields], numbers [n, numeric fields] with NaN = absent."""
 
     codes: NDArray[np.int32]
@@ -105,7 +105,7 @@ class FieldEncoder:
         """Columns of each categorical field."""
         return [field.width for field in self.categorical]
 
-    def encode(self, frame: pl.DataFrame, path: Path, first: int) -> Encoded:
+    def encode(self, frame: pl.DataFrame, path: Path, first: int) -> EncodedFields:
         """Encode a chunk; `first` is the row of its first line in the file, for messages."""
         rows = frame.height
         codes = []
@@ -120,7 +120,7 @@ class FieldEncoder:
             cut += int((values.place >= field.width).sum())
             self._beyond[field.label] = (cut, there + len(values.place))
         numbers = [number(frame[field.column], path, first) for field in self.numeric]
-        return Encoded(
+        return EncodedFields(
             np.concatenate(codes, axis=1) if codes else np.zeros((rows, 0), np.int32),
             np.stack(numbers, axis=1) if numbers else np.zeros((rows, 0)),
         )

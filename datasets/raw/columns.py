@@ -23,8 +23,8 @@ from fusefront.datasets.raw.kinds import (
     WHOLE,
     ZONED,
     ColumnKind,
-    Evidence,
     Kind,
+    KindEvidence,
     Role,
     agreed,
     inner,
@@ -46,7 +46,7 @@ class TableFile(NamedTuple):
 
 
 @dataclass
-class Table:
+class SpecTable:
     """A table of the spec: its files, and what each of its columns is read as."""
 
     name: str
@@ -124,12 +124,12 @@ def _keys(
 
 def tables_of(
     spec: DatasetSpec, data: Path, log_files: Sequence[TableFile]
-) -> tuple[dict[str, Table], dict[str, str]]:
+) -> tuple[dict[str, SpecTable], dict[str, str]]:
     """The tables of a spec with the columns that are read of each; the table of each slice's column.
 
     Missing columns are refused.
     """
-    log = Table(LOG, list(log_files))
+    log = SpecTable(LOG, list(log_files))
     columns = spec.columns
     log.use("key", columns.user, columns.item)
     log.use("label", columns.label)
@@ -141,12 +141,12 @@ def tables_of(
     log.use("history", *spec.history.columns(columns_of(first.path, first.text)))
     tables = {LOG: log}
     if spec.users is not None:
-        users = Table(USERS, [TableFile(find(data, spec.users.path), spec.users.text)])
+        users = SpecTable(USERS, [TableFile(find(data, spec.users.path), spec.users.text)])
         users.use("key", spec.users.key)
         users.use_fields(spec.users.fields)
         tables[USERS] = users
     if spec.items.path is not None:
-        items = Table(ITEMS, [TableFile(find(data, spec.items.path), spec.items.text)])
+        items = SpecTable(ITEMS, [TableFile(find(data, spec.items.path), spec.items.text)])
         items.use("key", spec.items.key)
         items.use_fields(spec.items.fields)
         items.use("value", *(modality.present for modality in spec.modalities.values()))
@@ -160,7 +160,7 @@ def tables_of(
     return tables, slices
 
 
-def slice_tables(spec: DatasetSpec, tables: dict[str, Table]) -> dict[str, str]:
+def slice_tables(spec: DatasetSpec, tables: dict[str, SpecTable]) -> dict[str, str]:
     """Which table holds the column of each slice: the log before the items and the users."""
     have = {
         name: columns_of(table.files[0].path, table.files[0].text) for name, table in tables.items()
@@ -180,16 +180,16 @@ def slice_tables(spec: DatasetSpec, tables: dict[str, Table]) -> dict[str, str]:
 
 
 def _look(
-    spec: DatasetSpec, table: Table, file: TableFile, rows: int
+    spec: DatasetSpec, table: SpecTable, file: TableFile, rows: int
 ) -> Iterator[tuple[Role, ColumnKind]]:
     """The kind of each column of one file, by role."""
     kinds = typed_columns(file.path, [c for c, _ in table.uses]) if is_parquet(file.path) else {}
-    scans: list[tuple[str, Role, Evidence | TimeEvidence]] = []
+    scans: list[tuple[str, Role, KindEvidence | TimeEvidence]] = []
     for column, role in table.uses:
         kind = kinds.get(column)
         if role == "history" and kind in (None, TEXT) and "*" not in str(spec.history.column):
             if spec.items.keys == "log":  # the entries name items; their column is but text
-                scans.append((column, role, Evidence(file.path, column)))
+                scans.append((column, role, KindEvidence(file.path, column)))
         elif role == "time" and kind in (None, TEXT):
             written = spec.columns.time_format
             if written is None:
@@ -209,7 +209,7 @@ def _look(
         elif role == "number":
             yield role, ColumnKind(file.path, column, FRACTIONS, typed=False)
         else:
-            scans.append((column, role, Evidence(file.path, column)))
+            scans.append((column, role, KindEvidence(file.path, column)))
     if scans:
         _scan(spec, file, scans, rows)
     for _, role, evidence in scans:
@@ -219,7 +219,7 @@ def _look(
 def _scan(
     spec: DatasetSpec,
     file: TableFile,
-    scans: list[tuple[str, Role, Evidence | TimeEvidence]],
+    scans: list[tuple[str, Role, KindEvidence | TimeEvidence]],
     rows: int,
 ) -> None:
     first = 0

@@ -75,7 +75,7 @@ class ColumnKind(NamedTuple):
 
 
 @dataclass
-class Evidence:
+class KindEvidence:
     """What the texts of one column of a text file look like; where each look was first met."""
 
     path: Path

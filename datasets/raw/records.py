@@ -34,7 +34,7 @@ class Part(NamedTuple):
     text: TableText
 
 
-class Chunk(NamedTuple):
+class RecordChunk(NamedTuple):
     records: NDArray[Any]  # [n] of Recorder.dtype
     values: NDArray[np.int32]  # history items of the rows with records["own"], in row order
     left_out: int  # rows that are no positives (negatives are drawn), or of unknown items
@@ -108,7 +108,7 @@ class Recorder:
         columns += [*self.request.columns, *self.candidate.columns, *self.slice_columns.values()]
         return columns + ([spec.truth.column] if spec.truth else [])
 
-    def read(self, frame: pl.DataFrame, part: Part, first: int, row: int) -> Chunk:
+    def read(self, frame: pl.DataFrame, part: Part, first: int, row: int) -> RecordChunk:
         """Records of a chunk: `first` is its first row in the file, `row` in the whole log."""
         spec, columns, path = self.spec, self.spec.columns, part.path
         out = np.zeros(frame.height, self.dtype)
@@ -180,11 +180,13 @@ class Recorder:
             out["request_numbers"][:, numbers:] = self.users.numbers[users]
             out["slices"][:, len(self.slice_columns) :] = self.users.slice_codes[users]
 
-    def _finish(self, out: NDArray[Any], frame: pl.DataFrame, part: Part, first: int) -> Chunk:
+    def _finish(
+        self, out: NDArray[Any], frame: pl.DataFrame, part: Part, first: int
+    ) -> RecordChunk:
         keep = self._usable(out)
         histories = read_histories(frame, self.spec, self.items, part.path, first, self.tally)
         if histories is None:
-            return Chunk(out[keep], np.zeros(0, np.int32), int((~keep).sum()))
+            return RecordChunk(out[keep], np.zeros(0, np.int32), int((~keep).sum()))
         if not keep.all():
             histories = histories.take(np.flatnonzero(keep))
         out = out[keep]
@@ -194,7 +196,7 @@ class Recorder:
         out["own"][1:] = key[1:] != key[:-1]
         out["own"][:1] = 1
         own = Histories(histories.values, histories.length).take(np.flatnonzero(out["own"]))
-        return Chunk(out, own.values, int((~keep).sum()))
+        return RecordChunk(out, own.values, int((~keep).sum()))
 
     def _usable(self, out: NDArray[Any]) -> NDArray[np.bool_]:
         """Rows of known items; where negatives are drawn, the positives among them."""

@@ -14,7 +14,7 @@ from fusefront.datasets.raw.hashing import mix, text_hash
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.kinds import WHOLE, Kind, whole_numbers
 from fusefront.datasets.raw.reading import read_table
-from fusefront.datasets.spec import Slice, Users
+from fusefront.datasets.spec import SliceSpec, Users
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class UserTable:
 
 
 def read_users(
-    data: Path, users: Users, slices: tuple[Slice, ...], kinds: Mapping[str, Kind]
+    data: Path, users: Users, slices: tuple[SliceSpec, ...], kinds: Mapping[str, Kind]
 ) -> UserTable:
     """Read the file whole: one row a user; `kinds` of its columns by name."""
     path = find(data, users.path)

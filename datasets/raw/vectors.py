@@ -17,7 +17,7 @@ from fusefront.datasets.table_text import TableText
 WIDEST = 1 << 16  # columns; more is a matrix the wrong way round
 
 
-class Block(NamedTuple):
+class VectorBlock(NamedTuple):
     """Vectors of the items `rows` (1 .. n), with the source row of each, for messages."""
 
     rows: NDArray[np.int64]
@@ -42,7 +42,9 @@ def npy_rows(path: Path) -> NDArray[Any]:
     return array
 
 
-def from_npy(paths: list[Path], items: KeyIndex, ids: Path | None, block: int) -> Iterator[Block]:
+def from_npy(
+    paths: list[Path], items: KeyIndex, ids: Path | None, block: int
+) -> Iterator[VectorBlock]:
     """Rows of one or several matrices, one after the other."""
     matrices = [npy_rows(path) for path in paths]
     for path, matrix in zip(paths, matrices, strict=True):
@@ -63,7 +65,7 @@ def from_npy(paths: list[Path], items: KeyIndex, ids: Path | None, block: int) -
             with np.errstate(over="ignore"):  # infinite then, and refused as that
                 vectors = np.asarray(part[keep], np.float32)
             away = len(where) - len(keep)
-            yield Block(where[keep], vectors, start + keep.astype(np.int64), away)
+            yield VectorBlock(where[keep], vectors, start + keep.astype(np.int64), away)
         first += len(matrix)
 
 
@@ -135,7 +137,7 @@ def _key_column(path: Path, names: list[str], key: str) -> str:
 
 def from_column(
     path: Path, column: str, key: str | None, items: KeyIndex, text: TableText, block: int
-) -> Iterator[Block]:
+) -> Iterator[VectorBlock]:
     """A list column: of the item file itself (key None), or of a file with a key column."""
     columns = [column] if key is None else [key, column]
     width = first = 0
@@ -152,7 +154,7 @@ def from_column(
         if width:  # none of the items so far has a vector otherwise
             keep = np.flatnonzero(where)
             away = len(where) - len(keep)
-            yield Block(where[keep], vectors[keep], first + keep.astype(np.int64), away)
+            yield VectorBlock(where[keep], vectors[keep], first + keep.astype(np.int64), away)
         first += frame.height
     if key is not None and where_all:
         whole = np.concatenate(where_all)

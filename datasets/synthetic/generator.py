@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from fusefront.datasets.synthetic.draws import SPLITS, Bytes, Draws, draw
 from fusefront.datasets.synthetic.latents import Floats, Ints, stream
-from fusefront.datasets.synthetic.truth import Source, true_logit
+from fusefront.datasets.synthetic.truth import WorldSource, true_logit
 from fusefront.datasets.synthetic.visits import Visits, chain, follow, last_states
 
 CHUNK = 4_096
@@ -32,7 +32,7 @@ class Chunk(NamedTuple):
 
 
 def make_chunk(
-    source: Source,
+    source: WorldSource,
     split: str,
     number: int,
     *,
@@ -66,7 +66,7 @@ def make_chunk(
 
 
 def make_chunks(
-    source: Source,
+    source: WorldSource,
     split: str,
     requests: int,
     *,
@@ -80,13 +80,15 @@ def make_chunks(
         yield _head(chunk, requests - chunk.first)
 
 
-def _clicks(source: Source, draws: Draws) -> tuple[Floats, Labels]:
+def _clicks(source: WorldSource, draws: Draws) -> tuple[Floats, Labels]:
     eta = true_logit(source, draws.history, draws.group, draws.candidates, draws.variant)
     p: Floats = 1 / (1 + np.exp(-eta))
     return p, (draws.uniform < p).astype(np.uint8)
 
 
-def _visit_by_visit(source: Source, first: int, user: Longs, draws: Draws, visits: Visits) -> Chunk:
+def _visit_by_visit(
+    source: WorldSource, first: int, user: Longs, draws: Draws, visits: Visits
+) -> Chunk:
     """Labels of each round of visits; the clicks lengthen the next round's histories."""
     p = np.empty(draws.uniform.shape)
     label = np.empty(draws.uniform.shape, np.uint8)

@@ -27,7 +27,7 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Source:
+class WorldSource:
     """A world, its latents and its calibrated truth: all that chunks are made from."""
 
     world: World
@@ -36,7 +36,9 @@ class Source:
     truth: Truth
 
 
-def build_source(world: World, seed: int = 0, *, warm: int = 4_000, cold: int = 1_000) -> Source:
+def build_source(
+    world: World, seed: int = 0, *, warm: int = 4_000, cold: int = 1_000
+) -> WorldSource:
     """Draw the items and calibrate; takes under a second."""
     latents = draw_latents(world, seed, warm, cold)
     draws = draw(latents, seed, CALIBRATION, 0, CALIBRATION_REQUESTS)
@@ -44,7 +46,7 @@ def build_source(world: World, seed: int = 0, *, warm: int = 4_000, cold: int = 
     scale = raw.std(axis=(0, 1))
     mean_present = latents.present[draws.candidates].mean(axis=(0, 1))
     truth = Truth(np.where(scale > 0, scale, 1.0), mean_present, world.base or 0.0)
-    source = Source(world, seed, latents, truth)
+    source = WorldSource(world, seed, latents, truth)
     if world.base is not None:
         return source
     eta = true_logit(source, draws.history, draws.group, draws.candidates, draws.variant)
@@ -79,7 +81,7 @@ def _matches(
 
 
 def true_logit(
-    source: Source,
+    source: WorldSource,
     history: Ints,
     group: Bytes,
     candidates: Ints,

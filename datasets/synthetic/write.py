@@ -15,7 +15,7 @@ from fusefront.datasets.errors import SpecError
 from fusefront.datasets.synthetic.draws import CANDIDATES, HISTORY, SPLITS
 from fusefront.datasets.synthetic.generator import USERS_PER_SPLIT, Chunk, make_chunks
 from fusefront.datasets.synthetic.latents import stream, vectors
-from fusefront.datasets.synthetic.truth import Source, build_source
+from fusefront.datasets.synthetic.truth import WorldSource, build_source
 from fusefront.datasets.synthetic.worlds import World, find_world
 
 FIRST_KEY = 10_000  # item keys are not row numbers
@@ -109,7 +109,7 @@ def spec_of(
     }
 
 
-def _write_items(source: Source, out: Path) -> None:
+def _write_items(source: WorldSource, out: Path) -> None:
     latents, names = source.latents, source.world.modalities
     count = len(latents.popularity) - 1
     row = np.arange(count)
@@ -125,7 +125,7 @@ def _write_items(source: Source, out: Path) -> None:
 
 
 def _write_interactions(
-    source: Source, requests: Requests, path: Path, returning: float, *, timestamps: bool
+    source: WorldSource, requests: Requests, path: Path, returning: float, *, timestamps: bool
 ) -> None:
     partial = path.with_suffix(".partial")
     writer: pq.ParquetWriter | None = None

@@ -24,7 +24,7 @@ _PLAINER: Mapping[str, tuple[Any, ...]] = {
 
 
 @dataclass(frozen=True)
-class Ablation:
+class AblatedStrategy:
     """The parent's settings with one part taken out."""
 
     name: str
@@ -33,11 +33,11 @@ class Ablation:
     strategy: Strategy
 
 
-def ablations(of: str, parent: Strategy, schema: Schema, parts: Parts) -> list[Ablation]:
+def ablations(of: str, parent: Strategy, schema: Schema, parts: Parts) -> list[AblatedStrategy]:
     """Every meaningful single removal, modalities first; refuses a strategy with nothing to remove."""
     resolved = asdict(parts.baselines[parent.baseline].check(schema, parent.settings, parts))
     removals = [
-        Ablation(f"{of} without {what}", kind, what, strategy)
+        AblatedStrategy(f"{of} without {what}", kind, what, strategy)
         for kind, what, changes in _removals(resolved, schema)
         if (strategy := _first_meaningful(parent, resolved, changes, schema, parts)) is not None
     ]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.harness.ablation.plan import Ablation, ablations
+from fusefront.harness.ablation.plan import AblatedStrategy, ablations
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.dossier.comparison import paired_deltas
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
-from fusefront.harness.jobs.pipeline import Request, begin
-from fusefront.harness.jobs.plan import Plan
+from fusefront.harness.jobs.pipeline import StudyRequest, begin
+from fusefront.harness.jobs.plan import StudyPlan
 from fusefront.harness.jobs.recipes import recipe_name
 from fusefront.harness.jobs.train import Room, fill
 from fusefront.harness.runs.files import Json, write_json
@@ -31,9 +31,9 @@ from fusefront.harness.training.run import find_record
 class Planned:
     """What an ablation is made of: every removal at every seed of the study."""
 
-    plan: Plan
+    plan: StudyPlan
     room: Room
-    removed: list[Ablation]
+    removed: list[AblatedStrategy]
     cells: list[Cell]
 
     def matrix(self) -> list[PlannedRemoval]:
@@ -51,7 +51,7 @@ class Planned:
         ]
 
 
-def plan_ablation(request: Request, of: str, console: Console) -> Planned:
+def plan_ablation(request: StudyRequest, of: str, console: Console) -> Planned:
     """The removals of a strategy and their runs; hyper-parameters stay those of its frozen winner."""
     plan, room = begin(request, console)
     if of not in plan.strategies:
@@ -71,7 +71,7 @@ def plan_ablation(request: Request, of: str, console: Console) -> Planned:
     parent = parent.model_copy(update={"recipe": recipe})
     removed = ablations(of, parent, schema_of(plan.store), plan.parts)
     params = _winner(plan, room, of)
-    wider = Plan(
+    wider = StudyPlan(
         plan.study,
         plan.store,
         {**plan.strategies, **{removal.name: removal.strategy for removal in removed}},
@@ -85,7 +85,7 @@ def plan_ablation(request: Request, of: str, console: Console) -> Planned:
     return Planned(plan, room, removed, cells)
 
 
-def ablate_study(request: Request, of: str, console: Console) -> list[AblationRow]:
+def ablate_study(request: StudyRequest, of: str, console: Console) -> list[AblationRow]:
     """Train what the ablation of `of` lacks; a row a removal: delta AUC with its interval.
 
     A delta is the ablated strategy minus the parent, so a part that earns its place has a negative one.
@@ -112,19 +112,19 @@ def ablate_study(request: Request, of: str, console: Console) -> list[AblationRo
     return rows
 
 
-def _winner(plan: Plan, room: Room, of: str) -> dict[str, Json]:
+def _winner(plan: StudyPlan, room: Room, of: str) -> dict[str, Json]:
     for search in plan.searches(room.folder):
         if search.strategy == plan.searched_as(of) and search.finished:
             return dict(search.freeze()["params"])
     return {}
 
 
-def _applicable(params: Mapping[str, Json], removal: Ablation) -> dict[str, Json]:
+def _applicable(params: Mapping[str, Json], removal: AblatedStrategy) -> dict[str, Json]:
     """The winner's parameters less those of the component that was taken out."""
     return {key: value for key, value in params.items() if key.split(".")[0] != removal.without}
 
 
-def _rows(folder: StudyFolder, of: str, removed: list[Ablation]) -> list[AblationRow]:
+def _rows(folder: StudyFolder, of: str, removed: list[AblatedStrategy]) -> list[AblationRow]:
     kinds = {removal.name: removal for removal in removed}
     deltas = paired_deltas(folder, parent=of, others=[removal.name for removal in removed])
     return [

@@ -40,9 +40,9 @@ def ablate(
     """
     from fusefront.harness.ablation.run import ablate_study, plan_ablation
     from fusefront.harness.cli.show import console, show, show_deltas, show_removals
-    from fusefront.harness.jobs.pipeline import Request
+    from fusefront.harness.jobs.pipeline import StudyRequest
 
-    request = Request(
+    request = StudyRequest(
         study,
         out,
         data,

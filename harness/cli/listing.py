@@ -11,7 +11,7 @@ WHOLE = ("axis", "name")  # columns that no terminal is too narrow for
 NUMBERS = ("parameters", "MACs an item", "MACs a candidate")
 
 
-class Kind(StrEnum):
+class ListedKind(StrEnum):
     strategies = "strategies"
     operators = "operators"
     compressors = "compressors"
@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 
 def listing(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.strategies,
+    kind: Annotated[ListedKind, typer.Argument(help="What to list.")] = ListedKind.strategies,
     include_path: Include = None,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +50,7 @@ def listing(
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in columns))
     out.print(table)
-    if kind is not Kind.worlds:
+    if kind is not ListedKind.worlds:
         out.print(f"\n{BASIS}", soft_wrap=True)
 
 

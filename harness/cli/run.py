@@ -40,9 +40,9 @@ def run(
     Runs that exist are not trained again: the same command after a kill goes on where it was.
     """
     from fusefront.harness.cli.show import console, show_conclusion, show_matrix
-    from fusefront.harness.jobs.pipeline import Request, begin, run_study
+    from fusefront.harness.jobs.pipeline import StudyRequest, begin, run_study
 
-    request = Request(
+    request = StudyRequest(
         study,
         out,
         data,
@@ -69,7 +69,7 @@ def demo(
     """The main job on an embedded world of known truth: a few minutes, no data needed."""
     from fusefront.harness.cli.show import console, show_conclusion
     from fusefront.harness.jobs.demo import demo_file
-    from fusefront.harness.jobs.pipeline import Request, run_study
+    from fusefront.harness.jobs.pipeline import StudyRequest, run_study
 
-    request = Request(demo_file(quick=quick), out, jobs=jobs, wandb=wandb)
+    request = StudyRequest(demo_file(quick=quick), out, jobs=jobs, wandb=wandb)
     show_conclusion(run_study(request, console()), as_json=False)

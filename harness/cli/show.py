@@ -11,8 +11,8 @@ from fusefront.harness.runs.files import Json
 
 if TYPE_CHECKING:  # they bring torch, which takes the memory that `prepare --max-memory` promises
     from fusefront.harness.jobs.pipeline import Conclusion
-    from fusefront.harness.jobs.plan import Plan
-    from fusefront.harness.runs.records import AblationRow, PlannedRemoval, Winner
+    from fusefront.harness.jobs.plan import StudyPlan
+    from fusefront.harness.runs.records import AblationRow, PlannedRemoval, WinnerRecord
 
 
 def console(*, quiet: bool = False) -> Console:
@@ -25,7 +25,7 @@ def show(value: Json) -> None:
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-def show_matrix(plan: "Plan", *, as_json: bool) -> None:
+def show_matrix(plan: "StudyPlan", *, as_json: bool) -> None:
     """The runs that would be, and their budget."""
     trials, seeds = plan.study.tuning.trials, len(plan.study.seeds)
     budget = {
@@ -68,7 +68,7 @@ def show_removals(of: str, rows: "list[PlannedRemoval]", *, as_json: bool) -> No
     out.print(f"{total} trainings for the ablation of {of}; nothing was run", markup=False)
 
 
-def show_winners(winners: "list[Winner]", *, as_json: bool) -> None:
+def show_winners(winners: "list[WinnerRecord]", *, as_json: bool) -> None:
     """The frozen winner of every search."""
     if as_json:
         show(winners)

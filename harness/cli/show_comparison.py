@@ -9,7 +9,7 @@ from rich.table import Table
 
 from fusefront.harness.statistics.comparison import Comparison, Estimate, SliceRow, StrategyRow
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS
-from fusefront.harness.statistics.planner import Plan
+from fusefront.harness.statistics.planner import PowerPlan
 
 
 def comparison_parts(comparison: Comparison, *, wide: bool) -> Iterator[RenderableType]:
@@ -38,7 +38,7 @@ def comparison_parts(comparison: Comparison, *, wide: bool) -> Iterator[Renderab
         yield Padding(f"! {line}", (0, 0, 0, 2))
 
 
-def plan_table(plan: Plan) -> Iterator[RenderableType]:
+def plan_table(plan: PowerPlan) -> Iterator[RenderableType]:
     """Seeds against rows, and what is never enough."""
     yield (
         f"To see a difference of {plan.effect:g} with 80 % power ({plan.basis}; "

@@ -43,10 +43,10 @@ def tune(
     Every trial is a recorded run; started again, the search goes on where it was.
     """
     from fusefront.harness.cli.show import console, show_matrix, show_winners
-    from fusefront.harness.jobs.pipeline import Request, begin, tune_study
+    from fusefront.harness.jobs.pipeline import StudyRequest, begin, tune_study
 
     extra = [f"tuning.trials={trials}"] if trials is not None else []
-    request = Request(
+    request = StudyRequest(
         study,
         out,
         data,

@@ -16,7 +16,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Units:
+class RequestUnits:
     """Requests cut to at most `max_candidates` rows each: request index, first row, rows."""
 
     request: Ints
@@ -27,7 +27,7 @@ class Units:
         return len(self.request)
 
 
-def cut_requests(row_start: NDArray[np.int64], max_candidates: int) -> Units:
+def cut_requests(row_start: NDArray[np.int64], max_candidates: int) -> RequestUnits:
     """Split long requests; each piece keeps its request's history.
 
     >>> cut_requests(np.array([0, 3, 8]), 4).length.tolist()
@@ -41,7 +41,7 @@ def cut_requests(row_start: NDArray[np.int64], max_candidates: int) -> Units:
     start = row_start[:-1][request] + offset
     length = np.minimum(rows[request] - offset, max_candidates)
     keep = length > 0
-    return Units(request[keep], start[keep], length[keep])
+    return RequestUnits(request[keep], start[keep], length[keep])
 
 
 def most_batches(rows: int, batch_rows: int) -> int:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.harness.statistics.power import Settle
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -96,13 +98,6 @@ class Pairs:
 
         quantile = special.stdtrit(np.maximum(self.df, 1.0), level)
         return np.where(self.se > 0, quantile * self.se, 0.0)
-
-
-class Settle(NamedTuple):
-    """What would decide a comparison; None = that alone never does."""
-
-    rows: int | None
-    seeds: int | None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ SCALES: dict[Knob, tuple[float, ...]] = {
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangedDecision:
     """The decision at another value of one knob, all else as it was."""
 
     knob: Knob
@@ -36,14 +36,14 @@ class Flip:
     outcome: Outcome
 
 
-def what_would_change(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Change, ...]:
+def what_would_change(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[ChangedDecision, ...]:
     """Limit +-20 %; margin, price and traffic halved and doubled."""
     changes = []
     for knob, scales in SCALES.items():
         for scale in scales:
             value = scale * _value(policy, knob)
             other = decide(inputs, _with(policy, knob, value))
-            changes.append(Change(knob, value, other, not same(base, other)))
+            changes.append(ChangedDecision(knob, value, other, not same(base, other)))
     return tuple(changes)
 
 

@@ -34,7 +34,7 @@ class Replayed:
 
 
 @dataclass(frozen=True)
-class Cell:
+class WhatIfCell:
     """What wins one cell of the grid; money and clicks are a year's, over what runs today."""
 
     business: Business
@@ -48,7 +48,7 @@ class Cell:
 class Grid:
     """Every combination of the four axes, the last axis fastest; empty where no cost was measured."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[WhatIfCell, ...]
     axes: tuple[tuple[float, ...], ...] = ((), (), (), ())  # limits ms, prices, requests/s, values
 
 
@@ -78,7 +78,7 @@ def net_gain(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> Me
     return Measured(*(x * business.value_per_click - (own - today) for x in more))
 
 
-def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -> Cell:
+def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -> WhatIfCell:
     """The winner is the strategy under the limit whose yearly gain has the best lower bound."""
     assert inputs.today is not None
     here = replace(
@@ -159,8 +159,8 @@ def _cell(
     winner: int | None,
     case: Case,
     gain: Measured | None,
-) -> Cell:
+) -> WhatIfCell:
     more = None
     if winner is not None and inputs.today is not None:
         more = yearly_clicks(clicks, business, winner, inputs.today)
-    return Cell(business, winner, case, gain, more)
+    return WhatIfCell(business, winner, case, gain, more)

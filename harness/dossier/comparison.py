@@ -16,8 +16,8 @@ from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.options import Options, check_rows
-from fusefront.harness.statistics.panel import Request, collect
-from fusefront.harness.statistics.planner import Plan, plan
+from fusefront.harness.statistics.panel import PanelRequest, collect
+from fusefront.harness.statistics.planner import PowerPlan, plan
 
 
 def study_options(folder: StudyFolder) -> Options:
@@ -108,7 +108,7 @@ def _known(value: float) -> float | None:
 
 def plan_from_study(
     folder: StudyFolder, effect: float, comparisons: int | None, rows_per_day: float | None
-) -> Plan:
+) -> PowerPlan:
     """A plan from a study's noise; its test split is read for that, and it is recorded."""
     options = replace(study_options(folder), metrics=("auc",))
     source = StudySource(folder)
@@ -116,7 +116,7 @@ def plan_from_study(
     open_test(folder.path, "plan")
     layout = Layout(source.rows("test"), options.cluster)
     check_rows(layout.rows, "test")
-    panel = collect(source, Request(layout, "test", ("auc",)))
+    panel = collect(source, PanelRequest(layout, "test", ("auc",)))
     if sentence := panel.refused.get(options.baseline):
         raise UsageError(f"baseline {options.baseline!r} is {sentence}")
     model = panel.models["auc"]
@@ -151,7 +151,7 @@ def tuned_values(
         source = StudySource(folder)
         if split == "test":
             open_test(folder.path, "compare tuning runs")
-        request = Request(Layout(source.rows(split)), split, (metric,))
+        request = PanelRequest(Layout(source.rows(split)), split, (metric,))
         model = collect(source, request).models[metric]
         for name, value in zip(model.names, model.theta.tolist(), strict=True):
             values.setdefault(name, []).append(value)

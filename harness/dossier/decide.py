@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier.evidence import (
-    Gathered,
+    StudyMaterial,
     all_origins,
     build_evidence,
     gather,
@@ -83,7 +83,7 @@ def record_decision(study: StudyFolder, options: DecisionOptions) -> Evidence:
     return evidence
 
 
-def signature(material: Gathered, options: DecisionOptions, today: date) -> Signature:
+def signature(material: StudyMaterial, options: DecisionOptions, today: date) -> Signature:
     """Owner, date, and when to look again."""
     owner = material.study.spec.owner if options.owner is None else options.owner
     again = today + timedelta(days=RECHECK_DAYS)

@@ -30,7 +30,7 @@ SIMULTANEOUS = (
 
 
 @dataclass(frozen=True)
-class Gathered:
+class StudyMaterial:
     """A study's files, read once."""
 
     study: StudyFolder
@@ -41,7 +41,7 @@ class Gathered:
     inputs: Inputs
 
 
-def gather(study: StudyFolder) -> Gathered:
+def gather(study: StudyFolder) -> StudyMaterial:
     """Read matrix, comparison and bench; a missing comparison is made (and opens test, on record)."""
     every = study.entries(roles=ALL_ROLES)
     entries = [entry for entry in every if entry.role != "ablation"]
@@ -49,12 +49,12 @@ def gather(study: StudyFolder) -> Gathered:
         if entry.state == "completed":
             checked(entry.path, "predictions/test.parquet")
     comparison, bench = read_comparison(study, entries), read_bench(study)
-    return Gathered(
+    return StudyMaterial(
         study, every, entries, comparison, bench, study_inputs(study, comparison, bench, entries)
     )
 
 
-def build_evidence(material: Gathered, policy: Policy, signature: Signature) -> Evidence:
+def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature) -> Evidence:
     """Judge the study and put everything together that the report shows."""
     study, inputs, comparison = material.study, material.inputs, material.comparison
     judged = judge(inputs, comparison.model, policy, signature)
@@ -112,7 +112,7 @@ def _curves(entries: list[RunEntry], deciding: list[str | None]) -> list[RunEntr
     return [entry for entry in completed if entry.strategy in deciding]
 
 
-def _facts(material: Gathered, judged: Judged, signature: Signature) -> StudyFacts:
+def _facts(material: StudyMaterial, judged: Judged, signature: Signature) -> StudyFacts:
     study, comparison = material.study, material.comparison
     looks = openings(study.path)
     others = {look.content for look in looks} - ({looks[-1].content} if looks else set())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.harness.decision.inputs import Candidate, Inputs, Measured, Pairs, Settle
+from fusefront.harness.decision.inputs import Candidate, Inputs, Measured, Pairs
 from fusefront.harness.dossier.bench import cost_of, floor_of, latency_of, timed_rows
 from fusefront.harness.dossier.load import is_device
 from fusefront.harness.errors import NothingToDoError
@@ -18,7 +18,7 @@ from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.records import Bench, BenchRow
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import JointModel
-from fusefront.harness.statistics.power import settle
+from fusefront.harness.statistics.power import Settle, settle
 
 COMPARISON = "comparison.json"
 
@@ -143,9 +143,8 @@ def _settler(comparison: Comparison) -> Callable[[int, int], Settle]:
     def needed(a: int, b: int) -> Settle:
         row = comparison.row(comparison.model.names[a])
         if row.needs.rows is not None or row.needs.seeds is not None:
-            return Settle(*row.needs)
+            return row.needs
         alpha = comparison.alpha / max(len(comparison.model.names) - 1, 1)
-        needs = settle(comparison.model, comparison.rows, a, b, comparison.effect, alpha)
-        return Settle(*needs)
+        return settle(comparison.model, comparison.rows, a, b, comparison.effect, alpha)
 
     return needed

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from fusefront.harness.decision.inputs import Inputs, Measured, Settle
+from fusefront.harness.decision.inputs import Inputs, Measured
 from fusefront.harness.decision.policy import Policy, fits
 from fusefront.harness.dossier.inputs import parameters_of
 from fusefront.harness.dossier.judged import Judged
@@ -13,6 +13,7 @@ from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.runs.store import RunEntry
 from fusefront.harness.serving.latency.records import BenchRow, Costs
 from fusefront.harness.statistics.comparison import Comparison, Estimate, StrategyRow
+from fusefront.harness.statistics.power import Settle
 from fusefront.reports.evidence import Interval, Point, Verdict
 
 
@@ -141,7 +142,7 @@ def _needs(
     if word != "cannot tell" or inputs.today is None or inputs.today == i:
         return None
     if row.needs.rows is not None or row.needs.seeds is not None:
-        return Settle(*row.needs)
+        return row.needs
     return inputs.settle(i, inputs.today) if deciding and inputs.settle else None
 
 

@@ -44,7 +44,7 @@ class StoreFacts(Record, total=False):
     bayes_auc: dict[str, float] | None
 
 
-class Finding(TypedDict):
+class FindingRecord(TypedDict):
     """A finding of the audit."""
 
     name: str
@@ -58,7 +58,7 @@ class Finding(TypedDict):
 class AuditRecord(Record, total=False):
     """audit.json of a study."""
 
-    findings: list[Finding]
+    findings: list[FindingRecord]
     passed: list[str]
     not_run: list[str]
 

@@ -12,7 +12,7 @@ from fusefront.datasets.audit.report import audit, refuse_severe
 from fusefront.datasets.integrity import check_store
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError
 from fusefront.harness.jobs.identity import reidentified
-from fusefront.harness.jobs.plan import Plan, make_plan
+from fusefront.harness.jobs.plan import StudyPlan, make_plan
 from fusefront.harness.jobs.source import encoder_files, prepared
 from fusefront.harness.jobs.train import Room, fill, tune, write_matrix
 from fusefront.harness.parts.included import included, remember, uses
@@ -20,7 +20,7 @@ from fusefront.harness.parts.origins import used_by
 from fusefront.harness.parts.own import Own, files_with_parts, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
-from fusefront.harness.runs.records import Winner
+from fusefront.harness.runs.records import WinnerRecord
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.runs.study import Study, load_study
@@ -28,7 +28,7 @@ from fusefront.harness.training.workers import Workers
 
 
 @dataclass(frozen=True)
-class Request:
+class StudyRequest:
     """What the user asked for."""
 
     study_file: Path
@@ -51,7 +51,7 @@ class Conclusion:
     sentence: str
 
 
-def begin(request: Request, console: Console) -> tuple[Plan, Room]:
+def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
     """Read the study, prepare and audit its data, check every strategy, write study.yaml."""
     study = _limited(load_study(request.study_file, request.overrides), request.limit)
     folder = request.out / "studies" / study.name
@@ -117,7 +117,7 @@ def _limited(study: Study, limit: int | None) -> Study:
     return study.model_copy(update={"strategies": first})
 
 
-def tune_study(request: Request, console: Console) -> list[Winner]:
+def tune_study(request: StudyRequest, console: Console) -> list[WinnerRecord]:
     """The search alone; every strategy's frozen winner."""
     plan, room = begin(request, console)
     if not plan.study.tuning.trials:
@@ -129,7 +129,7 @@ def tune_study(request: Request, console: Console) -> list[Winner]:
     return [search.freeze() for search in plan.searches(room.folder)]
 
 
-def run_study(request: Request, console: Console) -> Conclusion:
+def run_study(request: StudyRequest, console: Console) -> Conclusion:
     """The whole path: report and decision."""
     plan, room = begin(request, console)
     cells, failed = train(plan, room)
@@ -144,7 +144,7 @@ def run_study(request: Request, console: Console) -> Conclusion:
     return conclusion
 
 
-def train(plan: Plan, room: Room) -> tuple[list[Cell], list[tuple[Cell, str]]]:
+def train(plan: StudyPlan, room: Room) -> tuple[list[Cell], list[tuple[Cell, str]]]:
     """Search, freeze, then the matrix of fresh seeds; cells and those that failed."""
     try:
         winners = tune(plan, room) if plan.study.tuning.trials else {}

@@ -26,7 +26,7 @@ SHUFFLED = "shuffled"
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """A checked study on a prepared data set: every strategy and control, ready to make cells."""
 
     study: Study
@@ -156,7 +156,9 @@ def _is_set(dotted: str, settings: Mapping[str, Json]) -> bool:
     return True
 
 
-def make_plan(study: Study, store: PreparedDataset, parts: Parts, own: Sequence[Own] = ()) -> Plan:
+def make_plan(
+    study: Study, store: PreparedDataset, parts: Parts, own: Sequence[Own] = ()
+) -> StudyPlan:
     """Add the controls, check every strategy against data and zoo; one sentence for what is wrong.
 
     `own` are the parts that are not shipped: whatever they raise is said with their name.
@@ -180,13 +182,13 @@ def make_plan(study: Study, store: PreparedDataset, parts: Parts, own: Sequence[
             for part in used_by(own, strategy.baseline, strategy.settings):
                 raise fails(part, error, f"cannot be built for strategy {name!r}") from error
             raise
-    plan = Plan(study, store, strategies, parts)
+    plan = StudyPlan(study, store, strategies, parts)
     for name, strategy in strategies.items():
         _check_recipe(plan, name, strategy)
     return plan
 
 
-def _check_recipe(plan: Plan, name: str, strategy: Strategy) -> None:
+def _check_recipe(plan: StudyPlan, name: str, strategy: Strategy) -> None:
     """Refuse a recipe that is not one, and `own` where there is none."""
     if strategy.recipe == "own" and not plan.parts.baselines[strategy.baseline].recipe:
         raise UsageError(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fusefront.harness.jobs.plan import Plan
+from fusefront.harness.jobs.plan import StudyPlan
 from fusefront.harness.jobs.progress import RunProgress
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.spec import Cell
@@ -29,7 +29,7 @@ class Room:
     wandb: bool = True
 
 
-def tune(plan: Plan, room: Room) -> dict[str, dict[str, Json]]:
+def tune(plan: StudyPlan, room: Room) -> dict[str, dict[str, Json]]:
     """Run every strategy's search to its budget and freeze the winners: strategy -> parameters.
 
     A strategy none of whose trials finished has none: it is told, and the others go on.
@@ -50,7 +50,7 @@ def tune(plan: Plan, room: Room) -> dict[str, dict[str, Json]]:
     return winners
 
 
-def fill(plan: Plan, room: Room, cells: Sequence[Cell], what: str) -> list[tuple[Cell, str]]:
+def fill(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str) -> list[tuple[Cell, str]]:
     """Train the cells that have no record; returns those that failed, with the reason."""
     todo, run_ids = [], set()
     for cell in cells:
@@ -71,7 +71,7 @@ def fill(plan: Plan, room: Room, cells: Sequence[Cell], what: str) -> list[tuple
 
 
 def _work(
-    plan: Plan,
+    plan: StudyPlan,
     room: Room,
     source: Callable[[], Cell | str | None],
     total: int,
@@ -102,7 +102,7 @@ def _mirror(room: Room, dataset: str, run_ids: Iterable[str]) -> None:
             mirror(path)
 
 
-def write_matrix(plan: Plan, room: Room, cells: Sequence[Cell]) -> None:
+def write_matrix(plan: StudyPlan, room: Room, cells: Sequence[Cell]) -> None:
     """matrix.json: which run fills which cell, before any of them is trained."""
     matrix = {
         "format": 1,

@@ -25,7 +25,7 @@ OF_STUDY = ("audit.json", "comparison.json", "decision.json", "bench/bench.json"
 ROLES = ("strategy", "control", "ablation", "trial")
 
 
-class Checked(NamedTuple):
+class Verification(NamedTuple):
     """One store, run, study or bundle: a sentence for each damaged file, and what cannot be told."""
 
     kind: str
@@ -44,7 +44,7 @@ class Checked(NamedTuple):
         }
 
 
-def verify(text: str, out: Path) -> list[Checked]:
+def verify(text: str, out: Path) -> list[Verification]:
     """Everything that `text` names: a folder, or a data set, a study or a run under `out`.
 
     Raises:
@@ -71,9 +71,9 @@ def verify(text: str, out: Path) -> list[Checked]:
     return checked
 
 
-def _folder(path: Path) -> Iterator[Checked]:
+def _folder(path: Path) -> Iterator[Verification]:
     """What lies in a folder, by the record that it holds."""
-    kinds: dict[str, Callable[[Path], Checked]] = {
+    kinds: dict[str, Callable[[Path], Verification]] = {
         BUNDLE: _bundle,
         "manifest.json": _store,
         SUMMARY: _run,
@@ -96,33 +96,33 @@ def _stores(folder: Path) -> list[Path]:
     return sorted(p.parent for p in folder.glob("*/manifest.json") if p.parent.name[0] != ".")
 
 
-def _store(path: Path) -> Checked:
+def _store(path: Path) -> Verification:
     try:
         damaged = [damage.sentence for damage in whole_check(path)]
         if not damaged:
             note_check(PreparedDataset.open(path))
     except DataContractError as error:
         damaged = [str(error)]
-    return Checked("store", path, tuple(damaged))
+    return Verification("store", path, tuple(damaged))
 
 
-def _bundle(path: Path) -> Checked:
+def _bundle(path: Path) -> Verification:
     try:
         read_bundle(path)
     except BundleError as error:
-        return Checked("bundle", path, (str(error),))
-    return Checked("bundle", path, ())
+        return Verification("bundle", path, (str(error),))
+    return Verification("bundle", path, ())
 
 
-def _run(path: Path) -> Checked:
+def _run(path: Path) -> Verification:
     """Identity against config, record, hashes; a run that is not complete has little to compare."""
     damaged = [*_identity(path, path / "config.yaml"), *_records(path, OPTIONAL)]
     if not (path / SUMMARY).exists():
-        return Checked("run", path, tuple(damaged), ("the run is not complete",))
+        return Verification("run", path, tuple(damaged), ("the run is not complete",))
     try:
         summary = read_record(path / SUMMARY, RunSummary)
     except DataContractError as error:
-        return Checked("run", path, (*damaged, str(error)))
+        return Verification("run", path, (*damaged, str(error)))
     if summary["run_id"] != path.name:
         damaged.append(
             f"{path / SUMMARY}: says it is of run {summary.get('run_id')!r}, expected "
@@ -132,7 +132,7 @@ def _run(path: Path) -> Checked:
     damaged += filter(None, (damage(path, name, summary) for name in FILES))
     damaged += _lines(path / "metrics.jsonl")
     old = "recorded before hashes of weights and predictions were kept"
-    return Checked("run", path, tuple(damaged), () if "sha256" in summary else (old,))
+    return Verification("run", path, tuple(damaged), () if "sha256" in summary else (old,))
 
 
 def _identity(run: Path, path: Path) -> Iterator[str]:
@@ -169,7 +169,7 @@ def _lines(path: Path) -> Iterator[str]:
         yield f"{path}: a line is no JSON; {CURE}"
 
 
-def _study(path: Path) -> list[Checked]:
+def _study(path: Path) -> list[Verification]:
     """A study's own records, its store and its runs."""
     trials = (str(p.relative_to(path)) for p in sorted(path.glob("tuning/*/trial-*.json")))
     damaged = list(_records(path, (*OF_STUDY, *trials)))
@@ -178,8 +178,8 @@ def _study(path: Path) -> list[Checked]:
         read_record(path / "matrix.json", Matrix)
         entries, store = folder.entries(roles=ROLES), folder.store_path
     except (DataContractError, SpecError, FusefrontError) as error:
-        return [Checked("study", path, (*damaged, str(error)))]
+        return [Verification("study", path, (*damaged, str(error)))]
     runs = {entry.path: entry for entry in entries if entry.state != "missing"}
     lacking = sum(entry.state == "missing" for entry in entries)
     remarks = (f"{lacking} of {len(entries)} runs are not there",) if lacking else ()
-    return [Checked("study", path, tuple(damaged), remarks), _store(store), *map(_run, runs)]
+    return [Verification("study", path, tuple(damaged), remarks), _store(store), *map(_run, runs)]

@@ -18,7 +18,7 @@ from fusefront.harness.runs.files import write_json
 FILE = "include.json"
 
 
-class Recorded(BaseModel):
+class RecordedPart(BaseModel):
     """One part: its kind's word, its name, and the file or the package that offers it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,15 +32,15 @@ class Recorded(BaseModel):
         return f"{self.kind} {self.name!r}"
 
 
-class Record(BaseModel):
+class IncludedParts(BaseModel):
     """The whole of include.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: Literal[1] = 1
-    parts: tuple[Recorded, ...] = ()
+    parts: tuple[RecordedPart, ...] = ()
 
 
-def read_record(folder: Path) -> Record:
+def read_record(folder: Path) -> IncludedParts:
     """What is on record in a study's or a run's folder; nothing where it was made with nothing.
 
     Raises:
@@ -48,9 +48,9 @@ def read_record(folder: Path) -> Record:
     """
     path = folder / FILE
     if not path.exists():
-        return Record()
+        return IncludedParts()
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return IncludedParts.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -67,22 +67,24 @@ def remember(folder: Path, own: Iterable[Own]) -> None:
         return
     replaced = {(part.kind, part.name) for part in new}
     others = [part for part in read_record(folder).parts if (part.kind, part.name) not in replaced]
-    record = Record(parts=tuple(sorted([*others, *new], key=lambda part: (part.kind, part.name))))
+    record = IncludedParts(
+        parts=tuple(sorted([*others, *new], key=lambda part: (part.kind, part.name)))
+    )
     write_json(folder / FILE, record.model_dump(mode="json"))
 
 
-def _recorded(part: Own) -> Recorded:
+def _recorded(part: Own) -> RecordedPart:
     if part.package:
-        return Recorded(kind=part.kind.word, name=part.name, package=part.package)
+        return RecordedPart(kind=part.kind.word, name=part.name, package=part.package)
     file = part.files[0]
-    return Recorded(kind=part.kind.word, name=part.name, file=str(file), code=code_digest(file))
+    return RecordedPart(kind=part.kind.word, name=part.name, file=str(file), code=code_digest(file))
 
 
 def included(
     folder: Path,
     paths: Sequence[Path],
-    must: Callable[[Recorded], bool] = lambda _: True,
-    may: Callable[[Recorded], bool] = lambda _: False,
+    must: Callable[[RecordedPart], bool] = lambda _: True,
+    may: Callable[[RecordedPart], bool] = lambda _: False,
 ) -> tuple[Path, ...]:
     """The files that a verb needs: those given, and those on record that these do not replace.
 
@@ -111,7 +113,7 @@ def included(
     return (*paths, *dict.fromkeys(more))
 
 
-def _lost(part: Recorded) -> str:
+def _lost(part: RecordedPart) -> str:
     """Where the part was and why it is not there as it was; "" if it is."""
     if not part.file:
         groups = [kind.group for kind in KINDS if kind.word == part.kind]
@@ -127,12 +129,12 @@ def _lost(part: Recorded) -> str:
     return ""
 
 
-def uses(cells: Iterable[tuple[str, Mapping[str, object]]]) -> Callable[[Recorded], bool]:
+def uses(cells: Iterable[tuple[str, Mapping[str, object]]]) -> Callable[[RecordedPart], bool]:
     """Whether a recorded part is named by one of these baselines and their settings."""
     listed = list(cells)
     words = {kind.word: kind for kind in KINDS}
 
-    def matches(part: Recorded) -> bool:
+    def matches(part: RecordedPart) -> bool:
         kind = words.get(part.kind)
         own = [] if kind is None else [Own(kind, part.name, None, "", ())]
         return any(used_by(own, baseline, settings) for baseline, settings in listed)

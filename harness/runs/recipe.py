@@ -20,11 +20,11 @@ _RIVALS = {  # two ways to say one thing: a later word takes the place of the ot
 EVERYWHERE = ("epochs", "max_candidates", "clip")  # what a study says of these holds for all
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Training(Strict):
+class Training(StrictModel):
     """The common recipe by default: AdamW, one cycle run to its end, the best validation epoch kept.
 
     `tau` and `id_tau` are time constants of the decay in epochs: at the full rate a weight shrinks

@@ -191,7 +191,7 @@ class Trial(Record):
     reason: NotRequired[str]
 
 
-class Winner(Record):
+class WinnerRecord(Record):
     """winner-<trials>.json of a search: frozen before test is opened."""
 
     strategy: str

@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fusefront.datasets.yaml_file import read_yaml
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.recipe import Strict, Training
+from fusefront.harness.runs.recipe import StrictModel, Training
 
 Role = Literal["strategy", "control", "ablation", "trial"]
 
 
-class Synthetic(Strict):
+class Synthetic(StrictModel):
     """A world of known truth instead of files; sizes in requests of eight candidates."""
 
     synthetic: str
@@ -24,7 +24,7 @@ class Synthetic(Strict):
     test: int = Field(default=8000, ge=1)
 
 
-class Range(Strict):
+class Range(StrictModel):
     """A range that a search draws from; whole numbers where both ends are whole."""
 
     low: int | float
@@ -40,7 +40,7 @@ class Range(Strict):
         return self
 
 
-class Tuning(Strict):
+class Tuning(StrictModel):
     """The same number of trials for every strategy; trial 0 is the defaults."""
 
     trials: int = Field(default=0, ge=0)
@@ -54,13 +54,13 @@ class Tuning(Strict):
     )  # dotted setting or training.<key>, for all strategies; a baseline adds its own choices
 
 
-class Latency(Strict):
+class LatencySpec(StrictModel):
     candidates: tuple[int, ...] = (1, 100, 500)
     decide_at: int = 100  # the K whose latency is on the frontier
     rounds: int = Field(default=20, ge=3)
 
     @model_validator(mode="after")
-    def _measured(self) -> "Latency":
+    def _measured(self) -> "LatencySpec":
         if not self.candidates or min(self.candidates) < 1:
             raise ValueError(f"candidates {list(self.candidates)} must be one or more, each from 1")
         if self.decide_at not in self.candidates:
@@ -71,7 +71,7 @@ class Latency(Strict):
         return self
 
 
-class Money(Strict):
+class MoneySpec(StrictModel):
     """What the what-if table is computed from; stated assumptions, not measurements."""
 
     price_per_core_hour: float = Field(default=0.048, gt=0)
@@ -80,7 +80,7 @@ class Money(Strict):
     top_k: int = Field(default=3, ge=1)
 
 
-class Comparing(Strict):
+class Comparing(StrictModel):
     """How the comparison judges, where it is not the default; options of `compare` go before it."""
 
     effect: float | None = Field(default=None, gt=0)  # the difference that matters [margin]
@@ -107,7 +107,7 @@ class Strategy(BaseModel):
         return dict(self.__pydantic_extra__ or {})
 
 
-class Study(Strict):
+class Study(StrictModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     dataset: Synthetic | str
     strategies: dict[str, Strategy]
@@ -117,8 +117,8 @@ class Study(Strict):
     training: Training = Training()  # the common recipe
     recipe: Literal["common", "own"] = "own"  # own: each published model by its published recipe
     tuning: Tuning = Tuning()
-    latency: Latency = Latency()
-    money: Money = Money()
+    latency: LatencySpec = LatencySpec()
+    money: MoneySpec = MoneySpec()
     slo_ms: float = Field(default=10.0, gt=0)
     margin: float = Field(default=0.001, gt=0)
     comparison: Comparing = Comparing()

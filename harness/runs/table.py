@@ -14,7 +14,7 @@ class RunRow(RunSummary):
     path: str
 
 
-class CodeMeasure(TypedDict):
+class CompressorMeasure(TypedDict):
     """What a compressor of a modality reported after training."""
 
     modality: str
@@ -40,16 +40,16 @@ def find_run(root: Path, text: str) -> Path | None:
     return matches[0].parent if len(matches) == 1 else None
 
 
-def code_measures(run: Path) -> list[CodeMeasure]:
+def code_measures(run: Path) -> list[CompressorMeasure]:
     """What the compressors of a run reported after training: modality, measure, value."""
     return codes_in(read_record(run / "summary.json", RunSummary))
 
 
-def codes_in(summary: RunSummary) -> list[CodeMeasure]:
+def codes_in(summary: RunSummary) -> list[CompressorMeasure]:
     """The same of a summary that was read already."""
     rows = []
     for name, value in starting_with(summary, "report_").items():
         modality, dot, measure = name.rpartition(".")
         if dot:
-            rows.append(CodeMeasure(modality=modality, measure=measure, value=value))
+            rows.append(CompressorMeasure(modality=modality, measure=measure, value=value))
     return rows

@@ -16,7 +16,7 @@ from fusefront.harness.statistics.measures.calibration import share_intervals
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout
 from fusefront.harness.statistics.options import Options, check_rows
 from fusefront.harness.statistics.paired import pooled_correlation
-from fusefront.harness.statistics.panel import Panel, Request, collect
+from fusefront.harness.statistics.panel import Panel, PanelRequest, collect
 from fusefront.harness.statistics.source import ScoreSource
 
 
@@ -64,9 +64,9 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
     return replace(comparison, notes=notes(comparison, panel), warnings=warnings(comparison, panel))
 
 
-def _request(source: ScoreSource, options: Options, layout: Layout) -> Request:
+def _request(source: ScoreSource, options: Options, layout: Layout) -> PanelRequest:
     tuning = Layout(source.rows("valid"), options.cluster) if options.temperature else None
-    return Request(
+    return PanelRequest(
         layout,
         options.split,
         options.metrics,
@@ -92,7 +92,7 @@ def _validation(source: ScoreSource, options: Options) -> dict[str, float]:
     layout = Layout(source.rows("valid"), options.cluster)
     if not 0 < int(layout.rows.label.sum()) < len(layout.rows.label):
         return {}
-    request = Request(layout, "valid", (options.metric,), workers=options.workers)
+    request = PanelRequest(layout, "valid", (options.metric,), workers=options.workers)
     model = collect(source, request).models[options.metric]
     return dict(zip(model.names, model.theta.tolist(), strict=True))
 

@@ -16,7 +16,7 @@ from fusefront.harness.statistics.measures.metrics import (
     ALL_METRICS,
     SCALED,
     Layout,
-    Measured,
+    ScoreMeasures,
     measure,
     measure_scaled,
 )
@@ -44,7 +44,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Request:
+class PanelRequest:
     """What to collect, on which rows."""
 
     layout: Layout
@@ -60,7 +60,9 @@ class Request:
 class _Vector:
     """One score vector, measured: only sums within clusters are kept."""
 
-    def __init__(self, source: ScoreSource, request: Request, strategy: str, seed: int) -> None:
+    def __init__(
+        self, source: ScoreSource, request: PanelRequest, strategy: str, seed: int
+    ) -> None:
         self.strategy, self.seed = strategy, seed
         self.sentence, self.temperature = "", 1.0
         self.sums: dict[str, list[Floats]] = {}
@@ -82,7 +84,9 @@ class _Vector:
         if request.tuning is not None:
             self._scale(source, request, request.tuning, logits)
 
-    def _scale(self, source: ScoreSource, request: Request, tuning: Layout, logits: Scores) -> None:
+    def _scale(
+        self, source: ScoreSource, request: PanelRequest, tuning: Layout, logits: Scores
+    ) -> None:
         valid = source.logits(self.strategy, self.seed, "valid")
         self.temperature = fit_temperature(valid, tuning.rows.label)
         scaled = measure_scaled(request.layout, logits, self.temperature)
@@ -91,7 +95,7 @@ class _Vector:
         self.measured.chance.update(scaled.chance)
         self._sum(request, scaled)
 
-    def _sum(self, request: Request, measured: Measured) -> None:
+    def _sum(self, request: PanelRequest, measured: ScoreMeasures) -> None:
         for name, value in measured.values.items():
             axes = axes_of(request, name)
             self.sums[name] = [
@@ -105,14 +109,14 @@ def _some_scores(count: int) -> str:
     return "1 score that is" if count == 1 else f"{count} scores that are"
 
 
-def axes_of(request: Request, metric: str) -> tuple[Axis, ...]:
+def axes_of(request: PanelRequest, metric: str) -> tuple[Axis, ...]:
     """The clusterings of a metric: one, or user, item and cell for rows in two-way mode."""
     if request.two_way and ALL_METRICS[metric].unit == "row":
         return request.layout.crossed_axes
     return (request.layout.axis_of(metric),)
 
 
-def collect(source: ScoreSource, request: Request) -> Panel:
+def collect(source: ScoreSource, request: PanelRequest) -> Panel:
     """Measure every vector of the source on the request's rows, a few at a time."""
     metrics = request.metrics + (tuple(SCALED) if request.tuning is not None else ())
     names = tuple(name for name in source.strategies if name not in request.skip)
@@ -150,7 +154,7 @@ def collect(source: ScoreSource, request: Request) -> Panel:
     return panel
 
 
-def _vectors(source: ScoreSource, request: Request) -> Iterator[_Vector]:
+def _vectors(source: ScoreSource, request: PanelRequest) -> Iterator[_Vector]:
     """Measured vectors in the order of the source; never more than two a worker exist."""
     names = [name for name in source.strategies if name not in request.skip]
     jobs = [(name, seed) for name in names for seed in source.seeds(name)]

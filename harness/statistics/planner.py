@@ -34,7 +34,7 @@ class Line(NamedTuple):
     days: float | None
 
 
-class Plan(NamedTuple):
+class PowerPlan(NamedTuple):
     """What decides `effect` with 80 % power."""
 
     effect: float
@@ -64,7 +64,7 @@ def plan(
     row_se: float = ASSUMED_ROW_SE,
     seed_sd: float = ASSUMED_SEED_SD,
     alpha: float = 0.05,
-) -> Plan:
+) -> PowerPlan:
     """Rows and seeds that see a difference of `effect` with 80 % power.
 
     From a pilot: the noisiest strategy (of `among`, if given) against `baseline`, the seed variance
@@ -86,7 +86,7 @@ def plan(
     lines = tuple(_line(parts, effect, n, level, pilot_rows, rows_per_day) for n in counts)
     alone = seeds_needed(parts, effect, level)
     now = power(effect, parts.variance(1, seeds), parts.df(1, seeds), level) if seeds > 1 else 0.0
-    result = Plan(
+    result = PowerPlan(
         effect=effect,
         alpha=level,
         rows_per_day=rows_per_day,
@@ -160,7 +160,7 @@ def _line(
     return Line(seeds, needed, days)
 
 
-def _sentences(result: Plan, endless: bool) -> tuple[str, ...]:
+def _sentences(result: PowerPlan, endless: bool) -> tuple[str, ...]:
     sentences = []
     if any(line.seeds == result.seeds and line.rows is None for line in result.lines):
         sentences.append(

@@ -16,7 +16,7 @@ from fusefront.harness.testing.pooler import pooler_promises
 from fusefront.harness.testing.promises import Promise, breaches
 
 
-class Checked(NamedTuple):
+class CheckedPart(NamedTuple):
     """A part, how many promises it was held to, and a sentence for each that it breaks."""
 
     kind: str
@@ -33,7 +33,7 @@ class Checked(NamedTuple):
         return f"{self.kind} {self.name!r}: breaks {len(self.broken)} of {self.promises} promises"
 
 
-def check_files(paths: Sequence[Path], *, export: bool = True) -> Iterator[Checked]:
+def check_files(paths: Sequence[Path], *, export: bool = True) -> Iterator[CheckedPart]:
     """Check what the files offer, one part after the other; installed packages are not checked.
 
     `export=False` leaves out ONNX Runtime, which takes seconds a part.
@@ -50,10 +50,10 @@ def check_files(paths: Sequence[Path], *, export: bool = True) -> Iterator[Check
             yield _checked(own, list(makers[own.kind.word](cast(type, own.part))))
 
 
-def _checked(own: Own, promises: list[Promise]) -> Checked:
+def _checked(own: Own, promises: list[Promise]) -> CheckedPart:
     label = f"{own.kind.word} {own.name!r}"
     broken = tuple(str(error) for error in breaches(label, promises))
-    return Checked(own.kind.word, own.name, str(own.files[0]), len(promises), broken)
+    return CheckedPart(own.kind.word, own.name, str(own.files[0]), len(promises), broken)
 
 
 Maker = Callable[[type], Iterator[Promise]]

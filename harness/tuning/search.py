@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fusefront.harness.errors import FusefrontError, UsageError
 from fusefront.harness.runs.files import Json, digest, read_json, write_once
-from fusefront.harness.runs.records import Claim, Trial, Winner, read_record
+from fusefront.harness.runs.records import Claim, Trial, WinnerRecord, read_record
 from fusefront.harness.tuning.space import Space, distributions
 
 STARTUP = 10  # trials before TPE has anything to go by; fewer in a short search
@@ -104,7 +104,7 @@ class Search:
             return create_trial(state=TrialState.FAIL, params=params, distributions=used)
         return create_trial(value=record["value"], params=params, distributions=used)
 
-    def freeze(self) -> Winner:
+    def freeze(self) -> WinnerRecord:
         """The winner by validation AUC, lowest number on ties; written once, before test is opened."""
         records = [record for n in range(self.trials) if (record := self.record(n)) is not None]
         good = [
@@ -116,7 +116,7 @@ class Search:
             reasons = "; ".join(sorted({r.get("reason", "") for r in records})) or "no trials"
             raise NoWinnerError(f"{self.strategy}: no trial finished, so no winner ({reasons})")
         value, _, best = max(good, key=lambda ranked: ranked[:2])
-        winner: Winner = {
+        winner: WinnerRecord = {
             "strategy": self.strategy,
             "number": best["number"],
             "params": best.get("params", {}),
@@ -126,7 +126,7 @@ class Search:
             "evidence": digest(records),
         }
         path = self.folder / f"winner-{self.trials}.json"
-        if not write_once(path, dict(winner)) and read_record(path, Winner) != winner:
+        if not write_once(path, dict(winner)) and read_record(path, WinnerRecord) != winner:
             raise UsageError(
                 f"{path}: another winner was frozen from other records; delete neither"
             )

@@ -25,7 +25,7 @@ ARROW_NAME_PLACES: tuple[tuple[Literal["left", "right"], float, float], ...] = (
 )
 
 
-class Place(NamedTuple):
+class NamePlace(NamedTuple):
     """Where an arrow's name may stand; `leader` is the line from the arrow up to it."""
 
     cost: int
@@ -130,12 +130,12 @@ def arrow_names(sheet: Sheet, below: list[Spot], blocks: list[Box]) -> list[Box]
     return boxes
 
 
-def together(places: list[list[Place]]) -> list[Place | None]:
+def together(places: list[list[NamePlace]]) -> list[NamePlace | None]:
     """One place each that go together, or none: most names, then the least cost; exhaustive, bounded."""
-    best: list[Place | None] = [None] * len(places)
+    best: list[NamePlace | None] = [None] * len(places)
     least, tries = 100 * len(places), 0
 
-    def search(chosen: list[Place | None], cost: int) -> None:
+    def search(chosen: list[NamePlace | None], cost: int) -> None:
         nonlocal best, least, tries
         tries += 1
         if cost >= least or tries > MOST_TRIES:
@@ -160,7 +160,7 @@ def _arrow_text(sheet: Sheet, spot: Spot) -> Text:
     return _text(sheet, 0, 0, words, look)
 
 
-def _places(sheet: Sheet, spot: Spot, text: Text, blocks: list[Box]) -> list[Place]:
+def _places(sheet: Sheet, spot: Spot, text: Text, blocks: list[Box]) -> list[NamePlace]:
     """Places inside the axes that touch nothing drawn so far."""
     x, y = sheet.at(spot.x.value, sheet.plane.y_limits[0])
     own = _arrow_box(sheet, spot)
@@ -174,11 +174,11 @@ def _places(sheet: Sheet, spot: Spot, text: Text, blocks: list[Box]) -> list[Pla
         leader = (x - 1, y + 20, x + 1, max(y + 20, box[1]))
         free = not any(_touch(box, other) or _touch(leader, other) for other in occupied)
         if free and bounds[0] <= box[0] and box[2] <= bounds[2]:
-            places.append(Place(cost, (x + dx, y + dy), ha, box, leader))
+            places.append(NamePlace(cost, (x + dx, y + dy), ha, box, leader))
     return places
 
 
-def _clash(place: Place, other: Place) -> bool:
+def _clash(place: NamePlace, other: NamePlace) -> bool:
     pairs = ((place.box, other.box), (place.box, other.leader), (place.leader, other.box))
     return any(_touch(*pair) for pair in pairs)
 

@@ -20,7 +20,7 @@ HARD = 100.0  # an overlap; everything softer stays far below
 SWEEPS = 30
 
 
-class Label(NamedTuple):
+class PointLabel(NamedTuple):
     """A text to place beside a point."""
 
     x: float
@@ -39,7 +39,7 @@ class Placed(NamedTuple):
     dropped: bool
 
 
-class Scene(NamedTuple):
+class LabelScene(NamedTuple):
     """What the labels must keep clear of."""
 
     bounds: Floats  # [4]
@@ -55,9 +55,9 @@ def scene(
     weights: ArrayLike = (),
     blocks: ArrayLike = (),
     marks: ArrayLike = (),
-) -> Scene:
+) -> LabelScene:
     """Lists to arrays."""
-    return Scene(
+    return LabelScene(
         np.asarray(bounds, float),
         np.reshape(np.asarray(segments, float), (-1, 4)),
         np.asarray(weights, float),
@@ -72,7 +72,7 @@ class _Ring(NamedTuple):
     cost: Floats  # [C] that does not depend on other labels
 
 
-def place(labels: list[Label], around: Scene) -> list[Placed]:
+def place(labels: list[PointLabel], around: LabelScene) -> list[Placed]:
     """Labels in order of priority, most important first."""
     rings = [_ring(i, labels, around) for i in range(len(labels))]
     near = _neighbours(rings)
@@ -121,7 +121,7 @@ def _placed(ring: _Ring, at: int | None) -> Placed:
     return Placed((x0, y0, x1, y1), (a, b, c, d) if long else None, at is None)
 
 
-def _ring(i: int, labels: list[Label], around: Scene) -> _Ring:
+def _ring(i: int, labels: list[PointLabel], around: LabelScene) -> _Ring:
     """Candidate boxes of one label, their leaders and what they cost on their own."""
     label = labels[i]
     gap, angle = (g.ravel() for g in np.meshgrid(GAPS, ANGLES, indexing="ij"))
@@ -142,7 +142,7 @@ def _ring(i: int, labels: list[Label], around: Scene) -> _Ring:
 
 
 def _obstacles(
-    label: Label, boxes: Floats, leaders: Floats, around: Scene, others: list[Label]
+    label: PointLabel, boxes: Floats, leaders: Floats, around: LabelScene, others: list[PointLabel]
 ) -> Floats:
     """Cost of leaving the plot and of touching markers, lines and blocks."""
     low, high = around.bounds[:2], around.bounds[2:]
@@ -163,7 +163,7 @@ def _obstacles(
 
 
 def _belongs(
-    label: Label, boxes: Floats, leaders: Floats, around: Scene, others: list[Label]
+    label: PointLabel, boxes: Floats, leaders: Floats, around: LabelScene, others: list[PointLabel]
 ) -> Floats:
     """Cost of looking as if the label belonged to a neighbour."""
     centres = np.concatenate(

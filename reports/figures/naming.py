@@ -11,7 +11,7 @@ from fusefront.reports import numbers
 from fusefront.reports.figures import hull as lasso
 from fusefront.reports.figures.canvas import drawn_name
 from fusefront.reports.figures.edges import edge_blocks
-from fusefront.reports.figures.labels import Label, Placed, place, scene
+from fusefront.reports.figures.labels import Placed, PointLabel, place, scene
 from fusefront.reports.figures.sheet import Sheet, pixels
 from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import HALO
@@ -35,7 +35,7 @@ def name_everything(sheet: Sheet, hull: lasso.Floats | None) -> list[Placed]:
         x, y = sheet.at(spot.x.value, spot.y.value)
         x0, y0, x1, y1 = sheet.extent(text)
         radius = RADIUS_CHOSEN if chosen else RADIUS
-        labels.append(Label(x, y, x1 - x0 + 2, y1 - y0, radius, keep))
+        labels.append(PointLabel(x, y, x1 - x0 + 2, y1 - y0, radius, keep))
         texts.append(text)
     veiled = [spot.x.value > sheet.plane.slo for spot in spots]
     if hull is not None:
@@ -111,14 +111,14 @@ def name_text(sheet: Sheet, spot: Spot) -> Text:
     return sheet.ax.text(0, 0, name, transform=pixels(sheet.fig), **look)
 
 
-def hull_label(sheet: Sheet, outline: lasso.Floats) -> tuple[Text, Label]:
+def hull_label(sheet: Sheet, outline: lasso.Floats) -> tuple[Text, PointLabel]:
     """The lasso's own words, anchored at the middle of its lower edge."""
     margin = numbers.plain(sheet.evidence.decision.margin)
     words = sheet.say("lasso_narrow" if sheet.narrow else "lasso", margin=margin)
     look: dict[str, Any] = {"size": sheet.note, "color": ink("ink"), "transform": pixels(sheet.fig)}
     text = sheet.ax.text(0, 0, words, **look)
     x0, y0, x1, y1 = sheet.extent(text)
-    return text, Label(*lasso.lower_middle(outline), x1 - x0 + 2, y1 - y0, 1.0)
+    return text, PointLabel(*lasso.lower_middle(outline), x1 - x0 + 2, y1 - y0, 1.0)
 
 
 def lines(sheet: Sheet, hull: lasso.Floats | None) -> tuple[Segments, list[float]]:
@@ -149,7 +149,7 @@ def lines(sheet: Sheet, hull: lasso.Floats | None) -> tuple[Segments, list[float
     return [segment for segment, _ in segments], [weight for _, weight in segments]
 
 
-def put(sheet: Sheet, text: Text, label: Label, label_place: Placed, ground: str) -> None:
+def put(sheet: Sheet, text: Text, label: PointLabel, label_place: Placed, ground: str) -> None:
     """Move a text to its box, or take it off."""
     if label_place.dropped:
         text.remove()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fusefront.baselines.contract import Baseline, Events, Parts, Schema, gather
-from fusefront.baselines.event_kinds import EventKinds
+from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.zoo import BASELINES, check_settings
 from fusefront.harness.testing.baseline_checks import (
     check_batch,
@@ -69,7 +69,7 @@ def trained(model: Baseline) -> Baseline:
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for module in model.modules():
-            if isinstance(module, EventKinds):
+            if isinstance(module, EventKindTokens):
                 assert module.vectors is not None
                 weight = module.vectors.weight
                 weight[1:] = torch.randn(weight[1:].shape, generator=generator, dtype=weight.dtype)
@@ -130,7 +130,7 @@ def test_another_kind_is_another_score_and_no_kind_is_the_item_alone(
 def test_the_vector_of_a_kind_is_added_slot_by_slot_where_the_slot_is_there() -> None:
     """Against a plain loop."""
     generator = torch.Generator().manual_seed(0)
-    kinds = EventKinds(2, 3, 4).double()
+    kinds = EventKindTokens(2, 3, 4).double()
     assert kinds.vectors is not None
     x = torch.randn(5, 3, 4, generator=generator, dtype=torch.float64)
     present = torch.rand(5, 3, generator=generator) > 0.4

@@ -19,7 +19,7 @@ from fusefront.harness.statistics.auc import auc_influence, tie_groups
 from fusefront.harness.statistics.judging.estimates import ends
 from fusefront.harness.statistics.measures.metrics import METRICS, Layout, measure
 from fusefront.harness.statistics.paired import pooled_correlation
-from fusefront.harness.statistics.panel import Request, collect
+from fusefront.harness.statistics.panel import PanelRequest, collect
 from fusefront.harness.statistics.rows import RowTable, row_axis
 from fusefront.harness.statistics.source import MemorySource
 
@@ -197,7 +197,7 @@ def metric_coverage(
     for _ in range(draws):
         data = draw(world, rng, seeds)
         scores = {str(s): dict(enumerate(of)) for s, of in enumerate(data.scores)}
-        request = Request(Layout(data.rows), "test", names, two_way=two_way, workers=1)
+        request = PanelRequest(Layout(data.rows), "test", names, two_way=two_way, workers=1)
         panel = collect(MemorySource(data.rows, scores), request)
         for k, name in enumerate(names):
             bias = panel.chance["ece"]["0"] if name == "ece" else 0.0

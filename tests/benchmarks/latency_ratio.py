@@ -33,7 +33,7 @@ from fusefront.harness.serving.export.rewrite import observe
 from fusefront.harness.serving.export.scorer import Scorer
 from fusefront.harness.serving.export.transposes import turn_inward
 from fusefront.harness.serving.latency.bench import visit_length
-from fusefront.harness.serving.latency.session import Recording, Subject, measure, warm_up
+from fusefront.harness.serving.latency.session import Recording, TimedSubject, measure, warm_up
 from fusefront.harness.statistics.auc import exact_auc
 
 ITEMS = 20_000
@@ -264,14 +264,14 @@ def feeds_of(shipped: Shipped, candidates: int, history: int, count: int = 200) 
     return feeds
 
 
-def subject(name: str, scorer: Scorer, feeds: list[Feed]) -> Subject:
+def subject(name: str, scorer: Scorer, feeds: list[Feed]) -> TimedSubject:
     """Warmed, its visits as long as its speed asks."""
     selected = [scorer.select(feed) for feed in feeds]
     call: Callable[[object], object] = scorer.run  # type: ignore[assignment]
-    warmed = Subject(name, call, selected)
+    warmed = TimedSubject(name, call, selected)
     took = warm_up(warmed)
     length = visit_length(float(np.median(took[len(took) // 2 :])) / 1e6)
-    return Subject(name, call, selected, length)
+    return TimedSubject(name, call, selected, length)
 
 
 def ratios(recording: Recording, a: str, b: str, p: float) -> np.ndarray:

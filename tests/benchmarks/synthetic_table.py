@@ -11,7 +11,7 @@ from fusefront.datasets.audit.shortcuts import auc
 from fusefront.datasets.synthetic.bayes import bayes_auc
 from fusefront.datasets.synthetic.generator import make_chunks
 from fusefront.datasets.synthetic.latents import estimate_factors, vectors
-from fusefront.datasets.synthetic.truth import Source, build_source, true_logit
+from fusefront.datasets.synthetic.truth import WorldSource, build_source, true_logit
 from fusefront.datasets.synthetic.worlds import WORLDS, World
 
 
@@ -30,7 +30,7 @@ def measure(world: World, seed: int, requests: int, returning: float) -> tuple[f
     return bayes_auc(np.concatenate(p)), auc(labels, np.concatenate(score)), float(labels.mean())
 
 
-def _guess(source: Source) -> np.ndarray:
+def _guess(source: WorldSource) -> np.ndarray:
     parts = []
     for modality in range(len(source.world.dims)):
         x = vectors(source.world, source.latents, source.seed, modality)

@@ -23,7 +23,7 @@ from fusefront.datasets.yaml_file import Json
 from fusefront.harness.decision.inputs import Candidate, Inputs, Latency, Measured, Pairs
 from fusefront.harness.dossier.comparison import compare_study
 from fusefront.harness.jobs import pipeline
-from fusefront.harness.jobs.pipeline import Request
+from fusefront.harness.jobs.pipeline import StudyRequest
 from fusefront.harness.jobs.plan import make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell
@@ -221,7 +221,7 @@ class Jobs:
     folder: Path
     workers: list[InProcess]
 
-    def request(self, out: str, *, name: str = "small", **changes: Any) -> Request:
+    def request(self, out: str, *, name: str = "small", **changes: Any) -> StudyRequest:
         """A request for a study of two strategies at seeds 4 and 9; `changes` are keys of it."""
         study = {
             "name": name,
@@ -235,7 +235,7 @@ class Jobs:
         }
         path = self.folder / f"{out}-{name}.yaml"
         path.write_text(yaml.safe_dump(study), encoding="utf-8")
-        return Request(path, self.folder / out, wandb=False)
+        return StudyRequest(path, self.folder / out, wandb=False)
 
 
 @pytest.fixture

@@ -4,18 +4,18 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TypedDict
 
-from mutation.changes import Change
+from mutation.changes import Mutation
 from mutation.tree import imported, packages
 
 
-class Row(TypedDict):
+class CoverageRow(TypedDict):
     seconds: float
     blind: bool  # it started a process whose lines are not known
     covered: dict[str, list[int]]
 
 
-class Recording(TypedDict):
-    tests: dict[str, Row]
+class CoverageRecording(TypedDict):
+    tests: dict[str, CoverageRow]
     failed: list[str]  # without any change: they judge nothing
     shared: list[str]  # test files that keep results from one test to the next
     loaded: list[str]  # files of the tree that Python imported
@@ -56,10 +56,10 @@ class Imports:
         return reached
 
 
-class Baseline:
+class CoverageMap:
     """One recording, asked for the tests that a change concerns."""
 
-    def __init__(self, recording: Recording, imports: Imports) -> None:
+    def __init__(self, recording: CoverageRecording, imports: Imports) -> None:
         self.imports = imports
         self.known = sorted(recording["tests"])
         self.failed = sorted(recording["failed"])
@@ -75,7 +75,7 @@ class Baseline:
     def seconds(self, names: list[str]) -> float:
         return sum(self.tests[name]["seconds"] for name in names)
 
-    def covering(self, change: Change) -> list[str]:
+    def covering(self, change: Mutation) -> list[str]:
         """Tests that run the changed statement, fastest first.
 
         A statement of a module runs once, for whoever imports it first: it concerns every test

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict, cast
 
-from mutation.baseline import Recording
+from mutation.baseline import CoverageRecording
 from mutation.tree import listed, packages
 
 
-class Recorded(TypedDict):
-    recording: Recording
+class CachedRecording(TypedDict):
+    recording: CoverageRecording
     content: dict[str, str]  # file -> hash, of every file that the recording depends on
 
 
@@ -31,11 +31,15 @@ class Cache:
         self.rooms = tuple(f"{room.as_posix()}/" for room in packages(root).values())
         self.now = hashes(root)
 
-    def recording(self, tests: list[str], record: Callable[[list[str]], Recording]) -> Recording:
+    def recording(
+        self, tests: list[str], record: Callable[[list[str]], CoverageRecording]
+    ) -> CoverageRecording:
         """What `tests` cover now; only test files that changed since the last time run again."""
         key = hashlib.sha256("\0".join([self.mark, *tests]).encode()).hexdigest()[:12]
         path = self.folder / f"{key}.json"
-        recorded = cast(Recorded, json.loads(path.read_text("utf-8"))) if path.exists() else None
+        recorded = (
+            cast(CachedRecording, json.loads(path.read_text("utf-8"))) if path.exists() else None
+        )
         if recorded is None:
             recording = record(tests)
         else:
@@ -52,7 +56,7 @@ class Cache:
         content = self._depends(tests, recording["loaded"])
         self.folder.mkdir(parents=True, exist_ok=True)
         path.write_text(
-            json.dumps(Recorded(recording=recording, content=content)), encoding="utf-8"
+            json.dumps(CachedRecording(recording=recording, content=content)), encoding="utf-8"
         )
         return recording
 
@@ -73,13 +77,15 @@ def under(file: str, tests: list[str]) -> bool:
     return any(Path(file).is_relative_to(test.split("::")[0]) for test in tests)
 
 
-def joined(old: Recording, new: Recording | None, replaced: set[str]) -> Recording:
+def joined(
+    old: CoverageRecording, new: CoverageRecording | None, replaced: set[str]
+) -> CoverageRecording:
     """`old` with the test files in `replaced` as `new` has them."""
 
     def recorded(name: str) -> bool:
         return name.split("::")[0] not in replaced
 
-    return Recording(
+    return CoverageRecording(
         tests={name: row for name, row in old["tests"].items() if recorded(name)}
         | (new["tests"] if new else {}),
         failed=[*filter(recorded, old["failed"]), *(new["failed"] if new else [])],

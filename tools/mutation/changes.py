@@ -52,7 +52,7 @@ WORDS = ONE_WAY | dict(BOTH_WAYS) | {right: left for left, right in BOTH_WAYS}
 
 
 @dataclass(frozen=True)
-class Place:
+class StatementSpan:
     """A statement, or the head of one that holds others: its lines, and whether a call runs it."""
 
     first: int
@@ -61,7 +61,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Change:
+class Mutation:
     """One change of `file`: the bytes from `start` to `end` become `new`."""
 
     file: Path
@@ -70,14 +70,14 @@ class Change:
     old: str
     new: str
     line: int
-    place: Place
+    place: StatementSpan
     text: str
 
     def applied(self, raw: bytes) -> bytes:
         return raw[: self.start] + self.new.encode() + raw[self.end :]
 
 
-def places(body: list[ast.stmt], *, in_function: bool = False) -> Iterator[Place]:
+def places(body: list[ast.stmt], *, in_function: bool = False) -> Iterator[StatementSpan]:
     """Every statement of `body` and below; a statement that holds others counts by its head."""
     for statement in body:
         blocks = [
@@ -90,17 +90,17 @@ def places(body: list[ast.stmt], *, in_function: bool = False) -> Iterator[Place
             first = min([first, *(each.lineno for each in statement.decorator_list)])
         if blocks:
             last = max(first, blocks[0][0].lineno - 1)
-        yield Place(first, last, in_function)
+        yield StatementSpan(first, last, in_function)
         called = isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
         for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
             start = getattr(part, "lineno", None) or part.pattern.lineno
-            yield Place(start, max(start, part.body[0].lineno - 1), in_function)
+            yield StatementSpan(start, max(start, part.body[0].lineno - 1), in_function)
             blocks.append(part.body)
         for block in blocks:
             yield from places(block, in_function=in_function or called)
 
 
-class Source:
+class SourceFile:
     """One file with the byte position of every line."""
 
     def __init__(self, path: Path) -> None:
@@ -179,18 +179,25 @@ class Source:
                     yield *self.span(test), new, test.lineno
 
 
-def changes(root: Path, file: Path) -> list[Change]:
+def changes(root: Path, file: Path) -> list[Mutation]:
     """Every change of `root / file` that still parses, in the order of the tree, breadth first."""
-    source = Source(root / file)
+    source = SourceFile(root / file)
     rows = source.text.split("\n")
     spans = sorted(places(source.tree.body), key=lambda place: place.last - place.first)
-    parsing: list[Change] = []
+    parsing: list[Mutation] = []
     for start, end, new, line in source.edits():
         here = source.raw[:start].count(b"\n") + 1
         place = next((each for each in spans if each.first <= here <= each.last), None)
         old, text = source.raw[start:end].decode(), rows[line - 1].strip()
-        change = Change(
-            file, start, end, old, new, line, place or Place(here, here, in_function=False), text
+        change = Mutation(
+            file,
+            start,
+            end,
+            old,
+            new,
+            line,
+            place or StatementSpan(here, here, in_function=False),
+            text,
         )
         if old != new and parses(change.applied(source.raw)):
             parsing.append(change)

@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from mutation.changes import Change, changes
+from mutation.changes import Mutation, changes
 from mutation.tree import TreeError, git, packages
 from mutation.worker import LIVED, NOT_COVERED
 
@@ -21,10 +21,10 @@ class Pool:
     name: str
     files: list[Path]
     possible: int
-    drawn: dict[int, list[Change]]
+    drawn: dict[int, list[Mutation]]
 
     @property
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[Mutation]:
         return list(dict.fromkeys(change for part in self.drawn.values() for change in part))
 
 
@@ -44,7 +44,7 @@ def last_tag(root: Path) -> str:
 
 def pool_of(root: Path, name: str, files: list[Path], arguments: argparse.Namespace) -> Pool:
     possible = [change for file in files for change in changes(root, file)]
-    drawn: dict[int, list[Change]] = {}
+    drawn: dict[int, list[Mutation]] = {}
     for seed in arguments.seeds:
         shuffled = list(possible)
         random.Random(seed).shuffle(shuffled)

@@ -27,7 +27,7 @@ class Owner:
         self.recorded = 0
 
 
-class Chosen:
+class TestChoice:
     """Keeps the tests named, in that order, and tests behind them that nobody knew before."""
 
     def __init__(self, order: list[str], known: set[str]) -> None:
@@ -45,7 +45,7 @@ class Chosen:
         items[:] = sorted(selected, key=lambda item: self.rank.get(item.nodeid, len(self.rank)))
 
 
-class Recorder:
+class CoverageRecorder:
     """Writes for every test that passes its seconds and which lines of the tree it covers.
 
     A line that runs in a fixture of wider scope counts for every test that uses the fixture, one

@@ -20,7 +20,7 @@ GIGABYTE = 2**30
 MEMORY = 8 * GIGABYTE  # of a child: a change may ask for any amount
 
 
-class Request(TypedDict):
+class TestRequest(TypedDict):
     tests: list[str]  # files and folders that pytest collects
     mark: str
     order: list[str]  # node ids to run; empty: all
@@ -37,11 +37,11 @@ class Answer(TypedDict):
     seconds: float
 
 
-def child(request: Request) -> int:
+def child(request: TestRequest) -> int:
     """Run pytest in this process and give its exit code."""
     import pytest
 
-    from mutation.plugin import Chosen, Recorder
+    from mutation.plugin import CoverageRecorder, TestChoice
 
     cpu = max(1, int(request["cpu"]))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 5))
@@ -49,14 +49,14 @@ def child(request: Request) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     common = ["-q", "-p", "no:cacheprovider", "-m", request["mark"], *request["tests"]]
     if request["record"]:
-        recorder = Recorder(Path.cwd(), Path(request["record"]), traced=request["traced"])
-        chosen = [Chosen(request["order"], set())] if request["order"] else []
+        recorder = CoverageRecorder(Path.cwd(), Path(request["record"]), traced=request["traced"])
+        chosen = [TestChoice(request["order"], set())] if request["order"] else []
         return int(pytest.main(common, plugins=[recorder, *chosen]))
-    chosen = [Chosen(request["order"], set(request["known"]))]
+    chosen = [TestChoice(request["order"], set(request["known"]))]
     return int(pytest.main(["-x", *common], plugins=chosen))
 
 
-def run(request: Request) -> Answer:
+def run(request: TestRequest) -> Answer:
     started, parent = time.monotonic(), os.getppid()
     pid = os.fork()
     if pid == 0:

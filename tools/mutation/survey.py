@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
-from mutation.baseline import Baseline, Imports, Recording, mirrored
+from mutation.baseline import CoverageMap, CoverageRecording, Imports, mirrored
 from mutation.cache import Cache
-from mutation.changes import Change
+from mutation.changes import Mutation
 from mutation.drawing import Pool
 from mutation.report import line, note
-from mutation.worker import Options, Verdict, Worker
+from mutation.worker import Verdict, Worker, WorkerOptions
 
 
 class Survey:
@@ -23,29 +23,29 @@ class Survey:
         self.arguments, self.root = arguments, root
         python = root / arguments.python
         python = python if python.exists() else Path(sys.executable)
-        options = Options(arguments.mark, arguments.timeout, arguments.full)
+        options = WorkerOptions(arguments.mark, arguments.timeout, arguments.full)
         self.workers: SimpleQueue[Worker] = SimpleQueue()
         for number in range(arguments.jobs):
             self.workers.put(Worker(root, folder / f"worker{number}", python, options))
         self.cache = Cache(root, root / arguments.cache, arguments.mark)
         self.imports = Imports(root)
-        self.baselines: dict[tuple[str, ...], Baseline] = {}
+        self.baselines: dict[tuple[str, ...], CoverageMap] = {}
         self.printing = threading.Lock()
 
-    def tests(self, change: Change) -> list[str]:
+    def tests(self, change: Mutation) -> list[str]:
         return self.arguments.tests or mirrored(self.root, change.file)
 
     def record(self, tests: list[str]) -> None:
         """Have a baseline of `tests`: from the cache, or by running them once."""
         if tuple(tests) in self.baselines:
             return
-        baseline = Baseline(self.cache.recording(tests, self._record), self.imports)
+        baseline = CoverageMap(self.cache.recording(tests, self._record), self.imports)
         self.baselines[tuple(tests)] = baseline
         if baseline.failed:
             shown = ", ".join(baseline.failed[:3])
             note(f"{len(baseline.failed)} fail without any change and judge nothing: {shown}")
 
-    def _record(self, tests: list[str]) -> Recording:
+    def _record(self, tests: list[str]) -> CoverageRecording:
         started, worker = time.monotonic(), self.workers.get()
         try:
             recording = worker.record(tests)
@@ -55,7 +55,7 @@ class Survey:
         note(f"{' '.join(tests)}: {len(recording['tests'])} tests recorded in {seconds:.0f} s")
         return recording
 
-    def attempt(self, change: Change) -> Verdict:
+    def attempt(self, change: Mutation) -> Verdict:
         tests, worker = self.tests(change), self.workers.get()
         try:
             verdict = worker.attempt(change, self.baselines[tuple(tests)], tests)

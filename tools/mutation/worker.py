@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from mutation.baseline import Baseline, Recording
-from mutation.changes import Change
-from mutation.server import Answer, Request
+from mutation.baseline import CoverageMap, CoverageRecording
+from mutation.changes import Mutation
+from mutation.server import Answer, TestRequest
 from mutation.tree import Tree, TreeError
 
 RECORDING_SECONDS = 3600.0
@@ -20,7 +20,7 @@ LIVED, KILLED, KILLED_BY_TIME, NOT_COVERED = "LIVED", "killed", "killed (time)",
 
 
 @dataclass(frozen=True)
-class Options:
+class WorkerOptions:
     mark: str
     wall: float  # seconds that the tests of one change may take
     full: bool  # the whole folder after the tests that cover the change
@@ -28,7 +28,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Verdict:
-    change: Change
+    change: Mutation
     kind: str
     seconds: float
     tests: int  # how many were chosen
@@ -40,7 +40,7 @@ class Verdict:
 
 
 class Worker:
-    def __init__(self, root: Path, folder: Path, python: Path, options: Options) -> None:
+    def __init__(self, root: Path, folder: Path, python: Path, options: WorkerOptions) -> None:
         folder.mkdir(parents=True)
         self.folder, self.options = folder, options
         self.tree = Tree(root, folder, python)
@@ -60,7 +60,7 @@ class Worker:
         self.server.stdin.close()
         self.server.wait()
 
-    def _ask(self, request: Request) -> Answer:
+    def _ask(self, request: TestRequest) -> Answer:
         assert self.server.stdin
         assert self.server.stdout
         self.server.stdin.write(json.dumps(request) + "\n")
@@ -70,8 +70,8 @@ class Worker:
             raise TreeError(f"the server of {self.tree.copy} ended with {self.server.wait()}")
         return cast(Answer, json.loads(row))
 
-    def _request(self, tests: list[str], order: list[str]) -> Request:
-        return Request(
+    def _request(self, tests: list[str], order: list[str]) -> TestRequest:
+        return TestRequest(
             tests=tests,
             mark=self.options.mark,
             order=order,
@@ -86,7 +86,7 @@ class Worker:
     def log(self) -> str:
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")[-3000:]
 
-    def record(self, tests: list[str]) -> Recording:
+    def record(self, tests: list[str]) -> CoverageRecording:
         """Run `tests` once with every line noted; what fails so is tried again without."""
         out = self.folder / "recording.json"
         out.unlink(missing_ok=True)
@@ -97,19 +97,19 @@ class Worker:
             raise TreeError(
                 f"the unchanged tests of {' '.join(tests)} end with {answer['end']}:\n{self.log()}"
             )
-        recording = cast(Recording, json.loads(out.read_text(encoding="utf-8")))
+        recording = cast(CoverageRecording, json.loads(out.read_text(encoding="utf-8")))
         if recording["failed"]:
             request["order"], request["traced"] = recording["failed"], False
             request["tests"] = sorted({name.split("::")[0] for name in recording["failed"]})
             self._ask(request)
-            again = cast(Recording, json.loads(out.read_text(encoding="utf-8")))
+            again = cast(CoverageRecording, json.loads(out.read_text(encoding="utf-8")))
             for name in set(recording["failed"]) - set(again["failed"]):
                 if name in recording["tests"]:
                     recording["tests"][name]["blind"] = True  # does not bear being traced
             recording["failed"] = again["failed"]
         return recording
 
-    def attempt(self, change: Change, baseline: Baseline, folder: list[str]) -> Verdict:
+    def attempt(self, change: Mutation, baseline: CoverageMap, folder: list[str]) -> Verdict:
         """Run the tests that the change concerns against a tree that has it."""
         covering = baseline.covering(change)
         order = [*covering, *(name for name in baseline.blind() if name not in set(covering))]
@@ -135,7 +135,7 @@ class Worker:
         return Verdict(change, kind, answer["seconds"], len(order), by[1] if by else "")
 
     @contextlib.contextmanager
-    def _changed(self, change: Change) -> Iterator[None]:
+    def _changed(self, change: Mutation) -> Iterator[None]:
         """The change, in a file whose time tells it from every version that Python compiled."""
         path = self.tree.copy / change.file
         raw, before = path.read_bytes(), path.stat()

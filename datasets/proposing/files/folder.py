@@ -28,7 +28,7 @@ _PARTITION = re.compile(r"^[^=]+=[^=]*$")  # Hive writes the folder day=2021-03-
 _STORE = "manifest.json"
 
 
-class Parts(NamedTuple):
+class TableParts(NamedTuple):
     """Files that are one table, in order; `name` stands for all of them."""
 
     name: str  # relative to the data folder
@@ -45,7 +45,7 @@ class Folder(NamedTuple):
     """The files of a data set; `unused` says of the others why they are not read."""
 
     root: Path
-    tables: tuple[Parts, ...]
+    tables: tuple[TableParts, ...]
     arrays: tuple[Path, ...]
     ids: tuple[Path, ...]  # text files of one column, named as keys
     unused: dict[str, str]
@@ -147,7 +147,7 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(word), "") if word.isdigit() else (1, 0, word) for word in words]
 
 
-def _joined(tables: dict[Path, TableText], root: Path) -> Iterator[Parts]:
+def _joined(tables: dict[Path, TableText], root: Path) -> Iterator[TableParts]:
     """Tables; files of one folder whose names differ in numbers and whose columns agree are one."""
     groups: dict[tuple[Path, str, str], list[Path]] = {}
     for path in tables:
@@ -160,10 +160,10 @@ def _joined(tables: dict[Path, TableText], root: Path) -> Iterator[Parts]:
         is_part = home != root and stem.startswith("part-")
         if is_part or (len(paths) > 1 and "#" in stem and _same_columns(paths, tables)):
             name = home if is_part else home / f"{stem.replace('#', '*')}{suffix}"
-            yield Parts(name.relative_to(root).as_posix(), tuple(paths), tables[paths[0]])
+            yield TableParts(name.relative_to(root).as_posix(), tuple(paths), tables[paths[0]])
         else:
             for path in paths:
-                yield Parts(path.relative_to(root).as_posix(), (path,), tables[path])
+                yield TableParts(path.relative_to(root).as_posix(), (path,), tables[path])
 
 
 def _same_columns(paths: list[Path], tables: dict[Path, TableText]) -> bool:

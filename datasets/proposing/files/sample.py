@@ -22,7 +22,7 @@ _UNPACKED = 1 << 27  # bytes of a parquet's values, likewise
 _SAMPLE_BYTES = 1 << 26
 
 
-class Sample(NamedTuple):
+class FileSample(NamedTuple):
     """Rows of one file: the frame, and a file of the same kind that holds just them."""
 
     frame: pl.DataFrame
@@ -30,7 +30,7 @@ class Sample(NamedTuple):
     whole: bool
 
 
-def take(path: Path, text: TableText, scratch: Path) -> Sample:
+def take(path: Path, text: TableText, scratch: Path) -> FileSample:
     """Sample one file; what is copied goes to `scratch`. DataContractError if it is not readable."""
     columns = list(columns_of(path, text))
     try:
@@ -47,7 +47,7 @@ def take(path: Path, text: TableText, scratch: Path) -> Sample:
         frame = _read(copy, columns, text)
     if frame is None:
         raise broken(path, "no rows", "export it again, or leave it out")
-    return Sample(frame, copy, copy == path)
+    return FileSample(frame, copy, copy == path)
 
 
 def _read(path: Path, columns: list[str], text: TableText) -> pl.DataFrame | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import polars as pl
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.datasets.proposing.files.folder import Folder, Parts
+from fusefront.datasets.proposing.files.folder import Folder, TableParts
 from fusefront.datasets.proposing.files.sample import take
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.reading import count_rows, is_parquet
@@ -27,10 +27,10 @@ def quoted(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in written)
 
 
-class Table(NamedTuple):
+class SampledTable(NamedTuple):
     """A table: `frame` holds a sample of its rows, csv columns in the type that they look like."""
 
-    parts: Parts
+    parts: TableParts
     rows: int
     frame: pl.DataFrame
     sampled: tuple[Path, ...]  # the parts that were looked into
@@ -68,7 +68,7 @@ class Table(NamedTuple):
         )
 
 
-def read_tables(folder: Folder, scratch: Path) -> tuple[list[Table], dict[str, str]]:
+def read_tables(folder: Folder, scratch: Path) -> tuple[list[SampledTable], dict[str, str]]:
     """The tables that can be read, and why the others cannot."""
     tables, broken = [], {}
     for number, parts in enumerate(folder.tables):
@@ -79,7 +79,7 @@ def read_tables(folder: Folder, scratch: Path) -> tuple[list[Table], dict[str, s
     return tables, broken
 
 
-def _table(parts: Parts, scratch: Path) -> Table:
+def _table(parts: TableParts, scratch: Path) -> SampledTable:
     count = len(parts.paths)
     places = sorted({k * (count - 1) // max(1, _MOST_PARTS - 1) for k in range(_MOST_PARTS)})
     samples = []
@@ -95,10 +95,10 @@ def _table(parts: Parts, scratch: Path) -> Table:
         frame = frame.with_columns(typed(frame[name]) for name in frame.columns)
         rows = frame.height if whole else rows  # quoted lines count once
     sampled = tuple(parts.paths[place] for place in places)
-    return Table(parts, rows, frame, sampled, tuple(s.path for s in samples), whole)
+    return SampledTable(parts, rows, frame, sampled, tuple(s.path for s in samples), whole)
 
 
-def _stacked(frames: list[pl.DataFrame], parts: Parts) -> pl.DataFrame:
+def _stacked(frames: list[pl.DataFrame], parts: TableParts) -> pl.DataFrame:
     try:
         return pl.concat(frames, how="vertical_relaxed")
     except pl.exceptions.PolarsError:

@@ -42,7 +42,7 @@ class CardData(TypedDict):
     modalities: dict[str, int]
 
 
-class Served(TypedDict):
+class ServedQuality(TypedDict):
     """How the bundle scores, beside the model that was trained."""
 
     rows: str
@@ -67,7 +67,7 @@ class Card(TypedDict):
     data: CardData
     metrics: dict[str, Auc]
     slices: list[SliceAuc]
-    serving: Served
+    serving: ServedQuality
     parameters: dict[str, int]
     limits: list[str]
 
@@ -99,7 +99,7 @@ def make_card(
     run: Path,
     summary: RunSummary,
     store: PreparedDataset,
-    bundle: Served,
+    bundle: ServedQuality,
     licence: str,
 ) -> Card:
     """Everything the card says, as JSON."""

@@ -35,7 +35,7 @@ class DatasetFacts(Record):
     numbers: NotRequired[dict[str, dict[str, float]]]  # "<side>.<field>" -> mean, deviation, limit
 
 
-class Scored(TypedDict):
+class PredictSummary(TypedDict):
     """What `predict` says when it is done."""
 
     rows: int
@@ -124,7 +124,7 @@ def predict_file(
         yield probability(logits[:, 0])
 
 
-def write_scores(bundle: Path, source: Path, target: Path) -> Scored:
+def write_scores(bundle: Path, source: Path, target: Path) -> PredictSummary:
     """Scores beside their row number as parquet, written beside and renamed; counts what is unknown."""
     tally = Tally()
     written = beside(target)

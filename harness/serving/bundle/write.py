@@ -20,7 +20,7 @@ from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, place, write_json, write_text
 from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.serving.bundle import opened
-from fusefront.harness.serving.bundle.card import Served, card_markdown, make_card
+from fusefront.harness.serving.bundle.card import ServedQuality, card_markdown, make_card
 from fusefront.harness.serving.bundle.golden import write_golden_rows
 from fusefront.harness.serving.export.online import (
     eager_logits,
@@ -110,7 +110,7 @@ def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
             exact=rows == "float32",
         )
     tables = sum(path.stat().st_size for path in folder.glob("*.bin"))
-    serving: Served = {
+    serving: ServedQuality = {
         "rows": rows,
         "bytes_per_item": tables / (loaded.schema.items + 1),
         "max_difference": parity.max_difference,
@@ -190,7 +190,7 @@ def dataset_facts(store: PreparedDataset) -> dict[str, Json]:
     return {"format": 1, **{key: manifest[key] for key in keys if key in manifest}}
 
 
-def _seal(loaded: Loaded, folder: Path, serving: Served) -> None:
+def _seal(loaded: Loaded, folder: Path, serving: ServedQuality) -> None:
     files = {
         path.relative_to(folder).as_posix(): {
             "bytes": path.stat().st_size,

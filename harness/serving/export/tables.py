@@ -29,17 +29,17 @@ _TYPES = {
 }
 
 
-class StoredRows(NamedTuple):
+class StoredTable(NamedTuple):
     """Rows [n, C] as stored; the scale [n, 1] of int8 rows."""
 
     values: Array
     scale: NDArray[np.float32] | None
 
 
-def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredRows:
+def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredTable:
     """Rows in a format; int8 rows are symmetric about 0 with a scale each."""
     if rows == "float32":
-        return StoredRows(np.ascontiguousarray(values, np.float32), None)
+        return StoredTable(np.ascontiguousarray(values, np.float32), None)
     if rows == "float16":
         values = np.where(values < MASKED, -F16_MOST, values)  # a mask: still far below any score
         largest = float(np.abs(values).max(initial=0.0))
@@ -48,10 +48,10 @@ def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredRows:
                 f"got codes up to {largest:.3g}, expected at most 65504 for float16 rows;"
                 " export with float32 rows"
             )
-        return StoredRows(values.astype(np.float16), None)
+        return StoredTable(values.astype(np.float16), None)
     scale = np.abs(values).max(-1, keepdims=True, initial=0.0) / 127
     whole = np.rint(values / np.where(scale > 0, scale, 1)).astype(np.int8)
-    return StoredRows(whole, scale.astype(np.float32))
+    return StoredTable(whole, scale.astype(np.float32))
 
 
 def graft(
@@ -100,8 +100,8 @@ def kinds_stored(folder: Path) -> str:
     return "a row for each item and kind"
 
 
-def _stored(table: Array, rows: RowFormat) -> StoredRows:
-    return StoredRows(table.copy(), None) if table.dtype == np.bool_ else store_rows(table, rows)
+def _stored(table: Array, rows: RowFormat) -> StoredTable:
+    return StoredTable(table.copy(), None) if table.dtype == np.bool_ else store_rows(table, rows)
 
 
 def _event_rows(
@@ -115,7 +115,7 @@ def _event_rows(
 ) -> list[onnx.NodeProto]:
     """Rows [R, L, C] of the events of a history: its items and their kinds."""
     if table.dtype == np.bool_ and (alike := alike_for_kinds(table, times)) is not None:
-        return _gather(graph, name, "history", StoredRows(alike, None), folder)
+        return _gather(graph, name, "history", StoredTable(alike, None), folder)
     sums = None if table.dtype == np.bool_ or slots is None else split_rows(table, slots, times)
     if sums is None:
         events = _pairs(graph, f"{name}_events", "history", times)
@@ -142,7 +142,7 @@ def _pairs(graph: onnx.GraphProto, name: str, rows: str, times: int) -> list[onn
 
 
 def _gather(
-    graph: onnx.GraphProto, name: str, ids: str, stored: StoredRows, folder: Path
+    graph: onnx.GraphProto, name: str, ids: str, stored: StoredTable, folder: Path
 ) -> list[onnx.NodeProto]:
     graph.initializer.append(_external(f"{name}_table", stored.values, folder))
     if stored.values.dtype in (np.float32, np.bool_):

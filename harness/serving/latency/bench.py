@@ -24,7 +24,7 @@ from fusefront.harness.serving.latency.session import (
     DISCARD,
     TIMED,
     Recording,
-    Subject,
+    TimedSubject,
     measure,
     warm_up,
 )
@@ -35,7 +35,7 @@ LONG_MS = 2.0  # above it fewer requests a visit, never fewer rounds
 LEAST_TIMED = 50  # 20 rounds of it are the 1,000 samples that a p99 needs
 
 
-class Key(NamedTuple):
+class SubjectKey(NamedTuple):
     """What a subject is: strategy x backend x scope x K."""
 
     strategy: str
@@ -47,11 +47,11 @@ class Key(NamedTuple):
         return f"{self.strategy}|{self.backend}|{self.scope}|{self.candidates}"
 
 
-class Entry(NamedTuple):
+class BenchEntry(NamedTuple):
     """A subject under its key; subjects of one `session` share its warm-up."""
 
-    key: Key
-    subject: Subject
+    key: SubjectKey
+    subject: TimedSubject
     session: str
 
 
@@ -63,24 +63,24 @@ class BenchResult:
     rows: list[BenchRow]
     facts: BenchFacts = field(default_factory=BenchFacts)
 
-    def row(self, key: Key) -> BenchRow:
+    def row(self, key: SubjectKey) -> BenchRow:
         """The summary row of a subject."""
         return next(row for row in self.rows if row["subject"] == str(key))
 
 
 def warm(
-    entries: Sequence[Entry], rounds: int, budget_s: float, requests: int = 200
-) -> tuple[list[Entry], dict[str, float]]:
+    entries: Sequence[BenchEntry], rounds: int, budget_s: float, requests: int = 200
+) -> tuple[list[BenchEntry], dict[str, float]]:
     """Warm every session up; entries sized by their speed, and each session's first call in ms.
 
     Where all rounds would take longer than the budget, visits of slow subjects get shorter, down to
     the fewest requests that a p99 needs; never are there fewer rounds.
     """
-    sessions: dict[str, list[Entry]] = {}
+    sessions: dict[str, list[BenchEntry]] = {}
     for entry in entries:
         sessions.setdefault(entry.session, []).append(entry)
     first: dict[str, float] = {}
-    speed: dict[Key, float] = {}
+    speed: dict[SubjectKey, float] = {}
     for session, members in sessions.items():
         each = max(20, -(-requests // len(members)))
         for entry in members:
@@ -91,8 +91,8 @@ def warm(
 
 
 def sized(
-    entries: Sequence[Entry], speed: Mapping[Key, float], rounds: int, budget_s: float
-) -> list[Entry]:
+    entries: Sequence[BenchEntry], speed: Mapping[SubjectKey, float], rounds: int, budget_s: float
+) -> list[BenchEntry]:
     """Entries whose visits are as long as speed (ms a request) and budget allow."""
     for limit in (LONG_MS, 1.0, 0.5, 0.25, 0.0):
         visits = [_sized(entry, visit_length(speed[entry.key], limit)) for entry in entries]
@@ -105,9 +105,11 @@ def sized(
     return visits
 
 
-def _sized(entry: Entry, timed: int) -> Entry:
+def _sized(entry: BenchEntry, timed: int) -> BenchEntry:
     own = entry.subject
-    subject = Subject(str(entry.key), own.call, own.requests, min(own.timed, timed), own.pause_s)
+    subject = TimedSubject(
+        str(entry.key), own.call, own.requests, min(own.timed, timed), own.pause_s
+    )
     return entry._replace(subject=subject)
 
 
@@ -123,7 +125,7 @@ def visit_length(request_ms: float, limit_ms: float = LONG_MS) -> int:
 
 
 def run_bench(
-    entries: Sequence[Entry],
+    entries: Sequence[BenchEntry],
     *,
     rounds: int,
     rng: np.random.Generator,
@@ -143,7 +145,7 @@ def run_bench(
     return BenchResult(recording, rows, session_facts(rows, decide_at))
 
 
-def summarise(recording: Recording, keys: Iterable[Key]) -> list[BenchRow]:
+def summarise(recording: Recording, keys: Iterable[SubjectKey]) -> list[BenchRow]:
     """A row a subject: quantiles in ms with intervals, per-round logs, contention."""
     by_round, contended = recording.by_round(), recording.contended()
     rows = []
@@ -167,7 +169,9 @@ def summarise(recording: Recording, keys: Iterable[Key]) -> list[BenchRow]:
     return rows
 
 
-def paired(rows: Sequence[BenchRow], a: Key, b: Key, quantile: Quantile = "p50") -> Difference:
+def paired(
+    rows: Sequence[BenchRow], a: SubjectKey, b: SubjectKey, quantile: Quantile = "p50"
+) -> Difference:
     """log(a / b) of two subjects of one session, paired by round."""
     logs = {row["subject"]: quantile_of(row, quantile)["log"] for row in rows}
     return difference(logs[str(a)], logs[str(b)])
@@ -184,7 +188,9 @@ def session_facts(rows: Sequence[BenchRow], decide_at: int | None = None) -> Ben
         if not row["scope"].startswith(TWIN):
             continue
         scope = row["scope"].removeprefix(f"{TWIN}-")
-        original = by_subject[str(Key(row["strategy"], row["backend"], scope, row["candidates"]))]
+        original = by_subject[
+            str(SubjectKey(row["strategy"], row["backend"], scope, row["candidates"]))
+        ]
         line: dict[str, object] = {"scope": scope, "candidates": row["candidates"]}
         for name in QUANTILE_NAMES:
             twins = difference(quantile_of(original, name)["log"], quantile_of(row, name)["log"])

@@ -12,12 +12,12 @@ import torch
 
 from fusefront.harness.runs.study import Study
 from fusefront.harness.serving.export.online import eager_request
-from fusefront.harness.serving.latency.bench import TWIN, BenchResult, Key
+from fusefront.harness.serving.latency.bench import TWIN, BenchResult, SubjectKey
 from fusefront.harness.serving.latency.cost import cold_start, multiplications, per_million
 from fusefront.harness.serving.latency.counters import State
 from fusefront.harness.serving.latency.fingerprint import Machine, fingerprint, in_words
 from fusefront.harness.serving.latency.gate import Gated
-from fusefront.harness.serving.latency.plan import Plan
+from fusefront.harness.serving.latency.plan import BenchPlan
 from fusefront.harness.serving.latency.records import BenchFacts, BenchRow, Costs
 from fusefront.harness.serving.latency.server import predicted_ceiling
 from fusefront.harness.serving.latency.session import DISCARD
@@ -25,7 +25,7 @@ from fusefront.harness.serving.latency.session import DISCARD
 
 def attach_costs(
     result: BenchResult,
-    plan: Plan,
+    plan: BenchPlan,
     gated: Sequence[Gated],
     first: Mapping[str, float],
     study: Study,
@@ -45,7 +45,7 @@ def attach_costs(
     _as_trained(result, plan)
 
 
-def strategy_facts(plan: Plan, scorer: Gated, *, cold: bool) -> Costs:
+def strategy_facts(plan: BenchPlan, scorer: Gated, *, cold: bool) -> Costs:
     """What does not depend on K."""
     trained = scorer.trained
     feed = plan.lookup.feed(plan.requests[plan.decide_at][0])
@@ -114,7 +114,7 @@ def pitches_ms(result: BenchResult, subject: str) -> np.ndarray[tuple[int], np.d
     return pitch["pitch"].to_numpy() / 1e6
 
 
-def _as_trained(result: BenchResult, plan: Plan) -> None:
+def _as_trained(result: BenchResult, plan: BenchPlan) -> None:
     """Where the items are encoded within the request: its p50 beside the cached one."""
     k = plan.decide_at
     by_strategy = {row["strategy"]: row for row in result.rows if row["scope"] == "as_trained"}
@@ -131,7 +131,7 @@ def describe_session(
     after: State,
     seconds: float,
     busy: list[str],
-    plan: Plan,
+    plan: BenchPlan,
 ) -> None:
     """Which machine, for how long, beside what."""
     facts = result.facts
@@ -159,7 +159,7 @@ def describe_session(
         "load_average": after.load,
     }
     facts.update(described)
-    key = str(Key(plan.baseline, "onnx", "model_only", plan.decide_at))
+    key = str(SubjectKey(plan.baseline, "onnx", "model_only", plan.decide_at))
     own = next((row for row in result.rows if row["subject"] == key), None)  # None: not timed
     facts["load"] = None if own is None else own.get("predicted_load")
     facts["session_text"] = session_text(facts)

@@ -14,10 +14,10 @@ from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.export.scorer import Scorer, probability
 from fusefront.harness.serving.latency.backends import as_trained
-from fusefront.harness.serving.latency.bench import TWIN, Entry, Key
+from fusefront.harness.serving.latency.bench import TWIN, BenchEntry, SubjectKey
 from fusefront.harness.serving.latency.gate import Gated
 from fusefront.harness.serving.latency.requests import Arrived, Lookup, draw
-from fusefront.harness.serving.latency.session import Subject
+from fusefront.harness.serving.latency.session import TimedSubject
 
 PACE_S = 0.01  # idle gap of the paced scenario
 PACED_TIMED = 12
@@ -36,7 +36,7 @@ class Scope(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchPlan:
     """Requests by K, the lookup, and who matters most."""
 
     requests: dict[int, list[Arrived]]
@@ -54,7 +54,7 @@ class Plan:
         candidates: Sequence[int],
         decide_at: int,
         seed: int,
-    ) -> "Plan":
+    ) -> "BenchPlan":
         """Draw the requests; validation AUC says who leads, test is not looked at."""
         store = PreparedDataset.open(folder.store_path)
         split = store.split("test")
@@ -90,7 +90,7 @@ def end_to_end(gated: Gated, lookup: Lookup) -> Callable[[object], object]:
     return call
 
 
-def entries_of(plan: Plan, gated: Sequence[Gated], options: Scope) -> list[Entry]:
+def entries_of(plan: BenchPlan, gated: Sequence[Gated], options: Scope) -> list[BenchEntry]:
     """Every subject of the session."""
     return [
         entry
@@ -103,55 +103,55 @@ def entries_of(plan: Plan, gated: Sequence[Gated], options: Scope) -> list[Entry
     ] + list(_floor(plan, gated))
 
 
-def _is_baseline(plan: Plan, scorer: Gated) -> bool:
+def _is_baseline(plan: BenchPlan, scorer: Gated) -> bool:
     return scorer.trained.name == plan.baseline and scorer.backend.name == "onnx"
 
 
-def _of(plan: Plan, scorer: Gated, options: Scope, prefix: str) -> Iterator[Entry]:
+def _of(plan: BenchPlan, scorer: Gated, options: Scope, prefix: str) -> Iterator[BenchEntry]:
     """Model-only at every K (other backends at one), end to end likewise."""
     main = scorer.backend.name == "onnx"
     session = f"{prefix}{scorer.trained.name}|{scorer.backend.name}"
     for k in plan.requests if main else (plan.decide_at,):
-        key = Key(scorer.trained.name, scorer.backend.name, f"{prefix}model_only", k)
-        yield Entry(key, Subject(str(key), _call(scorer), plan.feeds(scorer, k)), session)
+        key = SubjectKey(scorer.trained.name, scorer.backend.name, f"{prefix}model_only", k)
+        yield BenchEntry(key, TimedSubject(str(key), _call(scorer), plan.feeds(scorer, k)), session)
         if main and (options.end_to_end or k == plan.decide_at):
             key = key._replace(scope=f"{prefix}end_to_end")
             call = end_to_end(scorer, plan.lookup)
-            yield Entry(key, Subject(str(key), call, plan.requests[k]), session)
+            yield BenchEntry(key, TimedSubject(str(key), call, plan.requests[k]), session)
 
 
 def _call(scorer: Gated) -> Callable[[object], object]:
     return scorer.call  # type: ignore[return-value]
 
 
-def _beside(plan: Plan, scorer: Gated, options: Scope) -> Iterator[Entry]:
+def _beside(plan: BenchPlan, scorer: Gated, options: Scope) -> Iterator[BenchEntry]:
     """Paced for the baseline and the leaders; without an item cache for every strategy."""
     k = plan.decide_at
     if scorer.backend.name != "onnx":
         return
     if options.paced and scorer.trained.name in (plan.baseline, *plan.leaders):
-        key = Key(scorer.trained.name, scorer.backend.name, "paced", k)
-        subject = Subject(str(key), _call(scorer), plan.feeds(scorer, k), PACED_TIMED, PACE_S)
-        yield Entry(key, subject, f"{scorer.trained.name}|{scorer.backend.name}")
+        key = SubjectKey(scorer.trained.name, scorer.backend.name, "paced", k)
+        subject = TimedSubject(str(key), _call(scorer), plan.feeds(scorer, k), PACED_TIMED, PACE_S)
+        yield BenchEntry(key, subject, f"{scorer.trained.name}|{scorer.backend.name}")
     if options.as_trained:
         feeds = [plan.lookup.feed(request) for request in plan.requests[k]]
-        key = Key(scorer.trained.name, "eager", "as_trained", k)
+        key = SubjectKey(scorer.trained.name, "eager", "as_trained", k)
         call: Callable[[object], object] = as_trained(scorer.trained)  # type: ignore[assignment]
-        yield Entry(
-            key, Subject(str(key), call, feeds, SLOW_TIMED), f"{scorer.trained.name}|trained"
+        yield BenchEntry(
+            key, TimedSubject(str(key), call, feeds, SLOW_TIMED), f"{scorer.trained.name}|trained"
         )
 
 
-def _floor(plan: Plan, gated: Sequence[Gated]) -> Iterator[Entry]:
+def _floor(plan: BenchPlan, gated: Sequence[Gated]) -> Iterator[BenchEntry]:
     """A graph of the same inputs that does nothing: printed, subtracted nowhere."""
     scorer = next((g for g in gated if _is_baseline(plan, g)), None)
     if scorer is None:
         return
     path = null_graph(scorer.select(plan.lookup.feed(plan.requests[plan.decide_at][0])), scorer)
     call: Callable[[object], object] = Scorer(path).run  # type: ignore[assignment]
-    key = Key("null graph", "onnx", "floor", plan.decide_at)
-    subject = Subject(str(key), call, plan.feeds(scorer, plan.decide_at))
-    yield Entry(key, subject, "null graph")
+    key = SubjectKey("null graph", "onnx", "floor", plan.decide_at)
+    subject = TimedSubject(str(key), call, plan.feeds(scorer, plan.decide_at))
+    yield BenchEntry(key, subject, "null graph")
 
 
 def null_graph(feed: Feed, scorer: Gated) -> Path:

@@ -83,7 +83,7 @@ class Floor(TypedDict, total=False):
     smallest_p99: float
 
 
-class Served(TypedDict):
+class ServedLoad(TypedDict):
     """Several runs behind a queue."""
 
     late_share: float  # later than the study's limit
@@ -95,7 +95,7 @@ class Served(TypedDict):
     p99_runs_ms: list[float]
 
 
-class ServerLine(Served):
+class ServerLine(ServedLoad):
     """A strategy at a share of its closed-loop capacity."""
 
     strategy: str

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from fusefront.harness.serving.export.request import Feed
-from fusefront.harness.serving.latency.bench import BenchResult, Key
+from fusefront.harness.serving.latency.bench import BenchResult, SubjectKey
 from fusefront.harness.serving.latency.gate import Gated
-from fusefront.harness.serving.latency.plan import Plan, end_to_end
-from fusefront.harness.serving.latency.records import OfflineLine, Served, ServerLine
+from fusefront.harness.serving.latency.plan import BenchPlan, end_to_end
+from fusefront.harness.serving.latency.records import OfflineLine, ServedLoad, ServerLine
 from fusefront.harness.serving.latency.server import open_loop, overloaded, poisson_schedule
-from fusefront.harness.serving.latency.session import Subject, visit
+from fusefront.harness.serving.latency.session import TimedSubject, visit
 
 LOADS = (0.3, 0.5, 0.7)  # shares of the closed loop's capacity
 REPEATS = 5  # runs at each load: the run is the cluster
@@ -18,7 +18,7 @@ LATEST_S = 0.5  # of a run
 OFFLINE_REQUESTS = 16  # at a time
 
 
-def offline(plan: Plan, gated: Sequence[Gated], rounds: int = 7) -> list[OfflineLine]:
+def offline(plan: BenchPlan, gated: Sequence[Gated], rounds: int = 7) -> list[OfflineLine]:
     """Predictions per second where requests are scored many at a time, median over rounds."""
     lines: list[OfflineLine] = []
     for scorer in gated:
@@ -27,7 +27,7 @@ def offline(plan: Plan, gated: Sequence[Gated], rounds: int = 7) -> list[Offline
         feed = _together(
             [plan.lookup.feed(a) for a in plan.requests[plan.decide_at]][:OFFLINE_REQUESTS]
         )
-        subject = Subject("offline", scorer.call, [scorer.select(feed)], timed=1)  # type: ignore[arg-type]
+        subject = TimedSubject("offline", scorer.call, [scorer.select(feed)], timed=1)  # type: ignore[arg-type]
         took = [np.diff(visit(subject, 0, discard=1).times[-1])[0] for _ in range(rounds)]
         count = int(feed["candidates"].size)
         lines.append(
@@ -55,7 +55,7 @@ def _together(feeds: Sequence[Feed]) -> Feed:
 
 
 def serve_loads(
-    plan: Plan,
+    plan: BenchPlan,
     gated: Sequence[Gated],
     result: BenchResult,
     slo_ms: float,
@@ -75,7 +75,7 @@ def serve_loads(
         ):
             continue
         say(f"server: {scorer.trained.name} at loads {', '.join(map(str, LOADS))}")
-        row = result.row(Key(scorer.trained.name, "onnx", "end_to_end", plan.decide_at))
+        row = result.row(SubjectKey(scorer.trained.name, "onnx", "end_to_end", plan.decide_at))
         for load in LOADS:
             rate = load * 1000 / row["mean_ms"]
             count = int(np.clip(rate * LATEST_S, 200, 2000))
@@ -97,7 +97,9 @@ def serve_loads(
     return lines
 
 
-def served(runs: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]], slo_ms: float) -> Served:
+def served(
+    runs: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]], slo_ms: float
+) -> ServedLoad:
     """Late share with its interval over runs, and p99 of the runs whose queue did not grow."""
     from scipy import stats
 

@@ -46,7 +46,7 @@ VISITS = {
 
 
 @dataclass(frozen=True)
-class Subject:
+class TimedSubject:
     """What is timed: a call and requests made ready before the clock starts."""
 
     name: str
@@ -86,7 +86,7 @@ class Recording:
         return dict(count.iter_rows())
 
 
-def visit(subject: Subject, offset: int, discard: int = DISCARD) -> Visit:
+def visit(subject: TimedSubject, offset: int, discard: int = DISCARD) -> Visit:
     """Discarded and timed requests of one subject, one after the other."""
     call, requests, pause = subject.call, subject.requests, subject.pause_s
     total = discard + subject.timed
@@ -108,7 +108,7 @@ def is_contended(run_delay_ns: int | None, span_ns: int) -> bool:
 
 
 def measure(
-    subjects: Sequence[Subject],
+    subjects: Sequence[TimedSubject],
     rounds: int,
     rng: np.random.Generator,
     *,
@@ -139,7 +139,7 @@ def quiet_collector() -> Iterator[None]:
         gc.unfreeze()
 
 
-def warm_up(subject: Subject, requests: int = 200, longest_s: float = 0.25) -> Ints:
+def warm_up(subject: TimedSubject, requests: int = 200, longest_s: float = 0.25) -> Ints:
     """Latencies in ns of the first calls: the session's warm-up, reported apart.
 
     As many as `requests`; of slow subjects as many as `longest_s` holds, and at least 20.
@@ -160,9 +160,11 @@ class _Recorder:
 
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
-        self.entries: list[tuple[str, Subject, int, int, Visit]] = []
+        self.entries: list[tuple[str, TimedSubject, int, int, Visit]] = []
 
-    def add(self, session: str, subject: Subject, round_: int, order: int, watched: Visit) -> None:
+    def add(
+        self, session: str, subject: TimedSubject, round_: int, order: int, watched: Visit
+    ) -> None:
         self.entries.append((session, subject, round_, order, watched))
 
     def recording(self) -> Recording:
@@ -192,7 +194,7 @@ class _Recorder:
 
 
 def _line(
-    session: str, subject: Subject, round_: int, order: int, watched: Visit
+    session: str, subject: TimedSubject, round_: int, order: int, watched: Visit
 ) -> Mapping[str, object]:
     """The row of a visit."""
     span = int(watched.times[-1, 1] - watched.times[0, 0])

@@ -18,13 +18,13 @@ from fusefront.harness.runs.records import write_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.export.online import export_core
 from fusefront.harness.serving.latency.backends import Backend, Trained, find_backends
-from fusefront.harness.serving.latency.bench import BenchResult, Entry, run_bench, warm
+from fusefront.harness.serving.latency.bench import BenchEntry, BenchResult, run_bench, warm
 from fusefront.harness.serving.latency.counters import others, read_state
 from fusefront.harness.serving.latency.facts import attach_costs, describe_session
 from fusefront.harness.serving.latency.fingerprint import fingerprint, identity
 from fusefront.harness.serving.latency.gate import gate
 from fusefront.harness.serving.latency.lock import measuring_lock
-from fusefront.harness.serving.latency.plan import Plan, entries_of
+from fusefront.harness.serving.latency.plan import BenchPlan, entries_of
 from fusefront.harness.serving.latency.records import Bench
 from fusefront.harness.serving.latency.scenarios import offline, serve_loads
 from fusefront.harness.training.build import load_model
@@ -104,7 +104,7 @@ def _measure(
         backends = _able(find_backends(options.backends), say)
         trained = load_all(folder, runs, work, options, say)
         gated = gate(trained, backends, folder, say)
-        plan = Plan.make(folder, runs, options.candidates, options.decide_at, options.seed)
+        plan = BenchPlan.make(folder, runs, options.candidates, options.decide_at, options.seed)
         entries, first = warm(entries_of(plan, gated, options), options.rounds, options.budget_s)
         say(_estimate(entries, options.rounds))
         facts = identity()
@@ -174,7 +174,7 @@ def _able(backends: list[Backend], say: Tell) -> list[Backend]:
     return able
 
 
-def _estimate(entries: Sequence[Entry], rounds: int) -> str:
+def _estimate(entries: Sequence[BenchEntry], rounds: int) -> str:
     total = 0.0
     for entry in entries:
         begin = time.perf_counter()

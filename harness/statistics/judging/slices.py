@@ -12,7 +12,7 @@ from fusefront.harness.statistics.judging.estimates import alone, difference, la
 from fusefront.harness.statistics.judging.table import p_value
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout
 from fusefront.harness.statistics.options import Options
-from fusefront.harness.statistics.panel import Panel, Request, collect
+from fusefront.harness.statistics.panel import Panel, PanelRequest, collect
 from fusefront.harness.statistics.power import detectable
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.source import ScoreSource
@@ -51,7 +51,7 @@ def _slice(
     names = [name for name in source.strategies if name not in refused]
     if int(part.rows.label.sum()) in (0, len(part.rows.label)):
         return [_row(part, name, 0, note="one class only: no metric") for name in names]
-    request = Request(
+    request = PanelRequest(
         Layout(part.rows, options.cluster),
         options.split,
         options.metrics,

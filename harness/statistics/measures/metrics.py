@@ -59,7 +59,7 @@ class Value(NamedTuple):
     influence: Floats  # [units]
 
 
-class Measured(NamedTuple):
+class ScoreMeasures(NamedTuple):
     """All that one pass over a score vector gives."""
 
     values: dict[str, Value]
@@ -123,7 +123,7 @@ class Layout:
         return axis
 
 
-def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> Measured:
+def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> ScoreMeasures:
     """One pass: a sort for all ranking metrics, a sum for the losses.
 
     `logits` [N] are finite float32 in the rows' order; `metrics` are keys of METRICS.
@@ -151,10 +151,10 @@ def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> Measure
         values["ece"] = Value(error.value, error.rows)
         curves["ece"], chance["ece"] = error.curve, error.chance
     chosen = {name: value for name, value in values.items() if name in metrics}
-    return Measured(chosen, curves, chance, len(groups.size) == 1)
+    return ScoreMeasures(chosen, curves, chance, len(groups.size) == 1)
 
 
-def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> Measured:
+def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> ScoreMeasures:
     """The metrics that a temperature changes; ranks are not among them."""
     scaled = (logits / np.float32(temperature)).astype(np.float32)
     groups = tie_groups(logits, layout.rows.label)
@@ -162,7 +162,7 @@ def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> Measur
     error = calibration.calibration_error(scaled, groups, first, layout.axis)
     values = _losses(layout, scaled, "_scaled")
     values["ece_scaled"] = Value(error.value, error.rows)
-    return Measured(values, {"ece_scaled": error.curve}, {"ece_scaled": error.chance}, False)
+    return ScoreMeasures(values, {"ece_scaled": error.curve}, {"ece_scaled": error.chance}, False)
 
 
 def _losses(layout: Layout, logits: Scores, suffix: str) -> dict[str, Value]:

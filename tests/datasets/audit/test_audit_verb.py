@@ -15,7 +15,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.synthetic.write import write_world
-from fusefront.harness.jobs.pipeline import Request, begin
+from fusefront.harness.jobs.pipeline import StudyRequest, begin
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_a_severe_finding_stops_a_study_until_it_is_accepted(tmp_path: Path) -> 
         f"name: leaky\ndataset: {spec.name}\nbaseline: late_fusion\n"
         "strategies: {early_fusion: {}, late_fusion: {}}\n"
     )
-    request = Request(study, tmp_path / "out", wandb=False)
+    request = StudyRequest(study, tmp_path / "out", wandb=False)
     with pytest.raises(DataContractError, match=r"accept: \[label_from\.candidate\.v\]"):
         begin(request, Console(quiet=True))
     assert not list((tmp_path / "out").glob("runs/*/*/*"))
@@ -110,7 +110,7 @@ def test_a_damaged_store_stops_audit_and_study_with_one_sentence(
     study = tmp_path / "study.yaml"
     strategies = "baseline: id_only\nstrategies: {id_only: {}, early_fusion: {}}\n"
     study.write_text(f"name: s\ndataset: {world}\n{strategies}")
-    request = Request(study, tmp_path)
+    request = StudyRequest(study, tmp_path)
     begin(request, Console(quiet=True))
     for name in ("items/modality_text.npy", "train/row/label.npy", "train/request/row_start.npy"):
         path = store.path / name

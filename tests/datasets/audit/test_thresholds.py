@@ -22,7 +22,7 @@ from fusefront.datasets.audit.overlap import (
     check_time,
     check_users,
 )
-from fusefront.datasets.audit.rows import Sample, sample_users
+from fusefront.datasets.audit.rows import UserSample, sample_users
 from fusefront.datasets.audit.shortcuts import check_shortcuts, single_aucs
 from fusefront.datasets.audit.unseen import check_unseen
 from fusefront.datasets.audit.vectors import check_columns, check_twins, moments
@@ -80,7 +80,7 @@ def test_siblings_are_severe_from_one_row_in_twenty(
     if findings:
         assert findings[0].numbers == {"valid_share": 0.0, "test_share": shared / 1000}
         assert "rows of the same user and time" in findings[0].title
-    untimed = Sample(pl.DataFrame(), pl.DataFrame(), 1.0, timed=False, told_apart=False)
+    untimed = UserSample(pl.DataFrame(), pl.DataFrame(), 1.0, timed=False, told_apart=False)
     assert check_siblings(store, untimed) is None
     assert check_repeated(store, untimed) is None
 

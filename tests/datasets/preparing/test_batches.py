@@ -9,7 +9,7 @@ from PIL import Image
 
 from fusefront.datasets.preparing.encoded import (
     Absent,
-    Encoded,
+    EncodedModality,
     Raw,
     batches,
     file_of,
@@ -82,12 +82,12 @@ def test_the_encoder_sees_so_many_at_a_time_and_rows_keep_their_item(
     pl.DataFrame({"i": keys, "title": titles}).write_parquet(path)
     items = ItemFile(KeyIndex(pl.Series("i", keys), path, "i"), path)
     if kind == "text":
-        result = Encoded(tmp_path, spec(column="title", encode="text"), "raw", items)
+        result = EncodedModality(tmp_path, spec(column="title", encode="text"), "raw", items)
     else:
         for n, key in enumerate(keys):
             if titles[n]:
                 Image.new("RGB", (1 + n % 50, 1)).save(tmp_path / f"{key}.png")
-        result = Encoded(tmp_path, spec(path="{key}.png", encode="image"), "raw", items)
+        result = EncodedModality(tmp_path, spec(path="{key}.png", encode="image"), "raw", items)
     entries = {}
     for block in result:
         np.testing.assert_array_equal(block.source + 1, block.rows)
@@ -131,12 +131,12 @@ def test_keys_that_are_no_plain_names_have_no_file(tmp_path: Path) -> None:
     keys = ["deep/a", "b", "c"]
     path = tmp_path / "items.parquet"
     items = ItemFile(KeyIndex(pl.Series("i", keys), path, "i"), path)
-    result = Encoded(tmp_path, spec(path="{key}.txt", encode="text"), "raw", items)
+    result = EncodedModality(tmp_path, spec(path="{key}.txt", encode="text"), "raw", items)
     assert [raw.row for raw in result._files(read_text)] == [1]
     assert (result.absent.missing, result.absent.first_missing) == (2, "deep/a.txt")
     dots = ItemFile(KeyIndex(pl.Series("i", [".", "..", "b"]), path, "i"), path)
     (tmp_path / "...txt").write_text("b")
-    result = Encoded(tmp_path, spec(path="{key}.txt", encode="text"), "raw", dots)
+    result = EncodedModality(tmp_path, spec(path="{key}.txt", encode="text"), "raw", dots)
     assert [raw.row for raw in result._files(read_text)] == [2]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fusefront.datasets.errors import SpecError
-from fusefront.datasets.preparing.budget import Budget, Row, parse_size, plan, size
+from fusefront.datasets.preparing.budget import Budget, RowBytes, parse_size, plan, size
 
 MIB = 1 << 20
 BASE = 260 * MIB  # before any row or item
@@ -14,13 +14,13 @@ def test_small_rows_fill_a_fifth_of_what_is_free_with_a_chunk() -> None:
     free = (1 << 30) - fixed  # 801,016,064
     assert free // 5 // (58 * 6) == 460_354
     peak = fixed + 100 * 58 * 6 + 100 * 54 * 9
-    budget = plan(100, Row(50, 8, 4), 1000, 1 << 30)
+    budget = plan(100, RowBytes(50, 8, 4), 1000, 1 << 30)
     assert budget == Budget(1 << 30, 460_354, 0, peak, 100 * 54)
 
 
 def test_without_a_limit_four_gibibytes_are_allowed_and_chunks_end_at_half_a_million() -> None:
     peak = BASE + (1 << 19) * 18 * 6 + (1 << 20) * 18 * 9
-    assert plan(1 << 20, Row(14), 0, None) == Budget(4 << 30, 1 << 19, 0, peak, 18 << 20)
+    assert plan(1 << 20, RowBytes(14), 0, None) == Budget(4 << 30, 1 << 19, 0, peak, 18 << 20)
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def test_without_a_limit_four_gibibytes_are_allowed_and_chunks_end_at_half_a_mil
     ],
 )
 def test_however_little_is_allowed_a_chunk_has_some_rows(wide: int, chunk: int) -> None:
-    budget = plan(10, Row(wide - 4), 0, BASE + 20 * wide * 9)
+    budget = plan(10, RowBytes(wide - 4), 0, BASE + 20 * wide * 9)
     assert budget.chunk_rows == chunk
     assert budget.peak == BASE + 10 * wide * (6 + 9)  # no more rows than there are
 
 
 def test_rows_are_halved_into_buckets_until_one_takes_six_tenths_of_what_is_free() -> None:
-    limit, row = BASE + 90 * MIB, Row(92)
+    limit, row = BASE + 90 * MIB, RowBytes(92)
     assert plan(65_536, row, 0, limit).bits == 0  # 65,536 rows of 96 bytes nine times over: 54 MiB
     over = plan(65_537, row, 0, limit)
     assert over.bits == 1
@@ -50,7 +50,7 @@ def test_rows_are_halved_into_buckets_until_one_takes_six_tenths_of_what_is_free
 
 
 def test_there_are_16384_buckets_at_most() -> None:
-    row, rows = Row(8, 8, 8), 1 << 30
+    row, rows = RowBytes(8, 8, 8), 1 << 30
     least = (16_384 * 8 + 65_536 * 8) * 9
     budget = plan(rows, row, 0, BASE + least)
     assert budget.bits == 14
@@ -60,7 +60,7 @@ def test_there_are_16384_buckets_at_most() -> None:
 
 
 def test_a_bucket_of_few_rows_must_fit_and_the_sentence_says_what_would() -> None:
-    row = Row(1 << 10, 4, 1 << 12)
+    row = RowBytes(1 << 10, 4, 1 << 12)
     least = (16_384 * 1024 + 1_024 * 4096) * 9  # 180 MiB
     assert plan(50_000, row, 0, BASE + least).limit == BASE + least
     with pytest.raises(

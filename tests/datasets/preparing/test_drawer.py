@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fusefront.datasets.preparing import negatives
-from fusefront.datasets.preparing.negatives import PAIR, Drawer, Events, sort_events
+from fusefront.datasets.preparing.negatives import PAIR, Drawer, PositiveEvents, sort_events
 from fusefront.datasets.spec import Negatives
 
 ROW = [("user", "<u8"), ("row", "<i8"), ("time", "<i8"), ("request", "<u8"), ("item", "<i4")]
@@ -103,7 +103,7 @@ def test_items_are_drawn_once_they_were_seen_strictly_before() -> None:
 
 
 def test_popular_items_are_drawn_among_the_events_before() -> None:
-    events = Events(np.array([10, 10, 20, 30, 30]), np.array([4, 2, 4, 1, 3], np.int32))
+    events = PositiveEvents(np.array([10, 10, 20, 30, 30]), np.array([4, 2, 4, 1, 3], np.int32))
     draws = drawer(n=1, items=5, events=events)
     times = np.array([10, 11, 21, 31])
     places = {0.0: [0, 4, 4, 4], 0.5: [0, 2, 2, 4], 0.7: [0, 2, 4, 1], 1 - 2**-53: [0, 2, 4, 3]}

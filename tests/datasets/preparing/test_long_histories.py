@@ -9,7 +9,7 @@ import pytest
 
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.prepare import prepare
-from fusefront.datasets.preparing.budget import Row, plan
+from fusefront.datasets.preparing.budget import RowBytes, plan
 from fusefront.datasets.preparing.widths import history_entries
 from fusefront.datasets.raw.records import Part
 from fusefront.datasets.spec import DatasetSpec, History, parse_spec
@@ -89,20 +89,20 @@ def test_long_histories_of_few_rows_are_kept_whole(
 
 def test_the_plan_asks_for_the_rows_there_are() -> None:
     record = 100
-    alone = plan(0, Row(record), 0, None).peak
+    alone = plan(0, RowBytes(record), 0, None).peak
     for longest in (1_700, 10_000):
-        budget = plan(300, Row(record, 8 * longest, 4 * longest), 0, None)
+        budget = plan(300, RowBytes(record, 8 * longest, 4 * longest), 0, None)
         assert budget.bits == 0
         assert budget.peak - alone < 300 * longest * (8 * 6 + 4 * 9) + 300 * record * 20
-    negatives = plan(300, Row(record * 1001), 0, None)  # per_positive: 1000
+    negatives = plan(300, RowBytes(record * 1001), 0, None)  # per_positive: 1000
     assert negatives.peak - alone < 300 * record * 1001 * 16
     with pytest.raises(SpecError, match=r"--max-memory 300.0 MiB is too little: 9 items"):
-        plan(300, Row(record, 80_000, 400_000), 9, 300 << 20)
+        plan(300, RowBytes(record, 80_000, 400_000), 9, 300 << 20)
 
 
 def test_many_long_histories_are_cut_into_small_chunks_and_buckets() -> None:
     """A million rows of 10,000 entries: each bucket and chunk fits, as 14 bits of users allow."""
-    budget = plan(1_000_000, Row(100, 80_000, 40_000), 0, 4 << 30)
+    budget = plan(1_000_000, RowBytes(100, 80_000, 40_000), 0, 4 << 30)
     assert budget.peak <= 4 << 30
     assert budget.chunk_rows * 80_100 * 6 <= 1 << 30
     assert (1_000_000 >> budget.bits) * 40_100 * 9 <= 0.6 * (4 << 30)

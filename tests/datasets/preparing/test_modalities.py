@@ -11,11 +11,11 @@ import pytest
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.preparing import modalities
-from fusefront.datasets.preparing.encoded import Encoded
+from fusefront.datasets.preparing.encoded import EncodedModality
 from fusefront.datasets.preparing.items import ItemFile
 from fusefront.datasets.preparing.modalities import Stored, write_modality
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.vectors import Block
+from fusefront.datasets.raw.vectors import VectorBlock
 from fusefront.datasets.spec import DatasetSpec, parse_spec
 
 KEYS = [10, 11, 12, 13, 14, 15, 16]
@@ -226,11 +226,13 @@ def test_a_modality_that_no_item_has_is_refused(tmp_path: Path) -> None:
 def test_an_encoder_that_changes_its_width_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def two_widths(_: Encoded) -> Iterator[Block]:
+    def two_widths(_: EncodedModality) -> Iterator[VectorBlock]:
         for rows, width in (([1, 2], 5), ([3], 4)):
-            yield Block(np.array(rows), np.ones((len(rows), width), np.float32), np.array(rows) - 1)
+            yield VectorBlock(
+                np.array(rows), np.ones((len(rows), width), np.float32), np.array(rows) - 1
+            )
 
-    monkeypatch.setattr(Encoded, "__iter__", two_widths)
+    monkeypatch.setattr(EncodedModality, "__iter__", two_widths)
     pl.DataFrame({"i": KEYS, "title": ["a"] * 7}).write_parquet(tmp_path / "items.parquet")
     sentence = "modality 'text' became 4 wide after 5; the encoder must return one width"
     with pytest.raises(DataContractError, match=sentence):

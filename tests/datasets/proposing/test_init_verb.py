@@ -16,7 +16,7 @@ from fusefront.datasets.synthetic.worlds import WORLDS
 from fusefront.harness.cli.init import LAYOUTS
 from fusefront.harness.cli.main import register
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs.pipeline import Request, run_study
+from fusefront.harness.jobs.pipeline import StudyRequest, run_study
 from fusefront.harness.runs.study import load_study
 
 APP = register()
@@ -71,7 +71,7 @@ def test_a_folder_becomes_a_spec_and_a_study_that_load_and_prepare(shop: Path) -
 def test_what_init_wrote_runs_to_a_report(shop: Path) -> None:
     init(shop / "log.parquet", shop / "items.parquet", shop / "image.npy")
     small = ("seeds=[0]", "tuning.trials=0", "training.epochs=2", "latency.rounds=3")
-    request = Request(Path("study.yaml"), Path("out"), shop, small, wandb=False, limit=1)
+    request = StudyRequest(Path("study.yaml"), Path("out"), shop, small, wandb=False, limit=1)
     conclusion = run_study(request, Console(quiet=True))
     assert conclusion.page.is_file()
     assert Path("out/studies/shop/audit.json").is_file()

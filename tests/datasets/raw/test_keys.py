@@ -8,7 +8,7 @@ import pytest
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.vectors import Block, from_column, from_npy
+from fusefront.datasets.raw.vectors import VectorBlock, from_column, from_npy
 from fusefront.datasets.table_text import COMMAS
 
 FILE = Path("items.csv")
@@ -102,7 +102,7 @@ def test_keys_end_at_63_bits() -> None:
         KeyIndex(pl.Series("i", [2**63], dtype=pl.UInt64), FILE, "i")
 
 
-def flat(blocks: list[Block]) -> dict[int, tuple[int, list[float]]]:
+def flat(blocks: list[VectorBlock]) -> dict[int, tuple[int, list[float]]]:
     """item row -> (row of the source, vector)."""
     out: dict[int, tuple[int, list[float]]] = {}
     for block in blocks:
@@ -246,7 +246,7 @@ def test_lists_that_are_no_vectors_are_refused_with_their_row(
 
 
 def test_matrices_end_at_65536_columns_and_hold_real_numbers(tmp_path: Path) -> None:
-    def blocks(array: np.ndarray) -> list[Block]:
+    def blocks(array: np.ndarray) -> list[VectorBlock]:
         np.save(tmp_path / "a.npy", array)
         return list(from_npy([tmp_path / "a.npy"], index([1]), None, 10))
 

@@ -15,7 +15,7 @@ from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.codes import Codebook, finish, natural, slice_codes
 from fusefront.datasets.raw.event_kinds import EventKinds
 from fusefront.datasets.raw.history import Histories
-from fusefront.datasets.raw.kinds import ColumnKind, Evidence, agreed, conform, kind_of
+from fusefront.datasets.raw.kinds import ColumnKind, KindEvidence, agreed, conform, kind_of
 from fusefront.datasets.raw.labels import labels
 from fusefront.datasets.raw.lists import Ragged, clean_keys, newest_of
 from fusefront.datasets.raw.time_kinds import TimeEvidence, clock_kind
@@ -249,14 +249,14 @@ def test_a_column_is_what_its_least_value_is() -> None:
     }
     cases |= {f"text {k}": part for k, part in enumerate([[["1"], ["2.5"]], [["x"], ["1"]]])}
     for kind, chunks in cases.items():
-        evidence = Evidence(LOG, "c")
+        evidence = KindEvidence(LOG, "c")
         first = 0
         for chunk in chunks:
             column = pl.Series("c", chunk, dtype=pl.String)
             evidence.look(column, first + np.arange(len(chunk)))
             first += len(chunk)
         assert evidence.survey().kind == kind.removesuffix(" 0").removesuffix(" 1")
-    evidence = Evidence(LOG, "c")
+    evidence = KindEvidence(LOG, "c")
     evidence.look(pl.Series("c", ["7", None, "8", "true"]), np.arange(20, 24))
     with pytest.raises(
         DataContractError,

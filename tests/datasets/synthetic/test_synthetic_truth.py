@@ -9,18 +9,18 @@ from fusefront.datasets.errors import SpecError
 from fusefront.datasets.synthetic.draws import CANDIDATES, HISTORY
 from fusefront.datasets.synthetic.generator import Chunk, make_chunk, make_chunks
 from fusefront.datasets.synthetic.latents import FACTORS, estimate_factors, vectors
-from fusefront.datasets.synthetic.truth import Source, build_source, true_logit
+from fusefront.datasets.synthetic.truth import WorldSource, build_source, true_logit
 from fusefront.datasets.synthetic.worlds import WORLDS, find_world
 
 NAMES = tuple(WORLDS)
 
 
 @pytest.fixture(scope="module")
-def sources() -> dict[str, Source]:
+def sources() -> dict[str, WorldSource]:
     return {name: build_source(find_world(name), 3, warm=400, cold=100) for name in NAMES}
 
 
-def slow_probability(source: Source, chunk: Chunk, request: int, place: int) -> float:
+def slow_probability(source: WorldSource, chunk: Chunk, request: int, place: int) -> float:
     """eta of one row, in plain Python, from the equation in the documentation."""
     world, latents, truth = source.world, source.latents, source.truth
     candidate = int(chunk.candidates[request, place])
@@ -53,7 +53,7 @@ def slow_probability(source: Source, chunk: Chunk, request: int, place: int) -> 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("returning", [0.0, 0.6])
 def test_probabilities_equal_a_plain_loop(
-    sources: dict[str, Source], name: str, returning: float
+    sources: dict[str, WorldSource], name: str, returning: float
 ) -> None:
     chunk = make_chunk(sources[name], "test", 0, size=64, returning=returning, train=64)
     for request in range(0, 64, 7):
@@ -64,7 +64,7 @@ def test_probabilities_equal_a_plain_loop(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_click_rate_is_as_asked_and_matches_have_unit_spread(
-    sources: dict[str, Source], name: str
+    sources: dict[str, WorldSource], name: str
 ) -> None:
     source = sources[name]
     chunk = make_chunk(source, "train", 0)
@@ -73,7 +73,7 @@ def test_the_click_rate_is_as_asked_and_matches_have_unit_spread(
     assert chunk.label.mean() == pytest.approx(chunk.p.mean(), abs=4 * 0.5 / 181)  # 32,768 rows
 
 
-def test_labels_are_drawn_from_p(sources: dict[str, Source]) -> None:
+def test_labels_are_drawn_from_p(sources: dict[str, WorldSource]) -> None:
     chunk = make_chunk(sources["tour"], "train", 0)
     edges = np.quantile(chunk.p, np.linspace(0, 1, 11)[1:-1])
     bins = np.digitize(chunk.p, edges)
@@ -84,7 +84,7 @@ def test_labels_are_drawn_from_p(sources: dict[str, Source]) -> None:
 
 
 @pytest.mark.parametrize("returning", [0.0, 0.4])
-def test_chunks_are_equal_in_any_order(sources: dict[str, Source], returning: float) -> None:
+def test_chunks_are_equal_in_any_order(sources: dict[str, WorldSource], returning: float) -> None:
     def make(number: int) -> Chunk:
         return make_chunk(sources["tour"], "test", number, size=50, returning=returning, train=120)
 
@@ -98,7 +98,9 @@ def test_chunks_are_equal_in_any_order(sources: dict[str, Source], returning: fl
     assert not np.array_equal(forward[0].p, forward[1].p)
 
 
-def test_seed_split_chunk_and_chunk_size_each_change_the_data(sources: dict[str, Source]) -> None:
+def test_seed_split_chunk_and_chunk_size_each_change_the_data(
+    sources: dict[str, WorldSource],
+) -> None:
     source = sources["tour"]
     other = build_source(find_world("tour"), 4, warm=400, cold=100)
     base = make_chunk(source, "valid", 1, size=40).candidates
@@ -112,7 +114,7 @@ def test_seed_split_chunk_and_chunk_size_each_change_the_data(sources: dict[str,
         assert not np.array_equal(base, variant.candidates[:40])
 
 
-def test_a_longer_split_begins_with_the_shorter_one(sources: dict[str, Source]) -> None:
+def test_a_longer_split_begins_with_the_shorter_one(sources: dict[str, WorldSource]) -> None:
     short = list(make_chunks(sources["tour"], "train", 70, size=50, returning=0.3))
     long = list(make_chunks(sources["tour"], "train", 130, size=50, returning=0.3))
     assert [len(chunk.user) for chunk in short] == [50, 20]
@@ -121,7 +123,7 @@ def test_a_longer_split_begins_with_the_shorter_one(sources: dict[str, Source]) 
     np.testing.assert_array_equal(short[1].history, long[1].history[:20])
 
 
-def test_histories_are_left_padded_warm_and_8_to_16_long(sources: dict[str, Source]) -> None:
+def test_histories_are_left_padded_warm_and_8_to_16_long(sources: dict[str, WorldSource]) -> None:
     source = sources["tour"]
     chunk = make_chunk(source, "test", 0)
     real = chunk.history > 0
@@ -133,7 +135,7 @@ def test_histories_are_left_padded_warm_and_8_to_16_long(sources: dict[str, Sour
     assert make_chunk(source, "train", 0).candidates.max() <= source.latents.warm
 
 
-def test_popular_items_are_shown_in_proportion_to_exp_b(sources: dict[str, Source]) -> None:
+def test_popular_items_are_shown_in_proportion_to_exp_b(sources: dict[str, WorldSource]) -> None:
     source = sources["null"]
     shown = np.concatenate([make_chunk(source, "train", n).candidates.ravel() for n in range(4)])
     counts = np.bincount(shown, minlength=502)[1:401]
@@ -155,7 +157,7 @@ def test_the_asked_share_of_items_lacks_the_modality(name: str) -> None:
 
 
 def test_returning_users_keep_their_history_and_add_their_clicks(
-    sources: dict[str, Source],
+    sources: dict[str, WorldSource],
 ) -> None:
     chunk = make_chunk(sources["tour"], "train", 0, size=300, returning=0.5)
     last: dict[int, list[int]] = {}
@@ -170,7 +172,7 @@ def test_returning_users_keep_their_history_and_add_their_clicks(
     assert visits == pytest.approx(150, abs=40)
 
 
-def test_test_users_continue_where_training_left_them(sources: dict[str, Source]) -> None:
+def test_test_users_continue_where_training_left_them(sources: dict[str, WorldSource]) -> None:
     source = sources["tour"]
     train = make_chunk(source, "train", 0, size=300, returning=0.5)
     state = {
@@ -193,7 +195,7 @@ def test_test_users_continue_where_training_left_them(sources: dict[str, Source]
 
 
 def test_users_of_training_that_was_not_written_do_not_return(
-    sources: dict[str, Source],
+    sources: dict[str, WorldSource],
 ) -> None:
     chunk = make_chunk(sources["tour"], "test", 0, size=100, returning=0.5, train=10)
     train = make_chunk(sources["tour"], "train", 0, size=100, returning=0.5)
@@ -219,7 +221,7 @@ def test_the_ridge_estimate_is_the_best_linear_guess_of_the_latents(width: int) 
     assert error == pytest.approx(least_squares, rel=0.12)
 
 
-def test_absent_vectors_are_zero_and_leave_no_trace(sources: dict[str, Source]) -> None:
+def test_absent_vectors_are_zero_and_leave_no_trace(sources: dict[str, WorldSource]) -> None:
     source = sources["tour"]
     x = vectors(source.world, source.latents, 3, 2)
     absent = ~source.latents.present[:, 2]

@@ -8,7 +8,7 @@ import pytest
 
 from fusefront.baselines.contract import Baseline, Parts, Schema
 from fusefront.baselines.models.early_fusion import EarlyFusion
-from fusefront.harness.ablation.plan import Ablation, ablations
+from fusefront.harness.ablation.plan import AblatedStrategy, ablations
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import Strategy
@@ -20,11 +20,11 @@ def parts() -> Parts:
     return load_parts([])
 
 
-def removed(parts: Parts, **body: object) -> list[Ablation]:
+def removed(parts: Parts, **body: object) -> list[AblatedStrategy]:
     return ablations("mine", Strategy.model_validate(body), SCHEMA, parts)
 
 
-def table(removals: list[Ablation]) -> list[tuple[str, str, str, str]]:
+def table(removals: list[AblatedStrategy]) -> list[tuple[str, str, str, str]]:
     return [
         (removal.name, removal.kind, removal.without, removal.strategy.baseline)
         for removal in removals

@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from fusefront.harness.decision.inputs import Inputs, Settle
+from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.policy import Policy, decide
 from fusefront.harness.decision.sensitivity import flips, same, what_would_change
+from fusefront.harness.statistics.power import Settle
 
 Build = Callable[..., Inputs]
 POLICY = Policy(slo_ms=10.0, margin=0.001)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusefront.harness.decision.inputs import Inputs, Latency, Measured, Pairs, Settle
+from fusefront.harness.decision.inputs import Inputs, Latency, Measured, Pairs
 from fusefront.harness.decision.outcome import Outcome
 from fusefront.harness.decision.policy import (
     Policy,
@@ -16,6 +16,7 @@ from fusefront.harness.decision.policy import (
     gain,
     misses,
 )
+from fusefront.harness.statistics.power import Settle
 
 Build = Callable[..., Inputs]
 POLICY = Policy(slo_ms=10.0, margin=0.001)

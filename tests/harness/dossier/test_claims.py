@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fusefront.harness.decision.inputs import Inputs, Latency, Measured, Pairs, Settle
+from fusefront.harness.decision.inputs import Inputs, Latency, Measured, Pairs
 from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier import judged
 from fusefront.harness.dossier.judged import Signature, judge
 from fusefront.harness.dossier.points import points
+from fusefront.harness.statistics.power import Settle
 from fusefront.reports.evidence import Evidence, Point, StudyFacts
 from fusefront.reports.words.decision import headline
 from fusefront.reports.words.phrase import Language

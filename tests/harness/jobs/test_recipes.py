@@ -7,7 +7,7 @@ import pytest
 from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs.plan import Plan, make_plan
+from fusefront.harness.jobs.plan import StudyPlan, make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.recipe import Training, rows_a_batch
 from fusefront.harness.runs.study import Range, check_study
@@ -22,11 +22,11 @@ STUDY = {
 }
 
 
-def plan(world: PreparedDataset, **changes: object) -> Plan:
+def plan(world: PreparedDataset, **changes: object) -> StudyPlan:
     return make_plan(check_study({**STUDY, **changes}, "s.yaml"), world, load_parts([]))
 
 
-def training(matrix: Plan, name: str, params: Mapping[str, object] | None = None) -> Training:
+def training(matrix: StudyPlan, name: str, params: Mapping[str, object] | None = None) -> Training:
     return Training.model_validate(matrix.cell(name, params or {}, 0).spec.training)
 
 

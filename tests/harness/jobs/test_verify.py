@@ -10,7 +10,7 @@ import yaml
 from fusefront.datasets.integrity import NOTE
 from fusefront.harness.cli.main import register
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs.verify import Checked, verify
+from fusefront.harness.jobs.verify import Verification, verify
 from fusefront.harness.runs.hashes import FILES
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.serving.bundle.write import export_run, load_run
@@ -26,7 +26,7 @@ def late(study: StudyFolder) -> Path:
     return next(e.path for e in study.completed() if e.strategy == "late_fusion")
 
 
-def sentences(checked: list[Checked]) -> list[str]:
+def sentences(checked: list[Verification]) -> list[str]:
     return [sentence for first in checked for sentence in first.damaged]
 
 

@@ -11,7 +11,7 @@ from fusefront.harness.jobs.reproduce import reproduce_run
 from fusefront.harness.parts.bare import code_digest
 from fusefront.harness.parts.included import (
     FILE,
-    Recorded,
+    RecordedPart,
     included,
     read_record,
     remember,
@@ -34,7 +34,7 @@ def files(page_files, tmp_path):
     return tmp_path / "largest.py", tmp_path / "recent.py"
 
 
-def recorded(part: Recorded) -> str:
+def recorded(part: RecordedPart) -> str:
     return part.name
 
 
@@ -44,7 +44,7 @@ def test_a_record_holds_kind_name_file_and_code(files, tmp_path):
     assert not (tmp_path / FILE).exists()
     remember(tmp_path, own_parts(files))
     first, second = read_record(tmp_path).parts
-    assert first == Recorded(
+    assert first == RecordedPart(
         kind="operator", name="largest", file=str(files[0]), code=code_digest(files[0])
     )
     assert (second.kind, second.name, second.file) == ("pooler", "recent", str(files[1]))
@@ -148,7 +148,7 @@ def test_what_a_study_uses_is_what_its_strategies_name():
         (kind, name)
         for kind, names in parts.items()
         for name in names
-        if needed(Recorded(kind=kind, name=name))
+        if needed(RecordedPart(kind=kind, name=name))
     }
     assert used == {("operator", "largest"), ("pooler", "largest"), ("baseline", "production")}
 

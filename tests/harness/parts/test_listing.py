@@ -11,7 +11,7 @@ from fusefront.baselines.models.composed_settings import CONDITIONINGS, PLACEMEN
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
-from fusefront.harness.cli.listing import Kind, listing
+from fusefront.harness.cli.listing import ListedKind, listing
 from fusefront.harness.data.cost import macs_per_candidate
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.listing import rows_of
@@ -117,14 +117,14 @@ def test_an_operator_of_ones_own_is_among_them(tmp_path):
 
 
 def test_the_verb_prints_a_table_with_its_basis(capsys):
-    listing(Kind.operators)
+    listing(ListedKind.operators)
     printed = capsys.readouterr().out
     assert "247,813" in printed  # lmf
     assert "an operator on 3 slots" in printed
-    listing(Kind.heads, as_json=True)
+    listing(ListedKind.heads, as_json=True)
     rows = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in rows] == list(HEADS)
-    listing(Kind.worlds)
+    listing(ListedKind.worlds)
     assert "multiplicative" in capsys.readouterr().out
 
 

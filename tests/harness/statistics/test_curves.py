@@ -22,7 +22,7 @@ from fusefront.harness.statistics.measures.calibration import (
 )
 from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.options import Options
-from fusefront.harness.statistics.panel import Request, _mean_curve, collect
+from fusefront.harness.statistics.panel import PanelRequest, _mean_curve, collect
 from fusefront.harness.statistics.rows import row_axis
 
 
@@ -144,7 +144,7 @@ def test_a_strategys_curve_is_the_mean_of_its_seeds_of_as_many_bins():
 def test_points_of_the_record_are_the_mean_curve_with_wilsons_ends(uneven):
     comparison = compare(uneven, Options("base", metrics=("auc", "ece"), temperature=True))
     tuning = Layout(uneven.rows("valid"))
-    request = Request(Layout(uneven.rows("test")), "test", ("auc", "ece"), tuning=tuning)
+    request = PanelRequest(Layout(uneven.rows("test")), "test", ("auc", "ece"), tuning=tuning)
     panel = collect(uneven, request)
     assert set(comparison.curves) == {"ece", "ece_scaled"}
     for kind in comparison.curves:
@@ -156,7 +156,7 @@ def test_points_of_the_record_are_the_mean_curve_with_wilsons_ends(uneven):
 def test_scaling_divides_every_seed_by_its_own_temperature(uneven):
     tuning = Layout(uneven.rows("valid"))
     layout = Layout(uneven.rows("test"))
-    panel = collect(uneven, Request(layout, "test", ("logloss",), tuning=tuning))
+    panel = collect(uneven, PanelRequest(layout, "test", ("logloss",), tuning=tuning))
     label, losses, fitted = uneven.table.label, [], []
     for seed, vector in uneven.scores["up"].items():
         fitted.append(fit_temperature(uneven.valid.scores["up"][seed], tuning.rows.label))

@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, METRICS, Layout
 from fusefront.harness.statistics.options import Options
-from fusefront.harness.statistics.panel import Request, collect
+from fusefront.harness.statistics.panel import PanelRequest, collect
 from fusefront.harness.statistics.source import MemorySource
 
 SEEDS = {"base": (0, 1, 2), "up": (0, 1, 2, 7), "side": (1, 4), "lone": (3,), "flat": (0, 1, 2)}
@@ -27,7 +27,7 @@ def comparison(source):
 
 
 def test_every_strategy_has_the_interval_of_its_scale(source, comparison):
-    panel = collect(source, Request(Layout(source.rows("test")), "test", tuple(METRICS)))
+    panel = collect(source, PanelRequest(Layout(source.rows("test")), "test", tuple(METRICS)))
     for name in ("base", "up", "side", "lone"):
         for metric in METRICS:
             estimate = comparison.row(name).metrics[metric]
@@ -46,7 +46,7 @@ def test_every_strategy_has_the_interval_of_its_scale(source, comparison):
 
 
 def test_differences_have_the_interval_of_the_pair_or_of_the_trained_models(source, comparison):
-    panel = collect(source, Request(Layout(source.rows("test")), "test", tuple(METRICS)))
+    panel = collect(source, PanelRequest(Layout(source.rows("test")), "test", tuple(METRICS)))
     for name in ("up", "side", "lone", "flat"):
         for metric in METRICS:
             estimate = comparison.row(name).differences[metric]

@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 
 from fusefront.harness.serving.latency.bench import (
-    Entry,
-    Key,
+    BenchEntry,
+    SubjectKey,
     paired,
     session_facts,
     sized,
@@ -16,14 +16,20 @@ from fusefront.harness.serving.latency.bench import (
 )
 from fusefront.harness.serving.latency.intervals import difference
 from fusefront.harness.serving.latency.scenarios import served
-from fusefront.harness.serving.latency.session import DISCARD, SAMPLES, VISITS, Recording, Subject
+from fusefront.harness.serving.latency.session import (
+    DISCARD,
+    SAMPLES,
+    VISITS,
+    Recording,
+    TimedSubject,
+)
 
-TODAY = Key("today", "onnx", "model_only", 100)
-TWIN = Key("today", "onnx", "twin-model_only", 100)
-FASTER = Key("faster", "onnx", "model_only", 100)
+TODAY = SubjectKey("today", "onnx", "model_only", 100)
+TWIN = SubjectKey("today", "onnx", "twin-model_only", 100)
+FASTER = SubjectKey("faster", "onnx", "model_only", 100)
 
 
-def _planted(scale: dict[Key, float], rounds: int = 20, timed: int = 100) -> Recording:
+def _planted(scale: dict[SubjectKey, float], rounds: int = 20, timed: int = 100) -> Recording:
     """Log-normal latencies around a scale in ms; the discarded positions are a hundred times slower."""
     rng = np.random.default_rng(0)
     samples, visits = [], []
@@ -97,8 +103,8 @@ def test_visits_of_slow_subjects_are_shorter_and_never_too_short_for_a_p99():
 
 
 def test_a_budget_shortens_visits_down_to_fifty():
-    keys = [Key(str(i), "onnx", "model_only", 500) for i in range(10)]
-    entries = [Entry(key, Subject(str(key), id, [0]), "s") for key in keys]
+    keys = [SubjectKey(str(i), "onnx", "model_only", 500) for i in range(10)]
+    entries = [BenchEntry(key, TimedSubject(str(key), id, [0]), "s") for key in keys]
     speed = dict.fromkeys(keys, 1.5)
     rich = sized(entries, speed, 20, budget_s=1000.0)
     poor = sized(entries, speed, 20, budget_s=21.0)

@@ -12,7 +12,7 @@ import pytest
 
 from fusefront.harness.serving.latency.intervals import beyond_floor, difference, log_quantiles
 from fusefront.harness.serving.latency.server import open_loop, overloaded, poisson_schedule
-from fusefront.harness.serving.latency.session import Subject, measure, warm_up
+from fusefront.harness.serving.latency.session import TimedSubject, measure, warm_up
 
 pytestmark = pytest.mark.timed
 
@@ -32,7 +32,7 @@ def _spin(nanoseconds: int) -> None:
 
 
 def _rounds(calls: dict[str, Callable[[object], None]], rounds: int, timed: int = 100):
-    subjects = [Subject(name, call, range(1000), timed) for name, call in calls.items()]
+    subjects = [TimedSubject(name, call, range(1000), timed) for name, call in calls.items()]
     for subject in subjects:
         warm_up(subject, 100)
     recording = measure(subjects, rounds, np.random.default_rng(0))

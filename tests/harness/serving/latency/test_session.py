@@ -9,16 +9,18 @@ from fusefront.harness.serving.latency.session import (
     DISCARD,
     SAMPLES,
     VISITS,
-    Subject,
+    TimedSubject,
     is_contended,
     measure,
     warm_up,
 )
 
 
-def _subjects(log: list[tuple[str, object]], timed: int = 5) -> list[Subject]:
+def _subjects(log: list[tuple[str, object]], timed: int = 5) -> list[TimedSubject]:
     return [
-        Subject(name, lambda request, name=name: log.append((name, request)), range(1000), timed)
+        TimedSubject(
+            name, lambda request, name=name: log.append((name, request)), range(1000), timed
+        )
         for name in ("a", "b", "c")
     ]
 
@@ -78,5 +80,5 @@ def test_warm_up_serves_as_many_requests_as_asked():
 
 
 def test_warm_up_of_a_slow_subject_ends_early_and_never_before_20():
-    slow = Subject("slow", lambda _: sleep(0.03), [0])
+    slow = TimedSubject("slow", lambda _: sleep(0.03), [0])
     assert len(warm_up(slow, 200, longest_s=0.1)) == 20
