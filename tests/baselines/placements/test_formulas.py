@@ -23,7 +23,7 @@ from fusefront.baselines.placements.stream import (
     spread,
     tokens_out,
 )
-from fusefront.baselines.poolers.mean import Mean
+from fusefront.baselines.poolers.mean import MeanPooler
 
 SMALL = {"token_width": 6, "id_width": 3, "side_width": 2, "head": {"name": "mlp", "hidden": (5,)}}
 SMALL |= {"compressor": {"name": "pca", "k": 5}, "context_width": 2}
@@ -353,7 +353,7 @@ def test_without_an_operator_slots_stand_side_by_side():
 
 def test_streams_of_unequal_poolers_are_pooled_one_by_one():
     """Streams of widths 2 and 3: codes and queries are split where each begins."""
-    streams = Streams([2, 3], Mean)
+    streams = Streams([2, 3], MeanPooler)
     assert streams.together is False
     assert (streams.history_widths, streams.query_widths) == ([2, 3], [0, 0])
     assert (streams.query_width, streams.pooled_widths) == (0, [2, 3])
