@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fusefront.baselines.contract import Parts
+from fusefront.baselines.settings import expand
 from fusefront.baselines.zoo import check_settings
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
@@ -146,7 +147,7 @@ class StudyPlan:
 
 def _is_set(dotted: str, settings: Mapping[str, Json]) -> bool:
     """Whether a user fixed the key, or a part that it belongs to."""
-    at: Json = settings
+    at: Json = expand(settings)
     for part in dotted.split("."):
         if not isinstance(at, Mapping):
             return True

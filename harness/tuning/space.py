@@ -52,6 +52,7 @@ def apply(
         part = key.partition(".")[0]
         if place != key and part != key and isinstance(name := parts["settings"].get(part), str):
             parts["settings"][part] = {"name": name}  # a name alone stands for its mapping
+        parts["settings"].pop(key, None)  # written as `head.dropout`, it would win
         assign(parts, place, value)
     return parts["settings"], parts["training"]
 

@@ -234,7 +234,7 @@ class Jobs:
             **changes,
         }
         path = self.folder / f"{out}-{name}.yaml"
-        path.write_text(yaml.safe_dump(study), encoding="utf-8")
+        path.write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
         return StudyRequest(path, self.folder / out, wandb=False)
 
 

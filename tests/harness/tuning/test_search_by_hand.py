@@ -9,6 +9,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from fusefront.baselines.settings import expand
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.study import Range
@@ -200,3 +201,8 @@ def test_a_part_that_is_named_alone_takes_searched_values(tmp_path: Path) -> Non
     new, _ = apply({"operator.hidden": 16, "k": "y"}, settings, {})
     assert new == {"operator": {"name": "gate", "hidden": 16}, "k": "y"}
     assert settings["operator"] == "gate"
+
+
+def test_a_searched_value_takes_the_place_of_one_written_with_a_dot(tmp_path: Path) -> None:
+    new, _ = apply({"head.dropout": 0.2}, {"head.dropout": 0.1, "head.hidden": [8]}, {})
+    assert expand(new)["head"] == {"dropout": 0.2, "hidden": [8]}

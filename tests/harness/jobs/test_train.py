@@ -1,0 +1,214 @@
+"""Searches and matrices through real trainings: what is trained, once, and what is said."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
+from fusefront.harness.jobs import pipeline
+from fusefront.harness.jobs.pipeline import Conclusion, begin, run_study, train, tune_study
+from fusefront.harness.jobs.train import fill, tune
+from fusefront.harness.training import run as training
+
+THIN = {"strategies": {"early_fusion": {}, "late_fusion": {}}, "training": {"epochs": 1}}
+
+
+def break_seed(monkeypatch: pytest.MonkeyPatch, *seeds: int) -> None:
+    """Trainings at these seeds fail."""
+    fit = training._fit
+
+    def refuse(module: Any, data: Any, recipe: Any, epochs: Any) -> None:
+        if epochs.cell.seed in seeds:
+            raise ValueError(f"{epochs.cell.strategy} broke")
+        fit(module, data, recipe, epochs)
+
+    monkeypatch.setattr(training, "_fit", refuse)
+
+
+def printed(console: Console) -> list[str]:
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_a_study_begins_with_its_files(jobs: Any, console: Console) -> None:
+    request = jobs.request("begun", **THIN, owner="me")
+    plan, room = begin(request, console)
+    assert (room.root, room.folder) == (request.out, request.out / "studies" / "small")
+    assert (room.workers.root, room.workers.store_path) == (request.out, plan.store.path)
+    assert (room.workers.jobs, room.wandb) == (2, False)
+    written = yaml.safe_load((room.folder / "study.yaml").read_text())
+    assert (written["owner"], list(written["strategies"])) == (
+        "me",
+        ["early_fusion", "late_fusion"],
+    )
+    assert json.loads((room.folder / "audit.json").read_text())
+    assert not (room.folder / "include.json").exists()
+    lines = len(printed(console))
+    begin(request, console)
+    assert not [line for line in printed(console)[lines:] if "trained by other code" in line]
+
+
+def test_a_limit_keeps_the_first_strategies_and_what_runs_today(
+    jobs: Any, console: Console
+) -> None:
+    strategies = {name: {"baseline": "early_fusion"} for name in ("a", "b")}
+    more = {"late_fusion": {}, "c": {"baseline": "early_fusion"}}
+    request = jobs.request("limited", strategies={**strategies, **more})
+    for limit, names in (
+        (1, ["a", "late_fusion"]),
+        (2, ["a", "b", "late_fusion"]),
+        (3, ["a", "b", "late_fusion"]),
+        (None, ["a", "b", "late_fusion", "c"]),
+    ):
+        plan, _ = begin(replace(request, limit=limit), console)
+        assert list(plan.strategies) == names
+    plan, _ = begin(
+        replace(request, overrides=("seeds=[7]", "strategies.a.token_width=8")), console
+    )
+    assert plan.study.seeds == (7,)
+    assert plan.strategies["a"].settings == {"token_width": 8}
+
+
+def test_a_matrix_is_written_before_and_trained_once(jobs: Any, console: Console) -> None:
+    """Two names of one strategy are one run."""
+    strategies = {**THIN["strategies"], "again": {"baseline": "early_fusion"}}
+    request = jobs.request("trained", strategies=strategies)
+    plan, room = begin(request, console)
+    cells, failed = train(plan, room)
+    assert failed == []
+    assert [(cell.strategy, cell.seed) for cell in cells] == [
+        (name, seed) for name in strategies for seed in (4, 9)
+    ]
+    assert [cell.strategy for cell in jobs.workers[-1].trained] == [
+        *["early_fusion"] * 2,
+        *["late_fusion"] * 2,
+    ]
+    assert jobs.workers[-1].closed
+    matrix = json.loads((room.folder / "matrix.json").read_text())
+    assert (matrix["dataset"], matrix["fingerprint"]) == ("ragged", plan.store.fingerprint)
+    assert (request.out / matrix["store"]).resolve() == plan.store.path.resolve()
+    assert [cell["run_id"] for cell in matrix["cells"]] == [cell.spec.run_id for cell in cells]
+    lines = [line for line in printed(console) if line.startswith("run ")]
+    assert [line.split(":")[0] for line in lines] == [f"run {n} of 4" for n in (1, 2, 3, 4)]
+    assert "early_fusion seed 4 epoch 1/1" in lines[0]
+    assert lines[3].endswith(", 0 s left")
+
+    plan, room = begin(request, console)
+    before = len(printed(console))
+    assert fill(plan, room, cells, "run") == []
+    assert jobs.workers[-1].trained == []
+    assert printed(console)[before:] == []
+
+
+def test_runs_that_fail_are_told_and_the_others_go_on(
+    jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_seed(monkeypatch, 9)
+    monkeypatch.setattr(pipeline, "conclude", lambda *_: Conclusion(Path("the page"), "take it"))
+    request = jobs.request("broken", **THIN)
+    with pytest.raises(
+        FusefrontError,
+        match=r"^2 of 4 runs failed \(early_fusion seed 9, late_fusion seed 9\); the others are in "
+        r"the page; first reason: ValueError: early_fusion broke$",
+    ):
+        run_study(request, console)
+    assert jobs.workers[-1].closed
+    assert "run early_fusion seed 9 starts failed: ValueError: early_fusion broke" in printed(
+        console
+    )
+
+
+def test_a_whole_study_ends_with_its_conclusion(
+    jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = Conclusion(Path("the page"), "take it")
+    folders = []
+
+    def conclude(folder: Any, room: Any) -> Conclusion:
+        folders.append((folder.root, folder.path, folder.spec.name, room.workers.closed))
+        return wanted
+
+    monkeypatch.setattr(pipeline, "conclude", conclude)
+    request = jobs.request("whole", **THIN)
+    assert run_study(request, console) == wanted
+    assert folders == [(request.out, request.out / "studies" / "small", "small", True)]
+
+
+def test_a_search_gives_every_run_its_winners_parameters(jobs: Any, console: Console) -> None:
+    space = {"training.learning_rate": [0.001, 0.002, 0.003]}
+    strategies = {
+        "early_fusion": {"space": {key: [] for key in CHOICES}},
+        "late_fusion": {"tune": False},
+    }
+    request = jobs.request(
+        "searched", strategies=strategies, tuning={"trials": 3, "space": space}, seeds=[4]
+    )
+    (winner,) = tune_study(request, console)
+    assert jobs.workers[-1].closed
+    trained = jobs.workers[-1].trained
+    assert [(cell.strategy, cell.role, cell.with_test) for cell in trained] == [
+        ("early_fusion", "trial", False)
+    ] * 3
+    assert winner["strategy"] == "early_fusion"
+    assert winner["trials"] == 3
+    assert [line.split(":")[0] for line in printed(console) if line.startswith("trial ")] == [
+        f"trial {n} of 3" for n in (1, 2, 3)
+    ]
+    records = [
+        json.loads(path.read_text())
+        for path in sorted(request.out.glob("studies/small/tuning/early_fusion/trial-*.json"))
+    ]
+    best = max(records, key=lambda record: (record["value"], -record["number"]))
+    assert (winner["number"], winner["params"]) == (best["number"], best["params"])
+    plan, room = begin(request, console)
+    assert tune(plan, room) == {"early_fusion": best["params"]}
+    assert jobs.workers[-1].trained == []  # its trials have their records
+    cells, _ = train(plan, room)
+    rate = best["params"].get("training.learning_rate", 0.01)
+    assert [cell.spec.training["learning_rate"] for cell in cells] == [rate, 0.01]
+
+
+CHOICES = (
+    "token_width",
+    "id_width",
+    "compressor.k",
+    "head.hidden",
+    "head.dropout",
+    "presence_features",
+    "modality_dropout",
+)
+
+
+def test_a_search_none_of_whose_trials_ended_leaves_the_defaults(
+    jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_seed(monkeypatch, 1_000_003)
+    request = jobs.request("unsearched", **THIN, tuning={"trials": 1}, seeds=[4])
+    plan, room = begin(request, console)
+    assert tune(plan, room) == {}
+    lines = [line for line in printed(console) if "its runs try the defaults" in line]
+    assert [line.split(":")[0] for line in lines] == ["early_fusion", "late_fusion"]
+    assert "ValueError: early_fusion broke" in lines[0]
+
+
+def test_nothing_to_search_is_said(jobs: Any, console: Console) -> None:
+    with pytest.raises(NothingToDoError, match=r"tuning\.trials is 0; give --trials N$"):
+        tune_study(jobs.request("nothing", **THIN), console)
+
+
+def test_data_that_is_not_there_is_said(jobs: Any, console: Console) -> None:
+    request = jobs.request("nowhere", **THIN, dataset="gone.yaml")
+    with pytest.raises(UsageError, match=r"dataset 'gone\.yaml' is not a file beside the study"):
+        begin(request, console)
+    request = replace(jobs.request("nowhere", **THIN), data=jobs.folder / "gone")
+    with pytest.raises(UsageError, match=r"--data .*gone: not a folder; give the one"):
+        begin(request, console)
+    moved = jobs.folder / "moved"
+    if not moved.exists():
+        moved.symlink_to(jobs.folder)
+    plan, _ = begin(replace(jobs.request("moved-out", **THIN), data=moved), console)
+    assert plan.store.name == "ragged"
