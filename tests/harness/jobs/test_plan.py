@@ -8,7 +8,7 @@ import pytest
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs.plan import Plan, make_plan
+from fusefront.harness.jobs.plan import StudyPlan, make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import Tuning, check_study
 
@@ -30,11 +30,11 @@ STUDY: dict[str, Any] = {
 }
 
 
-def plan(store: PreparedDataset, **changes: Any) -> Plan:
+def plan(store: PreparedDataset, **changes: Any) -> StudyPlan:
     return make_plan(check_study({**STUDY, **changes}, "s.yaml"), store, PARTS)
 
 
-def with_strategies(store: PreparedDataset, more: Mapping[str, Any], **changes: Any) -> Plan:
+def with_strategies(store: PreparedDataset, more: Mapping[str, Any], **changes: Any) -> StudyPlan:
     return plan(store, strategies={**STUDY["strategies"], **more}, **changes)
 
 
@@ -136,7 +136,7 @@ def test_a_space_is_the_studys_the_baselines_and_the_strategys_own(
     assert usual == Tuning().space["training.learning_rate"]
 
 
-def roles(matrix: Plan) -> dict[str, tuple[str, str]]:
+def roles(matrix: StudyPlan) -> dict[str, tuple[str, str]]:
     return {name: (body.baseline, body.role) for name, body in matrix.strategies.items()}
 
 
