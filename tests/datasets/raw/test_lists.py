@@ -18,10 +18,12 @@ from fusefront.datasets.raw.history import Histories
 from fusefront.datasets.raw.kinds import ColumnKind, KindEvidence, agreed, conform, kind_of
 from fusefront.datasets.raw.labels import labels
 from fusefront.datasets.raw.lists import Ragged, clean_keys, newest_of
+from fusefront.datasets.raw.records import Part, _probability, _splits_of
 from fusefront.datasets.raw.time_kinds import TimeEvidence, clock_kind
 from fusefront.datasets.raw.times import Clock
 from fusefront.datasets.raw.values import cells, number, split_text, table
 from fusefront.datasets.spec import Columns, FieldSpec, History
+from fusefront.datasets.table_text import COMMAS
 
 LOG = Path("log.csv")
 LISTS = [[1, 2, 3, 4], [], [5], [6, 7], [], [8, 9, 10]]
@@ -371,3 +373,24 @@ def test_times_of_a_text_file_are_known_by_their_look(
     assert evidence.survey() == ColumnKind(LOG, "t", kind, False, row, value)
     clocks = {"whole numbers": "whole numbers", "fractions": "fractions", "nothing": None}
     assert clock_kind(kind) == clocks.get(kind, "dates")
+
+
+def test_probabilities_lie_between_0_and_1() -> None:
+    assert _probability(pl.Series("p", [0.0, 0.25, 1.0]), LOG, 0).tolist() == [0.0, 0.25, 1.0]
+    for values, sentence in (
+        ([0.5, 1.0001, -1.0], r"column 'p', row 31: got 1.0001, expected a probability; the truth"),
+        ([0.5, -0.0001], r"row 31: got -0.0001, expected a probability"),
+        ([0.5, None], r"row 31: got nan, expected a probability"),
+    ):
+        with pytest.raises(DataContractError, match=sentence):
+            _probability(pl.Series("p", values), LOG, 30)
+
+
+def test_a_split_is_read_by_its_words_or_is_that_of_the_file() -> None:
+    frame = pl.DataFrame({"s": ["Train", "dev", "testing", "val", "TEST"]})
+    part = Part(LOG, None, COMMAS)
+    assert _splits_of(frame, part, "s", 0).tolist() == [0, 1, 2, 1, 2]
+    assert _splits_of(frame, Part(LOG, "valid", COMMAS), None, 0).tolist() == [1] * 5
+    stray = pl.DataFrame({"s": ["train", "later", None]})
+    with pytest.raises(DataContractError, match=r"column 's', row 31: split 'later', expected"):
+        _splits_of(stray, part, "s", 30)
