@@ -120,31 +120,33 @@ def test_todays_single_seed_is_named(planted: Build) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "kind", "text"),
+    ("values", "lack", "text"),
     [
         (
             {"latency": None},
-            "latency",
+            ("latency", "s1", None, None),
             "Strategy 's1' lacks a latency; measure it before choosing.",
         ),
         (
             {"seeds": 1},
-            "seeds",
+            ("seeds", "s1", 1, 3),
             "Strategy 's1' has one completed seed; run at least 3 before choosing.",
         ),
         (
             {"measuring_device": True},
-            "rivals",
+            ("rivals", "", 1, 2),
             "Only one strategy was measured; run at least two to choose between.",
         ),
     ],
 )
 def test_a_rival_that_cannot_be_judged_is_named(
-    planted: Build, values: dict[str, object], kind: str, text: str
+    planted: Build, values: dict[str, object], lack: tuple[object, ...], text: str
 ) -> None:
     outcome = decide(changed(planted([0.0, 0.01], [2.0, 3.0]), 1, **values), POLICY)
     assert (outcome.case, outcome.reason) == ("thin", "too_little")
-    assert [(lack.kind, lack.text) for lack in outcome.lacks] == [(kind, text)]
+    (only,) = outcome.lacks
+    assert (only.kind, only.strategy, only.have, only.need) == lack
+    assert only.text == text
 
 
 def test_a_strategy_without_an_auc_is_not_chosen(planted: Build) -> None:

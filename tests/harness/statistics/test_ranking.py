@@ -48,6 +48,15 @@ def test_influence_on_average_precision_is_its_derivative(levels):
         assert influence[row] == pytest.approx((up - down) / (2 * step), abs=1e-8)
 
 
+def test_average_precision_of_one_click_and_of_none():
+    scores = np.array([0.3, 0.9, 0.5, 0.3], np.float32)
+    label = np.array([0, 0, 1, 0], np.uint8)
+    assert average_precision(tie_groups(scores, label)).value == 0.5  # the second of the order
+    none = average_precision(tie_groups(scores, np.zeros(4, np.uint8)))
+    assert np.isnan(none.value)
+    assert none.rows.tolist() == [0.0] * 4
+
+
 def test_group_auc_is_the_mean_over_users_weighted_by_rows():
     scores, label = sample(2, rows=2000, levels=6)
     user = np.random.default_rng(3).integers(0, 300, 2000)

@@ -157,6 +157,8 @@ def test_a_margin_that_no_outcome_could_reach_is_said(comparison):
         "the 90 % interval is wider than the margin whatever the difference."
     ]
     assert remarks._margin(replace(comparison, margin=1.01 * halves[order[2]])) == []
+    (just,) = remarks._margin(replace(comparison, margin=0.99 * halves[order[2]]))
+    assert f" for {order[2]}: the 90 % interval" in just  # few seeds: a t quantile, not a normal's
     assert remarks._margin(replace(comparison, margin=1e-9, model=replace(model, mc=9))) == []
 
 
