@@ -44,7 +44,9 @@ def test_the_statistic_is_that_of_a_loop(scene, statistic, prior, seen):
     )
 
 
-@pytest.mark.parametrize(("shown", "clicked"), [([0, 4, 9], [0, 4, 9]), ([0, 0, 0], [0, 0, 0])])
+@pytest.mark.parametrize(
+    ("shown", "clicked"), [([0, 4, 9], [0, 4, 9]), ([0, 0, 0], [0, 0, 0]), ([0, 1, 0], [0, 1, 0])]
+)
 def test_clicks_on_everything_or_nothing_are_finite(scene, shown, clicked):
     items = table(scene, [False, True, True], shown, clicked)
     values = standardised(items, PopularitySettings()).tolist()
