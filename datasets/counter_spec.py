@@ -91,16 +91,16 @@ class Attribute(NamedTuple):
 def counter_problems(
     counters: tuple[Counter, ...],
     attributes: list[Attribute],
-    taken: dict[str, set[str]],
+    field_names: dict[str, set[str]],
     *,
     timed: bool,
     drawn: bool,
 ) -> Iterator[str]:
-    """What is wrong with the counters of a spec; `taken` holds the names of each side's fields."""
+    """What is wrong with the counters of a spec; `field_names` holds the names of each side's fields."""
     if counters and not timed:
         yield "counters look back by time, and the log has none: name columns.timestamp"
     known = {attribute.place: attribute for attribute in attributes}
-    seen = {side: set(names) for side, names in taken.items()}
+    names_of = {side: set(names) for side, names in field_names.items()}
     for counter in counters:
         for part in counter.key:
             if part not in ("user", "item"):
@@ -113,9 +113,9 @@ def counter_problems(
                 "are drawn only positives are counted"
             )
         for name in counter.names(drawn=drawn):
-            if name in seen[counter.side]:
+            if name in names_of[counter.side]:
                 yield f"counters: the number {name!r} is there already; set 'name'"
-            seen[counter.side].add(name)
+            names_of[counter.side].add(name)
 
 
 def _wrong_part(part: str, known: dict[str, Attribute]) -> Iterator[str]:

@@ -429,9 +429,13 @@ class DatasetSpec(Strict):
             for side, fields in sides.items()
             for part in fields
         ]
-        taken = {side: {part.label for part in sides[side]} for side in ("request", "candidate")}
+        field_names = {
+            side: {part.label for part in sides[side]} for side in ("request", "candidate")
+        }
         timed, drawn = self.columns.timestamp is not None, self.negatives is not None
-        return list(counter_problems(self.counters, attributes, taken, timed=timed, drawn=drawn))
+        return list(
+            counter_problems(self.counters, attributes, field_names, timed=timed, drawn=drawn)
+        )
 
     def _name_problems(self) -> list[str]:
         users = self.users.fields if self.users else ()

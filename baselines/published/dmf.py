@@ -136,9 +136,9 @@ class Dmf(Published):
         x, _, loss = self.slots(ids, keep)  # [U, S, d], S = id and item fields
         e, g = x.sum(-2), self.content(ids, keep)  # [U, d], [U, C]
         there = (ids > 0).unsqueeze(-1)
-        held, some = self.kinds(e, there, events)
+        typed, some = self.kinds(e, there, events)
         like = g if events is None else g[events.item]
-        history = Rows(self.pool.attend.history_code(held, like), some)
+        history = Rows(self.pool.attend.history_code(typed, like), some)
         return ItemCodes(history, Rows(self.pool.attend.target_code(e, g), there)), loss
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:

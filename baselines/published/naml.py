@@ -99,9 +99,9 @@ class Naml(Published):
         x, present, loss = self.slots(ids, keep)  # [U, S, d]
         e, extra = fuse(self.operator, x, present)  # [U, d]
         there = present.any(-1, keepdim=True)
-        held = e if events is None else fuse(self.operator, *self.kinds(x, present, events))[0]
+        typed = e if events is None else fuse(self.operator, *self.kinds(x, present, events))[0]
         some = there if events is None else there[events.item]
-        return ItemCodes(Rows(self.pool.prepare_history(held), some), Rows(e, there)), loss + extra
+        return ItemCodes(Rows(self.pool.prepare_history(typed), some), Rows(e, there)), loss + extra
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         e = request.candidates.values  # [R, K, d]

@@ -80,8 +80,8 @@ class Qin(Published):
         e = self.tokens(ids, keep)  # [U, D]
         there = (ids > 0).unsqueeze(-1)
         target = self.pool.prepare_target(e)  # [U, H + D], e last
-        held, some = self.kinds(e, there, events)
-        codes = Rows(self.pool.prepare_history(held), some), Rows(target, there)
+        typed, some = self.kinds(e, there, events)
+        codes = Rows(self.pool.prepare_history(typed), some), Rows(target, there)
         return ItemCodes(*codes), no_loss(e)
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:

@@ -125,9 +125,9 @@ class SeedReconstruction(Published):
     ) -> tuple[ItemCodes, Tensor]:
         x, present, loss = self.slots(ids, keep)  # [U, S, E]
         e = x.flatten(-2)  # [U, S * E]
-        held, _ = self.kinds(x, present, events)
+        typed, _ = self.kinds(x, present, events)
         there = (ids if events is None else ids[events.item]) > 0
-        history = Rows(self.pool.prepare_history(held.flatten(-2)), there.unsqueeze(-1))
+        history = Rows(self.pool.prepare_history(typed.flatten(-2)), there.unsqueeze(-1))
         return ItemCodes(
             history, Rows(torch.cat([e, self.pool.prepare_target(e)], -1), present)
         ), loss

@@ -71,9 +71,9 @@ class Plan(NamedTuple):
 
 def counted_unit(spec: DatasetSpec, unit: str) -> str:
     """The unit of a log's times, which every duration of the spec needs."""
-    named = [spec.history.lag]
-    named += [text for part in spec.counters for text in (part.lag, part.window, part.decay)]
-    written = [text for text in named if text]
+    durations = [spec.history.lag]
+    durations += [text for part in spec.counters for text in (part.lag, part.window, part.decay)]
+    written = [text for text in durations if text]
     if written and not unit:
         raise SpecError(
             f"{written[0]} needs the unit of {spec.columns.timestamp!r}, which nothing tells; set "
@@ -85,9 +85,9 @@ def counted_unit(spec: DatasetSpec, unit: str) -> str:
 def plan_counters(counters: Sequence[Counter], unit: str, *, drawn: bool) -> Plan:
     """The ledgers of the counters, each once, and their numbers; `unit` is that of the log's times."""
     chains = [_chain(counter, unit, drawn=drawn) for counter in counters]
-    wanted = [ledger for chain in chains for ledger, _ in chain]
-    wanted += [ledger.of_items for ledger in wanted if ledger.item_prior]
-    ledgers = _distinct(wanted)
+    needed = [ledger for chain in chains for ledger, _ in chain]
+    needed += [ledger.of_items for ledger in needed if ledger.item_prior]
+    ledgers = _distinct(needed)
     numbers = []
     for counter, chain in zip(counters, chains, strict=True):
         sources = tuple(Source(_place(ledgers, ledger), prior) for ledger, prior in chain)
@@ -121,19 +121,19 @@ def _chain(counter: Counter, unit: str, *, drawn: bool) -> list[tuple[Ledger, fl
     return [(ledger, counter.prior) for ledger in chain]
 
 
-def _distinct(wanted: list[Ledger]) -> list[Ledger]:
+def _distinct(needed: list[Ledger]) -> list[Ledger]:
     """Every ledger once, those without residuals first; sums with residuals serve for both."""
-    with_residuals = [ledger for ledger in wanted if ledger.item_prior]
+    with_residuals = [ledger for ledger in needed if ledger.item_prior]
     covered = {ledger._replace(item_prior=0.0) for ledger in with_residuals}
-    plain = [ledger for ledger in wanted if not ledger.item_prior and ledger not in covered]
+    plain = [ledger for ledger in needed if not ledger.item_prior and ledger not in covered]
     return list(dict.fromkeys([*plain, *with_residuals]))
 
 
-def _place(ledgers: list[Ledger], wanted: Ledger) -> int:
+def _place(ledgers: list[Ledger], needed: Ledger) -> int:
     """Where the sums of a ledger are."""
     for place, ledger in enumerate(ledgers):
-        if ledger == wanted or (
-            not wanted.item_prior and ledger._replace(item_prior=0.0) == wanted
+        if ledger == needed or (
+            not needed.item_prior and ledger._replace(item_prior=0.0) == needed
         ):
             return place
-    raise KeyError(wanted)
+    raise KeyError(needed)

@@ -56,11 +56,11 @@ class Timeline:
     def find(self, number: Ints, at: Ints) -> Reach:
         """The events of each key number strictly before each moment; -1 has none."""
         known = number >= 0
-        held = np.where(known, number, 0)
+        known_numbers = np.where(known, number, 0)
         if not len(self.keys):
-            return Reach(np.zeros_like(held), np.zeros_like(held))
-        begin = self.begin[held]
-        end = np.searchsorted(self._place, held * self._span + self._scale(at))
+            return Reach(np.zeros_like(known_numbers), np.zeros_like(known_numbers))
+        begin = self.begin[known_numbers]
+        end = np.searchsorted(self._place, known_numbers * self._span + self._scale(at))
         return Reach(begin, np.where(known, end, begin))
 
     def _scale(self, time: Ints) -> Ints:

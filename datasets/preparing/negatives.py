@@ -38,7 +38,7 @@ class Drawer:
     def __post_init__(self) -> None:
         if self.first_seen is not None:
             self._order = np.argsort(self.first_seen[1:], kind="stable") + 1
-            self._seen = self.first_seen[self._order]
+            self._first_times = self.first_seen[self._order]
         if self.counts is not None:
             self._ends = np.cumsum(self.counts[1:] + 1)
 
@@ -96,7 +96,7 @@ class Drawer:
             picked = self.events.items[np.minimum(place, len(self.events.items) - 1)]
             return np.where(earlier > 0, picked, 0)
         if self.first_seen is not None:
-            earlier = np.searchsorted(self._seen, time)
+            earlier = np.searchsorted(self._first_times, time)
             place = (draw * earlier).astype(np.int64)
             return np.where(earlier > 0, self._order[np.minimum(place, self.items - 1)], 0)
         if self.counts is not None:

@@ -19,11 +19,11 @@ def kinds_of(store: PreparedDataset) -> int:
 def distinct_events(history: Ints, kinds: Ints, items: int, most: int) -> Events:
     """Histories [R, L] of indices into `items` items, kinds [R, L] up to `most`, as distinct events."""
     pair = history * (most + 1) + kinds
-    seen = np.zeros(items * (most + 1), bool)
-    seen[pair.ravel()] = True
-    seen[0] = True
-    pairs = np.flatnonzero(seen)  # (P,) sorted, pairs[0] == 0: padding
-    place = np.zeros(len(seen), np.int64)
+    present = np.zeros(items * (most + 1), bool)
+    present[pair.ravel()] = True
+    present[0] = True
+    pairs = np.flatnonzero(present)  # (P,) sorted, pairs[0] == 0: padding
+    place = np.zeros(len(present), np.int64)
     place[pairs] = np.arange(len(pairs))
     return Events(
         torch.from_numpy(pairs // (most + 1)),

@@ -17,7 +17,7 @@ Reason = Literal[
 
 
 @dataclass(frozen=True)
-class Lack:
+class MissingEvidence:
     """What is missing for a decision: data for a sentence, and the sentence of the command line."""
 
     kind: Literal["limit", "latency", "clusters", "seeds", "baseline", "rivals", "other"]
@@ -38,4 +38,4 @@ class Outcome:
     subject: int | None  # whom the sentence is about: the choice, or the one that could have been
     feasible: tuple[int, ...]
     equivalent: tuple[int, ...]  # to the leader, the leader included
-    lacks: tuple[Lack, ...] = ()  # what to measure
+    lacks: tuple[MissingEvidence, ...] = ()  # what to measure

@@ -7,7 +7,7 @@ import numpy as np
 
 from fusefront.harness.decision.frontier import log_latency, slower_than
 from fusefront.harness.decision.inputs import Inputs, Measured
-from fusefront.harness.decision.outcome import Lack, Outcome, Reason
+from fusefront.harness.decision.outcome import MissingEvidence, Outcome, Reason
 
 FEWEST_CLUSTERS = 10  # below that no interval is given, so none can be decided on
 FEWEST_SEEDS = 2
@@ -138,7 +138,7 @@ def _infeasible(inputs: Inputs, policy: Policy, eligible: list[int]) -> Outcome:
     if missed == ("unpriced",):
         text = f"No strategy is shown to keep {limit}: no cost was measured; run the bench again."
     over = (high, policy.slo_ms) if "latency" in missed else (candidate.cost, policy.max_cost)
-    lack = Lack("limit", candidate.name, *over, text)
+    lack = MissingEvidence("limit", candidate.name, *over, text)
     return Outcome("infeasible", "infeasible", None, None, subject, (), (), (lack,))
 
 
@@ -178,51 +178,51 @@ def _measured(inputs: Inputs, i: int) -> bool:
     return enough and bool(np.isfinite(inputs.auc[i].value))
 
 
-def _lacks(inputs: Inputs) -> tuple[Lack, ...]:
+def _lacks(inputs: Inputs) -> tuple[MissingEvidence, ...]:
     """What keeps any decision from being made."""
-    lacks = [Lack("other", text=text) for text in inputs.problems]
+    lacks = [MissingEvidence("other", text=text) for text in inputs.problems]
     if not inputs.bench:
         text = "No latency was measured; run `fusefront bench` on this study."
-        lacks.append(Lack("latency", text=text))
+        lacks.append(MissingEvidence("latency", text=text))
     elif inputs.today is not None and inputs.candidates[inputs.today].latency is None:
         name = inputs.candidates[inputs.today].name
         text = f"What runs today, {name!r}, has no latency; add it to the bench."
-        lacks.append(Lack("latency", name, text=text))
+        lacks.append(MissingEvidence("latency", name, text=text))
     if inputs.size and inputs.clusters < FEWEST_CLUSTERS:
         text = (
             f"The test split has {inputs.clusters} independent groups with and without a click, "
             f"an interval needs at least {FEWEST_CLUSTERS}; test on more users or requests."
         )
-        lacks.append(Lack("clusters", "", inputs.clusters, FEWEST_CLUSTERS, text))
+        lacks.append(MissingEvidence("clusters", "", inputs.clusters, FEWEST_CLUSTERS, text))
     trained = [c for c in inputs.candidates if c.trained]
     if trained and max(c.seeds for c in trained) < FEWEST_SEEDS:
         text = (
             "Every strategy has one seed, which says nothing about the next training; "
             "run at least 3 seeds."
         )
-        lacks.append(Lack("seeds", "", 1, 3, text))
+        lacks.append(MissingEvidence("seeds", "", 1, 3, text))
     elif inputs.today is not None and _seeds_lacking(inputs, inputs.today):
         name = inputs.candidates[inputs.today].name
         text = f"What runs today, {name!r}, has one completed seed; run at least 3 seeds of it."
-        lacks.append(Lack("seeds", name, 1, 3, text))
+        lacks.append(MissingEvidence("seeds", name, 1, 3, text))
     return tuple(lacks)
 
 
-def _too_few(inputs: Inputs) -> Lack:
+def _too_few(inputs: Inputs) -> MissingEvidence:
     """Why there is nothing to choose between."""
     if inputs.today is None:
         text = "What runs today has no completed run to compare with; run the study's baseline."
-        return Lack("baseline", text=text)
+        return MissingEvidence("baseline", text=text)
     for i in inputs.shippable:
         name = inputs.candidates[i].name
         if inputs.candidates[i].latency is None:
             text = f"Strategy {name!r} lacks a latency; measure it before choosing."
-            return Lack("latency", name, text=text)
+            return MissingEvidence("latency", name, text=text)
         if _seeds_lacking(inputs, i):
             text = f"Strategy {name!r} has one completed seed; run at least 3 before choosing."
-            return Lack("seeds", name, 1, 3, text)
+            return MissingEvidence("seeds", name, 1, 3, text)
     text = "Only one strategy was measured; run at least two to choose between."
-    return Lack("rivals", "", 1, 2, text)
+    return MissingEvidence("rivals", "", 1, 2, text)
 
 
 def _seeds_lacking(inputs: Inputs, i: int) -> bool:
@@ -230,7 +230,7 @@ def _seeds_lacking(inputs: Inputs, i: int) -> bool:
     return candidate.trained and candidate.seeds < FEWEST_SEEDS
 
 
-def _what_settles(inputs: Inputs, best: int) -> Lack:
+def _what_settles(inputs: Inputs, best: int) -> MissingEvidence:
     """How many rows or seeds would decide between the best and today."""
     assert inputs.today is not None
     name = inputs.candidates[best].name
@@ -240,14 +240,16 @@ def _what_settles(inputs: Inputs, best: int) -> Lack:
         f"[{here.low:.4f}, {here.high:.4f}], which could be a loss"
     ).replace("-0.", "\u22120.")
     if inputs.settle is None:
-        return Lack("rivals", name, text=f"{text}; test on more rows or train more seeds.")
+        return MissingEvidence(
+            "rivals", name, text=f"{text}; test on more rows or train more seeds."
+        )
     rows, seeds = inputs.settle(best, inputs.today)
     ways = [f"about {rows:,} more test rows"] if rows else []
     ways += [f"{seeds} more seeds"] if seeds else []
     if not ways:
         text += "; neither rows nor seeds alone are known to settle it; test on more rows and train more seeds."
-        return Lack("other", name, text=text)
-    return Lack(
+        return MissingEvidence("other", name, text=text)
+    return MissingEvidence(
         "other",
         name,
         need=rows or seeds,

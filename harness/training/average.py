@@ -16,17 +16,17 @@ class WeightAverage:
         self.parameters = list(model.parameters())
         self.mean: list[Tensor] = []
         self.least = -math.expm1(-1.0 / window)  # the share of the newest weights
-        self.seen = 0
+        self.steps = 0
 
     @torch.no_grad()
     def update(self) -> None:
         """Take the weights as they are now into the average."""
-        self.seen += 1
+        self.steps += 1
         now = [parameter.detach() for parameter in self.parameters]
-        if self.seen == 1:
+        if self.steps == 1:
             self.mean = [value.clone() for value in now]
             return
-        torch._foreach_lerp_(self.mean, now, max(1.0 / self.seen, self.least))
+        torch._foreach_lerp_(self.mean, now, max(1.0 / self.steps, self.least))
 
     @torch.no_grad()
     def swap(self) -> None:

@@ -111,7 +111,7 @@ class ClickModule(pl.LightningModule):
         self._swap()
 
     def _swap(self) -> None:
-        if self.average is not None and self.average.seen:
+        if self.average is not None and self.average.steps:
             self.average.swap()
 
     def _after_no_gain(self) -> None:

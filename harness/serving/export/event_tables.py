@@ -40,9 +40,9 @@ def split_rows(
     added = codes[first].astype(np.float64) - codes[first, :1]
     kinds = added.astype(np.float32)
     for pattern in range(patterns):
-        held = codes[slots == pattern]
-        off = np.abs(held[:, :1] + kinds[pattern] - held)
-        if not (off <= EXACT * (1 + np.abs(held))).all():
+        rows = codes[slots == pattern]
+        off = np.abs(rows[:, :1] + kinds[pattern] - rows)
+        if not (off <= EXACT * (1 + np.abs(rows))).all():
             return None
     small = patterns * times + len(slots)
     if small >= len(values):

@@ -132,24 +132,24 @@ def test_the_alignment_is_a_mean_over_pairs_of_items_that_hold_both(scene, monke
 def test_modality_dropout_lets_go_of_modalities_in_training_alone(scene):
     model = scene.build("composed", {**SMALL, "modality_dropout": 0.3})
     ids = torch.arange(1, 301)
-    seen = []
-    hook = model.slots.register_forward_hook(lambda m, args, out: seen.append((args[1], out[1])))
+    calls = []
+    hook = model.slots.register_forward_hook(lambda m, args, out: calls.append((args[1], out[1])))
     torch.manual_seed(0)
     with torch.no_grad(), hook:
         model.train().encode(ids)
         model.encode(ids, torch.ones(3, dtype=torch.bool))
         model.eval().encode(ids)
-    (keep, present), (given, _), (none, whole) = seen
+    (keep, present), (values, _), (none, whole) = calls
     assert keep.shape == (300, 3)
     assert abs(float(keep.double().mean()) - 0.7) < 4 * (0.21 / 900) ** 0.5
     assert torch.equal(present[:, 1:4], whole[:, 1:4] & keep)
     assert torch.equal(present[:, [0, 4]], whole[:, [0, 4]])
-    assert given.all()
+    assert values.all()
     assert none is None
     plain = scene.build("composed", SMALL).train()
-    with torch.no_grad(), plain.slots.register_forward_hook(lambda m, a, o: seen.append(a)):
+    with torch.no_grad(), plain.slots.register_forward_hook(lambda m, a, o: calls.append(a)):
         plain.encode(ids)
-    assert seen[-1][1] is None
+    assert calls[-1][1] is None
 
 
 def test_every_parameter_has_the_role_of_its_part(scene):
@@ -297,15 +297,15 @@ def test_data_without_a_history_gets_no_pooler(parts):
 
 def test_a_query_is_as_wide_as_what_it_is_asked_with(scene):
     aware = {**SMALL, "operator": "film", "conditioning": "target_aware"}
-    seen = []
+    calls = []
     for settings in (
         aware,
         {**SMALL, "operator": "scalar_gate", "placement": "logit", "context_width": 2},
         {**SMALL, "operator": "scalar_gate"},
     ):
         model = scene.build("composed", settings)
-        seen.append(
+        calls.append(
             (getattr(model.placement.operator, "query_width", None), model.context.width_out)
         )
-    (film, _), (gate, context), (plain, _) = seen
+    (film, _), (gate, context), (plain, _) = calls
     assert (film, gate, plain) == (6, context, 0)

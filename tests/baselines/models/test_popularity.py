@@ -34,9 +34,9 @@ def right(statistic, prior, in_train, shown, clicked):
 
 @pytest.mark.parametrize("statistic", ["click_rate", "impressions"])
 @pytest.mark.parametrize("prior", [5.0, 20.0])
-@pytest.mark.parametrize("seen", [(1, 2, 3, 5), (1, 5), ()])
-def test_the_statistic_is_that_of_a_loop(scene, statistic, prior, seen):
-    in_train = [item in seen for item in range(6)]
+@pytest.mark.parametrize("train_items", [(1, 2, 3, 5), (1, 5), ()])
+def test_the_statistic_is_that_of_a_loop(scene, statistic, prior, train_items):
+    in_train = [item in train_items for item in range(6)]
     settings = PopularitySettings(statistic, prior)
     values = standardised(table(scene, in_train), settings)
     assert values.tolist() == pytest.approx(
@@ -50,8 +50,8 @@ def test_the_statistic_is_that_of_a_loop(scene, statistic, prior, seen):
 def test_clicks_on_everything_or_nothing_are_finite(scene, shown, clicked):
     items = table(scene, [False, True, True], shown, clicked)
     values = standardised(items, PopularitySettings()).tolist()
-    wanted = right("click_rate", 20.0, [False, True, True], shown, clicked)
-    assert values == pytest.approx(wanted, rel=1e-3, abs=2e-3)
+    expected = right("click_rate", 20.0, [False, True, True], shown, clicked)
+    assert values == pytest.approx(expected, rel=1e-3, abs=2e-3)
 
 
 def test_the_logit_is_a_line_over_the_candidates_statistic(scene):
@@ -62,8 +62,8 @@ def test_the_logit_is_a_line_over_the_candidates_statistic(scene):
         codes = model.encode_items(torch.arange(scene.schema.items + 1))
         batch = scene.batch
         scored = model.score(gather(codes, batch, batch.items), batch.rows)
-        wanted = 0.25 - 2.0 * model.statistic[batch.items[batch.candidates]]
-    torch.testing.assert_close(scored.logits, wanted)
+        expected = 0.25 - 2.0 * model.statistic[batch.items[batch.candidates]]
+    torch.testing.assert_close(scored.logits, expected)
     assert codes.history.values.shape == (scene.schema.items + 1, 0)
     assert codes.candidate.present.flatten().tolist() == [False] + [True] * scene.schema.items
     fresh = scene.build("popularity")

@@ -107,8 +107,8 @@ def test_towers_of_every_copy_have_their_own_codes(scene):
             alone.append(member.placement.logits(gather(own, batch, batch.items), batch.rows))
         there = gather(codes, batch, batch.items).candidates.present.flatten(0, 1)[batch.rows]
         mean = torch.stack(alone).mean(0)
-        wanted = model.operator(mean.unsqueeze(-1), there, None).tokens.flatten()
-    torch.testing.assert_close(scored.logits.flatten()[batch.rows], wanted)
+        expected = model.operator(mean.unsqueeze(-1), there, None).tokens.flatten()
+    torch.testing.assert_close(scored.logits.flatten()[batch.rows], expected)
     assert not torch.allclose(alone[0], alone[1])
 
 

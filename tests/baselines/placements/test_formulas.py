@@ -115,10 +115,10 @@ def rows_of(model, scene):
     context = model.context(batch.request_context, batch.candidate_context, batch.labels[..., None])
     for r, mask in enumerate(batch.candidate_mask):
         past = batch.items[batch.history[r][batch.history_mask[r]]]
-        held = model.slots(past, None)
+        encoded = model.slots(past, None)
         for k in mask.nonzero().flatten().tolist():
             x, there, _ = model.slots(batch.items[batch.candidates[r, [k]]], None)
-            rows[r, k] = Row(x[0], there[0], held[0], held[1], context[r, k])
+            rows[r, k] = Row(x[0], there[0], encoded[0], encoded[1], context[r, k])
     return rows
 
 
@@ -231,8 +231,8 @@ def logit_of(model, row):
             logit = logit + model.head(row.context[None])[0]
     else:
         part = {"item": at_item, "pooled": at_pooled, "interaction": at_interaction}
-        seen = part[settings.placement](place, row, settings)
-        logit = model.head(torch.cat([seen, row.context])[None])[0]
+        features = part[settings.placement](place, row, settings)
+        logit = model.head(torch.cat([features, row.context])[None])[0]
     if model.presence is not None:
         modalities = [s for s, name in enumerate(model.slots.names) if name not in ("id", "side")]
         weights = model.presence.weight[0]
@@ -364,8 +364,8 @@ def test_streams_of_unequal_poolers_are_pooled_one_by_one():
     assert torch.equal(target[0, 0], code[0])
     masks = torch.tensor([[[1, 0], [1, 1], [0, 1], [0, 0]]]).bool()
     pooled = streams.pool(queries, code[None], masks)
-    wanted = torch.cat([history[0][:2].mean(0), history[1][1:3].mean(0)])
-    torch.testing.assert_close(pooled[0, 0], wanted)
+    expected = torch.cat([history[0][:2].mean(0), history[1][1:3].mean(0)])
+    torch.testing.assert_close(pooled[0, 0], expected)
     bare = Streams([2, 3], None)
     assert bare.pool(queries, code[None], masks) is None
     assert bare.history(history).shape == (4, 0)

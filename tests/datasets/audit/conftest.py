@@ -88,8 +88,8 @@ def plant(
     every = [request for name in SPLITS for request in requests[name]]
     rows = [row for request in every for row in request.rows]
     items = max(row.item for row in rows) if vectors is None else len(vectors)
-    held = [item for request in every for item in request.history]
-    items = max([items, *held, 0 if present is None else len(present)])
+    items_of_histories = [item for request in every for item in request.history]
+    items = max([items, *items_of_histories, 0 if present is None else len(present)])
     parts, start = {}, 0
     for name in SPLITS:
         parts[name] = split_of(requests[name], start, timed=timed)
@@ -132,14 +132,14 @@ def plant(
                 max_history=longest,
             ),
             counts=counts,
-            history_values=len(held),
+            history_values=len(items_of_histories),
             files={},
             timestamps=timed,
             **manifest,
         ),
     )
     arrays = {"parts": parts, "things": things, "words": words}
-    for name, value in (arrays | {"values": np.array(held, np.int32)}).items():
+    for name, value in (arrays | {"values": np.array(items_of_histories, np.int32)}).items():
         object.__setattr__(store, name, value)
     return store
 

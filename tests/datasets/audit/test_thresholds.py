@@ -356,13 +356,13 @@ def test_a_user_with_over_a_tenth_of_a_split_is_heavy(build: Plant, own: int, he
     assert severity(findings, "heavy_user") == ("warning" if heavy else None)
 
 
-@pytest.mark.parametrize(("own", "named"), [(19, False), (20, True)])
-def test_user_0_is_nobody_from_five_times_the_next(build: Plant, own: int, named: bool) -> None:
+@pytest.mark.parametrize(("own", "reported"), [(19, False), (20, True)])
+def test_user_0_is_nobody_from_five_times_the_next(build: Plant, own: int, reported: bool) -> None:
     next_user = [(9, 1, 1, START)] * 4
     train = [*rows(3000, user=10_000), *next_user, *([(0, 1, 1, START)] * own)]
     store = build(train, rows(9, user=7000), rows(9, user=8000))
     findings = check_users_that_are_none(store, None)  # type: ignore[arg-type]
-    assert (severity(findings, "placeholder_user") == "warning") == named
+    assert (severity(findings, "placeholder_user") == "warning") == reported
 
 
 def test_users_that_hold_what_all_hold_are_not_heavy(build: Plant) -> None:

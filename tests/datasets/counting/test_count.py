@@ -41,8 +41,8 @@ def numbers(rows, world, loop, kind):  # type: ignore[no-untyped-def]
     counter = Counter(**kind)
     names = counter.names(drawn=False)
     oracle = loop(world, {row.row: row.split for row in rows})
-    got = [[(row.of_request | row.of_candidate)[name] for name in names] for row in rows]
-    return np.array(got), np.array([oracle.numbers(row.row, counter) for row in rows])
+    actual = [[(row.of_request | row.of_candidate)[name] for name in names] for row in rows]
+    return np.array(actual), np.array([oracle.numbers(row.row, counter) for row in rows])
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +52,9 @@ def rows(world, readback):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: Counter(**kind).label)
 def test_a_counter_is_what_a_plain_loop_counts(world, loop, rows, kind) -> None:
-    got, wanted = numbers(rows, world, loop, kind)
-    assert len(got) == 1000
-    np.testing.assert_allclose(got, wanted, rtol=0, atol=3e-6)
+    actual, expected = numbers(rows, world, loop, kind)
+    assert len(actual) == 1000
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=3e-6)
 
 
 def test_many_parts_and_small_blocks_give_the_same_bytes(world, monkeypatch, tmp_path) -> None:
@@ -67,14 +67,16 @@ def test_many_parts_and_small_blocks_give_the_same_bytes(world, monkeypatch, tmp
 
 
 def test_several_files_count_as_one(world, readback, tmp_path) -> None:
-    one = world.store(KINDS)
+    single = world.store(KINDS)
     cuts = [0, 130, 131, 600, 1000]
     names = [f"part{k}.parquet" for k in range(4)]
     for name, begin, end in zip(names, cuts, cuts[1:], strict=False):
         world.write(name, world.rows[begin:end])
     spec = world.spec(KINDS, interactions={"path": names})
     several = prepare(spec, world.folder, tmp_path)
-    assert [row[-4:] for row in readback(several).rows] == [row[-4:] for row in readback(one).rows]
+    assert [row[-4:] for row in readback(several).rows] == [
+        row[-4:] for row in readback(single).rows
+    ]
 
 
 @pytest.mark.parametrize("by", ["user", "user_time", "item_cold"])
@@ -82,8 +84,8 @@ def test_rows_of_every_split_see_all_that_came_before(world, loop, readback, by)
     kinds = [*KINDS[:4], KINDS[8], KINDS[13]]
     rows = readback(world.store(kinds, split={"by": by, "valid": 0.2, "test": 0.2})).rows
     for kind in kinds:
-        got, wanted = numbers(rows, world, loop, kind)
-        np.testing.assert_allclose(got, wanted, rtol=0, atol=3e-6)
+        actual, expected = numbers(rows, world, loop, kind)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=3e-6)
 
 
 def test_rows_of_a_named_request_know_what_was_before_its_first(world, loop, readback) -> None:
@@ -95,21 +97,21 @@ def test_rows_of_a_named_request_know_what_was_before_its_first(world, loop, rea
         if same is None or k % 3 == 0:
             opened[row["u"]] = same = row
         row["r"], row["device"] = same.get("r", k), same["device"]
-    named = type(world)(world.folder.parent / "named", rows, world.items)
+    requests_world = type(world)(world.folder.parent / "named", rows, world.items)
     columns = {"user": "u", "item": "i", "label": "y", "timestamp": "t", "request": "r"}
     kinds = [{"of": "user"}, {"of": "item"}, {"residual": "user"}]
-    back = readback(named.store(kinds, columns=columns)).rows
+    back = readback(requests_world.store(kinds, columns=columns)).rows
     earliest: dict[object, int] = {}
     for row in rows:
         earliest[row["r"]] = min(row["t"], earliest.get(row["r"], row["t"]))
     assert any(row["t"] > earliest[row["r"]] for row in rows)
-    oracle = loop(named, {row.row: row.split for row in back})
+    oracle = loop(requests_world, {row.row: row.split for row in back})
     oracle.moment = [earliest[row["r"]] for row in rows]
     for row in back[::3]:
-        got = row.of_request | row.of_candidate
+        actual = row.of_request | row.of_candidate
         for kind in kinds:
             counter = Counter(**kind)
-            stored = [got[name] for name in counter.names(drawn=False)]
+            stored = [actual[name] for name in counter.names(drawn=False)]
             np.testing.assert_allclose(stored, oracle.numbers(row.row, counter), rtol=0, atol=3e-6)
 
 
@@ -131,13 +133,13 @@ def test_rows_from_the_moment_on_change_nothing(world, readback, tmp_path) -> No
         folder = tmp_path / name
         some = type(world)(folder, rows, world.items)
         stores.append(readback(some.store(KINDS, split={"by": "given", "column": "s"})).rows)
-    kept = {row.row: row for row in stores[1]}
-    assert len(kept) == len(after)
+    remaining = {row.row: row for row in stores[1]}
+    assert len(remaining) == len(after)
     names = {name for kind in KINDS for name in Counter(**kind).names(drawn=False)}
     for row in stores[0]:
         for was, now in (
-            (row.of_request, kept[row.row].of_request),
-            (row.of_candidate, kept[row.row].of_candidate),
+            (row.of_request, remaining[row.row].of_request),
+            (row.of_candidate, remaining[row.row].of_candidate),
         ):
             for name in names & set(was):
                 assert was[name] == now[name], (name, row)

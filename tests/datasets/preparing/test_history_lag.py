@@ -24,10 +24,10 @@ def store(sample, tmp_path):
 def test_events_within_the_lag_are_not_yet_known(sample, store, readback, seconds: int) -> None:
     back = readback(store(f"{seconds}s"))
     shorter = 0
-    for got, row in zip(back.rows, sample.rows, strict=True):
+    for actual, row in zip(back.rows, sample.rows, strict=True):
         past = [r for r in sample.rows if r["u"] == row["u"] and r["y"] and r["t"] < row["t"]]
         known = [str(r["i"]) for r in past if r["t"] < row["t"] - seconds]
-        assert tuple(map(str, got.history)) == tuple(known[-5:])
+        assert tuple(map(str, actual.history)) == tuple(known[-5:])
         shorter += len(known) < len(past)
     assert (shorter > 0) == (seconds >= 8)  # a user comes every seventh second
 

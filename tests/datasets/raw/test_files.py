@@ -94,8 +94,8 @@ def test_a_file_is_found_or_what_is_there_instead_is_named(tmp_path: Path) -> No
     for name in "jihgfedcba":
         (tmp_path / f"{name}.csv").write_text("x")
     assert find(tmp_path, "a.csv") == tmp_path / "a.csv"
-    named = ", ".join(f"{name}.csv" for name in "abcdefgh")
-    with pytest.raises(DataContractError, match=f"no such file; the folder holds {named}$"):
+    listing = ", ".join(f"{name}.csv" for name in "abcdefgh")
+    with pytest.raises(DataContractError, match=f"no such file; the folder holds {listing}$"):
         find(tmp_path, "z.csv")
     (tmp_path / "none").mkdir()
     with pytest.raises(DataContractError, match=r"no such file; the folder holds nothing$"):

@@ -57,8 +57,10 @@ def test_the_newest_are_the_last(most: int) -> None:
     histories = Histories(np.array(FLAT, np.int32), LENGTH).newest(most)
     assert histories.values.tolist() == [key for part in right for key in part]
     assert histories.length.tolist() == [len(part) for part in right]
-    kept = newest_of(LENGTH, most).tolist()
-    assert [key for key, keep in zip(FLAT, kept, strict=True) if keep] == histories.values.tolist()
+    newest = newest_of(LENGTH, most).tolist()
+    assert [
+        key for key, keep in zip(FLAT, newest, strict=True) if keep
+    ] == histories.values.tolist()
 
 
 def test_keys_are_kept_row_by_row_and_rows_are_taken_in_any_order() -> None:
@@ -66,9 +68,9 @@ def test_keys_are_kept_row_by_row_and_rows_are_taken_in_any_order() -> None:
     assert lists_of(ragged().keep(even)) == [[k for k in part if k % 2 == 0] for part in LISTS]
     assert lists_of(ragged().keep(even | True)) == LISTS
     rows = np.array([5, 0, 1, 0, 3])
-    taken = Histories(np.array(FLAT, np.int32), LENGTH).take(rows)
-    assert taken.values.tolist() == [key for row in rows for key in LISTS[row]]
-    assert taken.length.tolist() == [len(LISTS[row]) for row in rows]
+    reordered = Histories(np.array(FLAT, np.int32), LENGTH).take(rows)
+    assert reordered.values.tolist() == [key for row in rows for key in LISTS[row]]
+    assert reordered.length.tolist() == [len(LISTS[row]) for row in rows]
 
 
 def history(**changes: Any) -> History:
@@ -126,19 +128,21 @@ def test_events_are_those_that_the_spec_names(events: Any) -> None:
     label = np.array([0, 1, 1, 0, 1, 0], np.uint8)
     codes, event = kinds.read(pl.Series("k", WORDS), label, LOG)
     assert [kinds.book.values[code] or None for code in codes] == WORDS
-    named = {None: label.tolist(), "all": [1] * 6}.get(events if isinstance(events, str) else None)
+    expected = {None: label.tolist(), "all": [1] * 6}.get(
+        events if isinstance(events, str) else None
+    )
     if isinstance(events, list):
-        named = [
+        expected = [
             int(word in ("buy",) if events == ["buy"] else word in ("view", "4.0"))
             for word in WORDS
         ]
-    assert event.tolist() == named
+    assert event.tolist() == expected
     kinds.check()
     loss = tally.losses().get("history.kind_absent")
-    lost = named[2] if named else 0
+    lost = expected[2] if expected else 0
     assert (loss.count if loss else 0) == lost
     if loss:
-        assert loss.of == sum(named or [])
+        assert loss.of == sum(expected or [])
 
 
 def test_a_kind_that_no_row_has_is_named_with_those_there_are() -> None:
@@ -159,12 +163,12 @@ def test_codes_are_given_in_order_and_final_ones_in_the_order_of_numbers() -> No
     assert first.tolist() == [2, 1, 0, 0, 2]  # the new of a chunk by their text
     second = book.codes(pl.Series(["9", "b", "c", "9"]))
     assert second.tolist() == [3, 2, 4, 3]
-    seen = np.array([7, 1, 2, 1, 0])
-    vocabulary = finish(book, seen)
+    counts = np.array([7, 1, 2, 1, 0])
+    vocabulary = finish(book, counts)
     assert vocabulary.values == ("9", "10", "b")
     assert vocabulary.of.tolist() == [0, 2, 3, 1, 0]
     assert vocabulary.size == 4
-    assert finish(book, seen[:3]).values == ("10", "b")
+    assert finish(book, counts[:3]).values == ("10", "b")
     assert natural("2") < natural("10") < natural("a") < natural("b")
 
 
@@ -187,7 +191,7 @@ def test_cells_have_their_row_and_place_and_those_beyond_are_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "kind", "when", "wanted"),
+    ("column", "kind", "when", "expected"),
     [
         ([0, 1, 1], "whole numbers", None, [0, 1, 1]),
         (["True", "false", "1"], "booleans", None, [1, 0, 1]),
@@ -204,9 +208,9 @@ def test_cells_have_their_row_and_place_and_those_beyond_are_cut() -> None:
     ],
 )
 def test_labels_are_positive_where_the_condition_holds(
-    column: list[Any], kind: str, when: str | None, wanted: list[int]
+    column: list[Any], kind: str, when: str | None, expected: list[int]
 ) -> None:
-    assert labels(pl.Series("y", column), kind, LOG, 0, when).tolist() == wanted
+    assert labels(pl.Series("y", column), kind, LOG, 0, when).tolist() == expected
 
 
 @pytest.mark.parametrize(

@@ -79,12 +79,12 @@ def test_what_the_parent_says_stays(parts: Parts) -> None:
 
 def test_two_modalities_leave_one_each_and_one_is_left_alone(parts: Parts) -> None:
     two = removed(parts, baseline="early_fusion", modalities=["audio", "text"])
-    kept = {
+    left = {
         removal.without: removal.strategy.settings["modalities"]
         for removal in two
         if removal.kind == "modality"
     }
-    assert kept == {"text": ["audio"], "audio": ["text"]}
+    assert left == {"text": ["audio"], "audio": ["text"]}
     single = removed(parts, baseline="unimodal", modality="image")
     assert [removal.kind for removal in single] == ["component"] * len(single)
     assert [removal.without for removal in single] == ["compressor", "pooler", "head", "products"]

@@ -108,7 +108,7 @@ class Place:
         self.root, self.saved = root, root.with_name(f"{root.name}-saved")
         shutil.copytree(root, self.saved, symlinks=True)
         self.commands = Commands(root)
-        self._before = _seen(root)
+        self._before = _states(root)
 
     def call(self, verb: str) -> Ended:
         """How a verb of `verbs.VERBS` ends here."""
@@ -117,7 +117,7 @@ class Place:
 
     def restore(self) -> None:
         """Every file as it was; what is new is gone."""
-        now = _seen(self.root)
+        now = _states(self.root)
         for name in sorted((n for n in now if now[n] != self._before.get(n)), reverse=True):
             _remove(self.root / name)
         for name in sorted(n for n in self._before if now.get(n) != self._before[n]):
@@ -127,7 +127,7 @@ class Place:
                 shutil.copy2(self.saved / n, self.root / n)
 
 
-class Seen(NamedTuple):
+class FileState(NamedTuple):
     """What tells whether a file is as it was."""
 
     isdir: bool
@@ -135,9 +135,9 @@ class Seen(NamedTuple):
     changed: int
 
 
-def _seen(root: Path) -> dict[str, Seen]:
+def _states(root: Path) -> dict[str, FileState]:
     """Every file and folder under a folder."""
-    seen = {}
+    states = {}
     folders = [str(root)]
     while folders:
         with os.scandir(folders.pop()) as entries:
@@ -145,12 +145,14 @@ def _seen(root: Path) -> dict[str, Seen]:
                 isdir = entry.is_dir(follow_symlinks=False)
                 stat = entry.stat(follow_symlinks=False)
                 name = os.path.relpath(entry.path, root)
-                seen[name] = (
-                    Seen(isdir, 0, 0) if isdir else Seen(isdir, stat.st_size, stat.st_mtime_ns)
+                states[name] = (
+                    FileState(isdir, 0, 0)
+                    if isdir
+                    else FileState(isdir, stat.st_size, stat.st_mtime_ns)
                 )
                 if isdir:
                     folders.append(entry.path)
-    return seen
+    return states
 
 
 def _remove(path: Path) -> None:

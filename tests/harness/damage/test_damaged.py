@@ -28,20 +28,20 @@ def failures(place: Place, name: str, seed: int, count: int) -> list[str]:
     failed = []
     for _ in range(count):
         path = rng.choice(paths)
-        done = damage(path, rng, paths)
+        deed = damage(path, rng, paths)
         if kind.sealed and rng.random() < 0.4:
             reseal(path)
-            done += ", sealed again"
+            deed += ", sealed again"
         verb = rng.choices(list(kind.verbs), list(kind.verbs.values()))[0]
         ended = place.call(verb)
         if ended.traceback:
-            failed.append(f"{path.relative_to(place.root)}, {done}, {verb}: {ended.traceback}")
+            failed.append(f"{path.relative_to(place.root)}, {deed}, {verb}: {ended.traceback}")
         place.restore()
     return failed
 
 
 def sentence(failed: list[str], count: int) -> str:
-    ends = sorted({said.strip().rpartition("File ")[2] for said in failed})
+    ends = sorted({failure.strip().rpartition("File ")[2] for failure in failed})
     return f"{len(failed)} of {count}: " + "\n".join([*ends, *failed[:1]])
 
 

@@ -213,8 +213,8 @@ def test_the_interval_of_today_is_of_its_own_trained_models(
     seeds = float(np.var(change, ddof=1)) / 2
     total = max(rows + seeds, trained)
     label = world.split("test").label
-    held = np.add.reduceat(label, np.asarray(world.split("test").row_start)[:-1])
-    mixed = min((held > 0).sum(), (held < np.diff(world.split("test").row_start)).sum())
+    entries = np.add.reduceat(label, np.asarray(world.split("test").row_start)[:-1])
+    mixed = min((entries > 0).sum(), (entries < np.diff(world.split("test").row_start)).sum())
     df = total**2 / (rows**2 / (mixed - 1) + seeds**2)
     half = stats.t.ppf(0.975, df) * np.sqrt(total)
     (curve,) = (c for c in curves if (c["strategy"], c["modality"]) == ("late_fusion", "text"))
@@ -311,14 +311,14 @@ def test_who_is_measured_is_asked_for_decided_or_best_on_validation(records: Stu
     assert _strategies(records, ()) == ["b", "late_fusion"]
     assert _strategies(records, ("c", "late_fusion", "a", "c")) == ["c", "a", "late_fusion"]
     path = records.path / "decision.json"
-    for decision, wanted in (
+    for decision, expected in (
         ({"choice": "a", "subject": "c"}, ["a", "late_fusion"]),
         ({"choice": None, "subject": "c"}, ["c", "late_fusion"]),
         ({"choice": "late_fusion", "subject": "c"}, ["b", "late_fusion"]),
         ({}, ["b", "late_fusion"]),
     ):
         path.write_text(json.dumps({"format": 1, "decision": decision}))
-        assert _strategies(records, ()) == wanted
+        assert _strategies(records, ()) == expected
     assert _strategies(records, ("c",)) == ["c", "late_fusion"]
 
 

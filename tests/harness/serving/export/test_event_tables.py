@@ -48,10 +48,10 @@ def test_served_scores_of_kinds_are_the_models(name: str, linear: bool, tmp_path
     assert (tmp_path / f"{KINDS_TABLE}.bin").exists() == linear
     moved = 0.0
     for feed in random_feeds(schema, SIZES, seed=7):
-        wanted = eager_logits(model, codes, feed)
-        assert difference(scorer.logits(feed), wanted) <= TOLERANCE
+        expected = eager_logits(model, codes, feed)
+        assert difference(scorer.logits(feed), expected) <= TOLERANCE
         other = feed | {"history_kinds": np.zeros_like(feed["history_kinds"])}
-        moved = max(moved, difference(scorer.logits(other), wanted))
+        moved = max(moved, difference(scorer.logits(other), expected))
     assert moved > 100 * TOLERANCE
 
 
@@ -89,8 +89,8 @@ def test_sums_are_the_codes_of_a_plain_loop() -> None:
     for item in range(schema.items + 1):
         for kind in range(times):
             right = values[item * times + kind]
-            got = sums.items[item] + sums.kinds[sums.slots[item] * times + kind]
-            np.testing.assert_allclose(got, right, atol=1e-5)
+            actual = sums.items[item] + sums.kinds[sums.slots[item] * times + kind]
+            np.testing.assert_allclose(actual, right, atol=1e-5)
     bent = values.copy()
     bent[17 * times + 2, 3] += 1e-3
     assert split_rows(bent, slot_patterns(codes), times) is None
@@ -110,9 +110,9 @@ def test_encoding_within_a_request_knows_the_kinds(tmp_path: Path) -> None:
     core = export_core(model, codes, schema)
     call = as_trained(Trained("gated", model, codes, schema, core, tmp_path))
     for feed in random_feeds(schema, SIZES, seed=2):
-        got = call(feed)
-        assert isinstance(got, np.ndarray)
-        assert difference(got, eager_logits(model, codes, feed)) <= TOLERANCE
+        actual = call(feed)
+        assert isinstance(actual, np.ndarray)
+        assert difference(actual, eager_logits(model, codes, feed)) <= TOLERANCE
 
 
 def test_popularity_reads_no_kinds(tmp_path: Path) -> None:
