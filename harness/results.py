@@ -14,6 +14,7 @@ from fusefront.harness.dossier.comparison import (
 )
 from fusefront.harness.runs.store import RunEntry, find_study
 from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.measures.metrics import METRICS
 from fusefront.harness.statistics.planner import PowerPlan
 
 
@@ -51,14 +52,17 @@ class Results:
         temperature: bool | None = None,
         paired_seeds: bool | None = None,
         tuned_again: Sequence[str | Path] = (),
+        include: Sequence[str | Path] = (),
     ) -> Comparison:
         """Intervals, verdicts, best set, slices; None = as the study says.
 
         `margin` and `effect` are differences of the metric (0.001 = 0.1 points of AUC); `split` is
         test (recorded in opened.jsonl) or valid; `tuned_again` names studies that differ in their
-        tuning seed. Raises UsageError for an unknown strategy, metric or a split of one class.
+        tuning seed; `include` files with metrics of your own, beside those on record. Raises UsageError
+        for an unknown strategy, metric or a split of one class.
         """
-        options = study_options(self.folder)
+        names = (*METRICS, *self.folder.spec.comparison.metrics, metric)
+        options = study_options(self.folder, [Path(path) for path in include], names)
         options = replace(
             options,
             baseline=baseline or options.baseline,
@@ -72,7 +76,7 @@ class Results:
         )
         if tuned_again:
             again = [find_study(str(name), self.folder.root) for name in tuned_again]
-            values = tuned_values([self.folder, *again], metric, split)
+            values = tuned_values([self.folder, *again], metric, split, options.own)
             options = replace(options, tuned=values)
         return compare_study(self.folder, options)
 

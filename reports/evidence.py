@@ -162,6 +162,18 @@ class WhatIfRow:
 
 
 @dataclass(frozen=True)
+class ServedBy:
+    """A strategy on one backend, the model alone, at the K that decides; ms per request."""
+
+    strategy: str
+    backend: str
+    p50: Interval
+    p99: Interval
+    max_difference: float | None = None  # of a probability from the trained model's
+    auc_change: float | None = None  # of reduced precision
+
+
+@dataclass(frozen=True)
 class ClickRate:
     """Clicks per 1,000 impressions of one strategy in the replay."""
 
@@ -384,6 +396,7 @@ class Evidence:
     codes: tuple[CodeMeasure, ...] = ()
     widths: tuple[WidthCurve, ...] = ()
     slices: tuple[Slice, ...] = ()
+    backends: tuple[ServedBy, ...] = ()  # () where nothing but what ships was timed
     audit: tuple[AuditFinding, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     origins: tuple[RunOrigin, ...] = ()

@@ -27,6 +27,7 @@ OVER_TODAY = QUALITY._replace(against="today")
 TABLES: dict[str, ColumnSource] = {
     "leaderboard": QUALITY,
     "cost": BENCH,
+    "backends": BENCH,
     "metrics": QUALITY,
     "ablation": ColumnSource(("ablation-*.json",), PREDICTIONS),
     "codes": ColumnSource((), ("summary.json",)),

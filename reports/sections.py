@@ -56,6 +56,7 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
     return [
         _table(evidence, tables.leaderboard(evidence), reviewer.leaderboard(evidence)),
         _table(evidence, tables.cost(evidence)),
+        *_backends(evidence),
         _table(evidence, tables.metrics(evidence)),
         _ablation(evidence, brush),
         _calibration(evidence, brush),
@@ -84,6 +85,11 @@ def _table(evidence: Evidence, table: Table, note: str = "") -> Section:
         return Section(table.name, table.title, table=table, notes=notes)
     missing = reviewer.absent(table.name, evidence) if table.name in reviewer.ABSENT else ""
     return Section(table.name, table.title, absent=missing)
+
+
+def _backends(evidence: Evidence) -> tuple[Section, ...]:
+    """Nothing where nothing but what ships was timed."""
+    return (_table(evidence, tables.backends(evidence)),) if evidence.backends else ()
 
 
 def _absent(evidence: Evidence, key: str) -> Section:

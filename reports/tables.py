@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from fusefront.reports import numbers
-from fusefront.reports.evidence import Evidence, Interval, Point
+from fusefront.reports.evidence import Evidence, Interval, Point, ServedBy
 from fusefront.reports.words.names import label, shorten
-from fusefront.reports.words.reviewer import HEADING
+from fusefront.reports.words.reviewer import BACKENDS, HEADING
 
 NONE = "–"
 METRIC = {
@@ -116,6 +116,38 @@ def _cost(point: Point) -> tuple[str, ...]:
         numbers.count(point.bytes_per_item) if point.bytes_per_item is not None else NONE,
         numbers.count(sum(point.parameters.values())),
         numbers.count(point.macs_per_candidate) if point.macs_per_candidate is not None else NONE,
+    )
+
+
+def backends(evidence: Evidence) -> Table:
+    """Every strategy on every backend that was timed, the model alone."""
+    heads = (
+        "strategy",
+        "backend",
+        "p50 ms",
+        "p50 interval",
+        "p99 ms",
+        "p99 interval",
+        "largest difference",
+        "AUC change",
+    )
+    shown = [(evidence.point(timed.strategy), timed) for timed in evidence.backends]
+    rows = tuple(
+        _row(evidence, point, _served(timed)) for point, timed in shown if point is not None
+    )
+    return Table("backends", HEADING["backends"], heads, rows, BACKENDS)
+
+
+def _served(timed: ServedBy) -> tuple[str, ...]:
+    half, tail = numbers.ms_places(timed.p50), numbers.ms_places(timed.p99)
+    return (
+        timed.backend,
+        numbers.fixed(timed.p50.value, half),
+        bracket(timed.p50, half),
+        numbers.fixed(timed.p99.value, tail),
+        bracket(timed.p99, tail),
+        NONE if timed.max_difference is None else f"{timed.max_difference:.0e}",
+        NONE if timed.auc_change is None else f"{timed.auc_change:+.0e}",
     )
 
 

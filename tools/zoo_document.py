@@ -28,52 +28,19 @@ is there.
 Parameters and kMAC (thousands of multiply-accumulates for one item, matrix products only) are
 for M = {SLOTS} slots of width d = {WIDTH} with the default choices; operators on logits have d = 1.
 """
-EXAMPLE = '''\
+EXAMPLE = """\
 ## Your own operator
 
-One file, no registration: save this as `largest.py` and pass `--include-path largest.py`. It then
-shows in `fusefront list operators`, in reports and in ablations. A package can offer it instead
-through an entry point: `[project.entry-points."fusefront.operators"]`, `largest = "shop.largest:Largest"`
-(`fusefront.compressors` and `fusefront.alignments` likewise).
-
-```python
-from typing import ClassVar
-
-import torch
-from fusefront.fusion_variants.contract import Fused, FusionOperator
-
-
-class Largest(FusionOperator):
-    """The largest of the slots, number by number."""
-
-    name: ClassVar[str] = "largest"
-
-    @property
-    def tokens_out(self) -> int:
-        return 1
-
-    def forward(self, x, present, query=None):
-        low = torch.finfo(x.dtype).min
-        token = x.masked_fill(~present.unsqueeze(-1), low).amax(-2, keepdim=True)  # (..., 1, d)
-        some = present.any(-1, keepdim=True)  # (..., 1)
-        return Fused(token.masked_fill(~some.unsqueeze(-1), 0.0), some, x.new_zeros(()))
-```
-
-`check_fusion` holds it to the contract that the shipped operators keep, and says in one sentence
-what it breaks: shapes, absent slots, content that does not count, scores that depend on the batch,
+One file, no registration: [extending.md](extending.md#an-operator) has one in full. `fusefront check FILE` (or
+`check_operator` of `fusefront.harness.testing`) holds it to the contract that the shipped operators keep, and says in
+one sentence each what it breaks: shapes, absent slots, content that does not count, scores that depend on the batch,
 parameters that nothing teaches, seeds, bfloat16, and the numbers of ONNX Runtime.
-
-```python
-from fusefront.harness import check_fusion
-
-check_fusion(Largest)
-```
 
 Into this repository it goes with one file and one line: the file under `fusion_variants/operators/`, its formula
 and source in the docstring, and `"largest": Largest` in the dictionary of `fusion_variants/zoo.py`. The
 contract tests, the refusals, `list` and this page (`make pages`)
 take it from there.
-'''
+"""
 OTHERS = """\
 ## Beside MMCTR-Bench and MultiBench
 

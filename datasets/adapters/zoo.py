@@ -20,13 +20,15 @@ from fusefront.datasets.adapters import (
     yambda,
 )
 from fusefront.datasets.allowed import NOTHING, Allowed, Guard
+from fusefront.datasets.contract import Propose
 from fusefront.datasets.errors import DataContractError, SpecError
-from fusefront.datasets.spec import DatasetSpec
+from fusefront.datasets.spec import DatasetSpec, parse_spec
+from fusefront.datasets.yaml_file import Json, read_yaml
 
 Adapter = Callable[[Path], DatasetSpec]
 
 VERIFIERS: Mapping[str, Callable[[Path], None]] = {"microlens_mmctr": mmctr.check_hashes}
-ADAPTERS: Mapping[str, Adapter] = {
+LAYOUTS: Mapping[str, Adapter] = {
     "microlens_mmctr": mmctr.propose,
     "microlens_pairs": microlens_pairs.propose,
     "mmrec": mmrec.propose,
@@ -49,14 +51,28 @@ def find_adapter(name: str) -> Adapter:
     >>> find_adapter("tiktok").__name__
     'propose'
     """
-    if name not in ADAPTERS:
-        raise SpecError(f"unknown layout {name!r}; choose one of {', '.join(ADAPTERS)}")
-    return ADAPTERS[name]
+    if name not in LAYOUTS:
+        raise SpecError(f"unknown layout {name!r}; choose one of {', '.join(LAYOUTS)}")
+    return LAYOUTS[name]
+
+
+def read_spec(path: Path, folder: Path, allowed: Allowed = NOTHING) -> DatasetSpec:
+    """The spec in a YAML file, for the data in `folder`.
+
+    `layout: NAME` in it stands for the spec that the layout proposes for that folder; the file's
+    other keys go before the proposed ones.
+    """
+    raw = read_yaml(path)
+    if "layout" not in raw:
+        return parse_spec(raw, str(path))
+    proposed = propose_layout(str(raw.pop("layout")), folder, allowed)
+    return parse_spec({**_mapping(proposed), **raw}, str(path))
 
 
 def propose_layout(name: str, folder: Path, allowed: Allowed = NOTHING) -> DatasetSpec:
-    """The spec of the files in `folder`, which have the layout `name`."""
-    adapter = find_adapter(name)
+    """The spec of the files in `folder`, which have the layout `name`, shipped or own."""
+    own = allowed.layouts.get(name)
+    adapter = find_adapter(name) if own is None else _own(name, own)
     guard = Guard(folder, allowed)
     for path in (path for deep in ("*", "*/*", "*/*/*") for path in folder.glob(deep)):
         if path.is_symlink() and path.is_file():
@@ -70,9 +86,33 @@ def propose_layout(name: str, folder: Path, allowed: Allowed = NOTHING) -> Datas
         ) from None
 
 
-def verify(name: str, folder: Path) -> None:
+def _own(name: str, propose: Propose) -> Adapter:
+    def proposed(folder: Path) -> DatasetSpec:
+        try:
+            spec = propose(folder)
+        except (DataContractError, SpecError, pl.exceptions.PolarsError, UnicodeDecodeError):
+            raise
+        except Exception as error:  # somebody else's code: anything can come out of it
+            reason = " ".join(str(error).split())[:160].rstrip(".")
+            raise DataContractError(
+                f"{folder}: layout {name!r} raised {type(error).__name__} ({reason}); mend it, "
+                "`fusefront check` says what it breaks, or give the folder of its files"
+            ) from error
+        if isinstance(spec, DatasetSpec):
+            return spec
+        if not isinstance(spec, Mapping):
+            raise SpecError(
+                f"layout {name!r} gives a {type(spec).__name__}; expected a DatasetSpec or its mapping"
+            )
+        return parse_spec(dict(spec), f"layout {name}")
+
+    return proposed
+
+
+def verify(name: str, folder: Path, allowed: Allowed = NOTHING) -> None:
     """Refuse files that are not byte for byte those the layout `name` was published with."""
-    find_adapter(name)
+    if name not in allowed.layouts:
+        find_adapter(name)
     if name not in VERIFIERS:
         raise SpecError(
             f"layout {name!r} has no published sums to verify; those of {', '.join(VERIFIERS)} are "
@@ -83,5 +123,8 @@ def verify(name: str, folder: Path) -> None:
 
 def spec_yaml(spec: DatasetSpec) -> str:
     """The spec as the YAML a person edits: only what differs from the defaults."""
-    raw = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)
-    return yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.safe_dump(_mapping(spec), sort_keys=False, allow_unicode=True, width=100)
+
+
+def _mapping(spec: DatasetSpec) -> dict[str, Json]:
+    return spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)

@@ -90,7 +90,7 @@ class EncodedModality:
         kind = self.modality.encode
         assert kind is not None
         modality = self.modality
-        encoder = find_encoder(kind, modality.encoder, modality.settings, self.allowed.include)
+        encoder = find_encoder(kind, modality.encoder, modality.settings, self.allowed.encoders)
         raw = self._column() if self.modality.column else self._files(READERS[kind])
         any_input = False
         for batch in batches(raw, _BATCH[kind]):

@@ -50,7 +50,7 @@ def fingerprint(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> st
         },
     )
     encoders = {
-        name: identity(modality.encode, modality.encoder, modality.settings, allowed.include)
+        name: identity(modality.encode, modality.encoder, modality.settings, allowed.encoders)
         for name, modality in spec.modalities.items()
         if modality.encode
     }

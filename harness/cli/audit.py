@@ -36,30 +36,22 @@ def audit(
 
     from rich.console import Console
 
-    from fusefront.datasets.allowed import Allowed
     from fusefront.datasets.audit.report import audit as look
     from fusefront.datasets.audit.report import refuse_severe
     from fusefront.datasets.integrity import check_store
-    from fusefront.datasets.prepare import prepare
-    from fusefront.datasets.spec import load_spec
+    from fusefront.harness.jobs.source import describe, prepared
 
-    loaded = load_spec(spec)
+    of = describe(spec, data, tuple(include_path or ()), outside=allow_outside)
     tell = Console(stderr=True, quiet=as_json, soft_wrap=True)
-    store = prepare(
-        loaded,
-        data or spec.parent,
-        out,
-        progress=lambda line: tell.print(line, markup=False, highlight=False),
-        allowed=Allowed(tuple(include_path or ()), allow_outside),
-    )
+    store = prepared(of, out, lambda line: tell.print(line, markup=False, highlight=False))
     check_store(store)
     report = look(store)
     if as_json:
-        text = json.dumps(report.to_json(loaded.accept), indent=1, ensure_ascii=False)
+        text = json.dumps(report.to_json(of.spec.accept), indent=1, ensure_ascii=False)
         sys.stdout.write(text + "\n")
     else:
-        _show(report, loaded.accept)
-    refuse_severe(report, loaded.accept)
+        _show(report, of.spec.accept)
+    refuse_severe(report, of.spec.accept)
 
 
 def _show(report: "AuditReport", accept: tuple[str, ...]) -> None:

@@ -16,7 +16,10 @@ def bench(
     ] = False,
     backends: Annotated[
         list[str] | None,
-        typer.Option(help="onnx, onnx-int8, eager, compile; more than one may be named."),
+        typer.Option(
+            help="onnx, onnx-int8, eager, compile, your own; more than one may be named.",
+            show_default="onnx and the study's",
+        ),
     ] = None,
     candidates: Annotated[
         list[int] | None,
@@ -42,6 +45,7 @@ def bench(
         QUICK_ROUNDS,
         BenchOptions,
         bench_study,
+        shipped_and,
     )
 
     if rows not in ROW_FORMATS:
@@ -52,7 +56,7 @@ def bench(
         rounds=FINAL_ROUNDS if final else QUICK_ROUNDS,
         candidates=tuple(candidates or (1, 50, 200, 500)),
         decide_at=folder.spec.latency.decide_at,
-        backends=tuple(backends or ("onnx",)),
+        backends=tuple(backends or shipped_and(folder.spec.latency.backends)),
         rows=rows,
         server=server,
         budget_s=400.0 if final else 80.0,

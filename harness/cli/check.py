@@ -18,6 +18,9 @@ def check(
     export: Annotated[
         bool, typer.Option("--export/--no-export", help="Also in ONNX Runtime (seconds a part).")
     ] = True,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of files that a layout of yours is tried on.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say which promises of its contract each part in your files keeps, and which it breaks.
@@ -29,7 +32,7 @@ def check(
     from fusefront.harness.testing.files import check_files
 
     checked = []
-    for part in check_files(files, export=export):
+    for part in check_files(files, export=export, data=data):
         checked.append(part)
         if not as_json:
             typer.echo(part.sentence)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fusefront.harness.cli.options import Json, Out, StudyName
+from fusefront.harness.cli.options import Include, Json, Out, StudyName
 
 
 def compare(
@@ -21,7 +21,9 @@ def compare(
         float | None,
         typer.Option(min=1e-6, max=0.5, help="Difference that matters (default: the margin)."),
     ] = None,
-    metric: Annotated[str, typer.Option(help="What verdicts are given on.")] = "auc",
+    metric: Annotated[
+        str, typer.Option(help="What verdicts are given on; it may be your own.")
+    ] = "auc",
     split: Annotated[
         str, typer.Option(help="test (recorded as opened) or valid (never opens test).")
     ] = "test",
@@ -44,6 +46,7 @@ def compare(
         ),
     ] = None,
     out: Out = Path("out"),
+    include_path: Include = None,
     as_json: Json = False,
 ) -> None:
     """Compare a study's strategies with intervals over test rows and seeds, and say what it means.
@@ -69,6 +72,7 @@ def compare(
         temperature=temperature,
         paired_seeds=paired_seeds,
         tuned_again=tuned_again or (),
+        include=include_path or (),
     )
     if as_json:
         sys.stdout.write(json.dumps(comparison.to_dict(), indent=1, ensure_ascii=False) + "\n")

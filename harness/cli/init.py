@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from fusefront.harness.cli.options import AllowOutside
+from fusefront.harness.cli.options import AllowOutside, Include
 
-LAYOUTS = (
+PUBLISHED = (
     "microlens_mmctr, microlens_pairs, mmrec, tiktok, amazon_2023, movielens_ml1m, movielens_small, "
     "kuairand, mind, hm, yambda_listens, yambda_likes, tencent_gr"
 )
@@ -24,7 +24,9 @@ def init(
     ),
     layout: Annotated[
         str | None,
-        typer.Option(help=f"The files have this published layout: {LAYOUTS}.", metavar="NAME"),
+        typer.Option(
+            help=f"The files have this published layout: {PUBLISHED}, or your own.", metavar="NAME"
+        ),
     ] = None,
     verify: Annotated[
         bool,
@@ -37,13 +39,14 @@ def init(
     seed: Annotated[int, typer.Option(help="Of the world.")] = 0,
     train: Annotated[int, typer.Option(min=1, help="Requests of the world's train split.")] = 8000,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    include_path: Include = None,
     allow_outside: AllowOutside = False,
 ) -> None:
     """Propose a commented data set spec: every guess is marked, edit it, then `prepare` or `run`."""
-    from fusefront.datasets.allowed import Allowed
     from fusefront.harness.cli.show import console
     from fusefront.harness.errors import UsageError
     from fusefront.harness.jobs.propose import write_proposal, write_synthetic
+    from fusefront.harness.parts.data import layout_allowed
 
     messages = console()
     if synthetic is not None:
@@ -59,7 +62,7 @@ def init(
         layout=layout,
         verified=verify,
         force=force,
-        allowed=Allowed(outside=allow_outside),
+        allowed=layout_allowed(layout, tuple(include_path or ()), outside=allow_outside),
     )
     look = "" if layout else "; look at the lines marked 'guess'"
     messages.print(f"proposed spec: {spec}{look}", markup=False)

@@ -20,6 +20,10 @@ class ListedKind(StrEnum):
     heads = "heads"
     placements = "placements"
     conditionings = "conditionings"
+    metrics = "metrics"
+    backends = "backends"
+    layouts = "layouts"
+    encoders = "encoders"
     worlds = "worlds"
 
 
@@ -50,7 +54,7 @@ def listing(
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in columns))
     out.print(table)
-    if kind is not ListedKind.worlds:
+    if NUMBERS[0] in columns:  # there is something that was counted
         out.print(f"\n{BASIS}", soft_wrap=True)
 
 

@@ -20,25 +20,21 @@ def prepare(
     as_json: Json = False,
 ) -> None:
     """Write the memory-mapped store that every strategy reads; done before is not done again."""
-    from fusefront.datasets.allowed import Allowed
     from fusefront.datasets.prepare import prepare as prepare_store
     from fusefront.datasets.preparing.budget import parse_size
-    from fusefront.datasets.spec import load_spec
     from fusefront.harness.cli.show import console, show
-    from fusefront.harness.errors import UsageError
+    from fusefront.harness.jobs.source import describe
 
-    folder = data or spec.parent
-    if not folder.is_dir():
-        raise UsageError(f"--data {folder}: not a folder; give the one that holds the data files")
+    of = describe(spec, data, tuple(include_path or ()), outside=allow_outside)
     limit = None if max_memory is None else parse_size(max_memory)
     messages = console(quiet=as_json)
     store = prepare_store(
-        load_spec(spec),
-        folder,
+        of.spec,
+        of.data,
         out,
         max_memory=limit,
         progress=lambda line: messages.print(line, markup=False),
-        allowed=Allowed(tuple(include_path or ()), allow_outside),
+        allowed=of.allowed,
     )
     counts = {split: part.model_dump() for split, part in store.manifest.counts.items()}
     if as_json:

@@ -8,7 +8,6 @@ from rich.padding import Padding
 from rich.table import Table
 
 from fusefront.harness.statistics.comparison import Comparison, Estimate, SliceRow, StrategyRow
-from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 from fusefront.harness.statistics.planner import PowerPlan
 
 
@@ -20,7 +19,9 @@ def comparison_parts(comparison: Comparison, *, wide: bool) -> Iterator[Renderab
         if row.verdict in ("cannot tell", "equivalent", "no verdict"):
             yield Padding(f"{row.name}: {row.reason}", (0, 0, 0, 2))
     names = [
-        name for name in ALL_METRICS if any(name in row.metrics for row in comparison.strategies)
+        name
+        for name in comparison.about
+        if any(name in row.metrics for row in comparison.strategies)
     ]
     step = 4 if wide else 2
     for start in range(0, len(names), step):
@@ -63,7 +64,7 @@ def _days(days: float) -> str:
 
 
 def _title(comparison: Comparison) -> str:
-    metric = ALL_METRICS[comparison.metric].title
+    metric = comparison.about[comparison.metric].title
     return (
         f"{comparison.study or 'comparison'}: {comparison.split} split, {comparison.rows:,} rows, "
         f"{comparison.positives:,} positives, clusters: {comparison.cluster}; {metric} against {comparison.baseline}"
@@ -81,7 +82,7 @@ def _table(first: str, *others: str) -> Table:
 
 def _verdicts(comparison: Comparison) -> Table:
     metric = comparison.metric
-    table = _table("strategy", "seeds", ALL_METRICS[metric].title, "difference [95 %]")
+    table = _table("strategy", "seeds", comparison.about[metric].title, "difference [95 %]")
     for heading in ("MDE", "p adj", "rank", "best?", "verdict"):
         table.add_column(heading, overflow="fold")
     for row in _ordered(comparison):
@@ -105,9 +106,9 @@ def _verdicts(comparison: Comparison) -> Table:
 def _metrics(comparison: Comparison, names: list[str]) -> Table:
     table = _table("strategy")
     for name in names:
-        about = ALL_METRICS[name]
+        about = comparison.about[name]
         table.add_column(f"{about.title} {'↑' if about.higher_is_better else '↓'} [95 %]")
-    last = names[-1] == [n for n in ALL_METRICS if n in comparison.strategies[0].metrics][-1]
+    last = names[-1] == [n for n in comparison.about if n in comparison.strategies[0].metrics][-1]
     if last:
         table.add_column("valid − train loss (no interval)")
     for row in _ordered(comparison):
@@ -122,7 +123,7 @@ def _differences(comparison: Comparison, names: list[str]) -> Table:
     """Every strategy minus the baseline; not adjusted for the number of metrics."""
     table = _table(f"minus {comparison.baseline} [95 %]")
     for name in names:
-        table.add_column(ALL_METRICS[name].title)
+        table.add_column(comparison.about[name].title)
     for row in _ordered(comparison):
         if row.name != comparison.baseline:
             table.add_row(row.name, *(_difference(row.differences.get(name)) for name in names))
@@ -130,7 +131,7 @@ def _differences(comparison: Comparison, names: list[str]) -> Table:
 
 
 def _slices(comparison: Comparison) -> Table:
-    metric = ALL_METRICS[comparison.metric].title
+    metric = comparison.about[comparison.metric].title
     table = _table("strategy", "slice", "value", "rows", metric, "difference [95 %]")
     table.add_column("MDE")
     table.add_column("verdict", overflow="fold")
@@ -165,7 +166,7 @@ def _shares(comparison: Comparison) -> Table:
 
 def _ordered(comparison: Comparison) -> list[StrategyRow]:
     """Best first; those without a value last."""
-    higher = ALL_METRICS[comparison.metric].higher_is_better
+    higher = comparison.about[comparison.metric].higher_is_better
 
     def key(row: StrategyRow) -> float:
         value = (

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from fusefront.harness.decision.inputs import Latency, Measured
+from fusefront.harness.dossier.shown import interval
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.serving.latency.records import (
@@ -14,6 +15,7 @@ from fusefront.harness.serving.latency.records import (
     quantile_of,
     read_bench_file,
 )
+from fusefront.reports.evidence import ServedBy
 
 BACKEND = "onnx"  # what ships; other backends are shown by `bench`, not decided on
 SCOPES = ("end_to_end", "model_only")  # the request as a caller sees it, where it was timed
@@ -48,6 +50,28 @@ def timed_rows(bench: Bench | None, candidates: int) -> dict[str, BenchRow]:
         if timed:
             return timed
     return {}
+
+
+def served_by(bench: Bench | None, candidates: int) -> tuple[ServedBy, ...]:
+    """Every strategy on every backend at K candidates, () where what ships is the only one."""
+    rows = [
+        row
+        for row in (bench["rows"] if bench else [])
+        if row["scope"] == "model_only" and row["candidates"] == candidates
+    ]
+    if not any(row["backend"] != BACKEND for row in rows):
+        return ()
+    return tuple(
+        ServedBy(
+            row["strategy"],
+            row["backend"],
+            interval(latency_of(row).p50),
+            interval(latency_of(row).p99),
+            row.get("parity_max_difference"),
+            row.get("auc_change"),
+        )
+        for row in sorted(rows, key=lambda row: (row["strategy"], row["p50_ms"]))
+    )
 
 
 def latency_of(row: BenchRow) -> Latency:

@@ -1,12 +1,15 @@
 """A study's comparison: from prediction files to comparison.json; the test split is opened here."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.errors import NothingToDoError, UsageError
+from fusefront.harness.parts.metrics import own_metrics
 from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.hashes import remark
 from fusefront.harness.runs.records import PairedDelta
@@ -14,26 +17,44 @@ from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
-from fusefront.harness.statistics.measures.metrics import Layout
+from fusefront.harness.statistics.measures.metrics import METRICS, Layout
+from fusefront.harness.statistics.measures.own import OwnMetrics
 from fusefront.harness.statistics.options import Options, check_rows
 from fusefront.harness.statistics.panel import PanelRequest, collect
 from fusefront.harness.statistics.planner import PowerPlan, plan
 
 
-def study_options(folder: StudyFolder) -> Options:
-    """Baseline, margin, cluster and the rest as the study and its data set say."""
+def study_options(
+    folder: StudyFolder, include: Sequence[Path] = (), metrics: Sequence[str] | None = None
+) -> Options:
+    """Baseline, margin, cluster and the rest as the study and its data set say.
+
+    `include` are files with the user's own metrics, beside those on record; `metrics` are measured
+    instead of the shipped ones and those that the study names.
+    """
     spec, source = folder.spec, StudySource(folder)
-    judged = spec.comparison.model_dump()
-    return Options(spec.baseline, cluster=source.cluster, margin=spec.margin, **judged)
+    judged = spec.comparison.model_dump(exclude={"metrics"})
+    names = (*METRICS, *spec.comparison.metrics) if metrics is None else tuple(metrics)
+    own = own_metrics(names, folder.path, include)
+    return Options(
+        spec.baseline,
+        cluster=source.cluster,
+        margin=spec.margin,
+        metrics=tuple(dict.fromkeys(names)),
+        own=own,
+        **judged,
+    )
 
 
-def compare_study(folder: StudyFolder, options: Options | None = None) -> Comparison:
+def compare_study(
+    folder: StudyFolder, options: Options | None = None, include: Sequence[Path] = ()
+) -> Comparison:
     """Compare a study's completed runs; opening test is recorded.
 
     comparison.json, which decision and report read, is written where baseline, margin, metric,
     clusters and pairing are the study's own: a look from another side does not change the decision.
     """
-    own = study_options(folder)
+    own = study_options(folder, include, None if options is None else ())
     options = options or own
     source = StudySource(folder)
     if not source.strategies:
@@ -67,9 +88,9 @@ def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[s
         raise UsageError(
             f"got no completed runs of {', '.join(missing)}, expected them in study {folder.name!r}"
         )
-    base = study_options(folder)
+    base = study_options(folder, metrics=("auc",))
     open_test(folder.path, f"ablation of {parent}")
-    options = replace(base, baseline=parent, metrics=("auc",), family=tuple(others))
+    options = replace(base, baseline=parent, family=tuple(others))
     comparison = compare(source, options, folder.name)
     deltas: dict[str, PairedDelta] = {}
     for name in others:
@@ -110,7 +131,7 @@ def plan_from_study(
     folder: StudyFolder, effect: float, comparisons: int | None, rows_per_day: float | None
 ) -> PowerPlan:
     """A plan from a study's noise; its test split is read for that, and it is recorded."""
-    options = replace(study_options(folder), metrics=("auc",))
+    options = study_options(folder, metrics=("auc",))
     source = StudySource(folder)
     options.check(source)
     open_test(folder.path, "plan")
@@ -136,7 +157,10 @@ def plan_from_study(
 
 
 def tuned_values(
-    folders: list[StudyFolder], metric: str = "auc", split: str = "test"
+    folders: list[StudyFolder],
+    metric: str = "auc",
+    split: str = "test",
+    own: OwnMetrics | None = None,
 ) -> dict[str, list[float]]:
     """Mean metric of each strategy in each of several studies that differ in their tuning seed."""
     prints = {folder.name: str(folder.matrix()["fingerprint"]) for folder in folders}
@@ -151,7 +175,7 @@ def tuned_values(
         source = StudySource(folder)
         if split == "test":
             open_test(folder.path, "compare tuning runs")
-        request = PanelRequest(Layout(source.rows(split)), split, (metric,))
+        request = PanelRequest(Layout(source.rows(split)), split, (metric,), own=own or {})
         model = collect(source, request).models[metric]
         for name, value in zip(model.names, model.theta.tolist(), strict=True):
             values.setdefault(name, []).append(value)

@@ -6,7 +6,7 @@ from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier import codes, facts, sections
 from fusefront.harness.dossier.bench import FILE as BENCH
-from fusefront.harness.dossier.bench import read_bench, timed_rows
+from fusefront.harness.dossier.bench import read_bench, served_by, timed_rows
 from fusefront.harness.dossier.inputs import COMPARISON, read_comparison, study_inputs
 from fusefront.harness.dossier.judged import Judged, Signature, judge
 from fusefront.harness.dossier.money import money
@@ -83,6 +83,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         ),
         codes=codes.measures(_curves(material.entries, deciding)),
         widths=codes.curves(_curves(material.entries, deciding)),
+        backends=served_by(material.bench, study.spec.latency.decide_at),
         slices=sections.slices(comparison, subject, frozenset(sensitive)),
         audit=facts.audit_findings(study),
         environment=facts.environment(material.entries, material.bench),

@@ -1,21 +1,21 @@
 """`fusefront run`: prepare, audit, search, train, measure, compare, decide, report."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from rich.console import Console
 
-from fusefront.datasets.allowed import Allowed
 from fusefront.datasets.audit.report import audit, refuse_severe
 from fusefront.datasets.integrity import check_store
-from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError
+from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError, UsageError
 from fusefront.harness.jobs.identity import reidentified
 from fusefront.harness.jobs.plan import StudyPlan, make_plan
-from fusefront.harness.jobs.source import encoder_files, prepared
+from fusefront.harness.jobs.source import described, prepared
 from fusefront.harness.jobs.train import Room, fill, tune, write_matrix
-from fusefront.harness.parts.included import included, remember, uses
+from fusefront.harness.parts.included import RecordedPart, included, remember, uses
+from fusefront.harness.parts.kinds import BACKEND, DATA_KINDS, METRIC, Kind
 from fusefront.harness.parts.origins import used_by
 from fusefront.harness.parts.own import Own, files_with_parts, own_parts
 from fusefront.harness.parts.plugins import load_parts
@@ -55,26 +55,30 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
     """Read the study, prepare and audit its data, check every strategy, write study.yaml."""
     study = _limited(load_study(request.study_file, request.overrides), request.limit)
     folder = request.out / "studies" / study.name
-    encoders = encoder_files(study, request.study_file, request.include)
-    files = files_with_parts(request.include, encoders)
-    include = included(folder, files, must=uses(_baselines(study)))
-    parts, own = load_parts(include), own_parts(include)
     request.out.mkdir(parents=True, exist_ok=True)
-    store, spec = prepared(
+    of_data = {kind.word for kind in DATA_KINDS}
+    recorded = included(folder, (), may=lambda part: part.kind in of_data)
+    data = described(
         study,
         request.study_file,
         request.data,
         request.out,
-        lambda line: console.print(line, markup=False),
-        Allowed(tuple(request.include), request.allow_outside),
+        list(dict.fromkeys((*request.include, *recorded))),
+        outside=request.allow_outside,
     )
+    encoders = {file for part in data.own for file in part.files}
+    files = files_with_parts(request.include, encoders)
+    include = included(folder, files, must=_needed(study))
+    parts, own = load_parts(include), own_parts(include)
+    _check_beside(study, own)
+    store = prepared(data, request.out, lambda line: console.print(line, markup=False))
     check_store(store, whole=request.verify)
     plan = make_plan(study, store, parts, own)
     findings = audit(store)
-    write_json(folder / "audit.json", findings.to_json(spec.accept))
-    refuse_severe(findings, spec.accept)
+    write_json(folder / "audit.json", findings.to_json(data.spec.accept))
+    refuse_severe(findings, data.spec.accept)
     write_text(folder / "study.yaml", _spelled(study))
-    remember(folder, _of_the_study(own, study))
+    remember(folder, (*_of_the_study(own, study), *data.own))
     if sentence := reidentified(StudyFolder(request.out, folder, study), store, parts):
         console.print(sentence, markup=False)
     workers = Workers(request.jobs, request.out, store.path, include)
@@ -82,9 +86,34 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
     return plan, room
 
 
+def _beside(study: Study) -> dict[Kind, tuple[str, ...]]:
+    """The parts that a study names outside its strategies: none of them is trained with."""
+    return {METRIC: study.comparison.metrics, BACKEND: study.latency.backends}
+
+
+def _needed(study: Study) -> Callable[[RecordedPart], bool]:
+    """Whether a recorded part is one that the study names."""
+    trained = uses(_baselines(study))
+    beside = {(kind.word, name) for kind, names in _beside(study).items() for name in names}
+    return lambda part: trained(part) or (part.kind, part.name) in beside
+
+
+def _check_beside(study: Study, own: Sequence[Own]) -> None:
+    """Refuse a name before anything is trained, not when it is needed at the end."""
+    for kind, names in _beside(study).items():
+        known = [part.name for part in own if part.kind is kind]
+        for name in names:
+            if name not in known and name not in kind.zoo():
+                listed = ", ".join([*kind.zoo(), *known])
+                raise UsageError(
+                    f"{kind.word} {name!r} is not known; known: {listed}; give its file with "
+                    "--include-path"
+                )
+
+
 def _of_the_study(own: Sequence[Own], study: Study) -> list[Own]:
-    """What was given in files, and of the installed parts those that a strategy names."""
-    used = {
+    """What was given in files, and of the installed parts those that the study names."""
+    used = {(kind, name) for kind, names in _beside(study).items() for name in names} | {
         (part.kind, part.name)
         for baseline, settings in _baselines(study)
         for part in used_by(own, baseline, settings)
@@ -163,7 +192,7 @@ def conclude(folder: StudyFolder, room: Room) -> Conclusion:
 
     include = tuple(room.workers.include)
     bench_study(folder, tell=lambda line: room.console.print(line, markup=False), include=include)
-    compare_study(folder)
+    compare_study(folder, include=include)
     try:
         sentence = decide_study(folder)
     except GateError as error:  # the report shows why nothing can be decided

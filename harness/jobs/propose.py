@@ -96,6 +96,6 @@ def _published(layout: str, paths: Sequence[Path], allowed: Allowed, *, verified
     if len(paths) != 1 or not paths[0].is_dir():
         raise UsageError("--layout takes one folder, the one that holds the published files")
     if verified:
-        verify(layout, paths[0])
+        verify(layout, paths[0], allowed)
     head = f"# The published layout {layout!r}; see docs/datasets.md.\n"
     return head + spec_yaml(propose_layout(layout, paths[0], allowed))

@@ -4,36 +4,61 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.errors import SpecError
-from fusefront.datasets.own_encoders import included as encoder_file
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import DatasetSpec, load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.progress import Tell
+from fusefront.harness.parts.data import spec_and_parts
+from fusefront.harness.parts.own import Own
 from fusefront.harness.runs.files import digest, place
 from fusefront.harness.runs.study import Study, Synthetic
 
 
-def prepared(
+class Described(NamedTuple):
+    """A study's data set: its spec, where its files are, and what of a person's the spec names."""
+
+    spec: DatasetSpec
+    data: Path
+    own: tuple[Own, ...] = ()
+    allowed: Allowed = NOTHING
+
+
+def described(
     study: Study,
     study_file: Path,
     data: Path | None,
     out: Path,
-    tell: Tell,
-    allowed: Allowed = NOTHING,
-) -> tuple[PreparedDataset, DatasetSpec]:
-    """The study's prepared store, made if it is not there yet, and the spec it was made from."""
+    include: Sequence[Path],
+    *,
+    outside: bool = False,
+) -> Described:
+    """Read the spec; a world of known truth is written first. Nothing is prepared."""
     if isinstance(study.dataset, Synthetic):
-        spec_path = write_synthetic(study.dataset, out)
-        return _prepare(spec_path, spec_path.parent, out, tell, NOTHING)
-    spec_path = _spec_path(study.dataset, study_file)
-    folder = data or spec_path.parent
+        path = write_synthetic(study.dataset, out)
+        return Described(load_spec(path), path.parent)
+    path = _spec_path(study.dataset, study_file)
+    return describe(path, data, include, outside=outside)
+
+
+def describe(
+    path: Path, data: Path | None, include: Sequence[Path], *, outside: bool = False
+) -> Described:
+    """A spec's file with its data folder (default: the spec's own) and a person's parts."""
+    folder = data or path.parent
     if not folder.is_dir():
         raise UsageError(f"--data {folder}: not a folder; give the one that holds the data files")
-    return _prepare(spec_path, folder, out, tell, allowed)
+    spec, own, allowed = spec_and_parts(path, folder, include, outside=outside)
+    return Described(spec, folder, own, allowed)
+
+
+def prepared(of: Described, out: Path, tell: Tell) -> PreparedDataset:
+    """The data set's store, made if it is not there yet."""
+    return prepare(of.spec, of.data, out, progress=tell, allowed=of.allowed)
 
 
 def _spec_path(dataset: str, study_file: Path) -> Path:
@@ -43,22 +68,6 @@ def _spec_path(dataset: str, study_file: Path) -> Path:
             f"{study_file}: dataset {dataset!r} is not a file beside the study; give its path"
         )
     return path
-
-
-def encoder_files(study: Study, study_file: Path, include: Sequence[Path]) -> set[Path]:
-    """The files under --include-path that hold encoders of the study's data set."""
-    if isinstance(study.dataset, Synthetic):
-        return set()
-    spec = load_spec(_spec_path(study.dataset, study_file))
-    names = [part.encoder for part in spec.modalities.values() if part.encoder]
-    return {encoder_file(name, include) for name in names if ":" in name}
-
-
-def _prepare(
-    spec_path: Path, data: Path, out: Path, tell: Tell, allowed: Allowed
-) -> tuple[PreparedDataset, DatasetSpec]:
-    spec = load_spec(spec_path)
-    return prepare(spec, data, out, progress=tell, allowed=allowed), spec
 
 
 def write_synthetic(world: Synthetic, out: Path) -> Path:

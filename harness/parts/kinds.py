@@ -15,6 +15,7 @@ class Kind(NamedTuple):
     shipped: str  # "module:attribute" of the zoo, imported when asked for
     contract: str  # "module:class" that a part subclasses
     needs: tuple[str, ...]  # what a part's class must define itself
+    plain: bool = False  # a plain function does, too
 
     @property
     def group(self) -> str:
@@ -25,6 +26,11 @@ class Kind(NamedTuple):
     def base(self) -> str:
         """The bare name of the contract."""
         return self.contract.partition(":")[2]
+
+    @property
+    def expected(self) -> str:
+        """What a part must be, for sentences."""
+        return f"{'a function or ' if self.plain else ''}a subclass of {self.base}"
 
     def zoo(self) -> Mapping[str, object]:
         """What is shipped: name -> part."""
@@ -39,7 +45,9 @@ class Kind(NamedTuple):
 
     def fits(self, part: object) -> bool:
         """Whether the part keeps the contract's form; imports nothing."""
-        return isinstance(part, type) and self._base_of(part) is not None
+        if isinstance(part, type):
+            return self._base_of(part) is not None
+        return self.plain and callable(part)
 
     def lacks(self, part: object) -> list[str]:
         """What the class does not define though it must."""
@@ -57,6 +65,7 @@ class Kind(NamedTuple):
 
 
 _FUSION, _MODELS = "fusefront.fusion_variants", "fusefront.baselines"
+_HARNESS, _DATA = "fusefront.harness", "fusefront.datasets"
 
 OPERATOR = Kind(
     "operator",
@@ -94,5 +103,36 @@ BASELINE = Kind(
     f"{_MODELS}.contract:Baseline",
     ("Settings", "encode", "score"),
 )
+METRIC = Kind(
+    "metric",
+    "METRICS",
+    f"{_HARNESS}.statistics.measures.metrics:ALL_METRICS",
+    f"{_HARNESS}.statistics.contract:QualityMetric",
+    ("higher_is_better", "value"),
+)
+BACKEND = Kind(
+    "latency backend",
+    "BACKENDS",
+    f"{_HARNESS}.serving.latency.backends:BACKENDS",
+    f"{_HARNESS}.serving.contract:Backend",
+    ("exact", "load"),
+)
+LAYOUT = Kind(
+    "layout",
+    "LAYOUTS",
+    f"{_DATA}.adapters.zoo:LAYOUTS",
+    f"{_DATA}.contract:PublishedLayout",
+    ("propose",),
+    plain=True,
+)
+ENCODER = Kind(
+    "encoder",
+    "ENCODERS",
+    f"{_DATA}.encoders:ENCODERS",
+    f"{_DATA}.contract:RawEncoder",
+    ("kind", "encode"),
+    plain=True,
+)
 MODEL_KINDS = (OPERATOR, COMPRESSOR, ALIGNMENT, POOLER, HEAD, BASELINE)  # the order of `Parts`
-KINDS = MODEL_KINDS
+DATA_KINDS = (LAYOUT, ENCODER)  # what a data set's spec may name
+KINDS = (*MODEL_KINDS, METRIC, BACKEND, *DATA_KINDS)

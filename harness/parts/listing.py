@@ -11,6 +11,7 @@ from fusefront.baselines.contract import Baseline, Parts, Pooler
 from fusefront.datasets.synthetic.worlds import WORLDS
 from fusefront.harness.data.cost import macs_per_candidate
 from fusefront.harness.parts.kinds import MODEL_KINDS
+from fusefront.harness.parts.listing_beside import BESIDE, rows_beside
 from fusefront.harness.parts.origins import fails
 from fusefront.harness.parts.own import Own, own_parts
 from fusefront.harness.parts.plugins import load_parts
@@ -49,6 +50,8 @@ def rows_of(kind: str, include: Sequence[Path]) -> list[Row]:
     """The rows of one kind, of all axes for "strategies"; plug-ins under `include` are among them."""
     if kind == "worlds":
         return [{"world": name} for name in WORLDS]
+    if kind in BESIDE:
+        return rows_beside(BESIDE[kind], include)
     axes = _axes(load_parts(include), own_parts(include, MODEL_KINDS))
     if kind == "strategies":
         return [

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, cast
 
+from fusefront.datasets.errors import SpecError
 from fusefront.harness.errors import UsageError
-from fusefront.harness.parts.kinds import KINDS, Kind
+from fusefront.harness.parts.kinds import ENCODER, KINDS, Kind
 
 
 class Own(NamedTuple):
@@ -30,23 +31,33 @@ def load_zoo(kind: Kind, include_paths: Sequence[Path]) -> dict[str, object]:
     return {**kind.zoo(), **{entry.name: entry.part for entry in own}}
 
 
-def own_parts(include_paths: Sequence[Path], kinds: Sequence[Kind] = KINDS) -> list[Own]:
+def own_parts(
+    include_paths: Sequence[Path], kinds: Sequence[Kind] = KINDS, called: Collection[str] = ()
+) -> list[Own]:
     """Every part of these kinds that is not shipped: installed first, then the files'.
 
     A path is a Python file or a folder of them. A file may define a dictionary of each kind
     (OPERATORS, POOLERS, BASELINES, ...: see `kinds`); without it every class in the file that
-    subclasses the kind's contract and has a `name` counts.
+    subclasses the kind's contract and has a `name` counts. `called` are the 'module:callable' by
+    which a spec calls functions of the files: encoders, too.
 
     Raises:
         UsageError: a path that is not there, a file or package that cannot be imported, a file in
             which nothing fits, something that is no such part, or a name taken twice.
     """
-    modules = _modules(include_paths)
+    modules = _modules(include_paths, called)
     return [
         entry
         for kind in kinds
-        for entry in _named_once(kind, [*_installed(kind), *_included(kind, modules)])
+        for entry in _named_once(kind, [*_installed(kind), *_included(kind, modules, called)])
     ]
+
+
+def offered_parts(include_paths: Sequence[Path], kind: Kind) -> list[Own]:
+    """One kind's parts; a file that holds others, or none, is no concern of who asks."""
+    files = [file for path in include_paths for file in python_files(path)]
+    modules = [(file, _imported(file)) for file in dict.fromkeys(files)]
+    return _named_once(kind, [*_installed(kind), *_included(kind, modules, ())])
 
 
 def _named_once(kind: Kind, offered: Sequence[Own]) -> list[Own]:
@@ -57,8 +68,7 @@ def _named_once(kind: Kind, offered: Sequence[Own]) -> list[Own]:
             continue
         if not kind.fits(entry.part):
             raise UsageError(
-                f"{entry.owner}: {kind.word} {entry.name!r} is {entry.part!r}; "
-                f"expected a subclass of {kind.base}"
+                f"{entry.owner}: {kind.word} {entry.name!r} is {entry.part!r}; expected {kind.expected}"
             )
         if missing := kind.lacks(entry.part):
             raise UsageError(
@@ -100,18 +110,20 @@ def python_files(path: Path) -> list[Path]:
     return [path]
 
 
-def _modules(include_paths: Sequence[Path]) -> list[tuple[Path, ModuleType]]:
+def _modules(
+    include_paths: Sequence[Path], called: Collection[str]
+) -> list[tuple[Path, ModuleType]]:
     """The files under the paths, imported, each once; one in which nothing fits is refused."""
     files = [file for path in include_paths for file in python_files(path)]
     modules = [(file, _imported(file)) for file in dict.fromkeys(files)]
     for file, module in modules:
-        if not any(_offers(kind, module) for kind in KINDS):
+        if not any(_offers(kind, module, called) for kind in KINDS):
             raise UsageError(f"{file}: {_nothing(module)}")
     return modules
 
 
-def _offers(kind: Kind, module: ModuleType) -> bool:
-    return any(True for _ in _offered(kind, module))
+def _offers(kind: Kind, module: ModuleType, called: Collection[str] = ()) -> bool:
+    return any(True for _ in _offered(kind, module, called))
 
 
 def _nothing(module: ModuleType) -> str:
@@ -147,13 +159,42 @@ def _imported(file: Path) -> ModuleType:
     return module
 
 
-def _included(kind: Kind, modules: Sequence[tuple[Path, ModuleType]]) -> Iterator[Own]:
+def _included(
+    kind: Kind, modules: Sequence[tuple[Path, ModuleType]], called: Collection[str]
+) -> Iterator[Own]:
     for file, module in modules:
-        for name, part in _offered(kind, module):
+        for name, part in _offered(kind, module, called):
             yield Own(kind, name, part, str(file), _files(file, part))
 
 
-def _offered(kind: Kind, module: ModuleType) -> Iterator[tuple[str, object]]:
+def _offered(
+    kind: Kind, module: ModuleType, called: Collection[str] = ()
+) -> Iterator[tuple[str, object]]:
+    """What the file lists and, of encoders, what a spec calls in it."""
+    yield from _listed(kind, module)
+    if kind is ENCODER:
+        for name in called:
+            if name.partition(":")[0] == Path(str(module.__file__)).stem:
+                yield name, _callable(name, module)
+
+
+def _callable(name: str, module: ModuleType) -> object:
+    """The function or class of a 'module:callable' that the file itself defines."""
+    attribute = name.partition(":")[2]
+    if not hasattr(module, attribute):
+        raise SpecError(
+            f"encoder {name!r}: {module.__file__} has no {attribute!r}; define it there"
+        )
+    part: object = getattr(module, attribute)
+    if callable(part) and getattr(part, "__module__", None) != module.__name__:
+        raise SpecError(
+            f"encoder {name!r}: {module.__file__} imports {attribute!r} from elsewhere; define a "
+            "function in the file that calls it"
+        )
+    return part
+
+
+def _listed(kind: Kind, module: ModuleType) -> Iterator[tuple[str, object]]:
     """Name and part: what the kind's dictionary lists, else every class of the file with a name."""
     table = getattr(module, kind.table, None)
     if table is not None and not kind.is_zoo(table):

@@ -58,6 +58,7 @@ class LatencySpec(StrictModel):
     candidates: tuple[int, ...] = (1, 100, 500)
     decide_at: int = 100  # the K whose latency is on the frontier
     rounds: int = Field(default=20, ge=3)
+    backends: tuple[str, ...] = ()  # timed beside what ships; a person's own among them
 
     @model_validator(mode="after")
     def _measured(self) -> "LatencySpec":
@@ -87,6 +88,7 @@ class Comparing(StrictModel):
     two_way: bool = False  # would it hold on other items, too: cluster by user and by item
     temperature: bool = False  # also report logits scaled on validation
     paired_seeds: bool = False  # use the correlation of equal seeds
+    metrics: tuple[str, ...] = ()  # a person's own, beside the shipped ones
 
 
 class Strategy(BaseModel):

@@ -17,22 +17,24 @@ class Accumulator:
     mc: int
     theta: dict[str, list[float]]
     square: dict[str, float]  # sum over seeds of the squared length of the influences
-    column: NDArray[np.float32]  # [S, m] influences summed over seeds
+    column: NDArray[np.float32]  # [S, m or redraws] influences summed over seeds
 
     @classmethod
-    def empty(cls, names: tuple[str, ...], clusters: int, mc: int) -> "Accumulator":
-        """Nothing seen yet."""
+    def empty(
+        cls, names: tuple[str, ...], clusters: int, mc: int, columns: int | None = None
+    ) -> "Accumulator":
+        """Nothing seen yet; `columns` where they are not the clusters."""
         return cls(
             names,
             clusters,
             mc,
             {name: [] for name in names},
             dict.fromkeys(names, 0.0),
-            np.zeros((len(names), clusters), np.float32),
+            np.zeros((len(names), clusters if columns is None else columns), np.float32),
         )
 
     def add(self, name: str, value: float, influence: Floats) -> None:
-        """One seed of a strategy: the metric and its influence [m], summed within clusters."""
+        """One seed of a strategy: the metric and its influence [columns], summed within clusters."""
         single = influence.astype(np.float32)
         self.theta[name].append(value)
         self.square[name] += _dot(single, single)

@@ -60,6 +60,7 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         temperature=panel.temperature,
         notes=(),
         warnings=(),
+        own_metrics={n: options.about[n] for n in options.metrics if n not in ALL_METRICS},
     )
     return replace(comparison, notes=notes(comparison, panel), warnings=warnings(comparison, panel))
 
@@ -73,6 +74,7 @@ def _request(source: ScoreSource, options: Options, layout: Layout) -> PanelRequ
         two_way=options.two_way,
         tuning=tuning,
         workers=options.workers,
+        own=options.own,
     )
 
 
@@ -92,7 +94,9 @@ def _validation(source: ScoreSource, options: Options) -> dict[str, float]:
     layout = Layout(source.rows("valid"), options.cluster)
     if not 0 < int(layout.rows.label.sum()) < len(layout.rows.label):
         return {}
-    request = PanelRequest(layout, "valid", (options.metric,), workers=options.workers)
+    request = PanelRequest(
+        layout, "valid", (options.metric,), workers=options.workers, own=options.own
+    )
     model = collect(source, request).models[options.metric]
     return dict(zip(model.names, model.theta.tolist(), strict=True))
 
@@ -100,8 +104,9 @@ def _validation(source: ScoreSource, options: Options) -> dict[str, float]:
 def _picked_here(options: Options, model: JointModel) -> Winner | None:
     """Who is best on this very split: the lead with the c_base interval, right after picking."""
     base = model.index(options.baseline)
-    higher = ALL_METRICS[options.metric].higher_is_better
-    scores = np.where(np.isnan(model.theta), -np.inf, model.theta if higher else -model.theta)
+    scores = np.where(
+        np.isnan(model.theta), -np.inf, model.theta if options.higher else -model.theta
+    )
     best = int(np.argmax(scores))
     c, se = model.c_base(base), float(model.se[best, base])
     value = float(model.diff[best, base])
@@ -125,7 +130,7 @@ def _picked_on_validation(
     known = [name for name in model.names if not np.isnan(valid.get(name, np.nan))]
     if not known or options.split == "valid":
         return None
-    sign = 1 if ALL_METRICS[options.metric].higher_is_better else -1
+    sign = 1 if options.higher else -1
     name = max(known, key=lambda n: sign * valid[n])
     pair = model.pair(model.index(name), model.index(options.baseline))
     return Winner(name, pair.difference, pair.low, pair.high, "picked on validation")

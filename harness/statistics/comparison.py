@@ -1,6 +1,6 @@
 """What a comparison found, as rows; to and from JSON."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from fusefront.harness.statistics.joint import (
     model_from_dict,
     model_to_dict,
 )
+from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Metric
 from fusefront.harness.statistics.power import Settle
 
 
@@ -123,6 +124,12 @@ class Comparison:
     temperature: dict[str, float]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    own_metrics: dict[str, Metric] = field(default_factory=dict)  # those that are not shipped
+
+    @property
+    def about(self) -> dict[str, Metric]:
+        """What each metric is called and which way is up."""
+        return ALL_METRICS | self.own_metrics
 
     def row(self, name: str) -> StrategyRow:
         """A strategy's row; ValueError names the known ones."""
@@ -144,7 +151,7 @@ class Comparison:
     @classmethod
     def from_dict(cls, content: dict[str, Json]) -> "Comparison":
         """What `to_dict` gave."""
-        values = {f.name: content[f.name] for f in fields(cls)}
+        values = {f.name: content[f.name] for f in fields(cls) if f.name != "own_metrics"}
         for name in ("margin", "effect", "alpha", "c_all", "c_base"):
             values[name] = _number(values[name])
         values["model"] = model_from_dict(content["model"])
@@ -157,6 +164,8 @@ class Comparison:
             kind: {s: tuple(_row(CurvePoint, p) for p in points) for s, points in by.items()}
             for kind, by in content["curves"].items()
         }
+        own = content.get("own_metrics", {})  # comparisons from before there were any have none
+        values["own_metrics"] = {name: Metric(**about) for name, about in own.items()}
         for name in ("best_set", "notes", "warnings"):
             values[name] = tuple(content[name])
         return cls(**values)

@@ -1,9 +1,12 @@
 """How a comparison is made, checked once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from fusefront.harness.errors import UsageError
-from fusefront.harness.statistics.measures.metrics import METRICS
+from fusefront.harness.statistics.measures.metrics import METRICS, Metric
+from fusefront.harness.statistics.measures.own import OwnMetrics, described
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.source import ScoreSource
 
@@ -26,11 +29,24 @@ class Options:
     paired_seeds: bool = False  # take off the correlation that equal seeds bring
     tuned: dict[str, list[float]] = field(default_factory=dict)  # metric by tuning run
     workers: int = 2
+    own: OwnMetrics = field(
+        default_factory=dict
+    )  # a person's metrics by name; `metrics` has those measured
 
     @property
     def declared(self) -> float:
         """The effect that power is computed for."""
         return self.margin if self.effect is None else self.effect
+
+    @cached_property
+    def about(self) -> Mapping[str, Metric]:
+        """What each metric is called and which way is up."""
+        return described(self.own)
+
+    @property
+    def higher(self) -> bool:
+        """Whether more of the metric that verdicts are given on is better."""
+        return self.about[self.metric].higher_is_better
 
     def check(self, source: ScoreSource) -> None:
         """UsageError for whatever these options ask that the source does not have."""
@@ -40,6 +56,8 @@ class Options:
                 raise UsageError(
                     f"got strategy {name!r}, expected one with completed runs: {known or 'none yet'}"
                 )
+        if "gap" in self.own:
+            raise UsageError("metric 'gap' is a column of the table already; rename yours")
         if self.metric not in self.metrics or self.metric == "ece":
             usable = ", ".join(name for name in self.metrics if name != "ece")
             raise UsageError(f"got metric {self.metric!r} for verdicts, expected one of: {usable}")

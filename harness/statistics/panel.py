@@ -2,9 +2,10 @@
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -16,10 +17,12 @@ from fusefront.harness.statistics.measures.metrics import (
     ALL_METRICS,
     SCALED,
     Layout,
+    Metric,
     ScoreMeasures,
     measure,
     measure_scaled,
 )
+from fusefront.harness.statistics.measures.own import OwnMetrics, described, measure_own
 from fusefront.harness.statistics.rows import Axis
 from fusefront.harness.statistics.source import ScoreSource
 
@@ -37,6 +40,7 @@ class Panel:
     refused: dict[str, str] = field(default_factory=dict)  # strategy -> sentence
     constant: set[str] = field(default_factory=set)  # strategies whose scores do not vary
     digest: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of each vector, by seed
+    about: Mapping[str, Metric] = field(default_factory=lambda: ALL_METRICS)  # by metric
 
     def identical(self, a: str, b: str) -> bool:
         """Whether two strategies predicted the very same numbers with every seed."""
@@ -55,6 +59,12 @@ class PanelRequest:
     tuning: Layout | None = None  # validation rows: fit a temperature on them
     skip: frozenset[str] = frozenset()  # strategies to leave out
     workers: int = 2
+    own: OwnMetrics = field(default_factory=dict)  # a person's metrics by name
+
+    @cached_property
+    def about(self) -> Mapping[str, Metric]:
+        """Every metric that the request may name."""
+        return described(self.own)
 
 
 class _Vector:
@@ -80,6 +90,11 @@ class _Vector:
             (logits + np.float32(0)).tobytes(), digest_size=16
         ).hexdigest()
         self.measured = measure(request.layout, logits, request.metrics)
+        for name in request.metrics:
+            if name in request.own:
+                metric = request.own[name]
+                value = measure_own(request.layout, logits, metric, name)
+                self.measured.values[name] = value
         self._sum(request, self.measured)
         if request.tuning is not None:
             self._scale(source, request, request.tuning, logits)
@@ -97,12 +112,8 @@ class _Vector:
 
     def _sum(self, request: PanelRequest, measured: ScoreMeasures) -> None:
         for name, value in measured.values.items():
-            axes = axes_of(request, name)
-            self.sums[name] = [
-                np.bincount(axis.code, value.influence, axis.size).astype(np.float64)
-                for axis in axes
-            ]
-            measured.values[name] = value._replace(influence=np.zeros(0))
+            self.sums[name] = [value.summed(axis) for axis in axes_of(request, name)]
+            measured.values[name] = value._replace(influence=np.zeros(0), redraw=None)
 
 
 def _some_scores(count: int) -> str:
@@ -111,9 +122,10 @@ def _some_scores(count: int) -> str:
 
 def axes_of(request: PanelRequest, metric: str) -> tuple[Axis, ...]:
     """The clusterings of a metric: one, or user, item and cell for rows in two-way mode."""
-    if request.two_way and ALL_METRICS[metric].unit == "row":
+    unit = request.about[metric].unit
+    if request.two_way and unit == "row":
         return request.layout.crossed_axes
-    return (request.layout.axis_of(metric),)
+    return (request.layout.axis_of(unit),)
 
 
 def collect(source: ScoreSource, request: PanelRequest) -> Panel:
@@ -121,10 +133,11 @@ def collect(source: ScoreSource, request: PanelRequest) -> Panel:
     metrics = request.metrics + (tuple(SCALED) if request.tuning is not None else ())
     names = tuple(name for name in source.strategies if name not in request.skip)
     sums = {
-        metric: [Accumulator.empty(names, axis.size, axis.mc) for axis in axes_of(request, metric)]
+        metric: [_empty(request, metric, names, axis) for axis in axes_of(request, metric)]
         for metric in metrics
     }
-    panel = Panel(names, {}, {metric: defaultdict(list) for metric in metrics}, {}, {})
+    values: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in metrics}
+    panel = Panel(names, {}, values, {}, {}, about=request.about)
     curves: dict[str, dict[str, list[Curve]]] = defaultdict(lambda: defaultdict(list))
     chance: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     temperatures: dict[str, list[float]] = defaultdict(list)
@@ -168,6 +181,13 @@ def _vectors(source: ScoreSource, request: PanelRequest) -> Iterator[_Vector]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _empty(request: PanelRequest, metric: str, names: tuple[str, ...], axis: Axis) -> Accumulator:
+    """A column for each cluster, or for each redraw of all of them."""
+    draws = request.about[metric].draws
+    known = min(axis.mc, draws) if draws else axis.mc  # a variance of B draws has B - 1 degrees
+    return Accumulator.empty(names, axis.size, known, columns=draws or axis.size)
 
 
 def _joint(parts: list[Accumulator], names: tuple[str, ...]) -> JointModel:

@@ -1,47 +1,23 @@
 """The contract of an alignment loss as one call: `check_alignment(Nearness)`."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from fusefront.fusion_variants.contract import AlignmentLoss
 from fusefront.harness.parts.kinds import ALIGNMENT
-from fusefront.harness.testing.declaration import (
-    check_builds,
-    check_class,
-    check_keywords,
-    label_of,
-)
+from fusefront.harness.testing.declaration import check_of
 from fusefront.harness.testing.in_model import in_model
-from fusefront.harness.testing.module_checks import check_learns, check_repeats, seeded
+from fusefront.harness.testing.module_part import ModulePart
 from fusefront.harness.testing.promises import (
     ContentError,
     FiniteError,
     Promise,
     ShapeError,
-    hold,
 )
 
 ROWS = (0, 1, 2, 9, 3000)
-
-
-def check_alignment(
-    kind: type[AlignmentLoss],
-    *,
-    d: int = 6,
-    choices: Mapping[str, object] | None = None,
-    exceptions: Collection[str] = (),
-) -> None:
-    """Hold an alignment loss to the contract, alone and in the composed model.
-
-    `exceptions` are patterns of parameter names that may go without a gradient.
-
-    Raises:
-        ContractError: the first broken promise, as a sentence.
-    """
-    promises = alignment_promises(kind, d=d, choices=choices, exceptions=exceptions)
-    hold(label_of(ALIGNMENT, kind), promises)
 
 
 def alignment_promises(
@@ -51,8 +27,11 @@ def alignment_promises(
     choices: Mapping[str, object] | None = None,
     exceptions: Collection[str] = (),
 ) -> Iterator[Promise]:
-    """What `check_alignment` holds it to, one after the other."""
-    label, chosen = label_of(ALIGNMENT, kind), dict(choices or {})
+    """An alignment loss's promises, alone and in the composed model.
+
+    `exceptions` are patterns of parameter names that may go without a gradient.
+    """
+    chosen = dict(choices or {})
     a, b, ids = views(200, d)
 
     def build() -> nn.Module:
@@ -61,24 +40,20 @@ def alignment_promises(
     def run(module: nn.Module) -> list[Tensor]:
         return [module(a.double(), b.double(), ids)]
 
-    def declared() -> None:
-        check_class(ALIGNMENT, kind)
-        check_keywords(ALIGNMENT, kind, kind.choices)
-        check_builds(label, build)
+    part = ModulePart(ALIGNMENT, kind, build, run)
 
-    def loss() -> nn.Module:
-        return seeded(build)()
+    def over(check: Callable[[str, nn.Module, int], None]) -> Callable[[], None]:
+        return lambda: check(part.label, part.seeded(), d)
 
-    yield Promise("the class says what it is and can be built", declared, gate=True)
-    yield Promise(
-        "a loss [] of any number of rows", lambda: _check_shapes(label, loss(), d), gate=True
-    )
-    yield Promise("a seed repeats the results", lambda: check_repeats(label, build, run), gate=True)
-    yield Promise("it pulls at both views", lambda: _check_content(label, loss(), d))
-    yield Promise("every parameter learns", lambda: check_learns(label, build, run, exceptions))
-    yield Promise("it stays finite", lambda: _check_finite(label, loss(), d))
+    yield from part.opening("a loss [] of any number of rows", over(_check_shapes))
+    yield Promise("it pulls at both views", over(_check_content))
+    yield part.learns(exceptions)
+    yield Promise("it stays finite", over(_check_finite))
     settings = {"operator": "sum", "token_width": 8, "alignment": {"name": kind.name, **chosen}}
     yield from in_model(ALIGNMENT, kind, settings, ("split", "grouping"), export=False)
+
+
+check_alignment = check_of(ALIGNMENT, alignment_promises)
 
 
 def views(rows: int, d: int) -> tuple[Tensor, Tensor, Tensor]:

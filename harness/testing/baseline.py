@@ -30,8 +30,13 @@ from fusefront.harness.testing.baseline_state import (
     check_seeds,
     check_state,
 )
-from fusefront.harness.testing.declaration import check_builds, check_class, label_of
-from fusefront.harness.testing.promises import DeclarationError, FiniteError, Promise, hold
+from fusefront.harness.testing.declaration import (
+    check_builds,
+    check_class,
+    check_of,
+    label_of,
+)
+from fusefront.harness.testing.promises import DeclarationError, FiniteError, Promise
 from fusefront.harness.testing.scene import Scene, make_scene
 from fusefront.harness.testing.subject import Subject, applied
 
@@ -63,28 +68,6 @@ SPARE = {  # data that has little; a model trains on it or says in a ValueError 
 }
 
 
-def check_baseline(
-    kind: type[Baseline],
-    *,
-    settings: Mapping[str, object] | None = None,
-    parts: Parts | None = None,
-    exceptions: Collection[str] = (),
-    export: bool = True,
-) -> None:
-    """Hold a whole model to the contract, with these settings (default: its own defaults).
-
-    `exceptions` are patterns of parameter names that may go without a gradient; `export=False`
-    leaves out ONNX Runtime, which takes seconds.
-
-    Raises:
-        ContractError: the first broken promise, as a sentence.
-    """
-    promises = baseline_promises(
-        kind, settings=settings, parts=parts, exceptions=exceptions, export=export
-    )
-    hold(label_of(BASELINE, kind), promises)
-
-
 def baseline_promises(
     kind: type[Baseline],
     *,
@@ -93,7 +76,11 @@ def baseline_promises(
     exceptions: Collection[str] = (),
     export: bool = True,
 ) -> Iterator[Promise]:
-    """What `check_baseline` holds it to, one after the other."""
+    """A whole model's promises, with these settings (default: its own defaults).
+
+    `exceptions` are patterns of parameter names that may go without a gradient; `export=False`
+    leaves out ONNX Runtime, which takes seconds.
+    """
     drawn_from = load_parts([]) if parts is None else parts
     chosen, label = dict(settings or {}), label_of(BASELINE, kind)
 
@@ -110,6 +97,9 @@ def baseline_promises(
     yield Promise(
         "it trains on data that has little", lambda: check_spare(label, kind, chosen, drawn_from)
     )
+
+
+check_baseline = check_of(BASELINE, baseline_promises)
 
 
 def subject_of(

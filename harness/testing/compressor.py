@@ -19,41 +19,13 @@ from fusefront.harness.testing.compressor_checks import (
     check_widths,
     rows_of,
 )
-from fusefront.harness.testing.declaration import (
-    check_builds,
-    check_class,
-    check_keywords,
-    label_of,
-)
+from fusefront.harness.testing.declaration import check_of, declared, label_of
 from fusefront.harness.testing.in_model import in_model
 from fusefront.harness.testing.module_checks import check_learns
-from fusefront.harness.testing.promises import Promise, hold
+from fusefront.harness.testing.promises import Promise
 from fusefront.harness.testing.scene import SCHEMA, make_scene
 
 WIDTHS = (64, 256, 1024)  # of vectors, the first that the constructor takes
-
-
-def check_compressor(
-    kind: type[Compressor],
-    *,
-    width: int | None = None,
-    choices: Mapping[str, object] | None = None,
-    exceptions: Collection[str] = (),
-    export: bool = True,
-) -> None:
-    """Hold a compressor to the contract, alone and in the composed model.
-
-    `width` is that of the vectors (default: 64, or more where it refuses that). `exceptions` are
-    patterns of parameter names that may go without a gradient; `export=False` leaves out ONNX
-    Runtime, which takes seconds.
-
-    Raises:
-        ContractError: the first broken promise, as a sentence.
-    """
-    promises = compressor_promises(
-        kind, width=width, choices=choices, exceptions=exceptions, export=export
-    )
-    hold(label_of(COMPRESSOR, kind), promises)
 
 
 def compressor_promises(
@@ -64,17 +36,17 @@ def compressor_promises(
     exceptions: Collection[str] = (),
     export: bool = True,
 ) -> Iterator[Promise]:
-    """What `check_compressor` holds it to, one after the other."""
+    """A compressor's promises, alone and in the composed model.
+
+    `width` is that of the vectors (default: 64, or more where it refuses that). `exceptions` are
+    patterns of parameter names that may go without a gradient; `export=False` leaves out ONNX
+    Runtime, which takes seconds.
+    """
     label, chosen = label_of(COMPRESSOR, kind), dict(choices or {})
     wide = _width(kind, chosen) if width is None else width
     fitted = Fitted(label, lambda: kind(wide, **chosen), rows_of(wide))
 
-    def declared() -> None:
-        check_class(COMPRESSOR, kind)
-        check_keywords(COMPRESSOR, kind, kind.choices)
-        check_builds(label, fitted.build)
-
-    yield Promise("the class says what it is and can be built", declared, gate=True)
+    yield declared(COMPRESSOR, kind, fitted.build, getattr(kind, "choices", {}))
     yield Promise("tables and outputs have their widths", lambda: check_widths(fitted), gate=True)
     yield Promise("a seed repeats the fit", lambda: check_fit(fitted), gate=True)
     yield Promise("an absent row is zero and moves nothing", lambda: check_presence(fitted))
@@ -95,6 +67,9 @@ def compressor_promises(
         export=export,
         scene=make_scene(schema),
     )
+
+
+check_compressor = check_of(COMPRESSOR, compressor_promises)
 
 
 def _width(kind: type[Compressor], choices: Mapping[str, object]) -> int:

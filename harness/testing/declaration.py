@@ -1,10 +1,45 @@
 """What every class of a kind must say of itself before anything is tried."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 from fusefront.harness.parts.kinds import Kind
-from fusefront.harness.testing.promises import DeclarationError
+from fusefront.harness.testing.promises import DeclarationError, Promise, hold
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def check_of(
+    kind: Kind, promises: Callable[Concatenate[T, P], Iterator[Promise]]
+) -> Callable[Concatenate[T, P], None]:
+    """The kind's check: it raises the first promise that a part breaks, as a ContractError."""
+
+    @wraps(promises)
+    def check(part: T, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        hold(label_of(kind, part), promises(part, *args, **kwargs))
+
+    check.__name__ = check.__qualname__ = f"check_{promises.__name__.removesuffix('_promises')}"
+    check.__doc__ = (
+        f"Hold a part to its contract.\n\n{promises.__doc__}\n\nRaises:\n    ContractError: the "
+        "first broken promise, as a sentence."
+    )
+    return check
+
+
+def declared(
+    kind: Kind, part: type, build: Callable[[], object], keywords: Iterable[str]
+) -> Promise:
+    """The first promise: the class says what it is, takes its choices and can be built."""
+
+    def check() -> None:
+        check_class(kind, part)
+        check_keywords(kind, part, keywords)
+        check_builds(label_of(kind, part), build)
+
+    return Promise("the class says what it is and can be built", check, gate=True)
 
 
 def label_of(kind: Kind, part: object) -> str:
@@ -17,7 +52,9 @@ def check_class(kind: Kind, part: object) -> None:
     """A subclass of the contract with a name and all of its methods."""
     shown = getattr(part, "__name__", repr(part))
     if not kind.fits(part):
-        raise DeclarationError(f"{shown} is not a subclass of {kind.base}")
+        raise DeclarationError(f"{shown} is not {kind.expected}")
+    if not isinstance(part, type):
+        return  # a function: its name is given where it is listed
     name = getattr(part, "name", None)
     if not isinstance(name, str) or not name:
         raise DeclarationError(f"{shown} has no `name`; give it a short word")

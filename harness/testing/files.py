@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 from fusefront.harness.parts.kinds import KINDS, Kind
 from fusefront.harness.parts.own import Own, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.testing.alignment import alignment_promises
+from fusefront.harness.testing.backend import backend_promises
 from fusefront.harness.testing.baseline import baseline_promises
 from fusefront.harness.testing.compressor import compressor_promises
+from fusefront.harness.testing.encoder import encoder_promises
 from fusefront.harness.testing.head import head_promises
+from fusefront.harness.testing.layout import layout_promises
+from fusefront.harness.testing.metric import metric_promises
 from fusefront.harness.testing.operator import operator_promises
 from fusefront.harness.testing.pooler import pooler_promises
 from fusefront.harness.testing.promises import Promise, breaches
@@ -33,21 +37,26 @@ class CheckedPart(NamedTuple):
         return f"{self.kind} {self.name!r}: breaks {len(self.broken)} of {self.promises} promises"
 
 
-def check_files(paths: Sequence[Path], *, export: bool = True) -> Iterator[CheckedPart]:
+def check_files(
+    paths: Sequence[Path], *, export: bool = True, data: Path | None = None
+) -> Iterator[CheckedPart]:
     """Check what the files offer, one part after the other; installed packages are not checked.
 
-    `export=False` leaves out ONNX Runtime, which takes seconds a part.
+    `export=False` leaves out ONNX Runtime, which takes seconds a part; `data` is a folder of files
+    that a layout is tried on.
 
     Raises:
         UsageError: a file that cannot be imported, or in which nothing fits.
     """
     parts = load_parts(paths)
     makers = _makers(
-        export=export, baseline=lambda kind: baseline_promises(kind, parts=parts, export=export)
+        export=export,
+        data=data,
+        baseline=lambda kind: baseline_promises(kind, parts=parts, export=export),
     )
     for own in own_parts(paths):
         if not own.package:
-            yield _checked(own, list(makers[own.kind.word](cast(type, own.part))))
+            yield _checked(own, list(makers[own.kind.word](own.part)))
 
 
 def _checked(own: Own, promises: list[Promise]) -> CheckedPart:
@@ -56,10 +65,10 @@ def _checked(own: Own, promises: list[Promise]) -> CheckedPart:
     return CheckedPart(own.kind.word, own.name, str(own.files[0]), len(promises), broken)
 
 
-Maker = Callable[[type], Iterator[Promise]]
+Maker = Callable[[Any], Iterator[Promise]]  # the part of a kind
 
 
-def _makers(*, export: bool, baseline: Maker) -> Mapping[str, Maker]:
+def _makers(*, export: bool, data: Path | None, baseline: Maker) -> Mapping[str, Maker]:
     """Word of a kind -> what it promises."""
     makers: dict[str, Maker] = {
         "operator": lambda kind: operator_promises(kind, export=export),
@@ -68,6 +77,10 @@ def _makers(*, export: bool, baseline: Maker) -> Mapping[str, Maker]:
         "pooler": lambda kind: pooler_promises(kind, export=export),
         "head": lambda kind: head_promises(kind, export=export),
         "baseline": baseline,
+        "metric": metric_promises,
+        "latency backend": backend_promises,
+        "layout": lambda part: layout_promises(part, folder=data),
+        "encoder": lambda part: encoder_promises(part),
     }
     missing: list[Kind] = [kind for kind in KINDS if kind.word not in makers]
     assert not missing, f"no promises for {missing}"

@@ -19,6 +19,7 @@ from fusefront.harness.testing.declaration import (
     check_builds,
     check_class,
     check_keywords,
+    check_of,
     label_of,
 )
 from fusefront.harness.testing.in_model import in_model
@@ -33,45 +34,11 @@ from fusefront.harness.testing.operator_checks import (
     check_seeds,
     check_shapes,
 )
-from fusefront.harness.testing.promises import DeclarationError, Promise, hold
+from fusefront.harness.testing.promises import DeclarationError, Promise
 
 ROWS = 96
 QUERY_WIDTH = 5
 STACKERS = ("logit_stacked",)  # the composed model cannot hold it: its towers train on other rows
-
-
-def check_operator(
-    operator_class: type[FusionOperator],
-    *,
-    slots: int = 3,
-    d: int = 8,
-    choices: Mapping[str, object] | None = None,
-    exceptions: Collection[str] = (),
-    export: bool = True,
-    seed: int = SEED,
-) -> None:
-    """Hold an operator class to the contract.
-
-    A `level` of "logit" is checked at d = 1, "any" at both; `uses_query` with and without a query.
-    `exceptions` names parameters that may go without a gradient (a bias before a batch norm).
-    `export=False` leaves out ONNX Runtime and the composed model, which take seconds.
-
-    Raises:
-        ContractError: the first broken promise, as a sentence.
-    """
-    promises = operator_promises(
-        operator_class,
-        slots=slots,
-        d=d,
-        choices=choices,
-        exceptions=exceptions,
-        export=export,
-        seed=seed,
-    )
-    hold(label_of(OPERATOR, operator_class), promises)
-
-
-check_fusion = check_operator  # its first name
 
 
 def operator_promises(
@@ -84,15 +51,24 @@ def operator_promises(
     export: bool = True,
     seed: int = SEED,
 ) -> Iterator[Promise]:
-    """What `check_operator` holds it to, one after the other; the cases are built when asked for."""
+    """An operator's promises; the cases are built when asked for.
+
+    A `level` of "logit" is checked at d = 1, "any" at both; `uses_query` with and without a query.
+    `exceptions` names parameters that may go without a gradient (a bias before a batch norm).
+    `export=False` leaves out ONNX Runtime and the composed model, which take seconds.
+    """
     built: list[Case] = []
+    choosing: list[Case] = []  # a single slot leaves a gate nothing to weigh or to learn
 
     def declared() -> None:
         built.extend(cases(operator_class, slots, d, dict(choices or {}), seed))
+        most = operator_class.most_slots
+        several = max(slots, 2 if most is None else min(2, most))
+        choosing.extend(cases(operator_class, several, d, dict(choices or {}), seed))
 
-    def over(check: Callable[[Case], None]) -> Callable[[], None]:
+    def over(check: Callable[[Case], None], among: list[Case] = built) -> Callable[[], None]:
         def all_cases() -> None:
-            for case in built:
+            for case in among:
                 check(case)
 
         return all_cases
@@ -104,10 +80,12 @@ def operator_promises(
     yield Promise("an absent slot changes nothing", over(check_presence))
     yield Promise("what a present slot holds can count", over(check_content))
     yield Promise("an item is scored alone as among others", over(check_batch))
-    yield Promise("every parameter learns", over(lambda case: check_gradients(case, exceptions)))
+    yield Promise(
+        "every parameter learns", over(lambda case: check_gradients(case, exceptions), choosing)
+    )
     yield Promise("numbers stay finite in bfloat16", over(check_finite))
     if getattr(operator_class, "uses_query", False):
-        yield Promise("the query is listened to", over(check_query))
+        yield Promise("the query is listened to", over(check_query, choosing))
     if export:
         from fusefront.harness.testing.export import check_export
 
@@ -115,6 +93,10 @@ def operator_promises(
         for settings in _placed(operator_class, dict(choices or {})):
             checks = ("split", "grouping", "presence")
             yield from in_model(OPERATOR, operator_class, settings, checks, export=True)
+
+
+check_operator = check_of(OPERATOR, operator_promises)
+check_fusion = check_operator  # its first name
 
 
 def _placed(

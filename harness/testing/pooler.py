@@ -1,6 +1,6 @@
 """The contract of a pooler as one call: `check_pooler(Recent)`."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple, cast
 
 import torch
@@ -8,21 +8,10 @@ from torch import Tensor, nn
 
 from fusefront.baselines.contract import Pooler
 from fusefront.harness.parts.kinds import POOLER
-from fusefront.harness.testing.declaration import (
-    check_builds,
-    check_class,
-    check_keywords,
-    label_of,
-)
+from fusefront.harness.testing.declaration import check_of
 from fusefront.harness.testing.in_model import in_model
-from fusefront.harness.testing.module_checks import (
-    check_equal,
-    check_learns,
-    check_repeats,
-    check_restores,
-    check_stays_finite,
-    seeded,
-)
+from fusefront.harness.testing.module_checks import check_equal
+from fusefront.harness.testing.module_part import ModulePart
 from fusefront.harness.testing.promises import (
     BatchError,
     ContentError,
@@ -31,35 +20,12 @@ from fusefront.harness.testing.promises import (
     PaddingError,
     Promise,
     ShapeError,
-    hold,
 )
 
 R, K, L = 4, 5, 6
 LENGTHS = (6, 3, 1, 0)
 REDRAWS = 16
 LEAST_CHANGE = 1e-9
-
-
-def check_pooler(
-    kind: type[Pooler],
-    *,
-    width: int = 8,
-    choices: Mapping[str, object] | None = None,
-    exceptions: Collection[str] = (),
-    export: bool = True,
-) -> None:
-    """Hold a pooler to the contract, alone and in the composed model.
-
-    `exceptions` are patterns of parameter names that may go without a gradient; `export=False`
-    leaves out ONNX Runtime, which takes seconds.
-
-    Raises:
-        ContractError: the first broken promise, as a sentence.
-    """
-    promises = pooler_promises(
-        kind, width=width, choices=choices, exceptions=exceptions, export=export
-    )
-    hold(label_of(POOLER, kind), promises)
 
 
 def pooler_promises(
@@ -70,8 +36,12 @@ def pooler_promises(
     exceptions: Collection[str] = (),
     export: bool = True,
 ) -> Iterator[Promise]:
-    """What `check_pooler` holds it to, one after the other."""
-    label, chosen = label_of(POOLER, kind), dict(choices or {})
+    """A pooler's promises, alone and in the composed model.
+
+    `exceptions` are patterns of parameter names that may go without a gradient; `export=False`
+    leaves out ONNX Runtime, which takes seconds.
+    """
+    chosen = dict(choices or {})
     data = _Data.of(width)
 
     def build() -> nn.Module:
@@ -85,32 +55,24 @@ def pooler_promises(
         part = data.to(torch.float32)
         return [pooled(module, part._replace(target=10 * part.target, history=10 * part.history))]
 
-    def scorer() -> Pooler:
-        return cast(Pooler, seeded(build)().double().eval())
+    part = ModulePart(POOLER, kind, build, run)
 
-    def declared() -> None:
-        check_class(POOLER, kind)
-        check_keywords(POOLER, kind, kind.choices)
-        check_builds(label, build)
+    def over(check: Callable[[str, Pooler, _Data], None]) -> Callable[[], None]:
+        return lambda: check(part.label, cast(Pooler, part.scorer()), data)
 
-    yield Promise("the class says what it is and can be built", declared, gate=True)
-    yield Promise("shapes are as promised", lambda: _check_shapes(label, scorer(), data), gate=True)
-    yield Promise("a seed repeats the results", lambda: check_repeats(label, build, run), gate=True)
-    yield Promise("padding changes nothing", lambda: _check_padding(label, scorer(), data))
-    yield Promise(
-        "a history of its own pools like a shared one",
-        lambda: _check_own_history(label, scorer(), data),
-    )
-    yield Promise("the history counts", lambda: _check_content(label, scorer(), data))
-    yield Promise(
-        "a row is pooled alone as among others", lambda: _check_batch(label, scorer(), data)
-    )
-    yield Promise("every parameter learns", lambda: check_learns(label, build, run, exceptions))
-    yield Promise("numbers stay finite in bfloat16", lambda: check_stays_finite(label, build, long))
-    yield Promise("its state restores it", lambda: check_restores(label, build, run))
+    yield from part.opening("shapes are as promised", over(_check_shapes))
+    yield Promise("padding changes nothing", over(_check_padding))
+    yield Promise("a history of its own pools like a shared one", over(_check_own_history))
+    yield Promise("the history counts", over(_check_content))
+    yield Promise("a row is pooled alone as among others", over(_check_batch))
+    yield part.learns(exceptions)
+    yield from part.closing(long)
     settings = {"operator": "concat", "token_width": 8, "pooler": {"name": kind.name, **chosen}}
     checks = ("split", "grouping", "padding", "history", "batch")
     yield from in_model(POOLER, kind, settings, checks, export=export)
+
+
+check_pooler = check_of(POOLER, pooler_promises)
 
 
 class _Data(NamedTuple):

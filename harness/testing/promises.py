@@ -72,6 +72,14 @@ class FiniteError(ContractError):
     """Infinities or NaN."""
 
 
+class InfluenceError(ContractError):
+    """What it says of a row's influence is not what the row does."""
+
+
+class ParityError(ContractError):
+    """Its scores are not the model's."""
+
+
 class ExportError(ContractError):
     """The exported graph is not the part."""
 

@@ -12,6 +12,7 @@ from fusefront.reports.words.reasons import listed
 HEADING = {
     "leaderboard": "Every strategy",
     "cost": "What a request costs",
+    "backends": "Other ways to serve",
     "metrics": "Other measures of quality",
     "ablation": "What each part is worth",
     "calibration": "Do the probabilities hold?",
@@ -38,6 +39,11 @@ ABSENT = {
     "audit": "The data were not audited; `fusefront audit` on the data set's spec writes the findings.",
     "environment": "The runs left no record of their environment.",
 }
+BACKENDS = (
+    "The model alone, without the lookups around it, at the number of candidates that decides. onnx is "
+    "what ships and what the decision reads. Differences are from the trained model: of a probability, "
+    "and of the AUC where precision is reduced."
+)
 CODES = (
     "Mean and range over parts (or levels) and seeds. Variance kept: share of the vectors' variance that the "
     "code explains. Codebook use: share of a codebook's codes that some item has. Perplexity: how many codes "

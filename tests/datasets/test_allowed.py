@@ -7,7 +7,6 @@ import sys
 import types
 import typing
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ import polars as pl
 import pytest
 from pydantic import BaseModel
 
-from fusefront.datasets import own_encoders
 from fusefront.datasets.adapters.zoo import propose_layout
 from fusefront.datasets.allowed import Allowed, confine, named_paths
 from fusefront.datasets.errors import DataContractError, SpecError
@@ -24,11 +22,17 @@ from fusefront.datasets.prepare import prepare
 from fusefront.datasets.propose import propose
 from fusefront.datasets.spec import DatasetSpec, RelativePath, parse_spec
 from fusefront.harness.cli.main import register
-from fusefront.harness.errors import NothingToDoError
+from fusefront.harness.errors import NothingToDoError, UsageError
+from fusefront.harness.parts.data import handed, own_encoders
 
 ROWS, ITEMS = 400, 30
 SECRET = "hunter2:x:0:0:hunter2:/home:/bin/bash"
 OUTSIDE = Allowed(outside=True)
+
+
+def given(spec: DatasetSpec, *files: Path, outside: bool = False) -> Allowed:
+    """What the command line hands over of these files."""
+    return Allowed(handed(own_encoders(spec, files)), outside=outside)
 
 
 def command(data: Path, number: int) -> str:
@@ -125,16 +129,15 @@ def test_a_spec_alone_runs_no_code_and_imports_nothing(shop: Path, name: str) ->
 def test_of_an_included_file_only_what_it_defines_is_run(
     shop: Path, name: str, sentence: str
 ) -> None:
-    allowed = Allowed(include=(shop.parent / "mine.py",))
     with pytest.raises(SpecError, match=sentence):
-        prepare(spec_of(**encoded(name)), shop, shop.parent / "out", allowed=allowed)
+        given(spec_of(**encoded(name)), shop.parent / "mine.py")
     assert not (shop / "ran").exists()
 
 
 @pytest.mark.parametrize("path", ["mine.py", "."])
 def test_an_encoder_of_a_file_or_folder_that_is_given_runs(shop: Path, path: str) -> None:
-    allowed = Allowed(include=(shop.parent / path,))
     spec = spec_of(**encoded("mine:letters"))
+    allowed = given(spec, shop.parent / path)
     store = prepare(spec, shop, shop.parent / "out", allowed=allowed)
     texts = [command(shop, k) for k in range(ITEMS)]
     assert store.vectors("title")[1:].tolist() == [[len(t), t.count("a"), 1] for t in texts]
@@ -142,23 +145,26 @@ def test_an_encoder_of_a_file_or_folder_that_is_given_runs(shop: Path, path: str
 
 def test_files_of_one_name_are_no_guess(shop: Path) -> None:
     (shop.parent / "beside" / "mine.py").write_text("def letters(texts):\n    return [[1]]\n")
-    allowed = Allowed(include=(shop.parent / "mine.py", shop.parent / "beside"))
-    with pytest.raises(SpecError, match="both fit; rename one"):
-        prepare(spec_of(**encoded("mine:letters")), shop, shop.parent / "out", allowed=allowed)
+    with pytest.raises(UsageError, match=r"mine\.py and by .*mine\.py; rename one"):
+        given(spec_of(**encoded("mine:letters")), shop.parent / "mine.py", shop.parent / "beside")
 
 
 def test_an_installed_entry_point_is_an_encoder(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    info = shop.parent / "letters-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: letters\nVersion: 1.0\n")
+    points = info / "entry_points.txt"
+    points.write_text("[fusefront.encoders]\nletters = mine:letters\n")
     monkeypatch.syspath_prepend(shop.parent)
-    point = EntryPoint("letters", "mine:letters", own_encoders.GROUP)
-    monkeypatch.setattr(own_encoders, "entry_points", lambda group: [point])
-    store = prepare(spec_of(**encoded("letters")), shop, shop.parent / "out")
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    spec = spec_of(**encoded("letters"))
+    store = prepare(spec, shop, shop.parent / "out", allowed=given(spec))
     assert store.vectors("title").shape == (ITEMS + 1, 3)
-    broken = EntryPoint("letters", "mine:nowhere", own_encoders.GROUP)
-    monkeypatch.setattr(own_encoders, "entry_points", lambda group: [broken])
-    with pytest.raises(SpecError, match="'mine:nowhere' cannot be loaded"):
-        prepare(spec_of(**encoded("letters")), shop, shop.parent / "out")
+    points.write_text("[fusefront.encoders]\nletters = mine:nowhere\n")
+    with pytest.raises(UsageError, match=r"'letters' \(mine:nowhere\) cannot be loaded"):
+        given(spec)
 
 
 def path_fields(model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -264,12 +270,12 @@ def test_a_pattern_of_raw_files_stays_inside(shop: Path, pattern: str) -> None:
     spec = spec_of(modalities={"plot": part})
     mine = (shop.parent / "mine.py",)
     with pytest.raises(SpecError, match="leads outside"):
-        prepare(spec, shop, shop.parent / "out", allowed=Allowed(include=mine))
-    store = prepare(spec, shop, shop.parent / "out", allowed=Allowed(mine, outside=True))
+        prepare(spec, shop, shop.parent / "out", allowed=given(spec, *mine))
+    store = prepare(spec, shop, shop.parent / "out", allowed=given(spec, *mine, outside=True))
     assert store.manifest.outside == (pattern,)
     assert store.items.present[1:, 0].all()
     (shop.parent / "beside" / "plots" / "7.txt").write_text("another")
-    again = prepare(spec, shop, shop.parent / "out", allowed=Allowed(mine, outside=True))
+    again = prepare(spec, shop, shop.parent / "out", allowed=given(spec, *mine, outside=True))
     assert again.fingerprint != store.fingerprint
 
 
@@ -280,9 +286,9 @@ def test_a_raw_file_that_is_a_link_to_outside_is_refused(shop: Path) -> None:
     spec = spec_of(modalities={"plot": part})
     mine = (shop.parent / "mine.py",)
     with pytest.raises(SpecError, match=r"7\.txt: leads outside") as refusal:
-        prepare(spec, shop, shop.parent / "out", allowed=Allowed(include=mine))
+        prepare(spec, shop, shop.parent / "out", allowed=given(spec, *mine))
     assert "hunter2" not in str(refusal.value)
-    prepare(spec, shop, shop.parent / "out", allowed=Allowed(mine, outside=True))
+    prepare(spec, shop, shop.parent / "out", allowed=given(spec, *mine, outside=True))
 
 
 @pytest.mark.parametrize("pattern", ["plots/{key}.txt", "{key}/passwd", "plots/{key}/7.txt"])
@@ -298,20 +304,20 @@ def test_a_key_that_is_no_plain_name_opens_no_file(shop: Path, pattern: str) -> 
     (shop / "plots" / "8").mkdir()
     (shop / "plots" / "8" / "7.txt").write_text("aaa")
     part = {"path": pattern, "encode": "text", "encoder": "mine:letters"}
-    mine = Allowed(include=(shop.parent / "mine.py",))
-    store = prepare(spec_of(modalities={"plot": part}), shop, shop.parent / "out", allowed=mine)
+    spec = spec_of(modalities={"plot": part})
+    mine = given(spec, shop.parent / "mine.py")
+    store = prepare(spec, shop, shop.parent / "out", allowed=mine)
     assert store.vectors("plot")[1:].tolist() == [[0, 0, 0]] * 6 + [[3, 3, 1]]
 
 
 def test_a_setting_that_names_a_file_outside_is_refused(shop: Path) -> None:
-    mine = Allowed(include=(shop.parent / "mine.py",))
     for words in ("../passwd", str(shop.parent / "passwd")):
         spec = spec_of(**encoded("mine:letters", settings={"words": words}))
         with pytest.raises(SpecError, match=r"settings\.words.*leads outside"):
-            prepare(spec, shop, shop.parent / "out", allowed=mine)
+            prepare(spec, shop, shop.parent / "out", allowed=given(spec, shop.parent / "mine.py"))
     for words in ("/", "items.parquet", "a/b", "/nowhere/at/all", "and/or"):
         spec = spec_of(**encoded("mine:letters", settings={"words": words}))
-        prepare(spec, shop, shop.parent / "out", allowed=mine)
+        prepare(spec, shop, shop.parent / "out", allowed=given(spec, shop.parent / "mine.py"))
 
 
 def test_init_reads_no_link_to_outside(shop: Path) -> None:
@@ -372,13 +378,16 @@ def test_the_verbs_pass_on_what_is_given(shop: Path, capsys: pytest.CaptureFixtu
     ):
         with pytest.raises(SpecError, match="--allow-outside"):
             app([*words, *out, *flags[:2]], standalone_mode=False)
-        with pytest.raises(SpecError, match="--include-path"):
-            app([*words, *out, flags[2]], standalone_mode=False)
         if words[0] == "ablate":  # there is no run to take apart, but its data was read
             with pytest.raises(NothingToDoError):
                 app([*words, *out, *flags], standalone_mode=False)
             continue
-        app([*words, *out, *flags], standalone_mode=False)
+        if words[0] != "tune":  # the study that was run has the encoder's file on record
+            with pytest.raises(SpecError, match="--include-path"):
+                app([*words, *out, flags[2]], standalone_mode=False)
+            app([*words, *out, *flags], standalone_mode=False)
+            continue
+        app([*words, *out, flags[2]], standalone_mode=False)
     extra = shop / "extra.csv"
     extra.symlink_to(shop.parent / "passwd")
     init = ["init", str(shop), "--spec", str(shop.parent / "proposed.yaml")]

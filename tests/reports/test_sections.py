@@ -23,6 +23,7 @@ from fusefront.reports.evidence import (
     Interval,
     MissingCurve,
     MissingModality,
+    ServedBy,
     TrainingCurve,
     WidthCurve,
 )
@@ -250,3 +251,29 @@ def test_200_strategies_are_reported_without_torch(tmp_path: Path) -> None:
     process = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(process.stdout) == []
     assert (tmp_path / "index.html").stat().st_size < 3_000_000
+
+
+def test_other_ways_to_serve_have_a_table_where_any_was_timed(whole: Evidence) -> None:
+    assert "backends" not in {section.key for section in sections(whole, "en")}
+    first, second = whole.points[0].strategy, whole.points[1].strategy
+    timed = (
+        ServedBy(
+            first, "bfloat16", Interval(0.5, 0.4, 0.6), Interval(1.25, 1.0, 1.5), 0.002, -3e-5
+        ),
+        ServedBy(first, "onnx", Interval(0.75, 0.7, 0.8), Interval(2.0), 1e-7),
+        ServedBy(second, "onnx", Interval(0.8, 0.7, 0.9), Interval(2.0, 1.0, 3.0)),
+        ServedBy("gone", "onnx", Interval(0.8), Interval(2.0)),
+    )
+    shown = {s.key: s for s in sections(replace(whole, backends=timed), "en")}
+    table = shown["backends"].table
+    assert table is not None
+    assert table.heads[1:3] == ("backend", "p50 ms")
+    cells = [row.cells[1:] for row in table.rows]
+    assert [cell[0] for cell in cells] == ["bfloat16", "onnx", "onnx"]
+    assert cells[0][1].startswith("0.5")
+    assert "0.40" in cells[0][2]
+    assert cells[0][5:] == ("2e-03", "-3e-05")
+    assert cells[1][4:] == ("no interval", "1e-07", tables.NONE)
+    assert cells[2][5:] == (tables.NONE, tables.NONE)
+    assert table.rows[0].run_ids == whole.points[0].run_ids
+    assert "what ships" in " ".join(shown["backends"].notes)

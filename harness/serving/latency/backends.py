@@ -1,67 +1,31 @@
 """Where a model is scored: torch eager, torch.compile, ONNX Runtime, ONNX Runtime int8."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fusefront.baselines.contract import Baseline, ItemCodes, Schema
 from fusefront.harness.data.events import distinct_events
 from fusefront.harness.errors import UsageError
-from fusefront.harness.serving.export.online import Core, eager_request, write_scorer
+from fusefront.harness.serving.contract import Backend, Trained
+from fusefront.harness.serving.export.online import eager_request, write_scorer
 from fusefront.harness.serving.export.quantize import quantized
 from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.export.scorer import Scorer
 from fusefront.harness.serving.export.tables import RowFormat
 
-Score = Callable[[Feed], NDArray[np.float32]]
 
-
-@dataclass(frozen=True)
-class Trained:
-    """A strategy ready to be served: model, code table, its checked graph."""
-
-    name: str
-    model: Baseline
-    codes: ItemCodes
-    schema: Schema
-    core: Core
-    folder: Path  # where scorers are written
-    rows: RowFormat = "float16"
-
-
-class Backend(Protocol):
-    """One way to serve: `name`, whether it is exact, and a scorer of feeds."""
-
-    name: str
-    exact: bool  # float32 throughout: the strict parity gate
-
-    def missing(self) -> str | None:
-        """Why it cannot run here; None if it can."""
-
-    def load(self, trained: Trained) -> Callable[[Feed], object]:
-        """A call that scores a selected feed; what is timed."""
-
-    def select(self, loaded: Callable[[Feed], object], feed: Feed) -> Feed:
-        """The part of a feed that the call takes."""
-
-
-class OnnxRuntime:
+class OnnxRuntime(Backend):
     """What ships: the exported graph, code tables memory-mapped."""
 
-    name = "onnx"
+    name: ClassVar[str] = "onnx"
+    exact = False  # with its default rows
 
     def __init__(self, rows: RowFormat | None = None) -> None:
         self.rows = rows
         self.exact = rows == "float32"
-
-    def missing(self) -> str | None:
-        """Always there: the package needs it."""
-        return None
 
     def load(self, trained: Trained) -> Callable[[Feed], object]:
         rows = self.rows or trained.rows
@@ -78,7 +42,7 @@ class OnnxRuntime:
 class OnnxInt8(OnnxRuntime):
     """Weights as int8, activations quantised on the fly."""
 
-    name = "onnx-int8"
+    name: ClassVar[str] = "onnx-int8"
 
     def load(self, trained: Trained) -> Callable[[Feed], object]:
         rows = self.rows or trained.rows
@@ -88,14 +52,11 @@ class OnnxInt8(OnnxRuntime):
         return Scorer(path).run
 
 
-class TorchEager:
+class TorchEager(Backend):
     """The model as trained, its codes in memory."""
 
-    name = "eager"
+    name: ClassVar[str] = "eager"
     exact = True
-
-    def missing(self) -> str | None:
-        return None
 
     def load(self, trained: Trained) -> Callable[[Feed], object]:
         model, codes = trained.model.eval(), trained.codes
@@ -106,14 +67,11 @@ class TorchEager:
 
         return call
 
-    def select(self, loaded: Callable[[Feed], object], feed: Feed) -> Feed:
-        return feed
-
 
 class TorchCompiled(TorchEager):
     """The same through torch.compile; the first calls compile."""
 
-    name = "compile"
+    name: ClassVar[str] = "compile"
 
     def missing(self) -> str | None:
         """It writes C++ and needs a compiler."""
@@ -158,7 +116,7 @@ def as_trained(trained: Trained) -> Callable[[Feed], object]:
     return call
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {
+BACKENDS: Mapping[str, type[Backend]] = {
     "onnx": OnnxRuntime,
     "onnx-int8": OnnxInt8,
     "eager": TorchEager,
@@ -166,9 +124,16 @@ BACKENDS: dict[str, Callable[[], Backend]] = {
 }
 
 
-def find_backends(names: tuple[str, ...]) -> list[Backend]:
-    """The backends by name, each able to run here."""
+def find_backends(
+    names: Sequence[str], known: Mapping[str, type[Backend]] = BACKENDS
+) -> dict[str, Backend]:
+    """The backends by name, each built; UsageError names the known ones."""
+    backends = {}
     for name in names:
-        if name not in BACKENDS:
-            raise UsageError(f"backend {name!r} is not known; known: {', '.join(BACKENDS)}")
-    return [BACKENDS[name]() for name in names]
+        if name not in known:
+            raise UsageError(
+                f"backend {name!r} is not known; known: {', '.join(known)}, and those of files given "
+                "with --include-path"
+            )
+        backends[name] = known[name]()
+    return backends

@@ -36,9 +36,9 @@ def attach_costs(
     rng = np.random.default_rng(0)
     for scorer in gated:
         facts = strategy_facts(plan, scorer, cold=cold)
-        facts["first_call_ms"] = first.get(f"{scorer.trained.name}|{scorer.backend.name}")
+        facts["first_call_ms"] = first.get(f"{scorer.trained.name}|{scorer.way}")
         for row in result.rows:
-            same = row["strategy"] == scorer.trained.name and row["backend"] == scorer.backend.name
+            same = row["strategy"] == scorer.trained.name and row["backend"] == scorer.way
             if same and not row["scope"].startswith(TWIN):
                 row.update(cast(BenchRow, facts))
                 row.update(cast(BenchRow, _money(result, row, study, rng)))
@@ -61,13 +61,14 @@ def strategy_facts(plan: BenchPlan, scorer: Gated, *, cold: bool) -> Costs:
         )
         / 2,
     }
-    folder = trained.folder / f"{scorer.backend.name}-{trained.rows}"
+    folder = trained.folder / f"{scorer.way}-{trained.rows}"
     if folder.is_dir():
         facts["bundle_bytes"] = sum(path.stat().st_size for path in folder.iterdir())
         tables = sum(path.stat().st_size for path in folder.glob("*.bin"))
         facts["bytes_per_item"] = tables / items
-        if cold:
-            facts.update(_cold(folder / "scorer.onnx", scorer.select(feed)))
+        graph = folder / "scorer.onnx"
+        if cold and graph.exists():  # a person's backend may leave other files there
+            facts.update(_cold(graph, scorer.select(feed)))
     return facts
 
 

@@ -1,6 +1,6 @@
 """Which strategy on which backend may be timed: parity first, or its latency does not count."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -9,10 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.errors import FusefrontError, UsageError
+from fusefront.harness.parts.origins import source_of
 from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.serving.contract import Backend, Trained
 from fusefront.harness.serving.export.parity import Parity, check_exact, check_reduced
 from fusefront.harness.serving.export.request import Feed
-from fusefront.harness.serving.latency.backends import Backend, Trained
 
 AT_A_TIME = 2  # comparisons
 
@@ -22,6 +24,7 @@ class Gated:
     """A strategy on a backend, loaded and compared with eager."""
 
     trained: Trained
+    way: str  # the backend's name
     backend: Backend
     call: Callable[[Feed], object]
     parity: Parity
@@ -32,25 +35,34 @@ class Gated:
 
     def again(self) -> "Gated":
         """The same in a session of its own: the twin that gives the floor."""
-        return Gated(self.trained, self.backend, self.backend.load(self.trained), self.parity)
+        call = self.backend.load(self.trained)
+        return Gated(self.trained, self.way, self.backend, call, self.parity)
 
 
 def gate(
     trained: Sequence[Trained],
-    backends: Sequence[Backend],
+    backends: Mapping[str, Backend],
     folder: StudyFolder,
     say: Callable[[str], None],
 ) -> list[Gated]:
     """Load and compare all, two at a time: nothing is timed yet. What fails is told and kept out."""
     store = PreparedDataset.open(folder.store_path)
 
-    def load(pair: tuple[Backend, Trained]) -> Gated:
-        backend, model = pair
-        call = backend.load(model)
-        return Gated(model, backend, call, compare(model, backend, call, store))
+    def load(pair: tuple[str, Trained]) -> Gated:
+        way, model = pair
+        backend = backends[way]
+        try:
+            call = backend.load(model)
+            return Gated(model, way, backend, call, compare(model, way, backend, call, store))
+        except FusefrontError:
+            raise
+        except Exception as error:
+            if source_of(backend) is None:
+                raise
+            raise UsageError(_raised(way, model, error)) from error
 
     passed = []
-    pairs = [(backend, model) for backend in backends for model in trained]
+    pairs = [(way, model) for way in backends for model in trained]
     # a thread has its own count of torch's threads
     with ThreadPoolExecutor(AT_A_TIME, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for gated in pool.map(load, pairs):
@@ -58,19 +70,38 @@ def gate(
                 passed.append(gated)
             else:
                 name, reason = gated.trained.name, gated.parity.reason
-                say(f"{name} on {gated.backend.name}: {reason}; its latency does not count")
+                say(f"{name} on {gated.way}: {reason}; its latency does not count")
     return passed
 
 
+def _raised(way: str, model: Trained, error: Exception) -> str:
+    """Somebody else's code: anything can come out of it."""
+    reason = " ".join(str(error).split())[:200].rstrip(".")
+    return (
+        f"latency backend {way!r} raised {type(error).__name__} ({reason}) on strategy {model.name!r}; "
+        "mend it, `fusefront check` says what it breaks"
+    )
+
+
 def compare(
-    trained: Trained, backend: Backend, call: Callable[[Feed], object], store: PreparedDataset
+    trained: Trained,
+    way: str,
+    backend: Backend,
+    call: Callable[[Feed], object],
+    store: PreparedDataset,
 ) -> Parity:
     """The strict gate for float32, the change of AUC for reduced precisions."""
 
     def logits(feed: Feed) -> NDArray[np.float32]:
         result = call(backend.select(call, feed))
-        return np.asarray(result[0] if isinstance(result, list) else result)
+        scores = np.asarray(result[0] if isinstance(result, list) else result)
+        if scores.shape != feed["candidates"].shape:
+            raise UsageError(
+                f"latency backend {way!r}: {trained.name!r} gives scores of shape {scores.shape} for "
+                f"candidates of shape {feed['candidates'].shape}; give one logit a candidate"
+            )
+        return scores
 
-    if backend.exact or (backend.name == "onnx" and trained.rows == "float32"):
+    if backend.exact or (way == "onnx" and trained.rows == "float32"):
         return check_exact(logits, trained.model, trained.codes, trained.schema)
     return check_reduced(logits, trained.model, trained.codes, trained.schema, store)

@@ -104,15 +104,15 @@ def entries_of(plan: BenchPlan, gated: Sequence[Gated], options: Scope) -> list[
 
 
 def _is_baseline(plan: BenchPlan, scorer: Gated) -> bool:
-    return scorer.trained.name == plan.baseline and scorer.backend.name == "onnx"
+    return scorer.trained.name == plan.baseline and scorer.way == "onnx"
 
 
 def _of(plan: BenchPlan, scorer: Gated, options: Scope, prefix: str) -> Iterator[BenchEntry]:
     """Model-only at every K (other backends at one), end to end likewise."""
-    main = scorer.backend.name == "onnx"
-    session = f"{prefix}{scorer.trained.name}|{scorer.backend.name}"
+    main = scorer.way == "onnx"
+    session = f"{prefix}{scorer.trained.name}|{scorer.way}"
     for k in plan.requests if main else (plan.decide_at,):
-        key = SubjectKey(scorer.trained.name, scorer.backend.name, f"{prefix}model_only", k)
+        key = SubjectKey(scorer.trained.name, scorer.way, f"{prefix}model_only", k)
         yield BenchEntry(key, TimedSubject(str(key), _call(scorer), plan.feeds(scorer, k)), session)
         if main and (options.end_to_end or k == plan.decide_at):
             key = key._replace(scope=f"{prefix}end_to_end")
@@ -127,12 +127,12 @@ def _call(scorer: Gated) -> Callable[[object], object]:
 def _beside(plan: BenchPlan, scorer: Gated, options: Scope) -> Iterator[BenchEntry]:
     """Paced for the baseline and the leaders; without an item cache for every strategy."""
     k = plan.decide_at
-    if scorer.backend.name != "onnx":
+    if scorer.way != "onnx":
         return
     if options.paced and scorer.trained.name in (plan.baseline, *plan.leaders):
-        key = SubjectKey(scorer.trained.name, scorer.backend.name, "paced", k)
+        key = SubjectKey(scorer.trained.name, scorer.way, "paced", k)
         subject = TimedSubject(str(key), _call(scorer), plan.feeds(scorer, k), PACED_TIMED, PACE_S)
-        yield BenchEntry(key, subject, f"{scorer.trained.name}|{scorer.backend.name}")
+        yield BenchEntry(key, subject, f"{scorer.trained.name}|{scorer.way}")
     if options.as_trained:
         feeds = [plan.lookup.feed(request) for request in plan.requests[k]]
         key = SubjectKey(scorer.trained.name, "eager", "as_trained", k)

@@ -22,7 +22,7 @@ def offline(plan: BenchPlan, gated: Sequence[Gated], rounds: int = 7) -> list[Of
     """Predictions per second where requests are scored many at a time, median over rounds."""
     lines: list[OfflineLine] = []
     for scorer in gated:
-        if scorer.backend.name != "onnx":
+        if scorer.way != "onnx":
             continue
         feed = _together(
             [plan.lookup.feed(a) for a in plan.requests[plan.decide_at]][:OFFLINE_REQUESTS]
@@ -33,7 +33,7 @@ def offline(plan: BenchPlan, gated: Sequence[Gated], rounds: int = 7) -> list[Of
         lines.append(
             {
                 "strategy": scorer.trained.name,
-                "backend": scorer.backend.name,
+                "backend": scorer.way,
                 "requests_at_once": OFFLINE_REQUESTS,
                 "candidates": plan.decide_at,
                 "predictions_per_second": float(count / (np.median(took) / 1e9)),
@@ -69,7 +69,7 @@ def serve_loads(
     rng = np.random.default_rng(1)
     requests = plan.requests[plan.decide_at]
     for scorer in gated:
-        if scorer.backend.name != "onnx" or scorer.trained.name not in (
+        if scorer.way != "onnx" or scorer.trained.name not in (
             plan.baseline,
             *plan.leaders,
         ):

@@ -6,18 +6,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import NothingToDoError
+from fusefront.harness.parts.included import included
+from fusefront.harness.parts.kinds import BACKEND
+from fusefront.harness.parts.own import load_zoo
 from fusefront.harness.parts.plugins import parts_of_runs
 from fusefront.harness.runs.files import beside, place
 from fusefront.harness.runs.records import write_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.serving.contract import Backend, Trained
 from fusefront.harness.serving.export.online import export_core
-from fusefront.harness.serving.latency.backends import Backend, Trained, find_backends
+from fusefront.harness.serving.latency.backends import find_backends
 from fusefront.harness.serving.latency.bench import BenchEntry, BenchResult, run_bench, warm
 from fusefront.harness.serving.latency.counters import others, read_state
 from fusefront.harness.serving.latency.facts import attach_costs, describe_session
@@ -73,6 +78,7 @@ def bench_study(
             rounds=latency.rounds if quick else max(FINAL_ROUNDS, latency.rounds),
             candidates=latency.candidates,
             decide_at=latency.decide_at,
+            backends=shipped_and(latency.backends),
             end_to_end=not quick,
             server=not quick,
             budget_s=60.0 if quick else 400.0,
@@ -101,7 +107,7 @@ def _measure(
     begin, before = time.monotonic(), read_state()
     try:
         runs = chosen_runs(folder)
-        backends = _able(find_backends(options.backends), say)
+        backends = _able(_backends(folder, options), say)
         trained = load_all(folder, runs, work, options, say)
         gated = gate(trained, backends, folder, say)
         plan = BenchPlan.make(folder, runs, options.candidates, options.decide_at, options.seed)
@@ -162,13 +168,28 @@ def load_all(
     return models
 
 
-def _able(backends: list[Backend], say: Tell) -> list[Backend]:
-    able = []
-    for backend in backends:
+def shipped_and(more: Sequence[str]) -> tuple[str, ...]:
+    """What ships, then what a study times beside it."""
+    return tuple(dict.fromkeys(("onnx", *more)))
+
+
+def _backends(folder: StudyFolder, options: BenchOptions) -> dict[str, Backend]:
+    """Those that are named, a person's from the files given and those on record."""
+    named = set(options.backends)
+    files = included(
+        folder.path, options.include, lambda part: part.kind == BACKEND.word and part.name in named
+    )
+    known = cast("dict[str, type[Backend]]", load_zoo(BACKEND, files))
+    return find_backends(options.backends, known)
+
+
+def _able(backends: dict[str, Backend], say: Tell) -> dict[str, Backend]:
+    able = {}
+    for name, backend in backends.items():
         if reason := backend.missing():
             say(f"{reason}; left out")
         else:
-            able.append(backend)
+            able[name] = backend
     if not able:
         raise NothingToDoError("none of the backends can run here")
     return able

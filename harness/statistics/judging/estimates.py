@@ -5,7 +5,6 @@ from scipy import special
 
 from fusefront.harness.statistics.comparison import Estimate
 from fusefront.harness.statistics.joint import FEWEST_CLUSTERS, JointModel
-from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 from fusefront.harness.statistics.panel import Panel
 
 TRAINED_ONLY = "these trained models only; no verdict on the strategy"
@@ -34,7 +33,7 @@ def clusters_hold(count: int) -> str:
 
 def alone(panel: Panel, metric: str, name: str) -> Estimate:
     """A strategy's metric with its 95 % interval over rows and seeds."""
-    about = ALL_METRICS[metric]
+    about = panel.about[metric]
     model = panel.models[metric]
     place = model.index(name)
     value, se, _ = model.alone(place)
@@ -76,10 +75,10 @@ def difference(panel: Panel, metric: str, a: str, b: str) -> Estimate:
     i, j = model.index(a), model.index(b)
     value = float(model.diff[i, j])
     if np.isnan(value):
-        return Estimate(value, note=f"undefined: {ALL_METRICS[metric].undefined or 'one class'}")
+        return Estimate(value, note=f"undefined: {panel.about[metric].undefined or 'one class'}")
     if panel.identical(a, b):
         return Estimate(value, note=f"identical predictions to {b!r}")
-    if ALL_METRICS[metric].scale == "biased":
+    if panel.about[metric].scale == "biased":
         return Estimate(value, note="no interval: its coverage is not proven")
     if note := lacking(model):
         return Estimate(value, note=note)

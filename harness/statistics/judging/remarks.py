@@ -6,7 +6,6 @@ from scipy import special
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import FEW_CLUSTERS, Pair
 from fusefront.harness.statistics.judging.estimates import clusters_hold
-from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 from fusefront.harness.statistics.panel import Panel
 
 _STANDARD = ("popularity", "id_only", "unimodal", "early_fusion", "shuffled")
@@ -39,6 +38,11 @@ def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
         sentences.append(
             f"Best on {comparison.split}: {lead.name}, {lead.difference:+.4f} "
             f"[{lead.low:+.4f}, {lead.high:+.4f}] to {comparison.baseline}, corrected for being picked."
+        )
+    if redrawn := [name for name, about in comparison.own_metrics.items() if about.draws]:
+        draws = comparison.own_metrics[redrawn[0]].draws
+        sentences.append(
+            f"Intervals of {', '.join(redrawn)}: from {draws} redraws of whole {unit}."
         )
     if panel.temperature:
         fitted = [f"{name} {panel.temperature[name]:.3f}" for name in panel.strategies]
@@ -142,7 +146,7 @@ def _controls(comparison: Comparison) -> list[str]:
         for row in comparison.strategies
         if row.metrics and (row.role == "control" or row.name.startswith(_STANDARD))
     ]
-    higher = ALL_METRICS[comparison.metric].higher_is_better
+    higher = comparison.about[comparison.metric].higher_is_better
     unimodal = [row for row in controls if row.name.startswith("unimodal")]
     if unimodal and not any(np.isnan(row.valid) for row in unimodal):
         best = max(unimodal, key=lambda row: row.valid if higher else -row.valid)

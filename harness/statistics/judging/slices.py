@@ -10,7 +10,7 @@ from fusefront.harness.statistics.joint import FEW_CLUSTERS
 from fusefront.harness.statistics.judging import verdicts
 from fusefront.harness.statistics.judging.estimates import alone, difference, lacking
 from fusefront.harness.statistics.judging.table import p_value
-from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout
+from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel, PanelRequest, collect
 from fusefront.harness.statistics.power import detectable
@@ -54,16 +54,24 @@ def _slice(
     request = PanelRequest(
         Layout(part.rows, options.cluster),
         options.split,
-        options.metrics,
+        _measured(options),
         two_way=options.two_way,
         chosen=part.chosen,
         skip=refused,
         workers=options.workers,
+        own=options.own,
     )
     panel = collect(source, request)
     model = panel.models[options.metric]
     note = lacking(model) or _few(model.mc)
     return [_row(part, name, model.mc, panel=panel, options=options, note=note) for name in names]
+
+
+def _measured(options: Options) -> tuple[str, ...]:
+    """Without metrics that need redraws, unless verdicts are given on one: slices are many."""
+    return tuple(
+        name for name in options.metrics if name == options.metric or not options.about[name].draws
+    )
 
 
 def _few(mc: int) -> str:
@@ -112,14 +120,13 @@ def _judge(rows: list[_Row], options: Options) -> tuple[SliceRow, ...]:
     """Verdicts by Holm over the whole family of slices, values and strategies."""
     adjusted = verdicts.holm(np.array([entry.row.p_adjusted for entry in rows]))
     level = options.alpha / max(int((~np.isnan(adjusted)).sum()), 1)
-    higher = ALL_METRICS[options.metric].higher_is_better
     judged = []
     for (row, variance, df), p in zip(rows, adjusted, strict=True):
         word = "no verdict"
         if row.strategy == options.baseline:
             word = "baseline"
         elif p < options.alpha:
-            word = "better" if (row.difference.value > 0) == higher else "worse"
+            word = "better" if (row.difference.value > 0) == options.higher else "worse"
         elif not np.isnan(p):
             word = "cannot tell"
         mde = float("nan") if np.isnan(p) else detectable(variance, df, level)

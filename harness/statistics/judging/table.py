@@ -7,7 +7,6 @@ from fusefront.harness.statistics.comparison import Estimate, StrategyRow
 from fusefront.harness.statistics.joint import Floats, JointModel
 from fusefront.harness.statistics.judging import verdicts
 from fusefront.harness.statistics.judging.estimates import TRAINED_ONLY, alone, difference, lacking
-from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel
 from fusefront.harness.statistics.power import Settle, detectable, settle
@@ -26,7 +25,7 @@ def strategy_rows(
     p = np.array([p_value(panel, options.metric, name, options.baseline) for name in model.names])
     adjusted = adjust(p, family)
     alphas = np.where(family, options.alpha / max(int(family.sum()), 1), options.alpha)
-    ranked = verdicts.ranks(model, higher=ALL_METRICS[options.metric].higher_is_better)
+    ranked = verdicts.ranks(model, higher=options.higher)
     judged = {}
     for i, name in enumerate(model.names):
         word, reason, needs = "baseline", "", NOTHING
@@ -91,8 +90,8 @@ def _word(options: Options, panel: Panel, name: str, p: float) -> str:
     model = panel.models[options.metric]
     i, j = model.index(name), model.index(options.baseline)
     equivalent = verdicts.is_equivalent(model.pair90(i, j), options.margin)
-    higher = ALL_METRICS[options.metric].higher_is_better
-    return verdicts.decide(model.pair(i, j), p, equivalent, higher=higher, alpha=options.alpha)
+    pair = model.pair(i, j)
+    return verdicts.decide(pair, p, equivalent, higher=options.higher, alpha=options.alpha)
 
 
 def _reason(

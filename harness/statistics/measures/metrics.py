@@ -1,5 +1,6 @@
 """Every metric of one score vector, with the influence of each cluster on it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -29,6 +30,7 @@ class Metric(NamedTuple):
     scale: Literal["logit", "plain", "biased"]  # of one strategy's interval
     unit: Literal["row", "group", "request"]  # what carries the influence
     undefined: str = ""  # the sentence when there is no value
+    draws: int = 0  # of whole clusters, where the metric gives no influences
 
 
 _NO_REQUEST = "no request holds both a positive and a negative"
@@ -57,6 +59,13 @@ class Value(NamedTuple):
 
     value: float
     influence: Floats  # [units]
+    redraw: Callable[[Axis], Floats] | None = None  # instead, where there are no influences
+
+    def summed(self, axis: Axis) -> Floats:
+        """Influences summed within the clusters [size], or the deviations of redraws [draws]."""
+        if self.redraw is not None:
+            return self.redraw(axis)
+        return np.bincount(axis.code, self.influence, axis.size).astype(np.float64)
 
 
 class ScoreMeasures(NamedTuple):
@@ -115,9 +124,8 @@ class Layout:
         """Requests with both classes in clusters."""
         return unit_axis(self.requests, self._cluster)
 
-    def axis_of(self, metric: str) -> Axis:
-        """The clusters of a metric's units."""
-        unit = ALL_METRICS[metric].unit
+    def axis_of(self, unit: str) -> Axis:
+        """The clusters of a metric's units: rows, groups or requests."""
         axes = {"row": "axis", "group": "group_axis", "request": "request_axis"}
         axis: Axis = getattr(self, axes[unit])
         return axis

@@ -11,7 +11,7 @@ import pytest
 
 from fusefront.datasets.adapters import mmctr
 from fusefront.datasets.adapters.zoo import (
-    ADAPTERS,
+    LAYOUTS,
     find_adapter,
     propose_layout,
     spec_yaml,
@@ -413,11 +413,11 @@ def test_movielens_prepares_from_the_real_files(name: str, ratings: int, tmp_pat
 # --- every layout -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list(ADAPTERS))
+@pytest.mark.parametrize("name", list(LAYOUTS))
 def test_a_folder_of_another_layout_is_refused_with_a_sentence(name: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing here")
     with pytest.raises(DataContractError, match=r"which the layout|such as"):
-        ADAPTERS[name](tmp_path)
+        LAYOUTS[name](tmp_path)
 
 
 def broken_pairs(folder: Path) -> None:

@@ -15,6 +15,8 @@ from fusefront.datasets.prepare import prepare
 from fusefront.datasets.preparing import encoded
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.errors import UsageError
+from fusefront.harness.parts.data import handed, own_encoders
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data" / "movielens_multimodal"
 ITEMS, ROWS = 12, 240
@@ -95,7 +97,7 @@ def make(folder: Path, *modalities: str, progress: list[str] | None = None) -> P
     (folder / "spec.yaml").write_text(text, encoding="utf-8")
     lines = [] if progress is None else progress
     spec = load_spec(folder / "spec.yaml")
-    allowed = Allowed(include=(folder / "mine.py",))
+    allowed = Allowed(handed(own_encoders(spec, [folder / "mine.py"])))
     return prepare(spec, folder, folder / "out", progress=lines.append, allowed=allowed)
 
 
@@ -205,7 +207,11 @@ def test_the_fingerprint_names_encoder_settings_source_and_raw_files(shop: Path)
             SpecError,
             r"mine\.py has no 'words'; define it there",
         ),
-        (TITLE.replace(":letters", ":number"), SpecError, "is a int; name a callable"),
+        (
+            TITLE.replace(":letters", ":number"),
+            UsageError,
+            r"encoder 'mine:number' is 3; expected a function or a subclass of RawEncoder",
+        ),
         (
             TITLE.replace(":letters", ":short").replace("alphabet: abc", ""),
             DataContractError,
@@ -219,8 +225,8 @@ def test_the_fingerprint_names_encoder_settings_source_and_raw_files(shop: Path)
         (TITLE.replace("abc", "abc, colour: red"), DataContractError, "raised TypeError"),
         (
             TITLE.replace("mine:letters", "bert"),
-            SpecError,
-            "expected one of minilm, an installed encoder",
+            UsageError,
+            r"mine\.py: nothing in it is a part that can be named",
         ),
         (
             POSTER.replace("posters/", "covers/"),
@@ -243,6 +249,15 @@ def test_what_is_wrong_with_an_encoder_is_one_sentence(
         make(shop, modality)
     assert "\n" not in str(refusal.value)
     assert not list((shop / "out").rglob("manifest.json"))
+
+
+def test_an_encoder_that_nobody_offers_is_refused_with_those_that_are_known(shop: Path) -> None:
+    text = SPEC.replace("MODALITIES", TITLE.replace("mine:letters", "bert"))
+    (shop / "spec.yaml").write_text(text)
+    spec = load_spec(shop / "spec.yaml")
+    allowed = Allowed(handed(own_encoders(spec, [])))
+    with pytest.raises(SpecError, match="expected one of minilm, an installed encoder"):
+        prepare(spec, shop, shop / "out", allowed=allowed)
 
 
 def test_a_built_in_encoder_that_is_not_installed_says_what_to_install(

@@ -8,6 +8,7 @@ import pytest
 from fusefront.datasets.allowed import Allowed
 from fusefront.datasets.preparing.fingerprint import fingerprint, inputs
 from fusefront.datasets.spec import DatasetSpec, parse_spec
+from fusefront.harness.parts.data import handed, own_encoders
 
 LOG = b"u,i,y,t\n1,2,1,5\n"
 
@@ -100,14 +101,17 @@ def test_raw_files_are_inputs_by_their_names_and_may_be_unreadable(shop: Path) -
     own.write_text("def letters(texts):\n    return [[len(text)] for text in texts]\n")
     modality = {"path": "plots/{key}.txt", "encode": "text", "encoder": "mine:letters"}
     raw = spec(modalities={"plot": modality})
-    allowed = Allowed(include=(own,))
-    roles = [role for role, _ in inputs(raw, shop, allowed)]
+
+    def named() -> str:
+        return fingerprint(raw, shop, Allowed(handed(own_encoders(raw, [own]))))
+
+    roles = [role for role, _ in inputs(raw, shop, Allowed(handed(own_encoders(raw, [own]))))]
     assert roles == ["interactions.0", "users", "items", "raw.plot.2.txt"]
-    observed = {fingerprint(raw, shop, allowed)}
+    observed = {named()}
     (shop / "plots" / "2.txt").write_text("another plot")
-    observed.add(fingerprint(raw, shop, allowed))
+    observed.add(named())
     (shop / "plots" / "2.txt").rename(shop / "plots" / "3.txt")
-    observed.add(fingerprint(raw, shop, allowed))
+    observed.add(named())
     own.write_text("def letters(texts):\n    return [[2 * len(text)] for text in texts]\n")
-    observed.add(fingerprint(raw, shop, allowed))
+    observed.add(named())
     assert len(observed) == 4

@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from fusefront.datasets.adapters.zoo import ADAPTERS
+from fusefront.datasets.adapters.zoo import LAYOUTS
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.synthetic.worlds import WORLDS
-from fusefront.harness.cli.init import LAYOUTS
+from fusefront.harness.cli.init import PUBLISHED
 from fusefront.harness.cli.main import register
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.pipeline import StudyRequest, run_study
@@ -92,7 +92,7 @@ def test_a_world_is_written_as_files_that_prepare(tmp_path: Path) -> None:
 
 
 def test_a_published_layout_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert LAYOUTS.split(", ") == list(ADAPTERS)
+    assert PUBLISHED.split(", ") == list(LAYOUTS)
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "baby"
     folder.mkdir()

@@ -19,6 +19,10 @@ FILES = {  # dictionary -> the file of docs/extending.md, the class and the name
     "POOLERS": ("recent.py", "Recent", "recent"),
     "HEADS": ("pairs.py", "Pairs", "pairs"),
     "BASELINES": ("production.py", "Production", "production"),
+    "METRICS": ("net_benefit.py", "NetBenefit", "net_benefit"),
+    "BACKENDS": ("bfloat16.py", "Bfloat16", "bfloat16"),
+    "LAYOUTS": ("shop_log.py", "ShopLog", "shop_log"),
+    "ENCODERS": ("letters.py", "Letters", "letters"),
 }
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.word)
 
@@ -113,7 +117,7 @@ def test_the_shipped_dictionary_imported_or_copied_is_not_taken_twice(example, k
     part = FILES[kind.table][1]
     copied = file.with_name("copied.py")
     copied.write_text(
-        file.read_text() + f"\n\n{table} = {{**{table}, 'more': {part}}}  # and one more\n"
+        file.read_text() + f"\n\n{kind.table} = {{**{table}, 'more': {part}}}  # and one more\n"
     )
     assert list(load_zoo(kind, [copied])) == [*kind.zoo(), "more"]
 

@@ -151,6 +151,34 @@ def test_a_part_of_ones_own_is_counted_and_says_where_it_is_from(page_files, tmp
         assert rows[name]["MACs an item"] == 160 * 16
 
 
+BESIDE = {  # kind of the list -> the file and the name, a shipped name, what the rows say
+    "metrics": ("net_benefit.py", "net_benefit", "logloss", {"title", "better"}),
+    "backends": ("bfloat16.py", "bfloat16", "onnx", {"what"}),
+    "layouts": ("shop_log.py", "shop_log", "tiktok", {"what"}),
+    "encoders": ("letters.py", "letters", "minilm", {"reads", "what"}),
+}
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_is_no_part_of_a_model_is_listed_with_what_it_is(page_files, tmp_path, kind, capsys):
+    file, name, shipped, says = BESIDE[kind]
+    (tmp_path / file).write_text(page_files[file])
+    rows = {row["name"]: row for row in rows_of(kind, [tmp_path / file])}
+    assert rows[name]["from"] == str(tmp_path / file)
+    assert rows[shipped]["from"] == ""
+    assert [row["from"] for row in rows.values()].count("") == len(rows) - 1
+    assert all(set(row) == {"name", "from"} | says for row in rows.values())
+    assert all(row[key] for row in rows.values() for key in says)
+    if kind == "metrics":
+        assert (rows["logloss"]["better"], rows["net_benefit"]["better"]) == ("less", "more")
+    if kind == "encoders":
+        assert rows["efficientnet_lite0"]["reads"] == "image"
+    listing(ListedKind(kind), include_path=[tmp_path / file])
+    printed = capsys.readouterr().out
+    assert name in printed
+    assert "Parameters and multiply-accumulates" not in printed
+
+
 @pytest.mark.parametrize("kind", OWN)
 def test_a_part_that_cannot_be_built_is_one_sentence(page_files, tmp_path, kind):
     file, name = OWN[kind]

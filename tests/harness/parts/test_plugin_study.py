@@ -2,14 +2,12 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-PAGE = Path(__file__).parents[3] / "docs" / "operators.md"
 STUDY = """\
 name: mine
 dataset: {synthetic: redundant, train: 200, valid: 300, test: 100}
@@ -42,11 +40,6 @@ def fusefront(folder: Path, *words: str, packages: Path | None = None, code: int
     return process.stderr if code else process.stdout
 
 
-def operator_of_the_page(path: Path) -> None:
-    """The example of docs/operators.md, as a user would copy it."""
-    path.write_text(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[0])
-
-
 def check_study(folder: Path) -> None:
     """Trained like any other, in the report, with a decision beside it."""
     (page,) = folder.glob("out/reports/mine/index.html")
@@ -60,8 +53,8 @@ def check_study(folder: Path) -> None:
     assert "largest" in json.dumps(bench)
 
 
-def test_an_operator_in_a_file_is_listed_trained_reported_and_ablated(tmp_path):
-    operator_of_the_page(tmp_path / "largest.py")
+def test_an_operator_in_a_file_is_listed_trained_reported_and_ablated(page_files, tmp_path):
+    (tmp_path / "largest.py").write_text(page_files["largest.py"])
     (tmp_path / "study.yaml").write_text(STUDY)
     mine = ("--include-path", "largest.py")
     listed = json.loads(fusefront(tmp_path, "list", "operators", "--json", *mine))
@@ -84,12 +77,12 @@ def test_an_operator_in_a_file_is_listed_trained_reported_and_ablated(tmp_path):
     assert "largest" in (tmp_path / "out/reports/mine/index.html").read_text()
 
 
-def test_an_operator_of_an_installed_package_is_listed_trained_and_reported(tmp_path):
+def test_an_operator_of_an_installed_package_is_listed_trained_and_reported(page_files, tmp_path):
     packages, shop = tmp_path / "site", tmp_path / "shop"
     info = packages / "shopfusion-1.0.dist-info"
     info.mkdir(parents=True)
     shop.mkdir()
-    operator_of_the_page(packages / "shopfusion.py")
+    (packages / "shopfusion.py").write_text(page_files["largest.py"])
     (info / "METADATA").write_text(INFO)
     (info / "entry_points.txt").write_text("[fusefront.operators]\nlargest = shopfusion:Largest\n")
     (shop / "study.yaml").write_text(STUDY)
@@ -99,8 +92,8 @@ def test_an_operator_of_an_installed_package_is_listed_trained_and_reported(tmp_
     check_study(shop)
 
 
-def test_a_strategy_whose_every_trial_fails_does_not_stop_the_others(tmp_path):
-    operator_of_the_page(tmp_path / "largest.py")
+def test_a_strategy_whose_every_trial_fails_does_not_stop_the_others(page_files, tmp_path):
+    (tmp_path / "largest.py").write_text(page_files["largest.py"])
     text = (tmp_path / "largest.py").read_text()
     assert text.count("def forward(") == 1
     head, body = text.split("def forward(")

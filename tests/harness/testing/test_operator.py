@@ -10,7 +10,7 @@ from torch import nn
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.presence import absent_bias, cleared, lowest, one_token
 from fusefront.harness.testing.operator import cases, check_fusion, check_operator
-from fusefront.harness.testing.operator_checks import check_content, check_query
+from fusefront.harness.testing.operator_checks import check_content, check_gradients, check_query
 from fusefront.harness.testing.promises import (
     BatchError,
     ContentError,
@@ -366,21 +366,63 @@ class DeafTopOne(TopOne):
         )
 
 
-SELECTING = [
-    (operator, slots, d)
-    for operator in (Largest, TopOne)
-    for slots in (2, 3, 4, 5)
-    for d in (1, 2, 3, 4, 8, 16, 32)
-]
+class Longest(FusionOperator):
+    """Selects the slot of the longest vector as it is: nothing is weighed, nothing learns."""
+
+    name: ClassVar[str] = "longest"
+
+    @property
+    def tokens_out(self):
+        return 1
+
+    def forward(self, x, present, query=None):
+        x = cleared(x, present)
+        best = (x.square().sum(-1) + absent_bias(present, x.dtype)).argmax(-1, keepdim=True)
+        chosen = x.gather(-2, best.unsqueeze(-1).expand(*best.shape, self.d)).squeeze(-2)
+        return one_token(chosen, present)
 
 
-@pytest.mark.parametrize(("operator", "slots", "d"), SELECTING)
-def test_a_correct_selecting_operator_is_refused_at_no_size_and_by_no_seed(operator, slots, d):
+SELECTING = [(o, slots) for o in (Largest, TopOne, Longest) for slots in range(1, 7)]
+
+
+def keeps_its_promises(operator, slots, d, seeds):
+    """All of them once; those that chance could break, by many seeds."""
     check_operator(operator, slots=slots, d=d, export=False)
-    for seed in range(20):  # what a selection can be refused for by chance
+    for seed in range(seeds):
         for case in cases(operator, slots, d, {}, seed):
             check_content(case)
+        for case in cases(operator, max(slots, 2), d, {}, seed):
             check_query(case)
+            check_gradients(case)
+
+
+@pytest.mark.parametrize(("operator", "slots"), SELECTING)
+def test_a_correct_selecting_operator_is_refused_at_no_number_of_slots(operator, slots):
+    for d in (1, 5, 16):
+        keeps_its_promises(operator, slots, d, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("operator", "slots"), SELECTING)
+def test_a_correct_selecting_operator_is_refused_at_no_width_and_by_no_seed(operator, slots):
+    for d in range(1, 17):
+        keeps_its_promises(operator, slots, d, 20)
+
+
+class DeafGate(TopOne):
+    """With two slots its query could matter; with one it never could: judged with two."""
+
+    name: ClassVar[str] = "deaf_gate"
+
+    def forward(self, x, present, query=None):
+        return super().forward(x, present, None if query is None else 0.0 * query)
+
+
+def test_with_one_slot_what_only_a_choice_can_show_is_judged_with_two():
+    with pytest.raises(GradientError, match=r"parameter 'ask.weight' gets no gradient"):
+        check_operator(DeafGate, slots=1, export=False)
+    with pytest.raises(GradientError, match=r"parameter 'spare.weight'"):
+        check_operator(Unused, slots=1, export=False)
 
 
 @pytest.mark.parametrize("seed", range(20))

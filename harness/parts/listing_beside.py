@@ -1,0 +1,50 @@
+"""Rows of what is no part of a model: metrics, latency backends, published layouts, encoders."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from fusefront.harness.parts.kinds import BACKEND, ENCODER, LAYOUT, METRIC, Kind
+from fusefront.harness.parts.own import own_parts
+from fusefront.harness.runs.files import Json
+
+Row = dict[str, Json]
+
+
+def rows_beside(kind: Kind, include: Sequence[Path]) -> list[Row]:
+    """A row a part: its name, what it is, and where it comes from if it is not shipped."""
+    own = {part.name: part for part in own_parts(include, (kind,))}
+    offered = {**kind.zoo(), **{name: part.part for name, part in own.items()}}
+    return [
+        {"name": name, **ROWS[kind](part), "from": own[name].owner if name in own else ""}
+        for name, part in offered.items()
+    ]
+
+
+def _metric(part: object) -> Row:
+    better = "more" if getattr(part, "higher_is_better", False) else "less"
+    return {"title": str(getattr(part, "title", "")), "better": better}
+
+
+def _encoder(part: object) -> Row:
+    what = getattr(part, "call", part)  # a packaged model has its function there
+    return {"reads": str(getattr(part, "kind", "text or images")), "what": _first_line(what)}
+
+
+def _plain(part: object) -> Row:
+    return {"what": _first_line(part)}
+
+
+def _first_line(part: object) -> str:
+    module = sys.modules.get(str(getattr(part, "__module__", "")))
+    text = getattr(part, "__doc__", None) or getattr(module, "__doc__", None) or ""
+    return str(text).strip().split("\n")[0]
+
+
+ROWS: Mapping[Kind, Callable[[object], Row]] = {
+    METRIC: _metric,
+    BACKEND: _plain,
+    LAYOUT: _plain,
+    ENCODER: _encoder,
+}
+BESIDE = {kind.table.lower(): kind for kind in ROWS}  # as `list` calls them

@@ -1,0 +1,43 @@
+"""A person's own metrics by name: from the files given, those on record and installed packages."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import cast
+
+from fusefront.harness.errors import UsageError
+from fusefront.harness.parts.included import included
+from fusefront.harness.parts.kinds import METRIC
+from fusefront.harness.parts.origins import fails
+from fusefront.harness.parts.own import Own, own_parts
+from fusefront.harness.statistics.contract import QualityMetric
+
+
+def own_metrics(
+    names: Iterable[str], folder: Path, given: Sequence[Path]
+) -> dict[str, QualityMetric]:
+    """Name -> metric, built; shipped names are left out.
+
+    Raises:
+        UsageError: a metric that nobody offers, whose file is gone or has changed, or that cannot be
+            built.
+    """
+    shipped = METRIC.zoo()
+    wanted = [name for name in dict.fromkeys(names) if name not in shipped]
+    if not wanted:
+        return {}
+    files = included(folder, given, lambda part: part.kind == METRIC.word and part.name in wanted)
+    own = {own_part.name: own_part for own_part in own_parts(files, (METRIC,))}
+    for name in wanted:
+        if name not in own:
+            known = ", ".join([*shipped, *own])
+            raise UsageError(
+                f"metric {name!r} is not known; known: {known}; give its file with --include-path"
+            )
+    return {name: _built(own[name]) for name in wanted}
+
+
+def _built(own_part: Own) -> QualityMetric:
+    try:
+        return cast(type[QualityMetric], own_part.part)()
+    except Exception as error:  # somebody else's code: anything can come out of it
+        raise fails(own_part, error) from error

@@ -1,0 +1,67 @@
+"""What every part that is one module promises: its class, its seeds, learning, finite numbers, state."""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+from torch import nn
+
+from fusefront.harness.parts.kinds import Kind
+from fusefront.harness.testing.declaration import declared, label_of
+from fusefront.harness.testing.module_checks import (
+    Run,
+    check_learns,
+    check_repeats,
+    check_restores,
+    check_stays_finite,
+    seeded,
+)
+from fusefront.harness.testing.promises import Promise
+
+
+class ModulePart(NamedTuple):
+    """A part to be checked: how it is built, and its outputs on fixed inputs."""
+
+    kind: Kind
+    part: type[nn.Module]
+    build: Callable[[], nn.Module]
+    run: Run
+
+    @property
+    def label(self) -> str:
+        """How sentences call it."""
+        return label_of(self.kind, self.part)
+
+    def seeded(self) -> nn.Module:
+        """Built with the weights of a fixed seed."""
+        return seeded(self.build)()
+
+    def scorer(self) -> nn.Module:
+        """The same in float64, ready to score."""
+        return self.seeded().double().eval()
+
+    def opening(self, title: str, shapes: Callable[[], None]) -> Iterator[Promise]:
+        """Promises without which no other can be judged; `shapes` is the kind's own."""
+        choices = getattr(self.part, "choices", {})
+        yield declared(self.kind, self.part, self.build, choices)
+        yield Promise(title, shapes, gate=True)
+        yield Promise("a seed repeats the results", self._repeats, gate=True)
+
+    def learns(self, exceptions: Collection[str]) -> Promise:
+        """`exceptions` are patterns of parameter names that may go without a gradient."""
+        return Promise(
+            "every parameter learns",
+            lambda: check_learns(self.label, self.build, self.run, exceptions),
+        )
+
+    def closing(self, long: Run) -> Iterator[Promise]:
+        """Numbers and state; `long` runs it on inputs ten times as large."""
+        yield Promise(
+            "numbers stay finite in bfloat16",
+            lambda: check_stays_finite(self.label, self.build, long),
+        )
+        yield Promise(
+            "its state restores it", lambda: check_restores(self.label, self.build, self.run)
+        )
+
+    def _repeats(self) -> None:
+        check_repeats(self.label, self.build, self.run)
