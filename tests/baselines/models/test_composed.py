@@ -9,9 +9,19 @@ from fusefront.baselines.contract import gather
 from fusefront.baselines.models import composed
 from fusefront.baselines.models.composed import Composed
 from fusefront.baselines.models.composed_settings import ComposedSettings
+from fusefront.baselines.models.compressed_fusion import CompressedFusion
+from fusefront.baselines.models.early_fusion import EarlyFusion
+from fusefront.baselines.models.gated_fusion import GatedFusion
+from fusefront.baselines.models.id_only import IdOnly
+from fusefront.baselines.models.late_fusion import LateFusion
+from fusefront.baselines.models.popularity import Popularity
+from fusefront.baselines.models.stacked_fusion import StackedFusion
+from fusefront.baselines.models.unimodal import Unimodal
 from fusefront.baselines.zoo import BASELINES, check_settings
+from fusefront.fusion_variants.contract import Fused
 from fusefront.harness.testing.baseline import SPARE
 
+FAMILIES = (CompressedFusion, EarlyFusion, GatedFusion, IdOnly, LateFusion, StackedFusion, Unimodal)
 SMALL = {"token_width": 6, "id_width": 3, "operator": "concat"}
 
 
@@ -78,6 +88,7 @@ SEARCHED = {
 @pytest.mark.parametrize("name", DEFAULTS)
 def test_settings_that_nobody_gives_are_those_of_recorded_runs(name):
     assert vars(BASELINES[name].Settings()) == COMPOSED | DEFAULTS[name]
+    assert BASELINES[name] in (Composed, *FAMILIES)
 
 
 def test_what_a_search_tries_is_what_recorded_searches_tried():
@@ -92,7 +103,7 @@ def test_what_a_search_tries_is_what_recorded_searches_tried():
     stacked |= {"folds": (2, 3), "stack_hidden": (0, 8)}
     assert BASELINES["stacked_fusion"].choices == stacked
     popular = {"statistic": ("click_rate", "impressions"), "prior": (5.0, 20.0, 100.0)}
-    assert BASELINES["popularity"].choices == popular
+    assert Popularity.choices == popular
 
 
 def test_the_first_modality_stands_alone_unless_one_is_named(scene):
@@ -309,3 +320,58 @@ def test_a_query_is_as_wide_as_what_it_is_asked_with(scene):
         )
     (film, _), (gate, context), (plain, _) = calls
     assert (film, gate, plain) == (6, context, 0)
+
+
+@pytest.mark.parametrize("placement", ["item", "interaction"])
+def test_the_kind_of_an_event_moves_its_code_in_histories_alone(scene_of, schema, placement):
+    """x_(i,k) = x_i + v_k in the slots that are there; kind 0 is none, candidates have none."""
+    scene = scene_of(schema._replace(history_kinds=3))
+    settings = {**SMALL, "pooler": "mean", "placement": placement}
+    model = scene.build("composed", settings).eval()
+    batch, events = scene.batch, scene.batch.events
+    assert set(events.kind.tolist()) == {0, 1, 2, 3}
+    with torch.no_grad():
+        model.kinds.vectors.weight[1:] += 1.0
+        codes, _ = model.encode_batch(batch)
+        plain, _ = model.encode(batch.items)
+        x, there, _ = model.slots(batch.items, None)
+        for p, (item, kind) in enumerate(
+            zip(events.item.tolist(), events.kind.tolist(), strict=True)
+        ):
+            added = model.kinds.vectors.weight[kind].view(x.shape[1:])
+            tokens = x[item].clone()
+            for s in range(len(tokens)):
+                if kind and there[item, s]:
+                    tokens[s] += added[s]
+            wanted = tokens.flatten()
+            if placement == "item":
+                wanted = model.placement.operator(
+                    tokens[None], there[[item]], None
+                ).tokens.flatten()
+            torch.testing.assert_close(codes.history.values[p], wanted)
+    assert torch.equal(codes.candidate.values, plain.candidate.values)
+
+
+class Plain(torch.nn.Module):
+    """A person's operator that says nothing of itself but how many tokens it gives."""
+
+    tokens_out = 1
+
+    def __init__(self, slots, width):
+        super().__init__()
+
+    def forward(self, x, present, query=None):
+        assert query is None
+        return Fused(x.sum(-2, keepdim=True), present.any(-1, keepdim=True), x.new_zeros(()))
+
+
+def test_an_operator_that_says_nothing_of_itself_is_one_of_features_without_a_query(scene, parts):
+    own = parts._replace(operators={**parts.operators, "plain": Plain})
+    for settings in ({}, {"use_id": False}, {"placement": "interaction"}, {"placement": "pooled"}):
+        scene.model(Composed, SMALL | {"operator": "plain"} | settings, own)
+    for settings, sentence in (
+        ({"conditioning": "target_aware"}, "reads no query and cannot be 'target_aware'"),
+        ({"placement": "logit"}, "fuses features and a logit is one number"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            Composed.check(scene.schema, {"operator": "plain"} | settings, own)

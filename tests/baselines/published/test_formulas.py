@@ -284,3 +284,36 @@ def test_what_of_a_published_model_is_made_offline_is_said(scene):
     assert model.cacheable() == "part: fields are multiplied online"
     assert model.report() == {}
     assert scene.build("naml", CASES["naml"] | {"compressor": {"name": "pca", "k": 5}}).report()
+
+
+@pytest.mark.parametrize("longest", [0, 1, 2])
+def test_a_history_of_one_is_a_history(scene_of, schema, longest):
+    scene = scene_of(schema._replace(max_history=longest))
+    model = seasoned(scene.build("autoint", CASES["autoint"]))
+    own = 1 + 3 + len(schema.modalities)  # id, two fields and the numbers, the modalities
+    context = 4  # a field and the number on either side
+    assert model.tokens.has_history is (longest > 0)
+    assert model.tokens.count == own * (1 + (longest > 0)) + context
+    if longest:
+        batch = scene.batch
+        with torch.no_grad():
+            codes = model.encode_items(torch.arange(scene.schema.items + 1))
+            logits = model.score(gather(codes, batch, batch.items), batch.rows).logits
+            for r, k in ROWS:
+                wanted = autoint(model, scene, Candidate(scene, r, k))
+                torch.testing.assert_close(logits[r, k], wanted, **NEAR)
+
+
+def test_the_kind_of_an_event_is_told_in_histories_alone(scene_of, schema):
+    scene = scene_of(schema._replace(history_kinds=2))
+    for case in ("din", "naml", "autoint", "momo", "qin", "seed_reconstruction"):
+        model = seasoned(scene.build(case, CASES[case]))
+        with torch.no_grad():
+            codes, _ = model.encode_batch(scene.batch)
+            plain, _ = model.encode(scene.batch.items)
+        events = scene.batch.events
+        moved = (codes.history.values - plain.history.values[events.item]).abs().amax(-1) > 1e-9
+        there = codes.history.present.any(-1)
+        assert torch.equal(moved, (events.kind > 0) & there), case
+        assert torch.equal(codes.history.present, plain.history.present[events.item])
+        assert torch.equal(codes.candidate.values, plain.candidate.values)

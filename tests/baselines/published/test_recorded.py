@@ -2,12 +2,31 @@
 
 import pytest
 
+from fusefront.baselines.published import (
+    autoint,
+    deepfm,
+    din,
+    dmf,
+    em3,
+    lmf,
+    make,
+    marn,
+    momo,
+    mtfn,
+    naml,
+    pamd,
+    qin,
+    seed_reconstruction,
+    simcen,
+)
 from fusefront.baselines.published.dmf import DmfSettings
 from fusefront.baselines.published.presets import deep, none, part
 from fusefront.baselines.published.seed_reconstruction import SeedSettings, recipe_of
 from fusefront.baselines.zoo import BASELINES, check_settings
 from fusefront.harness.testing.baseline import SPARE
 
+MODULES = (autoint, deepfm, din, dmf, em3, lmf, make, marn, momo, mtfn, naml, pamd, qin)
+MODULES += (seed_reconstruction, simcen)
 WIDE = (1024, 512, 256)
 OWN = {
     "din": {
@@ -140,6 +159,7 @@ def test_a_published_model_is_by_default_what_was_published(name):
     wanted = OWN[name] if name in OWN else BENCH | PRESETS[name]
     assert vars(BASELINES[name].Settings()) == wanted
     assert BASELINES[name].recipe == RECIPES.get(name, ALIKE)
+    assert BASELINES[name].__module__ in {module.__name__ for module in MODULES}
 
 
 @pytest.mark.parametrize("name", [*OWN, *PRESETS])
