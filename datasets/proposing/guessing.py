@@ -35,7 +35,7 @@ def guess_draft(folder: Folder, roles: Roles, unread: dict[str, str]) -> Draft:
     request = guess_request(log, user, moment, used)
     used += [request.column] if request.column else []
     keys = _keys(roles, folder.root)
-    history = guess_history(log, keys, used, user, moment)
+    history = guess_history(log, keys, used, user, moment, label)
     past = history_columns(log, used)
     positive = positives(log, label)
     not_fields = {*used, *history.columns, *past, *timestamp.others, *request.left_out}

@@ -10,6 +10,7 @@ import polars as pl
 
 from fusefront.datasets.proposing.draft import Guess, Value, Word
 from fusefront.datasets.proposing.files.tables import SampledTable
+from fusefront.datasets.proposing.labels import EVENT, MOST_EVENTS, Label, few_events
 from fusefront.datasets.proposing.padding import KeyTexts, Padding, TextLists, find_padding, ragged
 from fusefront.datasets.proposing.roles import is_vector
 from fusefront.datasets.raw.lists import cut_text
@@ -33,7 +34,12 @@ class _Way(NamedTuple):
 
 
 def guess_history(
-    log: SampledTable, keys: KeyTexts, used: Collection[str], user: str, timestamp: str | None
+    log: SampledTable,
+    keys: KeyTexts,
+    used: Collection[str],
+    user: str,
+    timestamp: str | None,
+    label: Label,
 ) -> Guess:
     """A column's history before one that is made from the log, before none."""
     ways = [way for way in _ways(log, used) if len(way.lists.values)]
@@ -41,7 +47,7 @@ def guess_history(
     if not fit:
         if by_name := [way for way in ways if way.by_name]:
             return _of_something(by_name[0], keys)
-        return _from_log(timestamp)
+        return _from_log(log, timestamp, label)
     best = fit[0]
     guess = _guess(log, best, keys, user, timestamp)
     rivals = [w.columns[0] for w in fit[1:] if w.by_name and _share(w, keys) == _share(best, keys)]
@@ -56,11 +62,29 @@ def history_columns(log: SampledTable, used: Collection[str]) -> list[str]:
     return [name for way in _ways(log, used) if way.by_name for name in way.columns]
 
 
-def _from_log(timestamp: str | None) -> Guess:
-    if timestamp:
+def _from_log(log: SampledTable, timestamp: str | None, label: Label) -> Guess:
+    if timestamp is None:
+        return Guess({"from": Word("none")}, "neither a history column nor timestamps")
+    value: dict[str, Value] = {"from": Word("log"), "max_length": LONGEST}
+    kind = event_column(log, label)
+    if kind is None:
         why = "earlier positives of the user, strictly before the row"
-        return Guess({"from": Word("log"), "max_length": LONGEST}, why)
-    return Guess({"from": Word("none")}, "neither a history column nor timestamps")
+        if label.column is not None:
+            why += f"; 'events: all, kind: {label.column}' adds what was seen and not liked"
+        return Guess(value, why)
+    value |= {"events": Word("all"), "kind": kind}
+    return Guess(value, f"all that the user met strictly before the row, each with its {kind!r}")
+
+
+def event_column(log: SampledTable, label: Label) -> str | None:
+    """The column that tells events apart: a behaviour, or a rating of several values."""
+    for name in log.columns:
+        if EVENT.match(name) and few_events(log.frame[name]):
+            return name
+    if label.column is None or not label.condition:
+        return None
+    rated = 2 < log.frame[label.column].drop_nulls().n_unique() <= MOST_EVENTS
+    return label.column if rated else None
 
 
 def _ways(log: SampledTable, used: Collection[str]) -> Iterator[_Way]:

@@ -24,7 +24,7 @@ EVENT = re.compile(
     r"^(event|action|behaviou?r|interaction|feedback)(_?(type|name|kind|id))?$|^type$",
     re.IGNORECASE,
 )
-_MOST_EVENTS = 20
+MOST_EVENTS = 20
 _FEW = 11  # distinct values of ratings
 
 
@@ -51,7 +51,7 @@ def guess_label(log: SampledTable, used: Sequence[str]) -> LabelGuess:
         fit = [name for name in plain if pattern.match(name) and _values(log.frame[name])]
         if fit:
             return _label(log, fit)
-    events = [name for name in plain if EVENT.match(name) and _few_events(log.frame[name])]
+    events = [name for name in plain if EVENT.match(name) and few_events(log.frame[name])]
     if events:
         shares = _shares(log.frame[events[0]])
         doubt = f"{events[0]!r} holds {shares}; say which of them are positive"
@@ -106,8 +106,9 @@ def _values(column: pl.Series) -> set[float]:
     return set(column.drop_nulls().unique().to_list())
 
 
-def _few_events(column: pl.Series) -> bool:
-    return 2 <= column.n_unique() <= _MOST_EVENTS and not column.dtype.is_float()
+def few_events(column: pl.Series) -> bool:
+    """Whether a column holds a few values, as kinds of events do."""
+    return 2 <= column.n_unique() <= MOST_EVENTS and not column.dtype.is_float()
 
 
 def _shares(column: pl.Series) -> str:

@@ -120,7 +120,7 @@ def trained(root: Path, data: Path, spec: dict[str, Any]) -> World:
     pl.DataFrame({"i": [f"item {k}" for k in range(ITEMS)]}).write_parquet(data / "items.parquet")
     np.save(data / "text.npy", np.random.default_rng(0).standard_normal((ITEMS, 4)))
     store = prepare(parse_spec(spec, "test"), data, root)
-    recipe = {"epochs": 3, "batch_rows": 64}
+    recipe = {"epochs": 6, "batch_rows": 64}
     run_spec = RunSpec(store.name, store.fingerprint, "early_fusion", {}, recipe, 0)
     record = run(Cell("early", "strategy", run_spec), root, store, load_parts(()))
     bundle = export_run(load_run(record.path, root), root / "bundle", rows="float32")
