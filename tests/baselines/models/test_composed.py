@@ -1,5 +1,6 @@
 """The composed model around its placement: presence, alignment, dropout, roles, presets."""
 
+from dataclasses import FrozenInstanceError
 from itertools import combinations
 
 import pytest
@@ -89,6 +90,8 @@ SEARCHED = {
 def test_settings_that_nobody_gives_are_those_of_recorded_runs(name):
     assert vars(BASELINES[name].Settings()) == COMPOSED | DEFAULTS[name]
     assert BASELINES[name] in (Composed, *FAMILIES)
+    with pytest.raises(FrozenInstanceError):
+        BASELINES[name].Settings().token_width = 3
 
 
 def test_what_a_search_tries_is_what_recorded_searches_tried():
@@ -375,3 +378,22 @@ def test_an_operator_that_says_nothing_of_itself_is_one_of_features_without_a_qu
     ):
         with pytest.raises(ValueError, match=sentence):
             Composed.check(scene.schema, {"operator": "plain"} | settings, own)
+
+
+def test_presence_of_the_candidates_modalities_moves_its_logit(scene):
+    """A weight for each modality, times one half where it is there and minus one half where not."""
+    model = scene.build("composed", {**SMALL, "presence_features": True}).eval()
+    batch = scene.batch
+    with torch.no_grad():
+        model.presence.weight.copy_(torch.tensor([[1.0, 10.0, 100.0]]))
+        codes = model.encode_items(torch.arange(scene.schema.items + 1))
+        request = gather(codes, batch, batch.items)
+        whole = model.score(request, batch.rows).logits
+        model.presence = None
+        plain = model.score(request, batch.rows).logits
+    for row in batch.rows.tolist():
+        r, k = divmod(row, batch.candidates.shape[1])
+        there = scene.items.present[batch.items[batch.candidates[r, k]]].tolist()
+        moved = sum(10**m * (0.5 if some else -0.5) for m, some in enumerate(there))
+        assert (whole - plain)[r, k].item() == pytest.approx(moved)
+    assert scene.build("composed", SMALL).presence is None

@@ -1,5 +1,7 @@
 """What the published models are by default, as their papers and logs print it, and what searches try."""
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 
 from fusefront.baselines.published import (
@@ -16,6 +18,7 @@ from fusefront.baselines.published import (
     naml,
     pamd,
     qin,
+    recipes,
     seed_reconstruction,
     simcen,
 )
@@ -160,6 +163,19 @@ def test_a_published_model_is_by_default_what_was_published(name):
     assert vars(BASELINES[name].Settings()) == wanted
     assert BASELINES[name].recipe == RECIPES.get(name, ALIKE)
     assert BASELINES[name].__module__ in {module.__name__ for module in MODULES}
+
+
+def test_recipes_are_those_of_the_logs():
+    kept = [recipes.BARS, recipes.DIN, recipes.MOMO, recipes.QIN, recipes.MMCTR_BENCH]
+    assert kept == [BARS, DIN, RECIPES["momo"], RECIPES["qin"], ALIKE]
+    assert recipes.PLATEAU == PLATEAU
+
+
+@pytest.mark.parametrize("name", [*OWN, *PRESETS])
+def test_settings_cannot_be_changed(name):
+    settings = BASELINES[name].Settings()
+    with pytest.raises(FrozenInstanceError):
+        settings.embedding = 3
 
 
 @pytest.mark.parametrize("name", [*OWN, *PRESETS])
