@@ -10,7 +10,7 @@ import polars as pl
 
 from fusefront.datasets.proposing.draft import Guess, Value, Word
 from fusefront.datasets.proposing.files.tables import SampledTable
-from fusefront.datasets.proposing.labels import EVENT, MOST_EVENTS, Label, few_events
+from fusefront.datasets.proposing.labels import EVENT, MOST_EVENTS, LabelGuess, few_events
 from fusefront.datasets.proposing.padding import KeyTexts, Padding, TextLists, find_padding, ragged
 from fusefront.datasets.proposing.roles import is_vector
 from fusefront.datasets.raw.lists import cut_text
@@ -39,7 +39,7 @@ def guess_history(
     used: Collection[str],
     user: str,
     timestamp: str | None,
-    label: Label,
+    label: LabelGuess,
 ) -> Guess:
     """A column's history before one that is made from the log, before none."""
     ways = [way for way in _ways(log, used) if len(way.lists.values)]
@@ -62,7 +62,7 @@ def history_columns(log: SampledTable, used: Collection[str]) -> list[str]:
     return [name for way in _ways(log, used) if way.by_name for name in way.columns]
 
 
-def _from_log(log: SampledTable, timestamp: str | None, label: Label) -> Guess:
+def _from_log(log: SampledTable, timestamp: str | None, label: LabelGuess) -> Guess:
     if timestamp is None:
         return Guess({"from": Word("none")}, "neither a history column nor timestamps")
     value: dict[str, Value] = {"from": Word("log"), "max_length": LONGEST}
@@ -76,7 +76,7 @@ def _from_log(log: SampledTable, timestamp: str | None, label: Label) -> Guess:
     return Guess(value, f"all that the user met strictly before the row, each with its {kind!r}")
 
 
-def event_column(log: SampledTable, label: Label) -> str | None:
+def event_column(log: SampledTable, label: LabelGuess) -> str | None:
     """The column that tells events apart: a behaviour, or a rating of several values."""
     for name in log.columns:
         if EVENT.match(name) and few_events(log.frame[name]):
