@@ -15,7 +15,7 @@ class RunProgress:
 
     def __init__(self, total: int, what: str, console: Console) -> None:
         self.total, self.what, self.console = total, what, console
-        self.ended, self.failed = 0, 0
+        self.ended = 0
         self.begin = time.monotonic()
         self.detail: dict[str, str] = {}
         self.fraction: dict[str, float] = {}  # of each run under way, by its epochs
@@ -53,7 +53,6 @@ class RunProgress:
             self.fraction.pop(key, None)
             last = self.detail.pop(key, key)
             self.ended += 1
-            self.failed += kind == "failed"
             self._line(last, str(message.get("reason", "")))
         if self.bar is not None:
             self.bar.update(
@@ -77,10 +76,6 @@ class RunProgress:
         elif self.bar is None:
             line = f"{self.what} {self.ended} of {self.total}: {last}, {self.left()}"
             self.console.print(line, markup=False, highlight=False)
-
-
-def silent(_: str) -> None:
-    """A told line that nobody hears."""
 
 
 Tell = Callable[[str], None]

@@ -171,7 +171,7 @@ def _pair(model: JointModel, a: str, b: str) -> Ends:
 
 def _alone(model: JointModel, name: str) -> Ends:
     value, se, df = model.alone(model.index(name))
-    half = float(special.stdtrit(min(df, 1e9), 0.975)) * se if se > 0 else se
+    half = float(special.stdtrit(min(df, 1e9), 0.975)) * se
     return _ends(value, value - half, value + half)
 
 

@@ -58,6 +58,41 @@ def test_the_time_left_counts_the_epochs_of_runs_under_way(monkeypatch: pytest.M
     assert bar.left() == "50 s left"
 
 
+@pytest.mark.parametrize(
+    ("passed", "sentence"),
+    [(39.0, "117 s left"), (39.9, "120 s left"), (41.0, "2 min left"), (400.0, "20 min left")],
+)
+def test_two_minutes_and_more_are_said_in_minutes(
+    monkeypatch: pytest.MonkeyPatch, passed: float, sentence: str
+) -> None:
+    """One run of four has ended."""
+    clock = iter([7.0, 7.0 + passed])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    bar = RunProgress(4, "run", Console(file=io.StringIO()))
+    bar.ended = 1
+    assert bar.left() == sentence
+
+
+def test_what_has_ended_is_counted_and_no_longer_under_way() -> None:
+    bar = RunProgress(3, "run", Console(file=io.StringIO()))
+    bar.tell("start", cell("a", 0), {})
+    assert bar.detail == {"a seed 0": "a seed 0 starts"}
+    bar.tell("epoch", cell("a", 0), {"epoch": 1, "rows_per_second": 10})
+    bar.tell("epoch", cell("b", 0), {"epoch": 3, "rows_per_second": 1200})
+    assert bar.fraction == {"a seed 0": 0.25, "b seed 0": 0.75}
+    bar.tell("failed", cell("b", 0), {"reason": "no"})
+    bar.tell("done", cell("a", 0), {})
+    assert bar.ended == 2
+    assert bar.fraction == bar.detail == {}
+
+
+def test_a_terminal_has_no_bar_where_nothing_is_to_do() -> None:
+    out = io.StringIO()
+    with RunProgress(0, "run", Console(file=out, force_terminal=True)) as bar:
+        assert bar.bar is None
+    assert out.getvalue() == ""
+
+
 def test_ctrl_c_says_how_to_go_on_and_ends_with_130(tmp_path: Path) -> None:
     with subprocess.Popen(
         [PROGRAM, "demo", "--quick", "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True

@@ -1,0 +1,102 @@
+"""Where a study's data comes from: a world written once, or a spec beside the study."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fusefront.datasets.errors import SpecError
+from fusefront.datasets.spec import load_spec
+from fusefront.harness.errors import UsageError
+from fusefront.harness.jobs import propose
+from fusefront.harness.jobs.demo import demo_file
+from fusefront.harness.jobs.propose import write_proposal
+from fusefront.harness.jobs.source import prepared, write_synthetic
+from fusefront.harness.runs.study import Study, Synthetic, check_study, load_study
+
+WORLD = Synthetic(synthetic="tour", seed=2, train=30, valid=10, test=20)
+
+
+def study(dataset: object) -> Study:
+    raw = {"name": "s", "dataset": dataset, "baseline": "b", "strategies": {"b": {}}}
+    return check_study(raw, "s.yaml")
+
+
+def test_a_world_is_written_once_and_whole(tmp_path: Path) -> None:
+    spec = write_synthetic(WORLD, tmp_path)
+    (folder,) = (tmp_path / "data").iterdir()
+    assert folder.name.startswith("tour-")
+    assert spec == folder / "dataset.yaml"
+    assert json.loads((folder / "complete.json").read_text()) == {"spec": "dataset.yaml"}
+    assert load_spec(spec).name == "tour_2"
+    before = (folder / "interactions.parquet").stat().st_mtime_ns
+    assert write_synthetic(WORLD, tmp_path) == spec
+    assert (folder / "interactions.parquet").stat().st_mtime_ns == before
+    (folder / "complete.json").unlink()  # cut short: written anew, without what lay there
+    (folder / "left.txt").touch()
+    assert write_synthetic(WORLD, tmp_path) == spec
+    assert not (folder / "left.txt").exists()
+    other = write_synthetic(WORLD.model_copy(update={"seed": 3}), tmp_path)
+    assert other.parent != folder
+    assert len(list((tmp_path / "data").iterdir())) == 2
+
+
+def test_the_world_has_the_sizes_and_the_seed_of_the_study(tmp_path: Path) -> None:
+    lines: list[str] = []
+    store, spec = prepared(
+        study(WORLD.model_dump()), tmp_path / "s.yaml", None, tmp_path, lines.append
+    )
+    counts = [len(store.split(name).group) for name in ("train", "valid", "test")]
+    assert counts == [30, 10, 20]
+    assert (store.name, spec.name) == ("tour_2", "tour_2")
+    assert store.path.is_relative_to(tmp_path / "prepared")
+
+
+def test_a_world_that_cannot_be_leaves_nothing(tmp_path: Path) -> None:
+    unknown = WORLD.model_copy(update={"synthetic": "nowhere"})
+    with pytest.raises(SpecError, match="nowhere"):
+        write_synthetic(unknown, tmp_path)
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_demo_is_a_study_of_a_world(quick: bool) -> None:
+    path = demo_file(quick=quick)
+    assert path.is_file()
+    assert ("quick" in path.name) is quick
+    assert isinstance(load_study(path).dataset, Synthetic)
+
+
+def test_a_proposed_world_is_a_study_that_can_be_read(tmp_path: Path) -> None:
+    path = propose.write_synthetic("tour", tmp_path / "w", seed=5, train=24, force=False)
+    assert path == tmp_path / "w" / "study.yaml"
+    first = load_study(path)
+    assert (first.name, first.dataset, first.baseline) == ("tour_5", "dataset.yaml", "late_fusion")
+    assert list(first.strategies)[:2] == ["early_fusion", "late_fusion"]
+    store, _ = prepared(first, path, None, tmp_path / "out", lambda _: None)
+    counts = [len(store.split(name).group) for name in ("train", "valid", "test")]
+    assert counts == [24, 6, 24]
+    with pytest.raises(UsageError, match=r"dataset\.yaml exists; name another place"):
+        propose.write_synthetic("tour", tmp_path / "w", seed=5, train=3, force=False)
+    (tmp_path / "w" / "dataset.yaml").unlink()
+    with pytest.raises(UsageError, match=r"study\.yaml exists; name another place"):
+        propose.write_synthetic("tour", tmp_path / "w", seed=5, train=3, force=False)
+    again = propose.write_synthetic("tour", tmp_path / "w", seed=6, train=3, force=True)
+    assert load_study(again).name == "tour_6"
+    store, _ = prepared(load_study(again), again, None, tmp_path / "out", lambda _: None)
+    assert len(store.split("valid").group) == 1  # a quarter, and one at least
+    with pytest.raises(SpecError, match="nowhere"):
+        propose.write_synthetic("nowhere", tmp_path / "v", seed=0, train=3, force=False)
+    assert not (tmp_path / "v").exists()
+
+
+def test_a_published_layout_is_one_folder(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    with pytest.raises(UsageError, match="--verify compares with a published layout; name it"):
+        write_proposal([tmp_path], spec, verified=True)
+    file = tmp_path / "a.csv"
+    file.write_text("a\n1\n")
+    for paths in ([tmp_path, tmp_path], [file], []):
+        with pytest.raises(UsageError, match="--layout takes one folder, the one that holds"):
+            write_proposal(paths, spec, layout="mind")
+    assert not spec.exists()
