@@ -116,7 +116,7 @@ def find_encoder(
     """
     name = name or DEFAULT[kind]
     if name in own:
-        return Encoder(name, _made(kind, name, settings, own[name]), {})
+        return Encoder(name, _build(kind, name, settings, own[name]), {})
     built_in = _built_in(kind, name)
     weights = _weights(name)
     if sha256(weights) != built_in.sha256:
@@ -139,7 +139,7 @@ def identity(
     return json.dumps([name, code, dict(settings)], sort_keys=True)
 
 
-def _made(kind: Kind, name: str, settings: Mapping[str, Setting], own: OwnEncoder) -> Call:
+def _build(kind: Kind, name: str, settings: Mapping[str, Setting], own: OwnEncoder) -> Call:
     if own.kind not in ("", kind):
         raise SpecError(
             f"encode: {kind} got encoder {name!r}, which reads {own.kind}; name one of its kind"

@@ -13,7 +13,7 @@ from fusefront.harness.statistics.contract import QualityMetric
 
 
 def own_metrics(
-    names: Iterable[str], folder: Path, given: Sequence[Path]
+    names: Iterable[str], folder: Path, include: Sequence[Path]
 ) -> dict[str, QualityMetric]:
     """Name -> metric, built; shipped names are left out.
 
@@ -22,18 +22,20 @@ def own_metrics(
             built.
     """
     shipped = METRIC.zoo()
-    wanted = [name for name in dict.fromkeys(names) if name not in shipped]
-    if not wanted:
+    own_names = [name for name in dict.fromkeys(names) if name not in shipped]
+    if not own_names:
         return {}
-    files = included(folder, given, lambda part: part.kind == METRIC.word and part.name in wanted)
+    files = included(
+        folder, include, lambda part: part.kind == METRIC.word and part.name in own_names
+    )
     own = {own_part.name: own_part for own_part in own_parts(files, (METRIC,))}
-    for name in wanted:
+    for name in own_names:
         if name not in own:
             known = ", ".join([*shipped, *own])
             raise UsageError(
                 f"metric {name!r} is not known; known: {known}; give its file with --include-path"
             )
-    return {name: _built(own[name]) for name in wanted}
+    return {name: _built(own[name]) for name in own_names}
 
 
 def _built(own_part: Own) -> QualityMetric:

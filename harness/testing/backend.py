@@ -146,8 +146,8 @@ def _check_repeats(served: ServedModel) -> None:
 def _check_parity(served: ServedModel) -> None:
     model, codes = served.trained.model, served.trained.codes
     for feed in served.feeds:
-        wanted = special.expit(eager_logits(model, codes, feed).astype(np.float64))
-        off = float(np.abs(served.probabilities(feed) - wanted).max())
+        model_probability = special.expit(eager_logits(model, codes, feed).astype(np.float64))
+        off = float(np.abs(served.probabilities(feed) - model_probability).max())
         if not off <= served.allowed:
             raise ParityError(
                 f"{served.label}: probabilities differ by {off:.1e} from the model's (at most "

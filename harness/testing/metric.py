@@ -84,12 +84,12 @@ def _check_number(label: str, metric: QualityMetric, rows: MetricRows) -> None:
 def _check_repeats(label: str, metric: QualityMetric, rows: MetricRows) -> None:
     before = rows.take(np.arange(ROWS), rows.group)
     first, second = metric.value(*rows), metric.value(*rows)
-    kept = (
+    unchanged = (
         np.array_equal(before.probability, rows.probability),
         np.array_equal(before.label, rows.label),
         np.array_equal(before.group, rows.group),
     )
-    if not all(kept):
+    if not all(unchanged):
         raise SeedError(f"{label}: value writes into its arguments; work on a copy")
     if not _close(first, second):
         raise SeedError(f"{label}: value gives {first} and then {second} for the same rows")

@@ -30,7 +30,7 @@ SECRET = "hunter2:x:0:0:hunter2:/home:/bin/bash"
 OUTSIDE = Allowed(outside=True)
 
 
-def given(spec: DatasetSpec, *files: Path, outside: bool = False) -> Allowed:
+def hand_over(spec: DatasetSpec, *files: Path, outside: bool = False) -> Allowed:
     """What the command line hands over of these files."""
     return Allowed(handed(own_encoders(spec, files)), outside=outside)
 
@@ -130,14 +130,14 @@ def test_of_an_included_file_only_what_it_defines_is_run(
     shop: Path, name: str, sentence: str
 ) -> None:
     with pytest.raises(SpecError, match=sentence):
-        given(spec_of(**encoded(name)), shop.parent / "mine.py")
+        hand_over(spec_of(**encoded(name)), shop.parent / "mine.py")
     assert not (shop / "ran").exists()
 
 
 @pytest.mark.parametrize("path", ["mine.py", "."])
 def test_an_encoder_of_a_file_or_folder_that_is_given_runs(shop: Path, path: str) -> None:
     spec = spec_of(**encoded("mine:letters"))
-    allowed = given(spec, shop.parent / path)
+    allowed = hand_over(spec, shop.parent / path)
     store = prepare(spec, shop, shop.parent / "out", allowed=allowed)
     texts = [command(shop, k) for k in range(ITEMS)]
     assert store.vectors("title")[1:].tolist() == [[len(t), t.count("a"), 1] for t in texts]
@@ -146,7 +146,9 @@ def test_an_encoder_of_a_file_or_folder_that_is_given_runs(shop: Path, path: str
 def test_files_of_one_name_are_no_guess(shop: Path) -> None:
     (shop.parent / "beside" / "mine.py").write_text("def letters(texts):\n    return [[1]]\n")
     with pytest.raises(UsageError, match=r"mine\.py and by .*mine\.py; rename one"):
-        given(spec_of(**encoded("mine:letters")), shop.parent / "mine.py", shop.parent / "beside")
+        hand_over(
+            spec_of(**encoded("mine:letters")), shop.parent / "mine.py", shop.parent / "beside"
+        )
 
 
 def test_an_installed_entry_point_is_an_encoder(
@@ -160,11 +162,11 @@ def test_an_installed_entry_point_is_an_encoder(
     monkeypatch.syspath_prepend(shop.parent)
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     spec = spec_of(**encoded("letters"))
-    store = prepare(spec, shop, shop.parent / "out", allowed=given(spec))
+    store = prepare(spec, shop, shop.parent / "out", allowed=hand_over(spec))
     assert store.vectors("title").shape == (ITEMS + 1, 3)
     points.write_text("[fusefront.encoders]\nletters = mine:nowhere\n")
     with pytest.raises(UsageError, match=r"'letters' \(mine:nowhere\) cannot be loaded"):
-        given(spec)
+        hand_over(spec)
 
 
 def path_fields(model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -270,12 +272,12 @@ def test_a_pattern_of_raw_files_stays_inside(shop: Path, pattern: str) -> None:
     spec = spec_of(modalities={"plot": part})
     mine = (shop.parent / "mine.py",)
     with pytest.raises(SpecError, match="leads outside"):
-        prepare(spec, shop, shop.parent / "out", allowed=given(spec, *mine))
-    store = prepare(spec, shop, shop.parent / "out", allowed=given(spec, *mine, outside=True))
+        prepare(spec, shop, shop.parent / "out", allowed=hand_over(spec, *mine))
+    store = prepare(spec, shop, shop.parent / "out", allowed=hand_over(spec, *mine, outside=True))
     assert store.manifest.outside == (pattern,)
     assert store.items.present[1:, 0].all()
     (shop.parent / "beside" / "plots" / "7.txt").write_text("another")
-    again = prepare(spec, shop, shop.parent / "out", allowed=given(spec, *mine, outside=True))
+    again = prepare(spec, shop, shop.parent / "out", allowed=hand_over(spec, *mine, outside=True))
     assert again.fingerprint != store.fingerprint
 
 
@@ -286,9 +288,9 @@ def test_a_raw_file_that_is_a_link_to_outside_is_refused(shop: Path) -> None:
     spec = spec_of(modalities={"plot": part})
     mine = (shop.parent / "mine.py",)
     with pytest.raises(SpecError, match=r"7\.txt: leads outside") as refusal:
-        prepare(spec, shop, shop.parent / "out", allowed=given(spec, *mine))
+        prepare(spec, shop, shop.parent / "out", allowed=hand_over(spec, *mine))
     assert "hunter2" not in str(refusal.value)
-    prepare(spec, shop, shop.parent / "out", allowed=given(spec, *mine, outside=True))
+    prepare(spec, shop, shop.parent / "out", allowed=hand_over(spec, *mine, outside=True))
 
 
 @pytest.mark.parametrize("pattern", ["plots/{key}.txt", "{key}/passwd", "plots/{key}/7.txt"])
@@ -305,7 +307,7 @@ def test_a_key_that_is_no_plain_name_opens_no_file(shop: Path, pattern: str) -> 
     (shop / "plots" / "8" / "7.txt").write_text("aaa")
     part = {"path": pattern, "encode": "text", "encoder": "mine:letters"}
     spec = spec_of(modalities={"plot": part})
-    mine = given(spec, shop.parent / "mine.py")
+    mine = hand_over(spec, shop.parent / "mine.py")
     store = prepare(spec, shop, shop.parent / "out", allowed=mine)
     assert store.vectors("plot")[1:].tolist() == [[0, 0, 0]] * 6 + [[3, 3, 1]]
 
@@ -314,10 +316,12 @@ def test_a_setting_that_names_a_file_outside_is_refused(shop: Path) -> None:
     for words in ("../passwd", str(shop.parent / "passwd")):
         spec = spec_of(**encoded("mine:letters", settings={"words": words}))
         with pytest.raises(SpecError, match=r"settings\.words.*leads outside"):
-            prepare(spec, shop, shop.parent / "out", allowed=given(spec, shop.parent / "mine.py"))
+            prepare(
+                spec, shop, shop.parent / "out", allowed=hand_over(spec, shop.parent / "mine.py")
+            )
     for words in ("/", "items.parquet", "a/b", "/nowhere/at/all", "and/or"):
         spec = spec_of(**encoded("mine:letters", settings={"words": words}))
-        prepare(spec, shop, shop.parent / "out", allowed=given(spec, shop.parent / "mine.py"))
+        prepare(spec, shop, shop.parent / "out", allowed=hand_over(spec, shop.parent / "mine.py"))
 
 
 def test_init_reads_no_link_to_outside(shop: Path) -> None:

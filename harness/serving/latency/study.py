@@ -175,9 +175,9 @@ def shipped_and(more: Sequence[str]) -> tuple[str, ...]:
 
 def _backends(folder: StudyFolder, options: BenchOptions) -> dict[str, Backend]:
     """Those that are named, a person's from the files given and those on record."""
-    named = set(options.backends)
+    names = set(options.backends)
     files = included(
-        folder.path, options.include, lambda part: part.kind == BACKEND.word and part.name in named
+        folder.path, options.include, lambda part: part.kind == BACKEND.word and part.name in names
     )
     known = cast("dict[str, type[Backend]]", load_zoo(BACKEND, files))
     return find_backends(options.backends, known)

@@ -102,16 +102,16 @@ def test_raw_files_are_inputs_by_their_names_and_may_be_unreadable(shop: Path) -
     modality = {"path": "plots/{key}.txt", "encode": "text", "encoder": "mine:letters"}
     raw = spec(modalities={"plot": modality})
 
-    def named() -> str:
+    def name_of_store() -> str:
         return fingerprint(raw, shop, Allowed(handed(own_encoders(raw, [own]))))
 
     roles = [role for role, _ in inputs(raw, shop, Allowed(handed(own_encoders(raw, [own]))))]
     assert roles == ["interactions.0", "users", "items", "raw.plot.2.txt"]
-    observed = {named()}
+    observed = {name_of_store()}
     (shop / "plots" / "2.txt").write_text("another plot")
-    observed.add(named())
+    observed.add(name_of_store())
     (shop / "plots" / "2.txt").rename(shop / "plots" / "3.txt")
-    observed.add(named())
+    observed.add(name_of_store())
     own.write_text("def letters(texts):\n    return [[2 * len(text)] for text in texts]\n")
-    observed.add(named())
+    observed.add(name_of_store())
     assert len(observed) == 4

@@ -84,8 +84,8 @@ def test_own_metrics_are_those_given_and_those_on_record(mine, tmp_path):
         UsageError, match="metric 'net_benefit' is not known; known: auc, group_auc"
     ):
         own_metrics(["auc", "net_benefit"], study, [])
-    given = own_metrics(["auc", "net_benefit"], study, [file])
-    assert [type(metric).__name__ for metric in given.values()] == ["NetBenefit"]
+    metrics = own_metrics(["auc", "net_benefit"], study, [file])
+    assert [type(metric).__name__ for metric in metrics.values()] == ["NetBenefit"]
     remember(study, own_parts([file]))
     assert list(own_metrics(["net_benefit"], study, [])) == ["net_benefit"]
     file.unlink()
@@ -117,10 +117,10 @@ def test_backends_are_named_what_ships_first():
 
 
 def bench_row(strategy, backend, scope="model_only", candidates=8, p50=1.0, **more):
-    made = {"strategy": strategy, "backend": backend, "scope": scope, "candidates": candidates}
+    row = {"strategy": strategy, "backend": backend, "scope": scope, "candidates": candidates}
     for name, ms in (("p50", p50), ("p95", 2 * p50), ("p99", 3 * p50)):
-        made |= {f"{name}_ms": ms, f"{name}_low": 0.9 * ms, f"{name}_high": 1.1 * ms}
-    return made | more
+        row |= {f"{name}_ms": ms, f"{name}_low": 0.9 * ms, f"{name}_high": 1.1 * ms}
+    return row | more
 
 
 def test_rows_of_other_backends_are_shown_beside_what_ships():
@@ -215,21 +215,21 @@ def test_an_encoder_counts_by_its_code_and_settings(mine, shop, tmp_path):
     """Comments change no fingerprint; a formula, a setting or another name do."""
     files = mine("shop_log.py", "letters.py")
 
-    def named(**settings):
+    def store_name(**settings):
         part = {"column": "title", "encode": "text", "encoder": "letters", "settings": settings}
         spec = json.dumps({"layout": "shop_log", "modalities": {"title": part}})
         (tmp_path / "shop.yaml").write_text(spec)
         data = describe(tmp_path / "shop.yaml", shop, files)
         return fingerprint(data.spec, shop, data.allowed)
 
-    first = named()
+    first = store_name()
     text = files[1].read_text()
     files[1].write_text(text + "\n# a comment\n")
     files[0].write_text(files[0].read_text() + "\nUNUSED = 1\n")  # the layout's file
-    assert named() == first
-    assert named(alphabet="abc") != first
+    assert store_name() == first
+    assert store_name(alphabet="abc") != first
     files[1].write_text(text.replace("max(len(text), 1)", "max(len(text), 2)"))
-    assert named() != first
+    assert store_name() != first
 
 
 def test_an_encoder_of_the_other_kind_or_with_unknown_settings_is_refused(mine, shop, tmp_path):

@@ -62,7 +62,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # commands, each its
 
 def fusefront(folder: Path, *words: str, packages: Path | None = None) -> str:
     """Standard output of a command that must succeed."""
-    done = subprocess.run(
+    command = subprocess.run(
         [sys.executable, "-c", "from fusefront.harness.cli.main import main; main()", *words],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(packages or "")},
@@ -70,8 +70,8 @@ def fusefront(folder: Path, *words: str, packages: Path | None = None) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    assert command.returncode == 0, command.stderr[-2000:]
+    return command.stdout
 
 
 def write_shop(folder: Path) -> None:
@@ -134,8 +134,8 @@ def test_every_kind_of_part_from_files_through_the_whole_command_line(page_files
         (tmp_path / "mine" / f"{name}.py").write_text(page_files[f"{name}.py"])
     mine = ("--include-path", "mine")
     fusefront(tmp_path, "prepare", "shop.yaml", "--data", "data", *mine)
-    given = ("run", "study.yaml", "--data", "data", "--no-wandb", "--jobs", "1")
-    fusefront(tmp_path, *given, *mine)
+    run = ("run", "study.yaml", "--data", "data", "--no-wandb", "--jobs", "1")
+    fusefront(tmp_path, *run, *mine)
     check_study(tmp_path)
     before = runs(tmp_path)
     assert len(before) == 6
@@ -146,7 +146,7 @@ def test_every_kind_of_part_from_files_through_the_whole_command_line(page_files
     for name in ("bfloat16", "shop_log"):
         other = tmp_path / "mine" / f"{name}.py"
         other.write_text(other.read_text() + "\n\nUNUSED = 1\n")
-    fusefront(tmp_path, *given, *mine)
+    fusefront(tmp_path, *run, *mine)
     check_study(tmp_path, price=0.5)
     assert runs(tmp_path) == before
     # what is on record is found again
@@ -169,8 +169,8 @@ def test_every_kind_of_part_from_an_installed_package(page_files, tmp_path):
     for kind in ("metrics", "backends", "layouts", "encoders"):
         listed = json.loads(fusefront(shop, "list", kind, "--json", packages=packages))
         assert listed[-1]["from"] == "package 'shopparts'"
-    given = ("run", "study.yaml", "--data", "data", "--no-wandb", "--jobs", "1")
-    fusefront(shop, *given, packages=packages)
+    run = ("run", "study.yaml", "--data", "data", "--no-wandb", "--jobs", "1")
+    fusefront(shop, *run, packages=packages)
     check_study(shop)
     record = json.loads((shop / "out/studies/own/include.json").read_text())
     assert {part["name"] for part in record["parts"]} == set(NAMES)

@@ -73,12 +73,12 @@ def source():
     truth = rng.normal(size=900) + np.repeat(rng.normal(size=150), 6)[users // 3]
     label = (truth + rng.normal(size=900) > 0.5).astype(np.uint8)
     rows = RowTable(label, users, users * 5 + rng.integers(0, 3, 900), users % 7, np.arange(900))
-    made = {
+    scores = {
         name: {seed: (q * truth + rng.normal(size=900)).astype(np.float32) for seed in range(seeds)}
         for name, q, seeds in (("base", 0.6, 3), ("up", 1.6, 4))
     }
     declared = SliceCodes("half", ("low", "high"), (users % 2).astype(np.int32))
-    return MemorySource(rows, made, declared=(declared,))
+    return MemorySource(rows, scores, declared=(declared,))
 
 
 def options(*metrics, **more):
@@ -87,23 +87,26 @@ def options(*metrics, **more):
 
 
 def test_with_influences_it_is_judged_like_a_shipped_metric(source):
-    found = compare(source, options(LogLoss, metric="mine"))
+    comparison = compare(source, options(LogLoss, metric="mine"))
     shipped = compare(source, options(metric="logloss"))
-    for row, like in zip(found.strategies, shipped.strategies, strict=True):
+    for row, like in zip(comparison.strategies, shipped.strategies, strict=True):
         np.testing.assert_allclose(row.metrics["mine"][:3], like.metrics["logloss"][:3], rtol=1e-6)
         assert (row.verdict, row.rank_low) == (like.verdict, like.rank_low)
-    assert found.row("up").verdict == "better"
+    assert comparison.row("up").verdict == "better"
     np.testing.assert_allclose(
-        found.row("up").differences["mine"][:3], shipped.row("up").differences["logloss"][:3], 1e-6
+        comparison.row("up").differences["mine"][:3],
+        shipped.row("up").differences["logloss"][:3],
+        1e-6,
     )
     low, like = (
-        [s.metrics[m].value for s in f.slices] for f, m in ((found, "mine"), (shipped, "logloss"))
+        [s.metrics[m].value for s in f.slices]
+        for f, m in ((comparison, "mine"), (shipped, "logloss"))
     )
     np.testing.assert_allclose(low, like, rtol=1e-6)
 
 
 def test_its_value_is_the_mean_over_seeds_of_a_plain_loop(source):
-    found = compare(source, options(Brier, BestGroup))
+    comparison = compare(source, options(Brier, BestGroup))
     for name, seeds in source.scores.items():
         brier, best = [], []
         for logits in seeds.values():
@@ -112,11 +115,15 @@ def test_its_value_is_the_mean_over_seeds_of_a_plain_loop(source):
                 sum((a - b) ** 2 for a, b in zip(p, source.table.label, strict=True)) / 900
             )
             by_user = {}
-            for user, one in zip(source.table.group, p, strict=True):
-                by_user.setdefault(user, []).append(one)
+            for user, share in zip(source.table.group, p, strict=True):
+                by_user.setdefault(user, []).append(share)
             best.append(np.mean([np.mean(all_) > 0.4 for all_ in by_user.values()]))
-        assert found.row(name).metrics["brier"].value == pytest.approx(np.mean(brier), rel=1e-6)
-        assert found.row(name).metrics["best_group"].value == pytest.approx(np.mean(best), rel=1e-9)
+        assert comparison.row(name).metrics["brier"].value == pytest.approx(
+            np.mean(brier), rel=1e-6
+        )
+        assert comparison.row(name).metrics["best_group"].value == pytest.approx(
+            np.mean(best), rel=1e-9
+        )
 
 
 def redrawn(source, metric, clusters, *, copies):
@@ -147,8 +154,8 @@ def test_redraws_are_those_of_a_plain_loop(source, cluster, copies):
     deviations = measure_own(layout, source.scores["up"][0], metric, "best").summed(layout.axis)
     clusters = source.table.group if cluster == "user" else source.table.request
     values = redrawn(source, metric, clusters, copies=copies)
-    wanted = (values - values.mean()) / np.sqrt(DRAWS - 1)
-    np.testing.assert_allclose(deviations, wanted, atol=1e-12)
+    deviations_of_loop = (values - values.mean()) / np.sqrt(DRAWS - 1)
+    np.testing.assert_allclose(deviations, deviations_of_loop, atol=1e-12)
     assert float(deviations @ deviations) == pytest.approx(values.var(ddof=1), rel=1e-9)
 
 
@@ -188,12 +195,12 @@ def test_slices_measure_a_redrawn_metric_only_where_verdicts_are_on_it(source):
 
 
 def test_the_record_says_what_it_is_called_and_which_way_is_up(source):
-    found = compare(source, options(Brier, BestGroup))
-    again = Comparison.from_dict(found.to_dict())
+    comparison = compare(source, options(Brier, BestGroup))
+    again = Comparison.from_dict(comparison.to_dict())
     assert again.about["brier"][:2] == ("Brier", False)
     assert again.about["best_group"][:2] == ("best_group", True)
-    assert again.row("up").metrics["brier"] == found.row("up").metrics["brier"]
-    old = found.to_dict()
+    assert again.row("up").metrics["brier"] == comparison.row("up").metrics["brier"]
+    old = comparison.to_dict()
     del old["own_metrics"]  # as comparisons were recorded before
     assert Comparison.from_dict(old).own_metrics == {}
 
