@@ -37,7 +37,7 @@ def check_users(store: PreparedDataset, sample: UserSample) -> list[Finding]:
     ]
 
 
-def check_siblings(_: PreparedDataset, sample: UserSample) -> list[Finding] | None:
+def check_siblings(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
     """Rows whose request (user and time, or user and history) has other rows in train."""
     if not sample.told_apart:
         return None
@@ -56,11 +56,23 @@ def check_siblings(_: PreparedDataset, sample: UserSample) -> list[Finding] | No
             "severe" if worst >= 0.05 else "warning" if worst >= 0.005 else "note",
             f"{percent(shares['test'])} of the test rows and {percent(shares['valid'])} of the "
             f"valid rows have siblings in train: rows of the same {what}.",
-            "Train then shows the answer of the same request; keep requests whole (columns.request) "
-            "and split by: time or by: user.",
+            f"Train then shows the answer of the same request; {_whole(store, timed=sample.timed)}.",
             {f"{name}_share": share for name, share in shares.items()},
         )
     ]
+
+
+def _whole(store: PreparedDataset, *, timed: bool) -> str:
+    """What keeps requests in one split, for the split that the data have."""
+    if store.manifest.split_by == "time":
+        return (
+            "an id of columns.request stands on both sides of the cut: where it is no request but "
+            "none, say so by columns.no_request"
+        )
+    if store.manifest.split_by == "given":
+        return "keep requests whole in the given split, or split by: user"
+    way = "split by: time or by: user" if timed else "split by: user"
+    return f"keep requests whole (columns.request) and {way}"
 
 
 def check_repeated(_: PreparedDataset, sample: UserSample) -> list[Finding] | None:

@@ -137,6 +137,23 @@ def test_siblings_in_train_are_severe(tmp_path: Path, timestamps: bool) -> None:
     assert finding.numbers["test_share"] == pytest.approx(1 - 0.2**7, abs=0.005)
 
 
+def test_the_advice_about_siblings_fits_the_split(tmp_path: Path) -> None:
+    """Nobody is told to split by time who does so, or who has no times."""
+    timed = World(tmp_path / "timed").log(random_rows).prepare()
+    untimed = World(tmp_path / "untimed", timestamps=False).log(random_rows).prepare()
+
+    def advice(store: PreparedDataset, split_by: str) -> str:
+        manifest = store.manifest.model_copy(update={"split_by": split_by})
+        return finding_of(audit(PreparedDataset(store.path, manifest)), "sibling_rows").detail
+
+    assert "columns.no_request" in advice(timed, "time")
+    assert "by: time" not in advice(timed, "time")
+    assert "whole in the given split" in advice(timed, "given")
+    assert "by: time or by: user" in advice(timed, "random")
+    assert "by: time" not in advice(untimed, "random")
+    assert "by: user" in advice(untimed, "random")
+
+
 def test_repeated_rows_are_found_within_and_across_splits(tmp_path: Path) -> None:
     def repeat(log: pl.DataFrame) -> pl.DataFrame:
         train = log.filter(pl.col("split") == "train")
