@@ -179,6 +179,7 @@ def ragged(tmp_path_factory: pytest.TempPathFactory) -> PreparedDataset:
         },
         "split": {"by": "given", "column": "split"},
         "cluster": "user",
+        "slices": [{"name": "phone", "column": "device"}],
     }
     (folder / "ragged.yaml").write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")
     return prepare(load_spec(folder / "ragged.yaml"), folder, folder / "out")

@@ -1,0 +1,240 @@
+"""Every number and line of the model card, by plain loops."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.serving.bundle import card
+from fusefront.harness.serving.bundle.card import (
+    Card,
+    ServedQuality,
+    auc_with_interval,
+    card_markdown,
+    limits,
+    make_card,
+)
+from fusefront.harness.training.predict import write_predictions
+
+SERVED: ServedQuality = {
+    "rows": "float16",
+    "bytes_per_item": 42.4,
+    "max_difference": 3.25e-6,
+    "auc_change": None,
+    "inputs": ["a"],
+    "exporter": "torch",
+}
+SUMMARY = {
+    "run_id": "0123",
+    "strategy": "mine",
+    "baseline": "early_fusion",
+    "family": "early",
+    "seed": 4,
+    "parameters_dense": 12,
+    "parameters_fusion": 3.0,
+    "valid_auc": 0.7,
+}
+
+
+def by_loop(logit: np.ndarray, label: np.ndarray, cluster: np.ndarray) -> tuple[float, float]:
+    """AUC and half of its interval, one pair of rows at a time, one cluster at a time."""
+    s = logit.astype(np.float64)
+    wins = (s[:, None] > s[None, :]) + 0.5 * (s[:, None] == s[None, :])
+    clicked, other = label == 1, label == 0
+    auc = float(wins[np.ix_(clicked, other)].mean())
+    value = np.where(clicked, wins[:, other].mean(1), 1 - wins[:, clicked].mean(1))
+    rows = (value - auc) / np.where(clicked, clicked.sum(), other.sum())
+    sums = [rows[cluster == code].sum() for code in np.unique(cluster)]
+    count = len(sums)
+    error = np.sqrt(np.square(sums).sum() * count / (count - 1))
+    return auc, float(stats.t.ppf(0.975, count - 1) * error)
+
+
+def scored(rows: int, clusters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(rows)
+    label = (rng.random(rows) < 0.4).astype(np.uint8)
+    logit = np.round(rng.normal(size=rows) + 0.6 * label, 1).astype(np.float32)  # with ties
+    return logit, label, rng.integers(0, clusters, rows) * 7
+
+
+@pytest.mark.parametrize(("rows", "clusters"), [(150, 5), (90, 40), (60, 2)])
+def test_the_interval_is_of_clusters_by_hand(rows: int, clusters: int) -> None:
+    logit, label, cluster = scored(rows, clusters)
+    auc, half = by_loop(logit, label, cluster)
+    assert auc == pytest.approx(roc_auc_score(label, logit))
+    assert auc_with_interval(logit, label, cluster) == {
+        "value": pytest.approx(auc, abs=1e-12),
+        "low": pytest.approx(max(auc - half, 0.0), rel=1e-9),
+        "high": pytest.approx(min(auc + half, 1.0), rel=1e-9),
+        "rows": rows,
+        "clusters": len(np.unique(cluster)),
+    }
+
+
+def test_an_interval_ends_at_nothing_and_one() -> None:
+    logit = np.array([3, 2, 1, 0, -1, 5], np.float32)
+    label, cluster = np.array([1, 1, 0, 0, 0, 0], np.uint8), np.array([0, 0, 1, 1, 2, 2])
+    wide = auc_with_interval(logit, label, cluster)
+    assert (wide["low"], wide["high"]) == (0.0, 1.0)
+
+
+def test_code_has_a_value_alone_and_one_class_none() -> None:
+    logit, label, _ = scored(30, 3)
+    alone = auc_with_interval(logit, label, np.zeros(30, np.int64))
+    assert alone == {"value": pytest.approx(roc_auc_score(label, logit)), "rows": 30}
+    none = auc_with_interval(logit, np.zeros(30, np.uint8), np.arange(30))
+    assert none == {"value": None, "rows": 30}
+
+
+@pytest.fixture
+def predicted(ragged: PreparedDataset, tmp_path: Path) -> Path:
+    """A run's folder with predictions that know a little of the labels."""
+    for split in ("valid", "test"):
+        label = ragged.split(split).label
+        noise = np.random.default_rng(0).normal(size=len(label))
+        logit = (noise + 0.8 * label).astype(np.float32)
+        write_predictions(tmp_path / "predictions" / f"{split}.parquet", logit, ragged, split)
+    return tmp_path
+
+
+def phones(store: PreparedDataset, run: Path, split: str = "test") -> dict[str, pl.DataFrame]:
+    frame = pl.read_parquet(run / "predictions" / f"{split}.parquet")
+    code = np.asarray(store.split(split).slices["phone"])
+    values = store.manifest.slices["phone"].values
+    return {value: frame.filter(code == at) for at, value in enumerate(values)}
+
+
+def classes(frame: pl.DataFrame) -> int:
+    return min(int(frame["label"].sum()), frame.height - int(frame["label"].sum()))
+
+
+def test_the_card_says_what_was_measured(ragged: PreparedDataset, predicted: Path) -> None:
+    content = make_card(predicted, SUMMARY, ragged, SERVED, "MIT")  # type: ignore[arg-type]
+    expected = {"format": 1, "strategy": "mine", "baseline": "early_fusion", "family": "early"}
+    expected |= {"run_id": "0123", "seed": 4, "licence": "MIT", "serving": SERVED}
+    assert {key: content[key] for key in expected} == expected  # type: ignore[literal-required]
+    assert content["parameters"] == {"parameters_dense": 12, "parameters_fusion": 3}
+    data = content["data"]
+    assert (data["name"], data["fingerprint"]) == ("ragged", ragged.fingerprint)
+    assert (data["items"], data["modalities"]) == (45, {"text": 7, "image": 5})
+    assert {split: counts["rows"] for split, counts in data["counts"].items()} == {
+        "train": 495,
+        "valid": 151,
+        "test": 183,
+    }
+    frame = pl.read_parquet(predicted / "predictions" / "test.parquet")
+    auc, half = by_loop(*(frame[name].to_numpy() for name in ("logit", "label", "group")))
+    assert list(content["metrics"]) == ["test_auc"]
+    metric = content["metrics"]["test_auc"]
+    assert metric["value"] == pytest.approx(auc, abs=1e-12)
+    assert metric["high"] == pytest.approx(min(auc + half, 1.0), abs=1e-9)
+    assert metric["clusters"] == frame["group"].n_unique() < frame["request"].n_unique()
+
+
+def test_by_request_where_requests_are_independent(
+    ragged: PreparedDataset, predicted: Path
+) -> None:
+    manifest = ragged.manifest.model_copy(update={"cluster": "request"})
+    content = make_card(predicted, SUMMARY, replace(ragged, manifest=manifest), SERVED, "MIT")  # type: ignore[arg-type]
+    assert content["metrics"]["test_auc"]["clusters"] == 17
+
+
+def test_without_test_the_card_is_of_validation(ragged: PreparedDataset, predicted: Path) -> None:
+    (predicted / "predictions" / "test.parquet").unlink()
+    content = make_card(predicted, SUMMARY, ragged, SERVED, "MIT")  # type: ignore[arg-type]
+    assert list(content["metrics"]) == ["valid_auc"]
+    assert content["metrics"]["valid_auc"]["rows"] == 151
+
+
+def test_a_slice_needs_rows_of_both_labels(
+    ragged: PreparedDataset, predicted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = phones(ragged, predicted)
+    assert card.LEAST_CLASS == 20
+    for least in sorted({classes(part) for part in parts.values()}):
+        monkeypatch.setattr(card, "LEAST_CLASS", least)
+        content = make_card(predicted, SUMMARY, ragged, SERVED, "MIT")  # type: ignore[arg-type]
+        wanted = {value: part for value, part in parts.items() if classes(part) >= least}
+        assert [(part["slice"], part["value"]) for part in content["slices"]] == [
+            ("phone", value) for value in wanted
+        ]
+        for part in content["slices"]:
+            frame = wanted[part["value"]]
+            auc = roc_auc_score(frame["label"], frame["logit"])
+            assert part["auc"]["value"] == pytest.approx(auc, abs=1e-12)
+            assert part["auc"]["rows"] == frame.height
+            assert part["auc"]["clusters"] == frame["group"].n_unique()
+
+
+def test_limits_say_what_is_missing(ragged: PreparedDataset) -> None:
+    sentences = limits(ragged)
+    assert sentences[3:] == [
+        "Only the newest 10 items of a history are read.",
+        "Some items lack text, image; they are scored by what they have.",
+    ]
+    schema = ragged.manifest.schema_.model_copy(update={"max_history": 0})
+    manifest = ragged.manifest.model_copy(
+        update={"schema_": schema, "present": {"text": 45, "image": 44}}
+    )
+    assert limits(replace(ragged, manifest=manifest))[3:] == [
+        "Some items lack image; they are scored by what they have."
+    ]
+    whole = manifest.model_copy(update={"present": {"text": 45, "image": 45}})
+    assert limits(replace(ragged, manifest=whole)) == sentences[:3]
+
+
+def test_the_card_reads_like_this() -> None:
+    content: Card = {
+        "format": 1,
+        "strategy": "mine",
+        "baseline": "early_fusion",
+        "family": "early",
+        "run_id": "0123",
+        "seed": 4,
+        "licence": "MIT",
+        "data": {
+            "name": "shop",
+            "fingerprint": "f00",
+            "counts": {"train": {"rows": 12345}},
+            "items": 6789,
+            "modalities": {"text": 7, "image": 5},
+        },
+        "metrics": {"test_auc": {"value": 0.71234, "low": 0.7, "high": 0.72361, "rows": 4321}},
+        "slices": [
+            {"slice": "phone", "value": "d0", "auc": {"value": 0.6, "rows": 1000}},
+            {"slice": "phone", "value": "d1", "auc": {"value": None, "rows": 10}},
+        ],
+        "serving": SERVED,
+        "parameters": {},
+        "limits": ["Scores this.", "Not that."],
+    }
+    text = card_markdown(content)
+    assert text == (
+        "# mine on shop\n\n"
+        "Run `0123`, seed 4, baseline `early_fusion` (early). Licence: MIT.\n\n"
+        "## Data\n"
+        "shop (fingerprint `f00`), 6,789 items, modalities text (7), image (5); 12,345 training "
+        "rows.\n\n"
+        "## Quality\n"
+        "| what | rows | AUC | 95 % interval |\n"
+        "|---|---|---|---|\n"
+        "| test | 4,321 | 0.7123 | 0.7000 to 0.7236 |\n"
+        "| phone = d0 | 1,000 | 0.6000 | |\n"
+        "| phone = d1 | 10 | not defined | |\n\n"
+        "## Serving\n"
+        "Rows in float16, 42 bytes an item; largest difference of a probability from training "
+        "3.2e-06; AUC change none (exact).\n\n"
+        "## Limits\n"
+        "- Scores this.\n"
+        "- Not that.\n"
+    )
+    served: ServedQuality = {**SERVED, "auc_change": -0.00012, "kinds": "in the table"}
+    data = {**content["data"], "modalities": {}}
+    other = card_markdown({**content, "serving": served, "data": data})  # type: ignore[typeddict-item]
+    assert "AUC change -1.2e-04 on 20,000 rows.\nEvents of histories: in the table.\n" in other
+    assert "modalities none;" in other
