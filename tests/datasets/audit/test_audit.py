@@ -139,7 +139,7 @@ def test_siblings_in_train_are_severe(tmp_path: Path, timestamps: bool) -> None:
 
 def test_the_advice_about_siblings_fits_the_split(tmp_path: Path) -> None:
     """Nobody is told to split by time who does so, or who has no times."""
-    timed = World(tmp_path / "timed").log(random_rows).prepare()
+    timed = World(tmp_path / "timed", timestamps=True).log(random_rows).prepare()
     untimed = World(tmp_path / "untimed", timestamps=False).log(random_rows).prepare()
 
     def advice(store: PreparedDataset, split_by: str) -> str:
