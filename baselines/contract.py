@@ -3,7 +3,7 @@
 Axes: R requests, L history, K candidates, M modalities, U distinct items of a batch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
@@ -93,6 +93,9 @@ class RequestBatch(NamedTuple):
     row_ids: Tensor  # [R, K] int64, -1 where masked
     groups: Tensor  # [R] int64 user key
     events: Events | None = None  # where the data tells the events of histories apart
+
+
+Batches = Callable[[], Iterator[RequestBatch]]  # a split's batches, from the first each time
 
 
 class Request(NamedTuple):
@@ -188,6 +191,7 @@ class Baseline(nn.Module):
     reads_kinds: ClassVar[bool] = False  # True: `encode` takes `events` and tells their kinds apart
     recipe: ClassVar[Mapping[str, object]] = {}  # how it was trained where published, as `training`
     recipe_source: ClassVar[str] = ""
+    solved: ClassVar[bool] = False  # True: `solve` finds the weights, no recipe does
     settings: Any
 
     def __init__(self, schema: Schema, items: ItemTable, settings: Any, parts: Parts) -> None:
@@ -260,6 +264,10 @@ class Baseline(nn.Module):
     def report(self) -> dict[str, float]:
         """Numbers worth keeping of the fitted parts (explained variance, perplexity, ...)."""
         return {}
+
+    def solve(self, train: Batches, valid: Batches) -> None:
+        """Find the weights without gradient steps, where the class says `solved`."""
+        raise NotImplementedError
 
     def losses(self, batch: RequestBatch, keep: Tensor | None = None) -> Losses:
         """Training step: encode the distinct items once, score, compare with the labels."""

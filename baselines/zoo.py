@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from fusefront.baselines.contract import Baseline, Parts, Schema
+from fusefront.baselines.models.boosted import Boosted
 from fusefront.baselines.models.composed import Composed
 from fusefront.baselines.models.compressed_fusion import CompressedFusion
+from fusefront.baselines.models.counts import Counts
 from fusefront.baselines.models.early_fusion import EarlyFusion
 from fusefront.baselines.models.gated_fusion import GatedFusion
 from fusefront.baselines.models.id_only import IdOnly
@@ -31,6 +33,8 @@ from fusefront.baselines.settings import did_you_mean
 
 BASELINES: dict[str, type[Baseline]] = {
     "popularity": Popularity,
+    "counts": Counts,
+    "boosted": Boosted,
     "id_only": IdOnly,
     "unimodal": Unimodal,
     "early_fusion": EarlyFusion,

@@ -59,8 +59,12 @@ class ClickModule(pl.LightningModule):
     def training_step(self, batch: RequestBatch, _: int) -> Tensor:
         """Mean binary cross entropy over real candidates, plus what the model adds."""
         losses = self.model.losses(batch)
-        self._train_loss.append(losses.click.detach())
+        self.note(losses.click)
         return losses.click + losses.auxiliary
+
+    def note(self, click: Tensor) -> None:
+        """Keep a batch's loss for the epoch's mean."""
+        self._train_loss.append(click.detach())
 
     def on_validation_start(self) -> None:
         """Training never reads the code table; validation does, as serving will."""

@@ -1,11 +1,8 @@
 """The one place that trains: `run(spec, root) -> RunRecord`; a record exists or it does not."""
 
-import json
-import logging
 import os
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,19 +25,19 @@ from fusefront.harness.parts.kinds import MODEL_KINDS
 from fusefront.harness.parts.origins import used_by
 from fusefront.harness.parts.own import own_parts
 from fusefront.harness.runs.environment import environment
-from fusefront.harness.runs.files import Json, write_json, write_text
+from fusefront.harness.runs.files import write_json, write_text
 from fusefront.harness.runs.hashes import record_hashes
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import run_index
 from fusefront.harness.training.build import build_model, save_model
+from fusefront.harness.training.fit import Epochs, Progress, fit
 from fusefront.harness.training.module import ClickModule, encode_table
 from fusefront.harness.training.nested import write_widths
 from fusefront.harness.training.predict import predict, write_predictions
 
 CODE_FILE = "code.json"  # the code that the run depends on, module by module
-Progress = Callable[[dict[str, Json]], None]
 
 
 @dataclass(frozen=True)
@@ -118,8 +115,8 @@ def _train(
     )
     module = ClickModule(model, store.manifest.schema_.items, recipe, data.steps)
     (folder / "metrics.jsonl").unlink(missing_ok=True)
-    epochs = _Epochs(folder / "metrics.jsonl", data.train.rows, cell, progress)
-    _fit(module, data, recipe, epochs)
+    epochs = Epochs(folder / "metrics.jsonl", data.train.rows, cell, progress)
+    fit(module, data, recipe, epochs)
     model.load_state_dict(module.best_state)
     trained = time.monotonic() - begin
     codes = encode_table(model, store.manifest.schema_.items)
@@ -140,62 +137,6 @@ def _train(
     summary["rows_per_second"] = epochs.speed()
     summary["sha256"] = record_hashes(folder)
     return summary
-
-
-def _fit(module: ClickModule, data: RequestData, recipe: Training, epochs: "_Epochs") -> None:
-    for name in ("pytorch_lightning", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        # ids are cheap to slice: no loader workers, and the data set knows no length
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*has no .*len.*|.*not a .*Sized.*")
-        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
-        warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")
-        trainer = pl.Trainer(
-            max_epochs=recipe.epochs,
-            accelerator="auto",
-            devices=1,
-            gradient_clip_val=recipe.clip,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            callbacks=[epochs],
-        )
-        trainer.fit(module, datamodule=data)
-    module.to("cpu")
-
-
-class _Epochs(pl.Callback):
-    """One line of metrics.jsonl and one progress message an epoch."""
-
-    def __init__(self, path: Path, rows: int, cell: Cell, progress: Progress) -> None:
-        self.path, self.rows, self.cell, self.progress = path, rows, cell, progress
-        self.begin = time.monotonic()
-        self.seconds: list[float] = []
-
-    def on_train_epoch_start(self, *_: object) -> None:
-        self.begin = time.monotonic()
-
-    def on_validation_start(self, *_: object) -> None:
-        self.seconds.append(time.monotonic() - self.begin)  # training alone
-
-    def on_validation_end(self, _: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, ClickModule)
-        module = pl_module
-        line = {
-            **module.epochs[-1],
-            "epoch": len(module.epochs),
-            "rows_per_second": round(self.rows / max(self.seconds[-1], 1e-9)),
-            "seconds": round(self.seconds[-1], 3),
-        }
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        self.progress({"strategy": self.cell.strategy, "seed": self.cell.seed, **line})
-
-    def speed(self) -> float:
-        return round(self.rows * len(self.seconds) / max(sum(self.seconds), 1e-9))
 
 
 def _summary(cell: Cell, module: ClickModule, model: Baseline) -> RunSummary:

@@ -179,5 +179,8 @@ def test_a_model_that_runs_no_operator_online_says_what_else_does(scene, name, s
         assert name in JOINED_WITHOUT_AN_OPERATOR
 
 
-def test_only_popularity_reads_no_history():
-    assert [name for name, kind in BASELINES.items() if not kind.reads_history] == ["popularity"]
+SOLVED = ["popularity", "counts", "boosted"]
+
+
+def test_only_the_solved_controls_read_no_history():
+    assert [name for name, kind in BASELINES.items() if not kind.reads_history] == SOLVED

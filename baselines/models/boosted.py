@@ -1,0 +1,141 @@
+"""Control: gradient-boosted trees on what `counts` reads, without products (Friedman 2001, Annals of Statistics).
+
+logit = b + sum of 200 trees of at most 31 leaves, grown by scikit-learn's HistGradientBoostingClassifier
+at rate .1 and kept here as arrays: node -> (column, threshold, left, right, value).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import (
+    Baseline,
+    Batches,
+    Events,
+    ItemCodes,
+    ItemTable,
+    Parts,
+    Request,
+    Rows,
+    Schema,
+    Scored,
+    no_loss,
+)
+from fusefront.baselines.models.counts import refuse_nothing
+from fusefront.baselines.models.row_columns import RowColumns
+from fusefront.baselines.placements.stream import spread
+from fusefront.baselines.settings import check_numbers, resolve
+
+PACKAGE = "scikit-learn"
+
+
+@dataclass(frozen=True)
+class BoostedSettings:
+    """How many trees, how large, how fast they learn, and from how many rows at most."""
+
+    trees: int = 200
+    leaves: int = 31
+    depth: int = 8
+    rate: float = 0.1
+    rows: int = 2_000_000
+
+
+class Boosted(Baseline):
+    """What a table of numbers gives to the method that is best at tables."""
+
+    name: ClassVar[str] = "boosted"
+    family = "control"
+    paper: ClassVar[str] = "Friedman 2001, Annals of Statistics"
+    Settings: ClassVar[type[BoostedSettings]] = BoostedSettings
+    reads_history: ClassVar[bool] = False
+    solved: ClassVar[bool] = True
+
+    def __init__(
+        self, schema: Schema, items: ItemTable, made: BoostedSettings, parts: Parts
+    ) -> None:
+        super().__init__(schema, items, made, parts)
+        self.side = RowColumns(schema, items)
+        shape = (made.trees, 2 * made.leaves - 1)
+        for name in ("column", "left", "right"):
+            self.register_buffer(name, torch.zeros(shape, dtype=torch.int64))
+        self.register_buffer("threshold", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("value", torch.zeros(shape))
+        self.intercept = nn.Parameter(torch.zeros(()))
+
+    @classmethod
+    def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
+        """The resolved settings, or a ValueError that says in a sentence what is wrong."""
+        made = resolve(cls.Settings, settings, cls.name)
+        check_numbers(cls.name, made, cls.choices)
+        refuse_nothing(cls.name, schema)
+        return made
+
+    @classmethod
+    def lacks(cls) -> str:
+        """The package that learning needs and that is not installed; "" where it is."""
+        return "" if find_spec("sklearn") else PACKAGE
+
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
+        """Item ids [U] to their columns as candidate code; a history item has no code."""
+        code, there = self.side.encode(ids), (ids > 0).unsqueeze(-1)
+        return ItemCodes(Rows(code[:, :0], there), Rows(code, there)), no_loss(code)
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        x = self.side(request, rows)
+        logits = self._grown(x) + self.intercept
+        return Scored(spread(logits, rows, request.candidates.values), no_loss(logits))
+
+    def _grown(self, x: Tensor) -> Tensor:
+        """The trees' sum for columns [..., C]: every tree at once, a level a step; leaves stay."""
+        tables = {name: self.get_buffer(name) for name in ("column", "threshold", "left", "right")}
+        first = torch.arange(len(tables["column"]), device=x.device) * tables["column"].shape[1]
+        flat = {name: table.flatten() for name, table in tables.items()}
+        node = first + torch.zeros_like(x[..., :1], dtype=torch.int64)  # [..., trees], flat places
+        for _ in range(self.settings.depth):
+            below = x.gather(-1, flat["column"][node]) <= flat["threshold"][node]
+            node = first + torch.where(below, flat["left"][node], flat["right"][node])
+        return self.get_buffer("value").flatten()[node].sum(-1)
+
+    def solve(self, train: Batches, valid: Batches) -> None:
+        """Grow the trees on train, an even share of its batches where there are many rows."""
+        from sklearn.ensemble import HistGradientBoostingClassifier
+
+        made: BoostedSettings = self.settings
+        total = sum(len(batch.rows) for batch in train())
+        every = -(-total // made.rows)
+        kept = [one for at, one in enumerate(self.side.blocks(train)) if at % every == 0]
+        x, y = (torch.cat(part).numpy() for part in zip(*kept, strict=True))
+        grower = HistGradientBoostingClassifier(
+            learning_rate=made.rate,
+            max_iter=made.trees,
+            max_leaf_nodes=made.leaves,
+            max_depth=made.depth,
+            early_stopping=False,
+        ).fit(x, y.astype(np.int64))
+        with torch.no_grad():
+            self.intercept.fill_(float(np.ravel(grower._baseline_prediction)[0]))
+            for at, (tree,) in enumerate(grower._predictors):
+                self._keep(at, tree.nodes)
+
+    def _keep(self, at: int, nodes: Any) -> None:
+        """A tree's nodes in its row; a leaf leads to itself."""
+        count, leaf = len(nodes), nodes["is_leaf"].astype(bool)
+        own = np.arange(count)
+        arrays = {
+            "column": np.where(leaf, 0, nodes["feature_idx"]),
+            "threshold": np.where(leaf, 0.0, nodes["num_threshold"]),
+            "left": np.where(leaf, own, nodes["left"]),
+            "right": np.where(leaf, own, nodes["right"]),
+            "value": np.where(leaf, nodes["value"], 0.0),
+        }
+        for name, values in arrays.items():
+            buffer = self.get_buffer(name)
+            buffer[at].zero_()
+            buffer[at, :count] = torch.from_numpy(values.astype(np.float64)).to(buffer.dtype)

@@ -1,0 +1,150 @@
+"""Control: logistic regression on numbers, small fields and their products; no ids, no vectors, no history.
+
+x = the row's counters, numbers and values of small fields, standardised on train; logit = w' [x; x_i x_j] + b,
+solved exactly (Newton, float64) under a ridge too small to see. What learning from content has to beat.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from fusefront.baselines.contract import (
+    Baseline,
+    Batches,
+    Events,
+    ItemCodes,
+    ItemTable,
+    Parts,
+    Request,
+    Rows,
+    Schema,
+    Scored,
+    no_loss,
+)
+from fusefront.baselines.models.row_columns import RowColumns, is_small, moments
+from fusefront.baselines.newton import solve_logistic
+from fusefront.baselines.placements.stream import spread
+from fusefront.baselines.settings import check_numbers, resolve
+
+RIDGE = 1e-6  # of the mean loss
+FIRST_ROWS = 200_000  # on about so many, evenly taken, the weights are found before all are read
+
+
+@dataclass(frozen=True)
+class CountsSettings:
+    """With or without products, and the most columns they may bring it to."""
+
+    products: bool = True
+    columns: int = 512
+
+
+class Counts(Baseline):
+    """The table that a sceptic makes first."""
+
+    name: ClassVar[str] = "counts"
+    family = "control"
+    paper: ClassVar[str] = ""
+    Settings: ClassVar[type[CountsSettings]] = CountsSettings
+    reads_history: ClassVar[bool] = False
+    solved: ClassVar[bool] = True
+    mean: Tensor
+    scale: Tensor
+    left: Tensor
+    right: Tensor
+
+    def __init__(
+        self, schema: Schema, items: ItemTable, made: CountsSettings, parts: Parts
+    ) -> None:
+        super().__init__(schema, items, made, parts)
+        self.side = RowColumns(schema, items)
+        pairs = pairs_of(self.side.sizes, self.side.numeric, made) if made.products else []
+        self.register_buffer("mean", torch.zeros(self.side.width))
+        self.register_buffer("scale", torch.ones(self.side.width))
+        self.register_buffer("left", torch.tensor([i for i, _ in pairs], dtype=torch.int64))
+        self.register_buffer("right", torch.tensor([j for _, j in pairs], dtype=torch.int64))
+        self.weight = nn.Parameter(torch.zeros(self.side.width + len(pairs)))
+        self.intercept = nn.Parameter(torch.zeros(()))
+
+    @classmethod
+    def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
+        """The resolved settings, or a ValueError that says in a sentence what is wrong."""
+        made = resolve(cls.Settings, settings, cls.name)
+        check_numbers(cls.name, made, cls.choices)
+        refuse_nothing(cls.name, schema)
+        return made
+
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
+        """Item ids [U] to their columns as candidate code; a history item has no code."""
+        code, there = self.side.encode(ids), (ids > 0).unsqueeze(-1)
+        return ItemCodes(Rows(code[:, :0], there), Rows(code, there)), no_loss(code)
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        x = self.expand(self.side(request, rows), self.mean, self.scale)
+        logits = x @ self.weight + self.intercept
+        return Scored(spread(logits, rows, request.candidates.values), no_loss(logits))
+
+    def expand(self, columns: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
+        """Standardised columns [N, C] and their products [N, C + P]."""
+        x = (columns - mean) * scale
+        return torch.cat([x, x[..., self.left] * x[..., self.right]], -1)
+
+    def solve(self, train: Batches, valid: Batches) -> None:
+        """Moments in one pass, the weights on an even share of the batches, then on all of them."""
+        mean, deviation = moments(self.side.blocks(train), self.side.width)
+        scale = torch.where(deviation > 0, 1 / deviation.clamp(min=1e-300), 0.0)
+        rows = sum(len(batch.rows) for batch in train())
+        weights: Tensor | None = None
+        for every in dict.fromkeys((max(1, rows // FIRST_ROWS), 1)):
+
+            def blocks(every: int = every) -> Iterator[tuple[Tensor, Tensor]]:
+                for at, (x, y) in enumerate(self.side.blocks(train)):
+                    if at % every == 0:
+                        yield self.expand(x, mean, scale), y
+
+            weights = solve_logistic(blocks, len(self.weight), RIDGE, weights)
+        assert weights is not None
+        with torch.no_grad():
+            self.mean.copy_(mean)
+            self.scale.copy_(scale)
+            self.weight.copy_(weights[:-1])
+            self.intercept.copy_(weights[-1])
+
+    def report(self) -> dict[str, float]:
+        """How many columns it reads, and how many products of two of them."""
+        return {"columns": float(self.side.width), "products": float(len(self.left))}
+
+
+def refuse_nothing(name: str, schema: Schema) -> None:
+    """A ValueError where the data has nothing that these controls read."""
+    fields = (*schema.item_fields, *schema.request_fields, *schema.candidate_fields)
+    numbers = schema.item_numbers + schema.request_numbers + schema.candidate_numbers
+    width = numbers + sum(is_small(field) for field in fields)
+    if not width:
+        raise ValueError(f"{name}: the data has no number and no small field to learn from")
+
+
+def pairs_of(sizes: list[int], numeric: list[bool], made: CountsSettings) -> list[tuple[int, int]]:
+    """Columns to multiply, whole blocks at a time while they fit: numbers first, then with fields.
+
+    A number is squared too; values of one field are not multiplied with each other.
+    """
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    blocks = [
+        (numeric[a] + numeric[b], a, b)
+        for a in range(len(sizes))
+        for b in range(a, len(sizes))
+        if a != b or numeric[a]
+    ]
+    pairs: list[tuple[int, int]] = []
+    room = made.columns - sum(sizes)
+    for _, a, b in sorted(blocks, key=lambda block: (-block[0], block[1:])):
+        if sizes[a] * sizes[b] <= room - len(pairs):
+            left = range(starts[a], starts[a] + sizes[a])
+            right = range(starts[b], starts[b] + sizes[b])
+            pairs += [(i, j) for i in left for j in right]
+    return pairs

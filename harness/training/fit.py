@@ -1,0 +1,93 @@
+"""Weights found: by a recipe's steps, or solved; a line an epoch."""
+
+import json
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+
+from fusefront.harness.data.module import EVALUATION_ROWS, RequestData
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.recipe import Training
+from fusefront.harness.runs.spec import Cell
+from fusefront.harness.training.module import ClickModule
+
+Progress = Callable[[dict[str, Json]], None]
+
+
+def fit(module: ClickModule, data: RequestData, recipe: Training, epochs: "Epochs") -> None:
+    """Train `module`, or let its model solve itself and look at validation once."""
+    for name in ("pytorch_lightning", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # ids are cheap to slice: no loader workers, and the data set knows no length
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*has no .*len.*|.*not a .*Sized.*")
+        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")
+        trainer = pl.Trainer(
+            max_epochs=recipe.epochs,
+            accelerator="auto",
+            devices=1,
+            gradient_clip_val=recipe.clip,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            callbacks=[epochs],
+        )
+        if module.model.solved:
+            _solve(module, data)
+            trainer.validate(module, datamodule=data, verbose=False)
+        else:
+            trainer.fit(module, datamodule=data)
+    module.to("cpu")
+
+
+def _solve(module: ClickModule, data: RequestData) -> None:
+    """The model finds its weights from both splits in their order; its train loss is noted."""
+    model = module.model
+
+    model.solve(
+        lambda: data.train.batches(EVALUATION_ROWS), lambda: data.valid.batches(EVALUATION_ROWS)
+    )
+    with torch.no_grad():
+        for batch in data.train.batches(EVALUATION_ROWS):
+            module.note(model.losses(batch).click)
+
+
+class Epochs(pl.Callback):
+    """One line of metrics.jsonl and one progress message an epoch."""
+
+    def __init__(self, path: Path, rows: int, cell: Cell, progress: Progress) -> None:
+        self.path, self.rows, self.cell, self.progress = path, rows, cell, progress
+        self.begin = time.monotonic()
+        self.seconds: list[float] = []
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        self.begin = time.monotonic()
+
+    def on_validation_start(self, *_: object) -> None:
+        self.seconds.append(time.monotonic() - self.begin)  # training alone
+
+    def on_validation_end(self, _: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, ClickModule)
+        module = pl_module
+        line = {
+            **module.epochs[-1],
+            "epoch": len(module.epochs),
+            "rows_per_second": round(self.rows / max(self.seconds[-1], 1e-9)),
+            "seconds": round(self.seconds[-1], 3),
+        }
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        self.progress({"strategy": self.cell.strategy, "seed": self.cell.seed, **line})
+
+    def speed(self) -> float:
+        """Rows of train a second, over all epochs."""
+        return round(self.rows * len(self.seconds) / max(sum(self.seconds), 1e-9))
