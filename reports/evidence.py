@@ -104,7 +104,9 @@ class Margins:
 class Lack:
     """What is missing for a decision: data for a sentence, and the sentence of the command line."""
 
-    kind: Literal["limit", "latency", "clusters", "seeds", "baseline", "rivals", "other"]
+    kind: Literal[
+        "limit", "latency", "clusters", "seeds", "baseline", "rivals", "controls", "other"
+    ]
     strategy: str = ""
     have: float | None = None
     need: float | None = None
@@ -134,6 +136,8 @@ class Decision:
     owner: str = ""
     date: str = ""
     recheck: str = ""  # when to look again
+    best: str | None = None  # highest AUC of what is no control and may ship
+    unbeaten: tuple[str, ...] = ()  # controls that it is not shown to beat, the highest AUC first
 
 
 @dataclass(frozen=True)

@@ -56,11 +56,11 @@ class Boosted(Baseline):
     solved: ClassVar[bool] = True
 
     def __init__(
-        self, schema: Schema, items: ItemTable, made: BoostedSettings, parts: Parts
+        self, schema: Schema, items: ItemTable, settings: BoostedSettings, parts: Parts
     ) -> None:
-        super().__init__(schema, items, made, parts)
+        super().__init__(schema, items, settings, parts)
         self.side = RowColumns(schema, items)
-        shape = (made.trees, 2 * made.leaves - 1)
+        shape = (settings.trees, 2 * settings.leaves - 1)
         for name in ("column", "left", "right"):
             self.register_buffer(name, torch.zeros(shape, dtype=torch.int64))
         self.register_buffer("threshold", torch.zeros(shape, dtype=torch.float64))
@@ -70,10 +70,10 @@ class Boosted(Baseline):
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        made = resolve(cls.Settings, settings, cls.name)
-        check_numbers(cls.name, made, cls.choices)
+        settings = resolve(cls.Settings, settings, cls.name)
+        check_numbers(cls.name, settings, cls.choices)
         refuse_nothing(cls.name, schema)
-        return made
+        return settings
 
     @classmethod
     def lacks(cls) -> str:
@@ -107,16 +107,16 @@ class Boosted(Baseline):
         """Grow the trees on train, an even share of its batches where there are many rows."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        made: BoostedSettings = self.settings
+        settings: BoostedSettings = self.settings
         total = sum(len(batch.rows) for batch in train())
-        every = -(-total // made.rows)
-        kept = [one for at, one in enumerate(self.side.blocks(train)) if at % every == 0]
-        x, y = (torch.cat(part).numpy() for part in zip(*kept, strict=True))
+        every = -(-total // settings.rows)
+        blocks = [block for at, block in enumerate(self.side.blocks(train)) if at % every == 0]
+        x, y = (torch.cat(part).numpy() for part in zip(*blocks, strict=True))
         grower = HistGradientBoostingClassifier(
-            learning_rate=made.rate,
-            max_iter=made.trees,
-            max_leaf_nodes=made.leaves,
-            max_depth=made.depth,
+            learning_rate=settings.rate,
+            max_iter=settings.trees,
+            max_leaf_nodes=settings.leaves,
+            max_depth=settings.depth,
             early_stopping=False,
         ).fit(x, y.astype(np.int64))
         with torch.no_grad():

@@ -56,11 +56,11 @@ class Counts(Baseline):
     right: Tensor
 
     def __init__(
-        self, schema: Schema, items: ItemTable, made: CountsSettings, parts: Parts
+        self, schema: Schema, items: ItemTable, settings: CountsSettings, parts: Parts
     ) -> None:
-        super().__init__(schema, items, made, parts)
+        super().__init__(schema, items, settings, parts)
         self.side = RowColumns(schema, items)
-        pairs = pairs_of(self.side.sizes, self.side.numeric, made) if made.products else []
+        pairs = pairs_of(self.side.sizes, self.side.numeric, settings) if settings.products else []
         self.register_buffer("mean", torch.zeros(self.side.width))
         self.register_buffer("scale", torch.ones(self.side.width))
         self.register_buffer("left", torch.tensor([i for i, _ in pairs], dtype=torch.int64))
@@ -71,10 +71,10 @@ class Counts(Baseline):
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        made = resolve(cls.Settings, settings, cls.name)
-        check_numbers(cls.name, made, cls.choices)
+        settings = resolve(cls.Settings, settings, cls.name)
+        check_numbers(cls.name, settings, cls.choices)
         refuse_nothing(cls.name, schema)
-        return made
+        return settings
 
     def encode(
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
@@ -128,7 +128,9 @@ def refuse_nothing(name: str, schema: Schema) -> None:
         raise ValueError(f"{name}: the data has no number and no small field to learn from")
 
 
-def pairs_of(sizes: list[int], numeric: list[bool], made: CountsSettings) -> list[tuple[int, int]]:
+def pairs_of(
+    sizes: list[int], numeric: list[bool], settings: CountsSettings
+) -> list[tuple[int, int]]:
     """Columns to multiply, whole blocks at a time while they fit: numbers first, then with fields.
 
     A number is squared too; values of one field are not multiplied with each other.
@@ -141,7 +143,7 @@ def pairs_of(sizes: list[int], numeric: list[bool], made: CountsSettings) -> lis
         if a != b or numeric[a]
     ]
     pairs: list[tuple[int, int]] = []
-    room = made.columns - sum(sizes)
+    room = settings.columns - sum(sizes)
     for _, a, b in sorted(blocks, key=lambda block: (-block[0], block[1:])):
         if sizes[a] * sizes[b] <= room - len(pairs):
             left = range(starts[a], starts[a] + sizes[a])

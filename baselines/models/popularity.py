@@ -56,12 +56,12 @@ class Popularity(Baseline):
     prior: Tensor
 
     def __init__(
-        self, schema: Schema, items: ItemTable, made: PopularitySettings, parts: Parts
+        self, schema: Schema, items: ItemTable, settings: PopularitySettings, parts: Parts
     ) -> None:
-        super().__init__(schema, items, made, parts)
+        super().__init__(schema, items, settings, parts)
         self.items = items
-        prior = made.prior or PRIORS[0]
-        self.register_buffer("statistic", standardised(items, made.statistic, prior))
+        prior = settings.prior or PRIORS[0]
+        self.register_buffer("statistic", standardised(items, settings.statistic, prior))
         self.register_buffer("prior", torch.tensor(prior))
         self.intercept = nn.Parameter(torch.zeros(()))
         self.slope = nn.Parameter(torch.zeros(()))
@@ -71,18 +71,18 @@ class Popularity(Baseline):
         cls, schema: Schema, settings: Mapping[str, object], parts: Parts
     ) -> PopularitySettings:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        made = resolve(cls.Settings, settings, cls.name)
-        one_of(cls.name, "statistic", made.statistic, STATISTICS)
-        if made.prior is not None and made.prior <= 0:
-            raise ValueError(f"{cls.name}: setting 'prior' is {made.prior}, expected above 0")
-        return made
+        settings = resolve(cls.Settings, settings, cls.name)
+        one_of(cls.name, "statistic", settings.statistic, STATISTICS)
+        if settings.prior is not None and settings.prior <= 0:
+            raise ValueError(f"{cls.name}: setting 'prior' is {settings.prior}, expected above 0")
+        return settings
 
     def solve(self, train: Batches, valid: Batches) -> None:
         """Both scalars of maximum likelihood; of several priors the best on validation."""
-        made: PopularitySettings = self.settings
-        priors = PRIORS if made.prior is None else (made.prior,)
-        tried = [(prior, standardised(self.items, made.statistic, prior)) for prior in priors]
-        prior, statistic = max(tried, key=lambda one: _auc(one[1], valid))
+        settings: PopularitySettings = self.settings
+        priors = PRIORS if settings.prior is None else (settings.prior,)
+        choices = [(prior, standardised(self.items, settings.statistic, prior)) for prior in priors]
+        prior, statistic = max(choices, key=lambda pair: _auc(pair[1], valid))
         weights = solve_logistic(lambda: _blocks(statistic, train), 1, 0.0)
         with torch.no_grad():
             self.statistic.copy_(statistic)
@@ -116,8 +116,8 @@ def standardised(items: ItemTable, kind: str, prior: float) -> Tensor:
     else:
         rate = (clicked.sum() / shown.sum().clamp(min=1.0)).clamp(1e-6, 1 - 1e-6)
         value = torch.logit((clicked + prior * rate) / (shown + prior))
-    seen = items.in_train.double()  # [n]; nothing seen: every item counts
-    weight = torch.where(seen.any(), seen, torch.ones_like(seen))
+    known = items.in_train.double()  # [n]; nothing seen: every item counts
+    weight = torch.where(known.any(), known, torch.ones_like(known))
     weight = weight / weight.sum()
     mean = (weight * value).sum()
     deviation = (weight * (value - mean).square()).sum().sqrt()

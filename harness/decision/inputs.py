@@ -112,6 +112,7 @@ class Inputs:
     floor: float = 0.0  # log ratio below which two latencies cannot be told apart
     bench: bool = True  # a latency session exists
     settle: Callable[[int, int], Settle] | None = None
+    controlled: bool = True  # whether controls were run
     problems: tuple[str, ...] = field(default=())  # read on the way: one sentence each
 
     @cached_property

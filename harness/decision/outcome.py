@@ -20,7 +20,9 @@ Reason = Literal[
 class MissingEvidence:
     """What is missing for a decision: data for a sentence, and the sentence of the command line."""
 
-    kind: Literal["limit", "latency", "clusters", "seeds", "baseline", "rivals", "other"]
+    kind: Literal[
+        "limit", "latency", "clusters", "seeds", "baseline", "rivals", "controls", "other"
+    ]
     strategy: str = ""
     have: float | None = None
     need: float | None = None

@@ -11,6 +11,10 @@ from fusefront.harness.decision.outcome import MissingEvidence, Outcome, Reason
 
 FEWEST_CLUSTERS = 10  # below that no interval is given, so none can be decided on
 FEWEST_SEEDS = 2
+UNCONTROLLED = (
+    "This study runs without controls, so that nothing is ranked or decided; take `controls: false` "
+    "out, or refuse single ones by name with the reason."
+)
 
 
 Miss = Literal["untimed", "latency", "unpriced", "cost"]
@@ -181,6 +185,8 @@ def _measured(inputs: Inputs, i: int) -> bool:
 def _lacks(inputs: Inputs) -> tuple[MissingEvidence, ...]:
     """What keeps any decision from being made."""
     lacks = [MissingEvidence("other", text=text) for text in inputs.problems]
+    if not inputs.controlled:
+        lacks.append(MissingEvidence("controls", text=UNCONTROLLED))
     if not inputs.bench:
         text = "No latency was measured; run `fusefront bench` on this study."
         lacks.append(MissingEvidence("latency", text=text))

@@ -42,6 +42,7 @@ def study_options(
         margin=spec.margin,
         metrics=tuple(dict.fromkeys(names)),
         own=own,
+        ranked=spec.controlled,
         **judged,
     )
 

@@ -89,6 +89,7 @@ def study_inputs(
         floor=floor_of(bench, rows.values()),
         bench=bool(rows),
         settle=_settler(comparison),
+        controlled=study.spec.controlled,
     )
 
 

@@ -89,6 +89,7 @@ def _band(inputs: Inputs, auc: Floats) -> FrontierBand | None:
 def _decision(inputs: Inputs, policy: Policy, outcome: Outcome, signature: Signature) -> Decision:
     names = [c.name for c in inputs.candidates]
     second = runner_up(inputs, policy, outcome)
+    best = best_strategy(inputs)
 
     def name(i: int | None) -> str | None:
         return None if i is None else names[i]
@@ -113,7 +114,31 @@ def _decision(inputs: Inputs, policy: Policy, outcome: Outcome, signature: Signa
         owner=signature.owner,
         date=signature.date,
         recheck=signature.recheck,
+        best=name(best),
+        unbeaten=tuple(names[i] for i in unbeaten(inputs, best)),
     )
+
+
+def best_strategy(inputs: Inputs) -> int | None:
+    """The highest AUC of what is no control and may ship."""
+    fusions = [i for i in inputs.shippable if not inputs.candidates[i].control]
+    known = [i for i in fusions if np.isfinite(inputs.auc[i].value)]
+    return max(known, key=lambda i: inputs.auc[i].value, default=None)
+
+
+def unbeaten(inputs: Inputs, best: int | None) -> list[int]:
+    """Controls that the best strategy is not shown to beat, the highest AUC first.
+
+    Nothing is said where there is no interval.
+    """
+    if best is None:
+        return []
+    controls = [
+        i
+        for i, candidate in enumerate(inputs.candidates)
+        if candidate.control and inputs.pairs.shown(best, i, inputs.today).low <= 0
+    ]
+    return sorted(controls, key=lambda i: -inputs.auc[i].value)
 
 
 def _changes(inputs: Inputs, policy: Policy, outcome: Outcome) -> tuple[Change, ...]:

@@ -81,6 +81,8 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
     remember(folder, (*_of_the_study(own, study), *data.own))
     if sentence := reidentified(StudyFolder(request.out, folder, study), store, parts):
         console.print(sentence, markup=False)
+    for sentence in plan.without.values():
+        console.print(sentence, markup=False)
     workers = Workers(request.jobs, request.out, store.path, include)
     room = Room(request.out, folder, workers, console, request.wandb)
     return plan, room

@@ -10,6 +10,7 @@ from fusefront.baselines.zoo import check_settings
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
+from fusefront.harness.jobs.controls import controls_of
 from fusefront.harness.jobs.recipes import recipe_name, recipe_of, searched_training
 from fusefront.harness.parts.identity import code_of
 from fusefront.harness.parts.origins import fails, used_by
@@ -23,8 +24,6 @@ from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.source import TRIAL_SEED
 from fusefront.harness.tuning.space import Space, apply
 
-SHUFFLED = "shuffled"
-
 
 @dataclass(frozen=True)
 class StudyPlan:
@@ -34,6 +33,7 @@ class StudyPlan:
     store: PreparedDataset
     strategies: Mapping[str, Strategy]
     parts: Parts
+    without: Mapping[str, str] = field(default_factory=dict)  # control that is not run -> why
     _codes: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     def cell(
@@ -106,7 +106,10 @@ class StudyPlan:
         return [
             name
             for name, strategy in self.strategies.items()
-            if self.study.tuning.trials > 0 and strategy.tune and not strategy.shuffle
+            if self.study.tuning.trials > 0
+            and strategy.tune
+            and not strategy.shuffle
+            and not self.parts.baselines[strategy.baseline].solved
         ]
 
     def searches(self, folder: Path) -> list[Search]:
@@ -127,13 +130,13 @@ class StudyPlan:
     def space(self, name: str) -> Space:
         """What is searched for a strategy: the study's keys, the baseline's choices, its own."""
         strategy = self.strategies[name]
+        if self.parts.baselines[strategy.baseline].solved:
+            return {}
         own = {
             key: tuple(values)
             for key, values in self.parts.baselines[strategy.baseline].choices.items()
             if not _is_set(key, strategy.settings)
         }
-        if strategy.baseline == "popularity":
-            return {}  # two calibration scalars: nothing that a search could change
         return {**self._training_space(name), **own, **strategy.space}
 
     def _training_space(self, name: str) -> Space:
@@ -164,11 +167,9 @@ def make_plan(
 
     `own` are the parts that are not shipped: whatever they raise is said with their name.
     """
-    strategies = dict(study.strategies)
-    if study.controls:
-        for name, control in _controls(study, store).items():
-            strategies.setdefault(name, control)
     schema = schema_of(store)
+    controls, without = controls_of(study, schema, parts)
+    strategies = {**study.strategies, **controls}
     for name, strategy in strategies.items():
         if strategy.baseline not in parts.baselines:
             raise UsageError(
@@ -183,7 +184,7 @@ def make_plan(
             for part in used_by(own, strategy.baseline, strategy.settings):
                 raise fails(part, error, f"cannot be built for strategy {name!r}") from error
             raise
-    plan = StudyPlan(study, store, strategies, parts)
+    plan = StudyPlan(study, store, strategies, parts, without)
     for name, strategy in strategies.items():
         _check_recipe(plan, name, strategy)
     return plan
@@ -200,23 +201,3 @@ def _check_recipe(plan: StudyPlan, name: str, strategy: Strategy) -> None:
         plan.recipe(name)
     except UsageError as error:
         raise UsageError(f"strategy {name!r}: {error}") from error
-
-
-def _controls(study: Study, store: PreparedDataset) -> dict[str, Strategy]:
-    """Popularity, ids alone, each modality alone, concatenation, and vectors dealt to other items."""
-    modalities = tuple(store.manifest.schema_.modalities)
-    controls = {
-        "popularity": Strategy(baseline="popularity", role="control"),
-        "id_only": Strategy(baseline="id_only", role="control"),
-    }
-    for modality in modalities:
-        body = {"baseline": "unimodal", "role": "control", "modality": modality}
-        controls[f"unimodal_{modality}"] = Strategy.model_validate(body)
-    if not any(strategy.baseline == "early_fusion" for strategy in study.strategies.values()):
-        controls["early_fusion"] = Strategy(baseline="early_fusion", role="control")
-    parent = next(
-        (s for s in study.strategies.values() if s.baseline == "compressed_fusion"),
-        study.strategies[study.baseline],
-    )
-    controls[SHUFFLED] = parent.model_copy(update={"role": "control", "shuffle": modalities})
-    return controls

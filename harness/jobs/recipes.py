@@ -25,6 +25,8 @@ _ONLY: Mapping[
 
 def recipe_name(study: Study, strategy: Strategy, kind: type[Baseline]) -> str:
     """ "own" where the model has a published recipe and nobody asks for the common one."""
+    if kind.solved:
+        return "exact"
     return "own" if kind.recipe and (strategy.recipe or study.recipe) == "own" else "common"
 
 
@@ -39,6 +41,8 @@ def recipe_of(
 
     `rows` of train choose the batch where nobody names one.
     """
+    if kind.solved:
+        return Training(schedule="exact").resolved(rows)
     base: dict[str, Json] = study.training.model_dump(mode="json", exclude_unset=True)
     if recipe_name(study, strategy, kind) == "own":
         base = _own(kind, base)
@@ -56,6 +60,8 @@ def _own(kind: type[Baseline], study_words: Mapping[str, Json]) -> dict[str, Jso
 
 def checked(training: Mapping[str, Json], owner: str) -> Training:
     """A mapping as a recipe, or a UsageError that says in a sentence what is wrong."""
+    if training.get("schedule") == "exact":
+        raise UsageError(f"{owner}: schedule 'exact' is of controls that are solved, not a choice")
     try:
         return Training.model_validate(training)
     except ValidationError as error:

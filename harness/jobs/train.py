@@ -110,5 +110,6 @@ def write_matrix(plan: StudyPlan, room: Room, cells: Sequence[Cell]) -> None:
         "fingerprint": plan.store.fingerprint,
         "store": plan.store.path.resolve().relative_to(room.root.resolve()).as_posix(),
         "cells": [cell.to_json() for cell in cells],
+        "without": dict(plan.without),
     }
     write_json(room.folder / "matrix.json", matrix)

@@ -141,6 +141,7 @@ class Matrix(Record):
     fingerprint: str
     store: str  # relative to the output root
     cells: list[MatrixCell]
+    without: NotRequired[dict[str, str]]  # control that is not run -> why, in a sentence
 
 
 class PairedDelta(TypedDict):

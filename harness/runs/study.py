@@ -11,6 +11,15 @@ from fusefront.datasets.yaml_file import read_yaml
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.recipe import StrictModel, Training
 
+CONTROLS = (
+    "popularity",
+    "counts",
+    "boosted",
+    "id_only",
+    "unimodal",
+    "early_fusion",
+    "shuffled",
+)
 Role = Literal["strategy", "control", "ablation", "trial"]
 
 
@@ -114,7 +123,7 @@ class Study(StrictModel):
     dataset: Synthetic | str
     strategies: dict[str, Strategy]
     baseline: str
-    controls: bool = True
+    controls: bool | dict[str, str] = True  # or the refused ones, each with its reason
     seeds: tuple[int, ...] = (0, 1, 2)
     training: Training = Training()  # the common recipe
     recipe: Literal["common", "own"] = "own"  # own: each published model by its published recipe
@@ -136,6 +145,24 @@ class Study(StrictModel):
             str(name): {"baseline": name, **(body or {})} if isinstance(body or {}, dict) else body
             for name, body in value.items()
         }
+
+    @field_validator("controls")
+    @classmethod
+    def _refused_with_a_reason(cls, value: bool | dict[str, str]) -> bool | dict[str, str]:
+        for name, reason in value.items() if isinstance(value, dict) else ():
+            if not any(name == kind or name.startswith(f"{kind}_") for kind in CONTROLS):
+                near = difflib.get_close_matches(name, CONTROLS, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(CONTROLS)}"
+                raise ValueError(f"no control is called {name!r}{hint}")
+            if not reason.strip():
+                raise ValueError(f"control {name!r} is refused without a reason; write it")
+        return value
+
+    @property
+    def controlled(self) -> bool:
+        """Whether any control is run; without one nothing is ranked or decided."""
+        refused = self.controls if isinstance(self.controls, dict) else {}
+        return self.controls is not False and not refused.keys() >= set(CONTROLS)
 
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> "Study":

@@ -32,6 +32,7 @@ class Options:
     own: OwnMetrics = field(
         default_factory=dict
     )  # a person's metrics by name; `metrics` has those measured
+    ranked: bool = True  # False: no set of the best and no winner, for want of controls
 
     @property
     def declared(self) -> float:

@@ -5,6 +5,7 @@ from fusefront.reports.evidence import Evidence, Interval, Lack, Point
 from fusefront.reports.words.headlines import CLAUSE, HEADLINE, LACK, MISSES, NEXT, SETTLE
 from fusefront.reports.words.names import described
 from fusefront.reports.words.phrase import Bracket, Key, Language, Sentence, sentence
+from fusefront.reports.words.unbeaten import with_unbeaten
 
 
 def headline(evidence: Evidence, language: Language) -> Sentence:
@@ -28,7 +29,8 @@ def headline(evidence: Evidence, language: Language) -> Sentence:
         values["own_cost"] = _own_cost(evidence, subject, language)
         faster = shown_faster(subject, today)
         values["not_faster"] = "" if faster else _clause("not_faster", language)
-    return sentence(HEADLINE[key], language, **values)
+    phrase, controls = with_unbeaten(HEADLINE[key], evidence)
+    return sentence(phrase, language, **values, **controls)
 
 
 def pattern_key(evidence: Evidence, subject: Point | None, today: Point | None) -> str:

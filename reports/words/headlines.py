@@ -113,6 +113,10 @@ LACK = {
     "rivals": Phrase(
         "only one strategy was measured", "測定された\u200b方式が\u200b1つしか\u200bない"
     ),
+    "controls": Phrase(
+        "no control was run, so nothing is ranked",
+        "対照が​実行されておらず、​順位を​つけられない",
+    ),
     "other": Phrase("the evidence is too thin", "根拠が\u200b足りない"),
 }
 NEXT = {
@@ -125,6 +129,7 @@ NEXT = {
     "seeds": Phrase("Train at least three seeds.", "少なくとも3シードで学習する。"),
     "baseline": Phrase("Run the study’s baseline.", "スタディのベースラインを実行する。"),
     "rivals": Phrase("Measure at least two strategies.", "少なくとも2方式を測定する。"),
+    "controls": Phrase("Run the study with its controls.", "対照を​含めて​実行する。"),
     "other": Phrase("{text}", "{text}"),
 }
 CLAUSE = {

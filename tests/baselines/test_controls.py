@@ -81,13 +81,13 @@ def log() -> Log:
         real = batch.candidates.flatten()[batch.rows].numpy()
         np.add.at(shown, real, 1)
         np.add.at(clicked, real, batch.labels.flatten()[batch.rows].numpy().astype(np.int64))
-    seen = shown > 0
+    in_train = shown > 0
     items = ItemTable(
         {},
         torch.zeros(ITEMS + 1, 0, dtype=torch.bool),
         torch.from_numpy(fields),
         torch.from_numpy(rng.normal(50, 9, (ITEMS + 1, 1)).astype(np.float32)),
-        torch.from_numpy(seen),
+        torch.from_numpy(in_train),
         torch.from_numpy(shown),
         torch.from_numpy(clicked),
     )
@@ -120,11 +120,11 @@ def scores(model: Baseline, batches: list[RequestBatch]) -> np.ndarray:
     model.eval()
     with torch.no_grad():
         codes = model.encode_items(torch.arange(ITEMS + 1))
-        found = [
+        ours = [
             model.score(gather(codes, batch, batch.items)).logits.flatten()[batch.rows]
             for batch in batches
         ]
-    return torch.cat(found).double().numpy()
+    return torch.cat(ours).double().numpy()
 
 
 def solved(kind: type[Baseline], log: Log, parts: object, **settings: object) -> Baseline:
@@ -134,8 +134,8 @@ def solved(kind: type[Baseline], log: Log, parts: object, **settings: object) ->
 
 
 def regression(x: np.ndarray, y: np.ndarray, ridge: float) -> LogisticRegression:
-    made = LogisticRegression(C=1 / (ridge * len(y)), solver="newton-cholesky", tol=1e-12)
-    return made.fit(x, y)
+    model = LogisticRegression(C=1 / (ridge * len(y)), solver="newton-cholesky", tol=1e-12)
+    return model.fit(x, y)
 
 
 def loss(logits: np.ndarray, y: np.ndarray) -> float:
@@ -152,17 +152,17 @@ def test_newton_finds_the_weights_of_scikit_learn(ridge):
         for part in np.array_split(np.arange(900), 4):
             yield torch.from_numpy(x[part]), torch.from_numpy(y[part])
 
-    found = solve_logistic(blocks, 6, ridge).numpy()
-    wanted = regression(x, y, ridge)
-    np.testing.assert_allclose(found[:-1], wanted.coef_[0], atol=1e-6)
-    assert found[-1] == pytest.approx(wanted.intercept_[0], abs=1e-6)
+    ours = solve_logistic(blocks, 6, ridge).numpy()
+    theirs = regression(x, y, ridge)
+    np.testing.assert_allclose(ours[:-1], theirs.coef_[0], atol=1e-6)
+    assert ours[-1] == pytest.approx(theirs.intercept_[0], abs=1e-6)
 
 
 def test_newton_ends_where_no_weight_is_best_and_refuses_what_is_no_number():
     x = torch.linspace(-1, 1, 20, dtype=torch.float64).unsqueeze(-1)
-    found = solve_logistic(lambda: iter([(x, (x[:, 0] > 0).double())]), 1, 0.0)
-    assert torch.isfinite(found).all()
-    assert found[0] > 50
+    ours = solve_logistic(lambda: iter([(x, (x[:, 0] > 0).double())]), 1, 0.0)
+    assert torch.isfinite(ours).all()
+    assert ours[0] > 50
     x[3] = torch.nan
     with pytest.raises(ValueError, match="a feature is not finite; mend the numbers"):
         solve_logistic(lambda: iter([(x, x[:, 0])]), 1, 0.0)
@@ -188,8 +188,8 @@ def test_popularity_has_the_loss_of_maximum_likelihood_and_validations_prior(log
     best = max(PRIORS, key=lambda prior: aucs[prior])
     assert model.report() == {"prior": best}
     column = by_prior[best][item["train"]][:, None]
-    wanted = regression(column, label["train"], 1e-12)
-    ml = loss(wanted.decision_function(column), label["train"])
+    theirs = regression(column, label["train"], 1e-12)
+    ml = loss(theirs.decision_function(column), label["train"])
     assert loss(scores(model, log.train), label["train"]) == pytest.approx(ml, abs=1e-6)
     fixed = solved(Popularity, log, parts, prior=7.0)
     assert fixed.report() == {"prior": 7.0}
@@ -214,10 +214,10 @@ def test_counts_is_the_logistic_regression_of_scikit_learn_on_looped_columns(log
         ordered = zip(model.left.tolist(), model.right.tolist(), strict=True)
         return np.concatenate([z, np.stack([z[:, i] * z[:, j] for i, j in ordered], 1)], 1)
 
-    wanted = regression(expanded(x), y, RIDGE)
-    np.testing.assert_allclose(model.weight.detach().numpy(), wanted.coef_[0], atol=2e-6, rtol=2e-6)
-    held, label = looped(log, log.valid)
-    ours, theirs = scores(model, log.valid), wanted.decision_function(expanded(held))
+    theirs = regression(expanded(x), y, RIDGE)
+    np.testing.assert_allclose(model.weight.detach().numpy(), theirs.coef_[0], atol=2e-6, rtol=2e-6)
+    columns, label = looped(log, log.valid)
+    ours, theirs = scores(model, log.valid), theirs.decision_function(expanded(columns))
     np.testing.assert_allclose(ours, theirs, atol=2e-5)
     assert loss(ours, label) == pytest.approx(loss(theirs, label), abs=1e-6)
     assert roc_auc_score(label, ours) > 0.6
@@ -225,15 +225,15 @@ def test_counts_is_the_logistic_regression_of_scikit_learn_on_looped_columns(log
 
 def test_products_are_taken_in_whole_blocks_while_they_fit_numbers_first():
     sizes, numeric = [1, 1, 3], [True, True, False]
-    made = [pairs_of(sizes, numeric, CountsSettings(columns=n)) for n in (5, 7, 8, 10, 12, 14, 99)]
+    model = [pairs_of(sizes, numeric, CountsSettings(columns=n)) for n in (5, 7, 8, 10, 12, 14, 99)]
     numbers = [(0, 0), (0, 1), (1, 1)]
-    assert made[0] == []
-    assert made[1] == numbers[:2]
-    assert made[2] == numbers
-    assert made[3] == numbers
-    assert made[4] == [*numbers, (0, 2), (0, 3), (0, 4)]
-    assert made[5] == [*numbers, (0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4)]
-    assert made[6] == made[5]
+    assert model[0] == []
+    assert model[1] == numbers[:2]
+    assert model[2] == numbers
+    assert model[3] == numbers
+    assert model[4] == [*numbers, (0, 2), (0, 3), (0, 4)]
+    assert model[5] == [*numbers, (0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4)]
+    assert model[6] == model[5]
 
 
 def test_counts_solves_many_rows_from_a_share_of_them_to_the_same_weights(log, parts, monkeypatch):
@@ -248,8 +248,10 @@ def test_boosted_scores_as_the_trees_of_scikit_learn(log, parts):
     grower = HistGradientBoostingClassifier(
         max_iter=30, max_leaf_nodes=7, max_depth=4, early_stopping=False
     ).fit(x, y)
-    held, label = looped(log, log.valid)
-    np.testing.assert_allclose(scores(model, log.valid), grower.decision_function(held), atol=1e-5)
+    columns, label = looped(log, log.valid)
+    np.testing.assert_allclose(
+        scores(model, log.valid), grower.decision_function(columns), atol=1e-5
+    )
     assert roc_auc_score(label, scores(model, log.valid)) > 0.6
 
 

@@ -48,35 +48,35 @@ def auc(store: PreparedDataset, name: str, recipe: Mapping[str, object], seed: i
     dumped = training.model_dump(mode="json")
     spec = RunSpec(store.name, store.fingerprint, name, {}, dumped, seed)
     with tempfile.TemporaryDirectory() as folder:
-        made = run(Cell(name, "strategy", spec), Path(folder), store, load_parts([]))
-        test = pl.read_parquet(made.path / "predictions" / "test.parquet")
+        record = run(Cell(name, "strategy", spec), Path(folder), store, load_parts([]))
+        test = pl.read_parquet(record.path / "predictions" / "test.parquet")
     return float(roc_auc_score(test["label"], test["logit"]))
 
 
 def lines(store: PreparedDataset, names: list[str], seeds: int, out: Path) -> Iterator[dict]:
     """Every strategy by every recipe at every seed, those on record first."""
     known = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
-    seen = {(one["strategy"], one["recipe"], one["seed"]) for one in known}
+    known_cells = {(record["strategy"], record["recipe"], record["seed"]) for record in known}
     yield from known
     for seed in range(seeds):
         for recipe, training in RECIPES.items():
             for name in names:
-                if (name, recipe, seed) in seen:
+                if (name, recipe, seed) in known_cells:
                     continue
                 value = auc(store, name, training, seed)
-                made = {"strategy": name, "recipe": recipe, "seed": seed, "auc": round(value, 5)}
+                record = {"strategy": name, "recipe": recipe, "seed": seed, "auc": round(value, 5)}
                 with out.open("a") as file:
-                    file.write(json.dumps(made) + "\n")
-                print(made, flush=True)
-                yield made
+                    file.write(json.dumps(record) + "\n")
+                print(record, flush=True)
+                yield record
 
 
-def table(found: list[dict]) -> bool:
+def table(records: list[dict]) -> bool:
     """Print the means; whether every strategy holds."""
     mean: dict[str, dict[str, float]] = defaultdict(dict)
-    for name in dict.fromkeys(one["strategy"] for one in found):
+    for name in dict.fromkeys(record["strategy"] for record in records):
         for recipe in RECIPES:
-            values = [o["auc"] for o in found if (o["strategy"], o["recipe"]) == (name, recipe)]
+            values = [o["auc"] for o in records if (o["strategy"], o["recipe"]) == (name, recipe)]
             mean[name][recipe] = float(np.mean(values)) if values else float("nan")
     names = list(RECIPES)
     print("| strategy | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 1))
@@ -93,13 +93,15 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=list(STRATEGIES))
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         spec = load_spec(write_world("tour", root / "data", seed=0, **REQUESTS))
         store = prepare(spec, root / "data", root / "out")
-        found = list(lines(store, asked.only, asked.seeds, asked.out or root / "lines.jsonl"))
-    return 0 if table(found) else 1
+        records = list(
+            lines(store, options.only, options.seeds, options.out or root / "lines.jsonl")
+        )
+    return 0 if table(records) else 1
 
 
 if __name__ == "__main__":

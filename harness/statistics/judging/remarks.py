@@ -8,9 +8,11 @@ from fusefront.harness.statistics.joint import FEW_CLUSTERS, Pair
 from fusefront.harness.statistics.judging.estimates import clusters_hold
 from fusefront.harness.statistics.panel import Panel
 
-_STANDARD = ("popularity", "id_only", "unimodal", "early_fusion", "shuffled")
+_STANDARD = ("popularity", "counts", "boosted", "id_only", "unimodal", "early_fusion", "shuffled")
 _MEANING = {
     "popularity": "how often an item was clicked predicts as well",
+    "counts": "numbers and small fields alone, without ids and content, do as well",
+    "boosted": "trees on numbers and small fields alone do as well",
     "id_only": "the modalities add nothing that is seen here",
     "unimodal": "one modality alone does as well",
     "early_fusion": "plain concatenation does as well",

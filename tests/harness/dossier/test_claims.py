@@ -36,17 +36,19 @@ CLAIMS: dict[str, dict[Language, str]] = {
     "gain": {"en": rf"{NUMBER} AUC {ENDS}", "ja": rf"AUC(?:は)?\s?{NUMBER} {ENDS}"},
     "over_today": {"en": "over what runs today, at", "ja": "現行方式に対しAUCは"},
     "p99": {"en": rf"p99 {NUMBER} ms {ENDS}", "ja": rf"p99(?:は)?\s?{NUMBER} ms {ENDS}"},
-    "under": {"en": r"ms\]?[^;]*\], under the", "ja": r"\][^。]*上限[^。]*に収まる。$"},
+    "under": {"en": r"ms\]?[^;]*\], under the", "ja": r"\][^。]*上限[^。]*に収まる(?:（s[^。]*）)?。$"},
     "equivalent": {"en": r"equivalent.*?90% " + ENDS, "ja": r"同等.*?90% " + ENDS},
     "faster": {"en": rf"and faster, p50 \S+ ms {ENDS} against \S+ ms {ENDS}",
                "ja": rf"p50は\S+ ms {ENDS}と、現行の\S+ ms {ENDS}より速い"},
     "today_misses": {"en": r"today misses the \S+ ms limit", "ja": r"現行方式は上限\S+ msを超える"},
     "today_unsure": {"en": "today is not shown to keep the", "ja": "現行方式は上限[^。]*収まると示されていない"},
     "today_costs": {"en": "over the limit of", "ja": r"で上限\S+ USDを超える"},
-    "loss": {"en": r", a loss\.", "ja": "（悪化）"},
+    "loss": {"en": r", a loss[.;]", "ja": "（悪化）"},
     "may_lose": {"en": ", which may be a loss", "ja": "悪化の可能性あり"},
     "could_lose": {"en": "which could be a loss", "ja": "悪化の可能性を含む"},
-    "within": {"en": ", equivalent within ±", "ja": r"許容差±\S+で同等）。"},
+    "within": {"en": ", equivalent within ±", "ja": r"許容差±[^（）]+で同等）(?:。|（s)"},
+    "not_beaten": {"en": r"; (s\d+) is not shown to beat the control (s\d+)\.$",
+                   "ja": r"（(s\d+)が対照(s\d+)に優るとは示されていない）。$"},
     "none_stays": {"en": r"no strategy stays under", "ja": r"に収まる方式はない"},
     "none_shown": {"en": r"no strategy is shown to stay under", "ja": "収まると示された方式はない"},
     "none_gains": {"en": "is shown to gain", "ja": "改善が示された方式はない"},
@@ -205,6 +207,25 @@ def check(inputs: Inputs, policy: Policy, evidence: Evidence, claimed: dict[str,
                 assert inputs.pairs.diff[i, whom] - half <= 0
 
 
+def check_controls(inputs: Inputs, claimed: dict[str, tuple[str, ...]]) -> None:
+    """The best fusion against the one control: said where, and only where, nothing is shown."""
+    controls = [i for i, c in enumerate(inputs.candidates) if c.control]
+    fusions = [
+        i for i, c in enumerate(inputs.candidates) if not c.control and not c.measuring_device
+    ]
+    if not controls:
+        assert "not_beaten" not in claimed
+        return
+    best = max(fusions, key=lambda i: inputs.auc[i].value)
+    level = 2.6 if 0 in (best, controls[0]) else 3.1
+    level = max(level, stats.t.ppf(0.975, inputs.pairs.df[best, controls[0]]))
+    low = inputs.pairs.diff[best, controls[0]] - level * inputs.pairs.se[best, controls[0]]
+    if low > 0:
+        assert "not_beaten" not in claimed
+    else:
+        assert claimed["not_beaten"] == (f"s{best}", f"s{controls[0]}")
+
+
 def test_no_sentence_claims_what_its_interval_does_not(
     planted: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,6 +243,7 @@ def test_no_sentence_claims_what_its_interval_does_not(
                 claimed |= {k: v for k, v in claims(sentence.text, language).items() if k in LATER}
             try:
                 check(inputs, policy, evidence, claimed)
+                check_controls(inputs, claimed)
             except AssertionError as error:
                 raise AssertionError(f"seed {seed}: {heading}") from error
             assert "  " not in heading, heading
@@ -230,6 +252,7 @@ def test_no_sentence_claims_what_its_interval_does_not(
         counts.update((evidence.decision.case, evidence.decision.reason, *in_both[0]))
     assert {"clear", "tie", "infeasible", "thin", "better", "cheaper", "limit"} <= counts.keys()
     assert {
+        "not_beaten",
         "equivalent",
         "no_gain",
         "cannot_tell",

@@ -87,7 +87,7 @@ def test_missing_controls_are_told(study):
     matrix["cells"] = [cell for cell in matrix["cells"] if cell["strategy"] != "popularity"]
     (study.path / "matrix.json").write_text(json.dumps(matrix))
     text = printed(compare_verb, study, "--split", "valid")
-    assert "! Controls missing from this comparison: popularity." in text
+    assert "! Controls missing from this comparison: popularity, counts, boosted." in text
 
 
 def test_with_one_seed_no_verdict_on_a_strategy_is_given(study):

@@ -117,7 +117,10 @@ def test_missing_controls_are_named(source):
         source, scores={n: source.scores[n] for n in ("early_fusion", "good", "id_only")}
     )
     warnings = compare(fewer, Options("early_fusion")).warnings
-    assert "Controls missing from this comparison: popularity, unimodal, shuffled." in warnings
+    assert (
+        "Controls missing from this comparison: popularity, counts, boosted, unimodal, shuffled."
+        in warnings
+    )
 
 
 def test_a_constant_strategy_has_auc_a_half_and_no_variation(comparison):

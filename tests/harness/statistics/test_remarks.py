@@ -16,7 +16,8 @@ from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.source import MemorySource
 
 MISSING = (
-    "Controls missing from this comparison: popularity, id_only, unimodal, early_fusion, shuffled."
+    "Controls missing from this comparison: popularity, counts, boosted, id_only, unimodal, "
+    "early_fusion, shuffled."
 )
 
 
@@ -241,7 +242,10 @@ def world():
 @pytest.mark.parametrize("metric", ["auc", "logloss"])
 def test_controls_that_are_not_beaten_are_named_with_what_that_means(metric):
     comparison = compare(world(), Options("early_fusion", metric=metric, metrics=(metric,)))
-    assert "Controls missing from this comparison: popularity, shuffled." in comparison.warnings
+    assert (
+        "Controls missing from this comparison: popularity, counts, boosted, shuffled."
+        in comparison.warnings
+    )
     expected = []
     for name in ("early_fusion", "strong", "weak"):
         for control in ("early_fusion", "unimodal_image", "id_only_2"):  # text is worse on valid
