@@ -4,7 +4,7 @@ import pytest
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs.plan import Plan, make_plan
+from fusefront.harness.jobs.plan import StudyPlan, make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import CONTROLS, check_study
 
@@ -17,12 +17,12 @@ STUDY = {
 }
 
 
-def plan(world: PreparedDataset, controls: object = True, **words: object) -> Plan:
+def plan(world: PreparedDataset, controls: object = True, **words: object) -> StudyPlan:
     raw = {**STUDY, "controls": controls, **words}
     return make_plan(check_study(raw, "s.yaml"), world, load_parts([]))
 
 
-def added(study_plan: Plan) -> list[str]:
+def added(study_plan: StudyPlan) -> list[str]:
     return [name for name in study_plan.strategies if name not in study_plan.study.strategies]
 
 
