@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fusefront.datasets.counting.stored import StoredCounters
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.losses import Loss
 from fusefront.datasets.raw_rows import RawRows
@@ -77,6 +78,7 @@ class StoredHistory(_Frozen):
     events: Literal["positives", "all"] | tuple[str, ...] = "positives"
     kind: str | None = None
     kinds: tuple[str, ...] = ()
+    lag: str | None = None  # how late an event is known
 
     def sentence(self) -> str:
         """For people.
@@ -92,8 +94,9 @@ class StoredHistory(_Frozen):
                 f"A history is the user's {what} in train, in a row of train without its own: "
                 "the log has no times."
             )
+        lag = f" less {self.lag}" if self.lag else ""
         return {
-            "earlier": f"A history is the user's {what} strictly before the row.",
+            "earlier": f"A history is the user's {what} strictly before the row{lag}.",
             "given": "A history is what the log's column gives.",
             "none": "There are no histories.",
         }[self.past]
@@ -121,6 +124,7 @@ class Manifest(_Frozen):
     source_rows: int = 0
     warnings: tuple[str, ...] = ()
     kinds: dict[str, dict[str, str]] = {}  # table -> column -> what its values are
+    counters: StoredCounters | None = None
     raw: RawRows | None = None  # what a raw row is; stores from before it do not say
     losses: dict[str, Loss] = {}  # what was left out, read as absent, or is not known to train
     outside: tuple[str, ...] = ()  # paths of the spec that lay outside the data folder

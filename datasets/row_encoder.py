@@ -3,9 +3,9 @@
 Needs the facts that a bundle carries: columns and kinds, vocabularies, scalings, item keys.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -33,8 +33,10 @@ class RowColumns(NamedTuple):
 
     item: str
     history: History | None
-    fields: dict[str, tuple[str, ...]]
+    fields: dict[str, tuple[str, ...]]  # "" for a number that the counters give
     all: tuple[str, ...]
+    user: str | None = None  # where counters are looked up
+    timestamp: str | None = None
 
 
 class EncodedRows(NamedTuple):
@@ -45,6 +47,29 @@ class EncodedRows(NamedTuple):
     kinds: NDArray[np.int64] | None  # [V] of the histories' values, where events are told apart
     ids: dict[str, NDArray[np.int32]]  # side -> [n, C]
     numbers: dict[str, NDArray[np.float32]]  # side -> [n, N], scaled
+
+
+class NumberSource(Protocol):
+    """Looks up the numbers of counters that raw rows lack."""
+
+    @property
+    def names(self) -> Collection[str]:
+        """All, as "<side>.<number>"."""
+
+    def columns(self, have: Sequence[str], path: Path) -> tuple[str, str | None]:
+        """The columns of the user and, if there is one, of the time."""
+
+    def numbers(
+        self,
+        frame: pl.DataFrame,
+        columns: RowColumns,
+        items: NDArray[np.int32],
+        ids: Mapping[str, NDArray[np.int32]],
+        tally: Tally,
+        path: Path,
+        first: int,
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """The numbers [n] by name, not scaled."""
 
 
 class RowEncoder:
@@ -64,15 +89,26 @@ class RowEncoder:
         }
         self.tally = Tally()
         self.kinds = {kind: code for code, kind in enumerate(raw.event_kinds, 1)}
+        self.counting: NumberSource | None = None  # gives the numbers that a table lacks
+        self.counters: Collection[str] = ()  # "<side>.<number>" of those that are counters
 
     def columns(self, have: Sequence[str], path: Path) -> RowColumns:
         """The columns of a table: "item", "history" and the fields' names, or the log's own."""
         raw = self.raw
-        names = {side: tuple(part.name for part in raw.side(side)) for side in SIDES}
-        own = {side: tuple(part.field.column for part in raw.side(side)) for side in SIDES}
-        expected = ["item", *(name for side in SIDES for name in names[side])]
+        counted = self._counted(have)
+        names, own = {}, {}
+        for side in SIDES:
+            given = [
+                "" if f"{side}.{part.name}" in counted else part.name for part in raw.side(side)
+            ]
+            names[side] = tuple(given)
+            own[side] = tuple(
+                part.field.column if name else ""
+                for part, name in zip(raw.side(side), given, strict=True)
+            )
+        expected = ["item", *(name for side in SIDES for name in names[side] if name)]
         listed = raw.history.columns(have)
-        logged = [raw.item, *(name for side in SIDES for name in own[side]), *listed]
+        logged = [raw.item, *(name for side in SIDES for name in own[side] if name), *listed]
         history, lists = self._history(have, listed)
         if KIND in lists and KIND not in have:
             raise broken(
@@ -80,17 +116,33 @@ class RowEncoder:
                 f"column {KIND!r} is missing",
                 "the bundle tells the events of a history apart; give the kind of each beside 'history'",
             )
+        columns = None
         if not set(expected) - set(have):
-            return RowColumns("item", history, names, (*expected, *lists))
-        if not set(logged) - set(have):
-            return RowColumns(raw.item, history, own, tuple(dict.fromkeys((*logged, *lists))))
+            columns = RowColumns("item", history, names, (*expected, *lists))
+        elif not set(logged) - set(have):
+            columns = RowColumns(raw.item, history, own, tuple(dict.fromkeys((*logged, *lists))))
+        if columns is not None:
+            return self._with_user(columns, have, path) if counted else columns
         missing = next(name for name in expected if name not in have)
         also = "" if logged == expected else f", or the log's own {', '.join(logged)}"
-        raise broken(
-            path,
-            f"column {missing!r} is missing",
-            f"the bundle needs {', '.join(expected)} and takes 'history'{also}",
-        )
+        fix = f"the bundle needs {', '.join(expected)} and takes 'history'{also}"
+        if any(f"{side}.{missing}" in self.counters for side in SIDES):
+            fix = f"it is a counter: give it, or a counter store by --counters; {fix}"
+        raise broken(path, f"column {missing!r} is missing", fix)
+
+    def _counted(self, have: Sequence[str]) -> set[str]:
+        """The numbers, as "<side>.<name>", that a table lacks and the counters give."""
+        if self.counting is None:
+            return set()
+        return {name for name in self.counting.names if name.partition(".")[2] not in have}
+
+    def _with_user(self, columns: RowColumns, have: Sequence[str], path: Path) -> RowColumns:
+        """With the columns that counters are looked up by."""
+        assert self.counting is not None
+        user, time = self.counting.columns(have, path)
+        also = [name for name in (user, time) if name is not None]
+        every = tuple(dict.fromkeys((*columns.all, *also)))
+        return columns._replace(all=every, user=user, timestamp=time)
 
     def _history(
         self, have: Sequence[str], listed: tuple[str, ...]
@@ -110,21 +162,29 @@ class RowEncoder:
         self._count("rows.unknown_item", items == 0, "rows have an item that is not known")
         ids, numbers = {}, {}
         for side in SIDES:
-            pairs = list(zip(self.raw.side(side), columns.fields[side], strict=True))
+            pairs = zip(self.raw.side(side), columns.fields[side], strict=True)
             codes = [
-                self._codes(side, part, frame[name], path, first)
+                self.codes(side, part, frame[name], path, first)
                 for part, name in pairs
                 if not part.numeric
             ]
-            raw = [number(frame[name], path, first) for part, name in pairs if part.numeric]
-            names = [f"{side}.{part.name}" for part, _ in pairs if part.numeric]
             ids[side] = np.concatenate([np.zeros((len(items), 0), np.int32), *codes], axis=1)
+        counted: Mapping[str, NDArray[np.float64]] = {}
+        if columns.user is not None and self.counting is not None:
+            counted = self.counting.numbers(frame, columns, items, ids, self.tally, path, first)
+        for side in SIDES:
+            pairs = zip(self.raw.side(side), columns.fields[side], strict=True)
+            named = [(f"{side}.{part.name}", name) for part, name in pairs if part.numeric]
+            raw = [
+                number(frame[name], path, first) if name else counted[label]
+                for label, name in named
+            ]
             whole = np.stack(raw, 1) if raw else np.zeros((len(items), 0))
-            numbers[side] = scaled(whole, [self.scalings[name] for name in names])
+            numbers[side] = scaled(whole, [self.scalings[label] for label, _ in named])
         histories, kinds = self._histories(frame, columns, path, first)
         return EncodedRows(items, histories, kinds, ids, numbers)
 
-    def _codes(
+    def codes(
         self, side: str, part: RawField, column: pl.Series, path: Path, first: int
     ) -> NDArray[np.int32]:
         """Codes [n, columns] of one categorical field."""

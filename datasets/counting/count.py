@@ -68,13 +68,13 @@ def _sum_key(job: Counting, key: tuple[str, ...]) -> None:
     parts = Parts(job.work / "parts", _entry(len(errors)), _bits(job, key))
     first = 0
     for rows in job.rows:
-        past = [_read(job, ledger, first, len(rows)) for ledger, _ in errors]
+        past = [_read(job, ledger, first, rows.size) for ledger, _ in errors]
         wrong = [
             item_error(rows.label, sums, prior, job.rate)
             for sums, (_, prior) in zip(past, errors, strict=True)
         ]
         parts.add(_entries(rows, key, first, wrong, drawn=job.drawn))
-        first += len(rows)
+        first += rows.size
     gathered = {
         place: Gathered(job.work / f"{place}.blocks", first, _width(ledger), job.part)
         for place, ledger in ledgers.items()

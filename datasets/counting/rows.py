@@ -37,8 +37,23 @@ class Rows(NamedTuple):
     source: Ints  # [n] place in the log, which orders rows of one time
     codes: dict[str, Codes]  # attribute -> [n, C], 0 = no value
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """How many rows."""
         return len(self.item)
+
+    def take(self, chosen: Ints | slice) -> "Rows":
+        """Some of the rows, in the order given."""
+        return Rows(
+            self.train,
+            self.user[chosen],
+            self.item[chosen],
+            self.label[chosen],
+            self.time[chosen],
+            self.moment[chosen],
+            self.source[chosen],
+            {name: codes[chosen] for name, codes in self.codes.items()},
+        )
 
 
 def places(fields: Mapping[str, tuple[StoredField, ...]]) -> dict[str, Place]:
@@ -54,8 +69,8 @@ def places(fields: Mapping[str, tuple[StoredField, ...]]) -> dict[str, Place]:
 
 def key_words(rows: Rows, key: tuple[str, ...]) -> tuple[Ints, NDArray[np.uint64]]:
     """(row [E], word [E]) of every value of a key; a row that lacks a part of it has none."""
-    row = np.arange(len(rows))
-    words = np.zeros(len(rows), np.uint64)
+    row = np.arange(rows.size)
+    words = np.zeros(rows.size, np.uint64)
     for part in key:
         if part in ("user", "item"):
             value = rows.user if part == "user" else rows.item.astype(np.int64)

@@ -9,15 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.allowed import NOTHING, Allowed
-from fusefront.datasets.counting.count import Counting, write_numbers
 from fusefront.datasets.counting.plan import Plan
-from fusefront.datasets.counting.rows import MOMENT, StoredRows, places
 from fusefront.datasets.integrity import record_files
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import (
     Manifest,
     SplitCounts,
-    StoredField,
     StoredHistory,
     StoredSchema,
     StoredSlice,
@@ -31,6 +28,7 @@ from fusefront.datasets.preparing.context import (
     finish_codes,
     finish_numbers,
 )
+from fusefront.datasets.preparing.counters import CounterPlan, count_rows, facts_of_counters
 from fusefront.datasets.preparing.items import ItemFile, write_items
 from fusefront.datasets.preparing.modalities import write_modality
 from fusefront.datasets.preparing.slices import (
@@ -73,8 +71,7 @@ class WrittenLog(NamedTuple):
     counts: dict[str, SplitCounts]
     sources: dict[str, Codebook]
     warnings: list[str]
-    plan: Plan  # of the counters
-    part: int  # entries that are counted at once
+    counters: CounterPlan
 
 
 class StoredVectors(NamedTuple):
@@ -123,7 +120,10 @@ def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
         outside=job.outside,
         losses=tally.losses(),
         kinds=log.recorder.kinds.of,
-        raw=_raw_rows(spec, log.recorder, log.plan, history.kinds),
+        counters=facts_of_counters(
+            spec, log.counts["train"], log.recorder.clock.unit, builder.cuts
+        ),
+        raw=_raw_rows(spec, log.recorder, log.counters.plan, history.kinds),
     )
     for loss in manifest.losses.values():
         say(loss.sentence())
@@ -172,36 +172,14 @@ def _sides(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> dict[str, St
     of_items = write_items(
         folder, job.data, spec, items, log.builder.in_train, recorder.kinds, tally
     )
-    counted = _counters(job, {**stored, "item": of_items.fields}, log, say)
+    places_of = {**stored, "item": of_items.fields}
+    counted = count_rows(spec, folder, log.counters, places_of, log.counts["train"], say)
     sides = {"item": of_items}
     for side, kind in kinds.items():
         names = counted.get(side, ())
         numbers, scalings = finish_numbers(folder, side, kind, fields[side], names, tally)
         sides[side] = StoredSide(stored[side], numbers, scalings)
     return sides
-
-
-def _counters(
-    job: Job, fields: dict[str, tuple[StoredField, ...]], log: WrittenLog, say: Say
-) -> dict[str, tuple[str, ...]]:
-    """Count over all rows; the names of the numbers of each side."""
-    if not log.plan.numbers:
-        return {}
-    used = {part for ledger in log.plan.ledgers for part in ledger.key}
-    where = {name: place for name, place in places(fields).items() if name in used}
-    train = log.counts["train"]
-    counting = Counting(
-        StoredRows(job.folder, where),
-        log.plan,
-        train.positives / train.rows,
-        job.spec.negatives is not None,
-        job.folder / "work" / "counting",
-        log.part,
-    )
-    write_numbers(counting, say)
-    for split in SPLITS:
-        (job.folder / split / "row" / f"{MOMENT}.npy").unlink(missing_ok=True)
-    return {side: log.plan.names(side) for side in ("request", "candidate")}
 
 
 def _vectors(job: Job, items: ItemFile, tally: Tally, say: Say) -> StoredVectors:
@@ -260,7 +238,7 @@ def _history(job: Job, log: WrittenLog) -> StoredHistory:
     past: Literal["train", "earlier"] = "train" if job.spec.of_train else "earlier"
     events = history.events or "positives"
     if history.kind is None:
-        return StoredHistory(past=past, events=events)
+        return StoredHistory(past=past, events=events, lag=history.lag)
     kinds = log.recorder.event_kinds
     vocabulary = finish(kinds.book, log.builder.kinds_of_train)
     for block in blocks(job.folder / "history" / "kind.npy", "r+"):
@@ -269,7 +247,9 @@ def _history(job: Job, log: WrittenLog) -> StoredHistory:
         what = f"events of histories have a kind in {history.kind} that is not in train's"
         kinds.tally.add("history.kind_unseen", lost, len(block), what)
         block[:] = final
-    return StoredHistory(past=past, events=events, kind=history.kind, kinds=vocabulary.values)
+    return StoredHistory(
+        past=past, events=events, kind=history.kind, kinds=vocabulary.values, lag=history.lag
+    )
 
 
 def _schema(

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.datasets.counting.plan import counted_unit, plan_counters
 from fusefront.datasets.durations import ticks
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.manifest import SplitCounts
 from fusefront.datasets.preparing.budget import DEFAULT, Budget, RowBytes, plan, size
 from fusefront.datasets.preparing.build import Builder
+from fusefront.datasets.preparing.counters import plan_of
 from fusefront.datasets.preparing.events import shown
 from fusefront.datasets.preparing.finish import Job, WrittenLog, finish_store
 from fusefront.datasets.preparing.items import ItemFile, read_items
@@ -65,8 +65,8 @@ def write_store(job: Job, max_memory: int | None, say: Say) -> None:
     if spilled.left_out:
         warnings.append(f"{spilled.left_out:,} rows of the log are left out")
     cuts = _cuts(spec, spilled, work, len(items.keys))
-    unit = counted_unit(spec, recorder.clock.unit)
-    lag = ticks(spec.history.lag, unit)
+    counters = plan_of(spec, recorder.clock.unit, budget.part(len(items.keys)))
+    lag = ticks(spec.history.lag, recorder.clock.unit)
     builder = Builder(folder, spec, recorder.dtype, len(items.keys), cuts, tuple(sources), lag)
     drawer = _drawer(spec, spilled, len(items.keys))
     for number in range(spilled.buckets):
@@ -81,9 +81,7 @@ def write_store(job: Job, max_memory: int | None, say: Say) -> None:
         warnings.append(f"{drawer.missing:,} negatives have no eligible item and are left out")
     if builder.straddling:
         warnings.append(f"the given split cuts {builder.straddling:,} requests apart")
-    counters = plan_counters(spec.counters, unit, drawn=spec.negatives is not None)
-    part = budget.part(len(items.keys))
-    log = WrittenLog(recorder, builder, counts, sources, warnings, counters, part)
+    log = WrittenLog(recorder, builder, counts, sources, warnings, counters)
     finish_store(job, items, log, say)
 
 

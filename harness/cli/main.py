@@ -33,6 +33,7 @@ VERBS = {
     "export": "export",
     "serve-check": "serve_check",
     "predict": "predict",
+    "counters": "counters",
     "runs": "runs",
     "codes": "codes",
     "check": "check",

@@ -22,18 +22,26 @@ def predict(
         Path | None,
         typer.Option(help="Parquet file of the scores.", show_default="FILE.scores.parquet"),
     ] = None,
+    counters: Annotated[
+        Path | None,
+        typer.Option(
+            help="Counter store that `counters` wrote: gives the numbers that FILE lacks."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score a file of any length; rows keep their order."""
     import json
 
     from fusefront.datasets.errors import DataContractError
+    from fusefront.harness.serving.bundle.counters import look_up
     from fusefront.harness.serving.bundle.opened import BundleError
     from fusefront.harness.serving.bundle.predict import write_scores
 
     target = to or file.with_suffix(".scores.parquet")
     try:
-        summary = write_scores(bundle, file, target)
+        counting = None if counters is None else look_up(bundle, counters)
+        summary = write_scores(bundle, file, target, counting)
     except BundleError as error:
         raise DataContractError(str(error)) from None
     if as_json:

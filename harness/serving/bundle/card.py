@@ -69,6 +69,7 @@ class Card(TypedDict):
     slices: list[SliceAuc]
     serving: ServedQuality
     parameters: dict[str, int]
+    counters: dict[str, str]  # number -> how it is computed
     limits: list[str]
 
 
@@ -139,6 +140,7 @@ def make_card(
             f"parameters_{role}": int(count)
             for role, count in starting_with(summary, "parameters_").items()
         },
+        "counters": dict(manifest.counters.numbers) if manifest.counters else {},
         "limits": limits(store),
     }
 
@@ -186,11 +188,24 @@ def card_markdown(card: Card) -> str:
         f" {_change(card['serving']['auc_change'])}.",
         *(f"Events of histories: {kinds}." for kinds in [card["serving"].get("kinds")] if kinds),
         "",
+        *_counters(card["counters"]),
         "## Limits",
         *(f"- {limit}" for limit in card["limits"]),
         "",
     ]
     return "\n".join(lines)
+
+
+def _counters(numbers: dict[str, str]) -> list[str]:
+    """How a client computes the numbers of the past, before they are standardised."""
+    if not numbers:
+        return []
+    head = "Raw values that a request brings, or `predict --counters` looks up:"
+    lines = [
+        f"- `{name.partition('.')[2]}` ({name.partition('.')[0]}): {how}"
+        for name, how in numbers.items()
+    ]
+    return ["## Counters", head, *lines, ""]
 
 
 def _change(value: float | None) -> str:

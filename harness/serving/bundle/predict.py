@@ -18,7 +18,7 @@ from fusefront.datasets.manifest import Scaling, vocabulary_file
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.reading import columns_of, stream
 from fusefront.datasets.raw_rows import RawRows
-from fusefront.datasets.row_encoder import SIDES, EncodedRows, RowEncoder
+from fusefront.datasets.row_encoder import SIDES, EncodedRows, NumberSource, RowEncoder
 from fusefront.harness.runs.files import beside, place
 from fusefront.harness.runs.records import Record, read_record
 from fusefront.harness.serving.bundle.opened import load_session, read_manifest, score
@@ -32,6 +32,7 @@ class DatasetFacts(Record):
     """dataset.json of a bundle: how raw rows are read, and the scalings of numbers."""
 
     raw: NotRequired[dict[str, object] | None]  # a RawRows; none in older bundles
+    counters: NotRequired[dict[str, object] | None]  # a StoredCounters
     numbers: NotRequired[dict[str, dict[str, float]]]  # "<side>.<field>" -> mean, deviation, limit
 
 
@@ -67,7 +68,10 @@ def open_encoder(folder: Path) -> RowEncoder:
         for part in raw.side(side)
         if not part.numeric
     }
-    return RowEncoder(raw, keys, vocabularies, scalings)
+    encoder = RowEncoder(raw, keys, vocabularies, scalings)
+    numbers = (facts.get("counters") or {}).get("numbers")
+    encoder.counters = tuple(numbers) if isinstance(numbers, dict) else ()
+    return encoder
 
 
 def _table(path: Path, *columns: str) -> pl.DataFrame:
@@ -100,19 +104,24 @@ def feed_of(rows: EncodedRows, shape: FeedShape) -> Feed:
 
 
 def predict_file(
-    bundle: Path, source: Path, tally: Tally | None = None
+    bundle: Path,
+    source: Path,
+    tally: Tally | None = None,
+    counting: NumberSource | None = None,
 ) -> Iterator[NDArray[np.float64]]:
     """Click probabilities of the rows of a parquet or csv file, in pieces.
 
     Columns: `item` (key), `history` (list of item keys, newest last; optional) and the data set's
     context columns by name; or the columns of the data set's own log. An item that the bundle does
-    not know scores as unknown; `tally` counts what is not known.
+    not know scores as unknown; `tally` counts what is not known. Numbers of counters that the file
+    lacks come from `counting`.
     """
     manifest = read_manifest(bundle)
     session = load_session(bundle)
     names = [value.name for value in session.get_inputs()]
     encoder, shape = open_encoder(bundle), FeedShape.from_json(manifest["shape"])
     encoder.tally = tally if tally is not None else Tally()
+    encoder.counting = counting
     if not source.is_file():
         raise DataContractError(f"{source}: not there; give a parquet or csv file")
     columns = encoder.columns(list(columns_of(source)), source)
@@ -124,7 +133,9 @@ def predict_file(
         yield probability(logits[:, 0])
 
 
-def write_scores(bundle: Path, source: Path, target: Path) -> PredictSummary:
+def write_scores(
+    bundle: Path, source: Path, target: Path, counting: NumberSource | None = None
+) -> PredictSummary:
     """Scores beside their row number as parquet, written beside and renamed; counts what is unknown."""
     tally = Tally()
     written = beside(target)
@@ -132,7 +143,7 @@ def write_scores(bundle: Path, source: Path, target: Path) -> PredictSummary:
     count = 0
     try:
         with pq.ParquetWriter(written, schema) as writer:
-            for scores in predict_file(bundle, source, tally):
+            for scores in predict_file(bundle, source, tally, counting):
                 rows = np.arange(count, count + len(scores))
                 writer.write_table(pa.table({"row": rows, "probability": scores}, schema=schema))
                 count += len(scores)

@@ -21,6 +21,7 @@ from fusefront.harness.runs.files import Json, place, write_json, write_text
 from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.serving.bundle import opened
 from fusefront.harness.serving.bundle.card import ServedQuality, card_markdown, make_card
+from fusefront.harness.serving.bundle.counters import ITEM_FIELDS, counts_fields_of_items
 from fusefront.harness.serving.bundle.golden import write_golden_rows
 from fusefront.harness.serving.export.online import (
     eager_logits,
@@ -100,6 +101,8 @@ def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(source, target)
     write_json(folder / "dataset.json", dataset_facts(loaded.store))
+    if counts_fields_of_items(loaded.store.manifest.counters):
+        shutil.copyfile(loaded.store.path / "items" / "fields.npy", folder / ITEM_FIELDS)
     if loaded.store.manifest.raw is not None:  # else prepared by an earlier version
         write_golden_rows(
             folder,
@@ -186,6 +189,7 @@ def dataset_facts(store: PreparedDataset) -> dict[str, Json]:
         "split_by",
         "kinds",
         "raw",
+        "counters",
     )
     return {"format": 1, **{key: manifest[key] for key in keys if key in manifest}}
 

@@ -1,0 +1,131 @@
+"""Raw rows as counters see them: rows of a later log, or of a request that is to be scored."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fusefront.datasets.counting.rows import Codes, Ints, Place, Rows
+from fusefront.datasets.counting.stored import StoredCounters
+from fusefront.datasets.losses import Tally
+from fusefront.datasets.raw.files import broken
+from fusefront.datasets.raw.hashing import combine
+from fusefront.datasets.raw.kinds import TEXT
+from fusefront.datasets.raw.labels import labels
+from fusefront.datasets.raw.request_words import request_words
+from fusefront.datasets.raw.time_kinds import clock_kind
+from fusefront.datasets.raw.times import Clock
+from fusefront.datasets.raw.users import UserCodes
+
+CodesOf = Callable[[str], Codes]  # "request.device" -> [n, C], 0 = no value
+
+
+class ItemCodes(NamedTuple):
+    """The codes of the items' fields, row 0 for an item that is not known."""
+
+    fields: NDArray[np.int32]  # [items + 1, C]
+    places: dict[str, Place]  # "item.genres" -> its columns
+
+    def of(self, name: str, items: Codes) -> Codes:
+        """Codes [n, columns] of one field."""
+        return self.fields[items][:, self.places[name].columns]
+
+
+class RawCounting:
+    """Reads users, times and labels in the way that `prepare` read the log; `kinds` of its columns."""
+
+    def __init__(self, stored: StoredCounters, kinds: Mapping[str, str], items: ItemCodes) -> None:
+        self.stored, self.kinds, self.items = stored, kinds, items
+        self.columns = stored.columns
+        self.attributes = sorted(
+            {part for ledger in stored.plan.ledgers for part in ledger.key} - {"user", "item"}
+        )
+        timestamp = str(self.columns.timestamp)
+        self.clock = Clock(
+            self.columns.time_format,
+            self.columns.time_unit,
+            kind=clock_kind(kinds.get(timestamp, "nothing")),
+        )
+
+    def user_column(self, have: Sequence[str], path: Path) -> str:
+        """Where a table of requests has the user: the log's column, or "user"."""
+        for name in (self.columns.user, "user"):
+            if name in have:
+                return name
+        fix = f"the counters look up each row's user in {self.columns.user!r} or 'user'; add it"
+        raise broken(path, "no column of the user", fix)
+
+    def users(self, column: pl.Series, path: Path, first: int) -> Ints:
+        """Codes of users."""
+        codes = UserCodes(self.kinds.get(self.columns.user, TEXT))
+        return codes.read(column.alias(self.columns.user), path, first)[0]
+
+    def times(self, frame: pl.DataFrame, path: Path, first: int) -> Ints:
+        """Times in ticks of the log that was prepared."""
+        times = self.clock.read(frame[str(self.columns.timestamp)], path, first)
+        if self.clock.unit != self.stored.unit and len(times):
+            raise broken(
+                path,
+                f"times in {self.clock.unit or 'no known unit'}, those that were prepared are in "
+                f"{self.stored.unit or 'no known unit'}",
+                "write the times in the unit of the first log",
+                column=self.columns.timestamp,
+            )
+        return times
+
+    def codes(self, items: Codes, of_row: CodesOf) -> dict[str, Codes]:
+        """The codes of every attribute of a key; `of_row` gives those of requests and candidates."""
+        return {
+            name: self.items.of(name, items) if name.startswith("item.") else of_row(name)
+            for name in self.attributes
+        }
+
+    def log_columns(self, attributes: Mapping[str, str]) -> list[str]:
+        """The columns of a log that are read, with those of the attributes of requests and rows."""
+        own = self.columns
+        named = [own.user, own.item, own.label, own.timestamp, own.request, *attributes.values()]
+        return list(dict.fromkeys(name for name in named if name))
+
+    def log_rows(
+        self, frame: pl.DataFrame, items: Codes, of_row: CodesOf, path: Path, start: int
+    ) -> Rows:
+        """The rows of one file of a log in order of time, without those of unknown items.
+
+        A request that the log names looks back from its first row in the file. `start` is the number
+        of rows that were read before.
+        """
+        columns = self.columns
+        time = self.times(frame, path, 0)
+        label = np.ones(frame.height, np.uint8)
+        if columns.label is not None:
+            kind = self.kinds.get(columns.label, TEXT)
+            label = labels(frame[columns.label], kind, path, 0, self.stored.label.positive_when)
+        user = self.users(frame[columns.user], path, 0)
+        rows = Rows(
+            False,
+            user,
+            items,
+            label,
+            time,
+            self._moments(frame, user, time, path),
+            start + np.arange(frame.height),
+            self.codes(items, of_row),
+        )
+        known = np.flatnonzero(items > 0)
+        return rows.take(known[np.argsort(time[known], kind="stable")])
+
+    def _moments(self, frame: pl.DataFrame, user: Ints, time: Ints, path: Path) -> Ints:
+        column = self.columns.request
+        if column is None:
+            return time
+        kind = self.kinds.get(column, TEXT)
+        none = self.columns.no_request
+        words = request_words(frame[column], kind, path, none, time, Tally())
+        _, group = np.unique(combine(0, user.view(np.uint64), words), return_inverse=True)
+        earliest = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.int64).max)
+        np.minimum.at(earliest, group, time)
+        moments: Ints = earliest[group]
+        return moments

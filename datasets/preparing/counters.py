@@ -1,0 +1,85 @@
+"""The counters of a store: planned once the log was read, counted once its rows are in their splits."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from fusefront.datasets.counting.count import Counting, write_numbers
+from fusefront.datasets.counting.plan import Plan, counted_unit, plan_counters
+from fusefront.datasets.counting.rows import MOMENT, StoredRows, places
+from fusefront.datasets.counting.stored import StoredCounters
+from fusefront.datasets.counting.words import sentences
+from fusefront.datasets.manifest import SplitCounts, StoredField
+from fusefront.datasets.preparing.splits import Cuts
+from fusefront.datasets.spec import SPLITS, DatasetSpec
+
+
+class CounterPlan(NamedTuple):
+    """What to count, and how many entries at once."""
+
+    plan: Plan
+    part: int
+
+
+def plan_of(spec: DatasetSpec, unit: str, part: int) -> CounterPlan:
+    """The plan of a spec's counters; `unit` is that of the log's times."""
+    unit = counted_unit(spec, unit)
+    return CounterPlan(plan_counters(spec.counters, unit, drawn=spec.negatives is not None), part)
+
+
+def count_rows(
+    spec: DatasetSpec,
+    folder: Path,
+    counters: CounterPlan,
+    fields: Mapping[str, tuple[StoredField, ...]],
+    train: SplitCounts,
+    say: Callable[[str], None],
+) -> dict[str, tuple[str, ...]]:
+    """Count over all rows of the store in `folder`; the names of the numbers of each side."""
+    plan = counters.plan
+    if not plan.numbers:
+        return {}
+    used = {part for ledger in plan.ledgers for part in ledger.key}
+    where = {name: place for name, place in places(fields).items() if name in used}
+    counting = Counting(
+        StoredRows(folder, where),
+        plan,
+        _rate(train),
+        spec.negatives is not None,
+        folder / "work" / "counting",
+        counters.part,
+    )
+    write_numbers(counting, say)
+    for split in SPLITS:
+        (folder / split / "row" / f"{MOMENT}.npy").unlink(missing_ok=True)
+    return {side: plan.names(side) for side in ("request", "candidate")}
+
+
+def facts_of_counters(
+    spec: DatasetSpec, train: SplitCounts, unit: str, cuts: Cuts
+) -> StoredCounters | None:
+    """What serving and later logs need to count in the same way."""
+    if not spec.counters:
+        return None
+    drawn = spec.negatives is not None
+    numbers = {
+        f"{entry.side}.{name}": sentence
+        for entry in spec.counters
+        for name, sentence in sentences(entry, _rate(train), drawn=drawn).items()
+    }
+    return StoredCounters(
+        entries=spec.counters,
+        rate=_rate(train),
+        drawn=drawn,
+        unit=unit,
+        train_until=cuts.low if spec.split.by == "time" else None,
+        columns=spec.columns,
+        label=spec.label,
+        separator=spec.interactions.separator,
+        names=spec.interactions.names or (),
+        numbers=numbers,
+    )
+
+
+def _rate(train: SplitCounts) -> float:
+    return train.positives / train.rows

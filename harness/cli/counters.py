@@ -1,0 +1,38 @@
+"""`fusefront counters BUNDLE LOG...`: the batch job beside the server; needs no torch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusefront.harness.cli.options import Json
+
+
+def counters(
+    bundle: Annotated[Path, typer.Argument(help="Folder that `export` wrote.", metavar="BUNDLE")],
+    logs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Log files with the columns of the data set's log, oldest first.", metavar="LOG..."
+        ),
+    ],
+    to: Annotated[
+        Path, typer.Option(help="The counter store: a new folder, or one to bring up to date.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Count log files into a counter store, which `predict --counters` looks up.
+
+    What was counted before is not read again; the sums are those of counting all files at once.
+    """
+    from fusefront.harness.cli.show import show
+    from fusefront.harness.serving.bundle.counters import count_logs
+
+    counted = count_logs(bundle, logs, to)
+    if as_json:
+        show({"store": str(to), **counted._asdict()})
+        return
+    typer.echo(
+        f"{counted.rows:,} rows counted, {counted.all_rows:,} in all, up to time {counted.until}; "
+        f"{counted.keys:,} sums: {to}"
+    )

@@ -1,0 +1,197 @@
+"""`fusefront counters`: a counter store kept up to date from log files; `predict` looks it up."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, NotRequired
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from fusefront.datasets.counting.kept import CountedLog, CounterStore
+from fusefront.datasets.counting.lookup import CounterLookup
+from fusefront.datasets.counting.raw import ItemCodes, RawCounting
+from fusefront.datasets.counting.rows import Place, Rows, places
+from fusefront.datasets.counting.stored import StoredCounters
+from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.manifest import StoredSchema
+from fusefront.datasets.raw.files import broken, sha256
+from fusefront.datasets.raw.reading import columns_of, read_table
+from fusefront.datasets.row_encoder import SIDES, RowEncoder
+from fusefront.harness.runs.files import beside, place
+from fusefront.harness.runs.records import Record, read_record
+from fusefront.harness.serving.bundle.predict import open_encoder
+
+ITEM_FIELDS = "item_fields.npy"  # codes of the items' fields, in bundles whose counters read them
+AT_ONCE = 1 << 19  # rows that are counted at once
+
+
+class CounterFacts(Record):
+    """dataset.json of a bundle, as far as counters ask."""
+
+    fingerprint: str
+    counters: NotRequired[dict[str, object] | None]
+    kinds: NotRequired[dict[str, dict[str, str]]]
+    schema: dict[str, object]
+
+
+class Counted(NamedTuple):
+    """What was counted: rows of the new logs, rows in all, newest time, keys of all ledgers."""
+
+    rows: int
+    all_rows: int
+    until: int
+    keys: int
+
+
+class BundleCounters(NamedTuple):
+    """What a bundle says of its counters."""
+
+    fingerprint: str
+    stored: StoredCounters
+    reader: RawCounting
+    encoder: RowEncoder
+
+
+def counts_fields_of_items(stored: StoredCounters | None) -> bool:
+    """Whether counters look up what an item's fields are."""
+    return stored is not None and any(
+        part.startswith("item.") for entry in stored.entries for part in entry.key
+    )
+
+
+def counters_of(bundle: Path) -> BundleCounters:
+    """The counters of a bundle; DataContractError where it has none."""
+    path = bundle / "dataset.json"
+    facts = read_record(path, CounterFacts)
+    if not facts.get("counters"):
+        raise DataContractError(
+            f"{path}: its data set has no counters; add 'counters' to the spec, train and export"
+        )
+    try:
+        stored = StoredCounters.model_validate(facts.get("counters"))
+        schema = StoredSchema.model_validate(facts["schema"])
+    except ValidationError as error:
+        reason = str(error).split("\n")[0]
+        raise DataContractError(f"{path}: counters: {reason}; export again") from None
+    file = bundle / ITEM_FIELDS
+    fields = np.load(file) if file.exists() else np.zeros((schema.items + 1, 0), np.int32)
+    items = ItemCodes(fields, places({"item": schema.item_fields}))
+    kinds = facts.get("kinds", {}).get("interactions", {})
+    encoder = open_encoder(bundle)
+    return BundleCounters(
+        str(facts["fingerprint"]), stored, RawCounting(stored, kinds, items), encoder
+    )
+
+
+def look_up(bundle: Path, folder: Path) -> CounterLookup:
+    """The numbers of a counter store for a bundle's raw rows."""
+    mine, kept = counters_of(bundle), CounterStore.open(folder)
+    _refuse_other(mine, kept, folder)
+    return CounterLookup(kept.state, mine.reader, _places(mine.encoder))
+
+
+def count_logs(bundle: Path, logs: Sequence[Path], folder: Path) -> Counted:
+    """Count log files, in order of time, on top of what `folder` holds; replaced in one step.
+
+    Raises:
+        DataContractError: a file was counted before, or holds rows older than those counted.
+    """
+    mine = counters_of(bundle)
+    if folder.exists():
+        kept = CounterStore.open(folder)
+        _refuse_other(mine, kept, folder)
+    else:
+        kept = CounterStore.empty(mine.fingerprint, mine.stored)
+    if (
+        any(ledger.frozen for ledger in mine.stored.plan.ledgers)
+        and mine.stored.train_until is None
+    ):
+        raise DataContractError(
+            "counters frozen at train are kept up to date where split by: time says which rows are "
+            "train's; use running ones, or send these numbers with the request"
+        )
+    before = kept.state.rows
+    for log in logs:
+        _count(mine, kept, log)
+    _write(kept, folder)
+    state = kept.state
+    return Counted(state.rows - before, state.rows, state.until, sum(state.keys()))
+
+
+def _refuse_other(mine: BundleCounters, kept: CounterStore, folder: Path) -> None:
+    if kept.fingerprint != mine.fingerprint:
+        raise DataContractError(
+            f"{folder}: counters of the data {kept.fingerprint}, the bundle's are "
+            f"{mine.fingerprint}; count all logs again into another folder"
+        )
+
+
+def _count(mine: BundleCounters, kept: CounterStore, log: Path) -> None:
+    digest = sha256(log) if log.is_file() else ""
+    if any(each.sha256 == digest for each in kept.logs):
+        raise DataContractError(f"{log}: counted before; give each file once")
+    rows = _read(mine, log, kept.state.rows)
+    state = kept.state
+    if rows.size and int(rows.time[0]) < state.until:
+        raise broken(
+            log,
+            f"a row of time {int(rows.time[0])}, older than {state.until}, the newest counted",
+            "give the files in order of time; what comes late wants all logs counted again",
+            column=mine.stored.columns.timestamp,
+        )
+    later = np.minimum.accumulate(rows.moment[::-1])[::-1]  # the earliest still to come
+    for first in range(0, rows.size, AT_ONCE):
+        last = min(first + AT_ONCE, rows.size)
+        now = int(later[last]) if last < rows.size else None
+        state.count(rows.take(slice(first, last)), now)
+    kept.logs = (*kept.logs, CountedLog(name=log.name, sha256=digest, rows=rows.size))
+
+
+def _read(mine: BundleCounters, log: Path, start: int) -> Rows:
+    """The rows of a log file in order of time, of known items."""
+    encoder, reader = mine.encoder, mine.reader
+    if not log.is_file():
+        raise DataContractError(f"{log}: not there; give a parquet or csv file")
+    text = mine.stored.text
+    have = list(columns_of(log, text))
+    fields = {f"{side}.{part.name}": part for side in SIDES for part in encoder.raw.side(side)}
+    wanted = {
+        name: fields[name].field.column if fields[name].field.column in have else fields[name].name
+        for name in reader.attributes
+        if not name.startswith("item.")
+    }
+    frame = read_table(log, reader.log_columns(wanted), text)
+
+    def of_row(name: str) -> NDArray[np.int32]:
+        side, part = name.partition(".")[0], fields[name]
+        return encoder.codes(side, part, frame[wanted[name]], log, 0)
+
+    item = mine.stored.columns.item
+    items = encoder.keys.rows(frame[item], log, item, 0)
+    return reader.log_rows(frame, items, of_row, log, start)
+
+
+def _places(encoder: RowEncoder) -> dict[str, Place]:
+    """Where the codes of each field lie in those of its side."""
+    of: dict[str, Place] = {}
+    for side in SIDES:
+        start = 0
+        for part in encoder.raw.side(side):
+            if not part.numeric:
+                width = part.field.width
+                of[f"{side}.{part.name}"] = Place(side, slice(start, start + width))
+                start += width
+    return of
+
+
+def _write(kept: CounterStore, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    written = beside(folder)
+    written.mkdir()
+    try:
+        kept.write(written)
+        place(written, folder)
+    finally:
+        shutil.rmtree(written, ignore_errors=True)
