@@ -35,6 +35,11 @@ def test_every_part_of_the_page_keeps_its_promises(tmp_path, capsys):
     assert all(re.search(r": keeps \d+ promises$", line) for line in lines)
 
 
+def test_the_whole_model_of_the_page_takes_less_than_sixty_lines(tmp_path):
+    (file,) = (file for file in page_files(tmp_path) if file.name == "production.py")
+    assert len(file.read_text().splitlines()) < 60
+
+
 DEAF = '''
 """An operator that hears its first slot alone."""
 

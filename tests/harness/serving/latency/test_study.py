@@ -1,6 +1,7 @@
 """A whole bench of a small study: every backend gated, files written, facts told."""
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -201,3 +202,80 @@ def test_an_unknown_backend_and_an_absent_compiler_are_told(measured, monkeypatc
     with pytest.raises(NothingToDoError, match="none of the backends"):
         bench_study(folder, options=BenchOptions(backends=("compile",)), tell=messages.append)
     assert any("needs a C++ compiler" in line for line in messages)
+
+
+OWN = """
+import numpy as np
+
+from fusefront.harness.serving.contract import Backend
+from fusefront.harness.serving.export.online import eager_request
+
+
+class Own(Backend):
+    name = "own"
+    exact = True
+
+    def missing(self):
+        return MISSING
+
+    def load(self, trained):
+        (trained.folder / f"own-{trained.rows}").mkdir(parents=True, exist_ok=True)
+
+        def call(feed):
+            logits = trained.model.score(eager_request(trained.codes, feed)).logits
+            return RESULT
+
+        return call
+"""
+SHORT = BenchOptions(
+    rounds=2, candidates=(1,), decide_at=1, backends=("onnx", "own"), rows="float32",
+    end_to_end=False, paced=False, server=False, as_trained=False, cold=True, budget_s=1.0,
+)  # fmt: skip
+
+
+def own_backend(folder, result, missing="None"):
+    """The options of a bench with a backend of one's own."""
+    file = folder / "own.py"
+    file.write_text(OWN.replace("RESULT", result).replace("MISSING", missing))
+    return replace(SHORT, include=(file,))
+
+
+def test_an_own_backend_is_timed_once_for_every_strategy(measured, tmp_path):
+    folder, *_ = measured
+    options = own_backend(tmp_path, "logits.detach().numpy()")
+    result = bench_study(folder, options=options)
+    own = {row["strategy"]: row for row in result.rows if row["backend"] == "own"}
+    assert set(own) == set(STRATEGIES)
+    assert {row["scope"] for row in own.values()} == {"model_only"}
+    assert all(row["parity_max_difference"] <= 1e-5 for row in own.values())
+    assert all("cold_start_ms" not in row for row in own.values())  # it left no graph
+    with pytest.raises(UsageError, match="backend 'own' is not known; known: onnx"):
+        bench_study(folder, options=SHORT)
+
+
+@pytest.mark.parametrize(
+    ("result", "sentence"),
+    [
+        (
+            "{}['no word']",
+            r"latency backend 'own' raised KeyError \('no word'\) on strategy 'early_",
+        ),
+        (
+            "logits.detach().numpy().ravel()",
+            r"'own': 'early_fusion' gives scores of shape \(1,\) for",
+        ),
+    ],
+)
+def test_what_an_own_backend_does_wrong_is_one_sentence(measured, tmp_path, result, sentence):
+    folder, *_ = measured
+    with pytest.raises(UsageError, match=sentence):
+        bench_study(folder, options=own_backend(tmp_path, result))
+
+
+def test_an_own_backend_that_cannot_run_here_is_left_out(measured, tmp_path):
+    folder, *_ = measured
+    messages = []
+    options = own_backend(tmp_path, "None", missing="'no such chip'")
+    result = bench_study(folder, options=options, tell=messages.append)
+    assert {row["backend"] for row in result.rows} == {"onnx"}
+    assert "no such chip; left out" in messages
