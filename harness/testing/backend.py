@@ -1,4 +1,4 @@
-"""The contract of a latency backend as one call: `check_backend(Bfloat16)`."""
+"""The contract of a latency backend as one call: `check_backend(TwoThreads)`."""
 
 import shutil
 import tempfile

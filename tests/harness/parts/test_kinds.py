@@ -20,7 +20,7 @@ FILES = {  # dictionary -> the file of docs/extending.md, the class and the name
     "HEADS": ("pairs.py", "Pairs", "pairs"),
     "BASELINES": ("production.py", "Production", "production"),
     "METRICS": ("net_benefit.py", "NetBenefit", "net_benefit"),
-    "BACKENDS": ("bfloat16.py", "Bfloat16", "bfloat16"),
+    "BACKENDS": ("two_threads.py", "TwoThreads", "two_threads"),
     "LAYOUTS": ("shop_log.py", "ShopLog", "shop_log"),
     "ENCODERS": ("letters.py", "Letters", "letters"),
 }

@@ -153,7 +153,7 @@ def test_a_part_of_ones_own_is_counted_and_says_where_it_is_from(page_files, tmp
 
 BESIDE = {  # kind of the list -> the file and the name, a shipped name, what the rows say
     "metrics": ("net_benefit.py", "net_benefit", "logloss", {"title", "better"}),
-    "backends": ("bfloat16.py", "bfloat16", "onnx", {"what"}),
+    "backends": ("two_threads.py", "two_threads", "onnx", {"what"}),
     "layouts": ("shop_log.py", "shop_log", "tiktok", {"what"}),
     "encoders": ("letters.py", "letters", "minilm", {"reads", "what"}),
 }

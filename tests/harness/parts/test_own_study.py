@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-NAMES = ("production", "recent", "pairs", "net_benefit", "bfloat16", "shop_log", "letters")
+NAMES = ("production", "recent", "pairs", "net_benefit", "two_threads", "shop_log", "letters")
 POINTS = """\
 [fusefront.baselines]
 production = {0}production:Production
@@ -21,7 +21,7 @@ pairs = {0}pairs:Pairs
 [fusefront.metrics]
 net_benefit = {0}net_benefit:NetBenefit
 [fusefront.backends]
-bfloat16 = {0}bfloat16:Bfloat16
+two_threads = {0}two_threads:TwoThreads
 [fusefront.layouts]
 shop_log = {0}shop_log:ShopLog
 [fusefront.encoders]
@@ -38,7 +38,7 @@ strategies:
   mixed: {baseline: composed, operator: concat, token_width: 8, pooler: recent, head: pairs}
 seeds: [0, 1]
 training: {epochs: 1}
-latency: {candidates: [4], decide_at: 4, rounds: 3, backends: [bfloat16]}
+latency: {candidates: [4], decide_at: 4, rounds: 3, backends: [two_threads]}
 comparison: {metrics: [net_benefit]}
 margin: 0.05
 """
@@ -116,9 +116,9 @@ def check_study(folder: Path, price: float = 0.25) -> None:
     assert "Other ways to serve" in page
     table = page[page.index("Other ways to serve") :]
     for strategy in ("late_fusion", "production", "mixed"):
-        assert {(strategy, "onnx"), (strategy, "bfloat16")} <= timed
+        assert {(strategy, "onnx"), (strategy, "two_threads")} <= timed
         assert strategy in table
-    assert "bfloat16" in table
+    assert "two_threads" in table
 
 
 def runs(folder: Path) -> dict[str, float]:
@@ -143,7 +143,7 @@ def test_every_kind_of_part_from_files_through_the_whole_command_line(page_files
     # a metric, a backend and a layout retrain nothing
     metric = tmp_path / "mine" / "net_benefit.py"
     metric.write_text(metric.read_text().replace("PRICE = 0.25", "PRICE = 0.5"))
-    for name in ("bfloat16", "shop_log"):
+    for name in ("two_threads", "shop_log"):
         other = tmp_path / "mine" / f"{name}.py"
         other.write_text(other.read_text() + "\n\nUNUSED = 1\n")
     fusefront(tmp_path, *run, *mine)
@@ -152,7 +152,7 @@ def test_every_kind_of_part_from_files_through_the_whole_command_line(page_files
     # what is on record is found again
     judged = json.loads(fusefront(tmp_path, "compare", "own", "--metric", "net_benefit", "--json"))
     assert judged["metric"] == "net_benefit"
-    fusefront(tmp_path, "bench", "own", "--backends", "bfloat16", "--candidates", "4")
+    fusefront(tmp_path, "bench", "own", "--backends", "two_threads", "--candidates", "4")
     fusefront(tmp_path, "report", "own")
 
 
