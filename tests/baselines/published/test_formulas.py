@@ -81,6 +81,8 @@ def context_of(model, row):
 def numbers_of(scene):
     """Item numbers at mean 0 and deviation 1 over the items of train."""
     known = scene.items.numbers[scene.items.in_train].double()
+    if not known.shape[1]:
+        return known.new_zeros(len(scene.items.numbers), 0)
     return (scene.items.numbers.double() - known.mean(0)) / known.std(0)
 
 
@@ -167,8 +169,13 @@ def item_fields(model, scene, item):
 
 def named(encoder, ids, numbers):
     """Fields of a `NamedFields`, the numbers as one more."""
-    vectors = embedded(encoder.fields, Context(ids, numbers)).view(-1, encoder.project.out_features)
-    return [*vectors, encoder.project.weight @ numbers.to(encoder.project.weight.dtype)]
+    fields = []
+    if encoder.fields.tables:
+        width = encoder.fields.tables[0].embedding_dim
+        fields += [*embedded(encoder.fields, Context(ids, numbers)).view(-1, width)]
+    if len(numbers):
+        fields.append(encoder.project.weight @ numbers.to(encoder.project.weight.dtype))
+    return fields
 
 
 def contexts(encoder, row):
@@ -317,3 +324,78 @@ def test_the_kind_of_an_event_is_told_in_histories_alone(scene_of, schema):
         assert torch.equal(moved, (events.kind > 0) & there), case
         assert torch.equal(codes.history.present, plain.history.present[events.item])
         assert torch.equal(codes.candidate.values, plain.candidate.values)
+
+
+def test_every_piece_of_the_seed_is_the_one_that_was_chosen(scene):
+    small = CASES["seed_reconstruction"]
+    model = scene.build("seed_reconstruction", {**small, "dropout": 0.25})
+    assert "senet" in type(model.operator).__module__
+    assert "target_attention" in type(model.pool).__module__
+    assert model.pool.heads == 2
+    assert (model.pieces, model.width) == (5, 4)  # id, three modalities, fields
+    assert model.slots.ids.embedding_dim == 4
+    assert model.slots.side_project.in_features == 2 * 4 + 2
+    assert [layer.out_features for layer in model.head.layers] == [5]
+    assert model.head.layers[0].in_features == (4 + 2 * 5) * 4
+    assert model.head.dropout.p == 0.25
+    plain = scene.build("seed_reconstruction", {**small, "attention": "din", "senet": False})
+    assert plain.operator is None
+    assert "din" in type(plain.pool).__module__
+    assert scene.build("seed_reconstruction", {**small, "recipe": "V1"}).pieces == 3
+
+
+def test_narrow_models_have_narrow_fields_and_wide_ones_no_wider_than_16(scene):
+    for width, narrow in ((4, 4), (20, 16)):
+        naml_model = scene.build("naml", {"width": width, "id_width": 3, "attention": 5})
+        dmf_model = scene.build("dmf", {"width": width, "content": 5, "hidden": (4,)})
+        for model in (naml_model, dmf_model):
+            assert model.context.request.tables[0].embedding_dim == narrow
+            assert model.slots.side.tables[0].embedding_dim == narrow
+        assert naml_model.pool.inner.out_features == 5
+        assert naml_model.slots.ids.embedding_dim == 3
+        assert naml_model.bias.item() == 0
+        assert dmf_model.slots.ids.embedding_dim == width
+        assert dmf_model.head.layers[0].in_features == dmf_model.context.width_out + width
+        assert [part.width_out for part in dmf_model.content.modalities] == [5, 5, 5]
+    wide = scene.build("dmf", {"width": 4, "content": 22, "hidden": (4,)})
+    assert [part.width_out for part in wide.content.modalities] == [20, 22, 16]  # at most their own
+
+
+def test_layers_drop_and_normalise_where_they_were_published_to(scene):
+    din_model = scene.build("din", {**CASES["din"], "attention_dropout": 0.15, "dropout": 0.25})
+    assert (din_model.pool.dropout.p, din_model.head.dropout.p) == (0.15, 0.25)
+    assert len(din_model.head.norms) == 1
+    qin_model = scene.build("qin", {**CASES["qin"], "dropout": 0.35})
+    assert [layer.dropout.p for layer in qin_model.head.layers] == [0.35, 0.35]
+    assert [layer.rank for layer in qin_model.head.layers] == [2, 2]
+    assert qin_model.head.norm is None
+    momo_model = scene.build("momo", {**CASES["momo"], "transformer_dropout": 0.1, "dropout": 0.3})
+    assert (len(momo_model.deep.norms), len(momo_model.head.norms)) == (0, 0)
+    assert (momo_model.deep.dropout.p, momo_model.head.dropout.p) == (0.3, 0.0)
+    drops = {m.p for m in momo_model.pool.modules() if isinstance(m, torch.nn.Dropout)}
+    assert drops == {0.1}
+    assert momo_model.deep.out is None
+    assert len(momo_model.cross) == 3
+
+
+BARE = {"request_fields": (), "request_numbers": 0, "candidate_fields": (), "candidate_numbers": 0}
+SPARSE = {
+    "no context": BARE,
+    "numbers of candidates alone": {**BARE, "candidate_numbers": 1},
+    "fields without numbers": {"request_numbers": 0, "candidate_numbers": 0, "item_numbers": 0},
+    "no fields of items": {"item_fields": (), "request_fields": ()},
+    "no item side": {"item_fields": (), "item_numbers": 0},
+}
+
+
+@pytest.mark.parametrize("case", SPARSE)
+def test_fields_that_the_data_lacks_leave_nothing_behind(scene_of, schema, case):
+    scene = scene_of(schema._replace(**SPARSE[case]))
+    model = seasoned(scene.build("autoint", CASES["autoint"]))
+    batch = scene.batch
+    with torch.no_grad():
+        codes = model.encode_items(torch.arange(scene.schema.items + 1))
+        logits = model.score(gather(codes, batch, batch.items), batch.rows).logits
+        for r, k in ROWS:
+            wanted = autoint(model, scene, Candidate(scene, r, k))
+            torch.testing.assert_close(logits[r, k], wanted, **NEAR)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from fusefront.datasets.audit import rows as audit_rows
 from fusefront.datasets.audit.rows import (
@@ -15,7 +16,7 @@ from fusefront.datasets.audit.rows import (
     mix,
     sample_users,
 )
-from fusefront.datasets.audit.scores import _far_above, _probability
+from fusefront.datasets.audit.scores import _far_above, _probability, check_scores
 from fusefront.datasets.audit.shifted import ShiftEvidence, _moved
 from fusefront.datasets.audit.shortcuts import _plain, _score
 from fusefront.datasets.manifest import StoredHistory
@@ -259,6 +260,38 @@ def test_a_column_far_above_the_others_is_smooth_or_bounded(
     assert (finding is not None) == seen
     if finding is not None:
         assert finding.numbers == {"auc": 0.7, "others": others}
+
+
+def of_numbers(planted: Plant, row_type: Any, request_type: Any, levels: int, wide: float) -> Any:
+    """Rows of `levels` values, 40 each, clicked the more often the larger: .5 - wide to .5 + wide."""
+    clicks = [round(40 * rate) for rate in np.linspace(0.5 - wide, 0.5 + wide, levels)]
+    rows = [
+        request_type(
+            k, [row_type(1 + k % 3, (k + 1) * n // 40 - k * n // 40, START, 0, 3.0 * level)]
+        )
+        for level, n in enumerate(clicks)
+        for k in range(40)
+    ]
+    return planted({"train": rows, "valid": rows[::7], "test": rows[::9]})
+
+
+@pytest.mark.parametrize(
+    ("levels", "wide", "seen"),
+    [(49, 0.3, False), (50, 0.3, True), (60, 0.235, True), (60, 0.21, False)],
+)
+def test_a_score_has_fifty_values_and_an_auc_of_65(
+    planted: Plant, row_type: Any, request_type: Any, levels: int, wide: float, seen: bool
+) -> None:
+    store = of_numbers(planted, row_type, request_type, levels, wide)
+    split = store.split("train")
+    auc = roc_auc_score(split.label, split.candidate_numbers[:, 0])
+    if levels == 60:
+        assert auc == pytest.approx(0.66 if seen else 0.64, abs=0.01)
+    findings = check_scores(store, None)  # type: ignore[arg-type]
+    assert [finding.name for finding in findings] == (["score.candidate.n"] if seen else [])
+    for finding in findings:
+        assert finding.numbers["auc"] == pytest.approx(auc)
+        assert float(str(finding.numbers["others"])) < 0.56
 
 
 # shifts
