@@ -160,14 +160,14 @@ def autoint(model, scene, row):
 def item_fields(model, scene, item):
     tokens, table = model.tokens, scene.items
     fields = [tokens.ids.weight[item if table.in_train[item] else 0]]
-    fields += named(tokens.side, table.fields[item], numbers_of(scene)[item])
+    fields += names(tokens.side, table.fields[item], numbers_of(scene)[item])
     for m, (name, project) in enumerate(zip(scene.schema.modalities, tokens.vectors, strict=True)):
         vector = table.vectors[name][item].double() * float(table.present[item, m])
         fields.append(project.weight @ vector)
     return fields
 
 
-def named(encoder, ids, numbers):
+def names(encoder, ids, numbers):
     """Fields of a `NamedFields`, the numbers as one more."""
     fields = []
     if encoder.fields.tables:
@@ -179,8 +179,8 @@ def named(encoder, ids, numbers):
 
 
 def contexts(encoder, row):
-    fields = named(encoder.request, row.request.ids, row.request.numbers)
-    return fields + named(encoder.candidate, row.candidate.ids, row.candidate.numbers)
+    fields = names(encoder.request, row.request.ids, row.request.numbers)
+    return fields + names(encoder.candidate, row.candidate.ids, row.candidate.numbers)
 
 
 def fields_of(model, scene, row):
@@ -228,8 +228,8 @@ def seed(model, scene, row):
     fields = torch.stack(
         [*contexts(model.context, row), *t.view(-1, model.width), *u.view(-1, model.width)]
     )
-    held = torch.full_like(there, bool(past))
-    present = torch.cat([torch.ones(model.context.count, dtype=torch.bool), there, held])
+    entries = torch.full_like(there, bool(past))
+    present = torch.cat([torch.ones(model.context.count, dtype=torch.bool), there, entries])
     if model.operator is not None:
         fields = model.operator(fields[None], present[None], None).tokens[0]
     return model.head(fields.flatten()[None])[0]
@@ -247,8 +247,8 @@ def test_a_logit_is_that_of_the_formula(scene, case):
         codes = model.encode_items(torch.arange(scene.schema.items + 1))
         logits = model.score(gather(codes, batch, batch.items), batch.rows).logits
         for r, k in ROWS:
-            wanted = BY_HAND.get(name, seed)(model, scene, Candidate(scene, r, k))
-            torch.testing.assert_close(logits[r, k], wanted, **NEAR)
+            expected = BY_HAND.get(name, seed)(model, scene, Candidate(scene, r, k))
+            torch.testing.assert_close(logits[r, k], expected, **NEAR)
     assert not logits[~batch.candidate_mask].any()
 
 

@@ -159,8 +159,8 @@ ALIKE |= {"batch_rows": 512, "l2": 1e-7, "l2_embedding": 1e-7, "patience": 5}
 
 @pytest.mark.parametrize("name", [*OWN, *PRESETS])
 def test_a_published_model_is_by_default_what_was_published(name):
-    wanted = OWN[name] if name in OWN else BENCH | PRESETS[name]
-    assert vars(BASELINES[name].Settings()) == wanted
+    expected = OWN[name] if name in OWN else BENCH | PRESETS[name]
+    assert vars(BASELINES[name].Settings()) == expected
     assert BASELINES[name].recipe == RECIPES.get(name, ALIKE)
     assert BASELINES[name].__module__ in {module.__name__ for module in MODULES}
 
@@ -231,7 +231,7 @@ def test_what_no_published_model_can_be_is_refused(scene, parts, name):
     assert sentence in str(error.value)
 
 
-TAKEN = [
+USED = [
     ("dmf", {"alpha": 0.0, "content": 1}),
     ("seed_reconstruction", {"heads": 5, "attention": "din"}),
     ("seed_reconstruction", {"heads": 64}),
@@ -239,7 +239,7 @@ TAKEN = [
 ]
 
 
-@pytest.mark.parametrize(("name", "settings"), TAKEN)
+@pytest.mark.parametrize(("name", "settings"), USED)
 def test_what_lies_at_the_edge_is_taken(scene, parts, name, settings):
     check_settings(name, scene.schema, settings, parts)
 

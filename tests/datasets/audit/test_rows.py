@@ -78,16 +78,16 @@ def test_blocks_hold_every_request_once_and_no_more_than_their_size(
 def test_with_a_bound_blocks_are_spread_evenly(planted: Plant, uneven: Any, most: int) -> None:
     store = planted(uneven)
     rows = len(store.split("train").item)
-    taken = list(blocks(store, "train", most_rows=most))
-    seen = sum(block.rows.stop - block.rows.start for block in taken)
+    used = list(blocks(store, "train", most_rows=most))
+    observed = sum(block.rows.stop - block.rows.start for block in used)
     if most >= rows:
-        assert seen == rows
+        assert observed == rows
         return
     every = -(-rows // most)
     step = 200 // 64
-    assert [block.first for block in taken] == list(range(0, 200, step * every))
-    assert all(block.last - block.first == step for block in taken[:-1])
-    assert 0.5 * most < seen < 1.5 * most
+    assert [block.first for block in used] == list(range(0, 200, step * every))
+    assert all(block.last - block.first == step for block in used[:-1])
+    assert 0.5 * most < observed < 1.5 * most
     whole = list(blocks(store, "train", most_rows=rows))
     assert sum(block.rows.stop - block.rows.start for block in whole) == rows
 
@@ -143,13 +143,13 @@ def test_a_sample_holds_all_rows_of_its_users_and_tells_requests_apart(
     assert whole.requests.height == 330
     few = sample_users(store, most_rows=total // 3)
     assert few.share == 1 / 4 if total % 3 else 1 / 3
-    kept = set(few.rows["user"].to_list())
+    visited = set(few.rows["user"].to_list())
     every = round(1 / few.share)
-    assert kept == {user for user in whole.rows["user"].to_list() if folded(user) % every == 0}
-    assert 3 <= len(kept) <= 20
-    expected = [row for row in whole.rows.to_dicts() if row["user"] in kept]
+    assert visited == {user for user in whole.rows["user"].to_list() if folded(user) % every == 0}
+    assert 3 <= len(visited) <= 20
+    expected = [row for row in whole.rows.to_dicts() if row["user"] in visited]
     assert few.rows.to_dicts() == expected
-    assert set(few.requests["user"].to_list()) == kept
+    assert set(few.requests["user"].to_list()) == visited
     names = ("train", "valid", "test")
     ids: dict[int, Any] = {}
     for row in whole.requests.to_dicts():
@@ -245,11 +245,11 @@ def test_a_score_is_as_near_as_its_rates(
 
 
 @pytest.mark.parametrize(
-    ("others", "shape", "seen"),
+    ("others", "shape", "observed"),
     [(0.6, "smooth", True), (0.601, "smooth", False), (0.5, "odd", False), (0.5, "bounded", True)],
 )
 def test_a_column_far_above_the_others_is_smooth_or_bounded(
-    others: float, shape: str, seen: bool
+    others: float, shape: str, observed: bool
 ) -> None:
     score, label = graded(3 * np.log(RATES / (1 - RATES)), RATES)
     if shape == "odd":  # clicks at both ends
@@ -257,7 +257,7 @@ def test_a_column_far_above_the_others_is_smooth_or_bounded(
     if shape == "bounded":
         score, label = graded(np.arange(20.0) / 19, np.where(np.arange(20) % 10 < 5, 0.1, 0.9))
     finding = _far_above("item.n", score, label, 0.7, others)
-    assert (finding is not None) == seen
+    assert (finding is not None) == observed
     if finding is not None:
         assert finding.numbers == {"auc": 0.7, "others": others}
 

@@ -125,16 +125,16 @@ def test_runs_that_fail_are_told_and_the_others_go_on(
 def test_a_whole_study_ends_with_its_conclusion(
     jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = Conclusion(Path("the page"), "take it")
+    expected = Conclusion(Path("the page"), "take it")
     folders = []
 
     def conclude(folder: Any, room: Any) -> Conclusion:
         folders.append((folder.root, folder.path, folder.spec.name, room.workers.closed))
-        return wanted
+        return expected
 
     monkeypatch.setattr(pipeline, "conclude", conclude)
     request = jobs.request("whole", **THIN)
-    assert run_study(request, console) == wanted
+    assert run_study(request, console) == expected
     assert folders == [(request.out, request.out / "studies" / "small", "small", True)]
 
 
