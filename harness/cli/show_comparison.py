@@ -7,8 +7,9 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
-from fusefront.harness.statistics.comparison import Comparison, Estimate, SliceRow, StrategyRow
+from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.planner import PowerPlan
+from fusefront.harness.statistics.result_rows import Estimate, SliceRow, StrategyRow
 
 
 def comparison_parts(comparison: Comparison, *, wide: bool) -> Iterator[RenderableType]:

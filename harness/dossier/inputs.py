@@ -12,13 +12,13 @@ from fusefront.harness.decision.inputs import Candidate, Inputs, Measured, Pairs
 from fusefront.harness.dossier.bench import cost_of, floor_of, latency_of, timed_rows
 from fusefront.harness.dossier.load import is_device
 from fusefront.harness.errors import NothingToDoError
-from fusefront.harness.runs.files import read_json
-from fusefront.harness.runs.records import RunSummary, starting_with
+from fusefront.harness.runs.records import RunSummary, read_record, starting_with
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.records import Bench, BenchRow
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.power import Settle, settle
+from fusefront.harness.statistics.record_types import ComparisonRecord
 
 COMPARISON = "comparison.json"
 
@@ -45,14 +45,12 @@ def read_comparison(study: StudyFolder, entries: list[RunEntry]) -> Comparison:
 
 
 def _comparison(path: Path) -> Comparison:
+    record = read_record(path, ComparisonRecord)
     try:
-        return Comparison.from_dict(read_json(path))
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-        if isinstance(error, DataContractError):  # a sentence already
-            raise
+        return Comparison.from_dict(record)
+    except ValueError as error:
         raise DataContractError(
-            f"{path}: not a comparison as it was written ({type(error).__name__}: {error}); delete "
-            "it and compare again"
+            f"{path}: not a comparison as it was written ({error}); delete it and compare again"
         ) from None
 
 

@@ -12,8 +12,9 @@ from fusefront.harness.dossier.shown import interval
 from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.runs.store import RunEntry
 from fusefront.harness.serving.latency.records import BenchRow, Costs
-from fusefront.harness.statistics.comparison import Comparison, Estimate, StrategyRow
+from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.power import Settle
+from fusefront.harness.statistics.result_rows import Estimate, StrategyRow
 from fusefront.reports.evidence import Interval, Point, Verdict
 
 

@@ -6,6 +6,7 @@ from typing import NotRequired, TypeVar
 from typing_extensions import TypedDict
 
 from fusefront.harness.runs.records import Record, read_record
+from fusefront.harness.statistics.record_types import ModelRecord
 
 R = TypeVar("R", bound=Record)
 
@@ -92,7 +93,7 @@ class ReplayRecord(Record):
     shown: NotRequired[float]
     c_all: NotRequired[float]
     c_base: NotRequired[float]
-    model: NotRequired[dict[str, object]]
+    model: NotRequired[ModelRecord]
 
 
 class Ends(TypedDict):

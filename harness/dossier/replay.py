@@ -12,10 +12,11 @@ from fusefront.harness.dossier.inputs import by_strategy, pairs_of
 from fusefront.harness.dossier.judged import Judged
 from fusefront.harness.dossier.load import replay_joint, rows_of_test
 from fusefront.harness.dossier.records import ReplayRecord, optional_record
-from fusefront.harness.runs.files import Json, digest, write_json
+from fusefront.harness.runs.files import digest, write_json
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import RunEntry, StudyFolder
-from fusefront.harness.statistics.joint import JointModel, model_from_dict, model_to_dict
+from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.record import model_of, model_record
 
 FILE = "replay.json"
 MOST = 40  # strategies that are replayed without choosing among them
@@ -85,8 +86,8 @@ def _model(path: Path, record: ReplayRecord) -> JointModel:
     reason = f"no {', '.join(lacks)} in it"
     try:
         if not lacks:
-            return model_from_dict(record["model"])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+            return model_of(record["model"])
+    except (KeyError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}"
     raise DataContractError(
         f"{path}: not a replay as it was written ({reason}); delete it and decide again"
@@ -116,19 +117,11 @@ def _replay(
             "shown": impressions,
             "c_all": float(np.nan_to_num(joint.c_all, nan=1.96)),
             "c_base": float(np.nan_to_num(joint.c_base(base), nan=1.96)),
-            "model": {key: _without_nan(part) for key, part in model_to_dict(joint).items()},
+            "model": model_record(joint),
         }
         record.update(clicks)
     write_json(study.path / FILE, record)
     return record
-
-
-def _without_nan(value: Json) -> Json:
-    if isinstance(value, dict):
-        return {key: _without_nan(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(part) for part in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _rate(joint: JointModel, i: int) -> Measured:

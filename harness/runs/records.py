@@ -235,7 +235,7 @@ def read_record(path: Path, kind: type[R], formats: tuple[int, ...] = (1,)) -> R
             "use the version of fusefront that wrote it, or a newer one"
         )
     try:
-        _adapter(kind).validate_python(value)
+        _adapter(kind).validate_python(value, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from fusefront.harness.errors import UsageError
-from fusefront.harness.statistics.comparison import Comparison, CurvePoint, Winner
+from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.judging.remarks import notes, warnings
 from fusefront.harness.statistics.judging.slices import compare_slices
@@ -17,6 +17,7 @@ from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout
 from fusefront.harness.statistics.options import Options, check_rows
 from fusefront.harness.statistics.paired import pooled_correlation
 from fusefront.harness.statistics.panel import Panel, PanelRequest, collect
+from fusefront.harness.statistics.result_rows import CurvePoint, Winner
 from fusefront.harness.statistics.source import ScoreSource
 
 

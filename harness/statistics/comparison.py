@@ -1,98 +1,21 @@
-"""What a comparison found, as rows; to and from JSON."""
+"""What a comparison found, as one object; to and from JSON and polars."""
 
-from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
 
-import numpy as np
 import polars as pl
 
-from fusefront.harness.statistics.joint import (
-    JointModel,
-    Json,
-    Pair,
-    model_from_dict,
-    model_to_dict,
-)
+from fusefront.harness.statistics import record as records
+from fusefront.harness.statistics.joint import JointModel, Pair
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Metric
-from fusefront.harness.statistics.power import Settle
-
-
-class Estimate(NamedTuple):
-    """A number with its 95 % interval, or the reason why it has none."""
-
-    value: float
-    low: float = float("nan")
-    high: float = float("nan")
-    note: str = ""
-
-
-class StrategyRow(NamedTuple):
-    """One strategy of the table."""
-
-    name: str
-    role: str  # strategy | control | ablation
-    seeds: int
-    metrics: dict[str, Estimate]
-    differences: dict[str, Estimate]  # to the baseline; empty for the baseline itself
-    valid: float  # the primary metric on validation: what a selection may look at
-    p: float  # of no difference to the baseline
-    p_adjusted: float
-    adjustment: str  # holm | bh | ""
-    verdict: str  # better | worse | equivalent | cannot tell | no verdict | baseline
-    reason: str  # the verdict in a sentence
-    needs: Settle  # what would see the declared effect
-    mde: float  # smallest difference to the baseline that is seen with 80 % power
-    rank_low: int
-    rank_high: int
-    in_best_set: bool
-
-
-class Winner(NamedTuple):
-    """The best strategy and its lead over the baseline."""
-
-    name: str
-    difference: float
-    low: float
-    high: float
-    note: str
-
-
-class SliceRow(NamedTuple):
-    """One strategy on one value of a declared slice."""
-
-    slice: str
-    value: str
-    strategy: str
-    rows: int
-    positives: int
-    mc: int
-    metrics: dict[str, Estimate]
-    difference: Estimate  # of the primary metric to the baseline
-    p_adjusted: float  # Holm over all slices, values and strategies
-    verdict: str
-    note: str
-    mde: float = float("nan")  # smallest difference seen with 80 % power within the family
-
-
-class Share(NamedTuple):
-    """Where the variance of a strategy's difference to the baseline comes from; shares add to 1."""
-
-    strategy: str
-    rows: float
-    seeds: float
-    both: float  # seeds x rows: falls with more of either
-    tuning: float  # nan where one tuning run is all there is
-    buy: str  # what to get more of
-
-
-class CurvePoint(NamedTuple):
-    """A bin of the calibration curve with the interval of the share of positives around p."""
-
-    rows: float
-    predicted: float
-    observed: float
-    low: float
-    high: float
+from fusefront.harness.statistics.record import finite, number
+from fusefront.harness.statistics.record_types import ComparisonRecord
+from fusefront.harness.statistics.result_rows import (
+    CurvePoint,
+    Share,
+    SliceRow,
+    StrategyRow,
+    Winner,
+)
 
 
 @dataclass(frozen=True)
@@ -143,32 +66,80 @@ class Comparison:
         """The difference a - b of the primary metric with its 95 % interval, not adjusted."""
         return self.model.pair(self.model.index(a), self.model.index(b))
 
-    def to_dict(self) -> dict[str, Json]:
+    def to_dict(self) -> ComparisonRecord:
         """JSON: named fields all the way down, null for what is not there."""
-        content = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "model"}
-        return {"format": 1, **content, "model": _plain(model_to_dict(self.model))}
+        return {
+            "format": 1,
+            "study": self.study,
+            "split": self.split,
+            "metric": self.metric,
+            "baseline": self.baseline,
+            "cluster": self.cluster,
+            "margin": finite(self.margin),
+            "effect": finite(self.effect),
+            "alpha": finite(self.alpha),
+            "rows": self.rows,
+            "positives": self.positives,
+            "clusters": self.clusters,
+            "mc": self.mc,
+            "strategies": [records.strategy_record(row) for row in self.strategies],
+            "c_all": finite(self.c_all),
+            "c_base": finite(self.c_base),
+            "best_set": list(self.best_set),
+            "winner": records.lead_record(self.winner),
+            "selected": records.lead_record(self.selected),
+            "slices": [records.slice_record(row) for row in self.slices],
+            "variance": [records.share_record(share) for share in self.variance],
+            "curves": {
+                kind: {name: records.curve_record(points) for name, points in curves.items()}
+                for kind, curves in self.curves.items()
+            },
+            "temperature": {name: finite(value) for name, value in self.temperature.items()},
+            "notes": list(self.notes),
+            "warnings": list(self.warnings),
+            "own_metrics": {
+                name: records.metric_record(metric) for name, metric in self.own_metrics.items()
+            },
+            "model": records.model_record(self.model),
+        }
 
     @classmethod
-    def from_dict(cls, content: dict[str, Json]) -> "Comparison":
-        """What `to_dict` gave."""
-        values = {f.name: content[f.name] for f in fields(cls) if f.name != "own_metrics"}
-        for name in ("margin", "effect", "alpha", "c_all", "c_base"):
-            values[name] = _number(values[name])
-        values["model"] = model_from_dict(content["model"])
-        values["strategies"] = tuple(_strategy(row) for row in content["strategies"])
-        for name in ("winner", "selected"):
-            values[name] = None if content[name] is None else _row(Winner, content[name])
-        values["slices"] = tuple(_slice(row) for row in content["slices"])
-        values["variance"] = tuple(_row(Share, row) for row in content["variance"])
-        values["curves"] = {
-            kind: {s: tuple(_row(CurvePoint, p) for p in points) for s, points in by.items()}
-            for kind, by in content["curves"].items()
-        }
-        own = content.get("own_metrics", {})  # comparisons from before there were any have none
-        values["own_metrics"] = {name: Metric(**about) for name, about in own.items()}
-        for name in ("best_set", "notes", "warnings"):
-            values[name] = tuple(content[name])
-        return cls(**values)
+    def from_dict(cls, record: ComparisonRecord) -> "Comparison":
+        """What `to_dict` gave; ValueError where the model's arrays do not fit its names."""
+        return cls(
+            study=record["study"],
+            split=record["split"],
+            metric=record["metric"],
+            baseline=record["baseline"],
+            cluster=record["cluster"],
+            margin=number(record["margin"]),
+            effect=number(record["effect"]),
+            alpha=number(record["alpha"]),
+            rows=record["rows"],
+            positives=record["positives"],
+            clusters=record["clusters"],
+            mc=record["mc"],
+            strategies=tuple(records.strategy_of(row) for row in record["strategies"]),
+            model=records.model_of(record["model"]),
+            c_all=number(record["c_all"]),
+            c_base=number(record["c_base"]),
+            best_set=tuple(record["best_set"]),
+            winner=records.lead_of(record["winner"]),
+            selected=records.lead_of(record["selected"]),
+            slices=tuple(records.slice_of(row) for row in record["slices"]),
+            variance=tuple(records.share_of(share) for share in record["variance"]),
+            curves={
+                kind: {name: records.curve_of(points) for name, points in curves.items()}
+                for kind, curves in record["curves"].items()
+            },
+            temperature={name: number(value) for name, value in record["temperature"].items()},
+            notes=tuple(record["notes"]),
+            warnings=tuple(record["warnings"]),
+            own_metrics={
+                name: records.metric_of(metric)
+                for name, metric in record.get("own_metrics", {}).items()
+            },
+        )
 
     def to_polars(self) -> pl.DataFrame:
         """One row a strategy; a metric gives three columns: value, _low, _high."""
@@ -186,62 +157,28 @@ _KINDS: dict[str, pl.DataType] = {
 }
 
 
-def _flat(row: StrategyRow) -> dict[str, Json]:
-    flat: dict[str, Json] = {"strategy": row.name, "role": row.role, "seeds": row.seeds}
+def _flat(row: StrategyRow) -> dict[str, str | float | None]:
+    flat: dict[str, str | float | None] = {
+        "strategy": row.name,
+        "role": row.role,
+        "seeds": row.seeds,
+    }
     for prefix, group in (("", row.metrics), ("difference_", row.differences)):
         for name, estimate in group.items():
-            flat[prefix + name] = _finite(estimate.value)
-            flat[f"{prefix}{name}_low"] = _finite(estimate.low)
-            flat[f"{prefix}{name}_high"] = _finite(estimate.high)
-    rest = row._asdict()
-    for name in ("p", "p_adjusted", "mde", "valid"):
-        flat[name] = _finite(rest[name])
-    for name in ("adjustment", "verdict", "reason", "rank_low", "rank_high", "in_best_set"):
-        flat[name] = rest[name]
-    return flat | {"needs_rows": row.needs.rows, "needs_seeds": row.needs.seeds}
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
-
-
-def _plain(value: Json) -> Json:
-    """NamedTuples to mappings, tuples to lists, nan and infinity to None."""
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {key: _plain(part) for key, part in value._asdict().items()}
-    if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(part) for part in value]
-    if isinstance(value, float):
-        return _finite(float(value))
-    return value
-
-
-def _number(value: Json) -> float:
-    return float("nan") if value is None else float(value)
-
-
-def _row(kind: Any, content: dict[str, Json]) -> Any:
-    numbers = {name for name, hint in kind.__annotations__.items() if hint in (float, "float")}
-    return kind(**{k: _number(v) if k in numbers else v for k, v in content.items()})
-
-
-def _estimates(content: dict[str, Json]) -> dict[str, Estimate]:
-    return {name: _row(Estimate, value) for name, value in content.items()}
-
-
-def _strategy(content: dict[str, Json]) -> StrategyRow:
-    row: StrategyRow = _row(StrategyRow, content)
-    return row._replace(
-        metrics=_estimates(content["metrics"]),
-        differences=_estimates(content["differences"]),
-        needs=Settle(**content["needs"]),
-    )
-
-
-def _slice(content: dict[str, Json]) -> SliceRow:
-    row: SliceRow = _row(SliceRow, content)
-    return row._replace(
-        metrics=_estimates(content["metrics"]), difference=_row(Estimate, content["difference"])
-    )
+            flat[prefix + name] = finite(estimate.value)
+            flat[f"{prefix}{name}_low"] = finite(estimate.low)
+            flat[f"{prefix}{name}_high"] = finite(estimate.high)
+    return flat | {
+        "p": finite(row.p),
+        "p_adjusted": finite(row.p_adjusted),
+        "mde": finite(row.mde),
+        "valid": finite(row.valid),
+        "adjustment": row.adjustment,
+        "verdict": row.verdict,
+        "reason": row.reason,
+        "rank_low": row.rank_low,
+        "rank_high": row.rank_high,
+        "in_best_set": row.in_best_set,
+        "needs_rows": row.needs.rows,
+        "needs_seeds": row.needs.seeds,
+    }

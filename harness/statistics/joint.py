@@ -6,7 +6,7 @@ Satterthwaite 1946 as in Hillis 2007. docs/statistics.md has the formulas and th
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from fusefront.harness.statistics.largest_t import (
 )
 
 Floats = NDArray[np.float64]
-Json = Any  # None, bool, int, float, str, lists and string-keyed mappings of these
 
 FEWEST_CLUSTERS = 10  # below: an estimate, no interval
 FEW_CLUSTERS = 30  # below: an interval with a warning
@@ -221,34 +220,6 @@ class JointModel:
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         noise: Floats = rng.standard_normal((n, len(values))) @ root.T
         return noise
-
-
-def model_to_dict(model: JointModel) -> dict[str, Json]:
-    """The model's own fields as lists and numbers, and its errors as they were read."""
-    arrays = ("theta", "s2", "n", "K", "interaction", "floor")
-    content: dict[str, Json] = {name: getattr(model, name).tolist() for name in arrays}
-    content |= {"names": list(model.names), "m": model.m, "mc": model.mc, "rho": model.rho}
-    return content | {"se": model.se.tolist(), "df": model.dfs.tolist()}
-
-
-def model_from_dict(content: dict[str, Json]) -> JointModel:
-    """What `model_to_dict` gave; null is nan."""
-
-    def floats(name: str) -> Floats:
-        return np.array(content[name], dtype=object).astype(np.float64)
-
-    return JointModel(
-        names=tuple(content["names"]),
-        theta=floats("theta"),
-        s2=floats("s2"),
-        n=np.array(content["n"], np.int64),
-        K=floats("K"),
-        interaction=floats("interaction"),
-        floor=floats("floor"),
-        m=int(content["m"]),
-        mc=int(content["mc"]),
-        rho=float(content["rho"]),
-    )
 
 
 def _interval(value: float, se: float, df: float, level: float) -> Pair:

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import special
 
-from fusefront.harness.statistics.comparison import Estimate
 from fusefront.harness.statistics.joint import FEWEST_CLUSTERS, JointModel
 from fusefront.harness.statistics.panel import Panel
+from fusefront.harness.statistics.result_rows import Estimate
 
 TRAINED_ONLY = "these trained models only; no verdict on the strategy"
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.harness.statistics.comparison import Estimate, SliceRow
 from fusefront.harness.statistics.joint import FEW_CLUSTERS
 from fusefront.harness.statistics.judging import verdicts
 from fusefront.harness.statistics.judging.estimates import alone, difference, lacking
@@ -14,6 +13,7 @@ from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel, PanelRequest, collect
 from fusefront.harness.statistics.power import detectable
+from fusefront.harness.statistics.result_rows import Estimate, SliceRow
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.source import ScoreSource
 

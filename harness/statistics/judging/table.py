@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.harness.statistics.comparison import Estimate, StrategyRow
 from fusefront.harness.statistics.joint import Floats, JointModel
 from fusefront.harness.statistics.judging import verdicts
 from fusefront.harness.statistics.judging.estimates import TRAINED_ONLY, alone, difference, lacking
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel
 from fusefront.harness.statistics.power import Settle, detectable, settle
+from fusefront.harness.statistics.result_rows import Estimate, StrategyRow
 from fusefront.harness.statistics.source import ScoreSource
 
 NOTHING = Settle(None, None)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fusefront.harness.statistics.comparison import Share
 from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.result_rows import Share
 
 _BUY = {
     "rows": "more test rows",

@@ -10,7 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from fusefront.harness.statistics.auc import tie_groups
 from fusefront.harness.statistics.compare import compare
-from fusefront.harness.statistics.comparison import Comparison, Estimate
+from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.measures.calibration import (
     Curve,
     calibration_error,
@@ -23,6 +23,7 @@ from fusefront.harness.statistics.measures.calibration import (
 from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import PanelRequest, _mean_curve, collect
+from fusefront.harness.statistics.result_rows import Estimate
 from fusefront.harness.statistics.rows import row_axis
 
 

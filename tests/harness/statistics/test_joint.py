@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 
 from fusefront.harness.statistics.accumulate import Accumulator
-from fusefront.harness.statistics.joint import JointModel, model_from_dict, model_to_dict
+from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.paired import pooled_correlation
+from fusefront.harness.statistics.record import model_of, model_record
 
 SEEDS = {"a": 3, "b": 4, "c": 2}
 
@@ -210,7 +211,7 @@ def test_two_way_errors_are_user_plus_item_minus_cell():
 
 def test_a_model_survives_json():
     model = planted()[0]
-    again = model_from_dict(json.loads(json.dumps(model_to_dict(model))))
+    again = model_of(json.loads(json.dumps(model_record(model))))
     for name in JointModel.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(again, name), getattr(model, name))
     assert again.c_all == model.c_all

@@ -8,7 +8,8 @@ from scipy import stats
 
 from fusefront.harness.statistics import largest_t
 from fusefront.harness.statistics.accumulate import Accumulator, _gram
-from fusefront.harness.statistics.joint import JointModel, model_to_dict
+from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.record import model_record
 
 NAMES = ("a", "b", "c", "d")
 SEEDS = (3, 5, 1, 2)
@@ -187,7 +188,7 @@ def test_two_ways_take_the_fewer_clusters_and_no_negative_part():
 
 def test_the_record_holds_the_errors_as_they_were():
     model = uneven(rho=0.2)
-    content = model_to_dict(model)
+    content = model_record(model)
     np.testing.assert_array_equal(content["se"], model.se)
     np.testing.assert_array_equal(content["df"], model.dfs)
     assert (content["m"], content["mc"], content["rho"]) == (50, 21, 0.2)

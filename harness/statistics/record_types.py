@@ -1,0 +1,153 @@
+"""What comparison.json holds, a type for each part; null stands for a number that is not there."""
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+Vector = list[float | None]
+Matrix = list[Vector]
+
+
+class EstimateRecord(TypedDict):
+    """An `Estimate`."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    note: str
+
+
+class NeedsRecord(TypedDict):
+    """A `Settle`."""
+
+    rows: int | None
+    seeds: int | None
+
+
+class StrategyRecord(TypedDict):
+    """A `StrategyRow`."""
+
+    name: str
+    role: str
+    seeds: int
+    metrics: dict[str, EstimateRecord]
+    differences: dict[str, EstimateRecord]
+    valid: float | None
+    p: float | None
+    p_adjusted: float | None
+    adjustment: str
+    verdict: str
+    reason: str
+    needs: NeedsRecord
+    mde: float | None
+    rank_low: int
+    rank_high: int
+    in_best_set: bool
+
+
+class LeadRecord(TypedDict):
+    """A `Winner`."""
+
+    name: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    note: str
+
+
+class SliceRecord(TypedDict):
+    """A `SliceRow`."""
+
+    slice: str
+    value: str
+    strategy: str
+    rows: int
+    positives: int
+    mc: int
+    metrics: dict[str, EstimateRecord]
+    difference: EstimateRecord
+    p_adjusted: float | None
+    verdict: str
+    note: str
+    mde: NotRequired[float | None]
+
+
+class ShareRecord(TypedDict):
+    """A `Share`."""
+
+    strategy: str
+    rows: float | None
+    seeds: float | None
+    both: float | None
+    tuning: float | None
+    buy: str
+
+
+class CurveRecord(TypedDict):
+    """A `CurvePoint`."""
+
+    rows: float | None
+    predicted: float | None
+    observed: float | None
+    low: float | None
+    high: float | None
+
+
+class MetricRecord(TypedDict):
+    """A `Metric` that is not shipped."""
+
+    title: str
+    higher_is_better: bool
+    scale: Literal["logit", "plain", "biased"]
+    unit: Literal["row", "group", "request"]
+    undefined: str
+    draws: int
+
+
+class ModelRecord(TypedDict):
+    """A `JointModel` of S strategies: [S] or [S, S] each, and its errors as they were read."""
+
+    names: list[str]
+    theta: Vector
+    s2: Vector
+    n: list[int]
+    K: Matrix
+    interaction: Vector
+    floor: Matrix
+    m: int
+    mc: int
+    rho: float
+    se: NotRequired[Matrix]
+    df: NotRequired[Matrix]
+
+
+class ComparisonRecord(TypedDict):
+    """comparison.json of a study: a `Comparison`."""
+
+    format: NotRequired[int]
+    study: str
+    split: str
+    metric: str
+    baseline: str
+    cluster: str
+    margin: float | None
+    effect: float | None
+    alpha: float | None
+    rows: int
+    positives: int
+    clusters: int
+    mc: int
+    strategies: list[StrategyRecord]
+    model: ModelRecord
+    c_all: float | None
+    c_base: float | None
+    best_set: list[str]
+    winner: LeadRecord | None
+    selected: LeadRecord | None
+    slices: list[SliceRecord]
+    variance: list[ShareRecord]
+    curves: dict[str, dict[str, list[CurveRecord]]]
+    temperature: dict[str, float | None]
+    notes: list[str]
+    warnings: list[str]
+    own_metrics: NotRequired[dict[str, MetricRecord]]

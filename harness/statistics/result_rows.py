@@ -1,0 +1,83 @@
+"""The rows of a comparison: estimates, strategies, slices, shares of variance, points of curves."""
+
+from typing import NamedTuple
+
+from fusefront.harness.statistics.power import Settle
+
+
+class Estimate(NamedTuple):
+    """A number with its 95 % interval, or the reason why it has none."""
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+    note: str = ""
+
+
+class StrategyRow(NamedTuple):
+    """One strategy of the table."""
+
+    name: str
+    role: str  # strategy | control | ablation
+    seeds: int
+    metrics: dict[str, Estimate]
+    differences: dict[str, Estimate]  # to the baseline; empty for the baseline itself
+    valid: float  # the primary metric on validation: what a selection may look at
+    p: float  # of no difference to the baseline
+    p_adjusted: float
+    adjustment: str  # holm | bh | ""
+    verdict: str  # better | worse | equivalent | cannot tell | no verdict | baseline
+    reason: str  # the verdict in a sentence
+    needs: Settle  # what would see the declared effect
+    mde: float  # smallest difference to the baseline that is seen with 80 % power
+    rank_low: int
+    rank_high: int
+    in_best_set: bool
+
+
+class Winner(NamedTuple):
+    """The best strategy and its lead over the baseline."""
+
+    name: str
+    difference: float
+    low: float
+    high: float
+    note: str
+
+
+class SliceRow(NamedTuple):
+    """One strategy on one value of a declared slice."""
+
+    slice: str
+    value: str
+    strategy: str
+    rows: int
+    positives: int
+    mc: int
+    metrics: dict[str, Estimate]
+    difference: Estimate  # of the primary metric to the baseline
+    p_adjusted: float  # Holm over all slices, values and strategies
+    verdict: str
+    note: str
+    mde: float = float("nan")  # smallest difference seen with 80 % power within the family
+
+
+class Share(NamedTuple):
+    """Where the variance of a strategy's difference to the baseline comes from; shares add to 1."""
+
+    strategy: str
+    rows: float
+    seeds: float
+    both: float  # seeds x rows: falls with more of either
+    tuning: float  # nan where one tuning run is all there is
+    buy: str  # what to get more of
+
+
+class CurvePoint(NamedTuple):
+    """A bin of the calibration curve with the interval of the share of positives around p."""
+
+    rows: float
+    predicted: float
+    observed: float
+    low: float
+    high: float
