@@ -11,7 +11,7 @@ from fusefront.harness.dossier.comparison import compare_study
 from fusefront.harness.dossier.inputs import read_comparison
 from fusefront.harness.runs.store import StudyFolder
 
-OPTIONAL = {"format", "mde", "se", "df"}  # files of earlier versions lack them
+OPTIONAL = {"format", "mde", "se", "df", "own_metrics"}  # files of earlier versions lack them
 
 
 @pytest.fixture
