@@ -21,6 +21,7 @@ from torch import nn
 
 from fusefront.baselines.contract import Baseline
 from fusefront.harness.parts.bare import Bare, bare_code, is_docstring
+from fusefront.harness.parts.kinds import KINDS, MODEL_KINDS
 
 ROOMS = (
     "fusefront.baselines",
@@ -208,9 +209,36 @@ def _read(module: str) -> str:
 def _file_hash(module: str) -> str:
     """The file of a part from outside as code, and its package's version, where it has one."""
     file = getattr(sys.modules[module], "__file__", None)
-    bare = bare_code(Path(file)) if file else ""
+    bare = _without(_untrained(module), bare_code(Path(file))) if file else ""
     owners = packages_distributions().get(module.split(".")[0], [])
     return _hash("\n".join([bare, *(f"{owner} {version(owner)}" for owner in sorted(owners))]))
+
+
+def _untrained(module: str) -> set[str]:
+    """Names in a file of what no model is trained with: metrics, backends, layouts, encoders."""
+    kinds = [kind for kind in KINDS if kind not in MODEL_KINDS]
+    classes = [part for part in vars(sys.modules[module]).values() if isinstance(part, type)]
+    own = {part.__name__ for part in classes if part.__module__ == module}
+    beside = {part.__name__ for part in classes if any(kind.fits(part) for kind in kinds)}
+    return (own & beside) | {kind.table for kind in kinds}
+
+
+def _without(names: set[str], bare: str) -> str:
+    """The code without these definitions; with them where what is left refers to one."""
+    body = ast.parse(bare).body
+    rest = [node for node in body if _defined(node) not in names]
+    uses = {node.id for line in rest for node in ast.walk(line) if isinstance(node, ast.Name)}
+    return bare if len(rest) == len(body) or names & uses else "\n".join(map(ast.unparse, rest))
+
+
+def _defined(node: ast.stmt) -> str:
+    """The name of a class or of a dictionary; "" for other statements."""
+    if isinstance(node, ast.ClassDef):
+        return node.name
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(node.value, ast.Dict):
+        return ""
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    return target.id if isinstance(target, ast.Name) else ""
 
 
 def _hash(text: str) -> str:

@@ -3,6 +3,7 @@
 Independent oracle: every function that a training really calls must be among those that identity follows.
 """
 
+import hashlib
 import importlib.util
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
+from fusefront.harness.parts.bare import bare_code
 from fusefront.harness.parts.identity import ROOMS, changed_sources, code_of, reached
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell, RunSpec
@@ -220,6 +222,64 @@ def test_a_persons_file_counts_for_the_strategies_that_use_it(tmp_path: Path):
     assert module in code_of(model).sources
     assert again(text + "# a remark\n") == first
     assert again(text.replace("1.0", "2.0")) != first
+
+
+BESIDE = """
+
+from fusefront.harness.statistics.contract import QualityMetric
+from fusefront.datasets.contract import RawEncoder
+
+
+class Brier(QualityMetric):
+    name = "brier"
+    higher_is_better = False
+
+    def value(self, probability, label, group):
+        return ((probability - label) ** POWER).mean()
+
+
+class Letters(RawEncoder):
+    name = "letters"
+    kind = "text"
+
+    def encode(self, inputs):
+        return [[len(text)] for text in inputs]
+
+
+METRICS = {"brier": Brier}
+"""
+
+
+def test_of_a_persons_file_what_is_not_trained_with_counts_for_no_run(tmp_path: Path):
+    def version(text: str) -> str:
+        file.write_text(text)
+        return code_of(model).version
+
+    file = tmp_path / "alone.py"
+    file.write_text(PLUGIN.replace("NAME", "alone").replace("SCALE", "1.0") + "VALUES = {}\n")
+    settings = {"placement": "item", "operator": "mine_alone"}
+    alone = code_of(shapes_of(BASELINES["composed"], load_parts([file]), settings))
+    (module,) = (name for name in alone.sources if not name.startswith("fusefront."))
+    whole = hashlib.sha256(bare_code(file).encode()).hexdigest()[:12]
+    assert alone.sources[module] == whole  # as runs from before recorded it
+    file = tmp_path / "both.py"
+    operator = PLUGIN.replace("NAME", "both").replace("SCALE", "1.0")
+    file.write_text(operator + BESIDE.replace("POWER", "2"))
+    settings = {"placement": "item", "operator": "mine_both"}
+    model = shapes_of(BASELINES["composed"], load_parts([file]), settings)
+    first = version(operator + BESIDE.replace("POWER", "2"))
+    assert version(operator + BESIDE.replace("POWER", "3")) == first
+    assert version(operator + BESIDE.replace("POWER", "2").replace("len(text)", "1")) == first
+    renamed = BESIDE.replace("POWER", "2").replace('{"brier"', '{"mine"')
+    assert version(operator + renamed) == first
+    changed = PLUGIN.replace("NAME", "both").replace("SCALE", "2.0")
+    assert version(changed + BESIDE.replace("POWER", "2")) != first
+    assert version(operator + BESIDE.replace("POWER", "2") + "OTHER = {'a': 1}\n") != first
+    # an operator that refers to the metric depends on it
+    using = operator + "\n\nSCORE = [Brier]\n"
+    assert version(using + BESIDE.replace("POWER", "2")) != version(
+        using + BESIDE.replace("POWER", "3")
+    )
 
 
 @pytest.mark.parametrize("label", [name for name in STRATEGIES if name != "qin"])
