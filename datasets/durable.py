@@ -1,7 +1,23 @@
-"""Files and folders that outlive a power cut; light, so that serving can import it."""
+"""Files and folders that outlive a power cut and a kill: written beside, synced to disk, renamed.
 
+Whoever writes beside holds a lock on it, so that what a kill leaves behind is told from what is
+being written, and is swept. Light, so that serving can import it.
+"""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
 import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+MARK = ".tmp-"  # in the name of whatever is written beside
+FILE_MODE, FOLDER_MODE = 0o664, 0o775  # less the umask; never open to everybody
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
+_LONGEST = 180  # bytes of a name that the name beside it repeats
 
 
 def sync_folder(path: Path) -> None:
@@ -9,5 +25,196 @@ def sync_folder(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync(path: Path) -> None:
+    """Make a file's content, or a folder's entries, durable."""
+    if path.is_dir():
+        sync_folder(path)
+        return
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, each durable; one that is there stays."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(FOLDER_MODE, exist_ok=True)
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty file to write to; when the block ends it is durable and has the name `path`.
+
+    A kill or a power cut leaves the old file or the new one, whole; an error leaves the old one.
+    """
+    with _beside(path, lambda name: name.touch(FILE_MODE, exist_ok=False)) as written:
+        yield written
+        place(written, path)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder that is filled, with all that lies in it."""
+    with _beside(path, lambda name: name.mkdir(FOLDER_MODE)) as written:
+        yield written
+        place(written, path)
+
+
+@contextlib.contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` that is gone afterwards, unless it was renamed."""
+    with _beside(path, lambda name: name.mkdir(FOLDER_MODE)) as written:
+        yield written
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step."""
+    with replacing(path) as written:
+        written.write_bytes(content)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a log, durable; a line before it that a kill cut short is ended first."""
+    make_folder(path.parent)
+    new = not path.exists()
+    with path.open("ab+") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            line = line if file.read(1) == b"\n" else f"\n{line}"
+        file.write(f"{line}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+    if new:
+        sync_folder(path.parent)
+
+
+def place(written: Path, path: Path) -> None:
+    """Give what was written beside its name: durable first, then renamed, then its folder durable.
+
+    An old folder changes names with the new one in one step where the system can (Linux), and is
+    deleted then; elsewhere it is moved aside first.
+    """
+    for part in (*(sorted(written.rglob("*")) if written.is_dir() else ()), written):
+        sync(part)
+    old = None
+    if written.is_dir() and path.exists():
+        if _exchange(written, path):
+            sync_folder(path.parent)
+            shutil.rmtree(written)
+            return
+        old = path.with_name(f".{path.name}.old{os.getpid()}")
+        path.rename(old)
+    written.replace(path)
+    sync_folder(path.parent)
+    if old is not None:
+        shutil.rmtree(old)
+
+
+def _exchange(this: Path, other: Path) -> bool:
+    """Swap two names in one step; False where the system cannot."""
+    try:
+        swap = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    code: int = swap(_HERE, os.fsencode(this), _HERE, os.fsencode(other), _EXCHANGE)
+    return code == 0
+
+
+@contextlib.contextmanager
+def _beside(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+    """A locked new name beside `path`; gone afterwards unless it was renamed."""
+    written, handle = _claim(path, make)
+    try:
+        yield written
+    finally:
+        remove(written)
+        os.close(handle)
+
+
+def _claim(path: Path, make: Callable[[Path], None]) -> tuple[Path, int]:
+    stem = path.name.encode()[:_LONGEST].decode(errors="ignore")
+    while True:
+        written = path.with_name(f".{stem}{MARK}{os.getpid()}-{secrets.token_hex(4)}")
+        try:
+            make_folder(path.parent)
+            make(written)
+            handle = os.open(written, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # somebody took the empty folder away, or a sweep the new name
+        if hold(handle) is not False and is_still(written, handle):
+            return written, handle
+        os.close(handle)  # a sweep came between: it removes the name
+
+
+def hold(handle: int) -> bool | None:
+    """Lock an open file for its process, at once or not at all; None where there are no locks."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            return None
+        raise
+    return True
+
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
+
+
+def is_still(path: Path, handle: int) -> bool:
+    """Whether the name still leads to the open file."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder that may be gone already."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def forget(path: Path) -> None:
+    """Remove a file that may be gone already, so that a power cut does not bring it back."""
+    if path.exists():
+        path.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What lies in `folder` under a name of something written beside, of this version or earlier."""
+    names = (f".*{MARK}*", ".*.tmp[0-9]*", ".*.tmp", ".*.partial", ".preparing-*")
+    return sorted({path for name in names for path in folder.glob(name)})
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left in `folder`; what somebody still writes stays."""
+    for path in leftovers(folder):
+        with abandoned(path) as free:
+            if free:
+                remove(path)
+
+
+@contextlib.contextmanager
+def abandoned(path: Path) -> Iterator[bool]:
+    """Whether nobody writes `path` any more; nobody can begin to inside the block."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        yield False
+        return
+    try:
+        yield hold(handle) is True and is_still(path, handle)
     finally:
         os.close(handle)

@@ -18,3 +18,7 @@ class BrokenFileError(DataContractError):
 
 class SpecError(ValueError):
     """The spec itself is wrong: one sentence with file, key and the fix; exit 2."""
+
+
+class PlaceError(RuntimeError):
+    """The place does not allow it, a disk, a folder or a lock: one sentence with the cure; exit 2."""

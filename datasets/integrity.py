@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fusefront.datasets.durable import write_bytes
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.manifest import BLOCKS, CURE, StoredFile, read_manifest
-from fusefront.datasets.raw.files import sha256, write_bytes
+from fusefront.datasets.raw.files import sha256
 from fusefront.datasets.store import PreparedDataset
 
 NOTE = ".verified.json"  # in a store: when all of it was last read and compared
@@ -127,10 +128,8 @@ def check_store(store: PreparedDataset, *, whole: bool = False) -> None:
 def note_check(store: PreparedDataset) -> None:
     """Write down that all of the store was compared now; a store that is read-only keeps no note."""
     note = {"format": 1, "time": time.time(), "manifest": sha256(store.path / "manifest.json")}
-    beside = store.path / f"{NOTE}.tmp{os.getpid()}"
     with contextlib.suppress(OSError):
-        write_bytes(beside, json.dumps(note).encode())
-        beside.replace(store.path / NOTE)
+        write_bytes(store.path / NOTE, json.dumps(note).encode())
 
 
 def _age(store: PreparedDataset) -> float:

@@ -2,16 +2,14 @@
 
 import contextlib
 import errno
-import fcntl
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fusefront.datasets.allowed import NOTHING, Allowed, confine, unquoted
-from fusefront.datasets.durable import sync_folder
+from fusefront.datasets.durable import place, remove, scratch_folder, sweep
 from fusefront.datasets.errors import DataContractError, SpecError
+from fusefront.datasets.locks import Wait, lock_file, locked
 from fusefront.datasets.preparing.fingerprint import fingerprint
 from fusefront.datasets.preparing.finish import Job
 from fusefront.datasets.preparing.pipeline import write_store
@@ -48,30 +46,28 @@ def prepare(
     if (target / "manifest.json").exists():
         say(f"already prepared: {target}")
         return PreparedDataset.open(target)
-    home.mkdir(parents=True, exist_ok=True)
-    _sweep(home)
-    with _scratch(home) as folder, _room(out_dir), unquoted(data_dir):
-        job = Job(spec, data_dir, folder, print_name, allowed, outside)
-        write_store(job, max_memory, say)
-        _publish(folder, target)
+    lock = lock_file(out_dir, "store", print_name)
+    with locked(lock, Wait(f"waiting for another process to prepare {spec.name!r}", say)):
+        if not (target / "manifest.json").exists():
+            sweep(home)
+            remove(target)  # a store without its manifest is none
+            with _scratch(target) as folder, _room(out_dir), unquoted(data_dir):
+                job = Job(spec, data_dir, folder, print_name, allowed, outside)
+                write_store(job, max_memory, say)
+                place(folder, target)
     return PreparedDataset.open(target)
 
 
 @contextlib.contextmanager
-def _scratch(home: Path) -> Iterator[Path]:
-    """A locked folder beside the target; gone afterwards unless it was renamed."""
-    folder = Path(tempfile.mkdtemp(prefix=".preparing-", dir=home))
-    handle = os.open(folder, os.O_RDONLY)
+def _scratch(target: Path) -> Iterator[Path]:
+    """A folder beside the target; gone afterwards unless it was renamed."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        folder.chmod(0o755)
-        yield folder
+        with scratch_folder(target) as folder:
+            yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(handle)
         with contextlib.suppress(OSError):  # leave no empty folders after a refusal
-            home.rmdir()
-            home.parent.rmdir()
+            target.parent.rmdir()
+            target.parent.parent.rmdir()
 
 
 @contextlib.contextmanager
@@ -84,30 +80,3 @@ def _room(out: Path) -> Iterator[None]:
             raise
         reason = os.strerror(error.errno).lower()
         raise SpecError(f"{out}: {reason}; free some, or give another folder by --out") from None
-
-
-def _sweep(home: Path) -> None:
-    """Remove what a killed prepare left: scratch folders that nobody holds locked."""
-    for folder in home.glob(".preparing-*"):
-        with contextlib.suppress(OSError):
-            handle = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-            finally:
-                os.close(handle)
-
-
-def _publish(folder: Path, target: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir():
-            sync_folder(path)
-    sync_folder(folder)
-    if not (target / "manifest.json").exists():
-        shutil.rmtree(target, ignore_errors=True)  # a store without its manifest is none
-    try:
-        folder.rename(target)
-    except OSError:
-        if not (target / "manifest.json").exists():  # somebody else was faster
-            raise
-    sync_folder(target.parent)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -26,12 +25,10 @@ def decode(kind: type[T], value: Json, where: str) -> T:
 
 
 def write_json(value: Json, path: Path) -> None:
-    """Atomic: written beside and renamed."""
+    """One value as a file of JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
-    beside.write_text(text + "\n", encoding="utf-8")
-    beside.replace(path)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> Json:

@@ -1,5 +1,6 @@
 """From evidence to a folder: one HTML page that needs no network, figures, tables, provenance."""
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -34,11 +35,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: bool = False) -> Path:
     """Write index.html, figures/, tables/ and provenance.json under `out`; the page's path.
 
-    Equal evidence gives equal bytes. `pdf` adds report.pdf and needs weasyprint; without it an earlier
-    report.pdf, which would tell of other evidence, is removed.
+    Equal evidence gives equal bytes. `pdf` adds report.pdf and needs weasyprint.
     """
     out.mkdir(parents=True, exist_ok=True)
-    (out / "report.pdf").unlink(missing_ok=True)
     hero = _frontier(evidence, language, printed=pdf)
     shown = sections(evidence, language, printed=pdf)
     drawings = [*hero, *(figure for section in shown for figure in section.figures)]
@@ -48,7 +47,7 @@ def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: boo
     for table in written:
         _write_table(table, out / "tables")
     index = out / "index.html"
-    _replace(index, _page(evidence, language, hero, shown).encode())
+    index.write_bytes(_page(evidence, language, hero, shown).encode())
     evidence.save(out / "evidence.json")
     write_json(
         provenance(evidence, [drawing.name for drawing in drawings], written),
@@ -148,8 +147,8 @@ def _barred(table: Table, *, printed: bool) -> list[Markup]:
 
 def _write_figure(drawing: Drawing, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    _replace(folder / f"{drawing.name}.svg", standalone(drawing.svg).encode())
-    _replace(folder / f"{drawing.name}.png", drawing.png)
+    (folder / f"{drawing.name}.svg").write_bytes(standalone(drawing.svg).encode())
+    (folder / f"{drawing.name}.png").write_bytes(drawing.png)
 
 
 def _write_table(table: Table, folder: Path) -> None:
@@ -158,11 +157,19 @@ def _write_table(table: Table, folder: Path) -> None:
         head: [row.cells[place] for row in table.rows] for place, head in enumerate(table.heads)
     }
     frame = pl.DataFrame(columns)
-    frame.write_csv(folder / f"{table.name}.csv")
+    harmless = frame.select(pl.all().map_elements(plain_cell, pl.String, skip_nulls=True))
+    harmless.write_csv(folder / f"{table.name}.csv")
     frame.write_parquet(folder / f"{table.name}.parquet")
 
 
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.write_bytes(content)
-    beside.replace(path)
+_NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?([eE][+-]?\d+)?%?")
+
+
+def plain_cell(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: what could begin one has a quote before it.
+
+    >>> plain_cell("=cmd()"), plain_cell("-0.5"), plain_cell("gated")
+    ("'=cmd()", '-0.5', 'gated')
+    """
+    formula = text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _NUMBER.fullmatch(text)
+    return f"'{text}" if formula else text

@@ -1,6 +1,7 @@
 """What every test shares: needs of the machine that are skipped with their reason, a lock of its own."""
 
 import shutil
+import subprocess
 from collections.abc import Callable, Generator, Iterator
 from functools import cache
 
@@ -14,11 +15,18 @@ def _program(name: str, package: str) -> Callable[[], str]:
     return lambda: "" if shutil.which(name) else f"{name} is not installed (Debian: {package})"
 
 
+def _own_network() -> str:
+    words = ["unshare", "-rmn", "true"]
+    able = shutil.which("unshare") and not subprocess.run(words, capture_output=True).returncode
+    return "" if able else "no network of its own may be made here (unshare -rmn)"
+
+
 # what a test may need beyond Python and make; each answers why it is not here, "" where it is
 NEEDS: dict[str, Callable[[], str]] = {
     "chromium": _program("chromium", "chromium"),
     "pdftotext": _program("pdftotext", "poppler-utils"),
     "pdf": pdf_lack,
+    "unshare": _own_network,
 }
 
 hypothesis.settings.register_profile("without a clock", deadline=None)

@@ -1,11 +1,11 @@
 """What the adapters share: finding published files, and writing the side files a layout needs."""
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
+from fusefront.datasets.durable import replacing
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.spec import DatasetSpec, parse_spec
 from fusefront.datasets.yaml_file import Json
@@ -28,19 +28,14 @@ def need(folder: Path, layout: str, *names: str) -> None:
 def write_side(folder: Path, name: str, frame: pl.LazyFrame) -> str:
     """Stream a converted table to `folder`/fusefront/`name`; its path relative to `folder`."""
     target = folder / SIDE / name
-    partial = target.with_name(f".{name}.partial")
     try:
-        target.parent.mkdir(exist_ok=True)
-        frame.sink_parquet(partial, engine="streaming")
-        partial.rename(target)
+        with replacing(target) as written:
+            frame.sink_parquet(written, engine="streaming")
     except OSError as error:
         raise DataContractError(
             f"{target}: cannot be written ({error.strerror or error}); the layout needs this "
             "converted file beside the data, so copy the data to a folder you may write to"
         ) from None
-    finally:
-        with contextlib.suppress(OSError):  # after a refusal nothing half-written stays
-            partial.unlink(missing_ok=True)
     return f"{SIDE}/{name}"
 
 

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fusefront.datasets.counting.state import START, CounterState, LedgerState
 from fusefront.datasets.counting.stored import StoredCounters
+from fusefront.datasets.durable import write_bytes
 from fusefront.datasets.errors import DataContractError
-from fusefront.datasets.raw.files import sha256, write_bytes
+from fusefront.datasets.raw.files import sha256
 
 FILE, KIND, FORMAT = "counters.json", "fusefront-counters", 1
 _VALUES = ("rows", "positives", "residual")

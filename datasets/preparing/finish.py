@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.counting.plan import Plan
+from fusefront.datasets.durable import write_bytes
 from fusefront.datasets.integrity import record_files
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import (
@@ -40,7 +41,7 @@ from fusefront.datasets.preparing.slices import (
 )
 from fusefront.datasets.raw.codes import Codebook, finish, slice_codes
 from fusefront.datasets.raw.columns import ITEMS, LOG, USERS
-from fusefront.datasets.raw.files import write_bytes, write_npy
+from fusefront.datasets.raw.files import write_npy
 from fusefront.datasets.raw.kinds import FRACTIONS
 from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.records import Recorder

@@ -121,12 +121,3 @@ def write_npy(path: Path, array: NDArray[Any]) -> None:
     width = array.shape[1] if array.ndim == 2 else None
     with NpyWriter(path, array.dtype, width) as file:
         file.append(array)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a small file whole, durable."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -127,7 +127,6 @@ def _write_items(source: WorldSource, out: Path) -> None:
 def _write_interactions(
     source: WorldSource, requests: Requests, path: Path, returning: float, *, timestamps: bool
 ) -> None:
-    partial = path.with_suffix(".partial")
     writer: pq.ParquetWriter | None = None
     position = 0
     for split, count in zip(SPLITS, requests, strict=True):
@@ -140,11 +139,10 @@ def _write_interactions(
                 )
                 position += len(chunk.user)
             table = pa.concat_tables(tables)
-            writer = writer or pq.ParquetWriter(partial, table.schema, compression="zstd")
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
             writer.write_table(table)
     if writer:
         writer.close()
-    partial.rename(path)
 
 
 def _batches(chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:

@@ -10,7 +10,7 @@ from fusefront.harness.ablation.plan import AblatedStrategy, ablations
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.dossier.comparison import paired_deltas
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
-from fusefront.harness.jobs.pipeline import StudyRequest, begin
+from fusefront.harness.jobs.pipeline import StudyRequest, at_work, begin, end
 from fusefront.harness.jobs.plan import StudyPlan
 from fusefront.harness.jobs.recipes import recipe_name
 from fusefront.harness.jobs.train import Room, fill
@@ -90,6 +90,11 @@ def ablate_study(request: StudyRequest, of: str, console: Console) -> list[Ablat
 
     A delta is the ablated strategy minus the parent, so a part that earns its place has a negative one.
     """
+    with at_work(request.out, console):
+        return _ablate(request, of, console)
+
+
+def _ablate(request: StudyRequest, of: str, console: Console) -> list[AblationRow]:
     planned = plan_ablation(request, of, console)
     plan, room, cells = planned.plan, planned.room, planned.cells
     path = room.folder / f"ablation-{of}.json"
@@ -97,7 +102,7 @@ def ablate_study(request: StudyRequest, of: str, console: Console) -> list[Ablat
     try:
         failed = fill(plan, room, cells, "ablation run")
     finally:
-        room.workers.close()
+        end(room)
     rows = _rows(StudyFolder(room.root, room.folder, plan.study), of, planned.removed)
     write_json(
         path,

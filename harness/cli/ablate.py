@@ -9,13 +9,16 @@ from fusefront.harness.cli.options import (
     AllowOutside,
     Data,
     DryRun,
+    Entity,
     Include,
     Jobs,
     Json,
     Out,
+    Project,
     Set,
     StudyFile,
     Verify,
+    Wait,
     Wandb,
 )
 
@@ -32,6 +35,9 @@ def ablate(
     jobs: Jobs = 2,
     as_json: Json = False,
     wandb: Wandb = True,
+    project: Project = "fusefront",
+    entity: Entity = "",
+    wait: Wait = None,
     dry_run: DryRun = False,
 ) -> None:
     """Train a strategy without each modality and without each component; what the study has run is reused.
@@ -41,6 +47,7 @@ def ablate(
     from fusefront.harness.ablation.run import ablate_study, plan_ablation
     from fusefront.harness.cli.show import console, show, show_deltas, show_removals
     from fusefront.harness.jobs.pipeline import StudyRequest
+    from fusefront.harness.runs.tracking import Account
 
     request = StudyRequest(
         study,
@@ -52,6 +59,7 @@ def ablate(
         wandb,
         allow_outside=allow_outside,
         verify=verify,
+        account=Account(project, entity),
     )
     if dry_run:
         planned = plan_ablation(request, of, console(quiet=as_json))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from fusefront.datasets.errors import DataContractError, SpecError
+from fusefront.datasets.errors import DataContractError, PlaceError, SpecError
 from fusefront.harness.errors import FusefrontError
 
 # verb -> module in this folder; the function has the verb's name
@@ -39,6 +39,7 @@ VERBS = {
     "check": "check",
     "reproduce": "reproduce",
     "sync": "sync",
+    "gc": "gc",
     "list": "listing",
     "doctor": "doctor",
 }
@@ -85,6 +86,7 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # one thread a training; workers inherit it
     os.environ.setdefault("WANDB_SILENT", "true")
+    os.umask(os.umask(0o077) | 0o002)  # no file that everybody may write; workers inherit it
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code = register()(standalone_mode=False)  # typer returns 130 after Ctrl-C
@@ -95,7 +97,7 @@ def main() -> None:
         _end("interrupted; finished runs are kept and not done again", INTERRUPTED)
     except FusefrontError as error:
         _end(str(error), error.exit_code)
-    except SpecError as error:
+    except (SpecError, PlaceError) as error:
         _end(str(error), 2)
     except DataContractError as error:
         _end(str(error), 3)

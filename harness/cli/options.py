@@ -1,5 +1,6 @@
 """Options that several verbs share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -40,4 +41,28 @@ Limit = Annotated[
 ]
 Wandb = Annotated[
     bool, typer.Option("--wandb/--no-wandb", help="Mirror each run to an offline wandb run.")
+]
+Project = Annotated[str, typer.Option(help="Project of the mirror at Weights & Biases.")]
+Entity = Annotated[
+    str, typer.Option(help="User or team of the mirror there.", show_default="that of the key")
+]
+
+
+def _keep(seconds: float | None) -> float | None:
+    """For all locks of this command and of the processes that it starts."""
+    if seconds is not None:
+        os.environ["FUSEFRONT_LOCK_WAIT_S"] = str(seconds)
+    return seconds
+
+
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        min=0,
+        max=1e9,
+        metavar="SECONDS",
+        callback=_keep,
+        help="Wait no longer for what another command holds (default: without end).",
+    ),
 ]

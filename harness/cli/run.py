@@ -9,14 +9,17 @@ from fusefront.harness.cli.options import (
     AllowOutside,
     Data,
     DryRun,
+    Entity,
     Include,
     Jobs,
     Json,
     Limit,
     Out,
+    Project,
     Set,
     StudyFile,
     Verify,
+    Wait,
     Wandb,
 )
 
@@ -34,6 +37,9 @@ def run(
     dry_run: DryRun = False,
     as_json: Json = False,
     wandb: Wandb = True,
+    project: Project = "fusefront",
+    entity: Entity = "",
+    wait: Wait = None,
 ) -> None:
     """Prepare the data, tune and train every strategy, measure, compare, decide, report.
 
@@ -41,6 +47,7 @@ def run(
     """
     from fusefront.harness.cli.show import console, show_conclusion, show_matrix
     from fusefront.harness.jobs.pipeline import StudyRequest, begin, run_study
+    from fusefront.harness.runs.tracking import Account
 
     request = StudyRequest(
         study,
@@ -53,6 +60,7 @@ def run(
         limit,
         allow_outside,
         verify,
+        Account(project, entity),
     )
     if dry_run:
         show_matrix(begin(request, console(quiet=as_json))[0], as_json=as_json)
@@ -65,11 +73,17 @@ def demo(
     jobs: Jobs = 2,
     quick: Annotated[bool, typer.Option(help="The smallest form: fewer rows and seeds.")] = False,
     wandb: Wandb = True,
+    project: Project = "fusefront",
+    entity: Entity = "",
+    wait: Wait = None,
 ) -> None:
     """The main job on an embedded world of known truth: a few minutes, no data needed."""
     from fusefront.harness.cli.show import console, show_conclusion
     from fusefront.harness.jobs.demo import demo_file
     from fusefront.harness.jobs.pipeline import StudyRequest, run_study
+    from fusefront.harness.runs.tracking import Account
 
-    request = StudyRequest(demo_file(quick=quick), out, jobs=jobs, wandb=wandb)
+    request = StudyRequest(
+        demo_file(quick=quick), out, jobs=jobs, wandb=wandb, account=Account(project, entity)
+    )
     show_conclusion(run_study(request, console()), as_json=False)

@@ -1,37 +1,36 @@
 """`fusefront sync`: replay the offline mirrors to a Weights & Biases server."""
 
 from pathlib import Path
+from typing import Annotated
 
-from fusefront.harness.cli.options import DryRun, Out
+import typer
+
+from fusefront.harness.cli.options import DryRun, Entity, Out
 
 
-def sync(out: Out = Path("out"), dry_run: DryRun = False) -> None:
-    """Mirror what is not mirrored yet, then hand the offline runs to `wandb sync`.
+def sync(
+    out: Out = Path("out"),
+    dry_run: DryRun = False,
+    project: Annotated[
+        str, typer.Option(help="Another project there.", show_default="as mirrored")
+    ] = "",
+    entity: Entity = "",
+    patience: Annotated[
+        float, typer.Option(min=1, max=86_400, help="Seconds that a server may take for one run.")
+    ] = 120.0,
+) -> None:
+    """Mirror what is not mirrored yet, then send what the server does not have yet.
 
-    A run keeps its id, so a second sync makes no duplicate.
+    A run keeps its id, and what was sent is written down, so a second sync makes no duplicate.
     """
-    import subprocess
-    import sys
-
     from fusefront.harness.cli.show import console
-    from fusefront.harness.errors import FusefrontError, NothingToDoError
-    from fusefront.harness.runs.table import summaries
-    from fusefront.harness.runs.tracking import mirror
+    from fusefront.harness.jobs.sync import mirror_missing, send, unsent
+    from fusefront.harness.runs.tracking import Account
 
-    rows = summaries(out, {})
-    if not rows:
-        raise NothingToDoError(f"no runs under {out}")
-    mirrored = sum(mirror(Path(str(row["path"]))) for row in rows)
-    folders = [
-        str(folder)
-        for row in rows
-        for folder in sorted((Path(str(row["path"])) / "wandb").glob("offline-run-*"))
-    ]
-    console().print(f"{mirrored} runs mirrored now, {len(folders)} offline runs to sync")
-    if dry_run:
-        return
-    process = subprocess.run([sys.executable, "-m", "wandb", "sync", *folders], check=False)
-    if process.returncode:
-        raise FusefrontError(
-            f"wandb sync ended with code {process.returncode}; log in (`wandb login`) and sync again"
-        )
+    screen = console()
+    account = Account(project, entity)
+    mirror_missing(out, account, lambda line: screen.print(line, markup=False))
+    folders = unsent(out)
+    screen.print(f"{len(folders)} mirrors to send")
+    if not dry_run:
+        send(folders, account, patience)

@@ -9,14 +9,17 @@ from fusefront.harness.cli.options import (
     AllowOutside,
     Data,
     DryRun,
+    Entity,
     Include,
     Jobs,
     Json,
     Limit,
     Out,
+    Project,
     Set,
     StudyFile,
     Verify,
+    Wait,
     Wandb,
 )
 
@@ -37,6 +40,9 @@ def tune(
     dry_run: DryRun = False,
     as_json: Json = False,
     wandb: Wandb = True,
+    project: Project = "fusefront",
+    entity: Entity = "",
+    wait: Wait = None,
 ) -> None:
     """Search every strategy's space with the same number of trials and freeze the winners.
 
@@ -44,6 +50,7 @@ def tune(
     """
     from fusefront.harness.cli.show import console, show_matrix, show_winners
     from fusefront.harness.jobs.pipeline import StudyRequest, begin, tune_study
+    from fusefront.harness.runs.tracking import Account
 
     extra = [f"tuning.trials={trials}"] if trials is not None else []
     request = StudyRequest(
@@ -57,6 +64,7 @@ def tune(
         limit,
         allow_outside,
         verify,
+        Account(project, entity),
     )
     if dry_run:
         show_matrix(begin(request, console(quiet=as_json))[0], as_json=as_json)

@@ -13,6 +13,7 @@ from fusefront.harness.dossier.evidence import (
     hashes,
 )
 from fusefront.harness.dossier.judged import Signature
+from fusefront.harness.dossier.publish import publish
 from fusefront.harness.dossier.record import FILE, write_record
 from fusefront.harness.dossier.records import Decided, DecisionRecord, optional_record
 from fusefront.harness.errors import GateError, UsageError
@@ -35,7 +36,7 @@ class DecisionOptions:
     owner: str | None = None
 
     def policy(self, study: StudyFolder) -> Policy:
-        """The study's own limit and margin where nothing else was asked."""
+        """The study's own limit and margin where nothing else was options."""
         spec = study.spec
         return Policy(
             spec.slo_ms if self.slo_ms is None else self.slo_ms,
@@ -103,7 +104,7 @@ def report_study(
     pdf: bool = False,
     slo_ms: float | None = None,
 ) -> Path:
-    """Render the study's report under `out`; what is missing on the way is made first.
+    """Render the study's report under `out`, Japanese under `out`/ja; what is missing is made first.
 
     The recorded decision's limit, margin and owner are kept. A decision that was recorded on other
     evidence is made again; another limit (`slo_ms`) is shown but not recorded.
@@ -118,10 +119,20 @@ def report_study(
         evidence = _shown(study, options, record)
     else:
         evidence = record_decision(study, options)
-    try:
-        return render(evidence, out, language=language, pdf=pdf)
-    except ReportError as error:  # no font for the language, no maker of PDF
-        raise UsageError(str(error)) from error
+    target = out if language == "en" else out / language  # languages lie beside each other
+    lacks: list[ReportError] = []
+
+    def write(folder: Path) -> Path:
+        try:
+            return render(evidence, folder, language=language, pdf=pdf)
+        except ReportError as error:  # no font for the language, no maker of PDF
+            lacks.append(error)
+            return folder / "index.html"  # which may be there
+
+    page = publish(write, target)
+    if lacks:
+        raise UsageError(str(lacks[0])) from lacks[0]
+    return page
 
 
 def _stands(study: StudyFolder, record: DecisionRecord | None) -> bool:
@@ -142,7 +153,7 @@ def _shown(study: StudyFolder, options: DecisionOptions, record: DecisionRecord 
 
 
 def _recorded(record: DecisionRecord | None) -> DecisionOptions:
-    """What was asked when the decision was recorded."""
+    """What was options when the decision was recorded."""
     decided = record.get("decision") if record else None
     if not decided:
         return DecisionOptions()

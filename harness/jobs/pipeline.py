@@ -1,6 +1,7 @@
 """`fusefront run`: prepare, audit, search, train, measure, compare, decide, report."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import yaml
 from rich.console import Console
 
 from fusefront.datasets.audit.report import audit, refuse_severe
+from fusefront.datasets.durable import make_folder, sweep
 from fusefront.datasets.integrity import check_store
+from fusefront.datasets.locks import Tell, Wait, lock_file, locked
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError, UsageError
 from fusefront.harness.jobs.identity import reidentified
+from fusefront.harness.jobs.mirror import Mirror
 from fusefront.harness.jobs.plan import StudyPlan, make_plan
 from fusefront.harness.jobs.source import described, prepared
 from fusefront.harness.jobs.train import Room, fill, tune, write_matrix
@@ -21,9 +25,12 @@ from fusefront.harness.parts.own import Own, files_with_parts, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.records import WinnerRecord
+from fusefront.harness.runs.seal import WHY
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.runs.study import Study, load_study
+from fusefront.harness.runs.tracking import USUAL, Account
+from fusefront.harness.runs.unneeded import at_work_file
 from fusefront.harness.training.workers import Workers
 
 
@@ -41,6 +48,7 @@ class StudyRequest:
     limit: int | None = None  # the first strategies only
     allow_outside: bool = False  # the data set's paths may leave the data folder
     verify: bool = False  # read and compare all of the prepared store, not once a day only
+    account: Account = USUAL  # where the mirror lies
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
     """Read the study, prepare and audit its data, check every strategy, write study.yaml."""
     study = _limited(load_study(request.study_file, request.overrides), request.limit)
     folder = request.out / "studies" / study.name
-    request.out.mkdir(parents=True, exist_ok=True)
+    make_folder(request.out)
     of_data = {kind.word for kind in DATA_KINDS}
     recorded = included(folder, (), may=lambda part: part.kind in of_data)
     data = described(
@@ -71,21 +79,36 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
     include = included(folder, files, must=_needed(study))
     parts, own = load_parts(include), own_parts(include)
     _check_beside(study, own)
-    store = prepared(data, request.out, lambda line: console.print(line, markup=False))
+    store = prepared(data, request.out, _plain(console))
     check_store(store, whole=request.verify)
     plan = make_plan(study, store, parts, own)
     findings = audit(store)
-    write_json(folder / "audit.json", findings.to_json(data.spec.accept))
-    refuse_severe(findings, data.spec.accept)
-    write_text(folder / "study.yaml", _spelled(study))
-    remember(folder, (*_of_the_study(own, study), *data.own))
+    with locked(lock_file(request.out, "study", study.name), Wait(WHY, _plain(console))):
+        for part in (folder, *folder.glob("tuning/*")):
+            sweep(part)
+        write_json(folder / "audit.json", findings.to_json(data.spec.accept))
+        refuse_severe(findings, data.spec.accept)
+        write_text(folder / "study.yaml", _spelled(study))
+        remember(folder, (*_of_the_study(own, study), *data.own))
     if sentence := reidentified(StudyFolder(request.out, folder, study), store, parts):
         console.print(sentence, markup=False)
     for sentence in plan.without.values():
         console.print(sentence, markup=False)
     workers = Workers(request.jobs, request.out, store.path, include)
-    room = Room(request.out, folder, workers, console, request.wandb)
-    return plan, room
+    mirror = Mirror(request.account, study.name, _plain(console)) if request.wandb else None
+    return plan, Room(request.out, folder, workers, console, mirror)
+
+
+@contextlib.contextmanager
+def at_work(out: Path, console: Console) -> Iterator[None]:
+    """Keep `fusefront gc` from taking what a command is about to use; any number share it."""
+    wait = Wait(f"waiting for `fusefront gc` under {out} to end", _plain(console))
+    with locked(at_work_file(out), wait, shared=True):
+        yield
+
+
+def _plain(console: Console) -> Tell:
+    return lambda line: console.print(line, markup=False)
 
 
 def _beside(study: Study) -> dict[Kind, tuple[str, ...]]:
@@ -150,22 +173,24 @@ def _limited(study: Study, limit: int | None) -> Study:
 
 def tune_study(request: StudyRequest, console: Console) -> list[WinnerRecord]:
     """The search alone; every strategy's frozen winner."""
-    plan, room = begin(request, console)
-    if not plan.study.tuning.trials:
-        raise NothingToDoError("the study's tuning.trials is 0; give --trials N")
-    try:
-        tune(plan, room)
-    finally:
-        room.workers.close()
+    with at_work(request.out, console):
+        plan, room = begin(request, console)
+        if not plan.study.tuning.trials:
+            raise NothingToDoError("the study's tuning.trials is 0; give --trials N")
+        try:
+            tune(plan, room)
+        finally:
+            end(room)
     return [search.freeze() for search in plan.searches(room.folder)]
 
 
 def run_study(request: StudyRequest, console: Console) -> Conclusion:
     """The whole path: report and decision."""
-    plan, room = begin(request, console)
-    cells, failed = train(plan, room)
-    folder = StudyFolder(room.root, room.folder, plan.study)
-    conclusion = conclude(folder, room)
+    with at_work(request.out, console):
+        plan, room = begin(request, console)
+        cells, failed = train(plan, room)
+        folder = StudyFolder(room.root, room.folder, plan.study)
+        conclusion = conclude(folder, room)
     if failed:
         names = ", ".join(sorted({f"{cell.strategy} seed {cell.seed}" for cell, _ in failed}))
         raise FusefrontError(
@@ -183,7 +208,14 @@ def train(plan: StudyPlan, room: Room) -> tuple[list[Cell], list[tuple[Cell, str
         write_matrix(plan, room, cells)
         return cells, fill(plan, room, cells, "run")
     finally:
-        room.workers.close()  # nothing of ours runs beside the latency measurement
+        end(room)  # nothing of ours runs beside the latency measurement
+
+
+def end(room: Room) -> None:
+    """Let workers and mirror go; the next that needs them starts new ones."""
+    room.workers.close()
+    if room.mirror is not None:
+        room.mirror.close()
 
 
 def conclude(folder: StudyFolder, room: Room) -> Conclusion:
@@ -199,4 +231,8 @@ def conclude(folder: StudyFolder, room: Room) -> Conclusion:
         sentence = decide_study(folder)
     except GateError as error:  # the report shows why nothing can be decided
         sentence = str(error)
-    return Conclusion(report_study(folder, folder.root / "reports" / folder.name), sentence)
+    page = report_study(folder, folder.root / "reports" / folder.name)
+    if room.mirror is not None:
+        room.mirror.decided(folder.path, page)
+        room.mirror.close()
+    return Conclusion(page, sentence)

@@ -49,6 +49,8 @@ class RunProgress:
             epoch, epochs = int(str(message["epoch"])), int(str(cell.spec.training["epochs"]))
             self.fraction[key] = epoch / epochs
             self.detail[key] = f"{key} epoch {epoch}/{epochs} {message['rows_per_second']:,} rows/s"
+        elif kind == "waiting":
+            self.console.print(str(message["line"]), markup=False, highlight=False)
         elif kind in ("done", "failed"):
             self.fraction.pop(key, None)
             last = self.detail.pop(key, key)

@@ -1,13 +1,13 @@
 """Where a study's data comes from: a spec and its files, or a world of known truth written out."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from fusefront.datasets.allowed import NOTHING, Allowed
-from fusefront.datasets.errors import SpecError
+from fusefront.datasets.durable import replacing_folder, sweep
+from fusefront.datasets.locks import Wait, lock_file, locked
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import DatasetSpec, load_spec
 from fusefront.datasets.store import PreparedDataset
@@ -15,7 +15,7 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.progress import Tell
 from fusefront.harness.parts.data import spec_and_parts
 from fusefront.harness.parts.own import Own
-from fusefront.harness.runs.files import digest, place
+from fusefront.harness.runs.files import digest
 from fusefront.harness.runs.study import Study, Synthetic
 
 
@@ -70,30 +70,31 @@ def _spec_path(dataset: str, study_file: Path) -> Path:
     return path
 
 
-def write_synthetic(world: Synthetic, out: Path) -> Path:
+def write_synthetic(world: Synthetic, out: Path, tell: Tell | None = None) -> Path:
     """Write a world's files once; the spec's path."""
-    from fusefront.datasets.synthetic.write import write_world
-
     key = digest(world.model_dump(mode="json"), 8)
     folder = out / "data" / f"{world.synthetic}-{key}"
     note = folder / "complete.json"
     if not note.exists():
-        beside = folder.with_name(f".{folder.name}.tmp")
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        beside.mkdir(parents=True)
-        try:
-            spec = write_world(
-                world.synthetic,
-                beside,
-                seed=world.seed,
-                train=world.train,
-                valid=world.valid,
-                test=world.test,
-            )
-        except SpecError:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
-        (beside / note.name).write_text(json.dumps({"spec": spec.name}), encoding="utf-8")
-        place(beside, folder)
+        wait = Wait(f"waiting for another process to write the world {world.synthetic!r}", tell)
+        with locked(lock_file(out, "world", key), wait):
+            if not note.exists():
+                sweep(folder.parent)
+                _write(world, folder, note.name)
     return folder / str(json.loads(note.read_text(encoding="utf-8"))["spec"])
+
+
+def _write(world: Synthetic, folder: Path, note: str) -> None:
+    """All files of a world in one step; the note with the spec's name says that they are whole."""
+    from fusefront.datasets.synthetic.write import write_world
+
+    with replacing_folder(folder) as written:
+        spec = write_world(
+            world.synthetic,
+            written,
+            seed=world.seed,
+            train=world.train,
+            valid=world.valid,
+            test=world.test,
+        )
+        (written / note).write_text(json.dumps({"format": 1, "spec": spec.name}), "utf-8")

@@ -3,19 +3,27 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from rich.console import Console
 
+from fusefront.harness.errors import FusefrontError
+from fusefront.harness.jobs.mirror import Mirror
 from fusefront.harness.jobs.plan import StudyPlan
 from fusefront.harness.jobs.progress import RunProgress
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import run_index
-from fusefront.harness.runs.tracking import mirror
-from fusefront.harness.training.run import find_record
+from fusefront.harness.training.run import find_record, run_folder
 from fusefront.harness.training.workers import Workers
 from fusefront.harness.tuning.search import NoWinnerError
 from fusefront.harness.tuning.source import TrialSource
+
+
+class Close(Protocol):
+    """Told how a run ended: with a reason where it failed, passing where it may go well later."""
+
+    def __call__(self, cell: Cell, failure: str, *, passing: bool = False) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class Room:
     folder: Path
     workers: Workers
     console: Console
-    wandb: bool = True
+    mirror: Mirror | None = None
 
 
 def tune(plan: StudyPlan, room: Room) -> dict[str, dict[str, Json]]:
@@ -41,6 +49,11 @@ def tune(plan: StudyPlan, room: Room) -> dict[str, dict[str, Json]]:
     source = TrialSource(searches, plan.trial, room.root)
     if total:
         _work(plan, room, source, total, "trial", source.close)
+    if halted := [f"{search.strategy} {search.halted}" for search in searches if search.halted]:
+        raise FusefrontError(
+            f"{len(halted)} of {len(searches)} searches lack trials ({'; '.join(halted)}); the same "
+            "command tries them again"
+        )
     winners: dict[str, dict[str, Json]] = {}
     for search in searches:
         try:
@@ -59,14 +72,14 @@ def fill(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str) -> list[
         run_ids.add(cell.spec.run_id)
     failed: list[tuple[Cell, str]] = []
 
-    def close(cell: Cell, reason: str) -> None:
-        if reason:
-            failed.append((cell, reason))
+    def close(cell: Cell, failure: str, *, passing: bool = False) -> None:
+        if failure:
+            failed.append((cell, failure))
 
     if todo:
         waiting = iter(todo)
         _work(plan, room, lambda: next(waiting, None), len(todo), what, close)
-    _mirror(room, plan.store.name, (cell.spec.run_id for cell in cells))
+    _mirror(room, plan.store.name, cells)
     return failed
 
 
@@ -76,7 +89,7 @@ def _work(
     source: Callable[[], Cell | str | None],
     total: int,
     what: str,
-    close: Callable[[Cell, str], None],
+    close: Close,
 ) -> None:
     from fusefront.harness.serving.latency.lock import training_lock
 
@@ -86,20 +99,23 @@ def _work(
     ):
         for kind, cell, message in room.workers.execute(source):
             if kind in ("done", "failed"):
-                close(cell, str(message.get("reason", "")))
+                passing = bool(message.get("passing"))
+                close(cell, str(message.get("reason", "")), passing=passing)
                 if kind == "done":
-                    _mirror(room, plan.store.name, [cell.spec.run_id])
+                    _mirror(room, plan.store.name, [cell])
+            elif kind == "epoch" and room.mirror is not None:
+                room.mirror.epoch(cell, run_folder(cell, room.root), message)
             progress.tell(kind, cell, message)
 
 
-def _mirror(room: Room, dataset: str, run_ids: Iterable[str]) -> None:
-    if not room.wandb:
+def _mirror(room: Room, dataset: str, cells: Iterable[Cell]) -> None:
+    if room.mirror is None:
         return
     where = run_index(room.root, dataset)
-    for run_id in run_ids:
-        path = where.get(run_id)
+    for cell in {cell.spec.run_id: cell for cell in cells}.values():
+        path = where.get(cell.spec.run_id)
         if path is not None and (path / "summary.json").exists():
-            mirror(path)
+            room.mirror.complete(cell, path)
 
 
 def write_matrix(plan: StudyPlan, room: Room, cells: Sequence[Cell]) -> None:

@@ -5,11 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from fusefront.datasets.durable import append_line
 from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.locks import Wait, lock_file, locked
 from fusefront.harness.runs.files import digest
 from fusefront.harness.runs.records import Matrix, read_record
 
 LOG = "opened.jsonl"
+WHY = "waiting for another process to write the records of the same study"
 
 
 class Opening(NamedTuple):
@@ -55,13 +58,17 @@ def open_test(study_path: Path, purpose: str) -> Looks:
         datetime.now(UTC).isoformat(timespec="seconds"), purpose, *_content(study_path)
     )
     before = openings(study_path)
-    if not any(o.content == opening.content and o.purpose == purpose for o in before):
-        line = json.dumps({"format": 1, **opening._asdict()}, sort_keys=True)
-        path = study_path / LOG
-        cut = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
-        with path.open("a", encoding="utf-8") as file:
-            file.write(("\n" if cut else "") + line + "\n")
+    if not _recorded(before, opening):
+        with locked(lock_file(study_path.parents[1], "study", study_path.name), Wait(WHY)):
+            before = openings(study_path)
+            if not _recorded(before, opening):
+                line = json.dumps({"format": 1, **opening._asdict()}, sort_keys=True)
+                append_line(study_path / LOG, line)
     return Looks(opening, before)
+
+
+def _recorded(before: tuple[Opening, ...], opening: Opening) -> bool:
+    return any(o.content == opening.content and o.purpose == opening.purpose for o in before)
 
 
 def open_test_of_run(root: Path, run_id: str, purpose: str) -> None:

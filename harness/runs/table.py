@@ -36,8 +36,10 @@ def find_run(root: Path, text: str) -> Path | None:
     path = Path(text)
     if (path / "summary.json").exists():
         return path
-    matches = list((root / "runs").glob(f"*/*/{text}*/summary.json")) if text else []
-    return matches[0].parent if len(matches) == 1 else None
+    records = sorted((root / "runs").glob(f"*/*/{text}*/summary.json")) if text else []
+    if len({path.parent.name for path in records}) != 1:
+        return None
+    return records[0].parent  # earlier versions could train a run twice
 
 
 def code_measures(run: Path) -> list[CompressorMeasure]:

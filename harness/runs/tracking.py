@@ -1,57 +1,190 @@
-"""Our records mirrored to Weights & Biases: offline by default, from the files, once a run."""
+"""Our records mirrored to Weights & Biases: offline by default, from the files, once a run.
+
+Everything here runs in a process of its own (`harness/jobs/mirror.py`): a mirror never stops a study.
+"""
 
 import json
 import os
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
-from fusefront.harness.runs.files import write_json
-from fusefront.harness.runs.records import EpochLine, RunSummary, read_record
+from fusefront.harness.runs.files import Json, digest, read_json, write_json
+from fusefront.harness.runs.records import EpochLine, Record, RunSummary, read_record
+
+if TYPE_CHECKING:
+    import wandb
 
 MARK = "mirrored.json"
+Mode = Literal["online", "offline", "disabled"]
+INIT_S = 20.0  # how long a server may take to answer at the start of a run
+_LONGEST_TAG = 64
+# offline is without any request: wandb reports errors and its own use to its makers otherwise
+QUIET = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 
 
-def mirror(run: Path, project: str = "fusefront") -> bool:
-    """Write a complete run to its own offline wandb run; False if that was done before.
+class Account(NamedTuple):
+    """Where the mirror lies at Weights & Biases; an empty entity is the key's own."""
 
-    The wandb run's id is our run id, so that a later `sync` twice makes no duplicate.
+    project: str = "fusefront"
+    entity: str = ""
+
+
+USUAL = Account()
+
+
+class Card(NamedTuple):
+    """What a run is filed under."""
+
+    run_id: str
+    strategy: str
+    role: str
+    seed: int
+    study: str
+
+
+class Mark(Record):
+    """mirrored.json: what was mirrored, and whether a server has it."""
+
+    run_id: str
+    synced: bool
+
+
+def mode_here() -> Mode:
+    """What WANDB_MODE asks for; offline where it asks for nothing."""
+    asks = os.environ.get("WANDB_MODE", "")
+    return asks if asks in ("online", "disabled") else "offline"  # type: ignore[return-value]
+
+
+def is_mirrored(folder: Path) -> bool:
+    """Whether a run or a study was mirrored before."""
+    return (folder / "wandb" / MARK).exists()
+
+
+def is_synced(folder: Path) -> bool:
+    """Whether a server has the mirror; marks of earlier versions do not say so."""
+    path = folder / "wandb" / MARK
+    return path.exists() and bool(read_json(path).get("synced", False))
+
+
+def note(folder: Path, run_id: str, *, synced: bool) -> None:
+    """Write down that a run or a study is mirrored."""
+    mark = {"format": 1, "run_id": run_id, "synced": synced}
+    write_json(folder / "wandb" / MARK, mark)
+
+
+def begin(run: Path, card: Card, account: Account, mode: Mode) -> "wandb.Run":
+    """Open the mirror of a run whose config.yaml is written.
+
+    Its id is our run id, so that whatever is sent twice makes no duplicate.
     """
-    folder = run / "wandb"
-    if (folder / MARK).exists():
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    tags = [card.strategy[:_LONGEST_TAG], card.role, f"seed {card.seed}"]
+    name = f"{card.strategy}-{card.seed}"
+    return _open(run, card.run_id, name, card.study, card.role, tags, config, account, mode)
+
+
+def finish(mirrored: "wandb.Run", run: Path, after: int = 0) -> None:
+    """Send the epochs after number `after` and the summary of a complete run, and end its mirror."""
+    summary = read_record(run / "summary.json", RunSummary)
+    for line in _epochs(run):
+        if line["epoch"] > after:
+            mirrored.log(dict(line), step=line["epoch"])
+    mirrored.summary.update({key: value for key, value in summary.items() if value is not None})
+    mirrored.finish()
+
+
+def mirror_study(study: Path, page: Path, account: Account, mode: Mode) -> bool:
+    """One summary run of a decided study: test figures with intervals, table, frontier.
+
+    False where the same decision was mirrored before.
+    """
+    decision = read_json(study / "decision.json")
+    run_id = digest({"study": study.name, "fingerprint": decision.get("fingerprint")})
+    content = digest([decision.get("strategies"), decision.get("sentence")])
+    mark = study / "wandb" / MARK
+    if mark.exists() and read_json(mark).get("content") == content:
         return False
     import wandb
 
-    summary = read_record(run / "summary.json", RunSummary)
-    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    shutil.rmtree(folder, ignore_errors=True)  # a mirror cut short by a kill is made anew
-    folder.mkdir()
-    mirrored = wandb.init(
-        project=project,
-        id=str(summary["run_id"]),
-        name=f"{summary['strategy']}-{summary['seed']}",
-        group=str(summary["strategy"]),
-        job_type=str(summary["role"]),
-        dir=str(run),
-        config=config,
-        mode=_mode(),
-        reinit="create_new",
-        settings=wandb.Settings(
-            silent=True, console="off", x_disable_stats=True, x_disable_meta=True, disable_git=True
-        ),
+    config = {"dataset": decision.get("dataset"), "fingerprint": decision.get("fingerprint")}
+    name = f"{study.name}: decision"
+    tags = ["decision"]
+    mirrored = _open(study, run_id, name, study.name, "decision", tags, config, account, mode)
+    strategies: Any = decision.get("strategies", [])
+    rows = [dict(_flat(row)) for row in strategies]
+    for row in rows:
+        for key, value in row.items():
+            if isinstance(value, int | float | str):
+                mirrored.summary[f"{row['strategy']}/{key}"] = value
+    mirrored.summary["decision"] = decision.get("sentence", "")
+    columns: list[str | int] = sorted({key for row in rows for key in row})
+    table = wandb.Table(
+        columns=columns, data=[[row.get(str(key)) for key in columns] for row in rows]
     )
-    for line in _epochs(run):
-        mirrored.log(dict(line), step=line["epoch"])
-    mirrored.summary.update({key: value for key, value in summary.items() if value is not None})
+    shown: dict[str, Any] = {"strategies": table}
+    picture = page.parent / "figures" / "frontier-wide.png"
+    if picture.exists():
+        shown["frontier"] = wandb.Image(str(picture))
+    mirrored.log(shown)
     mirrored.finish()
-    write_json(folder / MARK, {"format": 1, "run_id": summary["run_id"], "project": project})
+    record = {"format": 1, "run_id": run_id, "synced": mode == "online", "content": content}
+    write_json(mark, record)
     return True
 
 
-def _mode() -> Literal["online", "offline"]:
-    return "online" if os.environ.get("WANDB_MODE") == "online" else "offline"
+def _open(
+    folder: Path,
+    run_id: str,
+    name: str,
+    group: str,
+    kind: str,
+    tags: list[str],
+    config: dict[str, Json],
+    account: Account,
+    mode: Mode,
+) -> "wandb.Run":
+    import wandb
+
+    shutil.rmtree(folder / "wandb", ignore_errors=True)  # a mirror cut short by a kill is made anew
+    (folder / "wandb").mkdir()
+    return wandb.init(
+        project=account.project,
+        entity=account.entity or None,
+        id=run_id,
+        name=name,
+        group=group,
+        job_type=kind,
+        tags=tags,
+        dir=str(folder),
+        config=config,
+        mode=mode,
+        reinit="create_new",
+        resume="allow" if mode == "online" else None,
+        settings=wandb.Settings(
+            silent=True,
+            console="off",
+            init_timeout=INIT_S,
+            x_disable_stats=True,
+            x_disable_meta=True,
+            disable_git=True,
+            disable_code=True,
+        ),
+    )
+
+
+def _flat(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Json]]:
+    """Nested values under dotted keys; lists as text."""
+    for key, value in row.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list):
+            yield f"{prefix}{key}", ", ".join(map(str, value))
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _epochs(run: Path) -> list[EpochLine]:

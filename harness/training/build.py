@@ -6,11 +6,12 @@ from safetensors.torch import load_file, save_file
 
 from fusefront.baselines.contract import Baseline, Parts
 from fusefront.baselines.slots import unfitted
+from fusefront.datasets.durable import replacing
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import item_table, schema_of
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.files import beside, digest, place, read_json, write_json
+from fusefront.harness.runs.files import digest, read_json, write_json
 from fusefront.harness.runs.hashes import CURE, SUMMARY, WEIGHTS, checked
 from fusefront.harness.runs.records import RunSummary, SpecRecord, read_record
 from fusefront.harness.runs.spec import RunSpec
@@ -32,15 +33,12 @@ def build_model(spec: RunSpec, store: PreparedDataset, parts: Parts) -> Baseline
 
 def save_model(model: Baseline, spec: RunSpec, folder: Path) -> None:
     """model/weights.safetensors with the frozen tables, model/spec.json."""
-    folder.mkdir(parents=True, exist_ok=True)
     state = {
         name: value.detach().cpu().contiguous().clone()
         for name, value in model.state_dict().items()
     }
-    path = folder / "weights.safetensors"
-    written = beside(path)
-    save_file(state, written)
-    place(written, path)
+    with replacing(folder / "weights.safetensors") as written:
+        save_file(state, written)
     write_json(folder / "spec.json", spec.to_json())
 
 

@@ -7,10 +7,10 @@ import polars as pl
 import torch
 
 from fusefront.baselines.contract import Baseline, ItemCodes, gather
+from fusefront.datasets.durable import replacing
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.batches import Batcher
 from fusefront.harness.data.module import EVALUATION_ROWS
-from fusefront.harness.runs.files import beside, place
 
 LONGEST = 512  # candidates scored at once
 
@@ -50,6 +50,5 @@ def write_predictions(
             "logit": logits,
         }
     )
-    written = beside(path)
-    frame.write_parquet(written)
-    place(written, path)
+    with replacing(path) as written:
+        frame.write_parquet(written)

@@ -12,9 +12,10 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 import yaml
-from filelock import FileLock
 
 from fusefront.baselines.contract import Baseline, Parts
+from fusefront.datasets.durable import forget, sweep, sync
+from fusefront.datasets.locks import Tell, Wait, lock_file, locked
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.cost import macs_per_candidate
 from fusefront.harness.data.module import RequestData
@@ -48,6 +49,11 @@ class RunRecord:
     summary: RunSummary
 
 
+def run_folder(cell: Cell, root: Path) -> Path:
+    """Where this cell's run is trained, if it is not on record under another strategy's name."""
+    return root / "runs" / cell.spec.dataset / cell.strategy / cell.spec.run_id
+
+
 def find_record(cell: Cell, root: Path) -> RunRecord | None:
     """The record of this cell's run, wherever a study first put it; None if it must be made."""
     path = run_index(root, cell.spec.dataset).get(cell.spec.run_id)
@@ -65,23 +71,29 @@ def run(
     parts: Parts,
     progress: Progress | None = None,
     include: Sequence[Path] = (),
+    tell: Tell | None = None,
 ) -> RunRecord:
     """Train the cell's spec unless its record exists; a failed run leaves its reason and raises.
 
+    Of several processes that need the same run one trains, whatever its strategy is called there;
+    the others wait for it, and `tell` says so.
+
     Which of the parts under `include` the run uses is kept beside it, so that they are found again.
     """
-    folder = root / "runs" / cell.spec.dataset / cell.strategy / cell.spec.run_id
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
-        if (record := find_record(cell, root)) is not None:
-            return record
+    folder = run_folder(cell, root)
+    why = f"{cell.strategy} seed {cell.seed}: waiting for another process to train the same run"
+    with locked(lock_file(root, "run", cell.spec.run_id), Wait(why, tell)):
+        if (recorded := find_record(cell, root)) is not None:
+            return recorded
+        for part in (folder, folder / "predictions", folder / "model"):
+            sweep(part)
         started = datetime.now(UTC).isoformat(timespec="seconds")
         write_text(folder / "config.yaml", yaml.safe_dump(cell.spec.to_json(), sort_keys=True))
         write_json(folder / "environment.json", environment(cell.spec.threads))
         write_json(folder / "status.json", {"format": 1, "state": "running", "started": started})
         own = own_parts(include, MODEL_KINDS)
         remember(folder, used_by(own, cell.spec.baseline, cell.spec.settings))
-        (folder / "summary.json").unlink(missing_ok=True)  # a record never speaks of other files
+        forget(folder / "summary.json")  # a record never speaks of other files
         try:
             summary = _train(cell, folder, store, parts, progress or (lambda _: None))
         except Exception as error:
@@ -114,7 +126,7 @@ def _train(
         store, batch_rows=recipe.batch_rows, max_candidates=recipe.max_candidates, seed=spec.seed
     )
     module = ClickModule(model, store.manifest.schema_.items, recipe, data.steps)
-    (folder / "metrics.jsonl").unlink(missing_ok=True)
+    forget(folder / "metrics.jsonl")
     epochs = Epochs(folder / "metrics.jsonl", data.train.rows, cell, progress)
     fit(module, data, recipe, epochs)
     model.load_state_dict(module.best_state)
@@ -135,6 +147,7 @@ def _train(
     summary["macs_per_candidate"] = macs
     summary["seconds"] = round(trained, 3)
     summary["rows_per_second"] = epochs.speed()
+    sync(folder / "metrics.jsonl")
     summary["sha256"] = record_hashes(folder)
     return summary
 

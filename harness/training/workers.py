@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from fusefront.datasets.errors import PlaceError
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.spec import Cell
 
@@ -35,12 +36,14 @@ def work(connection: Connection, root: Path, store_path: Path, include: Sequence
                 parts,
                 lambda message: connection.send(("epoch", message)),
                 include,
+                lambda line: connection.send(("waiting", {"line": line})),
             )
             connection.send(("done", {}))
         except Exception as error:  # the search and the study go on; the record says why
             detail = traceback.format_exc(limit=-3)
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            connection.send(("failed", {"reason": reason, "detail": detail}))
+            message = {"reason": reason, "detail": detail, "passing": is_passing(error)}
+            connection.send(("failed", message))
 
 
 def _receive(connection: Connection) -> Cell | None:
@@ -49,6 +52,22 @@ def _receive(connection: Connection) -> Cell | None:
     except EOFError:
         return None
     return cell
+
+
+_OF_THE_PLACE = (
+    "no space left",
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether memory, disk, a lock or the like failed and not the run: it may go well another time."""
+    if isinstance(error, OSError | MemoryError | PlaceError):
+        return True
+    text = str(error).lower()
+    return any(words in text for words in _OF_THE_PLACE)
 
 
 class Workers:
@@ -74,16 +93,22 @@ class Workers:
     def execute(
         self, source: Callable[[], Cell | str | None]
     ) -> Iterator[tuple[str, Cell, Message]]:
-        """Yield ("start" | "epoch" | "done" | "failed", cell, message) as it happens."""
+        """Yield ("start" | "epoch" | "waiting" | "done" | "failed", cell, message) as it happens.
+
+        A cell that failed for want of memory, disk or the like is tried once more; a message of
+        "failed" then says whether that, which may pass, was the reason ("passing").
+        """
         context = multiprocessing.get_context("spawn")
         idle = self.idle
         busy: dict[Connection, tuple[BaseProcess, Cell]] = {}
         started = len(idle)
         empty = False
+        again: list[Cell] = []
+        repeated: set[str] = set()
         try:
             while True:
-                while not empty and (idle or started < self.jobs):
-                    cell = source()
+                while (again or not empty) and (idle or started < self.jobs):
+                    cell = again.pop(0) if again else source()
                     if cell is None:
                         empty = True
                     if not isinstance(cell, Cell):
@@ -106,15 +131,19 @@ class Workers:
                         kind, message = ready.recv()
                     except (EOFError, ConnectionResetError):
                         process.join()
-                        del busy[ready]
                         started -= 1
                         reason = f"its process ended with code {process.exitcode}"
-                        yield "failed", cell, {"reason": reason, "detail": ""}
-                        continue
+                        kind, message = "failed", {"reason": reason, "passing": True}
+                    else:
+                        if kind in ("done", "failed"):
+                            idle.append((process, ready))
                     if kind in ("done", "failed"):
                         del busy[ready]
-                        idle.append((process, ready))
-                    yield kind, cell, message
+                    if message.get("passing") and cell.spec.run_id not in repeated:
+                        repeated.add(cell.spec.run_id)
+                        again.append(cell)
+                    else:
+                        yield kind, cell, message
         finally:
             for process, _ in busy.values():
                 process.kill()

@@ -35,6 +35,7 @@ class Search:
     seed: int
     lag: int
     running: set[int] = field(default_factory=set)
+    halted: str = ""  # why no more trials are begun now: memory, disk or the like gave out
 
     def __post_init__(self) -> None:
         self.distributions = distributions(self.space)
@@ -54,6 +55,8 @@ class Search:
 
     def next_trial(self) -> tuple[int, dict[str, Json]] | None:
         """Number and parameters of the next trial that may start now, None if none may."""
+        if self.halted:
+            return None
         for number in range(self.trials):
             if number in self.running or self.record(number) is not None:
                 continue
@@ -68,8 +71,10 @@ class Search:
 
     @property
     def finished(self) -> bool:
-        """Every trial has its record."""
-        return all(self.record(number) is not None for number in range(self.trials))
+        """Every trial has its record, or no more of them are begun now."""
+        return bool(self.halted) or all(
+            self.record(number) is not None for number in range(self.trials)
+        )
 
     def record(self, number: int) -> Trial | None:
         """The record of a trial, None before it has one."""
@@ -80,6 +85,11 @@ class Search:
         """Keep a finished trial's record; the first writer wins."""
         write_once(self.folder / f"trial-{trial['number']:04d}.json", dict(trial))
         self.running.discard(trial["number"])
+
+    def halt(self, number: int, reason: str) -> None:
+        """Leave trial `number` without a record, for the next command: it is not the trial's fault."""
+        self.running.discard(number)
+        self.halted = f"trial {number}: {reason}"
 
     def _propose(self, number: int) -> dict[str, Json]:
         if number == 0:

@@ -41,9 +41,12 @@ class TrialSource:
                 return cell
             self.close(cell, "")
 
-    def close(self, cell: Cell, failure: str) -> None:
-        """Tell the search how the trial of `cell` ended."""
+    def close(self, cell: Cell, failure: str, *, passing: bool = False) -> None:
+        """Tell the search how the trial of `cell` ended; a failure that may pass is not recorded."""
         search, number, params = self.open[f"{cell.strategy}:{cell.spec.run_id}"].pop(0)
+        if passing:
+            search.halt(number, failure)
+            return
         record = None if failure else find_record(cell, self.root)
         summary = record.summary if record else RunSummary(run_id=cell.spec.run_id)
         search.tell(

@@ -1,6 +1,5 @@
 """`fusefront counters`: a counter store kept up to date from log files; `predict` looks it up."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NotRequired
@@ -14,12 +13,12 @@ from fusefront.datasets.counting.lookup import CounterLookup
 from fusefront.datasets.counting.raw import ItemCodes, RawCounting
 from fusefront.datasets.counting.rows import Place, Rows, places
 from fusefront.datasets.counting.stored import StoredCounters
+from fusefront.datasets.durable import replacing_folder
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.manifest import StoredSchema
 from fusefront.datasets.raw.files import broken, sha256
 from fusefront.datasets.raw.reading import columns_of, read_table
 from fusefront.datasets.row_encoder import SIDES, RowEncoder
-from fusefront.harness.runs.files import beside, place
 from fusefront.harness.runs.records import Record, read_record
 from fusefront.harness.serving.bundle.predict import open_encoder
 
@@ -187,11 +186,5 @@ def _places(encoder: RowEncoder) -> dict[str, Place]:
 
 
 def _write(kept: CounterStore, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    written = beside(folder)
-    written.mkdir()
-    try:
+    with replacing_folder(folder) as written:
         kept.write(written)
-        place(written, folder)
-    finally:
-        shutil.rmtree(written, ignore_errors=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
+from fusefront.datasets.durable import replacing
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.losses import Loss, Tally
 from fusefront.datasets.manifest import Scaling, vocabulary_file
@@ -19,7 +20,6 @@ from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.reading import columns_of, stream
 from fusefront.datasets.raw_rows import RawRows
 from fusefront.datasets.row_encoder import SIDES, EncodedRows, NumberSource, RowEncoder
-from fusefront.harness.runs.files import beside, place
 from fusefront.harness.runs.records import Record, read_record
 from fusefront.harness.serving.bundle.opened import load_session, read_manifest, score
 from fusefront.harness.serving.export.request import Feed, FeedShape
@@ -138,16 +138,11 @@ def write_scores(
 ) -> PredictSummary:
     """Scores beside their row number as parquet, written beside and renamed; counts what is unknown."""
     tally = Tally()
-    written = beside(target)
     schema = pa.schema([("row", pa.int64()), ("probability", pa.float64())])
     count = 0
-    try:
-        with pq.ParquetWriter(written, schema) as writer:
-            for scores in predict_file(bundle, source, tally, counting):
-                rows = np.arange(count, count + len(scores))
-                writer.write_table(pa.table({"row": rows, "probability": scores}, schema=schema))
-                count += len(scores)
-        place(written, target)
-    finally:
-        written.unlink(missing_ok=True)
+    with replacing(target) as written, pq.ParquetWriter(written, schema) as writer:
+        for scores in predict_file(bundle, source, tally, counting):
+            rows = np.arange(count, count + len(scores))
+            writer.write_table(pa.table({"row": rows, "probability": scores}, schema=schema))
+            count += len(scores)
     return {"rows": count, "scores": str(target), "losses": tally.losses()}

@@ -1,7 +1,6 @@
 """`fusefront export`: a run's serving bundle, written beside and renamed when whole."""
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -12,12 +11,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.baselines.contract import Baseline, ItemCodes, Schema
+from fusefront.datasets.durable import replacing_folder
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.runs.files import Json, place, write_json, write_text
+from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.serving.bundle import opened
 from fusefront.harness.serving.bundle.card import ServedQuality, card_markdown, make_card
@@ -78,14 +78,8 @@ def export_run(
         raise UsageError(f"got rows {rows!r}, expected one of {', '.join(ROW_FORMATS)}")
     if target.exists() and not (target / opened.MANIFEST).exists():
         raise UsageError(f"{target}: there and no bundle; choose another folder with --to")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.tmp", dir=target.parent))
-    try:
-        _fill(loaded, beside, rows, licence)
-        beside.chmod(0o755)
-        place(beside, target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    with replacing_folder(target) as written:
+        _fill(loaded, written, rows, licence)
     return target
 
 

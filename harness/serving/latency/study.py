@@ -1,7 +1,5 @@
 """`fusefront bench`: every strategy of a study measured in one session on this machine."""
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +9,13 @@ from typing import cast
 import numpy as np
 import torch
 
+from fusefront.datasets.durable import replacing_folder, scratch_folder
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import NothingToDoError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.kinds import BACKEND
 from fusefront.harness.parts.own import load_zoo
 from fusefront.harness.parts.plugins import parts_of_runs
-from fusefront.harness.runs.files import beside, place
 from fusefront.harness.runs.records import write_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.contract import Backend, Trained
@@ -69,7 +67,7 @@ def bench_study(
 ) -> BenchResult:
     """Measure all completed strategies; writes bench/{samples,visits}.parquet and bench.json.
 
-    Without `asked` the study's own candidate counts and rounds, the least that a report needs, and
+    Without `options` the study's own candidate counts and rounds, the least that a report needs, and
     the user's operators under `include`.
     """
     if options is None:
@@ -85,12 +83,8 @@ def bench_study(
             include=include,
         )
     say = tell or (lambda _: None)
-    work = Path(tempfile.mkdtemp(prefix="fusefront-bench-"))
-    try:
-        with measuring_lock(say):
-            result = _measure(folder, options, work, say, progress)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with scratch_folder(folder.path / "bench") as work, measuring_lock(say):
+        result = _measure(folder, options, work, say, progress)
     write(folder, result)
     return result
 
@@ -206,18 +200,13 @@ def _estimate(entries: Sequence[BenchEntry], rounds: int) -> str:
 
 
 def write(folder: StudyFolder, result: BenchResult) -> None:
-    """bench/samples.parquet, visits.parquet, bench.json; each in one step."""
-    target = folder.path / "bench"
-    target.mkdir(parents=True, exist_ok=True)
-    frames = {"samples": result.recording.samples, "visits": result.recording.visits}
-    for name, frame in frames.items():
-        path = target / f"{name}.parquet"
-        written = beside(path)
-        frame.write_parquet(written)
-        place(written, path)
+    """bench/samples.parquet, visits.parquet, bench.json; all of a session in one step."""
     record: Bench = {
         "fingerprint": result.facts["fingerprint"],
         "facts": result.facts,
         "rows": result.rows,
     }
-    write_record(target / "bench.json", record)
+    with replacing_folder(folder.path / "bench") as written:
+        result.recording.samples.write_parquet(written / "samples.parquet")
+        result.recording.visits.write_parquet(written / "visits.parquet")
+        write_record(written / "bench.json", record)

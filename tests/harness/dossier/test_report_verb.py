@@ -95,8 +95,35 @@ def test_a_new_bench_makes_the_decision_again(
 def test_a_refused_decision_still_has_a_report(study: StudyFolder, tmp_path: Path) -> None:
     (study.path / "bench" / "bench.json").unlink()
     page = report_study(study, tmp_path / "report", language="ja")
+    assert page == tmp_path / "report" / "ja" / "index.html"
     assert recorded(study)["case"] == "thin"
     assert "まだ" in page.read_text(encoding="utf-8")
+
+
+def test_two_languages_and_other_files_lie_beside_each_other(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    out = tmp_path / "report"
+    english = report_study(study, out)
+    (out / "notes.txt").write_text("mine")
+    (out / "report.pdf").write_text("of earlier evidence")
+    (out / ".report.tmp-1-dead").mkdir()  # left by a killed process
+    before = english.read_bytes()
+    japanese = report_study(study, out, language="ja")
+    assert english.read_bytes() == before != japanese.read_bytes()
+    assert (out / "report.pdf").exists()
+    report_study(study, out)
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "index.html",
+        "figures",
+        "tables",
+        "evidence.json",
+        "provenance.json",
+        "ja",
+        "notes.txt",
+    }
+    assert {path.name for path in (out / "ja").iterdir()} == names - {"ja", "notes.txt"}
 
 
 WITHOUT_TORCH = """
@@ -184,7 +211,7 @@ def ended(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 def test_reading_verbs_wait_for_no_lock(
     study: StudyFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FUSEFRONT_HOST_LOCK_WAIT_S", "0")
+    monkeypatch.setenv("FUSEFRONT_LOCK_WAIT_S", "0")
     root = str(tmp_path)
     with measuring_lock():
         assert ended(monkeypatch, "compare", study.name, "--out", root) == 0

@@ -27,7 +27,10 @@ def test_a_world_is_written_once_and_whole(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "data").iterdir()
     assert folder.name.startswith("tour-")
     assert spec == folder / "dataset.yaml"
-    assert json.loads((folder / "complete.json").read_text()) == {"spec": "dataset.yaml"}
+    assert json.loads((folder / "complete.json").read_text()) == {
+        "format": 1,
+        "spec": "dataset.yaml",
+    }
     assert load_spec(spec).name == "tour_2"
     before = (folder / "interactions.parquet").stat().st_mtime_ns
     assert write_synthetic(WORLD, tmp_path) == spec

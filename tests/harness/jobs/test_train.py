@@ -39,7 +39,7 @@ def test_a_study_begins_with_its_files(jobs: Any, console: Console) -> None:
     plan, room = begin(request, console)
     assert (room.root, room.folder) == (request.out, request.out / "studies" / "small")
     assert (room.workers.root, room.workers.store_path) == (request.out, plan.store.path)
-    assert (room.workers.jobs, room.wandb) == (2, False)
+    assert (room.workers.jobs, room.mirror) == (2, None)
     written = yaml.safe_load((room.folder / "study.yaml").read_text())
     assert (written["owner"], list(written["strategies"])) == (
         "me",

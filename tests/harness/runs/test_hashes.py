@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from safetensors.torch import load_file, save_file
 
+from fusefront.datasets.durable import place
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.raw.files import sha256
 from fusefront.datasets.store import PreparedDataset
@@ -22,7 +23,7 @@ from fusefront.harness.jobs.plan import make_plan
 from fusefront.harness.jobs.reproduce import reproduce_run
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs import hashes
-from fusefront.harness.runs.files import beside, place, read_json, write_text
+from fusefront.harness.runs.files import read_json, write_text
 from fusefront.harness.runs.hashes import FILES, checked, read_predictions
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder, find_study
@@ -231,7 +232,7 @@ def test_place_moves_an_old_folder_aside_and_syncs_all_of_the_new(
 ) -> None:
     target = tmp_path / "bundle"
     for content in ("old", "new"):
-        written = beside(target)
+        written = tmp_path / ".new"
         (written / "inner").mkdir(parents=True)
         (written / "inner" / "x").write_text(content)
         (written / "y").write_text(content)

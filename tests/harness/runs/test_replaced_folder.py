@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fusefront.harness.runs import files
+from fusefront.datasets import durable
 
 
 def folder(path: Path, text: str) -> Path:
@@ -33,7 +33,7 @@ def test_the_name_always_has_a_whole_folder(tmp_path: Path) -> None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     for number in range(1, 200):
-        files.place(folder(tmp_path / ".new", str(number)), target)
+        durable.place(folder(tmp_path / ".new", str(number)), target)
     ends.set()
     watcher.join()
     assert not missing
@@ -45,8 +45,8 @@ def test_the_name_always_has_a_whole_folder(tmp_path: Path) -> None:
 def test_where_the_system_cannot_swap_the_old_folder_is_moved_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_exchange", lambda first, other: False)
+    monkeypatch.setattr(durable, "_exchange", lambda first, other: False)
     target = folder(tmp_path / "bundle", "old")
-    files.place(folder(tmp_path / ".new", "new"), target)
+    durable.place(folder(tmp_path / ".new", "new"), target)
     assert (target / "content").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]

@@ -1,16 +1,19 @@
 """The host lock: who may be here together, who is named, how long anybody waits."""
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
-from fusefront.harness.errors import UsageError
-from fusefront.harness.serving.latency import holders
+from fusefront.datasets import locks
+from fusefront.datasets.errors import PlaceError
 from fusefront.harness.serving.latency.lock import measuring_lock, training_lock
 
 HOLDER = """
@@ -64,7 +67,7 @@ def test_trainings_share_the_host_and_a_measurement_has_it_alone(
                 pass
             assert lines == []
         else:
-            with pytest.raises(UsageError, match="waiting for"), own(lines.append, timeout=0.3):
+            with pytest.raises(PlaceError, match="waiting for"), own(lines.append, timeout=0.3):
                 pass
             assert len(lines) == 1
     with own(timeout=0):  # the kernel frees what a killed process held
@@ -75,11 +78,15 @@ def test_who_waits_is_told_for_whom_and_how_long(
     host_lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: list[str] = []
-    monkeypatch.setenv("FUSEFRONT_HOST_LOCK_WAIT_S", "0.3")
+    monkeypatch.setenv("FUSEFRONT_LOCK_WAIT_S", "0.3")
     with entries("training_lock") as pid:
-        name = f"process {pid} (-c import sys from fusefront.harness.serving.latency.lock…)"
+        began = datetime.fromtimestamp(psutil.Process(pid).create_time(), UTC)
+        name = (
+            f"process {pid} on {platform.node()} (-c import sys from "
+            f"fusefront.harness.serving.latency.lock…, since {began.isoformat(timespec='seconds')})"
+        )
         waiting = "waiting for a training or another measurement on this machine to end"
-        with pytest.raises(UsageError) as refused, measuring_lock(lines.append):
+        with pytest.raises(PlaceError) as refused, measuring_lock(lines.append):
             pass
         assert lines == [f"{waiting}: {name}"]
         assert str(refused.value) == (
@@ -92,24 +99,24 @@ def test_who_waits_is_told_for_whom_and_how_long(
 def test_a_limit_that_is_no_number_of_seconds_is_refused(
     values: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FUSEFRONT_HOST_LOCK_WAIT_S", values)
-    with pytest.raises(UsageError) as refused, training_lock():
+    monkeypatch.setenv("FUSEFRONT_LOCK_WAIT_S", values)
+    with pytest.raises(PlaceError) as refused, training_lock():
         pass
     assert str(refused.value) == (
-        f"FUSEFRONT_HOST_LOCK_WAIT_S: got {values!r}, expected a number of seconds, 0 or more"
+        f"FUSEFRONT_LOCK_WAIT_S: got {values!r}, expected a number of seconds, 0 or more"
     )
 
 
 def test_all_holders_are_known_and_nobody_else(
     host_lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert holders.in_words(host_lock) == ""  # there is no file yet
+    assert locks.in_words(host_lock) == ""  # there is no file yet
     with entries("training_lock") as first, entries("training_lock") as second, training_lock():
-        assert holders.holders(host_lock) == sorted([first, second, os.getpid()])
-    assert holders.holders(host_lock) == []
-    monkeypatch.setattr(holders, "LOCKS", host_lock.with_name("no such file"))
+        assert locks.holders(host_lock) == sorted([first, second, os.getpid()])
+    assert locks.holders(host_lock) == []
+    monkeypatch.setattr(locks, "_LOCKS", host_lock.with_name("no such file"))
     with training_lock():  # a system that has no such list names nobody
-        assert holders.in_words(host_lock) == ""
+        assert locks.in_words(host_lock) == ""
 
 
 def test_an_empty_variable_locks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,40 @@
+"""A report comes out whole: written beside, then every file in its place, the page last."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fusefront.datasets.durable import (
+    forget,
+    make_folder,
+    scratch_folder,
+    sweep,
+    sync,
+    sync_folder,
+)
+from fusefront.datasets.locks import Wait, locked
+
+LOCK = ".lock"
+
+
+def publish(write: Callable[[Path], Path], out: Path) -> Path:
+    """What `write` puts into a folder, under `out`; returns the page that it named.
+
+    Other files there stay. Two reports into one folder come one after the other.
+    """
+    with locked(out / LOCK, Wait("waiting for another report into the same folder to be written")):
+        sweep(out)
+        with scratch_folder(out / "report") as scratch:
+            page = write(scratch)
+            files = [path for path in sorted(scratch.rglob("*")) if path.is_file()]
+            for path in sorted(files, key=lambda path: path == page):
+                _move(path, out / path.relative_to(scratch))
+            if (scratch / "report.pdf") not in files:
+                forget(out / "report.pdf")  # it would speak of other evidence
+    return out / page.relative_to(scratch)
+
+
+def _move(path: Path, target: Path) -> None:
+    make_folder(target.parent)
+    sync(path)
+    path.replace(target)
+    sync_folder(target.parent)

@@ -1,0 +1,118 @@
+"""`fusefront sync`: what no server has yet is mirrored offline and sent, once."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fusefront.harness.errors import FusefrontError, NothingToDoError
+from fusefront.harness.jobs.mirror import Mirror, Tell
+from fusefront.harness.runs.files import read_json, write_json
+from fusefront.harness.runs.records import Matrix, Trial, read_record
+from fusefront.harness.runs.table import summaries
+from fusefront.harness.runs.tracking import (
+    MARK,
+    QUIET,
+    USUAL,
+    Account,
+    Card,
+    is_mirrored,
+    is_synced,
+)
+
+
+def mirror_missing(out: Path, account: Account, tell: Tell) -> None:
+    """Mirror offline every complete run and decided study that has no mirror.
+
+    Raises:
+        NothingToDoError: there is no run.
+    """
+    rows = summaries(out, {})
+    if not rows:
+        raise NothingToDoError(f"no runs under {out}")
+    studies = studies_of_runs(out)
+    mirror = Mirror(account._replace(project=account.project or USUAL.project), "", tell)
+    mirror.mode = "offline"
+    for row in rows:
+        run = Path(row["path"])
+        if not is_mirrored(run):
+            study = studies.get(row["run_id"], "")
+            card = Card(
+                row["run_id"], str(row["strategy"]), str(row["role"]), int(row["seed"]), study
+            )
+            mirror.send_run(run, card)
+    for decision in sorted((out / "studies").glob("*/decision.json")):
+        page = out / "reports" / decision.parent.name / "index.html"
+        mirror.decided(decision.parent, page)
+    if missing := mirror.close():
+        raise FusefrontError(f"{missing} runs could not be mirrored; sync again")
+
+
+def studies_of_runs(out: Path) -> dict[str, str]:
+    """The first study by name that each run is part of: run_id -> study."""
+    studies: dict[str, str] = {}
+    for folder in sorted((out / "studies").glob("*")):
+        ids = [
+            str(read_record(path, Trial).get("run_id", ""))
+            for path in sorted(folder.glob("tuning/*/trial-*.json"))
+        ]
+        if (folder / "matrix.json").exists():
+            cells = read_record(folder / "matrix.json", Matrix)["cells"]
+            ids += [cell["run_id"] for cell in cells]
+        for run_id in ids:
+            studies.setdefault(run_id, folder.name)
+    return studies
+
+
+def unsent(out: Path) -> list[Path]:
+    """Runs and studies with a mirror that no server has."""
+    marks = [*out.glob(f"runs/*/*/*/wandb/{MARK}"), *out.glob(f"studies/*/wandb/{MARK}")]
+    folders = sorted(mark.parent.parent for mark in marks)
+    return [folder for folder in folders if not is_synced(folder)]
+
+
+def send(folders: Sequence[Path], account: Account, patience: float) -> None:
+    """Hand offline mirrors to `wandb sync`, one after the other; each that arrived is marked.
+
+    Raises:
+        FusefrontError: the server refuses one, or takes longer than `patience` seconds.
+    """
+    for number, folder in enumerate(folders):
+        offline = sorted((folder / "wandb").glob("offline-run-*"))
+        words = [sys.executable, "-m", "wandb", "sync"]
+        words += ["--project", account.project] if account.project else []
+        words += ["--entity", account.entity] if account.entity else []
+        reason = _sent([*words, *map(str, offline)], offline, patience)
+        if not reason:
+            mark = folder / "wandb" / MARK
+            write_json(mark, {**read_json(mark), "synced": True})
+            continue
+        raise FusefrontError(
+            f"{number} of {len(folders)} mirrors sent, then {folder.name} was not ({reason}); log in "
+            "(`wandb login`) or look at the network, and sync again: it goes on there"
+        )
+
+
+def _sent(words: list[str], offline: Sequence[Path], patience: float) -> str:
+    """Why mirrors did not arrive; "" where all did: wandb then leaves a file with the end .synced.
+
+    Its exit code is 0 even where the server has refused them.
+    """
+    try:
+        process = subprocess.run(
+            words,
+            check=False,
+            timeout=patience,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **QUIET, "WANDB_SILENT": "false"},
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer for {patience:g} s"
+    if offline and all(list(folder.glob("*.synced")) for folder in offline):
+        return ""
+    lines = (process.stderr or process.stdout or "").strip().splitlines()
+    reason = lines[-1].removeprefix("wandb: ").strip()[:160] if lines else ""
+    return reason or f"wandb sync ended with code {process.returncode}"
