@@ -98,7 +98,11 @@ class StackedFusion(Baseline):
     def encode(
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
-        """The members' codes side by side."""
+        """The members' codes side by side; a modality is dropped for all of them or for none."""
+        dropout = self.settings.modality_dropout
+        if self.training and dropout and keep is None:
+            count = self.members[0].modalities
+            keep = torch.rand(len(ids), count, device=ids.device) >= dropout  # type: ignore[call-overload]
         encoded = [member.encode(ids, keep, events) for member in self.members]  # type: ignore[operator]
         roles = [
             Rows(torch.cat([part.values for part in role], -1), role[0].present)

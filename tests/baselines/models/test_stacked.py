@@ -129,3 +129,23 @@ def test_a_stack_has_two_folds_at_least_and_roles_for_every_parameter(scene):
     assert set.union(*roles.values()) == set(names.values())
     assert model.cacheable() == "part: towers and their join run online"
     assert model.report() == model.members[0].report() != {}
+
+
+def test_a_modality_is_dropped_for_every_copy_or_for_none(scene):
+    """Copies whose presence differs would learn from slots that they do not hold."""
+    settings = {"folds": 3, "token_width": 6, "pooler": "mean", "modality_dropout": 0.4}
+    model = scene.build("stacked_fusion", settings)
+    ids = torch.arange(1, 201)
+    with torch.no_grad():
+        whole = model.eval().encode(ids)[0].candidate.present
+        codes = model.train().encode(ids)[0].candidate
+    copies = codes.values.unflatten(-1, (3, -1, 6))  # [U, F, S, d]
+    filled = (copies != 0).any(-1)
+    slots = model.members[0].slots.names
+    modalities = [s for s, name in enumerate(slots) if name not in ("id", "side")]
+    for copy in range(3):
+        assert torch.equal(filled[:, copy, modalities], codes.present[:, modalities])
+    kept = codes.present[:, modalities].sum() / whole[:, modalities].sum()
+    assert 0.5 < float(kept) < 0.7
+    others = [s for s in range(len(slots)) if s not in modalities]
+    assert torch.equal(codes.present[:, others], whole[:, others])
