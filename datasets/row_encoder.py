@@ -98,13 +98,13 @@ class RowEncoder:
         counted = self._counted(have)
         names, own = {}, {}
         for side in SIDES:
-            given = [
+            labels = [
                 "" if f"{side}.{part.name}" in counted else part.name for part in raw.side(side)
             ]
-            names[side] = tuple(given)
+            names[side] = tuple(labels)
             own[side] = tuple(
                 part.field.column if name else ""
-                for part, name in zip(raw.side(side), given, strict=True)
+                for part, name in zip(raw.side(side), labels, strict=True)
             )
         expected = ["item", *(name for side in SIDES for name in names[side] if name)]
         listed = raw.history.columns(have)
@@ -174,13 +174,13 @@ class RowEncoder:
             counted = self.counting.numbers(frame, columns, items, ids, self.tally, path, first)
         for side in SIDES:
             pairs = zip(self.raw.side(side), columns.fields[side], strict=True)
-            named = [(f"{side}.{part.name}", name) for part, name in pairs if part.numeric]
+            columns_of = [(f"{side}.{part.name}", name) for part, name in pairs if part.numeric]
             raw = [
                 number(frame[name], path, first) if name else counted[label]
-                for label, name in named
+                for label, name in columns_of
             ]
             whole = np.stack(raw, 1) if raw else np.zeros((len(items), 0))
-            numbers[side] = scaled(whole, [self.scalings[label] for label, _ in named])
+            numbers[side] = scaled(whole, [self.scalings[label] for label, _ in columns_of])
         histories, kinds = self._histories(frame, columns, path, first)
         return EncodedRows(items, histories, kinds, ids, numbers)
 

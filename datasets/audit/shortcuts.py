@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusefront.datasets.audit.finding import Finding
+from fusefront.datasets.audit.ranking import auc
+from fusefront.datasets.audit.rates import NAMES, rates_so_far, unused_rates
 from fusefront.datasets.audit.rows import RequestBlock, UserSample, blocks
 from fusefront.datasets.store import PreparedDataset
 
@@ -38,26 +40,29 @@ class Feature(NamedTuple):
     codes: Callable[[RequestBlock], Codes]
 
 
-def check_shortcuts(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
-    """The AUC of each feature alone, and of popularity."""
+def check_shortcuts(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
+    """The AUC of each feature alone, of popularity, and of the rates so far, inputs or not."""
     aucs = single_aucs(store)
     if not aucs:
         return None
+    aucs |= rates_so_far(store, sample)
+    counters = store.manifest.counters
+    of_the_past = {*NAMES.values(), *(counters.numbers if counters is not None else ())}
     ranked = sorted(aucs.items(), key=lambda pair: -pair[1])
-    findings = []
-    for name, auc in ranked:
-        if auc >= WARNING:
+    findings = unused_rates(store, aucs)
+    for name, value in ranked:
+        if value >= WARNING and name not in of_the_past:  # these know no label of the row or later
             sampled = store.manifest.drawn > 0 and (name in OF_ITEMS or name.startswith("item."))
             findings.append(
                 Finding(
                     f"label_from.{name}",
-                    "severe" if auc >= SEVERE and not sampled else "warning",
-                    f"{name} alone ranks the valid rows with AUC {auc:.3f}.",
+                    "severe" if value >= SEVERE and not sampled else "warning",
+                    f"{name} alone ranks the valid rows with AUC {value:.3f}.",
                     BY_DRAW if sampled else BY_COLUMN,
-                    {"auc": auc},
+                    {"auc": value},
                 )
             )
-    best = ", ".join(f"{name} {auc:.3f}" for name, auc in ranked[:4])
+    best = ", ".join(f"{name} {value:.3f}" for name, value in ranked[:4])
     findings.append(
         Finding(
             "single_feature_auc",
@@ -100,20 +105,6 @@ def single_aucs(store: PreparedDataset) -> dict[str, float]:
         for feature, parts in zip(features, scores, strict=True)
     }
     return {"item popularity": auc(label, np.concatenate(popularity)), **aucs}
-
-
-def auc(label: Labels, score: Floats) -> float:
-    """Area under the ROC curve, ties one half.
-
-    >>> auc(np.array([0, 1, 1], np.uint8), np.array([0.1, 0.1, 0.9]))
-    0.75
-    """
-    _, code, count = np.unique(score, return_inverse=True, return_counts=True)
-    rank = np.cumsum(count) - (count - 1) / 2  # mean rank of each distinct score
-    positives = int(label.sum())
-    others = len(label) - positives
-    won = float(rank[code[label == 1]].sum()) - positives * (positives + 1) / 2
-    return won / (positives * others)
 
 
 def _score(rate: Floats, codes: Codes) -> Floats:

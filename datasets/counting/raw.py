@@ -86,8 +86,8 @@ class RawCounting:
     def log_columns(self, attributes: Mapping[str, str]) -> list[str]:
         """The columns of a log that are read, with those of the attributes of requests and rows."""
         own = self.columns
-        named = [own.user, own.item, own.label, own.timestamp, own.request, *attributes.values()]
-        return list(dict.fromkeys(name for name in named if name))
+        columns = [own.user, own.item, own.label, own.timestamp, own.request, *attributes.values()]
+        return list(dict.fromkeys(name for name in columns if name))
 
     def log_rows(
         self, frame: pl.DataFrame, items: Codes, of_row: CodesOf, path: Path, start: int

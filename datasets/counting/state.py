@@ -64,15 +64,15 @@ class LedgerState:
         ledger, timeline = self.ledger, self.timeline
         key, time, values = timeline.key, timeline.time, self.values[timeline.order]
         if ledger.window:
-            kept = time >= now - ledger.lag - ledger.window
+            mask = time >= now - ledger.lag - ledger.window
         else:
             ends = timeline.find(np.arange(len(timeline.keys)), np.full(1, now - ledger.lag)).end
             last = np.repeat(ends, np.diff(np.append(timeline.begin, len(key))))
             most = max(ledger.last, 1)
-            kept = np.arange(len(key)) >= last - most
+            mask = np.arange(len(key)) >= last - most
             if not ledger.last:
                 values = self._merged(values, timeline, ends)
-        self.key, self.time, self.values = key[kept], time[kept], values[kept]
+        self.key, self.time, self.values = key[mask], time[mask], values[mask]
         self._timeline = None
 
     def _merged(self, values: Values, timeline: Timeline, ends: Ints) -> Values:
@@ -127,11 +127,11 @@ class CounterState:
             items = of_items.sums(key_words(rows, ("item",))[1], rows.moment)
             rate = self.stored.rate
             values[:, RESIDUAL] = fixed(item_error(rows.label, items, ledger.item_prior, rate))
-        kept = rows.label == 1 if self.stored.drawn else np.ones(rows.size, bool)
+        events = rows.label == 1 if self.stored.drawn else np.ones(rows.size, bool)
         if ledger.frozen:
             assert self.stored.train_until is not None
-            kept &= rows.time < self.stored.train_until
-        chosen = kept[row]
+            events &= rows.time < self.stored.train_until
+        chosen = events[row]
         row = row[chosen]
         state.add(words[chosen], rows.time[row], values[row])
 

@@ -7,7 +7,7 @@ import argparse
 
 import numpy as np
 
-from fusefront.datasets.audit.shortcuts import auc
+from fusefront.datasets.audit.ranking import auc
 from fusefront.datasets.synthetic.bayes import bayes_auc
 from fusefront.datasets.synthetic.generator import make_chunks
 from fusefront.datasets.synthetic.latents import estimate_factors, vectors

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from fusefront.datasets.counting.kept import CountedLog, CounterStore
+from fusefront.datasets.counting.counter_store import CountedLog, CounterStore
 from fusefront.datasets.counting.lookup import CounterLookup
 from fusefront.datasets.counting.raw import ItemCodes, RawCounting
 from fusefront.datasets.counting.rows import Place, Rows, places
@@ -86,9 +86,9 @@ def counters_of(bundle: Path) -> BundleCounters:
 
 def look_up(bundle: Path, folder: Path) -> CounterLookup:
     """The numbers of a counter store for a bundle's raw rows."""
-    mine, kept = counters_of(bundle), CounterStore.open(folder)
-    _refuse_other(mine, kept, folder)
-    return CounterLookup(kept.state, mine.reader, _places(mine.encoder))
+    mine, counted = counters_of(bundle), CounterStore.open(folder)
+    _refuse_other(mine, counted, folder)
+    return CounterLookup(counted.state, mine.reader, _places(mine.encoder))
 
 
 def count_logs(bundle: Path, logs: Sequence[Path], folder: Path) -> Counted:
@@ -99,10 +99,10 @@ def count_logs(bundle: Path, logs: Sequence[Path], folder: Path) -> Counted:
     """
     mine = counters_of(bundle)
     if folder.exists():
-        kept = CounterStore.open(folder)
-        _refuse_other(mine, kept, folder)
+        counted = CounterStore.open(folder)
+        _refuse_other(mine, counted, folder)
     else:
-        kept = CounterStore.empty(mine.fingerprint, mine.stored)
+        counted = CounterStore.empty(mine.fingerprint, mine.stored)
     if (
         any(ledger.frozen for ledger in mine.stored.plan.ledgers)
         and mine.stored.train_until is None
@@ -111,28 +111,28 @@ def count_logs(bundle: Path, logs: Sequence[Path], folder: Path) -> Counted:
             "counters frozen at train are kept up to date where split by: time says which rows are "
             "train's; use running ones, or send these numbers with the request"
         )
-    before = kept.state.rows
+    before = counted.state.rows
     for log in logs:
-        _count(mine, kept, log)
-    _write(kept, folder)
-    state = kept.state
+        _count(mine, counted, log)
+    _write(counted, folder)
+    state = counted.state
     return Counted(state.rows - before, state.rows, state.until, sum(state.keys()))
 
 
-def _refuse_other(mine: BundleCounters, kept: CounterStore, folder: Path) -> None:
-    if kept.fingerprint != mine.fingerprint:
+def _refuse_other(mine: BundleCounters, counted: CounterStore, folder: Path) -> None:
+    if counted.fingerprint != mine.fingerprint:
         raise DataContractError(
-            f"{folder}: counters of the data {kept.fingerprint}, the bundle's are "
+            f"{folder}: counters of the data {counted.fingerprint}, the bundle's are "
             f"{mine.fingerprint}; count all logs again into another folder"
         )
 
 
-def _count(mine: BundleCounters, kept: CounterStore, log: Path) -> None:
+def _count(mine: BundleCounters, counted: CounterStore, log: Path) -> None:
     digest = sha256(log) if log.is_file() else ""
-    if any(each.sha256 == digest for each in kept.logs):
+    if any(each.sha256 == digest for each in counted.logs):
         raise DataContractError(f"{log}: counted before; give each file once")
-    rows = _read(mine, log, kept.state.rows)
-    state = kept.state
+    rows = _read(mine, log, counted.state.rows)
+    state = counted.state
     if rows.size and int(rows.time[0]) < state.until:
         raise broken(
             log,
@@ -145,7 +145,7 @@ def _count(mine: BundleCounters, kept: CounterStore, log: Path) -> None:
         last = min(first + AT_ONCE, rows.size)
         now = int(later[last]) if last < rows.size else None
         state.count(rows.take(slice(first, last)), now)
-    kept.logs = (*kept.logs, CountedLog(name=log.name, sha256=digest, rows=rows.size))
+    counted.logs = (*counted.logs, CountedLog(name=log.name, sha256=digest, rows=rows.size))
 
 
 def _read(mine: BundleCounters, log: Path, start: int) -> Rows:
@@ -156,16 +156,16 @@ def _read(mine: BundleCounters, log: Path, start: int) -> Rows:
     text = mine.stored.text
     have = list(columns_of(log, text))
     fields = {f"{side}.{part.name}": part for side in SIDES for part in encoder.raw.side(side)}
-    wanted = {
+    columns = {
         name: fields[name].field.column if fields[name].field.column in have else fields[name].name
         for name in reader.attributes
         if not name.startswith("item.")
     }
-    frame = read_table(log, reader.log_columns(wanted), text)
+    frame = read_table(log, reader.log_columns(columns), text)
 
     def of_row(name: str) -> NDArray[np.int32]:
         side, part = name.partition(".")[0], fields[name]
-        return encoder.codes(side, part, frame[wanted[name]], log, 0)
+        return encoder.codes(side, part, frame[columns[name]], log, 0)
 
     item = mine.stored.columns.item
     items = encoder.keys.rows(frame[item], log, item, 0)
@@ -185,6 +185,6 @@ def _places(encoder: RowEncoder) -> dict[str, Place]:
     return of
 
 
-def _write(kept: CounterStore, folder: Path) -> None:
+def _write(counted: CounterStore, folder: Path) -> None:
     with replacing_folder(folder) as written:
-        kept.write(written)
+        counted.write(written)

@@ -12,8 +12,9 @@ import yaml
 from sklearn.metrics import roc_auc_score
 
 from fusefront.datasets.audit.finding import AuditReport, Finding
+from fusefront.datasets.audit.ranking import auc
 from fusefront.datasets.audit.report import CHECKS, audit, refuse_severe
-from fusefront.datasets.audit.shortcuts import auc, single_aucs
+from fusefront.datasets.audit.shortcuts import single_aucs
 from fusefront.datasets.audit.vectors import twin_rows
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.prepare import prepare

@@ -582,7 +582,7 @@ def test_a_column_that_gives_the_label_away_by_its_auc(
         label = [k % 2 for k in range(200)]
         code = [k % 2 if k // 2 < agree else 1 - k % 2 for k in range(200)]
         assert aucs["candidate.c"] == pytest.approx(roc_auc_score(label, code))
-        findings = check_shortcuts(store, None)  # type: ignore[arg-type]
+        findings = check_shortcuts(store, sample_users(store))
         assert severity(findings, "label_from.candidate.c") == level
         assert findings is not None
         assert findings[-1].name == "single_feature_auc"

@@ -45,25 +45,25 @@ def test_in_pieces_or_at_once_the_sums_are_the_same(store, cuts) -> None:
     for begin, end in zip([0, *cuts], [*cuts, 1000], strict=True):
         pieces.count(rows.take(slice(begin, end)))
     assert (pieces.until, pieces.rows) == (whole.until, whole.rows) == (int(rows.time[-1]), 1000)
-    for one, other, state in zip(
+    for first, other, state in zip(
         arrays(pieces), arrays(whole), np.repeat(whole.ledgers, 3), strict=True
     ):
         if state.ledger.halving:
-            np.testing.assert_allclose(one, other, rtol=1e-12)
+            np.testing.assert_allclose(first, other, rtol=1e-12)
         else:
-            np.testing.assert_array_equal(one, other)
+            np.testing.assert_array_equal(first, other)
 
 
-@pytest.mark.parametrize("seen", [300, 650, 990])
-def test_the_next_rows_get_the_numbers_that_prepare_gives_them(store, seen) -> None:
+@pytest.mark.parametrize("edge", [300, 650, 990])
+def test_the_next_rows_get_the_numbers_that_prepare_gives_them(store, edge) -> None:
     """Rows of the moment that follows what was counted, ties included."""
     rows = by_time(store)
-    seen = int(np.searchsorted(rows.time, rows.time[seen]))  # whole moments
+    edge = int(np.searchsorted(rows.time, rows.time[edge]))  # whole moments
     state = CounterState(store.manifest.counters)
-    for begin in range(0, seen, 90):
-        state.count(rows.take(slice(begin, min(begin + 90, seen))))
-    following = np.flatnonzero(rows.time == rows.time[seen])
-    got = state.numbers(rows.take(following))
+    for begin in range(0, edge, 90):
+        state.count(rows.take(slice(begin, min(begin + 90, edge))))
+    following = np.flatnonzero(rows.time == rows.time[edge])
+    numbers = state.numbers(rows.take(following))
     schema, scalings = store.manifest.schema_, store.manifest.numbers
     stored = {}
     for split in ("train", "valid", "test"):
@@ -83,8 +83,8 @@ def test_the_next_rows_get_the_numbers_that_prepare_gives_them(store, seen) -> N
         ):
             for name, value in zip(names, values, strict=True):
                 scaling = scalings[f"{side}.{name}"]
-                wanted = float(value) * scaling.deviation + scaling.mean
-                assert got[f"{side}.{name}"][place] == pytest.approx(wanted, abs=3e-6), name
+                expected = float(value) * scaling.deviation + scaling.mean
+                assert numbers[f"{side}.{name}"][place] == pytest.approx(expected, abs=3e-6), name
 
 
 def test_a_state_holds_no_more_than_later_moments_need(store) -> None:

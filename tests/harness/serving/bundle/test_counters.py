@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fusefront.datasets.counting.kept import CounterStore
+from fusefront.datasets.counting.counter_store import CounterStore
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import parse_spec
@@ -127,12 +127,12 @@ def test_requests_get_the_numbers_that_prepare_stored(shop, tmp_path: Path) -> N
         untimed = "t" not in frame.columns
         encoded = encoder.encode(frame, encoder.columns(frame.columns, path), path, 0)
         for place, row in enumerate(rows["row"]):
-            for side, wanted in zip(("request", "candidate"), stored[row], strict=True):
+            for side, expected in zip(("request", "candidate"), stored[row], strict=True):
                 schema = store.manifest.schema_
                 names = schema.request_numbers if side == "request" else schema.candidate_numbers
                 exact = [k for k, name in enumerate(names) if not untimed or _steady(name)]
-                got = encoded.numbers[side][place]
-                np.testing.assert_allclose(got[exact], wanted[exact], rtol=0, atol=2e-6)
+                numbers = encoded.numbers[side][place]
+                np.testing.assert_allclose(numbers[exact], expected[exact], rtol=0, atol=2e-6)
 
 
 def _steady(name: str) -> bool:
@@ -151,13 +151,13 @@ def test_file_by_file_is_all_at_once(shop, tmp_path: Path) -> None:
     pieces, at_once = CounterStore.open(tmp_path / "pieces"), CounterStore.open(tmp_path / "whole")
     assert pieces.logs == at_once.logs
     assert pieces.state.until == at_once.state.until == log.filter(pl.col("i") < 20)["t"].max()
-    for one, other in zip(pieces.state.ledgers, at_once.state.ledgers, strict=True):
-        np.testing.assert_array_equal(one.key, other.key)
-        np.testing.assert_array_equal(one.time, other.time)
-        if one.ledger.halving:
-            np.testing.assert_allclose(one.values, other.values, rtol=1e-12)
+    for first, other in zip(pieces.state.ledgers, at_once.state.ledgers, strict=True):
+        np.testing.assert_array_equal(first.key, other.key)
+        np.testing.assert_array_equal(first.time, other.time)
+        if first.ledger.halving:
+            np.testing.assert_allclose(first.values, other.values, rtol=1e-12)
         else:
-            np.testing.assert_array_equal(one.values, other.values)
+            np.testing.assert_array_equal(first.values, other.values)
 
 
 def test_a_user_and_an_item_are_enough_for_a_number(shop, tmp_path: Path) -> None:
@@ -173,8 +173,8 @@ def test_a_user_and_an_item_are_enough_for_a_number(shop, tmp_path: Path) -> Non
     past = log.filter((pl.col("u") == "user 3") & (pl.col("i") < 20))
     scaling = store.manifest.numbers["request.user_n"]
     place = store.manifest.schema_.request_numbers.index("user_n")
-    got = encoded.numbers["request"][:, place] * scaling.deviation + scaling.mean
-    np.testing.assert_allclose(got, [np.log1p(past.height), 0], atol=1e-5)
+    numbers = encoded.numbers["request"][:, place] * scaling.deviation + scaling.mean
+    np.testing.assert_allclose(numbers, [np.log1p(past.height), 0], atol=1e-5)
 
 
 def test_rows_older_than_the_counters_are_counted_as_such(shop, tmp_path: Path) -> None:
