@@ -201,7 +201,8 @@ class Baseline(nn.Module):
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
-        """Settings resolved to `Settings`, or a ValueError that says in a sentence what is wrong."""
+        """Settings resolved to `Settings`, or a ValueError that says in a sentence what is
+        wrong."""
         return resolve(cls.Settings, settings, cls.name)
 
     @classmethod
@@ -222,7 +223,8 @@ class Baseline(nn.Module):
     def encode(
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
-        """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M] lets modalities in.
+        """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M] lets
+        modalities in.
 
         With `events` (indices into `ids`; only where `reads_kinds`) the history's rows are theirs.
         """
@@ -237,7 +239,8 @@ class Baseline(nn.Module):
     def encode_batch(
         self, batch: RequestBatch, keep: Tensor | None = None
     ) -> tuple[ItemCodes, Tensor]:
-        """Codes of a batch's distinct items, of its distinct events where told apart, and the loss."""
+        """Codes of a batch's distinct items, of its distinct events where told apart, and the
+        loss."""
         events = batch.events
         if events is None:
             return self.encode(batch.items, keep)
@@ -280,7 +283,8 @@ class Baseline(nn.Module):
 
 
 def gather(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -> Request:
-    """Look the batch's items up in codes of its distinct items, or (items = batch.items) of a whole table."""
+    """Look the batch's items up in codes of its distinct items, or (items = batch.items) of a whole
+    table."""
     history = batch.history if batch.events is None else batch.events.place
     candidates = batch.candidates
     if items is not None:
@@ -297,7 +301,8 @@ def gather(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -
 
 
 def history_rows(codes: ItemCodes, items: Tensor, kinds: Tensor | None) -> Tensor:
-    """Rows of a whole table's history role: of item ids [R, L] and, if it has them, kinds [R, L]."""
+    """Rows of a whole table's history role: of item ids [R, L] and, if it has them, kinds
+    [R, L]."""
     times = kinds_in(codes)
     if times == 1:
         return items

@@ -1,6 +1,7 @@
 """What a user did with an item, as a learned vector of each kind: x_(i,k) = x_i + v_k, v_0 = 0.
 
-Added before operator and pooler, to every slot by its own vector, and cleared where the slot is absent.
+Added before operator and pooler, to every slot by its own vector, and cleared where the slot is
+absent.
 """
 
 from torch import Tensor, nn
@@ -22,7 +23,8 @@ class EventKindTokens(nn.Module):
         self.vectors = small_embedding(kinds + 1, width) if kinds else None
 
     def forward(self, x: Tensor, present: Tensor, events: Events | None) -> tuple[Tensor, Tensor]:
-        """Tokens [U, *shape], presence [U, S] or [U, 1] to those of events, [P, *shape] and [P, .]."""
+        """Tokens [U, *shape], presence [U, S] or [U, 1] to those of events, [P, *shape] and
+        [P, .]."""
         if events is None:
             return x, present
         x, present = x[events.item], present[events.item]

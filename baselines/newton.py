@@ -1,7 +1,8 @@
 """Logistic regression solved exactly: Newton's method in float64 over blocks of rows.
 
-minimise mean_n log(1 + exp(-s_n z_n)) + ridge / 2 |w|^2, z = x w + b, s = 2 y - 1; b is not penalised. A step
-solves H d = g with H = mean p (1 - p) [x; 1][x; 1]' + ridge; it is halved while the loss grows.
+minimise mean_n log(1 + exp(-s_n z_n)) + ridge / 2 |w|^2, z = x w + b, s = 2 y - 1; b is not
+penalised. A step solves H d = g with H = mean p (1 - p) [x; 1][x; 1]' + ridge; it is halved while
+the loss grows.
 """
 
 from collections.abc import Callable, Iterator

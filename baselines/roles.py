@@ -28,7 +28,8 @@ def split_roles(
     field_embedding: Iterable[nn.Module | None] = (),
     fusion: Iterable[nn.Module | None] = (),
 ) -> dict[str, list[nn.Parameter]]:
-    """Every parameter of `model` once; the first role that names its module wins, the rest is dense."""
+    """Every parameter of `model` once; the first role that names its module wins, the rest is
+    dense."""
     roles: dict[str, list[nn.Parameter]] = {}
     assigned: set[int] = set()
     by_role = {"id_embedding": id_embedding, "field_embedding": field_embedding, "fusion": fusion}

@@ -53,7 +53,8 @@ class CompressedModality(nn.Module):
             self.register_buffer("frozen", compressor.transform(rows))  # type: ignore[operator]
 
     def report(self) -> dict[str, float]:
-        """What the compressor tells of its fit and, where it goes on learning, of its codes by now."""
+        """What the compressor tells of its fit and, where it goes on learning, of its codes by
+        now."""
         now = getattr(self.compressor, "report", None)  # a third party's may tell nothing
         return self.fitted | (dict(now(self.frozen[self.fit_mask])) if now is not None else {})
 
@@ -163,7 +164,8 @@ class ItemSlots(nn.Module):
     def narrow(self, prefix: int) -> None:
         """Let every compressor give its first `prefix` numbers; the projections are cut to match.
 
-        A modality too narrow for it, or that starts elsewhere, gives the next smaller width it nests.
+        A modality too narrow for it, or that starts elsewhere, gives the next smaller width it
+        nests.
         """
         for at, part in enumerate(self.modalities):
             assert isinstance(part, CompressedModality)

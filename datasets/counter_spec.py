@@ -96,7 +96,8 @@ def counter_problems(
     timed: bool,
     drawn: bool,
 ) -> Iterator[str]:
-    """What is wrong with the counters of a spec; `field_names` holds the names of each side's fields."""
+    """What is wrong with the counters of a spec; `field_names` holds the names of each side's
+    fields."""
     if counters and not timed:
         yield "counters look back by time, and the log has none: name columns.timestamp"
     known = {attribute.place: attribute for attribute in attributes}

@@ -193,7 +193,8 @@ def forget(path: Path) -> None:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What lies in `folder` under a name of something written beside, of this version or earlier."""
+    """What lies in `folder` under a name of something written beside, of this version or
+    earlier."""
     names = (f".*{MARK}*", ".*.tmp[0-9]*", ".*.tmp", ".*.partial", ".preparing-*")
     return sorted({path for name in names for path in folder.glob(name)})
 

@@ -1,7 +1,7 @@
 """Raw text and images to vectors: a model that is packaged, or a person's own callable.
 
-An encoder is `encode(inputs, **settings) -> float array [n, D]`. Inputs are texts, or decoded images
-as uint8 arrays [height, width, 3]; settings come from the spec. Nothing is ever downloaded.
+An encoder is `encode(inputs, **settings) -> float array [n, D]`. Inputs are texts, or decoded
+images as uint8 arrays [height, width, 3]; settings come from the spec. Nothing is ever downloaded.
 """
 
 import contextlib
@@ -33,7 +33,8 @@ def minilm(texts: Sequence[str], *, max_tokens: int = 256) -> NDArray[np.float32
 
 
 def efficientnet_lite0(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """EfficientNet-Lite0 before its classifier, 1280 wide (Tan, Le 2019); images become 224 x 224."""
+    """EfficientNet-Lite0 before its classifier, 1280 wide (Tan, Le 2019); images become 224 x
+    224."""
     import torch
     from PIL import Image
 

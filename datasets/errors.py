@@ -4,7 +4,8 @@ from pathlib import Path
 
 
 class DataContractError(ValueError):
-    """The data is not what its spec says: one sentence with file, column, row and the fix; exit 3."""
+    """The data is not what its spec says: one sentence with file, column, row and the fix; exit
+    3."""
 
 
 class BrokenFileError(DataContractError):
@@ -21,4 +22,5 @@ class SpecError(ValueError):
 
 
 class PlaceError(RuntimeError):
-    """The place does not allow it, a disk, a folder or a lock: one sentence with the cure; exit 2."""
+    """The place does not allow it, a disk, a folder or a lock: one sentence with the cure; exit
+    2."""

@@ -35,7 +35,8 @@ class Damage(NamedTuple):
 
 
 def record_files(folder: Path) -> dict[str, StoredFile]:
-    """Hash every file of a new store and make it durable; writes blocks.json, which is among them."""
+    """Hash every file of a new store and make it durable; writes blocks.json, which is among
+    them."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     hashed = {path.relative_to(folder).as_posix(): _hash(path) for path in paths}
     blocks = {name: checksums for name, (_, checksums) in hashed.items()}
@@ -126,7 +127,8 @@ def check_store(store: PreparedDataset, *, whole: bool = False) -> None:
 
 
 def note_check(store: PreparedDataset) -> None:
-    """Write down that all of the store was compared now; a store that is read-only keeps no note."""
+    """Write down that all of the store was compared now; a store that is read-only keeps no
+    note."""
     note = {"format": 1, "time": time.time(), "manifest": sha256(store.path / "manifest.json")}
     with contextlib.suppress(OSError):
         write_bytes(store.path / NOTE, json.dumps(note).encode())

@@ -172,7 +172,8 @@ def _signed(path: Path) -> Holder | None:
 
 
 def holders(path: Path) -> list[int]:
-    """Process ids of this machine that hold an flock on `path`; [] where the system does not say."""
+    """Process ids of this machine that hold an flock on `path`; [] where the system does not
+    say."""
     try:
         status, lines = path.stat(), _LOCKS.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,5 @@
-"""`init`: look at a folder's tables and arrays and propose a commented spec; every guess is marked."""
+"""`init`: look at a folder's tables and arrays and propose a commented spec; every guess is
+marked."""
 
 import tempfile
 from collections.abc import Sequence

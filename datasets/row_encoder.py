@@ -157,7 +157,8 @@ class RowEncoder:
     def encode(
         self, frame: pl.DataFrame, columns: RowColumns, path: Path, first: int
     ) -> EncodedRows:
-        """Encode rows; `first` is the file's row of the first. Nothing unknown is refused: it counts."""
+        """Encode rows; `first` is the file's row of the first. Nothing unknown is refused: it
+        counts."""
         items = self.keys.rows(frame[columns.item], path, columns.item, first)
         self._count("rows.unknown_item", items == 0, "rows have an item that is not known")
         ids, numbers = {}, {}

@@ -1,4 +1,5 @@
-"""The data set spec: one YAML that says what the files of a click log mean. No code per data set."""
+"""The data set spec: one YAML that says what the files of a click log mean. No code per data
+set."""
 
 import ast
 import difflib
@@ -243,7 +244,8 @@ class Users(Delimited):
 
 
 class Items(Delimited):
-    """One row an item; without `path` the items are those of the log, or the rows of the vectors."""
+    """One row an item; without `path` the items are those of the log, or the rows of the
+    vectors."""
 
     path: RelativePath | None = None
     key: Column | None = None
@@ -261,7 +263,8 @@ class Items(Delimited):
 
 
 class Modality(Strict):
-    """Vectors of the items: an npy file (or several), a list column of the item file, or raw input."""
+    """Vectors of the items: an npy file (or several), a list column of the item file, or raw
+    input."""
 
     path: RelativePath | tuple[RelativePath, ...] | None = None
     keyed_by: Literal["row"] | None = None  # row of the item file; the default for npy files
@@ -383,7 +386,8 @@ class DatasetSpec(Strict):
 
     @property
     def of_train(self) -> bool:
-        """Whether histories are the user's train events, as the log has no times to look back by."""
+        """Whether histories are the user's train events, as the log has no times to look back
+        by."""
         return self.history.source == "log" and self.columns.timestamp is None
 
     def _problems(self) -> list[str]:

@@ -86,7 +86,8 @@ class PreparedDataset:
 
     @cached_property
     def history_kinds(self) -> NDArray[np.uint8] | None:
-        """[V] beside history_values: k is manifest.history.kinds[k - 1]; None where not told apart."""
+        """[V] beside history_values: k is manifest.history.kinds[k - 1]; None where not told
+        apart."""
         return self._load("history/kind") if self._has("history/kind") else None
 
     @cached_property

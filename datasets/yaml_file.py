@@ -1,4 +1,5 @@
-"""Read a YAML file that a person wrote: no duplicate keys, no bombs, one sentence when it is wrong."""
+"""Read a YAML file that a person wrote: no duplicate keys, no bombs, one sentence when it is
+wrong."""
 
 from collections.abc import Hashable
 from pathlib import Path

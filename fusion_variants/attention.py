@@ -8,7 +8,8 @@ from fusefront.fusion_variants.layers import Flat
 
 
 class Attention(nn.Module):
-    """softmax((W_q q + b_q) (W_k k)^T / √d_head + mask) W_v k, heads side by side, then W_o and b."""
+    """softmax((W_q q + b_q) (W_k k)^T / √d_head + mask) W_v k, heads side by side, then W_o and
+    b."""
 
     def __init__(self, d: int, heads: int, *, width_query: int = 0) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""What every operator, compressor and alignment loss promises. Masks and presence are bool, True = real."""
+"""What every operator, compressor and alignment loss promises. Masks and presence are bool,
+True = real."""
 
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
@@ -81,7 +82,8 @@ class Compressor(nn.Module):
         raise NotImplementedError
 
     def report(self, rows: Tensor) -> Mapping[str, float]:
-        """What its codes of the frozen rows [n, width_frozen] are by now (use, perplexity, collisions)."""
+        """What its codes of the frozen rows [n, width_frozen] are by now (use, perplexity,
+        collisions)."""
         return {}
 
     def transform(self, rows: Tensor) -> Tensor:
@@ -89,12 +91,14 @@ class Compressor(nn.Module):
         raise NotImplementedError
 
     def forward(self, rows: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Frozen rows [..., width_frozen], present [...] to (x [..., width_out], auxiliary loss [])."""
+        """Frozen rows [..., width_frozen], present [...] to (x [..., width_out], auxiliary loss
+        [])."""
         raise NotImplementedError
 
 
 class AlignmentLoss(nn.Module):
-    """Pull two modalities of the same item together: forward(a [n, d], b [n, d], ids [n]) -> loss []."""
+    """Pull two modalities of the same item together: forward(a [n, d], b [n, d], ids [n]) -> loss
+    []."""
 
     name: ClassVar[str]
     paper: ClassVar[str] = ""

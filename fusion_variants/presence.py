@@ -1,7 +1,9 @@
-"""Absent slots made neutral, for every operator, shipped or not; docs/extending.md says when to use which.
+"""Absent slots made neutral, for every operator, shipped or not; docs/extending.md says when to use
+which.
 
-Neutral is 0 in a sum (`cleared`), 1 in a product (`factors`), the lowest number in a maximum (`lowest`)
-and nothing at all in a softmax (`absent_bias`); with every slot absent the token is zero (`one_token`).
+Neutral is 0 in a sum (`cleared`), 1 in a product (`factors`), the lowest number in a maximum
+(`lowest`) and nothing at all in a softmax (`absent_bias`); with every slot absent the token is zero
+(`one_token`).
 """
 
 import torch
@@ -16,7 +18,8 @@ def cleared(x: Tensor, present: Tensor) -> Tensor:
 
 
 def factors(x: Tensor, present: Tensor) -> Tensor:
-    """x [..., M, d] with 1 in the absent slots, whatever they hold: neutral in a product over slots.
+    """x [..., M, d] with 1 in the absent slots, whatever they hold: neutral in a product over
+    slots.
 
     Apply it to what is multiplied, after any layer: a bias would undo it.
     """
@@ -24,7 +27,8 @@ def factors(x: Tensor, present: Tensor) -> Tensor:
 
 
 def lowest(x: Tensor, present: Tensor) -> Tensor:
-    """x [..., M, d] with the lowest finite number in the absent slots: neutral in a maximum over slots."""
+    """x [..., M, d] with the lowest finite number in the absent slots: neutral in a maximum over
+    slots."""
     return x.masked_fill(~present.unsqueeze(-1), torch.finfo(x.dtype).min)
 
 
@@ -51,7 +55,8 @@ def slot_tokens(tokens: Tensor, present: Tensor, loss: Tensor | None = None) -> 
 
 
 def several_tokens(tokens: Tensor, present: Tensor, loss: Tensor | None = None) -> Fused:
-    """Wrap tokens [..., T, d] that all slots share, zero where no slot of present [..., M] is there."""
+    """Wrap tokens [..., T, d] that all slots share, zero where no slot of present [..., M] is
+    there."""
     some = present.any(-1, keepdim=True)  # (..., 1)
     loss = tokens.new_zeros(()) if loss is None else loss
     return Fused(tokens.masked_fill(~some.unsqueeze(-1), 0.0), some.expand(tokens.shape[:-1]), loss)

@@ -1,4 +1,5 @@
-"""The trunk: studies, training, runs, tuning, statistics, latency, decision and the command line."""
+"""The trunk: studies, training, runs, tuning, statistics, latency, decision and the command
+line."""
 
 from importlib import import_module
 from importlib.metadata import version

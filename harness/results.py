@@ -58,8 +58,8 @@ class Results:
 
         `margin` and `effect` are differences of the metric (0.001 = 0.1 points of AUC); `split` is
         test (recorded in opened.jsonl) or valid; `tuned_again` names studies that differ in their
-        tuning seed; `include` files with metrics of your own, beside those on record. Raises UsageError
-        for an unknown strategy, metric or a split of one class.
+        tuning seed; `include` files with metrics of your own, beside those on record. Raises
+        UsageError for an unknown strategy, metric or a split of one class.
         """
         names = (*METRICS, *self.folder.spec.comparison.metrics, metric)
         options = study_options(self.folder, [Path(path) for path in include], names)

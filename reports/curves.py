@@ -18,7 +18,8 @@ class Panels(NamedTuple):
 
 
 def with_panels(evidence: Evidence) -> Panels:
-    """Those that the decision names first, then the best; not those far below, which would flatten all."""
+    """Those that the decision names first, then the best; not those far below, which would flatten
+    all."""
     decision = evidence.decision
     best: dict[str, float] = {}
     for curve in epochs(evidence):

@@ -285,7 +285,8 @@ class CodeMeasure:
 
 @dataclass(frozen=True)
 class WidthCurve:
-    """Validation AUC of nested codes cut at a width, narrowest first; `change` from the whole code."""
+    """Validation AUC of nested codes cut at a width, narrowest first; `change` from the whole
+    code."""
 
     strategy: str
     seed: int | None

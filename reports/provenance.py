@@ -1,4 +1,5 @@
-"""provenance.json: from each figure and each cell of a table to the files and runs it was read from."""
+"""provenance.json: from each figure and each cell of a table to the files and runs it was read
+from."""
 
 from fnmatch import fnmatch
 from typing import NamedTuple

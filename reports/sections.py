@@ -1,4 +1,5 @@
-"""The reviewer's half in the page's order: each section has a figure, a table, or says what to run."""
+"""The reviewer's half in the page's order: each section has a figure, a table, or says what to
+run."""
 
 from typing import NamedTuple, Protocol
 

@@ -1,4 +1,5 @@
-"""What every test shares: needs of the machine that are skipped with their reason, a lock of its own."""
+"""What every test shares: needs of the machine that are skipped with their reason, a lock of its
+own."""
 
 import shutil
 import subprocess

@@ -1,4 +1,5 @@
-"""The rooms: a leaf imports only itself, nobody imports the harness, torch stays where it may be."""
+"""The rooms: a leaf imports only itself, nobody imports the harness, torch stays where it may
+be."""
 
 import ast
 import subprocess

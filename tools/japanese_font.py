@@ -1,4 +1,5 @@
-"""reports/fonts/NotoSansJP-*.subset.otf, made from the whole font: `python -m japanese_font FOLDER`.
+"""reports/fonts/NotoSansJP-*.subset.otf, made from the whole font:
+`python -m japanese_font FOLDER`.
 
 FOLDER holds NotoSansCJK-Regular.ttc and NotoSansCJK-Bold.ttc 2.004, as in Debian's package
 fonts-noto-cjk (20220127). Kept are the characters of JIS X 0208 (kana, 6,355 kanji, signs), without

@@ -5,9 +5,10 @@
 
 Works on a copy, the checkout is not touched. The tests of the mirrored folder run once with every
 covered line noted (kept under out/mutants while the files they read are the same), then each change
-meets the tests that cover it, the fastest first, in a fork of a warm process. A change that lives is a promise
-that nobody holds: write the test that kills it, or find that the line is not needed. Some change
-nothing that can be seen. See docs/development.md. Exit code 0, whatever lived; 2 for usage.
+meets the tests that cover it, the fastest first, in a fork of a warm process. A change that lives
+is a promise that nobody holds: write the test that kills it, or find that the line is not needed.
+Some change nothing that can be seen. See docs/development.md. Exit code 0, whatever lived; 2 for
+usage.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""Quadratic network, QIN's head (Li et al. 2025, WWW companion): the degree doubles with every layer.
+"""Quadratic network, QIN's head (Li et al. 2025, WWW companion): the degree doubles with every
+layer.
 
 x ← x + dropout(PReLU(BN(Σ_{r ≤ R} x ⊙ (W_r x + b_r)))), then one linear logit.
 """

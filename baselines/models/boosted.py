@@ -1,7 +1,9 @@
-"""Control: gradient-boosted trees on what `counts` reads, without products (Friedman 2001, Annals of Statistics).
+"""Control: gradient-boosted trees on what `counts` reads, without products (Friedman 2001, Annals
+of Statistics).
 
-logit = b + sum of 200 trees of at most 31 leaves, grown by scikit-learn's HistGradientBoostingClassifier
-at rate .1 and kept here as arrays: node -> (column, threshold, left, right, value).
+logit = b + sum of 200 trees of at most 31 leaves, grown by scikit-learn's
+HistGradientBoostingClassifier at rate .1 and kept here as arrays: node -> (column, threshold, left,
+right, value).
 """
 
 from collections.abc import Mapping

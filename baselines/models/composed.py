@@ -1,10 +1,10 @@
 """The composed model: any compressor x operator x placement x pooler x head that means something.
 
-slots = [E_id; W_m c(x_m) for every modality m; side fields]       offline, each of width d
-item         v = Φ(slots), u = pool(v_c, {v_l}),                   logit = head([u; v; u ⊙ v; context])
-pooled       u_m = pool_m, u = Φ(u_1..), v = Φ(t_1..),             logit = head([u; v; u ⊙ v; context])
-interaction  f_m = u_m ⊙ t_m,                                      logit = head([u; t; f; Φ(f); context])
-logit        f_m = tower_m([u_m; t_m; u_m ⊙ t_m]),                 logit = Φ(f_1..) + w' context
+slots = [E_id; W_m c(x_m) for every modality m; side fields]  offline, each of width d
+item         v = Φ(slots), u = pool(v_c, {v_l}),              logit = head([u; v; u ⊙ v; context])
+pooled       u_m = pool_m, u = Φ(u_1..), v = Φ(t_1..),        logit = head([u; v; u ⊙ v; context])
+interaction  f_m = u_m ⊙ t_m,                                 logit = head([u; t; f; Φ(f); context])
+logit        f_m = tower_m([u_m; t_m; u_m ⊙ t_m]),            logit = Φ(f_1..) + w' context
 """
 
 from collections.abc import Mapping
@@ -166,7 +166,8 @@ class Composed(Baseline):
 
     @property
     def prefixes(self) -> list[int]:
-        """The code widths that `narrowed` takes, widest first; empty unless the compressor nests."""
+        """The code widths that `narrowed` takes, widest first; empty unless the compressor
+        nests."""
         return self.slots.prefixes
 
     def narrowed(self, prefix: int) -> Self:
@@ -201,7 +202,8 @@ class Composed(Baseline):
         )
 
     def cacheable(self) -> str:
-        """Item-only fusion at `item` is a lookup online; elsewhere the operator meets the request."""
+        """Item-only fusion at `item` is a lookup online; elsewhere the operator meets the
+        request."""
         if self.settings.conditioning == "target_aware":
             return "no: the operator reads the candidate"
         return {

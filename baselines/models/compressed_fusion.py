@@ -1,4 +1,5 @@
-"""Interaction-aware compressed fusion: PCA per modality, summaries per modality, crossed in the head.
+"""Interaction-aware compressed fusion: PCA per modality, summaries per modality, crossed in the
+head.
 
 t_m = W_m PCA_k(x_m), u_m = attention_m(t_m, {h_lm}), f_m = u_m ⊙ t_m;
 logit = MLP([u_m; t_m; f_m for every m; Φ(f_1..f_S); context]), Φ bilinear of rank 4.

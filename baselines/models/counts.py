@@ -1,7 +1,9 @@
-"""Control: logistic regression on numbers, small fields and their products; no ids, no vectors, no history.
+"""Control: logistic regression on numbers, small fields and their products; no ids, no vectors, no
+history.
 
-x = the row's counters, numbers and values of small fields, standardised on train; logit = w' [x; x_i x_j] + b,
-solved exactly (Newton, float64) under a ridge too small to see. What learning from content has to beat.
+x = the row's counters, numbers and values of small fields, standardised on train; logit = w'
+[x; x_i x_j] + b, solved exactly (Newton, float64) under a ridge too small to see. What learning
+from content has to beat.
 """
 
 from collections.abc import Iterator, Mapping

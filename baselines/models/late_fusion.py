@@ -1,4 +1,5 @@
-"""Late fusion: one tower a slot, f_m = MLP_m([u_m; t_m; u_m ⊙ t_m]); logit = mean_m f_m + w' context.
+"""Late fusion: one tower a slot, f_m = MLP_m([u_m; t_m; u_m ⊙ t_m]); logit = mean_m f_m + w'
+context.
 
 No tower sees another's modality, so nothing multiplies across modalities.
 """

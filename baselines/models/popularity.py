@@ -109,7 +109,8 @@ class Popularity(Baseline):
 
 
 def standardised(items: ItemTable, kind: str, prior: float) -> Tensor:
-    """The statistic [n], mean 0 and deviation 1 over train items; items never shown get the prior."""
+    """The statistic [n], mean 0 and deviation 1 over train items; items never shown get the
+    prior."""
     shown, clicked = items.impressions.double(), items.clicks.double()
     if kind == "impressions":
         value = shown.log1p()

@@ -1,7 +1,7 @@
 """What is plainly known of a row, as columns: numbers, and small fields as shares of their values.
 
-No ids, no vectors, no history. A field of more than `MOST_VALUES` values is an id by another name and
-stays out; of a field with several columns each value has its share of those that are filled.
+No ids, no vectors, no history. A field of more than `MOST_VALUES` values is an id by another name
+and stays out; of a field with several columns each value has its share of those that are filled.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,8 @@ def is_small(field: Field) -> bool:
 
 
 class FieldColumns(nn.Module):
-    """Context [..., .] to numbers, then the values' shares [..., width]; `groups` has one a block."""
+    """Context [..., .] to numbers, then the values' shares [..., width]; `groups` has one a
+    block."""
 
     def __init__(self, fields: tuple[Field, ...], numbers: int) -> None:
         super().__init__()
@@ -89,7 +90,8 @@ class RowColumns(nn.Module):
 
 
 def moments(blocks: Iterator[tuple[Tensor, Tensor]], width: int) -> tuple[Tensor, Tensor]:
-    """Mean and deviation [width] of the columns over all rows; a constant column has deviation 0."""
+    """Mean and deviation [width] of the columns over all rows; a constant column has deviation
+    0."""
     rows, mean = 0, torch.zeros(width, dtype=torch.float64)
     squares = torch.zeros(width, dtype=torch.float64)
     for x, _ in blocks:  # Chan et al. 1979: the batch's own moments joined to those so far

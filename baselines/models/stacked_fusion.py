@@ -1,8 +1,10 @@
-"""Stacked late fusion (Wolpert 1992): a stacker learns from logits of towers that never saw the row's label.
+"""Stacked late fusion (Wolpert 1992): a stacker learns from logits of towers that never saw the
+row's label.
 
-Fold of a request = its user modulo F. F copies of late fusion's towers, ids and projections included;
-copy f learns from the rows of the other folds. logit = Φ(f_1..f_S of the row's own fold, detached) +
-w' context while training; at scoring time Φ reads the mean over the copies. Trains in one run.
+Fold of a request = its user modulo F. F copies of late fusion's towers, ids and projections
+included; copy f learns from the rows of the other folds. logit = Φ(f_1..f_S of the row's own fold,
+detached) + w' context while training; at scoring time Φ reads the mean over the copies. Trains in
+one run.
 """
 
 from collections.abc import Mapping
@@ -39,7 +41,8 @@ from fusefront.baselines.settings import make_part
 
 @dataclass(frozen=True)
 class StackedSettings(LateSettings):
-    """Late fusion's, the number of folds, and the stacker's hidden width (0 = logistic regression)."""
+    """Late fusion's, the number of folds, and the stacker's hidden width (0 = logistic
+    regression)."""
 
     folds: int = 2
     stack_hidden: int = 0

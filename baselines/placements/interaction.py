@@ -85,7 +85,8 @@ class InteractionPlacement(nn.Module):
         return product if self.fields == "product" else torch.cat([pooled, target, product], -1)
 
     def _present(self, there: Tensor, some: Tensor | None) -> Tensor:
-        """Presence of the operator's slots [R, K, fields]: of target [R, K, S] and history [R, 1, S]."""
+        """Presence of the operator's slots [R, K, fields]: of target [R, K, S] and history
+        [R, 1, S]."""
         if some is None:
             return there
         if self.fields == "product":

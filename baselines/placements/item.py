@@ -1,7 +1,7 @@
 """Placement `item`: fuse each item's slots, then pool the fused history (early fusion).
 
-item-only:     v_i = Φ(slots_i), all offline; u = pool(v_c, {v_l}); features [u; v_c; u ⊙ v_c]
-target-aware:  history items are fused once per candidate, v_lc = Φ(slots_l | query_c): not cacheable
+item-only:    v_i = Φ(slots_i), all offline; u = pool(v_c, {v_l}); features [u; v_c; u ⊙ v_c]
+target-aware: history items are fused once a candidate, v_lc = Φ(slots_l | query_c), online
 """
 
 import torch

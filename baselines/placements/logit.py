@@ -1,4 +1,5 @@
-"""Placement `logit`: one tower a slot sees its own history and target; the operator joins the logits.
+"""Placement `logit`: one tower a slot sees its own history and target; the operator joins the
+logits.
 
 f_m = head_m([u_m; t_m; u_m ⊙ t_m]); logit = Φ(f_1..f_S). A tower whose slot the candidate lacks is
 absent. Context stays outside the towers; operators that take a query decide by it whom to believe.

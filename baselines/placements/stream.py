@@ -1,4 +1,5 @@
-"""What the placements share: pooling streams of item vectors, calling an operator, splitting codes."""
+"""What the placements share: pooling streams of item vectors, calling an operator, splitting
+codes."""
 
 from collections.abc import Callable, Sequence
 
@@ -28,9 +29,9 @@ def tokens_out(operator: nn.Module | None, slots: int) -> int:
 class Streams(nn.Module):
     """Poolers side by side, one a stream; offline they prepare, online they pool.
 
-    The code of a history item is what the poolers prepared, [n, H]; that of a candidate the streams'
-    vectors and the prepared queries, [n, D + Q]. Equal poolers that can are run in common products;
-    `per_candidate` histories [R, K, L, H] are pooled stream by stream.
+    The code of a history item is what the poolers prepared, [n, H]; that of a candidate the
+    streams' vectors and the prepared queries, [n, D + Q]. Equal poolers that can are run in common
+    products; `per_candidate` histories [R, K, L, H] are pooled stream by stream.
     """
 
     def __init__(
@@ -85,7 +86,8 @@ class Streams(nn.Module):
         return target, queries
 
     def pool(self, queries: Tensor, history: Tensor, masks: Tensor) -> Tensor | None:
-        """Queries [R, K, Q], codes [R, (K,) L, H], masks [R, L, S] to pooled [R, K, W]; None without."""
+        """Queries [R, K, Q], codes [R, (K,) L, H], masks [R, L, S] to pooled [R, K, W]; None
+        without."""
         if not self.has_history:
             return None
         if self.together:

@@ -1,4 +1,5 @@
-"""Additive self-attention over the history, whoever the candidate (NAML's user encoder, Wu et al. 2019, IJCAI).
+"""Additive self-attention over the history, whoever the candidate (NAML's user encoder, Wu et al.
+2019, IJCAI).
 
 a_l = softmax(v' tanh(W h_l + b)), u = Σ_l a_l h_l; the score depends on the item alone: offline.
 """

@@ -1,7 +1,9 @@
-"""Decoupled target attention: similarity enters keys and values through bucket embeddings (DMF, arXiv 2510.11066).
+"""Decoupled target attention: similarity enters keys and values through bucket embeddings (DMF,
+arXiv 2510.11066).
 
 s_l = cos(t, h_l), b_l its bucket; k_l = W_k h_l + E_K[b_l], v_l = W_v h_l + E_V[b_l], q = W_q t;
-u = Σ_l softmax(q · k_l / √D) v_l. q · E_K is one product a candidate, Σ_l w_l E_V[b_l] one histogram.
+u = Σ_l softmax(q · k_l / √D) v_l. q · E_K is one product a candidate, Σ_l w_l E_V[b_l] one
+histogram.
 """
 
 from collections.abc import Mapping
@@ -40,7 +42,8 @@ class SimilarityBuckets(Pooler):
         return self.width
 
     def history_code(self, x: Tensor, content: Tensor) -> Tensor:
-        """Vectors [..., D] that are read and content [..., C] that is compared, to [..., 2 D + C]."""
+        """Vectors [..., D] that are read and content [..., C] that is compared, to
+        [..., 2 D + C]."""
         return torch.cat([self.key(x), self.value(x), direction(content)], -1)
 
     def target_code(self, x: Tensor, content: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
-"""DMF: the attention over similarity buckets and the histogram of similarities, interpolated (arXiv 2510.11066).
+"""DMF: the attention over similarity buckets and the histogram of similarities, interpolated (arXiv
+2510.11066).
 
 u = α W DTA(t, h) + (1 - α) MLP(share of the history in each of B buckets of cos(t, h_l)).
 """

@@ -1,6 +1,8 @@
-"""Adaptive sparse target attention of the quadratic interest network (Li et al. 2025, WWW companion).
+"""Adaptive sparse target attention of the quadratic interest network (Li et al. 2025, WWW
+companion).
 
-a_l = ReLU(q · k_l / √H) over the real items, not normalised; u = W_o Σ_l a_l v_l + t, with q = W_q t,
+a_l = ReLU(q · k_l / √H) over the real items, not normalised; u = W_o Σ_l a_l v_l + t, with q = W_q
+t,
 k = W_k h, v = W_v h of width H. q, k and W_o v are made offline.
 """
 

@@ -1,4 +1,5 @@
-"""Multi-head target attention: the candidate asks, the history answers (Zhou et al. 2018; Vaswani et al. 2017)."""
+"""Multi-head target attention: the candidate asks, the history answers (Zhou et al. 2018; Vaswani
+et al. 2017)."""
 
 from collections.abc import Mapping, Sequence
 from math import sqrt
@@ -61,15 +62,16 @@ class TargetAttention(Pooler):
         return torch.cat([*(key for key, _ in pairs), *(value for _, value in pairs)], -1)
 
     def join_queries(self, prepared: Sequence[Tensor]) -> Tensor:
-        """S queries [n, D] as [n, S h (dh + 1)]: a 1 after each head's, to which masks are added."""
+        """S queries [n, D] as [n, S h (dh + 1)]: a 1 after each head's, to which masks are
+        added."""
         queries = torch.unflatten(torch.cat(list(prepared), -1), -1, (-1, self.head_width))
         return torch.cat([queries, torch.ones_like(queries[..., :1])], -1).flatten(-2)
 
     def pool_streams(self, queries: Tensor, history: Tensor, masks: Tensor) -> Tensor:
         """S equal poolers in two products: joined codes [R, K, .], [R, L, .] -> [R, K, S D].
 
-        Masks [R, L, S] enter the product of queries and keys as one more row. Masked values are cleared
-        here, not once a candidate: a history without any real item pools to zero.
+        Masks [R, L, S] enter the product of queries and keys as one more row. Masked values are
+        cleared here, not once a candidate: a history without any real item pools to zero.
         """
         streams, width = masks.shape[-1], history.shape[-1] // 2
         split = (streams, self.heads, self.head_width)

@@ -1,4 +1,5 @@
-"""Early interaction of target and history in a transformer (TransAct, Xia et al. 2023, KDD; as momo uses it).
+"""Early interaction of target and history in a transformer (TransAct, Xia et al. 2023, KDD; as momo
+uses it).
 
 x_l = [h_l; t], N post-norm encoder layers over the L positions, outputs at padded positions zero;
 u = [y_{L-k+1}; ...; y_L; W max(0, max_l y_l)], so width_out = (k + 1) 2D. The zeros of padded
@@ -21,7 +22,8 @@ from fusefront.baselines.poolers.masking import additive
 
 
 class PublishedEncoderLayer(nn.Module):
-    """y = LN(x + Attention(x)), z = LN(y + W_2 ReLU(W_1 y)), as published with biases throughout."""
+    """y = LN(x + Attention(x)), z = LN(y + W_2 ReLU(W_1 y)), as published with biases
+    throughout."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""DeepFM (Guo et al. 2017, IJCAI): first order, pairwise products and an MLP over the same embeddings.
+"""DeepFM (Guo et al. 2017, IJCAI): first order, pairwise products and an MLP over the same
+embeddings.
 
 fields v_f in R^E: id, item fields, modalities projected, context, and each item field's mean over
 the history; logit = b + Σ_f w_f + ½ Σ_e ((Σ_f v_f)² - Σ_f v_f²)_e + MLP([v_1; ...; v_F]).

@@ -1,7 +1,8 @@
 """DIN, the MMCTR challenge's official baseline (Zhou et al. 2018, KDD; reczoo, WWW 2025 challenge).
 
-e_i = [E_id; mean E_tags; W x_i]; s_l = MLP_{512,256,1}([e_t; e_l; e_t - e_l; e_t ⊙ e_l]) over the real
-items, no softmax; u = Σ_l s_l e_l; logit = MLP_{1024,512,256,1}([context; e_t; u]) with batch norm.
+e_i = [E_id; mean E_tags; W x_i]; s_l = MLP_{512,256,1}([e_t; e_l; e_t - e_l; e_t ⊙ e_l]) over the
+real items, no softmax; u = Σ_l s_l e_l; logit = MLP_{1024,512,256,1}([context; e_t; u]) with batch
+norm.
 """
 
 from collections.abc import Mapping

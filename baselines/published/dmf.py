@@ -1,9 +1,11 @@
-"""DMF (Lazada 2025, arXiv 2510.11066), as a click model: ids attend, content only says how alike items are.
+"""DMF (Lazada 2025, arXiv 2510.11066), as a click model: ids attend, content only says how alike
+items are.
 
-g_i = [PCA_k(x_1); ...; PCA_k(x_M)], each at length 1, frozen: cos(g_t, g_l) is the mean cosine of the
-modalities. e_i = E_id + W [item fields]; u = α W' DTA + (1 - α) MLP(share of the history in each of 10 bins of
-cos(g_t, g_l)), where DTA reads e by attention whose keys and values take the embedding of one of 35
-buckets of cos(g_t, g_l); logit = MLP([u; context]). The candidate's own vector is not in the head.
+g_i = [PCA_k(x_1); ...; PCA_k(x_M)], each at length 1, frozen: cos(g_t, g_l) is the mean cosine of
+the modalities. e_i = E_id + W [item fields]; u = α W' DTA + (1 - α) MLP(share of the history in
+each of 10 bins of cos(g_t, g_l)), where DTA reads e by attention whose keys and values take the
+embedding of one of 35 buckets of cos(g_t, g_l); logit = MLP([u; context]). The candidate's own
+vector is not in the head.
 """
 
 from collections.abc import Mapping
@@ -38,7 +40,8 @@ from fusefront.baselines.slots import CompressedModality, ItemSlots
 
 @dataclass(frozen=True)
 class DmfSettings:
-    """As published but for `content`, the numbers of each modality that similarity is taken over."""
+    """As published but for `content`, the numbers of each modality that similarity is taken
+    over."""
 
     width: int = 128
     content: int = 32
@@ -49,7 +52,8 @@ class DmfSettings:
 
 
 class Content(nn.Module):
-    """Item ids [U] to g [U, width_out]; an absent modality is zero and takes no part in a cosine."""
+    """Item ids [U] to g [U, width_out]; an absent modality is zero and takes no part in a
+    cosine."""
 
     present: Tensor
 

@@ -1,7 +1,8 @@
-"""EM3 (Deng et al. 2024, arXiv 2404.06078): queries read an item's modalities; content is contrasted with its id.
+"""EM3 (Deng et al. 2024, arXiv 2404.06078): queries read an item's modalities; content is
+contrasted with its id.
 
-v_i = W [x_id; FQ-Former(x_1..x_M)] + b, with 0.1 InfoNCE(content, id) while training; u = Σ_l softmax
-(MLP([v_t; v_l; v_t - v_l; v_t ⊙ v_l])) v_l; logit = MLP([u; v_t; context]).
+v_i = W [x_id; FQ-Former(x_1..x_M)] + b, with 0.1 InfoNCE(content, id) while training; u = Σ_l
+softmax (MLP([v_t; v_l; v_t - v_l; v_t ⊙ v_l])) v_l; logit = MLP([u; v_t; context]).
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """Everything of a row as fields of one width: what DeepFM and AutoInt read.
 
 Item: id, each item field, each modality through a bias-free layer, all numbers through one; request
-and candidate: each context field, all numbers through one; history: the mean of each item field over
-the real items.
+and candidate: each context field, all numbers through one; history: the mean of each item field
+over the real items.
 """
 
 import torch

@@ -1,4 +1,5 @@
-"""LMF as a click model (Liu et al. 2018, ACL): low-rank products of all slots of an item, mean history.
+"""LMF as a click model (Liu et al. 2018, ACL): low-rank products of all slots of an item, mean
+history.
 
 v_i = Σ_r w_r ⊙ Π_m F_m^(r) [x_m; 1] + b, rank 5; u = mean_l v_l; logit = MLP([u; v_t; context]).
 """

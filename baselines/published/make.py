@@ -1,6 +1,7 @@
 """MAKE (Sheng et al. 2024, CIKM): pooled content and the tiers of its similarity to the candidate.
 
-v_i = W [x_1; ...; x_S] + b; u = [DIN(v_t, v_l); share of the history in each of 10 tiers of cos(v_t, v_l)];
+v_i = W [x_1; ...; x_S] + b;
+u = [DIN(v_t, v_l); share of the history in each of 10 tiers of cos(v_t, v_l)];
 logit = MLP([u; v_t; context]).
 """
 

@@ -1,4 +1,5 @@
-"""MARN (Li et al. 2020, WWW): modality-specific views plus a shared one that an adversary makes indistinct.
+"""MARN (Li et al. 2020, WWW): modality-specific views plus a shared one that an adversary makes
+indistinct.
 
 v_i = Σ_m tanh(V_m p_m + b_m) + max_m w_m s_m, with the classifiers' losses; u = DIN pooling with
 softmax; logit = MLP([u; v_t; context]). At `item`, where the adversary is stable.

@@ -1,7 +1,7 @@
 """NAML (Wu et al. 2019, IJCAI), as a click model: an attentive user meets an item in a dot product.
 
-e_i = Σ_m tanh(W_m x_m + b_m) over id, modalities and side fields; u = Σ_l softmax(v' tanh(W e_l + b)) e_l
-+ W_c context; logit = u · e_t + b. The user's half knows nothing of the candidate.
+e_i = Σ_m tanh(W_m x_m + b_m) over id, modalities and side fields; u = Σ_l softmax(v' tanh(W
+e_l + b)) e_l + W_c context; logit = u · e_t + b. The user's half knows nothing of the candidate.
 """
 
 from collections.abc import Mapping

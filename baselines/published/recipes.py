@@ -1,8 +1,8 @@
 """How the published models were trained where they were published, for `Baseline.recipe`.
 
-Keys are those of a study's `training`. FuxiCTR adds its regulariser (lambda / 2) |w|^2 to the loss, which is
-Adam's L2 lambda; its rate falls by `anneal` after every epoch without gain, and `patience` such epochs
-in a row end the training. BARS is its public log of settings and runs.
+Keys are those of a study's `training`. FuxiCTR adds its regulariser (lambda / 2) |w|^2 to the loss,
+which is Adam's L2 lambda; its rate falls by `anneal` after every epoch without gain, and `patience`
+such epochs in a row end the training. BARS is its public log of settings and runs.
 """
 
 from collections.abc import Mapping

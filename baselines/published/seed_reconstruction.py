@@ -1,8 +1,9 @@
-"""Reconstruction of the challenge's task-2 winner (Zhou 2025, arXiv 2504.18961), every piece a switch.
+"""Reconstruction of the challenge's task-2 winner (Zhou 2025, arXiv 2504.18961), every piece a
+switch.
 
 m_i = recipe(x_i) in tokens of width E, PCA_k(x - mean) not whitened: V1 the first modality alone,
-V2 the second alone, V3 PCA of all side by side, V4 PCA of each modality, then side by side; "learned" a
-linear layer instead of PCA.
+V2 the second alone, V3 PCA of all side by side, V4 PCA of each modality, then side by side;
+"learned" a linear layer instead of PCA.
 e_i = [E_id; E_fields; W m_i]; u = attention(e_t, {e_l}), DIN's or multi-head; fields F = {context,
 pieces of e_t, pieces of u}; z_f = mean(e_f), a = σ(W_2 ReLU(W_1 z)), F ← a F (SENet);
 logit = MLP([F]). The paper's text names V4, SENet and the attention; V1 to V3 are inferred.

@@ -1,8 +1,8 @@
 """Amazon Reviews 2023: `NAME.train.csv`, `.valid.csv`, `.test.csv`, and vectors made beforehand.
 
-The files (5-core, split by timestamp or leave-last-out) have user_id, parent_asin, rating, timestamp
-in milliseconds. Vectors are `MODALITY.npy` with the asin of every row in `MODALITY_ids.npy` (or .csv,
-.parquet); items without a vector count as lacking the modality.
+The files (5-core, split by timestamp or leave-last-out) have user_id, parent_asin, rating,
+timestamp in milliseconds. Vectors are `MODALITY.npy` with the asin of every row in
+`MODALITY_ids.npy` (or .csv, .parquet); items without a vector count as lacking the modality.
 """
 
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""KuaiRand (Pure, 1K, 27K): `log_standard_*.csv` with clicks, users, and the videos' basic features.
+"""KuaiRand (Pure, 1K, 27K): `log_standard_*.csv` with clicks, users, and the videos' basic
+features.
 
 Published at https://kuairand.com (Gao et al., CIKM 2022, arXiv:2208.08696). Left out: the random
 log, what only the play itself tells (play time, likes, ...), the state of a video at publication,

@@ -49,7 +49,8 @@ def vector_files(folder: Path, names: Mapping[str, tuple[str, ...]]) -> dict[str
 
 
 def own_vectors(folder: Path) -> dict[str, Json]:
-    """Modalities of vectors made beforehand: `MODALITY.npy`, its keys in `MODALITY_ids.npy|parquet|csv`."""
+    """Modalities of vectors made beforehand: `MODALITY.npy`, its keys in
+    `MODALITY_ids.npy|parquet|csv`."""
     modalities: dict[str, Json] = {}
     for path in sorted(folder.glob("*.npy")):
         ids = [f"{path.stem}_ids{end}" for end in (".npy", ".parquet", ".csv")]

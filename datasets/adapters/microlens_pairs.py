@@ -1,6 +1,7 @@
 """MicroLens-100k and its sisters: `*_pairs.csv` (user, item, timestamp) and dumps of item features.
 
-Items are numbered from 1. A dump with one row more than the largest number starts with a padding row.
+Items are numbered from 1. A dump with one row more than the largest number starts with a padding
+row.
 """
 
 from pathlib import Path

@@ -1,8 +1,9 @@
 """MIND, news with impressions: `behaviors.tsv`, `news.tsv`, `entity_embedding.vec` without headers.
 
 Published at https://msnews.github.io (Wu et al., ACL 2020), as folders NAME_train and NAME_dev (and
-NAME_test without clicks, which is left out). An impression becomes one request. The vector of a news
-item is the mean over the entities of its title and abstract. Left out: urls, relation_embedding.vec.
+NAME_test without clicks, which is left out). An impression becomes one request. The vector of a
+news item is the mean over the entities of its title and abstract. Left out: urls,
+relation_embedding.vec.
 """
 
 from pathlib import Path

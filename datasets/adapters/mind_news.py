@@ -1,4 +1,5 @@
-"""The news of MIND: `news.tsv` of several parts as one table, each item with the mean of its entities."""
+"""The news of MIND: `news.tsv` of several parts as one table, each item with the mean of its
+entities."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """MicroLens_1M_MMCTR, the WWW 2025 challenge: 900,000 train users with one click in four rows.
 
-The official split is user-disjoint and stays so. The published test file has no labels: the official
-valid file is then the test split, and 2.5 % of the train users become valid.
+The official split is user-disjoint and stays so. The published test file has no labels: the
+official valid file is then the test split, and 2.5 % of the train users become valid.
 """
 
 from pathlib import Path
@@ -84,7 +84,8 @@ def _items(folder: Path, log: str) -> str:
 
 
 def _modalities(folder: Path) -> dict[str, Json]:
-    """The raw BERT and CLIP vectors where they are there, else the shipped 128-d mixture of both."""
+    """The raw BERT and CLIP vectors where they are there, else the shipped 128-d mixture of
+    both."""
     if (folder / "item_feature.parquet").is_file():
         source = {"path": "item_feature.parquet", "key": "item_id", "dtype": "float16"}
         return {

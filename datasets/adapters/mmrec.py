@@ -1,4 +1,5 @@
-"""The MMRec layout (Baby, Sports, Clothing, ...): `NAME.inter` and `image_feat.npy`, `text_feat.npy`.
+"""The MMRec layout (Baby, Sports, Clothing, ...): `NAME.inter` and `image_feat.npy`,
+`text_feat.npy`.
 
 `x_label` 0, 1, 2 is train, valid, test; every row is a positive; item k is row k of the vectors.
 The published split draws rows per user at random: a history can hold later events than train has.
@@ -60,7 +61,8 @@ def propose(folder: Path) -> DatasetSpec:
 
 
 def _log(path: Path) -> tuple[pl.LazyFrame, bool]:
-    """user, item, split, and timestamp or history (the user's rows above, train before valid, test)."""
+    """user, item, split, and timestamp or history (the user's rows above, train before valid,
+    test)."""
     log = pl.scan_csv(path, separator="\t", glob=False)
     have = log.collect_schema().names()
     for name in ("userID", "itemID", "x_label"):

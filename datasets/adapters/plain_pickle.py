@@ -33,7 +33,8 @@ class _OnlyPlain(pickle.Unpickler):
 
 
 def read_plain(path: Path) -> Plain:
-    """Dicts, lists, numbers and text of a pickle; DataContractError where it holds anything else."""
+    """Dicts, lists, numbers and text of a pickle; DataContractError where it holds anything
+    else."""
     try:
         with path.open("rb") as file:
             value: Plain = _OnlyPlain(file).load()

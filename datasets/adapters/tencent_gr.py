@@ -1,8 +1,10 @@
-"""TencentGR-1M and -10M (Tencent Advertising Algorithm Challenge 2025): sequences of ads shown to users.
+"""TencentGR-1M and -10M (Tencent Advertising Algorithm Challenge 2025): sequences of ads shown to
+users.
 
-Published at https://huggingface.co/datasets/TAAC2025 (arXiv:2604.04976) as folders of parquet parts:
-`seq`, `item_feat`, `user_feat`, `mm_emb/emb_ID_WIDTH_parquet`, and `indexer.pkl`, which says under which
-number the sequences know an ad whose vectors stand under its `anonymous_cid`. Left out: `candidate`.
+Published at https://huggingface.co/datasets/TAAC2025 (arXiv:2604.04976) as folders of parquet
+parts: `seq`, `item_feat`, `user_feat`, `mm_emb/emb_ID_WIDTH_parquet`, and `indexer.pkl`, which says
+under which number the sequences know an ad whose vectors stand under its `anonymous_cid`. Left out:
+`candidate`.
 """
 
 import logging

@@ -1,8 +1,9 @@
 """Yambda (Yandex Music): listens or likes of the flat files, and the audio vectors of the tracks.
 
-Published at https://huggingface.co/datasets/yandex/yambda (arXiv:2505.22238). Read from the smallest
-size that is there: flat/50m, flat/500m, flat/5b. Left out: dislikes, unlikes and undislikes, the
-length of a listened track (a drawn row has none), albums and artists, `embed` beside its unit form.
+Published at https://huggingface.co/datasets/yandex/yambda (arXiv:2505.22238). Read from the
+smallest size that is there: flat/50m, flat/500m, flat/5b. Left out: dislikes, unlikes and
+undislikes, the length of a listened track (a drawn row has none), albums and artists, `embed`
+beside its unit form.
 """
 
 from pathlib import Path

@@ -38,7 +38,8 @@ class RequestBlock(NamedTuple):
 def blocks(
     store: PreparedDataset, name: str, *, most_rows: int | None = None
 ) -> Iterator[RequestBlock]:
-    """The split in blocks of bounded size; with `most_rows` evenly spaced blocks of about so many."""
+    """The split in blocks of bounded size; with `most_rows` evenly spaced blocks of about so
+    many."""
     split = store.split(name)
     requests, rows = len(split.group), len(split.item)
     width = max(store.manifest.schema_.max_history, -(-rows // max(requests, 1)), 1)

@@ -1,9 +1,10 @@
 """Vectors that belong to the row before or after: a header counted as a row, a list cut at one end.
 
-Two kinds of evidence, each for the vectors as they lie and for those of the neighbouring rows. Rows:
-does the vector of a candidate resemble its history more where the row is clicked? Fields: do items
-of one category resemble each other? Both sum terms with mean zero where vectors say nothing; z is
-the sum over the root of the sum of squares, by item and by user, and the smaller of the two counts.
+Two kinds of evidence, each for the vectors as they lie and for those of the neighbouring rows.
+Rows: does the vector of a candidate resemble its history more where the row is clicked? Fields: do
+items of one category resemble each other? Both sum terms with mean zero where vectors say nothing;
+z is the sum over the root of the sum of squares, by item and by user, and the smaller of the two
+counts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,8 @@ Longs = NDArray[np.int64]
 
 
 class ShiftEvidence(NamedTuple):
-    """z of the own vectors, of those `shift` rows on, and of the difference; `kind` says of what."""
+    """z of the own vectors, of those `shift` rows on, and of the difference; `kind` says of
+    what."""
 
     kind: str
     shift: int

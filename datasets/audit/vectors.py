@@ -67,7 +67,8 @@ def check_twins(store: PreparedDataset, _: UserSample) -> list[Finding]:
 def twin_rows(store: PreparedDataset, modality: str, rows: Longs) -> Longs:
     """Rows with a centred cosine above 0.9998 to another row.
 
-    Random hyperplanes put equal vectors into equal buckets; neighbours within a bucket are compared.
+    Random hyperplanes put equal vectors into equal buckets; neighbours within a bucket are
+    compared.
     """
     mean = moments(store, modality, rows)[0]
     width = len(mean)

@@ -42,7 +42,8 @@ class CounterLookup:
         path: Path,
         first: int,
     ) -> Mapping[str, NDArray[np.float64]]:
-        """The numbers [n] of rows at their times; of rows without one, after all that was counted."""
+        """The numbers [n] of rows at their times; of rows without one, after all that was
+        counted."""
         until, count = self.state.until, len(items)
         moment = np.full(count, until + 1)
         if columns.timestamp is not None:

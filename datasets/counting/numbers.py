@@ -14,7 +14,8 @@ SURE = 1e-9  # a rate nearer to 0 or 1 than this has the log-odds of this
 
 
 def number_of(number: Number, sums: Sequence[Floats], rate: float) -> Floats:
-    """One number [n] from the sums [n, 2 or 3] of every ledger; `rate` is train's share of positives."""
+    """One number [n] from the sums [n, 2 or 3] of every ledger; `rate` is train's share of
+    positives."""
     own, prior = number.sources[0]
     count = sums[own][:, ROWS]
     if number.kind == "n":

@@ -83,7 +83,8 @@ def counted_unit(spec: DatasetSpec, unit: str) -> str:
 
 
 def plan_counters(counters: Sequence[Counter], unit: str, *, drawn: bool) -> Plan:
-    """The ledgers of the counters, each once, and their numbers; `unit` is that of the log's times."""
+    """The ledgers of the counters, each once, and their numbers; `unit` is that of the log's
+    times."""
     chains = [_chain(counter, unit, drawn=drawn) for counter in counters]
     needed = [ledger for chain in chains for ledger, _ in chain]
     needed += [ledger.of_items for ledger in needed if ledger.item_prior]

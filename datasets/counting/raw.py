@@ -35,7 +35,8 @@ class ItemCodes(NamedTuple):
 
 
 class RawCounting:
-    """Reads users, times and labels in the way that `prepare` read the log; `kinds` of its columns."""
+    """Reads users, times and labels in the way that `prepare` read the log; `kinds` of its
+    columns."""
 
     def __init__(self, stored: StoredCounters, kinds: Mapping[str, str], items: ItemCodes) -> None:
         self.stored, self.kinds, self.items = stored, kinds, items
@@ -77,7 +78,8 @@ class RawCounting:
         return times
 
     def codes(self, items: Codes, of_row: CodesOf) -> dict[str, Codes]:
-        """The codes of every attribute of a key; `of_row` gives those of requests and candidates."""
+        """The codes of every attribute of a key; `of_row` gives those of requests and
+        candidates."""
         return {
             name: self.items.of(name, items) if name.startswith("item.") else of_row(name)
             for name in self.attributes
@@ -94,8 +96,8 @@ class RawCounting:
     ) -> Rows:
         """The rows of one file of a log in order of time, without those of unknown items.
 
-        A request that the log names looks back from its first row in the file. `start` is the number
-        of rows that were read before.
+        A request that the log names looks back from its first row in the file. `start` is the
+        number of rows that were read before.
         """
         columns = self.columns
         time = self.times(frame, path, 0)

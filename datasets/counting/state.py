@@ -1,8 +1,8 @@
 """Counters kept up to date: what later moments need of the past, and no more.
 
 A ledger holds increments (key, time, values). Those that no later query can tell apart are merged
-into one for each key; so its size is the number of keys, and the sums are those of counting all rows
-from scratch.
+into one for each key; so its size is the number of keys, and the sums are those of counting all
+rows from scratch.
 """
 
 from collections.abc import Sequence

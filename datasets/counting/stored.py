@@ -38,5 +38,6 @@ class StoredCounters(BaseModel):
 
     @property
     def lags(self) -> tuple[str, ...]:
-        """The lags of the counters, each once, in the order of the spec; "0" where there is none."""
+        """The lags of the counters, each once, in the order of the spec; "0" where there is
+        none."""
         return tuple(dict.fromkeys(entry.lag or "0" for entry in self.entries))

@@ -69,7 +69,8 @@ class Timeline:
         return np.clip(time, self._low, self._low + self._span - 1) - self._low
 
     def sums(self, ledger: Ledger, values: Values, number: Ints, at: Ints) -> NDArray[np.float64]:
-        """Sums [Q, V] of the events' `values` [E, V], in the order given, that the ledger looks at."""
+        """Sums [Q, V] of the events' `values` [E, V], in the order given, that the ledger looks
+        at."""
         values = values[self.order]
         reach = self.find(number, at - ledger.lag)
         begin, end = reach
@@ -93,7 +94,8 @@ class Timeline:
         return out
 
     def decayed(self, values: Values, halving: int) -> NDArray[np.float64]:
-        """[E, V] at each sorted event: it and its key's earlier ones, each half for every `halving`.
+        """[E, V] at each sorted event: it and its key's earlier ones, each half for every
+        `halving`.
 
         Sums over the last 1, 2, 4, ... events, so that nothing grows beyond the sum itself.
         """

@@ -1,4 +1,5 @@
-"""The counters of a store: planned once the log was read, counted once its rows are in their splits."""
+"""The counters of a store: planned once the log was read, counted once its rows are in their
+splits."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Raw text and image files, in batches, to vectors; what is missing or unreadable counts as absent."""
+"""Raw text and image files, in batches, to vectors; what is missing or unreadable counts as
+absent."""
 
 import warnings
 from collections.abc import Callable, Iterator

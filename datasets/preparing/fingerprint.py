@@ -38,7 +38,8 @@ def inputs(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> Iterato
 
 
 def fingerprint(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> str:
-    """16 hex digits over the spec (without paths and `accept`), the encoders and the files' content."""
+    """16 hex digits over the spec (without paths and `accept`), the encoders and the files'
+    content."""
     words = spec.model_dump(
         mode="json",
         exclude={

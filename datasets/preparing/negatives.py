@@ -1,4 +1,5 @@
-"""Negatives for a log of positives: causal, never a known positive of the user, a function of the seed."""
+"""Negatives for a log of positives: causal, never a known positive of the user, a function of the
+seed."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ Ints = NDArray[np.int64]
 
 
 class PositiveEvents(NamedTuple):
-    """All positives in order of time: a uniform draw among the earlier ones is by popularity so far."""
+    """All positives in order of time: a uniform draw among the earlier ones is by popularity so
+    far."""
 
     times: Ints  # [E] sorted
     items: NDArray[np.int32]  # [E]
@@ -43,7 +45,8 @@ class Drawer:
             self._ends = np.cumsum(self.counts[1:] + 1)
 
     def extend(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """The rows, then negatives of the positives: same request and context, label 0, fresh row ids."""
+        """The rows, then negatives of the positives: same request and context, label 0, fresh row
+        ids."""
         if not len(rows):
             return rows
         if self.alone:

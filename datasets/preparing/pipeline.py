@@ -93,7 +93,8 @@ def _first_chunk(
     max_memory: int | None,
     say: Say,
 ) -> int:
-    """Rows at a time while kinds and item keys are read from the log, which comes before the plan."""
+    """Rows at a time while kinds and item keys are read from the log, which comes before the
+    plan."""
     row = RowBytes(_KEY_BYTES, _ENTRY * entries.read)
     chunk = plan(rows, row, 0, max_memory).chunk_rows
     first = ["the kinds of columns"] * any(not is_parquet(part.path) for part in parts)

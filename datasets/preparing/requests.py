@@ -62,7 +62,8 @@ def arrange(
 
 
 def alone(spec: DatasetSpec) -> bool:
-    """Whether every positive is a request of its own, with its negatives: nothing else groups rows."""
+    """Whether every positive is a request of its own, with its negatives: nothing else groups
+    rows."""
     nothing = spec.columns.timestamp is None and spec.columns.request is None
     return spec.negatives is not None and nothing and spec.history.source in ("none", "log")
 
@@ -144,7 +145,8 @@ def _ready(rows: NDArray[Any], values: NDArray[np.int32], heads: Ints) -> Ready:
 
 
 def moments_of(rows: NDArray[Any], visible: NDArray[np.bool_], spec: DatasetSpec) -> Ints:
-    """The time [n] from which on nothing is known to a row: its own, or the earliest of its request."""
+    """The time [n] from which on nothing is known to a row: its own, or the earliest of its
+    request."""
     time: Ints = rows["time"].copy()
     if spec.columns.request:
         time[visible] = _request_time(rows if visible.all() else rows[visible])

@@ -1,4 +1,5 @@
-"""One streamed pass over the log: records go to bucket files by user, so that each fits in memory."""
+"""One streamed pass over the log: records go to bucket files by user, so that each fits in
+memory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from fusefront.datasets.raw.records import Part, RecordChunk, Recorder
 
 @dataclass
 class Spill:
-    """Bucket b holds the users whose hash starts with the bits of b: buckets in order are users in order."""
+    """Bucket b holds the users whose hash starts with the bits of b: buckets in order are users in
+    order."""
 
     folder: Path
     dtype: np.dtype[Any]

@@ -117,7 +117,8 @@ def assign(
 
 
 def select(path: Path, dtype: np.dtype[Any], ranks: list[int]) -> list[int]:
-    """The values at the given ranks of the sorted numbers in a raw file of 64-bit words, streamed."""
+    """The values at the given ranks of the sorted numbers in a raw file of 64-bit words,
+    streamed."""
     return [_select(path, dtype, rank) for rank in ranks]
 
 

@@ -88,7 +88,8 @@ class Draft:
             yield f"modalities.{name}", guess
 
     def unknown(self) -> dict[str, str]:
-        """place -> why it is not known: values that a person must write before `prepare` goes on."""
+        """place -> why it is not known: values that a person must write before `prepare` goes
+        on."""
         return {
             place: guess.unknown
             for place, guess in self.guesses()

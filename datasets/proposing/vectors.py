@@ -114,7 +114,8 @@ def _id_tables(roles: Roles, folder: Folder) -> list[Path]:
 
 
 def _ids_of(array: Array, ids: Sequence[Path], arrays: Sequence[Array]) -> list[Path]:
-    """The files of keys that belong to a matrix: by its name, else those named for none, by rows."""
+    """The files of keys that belong to a matrix: by its name, else those named for none, by
+    rows."""
     stem = base(array.path.stem)
     own = [p for p in ids if p.parent == array.path.parent and base(IDS.sub("", p.stem)) == stem]
     if own:

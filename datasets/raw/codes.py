@@ -69,7 +69,8 @@ def natural(text: str) -> tuple[int, float, str]:
 
 
 class EncodedFields(NamedTuple):
-    """Codes [n, columns of the categorical fields], numbers [n, numeric fields] with NaN = absent."""
+    """Codes [n, columns of the categorical fields], numbers [n, numeric fields] with
+    NaN = absent."""
 
     codes: NDArray[np.int32]
     numbers: NDArray[np.float64]

@@ -125,7 +125,8 @@ def _keys(
 def tables_of(
     spec: DatasetSpec, data: Path, log_files: Sequence[TableFile]
 ) -> tuple[dict[str, SpecTable], dict[str, str]]:
-    """The tables of a spec with the columns that are read of each; the table of each slice's column.
+    """The tables of a spec with the columns that are read of each; the table of each slice's
+    column.
 
     Missing columns are refused.
     """

@@ -60,7 +60,8 @@ class KeyIndex:
         return table
 
     def rows(self, column: pl.Series, path: Path, name: str, first: int = 0) -> NDArray[np.int32]:
-        """Row of every entry, 0 where the key is unknown or null; `first` is its row in the file."""
+        """Row of every entry, 0 where the key is unknown or null; `first` is its row in the
+        file."""
         column = self._as_keys(column, path, name, first)
         if self.is_text:
             joined = pl.DataFrame({"key": column}).join(

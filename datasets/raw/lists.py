@@ -73,7 +73,8 @@ class Ragged(NamedTuple):
 
 
 def newest_of(length: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Of rows of so many entries one after the other, which are among the last `most` of their row."""
+    """Of rows of so many entries one after the other, which are among the last `most` of their
+    row."""
     turns = np.stack([np.maximum(length - most, 0), np.minimum(length, most)], axis=1)
     return np.repeat(np.tile([False, True], len(length)), turns.ravel())
 

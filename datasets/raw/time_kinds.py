@@ -1,4 +1,5 @@
-"""What a column of times is over all files: whole numbers, fractions, dates with or without a zone."""
+"""What a column of times is over all files: whole numbers, fractions, dates with or without a
+zone."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +57,8 @@ class TimeEvidence:
             rest = rest.filter(~looks)
 
     def survey(self) -> ColumnKind:
-        """The kind of the whole column of this file; whole numbers among fractions are fractions."""
+        """The kind of the whole column of this file; whole numbers among fractions are
+        fractions."""
         first = dict(self.first)
         if FRACTIONS in first:
             first.pop(WHOLE, None)

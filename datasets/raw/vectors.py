@@ -103,7 +103,8 @@ def _refuse_twice(where: NDArray[np.int64], path: Path, keys: pl.Series) -> None
 
 
 def _read_ids(path: Path, total: int, key: str) -> pl.Series:
-    """The keys of `total` vectors, in order: of the one column, or of the one named as the item key.
+    """The keys of `total` vectors, in order: of the one column, or of the one named as the item
+    key.
 
     A csv may lack a header line; its keys are text, as everywhere.
     """

@@ -19,7 +19,8 @@ class Visits(NamedTuple):
 
 
 def chain(random: np.random.Generator, size: int, share: float) -> Visits:
-    """A share of the requests is by the user of a random earlier request: heavy users get heavier."""
+    """A share of the requests is by the user of a random earlier request: heavy users get
+    heavier."""
     position = np.arange(size)
     earlier = (random.random(size) * position).astype(np.int64)
     root = np.where((random.random(size) < share) & (position > 0), earlier, position)

@@ -1,4 +1,5 @@
-"""InfoNCE: symmetric cross entropy of cos(a_i, b_j) / τ against i = j; twins of an item are left out."""
+"""InfoNCE: symmetric cross entropy of cos(a_i, b_j) / τ against i = j; twins of an item are left
+out."""
 
 from typing import ClassVar
 

@@ -1,4 +1,5 @@
-"""Symmetric KL: mean over items of ½ [KL(p‖q) + KL(q‖p)], p = softmax(a / τ), q = softmax(b / τ)."""
+"""Symmetric KL: mean over items of ½ [KL(p‖q) + KL(q‖p)], p = softmax(a / τ),
+q = softmax(b / τ)."""
 
 from typing import ClassVar
 

@@ -1,4 +1,5 @@
-"""Learned bottleneck: z = E x, trained with the click model; loss weight * mean |D z - x|² / |x|²."""
+"""Learned bottleneck: z = E x, trained with the click model; loss weight * mean |D
+z - x|² / |x|²."""
 
 from typing import ClassVar
 
@@ -8,7 +9,8 @@ from fusefront.fusion_variants.contract import Compressor, CompressorReport
 
 
 class LearnedBottleneck(Compressor):
-    """Which k directions matter is for the clicks to say; `weight` > 0 also asks for the vector back."""
+    """Which k directions matter is for the clicks to say; `weight` > 0 also asks for the vector
+    back."""
 
     name: ClassVar[str] = "bottleneck"
     paper: ClassVar[str] = "Hinton and Salakhutdinov 2006, Science (autoencoder)"

@@ -69,7 +69,8 @@ class Matryoshka(Compressor):
 
 
 def narrowed(layer: nn.Linear, prefix: int) -> nn.Linear:
-    """A copy of the layer that reads the first `prefix` of its inputs: equal to zeros in the rest."""
+    """A copy of the layer that reads the first `prefix` of its inputs: equal to zeros in the
+    rest."""
     small = nn.Linear(prefix, layer.out_features, bias=layer.bias is not None)
     small.to(layer.weight)
     with torch.no_grad():

@@ -1,4 +1,5 @@
-"""Random projection: z = (x - mean) R / √k, R standard normal from the seed: distances nearly kept."""
+"""Random projection: z = (x - mean) R / √k, R standard normal from the seed: distances nearly
+kept."""
 
 from typing import ClassVar
 

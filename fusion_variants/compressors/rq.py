@@ -1,4 +1,5 @@
-"""Residual-quantised codes: level l stores the nearest of K centres to what levels before left over.
+"""Residual-quantised codes: level l stores the nearest of K centres to what levels before left
+over.
 
 r_0 = x - mean, c_l = argmin_c |r_l - C_l,c|, r_l+1 = r_l - C_l,c_l. The model reads an embedding of
 width k per level, learned with the clicks, and adds them up: x = Σ_l E_l[c_l].
@@ -58,7 +59,8 @@ class ResidualCodes(Compressor):
         return CompressorReport(numbers)
 
     def report(self, rows: Tensor) -> dict[str, float]:
-        """Use and perplexity of each level's codebook, and the collision rate, of codes [n, levels]."""
+        """Use and perplexity of each level's codebook, and the collision rate, of codes
+        [n, levels]."""
         numbers = {}
         for level in range(self.levels):
             used, perplexity = usage(rows[:, level], self.codes)

@@ -1,4 +1,5 @@
-"""Vector quantisation learned with the model: z = E x in P pieces, each to the nearest of its K codes.
+"""Vector quantisation learned with the model: z = E x in P pieces, each to the nearest of its K
+codes.
 
 Forward z_q = nearest code of each piece, gradient straight through: x = z + sg(z_q - z). Training
 adds weight * (mean |sg(z) - z_q|² + β mean |z - sg(z_q)|²), sg = no gradient.
@@ -48,7 +49,8 @@ class LearnedCodes(Compressor):
 
     @torch.no_grad()
     def fit(self, rows: Tensor, seed: int) -> CompressorReport:
-        """Start the codes at k-means centres of the encoder's first output: none starts out of reach."""
+        """Start the codes at k-means centres of the encoder's first output: none starts out of
+        reach."""
         if len(rows) < self.codes:
             raise ValueError(
                 f"{self.name}: {len(rows)} items have this modality in train; "
@@ -62,7 +64,8 @@ class LearnedCodes(Compressor):
 
     @torch.no_grad()
     def report(self, rows: Tensor) -> dict[str, float]:
-        """Use and perplexity of each part's codebook, and collisions, on rows [n, width_in] by now."""
+        """Use and perplexity of each part's codebook, and collisions, on rows [n, width_in] by
+        now."""
         pieces = self.encode(rows).unflatten(-1, (self.parts, -1))  # (n, P, k / P)
         picked = [nearest(pieces[:, part], self.book[part]) for part in range(self.parts)]
         numbers = {}

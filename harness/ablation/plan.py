@@ -34,7 +34,8 @@ class AblatedStrategy:
 
 
 def ablations(of: str, parent: Strategy, schema: Schema, parts: Parts) -> list[AblatedStrategy]:
-    """Every meaningful single removal, modalities first; refuses a strategy with nothing to remove."""
+    """Every meaningful single removal, modalities first; refuses a strategy with nothing to
+    remove."""
     resolved = asdict(parts.baselines[parent.baseline].check(schema, parent.settings, parts))
     removals = [
         AblatedStrategy(f"{of} without {what}", kind, what, strategy)
@@ -78,7 +79,8 @@ def _first_meaningful(
     schema: Schema,
     parts: Parts,
 ) -> Strategy | None:
-    """The parent with the first change that means something; a preset's fixed part through `composed`."""
+    """The parent with the first change that means something; a preset's fixed part through
+    `composed`."""
     base = parent.model_dump(mode="json")
     for change in changes:
         bodies = [{**base, **change, "role": "ablation"}]

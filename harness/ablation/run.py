@@ -52,7 +52,8 @@ class Planned:
 
 
 def plan_ablation(request: StudyRequest, of: str, console: Console) -> Planned:
-    """The removals of a strategy and their runs; hyper-parameters stay those of its frozen winner."""
+    """The removals of a strategy and their runs; hyper-parameters stay those of its frozen
+    winner."""
     plan, room = begin(request, console)
     if of not in plan.strategies:
         known = ", ".join(plan.strategies)
@@ -88,7 +89,8 @@ def plan_ablation(request: StudyRequest, of: str, console: Console) -> Planned:
 def ablate_study(request: StudyRequest, of: str, console: Console) -> list[AblationRow]:
     """Train what the ablation of `of` lacks; a row a removal: delta AUC with its interval.
 
-    A delta is the ablated strategy minus the parent, so a part that earns its place has a negative one.
+    A delta is the ablated strategy minus the parent, so a part that earns its place has a negative
+    one.
     """
     with at_work(request.out, console):
         return _ablate(request, of, console)

@@ -40,7 +40,7 @@ def ablate(
     wait: Wait = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Train a strategy without each modality and without each component; what the study has run is reused.
+    """Train a strategy without each modality and each component; what has run is reused.
 
     The deltas, with intervals, are printed and go into the study's report.
     """

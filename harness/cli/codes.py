@@ -13,9 +13,10 @@ def codes(
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Print what a run's compressors keep: variance, codebook use, perplexity, collisions; AUC by width.
+    """Print what a run's compressors keep: variance, use of codes, collisions, AUC by width.
 
-    The curve of AUC against the width needs nested codes (compressor `matryoshka`), one run is enough.
+    The curve of AUC against the width needs nested codes (compressor `matryoshka`), one run is
+    enough.
     """
     from rich.table import Table
 

@@ -52,8 +52,8 @@ def compare(
     """Compare a study's strategies with intervals over test rows and seeds, and say what it means.
 
     Looking at the test split is recorded in the study's opened.jsonl; a second look at other runs
-    is told. Without another baseline, margin, metric, clustering or pairing than the study's it is kept as
-    the study's comparison.json, which the decision and the report read.
+    is told. Without another baseline, margin, metric, clustering or pairing than the study's it is
+    kept as the study's comparison.json, which the decision and the report read.
     """
     import json
     import sys

@@ -43,9 +43,10 @@ def decide(
 ) -> None:
     """Choose under the limit, write decision.json.
 
-    A strategy fits when its whole p99 interval lies under the limit; of those the best lower bound of
-    the AUC gain leads, and the cheapest that is equivalent to it is chosen, today's where nothing is
-    shown to be better. Exit 4 when nothing fits or the evidence is too thin, with what to measure.
+    A strategy fits when its whole p99 interval lies under the limit; of those the best lower bound
+    of the AUC gain leads, and the cheapest that is equivalent to it is chosen, today's where
+    nothing is shown to be better. Exit 4 when nothing fits or the evidence is too thin, with what
+    to measure.
     """
     from fusefront.harness.dossier.decide import DecisionOptions, record_decision, refuse
     from fusefront.harness.runs.store import find_study

@@ -29,8 +29,8 @@ def gate(
     """Fail when a strategy lost more AUC than the margin, and the interval says so.
 
     Both studies need the same data and the same test rows (else exit 3). What the data cannot tell
-    is no failure, but it is said, with the loss that is found. Exit 4 on a regression, and where one
-    could not be seen at all (a single seed, too few test users), with what to run.
+    is no failure, but it is said, with the loss that is found. Exit 4 on a regression, and where
+    one could not be seen at all (a single seed, too few test users), with what to run.
     """
     import json
     import sys

@@ -16,7 +16,8 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Free what is shown.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what killed commands left, and with --unused what no study needs; nothing goes without --yes.
+    """Show what killed commands left, and with --unused what no study needs; nothing goes without
+    --yes.
 
     What another command is writing at the moment is neither shown nor freed.
     """

@@ -42,7 +42,7 @@ def init(
     include_path: Include = None,
     allow_outside: AllowOutside = False,
 ) -> None:
-    """Propose a commented data set spec: every guess is marked, edit it, then `prepare` or `run`."""
+    """Propose a commented data set spec: edit the marked guesses, then `prepare` or `run`."""
     from fusefront.harness.cli.show import console
     from fusefront.harness.errors import UsageError
     from fusefront.harness.jobs.propose import write_proposal, write_synthetic

@@ -1,4 +1,5 @@
-"""`fusefront list`: the strategies and all their axes, or one axis with its choices, or the worlds."""
+"""`fusefront list`: the strategies and all their axes, or one axis with its choices, or the
+worlds."""
 
 from enum import StrEnum
 from typing import Annotated

@@ -1,4 +1,5 @@
-"""`fusefront report STUDY --out DIR`: the page, the figures, the tables and where each number is from."""
+"""`fusefront report STUDY --out DIR`: the page, the figures, the tables and where each number is
+from."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,8 +26,8 @@ def report(
 ) -> None:
     """Write one self-contained page for whoever decides and for whoever checks.
 
-    Comparison and decision are made first where they are missing. The page reads without network and
-    without script.
+    Comparison and decision are made first where they are missing. The page reads without network
+    and without script.
     """
     import json
     import sys

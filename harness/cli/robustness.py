@@ -27,7 +27,8 @@ def robustness(
 ) -> None:
     """Hide each modality for a share of the items and score the test split again, without training.
 
-    Writes robustness.json into the study's folder; `report` shows it. Intervals hold test rows and seeds.
+    Writes robustness.json into the study's folder; `report` shows it. Intervals hold test rows and
+    seeds.
     """
     from fusefront.harness.cli.show import console, show
     from fusefront.harness.robustness.study import SHARES, HidingOptions, measure

@@ -17,7 +17,8 @@ def kinds_of(store: PreparedDataset) -> int:
 
 
 def distinct_events(history: Ints, kinds: Ints, items: int, most: int) -> Events:
-    """Histories [R, L] of indices into `items` items, kinds [R, L] up to `most`, as distinct events."""
+    """Histories [R, L] of indices into `items` items, kinds [R, L] up to `most`, as distinct
+    events."""
     pair = history * (most + 1) + kinds
     present = np.zeros(items * (most + 1), bool)
     present[pair.ravel()] = True

@@ -36,7 +36,8 @@ def schema_of(store: PreparedDataset) -> Schema:
 def item_table(
     store: PreparedDataset, *, shuffle: tuple[str, ...] = (), seed: int = 0
 ) -> ItemTable:
-    """All items with their vectors in float32; vectors of `shuffle`d modalities go to other items."""
+    """All items with their vectors in float32; vectors of `shuffle`d modalities go to other
+    items."""
     items = store.items
     vectors = {name: store.vectors(name) for name in store.manifest.schema_.modalities}
     present = np.array(items.present, bool)

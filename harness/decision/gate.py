@@ -33,8 +33,9 @@ def judge(
 ) -> list[Check]:
     """A regression is an interval that lies below -margin as a whole.
 
-    diff, se, df, same [n]; Bonferroni over the strategies, so that an unchanged program fails with at
-    most 5 % (one-sided; far less with a margin above 0). "no regression": the interval lies above
+    diff, se, df, same [n]; Bonferroni over the strategies, so that an unchanged program fails with
+    at most 5 % (one-sided; far less with a margin above 0). "no regression": the interval lies
+    above
     -margin as a whole; else the data cannot tell, and `detectable` says what they could have found.
     """
     same = same or [False] * len(names)
@@ -73,7 +74,8 @@ def detectable_errors(df: float, alpha: float) -> float:
 
 
 def sentence(checks: list[Check], margin: float, left_out: list[str] | None = None) -> str:
-    """What the gate found, one sentence; `left_out` names strategies that lack runs in one study."""
+    """What the gate found, one sentence; `left_out` names strategies that lack runs in one
+    study."""
     alone = (
         f"; not compared, for want of earlier or present runs: {_names(left_out)}"
         if left_out

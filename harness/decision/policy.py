@@ -1,4 +1,5 @@
-"""The policy: under the limit, best lower bound of AUC, then the cheapest that is equivalent to it."""
+"""The policy: under the limit, best lower bound of AUC, then the cheapest that is equivalent to
+it."""
 
 from dataclasses import dataclass
 from typing import Literal

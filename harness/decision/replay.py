@@ -16,7 +16,8 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Log:
-    """Logged rows of the test split, those of a request adjacent; requests with two rows or more."""
+    """Logged rows of the test split, those of a request adjacent; requests with two rows or
+    more."""
 
     label: Floats  # [N] 0 or 1
     request: Ints  # [N] 0 .. R - 1, ascending

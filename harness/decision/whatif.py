@@ -1,4 +1,5 @@
-"""Which strategy wins at which limit, price, traffic and value of a click, and what it earns a year."""
+"""Which strategy wins at which limit, price, traffic and value of a click, and what it earns a
+year."""
 
 from dataclasses import dataclass, replace
 from itertools import product
@@ -46,7 +47,8 @@ class WhatIfCell:
 
 @dataclass(frozen=True)
 class Grid:
-    """Every combination of the four axes, the last axis fastest; empty where no cost was measured."""
+    """Every combination of the four axes, the last axis fastest; empty where no cost was
+    measured."""
 
     cells: tuple[WhatIfCell, ...]
     axes: tuple[tuple[float, ...], ...] = ((), (), (), ())  # limits ms, prices, requests/s, values
@@ -105,7 +107,8 @@ def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -
 
 
 def grid(inputs: Inputs, clicks: Replayed, policy: Policy, centre: Business) -> Grid:
-    """Limits +-20 %, traffic and price per core-hour times 1/2, 1, 2, value of a click / 10, 1, x 10."""
+    """Limits +-20 %, traffic and price per core-hour times 1/2, 1, 2, value of a click / 10, 1, x
+    10."""
     if not any(c.cost is not None for c in inputs.candidates):
         return Grid(())
     axes = (

@@ -80,7 +80,8 @@ def compare_study(
 def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[str, PairedDelta]:
     """AUC of each of `others` minus that of `parent` on test, Holm over `others`.
 
-    Keys: delta, low, high, p (adjusted), mde (seen with 80 % power), verdict, reason; None where there is no interval.
+    Keys: delta, low, high, p (adjusted), mde (seen with 80 % power), verdict, reason; None where
+    there is no interval.
     """
     strategies = (parent, *others)
     source = StudySource(folder, ("strategy", "control", "ablation"), strategies)

@@ -104,7 +104,8 @@ def report_study(
     pdf: bool = False,
     slo_ms: float | None = None,
 ) -> Path:
-    """Render the study's report under `out`, Japanese under `out`/ja; what is missing is made first.
+    """Render the study's report under `out`, Japanese under `out`/ja; what is missing is made
+    first.
 
     The recorded decision's limit, margin and owner are kept. A decision that was recorded on other
     evidence is made again; another limit (`slo_ms`) is shown but not recorded.

@@ -42,7 +42,8 @@ class StudyMaterial:
 
 
 def gather(study: StudyFolder) -> StudyMaterial:
-    """Read matrix, comparison and bench; a missing comparison is made (and opens test, on record)."""
+    """Read matrix, comparison and bench; a missing comparison is made (and opens test, on
+    record)."""
     every = study.entries(roles=ALL_ROLES)
     entries = [entry for entry in every if entry.role != "ablation"]
     for entry in every:

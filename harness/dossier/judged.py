@@ -1,4 +1,5 @@
-"""Everything the policy says about one set of inputs, as evidence: outcome, front, what would change it."""
+"""Everything the policy says about one set of inputs, as evidence: outcome, front, what would
+change it."""
 
 from dataclasses import dataclass
 from typing import Protocol

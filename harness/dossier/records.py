@@ -1,4 +1,5 @@
-"""What the dossier reads beside runs and bench: the store's facts, audit, decision, replay, robustness."""
+"""What the dossier reads beside runs and bench: the store's facts, audit, decision, replay,
+robustness."""
 
 from pathlib import Path
 from typing import NotRequired, TypeVar

@@ -1,4 +1,5 @@
-"""The controls that a study runs beside its strategies, and a sentence for each that it does not."""
+"""The controls that a study runs beside its strategies, and a sentence for each that it does
+not."""
 
 from collections.abc import Mapping
 

@@ -15,7 +15,8 @@ MOST_NAMES = 6
 
 
 def reidentified(folder: StudyFolder, store: PreparedDataset, parts: Parts) -> str:
-    """A sentence on completed runs that other code has trained, with their count; "" without any."""
+    """A sentence on completed runs that other code has trained, with their count; "" without
+    any."""
     if not (folder.path / "matrix.json").exists():
         return ""
     old, unlisted = 0, False
@@ -45,7 +46,8 @@ def reidentified(folder: StudyFolder, store: PreparedDataset, parts: Parts) -> s
 
 
 def _code_now(spec: RunSpec, store: PreparedDataset, parts: Parts) -> Code | None:
-    """The code that the recorded settings depend on today; None where they cannot be built today."""
+    """The code that the recorded settings depend on today; None where they cannot be built
+    today."""
     kind = parts.baselines.get(spec.baseline)
     if kind is None:
         return None

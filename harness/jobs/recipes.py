@@ -1,4 +1,5 @@
-"""Which recipe a strategy is trained by: the common one, or the one its model was published with."""
+"""Which recipe a strategy is trained by: the common one, or the one its model was published
+with."""
 
 from collections.abc import Mapping
 

@@ -26,7 +26,8 @@ ROLES = ("strategy", "control", "ablation", "trial")
 
 
 class Verification(NamedTuple):
-    """One store, run, study or bundle: a sentence for each damaged file, and what cannot be told."""
+    """One store, run, study or bundle: a sentence for each damaged file, and what cannot be
+    told."""
 
     kind: str
     path: Path

@@ -1,10 +1,10 @@
 """A run's code: the definitions that its own parts reach, without comments and docstrings.
 
-A run is trained again when something that could change its numbers has changed, and only then. From the
-trainer and from the classes that a strategy's model is really built of, every definition that is
-referred to is followed, name by name, through the rooms that training runs in. A part that the model
-does not hold (another operator in the same dictionary) is not followed, so that adding one, or editing
-another strategy's file, changes nothing here.
+A run is trained again when something that could change its numbers has changed, and only then. From
+the trainer and from the classes that a strategy's model is really built of, every definition that
+is referred to is followed, name by name, through the rooms that training runs in. A part that the
+model does not hold (another operator in the same dictionary) is not followed, so that adding one,
+or editing another strategy's file, changes nothing here.
 """
 
 import ast
@@ -152,7 +152,8 @@ def _bound(node: ast.Import | ast.ImportFrom) -> dict[str, Symbol]:
 
 
 def _references(statement: ast.stmt, module: str, source: _Source) -> list[Symbol]:
-    """What a definition names, outside annotations and refusals; `module.name` whole modules apart."""
+    """What a definition names, outside annotations and refusals; `module.name` whole modules
+    apart."""
     symbols: list[Symbol] = []
     local: dict[str, Symbol] = {}
     bare = Bare(keep_annotations=False).visit(ast.parse(ast.unparse(statement)))
@@ -187,7 +188,8 @@ def _inside(part: type) -> bool:
 
 
 def _outside(module: str) -> bool:
-    """A person's file or an installed package: neither ours nor of the libraries that we build on."""
+    """A person's file or an installed package: neither ours nor of the libraries that we build
+    on."""
     return module.split(".")[0] not in (
         "fusefront",
         "torch",

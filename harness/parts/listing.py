@@ -1,4 +1,5 @@
-"""What can be named in a study, as rows: every strategy and every entry of the axes, with its cost."""
+"""What can be named in a study, as rows: every strategy and every entry of the axes, with its
+cost."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -47,7 +48,8 @@ CONDITIONINGS = {
 
 
 def rows_of(kind: str, include: Sequence[Path]) -> list[Row]:
-    """The rows of one kind, of all axes for "strategies"; plug-ins under `include` are among them."""
+    """The rows of one kind, of all axes for "strategies"; plug-ins under `include` are among
+    them."""
     if kind == "worlds":
         return [{"world": name} for name in WORLDS]
     if kind in BESIDE:

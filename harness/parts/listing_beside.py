@@ -28,17 +28,17 @@ def _metric(part: object) -> Row:
 
 def _encoder(part: object) -> Row:
     what = getattr(part, "call", part)  # a packaged model has its function there
-    return {"reads": str(getattr(part, "kind", "text or images")), "what": _first_line(what)}
+    return {"reads": str(getattr(part, "kind", "text or images")), "what": _summary(what)}
 
 
 def _plain(part: object) -> Row:
-    return {"what": _first_line(part)}
+    return {"what": _summary(part)}
 
 
-def _first_line(part: object) -> str:
+def _summary(part: object) -> str:
     module = sys.modules.get(str(getattr(part, "__module__", "")))
     text = getattr(part, "__doc__", None) or getattr(module, "__doc__", None) or ""
-    return str(text).strip().split("\n")[0]
+    return " ".join(str(text).strip().partition("\n\n")[0].split())
 
 
 ROWS: Mapping[Kind, Callable[[object], Row]] = {

@@ -18,7 +18,8 @@ def own_metrics(
     """Name -> metric, built; shipped names are left out.
 
     Raises:
-        UsageError: a metric that nobody offers, whose file is gone or has changed, or that cannot be
+        UsageError: a metric that nobody offers, whose file is gone or has changed, or that cannot
+        be
             built.
     """
     shipped = METRIC.zoo()

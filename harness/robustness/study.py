@@ -1,4 +1,5 @@
-"""`fusefront robustness`: hide each modality at serving time, score test again, compare in pairs."""
+"""`fusefront robustness`: hide each modality at serving time, score test again, compare in
+pairs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,8 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class HidingOptions:
-    """What to hide, for whom; () = the decision's choice, else the best on validation, and today's."""
+    """What to hide, for whom; () = the decision's choice, else the best on validation, and
+    today's."""
 
     strategies: tuple[str, ...] = ()
     shares: tuple[float, ...] = SHARES
@@ -50,8 +52,8 @@ class HidingOptions:
 def measure(study: StudyFolder, options: HidingOptions, tell: Tell) -> list[HiddenCurve]:
     """Write robustness.json; its curves, one a strategy and modality.
 
-    Every AUC is compared with that of what runs today with nothing hidden (`gain`), and with today's
-    under the same loss (`lead`). Opening test is recorded.
+    Every AUC is compared with that of what runs today with nothing hidden (`gain`), and with
+    today's under the same loss (`lead`). Opening test is recorded.
     """
     options.check()
     store = PreparedDataset.open(study.store_path)

@@ -23,7 +23,8 @@ def write_json(path: Path, value: Json) -> None:
 
 
 def write_once(path: Path, value: Json) -> bool:
-    """Write JSON unless `path` exists: the first writer wins, whoever comes second learns it by False."""
+    """Write JSON unless `path` exists: the first writer wins, whoever comes second learns it by
+    False."""
     with scratch_folder(path) as scratch:
         written = scratch / path.name
         written.write_text(_text(value), encoding="utf-8")

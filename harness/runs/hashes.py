@@ -1,4 +1,5 @@
-"""A run's record keeps SHA-256 of its weights and predictions; whoever reads them holds them to it."""
+"""A run's record keeps SHA-256 of its weights and predictions; whoever reads them holds them to
+it."""
 
 from collections.abc import Sequence
 from functools import lru_cache

@@ -1,4 +1,5 @@
-"""The recipe of a training: optimiser, rate, decay, batch, schedule; its own file, so that it can be read at a glance."""
+"""The recipe of a training: optimiser, rate, decay, batch, schedule; its own file, so that it can
+be read at a glance."""
 
 import math
 from collections.abc import Mapping
@@ -25,7 +26,8 @@ class StrictModel(BaseModel):
 
 
 class Training(StrictModel):
-    """The common recipe by default: AdamW, one cycle run to its end, the best validation epoch kept.
+    """The common recipe by default: AdamW, one cycle run to its end, the best validation epoch
+    kept.
 
     `tau` and `id_tau` are time constants of the decay in epochs: at the full rate a weight shrinks
     to 1/e of itself in that time, whatever the batch and the number of rows; null = no decay.

@@ -1,4 +1,5 @@
-"""The records that the program writes beside runs and studies: one type, one reader, one writer each.
+"""The records that the program writes beside runs and studies: one type, one reader, one writer
+each.
 
 Keys that a record does not name here are kept as they stand. Times are ISO 8601 in UTC, seconds are
 wall clock, AUC and log loss plain numbers.

@@ -1,4 +1,5 @@
-"""The study spec: which strategies, on which data, under which budget; one YAML, unknown keys refused."""
+"""The study spec: which strategies, on which data, under which budget; one YAML, unknown keys
+refused."""
 
 import difflib
 from pathlib import Path

@@ -1,6 +1,7 @@
 """Our records mirrored to Weights & Biases: offline by default, from the files, once a run.
 
-Everything here runs in a process of its own (`harness/jobs/mirror.py`): a mirror never stops a study.
+Everything here runs in a process of its own (`harness/jobs/mirror.py`): a mirror never stops a
+study.
 """
 
 import json
@@ -88,7 +89,8 @@ def begin(run: Path, card: Card, account: Account, mode: Mode) -> "wandb.Run":
 
 
 def finish(mirrored: "wandb.Run", run: Path, after: int = 0) -> None:
-    """Send the epochs after number `after` and the summary of a complete run, and end its mirror."""
+    """Send the epochs after number `after` and the summary of a complete run, and end its
+    mirror."""
     summary = read_record(run / "summary.json", RunSummary)
     for line in _epochs(run):
         if line["epoch"] > after:

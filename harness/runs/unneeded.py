@@ -42,7 +42,8 @@ def unneeded(out: Path, *, unused: bool = False) -> list[Unneeded]:
     """What can go; with `unused` also runs, stores and worlds that no study under `out` refers to.
 
     Raises:
-        DataContractError: with `unused`, a study's record cannot be read, so what it uses is unknown.
+        DataContractError: with `unused`, a study's record cannot be read, so what it uses is
+        unknown.
     """
     if not out.is_dir():
         raise UsageError(f"{out}: no such folder; give the one of runs and studies with --out")

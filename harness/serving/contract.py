@@ -1,4 +1,5 @@
-"""What a way to serve keeps, shipped or a person's own, so that a bench times it beside the others."""
+"""What a way to serve keeps, shipped or a person's own, so that a bench times it beside the
+others."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

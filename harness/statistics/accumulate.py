@@ -34,7 +34,8 @@ class Accumulator:
         )
 
     def add(self, name: str, value: float, influence: Floats) -> None:
-        """One seed of a strategy: the metric and its influence [columns], summed within clusters."""
+        """One seed of a strategy: the metric and its influence [columns], summed within
+        clusters."""
         single = influence.astype(np.float32)
         self.theta[name].append(value)
         self.square[name] += _dot(single, single)

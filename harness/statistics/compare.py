@@ -1,4 +1,5 @@
-"""Compare strategies on the same rows: table, verdicts, best set, ranks and what would settle it."""
+"""Compare strategies on the same rows: table, verdicts, best set, ranks and what would settle
+it."""
 
 from dataclasses import replace
 

@@ -1,4 +1,5 @@
-"""The joint normal model of the strategies' metric: test rows by influence values, seeds by variance.
+"""The joint normal model of the strategies' metric: test rows by influence values, seeds by
+variance.
 
 Obuchowski & Rockette 1995 and Gallas 2006 with seeds as readers; degrees of freedom by
 Satterthwaite 1946 as in Hillis 2007. docs/statistics.md has the formulas and the measured coverage.
@@ -97,7 +98,8 @@ class JointModel:
 
     @cached_property
     def variance(self) -> Floats:
-        """[S, S] variance of each difference, over seeds and rows; nan where a side has one seed."""
+        """[S, S] variance of each difference, over seeds and rows; nan where a side has one
+        seed."""
         seeds = self.seed_part
         total = self.row_part + seeds[:, None] + seeds
         total -= 2 * self.rho * np.sqrt(seeds[:, None] * seeds)
@@ -146,7 +148,8 @@ class JointModel:
         return self.pair(a, b, 0.90)
 
     def trained_pair(self, a: int, b: int, level: float = 0.95) -> Pair:
-        """The difference of these trained models over other test rows: no statement on strategies."""
+        """The difference of these trained models over other test rows: no statement on
+        strategies."""
         se = float(np.sqrt(self.trained_variance[a, b])) if self.has_intervals else np.nan
         return _interval(float(self.diff[a, b]), se, float(self.mc - 1), level)
 
@@ -161,7 +164,8 @@ class JointModel:
         return Alone(float(self.theta[a]), se, df)
 
     def draw(self, rng: np.random.Generator, n: int) -> Floats:
-        """[n, S] what the metrics may be: theta plus errors, seed variances drawn from what s2 tells.
+        """[n, S] what the metrics may be: theta plus errors, seed variances drawn from what s2
+        tells.
 
         A strategy with one seed varies with the test rows only.
         """

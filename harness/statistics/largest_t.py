@@ -1,4 +1,5 @@
-"""Critical values of the largest |t| over many pairs, by simulation; few of S^2 pairs are worked out."""
+"""Critical values of the largest |t| over many pairs, by simulation; few of S^2 pairs are worked
+out."""
 
 from typing import NamedTuple, Protocol
 

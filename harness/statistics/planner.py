@@ -1,4 +1,5 @@
-"""How many test rows or days of traffic, and how many seeds, decide a difference: before the study."""
+"""How many test rows or days of traffic, and how many seeds, decide a difference: before the
+study."""
 
 from typing import NamedTuple
 
@@ -68,8 +69,8 @@ def plan(
     """Rows and seeds that see a difference of `effect` with 80 % power.
 
     From a pilot: the noisiest strategy (of `among`, if given) against `baseline`, the seed variance
-    at its 80 % upper bound. `comparisons` is the size of the Holm family. Without a pilot `row_se` (at `pilot_rows`
-    rows) and `seed_sd` are assumptions, and said to be.
+    at its 80 % upper bound. `comparisons` is the size of the Holm family. Without a pilot `row_se`
+    (at `pilot_rows` rows) and `seed_sd` are assumptions, and said to be.
     """
     if not effect > 0:
         raise ValueError(f"got effect {effect}, expected a difference above 0")

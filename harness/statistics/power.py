@@ -1,4 +1,5 @@
-"""Power of a comparison: the smallest difference it can see, and what would let it see a given one."""
+"""Power of a comparison: the smallest difference it can see, and what would let it see a given
+one."""
 
 from typing import NamedTuple
 

@@ -95,7 +95,8 @@ def units(values: NDArray[np.integer], label: Labels) -> Units:
 
 
 def unit_axis(of: Units, cluster: NDArray[np.integer]) -> Axis:
-    """Informative units in clusters if every unit lies in one cluster, else each its own cluster."""
+    """Informative units in clusters if every unit lies in one cluster, else each its own
+    cluster."""
     code, _ = contiguous(cluster)
     own = code[of.first]
     if not bool((code == own[of.code]).all()):

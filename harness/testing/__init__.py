@@ -1,7 +1,7 @@
 """Public: a check for every kind of part, and the errors that name what it breaks.
 
-`check_operator(Largest)` and its like return nothing or raise a `ContractError`: one sentence on the
-first broken promise. `fusefront check FILE` runs those that fit a file and tells all of them.
+`check_operator(Largest)` and its like return nothing or raise a `ContractError`: one sentence on
+the first broken promise. `fusefront check FILE` runs those that fit a file and tells all of them.
 """
 
 from importlib import import_module

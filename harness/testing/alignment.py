@@ -57,7 +57,8 @@ check_alignment = check_of(ALIGNMENT, alignment_promises)
 
 
 def views(rows: int, d: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Two views of as many items, [n, d] each, and their ids [n]; every fifth item is there twice."""
+    """Two views of as many items, [n, d] each, and their ids [n]; every fifth item is there
+    twice."""
     generator = torch.Generator().manual_seed(4)
     a, b = torch.randn(2, rows, d, generator=generator)
     return a, b, torch.arange(rows) - (torch.arange(rows) % 5 == 4).long()

@@ -1,7 +1,7 @@
 """The contract of a whole model as one call: `check_baseline(Production)`.
 
-It is built on a small scene (300 items with gaps, requests of 1 to 7 candidates, histories of 16 to 0
-items) in float64, and held to what every shipped model keeps.
+It is built on a small scene (300 items with gaps, requests of 1 to 7 candidates, histories of 16 to
+0 items) in float64, and held to what every shipped model keeps.
 """
 
 import re

@@ -19,7 +19,8 @@ TOLERANCE = 1e-5  # of a probability
 
 
 def check_exported(subject: Subject) -> None:
-    """Exported at a batch of 2, the graph agrees with eager at other sizes, empty histories among them.
+    """Exported at a batch of 2, the graph agrees with eager at other sizes, empty histories among
+    them.
 
     Raises:
         ExportError: it cannot be exported, or the numbers differ.

@@ -60,7 +60,8 @@ def _there(rows: int) -> Tensor:
 
 
 def check_widths(fitted: Fitted) -> None:
-    """The frozen table is [n, width_frozen]; what is made of it [..., width_out], finite float32."""
+    """The frozen table is [n, width_frozen]; what is made of it [..., width_out], finite
+    float32."""
     compressor, n = fitted.eval_compressor(), len(fitted.rows)
     table = compressor.transform(fitted.rows)
     if tuple(table.shape) != (n, compressor.width_frozen):
@@ -105,7 +106,8 @@ def check_presence(fitted: Fitted) -> None:
 
 
 def check_fit(fitted: Fitted) -> None:
-    """A seed repeats the fit, which draws nothing from the global generator; its report is numbers."""
+    """A seed repeats the fit, which draws nothing from the global generator; its report is
+    numbers."""
     torch.manual_seed(1)
     first, again = fitted.build(), None
     before = torch.get_rng_state()

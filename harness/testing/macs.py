@@ -23,7 +23,8 @@ def macs_per_item(module: nn.Module, slots: int, d: int, *, query_width: int = 0
 
 
 def compressor_macs_per_item(compressor: Compressor) -> int:
-    """Multiply-accumulates of a compressor's learned part for one item; the frozen part is offline."""
+    """Multiply-accumulates of a compressor's learned part for one item; the frozen part is
+    offline."""
     table = compressor.transform(torch.zeros(3, compressor.width_in))
     there = torch.ones(3, dtype=torch.bool)
     return _one_more(compressor, lambda items: compressor(table[:items], there[:items]))
@@ -35,7 +36,8 @@ def encode_macs_per_item(model: Baseline) -> int:
 
 
 def pooler_macs(pooler: Pooler, length: int) -> tuple[int, int]:
-    """Multiply-accumulates offline an item (both roles), and online a candidate over `length` items."""
+    """Multiply-accumulates offline an item (both roles), and online a candidate over `length`
+    items."""
     x = torch.zeros(3, pooler.width)
     mask = torch.ones(1, length, dtype=torch.bool)
     with torch.no_grad():

@@ -1,4 +1,5 @@
-"""What every part that is one module promises: its class, its seeds, learning, finite numbers, state."""
+"""What every part that is one module promises: its class, its seeds, learning, finite numbers,
+state."""
 
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple

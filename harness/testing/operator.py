@@ -3,8 +3,9 @@
 What it holds an operator to, each with an error class of its own: shapes with free leading axes, an
 absent slot that changes nothing, content that always counts, scores that do not depend on the rest
 of the batch, parameters that all learn, results that a seed repeats, numbers that stay finite in
-bfloat16, a query that is listened to, and the same numbers in ONNX Runtime. Checks run in float64, so
-that what round-off lets through elsewhere (a bias under a softmax "learns" at 1e-8) does not pass.
+bfloat16, a query that is listened to, and the same numbers in ONNX Runtime. Checks run in float64,
+so that what round-off lets through elsewhere (a bias under a softmax "learns" at 1e-8) does not
+pass.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping

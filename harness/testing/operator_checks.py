@@ -127,7 +127,8 @@ def check_content(case: Case) -> None:
 
 
 def _scales(rows: int) -> Tensor:
-    """Factors [rows, 1] of redraws: of the usual size, and so large that a selection takes notice."""
+    """Factors [rows, 1] of redraws: of the usual size, and so large that a selection takes
+    notice."""
     return torch.tensor([1.0, 10.0], dtype=torch.float64).repeat(rows)[:rows].unsqueeze(-1)
 
 
@@ -195,7 +196,8 @@ def check_seeds(case: Case) -> None:
 
 
 def check_finite(case: Case) -> None:
-    """Finite tokens and loss in float32 and under bfloat16 autocast, on vectors ten times too long."""
+    """Finite tokens and loss in float32 and under bfloat16 autocast, on vectors ten times too
+    long."""
     for training in (False, True):
         operator = case.build().train(training)
         x, query = 10.0 * case.x.float(), None if case.query is None else case.query.float()
@@ -210,7 +212,8 @@ def check_finite(case: Case) -> None:
 
 
 def check_query(case: Case) -> None:
-    """With all slots there, another query can change an item's tokens; in none of many is it deaf."""
+    """With all slots there, another query can change an item's tokens; in none of many is it
+    deaf."""
     if case.query is None:
         return
     operator = case.scorer()

@@ -1,4 +1,5 @@
-"""Promises of a contract: each has a check, and each breach an error class and a sentence of its own."""
+"""Promises of a contract: each has a check, and each breach an error class and a sentence of its
+own."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple

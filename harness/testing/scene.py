@@ -1,4 +1,5 @@
-"""A small data set with gaps, ragged requests and an empty history, that any model can be built on."""
+"""A small data set with gaps, ragged requests and an empty history, that any model can be built
+on."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

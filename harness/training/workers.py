@@ -63,7 +63,8 @@ _OF_THE_PLACE = (
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether memory, disk, a lock or the like failed and not the run: it may go well another time."""
+    """Whether memory, disk, a lock or the like failed and not the run: it may go well another
+    time."""
     if isinstance(error, OSError | MemoryError | PlaceError):
         return True
     text = str(error).lower()

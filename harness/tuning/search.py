@@ -87,7 +87,8 @@ class Search:
         self.running.discard(trial["number"])
 
     def halt(self, number: int, reason: str) -> None:
-        """Leave trial `number` without a record, for the next command: it is not the trial's fault."""
+        """Leave trial `number` without a record, for the next command: it is not the trial's
+        fault."""
         self.running.discard(number)
         self.halted = f"trial {number}: {reason}"
 
@@ -115,7 +116,8 @@ class Search:
         return create_trial(value=record["value"], params=params, distributions=used)
 
     def freeze(self) -> WinnerRecord:
-        """The winner by validation AUC, lowest number on ties; written once, before test is opened."""
+        """The winner by validation AUC, lowest number on ties; written once, before test is
+        opened."""
         records = [record for n in range(self.trials) if (record := self.record(n)) is not None]
         good = [
             (record["value"], -record["number"], record)

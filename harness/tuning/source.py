@@ -42,7 +42,8 @@ class TrialSource:
             self.close(cell, "")
 
     def close(self, cell: Cell, failure: str, *, passing: bool = False) -> None:
-        """Tell the search how the trial of `cell` ended; a failure that may pass is not recorded."""
+        """Tell the search how the trial of `cell` ended; a failure that may pass is not
+        recorded."""
         search, number, params = self.open[f"{cell.strategy}:{cell.spec.run_id}"].pop(0)
         if passing:
             search.halt(number, failure)

@@ -131,7 +131,8 @@ def arrow_names(sheet: Sheet, below: list[Spot], blocks: list[Box]) -> list[Box]
 
 
 def together(places: list[list[NamePlace]]) -> list[NamePlace | None]:
-    """One place each that go together, or none: most names, then the least cost; exhaustive, bounded."""
+    """One place each that go together, or none: most names, then the least cost; exhaustive,
+    bounded."""
     best: list[NamePlace | None] = [None] * len(places)
     least, tries = 100 * len(places), 0
 

@@ -17,7 +17,8 @@ _NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 class Drawing(NamedTuple):
-    """A finished figure; SVG in light inks with its halos as CSS, for print (if asked) as strokes."""
+    """A finished figure; SVG in light inks with its halos as CSS, for print (if asked) as
+    strokes."""
 
     name: str
     title: str

@@ -1,4 +1,5 @@
-"""What the audit found, for page one: its own English sentence, or a Japanese one of its numbers."""
+"""What the audit found, for page one: its own English sentence, or a Japanese one of its
+numbers."""
 
 from fusefront.reports.evidence import AuditFinding
 from fusefront.reports.words.names import shorten

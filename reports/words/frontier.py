@@ -1,4 +1,5 @@
-"""The finding above the frontier figure, its caption and its description for those who cannot see it."""
+"""The finding above the frontier figure, its caption and its description for those who cannot see
+it."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence, Point

@@ -1,4 +1,5 @@
-"""The reviewer's half: headings, what each section shows, and what to run where it is empty. English only."""
+"""The reviewer's half: headings, what each section shows, and what to run where it is empty.
+English only."""
 
 from collections import Counter
 

@@ -1,4 +1,5 @@
-"""What may go wrong: leaks, controls, slices that lose, missing modalities, calibration, the runs."""
+"""What may go wrong: leaks, controls, slices that lose, missing modalities, calibration, the
+runs."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import AuditFinding, Evidence, Interval, MissingCurve, Point

@@ -1,4 +1,5 @@
-"""What every model promises, checked over every entry of the zoo and over the composed model's axes."""
+"""What every model promises, checked over every entry of the zoo and over the composed model's
+axes."""
 
 import pytest
 import torch

@@ -1,4 +1,5 @@
-"""The online half as an ONNX graph: made at a batch of 2, run at other sizes, empty histories among them."""
+"""The online half as an ONNX graph: made at a batch of 2, run at other sizes, empty histories among
+them."""
 
 import pytest
 

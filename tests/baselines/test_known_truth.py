@@ -1,7 +1,8 @@
 """On worlds whose truth is known the right family wins, by what the truth plants.
 
-A plain training loop, nothing of the harness but its verdicts: AdamW at 1e-2 in one cycle with 10 % warm-up, 4 epochs
-of 128 requests a batch, weight decay 1, 10 on id embeddings, best validation epoch kept.
+A plain training loop, nothing of the harness but its verdicts: AdamW at 1e-2 in one cycle with 10 %
+warm-up, 4 epochs of 128 requests a batch, weight decay 1, 10 on id embeddings, best validation
+epoch kept.
 """
 
 from collections.abc import Iterator, Mapping

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/durability_cost.py [--train 8000] [--epochs 3] [--pairs 3]
 
-Prints seconds of both sides, their ratio, and the share of wall-clock spent inside fsync and SHA-256,
-which no noise of the training hides. The aim is under 3 %.
+Prints seconds of both sides, their ratio, and the share of wall-clock spent inside fsync and
+SHA-256, which no noise of the training hides. The aim is under 3 %.
 """
 
 import argparse

@@ -1,9 +1,10 @@
-"""How fast what ships is: the compressed-interaction default against a graph of its matrix products.
+"""How fast what ships is: the compressed-interaction default against a graph of its matrix
+products.
 
-Run: python tests/benchmarks/latency_ratio.py [--rounds 20]. One thread, history 64, K = 100; every graph
-is visited in every round, in random order, and ratios are taken within rounds. Printed are the median
-over rounds of the p50 and p99 ratio, int8 over fp32, and fits of T(K) = a + b K at several lengths of
-history, whose growth of b is compared with that of the bare graph.
+Run: python tests/benchmarks/latency_ratio.py [--rounds 20]. One thread, history 64, K = 100; every
+graph is visited in every round, in random order, and ratios are taken within rounds. Printed are
+the median over rounds of the p50 and p99 ratio, int8 over fp32, and fits of T(K) = a + b K at
+several lengths of history, whose growth of b is compared with that of the bare graph.
 """
 
 import argparse
@@ -93,11 +94,12 @@ def default_model(*, wide: bool = False, history: int = 64) -> Shipped:
 
 
 def bare_graph(shipped: Shipped, *, softmax: bool = False) -> onnx.ModelProto:
-    """Gathers, splits, transposes, products, concatenations and ReLU; no softmax, mask, gate, multiply.
+    """Gathers, splits, transposes, products, concatenations and ReLU; no softmax, mask, gate,
+    multiply.
 
-    The products are those of the model: keys and values of four streams of two heads, the operator's
-    low-rank turn and mix, the head's three layers. With `softmax`, the attention's softmax as well:
-    the part of the rest that no rewriting can take away.
+    The products are those of the model: keys and values of four streams of two heads, the
+    operator's low-rank turn and mix, the head's three layers. With `softmax`, the attention's
+    softmax as well: the part of the rest that no rewriting can take away.
     """
     settings = shipped.model.settings  # type: ignore[attr-defined]
     d, heads = settings.token_width, settings.pooler["heads"]
@@ -145,7 +147,8 @@ def bare_graph(shipped: Shipped, *, softmax: bool = False) -> onnx.ModelProto:
 
 
 def inward(graph: onnx.ModelProto, shipped: Shipped) -> onnx.ModelProto:
-    """The hand-written graph with its transposes in the form that the exporter gives every graph."""
+    """The hand-written graph with its transposes in the form that the exporter gives every
+    graph."""
     wide = [part.values.shape[1] for part in plain_codes(shipped)]
     rng = np.random.default_rng(0)
     probes: list[Feed] = [
@@ -358,7 +361,8 @@ def auc_change(shipped: Shipped, scorers: dict[str, Scorer]) -> float:
 
 
 def integer_products(rounds: int = 60, repeats: int = 20) -> dict[str, float]:
-    """Integer over float products of 100 rows alone, nothing quantised: what int8 can gain at most."""
+    """Integer over float products of 100 rows alone, nothing quantised: what int8 can gain at
+    most."""
     import onnxruntime as ort
 
     from fusefront.harness.serving.export.scorer import session_options

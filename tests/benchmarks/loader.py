@@ -56,7 +56,8 @@ def row_wise(store: PreparedDataset, limit: int) -> Iterator[dict[str, torch.Ten
 
 
 def ungrouped(batch: RequestBatch) -> RequestBatch:
-    """The same rows, one candidate a request, every history repeated: what row-wise training computes."""
+    """The same rows, one candidate a request, every history repeated: what row-wise training
+    computes."""
     r = batch.rows // batch.candidates.shape[1]
     flat = [
         tensor.flatten(0, 1)[batch.rows].unsqueeze(1) for tensor in (batch.candidates, batch.labels)

@@ -1,4 +1,5 @@
-"""Time, processor time and peak memory of `prepare` against the number of rows, each in a process of its own.
+"""Time, processor time and peak memory of `prepare` against the number of rows, each in a process
+of its own.
 
     python tests/benchmarks/prepare_scale.py [--rows 1000000 10000000] [--max-memory 2]
 

@@ -1,11 +1,12 @@
-"""The default recipe on the tour world, beside the recipe it replaced: the table of docs/training.md.
+"""The default recipe on the tour world, beside the recipe it replaced: the table of
+docs/training.md.
 
     python tests/benchmarks/recipes.py [--seeds 3] [--only early_fusion ...] [--out FILE]
 
-Exits with 1 where a strategy loses more than .004 test AUC against the former recipe at its batch of
-1,024 rows, or more than .004 at a quarter of the batch that the default chooses. 8,000 / 2,000 / 8,000
-requests of eight candidates: 64,000 rows of train. Every line is written as it is known, and lines that
-`--out` holds already are not trained again.
+Exits with 1 where a strategy loses more than .004 test AUC against the former recipe at its batch
+of 1,024 rows, or more than .004 at a quarter of the batch that the default chooses.
+8,000 / 2,000 / 8,000 requests of eight candidates: 64,000 rows of train. Every line is written as
+it is known, and lines that `--out` holds already are not trained again.
 """
 
 import argparse

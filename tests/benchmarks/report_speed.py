@@ -1,7 +1,9 @@
-"""Seconds of a report of 200 strategies with 10 seeds each: `python tests/benchmarks/report_speed.py`.
+"""Seconds of a report of 200 strategies with 10 seeds each:
+`python tests/benchmarks/report_speed.py`.
 
-Prints the time to import, to draw each part and to write the page, with --profile the functions that
-take it. Evidence is planted; gathering it from a study's files is timed by the study's own benchmark.
+Prints the time to import, to draw each part and to write the page, with --profile the functions
+that take it. Evidence is planted; gathering it from a study's files is timed by the study's own
+benchmark.
 """
 
 import argparse

@@ -95,7 +95,8 @@ def _rows(store: PreparedDataset, name: str, keys: Mapping[int, object]) -> list
 def _decoded(
     store: PreparedDataset, side: str, fields: tuple[StoredField, ...], ids: np.ndarray
 ) -> Values:
-    """Value of every field, None for code 0; a tuple of the values of a field of several columns."""
+    """Value of every field, None for code 0; a tuple of the values of a field of several
+    columns."""
     values: Values = {}
     start = 0
     for field in fields:

@@ -1,4 +1,5 @@
-"""No spec runs code or leaves the data folder: own encoders are given, outside paths are allowed."""
+"""No spec runs code or leaves the data folder: own encoders are given, outside paths are
+allowed."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""Number fields with a few huge values: ordinary columns keep mean and deviation, others stay of use."""
+"""Number fields with a few huge values: ordinary columns keep mean and deviation, others stay of
+use."""
 
 import json
 import warnings

@@ -1,4 +1,5 @@
-"""Every compressor: shapes, presence, seeds, saved state; and each against independent mathematics."""
+"""Every compressor: shapes, presence, seeds, saved state; and each against independent
+mathematics."""
 
 import numpy as np
 import pytest

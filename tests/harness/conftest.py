@@ -1,4 +1,5 @@
-"""Shared by the harness's tests: a small world of known truth, and decision inputs of planted truth."""
+"""Shared by the harness's tests: a small world of known truth, and decision inputs of planted
+truth."""
 
 import json
 import re

@@ -1,4 +1,5 @@
-"""Make the pictures of docs/report/ from a study: `python tests/reports/pictures.py STUDY --store OUT`.
+"""Make the pictures of docs/report/ from a study:
+`python tests/reports/pictures.py STUDY --store OUT`.
 
 Needs chromium, pdftoppm, weasyprint and Pillow. Page one in English, in Japanese, dark and as on a
 phone of 360 pixels; the reviewer's half; every page of the PDF. Look at each before committing it.

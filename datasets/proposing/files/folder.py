@@ -52,7 +52,8 @@ class Folder(NamedTuple):
 
 
 def look(paths: Sequence[Path], allowed: Allowed = NOTHING) -> Folder:
-    """Sort the files of a folder, or some files of one folder; DataContractError if none is data."""
+    """Sort the files of a folder, or some files of one folder; DataContractError if none is
+    data."""
     root = _root(paths)
     listed = list(_files(root)) if root in paths else sorted(paths)
     unused = {

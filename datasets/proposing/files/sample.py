@@ -31,7 +31,8 @@ class FileSample(NamedTuple):
 
 
 def take(path: Path, text: TableText, scratch: Path) -> FileSample:
-    """Sample one file; what is copied goes to `scratch`. DataContractError if it is not readable."""
+    """Sample one file; what is copied goes to `scratch`. DataContractError if it is not
+    readable."""
     columns = list(columns_of(path, text))
     try:
         copy = _parquet(path, scratch) if is_parquet(path) else _text(path, text, scratch)

@@ -1,8 +1,9 @@
 """Stochastic reverse cross-modal fusion: each slot is denoised step by step by what the others say.
 
 Training starts from x̃_m = √ā_T x_m + √(1 - ā_T) ε, scoring from x̃_m = x_m; ā_t = (1 - β)^t.
-For t = T ... 1: c_m = Σ_n≠m softmax_n(x̃_m · A x̃_n / √d) x̃_n over present n, ε̂_m = P [x̃_m; c_m] + e_t,
-x̃_m ← (x̃_m - β / √(1 - ā_t) ε̂_m) / √(1 - β). Output: two-layer network on all LN(x̃_m).
+For t = T ... 1: c_m = Σ_n≠m softmax_n(x̃_m · A x̃_n / √d) x̃_n over present n, ε̂_m = P
+[x̃_m; c_m] + e_t, x̃_m ← (x̃_m - β / √(1 - ā_t) ε̂_m) / √(1 - β). Output: two-layer network on all
+LN(x̃_m).
 """
 
 from typing import ClassVar

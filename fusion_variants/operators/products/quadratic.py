@@ -1,8 +1,8 @@
 """Quadratic layers: X ← X + PReLU(LN(X ⊙ (W X + b))), X all slots side by side; degree 2^layers.
 
 The published layer sums R matrices inside the brackets, which is one matrix (only the dropout
-between them differs), and normalises over the batch; here each slot is normalised by itself, so that
-an item's vector does not depend on its neighbours.
+between them differs), and normalises over the batch; here each slot is normalised by itself, so
+that an item's vector does not depend on its neighbours.
 """
 
 from typing import ClassVar

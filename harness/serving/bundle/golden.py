@@ -101,7 +101,8 @@ def replay_rows(folder: Path) -> RawReplay | None:
 
 
 def raw_rows(store: PreparedDataset, split: str, most: int) -> pl.DataFrame:
-    """The first rows of a split as a client would send them: keys, raw values, histories of keys."""
+    """The first rows of a split as a client would send them: keys, raw values, histories of
+    keys."""
     part = store.split(split)
     request = np.repeat(np.arange(len(part.group)), np.diff(part.row_start))[:most]
     keys = store.item_keys().sort("row")["key"]

@@ -1,4 +1,5 @@
-"""`fusefront predict`: a file of raw rows scored in a stream, encoded as `prepare` does; no torch."""
+"""`fusefront predict`: a file of raw rows scored in a stream, encoded as `prepare` does; no
+torch."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,7 +137,8 @@ def predict_file(
 def write_scores(
     bundle: Path, source: Path, target: Path, counting: NumberSource | None = None
 ) -> PredictSummary:
-    """Scores beside their row number as parquet, written beside and renamed; counts what is unknown."""
+    """Scores beside their row number as parquet, written beside and renamed; counts what is
+    unknown."""
     tally = Tally()
     schema = pa.schema([("row", pa.int64()), ("probability", pa.float64())])
     count = 0

@@ -1,4 +1,5 @@
-"""Vocabulary values back to the raw values that they were read from, by the kind of their column."""
+"""Vocabulary values back to the raw values that they were read from, by the kind of their
+column."""
 
 from collections.abc import Sequence
 

@@ -171,7 +171,8 @@ def golden(loaded: Loaded, scorer: Scorer, path: Path) -> None:
 
 
 def dataset_facts(store: PreparedDataset) -> dict[str, Json]:
-    """What serving must know of the data: fields and how raw values are read, scalings, histories."""
+    """What serving must know of the data: fields and how raw values are read, scalings,
+    histories."""
     manifest = store.manifest.model_dump(mode="json", by_alias=True)
     keys = (
         "name",

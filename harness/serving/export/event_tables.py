@@ -1,7 +1,8 @@
 """Codes of events in a history: a row for each item and kind, or an item's row and a kind's vector.
 
-Where the path from an item's tokens to its code is linear, the code of an event is the sum of both (exact
-for items with the same slots). Whichever takes fewer bytes is stored; the sum is made online.
+Where the path from an item's tokens to its code is linear, the code of an event is the sum of both
+(exact for items with the same slots). Whichever takes fewer bytes is stored; the sum is made
+online.
 """
 
 from typing import NamedTuple
@@ -33,7 +34,8 @@ def slot_patterns(codes: ItemCodes) -> NDArray[np.int32]:
 def split_rows(
     values: NDArray[np.float32], slots: NDArray[np.int32], times: int
 ) -> SplitRows | None:
-    """Rows [n * times, C] of every event as sums; None where they are none, or take no fewer bytes."""
+    """Rows [n * times, C] of every event as sums; None where they are none, or take no fewer
+    bytes."""
     codes = values.reshape(len(slots), times, -1)
     patterns = int(slots.max()) + 1
     first = np.unique(slots, return_index=True)[1]  # an item of each pattern

@@ -1,4 +1,5 @@
-"""Rewriting rules for masks: logic on truth values becomes products of zeros and ones, done once."""
+"""Rewriting rules for masks: logic on truth values becomes products of zeros and ones, done
+once."""
 
 import numpy as np
 import onnx

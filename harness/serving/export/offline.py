@@ -1,7 +1,8 @@
 """What depends on one item alone is computed once an item, not once a request: it joins the tables.
 
-Nodes that treat every place of a history, or every candidate, by itself move out of the graph; their results
-are the table's new columns. The mask of padded places is dropped: they hold row 0, which has nothing present.
+Nodes that treat every place of a history, or every candidate, by itself move out of the graph;
+their results are the table's new columns. The mask of padded places is dropped: they hold row 0,
+which has nothing present.
 """
 
 from collections.abc import Sequence

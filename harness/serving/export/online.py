@@ -148,7 +148,8 @@ def _lightened(
 def write_scorer(core: Core, codes: ItemCodes, path: Path, *, rows: RowFormat) -> Path:
     """Graft the tables in a format on to the graph and write both.
 
-    One scale a row of int8 serves masks and codes badly, so there the work on items stays in the graph.
+    One scale a row of int8 serves masks and codes badly, so there the work on items stays in the
+    graph.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     slots = slot_patterns(codes) if kinds_in(codes) > 1 else None
@@ -194,7 +195,8 @@ def _context(
 
 
 def eager_request(codes: ItemCodes, feed: Feed, events: Tensor | None = None) -> Request:
-    """A feed as the request that `Baseline.score` takes; `events` [R, L] are rows of codes made for them."""
+    """A feed as the request that `Baseline.score` takes; `events` [R, L] are rows of codes made for
+    them."""
     inputs = core_inputs(codes, feed, events)
     requests, candidates = feed["candidates"].shape
     contexts = []

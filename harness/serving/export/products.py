@@ -1,4 +1,5 @@
-"""Rewriting rules for products with fixed weights: two in a row are one, views and slices around one none."""
+"""Rewriting rules for products with fixed weights: two in a row are one, views and slices around
+one none."""
 
 from collections import Counter
 
@@ -52,7 +53,8 @@ def drop_views(model: onnx.ModelProto, observed: Observed) -> None:
 
 
 def drop_slices(model: onnx.ModelProto, observed: Observed) -> None:
-    """The first rows of a value, multiplied, of which fixed ones are taken: multiply all rows instead.
+    """The first rows of a value, multiplied, of which fixed ones are taken: multiply all rows
+    instead.
 
     Pairs of fields come so. A copy costs more than half as many products again.
     """

@@ -1,4 +1,5 @@
-"""What an exported scorer is fed: ids and contexts of R requests, K candidates each; NumPy alone."""
+"""What an exported scorer is fed: ids and contexts of R requests, K candidates each; NumPy
+alone."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -29,10 +30,10 @@ class FeedShape(NamedTuple):
         return cls(**{name: int(value[name]) for name in cls._fields if name in value})
 
     def arrays(self, requests: int, candidates: int, history: int) -> Feed:
-        """An empty feed: history int64 [R, L] of item rows (0 = padding, left), history_mask bool [R, L],
-        candidates int64 [R, K], request_ids int64 [R, C], candidate_ids int64 [R, K, C], numbers float32.
-        Where kinds are told apart history_kinds int64 [R, L], 0 = none. Places that the mask leaves out
-        must hold row 0 of kind 0: some scorers read no mask.
+        """An empty feed: history int64 [R, L] of item rows (0 = padding, left), history_mask bool
+        [R, L], candidates int64 [R, K], request_ids int64 [R, C], candidate_ids int64 [R, K, C],
+        numbers float32. Where kinds are told apart history_kinds int64 [R, L], 0 = none. Places
+        that the mask leaves out must hold row 0 of kind 0: some scorers read no mask.
         """
         lead = {"request": (requests,), "candidate": (requests, candidates)}
         feed: Feed = {

@@ -1,4 +1,5 @@
-"""Rewriting rules for a traced graph. What a shape is, they read off values observed at several sizes.
+"""Rewriting rules for a traced graph. What a shape is, they read off values observed at several
+sizes.
 
 The rules know operators of the graph, not models: every strategy gets them.
 """
@@ -67,7 +68,8 @@ def fix_constants(model: onnx.ModelProto, observed: Observed) -> None:
 
 
 def is_shape(model: onnx.ModelProto, name: str) -> bool:
-    """Whether a value descends from shapes alone, so that its sameness is no accident of the probe."""
+    """Whether a value descends from shapes alone, so that its sameness is no accident of the
+    probe."""
     maker, visited = makers(model), set()
     fixed = {initializer.name for initializer in model.graph.initializer}
     todo = [name]
@@ -139,7 +141,8 @@ def reshape_target(before: Sequence[Shape], after: Sequence[Shape]) -> list[int]
 
 
 def name_shapes(model: onnx.ModelProto, observed: Observed) -> None:
-    """A vector put together from sizes that is a stretch of an input's shape is read off at once."""
+    """A vector put together from sizes that is a stretch of an input's shape is read off at
+    once."""
     for node in list(model.graph.node):
         name = node.output[0] if node.output else ""
         values = observed.get(name, [])
@@ -227,7 +230,8 @@ def drop_lone_concats(model: onnx.ModelProto) -> None:
 
 
 def gather_columns(model: onnx.ModelProto, observed: Observed) -> None:
-    """Rows looked up by the only column of ids and then given that axis back are looked up by the ids."""
+    """Rows looked up by the only column of ids and then given that axis back are looked up by the
+    ids."""
     maker, fixed = makers(model), {initializer.name for initializer in model.graph.initializer}
     for node in model.graph.node:
         column = maker.get(node.input[1]) if node.op_type == "Gather" else None

@@ -10,7 +10,8 @@ from fusefront.harness.serving.export.request import Array, Feed
 
 
 def session_options(threads: int = 1, *, spinning: bool = False) -> ort.SessionOptions:
-    """One thread unless asked; idle threads sleep, or they burn a core beside whatever runs next."""
+    """One thread unless asked; idle threads sleep, or they burn a core beside whatever runs
+    next."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -1,7 +1,8 @@
 """The online half of a model as an ONNX graph over gathered rows; the tables come later.
 
 The TorchScript tracer needs a fiftieth of the processor time of the graph capture exporter (0.4 s
-against 18 s); what it fixed by mistake is found by comparing at other sizes, and then the slower one is used.
+against 18 s); what it fixed by mistake is found by comparing at other sizes, and then the slower
+one is used.
 """
 
 import logging
@@ -73,7 +74,8 @@ class Online(nn.Module):
 class _SizesAsValues(TorchFunctionMode):
     """`unflatten` as a reshape by the sizes of its input.
 
-    The script exporter keeps the example's sizes of an `unflatten` and folds what follows into constants.
+    The script exporter keeps the example's sizes of an `unflatten` and folds what follows into
+    constants.
     """
 
     def __torch_function__(
@@ -101,7 +103,8 @@ def _empty(nothing: Tensor, kind: str) -> Tensor:
 def core_inputs(codes: ItemCodes, feed: Feed, events: Tensor | None = None) -> dict[str, Tensor]:
     """The gathered rows, mask and contexts of a feed: what `Online` takes, by name.
 
-    `events` [R, L] are the rows of the history's role where the codes are not those of a whole table.
+    `events` [R, L] are the rows of the history's role where the codes are not those of a whole
+    table.
     """
     history, candidates = (torch.from_numpy(feed[name]) for name in ("history", "candidates"))
     kinds = torch.from_numpy(feed["history_kinds"]) if "history_kinds" in feed else None

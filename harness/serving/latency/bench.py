@@ -210,7 +210,8 @@ def session_facts(rows: Sequence[BenchRow], decide_at: int | None = None) -> Ben
 
 
 def _errors(rows: Sequence[BenchRow], original: BenchRow, name: Quantile) -> list[float]:
-    """Standard errors of every strategy's difference from the baseline, same scope, backend and K."""
+    """Standard errors of every strategy's difference from the baseline, same scope, backend and
+    K."""
     same = [
         row
         for row in rows

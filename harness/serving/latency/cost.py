@@ -85,7 +85,8 @@ print(json.dumps([imported - begin, loaded - imported, first - ready, peak]))
 
 
 def cold_start(graph: Path, feed: Path) -> ColdStart:
-    """Load `graph` in a fresh process without torch and score `feed` (npz); its times and peak memory."""
+    """Load `graph` in a fresh process without torch and score `feed` (npz); its times and peak
+    memory."""
     command = [sys.executable, "-I", "-c", _COLD, str(graph), str(feed)]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode:

@@ -45,7 +45,8 @@ def gate(
     folder: StudyFolder,
     say: Callable[[str], None],
 ) -> list[Gated]:
-    """Load and compare all, two at a time: nothing is timed yet. What fails is told and kept out."""
+    """Load and compare all, two at a time: nothing is timed yet. What fails is told and kept
+    out."""
     store = PreparedDataset.open(folder.store_path)
 
     def load(pair: tuple[str, Trained]) -> Gated:

@@ -1,7 +1,7 @@
 """Intervals of latency quantiles: rounds are the clusters, neighbours are not independent.
 
-One subject: Woodruff's survey interval (Woodruff 1952, JASA) with a lag term. Two subjects: Student's
-t over rounds of the differences of per-visit log quantiles.
+One subject: Woodruff's survey interval (Woodruff 1952, JASA) with a lag term. Two subjects:
+Student's t over rounds of the differences of per-visit log quantiles.
 """
 
 from collections.abc import Sequence
@@ -95,12 +95,13 @@ def difference(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Difference:
 
 
 def beyond_floor(change: Difference, twins: Difference) -> bool:
-    """Whether two latencies differ by more than equal sessions do: |d| > |d twins| + max(h, h twins).
+    """Whether two latencies differ by more than equal sessions do: |d| > |d twins| + max(h, h
+    twins).
 
-    The floor of the twins with the noise of whichever pair was disturbed more; so the pair's interval
-    holds no 0 either. A neighbour's burst that slows one visit of one session by 20 to 40 % without
-    any run-queue delay is in that pair's noise alone: of 450 real triples of equal sessions the third was
-    under |d| + h of the twins in 424, under this bar in all.
+    The floor of the twins with the noise of whichever pair was disturbed more; so the pair's
+    interval holds no 0 either. A neighbour's burst that slows one visit of one session by 20 to 40
+    % without any run-queue delay is in that pair's noise alone: of 450 real triples of equal
+    sessions the third was under |d| + h of the twins in 424, under this bar in all.
     """
     return abs(change.mean) > abs(twins.mean) + max(twins.half, change.half)
 

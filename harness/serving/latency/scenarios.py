@@ -63,7 +63,8 @@ def serve_loads(
 ) -> list[ServerLine]:
     """Baseline and candidates for the operating point at fixed loads, several runs each.
 
-    The share of requests later than the limit decides; a quantile is not given where the queue grew.
+    The share of requests later than the limit decides; a quantile is not given where the queue
+    grew.
     """
     lines = []
     rng = np.random.default_rng(1)

@@ -70,7 +70,8 @@ def open_loop(
 
 
 def overloaded(latency: Floats) -> bool:
-    """Whether the queue only grew: then a quantile is a matter of run length and no number is given."""
+    """Whether the queue only grew: then a quantile is a matter of run length and no number is
+    given."""
     quarter = max(len(latency) // 4, 1)
     return bool(np.median(latency[-quarter:]) > 2 * np.median(latency[:quarter]))
 

@@ -67,8 +67,8 @@ def bench_study(
 ) -> BenchResult:
     """Measure all completed strategies; writes bench/{samples,visits}.parquet and bench.json.
 
-    Without `options` the study's own candidate counts and rounds, the least that a report needs, and
-    the user's operators under `include`.
+    Without `options` the study's own candidate counts and rounds, the least that a report needs,
+    and the user's operators under `include`.
     """
     if options is None:
         latency = folder.spec.latency

@@ -1,8 +1,9 @@
 """A person's own metrics, measured: the value, and what each cluster of rows adds to its error.
 
-Where a metric gives no influences, whole clusters are drawn again with replacement (Efron & Tibshirani
-1993, ch. 6). All strategies and seeds meet the same draws, so deviations of the draws, scaled by the root
-of their number, take the place of influences: their products add up to the bootstrap's covariances.
+Where a metric gives no influences, whole clusters are drawn again with replacement (Efron &
+Tibshirani 1993, ch. 6). All strategies and seeds meet the same draws, so deviations of the draws,
+scaled by the root of their number, take the place of influences: their products add up to the
+bootstrap's covariances.
 """
 
 from collections.abc import Callable, Mapping

@@ -51,7 +51,8 @@ def test_scores_are_those_of_the_mean_tower(scene):
 
 
 def test_losses_are_those_of_a_loop_over_rows_and_copies(scene):
-    """The stacker reads the row's own fold; a copy learns from the rows of the others, tower by tower."""
+    """The stacker reads the row's own fold; a copy learns from the rows of the others, tower by
+    tower."""
     model = scene.build("stacked_fusion", {"folds": 3, "token_width": 6}).train()
     for module in model.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm | torch.nn.Dropout):

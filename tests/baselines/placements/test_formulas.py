@@ -1,7 +1,8 @@
-"""Every placement row by row: slots by a loop, poolers on one history, the operator on one candidate.
+"""Every placement row by row: slots by a loop, poolers on one history, the operator on one
+candidate.
 
-Parts (operator, pooler, head, norm) are called on one row alone and without padding; what is held here
-is what the placements make of them.
+Parts (operator, pooler, head, norm) are called on one row alone and without padding; what is held
+here is what the placements make of them.
 """
 
 from typing import NamedTuple

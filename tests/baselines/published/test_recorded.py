@@ -1,4 +1,5 @@
-"""What the published models are by default, as their papers and logs print it, and what searches try."""
+"""What the published models are by default, as their papers and logs print it, and what searches
+try."""
 
 from dataclasses import FrozenInstanceError
 

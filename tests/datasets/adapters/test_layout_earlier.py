@@ -56,7 +56,8 @@ def check_drawn(back, positives: list[tuple[object, object, object]]) -> None:
 
 
 def write_mmctr(folder: Path) -> dict[str, list[dict[str, object]]]:
-    """Parquet written by pandas: int64, lists of int64 and of double; test has an ID and no label."""
+    """Parquet written by pandas: int64, lists of int64 and of double; test has an ID and no
+    label."""
     rng = np.random.default_rng(1)
     log = folder / "MicroLens_1M_x1"
     log.mkdir(parents=True)
@@ -216,7 +217,8 @@ def _time(rows: list[tuple[int, int, float, int, int]], item: int) -> int:
 
 
 def test_tiktok(tmp_path, readback) -> None:
-    """train.json, val.json, test.json: user -> items, users without items in val and test left out."""
+    """train.json, val.json, test.json: user -> items, users without items in val and test left
+    out."""
     rng = np.random.default_rng(4)
     data = tmp_path / "t"
     data.mkdir()

@@ -1,4 +1,5 @@
-"""H&M's csv files, exactly as published (keys that begin with 0, empty cells), against the store."""
+"""H&M's csv files, exactly as published (keys that begin with 0, empty cells), against the
+store."""
 
 import csv
 from collections import defaultdict

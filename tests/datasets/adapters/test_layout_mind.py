@@ -1,4 +1,5 @@
-"""MIND, written exactly as published (no headers, quotes in titles, empty cells), against the store."""
+"""MIND, written exactly as published (no headers, quotes in titles, empty cells), against the
+store."""
 
 import json
 from collections import defaultdict

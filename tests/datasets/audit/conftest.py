@@ -15,7 +15,8 @@ SPLITS = ("train", "valid", "test")
 
 
 class Row(NamedTuple):
-    """A candidate: item row from 1, label, time, code of the field `c` and number of the field `n`."""
+    """A candidate: item row from 1, label, time, code of the field `c` and number of the field
+    `n`."""
 
     item: int
     label: int = 0

@@ -1,4 +1,5 @@
-"""Defects planted in a small log, each found with its numbers; the same log without it is not flagged."""
+"""Defects planted in a small log, each found with its numbers; the same log without it is not
+flagged."""
 
 from collections.abc import Callable
 from pathlib import Path

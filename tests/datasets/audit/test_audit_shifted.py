@@ -1,4 +1,5 @@
-"""Vectors one row off are found by clicks or by fields; honest vectors never are, nor useless ones."""
+"""Vectors one row off are found by clicks or by fields; honest vectors never are, nor useless
+ones."""
 
 from pathlib import Path
 from typing import Any

@@ -263,7 +263,8 @@ def test_a_column_far_above_the_others_is_smooth_or_bounded(
 
 
 def of_numbers(planted: Plant, row_type: Any, request_type: Any, levels: int, wide: float) -> Any:
-    """Rows of `levels` values, 40 each, clicked the more often the larger: .5 - wide to .5 + wide."""
+    """Rows of `levels` values, 40 each, clicked the more often the larger: .5 - wide to
+    .5 + wide."""
     clicks = [round(40 * rate) for rate in np.linspace(0.5 - wide, 0.5 + wide, levels)]
     rows = [
         request_type(

@@ -1,4 +1,5 @@
-"""Logs of positives: what is drawn joins its positive's request, tells nothing by its place, and passes the audit."""
+"""Logs of positives: what is drawn joins its positive's request, tells nothing by its place, and
+passes the audit."""
 
 import json
 from collections import Counter

@@ -1,4 +1,5 @@
-"""Raw text and image files through encoders: own callables, and the models whose weights are packaged."""
+"""Raw text and image files through encoders: own callables, and the models whose weights are
+packaged."""
 
 import shutil
 import sys

@@ -1,4 +1,5 @@
-"""Several behaviours in one log: which make histories, and the kind of each event, against plain loops."""
+"""Several behaviours in one log: which make histories, and the kind of each event, against plain
+loops."""
 
 from collections import defaultdict
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Histories of 10,000 on few rows: the memory they need is what is planned, and every entry is kept."""
+"""Histories of 10,000 on few rows: the memory they need is what is planned, and every entry is
+kept."""
 
 from pathlib import Path
 from typing import Any

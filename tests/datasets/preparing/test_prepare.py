@@ -39,7 +39,8 @@ PARTS = ("train", "valid", "test")
 
 
 def write(folder: Path, *, seed: int = 0) -> pl.DataFrame:
-    """A log with repeated times, so that requests of several rows exist; keys are not row numbers."""
+    """A log with repeated times, so that requests of several rows exist; keys are not row
+    numbers."""
     rng = np.random.default_rng(seed)
     user = rng.integers(0, USERS, ROWS)
     log = pl.DataFrame(

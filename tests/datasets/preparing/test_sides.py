@@ -1,4 +1,5 @@
-"""Fields of every type on the side of the item, the user and the context; buckets change nothing."""
+"""Fields of every type on the side of the item, the user and the context; buckets change
+nothing."""
 
 import re
 from collections.abc import Iterator

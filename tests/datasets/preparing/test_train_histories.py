@@ -1,4 +1,5 @@
-"""`history: from log` without times under a given split: the user's train positives, leave-one-out in train."""
+"""`history: from log` without times under a given split: the user's train positives, leave-one-out
+in train."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""What `init` proposes a history of a log to hold: all events with their kind, where the log has kinds."""
+"""What `init` proposes a history of a log to hold: all events with their kind, where the log has
+kinds."""
 
 from pathlib import Path
 from typing import Any

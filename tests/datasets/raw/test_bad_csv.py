@@ -1,4 +1,5 @@
-"""Text tables as people have them, modelled on public reports: right by a plain loop, or one sentence."""
+"""Text tables as people have them, modelled on public reports: right by a plain loop, or one
+sentence."""
 
 import bz2
 import gzip

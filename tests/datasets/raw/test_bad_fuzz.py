@@ -1,4 +1,5 @@
-"""Generated csv dialects, parquet types and mixtures of parts: right by a plain loop, or one sentence."""
+"""Generated csv dialects, parquet types and mixtures of parts: right by a plain loop, or one
+sentence."""
 
 import contextlib
 import csv

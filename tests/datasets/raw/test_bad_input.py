@@ -1,4 +1,5 @@
-"""Malformed inputs: each gets one sentence that names the file, and leaves no half-written store."""
+"""Malformed inputs: each gets one sentence that names the file, and leaves no half-written
+store."""
 
 import gzip
 import re

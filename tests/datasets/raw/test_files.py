@@ -1,4 +1,5 @@
-"""Paths, hashes and arrays on disk: what is written is what NumPy reads, what is wrong is a place."""
+"""Paths, hashes and arrays on disk: what is written is what NumPy reads, what is wrong is a
+place."""
 
 import hashlib
 import os

@@ -1,4 +1,5 @@
-"""Hashes of columns against the same arithmetic on Python's whole numbers, and words that must stay."""
+"""Hashes of columns against the same arithmetic on Python's whole numbers, and words that must
+stay."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""Nulls and padding in histories, of whatever form and type: what is left is right, what goes is counted."""
+"""Nulls and padding in histories, of whatever form and type: what is left is right, what goes is
+counted."""
 
 from collections import Counter
 from pathlib import Path

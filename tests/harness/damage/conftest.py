@@ -1,4 +1,5 @@
-"""A folder with everything that verbs read, made once by the verbs themselves; damages work on a copy."""
+"""A folder with everything that verbs read, made once by the verbs themselves; damages work on a
+copy."""
 
 import sys
 from pathlib import Path

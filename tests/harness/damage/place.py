@@ -1,4 +1,5 @@
-"""The folder that is damaged: how it is made, how a verb is called in it, how it is put right again."""
+"""The folder that is damaged: how it is made, how a verb is called in it, how it is put right
+again."""
 
 import contextlib
 import io

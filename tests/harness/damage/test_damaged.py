@@ -1,4 +1,5 @@
-"""Generated damages of every kind of file against every verb that reads it: a sentence, no traceback."""
+"""Generated damages of every kind of file against every verb that reads it: a sentence, no
+traceback."""
 
 import random
 import signal

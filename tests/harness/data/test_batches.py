@@ -20,7 +20,8 @@ from fusefront.harness.data.module import RequestData
 
 
 def rows_of(batch: RequestBatch) -> list[tuple[int, int, float, tuple[int, ...], tuple[int, ...]]]:
-    """row id, item, label, history and candidate context of each real candidate, by plain indexing."""
+    """row id, item, label, history and candidate context of each real candidate, by plain
+    indexing."""
     rows = []
     for r, k in zip(*np.nonzero(batch.candidate_mask.numpy()), strict=True):
         real = batch.history_mask[r].numpy()

@@ -1,4 +1,5 @@
-"""Studies on disk of planted truth, without a training: matrix, runs, predictions of known quality."""
+"""Studies on disk of planted truth, without a training: matrix, runs, predictions of known
+quality."""
 
 import hashlib
 import json

@@ -1,7 +1,8 @@
 """A disk that forgets: what a folder may look like when the power goes before any write is synced.
 
-`Recorder.install` notes every sync, rename, link and removal under a root, with a copy of each file's
-content at its last fsync. `Journal.lost` then gives the folder as it could be found at any of these
+`Recorder.install` notes every sync, rename, link and removal under a root, with a copy of each
+file's content at its last fsync. `Journal.lost` then gives the folder as it could be found at any
+of these
 moments: a file that was never synced is empty, a name that was never synced may be missing.
 """
 

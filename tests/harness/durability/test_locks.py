@@ -1,4 +1,5 @@
-"""Locks between processes: one holder, sentence, waited for within a limit; nothing stays of them."""
+"""Locks between processes: one holder, sentence, waited for within a limit; nothing stays of
+them."""
 
 import errno
 import fcntl

@@ -1,4 +1,5 @@
-"""The mirror never hurts: no request offline, one warning and the study goes on, nothing sent twice."""
+"""The mirror never hurts: no request offline, one warning and the study goes on, nothing sent
+twice."""
 
 import json
 import subprocess

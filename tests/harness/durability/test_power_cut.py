@@ -1,4 +1,5 @@
-"""The power goes at any moment: no record looks complete that is not, and the same command mends all."""
+"""The power goes at any moment: no record looks complete that is not, and the same command mends
+all."""
 
 import json
 import os

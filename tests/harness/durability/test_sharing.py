@@ -1,4 +1,5 @@
-"""Any number of commands on one output folder: each run is trained once, and everybody ends well."""
+"""Any number of commands on one output folder: each run is trained once, and everybody ends
+well."""
 
 import json
 import os
@@ -106,7 +107,8 @@ SECONDS = 600.0  # for all of them; those that do not fit are left out, and the 
 def test_killed_commands_of_two_studies_never_spoil_each_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two to three commands at drawn moments, each killed or not; at the end all is as undisturbed."""
+    """Two to three commands at drawn moments, each killed or not; at the end all is as
+    undisturbed."""
     calm = tmp_path / "calm"
     calm.mkdir()
     write_studies(calm, trials=2)

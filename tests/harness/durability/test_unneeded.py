@@ -1,4 +1,5 @@
-"""`fusefront gc` shows what is for nothing, with sizes, and frees that alone, and only when told."""
+"""`fusefront gc` shows what is for nothing, with sizes, and frees that alone, and only when
+told."""
 
 import json
 import shutil

@@ -1,4 +1,5 @@
-"""`verify`: one sentence for each damaged file of a store, run, study or bundle, and exit code 3."""
+"""`verify`: one sentence for each damaged file of a store, run, study or bundle, and exit code
+3."""
 
 import json
 import shutil

@@ -1,4 +1,5 @@
-"""Parts that nothing is trained with: metrics, backends, layouts and encoders that a study names."""
+"""Parts that nothing is trained with: metrics, backends, layouts and encoders that a study
+names."""
 
 import json
 

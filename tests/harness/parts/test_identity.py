@@ -1,6 +1,7 @@
 """A run's code changes with what could change its numbers, and with nothing else.
 
-Independent oracle: every function that a training really calls must be among those that identity follows.
+Independent oracle: every function that a training really calls must be among those that identity
+follows.
 """
 
 import hashlib

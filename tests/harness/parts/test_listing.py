@@ -93,7 +93,8 @@ def test_shapes_count_what_the_built_model_counts(name):
 
 
 def test_the_offline_half_counts_the_products_of_its_formula():
-    """id_only at width 16: query, key and value of the id; early fusion: projections and W beside."""
+    """id_only at width 16: query, key and value of the id; early fusion: projections and W
+    beside."""
     with torch.device("meta"):
         assert encode_macs_per_item(shapes_of(BASELINES["id_only"], PARTS)) == 3 * 16 * 16
         early = encode_macs_per_item(shapes_of(BASELINES["early_fusion"], PARTS))

@@ -1,4 +1,5 @@
-"""Damages that the generated ones once showed as tracebacks; each is a sentence that names the file."""
+"""Damages that the generated ones once showed as tracebacks; each is a sentence that names the
+file."""
 
 import json
 

@@ -47,7 +47,8 @@ def test_auc_equals_pairs_sklearn_and_torchmetrics(seed, levels):
     assert exact_auc(scores, label) == pytest.approx(expected, abs=1e-14)
     assert auc_influence(tie_groups(scores, label)).value == pytest.approx(expected, abs=1e-14)
     assert roc_auc_score(label, scores) == pytest.approx(expected, abs=1e-12)
-    # torchmetrics squashes scores outside [0, 1] in float32, which may merge neighbours: give it ranks
+    # torchmetrics squashes scores outside [0, 1] in float32, which may merge neighbours: give it
+    # ranks
     unit = (np.unique(scores, return_inverse=True)[1] / len(scores)).astype(np.float32)
     theirs = binary_auroc(torch.from_numpy(unit), torch.from_numpy(label.astype(np.int64)))
     assert float(theirs) == pytest.approx(expected, abs=1e-6)

@@ -1,4 +1,5 @@
-"""A person's metric beside AUC: its numbers by plain loops, its interval by influences or redraws."""
+"""A person's metric beside AUC: its numbers by plain loops, its interval by influences or
+redraws."""
 
 from dataclasses import replace
 from typing import ClassVar

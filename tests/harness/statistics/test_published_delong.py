@@ -36,7 +36,8 @@ def delong(columns, label):
 
 
 def test_the_three_screening_tests_of_delong_1988():
-    """Areas, errors and contrasts as printed for them in SAS/STAT's documentation of PROC LOGISTIC."""
+    """Areas, errors and contrasts as printed for them in SAS/STAT's documentation of PROC
+    LOGISTIC."""
     albumin, protein, score, label = np.array(PATIENTS.split(), float).reshape(-1, 4).T
     area, covariance = delong((albumin, protein, -score), label.astype(np.uint8))
     np.testing.assert_array_equal(area.round(4), [0.7366, 0.6478, 0.7258])
@@ -55,7 +56,8 @@ def test_the_three_screening_tests_of_delong_1988():
 
 
 def test_the_ct_ratings_of_hanley_and_mcneil_1982():
-    """Area, error and interval as printed for them in Stata's manual entry of roctab: half of all pairs tie."""
+    """Area, error and interval as printed for them in Stata's manual entry of roctab: half of all
+    pairs tie."""
     rating = np.concatenate([np.repeat(np.arange(5.0), n) for n in (NORMAL, ABNORMAL)])
     label = np.repeat([0, 1], [58, 51]).astype(np.uint8)
     area, variance = delong((rating,), label)

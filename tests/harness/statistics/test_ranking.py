@@ -1,4 +1,5 @@
-"""Average precision, group AUC, MRR and hit@1 against scikit-learn, permutations and derivatives."""
+"""Average precision, group AUC, MRR and hit@1 against scikit-learn, permutations and
+derivatives."""
 
 from itertools import pairwise, permutations
 

@@ -41,7 +41,8 @@ class GoodSettings:
 
 
 class Good(Baseline):
-    """Ids and content summed, the history's mean beside the candidate: each defect breaks one promise."""
+    """Ids and content summed, the history's mean beside the candidate: each defect breaks one
+    promise."""
 
     name: ClassVar[str] = "good"
     Settings = GoodSettings

@@ -27,7 +27,8 @@ from fusefront.harness.testing.promises import (
 
 
 class Good(FusionOperator):
-    """A linear layer over cleared slots: keeps the contract; each defect below breaks one promise."""
+    """A linear layer over cleared slots: keeps the contract; each defect below breaks one
+    promise."""
 
     name: ClassVar[str] = "good"
 

@@ -1,4 +1,5 @@
-"""A worker that is killed, a full disk: tried again at once, then by the next command; never on record."""
+"""A worker that is killed, a full disk: tried again at once, then by the next command; never on
+record."""
 
 import errno
 from pathlib import Path

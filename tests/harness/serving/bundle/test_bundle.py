@@ -1,4 +1,5 @@
-"""The bundle: written from a run, replayed without torch, refused where a file is not what it says."""
+"""The bundle: written from a run, replayed without torch, refused where a file is not what it
+says."""
 
 import json
 import os
@@ -111,7 +112,8 @@ def test_the_verbs_run_where_torch_is_absent(world, verb, tmp_path):
 
 
 def _rows(world) -> pl.DataFrame:
-    """Test rows as a client would send them: keys, raw context values, histories as lists of keys."""
+    """Test rows as a client would send them: keys, raw context values, histories as lists of
+    keys."""
     _, store, *_ = world
     split, keys = store.split("test"), store.item_keys().sort("row")["key"].to_numpy()
     request = np.repeat(np.arange(len(split.group)), np.diff(split.row_start))

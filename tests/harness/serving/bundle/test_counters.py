@@ -1,4 +1,5 @@
-"""A counter store kept up to date from logs gives raw requests the numbers that `prepare` stored."""
+"""A counter store kept up to date from logs gives raw requests the numbers that `prepare`
+stored."""
 
 import itertools
 import json
@@ -90,7 +91,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[PreparedDataset, Pat
 
 
 def cut(log: pl.DataFrame, folder: Path, *edges: int) -> list[Path]:
-    """A file for every stretch of time, oldest first, rows of one out of order; csv every second."""
+    """A file for every stretch of time, oldest first, rows of one out of order; csv every
+    second."""
     files = []
     times = [0, *edges, 1 << 40]
     for number, (low, high) in enumerate(itertools.pairwise(times)):

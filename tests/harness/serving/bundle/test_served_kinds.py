@@ -1,4 +1,5 @@
-"""Events of several kinds from the log to the bundle: raw requests score as the run recorded them."""
+"""Events of several kinds from the log to the bundle: raw requests score as the run recorded
+them."""
 
 from collections import defaultdict
 from collections.abc import Callable

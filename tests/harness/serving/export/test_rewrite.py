@@ -1,4 +1,5 @@
-"""The rewriting rules on small graphs: the same values, fewer nodes, and hands off where a rule would lie."""
+"""The rewriting rules on small graphs: the same values, fewer nodes, and hands off where a rule
+would lie."""
 
 import numpy as np
 import onnx

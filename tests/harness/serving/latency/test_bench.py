@@ -30,7 +30,8 @@ FASTER = SubjectKey("faster", "onnx", "model_only", 100)
 
 
 def _planted(scale: dict[SubjectKey, float], rounds: int = 20, timed: int = 100) -> Recording:
-    """Log-normal latencies around a scale in ms; the discarded positions are a hundred times slower."""
+    """Log-normal latencies around a scale in ms; the discarded positions are a hundred times
+    slower."""
     rng = np.random.default_rng(0)
     samples, visits = [], []
     for round_ in range(rounds):

@@ -1,4 +1,5 @@
-"""Requests as they arrive and as a graph gets them, by plain loops over the store; who leads a bench."""
+"""Requests as they arrive and as a graph gets them, by plain loops over the store; who leads a
+bench."""
 
 import json
 import shutil

@@ -123,8 +123,8 @@ def test_rows_carry_costs_and_parity(measured):
     )
     assert row["parity_max_difference"] <= 1e-5
     assert row["macs_per_candidate"] > 1000
-    # four streams of width 12, two heads. history: presence, values, keys with a mask after each head's;
-    # candidate: presence, vectors, queries with a 1 after each head's
+    # four streams of width 12, two heads. history: presence, values, keys with a mask after each
+    # head's; candidate: presence, vectors, queries with a 1 after each head's
     floats = (4 + 4 * 12 + 4 * 2 * 7) + (4 + 4 * 12 + 4 * 2 * 7)
     assert row["bytes_per_item"] == 4 * floats
     assert row["bundle_bytes"] > row["bytes_per_item"] * 400
