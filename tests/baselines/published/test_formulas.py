@@ -399,3 +399,16 @@ def test_fields_that_the_data_lacks_leave_nothing_behind(scene_of, schema, case)
         for r, k in ROWS:
             wanted = autoint(model, scene, Candidate(scene, r, k))
             torch.testing.assert_close(logits[r, k], wanted, **NEAR)
+
+
+def test_what_a_compressor_loses_reaches_the_model(scene):
+    codes = {"name": "vq", "k": 8, "parts": 2, "codes": 16}
+    model = scene.build("naml", {**CASES["naml"], "compressor": codes}).train()
+    ids = torch.arange(1, 60)
+    with torch.no_grad():
+        state = torch.random.get_rng_state()
+        _, loss = model.encode(ids)
+        torch.random.set_rng_state(state)
+        _, _, lost = model.slots(ids, None)
+    assert float(lost) > 0
+    torch.testing.assert_close(loss, lost, rtol=1e-3, atol=0)
