@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fusefront.datasets.durable import write_bytes
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.raw.delimited import column_names, count_lines, stream_text
 from fusefront.datasets.raw.files import (
@@ -18,7 +19,6 @@ from fusefront.datasets.raw.files import (
     find,
     refuse_twice,
     sha256,
-    write_bytes,
     write_npy,
 )
 from fusefront.datasets.table_text import COMMAS, TableText

@@ -148,14 +148,14 @@ def test_runs_that_fail_are_counted_with_the_first_reason(
     """The others' rows are kept."""
     request = jobs.request("failing", **SETTINGS)
     train(*begin(request, console))
-    fitted = training._fit
+    fitted = training.fit
 
     def fit(module: Any, data: Any, recipe: Any, epochs: Any) -> None:
         if epochs.cell.strategy.endswith("operator") and epochs.cell.seed == 9:
             raise ValueError("it broke")
         fitted(module, data, recipe, epochs)
 
-    monkeypatch.setattr(training, "_fit", fit)
+    monkeypatch.setattr(training, "fit", fit)
     with pytest.raises(
         FusefrontError, match=r"^1 ablation runs failed; first reason: ValueError: it broke$"
     ):
