@@ -28,7 +28,7 @@ class Counted(Baseline):
     name: ClassVar[str] = "counted"
 
     def __init__(self) -> None:
-        nn.Module.__init__(self)
+        super().__init__(SCHEMA, None, None, None)  # type: ignore[arg-type]
         self.of_request, self.of_numbers = nn.Linear(5, 70), nn.Linear(6, 40)
         self.of_candidate, self.of_price = nn.Linear(2, 5), nn.Linear(3, 7)
         self.read = nn.MultiheadAttention(4, 2, batch_first=True)

@@ -7,11 +7,12 @@ import pytest
 
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.spec import load_spec
+from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs import propose
 from fusefront.harness.jobs.demo import demo_file
 from fusefront.harness.jobs.propose import write_proposal
-from fusefront.harness.jobs.source import prepared, write_synthetic
+from fusefront.harness.jobs.source import described, prepared, write_synthetic
 from fusefront.harness.runs.study import Study, Synthetic, check_study, load_study
 
 WORLD = Synthetic(synthetic="tour", seed=2, train=30, valid=10, test=20)
@@ -20,6 +21,10 @@ WORLD = Synthetic(synthetic="tour", seed=2, train=30, valid=10, test=20)
 def study(dataset: object) -> Study:
     raw = {"name": "s", "dataset": dataset, "baseline": "b", "strategies": {"b": {}}}
     return check_study(raw, "s.yaml")
+
+
+def prepared_of(of: Study, file: Path, out: Path) -> PreparedDataset:
+    return prepared(described(of, file, None, out, ()), out, lambda _: None)
 
 
 def test_a_world_is_written_once_and_whole(tmp_path: Path) -> None:
@@ -46,12 +51,11 @@ def test_a_world_is_written_once_and_whole(tmp_path: Path) -> None:
 
 def test_the_world_has_the_sizes_and_the_seed_of_the_study(tmp_path: Path) -> None:
     lines: list[str] = []
-    store, spec = prepared(
-        study(WORLD.model_dump()), tmp_path / "s.yaml", None, tmp_path, lines.append
-    )
+    of = described(study(WORLD.model_dump()), tmp_path / "s.yaml", None, tmp_path, ())
+    store = prepared(of, tmp_path, lines.append)
     counts = [len(store.split(name).group) for name in ("train", "valid", "test")]
     assert counts == [30, 10, 20]
-    assert (store.name, spec.name) == ("tour_2", "tour_2")
+    assert (store.name, of.spec.name) == ("tour_2", "tour_2")
     assert store.path.is_relative_to(tmp_path / "prepared")
 
 
@@ -76,7 +80,7 @@ def test_a_proposed_world_is_a_study_that_can_be_read(tmp_path: Path) -> None:
     first = load_study(path)
     assert (first.name, first.dataset, first.baseline) == ("tour_5", "dataset.yaml", "late_fusion")
     assert list(first.strategies)[:2] == ["early_fusion", "late_fusion"]
-    store, _ = prepared(first, path, None, tmp_path / "out", lambda _: None)
+    store = prepared_of(first, path, tmp_path / "out")
     counts = [len(store.split(name).group) for name in ("train", "valid", "test")]
     assert counts == [24, 6, 24]
     with pytest.raises(UsageError, match=r"dataset\.yaml exists; name another place"):
@@ -86,7 +90,7 @@ def test_a_proposed_world_is_a_study_that_can_be_read(tmp_path: Path) -> None:
         propose.write_synthetic("tour", tmp_path / "w", seed=5, train=3, force=False)
     again = propose.write_synthetic("tour", tmp_path / "w", seed=6, train=3, force=True)
     assert load_study(again).name == "tour_6"
-    store, _ = prepared(load_study(again), again, None, tmp_path / "out", lambda _: None)
+    store = prepared_of(load_study(again), again, tmp_path / "out")
     assert len(store.split("valid").group) == 1  # a quarter, and one at least
     with pytest.raises(SpecError, match="nowhere"):
         propose.write_synthetic("nowhere", tmp_path / "v", seed=0, train=3, force=False)

@@ -20,14 +20,14 @@ THIN = {"strategies": {"early_fusion": {}, "late_fusion": {}}, "training": {"epo
 
 def break_seed(monkeypatch: pytest.MonkeyPatch, *seeds: int) -> None:
     """Trainings at these seeds fail."""
-    fit = training._fit
+    fit = training.fit
 
     def refuse(module: Any, data: Any, recipe: Any, epochs: Any) -> None:
         if epochs.cell.seed in seeds:
             raise ValueError(f"{epochs.cell.strategy} broke")
         fit(module, data, recipe, epochs)
 
-    monkeypatch.setattr(training, "_fit", refuse)
+    monkeypatch.setattr(training, "fit", refuse)
 
 
 def printed(console: Console) -> list[str]:

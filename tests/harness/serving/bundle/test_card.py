@@ -211,6 +211,7 @@ def test_the_card_reads_like_this() -> None:
         ],
         "serving": SERVED,
         "parameters": {},
+        "counters": {},
         "limits": ["Scores this.", "Not that."],
     }
     text = card_markdown(content)
@@ -238,3 +239,11 @@ def test_the_card_reads_like_this() -> None:
     other = card_markdown({**content, "serving": served, "data": data})  # type: ignore[typeddict-item]
     assert "AUC change -1.2e-04 on 20,000 rows.\nEvents of histories: in the table.\n" in other
     assert "modalities none;" in other
+    counted = {"candidate.shown": "how often shown", "request.clicks": "how many clicks"}
+    assert (
+        "## Counters\n"
+        "Raw values that a request brings, or `predict --counters` looks up:\n"
+        "- `shown` (candidate): how often shown\n"
+        "- `clicks` (request): how many clicks\n\n"
+        "## Limits\n"
+    ) in card_markdown({**content, "counters": counted})
