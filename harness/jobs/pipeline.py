@@ -65,7 +65,7 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
     folder = request.out / "studies" / study.name
     make_folder(request.out)
     of_data = {kind.word for kind in DATA_KINDS}
-    recorded = included(folder, (), may=lambda part: part.kind in of_data)
+    recorded = included(folder, (), lambda _: False, lambda part: part.kind in of_data)
     data = described(
         study,
         request.study_file,

@@ -2,6 +2,7 @@
 names."""
 
 import json
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -250,3 +251,22 @@ def test_an_encoder_of_the_other_kind_or_with_unknown_settings_is_refused(mine, 
 
 def test_nothing_is_allowed_where_nothing_is_given():
     assert Allowed() == Allowed({}, {}, outside=False)
+
+
+def test_a_study_whose_files_have_changed_runs_with_those_that_are_given(mine, tmp_path):
+    """On record are the old ones; given anew they go before them."""
+    files = mine("net_benefit.py", "two_threads.py")
+    study = STUDY | {
+        "comparison": {"metrics": ["net_benefit"]},
+        "latency": {"candidates": [4], "decide_at": 4, "backends": ["two_threads"]},
+    }
+    (tmp_path / "study.yaml").write_text(json.dumps(study))
+    request = StudyRequest(tmp_path / "study.yaml", tmp_path / "out", include=files, wandb=False)
+    begin(request, Console(quiet=True))
+    for file in files:
+        file.write_text(file.read_text() + "\n\nUNUSED = 1\n")
+    begin(request, Console(quiet=True))
+    begin(replace(request, include=()), Console(quiet=True))  # as they are on record now
+    files[0].write_text(files[0].read_text() + "\n\nMORE = 1\n")
+    with pytest.raises(UsageError, match=r"made with metric 'net_benefit' of .*has changed since"):
+        begin(replace(request, include=()), Console(quiet=True))
