@@ -46,7 +46,9 @@ def gate(
 
     new, old = find_study(study, out), find_study(against, out)
     allowed = new.spec.margin if margin is None else margin
-    checks, left_out = gate_studies(new, old, allowed)
+    checks, left_out, damaged = gate_studies(new, old, allowed)
+    for damage in damaged:
+        typer.echo(f"left out: {damage}", err=True)
     conclusion = sentence(checks, allowed, left_out)
     verdicts = {check.verdict for check in checks}
     lost = "regression" in verdicts

@@ -18,6 +18,7 @@ def runs(
     """List the recorded runs, newest last."""
     from rich.table import Table
 
+    from fusefront.datasets.errors import DataContractError
     from fusefront.harness.cli.screen import screen
     from fusefront.harness.cli.show import show
     from fusefront.harness.errors import NothingToDoError, UsageError
@@ -29,10 +30,14 @@ def runs(
         if not equals:
             raise UsageError(f"--where {text!r}: got no '=', expected KEY=VALUE")
         conditions[key] = value
-    rows = summaries(out, conditions)
+    rows, damaged = summaries(out, conditions)
+    for sentence in damaged:
+        typer.echo(f"left out: {sentence}", err=True)
     if as_json:
         show(rows)
         return
+    if damaged and not rows:
+        raise DataContractError(f"no run under {out} that can be read; {damaged[0]}")
     if not rows:
         raise NothingToDoError(f"no such run under {out}")
     columns = ("run_id", "dataset", "strategy", "role", "seed", "valid_auc", "seconds")

@@ -1,4 +1,4 @@
-"""`fusefront verify PATH|NAME`: whether what was recorded is still what it was."""
+"""`fusefront verify [PATH|NAME]`: whether what was recorded is still what it was."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,25 +12,38 @@ DAMAGED = 3
 
 def verify(
     what: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="Folder of a store, run, study or bundle; or the name of a data set, study or run.",
+            help="Folder of a store, run, study or bundle; or the name of a data set, study or run "
+            "(default: everything under --out).",
             metavar="PATH|NAME",
+            show_default=False,
         ),
-    ],
+    ] = None,
     out: Out = Path("out"),
+    mend: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Move what is broken aside, so that the same command makes it again."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare every file with its recorded hash, runs with their config, records with their format.
 
-    One sentence for each damaged file and exit code 3; 0 when all is whole.
+    One sentence for each damaged file and exit code 3; 0 when all is whole. With --repair what is
+    broken lies under quarantine/ afterwards, nothing is deleted, and the code is 0 where all could
+    be moved: run the study, `prepare` or `export` again.
     """
     from fusefront.harness.cli.show import show
+    from fusefront.harness.jobs.repair import repair
     from fusefront.harness.jobs.verify import verify as compare
 
     checked = compare(what, out)
+    moved = repair(checked, out) if mend else []
     if as_json:
-        show([check.to_json() for check in checked])
+        places = {str(one.path): str(one.to) for one in moved}
+        show([{**check.to_json(), **({"moved": places} if mend else {})} for check in checked])
     else:
         for check in checked:
             for sentence in check.damaged:
@@ -38,5 +51,8 @@ def verify(
             if not check.damaged:
                 remarks = f" ({'; '.join(check.remarks)})" if check.remarks else ""
                 typer.echo(f"{check.kind} {check.path}: whole{remarks}")
-    if any(check.damaged for check in checked):
+        for one in moved:
+            typer.echo(f"moved {one.path} to {one.to}")
+    damages = [damage for check in checked for damage in check.damages]
+    if any(damage.remake is None or not mend for damage in damages):
         raise typer.Exit(DAMAGED)

@@ -58,6 +58,7 @@ def compare_study(
     own = study_options(folder, include, None if options is None else ())
     options = options or own
     source = StudySource(folder)
+    _refuse_damage(folder, source, options.baseline)
     if not source.strategies:
         raise NothingToDoError(
             f"study {folder.name!r} has no completed runs; `fusefront run` it first"
@@ -111,13 +112,24 @@ def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[s
     return deltas
 
 
+def _refuse_damage(folder: StudyFolder, source: StudySource, baseline: str) -> None:
+    """DataContractError where damage leaves nothing to compare, or nothing to compare with."""
+    if baseline not in source.strategies:
+        entries = folder.checked_entries()
+        needed = [e for e in entries if e.strategy == baseline or not source.strategies]
+        for entry in needed:
+            if entry.damage:
+                raise DataContractError(entry.damage)
+
+
 def _unfinished(folder: StudyFolder) -> list[str]:
-    entries = folder.entries()
+    entries = folder.checked_entries()
     lacking = [e for e in entries if e.state != "completed"]
     if not lacking:
         return []
     names = ", ".join(sorted({f"{e.strategy} seed {e.seed} ({e.state})" for e in lacking})[:6])
-    return [f"{len(lacking)} of {len(entries)} runs are not complete and left out: {names}."]
+    left_out = f"{len(lacking)} of {len(entries)} runs are not complete and left out: {names}."
+    return [left_out, *(f"Damaged: {e.damage}." for e in lacking if e.damage)]
 
 
 def _errors(options: Options) -> tuple[str, bool, bool]:

@@ -1,7 +1,12 @@
 """The report's evidence of a study, gathered from its files; nothing is trained or timed here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from typing import TypeVar
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier import codes, facts, sections
@@ -13,12 +18,11 @@ from fusefront.harness.dossier.money import money
 from fusefront.harness.dossier.points import points
 from fusefront.harness.dossier.records import store_facts
 from fusefront.harness.dossier.replay import FILE as REPLAY
-from fusefront.harness.runs.hashes import checked
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.records import Bench
 from fusefront.harness.statistics.comparison import Comparison
-from fusefront.reports.evidence import Evidence, RunOrigin, StudyFacts
+from fusefront.reports.evidence import Evidence, RunOrigin, StudyFacts, TrainingCurve
 
 MOST_CURVES = 60  # runs whose training curves are all shown; of more, those the decision names
 ALL_ROLES = ("strategy", "control", "ablation")
@@ -27,6 +31,9 @@ SIMULTANEOUS = (
     "Differences from what runs today carry intervals that hold for all strategies at once, since "
     "the best one was picked; `compare` prints the unadjusted ones with Holm's verdicts."
 )
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,14 +48,33 @@ class StudyMaterial:
     inputs: Inputs
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Damaged records beside the decision, which the page goes on without: a sentence each."""
+
+    sentences: list[str]
+
+    def read(self, part: Callable[[], T], empty: T) -> T:
+        """What `part` reads; `empty` where its record is damaged."""
+        try:
+            return part()
+        except DataContractError as error:
+            self.sentences.append(str(error))
+            return empty
+
+    def each(
+        self, part: Callable[[list[RunEntry]], tuple[T, ...]], entries: list[RunEntry]
+    ) -> tuple[T, ...]:
+        """What `part` reads of every run whose record is not damaged."""
+        empty: tuple[T, ...] = ()
+        parts = (self.read(partial(part, [one]), empty) for one in entries)
+        return tuple(chain.from_iterable(parts))
+
+
 def gather(study: StudyFolder) -> StudyMaterial:
-    """Read matrix, comparison and bench; a missing comparison is made (and opens test, on
-    record)."""
-    every = study.entries(roles=ALL_ROLES)
+    """Read matrix, comparison and bench; a missing comparison is made, which opens test."""
+    every = study.checked_entries(roles=ALL_ROLES)
     entries = [entry for entry in every if entry.role != "ablation"]
-    for entry in every:
-        if entry.state == "completed":
-            checked(entry.path, "predictions/test.parquet")
     comparison, bench = read_comparison(study, entries), read_bench(study)
     return StudyMaterial(
         study, every, entries, comparison, bench, study_inputs(study, comparison, bench, entries)
@@ -64,8 +90,11 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
     subject = decision.subject if decision.choice in (None, decision.today) else decision.choice
     deciding = [subject, decision.today, *decision.alternatives]
     manifest = store_facts(study.store_path)
+    left_out = LeftOut(study.ablations()[1])
+    shown = _curves(material.entries, deciding)
+    no_curves: tuple[TrainingCurve, ...] = ()
     sensitive = {name for name, s in manifest.get("slices", {}).items() if s.get("sensitive")}
-    return Evidence(
+    evidence = Evidence(
         study=_facts(material, judged, signature),
         decision=decision,
         points=points(inputs, policy, judged, comparison, timed, material.entries),
@@ -77,25 +106,29 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         what_if=what_if,
         ablations=sections.ablations(study),
         calibration=sections.calibration(comparison, deciding[:2]),
-        missing=sections.missing(study),
+        missing=left_out.read(lambda: sections.missing(study), None),
         training=(
-            *facts.searches(study),
-            *facts.training_curves(_curves(material.entries, deciding)),
+            *left_out.read(lambda: facts.searches(study), no_curves),
+            *left_out.each(facts.training_curves, shown),
         ),
-        codes=codes.measures(_curves(material.entries, deciding)),
-        widths=codes.curves(_curves(material.entries, deciding)),
+        codes=codes.measures(shown),
+        widths=left_out.each(codes.curves, shown),
         backends=served_by(material.bench, study.spec.latency.decide_at),
         slices=sections.slices(comparison, subject, frozenset(sensitive)),
-        audit=facts.audit_findings(study),
-        environment=facts.environment(material.entries, material.bench),
+        audit=left_out.read(lambda: facts.audit_findings(study), ()),
+        environment=left_out.read(
+            lambda: facts.environment(material.entries, material.bench), dict[str, str]()
+        ),
         origins=facts.origins(study, material.every),
         hashes=hashes(study),
     )
+    notes = (*evidence.study.notes, *(f"Left out: {one}." for one in left_out.sentences))
+    return replace(evidence, study=replace(evidence.study, notes=notes))
 
 
 def all_origins(study: StudyFolder) -> tuple[RunOrigin, ...]:
     """Every run of the study, ablations included."""
-    return facts.origins(study, study.entries(roles=ALL_ROLES))
+    return facts.origins(study, study.checked_entries(roles=ALL_ROLES))
 
 
 def hashes(study: StudyFolder) -> dict[str, str]:

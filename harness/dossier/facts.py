@@ -35,7 +35,7 @@ def _hash(path: Path) -> str:
 
 
 def origins(study: StudyFolder, entries: Iterable[RunEntry]) -> tuple[RunOrigin, ...]:
-    """Every run of the study, failed ones too, with the hash of the record that was read."""
+    """Every run of the study, failed ones too, with the hash of what was read, if any was."""
     return tuple(
         RunOrigin(
             entry.run_id,
@@ -43,8 +43,8 @@ def origins(study: StudyFolder, entries: Iterable[RunEntry]) -> tuple[RunOrigin,
             entry.seed,
             entry.role,
             entry.state,
-            _hash(entry.path / "summary.json"),
-            _hash(entry.path / "predictions" / "test.parquet"),
+            "" if entry.damage else _hash(entry.path / "summary.json"),
+            "" if entry.damage else _hash(entry.path / "predictions" / "test.parquet"),
             _relative(entry.path, study.root),
         )
         for entry in entries

@@ -17,6 +17,7 @@ class Gate(NamedTuple):
 
     checks: list[Check]
     left_out: list[str]
+    damaged: list[str]  # a sentence for each damaged run that took no part
 
 
 def gate_studies(new: StudyFolder, old: StudyFolder, margin: float) -> Gate:
@@ -37,6 +38,8 @@ def gate_studies(new: StudyFolder, old: StudyFolder, margin: float) -> Gate:
     for study, runs in ((new, after), (old, before)):
         for name in shared:
             if len(runs[name]) < 2:
+                for sentence in _damaged(study, name):
+                    raise DataContractError(sentence)
                 seeds = f"{len(runs[name])} completed seed{'s' if not runs[name] else ''}"
                 raise GateError(
                     f"strategy {name!r} of {study.name!r} has {seeds}, expected at least 2 to tell "
@@ -56,7 +59,8 @@ def gate_studies(new: StudyFolder, old: StudyFolder, margin: float) -> Gate:
     same = [{e.run_id for e in before[name]} == {e.run_id for e in after[name]} for name in shared]
     df = np.minimum(joint.dfs[place], 1e9)
     checks = judge(shared, joint.diff[place], joint.se[place], df, margin, same)
-    return Gate(checks, sorted((before.keys() | after.keys()) - set(shared)))
+    damaged = list(dict.fromkeys(_damaged(new) + _damaged(old)))
+    return Gate(checks, sorted((before.keys() | after.keys()) - set(shared)), damaged)
 
 
 def _same_data(new: StudyFolder, old: StudyFolder) -> None:
@@ -71,11 +75,17 @@ def _same_data(new: StudyFolder, old: StudyFolder) -> None:
 def _by_strategy(study: StudyFolder) -> dict[str, list[RunEntry]]:
     """Completed runs of each strategy; those without one have an empty list."""
     runs: dict[str, list[RunEntry]] = {}
-    for entry in study.entries():
+    for entry in study.checked_entries():
         if not is_device(study, entry.strategy):
             completed = runs.setdefault(entry.strategy, [])
             completed += [entry] if entry.state == "completed" else []
     return runs
+
+
+def _damaged(study: StudyFolder, strategy: str = "") -> list[str]:
+    """The sentences on a study's damaged runs, of one strategy or of all."""
+    entries = study.checked_entries()
+    return [e.damage for e in entries if e.damage and strategy in ("", e.strategy)]
 
 
 def _same_rows(

@@ -31,7 +31,7 @@ def read_comparison(study: StudyFolder, entries: list[RunEntry]) -> Comparison:
     path = study.path / COMPARISON
     runs = by_strategy(entries)
     if path.exists():
-        comparison = _comparison(path)
+        comparison = stored_comparison(path)
         if {row.name: row.seeds for row in comparison.strategies if row.seeds} == {
             name: len(completed) for name, completed in runs.items()
         }:
@@ -44,7 +44,8 @@ def read_comparison(study: StudyFolder, entries: list[RunEntry]) -> Comparison:
     return compare_study(study, options)
 
 
-def _comparison(path: Path) -> Comparison:
+def stored_comparison(path: Path) -> Comparison:
+    """comparison.json as it was written; DataContractError names what it is not."""
     record = read_record(path, ComparisonRecord)
     try:
         return Comparison.from_dict(record)

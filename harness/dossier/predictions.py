@@ -29,9 +29,11 @@ class StudySource:
 
     @cached_property
     def entries(self) -> dict[str, dict[int, RunEntry]]:
-        """Completed runs by strategy and seed, in the order of the study."""
+        """Completed, undamaged runs by strategy and seed, in the order of the study."""
         runs: dict[str, dict[int, RunEntry]] = {}
-        for entry in self.study.completed(roles=self.roles):
+        for entry in self.study.checked_entries(roles=self.roles):
+            if entry.state != "completed":
+                continue
             if not self.only or entry.strategy in self.only:
                 self._check_data(entry)
                 runs.setdefault(entry.strategy, {})[entry.seed] = entry

@@ -6,7 +6,7 @@ import numpy as np
 
 from fusefront.harness.dossier.points import estimate_interval
 from fusefront.harness.dossier.records import Ends, RobustnessRecord
-from fusefront.harness.runs.records import AblationRecord, AblationRow, read_record
+from fusefront.harness.runs.records import AblationRow, read_record
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.reports.evidence import (
@@ -71,8 +71,7 @@ def calibration(
 def ablations(study: StudyFolder) -> tuple[Ablation, ...]:
     """ablation-<strategy>.json: what AUC changes by when a part is taken out."""
     chains = []
-    for path in sorted(study.path.glob("ablation-*.json")):
-        record = read_record(path, AblationRecord)
+    for record in study.ablations()[0]:
         runs: dict[str, list[str]] = {}
         for cell in record["cells"]:
             runs.setdefault(cell["strategy"], []).append(cell["run_id"])

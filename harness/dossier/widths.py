@@ -38,7 +38,7 @@ def width_rows(run: Path) -> list[WidthRow]:
     path = run / FILE
     if not path.exists():
         return []
-    record = read_record(path, NestedRecord, formats=(1, 2))
+    record = read_record(path, NestedRecord)
     if record.get("format", 1) == 1:  # the figures themselves, as runs wrote them before
         return [
             _row(row, row["auc"], (row["delta"], row["low"], row["high"])) for row in record["rows"]

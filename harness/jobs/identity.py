@@ -1,6 +1,7 @@
 """What a study says of its recorded runs that other code has trained."""
 
 from fusefront.baselines.contract import Parts
+from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.parts.identity import Code, changed_sources, code_of
@@ -22,15 +23,18 @@ def reidentified(folder: StudyFolder, store: PreparedDataset, parts: Parts) -> s
     old, unlisted = 0, False
     modules: set[str] = set()
     for entry in folder.completed():
-        spec = read_spec(entry.path)
+        try:
+            spec = read_spec(entry.path)
+        except DataContractError:
+            continue  # `verify` names it; whoever needs this run says so
         code = _code_now(spec, store, parts)
         if code is None or code.version == spec.code:
             continue
         old += 1
-        listed = entry.path / CODE_FILE
-        if listed.exists():
-            modules |= set(changed_sources(read_record(listed, RunCode)["sources"], code.sources))
-        else:
+        try:
+            sources = read_record(entry.path / CODE_FILE, RunCode)["sources"]
+            modules |= set(changed_sources(sources, code.sources))
+        except DataContractError:
             unlisted = True
     if not old:
         return ""
@@ -38,7 +42,7 @@ def reidentified(folder: StudyFolder, store: PreparedDataset, parts: Parts) -> s
     shown = ", ".join(names[:MOST_NAMES])
     shown += f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     reasons = [f"changed since: {shown}"] if names else []
-    reasons += ["recorded before runs listed their code"] if unlisted else []
+    reasons += ["of some runs the code is not on record"] if unlisted else []
     return (
         f"{old} recorded runs of this study were trained by other code ({'; '.join(reasons)}); "
         "they stay readable, and what this study needs is trained again"

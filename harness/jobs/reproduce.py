@@ -12,8 +12,8 @@ from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json
-from fusefront.harness.runs.hashes import read_predictions
-from fusefront.harness.runs.records import RunCode, RunSummary, read_record
+from fusefront.harness.runs.hashes import read_predictions, read_summary
+from fusefront.harness.runs.records import RunCode, read_record
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.table import find_run
 from fusefront.harness.training.build import read_spec
@@ -29,7 +29,7 @@ def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Js
     store_path = out / "prepared" / spec.dataset / spec.fingerprint
     if not store_path.is_dir():
         raise UsageError(f"{store_path}: the prepared store is gone; run the study's prepare again")
-    summary = read_record(folder / "summary.json", RunSummary)
+    summary = read_summary(folder)
     files = included(folder, include)
     with tempfile.TemporaryDirectory() as aside:
         cell = Cell(str(summary["strategy"]), str(summary["role"]), replace(spec), with_test=False)

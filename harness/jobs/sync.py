@@ -28,7 +28,9 @@ def mirror_missing(out: Path, account: Account, tell: Tell) -> None:
     Raises:
         NothingToDoError: there is no run.
     """
-    rows = summaries(out, {})
+    rows, damaged = summaries(out, {})
+    for sentence in damaged:
+        tell(f"left out: {sentence}")
     if not rows:
         raise NothingToDoError(f"no runs under {out}")
     studies = studies_of_runs(out)

@@ -1,69 +1,61 @@
 """`fusefront verify`: whether stores, runs, studies and bundles still are what was recorded."""
 
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
-
-import yaml
 
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.integrity import note_check, whole_check
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.dossier.inputs import COMPARISON, stored_comparison
 from fusefront.harness.errors import FusefrontError, UsageError
-from fusefront.harness.runs.files import Json, digest
-from fusefront.harness.runs.hashes import CURE, FILES, SUMMARY, damage
-from fusefront.harness.runs.records import Matrix, Record, RunSummary, read_record
-from fusefront.harness.runs.store import find_study
+from fusefront.harness.jobs.checked import (
+    OF_RUN,
+    OF_STUDY,
+    Damage,
+    Verification,
+    all_of,
+    broken_lines,
+    unreadable,
+)
+from fusefront.harness.runs.hashes import (
+    CONFIG,
+    FILES,
+    SUMMARY,
+    damage,
+    misidentified,
+    named_summary,
+)
+from fusefront.harness.runs.records import NewerFormatError, Trial, read_record
+from fusefront.harness.runs.store import StudyFolder, find_study, run_index
 from fusefront.harness.runs.table import find_run
 from fusefront.harness.serving.bundle.opened import MANIFEST as BUNDLE
 from fusefront.harness.serving.bundle.opened import BundleError
 from fusefront.harness.serving.bundle.opened import read_manifest as read_bundle
 
-OPTIONAL = ("environment.json", "status.json", "code.json", "nested.json")
-OF_STUDY = ("audit.json", "comparison.json", "decision.json", "bench/bench.json")
 ROLES = ("strategy", "control", "ablation", "trial")
 
 
-class Verification(NamedTuple):
-    """One store, run, study or bundle: a sentence for each damaged file, and what cannot be
-    told."""
-
-    kind: str
-    path: Path
-    damaged: tuple[str, ...]
-    remarks: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Json]:
-        """For `--json`."""
-        return {
-            "kind": self.kind,
-            "path": str(self.path),
-            "whole": not self.damaged,
-            "damaged": list(self.damaged),
-            "remarks": list(self.remarks),
-        }
-
-
-def verify(text: str, out: Path) -> list[Verification]:
-    """Everything that `text` names: a folder, or a data set, a study or a run under `out`.
+def verify(text: str | None, out: Path) -> list[Verification]:
+    """Everything that `text` names: a folder, or a name of something under `out`; None = all.
 
     Raises:
         UsageError: it names nothing; the names that are known are listed.
     """
+    if text is None:
+        return _everything(out)
     path = Path(text)
     if path.is_dir():
         return list(_folder(path.resolve()))
     checked = [_store(store) for store in _stores(out / "prepared" / text)]
-    if (out / "studies" / text / "study.yaml").exists():
+    if (out / "studies" / text).is_dir() and Path(text).name == text:
         checked += _study(out / "studies" / text)
     run = None if checked else find_run(out, text)
     if run is not None:
-        checked.append(_run(run))
+        checked += _run(run)
     if not checked:
         known = sorted(
             {p.parent.parent.name for p in (out / "prepared").glob("*/*/manifest.json")}
-            | {p.parent.name for p in (out / "studies").glob("*/study.yaml")}
+            | {p.name for p in (out / "studies").glob("*/")}
         )
         raise UsageError(
             f"got {text!r}, expected a folder of a store, run, study or bundle, a run's id, or one of: "
@@ -72,20 +64,32 @@ def verify(text: str, out: Path) -> list[Verification]:
     return checked
 
 
+def _everything(out: Path) -> list[Verification]:
+    """All stores, studies and runs under `out`, each once."""
+    checked = [one for path in sorted((out / "studies").glob("*/")) for one in _study(path)]
+    seen = {one.path.resolve() for one in checked}
+    stores = [p for folder in sorted((out / "prepared").glob("*/")) for p in _stores(folder)]
+    checked += [_store(path) for path in stores if path.resolve() not in seen]
+    runs = sorted(path for path in (out / "runs").glob("*/*/*/") if path.resolve() not in seen)
+    checked += [one for path in runs for one in _run(path)]
+    if not checked:
+        raise UsageError(f"{out}: got no store, run or study, expected some; give --out")
+    return checked
+
+
 def _folder(path: Path) -> Iterator[Verification]:
     """What lies in a folder, by the record that it holds."""
-    kinds: dict[str, Callable[[Path], Verification]] = {
-        BUNDLE: _bundle,
-        "manifest.json": _store,
+    kinds: dict[str, Callable[[Path], list[Verification]]] = {
+        BUNDLE: lambda folder: [_bundle(folder)],
+        "study.yaml": _study,
+        "matrix.json": _study,
+        "manifest.json": lambda folder: [_store(folder)],
         SUMMARY: _run,
-        "config.yaml": _run,
+        CONFIG: _run,
     }
-    if (path / "study.yaml").exists():
-        yield from _study(path)
-        return
     for name, check in kinds.items():
         if (path / name).exists():
-            yield check(path)
+            yield from check(path)
             return
     inner = _stores(path)
     if not inner:
@@ -94,93 +98,90 @@ def _folder(path: Path) -> Iterator[Verification]:
 
 
 def _stores(folder: Path) -> list[Path]:
-    return sorted(p.parent for p in folder.glob("*/manifest.json") if p.parent.name[0] != ".")
+    """Folders of stores, those whose manifest is lost among them."""
+    inner = sorted(path for path in folder.glob("*/") if path.name[0] != ".")
+    return [
+        path for path in inner if (path / "manifest.json").exists() or (path / "items").is_dir()
+    ]
 
 
 def _store(path: Path) -> Verification:
     try:
-        damaged = [damage.sentence for damage in whole_check(path)]
+        damaged = [one.sentence for one in whole_check(path)]
         if not damaged:
             note_check(PreparedDataset.open(path))
     except DataContractError as error:
         damaged = [str(error)]
-    return Verification("store", path, tuple(damaged))
+    return Verification("store", path, tuple(Damage(sentence, path) for sentence in damaged))
 
 
 def _bundle(path: Path) -> Verification:
     try:
         read_bundle(path)
     except BundleError as error:
-        return Verification("bundle", path, (str(error),))
+        return Verification("bundle", path, (Damage(str(error), path),))
     return Verification("bundle", path, ())
 
 
-def _run(path: Path) -> Verification:
-    """Identity against config, record, hashes; a run that is not complete has little to compare."""
-    damaged = [*_identity(path, path / "config.yaml"), *_records(path, OPTIONAL)]
+def _run(path: Path) -> list[Verification]:
+    """Identity against config, record, hashes, bundle; little where it is not complete."""
+    sentences = list(filter(None, [misidentified(path, path / CONFIG)]))
+    records = list(unreadable(path, OF_RUN, remake=path))
     if not (path / SUMMARY).exists():
-        return Verification("run", path, tuple(damaged), ("the run is not complete",))
+        remark = ("the run is not complete",)
+        return [Verification("run", path, (*all_of(sentences, path), *records), remark)]
+    remarks: tuple[str, ...] = ()
     try:
-        summary = read_record(path / SUMMARY, RunSummary)
+        summary = named_summary(path)
+        if "sha256" not in summary:
+            remarks = ("recorded before hashes of weights and predictions were kept",)
+        sentences += filter(None, (damage(path, name, summary) for name in FILES))
+    except NewerFormatError as error:
+        records.append(Damage(str(error), None))
     except DataContractError as error:
-        return Verification("run", path, (*damaged, str(error)))
-    if summary["run_id"] != path.name:
-        damaged.append(
-            f"{path / SUMMARY}: says it is of run {summary.get('run_id')!r}, expected "
-            f"{path.name!r}; {CURE}"
-        )
-    damaged += _identity(path, path / "model" / "spec.json")
-    damaged += filter(None, (damage(path, name, summary) for name in FILES))
-    damaged += _lines(path / "metrics.jsonl")
-    old = "recorded before hashes of weights and predictions were kept"
-    return Verification("run", path, tuple(damaged), () if "sha256" in summary else (old,))
-
-
-def _identity(run: Path, path: Path) -> Iterator[str]:
-    """A sentence where what was trained is not what the folder's name stands for."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        yield f"{path}: missing; {CURE}"
-        return
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
-        yield f"{path}: unreadable; {CURE}"
-        return
-    written = digest(content)
-    if written != run.name:
-        yield f"{path}: describes run {written}, expected {run.name}; {CURE}"
-
-
-def _records(folder: Path, names: Sequence[str]) -> Iterator[str]:
-    for name in names:
-        if (folder / name).exists():
-            try:
-                read_record(folder / name, Record)
-            except DataContractError as error:
-                yield str(error)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            json.loads(line)
-    except FileNotFoundError:
-        yield f"{path}: missing; {CURE}"
-    except (OSError, ValueError, RecursionError):
-        yield f"{path}: a line is no JSON; {CURE}"
+        sentences.append(str(error))
+    sentences += filter(None, [misidentified(path, path / "model" / "spec.json")])
+    sentences += broken_lines(path / "metrics.jsonl")
+    checked = [Verification("run", path, (*all_of(sentences, path), *records), remarks)]
+    export = path / "export"
+    return [*checked, _bundle(export)] if (export / BUNDLE).exists() else checked
 
 
 def _study(path: Path) -> list[Verification]:
     """A study's own records, its store and its runs."""
-    trials = (str(p.relative_to(path)) for p in sorted(path.glob("tuning/*/trial-*.json")))
-    damaged = list(_records(path, (*OF_STUDY, *trials)))
+    path = path.resolve()
+    damages = list(unreadable(path, OF_STUDY))
+    try:
+        if (path / COMPARISON).exists():
+            stored_comparison(path / COMPARISON)
+    except NewerFormatError as error:
+        damages.append(Damage(str(error), None))
+    except DataContractError as error:
+        damages.append(Damage(str(error), path / COMPARISON))
     try:
         folder = find_study(str(path), path.parents[1])
-        read_record(path / "matrix.json", Matrix)
-        entries, store = folder.entries(roles=ROLES), folder.store_path
     except (DataContractError, SpecError, FusefrontError) as error:
-        return [Verification("study", path, (*damaged, str(error)))]
-    runs = {entry.path: entry for entry in entries if entry.state != "missing"}
+        damages.append(Damage(str(error), path / "study.yaml"))
+        return [Verification("study", path, tuple(damages))]
+    try:
+        entries, store = folder.entries(roles=ROLES), folder.store_path
+    except DataContractError as error:  # the matrix, which is named above where it is there
+        lost = [] if (path / "matrix.json").exists() else [Damage(str(error), None)]
+        return [Verification("study", path, (*damages, *lost))]
+    runs = {entry.path: None for entry in entries if entry.state != "missing"} | _trials(folder)
     lacking = sum(entry.state == "missing" for entry in entries)
     remarks = (f"{lacking} of {len(entries)} runs are not there",) if lacking else ()
-    return [Verification("study", path, tuple(damaged), remarks), _store(store), *map(_run, runs)]
+    inner = [one for run in runs for one in _run(run)]
+    return [Verification("study", path, tuple(damages), remarks), _store(store), *inner]
+
+
+def _trials(folder: StudyFolder) -> dict[Path, None]:
+    """The runs of a study's searches that are there."""
+    where = run_index(folder.root, folder.matrix()["dataset"])
+    ids = []
+    for path in sorted(folder.path.glob("tuning/*/trial-*.json")):
+        try:
+            ids.append(read_record(path, Trial).get("run_id", ""))
+        except DataContractError:
+            continue  # named among the study's records
+    return {where[run_id]: None for run_id in ids if run_id in where}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy import special
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.dossier.records import (
@@ -21,6 +22,7 @@ from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import parts_of_runs
 from fusefront.harness.robustness.hide import Hidden, scores
 from fusefront.harness.runs.files import write_json
+from fusefront.harness.runs.hashes import WEIGHTS, damage
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.accumulate import Accumulator
@@ -58,7 +60,7 @@ def measure(study: StudyFolder, options: HidingOptions, tell: Tell) -> list[Hidd
     options.check()
     store = PreparedDataset.open(study.store_path)
     modalities = tuple(store.manifest.schema_.modalities)
-    runs = {name: _runs(study, name) for name in _strategies(study, options.strategies)}
+    runs = {name: _runs(study, name, tell) for name in _strategies(study, options.strategies)}
     shares = tuple(sorted({0.0, *options.shares}))
     conditions = tuple(Hidden(m, share) for m in modalities for share in shares)
     open_test(study.path, "robustness")
@@ -86,12 +88,18 @@ def _strategies(study: StudyFolder, chosen_names: tuple[str, ...]) -> list[str]:
     return [*(name for name in dict.fromkeys(chosen) if name != today), today]
 
 
-def _runs(study: StudyFolder, name: str) -> list[RunEntry]:
-    runs = [
-        entry
-        for entry in study.completed()
-        if entry.strategy == name and (entry.path / "model" / "weights.safetensors").exists()
-    ]
+def _runs(study: StudyFolder, name: str, tell: Tell) -> list[RunEntry]:
+    runs, damaged = [], []
+    for entry in study.checked_entries():
+        if entry.strategy == name:
+            sentence = entry.damage or damage(entry.path, WEIGHTS, entry.summary)
+            damaged += [sentence] if sentence else []
+            if entry.state == "completed" and not sentence and (entry.path / WEIGHTS).exists():
+                runs.append(entry)
+    for sentence in damaged:
+        tell(f"left out: {sentence}")
+    if damaged and not runs:
+        raise DataContractError(damaged[0])
     if not runs:
         raise NothingToDoError(
             f"study {study.name!r} has no completed run of {name!r} with its weights; run it first"

@@ -1,21 +1,64 @@
-"""A run's record keeps SHA-256 of its weights and predictions; whoever reads them holds them to
-it."""
+"""A run's record is held to its config, its weights and predictions to the record's SHA-256."""
 
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
+import yaml
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.raw.files import sha256
 from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.files import digest
 from fusefront.harness.runs.records import RunSummary, read_record
 
 SUMMARY = "summary.json"
+CONFIG = "config.yaml"
 WEIGHTS = "model/weights.safetensors"
-FILES = (WEIGHTS, "predictions/valid.parquet", "predictions/test.parquet")
+PREDICTIONS = ("predictions/valid.parquet", "predictions/test.parquet")
+FILES = (WEIGHTS, *PREDICTIONS)
 CURE = "delete the run's folder and run the study again"
+
+
+def read_summary(run: Path) -> RunSummary:
+    """summary.json of a finished run, once it and config.yaml are of the run that the folder names.
+
+    Raises:
+        DataContractError: it is damaged or another run's; the sentence names the file and the cure.
+    """
+    summary = named_summary(run)
+    if (run / CONFIG).exists() and (sentence := misidentified(run, run / CONFIG)):
+        raise DataContractError(sentence)
+    return summary
+
+
+def named_summary(run: Path) -> RunSummary:
+    """summary.json of a finished run, once it is of the run that the folder names."""
+    summary = read_record(run / SUMMARY, RunSummary)
+    if summary["run_id"] != run.name:
+        raise DataContractError(
+            f"{run / SUMMARY}: says it is of run {summary['run_id']!r}, expected {run.name!r}; {CURE}"
+        )
+    return summary
+
+
+def misidentified(run: Path, path: Path) -> str:
+    """A sentence where the spec in `path` is not what the folder's name stands for; else empty."""
+    try:
+        content = yaml.load(
+            path.read_bytes().decode(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        )
+        written = digest(content)
+    except FileNotFoundError:
+        return f"{path}: missing; {CURE}"
+    except (OSError, ValueError, TypeError, yaml.YAMLError, RecursionError):
+        return f"{path}: unreadable; {CURE}"
+    return (
+        ""
+        if written == run.name
+        else f"{path}: describes run {written}, expected {run.name}; {CURE}"
+    )
 
 
 def record_hashes(run: Path) -> dict[str, str]:
@@ -35,12 +78,12 @@ def damage(run: Path, name: str, summary: RunSummary) -> str:
         return f"{path}: the run's record does not know it; {CURE}" if path.exists() else ""
     try:
         status = path.stat()
-        digest = _hash(path, status.st_size, status.st_mtime_ns, status.st_ino)
+        now = _hash(path, status.st_size, status.st_mtime_ns, status.st_ino)
     except FileNotFoundError:
         return f"{path}: missing; {CURE}"
     except OSError as error:
         return f"{path}: {(error.strerror or 'cannot be read').lower()}; {CURE}"
-    if digest == written[name]:
+    if now == written[name]:
         return ""
     return f"{path}: changed since the run was recorded (its SHA-256 differs); {CURE}"
 

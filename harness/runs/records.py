@@ -213,14 +213,20 @@ class RunCode(Record):
 
 
 R = TypeVar("R", bound=Mapping[str, object])
+FORMATS: dict[str, tuple[int, ...]] = {"nested.json": (1, 2)}  # of every other record: format 1
 
 
-def read_record(path: Path, kind: type[R], formats: tuple[int, ...] = (1,)) -> R:
-    """The record in `path`.
+class NewerFormatError(DataContractError):
+    """The record is whole, and of a version of the program that is newer than this one."""
+
+
+def read_record(path: Path, kind: type[R]) -> R:
+    """The record in `path`; one without a format is of format 1.
 
     Raises:
         DataContractError: not readable, not JSON, of another format, or without what `kind` has.
     """
+    formats = FORMATS.get(path.name, (1,))
     advice = "restore it from a copy, or remove it and run the study again"
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -229,12 +235,8 @@ def read_record(path: Path, kind: type[R], formats: tuple[int, ...] = (1,)) -> R
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:160]
         raise DataContractError(f"{path}: got no readable JSON ({reason}); {advice}") from None
-    known = ", ".join(map(str, formats))
-    if isinstance(value, dict) and value.get("format", formats[0]) not in formats:
-        raise DataContractError(
-            f"{path}: got format {value['format']!r}, this program reads {known}; "
-            "use the version of fusefront that wrote it, or a newer one"
-        )
+    if isinstance(value, dict):
+        _check_format(path, value.get("format", 1), formats, advice)
     try:
         _adapter(kind).validate_python(value, strict=True)
     except ValidationError as error:
@@ -245,6 +247,19 @@ def read_record(path: Path, kind: type[R], formats: tuple[int, ...] = (1,)) -> R
             f"{kind.__name__}; {advice}"
         ) from None
     return cast(R, value)
+
+
+def _check_format(path: Path, got: object, formats: tuple[int, ...], advice: str) -> None:
+    number = got if isinstance(got, int) and not isinstance(got, bool) else None
+    if number in formats:
+        return
+    known = ", ".join(map(str, formats))
+    if number is not None and number > max(formats):
+        raise NewerFormatError(
+            f"{path}: got format {got}, this program reads {known}; use the version of fusefront that "
+            "wrote it, or a newer one"
+        )
+    raise DataContractError(f"{path}: got format {got!r}, this program reads {known}; {advice}")
 
 
 def write_record(path: Path, record: Mapping[str, object], *, version: int = 1) -> None:

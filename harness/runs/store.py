@@ -6,9 +6,16 @@ from typing import NamedTuple
 
 import polars as pl
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.yaml_file import read_yaml
 from fusefront.harness.errors import NothingToDoError, UsageError
-from fusefront.harness.runs.hashes import read_predictions
+from fusefront.harness.runs.hashes import (
+    PREDICTIONS,
+    SUMMARY,
+    damage,
+    read_predictions,
+    read_summary,
+)
 from fusefront.harness.runs.records import (
     AblationRecord,
     Matrix,
@@ -28,9 +35,10 @@ class RunEntry(NamedTuple):
     family: str
     role: str  # strategy | control | ablation | trial
     seed: int
-    state: str  # missing | running | completed | failed
+    state: str  # missing | running | completed | failed | damaged
     path: Path
     summary: RunSummary
+    damage: str = ""  # the sentence that names file and cure, where state is damaged
 
 
 @dataclass(frozen=True)
@@ -57,13 +65,27 @@ class StudyFolder:
     def entries(self, *, roles: tuple[str, ...] = ("strategy", "control")) -> list[RunEntry]:
         """The matrix with the state of each run, in the matrix's order; ablations on request."""
         matrix = self.matrix()
-        cells = list(matrix["cells"])
-        for extra in sorted(self.path.glob("ablation-*.json")):
-            cells += read_record(extra, AblationRecord)["cells"]
+        cells = [*matrix["cells"], *(c for one in self.ablations()[0] for c in one["cells"])]
         dataset = matrix["dataset"]
         where = run_index(self.root, dataset)
         entries = [_entry(cell, where, self.root / "runs" / dataset) for cell in cells]
         return [entry for entry in entries if entry.role in roles]
+
+    def checked_entries(
+        self, *, roles: tuple[str, ...] = ("strategy", "control")
+    ) -> list[RunEntry]:
+        """The entries; a complete run whose predictions are not those recorded is damaged."""
+        return [_checked(entry) for entry in self.entries(roles=roles)]
+
+    def ablations(self) -> tuple[list[AblationRecord], list[str]]:
+        """The readable ablation-<strategy>.json by name, and a sentence for each other one."""
+        records, damaged = [], []
+        for path in sorted(self.path.glob("ablation-*.json")):
+            try:
+                records.append(read_record(path, AblationRecord))
+            except DataContractError as error:
+                damaged.append(str(error))
+        return records, damaged
 
     def completed(self, *, roles: tuple[str, ...] = ("strategy", "control")) -> list[RunEntry]:
         """The entries whose runs are complete."""
@@ -91,11 +113,14 @@ def run_index(root: Path, dataset: str) -> dict[str, Path]:
 def _entry(cell: MatrixCell, where: dict[str, Path], base: Path) -> RunEntry:
     run_id = cell["run_id"]
     path = where.get(run_id, base / cell["strategy"] / run_id)
-    state, summary = "missing", RunSummary(run_id=run_id)
-    if (path / "summary.json").exists():
-        state, summary = "completed", read_record(path / "summary.json", RunSummary)
-    elif (path / "status.json").exists():
-        state = read_record(path / "status.json", Status)["state"]
+    state, summary, sentence = "missing", RunSummary(run_id=run_id), ""
+    try:
+        if (path / SUMMARY).exists():
+            state, summary = "completed", read_summary(path)
+        elif (path / "status.json").exists():
+            state = read_record(path / "status.json", Status)["state"]
+    except DataContractError as error:
+        state, sentence = "damaged", str(error)
     family = summary.get("family", cell.get("family", "control"))
     return RunEntry(
         run_id,
@@ -106,7 +131,16 @@ def _entry(cell: MatrixCell, where: dict[str, Path], base: Path) -> RunEntry:
         state,
         path,
         summary,
+        sentence,
     )
+
+
+def _checked(entry: RunEntry) -> RunEntry:
+    if entry.state != "completed":
+        return entry
+    sentences = (damage(entry.path, name, entry.summary) for name in PREDICTIONS)
+    sentence = next(filter(None, sentences), "")
+    return entry._replace(state="damaged", damage=sentence) if sentence else entry
 
 
 def find_study(text: str, out: Path) -> StudyFolder:

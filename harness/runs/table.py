@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from typing_extensions import TypedDict
 
-from fusefront.harness.runs.records import RunSummary, read_record, starting_with
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.runs.hashes import named_summary, read_summary
+from fusefront.harness.runs.records import RunSummary, starting_with
 
 
 class RunRow(RunSummary):
@@ -22,13 +25,26 @@ class CompressorMeasure(TypedDict):
     value: float
 
 
-def summaries(root: Path, conditions: Mapping[str, str]) -> list[RunRow]:
-    """The summaries of complete runs whose values match, oldest first."""
-    paths = sorted(
-        (root / "runs").glob("*/*/*/summary.json"), key=lambda path: path.stat().st_mtime
-    )
-    rows = [RunRow(**read_record(path, RunSummary), path=str(path.parent)) for path in paths]
-    return [row for row in rows if all(str(row.get(k)) == value for k, value in conditions.items())]
+class Listed(NamedTuple):
+    """The complete runs, and a sentence for each record that cannot be read."""
+
+    rows: list[RunRow]
+    damaged: list[str]
+
+
+def summaries(root: Path, conditions: Mapping[str, str]) -> Listed:
+    """The summaries of complete runs whose values match, oldest first; damaged ones beside them."""
+    paths = (root / "runs").glob("*/*/*/summary.json")
+    rows, damaged = [], []
+    for path in sorted(paths, key=lambda path: path.lstat().st_mtime):
+        try:
+            row = RunRow(**named_summary(path.parent), path=str(path.parent))
+        except DataContractError as error:
+            damaged.append(str(error))
+            continue
+        if all(str(row.get(key)) == value for key, value in conditions.items()):
+            rows.append(row)
+    return Listed(rows, damaged)
 
 
 def find_run(root: Path, text: str) -> Path | None:
@@ -44,7 +60,7 @@ def find_run(root: Path, text: str) -> Path | None:
 
 def code_measures(run: Path) -> list[CompressorMeasure]:
     """What the compressors of a run reported after training: modality, measure, value."""
-    return codes_in(read_record(run / "summary.json", RunSummary))
+    return codes_in(read_summary(run))
 
 
 def codes_in(summary: RunSummary) -> list[CompressorMeasure]:

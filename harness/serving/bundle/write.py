@@ -18,7 +18,8 @@ from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
-from fusefront.harness.runs.records import RunSummary, read_record
+from fusefront.harness.runs.hashes import read_summary
+from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.serving.bundle import opened
 from fusefront.harness.serving.bundle.card import ServedQuality, card_markdown, make_card
 from fusefront.harness.serving.bundle.counters import ITEM_FIELDS, counts_fields_of_items
@@ -62,7 +63,7 @@ def load_run(run: Path, root: Path, include: Sequence[Path] = ()) -> Loaded:
     """Model and codes of a completed run; its prepared store lies under `root`."""
     if not (run / "summary.json").exists() or not (run / "model" / "weights.safetensors").exists():
         raise UsageError(f"{run}: no completed run with a model there; train it first")
-    summary = read_record(run / "summary.json", RunSummary)
+    summary = read_summary(run)
     path = root / "prepared" / summary["dataset"] / summary["fingerprint"]
     store = PreparedDataset.open(path)
     schema = schema_of(store)

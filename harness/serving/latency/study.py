@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 from fusefront.datasets.durable import replacing_folder, scratch_folder
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import NothingToDoError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.kinds import BACKEND
 from fusefront.harness.parts.own import load_zoo
 from fusefront.harness.parts.plugins import parts_of_runs
+from fusefront.harness.runs.hashes import WEIGHTS, damage
 from fusefront.harness.runs.records import write_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.contract import Backend, Trained
@@ -100,7 +102,7 @@ def _measure(
     torch.set_num_threads(1)
     begin, before = time.monotonic(), read_state()
     try:
-        runs = chosen_runs(folder)
+        runs = chosen_runs(folder, say)
         backends = _able(_backends(folder, options), say)
         trained = load_all(folder, runs, work, options, say)
         gated = gate(trained, backends, folder, say)
@@ -130,12 +132,22 @@ def _measure(
     return result
 
 
-def chosen_runs(folder: StudyFolder) -> list[RunEntry]:
-    """The first completed run of each strategy: seeds share an architecture, and so a latency."""
+def chosen_runs(folder: StudyFolder, say: Tell) -> list[RunEntry]:
+    """The first whole run of each strategy: seeds share an architecture, and so a latency."""
     first: dict[str, RunEntry] = {}
-    for entry in folder.completed():
-        if (entry.path / "model" / "weights.safetensors").exists():
-            first.setdefault(entry.strategy, entry)
+    damaged = []
+    for entry in folder.entries():
+        if entry.state == "completed" and entry.strategy not in first:
+            if sentence := damage(entry.path, WEIGHTS, entry.summary):
+                damaged.append(sentence)
+            elif (entry.path / WEIGHTS).exists():
+                first[entry.strategy] = entry
+        elif entry.damage:
+            damaged.append(entry.damage)
+    for sentence in damaged:
+        say(f"left out: {sentence}")
+    if damaged and not first:
+        raise DataContractError(damaged[0])
     if not first:
         raise NothingToDoError(
             f"study {folder.name!r} has no completed run to measure; run it first"

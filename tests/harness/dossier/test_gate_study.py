@@ -29,7 +29,8 @@ def pair(
 
 
 def test_an_unchanged_study_passes(pair: Callable[..., tuple[StudyFolder, ...]]) -> None:
-    checks, left_out = gate_studies(*pair(), 0.002)
+    checks, left_out, damaged = gate_studies(*pair(), 0.002)
+    assert damaged == []
     assert left_out == []
     assert [c.strategy for c in checks] == ["today", "rival"]
     assert all(c.verdict != "regression" for c in checks)

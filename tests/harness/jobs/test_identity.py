@@ -75,7 +75,7 @@ def test_records_without_a_list_of_code_are_counted_too(folder, world):
     record_other_code(folder, "popularity", None)
     sentence = reidentified(folder, world, PARTS)
     assert sentence.startswith("4 recorded runs")
-    assert "baselines.heads.mlp; recorded before runs listed their code" in sentence
+    assert "baselines.heads.mlp; of some runs the code is not on record" in sentence
 
 
 def test_a_study_that_never_ran_has_nothing_to_say(folder, world):

@@ -16,7 +16,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.raw.files import sha256
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.dossier.comparison import compare_study
-from fusefront.harness.dossier.decide import decide_study, report_study
+from fusefront.harness.dossier.decide import decide_study
 from fusefront.harness.dossier.gate import gate_studies
 from fusefront.harness.errors import GateError
 from fusefront.harness.jobs.plan import make_plan
@@ -64,9 +64,6 @@ def test_the_record_keeps_the_hash_of_weights_and_predictions(study: StudyFolder
 
 
 READERS: dict[str, Callable[[StudyFolder], object]] = {
-    "compare": compare_study,
-    "decide": decide_study,
-    "report": lambda study: report_study(study, study.root / "reports" / "shop"),
     "gate": lambda study: gate_studies(study, study, 0.001),
     "predictions": lambda study: [study.predictions(e, "test") for e in study.completed()],
     "export": lambda study: export_run(
@@ -85,7 +82,6 @@ def test_negated_predictions_are_refused(study: StudyFolder, reader: str) -> Non
         f"{path}: changed since the run was recorded (its SHA-256 differs); delete the run's folder "
         "and run the study again"
     )
-    assert not (study.root / "reports" / "shop" / "index.html").exists()
     assert not (study.root / "bundle").exists()
 
 
@@ -165,7 +161,7 @@ def test_another_format_is_one_sentence(study: StudyFolder) -> None:
     path = late(study) / "summary.json"
     path.write_text(json.dumps({**read_json(path), "format": 2}))
     with pytest.raises(DataContractError, match="got format 2, this program reads 1"):
-        compare_study(study)
+        load_run(path.parent, study.root)
 
 
 def test_unreadable_predictions_of_an_older_record_are_one_sentence(study: StudyFolder) -> None:

@@ -1,0 +1,109 @@
+"""What `verify` finds: damages with what must be made again, and the records that it reads."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.dossier.records import (
+    AuditRecord,
+    DecisionRecord,
+    NestedRecord,
+    ReplayRecord,
+    RobustnessRecord,
+)
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.hashes import CURE
+from fusefront.harness.runs.records import (
+    AblationRecord,
+    Claim,
+    EnvironmentRecord,
+    Matrix,
+    NewerFormatError,
+    Record,
+    RunCode,
+    Status,
+    Trial,
+    WinnerRecord,
+    read_record,
+)
+from fusefront.harness.serving.latency.records import Bench
+
+OF_RUN: dict[str, type[Record]] = {
+    "environment.json": EnvironmentRecord,
+    "status.json": Status,
+    "code.json": RunCode,
+    "nested.json": NestedRecord,
+}
+OF_STUDY: dict[str, type[Record]] = {
+    "matrix.json": Matrix,
+    "audit.json": AuditRecord,
+    "decision.json": DecisionRecord,
+    "replay.json": ReplayRecord,
+    "robustness.json": RobustnessRecord,
+    "bench/bench.json": Bench,
+    "ablation-*.json": AblationRecord,
+    "tuning/*/claim-*.json": Claim,
+    "tuning/*/trial-*.json": Trial,
+    "tuning/*/winner-*.json": WinnerRecord,
+}
+
+
+class Damage(NamedTuple):
+    """What is not as recorded, and what must be made again for it; None = it cannot be."""
+
+    sentence: str
+    remake: Path | None
+
+
+class Verification(NamedTuple):
+    """One store, run, study or bundle: its damages, and what cannot be told."""
+
+    kind: str
+    path: Path
+    damages: tuple[Damage, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def damaged(self) -> tuple[str, ...]:
+        """A sentence for each damaged file."""
+        return tuple(damage.sentence for damage in self.damages)
+
+    def to_json(self) -> dict[str, Json]:
+        """For `--json`."""
+        return {
+            "kind": self.kind,
+            "path": str(self.path),
+            "whole": not self.damages,
+            "damaged": list(self.damaged),
+            "remarks": list(self.remarks),
+        }
+
+
+def all_of(sentences: list[str], remake: Path) -> tuple[Damage, ...]:
+    return tuple(Damage(sentence, remake) for sentence in sentences)
+
+
+def unreadable(
+    folder: Path, kinds: dict[str, type[Record]], remake: Path | None = None
+) -> Iterator[Damage]:
+    """The records that are there and cannot be read; each is made again, or all of `remake`."""
+    for pattern, kind in kinds.items():
+        for path in sorted(folder.glob(pattern)):
+            try:
+                read_record(path, kind)
+            except NewerFormatError as error:
+                yield Damage(str(error), None)
+            except DataContractError as error:
+                yield Damage(str(error), remake or path)
+
+
+def broken_lines(path: Path) -> Iterator[str]:
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            json.loads(line)
+    except FileNotFoundError:
+        yield f"{path}: missing; {CURE}"
+    except (OSError, ValueError, RecursionError):
+        yield f"{path}: a line is no JSON; {CURE}"

@@ -1,0 +1,86 @@
+"""`fusefront verify --repair`: what is broken is moved aside; the same command makes it again."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.jobs.checked import Verification
+from fusefront.harness.runs.files import write_json
+from fusefront.harness.runs.records import Trial, read_record
+
+FOLDER = "quarantine"
+
+
+class Moved(NamedTuple):
+    """What was moved aside, and where it lies now."""
+
+    path: Path
+    to: Path
+
+
+def repair(checked: Iterable[Verification], out: Path) -> list[Moved]:
+    """Move everything that is broken under out/quarantine/<time>/, with a note why.
+
+    Nothing is deleted. What lies outside `out` goes into a folder of that name beside it. A trial
+    of a search is made again with its run, and its winner frozen again.
+    """
+    reasons: dict[Path, list[str]] = {}
+    for one in checked:
+        for damage in one.damages:
+            if damage.remake is not None:
+                reasons.setdefault(damage.remake.resolve(), []).append(damage.sentence)
+    out = out.resolve()
+    for path in list(reasons):
+        for beside in _of_searches(path, out):
+            reasons.setdefault(beside, [f"is made again with {path}"])
+    inside = [p for p in reasons if not any(other in p.parents for other in reasons)]
+    if not inside:
+        return []
+    moved = []
+    for base in dict.fromkeys(out if p.is_relative_to(out) else p.parent for p in inside):
+        target, note = _fresh(base / FOLDER), []
+        for path in inside:
+            if base == (out if path.is_relative_to(out) else path.parent) and _there(path):
+                to = target / path.relative_to(base)
+                to.parent.mkdir(parents=True, exist_ok=True)
+                moved.append(Moved(path, path.rename(to)))
+                note.append({"from": str(path), "to": str(to), "reasons": reasons[path]})
+        write_json(target / "why.json", {"format": 1, "moved": note})
+    return moved
+
+
+def _of_searches(path: Path, out: Path) -> Iterator[Path]:
+    """Records of searches that stand on a damaged run or record: its trial and the winner."""
+    of_run = path.parent.parent.parent == out / "runs"
+    for trial in sorted((out / "studies").glob("*/tuning/*/trial-*.json")):
+        claim = trial.with_name(trial.name.replace("trial-", "claim-"))
+        if path in (trial, claim) or (of_run and _run_id(trial) == path.name):
+            yield trial
+            yield from sorted(trial.parent.glob("winner-*.json"))
+
+
+def _run_id(trial: Path) -> str:
+    try:
+        return read_record(trial, Trial).get("run_id", "")
+    except DataContractError:
+        return ""
+
+
+def _fresh(folder: Path) -> Path:
+    """A new folder named by the time; a number more where the clock has jumped back."""
+    name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    number = 1
+    while True:
+        path = folder / (name if number == 1 else f"{name}-{number}")
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+            continue
+        return path
+
+
+def _there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()

@@ -1,0 +1,142 @@
+"""`verify --repair`: what is broken lies aside, and the same commands make it again as it was."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.cli.main import register
+from fusefront.harness.dossier.comparison import compare_study
+from fusefront.harness.jobs.plan import make_plan
+from fusefront.harness.jobs.repair import repair
+from fusefront.harness.jobs.verify import verify
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.training.run import run
+
+
+def content(out: Path) -> dict[str, bytes]:
+    """Every file that a study leaves and that no clock is in."""
+    timed = {"status.json", "environment.json", ".lock", ".verified.json", "opened.jsonl"}
+    return {
+        path.relative_to(out).as_posix(): _without_clock(path)
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+        and path.name not in timed
+        and path.relative_to(out).parts[0] != "quarantine"
+    }
+
+
+def _without_clock(path: Path) -> bytes:
+    """The bytes, of a run's summary and epochs without speeds and process."""
+    if path.name not in ("summary.json", "metrics.jsonl"):
+        return path.read_bytes()
+    lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+    clocks = ("seconds", "rows_per_second", "host_pid")
+    kept = [{k: v for k, v in json.loads(line).items() if k not in clocks} for line in lines]
+    return json.dumps(kept).encode()
+
+
+def study_again(study: StudyFolder, store: Callable[[], None]) -> None:
+    """What the study's command does for the small study: store, missing runs, comparison."""
+    store()
+    parts = load_parts([])
+    prepared = PreparedDataset.open(study.store_path)
+    for cell in make_plan(study.spec, prepared, parts).final({}):
+        run(cell, study.root, prepared, parts)
+    compare_study(study)
+
+
+def test_the_study_is_afterwards_as_it_was(trained_study: StudyFolder, tmp_path: Path) -> None:
+    study = trained_study
+    saved = tmp_path / "saved"
+    shutil.copytree(study.store_path, saved)
+    before = content(study.root)
+    late = next(entry.path for entry in study.completed() if entry.strategy == "late_fusion")
+    today = next(entry.path for entry in study.completed() if entry.strategy == "popularity")
+    weights = bytearray((late / "model" / "weights.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (late / "model" / "weights.safetensors").write_bytes(weights)
+    (today / "summary.json").write_bytes(b"")
+    (study.path / "comparison.json").write_text("{")
+    (study.store_path / "test" / "row" / "label.npy").write_bytes(b"x")
+    moved = repair(verify("shop", study.root), study.root)
+    assert {one.path for one in moved} == {
+        late,
+        today,
+        study.path / "comparison.json",
+        study.store_path,
+    }
+    (target,) = (study.root / "quarantine").iterdir()
+    assert (
+        target / late.relative_to(study.root) / "model" / "weights.safetensors"
+    ).read_bytes() == (bytes(weights))
+    reasons = {
+        one["from"]: one["reasons"]
+        for one in json.loads((target / "why.json").read_text())["moved"]
+    }
+    assert "its SHA-256 differs" in reasons[str(late)][0]
+    study_again(study, lambda: shutil.copytree(saved, study.store_path) and None)
+    assert content(study.root) == before
+    assert not any(one.damages for one in verify("shop", study.root))
+
+
+def test_without_damage_nothing_is_moved(trained_study: StudyFolder) -> None:
+    assert repair(verify(None, trained_study.root), trained_study.root) == []
+    assert not (trained_study.root / "quarantine").exists()
+
+
+def test_a_newer_format_is_no_damage_that_is_moved(
+    trained_study: StudyFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = trained_study.path / "decision.json"
+    path.write_text('{"format": 2}')
+    words = ["verify", "shop", "--repair", "--out", str(trained_study.root)]
+    assert register()(words, standalone_mode=False) == 3
+    assert "use the version of fusefront that wrote it" in capsys.readouterr().err
+    assert path.exists()
+
+
+def test_the_verb_says_where_things_lie_and_ends_with_0(
+    trained_study: StudyFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = trained_study.path / "matrix.json"
+    path.write_text("[]")
+    words = ["verify", "--repair", "--out", str(trained_study.root)]
+    assert not register()(words, standalone_mode=False)
+    printed = capsys.readouterr()
+    assert f"{path}: the whole: " in printed.err
+    assert f"moved {path} to {trained_study.root}/quarantine/" in printed.out
+    assert not path.exists()
+
+
+def test_a_trial_is_made_again_with_its_run_and_the_winner_with_it(
+    trained_study: StudyFolder,
+) -> None:
+    late = next(e for e in trained_study.completed() if e.strategy == "late_fusion")
+    tuning = trained_study.path / "tuning" / "late_fusion"
+    tuning.mkdir(parents=True)
+    trial = {"format": 1, "number": 0, "state": "ok", "value": 0.5, "run_id": late.run_id}
+    (tuning / "trial-0000.json").write_text(json.dumps(trial))
+    (tuning / "trial-0001.json").write_text(json.dumps({**trial, "number": 1, "run_id": "x"}))
+    (tuning / "claim-0000.json").write_text('{"params": {}}')
+    winner = {"strategy": "late_fusion", "number": 0, "params": {}, "valid_auc": 0.5, "trials": 2}
+    (tuning / "winner-2.json").write_text(json.dumps({**winner, "seconds": 1.0, "evidence": "x"}))
+    (late.path / "summary.json").write_text("null")
+    moved = repair(verify("shop", trained_study.root), trained_study.root)
+    assert {one.path for one in moved} == {
+        late.path,
+        tuning / "trial-0000.json",
+        tuning / "winner-2.json",
+    }
+
+
+def test_two_repairs_in_a_second_lie_apart(trained_study: StudyFolder) -> None:
+    for _ in range(2):
+        (trained_study.path / "audit.json").write_text("{")
+        repair(verify("shop", trained_study.root), trained_study.root)
+    assert len(list((trained_study.root / "quarantine").iterdir())) == 2
+    assert len(list((trained_study.root / "quarantine").glob("*/studies/shop/audit.json"))) == 2
