@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from scipy import stats
+from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.serving.bundle import card
+from fusefront.harness.serving.bundle import card, opened
 from fusefront.harness.serving.bundle.card import (
     Card,
     ServedQuality,
@@ -186,6 +186,11 @@ def test_limits_say_what_is_missing(ragged: PreparedDataset) -> None:
     ]
     whole = manifest.model_copy(update={"present": {"text": 45, "image": 45}})
     assert limits(replace(ragged, manifest=whole)) == sentences[:3]
+
+
+def test_a_logit_of_the_replay_is_a_probability() -> None:
+    logits = np.array([0.0, 2.0, -3.0, 40.0, -1e9, 1e9], np.float32)
+    np.testing.assert_allclose(opened._probability(logits), special.expit(logits), atol=1e-15)
 
 
 def test_the_card_reads_like_this() -> None:
