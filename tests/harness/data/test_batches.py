@@ -16,6 +16,7 @@ from fusefront.datasets.spec import parse_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.datasets.yaml_file import Json
 from fusefront.harness.data.batches import Batcher, cut_batches, cut_requests, most_batches
+from fusefront.harness.data.events import kinds_of
 from fusefront.harness.data.module import RequestData
 
 
@@ -134,6 +135,7 @@ def test_kinds_stand_beside_the_entries_of_a_history(
         "split": {"by": "time", "valid": 0.2, "test": 0.2},
     }
     store = prepare(parse_spec(raw, "test"), tmp_path, tmp_path / "out")
+    assert kinds_of(store) == 3
     key_of, count = dict(store.item_keys().iter_rows()), 0
     for batch in Batcher(store, "train", 8).batches(50):
         moved = move_data_to_device(batch, torch.device("cpu"))
