@@ -246,6 +246,38 @@ def test_a_failed_run_says_why_and_is_trained_anew(
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 1  # of the second training
 
 
+def test_a_model_that_solves_itself_sees_both_splits_and_is_recorded_as_one_epoch(
+    parts: Parts, ragged: PreparedDataset, make_cell: Any, tmp_path: Path
+) -> None:
+    rows: dict[str, list[int]] = {}
+
+    class Solved(parts.baselines["turning"]):  # type: ignore[name-defined,misc]
+        solved = True
+
+        def solve(self, train: Any, valid: Any) -> None:
+            for name, split in (("train", train), ("valid", valid)):
+                for _ in range(2):  # as often as it likes
+                    rows[name] = [
+                        int(n) for b in split() for n in b.row_ids[b.candidate_mask].tolist()
+                    ]
+            with torch.no_grad():
+                self.turn.fill_(0.4375)
+
+    own = parts._replace(baselines={**parts.baselines, "turning": Solved})
+    record = run(make_cell(epochs=3), tmp_path, ragged, own)
+    assert rows == {name: ragged.split(name).row_id.tolist() for name in ("train", "valid")}
+    summary = record.summary
+    assert (summary["epochs"], summary["best_epoch"], summary["report_turn"]) == (1, 1, 0.4375)  # type: ignore[typeddict-item]
+    logit, label = scores(ragged, "valid", 0.4375), ragged.split("valid").label
+    assert summary["valid_auc"] == pytest.approx(roc_auc_score(label, logit), abs=1e-6)
+    (line,) = (record.path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["train_loss"] == summary["train_loss"]
+    train = ragged.split("train")
+    logit = noise(np.asarray(train.item, np.int64))  # in training mode, as every train loss
+    wanted = np.mean(np.log1p(np.exp(logit)) - train.label * logit)
+    assert summary["train_loss"] == pytest.approx(wanted, abs=1e-5)
+
+
 def test_dropout_is_drawn_by_the_seed(train: Any, tmp_path: Path) -> None:
     settings = {"head.dropout": 0.4}
     losses = []
