@@ -537,7 +537,7 @@ def test_clicks_that_the_request_before_knew_are_of_the_future(
 ) -> None:
     train = []
     for user in range(100):
-        before = [20, 2] if user < future else [20, 21]
+        before = [2, 20] if user < future else [20, 21]
         train.append((user, 3, 0, START, 0, before))
         train.append((user, 2, 1, START + 5, 0, [20]))
         train.append((user, 2, 1, START + 9, 0, [20, 2]))  # clicked before by then
