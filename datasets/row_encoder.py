@@ -28,7 +28,7 @@ KIND = "history_kind"  # beside "history": a list of what the user did with each
 PLAIN = History.model_validate({"from": "list", "column": "history"})
 
 
-class RowColumns(NamedTuple):
+class TableColumns(NamedTuple):
     """Where a table of rows holds what: the item, its history if any, and each side's fields."""
 
     item: str
@@ -62,7 +62,7 @@ class NumberSource(Protocol):
     def numbers(
         self,
         frame: pl.DataFrame,
-        columns: RowColumns,
+        columns: TableColumns,
         items: NDArray[np.int32],
         ids: Mapping[str, NDArray[np.int32]],
         tally: Tally,
@@ -92,7 +92,7 @@ class RowEncoder:
         self.counting: NumberSource | None = None  # gives the numbers that a table lacks
         self.counters: Collection[str] = ()  # "<side>.<number>" of those that are counters
 
-    def columns(self, have: Sequence[str], path: Path) -> RowColumns:
+    def columns(self, have: Sequence[str], path: Path) -> TableColumns:
         """The columns of a table: "item", "history" and the fields' names, or the log's own."""
         raw = self.raw
         counted = self._counted(have)
@@ -118,9 +118,9 @@ class RowEncoder:
             )
         columns = None
         if not set(expected) - set(have):
-            columns = RowColumns("item", history, names, (*expected, *lists))
+            columns = TableColumns("item", history, names, (*expected, *lists))
         elif not set(logged) - set(have):
-            columns = RowColumns(raw.item, history, own, tuple(dict.fromkeys((*logged, *lists))))
+            columns = TableColumns(raw.item, history, own, tuple(dict.fromkeys((*logged, *lists))))
         if columns is not None:
             return self._with_user(columns, have, path) if counted else columns
         missing = next(name for name in expected if name not in have)
@@ -136,7 +136,7 @@ class RowEncoder:
             return set()
         return {name for name in self.counting.names if name.partition(".")[2] not in have}
 
-    def _with_user(self, columns: RowColumns, have: Sequence[str], path: Path) -> RowColumns:
+    def _with_user(self, columns: TableColumns, have: Sequence[str], path: Path) -> TableColumns:
         """With the columns that counters are looked up by."""
         assert self.counting is not None
         user, time = self.counting.columns(have, path)
@@ -155,7 +155,7 @@ class RowEncoder:
         return None, ()
 
     def encode(
-        self, frame: pl.DataFrame, columns: RowColumns, path: Path, first: int
+        self, frame: pl.DataFrame, columns: TableColumns, path: Path, first: int
     ) -> EncodedRows:
         """Encode rows; `first` is the file's row of the first. Nothing unknown is refused: it
         counts."""
@@ -201,7 +201,7 @@ class RowEncoder:
         return table(known, values, len(column), part.field.width)
 
     def _histories(
-        self, frame: pl.DataFrame, columns: RowColumns, path: Path, first: int
+        self, frame: pl.DataFrame, columns: TableColumns, path: Path, first: int
     ) -> tuple[Histories, NDArray[np.int64] | None]:
         """The newest known items of every row, and the kinds of the events where told apart."""
         empty = Histories(np.zeros(0, np.int32), np.zeros(frame.height, np.int64))

@@ -1,6 +1,7 @@
-"""Names say what a thing is: no verb stands for a noun."""
+"""Names say what a thing is: no verb stands for a noun, and no class name has two meanings."""
 
 import ast
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ class Binding(NamedTuple):
 
     place: str  # file:line
     name: str
+    is_class: bool
 
 
 def files(*folders: str) -> list[Path]:
@@ -30,7 +32,7 @@ def bindings(path: Path) -> tuple[Binding, ...]:
     """Functions, classes, parameters, targets of every kind, attributes and imports."""
     place = path.relative_to(ROOT)
     return tuple(
-        Binding(f"{place}:{node.lineno}", name)  # type: ignore[attr-defined]
+        Binding(f"{place}:{node.lineno}", name, isinstance(node, ast.ClassDef))  # type: ignore[attr-defined]
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in _names(node)
     )
@@ -59,6 +61,15 @@ def test_no_verb_stands_for_a_noun() -> None:
         if each.name.strip("_").lower() in VERBS
     ]
     assert verbs == []
+
+
+def test_no_class_name_stands_twice() -> None:
+    homes: dict[str, list[str]] = defaultdict(list)
+    for path in files(*PACKAGES, "tools"):
+        for each in bindings(path):
+            if each.is_class:
+                homes[each.name].append(each.place)
+    assert {name: places for name, places in homes.items() if len(places) > 1} == {}
 
 
 def test_every_kind_of_binding_is_seen() -> None:

@@ -17,8 +17,8 @@ from fusefront.datasets.counting.numbers import (
     unfixed,
 )
 from fusefront.datasets.counting.plan import Ledger, Plan
-from fusefront.datasets.counting.rows import BLOCK, Rows, StoredRows, key_words
-from fusefront.datasets.counting.spread import Gathered, Parts
+from fusefront.datasets.counting.rows import BLOCK, CountedRows, StoredRows, key_words
+from fusefront.datasets.counting.spread import Gathered, KeyParts
 from fusefront.datasets.counting.timeline import Timeline
 from fusefront.datasets.raw.files import NpyWriter
 from fusefront.datasets.spec import SPLITS
@@ -65,7 +65,7 @@ def _errors(plan: Plan, key: tuple[str, ...]) -> list[tuple[Ledger, float]]:
 def _sum_key(job: Counting, key: tuple[str, ...]) -> None:
     """`<ledger>.sums` of every ledger of one key, a row for each row of the store."""
     ledgers, errors = _of_key(job.plan, key), _errors(job.plan, key)
-    parts = Parts(job.work / "parts", _entry(len(errors)), _bits(job, key))
+    parts = KeyParts(job.work / "parts", _entry(len(errors)), _bits(job, key))
     first = 0
     for rows in job.rows:
         past = [_read(job, ledger, first, rows.size) for ledger, _ in errors]
@@ -116,7 +116,7 @@ def _bits(job: Counting, key: tuple[str, ...]) -> int:
 
 
 def _entries(
-    rows: Rows, key: tuple[str, ...], first: int, errors: list[Floats], *, drawn: bool
+    rows: CountedRows, key: tuple[str, ...], first: int, errors: list[Floats], *, drawn: bool
 ) -> NDArray[Any]:
     """A record for each value that each row has of the key; `first` is the row of the first."""
     row, words = key_words(rows, key)

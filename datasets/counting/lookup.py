@@ -8,10 +8,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.counting.raw import RawCounting
-from fusefront.datasets.counting.rows import Place, Rows
+from fusefront.datasets.counting.rows import CountedRows, Place
 from fusefront.datasets.counting.state import CounterState
 from fusefront.datasets.losses import Tally
-from fusefront.datasets.row_encoder import RowColumns
+from fusefront.datasets.row_encoder import TableColumns
 
 
 class CounterLookup:
@@ -35,7 +35,7 @@ class CounterLookup:
     def numbers(
         self,
         frame: pl.DataFrame,
-        columns: RowColumns,
+        columns: TableColumns,
         items: NDArray[np.int32],
         ids: Mapping[str, NDArray[np.int32]],
         tally: Tally,
@@ -59,5 +59,5 @@ class CounterLookup:
         user = self.reader.users(frame[str(columns.user)], path, first)
         none = np.zeros(count, np.uint8)
         codes = self.reader.codes(items, of_row)
-        rows = Rows(False, user, items, none, moment, moment, np.arange(count), codes)
+        rows = CountedRows(False, user, items, none, moment, moment, np.arange(count), codes)
         return self.state.numbers(rows)

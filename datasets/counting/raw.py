@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.counting.rows import Codes, Ints, Place, Rows
+from fusefront.datasets.counting.rows import Codes, CountedRows, Ints, Place
 from fusefront.datasets.counting.stored import StoredCounters
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.files import broken
@@ -23,7 +23,7 @@ from fusefront.datasets.raw.users import UserCodes
 CodesOf = Callable[[str], Codes]  # "request.device" -> [n, C], 0 = no value
 
 
-class ItemCodes(NamedTuple):
+class ItemFieldCodes(NamedTuple):
     """The codes of the items' fields, row 0 for an item that is not known."""
 
     fields: NDArray[np.int32]  # [items + 1, C]
@@ -38,7 +38,9 @@ class RawCounting:
     """Reads users, times and labels in the way that `prepare` read the log; `kinds` of its
     columns."""
 
-    def __init__(self, stored: StoredCounters, kinds: Mapping[str, str], items: ItemCodes) -> None:
+    def __init__(
+        self, stored: StoredCounters, kinds: Mapping[str, str], items: ItemFieldCodes
+    ) -> None:
         self.stored, self.kinds, self.items = stored, kinds, items
         self.columns = stored.columns
         self.attributes = sorted(
@@ -93,7 +95,7 @@ class RawCounting:
 
     def log_rows(
         self, frame: pl.DataFrame, items: Codes, of_row: CodesOf, path: Path, start: int
-    ) -> Rows:
+    ) -> CountedRows:
         """The rows of one file of a log in order of time, without those of unknown items.
 
         A request that the log names looks back from its first row in the file. `start` is the
@@ -106,7 +108,7 @@ class RawCounting:
             kind = self.kinds.get(columns.label, TEXT)
             label = labels(frame[columns.label], kind, path, 0, self.stored.label.positive_when)
         user = self.users(frame[columns.user], path, 0)
-        rows = Rows(
+        rows = CountedRows(
             False,
             user,
             items,

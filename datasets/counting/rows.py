@@ -25,7 +25,7 @@ class Place(NamedTuple):
     columns: slice
 
 
-class Rows(NamedTuple):
+class CountedRows(NamedTuple):
     """n rows of one split, in the store's order."""
 
     train: bool
@@ -42,9 +42,9 @@ class Rows(NamedTuple):
         """How many rows."""
         return len(self.item)
 
-    def take(self, chosen: Ints | slice) -> "Rows":
+    def take(self, chosen: Ints | slice) -> "CountedRows":
         """Some of the rows, in the order given."""
-        return Rows(
+        return CountedRows(
             self.train,
             self.user[chosen],
             self.item[chosen],
@@ -67,7 +67,7 @@ def places(fields: Mapping[str, tuple[StoredField, ...]]) -> dict[str, Place]:
     return of
 
 
-def key_words(rows: Rows, key: tuple[str, ...]) -> tuple[Ints, NDArray[np.uint64]]:
+def key_words(rows: CountedRows, key: tuple[str, ...]) -> tuple[Ints, NDArray[np.uint64]]:
     """(row [E], word [E]) of every value of a key; a row that lacks a part of it has none."""
     row = np.arange(rows.size)
     words = np.zeros(rows.size, np.uint64)
@@ -95,15 +95,15 @@ class StoredRows:
     def __len__(self) -> int:
         return sum(self.lengths.values())
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[CountedRows]:
         for split in SPLITS:
             yield from self._of(split)
 
-    def _of(self, split: str) -> Iterator[Rows]:
+    def _of(self, split: str) -> Iterator[CountedRows]:
         for first in range(0, self.lengths[split], BLOCK):
             yield self._block(split, first, min(first + BLOCK, self.lengths[split]))
 
-    def _block(self, split: str, first: int, last: int) -> Rows:
+    def _block(self, split: str, first: int, last: int) -> CountedRows:
         folder, part = self.folder / split, slice(first, last)
 
         def read(name: str, chosen: slice = part) -> NDArray[Any]:
@@ -126,7 +126,7 @@ class StoredRows:
         if "item" in sides:
             fields = np.load(self.folder / "items" / "fields.npy", mmap_mode="r")
             tables["item"] = np.array(fields[item])
-        return Rows(
+        return CountedRows(
             split == "train",
             read("request/group", requests)[owner],
             item,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 
-class Parts:
+class KeyParts:
     """Records [n] of one dtype with a field `key`, appended to 2 ** bits files by their keys."""
 
     def __init__(self, folder: Path, dtype: np.dtype[Any], bits: int) -> None:

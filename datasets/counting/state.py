@@ -20,7 +20,7 @@ from fusefront.datasets.counting.numbers import (
     unfixed,
 )
 from fusefront.datasets.counting.plan import Ledger
-from fusefront.datasets.counting.rows import Rows, key_words
+from fusefront.datasets.counting.rows import CountedRows, key_words
 from fusefront.datasets.counting.stored import StoredCounters
 from fusefront.datasets.counting.timeline import Ints, Timeline, Values, Words
 
@@ -102,7 +102,7 @@ class CounterState:
         if not self.ledgers:
             self.ledgers = [LedgerState(ledger) for ledger in self.stored.plan.ledgers]
 
-    def count(self, rows: Rows, now: int | None = None) -> None:
+    def count(self, rows: CountedRows, now: int | None = None) -> None:
         """Count further rows, in order of time and none older than `until`.
 
         Moments before `now`, by default the newest time, are not asked for any more.
@@ -117,7 +117,7 @@ class CounterState:
         for state in self.ledgers:
             state.compact(self.until if now is None else min(now, self.until))
 
-    def _add(self, state: LedgerState, rows: Rows) -> None:
+    def _add(self, state: LedgerState, rows: CountedRows) -> None:
         ledger = state.ledger
         row, words = key_words(rows, ledger.key)
         values = np.ones((rows.size, state.values.shape[1]), np.int64)
@@ -135,7 +135,7 @@ class CounterState:
         row = row[chosen]
         state.add(words[chosen], rows.time[row], values[row])
 
-    def sums(self, rows: Rows) -> list[Floats]:
+    def sums(self, rows: CountedRows) -> list[Floats]:
         """Every ledger's sums [n, width] at the moments of rows."""
         out: list[Floats] = []
         for state in self.ledgers:
@@ -145,7 +145,7 @@ class CounterState:
             out.append(np.stack(total, axis=1).astype(np.float64))
         return out
 
-    def numbers(self, rows: Rows) -> dict[str, Floats]:
+    def numbers(self, rows: CountedRows) -> dict[str, Floats]:
         """ "<side>.<number>" -> its value [n], not standardised."""
         sums = self.sums(rows)
         return {

@@ -16,8 +16,8 @@ from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.tracking import (
     QUIET,
     Account,
-    Card,
     Mode,
+    TrackingCard,
     begin,
     finish,
     is_mirrored,
@@ -54,7 +54,7 @@ class Mirror:
         if self.mode != "disabled" and not is_mirrored(run):
             self.send_run(run, self._card(cell))
 
-    def send_run(self, run: Path, card: Card) -> None:
+    def send_run(self, run: Path, card: TrackingCard) -> None:
         """A complete run under a card of its own."""
         self.pending += 1
         self._send("done", run=run, card=card)
@@ -84,8 +84,8 @@ class Mirror:
         missed, self.missed = self.missed, 0
         return missed
 
-    def _card(self, cell: Cell) -> Card:
-        return Card(cell.spec.run_id, cell.strategy, cell.role, cell.seed, self.study)
+    def _card(self, cell: Cell) -> TrackingCard:
+        return TrackingCard(cell.spec.run_id, cell.strategy, cell.role, cell.seed, self.study)
 
     def _send(self, kind: str, **content: Any) -> None:
         if self.process is None:

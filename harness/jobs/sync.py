@@ -16,7 +16,7 @@ from fusefront.harness.runs.tracking import (
     QUIET,
     USUAL,
     Account,
-    Card,
+    TrackingCard,
     is_mirrored,
     is_synced,
 )
@@ -40,7 +40,7 @@ def mirror_missing(out: Path, account: Account, tell: Tell) -> None:
         run = Path(row["path"])
         if not is_mirrored(run):
             study = studies.get(row["run_id"], "")
-            card = Card(
+            card = TrackingCard(
                 row["run_id"], str(row["strategy"]), str(row["role"]), int(row["seed"]), study
             )
             mirror.send_run(run, card)

@@ -37,7 +37,7 @@ class Account(NamedTuple):
 USUAL = Account()
 
 
-class Card(NamedTuple):
+class TrackingCard(NamedTuple):
     """What a run is filed under."""
 
     run_id: str
@@ -77,7 +77,7 @@ def note(folder: Path, run_id: str, *, synced: bool) -> None:
     write_json(folder / "wandb" / MARK, mark)
 
 
-def begin(run: Path, card: Card, account: Account, mode: Mode) -> "wandb.Run":
+def begin(run: Path, card: TrackingCard, account: Account, mode: Mode) -> "wandb.Run":
     """Open the mirror of a run whose config.yaml is written.
 
     Its id is our run id, so that whatever is sent twice makes no duplicate.

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from fusefront.datasets.counting.counter_store import CountedLog, CounterStore
 from fusefront.datasets.counting.lookup import CounterLookup
-from fusefront.datasets.counting.raw import ItemCodes, RawCounting
-from fusefront.datasets.counting.rows import Place, Rows, places
+from fusefront.datasets.counting.raw import ItemFieldCodes, RawCounting
+from fusefront.datasets.counting.rows import CountedRows, Place, places
 from fusefront.datasets.counting.stored import StoredCounters
 from fusefront.datasets.durable import replacing_folder
 from fusefront.datasets.errors import DataContractError
@@ -26,7 +26,7 @@ ITEM_FIELDS = "item_fields.npy"  # codes of the items' fields, in bundles whose 
 AT_ONCE = 1 << 19  # rows that are counted at once
 
 
-class CounterFacts(Record):
+class BundleCounterFacts(Record):
     """dataset.json of a bundle, as far as counters ask."""
 
     fingerprint: str
@@ -63,7 +63,7 @@ def counts_fields_of_items(stored: StoredCounters | None) -> bool:
 def counters_of(bundle: Path) -> BundleCounters:
     """The counters of a bundle; DataContractError where it has none."""
     path = bundle / "dataset.json"
-    facts = read_record(path, CounterFacts)
+    facts = read_record(path, BundleCounterFacts)
     if not facts.get("counters"):
         raise DataContractError(
             f"{path}: its data set has no counters; add 'counters' to the spec, train and export"
@@ -76,7 +76,7 @@ def counters_of(bundle: Path) -> BundleCounters:
         raise DataContractError(f"{path}: counters: {reason}; export again") from None
     file = bundle / ITEM_FIELDS
     fields = np.load(file) if file.exists() else np.zeros((schema.items + 1, 0), np.int32)
-    items = ItemCodes(fields, places({"item": schema.item_fields}))
+    items = ItemFieldCodes(fields, places({"item": schema.item_fields}))
     kinds = facts.get("kinds", {}).get("interactions", {})
     encoder = open_encoder(bundle)
     return BundleCounters(
@@ -148,7 +148,7 @@ def _count(mine: BundleCounters, counted: CounterStore, log: Path) -> None:
     counted.logs = (*counted.logs, CountedLog(name=log.name, sha256=digest, rows=rows.size))
 
 
-def _read(mine: BundleCounters, log: Path, start: int) -> Rows:
+def _read(mine: BundleCounters, log: Path, start: int) -> CountedRows:
     """The rows of a log file in order of time, of known items."""
     encoder, reader = mine.encoder, mine.reader
     if not log.is_file():

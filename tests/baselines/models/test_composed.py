@@ -348,12 +348,12 @@ def test_the_kind_of_an_event_moves_its_code_in_histories_alone(scene_of, schema
             for s in range(len(tokens)):
                 if kind and there[item, s]:
                     tokens[s] += added[s]
-            wanted = tokens.flatten()
+            expected = tokens.flatten()
             if placement == "item":
-                wanted = model.placement.operator(
+                expected = model.placement.operator(
                     tokens[None], there[[item]], None
                 ).tokens.flatten()
-            torch.testing.assert_close(codes.history.values[p], wanted)
+            torch.testing.assert_close(codes.history.values[p], expected)
     assert torch.equal(codes.candidate.values, plain.candidate.values)
 
 

@@ -146,7 +146,7 @@ def test_a_modality_is_dropped_for_every_copy_or_for_none(scene):
     modalities = [s for s, name in enumerate(slots) if name not in ("id", "side")]
     for copy in range(3):
         assert torch.equal(filled[:, copy, modalities], codes.present[:, modalities])
-    kept = codes.present[:, modalities].sum() / whole[:, modalities].sum()
-    assert 0.5 < float(kept) < 0.7
+    remaining = codes.present[:, modalities].sum() / whole[:, modalities].sum()
+    assert 0.5 < float(remaining) < 0.7
     others = [s for s in range(len(slots)) if s not in modalities]
     assert torch.equal(codes.present[:, others], whole[:, others])

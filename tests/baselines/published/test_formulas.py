@@ -307,8 +307,8 @@ def test_a_history_of_one_is_a_history(scene_of, schema, longest):
             codes = model.encode_items(torch.arange(scene.schema.items + 1))
             logits = model.score(gather(codes, batch, batch.items), batch.rows).logits
             for r, k in ROWS:
-                wanted = autoint(model, scene, Candidate(scene, r, k))
-                torch.testing.assert_close(logits[r, k], wanted, **NEAR)
+                expected = autoint(model, scene, Candidate(scene, r, k))
+                torch.testing.assert_close(logits[r, k], expected, **NEAR)
 
 
 def test_the_kind_of_an_event_is_told_in_histories_alone(scene_of, schema):
@@ -397,8 +397,8 @@ def test_fields_that_the_data_lacks_leave_nothing_behind(scene_of, schema, case)
         codes = model.encode_items(torch.arange(scene.schema.items + 1))
         logits = model.score(gather(codes, batch, batch.items), batch.rows).logits
         for r, k in ROWS:
-            wanted = autoint(model, scene, Candidate(scene, r, k))
-            torch.testing.assert_close(logits[r, k], wanted, **NEAR)
+            expected = autoint(model, scene, Candidate(scene, r, k))
+            torch.testing.assert_close(logits[r, k], expected, **NEAR)
 
 
 def test_what_a_compressor_loses_reaches_the_model(scene):

@@ -277,19 +277,19 @@ def of_numbers(planted: Plant, row_type: Any, request_type: Any, levels: int, wi
 
 
 @pytest.mark.parametrize(
-    ("levels", "wide", "seen"),
+    ("levels", "wide", "observed"),
     [(49, 0.3, False), (50, 0.3, True), (60, 0.235, True), (60, 0.21, False)],
 )
 def test_a_score_has_fifty_values_and_an_auc_of_65(
-    planted: Plant, row_type: Any, request_type: Any, levels: int, wide: float, seen: bool
+    planted: Plant, row_type: Any, request_type: Any, levels: int, wide: float, observed: bool
 ) -> None:
     store = of_numbers(planted, row_type, request_type, levels, wide)
     split = store.split("train")
     auc = roc_auc_score(split.label, split.candidate_numbers[:, 0])
     if levels == 60:
-        assert auc == pytest.approx(0.66 if seen else 0.64, abs=0.01)
+        assert auc == pytest.approx(0.66 if observed else 0.64, abs=0.01)
     findings = check_scores(store, None)  # type: ignore[arg-type]
-    assert [finding.name for finding in findings] == (["score.candidate.n"] if seen else [])
+    assert [finding.name for finding in findings] == (["score.candidate.n"] if observed else [])
     for finding in findings:
         assert finding.numbers["auc"] == pytest.approx(auc)
         assert float(str(finding.numbers["others"])) < 0.56

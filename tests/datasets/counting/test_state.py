@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from fusefront.datasets.counting.rows import Rows, StoredRows, places
+from fusefront.datasets.counting.rows import CountedRows, StoredRows, places
 from fusefront.datasets.counting.state import CounterState
 
 from .test_count import KINDS
 
 
-def by_time(store) -> Rows:  # type: ignore[no-untyped-def]
+def by_time(store) -> CountedRows:  # type: ignore[no-untyped-def]
     """Every row of a store in order of time, rows of one time in order of the log."""
     schema = store.manifest.schema_
     fields = {
@@ -20,12 +20,12 @@ def by_time(store) -> Rows:  # type: ignore[no-untyped-def]
     parts = list(StoredRows(store.path, places(fields)))
     columns = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in Rows._fields
+        for name in CountedRows._fields
         if name not in ("train", "codes")
     }
     codes = {n: np.concatenate([part.codes[n] for part in parts]) for n in parts[0].codes}
     order = np.lexsort((columns["source"], columns["time"]))
-    return Rows(False, codes=codes, **columns).take(order)
+    return CountedRows(False, codes=codes, **columns).take(order)
 
 
 @pytest.fixture(scope="module")

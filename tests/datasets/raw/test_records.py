@@ -121,11 +121,11 @@ def test_every_column_of_a_chunk_is_in_its_record(shop: Path) -> None:
     for name, column in {"label": "y", "time": "t", "truth": "p"}.items():
         assert records[name].tolist() == [LOG_ROWS[column][row] for row in known]
     requests = [LOG_ROWS["r"][row] for row in known]
-    named = {
+    names = {
         id_: word for id_, word in zip(requests, records["request"].tolist(), strict=True) if id_
     }
-    assert named == {id_: int(text_hash(pl.Series([id_]))[0]) for id_ in ("x", "y")}
-    assert records["request"][1] not in named.values()
+    assert names == {id_: int(text_hash(pl.Series([id_]))[0]) for id_ in ("x", "y")}
+    assert records["request"][1] not in names.values()
     at = {user: place for place, user in enumerate(USER_ROWS["u"])}
     city = [USER_ROWS["city"][at[user]] if user in at else None for user in users]
     weight = [USER_ROWS["w"][at[user]] if user in at else np.nan for user in users]
@@ -135,8 +135,8 @@ def test_every_column_of_a_chunk_is_in_its_record(shop: Path) -> None:
     ]
     assert words(request_books[1], records["request_ids"][:, 1]) == city
     numbers = [[LOG_ROWS["n"][k] for k in known], weight]
-    wanted = np.array([[np.nan if x is None else x for x in column] for column in numbers]).T
-    np.testing.assert_array_equal(records["request_numbers"], wanted)
+    expected = np.array([[np.nan if x is None else x for x in column] for column in numbers]).T
+    np.testing.assert_array_equal(records["request_numbers"], expected)
     assert words(reader.candidate.books[0], records["candidate_ids"][:, 0]) == [
         LOG_ROWS["d"][k] for k in known
     ]
@@ -165,8 +165,8 @@ def test_a_history_is_kept_once_for_rows_that_share_it_in_turn(shop: Path) -> No
     assert chunk.records["length"].tolist() == [len(part) for part in lists]
     own = [1, 0, 1, 1, 1]  # rows 0 and 1: one user, one history
     assert chunk.records["own"].tolist() == own
-    kept = [item for part, first in zip(lists, own, strict=True) if first for item in part]
-    assert chunk.values.tolist() == kept
+    remaining = [item for part, first in zip(lists, own, strict=True) if first for item in part]
+    assert chunk.values.tolist() == remaining
     flat = np.array([item for part in lists for item in part], np.int32)
     hashes = rows_hash(flat, np.array([len(part) for part in lists]))
     assert chunk.records["history"].tolist() == hashes.tolist()
@@ -188,22 +188,22 @@ def test_where_negatives_are_drawn_only_positives_and_events_are_kept(
     )
     reader = recorder(shop, chosen)
     chunk = reader.read(pl.DataFrame(LOG_ROWS), Part(shop / "log.parquet", None, COMMAS), 0, 0)
-    kept = [
+    remaining = [
         row
         for row in range(6)
         if LOG_ROWS["i"][row] in ITEM_KEYS
         and (LOG_ROWS["y"][row] or (events and LOG_ROWS["k"][row] in events))
     ]
-    assert chunk.records["row"].tolist() == kept
-    assert chunk.left_out == 6 - len(kept)
+    assert chunk.records["row"].tolist() == remaining
+    assert chunk.left_out == 6 - len(remaining)
     loss = reader.tally.losses()["rows.no_positive"]
     assert (loss.count, loss.of) == (1 if events else 2, 6)
     if events:
         assert chunk.records["event"].tolist() == [
-            int(LOG_ROWS["k"][row] == "view") for row in kept
+            int(LOG_ROWS["k"][row] == "view") for row in remaining
         ]
         assert words(reader.event_kinds.book, chunk.records["kind"]) == [
-            LOG_ROWS["k"][k] for k in kept
+            LOG_ROWS["k"][k] for k in remaining
         ]
 
 

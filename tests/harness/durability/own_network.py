@@ -78,10 +78,10 @@ def plain(run: Path) -> None:
 
 def mirror(run: Path) -> None:
     from fusefront.harness.jobs.mirror import Mirror
-    from fusefront.harness.runs.tracking import USUAL, Card
+    from fusefront.harness.runs.tracking import USUAL, TrackingCard
 
     ours = Mirror(USUAL, "shop", lambda line: sys.stderr.write(line + "\n"))
-    ours.send_run(run, Card(run.name, "late_fusion", "strategy", 0, "shop"))
+    ours.send_run(run, TrackingCard(run.name, "late_fusion", "strategy", 0, "shop"))
     assert ours.close() == 0
 
 

@@ -13,7 +13,7 @@ from fusefront.harness.errors import FusefrontError
 from fusefront.harness.jobs.mirror import Mirror
 from fusefront.harness.jobs.sync import mirror_missing, send, unsent
 from fusefront.harness.runs.spec import Cell, RunSpec
-from fusefront.harness.runs.tracking import USUAL, Account, Card, is_mirrored, is_synced
+from fusefront.harness.runs.tracking import USUAL, Account, TrackingCard, is_mirrored, is_synced
 
 IDS = ("a" * 12, "b" * 12)
 NOWHERE = Account("", "")  # as recorded
@@ -62,8 +62,8 @@ def decided_study(out: Path) -> Path:
     return study
 
 
-def card(run: Path) -> Card:
-    return Card(run.name, "late_fusion", "strategy", 0, "first")
+def card(run: Path) -> TrackingCard:
+    return TrackingCard(run.name, "late_fusion", "strategy", 0, "first")
 
 
 def in_own_network(run: Path, what: str) -> dict[str, list[object]]:

@@ -159,12 +159,12 @@ def test_a_slice_needs_rows_of_both_labels(
     for least in sorted({classes(part) for part in parts.values()}):
         monkeypatch.setattr(card, "LEAST_CLASS", least)
         content = make_card(predicted, SUMMARY, ragged, SERVED, "MIT")  # type: ignore[arg-type]
-        wanted = {value: part for value, part in parts.items() if classes(part) >= least}
+        expected = {value: part for value, part in parts.items() if classes(part) >= least}
         assert [(part["slice"], part["value"]) for part in content["slices"]] == [
-            ("phone", value) for value in wanted
+            ("phone", value) for value in expected
         ]
         for part in content["slices"]:
-            frame = wanted[part["value"]]
+            frame = expected[part["value"]]
             auc = roc_auc_score(frame["label"], frame["logit"])
             assert part["auc"]["value"] == pytest.approx(auc, abs=1e-12)
             assert part["auc"]["rows"] == frame.height

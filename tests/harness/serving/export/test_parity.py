@@ -44,16 +44,16 @@ def test_float32_is_within_a_hundred_thousandth_of_a_probability(
 ) -> None:
     """Near a logit of 0 a probability moves by a quarter of the logit."""
     codes, exact = eager(model)
-    seen: list[tuple[int, int, int]] = []
+    observed: list[tuple[int, int, int]] = []
 
     def shifted(feed: Feed) -> np.ndarray:
-        seen.append((*feed["candidates"].shape, feed["history"].shape[1]))
+        observed.append((*feed["candidates"].shape, feed["history"].shape[1]))
         logits = exact(feed)
         worst = np.abs(logits) == np.abs(logits).min()
         return np.asarray(logits + off * worst, np.float32)
 
     outcome = check_exact(shifted, model, codes, schema_of(ragged))
-    assert [(r, k) for r, k, _ in seen] == [(1, 1), (3, 7), (4, 512)]
+    assert [(r, k) for r, k, _ in observed] == [(1, 1), (3, 7), (4, 512)]
     assert outcome.passed is passed
     assert outcome.auc_change is None
     assert outcome.max_difference == pytest.approx(off / 4, rel=0.05, abs=1e-9)
@@ -113,13 +113,13 @@ def test_a_split_is_scored_in_its_order_by_whole_batches(
     ragged: PreparedDataset, model: Baseline
 ) -> None:
     _, exact = eager(model)
-    wanted, _ = recorded(model, ragged, "train")
-    np.testing.assert_allclose(score_split(exact, ragged, "train"), wanted, atol=1e-5)
+    expected, _ = recorded(model, ragged, "train")
+    np.testing.assert_allclose(score_split(exact, ragged, "train"), expected, atol=1e-5)
     sizes = [len(rows) for _, rows in split_feeds(ragged, "train", batch_rows=100)]
     assert len(sizes) == 5
     assert sum(sizes) == 495
     first = score_split(exact, ragged, "train", 1)
-    np.testing.assert_allclose(first, wanted[: len(first)], atol=1e-5)
+    np.testing.assert_allclose(first, expected[: len(first)], atol=1e-5)
     for feed, _ in split_feeds(ragged, "train", longest=4):
         assert feed["candidates"].shape[1] == 4
 

@@ -35,11 +35,13 @@ def arrived(store: PreparedDataset, who: int, rows: list[int]) -> Arrived:
     )
 
 
-def same(request: Arrived, wanted: Arrived) -> None:
-    assert request.who == wanted.who
-    np.testing.assert_array_equal(request.keys, wanted.keys)
+def same(request: Arrived, expected: Arrived) -> None:
+    assert request.who == expected.who
+    np.testing.assert_array_equal(request.keys, expected.keys)
     for part, right in zip(
-        (*request.request, *request.candidates), (*wanted.request, *wanted.candidates), strict=True
+        (*request.request, *request.candidates),
+        (*expected.request, *expected.candidates),
+        strict=True,
     ):
         assert part.dtype == right.dtype
         np.testing.assert_array_equal(part, right)
@@ -89,10 +91,10 @@ def test_a_history_is_cut_to_the_newest(ragged: PreparedDataset) -> None:
         whole.row_of,
     )
     for who in range(17):
-        wanted = [] if who == 2 else whole.history(who).tolist()[-3:]
-        assert short.history(who).tolist() == wanted
+        expected = [] if who == 2 else whole.history(who).tolist()[-3:]
+        assert short.history(who).tolist() == expected
         feed = short.feed(arrived(ragged, who, [0]))
-        assert feed["history_kinds"].tolist() == [[item % 5 for item in wanted] or [0]]
+        assert feed["history_kinds"].tolist() == [[item % 5 for item in expected] or [0]]
         assert feed["history"].shape == feed["history_mask"].shape == feed["history_kinds"].shape
 
 
@@ -162,8 +164,8 @@ def test_a_bench_draws_every_k_once_and_names_who_matters(
     assert list(plan.requests) == [2, 4, 7]
     rng, split = np.random.default_rng(5), ragged.split("test")
     for k in (2, 4, 7):  # one stream of draws, the smallest first
-        for request, wanted in zip(plan.requests[k], draw(ragged, split, k, rng), strict=True):
-            same(request, wanted)
+        for request, expected in zip(plan.requests[k], draw(ragged, split, k, rng), strict=True):
+            same(request, expected)
     assert (plan.decide_at, plan.baseline) == (4, "today")
     assert plan.leaders == ("b", "c")  # the best two strategies beside today's; no control
     lengths = [min(int(split.history_length[r.who]), 10) for r in plan.requests[4]]
