@@ -1,7 +1,9 @@
 """Studies and runs found again from their files: states, roles, places, names and looks."""
 
+import hashlib
 import json
 import os
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import yaml
 
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.runs import environment as surroundings
+from fusefront.harness.runs import spec as specs
 from fusefront.harness.runs.environment import environment
 from fusefront.harness.runs.seal import LOG, open_test, open_test_of_run, openings
 from fusefront.harness.runs.spec import Cell, RunSpec, code_version
@@ -123,11 +126,19 @@ def test_summaries_are_filtered_and_the_oldest_is_first(tmp_path: Path) -> None:
     for age, (name, seed) in enumerate((("a", 1), ("b", 2), ("a", 2))):
         path = record(tmp_path, name, f"run{age}", strategy=name, seed=seed)
         os.utime(path / "summary.json", (1000 - age, 1000 - age))
-    assert [row["run_id"] for row in summaries(tmp_path, {})] == ["run2", "run1", "run0"]
-    assert [row["run_id"] for row in summaries(tmp_path, {"strategy": "a"})] == ["run2", "run0"]
-    (row,) = summaries(tmp_path, {"strategy": "a", "seed": "2"})
+    assert [row["run_id"] for row in summaries(tmp_path, {}).rows] == ["run2", "run1", "run0"]
+    assert [row["run_id"] for row in summaries(tmp_path, {"strategy": "a"}).rows] == [
+        "run2",
+        "run0",
+    ]
+    (row,) = summaries(tmp_path, {"strategy": "a", "seed": "2"}).rows
     assert row["path"] == str(tmp_path / "runs" / "shop" / "a" / "run2")
-    assert summaries(tmp_path, {"unknown": "x"}) == []
+    assert summaries(tmp_path, {"unknown": "x"}) == ([], [])
+    (tmp_path / "runs" / "shop" / "b" / "run1" / "summary.json").write_text("{")
+    listed = summaries(tmp_path, {})
+    assert [row["run_id"] for row in listed.rows] == ["run2", "run0"]
+    (sentence,) = listed.damaged
+    assert "run1" in sentence
 
 
 def test_a_run_is_found_by_the_first_digits_of_its_id(tmp_path: Path) -> None:
@@ -212,6 +223,49 @@ def test_the_environment_is_what_the_run_ran_on(monkeypatch: pytest.MonkeyPatch)
     assert content["packages"]["torch"] == version("torch")
     assert content["packages"]["polars"] == version("polars")
     assert surroundings._version("no-such-package-here") is None
+
+
+def test_the_code_version_is_of_the_names_and_contents_of_sources() -> None:
+    root = Path(specs.__file__).parents[2]
+    whole = hashlib.sha256()
+    for folder in specs._SOURCES:
+        for path in sorted((root / folder).rglob("*.py")):
+            whole.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    assert code_version() == whole.hexdigest()[:12]
+
+
+def test_a_runs_id_is_the_hash_of_all_that_it_depends_on() -> None:
+    first = spec("a", 4)
+    content = json.dumps(first.to_json(), sort_keys=True, separators=(",", ":"))
+    assert first.run_id == hashlib.sha256(content.encode()).hexdigest()[:12]
+    changes: dict[str, Any] = {
+        "dataset": "x",
+        "fingerprint": "x",
+        "baseline": "x",
+        "settings": {"k": 3},
+        "training": {"epochs": 2},
+        "seed": 5,
+        "threads": 2,
+        "shuffle": ("text",),
+        "code": "x",
+        "plugins": "x",
+    }
+    ids = {replace(first, **{key: value}).run_id for key, value in changes.items()}
+    assert len(ids) == len(changes)
+    assert first.run_id not in ids
+    cell = Cell("name", "role", first)
+    assert cell.seed == 4
+    assert (
+        cell.to_json().items()
+        >= {
+            "strategy": "name",
+            "role": "role",
+            "seed": 4,
+            "run_id": first.run_id,
+            "baseline": "a",
+            "settings": {"k": 2},
+        }.items()
+    )
 
 
 def test_settings_are_put_where_their_names_say() -> None:
