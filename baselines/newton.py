@@ -56,7 +56,8 @@ def _step(here: _Point) -> Tensor:
     else:
         step = torch.cholesky_solve(here.gradient.unsqueeze(-1), factor)
     step = step.squeeze(-1)
-    return step * min(1.0, LONGEST / max(float(step.abs().max()), 1e-300))
+    bounded: Tensor = step * min(1.0, LONGEST / max(float(step.abs().max()), 1e-300))
+    return bounded
 
 
 def _look(blocks: Blocks, weights: Tensor, ridge: float) -> _Point:

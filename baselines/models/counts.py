@@ -73,10 +73,10 @@ class Counts(Baseline):
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        settings = resolve(cls.Settings, settings, cls.name)
-        check_numbers(cls.name, settings, cls.choices)
+        resolved = resolve(cls.Settings, settings, cls.name)
+        check_numbers(cls.name, resolved, cls.choices)
         refuse_nothing(cls.name, schema)
-        return settings
+        return resolved
 
     def encode(
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None

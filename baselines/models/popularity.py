@@ -71,11 +71,11 @@ class Popularity(Baseline):
         cls, schema: Schema, settings: Mapping[str, object], parts: Parts
     ) -> PopularitySettings:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        settings = resolve(cls.Settings, settings, cls.name)
-        one_of(cls.name, "statistic", settings.statistic, STATISTICS)
-        if settings.prior is not None and settings.prior <= 0:
-            raise ValueError(f"{cls.name}: setting 'prior' is {settings.prior}, expected above 0")
-        return settings
+        resolved = resolve(cls.Settings, settings, cls.name)
+        one_of(cls.name, "statistic", resolved.statistic, STATISTICS)
+        if resolved.prior is not None and resolved.prior <= 0:
+            raise ValueError(f"{cls.name}: setting 'prior' is {resolved.prior}, expected above 0")
+        return resolved
 
     def solve(self, train: Batches, valid: Batches) -> None:
         """Both scalars of maximum likelihood; of several priors the best on validation."""

@@ -65,7 +65,9 @@ class RowColumns(nn.Module):
 
     def encode(self, ids: Tensor) -> Tensor:
         """The items' columns [U, .], for the code table."""
-        return self.item(Context(self.get_buffer("fields")[ids], self.get_buffer("numbers")[ids]))
+        context = Context(self.get_buffer("fields")[ids], self.get_buffer("numbers")[ids])
+        columns: Tensor = self.item(context)
+        return columns
 
     def forward(self, request: Request, rows: Tensor | None) -> Tensor:
         """All columns of the rows [N, width], or [R, K, width] without `rows`."""

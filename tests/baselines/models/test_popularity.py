@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fusefront.baselines.contract import gather
-from fusefront.baselines.models.popularity import PopularitySettings, standardised
+from fusefront.baselines.models.popularity import standardised
 
 SHOWN, CLICKED = [0, 10, 400, 3, 0, 50], [0, 9, 20, 0, 0, 25]
 
@@ -37,8 +37,7 @@ def right(statistic, prior, in_train, shown, clicked):
 @pytest.mark.parametrize("train_items", [(1, 2, 3, 5), (1, 5), ()])
 def test_the_statistic_is_that_of_a_loop(scene, statistic, prior, train_items):
     in_train = [item in train_items for item in range(6)]
-    settings = PopularitySettings(statistic, prior)
-    values = standardised(table(scene, in_train), settings)
+    values = standardised(table(scene, in_train), statistic, prior)
     assert values.tolist() == pytest.approx(
         right(statistic, prior, in_train, SHOWN, CLICKED), abs=1e-5
     )
@@ -49,7 +48,7 @@ def test_the_statistic_is_that_of_a_loop(scene, statistic, prior, train_items):
 )
 def test_clicks_on_everything_or_nothing_are_finite(scene, shown, clicked):
     items = table(scene, [False, True, True], shown, clicked)
-    values = standardised(items, PopularitySettings()).tolist()
+    values = standardised(items, "click_rate", 20.0).tolist()
     expected = right("click_rate", 20.0, [False, True, True], shown, clicked)
     assert values == pytest.approx(expected, rel=1e-3, abs=2e-3)
 
