@@ -15,6 +15,9 @@ from fusefront.harness.serving.contract import Backend
 from fusefront.harness.serving.export.online import eager_request
 from fusefront.harness.serving.latency.backends import OnnxInt8, OnnxRuntime, TorchEager
 from fusefront.harness.testing import check_backend, check_encoder, check_layout
+from fusefront.harness.testing.backend import backend_promises
+from fusefront.harness.testing.encoder import encoder_promises
+from fusefront.harness.testing.layout import layout_promises
 from fusefront.harness.testing.promises import (
     BatchError,
     ContentError,
@@ -24,6 +27,7 @@ from fusefront.harness.testing.promises import (
     ParityError,
     SeedError,
     ShapeError,
+    breaches,
 )
 
 
@@ -276,6 +280,13 @@ class Centred(Letters):
         return vectors - vectors.mean(0)
 
 
+class RoundedByBatch(Letters):
+    """As a model in float32: sums of a batch differ in the fifth digit."""
+
+    def encode(self, inputs):
+        return 1000.0 * np.array(super().encode(inputs), float) + 1e-3 * len(inputs)
+
+
 class OneLess(Letters):
     def encode(self, inputs):
         return super().encode(inputs)[1:]
@@ -293,7 +304,7 @@ class Random(Letters):
 
 class NotFinite(Letters):
     def encode(self, inputs):
-        return np.full((len(inputs), 3), np.inf)
+        return np.array([[1.0, len(text), np.inf] for text in inputs])  # one number in three
 
 
 def lengths(texts, *, scale=1.0):
@@ -304,7 +315,7 @@ def brightness(images):
     return [[float(image.mean()), image.shape[0]] for image in images]
 
 
-@pytest.mark.parametrize("encoder", [Letters, Colours, lengths, brightness])
+@pytest.mark.parametrize("encoder", [Letters, RoundedByBatch, Colours, lengths, brightness])
 def test_an_encoder_that_keeps_the_contract_passes(encoder):
     check_encoder(encoder)
 
@@ -336,3 +347,25 @@ def test_an_encoder_is_checked_with_settings_and_kind():
 def test_a_planted_defect_of_an_encoder_is_caught(encoder, error, words):
     with pytest.raises(error, match=words):
         check_encoder(encoder)
+
+
+@pytest.mark.parametrize(
+    ("promises", "count"),
+    [
+        (backend_promises(Flat), 1),
+        (backend_promises(NoWord), 1),
+        (backend_promises(Lacks), 1),
+        (backend_promises(FarOff), 1),
+        (layout_promises(3), 1),
+        (encoder_promises(OtherKind), 1),
+        (encoder_promises(OneLess), 1),
+        (encoder_promises(Centred), 1),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_judged_after_a_breach_is_not(promises, count):
+    assert len(list(breaches("it", promises))) == count
+
+
+def test_a_layout_of_a_wrong_spec_is_said_once(folder):
+    assert len(list(breaches("it", layout_promises(Misspelt, folder=folder)))) == 1

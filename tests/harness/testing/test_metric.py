@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from fusefront.harness.statistics.auc import auc_influence, tie_groups
 from fusefront.harness.statistics.contract import QualityMetric
 from fusefront.harness.testing import check_metric
-from fusefront.harness.testing.metric import planted
+from fusefront.harness.testing.metric import metric_promises, planted
 from fusefront.harness.testing.promises import (
     BatchError,
     ContentError,
@@ -18,6 +18,7 @@ from fusefront.harness.testing.promises import (
     InfluenceError,
     SeedError,
     ShapeError,
+    breaches,
 )
 
 
@@ -165,3 +166,16 @@ def test_the_planted_rows_hold_both_classes_and_every_user():
     part = rows.take(chosen, rows.group[chosen])
     assert part.probability.tolist() == [rows.probability[k] for k in (5, 5, 70)]
     assert sorted(set(part.group.tolist())) == list(range(len({5, rows.group[70]})))
+
+
+@pytest.mark.parametrize("metric", [PerRow, SaysNothing, Draws])
+def test_what_cannot_be_judged_after_a_breach_is_not(metric):
+    assert len(list(breaches("it", metric_promises(metric)))) == 1
+
+
+def test_every_promise_that_is_broken_is_said():
+    class Both(WrongWay, NotCentred):
+        pass
+
+    errors = [type(error) for error in breaches("it", metric_promises(Both))]
+    assert errors == [ContentError, InfluenceError]

@@ -404,6 +404,7 @@ def test_a_correct_selecting_operator_is_refused_at_no_number_of_slots(operator,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 @pytest.mark.parametrize(("operator", "slots"), SELECTING)
 def test_a_correct_selecting_operator_is_refused_at_no_width_and_by_no_seed(operator, slots):
     for d in range(1, 17):
