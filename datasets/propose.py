@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fusefront.datasets.allowed import NOTHING, Allowed
+from fusefront.datasets.proposing.counters import guess_counters
 from fusefront.datasets.proposing.draft import Draft
 from fusefront.datasets.proposing.files.folder import look
 from fusefront.datasets.proposing.files.tables import read_tables
@@ -27,4 +28,5 @@ def draft(paths: Sequence[Path], allowed: Allowed = NOTHING) -> Draft:
         roles = find_roles(tables, folder.root, folder.unused | unread)
         proposal = guess_draft(folder, roles, unread)
         rehearse(proposal, folder.root, roles, Path(scratch))
+        proposal.counters = guess_counters(proposal)
     return proposal

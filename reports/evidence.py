@@ -372,6 +372,7 @@ class StudyFacts:
     runtime: str = ""  # e.g. "ONNX Runtime 1.32, one thread"
     candidates: int | None = None  # of the timed request
     history: int | None = None
+    lag: str = ""  # how late histories and counters are taken to know the past
     latency_session: str = ""  # what the latency interval speaks of
     currency: str = "USD"
     price_core_hour: float | None = None

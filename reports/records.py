@@ -113,6 +113,7 @@ def environment(evidence: Evidence) -> Table:
         "Data": study.dataset,
         "Data fingerprint": study.fingerprint,
         "Rows": f"{study.rows_train or 0:,} train, {study.rows_test:,} test",
+        "Past known after": study.lag,
         "Modalities": ", ".join(f"{name} {width}" for name, width in study.modalities.items()),
         "Seeds": numbers.count(study.seeds),
         "Trials a strategy": numbers.count(study.trials) if study.trials else "",

@@ -62,6 +62,7 @@ class Draft:
     split: Guess
     label: Guess | None = None
     negatives: Guess | None = None
+    counters: Guess | None = None  # by what else is known
     candidate_fields: list[Guess] = field(default_factory=list)
     users: TableGuess | None = None
     modalities: dict[str, Guess] = field(default_factory=dict)
@@ -113,6 +114,8 @@ class Draft:
             if table is not None:
                 lines += _table(place, table)
         lines += self._modality_lines()
+        if self.counters is not None:
+            lines.append(f"counters: {flow(self.counters.value)}{self.counters.comment}")
         lines.append(f"split: {flow(self.split.value)}{self.split.comment}")
         lines.append("cluster: user  # guess: what the intervals treat as independent")
         lines += [f"# {note}" for note in self.notes]
@@ -164,6 +167,8 @@ class Draft:
                 raw[place] = known(guess)
         if "label" not in columns and self.negatives is None:
             return None
+        if self.counters is not None:
+            raw["counters"] = plain(self.counters.value)
         raw["candidate_fields"] = _known_fields(self.candidate_fields)
         if self.users is not None and not self.users.head.unknown:
             raw["users"] = {**known(self.users.head), "fields": _known_fields(self.users.fields)}
@@ -177,9 +182,7 @@ class Draft:
             fields = _known_fields(self.items.fields)
             raw["items"] = {"unknown": unknown, **head, "fields": fields}
         raw["modalities"] = {
-            name: _plain(guess.value)
-            for name, guess in self.modalities.items()
-            if not guess.unknown
+            name: plain(guess.value) for name, guess in self.modalities.items() if not guess.unknown
         }
         return raw
 
@@ -194,7 +197,7 @@ def known(guess: Guess) -> dict[str, Json]:
     """The keys of a guess that are known."""
     if not isinstance(guess.value, dict):
         return {}
-    return {key: _plain(value) for key, value in guess.value.items() if not is_open(value)}
+    return {key: plain(value) for key, value in guess.value.items() if not is_open(value)}
 
 
 def is_open(value: Value) -> bool:
@@ -203,13 +206,14 @@ def is_open(value: Value) -> bool:
 
 
 def _known_fields(fields: list[Guess]) -> list[Json]:
-    return [_plain(guess.value) for guess in fields if not guess.unknown]
+    return [plain(guess.value) for guess in fields if not guess.unknown]
 
 
-def _plain(value: Value) -> Json:
+def plain(value: Value) -> Json:
+    """A value as YAML has it."""
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list) else value
 
 
 def flow(value: Value) -> str:

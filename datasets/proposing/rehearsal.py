@@ -15,6 +15,7 @@ from fusefront.datasets.manifest import read_manifest
 from fusefront.datasets.preparing.finish import Job
 from fusefront.datasets.preparing.pipeline import write_store
 from fusefront.datasets.proposing.blame import Trouble, blame
+from fusefront.datasets.proposing.counters import guess_counters
 from fusefront.datasets.proposing.draft import Draft, Guess, TableGuess
 from fusefront.datasets.proposing.roles import Roles
 from fusefront.datasets.spec import DatasetSpec, parse_spec
@@ -48,6 +49,7 @@ def rehearse(draft: Draft, root: Path, roles: Roles, scratch: Path) -> None:
         return
     stage = _stage(draft, root, roles, scratch / "stage")
     for attempt in range(_TRIES):
+        draft.counters = guess_counters(draft)
         raw = draft.spec()
         if raw is None:
             draft.trial = "Tried: what prepare refuses is marked UNKNOWN; the rest was not reached."

@@ -11,6 +11,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.harness.dossier.records import (
     AuditRecord,
     SchemaFacts,
+    StoreFacts,
     optional_record,
     store_facts,
 )
@@ -200,6 +201,7 @@ def study_facts(
         runtime=latency.get("runtime", ""),
         candidates=spec.latency.decide_at,
         history=schema.get("max_history") or None,
+        lag=_lag(manifest),
         latency_session=latency.get("session_text", ""),
         price_core_hour=spec.money.price_per_core_hour,
         utilisation=latency.get("load"),
@@ -208,6 +210,19 @@ def study_facts(
         synthetic=not isinstance(spec.dataset, str),
         notes=notes,
     )
+
+
+def _lag(store: StoreFacts) -> str:
+    """How late the past is taken to be known: counters' lags, and that of histories of the log.
+
+    >>> _lag({"counters": {"entries": [{"lag": None}, {"lag": "1h"}]}})
+    '0, 1h'
+    """
+    counters, history = store.get("counters") or {}, store.get("history") or {}
+    lags = [entry.get("lag") or "0" for entry in counters.get("entries", [])]
+    if history.get("past") == "earlier":
+        lags.append(history.get("lag") or "0")
+    return ", ".join(dict.fromkeys(lags))
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -36,6 +36,19 @@ class SchemaFacts(TypedDict, total=False):
     max_history: int
 
 
+class LagFacts(TypedDict, total=False):
+    """How late a history's events, or a counter's rows, are known."""
+
+    past: str
+    lag: str | None
+
+
+class CounterLags(TypedDict, total=False):
+    """The counters of a store, as far as the page states them."""
+
+    entries: list[LagFacts]
+
+
 class StoreFacts(Record, total=False):
     """manifest.json of the prepared store, as far as a report says it."""
 
@@ -44,6 +57,8 @@ class StoreFacts(Record, total=False):
     counts: dict[str, SplitFacts]
     schema: SchemaFacts
     bayes_auc: dict[str, float] | None
+    history: LagFacts | None
+    counters: CounterLags | None
 
 
 class FindingRecord(TypedDict):

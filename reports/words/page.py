@@ -30,6 +30,7 @@ def facts(evidence: Evidence, language: Language) -> list[tuple[str, str]]:
         "study": study.name,
         "dataset": study.dataset if study.dataset != study.name else "",
         "rows": rows,
+        "lag": study.lag if study.lag != "0" else "",
         "seeds": numbers.count(study.seeds),
         "strategies": numbers.count(len(evidence.points)),
         "failed": numbers.count(study.failed_runs) if study.failed_runs else "",

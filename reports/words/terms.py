@@ -39,6 +39,7 @@ FACT = {
     "owner": Phrase("Owner", "責任者"),
     "recheck": Phrase("Look again", "再確認"),
     "study": Phrase("Study", "スタディ"),
+    "lag": Phrase("Past known after", "過去の反映遅延"),
     "of_rows": Phrase("{test} of {all}", "{test}（全{all}）"),
 }
 

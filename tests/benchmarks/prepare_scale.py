@@ -1,7 +1,7 @@
 """Time, processor time and peak memory of `prepare` against the number of rows, each in a process
 of its own.
 
-    python tests/benchmarks/prepare_scale.py [--rows 1000000 10000000] [--max-memory 2]
+    python tests/benchmarks/prepare_scale.py [--rows 1000000 10000000] [--max-memory 2] [--counters]
 
 Prints the byte budget as prepare says it beforehand, each size as a ratio to the first, and an
 extrapolation to 100 M rows, named as one. Fails where the peak exceeds --max-memory.
@@ -28,10 +28,18 @@ items: {path: items.parquet, key: item}
 modalities: {text: {path: text.npy, keyed_by: row, dtype: float16}}
 split: {by: time, valid: 0.1, test: 0.2}
 """
+COUNTERS = """
+counters:
+  - {of: user}
+  - {of: item}
+  - {of: [user, candidate.position]}
+  - {residual: user}
+  - {residual: [user, candidate.position]}
+"""
 ITEMS, CHUNK = 100_000, 1_000_000
 
 
-def write_log(folder: Path, rows: int) -> None:
+def write_log(folder: Path, rows: int, *, counters: bool) -> None:
     """A log in order of time: one user to about 30 rows, skewed items, 10 % clicks; streamed."""
     import pyarrow.parquet as pq
 
@@ -54,7 +62,8 @@ def write_log(folder: Path, rows: int) -> None:
     writer.close()
     pl.DataFrame({"item": np.arange(ITEMS)}).write_parquet(folder / "items.parquet")
     np.save(folder / "text.npy", rng.standard_normal((ITEMS, 64)).astype(np.float16))
-    (folder / "spec.yaml").write_text(SPEC, encoding="utf-8")
+    text = SPEC + COUNTERS if counters else SPEC
+    (folder / "spec.yaml").write_text(text, encoding="utf-8")
 
 
 def prepare_one(folder: Path, limit: int) -> None:
@@ -81,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000, 30_000_000])
     parser.add_argument("--max-memory", type=float, default=4.0, help="GiB")
+    parser.add_argument("--counters", action="store_true", help="with eight numbers of the past")
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     limit = int(options.max_memory * (1 << 30))
@@ -90,7 +100,7 @@ def main() -> None:
     first = None
     for rows in options.rows:
         with tempfile.TemporaryDirectory() as folder:
-            write_log(Path(folder), rows)
+            write_log(Path(folder), rows, counters=options.counters)
             command = [sys.executable, __file__, "--folder", folder]
             command += ["--max-memory", str(options.max_memory)]
             process = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)

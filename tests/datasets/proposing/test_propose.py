@@ -254,7 +254,7 @@ def test_roles_without_telling_names_are_guessed_from_values(tmp_path: Path) -> 
         "Gerät: Typ",
         "😀 mood",
     }
-    assert store.manifest.schema_.candidate_numbers == ("Preis, €",)
+    assert store.manifest.schema_.candidate_numbers == ("Preis, €", "item_n", "item_rate")
     assert sum(part.rows for part in store.manifest.counts.values()) == rows
 
 

@@ -255,7 +255,7 @@ def test_optional_parts_that_prepare_refuses_become_comments(tmp_path: Path) -> 
     assert "Tried: prepare takes the files" in text
     (tmp_path / "spec.yaml").write_text(text, encoding="utf-8")
     store = prepare(load_spec(tmp_path / "spec.yaml"), folder, tmp_path / "out")
-    assert store.manifest.schema_.candidate_numbers == ()
+    assert "price" not in store.manifest.schema_.candidate_numbers
     assert [f.name for f in store.manifest.schema_.request_fields] == ["age"]
 
 
