@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fusefront.harness.cli.options import Include, Json, Out, StudyName
+from fusefront.harness.cli.options import Include, Json, Out, StudyName, Wait
 
 
 def bench(
@@ -30,6 +30,7 @@ def bench(
     out: Out = Path("out"),
     include_path: Include = None,
     as_json: Json = False,
+    wait: Wait = None,
 ) -> None:
     """Measure what would ship: parity first, then rounds in random order, intervals and a floor.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fusefront.harness.cli.options import AllowOutside, Data, Include, Json, Out
+from fusefront.harness.cli.options import AllowOutside, Data, Include, Json, Out, Wait
 
 
 def prepare(
@@ -18,6 +18,7 @@ def prepare(
     include_path: Include = None,
     allow_outside: AllowOutside = False,
     as_json: Json = False,
+    wait: Wait = None,
 ) -> None:
     """Write the memory-mapped store that every strategy reads; done before is not done again."""
     from fusefront.datasets.prepare import prepare as prepare_store

@@ -1,6 +1,6 @@
 """A run's record is held to its config, its weights and predictions to the record's SHA-256."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +19,7 @@ WEIGHTS = "model/weights.safetensors"
 PREDICTIONS = ("predictions/valid.parquet", "predictions/test.parquet")
 FILES = (WEIGHTS, *PREDICTIONS)
 CURE = "delete the run's folder and run the study again"
+MARK = {"fusefront.format": "1"}  # in weights and predictions: the version of their format
 
 
 def read_summary(run: Path) -> RunSummary:
@@ -114,11 +115,22 @@ def read_predictions(run: Path, split: str, columns: Sequence[str] | None = None
     checked(run, f"predictions/{split}.parquet")
     try:
         names = None if columns is None else list(columns)
+        check_format(path, pl.read_parquet_metadata(path))
         frame = pl.read_parquet(path, columns=names, glob=False)
         return frame if names is None else frame.select(names)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).split("\n")[0][:160]
         raise DataContractError(f"{path}: unreadable ({reason}); {CURE}") from None
+
+
+def check_format(path: Path, metadata: Mapping[str, str]) -> None:
+    """Refuse a file of another format than this program reads; files of before say none."""
+    for key, known in MARK.items():
+        if (version := metadata.get(key, known)) != known:
+            raise DataContractError(
+                f"{path}: got format {version!r}, this program reads {known}; use the version of "
+                "fusefront that wrote it, or a newer one"
+            )
 
 
 def remark(summaries: Sequence[RunSummary]) -> str:

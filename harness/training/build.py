@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from fusefront.baselines.contract import Baseline, Parts
@@ -12,7 +13,7 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import item_table, schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import digest, read_json, write_json
-from fusefront.harness.runs.hashes import CURE, SUMMARY, WEIGHTS, checked
+from fusefront.harness.runs.hashes import CURE, MARK, SUMMARY, WEIGHTS, check_format, checked
 from fusefront.harness.runs.records import RunSummary, SpecRecord, read_record
 from fusefront.harness.runs.spec import RunSpec
 
@@ -38,7 +39,7 @@ def save_model(model: Baseline, spec: RunSpec, folder: Path) -> None:
         for name, value in model.state_dict().items()
     }
     with replacing(folder / "weights.safetensors") as written:
-        save_file(state, written)
+        save_file(state, written, metadata=MARK)
     write_json(folder / "spec.json", spec.to_json())
 
 
@@ -78,5 +79,8 @@ def load_model(run: Path, store: PreparedDataset, parts: Parts) -> Baseline:
     spec = read_spec(run)
     with unfitted():  # the fit of frozen parts is in the weights
         model = build_model(spec, store, parts)
-    model.load_state_dict(load_file(checked(run, WEIGHTS)))
+    weights = checked(run, WEIGHTS)
+    with safe_open(weights, "pt") as file:
+        check_format(weights, file.metadata() or {})
+    model.load_state_dict(load_file(weights))
     return model.eval()

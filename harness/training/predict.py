@@ -11,6 +11,7 @@ from fusefront.datasets.durable import replacing
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.batches import Batcher
 from fusefront.harness.data.module import EVALUATION_ROWS
+from fusefront.harness.runs.hashes import MARK
 
 LONGEST = 512  # candidates scored at once
 
@@ -51,4 +52,4 @@ def write_predictions(
         }
     )
     with replacing(path) as written:
-        frame.write_parquet(written)
+        frame.write_parquet(written, metadata=dict(MARK))

@@ -15,7 +15,7 @@ WARM = (
     *("pytest", "numpy", "scipy.stats", "scipy.optimize", "pydantic", "yaml"),
     *("matplotlib.pyplot", "jinja2", "typer", "rich", "onnx", "onnxscript", "torch", "torch.onnx"),
     *("torch.export", "torch._dynamo", "torchmetrics", "pytorch_lightning", "optuna", "wandb"),
-    *("psutil", "filelock", "safetensors.torch"),
+    *("psutil", "safetensors.torch"),
 )
 START = """import os, sys
 sys.meta_path[:] = [finder for finder in sys.meta_path if {editable!r} not in repr(finder)]

@@ -285,3 +285,27 @@ def test_training_again_for_test_leaves_no_record_of_other_files(
     again = run(cell, tmp_path, world, PARTS)
     assert again.path == first.path
     assert read_predictions(again.path, "test").height == len(world.split("test").item)
+
+
+def test_weights_and_predictions_say_their_format_and_another_is_refused(
+    study: StudyFolder,
+) -> None:
+    run_folder = late(study)
+    weights, predictions = run_folder / FILES[0], run_folder / FILES[1]
+    frame = pl.read_parquet(predictions)
+    assert pl.read_parquet_metadata(predictions)["fusefront.format"] == "1"
+    forget(run_folder)
+    for metadata in ({}, {"fusefront.format": "1"}):  # of before, of now
+        frame.write_parquet(predictions, metadata=metadata)
+        assert read_predictions(run_folder, "valid").equals(frame)
+    frame.write_parquet(predictions, metadata={"fusefront.format": "2"})
+    refused = "got format '2', this program reads 1; use the version"
+    with pytest.raises(DataContractError, match=refused):
+        read_predictions(run_folder, "valid")
+    store = PreparedDataset.open(study.store_path)
+    state = load_file(weights)
+    save_file(state, weights)  # of before
+    load_model(run_folder, store, PARTS)
+    save_file(state, weights, metadata={"fusefront.format": "2"})
+    with pytest.raises(DataContractError, match=refused):
+        load_model(run_folder, store, PARTS)
