@@ -19,6 +19,7 @@ Kind = Literal[
     "run of no study",
     "store of no study",
     "world of no study",
+    "moved aside by verify",
 ]
 
 
@@ -154,3 +155,5 @@ def _unused(out: Path, needs: Used) -> Iterator[tuple[Kind, Path]]:
     for note in sorted((out / "data").glob("[!.]*/complete.json")):
         if note.parent.name not in needs.worlds:
             yield "world of no study", note.parent
+    for folder in sorted((out / "quarantine").glob("*")):
+        yield "moved aside by verify", folder

@@ -38,6 +38,7 @@ def out(tmp_path: Path) -> Path:
         write(out / "prepared" / "d" / fingerprint / "manifest.json", {})
     write(out / "data" / "tour-00000000" / "complete.json", {"spec": "dataset.yaml"})
     write(run(out, "a" * 12) / "model" / ".weights.safetensors.tmp-1-dead", {"half": "written"})
+    write(out / "quarantine" / "20260501T100000Z" / "why.json", {"moved": []})
     write(lock_file(out, "run", "e" * 12), {})
     return out
 
@@ -60,6 +61,7 @@ UNUSED = {
     ("run of no study", "c" * 12),
     ("store of no study", "g"),
     ("world of no study", "tour-00000000"),
+    ("moved aside by verify", "20260501T100000Z"),
 }
 
 
