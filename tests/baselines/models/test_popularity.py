@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fusefront.baselines.contract import gather
-from fusefront.baselines.models.popularity import standardised
+from fusefront.baselines.models.popularity import PRIORS, standardised
 
 SHOWN, CLICKED = [0, 10, 400, 3, 0, 50], [0, 9, 20, 0, 0, 25]
 
@@ -74,3 +74,23 @@ def test_a_prior_of_nothing_is_refused_and_any_above_is_taken(scene, prior):
     with pytest.raises(ValueError, match=r"popularity: setting 'prior' is .*, expected above 0"):
         scene.build("popularity", {"prior": prior})
     assert scene.build("popularity", {"prior": 0.5}).settings.prior == 0.5
+
+
+def test_several_priors_are_told_by_validation_and_the_choice_is_what_is_scored(scene):
+    """Both scalars are those of maximum likelihood: their gradients vanish over the train rows."""
+    model = scene.build("popularity")
+    batch = scene.batch
+
+    def batches():
+        yield batch
+
+    model.solve(batches, batches)
+    prior = model.report()["prior"]
+    assert prior in PRIORS
+    wanted = standardised(scene.items, "click_rate", prior)
+    torch.testing.assert_close(model.statistic, wanted.to(model.statistic.dtype))
+    x = wanted.double()[batch.items[batch.candidates].flatten()[batch.rows]]
+    y = batch.labels.flatten()[batch.rows].double()
+    p = torch.sigmoid(model.intercept.double() + model.slope.double() * x)
+    assert abs(float((p - y).sum().detach())) < 1e-3 * len(y)
+    assert abs(float(((p - y) * x).sum().detach())) < 1e-3 * len(y)

@@ -18,7 +18,7 @@ from fusefront.datasets.store import PreparedDataset
 
 ROWS, USERS, ITEMS = 400, 25, 14
 WHEN = ("cold_item", "cold_user", "no_history", "popularity", "no_text", "no_sound")
-COLUMNS = {"place": "p", "age": "a", "maker": "m"}  # of the log, the users, the items
+COLUMNS = {"place": "p", "age": "a", "maker": "m", "day": "d"}  # of the log, the users, the items
 
 
 def write(folder: Path) -> pl.DataFrame:
@@ -34,6 +34,7 @@ def write(folder: Path) -> pl.DataFrame:
             "t": when // 2,
             "p": [[None, "10", "9", "west", ""][k] for k in rng.integers(0, 5, ROWS)],
             "q": rng.random(ROWS) ** 2,
+            "d": when % 3,
         }
     )
     log.write_parquet(folder / "log.parquet")
@@ -95,6 +96,7 @@ def expected(log: pl.DataFrame, train: set[int]) -> list[dict[str, str]]:
             {
                 "place": row["p"] or "absent",
                 "age": str(user * 7 % 5) if user < USERS - 2 else "absent",
+                "day": str(row["d"]),
                 "maker": "absent" if item % 6 == 5 else f"m{item % 3}",
                 "cold_item": "known" if item in known_items else "cold",
                 "cold_user": "known" if user in users else "cold",
@@ -130,6 +132,7 @@ def test_every_slice_is_that_of_a_loop_over_the_log(
     assert values["place"] == ("9", "10", "west", "absent")  # numbers in numeric order
     assert values["age"] == ("0", "1", "2", "3", "4", "absent")
     assert values["maker"] == ("m0", "m1", "m2", "absent")
+    assert values["day"] == ("0", "1", "2")  # no row lacks one
     assert values["popularity"] == ("head", "middle", "tail", "unseen")
     sensitive = {name for name, part in store.manifest.slices.items() if part.sensitive}
     assert sensitive == {"no_text"}
