@@ -323,10 +323,10 @@ def test_who_is_measured_is_asked_for_decided_or_best_on_validation(records: Stu
 
 
 def test_runs_are_those_of_the_strategy_that_have_weights(records: StudyFolder) -> None:
-    runs = _runs(records, "c")
+    runs = _runs(records, "c", print)
     assert [(entry.strategy, entry.seed) for entry in runs] == [("c", 0), ("c", 1)]
     (runs[0].path / "model" / "weights.safetensors").unlink()
-    assert [entry.seed for entry in _runs(records, "c")] == [1]
+    assert [entry.seed for entry in _runs(records, "c", print)] == [1]
 
 
 @pytest.mark.parametrize(("share", "shown"), [(-0.01, "-0.01"), (1.0001, "1.0001")])

@@ -341,3 +341,23 @@ def test_a_study_is_read_from_its_file_with_what_is_set(tmp_path: Path) -> None:
     path.write_text("interactions: {path: x}\n")
     with pytest.raises(UsageError, match="got a data set spec, expected a study"):
         load_study(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("[1", r"expected ',' or '\]', but got '<stream end>'"),
+        ("2020-13-45", r"month must be in 1\.\.12"),
+    ],
+)
+def test_what_is_set_and_cannot_be_read_says_why(tmp_path: Path, value: str, problem: str) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(yaml.safe_dump(STUDY))
+    with pytest.raises(UsageError, match=rf": the value is no YAML \({problem}\); fix it$"):
+        load_study(path, (f"owner={value}",))
+
+
+def test_a_study_that_names_no_space_searches_rates_and_decays() -> None:
+    space = check_study(STUDY, "s.yaml").tuning.space
+    assert space["training.id_tau"] == (0.1, 0.3, 1.0, 3.0)
+    assert space["training.learning_rate"] == (0.003, 0.01)
