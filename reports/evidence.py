@@ -69,6 +69,7 @@ class Point:
     run_ids: tuple[str, ...] = ()
     config_hash: str = ""
     parameters: dict[str, int] = field(default_factory=dict)  # role -> count
+    recipe: str = ""  # common | own | exact, and its words
     macs_per_candidate: int | None = None
     bytes_per_item: int | None = None
     bundle_bytes: int | None = None  # graph and code table in service
@@ -137,6 +138,7 @@ class Decision:
     date: str = ""
     recheck: str = ""  # when to look again
     best: str | None = None  # highest AUC of what is no control and may ship
+    not_firm: tuple[str, ...] = ()  # whose verdict is another by another recipe
     unbeaten: tuple[str, ...] = ()  # controls that it is not shown to beat, the highest AUC first
 
 
@@ -272,6 +274,26 @@ class TrainingCurve:
 
 
 @dataclass(frozen=True)
+class Rising:
+    """A strategy that its last epoch still improved by more than the lead is unsure."""
+
+    strategy: str
+    by: float  # validation AUC over the best epoch before, mean over seeds
+    unsure: float  # half the width of the lead's interval, or the margin
+
+
+@dataclass(frozen=True)
+class OtherVerdict:
+    """A verdict against what runs today, and what it is by another recipe."""
+
+    recipe: str
+    strategy: str
+    verdict: str
+    other: str
+    difference: Interval  # by the other recipe
+
+
+@dataclass(frozen=True)
 class CodeMeasure:
     """What a strategy's compressor of one modality tells of its codes, over parts and runs."""
 
@@ -399,6 +421,8 @@ class Evidence:
     calibration: tuple[Calibration, ...] = ()
     missing: MissingModality | None = None
     training: tuple[TrainingCurve, ...] = ()
+    rising: tuple[Rising, ...] = ()
+    recipes: tuple[OtherVerdict, ...] = ()  # () where no other recipe was tried
     codes: tuple[CodeMeasure, ...] = ()
     widths: tuple[WidthCurve, ...] = ()
     slices: tuple[Slice, ...] = ()

@@ -147,6 +147,7 @@ def runs(evidence: Evidence) -> Table:
             shorten(point.strategy, 60),
             point.family,
             point.role or NONE,
+            point.recipe or NONE,
             numbers.count(point.seeds),
             numbers.count(point.failed_seeds),
             ids or NONE,
@@ -156,12 +157,20 @@ def runs(evidence: Evidence) -> Table:
     lost = sorted({o.strategy for o in evidence.origins if o.state != "completed"} - measured)
     for name in lost:
         states = [o.state for o in evidence.origins if o.strategy == name]
-        cells = (shorten(name, 60), NONE, NONE, "0", numbers.count(states.count("failed")), NONE)
+        cells = (
+            shorten(name, 60),
+            NONE,
+            NONE,
+            NONE,
+            "0",
+            numbers.count(states.count("failed")),
+            NONE,
+        )
         lost_ids = tuple(o.run_id for o in evidence.origins if o.strategy == name)
         rows.append(Row(cells, run_ids=lost_ids))
     note = (
         "Every figure, table and cell is tied to its runs and their hashes in provenance.json beside "
         "this page."
     )
-    heads = ("strategy", "family", "role", "seeds", "failed", "runs")
+    heads = ("strategy", "family", "role", "recipe", "seeds", "failed", "runs")
     return Table("runs", HEADING["runs"], heads, tuple(rows), note)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.harness.decision.policy import UNCONTROLLED
+from fusefront.harness.dossier.firmness import write_sensitivity
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.metrics import own_metrics
@@ -69,11 +71,16 @@ def compare_study(
     old = remark([run.summary for runs in source.entries.values() for run in runs.values()])
     looked = looks.sentence if looks else ""
     cautions = [*_unfinished(folder), *filter(None, (looked, old))]
+    cautions += folder.matrix().get("without", {}).values()
+    if not folder.spec.controlled:
+        cautions.append(UNCONTROLLED)
     comparison = replace(comparison, warnings=(*cautions, *comparison.warnings))
     alike = _errors(options) == _errors(own) and options.margin == own.margin
     alike = alike and options.metric == "auc"
     own_baseline = options.baseline == own.baseline or own.baseline not in source.strategies
     if options.split == "test" and alike and own_baseline:
+        changes = write_sensitivity(folder, options, comparison)
+        comparison = replace(comparison, warnings=(*comparison.warnings, *changes))
         write_json(folder.path / "comparison.json", comparison.to_dict())
     return comparison
 

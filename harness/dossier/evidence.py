@@ -12,6 +12,8 @@ from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier import codes, facts, sections
 from fusefront.harness.dossier.bench import FILE as BENCH
 from fusefront.harness.dossier.bench import read_bench, served_by, timed_rows
+from fusefront.harness.dossier.firmness import FILE as SENSITIVITY
+from fusefront.harness.dossier.firmness import other_verdicts, rising
 from fusefront.harness.dossier.inputs import COMPARISON, read_comparison, study_inputs
 from fusefront.harness.dossier.judged import Judged, Signature, judge
 from fusefront.harness.dossier.money import money
@@ -22,11 +24,27 @@ from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.records import Bench
 from fusefront.harness.statistics.comparison import Comparison
-from fusefront.reports.evidence import Evidence, RunOrigin, StudyFacts, TrainingCurve
+from fusefront.reports.evidence import (
+    Decision,
+    Evidence,
+    Interval,
+    RunOrigin,
+    StudyFacts,
+    TrainingCurve,
+)
 
 MOST_CURVES = 60  # runs whose training curves are all shown; of more, those the decision names
 ALL_ROLES = ("strategy", "control", "ablation")
-FILES = (COMPARISON, BENCH, REPLAY, "study.yaml", "matrix.json", "audit.json", sections.ROBUSTNESS)
+FILES = (
+    COMPARISON,
+    SENSITIVITY,
+    BENCH,
+    REPLAY,
+    "study.yaml",
+    "matrix.json",
+    "audit.json",
+    sections.ROBUSTNESS,
+)
 SIMULTANEOUS = (
     "Differences from what runs today carry intervals that hold for all strategies at once, since "
     "the best one was picked; `compare` prints the unadjusted ones with Holm's verdicts."
@@ -87,11 +105,15 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
     judged = judge(inputs, comparison.model, policy, signature)
     timed = timed_rows(material.bench, study.spec.latency.decide_at)
     decision, replay, what_if = money(study, inputs, judged, policy, material.entries)
+    left_out = LeftOut(study.ablations()[1])
+    others = left_out.read(lambda: other_verdicts(study), ())
+    changed = dict.fromkeys(other.strategy for other in others if other.verdict != other.other)
+    decision = replace(decision, not_firm=tuple(changed))
     subject = decision.subject if decision.choice in (None, decision.today) else decision.choice
     deciding = [subject, decision.today, *decision.alternatives]
     manifest = store_facts(study.store_path)
-    left_out = LeftOut(study.ablations()[1])
     shown = _curves(material.entries, deciding)
+    curves = left_out.each(facts.training_curves, material.entries)
     no_curves: tuple[TrainingCurve, ...] = ()
     sensitive = {name for name, s in manifest.get("slices", {}).items() if s.get("sensitive")}
     evidence = Evidence(
@@ -109,8 +131,10 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         missing=left_out.read(lambda: sections.missing(study), None),
         training=(
             *left_out.read(lambda: facts.searches(study), no_curves),
-            *left_out.each(facts.training_curves, shown),
+            *(curve for curve in curves if curve.run_id in {entry.run_id for entry in shown}),
         ),
+        rising=rising(curves, _lead(decision), policy.margin),
+        recipes=others,
         codes=codes.measures(shown),
         widths=left_out.each(codes.curves, shown),
         backends=served_by(material.bench, study.spec.latency.decide_at),
@@ -124,6 +148,11 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
     )
     notes = (*evidence.study.notes, *(f"Left out: {one}." for one in left_out.sentences))
     return replace(evidence, study=replace(evidence.study, notes=notes))
+
+
+def _lead(decision: Decision) -> Interval | None:
+    """How far the choice is ahead of what runs today, or of the runner-up."""
+    return decision.margins.over_today or decision.margins.over_runner_up
 
 
 def all_origins(study: StudyFolder) -> tuple[RunOrigin, ...]:

@@ -9,7 +9,8 @@ from fusefront.harness.decision.policy import Policy, fits
 from fusefront.harness.dossier.inputs import parameters_of
 from fusefront.harness.dossier.judged import Judged
 from fusefront.harness.dossier.shown import interval
-from fusefront.harness.runs.records import RunSummary
+from fusefront.harness.runs.recipe import Training, in_words
+from fusefront.harness.runs.records import RunSummary, SpecRecord, read_record
 from fusefront.harness.runs.store import RunEntry
 from fusefront.harness.serving.latency.records import BenchRow, Costs
 from fusefront.harness.statistics.comparison import Comparison
@@ -86,6 +87,7 @@ def _point(
         run_ids=tuple(entry.run_id for entry in completed),
         config_hash=completed[0].run_id if completed else "",
         parameters=parameters_of(summary),
+        recipe=_recipe(completed[0]) if completed else "",
         macs_per_candidate=_whole(costs.get("macs_per_candidate")),
         bytes_per_item=_whole(costs.get("bytes_per_item")),
         bundle_bytes=_whole(costs.get("bundle_bytes")),
@@ -166,3 +168,15 @@ def _whole(value: float | None) -> int | None:
 
 def _seconds(ms: float | None) -> Interval | None:
     return None if ms is None else Interval(ms / 1000)
+
+
+def _recipe(entry: RunEntry) -> str:
+    """Which recipe trained a run, and what it is; "" for a run that left no spec."""
+    path = entry.path / "model" / "spec.json"
+    if not path.exists():
+        return ""
+    try:
+        words = in_words(Training.model_validate(read_record(path, SpecRecord)["training"]))
+    except ValueError:  # of a version whose recipe had other keys
+        return entry.recipe
+    return words if entry.recipe in ("", "exact") else f"{entry.recipe}: {words}"

@@ -26,12 +26,13 @@ class StudySource:
     study: StudyFolder
     roles: tuple[str, ...] = ("strategy", "control")
     only: tuple[str, ...] = ()  # strategies to read; () = all
+    other: int | None = None  # by another recipe: its place in the study's `sensitivity`
 
     @cached_property
     def entries(self) -> dict[str, dict[int, RunEntry]]:
         """Completed, undamaged runs by strategy and seed, in the order of the study."""
         runs: dict[str, dict[int, RunEntry]] = {}
-        for entry in self.study.checked_entries(roles=self.roles):
+        for entry in self.study.checked_entries(roles=self.roles, other=self.other):
             if entry.state != "completed":
                 continue
             if not self.only or entry.strategy in self.only:

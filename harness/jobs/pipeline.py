@@ -24,6 +24,7 @@ from fusefront.harness.parts.origins import used_by
 from fusefront.harness.parts.own import Own, files_with_parts, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
+from fusefront.harness.runs.recipe import spelled
 from fusefront.harness.runs.records import WinnerRecord
 from fusefront.harness.runs.seal import WHY
 from fusefront.harness.runs.spec import Cell
@@ -205,8 +206,12 @@ def train(plan: StudyPlan, room: Room) -> tuple[list[Cell], list[tuple[Cell, str
     try:
         winners = tune(plan, room) if plan.study.tuning.trials else {}
         cells = plan.final(winners)
-        write_matrix(plan, room, cells)
-        return cells, fill(plan, room, cells, "run")
+        others = {
+            spelled(recipe): plan.under(recipe).final(winners) for recipe in plan.study.sensitivity
+        }
+        write_matrix(plan, room, cells, others)
+        every = [*cells, *(cell for some in others.values() for cell in some)]
+        return every, fill(plan, room, every, "run")
     finally:
         end(room)  # nothing of ours runs beside the latency measurement
 

@@ -1,7 +1,7 @@
 """From a study to the matrix of cells: strategies and controls, winners' parameters, seeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fusefront.baselines.contract import Parts
@@ -16,7 +16,7 @@ from fusefront.harness.parts.identity import code_of
 from fusefront.harness.parts.origins import fails, used_by
 from fusefront.harness.parts.own import Own
 from fusefront.harness.runs.files import Json, canonical
-from fusefront.harness.runs.recipe import Training
+from fusefront.harness.runs.recipe import Training, overlay
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Strategy, Study
 from fusefront.harness.testing.shapes import built_of
@@ -34,6 +34,7 @@ class StudyPlan:
     strategies: Mapping[str, Strategy]
     parts: Parts
     without: Mapping[str, str] = field(default_factory=dict)  # control that is not run -> why
+    alternative: Mapping[str, Json] = field(default_factory=dict)  # over every strategy's recipe
     _codes: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     def cell(
@@ -70,7 +71,19 @@ class StudyPlan:
         kind = self.parts.baselines[strategy.baseline]
         rows = len(self.store.split("train").item)
         training_words = strategy.training if training_words is None else training_words
-        return recipe_of(self.study, strategy, kind, training_words, rows)
+        words = overlay(training_words, self.alternative)
+        return recipe_of(self.study, strategy, kind, words, rows)
+
+    def under(self, recipe: str | Mapping[str, Json]) -> "StudyPlan":
+        """The same study by another recipe: common or own for all, or keys over every recipe."""
+        if not isinstance(recipe, str):
+            return replace(self, alternative=recipe)
+        study = self.study.model_copy(update={"recipe": recipe})
+        strategies = {
+            name: strategy.model_copy(update={"recipe": None})
+            for name, strategy in self.strategies.items()
+        }
+        return replace(self, study=study, strategies=strategies)
 
     def _code(self, baseline: str, settings: dict[str, Json]) -> str:
         """The version of the code that a strategy with these settings depends on."""
@@ -185,8 +198,9 @@ def make_plan(
                 raise fails(part, error, f"cannot be built for strategy {name!r}") from error
             raise
     plan = StudyPlan(study, store, strategies, parts, without)
-    for name, strategy in strategies.items():
-        _check_recipe(plan, name, strategy)
+    for recipe in ({}, *study.sensitivity):
+        for name, strategy in strategies.items():
+            _check_recipe(plan.under(recipe), name, strategy)
     return plan
 
 

@@ -1,6 +1,6 @@
 """Searches and matrices executed by workers, each run recorded, mirrored and told."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -118,7 +118,12 @@ def _mirror(room: Room, dataset: str, cells: Iterable[Cell]) -> None:
             room.mirror.complete(cell, path)
 
 
-def write_matrix(plan: StudyPlan, room: Room, cells: Sequence[Cell]) -> None:
+def write_matrix(
+    plan: StudyPlan,
+    room: Room,
+    cells: Sequence[Cell],
+    others: Mapping[str, Sequence[Cell]] | None = None,
+) -> None:
     """matrix.json: which run fills which cell, before any of them is trained."""
     matrix = {
         "format": 1,
@@ -127,5 +132,9 @@ def write_matrix(plan: StudyPlan, room: Room, cells: Sequence[Cell]) -> None:
         "store": plan.store.path.resolve().relative_to(room.root.resolve()).as_posix(),
         "cells": [cell.to_json() for cell in cells],
         "without": dict(plan.without),
+        "sensitivity": [
+            {"recipe": recipe, "cells": [cell.to_json() for cell in some]}
+            for recipe, some in (others or {}).items()
+        ],
     }
     write_json(room.folder / "matrix.json", matrix)

@@ -117,6 +117,17 @@ def overlay(recipe: Mapping[str, Json], *layers: Mapping[str, Json]) -> dict[str
     return merged
 
 
+def spelled(recipe: str | Mapping[str, Json]) -> str:
+    """A line of `sensitivity` as a name.
+
+    >>> spelled("common"), spelled({"learning_rate": 0.003, "id_tau": 1})
+    ('common', 'learning_rate 0.003, id_tau 1')
+    """
+    if isinstance(recipe, str):
+        return recipe
+    return ", ".join(f"{key} {'none' if v is None else v}" for key, v in recipe.items())
+
+
 def in_words(training: Training) -> str:
     """The recipe in a line, as a report shows it."""
     if training.schedule == "exact":

@@ -135,6 +135,13 @@ class MatrixCell(TypedDict):
     recipe: NotRequired[str]  # common | own
 
 
+class OtherRecipe(TypedDict):
+    """The matrix by another recipe; what that leaves as it was has the same runs."""
+
+    recipe: str  # in words
+    cells: list[MatrixCell]
+
+
 class Matrix(Record):
     """matrix.json of a study."""
 
@@ -143,6 +150,7 @@ class Matrix(Record):
     store: str  # relative to the output root
     cells: list[MatrixCell]
     without: NotRequired[dict[str, str]]  # control that is not run -> why, in a sentence
+    sensitivity: NotRequired[list[OtherRecipe]]
 
 
 class PairedDelta(TypedDict):

@@ -39,6 +39,7 @@ class RunEntry(NamedTuple):
     path: Path
     summary: RunSummary
     damage: str = ""  # the sentence that names file and cure, where state is damaged
+    recipe: str = ""  # common | own | exact; "" where the matrix is older
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,29 @@ class StudyFolder:
         """The prepared store that the study was run on."""
         return self.root / self.matrix()["store"]
 
-    def entries(self, *, roles: tuple[str, ...] = ("strategy", "control")) -> list[RunEntry]:
-        """The matrix with the state of each run, in the matrix's order; ablations on request."""
+    def entries(
+        self, *, roles: tuple[str, ...] = ("strategy", "control"), other: int | None = None
+    ) -> list[RunEntry]:
+        """The matrix with the state of each run, in the matrix's order; ablations on request.
+
+        `other` takes the matrix by another recipe, by its place in the study's `sensitivity`.
+        """
         matrix = self.matrix()
-        cells = [*matrix["cells"], *(c for one in self.ablations()[0] for c in one["cells"])]
+        if other is None:
+            own = matrix["cells"]
+        else:
+            own = matrix.get("sensitivity", [])[other]["cells"]
+        cells = [*own, *(c for record in self.ablations()[0] for c in record["cells"])]
         dataset = matrix["dataset"]
         where = run_index(self.root, dataset)
         entries = [_entry(cell, where, self.root / "runs" / dataset) for cell in cells]
         return [entry for entry in entries if entry.role in roles]
 
     def checked_entries(
-        self, *, roles: tuple[str, ...] = ("strategy", "control")
+        self, *, roles: tuple[str, ...] = ("strategy", "control"), other: int | None = None
     ) -> list[RunEntry]:
         """The entries; a complete run whose predictions are not those recorded is damaged."""
-        return [_checked(entry) for entry in self.entries(roles=roles)]
+        return [_checked(entry) for entry in self.entries(roles=roles, other=other)]
 
     def ablations(self) -> tuple[list[AblationRecord], list[str]]:
         """The readable ablation-<strategy>.json by name, and a sentence for each other one."""
@@ -87,9 +97,12 @@ class StudyFolder:
                 damaged.append(str(error))
         return records, damaged
 
-    def completed(self, *, roles: tuple[str, ...] = ("strategy", "control")) -> list[RunEntry]:
+    def completed(
+        self, *, roles: tuple[str, ...] = ("strategy", "control"), other: int | None = None
+    ) -> list[RunEntry]:
         """The entries whose runs are complete."""
-        return [entry for entry in self.entries(roles=roles) if entry.state == "completed"]
+        entries = self.entries(roles=roles, other=other)
+        return [entry for entry in entries if entry.state == "completed"]
 
     def predictions(self, entry: RunEntry, split: str) -> pl.DataFrame:
         """row_id, request, group, item, label, logit of one run, in the store's row order."""
@@ -132,6 +145,7 @@ def _entry(cell: MatrixCell, where: dict[str, Path], base: Path) -> RunEntry:
         path,
         summary,
         sentence,
+        cell.get("recipe", ""),
     )
 
 

@@ -128,6 +128,7 @@ class Study(StrictModel):
     seeds: tuple[int, ...] = (0, 1, 2)
     training: Training = Training()  # the common recipe
     recipe: Literal["common", "own"] = "own"  # own: each published model by its published recipe
+    sensitivity: tuple[Literal["common", "own"] | dict[str, Any], ...] = ()  # other recipes to try
     tuning: Tuning = Tuning()
     latency: LatencySpec = LatencySpec()
     money: MoneySpec = MoneySpec()

@@ -5,6 +5,7 @@ from fusefront.reports import numbers
 from fusefront.reports.evidence import AuditFinding, Evidence, Interval, MissingCurve, Point
 from fusefront.reports.words.audit import finding_text
 from fusefront.reports.words.costs import subject
+from fusefront.reports.words.firm import recipe
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.phrase import Bracket, Entry, Language, Phrase, Sentence, sentence
 
@@ -15,6 +16,7 @@ HEAD = {
     "slices": Phrase("Slices that lose", "劣る層"),
     "missing": Phrase("Missing modality", "欠損モダリティ"),
     "calibration": Phrase("Calibration", "較正"),
+    "recipe": Phrase("Recipe", "学習設定"),
     "runs": Phrase("Runs", "学習"),
     "data": Phrase("Data", "データ"),
 }
@@ -130,6 +132,7 @@ def risks(evidence: Evidence, language: Language) -> list[Entry]:
         "slices": _slices(evidence, language),
         "missing": _missing(evidence, language),
         "calibration": _calibration(evidence, language),
+        "recipe": recipe(evidence, language),
         "runs": _runs(evidence, language),
         "data": [sentence(SYNTHETIC, language)] if evidence.study.synthetic else [],
     }
