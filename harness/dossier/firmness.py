@@ -1,4 +1,4 @@
-"""Whether verdicts stand under another recipe: sensitivity.json, and who still rises at the last epoch."""
+"""Whether verdicts stand by another recipe (sensitivity.json), and who rises to the last epoch."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What the recipe leaves open: who still rises at the last epoch, whose verdict another recipe changes."""
+"""What the recipe leaves open: who still rises, whose verdict another recipe changes."""
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence

@@ -1,11 +1,11 @@
-"""The default recipe on the tour world, beside the recipe it replaced: the table of docs/training.md.
+"""The default recipe on the tour world beside the one it replaced: the table of docs/training.md.
 
     python tests/benchmarks/recipes.py [--seeds 3] [--only early_fusion ...] [--out FILE]
 
 Exits with 1 where a strategy, by the default recipe at 1,024 rows or at a quarter of them (what it
-chooses itself), loses more than .004 test AUC against the former recipe at 1,024 rows. 8,000 / 2,000 / 8,000
-requests of eight candidates: 64,000 rows of train. Every line is written as it is known, and lines that
-`--out` holds already are not trained again.
+chooses itself), loses more than .004 test AUC against the former recipe at 1,024 rows. 8,000 /
+2,000 / 8,000 requests of eight candidates: 64,000 rows of train. Every line is written as it is
+known, and lines that `--out` holds already are not trained again.
 """
 
 import argparse

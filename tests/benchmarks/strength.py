@@ -1,12 +1,13 @@
 """Are the strategies as strong as the data allow? Families and controls beside a plain regression.
 
-    python tests/benchmarks/strength.py [--spec FILE --data FOLDER] [--seeds 3] [--only early_fusion ...]
+    python tests/benchmarks/strength.py [--spec FILE --data FOLDER] [--seeds 3] [--only NAME ...]
 
 One call, one split: the families, id_only, `counts` and `boosted` by their default recipes, and a
 logistic regression of scikit-learn on four numbers that a loop in this file computes from the log
-(the user's and the item's rate and count strictly before the row's time, validation and test included
-as they come). Test AUC and log loss with 95 % intervals over the data's clusters and the seeds. Without
---spec: MovieLens beside the checkout, else the tour world, which has no times and so no loop.
+(the user's and the item's rate and count strictly before the row's time, validation and test
+included as they come). Test AUC and log loss with 95 % intervals over the data's clusters and the
+seeds. Without --spec: MovieLens beside the checkout, else the tour world, which has no times and
+so no loop.
 """
 
 import argparse
