@@ -34,7 +34,7 @@ class StudyPlan:
     strategies: Mapping[str, Strategy]
     parts: Parts
     without: Mapping[str, str] = field(default_factory=dict)  # control that is not run -> why
-    alternative: Mapping[str, Json] = field(default_factory=dict)  # over every strategy's recipe
+    alternative: Mapping[str, Json] = field(default_factory=dict)  # over the common recipe
     _codes: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     def cell(
@@ -71,11 +71,12 @@ class StudyPlan:
         kind = self.parts.baselines[strategy.baseline]
         rows = len(self.store.split("train").item)
         training_words = strategy.training if training_words is None else training_words
-        words = overlay(training_words, self.alternative)
-        return recipe_of(self.study, strategy, kind, words, rows)
+        if recipe_name(self.study, strategy, kind) == "common":
+            training_words = overlay(training_words, self.alternative)
+        return recipe_of(self.study, strategy, kind, training_words, rows)
 
     def under(self, recipe: str | Mapping[str, Json]) -> "StudyPlan":
-        """The same study by another recipe: common or own for all, or keys over every recipe."""
+        """The same study by another recipe: common or own for all, or keys over the common one."""
         if not isinstance(recipe, str):
             return replace(self, alternative=recipe)
         study = self.study.model_copy(update={"recipe": recipe})

@@ -95,6 +95,21 @@ def test_a_recipe_that_cannot_be_is_refused_before_anything_runs(
         plan(world, strategies=strategies)
 
 
+def test_another_recipe_goes_over_the_common_one_and_leaves_the_rest(
+    world: PreparedDataset,
+) -> None:
+    study_plan = plan(world, sensitivity=[{"learning_rate": 0.003, "id_tau": 1}, "common"])
+    other, common = (study_plan.under(recipe) for recipe in study_plan.study.sensitivity)
+    changed = training(other, "late_fusion", {"training.learning_rate": 0.5})
+    assert (changed.learning_rate, changed.id_tau, changed.tau) == (0.003, 1, 3.0)
+    for name in ("deepfm", "din", "counts", "popularity"):
+        assert other.cell(name, {}, 0).spec == study_plan.cell(name, {}, 0).spec
+    assert common.cell("late_fusion", {}, 0).spec == study_plan.cell("late_fusion", {}, 0).spec
+    assert training(common, "deepfm") == training(study_plan, "late_fusion")
+    with pytest.raises(UsageError, match="unknown training key 'rate'"):
+        plan(world, sensitivity=[{"rate": 1}])
+
+
 def test_the_search_tries_what_a_recipe_knows(world: PreparedDataset) -> None:
     matrix = plan(world)
     space = matrix.space("late_fusion")
