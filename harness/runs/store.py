@@ -71,10 +71,8 @@ class StudyFolder:
         `other` takes the matrix by another recipe, by its place in the study's `sensitivity`.
         """
         matrix = self.matrix()
-        if other is None:
-            own = matrix["cells"]
-        else:
-            own = matrix.get("sensitivity", [])[other]["cells"]
+        others = matrix.get("sensitivity", [])
+        own = matrix["cells"] if other is None else others[other]["cells"]
         cells = [*own, *(c for record in self.ablations()[0] for c in record["cells"])]
         dataset = matrix["dataset"]
         where = run_index(self.root, dataset)

@@ -11,6 +11,7 @@ from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier.comparison import compare_study
 from fusefront.harness.dossier.decide import decide_study
 from fusefront.harness.dossier.evidence import build_evidence, gather
+from fusefront.harness.dossier.facts import training_curves
 from fusefront.harness.dossier.firmness import FILE, rising
 from fusefront.harness.dossier.judged import Signature
 from fusefront.harness.errors import GateError
@@ -120,16 +121,16 @@ def test_who_still_rises_by_more_than_the_lead_is_unsure_is_a_risk(study: StudyF
         "popularity": [[0.5]] * 3,  # one epoch: nothing can rise
     }
     write_curves(study, curves)
-    entries = study.completed()
+    curves_of = training_curves(study.completed())
     lead = Interval(0.01, 0.001, 0.019)  # unsure by .009
-    (first,) = rising(entries, lead, 0.001)
+    (first,) = rising(curves_of, lead, 0.001)
     assert (first.strategy, first.by, first.unsure) == (
         "good",
         pytest.approx(0.02),
         pytest.approx(0.009),
     )
-    assert [r.strategy for r in rising(entries, None, 0.001)] == ["good", "today"]
-    assert rising(entries, Interval(0.0, -0.1, 0.1), 0.001) == ()
+    assert [r.strategy for r in rising(curves_of, None, 0.001)] == ["good", "today"]
+    assert rising(curves_of, Interval(0.0, -0.1, 0.1), 0.001) == ()
     compare_study(study)
     evidence = evidence_of(study)
     margins = evidence.decision.margins.over_today
