@@ -25,9 +25,15 @@ def counters(
 
     What was counted before is not read again; the sums are those of counting all files at once.
     """
+    from fusefront.datasets.errors import DataContractError
     from fusefront.harness.cli.show import show
     from fusefront.harness.serving.bundle.counters import count_logs
+    from fusefront.harness.serving.bundle.opened import BundleError, read_manifest
 
+    try:
+        read_manifest(bundle)
+    except BundleError as error:
+        raise DataContractError(str(error)) from None
     counted = count_logs(bundle, logs, to)
     if as_json:
         show({"store": str(to), **counted._asdict()})

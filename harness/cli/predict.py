@@ -35,12 +35,15 @@ def predict(
 
     from fusefront.datasets.errors import DataContractError
     from fusefront.harness.serving.bundle.counters import look_up
-    from fusefront.harness.serving.bundle.opened import BundleError
+    from fusefront.harness.serving.bundle.opened import BundleError, read_manifest
     from fusefront.harness.serving.bundle.predict import write_scores
 
     target = to or file.with_suffix(".scores.parquet")
     try:
-        counting = None if counters is None else look_up(bundle, counters)
+        counting = None
+        if counters is not None:
+            read_manifest(bundle)
+            counting = look_up(bundle, counters)
         summary = write_scores(bundle, file, target, counting)
     except BundleError as error:
         raise DataContractError(str(error)) from None

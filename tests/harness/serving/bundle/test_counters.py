@@ -15,6 +15,8 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import parse_spec
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.cli.counters import counters
+from fusefront.harness.serving.bundle import opened
 from fusefront.harness.serving.bundle.counters import ITEM_FIELDS, count_logs, look_up
 from fusefront.harness.serving.bundle.predict import open_encoder
 from fusefront.harness.serving.bundle.write import dataset_facts
@@ -216,13 +218,40 @@ def test_what_cannot_be_counted_or_looked_up_is_refused(shop, tmp_path: Path) ->
 def test_a_bundle_of_other_data_or_without_counters_is_refused(shop, tmp_path: Path) -> None:
     _, bundle, log = shop
     count_logs(bundle, cut(log, tmp_path), tmp_path / "counters")
-    for name, counters, sentence in (
+    for name, entries, sentence in (
         ("other", COUNTERS[:2], "counters of the data"),
         ("none", [], "has no counters"),
     ):
         folder = tmp_path / name
         write(folder, log)
-        spec = parse_spec(SPEC | {"counters": counters}, "spec.yaml")
+        spec = parse_spec(SPEC | {"counters": entries}, "spec.yaml")
         other = bundle_of(prepare(spec, folder, folder / "out"), folder / "bundle")
         with pytest.raises(DataContractError, match=sentence):
             look_up(other, tmp_path / "counters")
+
+
+def test_the_verb_refuses_a_bundle_that_was_changed_and_counts_with_a_whole_one(
+    shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, half, log = shop
+    bundle = Path(shutil.copytree(half, tmp_path / "bundle"))
+    for name in ("scorer.onnx", "golden.npz"):
+        (bundle / name).write_bytes(b"not read by this verb")
+    files = {
+        path.relative_to(bundle).as_posix(): {
+            "bytes": path.stat().st_size,
+            "sha256": opened.sha256(path),
+        }
+        for path in bundle.rglob("*")
+        if path.is_file()
+    }
+    manifest = {"format": 1, "kind": opened.KIND, "strategy": "s", "run_id": "r", "files": files}
+    manifest |= {"serving": {}, "shape": {}}
+    (bundle / opened.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    counters(bundle, cut(log, tmp_path), tmp_path / "store", as_json=True)
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["rows"] == summary["all_rows"] == log.filter(pl.col("i") < 20).height
+    content = (bundle / ITEM_FIELDS).read_bytes()
+    (bundle / ITEM_FIELDS).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(DataContractError, match="changed since the export"):
+        counters(bundle, cut(log, tmp_path), tmp_path / "other")
