@@ -18,8 +18,10 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.pipeline import StudyRequest, begin
 from fusefront.harness.jobs.propose import write_proposal
 from fusefront.harness.jobs.source import describe
+from fusefront.harness.parts.bare import code_digest
 from fusefront.harness.parts.data import layout_allowed
 from fusefront.harness.parts.included import remember
+from fusefront.harness.parts.kinds import BACKEND, ENCODER, LAYOUT, METRIC
 from fusefront.harness.parts.metrics import own_metrics
 from fusefront.harness.parts.own import own_parts
 from fusefront.harness.serving.latency.backends import find_backends
@@ -270,3 +272,25 @@ def test_a_study_whose_files_have_changed_runs_with_those_that_are_given(mine, t
     files[0].write_text(files[0].read_text() + "\n\nMORE = 1\n")
     with pytest.raises(UsageError, match=r"made with metric 'net_benefit' of .*has changed since"):
         begin(replace(request, include=()), Console(quiet=True))
+
+
+def test_a_function_that_a_spec_calls_is_an_encoder_and_nothing_else(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def letters(texts):\n    return [[len(text)] for text in texts]\n")
+    (part,) = own_parts([file], (ENCODER,), {"mine:letters", "other:letters"})
+    assert (part.kind, part.name, part.files) == (ENCODER, "mine:letters", (file,))
+    assert own_parts([file], (METRIC, BACKEND, LAYOUT), {"mine:letters"}) == []
+    with pytest.raises(UsageError, match="nothing in it is a part"):
+        own_parts([file], (ENCODER,), {"other:letters"})
+
+
+def test_a_file_counts_by_its_code_with_annotations(tmp_path):
+    """Fields of a dataclass are annotations: another one is other code, a remark is not."""
+    file = tmp_path / "settings.py"
+    texts = ("width: int = 8\n", "width: int = 8  # wide\n", "width: float = 8\n", "width = 8\n")
+    digests = []
+    for text in texts:
+        file.write_text(text)
+        digests.append(code_digest(file))
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3

@@ -116,7 +116,7 @@ def test_what_is_searched_cited_or_said_in_a_refusal_changes_nothing(before):
             "class LateFusion(object, ",
             {"late", "stacked"},  # gated_fusion takes its settings alone
         ),
-        ("baselines.poolers.din", "class Din(", "class Din(object, ", {"din"}),
+        ("baselines.poolers.din", "class DinPooler(", "class DinPooler(object, ", {"din"}),
     ],
 )
 def test_an_edit_trains_exactly_its_users_again(before, module, old, new, users):
