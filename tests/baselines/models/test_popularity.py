@@ -87,9 +87,9 @@ def test_several_priors_are_told_by_validation_and_the_choice_is_what_is_scored(
     model.solve(batches, batches)
     prior = model.report()["prior"]
     assert prior in PRIORS
-    wanted = standardised(scene.items, "click_rate", prior)
-    torch.testing.assert_close(model.statistic, wanted.to(model.statistic.dtype))
-    x = wanted.double()[batch.items[batch.candidates].flatten()[batch.rows]]
+    statistic = standardised(scene.items, "click_rate", prior)
+    torch.testing.assert_close(model.statistic, statistic.to(model.statistic.dtype))
+    x = statistic.double()[batch.items[batch.candidates].flatten()[batch.rows]]
     y = batch.labels.flatten()[batch.rows].double()
     p = torch.sigmoid(model.intercept.double() + model.slope.double() * x)
     assert abs(float((p - y).sum().detach())) < 1e-3 * len(y)
