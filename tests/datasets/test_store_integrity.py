@@ -240,20 +240,21 @@ def test_everything_is_on_disk_before_the_store_has_its_name(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
-    real_sync, real_rename = os.fsync, Path.rename
+    real_sync, real_replace = os.fsync, Path.replace
     at_rename: list[tuple[set[str], set[str]]] = []
 
     def sync(handle: int) -> None:
         synced.append(os.readlink(f"/proc/self/fd/{handle}"))
         real_sync(handle)
 
-    def rename(path: Path, target: Path) -> Path:
-        there = {str(p.resolve()) for p in [path, *path.rglob("*")]}
-        at_rename.append((there, set(synced)))
-        return real_rename(path, target)
+    def replace(path: Path, target: Path) -> Path:
+        if path.is_dir():  # the store; single files have their names before
+            there = {str(p.resolve()) for p in [path, *path.rglob("*")]}
+            at_rename.append((there, set(synced)))
+        return real_replace(path, target)
 
     monkeypatch.setattr(os, "fsync", sync)
-    monkeypatch.setattr(Path, "rename", rename)
+    monkeypatch.setattr(Path, "replace", replace)
     prepared = prepare(load_spec(world), world.parent, tmp_path / "out")
     ((there, durable),) = at_rename
     assert len(there) > 20
