@@ -109,11 +109,15 @@ class Request(NamedTuple):
 
 
 class Scored(NamedTuple):
+    """What scoring a batch of R requests with K candidates gives."""
+
     logits: Tensor  # [R, K]
     loss: Tensor  # []; auxiliary loss of the head, zero unless training
 
 
 class Losses(NamedTuple):
+    """A batch's losses, each a number; their sum is what training minimises."""
+
     click: Tensor  # [] mean binary cross entropy over the real candidates
     auxiliary: Tensor  # [] weighted sum of every other loss
     logits: Tensor  # [R, K]

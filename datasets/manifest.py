@@ -41,6 +41,8 @@ class StoredSchema(_Frozen):
 
 
 class SplitCounts(_Frozen):
+    """How much a split holds; `groups` are what group AUC groups by."""
+
     requests: int
     rows: int
     positives: int
@@ -48,11 +50,15 @@ class SplitCounts(_Frozen):
 
 
 class StoredSlice(_Frozen):
+    """Names of the values of a slice, by code; a sensitive one is reported with care."""
+
     values: tuple[str, ...]
     sensitive: bool = False
 
 
 class StoredFile(_Frozen):
+    """Length in bytes and SHA-256 of a file of the store."""
+
     bytes: int
     sha256: str
 
@@ -103,6 +109,8 @@ class StoredHistory(_Frozen):
 
 
 class Manifest(_Frozen):
+    """All of manifest.json: names, widths and counts of a store, and a hash of each file."""
+
     format: Literal[1] = 1
     name: str
     fingerprint: str

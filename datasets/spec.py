@@ -61,6 +61,8 @@ KEY = re.compile(
 
 
 class Strict(BaseModel):
+    """Base of every part of a spec: an unknown key is refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
@@ -108,6 +110,8 @@ class Interactions(Delimited):
 
 
 class Columns(Strict):
+    """Which column of the log holds what, and how times are written."""
+
     user: Column
     item: Column
     label: Column | None = None  # absent: every row is a positive (implicit feedback)
@@ -136,6 +140,8 @@ class Columns(Strict):
 
 
 class LabelSpec(Strict):
+    """When a row is a positive."""
+
     positive_when: str | None = None  # ">= 4", "== 'click'" or "in ['click', 'buy']"
 
     @field_validator("positive_when")
@@ -157,6 +163,8 @@ Kind = Annotated[str, BeforeValidator(_kind)]
 
 
 class History(Strict):
+    """Where the history of a row comes from, and how much of it is read."""
+
     source: Literal["log", "list", "padded", "none"] = Field(alias="from")
     column: Column | None = None  # padded: also "hist_*", columns side by side, oldest first
     max_length: int = Field(default=50, ge=1, le=10_000)
@@ -220,6 +228,8 @@ class History(Strict):
 
 
 class FieldSpec(Strict):
+    """A categorical or numeric column that models read."""
+
     column: Column
     type: Literal["category", "categories", "number"] = "category"
     separator: str | None = Field(default=None, min_length=1)  # as text: "Action|Drama"
@@ -238,6 +248,8 @@ class FieldSpec(Strict):
 
 
 class Users(Delimited):
+    """The file with fields of the users."""
+
     path: RelativePath
     key: Column
     fields: tuple[FieldSpec, ...] = ()
@@ -319,6 +331,8 @@ class Modality(Strict):
 
 
 class SplitSpec(Strict):
+    """How rows are dealt to train, valid and test; shares are of the rows."""
+
     by: Literal["given", "time", "user", "item_cold", "user_time", "random"]
     column: Column | None = None  # given: holds train, valid or test
     valid: float = Field(default=0.1, gt=0, lt=1)
@@ -335,6 +349,8 @@ class SplitSpec(Strict):
 
 
 class Negatives(Strict):
+    """Items that are drawn as negatives beside each positive of a log of positives."""
+
     per_positive: int = Field(ge=1, le=1000)
     draw: Literal["uniform", "popularity"] = "uniform"
     seed: Seed = 0
@@ -356,10 +372,14 @@ class SliceSpec(Strict):
 
 
 class TruthSpec(Strict):
+    """The column with the true probability of a click, in worlds of known truth."""
+
     column: Column
 
 
 class DatasetSpec(Strict):
+    """A data set's YAML; docs/datasets.md explains each key."""
+
     name: Name
     interactions: Interactions
     columns: Columns

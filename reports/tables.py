@@ -22,6 +22,8 @@ METRIC = {
 
 
 class Row(NamedTuple):
+    """A row as it is printed; `over`: it misses a limit."""
+
     cells: tuple[str, ...]
     chosen: bool = False
     over: bool = False
@@ -30,6 +32,8 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
+    """A table as it is printed; `name` is that of its file."""
+
     name: str
     title: str
     heads: tuple[str, ...]

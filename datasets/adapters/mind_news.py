@@ -17,6 +17,8 @@ Vectors = dict[str, NDArray[np.float32]]
 
 
 class News(NamedTuple):
+    """A line of news.tsv; `entities` is the mean of its title's and abstract's vectors."""
+
     category: str
     subcategory: str
     title: str

@@ -35,6 +35,8 @@ class Part(NamedTuple):
 
 
 class RecordChunk(NamedTuple):
+    """What a chunk of the log became."""
+
     records: NDArray[Any]  # [n] of Recorder.dtype
     values: NDArray[np.int32]  # history items of the rows with records["own"], in row order
     left_out: int  # rows that are no positives (negatives are drawn), or of unknown items

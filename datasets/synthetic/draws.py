@@ -35,6 +35,7 @@ class Draws(NamedTuple):
 
 
 def draw(latents: Latents, seed: int, split: int, number: int, size: int) -> Draws:
+    """`size` requests of a split, the same for the same seed and number."""
     random = stream(seed, 4, split, number, size)
     tastes, slots = latents.taste_items.shape
     taste = random.integers(0, tastes, size)

@@ -52,6 +52,7 @@ def normal_quantiles(random: np.random.Generator, count: int) -> Floats:
 
 
 def draw_latents(world: World, seed: int, warm: int, cold: int) -> Latents:
+    """The hidden factors of `warm` + `cold` items and of all tastes, drawn by a seed."""
     count = len(world.dims)
     random = stream(seed, 1)
     popularity = np.concatenate(

@@ -13,6 +13,8 @@ NUMBERS = ("parameters", "MACs an item", "MACs a candidate")
 
 
 class ListedKind(StrEnum):
+    """What can be listed."""
+
     strategies = "strategies"
     operators = "operators"
     compressors = "compressors"

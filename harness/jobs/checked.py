@@ -82,6 +82,7 @@ class Verification(NamedTuple):
 
 
 def all_of(sentences: list[str], remake: Path) -> tuple[Damage, ...]:
+    """Damages that making `remake` again mends."""
     return tuple(Damage(sentence, remake) for sentence in sentences)
 
 
@@ -100,6 +101,7 @@ def unreadable(
 
 
 def broken_lines(path: Path) -> Iterator[str]:
+    """A sentence where a file of JSON lines is missing or holds a line that is none."""
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
             json.loads(line)

@@ -22,6 +22,8 @@ EVERYWHERE = ("epochs", "max_candidates", "clip")  # what a study says of these 
 
 
 class StrictModel(BaseModel):
+    """Base of every part of a study: an unknown key is refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 

@@ -65,6 +65,8 @@ class Tuning(StrictModel):
 
 
 class LatencySpec(StrictModel):
+    """How a study's strategies are timed; numbers of candidates a request, and rounds."""
+
     candidates: tuple[int, ...] = (1, 100, 500)
     decide_at: int = 100  # the K whose latency is on the frontier
     rounds: int = Field(default=20, ge=3)
@@ -120,6 +122,8 @@ class Strategy(BaseModel):
 
 
 class Study(StrictModel):
+    """A study's YAML: data, strategies, seeds, budget and limits."""
+
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     dataset: Synthetic | str
     strategies: dict[str, Strategy]

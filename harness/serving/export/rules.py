@@ -42,6 +42,7 @@ def rename(model: onnx.ModelProto, old: str, new: str) -> None:
 
 
 def makers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    """Each value -> the node that makes it."""
     return {output: node for node in model.graph.node for output in node.output}
 
 

@@ -57,6 +57,8 @@ class TimedSubject:
 
 
 class Visit(NamedTuple):
+    """One visit of a subject: clock readings in nanoseconds, and what the system counted."""
+
     times: Ints  # [DISCARD + timed, 2]: start, end
     first: int  # index of the first request
     counters: Counters
