@@ -22,7 +22,7 @@ METRIC = {
 
 
 class Row(NamedTuple):
-    """A row as it is printed; `over`: it misses a limit."""
+    """A row as it is printed."""
 
     cells: tuple[str, ...]
     chosen: bool = False

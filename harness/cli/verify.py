@@ -42,7 +42,7 @@ def verify(
     checked = compare(what, out)
     moved = repair(checked, out) if mend else []
     if as_json:
-        places = {str(one.path): str(one.to) for one in moved}
+        places = {str(move.path): str(move.to) for move in moved}
         show([{**check.to_json(), **({"moved": places} if mend else {})} for check in checked])
     else:
         for check in checked:
@@ -51,8 +51,8 @@ def verify(
             if not check.damaged:
                 remarks = f" ({'; '.join(check.remarks)})" if check.remarks else ""
                 typer.echo(f"{check.kind} {check.path}: whole{remarks}")
-        for one in moved:
-            typer.echo(f"moved {one.path} to {one.to}")
+        for move in moved:
+            typer.echo(f"moved {move.path} to {move.to}")
     damages = [damage for check in checked for damage in check.damages]
     if any(damage.remake is None or not mend for damage in damages):
         raise typer.Exit(DAMAGED)

@@ -85,7 +85,7 @@ class LeftOut:
     ) -> tuple[T, ...]:
         """What `part` reads of every run whose record is not damaged."""
         empty: tuple[T, ...] = ()
-        parts = (self.read(partial(part, [one]), empty) for one in entries)
+        parts = (self.read(partial(part, [entry]), empty) for entry in entries)
         return tuple(chain.from_iterable(parts))
 
 
@@ -146,7 +146,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         origins=facts.origins(study, material.every),
         hashes=hashes(study),
     )
-    notes = (*evidence.study.notes, *(f"Left out: {one}." for one in left_out.sentences))
+    notes = (*evidence.study.notes, *(f"Left out: {sentence}." for sentence in left_out.sentences))
     return replace(evidence, study=replace(evidence.study, notes=notes))
 
 

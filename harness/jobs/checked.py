@@ -50,7 +50,7 @@ OF_STUDY: dict[str, type[Record]] = {
 }
 
 
-class Damage(NamedTuple):
+class RecordDamage(NamedTuple):
     """What is not as recorded, and what must be made again for it; None = it cannot be."""
 
     sentence: str
@@ -62,7 +62,7 @@ class Verification(NamedTuple):
 
     kind: str
     path: Path
-    damages: tuple[Damage, ...]
+    damages: tuple[RecordDamage, ...]
     remarks: tuple[str, ...] = ()
 
     @property
@@ -81,23 +81,23 @@ class Verification(NamedTuple):
         }
 
 
-def all_of(sentences: list[str], remake: Path) -> tuple[Damage, ...]:
+def all_of(sentences: list[str], remake: Path) -> tuple[RecordDamage, ...]:
     """Damages that making `remake` again mends."""
-    return tuple(Damage(sentence, remake) for sentence in sentences)
+    return tuple(RecordDamage(sentence, remake) for sentence in sentences)
 
 
 def unreadable(
     folder: Path, kinds: dict[str, type[Record]], remake: Path | None = None
-) -> Iterator[Damage]:
+) -> Iterator[RecordDamage]:
     """The records that are there and cannot be read; each is made again, or all of `remake`."""
     for pattern, kind in kinds.items():
         for path in sorted(folder.glob(pattern)):
             try:
                 read_record(path, kind)
             except NewerFormatError as error:
-                yield Damage(str(error), None)
+                yield RecordDamage(str(error), None)
             except DataContractError as error:
-                yield Damage(str(error), remake or path)
+                yield RecordDamage(str(error), remake or path)
 
 
 def broken_lines(path: Path) -> Iterator[str]:

@@ -27,8 +27,8 @@ def repair(checked: Iterable[Verification], out: Path) -> list[Moved]:
     of a search is made again with its run, and its winner frozen again.
     """
     reasons: dict[Path, list[str]] = {}
-    for one in checked:
-        for damage in one.damages:
+    for check in checked:
+        for damage in check.damages:
             if damage.remake is not None:
                 reasons.setdefault(damage.remake.resolve(), []).append(damage.sentence)
     out = out.resolve()

@@ -11,7 +11,7 @@ from fusefront.harness.errors import FusefrontError, UsageError
 from fusefront.harness.jobs.checked import (
     OF_RUN,
     OF_STUDY,
-    Damage,
+    RecordDamage,
     Verification,
     all_of,
     broken_lines,
@@ -66,12 +66,12 @@ def verify(text: str | None, out: Path) -> list[Verification]:
 
 def _everything(out: Path) -> list[Verification]:
     """All stores, studies and runs under `out`, each once."""
-    checked = [one for path in sorted((out / "studies").glob("*/")) for one in _study(path)]
-    seen = {one.path.resolve() for one in checked}
+    checked = [check for path in sorted((out / "studies").glob("*/")) for check in _study(path)]
+    paths = {check.path.resolve() for check in checked}
     stores = [p for folder in sorted((out / "prepared").glob("*/")) for p in _stores(folder)]
-    checked += [_store(path) for path in stores if path.resolve() not in seen]
-    runs = sorted(path for path in (out / "runs").glob("*/*/*/") if path.resolve() not in seen)
-    checked += [one for path in runs for one in _run(path)]
+    checked += [_store(path) for path in stores if path.resolve() not in paths]
+    runs = sorted(path for path in (out / "runs").glob("*/*/*/") if path.resolve() not in paths)
+    checked += [check for path in runs for check in _run(path)]
     if not checked:
         raise UsageError(f"{out}: got no store, run or study, expected some; give --out")
     return checked
@@ -107,19 +107,19 @@ def _stores(folder: Path) -> list[Path]:
 
 def _store(path: Path) -> Verification:
     try:
-        damaged = [one.sentence for one in whole_check(path)]
+        damaged = [damage.sentence for damage in whole_check(path)]
         if not damaged:
             note_check(PreparedDataset.open(path))
     except DataContractError as error:
         damaged = [str(error)]
-    return Verification("store", path, tuple(Damage(sentence, path) for sentence in damaged))
+    return Verification("store", path, tuple(RecordDamage(sentence, path) for sentence in damaged))
 
 
 def _bundle(path: Path) -> Verification:
     try:
         read_bundle(path)
     except BundleError as error:
-        return Verification("bundle", path, (Damage(str(error), path),))
+        return Verification("bundle", path, (RecordDamage(str(error), path),))
     return Verification("bundle", path, ())
 
 
@@ -137,7 +137,7 @@ def _run(path: Path) -> list[Verification]:
             remarks = ("recorded before hashes of weights and predictions were kept",)
         sentences += filter(None, (damage(path, name, summary) for name in FILES))
     except NewerFormatError as error:
-        records.append(Damage(str(error), None))
+        records.append(RecordDamage(str(error), None))
     except DataContractError as error:
         sentences.append(str(error))
     sentences += filter(None, [misidentified(path, path / "model" / "spec.json")])
@@ -155,23 +155,23 @@ def _study(path: Path) -> list[Verification]:
         if (path / COMPARISON).exists():
             stored_comparison(path / COMPARISON)
     except NewerFormatError as error:
-        damages.append(Damage(str(error), None))
+        damages.append(RecordDamage(str(error), None))
     except DataContractError as error:
-        damages.append(Damage(str(error), path / COMPARISON))
+        damages.append(RecordDamage(str(error), path / COMPARISON))
     try:
         folder = find_study(str(path), path.parents[1])
     except (DataContractError, SpecError, FusefrontError) as error:
-        damages.append(Damage(str(error), path / "study.yaml"))
+        damages.append(RecordDamage(str(error), path / "study.yaml"))
         return [Verification("study", path, tuple(damages))]
     try:
         entries, store = folder.entries(roles=ROLES), folder.store_path
     except DataContractError as error:  # the matrix, which is named above where it is there
-        lost = [] if (path / "matrix.json").exists() else [Damage(str(error), None)]
+        lost = [] if (path / "matrix.json").exists() else [RecordDamage(str(error), None)]
         return [Verification("study", path, (*damages, *lost))]
     runs = {entry.path: None for entry in entries if entry.state != "missing"} | _trials(folder)
     lacking = sum(entry.state == "missing" for entry in entries)
     remarks = (f"{lacking} of {len(entries)} runs are not there",) if lacking else ()
-    inner = [one for run in runs for one in _run(run)]
+    inner = [check for run in runs for check in _run(run)]
     return [Verification("study", path, tuple(damages), remarks), _store(store), *inner]
 
 

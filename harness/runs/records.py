@@ -257,17 +257,17 @@ def read_record(path: Path, kind: type[R]) -> R:
     return cast(R, value)
 
 
-def _check_format(path: Path, got: object, formats: tuple[int, ...], advice: str) -> None:
-    number = got if isinstance(got, int) and not isinstance(got, bool) else None
+def _check_format(path: Path, version: object, formats: tuple[int, ...], advice: str) -> None:
+    number = version if isinstance(version, int) and not isinstance(version, bool) else None
     if number in formats:
         return
     known = ", ".join(map(str, formats))
     if number is not None and number > max(formats):
         raise NewerFormatError(
-            f"{path}: got format {got}, this program reads {known}; use the version of fusefront that "
+            f"{path}: got format {version}, this program reads {known}; use the version of fusefront that "
             "wrote it, or a newer one"
         )
-    raise DataContractError(f"{path}: got format {got!r}, this program reads {known}; {advice}")
+    raise DataContractError(f"{path}: got format {version!r}, this program reads {known}; {advice}")
 
 
 def write_record(path: Path, record: Mapping[str, object], *, version: int = 1) -> None:

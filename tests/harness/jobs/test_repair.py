@@ -36,8 +36,8 @@ def _without_clock(path: Path) -> bytes:
         return path.read_bytes()
     lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
     clocks = ("seconds", "rows_per_second", "host_pid")
-    kept = [{k: v for k, v in json.loads(line).items() if k not in clocks} for line in lines]
-    return json.dumps(kept).encode()
+    remaining = [{k: v for k, v in json.loads(line).items() if k not in clocks} for line in lines]
+    return json.dumps(remaining).encode()
 
 
 def study_again(study: StudyFolder, store: Callable[[], None]) -> None:
@@ -64,7 +64,7 @@ def test_the_study_is_afterwards_as_it_was(trained_study: StudyFolder, tmp_path:
     (study.path / "comparison.json").write_text("{")
     (study.store_path / "test" / "row" / "label.npy").write_bytes(b"x")
     moved = repair(verify("shop", study.root), study.root)
-    assert {one.path for one in moved} == {
+    assert {first.path for first in moved} == {
         late,
         today,
         study.path / "comparison.json",
@@ -75,13 +75,13 @@ def test_the_study_is_afterwards_as_it_was(trained_study: StudyFolder, tmp_path:
         target / late.relative_to(study.root) / "model" / "weights.safetensors"
     ).read_bytes() == (bytes(weights))
     reasons = {
-        one["from"]: one["reasons"]
-        for one in json.loads((target / "why.json").read_text())["moved"]
+        first["from"]: first["reasons"]
+        for first in json.loads((target / "why.json").read_text())["moved"]
     }
     assert "its SHA-256 differs" in reasons[str(late)][0]
     study_again(study, lambda: shutil.copytree(saved, study.store_path) and None)
     assert content(study.root) == before
-    assert not any(one.damages for one in verify("shop", study.root))
+    assert not any(first.damages for first in verify("shop", study.root))
 
 
 def test_without_damage_nothing_is_moved(trained_study: StudyFolder) -> None:
@@ -127,7 +127,7 @@ def test_a_trial_is_made_again_with_its_run_and_the_winner_with_it(
     (tuning / "winner-2.json").write_text(json.dumps({**winner, "seconds": 1.0, "evidence": "x"}))
     (late.path / "summary.json").write_text("null")
     moved = repair(verify("shop", trained_study.root), trained_study.root)
-    assert {one.path for one in moved} == {
+    assert {first.path for first in moved} == {
         late.path,
         tuning / "trial-0000.json",
         tuning / "winner-2.json",

@@ -66,8 +66,8 @@ def test_compare_goes_on_without_a_damaged_run(
     shutil.move(tmp_path / "aside" / run.name, run)
     name = damage(run)
     comparison = compare_study(trained_study)
-    one, other = comparison.to_dict(), never_run.to_dict()
-    assert {**one, "warnings": []} == {**other, "warnings": []}
+    first, other = comparison.to_dict(), never_run.to_dict()
+    assert {**first, "warnings": []} == {**other, "warnings": []}
     sentence = next(text for text in comparison.warnings if text.startswith("Damaged: "))
     assert str(run) in sentence
     assert name in sentence
@@ -117,8 +117,8 @@ def test_without_any_whole_run_of_the_baseline_the_damage_is_the_sentence(
 def test_runs_lists_the_others(
     trained_study: StudyFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one, two = (entry.path for entry in late(trained_study))
-    emptied(one)
+    first, two = (entry.path for entry in late(trained_study))
+    emptied(first)
     of_another_run(two)
     listed = summaries(trained_study.root, {})
     assert {row["strategy"] for row in listed.rows} == {"popularity"}
@@ -129,8 +129,8 @@ def test_runs_lists_the_others(
     assert len(json.loads(printed.out)) == 2
     lines = printed.err.splitlines()
     assert [line.startswith("left out: ") for line in lines] == [True, True]
-    assert {path.name for path in (one, two) if any(str(path) in line for line in lines)} == {
-        one.name,
+    assert {path.name for path in (first, two) if any(str(path) in line for line in lines)} == {
+        first.name,
         two.name,
     }
 

@@ -274,8 +274,8 @@ def test_a_model_that_solves_itself_sees_both_splits_and_is_recorded_as_one_epoc
     assert json.loads(line)["train_loss"] == summary["train_loss"]
     train = ragged.split("train")
     logit = noise(np.asarray(train.item, np.int64))  # in training mode, as every train loss
-    wanted = np.mean(np.log1p(np.exp(logit)) - train.label * logit)
-    assert summary["train_loss"] == pytest.approx(wanted, abs=1e-5)
+    expected = np.mean(np.log1p(np.exp(logit)) - train.label * logit)
+    assert summary["train_loss"] == pytest.approx(expected, abs=1e-5)
 
 
 def test_dropout_is_drawn_by_the_seed(train: Any, tmp_path: Path) -> None:
