@@ -178,6 +178,38 @@ def test_a_model_with_numbers_has_the_code_of_one_without(world: PreparedDataset
     assert code_of(real) == code_of(shape)
 
 
+def test_a_definition_that_is_called_through_its_module_is_followed():
+    model = shapes_of(BASELINES["composed"], PARTS, STRATEGIES["pooled gmu"][1])
+    gmu = "fusefront.fusion_variants.operators.gates.gmu"
+
+    def read(module: str) -> str:
+        text = text_of(module)
+        if module != gmu:
+            return text
+        return "from fusefront.fusion_variants import presence\n" + text.replace(
+            "class Gmu(", "MASK = presence.lowest\n\n\nclass Gmu("
+        ).replace("sigmoid()", "sigmoid() * (MASK is not None)")
+
+    through = ("fusefront.fusion_variants.presence", "lowest")
+    assert through in reached(model, read)
+    assert through not in reached(model)
+
+
+def test_loose_statements_count_and_imports_for_types_do_not():
+    model = shapes_of(BASELINES["composed"], PARTS, STRATEGIES["pooled gmu"][1])
+    gmu = "fusefront.fusion_variants.operators.gates.gmu"
+
+    def version(tail: str) -> str:
+        def read(module: str) -> str:
+            return text_of(module) + (tail if module == gmu else "")
+
+        return code_of(model, read).version
+
+    plain = version("")
+    assert version("\nif TYPE_CHECKING:\n    from os import PathLike\n") == plain
+    assert version("\nif plain:\n    torch.manual_seed(3)\n") != plain
+
+
 PLUGIN = '''
 """An operator of a person's own."""
 
