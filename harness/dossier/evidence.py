@@ -28,6 +28,7 @@ from fusefront.reports.evidence import (
     Decision,
     Evidence,
     Interval,
+    OtherVerdict,
     RunOrigin,
     StudyFacts,
     TrainingCurve,
@@ -106,7 +107,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
     timed = timed_rows(material.bench, study.spec.latency.decide_at)
     decision, replay, what_if = money(study, inputs, judged, policy, material.entries)
     left_out = LeftOut(study.ablations()[1])
-    others = left_out.read(lambda: other_verdicts(study), ())
+    others = left_out.read(lambda: other_verdicts(study), tuple[OtherVerdict, ...]())
     changed = dict.fromkeys(other.strategy for other in others if other.verdict != other.other)
     decision = replace(decision, not_firm=tuple(changed))
     subject = decision.subject if decision.choice in (None, decision.today) else decision.choice
