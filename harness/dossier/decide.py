@@ -14,7 +14,7 @@ from fusefront.harness.dossier.evidence import (
 )
 from fusefront.harness.dossier.judged import Signature
 from fusefront.harness.dossier.publish import publish
-from fusefront.harness.dossier.record import FILE, write_record
+from fusefront.harness.dossier.record import FILE, changed, write_record
 from fusefront.harness.dossier.records import Decided, DecisionRecord, optional_record
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.runs.store import StudyFolder
@@ -113,7 +113,7 @@ def report_study(
     from fusefront.reports.render import render
 
     record = optional_record(study.path / FILE, DecisionRecord)
-    options = _recorded(record)
+    options = DecisionOptions() if changed(study) else _recorded(record)
     if slo_ms is not None and slo_ms != options.policy(study).slo_ms:
         evidence = _shown(study, replace(options, slo_ms=slo_ms), record)
     elif _stands(study, record):
@@ -138,7 +138,7 @@ def report_study(
 
 def _stands(study: StudyFolder, record: DecisionRecord | None) -> bool:
     """Whether the record speaks of the files and runs that lie there now."""
-    if record is None or record.get("evidence") != hashes(study):
+    if record is None or changed(study) or record.get("evidence") != hashes(study):
         return False
     digests = {run.run_id: run.sha256 for run in all_origins(study) if run.sha256}
     return record.get("runs") == digests

@@ -18,6 +18,7 @@ from fusefront.harness.dossier.inputs import COMPARISON, read_comparison, study_
 from fusefront.harness.dossier.judged import Judged, Signature, judge
 from fusefront.harness.dossier.money import money
 from fusefront.harness.dossier.points import points
+from fusefront.harness.dossier.record import changed as edited
 from fusefront.harness.dossier.records import store_facts
 from fusefront.harness.dossier.replay import FILE as REPLAY
 from fusefront.harness.runs.seal import openings
@@ -106,7 +107,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
     judged = judge(inputs, comparison.model, policy, signature)
     timed = timed_rows(material.bench, study.spec.latency.decide_at)
     decision, replay, what_if = money(study, inputs, judged, policy, material.entries)
-    left_out = LeftOut(study.ablations()[1])
+    left_out = LeftOut([*study.ablations()[1], *filter(None, [edited(study)])])
     others = left_out.read(lambda: other_verdicts(study), tuple[OtherVerdict, ...]())
     changed = dict.fromkeys(other.strategy for other in others if other.verdict != other.other)
     decision = replace(decision, not_firm=tuple(changed))

@@ -1,17 +1,59 @@
 """decision.json: what was decided, on which evidence, and what would change it."""
 
-from fusefront.harness.runs.files import Json, write_json
+import hashlib
+import json
+
+from fusefront.datasets.locks import Wait, lock_file, locked
+from fusefront.harness.dossier.facts import sha256
+from fusefront.harness.runs import chain
+from fusefront.harness.runs.files import Json, json_text, write_json
+from fusefront.harness.runs.seal import WHY
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.exchange import encode
 from fusefront.reports.words.decision import headline
 
 FILE = "decision.json"
+DECISIONS = "decisions.jsonl"  # every decision that was recorded, one line each
 
 
 def write_record(study: StudyFolder, evidence: Evidence) -> None:
-    """Written beside and renamed: a kill leaves the old record or the new one."""
-    write_json(study.path / FILE, record_of(study.name, evidence))
+    """Add the decision to the log and write the record; a kill leaves the old record or the new."""
+    record = record_of(study.name, evidence)
+    seen = hashlib.sha256(json_text(record).encode()).hexdigest()
+    with locked(lock_file(study.root, "study", study.name), Wait(WHY)):
+        if _logged(study)[-1:] != [seen]:
+            decision = evidence.decision
+            line: dict[str, Json] = {"date": evidence.study.date, "choice": decision.choice}
+            line |= {"slo_ms": decision.slo_ms, "margin": decision.margin, "sha256": seen}
+            chain.append(study.path / DECISIONS, line)
+        write_json(study.path / FILE, record)
+
+
+def changed(study: StudyFolder) -> str:
+    """A sentence where decision.json is not what was recorded last; "" where it is, or is older.
+
+    The last two of the log count: a kill may have left the record before.
+    """
+    path = study.path / FILE
+    if sentence := chain.broken(study.path / DECISIONS):
+        return f"{sentence}; move both logs aside with `fusefront verify --repair`"
+    logged = _logged(study)
+    if not logged or not path.is_file() or sha256(path) in logged[-2:]:
+        return ""
+    return f"{path}: changed since it was recorded; `fusefront decide` it again"
+
+
+def _logged(study: StudyFolder) -> list[str]:
+    """SHA-256 of the decisions on record, the last one last."""
+    text = chain.read(study.path / DECISIONS).decode(errors="replace")
+    digests = []
+    for line in text.splitlines():
+        try:
+            digests.append(str(json.loads(line)["sha256"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+    return digests
 
 
 def record_of(study: str, evidence: Evidence) -> dict[str, Json]:

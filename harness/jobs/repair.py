@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.jobs.checked import Verification
+from fusefront.harness.runs import chain
 from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.records import Trial, read_record
+from fusefront.harness.runs.seal import LOG, begin_again
 
 FOLDER = "quarantine"
 
@@ -33,8 +35,9 @@ def repair(checked: Iterable[Verification], out: Path) -> list[Moved]:
                 reasons.setdefault(damage.remake.resolve(), []).append(damage.sentence)
     out = out.resolve()
     for path in list(reasons):
-        for beside in _of_searches(path, out):
+        for beside in (*_of_searches(path, out), *_of_logs(path)):
             reasons.setdefault(beside, [f"is made again with {path}"])
+    logs = [path for path in reasons if path.name == LOG]
     inside = [p for p in reasons if not any(other in p.parents for other in reasons)]
     if not inside:
         return []
@@ -48,7 +51,15 @@ def repair(checked: Iterable[Verification], out: Path) -> list[Moved]:
                 moved.append(Moved(path, path.rename(to)))
                 note.append({"from": str(path), "to": str(to), "reasons": reasons[path]})
         write_json(target / "why.json", {"format": 1, "moved": note})
+    for log in logs:
+        begin_again(log.parent)
     return moved
+
+
+def _of_logs(path: Path) -> Iterator[Path]:
+    """The head of a log, which is moved with it."""
+    if path.suffix == ".jsonl":
+        yield chain.head_of(path)
 
 
 def _of_searches(path: Path, out: Path) -> Iterator[Path]:

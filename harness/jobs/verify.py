@@ -7,6 +7,7 @@ from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.integrity import note_check, whole_check
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.dossier.inputs import COMPARISON, stored_comparison
+from fusefront.harness.dossier.record import DECISIONS, FILE, changed
 from fusefront.harness.errors import FusefrontError, UsageError
 from fusefront.harness.jobs.checked import (
     OF_RUN,
@@ -17,6 +18,7 @@ from fusefront.harness.jobs.checked import (
     broken_lines,
     unreadable,
 )
+from fusefront.harness.runs import chain
 from fusefront.harness.runs.hashes import (
     CONFIG,
     FILES,
@@ -26,6 +28,7 @@ from fusefront.harness.runs.hashes import (
     named_summary,
 )
 from fusefront.harness.runs.records import NewerFormatError, Trial, read_record
+from fusefront.harness.runs.seal import LOG
 from fusefront.harness.runs.store import StudyFolder, find_study, run_index
 from fusefront.harness.runs.table import find_run
 from fusefront.harness.serving.bundle.opened import MANIFEST as BUNDLE
@@ -158,6 +161,8 @@ def _study(path: Path) -> list[Verification]:
         damages.append(RecordDamage(str(error), None))
     except DataContractError as error:
         damages.append(RecordDamage(str(error), path / COMPARISON))
+    logs = [path / LOG, path / DECISIONS]
+    damages += [RecordDamage(text, log) for log in logs if (text := chain.broken(log))]
     try:
         folder = find_study(str(path), path.parents[1])
     except (DataContractError, SpecError, FusefrontError) as error:
@@ -168,6 +173,8 @@ def _study(path: Path) -> list[Verification]:
     except DataContractError as error:  # the matrix, which is named above where it is there
         lost = [] if (path / "matrix.json").exists() else [RecordDamage(str(error), None)]
         return [Verification("study", path, (*damages, *lost))]
+    if not chain.broken(path / DECISIONS) and (sentence := changed(folder)):
+        damages.append(RecordDamage(sentence, path / FILE))
     runs = {entry.path: None for entry in entries if entry.state != "missing"} | _trials(folder)
     lacking = sum(entry.state == "missing" for entry in entries)
     remarks = (f"{lacking} of {len(entries)} runs are not there",) if lacking else ()

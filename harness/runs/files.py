@@ -19,7 +19,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Json) -> None:
     """Replace `path` by `value` as JSON, keys sorted."""
-    write_text(path, _text(value))
+    write_text(path, json_text(value))
 
 
 def write_once(path: Path, value: Json) -> bool:
@@ -27,7 +27,7 @@ def write_once(path: Path, value: Json) -> bool:
     False."""
     with scratch_folder(path) as scratch:
         written = scratch / path.name
-        written.write_text(_text(value), encoding="utf-8")
+        written.write_text(json_text(value), encoding="utf-8")
         sync(written)
         try:
             os.link(written, path)
@@ -37,7 +37,7 @@ def write_once(path: Path, value: Json) -> bool:
     return True
 
 
-def _text(value: Json) -> str:
+def json_text(value: Json) -> str:
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

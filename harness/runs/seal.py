@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from fusefront.datasets.durable import append_line
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.locks import Wait, lock_file, locked
+from fusefront.harness.runs import chain
 from fusefront.harness.runs.files import digest
 from fusefront.harness.runs.records import Matrix, read_record
 
@@ -27,6 +27,9 @@ class Opening(NamedTuple):
     def content(self) -> tuple[str, str]:
         """What was looked at; looking at the same twice teaches nothing new."""
         return self.study, self.matrix
+
+
+UNKNOWN_LOOKS = Opening("at an unknown time", "unknown: the log was changed or emptied", "", "")
 
 
 class Looks(NamedTuple):
@@ -49,6 +52,7 @@ class Looks(NamedTuple):
         return (
             "The test split was opened before for another version of this study "
             f"(looks: {len(others)}, first {others[0]}): what was chosen since may be fitted to it."
+            f"{' The log of looks was changed or emptied.' if UNKNOWN_LOOKS in self.before else ''}"
         )
 
 
@@ -62,9 +66,16 @@ def open_test(study_path: Path, purpose: str) -> Looks:
         with locked(lock_file(study_path.parents[1], "study", study_path.name), Wait(WHY)):
             before = openings(study_path)
             if not _recorded(before, opening):
-                line = json.dumps({"format": 1, **opening._asdict()}, sort_keys=True)
-                append_line(study_path / LOG, line)
+                if before and before[0] == UNKNOWN_LOOKS:  # the log forgets nothing when it goes on
+                    chain.append(study_path / LOG, dict(UNKNOWN_LOOKS._asdict()))
+                chain.append(study_path / LOG, dict(opening._asdict()))
     return Looks(opening, before)
+
+
+def begin_again(study_path: Path) -> None:
+    """A new log where the one before was moved aside: it begins with looks of unknown content."""
+    with locked(lock_file(study_path.parents[1], "study", study_path.name), Wait(WHY)):
+        chain.append(study_path / LOG, dict(UNKNOWN_LOOKS._asdict()))
 
 
 def _recorded(before: tuple[Opening, ...], opening: Opening) -> bool:
@@ -79,12 +90,15 @@ def open_test_of_run(root: Path, run_id: str, purpose: str) -> None:
 
 
 def openings(study_path: Path) -> tuple[Opening, ...]:
-    """All recorded looks, the first one first; a line cut short by a kill is an unknown look."""
-    path = study_path / LOG
-    if not path.exists():
-        return ()
-    text = path.read_text(encoding="utf-8", errors="replace")  # damage is an unknown look, too
-    return tuple(_parse(line) for line in text.splitlines() if line)
+    """All recorded looks, the first one first.
+
+    A line cut short by a kill is an unknown look; a log that was changed or emptied by hand begins
+    with one.
+    """
+    text = chain.read(study_path / LOG).decode(errors="replace")  # damage is an unknown look, too
+    looks = tuple(_parse(line) for line in text.splitlines() if line)
+    changed = UNKNOWN_LOOKS not in looks and chain.broken(study_path / LOG)
+    return (UNKNOWN_LOOKS, *looks) if changed else looks
 
 
 def _parse(line: str) -> Opening:

@@ -21,6 +21,7 @@ from fusefront.harness.training.run import run
 def content(out: Path) -> dict[str, bytes]:
     """Every file that a study leaves and that no clock is in."""
     timed = {"status.json", "environment.json", ".lock", ".verified.json", "opened.jsonl"}
+    timed |= {"opened.jsonl.head.json"}
     return {
         path.relative_to(out).as_posix(): _without_clock(path)
         for path in sorted(out.rglob("*"))
