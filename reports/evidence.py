@@ -386,7 +386,8 @@ class StudyFacts:
     seeds: int = 1
     runs: int = 0
     failed_runs: int = 0
-    trials: int | None = None  # tuning trials per strategy
+    trials: int | None = None  # tuning trials per strategy, as the study asks for
+    finished_trials: dict[str, int] = field(default_factory=dict)  # strategy -> on record
     date: str = ""
     fingerprint: str = ""  # of the prepared data
     study_hash: str = ""

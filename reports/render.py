@@ -26,7 +26,7 @@ from fusefront.reports.words.changes import changes
 from fusefront.reports.words.decision import headline
 from fusefront.reports.words.phrase import Language, coded, joined
 from fusefront.reports.words.reasons import why
-from fusefront.reports.words.reviewer import METHODS
+from fusefront.reports.words.reviewer import methods
 from fusefront.reports.words.risks import risks
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -115,7 +115,7 @@ def _page(
         changes=changes(evidence, language),
         sections=shown,
         reproduce=f"fusefront run {study.name}.yaml\nfusefront report {study.name}",
-        methods=METHODS,
+        methods=methods(evidence),
         remarks=study.notes,
     )
     return text.replace("<style>", f"<style>{font_faces(text)}", 1)

@@ -148,8 +148,9 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         origins=facts.origins(study, material.every),
         hashes=hashes(study),
     )
+    trials = left_out.read(lambda: facts.finished_trials(study), dict[str, int]())
     notes = (*evidence.study.notes, *(f"Left out: {sentence}." for sentence in left_out.sentences))
-    return replace(evidence, study=replace(evidence.study, notes=notes))
+    return replace(evidence, study=replace(evidence.study, notes=notes, finished_trials=trials))
 
 
 def _lead(decision: Decision) -> Interval | None:

@@ -105,6 +105,14 @@ def searches(study: StudyFolder) -> tuple[TrainingCurve, ...]:
     return tuple(curves)
 
 
+def finished_trials(study: StudyFolder) -> dict[str, int]:
+    """How many trials of each search ended well, of those on record."""
+    counts: dict[str, int] = defaultdict(int)
+    for path in sorted((study.path / "tuning").glob("*/trial-*.json")):
+        counts[path.parent.name] += read_record(path, Trial)["state"] == "ok"
+    return dict(counts)
+
+
 def audit_findings(study: StudyFolder) -> tuple[AuditFinding, ...]:
     """audit.json as the report shows it: findings, worst first, then the checks that passed."""
     record = optional_record(study.path / "audit.json", AuditRecord) or AuditRecord()

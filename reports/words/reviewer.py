@@ -54,8 +54,8 @@ CODES = (
 METHODS = (
     (
         "What is compared",
-        "Every strategy sees the same rows, the same history and the same number of tuning trials; the "
-        "best setting is trained again with every seed.",
+        "Every strategy sees the same rows and the same history; the best setting is trained again with "
+        "every seed.",
     ),
     (
         "The difference and its interval",
@@ -91,6 +91,23 @@ METHODS = (
         "no AUC is ever multiplied by money.",
     ),
 )
+
+
+def methods(evidence: Evidence) -> tuple[tuple[str, str], ...]:
+    """The methods in plain words; how much was searched is counted in the trials on record."""
+    (head, text), *others = METHODS
+    return ((head, f"{text} {_searched(evidence.study.finished_trials)}"), *others)
+
+
+def _searched(finished: dict[str, int]) -> str:
+    counts = set(finished.values())
+    if not counts:
+        return "No setting was searched."
+    if len(counts) == 1:
+        (count,) = counts
+        return f"Every strategy that was searched has {count:,} finished tuning trials on record."
+    listed = ", ".join(f"{name} {count:,}" for name, count in sorted(finished.items()))
+    return f"Finished tuning trials on record differ by strategy: {listed}."
 
 
 def absent(key: str, evidence: Evidence) -> str:

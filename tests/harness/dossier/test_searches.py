@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fusefront.harness.dossier.facts import searches
+from fusefront.harness.dossier.facts import finished_trials, searches
 from fusefront.harness.runs.store import find_study
 
 Make = Callable[..., Path]
@@ -29,3 +29,17 @@ def test_a_short_search_is_not_judged(
     (curve,) = searches(study)
     assert curve.settled is settled
     assert curve.value[-1] == max(values)
+
+
+def test_only_trials_that_ended_well_are_counted(
+    tmp_path: Path, make_study: Make, strategy: type
+) -> None:
+    make_study(tmp_path, {"a": strategy(0.5, 1.0)}, baseline="a", name="one")
+    study = find_study("one", tmp_path)
+    ends = {"a": ("ok", "failed", "ok"), "b": ("failed",)}
+    for name, states in ends.items():
+        (study.path / "tuning" / name).mkdir(parents=True)
+        for number, state in enumerate(states):
+            record = {"number": number, "value": 0.5, "state": state}
+            (study.path / "tuning" / name / f"trial-{number}.json").write_text(json.dumps(record))
+    assert finished_trials(study) == {"a": 2, "b": 0}
