@@ -76,9 +76,12 @@ def open_encoder(folder: Path) -> RowEncoder:
 
 
 def _table(path: Path, *columns: str) -> pl.DataFrame:
-    """A table of the bundle with these columns; junk with a right checksum is a sentence."""
+    """A table of the bundle: these columns, the second whole numbers from 0; junk with a right
+    checksum is a sentence."""
     try:
-        return pl.read_parquet(path, columns=list(columns), glob=False)
+        table = pl.read_parquet(path, columns=list(columns), glob=False)
+        table.select(pl.col(columns[1]).cast(pl.UInt32, strict=True))
+        return table
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = " ".join(str(error).split())[:120]
         raise DataContractError(f"{path}: unreadable ({reason}); export again") from None
