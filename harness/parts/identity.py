@@ -20,6 +20,7 @@ from typing import NamedTuple
 from torch import nn
 
 from fusefront.baselines.contract import Baseline
+from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.bare import Bare, bare_code, is_docstring
 from fusefront.harness.parts.kinds import KINDS, MODEL_KINDS
 
@@ -211,7 +212,13 @@ def _read(module: str) -> str:
 def _file_hash(module: str) -> str:
     """The file of a part from outside as code, and its package's version, where it has one."""
     file = getattr(sys.modules[module], "__file__", None)
-    bare = _without(_untrained(module), bare_code(Path(file))) if file else ""
+    try:
+        bare = _without(_untrained(module), bare_code(Path(file))) if file else ""
+    except (SyntaxError, ValueError, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise UsageError(
+            f"{file}: cannot be read as Python any more ({reason}); was it changed while it ran?"
+        ) from error
     owners = packages_distributions().get(module.split(".")[0], [])
     return _hash("\n".join([bare, *(f"{owner} {version(owner)}" for owner in sorted(owners))]))
 

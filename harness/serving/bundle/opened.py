@@ -70,14 +70,18 @@ def _complete(path: Path, manifest: dict[str, Any]) -> None:
     files = manifest.get("files")
     lacks = [key for key in ("strategy", "run_id", "serving", "shape") if key not in manifest]
     listed = files if isinstance(files, dict) else {}
-    lacks += [name for name in NEEDED if not {"bytes", "sha256"} <= _keys(listed.get(name))]
-    lacks += [name for name, facts in listed.items() if not {"bytes", "sha256"} <= _keys(facts)]
+    lacks += [name for name in NEEDED if not _facts(listed.get(name))]
+    lacks += [name for name, facts in listed.items() if not _facts(facts)]
     if lacks:
         raise BundleError(f"{path}: says nothing of {lacks[0]!r}; copy it again or export again")
 
 
-def _keys(value: object) -> set[str]:
-    return set(value) if isinstance(value, dict) else set()
+def _facts(value: object) -> bool:
+    """Whether it says how many bytes a file has, and their SHA-256."""
+    if not isinstance(value, dict):
+        return False
+    size, digest = value.get("bytes"), value.get("sha256")
+    return isinstance(size, int) and not isinstance(size, bool) and isinstance(digest, str)
 
 
 def _sized(path: Path, facts: dict[str, Any]) -> None:

@@ -76,11 +76,14 @@ def open_encoder(folder: Path) -> RowEncoder:
 
 
 def _table(path: Path, *columns: str) -> pl.DataFrame:
-    """A table of the bundle: these columns, the second whole numbers from 0; junk with a right
-    checksum is a sentence."""
+    """A table of the bundle: keys or words, and whole numbers from 0; junk with a right checksum is
+    a sentence."""
     try:
         table = pl.read_parquet(path, columns=list(columns), glob=False)
         table.select(pl.col(columns[1]).cast(pl.UInt32, strict=True))
+        words = table[columns[0]]
+        if words.null_count() or not (words.dtype == pl.String or words.dtype.is_integer()):
+            raise pl.exceptions.SchemaError(f"{columns[0]} holds {words.dtype}, some of it absent")
         return table
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = " ".join(str(error).split())[:120]

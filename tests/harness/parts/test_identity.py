@@ -16,6 +16,7 @@ import torch
 from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
+from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.bare import bare_code
 from fusefront.harness.parts.identity import ROOMS, changed_sources, code_of, reached
 from fusefront.harness.parts.plugins import load_parts
@@ -255,6 +256,9 @@ def test_a_persons_file_counts_for_the_strategies_that_use_it(tmp_path: Path):
     assert module in code_of(model).sources
     assert again(text + "# a remark\n") == first
     assert again(text.replace("1.0", "2.0")) != first
+    for broken in (text[: len(text) // 2], text + "\0", text + "\ndef :"):
+        with pytest.raises(UsageError, match=r"b\.py: cannot be read as Python any more \(.*\)"):
+            again(broken)
 
 
 BESIDE = """

@@ -202,12 +202,24 @@ def test_nothing_in_the_bundle_is_a_pickle_and_every_file_is_listed(world):
             "bundle.json: says nothing of 'strategy'",
         ),
         (lambda b: _without(b / "bundle.json", "shape"), "bundle.json: says nothing of 'shape'"),
+        *(
+            (lambda b, odd=odd: _restate(b, odd), "bundle.json: says nothing of 'golden.npz'")
+            for odd in ("9", None, True, 1.5, [1])
+        ),
     ],
 )
 def test_a_spoilt_bundle_is_refused_with_the_name_of_the_file(bundle, spoil, sentence):
     spoil(bundle)
     with pytest.raises(BundleError, match=sentence):
         replay(bundle)
+
+
+def _restate(folder: Path, size: object) -> None:
+    """The manifest with another word for the bytes of a file."""
+    files = json.loads((folder / "bundle.json").read_text())["files"]
+    _edit(
+        folder / "bundle.json", files=files | {"golden.npz": files["golden.npz"] | {"bytes": size}}
+    )
 
 
 def _flip(path: Path) -> None:

@@ -17,6 +17,14 @@ def test_codes_that_are_none_are_named(tmp_path: Path, codes: list[object]) -> N
         _table(path, "value", "code")
 
 
+@pytest.mark.parametrize("words", [[float("inf")], [["a"]], [{"a": 1}], [None], [True]])
+def test_words_that_are_none_are_named(tmp_path: Path, words: list[object]) -> None:
+    path = tmp_path / "field.parquet"
+    pl.DataFrame({"value": words, "code": [1]}).write_parquet(path)
+    with pytest.raises(DataContractError, match=r"field\.parquet: unreadable .*; export again"):
+        _table(path, "value", "code")
+
+
 def test_whole_codes_are_read(tmp_path: Path) -> None:
     path = tmp_path / "field.parquet"
     table = pl.DataFrame({"value": ["a", "b"], "code": [1, 2]})
