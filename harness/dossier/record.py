@@ -20,12 +20,12 @@ DECISIONS = "decisions.jsonl"  # every decision that was recorded, one line each
 def write_record(study: StudyFolder, evidence: Evidence) -> None:
     """Add the decision to the log and write the record; a kill leaves the old record or the new."""
     record = record_of(study.name, evidence)
-    seen = hashlib.sha256(json_text(record).encode()).hexdigest()
+    digest = hashlib.sha256(json_text(record).encode()).hexdigest()
     with locked(lock_file(study.root, "study", study.name), Wait(WHY)):
-        if _logged(study)[-1:] != [seen]:
+        if _logged(study)[-1:] != [digest]:
             decision = evidence.decision
             line: dict[str, Json] = {"date": evidence.study.date, "choice": decision.choice}
-            line |= {"slo_ms": decision.slo_ms, "margin": decision.margin, "sha256": seen}
+            line |= {"slo_ms": decision.slo_ms, "margin": decision.margin, "sha256": digest}
             chain.append(study.path / DECISIONS, line)
         write_json(study.path / FILE, record)
 

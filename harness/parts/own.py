@@ -97,7 +97,10 @@ def files_with_parts(include_paths: Sequence[Path], encoders: Collection[Path]) 
 
 def python_files(path: Path) -> list[Path]:
     """The Python file itself, or those in the folder, in order of name."""
-    path = path.expanduser().resolve()
+    try:
+        path = path.expanduser().resolve()
+    except (RuntimeError, OSError) as error:  # a link to itself
+        raise UsageError(f"--include-path {path}: {error}; give the file itself") from error
     if path.is_dir():
         files = sorted(path.glob("*.py"))
         if not files:

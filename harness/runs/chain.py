@@ -14,7 +14,7 @@ from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.records import Record, read_record
 
 
-class Head(Record):
+class ChainEnd(Record):
     """<log>.head.json."""
 
     bytes: int
@@ -41,7 +41,7 @@ def broken(log: Path) -> str:
     lost = f"{log}: lines were changed, lost or emptied since they were written"
     if head.exists():
         try:
-            record = read_record(head, Head)
+            record = read_record(head, ChainEnd)
         except DataContractError as error:
             return str(error)
         if hashlib.sha256(raw[: record["bytes"]]).hexdigest() != record["sha256"]:

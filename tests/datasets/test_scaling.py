@@ -166,7 +166,9 @@ def test_huge_values_after_train_are_cut_and_finite(tmp_path: Path) -> None:
 
 def test_a_column_of_huge_values_is_refused(tmp_path: Path) -> None:
     values = np.where(np.arange(ROWS) % 2, 1.7e308, -1.7e308)
-    with pytest.raises(DataContractError, match=r"number field 'request\.x': half of its values"):
+    with pytest.raises(
+        DataContractError, match=r"number field '(item|request)\.x': half of its values"
+    ):
         store_of(tmp_path, {"x": values}, [])
 
 

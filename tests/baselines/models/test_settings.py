@@ -344,6 +344,7 @@ def test_the_family_of_a_composed_model_follows_from_its_axes(scene, parts, sett
     assert scene.build("composed", settings).family == family
 
 
+NEEDS_NUMBERS = {"counts", "boosted"}
 NEEDS_HISTORY = {"din", "dmf", "momo", "qin", "seed_reconstruction", "naml"}
 TINY = {"momo": {"embedding": 4, "last": 2, "hidden": (8,), "head": (4,)}}
 
@@ -355,6 +356,9 @@ def test_a_model_trains_on_data_that_has_little_or_says_what_it_needs(parts, nam
     for case, schema in SPARE.items():
         if case == "no history" and name in NEEDS_HISTORY:
             with pytest.raises(ValueError, match="has no history"):
+                check_settings(name, schema, settings, parts)
+        elif name in NEEDS_NUMBERS and case in ("no fields", "one modality"):
+            with pytest.raises(ValueError, match="no number and no small field"):
                 check_settings(name, schema, settings, parts)
         else:
             check_settings(name, schema, settings, parts)

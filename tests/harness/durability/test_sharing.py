@@ -99,14 +99,11 @@ def test_two_studies_on_a_fresh_world_train_equal_runs_once(tmp_path: Path) -> N
 
 
 INTERLEAVINGS = 300
-SECONDS = 600.0  # for all of them; those that do not fit are left out, and the count is printed
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_killed_commands_of_two_studies_never_spoil_each_other(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.timeout(3 * 3600)
+def test_killed_commands_of_two_studies_never_spoil_each_other(tmp_path: Path) -> None:
     """Two to three commands at drawn moments, each killed or not; at the end all is as
     undisturbed."""
     calm = tmp_path / "calm"
@@ -114,11 +111,9 @@ def test_killed_commands_of_two_studies_never_spoil_each_other(
     write_studies(calm, trials=2)
     finish(start(calm, "run", "first.yaml"))
     finish(start(calm, "run", "second.yaml"))
-    calm_scores, begin, count = scores(calm), time.monotonic(), 0
+    calm_scores = scores(calm)
     shared = tmp_path / "0"
     for number in range(INTERLEAVINGS):
-        if time.monotonic() - begin > SECONDS:
-            break
         random = Random(number)
         if number % 6 == 0:  # a fresh folder: the world and the store are disputed, too
             shared = tmp_path / str(number)
@@ -135,7 +130,6 @@ def test_killed_commands_of_two_studies_never_spoil_each_other(
                 os.killpg(process.pid, signal.SIGKILL)
             _, errors = process.communicate()
             assert process.returncode in (0, -signal.SIGKILL), f"{number}: {errors}"
-        count += 1
         ids = trained(shared)
         assert len(ids) == len(set(ids)), f"{number}: a run was trained twice"
         if number % 6 == 5:
@@ -143,8 +137,6 @@ def test_killed_commands_of_two_studies_never_spoil_each_other(
             assert scores(shared) == calm_scores, f"after interleaving {number}"
     finish(start(shared, "run", "first.yaml"), start(shared, "run", "second.yaml"))
     assert scores(shared) == calm_scores
-    with capsys.disabled():
-        print(f"\n{count} of {INTERLEAVINGS} interleavings were tried")
 
 
 def scores(folder: Path) -> dict[str, float]:

@@ -128,7 +128,7 @@ def test_an_edit_trains_exactly_its_users_again(before, module, old, new, users)
     ("module", "old", "new"),
     [
         ("harness.training.module", 'reduction="sum"', 'reduction="mean"'),
-        ("harness.training.run", "gradient_clip_val=recipe.clip", "gradient_clip_val=1.0"),
+        ("harness.training.fit", "gradient_clip_val=recipe.clip", "gradient_clip_val=1.0"),
         ("harness.data.batches", "np.int64", "np.int32"),
         (
             "baselines.contract",

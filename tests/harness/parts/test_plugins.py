@@ -150,3 +150,9 @@ def test_a_package_that_cannot_be_loaded_is_refused(installed):
     installed("largest = shopfusion:Smallest")
     with pytest.raises(UsageError, match=r"package 'shopfusion': entry point 'largest' .* cannot"):
         load_parts([])
+
+
+def test_a_link_to_itself_is_a_sentence(tmp_path):
+    (tmp_path / "own.py").symlink_to(tmp_path / "own.py")
+    with pytest.raises(UsageError, match=r"--include-path .*own\.py: .*give the file itself"):
+        load_parts([tmp_path / "own.py"])

@@ -98,9 +98,9 @@ def test_a_repaired_log_of_looks_forgets_nothing(trained_study: StudyFolder) -> 
     path = trained_study.path
     (path / LOG).write_text((path / LOG).read_text().replace("compare", "nothing"))
     moved = repair(verify("shop", trained_study.root), trained_study.root)
-    assert {one.path.name for one in moved} == {LOG, f"{LOG}.head.json"}
+    assert {check.path.name for check in moved} == {LOG, f"{LOG}.head.json"}
     assert openings(path) == (UNKNOWN_LOOKS,)
-    assert not any(one.damages for one in verify("shop", trained_study.root))
+    assert not any(check.damages for check in verify("shop", trained_study.root))
 
 
 def test_a_decision_that_was_changed_by_hand_is_said(trained_study: StudyFolder) -> None:

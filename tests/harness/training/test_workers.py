@@ -4,7 +4,6 @@ import ctypes
 import multiprocessing
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -114,10 +113,8 @@ def test_one_worker_takes_one_cell_after_the_other(players: Any, make_cell: Any)
     assert {message["pid"] for kind, _, message in again if kind == "epoch"} == sentence
     assert len(workers.idle) == 1
     (process, _) = workers.idle[0]
-    begun = time.monotonic()
     workers.close()
-    assert process.exitcode == 0
-    assert time.monotonic() - begun < 9  # it was told to end
+    assert process.exitcode == 0  # it was told to end, not killed
     assert workers.idle == []
 
 
