@@ -1,11 +1,10 @@
 """Mirrors a run in a network that has only itself: a resolver and a listener that count what comes.
 
-Called as `unshare -rmn python own_network.py RUN mirror|plain`; prints what was asked for as JSON.
+Called as `unshare -rmn python own_network.py RUN mirror|asking`; prints what was asked for as JSON.
 """
 
 import fcntl
 import json
-import os
 import socket
 import struct
 import subprocess
@@ -62,18 +61,10 @@ def listen(port: int) -> None:
     threading.Thread(target=serve, daemon=True).start()
 
 
-PLAIN = """
-import sys, wandb
-mirrored = wandb.init(project="x", dir=sys.argv[1], mode="offline", settings={"silent": True})
-mirrored.log({"a": 1})
-mirrored.finish()
-"""
-
-
-def plain(run: Path) -> None:
-    """What wandb does offline by itself."""
-    environment = {k: v for k, v in os.environ.items() if k != "WANDB_ERROR_REPORTING"}
-    subprocess.run([sys.executable, "-c", PLAIN, str(run)], check=True, env=environment)
+def asking(_: Path) -> None:
+    """A process that asks for a name and connects: what the counters must see."""
+    code = "import socket; socket.create_connection(('api.example.org', 443), 5)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def mirror(run: Path) -> None:
@@ -90,7 +81,7 @@ def main() -> None:
     answer_names()
     for port in (80, 443):
         listen(port)
-    {"plain": plain, "mirror": mirror}[sys.argv[2]](Path(sys.argv[1]))
+    {"asking": asking, "mirror": mirror}[sys.argv[2]](Path(sys.argv[1]))
     time.sleep(2)
     sys.stdout.write(json.dumps({"names": names, "connections": connections}) + "\n")
 

@@ -83,12 +83,11 @@ def test_offline_asks_for_no_name_and_opens_no_connection(tmp_path: Path) -> Non
     assert not is_synced(run)
 
 
-@pytest.mark.slow
 @pytest.mark.needs("unshare")
-def test_the_counting_network_sees_what_wandb_does_by_itself(tmp_path: Path) -> None:
-    counted = in_own_network(complete_run(tmp_path, IDS[0]), "plain")
-    assert counted["names"]
-    assert counted["connections"]
+def test_the_counting_network_sees_a_process_that_asks_and_connects(tmp_path: Path) -> None:
+    counted = in_own_network(complete_run(tmp_path, IDS[0]), "asking")
+    assert set(counted["names"]) == {"api.example.org"}
+    assert counted["connections"] == [443]
 
 
 @pytest.mark.parametrize("key", ["", "k" * 40])
