@@ -132,6 +132,8 @@ def test_the_vector_of_a_kind_is_added_slot_by_slot_where_the_slot_is_there() ->
     generator = torch.Generator().manual_seed(0)
     kinds = EventKindTokens(2, 3, 4).double()
     assert kinds.vectors is not None
+    with torch.no_grad():
+        kinds.vectors.weight[0] = 9.0  # kind 0 adds nothing, whatever stands there
     x = torch.randn(5, 3, 4, generator=generator, dtype=torch.float64)
     present = torch.rand(5, 3, generator=generator) > 0.4
     x = x.masked_fill(~present.unsqueeze(-1), 0.0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fusefront.baselines.contract import ItemCodes, kinds_in
 
+SLOT_BYTES = 8  # of the number that says which slots an item has
 EXACT = 2e-6  # of a code, beside its own size: a float32 sum is no nearer
 
 
@@ -32,7 +33,7 @@ def slot_patterns(codes: ItemCodes) -> NDArray[np.int32]:
 
 
 def split_rows(
-    values: NDArray[np.float32], slots: NDArray[np.int32], times: int
+    values: NDArray[np.float32], slots: NDArray[np.int32], times: int, row_bytes: int
 ) -> SplitRows | None:
     """Rows [n * times, C] of every event as sums; None where they are none, or take no fewer
     bytes."""
@@ -46,8 +47,8 @@ def split_rows(
         off = np.abs(rows[:, :1] + kinds[pattern] - rows)
         if not (off <= EXACT * (1 + np.abs(rows))).all():
             return None
-    small = patterns * times + len(slots)
-    if small >= len(values):
+    sums = len(slots) * (row_bytes + SLOT_BYTES) + kinds.nbytes
+    if sums >= len(values) * row_bytes:
         return None
     return SplitRows(codes[:, 0].copy(), kinds.reshape(patterns * times, -1), slots)
 

@@ -54,6 +54,11 @@ def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredTable:
     return StoredTable(whole, scale.astype(np.float32))
 
 
+def row_bytes(columns: int, rows: RowFormat) -> int:
+    """What a stored row of so many numbers takes."""
+    return {"float32": 4 * columns, "float16": 2 * columns, "int8": columns + 4}[rows]
+
+
 def graft(
     core: onnx.ModelProto,
     codes: ItemCodes,
@@ -116,7 +121,11 @@ def _event_rows(
     """Rows [R, L, C] of the events of a history: its items and their kinds."""
     if table.dtype == np.bool_ and (alike := alike_for_kinds(table, times)) is not None:
         return _gather(graph, name, "history", StoredTable(alike, None), folder)
-    sums = None if table.dtype == np.bool_ or slots is None else split_rows(table, slots, times)
+    sums = (
+        None
+        if table.dtype == np.bool_ or slots is None
+        else split_rows(table, slots, times, row_bytes(table.shape[1], rows))
+    )
     if sums is None:
         events = _pairs(graph, f"{name}_events", "history", times)
         return [*events, *_gather(graph, name, f"{name}_events", _stored(table, rows), folder)]

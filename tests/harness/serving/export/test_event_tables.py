@@ -8,7 +8,7 @@ import torch
 from planted import trained
 
 from fusefront.baselines.contract import history_rows
-from fusefront.harness.serving.export.event_tables import slot_patterns, split_rows
+from fusefront.harness.serving.export.event_tables import alike_for_kinds, slot_patterns, split_rows
 from fusefront.harness.serving.export.online import (
     TOLERANCE,
     difference,
@@ -84,7 +84,7 @@ def test_sums_are_the_codes_of_a_plain_loop() -> None:
     _, codes, schema = trained("early_fusion", kinds=KINDS)
     times = KINDS + 1
     values = codes.history.values.numpy()
-    sums = split_rows(values, slot_patterns(codes), times)
+    sums = split_rows(values, slot_patterns(codes), times, 4 * values.shape[1])
     assert sums is not None
     for item in range(schema.items + 1):
         for kind in range(times):
@@ -93,7 +93,7 @@ def test_sums_are_the_codes_of_a_plain_loop() -> None:
             np.testing.assert_allclose(actual, right, atol=1e-5)
     bent = values.copy()
     bent[17 * times + 2, 3] += 1e-3
-    assert split_rows(bent, slot_patterns(codes), times) is None
+    assert split_rows(bent, slot_patterns(codes), times, 4 * values.shape[1]) is None
 
 
 def test_rows_of_a_whole_table_are_item_by_item() -> None:
@@ -119,3 +119,22 @@ def test_popularity_reads_no_kinds(tmp_path: Path) -> None:
     model, codes, schema = trained("popularity", kinds=KINDS)
     scorer = Scorer(export_online(model, codes, schema, tmp_path / "scorer.onnx"))
     assert scorer.inputs == ["candidates"]
+
+
+def test_sums_are_stored_only_where_they_take_fewer_bytes() -> None:
+    """10 items of one pattern, 2 kinds: 10 (b + 8) + 3 C 4 bytes against 30 b."""
+    added = np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 5.0]], np.float32)
+    items = np.arange(20, dtype=np.float32).reshape(10, 1, 2)
+    values = (items + added).reshape(30, 2)
+    slots = np.zeros(10, np.int32)
+    assert split_rows(values, slots, 3, 5) is None  # 154 against 150
+    assert split_rows(values, slots, 3, 6) is not None  # 164 against 180
+
+
+def test_presence_is_an_items_own_unless_a_kind_changes_it() -> None:
+    table = np.array([[True, False]] * 3 + [[False, False]] * 3)
+    alike = alike_for_kinds(table, 3)
+    assert alike is not None
+    assert alike.tolist() == [[True, False], [False, False]]
+    table[4, 1] = True
+    assert alike_for_kinds(table, 3) is None
