@@ -6,7 +6,6 @@ HistGradientBoostingClassifier at rate .1 and kept here as arrays: node -> (colu
 right, value).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -15,23 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fusefront.baselines.contract import (
-    Baseline,
-    Batches,
-    Events,
-    ItemCodes,
-    ItemTable,
-    Parts,
-    Request,
-    Rows,
-    Schema,
-    Scored,
-    no_loss,
-)
-from fusefront.baselines.models.counts import refuse_nothing
-from fusefront.baselines.models.row_columns import RowColumns
-from fusefront.baselines.placements.stream import spread
-from fusefront.baselines.settings import check_numbers, resolve
+from fusefront.baselines.contract import Batches, ItemTable, Parts, Schema
+from fusefront.baselines.models.row_columns import ColumnControl
 
 PACKAGE = "scikit-learn"
 
@@ -47,21 +31,17 @@ class BoostedSettings:
     rows: int = 2_000_000
 
 
-class Boosted(Baseline):
+class Boosted(ColumnControl):
     """What a table of numbers gives to the method that is best at tables."""
 
     name: ClassVar[str] = "boosted"
-    family = "control"
     paper: ClassVar[str] = "Friedman 2001, Annals of Statistics"
     Settings: ClassVar[type[BoostedSettings]] = BoostedSettings
-    reads_history: ClassVar[bool] = False
-    solved: ClassVar[bool] = True
 
     def __init__(
         self, schema: Schema, items: ItemTable, settings: BoostedSettings, parts: Parts
     ) -> None:
         super().__init__(schema, items, settings, parts)
-        self.side = RowColumns(schema, items)
         shape = (settings.trees, 2 * settings.leaves - 1)
         for name in ("column", "left", "right"):
             self.register_buffer(name, torch.zeros(shape, dtype=torch.int64))
@@ -70,29 +50,13 @@ class Boosted(Baseline):
         self.intercept = nn.Parameter(torch.zeros(()))
 
     @classmethod
-    def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
-        """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        resolved = resolve(cls.Settings, settings, cls.name)
-        check_numbers(cls.name, resolved, cls.choices)
-        refuse_nothing(cls.name, schema)
-        return resolved
-
-    @classmethod
     def lacks(cls) -> str:
         """The package that learning needs and that is not installed; "" where it is."""
         return "" if find_spec("sklearn") else PACKAGE
 
-    def encode(
-        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
-    ) -> tuple[ItemCodes, Tensor]:
-        """Item ids [U] to their columns as candidate code; a history item has no code."""
-        code, there = self.side.encode(ids), (ids > 0).unsqueeze(-1)
-        return ItemCodes(Rows(code[:, :0], there), Rows(code, there)), no_loss(code)
-
-    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
-        x = self.side(request, rows)
-        logits = self._grown(x) + self.intercept
-        return Scored(spread(logits, rows, request.candidates.values), no_loss(logits))
+    def logits_of(self, columns: Tensor) -> Tensor:
+        """Raw columns [..., C] to logits [...]."""
+        return self._grown(columns) + self.intercept
 
     def _grown(self, x: Tensor) -> Tensor:
         """The trees' sum for columns [..., C]: every tree at once, a level a step; leaves stay."""

@@ -6,30 +6,16 @@ x = the row's counters, numbers and values of small fields, standardised on trai
 from content has to beat.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from fusefront.baselines.contract import (
-    Baseline,
-    Batches,
-    Events,
-    ItemCodes,
-    ItemTable,
-    Parts,
-    Request,
-    Rows,
-    Schema,
-    Scored,
-    no_loss,
-)
-from fusefront.baselines.models.row_columns import RowColumns, is_small, moments
+from fusefront.baselines.contract import Batches, ItemTable, Parts, Schema
+from fusefront.baselines.models.row_columns import ColumnControl, moments
 from fusefront.baselines.newton import solve_logistic
-from fusefront.baselines.placements.stream import spread
-from fusefront.baselines.settings import check_numbers, resolve
 
 RIDGE = 1e-6  # of the mean loss
 FIRST_ROWS = 200_000  # on about so many, evenly taken, the weights are found before all are read
@@ -43,15 +29,12 @@ class CountsSettings:
     columns: int = 512
 
 
-class Counts(Baseline):
+class Counts(ColumnControl):
     """The table that a sceptic makes first."""
 
     name: ClassVar[str] = "counts"
-    family = "control"
     paper: ClassVar[str] = ""
     Settings: ClassVar[type[CountsSettings]] = CountsSettings
-    reads_history: ClassVar[bool] = False
-    solved: ClassVar[bool] = True
     mean: Tensor
     scale: Tensor
     left: Tensor
@@ -61,7 +44,6 @@ class Counts(Baseline):
         self, schema: Schema, items: ItemTable, settings: CountsSettings, parts: Parts
     ) -> None:
         super().__init__(schema, items, settings, parts)
-        self.side = RowColumns(schema, items)
         pairs = pairs_of(self.side.sizes, self.side.numeric, settings) if settings.products else []
         self.register_buffer("mean", torch.zeros(self.side.width))
         self.register_buffer("scale", torch.ones(self.side.width))
@@ -70,25 +52,9 @@ class Counts(Baseline):
         self.weight = nn.Parameter(torch.zeros(self.side.width + len(pairs)))
         self.intercept = nn.Parameter(torch.zeros(()))
 
-    @classmethod
-    def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
-        """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        resolved = resolve(cls.Settings, settings, cls.name)
-        check_numbers(cls.name, resolved, cls.choices)
-        refuse_nothing(cls.name, schema)
-        return resolved
-
-    def encode(
-        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
-    ) -> tuple[ItemCodes, Tensor]:
-        """Item ids [U] to their columns as candidate code; a history item has no code."""
-        code, there = self.side.encode(ids), (ids > 0).unsqueeze(-1)
-        return ItemCodes(Rows(code[:, :0], there), Rows(code, there)), no_loss(code)
-
-    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
-        x = self.expand(self.side(request, rows), self.mean, self.scale)
-        logits = x @ self.weight + self.intercept
-        return Scored(spread(logits, rows, request.candidates.values), no_loss(logits))
+    def logits_of(self, columns: Tensor) -> Tensor:
+        """Raw columns [..., C] to logits [...]."""
+        return self.expand(columns, self.mean, self.scale) @ self.weight + self.intercept
 
     def expand(self, columns: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
         """Standardised columns [N, C] and their products [N, C + P]."""
@@ -119,15 +85,6 @@ class Counts(Baseline):
     def report(self) -> dict[str, float]:
         """How many columns it reads, and how many products of two of them."""
         return {"columns": float(self.side.width), "products": float(len(self.left))}
-
-
-def refuse_nothing(name: str, schema: Schema) -> None:
-    """A ValueError where the data has nothing that these controls read."""
-    fields = (*schema.item_fields, *schema.request_fields, *schema.candidate_fields)
-    numbers = schema.item_numbers + schema.request_numbers + schema.candidate_numbers
-    width = numbers + sum(is_small(field) for field in fields)
-    if not width:
-        raise ValueError(f"{name}: the data has no number and no small field to learn from")
 
 
 def pairs_of(

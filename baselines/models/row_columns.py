@@ -1,16 +1,33 @@
-"""What is plainly known of a row, as columns: numbers, and small fields as shares of their values.
+"""What is plainly known of a row, as columns, and the controls that read nothing else.
 
-No ids, no vectors, no history. A field of more than `MOST_VALUES` values is an id by another name
-and stays out; of a field with several columns each value has its share of those that are filled.
+The columns are numbers, and small fields as shares of their values. No ids, no vectors, no history.
+A field of more than `MOST_VALUES` values is an id by another name and stays out; of a field with
+several columns each value has its share of those that are filled.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from fusefront.baselines.contract import Batches, Context, Field, ItemTable, Request, Schema
-from fusefront.baselines.placements.stream import select
+from fusefront.baselines.contract import (
+    Baseline,
+    Batches,
+    Context,
+    Events,
+    Field,
+    ItemCodes,
+    ItemTable,
+    Parts,
+    Request,
+    Rows,
+    Schema,
+    Scored,
+    no_loss,
+)
+from fusefront.baselines.placements.stream import select, spread
+from fusefront.baselines.settings import check_numbers, resolve
 
 MOST_VALUES = 64
 
@@ -89,6 +106,50 @@ class RowColumns(nn.Module):
         """Side by side [R, K, width]."""
         once = self.request(request).unsqueeze(1).expand(-1, code.shape[1], -1)
         return torch.cat([code, once.to(code.dtype), self.candidate(candidate).to(code.dtype)], -1)
+
+
+class ColumnControl(Baseline):
+    """A control whose logit is a formula of a row's columns: `logits_of`, solved in one go."""
+
+    family = "control"
+    reads_history: ClassVar[bool] = False
+    solved: ClassVar[bool] = True
+
+    def __init__(self, schema: Schema, items: ItemTable, settings: Any, parts: Parts) -> None:
+        super().__init__(schema, items, settings, parts)
+        self.side = RowColumns(schema, items)
+
+    @classmethod
+    def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
+        """The resolved settings, or a ValueError that says in a sentence what is wrong."""
+        resolved = resolve(cls.Settings, settings, cls.name)
+        check_numbers(cls.name, resolved, cls.choices)
+        _refuse_no_column(cls.name, schema)
+        return resolved
+
+    def logits_of(self, columns: Tensor) -> Tensor:
+        """Raw columns [N, C], or [R, K, C], to logits [N], or [R, K]."""
+        raise NotImplementedError
+
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
+        """Item ids [U] to their columns [U, .] as candidate code; a history item has no code."""
+        code, there = self.side.encode(ids), (ids > 0).unsqueeze(-1)
+        return ItemCodes(Rows(code[:, :0], there), Rows(code, there)), no_loss(code)
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        """Request to logits [R, K], 0 at what `rows` [N] leaves out."""
+        logits = self.logits_of(self.side(request, rows))
+        return Scored(spread(logits, rows, request.candidates.values), no_loss(logits))
+
+
+def _refuse_no_column(name: str, schema: Schema) -> None:
+    """A ValueError where the data has nothing that these controls read."""
+    fields = (*schema.item_fields, *schema.request_fields, *schema.candidate_fields)
+    numbers = schema.item_numbers + schema.request_numbers + schema.candidate_numbers
+    if not numbers + sum(is_small(field) for field in fields):
+        raise ValueError(f"{name}: the data has no number and no small field to learn from")
 
 
 def moments(blocks: Iterator[tuple[Tensor, Tensor]], width: int) -> tuple[Tensor, Tensor]:
