@@ -15,6 +15,6 @@ requirement = [item["metadata"]["name"] for item in json.loads(installed.stdout)
 cuda = [name for name in requirement if name.lower().startswith(("nvidia", "cuda", "triton"))]
 if cuda and shutil.which("nvidia-smi") is None:
     sys.exit(
-        f"torch from this index brings {len(cuda)} CUDA packages ({cuda[0]}, ...) and no GPU is here;"
-        " give another one: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu"
+        f"torch from this index brings {len(cuda)} CUDA packages ({cuda[0]}, ...) and no GPU is "
+        "here; give another one: make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu"
     )

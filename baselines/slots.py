@@ -216,7 +216,8 @@ def _sources(
         usable = items.present[:, column]
         if not usable.is_meta and not bool((usable & items.in_train).any()):
             raise ValueError(
-                f"no train item has modality {name!r}; leave it out of 'modalities' or check the data"
+                f"no train item has modality {name!r}; leave it out of 'modalities' or check the "
+                "data"
             )
         gap = torch.nan if joint else 0.0
         rows = items.vectors[name].float().masked_fill(~usable.unsqueeze(-1), gap)

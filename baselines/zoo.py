@@ -70,7 +70,7 @@ def check_settings(name: str, schema: Schema, settings: Mapping[str, object], pa
     kind.check(schema, settings, parts)
     if schema.history_kinds and kind.reads_history and not kind.reads_kinds:
         raise ValueError(
-            f"{name}: the histories hold events of {schema.history_kinds} kinds and this model does not "
-            "tell them apart, which costs more than it gains; take `events` in `encode` and set "
-            "`reads_kinds = True`, or prepare histories of positives alone"
+            f"{name}: the histories hold events of {schema.history_kinds} kinds and this model "
+            "does not tell them apart, which costs more than it gains; take `events` in `encode` "
+            "and set `reads_kinds = True`, or prepare histories of positives alone"
         )

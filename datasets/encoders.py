@@ -158,14 +158,14 @@ def _build(kind: Kind, name: str, settings: Mapping[str, Setting], own: OwnEncod
 def _built_in(kind: Kind, name: str) -> BuiltIn:
     if ":" in name:
         raise SpecError(
-            f"encoder {name!r}: its file was not given, and a spec alone runs no code; give the file "
-            "with --include-path"
+            f"encoder {name!r}: its file was not given, and a spec alone runs no code; give the "
+            "file with --include-path"
         )
     known = [key for key, encoder in ENCODERS.items() if encoder.kind == kind]
     if name not in known:
         raise SpecError(
-            f"encode: {kind} got encoder {name!r}; expected one of {', '.join(known)}, an installed "
-            "encoder, or one of a file given with --include-path"
+            f"encode: {kind} got encoder {name!r}; expected one of {', '.join(known)}, an "
+            "installed encoder, or one of a file given with --include-path"
         )
     return ENCODERS[name]
 

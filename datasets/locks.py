@@ -100,7 +100,8 @@ def _acquire(path: Path, wait: Wait, kind: int) -> int:
         os.close(handle)
         if limit is not None and time.monotonic() - begin >= limit:
             raise PlaceError(
-                f"still {_with_holders(wait.why, path)} after {limit:g} s ({path}); let it finish, or stop it"
+                f"still {_with_holders(wait.why, path)} after {limit:g} s ({path}); let it "
+                "finish, or stop it"
             )
         if wait.tell is not None and first:
             wait.tell(_with_holders(wait.why, path))

@@ -114,7 +114,8 @@ class RowEncoder:
             raise broken(
                 path,
                 f"column {KIND!r} is missing",
-                "the bundle tells the events of a history apart; give the kind of each beside 'history'",
+                "the bundle tells the events of a history apart; give the kind of each beside "
+                "'history'",
             )
         columns = None
         if not set(expected) - set(have):

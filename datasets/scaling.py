@@ -60,8 +60,8 @@ def _sane(usual: Scaling, values: Floats, name: str) -> Scaling:
         return usual
     if not np.isfinite(width):
         raise DataContractError(
-            f"number field {name!r}: half of its values are about {abs(values).max():.2g}, more than "
-            "can be scaled; divide them, or give null for what is absent"
+            f"number field {name!r}: half of its values are about {abs(values).max():.2g}, more "
+            "than can be scaled; divide them, or give null for what is absent"
         )
     return Scaling(mean=middle, deviation=width or 1.0, limit=CUT)
 

@@ -56,7 +56,8 @@ def what_if_full(evidence: Evidence) -> Table:
     """Every cell of the grid, for the files."""
     rows = evidence.what_if.rows if evidence.what_if else ()
     heads = ("limit ms", "price per core-hour", "requests per second", "value per click", "case",
-             "winner", "yearly gain", "yearly gain interval", "yearly clicks", "yearly clicks interval")  # fmt: skip
+             "winner", "yearly gain", "yearly gain interval", "yearly clicks",
+             "yearly clicks interval")  # fmt: skip
     table_rows = [Row(_full(row), run_ids=runs_of(evidence, row.winner)) for row in rows]
     return Table("what_if", HEADING["what_if"], heads, tuple(table_rows))
 
@@ -169,8 +170,8 @@ def runs(evidence: Evidence) -> Table:
         lost_ids = tuple(o.run_id for o in evidence.origins if o.strategy == name)
         rows.append(Row(cells, run_ids=lost_ids))
     note = (
-        "Every figure, table and cell is tied to its runs and their hashes in provenance.json beside "
-        "this page."
+        "Every figure, table and cell is tied to its runs and their hashes in provenance.json "
+        "beside this page."
     )
     heads = ("strategy", "family", "role", "recipe", "seeds", "failed", "runs")
     return Table("runs", HEADING["runs"], heads, tuple(rows), note)

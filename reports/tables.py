@@ -219,8 +219,8 @@ def slices(evidence: Evidence) -> Table:
     )
     heads = ("slice", "rows", "share", "AUC difference", "95% interval", "verdict")
     note = (
-        "Intervals are those of one slice alone; verdicts are adjusted over all slices and strategies "
-        "together and are therefore the stricter of the two."
+        "Intervals are those of one slice alone; verdicts are adjusted over all slices and "
+        "strategies together and are therefore the stricter of the two."
     )
     return Table("slices", HEADING["slices"], heads, rows, note, bars=4)
 

@@ -20,34 +20,35 @@ WIDTH = 16
 INTRODUCTION = f"""\
 # Models
 
-Made from the docstrings and settings by `make pages`; a test compares this
-page with the program. Symbols: x_m the vector of modality m, c the compressor, u what the history is
-pooled to, t or v_t the candidate, Φ the fusion operator, ⊙ the product number by number.
+Made from the docstrings and settings by `make pages`; a test compares this page with the program.
+Symbols: x_m the vector of modality m, c the compressor, u what the history is pooled to, t or v_t
+the candidate, Φ the fusion operator, ⊙ the product number by number.
 
-Every model is two halves: `encode_items` makes each item's codes offline, `score` is the light graph that
-is exported and timed. Codes hold a pooler's projections too, so online nothing is projected
-twice. All of them train on requests: K candidates of one request give the scores, the loss and the
-gradients of K separate rows.
+Every model is two halves: `encode_items` makes each item's codes offline, `score` is the light
+graph that is exported and timed. Codes hold a pooler's projections too, so online nothing is
+projected twice. All of them train on requests: K candidates of one request give the scores, the
+loss and the gradients of K separate rows.
 
-Where the data tells the events of a history apart (`history.kind`: a rating, a behaviour), every model
-that reads histories adds a learned vector of each kind and slot to the item's tokens, before operator
-and pooler: x_(i,k) = x_i + v_k, cleared where the slot is absent, v_0 = 0. Auxiliary losses see an item once.
+Where the data tells the events of a history apart (`history.kind`: a rating, a behaviour), every
+model that reads histories adds a learned vector of each kind and slot to the item's tokens,
+before operator and pooler: x_(i,k) = x_i + v_k, cleared where the slot is absent, v_0 = 0.
+Auxiliary losses see an item once.
 
-Parameters are counted with the default settings on a catalogue of {SCHEMA.items:,} items with modalities of
-64, 64 and 32 numbers, one request field and one candidate field (the demo's world). On the MMCTR
-challenge's vocabulary (91,718 items, 11,740 tags, 11 likes levels, 11 views levels, a vector of 128
-numbers) the counts of `din` (8,611,842), `qin` of rank 3 (27,045,893) and 4 (31,244,293) and `momo`
-(267,898,881) equal the published ones exactly.
+Parameters are counted with the default settings on a catalogue of {SCHEMA.items:,} items with
+modalities of 64, 64 and 32 numbers, one request field and one candidate field (the demo's world).
+On the MMCTR challenge's vocabulary (91,718 items, 11,740 tags, 11 likes levels, 11 views levels,
+a vector of 128 numbers) the counts of `din` (8,611,842), `qin` of rank 3 (27,045,893) and 4
+(31,244,293) and `momo` (267,898,881) equal the published ones exactly.
 
-Settings go into a study's YAML; a nested one may be dotted (`pooler.heads: 4`) and updates the default
-part unless it names another. `none` switches a part off. Wrong names are refused with the nearest known
-one, combinations that mean nothing with a sentence.
+Settings go into a study's YAML; a nested one may be dotted (`pooler.heads: 4`) and updates the
+default part unless it names another. `none` switches a part off. Wrong names are refused with the
+nearest known one, combinations that mean nothing with a sentence.
 """
 POOLING = f"""\
 ## Poolers
 
-A history and a candidate to one vector. What depends on one item alone is made offline. Parameters for
-items of width {WIDTH}. A pooler with "own width" serves at placement `item` only.
+A history and a candidate to one vector. What depends on one item alone is made offline.
+Parameters for items of width {WIDTH}. A pooler with "own width" serves at placement `item` only.
 """
 HEADING = f"""\
 ## Heads
@@ -82,15 +83,16 @@ Of the sixteen multimodal models of MMCTR-Bench, over its four paradigms:
 | --- | --- | --- |
 {rows}
 
-Its baselines DIN, DeepFM and AutoInt are `din`, `deepfm` and `autoint`; momo and QIN come from the
-challenge, `seed_reconstruction` from its task-2 winner. The token codes of team QVQ are the compressors `vq`
-and `rq` here. A missing modality is neutral here (a factor 1 in a product), where MMCTR-Bench has a zero vector.
+Its baselines DIN, DeepFM and AutoInt are `din`, `deepfm` and `autoint`; momo and QIN come from
+the challenge, `seed_reconstruction` from its task-2 winner. The token codes of team QVQ are the
+compressors `vq` and `rq` here. A missing modality is neutral here (a factor 1 in a product),
+where MMCTR-Bench has a zero vector.
 
-How they are tested: every entry goes through the same contract tests (grouped = row-wise training, padding,
-absent modalities, batch independence, gradients, seeds, bfloat16, ONNX at 1, 7 and 512 candidates and
-requests). Published models are built small there: momo, DIN, QIN and the others with embeddings of 4 to 16
-and one or two layers, since a whole momo takes a gigabyte. The exact parameter counts are of the whole
-models, from shapes.
+How they are tested: every entry goes through the same contract tests (grouped = row-wise
+training, padding, absent modalities, batch independence, gradients, seeds, bfloat16, ONNX at 1, 7
+and 512 candidates and requests). Published models are built small there: momo, DIN, QIN and the
+others with embeddings of 4 to 16 and one or two layers, since a whole momo takes a gigabyte. The
+exact parameter counts are of the whole models, from shapes.
 """
 
 

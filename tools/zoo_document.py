@@ -19,11 +19,11 @@ LEVELS = {
 INTRODUCTION = f"""\
 # Operators, compressors and alignment losses
 
-Made from the docstrings and counted on the modules by `tools.zoo_document`; a test
-compares this page with the program. Symbols: x_m is the token of slot m, width d; X all slots side by
-side; π_m presence (1 or 0); σ the sigmoid; ⊙ the product number by number. Every operator leaves an
-absent slot out, whatever its vector holds, and gives a zero token that is not present when no slot
-is there.
+Made from the docstrings and counted on the modules by `tools.zoo_document`; a test compares this
+page with the program. Symbols: x_m is the token of slot m, width d; X all slots side by side; π_m
+presence (1 or 0); σ the sigmoid; ⊙ the product number by number. Every operator leaves an absent
+slot out, whatever its vector holds, and gives a zero token that is not present when no slot is
+there.
 
 Parameters and kMAC (thousands of multiply-accumulates for one item, matrix products only) are
 for M = {SLOTS} slots of width d = {WIDTH} with the default choices; operators on logits have d = 1.
@@ -31,33 +31,36 @@ for M = {SLOTS} slots of width d = {WIDTH} with the default choices; operators o
 EXAMPLE = """\
 ## Your own operator
 
-One file, no registration: [extending.md](extending.md#an-operator) has one in full. `fusefront check FILE` (or
-`check_operator` of `fusefront.harness.testing`) holds it to the contract that the shipped operators keep, and says in
-one sentence each what it breaks: shapes, absent slots, content that does not count, scores that depend on the batch,
-parameters that nothing teaches, seeds, bfloat16, and the numbers of ONNX Runtime.
+One file, no registration: [extending.md](extending.md#an-operator) has one in full.
+`fusefront check FILE` (or `check_operator` of `fusefront.harness.testing`) holds it to the
+contract that the shipped operators keep, and says in one sentence each what it breaks: shapes,
+absent slots, content that does not count, scores that depend on the batch, parameters that
+nothing teaches, seeds, bfloat16, and the numbers of ONNX Runtime.
 
-Into this repository it goes with one file and one line: the file under `fusion_variants/operators/`, its formula
-and source in the docstring, and `"largest": Largest` in the dictionary of `fusion_variants/zoo.py`. The
-contract tests, the refusals, `list` and this page (`make pages`)
-take it from there.
+Into this repository it goes with one file and one line: the file under
+`fusion_variants/operators/`, its formula and source in the docstring, and `"largest": Largest` in
+the dictionary of `fusion_variants/zoo.py`. The contract tests, the refusals, `list` and this page
+(`make pages`) take it from there.
 """
 OTHERS = """\
 ## Beside MMCTR-Bench and MultiBench
 
-MMCTR-Bench's nine operators: CAT `concat`, MAF `maf`, LMF `lmf`, MTFN `mtfn`, FQ-Former `fq_former`, SimCEN
-`simcen`, SRC `src`; DTA and DMF need target, history and mask together and are the poolers
-`similarity_buckets` and `similarity_histogram`.
+MMCTR-Bench's nine operators: CAT `concat`, MAF `maf`, LMF `lmf`, MTFN `mtfn`, FQ-Former
+`fq_former`, SimCEN `simcen`, SRC `src`; DTA and DMF need target, history and mask together and
+are the poolers `similarity_buckets` and `similarity_histogram`.
 
-MultiBench's fusions: Concat, ConcatEarly, Stack and ConcatWithLinear are `concat`; multiplicative interactions are
-`bilinear` (matrix form), `film` (FiLM form) and `dcnv2`; TensorFusion `tfn`; LowRankTensorFusion `lmf`; the NL gate
-is `gmu` and `scalar_gate`; EarlyFusionTransformer and LateFusionTransformer are `self_attention` at `item` and at
-`pooled`; MulT's crossmodal attention is `cross_attention`. What does not apply: MCTN and MVAE translate or
-generate sequences that an item's single vector does not have, MFAS searches architectures, sensor fusion is of robots.
+MultiBench's fusions: Concat, ConcatEarly, Stack and ConcatWithLinear are `concat`; multiplicative
+interactions are `bilinear` (matrix form), `film` (FiLM form) and `dcnv2`; TensorFusion `tfn`;
+LowRankTensorFusion `lmf`; the NL gate is `gmu` and `scalar_gate`; EarlyFusionTransformer and
+LateFusionTransformer are `self_attention` at `item` and at `pooled`; MulT's crossmodal attention
+is `cross_attention`. What does not apply: MCTN and MVAE translate or generate sequences that an
+item's single vector does not have, MFAS searches architectures, sensor fusion is of robots.
 """
 CACHEABLE = """\
 *Cacheable* operators read nothing but the item: at placement `item` their result is made once per
-item, offline, and the online graph holds no operator at all. "without query" means that the same operator
-built with `query_width` (target-aware) runs for every candidate. Operators on logits always run online.
+item, offline, and the online graph holds no operator at all. "without query" means that the same
+operator built with `query_width` (target-aware) runs for every candidate. Operators on logits
+always run online.
 """
 
 

@@ -178,12 +178,13 @@ class Composed(Baseline):
         """
         if not self.prefixes:
             raise ValueError(
-                f"compressor {self.settings.compressor['name']!r} has no nested prefixes to narrow to; "
-                "train with 'matryoshka'"
+                f"compressor {self.settings.compressor['name']!r} has no nested prefixes to "
+                "narrow to; train with 'matryoshka'"
             )
         if prefix not in self.prefixes:
             raise ValueError(
-                f"no code was trained for prefix {prefix}; trained: {', '.join(map(str, self.prefixes))}"
+                f"no code was trained for prefix {prefix}; trained: "
+                f"{', '.join(map(str, self.prefixes))}"
             )
         small = deepcopy(self)
         with torch.random.fork_rng(devices=[]):

@@ -92,7 +92,8 @@ def check_values(name: str, settings: ComposedSettings) -> None:
             raise ValueError(f"{name}: setting {setting!r} must not be negative; raise it to 0")
     if not 0.0 <= settings.modality_dropout < 1.0:
         raise ValueError(
-            f"{name}: setting 'modality_dropout' is {settings.modality_dropout}, expected 0 to below 1"
+            f"{name}: setting 'modality_dropout' is {settings.modality_dropout}, expected 0 to "
+            "below 1"
         )
 
 
@@ -194,7 +195,8 @@ def _check_place(
         )
     if aware and not getattr(operator, "uses_query", False):
         raise ValueError(
-            f"{name}: operator {called!r} reads no query and cannot be 'target_aware'; use 'item_only'"
+            f"{name}: operator {called!r} reads no query and cannot be 'target_aware'; use "
+            "'item_only'"
         )
     if aware and settings.pooler is None:
         raise ValueError(f"{name}: 'target_aware' needs a history and a pooler; use 'item_only'")

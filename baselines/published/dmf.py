@@ -129,8 +129,8 @@ class Dmf(Published):
             raise ValueError(f"{cls.name}: the data has no modality to compare items by; use 'din'")
         if resolved.content < 1 or not 0.0 <= resolved.alpha < 1.0:
             raise ValueError(
-                f"{cls.name}: got content {resolved.content} and alpha {resolved.alpha}, expected at least 1 "
-                "and 0 to below 1; correct them"
+                f"{cls.name}: got content {resolved.content} and alpha {resolved.alpha}, expected "
+                "at least 1 and 0 to below 1; correct them"
             )
         return resolved
 

@@ -111,13 +111,13 @@ class SeedReconstruction(Published):
         one_of(cls.name, "attention", resolved.attention, ATTENTIONS)
         if resolved.recipe in ("V1", "V2") and len(schema.modalities) < int(resolved.recipe[1]):
             raise ValueError(
-                f"{cls.name}: recipe {resolved.recipe!r} needs {resolved.recipe[1]} modalities and the data "
-                f"has {len(schema.modalities)}; use 'V4'"
+                f"{cls.name}: recipe {resolved.recipe!r} needs {resolved.recipe[1]} modalities "
+                f"and the data has {len(schema.modalities)}; use 'V4'"
             )
         if resolved.attention == "target_attention" and resolved.embedding % resolved.heads:
             raise ValueError(
-                f"{cls.name}: 'heads' {resolved.heads} does not divide 'embedding' {resolved.embedding}; "
-                "choose a divisor"
+                f"{cls.name}: 'heads' {resolved.heads} does not divide 'embedding' "
+                f"{resolved.embedding}; choose a divisor"
             )
         return resolved
 

@@ -105,7 +105,8 @@ def _ads(folder: Path) -> pl.DataFrame:
     except (TypeError, pl.exceptions.PolarsError, OverflowError) as error:
         reason = str(error).split("\n")[0][:120].rstrip(".")
         raise DataContractError(
-            f"{folder / INDEXER}: not the map from ads to their numbers ({reason}); download it again"
+            f"{folder / INDEXER}: not the map from ads to their numbers ({reason}); download it "
+            "again"
         ) from None
 
 

@@ -60,7 +60,8 @@ def _clicks(path: Path, split: str) -> pl.DataFrame:
         flat = [(int(user), int(item)) for user, items in users.items() for item in items]
     except (ValueError, TypeError, AttributeError) as error:
         raise DataContractError(
-            f"{path}: not a json object of user -> list of item numbers ({error}); download it again"
+            f"{path}: not a json object of user -> list of item numbers ({error}); download it "
+            "again"
         ) from None
     schema = {"user": pl.Int64, "item": pl.Int64}
     return pl.DataFrame(flat, schema, orient="row").with_columns(split=pl.lit(split))

@@ -102,7 +102,8 @@ def _own(name: str, propose: Propose) -> Adapter:
             return spec
         if not isinstance(spec, Mapping):
             raise SpecError(
-                f"layout {name!r} gives a {type(spec).__name__}; expected a DatasetSpec or its mapping"
+                f"layout {name!r} gives a {type(spec).__name__}; expected a DatasetSpec or its "
+                "mapping"
             )
         return parse_spec(dict(spec), f"layout {name}")
 

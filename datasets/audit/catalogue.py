@@ -35,10 +35,12 @@ def check_missing(store: PreparedDataset, _: UserSample) -> list[Finding]:
                 "warning" if rows[most] > 0.5 or gap > 0.2 else "note",
                 f"{percent(items)} of the items and {percent(rows['test'])} of the test rows lack "
                 f"{modality!r} (train {percent(rows['train'])}).",
-                f"It lacks on {percent(gap)} more of the {most} rows than of the {least} rows: what "
-                "train teaches of it does not carry over as it stands."
+                f"It lacks on {percent(gap)} more of the {most} rows than of the {least} rows: "
+                "what train teaches of it does not carry over as it stands."
                 if gap > 0.2
-                else "Presence is passed to every model; the ablation shows what the modality gives.",
+                else (
+                    "Presence is passed to every model; the ablation shows what the modality gives."
+                ),
                 {
                     "items": items,
                     "gap": gap,
@@ -60,8 +62,8 @@ def check_cold_items(store: PreparedDataset, _: UserSample) -> list[Finding]:
             Finding(
                 "cold_items",
                 "note",
-                f"{percent(rows['test'])} of the test rows and {percent(rows['valid'])} of the valid "
-                "rows show an item that train never showed.",
+                f"{percent(rows['test'])} of the test rows and {percent(rows['valid'])} of the "
+                "valid rows show an item that train never showed.",
                 "Id embeddings know nothing there; the slice when: cold_item shows them apart.",
                 {
                     **{f"{name}_rows": share for name, share in rows.items()},
@@ -74,10 +76,10 @@ def check_cold_items(store: PreparedDataset, _: UserSample) -> list[Finding]:
             Finding(
                 "item_overlap",
                 "warning",
-                f"Only {percent(rows['test'])} of the test rows of this item-cold split show a cold "
-                "item.",
-                "Requests with one cold candidate bring their warm ones along; read the slice when: "
-                "cold_item.",
+                f"Only {percent(rows['test'])} of the test rows of this item-cold split show a "
+                "cold item.",
+                "Requests with one cold candidate bring their warm ones along; read the slice "
+                "when: cold_item.",
                 {"test_rows_cold": rows["test"]},
             )
         )

@@ -77,7 +77,8 @@ def check_missing_times(store: PreparedDataset, sample: UserSample) -> list[Find
             "time_missing",
             "warning" if share >= LEAST else "note",
             f"{zero:,} rows ({percent(share)}) have the time 0 or one before 1970.",
-            "They count as the oldest of the log, with empty histories; drop them, or mend the times.",
+            "They count as the oldest of the log, with empty histories; drop them, or mend the "
+            "times.",
             {"rows": zero, "share": share},
         )
     ]
@@ -97,9 +98,9 @@ def check_rounded(store: PreparedDataset, sample: UserSample) -> list[Finding] |
         Finding(
             "time_rounded",
             "warning",
-            f"{percent(rounded / rows)} of the times are multiples of {step:,}{_unit(unit, step)}, a "
-            f"power of two; {percent(float(alike))} of the requests share their time with another "
-            "of the same user.",
+            f"{percent(rounded / rows)} of the times are multiples of "
+            f"{step:,}{_unit(unit, step)}, a power of two; {percent(float(alike))} of the "
+            "requests share their time with another of the same user.",
             "So are times that were kept as float32, which holds 7 digits: the order of a user's "
             "rows is lost; read the log's own column as int64.",
             {"step": step, "share": rounded / rows, "tied": float(alike)},

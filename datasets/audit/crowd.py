@@ -112,8 +112,8 @@ def _placeholder(name: str, shares: dict[str, float]) -> Finding:
         "placeholder_user",
         "warning",
         f"The user {name!r} holds {_percentages(shares)}, and such a key stands for nobody.",
-        "People without a key then share one history and one cluster: drop those rows, or give each "
-        "session a key of its own.",
+        "People without a key then share one history and one cluster: drop those rows, or give "
+        "each session a key of its own.",
         {"share": shares["rows"], **{f"{name}_share": shares[name] for name in SPLITS}},
     )
 

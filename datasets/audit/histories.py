@@ -30,8 +30,8 @@ def check_made(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
             "history_of_train",
             "note",
             history.sentence(),
-            "It may hold events later than the row, as in the published untimed layouts; where there "
-            "are times, name them in columns.timestamp.",
+            "It may hold events later than the row, as in the published untimed layouts; where "
+            "there are times, name them in columns.timestamp.",
             {"max_length": store.manifest.schema_.max_history},
         )
     ]
@@ -63,7 +63,10 @@ def check_target(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
         much = positive >= ALL or ends_in_it - others_end >= SEVERE_NEWEST
         if severity == "severe" and (causal or not much):
             severity = "warning"
-        advice += " Drawn negatives are never items that the user clicked, so a repeat gives its label away."
+        advice += (
+            " Drawn negatives are never items that the user clicked, so a repeat gives its label "
+            "away."
+        )
     if severity is None:
         return []
     return [
@@ -71,7 +74,8 @@ def check_target(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
             "target_in_history",
             severity,
             f"{percent(positive)} of the positives have their own target in their history, "
-            f"{percent(negative)} of the negatives do; for {percent(ends_in_it)} it is the newest entry.",
+            f"{percent(negative)} of the negatives do; for {percent(ends_in_it)} it is the newest "
+            "entry.",
             advice,
             {"positives": positive, "negatives": negative, "positives_newest": ends_in_it},
         )
@@ -106,9 +110,9 @@ def check_future(store: PreparedDataset, sample: UserSample) -> list[Finding] | 
         Finding(
             "future_in_history",
             severity,
-            f"{percent(positive)} of the positives are already in the history of the user's request "
-            f"before, though the user had not clicked them yet ({percent(negative)} of the "
-            "negatives are).",
+            f"{percent(positive)} of the positives are already in the history of the user's "
+            f"request before, though the user had not clicked them yet ({percent(negative)} of "
+            "the negatives are).",
             "The history holds events of the future, as when one list a user is put on every row; "
             "build it with history from: log.",
             {"positives": positive, "negatives": negative, "rows": int(counts.sum())},

@@ -119,7 +119,8 @@ def check_drift(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
             "warning",
             f"The label rate moves between {percent(float(rate.min()))} and "
             f"{percent(float(rate.max()))} over the log.",
-            "A rule, a page or the logging changed; train on the latest regime, or report by period.",
+            "A rule, a page or the logging changed; train on the latest regime, or report by "
+            "period.",
             {
                 "lowest": float(rate.min()),
                 "highest": float(rate.max()),

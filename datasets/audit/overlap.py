@@ -56,7 +56,8 @@ def check_siblings(store: PreparedDataset, sample: UserSample) -> list[Finding] 
             "severe" if worst >= 0.05 else "warning" if worst >= 0.005 else "note",
             f"{percent(shares['test'])} of the test rows and {percent(shares['valid'])} of the "
             f"valid rows have siblings in train: rows of the same {what}.",
-            f"Train then shows the answer of the same request; {_whole(store, timed=sample.timed)}.",
+            "Train then shows the answer of the same request; "
+            f"{_whole(store, timed=sample.timed)}.",
             {f"{name}_share": share for name, share in shares.items()},
         )
     ]
@@ -93,8 +94,8 @@ def check_repeated(_: PreparedDataset, sample: UserSample) -> list[Finding] | No
                 "warning" if twice >= 0.02 else "note",
                 f"{percent(twice)} of the rows repeat another row of their split: same user, "
                 "request, item, context and label.",
-                "Repeats weigh double in training and make intervals too narrow; drop them from the "
-                "log.",
+                "Repeats weigh double in training and make intervals too narrow; drop them from "
+                "the log.",
                 {"share": twice},
             )
         )

@@ -55,8 +55,8 @@ def unused_rates(store: PreparedDataset, aucs: dict[str, float]) -> list[Finding
             "rates_so_far",
             "note",
             f"{listed[0].upper()}{listed[1:]}, strictly before the row, {verb}.",
-            f"A model without them may lose to a few such numbers: add counters: [{add}], or run the "
-            "control that counts.",
+            f"A model without them may lose to a few such numbers: add counters: [{add}], or run "
+            "the control that counts.",
             {NAMES[key]: value for key, value in unused.items()},
         )
     ]

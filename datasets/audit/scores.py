@@ -77,8 +77,9 @@ def _probability(name: str, score: Floats, label: Labels, alone: float) -> Findi
                 "warning",
                 f"{name} looks like {kind} of the label: the rows' rates follow it within "
                 f"{off:.3f} (AUC {alone:.3f}).",
-                "An old model's output or the truth itself: a strategy that reads it is compared on "
-                "somebody else's work; leave it out, or accept it if it is served with the request.",
+                "An old model's output or the truth itself: a strategy that reads it is compared "
+                "on somebody else's work; leave it out, or accept it if it is served with the "
+                "request.",
                 {"auc": alone, "calibration_error": off, "slope": slope},
             )
     return None
@@ -98,8 +99,8 @@ def _far_above(
         "warning",
         f"{name} alone ranks the train rows with AUC {alone:.3f}, the best other column with "
         f"{others:.3f}.",
-        "So does an old model's score: leave it out, or accept it if it is known when the request is "
-        "served.",
+        "So does an old model's score: leave it out, or accept it if it is known when the request "
+        "is served.",
         {"auc": alone, "others": others},
     )
 

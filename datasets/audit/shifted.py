@@ -75,8 +75,8 @@ def _finding(modality: str, z: ShiftEvidence) -> Finding:
     return Finding(
         f"shifted_vectors.{modality}",
         "severe",
-        f"The vectors of {modality!r} lie one row off: by {z.kind} an item fits the vector of the row "
-        f"{where} it (z = {z.shifted:.1f}) far better than its own (z = {z.own:.1f}).",
+        f"The vectors of {modality!r} lie one row off: by {z.kind} an item fits the vector of the "
+        f"row {where} it (z = {z.shifted:.1f}) far better than its own (z = {z.own:.1f}).",
         "A header counted as a row, or a list of ids cut at one end: every item then has another's "
         "vector; give the keys of the vectors in 'ids', or write the file again.",
         {"shift": z.shift, "z_own": z.own, "z_shifted": z.shifted, "z_better": z.better},

@@ -17,8 +17,8 @@ TRAIN_ROWS, VALID_ROWS = 2_000_000, 1_000_000
 BINS = 64
 OF_ITEMS = ("item popularity", "item click rate", "presence of modalities")
 BY_COLUMN = (
-    "A column known only after the click, or a shortcut of how rows were made: drop it, or accept it "
-    "if it is known when the request is served."
+    "A column known only after the click, or a shortcut of how rows were made: drop it, or accept "
+    "it if it is known when the request is served."
 )
 BY_DRAW = (
     "Negatives are drawn from all items, so what is clicked often stands out by itself; draw: "

@@ -49,7 +49,10 @@ class CounterLookup:
         if columns.timestamp is not None:
             moment = self.reader.times(frame, path, first)
         older = int((moment < until).sum())
-        what = "rows are older than the newest that was counted: their numbers may hold what came later"
+        what = (
+            "rows are older than the newest that was counted: their numbers may hold what came "
+            "later"
+        )
         tally.add("counters.older", older, count, what)
 
         def of_row(name: str) -> NDArray[np.int32]:

@@ -15,8 +15,8 @@ def sentences(counter: Counter, rate: float, *, drawn: bool) -> dict[str, str]:
     if counter.residual is not None:
         j = f"{counter.item_prior or PRIOR:g}"
         mean = (
-            f"sum of (label - q) / (n + {k}) over {past}; q = (p + {j} x {rate:.6g}) / (n + {j}) of "
-            "the past row's item at that row's own time"
+            f"sum of (label - q) / (n + {k}) over {past}; q = (p + {j} x {rate:.6g}) / (n + {j}) "
+            "of the past row's item at that row's own time"
         )
         return {names[0]: mean}
     of = {names[0]: f"log(1 + n), n = {past}"}

@@ -46,8 +46,8 @@ def guess_split(roles: Roles, used: Collection[str], timestamp: str | None) -> S
         values = roles.log.frame[marks[0]].drop_nulls().unique().sort().to_list()
         guess = Guess({"by": Word("given"), "column": marks[0]}, "", (marks[0],))
         guess.open(
-            f"{marks[0]!r} holds {', '.join(map(str, values))} and may tell the split: write train, "
-            "valid and test there, or split by time or user"
+            f"{marks[0]!r} holds {', '.join(map(str, values))} and may tell the split: write "
+            "train, valid and test there, or split by time or user"
         )
         return SplitGuess(guess, columns)
     shares: dict[str, float] = {"valid": 0.1, "test": 0.2}

@@ -163,7 +163,8 @@ def cut_text(column: pl.Series, separator: str | None, path: Path, first: int) -
     if separator is None and len(loose):
         raise broken(
             path,
-            f"got {column.dtype} such as {column[int(loose[0])][:40]!r}, expected a list of item keys",
+            f"got {column.dtype} such as {column[int(loose[0])][:40]!r}, expected a list of item "
+            "keys",
             "store lists, or set history.separator for text",
             column=column.name,
             row=first + int(loose[0]),

@@ -64,8 +64,8 @@ def plan_ablation(request: StudyRequest, of: str, console: Console) -> Planned:
     ran_on, now = read_record(matrix, Matrix)["fingerprint"], plan.store.fingerprint
     if ran_on != now:
         raise DataContractError(
-            f"study {plan.study.name!r} was run on data {ran_on}, what is prepared now is {now}: their"
-            " runs cannot be compared; `fusefront run` the study on this data first"
+            f"study {plan.study.name!r} was run on data {ran_on}, what is prepared now is {now}: "
+            "their runs cannot be compared; `fusefront run` the study on this data first"
         )
     parent = plan.strategies[of]
     recipe = recipe_name(plan.study, parent, plan.parts.baselines[parent.baseline])

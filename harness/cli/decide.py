@@ -26,7 +26,10 @@ def decide(
         typer.Option(
             min=0.0,
             max=1e12,
-            help="Limit on the cost of a million predictions, in the study's currency (default: none).",
+            help=(
+                "Limit on the cost of a million predictions, in the study's currency (default: "
+                "none)."
+            ),
         ),
     ] = None,
     margin: Annotated[

@@ -54,7 +54,7 @@ def export(
         show(summary)
         return
     typer.echo(
-        f"{path}: {summary['strategy']}, {size / 1e6:.1f} MB, {rows} rows of"
-        f" {summary['bytes_per_item']:.0f} bytes an item, scores within {summary['max_difference']:.1e}"
-        " of training"
+        f"{path}: {summary['strategy']}, {size / 1e6:.1f} MB, {rows} rows of "
+        f"{summary['bytes_per_item']:.0f} bytes an item, scores within "
+        f"{summary['max_difference']:.1e} of training"
     )

@@ -9,8 +9,8 @@ import typer
 from fusefront.harness.cli.options import AllowOutside, Include
 
 PUBLISHED = (
-    "microlens_mmctr, microlens_pairs, mmrec, tiktok, amazon_2023, movielens_ml1m, movielens_small, "
-    "kuairand, mind, hm, yambda_listens, yambda_likes, tencent_gr"
+    "microlens_mmctr, microlens_pairs, mmrec, tiktok, amazon_2023, movielens_ml1m, "
+    "movielens_small, kuairand, mind, hm, yambda_listens, yambda_likes, tencent_gr"
 )
 
 

@@ -45,6 +45,6 @@ def robustness(
     for curve in curves:
         last = curve["gain"][-1]
         typer.echo(
-            f"{curve['strategy']} without {curve['modality']} for {curve['shares'][-1]:.0%} of the items:"
-            f" {last['value']:+.4f} AUC from what runs today with nothing hidden"
+            f"{curve['strategy']} without {curve['modality']} for {curve['shares'][-1]:.0%} of "
+            f"the items: {last['value']:+.4f} AUC from what runs today with nothing hidden"
         )

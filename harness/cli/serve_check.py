@@ -30,8 +30,8 @@ def serve_check(
         typer.echo(json.dumps(result, indent=1))
     else:
         typer.echo(
-            f"{bundle}: {result['requests']} golden requests, {result['predictions']:,} predictions,"
-            f" largest difference {result['max_difference']:.1e}"
+            f"{bundle}: {result['requests']} golden requests, {result['predictions']:,} "
+            f"predictions, largest difference {result['max_difference']:.1e}"
             + ("" if rows is None else f"; {rows.rows} raw rows, {rows.max_difference:.1e}")
         )
     if not result["passed"]:

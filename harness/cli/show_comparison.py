@@ -68,7 +68,8 @@ def _title(comparison: Comparison) -> str:
     metric = comparison.about[comparison.metric].title
     return (
         f"{comparison.study or 'comparison'}: {comparison.split} split, {comparison.rows:,} rows, "
-        f"{comparison.positives:,} positives, clusters: {comparison.cluster}; {metric} against {comparison.baseline}"
+        f"{comparison.positives:,} positives, clusters: {comparison.cluster}; {metric} against "
+        f"{comparison.baseline}"
     )
 
 

@@ -13,8 +13,8 @@ from fusefront.harness.decision.outcome import MissingEvidence, Outcome, Reason
 FEWEST_CLUSTERS = 10  # below that no interval is given, so none can be decided on
 FEWEST_SEEDS = 2
 UNCONTROLLED = (
-    "This study runs without controls, so that nothing is ranked or decided; take `controls: false` "
-    "out, or refuse single ones by name with the reason."
+    "This study runs without controls, so that nothing is ranked or decided; take `controls: "
+    "false` out, or refuse single ones by name with the reason."
 )
 
 
@@ -137,8 +137,9 @@ def _infeasible(inputs: Inputs, policy: Policy, eligible: list[int]) -> Outcome:
         has += " and no cost" if candidate.cost is None else f" and costs {candidate.cost:.3g}"
     missed = misses(inputs, policy, subject)
     text = (
-        f"No strategy is shown to keep {limit}: {candidate.name!r} has {has}; raise the limit"
-        f"{' on cost' if missed == ('cost',) else ''}, or add and measure a smaller or int8 variant."
+        f"No strategy is shown to keep {limit}: {candidate.name!r} has {has}; raise the "
+        f"limit{' on cost' if missed == ('cost',) else ''}, or add and measure a smaller or int8 "
+        "variant."
     )
     if missed == ("unpriced",):
         text = f"No strategy is shown to keep {limit}: no cost was measured; run the bench again."
@@ -254,7 +255,10 @@ def _what_settles(inputs: Inputs, best: int) -> MissingEvidence:
     ways = [f"about {rows:,} more test rows"] if rows else []
     ways += [f"{seeds} more seeds"] if seeds else []
     if not ways:
-        text += "; neither rows nor seeds alone are known to settle it; test on more rows and train more seeds."
+        text += (
+            "; neither rows nor seeds alone are known to settle it; test on more rows and train "
+            "more seeds."
+        )
         return MissingEvidence("other", name, text=text)
     return MissingEvidence(
         "other",

@@ -32,8 +32,9 @@ def read_bench(study: StudyFolder) -> Bench | None:
     fingerprints |= {bench["fingerprint"]} if bench.get("fingerprint") else set()
     if len(fingerprints) > 1:
         raise UsageError(
-            f"{path}: got latencies of {len(fingerprints)} machines ({', '.join(sorted(fingerprints))}), expected "
-            "one: two fingerprints never share an axis; run `fusefront bench` again"
+            f"{path}: got latencies of {len(fingerprints)} machines "
+            f"({', '.join(sorted(fingerprints))}), expected one: two fingerprints never share an "
+            "axis; run `fusefront bench` again"
         )
     return bench
 

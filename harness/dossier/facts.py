@@ -60,7 +60,8 @@ def _validation(path: Path) -> tuple[float, ...]:
     except (OSError, ValueError, TypeError, AttributeError) as error:
         reason = str(error).split("\n")[0]
         raise DataContractError(
-            f"{path}: not a run's metrics ({reason}); delete the run's folder and run the study again"
+            f"{path}: not a run's metrics ({reason}); delete the run's folder and run the study "
+            "again"
         ) from None
 
 

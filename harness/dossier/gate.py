@@ -32,8 +32,8 @@ def gate_studies(new: StudyFolder, old: StudyFolder, margin: float) -> Gate:
     shared = [name for name in after if before.get(name)]
     if not shared:
         raise UsageError(
-            f"got no strategy of {new.name!r} that {old.name!r} completed, expected at least one of "
-            "the same name; run the same strategies in both"
+            f"got no strategy of {new.name!r} that {old.name!r} completed, expected at least one "
+            "of the same name; run the same strategies in both"
         )
     for study, runs in ((new, after), (old, before)):
         for name in shared:
@@ -67,8 +67,9 @@ def _same_data(new: StudyFolder, old: StudyFolder) -> None:
     mine, theirs = (str(study.matrix()["fingerprint"]) for study in (new, old))
     if mine != theirs:
         raise DataContractError(
-            f"study {new.name!r} was run on data {mine!r}, {old.name!r} on {theirs!r}, expected the "
-            "same fingerprint: differences between data sets are no regression; run both on one"
+            f"study {new.name!r} was run on data {mine!r}, {old.name!r} on {theirs!r}, expected "
+            "the same fingerprint: differences between data sets are no regression; run both on "
+            "one"
         )
 
 

@@ -80,7 +80,7 @@ def _checked(run: Path, rows: int) -> Scores:
     scores = read_scores(run)
     if len(scores) != rows:
         raise UsageError(
-            f"{run}: got {len(scores):,} test predictions, expected {rows:,} as in the study's other "
-            "runs; delete this run's folder and run the study again"
+            f"{run}: got {len(scores):,} test predictions, expected {rows:,} as in the study's "
+            "other runs; delete this run's folder and run the study again"
         )
     return scores

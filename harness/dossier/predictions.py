@@ -46,9 +46,9 @@ class StudySource:
         theirs = str(entry.summary.get("fingerprint", ours))
         if theirs != ours:
             raise DataContractError(
-                f"study {self.study.name!r}: {entry.strategy} seed {entry.seed} was trained on data "
-                f"{theirs}, the study's is {ours}; runs of different fingerprints are not compared: "
-                "run the study again on one data set"
+                f"study {self.study.name!r}: {entry.strategy} seed {entry.seed} was trained on "
+                f"data {theirs}, the study's is {ours}; runs of different fingerprints are not "
+                "compared: run the study again on one data set"
             )
 
     @cached_property

@@ -195,8 +195,8 @@ def run_study(request: StudyRequest, console: Console) -> Conclusion:
     if failed:
         names = ", ".join(sorted({f"{cell.strategy} seed {cell.seed}" for cell, _ in failed}))
         raise FusefrontError(
-            f"{len(failed)} of {len(cells)} runs failed ({names}); the others are in {conclusion.page};"
-            f" first reason: {failed[0][1]}"
+            f"{len(failed)} of {len(cells)} runs failed ({names}); the others are in "
+            f"{conclusion.page}; first reason: {failed[0][1]}"
         )
     return conclusion
 

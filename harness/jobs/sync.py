@@ -91,8 +91,8 @@ def send(folders: Sequence[Path], account: Account, patience: float) -> None:
             write_json(mark, {**read_json(mark), "synced": True})
             continue
         raise FusefrontError(
-            f"{number} of {len(folders)} mirrors sent, then {folder.name} was not ({reason}); log in "
-            "(`wandb login`) or look at the network, and sync again: it goes on there"
+            f"{number} of {len(folders)} mirrors sent, then {folder.name} was not ({reason}); log "
+            "in (`wandb login`) or look at the network, and sync again: it goes on there"
         )
 
 

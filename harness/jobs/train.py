@@ -51,8 +51,8 @@ def tune(plan: StudyPlan, room: Room) -> dict[str, dict[str, Json]]:
         _work(plan, room, source, total, "trial", source.close)
     if halted := [f"{search.strategy} {search.halted}" for search in searches if search.halted]:
         raise FusefrontError(
-            f"{len(halted)} of {len(searches)} searches lack trials ({'; '.join(halted)}); the same "
-            "command tries them again"
+            f"{len(halted)} of {len(searches)} searches lack trials ({'; '.join(halted)}); the "
+            "same command tries them again"
         )
     winners: dict[str, dict[str, Json]] = {}
     for search in searches:

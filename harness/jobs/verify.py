@@ -61,8 +61,8 @@ def verify(text: str | None, out: Path) -> list[Verification]:
             | {p.name for p in (out / "studies").glob("*/")}
         )
         raise UsageError(
-            f"got {text!r}, expected a folder of a store, run, study or bundle, a run's id, or one of: "
-            f"{', '.join(known) or 'nothing yet'} (under {out})"
+            f"got {text!r}, expected a folder of a store, run, study or bundle, a run's id, or "
+            f"one of: {', '.join(known) or 'nothing yet'} (under {out})"
         )
     return checked
 

@@ -58,8 +58,8 @@ def own_encoders(spec: DatasetSpec, include: Sequence[Path]) -> tuple[Own, ...]:
         module, _, attribute = name.partition(":")
         if not (module.isidentifier() and attribute.isidentifier()):
             raise SpecError(
-                f"encoder {name!r}: expected 'module:callable', where module.py is a file given with "
-                "--include-path"
+                f"encoder {name!r}: expected 'module:callable', where module.py is a file given "
+                "with --include-path"
             )
         if module not in stems:
             raise SpecError(
@@ -102,5 +102,8 @@ def _code(own_part: Own) -> str:
     """What stands for an encoder's code in a fingerprint; stores from before keep their names."""
     if own_part.package:
         entries = {point.name: point.value for point in entry_points(group=ENCODER.group)}
-        return f"{own_part.package} {entries[own_part.name]} {sha256(own_part.files[0]) if own_part.files else ''}"
+        return (
+            f"{own_part.package} {entries[own_part.name]} "
+            f"{sha256(own_part.files[0]) if own_part.files else ''}"
+        )
     return sha256(own_part.files[0]) if ":" in own_part.name else code_digest(own_part.files[0])

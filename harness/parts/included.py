@@ -55,8 +55,8 @@ def read_record(folder: Path) -> IncludedParts:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise DataContractError(
-            f"{path}: {where or 'content'}: {first['msg'].lower()}; it was written by another version "
-            "or by hand: remove it and give the files with --include-path"
+            f"{path}: {where or 'content'}: {first['msg'].lower()}; it was written by another "
+            "version or by hand: remove it and give the files with --include-path"
         ) from None
 
 

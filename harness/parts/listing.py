@@ -32,9 +32,9 @@ SLOTS, WIDTH, VECTOR = 3, 128, 768  # of what is counted: slots, their width, a 
 BASIS = f"""\
 Parameters and multiply-accumulates (MACs): a strategy on {SCHEMA.items:,} items with vectors of \
 {", ".join(map(str, SCHEMA.modalities.values()))} numbers and histories of {SCHEMA.max_history}; \
-a compressor on one vector of {VECTOR}; an operator on {SLOTS} slots, poolers and heads on vectors, \
-of {WIDTH}. An item is encoded offline, once; a candidate is scored online: a strategy's share of a \
-request of 100, a pooler's or head's one more."""
+a compressor on one vector of {VECTOR}; an operator on {SLOTS} slots, poolers and heads on \
+vectors, of {WIDTH}. An item is encoded offline, once; a candidate is scored online: a strategy's \
+share of a request of 100, a pooler's or head's one more."""
 PLACEMENTS = {
     "item": ("yes, unless target-aware", "Snoek et al. 2005, ACM MM (early fusion)"),
     "pooled": ("part: the history is fused online", "Zhou et al. 2018, KDD (DIN, per slot)"),

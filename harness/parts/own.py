@@ -68,7 +68,8 @@ def _named_once(kind: Kind, offered: Sequence[Own]) -> list[Own]:
             continue
         if not kind.fits(entry.part):
             raise UsageError(
-                f"{entry.owner}: {kind.word} {entry.name!r} is {entry.part!r}; expected {kind.expected}"
+                f"{entry.owner}: {kind.word} {entry.name!r} is {entry.part!r}; expected "
+                f"{kind.expected}"
             )
         if missing := kind.lacks(entry.part):
             raise UsageError(
@@ -79,7 +80,8 @@ def _named_once(kind: Kind, offered: Sequence[Own]) -> list[Own]:
         same = entry.name in by_name and by_name[entry.name].part is entry.part
         if entry.name in shipped or (entry.name in by_name and not same):
             raise UsageError(
-                f"{kind.word} {entry.name!r} is defined by {before} and by {entry.owner}; rename one"
+                f"{kind.word} {entry.name!r} is defined by {before} and by {entry.owner}; rename "
+                "one"
             )
         by_name.setdefault(entry.name, entry)
     return list(by_name.values())
@@ -133,8 +135,8 @@ def _nothing(module: ModuleType) -> str:
     for kind in KINDS:
         for part in _classes(kind, module):
             return (
-                f"class {part.__name__} is a {kind.base} without a `name`, so no study can name it; "
-                "give it one"
+                f"class {part.__name__} is a {kind.base} without a `name`, so no study can name "
+                "it; give it one"
             )
     words = ", ".join(kind.word for kind in KINDS)
     tables = ", ".join(kind.table for kind in KINDS)

@@ -39,7 +39,8 @@ def named_summary(run: Path) -> RunSummary:
     summary = read_record(run / SUMMARY, RunSummary)
     if summary["run_id"] != run.name:
         raise DataContractError(
-            f"{run / SUMMARY}: says it is of run {summary['run_id']!r}, expected {run.name!r}; {CURE}"
+            f"{run / SUMMARY}: says it is of run {summary['run_id']!r}, expected {run.name!r}; "
+            f"{CURE}"
         )
     return summary
 

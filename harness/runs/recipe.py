@@ -78,8 +78,8 @@ class Training(StrictModel):
     def _consistent(self) -> "Training":
         if self.patience is not None and self.schedule == "one_cycle":
             raise ValueError(
-                f"patience {self.patience} with schedule 'one_cycle': a cycle that is stopped early "
-                "never anneals, which is what it gains by; use 'constant' or 'plateau'"
+                f"patience {self.patience} with schedule 'one_cycle': a cycle that is stopped "
+                "early never anneals, which is what it gains by; use 'constant' or 'plateau'"
             )
         if self.optimizer == "adamw" and (self.l2 or self.l2_embedding):
             raise ValueError("l2 and l2_embedding are Adam's; with 'adamw' give tau or id_tau")

@@ -264,8 +264,8 @@ def _check_format(path: Path, version: object, formats: tuple[int, ...], advice:
     known = ", ".join(map(str, formats))
     if number is not None and number > max(formats):
         raise NewerFormatError(
-            f"{path}: got format {version}, this program reads {known}; use the version of fusefront that "
-            "wrote it, or a newer one"
+            f"{path}: got format {version}, this program reads {known}; use the version of "
+            "fusefront that wrote it, or a newer one"
         )
     raise DataContractError(f"{path}: got format {version!r}, this program reads {known}; {advice}")
 

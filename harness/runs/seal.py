@@ -113,8 +113,8 @@ def _content(study_path: Path) -> tuple[str, str]:
     path = study_path / "study.yaml"
     if not path.is_file():
         raise DataContractError(
-            f"{path}: missing, so a look at the test split cannot be recorded; run the study again, "
-            "which writes it anew, or delete the study's folder"
+            f"{path}: missing, so a look at the test split cannot be recorded; run the study "
+            "again, which writes it anew, or delete the study's folder"
         )
     study = digest(path.read_bytes().decode(errors="replace"))
     cells = read_record(study_path / "matrix.json", Matrix)["cells"]

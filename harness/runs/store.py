@@ -170,7 +170,8 @@ def find_study(text: str, out: Path) -> StudyFolder:
         )
     known = sorted(p.parent.name for p in (out / "studies").glob("*/study.yaml"))
     raise UsageError(
-        f"got study {text!r}, expected a study file, a folder or one of: {', '.join(known) or 'none yet'}"
+        f"got study {text!r}, expected a study file, a folder or one of: "
+        f"{', '.join(known) or 'none yet'}"
     )
 
 

@@ -55,7 +55,8 @@ class Options:
         for name in (self.baseline, *(self.family or ())):
             if name not in source.strategies:
                 raise UsageError(
-                    f"got strategy {name!r}, expected one with completed runs: {known or 'none yet'}"
+                    f"got strategy {name!r}, expected one with completed runs: "
+                    f"{known or 'none yet'}"
                 )
         if "gap" in self.own:
             raise UsageError("metric 'gap' is a column of the table already; rename yours")

@@ -165,16 +165,18 @@ def _sentences(result: PowerPlan, endless: bool) -> tuple[str, ...]:
     sentences = []
     if any(line.seeds == result.seeds and line.rows is None for line in result.lines):
         sentences.append(
-            f"With {result.seeds} seeds rows alone can never decide {result.effect:g}: seeds differ too much."
+            f"With {result.seeds} seeds rows alone can never decide {result.effect:g}: seeds "
+            "differ too much."
         )
     if result.seeds_alone is None and endless:
         sentences.append(
-            f"On {result.rows:,} rows more than {MOST_SEEDS:,} seeds each would decide it: seeds differ "
-            "too much."
+            f"On {result.rows:,} rows more than {MOST_SEEDS:,} seeds each would decide it: seeds "
+            "differ too much."
         )
     elif result.seeds_alone is None:
         sentences.append(
-            f"On {result.rows:,} rows seeds alone can never decide {result.effect:g}: rows are too few."
+            f"On {result.rows:,} rows seeds alone can never decide {result.effect:g}: rows are "
+            "too few."
         )
     else:
         sentences.append(f"On {result.rows:,} rows {result.seeds_alone} seeds each decide it.")

@@ -73,8 +73,8 @@ def _check_shapes(label: str, loss: nn.Module, d: int) -> None:
             )
         if not bool(value.detach().isfinite()):
             raise FiniteError(
-                f"{label}: {rows} rows give {float(value.detach())}; a batch may hold no item with both "
-                "modalities, and one alone"
+                f"{label}: {rows} rows give {float(value.detach())}; a batch may hold no item "
+                "with both modalities, and one alone"
             )
 
 

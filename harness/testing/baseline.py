@@ -139,15 +139,16 @@ def _check_declared(
                 kind.check(schema, {**settings, key: value}, parts)
             except ValueError as error:
                 raise DeclarationError(
-                    f"{subject.label}: its choice {key} = {value!r} is refused by its own check: {error}"
+                    f"{subject.label}: its choice {key} = {value!r} is refused by its own check: "
+                    f"{error}"
                 ) from error
     try:
         kind.check(schema, {"no_such_setting": 1}, parts)
     except ValueError:
         return
     raise DeclarationError(
-        f"{subject.label}: check takes a setting 'no_such_setting'; refuse what is not known with a "
-        "ValueError, or a typing mistake in a study goes unseen"
+        f"{subject.label}: check takes a setting 'no_such_setting'; refuse what is not known with "
+        "a ValueError, or a typing mistake in a study goes unseen"
     )
 
 

@@ -29,8 +29,8 @@ def check_split(subject: Subject) -> None:
     with torch.no_grad():
         whole = model.losses(subject.scene.batch).logits.flatten()[subject.scene.batch.rows]
     broken = SplitError(
-        f"{subject.label}: scored from the code table a candidate gets another logit than encoded and "
-        "scored at once; let `score` read the codes and the request alone"
+        f"{subject.label}: scored from the code table a candidate gets another logit than encoded "
+        "and scored at once; let `score` read the codes and the request alone"
     )
     check_equal(logits_of(model, subject.scene), whole, broken, rtol=0.0, atol=1e-10)
 
@@ -42,8 +42,9 @@ def check_grouping(subject: Subject) -> None:
     )
     for what, a, b in zip(("logits", "loss", "gradients"), grouped, rows, strict=True):
         broken = GroupingError(
-            f"{subject.label}: {what} of K candidates of a request differ from those of K separate rows; "
-            "score the real candidates alone (`rows`) and draw what is random for items, not for rows"
+            f"{subject.label}: {what} of K candidates of a request differ from those of K "
+            "separate rows; score the real candidates alone (`rows`) and draw what is random for "
+            "items, not for rows"
         )
         check_equal(a, b, broken, rtol=1e-9, atol=1e-10)
 
@@ -107,14 +108,14 @@ def check_presence(subject: Subject) -> None:
     if not bool(clean.isfinite().all()):
         raise FiniteError(f"{subject.label}: scores are not finite")
     broken = PresenceError(
-        f"{subject.label}: NaN in the vector of an absent modality changes the scores; clear the vectors "
-        "with masked_fill where `items.present` is False (0 * NaN is NaN)"
+        f"{subject.label}: NaN in the vector of an absent modality changes the scores; clear the "
+        "vectors with masked_fill where `items.present` is False (0 * NaN is NaN)"
     )
     check_equal(same, clean, broken, rtol=0.0, atol=0.0)
     clean_step, noisy_step = (_step(replace(subject, scene=s), s.batch)[2] for s in (scene, noisy))
     broken = PresenceError(
-        f"{subject.label}: NaN in the vector of an absent modality reaches the gradients; clear the "
-        "vectors before any layer (0 * NaN is NaN)"
+        f"{subject.label}: NaN in the vector of an absent modality reaches the gradients; clear "
+        "the vectors before any layer (0 * NaN is NaN)"
     )
     check_equal(noisy_step, clean_step, broken, rtol=0.0, atol=0.0)
 
@@ -132,8 +133,8 @@ def check_keep(subject: Subject) -> None:
         torch.equal(a.values, b.values) for a, b in zip(nothing, everything, strict=True)
     ):
         raise PresenceError(
-            f"{subject.label}: `keep` is not listened to, so hiding a modality hides nothing; treat "
-            "what it leaves out as absent"
+            f"{subject.label}: `keep` is not listened to, so hiding a modality hides nothing; "
+            "treat what it leaves out as absent"
         )
 
 
@@ -164,7 +165,7 @@ def check_batch(subject: Subject) -> None:
                 Context(*(x[chosen] for x in request.candidate_context)),
             )
             broken = BatchError(
-                f"{subject.label}: scored with {len(chosen)} requests a candidate gets another logit than "
-                f"with {len(whole)}; use no statistics of the batch in eval mode"
+                f"{subject.label}: scored with {len(chosen)} requests a candidate gets another "
+                f"logit than with {len(whole)}; use no statistics of the batch in eval mode"
             )
             check_equal(model.score(part).logits, whole[chosen], broken, rtol=0.0, atol=1e-10)

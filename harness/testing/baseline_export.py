@@ -49,6 +49,6 @@ def check_exported(subject: Subject) -> None:
         off = difference(served, eager_logits(model, codes, feed))
         if not off < TOLERANCE:  # NaN too
             raise ExportError(
-                f"{subject.label}: ONNX Runtime gives other probabilities than eager for {size.requests} "
-                f"requests of {size.candidates} candidates (up to {off:.1e})"
+                f"{subject.label}: ONNX Runtime gives other probabilities than eager for "
+                f"{size.requests} requests of {size.candidates} candidates (up to {off:.1e})"
             )

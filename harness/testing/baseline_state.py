@@ -29,8 +29,8 @@ def check_gradients(subject: Subject) -> None:
         taught = grad is not None and float(grad.abs().max()) >= LEAST_GRADIENT
         if parameter.requires_grad and not taught and not subject.untaught.fullmatch(name):
             raise GradientError(
-                f"{subject.label}: parameter {name!r} gets no gradient; remove it, or name it as one that "
-                "may go without (a bias before a batch norm)"
+                f"{subject.label}: parameter {name!r} gets no gradient; remove it, or name it as "
+                "one that may go without (a bias before a batch norm)"
             )
 
 
@@ -40,8 +40,8 @@ def check_cache(subject: Subject) -> None:
     answer, _, why = model.cacheable().partition(": ")
     if answer not in ("yes", "part", "no") or (answer == "yes") != (not why):
         raise CacheError(
-            f"{subject.label}: cacheable() is {model.cacheable()!r}; expected 'yes', or 'part: ' or "
-            "'no: ' and why"
+            f"{subject.label}: cacheable() is {model.cacheable()!r}; expected 'yes', or 'part: ' "
+            "or 'no: ' and why"
         )
     batch = subject.scene.batch
     request = gather(encoded(model, subject.scene), batch, batch.items)
@@ -52,8 +52,8 @@ def check_cache(subject: Subject) -> None:
         model.score(request)
     if ran and answer == "yes":
         raise CacheError(
-            f"{subject.label}: cacheable() is 'yes' and the operator {type(ran[0]).__name__} runs online; "
-            "say 'part: ' and what runs"
+            f"{subject.label}: cacheable() is 'yes' and the operator {type(ran[0]).__name__} runs "
+            "online; say 'part: ' and what runs"
         )
 
 
@@ -63,15 +63,15 @@ def check_roles(subject: Subject) -> None:
     roles = model.parameter_roles()
     if set(roles) != ROLES:
         raise RoleError(
-            f"{subject.label}: parameter_roles() has {', '.join(sorted(roles)) or 'nothing'}; expected "
-            f"{', '.join(sorted(ROLES))}"
+            f"{subject.label}: parameter_roles() has {', '.join(sorted(roles)) or 'nothing'}; "
+            f"expected {', '.join(sorted(ROLES))}"
         )
     listed = [id(parameter) for group in roles.values() for parameter in group]
     for name, parameter in model.named_parameters():
         if (times := listed.count(id(parameter))) != 1:
             raise RoleError(
-                f"{subject.label}: parameter {name!r} has {times} roles; give it one, or the trainer "
-                "does not train it as it should"
+                f"{subject.label}: parameter {name!r} has {times} roles; give it one, or the "
+                "trainer does not train it as it should"
             )
 
 
@@ -94,8 +94,8 @@ def check_seeds(subject: Subject) -> None:
     pairs = zip(first.parameters(), other.parameters(), strict=True)
     if drawn and all(torch.equal(p, q) for p, q in pairs):
         raise SeedError(
-            f"{subject.label}: seeds 5 and 6 draw the same weights, so runs would differ in nothing; do "
-            "not seed anything yourself"
+            f"{subject.label}: seeds 5 and 6 draw the same weights, so runs would differ in "
+            "nothing; do not seed anything yourself"
         )
 
 
@@ -123,7 +123,8 @@ def check_state(subject: Subject) -> None:
             parameter.add_(0.01)
     other.load_state_dict(model.state_dict())
     broken = StateError(
-        f"{subject.label}: loaded from its state it gives other codes; keep what is fitted in buffers"
+        f"{subject.label}: loaded from its state it gives other codes; keep what is fitted in "
+        "buffers"
     )
     codes, again = encoded(model, subject.scene), encoded(other, subject.scene)
     if not isinstance(codes, ItemCodes):

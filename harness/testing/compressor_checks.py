@@ -95,8 +95,8 @@ def check_presence(fitted: Fitted) -> None:
             torch.manual_seed(2)
             outputs.append(compressor(part, there))
         broken = PresenceError(
-            f"{fitted.label}: what an absent row holds changes codes, loss or gradients; clear it with "
-            "masked_fill before anything else (0 * NaN is NaN)"
+            f"{fitted.label}: what an absent row holds changes codes, loss or gradients; clear it "
+            "with masked_fill before anything else (0 * NaN is NaN)"
         )
         check_equal(outputs[1], outputs[0], broken, rtol=0.0, atol=0.0)
         clean, noisy = (gradients_of(compressor, part) for part in outputs)
@@ -114,7 +114,8 @@ def check_fit(fitted: Fitted) -> None:
     report = first.fit(fitted.rows, 0).numbers
     if not torch.equal(torch.get_rng_state(), before):
         raise SeedError(
-            f"{fitted.label}: fit draws from the global generator; use torch.Generator().manual_seed(seed)"
+            f"{fitted.label}: fit draws from the global generator; use "
+            "torch.Generator().manual_seed(seed)"
         )
     again, repeated = fitted.fit()
     broken = SeedError(
@@ -166,7 +167,8 @@ def check_restored(fitted: Fitted) -> None:
     compressor, again = fitted.eval_compressor(), fitted.build().eval()
     again.load_state_dict(compressor.state_dict())
     broken = StateError(
-        f"{fitted.label}: loaded from its state it gives other numbers; keep what is fitted in buffers"
+        f"{fitted.label}: loaded from its state it gives other numbers; keep what is fitted in "
+        "buffers"
     )
     tables = [part.transform(fitted.rows[:9]) for part in (compressor, again)]
     check_equal(tables[1], tables[0], broken, rtol=0.0, atol=0.0)

@@ -102,8 +102,8 @@ def _check_alone(label: str, encode: Encode, inputs: list[Any]) -> None:
     for place in range(len(inputs)):
         if float(np.abs(encode([inputs[place]])[0] - whole[place]).max()) > close:
             raise BatchError(
-                f"{label}: an input gets another vector alone than among others; use nothing of the "
-                "batch"
+                f"{label}: an input gets another vector alone than among others; use nothing of "
+                "the batch"
             )
 
 

@@ -81,8 +81,8 @@ def _check_batch(label: str, head: nn.Module, x: Tensor) -> None:
         whole = head(x)
         for rows in (torch.tensor([N - 1]), torch.arange(7), torch.arange(N - 1, -1, -1)):
             broken = BatchError(
-                f"{label}: a row gets another logit among {len(rows)} than among {N} in eval mode; use "
-                "no statistics of the batch"
+                f"{label}: a row gets another logit among {len(rows)} than among {N} in eval "
+                "mode; use no statistics of the batch"
             )
             check_equal(head(x[rows]), whole[rows], broken)
 

@@ -133,8 +133,8 @@ def _check_influence(label: str, metric: QualityMetric, rows: MetricRows) -> Non
         step = (_of(metric, rows, more) - _of(metric, rows, less)) / 2
         if not abs(step - influences[row]) <= NEAR * largest:
             raise InfluenceError(
-                f"{label}: influence of row {row} is {influences[row]:.3g}, and a row more or less moves the "
-                f"metric by {step:.3g}; give d value / d (weight of the row)"
+                f"{label}: influence of row {row} is {influences[row]:.3g}, and a row more or "
+                f"less moves the metric by {step:.3g}; give d value / d (weight of the row)"
             )
 
 

@@ -42,8 +42,8 @@ def check_repeats(label: str, build: Callable[[], nn.Module], run: Run) -> None:
             outputs[1],
             outputs[0],
             SeedError(
-                f"{label}: {what} twice gives different numbers; draw random numbers in training only, "
-                "from torch's generator"
+                f"{label}: {what} twice gives different numbers; draw random numbers in training "
+                "only, from torch's generator"
             ),
         )
 
@@ -70,8 +70,9 @@ def check_learns(
         spared = any(re.fullmatch(pattern, name) for pattern in exceptions)
         if not spared and not size > LEAST_GRADIENT * max(sizes):
             raise GradientError(
-                f"{label}: parameter {name!r} gets no gradient (largest {size:.1e}, of all {max(sizes):.1e}); "
-                "remove it, or name it as one that may go without (a bias before a batch norm)"
+                f"{label}: parameter {name!r} gets no gradient (largest {size:.1e}, of all "
+                f"{max(sizes):.1e}); remove it, or name it as one that may go without (a bias "
+                "before a batch norm)"
             )
 
 

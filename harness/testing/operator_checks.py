@@ -76,8 +76,8 @@ def check_presence(case: Case) -> None:
                 )
                 _equal(getattr(dirty, part).double(), getattr(clean, part).double(), broken)
             broken = PresenceError(
-                f"{case.label}: {filler} in an absent slot changes gradients; clear absent slots with "
-                "masked_fill before any layer (0 * NaN is NaN)"
+                f"{case.label}: {filler} in an absent slot changes gradients; clear absent slots "
+                "with masked_fill before any layer (0 * NaN is NaN)"
             )
             taught = (
                 gradients_of(operator, (fused.tokens, fused.loss)) for fused in (dirty, clean)
@@ -122,7 +122,8 @@ def check_content(case: Case) -> None:
             pattern = patterns[int(deaf.nonzero()[0])].tolist()
             raise ContentError(
                 f"{case.label}: with slots present as {pattern}, what slot {slot} holds does not "
-                "reach the output; an absent slot must not annihilate the others (a factor 1, not 0)"
+                "reach the output; an absent slot must not annihilate the others (a factor 1, not "
+                "0)"
             )
 
 
@@ -206,8 +207,9 @@ def check_finite(case: Case) -> None:
                 fused = operator(x, case.present, query)
             if not bool(fused.tokens.isfinite().all()) or not bool(fused.loss.isfinite()):
                 raise FiniteError(
-                    f"{case.label}: not finite {'under bfloat16 autocast' if half else 'in float32'}"
-                    f" in {'train' if training else 'eval'} mode"
+                    f"{case.label}: not finite "
+                    f"{'under bfloat16 autocast' if half else 'in float32'} in "
+                    f"{'train' if training else 'eval'} mode"
                 )
 
 

@@ -115,8 +115,8 @@ def _check_shapes(label: str, pooler: Pooler, data: _Data) -> None:
         )
     if pooler.keeps_width != (pooler.width_out == pooler.width):
         raise DeclarationError(
-            f"{label}: keeps_width is {pooler.keeps_width} and width_out {pooler.width_out} for items of "
-            f"{pooler.width}; let them agree"
+            f"{label}: keeps_width is {pooler.keeps_width} and width_out {pooler.width_out} for "
+            f"items of {pooler.width}; let them agree"
         )
 
 
@@ -141,7 +141,8 @@ def _check_padding(label: str, pooler: Pooler, data: _Data) -> None:
 def _check_own_history(label: str, pooler: Pooler, data: _Data) -> None:
     each = data._replace(history=data.history.unsqueeze(1).expand(-1, K, -1, -1))
     broken = ShapeError(
-        f"{label}: a history for every candidate [R, K, L, H] pools another way than a shared one [R, L, H]"
+        f"{label}: a history for every candidate [R, K, L, H] pools another way than a shared one "
+        "[R, L, H]"
     )
     with torch.no_grad():
         check_equal(pooled(pooler, each), pooled(pooler, data), broken)

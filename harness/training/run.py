@@ -136,8 +136,8 @@ def _train(
         logits = predict(model, codes, store, split)
         if not np.isfinite(logits).all():
             raise FloatingPointError(
-                f"{int((~np.isfinite(logits)).sum())} of {len(logits)} {split} scores are not finite;"
-                " lower the learning rate"
+                f"{int((~np.isfinite(logits)).sum())} of {len(logits)} {split} scores are not "
+                "finite; lower the learning rate"
             )
         write_predictions(folder / "predictions" / f"{split}.parquet", logits, store, split)
     save_model(model, spec, folder / "model")

@@ -58,8 +58,8 @@ def draw_missing(
                     lw=0,
                 )
                 y = [g.value for g in curve.gain]
-                ax.plot(x, y, "-", marker=line_style.marker, ms=5.5, color=line_style.colour, lw=1.5,
-                        mec=ink("paper"), mew=0.6)  # fmt: skip
+                ax.plot(x, y, "-", marker=line_style.marker, ms=5.5, color=line_style.colour,
+                        lw=1.5, mec=ink("paper"), mew=0.6)  # fmt: skip
             ax.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100%"])
             ax.set_xlabel(say("lost", language), labelpad=6)
             above(ax, say("without", language, modality=shorten(canvas.drawable(modality), 16)))
@@ -69,8 +69,8 @@ def draw_missing(
         places = apart([curve.gain[-1].value for curve in final], LINE * pixel)
         for curve, height in zip(final, places, strict=True):
             line_style = look(evidence, curve.strategy, language)
-            last.text(106, height, role_name(evidence, curve.strategy, language, 16), color=line_style.colour,
-                      va="center", size=style.NOTE)  # fmt: skip
+            last.text(106, height, role_name(evidence, curve.strategy, language, 16),
+                      color=line_style.colour, va="center", size=style.NOTE)  # fmt: skip
         reference = evidence.point(missing.reference)
         who = canvas.drawn_name(reference, 24) if reference else missing.reference
         words = say("gain_over", language, name=who)

@@ -48,7 +48,8 @@ def draw_epochs(
             for curve in (c for c in curves if c.strategy == strategy):
                 x = np.arange(1, len(curve.value) + 1)
                 ax.plot(x, curve.value, "-", color=line_style.colour, lw=1.2, alpha=0.75,
-                        marker=line_style.marker if longest <= 10 else "", ms=3.6, mew=0)  # fmt: skip
+                        marker=line_style.marker if longest <= 10 else "", ms=3.6,
+                        mew=0)  # fmt: skip
             step = max(1, longest // 5)
             ticks = list(range(1, longest + 1, step))
             last_row = at + columns >= len(shown)

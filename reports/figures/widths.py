@@ -58,8 +58,9 @@ def draw_widths(
                 x = np.asarray(curve.widths) * 2 ** (0.06 * (number - (len(own) - 1) / 2))
                 low, high = zip(*(ends(change) for change in curve.change), strict=True)
                 ax.vlines(x, low, high, color=line_style.colour, lw=0.9, alpha=0.5)
-                ax.plot(x, [change.value for change in curve.change], "-", color=line_style.colour, lw=1.2,
-                        alpha=0.75, marker=line_style.marker, ms=3.6, mew=0)  # fmt: skip
+                ax.plot(x, [change.value for change in curve.change], "-",
+                        color=line_style.colour, lw=1.2, alpha=0.75,
+                        marker=line_style.marker, ms=3.6, mew=0)  # fmt: skip
             ax.set_xlabel(say("code_width", language), labelpad=4)
             above(ax, line_style.name, color=line_style.colour, size=style.NOTE)
         words = say("against_whole", language)

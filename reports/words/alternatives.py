@@ -42,17 +42,19 @@ WHY_NOT = {
     ),
     "needless": Phrase(
         "; it is faster, p50 {p50} against {theirs}, which a limit of {slo} does not ask for.",
-        "。\u200bp50は\u200b{p50}で\u200b採用方式の\u200b{theirs}より\u200b速いが、\u200b上限{slo}では\u200b不要。",
+        "。\u200bp50は\u200b{p50}で\u200b採用方式の\u200b{theirs}より\u200b速いが、\u200b"
+        "上限{slo}では\u200b不要。",
     ),
     "may_lose": Phrase(
         "; it is faster, p50 {p50} against {theirs}, but its own difference from what runs today, "
         "{gain} AUC {gain_interval}, may be a loss.",
-        "。\u200bp50は\u200b{p50}で\u200b採用方式の\u200b{theirs}より\u200b速いが、\u200b現行方式との\u200b差 AUC "
-        "{gain} {gain_interval}は\u200b悪化の\u200b可能性を\u200b含む。",
+        "。\u200bp50は\u200b{p50}で\u200b採用方式の\u200b{theirs}より\u200b速いが、\u200b"
+        "現行方式との\u200b差 AUC {gain} {gain_interval}は\u200b悪化の\u200b可能性を\u200b含む。",
     ),
     "unproven": Phrase(
         "; it is faster, p50 {p50} against {theirs}, but not shown to be equivalent.",
-        "。\u200bp50は\u200b{p50}で\u200b採用方式の\u200b{theirs}より\u200b速いが、\u200b同等とは\u200b示されていない。",
+        "。\u200bp50は\u200b{p50}で\u200b採用方式の\u200b{theirs}より\u200b速いが、\u200b"
+        "同等とは\u200b示されていない。",
     ),
     "faster": Phrase(
         "; it is faster, p50 {p50} against {theirs}.",
@@ -60,7 +62,8 @@ WHY_NOT = {
     ),
     "as_fast": Phrase(
         "; p50 {p50} against {theirs}, neither is shown to be faster.",
-        "。\u200bp50は\u200b{p50}\u200b（採用方式{theirs}）で、\u200bどちらが\u200b速いとも\u200b示されていない。",
+        "。\u200bp50は\u200b{p50}\u200b（採用方式{theirs}）で、\u200bどちらが\u200b速いとも\u200b"
+        "示されていない。",
     ),
     "": Phrase(".", "。"),
 }

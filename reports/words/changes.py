@@ -24,22 +24,24 @@ KEEP = Phrase("{name} stays", "{name}を維持")
 RATE = Phrase("{value}\u00a0requests/s", "毎秒{value}件")
 YEARLY = {
     "clear": Phrase(
-        "At {qps} requests a second and {value}\u00a0{currency} a click, {name} earns {gain}\u00a0{currency} "
-        "{interval} a year over what runs today.",
-        "毎秒{qps}リクエスト、\u200bクリック単価{value}\u00a0{currency}で、\u200b{name}の\u200b年間利得は\u200b"
-        "現行方式に\u200b対し\u200b{gain}\u00a0{currency} {interval}。",
+        "At {qps} requests a second and {value}\u00a0{currency} a click, {name} earns "
+        "{gain}\u00a0{currency} {interval} a year over what runs today.",
+        "毎秒{qps}リクエスト、\u200bクリック単価{value}\u00a0{currency}で、\u200b{name}の\u200b"
+        "年間利得は\u200b現行方式に\u200b対し\u200b{gain}\u00a0{currency} {interval}。",
     ),
     "tie": Phrase(
-        "At {qps} requests a second and {value}\u00a0{currency} a click, no strategy is estimated to earn "
-        "more than what runs today.",
-        "毎秒{qps}リクエスト、\u200bクリック単価{value}\u00a0{currency}で、\u200b利得が\u200b現行方式を\u200b"
-        "上回ると\u200b推定される\u200b方式は\u200bない。",
+        "At {qps} requests a second and {value}\u00a0{currency} a click, no strategy is estimated "
+        "to earn more than what runs today.",
+        "毎秒{qps}リクエスト、\u200bクリック単価{value}\u00a0{currency}で、\u200b利得が\u200b"
+        "現行方式を\u200b上回ると\u200b推定される\u200b方式は\u200bない。",
     ),
     "thin": Phrase(
-        "At {qps} requests a second and {value}\u00a0{currency} a click, no strategy is shown to earn more "
-        "than what runs today; the highest estimate is {gain}\u00a0{currency} {interval} a year.",
-        "毎秒{qps}リクエスト、\u200bクリック単価{value}\u00a0{currency}で、\u200b現行方式を\u200b上回る\u200b利得は"
-        "\u200b示されていない\u200b（最も高い\u200b推定は\u200b年間{gain}\u00a0{currency} {interval}）。",
+        "At {qps} requests a second and {value}\u00a0{currency} a click, no strategy is shown to "
+        "earn more than what runs today; the highest estimate is {gain}\u00a0{currency} "
+        "{interval} a year.",
+        "毎秒{qps}リクエスト、\u200bクリック単価{value}\u00a0{currency}で、\u200b現行方式を\u200b"
+        "上回る\u200b利得は\u200b示されていない\u200b（最も高い\u200b推定は\u200b"
+        "年間{gain}\u00a0{currency} {interval}）。",
     ),
 }
 

@@ -9,25 +9,29 @@ RISING = {
     True: Phrase(
         "{name} still rose by {by} validation AUC in its last epoch, more than the lead is unsure "
         "(±{unsure}): longer training may change the order.",
-        "{name}は\u200b最終エポックでも\u200b検証AUCが\u200b{by}上がり、\u200b差の\u200b不確かさ（±{unsure}）を"
-        "\u200b超える。\u200bより長い\u200b学習で\u200b順位が\u200b変わりうる。",
+        "{name}は\u200b最終エポックでも\u200b検証AUCが\u200b{by}上がり、\u200b差の\u200b"
+        "不確かさ（±{unsure}）を\u200b超える。\u200bより長い\u200b学習で\u200b順位が\u200b"
+        "変わりうる。",
     ),
     False: Phrase(
         "{n} strategies still rose in their last epoch, {name} most, by {by} validation AUC, more "
         "than the lead is unsure (±{unsure}): longer training may change the order.",
-        "{n}方式が\u200b最終エポックでも\u200b上がり、\u200b最大は\u200b{name}の\u200b検証AUC {by}で、\u200b差の\u200b"
-        "不確かさ（±{unsure}）を\u200b超える。\u200bより長い\u200b学習で\u200b順位が\u200b変わりうる。",
+        "{n}方式が\u200b最終エポックでも\u200b上がり、\u200b最大は\u200b{name}の\u200b検証AUC "
+        "{by}で、\u200b差の\u200b不確かさ（±{unsure}）を\u200b超える。\u200bより長い\u200b"
+        "学習で\u200b順位が\u200b変わりうる。",
     ),
 }
 CHANGED = {
     True: Phrase(
         "The verdict on {name} is not firm: {verdict}, but {other} by the recipe {recipe}.",
-        "{name}の\u200b判定は\u200b確かでない。\u200b{verdict}だが、\u200b{recipe}では\u200b{other}。",
+        "{name}の\u200b判定は\u200b確かでない。\u200b{verdict}だが、\u200b{recipe}では\u200b"
+        "{other}。",
     ),
     False: Phrase(
-        "{n} verdicts are not firm, that on {name} among them: {verdict}, but {other} by the recipe "
-        "{recipe}.",
-        "{n}件の\u200b判定は\u200b確かでない。\u200b例えば\u200b{name}は\u200b{verdict}だが、\u200b{recipe}では\u200b{other}。",
+        "{n} verdicts are not firm, that on {name} among them: {verdict}, but {other} by the "
+        "recipe {recipe}.",
+        "{n}件の\u200b判定は\u200b確かでない。\u200b例えば\u200b{name}は\u200b"
+        "{verdict}だが、\u200b{recipe}では\u200b{other}。",
     ),
 }
 FIRM = Phrase(

@@ -12,15 +12,16 @@ HEADLINE = {
     "cheaper_faster": Phrase(
         "Ship {name}: equivalent to what runs today ({gain} AUC {tost}, within ±{margin}) and "
         "faster, p50 {p50} {p50_interval} against {today_p50} {today_p50_interval}.",
-        "{name}を\u200b採用する。\u200b現行方式と\u200b同等（AUC {gain} {tost}、許容差±{margin}）で、"
-        "\u200bp50は\u200b{p50} {p50_interval}と、\u200b現行の\u200b{today_p50} "
-        "{today_p50_interval}より\u200b速い。",
+        "{name}を\u200b採用する。\u200b現行方式と\u200b同等（AUC {gain} "
+        "{tost}、許容差±{margin}）で、\u200bp50は\u200b{p50} {p50_interval}と、\u200b現行の\u200b"
+        "{today_p50} {today_p50_interval}より\u200b速い。",
     ),
     "cheaper": Phrase(
         "Ship {name}: equivalent to what runs today ({gain} AUC {tost}, within ±{margin}), at p99 "
         "{p99} {p99_interval}, under {limits}.",
-        "{name}を\u200b採用する。\u200b現行方式と\u200b同等（AUC {gain} {tost}、許容差±{margin}）で、"
-        "\u200bp99は\u200b{p99} {p99_interval}、\u200b{limits}に\u200b収まる。",
+        "{name}を\u200b採用する。\u200b現行方式と\u200b同等（AUC {gain} "
+        "{tost}、許容差±{margin}）で、\u200bp99は\u200b{p99} {p99_interval}、\u200b"
+        "{limits}に\u200b収まる。",
     ),
     "limit": Phrase(
         "Ship {name}: what runs today {misses}, {name} keeps {kept} at p99 {p99} {p99_interval}"
@@ -36,10 +37,10 @@ HEADLINE = {
         "（AUC {gain} {tost}、許容差±{margin}）{not_faster}。",
     ),
     "no_gain": Phrase(
-        "Keep what runs today: no strategy under {limits} is shown to gain; of them the one with the "
-        "highest AUC, {name}, has {gain} AUC {interval}.",
-        "現行方式を\u200b維持する。\u200b{limits}に\u200b収まり\u200b改善が\u200b示された\u200b方式はない。"
-        "\u200bAUCが\u200b最も\u200b高い\u200b{name}は\u200bAUC {gain} {interval}。",
+        "Keep what runs today: no strategy under {limits} is shown to gain; of them the one with "
+        "the highest AUC, {name}, has {gain} AUC {interval}.",
+        "現行方式を\u200b維持する。\u200b{limits}に\u200b収まり\u200b改善が\u200b示された\u200b"
+        "方式はない。\u200bAUCが\u200b最も\u200b高い\u200b{name}は\u200bAUC {gain} {interval}。",
     ),
     "no_rival": Phrase(
         "Keep what runs today: no other strategy{enough} is shown to stay under {limits}.",
@@ -54,8 +55,8 @@ HEADLINE = {
         "{own_cost}で\u200bAUC {gain} {interval}。",
     ),
     "infeasible": Phrase(
-        "Ship nothing yet: no strategy{enough} {stays} {limits}; the nearest, {name}, has p99 {p99} "
-        "{p99_interval}{own_cost}.",
+        "Ship nothing yet: no strategy{enough} {stays} {limits}; the nearest, {name}, has p99 "
+        "{p99} {p99_interval}{own_cost}.",
         "現時点では\u200b採用なし。\u200b{limits}に\u200b{stays}\u200b{enough}方式はない。"
         "\u200b最も\u200b近い\u200b{name}で\u200bp99 {p99} {p99_interval}{own_cost}。",
     ),
@@ -99,7 +100,8 @@ LACK = {
     ),
     "clusters": Phrase(
         "the test split holds {have} independent groups, an interval needs {need}",
-        "評価データの\u200b独立な\u200bグループは\u200b{have}で、\u200b区間には\u200b{need}が\u200b必要",
+        "評価データの\u200b独立な\u200bグループは\u200b{have}で、\u200b区間には\u200b"
+        "{need}が\u200b必要",
     ),
     "seeds": Phrase(
         "with one seed nothing can be said about the next training",

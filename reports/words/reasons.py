@@ -12,34 +12,37 @@ REASON = {
     "fastest": Phrase(
         "It is the fastest of the {n} strategies under the limit that are equivalent to the best "
         "one (margin {margin} AUC).",
-        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b{n}方式の"
-        "うち、\u200b最も\u200b速い。",
+        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b"
+        "{n}方式のうち、\u200b最も\u200b速い。",
     ),
     "not_slower": Phrase(
         "It is one of {n} strategies under the limit that are equivalent to the best one (margin "
         "{margin} AUC), and none of them is shown to be faster.",
-        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b{n}方式の"
-        "\u200b1つで、\u200bより\u200b速いと\u200b示された\u200b方式は\u200bない。",
+        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b"
+        "{n}方式の\u200b1つで、\u200bより\u200b速いと\u200b示された\u200b方式は\u200bない。",
     ),
     "one_of": Phrase(
         "It is one of {n} strategies under the limit that are equivalent to the best one (margin "
         "{margin} AUC).",
-        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b{n}方式の"
-        "\u200b1つ。",
+        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b"
+        "{n}方式の\u200b1つ。",
     ),
     "alone": Phrase(
         "Under the limit it has the best lower bound of the gain, and no other strategy there is "
         "shown to be equivalent to it (margin {margin} AUC).",
-        "上限内で\u200b改善の\u200b下限が\u200b最も\u200b高く、\u200b同等\u200b（許容差 AUC {margin}）"
-        "と\u200b示された\u200b方式は\u200bほかに\u200bない。",
+        "上限内で\u200b改善の\u200b下限が\u200b最も\u200b高く、\u200b同等\u200b（許容差 AUC "
+        "{margin}）と\u200b示された\u200b方式は\u200bほかに\u200bない。",
     ),
     "control": Phrase(
         "It is a control: no fusion under the limit is shown to beat it.",
-        "これは\u200b対照で、\u200b上限内で\u200bこれに\u200b優ると\u200b示された\u200b融合は\u200bない。",
+        "これは\u200b対照で、\u200b上限内で\u200bこれに\u200b優ると\u200b示された\u200b"
+        "融合は\u200bない。",
     ),
     "control_near": Phrase(
-        "It is a control: what fusion under the limit is shown to beat it does so within the margin.",
-        "これは\u200b対照で、\u200b上限内で\u200bこれに\u200b優る\u200b融合の\u200b差は\u200b許容差内である。",
+        "It is a control: what fusion under the limit is shown to beat it does so within the "
+        "margin.",
+        "これは\u200b対照で、\u200b上限内で\u200bこれに\u200b優る\u200b融合の\u200b差は\u200b"
+        "許容差内である。",
     ),
     "control_beaten": Phrase(
         "It is a control, not a fusion.", "これは\u200b融合ではなく\u200b対照である。"
@@ -50,8 +53,8 @@ REASON = {
     ),
     "whole": Phrase(
         "A strategy is under the limit only if its whole p99 interval is; {n} were timed.",
-        "p99の\u200b区間全体が\u200b収まる\u200b方式だけを\u200b上限内と\u200b数える。\u200b{n}方式を"
-        "\u200b計測した。",
+        "p99の\u200b区間全体が\u200b収まる\u200b方式だけを\u200b上限内と\u200b数える。\u200b"
+        "{n}方式を\u200b計測した。",
     ),
     "today": Phrase(
         "What runs today: {name}, AUC {auc}, p99 {p99}{over}.",

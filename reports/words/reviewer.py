@@ -29,66 +29,89 @@ HEADING = {
     "runs": "Where each number comes from",
 }
 ABSENT = {
-    "cost": "No latency was measured; `fusefront bench {study}` times every strategy in one session.",
-    "ablation": "Nothing was taken apart; `fusefront ablate {file} --of {name}` trains {name} without each part.",
+    "cost": (
+        "No latency was measured; `fusefront bench {study}` times every strategy in one session."
+    ),
+    "ablation": (
+        "Nothing was taken apart; `fusefront ablate {file} --of {name}` trains {name} without "
+        "each part."
+    ),
     "calibration": "No calibration was computed; `fusefront compare {study}` does it.",
-    "epochs": "The runs left no curve: nothing was trained by epochs, or `fusefront run {file}` has not finished.",
-    "trials": "There is no search of two trials or more; set `tuning.trials` in the study and run it again.",
-    "missing": "Not measured; `fusefront robustness {study}` hides each modality at serving time and scores test again.",
-    "slices": "The data set declares no slices; name them under `slices` in its spec and prepare it again.",
-    "what_if": "Nothing to work out: no logged test request has two candidates and a price, or there is no baseline.",
-    "audit": "The data were not audited; `fusefront audit` on the data set's spec writes the findings.",
+    "epochs": (
+        "The runs left no curve: nothing was trained by epochs, or `fusefront run {file}` has not "
+        "finished."
+    ),
+    "trials": (
+        "There is no search of two trials or more; set `tuning.trials` in the study and run it "
+        "again."
+    ),
+    "missing": (
+        "Not measured; `fusefront robustness {study}` hides each modality at serving time and "
+        "scores test again."
+    ),
+    "slices": (
+        "The data set declares no slices; name them under `slices` in its spec and prepare it "
+        "again."
+    ),
+    "what_if": (
+        "Nothing to work out: no logged test request has two candidates and a price, or there is "
+        "no baseline."
+    ),
+    "audit": (
+        "The data were not audited; `fusefront audit` on the data set's spec writes the findings."
+    ),
     "environment": "The runs left no record of their environment.",
 }
 BACKENDS = (
-    "The model alone, without the lookups around it, at the number of candidates that decides. onnx is "
-    "what ships and what the decision reads. Differences are from the trained model: of a probability, "
-    "and of the AUC where precision is reduced."
+    "The model alone, without the lookups around it, at the number of candidates that decides. "
+    "onnx is what ships and what the decision reads. Differences are from the trained model: of a "
+    "probability, and of the AUC where precision is reduced."
 )
 CODES = (
-    "Mean and range over parts (or levels) and seeds. Variance kept: share of the vectors' variance that the "
-    "code explains. Codebook use: share of a codebook's codes that some item has. Perplexity: how many codes "
-    "they amount to if all were used equally often. Collision rate: share of items whose whole code another "
-    "item has, too."
+    "Mean and range over parts (or levels) and seeds. Variance kept: share of the vectors' "
+    "variance that the code explains. Codebook use: share of a codebook's codes that some item "
+    "has. Perplexity: how many codes they amount to if all were used equally often. Collision "
+    "rate: share of items whose whole code another item has, too."
 )
 METHODS = (
     (
         "What is compared",
-        "Every strategy sees the same rows and the same history; the best setting is trained again with "
-        "every seed.",
+        "Every strategy sees the same rows and the same history; the best setting is trained "
+        "again with every seed.",
     ),
     (
         "The difference and its interval",
-        "Differences are paired: every strategy scores the same test rows. Each row (clustered by user or "
-        "request) and each seed contributes its influence; together they give the 95% interval. "
-        "Differences from what runs today are widened for the best one having been picked.",
+        "Differences are paired: every strategy scores the same test rows. Each row (clustered by "
+        "user or request) and each seed contributes its influence; together they give the 95% "
+        "interval. Differences from what runs today are widened for the best one having been "
+        "picked.",
     ),
     (
         "Better, worse, equivalent, cannot tell",
-        "Equivalent comes first: the whole 90% interval of the difference lies within the margin. Better "
-        "or worse: the 95% interval excludes zero. Otherwise the data allow a gain and a loss, and the "
-        "study cannot tell.",
+        "Equivalent comes first: the whole 90% interval of the difference lies within the margin. "
+        "Better or worse: the 95% interval excludes zero. Otherwise the data allow a gain and a "
+        "loss, and the study cannot tell.",
     ),
     (
         "Latency",
-        "One request on the exported model, one thread, item codes looked up. The interval comes from the "
-        "rounds of the session and speaks of this machine during this session only. A strategy is under "
-        "the limit only if its whole p99 interval is.",
+        "One request on the exported model, one thread, item codes looked up. The interval comes "
+        "from the rounds of the session and speaks of this machine during this session only. A "
+        "strategy is under the limit only if its whole p99 interval is.",
     ),
     (
         "The choice",
-        "Of the strategies under the limit, those equivalent to the one with the best lower bound of the "
-        "gain, and of these the cheapest by p50.",
+        "Of the strategies under the limit, those equivalent to the one with the best lower bound "
+        "of the gain, and of these the cheapest by p50.",
     ),
     (
         "The band",
-        "Both axes are redrawn from their errors and the frontier is made again each time; the band holds "
-        "the middle 95% at each latency.",
+        "Both axes are redrawn from their errors and the frontier is made again each time; the "
+        "band holds the middle 95% at each latency.",
     ),
     (
         "Money",
-        "Logged test requests are ranked again by each strategy and clicks among the top places counted; "
-        "no AUC is ever multiplied by money.",
+        "Logged test requests are ranked again by each strategy and clicks among the top places "
+        "counted; no AUC is ever multiplied by money.",
     ),
 )
 
@@ -121,8 +144,8 @@ def leaderboard(evidence: Evidence) -> str:
     """How to read the table."""
     today = evidence.decision.today
     over = (
-        f"Bars: the paired difference from {today} with its 95% interval, all on one axis; the line is "
-        "zero. "
+        f"Bars: the paired difference from {today} with its 95% interval, all on one axis; the "
+        "line is zero. "
         if today
         else ""
     )
@@ -152,8 +175,8 @@ def calibration(evidence: Evidence) -> str:
     """How far from one, and what a temperature does."""
     first = evidence.calibration[0]
     text = (
-        "Observed over predicted click rate on test rows in bins of equal count, with 95% intervals; 1 is "
-        f"as predicted. {_bins_off(first)}"
+        "Observed over predicted click rate on test rows in bins of equal count, with 95% "
+        f"intervals; 1 is as predicted. {_bins_off(first)}"
     )
     if any(curve.scaled_predicted for curve in evidence.calibration):
         fitted = [
@@ -165,8 +188,8 @@ def calibration(evidence: Evidence) -> str:
             f"{text} Hollow: logits divided by a temperature fitted on validation ({_and(fitted)})."
         )
     return (
-        f"{text} No temperature was fitted; `fusefront compare {evidence.study.name} --temperature` shows "
-        "the scaled rates beside these."
+        f"{text} No temperature was fitted; `fusefront compare {evidence.study.name} "
+        "--temperature` shows the scaled rates beside these."
     )
 
 
@@ -213,7 +236,10 @@ def missing(evidence: Evidence) -> str:
     """How it was hidden, and what that costs the strategy that page one is about."""
     assert evidence.missing is not None
     own = evidence.missing.curves[0].strategy
-    text = "Vectors are hidden at random when serving, without training again; bands are 95% intervals."
+    text = (
+        "Vectors are hidden at random when serving, without training again; bands are 95% "
+        "intervals."
+    )
     losses = [_loss(c) for c in evidence.missing.curves if c.strategy == own and c.shares[0] == 0]
     if losses:
         text += f" {own} without any {_and(losses)}."
@@ -228,8 +254,8 @@ def _loss(curve: MissingCurve) -> str:
 def widths(evidence: Evidence) -> str:
     """The narrowest code that no run shows to be worse than the whole one."""
     lead = (
-        "One training gives all widths; each line is a run, vertical lines are 95% intervals of the "
-        "difference from the whole code on validation, users being independent."
+        "One training gives all widths; each line is a run, vertical lines are 95% intervals of "
+        "the difference from the whole code on validation, users being independent."
     )
     sentences = []
     for name in dict.fromkeys(curve.strategy for curve in evidence.widths):
@@ -255,9 +281,9 @@ def what_if(evidence: Evidence) -> str:
     """What a cell says."""
     currency = evidence.study.currency
     return (
-        f"Each cell: who wins under that limit, and its yearly gain over what runs today in {currency} with "
-        "its 95% interval; cannot tell: one may earn more and may lose. All prices are in "
-        "tables/what_if.csv."
+        "Each cell: who wins under that limit, and its yearly gain over what runs today in "
+        f"{currency} with its 95% interval; cannot tell: one may earn more and may lose. All "
+        "prices are in tables/what_if.csv."
     )
 
 
@@ -266,12 +292,20 @@ def alt_text(evidence: Evidence, key: str) -> str:
     who = evidence.point(evidence.decision.choice or evidence.decision.subject)
     name = label(who) if who else evidence.study.name
     return {
-        "ablation": "Bars of the change of AUC when each part is taken out; the table below holds every number.",
+        "ablation": (
+            "Bars of the change of AUC when each part is taken out; the table below holds every "
+            "number."
+        ),
         "calibration": f"Observed over predicted click rate by bin, {name} and what runs today.",
         "epochs": "Validation AUC after each epoch, one panel a strategy, one line a seed.",
-        "trials": "Best validation AUC so far along the trials of each search, below its final best.",
+        "trials": (
+            "Best validation AUC so far along the trials of each search, below its final best."
+        ),
         "missing": "AUC over the share of items that lost a modality, one panel a modality.",
-        "widths": "Validation AUC against the whole code over the width of the code, one panel a strategy.",
+        "widths": (
+            "Validation AUC against the whole code over the width of the code, one panel a "
+            "strategy."
+        ),
     }[key]
 
 

@@ -34,8 +34,8 @@ LEAKS = {
     "second": Phrase(
         "The test split was opened before, for other versions of this study ({n}): what was chosen "
         "since may be fitted to it.",
-        "評価データは\u200b以前に\u200b{n}回\u200b開かれた。\u200b以後の\u200b選択は\u200bそれに\u200b適合した\u200b"
-        "可能性が\u200bある。",
+        "評価データは\u200b以前に\u200b{n}回\u200b開かれた。\u200b以後の\u200b選択は\u200b"
+        "それに\u200b適合した\u200b可能性が\u200bある。",
     ),
 }
 STATE = {
@@ -50,7 +50,8 @@ CONTROLS = {
     ),
     "cannot tell": Phrase(
         "{name} cannot be told apart ({gap} AUC {interval}): what fusion adds to it is not shown.",
-        "{name}とは\u200b判断不能\u200b（AUC {gap} {interval}）。\u200b融合の\u200b効果は\u200b示されていない。",
+        "{name}とは\u200b判断不能\u200b（AUC {gap} {interval}）。\u200b融合の\u200b効果は\u200b"
+        "示されていない。",
     ),
     "better": Phrase(
         "{name} is better ({gap} AUC {interval}).",
@@ -73,27 +74,28 @@ SLICES = {
 }
 MISSING = {
     "ahead": Phrase(
-        "With {modality} hidden for {share} of the items it is still {lead} AUC {interval} over what "
-        "runs today with the same hidden.",
-        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠しても、\u200b同じ条件の\u200b現行方式に\u200b対し"
-        "\u200bAUC {lead} {interval}。",
+        "With {modality} hidden for {share} of the items it is still {lead} AUC {interval} over "
+        "what runs today with the same hidden.",
+        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠しても、\u200b同じ条件の\u200b"
+        "現行方式に\u200b対し\u200bAUC {lead} {interval}。",
     ),
     "behind": Phrase(
         "With {modality} hidden for {share} of the items it falls behind what runs today with the "
         "same hidden, {lead} AUC {interval}.",
-        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと\u200b同じ条件の\u200b現行方式に\u200b劣る\u200b（AUC {lead} {interval}）。",
+        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと\u200b同じ条件の\u200b"
+        "現行方式に\u200b劣る\u200b（AUC {lead} {interval}）。",
     ),
     "level": Phrase(
-        "With {modality} hidden for {share} of the items it cannot be told apart from what runs today "
-        "with the same hidden, {lead} AUC {interval}.",
-        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと\u200b同じ条件の\u200b現行方式との\u200b差は\u200b判断不能"
-        "\u200b（AUC {lead} {interval}）。",
+        "With {modality} hidden for {share} of the items it cannot be told apart from what runs "
+        "today with the same hidden, {lead} AUC {interval}.",
+        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと\u200b同じ条件の\u200b"
+        "現行方式との\u200b差は\u200b判断不能\u200b（AUC {lead} {interval}）。",
     ),
     "falls": Phrase(
-        "With {modality} hidden for {share} of the items: {lead} AUC {interval} from what runs today "
-        "with everything there.",
-        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと、\u200b欠損の\u200bない\u200b現行方式との\u200b差は"
-        "\u200bAUC {lead} {interval}。",
+        "With {modality} hidden for {share} of the items: {lead} AUC {interval} from what runs "
+        "today with everything there.",
+        "{share}の\u200bアイテムで\u200b{modality}を\u200b隠すと、\u200b欠損の\u200bない\u200b"
+        "現行方式との\u200b差は\u200bAUC {lead} {interval}。",
     ),
     "none": Phrase(
         "Not measured; `fusefront robustness {study}` measures it.",

@@ -125,9 +125,9 @@ def main() -> None:
             figures = json.loads(process.stdout)
             base = base or figures["seconds"]
             sys.stdout.write(
-                f"{job:12} {figures['seconds']:7.2f} s  {figures['processor']:7.2f} s of processor  "
-                f"{figures['seconds'] / base:5.2f} x sklearn  peak {figures['peak']:5.0f} MiB "
-                f"({figures['before']:.0f} before)\n"
+                f"{job:12} {figures['seconds']:7.2f} s  {figures['processor']:7.2f} s of "
+                f"processor  {figures['seconds'] / base:5.2f} x sklearn  peak "
+                f"{figures['peak']:5.0f} MiB ({figures['before']:.0f} before)\n"
             )
 
 

@@ -33,7 +33,8 @@ def main() -> None:
         bins.add(chunk.p)
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
     print(
-        f"{requests * CANDIDATES:,} rows in {seconds:.2f} s ({busy:.2f} s of one processor), Bayes AUC {bins.auc():.4f}"
+        f"{requests * CANDIDATES:,} rows in {seconds:.2f} s ({busy:.2f} s of one processor), "
+        f"Bayes AUC {bins.auc():.4f}"
     )
     print(f"{requests * CANDIDATES / busy:,.0f} rows a second of one processor")
     if chosen.write:

@@ -247,8 +247,9 @@ def audit() -> tuple[AuditFinding, ...]:
 def full_evidence() -> Evidence:
     """A clear winner with every part present."""
     all_points = points()
-    steps = (("text, PCA-64", 71, 9, 0.7), ("image, PCA-64", 32, 8, 0.6), ("audio, PCA-64", 4, 7, 0.5),
-             ("target attention", 46, 8, 1.2), ("SENet", 20, 7, 0.58))  # fmt: skip
+    steps = (("text, PCA-64", 71, 9, 0.7), ("image, PCA-64", 32, 8, 0.6),
+             ("audio, PCA-64", 4, 7, 0.5), ("target attention", 46, 8, 1.2),
+             ("SENet", 20, 7, 0.58))  # fmt: skip
     result = tuple(
         AblationStep(n, around(g, h), Interval(ms), judge(g, h)) for n, g, h, ms in steps
     )

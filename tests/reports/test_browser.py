@@ -72,8 +72,9 @@ def answer(
     sandbox = "" if scripts else 'sandbox="allow-same-origin"'
     frame = folder / "frame.html"
     frame.write_text(
-        f'<body style="margin:0"><iframe id="f" {sandbox} src="{page.as_uri()}" style="border:0;width:'
-        f'{width}px;height:4000px"></iframe><pre id="out"></pre><script>onload=()=>{{const d='
+        f'<body style="margin:0"><iframe id="f" {sandbox} src="{page.as_uri()}" '
+        f'style="border:0;width:{width}px;height:4000px"></iframe><pre id="out"></pre>'
+        f"<script>onload=()=>{{const d="
         f"document.getElementById('f').contentDocument,w=document.getElementById('f')."
         f"contentWindow;document.getElementById('out').textContent=JSON.stringify((()=>{{"
         f"{script}}})())}}</script>",
@@ -145,8 +146,8 @@ def test_odd_names_are_shown_and_run_nothing(full_evidence: Evidence, tmp_path: 
     shown = answer(
         tmp_path,
         page,
-        "return {scripts: d.scripts.length, names: [...d.querySelectorAll('.t-leaderboard tbody th')]"
-        ".map(x => x.textContent)}",
+        "return {scripts: d.scripts.length, names: [...d.querySelectorAll('.t-leaderboard tbody "
+        "th')].map(x => x.textContent)}",
     )
     assert shown["scripts"] == 1
     assert "<script>alert(1)</script>0" in shown["names"]
@@ -198,7 +199,8 @@ def test_without_script_every_table_is_there_in_its_order(
     page: Path, full_evidence: Evidence, tmp_path: Path
 ) -> None:
     script = """
-    return {buttons: d.querySelectorAll('button').length, tables: d.querySelectorAll('table').length,
+    return {buttons: d.querySelectorAll('button').length,
+        tables: d.querySelectorAll('table').length,
         names: [...d.querySelectorAll('.t-leaderboard tbody th')].map(x => x.textContent)};
     """
     shown = answer(tmp_path, page, script, scripts=False)

@@ -49,7 +49,8 @@ def test_missing_libraries_are_one_sentence_and_nothing_is_printed_beside_it() -
         "a PDF needs weasyprint, which cannot be loaded (cannot load library 'libgobject-2.0-0'"
     )
     assert process.stderr.endswith(
-        "not there); pip install 'fusefront[pdf]', on Debian with libpango-1.0-0 and libpangoft2-1.0-0"
+        "not there); pip install 'fusefront[pdf]', on Debian with libpango-1.0-0 and "
+        "libpangoft2-1.0-0"
     )
     assert process.stdout == ""
 

@@ -61,8 +61,8 @@ def write_golden_rows(
     apart = float(np.abs(served[:, 0] - recorded).max(initial=0.0))
     if exact and apart > TOLERANCE:
         raise GateError(
-            f"{run.name}: raw rows of validation do not score as recorded (a probability differs by "
-            f"{apart:.1e}, at most {TOLERANCE:.0e}); prepare and train again with this version"
+            f"{run.name}: raw rows of validation do not score as recorded (a probability differs "
+            f"by {apart:.1e}, at most {TOLERANCE:.0e}); prepare and train again with this version"
         )
     rows.with_columns(pl.Series(RECORDED, recorded), pl.Series(SERVED, served[:, 0])).write_parquet(
         folder / FILE

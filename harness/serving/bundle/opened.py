@@ -39,7 +39,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{path}: not written by an export of this program; export a run")
     if manifest.get("format") != 1:
         raise BundleError(
-            f"{path}: got format {manifest.get('format')!r}, expected 1; export again with this version"
+            f"{path}: got format {manifest.get('format')!r}, expected 1; export again with this "
+            "version"
         )
     _complete(path, manifest)
     files = {name: _confined(path, name) for name in manifest["files"]}
@@ -132,7 +133,8 @@ def score(session: Any, folder: Path, feed: dict[str, Any]) -> np.ndarray[Any, A
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise BundleError(
-            f"{folder / 'scorer.onnx'}: cannot score what the bundle encodes ({reason}); export again"
+            f"{folder / 'scorer.onnx'}: cannot score what the bundle encodes ({reason}); export "
+            "again"
         ) from None
     return logits
 
@@ -161,7 +163,8 @@ def replay(folder: Path) -> dict[str, Any]:
     for request in requests:
         if stray := [name for name in (*names, "logits") if name not in request]:
             raise BundleError(
-                f"{folder / 'golden.npz'}: has no {stray[0]!r}, which scorer.onnx asks for; export again"
+                f"{folder / 'golden.npz'}: has no {stray[0]!r}, which scorer.onnx asks for; "
+                "export again"
             )
         logits = score(session, folder, {name: request[name] for name in names})
         if logits.shape != request["logits"].shape or not np.isfinite(logits).all():

@@ -133,13 +133,15 @@ def _gate(loaded: Loaded, scorer: Scorer, rows: RowFormat) -> Parity:
         parity = check_reduced(scorer.logits, model, codes, schema, loaded.store)
     if (apart := apart_from_record(loaded)) > RECORDED_TOLERANCE:
         raise GateError(
-            f"run {loaded.summary['run_id']}: its weights score its validation rows otherwise than it "
-            f"recorded (a probability differs by {apart:.1e}, at most {RECORDED_TOLERANCE:.0e}); "
-            "weights or predictions are not those of the training: train the run again"
+            f"run {loaded.summary['run_id']}: its weights score its validation rows otherwise "
+            f"than it recorded (a probability differs by {apart:.1e}, at most "
+            f"{RECORDED_TOLERANCE:.0e}); weights or predictions are not those of the training: "
+            "train the run again"
         )
     if not parity.passed:
         raise GateError(
-            f"{loaded.summary['strategy']} with {rows} rows: {parity.reason}; export with --rows float32"
+            f"{loaded.summary['strategy']} with {rows} rows: {parity.reason}; export with --rows "
+            "float32"
         )
     return parity
 

@@ -78,7 +78,10 @@ class TorchCompiled(TorchEager):
         import shutil
 
         if not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
-            return "backend 'compile' needs a C++ compiler (g++ or clang++) and there is none; install one"
+            return (
+                "backend 'compile' needs a C++ compiler (g++ or clang++) and there is none; "
+                "install one"
+            )
         return None
 
     def load(self, trained: Trained) -> Callable[[Feed], object]:
@@ -132,8 +135,8 @@ def find_backends(
     for name in names:
         if name not in known:
             raise UsageError(
-                f"backend {name!r} is not known; known: {', '.join(known)}, and those of files given "
-                "with --include-path"
+                f"backend {name!r} is not known; known: {', '.join(known)}, and those of files "
+                "given with --include-path"
             )
         backends[name] = known[name]()
     return backends

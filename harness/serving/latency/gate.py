@@ -79,8 +79,8 @@ def _raised(way: str, model: Trained, error: Exception) -> str:
     """Somebody else's code: anything can come out of it."""
     reason = " ".join(str(error).split())[:200].rstrip(".")
     return (
-        f"latency backend {way!r} raised {type(error).__name__} ({reason}) on strategy {model.name!r}; "
-        "mend it, `fusefront check` says what it breaks"
+        f"latency backend {way!r} raised {type(error).__name__} ({reason}) on strategy "
+        f"{model.name!r}; mend it, `fusefront check` says what it breaks"
     )
 
 
@@ -98,8 +98,8 @@ def compare(
         scores = np.asarray(result[0] if isinstance(result, list) else result)
         if scores.shape != feed["candidates"].shape:
             raise UsageError(
-                f"latency backend {way!r}: {trained.name!r} gives scores of shape {scores.shape} for "
-                f"candidates of shape {feed['candidates'].shape}; give one logit a candidate"
+                f"latency backend {way!r}: {trained.name!r} gives scores of shape {scores.shape} "
+                f"for candidates of shape {feed['candidates'].shape}; give one logit a candidate"
             )
         return scores
 

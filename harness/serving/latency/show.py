@@ -96,8 +96,9 @@ def _session(facts: BenchFacts) -> str:
     lines = [
         f"machine {facts['fingerprint']}: {facts['in_words']}",
         f"hot closed loop unless paced (10 ms gaps); intervals speak of {facts['session_text']}",
-        "p50 ranks, p99 checks the limit; + = at least; busy = visits that waited for a core; QPS = the undisturbed ceiling, predicted: p99"
-        " within the study's limit if nothing disturbs the machine",
+        "p50 ranks, p99 checks the limit; + = at least; busy = visits that waited for a core; QPS "
+        "= the undisturbed ceiling, predicted: p99 within the study's limit if nothing disturbs "
+        "the machine",
     ]
     if call is not None:
         lines.append(f"a graph that does nothing takes {call:.3f} ms of each (subtracted nowhere)")

@@ -30,7 +30,8 @@ def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
     visible = [row.mde for row in comparison.strategies if np.isfinite(row.mde)]
     if visible:
         sentences.append(
-            f"Smallest difference seen with 80 % power (MDE): {min(visible):.4f} to {max(visible):.4f}."
+            f"Smallest difference seen with 80 % power (MDE): {min(visible):.4f} to "
+            f"{max(visible):.4f}."
         )
     sentences.append(f"Equivalence margin: ±{comparison.margin:g} (90 % interval inside it).")
     if len(comparison.best_set) > 1:
@@ -38,8 +39,8 @@ def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
     if comparison.winner is not None and np.isfinite(comparison.winner.low):
         lead = comparison.winner
         sentences.append(
-            f"Best on {comparison.split}: {lead.name}, {lead.difference:+.4f} "
-            f"[{lead.low:+.4f}, {lead.high:+.4f}] to {comparison.baseline}, corrected for being picked."
+            f"Best on {comparison.split}: {lead.name}, {lead.difference:+.4f} [{lead.low:+.4f}, "
+            f"{lead.high:+.4f}] to {comparison.baseline}, corrected for being picked."
         )
     if redrawn := [name for name, about in comparison.own_metrics.items() if about.draws]:
         draws = comparison.own_metrics[redrawn[0]].draws
@@ -96,7 +97,8 @@ def _clusters(comparison: Comparison) -> list[str]:
         return [f"Only {clusters_hold(comparison.mc)} one of the classes: estimates, no intervals."]
     if comparison.mc < FEW_CLUSTERS:
         return [
-            f"Only {clusters_hold(comparison.mc)} one of the classes: intervals are approximate below 30."
+            f"Only {clusters_hold(comparison.mc)} one of the classes: intervals are approximate "
+            "below 30."
         ]
     return []
 
@@ -125,8 +127,8 @@ def _margin(comparison: Comparison) -> list[str]:
     if not never:
         return []
     return [
-        f"These data could never show equivalence within ±{comparison.margin:g} for {_some(never)}: "
-        "the 90 % interval is wider than the margin whatever the difference."
+        f"These data could never show equivalence within ±{comparison.margin:g} for "
+        f"{_some(never)}: the 90 % interval is wider than the margin whatever the difference."
     ]
 
 

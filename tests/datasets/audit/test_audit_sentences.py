@@ -247,8 +247,8 @@ def test_rates_that_differ_are_not_said_to_agree() -> None:
     finding = say_rates(counts)
     assert finding.title == "Label rate: train 54.9 %, valid 62.8 %, test 68.5 %."
     assert finding.detail == (
-        "test clicks more than train by 14 points, which is more than chance: calibration learned on "
-        "train will be off by about so much."
+        "test clicks more than train by 14 points, which is more than chance: calibration learned "
+        "on train will be off by about so much."
     )
     assert finding.numbers["gap"] == pytest.approx(0.136)
     assert set(CHECKS) >= {"label rate", "counted by prepare", "users that are none"}

@@ -106,7 +106,8 @@ def test_the_encoder_sees_so_many_at_a_time_and_rows_keep_their_item(
     assert names == [first, second]
     missing = "k3.png" if kind == "image" else "row 3 of items.parquet"
     assert result.absent.sentences("raw", count) == [
-        f"modality 'raw': 2 of {count} items have no raw input and count as absent, such as {missing}"
+        f"modality 'raw': 2 of {count} items have no raw input and count as absent, such as "
+        f"{missing}"
     ]
 
 
@@ -118,8 +119,8 @@ def test_what_is_absent_is_said_of_the_first_with_a_short_reason() -> None:
         absent.fail(Path(name), f"reason of {name}" + "." * 200 + "\nmore")
     assert absent.sentences("m", 5000) == [
         "modality 'm': 2 of 5,000 items have no raw input and count as absent, such as a.txt",
-        "modality 'm': 2 files cannot be read and count as absent, such as a.txt (reason of a.txt); "
-        "replace them",
+        "modality 'm': 2 files cannot be read and count as absent, such as a.txt (reason of "
+        "a.txt); replace them",
     ]
 
 

@@ -78,8 +78,8 @@ def test_a_bucket_of_few_rows_must_fit_and_the_sentence_says_what_would() -> Non
 def test_what_is_planned_is_said() -> None:
     sentence = Budget(3 << 30, 12_345, 2, 5 << 19, 5 << 10).sentence(1_000_000)
     assert sentence == (
-        "1,000,000 rows; memory at most 3.0 GiB, expected 2.5 MiB: chunks of 12,345 rows, 4 buckets "
-        "of about 250,000 rows; 5 KiB of temporary files"
+        "1,000,000 rows; memory at most 3.0 GiB, expected 2.5 MiB: chunks of 12,345 rows, 4 "
+        "buckets of about 250,000 rows; 5 KiB of temporary files"
     )
 
 

@@ -286,7 +286,10 @@ def test_a_choice_that_means_nothing_is_refused(history: dict[str, Any], sentenc
     [
         (
             {"events": ["click", "clik"], "kind": "kind"},
-            r"'kind': no event of the kind 'clik', which history\.events names; the column holds buy",
+            (
+                r"'kind': no event of the kind 'clik', which history\.events names; the column "
+                r"holds buy"
+            ),
         ),
         ({"events": "all", "kind": "t"}, "'t': more than 255 kinds of event"),
         ({"kind": "nowhere"}, "column 'nowhere' is missing"),

@@ -65,13 +65,16 @@ def test_digits_are_numbers_where_all_files_say_so() -> None:
     assert lookup.rows(pl.Series("k", [5, 12], dtype=pl.UInt8), FILE, "k").tolist() == [2, 1]
     with pytest.raises(
         DataContractError,
-        match=r"^log\.csv, column 'k', row 32: got '05', expected an integer item key; write the keys "
-        r"as in items\.csv$",
+        match=r"^log\.csv, column 'k', row 32: got '05', expected an integer item key; write the "
+        r"keys as in items\.csv$",
     ):
         lookup.rows(pl.Series("k", ["5", None, "05", "x"]), Path("log.csv"), "k", 30)
     with pytest.raises(
         DataContractError,
-        match=r"^log\.csv, column 'k', row 30: the keys are whole numbers, those of items\.csv are text",
+        match=(
+            r"^log\.csv, column 'k', row 30: the keys are whole numbers, those of items\.csv are "
+            r"text"
+        ),
     ):
         index(["a"]).rows(pl.Series("k", [5]), Path("log.csv"), "k", 30)
 

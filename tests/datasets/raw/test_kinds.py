@@ -280,7 +280,10 @@ def test_users_7_and_7_point_0_in_two_files_are_refused(tmp_path: Path) -> None:
         part = table[start:end]
         users = [f"{u}.0" if name == "test" else str(u) for u in part["u"]]
         as_csv(tmp_path / f"{name}.csv", part, u=users)
-    sentence = r"test.csv, column 'u', row 0: users are fractions \('\d+\.0'\), those of train.csv are whole"
+    sentence = (
+        r"test.csv, column 'u', row 0: users are fractions \('\d+\.0'\), those of train.csv are "
+        r"whole"
+    )
     with pytest.raises(DataContractError, match=sentence):
         prepared(tmp_path, interactions=THREE, split={"by": "given"})
 

@@ -266,7 +266,9 @@ def test_a_column_is_what_its_least_value_is() -> None:
     evidence.look(pl.Series("c", ["7", None, "8", "true"]), np.arange(20, 24))
     with pytest.raises(
         DataContractError,
-        match=r"column 'c', row 23: values are booleans \('true'\), those before \(row 20, '7'\) are",
+        match=(
+            r"column 'c', row 23: values are booleans \('true'\), those before \(row 20, '7'\) are"
+        ),
     ):
         evidence.survey()
 
@@ -340,8 +342,8 @@ def test_a_time_format_that_cannot_be_read_is_one_sentence() -> None:
     clock = Clock("%Y-%m-%d %H")
     with pytest.raises(
         DataContractError,
-        match=r"^log\.csv, column 't': the time_format '%Y-%m-%d %H' cannot be used \(Invalid format "
-        r"string: .{5,120}\); write it as strftime does$",
+        match=r"^log\.csv, column 't': the time_format '%Y-%m-%d %H' cannot be used \(Invalid "
+        r"format string: .{5,120}\); write it as strftime does$",
     ) as error:
         clock.read(pl.Series("t", ["2021-01-02 03"]), LOG, 0)
     assert "\n" not in str(error.value)

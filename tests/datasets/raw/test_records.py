@@ -212,7 +212,9 @@ def test_an_unknown_item_is_refused_with_its_row_in_the_file(shop: Path) -> None
     reader = recorder(shop, spec(items=items))
     with pytest.raises(
         DataContractError,
-        match=r"log\.parquet, column 'i', row 42: item 99 is not in items\.parquet; add it to items",
+        match=(
+            r"log\.parquet, column 'i', row 42: item 99 is not in items\.parquet; add it to items"
+        ),
     ):
         reader.read(pl.DataFrame(LOG_ROWS), Part(shop / "log.parquet", None, COMMAS), 40, 100)
 

@@ -85,9 +85,9 @@ def test_what_would_have_been_found_is_the_largest_of_those_trained_anew() -> No
         "of 0.0031 or more would have been found with 80 % power in each."
     )
     assert sentence(checks[1:3], 0.002, ["w", "x", "y", "z"]) == (
-        "No strategy is shown to have lost more than 0.002 AUC; a loss of 0.0031 or more would have "
-        "been found with 80 % power in each; not compared, for want of earlier or present runs: "
-        "'w', 'x', 'y' and 1 more."
+        "No strategy is shown to have lost more than 0.002 AUC; a loss of 0.0031 or more would "
+        "have been found with 80 % power in each; not compared, for want of earlier or present "
+        "runs: 'w', 'x', 'y' and 1 more."
     )
     assert sentence(checks[2:3], 0.001, ["x", "y", "z"]) == (
         "Both studies hold the very same runs of all 1 strategies, so nothing can have been lost; "

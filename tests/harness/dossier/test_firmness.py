@@ -76,7 +76,10 @@ def test_a_verdict_that_another_recipe_changes_is_not_firm(study: StudyFolder) -
     assert rows["good"]["other"] != "better"
     assert rows["good"]["difference"] == pytest.approx(0.0, abs=1e-9)
     assert rows["popularity"]["verdict"] == rows["popularity"]["other"] == "worse"
-    sentence = f"Not firm: good is 'better', and by the recipe learning_rate 0.003 '{rows['good']['other']}'."
+    sentence = (
+        "Not firm: good is 'better', and by the recipe learning_rate 0.003 "
+        f"'{rows['good']['other']}'."
+    )
     assert sentence in warnings
     evidence = evidence_of(study)
     assert evidence.decision.not_firm == ("good",)

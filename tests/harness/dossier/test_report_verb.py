@@ -232,7 +232,8 @@ def test_what_the_machine_lacks_for_a_report_is_said_without_a_traceback(
     folder = str(tmp_path / "made")
     assert ended(monkeypatch, *report, str(file)) == 2
     assert capsys.readouterr().err == (
-        f"fusefront: got {str(file)!r}: file exists; expected a path that can be used, give another\n"
+        f"fusefront: got {str(file)!r}: file exists; expected a path that can be used, give "
+        "another\n"
     )
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     assert ended(monkeypatch, *report, folder, "--pdf") == 2

@@ -75,8 +75,8 @@ def test_other_scores_fail_the_gate(out: Path, ragged: PreparedDataset) -> None:
     auc = record.summary["valid_auc"]
     with pytest.raises(
         GateError,
-        match=rf"^run {record.path.name} is not reproduced \(the training code has changed since\): "
-        rf"logits differ by up to 0\.25, valid AUC {auc:.5f} then, {auc:.5f} now$",
+        match=rf"^run {record.path.name} is not reproduced \(the training code has changed "
+        rf"since\): logits differ by up to 0\.25, valid AUC {auc:.5f} then, {auc:.5f} now$",
     ):
         reproduce_run(record.path.name, out, ())
 

@@ -200,7 +200,10 @@ def test_a_part_that_raises_whatever_it_likes_is_one_sentence_of_the_plan(
 ):
     file = tmp_path / "largest.py"
     head, part, rest = page_files["largest.py"].partition("    name: ClassVar")
-    broken = "\n    def __init__(self, slots: int, d: int) -> None:\n        raise KeyError('no word')\n\n"
+    broken = (
+        "\n    def __init__(self, slots: int, d: int) -> None:\n        raise KeyError('no "
+        "word')\n\n"
+    )
     file.write_text(head + broken + part + rest)
     study = {
         "name": "mine",

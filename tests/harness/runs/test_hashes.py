@@ -79,8 +79,8 @@ def test_negated_predictions_are_refused(study: StudyFolder, reader: str) -> Non
     with pytest.raises(DataContractError) as refusal:
         READERS[reader](study)
     assert str(refusal.value) == (
-        f"{path}: changed since the run was recorded (its SHA-256 differs); delete the run's folder "
-        "and run the study again"
+        f"{path}: changed since the run was recorded (its SHA-256 differs); delete the run's "
+        "folder and run the study again"
     )
     assert not (study.root / "bundle").exists()
 

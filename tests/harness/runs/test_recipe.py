@@ -64,8 +64,8 @@ def test_a_recipe_is_said_in_a_line():
     )
     plateau = {"optimizer": "adam", "schedule": "plateau", "patience": 2, "l2_embedding": 0.01}
     assert in_words(Training.model_validate({**plateau, "learning_rate": 1e-3})) == (
-        "Adam 0.001, rate x 0.1 an epoch without gain, at most 3 epochs, patience 2, batch by rows, "
-        "L2 of embeddings 0.01"
+        "Adam 0.001, rate x 0.1 an epoch without gain, at most 3 epochs, patience 2, batch by "
+        "rows, L2 of embeddings 0.01"
     )
     averaged = Training(schedule="constant", average=0.5, epochs=1, tau=None)
     assert in_words(averaged).endswith("tau of ids 0.3, weights averaged over 0.5 epochs")

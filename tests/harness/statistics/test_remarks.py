@@ -41,7 +41,10 @@ def test_notes_say_unit_effect_margin_best_set_and_lead(comparison, uneven):
     expected = (
         f"Intervals are 95 %, over {users} users and over training seeds; training data and "
         "hyper-parameters are held fixed.",
-        f"Smallest difference seen with 80 % power (MDE): {min(effects):.4f} to {max(effects):.4f}.",
+        (
+            f"Smallest difference seen with 80 % power (MDE): {min(effects):.4f} to "
+            f"{max(effects):.4f}."
+        ),
         "Equivalence margin: ±0.03 (90 % interval inside it).",
         f"Best on test: up, {lead.difference:+.4f} [{lead.low:+.4f}, {lead.high:+.4f}] to base, "
         "corrected for being picked.",

@@ -100,8 +100,8 @@ def test_a_trial_whose_worker_is_killed_twice_is_left_to_the_next_command(
         tune(plan, first)
     first.workers.close()
     assert str(refused.value) == (
-        "1 of 1 searches lack trials (late_fusion trial 0: its process ended with code -9); the same "
-        "command tries them again"
+        "1 of 1 searches lack trials (late_fusion trial 0: its process ended with code -9); the "
+        "same command tries them again"
     )
     assert list(folder.rglob("trial-*.json")) == []
     assert list(folder.rglob("winner-*.json")) == []

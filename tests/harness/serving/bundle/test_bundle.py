@@ -104,8 +104,8 @@ def test_the_verbs_run_where_torch_is_absent(world, verb, tmp_path):
         "predict": f"predict(Path({str(world[3])!r}), Path({str(rows)!r}))",
     }[verb]
     code = BLOCKED.format(blocked={"torch", "pytorch_lightning"}) + (
-        "from pathlib import Path\n"
-        f"from fusefront.harness.cli.{verb} import {verb}\n{call}\nassert 'torch' not in sys.modules\n"
+        f"from pathlib import Path\nfrom fusefront.harness.cli.{verb} import "
+        f"{verb}\n{call}\nassert 'torch' not in sys.modules\n"
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
