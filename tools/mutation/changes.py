@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mutation.equivalents import equivalents
+
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Lt: "<=",
     ast.LtE: "<",
@@ -135,8 +137,10 @@ class SourceFile:
 
     def edits(self) -> Iterator[tuple[int, int, str, int]]:
         """(first byte, byte after the last, new text, line), parsing or not, breadth first."""
-        docstrings = self.docstrings()
+        docstrings, same = self.docstrings(), equivalents(self.tree)
         for node in ast.walk(self.tree):
+            if id(node) in same:
+                continue
             match node:
                 case ast.Compare(left=left, ops=[operator], comparators=[right]):
                     pair = (left, right, OPERATORS.get(type(operator)))
