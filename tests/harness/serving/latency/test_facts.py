@@ -97,10 +97,10 @@ def test_the_costs_of_a_strategy_are_its_products_and_its_files(
     }
     assert cast(Any, scorer.trained.model).items == [1, 2]
     files(tmp_path / "a" / "onnx-float16")
-    kept = strategy_facts(plan, scorer, cold=False)
-    assert kept["bundle_bytes"] == 144
-    assert kept["bytes_per_item"] == pytest.approx(44 / 10)  # the row of nothing counts
-    assert "cold_start_ms" not in kept
+    warm = strategy_facts(plan, scorer, cold=False)
+    assert warm["bundle_bytes"] == 144
+    assert warm["bytes_per_item"] == pytest.approx(44 / 10)  # the row of nothing counts
+    assert "cold_start_ms" not in warm
     assert feeds == []
     started = strategy_facts(plan, scorer, cold=True)
     times = {name: started[name] for name in ("cold_start_ms", "cold_load_ms", "cold_first_ms")}  # type: ignore[literal-required]

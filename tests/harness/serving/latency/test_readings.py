@@ -101,7 +101,7 @@ def busy(**processes: tuple[int, float]) -> State:
 
 
 def test_others_are_the_busiest_first_from_two_hundredths_of_a_core() -> None:
-    before = busy(quiet=(1, 3.0), least=(2, 0.0), busy=(3, 0.0), gone=(4, 9.0))
+    before = busy(quiet=(1, 3.0), least=(2, 0.0), busy=(3, 0.0), other=(4, 9.0))
     after = busy(quiet=(1, 3.19), least=(2, 0.2), busy=(3, 20.0), fresh=(5, 5.0))
     assert others(before, after, 10.0) == [
         "busy 2.00 cores",
@@ -109,8 +109,8 @@ def test_others_are_the_busiest_first_from_two_hundredths_of_a_core() -> None:
         "least 0.02 cores",
     ]
     assert others(before, after, 10.0, least=0.5) == ["busy 2.00 cores", "fresh 0.50 cores"]
-    assert others(before, busy(gone=(4, 0.5)), 10.0, least=0.0) == ["gone 0.00 cores"]  # no less
-    assert others(before, busy(gone=(4, 9.0)), 0.0) == []
+    assert others(before, busy(other=(4, 0.5)), 10.0, least=0.0) == ["other 0.00 cores"]  # no less
+    assert others(before, busy(other=(4, 9.0)), 0.0) == []
 
 
 CPUINFO = """processor\t: 0
