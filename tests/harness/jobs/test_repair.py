@@ -1,8 +1,10 @@
 """`verify --repair`: what is broken lies aside, and the same commands make it again as it was."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,13 @@ import pytest
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.cli.main import register
 from fusefront.harness.dossier.comparison import compare_study
+from fusefront.harness.jobs import repair as repairs
+from fusefront.harness.jobs.checked import RecordDamage, Verification
 from fusefront.harness.jobs.plan import make_plan
 from fusefront.harness.jobs.repair import repair
 from fusefront.harness.jobs.verify import verify
 from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs import chain
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.training.run import run
 
@@ -141,3 +146,59 @@ def test_two_repairs_in_a_second_lie_apart(trained_study: StudyFolder) -> None:
         repair(verify("shop", trained_study.root), trained_study.root)
     assert len(list((trained_study.root / "quarantine").iterdir())) == 2
     assert len(list((trained_study.root / "quarantine").glob("*/studies/shop/audit.json"))) == 2
+
+
+def damaged(*paths: Path, sentence: str = "is damaged") -> list[Verification]:
+    return [
+        Verification("store", path, (RecordDamage(f"{path.name} {sentence}", path),))
+        for path in paths
+    ]
+
+
+def test_what_lies_outside_goes_beside_it_and_what_is_gone_is_passed_over(tmp_path: Path) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    inner, outer, lost = out / "prepared" / "d", elsewhere / "bundle", out / "lost"
+    for path in (inner, outer):
+        path.mkdir(parents=True)
+        (path / "x").write_text(path.name)
+    moved = repair(damaged(inner, outer, lost), out)
+    (here,), (there,) = ((base / "quarantine").iterdir() for base in (out, elsewhere))
+    assert moved == [(inner, here / "prepared" / "d"), (outer, there / "bundle")]
+    assert [(place.to / "x").read_text() for place in moved] == ["d", "bundle"]
+    assert not inner.exists()
+    assert not outer.exists()
+    notes = [json.loads((place / "why.json").read_text())["moved"] for place in (here, there)]
+    assert [[row["from"] for row in note] for note in notes] == [[str(inner)], [str(outer)]]
+    assert notes[1][0]["reasons"] == ["bundle is damaged"]
+    for folder in (here, there):
+        assert re.fullmatch(r"\d{8}T\d{6}Z", folder.name)  # no number where none is needed
+
+
+def test_a_folder_goes_with_all_that_is_in_it_and_a_log_with_its_head(tmp_path: Path) -> None:
+    run, study = tmp_path / "runs" / "d" / "a" / "r", tmp_path / "studies" / "s"
+    run.mkdir(parents=True)
+    study.mkdir(parents=True)
+    (run / "metrics.jsonl").write_text("{")
+    log = study / "decisions.jsonl"
+    chain.append(log, {"a": 1})
+    head = chain.head_of(log)
+    moved = repair(damaged(run, run / "metrics.jsonl", log), tmp_path)
+    assert {place.path for place in moved} == {run, log, head}
+    assert not head.exists()
+    assert (moved[0].to / "metrics.jsonl").read_text() == "{"
+
+
+def test_the_second_and_third_repair_of_a_second_are_numbered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Clock:
+        @staticmethod
+        def now(zone: object) -> datetime:
+            return datetime(2026, 5, 1, 10, 0, 7, tzinfo=UTC)
+
+    monkeypatch.setattr(repairs, "datetime", Clock)
+    for _ in range(3):
+        (tmp_path / "x").touch()
+        repair(damaged(tmp_path / "x"), tmp_path)
+    names = sorted(path.name for path in (tmp_path / "quarantine").iterdir())
+    assert names == ["20260501T100007Z", "20260501T100007Z-2", "20260501T100007Z-3"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fusefront.datasets.allowed import Allowed
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
@@ -107,3 +108,23 @@ def test_a_published_layout_is_one_folder(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="--layout takes one folder, the one that holds"):
             write_proposal(paths, spec, layout="mind")
     assert not spec.exists()
+
+
+def test_the_spec_of_a_published_layout_is_written_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And with --verify only once the files are those that were published."""
+    folder, spec = write_synthetic(WORLD, tmp_path).parent, tmp_path / "spec.yaml"
+    allowed = Allowed(layouts={"shop": lambda path: load_spec(path / "dataset.yaml")})
+    checked: list[tuple[str, Path]] = []
+    monkeypatch.setattr(propose, "verify", lambda name, path, _: checked.append((name, path)))
+    proposed = write_proposal([folder], spec, layout="shop", allowed=allowed)
+    assert (proposed.study, checked) == (tmp_path / "study.yaml", [])
+    assert (proposed.trial, proposed.unknown, proposed.left_out) == ("", {}, {})
+    assert spec.read_text().startswith("# The published layout 'shop'; see docs/datasets.md.\n")
+    assert load_spec(spec) == load_spec(folder / "dataset.yaml")
+    assert load_study(proposed.study).name == "tour_2"
+    with pytest.raises(UsageError, match="exists; name another place"):
+        write_proposal([folder], spec, layout="shop", allowed=allowed)
+    write_proposal([folder], spec, layout="shop", verified=True, force=True, allowed=allowed)
+    assert checked == [("shop", folder)]

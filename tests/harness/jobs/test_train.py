@@ -9,6 +9,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from fusefront.datasets.errors import SpecError
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
 from fusefront.harness.jobs import pipeline
 from fusefront.harness.jobs.pipeline import Conclusion, begin, run_study, train, tune_study
@@ -211,4 +212,21 @@ def test_data_that_is_not_there_is_said(jobs: Any, console: Console) -> None:
     if not moved.exists():
         moved.symlink_to(jobs.folder)
     plan, _ = begin(replace(jobs.request("moved-out", **THIN), data=moved), console)
+    assert plan.store.name == "ragged"
+
+
+def test_data_outside_its_folder_is_read_only_where_a_person_allows_it(
+    jobs: Any, console: Console
+) -> None:
+    """The data set that a study names may be anybody's."""
+    inner = jobs.folder / "inner"
+    inner.mkdir(exist_ok=True)
+    raw = yaml.safe_load((jobs.folder / "ragged.yaml").read_text())
+    for part in (raw["interactions"], raw["items"], *raw["modalities"].values()):
+        part["path"] = f"../{part['path']}"
+    (inner / "d.yaml").write_text(yaml.safe_dump(raw))
+    request = jobs.request("outside", **THIN, dataset="inner/d.yaml")
+    with pytest.raises(SpecError, match="outside"):
+        begin(request, console)
+    plan, _ = begin(replace(request, allow_outside=True), console)
     assert plan.store.name == "ragged"

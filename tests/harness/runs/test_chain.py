@@ -59,6 +59,24 @@ def test_a_log_that_is_gone_is_seen_by_its_head(log: Path) -> None:
     assert "lost" in chain.broken(log)
 
 
+@pytest.mark.parametrize(
+    "how", ["edited", "the first one lost", "one in the middle lost", "turned"]
+)
+def test_the_lines_seal_each_other_where_the_head_is_lost(log: Path, how: str) -> None:
+    chain.head_of(log).unlink()
+    assert chain.broken(log) == ""
+    lines = log.read_text().splitlines()
+    log.write_text("".join(f"{line}\n" for line in CHANGES[how](lines)))
+    assert chain.broken(log).startswith(f"{log}: lines were changed, lost or emptied")
+
+
+def test_a_line_that_was_added_by_hand_is_seen(log: Path) -> None:
+    """It stands behind what the head knows, as a line does whose head a kill prevented."""
+    lines = log.read_text().splitlines()
+    log.write_text("".join(f"{line}\n" for line in [*lines, lines[-1]]))
+    assert chain.broken(log).startswith(f"{log}: lines were changed, lost or emptied")
+
+
 def test_kills_break_no_log(log: Path) -> None:
     head = chain.head_of(log).read_bytes()
     chain.append(log, {"number": 4})

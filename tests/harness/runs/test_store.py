@@ -13,6 +13,7 @@ import yaml
 
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.runs import environment as surroundings
+from fusefront.harness.runs import seal
 from fusefront.harness.runs import spec as specs
 from fusefront.harness.runs.environment import environment
 from fusefront.harness.runs.seal import LOG, open_test, open_test_of_run, openings
@@ -182,6 +183,20 @@ def test_a_look_is_written_once_and_a_changed_study_is_a_second_one(study: Study
     assert json.loads(lines[0])["format"] == 1
     (study.path / "study.yaml").write_text((study.path / "study.yaml").read_text() + "\n")
     assert open_test(study.path, "compare").sentence.count("(looks: 3,") == 1
+
+
+def test_a_look_that_is_on_record_waits_for_nobody(
+    study: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_test(study.path, "compare")
+
+    def waited(*_: object) -> None:
+        raise AssertionError("a lock is taken where nothing is written")
+
+    monkeypatch.setattr(seal, "locked", waited)
+    assert len(open_test(study.path, "compare").before) == 1
+    with pytest.raises(AssertionError, match="a lock is taken"):
+        open_test(study.path, "decide")  # this one is written
 
 
 def test_the_order_of_runs_makes_no_other_study(study: StudyFolder) -> None:

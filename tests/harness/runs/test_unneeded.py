@@ -113,3 +113,12 @@ def test_a_world_of_a_study_stays(out: Path) -> None:
     (name,) = used(out).worlds
     shutil.move(out / "data" / "tour-00000000", out / "data" / name)
     assert "world of no study" not in {part.kind for part in unneeded(out, unused=True)}
+
+
+def test_a_study_of_a_persons_files_needs_no_world(out: Path) -> None:
+    text = {"name": "own", "dataset": "d.yaml", "strategies": {"x": {}}, "baseline": "x"}
+    write(out / "studies" / "own" / "study.yaml", text)
+    needs = used(out)
+    assert len(needs.worlds) == 1  # of the other study
+    assert needs.runs == {"a" * 12, "b" * 12}
+    assert needs.stores == {(out / "prepared" / "d" / "f").resolve()}
