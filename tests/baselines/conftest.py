@@ -1,6 +1,9 @@
 """The zoo's models over the scene of the public checks."""
 
+import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -49,3 +52,52 @@ def schema() -> Schema:
 @pytest.fixture(scope="session")
 def parts() -> Parts:
     return PARTS
+
+
+class PageSection(NamedTuple):
+    """What docs/models.md promises of a model, as it stands there: key -> default or choices."""
+
+    settings: Mapping[str, str]
+    choices: Mapping[str, str]
+    recipe: str
+
+
+def page_section(text: str) -> PageSection:
+    def line(start: str) -> str:
+        matched = re.search(rf"^{start}: (.*)\.$", text, re.MULTILINE)
+        return matched[1].split("; the rest as ")[0] if matched else ""
+
+    def pairs(row: str, separator: str) -> dict[str, str]:
+        parts = re.split(rf"{separator} (?=`)", row) if row else []
+        return {part[1:].split("` ")[0]: part.split("` ", 1)[1] for part in parts}
+
+    settings, choices = pairs(line("Settings"), ","), pairs(line("Searched"), ";")
+    return PageSection(settings, choices, line("Trained by default as published"))
+
+
+def page_spelling(value: object) -> str:
+    """A default or a choice as the page spells it."""
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return "-".join(str(part) for part in value)
+    if isinstance(value, Mapping):
+        inner = [f"{key}: {page_spelling(own)}" for key, own in value.items() if key != "name"]
+        return f"{value['name']} ({', '.join(inner)})" if inner else str(value["name"])
+    return str(value) or "first"
+
+
+@pytest.fixture(scope="session")
+def page_sections() -> Mapping[str, PageSection]:
+    """Section of docs/models.md by the model's name; of models alone."""
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text("utf-8")
+    sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
+    named = {text.split("\n")[0]: text for text in sections}
+    return {name: page_section(text) for name, text in named.items() if name in BASELINES}
+
+
+@pytest.fixture(scope="session")
+def in_page_words() -> Callable[[object], str]:
+    return page_spelling

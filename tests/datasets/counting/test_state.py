@@ -104,3 +104,18 @@ def test_rows_that_come_too_late_are_refused(store) -> None:
     with pytest.raises(ValueError, match="order of time"):
         state.count(rows.take(slice(0, 10)))
     assert state.rows == 10
+
+
+def test_rows_out_of_order_are_refused_and_rows_of_the_newest_time_are_taken(store) -> None:
+    rows, state = by_time(store), CounterState(store.manifest.counters)
+    shuffled = rows.take(np.array([0, 400, 200]))
+    with pytest.raises(ValueError, match="order of time"):
+        state.count(shuffled)
+    assert state.keys() == [0] * len(state.ledgers)
+    ties = np.flatnonzero(np.diff(rows.time) == 0) + 1
+    cut = int(ties[len(ties) // 2])  # within a moment
+    state.count(rows.take(slice(0, cut)))
+    state.count(rows.take(slice(cut, 1000)))
+    assert (state.rows, state.until) == (1000, int(rows.time[-1]))
+    state.count(rows.take(slice(0, 0)))
+    assert state.rows == 1000

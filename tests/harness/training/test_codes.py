@@ -57,6 +57,8 @@ def test_one_run_gives_the_curve_of_auc_against_the_width(
     widths = [row["k"] for row in rows if row["split"] == "valid"]
     assert widths == [48, 32, 24, 16, 12, 8, 6]
     assert {row["split"] for row in rows} == {"valid"}  # test stays closed
+    nested = json.loads((path / "nested.json").read_text())
+    assert (nested["format"], nested["compressor"]) == (2, COMPRESSORS["matryoshka"])
     assert rows[0]["auc"] == pytest.approx(summary(path)["valid_auc"], abs=1e-6)
     offline = [row["macs_per_item"] for row in rows if row["split"] == "valid"]
     assert offline == sorted(offline, reverse=True)

@@ -36,6 +36,19 @@ def test_scores_do_not_depend_on_how_rows_are_batched(
     np.testing.assert_allclose(predict(model, codes, ragged, "test"), whole, atol=1e-5)
 
 
+def test_a_split_without_rows_has_no_scores(
+    ragged: PreparedDataset, parts: Parts, make_cell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nothing(predicting.Batcher):
+        def batches(self, batch_rows: int, order: Any = None) -> Any:
+            return super().batches(batch_rows, np.zeros(0, np.int64))
+
+    model = build_model(make_cell().spec, ragged, parts)
+    monkeypatch.setattr(predicting, "Batcher", Nothing)
+    none = predict(model, encode_table(model, 45), ragged, "test")
+    assert (none.dtype, none.shape) == (np.float32, (0,))
+
+
 def test_predictions_have_a_type_each(ragged: PreparedDataset, tmp_path: Path) -> None:
     write_predictions(tmp_path / "p" / "test.parquet", np.ones(183, np.float32), ragged, "test")
     assert pl.read_parquet_schema(tmp_path / "p" / "test.parquet") == {

@@ -246,6 +246,34 @@ def test_a_failed_run_says_why_and_is_trained_anew(
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 1  # of the second training
 
 
+def test_a_few_scores_that_are_no_numbers_fail_the_run_with_their_count(
+    parts: Parts, ragged: PreparedDataset, make_cell: Any, tmp_path: Path
+) -> None:
+    item, count = np.unique(ragged.split("valid").item, return_counts=True)
+    rare = int(item[np.argmin(count)])
+
+    class Overflowing(parts.baselines["turning"]):  # type: ignore[name-defined,misc]
+        def encode(self, ids: torch.Tensor, keep: Any = None) -> Any:
+            codes, loss = super().encode(ids, keep)
+            if not self.training:
+                codes.candidate.values[ids == rare] = torch.inf
+            return codes, loss
+
+    own = parts._replace(baselines={**parts.baselines, "turning": Overflowing})
+    sentence = rf"^{count.min()} of 151 valid scores are not finite; lower the learning rate$"
+    with pytest.raises(FloatingPointError, match=sentence):
+        run(make_cell(epochs=1), tmp_path, ragged, own)
+
+
+def test_a_run_leaves_nothing_where_it_was_started(
+    train: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    train(tmp_path / "out", epochs=1)
+    assert list((tmp_path / "here").iterdir()) == []
+
+
 def test_a_model_that_solves_itself_sees_both_splits_and_is_recorded_as_one_epoch(
     parts: Parts, ragged: PreparedDataset, make_cell: Any, tmp_path: Path
 ) -> None:

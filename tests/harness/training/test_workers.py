@@ -171,6 +171,21 @@ def test_a_process_that_ends_is_tried_again_and_another_takes_its_place(
     assert len({events[at][2]["pid"] for at in (1, 3, 6)}) == 3
 
 
+def test_a_process_that_ended_leaves_room_for_one_and_no_more(
+    players: Any, make_cell: Any, tmp_path: Path
+) -> None:
+    ended: list[str] = []
+    cells = source(make_cell, "die a", "wait go", "run c")
+    for kind, cell, _ in players(1).execute(cells):
+        if kind == "epoch" and cell.strategy == "wait go":
+            (tmp_path / "go").touch()
+        if kind == "start" and cell.strategy == "run c":
+            assert ended == ["die a", "wait go"]
+        if kind in ("done", "failed"):
+            ended.append(cell.strategy)
+    assert ended == ["die a", "wait go", "run c"]
+
+
 def test_what_may_pass_is_tried_once_more(players: Any, make_cell: Any, tmp_path: Path) -> None:
     events = play(players(1), source(make_cell, "flaky a", "run b"))
     assert [event for event in kinds(events) if event[0] != "epoch"] == [
@@ -189,6 +204,7 @@ def test_leaving_early_kills_what_runs(players: Any, make_cell: Any) -> None:
     assert next(events)[0] == "start"
     assert next(events)[0] == "epoch"
     (process,) = multiprocessing.active_children()
+    assert process.daemon  # it ends with a parent that forgets it
     events.close()
     assert process.exitcode == -signal.SIGKILL
     assert workers.idle == []

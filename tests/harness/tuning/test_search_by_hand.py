@@ -75,6 +75,18 @@ def test_every_trial_ended_is_the_end(tmp_path: Path) -> None:
     assert trial.running == set()
 
 
+def test_a_search_whose_place_gave_out_begins_nothing_more(tmp_path: Path) -> None:
+    """Though two trials could start; the next command goes on where it was."""
+    trial = search(tmp_path, trials=6, lag=3)
+    assert started(trial) == [0, 1, 2]
+    trial.halt(1, "no memory")
+    assert (trial.halted, trial.running) == ("trial 1: no memory", {0, 2})
+    assert trial.next_trial() is None
+    assert trial.finished
+    assert trial.record(1) is None
+    assert started(search(tmp_path, trials=6, lag=3)) == [0, 1, 2]
+
+
 def proposed(trials: list[tuple[dict[str, Json], float | None]], of: int, lag: int) -> object:
     """What Optuna proposes next after `trials`, each with its parameters and value."""
     number = len(trials)

@@ -11,7 +11,7 @@ from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Range
 from fusefront.harness.training.workers import Workers
 from fusefront.harness.tuning.search import Search
-from fusefront.harness.tuning.source import TrialSource
+from fusefront.harness.tuning.source import TRIAL_SEED, TrialSource
 
 SPACE = {"lr": Range(low=1e-3, high=1e-1)}
 
@@ -143,3 +143,8 @@ def test_two_trials_of_one_run_are_told_in_their_order(tmp_path: Path) -> None:
     tuning.source.close(second, "")
     assert [tuning.record("a", n)["state"] for n in (0, 1)] == ["failed", "ok"]
     assert tuning.record("a", 1)["params"] != {}
+
+
+def test_trials_have_the_seed_that_they_always_had() -> None:
+    """It is part of their runs' identity: with another one, searches of before are done again."""
+    assert TRIAL_SEED == 1_000_003

@@ -1,0 +1,41 @@
+"""What a person does not set is what docs/models.md says, and so is what a search tries."""
+
+import re
+from dataclasses import MISSING, fields
+
+import pytest
+
+from fusefront.baselines.zoo import BASELINES
+
+NAMES = [name for name, kind in BASELINES.items() if kind.family == "published"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_defaults_and_choices_are_those_of_the_page(page_sections, in_page_words, name):
+    kind, section = BASELINES[name], page_sections[name]
+    defaults = {
+        field.name: field.default if field.default is not MISSING else field.default_factory()
+        for field in fields(kind.Settings)
+    }
+    assert section.settings
+    assert {key: in_page_words(defaults[key]) for key in section.settings} == section.settings
+    choices = {key: ", ".join(map(in_page_words, values)) for key, values in kind.choices.items()}
+    assert choices == section.choices
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_recipe_is_that_of_the_page_number_by_number(page_sections, name):
+    """Adam at a constant rate or one that falls without gain, and a patience; L2 where it is."""
+    recipe = dict(BASELINES[name].recipe)
+    text = page_sections[name].recipe
+    matched = re.match(
+        r"Adam (?P<learning_rate>\S+), (rate x (?P<anneal>\S+) an epoch without gain|constant rate), "
+        r"at most (?P<epochs>\d+) epochs, patience (?P<patience>\d+), batch (?P<batch_rows>\d+)"
+        r"(, L2 (?P<l2>\d\S*?))?(, L2 of embeddings (?P<l2_embedding>\S+?))?\. From: .+",
+        text,
+    )
+    assert matched, text
+    numbers = {key: float(value) for key, value in matched.groupdict().items() if value}
+    assert recipe.pop("optimizer") == "adam"
+    assert recipe.pop("schedule") == ("plateau" if matched["anneal"] else "constant")
+    assert {key: value for key, value in recipe.items() if value} == numbers
