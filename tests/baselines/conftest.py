@@ -94,8 +94,8 @@ def page_sections() -> Mapping[str, PageSection]:
     """Section of docs/models.md by the model's name; of models alone."""
     page = (Path(__file__).parents[2] / "docs" / "models.md").read_text("utf-8")
     sections = re.split(r"^## ", page, flags=re.MULTILINE)[1:]
-    named = {text.split("\n")[0]: text for text in sections}
-    return {name: page_section(text) for name, text in named.items() if name in BASELINES}
+    by_name = {text.split("\n")[0]: text for text in sections}
+    return {name: page_section(text) for name, text in by_name.items() if name in BASELINES}
 
 
 @pytest.fixture(scope="session")

@@ -139,6 +139,16 @@ def test_src_denoises_each_slot_by_what_the_others_say(compare, loops):
     )
 
 
+def test_src_of_two_slots_has_nothing_to_choose():
+    """The one other slot is what each sees, whatever its score."""
+    sizes = {
+        slots: sum(p.numel() for p in OPERATORS["src"](slots, D, steps=3).parameters())
+        for slots in (2, 3, 4)
+    }
+    one_more = sizes[4] - sizes[3]  # of the network that mixes them
+    assert sizes[3] - sizes[2] == one_more + D * D  # and who is asked
+
+
 def test_src_starts_training_from_noisy_slots(loops):
     operator = OPERATORS["src"](3, D, steps=2, noise=0.3).double().train()
     x = torch.randn(1, 3, D, dtype=torch.float64)

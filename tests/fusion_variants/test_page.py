@@ -65,8 +65,12 @@ def test_the_page_lists_every_part():
         assert list(page_parts(title)) == list(zoo)
 
 
-@pytest.mark.parametrize(("rows", "k", "taken"), [(5000, 8, 4096), (5000, 1100, 4400), (90, 8, 90)])
-def test_centres_start_from_a_sample_of_4096_rows_or_four_a_centre(monkeypatch, rows, k, taken):
+@pytest.mark.parametrize(
+    ("rows", "k", "sample_size"), [(5000, 8, 4096), (5000, 1100, 4400), (90, 8, 90)]
+)
+def test_centres_start_from_a_sample_of_4096_rows_or_four_a_centre(
+    monkeypatch, rows, k, sample_size
+):
     sizes = []
 
     def spread(sample, count, generator):
@@ -76,7 +80,7 @@ def test_centres_start_from_a_sample_of_4096_rows_or_four_a_centre(monkeypatch, 
     monkeypatch.setattr(clusters, "_spread", spread)
     data = torch.randn(rows, 2, generator=torch.Generator().manual_seed(0))
     clusters.k_means(data, k, torch.Generator().manual_seed(1), rounds=1)
-    assert sizes == [(taken, k)]
+    assert sizes == [(sample_size, k)]
 
 
 def test_use_and_perplexity_of_codes_are_those_of_a_loop():

@@ -205,9 +205,9 @@ def served(
     monkeypatch: pytest.MonkeyPatch, mode: Mode, wandb: Wandb, events: list[Any]
 ) -> list[tuple[str, str]]:
     """The answers to these events, served in this process."""
-    given, answers = Pipe(), Pipe()
+    asks, answers = Pipe(), Pipe()
     for event in [*events, None]:
-        given.put(event)
+        asks.put(event)
     with monkeypatch.context() as patch:
         patch.setattr(mirrors.ctypes, "CDLL", lambda _: type("C", (), {"prctl": lambda *_: 0})())
         patch.setattr(mirrors.signal, "signal", lambda *_: None)
@@ -216,7 +216,7 @@ def served(
         patch.setattr(mirrors, "mirror_study", wandb.study)
         patch.setattr(mirrors, "_end_service", lambda: setattr(wandb, "torn", wandb.torn + 1))
         patch.setenv("WANDB_SILENT", "")
-        serve(given, answers, USUAL, mode)
+        serve(asks, answers, USUAL, mode)
     return list(answers.queue)
 
 
