@@ -29,7 +29,8 @@ def test_the_recipe_is_that_of_the_page_number_by_number(page_sections, name):
     recipe = dict(BASELINES[name].recipe)
     text = page_sections[name].recipe
     matched = re.match(
-        r"Adam (?P<learning_rate>\S+), (rate x (?P<anneal>\S+) an epoch without gain|constant rate), "
+        r"Adam (?P<learning_rate>\S+), "
+        r"(rate x (?P<anneal>\S+) an epoch without gain|constant rate), "
         r"at most (?P<epochs>\d+) epochs, patience (?P<patience>\d+), batch (?P<batch_rows>\d+)"
         r"(, L2 (?P<l2>\d\S*?))?(, L2 of embeddings (?P<l2_embedding>\S+?))?\. From: .+",
         text,
