@@ -1,7 +1,7 @@
 """What an exported scorer is fed: ids and contexts of R requests, K candidates each; NumPy
 alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Feed = dict[str, Array]  # input name -> array, see `FeedShape.arrays`
 
-IDS = ("history", "history_kinds", "history_mask", "candidates")
+HISTORIES = ("history", "history_kinds", "history_mask")  # [R, L], padded on the left
+IDS = (*HISTORIES, "candidates")
 CONTEXTS = ("request_ids", "request_numbers", "candidate_ids", "candidate_numbers")
 
 
@@ -49,3 +50,20 @@ class FeedShape(NamedTuple):
                 dtype = np.int64 if kind == "ids" else np.float32
                 feed[name] = np.zeros((*lead[side], columns), dtype)
         return feed
+
+
+def joined(feeds: Sequence[Feed]) -> Feed:
+    """Feeds of R requests with equally many candidates each as one, histories padded on the left
+    to the longest."""
+    longest = max(feed["history"].shape[1] for feed in feeds)
+    return {
+        name: np.concatenate(
+            [
+                np.pad(feed[name], ((0, 0), (longest - feed[name].shape[1], 0)))
+                if name in HISTORIES
+                else feed[name]
+                for feed in feeds
+            ]
+        )
+        for name in feeds[0]
+    }

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fusefront.harness.serving.export.request import Feed
+from fusefront.harness.serving.export.request import joined
 from fusefront.harness.serving.latency.bench import BenchResult, SubjectKey
 from fusefront.harness.serving.latency.gate import Gated
 from fusefront.harness.serving.latency.plan import BenchPlan, end_to_end
@@ -24,7 +24,7 @@ def offline(plan: BenchPlan, gated: Sequence[Gated], rounds: int = 7) -> list[Of
     for scorer in gated:
         if scorer.way != "onnx":
             continue
-        feed = _together(
+        feed = joined(
             [plan.lookup.feed(a) for a in plan.requests[plan.decide_at]][:OFFLINE_REQUESTS]
         )
         subject = TimedSubject("offline", scorer.call, [scorer.select(feed)], timed=1)  # type: ignore[arg-type]
@@ -40,18 +40,6 @@ def offline(plan: BenchPlan, gated: Sequence[Gated], rounds: int = 7) -> list[Of
             }
         )
     return lines
-
-
-def _together(feeds: Sequence[Feed]) -> Feed:
-    """Single requests as one feed, histories padded on the left."""
-    width = max(feed["history"].shape[1] for feed in feeds)
-    joined: Feed = {}
-    for name in feeds[0]:
-        parts = [feed[name] for feed in feeds]
-        if name in ("history", "history_mask"):
-            parts = [np.pad(p, ((0, 0), (width - p.shape[1], 0))) for p in parts]
-        joined[name] = np.concatenate(parts)
-    return joined
 
 
 def serve_loads(
