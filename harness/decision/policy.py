@@ -84,13 +84,21 @@ def misses(inputs: Inputs, policy: Policy, i: int) -> tuple[Miss, ...]:
 
 
 def cheapest(inputs: Inputs, among: list[int]) -> int:
-    """Lowest p50; of those it does not beat confidently: today's, else the fewest parameters."""
+    """Lowest p50; of those it does not beat confidently today's, else the best lower bound of the
+    gain, else the fewest parameters."""
     speed = log_latency(inputs)
     fastest = min(among, key=lambda i: (speed[i], i))
     slower = slower_than(inputs, fastest)
     tied = [i for i in among if not slower[i]]
     return min(
-        tied, key=lambda i: (i != inputs.today, inputs.candidates[i].parameters, speed[i], i)
+        tied,
+        key=lambda i: (
+            i != inputs.today,
+            -gain(inputs, i).low,
+            inputs.candidates[i].parameters,
+            speed[i],
+            i,
+        ),
     )
 
 

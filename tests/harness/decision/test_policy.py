@@ -30,6 +30,12 @@ def test_at_equal_speed_fewer_parameters_ship(planted: Build) -> None:
     assert decide(inputs, POLICY).choice == 2
 
 
+def test_at_equal_speed_the_better_bound_ships_before_fewer_parameters(planted: Build) -> None:
+    inputs = planted([0.0, 0.0060, 0.0058], [2.0, 4.0, 4.001], parameters=[9, 800, 300])
+    outcome = decide(inputs, POLICY)
+    assert (outcome.equivalent, outcome.choice) == ((1, 2), 1)
+
+
 def test_a_tie_keeps_what_runs_today(planted: Build) -> None:
     inputs = planted([0.0, 0.0002, -0.0001], [2.0, 3.0, 2.002], parameters=[900, 10, 10])
     outcome = decide(inputs, POLICY)
