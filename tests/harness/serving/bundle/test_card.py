@@ -151,9 +151,17 @@ def test_without_test_the_card_is_of_validation(ragged: PreparedDataset, predict
     assert content["metrics"]["valid_auc"]["rows"] == 151
 
 
+@pytest.mark.parametrize("mostly_clicked", [False, True])
 def test_a_slice_needs_rows_of_both_labels(
-    ragged: PreparedDataset, predicted: Path, monkeypatch: pytest.MonkeyPatch
+    ragged: PreparedDataset,
+    predicted: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mostly_clicked: bool,
 ) -> None:
+    if mostly_clicked:
+        path = predicted / "predictions" / "test.parquet"
+        frame = pl.read_parquet(path)
+        frame.with_columns(1 - pl.col("label")).write_parquet(path)
     parts = phones(ragged, predicted)
     assert card.LEAST_CLASS == 20
     for least in sorted({classes(part) for part in parts.values()}):
