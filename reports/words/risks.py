@@ -1,6 +1,8 @@
 """What may go wrong: leaks, controls, slices that lose, missing modalities, calibration, the
 runs."""
 
+from dataclasses import astuple
+
 from fusefront.reports import numbers
 from fusefront.reports.evidence import AuditFinding, Evidence, Interval, MissingCurve, Point
 from fusefront.reports.words.audit import finding_text
@@ -61,6 +63,11 @@ CONTROLS = {
         "It is shown to beat all {n} of them.", "{n}件\u200bすべてに\u200b優ると\u200b示された。"
     ),
 }
+COUNTS = Phrase(
+    "Its gain over counts, a regression on counters and attributes alone: {gap} AUC {interval}.",
+    "カウンタと\u200b属性\u200bだけの\u200b回帰\u200b（counts）に\u200b対する\u200b利得："
+    "AUC {gap} {interval}。",
+)
 SLICES = {
     "loses": Phrase(
         "{name} ({share} of rows) loses {gap} AUC {interval}.",
@@ -169,10 +176,21 @@ def _controls(evidence: Evidence, language: Language) -> list[Sentence]:
         return []
     controls = [p for p in evidence.points if p.role == "control" and p.gain_vs_choice is not None]
     standing = [p for p in controls if p.verdict_vs_choice in CONTROLS]
-    if not standing:
-        n = numbers.count(len(controls))
-        return [sentence(CONTROLS["none"], language, n=n)] if controls else []
-    return [_control(point, language) for point in standing[:MOST_FINDINGS]]
+    sentences = [_control(point, language) for point in standing[:MOST_FINDINGS]]
+    if controls and not standing:
+        sentences.append(sentence(CONTROLS["none"], language, n=numbers.count(len(controls))))
+    shown = standing[:MOST_FINDINGS]
+    counts = [p for p in controls if p.strategy == "counts" and p not in shown]
+    return sentences + [_over_counts(point, language) for point in counts]
+
+
+def _over_counts(point: Point, language: Language) -> Sentence:
+    """What the choice adds to the regression that everybody tries first."""
+    assert point.gain_vs_choice is not None
+    value, low, high = astuple(point.gain_vs_choice)
+    gap = Interval(-value, None if high is None else -high, None if low is None else -low)
+    interval = Bracket(numbers.bracket(gap))
+    return sentence(COUNTS, language, gap=numbers.signed(gap.value), interval=interval)
 
 
 def _control(point: Point, language: Language) -> Sentence:

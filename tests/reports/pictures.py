@@ -37,11 +37,12 @@ def main() -> None:
     options.to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
+        page = work / "page"
         for language in ("en", "ja"):
-            command = ["report", options.study, "--store", options.store, "--out", work / language]
+            command = ["report", options.study, "--store", options.store, "--out", page]
             pdf = ["--pdf"] if language == "en" else []
             run(Path(sys.executable).with_name("fusefront"), *command, "--lang", language, *pdf)
-        english, japanese = ((work / code / "index.html").read_text() for code in ("en", "ja"))
+        english, japanese = ((room / "index.html").read_text() for room in (page, page / "ja"))
         pages = {
             "page-one": (english + PAGE_ONE, WIDE),
             "page-one-ja": (japanese + PAGE_ONE, WIDE),
@@ -51,12 +52,10 @@ def main() -> None:
         }
         for key, (text, width) in pages.items():
             photograph(text, width, work, options.to / f"{name}-{key}.png")
-        run("pdftoppm", "-r", "100", "-png", work / "en" / "report.pdf", work / "pdf")
+        run("pdftoppm", "-r", "100", "-png", page / "report.pdf", work / "pdf")
         for number, path in enumerate(sorted(work.glob("pdf-*.png")), 1):
             save(Image.open(path), options.to / f"{name}-pdf-{number}.png")
-        shutil.copy(
-            work / "en" / "figures" / "frontier-wide.png", options.to / f"{name}-frontier.png"
-        )
+        shutil.copy(page / "figures" / "frontier-wide.png", options.to / f"{name}-frontier.png")
 
 
 def run(*command: object) -> None:
@@ -66,10 +65,10 @@ def run(*command: object) -> None:
 
 def photograph(text: str, width: int, work: Path, to: Path) -> None:
     """A page at a width, cut below its last line; headless windows are at least 500 pixels wide."""
-    page, frame, shot = work / "page.html", work / "frame.html", work / "shot.png"
-    page.write_text(text, encoding="utf-8")
+    source, frame, shot = work / "page.html", work / "frame.html", work / "shot.png"
+    source.write_text(text, encoding="utf-8")
     frame.write_text(
-        f'<body style="margin:0"><iframe src="{page.as_uri()}" style="border:0;width:{width}px;'
+        f'<body style="margin:0"><iframe src="{source.as_uri()}" style="border:0;width:{width}px;'
         'height:9000px"></iframe>'
     )
     profile = f"--user-data-dir={work / 'profile'}"

@@ -206,6 +206,26 @@ def test_risks_name_leaks_slices_and_missing_modalities(full_evidence: Evidence)
     assert "`fusefront robustness demo` measures it" in bare["Missing modality"]
 
 
+def test_risks_say_what_the_choice_adds_to_the_regression_on_counters(
+    full_evidence: Evidence,
+) -> None:
+    popularity, *others = full_evidence.points
+    assert popularity.strategy == "popularity"
+
+    def lines(difference: Interval) -> list[str]:
+        counts = replace(popularity, strategy="counts", gain_vs_choice=difference)
+        evidence = replace(full_evidence, points=(counts, *others))
+        own = [e for e in risks(evidence, "en") if e.head == "Controls"]
+        return [s.text.replace("\xa0", " ") for e in own for s in e.lines]
+
+    assert lines(Interval(-0.0045, -0.0058, -0.0033))[-1] == (
+        "Its gain over counts, a regression on counters and attributes alone: +0.0045 AUC "
+        "[0.0033, 0.0058]."
+    )
+    assert "−0.0010 AUC [−0.0030, 0.0010]" in lines(Interval(0.0010, -0.0010, 0.0030))[-1]
+    assert not any("counts" in s.text for e in risks(full_evidence, "en") for s in e.lines)
+
+
 def test_changes_are_grouped_by_knob(full_evidence: Evidence) -> None:
     sentence = {e.head: [s.text for s in e.lines] for e in changes(full_evidence, "en")}
     assert sentence["Limit"] == [
