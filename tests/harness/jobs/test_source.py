@@ -13,7 +13,7 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs import propose
 from fusefront.harness.jobs.demo import demo_file
 from fusefront.harness.jobs.propose import write_proposal
-from fusefront.harness.jobs.source import described, prepared, write_synthetic
+from fusefront.harness.jobs.source import describe, described, prepared, write_synthetic
 from fusefront.harness.runs.study import Study, Synthetic, check_study, load_study
 
 WORLD = Synthetic(synthetic="tour", seed=2, train=30, valid=10, test=20)
@@ -128,3 +128,12 @@ def test_the_spec_of_a_published_layout_is_written_with_its_name(
         write_proposal([folder], spec, layout="shop", allowed=allowed)
     write_proposal([folder], spec, layout="shop", verified=True, force=True, allowed=allowed)
     assert checked == [("shop", folder)]
+
+
+def test_a_spec_alone_reads_nothing_outside_its_folder(tmp_path: Path) -> None:
+    spec = write_synthetic(WORLD, tmp_path)
+    alone = describe(spec, None, ())
+    assert (alone.data, alone.own, alone.allowed.outside) == (spec.parent, (), False)
+    assert describe(spec, None, (), outside=True).allowed.outside
+    (tmp_path / "elsewhere").mkdir()
+    assert describe(spec, tmp_path / "elsewhere", ()).data == tmp_path / "elsewhere"
