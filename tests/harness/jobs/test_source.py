@@ -10,7 +10,7 @@ from fusefront.datasets.errors import SpecError
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs import propose
+from fusefront.harness.jobs import propose, source
 from fusefront.harness.jobs.demo import demo_file
 from fusefront.harness.jobs.propose import write_proposal
 from fusefront.harness.jobs.source import describe, described, prepared, write_synthetic
@@ -48,6 +48,20 @@ def test_a_world_is_written_once_and_whole(tmp_path: Path) -> None:
     other = write_synthetic(WORLD.model_copy(update={"seed": 3}), tmp_path)
     assert other.parent != folder
     assert len(list((tmp_path / "data").iterdir())) == 2
+
+
+def test_a_world_that_is_there_waits_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_synthetic(WORLD, tmp_path)
+
+    def waited(*_: object) -> None:
+        raise AssertionError("a lock is taken where nothing is written")
+
+    monkeypatch.setattr(source, "locked", waited)
+    assert write_synthetic(WORLD, tmp_path) == spec
+    with pytest.raises(AssertionError, match="a lock is taken"):
+        write_synthetic(WORLD.model_copy(update={"seed": 9}), tmp_path)
 
 
 def test_the_world_has_the_sizes_and_the_seed_of_the_study(tmp_path: Path) -> None:

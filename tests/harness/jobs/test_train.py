@@ -23,6 +23,7 @@ from fusefront.harness.jobs.pipeline import (
     tune_study,
 )
 from fusefront.harness.jobs.train import Room, fill, tune
+from fusefront.harness.parts.included import RecordedPart
 from fusefront.harness.parts.kinds import METRIC, OPERATOR, Kind
 from fusefront.harness.parts.own import Own
 from fusefront.harness.runs.store import StudyFolder
@@ -347,3 +348,13 @@ def test_a_study_remembers_files_and_the_installed_parts_that_it_names() -> None
     study = check_study(LITTLE, "s.yaml")
     remembered = [entry.name for entry in pipeline._of_the_study(own, study)]
     assert remembered == ["clicks", "unused", "mine", "another"]
+
+
+def test_recorded_parts_are_needed_where_the_study_names_them() -> None:
+    needed = pipeline._needed(check_study(LITTLE, "s.yaml"))
+    parts = [
+        RecordedPart(kind=kind.word, name=name)
+        for kind, name in ((METRIC, "clicks"), (METRIC, "views"), (OPERATOR, "mine"))
+    ]
+    assert [needed(part) for part in parts] == [True, False, True]
+    assert not needed(RecordedPart(kind=OPERATOR.word, name="clicks"))

@@ -251,6 +251,23 @@ def test_the_code_version_is_of_the_names_and_contents_of_sources() -> None:
     assert code_version() == whole.hexdigest()[:12]
 
 
+def test_a_spec_that_says_no_more_trains_on_one_thread_and_deals_nothing() -> None:
+    assert spec("a", 4).to_json() == {
+        "dataset": "shop",
+        "fingerprint": "f00",
+        "baseline": "a",
+        "settings": {"k": 2},
+        "training": {"epochs": 1},
+        "seed": 4,
+        "threads": 1,
+        "shuffle": [],
+        "code": "c",
+        "plugins": "",
+    }
+    cell = Cell("a", "strategy", spec("a", 4))
+    assert (cell.with_test, cell.recipe) == (True, "common")
+
+
 def test_a_runs_id_is_the_hash_of_all_that_it_depends_on() -> None:
     first = spec("a", 4)
     content = json.dumps(first.to_json(), sort_keys=True, separators=(",", ":"))
