@@ -54,6 +54,7 @@ def _apart(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 
 Names = Annotated[tuple[Column, ...] | None, Field(min_length=1), AfterValidator(_apart)]
+TablePaths = RelativePath | Annotated[tuple[RelativePath, ...], Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 KEY = re.compile(
     r"\{key(?::\.(\d{1,3}))?\}"
@@ -249,9 +250,9 @@ class FieldSpec(Strict):
 
 
 class Users(Delimited):
-    """The file with fields of the users."""
+    """The table with fields of the users: a file, or parts in order."""
 
-    path: RelativePath
+    path: TablePaths
     key: Column
     fields: tuple[FieldSpec, ...] = ()
 
@@ -260,7 +261,7 @@ class Items(Delimited):
     """One row an item; without `path` the items are those of the log, or the rows of the
     vectors."""
 
-    path: RelativePath | None = None
+    path: TablePaths | None = None
     key: Column | None = None
     keys: Literal["file", "log", "rows"] = "file"  # rows: item k is row k of the vector files
     fields: tuple[FieldSpec, ...] = ()
@@ -270,7 +271,7 @@ class Items(Delimited):
     def _file(self) -> Self:
         if self.keys == "file" and (self.path is None or self.key is None):
             raise ValueError("'items' needs 'path' and 'key' (or 'keys: log', 'keys: rows')")
-        if self.keys != "file" and (self.path or self.key or self.fields):
+        if self.keys != "file" and (self.path is not None or self.key or self.fields):
             raise ValueError(f"'keys: {self.keys}' takes no 'path', 'key' or 'fields'")
         return self
 

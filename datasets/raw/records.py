@@ -148,8 +148,8 @@ class Recorder:
             at = int(missing[0])
             raise broken(
                 part.path,
-                f"item {frame[name][at]!r} is not in {self.items.path.name}",
-                f"add it to {self.items.path.name}, or set items.unknown: drop",
+                f"item {frame[name][at]!r} is not in {self.items.name}",
+                f"add it to {self.items.name}, or set items.unknown: drop",
                 column=name,
                 row=first + at,
             )
@@ -176,7 +176,7 @@ class Recorder:
             name = self.spec.columns.user
             users = self.users.index.rows(frame[name], path, name, first)
             missing = int((users == 0).sum())
-            what = f"rows of the log have a user that is not in {self.users.index.path.name}"
+            what = f"rows of the log have a user that is not in {self.users.index.name}"
             self.tally.add("rows.user_not_in_table", missing, len(out), what)
             out["request_ids"][:, own:] = self.users.codes[users]
             out["request_numbers"][:, numbers:] = self.users.numbers[users]
@@ -203,7 +203,7 @@ class Recorder:
     def _usable(self, out: NDArray[Any]) -> NDArray[np.bool_]:
         """Rows of known items; where negatives are drawn, the positives among them."""
         known: NDArray[np.bool_] = out["item"] > 0
-        what = f"rows of the log have an item that is not in {self.items.path.name}; left out"
+        what = f"rows of the log have an item that is not in {self.items.name}; left out"
         self.tally.add("rows.unknown_item", int((~known).sum()), len(out), what)
         if self.spec.negatives is None:
             return known
