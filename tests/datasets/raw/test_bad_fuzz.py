@@ -139,6 +139,7 @@ def test_any_mixture_of_parquet_parts(sample_class, kinds, cut, numbers) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @given(**FEW)
 @settings(max_examples=5000, suppress_health_check=FUZZ)
 def test_many_dialects_of_csv(sample_class, users, words, numbers, dialect) -> None:
@@ -146,6 +147,7 @@ def test_many_dialects_of_csv(sample_class, users, words, numbers, dialect) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @given(**PARTS)
 @settings(max_examples=500, suppress_health_check=FUZZ)
 def test_many_mixtures_of_parquet_parts(sample_class, kinds, cut, numbers) -> None:
