@@ -220,12 +220,19 @@ class History(Strict):
         return self
 
     def columns(self, have: Iterable[str]) -> tuple[str, ...]:
-        """The columns of a log's `have` that hold the history, in the log's order."""
+        """The columns of a log's `have` that hold the history, oldest first.
+
+        Side by side they stand as the log has them where their numbers rise or fall, else by
+        number: hist_1, hist_10, hist_2 is an order of names.
+        """
         if self.column is None:
             return ()
         if "*" not in self.column:
             return (self.column,)
         matching = tuple(name for name in have if fnmatch.fnmatchcase(name, str(self.column)))
+        numbers = [tuple(map(int, re.findall(r"\d+", name))) for name in matching]
+        if numbers not in (sorted(numbers), sorted(numbers, reverse=True)):
+            matching = tuple(name for _, name in sorted(zip(numbers, matching, strict=True)))
         return matching or (self.column,)
 
 

@@ -142,6 +142,7 @@ def _raw_rows(spec: DatasetSpec, recorder: Recorder, plan: Plan, kinds: tuple[st
         item=spec.columns.item,
         item_kind=recorder.items.kind,
         history=spec.history,
+        history_columns=recorder.history_columns if "*" in str(spec.history.column) else (),
         event_kind=log.get(str(spec.history.kind), "text"),
         event_kinds=kinds,
         request=raw_fields(

@@ -138,8 +138,8 @@ class Draft:
 
     def _history(self, *, timed: bool) -> Json:
         value = known(self.history)
-        given = self._split(timed=timed).get("by") == "given"
-        untimed = value.get("from") == "log" and not timed and not given
+        by_log = self._split(timed=timed).get("by") == "given"
+        untimed = value.get("from") == "log" and not timed and not by_log
         return {"from": "none"} if self.history.unknown or untimed else value
 
     def _split(self, *, timed: bool) -> dict[str, Json]:

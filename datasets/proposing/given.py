@@ -28,7 +28,7 @@ class SplitGuess(NamedTuple):
     columns: tuple[str, ...]
 
 
-class TrainPast(NamedTuple):
+class UntimedPast(NamedTuple):
     """Whether histories can be the users' positives in train, where no times make them."""
 
     share: float = 0.0  # of the rows of valid and test that would have one
@@ -36,12 +36,12 @@ class TrainPast(NamedTuple):
     sampled: bool = False  # the share is that of a sample, and of all rows a larger one
 
 
-def train_past(roles: Roles, split: SplitGuess) -> TrainPast:
+def train_past(roles: Roles, split: SplitGuess) -> UntimedPast:
     """Without times a split that the log gives tells which events come first, those of train."""
     value = split.guess.value
     by = value.get("by") if isinstance(value, dict) else None
     if by != "given" or split.guess.unknown or 0 < len(roles.splits) < len(SPLITS):
-        return TrainPast(lack="without timestamps a history needs a split that is given")
+        return UntimedPast(lack="without timestamps a history needs a split that is given")
     user, log = roles.keys.user, roles.log
     if roles.splits:
         frames = {name: table.frame[user] for name, table in roles.splits.items()}
@@ -56,10 +56,10 @@ def train_past(roles: Roles, split: SplitGuess) -> TrainPast:
     share = sum(key in known for key in later) / max(1, len(later))
     sampled = not all(table.whole for table in tables)
     if share >= _FEW:
-        return TrainPast(share, sampled=sampled)
+        return UntimedPast(share, sampled=sampled)
     which = "of a sample " if sampled else ""
     lack = f"{share:.1%} {which}of the valid and test rows are by users of train"
-    return TrainPast(share, f"without timestamps there is no past, for {lack}", sampled)
+    return UntimedPast(share, f"without timestamps there is no past, for {lack}", sampled)
 
 
 def guess_split(roles: Roles, used: Collection[str], timestamp: str | None) -> SplitGuess:

@@ -10,7 +10,7 @@ import polars as pl
 
 from fusefront.datasets.proposing.draft import Guess, Value, Word
 from fusefront.datasets.proposing.files.tables import SampledTable
-from fusefront.datasets.proposing.given import TrainPast
+from fusefront.datasets.proposing.given import UntimedPast
 from fusefront.datasets.proposing.labels import EVENT, MOST_EVENTS, LabelGuess, few_events
 from fusefront.datasets.proposing.padding import KeyTexts, Padding, TextLists, find_padding, ragged
 from fusefront.datasets.proposing.roles import is_vector
@@ -41,7 +41,7 @@ def guess_history(
     user: str,
     timestamp: str | None,
     label: LabelGuess,
-    past: TrainPast,
+    past: UntimedPast,
 ) -> Guess:
     """A column's history before one that is made from the log, before none; `past` is what the
     log has without times."""
@@ -66,7 +66,7 @@ def history_columns(log: SampledTable, used: Collection[str]) -> list[str]:
 
 
 def _from_log(
-    log: SampledTable, timestamp: str | None, label: LabelGuess, past: TrainPast
+    log: SampledTable, timestamp: str | None, label: LabelGuess, past: UntimedPast
 ) -> Guess:
     value: dict[str, Value] = {"from": Word("log"), "max_length": LONGEST}
     if timestamp is None:
@@ -81,7 +81,7 @@ def _from_log(
     return Guess(value, f"all that the user met strictly before the row, each with its {kind!r}")
 
 
-def _from_train(value: dict[str, Value], past: TrainPast) -> Guess:
+def _from_train(value: dict[str, Value], past: UntimedPast) -> Guess:
     """Without times: the user's positives in train, where users of valid and test have some."""
     if not past.lack:
         which = "of a sample " if past.sampled else ""

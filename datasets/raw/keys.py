@@ -50,6 +50,10 @@ class KeyIndex:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def __contains__(self, text: object) -> bool:
+        """Whether a key is written like this."""
+        return bool((self.keys.cast(pl.String) == str(text)).any())
+
     def _refuse_twice(self, row: int) -> None:
         before = int((self.keys == self.keys[row]).arg_true()[0])
         path, place = self._place(row)

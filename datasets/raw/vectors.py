@@ -81,7 +81,7 @@ def _targets(path: Path, items: KeyIndex, ids: Path | None, total: int) -> NDArr
                 "row k belongs to item k: write one row an item, or give 'ids'",
             )
         return np.arange(1, total + 1)
-    keys = _read_ids(ids, total, items.column)
+    keys = _read_ids(ids, total, items)
     if len(keys) != total:
         raise broken(ids, f"{len(keys):,} keys for {total:,} vectors", "write one key a vector")
     where = items.rows(keys, ids, keys.name).astype(np.int64)
@@ -104,12 +104,14 @@ def _refuse_twice(where: NDArray[np.int64], path: Path, keys: pl.Series) -> None
         )
 
 
-def _read_ids(path: Path, total: int, key: str) -> pl.Series:
+def _read_ids(path: Path, total: int, items: KeyIndex) -> pl.Series:
     """The keys of `total` vectors, in order: of the one column, or of the one named as the item
     key.
 
-    A csv may lack a header line; its keys are text, as everywhere.
+    A csv may lack a header line, which is none of the items' keys; its keys are text, as
+    everywhere.
     """
+    key = items.column
     if path.suffix == ".npy":
         keys = open_npy(path, "save the keys again")
         if keys.ndim != 1 or keys.dtype.kind not in "iuU":
@@ -125,7 +127,8 @@ def _read_ids(path: Path, total: int, key: str) -> pl.Series:
         column = _key_column(path, list(names), key)
         return read_table(path, [column])[column]
     series = read_table(path, ["ids"], TableText(names=("ids",)))["ids"]
-    return series[1:] if len(series) == total + 1 else series
+    header = len(series) == total + 1 and series[0] not in items
+    return series[1:] if header else series
 
 
 def _key_column(path: Path, names: list[str], key: str) -> str:

@@ -131,12 +131,12 @@ def test_without_times_a_given_split_makes_histories_of_train(
     for split, (user, item, *rest) in source:
         if split == "train" and (not rest or rest[0] >= (4 if label == "rating" else 1)):
             liked.setdefault(user, []).append(item)
-    seen = 0
+    entries = 0
     for row in readback(store).rows:
         if row.split != "train":
             assert list(row.history) == liked.get(row.user, [])[-50:]
-            seen += len(row.history)
-    assert seen > 100
+            entries += len(row.history)
+    assert entries > 100
 
 
 def test_users_of_their_own_in_every_split_have_no_past_without_times(tmp_path: Path) -> None:
