@@ -124,9 +124,9 @@ def check_far(store: PreparedDataset, sample: UserSample) -> list[Finding] | Non
         Finding(
             "time_far",
             "warning",
-            f"{far:,} rows ({percent(far / rows)}) are over ten years later than the rest of the log.",
-            "They count as the newest, with all of a user's history before them, and a split by time "
-            "puts them into test; drop them, or mend the times.",
+            f"{far:,} rows ({percent(far / rows)}) are over ten years later than the rest.",
+            "They count as the newest, with all of a user's history before them, and a split by "
+            "time puts them into test; drop them, or mend the times.",
             {"rows": far, "share": far / rows},
         )
     ]

@@ -145,8 +145,8 @@ def test_users_of_their_own_in_every_split_have_no_past_without_times(tmp_path: 
     by_column(tmp_path, frame, splits)
     proposal = draft([tmp_path])
     assert (
-        "history: {from: none}  # guess: no history column, and without timestamps there is no past, "
-        "for 0.0% of the valid and test rows are by users of train" in proposal.text()
+        "history: {from: none}  # guess: no history column, and without timestamps there is no "
+        "past, for 0.0% of the valid and test rows are by users of train" in proposal.text()
     )
     assert not proposal.unknown()
 

@@ -184,7 +184,7 @@ def items_in_parts_that_disagree(folder: Path) -> Case:
     words = [str(k) for k in range(10, ITEMS)]
     pl.DataFrame({"item_id": words}).write_parquet(folder / "items_1.parquet")
     return {
-        "items": "items_1.parquet, column 'item_id', row 0: item keys are text, those of items_0.parquet"
+        "items": "items_1.parquet, column 'item_id', row 0: item keys are text, those of items_0"
     }, {}
 
 

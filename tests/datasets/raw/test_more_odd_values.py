@@ -9,6 +9,8 @@ import pytest
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.prepare import prepare
+from fusefront.datasets.raw.keys import KeyIndex
+from fusefront.datasets.row_encoder import RowEncoder
 from fusefront.datasets.spec import History, parse_spec
 from fusefront.datasets.store import PreparedDataset
 
@@ -110,6 +112,15 @@ def test_columns_side_by_side_are_read_by_their_numbers(
     assert {row.history for row in readback(store).rows} == {expected}
     assert store.manifest.raw is not None
     assert store.manifest.raw.history_columns == tuple(f"hist_{k}" for k in expected)
+    encoder = RowEncoder(
+        store.manifest.raw, KeyIndex(store.item_keys()["key"], tmp_path, "key"), {}, {}
+    )
+    rows = beside([f"hist_{k}" for k in (7, *range(1, 7), *range(8, 13))])[:1]  # in any order
+    columns = encoder.columns(rows.columns, tmp_path)
+    encoded = encoder.encode(rows.select(columns.all), columns, tmp_path, 0)
+    assert encoded.histories.values.tolist() == list(expected)  # row k of the items is k
+    with pytest.raises(DataContractError, match="'hist_12'"):
+        encoder.columns(rows.drop("hist_12", "i").columns, tmp_path)
 
 
 def test_columns_without_numbers_stay_as_they_stand() -> None:
