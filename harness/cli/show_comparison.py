@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
+from fusefront.harness.cli.show_searches import search_parts
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.planner import PowerPlan
 from fusefront.harness.statistics.result_rows import Estimate, SliceRow, StrategyRow
@@ -19,6 +20,7 @@ def comparison_parts(comparison: Comparison, *, wide: bool) -> Iterator[Renderab
     for row in _ordered(comparison):
         if row.verdict in ("cannot tell", "equivalent", "no verdict"):
             yield Padding(f"{row.name}: {row.reason}", (0, 0, 0, 2))
+    yield from search_parts(comparison)
     names = [
         name
         for name in comparison.about

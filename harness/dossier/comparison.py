@@ -10,6 +10,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.policy import UNCONTROLLED
 from fusefront.harness.dossier.firmness import write_sensitivity
 from fusefront.harness.dossier.predictions import StudySource
+from fusefront.harness.dossier.searches import completed_values, search_records
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.metrics import own_metrics
 from fusefront.harness.runs.files import write_json
@@ -45,6 +46,7 @@ def study_options(
         metrics=tuple(dict.fromkeys(names)),
         own=own,
         ranked=spec.controlled,
+        trials=completed_values(search_records(folder)),
         **judged,
     )
 
@@ -72,6 +74,7 @@ def compare_study(
     looked = looks.sentence if looks else ""
     cautions = [*_unfinished(folder), *filter(None, (looked, old))]
     cautions += folder.matrix().get("without", {}).values()
+    cautions += [f"Left out of the searches: {text}." for text in search_records(folder).damaged]
     if not folder.spec.controlled:
         cautions.append(UNCONTROLLED)
     comparison = replace(comparison, warnings=(*cautions, *comparison.warnings))
@@ -100,7 +103,7 @@ def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[s
         )
     base = study_options(folder, metrics=("auc",))
     open_test(folder.path, f"ablation of {parent}")
-    options = replace(base, baseline=parent, family=tuple(others))
+    options = replace(base, baseline=parent, family=tuple(others), trials=None)
     comparison = compare(source, options, folder.name)
     deltas: dict[str, PairedDelta] = {}
     for name in others:

@@ -10,6 +10,7 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.judging.remarks import notes, warnings
+from fusefront.harness.statistics.judging.searches import search_verdicts
 from fusefront.harness.statistics.judging.slices import compare_slices
 from fusefront.harness.statistics.judging.table import strategy_rows
 from fusefront.harness.statistics.judging.variance import shares
@@ -37,6 +38,7 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
     rows = strategy_rows(source, options, panel, valid, len(layout.rows.label))
     sets = bool((model.n > 1).all()) and model.has_intervals and len(model.names) > 1
     sets = sets and options.ranked
+    search = search_verdicts(source, options, panel)
     comparison = Comparison(
         study=study,
         split=options.split,
@@ -58,12 +60,13 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         winner=_picked_here(options, model) if options.ranked else None,
         selected=_picked_on_validation(options, model, valid),
         slices=compare_slices(source, options, layout.rows, frozenset(panel.refused)),
-        variance=shares(model, options.baseline, options.tuned),
+        variance=shares(model, options.baseline, options.tuned, search),
         curves=_curves(panel),
         temperature=panel.temperature,
         notes=(),
         warnings=(),
         own_metrics={n: options.about[n] for n in options.metrics if n not in ALL_METRICS},
+        search=search,
     )
     return replace(comparison, notes=notes(comparison, panel), warnings=warnings(comparison, panel))
 

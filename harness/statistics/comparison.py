@@ -8,9 +8,11 @@ from fusefront.harness.statistics import record as records
 from fusefront.harness.statistics.joint import JointModel, Pair
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Metric
 from fusefront.harness.statistics.record import finite, number
+from fusefront.harness.statistics.record_search import search_of, search_record
 from fusefront.harness.statistics.record_types import ComparisonRecord
 from fusefront.harness.statistics.result_rows import (
     CurvePoint,
+    SearchVerdicts,
     Share,
     SliceRow,
     StrategyRow,
@@ -48,6 +50,7 @@ class Comparison:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     own_metrics: dict[str, Metric] = field(default_factory=dict)  # those that are not shipped
+    search: SearchVerdicts | None = None  # on ways of fusing; None where searches are not known
 
     @property
     def about(self) -> dict[str, Metric]:
@@ -100,6 +103,7 @@ class Comparison:
             "own_metrics": {
                 name: records.metric_record(metric) for name, metric in self.own_metrics.items()
             },
+            "search": None if self.search is None else search_record(self.search),
             "model": records.model_record(self.model),
         }
 
@@ -139,6 +143,7 @@ class Comparison:
                 name: records.metric_of(metric)
                 for name, metric in record.get("own_metrics", {}).items()
             },
+            search=search_of(search) if (search := record.get("search")) else None,
         )
 
     def to_polars(self) -> pl.DataFrame:

@@ -61,6 +61,8 @@ class JointModel:
     m: int  # clusters of rows
     mc: int  # the smaller of clusters with a positive and clusters with a negative
     rho: float = 0.0  # correlation of paired seeds that is taken off; 0 = independent seeds
+    search: Floats | None = None  # [S] variance over other searches; None: those trained, as tuned
+    search_df: float = 2.0  # degrees of freedom of `search`
 
     def __post_init__(self) -> None:
         if self.K.shape != (len(self.names), len(self.names)):
@@ -97,13 +99,21 @@ class JointModel:
         return np.maximum(diagonal[:, None] + diagonal - 2 * self.floor, 0.0)
 
     @cached_property
+    def search_part(self) -> Floats:
+        """[S] variance of each strategy's metric over other searches, 0 where that is no matter."""
+        return np.zeros(len(self.names)) if self.search is None else self.search
+
+    @cached_property
     def variance(self) -> Floats:
-        """[S, S] variance of each difference, over seeds and rows; nan where a side has one
-        seed."""
+        """[S, S] variance of each difference, over seeds, rows and, where it is known, searches.
+
+        nan where a side has one seed.
+        """
         seeds = self.seed_part
         total = self.row_part + seeds[:, None] + seeds
         total -= 2 * self.rho * np.sqrt(seeds[:, None] * seeds)
         total = np.maximum(total, self.trained_variance)
+        total += self.search_part[:, None] + self.search_part
         np.fill_diagonal(total, 0.0)
         return total
 
@@ -123,9 +133,12 @@ class JointModel:
         seeds = self.seed_part**2 / np.maximum(self.n - 1, 1)
         rows = self.row_part**2 / max(self.mc - 1, 1)
         welch = self.row_part + self.seed_part[:, None] + self.seed_part
+        searches = self.search_part**2 / self.search_df
         total = np.maximum(welch, self.trained_variance)
+        total += self.search_part[:, None] + self.search_part
+        uncertain = rows + seeds[:, None] + seeds + searches[:, None] + searches
         with np.errstate(divide="ignore", invalid="ignore"):
-            df = total**2 / (rows + seeds[:, None] + seeds)
+            df = total**2 / uncertain
         df[total == 0] = np.inf
         return df
 
@@ -199,7 +212,11 @@ class JointModel:
             seeds * (rng.chisquare(freedom, (draws, size)) / freedom).T
         )  # s2 / n as estimated
         rows = rng.chisquare(max(self.mc - 1, 1), draws) / max(self.mc - 1, 1)
-        return Null(value, estimated, rows)
+        if self.search is None:
+            return Null(value, estimated, rows)
+        value += np.sqrt(self.search)[:, None] * rng.standard_normal((size, draws))
+        spread = rng.chisquare(self.search_df, (size, draws)) / self.search_df
+        return Null(value, estimated, rows, self.search[:, None] * spread)
 
     def crossed(self, item: "JointModel", cell: "JointModel") -> "JointModel":
         """Two-way clustering (Cameron, Gelbach & Miller 2011): V_user + V_item - V_cell."""

@@ -18,10 +18,12 @@ class Null(NamedTuple):
     value: Floats  # [S, D] metrics
     estimated: Floats  # [S, D] variance from seeds, as it would be estimated
     rows: Floats  # [D] what the variance from rows would be multiplied by
+    search: Floats | None = None  # [S, D] variance over searches, as it would be estimated
 
     def take(self, draws: slice | NDArray[np.intp]) -> "Null":
         """Some of the draws."""
-        return Null(self.value[:, draws], self.estimated[:, draws], self.rows[draws])
+        search = None if self.search is None else self.search[:, draws]
+        return Null(self.value[:, draws], self.estimated[:, draws], self.rows[draws], search)
 
 
 class Errors(Protocol):
@@ -67,7 +69,10 @@ def _largest(of: Errors, null: Null, least: float) -> Floats:
     own = of.row_part.copy()
     np.fill_diagonal(own, own.max())
     own = own.min(1, keepdims=True) / 2
-    reach = np.sqrt(least / 2 * (own * null.rows + (1 - of.rho) * null.estimated))
+    errors = own * null.rows + (1 - of.rho) * null.estimated
+    if null.search is not None:
+        errors += null.search
+    reach = np.sqrt(least / 2 * errors)
     lowest = (null.value + reach).min(0)
     largest = np.zeros(len(null.rows))
     for a in range(len(null.value)):
@@ -89,6 +94,8 @@ def _t2(of: Errors, a: int, null: Null) -> Floats:
         variance -= 2 * of.rho * np.sqrt(spread * null.estimated[a])
     floor = np.multiply.outer(of.trained_variance[a, others], null.rows)
     np.maximum(variance, floor, out=variance)
+    if null.search is not None:
+        variance += null.search[others] + null.search[a]
     t2: Floats = ((null.value[a] - null.value[others]) ** 2 / variance).max(0)
     return t2
 

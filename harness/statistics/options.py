@@ -1,6 +1,6 @@
 """How a comparison is made, checked once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -28,6 +28,7 @@ class Options:
     temperature: bool = False  # report calibration of logits scaled on validation, too
     paired_seeds: bool = False  # take off the correlation that equal seeds bring
     tuned: dict[str, list[float]] = field(default_factory=dict)  # metric by tuning run
+    trials: Mapping[str, Sequence[float]] | None = None  # AUC of each searched strategy's trials
     workers: int = 2
     own: OwnMetrics = field(
         default_factory=dict

@@ -121,6 +121,31 @@ class ModelRecord(TypedDict):
     df: NotRequired[Matrix]
 
 
+class SearchRowRecord(TypedDict):
+    """A `SearchRow`."""
+
+    name: str
+    trials: int
+    sd: float | None
+    doubling: float | None
+    difference: EstimateRecord
+    p_adjusted: float | None
+    share: float | None
+    verdict: str
+    reason: str
+
+
+class SearchRecord(TypedDict):
+    """A `SearchVerdicts`."""
+
+    rows: list[SearchRowRecord]
+    df: float | None
+    c_base: float | None
+    best_set: list[str]
+    source: str
+    sentences: list[str]
+
+
 class ComparisonRecord(TypedDict):
     """comparison.json of a study: a `Comparison`."""
 
@@ -151,3 +176,4 @@ class ComparisonRecord(TypedDict):
     notes: list[str]
     warnings: list[str]
     own_metrics: NotRequired[dict[str, MetricRecord]]
+    search: NotRequired[SearchRecord | None]

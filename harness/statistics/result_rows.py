@@ -81,3 +81,28 @@ class CurvePoint(NamedTuple):
     observed: float
     low: float
     high: float
+
+
+class SearchRow(NamedTuple):
+    """A way of fusing: its difference to the baseline with the noise of the search in it."""
+
+    name: str
+    trials: int  # completed; 0 where nothing was searched
+    sd: float  # of its metric over other searches; nan where that is not known
+    doubling: float  # what as many trials again would bring; nan where that is not known
+    difference: Estimate
+    p_adjusted: float  # Holm
+    share: float  # the search's part of the variance of the difference
+    verdict: str  # better | worse | equivalent | cannot tell | no verdict | baseline
+    reason: str
+
+
+class SearchVerdicts(NamedTuple):
+    """What may be concluded on ways of fusing, not only on the configurations trained."""
+
+    rows: tuple[SearchRow, ...]
+    df: float  # of each variance over searches; nan without one
+    c_base: float
+    best_set: tuple[str, ...]
+    source: str  # trials | tuning runs | "" where nothing is known
+    sentences: tuple[str, ...]

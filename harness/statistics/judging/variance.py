@@ -3,7 +3,7 @@
 import numpy as np
 
 from fusefront.harness.statistics.joint import JointModel
-from fusefront.harness.statistics.result_rows import Share
+from fusefront.harness.statistics.result_rows import SearchVerdicts, Share
 
 _BUY = {
     "rows": "more test rows",
@@ -14,14 +14,19 @@ _BUY = {
 
 
 def shares(
-    model: JointModel, baseline: str, tuned: dict[str, list[float]] | None = None
+    model: JointModel,
+    baseline: str,
+    tuned: dict[str, list[float]] | None = None,
+    search: SearchVerdicts | None = None,
 ) -> tuple[Share, ...]:
     """Shares of the variance of each strategy's difference to the baseline; one seed gives none.
 
     `tuned` holds, for strategies that were tuned several times with other tuning seeds, the mean
-    metric after each: their variance beyond what seeds explain is the tuning's.
+    metric after each: their variance beyond what seeds explain is the tuning's. Without it that is
+    the variance over `search`es which the trials show, where it is known for both sides.
     """
     base = model.index(baseline)
+    spread = {row.name: row.sd**2 if row.trials else 0.0 for row in search.rows} if search else {}
     table = []
     for place, name in enumerate(model.names):
         pair = [place, base]
@@ -33,13 +38,17 @@ def shares(
             "both": float((model.interaction[pair] / model.n[pair]).sum()),
             "tuning": sum(_tuning(model, who, tuned or {}) for who in (name, baseline)),
         }
+        by_trials = bool(np.isnan(parts["tuning"]))
+        if by_trials:
+            parts["tuning"] = sum(spread.get(who, float("nan")) for who in (name, baseline))
         known = {key: value for key, value in parts.items() if not np.isnan(value)}
         total = sum(known.values())
         if total <= 0:
             continue
         largest = max(known, key=lambda key: known[key])
         share = {key: value / total for key, value in parts.items()}
-        table.append(Share(name, **share, buy=_BUY[largest]))
+        bought = "more trials" if largest == "tuning" and by_trials else _BUY[largest]
+        table.append(Share(name, **share, buy=bought))
     return tuple(table)
 
 

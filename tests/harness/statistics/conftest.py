@@ -25,6 +25,12 @@ def rates() -> ModuleType:
     return _script("error_rates")
 
 
+@pytest.fixture(scope="session")
+def searching() -> ModuleType:
+    """tests/benchmarks/search_noise.py as a module."""
+    return _script("search_noise")
+
+
 def _script(name: str) -> ModuleType:
     path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"simulated_{name}", path)

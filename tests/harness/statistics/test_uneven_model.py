@@ -126,7 +126,7 @@ def test_draws_of_many_seeds_have_rows_seeds_and_their_correlation():
 
 def test_the_null_draws_what_would_be_seen_were_all_equal():
     model = uneven(rho=0.3)
-    value, observed, rows = model.null
+    value, observed, rows, _ = model.null
     seeds = np.nan_to_num(np.array(S2)) / SEEDS
     expected = model.K + 0.3 * np.sqrt(np.outer(seeds, seeds)) + 0.7 * np.diag(seeds)
     assert value.shape == observed.shape == (4, 50_000)
@@ -154,7 +154,7 @@ def test_the_null_keeps_within_bounded_memory(size, draws):
 @pytest.mark.parametrize("baseline", [0, 1, 3])
 def test_c_base_is_the_quantile_over_the_baselines_pairs(baseline):
     model = uneven(rho=0.3)
-    value, observed, rows = model.null
+    value, observed, rows, _ = model.null
     largest = np.zeros(len(rows))
     for other in range(4):
         if other == baseline or not model.variance[baseline, other] > 0:  # c has one seed

@@ -1,0 +1,209 @@
+"""Verdicts on ways of fusing: the search is a third term of the interval, beside rows and seeds."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from fusefront.harness.statistics.joint import Floats, JointModel
+from fusefront.harness.statistics.judging import verdicts
+from fusefront.harness.statistics.judging.estimates import TRAINED_ONLY, lacking
+from fusefront.harness.statistics.options import Options
+from fusefront.harness.statistics.panel import Panel
+from fusefront.harness.statistics.result_rows import Estimate, SearchRow, SearchVerdicts
+from fusefront.harness.statistics.search_noise import (
+    FEWEST_TRIALS,
+    USEFUL_TRIALS,
+    SearchNoise,
+    doubling_gain,
+    noise_of_trials,
+    noise_of_tunings,
+    over_searches,
+    search_variance,
+)
+from fusefront.harness.statistics.source import ScoreSource
+
+UNSEARCHED = "Hyper-parameters are as given: no statement about another choice of them."
+MEANING = (
+    "On ways of fusing, another search included: intervals over rows, seeds and searches, Holm over"
+    " the strategies. The verdicts on the configurations trained stand in the first table."
+)
+
+
+class _Judge(NamedTuple):
+    """What the rows are written from."""
+
+    options: Options
+    panel: Panel
+    trials: Mapping[str, int]  # completed, of the searched strategies
+    noise: SearchNoise | None
+    model: JointModel | None  # of whoever can be judged, searches included
+
+
+def search_verdicts(source: ScoreSource, options: Options, panel: Panel) -> SearchVerdicts | None:
+    """Whether each way of fusing is better than the baseline's, had it been searched again.
+
+    None where nothing is known of the searches, or the metric is not what they looked at.
+    """
+    if options.trials is None or options.metric != "auc":
+        return None
+    names = [
+        name
+        for name in panel.models[options.metric].names
+        if name == options.baseline or source.role(name) == "strategy"
+    ]
+    values = {name: options.trials[name] for name in names if name in options.trials}
+    if not values:
+        return SearchVerdicts((), np.nan, np.nan, (), "", (UNSEARCHED,))
+    joint = panel.models[options.metric]
+    tunings = {name: means for name, means in options.tuned.items() if name in values}
+    noise = noise_of_tunings(joint, tunings) or noise_of_trials(values)
+    known = [n for n in names if n not in values or (noise and n in noise.variance)]
+    model = over_searches(joint, known, noise) if noise and options.baseline in known else None
+    judge = _Judge(options, panel, {n: len(v) for n, v in values.items()}, noise, model)
+    p = _p_values(judge, names)
+    adjusted = verdicts.holm(p)
+    gains = {name: doubling_gain(some) for name, some in values.items()}
+    rows = tuple(
+        _row(judge, name, float(adjusted[place]), gains.get(name, np.nan))
+        for place, name in enumerate(names)
+    )
+    c_base = model.c_base(model.index(options.baseline)) if model else np.nan
+    return SearchVerdicts(
+        rows,
+        noise.df if noise else np.nan,
+        c_base,
+        _best(judge),
+        noise.source if noise else "",
+        (*_lacking_trials(judge, values), *_unfinished(options, gains), *_unequal(judge)),
+    )
+
+
+def _p_values(judge: _Judge, names: list[str]) -> Floats:
+    base = judge.options.baseline
+    return np.array([np.nan if name == base else _p(judge, name) for name in names])
+
+
+def _p(judge: _Judge, name: str) -> float:
+    model, base = judge.model, judge.options.baseline
+    if model is None or name not in model.names or judge.panel.identical(name, base):
+        return float("nan")
+    i, j = model.index(name), model.index(base)
+    return float("nan") if min(model.n[i], model.n[j]) < 2 else model.pair(i, j).p
+
+
+def _row(judge: _Judge, name: str, p: float, gain: float) -> SearchRow:
+    base, model, noise = judge.options.baseline, judge.model, judge.noise
+    trials = judge.trials.get(name, 0)
+    variance = noise.variance.get(name, np.nan) if noise else np.nan
+    row = SearchRow(
+        name, trials, float(np.sqrt(variance)), gain, Estimate(np.nan), p, np.nan, "baseline", ""
+    )
+    if name == base:
+        return row
+    joint = judge.panel.models[judge.options.metric]
+    value = float(joint.diff[joint.index(name), joint.index(base)])
+    if model is None or np.isnan(p):
+        reason = _why_none(judge, name, value)
+        return row._replace(
+            difference=Estimate(value, note=reason), verdict="no verdict", reason=reason
+        )
+    i, j = model.index(name), model.index(base)
+    pair = model.pair(i, j)
+    equivalent = verdicts.is_equivalent(model.pair90(i, j), judge.options.margin)
+    word = verdicts.decide(
+        pair, p, equivalent, higher=judge.options.higher, alpha=judge.options.alpha
+    )
+    share = float((model.search_part[i] + model.search_part[j]) / model.variance[i, j])
+    return row._replace(
+        difference=Estimate(value, pair.low, pair.high),
+        share=share,
+        verdict=word,
+        reason=_reason(judge, word, pair.difference, p, share),
+    )
+
+
+def _reason(judge: _Judge, word: str, difference: float, p: float, share: float) -> str:
+    if word == "equivalent":
+        return f"equivalent within ±{judge.options.margin:g}, another search included"
+    if word in ("better", "worse"):
+        return f"{word} by {abs(difference):.4f}, adjusted p = {p:.2g}"
+    more = "; more trials would narrow it most" if share > 0.5 else ""
+    return f"cannot tell: the search makes {share:.0%} of the variance{more}"
+
+
+def _why_none(judge: _Judge, name: str, difference: float) -> str:
+    base, panel = judge.options.baseline, judge.panel
+    joint = panel.models[judge.options.metric]
+    few = [
+        f"{judge.trials[who]} completed trials of {who!r}"
+        for who in (name, base)
+        if who in judge.trials and (not judge.noise or who not in judge.noise.variance)
+    ]
+    if few:
+        return (
+            f"{' and '.join(few)}, {FEWEST_TRIALS} are needed: the difference of "
+            f"{difference:+.4f} says which configuration is better, not which way of fusing"
+        )
+    if panel.identical(name, base):
+        return f"identical predictions to {base!r}, seed by seed"
+    for who in (name, base):
+        if joint.n[joint.index(who)] < 2:
+            return f"{who!r} has one seed: {TRAINED_ONLY}"
+    return lacking(joint) or "the difference varies with nothing"
+
+
+def _best(judge: _Judge) -> tuple[str, ...]:
+    """Whom nobody beats for certain, of those that can be judged; empty where that says nothing."""
+    model = judge.model
+    if model is None or not judge.options.ranked or not model.has_intervals:
+        return ()
+    if len(model.names) < 2 or bool((model.n < 2).any()):
+        return ()
+    best = verdicts.ranks(model, higher=judge.options.higher).in_best_set
+    return tuple(name for name, fits in zip(model.names, best, strict=True) if fits)
+
+
+def _lacking_trials(judge: _Judge, values: Mapping[str, object]) -> list[str]:
+    counts = {
+        name: count
+        for name, count in judge.trials.items()
+        if not judge.noise or name not in judge.noise.variance
+    }
+    if not counts:
+        return [MEANING]
+    trials = judge.options.trials or {}
+    spreads = [search_variance(trials[name]) for name in counts]
+    known = [spread for spread in spreads if not np.isnan(spread)]
+    fewest, most = min(counts.values()), max(counts.values())
+    each = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    moved = (
+        f"the search alone moves the AUC by about ±{np.sqrt(np.mean(known)):.4f} (sd)"
+        if known
+        else "what the search moves is not known"
+    )
+    who = "" if len(counts) == len(values) else f" ({', '.join(counts)})"
+    plural = "" if each == "1" else "s"
+    return [
+        f"{each} completed trial{plural} each{who}: {moved}. Differences say which configuration is"
+        f" better, not which way of fusing: no verdict on strategies. At least {FEWEST_TRIALS} "
+        f"trials give an interval, {USEFUL_TRIALS} a useful one."
+    ]
+
+
+def _unfinished(options: Options, gains: Mapping[str, float]) -> list[str]:
+    return [
+        f"{name}: search not converged; doubling the trials would bring about another {gain:.4f}."
+        for name, gain in gains.items()
+        if gain > options.margin
+    ]
+
+
+def _unequal(judge: _Judge) -> list[str]:
+    counts = judge.trials
+    if len(set(counts.values())) < 2:
+        return []
+    listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return [
+        f"Completed trials differ ({listed}): who has fewer is searched less well and less surely."
+    ]

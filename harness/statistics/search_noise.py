@@ -1,0 +1,133 @@
+"""What the search itself moves: the variance of a tuned strategy's metric over other searches.
+
+An exact bootstrap over the recorded trials; docs/statistics.md has the formulas and their coverage.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from fusefront.harness.statistics.joint import Floats, JointModel
+
+FEWEST_TRIALS = 5  # completed ones; below there is no interval over searches
+USEFUL_TRIALS = 20
+FACTOR = 1.5  # an Optuna search of 40 is narrower than its resamples; measured
+OWN_DF, POOLED_DF = 2.0, 4.0
+POOLED_FROM = 4  # searched strategies with enough trials
+ALIKE = 2.0  # largest ratio of the trials of strategies whose variances are pooled
+
+Trials = Mapping[str, Sequence[float]]  # strategy -> metric of each completed trial on validation
+
+
+class SearchNoise(NamedTuple):
+    """Variance over searches of each searched strategy's expected metric, one df for all."""
+
+    variance: Mapping[str, float]
+    df: float
+    source: str  # trials | tuning runs
+
+
+def best_chances(count: int, drawn: float) -> Floats:
+    """[count] chance that each of `count` values, best first, is the best of `drawn` of them.
+
+    Drawn with replacement.
+
+    >>> best_chances(2, 2).tolist()
+    [0.75, 0.25]
+    """
+    left = np.arange(count, -1, -1) / count
+    chances: Floats = left[:-1] ** drawn - left[1:] ** drawn
+    return chances
+
+
+def search_variance(values: Sequence[float]) -> float:
+    """Variance of the winner's value over resamples of the trials, times a measured factor.
+
+    nan with fewer than two trials. From five trials on, values below the median count as the
+    median, so that trials that diverged say nothing about the winner.
+    """
+    ranked = _ranked(values)
+    if len(ranked) < 2:
+        return float("nan")
+    chances = best_chances(len(ranked), len(ranked))
+    mean = float(chances @ ranked)
+    return FACTOR * float(chances @ (ranked - mean) ** 2)
+
+
+def doubling_gain(values: Sequence[float]) -> float:
+    """About what as many trials again would bring: what the second half of these brought.
+
+    nan with fewer than two trials.
+    """
+    ranked = _ranked(values)
+    count = len(ranked)
+    if count < 2:
+        return float("nan")
+    gain = best_chances(count, count) - best_chances(count, count / 2)
+    return float(gain @ ranked)
+
+
+def noise_of_trials(trials: Trials) -> SearchNoise | None:
+    """The noise of the searches with five completed trials or more; None where there is none.
+
+    With four or more searches of about as many trials each variance is the mean of its own and of
+    all, which steadies it; with fewer its own alone.
+    """
+    enough = {name: values for name, values in trials.items() if len(values) >= FEWEST_TRIALS}
+    if not enough:
+        return None
+    own = {name: search_variance(values) for name, values in enough.items()}
+    counts = [len(values) for values in enough.values()]
+    if len(own) < POOLED_FROM or max(counts) > ALIKE * min(counts):
+        return SearchNoise(own, OWN_DF, "trials")
+    mean = sum(own.values()) / len(own)
+    pooled = {name: (variance + mean) / 2 for name, variance in own.items()}
+    return SearchNoise(pooled, POOLED_DF, "trials")
+
+
+def noise_of_tunings(model: JointModel, tuned: Mapping[str, Sequence[float]]) -> SearchNoise | None:
+    """The noise seen over whole searches with other tuning seeds, pooled over strategies.
+
+    `tuned` holds the mean metric after each search; None with fewer than two for any strategy.
+    """
+    known = [name for name in model.names if name in tuned]
+    if not known or any(len(tuned[name]) < 2 for name in known):
+        return None
+    seeds = np.nan_to_num(model.seed_part)
+    excess = [
+        float(np.var(tuned[name], ddof=1)) - float(seeds[model.index(name)]) for name in known
+    ]
+    variance = max(sum(excess) / len(excess), 0.0)
+    df = sum(len(tuned[name]) - 1 for name in known)
+    return SearchNoise(dict.fromkeys(known, variance), float(df), "tuning runs")
+
+
+def over_searches(model: JointModel, names: Sequence[str], noise: SearchNoise) -> JointModel:
+    """The model of some strategies whose intervals also cover other searches.
+
+    Who is not in the noise was not searched, and other searches do not move it.
+    """
+    places = [model.index(name) for name in names]
+    square = np.ix_(places, places)
+    return replace(
+        model,
+        names=tuple(names),
+        theta=model.theta[places],
+        s2=model.s2[places],
+        n=model.n[places],
+        K=model.K[square],
+        interaction=model.interaction[places],
+        floor=model.floor[square],
+        search=np.array([noise.variance.get(name, 0.0) for name in names]),
+        search_df=noise.df,
+    )
+
+
+def _ranked(values: Sequence[float]) -> Floats:
+    """The values, best (largest) first, those below the median at the median."""
+    ranked = np.sort(np.asarray(values, np.float64))[::-1]
+    if len(ranked) >= FEWEST_TRIALS:
+        ranked = np.maximum(ranked, np.median(ranked))
+    return ranked

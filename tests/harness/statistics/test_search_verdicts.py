@@ -1,0 +1,130 @@
+"""Verdicts on ways of fusing beside those on the configurations trained."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from fusefront.harness.statistics.compare import compare
+from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.options import Options
+from fusefront.harness.statistics.rows import RowTable
+from fusefront.harness.statistics.search_noise import search_variance
+from fusefront.harness.statistics.source import MemorySource
+
+ROWS = 4000
+QUALITY = {"base": 0.6, "good": 1.0, "given": 0.8, "control": 0.3}
+STEADY = tuple(0.7 + 1e-5 * k for k in range(6))
+LOOSE = (0.60, 0.62, 0.64, 0.66, 0.70, 0.76)
+
+
+@pytest.fixture(scope="module")
+def source() -> MemorySource:
+    rng = np.random.default_rng(3)
+    known = rng.normal(size=ROWS)
+    label = (rng.random(ROWS) < special.expit(known - 1)).astype(np.uint8)
+    request = np.repeat(np.arange(ROWS // 4), 4)
+    rows = RowTable(label, request // 2, request, request, np.arange(ROWS))
+    scores = {
+        name: {
+            seed: (quality * known + 0.7 * rng.normal(size=ROWS)).astype(np.float32)
+            for seed in range(3)
+        }
+        for name, quality in QUALITY.items()
+    }
+    return MemorySource(rows, scores, roles={"control": "control"})
+
+
+def judged(source: MemorySource, trials: dict[str, tuple[float, ...]] | None, **more) -> Comparison:
+    options = Options("base", metrics=("auc",), margin=0.005, trials=trials, **more)
+    return compare(source, options)
+
+
+def test_a_steady_search_leaves_the_verdict_and_a_loose_one_takes_it(source):
+    steady = judged(source, {"base": STEADY, "good": STEADY})
+    assert steady.row("good").verdict == "better"
+    rows = {row.name: row for row in steady.search.rows}
+    assert list(rows) == ["base", "good", "given"]  # controls are configurations
+    assert (rows["base"].verdict, rows["good"].verdict) == ("baseline", "better")
+    assert rows["given"].trials == 0
+    assert rows["good"].share < 0.01
+    loose = judged(source, {"base": STEADY, "good": LOOSE})
+    assert loose.row("good").verdict == "better"  # of the configuration trained
+    row = next(row for row in loose.search.rows if row.name == "good")
+    assert row.verdict == "cannot tell"
+    assert row.share > 0.9
+    assert "the search makes" in row.reason
+    assert "more trials would narrow it most" in row.reason
+    assert row.sd == pytest.approx(np.sqrt(search_variance(LOOSE)))
+    share = next(share for share in loose.variance if share.strategy == "good")
+    assert (share.tuning > 0.9, share.buy) == (True, "more trials")
+
+
+def test_the_interval_is_the_t_interval_with_three_terms(source):
+    comparison = judged(source, {"base": STEADY, "good": LOOSE})
+    row = next(row for row in comparison.search.rows if row.name == "good")
+    model = comparison.model
+    i, j = model.index("good"), model.index("base")
+    v, w = search_variance(LOOSE), search_variance(STEADY)
+    total = model.variance[i, j] + v + w
+    seeds = sum(model.seed_part[k] ** 2 / 2 for k in (i, j))
+    df = total**2 / (model.row_part[i, j] ** 2 / (model.mc - 1) + seeds + (v**2 + w**2) / 2)
+    half = stats.t.ppf(0.975, df) * np.sqrt(total)
+    difference = model.theta[i] - model.theta[j]
+    assert (row.difference.value, row.difference.low, row.difference.high) == pytest.approx(
+        (difference, difference - half, difference + half), rel=1e-6
+    )
+    assert row.share == pytest.approx((v + w) / total)
+
+
+def test_below_five_trials_there_is_no_verdict_on_strategies(source):
+    comparison = judged(source, {"base": LOOSE[:2], "good": LOOSE[:2]})
+    assert comparison.row("good").verdict == "better"
+    row = next(row for row in comparison.search.rows if row.name == "good")
+    assert row.verdict == "no verdict"
+    assert np.isnan(row.difference.low)
+    assert "2 completed trials of 'good' and 2 completed trials of 'base'" in row.reason
+    sd = np.sqrt(search_variance(LOOSE[:2]))
+    (sentence,) = comparison.search.sentences[:1]
+    assert sentence.startswith(
+        f"2 completed trials each: the search alone moves the AUC by about ±{sd:.4f} (sd)."
+    )
+    assert "no verdict on strategies" in sentence
+
+
+def test_who_has_too_few_trials_alone_has_no_verdict(source):
+    comparison = judged(source, {"base": STEADY, "good": STEADY, "given": STEADY[:4]})
+    verdict = {row.name: row.verdict for row in comparison.search.rows}
+    assert verdict == {"base": "baseline", "good": "better", "given": "no verdict"}
+    lacking, unequal = comparison.search.sentences
+    assert lacking.startswith("4 completed trials each (given): ")
+    assert "base 6, good 6, given 4" in unequal
+
+
+def test_what_a_search_would_still_gain_is_said(source):
+    comparison = judged(source, {"base": STEADY, "good": (0.6, 0.6, 0.6, 0.6, 0.8)})
+    assert any(
+        line.startswith("good: search not converged; doubling the trials would bring about")
+        for line in comparison.search.sentences
+    )
+    assert not any(line.startswith("base: ") for line in comparison.search.sentences)
+
+
+def test_without_a_search_nothing_is_said_on_other_choices(source):
+    comparison = judged(source, {})
+    assert comparison.search.rows == ()
+    assert comparison.search.sentences[0].startswith("Hyper-parameters are as given")
+    assert judged(source, None).search is None
+    assert judged(source, {"base": STEADY}, metric="auc").search is not None
+
+
+def test_verdicts_on_ways_of_fusing_outlive_the_record(source):
+    for trials in ({"base": STEADY, "good": LOOSE}, {"base": LOOSE[:2], "good": LOOSE[:1]}, None):
+        comparison = judged(source, trials)
+        record = json.loads(json.dumps(comparison.to_dict()))
+        again = Comparison.from_dict(record)
+        assert json.dumps(again.to_dict()) == json.dumps(comparison.to_dict())
+        if trials is None:
+            record.pop("search")  # a record of before
+            assert Comparison.from_dict(record).search is None
