@@ -42,7 +42,8 @@ def show_matrix(plan: "StudyPlan", *, as_json: bool) -> None:
         }
         for name, strategy in plan.strategies.items()
     ]
-    total = sum(budget.values()) + seeds * len(rows)
+    again = plan.finalist_trainings * sum(count > 0 for count in budget.values())
+    total = sum(budget.values()) + again + seeds * len(rows)
     if as_json:
         show({"dataset": plan.store.name, "runs": total, "trials": trials, "strategies": rows})
         return

@@ -20,9 +20,11 @@ from fusefront.harness.runs.recipe import Training, overlay
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Strategy, Study
 from fusefront.harness.testing.shapes import built_of
+from fusefront.harness.tuning.finalists import finalist_seeds
+from fusefront.harness.tuning.samplers import refusal
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.source import TRIAL_SEED
-from fusefront.harness.tuning.space import Space, apply
+from fusefront.harness.tuning.space import Space, apply, distributions
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,17 @@ class StudyPlan:
         seed = TRIAL_SEED + self.study.tuning.seed
         return self.cell(name, params, seed, role="trial", with_test=False)
 
+    def finalist(self, name: str, params: Mapping[str, Json]) -> list[Cell]:
+        """The cells of one of a search's best at its new seeds; never a look at test."""
+        seeds = finalist_seeds(self.study.tuning.seed)
+        return [self.cell(name, params, seed, role="trial", with_test=False) for seed in seeds]
+
+    @property
+    def finalist_trainings(self) -> int:
+        """How many trainings choose among the best of each search, beside its trials."""
+        tuning = self.study.tuning
+        return len(finalist_seeds(tuning.seed)) * tuning.finalists if tuning.trials else 0
+
     def final(self, winners: Mapping[str, Mapping[str, Json]]) -> list[Cell]:
         """The matrix: every strategy at its winner's parameters, every seed."""
         return [
@@ -137,6 +150,8 @@ class StudyPlan:
                 tuning.trials,
                 tuning.seed,
                 tuning.lag,
+                sampler=tuning.sampler,
+                finalists=tuning.finalists,
             )
             for name in self.searched()
         ]
@@ -198,10 +213,12 @@ def make_plan(
             for part in used_by(own, strategy.baseline, strategy.settings):
                 raise fails(part, error, f"cannot be built for strategy {name!r}") from error
             raise
+    _check_seeds(study)
     plan = StudyPlan(study, store, strategies, parts, without)
     for recipe in ({}, *study.sensitivity):
         for name, strategy in strategies.items():
             _check_recipe(plan.under(recipe), name, strategy)
+    _check_sampler(plan)
     return plan
 
 
@@ -216,3 +233,25 @@ def _check_recipe(plan: StudyPlan, name: str, strategy: Strategy) -> None:
         plan.recipe(name)
     except UsageError as error:
         raise UsageError(f"strategy {name!r}: {error}") from error
+
+
+def _check_sampler(plan: StudyPlan) -> None:
+    """Refuse a sampler that does not fit what a strategy searches, before anything is trained."""
+    tuning = plan.study.tuning
+    for name in plan.searched():
+        if sentence := refusal(tuning.sampler, distributions(plan.space(name)), tuning.trials):
+            raise UsageError(f"strategy {name!r}: tuning.sampler: {sentence}")
+
+
+def _check_seeds(study: Study) -> None:
+    """Refuse seeds of the study that its search chooses by: values that chose are not reported."""
+    tuning = study.tuning
+    choosing = {
+        TRIAL_SEED + tuning.seed,
+        *(finalist_seeds(tuning.seed) if tuning.finalists else ()),
+    }
+    if clash := sorted(choosing.intersection(study.seeds)) if tuning.trials else []:
+        raise UsageError(
+            f"seed {clash[0]} chooses among the trials of this search, so no run that is reported "
+            "may have it; give the study another seed"
+        )

@@ -12,11 +12,13 @@ from fusefront.harness.jobs.mirror import Mirror
 from fusefront.harness.jobs.plan import StudyPlan
 from fusefront.harness.jobs.progress import RunProgress
 from fusefront.harness.runs.files import Json, write_json
+from fusefront.harness.runs.records import Finalist, Trial
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import run_index
 from fusefront.harness.training.run import find_record, run_folder
 from fusefront.harness.training.workers import Workers
-from fusefront.harness.tuning.search import NoWinnerError
+from fusefront.harness.tuning.finalists import candidates, weighed
+from fusefront.harness.tuning.search import NoWinnerError, Search
 from fusefront.harness.tuning.source import TrialSource
 
 
@@ -54,10 +56,12 @@ def tune(plan: StudyPlan, room: Room) -> dict[str, dict[str, Json]]:
             f"{len(halted)} of {len(searches)} searches lack trials ({'; '.join(halted)}); the "
             "same command tries them again"
         )
+    finalists = train_finalists(plan, room, searches) if plan.study.tuning.finalists else {}
     winners: dict[str, dict[str, Json]] = {}
     for search in searches:
         try:
-            winners[search.strategy] = dict(search.freeze()["params"])
+            frozen = search.freeze(finalists.get(search.strategy, ()))
+            winners[search.strategy] = dict(frozen["params"])
         except NoWinnerError as error:
             room.console.print(f"{error}; its runs try the defaults", markup=False)
     return winners
@@ -65,22 +69,76 @@ def tune(plan: StudyPlan, room: Room) -> dict[str, dict[str, Json]]:
 
 def fill(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str) -> list[tuple[Cell, str]]:
     """Train the cells that have no record; returns those that failed, with the reason."""
-    todo, run_ids = [], set()
-    for cell in cells:
-        if cell.spec.run_id not in run_ids and find_record(cell, room.root) is None:
-            todo.append(cell)
-        run_ids.add(cell.spec.run_id)
     failed: list[tuple[Cell, str]] = []
 
     def close(cell: Cell, failure: str, *, passing: bool = False) -> None:
         if failure:
             failed.append((cell, failure))
 
+    _complete(plan, room, cells, what, close)
+    return failed
+
+
+def _complete(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str, close: Close) -> None:
+    """Train the cells that have no record, each once, and mirror all of them."""
+    todo, run_ids = [], set()
+    for cell in cells:
+        if cell.spec.run_id not in run_ids and find_record(cell, room.root) is None:
+            todo.append(cell)
+        run_ids.add(cell.spec.run_id)
     if todo:
         waiting = iter(todo)
         _work(plan, room, lambda: next(waiting, None), len(todo), what, close)
     _mirror(room, plan.store.name, cells)
-    return failed
+
+
+def train_finalists(
+    plan: StudyPlan, room: Room, searches: Sequence[Search]
+) -> dict[str, list[Finalist]]:
+    """The best of every search with new seeds, for those whose winner is not frozen yet.
+
+    A training that failed for good takes its finalist out; FusefrontError where it may go well
+    later.
+    """
+    open_searches = [search for search in searches if not search.winner.exists()]
+    trials = {s.strategy: candidates(s, plan.study.tuning.finalists) for s in open_searches}
+    cells = {
+        (name, trial["number"]): plan.finalist(name, trial.get("params", {}))
+        for name, best in trials.items()
+        for trial in (best if len(best) > 1 else ())
+    }
+    failures: dict[str, str] = {}
+    early: dict[str, str] = {}
+
+    def close(cell: Cell, failure: str, *, passing: bool = False) -> None:
+        if failure:
+            (early if passing else failures)[cell.spec.run_id] = failure
+
+    _complete(plan, room, [cell for some in cells.values() for cell in some], "finalist", close)
+    if early:
+        raise FusefrontError(
+            f"{len(early)} finalists' trainings ended early ({next(iter(early.values()))}); the "
+            "same command tries them again"
+        )
+    return {
+        name: [
+            _weighed(room, trial, cells.get((name, trial["number"]), []), failures)
+            for trial in best
+        ]
+        for name, best in trials.items()
+    }
+
+
+def _weighed(
+    room: Room, trial: Trial, cells: Sequence[Cell], failures: Mapping[str, str]
+) -> Finalist:
+    values = []
+    for cell in cells:
+        record = find_record(cell, room.root)
+        if record is None:
+            return weighed(trial, values, failures.get(cell.spec.run_id, "no record"))
+        values.append(record.summary["valid_auc"])
+    return weighed(trial, values)
 
 
 def _work(

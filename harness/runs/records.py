@@ -201,8 +201,20 @@ class Trial(Record):
     reason: NotRequired[str]
 
 
+class Finalist(TypedDict):
+    """One of a search's best, trained again with new seeds: validation AUC, the trial's first."""
+
+    number: int
+    values: list[float]
+    mean: float | None  # None where a training failed: never the winner
+    reason: str
+
+
 class WinnerRecord(Record):
-    """winner-<trials>.json of a search: frozen before test is opened."""
+    """winner-<trials>.json of a search: frozen before test is opened.
+
+    With finalists winner-<trials>-finalists-<count>.json.
+    """
 
     strategy: str
     number: int
@@ -210,7 +222,17 @@ class WinnerRecord(Record):
     valid_auc: float
     trials: int
     seconds: float
-    evidence: str  # hash of the trials' records
+    evidence: str  # hash of the trials' records, and of the finalists where there are any
+    finalists: NotRequired[list[Finalist]]
+
+
+def winner_name(trials: int, finalists: int = 0) -> str:
+    """The file of the winner of so many trials, chosen among so many finalists.
+
+    >>> winner_name(20, 3)
+    'winner-20-finalists-3.json'
+    """
+    return f"winner-{trials}-finalists-{finalists}.json" if finalists else f"winner-{trials}.json"
 
 
 class RunCode(Record):

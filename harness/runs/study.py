@@ -22,6 +22,7 @@ CONTROLS = (
     "shuffled",
 )
 Role = Literal["strategy", "control", "ablation", "trial"]
+Sampler = Literal["tpe", "random", "qmc", "gp", "cma-es", "nsga-ii"]
 
 
 class Synthetic(StrictModel):
@@ -51,17 +52,31 @@ class Range(StrictModel):
 
 
 class Tuning(StrictModel):
-    """The same number of trials for every strategy; trial 0 is the defaults."""
+    """The same number of trials for every strategy; trial 0 is the defaults.
+
+    `finalists` train again on a budget of their own, and the best mean over seeds is the winner.
+    """
 
     trials: int = Field(default=0, ge=0)
     seed: int = 0
     lag: int = Field(default=2, ge=1, le=8)
+    sampler: Sampler = "tpe"
+    finalists: int = Field(default=0, ge=0, le=20)  # the best so many get two new seeds each
     space: dict[str, Range | tuple[Any, ...]] = Field(
         default={
             "training.learning_rate": (0.003, 0.01),
             "training.id_tau": (0.1, 0.3, 1.0, 3.0),
         }
     )  # dotted setting or training.<key>, for all strategies; a baseline adds its own choices
+
+    @model_validator(mode="after")
+    def _a_choice(self) -> "Tuning":
+        if self.finalists == 1 or self.finalists > self.trials:
+            raise ValueError(
+                f"{self.finalists} finalists of {self.trials} trials: expected 0, or from 2 to as "
+                "many as there are trials"
+            )
+        return self
 
 
 class LatencySpec(StrictModel):

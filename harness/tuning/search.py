@@ -5,6 +5,7 @@ parameters of the trials between; never on how many workers ran or how often the
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +15,17 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fusefront.harness.errors import FusefrontError, UsageError
 from fusefront.harness.runs.files import Json, digest, read_json, write_once
-from fusefront.harness.runs.records import Claim, Trial, WinnerRecord, read_record
+from fusefront.harness.runs.records import (
+    Claim,
+    Finalist,
+    Trial,
+    WinnerRecord,
+    read_record,
+    winner_name,
+)
+from fusefront.harness.runs.study import Sampler
+from fusefront.harness.tuning.samplers import make_sampler, quasi_random, refusal
 from fusefront.harness.tuning.space import Space, distributions
-
-STARTUP = 10  # trials before TPE has anything to go by; fewer in a short search
 
 
 class NoWinnerError(FusefrontError):
@@ -34,6 +42,8 @@ class Search:
     trials: int
     seed: int
     lag: int
+    sampler: Sampler = "tpe"
+    finalists: int = 0  # so many of the best are trained again before one is frozen
     running: set[int] = field(default_factory=set)
     halted: str = ""  # why no more trials are begun now: memory, disk or the like gave out
 
@@ -41,15 +51,19 @@ class Search:
         self.distributions = distributions(self.space)
         if not self.distributions:
             self.trials = min(self.trials, 1)  # nothing to search: the defaults are the winner
-        identity = {
+        if sentence := refusal(self.sampler, self.distributions, self.trials):
+            raise UsageError(f"strategy {self.strategy!r}: tuning.sampler: {sentence}")
+        identity: dict[str, Json] = {
             "seed": self.seed,
             "lag": self.lag,
             "space": {key: repr(value) for key, value in sorted(self.distributions.items())},
         }
+        if self.sampler != "tpe":
+            identity["sampler"] = self.sampler
         path = self.folder / "search.json"
         if not write_once(path, identity) and read_json(path) != identity:
             raise UsageError(
-                f"{path}: this search was begun with another seed, lag or space;"
+                f"{path}: this search was begun with another seed, lag, space or sampler;"
                 " give the study another name or restore them"
             )
 
@@ -95,15 +109,18 @@ class Search:
     def _propose(self, number: int) -> dict[str, Json]:
         if number == 0:
             return {}  # the defaults, so that no search ends below them on validation
-        key = f"{self.seed}:{self.strategy}:{number}".encode()
-        seed = int.from_bytes(hashlib.sha256(key).digest()[:4])
-        startup = min(STARTUP, max(2, self.trials // 3))
+        if self.sampler == "qmc":
+            return quasi_random(self.distributions, self._seed("qmc"), number - 1)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
+        sampler = make_sampler(self.sampler, self._seed(number), self.trials)
         study = optuna.create_study(direction="maximize", sampler=sampler)
         for earlier in range(1, number):
             study.add_trial(self._frozen(earlier, known=earlier <= number - self.lag))
         return dict(study.ask(self.distributions).params)
+
+    def _seed(self, of: int | str) -> int:
+        key = f"{self.seed}:{self.strategy}:{of}".encode()
+        return int.from_bytes(hashlib.sha256(key).digest()[:4])
 
     def _frozen(self, number: int, *, known: bool) -> FrozenTrial:
         params = dict(read_record(self.folder / f"claim-{number:04d}.json", Claim)["params"])
@@ -115,31 +132,55 @@ class Search:
             return create_trial(state=TrialState.FAIL, params=params, distributions=used)
         return create_trial(value=record["value"], params=params, distributions=used)
 
-    def freeze(self) -> WinnerRecord:
-        """The winner by validation AUC, lowest number on ties; written once, before test is
-        opened."""
-        records = [record for n in range(self.trials) if (record := self.record(n)) is not None]
-        good = [
-            (record["value"], -record["number"], record)
-            for record in records
-            if record["state"] == "ok" and record["value"] is not None
+    def ranked(self) -> list[Trial]:
+        """The trials that ended well, best on validation first, the lowest number on ties."""
+        good = [trial for trial in self.records() if trial["state"] == "ok"]
+        known = [(value, trial) for trial in good if (value := trial["value"]) is not None]
+        ranked = sorted(known, key=lambda pair: (-pair[0], pair[1]["number"]))
+        return [trial for _, trial in ranked]
+
+    @property
+    def winner(self) -> Path:
+        """Where the winner is frozen."""
+        return self.folder / winner_name(self.trials, self.finalists)
+
+    def freeze(self, finalists: Sequence[Finalist] = ()) -> WinnerRecord:
+        """The winner by validation AUC; written once, before test is opened.
+
+        Of `finalists`, the one with the best mean over its seeds; without them, where the search is
+        to have some, the winner that was frozen from them.
+        """
+        if self.finalists and not finalists and self.winner.exists():
+            return read_record(self.winner, WinnerRecord)
+        records, good = self.records(), {trial["number"]: trial for trial in self.ranked()}
+        means = [
+            (-mean, finalist["number"])
+            for finalist in finalists
+            if (mean := finalist["mean"]) is not None
         ]
-        if not good:
-            reasons = "; ".join(sorted({r.get("reason", "") for r in records})) or "no trials"
+        if not good or (finalists and not means):
+            failed = [r.get("reason", "") for r in records] + [f["reason"] for f in finalists]
+            reasons = "; ".join(sorted({*failed} - {""})) or "no trials"
             raise NoWinnerError(f"{self.strategy}: no trial finished, so no winner ({reasons})")
-        value, _, best = max(good, key=lambda ranked: ranked[:2])
+        best = good[min(means)[1]] if means else next(iter(good.values()))
         winner: WinnerRecord = {
             "strategy": self.strategy,
             "number": best["number"],
             "params": best.get("params", {}),
-            "valid_auc": value,
+            "valid_auc": best["value"] or 0.0,
             "trials": len(records),
             "seconds": round(sum(record.get("seconds", 0.0) for record in records), 3),
-            "evidence": digest(records),
+            "evidence": digest([records, list(finalists)] if finalists else records),
         }
-        path = self.folder / f"winner-{self.trials}.json"
-        if not write_once(path, dict(winner)) and read_record(path, WinnerRecord) != winner:
+        if finalists:
+            winner["finalists"] = list(finalists)
+        written = write_once(self.winner, dict(winner))
+        if not written and read_record(self.winner, WinnerRecord) != winner:
             raise UsageError(
-                f"{path}: another winner was frozen from other records; delete neither"
+                f"{self.winner}: another winner was frozen from other records; delete neither"
             )
         return winner
+
+    def records(self) -> list[Trial]:
+        """The records that there are, by number."""
+        return [record for n in range(self.trials) if (record := self.record(n)) is not None]

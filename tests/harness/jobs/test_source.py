@@ -10,10 +10,10 @@ from fusefront.datasets.errors import SpecError
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs import propose, source
+from fusefront.harness.jobs import propose
 from fusefront.harness.jobs.demo import demo_file
 from fusefront.harness.jobs.propose import write_proposal
-from fusefront.harness.jobs.source import describe, described, prepared, write_synthetic
+from fusefront.harness.jobs.source import described, prepared, write_synthetic
 from fusefront.harness.runs.study import Study, Synthetic, check_study, load_study
 
 WORLD = Synthetic(synthetic="tour", seed=2, train=30, valid=10, test=20)
@@ -48,20 +48,6 @@ def test_a_world_is_written_once_and_whole(tmp_path: Path) -> None:
     other = write_synthetic(WORLD.model_copy(update={"seed": 3}), tmp_path)
     assert other.parent != folder
     assert len(list((tmp_path / "data").iterdir())) == 2
-
-
-def test_a_world_that_is_there_waits_for_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = write_synthetic(WORLD, tmp_path)
-
-    def waited(*_: object) -> None:
-        raise AssertionError("a lock is taken where nothing is written")
-
-    monkeypatch.setattr(source, "locked", waited)
-    assert write_synthetic(WORLD, tmp_path) == spec
-    with pytest.raises(AssertionError, match="a lock is taken"):
-        write_synthetic(WORLD.model_copy(update={"seed": 9}), tmp_path)
 
 
 def test_the_world_has_the_sizes_and_the_seed_of_the_study(tmp_path: Path) -> None:
@@ -142,12 +128,3 @@ def test_the_spec_of_a_published_layout_is_written_with_its_name(
         write_proposal([folder], spec, layout="shop", allowed=allowed)
     write_proposal([folder], spec, layout="shop", verified=True, force=True, allowed=allowed)
     assert checked == [("shop", folder)]
-
-
-def test_a_spec_alone_reads_nothing_outside_its_folder(tmp_path: Path) -> None:
-    spec = write_synthetic(WORLD, tmp_path)
-    alone = describe(spec, None, ())
-    assert (alone.data, alone.own, alone.allowed.outside) == (spec.parent, (), False)
-    assert describe(spec, None, (), outside=True).allowed.outside
-    (tmp_path / "elsewhere").mkdir()
-    assert describe(spec, tmp_path / "elsewhere", ()).data == tmp_path / "elsewhere"

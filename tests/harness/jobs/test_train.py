@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,24 +10,10 @@ import yaml
 from rich.console import Console
 
 from fusefront.datasets.errors import SpecError
-from fusefront.harness.dossier import comparison, decide
-from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError, UsageError
+from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
 from fusefront.harness.jobs import pipeline
-from fusefront.harness.jobs.pipeline import (
-    Conclusion,
-    begin,
-    conclude,
-    run_study,
-    train,
-    tune_study,
-)
-from fusefront.harness.jobs.train import Room, fill, tune
-from fusefront.harness.parts.included import RecordedPart
-from fusefront.harness.parts.kinds import METRIC, OPERATOR, Kind
-from fusefront.harness.parts.own import Own
-from fusefront.harness.runs.store import StudyFolder
-from fusefront.harness.runs.study import check_study
-from fusefront.harness.serving.latency import study as latency
+from fusefront.harness.jobs.pipeline import Conclusion, begin, run_study, train, tune_study
+from fusefront.harness.jobs.train import fill, tune
 from fusefront.harness.training import run as training
 
 THIN = {"strategies": {"early_fusion": {}, "late_fusion": {}}, "training": {"epochs": 1}}
@@ -188,6 +173,32 @@ def test_a_search_gives_every_run_its_winners_parameters(jobs: Any, console: Con
     assert [cell.spec.training["learning_rate"] for cell in cells] == [rate, 0.01]
 
 
+def test_finalists_choose_before_the_seeds_that_are_reported(jobs: Any, console: Console) -> None:
+    space = {"training.learning_rate": [0.001, 0.002, 0.003, 0.004]}
+    strategies = {
+        "early_fusion": {"space": {key: [] for key in CHOICES}},
+        "late_fusion": {"tune": False},
+    }
+    tuning = {"trials": 4, "finalists": 2, "space": space}
+    request = jobs.request("finals", strategies=strategies, tuning=tuning, seeds=[4])
+    (winner,) = tune_study(request, console)
+    trained = jobs.workers[-1].trained
+    again = [cell.spec.seed for cell in trained if cell.spec.seed != 1_000_003]
+    assert sorted(again) == [2_000_006, 2_000_006, 3_000_009, 3_000_009]
+    assert not any(cell.with_test for cell in trained)
+    assert len(winner["finalists"]) == 2
+    means = {f["number"]: sum(f["values"]) / 3 for f in winner["finalists"]}
+    assert all(len(f["values"]) == 3 for f in winner["finalists"])
+    assert winner["number"] == max(means, key=lambda number: (means[number], -number))
+    plan, room = begin(request, console)
+    assert tune(plan, room) == {"early_fusion": winner["params"]}
+    assert jobs.workers[-1].trained == []  # the choice is frozen
+    cells, _ = train(plan, room)
+    assert {cell.spec.seed for cell in cells} == {4}
+    with pytest.raises(UsageError, match="seed 2000006 chooses among the trials"):
+        begin(replace(request, overrides=("seeds=[2000006]",)), console)
+
+
 CHOICES = (
     "token_width",
     "id_width",
@@ -245,116 +256,3 @@ def test_data_outside_its_folder_is_read_only_where_a_person_allows_it(
         begin(request, console)
     plan, _ = begin(replace(request, allow_outside=True), console)
     assert plan.store.name == "ragged"
-
-
-class Mirrored:
-    """A stand-in for the mirror that writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[object, ...]] = []
-
-    def epoch(self, cell: Any, run: Path, line: dict[str, Any]) -> None:
-        self.events.append(("epoch", cell.seed, run.name, line["epoch"]))
-
-    def complete(self, cell: Any, run: Path) -> None:
-        assert (run / "summary.json").exists()
-        self.events.append(("complete", cell.seed, run.name))
-
-    def decided(self, study: Path, page: Path) -> None:
-        self.events.append(("decided", study, page))
-
-    def close(self) -> None:
-        self.events.append(("close",))
-
-
-def test_every_epoch_and_every_complete_run_is_mirrored(
-    jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And the complete runs of before again, which the mirror knows; a failed one is not."""
-    break_seed(monkeypatch, 9)
-    strategies = {"early_fusion": {}, "late_fusion": {"tune": False}}
-    request = jobs.request("mirrored", strategies=strategies, training={"epochs": 2})
-    plan, room = begin(request, console)
-    mirror = Mirrored()
-    room = replace(room, mirror=mirror)
-    cells = plan.final({})
-    failed = fill(plan, room, cells, "run")
-    assert [cell.seed for cell, _ in failed] == [9, 9]
-    good = [cell for cell in cells if cell.seed == 4]
-    expected = [
-        event
-        for cell in good
-        for event in (
-            ("epoch", 4, cell.spec.run_id, 1),
-            ("epoch", 4, cell.spec.run_id, 2),
-            ("complete", 4, cell.spec.run_id),
-        )
-    ]
-    again = [("complete", 4, cell.spec.run_id) for cell in good]
-    assert mirror.events == [*expected, *again]
-
-
-def test_a_conclusion_is_measured_compared_decided_and_mirrored(
-    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mirror = Mirrored()
-    folder = StudyFolder(tmp_path, tmp_path / "studies" / "s", check_study(LITTLE, "s.yaml"))
-    workers = SimpleNamespace(include=[Path("own.py")])
-    room = Room(tmp_path, folder.path, workers, console, mirror)  # type: ignore[arg-type]
-    steps: list[tuple[object, ...]] = []
-    monkeypatch.setattr(
-        latency, "bench_study", lambda f, *, tell, include: steps.append(("bench", f, include))
-    )
-    monkeypatch.setattr(
-        comparison, "compare_study", lambda f, *, include: steps.append(("compare", f, include))
-    )
-    monkeypatch.setattr(decide, "decide_study", lambda f: steps.append(("decide", f)) or "take it")
-    monkeypatch.setattr(decide, "report_study", lambda f, place: place / "index.html")
-    page = tmp_path / "reports" / "s" / "index.html"
-    assert conclude(folder, room) == Conclusion(page, "take it")
-    include = (Path("own.py"),)
-    assert steps == [("bench", folder, include), ("compare", folder, include), ("decide", folder)]
-    assert mirror.events == [("decided", folder.path, page), ("close",)]
-
-    def refuse(_: StudyFolder) -> str:
-        raise GateError("nothing can be decided")
-
-    monkeypatch.setattr(decide, "decide_study", refuse)
-    alone = replace(room, mirror=None)
-    assert conclude(folder, alone) == Conclusion(page, "nothing can be decided")
-
-
-LITTLE = {
-    "name": "s",
-    "dataset": "d.yaml",
-    "baseline": "a",
-    "strategies": {"a": {"baseline": "early_fusion", "operator": "mine"}},
-    "comparison": {"metrics": ["clicks"]},
-}
-
-
-def test_a_study_remembers_files_and_the_installed_parts_that_it_names() -> None:
-    def part(kind: Kind, name: str, package: str = "") -> Own:
-        return Own(kind, name, None, "somebody", (), package)
-
-    own = [
-        part(METRIC, "clicks", "shop 1.0"),
-        part(METRIC, "views", "shop 1.0"),
-        part(METRIC, "unused"),
-        part(OPERATOR, "mine", "shop 1.0"),
-        part(OPERATOR, "other", "shop 1.0"),
-        part(OPERATOR, "another"),
-    ]
-    study = check_study(LITTLE, "s.yaml")
-    remembered = [entry.name for entry in pipeline._of_the_study(own, study)]
-    assert remembered == ["clicks", "unused", "mine", "another"]
-
-
-def test_recorded_parts_are_needed_where_the_study_names_them() -> None:
-    needed = pipeline._needed(check_study(LITTLE, "s.yaml"))
-    parts = [
-        RecordedPart(kind=kind.word, name=name)
-        for kind, name in ((METRIC, "clicks"), (METRIC, "views"), (OPERATOR, "mine"))
-    ]
-    assert [needed(part) for part in parts] == [True, False, True]
-    assert not needed(RecordedPart(kind=OPERATOR.word, name="clicks"))

@@ -11,7 +11,6 @@ import yaml
 from fusefront.datasets.integrity import NOTE
 from fusefront.harness.cli.main import register
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs import verify as verifying
 from fusefront.harness.jobs.checked import Verification
 from fusefront.harness.jobs.verify import verify
 from fusefront.harness.runs.hashes import FILES
@@ -185,14 +184,3 @@ def test_the_verb_ends_with_3_and_a_sentence_a_file(
     rows = json.loads(printed.out)
     assert [row["whole"] for row in rows].count(False) == 1
     assert set(rows[0]) == {"kind", "path", "whole", "damaged", "remarks"}
-
-
-def test_stores_are_known_by_their_manifest_or_where_it_is_lost_by_their_items(
-    tmp_path: Path,
-) -> None:
-    for name in ("a/items", "b/items", "c", ".d", "e/train"):
-        (tmp_path / name).mkdir(parents=True)
-    for name in ("a", "c", ".d"):
-        (tmp_path / name / "manifest.json").touch()
-    (tmp_path / "note.txt").touch()
-    assert verifying._stores(tmp_path) == [tmp_path / "a", tmp_path / "b", tmp_path / "c"]

@@ -83,7 +83,7 @@ def test_failed_trials_never_win_and_all_failed_is_an_error(tmp_path: Path) -> N
 
 def test_another_seed_under_the_same_folder_is_refused(tmp_path: Path) -> None:
     search(tmp_path)
-    with pytest.raises(UsageError, match="another seed, lag or space"):
+    with pytest.raises(UsageError, match="another seed, lag, space or sampler"):
         Search(tmp_path, "early", SPACE, 12, seed=6, lag=2)
 
 

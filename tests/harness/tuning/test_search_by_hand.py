@@ -168,7 +168,7 @@ def test_a_search_goes_on_only_as_it_began(tmp_path: Path, changed: dict[str, ob
     same: dict[str, object] = {"space": SPACE, "trials": 4, "seed": 5, "lag": 2}
     Search(tmp_path, "early", **same)  # type: ignore[arg-type]
     Search(tmp_path, "early", **{**same, "trials": 8})  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="another seed, lag or space"):
+    with pytest.raises(UsageError, match="another seed, lag, space or sampler"):
         Search(tmp_path, "early", **{**same, **changed})  # type: ignore[arg-type]
 
 

@@ -1,0 +1,43 @@
+"""The best trials of a search trained again with new seeds, so that no luck of a seed picks."""
+
+from collections.abc import Sequence
+
+from fusefront.harness.runs.records import Finalist, Trial
+from fusefront.harness.tuning.search import Search
+from fusefront.harness.tuning.source import TRIAL_SEED
+
+NEW_SEEDS = 2  # of each finalist, beside the trial's own
+STEP = 1_000_003  # between the seeds of one trial; a study's own are refused there
+
+
+def finalist_seeds(tuning_seed: int) -> tuple[int, ...]:
+    """Seeds that only choose: never a trial's, and no run that is reported has one.
+
+    >>> finalist_seeds(0)
+    (2000006, 3000009)
+    """
+    return tuple(TRIAL_SEED + tuning_seed + STEP * k for k in range(1, NEW_SEEDS + 1))
+
+
+def candidates(search: Search, count: int) -> list[Trial]:
+    """The best `count` distinct configurations of a search, best first; one alone needs no choice.
+
+    Fewer where fewer completed; the lowest number stands for trials of one configuration.
+    """
+    best: dict[str, Trial] = {}
+    for trial in search.ranked():
+        best.setdefault(trial.get("run_id", str(trial["number"])), trial)
+    return list(best.values())[:count]
+
+
+def weighed(trial: Trial, values: Sequence[float], failure: str = "") -> Finalist:
+    """A finalist with its AUC at the trial's seed and at each new one; a failed one has no mean."""
+    own = trial["value"]
+    assert own is not None
+    every = [own, *values]
+    return {
+        "number": trial["number"],
+        "values": every,
+        "mean": None if failure else sum(every) / len(every),
+        "reason": failure,
+    }

@@ -1,0 +1,54 @@
+"""Importances find the parameter that was planted, and say nothing where they cannot."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fusefront.harness.tuning.importance import Drawn, importances, pooled
+
+LOG = frozenset({"training.learning_rate"})
+
+
+def points(seed: int, count: int = 40, level: float = 0.7) -> list[Drawn]:
+    """AUC falls with the distance of the rate from 0.003, on a log scale, and with nothing else."""
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(count):
+        rate = float(10 ** rng.uniform(-4, -1))
+        params = {"training.learning_rate": rate, "k": int(rng.choice([8, 16])), "fixed": "a"}
+        value = level - 0.01 * abs(math.log10(rate / 0.003)) + 1e-4 * float(rng.normal())
+        drawn.append(Drawn({**params, "op": ["sum", "gate"][int(rng.integers(2))]}, value))
+    return drawn
+
+
+def test_the_planted_parameter_has_nearly_all_of_it() -> None:
+    shares = importances(points(1), LOG)
+    assert next(iter(shares)) == "training.learning_rate"
+    assert shares["training.learning_rate"] > 0.8
+    assert sum(shares.values()) == pytest.approx(1)
+    assert set(shares) == {"training.learning_rate", "k", "op"}
+
+
+def test_searches_are_pooled_less_their_own_level() -> None:
+    low = [p._replace(params={**p.params, "k": 8}) for p in points(2, 20, level=0.5)]
+    high = [p._replace(params={**p.params, "k": 16}) for p in points(3, 20, level=0.9)]
+    assert pooled([low, high], LOG)["training.learning_rate"] > 0.8  # and not k, the strategies'
+    assert pooled([], LOG) == {}
+
+
+def test_only_what_every_trial_has_is_weighed() -> None:
+    some = [*points(4, 10), points(5, 1)[0]._replace(params={"training.learning_rate": 0.01})]
+    assert set(importances(some, LOG)) == {"training.learning_rate"}
+
+
+@pytest.mark.parametrize(
+    "few",
+    [
+        points(6, 7),
+        [Drawn({}, 0.1 * k) for k in range(9)],
+        [Drawn({"a": k}, 0.5) for k in range(9)],
+    ],
+)
+def test_nothing_is_said_where_nothing_can_be(few: list[Drawn]) -> None:
+    assert importances(few) == {}
