@@ -271,6 +271,45 @@ class TrainingCurve:
     settled: bool | None = None  # None: not judged
     seed: int | None = None
     run_id: str = ""
+    seconds: tuple[float, ...] = ()  # of training spent by then, one a value; () = not known
+
+
+@dataclass(frozen=True)
+class FusingVerdict:
+    """A way of fusing against the baseline's, with another search in the interval."""
+
+    strategy: str
+    trials: int  # completed; 0 = nothing was searched
+    spread: float | None  # sd of its AUC over other searches
+    difference: Interval | None  # None for the baseline; without ends where there is no verdict
+    share: float | None  # the search's of the variance
+    verdict: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SearchSpent:
+    """What one search spent and came to."""
+
+    strategy: str
+    completed: int
+    failed: int
+    seconds: float
+    best: float | None  # on validation
+    finalists: int = 0  # trainings with new seeds that chose among the best
+    unfinished: str = ""  # why it had not converged; "" = it had, or cannot be judged
+    importance: dict[str, float] = field(default_factory=dict)  # parameter -> share
+    winner: str = ""  # YAML of the strategy with the winning hyper-parameters
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What the searches of a study spent, and what may be said of ways of fusing."""
+
+    searches: tuple[SearchSpent, ...] = ()
+    importance: dict[str, float] = field(default_factory=dict)  # pooled over strategies
+    verdicts: tuple[FusingVerdict, ...] = ()
+    sentences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -423,6 +462,7 @@ class Evidence:
     missing: MissingModality | None = None
     training: tuple[TrainingCurve, ...] = ()
     rising: tuple[Rising, ...] = ()
+    searched: Searched | None = None
     recipes: tuple[OtherVerdict, ...] = ()  # () where no other recipe was tried
     codes: tuple[CodeMeasure, ...] = ()
     widths: tuple[WidthCurve, ...] = ()

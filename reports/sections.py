@@ -3,7 +3,7 @@ run."""
 
 from typing import NamedTuple, Protocol
 
-from fusefront.reports import codes, records, tables
+from fusefront.reports import codes, records, searched, tables
 from fusefront.reports.curves import epochs, trials
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.figures.ablation import draw_ablation
@@ -27,6 +27,7 @@ class Section(NamedTuple):
     table: Table | None = None
     notes: tuple[str, ...] = ()
     absent: str = ""
+    code: str = ""  # to copy
 
 
 class Draw(Protocol):
@@ -56,6 +57,7 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
     brush = Brush(language, printed)
     return [
         _table(evidence, tables.leaderboard(evidence), reviewer.leaderboard(evidence)),
+        *_fusing(evidence),
         _table(evidence, tables.cost(evidence)),
         *_backends(evidence),
         _table(evidence, tables.metrics(evidence)),
@@ -63,6 +65,7 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
         _calibration(evidence, brush),
         _epochs(evidence, brush),
         _trials(evidence, brush),
+        *_searches(evidence),
         _missing(evidence, brush),
         *_codes(evidence, brush),
         _table(evidence, tables.slices(evidence)),
@@ -147,6 +150,27 @@ def _trials(evidence: Evidence, brush: Brush) -> Section:
     if not trials(evidence):
         return _absent(evidence, "trials")
     return _figure(evidence, "trials", brush, draw_trials, reviewer.convergence(evidence))
+
+
+def _fusing(evidence: Evidence) -> tuple[Section, ...]:
+    """Nothing where nothing is known of the searches."""
+    if evidence.searched is None or not evidence.searched.sentences:
+        return ()
+    table = searched.fusing(evidence)
+    shown = table if table.rows else None
+    return (Section("fusing", table.title, table=shown, notes=evidence.searched.sentences),)
+
+
+def _searches(evidence: Evidence) -> list[Section]:
+    """What was spent, which parameters mattered, and the winners to copy."""
+    if evidence.searched is None or not evidence.searched.searches:
+        return []
+    spent, weights = searched.spent(evidence), searched.importance(evidence)
+    sections = [Section(spent.name, spent.title, table=spent, notes=(spent.note,))]
+    if weights.rows:
+        sections.append(Section(weights.name, weights.title, table=weights, notes=(weights.note,)))
+    heading = reviewer.HEADING["winners"]
+    return [*sections, Section("winners", heading, code=searched.winners(evidence))]
 
 
 def _missing(evidence: Evidence, brush: Brush) -> Section:

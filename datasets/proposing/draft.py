@@ -138,11 +138,10 @@ class Draft:
 
     def _history(self, *, timed: bool) -> Json:
         value = known(self.history)
-        by_log = self._split(timed=timed).get("by") == "given"
-        untimed = value.get("from") == "log" and not timed and not by_log
+        untimed = value.get("from") == "log" and not timed
         return {"from": "none"} if self.history.unknown or untimed else value
 
-    def _split(self, *, timed: bool) -> dict[str, Json]:
+    def _split(self, *, timed: bool) -> Json:
         value = known(self.split)
         untimed = value.get("by") == "time" and not timed
         by_files = value.get("by") == "given" and "column" not in value

@@ -9,7 +9,7 @@ from typing import TypeVar
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.policy import Policy
-from fusefront.harness.dossier import codes, facts, sections
+from fusefront.harness.dossier import codes, facts, searched, sections
 from fusefront.harness.dossier.bench import FILE as BENCH
 from fusefront.harness.dossier.bench import read_bench, served_by, timed_rows
 from fusefront.harness.dossier.firmness import FILE as SENSITIVITY
@@ -135,6 +135,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
             *left_out.read(lambda: facts.searches(study), no_curves),
             *(curve for curve in curves if curve.run_id in {entry.run_id for entry in shown}),
         ),
+        searched=left_out.read(lambda: searched.searched(study, comparison), None),
         rising=rising(curves, _lead(decision), policy.margin),
         recipes=others,
         codes=codes.measures(shown),

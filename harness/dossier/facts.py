@@ -84,26 +84,33 @@ def training_curves(entries: Iterable[RunEntry]) -> tuple[TrainingCurve, ...]:
 
 
 def searches(study: StudyFolder) -> tuple[TrainingCurve, ...]:
-    """Best validation AUC so far along the trials of each search."""
-    trials: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    """Best validation AUC so far along the trials of each search, and the seconds spent by then."""
+    trials: dict[str, list[Trial]] = defaultdict(list)
     for path in sorted((study.path / "tuning").glob("*/trial-*.json")):
-        trial = read_record(path, Trial)
-        value = trial["value"] if trial["state"] == "ok" else None
-        trials[path.parent.name].append(
-            (trial["number"], float("-inf") if value is None else value)
-        )
+        trials[path.parent.name].append(read_record(path, Trial))
     curves = []
-    for strategy, values in trials.items():
-        best, high = [], float("-inf")
-        for _, value in sorted(values):
-            high = max(high, value)
-            best.append(high)
-        finite = tuple(v for v in best if v > float("-inf"))
+    for strategy, records in trials.items():
+        finite, spent = _best_so_far(sorted(records, key=lambda record: record["number"]))
         if len(finite) > 1:
             last = finite[-max(1, len(finite) // 4) - 1]
             settled = finite[-1] - last < 1e-4 if len(finite) >= JUDGED_FROM else None
-            curves.append(TrainingCurve(strategy, "trials", finite, settled))
+            curves.append(TrainingCurve(strategy, "trials", finite, settled, seconds=spent))
     return tuple(curves)
+
+
+def _best_so_far(records: list[Trial]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The best value after each trial from the first that ended well, and all seconds by then."""
+    best, spent = [], []
+    high, seconds = float("-inf"), 0.0
+    for record in records:
+        value = record["value"] if record["state"] == "ok" else None
+        high = high if value is None else max(high, value)
+        seconds += record.get("seconds", 0.0)
+        if high > float("-inf"):
+            best.append(high)
+            spent.append(seconds)
+    known = all("seconds" in record for record in records)
+    return tuple(best), tuple(spent) if known else ()
 
 
 def finished_trials(study: StudyFolder) -> dict[str, int]:

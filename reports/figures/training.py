@@ -84,21 +84,22 @@ def draw_trials(
     with canvas.drawing():
         height, edges = 300.0, (62, 270, 40, 50)
         fig, (ax,) = panels(style.WIDE, height, 1, 1, edges)
-        longest = max(len(c.value) for c in curves)
+        timed = all(c.seconds and c.seconds[-1] > 0 for c in curves)
+        longest = max(c.seconds[-1] if timed else len(c.value) for c in curves)
         labelled = [c for c in curves if c.strategy in (decision.choice, decision.today)]
         climbing = [c for c in curves if c.settled is False and c not in labelled]
         labelled += climbing[: MOST_LABELLED - len(labelled)]
         low = min(min(c.value) - max(c.value) for c in curves)
         low = max(min(low, -1e-3), -0.1)
-        ax.set_xlim(1, max(longest, 2))
+        ax.set_xlim(0 if timed else 1, max(longest, 2))
         heights(ax, 1.08 * low, -0.06 * low, signed=True, labelled=True)
-        quiet = [_steps(c, longest) for c in curves if c not in labelled]
+        quiet = [_steps(c, timed=timed) for c in curves if c not in labelled]
         ax.add_collection(
             LineCollection(quiet, colors=ink("off"), linewidths=0.8, zorder=1), autolim=False
         )
         for curve in labelled:
             colour = look(evidence, curve.strategy, language).colour
-            ax.plot(*_steps(curve, longest).T, color=colour, lw=1.8, zorder=3)
+            ax.plot(*_steps(curve, timed=timed).T, color=colour, lw=1.8, zorder=3)
         pixel = (-1.14 * low) / (height - edges[2] - edges[3])
         ordered = sorted(labelled, key=lambda c: c.settled is not False)  # settled ones on top
         places = apart(
@@ -111,9 +112,9 @@ def draw_trials(
             ax.text(1.015, y + shift, say(key, language, name=who), va="top", size=style.NOTE,
                     transform=ax.get_yaxis_transform(),
                     color=look(evidence, curve.strategy, language).colour)  # fmt: skip
-        step = max(1, longest // 8)
-        ax.set_xticks(list(range(1, longest + 1, step)))
-        ax.set_xlabel(say("trials", language), labelpad=6)
+        if not timed:
+            ax.set_xticks(list(range(1, int(longest) + 1, max(1, int(longest) // 8))))
+        ax.set_xlabel(say("compute" if timed else "trials", language), labelpad=6)
         words = say("below_best", language)
         fig.text(
             8 / style.WIDE, 1 - 14 / height, words, size=style.NOTE, color=ink("soft"), va="center"
@@ -121,9 +122,11 @@ def draw_trials(
         return finish(fig, name, title, description, printed=printed)
 
 
-def _steps(curve: TrainingCurve, longest: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _steps(
+    curve: TrainingCurve, *, timed: bool
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """A staircase below the curve's best, [n, 2]; a search that ended early ends early."""
     y = np.asarray(curve.value, float) - max(curve.value)
-    x = np.arange(1, len(y) + 1, dtype=float)
+    x = np.asarray(curve.seconds, float) if timed else np.arange(1, len(y) + 1, dtype=float)
     x, y = np.repeat(x, 2)[1:], np.repeat(y, 2)[:-1]
     return np.stack([x, y], 1)

@@ -40,6 +40,9 @@ FIGURE = {
     "lost": Phrase("Items that lost it", "欠損したアイテムの割合"),
     "gain_over": Phrase("AUC gain over {name}", "{name}に対するAUCの差"),
     "trials": Phrase("Trials, best so far", "試行数（それまでの最良）"),
+    "compute": Phrase(
+        "Seconds of training spent, best so far", "学習に要した秒数（それまでの最良）"
+    ),
     "epochs": Phrase("Epochs", "エポック"),
     "below_best": Phrase(
         "validation AUC below the strategy’s best", "検証AUCの、方式ごとの最良値との差"
