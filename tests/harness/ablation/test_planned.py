@@ -1,0 +1,227 @@
+"""What an ablation plans, trains and writes, with planted removals; nothing is trained."""
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.ablation import run
+from fusefront.harness.ablation.plan import AblatedStrategy
+from fusefront.harness.ablation.run import (
+    Planned,
+    _applicable,
+    _rows,
+    _winner,
+    ablate_study,
+    plan_ablation,
+)
+from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
+
+OUTS = (("modality", "text"), ("component", "head"), ("component", "pooler"))
+
+
+def removal(kind: str, out: str) -> AblatedStrategy:
+    return AblatedStrategy(f"a without {out}", kind, out, cast(Any, f"strategy without {out}"))
+
+
+REMOVALS = [removal(kind, out) for kind, out in OUTS]
+
+
+def cell(strategy: str, seed: int) -> Any:
+    return SimpleNamespace(
+        strategy=strategy, seed=seed, to_json=lambda: {"run_id": f"{strategy}/{seed}"}
+    )
+
+
+def test_a_row_of_the_plan_counts_its_own_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three seeds the first removal lacks two, the second none, the third all."""
+    lacks = {("a without text", 1), ("a without text", 3)}
+    lacks |= {("a without pooler", seed) for seed in (1, 2, 3)}
+    monkeypatch.setattr(
+        run,
+        "find_record",
+        lambda each, root: None if (each.strategy, each.seed) in lacks else root,
+    )
+    cells = [cell(each.name, seed) for each in REMOVALS for seed in (1, 2, 3)]
+    plan = cast(Any, SimpleNamespace(study=SimpleNamespace(seeds=(1, 2, 3))))
+    planned = Planned(plan, cast(Any, SimpleNamespace(root="root")), REMOVALS, cells)
+    assert planned.matrix() == [
+        {"strategy": f"a without {out}", "kind": kind, "without": out, "seeds": 3, "to_train": lack}
+        for (kind, out), lack in zip(OUTS, (2, 0, 3), strict=True)
+    ]
+
+
+def test_the_winners_parameters_go_without_those_of_the_part() -> None:
+    params: dict[str, Any] = {
+        "head.hidden": 3,
+        "head": 4,
+        "header.hidden": 5,
+        "training.head": 6,
+        "pooler.width": 7,
+    }
+    without = _applicable(params, removal("component", "head"))
+    assert without == {"header.hidden": 5, "training.head": 6, "pooler.width": 7}
+    assert _applicable(params, removal("modality", "text")) == params
+
+
+@pytest.mark.parametrize(
+    ("searches", "params"),
+    [
+        ([], {}),
+        ([("other", True, 1), ("shared", True, 2)], {"k": 2}),
+        ([("shared", False, 1), ("a", True, 2)], {}),
+        ([("shared", True, 1), ("shared", True, 2)], {"k": 1}),
+    ],
+)
+def test_the_winner_is_that_of_the_search_that_has_ended(searches: Any, params: Any) -> None:
+    known = [
+        SimpleNamespace(strategy=name, finished=finished, freeze=lambda k=k: {"params": {"k": k}})
+        for name, finished, k in searches
+    ]
+    plan = SimpleNamespace(
+        searches=lambda folder: known if folder == "folder" else [],
+        searched_as=lambda name: {"a": "shared"}[name],
+    )
+    assert _winner(cast(Any, plan), cast(Any, SimpleNamespace(folder="folder")), "a") == params
+
+
+def test_a_row_is_a_delta_and_what_was_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def paired_deltas(folder: Any, *, parent: str, others: list[str]) -> Any:
+        assert (folder, parent) == ("folder", "a")
+        return {name: {"delta": at / 8, "kind": "?"} for at, name in enumerate(reversed(others))}
+
+    monkeypatch.setattr(run, "paired_deltas", paired_deltas)
+    assert _rows(cast(Any, "folder"), "a", REMOVALS) == [
+        {"delta": at / 8, "strategy": f"a without {out}", "kind": kind, "without": out}
+        for at, (kind, out) in enumerate(reversed(OUTS))
+    ]
+
+
+class Wider:
+    """A plan of the parent and its removals that gives a cell for each."""
+
+    def __init__(self, study: Any, store: Any, strategies: Any, parts: Any) -> None:
+        self.strategies = strategies
+        assert list(strategies) == ["a", "b", *(each.name for each in REMOVALS)]
+        assert strategies["a without head"] == "strategy without head"
+
+    def cell(self, name: str, params: Any, seed: int) -> Any:
+        planted = cell(name, seed)
+        planted.params = params
+        return planted
+
+
+@pytest.fixture
+def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A study of `a` and `b` at seeds 4 and 9, which ran on the data that are prepared."""
+    parent = SimpleNamespace(
+        baseline="base", model_copy=lambda update: SimpleNamespace(baseline="base", **update)
+    )
+    study = SimpleNamespace(name="small", seeds=(4, 9))
+    plan = SimpleNamespace(
+        study=study,
+        store=SimpleNamespace(fingerprint="f00"),
+        strategies={"a": parent, "b": parent},
+        parts=SimpleNamespace(baselines={"base": "Base"}),
+        searches=lambda folder: [
+            SimpleNamespace(
+                strategy="a",
+                finished=True,
+                freeze=lambda: {"params": {"head.hidden": 1, "k": 2}},
+            )
+        ],
+        searched_as=lambda name: name,
+    )
+    room = SimpleNamespace(folder=tmp_path, root="root")
+    monkeypatch.setattr(run, "begin", lambda request, console: (plan, room))
+    monkeypatch.setattr(run, "recipe_name", lambda *about: ("recipe", about[2]))
+    monkeypatch.setattr(run, "schema_of", lambda store: "schema")
+    monkeypatch.setattr(run, "StudyPlan", Wider)
+
+    def ablations(of: str, ablated: Any, schema: Any, parts: Any) -> list[AblatedStrategy]:
+        assert (of, ablated.recipe, schema) == ("a", ("recipe", "Base"), "schema")
+        return REMOVALS
+
+    monkeypatch.setattr(run, "ablations", ablations)
+    matrix(tmp_path, "f00")
+    return SimpleNamespace(out=tmp_path)
+
+
+def matrix(folder: Path, fingerprint: str) -> None:
+    content = {"dataset": "d", "fingerprint": fingerprint, "store": "s", "cells": []}
+    (folder / "matrix.json").write_text(json.dumps({"format": 1, **content}), encoding="utf-8")
+
+
+def test_every_removal_is_planned_at_every_seed(request_: Any) -> None:
+    planned = plan_ablation(request_, "a", cast(Any, None))
+    assert planned.removed == REMOVALS
+    assert [(each.strategy, each.seed, cast(Any, each).params) for each in planned.cells] == [
+        (f"a without {out}", seed, {"k": 2} if out == "head" else {"head.hidden": 1, "k": 2})
+        for _, out in OUTS
+        for seed in (4, 9)
+    ]
+
+
+def test_what_cannot_be_planned_is_a_sentence(request_: Any) -> None:
+    with pytest.raises(UsageError, match=r"^--of 'c' is not a strategy .*; known: a, b$"):
+        plan_ablation(request_, "c", cast(Any, None))
+    matrix(request_.out, "0ther")
+    with pytest.raises(
+        DataContractError, match="was run on data 0ther, what is prepared now is f00"
+    ):
+        plan_ablation(request_, "a", cast(Any, None))
+    (request_.out / "matrix.json").unlink()
+    with pytest.raises(NothingToDoError, match="study 'small' has no runs"):
+        plan_ablation(request_, "a", cast(Any, None))
+
+
+@pytest.mark.parametrize("failed", [[], [("x", "it broke"), ("y", "it too")]])
+def test_rows_are_written_whatever_failed(
+    request_: Any, monkeypatch: pytest.MonkeyPatch, failed: Any
+) -> None:
+    ended: list[Any] = []
+    rows = [{"strategy": "a without head", "delta": -0.5}]
+
+    def fill(plan: Any, room: Any, cells: Any, word: str) -> Any:
+        record = json.loads((request_.out / "ablation-a.json").read_text(encoding="utf-8"))
+        assert (record["of"], len(record["cells"]), "rows" in record) == ("a", 6, False)
+        assert (len(cells), word, ended) == (6, "ablation run", [])
+        return failed
+
+    monkeypatch.setattr(run, "at_work", lambda out, console: nullcontext())
+    monkeypatch.setattr(run, "fill", fill)
+    monkeypatch.setattr(run, "end", ended.append)
+    monkeypatch.setattr(run, "StudyFolder", lambda *places: places)
+    monkeypatch.setattr(run, "_rows", lambda folder, of, removed: rows)
+    monkeypatch.setattr(run, "read_record", reading(run.read_record))
+    if failed:
+        with pytest.raises(
+            FusefrontError, match=r"^2 ablation runs failed; first reason: it broke$"
+        ):
+            ablate_study(request_, "a", cast(Any, None))
+    else:
+        assert ablate_study(request_, "a", cast(Any, None)) == rows
+    assert len(ended) == 1
+    record = json.loads((request_.out / "ablation-a.json").read_text(encoding="utf-8"))
+    assert record == {
+        "format": 1,
+        "of": "a",
+        "cells": [{"run_id": f"a without {out}/{seed}"} for _, out in OUTS for seed in (4, 9)],
+        "hyper_parameters": "frozen at the parent's",
+        "rows": rows,
+    }
+
+
+def reading(typed: Any) -> Any:
+    """The planted record has cells of one key, so it is read as it stands."""
+
+    def read(path: Path, kind: Any) -> Any:
+        if path.name == "matrix.json":
+            return typed(path, kind)
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    return read
