@@ -17,6 +17,7 @@ from fusefront.datasets.raw.files import NpyWriter
 from fusefront.datasets.spec import SPLITS, DatasetSpec
 
 Ints = NDArray[np.int64]
+_REQUESTS = 1 << 16  # written at once
 
 
 class SplitWriter:
@@ -94,7 +95,8 @@ class Builder:
         self.in_train = np.zeros(self.items + 1, bool)
 
     def add(self, rows: NDArray[Any], values: NDArray[np.int32]) -> None:
-        """Build the requests of one bucket and append them to their splits."""
+        """Build the requests of one bucket, whose `rows` are sorted in place, and append them to
+        their splits."""
         if not len(rows):
             return
         if MOMENT in (rows.dtype.names or ()):
@@ -105,7 +107,7 @@ class Builder:
             return
         split = assign(self.cuts, arranged.rows, arranged.first, arranged.position)
         self._note_straddling(arranged)
-        row_split = np.repeat(split, np.diff(np.append(arranged.first, len(arranged.rows))))
+        row_split = np.repeat(split, arranged.sizes)
         trained = np.unique(arranged.rows["user"][row_split == 0])
         warm = np.isin(arranged.rows["user"], trained)
         written: tuple[Ints, Ints] | None = None
@@ -114,8 +116,12 @@ class Builder:
                 written = self._histories(arranged, number)
             chosen = np.flatnonzero(split == number)
             if len(chosen):
-                mask = row_split == number
-                self._write(number, arranged, chosen, mask, warm[mask], *written)
+                start, length = written
+                self._write(number, arranged, chosen, warm, start[chosen], length[chosen])
+                if number == 0:
+                    mask = row_split == number
+                    item, label = arranged.rows["item"][mask], arranged.rows["label"][mask]
+                    self._count(item, label, start[chosen], length[chosen])
 
     def _histories(self, arranged: Arranged, number: int) -> tuple[Ints, Ints]:
         """Append the bucket's history values; (start, length) of every request in the whole."""
@@ -141,32 +147,47 @@ class Builder:
         number: int,
         arranged: Arranged,
         chosen: Ints,
-        mask: NDArray[np.bool_],
         warm: NDArray[np.bool_],
         start: Ints,
         length: Ints,
     ) -> None:
-        writer, rows = self.writers[number], arranged.rows[mask]
-        heads = arranged.rows[arranged.first[chosen]]
-        sizes = np.diff(np.append(arranged.first, len(arranged.rows)))[chosen]
-        before = writer.counts
-        writer.request["history_start"].append(start[chosen])
-        writer.request["history_length"].append(length[chosen])
-        writer.request["row_start"].append(before.rows + np.cumsum(sizes))
+        """Append the requests `chosen` with their histories, some at a time: records are wide."""
+        writer = self.writers[number]
+        for begin in range(0, len(chosen), _REQUESTS):
+            part = slice(begin, begin + _REQUESTS)
+            self._append(writer, arranged, chosen[part], warm, start[part], length[part])
+        groups = len(np.unique(arranged.rows["user"][arranged.first[chosen]]))
+        writer.counts = writer.counts.model_copy(update={"groups": writer.counts.groups + groups})
+
+    def _append(
+        self,
+        writer: SplitWriter,
+        arranged: Arranged,
+        chosen: Ints,
+        warm: NDArray[np.bool_],
+        start: Ints,
+        length: Ints,
+    ) -> None:
+        first = arranged.first[chosen]
+        heads = arranged.rows[first]
+        sizes = arranged.sizes[chosen]
+        ends = np.cumsum(sizes)
+        of = np.arange(ends[-1]) + np.repeat(first - (ends - sizes), sizes)
+        rows, before = arranged.rows[of], writer.counts
+        writer.request["history_start"].append(start)
+        writer.request["history_length"].append(length)
+        writer.request["row_start"].append(before.rows + ends)
         writer.request["group"].append(heads["group"])
         writer.request["context_ids"].append(heads["request_ids"])
         writer.request["context_numbers"].append(heads["request_numbers"])
         for name, file in writer.row.items():
             file.append(rows[name])
-        empty = np.repeat(length[chosen] == 0, sizes)
-        self._write_slices(writer, rows, warm, empty)
-        if number == 0:
-            self._count(rows, start[chosen], length[chosen])
+        self._write_slices(writer, rows, warm[of], np.repeat(length == 0, sizes))
         writer.counts = SplitCounts(
             requests=before.requests + len(chosen),
             rows=before.rows + len(rows),
             positives=before.positives + int(rows["label"].sum()),
-            groups=before.groups + len(np.unique(heads["user"])),
+            groups=before.groups,
         )
 
     def _write_slices(
@@ -188,11 +209,13 @@ class Builder:
                 codes = np.zeros(len(rows), np.int16)
             writer.slices[part.name].append(codes)
 
-    def _count(self, rows: NDArray[Any], start: Ints, length: Ints) -> None:
+    def _count(
+        self, item: NDArray[np.int32], label: NDArray[np.uint8], start: Ints, length: Ints
+    ) -> None:
         size = self.items + 1
-        self.impressions += np.bincount(rows["item"], minlength=size)
-        self.clicks += np.bincount(rows["item"][rows["label"] == 1], minlength=size)
-        self.in_train[rows["item"]] = True
+        self.impressions += np.bincount(item, minlength=size)
+        self.clicks += np.bincount(item[label == 1], minlength=size)
+        self.in_train[item] = True
         if self.spec.history.source == "none":
             return
         history = self._bucket_history

@@ -26,6 +26,11 @@ class Arranged:
     position: NDArray[np.float64]  # [n] place of the row in its user's time, 0 .. < 1
     past: Past | Ready | None
 
+    @property
+    def sizes(self) -> Ints:
+        """[G] how many rows each request has."""
+        return np.diff(np.append(self.first, len(self.rows)))
+
 
 def arrange(
     rows: NDArray[Any],
@@ -34,7 +39,7 @@ def arrange(
     cuts: Cuts | None = None,
     lag: int = 0,
 ) -> Arranged:
-    """Sort and group one bucket's rows (all rows of its users).
+    """Sort and group one bucket's rows (all rows of its users), in the place of `rows`.
 
     Requests that we make from a log end at the cuts of a split by time; those that the log names
     are never cut. `lag` in ticks of the log's times: how late the events of a history are known.
@@ -58,7 +63,7 @@ def arrange(
     past = None
     if spec.history.source != "none":
         past = _ready(rows, values, order[first])
-    return Arranged(rows[order], first, position[order], past)
+    return Arranged(_sorted(rows, order), first, position[order], past)
 
 
 def alone(spec: DatasetSpec) -> bool:
@@ -101,7 +106,7 @@ def _from_log(
     kinds = None if kinds is None else kinds[event]
     past = Past(rows["item"][event], kinds, keys, user[head] * width, query[head])
     del user, own, query, before, apart, event
-    return Arranged(rows[order], first, position[order], past)
+    return Arranged(_sorted(rows, order), first, position[order], past)
 
 
 def _ranks(
@@ -133,7 +138,16 @@ def _from_train(
     events, kinds = past.events[past.lists.values], kinds_of(rows)
     lists = Histories(rows["item"][events], past.lists.length)
     kinds = None if kinds is None else kinds[events]
-    return Arranged(rows[order], first, position[order], Ready(lists, kinds, past.of[order[first]]))
+    return Arranged(
+        _sorted(rows, order), first, position[order], Ready(lists, kinds, past.of[order[first]])
+    )
+
+
+def _sorted(rows: NDArray[Any], order: Ints) -> NDArray[Any]:
+    """rows[order] in the memory of `rows`, column by column: a second bucket is not held."""
+    for name in rows.dtype.names or ():
+        rows[name][: len(order)] = rows[name][order]
+    return rows[: len(order)]
 
 
 def _ready(rows: NDArray[Any], values: NDArray[np.int32], heads: Ints) -> Ready:
