@@ -8,22 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.datasets.counting.numbers import (
-    POSITIVES,
-    RESIDUAL,
-    fixed,
-    item_error,
-    number_of,
-    unfixed,
-)
+from fusefront.datasets.counting.entries import KeyLedgers, ledgers_of, result_of, width_of
+from fusefront.datasets.counting.numbers import item_error, number_of, unfixed
 from fusefront.datasets.counting.plan import Ledger, Plan
-from fusefront.datasets.counting.rows import BLOCK, CountedRows, StoredRows, key_words
-from fusefront.datasets.counting.spread import Gathered, KeyParts
+from fusefront.datasets.counting.rows import BLOCK, StoredRows, columns_of
+from fusefront.datasets.counting.sliced import gather_sliced
+from fusefront.datasets.counting.spread import Gathered, KeyParts, parts_of
 from fusefront.datasets.counting.timeline import Timeline
 from fusefront.datasets.raw.files import NpyWriter
 from fusefront.datasets.spec import SPLITS
 
-_MOST_BITS = 9
+_LARGE = 2  # times the entries that are summed at once: some key has most of such a part
 FILE = "raw_counters.npy"
 
 Floats = NDArray[np.float64]
@@ -43,123 +38,57 @@ class Counting(NamedTuple):
 
 def write_numbers(job: Counting, say: Say) -> None:
     """raw_counters.npy of requests and of rows in every split, [n, numbers of the side]."""
-    keys = list(dict.fromkeys(ledger.key for ledger in job.plan.ledgers))
-    later = [key for key in keys if any(_errors(job.plan, key))]
-    for key in sorted(keys, key=lambda key: key in later):
-        say(f"counting {' x '.join(key)}")
-        _sum_key(job, key)
+    for group in ledgers_of(job.plan, drawn=job.drawn, of_requests=job.rows.of_requests):
+        say(f"counting {' x '.join(group.key)}")
+        _sum_key(job, group)
     _write(job)
     shutil.rmtree(job.work)
 
 
-def _of_key(plan: Plan, key: tuple[str, ...]) -> dict[int, Ledger]:
-    return {place: ledger for place, ledger in enumerate(plan.ledgers) if ledger.key == key}
-
-
-def _errors(plan: Plan, key: tuple[str, ...]) -> list[tuple[Ledger, float]]:
-    """The items' ledgers and priors that the key's residuals are against, each once."""
-    of = [part for part in _of_key(plan, key).values() if part.item_prior]
-    return list(dict.fromkeys((ledger.of_items, ledger.item_prior) for ledger in of))
-
-
-def _sum_key(job: Counting, key: tuple[str, ...]) -> None:
+def _sum_key(job: Counting, group: KeyLedgers) -> None:
     """`<ledger>.sums` of every ledger of one key, a row for each row of the store."""
-    ledgers, errors = _of_key(job.plan, key), _errors(job.plan, key)
-    parts = KeyParts(job.work / "parts", _entry(len(errors)), _bits(job, key))
+    columns = columns_of(group.key, job.rows.places)
+    bits = parts_of(len(job.rows) * columns, job.part)
+    parts = KeyParts(job.work / "parts", group.dtype, bits)
     first = 0
-    for rows in job.rows:
-        past = [_read(job, ledger, first, rows.size) for ledger, _ in errors]
+    for rows in job.rows.blocks(max(1, BLOCK // columns)):
+        past = [_read(job, ledger, first, rows.size) for ledger, _ in group.errors]
         wrong = [
             item_error(rows.label, sums, prior, job.rate)
-            for sums, (_, prior) in zip(past, errors, strict=True)
+            for sums, (_, prior) in zip(past, group.errors, strict=True)
         ]
-        parts.add(_entries(rows, key, first, wrong, drawn=job.drawn))
+        parts.add(group.entries(rows, first, wrong))
         first += rows.size
     gathered = {
-        place: Gathered(job.work / f"{place}.blocks", first, _width(ledger), job.part)
-        for place, ledger in ledgers.items()
+        place: Gathered(job.work / f"{place}.blocks", first, result_of(ledger))
+        for place, ledger in group.ledgers.items()
     }
-    for entries in parts:
-        for place, sums in _sums(ledgers, errors, entries).items():
-            gathered[place].add(entries["row"], sums)
+    for part in parts:
+        if part.size > _LARGE * job.part:
+            gather_sliced(group, part, gathered, job.part)
+        else:
+            _gather(group, part.read(), gathered)
     for place, of in gathered.items():
-        of.write(job.work / f"{place}.sums")
+        with (job.work / f"{place}.sums").open("wb") as file:
+            for sums in of:
+                file.write(np.ascontiguousarray(unfixed(sums)).data)
 
 
-def _entry(errors: int) -> np.dtype[Any]:
-    return np.dtype(
-        [
-            ("key", "<u8"),
-            ("row", "<i8"),
-            ("time", "<i8"),
-            ("moment", "<i8"),
-            ("source", "<i8"),
-            ("label", "u1"),
-            ("event", "u1"),
-            ("train", "u1"),
-            ("errors", "<i8", (errors,)),
-        ]
-    )
-
-
-def _bits(job: Counting, key: tuple[str, ...]) -> int:
-    """So many bits of the keys that a part has at most about `job.part` entries."""
-    entries = len(job.rows)
-    for part in key:
-        if part in job.rows.places:
-            columns = job.rows.places[part].columns
-            entries *= columns.stop - columns.start
-    bits = 0
-    while entries >> bits > job.part and bits < _MOST_BITS:
-        bits += 1
-    return bits
-
-
-def _entries(
-    rows: CountedRows, key: tuple[str, ...], first: int, errors: list[Floats], *, drawn: bool
-) -> NDArray[Any]:
-    """A record for each value that each row has of the key; `first` is the row of the first."""
-    row, words = key_words(rows, key)
-    out = np.zeros(len(row), _entry(len(errors)))
-    out["key"], out["row"] = words, first + row
-    out["time"], out["moment"] = rows.time[row], rows.moment[row]
-    out["source"] = rows.source[row]
-    out["label"], out["train"] = rows.label[row], rows.train
-    out["event"] = rows.label[row] if drawn else 1
-    for place, error in enumerate(errors):
-        out["errors"][:, place] = fixed(error)[row]
-    return out
-
-
-def _sums(
-    ledgers: dict[int, Ledger], errors: list[tuple[Ledger, float]], entries: NDArray[Any]
-) -> dict[int, Floats]:
-    """The sums of every ledger before each entry's moment."""
-    events = entries if entries["event"].all() else entries[entries["event"] == 1]
-    ordered = any(ledger.last for ledger in ledgers.values())
-    source = events["source"] if ordered else None
+def _gather(group: KeyLedgers, entries: NDArray[Any], gathered: dict[int, Gathered]) -> None:
+    """Add the sums of every ledger before each entry's moment to those of its row."""
+    events = group.events(entries)
+    source = events["source"] if group.ordered else None
     timeline = Timeline(events["key"], events["time"], source)
     number = timeline.numbers() if events is entries else timeline.number(entries["key"])
-    sums = {}
-    for place, ledger in ledgers.items():
-        values = np.ones((len(events), _width(ledger)), np.int64)
-        values[:, POSITIVES] = events["label"]
-        if ledger.item_prior:
-            of = errors.index((ledger.of_items, ledger.item_prior))
-            values[:, RESIDUAL] = events["errors"][:, of]
-        if ledger.frozen:
-            values *= events["train"][:, None]
-        sums[place] = unfixed(timeline.sums(ledger, values, number, entries["moment"]))
-    return sums
-
-
-def _width(ledger: Ledger) -> int:
-    return 3 if ledger.item_prior else 2
+    for place, ledger in group.ledgers.items():
+        values = group.values(ledger, events)
+        sums = timeline.sums(ledger, values, number, group.moment(entries))
+        gathered[place].add(entries["row"], sums)
 
 
 def _read(job: Counting, ledger: Ledger, first: int, count: int) -> Floats:
     """The sums [count, width] of rows from `first` on."""
-    place, width = job.plan.ledgers.index(ledger), _width(ledger)
+    place, width = job.plan.ledgers.index(ledger), width_of(ledger)
     path, begin = job.work / f"{place}.sums", 8 * first * width
     return np.fromfile(path, np.float64, count * width, offset=begin).reshape(count, width)
 
@@ -168,7 +97,7 @@ def _write(job: Counting) -> None:
     first = 0
     for split in SPLITS:
         folder, count = job.rows.folder / split, job.rows.lengths[split]
-        starts = np.load(folder / "request" / "row_start.npy")[:-1]
+        path = folder / "request" / "row_start.npy"
         with (
             NpyWriter(
                 folder / "request" / FILE, np.float64, len(job.plan.of("request"))
@@ -179,9 +108,9 @@ def _write(job: Counting) -> None:
                 size = min(BLOCK, count - begin)
                 sums = [_read(job, ledger, first + begin, size) for ledger in job.plan.ledgers]
                 row.append(_numbers(job, "candidate", sums, size))
-                heads = starts[
-                    np.searchsorted(starts, begin) : np.searchsorted(starts, begin + size)
-                ]
+                starts = np.load(path, mmap_mode="r")  # a fresh map: its pages are given back
+                edges = np.searchsorted(starts, [begin, begin + size])
+                heads = np.array(starts[edges[0] : edges[1]])
                 request.append(_numbers(job, "request", sums, size)[heads - begin])
         first += count
 

@@ -41,7 +41,8 @@ def fixed(error: Floats) -> NDArray[np.int64]:
     return np.round(error * _PARTS).astype(np.int64)
 
 
-def unfixed(sums: Floats) -> Floats:
+def unfixed(sums: Floats | NDArray[np.int64]) -> Floats:
     """Sums [n, 2 or 3] with those of fixed errors as numbers."""
-    sums[:, RESIDUAL:] /= _PARTS
-    return sums
+    of_errors = sums.astype(np.float64)
+    of_errors[:, RESIDUAL:] /= _PARTS
+    return of_errors

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.counting.rows import Codes, CountedRows, Ints, Place
 from fusefront.datasets.counting.stored import StoredCounters
+from fusefront.datasets.counting.timeline import Words
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.hashing import combine
@@ -94,42 +95,25 @@ class RawCounting:
         return list(dict.fromkeys(name for name in columns if name))
 
     def log_rows(
-        self, frame: pl.DataFrame, items: Codes, of_row: CodesOf, path: Path, start: int
+        self, frame: pl.DataFrame, items: Codes, of_row: CodesOf, path: Path, first: int
     ) -> CountedRows:
-        """The rows of one file of a log in order of time, without those of unknown items.
-
-        A request that the log names looks back from its first row in the file. `start` is the
-        number of rows that were read before.
-        """
+        """The rows of a chunk of a log, in its order; `first` is the file's row of the first."""
         columns = self.columns
-        time = self.times(frame, path, 0)
+        time = self.times(frame, path, first)
         label = np.ones(frame.height, np.uint8)
         if columns.label is not None:
-            kind = self.kinds.get(columns.label, TEXT)
-            label = labels(frame[columns.label], kind, path, 0, self.stored.label.positive_when)
-        user = self.users(frame[columns.user], path, 0)
-        rows = CountedRows(
-            False,
-            user,
-            items,
-            label,
-            time,
-            self._moments(frame, user, time, path),
-            start + np.arange(frame.height),
-            self.codes(items, of_row),
-        )
-        known = np.flatnonzero(items > 0)
-        return rows.take(known[np.argsort(time[known], kind="stable")])
+            kind, positive = self.kinds.get(columns.label, TEXT), self.stored.label.positive_when
+            label = labels(frame[columns.label], kind, path, first, positive)
+        user = self.users(frame[columns.user], path, first)
+        source = first + np.arange(frame.height)
+        codes = self.codes(items, of_row)
+        return CountedRows(False, user, items, label, time, time, source, codes)
 
-    def _moments(self, frame: pl.DataFrame, user: Ints, time: Ints, path: Path) -> Ints:
+    def requests(self, frame: pl.DataFrame, rows: CountedRows, path: Path) -> Words | None:
+        """A word for the request of every row of a chunk, where the log names them."""
         column = self.columns.request
         if column is None:
-            return time
-        kind = self.kinds.get(column, TEXT)
-        none = self.columns.no_request
-        words = request_words(frame[column], kind, path, none, time, Tally())
-        _, group = np.unique(combine(0, user.view(np.uint64), words), return_inverse=True)
-        earliest = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.int64).max)
-        np.minimum.at(earliest, group, time)
-        moments: Ints = earliest[group]
-        return moments
+            return None
+        kind, none = self.kinds.get(column, TEXT), self.columns.no_request
+        words = request_words(frame[column], kind, path, none, rows.time, Tally())
+        return combine(0, rows.user.view(np.uint64), words)

@@ -1,5 +1,6 @@
 """The rows of a store in the making, block by block, with what counters ask of them."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,6 +68,12 @@ def places(fields: Mapping[str, tuple[StoredField, ...]]) -> dict[str, Place]:
     return of
 
 
+def columns_of(key: tuple[str, ...], places: Mapping[str, Place]) -> int:
+    """How many values of a key a row has at most."""
+    columns = [places[part].columns for part in key if part in places]
+    return math.prod(part.stop - part.start for part in columns)
+
+
 def key_words(rows: CountedRows, key: tuple[str, ...]) -> tuple[Ints, NDArray[np.uint64]]:
     """(row [E], word [E]) of every value of a key; a row that lacks a part of it has none."""
     row = np.arange(rows.size)
@@ -95,13 +102,16 @@ class StoredRows:
     def __len__(self) -> int:
         return sum(self.lengths.values())
 
-    def __iter__(self) -> Iterator[CountedRows]:
-        for split in SPLITS:
-            yield from self._of(split)
+    @property
+    def of_requests(self) -> bool:
+        """Whether the log names requests, which begin before some of their rows."""
+        return (self.folder / SPLITS[0] / "row" / f"{MOMENT}.npy").exists()
 
-    def _of(self, split: str) -> Iterator[CountedRows]:
-        for first in range(0, self.lengths[split], BLOCK):
-            yield self._block(split, first, min(first + BLOCK, self.lengths[split]))
+    def blocks(self, rows: int = BLOCK) -> Iterator[CountedRows]:
+        """All of them, some at a time."""
+        for split in SPLITS:
+            for first in range(0, self.lengths[split], rows):
+                yield self._block(split, first, min(first + rows, self.lengths[split]))
 
     def _block(self, split: str, first: int, last: int) -> CountedRows:
         folder, part = self.folder / split, slice(first, last)

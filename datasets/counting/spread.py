@@ -8,6 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+BLOCK = 1 << 19  # rows that are gathered at once
+_MOST_BITS = 10
+
+
+def parts_of(entries: int, part: int) -> int:
+    """So many bits of the keys that a part has at most about `part` of the entries."""
+    bits = 0
+    while entries >> bits > part and bits < _MOST_BITS:
+        bits += 1
+    return bits
+
+
+class KeyPart:
+    """The records of some of the keys, in a file that is deleted once it was used."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any]) -> None:
+        self.path, self.dtype = path, dtype
+        self.size = path.stat().st_size // dtype.itemsize
+
+    def read(self) -> NDArray[Any]:
+        """All of them, in the order in which they came."""
+        return np.fromfile(self.path, self.dtype)
 
 
 class KeyParts:
@@ -31,14 +53,13 @@ class KeyParts:
                     file.write(records[begin:end].view(np.uint8).data)
             begin = end
 
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        """One part after the other; its file is deleted once it was read."""
+    def __iter__(self) -> Iterator[KeyPart]:
+        """One part after the other; its file is deleted before the next."""
         for number in range(1 << self.bits):
             path = self._path(number)
             if path.exists():
-                records = np.fromfile(path, self.dtype)
+                yield KeyPart(path, self.dtype)
                 path.unlink()
-                yield records
 
     def _path(self, number: int) -> Path:
         return self.folder / f"part.{number}"
@@ -47,14 +68,13 @@ class KeyParts:
 class Gathered:
     """Sums of `width` columns for each of `rows` rows, from results that come in any order."""
 
-    def __init__(self, folder: Path, rows: int, width: int, block: int) -> None:
+    def __init__(self, folder: Path, rows: int, dtype: np.dtype[Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.rows, self.width, self.block = folder, rows, width, block
-        self.dtype = np.dtype([("row", "<i8"), ("values", "<f8", (width,))])
+        self.folder, self.rows, self.dtype = folder, rows, dtype
 
-    def add(self, row: Ints, values: NDArray[np.float64]) -> None:
+    def add(self, row: Ints, values: NDArray[np.int64] | NDArray[np.float64]) -> None:
         """Add `values` [n, width] to the sums of rows [n], in ascending order."""
-        edges = np.arange(0, self.rows + self.block, self.block)
+        edges = np.arange(0, self.rows + BLOCK, BLOCK)
         ends = np.searchsorted(row, edges)
         for number in range(len(edges) - 1):
             begin, end = int(ends[number]), int(ends[number + 1])
@@ -64,20 +84,19 @@ class Gathered:
                 with self._path(number).open("ab") as file:
                     file.write(records.view(np.uint8).data)
 
-    def write(self, target: Path) -> None:
-        """All sums [rows, width] to a raw file, block by block."""
-        with target.open("wb") as file:
-            for number, first in enumerate(range(0, self.rows, self.block)):
-                count = min(self.block, self.rows - first)
-                out, path = np.zeros((count, self.width)), self._path(number)
-                if path.exists():
-                    records = np.fromfile(path, self.dtype)
-                    path.unlink()
-                    at = records["row"] - first
-                    for column in range(self.width):
-                        part = records["values"][:, column]
-                        out[:, column] = np.bincount(at, part, count)
-                file.write(out.data)
+    def __iter__(self) -> Iterator[NDArray[np.int64] | NDArray[np.float64]]:
+        """All sums [rows, width], block by block; what they were made of is deleted."""
+        width, kind = self.dtype["values"].shape[0], self.dtype["values"].base
+        for number, first in enumerate(range(0, self.rows, BLOCK)):
+            count = min(BLOCK, self.rows - first)
+            out, path = np.zeros((width, count), kind), self._path(number)
+            if path.exists():
+                records = np.fromfile(path, self.dtype)
+                path.unlink()
+                at = records["row"] - first
+                for column in range(width):
+                    np.add.at(out[column], at, np.ascontiguousarray(records["values"][:, column]))
+            yield out.T
 
     def _path(self, number: int) -> Path:
         return self.folder / f"block.{number}"

@@ -54,10 +54,9 @@ class LedgerState:
         self.values = np.concatenate([self.values, values.astype(self.values.dtype)])
         self._timeline = None
 
-    def sums(self, key: Words, moment: Ints) -> Floats:
-        """Sums [n, width] of each key before each moment."""
-        number = self.timeline.number(key)
-        return unfixed(self.timeline.sums(self.ledger, self.values, number, moment))
+    def sums(self, key: Words, moment: Ints) -> Values:
+        """Sums [n, width] of each key before each moment, of errors in fixed parts."""
+        return self.timeline.sums(self.ledger, self.values, self.timeline.number(key), moment)
 
     def compact(self, now: int) -> None:
         """Merge, or drop, what no moment from `now` on tells apart."""
@@ -124,7 +123,7 @@ class CounterState:
         values[:, POSITIVES] = rows.label
         if ledger.item_prior:
             of_items = self.ledgers[self.stored.plan.ledgers.index(ledger.of_items)]
-            items = of_items.sums(key_words(rows, ("item",))[1], rows.moment)
+            items = unfixed(of_items.sums(key_words(rows, ("item",))[1], rows.moment))
             rate = self.stored.rate
             values[:, RESIDUAL] = fixed(item_error(rows.label, items, ledger.item_prior, rate))
         events = rows.label == 1 if self.stored.drawn else np.ones(rows.size, bool)
@@ -140,7 +139,7 @@ class CounterState:
         out: list[Floats] = []
         for state in self.ledgers:
             row, words = key_words(rows, state.ledger.key)
-            of_values = state.sums(words, rows.moment[row])
+            of_values = unfixed(state.sums(words, rows.moment[row]))
             total = [np.bincount(row, column, rows.size) for column in of_values.T]
             out.append(np.stack(total, axis=1).astype(np.float64))
         return out

@@ -68,9 +68,9 @@ class Timeline:
             time = np.searchsorted(self._steps, time)
         return np.clip(time, self._low, self._low + self._span - 1) - self._low
 
-    def sums(self, ledger: Ledger, values: Values, number: Ints, at: Ints) -> NDArray[np.float64]:
+    def sums(self, ledger: Ledger, values: Values, number: Ints, at: Ints) -> Values:
         """Sums [Q, V] of the events' `values` [E, V], in the order given, that the ledger looks
-        at."""
+        at: whole numbers of whole numbers, unless they fade."""
         values = values[self.order]
         reach = self.find(number, at - ledger.lag)
         begin, end = reach
@@ -82,15 +82,14 @@ class Timeline:
             begin = np.maximum(begin, end - ledger.last)
         total = np.zeros((len(values) + 1, values.shape[1]), values.dtype)
         np.cumsum(values, axis=0, out=total[1:])
-        return (total[end] - total[begin]).astype(np.float64)
+        return total[end] - total[begin]  # type: ignore[no-any-return]
 
     def _decayed(self, values: Values, halving: int, reach: Reach, at: Ints) -> NDArray[np.float64]:
         total = self.decayed(values, halving)
         some = reach.end > reach.begin
-        newest = np.where(some, reach.end - 1, 0)
+        newest = reach.end[some] - 1
         out = np.zeros((len(at), values.shape[1]))
-        age = (at - self.time[newest])[some]
-        out[some] = total[newest[some]] * np.exp2(-age / halving)[:, None]
+        out[some] = total[newest] * np.exp2((self.time[newest] - at[some]) / halving)[:, None]
         return out
 
     def decayed(self, values: Values, halving: int) -> NDArray[np.float64]:

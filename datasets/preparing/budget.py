@@ -11,6 +11,7 @@ _ITEM = 96  # bytes per item: keys, index, counts
 _WORK = 9  # a bucket's records are held about so many times over while it is arranged
 _CHUNK = 6  # and a chunk's, while it is read
 _ENTRY = 250  # bytes of a counter's entry while it is summed
+_PART = 1 << 18  # entries at most: more at once are no faster
 _BITS = 14  # 2 ** bits buckets at most
 _FEW, _FEWEST = 1 << 14, 1 << 10  # rows that a bucket should hold, and must where rows are wide
 _SMALL = 16 << 20  # what a chunk may take however little is allowed
@@ -29,7 +30,7 @@ class Budget(NamedTuple):
     def part(self, items: int) -> int:
         """Entries of counters that are summed at once."""
         free = self.limit - _BASE - _ITEM * items
-        return min(1 << 20, max(_FEW, free // 2 // _ENTRY))
+        return min(_PART, max(_FEW, free // 2 // _ENTRY))
 
     def sentence(self, rows: int) -> str:
         """What is printed before the work starts."""

@@ -1,29 +1,33 @@
 """`fusefront counters`: a counter store kept up to date from log files; `predict` looks it up."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NotRequired
 
 import numpy as np
-from numpy.typing import NDArray
+import polars as pl
 from pydantic import ValidationError
 
 from fusefront.datasets.counting.counter_store import CountedLog, CounterStore
+from fusefront.datasets.counting.log_rows import LogRows
 from fusefront.datasets.counting.lookup import CounterLookup
 from fusefront.datasets.counting.raw import ItemFieldCodes, RawCounting
-from fusefront.datasets.counting.rows import CountedRows, Place, places
+from fusefront.datasets.counting.rows import Codes, Place, places
 from fusefront.datasets.counting.stored import StoredCounters
-from fusefront.datasets.durable import replacing_folder
+from fusefront.datasets.durable import replacing_folder, scratch_folder, sweep
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.manifest import StoredSchema
 from fusefront.datasets.raw.files import broken, sha256
-from fusefront.datasets.raw.reading import columns_of, read_table
+from fusefront.datasets.raw.reading import columns_of, count_rows, require, stream
+from fusefront.datasets.raw.times import clock_of
 from fusefront.datasets.row_encoder import SIDES, RowEncoder
 from fusefront.harness.runs.records import Record, read_record
 from fusefront.harness.serving.bundle.predict import open_encoder
 
 ITEM_FIELDS = "item_fields.npy"  # codes of the items' fields, in bundles whose counters read them
-AT_ONCE = 1 << 19  # rows that are counted at once
+AT_ONCE = 1 << 18  # rows that are counted at once
+CHUNK = 1 << 17  # rows that are read at once
 
 
 class BundleCounterFacts(Record):
@@ -111,9 +115,18 @@ def count_logs(bundle: Path, logs: Sequence[Path], folder: Path) -> Counted:
             "counters frozen at train are kept up to date where split by: time says which rows are "
             "train's; use running ones, or send these numbers with the request"
         )
-    before = counted.state.rows
+    before, text = counted.state.rows, mine.stored.text
     for log in logs:
-        _count(mine, counted, log)
+        if not log.is_file():
+            raise DataContractError(f"{log}: not there; give a parquet or csv file")
+        require(log, [str(mine.stored.columns.timestamp)], text)
+    files, kind = [(log, text) for log in logs], mine.reader.clock.kind
+    mine.reader.clock = clock_of(files, mine.stored.columns, kind)
+    sweep(folder.parent)
+    with scratch_folder(folder) as work:
+        for number, log in enumerate(logs):
+            _count(mine, counted, log, work / str(number))
+            shutil.rmtree(work / str(number))
     _write(counted, folder)
     state = counted.state
     return Counted(state.rows - before, state.rows, state.until, sum(state.keys()))
@@ -127,33 +140,28 @@ def _refuse_other(mine: BundleCounters, counted: CounterStore, folder: Path) -> 
         )
 
 
-def _count(mine: BundleCounters, counted: CounterStore, log: Path) -> None:
-    digest = sha256(log) if log.is_file() else ""
+def _count(mine: BundleCounters, counted: CounterStore, log: Path, work: Path) -> None:
+    digest, state = sha256(log), counted.state
     if any(each.sha256 == digest for each in counted.logs):
         raise DataContractError(f"{log}: counted before; give each file once")
-    rows = _read(mine, log, counted.state.rows)
-    state = counted.state
-    if rows.size and int(rows.time[0]) < state.until:
-        raise broken(
-            log,
-            f"a row of time {int(rows.time[0])}, older than {state.until}, the newest counted",
-            "give the files in order of time; what comes late wants all logs counted again",
-            column=mine.stored.columns.timestamp,
-        )
-    later = np.minimum.accumulate(rows.moment[::-1])[::-1]  # the earliest still to come
-    for first in range(0, rows.size, AT_ONCE):
-        last = min(first + AT_ONCE, rows.size)
-        now = int(later[last]) if last < rows.size else None
-        state.count(rows.take(slice(first, last)), now)
-    counted.logs = (*counted.logs, CountedLog(name=log.name, sha256=digest, rows=rows.size))
+    rows = LogRows(work, count_rows(log, mine.stored.text), AT_ONCE)
+    _read(mine, log, rows)
+    before = state.until
+    for some, later in rows.slices():
+        if int(some.time[0]) < before:
+            raise broken(
+                log,
+                f"a row of time {int(some.time[0])}, older than {before}, the newest counted",
+                "give the files in order of time; what comes late wants all logs counted again",
+                column=mine.stored.columns.timestamp,
+            )
+        state.count(some, later)
+    counted.logs = (*counted.logs, CountedLog(name=log.name, sha256=digest, rows=rows.known))
 
 
-def _read(mine: BundleCounters, log: Path, start: int) -> CountedRows:
-    """The rows of a log file in order of time, of known items."""
-    encoder, reader = mine.encoder, mine.reader
-    if not log.is_file():
-        raise DataContractError(f"{log}: not there; give a parquet or csv file")
-    text = mine.stored.text
+def _read(mine: BundleCounters, log: Path, rows: LogRows) -> None:
+    """The rows of a log file, chunk by chunk."""
+    encoder, reader, text = mine.encoder, mine.reader, mine.stored.text
     have = list(columns_of(log, text))
     fields = {f"{side}.{part.name}": part for side in SIDES for part in encoder.raw.side(side)}
     columns = {
@@ -161,15 +169,19 @@ def _read(mine: BundleCounters, log: Path, start: int) -> CountedRows:
         for name in reader.attributes
         if not name.startswith("item.")
     }
-    frame = read_table(log, reader.log_columns(columns), text)
+    item, first = mine.stored.columns.item, 0
+    for frame in stream(log, reader.log_columns(columns), CHUNK, text):
 
-    def of_row(name: str) -> NDArray[np.int32]:
-        side, part = name.partition(".")[0], fields[name]
-        return encoder.codes(side, part, frame[columns[name]], log, 0)
+        def of_row(name: str, frame: pl.DataFrame = frame, first: int = first) -> Codes:
+            side, part = name.partition(".")[0], fields[name]
+            return encoder.codes(side, part, frame[columns[name]], log, first)
 
-    item = mine.stored.columns.item
-    items = encoder.keys.rows(frame[item], log, item, 0)
-    return reader.log_rows(frame, items, of_row, log, start)
+        items = encoder.keys.rows(frame[item], log, item, first)
+        chunk = reader.log_rows(frame, items, of_row, log, first)
+        rows.add(chunk, reader.requests(frame, chunk, log))
+        first += frame.height
+    if not first:
+        raise broken(log, "a header without rows", "export it again")
 
 
 def _places(encoder: RowEncoder) -> dict[str, Place]:

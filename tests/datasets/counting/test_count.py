@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from fusefront.datasets.counter_spec import Counter
-from fusefront.datasets.counting import count
-from fusefront.datasets.counting import rows as stored_rows
+from fusefront.datasets.counting import count, spread
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.preparing import budget
@@ -34,6 +33,7 @@ KINDS: list[dict[str, Any]] = [
     {"residual": "user", "decay": "3d"},
     {"residual": "user", "last": 4},
 ]
+STEADY = [kind for kind in KINDS if "decay" not in kind]
 
 
 def numbers(rows, world, loop, kind):  # type: ignore[no-untyped-def]
@@ -45,9 +45,40 @@ def numbers(rows, world, loop, kind):  # type: ignore[no-untyped-def]
     return np.array(actual), np.array([oracle.numbers(row.row, counter) for row in rows])
 
 
+def in_slices(patch: pytest.MonkeyPatch) -> None:
+    """Every key as one part that is summed in slices of 97 rows: keys, times and lags cross
+    them."""
+    patch.setattr(budget.Budget, "part", lambda *_: 97)
+    patch.setattr(spread, "_MOST_BITS", 0)
+    small_blocks(patch)
+
+
+def in_parts(patch: pytest.MonkeyPatch) -> None:
+    """Many parts, the larger keys of which are summed in slices."""
+    patch.setattr(budget.Budget, "part", lambda *_: 29)
+    small_blocks(patch)
+
+
+def small_blocks(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(count, "BLOCK", 53)
+    patch.setattr(spread, "BLOCK", 71)
+
+
+WAYS = {"at once": lambda patch: None, "parts": in_parts, "slices": in_slices}
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def stored(request, world, tmp_path_factory):  # type: ignore[no-untyped-def]
+    """The store of all kinds, counted in each of the ways."""
+    world.write()
+    with pytest.MonkeyPatch.context() as patch:
+        WAYS[request.param](patch)
+        return prepare(world.spec(KINDS), world.folder, tmp_path_factory.mktemp("stores"))
+
+
 @pytest.fixture(scope="module")
-def rows(world, readback):
-    return readback(world.store(KINDS)).rows
+def rows(stored, readback):
+    return readback(stored).rows
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: Counter(**kind).label)
@@ -57,13 +88,41 @@ def test_a_counter_is_what_a_plain_loop_counts(world, loop, rows, kind) -> None:
     np.testing.assert_allclose(actual, expected, rtol=0, atol=3e-6)
 
 
-def test_many_parts_and_small_blocks_give_the_same_bytes(world, monkeypatch, tmp_path) -> None:
+@pytest.mark.parametrize("way", [in_parts, in_slices])
+def test_however_a_store_is_counted_its_bytes_are_the_same(
+    world, monkeypatch, tmp_path, way
+) -> None:
+    """But for what fades: its fractions are added in another order there."""
+    whole = world.store(STEADY)
+    way(monkeypatch)
+    apart = prepare(world.spec(STEADY), world.folder, tmp_path)
+    assert apart.manifest.files == whole.manifest.files
+
+
+def test_keys_apart_in_many_parts_give_the_same_bytes_whatever_fades(
+    world, monkeypatch, tmp_path
+) -> None:
     whole = world.store(KINDS)
     monkeypatch.setattr(budget.Budget, "part", lambda *_: 97)
-    monkeypatch.setattr(stored_rows, "BLOCK", 61)
-    monkeypatch.setattr(count, "BLOCK", 53)
+    monkeypatch.setattr(count, "_LARGE", 1000)
+    small_blocks(monkeypatch)
     apart = prepare(world.spec(KINDS), world.folder, tmp_path)
     assert apart.manifest.files == whole.manifest.files
+
+
+def test_large_keys_are_summed_in_slices_and_others_are_not(world, monkeypatch, tmp_path) -> None:
+    """A field of three values has over 200 rows of each, a pair of user and shelf about 10."""
+    sliced = []
+    monkeypatch.setattr(budget.Budget, "part", lambda *_: 97)
+    of = count.gather_sliced
+    monkeypatch.setattr(
+        count, "gather_sliced", lambda group, *rest: (sliced.append(group.key), of(group, *rest))
+    )
+    kinds = [{"of": "request.device"}, {"of": ["user", "candidate.shelf"]}]
+    world.write()
+    prepare(world.spec(kinds), world.folder, tmp_path)
+    assert set(sliced) == {("request.device",)}
+    assert len(sliced) == 3
 
 
 def test_several_files_count_as_one(world, readback, tmp_path) -> None:
@@ -88,7 +147,10 @@ def test_rows_of_every_split_see_all_that_came_before(world, loop, readback, by)
         np.testing.assert_allclose(actual, expected, rtol=0, atol=3e-6)
 
 
-def test_rows_of_a_named_request_know_what_was_before_its_first(world, loop, readback) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_rows_of_a_named_request_know_what_was_before_its_first(
+    world, loop, readback, monkeypatch, tmp_path, way
+) -> None:
     """A request that takes hours: none of its rows sees another, and the user's numbers agree."""
     rows = [dict(row) for row in world.rows]
     opened: dict[object, dict[str, object]] = {}
@@ -97,9 +159,10 @@ def test_rows_of_a_named_request_know_what_was_before_its_first(world, loop, rea
         if same is None or k % 3 == 0:
             opened[row["u"]] = same = row
         row["r"], row["device"] = same.get("r", k), same["device"]
-    requests_world = type(world)(world.folder.parent / "named", rows, world.items)
+    WAYS[way](monkeypatch)
+    requests_world = type(world)(tmp_path / "named", rows, world.items)
     columns = {"user": "u", "item": "i", "label": "y", "timestamp": "t", "request": "r"}
-    kinds = [{"of": "user"}, {"of": "item"}, {"residual": "user"}]
+    kinds = [{"of": "user"}, {"of": "item"}, {"residual": "user"}, {"of": "user", "window": "2d"}]
     back = readback(requests_world.store(kinds, columns=columns)).rows
     earliest: dict[object, int] = {}
     for row in rows:
@@ -115,8 +178,12 @@ def test_rows_of_a_named_request_know_what_was_before_its_first(world, loop, rea
             np.testing.assert_allclose(stored, oracle.numbers(row.row, counter), rtol=0, atol=3e-6)
 
 
-def test_rows_from_the_moment_on_change_nothing(world, readback, tmp_path) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_rows_from_the_moment_on_change_nothing(
+    world, readback, tmp_path, monkeypatch, way
+) -> None:
     """Planted rows at the time of the last row, and after it, with the label turned."""
+    WAYS[way](monkeypatch)
     edge = max(row["t"] for row in world.rows)
     last = [row for row in world.rows if row["t"] == edge]
     planted = [dict(row, y=1 - row["y"], t=edge + k) for row in last for k in (0, 0, 1, 7)]
@@ -166,20 +233,29 @@ def test_numbers_are_standardised_on_train(world) -> None:
         np.testing.assert_allclose(stored.std(0), 1, atol=1e-5)
 
 
-def test_drawn_negatives_are_no_exposures(world, readback) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_drawn_negatives_are_no_exposures(world, readback, monkeypatch, tmp_path, way) -> None:
     """Only positives are counted where negatives are drawn, drawn rows count for nothing."""
     kinds = [{"of": "user"}, {"of": "item"}, {"of": "item", "last": 3}]
+    kinds.append({"of": "item", "decay": "1d"})  # of parts without any positive, too
     changes = {"negatives": {"per_positive": 3}, "label": {"positive_when": "== 1"}}
-    store = world.store(kinds, **changes)
+    WAYS[way](monkeypatch)
+    world.write()
+    store = prepare(world.spec(kinds, **changes), world.folder, tmp_path)
     schema = store.manifest.schema_
-    assert schema.request_numbers + schema.candidate_numbers == ("user_n", "item_n", "item_last3_n")
+    assert schema.request_numbers + schema.candidate_numbers == (
+        *("user_n", "item_n", "item_last3_n", "item_decay1d_n"),
+    )
     positives = [row for row in world.rows if row["y"] == 1]
     for row in readback(store).rows:
         past = [other for other in positives if other["t"] < row.time]
         user = sum(other["u"] == row.user for other in past)
-        item = sum(other["i"] == row.item for other in past)
+        ages = [row.time - other["t"] for other in past if other["i"] == row.item]
+        item = len(ages)
         assert row.of_request["user_n"] == pytest.approx(math.log1p(user), abs=3e-6)
         assert row.of_candidate["item_n"] == pytest.approx(math.log1p(item), abs=3e-6)
+        faded = sum(0.5 ** (age / 86_400) for age in ages)
+        assert row.of_candidate["item_decay1d_n"] == pytest.approx(math.log1p(faded), abs=3e-6)
         assert row.of_candidate["item_last3_n"] == pytest.approx(math.log1p(min(item, 3)), abs=3e-6)
 
 

@@ -17,7 +17,7 @@ def by_time(store) -> CountedRows:  # type: ignore[no-untyped-def]
         "candidate": schema.candidate_fields,
         "item": schema.item_fields,
     }
-    parts = list(StoredRows(store.path, places(fields)))
+    parts = list(StoredRows(store.path, places(fields)).blocks())
     columns = {
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in CountedRows._fields

@@ -4,6 +4,9 @@ stored."""
 import itertools
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,7 @@ from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import parse_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.cli.counters import counters
+from fusefront.harness.serving.bundle import counters as bundle_counters
 from fusefront.harness.serving.bundle import opened
 from fusefront.harness.serving.bundle.counters import ITEM_FIELDS, count_logs, look_up
 from fusefront.harness.serving.bundle.predict import open_encoder
@@ -144,13 +148,18 @@ def _steady(name: str) -> bool:
     return not any(word in name for word in ("_2d_", "decay", "user_residual"))
 
 
-def test_file_by_file_is_all_at_once(shop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", [None, 41])
+def test_file_by_file_is_all_at_once(shop, tmp_path: Path, monkeypatch, block) -> None:
+    """And so are small blocks: files are out of order, keys and times cross them."""
     _, bundle, log = shop
     edges = [int(t) for t in log["t"].unique().sort()[[3, 4, 90, 150]]]
     files = cut(log, tmp_path, *edges)
+    whole = count_logs(bundle, files, tmp_path / "whole")
+    if block:
+        monkeypatch.setattr(bundle_counters, "AT_ONCE", block)
+        monkeypatch.setattr(bundle_counters, "CHUNK", 29)
     for file in files:
         count_logs(bundle, [file], tmp_path / "pieces")
-    whole = count_logs(bundle, files, tmp_path / "whole")
     assert whole.all_rows == log.filter(pl.col("i") < 20).height
     pieces, at_once = CounterStore.open(tmp_path / "pieces"), CounterStore.open(tmp_path / "whole")
     assert pieces.logs == at_once.logs
@@ -162,6 +171,45 @@ def test_file_by_file_is_all_at_once(shop, tmp_path: Path) -> None:
             np.testing.assert_allclose(first.values, other.values, rtol=1e-12)
         else:
             np.testing.assert_array_equal(first.values, other.values)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fusefront.harness.serving.bundle import counters
+state, step = sys.argv[4], 0
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+if state == "reading":
+    counters.LogRows.slices = killed
+elif state == "counting":
+    counters.CounterStore.write = killed
+else:
+    from fusefront.datasets import durable
+    durable.place = killed
+counters.count_logs(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("state", ["reading", "counting", "written"])
+def test_a_kill_leaves_the_former_store_and_the_next_call_cleans_up(
+    shop, tmp_path: Path, state: str
+) -> None:
+    _, bundle, log = shop
+    early, late = cut(log, tmp_path, int(log["t"].unique().sort()[100]))
+    home = tmp_path / "home"
+    count_logs(bundle, [early], home / "counters")
+    former = {path.name: path.read_bytes() for path in (home / "counters").iterdir()}
+    command = [sys.executable, "-c", KILLED, str(bundle), str(late), str(home / "counters"), state]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert {path.name: path.read_bytes() for path in (home / "counters").iterdir()} == former
+    assert len(list(home.iterdir())) > 1  # what the kill left
+    count_logs(bundle, [late], home / "counters")
+    assert [path.name for path in home.iterdir()] == ["counters"]
+    count_logs(bundle, [early, late], tmp_path / "whole")
+    pieces, whole = CounterStore.open(home / "counters"), CounterStore.open(tmp_path / "whole")
+    assert pieces.logs == whole.logs
+    assert pieces.state.keys() == whole.state.keys()
 
 
 def test_a_user_and_an_item_are_enough_for_a_number(shop, tmp_path: Path) -> None:
