@@ -280,3 +280,25 @@ def test_visits_fit_the_budget_and_a_pause_counts() -> None:
     assert lengths(whole + 1e-9, pause=0.001) == [50, 50]
     assert lengths(100.0, timed=8) == [8, 8]
     assert [visit_length(ms, 1.0) for ms in (1.0, 1.01, 1.25, 5.0)] == [100, 99, 80, 50]
+
+
+@pytest.mark.parametrize("width", [200, 30])
+def test_numbers_end_under_their_heads_and_no_row_takes_two_lines(width: int) -> None:
+    rows = [row("a strategy of a long name", ms=0.9), row("b", ms=12.5), row("c", ms=123.5)]
+    for content, rate in zip(rows, (9.0, 12_345.0, 123.0), strict=True):
+        content["predicted_per_second"] = rate
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    facts = {"fingerprint": "f", "in_words": "m", "session_text": "s"}
+    result = BenchResult(Recording.__new__(Recording), rows, facts)  # type: ignore[arg-type]
+    console.print(bench_parts(result)[1])
+    head, *lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 3
+    if width == 200:
+        for name, values in {
+            "p50 ms": ("0.900", "12.500", "123.500"),
+            "p99 ms": ("2.340", "177.500", "15462.200"),
+            "busy": ("0/20",) * 3,
+            "QPS": ("9", "12,345", "123"),
+        }.items():
+            end = head.index(name) + len(name)
+            assert [line[:end].split()[-1] for line in lines] == list(values), name

@@ -1,5 +1,6 @@
 """Who is timed, how and beside what: subjects, loads and throughput with planted calls."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -278,6 +279,13 @@ def test_what_scores_otherwise_is_kept_out_in_the_order_of_the_backends(
     monkeypatch.setattr(
         gate_module, "PreparedDataset", SimpleNamespace(open=lambda path: f"store at {path}")
     )
+    workers: list[int] = []
+
+    def pool(count: int, **setup: Any) -> ThreadPoolExecutor:
+        workers.append(count)
+        return ThreadPoolExecutor(count, **setup)
+
+    monkeypatch.setattr(gate_module, "ThreadPoolExecutor", pool)
     trained = [cast(Any, SimpleNamespace(name=name)) for name in ("a", "b", "c")]
     folder = cast(Any, SimpleNamespace(store_path="here"))
     messages: list[str] = []
@@ -292,6 +300,7 @@ def test_what_scores_otherwise_is_kept_out_in_the_order_of_the_backends(
     assert messages == ["b on slow: it differs; its latency does not count"]
     assert set(threads) == {1}
     assert len(threads) == 6
+    assert workers == [2]  # each holds a model and a session
 
 
 @pytest.mark.parametrize(("name", "reason"), [("b", "no such thing"), ("a", "x" * 200)])
