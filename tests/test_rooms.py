@@ -78,7 +78,7 @@ def test_datasets_has_no_init_so_that_it_never_shadows_another_package() -> None
 
 def test_help_answers_without_torch() -> None:
     code = (
-        "import sys; from fusefront.harness.cli.main import register; register();"
+        "import sys; from fusefront.harness.cli.app import register; register();"
         "heavy = {'torch', 'polars', 'optuna', 'matplotlib', 'wandb', 'scipy'} & set(sys.modules);"
         "sys.exit(', '.join(sorted(heavy)) or 0)"
     )

@@ -1,16 +1,14 @@
 """The mirror's own process: whatever a server, a network or wandb does, the study goes on."""
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import queue
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fusefront.harness.processes import follow_parent, start
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.tracking import (
@@ -94,7 +92,7 @@ class Mirror:
             mode = "offline" if self.warned else self.mode
             arguments = (self.events, self.answers, self.account, mode)
             self.process = context.Process(target=serve, args=arguments, daemon=True)
-            self.process.start()
+            start(self.process)
         self.events.put((kind, content))
         while self._take(0.0):
             pass
@@ -128,9 +126,7 @@ class Mirror:
 
 def serve(events: Any, answers: Any, account: Account, mode: Mode) -> None:
     """The process: one event at a time; after a failure online it goes on offline."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    follow_parent()
     os.environ.update(QUIET)
     opened: dict[Path, tuple[Any, int]] = {}  # live mirrors and the last epoch that was sent
     while (event := events.get()) is not None:

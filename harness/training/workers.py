@@ -1,9 +1,6 @@
 """Runs in their own processes: one thread each, ended with the parent, nothing shared but files."""
 
-import ctypes
 import multiprocessing
-import signal
-import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -11,6 +8,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from fusefront.datasets.errors import PlaceError
+from fusefront.harness.processes import follow_parent, start
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.spec import Cell
 
@@ -19,9 +17,7 @@ Message = dict[str, Json]
 
 def work(connection: Connection, root: Path, store_path: Path, include: Sequence[Path]) -> None:
     """A worker: one cell at a time until told None; dies with its parent."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    follow_parent()
     from fusefront.datasets.store import PreparedDataset
     from fusefront.harness.parts.plugins import load_parts
     from fusefront.harness.training.run import run
@@ -156,6 +152,6 @@ class Workers:
         ours, theirs = context.Pipe()
         arguments = (theirs, self.root, self.store_path, tuple(self.include))
         process = context.Process(target=work, args=arguments, daemon=True)
-        process.start()
+        start(process)
         theirs.close()
         return process, ours

@@ -22,7 +22,7 @@ from fusefront.datasets.manifest import read_manifest
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.propose import propose
 from fusefront.datasets.spec import DatasetSpec, RelativePath, parse_spec
-from fusefront.harness.cli.main import register
+from fusefront.harness.cli.app import register
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.data import handed, own_encoders
 

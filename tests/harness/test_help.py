@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer.main
 
-from fusefront.harness.cli.main import VERBS, register
+from fusefront.harness.cli.app import VERBS, register
 
 
 def test_no_help_text_holds_brackets_which_markup_swallows() -> None:

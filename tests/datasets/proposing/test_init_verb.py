@@ -13,8 +13,8 @@ from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.synthetic.worlds import WORLDS
+from fusefront.harness.cli.app import register
 from fusefront.harness.cli.init import PUBLISHED
-from fusefront.harness.cli.main import register
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.pipeline import StudyRequest, run_study
 from fusefront.harness.runs.study import load_study

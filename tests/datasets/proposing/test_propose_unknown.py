@@ -13,7 +13,7 @@ from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.propose import draft
 from fusefront.datasets.spec import load_spec
-from fusefront.harness.cli.main import register
+from fusefront.harness.cli.app import register
 
 ROWS, USERS, ITEMS = 1200, 30, 25
 START = 1_650_000_000

@@ -5,7 +5,6 @@ import contextlib
 import io
 import os
 import shutil
-import signal
 import sys
 import traceback
 from pathlib import Path
@@ -18,7 +17,8 @@ import yaml
 from verbs import Commands
 
 from fusefront.datasets.synthetic.write import write_world
-from fusefront.harness.cli import main as program
+from fusefront.harness.cli.app import app
+from fusefront.harness.cli.main import main
 from fusefront.harness.runs.store import find_study
 
 STUDY = {
@@ -84,21 +84,19 @@ class Ended(NamedTuple):
 
 
 def call(words: list[str]) -> Ended:
-    """Run a verb here as the program does; the process keeps its own answer to a signal."""
-    program.app.registered_commands.clear()
-    written, before = io.StringIO(), signal.getsignal(signal.SIGTERM)
+    """Run a verb here as the program does."""
+    app.registered_commands.clear()
+    written = io.StringIO()
     code, broken = 0, ""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["fusefront", *words])
         try:
             with contextlib.redirect_stdout(written), contextlib.redirect_stderr(written):
-                program.main()
+                main()
         except SystemExit as end:
             code = int(end.code or 0)
         except BaseException:
             code, broken = 1, traceback.format_exc()
-        finally:
-            signal.signal(signal.SIGTERM, before)
     return Ended(code, written.getvalue(), broken)
 
 

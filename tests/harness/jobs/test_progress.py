@@ -1,11 +1,7 @@
-"""What a person sees of a long job: a bar on a terminal, lines elsewhere, an end after Ctrl-C."""
+"""What a person sees of a long job: a bar on a terminal, lines elsewhere."""
 
 import io
 import re
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -13,8 +9,6 @@ from rich.console import Console
 from fusefront.harness.jobs import progress
 from fusefront.harness.jobs.progress import RunProgress
 from fusefront.harness.runs.spec import Cell, RunSpec
-
-PROGRAM = str(Path(sys.executable).with_name("fusefront"))
 
 
 def cell(strategy: str, seed: int) -> Cell:
@@ -91,16 +85,3 @@ def test_a_terminal_has_no_bar_where_nothing_is_to_do() -> None:
     with RunProgress(0, "run", Console(file=out, force_terminal=True)) as bar:
         assert bar.bar is None
     assert out.getvalue() == ""
-
-
-def test_ctrl_c_says_how_to_go_on_and_ends_with_130(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [PROGRAM, "demo", "--quick", "--out", str(tmp_path)], stderr=subprocess.PIPE, text=True
-    ) as program:
-        assert program.stderr
-        program.stderr.readline()  # it works
-        program.send_signal(signal.SIGINT)
-        printed = program.stderr.read()
-    assert program.returncode == 130
-    assert printed.endswith("fusefront: interrupted; finished runs are kept and not done again\n")
-    assert "Traceback" not in printed

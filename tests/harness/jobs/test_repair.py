@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.cli.main import register
+from fusefront.harness.cli.app import register
 from fusefront.harness.dossier.comparison import compare_study
 from fusefront.harness.jobs import repair as repairs
 from fusefront.harness.jobs.checked import RecordDamage, Verification

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from fusefront.datasets.integrity import NOTE
-from fusefront.harness.cli.main import register
+from fusefront.harness.cli.app import register
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.checked import Verification
 from fusefront.harness.jobs.verify import verify

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.harness.cli.main import register
+from fusefront.harness.cli.app import register
 from fusefront.harness.dossier.comparison import compare_study
 from fusefront.harness.dossier.decide import report_study
 from fusefront.harness.results import Results

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from fusefront.datasets.errors import PlaceError
 from fusefront.datasets.locks import Wait, lock_file, locked
-from fusefront.harness.cli.main import register
+from fusefront.harness.cli.app import register
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.unneeded import at_work_file, free, unneeded, used
 

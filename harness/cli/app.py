@@ -1,0 +1,118 @@
+"""The command line: `fusefront VERB`. --help answers without importing torch."""
+
+import importlib
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from fusefront.datasets.errors import DataContractError, PlaceError, SpecError
+from fusefront.harness.cli.signals import INTERRUPTED
+from fusefront.harness.errors import FusefrontError
+
+# verb -> module in this folder; the function has the verb's name
+VERBS = {
+    "init": "init",
+    "audit": "audit",
+    "prepare": "prepare",
+    "verify": "verify",
+    "run": "run",
+    "demo": "run",
+    "tune": "tune",
+    "ablate": "ablate",
+    "bench": "bench",
+    "compare": "compare",
+    "robustness": "robustness",
+    "plan": "plan",
+    "decide": "decide",
+    "gate": "gate",
+    "report": "report",
+    "export": "export",
+    "serve-check": "serve_check",
+    "predict": "predict",
+    "counters": "counters",
+    "runs": "runs",
+    "codes": "codes",
+    "check": "check",
+    "reproduce": "reproduce",
+    "sync": "sync",
+    "gc": "gc",
+    "list": "listing",
+    "doctor": "doctor",
+}
+
+app = typer.Typer(
+    help="Compare fusion strategies for multimodal click-through-rate prediction, measure quality"
+    " and latency, choose the operating point.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked_for: bool) -> None:
+    if asked_for:
+        sys.stdout.write(f"fusefront {version('fusefront')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass  # what stands before the verb; the help is the app's
+
+
+def register(verbs: dict[str, str] = VERBS) -> typer.Typer:
+    """Put every verb on the command line; modules are light, their work is imported when called."""
+    for verb, module in verbs.items():
+        loaded = importlib.import_module(f"fusefront.harness.cli.{module}")
+        app.command(verb)(getattr(loaded, "listing" if verb == "list" else verb.replace("-", "_")))
+    return app
+
+
+def run() -> int | None:
+    """Run a verb; one sentence and an exit code for whatever is the user's to mend."""
+    try:
+        code: int | None = register()(standalone_mode=False)  # typer returns 130 after Ctrl-C
+        return code
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except FusefrontError as error:
+        return _end(str(error), error.exit_code)
+    except (SpecError, PlaceError) as error:
+        return _end(str(error), 2)
+    except DataContractError as error:
+        return _end(str(error), 3)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "fusefront"):
+            raise
+        return _end(
+            f"package {package!r} is not there, expected for this command; pip install it", 2
+        )
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        reason = (error.strerror or "cannot be written").lower()
+        return _end(
+            f"got {error.filename!r}: {reason}; expected a path that can be used, give another", 2
+        )
+    except TyperException as error:  # unknown options, bad values
+        usage: Any = error
+        usage.show()
+        return 2
+
+
+def _end(sentence: str, code: int) -> int:
+    sys.stderr.write(f"fusefront: {sentence}\n")
+    return code

@@ -1,0 +1,115 @@
+"""Ctrl-C and SIGTERM end the program in order, once, wherever they meet it.
+
+A handler that only raises loses some of them: the exception vanishes in a `__del__`, in a callback
+of the interpreter or in a bare `except` of a library, and where C++ calls Python while a library
+is loaded it aborts the process. So nothing is raised while a module is imported, and what was
+raised and vanished before `settle` is raised again.
+"""
+
+import os
+import signal
+import sys
+import time
+import weakref
+from types import FrameType
+from typing import Self
+
+INTERRUPTED = 130  # 128 + SIGINT
+TERMINATED = 143  # 128 + SIGTERM
+SENTENCE = "fusefront: interrupted; finished runs are kept and not done again\n"
+AGAIN = 0.05  # seconds until the next try
+PATIENCE = 1.0  # seconds; a second Ctrl-C after them ends at once, without tidying up
+SHOW_CURSOR = b"\x1b[?25h"  # a bar of progress hides it
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, in a class of its own since a built-in exception takes no weak reference."""
+
+
+class Terminated(SystemExit):
+    """SIGTERM, with its exit code."""
+
+
+class Signals:
+    """The handlers of SIGINT and SIGTERM while the program runs.
+
+    A signal that the parent has this process ignore stays ignored, as the shell wants it for what
+    runs in its background.
+    """
+
+    def __init__(self) -> None:
+        self.before: dict[int, object] = {}
+        self.number = 0  # the signal that ends the program
+        self.since = 0.0  # when it came, in seconds of the monotonic clock
+        self.settled = False
+        self.hook = sys.unraisablehook  # what the interpreter does with what vanishes
+        self.raised: weakref.ref[BaseException] | None = None
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self.before[number] = signal.signal(number, self._arrive)
+        self.hook, sys.unraisablehook = sys.unraisablehook, self._vanished
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.settle()
+        sys.unraisablehook = self.hook
+        for number, handler in self.before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def settle(self) -> None:
+        """The end is known: nothing is raised any more."""
+        self.settled = True
+        if self.number:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+    def _arrive(self, number: int, frame: FrameType | None) -> None:
+        if self.settled:
+            return
+        now = time.monotonic()
+        if not self.number:
+            self.number, self.since = number, now
+            self.before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._try)
+            self._try(number, frame)
+        elif now - self.since > PATIENCE:
+            self._end_at_once()
+
+    def _try(self, _: int, frame: FrameType | None) -> None:
+        """Raise, but not below an import."""
+        if self.settled:
+            return
+        if is_importing(frame):
+            self._again()
+            return
+        ending = Interrupted() if self.number == signal.SIGINT else Terminated(TERMINATED)
+        self.raised = weakref.ref(ending, self._again)
+        try:
+            raise ending
+        finally:
+            del ending  # else the traceback holds what it belongs to, and it never vanishes
+
+    def _again(self, _: object = None) -> None:
+        if not self.settled:
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+
+    def _vanished(self, what: "sys.UnraisableHookArgs") -> None:
+        """The interpreter prints what it drops; a signal comes again and is no fault."""
+        if what.exc_type not in (Interrupted, Terminated):
+            self.hook(what)
+
+    def _end_at_once(self) -> None:
+        if os.isatty(2):
+            os.write(2, SHOW_CURSOR)
+        if self.number == signal.SIGINT:
+            os.write(2, SENTENCE.encode())
+        os._exit(INTERRUPTED if self.number == signal.SIGINT else TERMINATED)
+
+
+def is_importing(frame: FrameType | None) -> bool:
+    """Whether the code of `frame` runs because a module is imported."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
