@@ -2,8 +2,9 @@
 
 A handler that only raises loses some of them: the exception vanishes in a `__del__`, in a callback
 of the interpreter or in a bare `except` of a library, and where C++ calls Python while a library
-is loaded it aborts the process. So nothing is raised while a module is imported, and what was
-raised and vanished before `settle` is raised again.
+is loaded it aborts the process. So nothing is raised while a module is imported (where that takes
+longer than two seconds the process ends at once), and what was raised and vanished before `settle`
+is raised again.
 """
 
 import os
@@ -18,6 +19,7 @@ INTERRUPTED = 130  # 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
 SENTENCE = "fusefront: interrupted; finished runs are kept and not done again\n"
 AGAIN = 0.05  # seconds until the next try
+IMPORT = 2.0  # seconds for a module to be imported; nothing is lost when it is not
 PATIENCE = 1.0  # seconds; a second Ctrl-C after them ends at once, without tidying up
 SHOW_CURSOR = b"\x1b[?25h"  # a bar of progress hides it
 
@@ -80,6 +82,8 @@ class Signals:
         if self.settled:
             return
         if is_importing(frame):
+            if time.monotonic() - self.since > IMPORT:
+                self._end_at_once()
             self._again()
             return
         ending = Interrupted() if self.number == signal.SIGINT else Terminated(TERMINATED)

@@ -114,21 +114,30 @@ def test_a_signal_ends_the_program_wherever_it_arrives(
         assert SENTENCE not in printed
 
 
-STUCK = """
-pathlib.Path("stuck.py").write_text(
-    "import time\\nprint('importing', flush=True)\\ntime.sleep(60)\\n"
-)
-sys.path.insert(0, ".")
-import stuck
+def test_a_module_that_is_never_imported_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    (tmp_path / "stuck.py").write_text("import os, time\nos.kill(os.getpid(), 2)\ntime.sleep(60)\n")
+    code = program('sys.path.insert(0, ".")\nimport stuck', signal.SIGINT)
+    with started(code, tmp_path, default_signals) as process:
+        printed = process.stderr.read() if process.stderr else ""
+    assert process.returncode == INTERRUPTED
+    assert printed == SENTENCE
+
+
+def test_a_second_ctrl_c_does_not_wait_for_what_is_tidied_up(tmp_path: Path) -> None:
+    body = """
+try:
+    os.kill(os.getpid(), NUMBER)
+finally:
+    print("tidying", flush=True)
+    time.sleep(60)
 """
-
-
-def test_a_second_ctrl_c_ends_at_once_what_the_first_cannot(tmp_path: Path) -> None:
-    with started(program(STUCK, signal.SIGINT), tmp_path, default_signals) as process:
+    with started(program(body, signal.SIGINT), tmp_path, default_signals) as process:
         assert process.stdout
         assert process.stderr
         process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)  # the same Ctrl-C, passed on by the shell
+        time.sleep(PATIENCE / 4)
+        assert process.poll() is None
         while process.poll() is None:
             time.sleep(PATIENCE / 4)
             process.send_signal(signal.SIGINT)
