@@ -2,6 +2,7 @@
 be."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -127,6 +128,18 @@ def test_the_lowest_versions_allowed_are_those_that_are_tested() -> None:
         for each in pins
     }
     assert tested == lowest
+
+
+def test_no_text_names_an_address_of_the_project_since_it_has_none() -> None:
+    """Whoever registers one takes this test out (DECISIONS.md)."""
+    rooms = ("harness", *LEAVES, "docs", "studies", "tests", "tools", ".ci", ".github")
+    paths = [*ROOT.glob("*"), *(path for room in rooms for path in (ROOT / room).rglob("*"))]
+    texts = {str(path): path.read_bytes() for path in paths if path.is_file()}
+    assert len(texts) > 500
+    address = re.compile(rb"(?:https?|git|ssh)://[^\s\"'<>)]*fusefront", re.IGNORECASE)
+    assert {
+        name: address.findall(text) for name, text in texts.items() if address.search(text)
+    } == {}
 
 
 def test_every_room_is_typed_for_those_who_import_it() -> None:
