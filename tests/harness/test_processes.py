@@ -10,10 +10,10 @@ from fusefront.harness.processes import follow_parent, start
 
 def tell_signals(answers: Connection) -> None:
     """Whether Ctrl-C is held back before anything of ours ran, and what it means afterwards."""
-    held = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    is_blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     os.kill(os.getpid(), signal.SIGINT)
     follow_parent()
-    answers.send((held, signal.getsignal(signal.SIGINT) is signal.SIG_IGN))
+    answers.send((is_blocked, signal.getsignal(signal.SIGINT) is signal.SIG_IGN))
 
 
 def test_a_process_is_deaf_to_ctrl_c_from_the_start_and_the_program_is_not() -> None:
