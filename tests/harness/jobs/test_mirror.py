@@ -209,8 +209,7 @@ def served(
     for event in [*events, None]:
         asks.put(event)
     with monkeypatch.context() as patch:
-        patch.setattr(mirrors.ctypes, "CDLL", lambda _: type("C", (), {"prctl": lambda *_: 0})())
-        patch.setattr(mirrors.signal, "signal", lambda *_: None)
+        patch.setattr(mirrors, "follow_parent", lambda: None)
         for name in ("begin", "finish"):
             patch.setattr(mirrors, name, getattr(wandb, name))
         patch.setattr(mirrors, "mirror_study", wandb.study)
