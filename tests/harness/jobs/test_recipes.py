@@ -122,9 +122,8 @@ def test_the_search_tries_what_a_recipe_knows(world: PreparedDataset) -> None:
     with_space = plan(world, tuning={"trials": 1, "space": {"training.id_weight_decay": [3, 30]}})
     assert "training.id_weight_decay" not in with_space.space("deepfm")
     assert with_space.space("late_fusion")["training.id_weight_decay"] == (3, 30)
-    settings = plan(world, tuning={"trials": 1, "space": {"token_width": [8, 32]}})
-    assert settings.space("late_fusion")["token_width"] == (8, 32)  # of no recipe: for whoever
-    assert settings.space("deepfm")["token_width"] == (8, 32)
+    settings = plan(world, tuning={"trials": 1, "space": {"context_width": [4, 6]}})
+    assert settings.space("late_fusion")["context_width"] == (4, 6)  # of no recipe: for all
     searched = training(with_space, "late_fusion", {"training.id_weight_decay": 30})
     assert (searched.id_weight_decay, searched.id_tau, searched.tau) == (30, None, 3.0)
 
