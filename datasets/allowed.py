@@ -33,9 +33,9 @@ def named_paths(spec: DatasetSpec) -> Iterator[tuple[str, str]]:
     for k, (name, split) in enumerate(files):
         yield f"interactions.{k}" if split is None or not several else f"{split}.{k}", name
     if spec.users:
-        yield "users", spec.users.path
-    if spec.items.path:
-        yield "items", spec.items.path
+        yield from _of_table("users", spec.users.path)
+    if spec.items.path is not None:
+        yield from _of_table("items", spec.items.path)
     for name, modality in spec.modalities.items():
         for k, path in enumerate(modality.files()):
             yield f"modality.{name}.{k}", path
@@ -43,6 +43,15 @@ def named_paths(spec: DatasetSpec) -> Iterator[tuple[str, str]]:
             yield f"modality.{name}.ids", modality.ids
         if modality.encode and isinstance(modality.path, str):
             yield f"raw.{name}", modality.path
+
+
+def _of_table(role: str, names: str | tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """One file is the table itself; parts have their number."""
+    if isinstance(names, str) or len(names) == 1:
+        yield role, names if isinstance(names, str) else names[0]
+        return
+    for k, name in enumerate(names):
+        yield f"{role}.{k}", name
 
 
 def confine(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> tuple[str, ...]:

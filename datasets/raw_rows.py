@@ -32,6 +32,7 @@ class RawRows(_RawModel):
     item: str  # the log's column of item keys
     item_kind: str
     history: History
+    history_columns: tuple[str, ...] = ()  # side by side, oldest first
     event_kind: str = "text"  # kind of the log's column `history.kind`
     event_kinds: tuple[str, ...] = ()  # kinds of events told apart: code k is the (k - 1)th
     request: tuple[RawField, ...]  # categorical fields, then numbers, each in the store's order

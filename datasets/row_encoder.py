@@ -108,6 +108,11 @@ class RowEncoder:
             )
         expected = ["item", *(name for side in SIDES for name in names[side] if name)]
         listed = raw.history.columns(have)
+        if raw.history_columns and set(listed) & set(have):
+            listed = raw.history_columns  # in the order that they had in training, and all of them
+            if lacking := [name for name in listed if name not in have]:
+                fix = f"the history stands in {listed[0]!r} to {listed[-1]!r}; give all of them"
+                raise broken(path, f"column {lacking[0]!r} is missing", fix)
         logged = [raw.item, *(name for side in SIDES for name in own[side] if name), *listed]
         history, lists = self._history(have, listed)
         if KIND in lists and KIND not in have:

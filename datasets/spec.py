@@ -54,6 +54,7 @@ def _apart(value: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 
 Names = Annotated[tuple[Column, ...] | None, Field(min_length=1), AfterValidator(_apart)]
+TablePaths = RelativePath | Annotated[tuple[RelativePath, ...], Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 KEY = re.compile(
     r"\{key(?::\.(\d{1,3}))?\}"
@@ -219,12 +220,19 @@ class History(Strict):
         return self
 
     def columns(self, have: Iterable[str]) -> tuple[str, ...]:
-        """The columns of a log's `have` that hold the history, in the log's order."""
+        """The columns of a log's `have` that hold the history, oldest first.
+
+        Side by side they stand as the log has them where their numbers rise or fall, else by
+        number: hist_1, hist_10, hist_2 is an order of names.
+        """
         if self.column is None:
             return ()
         if "*" not in self.column:
             return (self.column,)
         matching = tuple(name for name in have if fnmatch.fnmatchcase(name, str(self.column)))
+        numbers = [tuple(map(int, re.findall(r"\d+", name))) for name in matching]
+        if numbers not in (sorted(numbers), sorted(numbers, reverse=True)):
+            matching = tuple(name for _, name in sorted(zip(numbers, matching, strict=True)))
         return matching or (self.column,)
 
 
@@ -249,9 +257,9 @@ class FieldSpec(Strict):
 
 
 class Users(Delimited):
-    """The file with fields of the users."""
+    """The table with fields of the users: a file, or parts in order."""
 
-    path: RelativePath
+    path: TablePaths
     key: Column
     fields: tuple[FieldSpec, ...] = ()
 
@@ -260,7 +268,7 @@ class Items(Delimited):
     """One row an item; without `path` the items are those of the log, or the rows of the
     vectors."""
 
-    path: RelativePath | None = None
+    path: TablePaths | None = None
     key: Column | None = None
     keys: Literal["file", "log", "rows"] = "file"  # rows: item k is row k of the vector files
     fields: tuple[FieldSpec, ...] = ()
@@ -270,7 +278,7 @@ class Items(Delimited):
     def _file(self) -> Self:
         if self.keys == "file" and (self.path is None or self.key is None):
             raise ValueError("'items' needs 'path' and 'key' (or 'keys: log', 'keys: rows')")
-        if self.keys != "file" and (self.path or self.key or self.fields):
+        if self.keys != "file" and (self.path is not None or self.key or self.fields):
             raise ValueError(f"'keys: {self.keys}' takes no 'path', 'key' or 'fields'")
         return self
 

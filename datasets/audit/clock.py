@@ -15,6 +15,10 @@ FEWEST, LEAST = 5, 0.01  # users, and share of the requests, on either side
 DATES = 1e8  # numbers beyond are times since 1970, in whatever unit
 ROUND, SHARE = 64, 0.1  # multiples of it, and the share of the rows that makes them odd
 
+FAR = 10.0  # spans of the middle nine tenths of the log that a time may lie beyond them
+YEARS = 315_576_000  # ten years in seconds, likewise
+TICKS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
 Longs = NDArray[np.int64]
 
 
@@ -69,9 +73,11 @@ def check_missing_times(store: PreparedDataset, sample: UserSample) -> list[Find
     for time in _times(store):
         zero, rows = zero + int((time <= 0).sum()), rows + len(time)
     middle = sample.requests["time"].median()
-    if not zero or not isinstance(middle, float) or middle < DATES:
+    if not zero or not isinstance(middle, float):
         return []
     share = zero / rows
+    if middle < DATES:
+        return _wrapped(store, rows)
     return [
         Finding(
             "time_missing",
@@ -80,6 +86,48 @@ def check_missing_times(store: PreparedDataset, sample: UserSample) -> list[Find
             "They count as the oldest of the log, with empty histories; drop them, or mend the "
             "times.",
             {"rows": zero, "share": share},
+        )
+    ]
+
+
+def _wrapped(store: PreparedDataset, rows: int) -> list[Finding]:
+    """No clock shows times below 0; 32 bits make them of milliseconds."""
+    below = sum(int((time < 0).sum()) for time in _times(store))
+    if not below:
+        return []
+    return [
+        Finding(
+            "time_missing",
+            "warning",
+            f"{below:,} rows ({percent(below / rows)}) have a time below 0.",
+            "32 bits make such numbers of milliseconds, and the order of the log is lost; read the "
+            "log's own column as int64, or mend the times.",
+            {"rows": below, "share": below / rows},
+        )
+    ]
+
+
+def check_far(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
+    """Rows whose time lies years after all others, such as 9999-12-31 for one that is not known."""
+    if not sample.timed:
+        return None
+    unit = store.manifest.time_unit
+    early, late = (sample.requests["time"].quantile(q, "nearest") for q in (0.05, 0.95))
+    if unit not in TICKS or early is None or late is None:
+        return []
+    edge = late + max(FAR * (late - early), YEARS * TICKS[unit])
+    far = sum(int((time > edge).sum()) for time in _times(store))
+    rows = sum(map(len, _times(store)))
+    if not far:
+        return []
+    return [
+        Finding(
+            "time_far",
+            "warning",
+            f"{far:,} rows ({percent(far / rows)}) are over ten years later than the rest.",
+            "They count as the newest, with all of a user's history before them, and a split by "
+            "time puts them into test; drop them, or mend the times.",
+            {"rows": far, "share": far / rows},
         )
     ]
 

@@ -13,27 +13,11 @@ from fusefront.datasets.store import PreparedDataset
 HEAVY, HEAVY_IN_SPLIT = 0.05, 0.1  # of all rows, of those of one split
 EVEN = 3.0  # times what each user would hold if all held the same
 APART = 5.0  # times the rows of the next user: how a user "0" that is none stands out
+_WORDS = ("null", "none", "nan", "na", "n/a", "nil", "undefined", "unknown", "anonymous", "guest")
 WORDS = [
-    r"\N",
-    r"NULL",
-    r"null",
-    r"Null",
-    r"None",
-    r"none",
-    r"NONE",
-    r"nan",
-    r"NaN",
-    r"NAN",
-    r"NA",
-    r"N/A",
-    r"n/a",
-    r"nil",
-    r"undefined",
-    r"unknown",
-    r"anonymous",
-    r"guest",
-    r"-",
-    r"-1",
+    *(r"\N", "<NA>", "-", "-1", " ", "00000000-0000-0000-0000-000000000000", "0" * 16, "0" * 32),
+    *(form for word in _WORDS for form in (word, word.upper(), word.capitalize())),
+    *("NaN", "N/a", "#N/A"),
 ]
 
 

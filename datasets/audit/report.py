@@ -3,7 +3,12 @@
 from collections.abc import Callable
 
 from fusefront.datasets.audit.catalogue import check_cold_items, check_missing
-from fusefront.datasets.audit.clock import check_missing_times, check_rounded, check_scale
+from fusefront.datasets.audit.clock import (
+    check_far,
+    check_missing_times,
+    check_rounded,
+    check_scale,
+)
 from fusefront.datasets.audit.counted import check_counted, check_outside
 from fusefront.datasets.audit.crowd import check_users_that_are_none
 from fusefront.datasets.audit.finding import SEVERITIES, AuditReport, Finding
@@ -51,6 +56,7 @@ CHECKS: dict[str, Check] = {
     "users that are none": check_users_that_are_none,
     "time scale": check_scale,
     "missing times": check_missing_times,
+    "far times": check_far,
     "rounded times": check_rounded,
     "counted by prepare": check_counted,
     "outside files": check_outside,

@@ -16,7 +16,6 @@ from fusefront.datasets.errors import SpecError
 from fusefront.datasets.preparing.items import ItemFile
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.kinds import TEXT
-from fusefront.datasets.raw.reading import stream
 from fusefront.datasets.raw.values import texts
 from fusefront.datasets.raw.vectors import VectorBlock
 from fusefront.datasets.spec import KEY, DatasetSpec, Modality
@@ -97,29 +96,35 @@ class EncodedModality:
         for batch in batches(raw, _BATCH[kind]):
             any_input = True
             rows = np.array([raw.row for raw in batch], np.int64)
-            yield VectorBlock(rows + 1, encoder([raw.value for raw in batch], batch[0].name), rows)
+            vectors = encoder([raw.value for raw in batch], batch[0].name)
+            yield VectorBlock(rows + 1, vectors, rows, self._source())
         if not any_input:
             some = self.absent.first_unreadable or self.absent.first_missing
             raise broken(
-                self.data / str(self.modality.path or self.items.path),
+                self._source(),
                 f"modality {self.name!r} has no readable {kind} of any item, such as {some}",
                 "check the pattern, or remove the modality",
                 column=self.modality.column,
             )
 
+    def _source(self) -> Path:
+        """What the inputs are read from, for messages."""
+        own, table = self.modality.path, self.items.table
+        return self.data / str(own) if own else table.paths[0] if table else self.data
+
     def _column(self) -> Iterator[Raw]:
         """Texts of a column of the item file; empty ones are absent."""
-        column, path = str(self.modality.column), self.items.path
-        if path is None:
+        column, table = str(self.modality.column), self.items.table
+        if table is None:
             raise SpecError(f"modality {self.name!r}: a text column needs items.path; name it")
-        row = 0
-        for frame in stream(path, [column], 1 << 14, self.spec.items.text):
-            for text in texts(frame[column], TEXT, path).fill_null("").to_list():
+        for part in table.chunks([column], 1 << 14):
+            column_texts = texts(part.frame[column], TEXT, part.path).fill_null("").to_list()
+            for place, text in enumerate(column_texts):
+                name = f"row {part.first + place} of {part.path.name}"
                 if text.strip():
-                    yield Raw(row, text, f"row {row} of {path.name}")
+                    yield Raw(part.start + place, text, name)
                 else:
-                    self.absent.miss(f"row {row} of {path.name}")
-                row += 1
+                    self.absent.miss(name)
 
     def _files(self, read: Callable[[Path], Any]) -> Iterator[Raw]:
         """A file an item, named by its key; a key that is no plain name names none."""

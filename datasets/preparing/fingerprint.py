@@ -24,6 +24,7 @@ NEWER = (
 STORE_VERSION = 3  # raise it when the same input makes another store
 DRAWN_VERSION = 2  # likewise, where negatives are drawn
 DROPPED_VERSION = 3  # likewise, where a history's unknown items are dropped: before its oldest are
+BESIDE_VERSION = 1  # likewise, where columns side by side are the history
 COUNTED_VERSION = 1  # likewise, where there are counters
 
 
@@ -73,6 +74,8 @@ def _version(spec: DatasetSpec) -> int | list[int]:
     parts = [DRAWN_VERSION] if spec.negatives else []
     if spec.history.column is not None and spec.items.unknown == "drop":
         parts.append(DROPPED_VERSION)
+    if spec.history.column is not None and "*" in spec.history.column:
+        parts.append(BESIDE_VERSION)
     if spec.counters:
         parts.append(COUNTED_VERSION)
     return [STORE_VERSION, *parts] if parts else STORE_VERSION

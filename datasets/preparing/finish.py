@@ -43,7 +43,6 @@ from fusefront.datasets.raw.codes import Codebook, finish, slice_codes
 from fusefront.datasets.raw.columns import ITEMS, LOG, USERS
 from fusefront.datasets.raw.files import write_npy
 from fusefront.datasets.raw.kinds import FRACTIONS
-from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.records import Recorder
 from fusefront.datasets.raw_rows import RawRows, raw_fields
 from fusefront.datasets.spec import SPLITS, DatasetSpec, SliceSpec
@@ -143,6 +142,7 @@ def _raw_rows(spec: DatasetSpec, recorder: Recorder, plan: Plan, kinds: tuple[st
         item=spec.columns.item,
         item_kind=recorder.items.kind,
         history=spec.history,
+        history_columns=recorder.history_columns if "*" in str(spec.history.column) else (),
         event_kind=log.get(str(spec.history.kind), "text"),
         event_kinds=kinds,
         request=raw_fields(
@@ -221,13 +221,14 @@ def _slice(
         return StoredSlice(values=STORED_ALREADY[part.when], sensitive=part.sensitive)
     if part.when is not None:
         return finish_by_item(folder, part, *item_codes(part.when, facts))
-    assert items.path is not None
-    column = read_table(items.path, [str(part.column)], job.spec.items.text)[str(part.column)]
-    book = Codebook()
-    kind = log.recorder.kinds.table(ITEMS)[column.name]
-    of_items = slice_codes(book, column, kind, items.path, part.name)
-    codes = np.concatenate([np.zeros(1, np.int16), of_items])
-    finish_by_item(folder, part, codes, ())
+    assert items.table is not None
+    name, book = str(part.column), Codebook()
+    kind = log.recorder.kinds.table(ITEMS)[name]
+    codes = [
+        slice_codes(book, rows.frame[name], kind, rows.path, part.name)
+        for rows in items.table.files([name])
+    ]
+    finish_by_item(folder, part, np.concatenate([np.zeros(1, np.int16), *codes]), ())
     return finish_by_column(folder, part, book)
 
 

@@ -23,18 +23,19 @@ from fusefront.datasets.raw.history import newest_keys
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.kinds import WHOLE, Kind, kind_of, whole_numbers
 from fusefront.datasets.raw.lists import Ragged
-from fusefront.datasets.raw.reading import columns_of, read_table, require, stream
+from fusefront.datasets.raw.reading import columns_of, stream
 from fusefront.datasets.raw.records import Part
 from fusefront.datasets.raw.vectors import npy_rows
+from fusefront.datasets.raw.whole_table import WholeTable, find_table
 from fusefront.datasets.scaling import count_cut, fit, scaled
 from fusefront.datasets.spec import DatasetSpec
 
 
 class ItemFile(NamedTuple):
-    """The item file, if any, and the index of its keys."""
+    """The table of items, if there is one, and the index of its keys."""
 
     keys: KeyIndex
-    path: Path | None
+    table: WholeTable | None
 
 
 def read_items(
@@ -43,9 +44,8 @@ def read_items(
     """The item keys: of the file, of the log, or the rows of the vectors."""
     items = spec.items
     if items.path is not None and items.key is not None:
-        path = find(data, items.path)
-        keys = read_table(path, [items.key], items.text)[items.key]
-        return ItemFile(KeyIndex(keys, path, items.key, kinds.items), path)
+        table = find_table(data, items.path, items.text)
+        return ItemFile(table.keys(items.key, kinds.items), table)
     if items.keys == "rows":
         name = next((m.files()[0] for m in spec.modalities.values() if m.files()), None)
         if name is None:
@@ -124,12 +124,15 @@ def write_items(
     rows = np.arange(1, len(keys) + 1, dtype=np.int32)
     pl.DataFrame({"row": rows, "key": keys}).write_parquet(target / "keys.parquet")
     encoder = FieldEncoder(spec.items.fields, kinds.table(ITEMS))
-    if items.path is None or not encoder.fields:
+    if items.table is None or not encoder.fields:
         write_npy(target / "fields.npy", np.zeros((len(keys) + 1, 0), np.int32))
         write_npy(target / "numbers.npy", np.zeros((len(keys) + 1, 0), np.float32))
         return StoredSide((), (), {})
-    table = read_table(items.path, encoder.columns, spec.items.text)
-    codes, numbers = encoder.encode(table, items.path, 0)
+    parts = [
+        encoder.encode(part.frame, part.path, 0) for part in items.table.files(encoder.columns)
+    ]
+    codes = np.concatenate([part.codes for part in parts])
+    numbers = np.concatenate([part.numbers for part in parts])
     encoder.count_beyond(tally, "item")
     stored, codes = _final_codes(folder, encoder, codes, in_train[1:], tally)
     write_npy(target / "fields.npy", np.concatenate([codes[:1] * 0, codes]))
@@ -165,10 +168,3 @@ def _final_codes(
         write_vocabulary(folder, "item", field.label, vocabulary)
     merged = np.concatenate(parts, 1) if parts else np.zeros((len(codes), 0), np.int32)
     return tuple(stored), merged
-
-
-def item_columns(data: Path, spec: DatasetSpec) -> dict[str, str]:
-    """Column names of the item file; none without a file."""
-    if spec.items.path is None:
-        return {}
-    return require(find(data, spec.items.path), [], spec.items.text)

@@ -13,9 +13,9 @@ from fusefront.datasets.preparing.encoded import EncodedModality
 from fusefront.datasets.preparing.items import ItemFile
 from fusefront.datasets.raw.files import NpyWriter, broken, find, write_npy
 from fusefront.datasets.raw.kinds import TEXT
-from fusefront.datasets.raw.reading import read_table
 from fusefront.datasets.raw.values import texts
 from fusefront.datasets.raw.vectors import VectorBlock, from_column, from_npy
+from fusefront.datasets.raw.whole_table import WholeTable
 from fusefront.datasets.spec import DatasetSpec, Modality
 
 _BLOCK_BYTES = 1 << 24
@@ -58,7 +58,7 @@ def write_modality(
                 f"modality {name!r} became {block.vectors.shape[1]} wide after {width}",
                 "the encoder must return one width",
             )
-        valid = _checked(block, declared, modality, name, data, items)
+        valid = _checked(block, declared, modality, name)
         _refuse_twice(block.rows[valid], present, name, data, items)
         present[block.rows[valid]] = True
         _table(scratch, count + 1, width)[block.rows[valid]] = block.vectors[valid]
@@ -109,16 +109,13 @@ def _blocks(data: Path, spec: DatasetSpec, name: str, items: ItemFile) -> Iterat
         ids = find(data, modality.ids) if modality.ids else None
         yield from from_npy(paths, items.keys, ids, _BLOCK_ROWS)
         return
-    if not paths:
-        if items.path is None:
-            raise broken(
-                data, f"modality {name!r} has a column but there is no item file", "name it"
-            )
-        paths = [items.path]
-    for path in paths:
-        yield from from_column(
-            path, modality.column, modality.key, items.keys, spec.items.text, _BLOCK_ROWS
-        )
+    if paths:
+        source = WholeTable(tuple(paths), spec.items.text)
+    elif items.table is not None:
+        source = items.table
+    else:
+        raise broken(data, f"modality {name!r} has a column but there is no item file", "name it")
+    yield from from_column(source, modality.column, modality.key, items.keys, _BLOCK_ROWS)
 
 
 def _declared(
@@ -127,21 +124,23 @@ def _declared(
     """[n + 1] from the presence column, if there is one."""
     if modality.present is None:
         return None
-    if items.path is None:
+    if items.table is None:
         raise broken(data, f"'present: {modality.present}' needs an item file", "remove it")
-    column = read_table(items.path, [modality.present], spec.items.text)[modality.present]
-    values = texts(column, TEXT, items.path).fill_null("false").str.to_lowercase().to_list()
     known = {"true": True, "1": True, "false": False, "0": False}
-    for row, value in enumerate(values):
-        if value not in known:
-            raise broken(
-                items.path,
-                f"got {value!r}, expected true or false",
-                "a presence column is boolean",
-                column=modality.present,
-                row=row,
-            )
-    return np.array([False, *(known[value] for value in values)])
+    there = [False]
+    for part in items.table.files([modality.present]):
+        column = texts(part.frame[modality.present], TEXT, part.path)
+        for row, value in enumerate(column.fill_null("false").str.to_lowercase().to_list()):
+            if value not in known:
+                raise broken(
+                    part.path,
+                    f"got {value!r}, expected true or false",
+                    "a presence column is boolean",
+                    column=modality.present,
+                    row=row,
+                )
+            there.append(known[value])
+    return np.array(there)
 
 
 def _refuse_twice(
@@ -163,20 +162,17 @@ def _checked(
     declared: NDArray[np.bool_] | None,
     modality: Modality,
     name: str,
-    data: Path,
-    items: ItemFile,
 ) -> NDArray[np.int64]:
     """Places in the block of the rows that are present; a present row must be finite."""
     there = np.ones(len(block.rows), bool) if declared is None else declared[block.rows]
     if declared is None and modality.zero_is_absent:
         there = (block.vectors != 0).any(1)  # NaN counts as something
-    source = data / modality.files()[0] if modality.files() else items.path or data
     bad = np.flatnonzero(there & ~np.isfinite(block.vectors).all(1))
     if len(bad):
         at = int(bad[0])
         column = int(np.flatnonzero(~np.isfinite(block.vectors[at]))[0])
         raise broken(
-            source,
+            block.path,
             f"modality {name!r} holds {block.vectors[at, column]} at component {column}",
             "replace it, or make the row absent (all zeros, or false in the 'present' column)",
             column=modality.column or str(column),
@@ -184,6 +180,6 @@ def _checked(
         )
     if modality.dtype == "float16" and (np.abs(block.vectors[there]) > 65504).any():
         raise broken(
-            source, f"modality {name!r} exceeds the range of float16", "use dtype: float32"
+            block.path, f"modality {name!r} exceeds the range of float16", "use dtype: float32"
         )
     return np.flatnonzero(there)

@@ -187,6 +187,7 @@ def _stream(
     spill(parts, recorder, spilled, budget.chunk_rows, watch)
     recorder.clock.scale.check()
     recorder.event_kinds.check()
+    recorder.label_words.check()
 
 
 def _append(path: Path, array: NDArray[Any]) -> None:

@@ -31,7 +31,7 @@ def _state(draft: Draft) -> list[str]:
 def _modality(draft: Draft, trouble: Trouble) -> bool:
     """Vectors: by the modality's name in the sentence, its file, or its column."""
     quoted = re.search(r"modality '(\w+)'", trouble.sentence)
-    items = _path(draft.items)
+    items = _paths(draft.items)
     for name, guess in draft.modalities.items():
         value = guess.value if isinstance(guess.value, dict) else {}
         paths = [value.get("path"), value.get("ids")]
@@ -41,23 +41,25 @@ def _modality(draft: Draft, trouble: Trouble) -> bool:
         if (
             (quoted is not None and quoted.group(1) == name)
             or own
-            or (trouble.path == items and column and "path" not in value)
+            or (trouble.path in items and column and "path" not in value)
         ):
             guess.open(trouble.sentence, "path" if "path" in value else "column")
             return True
     return False
 
 
-def _path(table: TableGuess | Guess | None) -> str | None:
-    if isinstance(table, TableGuess) and isinstance(table.head.value, dict):
-        return str(table.head.value.get("path"))
-    return None
+def _paths(table: TableGuess | Guess | None) -> list[str]:
+    """The files of a table, one or several parts."""
+    if not isinstance(table, TableGuess) or not isinstance(table.head.value, dict):
+        return []
+    path = table.head.value.get("path", [])
+    return [str(name) for name in path] if isinstance(path, list) else [str(path)]
 
 
 def _table(draft: Draft, trouble: Trouble) -> bool:
     """A field of the users or items, or the whole table."""
     for place, table in (("users", draft.users), ("items", draft.items)):
-        if table is None or trouble.path is None or _path(table) != trouble.path:
+        if table is None or trouble.path is None or trouble.path not in _paths(table):
             continue
         assert isinstance(table, TableGuess)
         for guess in table.fields:

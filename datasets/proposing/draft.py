@@ -138,10 +138,11 @@ class Draft:
 
     def _history(self, *, timed: bool) -> Json:
         value = known(self.history)
-        untimed = value.get("from") == "log" and not timed
+        by_log = self._split(timed=timed).get("by") == "given"
+        untimed = value.get("from") == "log" and not timed and not by_log
         return {"from": "none"} if self.history.unknown or untimed else value
 
-    def _split(self, *, timed: bool) -> Json:
+    def _split(self, *, timed: bool) -> dict[str, Json]:
         value = known(self.split)
         untimed = value.get("by") == "time" and not timed
         by_files = value.get("by") == "given" and "column" not in value

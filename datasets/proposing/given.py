@@ -18,11 +18,48 @@ _NAME = re.compile(
 )
 
 
+_FEW = 0.01  # share of the rows of valid and test whose user has a past in train
+
+
 class SplitGuess(NamedTuple):
     """The guess, and the columns of the log that say which split a row is in."""
 
     guess: Guess
     columns: tuple[str, ...]
+
+
+class UntimedPast(NamedTuple):
+    """Whether histories can be the users' positives in train, where no times make them."""
+
+    share: float = 0.0  # of the rows of valid and test that would have one
+    lack: str = ""  # why there can be none
+    sampled: bool = False  # the share is that of a sample, and of all rows a larger one
+
+
+def train_past(roles: Roles, split: SplitGuess) -> UntimedPast:
+    """Without times a split that the log gives tells which events come first, those of train."""
+    value = split.guess.value
+    by = value.get("by") if isinstance(value, dict) else None
+    if by != "given" or split.guess.unknown or 0 < len(roles.splits) < len(SPLITS):
+        return UntimedPast(lack="without timestamps a history needs a split that is given")
+    user, log = roles.keys.user, roles.log
+    if roles.splits:
+        frames = {name: table.frame[user] for name, table in roles.splits.items()}
+        tables = list(roles.splits.values())
+    else:
+        assert isinstance(value, dict)
+        words = log.frame[str(value["column"])].cast(pl.String).str.to_lowercase()
+        frames = {name: log.frame[user].filter(words.is_in(SPLIT_WORDS[name])) for name in SPLITS}
+        tables = [log]
+    known = set(frames["train"].cast(pl.String).to_list())
+    later = [key for name in SPLITS[1:] for key in frames[name].cast(pl.String).to_list()]
+    share = sum(key in known for key in later) / max(1, len(later))
+    sampled = not all(table.whole for table in tables)
+    if share >= _FEW:
+        return UntimedPast(share, sampled=sampled)
+    which = "of a sample " if sampled else ""
+    lack = f"{share:.1%} {which}of the valid and test rows are by users of train"
+    return UntimedPast(share, f"without timestamps there is no past, for {lack}", sampled)
 
 
 def guess_split(roles: Roles, used: Collection[str], timestamp: str | None) -> SplitGuess:

@@ -10,7 +10,7 @@ from fusefront.datasets.proposing.draft import OPEN, Draft, Guess, TableGuess, V
 from fusefront.datasets.proposing.fields import Fields, guess_fields, notes_of
 from fusefront.datasets.proposing.files.folder import Folder
 from fusefront.datasets.proposing.files.tables import SampledTable
-from fusefront.datasets.proposing.given import guess_split
+from fusefront.datasets.proposing.given import guess_split, train_past
 from fusefront.datasets.proposing.history import guess_history, history_columns
 from fusefront.datasets.proposing.labels import LabelGuess, guess_label, positives
 from fusefront.datasets.proposing.padding import KeyTexts
@@ -19,7 +19,7 @@ from fusefront.datasets.proposing.roles import KeyedTable, Roles, vector_columns
 from fusefront.datasets.proposing.scores import leak
 from fusefront.datasets.proposing.times import Timestamp, guess_timestamp
 from fusefront.datasets.proposing.vectors import Array, find_arrays, find_vectors, row_of_item
-from fusefront.datasets.raw.reading import read_table
+from fusefront.datasets.raw.whole_table import WholeTable
 
 
 def guess_draft(folder: Folder, roles: Roles, unread: dict[str, str]) -> Draft:
@@ -35,7 +35,7 @@ def guess_draft(folder: Folder, roles: Roles, unread: dict[str, str]) -> Draft:
     request = guess_request(log, user, moment, used)
     used += [request.column] if request.column else []
     keys = _keys(roles, folder.root)
-    history = guess_history(log, keys, used, user, moment, label)
+    history = guess_history(log, keys, used, user, moment, label, train_past(roles, split))
     past = history_columns(log, used)
     positive = positives(log, label)
     not_fields = {*used, *history.columns, *past, *timestamp.others, *request.left_out}
@@ -82,7 +82,9 @@ def _keys(roles: Roles, root: Path) -> KeyTexts:
     table, key = roles.items
     column = table.frame[key]
     if not table.whole:
-        column = read_table(table.parts.paths[0], [key], table.parts.text)[key]
+        whole = WholeTable(table.parts.paths, table.parts.text)
+        texts = (part.frame[key].cast(pl.String).to_list() for part in whole.files([key]))
+        return KeyTexts(log, {text for of_file in texts for text in of_file})
     return KeyTexts(log, set(column.cast(pl.String).to_list()))
 
 
@@ -174,8 +176,9 @@ def _side(side: KeyedTable | None, root: Path, why: str) -> tuple[TableGuess, li
     if side is None:
         return None
     table, key = side
-    head = Guess({"path": table.names(root)[0], "key": key, **_written(table)}, "", (key,))
-    head.why = f"{table.rows:,} rows {why}"
+    head = Guess({"path": _paths(table, root), "key": key, **_written(table)}, "", (key,))
+    files = len(table.parts.paths)
+    head.why = f"{table.rows:,} rows {f'in {files} parts ' if files > 1 else ''}{why}"
     fields: Fields = guess_fields(table, {key, *vector_columns(table)})
     return TableGuess(head, fields.guesses), notes_of(table, fields.left_out)
 
@@ -184,10 +187,6 @@ def _items(roles: Roles, rows: Array | None, root: Path) -> tuple[TableGuess, li
     if roles.items is not None:
         side = _side(roles.items, root, "with one item each")
         assert side is not None
-        files = roles.items.table.names(root)
-        if len(files) > 1:
-            why = f"the items lie in {len(files)} files ({files[0]}, ...); write them as one"
-            side[0].head.open(why, "path")
         return side
     if rows is not None:
         why = f"item k is row k of {rows.name}, from 0 on"

@@ -10,6 +10,7 @@ import polars as pl
 
 from fusefront.datasets.proposing.draft import Guess, Value, Word
 from fusefront.datasets.proposing.files.tables import SampledTable
+from fusefront.datasets.proposing.given import UntimedPast
 from fusefront.datasets.proposing.labels import EVENT, MOST_EVENTS, LabelGuess, few_events
 from fusefront.datasets.proposing.padding import KeyTexts, Padding, TextLists, find_padding, ragged
 from fusefront.datasets.proposing.roles import is_vector
@@ -40,14 +41,16 @@ def guess_history(
     user: str,
     timestamp: str | None,
     label: LabelGuess,
+    past: UntimedPast,
 ) -> Guess:
-    """A column's history before one that is made from the log, before none."""
+    """A column's history before one that is made from the log, before none; `past` is what the
+    log has without times."""
     ways = [way for way in _ways(log, used) if len(way.lists.values)]
     fit = sorted((way for way in ways if _fits(way, keys)), key=lambda way: -_share(way, keys))
     if not fit:
         if by_name := [way for way in ways if way.by_name]:
             return _of_something(by_name[0], keys)
-        return _from_log(log, timestamp, label)
+        return _from_log(log, timestamp, label, past)
     best = fit[0]
     guess = _guess(log, best, keys, user, timestamp)
     rivals = [w.columns[0] for w in fit[1:] if w.by_name and _share(w, keys) == _share(best, keys)]
@@ -62,10 +65,12 @@ def history_columns(log: SampledTable, used: Collection[str]) -> list[str]:
     return [name for way in _ways(log, used) if way.by_name for name in way.columns]
 
 
-def _from_log(log: SampledTable, timestamp: str | None, label: LabelGuess) -> Guess:
-    if timestamp is None:
-        return Guess({"from": Word("none")}, "neither a history column nor timestamps")
+def _from_log(
+    log: SampledTable, timestamp: str | None, label: LabelGuess, past: UntimedPast
+) -> Guess:
     value: dict[str, Value] = {"from": Word("log"), "max_length": LONGEST}
+    if timestamp is None:
+        return _from_train(value, past)
     kind = event_column(log, label)
     if kind is None:
         why = "earlier positives of the user, strictly before the row"
@@ -74,6 +79,18 @@ def _from_log(log: SampledTable, timestamp: str | None, label: LabelGuess) -> Gu
         return Guess(value, why)
     value |= {"events": Word("all"), "kind": kind}
     return Guess(value, f"all that the user met strictly before the row, each with its {kind!r}")
+
+
+def _from_train(value: dict[str, Value], past: UntimedPast) -> Guess:
+    """Without times: the user's positives in train, where users of valid and test have some."""
+    if not past.lack:
+        which = "of a sample " if past.sampled else ""
+        why = f"no timestamps: the user's positives in train, less the row's own; {past.share:.0%} "
+        return Guess(value, f"{why}{which}of the valid and test rows are by users of train")
+    guess = Guess({"from": Word("none")}, f"no history column, and {past.lack}")
+    if past.sampled:
+        guess.open(f"{past.lack}; if all rows show more write from: log, else from: none", "from")
+    return guess
 
 
 def event_column(log: SampledTable, label: LabelGuess) -> str | None:

@@ -245,9 +245,7 @@ def _users(
         own = key if key in table.columns else table.first(USER)
         if own is None or (items is not None and table is items.table):
             continue
-        if len(table.parts.paths) > 1:
-            notes[table.name] = f"users in {len(table.parts.paths)} files; write them as one"
-        elif not table.unique(own):
+        if not table.unique(own):
             notes[table.name] = f"{own!r} repeats or is missing, so it is no table of users"
         else:
             fit.append(KeyedTable(table, own))

@@ -13,7 +13,6 @@ import numpy as np
 
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.losses import Tally
-from fusefront.datasets.raw.files import find
 from fusefront.datasets.raw.history import newest_keys
 from fusefront.datasets.raw.kinds import (
     DATES,
@@ -31,6 +30,7 @@ from fusefront.datasets.raw.kinds import (
 )
 from fusefront.datasets.raw.reading import columns_of, is_parquet, require, stream, typed_columns
 from fusefront.datasets.raw.time_kinds import TimeEvidence
+from fusefront.datasets.raw.whole_table import find_table
 from fusefront.datasets.spec import DatasetSpec, FieldSpec
 from fusefront.datasets.table_text import TableText
 
@@ -142,12 +142,12 @@ def tables_of(
     log.use("history", *spec.history.columns(columns_of(first.path, first.text)))
     tables = {LOG: log}
     if spec.users is not None:
-        users = SpecTable(USERS, [TableFile(find(data, spec.users.path), spec.users.text)])
+        users = SpecTable(USERS, _files(data, spec.users.path, spec.users.text))
         users.use("key", spec.users.key)
         users.use_fields(spec.users.fields)
         tables[USERS] = users
     if spec.items.path is not None:
-        items = SpecTable(ITEMS, [TableFile(find(data, spec.items.path), spec.items.text)])
+        items = SpecTable(ITEMS, _files(data, spec.items.path, spec.items.text))
         items.use("key", spec.items.key)
         items.use_fields(spec.items.fields)
         items.use("value", *(modality.present for modality in spec.modalities.values()))
@@ -159,6 +159,10 @@ def tables_of(
         for file in table.files:
             require(file.path, [column for column, _ in table.uses], file.text)
     return tables, slices
+
+
+def _files(data: Path, names: str | tuple[str, ...], text: TableText) -> list[TableFile]:
+    return [TableFile(path, text) for path in find_table(data, names, text).paths]
 
 
 def slice_tables(spec: DatasetSpec, tables: dict[str, SpecTable]) -> dict[str, str]:

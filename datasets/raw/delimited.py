@@ -95,9 +95,12 @@ def stream_text(path: Path, names: list[str], rows: int, text: TableText) -> Ite
                 quoted_strings_can_be_null=False,
             ),
         )
+        first = 0
         for batch in reader:
             frame = pl.from_arrow(batch)
             assert isinstance(frame, pl.DataFrame)
+            _refuse_escapes(frame, path, first)
+            first += frame.height
             for start in range(0, frame.height, rows):
                 yield frame.slice(start, rows)
     except pa.ArrowException as error:
@@ -105,3 +108,18 @@ def stream_text(path: Path, names: list[str], rows: int, text: TableText) -> Ite
         raise broken(
             path, f"not a readable table ({reason})", "check quotes, separators and encoding there"
         ) from None
+
+
+def _refuse_escapes(frame: pl.DataFrame, path: Path, first: int) -> None:
+    """Refuse what becomes of "a\\"b": the quote behind the backslash ends it, the last stays."""
+    for column in frame.get_columns():
+        quoted = column.filter(column.str.ends_with('"').fill_null(value=False))
+        escaped = quoted.filter(quoted.str.contains("\\", literal=True))
+        if len(escaped):
+            raise broken(
+                path,
+                f"got {escaped[0][:40]!r}, a quote behind a backslash",
+                'write a quote inside quotes as ""',
+                column=column.name,
+                row=first + int((column == escaped[0]).arg_true()[0]),
+            )

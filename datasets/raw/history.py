@@ -72,7 +72,7 @@ def _look_up(
     row = keys.row
     values = items.rows(flat, path, column)
     unknown = np.flatnonzero(values == 0)
-    what = f"history entries name no item of {items.path.name} and are left out"
+    what = f"history entries name no item of {items.name} and are left out"
     tally.add("history.unknown_item", len(unknown), len(values), what)
     if not len(unknown):
         return Histories(values, length)
@@ -80,7 +80,7 @@ def _look_up(
         at = int(unknown[0])
         raise broken(
             path,
-            f"the history holds {flat[at]!r}, no item of {items.path.name}",
+            f"the history holds {flat[at]!r}, no item of {items.name}",
             "add the item, set items.unknown: drop, or use history from: padded",
             column=column,
             row=first + int(row[at]),

@@ -13,14 +13,22 @@ from fusefront.datasets.raw.kinds import TEXT, WHOLE, Kind, kind_of, whole_numbe
 class KeyIndex:
     """Looks whole columns of keys up. Row of key i (in file order) is i + 1.
 
-    `kind` is what the keys are over all files: whole numbers or text.
+    `kind` is what the keys are over all files: whole numbers or text. `files` are those of a table
+    in parts, each with the number of rows before it; `path` is the first.
     """
 
-    def __init__(self, keys: pl.Series, path: Path, column: str, kind: Kind = TEXT) -> None:
-        if kind == WHOLE and keys.dtype == pl.String:
-            keys = whole_numbers(keys)
-        self.keys = keys = _usable(keys, path, column)
-        self.path, self.column = path, column
+    def __init__(
+        self,
+        keys: pl.Series,
+        path: Path,
+        column: str,
+        kind: Kind = TEXT,
+        files: tuple[tuple[int, Path], ...] = (),
+    ) -> None:
+        self.column, self._files = column, files or ((0, path),)
+        more = len(self._files) - 1
+        self.name = path.name + (f" and {more} more" if more else "")  # for messages
+        self.keys = keys = usable_keys(keys, path, column, kind)
         self.is_text = keys.dtype == pl.String
         self.kind = TEXT if self.is_text else WHOLE
         if not self.is_text:
@@ -42,14 +50,27 @@ class KeyIndex:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def __contains__(self, text: object) -> bool:
+        """Whether a key is written like this."""
+        return bool((self.keys.cast(pl.String) == str(text)).any())
+
     def _refuse_twice(self, row: int) -> None:
+        before = int((self.keys == self.keys[row]).arg_true()[0])
+        path, place = self._place(row)
+        earlier, at = self._place(before)
+        where = "before" if earlier == path else f"before, in row {at} of {earlier.name}"
         raise broken(
-            self.path,
-            f"the key {self.keys[row]!r} was there before",
+            path,
+            f"the key {self.keys[row]!r} was there {where}",
             "keep one row an item",
             column=self.column,
-            row=row,
+            row=place,
         )
+
+    def _place(self, row: int) -> tuple[Path, int]:
+        """The file of a row and its row there."""
+        start, path = max(file for file in self._files if file[0] <= row)
+        return path, row - start
 
     def _dense(self) -> NDArray[np.int32] | None:
         low, high = int(self._sorted[0]), int(self._sorted[-1])
@@ -90,7 +111,7 @@ class KeyIndex:
             return self._whole(column, path, name, first)
         raise broken(
             path,
-            f"the keys are {kind_of(column.dtype)}, those of {self.path.name} are {self.kind}",
+            f"the keys are {kind_of(column.dtype)}, those of {self.name} are {self.kind}",
             "store both as the same type",
             column=name,
             row=first,
@@ -104,14 +125,17 @@ class KeyIndex:
             raise broken(
                 path,
                 f"got {column[int(bad[0])]!r}, expected an integer item key",
-                f"write the keys as in {self.path.name}",
+                f"write the keys as in {self.name}",
                 column=name,
                 row=first + int(bad[0]),
             )
         return cast
 
 
-def _usable(keys: pl.Series, path: Path, column: str) -> pl.Series:
+def usable_keys(keys: pl.Series, path: Path, column: str, kind: Kind) -> pl.Series:
+    """The keys of one file as whole numbers (int64) or text; what cannot be a key is refused."""
+    if kind == WHOLE and keys.dtype == pl.String:
+        keys = whole_numbers(keys)
     if len(keys) == 0:
         raise broken(path, "no items", "export it again", column=column)
     null = keys.is_null()

@@ -1,5 +1,6 @@
 """The label column to zeros and ones."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,47 @@ from fusefront.datasets.raw.kinds import Kind
 from fusefront.datasets.raw.values import number, texts
 from fusefront.datasets.spec import Condition, parse_condition
 
+_SHOWN = 20  # labels in a message
 _FIX = "say which values are positive in label.positive_when, such as \"== 'click'\""
+
+
+@dataclass
+class LabelWords:
+    """Whether the values that `positive_when` names by == != or `in` are labels of some row."""
+
+    positive_when: str | None
+    lacking: set[float | str] = field(default_factory=set)  # no row so far has them
+    _others: set[float | str] = field(default_factory=set)
+    _path: Path = Path()
+    _column: str = ""
+
+    def __post_init__(self) -> None:
+        condition = parse_condition(self.positive_when) if self.positive_when else None
+        if condition is not None and condition.operator in ("==", "!=", "in"):
+            self.lacking = set(condition.values)
+
+    def look(self, column: pl.Series, kind: Kind, path: Path) -> None:
+        """Take in the labels of a chunk, until every value was there."""
+        if not self.lacking:
+            return
+        words = any(isinstance(value, str) for value in self.lacking)
+        values = texts(column, kind, path) if words else _numbers(column, path, 0)
+        distinct = pl.Series(values).unique().drop_nulls()
+        self.lacking -= set(distinct.to_list())
+        self._others |= set(distinct.head(_SHOWN).to_list())
+        self._path, self._column = path, column.name
+
+    def check(self) -> None:
+        """Once all is read: a value that no row has is misspelt, or rounded in another way."""
+        if not self.lacking:
+            return
+        listed = ", ".join(repr(value) for value in sorted(self._others, key=str)[:_SHOWN])
+        raise broken(
+            self._path,
+            f"no row has the label {min(self.lacking, key=str)!r}, which label.positive_when names",
+            f"the column holds {listed}",
+            column=self._column,
+        )
 
 
 def labels(
@@ -21,9 +62,7 @@ def labels(
     condition = None if positive_when is None else parse_condition(positive_when)
     if condition is not None and condition.is_text:
         return _by_text(column, kind, path, first, condition)
-    if column.dtype == pl.String:  # csv written from booleans
-        column = column.str.to_lowercase().replace({"true": "1", "false": "0"})
-    values = number(column, path, first, _FIX)
+    values = _numbers(column, path, first)
     _refuse_absent(np.isnan(values), column.name, path, first)
     if condition is not None:
         return _by_number(values, condition)
@@ -37,6 +76,12 @@ def labels(
             row=first + int(stray[0]),
         )
     return values.astype(np.uint8)
+
+
+def _numbers(column: pl.Series, path: Path, first: int) -> NDArray[np.float64]:
+    if column.dtype == pl.String:  # csv written from booleans
+        column = column.str.to_lowercase().replace({"true": "1", "false": "0"})
+    return number(column, path, first, _FIX)
 
 
 def _by_number(values: NDArray[np.float64], condition: Condition) -> NDArray[np.uint8]:

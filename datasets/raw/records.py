@@ -17,7 +17,7 @@ from fusefront.datasets.raw.hashing import mix, rows_hash
 from fusefront.datasets.raw.history import Histories, read_histories
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.kinds import TEXT
-from fusefront.datasets.raw.labels import labels
+from fusefront.datasets.raw.labels import LabelWords, labels
 from fusefront.datasets.raw.request_words import request_words
 from fusefront.datasets.raw.times import Clock
 from fusefront.datasets.raw.users import UserCodes, UserTable
@@ -61,6 +61,7 @@ class Recorder:
     def __post_init__(self) -> None:
         self.log_kinds = self.kinds.table(LOG)
         self.user_codes = UserCodes(self.kinds.users)
+        self.label_words = LabelWords(self.spec.label.positive_when)
         users = self.users.encoder if self.users else FieldEncoder((), {})
         self.request_books = self.request.books + users.books
         self.request_fields = self.request.fields + users.fields
@@ -148,8 +149,8 @@ class Recorder:
             at = int(missing[0])
             raise broken(
                 part.path,
-                f"item {frame[name][at]!r} is not in {self.items.path.name}",
-                f"add it to {self.items.path.name}, or set items.unknown: drop",
+                f"item {frame[name][at]!r} is not in {self.items.name}",
+                f"add it to {self.items.name}, or set items.unknown: drop",
                 column=name,
                 row=first + at,
             )
@@ -159,7 +160,10 @@ class Recorder:
         name = self.spec.columns.label
         if name is None:
             return np.ones(frame.height, np.uint8)
-        return labels(frame[name], self.log_kinds[name], path, first, self.spec.label.positive_when)
+        column, kind = frame[name], self.log_kinds[name]
+        zeros_and_ones = labels(column, kind, path, first, self.spec.label.positive_when)
+        self.label_words.look(column, kind, path)
+        return zeros_and_ones
 
     def _fields(self, out: NDArray[Any], frame: pl.DataFrame, path: Path, first: int) -> None:
         request = self.request.encode(frame, path, first)
@@ -176,7 +180,7 @@ class Recorder:
             name = self.spec.columns.user
             users = self.users.index.rows(frame[name], path, name, first)
             missing = int((users == 0).sum())
-            what = f"rows of the log have a user that is not in {self.users.index.path.name}"
+            what = f"rows of the log have a user that is not in {self.users.index.name}"
             self.tally.add("rows.user_not_in_table", missing, len(out), what)
             out["request_ids"][:, own:] = self.users.codes[users]
             out["request_numbers"][:, numbers:] = self.users.numbers[users]
@@ -203,7 +207,7 @@ class Recorder:
     def _usable(self, out: NDArray[Any]) -> NDArray[np.bool_]:
         """Rows of known items; where negatives are drawn, the positives among them."""
         known: NDArray[np.bool_] = out["item"] > 0
-        what = f"rows of the log have an item that is not in {self.items.path.name}; left out"
+        what = f"rows of the log have an item that is not in {self.items.name}; left out"
         self.tally.add("rows.unknown_item", int((~known).sum()), len(out), what)
         if self.spec.negatives is None:
             return known

@@ -9,11 +9,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.raw.codes import Codebook, FieldEncoder, slice_codes
-from fusefront.datasets.raw.files import broken, filled, find
+from fusefront.datasets.raw.files import broken, filled
 from fusefront.datasets.raw.hashing import mix, text_hash
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.kinds import WHOLE, Kind, whole_numbers
-from fusefront.datasets.raw.reading import read_table
+from fusefront.datasets.raw.whole_table import TablePart, find_table
 from fusefront.datasets.spec import SliceSpec, Users
 
 
@@ -33,28 +33,43 @@ class UserTable:
 def read_users(
     data: Path, users: Users, slices: tuple[SliceSpec, ...], kinds: Mapping[str, Kind]
 ) -> UserTable:
-    """Read the file whole: one row a user; `kinds` of its columns by name."""
-    path = find(data, users.path)
+    """Read the files whole: one row a user; `kinds` of its columns by name."""
+    table = find_table(data, users.path, users.text)
     encoder = FieldEncoder(users.fields, kinds)
     columns = [users.key, *encoder.columns, *(str(part.column) for part in slices)]
-    table = read_table(path, columns, users.text)
-    index = KeyIndex(table[users.key], path, users.key, kinds[users.key])
-    codes, numbers = encoder.encode(table, path, 0)
+    index = table.keys(users.key, kinds[users.key])
     books = tuple(Codebook() for _ in slices)
-    parts = [
-        slice_codes(book, table[str(part.column)], kinds[str(part.column)], path, part.name)
-        for book, part in zip(books, slices, strict=True)
-    ]
-    sliced = np.stack(parts, 1) if parts else np.zeros((table.height, 0), np.int16)
+    codes = [np.zeros((1, sum(encoder.widths)), np.int32)]
+    numbers = [np.full((1, len(encoder.numeric)), np.nan)]
+    sliced = [np.zeros((1, len(slices)), np.int16)]
+    for part in table.files(columns):
+        encoded = encoder.encode(part.frame, part.path, 0)
+        codes.append(encoded.codes)
+        numbers.append(encoded.numbers)
+        sliced.append(_slices(slices, books, part, kinds))
     return UserTable(
         index,
         encoder,
-        np.concatenate([np.zeros((1, codes.shape[1]), np.int32), codes]),
-        np.concatenate([np.full((1, numbers.shape[1]), np.nan), numbers]),
+        np.concatenate(codes),
+        np.concatenate(numbers),
         tuple(part.name for part in slices),
         books,
-        np.concatenate([np.zeros((1, sliced.shape[1]), np.int16), sliced]),
+        np.concatenate(sliced),
     )
+
+
+def _slices(
+    slices: tuple[SliceSpec, ...],
+    books: tuple[Codebook, ...],
+    part: TablePart,
+    kinds: Mapping[str, Kind],
+) -> NDArray[np.int16]:
+    """Codes [rows, slices] of one file."""
+    columns = [
+        slice_codes(book, part.frame[str(of.column)], kinds[str(of.column)], part.path, of.name)
+        for book, of in zip(books, slices, strict=True)
+    ]
+    return np.stack(columns, 1) if columns else np.zeros((part.frame.height, 0), np.int16)
 
 
 class UserCodes:

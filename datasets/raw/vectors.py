@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.npy import open_npy
-from fusefront.datasets.raw.reading import columns_of, is_parquet, read_table, stream
+from fusefront.datasets.raw.reading import columns_of, is_parquet, read_table
+from fusefront.datasets.raw.whole_table import WholeTable
 from fusefront.datasets.table_text import TableText
 
 WIDEST = 1 << 16  # columns; more is a matrix the wrong way round
 
 
 class VectorBlock(NamedTuple):
-    """Vectors of the items `rows` (1 .. n), with the source row of each, for messages."""
+    """Vectors of the items `rows` (1 .. n), with the file and the row of each, for messages."""
 
     rows: NDArray[np.int64]
     vectors: NDArray[np.float32]
     source: NDArray[np.int64]
+    path: Path
     unknown: int = 0  # rows read beside these whose key is no item's
 
 
@@ -65,7 +67,7 @@ def from_npy(
             with np.errstate(over="ignore"):  # infinite then, and refused as that
                 vectors = np.asarray(part[keep], np.float32)
             away = len(where) - len(keep)
-            yield VectorBlock(where[keep], vectors, start + keep.astype(np.int64), away)
+            yield VectorBlock(where[keep], vectors, start + keep.astype(np.int64), path, away)
         first += len(matrix)
 
 
@@ -75,11 +77,11 @@ def _targets(path: Path, items: KeyIndex, ids: Path | None, total: int) -> NDArr
         if total != len(items):
             raise broken(
                 path,
-                f"{total:,} rows, {items.path.name} has {len(items):,} items",
+                f"{total:,} rows, {items.name} has {len(items):,} items",
                 "row k belongs to item k: write one row an item, or give 'ids'",
             )
         return np.arange(1, total + 1)
-    keys = _read_ids(ids, total, items.column)
+    keys = _read_ids(ids, total, items)
     if len(keys) != total:
         raise broken(ids, f"{len(keys):,} keys for {total:,} vectors", "write one key a vector")
     where = items.rows(keys, ids, keys.name).astype(np.int64)
@@ -102,12 +104,14 @@ def _refuse_twice(where: NDArray[np.int64], path: Path, keys: pl.Series) -> None
         )
 
 
-def _read_ids(path: Path, total: int, key: str) -> pl.Series:
+def _read_ids(path: Path, total: int, items: KeyIndex) -> pl.Series:
     """The keys of `total` vectors, in order: of the one column, or of the one named as the item
     key.
 
-    A csv may lack a header line; its keys are text, as everywhere.
+    A csv may lack a header line, which is none of the items' keys; its keys are text, as
+    everywhere.
     """
+    key = items.column
     if path.suffix == ".npy":
         keys = open_npy(path, "save the keys again")
         if keys.ndim != 1 or keys.dtype.kind not in "iuU":
@@ -123,7 +127,8 @@ def _read_ids(path: Path, total: int, key: str) -> pl.Series:
         column = _key_column(path, list(names), key)
         return read_table(path, [column])[column]
     series = read_table(path, ["ids"], TableText(names=("ids",)))["ids"]
-    return series[1:] if len(series) == total + 1 else series
+    header = len(series) == total + 1 and series[0] not in items
+    return series[1:] if header else series
 
 
 def _key_column(path: Path, names: list[str], key: str) -> str:
@@ -137,28 +142,28 @@ def _key_column(path: Path, names: list[str], key: str) -> str:
 
 
 def from_column(
-    path: Path, column: str, key: str | None, items: KeyIndex, text: TableText, block: int
+    table: WholeTable, column: str, key: str | None, items: KeyIndex, block: int
 ) -> Iterator[VectorBlock]:
-    """A list column: of the item file itself (key None), or of a file with a key column."""
+    """A list column: of the items' own table (key None), or of files with a key column."""
     columns = [column] if key is None else [key, column]
-    width = first = 0
-    where_all = []
-    for frame in stream(path, columns, block, text):
+    width = 0
+    where_of: dict[Path, list[NDArray[np.int64]]] = {}
+    for part in table.chunks(columns, block):
+        first, frame = part.first, part.frame
         where = (
-            np.arange(first + 1, first + 1 + frame.height)
+            np.arange(part.start + 1, part.start + 1 + frame.height)
             if key is None
-            else items.rows(frame[key], path, key, first).astype(np.int64)
+            else items.rows(frame[key], part.path, key, first).astype(np.int64)
         )
-        where_all.append(where)
-        vectors = _list_matrix(frame[column], path, first, width)
+        where_of.setdefault(part.path, []).append(where)
+        vectors = _list_matrix(frame[column], part.path, first, width)
         width = vectors.shape[1]
         if width:  # none of the items so far has a vector otherwise
             keep = np.flatnonzero(where)
-            away = len(where) - len(keep)
-            yield VectorBlock(where[keep], vectors[keep], first + keep.astype(np.int64), away)
-        first += frame.height
-    if key is not None and where_all:
-        whole = np.concatenate(where_all)
+            source, away = first + keep.astype(np.int64), len(where) - len(keep)
+            yield VectorBlock(where[keep], vectors[keep], source, part.path, away)
+    for path, parts in where_of.items() if key is not None else ():
+        whole = np.concatenate(parts)
         _refuse_twice(whole, path, pl.Series(key, whole))
 
 

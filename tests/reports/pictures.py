@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageChops
 
 HERE = Path(__file__).resolve().parents[2] / "docs" / "report"
-PHONE, WIDE = 360, 1100
+PHONE, WIDE, TALL = 360, 1100, 14_000
 MOST_BYTES = 300_000
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
 PAGE_ONE = "<style>.review{display:none}</style>"
@@ -69,12 +69,12 @@ def photograph(text: str, width: int, work: Path, to: Path) -> None:
     source.write_text(text, encoding="utf-8")
     frame.write_text(
         f'<body style="margin:0"><iframe src="{source.as_uri()}" style="border:0;width:{width}px;'
-        'height:9000px"></iframe>'
+        f'height:{TALL}px"></iframe>'
     )
     profile = f"--user-data-dir={work / 'profile'}"
-    size = f"--window-size={max(width, 500)},9000"
+    size = f"--window-size={max(width, 500)},{TALL}"
     run("chromium", *QUIET, profile, size, f"--screenshot={shot}", frame.as_uri())
-    save(trimmed(Image.open(shot).convert("RGB").crop((0, 0, width, 9000))), to)
+    save(trimmed(Image.open(shot).convert("RGB").crop((0, 0, width, TALL))), to)
 
 
 def trimmed(image: Image.Image) -> Image.Image:

@@ -1,11 +1,13 @@
 """Popularity against a plain loop over the items, and its two calibrated numbers."""
 
 import math
+import re
 
 import pytest
 import torch
 
 from fusefront.baselines.contract import gather
+from fusefront.baselines.models import popularity
 from fusefront.baselines.models.popularity import PRIORS, standardised
 
 SHOWN, CLICKED = [0, 10, 400, 3, 0, 50], [0, 9, 20, 0, 0, 25]
@@ -74,6 +76,14 @@ def test_a_prior_of_nothing_is_refused_and_any_above_is_taken(scene, prior):
     with pytest.raises(ValueError, match=r"popularity: setting 'prior' is .*, expected above 0"):
         scene.build("popularity", {"prior": prior})
     assert scene.build("popularity", {"prior": 0.5}).settings.prior == 0.5
+
+
+def test_the_priors_are_those_of_the_formula():
+    formula = " ".join((popularity.__doc__ or "").split())
+    numbers = re.search(r"m is the one of (\d+), (\d+) and (\d+) with", formula)
+    assert numbers
+    assert sorted(PRIORS) == [float(number) for number in numbers.groups()] == [5.0, 20.0, 100.0]
+    assert PRIORS[0] == 20.0  # where validation tells none apart
 
 
 def test_several_priors_are_told_by_validation_and_the_choice_is_what_is_scored(scene):

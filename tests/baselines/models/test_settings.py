@@ -367,3 +367,12 @@ def test_a_model_trains_on_data_that_has_little_or_says_what_it_needs(parts, nam
 def test_a_pooler_that_is_asked_for_without_a_history_is_refused(parts):
     with pytest.raises(ValueError, match="'pooler' pools nothing"):
         check_settings("early_fusion", SPARE["no history"], {"pooler": "mean"}, parts)
+
+
+def test_without_a_history_a_slot_is_one_field_whatever_is_crossed(scene, parts):
+    """Four slots are no more than an operator of four takes, though a pair would be eight."""
+    settings = {"operator": "lmf", "placement": "interaction", "side_width": 0, "pooler": "none"}
+    for crossed in ("product", "pair"):
+        check_settings("composed", scene.schema, {**settings, "interaction_fields": crossed}, parts)
+    with_history = {**settings, "pooler": "mean", "interaction_fields": "pair"}
+    assert "takes at most 4 slots" in refusal(scene, parts, with_history)

@@ -150,3 +150,14 @@ def test_a_modality_is_dropped_for_every_copy_or_for_none(scene):
     assert 0.5 < float(remaining) < 0.7
     others = [s for s in range(len(slots)) if s not in modalities]
     assert torch.equal(codes.present[:, others], whole[:, others])
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_only_row_of_a_fold_weighs_one_and_no_row_nothing(scene, there):
+    model = scene.build("stacked_fusion")
+    towers = torch.tensor([[[0.3]], [[-1.2]]], dtype=torch.float64)  # [F, N, S]
+    loss = model._copies(
+        towers, torch.tensor([0]), torch.tensor([[there]]), torch.ones(1, dtype=torch.float64)
+    )
+    expected = entropy(-1.2, 1.0) if there else 0.0  # of the copy whose fold it is not
+    assert float(loss) == pytest.approx(expected)

@@ -7,6 +7,7 @@ from fusefront.baselines.contract import Context, Field, ItemTable, Request, Row
 from fusefront.baselines.published.din import Din, DinSettings
 from fusefront.baselines.published.momo import Momo, MomoSettings
 from fusefront.baselines.published.qin import Qin, QinSettings
+from fusefront.baselines.zoo import BASELINES
 
 CHALLENGE = Schema(
     91_717,
@@ -198,3 +199,24 @@ def test_dmf_reads_ids_and_compares_content(scene):
         expected = 0.5 * attended + 0.5 * pool.read(share)
         result = pool(request.candidates.values, request.history.values, request.history_mask)[r, k]
     torch.testing.assert_close(result, expected, rtol=1e-6, atol=1e-8)
+
+
+def test_dmf_fits_content_on_items_of_train_that_have_it(scene):
+    model = scene.build("dmf", {"width": 4, "content": 5, "hidden": (4,)})
+    for m, part in enumerate(model.content.modalities):
+        name = list(scene.schema.modalities)[m]
+        chosen = scene.items.present[:, m] & scene.items.in_train
+        assert 0 < chosen.sum() < len(chosen) - 1
+        mean = scene.items.vectors[name][chosen].double().mean(0)
+        torch.testing.assert_close(part.compressor.mean.double(), mean, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n, k in BASELINES.items() if k.family == "published"])
+def test_padding_is_no_item_of_any_published_model(scene, name):
+    model = scene.build(name).eval()
+    with torch.no_grad():
+        codes = model.encode_items(torch.arange(scene.schema.items + 1))
+    for role in codes:
+        present = role.present.flatten(1)
+        assert not present[0].any()
+        assert present[1:].any(-1).all()

@@ -89,7 +89,20 @@ def test_a_log_of_draws_is_not_flagged(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3])
-@pytest.mark.parametrize("key", ["\\N", "None", "nan", "null", "", "-1", "unknown"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "\\N",
+        "None",
+        "nan",
+        "null",
+        "",
+        " ",
+        "-1",
+        "Unknown",
+        "00000000-0000-0000-0000-000000000000",
+    ],
+)
 def test_a_placeholder_among_text_users_is_named(shop: Shop, key: str, share: float) -> None:
     users = np.array([f"user {user}" for user in shop.log["u"]], dtype=object)
     nobody = shop.random.random(ROWS) < share
@@ -191,6 +204,27 @@ def test_rows_without_a_time_are_counted(shop: Shop) -> None:
     assert finding.severity == "warning"
     assert number(finding, "rows") == none.sum()
     assert number(finding, "share") == none.mean()
+
+
+def test_times_that_32_bits_wrapped_are_a_warning(shop: Shop) -> None:
+    shop.log["t"] = (START * 1000 + 37_000_003 * np.arange(ROWS)).astype(np.int32)
+    finding = get(shop.audit(), "time_missing")
+    below = int((shop.log["t"] < 0).sum())
+    assert (finding.severity, number(finding, "rows")) == ("warning", below)
+    shop.log["t"] = np.arange(ROWS)
+    assert "time_missing" not in names(shop.audit())
+
+
+@pytest.mark.parametrize("unit", [1, 1000])
+def test_a_time_years_after_all_others_is_a_warning(shop: Shop, unit: int) -> None:
+    """4,070,908,800 is 2099-01-01."""
+    times = START + 371 * np.arange(ROWS)
+    shop.log["t"] = unit * np.where(np.arange(ROWS) % 500 == 7, 4_070_908_800, times)
+    finding = get(shop.audit(), "time_far")
+    assert (finding.severity, number(finding, "rows")) == ("warning", 8)
+    assert number(finding, "share") == 8 / ROWS
+    shop.log["t"] = unit * np.where(np.arange(ROWS) % 500 == 7, times + 300_000_000, times)
+    assert "time_far" not in names(shop.audit())  # not ten years
 
 
 def test_times_that_were_float32_are_a_warning(shop: Shop) -> None:

@@ -18,7 +18,9 @@ from fusefront.datasets.preparing.encoded import (
 )
 from fusefront.datasets.preparing.items import ItemFile
 from fusefront.datasets.raw.keys import KeyIndex
+from fusefront.datasets.raw.whole_table import WholeTable
 from fusefront.datasets.spec import DatasetSpec, parse_spec
+from fusefront.datasets.table_text import COMMAS
 
 
 def picture(size: int) -> Raw:
@@ -80,7 +82,7 @@ def test_the_encoder_sees_so_many_at_a_time_and_rows_keep_their_item(
     titles = [None if n in (3, 7) else "a" * (1 + n % 50) for n in range(count)]
     path = tmp_path / "items.parquet"
     pl.DataFrame({"i": keys, "title": titles}).write_parquet(path)
-    items = ItemFile(KeyIndex(pl.Series("i", keys), path, "i"), path)
+    items = ItemFile(KeyIndex(pl.Series("i", keys), path, "i"), WholeTable((path,), COMMAS))
     if kind == "text":
         result = EncodedModality(tmp_path, spec(column="title", encode="text"), "raw", items)
     else:
@@ -131,11 +133,13 @@ def test_keys_that_are_no_plain_names_have_no_file(tmp_path: Path) -> None:
         (tmp_path / name).write_text("b")
     keys = ["deep/a", "b", "c"]
     path = tmp_path / "items.parquet"
-    items = ItemFile(KeyIndex(pl.Series("i", keys), path, "i"), path)
+    items = ItemFile(KeyIndex(pl.Series("i", keys), path, "i"), WholeTable((path,), COMMAS))
     result = EncodedModality(tmp_path, spec(path="{key}.txt", encode="text"), "raw", items)
     assert [raw.row for raw in result._files(read_text)] == [1]
     assert (result.absent.missing, result.absent.first_missing) == (2, "deep/a.txt")
-    dots = ItemFile(KeyIndex(pl.Series("i", [".", "..", "b"]), path, "i"), path)
+    dots = ItemFile(
+        KeyIndex(pl.Series("i", [".", "..", "b"]), path, "i"), WholeTable((path,), COMMAS)
+    )
     (tmp_path / "...txt").write_text("b")
     result = EncodedModality(tmp_path, spec(path="{key}.txt", encode="text"), "raw", dots)
     assert [raw.row for raw in result._files(read_text)] == [2]

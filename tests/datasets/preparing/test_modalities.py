@@ -16,7 +16,9 @@ from fusefront.datasets.preparing.items import ItemFile
 from fusefront.datasets.preparing.modalities import Stored, write_modality
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.vectors import VectorBlock
+from fusefront.datasets.raw.whole_table import WholeTable
 from fusefront.datasets.spec import DatasetSpec, parse_spec
+from fusefront.datasets.table_text import COMMAS
 
 KEYS = [10, 11, 12, 13, 14, 15, 16]
 
@@ -48,7 +50,9 @@ def write(folder: Path, *, file: bool = True, **modality: Any) -> Written:
     path = folder / "items.parquet"
     if not path.exists():
         pl.DataFrame({"i": KEYS}).write_parquet(path)
-    items = ItemFile(KeyIndex(pl.Series("i", KEYS), path, "i"), path if file else None)
+    items = ItemFile(
+        KeyIndex(pl.Series("i", KEYS), path, "i"), WholeTable((path,), COMMAS) if file else None
+    )
     tally, out = Tally(), folder / "store"
     out.mkdir()
     stored = write_modality(out, folder, spec_of(modality), "text", items, tally)
@@ -228,9 +232,8 @@ def test_an_encoder_that_changes_its_width_is_refused(
 ) -> None:
     def two_widths(_: EncodedModality) -> Iterator[VectorBlock]:
         for rows, width in (([1, 2], 5), ([3], 4)):
-            yield VectorBlock(
-                np.array(rows), np.ones((len(rows), width), np.float32), np.array(rows) - 1
-            )
+            ones = np.ones((len(rows), width), np.float32)
+            yield VectorBlock(np.array(rows), ones, np.array(rows) - 1, Path("items.parquet"))
 
     monkeypatch.setattr(EncodedModality, "__iter__", two_widths)
     pl.DataFrame({"i": KEYS, "title": ["a"] * 7}).write_parquet(tmp_path / "items.parquet")

@@ -177,14 +177,15 @@ def many_unknown_items(folder: Path) -> Case:
     }
 
 
-def items_in_parts(folder: Path) -> Case:
+def items_in_parts_that_disagree(folder: Path) -> Case:
     write(folder, base())
-    items = pl.read_csv(folder / "items.csv")
     (folder / "items.csv").unlink()
-    items[:10].write_csv(folder / "items_0.csv")
-    items[10:].write_csv(folder / "items_1.csv")
-    items.write_csv(folder / "whole.txt")
-    return {"items": "the items lie in 2 files"}, {"path: UNKNOWN": 'path: "whole.txt"'}
+    pl.DataFrame({"item_id": range(10)}).write_parquet(folder / "items_0.parquet")
+    words = [str(k) for k in range(10, ITEMS)]
+    pl.DataFrame({"item_id": words}).write_parquet(folder / "items_1.parquet")
+    return {
+        "items": "items_1.parquet, column 'item_id', row 0: item keys are text, those of items_0"
+    }, {}
 
 
 CASES = (
@@ -204,7 +205,7 @@ CASES = (
     ragged_zeros,
     number_lists,
     many_unknown_items,
-    items_in_parts,
+    items_in_parts_that_disagree,
 )
 
 

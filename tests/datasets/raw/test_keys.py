@@ -9,6 +9,7 @@ import pytest
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.raw.keys import KeyIndex
 from fusefront.datasets.raw.vectors import VectorBlock, from_column, from_npy
+from fusefront.datasets.raw.whole_table import WholeTable
 from fusefront.datasets.table_text import COMMAS
 
 FILE = Path("items.csv")
@@ -204,11 +205,12 @@ def test_list_columns_are_read_by_row_or_by_key(tmp_path: Path, block: int) -> N
     path = tmp_path / "v.parquet"
     keys = [30, 10, 99, 20, 98]
     pl.DataFrame({"k": keys, "v": lists}).write_parquet(path)
-    by_row = flat(list(from_column(path, "v", None, index([1, 2, 3, 4, 5]), COMMAS, block)))
+    table = WholeTable((path,), COMMAS)
+    by_row = flat(list(from_column(table, "v", None, index([1, 2, 3, 4, 5]), block)))
     for row, vector in enumerate(lists, 1):
         if vector is not None or (block == 100 or row > 2):
             assert by_row[row] == (row - 1, vector or [0, 0])
-    blocks = list(from_column(path, "v", "k", index([10, 20, 30]), COMMAS, block))
+    blocks = list(from_column(table, "v", "k", index([10, 20, 30]), block))
     by_key = flat(blocks)
     assert (by_key[1], by_key[2]) == ((1, [1, 2]), (3, [3, 4]))
     if block == 100:
@@ -245,7 +247,7 @@ def test_lists_that_are_no_vectors_are_refused_with_their_row(
     path = tmp_path / "v.parquet"
     pl.DataFrame({"k": keys, "v": lists}).write_parquet(path)
     with pytest.raises(DataContractError, match=sentence):
-        list(from_column(path, "v", "k", index([1, 2, 3]), COMMAS, block))
+        list(from_column(WholeTable((path,), COMMAS), "v", "k", index([1, 2, 3]), block))
 
 
 def test_matrices_end_at_65536_columns_and_hold_real_numbers(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_a_few_damages_end_without_a_traceback(name: str, place: Place) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", KINDS)
 def test_many_damages_end_without_a_traceback(name: str, place: Place) -> None:
     failed = failures(place, name, 1, MANY[name])

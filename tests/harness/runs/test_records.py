@@ -8,6 +8,7 @@ import pytest
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.runs.records import (
     AblationRecord,
+    EnvironmentRecord,
     Matrix,
     RunSummary,
     Status,
@@ -80,3 +81,12 @@ def test_numbers_under_a_prefix_are_given_without_it():
     assert starting_with(WHOLE, "parameters_") == {"dense": 12.0}
     assert starting_with(WHOLE, "report_") == {"text.x": 0.5}
     assert starting_with(WHOLE, "run_") == {}  # a text is no number
+
+
+def test_an_environment_of_an_earlier_program_may_say_less(tmp_path: Path):
+    path = tmp_path / "environment.json"
+    path.write_text('{"python": "3.11"}')
+    assert read_record(path, EnvironmentRecord) == {"python": "3.11"}
+    path.write_text('{"python": 3}')
+    with pytest.raises(DataContractError, match="python: input should be a valid string"):
+        read_record(path, EnvironmentRecord)

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -249,6 +251,23 @@ def test_the_code_version_is_of_the_names_and_contents_of_sources() -> None:
     assert code_version() == whole.hexdigest()[:12]
 
 
+def test_a_spec_that_says_no_more_trains_on_one_thread_and_deals_nothing() -> None:
+    assert spec("a", 4).to_json() == {
+        "dataset": "shop",
+        "fingerprint": "f00",
+        "baseline": "a",
+        "settings": {"k": 2},
+        "training": {"epochs": 1},
+        "seed": 4,
+        "threads": 1,
+        "shuffle": [],
+        "code": "c",
+        "plugins": "",
+    }
+    cell = Cell("a", "strategy", spec("a", 4))
+    assert (cell.with_test, cell.recipe) == (True, "common")
+
+
 def test_a_runs_id_is_the_hash_of_all_that_it_depends_on() -> None:
     first = spec("a", 4)
     content = json.dumps(first.to_json(), sort_keys=True, separators=(",", ":"))
@@ -376,3 +395,47 @@ def test_a_study_that_names_no_space_searches_rates_and_decays() -> None:
     space = check_study(STUDY, "s.yaml").tuning.space
     assert space["training.id_tau"] == (0.1, 0.3, 1.0, 3.0)
     assert space["training.learning_rate"] == (0.003, 0.01)
+
+
+@pytest.fixture
+def fresh_surroundings() -> Iterator[None]:
+    """What is looked up once a process is looked up anew, and again after the test."""
+    for looked_up in (surroundings._git, surroundings._processor):
+        looked_up.cache_clear()
+    yield
+    for looked_up in (surroundings._git, surroundings._processor):
+        looked_up.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_surroundings")
+def test_the_processor_is_what_the_system_calls_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "processor\t: 0\nmodel name\t: Chip: 9 (2.0)\nmodel name\t: Chip: 8\n"
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
+    assert surroundings._processor() == "Chip: 9 (2.0)"
+    surroundings._processor.cache_clear()
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: "processor\t: 0\n")
+    assert surroundings._processor() == ""
+
+
+@pytest.mark.usefixtures("fresh_surroundings")
+def test_the_state_of_the_sources_is_theirs_and_not_of_a_folder_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that is installed inside somebody's repository has no commit of its own."""
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    inner = tmp_path / "installed" / "harness" / "runs" / "environment.py"
+    inner.parent.mkdir(parents=True)
+    monkeypatch.setattr(surroundings, "__file__", str(inner))
+    assert surroundings._git() is None
+    surroundings._git.cache_clear()
+    own = tmp_path / "harness" / "runs" / "environment.py"
+    monkeypatch.setattr(surroundings, "__file__", str(own))
+    state = surroundings._git()
+    assert state is not None
+    assert len(state["sha"]) == 40
+    assert state["dirty"] is False  # an empty folder is no change
+    surroundings._git.cache_clear()
+    (tmp_path / "new").touch()
+    assert surroundings._git() == {**state, "dirty": True}

@@ -247,6 +247,7 @@ def test_a_worker_trains_what_it_is_sent_and_says_how_it_went(
         assert str(failed["reason"]).startswith("UsageError: baseline 'turnip' is not known; known")
         assert str(failed["detail"]).startswith("Traceback (most recent call last)")
         assert "in build_model" in str(failed["detail"])
+        assert str(failed["detail"]).count('  File "') == 3  # the last calls, not all of them
         assert (tmp_path / "runs" / "ragged" / "my early_fusion").is_dir()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     else:

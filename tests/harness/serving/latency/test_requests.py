@@ -13,9 +13,9 @@ import yaml
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.store import StudyFolder, find_study
+from fusefront.harness.serving.export.request import joined
 from fusefront.harness.serving.latency.plan import BenchPlan
 from fusefront.harness.serving.latency.requests import Arrived, Lookup, draw
-from fusefront.harness.serving.latency.scenarios import _together
 
 
 def arrived(store: PreparedDataset, who: int, rows: list[int]) -> Arrived:
@@ -114,17 +114,17 @@ def test_an_unknown_key_is_row_nothing_and_an_empty_side_is_left_out(
 def test_requests_at_once_are_padded_on_the_left(ragged: PreparedDataset) -> None:
     lookup = Lookup.of(ragged, ragged.split("test"))
     feeds = [lookup.feed(arrived(ragged, who, [who, 3])) for who in (0, 1, 4, 7)]
-    joined = _together(feeds)
+    whole = joined(feeds)
     width = max(feed["history"].shape[1] for feed in feeds)
     assert min(feed["history"].shape[1] for feed in feeds) < width
     for row, feed in enumerate(feeds):
         length = feed["history"].shape[1]
         assert (
-            joined["history"][row].tolist() == [0] * (width - length) + feed["history"][0].tolist()
+            whole["history"][row].tolist() == [0] * (width - length) + feed["history"][0].tolist()
         )
-        assert joined["history_mask"][row].tolist() == [False] * (width - length) + [True] * length
+        assert whole["history_mask"][row].tolist() == [False] * (width - length) + [True] * length
         for name in ("candidates", "request_ids", "request_numbers", "candidate_ids"):
-            assert joined[name][row].tolist() == feed[name][0].tolist()
+            assert whole[name][row].tolist() == feed[name][0].tolist()
 
 
 @pytest.fixture
