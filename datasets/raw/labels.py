@@ -36,8 +36,8 @@ class LabelWords:
         if not self.lacking:
             return
         words = any(isinstance(value, str) for value in self.lacking)
-        values = texts(column, kind, path) if words else _numbers(column, path, 0)
-        distinct = pl.Series(values).unique().drop_nulls()
+        values = texts(column, kind, path) if words else pl.Series(_numbers(column, path, 0))
+        distinct = values.unique().drop_nulls()
         self.lacking -= set(distinct.to_list())
         self._others |= set(distinct.head(_SHOWN).to_list())
         self._path, self._column = path, column.name

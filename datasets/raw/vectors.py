@@ -162,7 +162,9 @@ def from_column(
             keep = np.flatnonzero(where)
             source, away = first + keep.astype(np.int64), len(where) - len(keep)
             yield VectorBlock(where[keep], vectors[keep], source, part.path, away)
-    for path, parts in where_of.items() if key is not None else ():
+    if key is None:
+        return
+    for path, parts in where_of.items():
         whole = np.concatenate(parts)
         _refuse_twice(whole, path, pl.Series(key, whole))
 
