@@ -111,6 +111,7 @@ class Place:
 
     def call(self, verb: str) -> Ended:
         """How a verb of `verbs.VERBS` ends here."""
+        shutil.rmtree(self.commands.scratch, ignore_errors=True)  # of a test that was stopped
         self.commands.scratch.mkdir()
         return call(self.commands.of(verb))
 

@@ -12,7 +12,7 @@ from fusefront.datasets.errors import PlaceError
 from fusefront.datasets.locks import Wait, lock_file, locked
 from fusefront.harness.cli.app import register
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.unneeded import at_work_file, free, unneeded, used
+from fusefront.harness.runs.unneeded import at_work_file, free, size, unneeded, used
 
 
 @pytest.fixture
@@ -122,3 +122,16 @@ def test_a_study_of_a_persons_files_needs_no_world(out: Path) -> None:
     assert len(needs.worlds) == 1  # of the other study
     assert needs.runs == {"a" * 12, "b" * 12}
     assert needs.stores == {(out / "prepared" / "d" / "f").resolve()}
+
+
+def test_a_size_is_that_of_all_files_and_a_link_is_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "a").write_bytes(b"x" * 700)
+    (folder / "inner" / "b").write_bytes(b"x" * 41)
+    assert (size(folder), size(folder / "a")) == (741, 700)
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    assert size(link) == len(str(folder))
+    (folder / "c").symlink_to(folder / "a")
+    assert size(folder) == 741 + len(str(folder / "a"))
