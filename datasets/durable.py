@@ -11,9 +11,11 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+TEMPORARY = "fusefront-"  # in the name of a temporary folder
 MARK = ".tmp-"  # in the name of whatever is written beside
 FILE_MODE, FOLDER_MODE = 0o664, 0o775  # less the umask; never open to everybody
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
@@ -71,6 +73,44 @@ def scratch_folder(path: Path) -> Iterator[Path]:
     """A folder beside `path` that is gone afterwards, unless it was renamed."""
     with _beside(path, lambda name: name.mkdir(FOLDER_MODE)) as written:
         yield written
+
+
+@contextlib.contextmanager
+def temporary_folder(purpose: str) -> Iterator[Path]:
+    """A private folder where the system keeps what is temporary, gone afterwards.
+
+    What killed processes of the same user left there is swept first.
+    """
+    home = Path(tempfile.gettempdir())
+    for path in temporary_leftovers():
+        with abandoned(path) as free:
+            if free:
+                remove(path)
+    with _beside(home / f"{TEMPORARY}{purpose}", lambda name: name.mkdir(0o700)) as folder:
+        yield folder
+
+
+def temporary_leftovers() -> list[Path]:
+    """Our temporary folders that are there, whoever uses them; only those of this user.
+
+    Those of earlier versions hold no lock, so that nobody can tell whether they are used: they
+    are shown by `gc` and not swept.
+    """
+    return _of_this_user(Path(tempfile.gettempdir()).glob(f".{TEMPORARY}*{MARK}*"))
+
+
+def older_temporary_leftovers() -> list[Path]:
+    """The same of earlier versions."""
+    return _of_this_user(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}init-*"))
+
+
+def _of_this_user(paths: Iterable[Path]) -> list[Path]:
+    mine = []
+    for path in sorted(paths):
+        with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
+            if path.lstat().st_uid == os.getuid():
+                mine.append(path)
+    return mine
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -194,9 +234,14 @@ def forget(path: Path) -> None:
 
 def leftovers(folder: Path) -> list[Path]:
     """What lies in `folder` under a name of something written beside, of this version or
-    earlier."""
+    earlier; what was moved aside counts once the new one has its place."""
     names = (f".*{MARK}*", ".*.tmp[0-9]*", ".*.tmp", ".*.partial", ".preparing-*")
-    return sorted({path for name in names for path in folder.glob(name)})
+    aside = [path for path in folder.glob(".*.old[0-9]*") if _replaced(path)]
+    return sorted({*(path for name in names for path in folder.glob(name)), *aside})
+
+
+def _replaced(old: Path) -> bool:
+    return old.with_name(old.name[1:].rpartition(".old")[0]).exists()
 
 
 def sweep(folder: Path) -> None:

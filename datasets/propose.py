@@ -1,11 +1,11 @@
 """`init`: look at a folder's tables and arrays and propose a commented spec; every guess is
 marked."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from fusefront.datasets.allowed import NOTHING, Allowed
+from fusefront.datasets.durable import temporary_folder
 from fusefront.datasets.proposing.counters import guess_counters
 from fusefront.datasets.proposing.draft import Draft
 from fusefront.datasets.proposing.files.folder import look
@@ -23,10 +23,10 @@ def propose(paths: Sequence[Path], allowed: Allowed = NOTHING) -> str:
 def draft(paths: Sequence[Path], allowed: Allowed = NOTHING) -> Draft:
     """The proposal: guessed from the files, tried on a sample of them, unknown where that fails."""
     folder = look(paths, allowed)
-    with tempfile.TemporaryDirectory(prefix="fusefront-init-") as scratch:
-        tables, unread = read_tables(folder, Path(scratch, "samples"))
+    with temporary_folder("init") as scratch:
+        tables, unread = read_tables(folder, scratch / "samples")
         roles = find_roles(tables, folder.root, folder.unused | unread)
         proposal = guess_draft(folder, roles, unread)
-        rehearse(proposal, folder.root, roles, Path(scratch))
+        rehearse(proposal, folder.root, roles, scratch)
         proposal.counters = guess_counters(proposal)
     return proposal

@@ -427,6 +427,7 @@ class StudyFacts:
     failed_runs: int = 0
     trials: int | None = None  # tuning trials per strategy, as the study asks for
     finished_trials: dict[str, int] = field(default_factory=dict)  # strategy -> on record
+    unreadable_trials: dict[str, int] = field(default_factory=dict)  # strategy -> damaged records
     date: str = ""
     fingerprint: str = ""  # of the prepared data
     study_hash: str = ""

@@ -38,7 +38,7 @@ class Planned:
 
     def matrix(self) -> list[PlannedRemoval]:
         """A row a removal: what is taken out, its seeds, and how many are to be trained still."""
-        missing = [c.strategy for c in self.cells if find_record(c, self.room.root) is None]
+        missing = [c.strategy for c in self.cells if not self._on_record(c)]
         return [
             {
                 "strategy": removal.name,
@@ -49,6 +49,13 @@ class Planned:
             }
             for removal in self.removed
         ]
+
+    def _on_record(self, cell: Cell) -> bool:
+        """Whether its run is there, whole or damaged: a damaged one is not trained over."""
+        try:
+            return find_record(cell, self.room.root) is not None
+        except DataContractError:
+            return True
 
 
 def plan_ablation(request: StudyRequest, of: str, console: Console) -> Planned:
@@ -120,8 +127,21 @@ def _ablate(request: StudyRequest, of: str, console: Console) -> list[AblationRo
 
 
 def _winner(plan: StudyPlan, room: Room, of: str) -> dict[str, Json]:
+    """The parameters of a strategy's winner; of a damaged search the one that was frozen before.
+
+    Raises:
+        DataContractError: the search is damaged, and no winner was frozen.
+    """
     for search in plan.searches(room.folder):
-        if search.strategy == plan.searched_as(of) and search.finished:
+        if search.strategy != plan.searched_as(of):
+            continue
+        for sentence in search.examine():
+            room.console.print(f"damaged: {sentence}", markup=False)
+        if search.unsound:
+            if (winner := search.frozen()) is None:
+                raise DataContractError(search.unsound)
+            return dict(winner["params"])
+        if search.finished:
             return dict(search.freeze()["params"])
     return {}
 

@@ -4,14 +4,16 @@ import importlib
 import os
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
 from fusefront.datasets.errors import DataContractError, PlaceError, SpecError
+from fusefront.harness.cli.place import of_the_place
 from fusefront.harness.cli.signals import INTERRUPTED
-from fusefront.harness.errors import FusefrontError
+from fusefront.harness.errors import FusefrontError, UsageError
 
 # verb -> module in this folder; the function has the verb's name
 VERBS = {
@@ -81,7 +83,11 @@ def register(verbs: dict[str, str] = VERBS) -> typer.Typer:
 
 def run() -> int | None:
     """Run a verb; one sentence and an exit code for whatever is the user's to mend."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names can hold any bytes
     try:
+        _check_arguments(sys.argv[1:])
         code: int | None = register()(standalone_mode=False)  # typer returns 130 after Ctrl-C
         return code
     except (typer.Abort, KeyboardInterrupt):
@@ -102,15 +108,28 @@ def run() -> int | None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
-        reason = (error.strerror or "cannot be written").lower()
-        return _end(
-            f"got {error.filename!r}: {reason}; expected a path that can be used, give another", 2
-        )
+    except UnicodeEncodeError as error:
+        return _end(f"got {error.object[:200]!r}: no text that UTF-8 can write; rename it", 2)
     except TyperException as error:  # unknown options, bad values
         usage: Any = error
         usage.show()
         return 2
+    except Exception as error:
+        if not (sentence := of_the_place(error)):
+            raise
+        return _end(sentence, 2)
+
+
+def _check_arguments(words: list[str]) -> None:
+    """UsageError for bytes that are not UTF-8: no record could hold them."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"got the argument {os.fsencode(word)!r}, expected UTF-8; rename the file, or give "
+                "its folder"
+            ) from None
 
 
 def _end(sentence: str, code: int) -> int:

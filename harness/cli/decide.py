@@ -52,10 +52,13 @@ def decide(
     to measure.
     """
     from fusefront.harness.dossier.decide import DecisionOptions, record_decision, refuse
+    from fusefront.harness.dossier.record import cautions
     from fusefront.harness.runs.store import find_study
 
     folder = find_study(study, out)
     evidence = record_decision(folder, DecisionOptions(slo_ms, max_cost, margin, owner))
+    for caution in cautions(evidence):
+        typer.echo(caution, err=True)
     if as_json:
         _print_json(folder.path / "decision.json")
     elif evidence.decision.choice is not None:

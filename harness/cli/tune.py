@@ -49,6 +49,7 @@ def tune(
     Every trial is a recorded run; started again, the search goes on where it was.
     """
     from fusefront.harness.cli.show import console, show_matrix, show_winners
+    from fusefront.harness.errors import FusefrontError
     from fusefront.harness.jobs.pipeline import StudyRequest, begin, tune_study
     from fusefront.harness.runs.tracking import Account
 
@@ -69,4 +70,8 @@ def tune(
     if dry_run:
         show_matrix(begin(request, console(quiet=as_json))[0], as_json=as_json)
     else:
-        show_winners(tune_study(request, console(quiet=as_json)), as_json=as_json)
+        tuned = tune_study(request, console(quiet=as_json))
+        show_winners(list(tuned.winners.values()), as_json=as_json)
+        if tuned.left_out:
+            names, first = ", ".join(tuned.left_out), next(iter(tuned.left_out.values()))
+            raise FusefrontError(f"left out for a damaged search: {names}; first reason: {first}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fusefront.harness.cli.options import Json, Out
+from fusefront.harness.cli.options import Json, Out, Wait
 
 DAMAGED = 3
 
@@ -28,19 +28,27 @@ def verify(
         ),
     ] = False,
     as_json: Json = False,
+    wait: Wait = None,
 ) -> None:
     """Compare every file with its recorded hash, runs with their config, records with their format.
 
     One sentence for each damaged file and exit code 3; 0 when all is whole. With --repair what is
     broken lies under quarantine/ afterwards, nothing is deleted, and the code is 0 where all could
-    be moved: run the study, `prepare` or `export` again.
+    be moved: run the study, `prepare` or `export` again. Commands at work under --out are waited
+    for, and so is whoever writes what is moved.
     """
+    from functools import partial
+
     from fusefront.harness.cli.show import show
-    from fusefront.harness.jobs.repair import repair
+    from fusefront.harness.jobs.repair import at_rest, repair
     from fusefront.harness.jobs.verify import verify as compare
 
-    checked = compare(what, out)
-    moved = repair(checked, out) if mend else []
+    checked, moved = compare(what, out), []
+    if mend and any(check.damages for check in checked):
+        tell = partial(typer.echo, err=True)
+        with at_rest(out, tell):
+            checked = compare(what, out)  # whoever was at work may have mended it
+            moved = repair(checked, out, tell)
     if as_json:
         places = {str(move.path): str(move.to) for move in moved}
         show([{**check.to_json(), **({"moved": places} if mend else {})} for check in checked])

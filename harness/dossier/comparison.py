@@ -125,6 +125,8 @@ def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[s
 def _refuse_damage(folder: StudyFolder, source: StudySource, baseline: str) -> None:
     """DataContractError where damage leaves nothing to compare, or nothing to compare with."""
     if baseline not in source.strategies:
+        if sentence := folder.matrix().get("without", {}).get(baseline):
+            raise DataContractError(sentence.removesuffix("."))
         entries = folder.checked_entries()
         needed = [e for e in entries if e.strategy == baseline or not source.strategies]
         for entry in needed:
@@ -135,11 +137,12 @@ def _refuse_damage(folder: StudyFolder, source: StudySource, baseline: str) -> N
 def _unfinished(folder: StudyFolder) -> list[str]:
     entries = folder.checked_entries()
     lacking = [e for e in entries if e.state != "completed"]
+    lost = [f"Damaged: {sentence}." for sentence in folder.lost_cells()]
     if not lacking:
-        return []
+        return lost
     names = ", ".join(sorted({f"{e.strategy} seed {e.seed} ({e.state})" for e in lacking})[:6])
     left_out = f"{len(lacking)} of {len(entries)} runs are not complete and left out: {names}."
-    return [left_out, *(f"Damaged: {e.damage}." for e in lacking if e.damage)]
+    return [left_out, *(f"Damaged: {e.damage}." for e in lacking if e.damage), *lost]
 
 
 def _errors(options: Options) -> tuple[str, bool, bool]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.locks import Tell
 from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier.evidence import (
     StudyMaterial,
@@ -14,9 +16,10 @@ from fusefront.harness.dossier.evidence import (
 )
 from fusefront.harness.dossier.judged import Signature
 from fusefront.harness.dossier.publish import publish
-from fusefront.harness.dossier.record import FILE, changed, write_record
+from fusefront.harness.dossier.record import FILE, cautions, changed, write_record
 from fusefront.harness.dossier.records import Decided, DecisionRecord, optional_record
 from fusefront.harness.errors import GateError, UsageError
+from fusefront.harness.runs.records import NewerFormatError
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.reports.errors import ReportError
 from fusefront.reports.evidence import Evidence
@@ -45,13 +48,18 @@ class DecisionOptions:
         )
 
 
-def decide_study(study: StudyFolder, options: DecisionOptions | None = None) -> str:
-    """Write decision.json and say the decision in a sentence.
+def decide_study(
+    study: StudyFolder, options: DecisionOptions | None = None, tell: Tell | None = None
+) -> str:
+    """Write decision.json and say the decision in a sentence; `tell` what is damaged and left out.
 
     GateError, after writing: nothing is feasible, or the evidence is too thin; its sentence says
     what to measure.
     """
     evidence = record_decision(study, options or DecisionOptions())
+    if tell is not None:
+        for caution in cautions(evidence):
+            tell(caution)
     refuse(evidence)
     return headline(evidence, "en").text
 
@@ -112,7 +120,7 @@ def report_study(
     """
     from fusefront.reports.render import render
 
-    record = optional_record(study.path / FILE, DecisionRecord)
+    record = _decision(study)
     options = DecisionOptions() if changed(study) else _recorded(record)
     if slo_ms is not None and slo_ms != options.policy(study).slo_ms:
         evidence = _shown(study, replace(options, slo_ms=slo_ms), record)
@@ -134,6 +142,16 @@ def report_study(
     if lacks:
         raise UsageError(str(lacks[0])) from lacks[0]
     return page
+
+
+def _decision(study: StudyFolder) -> DecisionRecord | None:
+    """The decision on record; None where there is none that can be read: it is made again."""
+    try:
+        return optional_record(study.path / FILE, DecisionRecord)
+    except NewerFormatError:
+        raise
+    except DataContractError:
+        return None
 
 
 def _stands(study: StudyFolder, record: DecisionRecord | None) -> bool:

@@ -1,5 +1,6 @@
 """The report's evidence of a study, gathered from its files; nothing is trained or timed here."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,9 +19,11 @@ from fusefront.harness.dossier.inputs import COMPARISON, read_comparison, study_
 from fusefront.harness.dossier.judged import Judged, Signature, judge
 from fusefront.harness.dossier.money import money
 from fusefront.harness.dossier.points import points
+from fusefront.harness.dossier.record import LEFT_OUT
 from fusefront.harness.dossier.record import changed as edited
 from fusefront.harness.dossier.records import store_facts
 from fusefront.harness.dossier.replay import FILE as REPLAY
+from fusefront.harness.dossier.replay import read_replay
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.records import Bench
@@ -32,7 +35,6 @@ from fusefront.reports.evidence import (
     OtherVerdict,
     RunOrigin,
     StudyFacts,
-    TrainingCurve,
 )
 
 MOST_CURVES = 60  # runs whose training curves are all shown; of more, those the decision names
@@ -66,6 +68,7 @@ class StudyMaterial:
     comparison: Comparison
     bench: Bench | None
     inputs: Inputs
+    damaged: tuple[str, ...] = ()  # a sentence for each record that the decision goes without
 
 
 @dataclass(frozen=True)
@@ -92,13 +95,19 @@ class LeftOut:
 
 
 def gather(study: StudyFolder) -> StudyMaterial:
-    """Read matrix, comparison and bench; a missing comparison is made, which opens test."""
+    """Read matrix, comparison and bench; a missing comparison is made, which opens test.
+
+    A bench that cannot be read is one that was not made.
+    """
     every = study.checked_entries(roles=ALL_ROLES)
     entries = [entry for entry in every if entry.role != "ablation"]
-    comparison, bench = read_comparison(study, entries), read_bench(study)
-    return StudyMaterial(
-        study, every, entries, comparison, bench, study_inputs(study, comparison, bench, entries)
-    )
+    left_out = LeftOut([])
+    comparison = read_comparison(study, entries)
+    bench = left_out.read(lambda: read_bench(study), None)
+    inputs = study_inputs(study, comparison, bench, entries)
+    left_out.read(lambda: read_replay(study), None)
+    damaged = tuple(left_out.sentences)
+    return StudyMaterial(study, every, entries, comparison, bench, inputs, damaged)
 
 
 def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature) -> Evidence:
@@ -107,7 +116,9 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
     judged = judge(inputs, comparison.model, policy, signature)
     timed = timed_rows(material.bench, study.spec.latency.decide_at)
     decision, replay, what_if = money(study, inputs, judged, policy, material.entries)
-    left_out = LeftOut([*study.ablations()[1], *filter(None, [edited(study)])])
+    damaged_trials = facts.damaged_trials(study)
+    beside = [*study.ablations()[1], *damaged_trials.values(), *filter(None, [edited(study)])]
+    left_out = LeftOut([*material.damaged, *beside])
     others = left_out.read(lambda: other_verdicts(study), tuple[OtherVerdict, ...]())
     changed = dict.fromkeys(other.strategy for other in others if other.verdict != other.other)
     decision = replace(decision, not_firm=tuple(changed))
@@ -116,7 +127,6 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
     manifest = store_facts(study.store_path)
     shown = _curves(material.entries, deciding)
     curves = left_out.each(facts.training_curves, material.entries)
-    no_curves: tuple[TrainingCurve, ...] = ()
     sensitive = {name for name, s in manifest.get("slices", {}).items() if s.get("sensitive")}
     evidence = Evidence(
         study=_facts(material, judged, signature),
@@ -132,7 +142,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         calibration=sections.calibration(comparison, deciding[:2]),
         missing=left_out.read(lambda: sections.missing(study), None),
         training=(
-            *left_out.read(lambda: facts.searches(study), no_curves),
+            *facts.searches(study),
             *(curve for curve in curves if curve.run_id in {entry.run_id for entry in shown}),
         ),
         searched=left_out.read(lambda: searched.searched(study, comparison), None),
@@ -149,9 +159,14 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         origins=facts.origins(study, material.every),
         hashes=hashes(study),
     )
-    trials = left_out.read(lambda: facts.finished_trials(study), dict[str, int]())
-    notes = (*evidence.study.notes, *(f"Left out: {sentence}." for sentence in left_out.sentences))
-    return replace(evidence, study=replace(evidence.study, notes=notes, finished_trials=trials))
+    notes = (*evidence.study.notes, *(f"{LEFT_OUT}{text}." for text in left_out.sentences))
+    counted = replace(
+        evidence.study,
+        notes=notes,
+        finished_trials=facts.finished_trials(study),
+        unreadable_trials=dict(Counter(path.parent.name for path in damaged_trials)),
+    )
+    return replace(evidence, study=counted)
 
 
 def _lead(decision: Decision) -> Interval | None:

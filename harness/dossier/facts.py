@@ -1,9 +1,10 @@
 """The report's facts of a study: data, runs, training curves, audit, environment, provenance."""
 
+import contextlib
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,16 @@ from fusefront.harness.dossier.records import (
     optional_record,
     store_facts,
 )
-from fusefront.harness.runs.records import EnvironmentRecord, Git, Trial, read_record
+from fusefront.harness.runs.cure import cure
+from fusefront.harness.runs.hashes import METRICS, damage
+from fusefront.harness.runs.records import (
+    Claim,
+    EnvironmentRecord,
+    Git,
+    Record,
+    Trial,
+    read_record,
+)
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.records import Bench, BenchFacts
 from fusefront.reports.evidence import AuditFinding, RunOrigin, StudyFacts, TrainingCurve
@@ -59,10 +69,7 @@ def _validation(path: Path) -> tuple[float, ...]:
         return tuple(float(v) for line in lines if (v := line.get("valid_auc")) is not None)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         reason = str(error).split("\n")[0]
-        raise DataContractError(
-            f"{path}: not a run's metrics ({reason}); delete the run's folder and run the study "
-            "again"
-        ) from None
+        raise DataContractError(f"{path}: not a run's metrics ({reason}); {cure(path)}") from None
 
 
 def training_curves(entries: Iterable[RunEntry]) -> tuple[TrainingCurve, ...]:
@@ -72,6 +79,8 @@ def training_curves(entries: Iterable[RunEntry]) -> tuple[TrainingCurve, ...]:
         path = entry.path / "metrics.jsonl"
         if not path.exists():
             continue
+        if sentence := damage(entry.path, METRICS, entry.summary):
+            raise DataContractError(sentence)
         values = _validation(path)
         if values:
             settled = len(values) > 1 and max(values) > values[-1] - 1e-9 >= max(values[:-1]) - 1e-4
@@ -86,8 +95,8 @@ def training_curves(entries: Iterable[RunEntry]) -> tuple[TrainingCurve, ...]:
 def searches(study: StudyFolder) -> tuple[TrainingCurve, ...]:
     """Best validation AUC so far along the trials of each search, and the seconds spent by then."""
     trials: dict[str, list[Trial]] = defaultdict(list)
-    for path in sorted((study.path / "tuning").glob("*/trial-*.json")):
-        trials[path.parent.name].append(read_record(path, Trial))
+    for path, trial in readable_trials(study):
+        trials[path.parent.name].append(trial)
     curves = []
     for strategy, records in trials.items():
         finite, spent = _best_so_far(sorted(records, key=lambda record: record["number"]))
@@ -114,11 +123,35 @@ def _best_so_far(records: list[Trial]) -> tuple[tuple[float, ...], tuple[float, 
 
 
 def finished_trials(study: StudyFolder) -> dict[str, int]:
-    """How many trials of each search ended well, of those on record."""
+    """How many trials of each search ended well, of those on record that can be read."""
     counts: dict[str, int] = defaultdict(int)
-    for path in sorted((study.path / "tuning").glob("*/trial-*.json")):
-        counts[path.parent.name] += read_record(path, Trial)["state"] == "ok"
+    for path, trial in readable_trials(study):
+        counts[path.parent.name] += trial["state"] == "ok"
     return dict(counts)
+
+
+def readable_trials(study: StudyFolder) -> Iterator[tuple[Path, Trial]]:
+    """The trials of all searches whose records can be read, with their files."""
+    for path in _trials(study):
+        with contextlib.suppress(DataContractError):
+            yield path, read_record(path, Trial)
+
+
+def damaged_trials(study: StudyFolder) -> dict[Path, str]:
+    """A sentence for each trial and each claim that cannot be read."""
+    damaged = {}
+    kinds: list[tuple[Path, type[Record]]] = [(path, Trial) for path in _trials(study)]
+    kinds += [(path, Claim) for path in sorted((study.path / "tuning").glob("*/claim-*.json"))]
+    for path, kind in kinds:
+        try:
+            read_record(path, kind)
+        except DataContractError as error:
+            damaged[path] = str(error)
+    return damaged
+
+
+def _trials(study: StudyFolder) -> list[Path]:
+    return sorted((study.path / "tuning").glob("*/trial-*.json"))
 
 
 def audit_findings(study: StudyFolder) -> tuple[AuditFinding, ...]:
@@ -175,8 +208,9 @@ def hashes(study: StudyFolder, names: Iterable[str]) -> dict[str, str]:
 def search_hashes(study: StudyFolder) -> dict[str, str]:
     """SHA-256 of the trials of each search, in the order of their names."""
     digests: dict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
-    for path in sorted((study.path / "tuning").glob("*/trial-*.json")):
-        digests[f"tuning/{path.parent.name}"].update(path.read_bytes())
+    for path in _trials(study):
+        with contextlib.suppress(IsADirectoryError):
+            digests[f"tuning/{path.parent.name}"].update(path.read_bytes())
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 

@@ -39,7 +39,7 @@ def gate_studies(new: StudyFolder, old: StudyFolder, margin: float) -> Gate:
         for name in shared:
             if len(runs[name]) < 2:
                 for sentence in _damaged(study, name):
-                    raise DataContractError(sentence)
+                    raise DataContractError(sentence)  # what cannot be judged has not passed
                 seeds = f"{len(runs[name])} completed seed{'s' if not runs[name] else ''}"
                 raise GateError(
                     f"strategy {name!r} of {study.name!r} has {seeds}, expected at least 2 to tell "
@@ -84,9 +84,10 @@ def _by_strategy(study: StudyFolder) -> dict[str, list[RunEntry]]:
 
 
 def _damaged(study: StudyFolder, strategy: str = "") -> list[str]:
-    """The sentences on a study's damaged runs, of one strategy or of all."""
+    """The sentences on a study's damaged runs and cells, of one strategy or of all."""
     entries = study.checked_entries()
-    return [e.damage for e in entries if e.damage and strategy in ("", e.strategy)]
+    lost = [] if strategy else [*study.lost_cells()]
+    return lost + [e.damage for e in entries if e.damage and strategy in ("", e.strategy)]
 
 
 def _same_rows(

@@ -12,7 +12,12 @@ from fusefront.harness.decision.inputs import Candidate, Inputs, Measured, Pairs
 from fusefront.harness.dossier.bench import cost_of, floor_of, latency_of, timed_rows
 from fusefront.harness.dossier.load import is_device
 from fusefront.harness.errors import NothingToDoError
-from fusefront.harness.runs.records import RunSummary, read_record, starting_with
+from fusefront.harness.runs.records import (
+    NewerFormatError,
+    RunSummary,
+    read_record,
+    starting_with,
+)
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.records import Bench, BenchRow
 from fusefront.harness.statistics.comparison import Comparison
@@ -26,22 +31,30 @@ COMPARISON = "comparison.json"
 def read_comparison(study: StudyFolder, entries: list[RunEntry]) -> Comparison:
     """comparison.json if it is of the completed runs; else made now (opens test, on record).
 
-    A study whose baseline never completed is compared with its first complete strategy.
+    A study whose baseline never completed is compared with its first complete strategy. One that
+    cannot be read is made again and says so.
     """
     path = study.path / COMPARISON
-    runs = by_strategy(entries)
+    runs, damaged = by_strategy(entries), ""
     if path.exists():
-        comparison = stored_comparison(path)
-        if {row.name: row.seeds for row in comparison.strategies if row.seeds} == {
-            name: len(completed) for name, completed in runs.items()
-        }:
-            return comparison
+        try:
+            comparison = stored_comparison(path)
+        except NewerFormatError:
+            raise
+        except DataContractError as error:
+            damaged = f"Damaged: {error}; it was made again."
+        else:
+            if {row.name: row.seeds for row in comparison.strategies if row.seeds} == {
+                name: len(completed) for name, completed in runs.items()
+            }:
+                return comparison
     from fusefront.harness.dossier.comparison import compare_study, study_options
 
     options = study_options(study)
     if options.baseline not in runs and runs:
         options = replace(options, baseline=next(iter(runs)))
-    return compare_study(study, options)
+    made = compare_study(study, options)
+    return replace(made, warnings=(*made.warnings, *filter(None, [damaged])))
 
 
 def stored_comparison(path: Path) -> Comparison:

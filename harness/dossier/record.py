@@ -14,6 +14,7 @@ from fusefront.reports.exchange import encode
 from fusefront.reports.words.decision import headline
 
 FILE = "decision.json"
+LEFT_OUT, DAMAGED = "Left out: ", "Damaged: "  # begin a note on a record that is damaged
 DECISIONS = "decisions.jsonl"  # every decision that was recorded, one line each
 
 
@@ -44,6 +45,11 @@ def changed(study: StudyFolder) -> str:
     return f"{path}: changed since it was recorded; `fusefront decide` it again"
 
 
+def cautions(evidence: Evidence) -> list[str]:
+    """What the decision goes without because it is damaged, a sentence each."""
+    return [note for note in evidence.study.notes if note.startswith((LEFT_OUT, DAMAGED))]
+
+
 def _logged(study: StudyFolder) -> list[str]:
     """SHA-256 of the decisions on record, the last one last."""
     text = chain.read(study.path / DECISIONS).decode(errors="replace")
@@ -70,6 +76,7 @@ def record_of(study: str, evidence: Evidence) -> dict[str, Json]:
         "replay": encode(evidence.replay) if evidence.replay else None,
         "what_if": encode(evidence.what_if) if evidence.what_if else None,
         "evidence": dict(evidence.hashes),
+        "left_out": cautions(evidence),
         "runs": {run.run_id: run.sha256 for run in evidence.origins if run.sha256},
     }
 

@@ -13,6 +13,7 @@ from fusefront.harness.dossier.judged import Judged
 from fusefront.harness.dossier.load import replay_joint, rows_of_test
 from fusefront.harness.dossier.records import ReplayRecord, optional_record
 from fusefront.harness.runs.files import digest, write_json
+from fusefront.harness.runs.records import NewerFormatError
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.joint import JointModel
@@ -95,8 +96,26 @@ def _model(path: Path, record: ReplayRecord) -> JointModel:
 
 
 def _recorded(study: StudyFolder, key: str) -> ReplayRecord | None:
-    record = optional_record(study.path / FILE, ReplayRecord)
+    """The clicks on record; None where they are of other runs or cannot be read."""
+    try:
+        record = read_replay(study)
+    except NewerFormatError:
+        raise
+    except DataContractError:
+        return None  # the page names it
     return record if record is not None and record["key"] == key else None
+
+
+def read_replay(study: StudyFolder) -> ReplayRecord | None:
+    """replay.json, None where there is none.
+
+    Raises:
+        DataContractError: it is damaged.
+    """
+    record = optional_record(study.path / FILE, ReplayRecord)
+    if record is not None and record["requests"]:
+        _model(study.path / FILE, record)
+    return record
 
 
 def _replay(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fusefront.harness.dossier.records import NestedRecord, NestedRow
 from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.hashes import checked, read_scores
 from fusefront.harness.runs.records import read_record
 from fusefront.harness.statistics.auc import RowInfluence, auc_influence, tie_groups
 
@@ -46,7 +47,7 @@ def width_rows(run: Path) -> list[WidthRow]:
     whole: RowInfluence | None = None
     rows = []
     for row in record["rows"]:
-        frame = _predictions(run / row["predictions"])
+        frame = _predictions(run, row["predictions"])
         label = frame["label"].to_numpy()
         logit = frame["logit"].to_numpy().astype(np.float32, copy=False)
         here = auc_influence(tie_groups(logit, label))
@@ -71,10 +72,12 @@ def _row(row: NestedRow, auc: float, change: tuple[float, float, float]) -> Widt
     )
 
 
-def _predictions(path: Path) -> pl.DataFrame:
-    if not path.exists():
-        raise UsageError(f"{path}: got no predictions, expected them there; run the study again")
-    return pl.read_parquet(path, columns=["group", "label", "logit"], glob=False)
+def _predictions(run: Path, name: str) -> pl.DataFrame:
+    if not (run / name).exists():
+        raise UsageError(
+            f"{run / name}: got no predictions, expected them there; run the study again"
+        )
+    return read_scores(checked(run, name), ["group", "label", "logit"])
 
 
 def _standard_error(influence: NDArray[np.float64], group: NDArray[np.int64]) -> float:

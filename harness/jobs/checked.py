@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import polars as pl
+
 from fusefront.datasets.errors import DataContractError
+from fusefront.harness.dossier.firmness import SensitivityRecord
 from fusefront.harness.dossier.records import (
     AuditRecord,
     DecisionRecord,
@@ -13,8 +16,11 @@ from fusefront.harness.dossier.records import (
     ReplayRecord,
     RobustnessRecord,
 )
+from fusefront.harness.parts.included import FILE as INCLUDED
+from fusefront.harness.parts.included import read_record as read_parts
+from fusefront.harness.runs.cure import cure
 from fusefront.harness.runs.files import Json
-from fusefront.harness.runs.hashes import CURE
+from fusefront.harness.runs.hashes import check_format
 from fusefront.harness.runs.records import (
     AblationRecord,
     Claim,
@@ -23,6 +29,7 @@ from fusefront.harness.runs.records import (
     NewerFormatError,
     Record,
     RunCode,
+    SearchRecord,
     Status,
     Trial,
     WinnerRecord,
@@ -44,6 +51,8 @@ OF_STUDY: dict[str, type[Record]] = {
     "robustness.json": RobustnessRecord,
     "bench/bench.json": Bench,
     "ablation-*.json": AblationRecord,
+    "sensitivity.json": SensitivityRecord,
+    "tuning/*/search.json": SearchRecord,
     "tuning/*/claim-*.json": Claim,
     "tuning/*/trial-*.json": Trial,
     "tuning/*/winner-*.json": WinnerRecord,
@@ -100,12 +109,34 @@ def unreadable(
                 yield RecordDamage(str(error), remake or path)
 
 
+def unreadable_bench(study: Path) -> Iterator[RecordDamage]:
+    """The tables of a latency session that are there and cannot be read; the session is made
+    again."""
+    for path in sorted((study / "bench").glob("*.parquet")):
+        try:
+            check_format(path, pl.read_parquet_metadata(path))
+            pl.read_parquet(path, glob=False)
+        except DataContractError as error:
+            yield RecordDamage(str(error), None)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            reason = str(error).split("\n")[0][:160]
+            yield RecordDamage(f"{path}: unreadable ({reason}); {cure(path)}", study / "bench")
+
+
+def unreadable_parts(folder: Path, remake: Path | None = None) -> Iterator[RecordDamage]:
+    """include.json, where it is there and cannot be read."""
+    try:
+        read_parts(folder)
+    except DataContractError as error:
+        yield RecordDamage(str(error), remake or folder / INCLUDED)
+
+
 def broken_lines(path: Path) -> Iterator[str]:
     """A sentence where a file of JSON lines is missing or holds a line that is none."""
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
             json.loads(line)
     except FileNotFoundError:
-        yield f"{path}: missing; {CURE}"
+        yield f"{path}: missing; {cure(path)}"
     except (OSError, ValueError, RecursionError):
-        yield f"{path}: a line is no JSON; {CURE}"
+        yield f"{path}: a line is no JSON; {cure(path)}"

@@ -5,7 +5,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.parts.identity import Code, changed_sources, code_of
-from fusefront.harness.runs.records import RunCode, read_record
+from fusefront.harness.runs.records import NewerFormatError, RunCode, read_record
 from fusefront.harness.runs.spec import RunSpec
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.testing.shapes import built_of
@@ -22,7 +22,13 @@ def reidentified(folder: StudyFolder, store: PreparedDataset, parts: Parts) -> s
         return ""
     old, unlisted = 0, False
     modules: set[str] = set()
-    for entry in folder.completed():
+    try:
+        completed = folder.completed()
+    except NewerFormatError:
+        raise
+    except DataContractError:  # the matrix, which the study writes anew
+        return ""
+    for entry in completed:
         try:
             spec = read_spec(entry.path)
         except DataContractError:

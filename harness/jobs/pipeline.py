@@ -4,12 +4,14 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from rich.console import Console
 
 from fusefront.datasets.audit.report import audit, refuse_severe
 from fusefront.datasets.durable import make_folder, sweep
+from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.integrity import check_store
 from fusefront.datasets.locks import Tell, Wait, lock_file, locked
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError, UsageError
@@ -17,7 +19,7 @@ from fusefront.harness.jobs.identity import reidentified
 from fusefront.harness.jobs.mirror import Mirror
 from fusefront.harness.jobs.plan import StudyPlan, make_plan
 from fusefront.harness.jobs.source import described, prepared
-from fusefront.harness.jobs.train import Room, fill, tune, write_matrix
+from fusefront.harness.jobs.train import Room, Tuned, fill, tune, write_matrix
 from fusefront.harness.parts.included import RecordedPart, included, remember, uses
 from fusefront.harness.parts.kinds import BACKEND, DATA_KINDS, METRIC, Kind
 from fusefront.harness.parts.origins import used_by
@@ -25,7 +27,6 @@ from fusefront.harness.parts.own import Own, files_with_parts, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.recipe import spelled
-from fusefront.harness.runs.records import WinnerRecord
 from fusefront.harness.runs.seal import WHY
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
@@ -172,46 +173,83 @@ def _limited(study: Study, limit: int | None) -> Study:
     return study.model_copy(update={"strategies": first})
 
 
-def tune_study(request: StudyRequest, console: Console) -> list[WinnerRecord]:
-    """The search alone; every strategy's frozen winner."""
+def tune_study(request: StudyRequest, console: Console) -> Tuned:
+    """The search alone; every strategy's frozen winner, and the searches that are damaged.
+
+    Raises:
+        FusefrontError: none of a strategy's trials finished.
+    """
     with at_work(request.out, console):
         plan, room = begin(request, console)
         if not plan.study.tuning.trials:
             raise NothingToDoError("the study's tuning.trials is 0; give --trials N")
         try:
-            tune(plan, room)
+            tuned = tune(plan, room)
         finally:
             end(room)
-    return [search.freeze() for search in plan.searches(room.folder)]
+    for search in plan.searches(room.folder):
+        if search.strategy not in tuned.winners | tuned.left_out:
+            search.freeze()  # says why there is none
+    return tuned
 
 
 def run_study(request: StudyRequest, console: Console) -> Conclusion:
     """The whole path: report and decision."""
     with at_work(request.out, console):
         plan, room = begin(request, console)
-        cells, failed = train(plan, room)
+        trained = train(plan, room)
         folder = StudyFolder(room.root, room.folder, plan.study)
-        conclusion = conclude(folder, room)
-    if failed:
-        names = ", ".join(sorted({f"{cell.strategy} seed {cell.seed}" for cell, _ in failed}))
-        raise FusefrontError(
-            f"{len(failed)} of {len(cells)} runs failed ({names}); the others are in "
-            f"{conclusion.page}; first reason: {failed[0][1]}"
-        )
+        try:
+            conclusion = conclude(folder, room)
+        except (FusefrontError, DataContractError) as error:
+            if not trained.failed:
+                raise
+            what, first = trained.lacks(folder) or ("", "")
+            raise FusefrontError(f"{what}; {first}; so nothing is concluded: {error}") from error
+        lacks = trained.lacks(folder)
+    if lacks:
+        raise FusefrontError(f"{lacks[0]}; the others are in {conclusion.page}; {lacks[1]}")
     return conclusion
 
 
-def train(plan: StudyPlan, room: Room) -> tuple[list[Cell], list[tuple[Cell, str]]]:
-    """Search, freeze, then the matrix of fresh seeds; cells and those that failed."""
+class Trained(NamedTuple):
+    """The matrix of a study, what of it failed, and strategies left out for a damaged search."""
+
+    cells: list[Cell]
+    failed: list[tuple[Cell, str]]
+    left_out: dict[str, str]
+
+    def lacks(self, folder: StudyFolder) -> tuple[str, str] | None:
+        """What the study is short of, and the first reason, each as part of a sentence; None where
+        it is whole."""
+        reasons = {f"{cell.strategy} seed {cell.seed}": reason for cell, reason in self.failed}
+        others = range(len(folder.matrix().get("sensitivity", [])))
+        entries = [e for other in (None, *others) for e in folder.checked_entries(other=other)]
+        damaged = {f"{e.strategy} seed {e.seed}": e.damage for e in entries if e.damage}
+        if not (reasons or damaged or self.left_out):
+            return None
+        parts = []
+        if runs := sorted(reasons | damaged):
+            what = "failed or are damaged" if damaged else "failed"
+            parts.append(f"{len(runs)} of {len(self.cells)} runs {what} ({', '.join(runs)})")
+        if self.left_out:
+            parts.append(f"left out for a damaged search: {', '.join(sorted(self.left_out))}")
+        first = next(iter([*(reasons | damaged).values(), *self.left_out.values()]))
+        return " and ".join(parts), f"first reason: {first}"
+
+
+def train(plan: StudyPlan, room: Room) -> Trained:
+    """Search, freeze, then the matrix of fresh seeds."""
     try:
-        winners = tune(plan, room) if plan.study.tuning.trials else {}
+        tuned = tune(plan, room) if plan.study.tuning.trials else Tuned({}, {})
+        plan, winners = plan.lacking(tuned.left_out), tuned.params
         cells = plan.final(winners)
         others = {
             spelled(recipe): plan.under(recipe).final(winners) for recipe in plan.study.sensitivity
         }
         write_matrix(plan, room, cells, others)
         every = [*cells, *(cell for some in others.values() for cell in some)]
-        return every, fill(plan, room, every, "run")
+        return Trained(every, fill(plan, room, every, "run"), tuned.left_out)
     finally:
         end(room)  # nothing of ours runs beside the latency measurement
 
@@ -230,10 +268,11 @@ def conclude(folder: StudyFolder, room: Room) -> Conclusion:
     from fusefront.harness.serving.latency.study import bench_study
 
     include = tuple(room.workers.include)
-    bench_study(folder, tell=lambda line: room.console.print(line, markup=False), include=include)
+    tell = _plain(room.console)
+    bench_study(folder, tell=tell, include=include)
     compare_study(folder, include=include)
     try:
-        sentence = decide_study(folder)
+        sentence = decide_study(folder, tell=tell)
     except GateError as error:  # the report shows why nothing can be decided
         sentence = str(error)
     page = report_study(folder, folder.root / "reports" / folder.name)

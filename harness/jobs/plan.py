@@ -121,6 +121,16 @@ class StudyPlan:
             for seed in self.study.seeds
         ]
 
+    def lacking(self, left_out: Mapping[str, str]) -> "StudyPlan":
+        """The study without strategies whose searches cannot be read, and those who use them."""
+        reasons = {
+            name: f"{name} was left out: {left_out[self.searched_as(name)]}."
+            for name in self.strategies
+            if self.searched_as(name) in left_out
+        }
+        rest = {name: s for name, s in self.strategies.items() if name not in reasons}
+        return replace(self, strategies=rest, without={**self.without, **reasons})
+
     def searched_as(self, name: str) -> str:
         """The strategy whose search gives this one its parameters (a shuffled control has none)."""
         if not self.strategies[name].shuffle:

@@ -1,16 +1,20 @@
 """`fusefront verify --repair`: what is broken is moved aside; the same command makes it again."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from fusefront.datasets.durable import remove
 from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.locks import Tell, Wait, lock_file, locked
 from fusefront.harness.jobs.checked import Verification
 from fusefront.harness.runs import chain
 from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.records import Trial, read_record
 from fusefront.harness.runs.seal import LOG, begin_again
+from fusefront.harness.runs.unneeded import at_work_file
 
 FOLDER = "quarantine"
 
@@ -22,8 +26,21 @@ class Moved(NamedTuple):
     to: Path
 
 
-def repair(checked: Iterable[Verification], out: Path) -> list[Moved]:
+def at_rest(out: Path, tell: Tell | None = None) -> contextlib.AbstractContextManager[None]:
+    """Hold off commands that train under an output folder; waits for those at work.
+
+    Raises:
+        PlaceError: they are still at work when the limit of waiting has passed; names them.
+    """
+    why = f"waiting for commands at work under {out} to end before anything is moved aside"
+    return locked(at_work_file(out), Wait(why, tell))
+
+
+def repair(checked: Iterable[Verification], out: Path, tell: Tell | None = None) -> list[Moved]:
     """Move everything that is broken under out/quarantine/<time>/, with a note why.
+
+    Each under its own lock: whoever trains this run, prepares this store or writes this study's
+    records is waited for.
 
     Nothing is deleted. What lies outside `out` goes into a folder of that name beside it. A trial
     of a search is made again with its run, and its winner frozen again.
@@ -44,16 +61,39 @@ def repair(checked: Iterable[Verification], out: Path) -> list[Moved]:
     moved = []
     for base in dict.fromkeys(out if p.is_relative_to(out) else p.parent for p in inside):
         target, note = _fresh(base / FOLDER), []
-        for path in inside:
-            if base == (out if path.is_relative_to(out) else path.parent) and _there(path):
-                to = target / path.relative_to(base)
-                to.parent.mkdir(parents=True, exist_ok=True)
-                moved.append(Moved(path, path.rename(to)))
-                note.append({"from": str(path), "to": str(to), "reasons": reasons[path]})
-        write_json(target / "why.json", {"format": 1, "moved": note})
+        try:
+            for path in inside:
+                if base == (out if path.is_relative_to(out) else path.parent):
+                    to = target / path.relative_to(base)
+                    to.parent.mkdir(parents=True, exist_ok=True)
+                    with _guarded(path, out, tell):
+                        if _there(path):
+                            moved.append(Moved(path, path.rename(to)))
+                            note.append(
+                                {"from": str(path), "to": str(to), "reasons": reasons[path]}
+                            )
+        finally:  # also where somebody's lock was waited for too long
+            if note:
+                write_json(target / "why.json", {"format": 1, "moved": note})
+            else:
+                remove(target)
     for log in logs:
         begin_again(log.parent)
     return moved
+
+
+@contextlib.contextmanager
+def _guarded(path: Path, out: Path, tell: Tell | None) -> Iterator[None]:
+    """Hold the lock of whoever writes what lies at a path; a bundle has none."""
+    parts = path.relative_to(out).parts if path.is_relative_to(out) else ()
+    places = {"runs": ("run", 3), "studies": ("study", 1), "prepared": ("store", 2)}
+    kind, at = places.get(parts[0] if parts else "", ("", 0))
+    if not kind or len(parts) <= at:
+        yield
+        return
+    why = f"waiting for another process that writes {path}"
+    with locked(lock_file(out, kind, parts[at]), Wait(why, tell)):
+        yield
 
 
 def _of_logs(path: Path) -> Iterator[Path]:

@@ -1,12 +1,12 @@
 """A recorded run trained again, its scores compared with those on record."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from fusefront.datasets.durable import temporary_folder
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.included import included
@@ -31,11 +31,9 @@ def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Js
         raise UsageError(f"{store_path}: the prepared store is gone; run the study's prepare again")
     summary = read_summary(folder)
     files = included(folder, include)
-    with tempfile.TemporaryDirectory() as aside:
+    with temporary_folder("reproduce") as aside:
         cell = Cell(str(summary["strategy"]), str(summary["role"]), replace(spec), with_test=False)
-        again = run(
-            cell, Path(aside), PreparedDataset.open(store_path), load_parts(files), include=files
-        )
+        again = run(cell, aside, PreparedDataset.open(store_path), load_parts(files), include=files)
         changed = read_record(again.path / CODE_FILE, RunCode)["version"] != spec.code
         now = read_predictions(again.path, "valid")["logit"].to_numpy()
     then = read_predictions(folder, "valid")["logit"].to_numpy()

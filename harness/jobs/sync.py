@@ -1,15 +1,17 @@
 """`fusefront sync`: what no server has yet is mirrored offline and sent, once."""
 
+import contextlib
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.errors import FusefrontError, NothingToDoError
 from fusefront.harness.jobs.mirror import Mirror, Tell
 from fusefront.harness.runs.files import read_json, write_json
-from fusefront.harness.runs.records import Matrix, Trial, read_record
+from fusefront.harness.runs.records import Trial, read_matrix, read_record
 from fusefront.harness.runs.table import summaries
 from fusefront.harness.runs.tracking import (
     MARK,
@@ -52,15 +54,16 @@ def mirror_missing(out: Path, account: Account, tell: Tell) -> None:
 
 
 def studies_of_runs(out: Path) -> dict[str, str]:
-    """The first study by name that each run is part of: run_id -> study."""
+    """The first study by name that each run is part of: run_id -> study; damaged records are
+    passed over."""
     studies: dict[str, str] = {}
     for folder in sorted((out / "studies").glob("*")):
-        ids = [
-            str(read_record(path, Trial).get("run_id", ""))
-            for path in sorted(folder.glob("tuning/*/trial-*.json"))
-        ]
-        if (folder / "matrix.json").exists():
-            cells = read_record(folder / "matrix.json", Matrix)["cells"]
+        ids = []
+        for path in sorted(folder.glob("tuning/*/trial-*.json")):
+            with contextlib.suppress(DataContractError):
+                ids.append(str(read_record(path, Trial).get("run_id", "")))
+        with contextlib.suppress(DataContractError):
+            cells = read_matrix(folder / "matrix.json").matrix["cells"]
             ids += [cell["run_id"] for cell in cells]
         for run_id in ids:
             studies.setdefault(run_id, folder.name)

@@ -3,16 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rich.console import Console
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.errors import FusefrontError
 from fusefront.harness.jobs.mirror import Mirror
 from fusefront.harness.jobs.plan import StudyPlan
 from fusefront.harness.jobs.progress import RunProgress
 from fusefront.harness.runs.files import Json, write_json
-from fusefront.harness.runs.records import Finalist, Trial
+from fusefront.harness.runs.records import Finalist, Trial, WinnerRecord
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import run_index
 from fusefront.harness.training.run import find_record, run_folder
@@ -39,14 +40,33 @@ class Room:
     mirror: Mirror | None = None
 
 
-def tune(plan: StudyPlan, room: Room) -> dict[str, dict[str, Json]]:
-    """Run every strategy's search to its budget and freeze the winners: strategy -> parameters.
+class Tuned(NamedTuple):
+    """What the searches of a study came to."""
 
-    A strategy none of whose trials finished has none: it is told, and the others go on.
+    winners: dict[str, WinnerRecord]
+    left_out: dict[str, str]  # strategy -> the sentence on the record that is damaged
+
+    @property
+    def params(self) -> dict[str, dict[str, Json]]:
+        """The winners' parameters, by strategy."""
+        return {name: dict(winner["params"]) for name, winner in self.winners.items()}
+
+
+def tune(plan: StudyPlan, room: Room) -> Tuned:
+    """Run every strategy's search to its budget and freeze the winners.
+
+    A strategy none of whose trials finished has none: it is told, and the others go on. One with a
+    damaged claim or trial keeps the winner that was frozen, or is left out where there is none.
     """
     searches = plan.searches(room.folder)
+    damaged = [sentence for search in searches for sentence in search.examine()]
+    for sentence in damaged:
+        room.console.print(f"damaged: {sentence}", markup=False)
     total = sum(
-        search.record(number) is None for search in searches for number in range(search.trials)
+        search.record(number) is None
+        for search in searches
+        if not search.unsound
+        for number in range(search.trials)
     )
     source = TrialSource(searches, plan.trial, room.root)
     if total:
@@ -57,18 +77,35 @@ def tune(plan: StudyPlan, room: Room) -> dict[str, dict[str, Json]]:
             "same command tries them again"
         )
     finalists = train_finalists(plan, room, searches) if plan.study.tuning.finalists else {}
-    winners: dict[str, dict[str, Json]] = {}
+    tuned = Tuned({}, {})
     for search in searches:
+        if search.unsound:
+            _keep(search, tuned, room)
+            continue
         try:
             frozen = search.freeze(finalists.get(search.strategy, ()))
-            winners[search.strategy] = dict(frozen["params"])
+            tuned.winners[search.strategy] = frozen
         except NoWinnerError as error:
             room.console.print(f"{error}; its runs try the defaults", markup=False)
-    return winners
+        if search.damaged:
+            room.console.print(f"damaged: {search.damaged}", markup=False)
+    return tuned
+
+
+def _keep(search: Search, tuned: Tuned, room: Room) -> None:
+    """The winner that a damaged search has frozen before, or the strategy is left out."""
+    winner = search.frozen()
+    if winner is None:
+        tuned.left_out[search.strategy] = search.unsound
+        room.console.print(f"left out: {search.strategy}: {search.unsound}", markup=False)
+    else:
+        tuned.winners[search.strategy] = winner
+        place = "its search stands on a damaged record, and the winner frozen before is kept"
+        room.console.print(f"{search.strategy}: {place}", markup=False)
 
 
 def fill(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str) -> list[tuple[Cell, str]]:
-    """Train the cells that have no record; returns those that failed, with the reason."""
+    """Train the cells that have no record; returns those that failed or are damaged, and why."""
     failed: list[tuple[Cell, str]] = []
 
     def close(cell: Cell, failure: str, *, passing: bool = False) -> None:
@@ -80,12 +117,21 @@ def fill(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str) -> list[
 
 
 def _complete(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str, close: Close) -> None:
-    """Train the cells that have no record, each once, and mirror all of them."""
+    """Train the cells that have no record, each once, and mirror all of them; a damaged record is
+    told to `close`."""
     todo, run_ids = [], set()
     for cell in cells:
-        if cell.spec.run_id not in run_ids and find_record(cell, room.root) is None:
-            todo.append(cell)
+        if cell.spec.run_id in run_ids:
+            continue
         run_ids.add(cell.spec.run_id)
+        try:
+            recorded = find_record(cell, room.root)
+        except DataContractError as error:
+            close(cell, str(error), passing=True)
+            room.console.print(f"left out: {error}", markup=False)
+            continue
+        if recorded is None:
+            todo.append(cell)
     if todo:
         waiting = iter(todo)
         _work(plan, room, lambda: next(waiting, None), len(todo), what, close)
@@ -100,7 +146,7 @@ def train_finalists(
     A training that failed for good takes its finalist out; FusefrontError where it may go well
     later.
     """
-    open_searches = [search for search in searches if not search.winner.exists()]
+    open_searches = [s for s in searches if not s.unsound and s.frozen() is None]
     trials = {s.strategy: candidates(s, plan.study.tuning.finalists) for s in open_searches}
     cells = {
         (name, trial["number"]): plan.finalist(name, trial.get("params", {}))

@@ -17,13 +17,15 @@ from fusefront.harness.jobs.checked import (
     all_of,
     broken_lines,
     unreadable,
+    unreadable_bench,
+    unreadable_parts,
 )
 from fusefront.harness.runs import chain
 from fusefront.harness.runs.hashes import (
     CONFIG,
-    FILES,
     SUMMARY,
     damage,
+    hashed,
     misidentified,
     named_summary,
 )
@@ -129,7 +131,7 @@ def _bundle(path: Path) -> Verification:
 def _run(path: Path) -> list[Verification]:
     """Identity against config, record, hashes, bundle; little where it is not complete."""
     sentences = list(filter(None, [misidentified(path, path / CONFIG)]))
-    records = list(unreadable(path, OF_RUN, remake=path))
+    records = [*unreadable(path, OF_RUN, remake=path), *unreadable_parts(path, path)]
     if not (path / SUMMARY).exists():
         remark = ("the run is not complete",)
         return [Verification("run", path, (*all_of(sentences, path), *records), remark)]
@@ -138,7 +140,7 @@ def _run(path: Path) -> list[Verification]:
         summary = named_summary(path)
         if "sha256" not in summary:
             remarks = ("recorded before hashes of weights and predictions were kept",)
-        sentences += filter(None, (damage(path, name, summary) for name in FILES))
+        sentences += filter(None, (damage(path, name, summary) for name in hashed(summary)))
     except NewerFormatError as error:
         records.append(RecordDamage(str(error), None))
     except DataContractError as error:
@@ -153,7 +155,7 @@ def _run(path: Path) -> list[Verification]:
 def _study(path: Path) -> list[Verification]:
     """A study's own records, its store and its runs."""
     path = path.resolve()
-    damages = list(unreadable(path, OF_STUDY))
+    damages = [*unreadable(path, OF_STUDY), *unreadable_bench(path), *unreadable_parts(path)]
     try:
         if (path / COMPARISON).exists():
             stored_comparison(path / COMPARISON)
@@ -169,7 +171,9 @@ def _study(path: Path) -> list[Verification]:
         damages.append(RecordDamage(str(error), path / "study.yaml"))
         return [Verification("study", path, tuple(damages))]
     try:
-        entries, store = folder.entries(roles=ROLES), folder.store_path
+        others = range(len(folder.matrix().get("sensitivity", [])))
+        cells = [e for other in (None, *others) for e in folder.entries(roles=ROLES, other=other)]
+        entries, store = list({entry.path: entry for entry in cells}.values()), folder.store_path
     except DataContractError as error:  # the matrix, which is named above where it is there
         lost = [] if (path / "matrix.json").exists() else [RecordDamage(str(error), None)]
         return [Verification("study", path, (*damages, *lost))]

@@ -1,6 +1,7 @@
 """A run's record is held to its config, its weights and predictions to the record's SHA-256."""
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,15 +11,18 @@ import yaml
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.raw.files import sha256
 from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.cure import cure
 from fusefront.harness.runs.files import digest
 from fusefront.harness.runs.records import RunSummary, read_record
 
 SUMMARY = "summary.json"
 CONFIG = "config.yaml"
+CONFIG_MARK = "# format: 1\n"  # a comment, since the content of config.yaml is the run's identity
 WEIGHTS = "model/weights.safetensors"
 PREDICTIONS = ("predictions/valid.parquet", "predictions/test.parquet")
 FILES = (WEIGHTS, *PREDICTIONS)
-CURE = "delete the run's folder and run the study again"
+METRICS = "metrics.jsonl"
+WIDTHS = "predictions/valid-k*.parquet"  # of nested codes
 MARK = {"fusefront.format": "1"}  # in weights and predictions: the version of their format
 
 
@@ -40,7 +44,7 @@ def named_summary(run: Path) -> RunSummary:
     if summary["run_id"] != run.name:
         raise DataContractError(
             f"{run / SUMMARY}: says it is of run {summary['run_id']!r}, expected {run.name!r}; "
-            f"{CURE}"
+            f"{cure(run / SUMMARY)}"
         )
     return summary
 
@@ -48,46 +52,66 @@ def named_summary(run: Path) -> RunSummary:
 def misidentified(run: Path, path: Path) -> str:
     """A sentence where the spec in `path` is not what the folder's name stands for; else empty."""
     try:
-        content = yaml.load(
-            path.read_bytes().decode(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        )
+        text = path.read_bytes().decode()
+        content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         written = digest(content)
     except FileNotFoundError:
-        return f"{path}: missing; {CURE}"
+        return f"{path}: missing; {cure(path)}"
     except (OSError, ValueError, TypeError, yaml.YAMLError, RecursionError):
-        return f"{path}: unreadable; {CURE}"
+        return f"{path}: unreadable; {cure(path)}"
+    first = text.partition("\n")[0]
+    if path.name == CONFIG and first.startswith("# format:") and first != CONFIG_MARK.strip():
+        return (
+            f"{path}: got {first[2:]!r}, this program reads format 1; use the version of fusefront "
+            "that wrote it, or a newer one"
+        )
     return (
         ""
         if written == run.name
-        else f"{path}: describes run {written}, expected {run.name}; {CURE}"
+        else f"{path}: describes run {written}, expected {run.name}; {cure(path)}"
     )
 
 
 def record_hashes(run: Path) -> dict[str, str]:
     """What the summary of a finished run keeps: the hash of each file that is there."""
-    return {name: sha256(run / name) for name in FILES if (run / name).exists()}
+    widths = sorted(path.relative_to(run).as_posix() for path in run.glob(WIDTHS))
+    names = (*FILES, METRICS, *widths)
+    return {name: sha256(run / name) for name in names if (run / name).exists()}
+
+
+def hashed(summary: RunSummary) -> tuple[str, ...]:
+    """The files of a run that its record speaks for, and those that it always should."""
+    others = [
+        name
+        for name in summary.get("sha256", {})
+        if name == METRICS or (fnmatch(name, WIDTHS) and name.count("/") == 1)
+    ]
+    return (*FILES, *sorted(others))
 
 
 def damage(run: Path, name: str, summary: RunSummary) -> str:
     """The sentence on a file that is not what the record says; empty where it is, or may be.
 
-    Records from before hashes were kept say nothing of their files.
+    Records from before hashes were kept say nothing of their files, and those from before that
+    of epochs and widths was kept nothing of these.
     """
     path, written = run / name, summary.get("sha256")
     if written is None:
         return ""
     if name not in written:
-        return f"{path}: the run's record does not know it; {CURE}" if path.exists() else ""
+        if name not in FILES:
+            return ""
+        return f"{path}: the run's record does not know it; {cure(path)}" if path.exists() else ""
     try:
         status = path.stat()
         now = _hash(path, status.st_size, status.st_mtime_ns, status.st_ino)
     except FileNotFoundError:
-        return f"{path}: missing; {CURE}"
+        return f"{path}: missing; {cure(path)}"
     except OSError as error:
-        return f"{path}: {(error.strerror or 'cannot be read').lower()}; {CURE}"
+        return f"{path}: {(error.strerror or 'cannot be read').lower()}; {cure(path)}"
     if now == written[name]:
         return ""
-    return f"{path}: changed since the run was recorded (its SHA-256 differs); {CURE}"
+    return f"{path}: changed since the run was recorded (its SHA-256 differs); {cure(path)}"
 
 
 @lru_cache(maxsize=4096)
@@ -113,7 +137,11 @@ def read_predictions(run: Path, split: str, columns: Sequence[str] | None = None
     path = run / "predictions" / f"{split}.parquet"
     if not path.exists():
         raise UsageError(f"{path}: got no predictions, expected them there; run the study again")
-    checked(run, f"predictions/{split}.parquet")
+    return read_scores(checked(run, f"predictions/{split}.parquet"), columns)
+
+
+def read_scores(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """A file of predictions, once it is of a format that is read."""
     try:
         names = None if columns is None else list(columns)
         check_format(path, pl.read_parquet_metadata(path))
@@ -121,7 +149,7 @@ def read_predictions(run: Path, split: str, columns: Sequence[str] | None = None
         return frame if names is None else frame.select(names)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).split("\n")[0][:160]
-        raise DataContractError(f"{path}: unreadable ({reason}); {CURE}") from None
+        raise DataContractError(f"{path}: unreadable ({reason}); {cure(path)}") from None
 
 
 def check_format(path: Path, metadata: Mapping[str, str]) -> None:

@@ -9,12 +9,13 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypeVar, cast
+from typing import Any, Literal, NamedTuple, NotRequired, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.harness.runs.cure import cure
 from fusefront.harness.runs.files import Json, write_json
 
 Role = Literal["strategy", "control", "ablation", "trial"]
@@ -242,6 +243,15 @@ class RunCode(Record):
     sources: dict[str, str]
 
 
+class SearchRecord(Record):
+    """search.json: what a search's trials depend on beside their numbers."""
+
+    seed: int
+    lag: int
+    space: dict[str, str]  # key -> its distribution in words
+    sampler: NotRequired[str]  # where it is not tpe
+
+
 R = TypeVar("R", bound=Mapping[str, object])
 FORMATS: dict[str, tuple[int, ...]] = {"nested.json": (1, 2)}  # of every other record: format 1
 
@@ -250,14 +260,50 @@ class NewerFormatError(DataContractError):
     """The record is whole, and of a version of the program that is newer than this one."""
 
 
+class ReadMatrix(NamedTuple):
+    """The cells that can be read, and what is said of the others."""
+
+    matrix: Matrix
+    damaged: tuple[str, ...]
+
+
 def read_record(path: Path, kind: type[R]) -> R:
     """The record in `path`; one without a format is of format 1.
 
     Raises:
         DataContractError: not readable, not JSON, of another format, or without what `kind` has.
     """
+    value = _json_of(path)
+    _validate(path, kind, value)
+    return cast(R, value)
+
+
+def read_matrix(path: Path) -> ReadMatrix:
+    """matrix.json without the cells that cannot be read, and a sentence for each of those.
+
+    Raises:
+        DataContractError: not readable, or more of it is damaged than single cells.
+    """
+    matrix = _json_of(path)
+    damaged: list[str] = []
+    if isinstance(matrix, dict) and isinstance(matrix.get("cells"), list):
+        whole = []
+        for number, cell in enumerate(matrix["cells"]):
+            try:
+                _validate(path, MatrixCell, cell, f"cells.{number}")
+            except DataContractError as error:
+                damaged.append(str(error))
+            else:
+                whole.append(cell)
+        matrix = {**matrix, "cells": whole}
+    _validate(path, Matrix, matrix)
+    return ReadMatrix(cast(Matrix, matrix), tuple(damaged))
+
+
+def _json_of(path: Path) -> object:
+    """What a record holds, once its format is one that is read."""
     formats = FORMATS.get(path.name, (1,))
-    advice = "restore it from a copy, or remove it and run the study again"
+    advice = f"restore it from a copy, or {cure(path)}"
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -267,16 +313,19 @@ def read_record(path: Path, kind: type[R]) -> R:
         raise DataContractError(f"{path}: got no readable JSON ({reason}); {advice}") from None
     if isinstance(value, dict):
         _check_format(path, value.get("format", 1), formats, advice)
+    return value
+
+
+def _validate(path: Path, kind: type[Mapping[str, object]], value: object, at: str = "") -> None:
     try:
         _adapter(kind).validate_python(value, strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        where = ".".join([*filter(None, [at]), *map(str, first["loc"])]) or "the whole"
         raise DataContractError(
             f"{path}: {where}: {first['msg'].lower()}, expected the record of "
-            f"{kind.__name__}; {advice}"
+            f"{kind.__name__}; restore it from a copy, or {cure(path)}"
         ) from None
-    return cast(R, value)
 
 
 def _check_format(path: Path, version: object, formats: tuple[int, ...], advice: str) -> None:

@@ -9,7 +9,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.locks import Wait, lock_file, locked
 from fusefront.harness.runs import chain
 from fusefront.harness.runs.files import digest
-from fusefront.harness.runs.records import Matrix, read_record
+from fusefront.harness.runs.records import read_matrix
 
 LOG = "opened.jsonl"
 WHY = "waiting for another process to write the records of the same study"
@@ -29,6 +29,7 @@ class Opening(NamedTuple):
         return self.study, self.matrix
 
 
+UNREADABLE = "unreadable"  # in place of a hash, where the record cannot be read
 UNKNOWN_LOOKS = Opening("at an unknown time", "unknown: the log was changed or emptied", "", "")
 
 
@@ -58,9 +59,11 @@ class Looks(NamedTuple):
 
 def open_test(study_path: Path, purpose: str) -> Looks:
     """Append one line to opened.jsonl; the same content for the same purpose is written once."""
-    opening = Opening(
-        datetime.now(UTC).isoformat(timespec="seconds"), purpose, *_content(study_path)
-    )
+    return _look(study_path, purpose, _content(study_path))
+
+
+def _look(study_path: Path, purpose: str, content: tuple[str, str]) -> Looks:
+    opening = Opening(datetime.now(UTC).isoformat(timespec="seconds"), purpose, *content)
     before = openings(study_path)
     if not _recorded(before, opening):
         with locked(lock_file(study_path.parents[1], "study", study_path.name), Wait(WHY)):
@@ -83,10 +86,18 @@ def _recorded(before: tuple[Opening, ...], opening: Opening) -> bool:
 
 
 def open_test_of_run(root: Path, run_id: str, purpose: str) -> None:
-    """Record a look at one run's test predictions in every study that the run is part of."""
-    for matrix in sorted((root / "studies").glob("*/matrix.json")):
-        if any(cell["run_id"] == run_id for cell in read_record(matrix, Matrix)["cells"]):
-            open_test(matrix.parent, purpose)
+    """Record a look at one run's test predictions in every study that the run is part of.
+
+    It may be part of a study whose matrix cannot be read: there, too, as a look of unknown content.
+    """
+    for path in sorted((root / "studies").glob("*/matrix.json")):
+        try:
+            matrix, damaged = read_matrix(path)
+        except DataContractError:
+            _look(path.parent, purpose, (UNREADABLE, UNREADABLE))
+            continue
+        if damaged or any(cell["run_id"] == run_id for cell in matrix["cells"]):
+            open_test(path.parent, purpose)
 
 
 def openings(study_path: Path) -> tuple[Opening, ...]:
@@ -117,5 +128,5 @@ def _content(study_path: Path) -> tuple[str, str]:
             "again, which writes it anew, or delete the study's folder"
         )
     study = digest(path.read_bytes().decode(errors="replace"))
-    cells = read_record(study_path / "matrix.json", Matrix)["cells"]
+    cells = read_matrix(study_path / "matrix.json").matrix["cells"]
     return study, digest(sorted(cell["run_id"] for cell in cells))

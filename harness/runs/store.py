@@ -22,6 +22,7 @@ from fusefront.harness.runs.records import (
     MatrixCell,
     RunSummary,
     Status,
+    read_matrix,
     read_record,
 )
 from fusefront.harness.runs.study import Study, check_study
@@ -55,8 +56,12 @@ class StudyFolder:
         return self.spec.name
 
     def matrix(self) -> Matrix:
-        """matrix.json: dataset, fingerprint, store, cells."""
-        return read_record(self.path / "matrix.json", Matrix)
+        """matrix.json: dataset, fingerprint, store, those of its cells that can be read."""
+        return read_matrix(self.path / "matrix.json").matrix
+
+    def lost_cells(self) -> tuple[str, ...]:
+        """A sentence for each cell of matrix.json that cannot be read and is left out."""
+        return read_matrix(self.path / "matrix.json").damaged
 
     @property
     def store_path(self) -> Path:

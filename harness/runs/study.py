@@ -136,6 +136,9 @@ class Strategy(BaseModel):
         return dict(self.__pydantic_extra__ or {})
 
 
+LONGEST = 150  # bytes of a name, so that file names made of it stay below 255
+
+
 class Study(StrictModel):
     """A study's YAML: data, strategies, seeds, budget and limits."""
 
@@ -200,6 +203,12 @@ class Study(StrictModel):
             )
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
             raise ValueError(f"seeds {list(self.seeds)} must be distinct and at least one")
+        for name in (self.name, *self.strategies):
+            if (size := len(name.encode())) > LONGEST:
+                raise ValueError(
+                    f"got a name of {size} bytes ({name[:20]}...), expected at most {LONGEST}: it "
+                    "is the name of folders and files"
+                )
         for name in self.strategies:
             if "/" in name or name.startswith(".") or not name.strip():
                 raise ValueError(f"strategy name {name!r} cannot be a folder name; rename it")

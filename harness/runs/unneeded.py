@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from fusefront.datasets.durable import abandoned, leftovers, remove
+from fusefront.datasets.durable import (
+    abandoned,
+    leftovers,
+    older_temporary_leftovers,
+    remove,
+    temporary_leftovers,
+)
 from fusefront.datasets.locks import FOLDER, Wait, lock_file, locked
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import digest
@@ -104,9 +110,10 @@ def used(out: Path) -> Used:
         if isinstance(world, Synthetic):
             worlds.add(f"{world.synthetic}-{digest(world.model_dump(mode='json'), 8)}")
         if (study.path / "matrix.json").exists():
-            runs |= {
-                cell["run_id"] for cell in read_record(study.path / "matrix.json", Matrix)["cells"]
-            }
+            matrix = read_record(study.path / "matrix.json", Matrix)
+            runs |= {cell["run_id"] for cell in matrix["cells"]}
+            for other in matrix.get("sensitivity", []):
+                runs |= {cell["run_id"] for cell in other["cells"]}
             stores.add(study.store_path.resolve())
         for path in study.path.glob("ablation-*.json"):
             runs |= {cell["run_id"] for cell in read_record(path, AblationRecord)["cells"]}
@@ -124,6 +131,10 @@ def _abandoned(out: Path) -> Iterator[tuple[Kind, Path]]:
             with abandoned(path) as nobody:
                 if nobody:
                     yield "left by a killed process", path
+    for path in (*temporary_leftovers(), *older_temporary_leftovers()):
+        with abandoned(path) as nobody:
+            if nobody:
+                yield "left by a killed process", path
     for path in sorted((out / FOLDER).glob("*")):
         with abandoned(path) as nobody:
             if nobody:

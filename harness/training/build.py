@@ -12,8 +12,9 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import item_table, schema_of
 from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.cure import cure
 from fusefront.harness.runs.files import digest, read_json, write_json
-from fusefront.harness.runs.hashes import CURE, MARK, SUMMARY, WEIGHTS, check_format, checked
+from fusefront.harness.runs.hashes import MARK, SUMMARY, WEIGHTS, check_format, checked
 from fusefront.harness.runs.records import RunSummary, SpecRecord, read_record
 from fusefront.harness.runs.spec import RunSpec
 
@@ -74,7 +75,7 @@ def load_model(run: Path, store: PreparedDataset, parts: Parts) -> Baseline:
     written = digest(read_json(path))
     if record.exists() and (recorded := read_record(record, RunSummary)["run_id"]) != written:
         raise DataContractError(
-            f"{path}: describes run {written}, the record is of run {recorded}; {CURE}"
+            f"{path}: describes run {written}, the record is of run {recorded}; {cure(path)}"
         )
     spec = read_spec(run)
     with unfitted():  # the fit of frozen parts is in the weights

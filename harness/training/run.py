@@ -27,7 +27,7 @@ from fusefront.harness.parts.origins import used_by
 from fusefront.harness.parts.own import own_parts
 from fusefront.harness.runs.environment import environment
 from fusefront.harness.runs.files import write_json, write_text
-from fusefront.harness.runs.hashes import record_hashes
+from fusefront.harness.runs.hashes import CONFIG_MARK, record_hashes
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.runs.spec import Cell
@@ -88,7 +88,8 @@ def run(
         for part in (folder, folder / "predictions", folder / "model"):
             sweep(part)
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        write_text(folder / "config.yaml", yaml.safe_dump(cell.spec.to_json(), sort_keys=True))
+        spelled = yaml.safe_dump(cell.spec.to_json(), sort_keys=True)
+        write_text(folder / "config.yaml", CONFIG_MARK + spelled)
         write_json(folder / "environment.json", environment(cell.spec.threads))
         write_json(folder / "status.json", {"format": 1, "state": "running", "started": started})
         own = own_parts(include, MODEL_KINDS)

@@ -7,7 +7,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from fusefront.datasets.errors import PlaceError
+from fusefront.datasets.errors import DataContractError, PlaceError
 from fusefront.harness.processes import follow_parent, start
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.spec import Cell
@@ -59,9 +59,9 @@ _OF_THE_PLACE = (
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether memory, disk, a lock or the like failed and not the run: it may go well another
-    time."""
-    if isinstance(error, OSError | MemoryError | PlaceError):
+    """Whether memory, disk, a lock, a damaged file or the like failed and not the run: it may go
+    well another time."""
+    if isinstance(error, OSError | MemoryError | PlaceError | DataContractError):
         return True
     text = str(error).lower()
     return any(words in text for words in _OF_THE_PLACE)

@@ -13,11 +13,14 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.errors import FusefrontError, UsageError
-from fusefront.harness.runs.files import Json, digest, read_json, write_once
+from fusefront.harness.runs.files import Json, digest, write_once
 from fusefront.harness.runs.records import (
     Claim,
     Finalist,
+    NewerFormatError,
+    SearchRecord,
     Trial,
     WinnerRecord,
     read_record,
@@ -46,6 +49,8 @@ class Search:
     finalists: int = 0  # so many of the best are trained again before one is frozen
     running: set[int] = field(default_factory=set)
     halted: str = ""  # why no more trials are begun now: memory, disk or the like gave out
+    damaged: str = ""  # the frozen winner cannot be read: it was found again in the trials
+    unsound: str = ""  # why this search is left out: a record that it stands on is damaged
 
     def __post_init__(self) -> None:
         self.distributions = distributions(self.space)
@@ -53,7 +58,8 @@ class Search:
             self.trials = min(self.trials, 1)  # nothing to search: the defaults are the winner
         if sentence := refusal(self.sampler, self.distributions, self.trials):
             raise UsageError(f"strategy {self.strategy!r}: tuning.sampler: {sentence}")
-        identity: dict[str, Json] = {
+        identity: SearchRecord = {
+            "format": 1,
             "seed": self.seed,
             "lag": self.lag,
             "space": {key: repr(value) for key, value in sorted(self.distributions.items())},
@@ -61,15 +67,44 @@ class Search:
         if self.sampler != "tpe":
             identity["sampler"] = self.sampler
         path = self.folder / "search.json"
-        if not write_once(path, identity) and read_json(path) != identity:
+        if write_once(path, identity):
+            return
+        try:
+            written = read_record(path, SearchRecord)
+        except DataContractError as error:
+            self.unsound = str(error)
+            return
+        if {"format": 1, **written} != identity:
             raise UsageError(
                 f"{path}: this search was begun with another seed, lag, space or sampler;"
                 " give the study another name or restore them"
             )
 
+    def examine(self) -> list[str]:
+        """A sentence for each record of the budget that cannot be read; such a search begins no
+        trial."""
+        sentences = [self.unsound] if self.unsound else []
+        for number in range(self.trials):
+            for name, kind in ((f"claim-{number:04d}", Claim), (f"trial-{number:04d}", Trial)):
+                path = self.folder / f"{name}.json"
+                try:
+                    if path.exists() or path.is_symlink():
+                        read_record(path, kind)
+                except DataContractError as error:
+                    sentences.append(str(error))
+        self.unsound = next(iter(sentences), "")
+        return sentences
+
+    def frozen(self) -> WinnerRecord | None:
+        """The winner of this budget that is on record; None without one that can be read."""
+        try:
+            return read_record(self.winner, WinnerRecord) if self.winner.exists() else None
+        except DataContractError:
+            return None
+
     def next_trial(self) -> tuple[int, dict[str, Json]] | None:
         """Number and parameters of the next trial that may start now, None if none may."""
-        if self.halted:
+        if self.halted or self.unsound:
             return None
         for number in range(self.trials):
             if number in self.running or self.record(number) is not None:
@@ -78,7 +113,7 @@ class Search:
                 return None
             claim = self.folder / f"claim-{number:04d}.json"
             if not claim.exists():
-                write_once(claim, {"params": self._propose(number)})
+                write_once(claim, {"format": 1, "params": self._propose(number)})
             self.running.add(number)
             return number, dict(read_record(claim, Claim)["params"])
         return None
@@ -86,7 +121,7 @@ class Search:
     @property
     def finished(self) -> bool:
         """Every trial has its record, or no more of them are begun now."""
-        return bool(self.halted) or all(
+        return bool(self.halted or self.unsound) or all(
             self.record(number) is not None for number in range(self.trials)
         )
 
@@ -97,7 +132,7 @@ class Search:
 
     def tell(self, trial: Trial) -> None:
         """Keep a finished trial's record; the first writer wins."""
-        write_once(self.folder / f"trial-{trial['number']:04d}.json", dict(trial))
+        write_once(self.folder / f"trial-{trial['number']:04d}.json", {"format": 1, **trial})
         self.running.discard(trial["number"])
 
     def halt(self, number: int, reason: str) -> None:
@@ -164,6 +199,7 @@ class Search:
             raise NoWinnerError(f"{self.strategy}: no trial finished, so no winner ({reasons})")
         best = good[min(means)[1]] if means else next(iter(good.values()))
         winner: WinnerRecord = {
+            "format": 1,
             "strategy": self.strategy,
             "number": best["number"],
             "params": best.get("params", {}),
@@ -174,12 +210,23 @@ class Search:
         }
         if finalists:
             winner["finalists"] = list(finalists)
-        written = write_once(self.winner, dict(winner))
-        if not written and read_record(self.winner, WinnerRecord) != winner:
+        if not write_once(self.winner, dict(winner)):
+            self._compare(winner)
+        return winner
+
+    def _compare(self, winner: WinnerRecord) -> None:
+        """Hold a winner to the one frozen before; where it cannot be read, `damaged` says so."""
+        try:
+            before = read_record(self.winner, WinnerRecord)
+        except NewerFormatError:
+            raise
+        except DataContractError as error:
+            self.damaged = str(error)
+            return
+        if {**before, "format": 1} != {**winner, "format": 1}:
             raise UsageError(
                 f"{self.winner}: another winner was frozen from other records; delete neither"
             )
-        return winner
 
     def records(self) -> list[Trial]:
         """The records that there are, by number."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from fusefront.datasets.errors import DataContractError
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.runs.spec import Cell
@@ -37,7 +38,14 @@ class TrialSource:
             cell = self.make(search.strategy, params)
             key = f"{search.strategy}:{cell.spec.run_id}"
             self.open.setdefault(key, []).append((search, number, params))
-            if find_record(cell, self.root) is None:
+            try:
+                recorded = find_record(cell, self.root)
+            except DataContractError as error:  # the run is on record and damaged
+                search.running.discard(number)
+                search.unsound = str(error)
+                self.open[key].pop()
+                continue
+            if recorded is None:
                 return cell
             self.close(cell, "")
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 from fusefront.reports import numbers
 from fusefront.reports.curves import epochs, trials, with_panels
-from fusefront.reports.evidence import Ablation, Calibration, Evidence, MissingCurve
+from fusefront.reports.evidence import Ablation, Calibration, Evidence, MissingCurve, StudyFacts
 from fusefront.reports.plane import ends, moved
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.reasons import listed
@@ -123,10 +123,18 @@ METHODS = (
 def methods(evidence: Evidence) -> tuple[tuple[str, str], ...]:
     """The methods in plain words; how much was searched is counted in the trials on record."""
     (head, text), *others = METHODS
-    return ((head, f"{text} {_searched(evidence.study.finished_trials)}"), *others)
+    return ((head, f"{text} {_searched(evidence.study)}"), *others)
 
 
-def _searched(finished: dict[str, int]) -> str:
+def _searched(study: StudyFacts) -> str:
+    """How much was searched, as far as the records can be read."""
+    finished, damaged = study.finished_trials, study.unreadable_trials
+    if damaged:
+        rows = [
+            f"{name} {finished.get(name, 0):,}, {damaged.get(name, 0):,} records unreadable"
+            for name in sorted({*finished, *damaged})
+        ]
+        return f"Finished tuning trials on record, some of which cannot be read: {'; '.join(rows)}."
     counts = set(finished.values())
     if not counts:
         return "No setting was searched."

@@ -1,12 +1,12 @@
 """Dynamic int8: weights as QInt8, activations quantised while scoring."""
 
 import logging
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 
+from fusefront.datasets.durable import temporary_folder
 from fusefront.harness.serving.export.online import Core
 
 PRODUCTS = ("MatMul", "Gemm")
@@ -30,7 +30,7 @@ def quantize(graph: onnx.ModelProto) -> onnx.ModelProto:
     level = root.level
     root.setLevel(logging.ERROR)  # it advises a pre-processing that `lighten` has done
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder("quantize") as folder:
             for number, node in enumerate(graph.graph.node):
                 node.name = f"{number}_{node.op_type}"  # what a rule made has no name yet
             sizes = {i.name: int(np.prod(i.dims)) for i in graph.graph.initializer}

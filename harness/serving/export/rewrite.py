@@ -3,7 +3,6 @@
 The graph is run at three sizes whose axes all differ; the rules read off what each node does.
 """
 
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import onnx
 import onnxruntime as ort
 
+from fusefront.datasets.durable import temporary_folder
 from fusefront.harness.serving.export import masks, products, rules, transposes
 from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.export.rules import Observed
@@ -46,7 +46,7 @@ def fold(model: onnx.ModelProto) -> onnx.ModelProto:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("rewrite") as folder:
         path = Path(folder) / "folded.onnx"
         options.optimized_model_filepath = str(path)
         ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

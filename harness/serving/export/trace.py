@@ -6,7 +6,6 @@ one is used.
 """
 
 import logging
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from fusefront.baselines.contract import (
     Rows,
     history_rows,
 )
+from fusefront.datasets.durable import temporary_folder
 from fusefront.harness.serving.export.request import CONTEXTS, Feed
 
 Tracer = Literal["script", "capture"]
@@ -136,7 +136,7 @@ def axes(name: str) -> dict[int, str]:
 
 
 def _script(online: Online, arguments: tuple[Tensor, ...], names: list[str]) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("trace") as folder:
         path = Path(folder) / "traced.onnx"
         _export_script(online, arguments, names, path)
         return onnx.load(path)

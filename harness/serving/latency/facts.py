@@ -1,6 +1,5 @@
 """What stands beside the quantiles: costs of a strategy, and what the session was."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from fusefront.datasets.durable import temporary_folder
 from fusefront.harness.runs.study import Study
 from fusefront.harness.serving.export.online import eager_request
 from fusefront.harness.serving.latency.bench import TWIN, BenchResult, SubjectKey
@@ -73,7 +73,7 @@ def strategy_facts(plan: BenchPlan, scorer: Gated, *, cold: bool) -> Costs:
 
 
 def _cold(graph: Path, feed: Mapping[str, np.ndarray]) -> Costs:
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder("cold-start") as folder:
         path = Path(folder) / "feed.npz"
         np.savez(path, **feed)  # type: ignore[arg-type]
         started = cold_start(graph, path)

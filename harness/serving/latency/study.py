@@ -17,7 +17,7 @@ from fusefront.harness.parts.included import included
 from fusefront.harness.parts.kinds import BACKEND
 from fusefront.harness.parts.own import load_zoo
 from fusefront.harness.parts.plugins import parts_of_runs
-from fusefront.harness.runs.hashes import WEIGHTS, damage
+from fusefront.harness.runs.hashes import MARK, WEIGHTS, damage
 from fusefront.harness.runs.records import write_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.contract import Backend, Trained
@@ -219,6 +219,6 @@ def write(folder: StudyFolder, result: BenchResult) -> None:
         "rows": result.rows,
     }
     with replacing_folder(folder.path / "bench") as written:
-        result.recording.samples.write_parquet(written / "samples.parquet")
-        result.recording.visits.write_parquet(written / "visits.parquet")
+        result.recording.samples.write_parquet(written / "samples.parquet", metadata=dict(MARK))
+        result.recording.visits.write_parquet(written / "visits.parquet", metadata=dict(MARK))
         write_record(written / "bench.json", record)

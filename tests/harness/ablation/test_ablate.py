@@ -27,7 +27,7 @@ SETTINGS: dict[str, Any] = {
 def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console: Console) -> None:
     request = jobs.request("ablated", **SETTINGS)
     plan, room = begin(request, console)
-    cells, failed = train(plan, room)
+    cells, failed, _ = train(plan, room)
     assert (len(cells), failed) == (4, [])
 
     planned = plan_ablation(request, "early_fusion", console)

@@ -46,6 +46,11 @@ def _dry(c: Commands, verb: str, *more: str) -> list[str]:
     return [verb, c.at("study.yaml"), *more, "--dry-run", *own, *c.out]
 
 
+def _whole(c: Commands, verb: str) -> list[str]:
+    own = ["--include-path", c.at("own"), "--jobs", "1", "--no-wandb"]
+    return [verb, c.at("study.yaml"), *own, *c.out]
+
+
 VERBS: dict[str, Words] = {
     "prepare": lambda c: ["prepare", c.at("csv", "shop.yaml"), *c.fresh],
     "prepare world": lambda c: ["prepare", c.at("data", "dataset.yaml"), *c.fresh],
@@ -85,6 +90,10 @@ VERBS: dict[str, Words] = {
     "reproduce own": lambda c: ["reproduce", c.runs["own"], *c.out],
     "list": lambda c: ["list", "operators", "--include-path", c.at("own")],
     "check": lambda c: ["check", c.at("own"), "--no-export"],
+    "repair": lambda c: ["verify", "shop", "--repair", *c.out],
+    "free": lambda c: ["gc", "--unused", "--yes", *c.out],
+    "search": lambda c: _whole(c, "tune"),
+    "whole run": lambda c: _whole(c, "run"),
     "sync": lambda c: ["sync", "--dry-run", *c.out],
 }
 
@@ -104,6 +113,7 @@ class Kind:
 
 LIGHT = {"runs": 4, "compare": 4, "decide": 4, "gate": 3, "plan": 2, "codes": 4, "verify": 4}
 HEAVY = {"export": 1, "report": 1, "robustness": 1, "reproduce": 1}
+WRITING = {"repair": 3, "free": 2, "search": 1, "whole run": 1}
 DRY = {"run": 4, "tune": 2, "ablate": 2}
 
 KINDS: dict[str, Kind] = {
@@ -142,11 +152,13 @@ KINDS: dict[str, Kind] = {
             "sync": 2,
             "export own": 1,
             **HEAVY,
+            **WRITING,
         },
     ),
     "records of the study": Kind(
         ("out/studies/shop/**/*.json*", "out/studies/shop/**/*.parquet"),
-        {**LIGHT, "run": 2, "tune": 2, "ablate": 3, "report": 6, "robustness": 1, "export": 1},
+        {**LIGHT, "run": 2, "tune": 2, "ablate": 3, "report": 6, "robustness": 1, "export": 1}
+        | {**WRITING, "search": 4},
     ),
     "predictions and weights": Kind(
         ("out/runs/*/*/*/predictions/*", "out/runs/*/*/*/model/*.safetensors"),

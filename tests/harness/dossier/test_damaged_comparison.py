@@ -8,7 +8,7 @@ import pytest
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.dossier.comparison import compare_study
-from fusefront.harness.dossier.inputs import read_comparison
+from fusefront.harness.dossier.inputs import read_comparison, stored_comparison
 from fusefront.harness.runs.store import StudyFolder
 
 OPTIONAL = {"format", "mde", "se", "df", "own_metrics"}  # files of earlier versions lack them
@@ -40,7 +40,7 @@ def refusal(compared: StudyFolder, content: object) -> str:
     path = compared.path / "comparison.json"
     path.write_text(json.dumps(content))
     with pytest.raises(DataContractError) as error:
-        read_comparison(compared, compared.completed())
+        stored_comparison(path)
     sentence = str(error.value)
     assert sentence.startswith(f"{path}: ")
     assert "\n" not in sentence

@@ -3,12 +3,9 @@ well."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -103,49 +100,17 @@ INTERLEAVINGS = 300
 
 @pytest.mark.slow
 @pytest.mark.timeout(3 * 3600)
-def test_killed_commands_of_two_studies_never_spoil_each_other(tmp_path: Path) -> None:
-    """Two to three commands at drawn moments, each killed or not; at the end all is as
-    undisturbed."""
-    calm = tmp_path / "calm"
-    calm.mkdir()
-    write_studies(calm, trials=2)
-    finish(start(calm, "run", "first.yaml"))
-    finish(start(calm, "run", "second.yaml"))
-    calm_scores = scores(calm)
-    shared = tmp_path / "0"
-    for number in range(INTERLEAVINGS):
-        random = Random(number)
-        if number % 6 == 0:  # a fresh folder: the world and the store are disputed, too
-            shared = tmp_path / str(number)
-            shared.mkdir()
-            write_studies(shared, trials=2)
-        processes = []
-        for _ in range(random.choice((2, 2, 3))):
-            verb, name = random.choice(("run", "run", "tune")), random.choice(("first", "second"))
-            processes.append(start(shared, verb, f"{name}.yaml"))
-            time.sleep(random.uniform(0, 2))
-        time.sleep(random.uniform(0, 6))
-        for process in processes:
-            if random.random() < 0.7:
-                os.killpg(process.pid, signal.SIGKILL)
-            _, errors = process.communicate()
-            assert process.returncode in (0, -signal.SIGKILL), f"{number}: {errors}"
-        ids = trained(shared)
-        assert len(ids) == len(set(ids)), f"{number}: a run was trained twice"
-        if number % 6 == 5:
-            finish(start(shared, "run", "first.yaml"), start(shared, "run", "second.yaml"))
-            assert scores(shared) == calm_scores, f"after interleaving {number}"
-    finish(start(shared, "run", "first.yaml"), start(shared, "run", "second.yaml"))
-    assert scores(shared) == calm_scores
-
-
-def scores(folder: Path) -> dict[str, float]:
-    """Validation AUC by run id, and each study's winners and comparison."""
-    numbers = {
-        path.parent.name: json.loads(path.read_text())["valid_auc"]
-        for path in folder.glob("out/runs/*/*/*/summary.json")
-    }
-    for path in folder.glob("out/studies/*/comparison.json"):
-        for row in json.loads(path.read_text())["strategies"]:
-            numbers[f"{path.parent.name} {row['name']}"] = row["metrics"]["auc"]["value"]
-    return numbers
+def test_killed_commands_of_two_studies_never_spoil_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In an interpreter of its own, which has used no threads before it forks."""
+    script = Path(__file__).with_name("interleave.py")
+    command = [sys.executable, str(script), str(tmp_path), str(INTERLEAVINGS)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        written, errors = process.communicate()
+    assert process.returncode == 0, errors[-4000:]
+    assert written.splitlines()[-1].startswith(f"{INTERLEAVINGS} interleavings, ")
+    with capsys.disabled():
+        print(f"\n{written.splitlines()[-1]}")

@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from fusefront.datasets.durable import (
     replacing,
     replacing_folder,
     sweep,
+    temporary_folder,
     write_bytes,
 )
 
@@ -50,6 +52,45 @@ def test_what_a_living_process_writes_stays_and_what_a_killed_one_left_goes(
     assert written.exists()
     sweep(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+TEMPORARY = """
+import time
+from fusefront.datasets.durable import temporary_folder
+with temporary_folder("trace") as folder:
+    print(folder, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_temporary_folder_of_a_killed_process_is_swept_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", TEMPORARY]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        left = Path(process.stdout.readline().strip())
+        assert stat.S_IMODE(left.stat().st_mode) & 0o077 == 0  # nobody else's
+        (tmp_path / "x.tmp-1").mkdir()  # another program's
+        with temporary_folder("init") as own:
+            assert left.is_dir()  # its owner lives
+            (own / "a").touch()
+        process.send_signal(signal.SIGKILL)
+    assert left.is_dir()
+    with temporary_folder("init"):
+        assert not left.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tmp-1"]
+
+
+def test_what_was_moved_aside_counts_as_left_once_the_new_one_has_its_place(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".bundle.old4711").mkdir()
+    assert leftovers(tmp_path) == []  # all that there is of it
+    (tmp_path / "bundle").mkdir()
+    assert leftovers(tmp_path) == [tmp_path / ".bundle.old4711"]
 
 
 def test_leftovers_of_earlier_versions_are_swept_and_other_files_are_not(tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from fusefront.datasets.errors import PlaceError
+from fusefront.datasets.locks import LIMIT, Wait, lock_file, locked
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.cli.app import register
 from fusefront.harness.dossier.comparison import compare_study
+from fusefront.harness.jobs import repair as repair_module
 from fusefront.harness.jobs import repair as repairs
 from fusefront.harness.jobs.checked import RecordDamage, Verification
 from fusefront.harness.jobs.plan import make_plan
@@ -20,6 +23,7 @@ from fusefront.harness.jobs.verify import verify
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs import chain
 from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.runs.unneeded import at_work_file
 from fusefront.harness.training.run import run
 
 
@@ -43,6 +47,8 @@ def _without_clock(path: Path) -> bytes:
     lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
     clocks = ("seconds", "rows_per_second", "host_pid")
     remaining = [{k: v for k, v in json.loads(line).items() if k not in clocks} for line in lines]
+    for record in remaining:
+        record.get("sha256", {}).pop("metrics.jsonl", None)  # the epochs hold clocks
     return json.dumps(remaining).encode()
 
 
@@ -138,6 +144,52 @@ def test_a_trial_is_made_again_with_its_run_and_the_winner_with_it(
         tuning / "trial-0000.json",
         tuning / "winner-2.json",
     }
+
+
+@pytest.mark.parametrize("kind", ["folder", "run", "store", "study"])
+def test_whoever_is_at_work_is_waited_for_and_named(
+    trained_study: StudyFolder, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = trained_study.root
+    late = next(entry.path for entry in trained_study.completed() if entry.seed == 1)
+    broken = {
+        "run": late / "model" / "weights.safetensors",
+        "store": trained_study.store_path / "test" / "row" / "label.npy",
+    }.get(kind, trained_study.path / "comparison.json")
+    broken.write_bytes(b"{")
+    lock = {
+        "folder": at_work_file(root),
+        "run": lock_file(root, "run", late.name),
+        "store": lock_file(root, "store", trained_study.store_path.name),
+        "study": lock_file(root, "study", "shop"),
+    }[kind]
+    monkeypatch.setenv(LIMIT, "0.2")
+    words = ["verify", "shop", "--repair", "--out", str(root)]
+    with locked(lock, Wait(""), shared=kind == "folder"):
+        with pytest.raises(PlaceError, match=r"after 0\.2 s"):
+            register()(words, standalone_mode=False)
+        assert broken.exists()
+    assert not register()(words, standalone_mode=False)
+    assert not broken.exists()
+
+
+def test_what_was_mended_meanwhile_stays(
+    trained_study: StudyFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = trained_study.path / "comparison.json"
+    whole = path.read_bytes()
+    path.write_text("{")
+    waited = repair_module.at_rest
+
+    def mended(out: Path, tell: object = None) -> object:
+        path.write_bytes(whole)
+        return waited(out)
+
+    monkeypatch.setattr(repair_module, "at_rest", mended)
+    words = ["verify", "shop", "--repair", "--out", str(trained_study.root)]
+    assert not register()(words, standalone_mode=False)
+    assert path.read_bytes() == whole
+    assert not (trained_study.root / "quarantine").exists()
 
 
 def test_two_repairs_in_a_second_lie_apart(trained_study: StudyFolder) -> None:

@@ -79,7 +79,7 @@ def test_a_matrix_is_written_before_and_trained_once(jobs: Any, console: Console
     strategies = {**THIN["strategies"], "again": {"baseline": "early_fusion"}}
     request = jobs.request("trained", strategies=strategies)
     plan, room = begin(request, console)
-    cells, failed = train(plan, room)
+    cells, failed, _ = train(plan, room)
     assert failed == []
     assert [(cell.strategy, cell.seed) for cell in cells] == [
         (name, seed) for name in strategies for seed in (4, 9)
@@ -148,7 +148,7 @@ def test_a_search_gives_every_run_its_winners_parameters(jobs: Any, console: Con
     request = jobs.request(
         "searched", strategies=strategies, tuning={"trials": 3, "space": space}, seeds=[4]
     )
-    (winner,) = tune_study(request, console)
+    (winner,) = tune_study(request, console).winners.values()
     assert jobs.workers[-1].closed
     trained = jobs.workers[-1].trained
     assert [(cell.strategy, cell.role, cell.with_test) for cell in trained] == [
@@ -166,9 +166,9 @@ def test_a_search_gives_every_run_its_winners_parameters(jobs: Any, console: Con
     best = max(records, key=lambda record: (record["value"], -record["number"]))
     assert (winner["number"], winner["params"]) == (best["number"], best["params"])
     plan, room = begin(request, console)
-    assert tune(plan, room) == {"early_fusion": best["params"]}
+    assert tune(plan, room).params == {"early_fusion": best["params"]}
     assert jobs.workers[-1].trained == []  # its trials have their records
-    cells, _ = train(plan, room)
+    cells, *_ = train(plan, room)
     rate = best["params"].get("training.learning_rate", 0.01)
     assert [cell.spec.training["learning_rate"] for cell in cells] == [rate, 0.01]
 
@@ -181,7 +181,7 @@ def test_finalists_choose_before_the_seeds_that_are_reported(jobs: Any, console:
     }
     tuning = {"trials": 4, "finalists": 2, "space": space}
     request = jobs.request("finals", strategies=strategies, tuning=tuning, seeds=[4])
-    (winner,) = tune_study(request, console)
+    (winner,) = tune_study(request, console).winners.values()
     trained = jobs.workers[-1].trained
     again = [cell.spec.seed for cell in trained if cell.spec.seed != 1_000_003]
     assert sorted(again) == [2_000_006, 2_000_006, 3_000_009, 3_000_009]
@@ -191,9 +191,9 @@ def test_finalists_choose_before_the_seeds_that_are_reported(jobs: Any, console:
     assert all(len(f["values"]) == 3 for f in winner["finalists"])
     assert winner["number"] == max(means, key=lambda number: (means[number], -number))
     plan, room = begin(request, console)
-    assert tune(plan, room) == {"early_fusion": winner["params"]}
+    assert tune(plan, room).params == {"early_fusion": winner["params"]}
     assert jobs.workers[-1].trained == []  # the choice is frozen
-    cells, _ = train(plan, room)
+    cells, *_ = train(plan, room)
     assert {cell.spec.seed for cell in cells} == {4}
     with pytest.raises(UsageError, match="seed 2000006 chooses among the trials"):
         begin(replace(request, overrides=("seeds=[2000006]",)), console)
@@ -216,7 +216,7 @@ def test_a_search_none_of_whose_trials_ended_leaves_the_defaults(
     break_seed(monkeypatch, 1_000_003)
     request = jobs.request("unsearched", **THIN, tuning={"trials": 1}, seeds=[4])
     plan, room = begin(request, console)
-    assert tune(plan, room) == {}
+    assert tune(plan, room) == ({}, {})
     lines = [line for line in printed(console) if "its runs try the defaults" in line]
     assert [line.split(":")[0] for line in lines] == ["early_fusion", "late_fusion"]
     assert "ValueError: early_fusion broke" in lines[0]

@@ -67,8 +67,9 @@ def test_one_changed_byte_of_weights_or_predictions_is_found(
     for what in (path.name, str(path), path.name[:6]):
         (first,) = verify(what, trained_study.root)
         assert first.damaged == (
-            f"{path / name}: changed since the run was recorded (its SHA-256 differs); delete the "
-            "run's folder and run the study again",
+            f"{path / name}: changed since the run was recorded (its SHA-256 differs); "
+            f"`fusefront verify {path.name} --repair --out {trained_study.root}` moves it aside, "
+            "then the same command makes it again",
         )
 
 

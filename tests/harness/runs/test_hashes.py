@@ -60,7 +60,9 @@ def forget(run_folder: Path) -> None:
 
 def test_the_record_keeps_the_hash_of_weights_and_predictions(study: StudyFolder) -> None:
     for entry in study.completed():
-        assert entry.summary["sha256"] == {name: sha256(entry.path / name) for name in FILES}
+        assert entry.summary["sha256"] == {
+            name: sha256(entry.path / name) for name in (*FILES, "metrics.jsonl")
+        }
 
 
 READERS: dict[str, Callable[[StudyFolder], object]] = {
@@ -79,8 +81,9 @@ def test_negated_predictions_are_refused(study: StudyFolder, reader: str) -> Non
     with pytest.raises(DataContractError) as refusal:
         READERS[reader](study)
     assert str(refusal.value) == (
-        f"{path}: changed since the run was recorded (its SHA-256 differs); delete the run's "
-        "folder and run the study again"
+        f"{path}: changed since the run was recorded (its SHA-256 differs); `fusefront verify "
+        f"{late(study).name} --repair --out {study.root}` moves it aside, then the same command "
+        "makes it again"
     )
     assert not (study.root / "bundle").exists()
 

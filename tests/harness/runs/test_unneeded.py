@@ -3,6 +3,7 @@ told."""
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,12 @@ from fusefront.harness.runs.unneeded import at_work_file, free, size, unneeded, 
 
 
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a study of one run, and one of everything that nobody needs."""
-    out = tmp_path / "out"
+    out, temporary = tmp_path / "out", tmp_path / "temporary"
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    for name in (".fusefront-init.tmp-1-dead", "fusefront-init-old", "fusefront-host.lock", "x"):
+        (temporary / name).mkdir(parents=True)
     study = {
         "name": "shop",
         "dataset": {"synthetic": "tour", "seed": 1},
@@ -27,11 +31,13 @@ def out(tmp_path: Path) -> Path:
     }
     write(out / "studies" / "shop" / "study.yaml", study)
     cell = {"strategy": "late_fusion", "role": "strategy", "seed": 0, "run_id": "a" * 12}
+    other = {"recipe": "epochs 2", "cells": [{**cell, "run_id": "9" * 12}]}
     matrix = {"dataset": "d", "fingerprint": "f", "store": "prepared/d/f", "cells": [cell]}
+    matrix["sensitivity"] = [other]
     write(out / "studies" / "shop" / "matrix.json", matrix)
     trial = {"number": 0, "run_id": "b" * 12, "state": "ok", "value": 0.7}
     write(out / "studies" / "shop" / "tuning" / "late_fusion" / "trial-0000.json", trial)
-    for run_id in ("a" * 12, "b" * 12, "c" * 12):
+    for run_id in ("9" * 12, "a" * 12, "b" * 12, "c" * 12):
         write(run(out, run_id) / "summary.json", {"run_id": run_id})
     write(run(out, "d" * 12) / "status.json", {"state": "running"})
     for fingerprint in ("f", "g"):
@@ -56,6 +62,8 @@ LEFT = {
     ("left by a killed process", ".weights.safetensors.tmp-1-dead"),
     ("lock of nobody", "run-" + "e" * 12),
     ("unfinished run", "d" * 12),
+    ("left by a killed process", ".fusefront-init.tmp-1-dead"),
+    ("left by a killed process", "fusefront-init-old"),
 }
 UNUSED = {
     ("run of no study", "c" * 12),
@@ -78,7 +86,7 @@ def test_nothing_goes_without_yes_and_then_only_what_was_shown(out: Path) -> Non
     program = CliRunner()
     shown = program.invoke(register(), ["gc", "--out", str(out)])
     assert shown.exit_code == 0
-    assert shown.output.splitlines()[-1].startswith("3 to free, ")
+    assert shown.output.splitlines()[-1].startswith("5 to free, ")
     assert sorted(out.rglob("*")) == before
     freed = program.invoke(register(), ["gc", "--out", str(out), "--yes", "--json"])
     assert {(p["kind"], Path(p["path"]).name) for p in json.loads(freed.output)["parts"]} == LEFT
@@ -86,7 +94,9 @@ def test_nothing_goes_without_yes_and_then_only_what_was_shown(out: Path) -> Non
     program.invoke(register(), ["gc", "--out", str(out), "--unused", "--yes"])
     assert unneeded(out, unused=True) == []
     runs = {path.name for path in (out / "runs" / "d" / "late_fusion").iterdir()}
-    assert runs == {"a" * 12, "b" * 12}
+    assert runs == {"9" * 12, "a" * 12, "b" * 12}
+    left = {path.name for path in (out.parent / "temporary").iterdir()}
+    assert left == {"fusefront-host.lock", "x"}
     assert (out / "prepared" / "d" / "f" / "manifest.json").exists()
 
 
@@ -120,7 +130,7 @@ def test_a_study_of_a_persons_files_needs_no_world(out: Path) -> None:
     write(out / "studies" / "own" / "study.yaml", text)
     needs = used(out)
     assert len(needs.worlds) == 1  # of the other study
-    assert needs.runs == {"a" * 12, "b" * 12}
+    assert needs.runs == {"9" * 12, "a" * 12, "b" * 12}
     assert needs.stores == {(out / "prepared" / "d" / "f").resolve()}
 
 

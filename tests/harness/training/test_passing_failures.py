@@ -106,7 +106,7 @@ def test_a_trial_whose_worker_is_killed_twice_is_left_to_the_next_command(
     assert list(folder.rglob("trial-*.json")) == []
     assert list(folder.rglob("winner-*.json")) == []
     second = room()
-    assert tune(plan, second).keys() == {"late_fusion"}
+    assert tune(plan, second).winners.keys() == {"late_fusion"}
     second.workers.close()
     (search,) = plan.searches(folder)
     assert [search.record(number)["state"] for number in range(2)] == ["ok", "ok"]
