@@ -167,7 +167,11 @@ class StudyPlan:
         ]
 
     def space(self, name: str) -> Space:
-        """What is searched for a strategy: the study's keys, the baseline's choices, its own."""
+        """What is searched for a strategy: the study's keys, the baseline's choices, its own.
+
+        Of a key that two of them name, the strategy's word goes before the study's, and that
+        before the baseline's.
+        """
         strategy = self.strategies[name]
         if self.parts.baselines[strategy.baseline].solved:
             return {}
@@ -176,7 +180,8 @@ class StudyPlan:
             for key, values in self.parts.baselines[strategy.baseline].choices.items()
             if not _is_set(key, strategy.settings)
         }
-        return {**self._training_space(name), **own, **strategy.space}
+        searched = self._training_space(name)
+        return {**searched, **own, **searched, **strategy.space}
 
     def _training_space(self, name: str) -> Space:
         """Of the study's keys those that mean something for the strategy's recipe."""

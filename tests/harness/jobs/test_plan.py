@@ -136,6 +136,19 @@ def test_a_space_is_the_studys_the_baselines_and_the_strategys_own(
     assert usual == Tuning().space["training.learning_rate"]
 
 
+def test_the_studys_word_on_a_key_goes_before_the_baselines_choices(
+    ragged: PreparedDataset,
+) -> None:
+    study = {"trials": 1, "space": {"token_width": [24, 40], "head.hidden": [[12]]}}
+    strategies = {**STUDY["strategies"], "own": {"baseline": "early_fusion"}}
+    strategies["own"]["space"] = {"token_width": [48]}
+    matrix = plan(ragged, tuning=study, strategies=strategies)
+    assert matrix.space("new")["token_width"] == (24, 40)
+    assert matrix.space("new")["head.hidden"] == ([12],)
+    assert matrix.space("own")["token_width"] == (48,)
+    assert matrix.space("own")["head.hidden"] == ([12],)
+
+
 def roles(matrix: StudyPlan) -> dict[str, tuple[str, str]]:
     return {name: (body.baseline, body.role) for name, body in matrix.strategies.items()}
 
