@@ -94,7 +94,7 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
         remember(folder, (*_of_the_study(own, study), *data.own))
     if sentence := reidentified(StudyFolder(request.out, folder, study), store, parts):
         console.print(sentence, markup=False)
-    for sentence in plan.without.values():
+    for sentence in (*plan.without.values(), *plan.unsearched):
         console.print(sentence, markup=False)
     workers = Workers(request.jobs, request.out, store.path, include)
     mirror = Mirror(request.account, study.name, _plain(console)) if request.wandb else None

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from fusefront.baselines.contract import Parts
 from fusefront.baselines.settings import expand
-from fusefront.baselines.zoo import check_settings
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.controls import controls_of
 from fusefront.harness.jobs.recipes import recipe_name, recipe_of, searched_training
+from fusefront.harness.jobs.tried import check_spaces, check_strategies
 from fusefront.harness.parts.identity import code_of
-from fusefront.harness.parts.origins import fails, used_by
 from fusefront.harness.parts.own import Own
 from fusefront.harness.runs.files import Json, canonical
 from fusefront.harness.runs.recipe import Training, overlay
@@ -37,6 +36,7 @@ class StudyPlan:
     parts: Parts
     without: Mapping[str, str] = field(default_factory=dict)  # control that is not run -> why
     alternative: Mapping[str, Json] = field(default_factory=dict)  # over the common recipe
+    unfit: Mapping[str, frozenset[str]] = field(default_factory=dict)  # keys of the study's space
     _codes: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     def cell(
@@ -180,16 +180,28 @@ class StudyPlan:
             for key, values in self.parts.baselines[strategy.baseline].choices.items()
             if not _is_set(key, strategy.settings)
         }
-        searched = self._training_space(name)
-        return {**searched, **own, **searched, **strategy.space}
+        common = self._common_space(name)
+        return {**common, **own, **common, **strategy.space}  # each key in the place it has first
 
-    def _training_space(self, name: str) -> Space:
+    def _common_space(self, name: str) -> Space:
         """Of the study's keys those that mean something for the strategy's recipe."""
         strategy, tuning = self.strategies[name], self.study.tuning
         kind = self.parts.baselines[strategy.baseline]
         own = recipe_name(self.study, strategy, kind) == "own"
         unset = "space" not in tuning.model_fields_set
-        return searched_training(tuning.space, self.recipe(name), own=own, unset=unset)
+        space = {k: v for k, v in tuning.space.items() if k not in self.unfit.get(name, ())}
+        return searched_training(space, self.recipe(name), own=own, unset=unset)
+
+    @property
+    def unsearched(self) -> list[str]:
+        """A sentence on each key of the study's space that some searched strategies have not."""
+        keys = [key for key in self.study.tuning.space if self.study.tuning.trials]
+        names = {k: [n for n in self.searched() if k in self.unfit.get(n, ())] for k in keys}
+        return [
+            f"tuning.space: {key!r} is no setting of {', '.join(lacking)}, searched without it"
+            for key, lacking in names.items()
+            if lacking
+        ]
 
 
 def _is_set(dotted: str, settings: Mapping[str, Json]) -> bool:
@@ -211,28 +223,15 @@ def make_plan(
 
     `own` are the parts that are not shipped: whatever they raise is said with their name.
     """
-    schema = schema_of(store)
-    controls, without = controls_of(study, schema, parts)
+    controls, without = controls_of(study, schema_of(store), parts)
     strategies = {**study.strategies, **controls}
-    for name, strategy in strategies.items():
-        if strategy.baseline not in parts.baselines:
-            raise UsageError(
-                f"strategy {name!r}: baseline {strategy.baseline!r} is not known;"
-                f" known: {', '.join(sorted(parts.baselines))}"
-            )
-        try:
-            check_settings(strategy.baseline, schema, strategy.settings, parts)
-        except ValueError as error:
-            raise UsageError(f"strategy {name!r}: {error}") from error
-        except Exception as error:  # somebody else's code: anything can come out of it
-            for part in used_by(own, strategy.baseline, strategy.settings):
-                raise fails(part, error, f"cannot be built for strategy {name!r}") from error
-            raise
     _check_seeds(study)
     plan = StudyPlan(study, store, strategies, parts, without)
+    check_strategies(plan, own)
     for recipe in ({}, *study.sensitivity):
         for name, strategy in strategies.items():
             _check_recipe(plan.under(recipe), name, strategy)
+    plan = replace(plan, unfit=check_spaces(plan, own))
     _check_sampler(plan)
     return plan
 

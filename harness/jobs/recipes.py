@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from fusefront.baselines.contract import Baseline
-from fusefront.baselines.settings import did_you_mean
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.nearest import or_nearest
 from fusefront.harness.runs.recipe import EVERYWHERE, Training, overlay
 from fusefront.harness.runs.study import Range, Strategy, Study
 from fusefront.harness.tuning.space import Space
@@ -69,7 +69,7 @@ def checked(training: Mapping[str, Json], owner: str) -> Training:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            hint = did_you_mean(key, Training.model_fields)
+            hint = or_nearest(key, Training.model_fields)
             raise UsageError(f"{owner}: unknown training key {key!r}{hint}") from error
         message = first["msg"].removeprefix("Value error, ")
         where = f"training.{key}: {message} (got {first['input']!r:.80})" if key else message

@@ -11,6 +11,7 @@ from fusefront.harness.runs.files import Json
 
 FEWEST_ROWS, MOST_ROWS = 256, 8192  # of a batch that nobody named
 STEPS = 200  # an epoch, where the rows allow it
+LARGEST = 2**31 - 1  # count of rows
 _DECAYS = ("tau", "id_tau", "weight_decay", "id_weight_decay", "l2", "l2_embedding")
 _RIVALS = {  # two ways to say one thing: a later word takes the place of the other
     "tau": "weight_decay",
@@ -36,24 +37,32 @@ class Training(StrictModel):
     """
 
     epochs: int = Field(default=3, ge=1, le=1000)
-    batch_rows: int | None = Field(default=None, ge=2)  # null: by the rows of train, `rows_a_batch`
+    batch_rows: int | None = Field(
+        default=None, ge=2, le=LARGEST
+    )  # null: by the rows of train, `rows_a_batch`
     optimizer: Literal["adamw", "adam"] = "adamw"
     schedule: Literal["one_cycle", "constant", "plateau", "exact"] = "one_cycle"
-    learning_rate: float = Field(default=1e-2, gt=0)
+    learning_rate: float = Field(default=1e-2, gt=0, le=1e3)
     tau: float | None = Field(default=3.0, gt=0, allow_inf_nan=False)  # not of 1-d parameters
     id_tau: float | None = Field(default=0.3, gt=0, allow_inf_nan=False)
-    weight_decay: float | None = Field(default=None, ge=0)  # AdamW's own, a step: in place of tau
-    id_weight_decay: float | None = Field(default=None, ge=0)  # ... of id_tau
-    l2: float = Field(default=0.0, ge=0)  # Adam alone: weight x itself in the gradient
-    l2_embedding: float = Field(default=0.0, ge=0)  # ... of ids and fields
+    weight_decay: float | None = Field(
+        default=None, ge=0, le=1e9
+    )  # AdamW's own, a step: in place of tau
+    id_weight_decay: float | None = Field(default=None, ge=0, le=1e9)  # ... of id_tau
+    l2: float = Field(default=0.0, ge=0, le=1e9)  # Adam alone: weight x itself in the gradient
+    l2_embedding: float = Field(default=0.0, ge=0, le=1e9)  # ... of ids and fields
     warmup: float = Field(default=0.1, ge=0, lt=1)  # share of a one-cycle
     anneal: float = Field(
         default=0.1, gt=0, lt=1
     )  # plateau: the rate's factor, an epoch without gain
-    patience: int | None = Field(default=None, ge=1)  # epochs without gain until it stops
-    average: float | None = Field(default=None, gt=0)  # epochs: what is kept averages the weights
-    max_candidates: int = Field(default=64, ge=1)  # a longer request is split, its history repeated
-    clip: float = Field(default=10.0, gt=0)
+    patience: int | None = Field(default=None, ge=1, le=1000)  # epochs without gain until it stops
+    average: float | None = Field(
+        default=None, gt=0, le=1000
+    )  # epochs: what is kept averages the weights
+    max_candidates: int = Field(
+        default=64, ge=1, le=LARGEST
+    )  # a longer request is split, its history repeated
+    clip: float = Field(default=10.0, gt=0, le=1e9)
 
     @model_validator(mode="before")
     @classmethod

@@ -1,7 +1,9 @@
 """The study spec: which strategies, on which data, under which budget; one YAML, unknown keys
 refused."""
 
-import difflib
+import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fusefront.datasets.yaml_file import read_yaml
 from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.nearest import or_nearest
 from fusefront.harness.runs.recipe import StrictModel, Training
 
 CONTROLS = (
@@ -23,16 +26,18 @@ CONTROLS = (
 )
 Role = Literal["strategy", "control", "ablation", "trial"]
 Sampler = Literal["tpe", "random", "qmc", "gp", "cma-es", "nsga-ii"]
+LARGEST_SEED = 2**31 - 1  # a trial's seed lies above it, and a generator's below 2**32
+MOST_TRIALS, MOST_SEEDS, MOST_ROWS = 10_000, 1_000, 100_000_000
 
 
 class Synthetic(StrictModel):
     """A world of known truth instead of files; sizes in requests of eight candidates."""
 
     synthetic: str
-    seed: int = 0
-    train: int = Field(default=8000, ge=1)
-    valid: int = Field(default=2000, ge=1)
-    test: int = Field(default=8000, ge=1)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
+    train: int = Field(default=8000, ge=1, le=MOST_ROWS)
+    valid: int = Field(default=2000, ge=1, le=MOST_ROWS)
+    test: int = Field(default=8000, ge=1, le=MOST_ROWS)
 
 
 class Range(StrictModel):
@@ -44,11 +49,55 @@ class Range(StrictModel):
 
     @model_validator(mode="after")
     def _ordered(self) -> "Range":
+        for end in (self.low, self.high):
+            if not math.isfinite(end) or abs(end) > LARGEST_SEED:
+                raise ValueError(f"an end of a range is {end}, expected a number to draw from")
         if self.low > self.high or (self.log and self.low <= 0):
             raise ValueError(
                 f"range {self.low} to {self.high} is empty, or log without being positive"
             )
         return self
+
+
+def _checked_space(space: Any, *, keep: bool) -> Any:
+    """Refuse, key by key, what a search cannot draw from; `keep`: [] keeps a key as it is."""
+    if not isinstance(space, Mapping):
+        return space
+    for key, values in space.items():
+        if isinstance(values, Mapping):
+            for word in values.keys() - Range.model_fields.keys():
+                raise ValueError(
+                    f"{key}: unknown key {word!r}{or_nearest(word, Range.model_fields)}"
+                )
+            for end in ("low", "high"):
+                if end not in values:
+                    raise ValueError(f"{key}: a range without {end!r}; give low and high")
+        elif isinstance(values, list | tuple):
+            _check_choices(key, values, keep=keep)
+        elif not isinstance(values, Range):
+            raise ValueError(
+                f"{key} is {values!r:.60}, expected a list of values or {{low: ..., high: ...}}"
+            )
+    return space
+
+
+def _check_choices(key: str, values: list[Any] | tuple[Any, ...], *, keep: bool) -> None:
+    """Distinct values that can be written down; one alone is no choice."""
+    if len(values) == 1 or not (values or keep):
+        what = f"only {values[0]!r:.60}" if values else "nothing"
+        raise ValueError(
+            f"{key}: got {what} to choose from, expected two values or more; leave the key out and "
+            "write a fixed value where it belongs, in the strategy or in training"
+        )
+    try:
+        texts = [json.dumps(value, sort_keys=True, allow_nan=False) for value in values]
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{key}: got {list(values)!r:.80}, expected finite numbers, words or mappings of them"
+        ) from None
+    for text in texts:
+        if texts.count(text) > 1:
+            raise ValueError(f"{key}: {text:.60} stands there twice; a search weighs each once")
 
 
 class Tuning(StrictModel):
@@ -57,8 +106,8 @@ class Tuning(StrictModel):
     `finalists` train again on a budget of their own, and the best mean over seeds is the winner.
     """
 
-    trials: int = Field(default=0, ge=0)
-    seed: int = 0
+    trials: int = Field(default=0, ge=0, le=MOST_TRIALS)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     lag: int = Field(default=2, ge=1, le=8)
     sampler: Sampler = "tpe"
     finalists: int = Field(default=0, ge=0, le=20)  # the best so many get two new seeds each
@@ -68,6 +117,11 @@ class Tuning(StrictModel):
             "training.id_tau": (0.1, 0.3, 1.0, 3.0),
         }
     )  # dotted setting or training.<key>, for all strategies; a baseline adds its own choices
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _drawable(cls, space: Any) -> Any:
+        return _checked_space(space, keep=False)
 
     @model_validator(mode="after")
     def _a_choice(self) -> "Tuning":
@@ -84,13 +138,15 @@ class LatencySpec(StrictModel):
 
     candidates: tuple[int, ...] = (1, 100, 500)
     decide_at: int = 100  # the K whose latency is on the frontier
-    rounds: int = Field(default=20, ge=3)
+    rounds: int = Field(default=20, ge=3, le=10_000)
     backends: tuple[str, ...] = ()  # timed beside what ships; a person's own among them
 
     @model_validator(mode="after")
     def _measured(self) -> "LatencySpec":
-        if not self.candidates or min(self.candidates) < 1:
-            raise ValueError(f"candidates {list(self.candidates)} must be one or more, each from 1")
+        if not self.candidates or min(self.candidates) < 1 or max(self.candidates) > 100_000:
+            raise ValueError(
+                f"candidates {list(self.candidates)} must be one or more, each from 1 to 100000"
+            )
         if self.decide_at not in self.candidates:
             raise ValueError(
                 f"decide_at {self.decide_at} is not among candidates {list(self.candidates)}; the "
@@ -102,16 +158,16 @@ class LatencySpec(StrictModel):
 class MoneySpec(StrictModel):
     """What the what-if table is computed from; stated assumptions, not measurements."""
 
-    price_per_core_hour: float = Field(default=0.048, gt=0)
-    requests_per_second: float = Field(default=100.0, gt=0)
-    value_per_click: float = Field(default=0.01, ge=0)
-    top_k: int = Field(default=3, ge=1)
+    price_per_core_hour: float = Field(default=0.048, gt=0, le=1e9)
+    requests_per_second: float = Field(default=100.0, gt=0, le=1e9)
+    value_per_click: float = Field(default=0.01, ge=0, le=1e9)
+    top_k: int = Field(default=3, ge=1, le=100_000)
 
 
 class Comparing(StrictModel):
     """How the comparison judges, where it is not the default; options of `compare` go before it."""
 
-    effect: float | None = Field(default=None, gt=0)  # the difference that matters [margin]
+    effect: float | None = Field(default=None, gt=0, lt=1)  # the difference that matters [margin]
     two_way: bool = False  # would it hold on other items, too: cluster by user and by item
     temperature: bool = False  # also report logits scaled on validation
     paired_seeds: bool = False  # use the correlation of equal seeds
@@ -129,6 +185,11 @@ class Strategy(BaseModel):
     recipe: Literal["common", "own"] | None = None  # None: as the study says
     tune: bool = True  # False: no place in the tuning budget, the settings as they are
     space: dict[str, Range | tuple[Any, ...]] = {}  # more to search, or () to keep a key fixed
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _drawable(cls, space: Any) -> Any:
+        return _checked_space(space, keep=True)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -154,11 +215,11 @@ class Study(StrictModel):
     tuning: Tuning = Tuning()
     latency: LatencySpec = LatencySpec()
     money: MoneySpec = MoneySpec()
-    slo_ms: float = Field(default=10.0, gt=0)
-    margin: float = Field(default=0.001, gt=0)
+    slo_ms: float = Field(default=10.0, gt=0, le=1e6)
+    margin: float = Field(default=0.001, gt=0, lt=1)
     comparison: Comparing = Comparing()
     owner: str = ""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
 
     @field_validator("strategies", mode="before")
     @classmethod
@@ -175,9 +236,7 @@ class Study(StrictModel):
     def _refused_with_a_reason(cls, value: bool | dict[str, str]) -> bool | dict[str, str]:
         for name, reason in value.items() if isinstance(value, dict) else ():
             if not any(name == kind or name.startswith(f"{kind}_") for kind in CONTROLS):
-                near = difflib.get_close_matches(name, CONTROLS, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(CONTROLS)}"
-                raise ValueError(f"no control is called {name!r}{hint}")
+                raise ValueError(f"no control is called {name!r}{or_nearest(name, CONTROLS)}")
             if not reason.strip():
                 raise ValueError(f"control {name!r} is refused without a reason; write it")
         return value
@@ -209,6 +268,11 @@ class Study(StrictModel):
                     f"got a name of {size} bytes ({name[:20]}...), expected at most {LONGEST}: it "
                     "is the name of folders and files"
                 )
+        if len(self.seeds) > MOST_SEEDS:
+            raise ValueError(f"got {len(self.seeds)} seeds, expected at most {MOST_SEEDS}")
+        for seed in self.seeds:
+            if not 0 <= seed <= LARGEST_SEED:
+                raise ValueError(f"seed {seed} is not between 0 and {LARGEST_SEED}; give another")
         for name in self.strategies:
             if "/" in name or name.startswith(".") or not name.strip():
                 raise ValueError(f"strategy name {name!r} cannot be a folder name; rename it")
@@ -259,13 +323,15 @@ def check_study(raw: dict[str, Any], source: str) -> Study:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
-    parts = [str(part) for part in first["loc"] if part not in ("Synthetic", "str")]
+    parts = [
+        str(part)
+        for part in first["loc"]
+        if part not in ("Synthetic", "str") and "[" not in str(part)  # the name of a type
+    ]
     where = ".".join(parts)
     if first["type"] == "extra_forbidden":
         known = _known_keys(parts[:-1])
-        near = difflib.get_close_matches(parts[-1], known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
-        return f"unknown key {where!r}{hint}"
+        return f"unknown key {where!r}{or_nearest(parts[-1], known)}"
     message = first["msg"].removeprefix("Value error, ")
     return f"{where or 'study'}: {message} (got {first['input']!r:.80})" if where else message
 

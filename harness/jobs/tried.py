@@ -1,0 +1,225 @@
+"""Everything that a search could try, built before anything is trained."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fusefront.baselines.models.composed import Composed
+from fusefront.baselines.zoo import check_settings
+from fusefront.harness.data.tables import schema_of
+from fusefront.harness.errors import UsageError
+from fusefront.harness.parts.origins import fails, used_by
+from fusefront.harness.parts.own import Own
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.nearest import nearest, or_nearest
+from fusefront.harness.runs.recipe import Training
+from fusefront.harness.runs.study import Range, Strategy
+from fusefront.harness.testing.shapes import FEW, filled
+from fusefront.harness.tuning.space import Space, apply
+
+if TYPE_CHECKING:
+    from fusefront.harness.jobs.plan import StudyPlan
+
+_UNKNOWN = "unknown setting"  # how a baseline refuses a key
+
+
+def check_strategies(plan: "StudyPlan", own: Sequence[Own]) -> None:
+    """Refuse a strategy that the zoo or the data set has no place for; UsageError says why.
+
+    `own` are the parts that are not shipped: whatever they raise is said with their name.
+    """
+    modalities = schema_of(plan.store).modalities
+    for name, strategy in plan.strategies.items():
+        if strategy.baseline not in plan.parts.baselines:
+            hint = or_nearest(strategy.baseline, plan.parts.baselines)
+            raise UsageError(
+                f"strategy {name!r}: baseline {strategy.baseline!r} is not known{hint}"
+            )
+        for modality in strategy.shuffle:
+            if modality not in modalities:
+                hint = or_nearest(modality, modalities)
+                raise UsageError(
+                    f"strategy {name!r}: shuffle names {modality!r}, no modality of the data{hint}"
+                )
+        try:
+            _build(plan, own, name, strategy.settings, whole=False)
+        except UsageError as error:
+            raise _nearer(name, strategy, error) from error
+
+
+def check_spaces(plan: "StudyPlan", own: Sequence[Own]) -> dict[str, frozenset[str]]:
+    """Build every choice of every space, under every recipe that the study names.
+
+    Returns for each strategy the keys of the study's space that its model has no setting for; they
+    are searched where there is one.
+
+    Raises:
+        UsageError: a key that no strategy has, a value that cannot be built or trained with.
+    """
+    searched = [name for name in plan.strategies if _takes_part(plan, name)]
+    unfit = {name: _unfit(plan, own, name) for name in searched}
+    for key in _of_the_study(plan):
+        if searched and all(key in unfit[name] for name in searched):
+            raise _unknown(plan, own, searched[0], key)
+    for name in searched:
+        strategy = plan.strategies[name]
+        for key in strategy.space:
+            if not _known(plan, own, name, key):
+                raise _unknown(plan, own, name, key)
+        space = {key: v for key, v in plan.space(name).items() if key not in unfit[name]}
+        if not plan.study.tuning.trials:  # what a person wrote is checked, searched or not
+            words = {*strategy.space, *_of_the_study(plan)}
+            space = {key: values for key, values in space.items() if key in words}
+        for params in _choices(space):
+            _try(plan, own, name, params)
+    for key in _of_the_study(plan):
+        if searched and not any(key in plan.space(name) for name in searched):
+            raise UsageError(
+                f"tuning.space: {key!r} means nothing for the recipe of any strategy that is "
+                "searched (optimizer, schedule); take it out or change the recipe"
+            )
+    return unfit
+
+
+def _takes_part(plan: "StudyPlan", name: str) -> bool:
+    """Whether the strategy has a search; one that has none and a space is refused."""
+    strategy = plan.strategies[name]
+    solved = plan.parts.baselines[strategy.baseline].solved
+    part = strategy.tune and not strategy.shuffle and not solved
+    if strategy.space and not part and not strategy.shuffle:
+        why = "its baseline is solved, not trained" if solved else "it says `tune: false`"
+        raise UsageError(
+            f"strategy {name!r} has a space and no search: {why}; take one of them out"
+        )
+    return part
+
+
+def _of_the_study(plan: "StudyPlan") -> Space:
+    """What the study itself says of the space; nothing where it is the default."""
+    tuning = plan.study.tuning
+    return tuning.space if "space" in tuning.model_fields_set else {}
+
+
+def _unfit(plan: "StudyPlan", own: Sequence[Own], name: str) -> frozenset[str]:
+    return frozenset(key for key in _of_the_study(plan) if not _known(plan, own, name, key))
+
+
+def _known(plan: "StudyPlan", own: Sequence[Own], name: str, key: str) -> bool:
+    """Whether a strategy has the key at all, whatever its value.
+
+    A part that the search may put in the place of another can have it, too.
+    """
+    word = key.removeprefix("training.")
+    if word != key:
+        return word in Training.model_fields
+    strategy = plan.strategies[name]
+    space = {**_of_the_study(plan), **strategy.space}
+    own_choices = plan.parts.baselines[strategy.baseline].choices
+    if key in own_choices:
+        return True
+    values = list(_values(space.get(key, ()))) or [None]
+    parents = [part for part in space if key.startswith(f"{part}.")]
+    frames = [{part: value} for part in parents for value in _values(space[part])] or [{}]
+    return any(_has(plan, own, name, {**frame, key: value}) for frame in frames for value in values)
+
+
+def _has(plan: "StudyPlan", own: Sequence[Own], name: str, params: Mapping[str, Json]) -> bool:
+    strategy = plan.strategies[name]
+    settings, _ = apply(params, strategy.settings, strategy.training)
+    try:
+        _build(plan, own, name, settings, whole=False)
+    except UsageError as error:
+        return _UNKNOWN not in str(error)
+    return True
+
+
+def _try(plan: "StudyPlan", own: Sequence[Own], name: str, params: Mapping[str, Json]) -> None:
+    strategy = plan.strategies[name]
+    settings, words = apply(params, strategy.settings, strategy.training)
+    try:
+        if any(key.startswith("training.") for key in params):
+            for recipe in ({}, *plan.study.sensitivity):
+                plan.under(recipe).recipe(name, words)
+        if any(not key.startswith("training.") for key in params):
+            _build(plan, own, name, settings)
+    except UsageError as error:
+        listed = ", ".join(f"{key} = {value!r:.60}" for key, value in params.items())
+        reason = str(error).removeprefix(f"strategy {name!r}: ")
+        last = list(params)[-1]
+        cure = f"; `space: {{{last}: []}}` keeps {last} as it is" if len(params) > 1 else ""
+        raise UsageError(f"strategy {name!r}, searched with {listed}: {reason}{cure}") from error
+
+
+def _choices(space: Space) -> Iterator[dict[str, Json]]:
+    """Every value of every key; of a key within another (`operator.k`) with each of its values."""
+    for key, values in space.items():
+        parents = [part for part in space if key.startswith(f"{part}.") and space[part]]
+        frames: list[dict[str, Json]] = [{}]
+        for part in parents:
+            frames = [{**frame, part: value} for frame in frames for value in _values(space[part])]
+        for frame in frames:
+            yield from ({**frame, key: value} for value in _values(values))
+
+
+def _values(values: Range | tuple[Any, ...]) -> tuple[Any, ...]:
+    """The choices, or the ends of a range."""
+    if isinstance(values, Range):
+        return (values.low, values.high) if values.low < values.high else (values.low,)
+    return values
+
+
+def _build(
+    plan: "StudyPlan",
+    own: Sequence[Own],
+    name: str,
+    settings: Mapping[str, Json],
+    *,
+    whole: bool = True,
+) -> None:
+    """Check the settings and, for the `whole` model, build it on a few items."""
+    baseline = plan.strategies[name].baseline
+    schema = schema_of(plan.store)
+    try:
+        check_settings(baseline, schema, settings, plan.parts)
+        kind = plan.parts.baselines[baseline]
+        if whole and not issubclass(kind, Composed):  # its check builds every part
+            few = schema._replace(items=min(schema.items, FEW))
+            filled(kind, plan.parts, settings, few)
+    except ValueError as error:
+        raise UsageError(f"strategy {name!r}: {error}") from error
+    except Exception as error:  # somebody else's code: anything can come out of it
+        for part in used_by(own, baseline, settings):
+            raise fails(part, error, f"cannot be built for strategy {name!r}") from error
+        if isinstance(error, MemoryError | RuntimeError | OverflowError):
+            reason = " ".join(str(error).split())[:160]
+            raise UsageError(
+                f"strategy {name!r} cannot be built ({reason}); make it smaller"
+            ) from error
+        raise
+
+
+def _nearer(name: str, strategy: Strategy, error: UsageError) -> UsageError:
+    """A misspelt key of the strategy itself is taken for a setting: name the key that is meant."""
+    for key in strategy.settings:
+        word = nearest(key, [*Strategy.model_fields, "training"])
+        if word and f"{_UNKNOWN} {key!r}" in str(error) and "did you mean" not in str(error):
+            return UsageError(f"strategy {name!r}: unknown key {key!r}; did you mean {word!r}?")
+    return error
+
+
+def _unknown(plan: "StudyPlan", own: Sequence[Own], name: str, key: str) -> UsageError:
+    """The sentence on a key of a space that no model has."""
+    known = {f"training.{word}" for word in Training.model_fields}
+    for kind in {plan.parts.baselines[s.baseline] for s in plan.strategies.values()}:
+        known |= {*kind.choices, *getattr(kind.Settings, "__annotations__", {})}
+    where = f"strategy {name!r}: space" if key in plan.strategies[name].space else "tuning.space"
+    if word := nearest(key, known):
+        return UsageError(f"{where}: unknown key {key!r}; did you mean {word!r}?")
+    strategy = plan.strategies[name]
+    if key.startswith("training."):
+        return UsageError(f"{where}: unknown key {key!r}{or_nearest(key, known)}")
+    settings, _ = apply({key: None}, strategy.settings, strategy.training)
+    try:
+        _build(plan, own, name, settings, whole=False)
+    except UsageError as error:
+        return UsageError(f"{where}: unknown key {key!r} ({error})")
+    return UsageError(f"{where}: unknown key {key!r}{or_nearest(key, known)}")

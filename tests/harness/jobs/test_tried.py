@@ -1,0 +1,141 @@
+"""What a search could meet is refused before anything is trained, in a sentence."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.errors import UsageError
+from fusefront.harness.jobs.plan import StudyPlan, make_plan
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.study import check_study
+
+PARTS = load_parts([])
+INF, NAN = float("inf"), float("nan")
+STUDY: dict[str, Any] = {
+    "name": "s",
+    "dataset": "d.yaml",
+    "baseline": "late",
+    "controls": False,
+    "strategies": {"late": {"baseline": "late_fusion"}, "deep": {"baseline": "autoint"}},
+    "tuning": {"trials": 4, "space": {"training.learning_rate": [0.01, 0.02]}},
+}
+
+
+def laid_over(raw: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(raw.get(key), dict):
+            laid_over(raw[key], value)
+        else:
+            raw[key] = value
+    return raw
+
+
+def plan(store: PreparedDataset, changes: dict[str, Any]) -> StudyPlan:
+    raw = laid_over(copy.deepcopy(STUDY), changes)
+    return make_plan(check_study(raw, "s.yaml"), store, PARTS)
+
+
+def of_late(**body: Any) -> dict[str, Any]:
+    return {"strategies": {"late": body}}
+
+
+def searched(**space: Any) -> dict[str, Any]:
+    return {"tuning": {"space": {key.replace("__", "."): v for key, v in space.items()}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (searched(learning_rate=[1, 2]), "'learning_rate'; did you mean 'training.learning_rate'"),
+        (searched(training__lr=[1, 2]), "'training.lr'; did you mean 'training.learning_rate'"),
+        (searched(token_widht=[8, 16]), "'token_widht'; did you mean 'token_width'"),
+        (searched(head__drpout=[0.1, 0.2]), "'head.drpout'; did you mean 'head.dropout'"),
+        (searched(zebra__k=[1, 2]), "tuning.space: unknown key 'zebra.k'"),
+        (searched(training__epochs=[1, -1]), "searched with training.epochs = -1: .*epochs"),
+        (searched(training__tau={"low": -1.0, "high": 3}), "searched with training.tau = -1.0"),
+        (
+            {"recipe": "common", **searched(training__l2=[0.1, 0.2])},
+            "'training.l2' means nothing for the recipe of any",
+        ),
+        (searched(training__patience=[1, 2]), "training.patience = 1: .*'one_cycle'"),
+        (searched(token_width=[8, -3]), "'late', searched with token_width = -3"),
+        (searched(compressor=["pca", "zipper"]), "compressor = 'zipper': .*unknown compressor"),
+        (of_late(space={"zebra": []}), "strategy 'late': space: unknown key 'zebra'"),
+        (of_late(spaec={"token_width": [8, 16]}), "unknown key 'spaec'; did you mean 'space'"),
+        (of_late(shufle=["text"]), "unknown key 'shufle'; did you mean 'shuffle'"),
+        (of_late(shuffle=["txt"]), "shuffle names 'txt', no modality .*did you mean 'text'"),
+        (of_late(training={"lr": 0.1}), "training key 'lr'; did you mean 'learning_rate'"),
+        (of_late(training={"learning_rate": INF}), "training.learning_rate: .*got inf"),
+        (of_late(tune=False, space={"token_width": [8, 16]}), "has a space and no search"),
+        (of_late(token_width=10**9), "strategy 'late' cannot be built .*make it smaller"),
+        (of_late(baseline="late_fusoin"), "'late_fusoin' is not known; did you mean 'late_fusion'"),
+        ({"sensitivity": [{"clip": NAN}]}, "strategy 'late': .*clip"),
+        (  # the choices fit the common recipe and not the one that is tried beside it
+            {**searched(training__tau=[1, 2]), "sensitivity": [{"optimizer": "adam", "tau": 1}]},
+            "tau is AdamW's decay",
+        ),
+    ],
+)
+def test_a_search_that_would_fail_is_refused(
+    ragged: PreparedDataset, changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=sentence) as refused:
+        plan(ragged, changes)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        (searched(training__tau=[]), "tuning.space: training.tau: got nothing to choose from"),
+        (searched(training__tau=[2]), "tuning.space: training.tau: got only 2 to choose from"),
+        (searched(training__tau=[2, 2]), "training.tau: 2 stands there twice"),
+        (searched(training__tau=[NAN, 2]), "training.tau: got .nan, 2., expected finite"),
+        (searched(training__tau=2), "training.tau is 2, expected a list of values or"),
+        (searched(training__tau={"low": 1}), "training.tau: a range without 'high'"),
+        (searched(training__tau={"low": 1, "hihg": 2}), "'hihg'; did you mean 'high'"),
+        (searched(training__tau={"low": NAN, "high": 2}), "training.tau: an end of a range is nan"),
+        (searched(training__tau={"low": 1, "high": INF}), "training.tau: an end of a range is inf"),
+        ({"tuning": {"trials": 10**9}}, "tuning.trials: .*10000"),
+        ({"tuning": {"sede": 1}}, "unknown key 'tuning.sede'; did you mean 'seed'"),
+        ({"tuning": {"seed": -1}}, "tuning.seed"),
+        ({"margin": INF}, "margin"),
+        ({"margin": NAN}, "margin"),
+        ({"slo_ms": INF}, "slo_ms"),
+        ({"latency": {"candidates": [10**9], "decide_at": 10**9}}, "candidates"),
+        ({"latency": {"rounds": 10**9}}, "latency.rounds"),
+        ({"seeds": [-5]}, "seed -5 is not between 0 and 2147483647"),
+        ({"seeds": [2**31]}, "seed 2147483648"),
+        ({"seeds": list(range(1001))}, "got 1001 seeds, expected at most 1000"),
+        ({"threads": 10**9}, "threads"),
+        ({"money": {"price_per_core_hour": INF}}, "money.price_per_core_hour"),
+        ({"comparison": {"effect": INF}}, "comparison.effect"),
+        ({"training": {"learning_rate": INF}}, "training.learning_rate"),
+        ({"training": {"batch_rows": 10**12}}, "training.batch_rows"),
+        ({"training": {"weight_decay": INF}}, "training.weight_decay"),
+        ({"dataset": {"synthetic": "tour", "train": 10**12}}, "dataset.train"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(changes: dict[str, Any], where: str) -> None:
+    with pytest.raises(UsageError, match=rf"^s\.yaml: .*{where}"):
+        check_study(laid_over(copy.deepcopy(STUDY), changes), "s.yaml")
+
+
+def test_a_key_of_some_models_is_searched_where_it_is_a_setting(ragged: PreparedDataset) -> None:
+    matrix = plan(ragged, searched(token_width=[8, 16]))
+    assert matrix.space("late")["token_width"] == (8, 16)  # in place of the baseline's own
+    assert "token_width" not in matrix.space("deep")
+    assert matrix.unsearched == [
+        "tuning.space: 'token_width' is no setting of deep, searched without it"
+    ]
+
+
+def test_a_part_and_its_setting_are_searched_together(ragged: PreparedDataset) -> None:
+    both = {"compressor": ["pca", "none"], "compressor.k": [4, 8]}
+    with pytest.raises(UsageError, match=r"compressor = 'none', compressor\.k = 4: .* keeps"):
+        plan(ragged, {"strategies": {"late": {"baseline": "late_fusion", "space": both}}})
+    fitting = {**both, "compressor": ["pca", "random_projection"]}
+    matrix = plan(ragged, {"strategies": {"late": {"baseline": "late_fusion", "space": fitting}}})
+    assert matrix.space("late")["compressor.k"] == (4, 8)
