@@ -53,8 +53,8 @@ def read_comparison(study: StudyFolder, entries: list[RunEntry]) -> Comparison:
     options = study_options(study)
     if options.baseline not in runs and runs:
         options = replace(options, baseline=next(iter(runs)))
-    made = compare_study(study, options)
-    return replace(made, warnings=(*made.warnings, *filter(None, [damaged])))
+    comparison = compare_study(study, options)
+    return replace(comparison, warnings=(*comparison.warnings, *filter(None, [damaged])))
 
 
 def stored_comparison(path: Path) -> Comparison:

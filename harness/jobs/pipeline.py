@@ -212,7 +212,7 @@ def run_study(request: StudyRequest, console: Console) -> Conclusion:
     return conclusion
 
 
-class Trained(NamedTuple):
+class FilledMatrix(NamedTuple):
     """The matrix of a study, what of it failed, and strategies left out for a damaged search."""
 
     cells: list[Cell]
@@ -238,7 +238,7 @@ class Trained(NamedTuple):
         return " and ".join(parts), f"first reason: {first}"
 
 
-def train(plan: StudyPlan, room: Room) -> Trained:
+def train(plan: StudyPlan, room: Room) -> FilledMatrix:
     """Search, freeze, then the matrix of fresh seeds."""
     try:
         tuned = tune(plan, room) if plan.study.tuning.trials else Tuned({}, {})
@@ -249,7 +249,7 @@ def train(plan: StudyPlan, room: Room) -> Trained:
         }
         write_matrix(plan, room, cells, others)
         every = [*cells, *(cell for some in others.values() for cell in some)]
-        return Trained(every, fill(plan, room, every, "run"), tuned.left_out)
+        return FilledMatrix(every, fill(plan, room, every, "run"), tuned.left_out)
     finally:
         end(room)  # nothing of ours runs beside the latency measurement
 

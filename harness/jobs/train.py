@@ -178,7 +178,7 @@ def train_finalists(
 def _weighed(
     room: Room, trial: Trial, cells: Sequence[Cell], failures: Mapping[str, str]
 ) -> Finalist:
-    values = []
+    values: list[float] = []
     for cell in cells:
         record = find_record(cell, room.root)
         if record is None:

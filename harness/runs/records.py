@@ -243,7 +243,7 @@ class RunCode(Record):
     sources: dict[str, str]
 
 
-class SearchRecord(Record):
+class SearchIdentity(Record):
     """search.json: what a search's trials depend on beside their numbers."""
 
     seed: int

@@ -20,7 +20,7 @@ from fusefront.harness.runs.records import (
     Claim,
     Finalist,
     NewerFormatError,
-    SearchRecord,
+    SearchIdentity,
     Trial,
     WinnerRecord,
     read_record,
@@ -58,7 +58,7 @@ class Search:
             self.trials = min(self.trials, 1)  # nothing to search: the defaults are the winner
         if sentence := refusal(self.sampler, self.distributions, self.trials):
             raise UsageError(f"strategy {self.strategy!r}: tuning.sampler: {sentence}")
-        identity: SearchRecord = {
+        identity: SearchIdentity = {
             "format": 1,
             "seed": self.seed,
             "lag": self.lag,
@@ -70,7 +70,7 @@ class Search:
         if write_once(path, identity):
             return
         try:
-            written = read_record(path, SearchRecord)
+            written = read_record(path, SearchIdentity)
         except DataContractError as error:
             self.unsound = str(error)
             return

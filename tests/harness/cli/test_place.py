@@ -234,9 +234,9 @@ def test_a_folder_that_takes_nothing_is_a_sentence_for_verbs_that_write(
     ],
 )
 def test_only_what_is_of_the_place_is_said(error: Exception, sentence: str) -> None:
-    said = of_the_place(error)
-    assert said.startswith(sentence)
-    assert bool(said) == bool(sentence)
+    text = of_the_place(error)
+    assert text.startswith(sentence)
+    assert bool(text) == bool(sentence)
 
 
 @pytest.mark.parametrize("jump", [-3 * 86400.0, -3600.0, 3 * 86400.0, 40 * 365 * 86400.0])

@@ -62,9 +62,9 @@ def test_the_winner_that_was_frozen_outlives_a_damaged_record(
         again = tune(*begin(request, console))
         assert again.params == whole.params
         assert again.left_out == {}
-        told = printed(console)[at:]
-        assert f"damaged: {tuning / name}: " in told
-        assert f"`fusefront verify small --repair --out {request.out}`" in told
+        lines = printed(console)[at:]
+        assert f"damaged: {tuning / name}: " in lines
+        assert f"`fusefront verify small --repair --out {request.out}`" in lines
         assert recorded_runs(request) == runs  # nothing is trained for it
 
 

@@ -46,9 +46,9 @@ def test_a_replay_without_its_numbers_is_named_and_made_again(
     del (record["model"] if of_model else record)[lost]
     path.write_text(json.dumps(record))
     sentence = rf"model\.{lost}: field required" if of_model else "not a replay as it was written"
-    told: list[str] = []
+    lines: list[str] = []
     with pytest.raises(GateError):
-        decide_study(trained_study, tell=told.append)
-    (line,) = told
+        decide_study(trained_study, tell=lines.append)
+    (line,) = lines
     assert re.match(rf"Left out: {path}: {sentence}", line)
     assert json.loads(path.read_text()) == whole
