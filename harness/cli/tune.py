@@ -29,6 +29,10 @@ def tune(
     trials: Annotated[
         int | None, typer.Option(min=1, help="Trials of every strategy (default: the study's).")
     ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Also write the trials for Optuna: a .db file, else a journal."),
+    ] = None,
     data: Data = None,
     out: Out = Path("out"),
     overrides: Set = None,
@@ -52,6 +56,7 @@ def tune(
     from fusefront.harness.errors import FusefrontError
     from fusefront.harness.jobs.pipeline import StudyRequest, begin, tune_study
     from fusefront.harness.runs.tracking import Account
+    from fusefront.harness.tuning.export import export_trials
 
     extra = [f"tuning.trials={trials}"] if trials is not None else []
     request = StudyRequest(
@@ -68,9 +73,12 @@ def tune(
         Account(project, entity),
     )
     if dry_run:
-        show_matrix(begin(request, console(quiet=as_json))[0], as_json=as_json)
+        plan, room = begin(request, console(quiet=as_json))
+        if export is not None:
+            export_trials(plan.searches(room.folder), plan.study.name, room.root, export)
+        show_matrix(plan, as_json=as_json)
     else:
-        tuned = tune_study(request, console(quiet=as_json))
+        tuned = tune_study(request, console(quiet=as_json), export)
         show_winners(list(tuned.winners.values()), as_json=as_json)
         if tuned.left_out:
             names, first = ", ".join(tuned.left_out), next(iter(tuned.left_out.values()))

@@ -34,6 +34,7 @@ from fusefront.harness.runs.study import Study, load_study
 from fusefront.harness.runs.tracking import USUAL, Account
 from fusefront.harness.runs.unneeded import at_work_file
 from fusefront.harness.training.workers import Workers
+from fusefront.harness.tuning.export import export_trials
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def _limited(study: Study, limit: int | None) -> Study:
     return study.model_copy(update={"strategies": first})
 
 
-def tune_study(request: StudyRequest, console: Console) -> Tuned:
+def tune_study(request: StudyRequest, console: Console, export: Path | None = None) -> Tuned:
     """The search alone; every strategy's frozen winner, and the searches that are damaged.
 
     Raises:
@@ -187,6 +188,8 @@ def tune_study(request: StudyRequest, console: Console) -> Tuned:
             tuned = tune(plan, room)
         finally:
             end(room)
+            if export is not None:  # what there is, however it ended
+                export_trials(plan.searches(room.folder), plan.study.name, room.root, export)
     for search in plan.searches(room.folder):
         if search.strategy not in tuned.winners | tuned.left_out:
             search.freeze()  # says why there is none

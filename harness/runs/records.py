@@ -200,6 +200,8 @@ class Trial(Record):
     value: float | None
     seconds: NotRequired[float]
     reason: NotRequired[str]
+    cause: NotRequired[str]  # what ended it: nan | value | error
+    constraints: NotRequired[dict[str, float]]  # name -> value, kept where it is 0 or less
 
 
 class Finalist(TypedDict):

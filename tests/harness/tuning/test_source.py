@@ -1,15 +1,22 @@
 """All searches as one source of cells: which is next, what is told, what is not trained again."""
 
+import json
 from pathlib import Path
+from typing import Any
 from unittest.mock import ANY
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
+from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.records import Trial
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Range
 from fusefront.harness.training.workers import Workers
+from fusefront.harness.tuning.export import export_trials
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.source import TRIAL_SEED, TrialSource
 
@@ -148,3 +155,46 @@ def test_two_trials_of_one_run_are_told_in_their_order(tmp_path: Path) -> None:
 def test_trials_have_the_seed_that_they_always_had() -> None:
     """It is part of their runs' identity: with another one, searches of before are done again."""
     assert TRIAL_SEED == 1_000_003
+
+
+@pytest.mark.parametrize("name", ["trials.db", "trials.journal"])
+def test_optuna_opens_what_is_exported(tmp_path: Path, name: str) -> None:
+    tuning = Tuning(tmp_path, "a", trials=3)
+    for auc, failure in ((0.6, ""), (0.7, ""), (None, "diverged")):
+        following = tuning.next()
+        if auc:
+            tuning.run(following, auc=auc)
+            metrics = tmp_path / "runs" / following.spec.dataset / "x" / following.spec.run_id
+            lines = [{"epoch": n, "valid_auc": auc - 0.1 / n} for n in (1, 2)]
+            (metrics / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+        tuning.source.close(following, failure)
+    path = next(tmp_path.rglob("trial-0001.json"))
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "constraints": {"slo": -0.5}}))
+    target = tmp_path / name
+    for _ in range(2):  # replaced, not added to
+        again = Tuning(tmp_path, "a", trials=3)
+        export_trials(list(again.searches.values()), "shop", tmp_path, target)
+    storage: Any = f"sqlite:///{target}"
+    if name.endswith(".journal"):
+        storage = JournalStorage(JournalFileBackend(str(target)))
+    study = optuna.load_study(study_name="shop/a", storage=storage)
+    trials = study.get_trials()
+    assert [trial.state.name for trial in trials] == ["COMPLETE", "COMPLETE", "FAIL"]
+    assert [trial.value for trial in trials] == [0.6, 0.7, None]
+    assert study.best_trial.number == 1
+    assert trials[1].params == record["params"]
+    assert trials[1].intermediate_values == pytest.approx({1: 0.6, 2: 0.65})
+    assert trials[1].constraints == {"slo": -0.5}
+    assert trials[2].user_attrs["reason"] == "diverged"
+    assert trials[2].user_attrs["state"] == "failed"
+    assert study.user_attrs["caps"] == {"trials": 3}
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["runs", "tuning", name])
+
+
+def test_a_file_that_is_not_optunas_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "notes.db").write_text("mine")
+    for target in (tmp_path, tmp_path / "notes.db"):
+        with pytest.raises(UsageError, match="give a"):
+            export_trials([], "shop", tmp_path, target)
+    assert (tmp_path / "notes.db").read_text() == "mine"

@@ -1,0 +1,104 @@
+"""The trials on record as studies of an Optuna storage: a mirror, made anew from the records."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from fusefront.datasets.durable import replacing
+from fusefront.harness.errors import UsageError
+from fusefront.harness.runs.records import Trial
+from fusefront.harness.tuning.search import Search
+
+DATABASES = (".db", ".sqlite", ".sqlite3")
+
+
+def export_trials(searches: Sequence[Search], study: str, out: Path, target: Path) -> None:
+    """Write one Optuna study a strategy, `STUDY/STRATEGY`, into a database or a journal.
+
+    The file is replaced in one step. Trials have their value, the AUC on validation after every
+    epoch, their constraints and, as user attributes, what our record says of them; infeasible ones
+    are FAIL. Numbers are those of the records as long as none is missing between them.
+
+    Raises:
+        UsageError: `target` is a folder, or not Optuna's to replace.
+    """
+    _check(target)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as written, _storage(written, target.suffix) as storage:
+        for search in searches:
+            name = f"{study}/{search.strategy}"
+            mirror = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+            mirror.set_user_attr("strategy", search.strategy)
+            mirror.set_user_attr("caps", {"trials": search.trials})
+            for record in search.records():
+                mirror.add_trial(_frozen(record, search.distributions, out))
+
+
+def _check(target: Path) -> None:
+    if target.is_dir():
+        raise UsageError(f"--export {target}: is a folder; give a file, as trials.db")
+    if not target.exists():
+        return
+    with target.open("rb") as file:
+        head = file.read(16)
+    if head and not head.startswith((b"SQLite format 3", b'{"op_code"')):
+        raise UsageError(f"--export {target}: is no storage of Optuna; give another name")
+
+
+@contextlib.contextmanager
+def _storage(path: Path, suffix: str) -> Iterator[BaseStorage]:
+    if suffix not in DATABASES:
+        yield JournalStorage(JournalFileBackend(str(path)))
+        for lock in path.parent.glob(f"{path.name}.lock*"):
+            lock.unlink()
+        return
+    storage = RDBStorage(f"sqlite:///{os.path.abspath(path)}")
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _frozen(record: Trial, distributions: Mapping[str, BaseDistribution], out: Path) -> FrozenTrial:
+    params = dict(record.get("params", {}))
+    good = record["state"] == "ok" and record["value"] is not None
+    ours = {
+        "number": record["number"],
+        "run_id": record.get("run_id", ""),
+        "seconds": record.get("seconds", 0.0),
+        "state": record["state"],
+        "reason": record.get("reason", ""),
+        "cause": record.get("cause", ""),
+        "defaults": not params,
+    }
+    return create_trial(
+        state=TrialState.COMPLETE if good else TrialState.FAIL,
+        value=record["value"] if good else None,
+        params=params,
+        distributions={key: distributions[key] for key in params},
+        user_attrs=ours,
+        intermediate_values=_epochs(str(record.get("run_id", "")), out),
+        constraints=dict(record.get("constraints", {})) or None,
+    )
+
+
+def _epochs(run_id: str, out: Path) -> dict[int, float]:
+    """Epoch -> AUC on validation, of the run wherever it lies; nothing where it left none."""
+    for path in sorted((out / "runs").glob(f"*/*/{run_id}/metrics.jsonl")) if run_id else []:
+        lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
+        return {
+            int(line["epoch"]): float(line["valid_auc"])
+            for line in lines
+            if line.get("valid_auc") is not None
+        }
+    return {}
