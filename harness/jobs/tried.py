@@ -47,7 +47,7 @@ def check_strategies(plan: "StudyPlan", own: Sequence[Own]) -> None:
 
 
 def check_spaces(plan: "StudyPlan", own: Sequence[Own]) -> dict[str, frozenset[str]]:
-    """Build every choice of every space, under every recipe that the study names.
+    """Build every choice of every space.
 
     Returns for each strategy the keys of the study's space that its model has no setting for; they
     are searched where there is one.
@@ -137,8 +137,7 @@ def _try(plan: "StudyPlan", own: Sequence[Own], name: str, params: Mapping[str, 
     settings, words = apply(params, strategy.settings, strategy.training)
     try:
         if any(key.startswith("training.") for key in params):
-            for recipe in ({}, *plan.study.sensitivity):
-                plan.under(recipe).recipe(name, words)
+            plan.recipe(name, words)
         if any(not key.startswith("training.") for key in params):
             _build(plan, own, name, settings)
     except UsageError as error:

@@ -72,10 +72,6 @@ def searched(**space: Any) -> dict[str, Any]:
         (of_late(token_width=10**9), "strategy 'late' cannot be built .*make it smaller"),
         (of_late(baseline="late_fusoin"), "'late_fusoin' is not known; did you mean 'late_fusion'"),
         ({"sensitivity": [{"clip": NAN}]}, "strategy 'late': .*clip"),
-        (  # the choices fit the common recipe and not the one that is tried beside it
-            {**searched(training__tau=[1, 2]), "sensitivity": [{"optimizer": "adam", "tau": 1}]},
-            "tau is AdamW's decay",
-        ),
     ],
 )
 def test_a_search_that_would_fail_is_refused(
