@@ -82,11 +82,10 @@ def _checked_space(space: Any, *, keep: bool) -> Any:
 
 
 def _check_choices(key: str, values: list[Any] | tuple[Any, ...], *, keep: bool) -> None:
-    """Distinct values that can be written down; one alone is no choice."""
-    if len(values) == 1 or not (values or keep):
-        what = f"only {values[0]!r:.60}" if values else "nothing"
+    """Distinct values that can be written down."""
+    if not (values or keep):
         raise ValueError(
-            f"{key}: got {what} to choose from, expected two values or more; leave the key out and "
+            f"{key}: got nothing to choose from, expected values; leave the key out and "
             "write a fixed value where it belongs, in the strategy or in training"
         )
     try:

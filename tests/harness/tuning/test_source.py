@@ -67,6 +67,7 @@ def test_a_finished_run_is_told_with_its_numbers(two: Tuning) -> None:
     two.run(first, auc=0.71, seconds=3.5)
     two.source.close(first, "")
     assert two.record(first.strategy, 0) == {
+        "format": 1,
         "number": 0,
         "params": {},
         "run_id": first.spec.run_id,
