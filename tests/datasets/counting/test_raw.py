@@ -1,5 +1,6 @@
 """Raw rows read for counters are the rows that `prepare` stored; what is looked up is theirs."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fusefront.datasets.counting.log_rows import LogRows
 from fusefront.datasets.counting.lookup import CounterLookup
 from fusefront.datasets.counting.raw import ItemFieldCodes, RawCounting
 from fusefront.datasets.counting.rows import CountedRows, Place, places
@@ -46,9 +48,20 @@ class Raw:
         self.items = self.rows.item[place].copy()
         self.codes = {name: part[place] for name, part in self.rows.codes.items()}
 
-    def read(self, frame: pl.DataFrame | None = None, start: int = 0) -> CountedRows:
-        frame = self.frame if frame is None else frame
-        return self.reader.log_rows(frame, self.items, self.codes.__getitem__, LOG, start)
+    def read(
+        self,
+        frame: pl.DataFrame | None = None,
+        start: int = 0,
+        reader: RawCounting | None = None,
+    ) -> CountedRows:
+        """The table's rows in order of time, as the counting of a new log file takes them."""
+        frame, reader = self.frame if frame is None else frame, reader or self.reader
+        rows = reader.log_rows(frame, self.items, self.codes.__getitem__, LOG, start)
+        with tempfile.TemporaryDirectory() as folder:
+            ordered = LogRows(Path(folder) / "rows", rows.size, 4096)
+            ordered.add(rows, reader.requests(frame, rows, LOG))
+            ((together, _),) = ordered.slices()
+        return together
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +116,7 @@ def test_a_named_request_looks_back_from_its_first_row(raw: Raw) -> None:
     reader = RawCounting(stored, {**raw.reader.kinds, "r": "text"}, raw.reader.items)
     names = [None if k % 5 == 0 else f"r{k % 9}" for k in range(1000)]
     frame = raw.frame.with_columns(r=pl.Series(names))
-    rows = reader.log_rows(frame, raw.items, raw.codes.__getitem__, LOG, 0)
+    rows = raw.read(frame, reader=reader)
     user, time = raw.frame["u"].to_list(), raw.frame["t"].to_list()
     first: dict[object, int] = {}
     key = [(user[k], names[k] or ("alone", time[k])) for k in range(1000)]
