@@ -37,7 +37,7 @@ class Budget(NamedTuple):
         return (
             f"{rows:,} rows; memory at most {size(self.limit)}, expected {size(self.peak)}: "
             f"chunks of {self.chunk_rows:,} rows, {1 << self.bits} buckets of about "
-            f"{rows >> self.bits:,} rows; {size(self.disk)} of temporary files"
+            f"{rows >> self.bits:,} rows; at most {size(self.disk)} of temporary files"
         )
 
 

@@ -1,18 +1,20 @@
 """The counters of a store: planned once the log was read, counted once its rows are in their
 splits."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from fusefront.datasets.counting.count import Counting, write_numbers
+from fusefront.datasets.counting.entries import ledgers_of, result_of, width_of
 from fusefront.datasets.counting.plan import Plan, counted_unit, plan_counters
 from fusefront.datasets.counting.rows import MOMENT, StoredRows, places
 from fusefront.datasets.counting.stored import StoredCounters
 from fusefront.datasets.counting.words import sentences
 from fusefront.datasets.manifest import SplitCounts, StoredField
 from fusefront.datasets.preparing.splits import Cuts
-from fusefront.datasets.spec import SPLITS, DatasetSpec
+from fusefront.datasets.spec import SPLITS, DatasetSpec, FieldSpec
 
 
 class CounterPlan(NamedTuple):
@@ -26,6 +28,40 @@ def plan_of(spec: DatasetSpec, unit: str, part: int) -> CounterPlan:
     """The plan of a spec's counters; `unit` is that of the log's times."""
     unit = counted_unit(spec, unit)
     return CounterPlan(plan_counters(spec.counters, unit, drawn=spec.negatives is not None), part)
+
+
+def disk_of(spec: DatasetSpec, unit: str, rows: int) -> int:
+    """Bytes of temporary files that the counters of a spec take at most, of `rows` rows.
+
+    Of every key a record for each value of a row, once more where one value has most of them, and
+    the results; beside them the sums of the keys before it, and at last the numbers themselves.
+    """
+    if not spec.counters:
+        return 0
+    plan = plan_of(spec, unit or "s", 0).plan
+    named = spec.columns.request is not None
+    held, most = 0, 0
+    for group in ledgers_of(plan, drawn=spec.negatives is not None, of_requests=named):
+        values = math.prod(_values(spec, part) for part in group.key)
+        results = sum(
+            result_of(ledger).itemsize * (2 if ledger.window else 1)
+            for ledger in group.ledgers.values()
+        )
+        of_group = sum(8 * width_of(ledger) for ledger in group.ledgers.values())
+        most = max(most, held + of_group + values * (2 * group.dtype.itemsize + results))
+        held += of_group
+    return rows * (8 + max(most, held + 8 * len(plan.numbers)))
+
+
+def _values(spec: DatasetSpec, part: str) -> int:
+    """How many values of a part of a key a row has at most."""
+    side, _, column = part.partition(".")
+    fields: dict[str, tuple[FieldSpec, ...]] = {
+        "item": spec.items.fields,
+        "request": (*spec.request_fields, *(spec.users.fields if spec.users else ())),
+        "candidate": spec.candidate_fields,
+    }
+    return max((field.width for field in fields.get(side, ()) if field.label == column), default=1)
 
 
 def count_rows(

@@ -12,7 +12,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.manifest import SplitCounts
 from fusefront.datasets.preparing.budget import DEFAULT, Budget, RowBytes, plan, size
 from fusefront.datasets.preparing.build import Builder
-from fusefront.datasets.preparing.counters import plan_of
+from fusefront.datasets.preparing.counters import disk_of, plan_of
 from fusefront.datasets.preparing.events import shown
 from fusefront.datasets.preparing.finish import Job, WrittenLog, finish_store
 from fusefront.datasets.preparing.items import ItemFile, read_items
@@ -151,9 +151,10 @@ def _budget(
 ) -> Budget:
     per_row = 1 + (spec.negatives.per_positive if spec.negatives else 0)
     read = _ENTRY * entries.read if spec.history.column else 4
-    return plan(
-        rows, RowBytes(recorder.dtype.itemsize * per_row, read, 4 * entries.newest), items, limit
-    )
+    row = RowBytes(recorder.dtype.itemsize * per_row, read, 4 * entries.newest)
+    budget = plan(rows, row, items, limit)
+    counted = disk_of(spec, recorder.clock.unit, rows * per_row)
+    return budget._replace(disk=max(budget.disk, counted))
 
 
 def _stream(

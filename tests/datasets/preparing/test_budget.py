@@ -79,7 +79,7 @@ def test_what_is_planned_is_said() -> None:
     sentence = Budget(3 << 30, 12_345, 2, 5 << 19, 5 << 10).sentence(1_000_000)
     assert sentence == (
         "1,000,000 rows; memory at most 3.0 GiB, expected 2.5 MiB: chunks of 12,345 rows, 4 "
-        "buckets of about 250,000 rows; 5 KiB of temporary files"
+        "buckets of about 250,000 rows; at most 5 KiB of temporary files"
     )
 
 
