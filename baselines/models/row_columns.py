@@ -122,7 +122,7 @@ class ColumnControl(Baseline):
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
-        resolved = resolve(cls.Settings, settings, cls.name)
+        resolved: Any = resolve(cls.Settings, settings, cls.name)
         check_numbers(cls.name, resolved, cls.choices)
         _refuse_no_column(cls.name, schema)
         return resolved

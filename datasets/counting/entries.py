@@ -68,7 +68,8 @@ class KeyLedgers(NamedTuple):
         """Those that count."""
         if not self.drawn or entries["label"].all():
             return entries
-        return entries[entries["label"] == 1]
+        events: NDArray[Any] = entries[entries["label"] == 1]
+        return events
 
     def moment(self, entries: NDArray[Any]) -> NDArray[np.int64]:
         """Nothing from then on is known to a row."""

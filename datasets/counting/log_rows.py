@@ -88,8 +88,6 @@ def _records(rows: CountedRows, request: Words | None) -> NDArray[Any]:
 
 def _rows(records: NDArray[Any]) -> CountedRows:
     codes = [name for name in records.dtype.names or () if name not in (*_OWN, "key")]
-    return CountedRows(
-        False,
-        *(np.ascontiguousarray(records[name]) for name in _OWN),
-        codes={name: np.ascontiguousarray(records[name]) for name in codes},
-    )
+    user, item, label, time, moment, source = (np.ascontiguousarray(records[o]) for o in _OWN)
+    of = {name: np.ascontiguousarray(records[name]) for name in codes}
+    return CountedRows(False, user, item, label, time, moment, source, of)

@@ -8,8 +8,9 @@ import numpy as np
 from fusefront.datasets.counting.entries import KeyLedgers
 from fusefront.datasets.counting.ordered import OrderedRecords, Records
 from fusefront.datasets.counting.plan import Ledger
-from fusefront.datasets.counting.spread import Gathered, Ints, KeyPart
+from fusefront.datasets.counting.spread import Gathered, KeyPart
 from fusefront.datasets.counting.state import LedgerState
+from fusefront.datasets.counting.timeline import Values
 
 LOOK = np.dtype([("row", "<i8"), ("key", "<u8"), ("at", "<i8")])  # of a row, back from a moment
 
@@ -33,7 +34,7 @@ def gather_sliced(
 
 def _answers(
     group: KeyLedgers, entries: OrderedRecords, ledger: Ledger, back: int, block: int
-) -> Iterator[tuple[Records, Ints]]:
+) -> Iterator[tuple[Records, Values]]:
     """(looks, sums of each): `back` before the moments of all entries."""
     path = entries.path.with_suffix(".looks")
     looks = _Looks(path, block)

@@ -82,7 +82,8 @@ class Timeline:
             begin = np.maximum(begin, end - ledger.last)
         total = np.zeros((len(values) + 1, values.shape[1]), values.dtype)
         np.cumsum(values, axis=0, out=total[1:])
-        return total[end] - total[begin]  # type: ignore[no-any-return]
+        between: Values = np.subtract(total[end], total[begin])
+        return between
 
     def _decayed(self, values: Values, halving: int, reach: Reach, at: Ints) -> NDArray[np.float64]:
         total = self.decayed(values, halving)

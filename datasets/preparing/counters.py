@@ -39,9 +39,9 @@ def disk_of(spec: DatasetSpec, unit: str, rows: int) -> int:
     if not spec.counters:
         return 0
     plan = plan_of(spec, unit or "s", 0).plan
-    named = spec.columns.request is not None
+    of_requests = spec.columns.request is not None
     held, most = 0, 0
-    for group in ledgers_of(plan, drawn=spec.negatives is not None, of_requests=named):
+    for group in ledgers_of(plan, drawn=spec.negatives is not None, of_requests=of_requests):
         values = math.prod(_values(spec, part) for part in group.key)
         results = sum(
             result_of(ledger).itemsize * (2 if ledger.window else 1)

@@ -34,10 +34,10 @@ def peak_of(
     """Bytes of temporary files at the fullest moment of the counting, looked at at each write."""
     peak = 0
 
-    def watched(call: Callable[..., Any]) -> Callable[..., Any]:
-        def watch(*args: Any, **named: Any) -> Any:
+    def watching(call: Callable[..., Any]) -> Callable[..., Any]:
+        def watch(*args: Any, **options: Any) -> Any:
             nonlocal peak
-            result = call(*args, **named)
+            result = call(*args, **options)
             files = [
                 path
                 for path in out.rglob("*")
@@ -50,7 +50,7 @@ def peak_of(
         return watch
 
     for kind, name in ((KeyParts, "add"), (Gathered, "add"), (NpyWriter, "append")):
-        patch.setattr(kind, name, watched(getattr(kind, name)))
+        patch.setattr(kind, name, watching(getattr(kind, name)))
     prepare(world.spec(counters, **changes), world.folder, out)
     return peak
 
@@ -74,6 +74,6 @@ def test_the_sentence_of_the_plan_counts_them(world: Any, tmp_path: Path) -> Non
     world.write()
     lines: list[str] = []
     prepare(world.spec(MANY), world.folder, tmp_path, progress=lines.append)
-    wanted = f"at most {budget.size(disk_of(world.spec(MANY), 's', 1000))} of temporary files"
-    assert any(wanted in line for line in lines)
+    phrase = f"at most {budget.size(disk_of(world.spec(MANY), 's', 1000))} of temporary files"
+    assert any(phrase in line for line in lines)
     assert disk_of(world.spec([]), "s", 1000) == 0
