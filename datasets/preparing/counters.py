@@ -40,7 +40,7 @@ def disk_of(spec: DatasetSpec, unit: str, rows: int) -> int:
         return 0
     plan = plan_of(spec, unit or "s", 0).plan
     of_requests = spec.columns.request is not None
-    held, most = 0, 0
+    before, most = 0, 0
     for group in ledgers_of(plan, drawn=spec.negatives is not None, of_requests=of_requests):
         values = math.prod(_values(spec, part) for part in group.key)
         results = sum(
@@ -48,9 +48,9 @@ def disk_of(spec: DatasetSpec, unit: str, rows: int) -> int:
             for ledger in group.ledgers.values()
         )
         of_group = sum(8 * width_of(ledger) for ledger in group.ledgers.values())
-        most = max(most, held + of_group + values * (2 * group.dtype.itemsize + results))
-        held += of_group
-    return rows * (8 + max(most, held + 8 * len(plan.numbers)))
+        most = max(most, before + of_group + values * (2 * group.dtype.itemsize + results))
+        before += of_group
+    return rows * (8 + max(most, before + 8 * len(plan.numbers)))
 
 
 def _values(spec: DatasetSpec, part: str) -> int:
