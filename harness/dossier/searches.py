@@ -20,7 +20,12 @@ def search_records(study: StudyFolder) -> SearchRecords:
     trials: dict[str, list[Trial]] = {}
     damaged = []
     for folder in sorted((study.path / "tuning").glob("*/")):
-        if _has_one_point(study, folder.name):
+        try:
+            searched = not _has_one_point(study, folder.name)
+        except DataContractError as error:
+            damaged.append(str(error))
+            continue
+        if not searched:
             continue
         records = []
         for path in sorted(folder.glob("trial-*.json")):

@@ -103,7 +103,7 @@ def test_a_study_without_a_word_is_measured_and_judged_as_the_pages_say() -> Non
 OF_A_RECIPE: list[tuple[str, tuple[float, ...], tuple[float, ...]]] = [
     ("epochs", (1, 1000), (0, 1001)),
     ("batch_rows", (2,), (1,)),
-    ("learning_rate", (TINY, HUGE), (0,)),
+    ("learning_rate", (TINY, 1000), (0, 1000.1)),
     ("tau", (TINY, HUGE), (0,)),
     ("id_tau", (TINY, HUGE), (0,)),
     ("weight_decay", (0, HUGE), (-TINY,)),
