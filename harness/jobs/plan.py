@@ -10,7 +10,7 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.controls import controls_of
-from fusefront.harness.jobs.recipes import recipe_name, recipe_of, searched_training
+from fusefront.harness.jobs.recipes import meaningful, recipe_name, recipe_of, searched_training
 from fusefront.harness.jobs.tried import check_spaces, check_strategies
 from fusefront.harness.parts.identity import code_of
 from fusefront.harness.parts.own import Own
@@ -114,12 +114,29 @@ class StudyPlan:
         return len(finalist_seeds(tuning.seed)) * tuning.finalists if tuning.trials else 0
 
     def final(self, winners: Mapping[str, Mapping[str, Json]]) -> list[Cell]:
-        """The matrix: every strategy at its winner's parameters, every seed."""
+        """The matrix: every strategy at its winner's parameters, every seed.
+
+        Under another recipe without those of its training that mean nothing there.
+        """
+        params = {
+            name: self._fitting(name, winners.get(self.searched_as(name), {}))
+            for name in self.strategies
+        }
         return [
-            self.cell(name, winners.get(self.searched_as(name), {}), seed)
+            self.cell(name, params[name], seed)
             for name in self.strategies
             for seed in self.study.seeds
         ]
+
+    def _fitting(self, name: str, params: Mapping[str, Json]) -> dict[str, Json]:
+        """Of a winner's parameters those that mean something with the optimiser and schedule that
+        the strategy has here."""
+        words = {
+            key: params[f"training.{key}"]
+            for key in ("optimizer", "schedule")
+            if f"training.{key}" in params
+        }
+        return meaningful(params, self.recipe(name, {**self.strategies[name].training, **words}))
 
     def lacking(self, left_out: Mapping[str, str]) -> "StudyPlan":
         """The study without strategies whose searches cannot be read, and those who use them."""

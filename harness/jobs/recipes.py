@@ -2,6 +2,7 @@
 with."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -13,6 +14,7 @@ from fusefront.harness.runs.recipe import EVERYWHERE, Training, overlay
 from fusefront.harness.runs.study import Range, Strategy, Study
 from fusefront.harness.tuning.space import Space
 
+Value = TypeVar("Value")
 _ONLY: Mapping[
     str, Mapping[str, tuple[str, ...]]
 ] = {  # keys that mean something with one optimiser or schedule alone
@@ -82,7 +84,7 @@ def searched_training(space: Space, recipe: Training, *, own: bool, unset: bool)
     A published recipe brings its own ranges where the study names none (`unset`): its rate, and its
     L2 of embeddings where it has one.
     """
-    fitting = {key: values for key, values in space.items() if _means(key, recipe)}
+    fitting = meaningful(space, recipe)
     if not own or not unset:
         return fitting
     narrowed = {key: values for key, values in fitting.items() if not key.startswith("training.")}
@@ -91,6 +93,12 @@ def searched_training(space: Space, recipe: Training, *, own: bool, unset: bool)
     if l2:
         narrowed["training.l2_embedding"] = (l2 / 10, l2, l2 * 10)
     return narrowed
+
+
+def meaningful(words: Mapping[str, Value], recipe: Training) -> dict[str, Value]:
+    """Of settings by dotted name those that mean something with the recipe's optimiser and
+    schedule."""
+    return {key: value for key, value in words.items() if _means(key, recipe)}
 
 
 def _means(key: str, recipe: Training) -> bool:

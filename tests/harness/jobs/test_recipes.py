@@ -1,6 +1,7 @@
 """Who is trained by which recipe: published models by their own, all others by the common one."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -108,6 +109,32 @@ def test_another_recipe_goes_over_the_common_one_and_leaves_the_rest(
     assert training(common, "deepfm") == training(study_plan, "late_fusion")
     with pytest.raises(UsageError, match="unknown training key 'rate'"):
         plan(world, sensitivity=[{"rate": 1}])
+
+
+def test_a_winners_words_that_another_recipe_does_not_know_are_left_out_there(
+    world: PreparedDataset,
+) -> None:
+    """L2 is Adam's, a time constant AdamW's: what a search set of the one says nothing by the
+    other."""
+    study_plan = plan(world, sensitivity=["common", {"optimizer": "adam", "learning_rate": 0.002}])
+    common, adam = (study_plan.under(recipe) for recipe in study_plan.study.sensitivity)
+    winners = {
+        "deepfm": {"training.learning_rate": 0.0007, "training.l2_embedding": 0.1},
+        "late_fusion": {"training.id_tau": 0.1, "token_width": 24},
+    }
+
+    def trained(matrix: StudyPlan, name: str) -> tuple[Training, Mapping[str, Any]]:
+        cell = next(each for each in matrix.final(winners) if each.strategy == name)
+        return Training.model_validate(cell.spec.training), cell.spec.settings
+
+    assert trained(study_plan, "deepfm")[0].l2_embedding == 0.1
+    assert trained(study_plan, "late_fusion")[0].id_tau == 0.1
+    recipe, _ = trained(common, "deepfm")
+    assert (recipe.optimizer, recipe.l2_embedding, recipe.learning_rate) == ("adamw", 0.0, 0.0007)
+    recipe, settings = trained(adam, "late_fusion")
+    assert (recipe.optimizer, recipe.id_tau, recipe.learning_rate) == ("adam", None, 0.002)
+    assert settings["token_width"] == 24
+    assert trained(adam, "deepfm")[0] == trained(study_plan, "deepfm")[0]  # on its own recipe
 
 
 def test_the_search_tries_what_a_recipe_knows(world: PreparedDataset) -> None:
