@@ -2,16 +2,12 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
-import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-)
+from typing import TYPE_CHECKING, NamedTuple
 
 from fusefront.harness.runs.files import Json
+
+if TYPE_CHECKING:  # imported where a search is looked at: a report starts without it
+    from optuna.distributions import BaseDistribution
 
 FEWEST_TRIALS = 8  # below: the best of them are no group
 
@@ -33,6 +29,8 @@ def importances(
     """
     if len(points) < FEWEST_TRIALS:
         return {}
+    import optuna
+
     common = set.intersection(*(set(point.params) for point in points))
     used: dict[str, BaseDistribution] = {}
     for key in sorted(common):
@@ -64,8 +62,10 @@ def pooled(searches: Sequence[Sequence[Drawn]], logarithmic: frozenset[str]) -> 
     return importances(centred, logarithmic)
 
 
-def _space(values: Sequence[Json], *, log: bool) -> BaseDistribution | None:
+def _space(values: Sequence[Json], *, log: bool) -> "BaseDistribution | None":
     """What the values may have been drawn from; None where they do not vary."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
     distinct = list(dict.fromkeys(values))
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in distinct)
     if len(distinct) < 2:

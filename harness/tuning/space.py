@@ -2,23 +2,21 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
-
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from typing import TYPE_CHECKING, Any
 
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.study import Range, assign
 
+if TYPE_CHECKING:  # imported where a search is: a report starts without it
+    from optuna.distributions import BaseDistribution
+
 Space = Mapping[str, Range | tuple[Any, ...]]
 
 
-def distributions(space: Space) -> dict[str, BaseDistribution]:
+def distributions(space: Space) -> dict[str, "BaseDistribution"]:
     """One Optuna distribution a key; a key with at most one value is fixed and left out."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
     by_key: dict[str, BaseDistribution] = {}
     for key, values in space.items():
         if isinstance(values, Range):

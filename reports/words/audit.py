@@ -42,6 +42,9 @@ JAPANESE = {
     "single_class": "{of}分割\u200b（{rows:,.0f}行）は\u200b正例か負例の\u200b一方だけである。",
     "target_in_history": "正例の{positives:.1%}、\u200b負例の{negatives:.1%}で\u200b"
     "対象アイテム自身が\u200b履歴にある。",
+    "time_far": (
+        "{rows:,.0f}行\u200b（{share:.1%}）の\u200b時刻が\u200b他より\u200b10年以上\u200b後である。"
+    ),
     "time_missing": "{rows:,.0f}行\u200b（{share:.1%}）の\u200b時刻が\u200b0以前である。",
     "time_rounded": (
         "時刻の{share:.1%}が\u200b{step:,.0f}の倍数で、\u200bfloat32で\u200b丸められている。"

@@ -79,7 +79,13 @@ def test_the_winners_parameters_go_without_those_of_the_part() -> None:
 )
 def test_the_winner_is_that_of_the_search_that_has_ended(searches: Any, params: Any) -> None:
     known = [
-        SimpleNamespace(strategy=name, finished=finished, freeze=lambda k=k: {"params": {"k": k}})
+        SimpleNamespace(
+            strategy=name,
+            finished=finished,
+            freeze=lambda k=k: {"params": {"k": k}},
+            examine=list,
+            unsound="",
+        )
         for name, finished, k in searches
     ]
     plan = SimpleNamespace(
@@ -131,6 +137,8 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             SimpleNamespace(
                 strategy="a",
                 finished=True,
+                examine=list,
+                unsound="",
                 freeze=lambda: {"params": {"head.hidden": 1, "k": 2}},
             )
         ],

@@ -119,14 +119,16 @@ def end(pid: int) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+STEP = 0.005  # seconds between two looks at a command
+
+
 def kill(pid: int, after: float) -> int:
     """Signal 9 to the command's group after some seconds, unless it has ended: its exit code."""
-    limit = time.monotonic() + after
-    while time.monotonic() < limit:
+    for _ in range(round(after / STEP)):
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
+        time.sleep(STEP)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     return end(pid)

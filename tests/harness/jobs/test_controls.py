@@ -73,7 +73,10 @@ def test_trees_without_their_package_are_left_out_with_a_sentence(
     ("controls", "words"),
     [
         ({"boostd": "x"}, "no control is called 'boostd'; did you mean 'boosted'"),
-        ({"other": "x"}, "no control is called 'other'; known: popularity, counts, boosted"),
+        (
+            {"other": "x"},
+            "no control is called 'other'; known: boosted, counts, early_fusion, id_only",
+        ),
         ({"counts": " "}, "control 'counts' is refused without a reason; write it"),
     ],
 )

@@ -154,6 +154,7 @@ def test_the_summary_says_what_was_trained(
         "model/weights.safetensors",
         "predictions/valid.parquet",
         "predictions/test.parquet",
+        "metrics.jsonl",
     }
     assert all(sha256(trained.path / name) == value for name, value in hashes.items())
     assert trained.summary == json.loads((trained.path / "summary.json").read_text())

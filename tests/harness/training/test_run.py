@@ -110,7 +110,7 @@ def test_loading_a_model_fits_nothing_again(
 def test_scores_that_are_not_finite_fail_the_run_with_a_reason(
     world: PreparedDataset, tmp_path: Path
 ) -> None:
-    wild = cell(world, learning_rate=1e30, tau=None, id_tau=None)
+    wild = cell(world, learning_rate=1e3, weight_decay=1e9, tau=None, id_tau=None)
     with pytest.raises((FloatingPointError, ValueError)):
         run(wild, tmp_path, world, load_parts([]))
     (status,) = tmp_path.glob("runs/*/*/*/status.json")
