@@ -21,6 +21,7 @@ CONFIG_MARK = "# format: 1\n"  # a comment, since the content of config.yaml is 
 WEIGHTS = "model/weights.safetensors"
 PREDICTIONS = ("predictions/valid.parquet", "predictions/test.parquet")
 FILES = (WEIGHTS, *PREDICTIONS)
+COLUMNS = ("row_id", "request", "group", "item", "label", "logit")  # of predictions
 METRICS = "metrics.jsonl"
 WIDTHS = "predictions/valid-k*.parquet"  # of nested codes
 MARK = {"fusefront.format": "1"}  # in weights and predictions: the version of their format
@@ -137,7 +138,7 @@ def read_predictions(run: Path, split: str, columns: Sequence[str] | None = None
     path = run / "predictions" / f"{split}.parquet"
     if not path.exists():
         raise UsageError(f"{path}: got no predictions, expected them there; run the study again")
-    return read_scores(checked(run, f"predictions/{split}.parquet"), columns)
+    return read_scores(checked(run, f"predictions/{split}.parquet"), columns or COLUMNS)
 
 
 def read_scores(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
@@ -146,10 +147,20 @@ def read_scores(path: Path, columns: Sequence[str] | None = None) -> pl.DataFram
         names = None if columns is None else list(columns)
         check_format(path, pl.read_parquet_metadata(path))
         frame = pl.read_parquet(path, columns=names, glob=False)
-        return frame if names is None else frame.select(names)
+        frame = frame if names is None else frame.select(names)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).split("\n")[0][:160]
         raise DataContractError(f"{path}: unreadable ({reason}); {cure(path)}") from None
+    for name in set(COLUMNS) & set(frame.columns):
+        column = frame[name]
+        right = column.dtype.is_float() if name == "logit" else column.dtype.is_integer()
+        if not right or column.null_count():
+            kind = "numbers" if name == "logit" else "whole numbers"
+            raise DataContractError(
+                f"{path}: column {name!r} holds {column.dtype} with {column.null_count()} nulls, "
+                f"expected {kind} without; {cure(path)}"
+            )
+    return frame
 
 
 def check_format(path: Path, metadata: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from fusefront.baselines.contract import Baseline, Parts
@@ -81,7 +81,11 @@ def load_model(run: Path, store: PreparedDataset, parts: Parts) -> Baseline:
     with unfitted():  # the fit of frozen parts is in the weights
         model = build_model(spec, store, parts)
     weights = checked(run, WEIGHTS)
-    with safe_open(weights, "pt") as file:
-        check_format(weights, file.metadata() or {})
-    model.load_state_dict(load_file(weights))
+    try:
+        with safe_open(weights, "pt") as file:
+            check_format(weights, file.metadata() or {})
+        model.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DataContractError(f"{weights}: unreadable ({reason}); {cure(weights)}") from None
     return model.eval()

@@ -84,6 +84,9 @@ def _table(path: Path, *columns: str) -> pl.DataFrame:
         words = table[columns[0]]
         if words.null_count() or not (words.dtype == pl.String or words.dtype.is_integer()):
             raise pl.exceptions.SchemaError(f"{columns[0]} holds {words.dtype}, some of it absent")
+        if words.n_unique() < len(words):
+            twice = words.filter(words.is_duplicated())[0]
+            raise pl.exceptions.SchemaError(f"{columns[0]} holds {twice!r} twice")
         return table
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = " ".join(str(error).split())[:120]

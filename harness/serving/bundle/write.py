@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.baselines.contract import Baseline, ItemCodes, Schema
@@ -18,7 +17,7 @@ from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
-from fusefront.harness.runs.hashes import read_summary
+from fusefront.harness.runs.hashes import read_predictions, read_summary
 from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.serving.bundle import opened
 from fusefront.harness.serving.bundle.card import ServedQuality, card_markdown, make_card
@@ -156,8 +155,7 @@ def apart_from_record(loaded: Loaded) -> float:
         return eager_logits(loaded.model, loaded.codes, feed)
 
     now = score_split(logits, loaded.store, "valid", RECORDED_ROWS)
-    path = loaded.run / "predictions" / "valid.parquet"
-    then = pl.read_parquet(path, columns=["logit"], glob=False)["logit"].to_numpy()[: len(now)]
+    then = read_predictions(loaded.run, "valid", ["logit"])["logit"].to_numpy()[: len(now)]
     if len(then) != len(now):
         return float("inf")
     return float(np.abs(probability(now) - probability(then)).max(initial=0.0))

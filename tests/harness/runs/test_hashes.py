@@ -312,3 +312,48 @@ def test_weights_and_predictions_say_their_format_and_another_is_refused(
     save_file(state, weights, metadata={"fusefront.format": "2"})
     with pytest.raises(DataContractError, match=refused):
         load_model(run_folder, store, PARTS)
+
+
+WHOLE = {
+    "row_id": [0, 1],
+    "request": [0, 0],
+    "group": [3, 3],
+    "item": [5, 6],
+    "label": [0, 1],
+    "logit": [0.5, -0.5],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"label": [[0], [1]]}, "column 'label' holds List.Int64. with 0 nulls, expected whole"),
+        ({"label": [0.0, 1.0]}, "column 'label' holds Float64"),
+        ({"group": [3, None]}, "column 'group' holds Int64 with 1 nulls"),
+        ({"logit": ["a", "b"]}, "column 'logit' holds String with 0 nulls, expected numbers"),
+        ({"request": None}, "unreadable .*request"),
+    ],
+)
+def test_predictions_of_other_columns_or_types_are_refused_though_sealed(
+    changes: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "predictions" / "test.parquet"
+    path.parent.mkdir()
+    columns = {name: part for name, part in (WHOLE | changes).items() if part is not None}
+    pl.DataFrame(columns | {"another": [1, 2]}).write_parquet(path)
+    with pytest.raises(DataContractError, match=words):
+        read_predictions(tmp_path, "test")
+    pl.DataFrame(WHOLE).write_parquet(path)
+    assert read_predictions(tmp_path, "test").columns == list(WHOLE)
+
+
+def test_weights_that_are_none_are_refused_though_sealed(study: StudyFolder) -> None:
+    path = late(study)
+    weights = path / "model" / "weights.safetensors"
+    weights.write_bytes(b"abc")
+    summary = json.loads((path / "summary.json").read_text())
+    summary["sha256"]["model/weights.safetensors"] = sha256(weights)
+    (path / "summary.json").write_text(json.dumps(summary))
+    store = PreparedDataset.open(study.store_path)
+    with pytest.raises(DataContractError, match=r"weights.safetensors: unreadable \(.*header"):
+        load_model(path, store, PARTS)
