@@ -12,15 +12,21 @@ def main() -> None:
         os.environ.setdefault(name, "1")  # one thread a training; workers inherit it
     os.environ.setdefault("WANDB_SILENT", "true")
     os.umask(os.umask(0o077) | 0o002)  # no file that everybody may write; workers inherit it
-    with Signals() as signals:
-        try:
-            from fusefront.harness.cli.app import run
+    signals = Signals()
+    try:
+        with signals:
+            try:
+                from fusefront.harness.cli.app import run
 
-            code = run()
-            signals.settle()
-        except KeyboardInterrupt:
-            signals.settle()
-            code = INTERRUPTED
-        if code == INTERRUPTED:
-            sys.stderr.write(SENTENCE)
-        sys.exit(code)
+                code = run()
+                signals.settle()
+            except KeyboardInterrupt:
+                signals.settle()
+                code = INTERRUPTED
+            if code == INTERRUPTED:
+                sys.stderr.write(SENTENCE)
+            sys.exit(code)
+    except KeyboardInterrupt:  # it came as soon as it was understood, before the verb began
+        signals.settle()
+        sys.stderr.write(SENTENCE)
+        sys.exit(INTERRUPTED)

@@ -199,6 +199,19 @@ def test_ctrl_c_says_how_to_go_on_and_ends_with_130(tmp_path: Path, wait: float)
     assert "Traceback" not in printed
 
 
+AT_ONCE = READY.replace('print("ready", flush=True)', "signal.raise_signal(signal.SIGINT)")
+
+
+def test_ctrl_c_before_the_verb_begins_ends_with_130() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", "import signal\n" + AT_ONCE, "demo"],
+        preexec_fn=default_signals,
+        capture_output=True,
+        text=True,
+    )
+    assert (answer.returncode, answer.stderr) == (INTERRUPTED, SENTENCE)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(40))
 def test_ctrl_c_at_a_drawn_moment(tmp_path: Path, seed: int) -> None:
