@@ -17,7 +17,7 @@ from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
-from fusefront.harness.runs.hashes import read_predictions, read_summary
+from fusefront.harness.runs.hashes import read_scores, read_summary
 from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.serving.bundle import opened
 from fusefront.harness.serving.bundle.card import ServedQuality, card_markdown, make_card
@@ -155,7 +155,8 @@ def apart_from_record(loaded: Loaded) -> float:
         return eager_logits(loaded.model, loaded.codes, feed)
 
     now = score_split(logits, loaded.store, "valid", RECORDED_ROWS)
-    then = read_predictions(loaded.run, "valid", ["logit"])["logit"].to_numpy()[: len(now)]
+    path = loaded.run / "predictions" / "valid.parquet"
+    then = read_scores(path, ["logit"])["logit"].to_numpy()[: len(now)]
     if len(then) != len(now):
         return float("inf")
     return float(np.abs(probability(now) - probability(then)).max(initial=0.0))
