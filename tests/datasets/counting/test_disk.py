@@ -77,3 +77,22 @@ def test_the_sentence_of_the_plan_counts_them(world: Any, tmp_path: Path) -> Non
     phrase = f"at most {budget.size(disk_of(world.spec(MANY), 's', 1000))} of temporary files"
     assert any(phrase in line for line in lines)
     assert disk_of(world.spec([]), "s", 1000) == 0
+
+
+@pytest.mark.parametrize(
+    ("counters", "bytes_of_a_row"),
+    [
+        # a record of 25 bytes twice, a result of 24, two sums of 8, and the row's time of 8
+        (MANY[:1], 8 + 16 + (2 * 25 + 24)),
+        # eight genres a film at most
+        (MANY[2:3], 8 + 16 + 8 * (2 * 25 + 24)),
+        # the sums of users stand beside
+        ([MANY[0], MANY[2]], 8 + 16 + 16 + 8 * (2 * 25 + 24)),
+        # a window's result twice, that of the whole past once, the sums of both
+        (MANY[3:4], 8 + 32 + (2 * 25 + 3 * 24)),
+    ],
+)
+def test_the_plan_of_a_row_is_worked_out_by_hand(
+    world: Any, counters: list[object], bytes_of_a_row: int
+) -> None:
+    assert disk_of(world.spec(counters), "s", 1000) == 1000 * bytes_of_a_row
