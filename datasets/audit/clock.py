@@ -108,28 +108,36 @@ def _wrapped(store: PreparedDataset, rows: int) -> list[Finding]:
 
 
 def check_far(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
-    """Rows whose time lies years after all others, such as 9999-12-31 for one that is not known."""
+    """Rows whose time lies years from all others: 9999-12-31 for one that is not known, or a number
+    that was cut short, as the last of a file that was not copied whole."""
     if not sample.timed:
         return None
     unit = store.manifest.time_unit
     early, late = (sample.requests["time"].quantile(q, "nearest") for q in (0.05, 0.95))
     if unit not in TICKS or early is None or late is None:
         return []
-    edge = late + max(FAR * (late - early), YEARS * TICKS[unit])
-    far = sum(int((time > edge).sum()) for time in _times(store))
-    rows = sum(map(len, _times(store)))
-    if not far:
-        return []
-    return [
-        Finding(
-            "time_far",
-            "warning",
-            f"{far:,} rows ({percent(far / rows)}) are over ten years later than the rest.",
-            "They count as the newest, with all of a user's history before them, and a split by "
-            "time puts them into test; drop them, or mend the times.",
-            {"rows": far, "share": far / rows},
-        )
-    ]
+    reach = max(FAR * (late - early), YEARS * TICKS[unit])
+    times = _times(store)
+    rows = sum(map(len, times))
+    after = sum(int((time > late + reach).sum()) for time in times)
+    before = sum(int(((time < early - reach) & (time > 0)).sum()) for time in times)
+    later = Finding(
+        "time_far",
+        "warning",
+        f"{after:,} rows ({percent(after / rows)}) are over ten years later than the rest.",
+        "They count as the newest, with all of a user's history before them, and a split by "
+        "time puts them into test; drop them, or mend the times.",
+        {"rows": after, "share": after / rows},
+    )
+    earlier = Finding(
+        "time_far_before",
+        "warning",
+        f"{before:,} rows ({percent(before / rows)}) are over ten years earlier than the rest.",
+        "They count as the oldest, with empty histories; a number cut short is such a time, as "
+        "the last of a file that was not copied whole; drop them, or mend the times.",
+        {"rows": before, "share": before / rows},
+    )
+    return [finding for finding, far in ((later, after), (earlier, before)) if far]
 
 
 def check_rounded(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:

@@ -6,6 +6,11 @@ from fusefront.datasets.store import PreparedDataset
 
 LEAST, MANY = 0.01, 0.2
 SAID_ELSEWHERE = "modality."  # by the check of missing modalities, with more of it
+LEFT_OUT = "A study does not see them: mend the files if they were meant to count."
+ADVICE = {
+    "time.day_alone": "Their order within the day is lost, and with it what came before them: "
+    "write the time of day in every row.",
+}
 
 
 def check_counted(store: PreparedDataset, _: UserSample) -> list[Finding]:
@@ -15,14 +20,13 @@ def check_counted(store: PreparedDataset, _: UserSample) -> list[Finding]:
         if loss.share <= LEAST or (key.startswith(SAID_ELSEWHERE) and key.endswith(".absent")):
             continue
         of_rows = key.startswith(("rows.", "history."))
+        grave = of_rows or key == "time.day_alone"
         findings.append(
             Finding(
                 f"counted.{key}",
-                "warning" if of_rows and loss.share >= MANY else "note",
+                "warning" if grave and loss.share >= MANY else "note",
                 f"{loss.count:,} of {loss.of:,} ({percent(loss.share)}) {loss.what}.",
-                "A study does not see them: mend the files if they were meant to count."
-                if of_rows
-                else "Models take such values as absent.",
+                ADVICE.get(key) or (LEFT_OUT if of_rows else "Models take such values as absent."),
                 {"count": loss.count, "among": loss.of, "share": loss.share},
             )
         )

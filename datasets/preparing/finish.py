@@ -159,6 +159,7 @@ def _raw_rows(spec: DatasetSpec, recorder: Recorder, plan: Plan, kinds: tuple[st
 def _sides(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> dict[str, StoredSide]:
     """Fields of requests, candidates and items, coded and scaled by train."""
     spec, folder, recorder, tally = job.spec, job.folder, log.recorder, log.recorder.tally
+    recorder.clock.count_days(tally)
     recorder.request.count_beyond(tally, "request")
     recorder.candidate.count_beyond(tally, "candidate")
     if recorder.users is not None:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.files import broken, filled
 from fusefront.datasets.raw.reading import stream
 from fusefront.datasets.raw.time_scale import UNITS, Scale
@@ -39,6 +40,7 @@ class Clock:
         self.day_first = day_first
         self.way = Way(f"the format {time_format!r}", (time_format,)) if time_format else None
         self._declared = time_format is not None
+        self._days = self._clocked = 0  # rows of text without and with a time of day
 
     def read(self, column: pl.Series, path: Path, first: int) -> NDArray[np.int64]:
         """The times of a chunk whose first row is row `first` of the file."""
@@ -101,7 +103,17 @@ class Clock:
             if self.kind == kind:
                 _refuse(column, bad, path, first, f"expected {kind} as before")
         self.way = self.way or way_of(column, path, first, day_first=self.day_first)
-        return parse_times(column, self.way, path, first)
+        parsed = parse_times(column, self.way, path, first)
+        if not self._declared:
+            clocked = int(column.str.contains(":", literal=True).sum())
+            self._clocked, self._days = self._clocked + clocked, self._days + len(column) - clocked
+        return parsed
+
+    def count_days(self, tally: Tally) -> None:
+        """Add the rows that give a day alone, where others of the log give a time of day, too."""
+        if self._days and self._clocked:
+            what = "rows have a day and no time of day, unlike the others, and count as midnight"
+            tally.add("time.day_alone", self._days, self._days + self._clocked, what)
 
 
 def clock_of(

@@ -45,6 +45,9 @@ JAPANESE = {
     "time_far": (
         "{rows:,.0f}行\u200b（{share:.1%}）の\u200b時刻が\u200b他より\u200b10年以上\u200b後である。"
     ),
+    "time_far_before": (
+        "{rows:,.0f}行\u200b（{share:.1%}）の\u200b時刻が\u200b他より\u200b10年以上\u200b前である。"
+    ),
     "time_missing": "{rows:,.0f}行\u200b（{share:.1%}）の\u200b時刻が\u200b0以前である。",
     "time_rounded": (
         "時刻の{share:.1%}が\u200b{step:,.0f}の倍数で、\u200bfloat32で\u200b丸められている。"

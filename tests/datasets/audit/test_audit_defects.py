@@ -227,6 +227,18 @@ def test_a_time_years_after_all_others_is_a_warning(shop: Shop, unit: int) -> No
     assert "time_far" not in names(shop.audit())  # not ten years
 
 
+def test_a_time_cut_short_in_the_last_row_is_a_warning(shop: Shop) -> None:
+    """A copy that broke off inside the last number: 10 digits of a time become 5 or 9."""
+    whole = START + 371 * np.arange(ROWS)
+    for cut in (10, 10**5):
+        shop.log["t"] = np.where(np.arange(ROWS) == ROWS - 1, whole // cut, whole)
+        assert {"time_far", "time_far_before"} & set(names(shop.audit())) == {"time_far_before"}
+    finding = get(shop.audit(), "time_far_before")
+    assert (finding.severity, number(finding, "rows")) == ("warning", 1)
+    shop.log["t"] = np.where(np.arange(ROWS) == ROWS - 1, whole - 300_000_000, whole)
+    assert "time_far_before" not in names(shop.audit())  # not ten years
+
+
 def test_times_that_were_float32_are_a_warning(shop: Shop) -> None:
     shop.log["t"] = shop.log["t"].astype(np.float32).astype(np.int64)
     finding = get(shop.audit(), "time_rounded")

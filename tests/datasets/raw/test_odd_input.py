@@ -156,3 +156,30 @@ def test_the_memory_is_said_before_anything_is_read(tmp_path: Path, items: dict[
     )
     assert f"{ROWS} rows; memory at most 512.0 MiB" in lines[0]
     assert any("temporary files" in line for line in lines[:2])
+
+
+@pytest.mark.parametrize("ways", [(0, 1), (1, 0)])
+def test_days_among_times_of_day_count_as_midnight_and_are_counted(
+    tmp_path: Path, ways: tuple[int, int]
+) -> None:
+    """A spreadsheet writes 2024-01-05 for midnight; a log of both kinds has lost its order."""
+    forms = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S")
+    at = pl.Series(np.arange(ROWS) * 3_607_000 + 1_704_067_200_000).cast(pl.Datetime("ms"))
+    short = np.arange(ROWS) % 4 == 0
+    text = [at.dt.strftime(forms[way]).to_list() for way in ways]
+    written = [text[0][k] if short[k] else text[1][k] for k in range(ROWS)]
+    log().with_columns(t=pl.Series(written)).write_csv(tmp_path / "log.csv")
+    store = prepared(tmp_path, spec())
+    days = int(short.sum()) if ways[0] == 0 else int((~short).sum())
+    loss = store.manifest.losses["time.day_alone"]
+    assert (loss.count, loss.of) == (days, ROWS)
+    day = short if ways[0] == 0 else ~short
+    expected = [t - t % 86_400_000 if d else t for t, d in zip(at.to_physical(), day, strict=True)]
+    stored = [t for name in ("train", "valid", "test") for t in store.split(name).timestamp]
+    assert sorted(stored) == sorted(expected)
+
+
+def test_days_alone_are_a_clock_of_their_own(tmp_path: Path) -> None:
+    at = pl.Series(np.arange(ROWS) * 86_400_000 + 1_704_067_200_000).cast(pl.Datetime("ms"))
+    log().with_columns(t=at.dt.strftime("%Y-%m-%d")).write_csv(tmp_path / "log.csv")
+    assert "time.day_alone" not in prepared(tmp_path, spec()).manifest.losses
