@@ -1,6 +1,8 @@
 """Processes of our own beside the program: they end with it and leave Ctrl-C to it."""
 
 import ctypes
+import multiprocessing
+import os
 import signal
 import sys
 from multiprocessing import resource_tracker
@@ -21,4 +23,7 @@ def follow_parent() -> None:
     """Said by the process itself: it ignores Ctrl-C, and on Linux it is killed with its parent."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        parent = multiprocessing.parent_process()
+        if parent is not None and parent.pid != os.getppid():  # it died before that was said
+            os.kill(os.getpid(), signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

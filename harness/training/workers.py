@@ -1,22 +1,34 @@
 """Runs in their own processes: one thread each, ended with the parent, nothing shared but files."""
 
+import contextlib
 import multiprocessing
+import os
+import signal
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import NamedTuple
 
 from fusefront.datasets.errors import DataContractError, PlaceError
 from fusefront.harness.processes import follow_parent, start
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.spec import Cell
+from fusefront.harness.training.trees import GRACE_S, end_tree, kill_tree, lead, oom_kills
 
 Message = dict[str, Json]
+TRIES = 2  # of a run that memory, disk or the like ended
+POLL_S = 0.2  # between two looks at limits, at dead workers and at what other processes have done
 
 
 def work(connection: Connection, root: Path, store_path: Path, include: Sequence[Path]) -> None:
-    """A worker: one cell at a time until told None; dies with its parent."""
+    """A worker: one cell at a time until told None; dies with its parent.
+
+    It leads a session of its own, so that all it starts can be ended with it.
+    """
+    lead()
     follow_parent()
     from fusefront.datasets.store import PreparedDataset
     from fusefront.harness.parts.plugins import load_parts
@@ -24,8 +36,9 @@ def work(connection: Connection, root: Path, store_path: Path, include: Sequence
 
     store, parts = PreparedDataset.open(store_path), load_parts(include)
     while (cell := _receive(connection)) is not None:
+        begin = time.monotonic()
         try:
-            run(
+            record = run(
                 cell,
                 root,
                 store,
@@ -34,12 +47,18 @@ def work(connection: Connection, root: Path, store_path: Path, include: Sequence
                 include,
                 lambda line: connection.send(("waiting", {"line": line})),
             )
-            connection.send(("done", {}))
+            here = record.summary.get("host_pid") == os.getpid()
+            connection.send(("done", _seconds_since(begin) if here else {}))
         except Exception as error:  # the search and the study go on; the record says why
             detail = traceback.format_exc(limit=-3)
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             message = {"reason": reason, "detail": detail, "passing": is_passing(error)}
-            connection.send(("failed", message))
+            sorted_ = {"cause": cause_of(error), **_seconds_since(begin)}
+            connection.send(("failed", {**message, **sorted_}))
+
+
+def _seconds_since(begin: float) -> Message:
+    return {"seconds": round(time.monotonic() - begin, 3)}
 
 
 def _receive(connection: Connection) -> Cell | None:
@@ -67,18 +86,44 @@ def is_passing(error: BaseException) -> bool:
     return any(words in text for words in _OF_THE_PLACE)
 
 
+def cause_of(error: BaseException) -> str:
+    """What gave out: memory | place (disk, lock) | nan | value | error."""
+    if isinstance(error, MemoryError) or any(w in str(error).lower() for w in _OF_THE_PLACE[1:]):
+        return "memory"
+    if is_passing(error):
+        return "place"
+    if isinstance(error, FloatingPointError):
+        return "nan"
+    return "value" if isinstance(error, ValueError | TypeError) else "error"
+
+
+Limit = Callable[[Cell], float | None]
+Source = Callable[[], Cell | str | None]
+
+
+_ENDS = ("done", "failed", "died")
+
+
+class _Busy(NamedTuple):
+    process: BaseProcess
+    cell: Cell
+    begin: float
+    oom_kills: int | None  # of the machine when the cell began
+
+
 class Workers:
     """A few worker processes that pull cells from a source, in order, until it is empty.
 
-    `source()` returns the next cell, None when nothing is left, or `WAIT` when what comes next
-    depends on cells still running.
+    `source()` returns the next cell, None when nothing is left, `WAIT` when what comes next
+    depends on cells still running here, or `OTHERS` when it depends on other processes.
     """
 
-    WAIT = "wait"
+    WAIT, OTHERS = "wait", "others"
 
     def __init__(self, jobs: int, root: Path, store_path: Path, include: Sequence[Path]) -> None:
         self.jobs, self.root, self.store_path, self.include = jobs, root, store_path, include
         self.idle: list[tuple[BaseProcess, Connection]] = []  # kept between two calls of execute
+        self.ending = False  # begin no more cells; those that run end
 
     def close(self) -> None:
         """End the idle workers; the next `execute` starts new ones."""
@@ -88,63 +133,72 @@ class Workers:
             process.join(10)
 
     def execute(
-        self, source: Callable[[], Cell | str | None]
+        self,
+        source: Source,
+        limit: Limit | None = None,
+        tries: int = TRIES,
+        grace: float = GRACE_S,
     ) -> Iterator[tuple[str, Cell, Message]]:
         """Yield ("start" | "epoch" | "waiting" | "done" | "failed", cell, message) as it happens.
 
-        A cell that failed for want of memory, disk or the like is tried once more; a message of
-        "failed" then says whether that, which may pass, was the reason ("passing").
+        A cell that failed for want of memory, disk or the like is tried `tries` times; a message
+        of "failed" then says whether that, which may pass, was the reason ("passing"), what gave
+        out ("cause") and the seconds it took. `limit(cell)` is how many seconds a running cell has
+        left: at 0 its whole tree of processes ends, asked first and killed after `grace` s.
         """
         context = multiprocessing.get_context("spawn")
-        idle = self.idle
-        busy: dict[Connection, tuple[BaseProcess, Cell]] = {}
-        started = len(idle)
-        empty = False
+        busy: dict[Connection, _Busy] = {}
+        empty = waiting = False  # waiting: until something happens here
         again: list[Cell] = []
-        repeated: set[str] = set()
+        failures: dict[str, int] = {}
         try:
             while True:
-                while (again or not empty) and (idle or started < self.jobs):
+                others = False
+                if self.ending:
+                    empty, again = True, []
+                while again or not (empty or waiting):
+                    if not self.idle and len(busy) >= self.jobs:
+                        break
                     cell = again.pop(0) if again else source()
                     if cell is None:
                         empty = True
                     if not isinstance(cell, Cell):
+                        others, waiting = cell == self.OTHERS, cell == self.WAIT
                         break
-                    if not idle:
-                        idle.append(self._spawn(context))
-                        started += 1
-                    process, connection = idle.pop()
-                    connection.send(cell)
-                    busy[connection] = (process, cell)
-                    yield "start", cell, {}
+                    process, connection = self.idle.pop() if self.idle else self._spawn(context)
+                    with contextlib.suppress(BrokenPipeError):  # killed while idle: seen below
+                        connection.send(cell)
+                    busy[connection] = _Busy(process, cell, time.monotonic(), oom_kills())
+                    yield "start", cell, {"pid": process.pid}
+                    if self.ending:
+                        break
                 if not busy:
-                    if empty:
+                    if empty or self.ending:
                         return
-                    raise RuntimeError("nothing is running and the next run waits for another")
-                for ready in wait(list(busy)):
-                    assert isinstance(ready, Connection)
-                    process, cell = busy[ready]
-                    try:
-                        kind, message = ready.recv()
-                    except (EOFError, ConnectionResetError):
-                        process.join()
-                        started -= 1
-                        reason = f"its process ended with code {process.exitcode}"
-                        kind, message = "failed", {"reason": reason, "passing": True}
-                    else:
-                        if kind in ("done", "failed"):
-                            idle.append((process, ready))
+                    if not others:
+                        raise RuntimeError("nothing is running and the next run waits for another")
+                    time.sleep(POLL_S)
+                    continue
+                events = _events(busy, limit)
+                waiting = waiting and not events
+                for connection, kind, message in events:
+                    of = busy[connection]
+                    if kind in ("died", "late"):
+                        _end(connection, of, grace if kind == "late" else None)
+                        kind = "failed"
+                    elif kind in ("done", "failed"):
+                        self.idle.append((of.process, connection))
                     if kind in ("done", "failed"):
-                        del busy[ready]
-                    if message.get("passing") and cell.spec.run_id not in repeated:
-                        repeated.add(cell.spec.run_id)
-                        again.append(cell)
+                        del busy[connection]
+                    failed = failures.get(of.cell.spec.run_id, 0) + 1
+                    if message.get("passing") and failed < tries:
+                        failures[of.cell.spec.run_id] = failed
+                        again.append(of.cell)
                     else:
-                        yield kind, cell, message
+                        yield kind, of.cell, message
         finally:
-            for process, _ in busy.values():
-                process.kill()
-                process.join(10)
+            for connection, of in busy.items():
+                _end(connection, of, None)
 
     def _spawn(
         self, context: multiprocessing.context.SpawnContext
@@ -155,3 +209,55 @@ class Workers:
         start(process)
         theirs.close()
         return process, ours
+
+
+def _events(
+    busy: dict[Connection, _Busy], limit: Limit | None
+) -> list[tuple[Connection, str, Message]]:
+    """What the workers say within `POLL_S`; "died" of a dead one, "late" of one at its limit."""
+    ready = set(wait(list(busy), POLL_S))
+    events: list[tuple[Connection, str, Message]] = []
+    for connection, of in busy.items():
+        left = limit(of.cell) if limit else None
+        if connection in ready:
+            events.append((connection, *_received(connection, of)))
+        elif not of.process.is_alive():  # what it had started holds its end of the pipe
+            events.append((connection, "died", _death(of)))
+        ended = events and events[-1][0] is connection and events[-1][1] in _ENDS
+        if left is not None and left <= 0 and not ended:
+            reason = f"ended at its limit after {time.monotonic() - of.begin:.1f} s"
+            late: Message = {"reason": reason, "passing": False, "cause": "time"}
+            events.append((connection, "late", {**late, **_seconds_since(of.begin)}))
+    return events
+
+
+def _received(connection: Connection, of: _Busy) -> tuple[str, Message]:
+    """What a worker says; "died" where it says nothing any more."""
+    assert of.process.pid
+    if not of.process.is_alive():
+        kill_tree(of.process.pid)  # half a message would be waited for as long as a child lives
+    try:
+        kind, message = connection.recv()
+        return kind, message
+    except (EOFError, ConnectionResetError):
+        of.process.join(GRACE_S)
+        return "died", _death(of)
+
+
+def _death(of: _Busy) -> Message:
+    code, now = of.process.exitcode, oom_kills()
+    short = now is None or of.oom_kills is None or now > of.oom_kills
+    cause = "died" if code != -signal.SIGKILL else "memory" if short else "killed"
+    reason = f"its process ended with code {code}"
+    return {"reason": reason, "passing": True, "cause": cause, **_seconds_since(of.begin)}
+
+
+def _end(connection: Connection, of: _Busy, grace: float | None) -> None:
+    """End a worker with all that it has started: asked first, where it has some seconds' grace."""
+    assert of.process.pid
+    if grace is not None:
+        end_tree(of.process.pid, grace)
+    of.process.kill()  # also where it leads no session yet
+    kill_tree(of.process.pid)
+    of.process.join()
+    connection.close()

@@ -1,29 +1,27 @@
-"""Processes beside the program leave Ctrl-C to it from their first instruction."""
+"""Processes of our own beside the program: what they do when their parent is gone."""
 
 import multiprocessing
 import os
 import signal
-from multiprocessing.connection import Connection
+import sys
+from types import SimpleNamespace
 
-from fusefront.harness.processes import follow_parent, start
+import pytest
 
-
-def tell_signals(answers: Connection) -> None:
-    """Whether Ctrl-C is held back before anything of ours ran, and what it means afterwards."""
-    is_blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    os.kill(os.getpid(), signal.SIGINT)
-    follow_parent()
-    answers.send((is_blocked, signal.getsignal(signal.SIGINT) is signal.SIG_IGN))
+from fusefront.harness import processes
 
 
-def test_a_process_is_deaf_to_ctrl_c_from_the_start_and_the_program_is_not() -> None:
-    context = multiprocessing.get_context("spawn")
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    ours, theirs = context.Pipe()
-    process = context.Process(target=tell_signals, args=(theirs,))
-    start(process)
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
-    theirs.close()
-    assert ours.recv() == (True, True)
-    process.join()
-    assert process.exitcode == 0
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills with the parent")
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_parent_that_died_before_it_was_followed_ends_the_process(
+    monkeypatch: pytest.MonkeyPatch, alive: bool
+) -> None:
+    """The kernel tells only of deaths that come later."""
+    parent = SimpleNamespace(pid=os.getppid() if alive else -1)
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: parent)
+    monkeypatch.setattr(os, "kill", lambda *arguments: killed.append(arguments))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(processes.ctypes, "CDLL", lambda _: SimpleNamespace(prctl=lambda *_: 0))
+    processes.follow_parent()
+    assert killed == ([] if alive else [(os.getpid(), signal.SIGKILL)])

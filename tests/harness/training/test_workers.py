@@ -2,22 +2,27 @@
 
 import ctypes
 import multiprocessing
+import os
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.runs.spec import Cell
+from fusefront.harness.training import trees
 from fusefront.harness.training import workers as scheduling
 from fusefront.harness.training.workers import Message, Workers, work
 
 PLAYER = """
-import os, time
+import os, subprocess, sys, time
 
 def work(connection, root, store_path, include):
     while True:
@@ -30,6 +35,18 @@ def work(connection, root, store_path, include):
         if act == "die":
             connection.close()
             os._exit(3)
+        if act == "hang":  # and so does what it started, which does not listen to TERM
+            os.setsid()
+            code = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"
+            child = subprocess.Popen([sys.executable, "-c", code])
+            time.sleep(1.0)
+            (root / name).write_text(f"{os.getpid()} {child.pid}")
+            time.sleep(600)
+        if act == "leave":  # it is killed, and what it has forked keeps its end of the pipe
+            os.setsid()
+            if os.fork() == 0:
+                time.sleep(600)
+            os.kill(os.getpid(), 9)
         while act == "wait" and not (root / name).exists():
             time.sleep(0.01)
         if act == "flaky" and not (root / name).exists():
@@ -73,7 +90,7 @@ def source(make_cell: Any, *acts: str | None) -> Callable[[], Cell | str | None]
         act = left.pop(0)
         return (
             act
-            if act == Workers.WAIT
+            if act in (Workers.WAIT, Workers.OTHERS)
             else Cell(str(act), "strategy", make_cell(seed=len(left)).spec)
         )
 
@@ -167,7 +184,7 @@ def test_a_process_that_ends_is_tried_again_and_another_takes_its_place(
         ("done", "run b"),
     ]
     reason = "its process ended with code 3"
-    assert events[4][2] == {"reason": reason, "passing": True}
+    assert events[4][2] == {"reason": reason, "passing": True, "cause": "died", "seconds": ANY}
     assert len({events[at][2]["pid"] for at in (1, 3, 6)}) == 3
 
 
@@ -198,6 +215,81 @@ def test_what_may_pass_is_tried_once_more(players: Any, make_cell: Any, tmp_path
     assert len({message["pid"] for kind, _, message in events if kind == "epoch"}) == 1
 
 
+def test_a_trial_at_its_limit_ends_with_all_that_it_started(
+    players: Any, make_cell: Any, tmp_path: Path
+) -> None:
+    def left(cell: Cell) -> float | None:
+        return 0.0 if "hang" in cell.strategy and (tmp_path / "pids").exists() else 5.0
+
+    following = source(make_cell, "hang pids", "run b")
+    events = list(players(1).execute(following, left, tries=1, grace=0.3))
+    assert [(kind, cell.strategy) for kind, cell, _ in events if kind != "epoch"] == [
+        ("start", "hang pids"),
+        ("failed", "hang pids"),
+        ("start", "run b"),
+        ("done", "run b"),
+    ]
+    message = next(message for kind, _, message in events if kind == "failed")
+    assert (message["cause"], message["passing"]) == ("time", False)
+    for pid in (tmp_path / "pids").read_text().split():
+        assert trees.leader(int(pid)) is None  # gone, or a zombie that nobody waits for
+
+
+def test_a_dead_worker_is_seen_though_its_pipe_is_held(players: Any, make_cell: Any) -> None:
+    """Without an end of the pipe: a child of the dead worker has it, too."""
+    begin = time.monotonic()
+    workers = players(1)
+    events = list(workers.execute(source(make_cell, "leave a", "run b"), tries=1))
+    assert [(kind, cell.strategy) for kind, cell, _ in events if kind != "epoch"] == [
+        ("start", "leave a"),
+        ("failed", "leave a"),
+        ("start", "run b"),
+        ("done", "run b"),
+    ]
+    (message,) = [message for kind, _, message in events if kind == "failed"]
+    assert message["cause"] in ("killed", "memory")  # as the kernel's count of the machine says
+    assert trees.members(int(str(events[1][2]["pid"]))) == []
+    assert time.monotonic() - begin < 60
+
+
+def test_the_rest_of_a_dead_leaders_session_is_reaped(tmp_path: Path) -> None:
+    code = (
+        "import os, subprocess, sys; os.setsid(); "
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+        "print(child.pid, flush=True); input()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    child = int(process.stdout.readline())
+    known = trees.leader(process.pid)
+    assert known is not None
+    trees.reap(known)  # it lives: nothing is ended
+    assert trees.leader(child) is not None
+    process.kill()
+    process.wait()
+    trees.reap(known._replace(boot="another"))
+    assert trees.leader(child) is not None
+    trees.reap(known)
+    assert trees.leader(child) is None
+    process.communicate()
+
+
+def test_no_more_is_begun_once_it_is_to_end(players: Any, make_cell: Any) -> None:
+    workers = players(1)
+    events = []
+    for kind, cell, _ in workers.execute(source(make_cell, "run a", "run b")):
+        events.append((kind, cell.strategy))
+        workers.ending = True
+    assert events == [("start", "run a"), ("epoch", "run a"), ("done", "run a")]
+
+
+def test_other_processes_are_waited_for(players: Any, make_cell: Any) -> None:
+    following = source(make_cell, Workers.OTHERS, Workers.OTHERS, "run a")
+    assert [kind for kind, _, _ in play(players(1), following)] == ["start", "epoch", "done"]
+
+
 def test_leaving_early_kills_what_runs(players: Any, make_cell: Any) -> None:
     workers = players(1)
     events = workers.execute(source(make_cell, "wait for ever"))
@@ -211,10 +303,15 @@ def test_leaving_early_kills_what_runs(players: Any, make_cell: Any) -> None:
 
 
 @pytest.fixture
-def own_signals() -> Iterator[None]:
-    """Whatever a worker makes of Ctrl-C and of its parent's death ends with the test."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
+def own_signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Whatever a worker makes of Ctrl-C and of its parent's death ends with the test.
+
+    It would lead a session; here it is only noted.
+    """
+    before, led = signal.getsignal(signal.SIGINT), list[str]()
+    monkeypatch.setattr(os, "setsid", lambda: led.append("a session"))
+    yield led
+    assert led == ["a session"]
     signal.signal(signal.SIGINT, before)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, 0)
