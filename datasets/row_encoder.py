@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import Scaling
+from fusefront.datasets.raw.column_kinds import conform
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.history import Histories
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.kinds import conform
 from fusefront.datasets.raw.lists import as_lists, clean_keys, newest_of
 from fusefront.datasets.raw.values import cells, number, table, texts
 from fusefront.datasets.raw_rows import RawField, RawRows

@@ -14,11 +14,11 @@ from fusefront.reports.figures.frontier import draw_frontier
 from fusefront.reports.figures.style import reink
 from fusefront.reports.figures.svg import Drawing, standalone
 from fusefront.reports.japanese_font import font_faces
+from fusefront.reports.page_style import sort_script, style_sheet
 from fusefront.reports.pdf import write_pdf
 from fusefront.reports.plane import plane
 from fusefront.reports.provenance import provenance
 from fusefront.reports.sections import Section, exported, sections
-from fusefront.reports.sheet import sort_script, style_sheet
 from fusefront.reports.tables import Table
 from fusefront.reports.words import costs, frontier, page
 from fusefront.reports.words.alternatives import alternatives

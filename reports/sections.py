@@ -3,7 +3,7 @@ run."""
 
 from typing import NamedTuple, Protocol
 
-from fusefront.reports import codes, records, searched, tables
+from fusefront.reports import code_tables, record_tables, search_tables, tables
 from fusefront.reports.curves import epochs, trials
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.figures.ablation import draw_ablation
@@ -70,15 +70,15 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
         *_codes(evidence, brush),
         _table(evidence, tables.slices(evidence)),
         _what_if(evidence),
-        _table(evidence, records.audit(evidence)),
-        _table(evidence, records.environment(evidence)),
-        _table(evidence, records.runs(evidence)),
+        _table(evidence, record_tables.audit(evidence)),
+        _table(evidence, record_tables.environment(evidence)),
+        _table(evidence, record_tables.runs(evidence)),
     ]
 
 
 def exported(evidence: Evidence, shown: list[Section]) -> list[Table]:
     """Tables that are written as files: those of the page, and the whole what-if grid."""
-    whole = records.what_if_full(evidence)
+    whole = record_tables.what_if_full(evidence)
     own_tables = [section.table for section in shown if section.table is not None]
     return [table for table in (*own_tables, whole) if table.rows]
 
@@ -156,7 +156,7 @@ def _fusing(evidence: Evidence) -> tuple[Section, ...]:
     """Nothing where nothing is known of the searches."""
     if evidence.searched is None or not evidence.searched.sentences:
         return ()
-    table = searched.fusing(evidence)
+    table = search_tables.fusing(evidence)
     shown = table if table.rows else None
     return (Section("fusing", table.title, table=shown, notes=evidence.searched.sentences),)
 
@@ -165,12 +165,12 @@ def _searches(evidence: Evidence) -> list[Section]:
     """What was spent, which parameters mattered, and the winners to copy."""
     if evidence.searched is None or not evidence.searched.searches:
         return []
-    spent, weights = searched.spent(evidence), searched.importance(evidence)
+    spent, weights = search_tables.spent(evidence), search_tables.importance(evidence)
     sections = [Section(spent.name, spent.title, table=spent, notes=(spent.note,))]
     if weights.rows:
         sections.append(Section(weights.name, weights.title, table=weights, notes=(weights.note,)))
     heading = reviewer.HEADING["winners"]
-    return [*sections, Section("winners", heading, code=searched.winners(evidence))]
+    return [*sections, Section("winners", heading, code=search_tables.winners(evidence))]
 
 
 def _missing(evidence: Evidence, brush: Brush) -> Section:
@@ -181,15 +181,15 @@ def _missing(evidence: Evidence, brush: Brush) -> Section:
 
 def _codes(evidence: Evidence, brush: Brush) -> list[Section]:
     """Only where strategies compress: other studies have nothing to measure here."""
-    sections = [_table(evidence, codes.codes(evidence))] if evidence.codes else []
+    sections = [_table(evidence, code_tables.codes(evidence))] if evidence.codes else []
     if evidence.widths:
         figure = _figure(evidence, "widths", brush, draw_widths, reviewer.widths(evidence))
-        sections.append(figure._replace(table=codes.widths(evidence)))
+        sections.append(figure._replace(table=code_tables.widths(evidence)))
     return sections
 
 
 def _what_if(evidence: Evidence) -> Section:
-    table = records.what_if(evidence)
+    table = record_tables.what_if(evidence)
     heading = reviewer.HEADING["what_if"]
     if evidence.what_if is None or not table.rows:
         assumptions = evidence.what_if.assumptions if evidence.what_if else ()

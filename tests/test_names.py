@@ -1,4 +1,5 @@
-"""Names say what a thing is: no verb stands for a noun, and no class name has two meanings."""
+"""Names say what a thing is: no verb stands for a noun, no class name has two meanings, and a
+file's name tells its folder's files apart."""
 
 import ast
 from collections import defaultdict
@@ -70,6 +71,23 @@ def test_no_class_name_stands_twice() -> None:
             if each.is_class:
                 homes[each.name].append(each.place)
     assert {name: places for name, places in homes.items() if len(places) > 1} == {}
+
+
+def test_a_file_is_called_by_what_is_inside() -> None:
+    empty = VERBS | {"common", "helper", "helpers", "misc", "stuff", "util", "utils"}
+    stems = [path for path in files(*PACKAGES, "tools") if path.stem in empty]
+    assert stems == []
+
+
+def test_a_file_name_stands_once_in_a_room_and_its_folders() -> None:
+    """Across rooms it may stand again, where it means the same (docs/development.md)."""
+    homes: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+    for path in files(*PACKAGES):
+        parts = path.relative_to(ROOT).parts
+        if path.stem != "__init__" and len(parts) > 2:
+            homes[(*parts[:2], path.stem)].append(path)
+    assert len(homes) > 300
+    assert [paths for paths in homes.values() if len(paths) > 1] == []
 
 
 def test_every_kind_of_binding_is_seen() -> None:

@@ -12,9 +12,9 @@ from fusefront.datasets.counting.rows import Codes, CountedRows, Ints, Place
 from fusefront.datasets.counting.stored import StoredCounters
 from fusefront.datasets.counting.timeline import Words
 from fusefront.datasets.losses import Tally
+from fusefront.datasets.raw.column_kinds import TEXT
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.hashing import combine
-from fusefront.datasets.raw.kinds import TEXT
 from fusefront.datasets.raw.labels import labels
 from fusefront.datasets.raw.request_words import request_words
 from fusefront.datasets.raw.time_kinds import clock_kind

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import Scaling, StoredField, vocabulary_file
-from fusefront.datasets.raw.codes import Codebook, Vocabulary, finish
+from fusefront.datasets.raw.category_codes import Codebook, Vocabulary, finish
 from fusefront.datasets.raw.files import NpyWriter
 from fusefront.datasets.scaling import count_cut, fit, scaled
 from fusefront.datasets.spec import SPLITS, FieldSpec

@@ -14,8 +14,8 @@ from fusefront.datasets.allowed import NOTHING, Allowed, Guard
 from fusefront.datasets.encoders import find_encoder
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.preparing.items import ItemFile
+from fusefront.datasets.raw.column_kinds import TEXT
 from fusefront.datasets.raw.files import broken
-from fusefront.datasets.raw.kinds import TEXT
 from fusefront.datasets.raw.values import texts
 from fusefront.datasets.raw.vectors import VectorBlock
 from fusefront.datasets.spec import KEY, DatasetSpec, Modality

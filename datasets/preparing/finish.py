@@ -39,11 +39,11 @@ from fusefront.datasets.preparing.slices import (
     finish_by_item,
     item_codes,
 )
-from fusefront.datasets.raw.codes import Codebook, finish, slice_codes
+from fusefront.datasets.raw.category_codes import Codebook, finish, slice_codes
+from fusefront.datasets.raw.column_kinds import FRACTIONS
 from fusefront.datasets.raw.columns import ITEMS, LOG, USERS
 from fusefront.datasets.raw.files import write_npy
-from fusefront.datasets.raw.kinds import FRACTIONS
-from fusefront.datasets.raw.records import Recorder
+from fusefront.datasets.raw.log_records import Recorder
 from fusefront.datasets.raw_rows import RawRows, raw_fields
 from fusefront.datasets.spec import SPLITS, DatasetSpec, SliceSpec
 from fusefront.datasets.synthetic.bayes import BayesBins, bayes_auc

@@ -16,15 +16,15 @@ from fusefront.datasets.preparing.context import (
     count_numbers,
     write_vocabulary,
 )
-from fusefront.datasets.raw.codes import FieldEncoder, Vocabulary, finish
+from fusefront.datasets.raw.category_codes import FieldEncoder, Vocabulary, finish
+from fusefront.datasets.raw.column_kinds import WHOLE, Kind, kind_of, whole_numbers
 from fusefront.datasets.raw.columns import ITEMS, Kinds
 from fusefront.datasets.raw.files import broken, find, write_npy
 from fusefront.datasets.raw.history import newest_keys
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.kinds import WHOLE, Kind, kind_of, whole_numbers
 from fusefront.datasets.raw.lists import Ragged
+from fusefront.datasets.raw.log_records import Part
 from fusefront.datasets.raw.reading import columns_of, stream
-from fusefront.datasets.raw.records import Part
 from fusefront.datasets.raw.vectors import npy_rows
 from fusefront.datasets.raw.whole_table import WholeTable, find_table
 from fusefront.datasets.scaling import count_cut, fit, scaled

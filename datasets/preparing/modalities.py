@@ -11,8 +11,8 @@ from fusefront.datasets.allowed import NOTHING, Allowed
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.preparing.encoded import EncodedModality
 from fusefront.datasets.preparing.items import ItemFile
+from fusefront.datasets.raw.column_kinds import TEXT
 from fusefront.datasets.raw.files import NpyWriter, broken, find, write_npy
-from fusefront.datasets.raw.kinds import TEXT
 from fusefront.datasets.raw.values import texts
 from fusefront.datasets.raw.vectors import VectorBlock, from_column, from_npy
 from fusefront.datasets.raw.whole_table import WholeTable

@@ -15,6 +15,7 @@ from fusefront.datasets.preparing.build import Builder
 from fusefront.datasets.preparing.counters import disk_of, plan_of
 from fusefront.datasets.preparing.events import shown
 from fusefront.datasets.preparing.finish import Job, WrittenLog, finish_store
+from fusefront.datasets.preparing.history_widths import Entries, history_entries
 from fusefront.datasets.preparing.items import ItemFile, read_items
 from fusefront.datasets.preparing.negatives import PAIR, Drawer, sort_events
 from fusefront.datasets.preparing.requests import alone
@@ -26,12 +27,11 @@ from fusefront.datasets.preparing.splits import (
     time_cuts,
     user_cuts,
 )
-from fusefront.datasets.preparing.widths import Entries, history_entries
-from fusefront.datasets.raw.codes import Codebook, FieldEncoder
+from fusefront.datasets.raw.category_codes import Codebook, FieldEncoder
 from fusefront.datasets.raw.columns import LOG, USERS, Kinds, TableFile, decide
 from fusefront.datasets.raw.files import find
+from fusefront.datasets.raw.log_records import Part, RecordChunk, Recorder
 from fusefront.datasets.raw.reading import columns_of, count_rows, is_parquet
-from fusefront.datasets.raw.records import Part, RecordChunk, Recorder
 from fusefront.datasets.raw.time_kinds import clock_kind
 from fusefront.datasets.raw.times import clock_of
 from fusefront.datasets.raw.users import read_users

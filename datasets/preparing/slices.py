@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.manifest import StoredSlice
 from fusefront.datasets.preparing.context import Blocks, blocks
-from fusefront.datasets.raw.codes import Codebook, natural
+from fusefront.datasets.raw.category_codes import Codebook, natural
 from fusefront.datasets.spec import SPLITS, SliceSpec
 
 HEAD, TAIL = 0.5, 0.2  # shares of the train rows

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.history import Histories
+from fusefront.datasets.raw.log_records import Part, RecordChunk, Recorder
 from fusefront.datasets.raw.reading import stream
-from fusefront.datasets.raw.records import Part, RecordChunk, Recorder
 
 
 @dataclass

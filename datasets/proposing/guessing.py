@@ -10,13 +10,13 @@ from fusefront.datasets.proposing.draft import OPEN, Draft, Guess, TableGuess, V
 from fusefront.datasets.proposing.fields import Fields, guess_fields, notes_of
 from fusefront.datasets.proposing.files.folder import Folder
 from fusefront.datasets.proposing.files.tables import SampledTable
-from fusefront.datasets.proposing.given import guess_split, train_past
 from fusefront.datasets.proposing.history import guess_history, history_columns
 from fusefront.datasets.proposing.labels import LabelGuess, guess_label, positives
 from fusefront.datasets.proposing.padding import KeyTexts
 from fusefront.datasets.proposing.requests import guess_request
 from fusefront.datasets.proposing.roles import KeyedTable, Roles, vector_columns
 from fusefront.datasets.proposing.scores import leak
+from fusefront.datasets.proposing.splits import guess_split, train_past
 from fusefront.datasets.proposing.times import Timestamp, guess_timestamp
 from fusefront.datasets.proposing.vectors import Array, find_arrays, find_vectors, row_of_item
 from fusefront.datasets.raw.whole_table import WholeTable

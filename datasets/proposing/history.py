@@ -10,10 +10,10 @@ import polars as pl
 
 from fusefront.datasets.proposing.draft import Guess, Value, Word
 from fusefront.datasets.proposing.files.tables import SampledTable
-from fusefront.datasets.proposing.given import UntimedPast
 from fusefront.datasets.proposing.labels import EVENT, MOST_EVENTS, LabelGuess, few_events
 from fusefront.datasets.proposing.padding import KeyTexts, Padding, TextLists, find_padding, ragged
 from fusefront.datasets.proposing.roles import is_vector
+from fusefront.datasets.proposing.splits import UntimedPast
 from fusefront.datasets.raw.lists import cut_text
 
 NAME = re.compile(r"(hist|seq|past|previous|recent|clicked_|behaviou?rs)", re.IGNORECASE)

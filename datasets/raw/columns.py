@@ -13,8 +13,7 @@ import numpy as np
 
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.losses import Tally
-from fusefront.datasets.raw.history import newest_keys
-from fusefront.datasets.raw.kinds import (
+from fusefront.datasets.raw.column_kinds import (
     DATES,
     FRACTIONS,
     NOTHING,
@@ -28,6 +27,7 @@ from fusefront.datasets.raw.kinds import (
     agreed,
     inner,
 )
+from fusefront.datasets.raw.history import newest_keys
 from fusefront.datasets.raw.reading import columns_of, is_parquet, require, stream, typed_columns
 from fusefront.datasets.raw.time_kinds import TimeEvidence
 from fusefront.datasets.raw.whole_table import find_table

@@ -8,9 +8,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.losses import Tally
-from fusefront.datasets.raw.codes import Codebook
+from fusefront.datasets.raw.category_codes import Codebook
+from fusefront.datasets.raw.column_kinds import Kind
 from fusefront.datasets.raw.files import broken
-from fusefront.datasets.raw.kinds import Kind
 from fusefront.datasets.raw.values import texts
 from fusefront.datasets.spec import History
 

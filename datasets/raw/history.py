@@ -8,9 +8,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.losses import Tally
+from fusefront.datasets.raw.column_kinds import whole_numbers
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.kinds import whole_numbers
 from fusefront.datasets.raw.lists import Ragged, clean_keys, newest_of
 from fusefront.datasets.spec import DatasetSpec, History
 

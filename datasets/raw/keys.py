@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.datasets.raw.column_kinds import TEXT, WHOLE, Kind, kind_of, whole_numbers
 from fusefront.datasets.raw.files import broken
-from fusefront.datasets.raw.kinds import TEXT, WHOLE, Kind, kind_of, whole_numbers
 
 
 class KeyIndex:

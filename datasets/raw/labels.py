@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.datasets.raw.column_kinds import Kind
 from fusefront.datasets.raw.files import broken
-from fusefront.datasets.raw.kinds import Kind
 from fusefront.datasets.raw.values import number, texts
 from fusefront.datasets.spec import Condition, parse_condition
 

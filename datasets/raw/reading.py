@@ -8,9 +8,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fusefront.datasets.raw.column_kinds import LISTS, NOTHING, TEXT, Kind, kind_of
 from fusefront.datasets.raw.delimited import column_names, count_lines, stream_text
 from fusefront.datasets.raw.files import broken, refuse_twice
-from fusefront.datasets.raw.kinds import LISTS, NOTHING, TEXT, Kind, kind_of
 from fusefront.datasets.table_text import COMMAS, TableText
 
 _PARQUET = (".parquet", ".pq")

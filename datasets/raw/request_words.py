@@ -7,8 +7,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.losses import Tally
+from fusefront.datasets.raw.column_kinds import Kind
 from fusefront.datasets.raw.hashing import combine, text_hash
-from fusefront.datasets.raw.kinds import Kind
 from fusefront.datasets.raw.values import texts
 
 _NO_REQUEST = 0x6E6F6E65  # seed of the words of rows without a request

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.raw.kinds import (
+from fusefront.datasets.raw.column_kinds import (
     DATES,
     DAYS,
     FRACTIONS,

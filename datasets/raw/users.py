@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.datasets.raw.codes import Codebook, FieldEncoder, slice_codes
+from fusefront.datasets.raw.category_codes import Codebook, FieldEncoder, slice_codes
+from fusefront.datasets.raw.column_kinds import WHOLE, Kind, whole_numbers
 from fusefront.datasets.raw.files import broken, filled
 from fusefront.datasets.raw.hashing import mix, text_hash
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.kinds import WHOLE, Kind, whole_numbers
 from fusefront.datasets.raw.whole_table import TablePart, find_table
 from fusefront.datasets.spec import SliceSpec, Users
 

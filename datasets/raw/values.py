@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fusefront.datasets.raw.column_kinds import BOOLEANS, Kind, inner
 from fusefront.datasets.raw.files import broken
-from fusefront.datasets.raw.kinds import BOOLEANS, Kind, inner
 from fusefront.datasets.spec import FieldSpec
 
 _TEXT = pl.col("text")

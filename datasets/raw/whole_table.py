@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from fusefront.datasets.raw.column_kinds import Kind
 from fusefront.datasets.raw.files import broken, find
 from fusefront.datasets.raw.keys import KeyIndex, usable_keys
-from fusefront.datasets.raw.kinds import Kind
 from fusefront.datasets.raw.reading import read_table, stream
 from fusefront.datasets.table_text import TableText
 

@@ -10,8 +10,8 @@ from fusefront.harness.ablation.plan import AblatedStrategy, ablations
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.dossier.comparison import paired_deltas
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
+from fusefront.harness.jobs.matrix import StudyPlan
 from fusefront.harness.jobs.pipeline import StudyRequest, at_work, begin, end
-from fusefront.harness.jobs.plan import StudyPlan
 from fusefront.harness.jobs.recipes import recipe_name
 from fusefront.harness.jobs.train import Room, fill
 from fusefront.harness.runs.files import Json, write_json

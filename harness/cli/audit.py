@@ -39,7 +39,7 @@ def audit(
     from fusefront.datasets.audit.report import audit as look
     from fusefront.datasets.audit.report import refuse_severe
     from fusefront.datasets.integrity import check_store
-    from fusefront.harness.jobs.source import describe, prepared
+    from fusefront.harness.jobs.data_source import describe, prepared
 
     of = describe(spec, data, tuple(include_path or ()), outside=allow_outside)
     tell = Console(stderr=True, quiet=as_json, soft_wrap=True)

@@ -29,7 +29,7 @@ def check(
     """
     from fusefront.harness.cli.show import show
     from fusefront.harness.errors import GateError
-    from fusefront.harness.testing.files import check_files
+    from fusefront.harness.testing.part_files import check_files
 
     checked = []
     for part in check_files(files, export=export, data=data):

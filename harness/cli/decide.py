@@ -52,7 +52,7 @@ def decide(
     to measure.
     """
     from fusefront.harness.dossier.decide import DecisionOptions, record_decision, refuse
-    from fusefront.harness.dossier.record import cautions
+    from fusefront.harness.dossier.decision_record import cautions
     from fusefront.harness.runs.store import find_study
 
     folder = find_study(study, out)

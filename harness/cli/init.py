@@ -46,7 +46,7 @@ def init(
     from fusefront.harness.cli.show import console
     from fusefront.harness.errors import UsageError
     from fusefront.harness.jobs.propose import write_proposal, write_synthetic
-    from fusefront.harness.parts.data import layout_allowed
+    from fusefront.harness.parts.data_parts import layout_allowed
 
     messages = console()
     if synthetic is not None:

@@ -24,7 +24,7 @@ def prepare(
     from fusefront.datasets.prepare import prepare as prepare_store
     from fusefront.datasets.preparing.budget import parse_size
     from fusefront.harness.cli.show import console, show
-    from fusefront.harness.jobs.source import describe
+    from fusefront.harness.jobs.data_source import describe
 
     of = describe(spec, data, tuple(include_path or ()), outside=allow_outside)
     limit = None if max_memory is None else parse_size(max_memory)

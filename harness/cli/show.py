@@ -10,8 +10,8 @@ from rich.table import Table
 from fusefront.harness.runs.files import Json
 
 if TYPE_CHECKING:  # they bring torch, which takes the memory that `prepare --max-memory` promises
+    from fusefront.harness.jobs.matrix import StudyPlan
     from fusefront.harness.jobs.pipeline import Conclusion
-    from fusefront.harness.jobs.plan import StudyPlan
     from fusefront.harness.runs.records import AblationRow, PlannedRemoval, WinnerRecord
 
 

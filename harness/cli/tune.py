@@ -56,7 +56,7 @@ def tune(
     from fusefront.harness.errors import FusefrontError
     from fusefront.harness.jobs.pipeline import StudyRequest, begin, tune_study
     from fusefront.harness.runs.tracking import Account
-    from fusefront.harness.tuning.export import export_trials
+    from fusefront.harness.tuning.optuna_export import export_trials
 
     extra = [f"tuning.trials={trials}"] if trials is not None else []
     request = StudyRequest(

@@ -6,7 +6,7 @@ from fusefront.harness.decision.inputs import Latency, Measured
 from fusefront.harness.dossier.shown import interval
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.store import StudyFolder
-from fusefront.harness.serving.latency.records import (
+from fusefront.harness.serving.latency.bench_record import (
     QUANTILE_NAMES,
     Bench,
     BenchFacts,

@@ -12,7 +12,7 @@ from fusefront.harness.dossier.firmness import write_sensitivity
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.dossier.searches import completed_values, search_records
 from fusefront.harness.errors import NothingToDoError, UsageError
-from fusefront.harness.parts.metrics import own_metrics
+from fusefront.harness.parts.metric_parts import own_metrics
 from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.hashes import remark
 from fusefront.harness.runs.records import PairedDelta
@@ -21,7 +21,7 @@ from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.measures.metrics import METRICS, Layout
-from fusefront.harness.statistics.measures.own import OwnMetrics
+from fusefront.harness.statistics.measures.own_metrics import OwnMetrics
 from fusefront.harness.statistics.options import Options, check_rows
 from fusefront.harness.statistics.panel import PanelRequest, collect
 from fusefront.harness.statistics.planner import PowerPlan, plan

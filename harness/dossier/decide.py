@@ -7,6 +7,7 @@ from pathlib import Path
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.locks import Tell
 from fusefront.harness.decision.policy import Policy
+from fusefront.harness.dossier.decision_record import FILE, cautions, changed, write_record
 from fusefront.harness.dossier.evidence import (
     StudyMaterial,
     all_origins,
@@ -16,8 +17,7 @@ from fusefront.harness.dossier.evidence import (
 )
 from fusefront.harness.dossier.judged import Signature
 from fusefront.harness.dossier.publish import publish
-from fusefront.harness.dossier.record import FILE, cautions, changed, write_record
-from fusefront.harness.dossier.records import Decided, DecisionRecord, optional_record
+from fusefront.harness.dossier.record_types import Decided, DecisionRecord, optional_record
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.runs.records import NewerFormatError
 from fusefront.harness.runs.store import StudyFolder

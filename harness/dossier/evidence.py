@@ -10,23 +10,23 @@ from typing import TypeVar
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.policy import Policy
-from fusefront.harness.dossier import codes, facts, searched, sections
+from fusefront.harness.dossier import codes, facts, search_evidence, sections
 from fusefront.harness.dossier.bench import FILE as BENCH
 from fusefront.harness.dossier.bench import read_bench, served_by, timed_rows
+from fusefront.harness.dossier.decision_record import LEFT_OUT
+from fusefront.harness.dossier.decision_record import changed as edited
 from fusefront.harness.dossier.firmness import FILE as SENSITIVITY
 from fusefront.harness.dossier.firmness import other_verdicts, rising
 from fusefront.harness.dossier.inputs import COMPARISON, read_comparison, study_inputs
 from fusefront.harness.dossier.judged import Judged, Signature, judge
 from fusefront.harness.dossier.money import money
 from fusefront.harness.dossier.points import points
-from fusefront.harness.dossier.record import LEFT_OUT
-from fusefront.harness.dossier.record import changed as edited
-from fusefront.harness.dossier.records import store_facts
+from fusefront.harness.dossier.record_types import store_facts
 from fusefront.harness.dossier.replay import FILE as REPLAY
 from fusefront.harness.dossier.replay import read_replay
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.store import RunEntry, StudyFolder
-from fusefront.harness.serving.latency.records import Bench
+from fusefront.harness.serving.latency.bench_record import Bench
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.reports.evidence import (
     Decision,
@@ -145,7 +145,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
             *facts.searches(study),
             *(curve for curve in curves if curve.run_id in {entry.run_id for entry in shown}),
         ),
-        searched=left_out.read(lambda: searched.searched(study, comparison), None),
+        searched=left_out.read(lambda: search_evidence.searched(study, comparison), None),
         rising=rising(curves, _lead(decision), policy.margin),
         recipes=others,
         codes=codes.measures(shown),

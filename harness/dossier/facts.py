@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.harness.dossier.records import (
+from fusefront.harness.dossier.record_types import (
     AuditRecord,
     SchemaFacts,
     StoreFacts,
@@ -27,7 +27,7 @@ from fusefront.harness.runs.records import (
     read_record,
 )
 from fusefront.harness.runs.store import RunEntry, StudyFolder
-from fusefront.harness.serving.latency.records import Bench, BenchFacts
+from fusefront.harness.serving.latency.bench_record import Bench, BenchFacts
 from fusefront.reports.evidence import AuditFinding, RunOrigin, StudyFacts, TrainingCurve
 
 State = Literal["ok", "note", "warning", "error", "not run"]

@@ -7,7 +7,7 @@ import numpy as np
 from typing_extensions import TypedDict
 
 from fusefront.harness.dossier.predictions import StudySource
-from fusefront.harness.dossier.records import optional_record
+from fusefront.harness.dossier.record_types import optional_record
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.records import Record
 from fusefront.harness.runs.store import StudyFolder

@@ -19,7 +19,7 @@ from fusefront.harness.runs.records import (
     starting_with,
 )
 from fusefront.harness.runs.store import RunEntry, StudyFolder
-from fusefront.harness.serving.latency.records import Bench, BenchRow
+from fusefront.harness.serving.latency.bench_record import Bench, BenchRow
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.power import Settle, settle

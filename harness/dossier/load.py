@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.harness.decision.replay import open_log, per_thousand, shown
-from fusefront.harness.dossier.records import store_facts
+from fusefront.harness.dossier.record_types import store_facts
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.runs.store import RunEntry, StudyFolder

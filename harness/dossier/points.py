@@ -12,7 +12,7 @@ from fusefront.harness.dossier.shown import interval
 from fusefront.harness.runs.recipe import Training, in_words
 from fusefront.harness.runs.records import RunSummary, SpecRecord, read_record
 from fusefront.harness.runs.store import RunEntry
-from fusefront.harness.serving.latency.records import BenchRow, Costs
+from fusefront.harness.serving.latency.bench_record import BenchRow, Costs
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.power import Settle
 from fusefront.harness.statistics.result_rows import Estimate, StrategyRow

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.manifest import CURE
 from fusefront.datasets.raw.npy import open_npy
-from fusefront.harness.dossier.records import StoreFacts, store_facts
+from fusefront.harness.dossier.record_types import StoreFacts, store_facts
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.auc import Scores
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.source import SliceCodes
+from fusefront.harness.statistics.score_source import SliceCodes
 
 
 @dataclass(frozen=True)

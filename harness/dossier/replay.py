@@ -11,7 +11,7 @@ from fusefront.harness.decision.whatif import Replayed
 from fusefront.harness.dossier.inputs import by_strategy, pairs_of
 from fusefront.harness.dossier.judged import Judged
 from fusefront.harness.dossier.load import replay_joint, rows_of_test
-from fusefront.harness.dossier.records import ReplayRecord, optional_record
+from fusefront.harness.dossier.record_types import ReplayRecord, optional_record
 from fusefront.harness.runs.files import digest, write_json
 from fusefront.harness.runs.records import NewerFormatError
 from fusefront.harness.runs.seal import open_test

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from fusefront.harness.dossier.points import estimate_interval
-from fusefront.harness.dossier.records import Ends, RobustnessRecord
+from fusefront.harness.dossier.record_types import Ends, RobustnessRecord
 from fusefront.harness.runs.records import AblationRow, read_record
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.comparison import Comparison

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.harness.dossier.records import NestedRecord, NestedRow
+from fusefront.harness.dossier.record_types import NestedRecord, NestedRow
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.hashes import checked, read_scores
 from fusefront.harness.runs.records import read_record

@@ -9,7 +9,7 @@ import polars as pl
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.dossier.firmness import SensitivityRecord
-from fusefront.harness.dossier.records import (
+from fusefront.harness.dossier.record_types import (
     AuditRecord,
     DecisionRecord,
     NestedRecord,
@@ -35,7 +35,7 @@ from fusefront.harness.runs.records import (
     WinnerRecord,
     read_record,
 )
-from fusefront.harness.serving.latency.records import Bench
+from fusefront.harness.serving.latency.bench_record import Bench
 
 OF_RUN: dict[str, type[Record]] = {
     "environment.json": EnvironmentRecord,

@@ -15,15 +15,15 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.integrity import check_store
 from fusefront.datasets.locks import Tell, Wait, lock_file, locked
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError, UsageError
-from fusefront.harness.jobs.identity import reidentified
+from fusefront.harness.jobs.data_source import described, prepared
+from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.jobs.mirror import Mirror
-from fusefront.harness.jobs.plan import StudyPlan, make_plan
-from fusefront.harness.jobs.source import described, prepared
+from fusefront.harness.jobs.outdated_runs import reidentified
 from fusefront.harness.jobs.train import Room, Tuned, fill, tune, write_matrix
 from fusefront.harness.parts.included import RecordedPart, included, remember, uses
 from fusefront.harness.parts.kinds import BACKEND, DATA_KINDS, METRIC, Kind
 from fusefront.harness.parts.origins import used_by
-from fusefront.harness.parts.own import Own, files_with_parts, own_parts
+from fusefront.harness.parts.outside_parts import Own, files_with_parts, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.recipe import spelled
@@ -34,7 +34,7 @@ from fusefront.harness.runs.study import Study, load_study
 from fusefront.harness.runs.tracking import USUAL, Account
 from fusefront.harness.runs.unneeded import at_work_file
 from fusefront.harness.training.workers import Workers
-from fusefront.harness.tuning.export import export_trials
+from fusefront.harness.tuning.optuna_export import export_trials
 
 
 @dataclass(frozen=True)

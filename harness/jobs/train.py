@@ -9,8 +9,8 @@ from rich.console import Console
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.errors import FusefrontError
+from fusefront.harness.jobs.matrix import StudyPlan
 from fusefront.harness.jobs.mirror import Mirror
-from fusefront.harness.jobs.plan import StudyPlan
 from fusefront.harness.jobs.progress import RunProgress
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.records import Finalist, Trial, WinnerRecord
@@ -20,7 +20,7 @@ from fusefront.harness.training.run import find_record, run_folder
 from fusefront.harness.training.workers import Workers
 from fusefront.harness.tuning.finalists import candidates, weighed
 from fusefront.harness.tuning.search import NoWinnerError, Search
-from fusefront.harness.tuning.source import TrialSource
+from fusefront.harness.tuning.search_cells import TrialSource
 
 
 class Close(Protocol):

@@ -6,8 +6,8 @@ from pathlib import Path
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.integrity import note_check, whole_check
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.dossier.decision_record import DECISIONS, FILE, changed
 from fusefront.harness.dossier.inputs import COMPARISON, stored_comparison
-from fusefront.harness.dossier.record import DECISIONS, FILE, changed
 from fusefront.harness.errors import FusefrontError, UsageError
 from fusefront.harness.jobs.checked import (
     OF_RUN,

@@ -12,7 +12,7 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.bare import code_digest
 from fusefront.harness.parts.kinds import KINDS
 from fusefront.harness.parts.origins import used_by
-from fusefront.harness.parts.own import Own, own_parts, python_files
+from fusefront.harness.parts.outside_parts import Own, own_parts, python_files
 from fusefront.harness.runs.files import write_json
 
 FILE = "include.json"

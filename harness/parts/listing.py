@@ -14,7 +14,7 @@ from fusefront.harness.data.cost import macs_per_candidate
 from fusefront.harness.parts.kinds import MODEL_KINDS
 from fusefront.harness.parts.listing_beside import BESIDE, rows_beside
 from fusefront.harness.parts.origins import fails
-from fusefront.harness.parts.own import Own, own_parts
+from fusefront.harness.parts.outside_parts import Own, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json
 from fusefront.harness.testing.macs import (

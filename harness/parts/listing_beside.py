@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fusefront.harness.parts.kinds import BACKEND, ENCODER, LAYOUT, METRIC, Kind
-from fusefront.harness.parts.own import own_parts
+from fusefront.harness.parts.outside_parts import own_parts
 from fusefront.harness.runs.files import Json
 
 Row = dict[str, Json]

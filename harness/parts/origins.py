@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.kinds import BASELINE, MODEL_KINDS
-from fusefront.harness.parts.own import Own
+from fusefront.harness.parts.outside_parts import Own
 from fusefront.harness.runs.files import Json
 
 

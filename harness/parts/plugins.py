@@ -6,7 +6,7 @@ from pathlib import Path
 from fusefront.baselines.contract import Parts
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.kinds import MODEL_KINDS
-from fusefront.harness.parts.own import load_zoo
+from fusefront.harness.parts.outside_parts import load_zoo
 
 
 def load_parts(include_paths: Sequence[Path]) -> Parts:

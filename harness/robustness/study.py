@@ -11,7 +11,7 @@ from scipy import special
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.dossier.predictions import StudySource
-from fusefront.harness.dossier.records import (
+from fusefront.harness.dossier.record_types import (
     Decided,
     DecisionRecord,
     Ends,

@@ -20,7 +20,7 @@ from fusefront.harness.statistics.options import Options, check_rows
 from fusefront.harness.statistics.paired import pooled_correlation
 from fusefront.harness.statistics.panel import Panel, PanelRequest, collect
 from fusefront.harness.statistics.result_rows import CurvePoint, Winner
-from fusefront.harness.statistics.source import ScoreSource
+from fusefront.harness.statistics.score_source import ScoreSource
 
 
 def compare(source: ScoreSource, options: Options, study: str = "") -> Comparison:

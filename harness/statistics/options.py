@@ -6,9 +6,9 @@ from functools import cached_property
 
 from fusefront.harness.errors import UsageError
 from fusefront.harness.statistics.measures.metrics import METRICS, Metric
-from fusefront.harness.statistics.measures.own import OwnMetrics, described
+from fusefront.harness.statistics.measures.own_metrics import OwnMetrics, described
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.source import ScoreSource
+from fusefront.harness.statistics.score_source import ScoreSource
 
 
 @dataclass(frozen=True)

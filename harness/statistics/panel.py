@@ -22,9 +22,9 @@ from fusefront.harness.statistics.measures.metrics import (
     measure,
     measure_scaled,
 )
-from fusefront.harness.statistics.measures.own import OwnMetrics, described, measure_own
+from fusefront.harness.statistics.measures.own_metrics import OwnMetrics, described, measure_own
 from fusefront.harness.statistics.rows import Axis
-from fusefront.harness.statistics.source import ScoreSource
+from fusefront.harness.statistics.score_source import ScoreSource
 
 
 @dataclass

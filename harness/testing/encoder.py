@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fusefront.datasets.contract import RawEncoder
-from fusefront.harness.parts.data import maker
+from fusefront.harness.parts.data_parts import maker
 from fusefront.harness.parts.kinds import ENCODER
 from fusefront.harness.testing.declaration import check_builds, check_class, check_of, label_of
 from fusefront.harness.testing.promises import (

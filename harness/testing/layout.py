@@ -9,7 +9,7 @@ from fusefront.datasets.allowed import Allowed, named_paths
 from fusefront.datasets.contract import PublishedLayout
 from fusefront.datasets.errors import DataContractError, SpecError
 from fusefront.datasets.spec import KEY, DatasetSpec
-from fusefront.harness.parts.data import proposer
+from fusefront.harness.parts.data_parts import proposer
 from fusefront.harness.parts.kinds import LAYOUT
 from fusefront.harness.testing.declaration import check_builds, check_class, check_of, label_of
 from fusefront.harness.testing.promises import ContentError, DeclarationError, Promise, SeedError

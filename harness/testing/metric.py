@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fusefront.harness.parts.kinds import METRIC
 from fusefront.harness.statistics.contract import QualityMetric
-from fusefront.harness.statistics.measures.own import MetricRows
+from fusefront.harness.statistics.measures.own_metrics import MetricRows
 from fusefront.harness.testing.declaration import check_builds, check_class, check_of, label_of
 from fusefront.harness.testing.promises import (
     BatchError,

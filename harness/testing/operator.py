@@ -88,7 +88,7 @@ def operator_promises(
     if getattr(operator_class, "uses_query", False):
         yield Promise("the query is listened to", over(check_query, choosing))
     if export:
-        from fusefront.harness.testing.export import check_export
+        from fusefront.harness.testing.operator_export import check_export
 
         yield Promise("ONNX Runtime gives the same numbers", over(check_export))
         for settings in _placed(operator_class, dict(choices or {})):

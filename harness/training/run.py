@@ -24,7 +24,7 @@ from fusefront.harness.parts.identity import code_of
 from fusefront.harness.parts.included import remember
 from fusefront.harness.parts.kinds import MODEL_KINDS
 from fusefront.harness.parts.origins import used_by
-from fusefront.harness.parts.own import own_parts
+from fusefront.harness.parts.outside_parts import own_parts
 from fusefront.harness.runs.environment import environment
 from fusefront.harness.runs.files import write_json, write_text
 from fusefront.harness.runs.hashes import CONFIG_MARK, record_hashes

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fusefront.harness.runs.records import Finalist, Trial
 from fusefront.harness.tuning.search import Search
-from fusefront.harness.tuning.source import TRIAL_SEED
+from fusefront.harness.tuning.search_cells import TRIAL_SEED
 
 NEW_SEEDS = 2  # of each finalist, beside the trial's own
 STEP = 1_000_003  # between the seeds of one trial; a study's own are refused there

@@ -11,7 +11,7 @@ from fusefront.reports import numbers
 from fusefront.reports.figures import hull as lasso
 from fusefront.reports.figures.canvas import drawn_name
 from fusefront.reports.figures.edges import edge_blocks
-from fusefront.reports.figures.labels import Placed, PointLabel, place, scene
+from fusefront.reports.figures.label_placement import Placed, PointLabel, place, scene
 from fusefront.reports.figures.sheet import Sheet, pixels
 from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import HALO

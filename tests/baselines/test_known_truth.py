@@ -37,7 +37,7 @@ from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.source import MemorySource
+from fusefront.harness.statistics.score_source import MemorySource
 
 PARTS = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS, BASELINES)
 BATCH = 128  # requests

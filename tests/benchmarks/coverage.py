@@ -21,7 +21,7 @@ from fusefront.harness.statistics.measures.metrics import METRICS, Layout, measu
 from fusefront.harness.statistics.paired import pooled_correlation
 from fusefront.harness.statistics.panel import PanelRequest, collect
 from fusefront.harness.statistics.rows import RowTable, row_axis
-from fusefront.harness.statistics.source import MemorySource
+from fusefront.harness.statistics.score_source import MemorySource
 
 Floats = NDArray[np.float64]
 SEEDS = (3, 5, 10)

@@ -21,7 +21,7 @@ from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.datasets.synthetic.write import write_world
-from fusefront.harness.jobs.plan import make_plan
+from fusefront.harness.jobs.matrix import make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs import hashes
 from fusefront.harness.runs.study import Study

@@ -23,7 +23,7 @@ from fusefront.harness.statistics.auc import Scores, exact_auc
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.source import MemorySource, SliceCodes
+from fusefront.harness.statistics.score_source import MemorySource, SliceCodes
 
 STRATEGIES, SEEDS = 10, 5
 # plain loop; AUC with intervals, verdicts, best set; all metrics; these and two slices; one AUC

@@ -26,13 +26,13 @@ from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.datasets.synthetic.write import write_world
-from fusefront.harness.jobs.plan import StudyPlan, make_plan
+from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import check_study
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.source import MemorySource
+from fusefront.harness.statistics.score_source import MemorySource
 from fusefront.harness.training.run import run
 
 ROOT = Path(__file__).parents[2]

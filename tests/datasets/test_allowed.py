@@ -24,7 +24,7 @@ from fusefront.datasets.propose import propose
 from fusefront.datasets.spec import DatasetSpec, RelativePath, parse_spec
 from fusefront.harness.cli.app import register
 from fusefront.harness.errors import NothingToDoError, UsageError
-from fusefront.harness.parts.data import handed, own_encoders
+from fusefront.harness.parts.data_parts import handed, own_encoders
 
 ROWS, ITEMS = 400, 30
 SECRET = "hunter2:x:0:0:hunter2:/home:/bin/bash"

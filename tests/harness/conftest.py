@@ -24,8 +24,8 @@ from fusefront.datasets.yaml_file import Json
 from fusefront.harness.decision.inputs import Candidate, Inputs, Latency, Measured, Pairs
 from fusefront.harness.dossier.comparison import compare_study
 from fusefront.harness.jobs import pipeline
+from fusefront.harness.jobs.matrix import make_plan
 from fusefront.harness.jobs.pipeline import StudyRequest
-from fusefront.harness.jobs.plan import make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder, find_study

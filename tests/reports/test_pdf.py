@@ -24,7 +24,7 @@ ONE_PAGE = """
 import sys
 from pathlib import Path
 from fusefront.reports.pdf import write_pdf
-from fusefront.reports.sheet import style_sheet
+from fusefront.reports.page_style import style_sheet
 text = "<style>" + style_sheet() + "</style><p>words 🦊 한</p><pre>code</pre>"
 write_pdf(text, Path(sys.argv[1]))
 """

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from fusefront.reports import bars, records, tables
+from fusefront.reports import bars, record_tables, tables
 from fusefront.reports.curves import with_panels
 from fusefront.reports.evidence import (
     Ablation,
@@ -158,10 +158,10 @@ def test_a_bar_ends_where_its_interval_does() -> None:
 
 
 def test_the_what_if_table_holds_every_cell(whole: Evidence) -> None:
-    table = records.what_if_full(whole)
+    table = record_tables.what_if_full(whole)
     assert whole.what_if is not None
     assert len(table.rows) == len(whole.what_if.rows)
-    grid = records.what_if(whole)
+    grid = record_tables.what_if(whole)
     assert any("pca" in cell.lower() for row in grid.rows for cell in row.cells)
 
 

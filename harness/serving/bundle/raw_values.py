@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from fusefront.datasets.raw.kinds import (
+from fusefront.datasets.raw.column_kinds import (
     BOOLEANS,
     DATES,
     DAYS,

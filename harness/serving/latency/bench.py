@@ -6,19 +6,19 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
+from fusefront.harness.serving.latency.bench_record import (
+    QUANTILE_NAMES,
+    BenchFacts,
+    BenchRow,
+    Quantile,
+    quantile_of,
+)
 from fusefront.harness.serving.latency.intervals import (
     Difference,
     difference,
     log_quantiles,
     quantile_interval,
     smallest_difference,
-)
-from fusefront.harness.serving.latency.records import (
-    QUANTILE_NAMES,
-    BenchFacts,
-    BenchRow,
-    Quantile,
-    quantile_of,
 )
 from fusefront.harness.serving.latency.session import (
     DISCARD,

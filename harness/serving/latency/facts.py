@@ -13,12 +13,12 @@ from fusefront.datasets.durable import temporary_folder
 from fusefront.harness.runs.study import Study
 from fusefront.harness.serving.export.online import eager_request
 from fusefront.harness.serving.latency.bench import TWIN, BenchResult, SubjectKey
+from fusefront.harness.serving.latency.bench_record import BenchFacts, BenchRow, Costs
 from fusefront.harness.serving.latency.cost import cold_start, multiplications, per_million
-from fusefront.harness.serving.latency.counters import State
 from fusefront.harness.serving.latency.fingerprint import Machine, fingerprint, in_words
-from fusefront.harness.serving.latency.gate import Gated
+from fusefront.harness.serving.latency.kernel_counters import State
+from fusefront.harness.serving.latency.parity_gate import Gated
 from fusefront.harness.serving.latency.plan import BenchPlan
-from fusefront.harness.serving.latency.records import BenchFacts, BenchRow, Costs
 from fusefront.harness.serving.latency.server import predicted_ceiling
 from fusefront.harness.serving.latency.session import DISCARD
 

@@ -15,7 +15,7 @@ from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.export.scorer import Scorer, probability
 from fusefront.harness.serving.latency.backends import as_trained
 from fusefront.harness.serving.latency.bench import TWIN, BenchEntry, SubjectKey
-from fusefront.harness.serving.latency.gate import Gated
+from fusefront.harness.serving.latency.parity_gate import Gated
 from fusefront.harness.serving.latency.requests import Arrived, Lookup, draw
 from fusefront.harness.serving.latency.session import TimedSubject
 

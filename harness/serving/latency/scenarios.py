@@ -6,9 +6,9 @@ import numpy as np
 
 from fusefront.harness.serving.export.request import joined
 from fusefront.harness.serving.latency.bench import BenchResult, SubjectKey
-from fusefront.harness.serving.latency.gate import Gated
+from fusefront.harness.serving.latency.bench_record import OfflineLine, ServedLoad, ServerLine
+from fusefront.harness.serving.latency.parity_gate import Gated
 from fusefront.harness.serving.latency.plan import BenchPlan, end_to_end
-from fusefront.harness.serving.latency.records import OfflineLine, ServedLoad, ServerLine
 from fusefront.harness.serving.latency.server import open_loop, overloaded, poisson_schedule
 from fusefront.harness.serving.latency.session import TimedSubject, visit
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fusefront.harness.serving.latency.counters import Counters, read_counters
+from fusefront.harness.serving.latency.kernel_counters import Counters, read_counters
 
 DISCARD = 3  # requests after a switch of subject that are recorded but not counted
 TIMED = 100  # requests of a visit that count

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from fusefront.harness.serving.latency.bench import TWIN, BenchResult
-from fusefront.harness.serving.latency.records import (
+from fusefront.harness.serving.latency.bench_record import (
     BenchFacts,
     BenchRow,
     Quantile,

@@ -15,7 +15,7 @@ from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import NothingToDoError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.kinds import BACKEND
-from fusefront.harness.parts.own import load_zoo
+from fusefront.harness.parts.outside_parts import load_zoo
 from fusefront.harness.parts.plugins import parts_of_runs
 from fusefront.harness.runs.hashes import MARK, WEIGHTS, damage
 from fusefront.harness.runs.records import write_record
@@ -24,13 +24,13 @@ from fusefront.harness.serving.contract import Backend, Trained
 from fusefront.harness.serving.export.online import export_core
 from fusefront.harness.serving.latency.backends import find_backends
 from fusefront.harness.serving.latency.bench import BenchEntry, BenchResult, run_bench, warm
-from fusefront.harness.serving.latency.counters import others, read_state
+from fusefront.harness.serving.latency.bench_record import Bench
 from fusefront.harness.serving.latency.facts import attach_costs, describe_session
 from fusefront.harness.serving.latency.fingerprint import fingerprint, identity
-from fusefront.harness.serving.latency.gate import gate
+from fusefront.harness.serving.latency.kernel_counters import others, read_state
 from fusefront.harness.serving.latency.lock import measuring_lock
+from fusefront.harness.serving.latency.parity_gate import gate
 from fusefront.harness.serving.latency.plan import BenchPlan, entries_of
-from fusefront.harness.serving.latency.records import Bench
 from fusefront.harness.serving.latency.scenarios import offline, serve_loads
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table

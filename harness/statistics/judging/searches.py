@@ -11,6 +11,7 @@ from fusefront.harness.statistics.judging.estimates import TRAINED_ONLY, lacking
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel
 from fusefront.harness.statistics.result_rows import Estimate, SearchRow, SearchVerdicts
+from fusefront.harness.statistics.score_source import ScoreSource
 from fusefront.harness.statistics.search_noise import (
     FEWEST_TRIALS,
     USEFUL_TRIALS,
@@ -21,7 +22,6 @@ from fusefront.harness.statistics.search_noise import (
     over_searches,
     search_variance,
 )
-from fusefront.harness.statistics.source import ScoreSource
 
 UNSEARCHED = "Hyper-parameters are as given: no statement about another choice of them."
 MEANING = (

@@ -15,7 +15,7 @@ from fusefront.harness.statistics.panel import Panel, PanelRequest, collect
 from fusefront.harness.statistics.power import detectable
 from fusefront.harness.statistics.result_rows import Estimate, SliceRow
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.source import ScoreSource
+from fusefront.harness.statistics.score_source import ScoreSource
 
 
 def compare_slices(

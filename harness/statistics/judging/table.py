@@ -10,7 +10,7 @@ from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel
 from fusefront.harness.statistics.power import Settle, detectable, settle
 from fusefront.harness.statistics.result_rows import Estimate, StrategyRow
-from fusefront.harness.statistics.source import ScoreSource
+from fusefront.harness.statistics.score_source import ScoreSource
 
 NOTHING = Settle(None, None)
 

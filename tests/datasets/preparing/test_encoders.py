@@ -17,7 +17,7 @@ from fusefront.datasets.preparing import encoded
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
-from fusefront.harness.parts.data import handed, own_encoders
+from fusefront.harness.parts.data_parts import handed, own_encoders
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data" / "movielens_multimodal"
 ITEMS, ROWS = 12, 240

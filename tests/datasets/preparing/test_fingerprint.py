@@ -8,7 +8,7 @@ import pytest
 from fusefront.datasets.allowed import Allowed
 from fusefront.datasets.preparing.fingerprint import fingerprint, inputs
 from fusefront.datasets.spec import DatasetSpec, parse_spec
-from fusefront.harness.parts.data import handed, own_encoders
+from fusefront.harness.parts.data_parts import handed, own_encoders
 
 LOG = b"u,i,y,t\n1,2,1,5\n"
 

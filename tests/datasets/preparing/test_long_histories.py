@@ -11,8 +11,8 @@ import pytest
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.preparing.budget import RowBytes, plan
-from fusefront.datasets.preparing.widths import history_entries
-from fusefront.datasets.raw.records import Part
+from fusefront.datasets.preparing.history_widths import history_entries
+from fusefront.datasets.raw.log_records import Part
 from fusefront.datasets.spec import DatasetSpec, History, parse_spec
 from fusefront.datasets.table_text import COMMAS
 

@@ -12,13 +12,13 @@ from pydantic import ValidationError
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.losses import Tally
-from fusefront.datasets.raw.codes import Codebook, finish, natural, slice_codes
+from fusefront.datasets.raw.category_codes import Codebook, finish, natural, slice_codes
+from fusefront.datasets.raw.column_kinds import ColumnKind, KindEvidence, agreed, conform, kind_of
 from fusefront.datasets.raw.event_kinds import EventKinds
 from fusefront.datasets.raw.history import Histories
-from fusefront.datasets.raw.kinds import ColumnKind, KindEvidence, agreed, conform, kind_of
 from fusefront.datasets.raw.labels import labels
 from fusefront.datasets.raw.lists import Ragged, clean_keys, newest_of
-from fusefront.datasets.raw.records import Part, _probability, _splits_of
+from fusefront.datasets.raw.log_records import Part, _probability, _splits_of
 from fusefront.datasets.raw.time_kinds import TimeEvidence, clock_kind
 from fusefront.datasets.raw.times import Clock
 from fusefront.datasets.raw.values import cells, number, split_text, table

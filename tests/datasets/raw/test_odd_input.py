@@ -10,7 +10,7 @@ import pytest
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.preparing import pipeline
 from fusefront.datasets.preparing.budget import Budget
-from fusefront.datasets.raw.kinds import TEXT, WHOLE
+from fusefront.datasets.raw.column_kinds import TEXT, WHOLE
 from fusefront.datasets.raw.users import UserCodes
 from fusefront.datasets.spec import DatasetSpec, parse_spec
 from fusefront.datasets.store import PreparedDataset

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from fusefront.harness.dossier.facts import finished_trials, searches
-from fusefront.harness.dossier.searched import searched
+from fusefront.harness.dossier.search_evidence import searched
 from fusefront.harness.results import Results
 from fusefront.harness.runs.store import find_study
 

@@ -12,7 +12,7 @@ import pytest
 
 from fusefront.datasets.durable import replacing, replacing_folder, write_bytes
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.jobs.plan import make_plan
+from fusefront.harness.jobs.matrix import make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import write_once
 from fusefront.harness.runs.spec import Cell

@@ -18,8 +18,8 @@ from fusefront.datasets.integrity import whole_check
 from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.jobs.plan import make_plan
-from fusefront.harness.jobs.source import write_synthetic
+from fusefront.harness.jobs.data_source import write_synthetic
+from fusefront.harness.jobs.matrix import make_plan
 from fusefront.harness.jobs.verify import verify
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import write_once, write_text

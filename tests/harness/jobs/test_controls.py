@@ -4,7 +4,7 @@ import pytest
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs.plan import StudyPlan, make_plan
+from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import CONTROLS, check_study
 

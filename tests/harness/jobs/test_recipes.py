@@ -8,7 +8,7 @@ import pytest
 from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs.plan import StudyPlan, make_plan
+from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.recipe import Training, rows_a_batch
 from fusefront.harness.runs.study import Range, check_study

@@ -17,7 +17,7 @@ from fusefront.harness.dossier.comparison import compare_study
 from fusefront.harness.jobs import repair as repair_module
 from fusefront.harness.jobs import repair as repairs
 from fusefront.harness.jobs.checked import RecordDamage, Verification
-from fusefront.harness.jobs.plan import make_plan
+from fusefront.harness.jobs.matrix import make_plan
 from fusefront.harness.jobs.repair import repair
 from fusefront.harness.jobs.verify import verify
 from fusefront.harness.parts.plugins import load_parts

@@ -15,15 +15,15 @@ from fusefront.datasets.prepare import prepare
 from fusefront.datasets.preparing.fingerprint import fingerprint
 from fusefront.harness.dossier.bench import served_by
 from fusefront.harness.errors import UsageError
+from fusefront.harness.jobs.data_source import describe
 from fusefront.harness.jobs.pipeline import StudyRequest, begin
 from fusefront.harness.jobs.propose import write_proposal
-from fusefront.harness.jobs.source import describe
 from fusefront.harness.parts.bare import code_digest
-from fusefront.harness.parts.data import layout_allowed
+from fusefront.harness.parts.data_parts import layout_allowed
 from fusefront.harness.parts.included import remember
 from fusefront.harness.parts.kinds import BACKEND, ENCODER, LAYOUT, METRIC
-from fusefront.harness.parts.metrics import own_metrics
-from fusefront.harness.parts.own import own_parts
+from fusefront.harness.parts.metric_parts import own_metrics
+from fusefront.harness.parts.outside_parts import own_parts
 from fusefront.harness.serving.latency.backends import find_backends
 from fusefront.harness.serving.latency.study import shipped_and
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fusefront.harness.errors import UsageError
-from fusefront.harness.parts.own import files_with_parts, own_parts
+from fusefront.harness.parts.outside_parts import files_with_parts, own_parts
 
 ENCODER = "def embed(texts):\n    return [[len(text)] for text in texts]\n"
 OPERATOR = """

@@ -17,7 +17,7 @@ from fusefront.harness.parts.included import (
     remember,
     uses,
 )
-from fusefront.harness.parts.own import own_parts
+from fusefront.harness.parts.outside_parts import own_parts
 from fusefront.harness.parts.plugins import load_parts, parts_of_runs
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.serving.bundle.write import load_run

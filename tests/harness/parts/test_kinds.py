@@ -5,10 +5,10 @@ import sys
 import pytest
 
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs.plan import make_plan
+from fusefront.harness.jobs.matrix import make_plan
 from fusefront.harness.parts.kinds import KINDS, MODEL_KINDS
 from fusefront.harness.parts.origins import source_of, used_by
-from fusefront.harness.parts.own import load_zoo, own_parts
+from fusefront.harness.parts.outside_parts import load_zoo, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import check_study
 

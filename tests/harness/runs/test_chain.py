@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fusefront.harness.dossier.decide import DecisionOptions, record_decision
-from fusefront.harness.dossier.record import DECISIONS, changed
+from fusefront.harness.dossier.decision_record import DECISIONS, changed
 from fusefront.harness.jobs.repair import repair
 from fusefront.harness.jobs.verify import verify
 from fusefront.harness.runs import chain

@@ -19,7 +19,7 @@ from fusefront.harness.dossier.comparison import compare_study
 from fusefront.harness.dossier.decide import decide_study
 from fusefront.harness.dossier.gate import gate_studies
 from fusefront.harness.errors import GateError
-from fusefront.harness.jobs.plan import make_plan
+from fusefront.harness.jobs.matrix import make_plan
 from fusefront.harness.jobs.reproduce import reproduce_run
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs import hashes

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.source import MemorySource, SliceCodes
+from fusefront.harness.statistics.score_source import MemorySource, SliceCodes
 
 
 @pytest.fixture(scope="session")

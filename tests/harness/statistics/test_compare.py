@@ -14,7 +14,7 @@ from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.source import MemorySource, SliceCodes
+from fusefront.harness.statistics.score_source import MemorySource, SliceCodes
 
 ROWS = 12_000
 

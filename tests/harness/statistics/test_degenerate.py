@@ -9,7 +9,7 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.source import MemorySource
+from fusefront.harness.statistics.score_source import MemorySource
 
 
 def source(rows=2000, seeds=3, spread=0.05, seed=0):

@@ -13,11 +13,11 @@ from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.contract import QualityMetric
 from fusefront.harness.statistics.measures.metrics import METRICS, Layout
-from fusefront.harness.statistics.measures.own import DRAWS, SEED, measure_own
+from fusefront.harness.statistics.measures.own_metrics import DRAWS, SEED, measure_own
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import PanelRequest, collect
 from fusefront.harness.statistics.rows import RowTable, row_axis
-from fusefront.harness.statistics.source import MemorySource, SliceCodes
+from fusefront.harness.statistics.score_source import MemorySource, SliceCodes
 
 
 class Brier(QualityMetric):

@@ -13,7 +13,7 @@ from fusefront.harness.statistics.judging.estimates import lacking
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel
 from fusefront.harness.statistics.rows import RowTable
-from fusefront.harness.statistics.source import MemorySource
+from fusefront.harness.statistics.score_source import MemorySource
 
 MISSING = (
     "Controls missing from this comparison: popularity, counts, boosted, id_only, unimodal, "

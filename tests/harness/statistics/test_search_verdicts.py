@@ -10,8 +10,8 @@ from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.rows import RowTable
+from fusefront.harness.statistics.score_source import MemorySource
 from fusefront.harness.statistics.search_noise import search_variance
-from fusefront.harness.statistics.source import MemorySource
 
 ROWS = 4000
 QUALITY = {"base": 0.6, "good": 1.0, "given": 0.8, "control": 0.3}

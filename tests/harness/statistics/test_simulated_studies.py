@@ -9,7 +9,7 @@ import pytest
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.planner import plan
-from fusefront.harness.statistics.source import MemorySource
+from fusefront.harness.statistics.score_source import MemorySource
 
 pytestmark = pytest.mark.slow
 

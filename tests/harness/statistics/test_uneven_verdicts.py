@@ -10,7 +10,7 @@ from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, METRICS, Layout
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import PanelRequest, collect
-from fusefront.harness.statistics.source import MemorySource
+from fusefront.harness.statistics.score_source import MemorySource
 
 SEEDS = {"base": (0, 1, 2), "up": (0, 1, 2, 7), "side": (1, 4), "lone": (3,), "flat": (0, 1, 2)}
 ROLES = {"flat": "control", "side": "ablation"}

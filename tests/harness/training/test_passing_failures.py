@@ -11,7 +11,7 @@ from rich.console import Console
 from fusefront.datasets.errors import PlaceError
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import FusefrontError
-from fusefront.harness.jobs.plan import StudyPlan, make_plan
+from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.jobs.train import Room, tune
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import Study

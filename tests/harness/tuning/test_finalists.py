@@ -10,7 +10,7 @@ from fusefront.harness.runs.records import Trial
 from fusefront.harness.runs.study import Range, check_study
 from fusefront.harness.tuning.finalists import candidates, finalist_seeds, weighed
 from fusefront.harness.tuning.search import NoWinnerError, Search
-from fusefront.harness.tuning.source import TRIAL_SEED
+from fusefront.harness.tuning.search_cells import TRIAL_SEED
 
 VALUES = (0.60, 0.72, None, 0.71, 0.72, 0.70)
 RUNS = ("r0", "r1", "r2", "r3", "r1", "r5")  # trial 4 is trial 1's configuration again

@@ -17,9 +17,9 @@ from fusefront.harness.serving.latency.bench import (
     sized,
     visit_length,
 )
+from fusefront.harness.serving.latency.bench_record import BenchRow, ServerLine, quantile_of
 from fusefront.harness.serving.latency.cost import multiplications, per_million
 from fusefront.harness.serving.latency.intervals import difference, smallest_difference
-from fusefront.harness.serving.latency.records import BenchRow, ServerLine, quantile_of
 from fusefront.harness.serving.latency.scenarios import served
 from fusefront.harness.serving.latency.server import (
     OpenLoop,

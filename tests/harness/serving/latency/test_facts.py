@@ -14,7 +14,6 @@ from fusefront.harness.serving.export.parity import Parity
 from fusefront.harness.serving.latency import facts
 from fusefront.harness.serving.latency.bench import BenchResult, SubjectKey
 from fusefront.harness.serving.latency.cost import ColdStart
-from fusefront.harness.serving.latency.counters import State
 from fusefront.harness.serving.latency.facts import (
     attach_costs,
     describe_session,
@@ -23,7 +22,8 @@ from fusefront.harness.serving.latency.facts import (
     strategy_facts,
 )
 from fusefront.harness.serving.latency.fingerprint import fingerprint
-from fusefront.harness.serving.latency.gate import Gated
+from fusefront.harness.serving.latency.kernel_counters import State
+from fusefront.harness.serving.latency.parity_gate import Gated
 from fusefront.harness.serving.latency.plan import BenchPlan
 from fusefront.harness.serving.latency.server import predicted_ceiling
 from fusefront.harness.serving.latency.session import DISCARD, SAMPLES, VISITS, Recording

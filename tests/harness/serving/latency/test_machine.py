@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from fusefront.harness.serving.latency.cost import multiplications, per_million
-from fusefront.harness.serving.latency.counters import (
+from fusefront.harness.serving.latency.fingerprint import fingerprint, identity, in_words
+from fusefront.harness.serving.latency.kernel_counters import (
     Counters,
     State,
     others,
     read_counters,
     read_state,
 )
-from fusefront.harness.serving.latency.fingerprint import fingerprint, identity, in_words
 
 
 def test_counters_only_grow():

@@ -15,12 +15,12 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.serving.contract import Backend
 from fusefront.harness.serving.export.parity import Parity
 from fusefront.harness.serving.export.scorer import Scorer
-from fusefront.harness.serving.latency import gate as gate_module
+from fusefront.harness.serving.latency import parity_gate as gate_module
 from fusefront.harness.serving.latency import plan as plan_module
 from fusefront.harness.serving.latency import scenarios
 from fusefront.harness.serving.latency.bench import BenchEntry, BenchResult, SubjectKey
-from fusefront.harness.serving.latency.counters import Counters
-from fusefront.harness.serving.latency.gate import Gated, compare, gate
+from fusefront.harness.serving.latency.kernel_counters import Counters
+from fusefront.harness.serving.latency.parity_gate import Gated, compare, gate
 from fusefront.harness.serving.latency.plan import BenchPlan, end_to_end, entries_of, null_graph
 from fusefront.harness.serving.latency.requests import Arrived
 from fusefront.harness.serving.latency.scenarios import offline, serve_loads

@@ -10,7 +10,7 @@ import pytest
 
 from fusefront.harness.serving.latency import server, session, study
 from fusefront.harness.serving.latency.bench import BenchEntry, SubjectKey, warm
-from fusefront.harness.serving.latency.counters import Counters
+from fusefront.harness.serving.latency.kernel_counters import Counters
 from fusefront.harness.serving.latency.server import OpenLoop, open_loop
 from fusefront.harness.serving.latency.session import (
     DISCARD,

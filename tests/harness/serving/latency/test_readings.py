@@ -9,15 +9,15 @@ from typing import Any, cast
 import psutil
 import pytest
 
-from fusefront.harness.serving.latency import counters, fingerprint
-from fusefront.harness.serving.latency.counters import (
+from fusefront.harness.serving.latency import fingerprint, kernel_counters
+from fusefront.harness.serving.latency.fingerprint import Machine, identity, in_words
+from fusefront.harness.serving.latency.kernel_counters import (
     Counters,
     State,
     others,
     read_counters,
     read_state,
 )
-from fusefront.harness.serving.latency.fingerprint import Machine, identity, in_words
 
 
 def test_counters_are_those_of_this_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_counters_are_those_of_this_thread(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(resource, "getrusage", usage)
     path = tmp_path / "schedstat"
-    monkeypatch.setattr(counters, "_SCHEDSTAT", path)
+    monkeypatch.setattr(kernel_counters, "_SCHEDSTAT", path)
     path.write_bytes(b"111 222 333\n")
     assert read_counters() == Counters(222, 12, 31, 2)
     assert who == [getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)]
@@ -68,7 +68,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(psutil, "cpu_times", lambda: SimpleNamespace(steal=12.5))
     monkeypatch.setattr(psutil, "getloadavg", lambda: (0.25, 0.5, 0.75))
     path = tmp_path / "pressure"
-    monkeypatch.setattr(counters, "_PRESSURE", path)
+    monkeypatch.setattr(kernel_counters, "_PRESSURE", path)
     path.write_text(
         "some avg10=1.00 avg60=2.00 avg300=3.00 total=4567\n"
         "full avg10=0.00 avg60=0.00 avg300=0.00 total=89\n"

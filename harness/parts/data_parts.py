@@ -15,7 +15,7 @@ from fusefront.datasets.spec import DatasetSpec
 from fusefront.datasets.yaml_file import read_yaml
 from fusefront.harness.parts.bare import code_digest
 from fusefront.harness.parts.kinds import ENCODER, LAYOUT
-from fusefront.harness.parts.own import Own, offered_parts, own_parts, python_files
+from fusefront.harness.parts.outside_parts import Own, offered_parts, own_parts, python_files
 
 
 def spec_and_parts(

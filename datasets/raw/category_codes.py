@@ -9,8 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.losses import Tally
+from fusefront.datasets.raw.column_kinds import TEXT, Kind
 from fusefront.datasets.raw.files import broken
-from fusefront.datasets.raw.kinds import TEXT, Kind
 from fusefront.datasets.raw.values import cells, number, table, texts
 from fusefront.datasets.spec import FieldSpec
 

@@ -11,9 +11,9 @@ from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs import propose
+from fusefront.harness.jobs.data_source import described, prepared, write_synthetic
 from fusefront.harness.jobs.demo import demo_file
 from fusefront.harness.jobs.propose import write_proposal
-from fusefront.harness.jobs.source import described, prepared, write_synthetic
 from fusefront.harness.runs.study import Study, Synthetic, check_study, load_study
 
 WORLD = Synthetic(synthetic="tour", seed=2, train=30, valid=10, test=20)

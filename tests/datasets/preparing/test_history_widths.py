@@ -7,8 +7,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fusefront.datasets.preparing.widths import Entries, history_entries
-from fusefront.datasets.raw.records import Part
+from fusefront.datasets.preparing.history_widths import Entries, history_entries
+from fusefront.datasets.raw.log_records import Part
 from fusefront.datasets.spec import History
 from fusefront.datasets.table_text import COMMAS
 

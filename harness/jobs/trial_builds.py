@@ -8,7 +8,7 @@ from fusefront.baselines.zoo import check_settings
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.origins import fails, used_by
-from fusefront.harness.parts.own import Own
+from fusefront.harness.parts.outside_parts import Own
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.nearest import nearest, or_nearest
 from fusefront.harness.runs.recipe import Training
@@ -17,7 +17,7 @@ from fusefront.harness.testing.shapes import FEW, filled
 from fusefront.harness.tuning.space import Space, apply
 
 if TYPE_CHECKING:
-    from fusefront.harness.jobs.plan import StudyPlan
+    from fusefront.harness.jobs.matrix import StudyPlan
 
 _UNKNOWN = "unknown setting"  # how a baseline refuses a key
 

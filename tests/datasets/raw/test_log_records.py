@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from fusefront.datasets.errors import DataContractError, SpecError
-from fusefront.datasets.raw.codes import Codebook, FieldEncoder
+from fusefront.datasets.raw.category_codes import Codebook, FieldEncoder
 from fusefront.datasets.raw.columns import ITEMS, LOG, USERS, TableFile, decide
 from fusefront.datasets.raw.hashing import mix, rows_hash, text_hash
 from fusefront.datasets.raw.keys import KeyIndex
+from fusefront.datasets.raw.log_records import Part, Recorder
 from fusefront.datasets.raw.reading import (
     columns_of,
     count_rows,
@@ -23,7 +24,6 @@ from fusefront.datasets.raw.reading import (
     stream,
     typed_columns,
 )
-from fusefront.datasets.raw.records import Part, Recorder
 from fusefront.datasets.raw.users import UserCodes, read_users
 from fusefront.datasets.spec import DatasetSpec, parse_spec
 from fusefront.datasets.table_text import COMMAS, TableText

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
+from fusefront.datasets.raw.log_records import Part
 from fusefront.datasets.raw.reading import columns_of, is_parquet
-from fusefront.datasets.raw.records import Part
 from fusefront.datasets.spec import History
 
 _UNKNOWN = 4  # times max_length, where a file does not say how long its texts are

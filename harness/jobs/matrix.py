@@ -11,9 +11,9 @@ from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.controls import controls_of
 from fusefront.harness.jobs.recipes import meaningful, recipe_name, recipe_of, searched_training
-from fusefront.harness.jobs.tried import check_spaces, check_strategies
+from fusefront.harness.jobs.trial_builds import check_spaces, check_strategies
 from fusefront.harness.parts.identity import code_of
-from fusefront.harness.parts.own import Own
+from fusefront.harness.parts.outside_parts import Own
 from fusefront.harness.runs.files import Json, canonical
 from fusefront.harness.runs.recipe import Training, overlay
 from fusefront.harness.runs.spec import Cell, RunSpec
@@ -22,7 +22,7 @@ from fusefront.harness.testing.shapes import built_of
 from fusefront.harness.tuning.finalists import finalist_seeds
 from fusefront.harness.tuning.samplers import refusal
 from fusefront.harness.tuning.search import Search
-from fusefront.harness.tuning.source import TRIAL_SEED
+from fusefront.harness.tuning.search_cells import TRIAL_SEED
 from fusefront.harness.tuning.space import Space, apply, distributions
 
 

@@ -9,14 +9,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fusefront.datasets.losses import Tally
-from fusefront.datasets.raw.codes import Codebook, FieldEncoder, slice_codes
+from fusefront.datasets.raw.category_codes import Codebook, FieldEncoder, slice_codes
+from fusefront.datasets.raw.column_kinds import TEXT
 from fusefront.datasets.raw.columns import LOG, Kinds
 from fusefront.datasets.raw.event_kinds import EventKinds
 from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.hashing import mix, rows_hash
 from fusefront.datasets.raw.history import Histories, read_histories
 from fusefront.datasets.raw.keys import KeyIndex
-from fusefront.datasets.raw.kinds import TEXT
 from fusefront.datasets.raw.labels import LabelWords, labels
 from fusefront.datasets.raw.request_words import request_words
 from fusefront.datasets.raw.times import Clock

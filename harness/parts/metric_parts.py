@@ -8,7 +8,7 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.kinds import METRIC
 from fusefront.harness.parts.origins import fails
-from fusefront.harness.parts.own import Own, own_parts
+from fusefront.harness.parts.outside_parts import Own, own_parts
 from fusefront.harness.statistics.contract import QualityMetric
 
 

@@ -13,8 +13,8 @@ from fusefront.datasets.spec import DatasetSpec, load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.progress import Tell
-from fusefront.harness.parts.data import spec_and_parts
-from fusefront.harness.parts.own import Own
+from fusefront.harness.parts.data_parts import spec_and_parts
+from fusefront.harness.parts.outside_parts import Own
 from fusefront.harness.runs.files import digest
 from fusefront.harness.runs.study import Study, Synthetic
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.jobs.identity import reidentified
-from fusefront.harness.jobs.plan import make_plan
+from fusefront.harness.jobs.matrix import make_plan
+from fusefront.harness.jobs.outdated_runs import reidentified
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.runs.study import Study

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fusefront.harness.parts.kinds import KINDS, Kind
-from fusefront.harness.parts.own import Own, own_parts
+from fusefront.harness.parts.outside_parts import Own, own_parts
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.testing.alignment import alignment_promises
 from fusefront.harness.testing.backend import backend_promises

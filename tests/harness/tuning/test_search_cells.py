@@ -16,9 +16,9 @@ from fusefront.harness.runs.records import Trial
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Range
 from fusefront.harness.training.workers import Workers
-from fusefront.harness.tuning.export import export_trials
+from fusefront.harness.tuning.optuna_export import export_trials
 from fusefront.harness.tuning.search import Search
-from fusefront.harness.tuning.source import TRIAL_SEED, TrialSource
+from fusefront.harness.tuning.search_cells import TRIAL_SEED, TrialSource
 
 SPACE = {"lr": Range(low=1e-3, high=1e-1)}
 
