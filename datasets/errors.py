@@ -24,3 +24,38 @@ class SpecError(ValueError):
 class PlaceError(RuntimeError):
     """The place does not allow it, a disk, a folder or a lock: one sentence with the cure; exit
     2."""
+
+
+_PLAIN = {
+    "dict_type": "expected a mapping (key: value)",
+    "model_type": "expected a mapping (key: value)",
+    "model_attributes_type": "expected a mapping (key: value)",
+    "tuple_type": "expected a list, such as [a, b]",
+    "list_type": "expected a list, such as [a, b]",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "finite_number": "expected a finite number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "string_type": "expected text",
+}
+
+
+def expectation(kind: str, message: str) -> str:
+    """What a checked key should have held, for people; `kind` and `message` as pydantic gives them.
+
+    >>> expectation("tuple_type", "Input should be a valid tuple")
+    'expected a list, such as [a, b]'
+    >>> expectation("greater_than", "Input should be greater than 0")
+    'expected a value greater than 0'
+    >>> expectation("value_error", "Value error, no strategy is called 'x'")
+    "no strategy is called 'x'"
+    """
+    plain = message.removeprefix("Value error, ")
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    value = "a value " if kind.startswith(("greater_", "less_")) else ""
+    return plain.replace("Input should be ", f"expected {value}", 1)

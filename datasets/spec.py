@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from fusefront.datasets.counter_spec import Attribute, Counter, Duration, counter_problems
-from fusefront.datasets.errors import SpecError
+from fusefront.datasets.errors import SpecError, expectation
 from fusefront.datasets.table_text import TableText
 from fusefront.datasets.yaml_file import Json, read_yaml
 
@@ -555,10 +555,10 @@ def _sentence(error: ValidationError) -> str:
         return f"unknown key {where!r}; {hint}"
     if first["type"] == "missing":
         return f"key {where!r} is missing; add it (docs/datasets.md describes each key)"
-    message = str(first["msg"]).removeprefix("Value error, ")
+    message = expectation(first["type"], first["msg"])
     if first["type"] == "value_error":
         return f"{where}: {message}" if where else message
-    return f"key {where!r}: got {str(first['input'])[:60]!r}; {message.lower()}"
+    return f"key {where!r}: got {str(first['input'])[:60]!r}; {message}"
 
 
 def _known(loc: tuple[int | str, ...]) -> list[str]:

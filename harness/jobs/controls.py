@@ -33,9 +33,7 @@ def controls_of(
 
 
 def _lacking(control: Strategy, schema: Schema, parts: Parts) -> str:
-    """Why a control of numbers cannot be run here; "" where it can."""
-    if control.baseline not in ("counts", "boosted"):
-        return ""
+    """Why a control cannot be run on these data; "" where it can."""
     try:
         check_settings(control.baseline, schema, control.settings, parts)
     except ValueError as error:
@@ -61,5 +59,6 @@ def _standard(study: Study, schema: Schema) -> dict[str, Strategy]:
         (s for s in study.strategies.values() if s.baseline == "compressed_fusion"),
         study.strategies[study.baseline],
     )
-    controls["shuffled"] = parent.model_copy(update={"role": "control", "shuffle": modalities})
+    if modalities:
+        controls["shuffled"] = parent.model_copy(update={"role": "control", "shuffle": modalities})
     return controls

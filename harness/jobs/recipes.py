@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from fusefront.baselines.contract import Baseline
+from fusefront.datasets.errors import expectation
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.nearest import or_nearest
@@ -73,7 +74,7 @@ def checked(training: Mapping[str, Json], owner: str) -> Training:
         if first["type"] == "extra_forbidden":
             hint = or_nearest(key, Training.model_fields)
             raise UsageError(f"{owner}: unknown training key {key!r}{hint}") from error
-        message = first["msg"].removeprefix("Value error, ")
+        message = expectation(first["type"], first["msg"])
         where = f"training.{key}: {message} (got {first['input']!r:.80})" if key else message
         raise UsageError(f"{owner}: {where}") from error
 

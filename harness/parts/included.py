@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.errors import DataContractError, expectation
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.bare import code_digest
 from fusefront.harness.parts.kinds import KINDS
@@ -55,8 +55,8 @@ def read_record(folder: Path) -> IncludedParts:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise DataContractError(
-            f"{path}: {where or 'content'}: {first['msg'].lower()}; it was written by another "
-            "version or by hand: remove it and give the files with --include-path"
+            f"{path}: {where or 'content'}: {expectation(first['type'], first['msg'])}; it was "
+            "written by another version or by hand: remove it, give the files with --include-path"
         ) from None
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from fusefront.datasets.errors import expectation
 from fusefront.datasets.yaml_file import read_yaml
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.nearest import or_nearest
@@ -331,7 +332,7 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = _known_keys(parts[:-1])
         return f"unknown key {where!r}{or_nearest(parts[-1], known)}"
-    message = first["msg"].removeprefix("Value error, ")
+    message = expectation(first["type"], first["msg"])
     return f"{where or 'study'}: {message} (got {first['input']!r:.80})" if where else message
 
 

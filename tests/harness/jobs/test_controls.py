@@ -1,5 +1,7 @@
 """The controls of a study: all unless refused with a reason, none trained that cannot be."""
 
+from dataclasses import replace
+
 import pytest
 
 from fusefront.datasets.store import PreparedDataset
@@ -67,6 +69,19 @@ def test_trees_without_their_package_are_left_out_with_a_sentence(
         "boosted": "Control boosted was not run: scikit-learn is not installed "
         "(pip install 'fusefront[boosted]')."
     }
+
+
+def test_a_log_without_vectors_runs_the_controls_that_need_none(
+    world: PreparedDataset,
+) -> None:
+    """A team may compare ids and numbers first; nothing is there to join or to shuffle."""
+    bare = world.manifest.schema_.model_copy(update={"modalities": {}})
+    manifest = world.manifest.model_copy(update={"schema_": bare})
+    log = replace(world, manifest=manifest)
+    study_plan = plan(log, strategies={"counts": {}, "id_only": {}}, baseline="counts")
+    assert added(study_plan) == ["popularity", "boosted"]
+    assert list(study_plan.without) == ["early_fusion"]
+    assert study_plan.without["early_fusion"].startswith("Control early_fusion was not run: ")
 
 
 @pytest.mark.parametrize(

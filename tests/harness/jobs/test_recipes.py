@@ -85,7 +85,7 @@ def test_one_word_gives_all_the_common_recipe_or_one_its_own(world: PreparedData
         ),
         ({"training": {"patience": 2}}, "'late_fusion': late_fusion: patience 2 with schedule"),
         ({"training": {"id_taus": 2}}, "unknown training key 'id_taus'; did you mean 'id_tau'"),
-        ({"training": {"tau": 0}}, "training.tau: Input should be greater than 0 .got 0"),
+        ({"training": {"tau": 0}}, "training.tau: expected a value greater than 0 .got 0"),
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused_before_anything_runs(
