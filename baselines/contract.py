@@ -235,7 +235,8 @@ class Baseline(nn.Module):
         raise NotImplementedError
 
     def encode_items(self, ids: Tensor, keep: Tensor | None = None) -> ItemCodes:
-        """The offline half: the same without losses, for the code table; all kinds of each item."""
+        """The offline half: codes of items ids [n], without losses, for the code table; all kinds
+        of each item. keep [M] or [n, M] as in `encode`."""
         if not self.history_kinds:
             return self.encode(ids, keep)[0]
         return self.encode(ids, keep, every_event(ids, self.history_kinds))[0]
@@ -243,8 +244,8 @@ class Baseline(nn.Module):
     def encode_batch(
         self, batch: RequestBatch, keep: Tensor | None = None
     ) -> tuple[ItemCodes, Tensor]:
-        """Codes of a batch's distinct items, of its distinct events where told apart, and the
-        loss."""
+        """Codes of a batch's U distinct items, of its distinct events where told apart, and the
+        loss []. keep [M] or [U, M] as in `encode`."""
         events = batch.events
         if events is None:
             return self.encode(batch.items, keep)
@@ -277,7 +278,8 @@ class Baseline(nn.Module):
         raise NotImplementedError
 
     def losses(self, batch: RequestBatch, keep: Tensor | None = None) -> Losses:
-        """Training step: encode the distinct items once, score, compare with the labels."""
+        """Training step: encode the U distinct items once, score, compare with the labels. keep [M]
+        or [U, M] as in `encode`."""
         codes, encode_loss = self.encode_batch(batch, keep)
         scored = self.score(gather(codes, batch), batch.rows)
         real = scored.logits.flatten()[batch.rows]
@@ -287,8 +289,8 @@ class Baseline(nn.Module):
 
 
 def gather(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -> Request:
-    """Look the batch's items up in codes of its distinct items, or (items = batch.items) of a whole
-    table."""
+    """Look the batch's items up in codes of its distinct items, or (items [U] = batch.items) of a
+    whole table."""
     history = batch.history if batch.events is None else batch.events.place
     candidates = batch.candidates
     if items is not None:

@@ -38,7 +38,11 @@ def expand(settings: Mapping[str, object]) -> dict[str, object]:
 
 
 def resolve(kind: type[S], settings: Mapping[str, object], owner: str) -> S:
-    """Make the dataclass `kind`; a nested mapping without another `name` updates the default."""
+    """Make the dataclass `kind`; a nested mapping without another `name` updates the default.
+
+    Raises:
+        ValueError: a setting is unknown, or a value does not fit its type or its choices.
+    """
     hints = get_type_hints(kind)
     expanded = expand(settings)
     if stray := sorted(expanded.keys() - hints.keys()):
@@ -121,7 +125,11 @@ def _words(hint: object) -> str:
 def find_part(
     kind: str, zoo: Mapping[str, Callable[..., nn.Module]], spec: Part
 ) -> tuple[Callable[..., nn.Module], dict[str, object]]:
-    """The class a spec names and its keywords, both known to exist."""
+    """The class a spec names and its keywords, both known to exist.
+
+    Raises:
+        ValueError: the name or one of the keywords is not known.
+    """
     name = spec.get("name")
     if name not in zoo:
         raise ValueError(f"unknown {kind} {name!r}{did_you_mean(name, zoo)}")

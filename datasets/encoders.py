@@ -26,15 +26,16 @@ Setting = bool | int | float | str
 
 
 def minilm(texts: Sequence[str], *, max_tokens: int = 256) -> NDArray[np.float32]:
-    """all-MiniLM-L6-v2, 384 wide, unit length (Reimers, Gurevych 2019; Wang et al. 2020)."""
+    """Vectors [texts, 384] of all-MiniLM-L6-v2, of unit length (Reimers, Gurevych 2019; Wang et al.
+    2020)."""
     model = _minilm()
     model.max_seq_length = max_tokens
     return np.asarray(model.encode(list(texts), show_progress_bar=False), np.float32)
 
 
 def efficientnet_lite0(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """EfficientNet-Lite0 before its classifier, 1280 wide (Tan, Le 2019); images become 224 x
-    224."""
+    """Vectors [images, 1280] of EfficientNet-Lite0 before its classifier (Tan, Le 2019); images
+    [height, width, 3] become 224 x 224."""
     import torch
     from PIL import Image
 

@@ -48,7 +48,11 @@ class Holder(NamedTuple):
 
 
 def wait_limit() -> float | None:
-    """Seconds to wait at most; None where the user set no limit."""
+    """Seconds to wait at most; None where the user set no limit.
+
+    Raises:
+        PlaceError: the limit that the user set is no number of seconds.
+    """
     text = os.environ.get(LIMIT, "")
     if not text:
         return None

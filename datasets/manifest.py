@@ -163,7 +163,12 @@ def _own_hash(raw: dict[str, object]) -> str:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the store in `folder`, as it was written."""
+    """The manifest of the store in `folder`, as it was written.
+
+    Raises:
+        DataContractError: the file is missing, unreadable, changed, or of a format that is not
+            read.
+    """
     path = folder / "manifest.json"
     try:
         content = path.read_bytes()

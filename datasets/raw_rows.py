@@ -19,10 +19,12 @@ class RawField(_RawModel):
 
     @property
     def name(self) -> str:
+        """What the field is called in the spec."""
         return self.field.label
 
     @property
     def numeric(self) -> bool:
+        """Whether its values are numbers, not categories."""
         return self.field.type == "number"
 
 

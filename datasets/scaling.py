@@ -88,7 +88,7 @@ def scaled(numbers: Floats, scalings: Sequence[Scaling]) -> NDArray[np.float32]:
 def count_cut(
     tally: Tally, names: Sequence[str], scalings: Sequence[Scaling], scores: NDArray[np.float32]
 ) -> None:
-    """Numbers that are cut at the limit of their scaling."""
+    """Count the scores [n, names] that are cut at the limit of their scaling (in deviations)."""
     for k, (name, scaling) in enumerate(zip(names, scalings, strict=True)):
         cut = int((np.abs(scores[:, k]) >= np.float32(scaling.limit)).sum())
         what = f"numbers of {name} are beyond {scaling.limit:g} deviations and are cut there"

@@ -55,7 +55,11 @@ class PreparedDataset:
 
     @classmethod
     def open(cls, path: Path) -> "PreparedDataset":
-        """Open the store in folder `path`; checks that every file is there in its full length."""
+        """Open the store in folder `path`; checks that every file is there in its full length.
+
+        Raises:
+            DataContractError: the manifest or a file is missing, damaged or of another length.
+        """
         manifest = read_manifest(path)
         for name, expected in manifest.files.items():
             try:
@@ -77,6 +81,7 @@ class PreparedDataset:
 
     @property
     def fingerprint(self) -> str:
+        """The hash of the spec and the bytes of its inputs."""
         return self.manifest.fingerprint
 
     @cached_property
@@ -107,7 +112,11 @@ class PreparedDataset:
         )
 
     def split(self, name: str) -> Split:
-        """One of "train", "valid", "test"."""
+        """One of "train", "valid", "test".
+
+        Raises:
+            KeyError: the store has no split of that name.
+        """
         if name not in self.manifest.counts:
             raise KeyError(f"got split {name!r}, expected one of {', '.join(self.manifest.counts)}")
         optional = {

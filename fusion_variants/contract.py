@@ -78,7 +78,11 @@ class Compressor(nn.Module):
         raise NotImplementedError
 
     def fit(self, rows: Tensor, seed: int) -> CompressorReport:
-        """Learn the frozen part from rows [n, width_in], float32, all present and finite."""
+        """Learn the frozen part from rows [n, width_in], float32, all present and finite.
+
+        Raises:
+            ValueError: there are too few rows for what is to be learned.
+        """
         raise NotImplementedError
 
     def report(self, rows: Tensor) -> Mapping[str, float]:

@@ -8,14 +8,15 @@ MOST_ROWS = 1024  # losses over pairs of rows are quadratic
 
 
 def sampled(rows: int, device: torch.device, most: int = MOST_ROWS) -> Tensor:
-    """Indices of at most `most` of the rows, drawn without replacement (`torch.manual_seed`)."""
+    """[n] indices of at most `most` of the rows, drawn without replacement
+    (`torch.manual_seed`)."""
     if rows <= most:
         return torch.arange(rows, device=device)
     return torch.randperm(rows)[:most].to(device)  # drawn on the CPU: the same on every device
 
 
 def mean_where(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the values where the mask is True; 0 where it never is."""
+    """Mean [] of the values [...] where the mask [...] is True; 0 where it never is."""
     return values.masked_fill(~mask, 0.0).sum() / mask.sum().clamp_min(1)
 
 
@@ -46,6 +47,7 @@ class _Reverse(torch.autograd.Function):
 
 
 def reverse_gradient(x: Tensor) -> Tensor:
-    """x itself; backward, its gradient with the sign turned: an adversary's loss pushes x away."""
+    """x [...] itself; backward, its gradient with the sign turned: an adversary's loss pushes x
+    away."""
     reversed_: Tensor = _Reverse.apply(x)  # type: ignore[no-untyped-call]
     return reversed_

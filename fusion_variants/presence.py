@@ -63,7 +63,7 @@ def several_tokens(tokens: Tensor, present: Tensor, loss: Tensor | None = None) 
 
 
 def query_of_width(query: Tensor | None, width: int, name: str) -> Tensor:
-    """The query, or an error that says what the operator was built for."""
+    """The query [..., width], or an error that says what the operator was built for."""
     if query is None or query.shape[-1] != width:
         width_text = "no query" if query is None else f"a query of width {query.shape[-1]}"
         raise ValueError(

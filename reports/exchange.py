@@ -13,7 +13,11 @@ T = TypeVar("T")
 
 
 def encode(record: object) -> dict[str, Json]:
-    """A dataclass as a JSON object."""
+    """A dataclass as a JSON object.
+
+    Raises:
+        TypeError: the record is no dataclass.
+    """
     if not is_dataclass(record):
         raise TypeError(f"got {type(record).__name__}, expected a dataclass")
     return {f.name: _plain(getattr(record, f.name)) for f in fields(record)}

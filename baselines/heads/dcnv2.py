@@ -23,6 +23,7 @@ class CrossLayer(nn.Module):
         self.up = nn.Linear(rank or width, width)
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        """x [N, F] times a linear map of h [N, F], plus h: [N, F]."""
         return x * self.up(h if self.down is None else self.down(h)) + h  # type: ignore[no-any-return]
 
 

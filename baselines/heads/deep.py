@@ -31,6 +31,8 @@ class Deep(nn.Module):
         self.out = nn.Linear(self.width_out, 1) if out else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features [N, F] to logits [N], or to the last hidden layer [N, H] where there is no
+        output."""
         for index, layer in enumerate(self.layers):
             x = layer(x)  # [N, H]
             if len(self.norms):

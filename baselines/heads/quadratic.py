@@ -25,6 +25,7 @@ class QuadraticLayer(nn.Module):
         self.rank = rank
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [N, F] plus its products with sums of linear maps of it: [N, F]."""
         rows = self.products(x).reshape(-1, self.rank, x.shape[-1]).sum(1)  # [N, F]
         return x + self.dropout(self.bend(normed(self.norm, x * rows)))  # type: ignore[no-any-return]
 

@@ -54,6 +54,7 @@ class FieldColumns(nn.Module):
         self.width = sum(self.sizes)
 
     def forward(self, context: Context) -> Tensor:
+        """Numbers, and the share of each value among a small field's values: [..., width]."""
         numbers = context.numbers
         pieces = [numbers] if self.numbers else []
         for start, field in self.small:

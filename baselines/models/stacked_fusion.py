@@ -118,7 +118,8 @@ class StackedFusion(Baseline):
         return self._stack(request, rows, self._towers(request, rows).mean(0))
 
     def losses(self, batch: RequestBatch, keep: Tensor | None = None) -> Losses:
-        """The stacker on held-out logits; each copy on the folds that are not its own."""
+        """The stacker on held-out logits; each copy on the folds that are not its own. keep [M] or
+        [U, M] as in `encode`."""
         if not self.training:
             return super().losses(batch, keep)
         codes, loss = self.encode_batch(batch, keep)

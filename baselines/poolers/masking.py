@@ -5,8 +5,8 @@ from torch import Tensor
 
 
 def additive(mask: Tensor, like: Tensor) -> Tensor:
-    """0 where real, hugely negative where padded (half the lowest number, so that sums stay
-    finite)."""
+    """Mask [...] bool to numbers [...]: 0 where real, hugely negative where padded (half the lowest
+    number, so that sums stay finite)."""
     low = torch.finfo(like.dtype).min / 2
     return torch.zeros((), dtype=like.dtype, device=like.device).masked_fill(~mask, low)
 

@@ -18,7 +18,8 @@ def cosines(target: Tensor, history: Tensor) -> Tensor:
 
 
 def bucket(cosine: Tensor, count: int) -> Tensor:
-    """Which of `count` equal steps from -1 to 1 a cosine falls in: 0 to count - 1, int64."""
+    """Which of `count` equal steps from -1 to 1 each cosine [...] falls in: 0 to count - 1,
+    int64."""
     step = (cosine.detach() + 1.0) * (count / 2.0)
     return step.floor().clamp(0, count - 1).long()
 

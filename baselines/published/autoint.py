@@ -39,6 +39,7 @@ class InteractingLayer(nn.Module):
         self.residual = nn.Linear(width_in, heads * width, bias=False)
 
     def forward(self, v: Tensor) -> Tensor:
+        """Fields v [N, F, w] that have read one another: [N, F, heads * d]."""
         split = torch.unflatten(self.project(v), -1, (3, self.heads, -1))  # [N, F, 3, h, d]
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # [N, h, F, d]
         weight = (query @ key.transpose(-1, -2)).softmax(-1)

@@ -73,6 +73,8 @@ class Content(nn.Module):
         self.width_out = sum(part.width_out for part in modalities)
 
     def forward(self, ids: Tensor, keep: Tensor | None) -> Tensor:
+        """Directions of the present modalities of items ids [U], side by side: [U, M * d]. keep [M]
+        or [U, M] leaves some out."""
         there = self.present[ids] if keep is None else self.present[ids] & keep  # [U, M]
         pairs = zip(self.modalities, there.unbind(-1), strict=True)
         return torch.cat([direction(part(ids, some)[0]) for part, some in pairs], -1)

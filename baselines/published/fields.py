@@ -23,6 +23,7 @@ class NamedFields(nn.Module):
         self.count = len(fields) + bool(numbers)
 
     def forward(self, context: Context) -> Tensor:
+        """Vectors of a context's fields and of its numbers: [..., width_out]."""
         pieces = [self.fields(context)] if self.fields.width_out else []
         if self.project is not None:
             pieces.append(self.project(context.numbers.to(self.project.weight.dtype)))

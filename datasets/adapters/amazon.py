@@ -16,7 +16,12 @@ LAYOUT = "Amazon Reviews 2023"
 
 
 def propose(folder: Path) -> DatasetSpec:
-    """Rating 4 and 5 are clicks; history from the log; the published split."""
+    """Rating 4 and 5 are clicks; history from the log; the published split.
+
+    Raises:
+        DataContractError: the folder lacks the three files of a category, or vectors with their
+            ids.
+    """
     logs = sorted(folder.glob("*.train.csv"))
     if not logs:
         raise DataContractError(

@@ -26,7 +26,11 @@ def need(folder: Path, layout: str, *names: str) -> None:
 
 
 def write_side(folder: Path, name: str, frame: pl.LazyFrame) -> str:
-    """Stream a converted table to `folder`/fusefront/`name`; its path relative to `folder`."""
+    """Stream a converted table to `folder`/fusefront/`name`; its path relative to `folder`.
+
+    Raises:
+        DataContractError: the folder cannot be written to.
+    """
     target = folder / SIDE / name
     try:
         with replacing(target) as written:

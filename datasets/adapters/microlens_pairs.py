@@ -26,7 +26,11 @@ WORDS = {
 
 
 def propose(folder: Path) -> DatasetSpec:
-    """Positives in order of time, a global time split, four popular negatives a positive."""
+    """Positives in order of time, a global time split, four popular negatives a positive.
+
+    Raises:
+        DataContractError: the folder lacks the pairs or the dumps of item features.
+    """
     pairs = sorted(folder.glob("*_pairs.csv"))
     if not pairs:
         raise DataContractError(

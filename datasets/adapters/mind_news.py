@@ -30,6 +30,9 @@ def news_table(parts: Sequence[tuple[Path, Path]]) -> pl.LazyFrame:
     """item, category, subcategory, title, abstract, entities (list of float32, null without any).
 
     `parts` are pairs of news.tsv and entity_embedding.vec; an item in several counts once.
+
+    Raises:
+        DataContractError: a row has another number of columns than the published file.
     """
     vectors: Vectors = {}
     for _, path in parts:

@@ -50,6 +50,9 @@ def find_adapter(name: str) -> Adapter:
 
     >>> find_adapter("tiktok").__name__
     'propose'
+
+    Raises:
+        SpecError: there is no layout of that name.
     """
     if name not in LAYOUTS:
         raise SpecError(f"unknown layout {name!r}; choose one of {', '.join(LAYOUTS)}")
@@ -70,7 +73,11 @@ def read_spec(path: Path, folder: Path, allowed: Allowed = NOTHING) -> DatasetSp
 
 
 def propose_layout(name: str, folder: Path, allowed: Allowed = NOTHING) -> DatasetSpec:
-    """The spec of the files in `folder`, which have the layout `name`, shipped or own."""
+    """The spec of the files in `folder`, which have the layout `name`, shipped or own.
+
+    Raises:
+        DataContractError: a file is missing or not as the layout has it.
+    """
     own = allowed.layouts.get(name)
     adapter = find_adapter(name) if own is None else _own(name, own)
     guard = Guard(folder, allowed)

@@ -28,10 +28,12 @@ class RequestBlock(NamedTuple):
 
     @property
     def start(self) -> Longs:
+        """[requests] where each history begins among the split's history entries."""
         return np.asarray(self.split.history_start[self.first : self.last])
 
     @property
     def length(self) -> Longs:
+        """[requests] entries of each history."""
         return np.asarray(self.split.history_length[self.first : self.last], np.int64)
 
 
@@ -56,7 +58,8 @@ def blocks(
 
 
 def histories(values: NDArray[np.int32], start: Longs, length: Longs) -> tuple[Longs, Longs, Longs]:
-    """(item, request, distance from the newest) of every history entry, request by request."""
+    """(item, request, distance from the newest), each [entries], of the histories in `values` that
+    begin at start [requests] and have length [requests] entries."""
     request = np.repeat(np.arange(len(start)), length)
     ends = np.cumsum(length)
     place = np.arange(len(request)) - np.repeat(ends - length, length)
@@ -65,14 +68,14 @@ def histories(values: NDArray[np.int32], start: Longs, length: Longs) -> tuple[L
 
 
 def mix(words: Words) -> Words:
-    """SplitMix64 finaliser (Steele, Lea and Flood 2014): spreads every bit."""
+    """SplitMix64 finaliser (Steele, Lea and Flood 2014) of words [n]: spreads every bit."""
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return words ^ (words >> np.uint64(31))
 
 
 def fold(*parts: NDArray[np.generic]) -> Words:
-    """One word for each row of several integer arrays."""
+    """One word for each row of several integer arrays [n]: [n]."""
     word = np.zeros(len(parts[0]), np.uint64)
     for part in parts:
         word = mix(word * np.uint64(0x9E3779B97F4A7C15) + np.uint64(1) + part.astype(np.uint64))

@@ -106,8 +106,8 @@ def _far_above(
 
 
 def calibration(predicted: Floats, label: Labels) -> tuple[float, float, float]:
-    """(mean distance of observed and predicted rates, slope of the one over the other, span of the
-    observed rates), over 20 groups of equally many rows."""
+    """Of predicted rates [n] and labels [n]: (mean distance of observed and predicted rates, slope
+    of the one over the other, span of the observed rates), over 20 groups of equally many rows."""
     order = np.argsort(predicted, kind="stable")
     groups = np.array_split(order, BINS)
     weight = np.array([len(group) for group in groups], np.float64)
@@ -123,7 +123,7 @@ def calibration(predicted: Floats, label: Labels) -> tuple[float, float, float]:
 
 
 def logistic(score: Floats, label: Labels) -> Floats:
-    """The rates of a logistic regression on one column, by Newton's steps."""
+    """The rates [n] of a logistic regression of labels [n] on one column [n], by Newton's steps."""
     deviation = float(score.std()) or 1.0
     x = np.clip((score - score.mean()) / deviation, -10, 10)
     intercept = slope = 0.0

@@ -97,7 +97,8 @@ def projected(store: PreparedDataset, modality: str, rows: Longs) -> Floats:
 
 
 def of_clicks(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[ShiftEvidence]:
-    """Rows of train: click minus the item's rate, times likeness of candidate and history."""
+    """Rows of train: click minus the item's rate, times likeness of candidate and history. A table
+    [items, width] for each shift."""
     clicks = np.asarray(store.items.clicks, np.float64)
     shown = np.asarray(store.items.impressions, np.float64)
     rate = (clicks + PRIOR * clicks.sum() / max(shown.sum(), 1)) / (shown + PRIOR)
@@ -151,7 +152,8 @@ def _times_held(entries: Longs, request: Longs, owner: Longs, item: Longs) -> Lo
 
 
 def of_fields(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[ShiftEvidence]:
-    """Each categorical field of the items: likeness of an item to the others of its category."""
+    """Each categorical field of the items: likeness of an item to the others of its category. A
+    table [items, width] for each shift."""
     start = 0
     for field in store.manifest.schema_.item_fields:
         code = np.asarray(store.items.fields[:, start], np.int64)

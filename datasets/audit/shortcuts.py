@@ -149,7 +149,8 @@ def _plain(store: PreparedDataset) -> list[Feature]:
 
 
 def tables(store: PreparedDataset, kind: str) -> dict[str, Callable[[RequestBlock], Table]]:
-    """How to read the integer or float columns of each side for the rows of a block."""
+    """How to read the integer or float columns of each side for the rows of a block: side -> a
+    function to [rows, columns]."""
     fields = store.items.fields if kind == "ids" else store.items.numbers
     request, candidate = f"request_{kind}", f"candidate_{kind}"
     return {

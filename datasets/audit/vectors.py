@@ -65,7 +65,7 @@ def check_twins(store: PreparedDataset, _: UserSample) -> list[Finding]:
 
 
 def twin_rows(store: PreparedDataset, modality: str, rows: Longs) -> Longs:
-    """Rows with a centred cosine above 0.9998 to another row.
+    """Which of rows [n] have a centred cosine above 0.9998 to another of them: [twins].
 
     Random hyperplanes put equal vectors into equal buckets; neighbours within a bucket are
     compared.
@@ -127,7 +127,8 @@ def moments(store: PreparedDataset, modality: str, rows: Longs) -> tuple[Floats,
 def read_vectors(
     store: PreparedDataset, modality: str, rows: Longs
 ) -> Iterator[tuple[slice, Floats]]:
-    """Blocks of the vectors of some rows, and their places among the rows."""
+    """Blocks of the vectors of rows [n]: each block's places among the rows, and its vectors
+    [block, width]."""
     for start in range(0, len(rows), BLOCK):
         part = slice(start, min(start + BLOCK, len(rows)))
         yield part, floats_of(store, modality, rows[part])

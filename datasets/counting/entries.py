@@ -52,7 +52,8 @@ class KeyLedgers(NamedTuple):
         return any(ledger.last for ledger in self.ledgers.values())
 
     def entries(self, rows: CountedRows, first: int, errors: Sequence[Floats]) -> NDArray[Any]:
-        """A record for each value that each row has; `first` is the row of the first."""
+        """A record for each value that each row has: [entries]. `first` is the row of the first;
+        each of `errors` is [rows]."""
         row, words = key_words(rows, self.key)
         out = np.empty(len(row), self.dtype)
         out["key"], out["row"] = words, first + row
@@ -65,14 +66,14 @@ class KeyLedgers(NamedTuple):
         return out
 
     def events(self, entries: NDArray[Any]) -> NDArray[Any]:
-        """Those that count."""
+        """Those of the entries [n] that count."""
         if not self.drawn or entries["label"].all():
             return entries
         events: NDArray[Any] = entries[entries["label"] == 1]
         return events
 
     def moment(self, entries: NDArray[Any]) -> NDArray[np.int64]:
-        """Nothing from then on is known to a row."""
+        """[n] times of the entries: nothing from then on is known to a row."""
         moment: NDArray[np.int64] = entries["moment" if self.of_requests else "time"]
         return moment
 

@@ -29,7 +29,7 @@ class LogRows:
         self._of_requests = False
 
     def add(self, rows: CountedRows, request: Words | None) -> None:
-        """Rows of the file in its order, item 0 for what is not known, and words of their
+        """Rows of the file in its order, item 0 for what is not known, and words [rows] of their
         requests."""
         records = _records(rows, request)
         if request is None:

@@ -37,7 +37,7 @@ def item_error(label: NDArray[np.uint8], item: Floats, prior: float, rate: float
 
 
 def fixed(error: Floats) -> NDArray[np.int64]:
-    """Errors as whole numbers of 2 ** -40: their sums are the same in whatever order."""
+    """Errors [n] as whole numbers of 2 ** -40: their sums are the same in whatever order."""
     return np.round(error * _PARTS).astype(np.int64)
 
 

@@ -37,7 +37,7 @@ class OrderedRecords:
         return self.starts[-1]
 
     def add(self, records: Records) -> None:
-        """Append records, as a run or several."""
+        """Append records [n], as a run or several."""
         with self.path.open("ab") as file:
             for begin in range(0, len(records), self.block):
                 file.write(self._run(records[begin : begin + self.block]).view(np.uint8).data)

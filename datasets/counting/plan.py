@@ -70,7 +70,11 @@ class Plan(NamedTuple):
 
 
 def counted_unit(spec: DatasetSpec, unit: str) -> str:
-    """The unit of a log's times, which every duration of the spec needs."""
+    """The unit of a log's times, which every duration of the spec needs.
+
+    Raises:
+        SpecError: a duration needs the unit and nothing tells it.
+    """
     durations = [spec.history.lag]
     durations += [text for part in spec.counters for text in (part.lag, part.window, part.decay)]
     written = [text for text in durations if text]

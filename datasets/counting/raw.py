@@ -63,12 +63,13 @@ class RawCounting:
         raise broken(path, "no column of the user", fix)
 
     def users(self, column: pl.Series, path: Path, first: int) -> Ints:
-        """Codes of users."""
+        """Codes [rows] of a column of users; `first` is the file's row of the first."""
         codes = UserCodes(self.kinds.get(self.columns.user, TEXT))
         return codes.read(column.alias(self.columns.user), path, first)[0]
 
     def times(self, frame: pl.DataFrame, path: Path, first: int) -> Ints:
-        """Times in ticks of the log that was prepared."""
+        """Times [rows] in ticks of the log that was prepared; `first` is the file's row of the
+        first."""
         times = self.clock.read(frame[str(self.columns.timestamp)], path, first)
         if self.clock.unit != self.stored.unit and len(times):
             raise broken(
@@ -81,8 +82,8 @@ class RawCounting:
         return times
 
     def codes(self, items: Codes, of_row: CodesOf) -> dict[str, Codes]:
-        """The codes of every attribute of a key; `of_row` gives those of requests and
-        candidates."""
+        """The codes [rows, C] of every attribute of a key, of item rows [rows]; `of_row` gives
+        those of requests and candidates."""
         return {
             name: self.items.of(name, items) if name.startswith("item.") else of_row(name)
             for name in self.attributes
@@ -97,7 +98,8 @@ class RawCounting:
     def log_rows(
         self, frame: pl.DataFrame, items: Codes, of_row: CodesOf, path: Path, first: int
     ) -> CountedRows:
-        """The rows of a chunk of a log, in its order; `first` is the file's row of the first."""
+        """The rows of a chunk of a log, in its order, with the item rows [rows]; `first` is the
+        file's row of the first."""
         columns = self.columns
         time = self.times(frame, path, first)
         label = np.ones(frame.height, np.uint8)
@@ -110,7 +112,7 @@ class RawCounting:
         return CountedRows(False, user, items, label, time, time, source, codes)
 
     def requests(self, frame: pl.DataFrame, rows: CountedRows, path: Path) -> Words | None:
-        """A word for the request of every row of a chunk, where the log names them."""
+        """A word for the request of every row of a chunk, [rows], where the log names them."""
         column = self.columns.request
         if column is None:
             return None

@@ -44,7 +44,7 @@ class CountedRows(NamedTuple):
         return len(self.item)
 
     def take(self, chosen: Ints | slice) -> "CountedRows":
-        """Some of the rows, in the order given."""
+        """The rows of the places chosen [k], in that order."""
         return CountedRows(
             self.train,
             self.user[chosen],

@@ -28,7 +28,7 @@ class KeyPart:
         self.size = path.stat().st_size // dtype.itemsize
 
     def read(self) -> NDArray[Any]:
-        """All of them, in the order in which they came."""
+        """All of its records [n], in the order in which they came."""
         return np.fromfile(self.path, self.dtype)
 
 
@@ -40,7 +40,7 @@ class KeyParts:
         self.folder, self.dtype, self.bits = folder, dtype, bits
 
     def add(self, records: NDArray[Any]) -> None:
-        """Append a block; the order of rows is kept in each part."""
+        """Append a block of records [n]; the order of rows is kept in each part."""
         part = (records["key"] >> np.uint64(64 - self.bits)).astype(np.uint16)
         if self.bits == 0:
             part = np.zeros(len(records), np.uint16)

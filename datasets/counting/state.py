@@ -48,7 +48,7 @@ class LedgerState:
         return self._timeline
 
     def add(self, key: Words, time: Ints, values: Values) -> None:
-        """Further increments, in order of time."""
+        """Further increments in order of time: keys [n], times [n] and values [n, sums]."""
         self.key = np.concatenate([self.key, key])
         self.time = np.concatenate([self.time, time])
         self.values = np.concatenate([self.values, values.astype(self.values.dtype)])
@@ -105,6 +105,9 @@ class CounterState:
         """Count further rows, in order of time and none older than `until`.
 
         Moments before `now`, by default the newest time, are not asked for any more.
+
+        Raises:
+            ValueError: the rows are not in order of time, or older than `until`.
         """
         if not rows.size:
             return

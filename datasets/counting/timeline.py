@@ -47,14 +47,15 @@ class Timeline:
         return out
 
     def number(self, key: Words) -> Ints:
-        """The numbers of keys; -1 where a key has no event."""
+        """The numbers [n] of keys [n]; -1 where a key has no event."""
         if not len(self.keys):
             return np.full(len(key), -1)
         place = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
         return np.where(self.keys[place] == key, place, -1)
 
     def find(self, number: Ints, at: Ints) -> Reach:
-        """The events of each key number strictly before each moment; -1 has none."""
+        """The events of each key number [n] strictly before each moment [n]; the number -1 has
+        none."""
         known = number >= 0
         known_numbers = np.where(known, number, 0)
         if not len(self.keys):

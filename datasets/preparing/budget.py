@@ -50,7 +50,11 @@ class RowBytes(NamedTuple):
 
 
 def plan(rows: int, row: RowBytes, items: int, limit: int | None) -> Budget:
-    """Sizes for `rows` rows under `limit` bytes."""
+    """Sizes for `rows` rows under `limit` bytes.
+
+    Raises:
+        SpecError: `limit` holds less than the items and one bucket need.
+    """
     limit = limit or DEFAULT
     fixed = _BASE + _ITEM * items
     free = limit - fixed
@@ -76,6 +80,9 @@ def parse_size(text: str) -> int:
 
     >>> parse_size("1.5g") == 3 << 29
     True
+
+    Raises:
+        SpecError: the text is no number with a unit.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text.lower())
     if match is None or float(match.group(1)) <= 0:

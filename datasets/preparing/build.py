@@ -95,8 +95,9 @@ class Builder:
         self.in_train = np.zeros(self.items + 1, bool)
 
     def add(self, rows: NDArray[Any], values: NDArray[np.int32]) -> None:
-        """Build the requests of one bucket, whose `rows` are sorted in place, and append them to
-        their splits."""
+        """Build the requests of one bucket, whose records `rows` [n] are sorted in place, and
+        append them to their splits; `values` [entries] are the histories that came with the
+        rows."""
         if not len(rows):
             return
         if MOMENT in (rows.dtype.names or ()):

@@ -158,7 +158,8 @@ class Beside:
 
 
 def blocks(path: Path, mode: Literal["r", "r+"]) -> Iterator[NDArray[Any]]:
-    """An array on disk in blocks of rows, memory-mapped; "r+" writes back what is changed."""
+    """An array [n, ...] on disk in blocks of rows, memory-mapped; "r+" writes back what is
+    changed."""
     whole = np.load(path, mmap_mode=mode)
     if not whole.size:
         return

@@ -34,6 +34,7 @@ class Raw(NamedTuple):
 
     @property
     def bytes(self) -> int:
+        """Bytes of the raw value in memory."""
         return self.value.nbytes if isinstance(self.value, np.ndarray) else len(self.value)
 
 
@@ -62,10 +63,12 @@ class Absent:
         return sentences
 
     def miss(self, name: str) -> None:
+        """Count an item without a file or text."""
         self.first_missing = self.first_missing or name
         self.missing += 1
 
     def fail(self, path: Path, reason: object) -> None:
+        """Count a file that cannot be read, and keep why."""
         why = str(reason).split("\n")[0][:100].rstrip(".")
         self.first_unreadable = self.first_unreadable or f"{path} ({why})"
         self.unreadable += 1

@@ -41,7 +41,11 @@ class ItemFile(NamedTuple):
 def read_items(
     data: Path, spec: DatasetSpec, parts: list[Part], kinds: Kinds, chunk_rows: int
 ) -> ItemFile:
-    """The item keys: of the file, of the log, or the rows of the vectors."""
+    """The item keys: of the file, of the log, or the rows of the vectors.
+
+    Raises:
+        SpecError: `keys: rows` without a modality whose rows could be counted.
+    """
     items = spec.items
     if items.path is not None and items.key is not None:
         table = find_table(data, items.path, items.text)
@@ -117,7 +121,8 @@ def write_items(
     kinds: Kinds,
     tally: Tally,
 ) -> StoredSide:
-    """keys.parquet, fields.npy, numbers.npy and the vocabularies of the items that train has."""
+    """keys.parquet, fields.npy, numbers.npy and the vocabularies of the items that train has:
+    `in_train` [items + 1], row 0 is no item."""
     target = folder / "items"
     target.mkdir(parents=True, exist_ok=True)
     keys = items.keys.keys

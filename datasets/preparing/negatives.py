@@ -45,8 +45,8 @@ class Drawer:
             self._ends = np.cumsum(self.counts[1:] + 1)
 
     def extend(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """The rows, then negatives of the positives: same request and context, label 0, fresh row
-        ids."""
+        """The records [n], then negatives of the positives: same request and context, label 0,
+        fresh row ids."""
         if not len(rows):
             return rows
         if self.alone:

@@ -39,7 +39,8 @@ def arrange(
     cuts: Cuts | None = None,
     lag: int = 0,
 ) -> Arranged:
-    """Sort and group one bucket's rows (all rows of its users), in the place of `rows`.
+    """Sort and group one bucket's records [n] (all rows of its users), in the place of `rows`;
+    `values` [entries] are the histories that came with them.
 
     Requests that we make from a log end at the cuts of a split by time; those that the log names
     are never cut. `lag` in ticks of the log's times: how late the events of a history are known.

@@ -48,7 +48,7 @@ def finish_by_column(folder: Path, part: SliceSpec, book: Codebook) -> StoredSli
 def finish_by_item(
     folder: Path, part: SliceSpec, codes: NDArray[np.int16], values: tuple[str, ...]
 ) -> StoredSlice:
-    """Give every row the code of its item."""
+    """Give every row the code of its item; codes [items + 1] by item row."""
     for split in SPLITS:
         items = Blocks(folder / split / "row" / "item.npy")
         target = blocks(folder / split / "row" / f"slice_{part.name}.npy", "r+")

@@ -60,7 +60,7 @@ class Spill:
             self.counts += np.bincount(records["item"], minlength=len(self.counts))
 
     def read(self, number: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        """(records, history values of the rows that own some) of one bucket."""
+        """(records [n], history values [entries] of the rows that own some) of one bucket."""
         path = self.folder / f"{number}.rows"
         if not path.exists():
             return np.zeros(0, self.dtype), np.zeros(0, np.int32)

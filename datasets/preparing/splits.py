@@ -27,11 +27,12 @@ class Cuts:
     item_class: NDArray[np.uint8] | None = None  # item_cold: [n + 1] split of every item
 
     def words(self, users: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """The draw of every user; the smallest go to test."""
+        """The draw of every user, [n]; the smallest go to test."""
         return combine(self.spec.seed, users)
 
     def side(self, times: NDArray[np.int64], position: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """Which side of the cuts each row is on; 0 for all where the split is not by time."""
+        """Which side of the cuts each row is on, [n], by its time or its position [n] in its user's
+        rows; 0 for all where the split is not by time."""
         if self.spec.by == "time":
             return _side(times, self.low, self.high)
         if self.spec.by == "user_time":
@@ -39,7 +40,8 @@ class Cuts:
         return np.zeros(len(times), np.uint8)
 
     def own_side(self, position: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """By each user's own time: the last `test` share of the rows, before them `valid`."""
+        """By each user's own time, from positions [n] between 0 and 1: the last `test` share of the
+        rows, before them `valid`."""
         edge = 1 - self.spec.test - 1e-9
         return (position >= edge - self.spec.valid).astype(np.uint8) + (position >= edge)
 
@@ -50,7 +52,11 @@ def _side(times: NDArray[np.int64], low: int, high: int) -> NDArray[np.uint8]:
 
 
 def time_cuts(spec: SplitSpec, times: Path) -> Cuts:
-    """Global cut: the newest `test` of all rows, before them `valid`; exact."""
+    """Global cut: the newest `test` of all rows, before them `valid`; exact.
+
+    Raises:
+        DataContractError: both cuts fall on one timestamp.
+    """
     count = times.stat().st_size // 8
     ranks = [int(count * (1 - spec.test - spec.valid)), int(count * (1 - spec.test))]
     cuts = select(times, np.dtype(np.int64), ranks)
@@ -63,7 +69,11 @@ def time_cuts(spec: SplitSpec, times: Path) -> Cuts:
 
 
 def user_cuts(spec: SplitSpec, words: Path) -> Cuts:
-    """Disjoint users: the `test` share with the smallest draws, then `valid`; exact."""
+    """Disjoint users: the `test` share with the smallest draws, then `valid`; exact.
+
+    Raises:
+        DataContractError: there are too few users for both shares.
+    """
     count = words.stat().st_size // 8
     test, valid = max(1, round(count * spec.test)), max(1, round(count * spec.valid))
     if test + valid >= count:

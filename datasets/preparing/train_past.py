@@ -46,7 +46,8 @@ class TrainPast(NamedTuple):
 
 
 def train_past(rows: NDArray[Any], user: Ints, spec: DatasetSpec) -> TrainPast:
-    """Histories of one bucket's rows (all rows of its users); `user` is dense, 0 .. U - 1."""
+    """Histories of one bucket's records [n] (all rows of its users); user [n] is dense, 0 .. U -
+    1."""
     longest, users = spec.history.max_length, int(user.max(initial=-1)) + 1
     train_events = np.flatnonzero((rows["split"] == 0) & are_events(rows))
     train_events = train_events[np.lexsort((rows["row"][train_events], user[train_events]))]

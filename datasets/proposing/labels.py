@@ -40,6 +40,7 @@ class LabelGuess(NamedTuple):
 
     @property
     def sure(self) -> bool:
+        """Whether the label needs no word of the person."""
         return not (self.column_doubt or self.condition_doubt)
 
 

@@ -49,10 +49,11 @@ class KeyTexts(NamedTuple):
     table: Collection[str] | None
 
     def known(self, value: str) -> bool:
+        """Whether the value is an item."""
         return value in self.log or (self.table is not None and value in self.table)
 
     def share(self, values: NDArray[np.object_]) -> float:
-        """Share of the values that are items, fillers aside; 0 where there are only fillers."""
+        """Share of the values [n] that are items, fillers aside; 0 where there are only fillers."""
         counts = Counter(v for v in values.tolist() if v is not None and v not in FILLERS)
         total = sum(counts.values())
         return sum(n for v, n in counts.items() if self.known(v)) / total if total else 0.0

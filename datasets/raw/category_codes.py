@@ -48,6 +48,7 @@ class Vocabulary(NamedTuple):
 
     @property
     def size(self) -> int:
+        """How many codes there are, 0 for absent values included."""
         return len(self.values) + 1
 
 
@@ -130,7 +131,7 @@ class FieldEncoder:
 def slice_codes(
     book: Codebook, column: pl.Series, kind: Kind, path: Path, name: str
 ) -> NDArray[np.int16]:
-    """Codes of a slice column; a column with too many values is no slice."""
+    """Codes [rows] of a slice column; a column with too many values is refused as no slice."""
     codes = book.codes(texts(column, kind, path))
     if len(book.values) > MOST_SLICES:
         raise broken(

@@ -83,7 +83,8 @@ class KindEvidence:
     first: dict[Kind, tuple[int, str]] = field(default_factory=dict)
 
     def look(self, column: pl.Series, row: NDArray[np.int64]) -> None:
-        """Take in a chunk whose values are in the rows `row` of the file; nulls say nothing."""
+        """Take in a chunk whose values are in the rows `row` [values] of the file; nulls say
+        nothing."""
         if TEXT in self.first:
             return  # nothing can make it less
         rest = pl.DataFrame({"text": column.cast(pl.String)}).with_columns(row=row)

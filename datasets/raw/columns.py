@@ -166,7 +166,11 @@ def _files(data: Path, names: str | tuple[str, ...], text: TableText) -> list[Ta
 
 
 def slice_tables(spec: DatasetSpec, tables: dict[str, SpecTable]) -> dict[str, str]:
-    """Which table holds the column of each slice: the log before the items and the users."""
+    """Which table holds the column of each slice: the log before the items and the users.
+
+    Raises:
+        SpecError: no table has the column.
+    """
     have = {
         name: columns_of(table.files[0].path, table.files[0].text) for name, table in tables.items()
     }

@@ -30,7 +30,8 @@ class EventKinds:
     def read(
         self, column: pl.Series, label: NDArray[np.uint8], path: Path
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """(kind, whether it is an event of histories) of every row of a chunk; kind 0 is none."""
+        """(kind, whether it is an event of histories), each [rows], of every row of a chunk with
+        labels [rows]; kind 0 is none."""
         codes = self.book.codes(texts(column, self.kind, path))
         self.path = path
         if len(self.book.values) > MOST + 1:

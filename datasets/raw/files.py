@@ -117,7 +117,7 @@ class NpyWriter:
 
 
 def write_npy(path: Path, array: NDArray[Any]) -> None:
-    """Write one array whole, durable."""
+    """Write one array [n] or [n, width] whole, durable."""
     width = array.shape[1] if array.ndim == 2 else None
     with NpyWriter(path, array.dtype, width) as file:
         file.append(array)

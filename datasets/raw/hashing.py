@@ -10,7 +10,7 @@ _BASE = 0xD6E8FEB86659FD93  # odd, so that powers never vanish modulo 2**64
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The SplitMix64 finaliser (Steele, Lea, Flood 2014): a bijection of 64-bit words."""
+    """The SplitMix64 finaliser (Steele, Lea, Flood 2014): a bijection of 64-bit words [n]."""
     x = values + _STEP
     x = (x ^ (x >> np.uint64(30))) * _A
     x = (x ^ (x >> np.uint64(27))) * _B
@@ -18,7 +18,7 @@ def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def combine(seed: int, *columns: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """One word per row of several columns, in order."""
+    """One word a row, [n], of several columns [n], in order."""
     state = np.full(len(columns[0]), seed, np.uint64)
     for column in columns:
         state = mix(state ^ column)
@@ -26,12 +26,12 @@ def combine(seed: int, *columns: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def unit(words: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Words to [0, 1), 53 bits each."""
+    """Words [n] to numbers [n] from 0 to below 1, 53 bits each."""
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def text_hash(column: pl.Series) -> NDArray[np.uint64]:
-    """A 64-bit word per string: polynomial over its UTF-8 bytes, mixed with its length."""
+    """A 64-bit word a string, [n]: a polynomial over its UTF-8 bytes, mixed with its length."""
     array = column.cast(pl.String).fill_null("").to_arrow().cast("large_binary")
     offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset :][: len(array) + 1]
     data = np.frombuffer(array.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]

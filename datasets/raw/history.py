@@ -22,7 +22,7 @@ class Histories(NamedTuple):
     length: NDArray[np.int64]
 
     def take(self, rows: NDArray[np.int64]) -> "Histories":
-        """Some of the rows, in the order given."""
+        """The histories of rows [k], in the order given."""
         start = np.cumsum(self.length) - self.length
         length = self.length[rows]
         shift = np.repeat(start[rows] - (np.cumsum(length) - length), length)

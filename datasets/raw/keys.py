@@ -81,8 +81,8 @@ class KeyIndex:
         return table
 
     def rows(self, column: pl.Series, path: Path, name: str, first: int = 0) -> NDArray[np.int32]:
-        """Row of every entry, 0 where the key is unknown or null; `first` is its row in the
-        file."""
+        """Item row of every entry, [n], 0 where the key is unknown or null; `first` is the file's
+        row of the first."""
         column = self._as_keys(column, path, name, first)
         if self.is_text:
             joined = pl.DataFrame({"key": column}).join(

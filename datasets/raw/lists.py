@@ -31,17 +31,17 @@ class Ragged(NamedTuple):
 
     @property
     def row(self) -> NDArray[np.int64]:
-        """The row of every key."""
+        """[keys] the row of every key."""
         return np.repeat(np.arange(len(self.length)), self.length)
 
     @property
     def back(self) -> NDArray[np.int64]:
-        """How far every key is from the end of its row: the last one 0."""
+        """[keys] how far every key is from the end of its row: the last one 0."""
         ends = np.repeat(np.cumsum(self.length), self.length)
         return ends - 1 - np.arange(len(self.keys))
 
     def keep(self, mask: NDArray[np.bool_]) -> "Ragged":
-        """The keys that `kept` marks."""
+        """The keys that mask [keys] marks; the rows stay."""
         if mask.all():
             return self
         length = np.bincount(self.row[mask], minlength=len(self.length))
@@ -73,8 +73,8 @@ class Ragged(NamedTuple):
 
 
 def newest_of(length: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Of rows of so many entries one after the other, which are among the last `most` of their
-    row."""
+    """Of rows of length [rows] entries one after the other, which entries are among the last `most`
+    of their row: [entries]."""
     turns = np.stack([np.maximum(length - most, 0), np.minimum(length, most)], axis=1)
     return np.repeat(np.tile([False, True], len(length)), turns.ravel())
 

@@ -25,7 +25,7 @@ _UNREADABLE = (
 
 
 def open_npy(path: Path, fix: str = "save it with numpy.save, no objects") -> NDArray[Any]:
-    """One array, memory-mapped and never unpickled."""
+    """One array of any shape [...], memory-mapped and never unpickled."""
     try:
         with path.open("rb") as file:
             archive = file.read(2) == b"PK"  # which numpy would open as an npz

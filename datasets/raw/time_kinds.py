@@ -44,7 +44,8 @@ class TimeEvidence:
     first: dict[Kind, tuple[int, str]] = field(default_factory=dict)
 
     def look(self, column: pl.Series, row: NDArray[np.int64]) -> None:
-        """Take in a chunk whose values are in the rows `row` of the file; nulls say nothing."""
+        """Take in a chunk whose values are in the rows `row` [values] of the file; nulls say
+        nothing."""
         rest = pl.DataFrame({"text": column.cast(pl.String).str.strip_chars()})
         rest = rest.with_columns(row=row).drop_nulls()
         for kind, alike in _LOOKS:

@@ -36,7 +36,7 @@ class Scale:
     _column: str = ""
 
     def see(self, values: NDArray[Any], path: Path, column: str, first: int) -> None:
-        """Take the times of a chunk whose first row is row `first` of the file."""
+        """Take the times [n] of a chunk whose first row is row `first` of the file."""
         if not len(values):
             return
         self.rows, self._column = self.rows + len(values), column

@@ -43,7 +43,8 @@ class Clock:
         self._days = self._clocked = 0  # rows of text without and with a time of day
 
     def read(self, column: pl.Series, path: Path, first: int) -> NDArray[np.int64]:
-        """The times of a chunk whose first row is row `first` of the file."""
+        """The times [n] of a chunk whose first row is row `first` of the file, in ticks of
+        `unit`."""
         column = filled(column, path, first)
         if _is_text(column):
             column = self._parsed(column.cast(pl.String), path, first)

@@ -81,7 +81,8 @@ class UserCodes:
     def read(
         self, column: pl.Series, path: Path, first: int
     ) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        """(code, hash) of every user of a chunk whose first row is row `first` of the file."""
+        """(code, hash), each [n], of every user of a chunk whose first row is row `first` of the
+        file."""
         column = filled(column, path, first)
         if self.kind == WHOLE and column.dtype == pl.String:
             column = whole_numbers(column)  # which all of them are

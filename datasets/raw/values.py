@@ -127,7 +127,8 @@ def number(
     first: int,
     otherwise: str = "declare the field as type: category",
 ) -> NDArray[np.float64]:
-    """A numeric column as float64, NaN where absent; infinite and unreadable values are refused.
+    """A numeric column as float64 [n], NaN where absent; infinite and unreadable values are
+    refused.
 
     Blank text is absent, as a csv has it that quotes everything.
 

@@ -41,6 +41,7 @@ class BayesBins:
         self.same_row = 0.0
 
     def add(self, p: Floats) -> None:
+        """Take in rows with click probabilities p of any shape [...]."""
         p = np.asarray(p, np.float64).ravel()
         bins = len(self.clicks)
         inside = np.clip(p, 1e-12, 1 - 1e-12)
@@ -51,4 +52,5 @@ class BayesBins:
         self.same_row += float(np.sum(p * (1 - p)))
 
     def auc(self) -> float:
+        """AUC of the scorer that knows every row's click probability, over all rows taken in."""
         return _auc(self.clicks, self.others, self.same_row)

@@ -44,7 +44,7 @@ def stream(*key: int) -> np.random.Generator:
 
 
 def normal_quantiles(random: np.random.Generator, count: int) -> Floats:
-    """`count` normal quantiles in random order, with mean 0 and variance 1 exactly."""
+    """[count] normal quantiles in random order, with mean 0 and variance 1 exactly."""
     grid = (np.arange(count) + 0.5) / max(count, 1)
     values = np.array([NormalDist().inv_cdf(float(u)) for u in grid])
     values = values / values.std() if count > 1 else values

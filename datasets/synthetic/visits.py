@@ -49,7 +49,8 @@ def follow(history: Ints, candidates: Ints, label: npt.NDArray[np.uint8]) -> Int
 def last_states(
     user: Longs, history: Ints, candidates: Ints, label: npt.NDArray[np.uint8]
 ) -> tuple[Longs, Ints]:
-    """Each user once, with the history after the user's last request."""
+    """Each user of user [visits] once, with the history [users, length] after the user's last
+    request; history [visits, length], candidates and label [visits, candidates]."""
     known, from_end = np.unique(user[::-1], return_index=True)
     last = len(user) - 1 - from_end
     return known, follow(history[last], candidates[last], label[last])

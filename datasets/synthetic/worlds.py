@@ -100,6 +100,9 @@ def find_world(name: str, dims: tuple[int, ...] | None = None) -> World:
 
     >>> find_world("null").modalities
     ('text', 'image', 'audio')
+
+    Raises:
+        SpecError: there is no world of that name, or `dims` does not fit it.
     """
     if name not in WORLDS:
         raise SpecError(f"unknown synthetic world {name!r}; choose one of {', '.join(WORLDS)}")

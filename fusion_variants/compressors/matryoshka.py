@@ -44,7 +44,11 @@ class Matryoshka(Compressor):
         return self.prefix
 
     def narrow(self, prefix: int) -> None:
-        """From now on return the first `prefix` numbers only; k turns the whole code on again."""
+        """From now on return the first `prefix` numbers only; k turns the whole code on again.
+
+        Raises:
+            ValueError: the codes were not trained for that prefix.
+        """
         if prefix not in self.prefixes:
             known = ", ".join(map(str, self.prefixes))
             raise ValueError(f"matryoshka was not trained for prefix {prefix}; trained: {known}")

@@ -60,7 +60,13 @@ class Planned:
 
 def plan_ablation(request: StudyRequest, of: str, console: Console) -> Planned:
     """The removals of a strategy and their runs; hyper-parameters stay those of its frozen
-    winner."""
+    winner.
+
+    Raises:
+        UsageError: the study has no strategy `of`.
+        NothingToDoError: the study was not run yet.
+        DataContractError: the study was run on other data than are prepared now.
+    """
     plan, room = begin(request, console)
     if of not in plan.strategies:
         known = ", ".join(plan.strategies)

@@ -78,7 +78,8 @@ class Batcher:
         self.rows = len(self.split.item)
 
     def batches(self, batch_rows: int, order: Ints | None = None) -> Iterator[RequestBatch]:
-        """Batches of about `batch_rows` rows, in the order given (default: the store's)."""
+        """Batches of about `batch_rows` rows, units in the order [units] given (default: the
+        store's)."""
         order = np.arange(len(self.units)) if order is None else order
         if not len(order):
             return
@@ -87,7 +88,7 @@ class Batcher:
             yield self.batch(order[begin:end])
 
     def batch(self, chosen: Ints) -> RequestBatch:
-        """The units `chosen` as one batch."""
+        """The units chosen [k] as one batch."""
         request = self.units.request[chosen]
         place, history_mask = self._places(request)
         history = _masked(self.history, place, history_mask)

@@ -117,7 +117,8 @@ class Inputs:
 
     @cached_property
     def scaled_rounds(self) -> dict[str, Floats | None]:
-        """What was worked out of the rounds, by quantile."""
+        """What was worked out of the rounds, [S, rounds] by quantile; None where a round is
+        missing."""
         return {}
 
     @property

@@ -31,7 +31,11 @@ class Log:
 
 
 def open_log(label: NDArray[np.uint8], request: Ints, cluster: Ints) -> Log:
-    """Rows [N] in store order to a log; `cluster` is given per row."""
+    """Rows [N] in store order to a log; `cluster` is given per row.
+
+    Raises:
+        ValueError: rows of one request do not stand together.
+    """
     _, code, count = np.unique(request, return_inverse=True, return_counts=True)
     keep = count[code] >= 2
     order_ok = bool((np.diff(code) >= 0).all())

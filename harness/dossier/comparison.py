@@ -58,6 +58,9 @@ def compare_study(
 
     comparison.json, which decision and report read, is written where baseline, margin, metric,
     clusters and pairing are the study's own: a look from another side does not change the decision.
+
+    Raises:
+        NothingToDoError: the study has no completed runs.
     """
     own = study_options(folder, include, None if options is None else ())
     options = options or own
@@ -93,6 +96,9 @@ def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[s
 
     Keys: delta, low, high, p (adjusted), mde (seen with 80 % power), verdict, reason; None where
     there is no interval.
+
+    Raises:
+        UsageError: a strategy has no completed runs.
     """
     strategies = (parent, *others)
     source = StudySource(folder, ("strategy", "control", "ablation"), strategies)
@@ -157,7 +163,11 @@ def _known(value: float) -> float | None:
 def plan_from_study(
     folder: StudyFolder, effect: float, comparisons: int | None, rows_per_day: float | None
 ) -> PowerPlan:
-    """A plan from a study's noise; its test split is read for that, and it is recorded."""
+    """A plan from a study's noise; its test split is read for that, and it is recorded.
+
+    Raises:
+        UsageError: the baseline cannot be compared, or the study says too little of its noise.
+    """
     options = study_options(folder, metrics=("auc",))
     source = StudySource(folder)
     options.check(source)
@@ -189,7 +199,11 @@ def tuned_values(
     split: str = "test",
     own: OwnMetrics | None = None,
 ) -> dict[str, list[float]]:
-    """Mean metric of each strategy in each of several studies that differ in their tuning seed."""
+    """Mean metric of each strategy in each of several studies that differ in their tuning seed.
+
+    Raises:
+        DataContractError: the studies are of different data.
+    """
     prints = {folder.name: str(folder.matrix()["fingerprint"]) for folder in folders}
     if len(set(prints.values())) > 1:
         stores = ", ".join(f"{name} {fingerprint}" for name, fingerprint in prints.items())

@@ -117,6 +117,9 @@ def report_study(
 
     The recorded decision's limit, margin and owner are kept. A decision that was recorded on other
     evidence is made again; another limit (`slo_ms`) is shown but not recorded.
+
+    Raises:
+        UsageError: what the report needs is missing and cannot be made.
     """
     from fusefront.reports.render import render
 

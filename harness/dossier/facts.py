@@ -73,7 +73,11 @@ def _validation(path: Path) -> tuple[float, ...]:
 
 
 def training_curves(entries: Iterable[RunEntry]) -> tuple[TrainingCurve, ...]:
-    """Validation AUC per epoch of each completed run."""
+    """Validation AUC per epoch of each completed run.
+
+    Raises:
+        DataContractError: the epochs of a run are damaged.
+    """
     curves = []
     for entry in entries:
         path = entry.path / "metrics.jsonl"

@@ -80,7 +80,11 @@ def by_strategy(entries: list[RunEntry]) -> dict[str, list[RunEntry]]:
 def study_inputs(
     study: StudyFolder, comparison: Comparison, bench: Bench | None, entries: list[RunEntry]
 ) -> Inputs:
-    """Axes follow the comparison's strategies; those that never completed are not in it."""
+    """Axes follow the comparison's strategies; those that never completed are not in it.
+
+    Raises:
+        NothingToDoError: no strategy of the study can be compared.
+    """
     model = comparison.model
     if not model.names:
         raise NothingToDoError(
@@ -113,7 +117,11 @@ def pairs_of(model: JointModel, c_all: float, c_base: float) -> Pairs:
 
 
 def parameters_of(summary: RunSummary) -> dict[str, int]:
-    """Role -> number of parameters."""
+    """Role -> number of parameters.
+
+    Raises:
+        DataContractError: a number is missing in the run's summary.
+    """
     counts = starting_with(summary, "parameters_")
     if wrong := [role for role, count in counts.items() if not np.isfinite(count)]:
         raise DataContractError(

@@ -23,7 +23,8 @@ DRAWN = "p99"  # the figure's axis; the confident rules use p50, which ranks
 class Drawable(Protocol):
     """The joint normal model, as far as it is needed here."""
 
-    def draw(self, rng: np.random.Generator, n: int) -> Floats: ...
+    def draw(self, rng: np.random.Generator, n: int) -> Floats:
+        """[n, S] draws of what the metrics may be, with all their uncertainty."""
 
 
 @dataclass(frozen=True)

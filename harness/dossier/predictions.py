@@ -82,6 +82,11 @@ class StudySource:
         return {}
 
     def logits(self, strategy: str, seed: int, split: str) -> Scores:
+        """Logits [rows] that the run recorded, in the order of the split's rows.
+
+        Raises:
+            UsageError: the run was scored on other rows than the study's first.
+        """
         path = self.entries[strategy][seed].path
         frame = read_predictions(path, split, ["row_id", "logit"])
         if split not in self._row_ids:

@@ -48,7 +48,11 @@ def described(
 def describe(
     path: Path, data: Path | None, include: Sequence[Path], *, outside: bool = False
 ) -> Described:
-    """A spec's file with its data folder (default: the spec's own) and a person's parts."""
+    """A spec's file with its data folder (default: the spec's own) and a person's parts.
+
+    Raises:
+        UsageError: the data folder is not there.
+    """
     folder = data or path.parent
     if not folder.is_dir():
         raise UsageError(f"--data {folder}: not a folder; give the one that holds the data files")

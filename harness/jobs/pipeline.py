@@ -197,7 +197,11 @@ def tune_study(request: StudyRequest, console: Console, export: Path | None = No
 
 
 def run_study(request: StudyRequest, console: Console) -> Conclusion:
-    """The whole path: report and decision."""
+    """The whole path: report and decision.
+
+    Raises:
+        FusefrontError: some runs failed; what can be concluded without them was.
+    """
     with at_work(request.out, console):
         plan, room = begin(request, console)
         trained = train(plan, room)

@@ -52,6 +52,9 @@ def write_proposal(
 
     The spec is guessed from the files and tried on a sample of them, or is that of the published
     `layout` they have; `verified` compares their SHA-256 sums with the published ones first.
+
+    Raises:
+        UsageError: `verified` without a layout to compare with.
     """
     if verified and layout is None:
         raise UsageError("--verify compares with a published layout; name it with --layout")

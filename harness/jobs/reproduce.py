@@ -21,7 +21,12 @@ from fusefront.harness.training.run import CODE_FILE, run
 
 
 def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Json]:
-    """Retrain; equal scores to 1e-6 in the logit reproduce, others fail the gate."""
+    """Retrain; equal scores to 1e-6 in the logit reproduce, others fail the gate.
+
+    Raises:
+        UsageError: there is no such run, or its store is gone.
+        GateError: the logits differ by more than 1e-6.
+    """
     folder = find_run(out, text)
     if folder is None:
         raise UsageError(f"run {text!r}: not one run under {out}; `fusefront runs` lists them")

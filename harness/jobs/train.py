@@ -57,6 +57,9 @@ def tune(plan: StudyPlan, room: Room) -> Tuned:
 
     A strategy none of whose trials finished has none: it is told, and the others go on. One with a
     damaged claim or trial keeps the winner that was frozen, or is left out where there is none.
+
+    Raises:
+        FusefrontError: a search ended before its budget; the same command goes on.
     """
     searches = plan.searches(room.folder)
     damaged = [sentence for search in searches for sentence in search.examine()]

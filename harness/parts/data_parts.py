@@ -50,7 +50,11 @@ def layout_allowed(name: str | None, include: Sequence[Path], *, outside: bool) 
 
 
 def own_encoders(spec: DatasetSpec, include: Sequence[Path]) -> tuple[Own, ...]:
-    """The encoders that a spec names and a person gave."""
+    """The encoders that a spec names and a person gave.
+
+    Raises:
+        SpecError: no file that holds the encoder was given.
+    """
     names = {m.encoder for m in spec.modalities.values() if m.encoder}
     called = {name for name in names if ":" in name}
     stems = {file.stem for path in include for file in python_files(path)}

@@ -98,7 +98,11 @@ def files_with_parts(include_paths: Sequence[Path], encoders: Collection[Path]) 
 
 
 def python_files(path: Path) -> list[Path]:
-    """The Python file itself, or those in the folder, in order of name."""
+    """The Python file itself, or those in the folder, in order of name.
+
+    Raises:
+        UsageError: there is no Python file.
+    """
     try:
         path = path.expanduser().resolve()
     except (RuntimeError, OSError) as error:  # a link to itself

@@ -61,7 +61,11 @@ def head_of(log: Path) -> Path:
 
 
 def read(log: Path) -> bytes:
-    """All of a log; empty where there is none."""
+    """All of a log; empty where there is none.
+
+    Raises:
+        DataContractError: the file is there and cannot be read.
+    """
     try:
         return log.read_bytes()
     except FileNotFoundError:

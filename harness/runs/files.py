@@ -38,6 +38,7 @@ def write_once(path: Path, value: Json) -> bool:
 
 
 def json_text(value: Json) -> str:
+    """Indented JSON with a newline at the end."""
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

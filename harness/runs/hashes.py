@@ -40,7 +40,11 @@ def read_summary(run: Path) -> RunSummary:
 
 
 def named_summary(run: Path) -> RunSummary:
-    """summary.json of a finished run, once it is of the run that the folder names."""
+    """summary.json of a finished run, once it is of the run that the folder names.
+
+    Raises:
+        DataContractError: the summary is of another run.
+    """
     summary = read_record(run / SUMMARY, RunSummary)
     if summary["run_id"] != run.name:
         raise DataContractError(
@@ -134,7 +138,11 @@ def checked(run: Path, name: str) -> Path:
 
 
 def read_predictions(run: Path, split: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """row_id, request, group, item, label, logit of a run's split, as they were recorded."""
+    """row_id, request, group, item, label, logit of a run's split, as they were recorded.
+
+    Raises:
+        UsageError: the run has no predictions of that split.
+    """
     path = run / "predictions" / f"{split}.parquet"
     if not path.exists():
         raise UsageError(f"{path}: got no predictions, expected them there; run the study again")
@@ -142,7 +150,11 @@ def read_predictions(run: Path, split: str, columns: Sequence[str] | None = None
 
 
 def read_scores(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """A file of predictions, once it is of a format that is read."""
+    """A file of predictions, once it is of a format that is read.
+
+    Raises:
+        DataContractError: the file is damaged or of a format that is not read.
+    """
     try:
         names = None if columns is None else list(columns)
         check_format(path, pl.read_parquet_metadata(path))

@@ -63,6 +63,7 @@ class Cell:
         return self.spec.seed
 
     def to_json(self) -> dict[str, Json]:
+        """The cell as matrix.json keeps it."""
         return {
             "strategy": self.strategy,
             "role": self.role,

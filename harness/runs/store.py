@@ -161,7 +161,12 @@ def _checked(entry: RunEntry) -> RunEntry:
 
 
 def find_study(text: str, out: Path) -> StudyFolder:
-    """A study by its YAML, its folder or its name; it must have been run."""
+    """A study by its YAML, its folder or its name; it must have been run.
+
+    Raises:
+        NothingToDoError: the study was not run yet.
+        UsageError: there is no study of that name.
+    """
     place = Path(text)
     if place.is_dir() and (place / "study.yaml").exists():
         return _open(place)

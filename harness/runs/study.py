@@ -280,7 +280,11 @@ class Study(StrictModel):
 
 
 def assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
-    """Set `a.b.c` in nested mappings, making those that lack."""
+    """Set `a.b.c` in nested mappings, making those that lack.
+
+    Raises:
+        UsageError: a key on the way holds a value.
+    """
     *parents, last = dotted.split(".")
     for parent in parents:
         raw = raw.setdefault(parent, {})
@@ -290,7 +294,11 @@ def assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def load_study(path: Path, overrides: tuple[str, ...] = ()) -> Study:
-    """Read a study file, apply `a.b=value` overrides, check it."""
+    """Read a study file, apply `a.b=value` overrides, check it.
+
+    Raises:
+        UsageError: the file is no study, or an override is not `a.b=value`.
+    """
     raw: dict[str, Any] = read_yaml(path)
     if "interactions" in raw:
         raise UsageError(

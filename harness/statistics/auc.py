@@ -46,7 +46,8 @@ def ordered_bits(scores: Scores) -> NDArray[np.uint32]:
 
 
 def tie_groups(scores: Scores, label: Labels) -> TieGroups:
-    """Sort once: 64-bit keys of score and row, so that the sort needs no second array."""
+    """Sort scores [n] with labels [n] once: 64-bit keys of score and row, so that the sort needs no
+    second array."""
     key = ordered_bits(scores).astype(np.uint64) << np.uint64(32)
     key |= np.arange(len(key), dtype=np.uint64)
     key.sort()
@@ -108,7 +109,8 @@ class GroupAuc(NamedTuple):
 
 
 def auc_by_group(scores: Scores, label: Labels, group: Codes) -> GroupAuc:
-    """AUC of every group with a positive and a negative, by one sort of (group, score, label)."""
+    """AUC of every group with a positive and a negative, by one sort of (group, score, label), all
+    [n]."""
     key = group.astype(np.uint64) << np.uint64(33)
     key |= ordered_bits(scores).astype(np.uint64) << np.uint64(1)
     key |= (label > 0).astype(np.uint64)

@@ -21,7 +21,7 @@ class Null(NamedTuple):
     search: Floats | None = None  # [S, D] variance over searches, as it would be estimated
 
     def take(self, draws: slice | NDArray[np.intp]) -> "Null":
-        """Some of the draws."""
+        """Some of the draws: a slice of D, or their places [k]."""
         search = None if self.search is None else self.search[:, draws]
         return Null(self.value[:, draws], self.estimated[:, draws], self.rows[draws], search)
 
@@ -30,16 +30,21 @@ class Errors(Protocol):
     """What a joint model knows of the pairs' errors."""
 
     @property
-    def rho(self) -> float: ...
+    def rho(self) -> float:
+        """Correlation of seeds that strategies share."""
 
     @property
-    def variance(self) -> Floats: ...
+    def variance(self) -> Floats:
+        """[S, S] variance of each difference, over seeds, rows and searches; nan where a side has
+        one seed."""
 
     @property
-    def row_part(self) -> Floats: ...
+    def row_part(self) -> Floats:
+        """[S, S] variance of each difference from the test rows."""
 
     @property
-    def trained_variance(self) -> Floats: ...
+    def trained_variance(self) -> Floats:
+        """[S, S] variance of each difference of these trained models: other rows, same seeds."""
 
 
 def critical_of_all(of: Errors, null: Null) -> float:

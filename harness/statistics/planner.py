@@ -71,6 +71,9 @@ def plan(
     From a pilot: the noisiest strategy (of `among`, if given) against `baseline`, the seed variance
     at its 80 % upper bound. `comparisons` is the size of the Holm family. Without a pilot `row_se`
     (at `pilot_rows` rows) and `seed_sd` are assumptions, and said to be.
+
+    Raises:
+        ValueError: the effect is not above 0.
     """
     if not effect > 0:
         raise ValueError(f"got effect {effect}, expected a difference above 0")

@@ -19,7 +19,7 @@ class RowTable(NamedTuple):
     row_id: NDArray[np.int64]  # [N]
 
     def take(self, chosen: NDArray[np.bool_]) -> "RowTable":
-        """The chosen rows, in order."""
+        """The rows that chosen [n] marks, in order."""
         label, group, request, item, row_id = self
         return RowTable(label[chosen], group[chosen], request[chosen], item[chosen], row_id[chosen])
 
@@ -51,14 +51,15 @@ def contiguous(values: NDArray[np.integer]) -> tuple[Codes, int]:
 
 
 def crossed(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.int64]:
-    """One code for each pair of codes that occur together."""
+    """One code, [n], for each pair of codes a and b [n] that occur together."""
     left, _ = contiguous(a)
     right, size = contiguous(b)
     return left.astype(np.int64) * size + right
 
 
 def row_axis(values: NDArray[np.integer], label: Labels) -> Axis:
-    """Rows in clusters; mc counts clusters with a positive and clusters with a negative."""
+    """Rows in clusters `values` [n]; mc counts clusters with a positive and clusters with a
+    negative."""
     code, size = contiguous(values)
     positive = np.bincount(code, label, size)
     rows = np.bincount(code, minlength=size)
@@ -83,7 +84,7 @@ class Units:
 
 
 def units(values: NDArray[np.integer], label: Labels) -> Units:
-    """Sort rows into units; the order within a unit is that of the rows."""
+    """Sort rows into units `values` [n]; the order within a unit is that of the rows."""
     code, count = contiguous(values)
     sorted_already = bool((np.diff(code) >= 0).all())
     order = np.arange(len(code)) if sorted_already else np.argsort(code, kind="stable")
@@ -95,7 +96,7 @@ def units(values: NDArray[np.integer], label: Labels) -> Units:
 
 
 def unit_axis(of: Units, cluster: NDArray[np.integer]) -> Axis:
-    """Informative units in clusters if every unit lies in one cluster, else each its own
+    """Informative units in clusters [n] if every unit lies in one cluster, else each its own
     cluster."""
     code, _ = contiguous(cluster)
     own = code[of.first]

@@ -24,15 +24,18 @@ class ScoreSource(Protocol):
     """Strategies with their scores on the same rows; every call may read from disk."""
 
     @property
-    def strategies(self) -> tuple[str, ...]: ...
+    def strategies(self) -> tuple[str, ...]:
+        """Names of the strategies, the baseline among them."""
 
     def role(self, strategy: str) -> str:
         """strategy | control | ablation."""
         ...
 
-    def seeds(self, strategy: str) -> tuple[int, ...]: ...
+    def seeds(self, strategy: str) -> tuple[int, ...]:
+        """The seeds that a strategy was trained with."""
 
-    def rows(self, split: str) -> RowTable: ...
+    def rows(self, split: str) -> RowTable:
+        """The N rows of a split that every strategy scored."""
 
     def logits(self, strategy: str, seed: int, split: str) -> Scores:
         """float32 [N] in the order of `rows(split)`."""
@@ -42,7 +45,8 @@ class ScoreSource(Protocol):
         """Logloss on validation minus on train, None where it was not recorded."""
         ...
 
-    def slices(self, split: str) -> tuple[SliceCodes, ...]: ...
+    def slices(self, split: str) -> tuple[SliceCodes, ...]:
+        """The declared slices of a split's rows."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class MemorySource:
         return self._of(split).table
 
     def logits(self, strategy: str, seed: int, split: str) -> Scores:
+        """float32 [N] in the order of `rows(split)`."""
         return self._of(split).scores[strategy][seed]
 
     def gap(self, strategy: str, seed: int) -> float | None:

@@ -78,7 +78,11 @@ class ServedModel:
         return TOLERANCE if self.backend.exact else REDUCED
 
     def probabilities(self, feed: Feed) -> NDArray[np.float64]:
-        """Scores of a feed [R, K] as probabilities."""
+        """Scores of a feed [R, K] as probabilities.
+
+        Raises:
+            ShapeError: there is not one logit a candidate.
+        """
         result = self.call(self.backend.select(self.call, feed))
         logits = np.asarray(result[0] if isinstance(result, list) else result)
         if logits.shape != feed["candidates"].shape:

@@ -1,4 +1,5 @@
-"""Promises of a whole model about its parameters, state and what it says of itself."""
+"""Promises of a whole model about its parameters, state and what it says of itself, each as a
+function that raises its breach."""
 
 import torch
 

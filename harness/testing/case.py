@@ -24,7 +24,12 @@ class Case(NamedTuple):
     def run(
         self, operator: nn.Module, x: Tensor | None = None, rows: Tensor | None = None
     ) -> Fused:
-        """The operator on the case's rows, or on some of them, or with another x."""
+        """The operator on the case's rows, or on the places rows [k] of them, or with another x
+        [..., M, d].
+
+        Raises:
+            ShapeError: `forward` returns no `Fused`.
+        """
         parts = [self.x if x is None else x, self.present, self.query]
         fused = operator(*(p if p is None or rows is None else p[rows] for p in parts))
         if not isinstance(fused, Fused):
@@ -34,7 +39,7 @@ class Case(NamedTuple):
         return fused
 
     def last(self, lead: tuple[int, ...]) -> tuple[Tensor | None, ...]:
-        """The last rows of x, present and query, as many as the leading axes hold."""
+        """The last rows of x, present and query, as many as the leading axes hold: [*lead, ...]."""
         size = torch.Size(lead).numel()
         parts = (self.x, self.present, self.query)
         return tuple(

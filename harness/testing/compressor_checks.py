@@ -47,7 +47,8 @@ class Fitted:
 
 
 def rows_of(width: int, seed: int = 0) -> Tensor:
-    """Correlated rows with a mean and very different scales; one distribution, drawn by a seed."""
+    """Correlated rows [ROWS, width] with a mean and very different scales; one distribution, drawn
+    by a seed."""
     mix = torch.randn(width, width, generator=torch.Generator().manual_seed(0)) / width**0.5
     scale = torch.linspace(3, 0.2, width)
     drawn = torch.randn(ROWS, width, generator=torch.Generator().manual_seed(seed + 1))

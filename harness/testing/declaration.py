@@ -1,4 +1,5 @@
-"""What every class of a kind must say of itself before anything is tried."""
+"""What every class of a kind must say of itself before anything is tried, each as a function that
+raises its breach."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator

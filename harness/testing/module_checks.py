@@ -1,4 +1,5 @@
-"""Checks that every kind of module shares: seeds, gradients, finite numbers, saved state."""
+"""Checks that every kind of module shares, each as a function that raises its breach: seeds,
+gradients, finite numbers, saved state."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -77,7 +78,8 @@ def check_learns(
 
 
 def gradients_of(module: nn.Module, outputs: Sequence[Tensor]) -> list[Tensor]:
-    """Those of the outputs' sum, by parameter; empty where nothing learns."""
+    """Gradients of the sum of the outputs [...], in the shape of each parameter; empty where
+    nothing learns."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     reached = [out.sum() for out in outputs if out.requires_grad]
     if not parameters or not reached:

@@ -31,7 +31,8 @@ def applied(check: Callable[[Subject], None], subject: Subject) -> Callable[[], 
 
 
 def encoded(model: Baseline, scene: Scene, keep: Tensor | None = None) -> ItemCodes:
-    """Codes of the whole catalogue, in eval mode."""
+    """Codes of the whole catalogue of `items + 1` rows, in eval mode; keep [M] or [items + 1, M] as
+    in `encode`."""
     with torch.no_grad():
         return model.eval().encode_items(torch.arange(scene.schema.items + 1), keep)
 

@@ -20,7 +20,11 @@ from fusefront.harness.runs.spec import RunSpec
 
 
 def build_model(spec: RunSpec, store: PreparedDataset, parts: Parts) -> Baseline:
-    """The untrained model of a spec: frozen parts fitted, weights drawn by its seed."""
+    """The untrained model of a spec: frozen parts fitted, weights drawn by its seed.
+
+    Raises:
+        UsageError: the baseline is not known, or its settings mean nothing.
+    """
     if spec.baseline not in parts.baselines:
         known = ", ".join(parts.baselines)
         raise UsageError(f"baseline {spec.baseline!r} is not known; known: {known}")

@@ -57,13 +57,13 @@ class ClickModule(pl.LightningModule):
         self.average = WeightAverage(model, training.average * steps) if training.average else None
 
     def training_step(self, batch: RequestBatch, _: int) -> Tensor:
-        """Mean binary cross entropy over real candidates, plus what the model adds."""
+        """Mean binary cross entropy [] over real candidates, plus what the model adds."""
         losses = self.model.losses(batch)
         self.note(losses.click)
         return losses.click + losses.auxiliary
 
     def note(self, click: Tensor) -> None:
-        """Keep a batch's loss for the epoch's mean."""
+        """Keep a batch's loss [] for the epoch's mean."""
         self._train_loss.append(click.detach())
 
     def on_validation_start(self) -> None:

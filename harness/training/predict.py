@@ -36,7 +36,7 @@ def write_predictions(
     store: PreparedDataset,
     split: str,
 ) -> None:
-    """predictions/<split>.parquet: what every statistic is computed from."""
+    """predictions/<split>.parquet of logits [rows]: what every statistic is computed from."""
     rows = store.split(split)
     start = np.asarray(rows.row_start, np.int64)
     count = start[1:] - start[:-1]

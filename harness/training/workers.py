@@ -145,6 +145,9 @@ class Workers:
         of "failed" then says whether that, which may pass, was the reason ("passing"), what gave
         out ("cause") and the seconds it took. `limit(cell)` is how many seconds a running cell has
         left: at 0 its whole tree of processes ends, asked first and killed after `grace` s.
+
+        Raises:
+            RuntimeError: nothing runs and the next run waits for another.
         """
         context = multiprocessing.get_context("spawn")
         busy: dict[Connection, _Busy] = {}

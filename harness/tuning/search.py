@@ -184,6 +184,9 @@ class Search:
 
         Of `finalists`, the one with the best mean over its seeds; without them, where the search is
         to have some, the winner that was frozen from them.
+
+        Raises:
+            NoWinnerError: no trial finished.
         """
         if self.finalists and not finalists and self.winner.exists():
             return read_record(self.winner, WinnerRecord)

@@ -14,7 +14,8 @@ def lasso(points: Floats, radius: float) -> Floats:
 
 
 def convex(points: Floats) -> Floats:
-    """Corners of the convex hull, counter-clockwise (Andrew's monotone chain, 1979)."""
+    """Corners [c, 2] of the convex hull of points [n, 2], counter-clockwise (Andrew's monotone
+    chain, 1979)."""
     ordered = points[np.lexsort((points[:, 1], points[:, 0]))]
     return np.array(_chain(ordered) + _chain(ordered[::-1]))
 
@@ -33,7 +34,7 @@ def _turn(a: Floats, b: Floats, c: Floats) -> float:
 
 
 def lower_middle(hull: Floats) -> tuple[float, float]:
-    """The middle of the hull's lower edge: where its label is anchored."""
+    """The middle of the lower edge of a hull [c, 2]: where its label is anchored."""
     left, right = int(np.argmin(hull[:, 0])), int(np.argmax(hull[:, 0]))
     edge = np.roll(hull, -left, 0)[: (right - left) % len(hull) + 1]
     edge = edge[np.argsort(edge[:, 0])]

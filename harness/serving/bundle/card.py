@@ -79,7 +79,8 @@ LEAST_CLASS = 20  # rows of each label that a slice needs for a number
 def auc_with_interval(
     logit: NDArray[np.float32], label: NDArray[np.uint8], cluster: NDArray[np.int64]
 ) -> Auc:
-    """AUC with its 95 % interval over clusters (one run: seeds are not in it)."""
+    """AUC with its 95 % interval over clusters (one run: seeds are not in it); logit, label,
+    cluster [rows]."""
     auc = auc_influence(tie_groups(logit, label))
     _, code = np.unique(cluster, return_inverse=True)
     sums = np.bincount(code, auc.rows)

@@ -45,7 +45,8 @@ def write_golden_rows(
     *,
     exact: bool,
 ) -> None:
-    """golden.parquet of a bundle that has its encoder; `exact` holds it to the recorded scores.
+    """golden.parquet of a bundle that has its encoder; `logits` scores a feed of R requests to [R,
+    K], `exact` holds it to the recorded scores.
 
     Raises:
         GateError: the raw rows do not score as the run recorded them.
@@ -87,7 +88,11 @@ def _as_stored(encoded: EncodedRows, store: PreparedDataset, rows: int) -> NDArr
 
 
 def replay_rows(folder: Path) -> RawReplay | None:
-    """The golden rows of a bundle encoded and scored again; None for a bundle without them."""
+    """The golden rows of a bundle encoded and scored again; None for a bundle without them.
+
+    Raises:
+        BundleError: the file holds other rows than an export wrote.
+    """
     path = folder / FILE
     if not path.exists():
         return None

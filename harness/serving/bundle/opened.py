@@ -25,7 +25,11 @@ class BundleError(ValueError):
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """bundle.json of a folder, with every file that it lists there in full and unchanged."""
+    """bundle.json of a folder, with every file that it lists there in full and unchanged.
+
+    Raises:
+        BundleError: it is no bundle of this format, or a file is missing or changed.
+    """
     path = folder / MANIFEST
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -108,7 +112,11 @@ def sha256(path: Path) -> str:
 
 
 def load_session(folder: Path) -> Any:
-    """The scorer of a verified bundle, one thread."""
+    """The scorer of a verified bundle, one thread.
+
+    Raises:
+        BundleError: onnxruntime is missing or cannot load the graph.
+    """
     try:
         import onnxruntime as ort
     except ImportError as error:
@@ -127,7 +135,7 @@ def load_session(folder: Path) -> Any:
 
 
 def score(session: Any, folder: Path, feed: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """Logits of a feed; BundleError where the graph cannot take it."""
+    """Logits [R, K] of a feed; BundleError where the graph cannot take it."""
     try:
         logits: np.ndarray[Any, Any] = session.run(["logits"], feed)[0]
     except Exception as error:
@@ -140,7 +148,12 @@ def score(session: Any, folder: Path, feed: dict[str, Any]) -> np.ndarray[Any, A
 
 
 def golden_requests(folder: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
-    """The recorded requests: inputs by name, `logits` as served and `eager` as trained."""
+    """The recorded requests: inputs by name, `logits` [R, K] as served and `eager` [R, K] as
+    trained.
+
+    Raises:
+        BundleError: the file is unreadable.
+    """
     path = folder / "golden.npz"
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -154,7 +167,11 @@ def golden_requests(folder: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
 
 
 def replay(folder: Path) -> dict[str, Any]:
-    """Score the golden requests and compare; what was found, `passed` among it."""
+    """Score the golden requests and compare; what was found, `passed` among it.
+
+    Raises:
+        BundleError: an input of the graph was not recorded.
+    """
     manifest = read_manifest(folder)
     session = load_session(folder)
     names = [value.name for value in session.get_inputs()]

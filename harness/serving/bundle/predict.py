@@ -46,7 +46,11 @@ class PredictSummary(TypedDict):
 
 
 def open_encoder(folder: Path) -> RowEncoder:
-    """The encoder of a bundle's raw rows."""
+    """The encoder of a bundle's raw rows.
+
+    Raises:
+        DataContractError: the bundle does not say how raw values are read.
+    """
     facts = read_record(folder / "dataset.json", DatasetFacts)
     if not facts.get("raw"):
         raise DataContractError(
@@ -119,12 +123,15 @@ def predict_file(
     tally: Tally | None = None,
     counting: NumberSource | None = None,
 ) -> Iterator[NDArray[np.float64]]:
-    """Click probabilities of the rows of a parquet or csv file, in pieces.
+    """Click probabilities of the rows of a parquet or csv file, in pieces [rows of a chunk].
 
     Columns: `item` (key), `history` (list of item keys, newest last; optional) and the data set's
     context columns by name; or the columns of the data set's own log. An item that the bundle does
     not know scores as unknown; `tally` counts what is not known. Numbers of counters that the file
     lacks come from `counting`.
+
+    Raises:
+        DataContractError: the file is not there, or a value cannot be read.
     """
     manifest = read_manifest(bundle)
     session = load_session(bundle)

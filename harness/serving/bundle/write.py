@@ -59,7 +59,11 @@ class Loaded(NamedTuple):
 
 
 def load_run(run: Path, root: Path, include: Sequence[Path] = ()) -> Loaded:
-    """Model and codes of a completed run; its prepared store lies under `root`."""
+    """Model and codes of a completed run; its prepared store lies under `root`.
+
+    Raises:
+        UsageError: the folder holds no completed run with a model.
+    """
     if not (run / "summary.json").exists() or not (run / "model" / "weights.safetensors").exists():
         raise UsageError(f"{run}: no completed run with a model there; train it first")
     summary = read_summary(run)

@@ -103,7 +103,11 @@ def export_online(
 
 
 def export_core(model: Baseline, codes: ItemCodes, schema: Schema) -> Core:
-    """Trace, lighten, compare with eager at four sizes; the slower exporter where that fails."""
+    """Trace, lighten, compare with eager at four sizes; the slower exporter where that fails.
+
+    Raises:
+        GateError: the graph does not score as the model does.
+    """
     model = model.eval()
     probes = list(random_feeds(schema, PROBES))
     reason = "the model scores no candidate"
@@ -236,6 +240,6 @@ def _worst(graph: onnx.ModelProto, inputs: list[Feed], eager: list[NDArray[np.fl
 
 
 def difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Largest difference of click probabilities."""
+    """Largest difference of the click probabilities of logits a and b, both [...]."""
     p, q = (1 / (1 + np.exp(-x.astype(np.float64))) for x in (a, b))
     return float(np.abs(p - q).max(initial=0.0))

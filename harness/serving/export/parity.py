@@ -79,7 +79,8 @@ def check_reduced(
 def score_split(
     logits: Logits, store: PreparedDataset, split: str, most_rows: int | None = None
 ) -> NDArray[np.float32]:
-    """Logits of a split's rows in the store's order, the first whole batches up to `most_rows`."""
+    """Logits [rows] of a split's rows in the store's order, the first whole batches up to
+    `most_rows`."""
     parts: list[NDArray[np.float32]] = []
     count = 0
     for feed, rows in split_feeds(store, split):
@@ -93,7 +94,7 @@ def score_split(
 def split_feeds(
     store: PreparedDataset, split: str, batch_rows: int = 2048, longest: int = 512
 ) -> Iterator[tuple[Feed, NDArray[np.int64]]]:
-    """Feeds of a whole split and the flat places of their real candidates."""
+    """Feeds of a whole split and the flat places [rows] of their real candidates."""
     for batch in Batcher(store, split, longest).batches(batch_rows):
         yield batch_feed(batch), batch.rows.numpy()
 

@@ -41,11 +41,11 @@ class Scorer:
         return result[0]
 
     def run(self, feed: Feed) -> list[Array]:
-        """The bare call with a selected feed: what is timed."""
+        """The bare call with a selected feed, logits [R, K]: what is timed."""
         result: list[Array] = self.session.run(self.outputs, feed)
         return result
 
 
 def probability(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Click probability of logits."""
+    """Click probability [...] of logits [...]."""
     return np.asarray(1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -500, 500))))

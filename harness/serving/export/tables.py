@@ -37,7 +37,11 @@ class StoredTable(NamedTuple):
 
 
 def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredTable:
-    """Rows in a format; int8 rows are symmetric about 0 with a scale each."""
+    """Rows [n, width] in a format; int8 rows are symmetric about 0 with a scale each.
+
+    Raises:
+        ValueError: a code is too large for float16.
+    """
     if rows == "float32":
         return StoredTable(np.ascontiguousarray(values, np.float32), None)
     if rows == "float16":

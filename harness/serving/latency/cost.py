@@ -17,6 +17,9 @@ def per_million(
 
     >>> round(per_million(0.036, 1.0, 100, 0.5), 6)
     0.0002
+
+    Raises:
+        ValueError: the load is no share above 0.
     """
     if not 0 < load <= 1:
         raise ValueError(f"got load {load}, expected a share of capacity above 0 and at most 1")
@@ -86,7 +89,11 @@ print(json.dumps([imported - begin, loaded - imported, first - ready, peak]))
 
 def cold_start(graph: Path, feed: Path) -> ColdStart:
     """Load `graph` in a fresh process without torch and score `feed` (npz); its times and peak
-    memory."""
+    memory.
+
+    Raises:
+        RuntimeError: the process cannot load the graph.
+    """
     command = [sys.executable, "-I", "-c", _COLD, str(graph), str(feed)]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode:

@@ -107,7 +107,7 @@ def _money(result: BenchResult, row: BenchRow, study: Study, rng: np.random.Gene
 
 
 def pitches_ms(result: BenchResult, subject: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Start to start within visits, ms: the service time that a server pays."""
+    """[pitches] start to start within visits, ms: the service time that a server pays."""
     own = result.recording.samples.filter(pl.col("subject") == subject).sort("round", "position")
     pitch = own.with_columns(
         (pl.col("start_ns").shift(-1).over("round") - pl.col("start_ns")).alias("pitch")

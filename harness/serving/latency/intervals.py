@@ -31,6 +31,9 @@ def quantile_interval(
     """The p quantile of all samples, one array a round, and its round-clustered interval.
 
     It speaks of this machine during this session; no interval covers an hour it did not see.
+
+    Raises:
+        ValueError: there are fewer than two rounds.
     """
     clusters = [np.asarray(r, np.float64) for r in rounds]
     pooled = np.sort(np.concatenate(clusters))
@@ -72,10 +75,12 @@ class Difference(NamedTuple):
 
     @property
     def low(self) -> float:
+        """Lower end of the 95 % interval, log ratio."""
         return self.mean - self.half
 
     @property
     def high(self) -> float:
+        """Upper end of the 95 % interval, log ratio."""
         return self.mean + self.half
 
     @property
@@ -85,7 +90,11 @@ class Difference(NamedTuple):
 
 
 def difference(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Difference:
-    """The t interval of a - b, both log quantiles by round, [R]."""
+    """The t interval of a - b, both log quantiles by round, [R].
+
+    Raises:
+        ValueError: there are fewer than two rounds.
+    """
     d = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     if len(d) < 2:
         raise ValueError(f"got {len(d)} rounds, expected at least 2: one round has no spread")

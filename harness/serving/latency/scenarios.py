@@ -89,7 +89,8 @@ def serve_loads(
 def served(
     runs: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]], slo_ms: float
 ) -> ServedLoad:
-    """Late share with its interval over runs, and p99 of the runs whose queue did not grow."""
+    """Late share with its interval over runs of latencies [requests] in ms, and p99 (ms) of the
+    runs whose queue did not grow."""
     from scipy import stats
 
     late = np.array([(run > slo_ms).mean() for run in runs])

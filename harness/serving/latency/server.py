@@ -26,7 +26,7 @@ def lindley(service: Floats, gaps: Floats) -> Floats:
 
 
 def poisson_schedule(per_second: float, requests: int, rng: np.random.Generator) -> Ints:
-    """Arrival times in ns from 0, exponential gaps."""
+    """[requests] arrival times in ns from 0, exponential gaps."""
     gaps = rng.exponential(1e9 / per_second, requests - 1)
     return np.concatenate([[0], np.cumsum(gaps).astype(np.int64)])
 
@@ -40,19 +40,19 @@ class OpenLoop(NamedTuple):
 
     @property
     def latency_ms(self) -> Floats:
-        """From the scheduled time: waiting counts."""
+        """[requests] ms from the scheduled time: waiting counts."""
         return (self.end - self.scheduled) / 1e6
 
     @property
     def service_ms(self) -> Floats:
-        """From the start: what a closed loop would report."""
+        """[requests] ms from the start: what a closed loop would report."""
         return (self.end - self.start) / 1e6
 
 
 def open_loop(
     call: Callable[[object], object], requests: Sequence[object], schedule: Ints
 ) -> OpenLoop:
-    """Serve requests one at a time, each due at its time of `schedule` (ns from 0)."""
+    """Serve requests one at a time, each due at its time of the schedule [requests] (ns from 0)."""
     times = np.empty((len(schedule), 2), np.int64)
     begin = perf_counter_ns() + _SPIN_NS
     scheduled = schedule + begin
@@ -70,14 +70,15 @@ def open_loop(
 
 
 def overloaded(latency: Floats) -> bool:
-    """Whether the queue only grew: then a quantile is a matter of run length and no number is
-    given."""
+    """Whether the queue only grew over latencies [requests]: then a quantile is a matter of run
+    length and no number is given."""
     quarter = max(len(latency) // 4, 1)
     return bool(np.median(latency[-quarter:]) > 2 * np.median(latency[:quarter]))
 
 
 def resample_blocks(pitches: Floats, requests: int, block: int, rng: np.random.Generator) -> Floats:
-    """Blocks of consecutive pitches drawn with replacement, so that slow spells stay together."""
+    """[requests] pitches: blocks of consecutive ones of pitches [n] drawn with replacement, so that
+    slow spells stay together."""
     block = min(block, len(pitches))
     starts = rng.integers(0, len(pitches) - block + 1, -(-requests // block))
     index = (starts[:, None] + np.arange(block)).ravel()[:requests]
@@ -106,7 +107,8 @@ def predicted_ceiling(
     requests: int = 30_000,
     block: int = 1000,
 ) -> Ceiling:
-    """The undisturbed ceiling from closed-loop pitches (start to start): p quantile <= limit."""
+    """The undisturbed ceiling from closed-loop pitches [n] (start to start, ms): p quantile <=
+    limit."""
     service = resample_blocks(pitches_ms, requests, block, rng)
     gaps = rng.exponential(1.0, requests - 1)
     low, high = 0.0, 1.0

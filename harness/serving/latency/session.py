@@ -76,7 +76,7 @@ class Recording:
         return self.samples.filter(pl.col("position") >= DISCARD)
 
     def by_round(self) -> dict[str, list[NDArray[np.float64]]]:
-        """Subject -> counted latencies in milliseconds, one array a round."""
+        """Subject -> counted latencies in milliseconds, one array [requests] a round."""
         rounds: dict[str, list[NDArray[np.float64]]] = {}
         for key, part in self.counted().group_by("subject", "round", maintain_order=True):
             rounds.setdefault(str(key[0]), []).append(part["latency_ns"].to_numpy() / 1e6)
@@ -142,7 +142,7 @@ def quiet_collector() -> Iterator[None]:
 
 
 def warm_up(subject: TimedSubject, requests: int = 200, longest_s: float = 0.25) -> Ints:
-    """Latencies in ns of the first calls: the session's warm-up, reported apart.
+    """[calls] latencies in ns of the first calls: the session's warm-up, reported apart.
 
     As many as `requests`; of slow subjects as many as `longest_s` holds, and at least 20.
     """

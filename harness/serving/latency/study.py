@@ -133,7 +133,12 @@ def _measure(
 
 
 def chosen_runs(folder: StudyFolder, say: Tell) -> list[RunEntry]:
-    """The first whole run of each strategy: seeds share an architecture, and so a latency."""
+    """The first whole run of each strategy: seeds share an architecture, and so a latency.
+
+    Raises:
+        DataContractError: every run is damaged.
+        NothingToDoError: no run is complete.
+    """
     first: dict[str, RunEntry] = {}
     damaged = []
     for entry in folder.entries():

@@ -64,7 +64,7 @@ def confirmatory(
 
 
 def adjust(p: Floats, family: NDArray[np.bool_]) -> Floats:
-    """Holm within the family, Benjamini-Hochberg over the others."""
+    """p values [n]: Holm within the family [n], Benjamini-Hochberg over the others."""
     confirmed = verdicts.holm(np.where(family, p, np.nan))
     explored = verdicts.benjamini_hochberg(np.where(family, np.nan, p))
     return np.where(family, confirmed, explored)

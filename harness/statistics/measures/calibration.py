@@ -47,19 +47,19 @@ def share_intervals(curve: Curve) -> tuple[Floats, Floats]:
 
 
 def row_losses(logits: Scores, label: Labels) -> Floats:
-    """Negative log likelihood of each row, from logits: nothing is clipped."""
+    """Negative log likelihood [n] of each row in nats, from logits [n]: nothing is clipped."""
     z = logits.astype(np.float64)
     return np.maximum(z, 0.0) - z * label + np.log1p(np.exp(-np.abs(z)))
 
 
 def logloss(losses: Floats) -> RowInfluence:
-    """Mean loss in nats."""
+    """Mean of losses [n], in nats."""
     value = float(losses.mean())
     return RowInfluence(value, (losses - value) / len(losses))
 
 
 def normalised_entropy(losses: Floats, label: Labels) -> RowInfluence:
-    """Logloss over that of the constant click rate (He et al. 2014); 1 - RIG."""
+    """Mean of losses [n] over the loss of the constant click rate (He et al. 2014); 1 - RIG."""
     rate = float(label.mean())
     if rate in (0.0, 1.0):
         return RowInfluence(float("nan"), np.zeros(len(label)))
@@ -81,7 +81,8 @@ def equal_mass_bins(groups: TieGroups, bins: int = BINS) -> NDArray[np.int64]:
 def calibration_error(
     logits: Scores, groups: TieGroups, first: NDArray[np.int64], clusters: Axis
 ) -> CalibrationError:
-    """ECE = sum over bins of |sum of (p - y)| / N, with the clustered error of each bin.
+    """ECE = sum over bins of |sum of (p - y)| / N of logits [N], with the clustered error of each
+    bin.
 
     `groups` are the rows in the order of the scores, `first` where the bins begin there.
     """
@@ -112,7 +113,8 @@ def _clustered_se(centred: Floats, first: NDArray[np.int64], code: Codes, cluste
 
 
 def fit_temperature(logits: Scores, label: Labels) -> float:
-    """The T > 0 for which logits / T have the least logloss (Guo et al. 2017); 1 if none exists.
+    """The T > 0 for which logits [n] / T have the least logloss (Guo et al. 2017); 1 if none
+    exists.
 
     Newton's method on 1 / T, where the loss is convex, in units of the largest logit: at first no
     probability is so near 0 or 1 that the loss seems flat.

@@ -163,7 +163,7 @@ def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> ScoreMe
 
 
 def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> ScoreMeasures:
-    """The metrics that a temperature changes; ranks are not among them."""
+    """The metrics of logits [n] that a temperature changes; ranks are not among them."""
     scaled = (logits / np.float32(temperature)).astype(np.float32)
     groups = tie_groups(logits, layout.rows.label)
     first = calibration.equal_mass_bins(groups)

@@ -43,7 +43,11 @@ def _about(name: str, metric: QualityMetric) -> Metric:
 
 
 def measure_own(layout: Layout, logits: Scores, metric: QualityMetric, name: str) -> Value:
-    """The metric of one score vector with the influence of each row, or a way to draw again."""
+    """The metric of one score vector [n] with the influence of each row, or a way to draw again.
+
+    Raises:
+        UsageError: the metric's influence is not one number a row.
+    """
     rows = MetricRows(
         special.expit(logits.astype(np.float64)), layout.rows.label, layout.groups.code
     )
@@ -69,7 +73,8 @@ class MetricRows(NamedTuple):
     group: Codes  # [N] 0 .. G - 1, each there
 
     def take(self, chosen: NDArray[np.integer], group: NDArray[np.integer]) -> "MetricRows":
-        """Some rows, each as often as it is named, in groups that are numbered afresh."""
+        """The rows chosen [k], each as often as it is named, in groups [k] that are numbered
+        afresh."""
         return MetricRows(self.probability[chosen], self.label[chosen], contiguous(group)[0])
 
 

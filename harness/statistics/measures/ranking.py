@@ -46,7 +46,7 @@ def average_precision(groups: TieGroups) -> RowInfluence:
 
 
 def group_auc(scores: Scores, label: Labels, groups: Units) -> UnitInfluence:
-    """Mean over groups with both classes of their AUC, weighted by their rows."""
+    """Mean over groups with both classes of the AUC of scores [n], weighted by their rows."""
     groups_auc = auc_by_group(scores, label, groups.code)
     if not len(groups_auc.auc):
         return UnitInfluence(float("nan"), np.zeros(0))
@@ -64,7 +64,7 @@ class RequestRanks(NamedTuple):
 
 
 def request_ranks(scores: Scores, label: Labels, requests: Units) -> RequestRanks:
-    """Find the first positive of every request that has both classes."""
+    """Find the first positive of every request that has both classes; scores and labels [n]."""
     ordered, positive = scores[requests.order], label[requests.order] > 0
     best = np.maximum.reduceat(np.where(positive, ordered, -np.inf), requests.start)
     reference = np.repeat(best, requests.size)
