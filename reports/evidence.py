@@ -143,6 +143,72 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class FirmnessReason:
+    """Why a decision is not clear: data for a sentence, and the sentence of the command line."""
+
+    key: Literal[
+        "gain",  # the lower end of the gain is small beside the margin, or a loss
+        "clicks",  # the interval of clicks holds zero
+        "latency",  # p99 timed again may pass the limit
+        "limit",  # limit x 0.8 or x 1.2 gives another choice
+        "margin",  # margin x 0.5 or x 2 gives another choice
+        "probability",  # something else may well be better by more than the margin
+        "search",  # too few trials, or another search might choose otherwise
+        "training",  # the choice was still rising when its training ended
+        "recipe",  # another recipe gives another verdict
+        "disturbed",  # the latency session was disturbed
+    ]
+    numbers: dict[str, float] = field(default_factory=dict)
+    strategy: str = ""  # whom it is about, or what would be chosen; "" = nothing would be
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class FlipPoint:
+    """Where the decision becomes another one; `value` is None for another search."""
+
+    knob: Literal["slo", "margin", "price", "search"]
+    side: Literal["below", "from", "at"]
+    value: float | None  # ms, AUC, or factor on the price per core-hour
+    case: Case
+    choice: str | None
+
+
+@dataclass(frozen=True)
+class Regret:
+    """What may be lost by the choice where another one under the limit is better."""
+
+    expected: float  # AUC, mean over the draws
+    largest: float  # AUC, upper end of the best rival's interval over the choice; 0 at the least
+    rival: str = ""  # whose end that is
+    clicks: float | None = None  # a year, expected; None where no clicks were replayed
+    money: float | None = None  # a year, expected, less serving cost; None where not priced
+    largest_money: float | None = None
+
+
+@dataclass(frozen=True)
+class Firmness:
+    """How firm the decision is on `of`: the choice, or what runs today where nothing is chosen."""
+
+    grade: Literal["clear", "close call", "not decided"]
+    of: str = ""  # "" where there is nothing to speak of
+    reasons: tuple[FirmnessReason, ...] = ()  # gravest first; the page names three at most
+    rivals: int = 0  # others under the limit
+    probability: float | None = None  # that none of them is better by more than the margin
+    probability_half: float | None = None  # by more than half the margin
+    probability_double: float | None = None  # by more than twice the margin
+    probability_searched: float | None = None  # had all been searched anew; None = not known
+    regret: Regret | None = None
+    gain: Interval | None = None  # over today: expected value, ends right though it was picked
+    measured_gain: float | None = None  # the difference as it was measured
+    picked_of: int = 0  # rivals among which it was picked
+    clicks: Interval | None = None  # more a year than today, expected value
+    money: Interval | None = None  # a year more than today, expected, serving cost taken off
+    flips: tuple[FlipPoint, ...] = ()
+    format: int = 1
+
+
+@dataclass(frozen=True)
 class Replay:
     """Clicks per 1,000 impressions at top k by replay of logged requests."""
 
@@ -455,6 +521,7 @@ class Evidence:
     decision: Decision
     points: tuple[Point, ...]
     band: FrontierBand | None = None
+    firmness: Firmness | None = None
     tied: tuple[tuple[str, ...], ...] = ()  # groups whose AUC cannot be told apart, best first
     replay: Replay | None = None
     what_if: WhatIf | None = None

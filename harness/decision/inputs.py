@@ -58,6 +58,23 @@ class Pairs:
     df: Floats  # [S, S]
     c_all: float  # 95 % quantile of the largest |t| over all pairs
     c_base: float  # the same over the pairs with what runs today
+    seeds: Floats | None = None  # [S] variance of each mean from its seeds; None = not known
+
+    @cached_property
+    def steady_variance(self) -> Floats:
+        """[S, S] variances of the differences, each seed variance half its own and half the mean.
+
+        Few seeds tell a variance badly; what is drawn from it is steadier so.
+        """
+        variance = self.se**2
+        if self.seeds is None:
+            return variance
+        own = np.nan_to_num(self.seeds)
+        change = (own[own > 0].mean() - own) / 2 if (own > 0).any() else own
+        change = np.where(own > 0, change, 0.0)
+        steady: Floats = np.maximum(variance + change[:, None] + change, 0.0)
+        np.fill_diagonal(steady, 0.0)
+        return steady
 
     @cached_property
     def half95(self) -> Floats:
@@ -110,6 +127,7 @@ class Inputs:
     today: int | None  # which candidate runs today
     clusters: int  # the smaller of clusters with a click and clusters without
     floor: float = 0.0  # log ratio below which two latencies cannot be told apart
+    floor_p99: float = 0.0  # log ratio by which p99 timed again may be longer; 0 = not known
     bench: bool = True  # a latency session exists
     settle: Callable[[int, int], Settle] | None = None
     controlled: bool = True  # whether controls were run

@@ -71,6 +71,7 @@ def record_of(study: str, evidence: Evidence) -> dict[str, Json]:
         "fingerprint": evidence.study.fingerprint,
         "sentence": headline(evidence, "en").text,
         "decision": encode(evidence.decision),
+        "firmness": encode(evidence.firmness) if evidence.firmness else None,
         "tied": [list(group) for group in evidence.tied],
         "strategies": [_standing(evidence, i) for i in range(len(evidence.points))],
         "replay": encode(evidence.replay) if evidence.replay else None,

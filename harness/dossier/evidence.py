@@ -17,6 +17,7 @@ from fusefront.harness.dossier.decision_record import LEFT_OUT
 from fusefront.harness.dossier.decision_record import changed as edited
 from fusefront.harness.dossier.firmness import FILE as SENSITIVITY
 from fusefront.harness.dossier.firmness import other_verdicts, rising
+from fusefront.harness.dossier.grade import graded, known_beside
 from fusefront.harness.dossier.inputs import COMPARISON, read_comparison, study_inputs
 from fusefront.harness.dossier.judged import Judged, Signature, judge
 from fusefront.harness.dossier.money import money
@@ -115,7 +116,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
     study, inputs, comparison = material.study, material.inputs, material.comparison
     judged = judge(inputs, comparison.model, policy, signature)
     timed = timed_rows(material.bench, study.spec.latency.decide_at)
-    decision, replay, what_if = money(study, inputs, judged, policy, material.entries)
+    decision, replay, what_if, worth = money(study, inputs, judged, policy, material.entries)
     damaged_trials = facts.damaged_trials(study)
     beside = [*study.ablations()[1], *damaged_trials.values(), *filter(None, [edited(study)])]
     left_out = LeftOut([*material.damaged, *beside])
@@ -166,7 +167,9 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         finished_trials=facts.finished_trials(study),
         unreadable_trials=dict(Counter(path.parent.name for path in damaged_trials)),
     )
-    return replace(evidence, study=counted)
+    beside_test = known_beside(decision.choice, evidence.rising, others)
+    firm = graded(inputs, policy, judged.outcome, comparison, worth, beside_test)
+    return replace(evidence, study=counted, firmness=firm)
 
 
 def _lead(decision: Decision) -> Interval | None:

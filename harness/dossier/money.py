@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import NamedTuple
 
+from fusefront.harness.decision.firmness import Worth
 from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.policy import Policy
 from fusefront.harness.decision.whatif import Business, Grid, Replayed, assumptions, grid, net_gain
@@ -19,6 +20,7 @@ class Money(NamedTuple):
     decision: Decision  # with what the choice earns at other traffic
     replay: Replay | None
     what_if: WhatIf | None
+    worth: Worth | None = None  # what the clicks of whom were replayed, at the study's prices
 
 
 def money(
@@ -43,6 +45,7 @@ def money(
         at_traffic(judged.decision, centre, replay),
         choice_replay(part, clicks, judged.decision.choice),
         what_if(part, clicks, grid(part, clicks, policy, centre), notes),
+        Worth(part, clicks, centre),
     )
 
 

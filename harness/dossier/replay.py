@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
+from fusefront.harness.decision.inputs import Inputs, Measured
 from fusefront.harness.decision.whatif import Replayed
 from fusefront.harness.dossier.inputs import by_strategy, pairs_of
 from fusefront.harness.dossier.judged import Judged
@@ -62,8 +62,12 @@ def subset(inputs: Inputs, keep: list[int]) -> Inputs:
         inputs,
         candidates=tuple(inputs.candidates[i] for i in keep),
         auc=tuple(inputs.auc[i] for i in keep),
-        pairs=Pairs(
-            pairs.diff[square], pairs.se[square], pairs.df[square], pairs.c_all, pairs.c_base
+        pairs=replace(
+            pairs,
+            diff=pairs.diff[square],
+            se=pairs.se[square],
+            df=pairs.df[square],
+            seeds=None if pairs.seeds is None else pairs.seeds[keep],
         ),
         today=None if inputs.today is None else keep.index(inputs.today),
     )

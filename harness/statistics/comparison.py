@@ -11,6 +11,7 @@ from fusefront.harness.statistics.record import finite, number
 from fusefront.harness.statistics.record_search import search_of, search_record
 from fusefront.harness.statistics.record_types import ComparisonRecord
 from fusefront.harness.statistics.result_rows import (
+    ClusterWeight,
     CurvePoint,
     SearchVerdicts,
     Share,
@@ -51,6 +52,8 @@ class Comparison:
     warnings: tuple[str, ...]
     own_metrics: dict[str, Metric] = field(default_factory=dict)  # those that are not shipped
     search: SearchVerdicts | None = None  # on ways of fusing; None where searches are not known
+    weight: ClusterWeight | None = None  # how unequal the clusters are; None in older files
+    two_way_ratio: float = float("nan")  # error by user and item over that by user; nan: not known
 
     @property
     def about(self) -> dict[str, Metric]:
@@ -104,6 +107,8 @@ class Comparison:
                 name: records.metric_record(metric) for name, metric in self.own_metrics.items()
             },
             "search": None if self.search is None else search_record(self.search),
+            "weight": records.weight_record(self.weight),
+            "two_way_ratio": finite(self.two_way_ratio),
             "model": records.model_record(self.model),
         }
 
@@ -144,6 +149,8 @@ class Comparison:
                 for name, metric in record.get("own_metrics", {}).items()
             },
             search=search_of(search) if (search := record.get("search")) else None,
+            weight=records.weight_of(record.get("weight")),
+            two_way_ratio=number(record.get("two_way_ratio")),
         )
 
     def to_polars(self) -> pl.DataFrame:

@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 
 FEWEST_CLUSTERS = 10  # below: an estimate, no interval
 FEW_CLUSTERS = 30  # below: an interval with a warning
+FEWEST_EFFECTIVE = 2.0  # effective ones; below, one cluster is the study: no interval
 
 
 class Pair(NamedTuple):
@@ -63,6 +64,7 @@ class JointModel:
     rho: float = 0.0  # correlation of paired seeds that is taken off; 0 = independent seeds
     search: Floats | None = None  # [S] variance over other searches; None: those trained, as tuned
     search_df: float = 2.0  # degrees of freedom of `search`
+    effective: float | None = None  # equal clusters that would tell as much; None: all mc of them
 
     def __post_init__(self) -> None:
         if self.K.shape != (len(self.names), len(self.names)):
@@ -73,6 +75,16 @@ class JointModel:
         if name not in self.names:
             raise ValueError(f"got strategy {name!r}, expected one of: {', '.join(self.names)}")
         return self.names.index(name)
+
+    @property
+    def informative(self) -> float:
+        """Clusters that tell of the rows' variance: what degrees of freedom count, less one."""
+        return float(self.mc) if self.effective is None else min(float(self.mc), self.effective)
+
+    @property
+    def row_df(self) -> float:
+        """Degrees of freedom of the rows' variance, 1 at the least."""
+        return max(self.informative - 1, 1.0)
 
     @cached_property
     def row_part(self) -> Floats:
@@ -131,7 +143,7 @@ class JointModel:
     def dfs(self) -> Floats:
         """[S, S] degrees of freedom (Satterthwaite, Welch); inf where nothing varies."""
         seeds = self.seed_part**2 / np.maximum(self.n - 1, 1)
-        rows = self.row_part**2 / max(self.mc - 1, 1)
+        rows = self.row_part**2 / self.row_df
         welch = self.row_part + self.seed_part[:, None] + self.seed_part
         searches = self.search_part**2 / self.search_df
         total = np.maximum(welch, self.trained_variance)
@@ -148,8 +160,8 @@ class JointModel:
 
     @property
     def has_intervals(self) -> bool:
-        """False when too few clusters hold both classes."""
-        return self.mc >= FEWEST_CLUSTERS
+        """False when too few clusters hold both classes, or one of them is nearly all."""
+        return self.mc >= FEWEST_CLUSTERS and self.informative >= FEWEST_EFFECTIVE
 
     def pair(self, a: int, b: int, level: float = 0.95) -> Pair:
         """The difference a - b over seeds and rows; nan ends with one seed or too few clusters."""
@@ -164,15 +176,15 @@ class JointModel:
         """The difference of these trained models over other test rows: no statement on
         strategies."""
         se = float(np.sqrt(self.trained_variance[a, b])) if self.has_intervals else np.nan
-        return _interval(float(self.diff[a, b]), se, float(self.mc - 1), level)
+        return _interval(float(self.diff[a, b]), se, self.row_df, level)
 
     def alone(self, a: int) -> Alone:
         """One strategy's metric; with one seed the error is that of the trained model."""
         rows = max(float(self.K[a, a]), 0.0)
         seeds = float(self.seed_part[a]) if self.n[a] > 1 else 0.0
         total = max(rows + seeds, float(self.floor[a, a]))
-        parts = rows**2 / max(self.mc - 1, 1) + seeds**2 / max(int(self.n[a]) - 1, 1)
-        df = total**2 / parts if parts > 0 else float(max(self.mc - 1, 1))
+        parts = rows**2 / self.row_df + seeds**2 / max(int(self.n[a]) - 1, 1)
+        df = total**2 / parts if parts > 0 else self.row_df
         se = float(np.sqrt(total)) if self.has_intervals else float("nan")
         return Alone(float(self.theta[a]), se, df)
 
@@ -211,7 +223,7 @@ class JointModel:
         estimated = (
             seeds * (rng.chisquare(freedom, (draws, size)) / freedom).T
         )  # s2 / n as estimated
-        rows = rng.chisquare(max(self.mc - 1, 1), draws) / max(self.mc - 1, 1)
+        rows = rng.chisquare(self.row_df, draws) / self.row_df
         if self.search is None:
             return Null(value, estimated, rows)
         value += np.sqrt(self.search)[:, None] * rng.standard_normal((size, draws))
@@ -228,6 +240,7 @@ class JointModel:
             interaction=np.maximum(interaction, 0.0),
             m=min(self.m, item.m),
             mc=min(self.mc, item.mc),
+            effective=min(self.informative, item.informative),
         )
 
     def _seed_noise(self, rng: np.random.Generator, n: int) -> Floats:

@@ -20,8 +20,10 @@ from fusefront.harness.statistics.record_types import (
     SliceRecord,
     StrategyRecord,
     Vector,
+    WeightRecord,
 )
 from fusefront.harness.statistics.result_rows import (
+    ClusterWeight,
     CurvePoint,
     Estimate,
     Share,
@@ -111,6 +113,7 @@ def lead_record(winner: Winner | None) -> LeadRecord | None:
         "low": finite(winner.low),
         "high": finite(winner.high),
         "note": winner.note,
+        "expected": finite(winner.expected),
     }
 
 
@@ -119,7 +122,33 @@ def lead_of(record: LeadRecord | None) -> Winner | None:
     if record is None:
         return None
     ends = (number(record["difference"]), number(record["low"]), number(record["high"]))
-    return Winner(record["name"], *ends, record["note"])
+    return Winner(record["name"], *ends, record["note"], number(record.get("expected")))
+
+
+def weight_record(weight: ClusterWeight | None) -> WeightRecord | None:
+    """How unequal the clusters are, null where that is not known."""
+    if weight is None:
+        return None
+    return {
+        "effective": finite(weight.effective),
+        "largest_share": finite(weight.largest_share),
+        "largest": weight.largest,
+        "rows": weight.rows,
+        "positives": weight.positives,
+    }
+
+
+def weight_of(record: WeightRecord | None) -> ClusterWeight | None:
+    """What `weight_record` gave."""
+    if record is None:
+        return None
+    return ClusterWeight(
+        number(record["effective"]),
+        number(record["largest_share"]),
+        record["largest"],
+        record["rows"],
+        record["positives"],
+    )
 
 
 def slice_record(row: SliceRow) -> SliceRecord:
@@ -240,6 +269,7 @@ def model_record(model: JointModel) -> ModelRecord:
         "m": model.m,
         "mc": model.mc,
         "rho": model.rho,
+        "effective": model.effective,
         "se": _matrix(model.se),
         "df": _matrix(model.dfs),
     }
@@ -259,6 +289,7 @@ def model_of(record: ModelRecord) -> JointModel:
         m=record["m"],
         mc=record["mc"],
         rho=float(record["rho"]),
+        effective=record.get("effective"),
     )
 
 

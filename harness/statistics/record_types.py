@@ -53,6 +53,17 @@ class LeadRecord(TypedDict):
     low: float | None
     high: float | None
     note: str
+    expected: NotRequired[float | None]
+
+
+class WeightRecord(TypedDict):
+    """A `ClusterWeight`."""
+
+    effective: float | None
+    largest_share: float | None
+    largest: int
+    rows: int
+    positives: int
 
 
 class SliceRecord(TypedDict):
@@ -117,6 +128,7 @@ class ModelRecord(TypedDict):
     m: int
     mc: int
     rho: float
+    effective: NotRequired[float | None]
     se: NotRequired[Matrix]
     df: NotRequired[Matrix]
 
@@ -177,3 +189,5 @@ class ComparisonRecord(TypedDict):
     warnings: list[str]
     own_metrics: NotRequired[dict[str, MetricRecord]]
     search: NotRequired[SearchRecord | None]
+    weight: NotRequired[WeightRecord | None]
+    two_way_ratio: NotRequired[float | None]

@@ -43,6 +43,17 @@ class Winner(NamedTuple):
     low: float
     high: float
     note: str
+    expected: float = float("nan")  # drawn back to the others it was picked from; nan: not known
+
+
+class ClusterWeight(NamedTuple):
+    """How unequal the clusters of rows are, by the rows that the primary metric sees."""
+
+    effective: float  # equal clusters would tell as much: 1 / sum of squared shares, at most mc
+    largest_share: float  # of the cluster that carries the intervals most
+    largest: int  # its code in the rows: the user, or the request
+    rows: int  # of that cluster
+    positives: int
 
 
 class SliceRow(NamedTuple):

@@ -1,0 +1,110 @@
+"""Firmness: grade, probability, regret and flips on planted inputs."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fusefront.harness.decision.firmness import Firmness, FirmnessReason, Searches, firmness
+from fusefront.harness.decision.inputs import Inputs
+from fusefront.harness.decision.policy import Policy, decide
+
+Build = Callable[..., Inputs]
+POLICY = Policy(slo_ms=10.0, margin=0.001)
+
+
+def firm(inputs: Inputs, policy: Policy = POLICY, **more: object) -> Firmness:
+    return firmness(inputs, policy, decide(inputs, policy), **more)  # type: ignore[arg-type]
+
+
+def test_a_lone_clear_winner_is_clear(planted: Build) -> None:
+    known = firm(planted([0.0, 0.006, -0.004], [2.0, 3.0, 3.0]))
+    assert (known.grade, known.of, known.reasons, known.rivals) == ("clear", "s1", (), 2)
+    assert known.probability == 1.0
+    assert known.regret is not None
+    assert (known.regret.expected, known.regret.largest) == (0.0, 0.0)
+    assert known.measured_gain == pytest.approx(0.006)
+    assert known.gain is not None
+    assert known.gain.low < known.gain.value < known.measured_gain  # drawn back to the other
+
+
+def test_one_rival_is_not_drawn_back(planted: Build) -> None:
+    known = firm(planted([0.0, 0.006], [2.0, 3.0]))
+    assert known.gain is not None
+    assert known.gain.value == pytest.approx(0.006, abs=2e-5)
+
+
+def test_a_gain_that_is_hardly_one_is_a_close_call_with_its_numbers(planted: Build) -> None:
+    known = firm(planted([0.0, 0.0007], [2.0, 3.0]))  # low end .0007 - 2.6 x .0002
+    assert known.grade == "close call"
+    assert known.reasons[0].key == "gain"
+    assert known.reasons[0].numbers["low"] == pytest.approx(0.00018)
+    assert "quarter of the margin" in known.reasons[0].text
+
+
+def test_what_another_limit_or_margin_would_choose_is_named(planted: Build) -> None:
+    known = firm(planted([0.0, 0.006, 0.012], [2.0, 3.0, 7.5]))  # s2: p99 10.5 ms
+    keys = {reason.key: reason for reason in known.reasons}
+    assert keys["limit"].strategy == "s2"
+    assert keys["limit"].numbers == {"value": 12.0}
+    assert {(flip.knob, flip.side, flip.choice) for flip in known.flips} >= {("slo", "from", "s2")}
+
+
+def test_nothing_chosen_is_not_decided_and_speaks_of_today(planted: Build) -> None:
+    known = firm(planted([0.0, 0.002], [2.0, 3.0], se=0.001))
+    assert (known.grade, known.of, known.reasons) == ("not decided", "s0", ())
+    assert known.probability is not None
+    assert known.probability < 0.3  # s1 is measured 0.001 beyond the margin
+    assert known.regret is not None
+    assert known.regret.rival == "s1"
+    assert known.regret.largest == pytest.approx(0.002 + 2.6 * 0.001)
+    assert 0.0018 < known.regret.expected < 0.0025
+
+
+def test_the_probability_of_one_rival_is_that_of_the_normal_model(planted: Build) -> None:
+    known = firm(planted([0.0, 0.0015], [2.0, 3.0], se=0.001))
+    expected = 0.3085  # P(N(.0015, .001) <= .001)
+    assert known.probability == pytest.approx(expected, abs=0.035)
+    assert known.probability_double == pytest.approx(0.6915, abs=0.035)
+    assert known.probability_half == pytest.approx(0.1587, abs=0.03)
+
+
+def test_too_few_trials_cap_the_grade_and_enough_do_not(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 3.0])
+    few = Searches((3, 3), np.array([np.nan, np.nan]))
+    assert [r.key for r in firm(inputs, searches=few).reasons] == ["search"]
+    assert firm(inputs, searches=few).probability_searched is None
+    enough = Searches((20, 20), np.array([1e-8, 1e-8]))
+    assert firm(inputs, searches=enough).grade == "clear"
+    assert firm(inputs, searches=enough).probability_searched == 1.0
+    assert firm(inputs, searches=Searches((0, 0), np.zeros(2))).grade == "clear"
+
+
+def test_another_search_that_would_choose_otherwise_is_a_flip(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 3.0])
+    noisy = Searches((20, 20), np.array([1e-5, 1e-5]))  # sd .0032 each
+    known = firm(inputs, searches=noisy)
+    assert known.grade == "close call"
+    assert [flip.knob for flip in known.flips if flip.knob == "search"] == ["search"]
+    assert known.probability_searched is not None
+    assert known.probability is not None
+    assert known.probability_searched < known.probability
+
+
+def test_p99_timed_again_over_the_limit_is_a_reason(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 6.5])  # p99 9.1 ms, upper end 9.56
+    known = firm(replace(inputs, floor_p99=0.15))
+    assert "latency" in [reason.key for reason in known.reasons]
+    assert "latency" not in [r.key for r in firm(replace(inputs, floor_p99=0.05)).reasons]
+
+
+def test_reasons_from_beside_make_a_close_call(planted: Build) -> None:
+    disturbed = FirmnessReason("disturbed", {"share": 0.9}, "", "The session was disturbed.")
+    known = firm(planted([0.0, 0.006], [2.0, 3.0]), beside=(disturbed,))
+    assert (known.grade, known.reasons) == ("close call", (disturbed,))
+
+
+def test_nothing_to_speak_of_is_said_without_numbers(planted: Build) -> None:
+    known = firm(planted([0.0, 0.01], [2.0, 3.0], today=None))
+    assert known == Firmness("not decided")
