@@ -51,7 +51,7 @@ ReasonKey = Literal[
 
 
 @dataclass(frozen=True)
-class FirmnessReason:
+class GradeReason:
     """Why a decision is not clear: data for a sentence, and the sentence."""
 
     key: ReasonKey
@@ -61,7 +61,7 @@ class FirmnessReason:
 
 
 @dataclass(frozen=True)
-class FlipPoint:
+class TurningPoint:
     """Where the decision becomes another one; `value` is None for another search."""
 
     knob: Literal["slo", "margin", "price", "search"]
@@ -72,7 +72,7 @@ class FlipPoint:
 
 
 @dataclass(frozen=True)
-class Regret:
+class ExpectedLoss:
     """What may be lost by the choice where another one under the limit is better."""
 
     expected: float  # AUC, mean over the draws
@@ -84,24 +84,24 @@ class Regret:
 
 
 @dataclass(frozen=True)
-class Firmness:
+class Grading:
     """How firm the decision is on `of`: the choice, or what runs today where nothing is chosen."""
 
     grade: Grade
     of: str = ""  # "" where there is nothing to speak of
-    reasons: tuple[FirmnessReason, ...] = ()  # gravest first
+    reasons: tuple[GradeReason, ...] = ()  # gravest first
     rivals: int = 0  # others under the limit
     probability: float | None = None  # that none of them is better by more than the margin
     probability_half: float | None = None  # by more than half the margin
     probability_double: float | None = None  # by more than twice the margin
     probability_searched: float | None = None  # had all been searched anew; None = not known
-    regret: Regret | None = None
+    regret: ExpectedLoss | None = None
     gain: Measured | None = None  # over today: expected value, ends right though it was picked
     measured_gain: float | None = None  # the difference as it was measured
     picked_of: int = 0  # rivals among which it was picked
     clicks: Measured | None = None  # more a year than today, expected value
     money: Measured | None = None  # a year more than today, expected value, serving cost taken off
-    flips: tuple[FlipPoint, ...] = ()
+    flips: tuple[TurningPoint, ...] = ()
     format: int = 1
 
 
@@ -128,20 +128,20 @@ def firmness(
     *,
     worth: Worth | None = None,
     searches: Searches | None = None,
-    beside: Sequence[FirmnessReason] = (),
-) -> Firmness:
+    beside: Sequence[GradeReason] = (),
+) -> Grading:
     """Grade a decision; `beside` are reasons that the caller knows of (training, recipe, bench)."""
     pivot = outcome.choice if outcome.choice is not None else inputs.today
     if pivot is None or inputs.today is None:
-        return Firmness(_grade(outcome, ()))
+        return Grading(_grade(outcome, ()))
     draws = _Draws(inputs, outcome.feasible, pivot)
     known = [*draws.members, inputs.today]
     if not np.isfinite(inputs.pairs.se[np.ix_(known, known)]).all():
-        return Firmness(_grade(outcome, ()))
+        return Grading(_grade(outcome, ()))
     flipped = _flips(inputs, policy, outcome, searches)
     shown = None if pivot == inputs.today else _expected(gain(inputs, pivot), draws.expected(pivot))
     earned = _earned(worth, inputs.candidates[pivot].name, outcome, inputs)
-    reasons: tuple[FirmnessReason, ...] = ()
+    reasons: tuple[GradeReason, ...] = ()
     if outcome.choice is not None:
         reasons = (
             *_of_gain(inputs, policy, outcome),
@@ -153,7 +153,7 @@ def firmness(
             *beside,
         )
     searched = _searched(inputs, outcome, pivot, searches)
-    return Firmness(
+    return Grading(
         grade=_grade(outcome, reasons),
         of=inputs.candidates[pivot].name,
         reasons=reasons,
@@ -230,7 +230,7 @@ class _Draws:
         return float((self.lead <= margin).mean())
 
 
-def _grade(outcome: Outcome, reasons: Sequence[FirmnessReason]) -> Grade:
+def _grade(outcome: Outcome, reasons: Sequence[GradeReason]) -> Grade:
     if outcome.choice is None:
         return "not decided"
     return "close call" if reasons else "clear"
@@ -282,11 +282,11 @@ def _earned(worth: Worth | None, name: str, outcome: Outcome, inputs: Inputs) ->
     return _Earned(more, money, lost, float(np.maximum(lead, 0.0).mean()), max([0.0, *ends]))
 
 
-def _regret(inputs: Inputs, draws: _Draws, earned: _Earned | None) -> Regret:
+def _regret(inputs: Inputs, draws: _Draws, earned: _Earned | None) -> ExpectedLoss:
     ends = {i: inputs.pairs.shown(i, draws.pivot, inputs.today).high for i in draws.others}
     worst = max(ends, key=lambda i: ends[i], default=None)
     largest = 0.0 if worst is None else max(ends[worst], 0.0)
-    return Regret(
+    return ExpectedLoss(
         expected=float(np.maximum(draws.lead, 0.0).mean()),
         largest=largest,
         rival=inputs.candidates[worst].name if worst is not None and largest > 0 else "",
@@ -296,7 +296,7 @@ def _regret(inputs: Inputs, draws: _Draws, earned: _Earned | None) -> Regret:
     )
 
 
-def _of_gain(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[FirmnessReason]:
+def _of_gain(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[GradeReason]:
     """A gain that is small for certain, or an equality that is close to the margin."""
     assert outcome.choice is not None
     here = gain(inputs, outcome.choice)
@@ -307,25 +307,25 @@ def _of_gain(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[FirmnessR
             f"The gain may be as small as {here.low:+.5f} AUC, less than a quarter of the margin "
             f"of {policy.margin:g}."
         )
-        return [FirmnessReason("gain", numbers, name, _minus(text))]
+        return [GradeReason("gain", numbers, name, _minus(text))]
     if outcome.reason == "cheaper" and here.low < (SMALL - 1) * policy.margin:
         text = (
             f"It may lose {-here.low:.5f} AUC, within a quarter of the margin of "
             f"{policy.margin:g} that it must keep."
         )
-        return [FirmnessReason("gain", numbers, name, text)]
+        return [GradeReason("gain", numbers, name, text)]
     return []
 
 
-def _of_clicks(outcome: Outcome, earned: _Earned | None) -> list[FirmnessReason]:
+def _of_clicks(outcome: Outcome, earned: _Earned | None) -> list[GradeReason]:
     if earned is None or outcome.reason != "better" or earned.clicks.low > 0:
         return []
     value, low, high = earned.clicks
     text = f"The clicks of a year may be no more: {value:+,.0f} [{low:+,.0f}, {high:+,.0f}]."
-    return [FirmnessReason("clicks", {"value": value, "low": low, "high": high}, "", _minus(text))]
+    return [GradeReason("clicks", {"value": value, "low": low, "high": high}, "", _minus(text))]
 
 
-def _of_latency(inputs: Inputs, policy: Policy, choice: int) -> list[FirmnessReason]:
+def _of_latency(inputs: Inputs, policy: Policy, choice: int) -> list[GradeReason]:
     """p99 timed again, by what two sessions differ."""
     candidate = inputs.candidates[choice]
     if candidate.latency is None or not inputs.floor_p99 > 0:
@@ -334,12 +334,12 @@ def _of_latency(inputs: Inputs, policy: Policy, choice: int) -> list[FirmnessRea
     if again <= policy.slo_ms:
         return []
     text = f"Timed again its p99 may be {again:.3g} ms, over the limit of {policy.slo_ms:g} ms."
-    return [FirmnessReason("latency", {"p99": again, "limit": policy.slo_ms}, candidate.name, text)]
+    return [GradeReason("latency", {"p99": again, "limit": policy.slo_ms}, candidate.name, text)]
 
 
-def _of_knobs(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[FirmnessReason]:
+def _of_knobs(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[GradeReason]:
     """Another choice at a limit a fifth away, or at half or twice the margin."""
-    reasons: list[FirmnessReason] = []
+    reasons: list[GradeReason] = []
     keys: dict[Knob, ReasonKey] = {"slo": "limit", "margin": "margin"}
     for change in what_would_change(inputs, policy, outcome):
         if change.knob not in keys or not change.changed:
@@ -351,23 +351,23 @@ def _of_knobs(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[Firmness
         then = f"{name!r} would be chosen" if name else "nothing would be chosen"
         text = f"At {what} of {change.value:g}{unit} {then}."
         numbers = {"value": change.value}
-        reasons.append(FirmnessReason(keys[change.knob], numbers, name, text))
+        reasons.append(GradeReason(keys[change.knob], numbers, name, text))
     return reasons
 
 
-def _of_probability(probability: float) -> list[FirmnessReason]:
+def _of_probability(probability: float) -> list[GradeReason]:
     if probability >= CLOSE:
         return []
     text = (
         f"In {100 * (1 - probability):.0f} of 100 cases something else under the limit is better "
         "by more than the margin."
     )
-    return [FirmnessReason("probability", {"probability": probability}, "", text)]
+    return [GradeReason("probability", {"probability": probability}, "", text)]
 
 
 def _of_search(
-    inputs: Inputs, choice: int, searches: Searches | None, flipped: Sequence[FlipPoint]
-) -> list[FirmnessReason]:
+    inputs: Inputs, choice: int, searches: Searches | None, flipped: Sequence[TurningPoint]
+) -> list[GradeReason]:
     """Too few trials to know what the search moves, or another search that would choose otherwise.
 
     Where nothing was searched (0 trials) nothing is said: hyper-parameters are as given.
@@ -383,18 +383,18 @@ def _of_search(
             f"{FEWEST_TRIALS} are needed to know what another search would have found."
         )
         numbers = {"trials": float(fewest), "needed": float(FEWEST_TRIALS)}
-        return [FirmnessReason("search", numbers, name, text)]
+        return [GradeReason("search", numbers, name, text)]
     for flip in flipped:
         if flip.knob == "search":
             then = f"{flip.choice!r} would be chosen" if flip.choice else "nothing would be chosen"
             text = f"With the noise of another search in the intervals {then}."
-            return [FirmnessReason("search", {}, flip.choice or "", text)]
+            return [GradeReason("search", {}, flip.choice or "", text)]
     return []
 
 
 def _flips(
     inputs: Inputs, policy: Policy, outcome: Outcome, searches: Searches | None
-) -> tuple[FlipPoint, ...]:
+) -> tuple[TurningPoint, ...]:
     """The nearest values on either side, and another search, at which the decision is another."""
 
     def name(i: int | None) -> str | None:
@@ -404,11 +404,11 @@ def _flips(
     for flip in flips(inputs, policy, outcome):
         if flip.knob != "traffic":
             case, choice = flip.outcome.case, name(flip.outcome.choice)
-            points.append(FlipPoint(flip.knob, flip.side, flip.value, case, choice))
+            points.append(TurningPoint(flip.knob, flip.side, flip.value, case, choice))
     if (wider := _over_searches(inputs, outcome.feasible, searches)) is not None:
         other = decide(wider, policy)
         if not same(outcome, other):
-            points.append(FlipPoint("search", "at", None, other.case, name(other.choice)))
+            points.append(TurningPoint("search", "at", None, other.case, name(other.choice)))
     return tuple(points)
 
 

@@ -27,7 +27,7 @@ def graded(
     outcome: Outcome,
     comparison: Comparison,
     worth: computed.Worth | None,
-    beside: Sequence[computed.FirmnessReason],
+    beside: Sequence[computed.GradeReason],
 ) -> Firmness:
     """The firmness of the decision as the page and decision.json hold it."""
     known = computed.firmness(
@@ -81,10 +81,10 @@ def searches_of(comparison: Comparison) -> computed.Searches | None:
 
 def known_beside(
     choice: str | None, rising: Sequence[Rising], others: Sequence[OtherVerdict]
-) -> list[computed.FirmnessReason]:
+) -> list[computed.GradeReason]:
     """Reasons against the choice that lie beside test: unfinished training, another recipe."""
     reasons = [
-        computed.FirmnessReason(
+        computed.GradeReason(
             "training",
             {"by": rise.by, "unsure": rise.unsure},
             rise.strategy,
@@ -94,7 +94,7 @@ def known_beside(
         if rise.strategy == choice
     ]
     reasons += [
-        computed.FirmnessReason(
+        computed.GradeReason(
             "recipe",
             {"difference": other.difference.value},
             other.strategy,

@@ -56,7 +56,7 @@ def gain_draws(
         return gains
     d, covariance = measured[places], spread.of_gains[np.ix_(places, places)]
     for tau, part in _split(_taus(d, covariance, spread.own), rng, draws):
-        here = _Given.tau(tau, d, covariance)
+        here = _AtSpread.tau(tau, d, covariance)
         mu = here.mean + here.sd * rng.standard_normal((len(part), 1))
         before = mu + tau * rng.standard_normal((len(part), len(places)))
         # a draw from the prior, moved by how far its measurement lies from the true one
@@ -75,12 +75,12 @@ def expected_gains(measured: Floats, spread: Spread, alike: NDArray[np.bool_]) -
     taus = _taus(d, covariance, spread.own)
     expected[places] = 0.0
     for tau, weight in zip(taus.value, taus.weight, strict=True):
-        here = _Given.tau(float(tau), d, covariance)
+        here = _AtSpread.tau(float(tau), d, covariance)
         expected[places] += weight * (here.mean + tau**2 * here.precision @ (d - here.mean))
     return expected
 
 
-class _Given(NamedTuple):
+class _AtSpread(NamedTuple):
     """What is known of the gains at one tau."""
 
     precision: Floats  # [k, k] of the measured gains around mu
@@ -89,7 +89,7 @@ class _Given(NamedTuple):
     log_weight: float
 
     @classmethod
-    def tau(cls, tau: float, d: Floats, covariance: Floats) -> "_Given":
+    def tau(cls, tau: float, d: Floats, covariance: Floats) -> "_AtSpread":
         total = covariance + (tau**2 + _least(covariance)) * np.eye(len(d))
         precision = np.linalg.inv(total)
         information = float(precision.sum())
@@ -108,7 +108,7 @@ class _Taus(NamedTuple):
 def _taus(d: Floats, covariance: Floats, own: float) -> _Taus:
     top = 3 * max(float(d.std(ddof=1)), float(np.sqrt(own)), 1e-12)
     value = top * (np.arange(STEPS) + 0.5) / STEPS
-    logs = np.array([_Given.tau(float(tau), d, covariance).log_weight for tau in value])
+    logs = np.array([_AtSpread.tau(float(tau), d, covariance).log_weight for tau in value])
     weight = np.exp(logs - logs.max())
     return _Taus(value, weight / weight.sum())
 

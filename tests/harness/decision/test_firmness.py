@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusefront.harness.decision.firmness import Firmness, FirmnessReason, Searches, firmness
+from fusefront.harness.decision.firmness import Grading, GradeReason, Searches, firmness
 from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.policy import Policy, decide
 
@@ -14,7 +14,7 @@ Build = Callable[..., Inputs]
 POLICY = Policy(slo_ms=10.0, margin=0.001)
 
 
-def firm(inputs: Inputs, policy: Policy = POLICY, **more: object) -> Firmness:
+def firm(inputs: Inputs, policy: Policy = POLICY, **more: object) -> Grading:
     return firmness(inputs, policy, decide(inputs, policy), **more)  # type: ignore[arg-type]
 
 
@@ -100,11 +100,11 @@ def test_p99_timed_again_over_the_limit_is_a_reason(planted: Build) -> None:
 
 
 def test_reasons_from_beside_make_a_close_call(planted: Build) -> None:
-    disturbed = FirmnessReason("disturbed", {"share": 0.9}, "", "The session was disturbed.")
+    disturbed = GradeReason("disturbed", {"share": 0.9}, "", "The session was disturbed.")
     known = firm(planted([0.0, 0.006], [2.0, 3.0]), beside=(disturbed,))
     assert (known.grade, known.reasons) == ("close call", (disturbed,))
 
 
 def test_nothing_to_speak_of_is_said_without_numbers(planted: Build) -> None:
     known = firm(planted([0.0, 0.01], [2.0, 3.0], today=None))
-    assert known == Firmness("not decided")
+    assert known == Grading("not decided")
