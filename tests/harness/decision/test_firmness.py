@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusefront.harness.decision.firmness import Grading, GradeReason, Searches, firmness
+from fusefront.harness.decision.firmness import GradeReason, Grading, Searches, firmness
 from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.policy import Policy, decide
 
