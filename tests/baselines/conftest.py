@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,5 +100,18 @@ def page_sections() -> Mapping[str, PageSection]:
 
 
 @pytest.fixture(scope="session")
-def in_page_words() -> Callable[[object], str]:
-    return page_spelling
+def settings_of_code() -> Callable[[str], tuple[dict[str, str], dict[str, str]]]:
+    """A model's defaults and its choices, as the page spells them."""
+
+    def spelled(name: str) -> tuple[dict[str, str], dict[str, str]]:
+        kind = BASELINES[name]
+        defaults = {
+            field.name: field.default if field.default is not MISSING else field.default_factory()
+            for field in fields(kind.Settings)
+        }
+        choices = {
+            key: ", ".join(map(page_spelling, values)) for key, values in kind.choices.items()
+        }
+        return {key: page_spelling(value) for key, value in defaults.items()}, choices
+
+    return spelled

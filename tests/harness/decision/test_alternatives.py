@@ -1,12 +1,10 @@
 """What is shown beside the choice, and at which values of a knob it becomes another."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from fusefront.harness.decision.alternatives import alternatives, runner_up
-from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.outcome import Outcome
 from fusefront.harness.decision.policy import (
     Policy,
@@ -14,15 +12,7 @@ from fusefront.harness.decision.policy import (
 )
 from fusefront.harness.decision.sensitivity import flips, same, what_would_change
 
-Build = Callable[..., Inputs]
-POLICY = Policy(slo_ms=10.0, margin=0.001)
-
-
-def changed(inputs: Inputs, place: int, **values: object) -> Inputs:
-    """The inputs with other values of one candidate."""
-    candidates = list(inputs.candidates)
-    candidates[place] = replace(candidates[place], **values)
-    return replace(inputs, candidates=tuple(candidates))
+from .changed_inputs import POLICY, Build, changed
 
 
 def test_the_runner_up_is_the_choice_without_the_choice(planted: Build) -> None:

@@ -1,35 +1,16 @@
 """What is lacking where nothing can be chosen: every sentence in full."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from fusefront.harness.decision.inputs import Inputs, Latency, Measured
-from fusefront.harness.decision.outcome import Outcome
+from fusefront.harness.decision.inputs import Measured
 from fusefront.harness.decision.policy import (
     Policy,
     decide,
 )
 
-Build = Callable[..., Inputs]
-POLICY = Policy(slo_ms=10.0, margin=0.001)
-
-
-def changed(inputs: Inputs, place: int, **values: object) -> Inputs:
-    """The inputs with other values of one candidate."""
-    candidates = list(inputs.candidates)
-    candidates[place] = replace(candidates[place], **values)
-    return replace(inputs, candidates=tuple(candidates))
-
-
-def tail(low: float, high: float) -> Latency:
-    middle = Measured((low + high) / 2, low, high)
-    return Latency(middle, middle, middle)
-
-
-def texts(outcome: Outcome) -> list[str]:
-    return [lack.text for lack in outcome.lacks]
+from .changed_inputs import POLICY, Build, changed, texts
 
 
 def test_nothing_under_the_limit_names_who_comes_nearest(planted: Build) -> None:

@@ -1,15 +1,12 @@
 """Every case of the policy with its whole sentence, at the values where it turns."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from fusefront.harness.decision.inputs import Inputs, Latency, Measured, Pairs
-from fusefront.harness.decision.outcome import Outcome
+from fusefront.harness.decision.inputs import Measured, Pairs
 from fusefront.harness.decision.policy import (
-    Policy,
     cheapest,
     decide,
     fits,
@@ -18,24 +15,7 @@ from fusefront.harness.decision.policy import (
 )
 from fusefront.harness.statistics.power import Settle
 
-Build = Callable[..., Inputs]
-POLICY = Policy(slo_ms=10.0, margin=0.001)
-
-
-def changed(inputs: Inputs, place: int, **values: object) -> Inputs:
-    """The inputs with other values of one candidate."""
-    candidates = list(inputs.candidates)
-    candidates[place] = replace(candidates[place], **values)
-    return replace(inputs, candidates=tuple(candidates))
-
-
-def tail(low: float, high: float) -> Latency:
-    middle = Measured((low + high) / 2, low, high)
-    return Latency(middle, middle, middle)
-
-
-def texts(outcome: Outcome) -> list[str]:
-    return [lack.text for lack in outcome.lacks]
+from .changed_inputs import POLICY, Build, changed, tail
 
 
 def test_the_whole_p99_interval_keeps_the_limit(planted: Build) -> None:

@@ -15,6 +15,10 @@ from scipy import special
 
 from fusefront.harness.runs.store import StudyFolder, find_study
 
+from ..planted_inputs import planted
+
+__all__ = ["planted"]
+
 ROWS = 4000
 QUALITY = {
     "early_fusion": ("strategy", 0.5),
@@ -124,14 +128,14 @@ def _make_study(
     frame, signal = _rows(rng, requests, candidates)
     _store(store, fingerprint, frame)
     cells = []
-    for s, (strategy, planted) in enumerate(strategies.items()):
+    for s, (strategy, truth) in enumerate(strategies.items()):
         own = np.random.default_rng([world, 1000 + s]).normal(0, 1, len(frame))
         for seed in seeds:
             run_id = hashlib.sha256(repr((name, strategy, seed, salt)).encode()).hexdigest()[:12]
             cells.append(
                 {
                     "strategy": strategy,
-                    "role": planted.role,
+                    "role": truth.role,
                     "seed": seed,
                     "run_id": run_id,
                     "baseline": "compressed_fusion",
@@ -140,8 +144,8 @@ def _make_study(
             )
             path = root / "runs" / "shop" / strategy / run_id
             noise = np.random.default_rng([world, s, seed, len(salt)]).normal(0, 1, len(frame))
-            logit = signal + planted.noise * own + seed_noise * noise
-            _run(path, frame, logit, strategy, planted, seed, run_id)
+            logit = signal + truth.noise * own + seed_noise * noise
+            _run(path, frame, logit, strategy, truth, seed, run_id)
     matrix = {
         "format": 1,
         "dataset": "shop",
@@ -259,12 +263,12 @@ def _run(
     frame: pl.DataFrame,
     logit: np.ndarray,
     strategy: str,
-    planted: Planted,
+    truth: Planted,
     seed: int,
     run_id: str,
 ) -> None:
     (path / "predictions").mkdir(parents=True)
-    if seed in planted.failed_seeds:
+    if seed in truth.failed_seeds:
         status = {"format": 1, "state": "failed", "reason": "ValueError: planted"}
         (path / "status.json").write_text(json.dumps(status))
         return
@@ -278,11 +282,11 @@ def _run(
         "dataset": "shop",
         "strategy": strategy,
         "seed": seed,
-        "family": planted.family,
-        "role": planted.role,
+        "family": truth.family,
+        "role": truth.role,
         "valid_auc": 0.7,
         "valid_logloss": 0.5,
-        "parameters_dense": planted.parameters,
+        "parameters_dense": truth.parameters,
         "parameters_id_embedding": 5000,
         "parameters_fusion": 10,
         "parameters_field_embedding": 0,
