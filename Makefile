@@ -18,10 +18,11 @@ test: .venv/installed-test
 	$(THREADS) $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not timed and not slow" $(PYTEST)
 
 # the fast tests with the lowest versions that pyproject.toml allows, in a .venv-lowest of their own; what
-# old packages deprecate in each other is no failure there
+# old packages deprecate in each other is no failure there, nor in a pytest that a test starts
 test-lowest: .venv-lowest/installed
-	$(THREADS) .venv-lowest/bin/python -m pytest -q -n 2 --dist worksteal -m "not timed and not slow" \
-	  -W default::DeprecationWarning -W default::PendingDeprecationWarning -W default::FutureWarning $(PYTEST)
+	$(THREADS) PYTEST_ADDOPTS="-W default::DeprecationWarning -W default::PendingDeprecationWarning \
+	  -W default::FutureWarning" .venv-lowest/bin/python -m pytest -q -n 2 --dist worksteal \
+	  -m "not timed and not slow" $(PYTEST)
 
 .venv-lowest/installed: constraints-lowest.txt pyproject.toml
 	$(PYTHON) -m venv .venv-lowest

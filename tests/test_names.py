@@ -16,6 +16,12 @@ VERBS = {
 }  # fmt: skip
 
 
+BINDING = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.arg, ast.Name, ast.Attribute),
+    *(ast.alias, ast.ExceptHandler, ast.MatchAs, ast.MatchStar),
+)
+
+
 class Binding(NamedTuple):
     """A name that a file gives to something."""
 
@@ -35,6 +41,7 @@ def bindings(path: Path) -> tuple[Binding, ...]:
     return tuple(
         Binding(f"{place}:{node.lineno}", name, isinstance(node, ast.ClassDef))  # type: ignore[attr-defined]
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, BINDING)
         for name in _names(node)
     )
 
