@@ -10,10 +10,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -106,17 +107,22 @@ def core_inputs(codes: ItemCodes, feed: Feed, events: Tensor | None = None) -> d
     `events` [R, L] are the rows of the history's role where the codes are not those of a whole
     table.
     """
-    history, candidates = (torch.from_numpy(feed[name]) for name in ("history", "candidates"))
-    kinds = torch.from_numpy(feed["history_kinds"]) if "history_kinds" in feed else None
+    history, candidates = (_tensor(feed[name]) for name in ("history", "candidates"))
+    kinds = _tensor(feed["history_kinds"]) if "history_kinds" in feed else None
     history = history_rows(codes, history, kinds) if events is None else events
     inputs = {
         "history_values": codes.history.values[history],
         "history_present": codes.history.present[history],
-        "history_mask": torch.from_numpy(feed["history_mask"]),
+        "history_mask": _tensor(feed["history_mask"]),
         "candidate_values": codes.candidate.values[candidates],
         "candidate_present": codes.candidate.present[candidates],
     }
-    return inputs | {name: torch.from_numpy(feed[name]) for name in CONTEXTS if name in feed}
+    return inputs | {name: _tensor(feed[name]) for name in CONTEXTS if name in feed}
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    """Without a copy, unless the array is a read-only view of a store, which torch warns of."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def trace(model: Baseline, codes: ItemCodes, example: Feed, tracer: Tracer) -> onnx.ModelProto:

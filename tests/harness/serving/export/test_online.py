@@ -1,5 +1,6 @@
 """The exported scorer gives the model's scores: every family, size, history and row format."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from fusefront.harness.serving.export.online import (
 from fusefront.harness.serving.export.rules import reshape_target
 from fusefront.harness.serving.export.scorer import Scorer
 from fusefront.harness.serving.export.tables import store_rows
-from fusefront.harness.serving.export.trace import Example, trace
+from fusefront.harness.serving.export.trace import Example, core_inputs, trace
 
 SIZES = (Example(1, 1, 64), Example(1, 7, 3), Example(4, 512, 64), Example(3, 2, 1))
 
@@ -82,6 +83,22 @@ def test_padding_more_on_the_left_changes_nothing(tmp_path):
     for part in ("history", "history_mask"):
         wider[part] = np.pad(feed[part], ((0, 0), (10, 0)))
     np.testing.assert_allclose(scorer.logits(feed), scorer.logits(wider), atol=1e-5)
+
+
+def test_views_of_a_store_are_read_without_a_warning_and_without_a_shared_byte():
+    """A store's memory maps cannot be written; torch warned of each on the terminal."""
+    _model, codes, schema = trained("early_fusion")
+    feed = next(random_feeds(schema, SIZES[1:2], seed=7))
+    views = {name: value.copy() for name, value in feed.items()}
+    for value in views.values():
+        value.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        inputs = core_inputs(codes, views)
+    for name in (name for name in inputs if name in views):
+        np.testing.assert_array_equal(inputs[name], feed[name])
+        assert not np.shares_memory(inputs[name].numpy(), views[name])
+        assert np.shares_memory(core_inputs(codes, feed)[name].numpy(), feed[name])
 
 
 def test_a_data_set_without_context_has_no_context_inputs(tmp_path):
@@ -160,7 +177,6 @@ def test_history_work_does_not_grow_with_the_candidates(tmp_path: Path):
     model, codes, schema = trained("compressed_fusion")
     graph = export_core(model, codes, schema).graph
     from fusefront.harness.serving.export.rewrite import observe
-    from fusefront.harness.serving.export.trace import core_inputs
 
     feeds = list(random_feeds(schema, (Example(2, 13, 37),)))
     inputs = [{n: v.detach().numpy() for n, v in core_inputs(codes, f).items()} for f in feeds]
