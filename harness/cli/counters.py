@@ -38,6 +38,8 @@ def counters(
     if as_json:
         show({"store": str(to), **counted._asdict()})
         return
+    for log in counted.before:
+        typer.echo(f"{log}: counted before, passed over")
     typer.echo(
         f"{counted.rows:,} rows counted, {counted.all_rows:,} in all, up to time {counted.until}; "
         f"{counted.keys:,} sums: {to}"

@@ -40,12 +40,14 @@ class BundleCounterFacts(Record):
 
 
 class Counted(NamedTuple):
-    """What was counted: rows of the new logs, rows in all, newest time, keys of all ledgers."""
+    """What was counted: rows of the new logs, rows in all, newest time, keys of all ledgers, and
+    the logs that were passed over because their very bytes were counted before."""
 
     rows: int
     all_rows: int
     until: int
     keys: int
+    before: tuple[str, ...] = ()
 
 
 class BundleCounters(NamedTuple):
@@ -98,8 +100,11 @@ def look_up(bundle: Path, folder: Path) -> CounterLookup:
 def count_logs(bundle: Path, logs: Sequence[Path], folder: Path) -> Counted:
     """Count log files, in order of time, on top of what `folder` holds; replaced in one step.
 
+    A log whose bytes were counted before, under whatever name, is passed over, so that the same
+    command may be given again.
+
     Raises:
-        DataContractError: a file was counted before, or holds rows older than those counted.
+        DataContractError: a file holds rows older than those counted.
     """
     mine = counters_of(bundle)
     if folder.exists():
@@ -116,6 +121,7 @@ def count_logs(bundle: Path, logs: Sequence[Path], folder: Path) -> Counted:
             "train's; use running ones, or send these numbers with the request"
         )
     before, text = counted.state.rows, mine.stored.text
+    passed: list[str] = []
     for log in logs:
         if not log.is_file():
             raise DataContractError(f"{log}: not there; give a parquet or csv file")
@@ -125,11 +131,16 @@ def count_logs(bundle: Path, logs: Sequence[Path], folder: Path) -> Counted:
     sweep(folder.parent)
     with scratch_folder(folder) as work:
         for number, log in enumerate(logs):
-            _count(mine, counted, log, work / str(number))
+            digest = sha256(log)
+            if any(each.sha256 == digest for each in counted.logs):
+                passed.append(str(log))
+                continue
+            _count(mine, counted, log, digest, work / str(number))
             shutil.rmtree(work / str(number))
-    _write(counted, folder)
+    if len(passed) < len(logs):
+        _write(counted, folder)
     state = counted.state
-    return Counted(state.rows - before, state.rows, state.until, sum(state.keys()))
+    return Counted(state.rows - before, state.rows, state.until, sum(state.keys()), tuple(passed))
 
 
 def _refuse_other(mine: BundleCounters, counted: CounterStore, folder: Path) -> None:
@@ -140,10 +151,8 @@ def _refuse_other(mine: BundleCounters, counted: CounterStore, folder: Path) -> 
         )
 
 
-def _count(mine: BundleCounters, counted: CounterStore, log: Path, work: Path) -> None:
-    digest, state = sha256(log), counted.state
-    if any(each.sha256 == digest for each in counted.logs):
-        raise DataContractError(f"{log}: counted before; give each file once")
+def _count(mine: BundleCounters, counted: CounterStore, log: Path, digest: str, work: Path) -> None:
+    state = counted.state
     rows = LogRows(work, count_rows(log, mine.stored.text), AT_ONCE)
     _read(mine, log, rows)
     before = state.until
