@@ -35,6 +35,10 @@ class Wait(NamedTuple):
     limit: float | None = None  # None: what the environment says, else without end
 
 
+class HeldError(PlaceError):
+    """Another process still holds the lock."""
+
+
 class Holder(NamedTuple):
     """A process that holds a lock."""
 
@@ -75,7 +79,8 @@ def locked(path: Path, wait: Wait, *, shared: bool = False, keep: bool = False) 
     """Hold the lock of a file, alone or shared; its file goes with it unless it is to be kept.
 
     Raises:
-        PlaceError: the limit has passed, or the file system has no locks.
+        HeldError: the limit has passed.
+        PlaceError: the file system has no locks.
     """
     handle = _acquire(path, wait, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     try:
@@ -103,7 +108,7 @@ def _acquire(path: Path, wait: Wait, kind: int) -> int:
             continue
         os.close(handle)
         if limit is not None and time.monotonic() - begin >= limit:
-            raise PlaceError(
+            raise HeldError(
                 f"still {_with_holders(wait.why, path)} after {limit:g} s ({path}); let it "
                 "finish, or stop it"
             )

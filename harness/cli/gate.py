@@ -43,6 +43,7 @@ def gate(
     from fusefront.harness.dossier.gate import gate_studies
     from fusefront.harness.errors import GateError
     from fusefront.harness.runs.store import find_study
+    from fusefront.harness.tuning.budget import study_budgets, unequal
 
     new, old = find_study(study, out), find_study(against, out)
     allowed = new.spec.margin if margin is None else margin
@@ -52,8 +53,10 @@ def gate(
     conclusion = sentence(checks, allowed, left_out)
     verdicts = {check.verdict for check in checks}
     lost = "regression" in verdicts
+    uneven = unequal(study_budgets(new), new.spec.tuning.accept)
     if as_json:
-        state = "regression" if lost else "cannot tell" if "cannot tell" in verdicts else "passed"
+        even = "cannot tell" if "cannot tell" in verdicts else "passed"
+        state = "regression" if lost else "unequal search" if uneven else even
         rows = [{**asdict(c), "difference": c.difference._asdict()} for c in checks]
         text = {"state": state, "margin": allowed, "sentence": conclusion, "left_out": left_out}
         sys.stdout.write(json.dumps({**text, "checks": rows}, indent=1, ensure_ascii=False) + "\n")
@@ -70,6 +73,8 @@ def gate(
             console.print(conclusion, soft_wrap=True)
     if lost:
         raise GateError(conclusion)
+    if uneven:
+        raise GateError(uneven)
 
 
 def _row(check: "Check") -> tuple[str, ...]:

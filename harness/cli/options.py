@@ -7,7 +7,12 @@ from typing import Annotated
 import typer
 
 StudyFile = Annotated[
-    Path, typer.Argument(help="The study's YAML file.", show_default=False, metavar="STUDY.yaml")
+    Path,
+    typer.Argument(
+        help="The study's YAML file, or the name of one that has been here.",
+        show_default=False,
+        metavar="STUDY",
+    ),
 ]
 StudyName = Annotated[
     str, typer.Argument(help="A study file, a study folder or a study's name.", metavar="STUDY")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # they bring torch, which takes the memory that `prepare --ma
     from fusefront.harness.jobs.matrix import StudyPlan
     from fusefront.harness.jobs.pipeline import Conclusion
     from fusefront.harness.runs.records import AblationRow, PlannedRemoval, WinnerRecord
+    from fusefront.harness.tuning.budget import SearchBudget
 
 
 def console(*, quiet: bool = False) -> Console:
@@ -69,21 +70,26 @@ def show_removals(of: str, rows: "list[PlannedRemoval]", *, as_json: bool) -> No
     out.print(f"{total} trainings for the ablation of {of}; nothing was run", markup=False)
 
 
-def show_winners(winners: "list[WinnerRecord]", *, as_json: bool) -> None:
-    """The frozen winner of every search."""
+def show_winners(
+    winners: "list[WinnerRecord]", spent: "list[SearchBudget]", *, as_json: bool
+) -> None:
+    """The frozen winner of every search, and the budget of all as spent."""
     if as_json:
-        show(winners)
+        show({"winners": winners, "spent": [budget.to_json() for budget in spent]})
         return
-    table = Table("strategy", "valid AUC", "trial", "of", "seconds", "parameters", box=None)
-    for winner in winners:
-        params = ", ".join(f"{key}={_short(value)}" for key, value in winner["params"].items())
+    table = Table("strategy", "valid AUC", "trial", "parameters", "trials", "seconds", box=None)
+    by_name = {winner["strategy"]: winner for winner in winners}
+    for budget in spent:
+        winner = by_name.get(budget.strategy)
+        params = winner["params"] if winner else {}
+        whole = "" if budget.cap_seconds is None else f" of {budget.cap_seconds:g}"
         table.add_row(
-            winner["strategy"],
-            f"{winner['valid_auc']:.4f}",
-            str(winner["number"]),
-            str(winner["trials"]),
-            f"{winner['seconds']:.0f}",
-            params or "defaults",
+            budget.strategy,
+            f"{winner['valid_auc']:.4f}" if winner else "none",
+            str(winner["number"]) if winner else "",
+            ", ".join(f"{key}={_short(value)}" for key, value in params.items()) or "defaults",
+            f"{budget.finished} of {budget.cap}",
+            f"{budget.seconds:.0f}{whole}",
         )
     Console().print(table)
 

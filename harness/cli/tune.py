@@ -29,6 +29,10 @@ def tune(
     trials: Annotated[
         int | None, typer.Option(min=1, help="Trials of every strategy (default: the study's).")
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Seconds of processes of every strategy (the study's)."),
+    ] = None,
     export: Annotated[
         Path | None,
         typer.Option(help="Also write the trials for Optuna: a .db file, else a journal."),
@@ -48,17 +52,20 @@ def tune(
     entity: Entity = "",
     wait: Wait = None,
 ) -> None:
-    """Search every strategy's space with the same number of trials and freeze the winners.
+    """Search every strategy's space under the same caps and freeze the winners.
 
-    Every trial is a recorded run; started again, the search goes on where it was.
+    Every trial is a recorded run; started again, the search goes on where it was, and several at
+    once share the work. Exit 4 where a strategy got less than another. With --dry-run an --export
+    writes what is on record. Ctrl-C ends after the running trials, a second one at once.
     """
     from fusefront.harness.cli.show import console, show_matrix, show_winners
-    from fusefront.harness.errors import FusefrontError
+    from fusefront.harness.errors import FusefrontError, GateError
     from fusefront.harness.jobs.pipeline import StudyRequest, begin, tune_study
     from fusefront.harness.runs.tracking import Account
     from fusefront.harness.tuning.optuna_export import export_trials
 
     extra = [f"tuning.trials={trials}"] if trials is not None else []
+    extra += [f"tuning.seconds={seconds}"] if seconds is not None else []
     request = StudyRequest(
         study,
         out,
@@ -77,9 +84,13 @@ def tune(
         if export is not None:
             export_trials(plan.searches(room.folder), plan.study.name, room.root, export)
         show_matrix(plan, as_json=as_json)
-    else:
-        tuned = tune_study(request, console(quiet=as_json), export)
-        show_winners(list(tuned.winners.values()), as_json=as_json)
-        if tuned.left_out:
-            names, first = ", ".join(tuned.left_out), next(iter(tuned.left_out.values()))
-            raise FusefrontError(f"left out for a damaged search: {names}; first reason: {first}")
+        return
+    searched = tune_study(request, console(quiet=as_json), export)
+    show_winners(list(searched.winners.values()), searched.spent, as_json=as_json)
+    if searched.left_out:
+        names, first = ", ".join(searched.left_out), next(iter(searched.left_out.values()))
+        raise FusefrontError(f"left out for a damaged search: {names}; first reason: {first}")
+    if searched.without:
+        raise FusefrontError("; ".join(searched.without))
+    if searched.unequal:
+        raise GateError(searched.unequal)

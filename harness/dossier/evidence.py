@@ -29,6 +29,7 @@ from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.bench_record import Bench
 from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.tuning.budget import SearchBudget, lacking, study_budgets
 from fusefront.reports.evidence import (
     Decision,
     Evidence,
@@ -160,10 +161,13 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         origins=facts.origins(study, material.every),
         hashes=hashes(study),
     )
-    notes = (*evidence.study.notes, *(f"{LEFT_OUT}{text}." for text in left_out.sentences))
+    spent = left_out.read(lambda: study_budgets(study), list[SearchBudget]())
+    less = lacking(spent, study.spec.tuning.accept)
+    uneven = [f"The search gave less to one: {words}." for words in less]
+    left = [f"{LEFT_OUT}{text}." for text in left_out.sentences]
     counted = replace(
         evidence.study,
-        notes=notes,
+        notes=(*evidence.study.notes, *uneven, *left),
         finished_trials=facts.finished_trials(study),
         unreadable_trials=dict(Counter(path.parent.name for path in damaged_trials)),
     )

@@ -13,6 +13,7 @@ from fusefront.harness.runs.study import Range, Strategy
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.result_rows import SearchVerdicts
 from fusefront.harness.statistics.search_noise import FEWEST_TRIALS, doubling_gain
+from fusefront.harness.tuning.budget import lost_seconds
 from fusefront.harness.tuning.importance import Drawn, importances, pooled
 from fusefront.harness.tuning.space import apply
 from fusefront.reports.evidence import FusingVerdict, Interval, Searched, SearchSpent
@@ -75,7 +76,8 @@ def _spent(
         name,
         completed=len(ended),
         failed=len(trials) - len(ended),
-        seconds=sum(trial.get("seconds", 0.0) for trial in trials),
+        seconds=sum(trial.get("seconds", 0.0) for trial in trials)
+        + lost_seconds(study.path / "tuning" / name),
         best=max(ended, default=None),
         finalists=_trainings(winner),
         unfinished=unfinished(ended, study.spec.margin),
@@ -86,7 +88,8 @@ def _spent(
 
 def _winner(study: StudyFolder, name: str) -> WinnerRecord | None:
     tuning = study.spec.tuning
-    path = study.path / "tuning" / name / winner_name(tuning.trials, tuning.finalists)
+    file = winner_name(tuning.trials, tuning.finalists, tuning.seconds)
+    path = study.path / "tuning" / name / file
     try:
         return read_record(path, WinnerRecord) if path.exists() else None
     except DataContractError:  # named where the records are checked; the page goes on

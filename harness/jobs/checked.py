@@ -25,8 +25,10 @@ from fusefront.harness.runs.records import (
     AblationRecord,
     Claim,
     EnvironmentRecord,
+    Interruption,
     Matrix,
     NewerFormatError,
+    OriginRecord,
     Record,
     RunCode,
     SearchIdentity,
@@ -45,6 +47,7 @@ OF_RUN: dict[str, type[Record]] = {
 }
 OF_STUDY: dict[str, type[Record]] = {
     "matrix.json": Matrix,
+    "origin.json": OriginRecord,
     "audit.json": AuditRecord,
     "decision.json": DecisionRecord,
     "replay.json": ReplayRecord,
@@ -56,6 +59,7 @@ OF_STUDY: dict[str, type[Record]] = {
     "tuning/*/claim-*.json": Claim,
     "tuning/*/trial-*.json": Trial,
     "tuning/*/winner-*.json": WinnerRecord,
+    "tuning/*/interrupted-*.json": Interruption,
 }
 
 

@@ -16,7 +16,10 @@ from fusefront.harness.jobs.progress import Tell
 from fusefront.harness.parts.data_parts import spec_and_parts
 from fusefront.harness.parts.outside_parts import Own
 from fusefront.harness.runs.files import digest
+from fusefront.harness.runs.records import OriginRecord, read_record, write_record
 from fusefront.harness.runs.study import Study, Synthetic
+
+ORIGIN = "origin.json"
 
 
 class Described(NamedTuple):
@@ -26,6 +29,33 @@ class Described(NamedTuple):
     data: Path
     own: tuple[Own, ...] = ()
     allowed: Allowed = NOTHING
+
+
+class Origin(NamedTuple):
+    """Where a study's YAML is read, beside what its data set lies, and where the data files are."""
+
+    file: Path
+    beside: Path
+    data: Path | None
+
+
+def origin_of(study: Path, data: Path | None, out: Path) -> Origin:
+    """A study by its file, or one that has been here by its name or folder, as it was recorded."""
+    folder = out / "studies" / study if study.parent == Path() else study
+    if study.is_file() or not (recorded := folder / "study.yaml").is_file():
+        return Origin(study, study, data)
+    note = recorded.with_name(ORIGIN)
+    if not note.exists():
+        return Origin(recorded, recorded, data)
+    record = read_record(note, OriginRecord)
+    known = record["data"]
+    return Origin(recorded, Path(record["file"]), data or (Path(known) if known else None))
+
+
+def note_origin(folder: Path, origin: Origin) -> None:
+    """Write down beside what file a study's data set lies, so that its name will do."""
+    data = str(origin.data.resolve()) if origin.data else None
+    write_record(folder / ORIGIN, {"file": str(origin.beside.resolve()), "data": data})
 
 
 def described(

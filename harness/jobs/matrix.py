@@ -177,6 +177,8 @@ class StudyPlan:
                 tuning.trials,
                 tuning.seed,
                 tuning.lag,
+                tuning.seconds,
+                tuning.trial_seconds,
                 sampler=tuning.sampler,
                 finalists=tuning.finalists,
             )

@@ -15,7 +15,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.integrity import check_store
 from fusefront.datasets.locks import Tell, Wait, lock_file, locked
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError, UsageError
-from fusefront.harness.jobs.data_source import described, prepared
+from fusefront.harness.jobs.data_source import described, note_origin, origin_of, prepared
 from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.jobs.mirror import Mirror
 from fusefront.harness.jobs.outdated_runs import reidentified
@@ -27,6 +27,7 @@ from fusefront.harness.parts.outside_parts import Own, files_with_parts, own_par
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.files import Json, write_json, write_text
 from fusefront.harness.runs.recipe import spelled
+from fusefront.harness.runs.records import WinnerRecord
 from fusefront.harness.runs.seal import WHY
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
@@ -34,7 +35,9 @@ from fusefront.harness.runs.study import Study, load_study
 from fusefront.harness.runs.tracking import USUAL, Account
 from fusefront.harness.runs.unneeded import at_work_file
 from fusefront.harness.training.workers import Workers
+from fusefront.harness.tuning.budget import SearchBudget, budgets, study_budgets, unequal
 from fusefront.harness.tuning.optuna_export import export_trials
+from fusefront.harness.tuning.search import NoWinnerError
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,16 @@ class Conclusion:
 
 def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
     """Read the study, prepare and audit its data, check every strategy, write study.yaml."""
-    study = _limited(load_study(request.study_file, request.overrides), request.limit)
+    origin = origin_of(request.study_file, request.data, request.out)
+    study = _limited(load_study(origin.file, request.overrides), request.limit)
     folder = request.out / "studies" / study.name
     make_folder(request.out)
     of_data = {kind.word for kind in DATA_KINDS}
     recorded = included(folder, (), lambda _: False, lambda part: part.kind in of_data)
     data = described(
         study,
-        request.study_file,
-        request.data,
+        origin.beside,
+        origin.data,
         request.out,
         list(dict.fromkeys((*request.include, *recorded))),
         outside=request.allow_outside,
@@ -92,6 +96,7 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
         write_json(folder / "audit.json", findings.to_json(data.spec.accept))
         refuse_severe(findings, data.spec.accept)
         write_text(folder / "study.yaml", _spelled(study))
+        note_origin(folder, origin)
         remember(folder, (*_of_the_study(own, study), *data.own))
     if sentence := reidentified(StudyFolder(request.out, folder, study), store, parts):
         console.print(sentence, markup=False)
@@ -174,12 +179,18 @@ def _limited(study: Study, limit: int | None) -> Study:
     return study.model_copy(update={"strategies": first})
 
 
-def tune_study(request: StudyRequest, console: Console, export: Path | None = None) -> Tuned:
-    """The search alone; every strategy's frozen winner, and the searches that are damaged.
+class Searched(NamedTuple):
+    """What the searches came to, budgets as spent included."""
 
-    Raises:
-        FusefrontError: none of a strategy's trials finished.
-    """
+    winners: dict[str, WinnerRecord]
+    left_out: dict[str, str]  # strategy -> the sentence on the record that is damaged
+    without: list[str]  # a sentence on each strategy none of whose trials finished
+    spent: list[SearchBudget]
+    unequal: str  # why not every strategy got the same; "" where it did, or less is accepted
+
+
+def tune_study(request: StudyRequest, console: Console, export: Path | None = None) -> Searched:
+    """The search alone; `export` is written however it ends."""
     with at_work(request.out, console):
         plan, room = begin(request, console)
         if not plan.study.tuning.trials:
@@ -190,10 +201,16 @@ def tune_study(request: StudyRequest, console: Console, export: Path | None = No
             end(room)
             if export is not None:  # what there is, however it ended
                 export_trials(plan.searches(room.folder), plan.study.name, room.root, export)
+    without = []
     for search in plan.searches(room.folder):
         if search.strategy not in tuned.winners | tuned.left_out:
-            search.freeze()  # says why there is none
-    return tuned
+            try:
+                search.freeze()
+            except NoWinnerError as error:  # it says why there is none
+                without.append(str(error))
+    tuning = plan.study.tuning
+    spent = budgets(room.folder, tuning, plan.searched())
+    return Searched(*tuned, without, spent, unequal(spent, tuning.accept))
 
 
 def run_study(request: StudyRequest, console: Console) -> Conclusion:
@@ -214,8 +231,11 @@ def run_study(request: StudyRequest, console: Console) -> Conclusion:
             what, first = trained.lacks(folder) or ("", "")
             raise FusefrontError(f"{what}; {first}; so nothing is concluded: {error}") from error
         lacks = trained.lacks(folder)
+        less = unequal(study_budgets(folder), plan.study.tuning.accept)
     if lacks:
         raise FusefrontError(f"{lacks[0]}; the others are in {conclusion.page}; {lacks[1]}")
+    if less:
+        raise GateError(f"{less}; the page is {conclusion.page}")
     return conclusion
 
 

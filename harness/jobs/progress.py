@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fusefront.harness.runs.files import Json
@@ -13,8 +14,15 @@ from fusefront.harness.runs.spec import Cell
 class RunProgress:
     """Told of starts, epochs and ends; shows them."""
 
-    def __init__(self, total: int, what: str, console: Console) -> None:
-        self.total, self.what, self.console = total, what, console
+    def __init__(
+        self,
+        total: int,
+        what: str,
+        console: Console,
+        table: Callable[[], RenderableType] | None = None,  # under the bar, drawn at every event
+    ) -> None:
+        self.total, self.what, self.console, self.table = total, what, console, table
+        self.live: Live | None = None
         self.ended = 0
         self.begin = time.monotonic()
         self.detail: dict[str, str] = {}
@@ -33,11 +41,17 @@ class RunProgress:
                 console=self.console,
             )
             self.task = self.bar.add_task(self.what, total=self.total, left="", detail="")
-            self.bar.start()
+            if self.table is None:
+                self.bar.start()
+            else:
+                self.live = Live(Group(self.bar, self.table()), console=self.console)
+                self.live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
+        if self.live is not None:
+            self.live.stop()
+        elif self.bar is not None:
             self.bar.stop()
 
     def tell(self, kind: str, cell: Cell, message: dict[str, Json]) -> None:
@@ -63,6 +77,8 @@ class RunProgress:
                 left=self.left(),
                 detail=" · ".join(self.detail.values()),
             )
+        if self.live is not None and self.bar is not None and self.table is not None:
+            self.live.update(Group(self.bar, self.table()))
 
     def left(self) -> str:
         """An estimate of the time left from the runs and epochs so far."""

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.errors import FusefrontError
+from fusefront.harness.jobs.interrupts import ending_softly
 from fusefront.harness.jobs.matrix import StudyPlan
 from fusefront.harness.jobs.mirror import Mirror
 from fusefront.harness.jobs.progress import RunProgress
@@ -17,7 +18,7 @@ from fusefront.harness.runs.records import Finalist, Trial, WinnerRecord
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import run_index
 from fusefront.harness.training.run import find_record, run_folder
-from fusefront.harness.training.workers import Workers
+from fusefront.harness.training.workers import TRIES, Workers
 from fusefront.harness.tuning.finalists import candidates, weighed
 from fusefront.harness.tuning.search import NoWinnerError, Search
 from fusefront.harness.tuning.search_cells import TrialSource
@@ -26,7 +27,15 @@ from fusefront.harness.tuning.search_cells import TrialSource
 class Close(Protocol):
     """Told how a run ended: with a reason where it failed, passing where it may go well later."""
 
-    def __call__(self, cell: Cell, failure: str, *, passing: bool = False) -> None: ...
+    def __call__(
+        self,
+        cell: Cell,
+        failure: str,
+        *,
+        passing: bool = False,
+        cause: str = "error",
+        seconds: float | None = None,
+    ) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ def tune(plan: StudyPlan, room: Room) -> Tuned:
     )
     source = TrialSource(searches, plan.trial, room.root)
     if total:
-        _work(plan, room, source, total, "trial", source.close)
+        _work(plan, room, source, total, "trial", source.close, source)
     if halted := [f"{search.strategy} {search.halted}" for search in searches if search.halted]:
         raise FusefrontError(
             f"{len(halted)} of {len(searches)} searches lack trials ({'; '.join(halted)}); the "
@@ -111,7 +120,14 @@ def fill(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str) -> list[
     """Train the cells that have no record; returns those that failed or are damaged, and why."""
     failed: list[tuple[Cell, str]] = []
 
-    def close(cell: Cell, failure: str, *, passing: bool = False) -> None:
+    def close(
+        cell: Cell,
+        failure: str,
+        *,
+        passing: bool = False,
+        cause: str = "error",
+        seconds: float | None = None,
+    ) -> None:
         if failure:
             failed.append((cell, failure))
 
@@ -159,7 +175,14 @@ def train_finalists(
     failures: dict[str, str] = {}
     early: dict[str, str] = {}
 
-    def close(cell: Cell, failure: str, *, passing: bool = False) -> None:
+    def close(
+        cell: Cell,
+        failure: str,
+        *,
+        passing: bool = False,
+        cause: str = "error",
+        seconds: float | None = None,
+    ) -> None:
         if failure:
             (early if passing else failures)[cell.spec.run_id] = failure
 
@@ -197,17 +220,30 @@ def _work(
     total: int,
     what: str,
     close: Close,
+    trials: TrialSource | None = None,
 ) -> None:
+    """Execute what the source gives; `trials` have their limits and count their own attempts."""
     from fusefront.harness.serving.latency.lock import training_lock
 
     with (
         training_lock(lambda line: room.console.print(line, markup=False)),
-        RunProgress(total, what, room.console) as progress,
+        RunProgress(total, what, room.console, trials and trials.table) as progress,
+        ending_softly(room.workers, lambda line: room.console.print(line, markup=False)),
     ):
-        for kind, cell, message in room.workers.execute(source):
-            if kind in ("done", "failed"):
-                passing = bool(message.get("passing"))
-                close(cell, str(message.get("reason", "")), passing=passing)
+        limit, tries = (trials.left, 1) if trials else (None, TRIES)
+        for kind, cell, message in room.workers.execute(source, limit, tries):
+            if kind == "start" and trials:
+                pid = message.get("pid")
+                trials.begun(cell, pid if isinstance(pid, int) else None)
+            elif kind in ("done", "failed"):
+                seconds = message.get("seconds")
+                close(
+                    cell,
+                    str(message.get("reason", "")),
+                    passing=bool(message.get("passing")),
+                    cause=str(message.get("cause", "error")),
+                    seconds=seconds if isinstance(seconds, float) else None,
+                )
                 if kind == "done":
                     _mirror(room, plan.store.name, [cell])
             elif kind == "epoch" and room.mirror is not None:

@@ -196,12 +196,37 @@ class Trial(Record):
     number: int
     params: NotRequired[dict[str, Json]]
     run_id: NotRequired[str]
-    state: str  # ok | failed
+    state: str  # ok | infeasible; of older records failed
     value: float | None
-    seconds: NotRequired[float]
+    seconds: NotRequired[float]  # of its process, interrupted attempts left out
     reason: NotRequired[str]
-    cause: NotRequired[str]  # what ended it: nan | value | error
+    cause: NotRequired[str]  # memory | time | nan | value | died | killed | error
     constraints: NotRequired[dict[str, float]]  # name -> value, kept where it is 0 or less
+
+
+class OriginRecord(Record):
+    """origin.json of a study: the file that it was given in, and the data folder, if any."""
+
+    file: str
+    data: str | None
+
+
+class Interruption(Record):
+    """interrupted-<n>-<k>.json of a search: an attempt at trial n that came to no result."""
+
+    number: int
+    cause: str  # memory | died | killed | budget
+    reason: str
+    seconds: float
+
+
+class RunningTrial(Record):
+    """running-<n>.json of a search: the process that trains trial n, to end what it leaves."""
+
+    pid: int
+    start: int  # clock ticks since boot
+    boot: str
+    begin: float  # seconds on the monotonic clock of that boot
 
 
 class Finalist(TypedDict):
@@ -229,13 +254,15 @@ class WinnerRecord(Record):
     finalists: NotRequired[list[Finalist]]
 
 
-def winner_name(trials: int, finalists: int = 0) -> str:
-    """The file of the winner of so many trials, chosen among so many finalists.
+def winner_name(trials: int, finalists: int = 0, seconds: float | None = None) -> str:
+    """The file of the winner of so many trials and seconds, chosen among so many finalists.
 
     >>> winner_name(20, 3)
     'winner-20-finalists-3.json'
     """
-    return f"winner-{trials}-finalists-{finalists}.json" if finalists else f"winner-{trials}.json"
+    within = "" if seconds is None else f"-{seconds:g}s"
+    chosen = f"-finalists-{finalists}" if finalists else ""
+    return f"winner-{trials}{chosen}{within}.json"
 
 
 class RunCode(Record):

@@ -29,6 +29,7 @@ Role = Literal["strategy", "control", "ablation", "trial"]
 Sampler = Literal["tpe", "random", "qmc", "gp", "cma-es", "nsga-ii"]
 LARGEST_SEED = 2**31 - 1  # a trial's seed lies above it, and a generator's below 2**32
 MOST_TRIALS, MOST_SEEDS, MOST_ROWS = 10_000, 1_000, 100_000_000
+LONGEST_S = 10_000_000.0  # 116 days
 
 
 class Synthetic(StrictModel):
@@ -101,12 +102,15 @@ def _check_choices(key: str, values: list[Any] | tuple[Any, ...], *, keep: bool)
 
 
 class Tuning(StrictModel):
-    """The same number of trials for every strategy; trial 0 is the defaults.
+    """The same caps on trials and on seconds for every strategy; trial 0 is the defaults.
 
     `finalists` train again on a budget of their own, and the best mean over seeds is the winner.
     """
 
     trials: int = Field(default=0, ge=0, le=MOST_TRIALS)
+    seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)  # of a strategy's processes
+    trial_seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)  # of one trial
+    accept: dict[str, str] = Field(default={})  # strategy that may get less -> why
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     lag: int = Field(default=2, ge=1, le=8)
     sampler: Sampler = "tpe"

@@ -38,7 +38,7 @@ def export_trials(searches: Sequence[Search], study: str, out: Path, target: Pat
             name = f"{study}/{search.strategy}"
             mirror = optuna.create_study(storage=storage, study_name=name, direction="maximize")
             mirror.set_user_attr("strategy", search.strategy)
-            mirror.set_user_attr("caps", {"trials": search.trials})
+            mirror.set_user_attr("caps", {"trials": search.trials, "seconds": search.seconds})
             for record in search.records():
                 mirror.add_trial(_frozen(record, search.distributions, out))
 

@@ -4,7 +4,9 @@ Parameters of trial n depend on the study's seed, the strategy, n, the records 0
 parameters of the trials between; never on how many workers ran or how often they were killed.
 """
 
+import contextlib
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,22 +15,34 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from fusefront.datasets.durable import forget
 from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.locks import HeldError, Wait, lock_file, locked
 from fusefront.harness.errors import FusefrontError, UsageError
 from fusefront.harness.runs.files import Json, digest, write_once
 from fusefront.harness.runs.records import (
     Claim,
     Finalist,
+    Interruption,
     NewerFormatError,
+    RunningTrial,
     SearchIdentity,
     Trial,
     WinnerRecord,
     read_record,
     winner_name,
+    write_record,
 )
 from fusefront.harness.runs.study import Sampler
+from fusefront.harness.training.trees import Leader, leader, reap
+from fusefront.harness.tuning.budget import lost_seconds
 from fusefront.harness.tuning.samplers import make_sampler, quasi_random, refusal
 from fusefront.harness.tuning.space import Space, distributions
+
+# how often a trial is tried again after what came to no result, by what ended it; "budget" is the
+# end of its search's seconds: only a larger cap lets it begin again
+AGAIN = {"memory": 2, "died": 2, "killed": 5, "budget": 1_000_000}
+SLACK_S = 0.05  # below it nothing is left of the seconds: no trial ends so soon
 
 
 class NoWinnerError(FusefrontError):
@@ -37,7 +51,10 @@ class NoWinnerError(FusefrontError):
 
 @dataclass
 class Search:
-    """The claims, records and winner of one strategy, under `folder`."""
+    """The claims, records and winner of one strategy, under `folder`.
+
+    Any number of processes search in one folder: a trial is locked by who runs it.
+    """
 
     folder: Path
     strategy: str
@@ -45,9 +62,11 @@ class Search:
     trials: int
     seed: int
     lag: int
+    seconds: float | None = None  # of processes, for all trials together
+    trial_seconds: float | None = None  # for one
     sampler: Sampler = "tpe"
     finalists: int = 0  # so many of the best are trained again before one is frozen
-    running: set[int] = field(default_factory=set)
+    running: dict[int, float] = field(default_factory=dict)  # here: number -> when it began
     halted: str = ""  # why no more trials are begun now: memory, disk or the like gave out
     damaged: str = ""  # the frozen winner cannot be read: it was found again in the trials
     unsound: str = ""  # why this search is left out: a record that it stands on is damaged
@@ -58,6 +77,8 @@ class Search:
             self.trials = min(self.trials, 1)  # nothing to search: the defaults are the winner
         if sentence := refusal(self.sampler, self.distributions, self.trials):
             raise UsageError(f"strategy {self.strategy!r}: tuning.sampler: {sentence}")
+        self.locks: dict[int, contextlib.ExitStack] = {}
+        self.known: dict[int, Trial] = {}  # read once: a record never changes
         identity: SearchIdentity = {
             "format": 1,
             "seed": self.seed,
@@ -84,14 +105,16 @@ class Search:
         """A sentence for each record of the budget that cannot be read; such a search begins no
         trial."""
         sentences = [self.unsound] if self.unsound else []
+        files: list[tuple[Path, type[Claim] | type[Trial] | type[Interruption]]] = []
         for number in range(self.trials):
-            for name, kind in ((f"claim-{number:04d}", Claim), (f"trial-{number:04d}", Trial)):
-                path = self.folder / f"{name}.json"
-                try:
-                    if path.exists() or path.is_symlink():
-                        read_record(path, kind)
-                except DataContractError as error:
-                    sentences.append(str(error))
+            files += [(self._claim(number), Claim), (self._trial(number), Trial)]
+        files += [(path, Interruption) for path in sorted(self.folder.glob("interrupted-*.json"))]
+        for path, kind in files:
+            try:
+                if path.exists() or path.is_symlink():
+                    read_record(path, kind)
+            except DataContractError as error:
+                sentences.append(str(error))
         self.unsound = next(iter(sentences), "")
         return sentences
 
@@ -103,43 +126,166 @@ class Search:
             return None
 
     def next_trial(self) -> tuple[int, dict[str, Json]] | None:
-        """Number and parameters of the next trial that may start now, None if none may."""
-        if self.halted or self.unsound:
+        """Number and parameters of the next trial that may start now, None if none may.
+
+        It is locked until it is told, halted or released.
+        """
+        if self.halted or self.unsound or self._nothing_left(self.spent + self.under_way):
             return None
         for number in range(self.trials):
             if number in self.running or self.record(number) is not None:
                 continue
             if any(self.record(earlier) is None for earlier in range(number - self.lag + 1)):
                 return None
-            claim = self.folder / f"claim-{number:04d}.json"
-            if not claim.exists():
-                write_once(claim, {"format": 1, "params": self._propose(number)})
-            self.running.add(number)
-            return number, dict(read_record(claim, Claim)["params"])
+            if not all(self._claim(earlier).exists() for earlier in range(number)):
+                return None  # another process is about to claim it
+            if not self._lock(number):
+                continue
+            if self.record(number) is not None:  # told by another process meanwhile
+                self.release(number)
+                continue
+            self._reap(number)
+            if not self._claim(number).exists():
+                write_once(self._claim(number), {"format": 1, "params": self._propose(number)})
+            self.running[number] = time.monotonic()
+            return number, dict(read_record(self._claim(number), Claim)["params"])
         return None
 
     @property
     def finished(self) -> bool:
         """Every trial has its record, or no more of them are begun now."""
-        return bool(self.halted or self.unsound) or all(
-            self.record(number) is not None for number in range(self.trials)
+        if self.halted or self.unsound:
+            return True
+        if all(self.record(number) is not None for number in range(self.trials)):
+            return True
+        return self._nothing_left(self.spent) and not self.running and not self.elsewhere
+
+    def _nothing_left(self, spent: float) -> bool:
+        return self.seconds is not None and spent > self.seconds - SLACK_S
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another process runs a trial of this search."""
+        for number in range(self.trials):
+            waiting = self._claim(number).exists() and self.record(number) is None
+            if waiting and number not in self.running:
+                if not self._lock(number):
+                    return True
+                self.release(number)
+        return False
+
+    @property
+    def spent(self) -> float:
+        """Seconds of processes on record, attempts that came to nothing included."""
+        recorded = sum(record.get("seconds", 0.0) for record in self.records())
+        return recorded + lost_seconds(self.folder)
+
+    def left(self, number: int) -> float | None:
+        """Seconds that a running trial still has; None without a limit."""
+        limits = []
+        if self.trial_seconds is not None:
+            limits.append(self.trial_seconds - (time.monotonic() - self.running[number]))
+        if self.seconds is not None:
+            limits.append(self.seconds - self.spent - self.under_way)
+        return min(limits, default=None)
+
+    def ended_by(self, seconds: float) -> str:
+        """What ended a trial after so many seconds: its own limit ("time") or the "budget"."""
+        own = self.trial_seconds is not None and seconds > self.trial_seconds - SLACK_S
+        return "time" if own else "budget"
+
+    @property
+    def under_way(self) -> float:
+        """Seconds so far of the trials that run, here and in other processes of this machine."""
+        now = time.monotonic()
+        here = sum(now - begin for begin in self.running.values())
+        if self.seconds is None:
+            return here
+        others = (self._running_record(n) for n in range(self.trials) if n not in self.running)
+        return here + sum(
+            now - record["begin"]
+            for record in others
+            if record is not None and leader(record["pid"]) == _leader(record)
         )
 
     def record(self, number: int) -> Trial | None:
         """The record of a trial, None before it has one."""
-        path = self.folder / f"trial-{number:04d}.json"
-        return read_record(path, Trial) if path.exists() else None
+        if number not in self.known and self._trial(number).exists():
+            self.known[number] = read_record(self._trial(number), Trial)
+        return self.known.get(number)
+
+    def begun(self, number: int, pid: int | None) -> None:
+        """Note which process trains a trial: what it leaves when all are killed is ended later."""
+        self.running[number] = now = time.monotonic()
+        if pid is not None and (process := leader(pid)) is not None:
+            write_record(self._process(number), {**process._asdict(), "begin": now})
 
     def tell(self, trial: Trial) -> None:
         """Keep a finished trial's record; the first writer wins."""
-        write_once(self.folder / f"trial-{trial['number']:04d}.json", {"format": 1, **trial})
-        self.running.discard(trial["number"])
+        write_once(self._trial(trial["number"]), {"format": 1, **trial})
+        self.release(trial["number"])
+
+    def interrupt(self, number: int, cause: str, reason: str, seconds: float) -> bool:
+        """Note an attempt that came to no result; whether the trial may be tried again."""
+        name = f"interrupted-{number:04d}-"
+        before = sorted(self.folder.glob(f"{name}*.json"))
+        record = {"number": number, "cause": cause, "reason": reason, "seconds": seconds}
+        write_once(self.folder / f"{name}{len(before)}.json", {"format": 1, **record})
+        same = [path for path in before if read_record(path, Interruption)["cause"] == cause]
+        self.release(number)
+        return len(same) < AGAIN[cause]
 
     def halt(self, number: int, reason: str) -> None:
         """Leave trial `number` without a record, for the next command: it is not the trial's
         fault."""
-        self.running.discard(number)
+        self.release(number)
         self.halted = f"trial {number}: {reason}"
+
+    def release(self, number: int) -> None:
+        """Let another process have the trial."""
+        self.running.pop(number, None)
+        with contextlib.suppress(OSError):
+            forget(self._process(number))
+        if (lock := self.locks.pop(number, None)) is not None:
+            lock.close()
+
+    def _claim(self, number: int) -> Path:
+        return self.folder / f"claim-{number:04d}.json"
+
+    def _trial(self, number: int) -> Path:
+        return self.folder / f"trial-{number:04d}.json"
+
+    def _process(self, number: int) -> Path:
+        return self.folder / f"running-{number:04d}.json"
+
+    def _running_record(self, number: int) -> RunningTrial | None:
+        """Who is said to train the trial; it only helps to count and to end, never to decide."""
+        try:
+            return read_record(self._process(number), RunningTrial)
+        except DataContractError:  # none, gone meanwhile, or damaged
+            return None
+
+    def _lock(self, number: int) -> bool:
+        """Take the trial's lock, unless another process has it; the kernel frees a dead one's.
+
+        Raises:
+            PlaceError: the file system has no locks.
+        """
+        lock = contextlib.ExitStack()
+        try:
+            path = lock_file(self.folder, "trial", f"{number:04d}")
+            lock.enter_context(locked(path, Wait("waiting for the trial", limit=0.0)))
+        except HeldError:
+            return False
+        self.locks[number] = lock
+        return True
+
+    def _reap(self, number: int) -> None:
+        """End what a killed process of this trial has left running: it holds the run's lock."""
+        if (record := self._running_record(number)) is not None:
+            reap(_leader(record))
+        with contextlib.suppress(OSError):
+            forget(self._process(number))
 
     def _propose(self, number: int) -> dict[str, Json]:
         if number == 0:
@@ -158,7 +304,7 @@ class Search:
         return int.from_bytes(hashlib.sha256(key).digest()[:4])
 
     def _frozen(self, number: int, *, known: bool) -> FrozenTrial:
-        params = dict(read_record(self.folder / f"claim-{number:04d}.json", Claim)["params"])
+        params = dict(read_record(self._claim(number), Claim)["params"])
         used: dict[str, BaseDistribution] = {key: self.distributions[key] for key in params}
         record = self.record(number) if known else None
         if record is None:  # still running, or too recent to be used: only its place is known
@@ -177,7 +323,7 @@ class Search:
     @property
     def winner(self) -> Path:
         """Where the winner is frozen."""
-        return self.folder / winner_name(self.trials, self.finalists)
+        return self.folder / winner_name(self.trials, self.finalists, self.seconds)
 
     def freeze(self, finalists: Sequence[Finalist] = ()) -> WinnerRecord:
         """The winner by validation AUC; written once, before test is opened.
@@ -208,7 +354,7 @@ class Search:
             "params": best.get("params", {}),
             "valid_auc": best["value"] or 0.0,
             "trials": len(records),
-            "seconds": round(sum(record.get("seconds", 0.0) for record in records), 3),
+            "seconds": round(self.spent, 3),
             "evidence": digest([records, list(finalists)] if finalists else records),
         }
         if finalists:
@@ -234,3 +380,7 @@ class Search:
     def records(self) -> list[Trial]:
         """The records that there are, by number."""
         return [record for n in range(self.trials) if (record := self.record(n)) is not None]
+
+
+def _leader(record: RunningTrial) -> Leader:
+    return Leader(record["pid"], record["start"], record["boot"])

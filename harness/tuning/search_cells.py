@@ -2,26 +2,34 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
+
+from rich.table import Table
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json
-from fusefront.harness.runs.records import RunSummary
+from fusefront.harness.runs.records import Trial
 from fusefront.harness.runs.spec import Cell
-from fusefront.harness.training.run import find_record
+from fusefront.harness.training.run import RunRecord, find_record
 from fusefront.harness.training.workers import Workers
-from fusefront.harness.tuning.search import Search
+from fusefront.harness.tuning.search import AGAIN, Search
 
 TRIAL_SEED = 1_000_003  # trials never share a seed with the runs that are reported
 
 
 class TrialSource:
-    """Hands out the trials of all searches, longest remaining first."""
+    """Hands out the trials of all searches, longest remaining first.
+
+    A run that two strategies share is trained once and told to both.
+    """
 
     def __init__(
         self, searches: list[Search], make: Callable[[str, dict[str, Json]], Cell], root: Path
     ) -> None:
         self.searches, self.make, self.root = searches, make, root
-        self.open: dict[str, list[tuple[Search, int, dict[str, Json]]]] = {}
+        self.open: dict[str, list[_Open]] = {}  # by run; the first is the one that is trained
+        self.places: dict[str, int] = {}  # run -> how often disk or lock gave out
 
     def __call__(self) -> Cell | str | None:
         """The next trial's cell; records of runs that exist already are told on the way."""
@@ -33,46 +41,162 @@ class TrialSource:
                 if (trial := search.next_trial()) is not None:
                     break
             else:
-                return Workers.WAIT
-            number, params = trial
-            cell = self.make(search.strategy, params)
-            key = f"{search.strategy}:{cell.spec.run_id}"
-            self.open.setdefault(key, []).append((search, number, params))
-            try:
-                recorded = find_record(cell, self.root)
-            except DataContractError as error:  # the run is on record and damaged
-                search.running.discard(number)
-                search.unsound = str(error)
-                self.open[key].pop()
-                continue
-            if recorded is None:
+                shared = not self.open or any(search.elsewhere for search in left)
+                return Workers.OTHERS if shared else Workers.WAIT
+            if (cell := self._opened(_Open(search, *trial))) is not None:
                 return cell
-            self.close(cell, "")
 
-    def close(self, cell: Cell, failure: str, *, passing: bool = False) -> None:
-        """Tell the search how the trial of `cell` ended; a failure that may pass is not
-        recorded."""
-        search, number, params = self.open[f"{cell.strategy}:{cell.spec.run_id}"].pop(0)
-        if passing:
-            search.halt(number, failure)
+    def _opened(self, trial: "_Open") -> Cell | None:
+        """The cell of a trial that must be trained; None where it need not be, or cannot be."""
+        try:
+            cell = self.make(trial.search.strategy, trial.params)
+        except (ValueError, UsageError) as error:  # what no check of single values could see
+            self._infeasible(trial, "", "value", str(error), 0.0)
+            return None
+        trials = self.open.setdefault(cell.spec.run_id, [])
+        trials.append(trial)
+        if len(trials) > 1:  # its run is under way
+            return None
+        try:
+            recorded = find_record(cell, self.root)
+        except DataContractError as error:
+            self._unsound(cell, error)
+            return None
+        if recorded is None:
+            return cell
+        self._trained(cell, recorded, None)
+        return None
+
+    def table(self) -> Table:
+        """Trials, best, spent and left of every strategy, as they are now."""
+        shown = Table("strategy", "trials", "running", "best valid AUC", "spent", "left", box=None)
+        for search in self.searches:
+            records = search.records()
+            best = max((r["value"] for r in records if r["value"] is not None), default=None)
+            spent = search.spent + search.under_way
+            left = "" if search.seconds is None else f"{max(0.0, search.seconds - spent):.0f} s"
+            shown.add_row(
+                search.strategy,
+                f"{len(records)} of {search.trials}",
+                str(len(search.running)),
+                "" if best is None else f"{best:.4f}",
+                f"{spent:.0f} s",
+                left or f"{search.trials - len(records)} trials",
+            )
+        return shown
+
+    def begun(self, cell: Cell, pid: int | None) -> None:
+        """Take note of the process that trains the cell."""
+        for trial in self.open.get(cell.spec.run_id, [])[:1]:
+            trial.search.begun(trial.number, pid)
+
+    def left(self, cell: Cell) -> float | None:
+        """Seconds that the running trial of `cell` still has; None without a limit."""
+        for trial in self.open.get(cell.spec.run_id, [])[:1]:
+            return trial.search.left(trial.number)
+        return None
+
+    def close(
+        self,
+        cell: Cell,
+        failure: str,
+        *,
+        passing: bool = False,
+        cause: str = "error",
+        seconds: float | None = None,
+    ) -> None:
+        """Tell the searches how the trial of `cell` ended.
+
+        Without a failure its record says how; `seconds` are those of its process. What may pass
+        (memory, a kill, disk, a lock) is no result: the trial is tried again, so often as `AGAIN`
+        says; a disk or a lock that gives out again ends the search for now.
+        """
+        if not failure:
+            try:
+                record = find_record(cell, self.root)
+            except DataContractError as error:
+                self._unsound(cell, error)
+                return
+            if record is not None:
+                self._trained(cell, record, seconds)
+                return
+            failure = "it left no record"
+        run_id = cell.spec.run_id
+        first, *others = self.open.pop(run_id)
+        if not passing and cause != "time":  # the same run would end the same way
+            for trial in (first, *others):
+                self._infeasible(trial, run_id, cause, failure, seconds or 0.0)
             return
-        record = None if failure else find_record(cell, self.root)
-        summary = record.summary if record else RunSummary(run_id=cell.spec.run_id)
-        search.tell(
-            {
-                "number": number,
-                "params": params,
-                "run_id": cell.spec.run_id,
-                "state": "ok" if record else "failed",
-                "value": summary.get("valid_auc"),
-                "seconds": summary.get("seconds", 0.0),
-                "reason": failure,
-            },
-        )
+        for trial in others:  # they have not been tried
+            trial.search.release(trial.number)
+        if cause == "time":
+            cause = first.search.ended_by(seconds or 0.0)
+        if cause == "time":
+            self._infeasible(first, run_id, cause, failure, seconds or 0.0)
+        elif cause not in AGAIN:
+            self._place(first, run_id, failure)
+        elif not first.search.interrupt(first.number, cause, failure, seconds or 0.0):
+            self._infeasible(first, run_id, cause, failure, 0.0)  # its seconds are on record
+
+    def _place(self, trial: "_Open", run_id: str, failure: str) -> None:
+        """Disk, lock or a damaged file: tried again, and then left to the next command."""
+        self.places[run_id] = self.places.get(run_id, 0) + 1
+        if self.places[run_id] > AGAIN["memory"]:
+            trial.search.halt(trial.number, failure)
+        else:
+            trial.search.release(trial.number)
+
+    def _unsound(self, cell: Cell, error: DataContractError) -> None:
+        """The run is on record and damaged: its searches stand on it."""
+        for trial in self.open.pop(cell.spec.run_id):
+            trial.search.unsound = str(error)
+            trial.search.release(trial.number)
+
+    def _trained(self, cell: Cell, record: RunRecord, seconds: float | None) -> None:
+        summary = record.summary
+        spent = summary.get("seconds", 0.0) if seconds is None else seconds
+        for trial in self.open.pop(cell.spec.run_id):
+            self._tell(trial, cell.spec.run_id, "ok", summary.get("valid_auc"), spent, "")
+
+    def _infeasible(
+        self, trial: "_Open", run_id: str, cause: str, failure: str, seconds: float
+    ) -> None:
+        self._tell(trial, run_id, "infeasible", None, seconds, failure, cause)
+
+    def _tell(
+        self,
+        trial: "_Open",
+        run_id: str,
+        state: str,
+        value: float | None,
+        seconds: float,
+        reason: str,
+        cause: str = "",
+    ) -> None:
+        record: Trial = {
+            "number": trial.number,
+            "params": trial.params,
+            "run_id": run_id,
+            "state": state,
+            "value": value,
+            "seconds": seconds,
+            "reason": reason,
+        }
+        if cause:
+            record["cause"] = cause
+        trial.search.tell(record)
+
+
+class _Open(NamedTuple):
+    """A trial whose run is under way."""
+
+    search: Search
+    number: int
+    params: dict[str, Json]
 
 
 def _remaining(search: Search) -> float:
-    records = [record for n in range(search.trials) if (record := search.record(n)) is not None]
+    records = search.records()
     seconds = sorted(record.get("seconds", 0.0) for record in records)
     median = seconds[len(seconds) // 2] if seconds else 1.0
     return median * (search.trials - len(records) - len(search.running))

@@ -26,7 +26,7 @@ class InProcess(Workers):
         self.closed = False
 
     def execute(
-        self, source: Callable[[], Cell | str | None]
+        self, source: Callable[[], Cell | str | None], *_: Any, **__: Any
     ) -> Iterator[tuple[str, Cell, Message]]:
         store, parts = PreparedDataset.open(self.store_path), load_parts(self.include)
         while (cell := source()) is not None:

@@ -32,13 +32,16 @@ class OwnProcess(Workers):
     """Trains one cell after the other in the process of the command."""
 
     def execute(
-        self, source: Callable[[], Cell | str | None]
+        self, source: Callable[[], Cell | str | None], *_: object, **__: object
     ) -> Iterator[tuple[str, Cell, Message]]:
         from fusefront.datasets.store import PreparedDataset
         from fusefront.harness.parts.plugins import load_parts
 
         store, parts = PreparedDataset.open(self.store_path), load_parts(self.include)
-        while isinstance(cell := source(), Cell):
+        while (cell := source()) is not None:
+            if not isinstance(cell, Cell):  # another command runs what comes next
+                time.sleep(0.05)
+                continue
             yield "start", cell, {}
             try:
                 training.run(cell, self.root, store, parts)

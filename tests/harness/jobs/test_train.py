@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
 from rich.console import Console
@@ -51,6 +52,20 @@ def test_a_study_begins_with_its_files(jobs: Any, console: Console) -> None:
     lines = len(printed(console))
     begin(request, console)
     assert not [line for line in printed(console)[lines:] if "trained by other code" in line]
+
+
+def test_a_study_that_has_been_there_is_begun_by_its_name(jobs: Any, console: Console) -> None:
+    """Its data lies beside the file that it was given in, wherever its record lies."""
+    request = jobs.request("named", **THIN, owner="me")
+    begin(request, console)
+    plan, room = begin(replace(request, study_file=Path("small")), console)
+    assert (plan.study.owner, room.folder.name) == ("me", "small")
+    by_folder = replace(request, study_file=room.folder, overrides=("owner=you",))
+    assert begin(by_folder, console)[0].study.owner == "you"
+    again = begin(replace(request, study_file=Path("small")), console)[0]
+    assert again.study.owner == "you"
+    with pytest.raises(SpecError, match="smell"):
+        begin(replace(request, study_file=Path("smell")), console)
 
 
 def test_a_limit_keeps_the_first_strategies_and_what_runs_today(
@@ -148,7 +163,15 @@ def test_a_search_gives_every_run_its_winners_parameters(jobs: Any, console: Con
     request = jobs.request(
         "searched", strategies=strategies, tuning={"trials": 3, "space": space}, seeds=[4]
     )
-    (winner,) = tune_study(request, console).winners.values()
+    searched = tune_study(request, console, request.out / "trials.db")
+    (winner,), (spent,) = searched.winners.values(), searched.spent
+    assert (spent.strategy, spent.finished, spent.cap) == ("early_fusion", 3, 3)
+    assert (searched.unequal, searched.without) == ("", [])
+    assert spent.seconds == winner["seconds"] > 0
+    (mirror,) = optuna.load_study(
+        study_name="small/early_fusion", storage=f"sqlite:///{request.out / 'trials.db'}"
+    ).get_trials()[:1]
+    assert list(mirror.intermediate_values) == [1]  # its epoch
     assert jobs.workers[-1].closed
     trained = jobs.workers[-1].trained
     assert [(cell.strategy, cell.role, cell.with_test) for cell in trained] == [

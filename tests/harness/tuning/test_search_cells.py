@@ -1,6 +1,10 @@
 """All searches as one source of cells: which is next, what is told, what is not trained again."""
 
+import errno
+import fcntl
 import json
+import os
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
@@ -9,13 +13,17 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from rich.console import Console
 
+from fusefront.datasets.errors import PlaceError
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.records import Trial
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Range
+from fusefront.harness.runs.study import Tuning as Tuning_
 from fusefront.harness.training.workers import Workers
+from fusefront.harness.tuning.budget import budgets, lacking, unequal
 from fusefront.harness.tuning.optuna_export import export_trials
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.search_cells import TRIAL_SEED, TrialSource
@@ -83,14 +91,14 @@ def test_a_failed_run_is_told_with_its_reason_though_a_record_lies_there(two: Tu
     two.run(first)
     two.source.close(first, "its process ended")
     record = two.record(first.strategy, 0)
-    assert (record["state"], record["value"], record["seconds"]) == ("failed", None, 0.0)
-    assert record["reason"] == "its process ended"
+    assert (record["state"], record["value"], record["seconds"]) == ("infeasible", None, 0.0)
+    assert (record["reason"], record["cause"]) == ("its process ended", "error")
 
 
 def test_a_run_without_a_record_has_failed(two: Tuning) -> None:
     first = two.next()
     two.source.close(first, "")
-    assert two.record(first.strategy, 0)["state"] == "failed"
+    assert two.record(first.strategy, 0)["state"] == "infeasible"
 
 
 def test_the_search_with_most_left_comes_first(two: Tuning) -> None:
@@ -141,21 +149,235 @@ def test_a_run_that_exists_is_told_on_the_way(two: Tuning) -> None:
     assert two.searches["a"].record(1) is None
 
 
-def test_two_trials_of_one_run_are_told_in_their_order(tmp_path: Path) -> None:
+def test_two_trials_of_one_run_are_one_training(tmp_path: Path) -> None:
     tuning = Tuning(tmp_path, "a")
     tuning.source.make = lambda name, _: cell(name, {"the": "same"})
-    first, second = tuning.next(), tuning.next()
-    assert first == second
+    first = tuning.next()
+    assert tuning.source() == Workers.WAIT  # for the run that is under way
     tuning.run(first)
-    tuning.source.close(first, "failed")
-    tuning.source.close(second, "")
-    assert [tuning.record("a", n)["state"] for n in (0, 1)] == ["failed", "ok"]
+    tuning.source.close(first, "")
+    assert [tuning.record("a", n)["state"] for n in (0, 1)] == ["ok", "ok"]
     assert tuning.record("a", 1)["params"] != {}
 
 
 def test_trials_have_the_seed_that_they_always_had() -> None:
     """It is part of their runs' identity: with another one, searches of before are done again."""
     assert TRIAL_SEED == 1_000_003
+
+
+def test_one_run_of_two_strategies_is_one_training(tmp_path: Path) -> None:
+    tuning = Tuning(tmp_path, "a", "b", trials=1)
+    tuning.source.make = lambda _, params: cell("shared", params)
+    first = tuning.next()
+    assert tuning.source() == Workers.WAIT
+    tuning.run(first, auc=0.61)
+    tuning.source.close(first, "", seconds=7.0)
+    assert tuning.source() is None
+    shared = [tuning.record(name, 0) for name in "ab"]
+    assert [(record["value"], record["seconds"]) for record in shared] == [(0.61, 7.0)] * 2
+
+
+def test_parameters_that_cannot_be_built_are_infeasible_at_once(tmp_path: Path) -> None:
+    tuning = Tuning(tmp_path, "a", trials=2)
+
+    def make(name: str, params: dict[str, Json]) -> Cell:
+        if not params:
+            raise ValueError("k is too wide")
+        return cell(name, params)
+
+    tuning.source.make = make
+    assert tuning.next().spec.settings != {}  # trial 1
+    record = tuning.record("a", 0)
+    assert (record["state"], record["cause"], record["reason"]) == (
+        "infeasible",
+        "value",
+        "k is too wide",
+    )
+
+
+@pytest.mark.parametrize(("cause", "attempts"), [("memory", 3), ("died", 3), ("killed", 6)])
+def test_an_interruption_is_no_result_until_it_has_come_too_often(
+    tmp_path: Path, cause: str, attempts: int
+) -> None:
+    """Counted on disk: every attempt is made by a command of its own."""
+    for attempt in range(attempts):
+        tuning = Tuning(tmp_path, "a", trials=2)
+        assert tuning.searches["a"].record(0) is None
+        first = tuning.next()
+        tuning.source.close(first, "code -9", passing=True, cause=cause, seconds=2.0)
+        assert tuning.searches["a"].spent == 2.0 * (attempt + 1)
+    record = tuning.record("a", 0)
+    assert (record["state"], record["cause"], record["seconds"]) == ("infeasible", cause, 0.0)
+    assert record["params"] == {}
+    assert tuning.next().spec.settings != {}  # the search goes on
+
+
+def test_a_disk_that_stays_full_ends_the_search_for_now(tmp_path: Path) -> None:
+    tuning = Tuning(tmp_path, "a")
+    for _ in range(3):
+        tuning.source.close(tuning.next(), "no space left", passing=True, cause="place")
+    assert tuning.source() is None
+    assert tuning.searches["a"].halted == "trial 0: no space left"
+    assert not list(tmp_path.rglob("trial-*.json")) + list(tmp_path.rglob("interrupted-*.json"))
+    assert Tuning(tmp_path, "a").next().spec.settings == {}
+
+
+def test_two_tuners_split_the_work_and_find_the_same(tmp_path: Path) -> None:
+    """Each trial is run by one of them; the records are those of a tuner alone."""
+
+    def finish(*tuners: Tuning) -> list[list[str]]:
+        ran: list[list[str]] = [[] for _ in tuners]
+        over: set[int] = set()
+        rounds = 0
+        while len(over) < len(tuners):
+            rounds += 1
+            assert rounds < 200
+            for at, tuner in enumerate(tuners):
+                following = tuner.source()
+                if following is None:
+                    over.add(at)
+                elif isinstance(following, Cell):
+                    ran[at].append(following.spec.run_id)
+                    open_[at].append(following)
+            for at, tuner in enumerate(tuners):  # the slower one ends every other time
+                if open_[at] and (at == 0 or rounds % 2):
+                    ended = open_[at].pop(0)
+                    tuner.run(ended, auc=0.5 + float(str(ended.spec.settings.get("lr", 0.0))))
+                    tuner.source.close(ended, "", seconds=1.0)
+        return ran
+
+    open_: list[list[Cell]] = [[], []]
+    alone = Tuning(tmp_path / "alone", "a", "b", trials=6)
+    (all_of,) = finish(alone)
+    pair = [Tuning(tmp_path / "pair", "a", "b", trials=6) for _ in range(2)]
+    first, second = finish(*pair)
+    assert len(first) > 2
+    assert len(second) > 2
+    assert not set(first) & set(second)
+    assert sorted(first + second) == sorted(all_of)
+    for name in "ab":
+        records = [[tuner.record(name, n) for n in range(6)] for tuner in (alone, *pair)]
+        assert records[0] == records[1] == records[2]
+
+
+def test_nothing_is_begun_once_the_seconds_are_spent(tmp_path: Path) -> None:
+    tuning = Tuning(tmp_path, "a", "b", trials=5)
+    for search in tuning.searches.values():
+        search.seconds = 10_000.0
+    for name, seconds in {"a": 4000.0, "b": 9000.0}.items():
+        for number in range(2):
+            assert tuning.searches[name].next_trial() == (number, ANY)
+            trial: Trial = {"number": number, "state": "ok", "value": 0.5, "seconds": seconds}
+            tuning.searches[name].tell(trial)
+    assert tuning.searches["b"].finished
+    last = tuning.next()
+    assert last.strategy == "a"
+    left = tuning.source.left(last)
+    assert left is not None
+    assert 1900.0 < left <= 2000.0  # of its 10,000 s 8,000 are spent
+    tuning.run(last)
+    tuning.source.close(last, "", seconds=2500.0)
+    assert tuning.source() is None
+    spent = budgets(tmp_path, Tuning_(trials=5, seconds=10_000.0), "ab")
+    assert [(budget.strategy, budget.chances, budget.seconds) for budget in spent] == [
+        ("a", 3, 10500.0),
+        ("b", 2, 18000.0),
+    ]
+    assert lacking(spent, {}) == ["b got 2 trials, others 3 (its seconds are spent)"]
+    assert lacking(spent, {"b": "dear, and known to be"}) == []
+
+
+def test_a_trial_cut_by_the_end_of_the_seconds_begins_again_with_a_larger_cap(
+    tmp_path: Path,
+) -> None:
+    """It is no result: its parameters are not what ended it."""
+    tuning = Tuning(tmp_path, "a", trials=2)
+    tuning.searches["a"].seconds = 50.0
+    tuning.source.close(tuning.next(), "late", cause="time", seconds=50.0)
+    assert tuning.source() is None
+    (spent,) = budgets(tmp_path, Tuning_(trials=2, seconds=50.0), "a")
+    assert (spent.trials, spent.seconds, spent.cut) == (0, 50.0, True)
+    others = spent._replace(strategy="b", chances=2)
+    assert lacking([spent, others], {}) == [
+        "a got 0 trials, others 2 (its seconds are below one trial)"
+    ]
+    larger = Tuning(tmp_path, "a", trials=2)
+    larger.searches["a"].seconds = 100.0
+    again = larger.next()
+    left = larger.source.left(again)
+    assert left is not None
+    assert 40.0 < left <= 50.0
+    larger.searches["a"].trial_seconds = 5.0  # its own limit is a result
+    larger.source.close(again, "late", cause="time", seconds=5.0)
+    assert larger.record("a", 0)["cause"] == "time"
+
+
+def test_seconds_of_a_trial_in_another_process_count(tmp_path: Path) -> None:
+    """Two tuners do not spend the same seconds twice."""
+    one, two = (Tuning(tmp_path, "a", trials=4) for _ in range(2))
+    for tuning in (one, two):
+        tuning.searches["a"].seconds = 1000.0
+    one.source.begun(one.next(), os.getpid())
+    (path,) = tmp_path.rglob("running-0000.json")
+    note = json.loads(path.read_text())
+    path.write_text(json.dumps({**note, "begin": note["begin"] - 600.0}))
+    second = two.source.left(two.next())
+    assert second is not None
+    assert 390.0 < second <= 400.0
+    path.write_text(json.dumps({**note, "begin": note["begin"] - 600.0, "boot": "another"}))
+    assert two.searches["a"].under_way < 10.0
+
+
+def test_a_record_that_appears_while_its_run_is_under_way_is_told_once(tmp_path: Path) -> None:
+    """The worker writes it before it says that it is done."""
+    tuning = Tuning(tmp_path, "a")
+    tuning.source.make = lambda name, _: cell(name, {"the": "same"})
+    first = tuning.next()
+    tuning.run(first)
+    assert tuning.source() == Workers.WAIT
+    tuning.source.close(first, "")
+    assert [tuning.record("a", n)["state"] for n in (0, 1)] == ["ok", "ok"]
+
+
+def test_a_file_system_without_locks_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no trial that somebody else runs: waiting for it would be for ever."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with pytest.raises(PlaceError, match="has no locks"):
+        Tuning(tmp_path, "a").source()
+
+
+def test_the_limit_of_one_trial_holds_without_one_for_all(tmp_path: Path) -> None:
+    tuning = Tuning(tmp_path, "a")
+    first = tuning.next()
+    assert tuning.source.left(first) is None
+    tuning.searches["a"].trial_seconds = 3000.0
+    left = tuning.source.left(first)
+    assert left is not None
+    assert 2900.0 < left <= 3000.0
+
+
+def test_the_gate_tells_what_was_given_from_what_was_lost(tmp_path: Path) -> None:
+    """NaN and invalid values had their chance; memory, time and kills took it away."""
+    tuning = Tuning(tmp_path, "even", "lost", trials=3)
+    causes = {"even": ("nan", "value", ""), "lost": ("memory", "", "time")}
+    for name, ends in causes.items():
+        for number, cause in enumerate(ends):
+            state, value = ("infeasible", None) if cause else ("ok", 0.5)
+            trial: Trial = {"number": number, "state": state, "value": value}
+            tuning.searches[name].tell({**trial, "cause": cause} if cause else trial)
+    spent = budgets(tmp_path, Tuning_(trials=3), ("even", "lost"))
+    assert [budget.chances for budget in spent] == [3, 1]
+    assert unequal(spent, {}).startswith(
+        "the search was not the same for all: lost got 1 trials, others 3 (1 ended by memory, "
+        "1 ended by time); "
+    )
+    assert spent[1].sentence == "lost 1 of 3 trials, 0 s (infeasible: 1 memory, 1 time)"
 
 
 @pytest.mark.parametrize("name", ["trials.db", "trials.journal"])
@@ -168,7 +390,7 @@ def test_optuna_opens_what_is_exported(tmp_path: Path, name: str) -> None:
             metrics = tmp_path / "runs" / following.spec.dataset / "x" / following.spec.run_id
             lines = [{"epoch": n, "valid_auc": auc - 0.1 / n} for n in (1, 2)]
             (metrics / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
-        tuning.source.close(following, failure)
+        tuning.source.close(following, failure, cause="nan", seconds=3.0)
     path = next(tmp_path.rglob("trial-0001.json"))
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, "constraints": {"slo": -0.5}}))
@@ -188,8 +410,8 @@ def test_optuna_opens_what_is_exported(tmp_path: Path, name: str) -> None:
     assert trials[1].intermediate_values == pytest.approx({1: 0.6, 2: 0.65})
     assert trials[1].constraints == {"slo": -0.5}
     assert trials[2].user_attrs["reason"] == "diverged"
-    assert trials[2].user_attrs["state"] == "failed"
-    assert study.user_attrs["caps"] == {"trials": 3}
+    assert (trials[2].user_attrs["cause"], trials[2].user_attrs["seconds"]) == ("nan", 3.0)
+    assert study.user_attrs["caps"] == {"trials": 3, "seconds": None}
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["runs", "tuning", name])
 
 
@@ -199,3 +421,17 @@ def test_a_file_that_is_not_optunas_is_not_replaced(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="give a"):
             export_trials([], "shop", tmp_path, target)
     assert (tmp_path / "notes.db").read_text() == "mine"
+
+
+def test_the_table_says_what_is_spent_and_left(two: Tuning) -> None:
+    for search in two.searches.values():
+        search.seconds = 60.0
+    first = two.next()
+    two.run(first, auc=0.7123)
+    two.source.close(first, "", seconds=20.0)
+    console = Console(file=StringIO(), width=100)
+    console.print(two.source.table())
+    words = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert words[1].split()[:8] == ["a", "1", "of", "4", "0", "0.7123", "20", "s"]
+    assert words[1].split()[8:] == ["40", "s"]
+    assert words[2].split() == ["b", "0", "of", "4", "0", "0", "s", "60", "s"]

@@ -1,0 +1,136 @@
+"""What every strategy's search was given and has spent, counted in the records."""
+
+import contextlib
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.runs.records import (
+    Interruption,
+    Record,
+    SearchIdentity,
+    Trial,
+    read_record,
+)
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.runs.study import Tuning
+
+OF_THE_VALUE = ("nan", "value", "cost")  # causes that another machine would meet, too
+
+R = TypeVar("R", bound=Record)
+
+
+class SearchBudget(NamedTuple):
+    """One strategy's search under the caps that all share."""
+
+    strategy: str
+    trials: int  # on record
+    finished: int  # of them with a value
+    cap: int  # trials; 1 where there is nothing to search
+    seconds: float  # of processes, attempts that came to nothing included
+    cap_seconds: float | None
+    causes: Mapping[str, int]  # why trials on record have no value -> how many
+    chances: int  # trials that had their chance: a value, or parameters that cannot have one
+    cut: bool = False  # a trial was ended by the end of the seconds
+
+    @property
+    def sentence(self) -> str:
+        """The budget as spent, in words."""
+        whole = "" if self.cap_seconds is None else f" of {self.cap_seconds:g}"
+        text = f"{self.strategy} {self.finished} of {self.cap} trials, {self.seconds:.0f}{whole} s"
+        lost = ", ".join(f"{count} {cause}" for cause, count in sorted(self.causes.items()))
+        return f"{text} (infeasible: {lost})" if lost else text
+
+    def to_json(self) -> dict[str, object]:
+        return {**self._asdict(), "causes": dict(self.causes)}
+
+
+def study_budgets(study: StudyFolder) -> list[SearchBudget]:
+    """The budgets of the searches whose strategies are in a study's matrix."""
+    names = {cell["strategy"] for cell in study.matrix()["cells"]}
+    return budgets(study.path, study.spec.tuning, names)
+
+
+def budgets(study: Path, tuning: Tuning, names: Collection[str]) -> list[SearchBudget]:
+    """The budgets of the searches of the strategies `names`; `study` is the study's folder.
+
+    Records that cannot be read are not counted: they are named where records are checked.
+    """
+    if not tuning.trials:
+        return []
+    folders = [path.parent for path in sorted(study.glob("tuning/*/search.json"))]
+    return [_budget(folder, tuning) for folder in folders if folder.name in names]
+
+
+def lost_seconds(folder: Path) -> float:
+    """Seconds of the attempts of a search that came to no result."""
+    return sum(record["seconds"] for record in _readable(folder, "interrupted-*", Interruption))
+
+
+def _readable(folder: Path, pattern: str, kind: type[R]) -> list[R]:
+    records = []
+    for path in sorted(folder.glob(f"{pattern}.json")):
+        with contextlib.suppress(DataContractError):
+            records.append(read_record(path, kind))
+    return records
+
+
+def _budget(folder: Path, tuning: Tuning) -> SearchBudget:
+    identities = _readable(folder, "search", SearchIdentity)
+    cap = tuning.trials if any(record["space"] for record in identities) else 1
+    records = [r for r in _readable(folder, "trial-*", Trial) if r["number"] < cap]
+    causes = Counter(_cause(record) for record in records if record["state"] != "ok")
+    finished = sum(record["state"] == "ok" for record in records)
+    interruptions = _readable(folder, "interrupted-*", Interruption)
+    seconds = sum(record.get("seconds", 0.0) for record in records) + lost_seconds(folder)
+    return SearchBudget(
+        folder.name,
+        len(records),
+        finished,
+        cap,
+        round(seconds, 3),
+        tuning.seconds,
+        causes,
+        finished + sum(causes[cause] for cause in OF_THE_VALUE),
+        any(record["cause"] == "budget" for record in interruptions),
+    )
+
+
+def _cause(record: Trial) -> str:
+    return record.get("cause", record["state"])
+
+
+def lacking(spent: Sequence[SearchBudget], accepted: Mapping[str, str]) -> list[str]:
+    """A sentence for each strategy that got less of the search than another, unless accepted.
+
+    Trials that memory, time or a kill ended count as not given, invalid values and NaN as given.
+    """
+    searched = [budget for budget in spent if budget.cap > 1]
+    most = max((budget.chances for budget in searched), default=0)
+    return [
+        f"{budget.strategy} got {budget.chances} trials, others {most} ({_why(budget)})"
+        for budget in searched
+        if budget.chances < most and budget.strategy not in accepted
+    ]
+
+
+def _why(budget: SearchBudget) -> str:
+    lost = {cause: n for cause, n in budget.causes.items() if cause not in OF_THE_VALUE}
+    reasons = [f"{count} ended by {cause}" for cause, count in sorted(lost.items())]
+    if budget.cut or (budget.cap_seconds is not None and budget.seconds >= budget.cap_seconds):
+        reasons.append(
+            "its seconds are spent" if budget.trials else "its seconds are below one trial"
+        )
+    return ", ".join(reasons) or "it has not ended"
+
+
+def unequal(spent: Sequence[SearchBudget], accepted: Mapping[str, str]) -> str:
+    """The sentence of the gate on unequal searches; "" where all is even or accepted."""
+    if not (sentences := lacking(spent, accepted)):
+        return ""
+    return (
+        f"the search was not the same for all: {'; '.join(sentences)}; raise the cap and run the "
+        "same command, or accept it with a reason in tuning.accept"
+    )

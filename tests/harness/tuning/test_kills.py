@@ -1,0 +1,182 @@
+"""Kills of tuners, workers, trials and groups at drawn moments: the same trials and winners.
+
+The trainings are played by real processes that load no model, so that a hundred kills are cheap.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLAYER = """
+import os, subprocess, sys, time
+from pathlib import Path
+
+def work(connection, root, store_path, include):
+    import ctypes, json
+    ctypes.CDLL(None).prctl(1, 9)
+    os.setsid()
+    while True:
+        try:
+            cell = connection.recv()
+        except EOFError:
+            return
+        if cell is None:
+            return
+        child = subprocess.Popen(["sleep", "0.15"])  # a trial starts processes of its own
+        child.wait()
+        folder = root / "runs" / cell.spec.dataset / cell.strategy / cell.spec.run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        rate = float(cell.spec.settings.get("lr", 0.01))
+        summary = {"format": 1, "run_id": cell.spec.run_id, "valid_auc": 0.7 - abs(rate - 0.03)}
+        with open(root / "trained", "a") as log:
+            log.write(cell.spec.run_id + "\\n")
+        written = folder / f"summary.{os.getpid()}"
+        written.write_text(json.dumps({**summary, "seconds": 0.15}))
+        os.replace(written, folder / "summary.json")
+        connection.send(("done", {"seconds": 0.15}))
+"""
+TUNER = """
+import sys, types
+from pathlib import Path
+from typing import NamedTuple
+
+class Record(NamedTuple):
+    path: Path
+    summary: dict
+
+def find_record(cell, root):
+    import json
+    path = root / "runs" / cell.spec.dataset / cell.strategy / cell.spec.run_id / "summary.json"
+    return Record(path.parent, json.loads(path.read_text())) if path.exists() else None
+
+light = types.ModuleType("fusefront.harness.training.run")  # without what trains
+light.find_record = find_record
+sys.modules[light.__name__] = light
+
+from fusefront.harness.runs.spec import Cell, RunSpec
+from fusefront.harness.runs.study import Range
+from fusefront.harness.training import workers as scheduling
+from fusefront.harness.tuning.search import Search
+from fusefront.harness.tuning.search_cells import TrialSource
+
+def main(root):
+    from player import work
+    scheduling.work = work
+    space = {"lr": Range(low=1e-3, high=1e-1, log=True)}
+    searches = [Search(root / "tuning" / n, n, space, 8, seed=3, lag=2) for n in ("a", "b", "c")]
+    def cell(name, params):
+        return Cell(name, "trial", RunSpec(f"of {name}", "f", "b", params, {}, 1, code="c"), False)
+    source = TrialSource(searches, cell, root)
+    workers = scheduling.Workers(2, root, Path("store"), [])
+    for kind, of, message in workers.execute(source, source.left, tries=1, grace=0.5):
+        if kind == "start":
+            source.begun(of, message["pid"])
+        elif kind in ("done", "failed"):
+            reason = message.pop("reason", "")
+            source.close(of, reason, **message)
+    workers.close()
+    for search in searches:
+        search.freeze()
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    (tmp_path / "player.py").write_text(PLAYER, encoding="utf-8")
+    (tmp_path / "tuner.py").write_text(TUNER, encoding="utf-8")
+    return tmp_path / "tuner.py"
+
+
+def start(program: Path, root: Path) -> subprocess.Popen[str]:
+    root.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        [sys.executable, str(program), str(root)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def records(root: Path) -> dict[str, dict[str, Any]]:
+    """Every record of a trial and of a winner; how long they took is the machine's."""
+    read = {
+        str(path.relative_to(root)): json.loads(path.read_text())
+        for pattern in ("trial-*", "claim-*", "winner-*")
+        for path in sorted(root.glob(f"tuning/*/{pattern}.json"))
+    }
+    return {
+        name: {key: v for key, v in record.items() if key not in ("seconds", "evidence")}
+        for name, record in read.items()
+    }
+
+
+def below(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    children = [int(word) for word in text.split()]
+    return [*children, *(inner for child in children for inner in below(child))]
+
+
+def kill(rng: random.Random, tuner: subprocess.Popen[str]) -> None:
+    """One of: the tuner, its group, a worker, what a trial has started."""
+    match rng.choice(["tuner", "group", "below", "below"]):
+        case "tuner":
+            tuner.kill()
+        case "group":
+            os.killpg(tuner.pid, signal.SIGKILL)
+        case _:
+            if victims := below(tuner.pid):
+                try:
+                    os.kill(rng.choice(victims), signal.SIGKILL)
+                except ProcessLookupError:
+                    return
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [pytest.param(8, id="few"), pytest.param(100, id="hundred")])
+def test_any_kills_leave_the_same_trials_and_winners(
+    programs: Path, tmp_path: Path, kills: int
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    process = start(programs, whole)
+    assert process.wait() == 0, process.communicate()[1]
+    expected = records(whole)
+    assert len(expected) == 3 * (8 + 8 + 1)
+    rng = random.Random(kills)
+    count = 0
+    while count < kills:
+        tuners = [start(programs, cut) for _ in range(rng.choice([1, 2]))]  # they share the work
+        time.sleep(rng.uniform(0.5, 4))
+        for tuner in tuners:
+            kill(rng, tuner)
+            count += 1
+        time.sleep(rng.uniform(0, 1))
+        for tuner in tuners:
+            if tuner.poll() is None:
+                os.killpg(tuner.pid, signal.SIGKILL)
+            tuner.communicate()
+        if len(records(cut)) == len(expected):  # all is done: the rest of the kills begin anew
+            assert records(cut) == expected
+            cut = tmp_path / f"cut{count}"
+    process = start(programs, cut)
+    assert process.wait() == 0, process.communicate()[1]
+    assert records(cut) == expected
+    assert not list(cut.glob("tuning/*/running-*"))
+    before = {path: path.stat().st_mtime_ns for path in cut.rglob("*.json")}
+    process = start(programs, cut)
+    assert process.wait() == 0, process.communicate()[1]
+    assert {path: path.stat().st_mtime_ns for path in cut.rglob("*.json")} == before
