@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from fusefront.datasets.durations import checked
+from fusefront.datasets.numbers_of_yaml import Numbers
 
 Duration = Annotated[str, AfterValidator(checked)]
 Part = Annotated[str, Field(min_length=1)]  # user, item, item.genres, request.device, candidate.x
@@ -13,7 +14,7 @@ Key = Part | Annotated[tuple[Part, ...], Field(min_length=1, max_length=4)]
 PRIOR = 10.0  # rows that a rate is shrunk by
 
 
-class Counter(BaseModel):
+class Counter(Numbers):
     """One entry of `counters`: a count and a rate of a key's past, or the residual of its past."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

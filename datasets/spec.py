@@ -23,6 +23,7 @@ from pydantic import (
 
 from fusefront.datasets.counter_spec import Attribute, Counter, Duration, counter_problems
 from fusefront.datasets.errors import SpecError, expectation
+from fusefront.datasets.numbers_of_yaml import Numbers
 from fusefront.datasets.table_text import TableText
 from fusefront.datasets.yaml_file import Json, read_yaml
 
@@ -61,8 +62,8 @@ KEY = re.compile(
 )  # in a path: an item's key, or its first so many characters
 
 
-class Strict(BaseModel):
-    """Base of every part of a spec: an unknown key is refused."""
+class Strict(Numbers, BaseModel):
+    """Base of every part of a spec: an unknown key is refused, and `true` for a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

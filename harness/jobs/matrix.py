@@ -15,6 +15,7 @@ from fusefront.harness.jobs.trial_builds import check_spaces, check_strategies
 from fusefront.harness.parts.identity import code_of
 from fusefront.harness.parts.outside_parts import Own
 from fusefront.harness.runs.files import Json, canonical
+from fusefront.harness.runs.nearest import or_nearest
 from fusefront.harness.runs.recipe import Training, overlay
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Strategy, Study
@@ -23,7 +24,7 @@ from fusefront.harness.tuning.finalists import finalist_seeds
 from fusefront.harness.tuning.samplers import refusal
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.search_cells import TRIAL_SEED
-from fusefront.harness.tuning.space import Space, apply, distributions
+from fusefront.harness.tuning.space import Space, apply, distributions, held
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class StudyPlan:
         Under another recipe without those of its training that mean nothing there.
         """
         params = {
-            name: self._fitting(name, winners.get(self.searched_as(name), {}))
+            name: self._fitting(name, winners.get(self.searched_as(name), self.held(name)))
             for name in self.strategies
         }
         return [
@@ -185,6 +186,11 @@ class StudyPlan:
             for name in self.searched()
         ]
 
+    def held(self, name: str) -> dict[str, Json]:
+        """The keys that a strategy's space holds at one value, as far as it is searched."""
+        twin = self.searched_as(name)
+        return held(self.space(twin)) if twin in self.searched() else {}
+
     def space(self, name: str) -> Space:
         """What is searched for a strategy: the study's keys, the baseline's choices, its own.
 
@@ -214,7 +220,12 @@ class StudyPlan:
     @property
     def unsearched(self) -> list[str]:
         """A sentence on each key of the study's space that some searched strategies have not."""
-        keys = [key for key in self.study.tuning.space if self.study.tuning.trials]
+        tuning = self.study.tuning
+        if not tuning.trials:
+            spaces = [f"strategies.{name}.space" for name, s in self.strategies.items() if s.space]
+            spaces += ["tuning.space"] if "space" in tuning.model_fields_set else []
+            return [f"{name} is not searched: tuning.trials is 0" for name in spaces]
+        keys = list(tuning.space)
         names = {k: [n for n in self.searched() if k in self.unfit.get(n, ())] for k in keys}
         return [
             f"tuning.space: {key!r} is no setting of {', '.join(lacking)}, searched without it"
@@ -252,6 +263,7 @@ def make_plan(
             _check_recipe(plan.under(recipe), name, strategy)
     plan = replace(plan, unfit=check_spaces(plan, own))
     _check_sampler(plan)
+    _check_accepted(plan)
     return plan
 
 
@@ -274,6 +286,16 @@ def _check_sampler(plan: StudyPlan) -> None:
     for name in plan.searched():
         if sentence := refusal(tuning.sampler, distributions(plan.space(name)), tuning.trials):
             raise UsageError(f"strategy {name!r}: tuning.sampler: {sentence}")
+
+
+def _check_accepted(plan: StudyPlan) -> None:
+    """Refuse a smaller search accepted for what is not searched, or without a reason."""
+    for name, reason in plan.study.tuning.accept.items():
+        if name not in plan.strategies:
+            hint = or_nearest(name, plan.strategies)
+            raise UsageError(f"tuning.accept: {name!r} is no strategy of this study{hint}")
+        if not reason.strip():
+            raise UsageError(f"tuning.accept: {name!r} is accepted without a reason; write it")
 
 
 def _check_seeds(study: Study) -> None:

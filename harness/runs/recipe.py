@@ -5,8 +5,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from fusefront.datasets.numbers_of_yaml import Numbers
 from fusefront.harness.runs.files import Json
 
 FEWEST_ROWS, MOST_ROWS = 256, 8192  # of a batch that nobody named
@@ -22,8 +23,8 @@ _RIVALS = {  # two ways to say one thing: a later word takes the place of the ot
 EVERYWHERE = ("epochs", "max_candidates", "clip")  # what a study says of these holds for all
 
 
-class StrictModel(BaseModel):
-    """Base of every part of a study: an unknown key is refused."""
+class StrictModel(Numbers):
+    """Base of every part of a study: an unknown key is refused, and `true` for a number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -129,6 +129,9 @@ class Tuning(StrictModel):
 
     @model_validator(mode="after")
     def _a_choice(self) -> "Tuning":
+        caps = [key for key in ("seconds", "trial_seconds") if getattr(self, key) is not None]
+        if caps and not self.trials:
+            raise ValueError(f"{caps[0]} without trials caps nothing; give trials, too")
         if self.finalists == 1 or self.finalists > self.trials:
             raise ValueError(
                 f"{self.finalists} finalists of {self.trials} trials: expected 0, or from 2 to as "

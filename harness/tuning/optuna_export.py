@@ -70,7 +70,8 @@ def _storage(path: Path, suffix: str) -> Iterator[BaseStorage]:
 
 
 def _frozen(record: Trial, distributions: Mapping[str, BaseDistribution], out: Path) -> FrozenTrial:
-    params = dict(record.get("params", {}))
+    claimed = record.get("params", {})
+    params = {key: value for key, value in claimed.items() if key in distributions}
     good = record["state"] == "ok" and record["value"] is not None
     ours = {
         "number": record["number"],
@@ -80,6 +81,7 @@ def _frozen(record: Trial, distributions: Mapping[str, BaseDistribution], out: P
         "reason": record.get("reason", ""),
         "cause": record.get("cause", ""),
         "defaults": not params,
+        "held": {key: value for key, value in claimed.items() if key not in distributions},
     }
     return create_trial(
         state=TrialState.COMPLETE if good else TrialState.FAIL,

@@ -37,7 +37,7 @@ from fusefront.harness.runs.study import Sampler
 from fusefront.harness.training.trees import Leader, leader, reap
 from fusefront.harness.tuning.budget import lost_seconds
 from fusefront.harness.tuning.samplers import make_sampler, quasi_random, refusal
-from fusefront.harness.tuning.space import Space, distributions
+from fusefront.harness.tuning.space import Space, distributions, held
 
 # how often a trial is tried again after what came to no result, by what ended it; "budget" is the
 # end of its search's seconds: only a larger cap lets it begin again
@@ -73,8 +73,9 @@ class Search:
 
     def __post_init__(self) -> None:
         self.distributions = distributions(self.space)
+        self.held = held(self.space)
         if not self.distributions:
-            self.trials = min(self.trials, 1)  # nothing to search: the defaults are the winner
+            self.trials = min(self.trials, 1)  # nothing to search: the defaults win
         if sentence := refusal(self.sampler, self.distributions, self.trials):
             raise UsageError(f"strategy {self.strategy!r}: tuning.sampler: {sentence}")
         self.locks: dict[int, contextlib.ExitStack] = {}
@@ -83,7 +84,10 @@ class Search:
             "format": 1,
             "seed": self.seed,
             "lag": self.lag,
-            "space": {key: repr(value) for key, value in sorted(self.distributions.items())},
+            "space": {
+                **{key: repr(value) for key, value in sorted(self.distributions.items())},
+                **{key: f"held at {value!r}" for key, value in sorted(self.held.items())},
+            },
         }
         if self.sampler != "tpe":
             identity["sampler"] = self.sampler
@@ -146,7 +150,8 @@ class Search:
                 continue
             self._reap(number)
             if not self._claim(number).exists():
-                write_once(self._claim(number), {"format": 1, "params": self._propose(number)})
+                params = {**self.held, **self._propose(number)}
+                write_once(self._claim(number), {"format": 1, "params": params})
             self.running[number] = time.monotonic()
             return number, dict(read_record(self._claim(number), Claim)["params"])
         return None
@@ -304,7 +309,8 @@ class Search:
         return int.from_bytes(hashlib.sha256(key).digest()[:4])
 
     def _frozen(self, number: int, *, known: bool) -> FrozenTrial:
-        params = dict(read_record(self._claim(number), Claim)["params"])
+        claimed = read_record(self._claim(number), Claim)["params"]
+        params = {key: value for key, value in claimed.items() if key in self.distributions}
         used: dict[str, BaseDistribution] = {key: self.distributions[key] for key in params}
         record = self.record(number) if known else None
         if record is None:  # still running, or too recent to be used: only its place is known

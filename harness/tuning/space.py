@@ -14,11 +14,13 @@ Space = Mapping[str, Range | tuple[Any, ...]]
 
 
 def distributions(space: Space) -> dict[str, "BaseDistribution"]:
-    """One Optuna distribution a key; a key with at most one value is fixed and left out."""
+    """One Optuna distribution a key; a key with at most one value is left out, see `held`."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     by_key: dict[str, BaseDistribution] = {}
     for key, values in space.items():
+        if len(_ends(values)) < 2:
+            continue
         if isinstance(values, Range):
             whole = isinstance(values.low, int) and isinstance(values.high, int)
             by_key[key] = (
@@ -26,9 +28,22 @@ def distributions(space: Space) -> dict[str, "BaseDistribution"]:
                 if whole
                 else FloatDistribution(float(values.low), float(values.high), log=values.log)
             )
-        elif len(values) > 1:
+        else:
             by_key[key] = CategoricalDistribution([_plain(value) for value in values])
     return by_key
+
+
+def held(space: Space) -> dict[str, Json]:
+    """The value of each key that has one alone: every trial has it, the defaults, too."""
+    alone = {key: _ends(values) for key, values in space.items()}
+    return {key: _plain(values[0]) for key, values in alone.items() if len(values) == 1}
+
+
+def _ends(values: Range | tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values to choose from, of a range its ends."""
+    if not isinstance(values, Range):
+        return values
+    return (values.low,) if values.low == values.high else (values.low, values.high)
 
 
 def _plain(value: Json) -> bool | int | float | str | None:

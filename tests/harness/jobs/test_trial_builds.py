@@ -52,6 +52,8 @@ def searched(**space: Any) -> dict[str, Any]:
         (searched(training__lr=[1, 2]), "'training.lr'; did you mean 'training.learning_rate'"),
         (searched(token_widht=[8, 16]), "'token_widht'; did you mean 'token_width'"),
         (searched(head__drpout=[0.1, 0.2]), "'head.drpout'; did you mean 'head.dropout'"),
+        ({"tuning": {"accept": {"lat": "dear"}}}, "tuning.accept: 'lat' is no .* mean 'late'"),
+        ({"tuning": {"accept": {"late": " "}}}, "'late' is accepted without a reason; write it"),
         (searched(zebra__k=[1, 2]), "tuning.space: unknown key 'zebra.k'"),
         (searched(training__epochs=[1, -1]), "searched with training.epochs = -1: .*epochs"),
         (searched(training__tau={"low": -1.0, "high": 3}), "searched with training.tau = -1.0"),
@@ -125,6 +127,16 @@ def test_a_key_of_some_models_is_searched_where_it_is_a_setting(ragged: Prepared
     assert matrix.unsearched == [
         "tuning.space: 'token_width' is no setting of deep, searched without it"
     ]
+
+
+def test_a_key_with_one_value_has_it_in_every_run(ragged: PreparedDataset) -> None:
+    """Also where no trial ended well: the runs try the defaults, and this is one of them."""
+    matrix = plan(ragged, searched(training__tau=[7.0]))
+    assert {cell.spec.training["tau"] for cell in matrix.final({})} == {7.0}
+    winners = {name: {"training.tau": 2.0} for name in ("late", "deep")}
+    assert {cell.spec.training["tau"] for cell in matrix.final(winners)} == {2.0}
+    unsearched = plan(ragged, {"tuning": {"trials": 0, **searched(training__tau=[7.0])["tuning"]}})
+    assert unsearched.unsearched == ["tuning.space is not searched: tuning.trials is 0"]
 
 
 def test_a_part_and_its_setting_are_searched_together(ragged: PreparedDataset) -> None:

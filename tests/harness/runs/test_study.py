@@ -54,6 +54,12 @@ def test_an_override_reaches_a_nested_key(tmp_path: Path) -> None:
         (GOOD + "latency: {candidates: [1, 10]}\n", "decide_at 100 is not among candidates"),
         (GOOD + "interactions: {path: log.parquet}\n", "got a data set spec, expected a study"),
         (GOOD + "tuning: {space: {lr: {low: 3, high: 1}}}\n", "is empty"),
+        (GOOD + "tuning: {trials: true}\n", "tuning.trials: got true, expected a number"),
+        (GOOD + "tuning: {space: {lr: {low: no, high: 1}}}\n", "space.lr.low: got false, expec"),
+        (GOOD + "seeds: [0, true]\n", "seeds: got true, expected a number"),
+        (GOOD + "training: {tau: false}\n", "training.tau: got false, expected a number"),
+        (GOOD + "slo_ms: yes\n", "slo_ms: got true, expected a number"),
+        (GOOD + "tuning: {seconds: 60}\n", "seconds without trials caps nothing; give trials"),
     ],
 )
 def test_each_mistake_gets_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:

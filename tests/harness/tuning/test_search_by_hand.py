@@ -14,7 +14,7 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.study import Range
 from fusefront.harness.tuning.search import NoWinnerError, Search
-from fusefront.harness.tuning.space import Space, apply, distributions
+from fusefront.harness.tuning.space import Space, apply, distributions, held
 
 SPACE: Space = {"lr": Range(low=1e-3, high=1e-1, log=True), "k": (4, 8, 16), "fixed": (3,)}
 
@@ -122,9 +122,11 @@ def test_a_trial_is_what_optuna_makes_of_those_before(
     for number in range(trials):
         values, params = trial.next_trial() or (-1, {})
         assert values == number
+        assert params.pop("fixed") == 3  # a key with one value has it, the defaults included
         if number:
             assert params == proposed(ended, trials, lag)
-        assert params == json.loads((tmp_path / f"claim-{number:04d}.json").read_text())["params"]
+        claim = json.loads((tmp_path / f"claim-{number:04d}.json").read_text())
+        assert {**params, "fixed": 3} == claim["params"]
         lr, k = params.get("lr", 0.03), params.get("k", 8)
         value = None if number % 5 >= 3 else 1 - abs(float(str(lr)) - 0.02) - int(str(k)) / 100
         if number % 5 == 4:  # it ended well, and has no AUC
@@ -166,7 +168,10 @@ def test_without_a_winner_the_reasons_are_said_once_each(tmp_path: Path) -> None
         trial.freeze()
 
 
-@pytest.mark.parametrize("changed", [{"seed": 6}, {"lag": 3}, {"space": {"k": (4, 8)}}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"seed": 6}, {"lag": 3}, {"space": {"k": (4, 8)}}, {"space": {**SPACE, "fixed": (4,)}}],
+)
 def test_a_search_goes_on_only_as_it_began(tmp_path: Path, changed: dict[str, object]) -> None:
     same: dict[str, object] = {"space": SPACE, "trials": 4, "seed": 5, "lag": 2}
     Search(tmp_path, "early", **same)  # type: ignore[arg-type]
@@ -179,7 +184,10 @@ def test_a_search_goes_on_only_as_it_began(tmp_path: Path, changed: dict[str, ob
 def test_where_nothing_is_searched_the_defaults_are_the_one_trial(
     tmp_path: Path, trials: int, result: int
 ) -> None:
-    assert search(tmp_path, trials, space={"k": (4,), "l": ()}).trials == result
+    only = search(tmp_path, trials, space={"k": (4,), "l": (), "m": Range(low=2, high=2)})
+    assert only.trials == result
+    if trials:
+        assert only.next_trial() == (0, {"k": 4, "m": 2})
 
 
 def test_ranges_and_lists_become_what_optuna_draws_from() -> None:
@@ -190,7 +198,11 @@ def test_ranges_and_lists_become_what_optuna_draws_from() -> None:
         "values": (1, 2.5, "a", True, None),
         "parts": ([64, 32], {"b": 1, "a": 2}),
         "single": ("x",),
+        "point": Range(low=0.5, high=0.5),
+        "kept": (),
     }
+    assert held(space) == {"single": "x", "point": 0.5}
+    assert held({"part": ({"b": 1, "a": 2},)}) == {"part": 'json:{"a": 2, "b": 1}'}
     assert distributions(space) == {
         "whole": IntDistribution(2, 9, log=True),
         "number": FloatDistribution(2.0, 9.5),
