@@ -91,7 +91,13 @@ def show_winners(
             f"{budget.finished} of {budget.cap}",
             f"{budget.seconds:.0f}{whole}",
         )
-    Console().print(table)
+    out = Console()
+    out.print(table)
+    for winner in winners:
+        for point in winner.get("front", []):
+            of = f"{winner['strategy']} trial {point['number']}"
+            cost = f"{point['macs']:,.0f} MACs a candidate"
+            out.print(f"{of}: valid AUC {point['valid_auc']:.4f}, {cost}", markup=False)
 
 
 def _short(value: Json) -> str:

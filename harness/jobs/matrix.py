@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+
+import torch
 
 from fusefront.baselines.contract import Parts
 from fusefront.baselines.settings import expand
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.cost import macs_per_candidate
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.controls import controls_of
@@ -24,7 +28,7 @@ from fusefront.harness.tuning.finalists import finalist_seeds
 from fusefront.harness.tuning.samplers import refusal
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.search_cells import TRIAL_SEED
-from fusefront.harness.tuning.space import Space, apply, distributions, held
+from fusefront.harness.tuning.space import Space, apply, constants, distributions
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class StudyPlan:
     without: Mapping[str, str] = field(default_factory=dict)  # control that is not run -> why
     alternative: Mapping[str, Json] = field(default_factory=dict)  # over the common recipe
     unfit: Mapping[str, frozenset[str]] = field(default_factory=dict)  # keys of the study's space
+    _macs: dict[tuple[str, str], int] = field(default_factory=dict, compare=False)
     _codes: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     def cell(
@@ -98,6 +103,19 @@ class StudyPlan:
             self._codes[key] = code_of(model).version
         return self._codes[key]
 
+    def macs(self, name: str, params: Mapping[str, Json]) -> float:
+        """MACs a candidate of a strategy with searched parameters, counted without training."""
+        strategy = self.strategies[name]
+        settings, _ = apply(params, strategy.settings, strategy.training)
+        key = strategy.baseline, canonical(settings)
+        if key not in self._macs:
+            schema = schema_of(self.store)
+            model = built_of(self.parts.baselines[strategy.baseline], self.parts, settings, schema)
+            places = (numbers.device for numbers in model.state_dict().values())
+            with next(places, torch.device("meta")):
+                self._macs[key] = macs_per_candidate(model, schema.items, schema)
+        return self._macs[key]
+
     def trial(self, name: str, params: Mapping[str, Json]) -> Cell:
         """A cell of the search: its own seed, and never a look at test."""
         seed = TRIAL_SEED + self.study.tuning.seed
@@ -120,7 +138,7 @@ class StudyPlan:
         Under another recipe without those of its training that mean nothing there.
         """
         params = {
-            name: self._fitting(name, winners.get(self.searched_as(name), self.held(name)))
+            name: self._fitting(name, winners.get(self.searched_as(name), self.constants(name)))
             for name in self.strategies
         }
         return [
@@ -181,15 +199,18 @@ class StudyPlan:
                 tuning.seconds,
                 tuning.trial_seconds,
                 sampler=tuning.sampler,
+                objectives=tuning.objectives,
+                budget_macs=tuning.budget_macs,
+                macs=partial(self.macs, name),
                 finalists=tuning.finalists,
             )
             for name in self.searched()
         ]
 
-    def held(self, name: str) -> dict[str, Json]:
+    def constants(self, name: str) -> dict[str, Json]:
         """The keys that a strategy's space holds at one value, as far as it is searched."""
         twin = self.searched_as(name)
-        return held(self.space(twin)) if twin in self.searched() else {}
+        return constants(self.space(twin)) if twin in self.searched() else {}
 
     def space(self, name: str) -> Space:
         """What is searched for a strategy: the study's keys, the baseline's choices, its own.
@@ -284,7 +305,12 @@ def _check_sampler(plan: StudyPlan) -> None:
     """Refuse a sampler that does not fit what a strategy searches, before anything is trained."""
     tuning = plan.study.tuning
     for name in plan.searched():
-        if sentence := refusal(tuning.sampler, distributions(plan.space(name)), tuning.trials):
+        if sentence := refusal(
+            tuning.sampler,
+            distributions(plan.space(name)),
+            tuning.trials,
+            len(tuning.objectives),
+        ):
             raise UsageError(f"strategy {name!r}: tuning.sampler: {sentence}")
 
 

@@ -179,7 +179,7 @@ def _limited(study: Study, limit: int | None) -> Study:
     return study.model_copy(update={"strategies": first})
 
 
-class Searched(NamedTuple):
+class SearchOutcome(NamedTuple):
     """What the searches came to, budgets as spent included."""
 
     winners: dict[str, WinnerRecord]
@@ -189,7 +189,9 @@ class Searched(NamedTuple):
     unequal: str  # why not every strategy got the same; "" where it did, or less is accepted
 
 
-def tune_study(request: StudyRequest, console: Console, export: Path | None = None) -> Searched:
+def tune_study(
+    request: StudyRequest, console: Console, export: Path | None = None
+) -> SearchOutcome:
     """The search alone; `export` is written however it ends."""
     with at_work(request.out, console):
         plan, room = begin(request, console)
@@ -210,7 +212,7 @@ def tune_study(request: StudyRequest, console: Console, export: Path | None = No
                 without.append(str(error))
     tuning = plan.study.tuning
     spent = budgets(room.folder, tuning, plan.searched())
-    return Searched(*tuned, without, spent, unequal(spent, tuning.accept))
+    return SearchOutcome(*tuned, without, spent, unequal(spent, tuning.accept))
 
 
 def run_study(request: StudyRequest, console: Console) -> Conclusion:

@@ -188,6 +188,7 @@ class Claim(Record):
     """claim-<n>.json of a search: the parameters of trial n."""
 
     params: dict[str, Json]
+    system_attrs: NotRequired[dict[str, Json]]  # what the sampler goes by, where it has a state
 
 
 class Trial(Record):
@@ -200,7 +201,8 @@ class Trial(Record):
     value: float | None
     seconds: NotRequired[float]  # of its process, interrupted attempts left out
     reason: NotRequired[str]
-    cause: NotRequired[str]  # memory | time | nan | value | died | killed | error
+    cause: NotRequired[str]  # memory | time | nan | value | cost | died | killed | error
+    macs: NotRequired[float]  # counted, a candidate
     constraints: NotRequired[dict[str, float]]  # name -> value, kept where it is 0 or less
 
 
@@ -238,6 +240,15 @@ class Finalist(TypedDict):
     reason: str
 
 
+class FrontPoint(TypedDict):
+    """A trial that no other beats on AUC (validation) and MACs a candidate at once."""
+
+    number: int
+    params: dict[str, Json]
+    valid_auc: float
+    macs: float
+
+
 class WinnerRecord(Record):
     """winner-<trials>.json of a search: frozen before test is opened.
 
@@ -252,6 +263,7 @@ class WinnerRecord(Record):
     seconds: float
     evidence: str  # hash of the trials' records, and of the finalists where there are any
     finalists: NotRequired[list[Finalist]]
+    front: NotRequired[list[FrontPoint]]  # with two objectives, the cheapest first
 
 
 def winner_name(trials: int, finalists: int = 0, seconds: float | None = None) -> str:
@@ -279,6 +291,8 @@ class SearchIdentity(Record):
     lag: int
     space: dict[str, str]  # key -> its distribution in words
     sampler: NotRequired[str]  # where it is not tpe
+    objectives: NotRequired[list[str]]  # where it is not the AUC alone
+    budget_macs: NotRequired[float]
 
 
 R = TypeVar("R", bound=Mapping[str, object])

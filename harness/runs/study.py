@@ -27,6 +27,7 @@ CONTROLS = (
 )
 Role = Literal["strategy", "control", "ablation", "trial"]
 Sampler = Literal["tpe", "random", "qmc", "gp", "cma-es", "nsga-ii"]
+Objective = Literal["auc", "macs"]
 LARGEST_SEED = 2**31 - 1  # a trial's seed lies above it, and a generator's below 2**32
 MOST_TRIALS, MOST_SEEDS, MOST_ROWS = 10_000, 1_000, 100_000_000
 LONGEST_S = 10_000_000.0  # 116 days
@@ -114,6 +115,8 @@ class Tuning(StrictModel):
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     lag: int = Field(default=2, ge=1, le=8)
     sampler: Sampler = "tpe"
+    objectives: tuple[Objective, ...] = ("auc",)  # auc, or auc and macs: a front
+    budget_macs: float | None = Field(default=None, gt=0, le=1e15)  # a candidate; above: no trial
     finalists: int = Field(default=0, ge=0, le=20)  # the best so many get two new seeds each
     space: dict[str, Range | tuple[Any, ...]] = Field(
         default={
@@ -132,6 +135,12 @@ class Tuning(StrictModel):
         caps = [key for key in ("seconds", "trial_seconds") if getattr(self, key) is not None]
         if caps and not self.trials:
             raise ValueError(f"{caps[0]} without trials caps nothing; give trials, too")
+        if self.objectives not in (("auc",), ("auc", "macs")):
+            raise ValueError(
+                f"objectives {list(self.objectives)}: expected [auc], or [auc, macs] for a front"
+            )
+        if self.finalists and len(self.objectives) > 1:
+            raise ValueError("finalists choose by the AUC alone; leave them out of a front")
         if self.finalists == 1 or self.finalists > self.trials:
             raise ValueError(
                 f"{self.finalists} finalists of {self.trials} trials: expected 0, or from 2 to as "

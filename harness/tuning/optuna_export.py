@@ -3,11 +3,10 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -36,11 +35,12 @@ def export_trials(searches: Sequence[Search], study: str, out: Path, target: Pat
     with replacing(target) as written, _storage(written, target.suffix) as storage:
         for search in searches:
             name = f"{study}/{search.strategy}"
-            mirror = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+            directions = ["maximize", "minimize"][: len(search.objectives)]
+            mirror = optuna.create_study(storage=storage, study_name=name, directions=directions)
             mirror.set_user_attr("strategy", search.strategy)
             mirror.set_user_attr("caps", {"trials": search.trials, "seconds": search.seconds})
             for record in search.records():
-                mirror.add_trial(_frozen(record, search.distributions, out))
+                mirror.add_trial(_frozen(record, search, out))
 
 
 def _check(target: Path) -> None:
@@ -69,10 +69,10 @@ def _storage(path: Path, suffix: str) -> Iterator[BaseStorage]:
         storage.engine.dispose()
 
 
-def _frozen(record: Trial, distributions: Mapping[str, BaseDistribution], out: Path) -> FrozenTrial:
+def _frozen(record: Trial, search: Search, out: Path) -> FrozenTrial:
+    distributions, values = search.distributions, search.values_of(record)
     claimed = record.get("params", {})
     params = {key: value for key, value in claimed.items() if key in distributions}
-    good = record["state"] == "ok" and record["value"] is not None
     ours = {
         "number": record["number"],
         "run_id": record.get("run_id", ""),
@@ -81,11 +81,11 @@ def _frozen(record: Trial, distributions: Mapping[str, BaseDistribution], out: P
         "reason": record.get("reason", ""),
         "cause": record.get("cause", ""),
         "defaults": not params,
-        "held": {key: value for key, value in claimed.items() if key not in distributions},
+        "constants": {key: value for key, value in claimed.items() if key not in distributions},
     }
     return create_trial(
-        state=TrialState.COMPLETE if good else TrialState.FAIL,
-        value=record["value"] if good else None,
+        state=TrialState.FAIL if values is None else TrialState.COMPLETE,
+        values=values,
         params=params,
         distributions={key: distributions[key] for key in params},
         user_attrs=ours,

@@ -5,6 +5,7 @@ the same records give the same proposal whoever asks and however often.
 """
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 import optuna
 from optuna.distributions import (
@@ -21,7 +22,8 @@ from fusefront.harness.runs.study import Sampler
 
 STARTUP = 10  # random trials before a sampler has anything to go by; fewer in a short search
 LONGEST_GP = 100  # trials: a proposal takes a third of a second at 40, and longer with each
-STATEFUL = ("cma-es", "nsga-ii")
+STATEFUL = ("cma-es", "nsga-ii")  # their state lies in the claims, beside the parameters
+LARGEST_POPULATION = 50
 
 Distributions = Mapping[str, BaseDistribution]
 
@@ -35,13 +37,21 @@ def startup(trials: int) -> int:
     return min(STARTUP, max(2, trials // 3))
 
 
-def refusal(name: Sampler, space: Distributions, trials: int) -> str:
+def population(trials: int) -> int:
+    """How many trials are a generation of nsga-ii: the first is drawn at random.
+
+    >>> population(10), population(100), population(1000)
+    (4, 20, 50)
+    """
+    return min(LARGEST_POPULATION, max(4, trials // 5))
+
+
+def refusal(name: Sampler, space: Distributions, trials: int, objectives: int = 1) -> str:
     """Why the sampler does not fit a search, as a sentence; "" where it does."""
-    if name in STATEFUL:
-        return (
-            f"{name} goes by a state of its own from one proposal to the next, which the records of"
-            " a search do not hold, so that it would not survive a kill; use tpe"
-        )
+    if name == "nsga-ii" and objectives == 1:
+        return "nsga-ii looks for a front; write objectives: [auc, macs], or use tpe"
+    if name == "cma-es":
+        return _no_cma_es(space, objectives)
     lists = [key for key, drawn in space.items() if isinstance(drawn, CategoricalDistribution)]
     if name == "qmc" and lists:
         return (
@@ -58,8 +68,31 @@ def refusal(name: Sampler, space: Distributions, trials: int) -> str:
     return ""
 
 
+def _no_cma_es(space: Distributions, objectives: int) -> str:
+    if objectives > 1:
+        return "cma-es knows one objective; use tpe or nsga-ii for a front"
+    for key, drawn in space.items():
+        if not isinstance(drawn, FloatDistribution):
+            what = "whole numbers" if isinstance(drawn, IntDistribution) else "a list of choices"
+            return (
+                f"cma-es moves a cloud through ranges of numbers, and {key!r} is {what}; write a "
+                "range with a decimal point, or use tpe"
+            )
+    if len(space) == 1:
+        return "cma-es needs two ranges or more, and there is one; use tpe"
+    if find_spec("cmaes") is None:
+        return "cma-es needs the package cmaes, which is not installed; install it, or use tpe"
+    return ""
+
+
 def make_sampler(name: Sampler, seed: int, trials: int) -> BaseSampler:
     """The sampler of one proposal; qmc is none, `quasi_random` gives its points."""
+    if name == "nsga-ii":
+        return optuna.samplers.NSGAIISampler(population_size=population(trials), seed=seed)
+    if name == "cma-es":
+        return optuna.samplers.CmaEsSampler(
+            seed=seed, n_startup_trials=startup(trials), warn_independent_sampling=False
+        )
     if name == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     if name == "gp":

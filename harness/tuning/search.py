@@ -7,7 +7,7 @@ parameters of the trials between; never on how many workers ran or how often the
 import contextlib
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from fusefront.harness.runs.files import Json, digest, write_once
 from fusefront.harness.runs.records import (
     Claim,
     Finalist,
+    FrontPoint,
     Interruption,
     NewerFormatError,
     RunningTrial,
@@ -36,12 +37,13 @@ from fusefront.harness.runs.records import (
 from fusefront.harness.runs.study import Sampler
 from fusefront.harness.training.trees import Leader, leader, reap
 from fusefront.harness.tuning.budget import lost_seconds
-from fusefront.harness.tuning.samplers import make_sampler, quasi_random, refusal
-from fusefront.harness.tuning.space import Space, distributions, held
+from fusefront.harness.tuning.samplers import STATEFUL, make_sampler, quasi_random, refusal
+from fusefront.harness.tuning.space import Space, constants, distributions
 
 # how often a trial is tried again after what came to no result, by what ended it; "budget" is the
 # end of its search's seconds: only a larger cap lets it begin again
 AGAIN = {"memory": 2, "died": 2, "killed": 5, "budget": 1_000_000}
+DRAWS, OF_SAMPLER = 200, 20  # of a trial until the budget of MACs is kept; then at random
 SLACK_S = 0.05  # below it nothing is left of the seconds: no trial ends so soon
 
 
@@ -65,6 +67,9 @@ class Search:
     seconds: float | None = None  # of processes, for all trials together
     trial_seconds: float | None = None  # for one
     sampler: Sampler = "tpe"
+    objectives: tuple[str, ...] = ("auc",)
+    budget_macs: float | None = None  # a candidate: no trial has more
+    macs: Callable[[Mapping[str, Json]], float] | None = None  # counted, of parameters
     finalists: int = 0  # so many of the best are trained again before one is frozen
     running: dict[int, float] = field(default_factory=dict)  # here: number -> when it began
     halted: str = ""  # why no more trials are begun now: memory, disk or the like gave out
@@ -73,10 +78,10 @@ class Search:
 
     def __post_init__(self) -> None:
         self.distributions = distributions(self.space)
-        self.held = held(self.space)
+        self.constants = constants(self.space)
         if not self.distributions:
             self.trials = min(self.trials, 1)  # nothing to search: the defaults win
-        if sentence := refusal(self.sampler, self.distributions, self.trials):
+        if sentence := refusal(self.sampler, self.distributions, self.trials, len(self.objectives)):
             raise UsageError(f"strategy {self.strategy!r}: tuning.sampler: {sentence}")
         self.locks: dict[int, contextlib.ExitStack] = {}
         self.known: dict[int, Trial] = {}  # read once: a record never changes
@@ -86,11 +91,15 @@ class Search:
             "lag": self.lag,
             "space": {
                 **{key: repr(value) for key, value in sorted(self.distributions.items())},
-                **{key: f"held at {value!r}" for key, value in sorted(self.held.items())},
+                **{key: f"held at {value!r}" for key, value in sorted(self.constants.items())},
             },
         }
         if self.sampler != "tpe":
             identity["sampler"] = self.sampler
+        if self.objectives != ("auc",):
+            identity["objectives"] = list(self.objectives)
+        if self.budget_macs is not None:
+            identity["budget_macs"] = self.budget_macs
         path = self.folder / "search.json"
         if write_once(path, identity):
             return
@@ -101,7 +110,8 @@ class Search:
             return
         if {"format": 1, **written} != identity:
             raise UsageError(
-                f"{path}: this search was begun with another seed, lag, space or sampler;"
+                f"{path}: this search was begun with another seed, lag, space or sampler,"
+                " or other objectives or budget_macs;"
                 " give the study another name or restore them"
             )
 
@@ -150,8 +160,7 @@ class Search:
                 continue
             self._reap(number)
             if not self._claim(number).exists():
-                params = {**self.held, **self._propose(number)}
-                write_once(self._claim(number), {"format": 1, "params": params})
+                write_once(self._claim(number), {"format": 1, **self._propose(number)})
             self.running[number] = time.monotonic()
             return number, dict(read_record(self._claim(number), Claim)["params"])
         return None
@@ -292,32 +301,91 @@ class Search:
         with contextlib.suppress(OSError):
             forget(self._process(number))
 
-    def _propose(self, number: int) -> dict[str, Json]:
+    def excess(self, params: Mapping[str, Json]) -> float:
+        """MACs a candidate above the budget; 0 or less where there is none or it is kept."""
+        if self.budget_macs is None or self.macs is None:
+            return 0.0
+        return self.macs(params) - self.budget_macs
+
+    def _propose(self, number: int) -> Claim:
+        """The claim of a trial: counting costs nothing, so what is too dear is drawn again."""
         if number == 0:
-            return {}  # the defaults, so that no search ends below them on validation
+            return {"params": dict(self.constants)}  # the defaults: no search ends below them
+        claim = first = self._draw(number, 0)
+        for attempt in range(1, DRAWS):
+            if self.excess(claim["params"]) <= 0:
+                break
+            claim = self._draw(number, attempt)
+        if self.sampler == "nsga-ii":
+            claim["system_attrs"] = first.get("system_attrs", {})  # its generation, whoever drew
+        return claim
+
+    def _draw(self, number: int, attempt: int) -> Claim:
+        """What the sampler proposes for a trial, the first time or another."""
+        of = f"{number}:{attempt}" if attempt else number
         if self.sampler == "qmc":
-            return quasi_random(self.distributions, self._seed("qmc"), number - 1)
+            at = number - 1 + attempt * self.trials
+            point = quasi_random(self.distributions, self._seed("qmc"), at)
+            return {"params": {**self.constants, **point}}
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        sampler = make_sampler(self.sampler, self._seed(number), self.trials)
-        study = optuna.create_study(direction="maximize", sampler=sampler)
+        directions = ["maximize", "minimize"][: len(self.objectives)]
+        drawn = self.sampler if attempt < OF_SAMPLER else "random"  # it does not know the budget
+        sampler = make_sampler(drawn, self._seed(of), self.trials)
+        study = optuna.create_study(directions=directions, sampler=sampler)
         for earlier in range(1, number):
             study.add_trial(self._frozen(earlier, known=earlier <= number - self.lag))
-        return dict(study.ask(self.distributions).params)
+        trial = study.ask(self.distributions)
+        claim: Claim = {"params": {**self.constants, **trial.params}}
+        if drawn in STATEFUL:
+            claim["system_attrs"] = dict(study.get_trials(deepcopy=False)[-1].system_attrs)
+        return claim
 
     def _seed(self, of: int | str) -> int:
         key = f"{self.seed}:{self.strategy}:{of}".encode()
         return int.from_bytes(hashlib.sha256(key).digest()[:4])
 
     def _frozen(self, number: int, *, known: bool) -> FrozenTrial:
-        claimed = read_record(self._claim(number), Claim)["params"]
-        params = {key: value for key, value in claimed.items() if key in self.distributions}
+        claim = read_record(self._claim(number), Claim)
+        params = {k: value for k, value in claim["params"].items() if k in self.distributions}
         used: dict[str, BaseDistribution] = {key: self.distributions[key] for key in params}
         record = self.record(number) if known else None
+        values = None if record is None else self.values_of(record)
         if record is None:  # still running, or too recent to be used: only its place is known
-            return create_trial(state=TrialState.RUNNING, params=params, distributions=used)
+            state = TrialState.RUNNING
+        else:
+            state = TrialState.FAIL if values is None else TrialState.COMPLETE
+        return create_trial(
+            state=state,
+            values=values,
+            params=params,
+            distributions=used,
+            system_attrs=dict(claim.get("system_attrs", {})),
+        )
+
+    def values_of(self, record: Trial) -> list[float] | None:
+        """A trial's value of each objective; None where it has not all of them."""
         if record["state"] != "ok" or record["value"] is None:
-            return create_trial(state=TrialState.FAIL, params=params, distributions=used)
-        return create_trial(value=record["value"], params=params, distributions=used)
+            return None
+        if len(self.objectives) == 1:
+            return [record["value"]]
+        return [record["value"], record["macs"]] if "macs" in record else None
+
+    def front(self) -> list[FrontPoint]:
+        """The trials that no other beats on AUC and MACs at once, the cheapest first."""
+        points = sorted(
+            (
+                (trial["macs"], -(trial["value"] or 0.0), trial["number"], trial)
+                for trial in self.ranked()
+                if "macs" in trial
+            ),
+            key=lambda point: point[:3],
+        )
+        front: list[FrontPoint] = []
+        for macs, loss, number, trial in points:
+            if not front or -loss > front[-1]["valid_auc"]:
+                params = trial.get("params", {})
+                front.append({"number": number, "params": params, "valid_auc": -loss, "macs": macs})
+        return front
 
     def ranked(self) -> list[Trial]:
         """The trials that ended well, best on validation first, the lowest number on ties."""
@@ -365,6 +433,8 @@ class Search:
         }
         if finalists:
             winner["finalists"] = list(finalists)
+        if len(self.objectives) > 1:
+            winner["front"] = self.front()
         if not write_once(self.winner, dict(winner)):
             self._compare(winner)
         return winner

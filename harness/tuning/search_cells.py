@@ -50,8 +50,12 @@ class TrialSource:
         """The cell of a trial that must be trained; None where it need not be, or cannot be."""
         try:
             cell = self.make(trial.search.strategy, trial.params)
+            excess = trial.search.excess(trial.params)
         except (ValueError, UsageError) as error:  # what no check of single values could see
             self._infeasible(trial, "", "value", str(error), 0.0)
+            return None
+        if excess > 0:
+            self._too_dear(trial, cell.spec.run_id, excess)
             return None
         trials = self.open.setdefault(cell.spec.run_id, [])
         trials.append(trial)
@@ -155,36 +159,31 @@ class TrialSource:
     def _trained(self, cell: Cell, record: RunRecord, seconds: float | None) -> None:
         summary = record.summary
         spent = summary.get("seconds", 0.0) if seconds is None else seconds
-        for trial in self.open.pop(cell.spec.run_id):
-            self._tell(trial, cell.spec.run_id, "ok", summary.get("valid_auc"), spent, "")
+        run_id, macs = cell.spec.run_id, summary.get("macs_per_candidate")
+        for trial in self.open.pop(run_id):
+            budget = trial.search.budget_macs
+            excess = None if budget is None or macs is None else macs - budget
+            value = summary.get("valid_auc")
+            ended = _Ended(run_id, "ok", value, spent, "", "", excess, macs)
+            trial.search.tell(_record(trial, ended))
+
+    def _too_dear(self, trial: "_Open", run_id: str, excess: float) -> None:
+        budget = trial.search.budget_macs or 0.0
+        dear = f"{budget + excess:,.0f} MACs a candidate, budget_macs is {budget:,.0f}"
+        self._infeasible(trial, run_id, "cost", dear, 0.0, excess=excess)
 
     def _infeasible(
-        self, trial: "_Open", run_id: str, cause: str, failure: str, seconds: float
-    ) -> None:
-        self._tell(trial, run_id, "infeasible", None, seconds, failure, cause)
-
-    def _tell(
         self,
         trial: "_Open",
         run_id: str,
-        state: str,
-        value: float | None,
+        cause: str,
+        failure: str,
         seconds: float,
-        reason: str,
-        cause: str = "",
+        *,
+        excess: float | None = None,
     ) -> None:
-        record: Trial = {
-            "number": trial.number,
-            "params": trial.params,
-            "run_id": run_id,
-            "state": state,
-            "value": value,
-            "seconds": seconds,
-            "reason": reason,
-        }
-        if cause:
-            record["cause"] = cause
-        trial.search.tell(record)
+        ended = _Ended(run_id, "infeasible", None, seconds, failure, cause, excess)
+        trial.search.tell(_record(trial, ended))
 
 
 class _Open(NamedTuple):
@@ -193,6 +192,38 @@ class _Open(NamedTuple):
     search: Search
     number: int
     params: dict[str, Json]
+
+
+class _Ended(NamedTuple):
+    """How a trial ended."""
+
+    run_id: str
+    state: str
+    value: float | None
+    seconds: float
+    reason: str
+    cause: str = ""
+    excess: float | None = None  # MACs above the budget
+    macs: float | None = None
+
+
+def _record(trial: _Open, ended: _Ended) -> Trial:
+    record: Trial = {
+        "number": trial.number,
+        "params": trial.params,
+        "run_id": ended.run_id,
+        "state": ended.state,
+        "value": ended.value,
+        "seconds": ended.seconds,
+        "reason": ended.reason,
+    }
+    if ended.cause:
+        record["cause"] = ended.cause
+    if ended.macs is not None:
+        record["macs"] = ended.macs
+    if ended.excess is not None:
+        record["constraints"] = {"budget_macs": ended.excess}
+    return record
 
 
 def _remaining(search: Search) -> float:

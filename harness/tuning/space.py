@@ -14,7 +14,7 @@ Space = Mapping[str, Range | tuple[Any, ...]]
 
 
 def distributions(space: Space) -> dict[str, "BaseDistribution"]:
-    """One Optuna distribution a key; a key with at most one value is left out, see `held`."""
+    """One Optuna distribution a key; a key with at most one value is left out, see `constants`."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     by_key: dict[str, BaseDistribution] = {}
@@ -33,7 +33,7 @@ def distributions(space: Space) -> dict[str, "BaseDistribution"]:
     return by_key
 
 
-def held(space: Space) -> dict[str, Json]:
+def constants(space: Space) -> dict[str, Json]:
     """The value of each key that has one alone: every trial has it, the defaults, too."""
     alone = {key: _ends(values) for key, values in space.items()}
     return {key: _plain(values[0]) for key, values in alone.items() if len(values) == 1}

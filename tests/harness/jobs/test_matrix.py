@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.cost import macs_per_candidate
+from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import Tuning, check_study
+from fusefront.harness.training.build import build_model
 
 PARTS = load_parts([])
 STUDY: dict[str, Any] = {
@@ -62,6 +65,15 @@ def test_code_is_that_of_the_strategys_own_parts(ragged: PreparedDataset) -> Non
     assert matrix.cell("new", {}, 7).spec.code == codes["new"]
     gated = matrix.cell("new", {"operator": "scalar_gate"}, 0).spec.code
     assert gated not in codes.values()
+
+
+@pytest.mark.parametrize("width", [8, 16])
+def test_macs_are_counted_without_training(ragged: PreparedDataset, width: int) -> None:
+    """From shapes, as they are counted on the model with its numbers."""
+    matrix, params = plan(ragged), {"token_width": width}
+    schema = schema_of(ragged)
+    model = build_model(matrix.cell("new", params, 0).spec, ragged, PARTS)
+    assert matrix.macs("new", params) == macs_per_candidate(model, schema.items, schema) > 0
 
 
 def test_a_trial_has_a_seed_of_its_own_and_never_sees_test(ragged: PreparedDataset) -> None:

@@ -1,5 +1,6 @@
 """Samplers: where each is refused, and that each spreads and repeats as it should."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy.stats import kstest
 
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.study import Range, Sampler
+from fusefront.harness.tuning import samplers
 from fusefront.harness.tuning.samplers import quasi_random, refusal
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.space import Space, distributions
@@ -29,8 +31,10 @@ LISTS: Space = {**RANGES, "operator": ("sum", "gate")}
         ("qmc", LISTS, 20, "qmc spreads points over ranges, and 'operator' is a list of choices"),
         ("gp", LISTS, 100, ""),
         ("gp", LISTS, 101, "gp takes seconds for each proposal beyond 100 trials, and there are"),
-        ("cma-es", RANGES, 20, "cma-es goes by a state of its own"),
-        ("nsga-ii", RANGES, 200, "nsga-ii goes by a state of its own"),
+        ("cma-es", RANGES, 20, "cma-es moves a cloud through ranges of numbers, and 'width' is wh"),
+        ("cma-es", LISTS, 20, "cma-es moves a cloud through ranges of numbers, and 'width' is wh"),
+        ("cma-es", {"rate": RANGES["rate"]}, 20, "cma-es needs two ranges or more, and there is"),
+        ("nsga-ii", RANGES, 200, "nsga-ii looks for a front; write objectives: [auc, macs]"),
     ],
 )
 def test_a_sampler_that_does_not_fit_is_refused_in_a_sentence(
@@ -43,6 +47,116 @@ def test_a_sampler_that_does_not_fit_is_refused_in_a_sentence(
         with pytest.raises(UsageError, match=r"^strategy 'early': tuning\.sampler: "):
             Search(tmp_path, "early", space, trials, seed=5, lag=2, sampler=sampler)
         assert list(tmp_path.iterdir()) == []
+
+
+CONTINUOUS: Space = {key: RANGES[key] for key in ("rate", "dropout")}
+FRONT = ("auc", "macs")
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_cma_es_fits_ranges_where_its_package_is(
+    installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samplers, "find_spec", lambda _: object() if installed else None)
+    text = refusal("cma-es", distributions(CONTINUOUS), 20)
+    assert text == "" if installed else "the package cmaes, which is not installed" in text
+    assert "one objective" in refusal("cma-es", distributions(CONTINUOUS), 20, objectives=2)
+
+
+def ended_front(folder: Path, sampler: Sampler, trials: int, budget: float | None) -> Search:
+    """A search of a toy in which width costs and helps, killed after every trial."""
+    for number in range(trials):
+        search = Search(
+            folder,
+            "early",
+            RANGES,
+            trials,
+            seed=5,
+            lag=2,
+            sampler=sampler,
+            objectives=FRONT,
+            budget_macs=budget,
+            macs=lambda params: 100 * int(str(params.get("width", 8))),
+        )
+        following, params = search.next_trial() or (-1, {})
+        assert following == number
+        dropout = float(str(params.get("dropout", 0.5)))
+        width = int(str(params.get("width", 8)))
+        value = 0.7 - abs(dropout - 0.1) + width / 100
+        search.tell(
+            {
+                "number": number,
+                "state": "ok",
+                "value": value,
+                "macs": 100.0 * width,
+                "params": params,
+            }
+        )
+    return search
+
+
+@pytest.mark.parametrize("sampler", ["nsga-ii", "tpe", "random"])
+def test_a_front_is_what_no_trial_beats(sampler: Sampler, tmp_path: Path) -> None:
+    search = ended_front(tmp_path, sampler, 20, None)
+    points = [(r["number"], r["value"] or 0.0, r["macs"]) for r in search.records()]
+    best = set()
+    for number, value, macs in points:
+        beaten = [
+            n
+            for n, v, m in points
+            if (v >= value and m < macs)
+            or (v > value and m <= macs)
+            or (v == value and m == macs and n < number)
+        ]
+        if not beaten:
+            best.add(number)
+    assert {point["number"] for point in search.front()} == best
+    costs = [point["macs"] for point in search.front()]
+    assert costs == sorted(costs)
+    winner = search.freeze()
+    assert winner["front"] == search.front()
+    assert winner["number"] == search.ranked()[0]["number"]  # the best AUC of the front
+
+
+def test_nsga_ii_goes_by_generations_though_it_is_made_anew_each_time(tmp_path: Path) -> None:
+    """A generation of four of twenty: those that come later have parents, and are no luck."""
+    search = ended_front(tmp_path, "nsga-ii", 20, None)
+    claims = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("claim-*.json"))]
+    generations = [
+        claim.get("system_attrs", {}).get("NSGAIISampler:generation") for claim in claims
+    ]
+    assert generations[0] is None
+    assert generations[1] == 0
+    assert generations[1:] == sorted(generations[1:])
+    assert generations[-1] >= 2
+    late = [record["value"] for record in search.records()[12:]]
+    drawn = [r["value"] for r in ended_front(tmp_path / "r", "random", 20, None).records()[12:]]
+    assert sum(late) > sum(drawn)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sampler", ["nsga-ii", "tpe", "qmc"])
+def test_no_proposal_is_above_the_budget(sampler: Sampler, tmp_path: Path) -> None:
+    """Counting is free: what is too dear is drawn again, and no trial is lost to it."""
+    objectives = ("auc",) if sampler == "qmc" else FRONT
+    search = Search(
+        tmp_path,
+        "early",
+        RANGES,
+        12,
+        seed=5,
+        lag=2,
+        sampler=sampler,
+        objectives=objectives,
+        budget_macs=850.0,
+        macs=lambda params: 100 * int(str(params.get("width", 9))),
+    )
+    widths = []
+    while (trial := search.next_trial()) is not None:
+        number, params = trial
+        widths.append(params.get("width", 9))
+        search.tell({"number": number, "state": "ok", "value": 0.5, "macs": 1.0, "params": params})
+    assert widths == [9] + 11 * [8]  # of 8, 9, 10, 11; the defaults are as they are
+    assert search.excess({}) == 50.0
 
 
 def proposals(folder: Path, sampler: Sampler, trials: int, space: Space = RANGES) -> list[dict]:  # type: ignore[type-arg]

@@ -14,7 +14,7 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.study import Range
 from fusefront.harness.tuning.search import NoWinnerError, Search
-from fusefront.harness.tuning.space import Space, apply, distributions, held
+from fusefront.harness.tuning.space import Space, apply, constants, distributions
 
 SPACE: Space = {"lr": Range(low=1e-3, high=1e-1, log=True), "k": (4, 8, 16), "fixed": (3,)}
 
@@ -170,7 +170,14 @@ def test_without_a_winner_the_reasons_are_said_once_each(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "changed",
-    [{"seed": 6}, {"lag": 3}, {"space": {"k": (4, 8)}}, {"space": {**SPACE, "fixed": (4,)}}],
+    [
+        {"seed": 6},
+        {"lag": 3},
+        {"space": {"k": (4, 8)}},
+        {"space": {**SPACE, "fixed": (4,)}},
+        {"objectives": ("auc", "macs")},
+        {"budget_macs": 100.0},
+    ],
 )
 def test_a_search_goes_on_only_as_it_began(tmp_path: Path, changed: dict[str, object]) -> None:
     same: dict[str, object] = {"space": SPACE, "trials": 4, "seed": 5, "lag": 2}
@@ -201,8 +208,8 @@ def test_ranges_and_lists_become_what_optuna_draws_from() -> None:
         "point": Range(low=0.5, high=0.5),
         "kept": (),
     }
-    assert held(space) == {"single": "x", "point": 0.5}
-    assert held({"part": ({"b": 1, "a": 2},)}) == {"part": 'json:{"a": 2, "b": 1}'}
+    assert constants(space) == {"single": "x", "point": 0.5}
+    assert constants({"part": ({"b": 1, "a": 2},)}) == {"part": 'json:{"a": 2, "b": 1}'}
     assert distributions(space) == {
         "whole": IntDistribution(2, 9, log=True),
         "number": FloatDistribution(2.0, 9.5),

@@ -314,10 +314,10 @@ def test_a_trial_cut_by_the_end_of_the_seconds_begins_again_with_a_larger_cap(
 
 def test_seconds_of_a_trial_in_another_process_count(tmp_path: Path) -> None:
     """Two tuners do not spend the same seconds twice."""
-    one, two = (Tuning(tmp_path, "a", trials=4) for _ in range(2))
-    for tuning in (one, two):
+    first, two = (Tuning(tmp_path, "a", trials=4) for _ in range(2))
+    for tuning in (first, two):
         tuning.searches["a"].seconds = 1000.0
-    one.source.begun(one.next(), os.getpid())
+    first.source.begun(first.next(), os.getpid())
     (path,) = tmp_path.rglob("running-0000.json")
     note = json.loads(path.read_text())
     path.write_text(json.dumps({**note, "begin": note["begin"] - 600.0}))
