@@ -48,11 +48,12 @@ class ReadBack:
 
 def read_back(store: PreparedDataset) -> ReadBack:
     """The whole store as Python values."""
+    words = Words(store)
     keys = dict(store.item_keys().iter_rows())
-    rows = [row for split in SPLITS for row in _rows(store, split, keys)]
+    rows = [row for split in SPLITS for row in _rows(store, split, keys, words)]
     table, schema = store.items, store.manifest.schema_
     items = {
-        key: _decoded(store, "item", schema.item_fields, table.fields[row])
+        key: _decoded(words, "item", schema.item_fields, table.fields[row])
         | _numbers(store, "item", schema.item_numbers, table.numbers[row])
         for row, key in keys.items()
     }
@@ -67,18 +68,35 @@ def read_back(store: PreparedDataset) -> ReadBack:
     return ReadBack(sorted(rows, key=lambda row: row.row), items, vectors)
 
 
-def _rows(store: PreparedDataset, name: str, keys: Mapping[int, object]) -> list[StoredRow]:
+class Words:
+    """The vocabularies of a store, each read once."""
+
+    def __init__(self, store: PreparedDataset) -> None:
+        self.store = store
+        self.read: dict[tuple[str, str], dict[int, object]] = {}
+
+    def of(self, side: str, field: str) -> dict[int, object]:
+        """Code -> value, None for code 0."""
+        if (side, field) not in self.read:
+            rows = self.store.vocabulary(side, field).iter_rows()
+            self.read[side, field] = {0: None} | dict(rows)
+        return self.read[side, field]
+
+
+def _rows(
+    store: PreparedDataset, name: str, keys: Mapping[int, object], words: Words
+) -> list[StoredRow]:
     split, schema = store.split(name), store.manifest.schema_
     rows = []
     for request in range(len(split.group)):
         start, length = int(split.history_start[request]), int(split.history_length[request])
         history = tuple(keys[int(row)] for row in store.history_values[start : start + length])
         of_request = _decoded(
-            store, "request", schema.request_fields, split.request_ids[request]
+            words, "request", schema.request_fields, split.request_ids[request]
         ) | _numbers(store, "request", schema.request_numbers, split.request_numbers[request])
         for at in range(int(split.row_start[request]), int(split.row_start[request + 1])):
             of_candidate = _decoded(
-                store, "candidate", schema.candidate_fields, split.candidate_ids[at]
+                words, "candidate", schema.candidate_fields, split.candidate_ids[at]
             ) | _numbers(store, "candidate", schema.candidate_numbers, split.candidate_numbers[at])
             slices = {
                 part: store.manifest.slices[part].values[int(codes[at])]
@@ -92,15 +110,13 @@ def _rows(store: PreparedDataset, name: str, keys: Mapping[int, object]) -> list
     return rows
 
 
-def _decoded(
-    store: PreparedDataset, side: str, fields: tuple[StoredField, ...], ids: np.ndarray
-) -> Values:
+def _decoded(words: Words, side: str, fields: tuple[StoredField, ...], ids: np.ndarray) -> Values:
     """Value of every field, None for code 0; a tuple of the values of a field of several
     columns."""
     values: Values = {}
     start = 0
     for field in fields:
-        names = {0: None} | dict(store.vocabulary(side, field.name).iter_rows())
+        names = words.of(side, field.name)
         codes = [int(code) for code in ids[start : start + field.columns]]
         start += field.columns
         messages = [names[code] for code in codes]
