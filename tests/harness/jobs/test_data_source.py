@@ -1,6 +1,10 @@
 """Where a study's data comes from: a world written once, or a spec beside the study."""
 
+import contextlib
 import json
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +14,13 @@ from fusefront.datasets.errors import SpecError
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
-from fusefront.harness.jobs import propose
-from fusefront.harness.jobs.data_source import described, prepared, write_synthetic
+from fusefront.harness.jobs import data_source, propose
+from fusefront.harness.jobs.data_source import (
+    describe,
+    described,
+    prepared,
+    write_synthetic,
+)
 from fusefront.harness.jobs.demo import demo_file
 from fusefront.harness.jobs.propose import write_proposal
 from fusefront.harness.runs.study import Study, Synthetic, check_study, load_study
@@ -31,7 +40,7 @@ def prepared_of(of: Study, file: Path, out: Path) -> PreparedDataset:
 def test_a_world_is_written_once_and_whole(tmp_path: Path) -> None:
     spec = write_synthetic(WORLD, tmp_path)
     (folder,) = (tmp_path / "data").iterdir()
-    assert folder.name.startswith("tour-")
+    assert re.fullmatch(r"tour-[0-9a-f]{8}", folder.name)
     assert spec == folder / "dataset.yaml"
     assert json.loads((folder / "complete.json").read_text()) == {
         "format": 1,
@@ -43,11 +52,49 @@ def test_a_world_is_written_once_and_whole(tmp_path: Path) -> None:
     assert (folder / "interactions.parquet").stat().st_mtime_ns == before
     (folder / "complete.json").unlink()  # cut short: written anew, without what lay there
     (folder / "left.txt").touch()
+    (tmp_path / "data" / ".tour-0.tmp-1-ff").mkdir()  # of a process that was killed
     assert write_synthetic(WORLD, tmp_path) == spec
     assert not (folder / "left.txt").exists()
     other = write_synthetic(WORLD.model_copy(update={"seed": 3}), tmp_path)
     assert other.parent != folder
-    assert len(list((tmp_path / "data").iterdir())) == 2
+    assert len(list((tmp_path / "data").iterdir())) == 2  # and nothing of the killed one
+
+
+def test_a_world_that_another_process_wrote_meanwhile_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    whole = write_synthetic(WORLD, tmp_path / "there").parent
+    locks: list[Path] = []
+
+    @contextlib.contextmanager
+    def late(path: Path, _: object) -> Iterator[None]:
+        locks.append(path)
+        shutil.copytree(whole, tmp_path / "here" / "data" / whole.name)
+        yield
+
+    monkeypatch.setattr(data_source, "locked", late)
+    monkeypatch.setattr(data_source, "_write", lambda *_: pytest.fail("written twice"))
+    spec = write_synthetic(WORLD, tmp_path / "here")
+    assert load_spec(spec) == load_spec(whole / "dataset.yaml")
+    assert write_synthetic(WORLD, tmp_path / "here") == spec
+    assert len(locks) == 1  # none for a world that is there
+
+
+def test_a_spec_stands_beside_the_study_and_its_data_in_a_folder(tmp_path: Path) -> None:
+    """And what leads outside of that folder is not read without leave."""
+    spec = write_synthetic(WORLD, tmp_path)
+    file = spec.parent / "study.yaml"
+    of = described(study("dataset.yaml"), file, None, tmp_path, ())
+    assert (of.data, of.allowed.outside) == (spec.parent, False)
+    assert describe(spec, None, ()).allowed.outside is False
+    assert describe(spec, None, (), outside=True).allowed.outside is True
+    with pytest.raises(
+        UsageError, match=r"study\.yaml: dataset 'other\.yaml' is not a file beside the study"
+    ):
+        described(study("other.yaml"), file, None, tmp_path, ())
+    with pytest.raises(UsageError, match=r"^--data .*interactions\.parquet: not a folder; give"):
+        describe(spec, spec.parent / "interactions.parquet", ())
 
 
 def test_the_world_has_the_sizes_and_the_seed_of_the_study(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ import pytest
 from fusefront.datasets.raw.files import sha256
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import GateError, UsageError
+from fusefront.harness.jobs import reproduce
 from fusefront.harness.jobs.reproduce import reproduce_run
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.recipe import Training
@@ -47,7 +49,16 @@ def change(run_folder: Path, by: float) -> None:
     (run_folder / "summary.json").write_text(json.dumps(summary))
 
 
-def test_the_same_training_gives_the_same_scores(out: Path, ragged: PreparedDataset) -> None:
+def test_the_same_training_gives_the_same_scores(
+    out: Path, ragged: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells: list[Cell] = []
+
+    def noted(cell: Cell, *rest: Any, **settings: Any) -> RunRecord:
+        cells.append(cell)
+        return run(cell, *rest, **settings)
+
+    monkeypatch.setattr(reproduce, "run", noted)
     record = trained(out, ragged)
     code = json.loads((record.path / "code.json").read_text())["version"]
     again = trained(out, ragged, code)  # under the code that its parts really have
@@ -64,6 +75,7 @@ def test_the_same_training_gives_the_same_scores(out: Path, ragged: PreparedData
     assert outcome["code_changed"] is True
     assert str(outcome["sentence"]).endswith(" (the training code has changed since)")
     assert len(list(out.glob("runs/*/*/*"))) == 2  # what is trained again lies aside
+    assert [cell.with_test for cell in cells] == [False, False]  # the test split is not scored
 
 
 def test_other_scores_fail_the_gate(out: Path, ragged: PreparedDataset) -> None:
