@@ -185,6 +185,8 @@ def test_a_split_of_one_label_is_severe(build: Plant, name: str) -> None:
         ({"train": (5000, 10_000), "test": (5140, 10_000)}, "no more than by chance"),
         ({"train": (4000, 10_000), "test": (5001, 10_000)}, "different populations"),
         ({"train": (4000, 10_000), "test": (5000, 10_000)}, "which is more than chance"),
+        ({"train": (20, 100), "test": (100, 200)}, "may just give"),  # 5 to the last bit
+        ({"train": (32, 100), "test": (88, 200)}, "no more than by chance"),  # 2 likewise
         ({"train": (0, 50), "test": (0, 0)}, "no more than by chance"),
     ],
 )
@@ -218,7 +220,9 @@ def periods(clicks: list[int], rows_each: int = 400) -> list[tuple[int, int, int
 def test_a_rate_that_moves_by_half_is_a_drift(
     build: Plant, low: int, high: int, drifts: bool
 ) -> None:
-    every = periods([low] * 4 + [(low + high) // 2] * 12 + [high] * 4)
+    every = periods(
+        [low + 8, *[low] * 3, *[(low + high) // 2] * 12, *[high] * 3, high - 8]
+    )  # the rates at both ends are not the extreme ones
     store = build(every[: 12 * 400], every[12 * 400 : 16 * 400], every[16 * 400 :])
     findings = check_drift(store, None)  # type: ignore[arg-type]
     assert findings is not None
@@ -227,8 +231,8 @@ def test_a_rate_that_moves_by_half_is_a_drift(
         assert findings[0].numbers == {
             "lowest": low / 400,
             "highest": high / 400,
-            "first_period": low / 400,
-            "last_period": high / 400,
+            "first_period": (low + 8) / 400,
+            "last_period": (high - 8) / 400,
         }
     assert check_drift(build(rows(9), rows(9), rows(9), timed=False), None) is None  # type: ignore[arg-type]
     drawn = build(every[:400], every[400:800], every[800:1200], drawn=2)
