@@ -13,7 +13,8 @@ _MOST_BITS = 10
 
 
 def parts_of(entries: int, part: int) -> int:
-    """So many bits of the keys that a part has at most about `part` of the entries."""
+    """How many leading bits of the keys tell parts apart, so that a part has at most about `part`
+    entries."""
     bits = 0
     while entries >> bits > part and bits < _MOST_BITS:
         bits += 1

@@ -12,7 +12,7 @@ ALTERNATIVES = 5
 
 
 def runner_up(inputs: Inputs, policy: Policy, outcome: Outcome) -> int | None:
-    """What the policy would choose if the choice did not exist."""
+    """Place among the candidates of what the policy would choose if the choice did not exist."""
     if outcome.choice is None:
         return None
     excluded = replace(inputs.candidates[outcome.choice], measuring_device=True)

@@ -97,7 +97,7 @@ def floor_of(bench: Bench | None, rows: Iterable[BenchRow]) -> float:
 
 
 def cost_of(row: BenchRow) -> float | None:
-    """Per million predictions at the load that keeps the queue short, else of a busy core."""
+    """Money per million predictions at the load that keeps the queue short, else of a busy core."""
     costs = (
         row.get("cost_per_million_served"),
         row.get("cost_per_million_offline"),

@@ -42,7 +42,7 @@ class ScoreSource(Protocol):
         ...
 
     def gap(self, strategy: str, seed: int) -> float | None:
-        """Logloss on validation minus on train, None where it was not recorded."""
+        """Logloss in nats on validation minus on train, None where it was not recorded."""
         ...
 
     def slices(self, split: str) -> tuple[SliceCodes, ...]:

@@ -85,7 +85,7 @@ class Difference(NamedTuple):
 
     @property
     def floor(self) -> float:
-        """|d| + h: for two equal sessions, what a real difference must exceed."""
+        """|d| + h, log ratio: for two equal sessions, what a real difference must exceed."""
         return abs(self.mean) + self.half
 
 
