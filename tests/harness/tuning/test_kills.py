@@ -44,7 +44,8 @@ def work(connection, root, store_path, include):
         connection.send(("done", {"seconds": 0.15}))
 """
 TUNER = """
-import sys, types
+import faulthandler, signal, sys, types
+faulthandler.register(signal.SIGUSR1)  # where it stands, should it stand still
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,6 +92,9 @@ if __name__ == "__main__":
 """
 
 
+LONGEST_S = 300.0  # of a whole search, on a loaded machine
+
+
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
     (tmp_path / "player.py").write_text(PLAYER, encoding="utf-8")
@@ -106,6 +110,19 @@ def start(program: Path, root: Path) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+def finish(program: Path, root: Path) -> None:
+    """A tuner that nobody disturbs ends well; one that stands still says where."""
+    process = start(program, root)
+    try:
+        errors = process.communicate(timeout=LONGEST_S)[1]
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGKILL)
+        errors = f"stood still: {process.communicate()[1]}"
+    assert process.returncode == 0, errors
 
 
 def records(root: Path) -> dict[str, dict[str, Any]]:
@@ -152,12 +169,11 @@ def test_any_kills_leave_the_same_trials_and_winners(
     programs: Path, tmp_path: Path, kills: int
 ) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    process = start(programs, whole)
-    assert process.wait() == 0, process.communicate()[1]
+    finish(programs, whole)
     expected = records(whole)
     assert len(expected) == 3 * (8 + 8 + 1)
     rng = random.Random(kills)
-    count = 0
+    count = again = 0
     while count < kills:
         tuners = [start(programs, cut) for _ in range(rng.choice([1, 2]))]  # they share the work
         time.sleep(rng.uniform(0.5, 4))
@@ -171,12 +187,13 @@ def test_any_kills_leave_the_same_trials_and_winners(
             tuner.communicate()
         if len(records(cut)) == len(expected):  # all is done: the rest of the kills begin anew
             assert records(cut) == expected
+            again += len(list(cut.glob("tuning/*/interrupted-*.json")))
             cut = tmp_path / f"cut{count}"
-    process = start(programs, cut)
-    assert process.wait() == 0, process.communicate()[1]
+    finish(programs, cut)
     assert records(cut) == expected
     assert not list(cut.glob("tuning/*/running-*"))
     before = {path: path.stat().st_mtime_ns for path in cut.rglob("*.json")}
-    process = start(programs, cut)
-    assert process.wait() == 0, process.communicate()[1]
+    finish(programs, cut)
     assert {path: path.stat().st_mtime_ns for path in cut.rglob("*.json")} == before
+    again += len(list(cut.glob("tuning/*/interrupted-*.json")))
+    sys.stdout.write(f"{count} kills, {again} interruptions on record, the same trials\n")
