@@ -75,7 +75,7 @@ def _spent(
     return SearchSpent(
         name,
         completed=len(ended),
-        failed=len(trials) - len(ended),
+        failed=sum(trial["state"] not in ("ok", "pruned") for trial in trials),
         seconds=sum(trial.get("seconds", 0.0) for trial in trials)
         + lost_seconds(study.path / "tuning" / name),
         best=max(ended, default=None),

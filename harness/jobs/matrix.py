@@ -200,6 +200,7 @@ class StudyPlan:
                 tuning.trial_seconds,
                 sampler=tuning.sampler,
                 objectives=tuning.objectives,
+                halving=tuning.halving,
                 budget_macs=tuning.budget_macs,
                 macs=partial(self.macs, name),
                 finalists=tuning.finalists,

@@ -231,7 +231,8 @@ def _work(
         ending_softly(room.workers, lambda line: room.console.print(line, markup=False)),
     ):
         limit, tries = (trials.left, 1) if trials else (None, TRIES)
-        for kind, cell, message in room.workers.execute(source, limit, tries):
+        stops = trials.stops if trials else None
+        for kind, cell, message in room.workers.execute(source, limit, tries, stops=stops):
             if kind == "start" and trials:
                 pid = message.get("pid")
                 trials.begun(cell, pid if isinstance(pid, int) else None)

@@ -197,12 +197,13 @@ class Trial(Record):
     number: int
     params: NotRequired[dict[str, Json]]
     run_id: NotRequired[str]
-    state: str  # ok | infeasible; of older records failed
+    state: str  # ok | infeasible | pruned; of older records failed
     value: float | None
     seconds: NotRequired[float]  # of its process, interrupted attempts left out
     reason: NotRequired[str]
     cause: NotRequired[str]  # memory | time | nan | value | cost | died | killed | error
     macs: NotRequired[float]  # counted, a candidate
+    rungs: NotRequired[dict[str, float]]  # with halving: epoch -> best AUC so far
     constraints: NotRequired[dict[str, float]]  # name -> value, kept where it is 0 or less
 
 
@@ -290,7 +291,9 @@ class SearchIdentity(Record):
     seed: int
     lag: int
     space: dict[str, str]  # key -> its distribution in words
+    constants: NotRequired[dict[str, Json]]  # keys of the space with one value
     sampler: NotRequired[str]  # where it is not tpe
+    halving: NotRequired[bool]
     objectives: NotRequired[list[str]]  # where it is not the AUC alone
     budget_macs: NotRequired[float]
 

@@ -112,6 +112,7 @@ class Tuning(StrictModel):
     seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)  # of a strategy's processes
     trial_seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)  # of one trial
     accept: dict[str, str] = Field(default={})  # strategy that may get less -> why
+    halving: bool = False  # with seconds: who lags behind at 1/8, 1/4, 1/2 of the epochs ends
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     lag: int = Field(default=2, ge=1, le=8)
     sampler: Sampler = "tpe"
@@ -135,6 +136,12 @@ class Tuning(StrictModel):
         caps = [key for key in ("seconds", "trial_seconds") if getattr(self, key) is not None]
         if caps and not self.trials:
             raise ValueError(f"{caps[0]} without trials caps nothing; give trials, too")
+        if self.halving and self.seconds is None:
+            raise ValueError(
+                "halving without seconds: at a fixed number of trials it only loses; give seconds"
+            )
+        if self.halving and len(self.objectives) > 1:
+            raise ValueError("halving goes by the AUC alone; leave it out of a front")
         if self.objectives not in (("auc",), ("auc", "macs")):
             raise ValueError(
                 f"objectives {list(self.objectives)}: expected [auc], or [auc, macs] for a front"

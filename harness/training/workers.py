@@ -6,7 +6,7 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -16,6 +16,7 @@ from fusefront.datasets.errors import DataContractError, PlaceError
 from fusefront.harness.processes import follow_parent, start
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.spec import Cell
+from fusefront.harness.training.halving import Race, RacedCell, StoppedError
 from fusefront.harness.training.trees import GRACE_S, end_tree, kill_tree, lead, oom_kills
 
 Message = dict[str, Json]
@@ -35,7 +36,14 @@ def work(connection: Connection, root: Path, store_path: Path, include: Sequence
     from fusefront.harness.training.run import run
 
     store, parts = PreparedDataset.open(store_path), load_parts(include)
-    while (cell := _receive(connection)) is not None:
+    while (task := _receive(connection)) is not None:
+        cell, stops = task if isinstance(task, RacedCell) else (task, {})
+        race = Race(stops)
+
+        def epoch(message: Message, race: Race = race) -> None:
+            connection.send(("epoch", message))
+            race.epoch(message.get("epoch"), message.get("valid_auc"))
+
         begin = time.monotonic()
         try:
             record = run(
@@ -43,7 +51,7 @@ def work(connection: Connection, root: Path, store_path: Path, include: Sequence
                 root,
                 store,
                 parts,
-                lambda message: connection.send(("epoch", message)),
+                epoch,
                 include,
                 lambda line: connection.send(("waiting", {"line": line})),
             )
@@ -61,12 +69,12 @@ def _seconds_since(begin: float) -> Message:
     return {"seconds": round(time.monotonic() - begin, 3)}
 
 
-def _receive(connection: Connection) -> Cell | None:
+def _receive(connection: Connection) -> Cell | RacedCell | None:
     try:
-        cell: Cell | None = connection.recv()
+        task: Cell | RacedCell | None = connection.recv()
     except EOFError:
         return None
-    return cell
+    return task
 
 
 _OF_THE_PLACE = (
@@ -87,7 +95,9 @@ def is_passing(error: BaseException) -> bool:
 
 
 def cause_of(error: BaseException) -> str:
-    """What gave out: memory | place (disk, lock) | nan | value | error."""
+    """What gave out: memory | place (disk, lock) | nan | value | error, or pruned: nothing."""
+    if isinstance(error, StoppedError):
+        return "pruned"
     if isinstance(error, MemoryError) or any(w in str(error).lower() for w in _OF_THE_PLACE[1:]):
         return "memory"
     if is_passing(error):
@@ -98,6 +108,7 @@ def cause_of(error: BaseException) -> str:
 
 
 Limit = Callable[[Cell], float | None]
+Stops = Callable[[Cell], Mapping[int, float]]
 Source = Callable[[], Cell | str | None]
 
 
@@ -138,6 +149,7 @@ class Workers:
         limit: Limit | None = None,
         tries: int = TRIES,
         grace: float = GRACE_S,
+        stops: Stops | None = None,
     ) -> Iterator[tuple[str, Cell, Message]]:
         """Yield ("start" | "epoch" | "waiting" | "done" | "failed", cell, message) as it happens.
 
@@ -145,6 +157,7 @@ class Workers:
         of "failed" then says whether that, which may pass, was the reason ("passing"), what gave
         out ("cause") and the seconds it took. `limit(cell)` is how many seconds a running cell has
         left: at 0 its whole tree of processes ends, asked first and killed after `grace` s.
+        `stops(cell)` are the AUCs that it must have reached after some of its epochs to go on.
 
         Raises:
             RuntimeError: nothing runs and the next run waits for another.
@@ -169,8 +182,9 @@ class Workers:
                         others, waiting = cell == self.OTHERS, cell == self.WAIT
                         break
                     process, connection = self.idle.pop() if self.idle else self._spawn(context)
+                    bars = stops(cell) if stops else {}
                     with contextlib.suppress(BrokenPipeError):  # killed while idle: seen below
-                        connection.send(cell)
+                        connection.send(RacedCell(cell, bars) if bars else cell)
                     busy[connection] = _Busy(process, cell, time.monotonic(), oom_kills())
                     yield "start", cell, {"pid": process.pid}
                     if self.ending:

@@ -17,7 +17,7 @@ from fusefront.harness.runs.records import (
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.runs.study import Tuning
 
-OF_THE_VALUE = ("nan", "value", "cost")  # causes that another machine would meet, too
+OF_THE_VALUE = ("nan", "value", "cost", "pruned")  # another machine would meet them, too
 
 R = TypeVar("R", bound=Record)
 
@@ -41,7 +41,7 @@ class SearchBudget(NamedTuple):
         whole = "" if self.cap_seconds is None else f" of {self.cap_seconds:g}"
         text = f"{self.strategy} {self.finished} of {self.cap} trials, {self.seconds:.0f}{whole} s"
         lost = ", ".join(f"{count} {cause}" for cause, count in sorted(self.causes.items()))
-        return f"{text} (infeasible: {lost})" if lost else text
+        return f"{text} (without a value: {lost})" if lost else text
 
     def to_json(self) -> dict[str, object]:
         return {**self._asdict(), "causes": dict(self.causes)}

@@ -24,7 +24,8 @@ def export_trials(searches: Sequence[Search], study: str, out: Path, target: Pat
 
     The file is replaced in one step. Trials have their value, the AUC on validation after every
     epoch, their constraints and, as user attributes, what our record says of them; infeasible ones
-    are FAIL. Numbers are those of the records as long as none is missing between them.
+    are FAIL, those that lagged behind PRUNED. Numbers are those of the records as long as none is
+    missing between them.
 
     Raises:
         UsageError: `target` is a folder, or not Optuna's to replace.
@@ -84,7 +85,7 @@ def _frozen(record: Trial, search: Search, out: Path) -> FrozenTrial:
         "constants": {key: value for key, value in claimed.items() if key not in distributions},
     }
     return create_trial(
-        state=TrialState.FAIL if values is None else TrialState.COMPLETE,
+        state=_state(record, values is not None),
         values=values,
         params=params,
         distributions={key: distributions[key] for key in params},
@@ -92,6 +93,12 @@ def _frozen(record: Trial, search: Search, out: Path) -> FrozenTrial:
         intermediate_values=_epochs(str(record.get("run_id", "")), out),
         constraints=dict(record.get("constraints", {})) or None,
     )
+
+
+def _state(record: Trial, known: bool) -> TrialState:
+    if record["state"] == "pruned":
+        return TrialState.PRUNED
+    return TrialState.COMPLETE if known else TrialState.FAIL
 
 
 def _epochs(run_id: str, out: Path) -> dict[int, float]:

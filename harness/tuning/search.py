@@ -35,6 +35,7 @@ from fusefront.harness.runs.records import (
     write_record,
 )
 from fusefront.harness.runs.study import Sampler
+from fusefront.harness.training.halving import rungs, stop_below
 from fusefront.harness.training.trees import Leader, leader, reap
 from fusefront.harness.tuning.budget import lost_seconds
 from fusefront.harness.tuning.samplers import STATEFUL, make_sampler, quasi_random, refusal
@@ -69,6 +70,7 @@ class Search:
     sampler: Sampler = "tpe"
     objectives: tuple[str, ...] = ("auc",)
     budget_macs: float | None = None  # a candidate: no trial has more
+    halving: bool = False
     macs: Callable[[Mapping[str, Json]], float] | None = None  # counted, of parameters
     finalists: int = 0  # so many of the best are trained again before one is frozen
     running: dict[int, float] = field(default_factory=dict)  # here: number -> when it began
@@ -89,15 +91,16 @@ class Search:
             "format": 1,
             "seed": self.seed,
             "lag": self.lag,
-            "space": {
-                **{key: repr(value) for key, value in sorted(self.distributions.items())},
-                **{key: f"held at {value!r}" for key, value in sorted(self.constants.items())},
-            },
+            "space": {key: repr(value) for key, value in sorted(self.distributions.items())},
         }
+        if self.constants:
+            identity["constants"] = self.constants
         if self.sampler != "tpe":
             identity["sampler"] = self.sampler
         if self.objectives != ("auc",):
             identity["objectives"] = list(self.objectives)
+        if self.halving:
+            identity["halving"] = True
         if self.budget_macs is not None:
             identity["budget_macs"] = self.budget_macs
         path = self.folder / "search.json"
@@ -307,6 +310,21 @@ class Search:
             return 0.0
         return self.macs(params) - self.budget_macs
 
+    def stops(self, number: int, epochs: int) -> dict[int, float]:
+        """Epoch -> AUC that a trial must have reached by then to go on; {} without halving.
+
+        It is compared with the trials that its proposal knows, whoever ran when.
+        """
+        if not self.halving:
+            return {}
+        known = [record for n in range(number - self.lag + 1) if (record := self.record(n))]
+        bars: dict[int, float] = {}
+        for rung in rungs(epochs):
+            passed = [r["rungs"][str(rung)] for r in known if str(rung) in r.get("rungs", {})]
+            if (bar := stop_below(passed)) is not None:
+                bars[rung] = bar
+        return bars
+
     def _propose(self, number: int) -> Claim:
         """The claim of a trial: counting costs nothing, so what is too dear is drawn again."""
         if number == 0:
@@ -354,11 +372,15 @@ class Search:
             state = TrialState.RUNNING
         else:
             state = TrialState.FAIL if values is None else TrialState.COMPLETE
+        reached = {} if record is None else record.get("rungs", {})
+        if record is not None and record["state"] == "pruned":
+            state = TrialState.PRUNED
         return create_trial(
             state=state,
             values=values,
             params=params,
             distributions=used,
+            intermediate_values={int(epoch): auc for epoch, auc in reached.items()},
             system_attrs=dict(claim.get("system_attrs", {})),
         )
 

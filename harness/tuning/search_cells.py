@@ -1,5 +1,6 @@
 """All strategies' searches as one source of cells; slots are filled across strategies."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.records import Trial
 from fusefront.harness.runs.spec import Cell
-from fusefront.harness.training.run import RunRecord, find_record
+from fusefront.harness.training.halving import best_at_rungs
+from fusefront.harness.training.run import RunRecord, find_record, run_folder
 from fusefront.harness.training.workers import Workers
 from fusefront.harness.tuning.search import AGAIN, Search
 
@@ -100,6 +102,12 @@ class TrialSource:
             return trial.search.left(trial.number)
         return None
 
+    def stops(self, cell: Cell) -> dict[int, float]:
+        """What the trial of `cell` must have reached after some of its epochs to go on."""
+        for trial in self.open.get(cell.spec.run_id, [])[:1]:
+            return trial.search.stops(trial.number, _epochs_of(cell))
+        return {}
+
     def close(
         self,
         cell: Cell,
@@ -127,12 +135,15 @@ class TrialSource:
             failure = "it left no record"
         run_id = cell.spec.run_id
         first, *others = self.open.pop(run_id)
-        if not passing and cause != "time":  # the same run would end the same way
+        if not passing and cause not in ("time", "pruned"):  # the same run would end the same way
             for trial in (first, *others):
                 self._infeasible(trial, run_id, cause, failure, seconds or 0.0)
             return
         for trial in others:  # they have not been tried
             trial.search.release(trial.number)
+        if cause == "pruned":
+            self._pruned(first, cell, failure, seconds or 0.0)
+            return
         if cause == "time":
             cause = first.search.ended_by(seconds or 0.0)
         if cause == "time":
@@ -164,8 +175,17 @@ class TrialSource:
             budget = trial.search.budget_macs
             excess = None if budget is None or macs is None else macs - budget
             value = summary.get("valid_auc")
-            ended = _Ended(run_id, "ok", value, spent, "", "", excess, macs)
-            trial.search.tell(_record(trial, ended))
+            summed = _record(trial, _Ended(run_id, "ok", value, spent, "", "", excess, macs))
+            if trial.search.halving:
+                aucs = _aucs(record.path / "metrics.jsonl")
+                summed["rungs"] = best_at_rungs(aucs, _epochs_of(cell))
+            trial.search.tell(summed)
+
+    def _pruned(self, trial: "_Open", cell: Cell, reason: str, seconds: float) -> None:
+        path = run_folder(cell, self.root) / "metrics.jsonl"
+        ended = _Ended(cell.spec.run_id, "pruned", None, seconds, reason)
+        record = _record(trial, ended)
+        trial.search.tell({**record, "rungs": best_at_rungs(_aucs(path), _epochs_of(cell))})
 
     def _too_dear(self, trial: "_Open", run_id: str, excess: float) -> None:
         budget = trial.search.budget_macs or 0.0
@@ -205,6 +225,20 @@ class _Ended(NamedTuple):
     cause: str = ""
     excess: float | None = None  # MACs above the budget
     macs: float | None = None
+
+
+def _epochs_of(cell: Cell) -> int:
+    epochs = cell.spec.training.get("epochs", 1)
+    return epochs if isinstance(epochs, int) else 1
+
+
+def _aucs(path: Path) -> list[float | None]:
+    """AUC on validation after each epoch of a run, as far as it came."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    return [json.loads(line).get("valid_auc") for line in lines if line]
 
 
 def _record(trial: _Open, ended: _Ended) -> Trial:

@@ -68,6 +68,16 @@ def run(tmp_path: Path) -> Path:
 CARD = TrackingCard("run", LONG, "control", 3, "shop")
 
 
+def test_trials_stand_in_their_studys_group_as_a_job_type(session: Session, run: Path) -> None:
+    """One group a study, whatever the strategy: runs, controls and trials are told apart in it."""
+    groups = []
+    for strategy, role in (("early", "trial"), ("late", "trial"), ("early", "strategy")):
+        card = CARD._replace(strategy=strategy, role=role)
+        tracking.begin(run, card, Account(), "offline")
+        groups.append((session.words["group"], session.words["job_type"]))
+    assert groups == [("shop", "trial"), ("shop", "trial"), ("shop", "strategy")]
+
+
 @pytest.mark.parametrize(("mode", "resume"), [("online", "allow"), ("offline", None)])
 def test_a_run_is_filed_under_its_own_id_and_its_study(
     session: Session, run: Path, mode: tracking.Mode, resume: str | None

@@ -59,7 +59,7 @@ def find_record(cell, root):
     return Record(path.parent, json.loads(path.read_text())) if path.exists() else None
 
 light = types.ModuleType("fusefront.harness.training.run")  # without what trains
-light.find_record = find_record
+light.find_record, light.run_folder, light.RunRecord = find_record, None, Record
 sys.modules[light.__name__] = light
 
 from fusefront.harness.runs.spec import Cell, RunSpec

@@ -377,7 +377,7 @@ def test_the_gate_tells_what_was_given_from_what_was_lost(tmp_path: Path) -> Non
         "the search was not the same for all: lost got 1 trials, others 3 (1 ended by memory, "
         "1 ended by time); "
     )
-    assert spent[1].sentence == "lost 1 of 3 trials, 0 s (infeasible: 1 memory, 1 time)"
+    assert spent[1].sentence == "lost 1 of 3 trials, 0 s (without a value: 1 memory, 1 time)"
 
 
 @pytest.mark.parametrize("name", ["trials.db", "trials.journal"])
