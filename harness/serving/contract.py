@@ -23,6 +23,7 @@ class Trained:
     core: Core  # `core.graph` is the online half as an ONNX model
     folder: Path  # where scorers are written
     rows: RowFormat = "float16"
+    calibration: tuple[Feed, ...] = ()  # requests of validation, for reduced precisions
 
 
 class Backend:

@@ -292,7 +292,7 @@ def measure_all(
     bare = Core(bare_graph(shipped), "script", 0.0)
     soft = Core(bare_graph(shipped, softmax=True), "script", 0.0)
     turned = Core(inward(bare.graph, shipped), "script", 0.0)
-    int8 = quantized(shipped.core)
+    int8 = quantized(shipped.core, shipped.codes, feeds_of(shipped, 100, 48, 40))
     scorers = {
         name: Scorer(write_scorer(core, codes, folder / name / "s.onnx", rows="float16"))
         for name, core, codes in (

@@ -26,6 +26,7 @@ SIZES = (
     Example(4, 512, 64),
 )  # the first user of several is cold
 ROWS = 20_000  # for the change of AUC: of validation, and of train where that is short
+CALIBRATION_ROWS = 8_000
 Logits = Callable[[Feed], NDArray[np.float32]]
 
 
@@ -89,6 +90,21 @@ def score_split(
         if most_rows is not None and count >= most_rows:
             break
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def calibration_feeds(store: PreparedDataset, rows: int = CALIBRATION_ROWS) -> tuple[Feed, ...]:
+    """Requests of validation that ranges of activations are read off; of train without one."""
+    for split in ("valid", "train"):
+        feeds: list[Feed] = []
+        count = 0
+        for feed, places in split_feeds(store, split):
+            feeds.append(feed)
+            count += len(places)
+            if count >= rows:
+                break
+        if feeds:
+            return tuple(feeds)
+    return ()
 
 
 def split_feeds(

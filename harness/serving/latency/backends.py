@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from fusefront.harness.data.events import distinct_events
 from fusefront.harness.errors import UsageError
 from fusefront.harness.serving.contract import Backend, Trained
-from fusefront.harness.serving.export.online import eager_request, write_scorer
+from fusefront.harness.serving.export.online import (
+    PROBES,
+    eager_request,
+    random_feeds,
+    write_scorer,
+)
 from fusefront.harness.serving.export.quantize import quantized
 from fusefront.harness.serving.export.request import Feed
 from fusefront.harness.serving.export.scorer import Scorer
@@ -40,7 +45,7 @@ class OnnxRuntime(Backend):
 
 
 class OnnxInt8(OnnxRuntime):
-    """Weights as int8, activations quantised on the fly."""
+    """Large products in int8, calibrated on requests of validation."""
 
     name: ClassVar[str] = "onnx-int8"
 
@@ -48,7 +53,9 @@ class OnnxInt8(OnnxRuntime):
         rows = self.rows or trained.rows
         path = trained.folder / f"{self.name}-{rows}" / "scorer.onnx"
         if not path.exists():
-            write_scorer(quantized(trained.core), trained.codes, path, rows=rows)
+            feeds = trained.calibration or tuple(random_feeds(trained.schema, PROBES))
+            core = quantized(trained.core, trained.codes, feeds)
+            write_scorer(core, trained.codes, path, rows=rows)
         return Scorer(path).run
 
 

@@ -1,0 +1,126 @@
+"""Integer products against NumPy: what scales by column, one byte and two bytes move."""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from fusefront.harness.serving.export.quantize import products, quantize
+
+RNG = np.random.default_rng(0)
+WIDE, NARROW = RNG.normal(size=(64, 48)), RNG.normal(size=(48, 5))
+WIDE[:, 0] *= 100.0  # a column's scale is its own
+BIAS = RNG.normal(size=48)
+
+
+def graph(
+    *, transposed: bool = False, alpha: float = 1.0, beta: float = 1.0, trans_a: bool = False
+) -> onnx.ModelProto:
+    """relu(x WIDE + BIAS) NARROW -> logits."""
+    wide = WIDE.T if transposed else WIDE
+    nodes = [
+        helper.make_node(
+            "Gemm", ["x", "wide", "bias"], ["inner"],
+            transB=int(transposed), alpha=alpha, beta=beta, transA=int(trans_a),
+        ),
+        helper.make_node("Relu", ["inner"], ["rectified"]),
+        helper.make_node("MatMul", ["rectified", "narrow"], ["logits"]),
+    ]  # fmt: skip
+    weights = {"wide": wide, "bias": BIAS, "narrow": NARROW}
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "planted",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "k"])],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 5])],
+            [numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+def rows(count: int = 400, *, tails: bool = False) -> np.ndarray:
+    """[count, 64], even; with tails one column is thirty times as wide as the others."""
+    x = np.random.default_rng(count).uniform(-1, 1, size=(count, 64))
+    x[:, 3] *= 30.0 if tails else 1.0
+    return x.astype(np.float32)
+
+
+def logits(model: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x})[0].astype(np.float64)
+
+
+def kinds(model: onnx.ModelProto) -> Counter[str]:
+    return Counter(node.op_type for node in model.graph.node)
+
+
+def exact(x: np.ndarray, wide: np.ndarray = WIDE) -> np.ndarray:
+    return np.maximum(x.astype(np.float64) @ wide + BIAS, 0) @ NARROW
+
+
+def rounded(weights: np.ndarray) -> np.ndarray:
+    """Every column to 127 steps of its own."""
+    scale = np.abs(weights).max(0) / 127
+    return np.round(weights / scale) * scale
+
+
+def near(actual: np.ndarray, expected: np.ndarray) -> bool:
+    """Half of what the weights' byte moves, a hundredth of what one byte of a wide range does."""
+    return bool((actual - expected).std() < 1.5e-3 * expected.std())
+
+
+def test_one_byte_is_the_product_of_rounded_rows_and_columns() -> None:
+    x = rows()
+    model = quantize(graph(), [{"x": x}], least=1000)
+    assert kinds(model) == {"QuantizeLinear": 1, "MatMulIntegerToFloat": 1, "Relu": 1, "MatMul": 1}
+    low, high = float(x.min()), float(x.max())
+    step = (high - low) / 255
+    zero = np.round(-low / step)
+    by_hand = (np.clip(np.round(x / step) + zero, 0, 255) - zero) * step
+    expected = exact(by_hand, rounded(WIDE))
+    assert near(logits(model, x), expected)
+    error = logits(model, x) - exact(x)
+    assert 1e-3 < error.std() / exact(x).std() < 1e-2
+
+
+def test_a_wide_range_takes_two_bytes_and_leaves_the_weights_error_alone() -> None:
+    x = rows(tails=True)
+    model = quantize(graph(), [{"x": x}], least=1000)
+    assert kinds(model)["MatMulIntegerToFloat"] == 2
+    assert near(logits(model, x), exact(x, rounded(WIDE)))
+    beyond = 1.4 * x  # there is room for what calibration did not see
+    assert near(logits(model, beyond), exact(beyond, rounded(WIDE)))
+
+
+def test_every_product_is_measured_and_small_ones_stay() -> None:
+    x = rows(tails=True)
+    both = quantize(graph(), [{"x": x}], least=10)
+    assert kinds(both)["MatMulIntegerToFloat"] == 4  # a rectified column is as wide, too
+    assert "MatMul" not in kinds(both)
+    none = quantize(graph(), [{"x": x}])
+    assert none == graph()
+    assert none is not graph()
+
+
+def test_weights_are_read_as_the_product_reads_them() -> None:
+    x = rows(tails=True)
+    for model, wide in (
+        (graph(transposed=True), WIDE),
+        (graph(transposed=True, alpha=0.5), 0.5 * WIDE),
+        (graph(alpha=3.0), 3.0 * WIDE),
+    ):
+        whole = quantize(model, [{"x": x}], least=1000)
+        assert near(logits(whole, x), exact(x, rounded(wide)))
+
+
+@pytest.mark.parametrize("odd", [graph(beta=2.0), graph(trans_a=True)])
+def test_what_is_no_plain_product_is_left_alone(odd: onnx.ModelProto) -> None:
+    assert [p.node.output[0] for p in products(odd)] == ["logits"]
+    assert [p.node.output[0] for p in products(graph())] == ["inner", "logits"]
