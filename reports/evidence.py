@@ -23,6 +23,7 @@ Reason = Literal[
     "too_little",  # thin: seeds, clusters, latency or rivals are lacking
 ]
 Verdict = Literal["better", "worse", "equivalent", "cannot tell", ""]
+LimitGrade = Literal["kept", "missed", "not known"]
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,11 @@ class Point:
     description: str = ""  # long name for sentences; "" = the label
     role: str = ""  # candidate | control | baseline | device (measures, never ships)
     p50: Interval | None = None  # ms per request
-    p99: Interval | None = None
+    p99: Interval | None = None  # ends as they decide, floor included; None: no 1,000 requests
+    p99_open: bool = False  # the upper end is at least what is given
+    limit: LimitGrade | None = None  # whether p99 keeps the limit; None: not timed
     mean_ms: float | None = None
-    feasible: bool = True  # whole p99 interval under the limit, cost under its limit
+    feasible: bool = True  # the limit is kept, the cost under its limit
     on_front: bool = False
     on_frontier_probability: float | None = None
     in_best_set: bool = False
@@ -97,7 +100,7 @@ class Margins:
 
     over_today: Interval | None = None  # AUC
     over_runner_up: Interval | None = None  # AUC
-    p99_room_ms: float | None = None  # limit less the upper end of its p99
+    p99_room_ms: float | None = None  # limit less the upper end of its p99, floor included
     cost_room: float | None = None  # limit less its cost, per million predictions
 
 
@@ -106,7 +109,15 @@ class Lack:
     """What is missing for a decision: data for a sentence, and the sentence of the command line."""
 
     kind: Literal[
-        "limit", "latency", "clusters", "seeds", "baseline", "rivals", "controls", "other"
+        "limit",
+        "latency",
+        "session",  # timed, but not well enough to decide
+        "clusters",
+        "seeds",
+        "baseline",
+        "rivals",
+        "controls",
+        "other",
     ]
     strategy: str = ""
     have: float | None = None
@@ -240,9 +251,41 @@ class ServedBy:
     strategy: str
     backend: str
     p50: Interval
-    p99: Interval
+    p99: Interval | None
     max_difference: float | None = None  # of a probability from the trained model's
     auc_change: float | None = None  # of reduced precision
+
+
+@dataclass(frozen=True)
+class SessionQuality:
+    """How far the latency sessions can be relied on, of what decides; shares, .1 = 10 %."""
+
+    sessions: int
+    rounds: int
+    visits: int
+    contended_visits: int  # waited for a core; kept, marked
+    samples: int | None = None  # requests of the strategy with the fewest
+    floor_p50: float | None = None  # how far equal sessions differ
+    floor_p99: float | None = None
+    half_p50: float | None = None  # widest half width of an interval; None: an end is open
+    half_p99: float | None = None
+    between_p50: float | None = None  # repeatability: sd between sessions; None = one session
+    between_p99: float | None = None
+    seconds: float | None = None  # of all sessions
+    ended: tuple[str, ...] = ()  # a session each: precise | time | rounds
+    disturbed: tuple[str, ...] = ()  # why nothing may be decided on it, in words
+
+
+@dataclass(frozen=True)
+class ScopeGap:
+    """One strategy's request in both scopes at the K that decides, ms; the gap is paired."""
+
+    strategy: str
+    model_only: Interval  # p50
+    end_to_end: Interval
+    gap: Interval  # p50 end to end less model only
+    model_only_p99: Interval | None = None
+    end_to_end_p99: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -536,6 +579,8 @@ class Evidence:
     widths: tuple[WidthCurve, ...] = ()
     slices: tuple[Slice, ...] = ()
     backends: tuple[ServedBy, ...] = ()  # () where nothing but what ships was timed
+    session: SessionQuality | None = None  # None where nothing was timed
+    scopes: tuple[ScopeGap, ...] = ()  # () where one scope was timed
     audit: tuple[AuditFinding, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     origins: tuple[RunOrigin, ...] = ()

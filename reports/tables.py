@@ -143,13 +143,13 @@ def backends(evidence: Evidence) -> Table:
 
 
 def _served(timed: ServedBy) -> tuple[str, ...]:
-    half, tail = numbers.ms_places(timed.p50), numbers.ms_places(timed.p99)
+    half, p99 = numbers.ms_places(timed.p50), timed.p99
     return (
         timed.backend,
         numbers.fixed(timed.p50.value, half),
         bracket(timed.p50, half),
-        numbers.fixed(timed.p99.value, tail),
-        bracket(timed.p99, tail),
+        numbers.fixed(p99.value, numbers.ms_places(p99)) if p99 else NONE,
+        bracket(p99, numbers.ms_places(p99)) if p99 else NONE,
         NONE if timed.max_difference is None else f"{timed.max_difference:.0e}",
         NONE if timed.auc_change is None else f"{timed.auc_change:+.0e}",
     )

@@ -27,6 +27,29 @@ def bench(
     ] = None,
     rows: Annotated[str, typer.Option(help="Code table: float32, float16, int8.")] = "float16",
     server: Annotated[bool, typer.Option(help="Measure the server at fixed loads.")] = True,
+    precision: Annotated[
+        float,
+        typer.Option(
+            min=0.001,
+            max=10.0,
+            help="Go on until what decides is so precise at p50 and p99 (a share).",
+        ),
+    ] = 0.1,
+    at_most: Annotated[
+        float | None,
+        typer.Option(min=1.0, max=86_400.0, help="Seconds of rounds.", show_default="120, 600"),
+    ] = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="One more session, pooled with those on record.")
+    ] = False,
+    at_once: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=4096, help="Requests in one call, offline.", show_default="16"),
+    ] = None,
+    qps: Annotated[
+        list[float] | None,
+        typer.Option(min=0.01, max=1e6, help="Arrivals a second that the server is put to."),
+    ] = None,
     out: Out = Path("out"),
     include_path: Include = None,
     as_json: Json = False,
@@ -34,10 +57,12 @@ def bench(
 ) -> None:
     """Measure what would ship: parity first, then rounds in random order, intervals and a floor.
 
-    Waits for trainings on this machine to end, and lets none begin meanwhile.
+    Waits for trainings on this machine to end, and lets none begin meanwhile. Exit 4 where other
+    work disturbed the session so much that nothing can be decided on it: it is kept, measure again.
     """
     from fusefront.harness.cli.show import console, show
-    from fusefront.harness.errors import UsageError
+    from fusefront.harness.decision.policy import AGAIN
+    from fusefront.harness.errors import GateError, UsageError
     from fusefront.harness.runs.store import find_study
     from fusefront.harness.serving.export.tables import ROW_FORMATS
     from fusefront.harness.serving.latency.show import bench_parts, round_progress
@@ -61,6 +86,11 @@ def bench(
         rows=rows,
         server=server,
         budget_s=400.0 if final else 80.0,
+        precision=precision,
+        most_s=at_most or (600.0 if final else 120.0),
+        add=add,
+        at_once=tuple(at_once or folder.spec.latency.at_once),
+        qps=tuple(qps or folder.spec.latency.qps),
         include=tuple(include_path or ()),
     )
     with round_progress(messages) as progress:
@@ -71,10 +101,12 @@ def bench(
             progress=progress,
         )
     if as_json:
-        show({"format": 1, "facts": result.facts, "rows": result.rows})
-        return
-    from rich.console import Console
+        show({"format": 2, "facts": result.facts, "rows": result.rows})
+    else:
+        from rich.console import Console
 
-    screen = Console(highlight=False, markup=False)
-    for part in bench_parts(result):
-        screen.print(part)
+        screen = Console(highlight=False, markup=False)
+        for part in bench_parts(result):
+            screen.print(part)
+    if disturbed := result.facts["quality"]["disturbed"]:
+        raise GateError(f"The session was disturbed: {' and '.join(disturbed)}; {AGAIN}.")

@@ -328,9 +328,10 @@ def _of_clicks(outcome: Outcome, earned: _Earned | None) -> list[GradeReason]:
 def _of_latency(inputs: Inputs, policy: Policy, choice: int) -> list[GradeReason]:
     """p99 timed again, by what two sessions differ."""
     candidate = inputs.candidates[choice]
-    if candidate.latency is None or not inputs.floor_p99 > 0:
+    p99 = candidate.latency.p99 if candidate.latency else None
+    if p99 is None or not inputs.floor_p99 > 0:
         return []
-    again = candidate.latency.p99.value * float(np.exp(inputs.floor_p99))
+    again = p99.value * float(np.exp(inputs.floor_p99))
     if again <= policy.slo_ms:
         return []
     text = f"Timed again its p99 may be {again:.3g} ms, over the limit of {policy.slo_ms:g} ms."

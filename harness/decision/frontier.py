@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
-from fusefront.harness.decision.inputs import Bools, Floats, Inputs, Latency
+from fusefront.harness.decision.inputs import Bools, Floats, Inputs, Latency, Measured
+from fusefront.harness.serving.latency.pooling import RandomEffects, random_effects
 
 FASTER_Z = 3.0  # on log latency: wrong drops stay below .002 together with c_all
 DRAWS = 2000
@@ -58,7 +60,7 @@ def log_latency(inputs: Inputs, quantile: str = "p50") -> Floats:
 def draw_latency(inputs: Inputs, rng: np.random.Generator, draws: int, quantile: str) -> Floats:
     """Joint draws of log latency [draws, S]: t over rounds, the round shared by all subjects."""
     centre, rounds = log_latency(inputs, quantile), _rounds(inputs, quantile)
-    if rounds is None:
+    if rounds is None or len(_sessions(inputs)) > 1:  # the intervals hold what sessions differ by
         spread = np.array([_spread(c.latency, quantile) for c in inputs.candidates])
         return centre + spread * rng.standard_normal((draws, inputs.size))
     df = rounds.shape[1] - 1
@@ -68,8 +70,16 @@ def draw_latency(inputs: Inputs, rng: np.random.Generator, draws: int, quantile:
 
 
 def slower_than(inputs: Inputs, j: int, quantile: str = "p50") -> Bools:
-    """[k]: j is faster than k beyond the session's floor and by more than 3 standard errors."""
+    """[k]: j is faster than k beyond the session's floor and by more than 3 standard errors.
+
+    Of several sessions the error is that of random effects, and 3 the same tail of Student's t.
+    """
     centre, rounds = log_latency(inputs, quantile), _rounds(inputs, quantile)
+    if rounds is not None and len(_sessions(inputs)) > 1:
+        pool = _paired_by_session(inputs, j, quantile)
+        least = stats.t.ppf(stats.norm.cdf(FASTER_Z), pool.df) * pool.error
+        beyond = (pool.mean > least) & (pool.mean > inputs.floor)
+        return np.asarray(beyond & np.isfinite(centre) & np.isfinite(centre[j]))
     if rounds is None:
         own = np.array([_spread(c.latency, quantile) for c in inputs.candidates]) ** 2
         variance = np.where(np.arange(inputs.size) == j, 0.0, own + own[j])
@@ -78,6 +88,24 @@ def slower_than(inputs: Inputs, j: int, quantile: str = "p50") -> Bools:
     lead = centre - centre[j]
     with np.errstate(invalid="ignore"):
         return np.asarray((lead > FASTER_Z * np.sqrt(variance)) & (lead > inputs.floor))
+
+
+def _sessions(inputs: Inputs) -> tuple[int, ...]:
+    """Rounds of each session; () where nothing was timed."""
+    timed = (c.latency.sessions for c in inputs.candidates if c.latency)
+    return next((sessions for sessions in timed if sessions), ())
+
+
+def _paired_by_session(inputs: Inputs, j: int, quantile: str) -> RandomEffects:
+    """Log of every k over j [S], paired by round within each session."""
+    table = _log_table(inputs, quantile)
+    assert table is not None
+    ends = np.cumsum(_sessions(inputs))
+    lead = [part - part[j] for part in np.split(table, ends[:-1], axis=1)]
+    counts = np.array([part.shape[1] for part in lead])
+    means = np.array([part.mean(1) for part in lead])
+    errors = np.array([part.std(1, ddof=1) / part.shape[1] ** 0.5 for part in lead])
+    return random_effects(means, errors, counts - 1)
 
 
 def confidently_faster(inputs: Inputs, quantile: str = "p50") -> Bools:
@@ -154,14 +182,20 @@ def band(
     return Band(np.asarray(grid_ms, float), height)
 
 
+def _quantile(latency: Latency | None, name: str) -> Measured | None:
+    return getattr(latency, name) if latency else None
+
+
 def _centre(latency: Latency | None, quantile: str) -> float:
-    return float(np.log(getattr(latency, quantile).value)) if latency else float("nan")
+    measured = _quantile(latency, quantile)
+    return float(np.log(measured.value)) if measured else float("nan")
 
 
 def _spread(latency: Latency | None, quantile: str) -> float:
-    if latency is None:
+    measured = _quantile(latency, quantile)
+    if measured is None:
         return 0.0
-    _, low, high = getattr(latency, quantile)
+    _, low, high = measured
     return float(np.log(high / low) / (2 * 1.96)) if 0 < low <= high else 0.0
 
 
@@ -173,11 +207,20 @@ def _rounds(inputs: Inputs, quantile: str) -> Floats | None:
 
 
 def _scaled_rounds(inputs: Inputs, quantile: str) -> Floats | None:
+    table = _log_table(inputs, quantile)
+    if table is None:
+        return None
+    count = table.shape[1]
+    return np.asarray((table - table.mean(1, keepdims=True)) / np.sqrt(count * (count - 1)))
+
+
+def _log_table(inputs: Inputs, quantile: str) -> Floats | None:
+    """Logs by round [S, R], 0 where not timed; None where the rounds are unknown or unequal."""
     rounds = [
-        getattr(c.latency, f"log_{quantile}") if c.latency else None for c in inputs.candidates
+        getattr(c.latency, f"log_{quantile}") if _quantile(c.latency, quantile) else None
+        for c in inputs.candidates
     ]
     lengths = {len(k) for k in rounds if k is not None}
     if len(lengths) != 1 or (count := lengths.pop()) < 2:
         return None
-    table = np.array([k if k is not None else (0.0,) * count for k in rounds])
-    return np.asarray((table - table.mean(1, keepdims=True)) / np.sqrt(count * (count - 1)))
+    return np.array([k if k is not None else (0.0,) * count for k in rounds])

@@ -28,9 +28,11 @@ class Latency:
 
     p50: Measured
     p95: Measured
-    p99: Measured
+    p99: Measured | None  # None: too few requests for one
     log_p50: tuple[float, ...] = ()  # per round, natural log of ms; () = only the intervals known
     log_p99: tuple[float, ...] = ()
+    p99_open: bool = False  # the upper end is at least what is given
+    sessions: tuple[int, ...] = ()  # rounds of each session, in order; () = one session
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,9 @@ class Inputs:
     pairs: Pairs
     today: int | None  # which candidate runs today
     clusters: int  # the smaller of clusters with a click and clusters without
-    floor: float = 0.0  # log ratio below which two latencies cannot be told apart
-    floor_p99: float = 0.0  # log ratio by which p99 timed again may be longer; 0 = not known
+    floor: float = 0.0  # log ratio below which two latencies cannot be told apart at p50
+    floor_p99: float = 0.0  # the same at p99, where the limit is checked
+    disturbed: tuple[str, ...] = ()  # why nothing may be decided on the session, in words
     bench: bool = True  # a latency session exists
     settle: Callable[[int, int], Settle] | None = None
     controlled: bool = True  # whether controls were run

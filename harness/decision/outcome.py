@@ -21,7 +21,15 @@ class MissingEvidence:
     """What is missing for a decision: data for a sentence, and the sentence of the command line."""
 
     kind: Literal[
-        "limit", "latency", "clusters", "seeds", "baseline", "rivals", "controls", "other"
+        "limit",
+        "latency",
+        "session",  # timed, but not well enough to decide
+        "clusters",
+        "seeds",
+        "baseline",
+        "rivals",
+        "controls",
+        "other",
     ]
     strategy: str = ""
     have: float | None = None

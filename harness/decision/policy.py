@@ -8,6 +8,7 @@ import numpy as np
 
 from fusefront.harness.decision.frontier import log_latency, slower_than
 from fusefront.harness.decision.inputs import Inputs, Measured
+from fusefront.harness.decision.latency import LimitGrade, limit_grade, tail
 from fusefront.harness.decision.outcome import MissingEvidence, Outcome, Reason
 
 FEWEST_CLUSTERS = 10  # below that no interval is given, so none can be decided on
@@ -19,6 +20,7 @@ UNCONTROLLED = (
 
 
 Miss = Literal["untimed", "latency", "unpriced", "cost"]
+AGAIN = "measure again while nothing else runs (`fusefront bench --add` pools the sessions)"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ def decide(inputs: Inputs, policy: Policy) -> Outcome:
     ]
     defended = [i for i in equal if i == leader or _defended(inputs, policy, i)]
     choice = cheapest(inputs, defended)
+    unknown = inputs.today in eligible and inputs.today not in feasible
+    unknown = unknown and may_fit(inputs, policy, inputs.today)
+    if unknown and not _stands_alone(inputs, policy, choice):
+        return _unknown_today(inputs, policy, choice, leader, tuple(feasible), tuple(equal))
     return _judge(inputs, policy, choice, leader, tuple(feasible), tuple(equal))
 
 
@@ -64,8 +70,19 @@ def gain(inputs: Inputs, i: int) -> Measured:
 
 
 def fits(inputs: Inputs, policy: Policy, i: int) -> bool:
-    """Under the limit with its whole p99 interval, and under the cost if one is set."""
+    """Shown to keep the limit, and under the cost if one is set."""
     return not misses(inputs, policy, i)
+
+
+def may_fit(inputs: Inputs, policy: Policy, i: int) -> bool:
+    """Not shown to miss a limit: it keeps them, or that is not known."""
+    missed = misses(inputs, policy, i)
+    return "cost" not in missed and limit_of(inputs, policy, i) != "missed"
+
+
+def limit_of(inputs: Inputs, policy: Policy, i: int) -> LimitGrade:
+    """Whether a configuration keeps the limit on p99, as far as the session tells."""
+    return limit_grade(inputs.candidates[i].latency, policy.slo_ms, inputs.floor_p99)
 
 
 def misses(inputs: Inputs, policy: Policy, i: int) -> tuple[Miss, ...]:
@@ -73,7 +90,7 @@ def misses(inputs: Inputs, policy: Policy, i: int) -> tuple[Miss, ...]:
     candidate, missed = inputs.candidates[i], list[Miss]()
     if candidate.latency is None:
         missed.append("untimed")
-    elif not candidate.latency.p99.high <= policy.slo_ms:
+    elif limit_of(inputs, policy, i) != "kept":
         missed.append("latency")
     if policy.max_cost is not None:
         if candidate.cost is None:
@@ -102,6 +119,56 @@ def cheapest(inputs: Inputs, among: list[int]) -> int:
     )
 
 
+def _stands_alone(inputs: Inputs, policy: Policy, i: int) -> bool:
+    """It gains over today's, or is equivalent to it and confidently faster: no limit is needed."""
+    assert inputs.today is not None
+    if gain(inputs, i).low > 0:
+        return True
+    if inputs.pairs.equivalence_bound(i, inputs.today) > policy.margin:
+        return False
+    return bool(slower_than(inputs, i)[inputs.today])
+
+
+def _unknown_today(
+    inputs: Inputs,
+    policy: Policy,
+    choice: int,
+    leader: int,
+    feasible: tuple[int, ...],
+    equal: tuple[int, ...],
+) -> Outcome:
+    """Only a limit that today's may keep speaks for the others: no loss is taken on that."""
+    assert inputs.today is not None
+    name, rival = inputs.candidates[inputs.today].name, inputs.candidates[choice].name
+    has = _tail_words(inputs, inputs.today)
+    if "unpriced" in misses(inputs, policy, inputs.today):
+        has += " and no cost"
+    text = (
+        f"Whether what runs today, {name!r}, keeps {_limit_words(policy)} is not known "
+        f"({has}), and {rival!r}, which keeps it, is not shown to be "
+        f"as good; {AGAIN}."
+    )
+    lack = MissingEvidence("session", name, text=text)
+    return Outcome("thin", "too_little", None, leader, choice, feasible, equal, (lack,))
+
+
+def _limit_words(policy: Policy) -> str:
+    limit = f"a p99 of at most {policy.slo_ms:g} ms"
+    if policy.max_cost is not None:
+        limit += f" and a cost of at most {policy.max_cost:g} per million predictions"
+    return limit
+
+
+def _tail_words(inputs: Inputs, i: int) -> str:
+    """p99 with the ends that decide."""
+    latency = inputs.candidates[i].latency
+    reach = tail(latency, inputs.floor_p99) if latency else None
+    if latency is None or reach is None:
+        return "no p99: fewer than 1,000 requests were timed"
+    more = " or more" if latency.p99_open else ""
+    return f"p99 {reach.value:.3g} ms [{reach.low:.3g}, {reach.high:.3g}{more}]"
+
+
 def _judge(
     inputs: Inputs,
     policy: Policy,
@@ -115,7 +182,7 @@ def _judge(
     if choice != inputs.today:
         if gain(inputs, choice).low > 0:
             return Outcome("clear", "better", choice, leader, choice, feasible, equal)
-        reason: Reason = "cheaper" if inputs.today in feasible else "limit"
+        reason: Reason = "cheaper" if may_fit(inputs, policy, inputs.today) else "limit"
         return Outcome("clear", reason, choice, leader, choice, feasible, equal)
     open_ = [i for i in feasible if _open(inputs, policy, i)]
     if open_ and leader == inputs.today:
@@ -137,13 +204,14 @@ def _infeasible(inputs: Inputs, policy: Policy, eligible: list[int]) -> Outcome:
     subject = min(gains or eligible, key=lambda i: (_excess(inputs, policy, i), i))
     candidate = inputs.candidates[subject]
     assert candidate.latency is not None
-    value, low, high = candidate.latency.p99
-    limit = f"a p99 of at most {policy.slo_ms:g} ms"
-    has = f"p99 {value:.3g} ms [{low:.3g}, {high:.3g}]"
+    limit, has = _limit_words(policy), _tail_words(inputs, subject)
     if policy.max_cost is not None:
-        limit += f" and a cost of at most {policy.max_cost:g} per million predictions"
         has += " and no cost" if candidate.cost is None else f" and costs {candidate.cost:.3g}"
     missed = misses(inputs, policy, subject)
+    open_ = [i for i in eligible if set(misses(inputs, policy, i)) == {"latency"}]
+    open_ = [i for i in open_ if limit_of(inputs, policy, i) == "not known"]
+    if open_:
+        return _unknown(inputs, policy, open_)
     text = (
         f"No strategy is shown to keep {limit}: {candidate.name!r} has {has}; raise the "
         f"limit{' on cost' if missed == ('cost',) else ''}, or add and measure a smaller or int8 "
@@ -151,16 +219,31 @@ def _infeasible(inputs: Inputs, policy: Policy, eligible: list[int]) -> Outcome:
     )
     if missed == ("unpriced",):
         text = f"No strategy is shown to keep {limit}: no cost was measured; run the bench again."
+    reach = tail(candidate.latency, inputs.floor_p99)
+    high = None if reach is None else reach.high
     over = (high, policy.slo_ms) if "latency" in missed else (candidate.cost, policy.max_cost)
     lack = MissingEvidence("limit", candidate.name, *over, text)
     return Outcome("infeasible", "infeasible", None, None, subject, (), (), (lack,))
+
+
+def _unknown(inputs: Inputs, policy: Policy, open_: list[int]) -> Outcome:
+    """Nobody is shown to keep the limit, and of some it is not known: measure again."""
+    subject = max(open_, key=lambda i: (gain(inputs, i).low, -i))
+    name = inputs.candidates[subject].name
+    text = (
+        f"No strategy is shown to keep {_limit_words(policy)}, and of {len(open_)} it is not "
+        f"known, {name!r} among them ({_tail_words(inputs, subject)}); {AGAIN}, or raise the limit."
+    )
+    lack = MissingEvidence("session", name, text=text)
+    return Outcome("thin", "too_little", None, None, subject, (), (), (lack,))
 
 
 def _excess(inputs: Inputs, policy: Policy, i: int) -> float:
     """How many times its limits a configuration needs, the worse of p99 and cost."""
     candidate = inputs.candidates[i]
     assert candidate.latency is not None
-    need = candidate.latency.p99.value / policy.slo_ms
+    reach = tail(candidate.latency, inputs.floor_p99)
+    need = float("inf") if reach is None else reach.value / policy.slo_ms
     if policy.max_cost is None:
         return need
     if candidate.cost is None:
@@ -172,11 +255,9 @@ def _excess(inputs: Inputs, policy: Policy, i: int) -> float:
 def _defended(inputs: Inputs, policy: Policy, i: int) -> bool:
     """A reason to replace today's: it gains, or is equivalent and confidently faster."""
     assert inputs.today is not None
-    if inputs.today == i or not fits(inputs, policy, inputs.today) or gain(inputs, i).low > 0:
+    if inputs.today == i or not may_fit(inputs, policy, inputs.today):
         return True
-    if inputs.pairs.equivalence_bound(i, inputs.today) > policy.margin:
-        return False
-    return bool(slower_than(inputs, i)[inputs.today])
+    return _stands_alone(inputs, policy, i)
 
 
 def _open(inputs: Inputs, policy: Policy, i: int) -> bool:
@@ -200,6 +281,9 @@ def _lacks(inputs: Inputs) -> tuple[MissingEvidence, ...]:
     if not inputs.bench:
         text = "No latency was measured; run `fusefront bench` on this study."
         lacks.append(MissingEvidence("latency", text=text))
+    elif inputs.disturbed:
+        text = f"The latency session was disturbed: {' and '.join(inputs.disturbed)}; {AGAIN}."
+        lacks.append(MissingEvidence("session", text=text))
     elif inputs.today is not None and inputs.candidates[inputs.today].latency is None:
         name = inputs.candidates[inputs.today].name
         text = f"What runs today, {name!r}, has no latency; add it to the bench."

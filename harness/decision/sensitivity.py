@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from fusefront.harness.decision.inputs import Inputs
+from fusefront.harness.decision.latency import tail
 from fusefront.harness.decision.outcome import Outcome
 from fusefront.harness.decision.policy import Policy, decide, gain
 
@@ -50,8 +51,8 @@ def what_would_change(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Ch
 def flips(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Flip, ...]:
     """Nearest change on either side of the limit, the margin and the price, exact.
 
-    The decision as a function of one knob is a step function; its steps lie at the p99 upper
-    bounds, at the margins where a comparison turns equivalent, and at the prices at which a
+    The decision as a function of one knob is a step function; its steps lie at the ends of p99 as
+    they decide, at the margins where a comparison turns equivalent, and at the prices at which a
     strategy meets the limit on cost, so only these are tried.
     """
     changes: list[Flip] = []
@@ -100,7 +101,10 @@ def _with(policy: Policy, knob: Knob, value: float) -> Policy:
 
 
 def _limits(inputs: Inputs) -> set[float]:
-    return {c.latency.p99.high for c in inputs.candidates if c.latency is not None}
+    """Where a strategy is no longer known to keep the limit, and where it is known to miss it."""
+    latencies = [c.latency for c in inputs.candidates if c.latency is not None]
+    reaches = [tail(latency, inputs.floor_p99) for latency in latencies]
+    return {end for reach in reaches if reach for end in (reach.low, reach.high)}
 
 
 def _prices(inputs: Inputs, policy: Policy) -> set[float]:

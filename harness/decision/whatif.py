@@ -6,7 +6,7 @@ from itertools import product
 
 from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
 from fusefront.harness.decision.outcome import Case
-from fusefront.harness.decision.policy import Policy, fits
+from fusefront.harness.decision.policy import Policy, fits, may_fit
 
 SECONDS_A_YEAR = 365 * 86_400
 
@@ -48,7 +48,7 @@ class WhatIfCell:
 @dataclass(frozen=True)
 class Grid:
     """Every combination of the four axes, the last axis fastest; empty where no cost was
-    measured."""
+    measured, or while other work disturbed the session."""
 
     cells: tuple[WhatIfCell, ...]
     axes: tuple[tuple[float, ...], ...] = ((), (), (), ())  # limits ms, prices, requests/s, values
@@ -96,12 +96,14 @@ def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -
     if not net:
         return _cell(inputs, clicks, business, None, "infeasible", None)
     winner = max(net, key=lambda i: (net[i].low, net[i].value))
-    if inputs.today not in net:
+    if inputs.today not in net and not may_fit(inputs, here, inputs.today):
         return _cell(inputs, clicks, business, winner, "clear", net[winner])
     if winner != inputs.today and net[winner].low > 0:
         return _cell(inputs, clicks, business, winner, "clear", net[winner])
     hopeful = max(net, key=lambda i: net[i].value)
     if net[hopeful].value > 0:
+        return _cell(inputs, clicks, business, None, "thin", net[hopeful])
+    if inputs.today not in net:  # it may keep the limit: no loss is taken on that
         return _cell(inputs, clicks, business, None, "thin", net[hopeful])
     return _cell(inputs, clicks, business, inputs.today, "tie", net[inputs.today])
 
@@ -109,7 +111,7 @@ def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -
 def grid(inputs: Inputs, clicks: Replayed, policy: Policy, centre: Business) -> Grid:
     """Limits +-20 %, traffic and price per core-hour times 1/2, 1, 2, value of a click / 10, 1, x
     10."""
-    if not any(c.cost is not None for c in inputs.candidates):
+    if inputs.disturbed or not any(c.cost is not None for c in inputs.candidates):
         return Grid(())
     axes = (
         tuple(round(centre.slo_ms * f, 6) for f in (0.8, 1.0, 1.2)),

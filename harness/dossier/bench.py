@@ -1,6 +1,9 @@
 """The latency session of a study, as the decision reads it: one row a strategy."""
 
+import math
 from collections.abc import Iterable
+
+import numpy as np
 
 from fusefront.harness.decision.inputs import Latency, Measured
 from fusefront.harness.dossier.shown import interval
@@ -15,10 +18,11 @@ from fusefront.harness.serving.latency.bench_record import (
     quantile_of,
     read_bench_file,
 )
-from fusefront.reports.evidence import ServedBy
+from fusefront.harness.serving.latency.pooling import pooled_difference
+from fusefront.harness.serving.latency.quality import BACKEND, deciding, floor_of, quality_of
+from fusefront.reports.evidence import Interval, ScopeGap, ServedBy, SessionQuality
 
-BACKEND = "onnx"  # what ships; other backends are shown by `bench`, not decided on
-SCOPES = ("end_to_end", "model_only")  # the request as a caller sees it, where it was timed
+MOST_LOG = 50.0  # a larger log ratio has no end
 FILE = "bench/bench.json"
 
 
@@ -41,16 +45,69 @@ def read_bench(study: StudyFolder) -> Bench | None:
 
 def timed_rows(bench: Bench | None, candidates: int) -> dict[str, BenchRow]:
     """Strategy -> its row at K candidates, end to end if that was timed for all."""
-    rows = [
+    return deciding(bench["rows"] if bench else [], candidates)
+
+
+def session_quality(bench: Bench | None, candidates: int) -> SessionQuality | None:
+    """How far the sessions can be relied on; shares. None where nothing that decides was timed."""
+    if bench is None or not deciding(bench["rows"], candidates):
+        return None
+    quality = quality_of(bench["rows"], bench["facts"], candidates)
+    sessions = bench["facts"].get("sessions", [])
+    alone = bench["facts"].get("session_seconds")  # of a record of format 1
+    seconds = sum(line["seconds"] for line in sessions) if sessions else alone
+    return SessionQuality(
+        sessions=quality["sessions"],
+        rounds=quality["rounds"],
+        visits=quality["visits"],
+        contended_visits=quality["contended_visits"],
+        samples=quality["samples"],
+        floor_p50=_share(quality["floor_p50"]),
+        floor_p99=_share(quality["floor_p99"]),
+        half_p50=_share(quality["half_p50"]),
+        half_p99=_share(quality["half_p99"]),
+        between_p50=_share(quality["between_p50"]),
+        between_p99=_share(quality["between_p99"]),
+        seconds=seconds,
+        ended=tuple(line["ended"] for line in sessions),
+        disturbed=tuple(quality["disturbed"]),
+    )
+
+
+def _share(log: float | None) -> float | None:
+    """A log ratio as a share; None where it is not known or has no end."""
+    return None if log is None or log > MOST_LOG else math.expm1(log)
+
+
+def scope_gaps(bench: Bench | None, candidates: int) -> tuple[ScopeGap, ...]:
+    """Every strategy in both scopes, where both were timed."""
+    shipped = [
         row
         for row in (bench["rows"] if bench else [])
         if row["backend"] == BACKEND and row["candidates"] == candidates
     ]
-    for scope in SCOPES:
-        timed = {row["strategy"]: row for row in rows if row["scope"] == scope}
-        if timed:
-            return timed
-    return {}
+    model = {row["strategy"]: row for row in shipped if row["scope"] == "model_only"}
+    whole = {row["strategy"]: row for row in shipped if row["scope"] == "end_to_end"}
+    return tuple(_gap(name, model[name], whole[name]) for name in whole if name in model)
+
+
+def _gap(strategy: str, model: BenchRow, whole: BenchRow) -> ScopeGap:
+    """The paired difference of both scopes' p50: rounds are the pairs."""
+    inner, outer = latency_of(model), latency_of(whole)
+    gap = Interval(outer.p50.value - inner.p50.value)
+    if len(inner.log_p50) == len(outer.log_p50) > 1:
+        paired = pooled_difference(
+            np.exp(outer.log_p50).tolist(), np.exp(inner.log_p50).tolist(), outer.sessions
+        )
+        gap = Interval(paired.mean, paired.low, paired.high)
+    return ScopeGap(
+        strategy,
+        interval(inner.p50),
+        interval(outer.p50),
+        gap,
+        _interval(inner.p99),
+        _interval(outer.p99),
+    )
 
 
 def served_by(bench: Bench | None, candidates: int) -> tuple[ServedBy, ...]:
@@ -67,7 +124,7 @@ def served_by(bench: Bench | None, candidates: int) -> tuple[ServedBy, ...]:
             row["strategy"],
             row["backend"],
             interval(latency_of(row).p50),
-            interval(latency_of(row).p99),
+            _interval(latency_of(row).p99),
             row.get("parity_max_difference"),
             row.get("auc_change"),
         )
@@ -75,25 +132,34 @@ def served_by(bench: Bench | None, candidates: int) -> tuple[ServedBy, ...]:
     )
 
 
+def _interval(measured: Measured | None) -> Interval | None:
+    return None if measured is None else interval(measured)
+
+
 def latency_of(row: BenchRow) -> Latency:
-    """Quantiles with intervals, and their logarithms by round."""
+    """Quantiles with intervals, and their logarithms by round; no p99 of under 1,000 requests."""
     p50, p95, p99 = (quantile_of(row, name) for name in QUANTILE_NAMES)
+    assert p50 is not None
+    assert p95 is not None
 
     def measured(quantile: QuantileOfRow) -> Measured:
         return Measured(quantile["ms"], quantile["low"], quantile["high"])
 
-    logs = tuple(p50["log"]), tuple(p99["log"])
-    return Latency(measured(p50), measured(p95), measured(p99), *logs)
+    return Latency(
+        measured(p50),
+        measured(p95),
+        measured(p99) if p99 else None,
+        tuple(p50["log"]),
+        tuple(p99["log"]) if p99 else (),
+        p99_open=bool(p99 and p99["at_least"]),
+        sessions=tuple(row.get("rounds_by_session", ())),
+    )
 
 
-def floor_of(bench: Bench | None, rows: Iterable[BenchRow]) -> float:
-    """Log ratio at p50 within which equal sessions differ; the session's largest if in doubt."""
-    facts = bench["facts"] if bench else BenchFacts()
-    first = next(iter(rows), None)
-    for line in facts.get("floors", []):
-        if first and (line["scope"], line["candidates"]) == (first["scope"], first["candidates"]):
-            return line["floor_p50"]
-    return float(facts.get("floor_p50") or 0.0)
+def floors_of(bench: Bench | None, rows: Iterable[BenchRow]) -> tuple[float, float]:
+    """Log ratios at p50 and p99 within which equal sessions differ, 0 where none is known."""
+    facts, timed = bench["facts"] if bench else BenchFacts(), list(rows)
+    return floor_of(facts, timed, "p50") or 0.0, floor_of(facts, timed, "p99") or 0.0
 
 
 def cost_of(row: BenchRow) -> float | None:

@@ -12,7 +12,13 @@ from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier import codes, facts, search_evidence, sections
 from fusefront.harness.dossier.bench import FILE as BENCH
-from fusefront.harness.dossier.bench import read_bench, served_by, timed_rows
+from fusefront.harness.dossier.bench import (
+    read_bench,
+    scope_gaps,
+    served_by,
+    session_quality,
+    timed_rows,
+)
 from fusefront.harness.dossier.decision_record import LEFT_OUT
 from fusefront.harness.dossier.decision_record import changed as edited
 from fusefront.harness.dossier.firmness import FILE as SENSITIVITY
@@ -153,6 +159,8 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         codes=codes.measures(shown),
         widths=left_out.each(codes.curves, shown),
         backends=served_by(material.bench, study.spec.latency.decide_at),
+        session=session_quality(material.bench, study.spec.latency.decide_at),
+        scopes=scope_gaps(material.bench, study.spec.latency.decide_at),
         slices=sections.slices(comparison, subject, frozenset(sensitive)),
         audit=left_out.read(lambda: facts.audit_findings(study), ()),
         environment=left_out.read(

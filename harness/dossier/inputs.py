@@ -9,7 +9,13 @@ import numpy as np
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.inputs import Candidate, Inputs, Measured, Pairs
-from fusefront.harness.dossier.bench import cost_of, floor_of, latency_of, timed_rows
+from fusefront.harness.dossier.bench import (
+    cost_of,
+    floors_of,
+    latency_of,
+    session_quality,
+    timed_rows,
+)
 from fusefront.harness.dossier.load import is_device
 from fusefront.harness.errors import NothingToDoError
 from fusefront.harness.runs.records import (
@@ -93,6 +99,8 @@ def study_inputs(
     runs, rows = by_strategy(entries), timed_rows(bench, study.spec.latency.decide_at)
     baseline = study.spec.baseline
     today = model.index(baseline) if baseline in model.names else None
+    floor, floor_p99 = floors_of(bench, rows.values())
+    quality = session_quality(bench, study.spec.latency.decide_at)
     return Inputs(
         candidates=tuple(
             _candidate(study, name, int(model.n[i]), runs.get(name, []), rows.get(name))
@@ -102,7 +110,9 @@ def study_inputs(
         pairs=pairs_of(model, comparison.c_all, comparison.c_base),
         today=today,
         clusters=comparison.mc,
-        floor=floor_of(bench, rows.values()),
+        floor=floor,
+        floor_p99=floor_p99,
+        disturbed=quality.disturbed if quality else (),
         bench=bool(rows),
         settle=_settler(comparison),
         controlled=study.spec.controlled,

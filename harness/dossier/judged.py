@@ -9,6 +9,7 @@ import numpy as np
 from fusefront.harness.decision.alternatives import alternatives, runner_up
 from fusefront.harness.decision.frontier import DRAWS, Frontier, band, frontier, log_latency
 from fusefront.harness.decision.inputs import Floats, Inputs
+from fusefront.harness.decision.latency import tail
 from fusefront.harness.decision.outcome import Outcome
 from fusefront.harness.decision.policy import Policy, decide, gain
 from fusefront.harness.decision.sensitivity import flips, what_would_change
@@ -65,10 +66,11 @@ def margins(inputs: Inputs, policy: Policy, choice: int | None, second: int | No
         return Margins()
     candidate = inputs.candidates[choice]
     cost = None if candidate.cost is None else candidate.cost * policy.cost_factor
+    reach = tail(candidate.latency, inputs.floor_p99) if candidate.latency else None
     return Margins(
         interval(gain(inputs, choice)) if inputs.today not in (None, choice) else None,
         interval(inputs.pairs.shown(choice, second, inputs.today)) if second is not None else None,
-        None if candidate.latency is None else policy.slo_ms - candidate.latency.p99.high,
+        None if reach is None else policy.slo_ms - reach.high,
         None if cost is None or policy.max_cost is None else policy.max_cost - cost,
     )
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from fusefront.harness.decision.inputs import Inputs, Measured
-from fusefront.harness.decision.policy import Policy, fits
+from fusefront.harness.decision.latency import tail
+from fusefront.harness.decision.policy import Policy, fits, limit_of
 from fusefront.harness.dossier.inputs import parameters_of
 from fusefront.harness.dossier.judged import Judged
 from fusefront.harness.dossier.shown import interval
@@ -52,6 +53,7 @@ def _point(
     completed = [entry for entry in runs if entry.state == "completed"]
     summary = completed[0].summary if completed else RunSummary(run_id="")
     pivot = outcome.choice if outcome.choice is not None else outcome.subject
+    reach = tail(candidate.latency, inputs.floor_p99) if candidate.latency else None
     word, detail = standing(inputs, policy, i, inputs.today)
     if word == "cannot tell" and row.verdict == "cannot tell":
         detail = row.reason.removeprefix("cannot tell (").removesuffix(")")
@@ -67,7 +69,9 @@ def _point(
         gain_vs_choice_90=_gap_90(inputs, i, pivot),
         role=_role(inputs, i),
         p50=interval(candidate.latency.p50) if candidate.latency else None,
-        p99=interval(candidate.latency.p99) if candidate.latency else None,
+        p99=interval(reach) if reach else None,
+        p99_open=bool(candidate.latency and candidate.latency.p99_open),
+        limit=limit_of(inputs, policy, i) if candidate.latency else None,
         mean_ms=timed["mean_ms"] if timed else None,
         feasible=fits(inputs, policy, i),
         on_front=front.on_front[i],

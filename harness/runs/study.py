@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -163,6 +163,8 @@ class LatencySpec(StrictModel):
     decide_at: int = 100  # the K whose latency is on the frontier
     rounds: int = Field(default=20, ge=3, le=10_000)
     backends: tuple[str, ...] = ()  # timed beside what ships; a person's own among them
+    at_once: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (16,)  # requests in one call
+    qps: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = ()  # arrivals a second, own
 
     @model_validator(mode="after")
     def _measured(self) -> "LatencySpec":

@@ -112,7 +112,8 @@ def _reason(evidence: Evidence, point: Point, choice: Point) -> str:
         return "untimed"
     if not point.feasible:
         high = point.p99.value if point.p99.high is None else point.p99.high
-        return "over" if high > evidence.decision.slo_ms else "cost"
+        over = high > evidence.decision.slo_ms or point.limit in ("missed", "not known")
+        return "over" if over else "cost"
     if point.p50 is None or choice.p50 is None:
         return ""
     if shown_faster(choice, point):

@@ -149,11 +149,13 @@ def misses(evidence: Evidence, point: Point) -> list[str]:
     """Keys of MISSES; "latency" and "cost" are for sure, the others say what is not shown."""
     decision, p99, cost = evidence.decision, point.p99, point.cost_per_million
     keys = []
-    if p99 is None:
+    if p99 is None and point.limit is None:
         keys.append("untimed")
-    elif p99.low is not None and p99.low > decision.slo_ms:
+    elif point.limit:
+        keys += {"kept": [], "missed": ["latency"], "not known": ["latency_unsure"]}[point.limit]
+    elif p99 is not None and p99.low is not None and p99.low > decision.slo_ms:
         keys.append("latency")
-    elif p99.high is None or p99.high > decision.slo_ms:
+    elif p99 is None or p99.high is None or p99.high > decision.slo_ms:
         keys.append("latency_unsure")
     if decision.max_cost is not None:
         if cost is None:

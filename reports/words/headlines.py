@@ -98,6 +98,10 @@ LACK = {
     "latency_one": Phrase(
         "the latency of {name} was not measured", "{name}の\u200bレイテンシが\u200b未測定"
     ),
+    "session": Phrase(
+        "the latency session does not carry a decision",
+        "レイテンシの​測定は​判断に​足りない",
+    ),
     "clusters": Phrase(
         "the test split holds {have} independent groups, an interval needs {need}",
         "評価データの\u200b独立な\u200bグループは\u200b{have}で、\u200b区間には\u200b"
@@ -127,6 +131,7 @@ NEXT = {
         "上限を上げるか、より小さい方式かint8版を加えて計測する。",
     ),
     "latency": Phrase("Time every strategy in one session.", "全方式を同じセッションで計測する。"),
+    "session": Phrase("Measure the latency again.", "レイテンシを計測し直す。"),
     "clusters": Phrase("Test on more users or requests.", "評価するユーザーかリクエストを増やす。"),
     "seeds": Phrase("Train at least three seeds.", "少なくとも3シードで学習する。"),
     "baseline": Phrase("Run the study’s baseline.", "スタディのベースラインを実行する。"),

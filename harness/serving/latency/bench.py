@@ -7,19 +7,19 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from fusefront.harness.serving.latency.bench_record import (
+    P99_SAMPLES,
     QUANTILE_NAMES,
     BenchFacts,
     BenchRow,
     Quantile,
-    quantile_of,
+    logs_of,
 )
 from fusefront.harness.serving.latency.intervals import (
     Difference,
-    difference,
     log_quantiles,
-    quantile_interval,
     smallest_difference,
 )
+from fusefront.harness.serving.latency.pooling import pooled_difference, pooled_quantile, split
 from fusefront.harness.serving.latency.session import (
     DISCARD,
     TIMED,
@@ -132,39 +132,59 @@ def run_bench(
     fingerprint: str = "",
     decide_at: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    more: Callable[[Recording], int] | None = None,
+    earlier: Recording | None = None,
 ) -> BenchResult:
-    """Measure warmed entries and summarise: every subject its intervals, the session its floor."""
+    """Measure warmed entries and summarise: every subject its intervals, the session its floor.
+
+    With sessions that were measured `earlier` all are pooled.
+    """
     recording = measure(
         [entry.subject for entry in entries],
         rounds,
         rng,
         fingerprint=fingerprint,
         progress=progress,
+        more=more,
     )
-    rows = summarise(recording, [entry.key for entry in entries])
-    return BenchResult(recording, rows, session_facts(rows, decide_at))
+    whole = recording if earlier is None else earlier.add(recording)
+    rows = summarise(whole, [entry.key for entry in entries])
+    return BenchResult(whole, rows, session_facts(rows, decide_at))
 
 
 def summarise(recording: Recording, keys: Iterable[SubjectKey]) -> list[BenchRow]:
-    """A row a subject: quantiles in ms with intervals, per-round logs, contention."""
-    by_round, contended = recording.by_round(), recording.contended()
+    """A row a subject: quantiles in ms with intervals, per-round logs, contention.
+
+    Several sessions are pooled by random effects. A p99 needs 1,000 samples of every session; where
+    one has fewer, its count is the row's.
+    """
+    by_round, marked = recording.by_round(), recording.contended_rounds()
+    sessions = recording.rounds_by_session()
     rows = []
     for key in keys:
         rounds = by_round[str(key)]
         row: dict[str, object] = {"subject": str(key), **key._asdict()}
+        samples = [sum(map(len, part)) for part in split(rounds, sessions)]
         for name, p in QUANTILES.items():
-            interval = quantile_interval(rounds, p)
+            if name == "p99" and min(samples) < P99_SAMPLES:
+                row |= dict.fromkeys((f"{name}_ms", f"{name}_low", f"{name}_high", f"log_{name}"))
+                row[f"{name}_at_least"] = False
+                continue
+            interval, between = pooled_quantile(rounds, p, sessions)
             row |= {
                 f"{name}_ms": interval.value,
                 f"{name}_low": interval.low,
                 f"{name}_high": interval.high,
+                f"between_{name}": between,
             }
             row[f"{name}_at_least"] = interval.at_least
             row[f"log_{name}"] = log_quantiles(rounds, p).tolist()
         row["mean_ms"] = float(np.mean(np.concatenate(rounds)))
         row["rounds"] = len(rounds)
-        row["samples"] = sum(len(r) for r in rounds)
-        row["contended_visits"] = contended[str(key)]
+        row["samples"] = min(samples) if min(samples) < P99_SAMPLES else sum(samples)
+        row["contended_rounds"] = marked.get(str(key), [])
+        row["contended_visits"] = len(marked.get(str(key), []))
+        row["rounds_by_session"] = sessions
         rows.append(cast(BenchRow, row))
     return rows
 
@@ -172,9 +192,11 @@ def summarise(recording: Recording, keys: Iterable[SubjectKey]) -> list[BenchRow
 def paired(
     rows: Sequence[BenchRow], a: SubjectKey, b: SubjectKey, quantile: Quantile = "p50"
 ) -> Difference:
-    """log(a / b) of two subjects of one session, paired by round."""
-    logs = {row["subject"]: quantile_of(row, quantile)["log"] for row in rows}
-    return difference(logs[str(a)], logs[str(b)])
+    """log(a / b) of two subjects of the same sessions, paired by round."""
+    by_subject = {row["subject"]: row for row in rows}
+    first, second = by_subject[str(a)], by_subject[str(b)]
+    sessions = first.get("rounds_by_session", [])
+    return pooled_difference(logs_of(first, quantile), logs_of(second, quantile), sessions)
 
 
 def session_facts(rows: Sequence[BenchRow], decide_at: int | None = None) -> BenchFacts:
@@ -193,7 +215,11 @@ def session_facts(rows: Sequence[BenchRow], decide_at: int | None = None) -> Ben
         ]
         line: dict[str, object] = {"scope": scope, "candidates": row["candidates"]}
         for name in QUANTILE_NAMES:
-            twins = difference(quantile_of(original, name)["log"], quantile_of(row, name)["log"])
+            pair = logs_of(original, name), logs_of(row, name)
+            if not all(pair):
+                line |= {f"floor_{name}": None, f"smallest_{name}": None}
+                continue
+            twins = pooled_difference(*pair, row.get("rounds_by_session", []))
             line[f"floor_{name}"] = twins.floor
             errors = _errors(rows, original, name)
             line[f"smallest_{name}"] = smallest_difference(errors or [0.0], row["rounds"], twins)
@@ -202,8 +228,8 @@ def session_facts(rows: Sequence[BenchRow], decide_at: int | None = None) -> Ben
     facts: dict[str, object] = {"floors": floors}
     for name in QUANTILE_NAMES:
         for kind in ("floor", "smallest"):
-            values = [cast(float, line[f"{kind}_{name}"]) for line in chosen]
-            facts[f"{kind}_{name}"] = max(values) if values else None
+            values = [cast(float | None, line[f"{kind}_{name}"]) for line in chosen]
+            facts[f"{kind}_{name}"] = max((v for v in values if v is not None), default=None)
     facts["visits"] = sum(row["rounds"] for row in rows)
     facts["contended_visits"] = sum(row.get("contended_visits", 0) for row in rows)
     return cast(BenchFacts, facts)
@@ -219,5 +245,7 @@ def _errors(rows: Sequence[BenchRow], original: BenchRow, name: Quantile) -> lis
         and (row["backend"], row["scope"], row["candidates"])
         == (original["backend"], original["scope"], original["candidates"])
     ]
-    own = quantile_of(original, name)["log"]
-    return [difference(quantile_of(row, name)["log"], own).error for row in same]
+    own = logs_of(original, name)
+    sessions = original.get("rounds_by_session", [])
+    others = [logs for row in same if (logs := logs_of(row, name))]
+    return [pooled_difference(logs, own, sessions).error for logs in others]

@@ -14,6 +14,8 @@ from fusefront.harness.serving.latency.fingerprint import Machine
 
 Quantile = Literal["p50", "p95", "p99"]
 QUANTILE_NAMES: tuple[Quantile, ...] = ("p50", "p95", "p99")
+P99_SAMPLES = 1000  # below it a p99 is ten requests or fewer: none is given
+VERSION = 2  # 1: one session, no marks of contended rounds, a p99 of any number of samples
 
 
 class Costs(TypedDict, total=False):
@@ -52,6 +54,11 @@ class BenchRow(Costs):
     mean_ms: float
     samples: NotRequired[int]
     contended_visits: NotRequired[int]
+    contended_rounds: NotRequired[list[int]]  # kept, and marked: which rounds waited for a core
+    rounds_by_session: NotRequired[list[int]]  # [rounds] of one session
+    between_p50: NotRequired[float | None]  # sd between sessions of the log; None = one session
+    between_p95: NotRequired[float | None]
+    between_p99: NotRequired[float | None]
     fingerprint: NotRequired[str]
     p50_ms: float
     p50_low: float
@@ -63,9 +70,9 @@ class BenchRow(Costs):
     p95_high: float
     p95_at_least: NotRequired[bool]
     log_p95: NotRequired[list[float] | None]
-    p99_ms: float
-    p99_low: float
-    p99_high: float
+    p99_ms: float | None  # None: fewer than 1,000 samples
+    p99_low: float | None
+    p99_high: float | None
     p99_at_least: NotRequired[bool]
     log_p99: NotRequired[list[float] | None]
 
@@ -77,10 +84,44 @@ class Floor(TypedDict, total=False):
     candidates: int
     floor_p50: float
     floor_p95: float
-    floor_p99: float
+    floor_p99: float | None
     smallest_p50: float
     smallest_p95: float
-    smallest_p99: float
+    smallest_p99: float | None
+
+
+Ended = Literal["precise", "time", "rounds"]  # why no more rounds were added
+
+
+class SessionLine(TypedDict):
+    """One session of a bench: when, how long, how disturbed, and why it ended."""
+
+    session: str
+    started: str
+    seconds: float
+    rounds: int
+    visits: int
+    contended_visits: int
+    others: list[str]
+    ended: Ended
+
+
+class Quality(TypedDict):
+    """How far the sessions can be relied on, of the subjects that decide; ratios are logarithms."""
+
+    sessions: int
+    rounds: int
+    samples: int | None  # of the subject with the fewest; None: not recorded
+    visits: int
+    contended_visits: int
+    contended_share: float
+    floor_p50: float | None  # how far equal sessions differ; None = no twins
+    floor_p99: float | None
+    half_p50: float | None  # widest half width of an interval
+    half_p99: float | None
+    between_p50: float | None  # largest sd between sessions; None = one session
+    between_p99: float | None
+    disturbed: list[str]  # why nothing can be decided on it, [] = it can
 
 
 class ServedLoad(TypedDict):
@@ -146,6 +187,9 @@ class BenchFacts(TypedDict, total=False):
     smallest_p99: float | None
     server: list[ServerLine]
     offline: list[OfflineLine]
+    runs: dict[str, str]  # strategy -> run whose graph was timed
+    sessions: list[SessionLine]
+    quality: Quality
 
 
 class Bench(Record):
@@ -171,9 +215,12 @@ def read_bench_file(path: Path) -> Bench:
     return read_record(path, Bench)
 
 
-def quantile_of(row: BenchRow, name: Quantile) -> QuantileOfRow:
-    """A row's quantile by name."""
+def quantile_of(row: BenchRow, name: Quantile) -> QuantileOfRow | None:
+    """A row's quantile by name; None for a p99 of fewer than 1,000 samples."""
     flat = cast(dict[str, float], row)
+    few = row.get("samples", P99_SAMPLES) < P99_SAMPLES
+    if flat[f"{name}_ms"] is None or (name == "p99" and few):
+        return None
     rounds = cast(dict[str, list[float] | None], row).get(f"log_{name}")
     return QuantileOfRow(
         ms=flat[f"{name}_ms"],
@@ -184,6 +231,12 @@ def quantile_of(row: BenchRow, name: Quantile) -> QuantileOfRow:
     )
 
 
-def floor_of_line(line: Floor, name: Quantile) -> float:
-    """The floor at a quantile."""
-    return cast(dict[str, float], line)[f"floor_{name}"]
+def logs_of(row: BenchRow, name: Quantile) -> list[float]:
+    """A quantile's logarithms, a round each; [] where the quantile is not given."""
+    quantile = quantile_of(row, name)
+    return quantile["log"] if quantile else []
+
+
+def floor_of_line(line: Floor, name: Quantile) -> float | None:
+    """The floor at a quantile; None where it is not known."""
+    return cast(dict[str, float | None], line).get(f"floor_{name}")

@@ -22,6 +22,8 @@ from fusefront.harness.serving.latency.plan import BenchPlan
 from fusefront.harness.serving.latency.server import predicted_ceiling
 from fusefront.harness.serving.latency.session import DISCARD
 
+_SHOWN = ("p50", "p99")
+
 
 def attach_costs(
     result: BenchResult,
@@ -108,9 +110,10 @@ def _money(result: BenchResult, row: BenchRow, study: Study, rng: np.random.Gene
 
 def pitches_ms(result: BenchResult, subject: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """[pitches] start to start within visits, ms: the service time that a server pays."""
-    own = result.recording.samples.filter(pl.col("subject") == subject).sort("round", "position")
+    own = result.recording.samples.filter(pl.col("subject") == subject)
+    own = own.sort("session", "round", "position")
     pitch = own.with_columns(
-        (pl.col("start_ns").shift(-1).over("round") - pl.col("start_ns")).alias("pitch")
+        (pl.col("start_ns").shift(-1).over("session", "round") - pl.col("start_ns")).alias("pitch")
     ).filter((pl.col("position") >= DISCARD) & pl.col("pitch").is_not_null())
     return pitch["pitch"].to_numpy() / 1e6
 
@@ -136,7 +139,9 @@ def describe_session(
 ) -> None:
     """Which machine, for how long, beside what."""
     facts = result.facts
-    loop = result.recording.samples["start_ns"]
+    samples = result.recording.samples  # of the last session: clocks of others are others
+    last = samples["session"][-1] if len(samples) else ""
+    loop = samples.filter(pl.col("session") == last)["start_ns"]
     spread = (int(loop.max()) - int(loop.min())) / 1e9 if len(loop) else 0.0  # type: ignore[arg-type]
     words = in_words(machine)
     floor = next((row["p50_ms"] for row in result.rows if row["scope"] == "floor"), None)
@@ -166,21 +171,34 @@ def describe_session(
     facts["session_text"] = session_text(facts)
 
 
+def _pair(facts: BenchFacts, kind: str) -> str:
+    """A log ratio at p50 and at p99; the second only where a p99 is given."""
+    half, tail = (cast(dict[str, float | None], facts)[f"{kind}_{name}"] for name in _SHOWN)
+    assert half is not None
+    first = "" if kind == "smallest" else " at p50"
+    last = "" if kind == "smallest" else " at p99"
+    return f"{half:.1%}{first}" + ("" if tail is None else f" and {tail:.1%}{last}")
+
+
 def _since(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
 
 
 def session_text(facts: BenchFacts) -> str:
     """What the intervals speak of, in one sentence or two."""
+    lines = facts.get("sessions", [])
+    during = f"one session of {facts['session_seconds']:.0f} s"
+    if len(lines) > 1:
+        during = f"{len(lines)} sessions of {sum(line['seconds'] for line in lines):.0f} s"
     text = (
-        f"this machine during one session of {facts['session_seconds']:.0f} s;"
+        f"this machine during {during};"
         f" {facts['contended_visits']} of {facts['visits']} visits waited for a core"
     )
     if facts["floor_p50"] is not None:
+        kinds = [_pair(facts, kind) for kind in ("floor", "smallest")]
         text += (
-            f"; equal sessions differ by up to {facts['floor_p50']:.1%} at p50 and"
-            f" {facts['floor_p99']:.1%} at p99, the smallest differences it could have found are"
-            f" {facts['smallest_p50']:.1%} and {facts['smallest_p99']:.1%}"
+            f"; equal sessions differ by up to {kinds[0]}, the smallest differences it could have"
+            f" found are {kinds[1]}"
         )
     busy = facts["others"]
     return text + (f"; beside it ran {', '.join(busy[:5])}" if busy else "; nothing else ran")

@@ -4,6 +4,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NotRequired
 
 from typing_extensions import TypedDict
 
@@ -44,6 +45,9 @@ class Machine(TypedDict):
     clock: str | None
     python: str
     packages: dict[str, str | None]
+    affinity: NotRequired[list[int] | None]  # cores that the process may use; None = not said
+    governor: NotRequired[str | None]
+    builds: NotRequired[dict[str, str | None]]  # how the libraries were compiled
 
 
 def identity(threads: int = 1, *, spinning: bool = False) -> Machine:
@@ -71,6 +75,23 @@ def identity(threads: int = 1, *, spinning: bool = False) -> Machine:
         "clock": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
+        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "builds": builds(),
+    }
+
+
+def builds() -> dict[str, str | None]:
+    """How the libraries that score were compiled; two builds of one version differ in speed."""
+    import numpy as np
+    import onnxruntime as ort
+    import torch
+
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {
+        "onnxruntime": " ".join(ort.get_build_info().split()),
+        "torch": digest(torch.__config__.show()),
+        "numpy": f"{blas.get('name')} {blas.get('version')}",
     }
 
 

@@ -14,31 +14,38 @@ from fusefront.harness.serving.latency.session import TimedSubject, visit
 
 LOADS = (0.3, 0.5, 0.7)  # shares of the closed loop's capacity
 REPEATS = 5  # runs at each load: the run is the cluster
-LATEST_S = 0.5  # of a run
+LATEST_S = 0.5  # of a run at a share of the capacity
+OWN_S = 2.0  # of a run at a rate of one's own
 OFFLINE_REQUESTS = 16  # at a time
 
 
-def offline(plan: BenchPlan, gated: Sequence[Gated], rounds: int = 7) -> list[OfflineLine]:
+def offline(
+    plan: BenchPlan,
+    gated: Sequence[Gated],
+    at_once: Sequence[int] = (OFFLINE_REQUESTS,),
+    rounds: int = 7,
+) -> list[OfflineLine]:
     """Predictions per second where requests are scored many at a time, median over rounds."""
     lines: list[OfflineLine] = []
     for scorer in gated:
         if scorer.way != "onnx":
             continue
-        feed = joined(
-            [plan.lookup.feed(a) for a in plan.requests[plan.decide_at]][:OFFLINE_REQUESTS]
-        )
-        subject = TimedSubject("offline", scorer.call, [scorer.select(feed)], timed=1)  # type: ignore[arg-type]
-        took = [np.diff(visit(subject, 0, discard=1).times[-1])[0] for _ in range(rounds)]
-        count = int(feed["candidates"].size)
-        lines.append(
-            {
-                "strategy": scorer.trained.name,
-                "backend": scorer.way,
-                "requests_at_once": OFFLINE_REQUESTS,
-                "candidates": plan.decide_at,
-                "predictions_per_second": float(count / (np.median(took) / 1e9)),
-            }
-        )
+        arrived = plan.requests[plan.decide_at]
+        for number in at_once:
+            chosen = [arrived[i % len(arrived)] for i in range(number)]
+            feed = joined([plan.lookup.feed(request) for request in chosen])
+            subject = TimedSubject("offline", scorer.call, [scorer.select(feed)], timed=1)  # type: ignore[arg-type]
+            took = [np.diff(visit(subject, 0, discard=1).times[-1])[0] for _ in range(rounds)]
+            count = int(feed["candidates"].size)
+            lines.append(
+                {
+                    "strategy": scorer.trained.name,
+                    "backend": scorer.way,
+                    "requests_at_once": number,
+                    "candidates": plan.decide_at,
+                    "predictions_per_second": float(count / (np.median(took) / 1e9)),
+                }
+            )
     return lines
 
 
@@ -48,11 +55,13 @@ def serve_loads(
     result: BenchResult,
     slo_ms: float,
     say: Callable[[str], None],
+    loads: Sequence[float] = LOADS,
+    qps: Sequence[float] = (),
 ) -> list[ServerLine]:
     """Baseline and candidates for the operating point at fixed loads, several runs each.
 
-    The share of requests later than the limit decides; a quantile is not given where the queue
-    grew.
+    `loads` are shares of the closed loop's capacity, `qps` arrivals a second of one's own. The
+    share of requests later than the limit decides; a quantile is not given where the queue grew.
     """
     lines = []
     rng = np.random.default_rng(1)
@@ -63,11 +72,14 @@ def serve_loads(
             *plan.leaders,
         ):
             continue
-        say(f"server: {scorer.trained.name} at loads {', '.join(map(str, LOADS))}")
         row = result.row(SubjectKey(scorer.trained.name, "onnx", "end_to_end", plan.decide_at))
-        for load in LOADS:
-            rate = load * 1000 / row["mean_ms"]
-            count = int(np.clip(rate * LATEST_S, 200, 2000))
+        capacity = 1000 / row["mean_ms"]
+        rates = [(load, load * capacity, LATEST_S, 200) for load in loads]
+        rates += [(rate / capacity, rate, OWN_S, 5) for rate in qps]
+        words = [*(f"{load}" for load in loads), *(f"{rate:g} a second" for rate in qps)]
+        say(f"server: {scorer.trained.name} at loads {', '.join(words)}")
+        for load, rate, seconds, fewest in rates:
+            count = int(np.clip(rate * seconds, fewest, 2000))
             runs = []
             for _ in range(REPEATS):
                 schedule = poisson_schedule(rate, count, rng)

@@ -78,7 +78,8 @@ class Recording:
     def by_round(self) -> dict[str, list[NDArray[np.float64]]]:
         """Subject -> counted latencies in milliseconds, one array [requests] a round."""
         rounds: dict[str, list[NDArray[np.float64]]] = {}
-        for key, part in self.counted().group_by("subject", "round", maintain_order=True):
+        by = ("subject", "session", "round")
+        for key, part in self.counted().group_by(*by, maintain_order=True):
             rounds.setdefault(str(key[0]), []).append(part["latency_ns"].to_numpy() / 1e6)
         return rounds
 
@@ -86,6 +87,29 @@ class Recording:
         """Subject -> visits that waited for a core."""
         count = self.visits.group_by("subject").agg(pl.col("contended").sum())
         return dict(count.iter_rows())
+
+    def contended_rounds(self) -> dict[str, list[int]]:
+        """Subject -> places of the rounds that waited for a core, sessions one after the other."""
+        marked: dict[str, list[int]] = {}
+        places: dict[str, int] = {}
+        for subject, contended in self.visits.select("subject", "contended").iter_rows():
+            place = places[subject] = places.get(subject, -1) + 1
+            if contended:
+                marked.setdefault(subject, []).append(place)
+        return marked
+
+    def rounds_by_session(self) -> list[int]:
+        """How many rounds each session has, the first session first."""
+        counts = self.visits.group_by("session", maintain_order=True).agg(
+            pl.col("round").n_unique()
+        )
+        return [int(count) for count in counts["round"]]
+
+    def add(self, later: "Recording") -> "Recording":
+        """This one's sessions, then those of a later recording."""
+        return Recording(
+            pl.concat([self.samples, later.samples]), pl.concat([self.visits, later.visits])
+        )
 
 
 def visit(subject: TimedSubject, offset: int, discard: int = DISCARD) -> Visit:
@@ -116,17 +140,25 @@ def measure(
     *,
     fingerprint: str = "",
     progress: Callable[[int, int], None] | None = None,
+    more: Callable[[Recording], int] | None = None,
 ) -> Recording:
-    """`rounds` rounds, each a visit of every subject in fresh random order."""
+    """`rounds` rounds, each a visit of every subject in fresh random order.
+
+    Then as many as `more` asks for on the recording so far, until it asks for none.
+    """
     session, recorder = secrets.token_hex(4), _Recorder(fingerprint)
-    with quiet_collector():
-        for round_ in range(rounds):
-            for order, index in enumerate(rng.permutation(len(subjects))):
-                subject = subjects[index]
-                watched = visit(subject, offset=round_ * subject.timed)
-                recorder.add(session, subject, round_, order, watched)
-            if progress is not None:
-                progress(round_ + 1, rounds)
+    begin, end = 0, rounds
+    while begin < end:
+        with quiet_collector():
+            for round_ in range(begin, end):
+                for order, index in enumerate(rng.permutation(len(subjects))):
+                    subject = subjects[index]
+                    watched = visit(subject, offset=round_ * subject.timed)
+                    recorder.add(session, subject, round_, order, watched)
+                if progress is not None:
+                    progress(round_ + 1, end)
+        begin = end
+        end += more(recorder.recording()) if more is not None else 0
     return recorder.recording()
 
 

@@ -1,5 +1,6 @@
 """A bench for people: progress, the table, what the session could tell."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,8 +12,10 @@ from fusefront.harness.serving.latency.bench import TWIN, BenchResult
 from fusefront.harness.serving.latency.bench_record import (
     BenchFacts,
     BenchRow,
+    Quality,
     Quantile,
     ServerLine,
+    SessionLine,
     quantile_of,
 )
 
@@ -63,7 +66,7 @@ def _subjects(rows: list[BenchRow], *, several: bool) -> Table:
             f"{row['strategy']}{' ' + row['backend'] if several else ''}",
             f"{row['p50_ms']:.3f}",
             _interval(row, "p50"),
-            f"{row['p99_ms']:.3f}",
+            "" if row["p99_ms"] is None else f"{row['p99_ms']:.3f}",
             _interval(row, "p99"),
             f"{row.get('contended_visits', 0)}/{row['rounds']}",
             "" if rate is None else f"{rate:,.0f}",
@@ -73,6 +76,8 @@ def _subjects(rows: list[BenchRow], *, several: bool) -> Table:
 
 def _interval(row: BenchRow, name: Quantile) -> str:
     own = quantile_of(row, name)
+    if own is None:
+        return "too few"
     return f"{own['low']:.3f}-{own['high']:.3f}{'+' if own['at_least'] else ''}"
 
 
@@ -96,10 +101,39 @@ def _session(facts: BenchFacts) -> str:
     lines = [
         f"machine {facts['fingerprint']}: {facts['in_words']}",
         f"hot closed loop unless paced (10 ms gaps); intervals speak of {facts['session_text']}",
-        "p50 ranks, p99 checks the limit; + = at least; busy = visits that waited for a core; QPS "
+        "p50 ranks, p99 checks the limit and needs 1,000 requests; + = at least; busy = visits "
+        "that waited for a core; QPS "
         "= the undisturbed ceiling, predicted: p99 within the study's limit if nothing disturbs "
         "the machine",
     ]
+    if (quality := facts.get("quality")) is not None:
+        lines.append(_quality(quality, facts.get("sessions", [])))
     if call is not None:
         lines.append(f"a graph that does nothing takes {call:.3f} ms of each (subtracted nowhere)")
     return "\n".join(lines)
+
+
+_ENDED = {"precise": "precise enough", "time": "out of time", "rounds": "as many as asked for"}
+
+
+def _quality(quality: Quality, sessions: list[SessionLine]) -> str:
+    """How precise what decides is, and how well sessions repeat."""
+    widths = (_percent(quality["half_p50"]), _percent(quality["half_p99"]))
+    text = (
+        f"what decides: {quality['rounds']} rounds, within {widths[0]} at p50 and {widths[1]} at "
+        f"p99, {quality['contended_visits']} of {quality['visits']} visits waited"
+    )
+    if sessions:
+        text += f", {_ENDED[sessions[-1]['ended']]}"
+    if quality["between_p50"] is not None:
+        tail = quality["between_p99"]
+        text += (
+            f"; {quality['sessions']} sessions differ by {_percent(quality['between_p50'])} (sd) at"
+            f" p50{'' if tail is None else f' and {_percent(tail)} at p99'}"
+        )
+    return text
+
+
+def _percent(log: float | None) -> str:
+    """A log ratio as a share; "no bound" where an end is open or there is no quantile."""
+    return "no bound" if log is None or log > 5.0 else f"{math.expm1(log):.1%}"

@@ -1,5 +1,6 @@
 """`fusefront bench`: every strategy of a study measured in one session on this machine."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,16 +23,30 @@ from fusefront.harness.runs.records import write_record
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.contract import Backend, Trained
 from fusefront.harness.serving.export.online import export_core
+from fusefront.harness.serving.export.parity import calibration_feeds
 from fusefront.harness.serving.latency.backends import find_backends
 from fusefront.harness.serving.latency.bench import BenchEntry, BenchResult, run_bench, warm
-from fusefront.harness.serving.latency.bench_record import Bench
-from fusefront.harness.serving.latency.facts import attach_costs, describe_session
+from fusefront.harness.serving.latency.bench_record import VERSION, Bench
+from fusefront.harness.serving.latency.facts import attach_costs, describe_session, session_text
 from fusefront.harness.serving.latency.fingerprint import fingerprint, identity
 from fusefront.harness.serving.latency.kernel_counters import others, read_state
 from fusefront.harness.serving.latency.lock import measuring_lock
 from fusefront.harness.serving.latency.parity_gate import gate
+from fusefront.harness.serving.latency.paying import INT8, paying
 from fusefront.harness.serving.latency.plan import BenchPlan, entries_of
-from fusefront.harness.serving.latency.scenarios import offline, serve_loads
+from fusefront.harness.serving.latency.quality import quality_of
+from fusefront.harness.serving.latency.scenarios import (
+    LOADS,
+    OFFLINE_REQUESTS,
+    offline,
+    serve_loads,
+)
+from fusefront.harness.serving.latency.sessions import (
+    UntilPrecise,
+    read_earlier,
+    session_line,
+    timed_before,
+)
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table
 
@@ -53,7 +68,12 @@ class BenchOptions:
     server: bool = True
     as_trained: bool = True
     cold: bool = True
-    budget_s: float = 100.0  # of the rounds; slow subjects then have shorter visits
+    budget_s: float = 100.0  # of the first rounds; slow subjects then have shorter visits
+    precision: float | None = None  # go on until what decides is so precise, a share
+    most_s: float = math.inf  # of rounds, where it goes on
+    add: bool = False  # one more session, pooled with those on record
+    at_once: tuple[int, ...] = (OFFLINE_REQUESTS,)  # requests in one call, offline
+    qps: tuple[float, ...] = ()  # arrivals a second of one's own, for the server
     include: tuple[Path, ...] = ()
     seed: int = 0
 
@@ -82,6 +102,8 @@ def bench_study(
             end_to_end=not quick,
             server=not quick,
             budget_s=60.0 if quick else 400.0,
+            at_once=latency.at_once,
+            qps=latency.qps,
             include=include,
         )
     say = tell or (lambda _: None)
@@ -107,28 +129,46 @@ def _measure(
         trained = load_all(folder, runs, work, options, say)
         gated = gate(trained, backends, folder, say)
         plan = BenchPlan.make(folder, runs, options.candidates, options.decide_at, options.seed)
+        before_it = timed_before(folder.path / "bench") if options.add else None
+        gated = paying(gated, plan, say, before_it)
+        run_ids = {run.strategy: run.run_id for run in runs}
         entries, first = warm(entries_of(plan, gated, options), options.rounds, options.budget_s)
         say(_estimate(entries, options.rounds))
         facts = identity()
+        keys = [entry.key for entry in entries]
+        earlier = None
+        if options.add:
+            names = [str(key) for key in keys]
+            earlier = read_earlier(folder.path / "bench", fingerprint(facts), run_ids, names)
+        until = UntilPrecise(keys, options.decide_at, options.precision, options.most_s)
         result = run_bench(
             entries,
             rounds=options.rounds,
-            rng=np.random.default_rng(options.seed),
+            rng=np.random.default_rng([options.seed, len(earlier.lines) if earlier else 0]),
             fingerprint=fingerprint(facts),
             decide_at=options.decide_at,
             progress=progress,
+            more=until,
+            earlier=earlier.recording if earlier else None,
         )
         attach_costs(result, plan, gated, first, folder.spec, cold=options.cold)
-        result.facts["offline"] = offline(plan, gated)
+        result.facts["offline"] = offline(plan, gated, options.at_once)
         result.facts["server"] = []
-        if options.server:
-            result.facts["server"] = serve_loads(plan, gated, result, folder.spec.slo_ms, say)
+        if options.server or options.qps:
+            loads = LOADS if options.server else ()
+            served = serve_loads(plan, gated, result, folder.spec.slo_ms, say, loads, options.qps)
+            result.facts["server"] = served
     finally:
         torch.set_num_threads(threads)
     seconds = time.monotonic() - begin
     after = read_state()
     busy = others(before, after, seconds)
     describe_session(result, facts, before, after, seconds, busy, plan)
+    result.facts["runs"] = run_ids
+    lines = earlier.lines if earlier else []
+    result.facts["sessions"] = [*lines, session_line(result, until.ended)]
+    result.facts["session_text"] = session_text(result.facts)
+    result.facts["quality"] = quality_of(result.rows, result.facts, options.decide_at)
     return result
 
 
@@ -168,6 +208,7 @@ def load_all(
 
     store = PreparedDataset.open(folder.store_path)
     parts, schema = parts_of_runs((run.path for run in runs), options.include), schema_of(store)
+    feeds = calibration_feeds(store) if INT8 in options.backends else ()
     models = []
     for number, run in enumerate(runs, 1):
         say(f"export {number} of {len(runs)}: {run.strategy}")
@@ -175,7 +216,10 @@ def load_all(
         codes = encode_table(model, schema.items)
         core = export_core(model, codes, schema)
         rows = options.rows
-        models.append(Trained(run.strategy, model, codes, schema, core, work / run.strategy, rows))  # type: ignore[arg-type]
+        folder_of_it = work / run.strategy
+        models.append(
+            Trained(run.strategy, model, codes, schema, core, folder_of_it, rows, feeds)  # type: ignore[arg-type]
+        )
     return models
 
 
@@ -226,4 +270,4 @@ def write(folder: StudyFolder, result: BenchResult) -> None:
     with replacing_folder(folder.path / "bench") as written:
         result.recording.samples.write_parquet(written / "samples.parquet", metadata=dict(MARK))
         result.recording.visits.write_parquet(written / "visits.parquet", metadata=dict(MARK))
-        write_record(written / "bench.json", record)
+        write_record(written / "bench.json", record, version=VERSION)

@@ -92,11 +92,11 @@ def test_another_search_that_would_choose_otherwise_is_a_flip(planted: Build) ->
     assert known.probability_searched < known.probability
 
 
-def test_p99_timed_again_over_the_limit_is_a_reason(planted: Build) -> None:
+def test_whose_p99_timed_again_may_pass_the_limit_is_not_chosen(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 6.5])  # p99 9.1 ms, upper end 9.56
-    known = firm(replace(inputs, floor_p99=0.15))
-    assert "latency" in [reason.key for reason in known.reasons]
-    assert "latency" not in [r.key for r in firm(replace(inputs, floor_p99=0.05)).reasons]
+    apart, near = (replace(inputs, floor_p99=floor) for floor in (0.15, 0.05))
+    assert (decide(apart, POLICY).choice, decide(near, POLICY).choice) == (0, 1)
+    assert "latency" not in [reason.key for reason in firm(near).reasons]
 
 
 def test_reasons_from_beside_make_a_close_call(planted: Build) -> None:

@@ -82,5 +82,6 @@ def test_nothing_feasible_has_no_runner_up(planted: Build) -> None:
     assert judgement.decision.case == "infeasible"
     assert judgement.decision.runner_up is None
     flip = next(c for c in judgement.decision.changes if c.knob == "slo" and c.side == "from")
-    assert flip.choice == "s0"
-    assert decide(inputs, replace(POLICY, slo_ms=flip.value * 1.001)).choice == 0
+    assert (flip.case, flip.choice) == ("thin", None)  # from there on s0 may keep it
+    assert flip.value == pytest.approx(28.0 * 0.95)
+    assert decide(inputs, replace(POLICY, slo_ms=28.0 * 1.051)).choice == 0

@@ -61,6 +61,8 @@ def test_a_study_without_a_word_is_measured_and_judged_as_the_pages_say() -> Non
         "decide_at": 100,
         "rounds": 20,
         "backends": (),
+        "at_once": (16,),
+        "qps": (),
     }
     assert study.money.model_dump() == {
         "price_per_core_hour": 0.048,

@@ -68,6 +68,7 @@ def measured(tmp_path_factory):
     root, monkeypatch = tmp_path_factory.mktemp("out"), pytest.MonkeyPatch()
     monkeypatch.setenv("FUSEFRONT_HOST_LOCK", str(root / "lock"))
     monkeypatch.setattr(scenarios, "LATEST_S", 0.05)
+    monkeypatch.setattr(scenarios, "OWN_S", 0.1)
     _study(root, tmp_path_factory.mktemp("world"))
     folder, messages = find_study("small", root), []
     rounds = []
@@ -143,7 +144,9 @@ def test_the_session_tells_its_floor_its_machine_and_its_end(measured):
     _, result, messages, rounds = measured
     facts = result.facts
     assert facts["floor_p50"] > 0
-    assert facts["smallest_p99"] > facts["floor_p99"]
+    assert facts["smallest_p50"] > facts["floor_p50"]
+    assert facts["floor_p99"] is None  # of 300 requests there is no p99
+    assert {row["p99_ms"] for row in result.rows} == {None}
     assert {line["load"] for line in facts["server"]} == {0.3, 0.5, 0.7}
     assert all(line["predictions_per_second"] > 0 for line in facts["offline"])
     assert "one session" in facts["session_text"]
@@ -191,6 +194,36 @@ def test_a_session_without_the_shipped_backend_is_kept(measured):
     assert {row["strategy"] for row in result.rows if row["backend"] == "eager"} == set(STRATEGIES)
     assert result.facts["load"] is None
     assert "one session" in result.facts["session_text"]
+
+
+def test_a_second_session_is_pooled_with_the_first(measured):
+    folder, *_ = measured
+    request = BenchOptions(
+        rounds=2, candidates=(1,), decide_at=1, rows="float32", paced=False, server=False,
+        as_trained=False, cold=False, budget_s=1.0, at_once=(1, 3), qps=(40.0,),
+        precision=1e-9, most_s=0.0,
+    )  # fmt: skip
+    first = bench_study(folder, options=request)
+    assert {line["requests_at_once"] for line in first.facts["offline"]} == {1, 3}
+    assert {line["per_second"] for line in first.facts["server"]} == {40.0}
+    assert [line["ended"] for line in first.facts["sessions"]] == ["time"]
+    both = bench_study(folder, options=replace(request, add=True, qps=()))
+    record = json.loads((folder.path / "bench" / "bench.json").read_text())
+    assert record["format"] == 2
+    sessions = record["facts"]["sessions"]
+    assert sessions[0] == first.facts["sessions"][0]
+    assert len({line["session"] for line in sessions}) == 2
+    assert record["facts"]["quality"]["sessions"] == 2
+    assert "2 sessions of" in record["facts"]["session_text"]
+    for row in record["rows"]:
+        assert (row["rounds_by_session"], row["rounds"]) == ([2, 2], 4)
+        assert row["between_p50"] >= 0
+    old = {row["subject"]: row["log_p50"] for row in first.rows}
+    assert all(row["log_p50"][:2] == old[row["subject"]] for row in both.rows)
+    visits = pl.read_parquet(folder.path / "bench" / "visits.parquet")
+    assert visits["session"].unique(maintain_order=True).to_list() == [
+        line["session"] for line in sessions
+    ]
 
 
 def test_an_unknown_backend_and_an_absent_compiler_are_told(measured, monkeypatch):
