@@ -28,6 +28,7 @@ VERBS = {
     "bench": "bench",
     "compare": "compare",
     "robustness": "robustness",
+    "explain": "explain",
     "plan": "plan",
     "decide": "decide",
     "gate": "gate",

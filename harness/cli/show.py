@@ -10,6 +10,7 @@ from rich.table import Table
 from fusefront.harness.runs.files import Json
 
 if TYPE_CHECKING:  # they bring torch, which takes the memory that `prepare --max-memory` promises
+    from fusefront.harness.dossier.record_types import ModalityShare
     from fusefront.harness.jobs.matrix import StudyPlan
     from fusefront.harness.jobs.pipeline import Conclusion
     from fusefront.harness.runs.records import AblationRow, PlannedRemoval, WinnerRecord
@@ -127,3 +128,22 @@ def show_deltas(of: str, rows: "list[AblationRow]") -> None:
     out = Console()
     out.print(f"{of}: AUC without a part, minus AUC with it; hyper-parameters frozen", markup=False)
     out.print(table)
+
+
+def show_shares(rows: "list[ModalityShare]") -> None:
+    """Shapley values of the modalities, a table a strategy; slices under all rows."""
+    out = Console()
+    for strategy in dict.fromkeys(row["strategy"] for row in rows):
+        table = Table("rows", "modality", "AUC it adds", "95% interval", "", box=None)
+        for row in (row for row in rows if row["strategy"] == strategy):
+            low, high = row["auc"].get("low"), row["auc"].get("high")
+            where = f"{row['slice']} = {row['value']}" if row["slice"] else "all"
+            if low is None or high is None:
+                interval, remark = "no interval", ""
+            else:
+                interval = f"[{low:+.4f}, {high:+.4f}]"
+                remark = "not told from nothing" if low <= 0 <= high else ""
+            table.add_row(where, row["modality"], f"{row['auc']['value']:+.4f}", interval, remark)
+        title = f"{strategy}: AUC that each modality adds, over all subsets of them (Shapley)"
+        out.print(title, markup=False)
+        out.print(table)

@@ -130,6 +130,24 @@ class HiddenCurve(TypedDict):
     lead: list[Ends]
 
 
+class ModalityShare(TypedDict):
+    """What a modality adds to the test AUC of a strategy, on all rows (slice "") or a slice's."""
+
+    strategy: str
+    slice: str
+    value: str
+    modality: str  # or "all modalities"
+    auc: Ends
+
+
+class ExplanationRecord(Record):
+    """explanation.json of a study."""
+
+    kind: str  # what was done to the models
+    exact: bool  # over all subsets, or over drawn orders
+    shares: list[ModalityShare]
+
+
 class RobustnessRecord(Record):
     """robustness.json of a study."""
 

@@ -1,28 +1,21 @@
 """`fusefront robustness`: hide each modality at serving time, score test again, compare in
 pairs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import special
 
-from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.dossier.predictions import StudySource
-from fusefront.harness.dossier.record_types import (
-    Decided,
-    DecisionRecord,
-    Ends,
-    HiddenCurve,
-    optional_record,
-)
-from fusefront.harness.errors import NothingToDoError, UsageError
+from fusefront.harness.dossier.record_types import Ends, HiddenCurve
+from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.plugins import parts_of_runs
+from fusefront.harness.robustness.chosen import Tell, chosen_strategies, runs_with_weights
 from fusefront.harness.robustness.hide import Hidden, scores
 from fusefront.harness.runs.files import write_json
-from fusefront.harness.runs.hashes import WEIGHTS, damage
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.accumulate import Accumulator
@@ -33,7 +26,6 @@ from fusefront.harness.training.build import load_model
 
 FILE = "robustness.json"
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -60,7 +52,8 @@ def measure(study: StudyFolder, options: HidingOptions, tell: Tell) -> list[Hidd
     options.check()
     store = PreparedDataset.open(study.store_path)
     modalities = tuple(store.manifest.schema_.modalities)
-    runs = {name: _runs(study, name, tell) for name in _strategies(study, options.strategies)}
+    names = chosen_strategies(study, options.strategies)
+    runs = {name: runs_with_weights(study, name, tell) for name in names}
     shares = tuple(sorted({0.0, *options.shares}))
     conditions = tuple(Hidden(m, share) for m in modalities for share in shares)
     open_test(study.path, "robustness")
@@ -71,40 +64,6 @@ def measure(study: StudyFolder, options: HidingOptions, tell: Tell) -> list[Hidd
     record = {"format": 1, "reference": reference, "runs": ids, "curves": curves}
     write_json(study.path / FILE, record)
     return curves
-
-
-def _strategies(study: StudyFolder, chosen_names: tuple[str, ...]) -> list[str]:
-    """Today's last, so that the strategy in question comes first in the figure."""
-    valid_auc: dict[str, float] = {}
-    for entry in study.completed():
-        if entry.role == "strategy":
-            valid_auc.setdefault(entry.strategy, float(entry.summary.get("valid_auc", 0.0)))
-    path, today = study.path / "decision.json", study.spec.baseline
-    record = optional_record(path, DecisionRecord) or DecisionRecord()
-    decision = record.get("decision", Decided())
-    decided = [decision.get("choice") or decision.get("subject")]
-    rivals = sorted((n for n in valid_auc if n != today), key=lambda n: -valid_auc[n])
-    chosen = list(chosen_names) or [n for n in (*decided, *rivals) if n and n != today][:1]
-    return [*(name for name in dict.fromkeys(chosen) if name != today), today]
-
-
-def _runs(study: StudyFolder, name: str, tell: Tell) -> list[RunEntry]:
-    runs, damaged = [], []
-    for entry in study.checked_entries():
-        if entry.strategy == name:
-            sentence = entry.damage or damage(entry.path, WEIGHTS, entry.summary)
-            damaged += [sentence] if sentence else []
-            if entry.state == "completed" and not sentence and (entry.path / WEIGHTS).exists():
-                runs.append(entry)
-    for sentence in damaged:
-        tell(f"left out: {sentence}")
-    if damaged and not runs:
-        raise DataContractError(damaged[0])
-    if not runs:
-        raise NothingToDoError(
-            f"study {study.name!r} has no completed run of {name!r} with its weights; run it first"
-        )
-    return runs
 
 
 @dataclass(frozen=True)
@@ -128,7 +87,7 @@ class HiddenScores:
 
     def _gain(self, name: str, hidden: Hidden) -> Ends:
         if name == self.reference:  # the same trained models: no seed stands between the two
-            return _alone(self.changes, key(name, hidden))
+            return alone_ends(self.changes, key(name, hidden))
         return _pair(self.joint, key(name, hidden), key(self.reference, NOTHING))
 
     def _lead(self, name: str, hidden: Hidden) -> Ends:
@@ -176,16 +135,18 @@ def _collect(
 
 def _pair(model: JointModel, a: str, b: str) -> Ends:
     pair: Pair = model.pair(model.index(a), model.index(b))
-    return _ends(pair.difference, pair.low, pair.high)
+    return ends_of(pair.difference, pair.low, pair.high)
 
 
-def _alone(model: JointModel, name: str) -> Ends:
+def alone_ends(model: JointModel, name: str) -> Ends:
+    """A value of the model with its 95 % interval over rows and seeds."""
     value, se, df = model.alone(model.index(name))
     half = float(special.stdtrit(min(df, 1e9), 0.975)) * se
-    return _ends(value, value - half, value + half)
+    return ends_of(value, value - half, value + half)
 
 
-def _ends(value: float, low: float, high: float) -> Ends:
+def ends_of(value: float, low: float, high: float) -> Ends:
+    """As they are written; None for an end that is not known."""
     return {
         "value": value,
         "low": low if np.isfinite(low) else None,

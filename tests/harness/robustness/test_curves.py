@@ -14,19 +14,19 @@ from sklearn.metrics import roc_auc_score
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.errors import NothingToDoError, UsageError
-from fusefront.harness.robustness import hide, study
+from fusefront.harness.robustness import chosen, hide, study
+from fusefront.harness.robustness.chosen import chosen_strategies, runs_with_weights
 from fusefront.harness.robustness.hide import Hidden, scores, shown_modalities
 from fusefront.harness.robustness.study import (
     SHARES,
     HidingOptions,
-    _alone,
-    _ends,
     _pair,
-    _runs,
-    _strategies,
+    alone_ends,
+    ends_of,
     key,
     measure,
 )
+from fusefront.harness.runs.hashes import WEIGHTS
 from fusefront.harness.statistics.rows import RowTable
 
 MODALITIES = ("text", "image")
@@ -71,7 +71,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         if seed in RUNS[name]
     ]
     for entry in entries:
-        weights = entry.path / study.WEIGHTS
+        weights = entry.path / WEIGHTS
         weights.parent.mkdir(parents=True)
         weights.touch()
     rows = RowTable(
@@ -82,7 +82,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         np.arange(len(LABEL)),
     )
     monkeypatch.setattr(study, "PreparedDataset", SimpleNamespace(open=lambda path: store_of()))
-    monkeypatch.setattr(study, "damage", lambda path, part, summary: "")
+    monkeypatch.setattr(chosen, "damage", lambda path, part, summary: "")
     monkeypatch.setattr(study, "open_test", lambda path, purpose: looks.append((path, purpose)))
     monkeypatch.setattr(study, "parts_of_runs", lambda paths, include: (list(paths), include))
     monkeypatch.setattr(
@@ -220,9 +220,9 @@ def test_nothing_hidden_is_one_condition(hidden: Hidden, name: str) -> None:
 
 def test_ends_that_are_none_are_written_as_none() -> None:
     inf, nan = float("inf"), float("nan")
-    assert _ends(0.5, 0.25, 0.75) == {"value": 0.5, "low": 0.25, "high": 0.75}
-    assert _ends(0.5, -inf, 0.75) == {"value": 0.5, "low": None, "high": 0.75}
-    assert _ends(0.5, 0.25, nan) == {"value": 0.5, "low": 0.25, "high": None}
+    assert ends_of(0.5, 0.25, 0.75) == {"value": 0.5, "low": 0.25, "high": 0.75}
+    assert ends_of(0.5, -inf, 0.75) == {"value": 0.5, "low": None, "high": 0.75}
+    assert ends_of(0.5, 0.25, nan) == {"value": 0.5, "low": 0.25, "high": None}
 
 
 @pytest.mark.parametrize(("df", "quantile"), [(3.0, stats.t.ppf(0.975, 3)), (np.inf, 1.959964)])
@@ -236,7 +236,7 @@ def test_an_interval_of_one_is_students(df: float, quantile: float) -> None:
         ),
     )
     for at, name in enumerate("ab"):
-        ends = _alone(model, name)
+        ends = alone_ends(model, name)
         half = quantile * 0.01 * (1 + at)
         assert ends["value"] == 0.5 + at
         assert ends["high"] == pytest.approx(0.5 + at + half, rel=1e-6)
@@ -252,19 +252,19 @@ def test_runs_without_weights_or_with_damage_are_left_out(
     first, second, third = (e for e in folder.entries_ if e.strategy == "mine")
     first.damage = "the first is damaged"
     monkeypatch.setattr(
-        study, "damage", lambda path, part, summary: "bad weights" if path == second.path else ""
+        chosen, "damage", lambda path, part, summary: "bad weights" if path == second.path else ""
     )
-    assert _runs(folder, "mine", messages.append) == [third]
+    assert runs_with_weights(folder, "mine", messages.append) == [third]
     assert messages == ["left out: the first is damaged", "left out: bad weights"]
     third.state = "running"
     with pytest.raises(DataContractError, match=r"^the first is damaged$"):
-        _runs(folder, "mine", messages.append)
-    monkeypatch.setattr(study, "damage", lambda path, part, summary: "")
+        runs_with_weights(folder, "mine", messages.append)
+    monkeypatch.setattr(chosen, "damage", lambda path, part, summary: "")
     first.damage = ""
     first.state = "failed"
-    (second.path / study.WEIGHTS).unlink()
+    (second.path / WEIGHTS).unlink()
     with pytest.raises(NothingToDoError, match=r"^study 's' has no completed run of 'mine' with"):
-        _runs(folder, "mine", messages.append)
+        runs_with_weights(folder, "mine", messages.append)
 
 
 def entry(name: str, seed: int, auc: float | None, role: str = "strategy") -> Any:
@@ -286,12 +286,12 @@ def test_the_best_on_validation_stands_for_who_is_not_decided(tmp_path: Path) ->
     ]
     spec = SimpleNamespace(baseline="today")
     planted = cast(Any, SimpleNamespace(path=tmp_path, spec=spec, completed=lambda: runs))
-    assert _strategies(planted, ()) == ["b", "today"]
+    assert chosen_strategies(planted, ()) == ["b", "today"]
     runs[:] = [runs[0], runs[1]]
-    assert _strategies(planted, ()) == ["none", "today"]
+    assert chosen_strategies(planted, ()) == ["none", "today"]
     runs[:] = runs[:1]
-    assert _strategies(planted, ()) == ["today"]
-    assert _strategies(planted, ("x", "today", "x", "y")) == ["x", "y", "today"]
+    assert chosen_strategies(planted, ()) == ["today"]
+    assert chosen_strategies(planted, ("x", "today", "x", "y")) == ["x", "y", "today"]
 
 
 def test_only_what_is_hidden_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ from sklearn.metrics import roc_auc_score
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.robustness.chosen import chosen_strategies, runs_with_weights
 from fusefront.harness.robustness.hide import Hidden, scores, shown_modalities
-from fusefront.harness.robustness.study import HidingOptions, _runs, _strategies, measure
+from fusefront.harness.robustness.study import HidingOptions, measure
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.spec import Cell, RunSpec
@@ -308,8 +309,8 @@ def records(ragged: PreparedDataset) -> StudyFolder:
 
 
 def test_who_is_measured_is_asked_for_decided_or_best_on_validation(records: StudyFolder) -> None:
-    assert _strategies(records, ()) == ["b", "late_fusion"]
-    assert _strategies(records, ("c", "late_fusion", "a", "c")) == ["c", "a", "late_fusion"]
+    assert chosen_strategies(records, ()) == ["b", "late_fusion"]
+    assert chosen_strategies(records, ("c", "late_fusion", "a", "c")) == ["c", "a", "late_fusion"]
     path = records.path / "decision.json"
     for decision, expected in (
         ({"choice": "a", "subject": "c"}, ["a", "late_fusion"]),
@@ -318,15 +319,15 @@ def test_who_is_measured_is_asked_for_decided_or_best_on_validation(records: Stu
         ({}, ["b", "late_fusion"]),
     ):
         path.write_text(json.dumps({"format": 1, "decision": decision}))
-        assert _strategies(records, ()) == expected
-    assert _strategies(records, ("c",)) == ["c", "late_fusion"]
+        assert chosen_strategies(records, ()) == expected
+    assert chosen_strategies(records, ("c",)) == ["c", "late_fusion"]
 
 
 def test_runs_are_those_of_the_strategy_that_have_weights(records: StudyFolder) -> None:
-    runs = _runs(records, "c", print)
+    runs = runs_with_weights(records, "c", print)
     assert [(entry.strategy, entry.seed) for entry in runs] == [("c", 0), ("c", 1)]
     (runs[0].path / "model" / "weights.safetensors").unlink()
-    assert [entry.seed for entry in _runs(records, "c", print)] == [1]
+    assert [entry.seed for entry in runs_with_weights(records, "c", print)] == [1]
 
 
 @pytest.mark.parametrize(("share", "shown"), [(-0.01, "-0.01"), (1.0001, "1.0001")])

@@ -1,0 +1,35 @@
+"""`fusefront explain STUDY`: what each modality adds to the AUC of a trained strategy."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fusefront.harness.cli.options import Include, Json, Out, StudyName
+
+
+def explain(
+    study: StudyName,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strategy",
+            help="Whom to explain beside what runs today (default: the decision's choice).",
+        ),
+    ] = None,
+    include_path: Include = None,
+    out: Out = Path("out"),
+    as_json: Json = False,
+) -> None:
+    """Say what each modality adds to the AUC, over all subsets of the modalities, untrained.
+
+    Writes explanation.json into the study's folder: Shapley values, overall and by slice, with
+    intervals over test rows and seeds; they sum to the AUC with all modalities less that with none.
+    """
+    from fusefront.harness.cli.show import console, show, show_shares
+    from fusefront.harness.robustness.explain import ExplainOptions, explain
+    from fusefront.harness.runs.store import find_study
+
+    options = ExplainOptions(tuple(strategy or ()), tuple(include_path or ()))
+    shares = explain(find_study(study, out), options, console(quiet=as_json).print)
+    show(shares) if as_json else show_shares(shares)

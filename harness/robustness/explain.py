@@ -1,0 +1,179 @@
+"""`fusefront explain`: what each modality adds to a trained strategy's AUC, alone and beside the
+others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import special
+
+from fusefront.baselines.contract import Baseline
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.dossier.predictions import StudySource
+from fusefront.harness.dossier.record_types import ModalityShare
+from fusefront.harness.errors import NothingToDoError
+from fusefront.harness.parts.plugins import parts_of_runs
+from fusefront.harness.robustness.chosen import Tell, chosen_strategies, runs_with_weights
+from fusefront.harness.robustness.study import ends_of
+from fusefront.harness.runs.files import write_json
+from fusefront.harness.runs.seal import open_test
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.statistics.accumulate import Accumulator
+from fusefront.harness.statistics.auc import Scores, auc_influence, tie_groups
+from fusefront.harness.statistics.measures.metrics import Layout
+from fusefront.harness.statistics.shapley import Coalitions, coalitions
+from fusefront.harness.training.build import load_model
+from fusefront.harness.training.module import encode_table
+from fusefront.harness.training.predict import predict
+
+FILE = "explanation.json"
+ALL = "all modalities"
+ROUNDING = 1e-12  # of AUC; what is left of a modality that the model does not read is nothing
+KIND = "masked: one trained model, modalities hidden from it at serving time"
+
+
+@dataclass(frozen=True)
+class ExplainOptions:
+    """Whose modalities; () = the decision's choice, else the best on validation, and today's."""
+
+    strategies: tuple[str, ...] = ()
+    include: tuple[Path, ...] = ()
+
+
+def explain(study: StudyFolder, options: ExplainOptions, tell: Tell) -> list[ModalityShare]:
+    """Write explanation.json; its rows, one a strategy, slice and modality, then all together.
+
+    A share is the modality's Shapley value of the test AUC over all subsets of the modalities that
+    the trained model may see; ids, fields and history stay. Shares of a slice sum to its AUC with
+    all modalities less that with none. Opening test is recorded.
+
+    Raises:
+        NothingToDoError: the data set has no modality, or no run of a strategy has its weights.
+    """
+    store = PreparedDataset.open(study.store_path)
+    modalities = tuple(store.manifest.schema_.modalities)
+    if not modalities:
+        raise NothingToDoError(f"data set {store.name!r} has no modality to explain")
+    names = chosen_strategies(study, options.strategies)
+    runs = {name: runs_with_weights(study, name, tell) for name in names}
+    subsets = coalitions(len(modalities))
+    open_test(study.path, "explain")
+    source = StudySource(study)
+    parts = tuple(_parts(source))
+    rows = []
+    plugins = parts_of_runs((e.path for entries in runs.values() for e in entries), options.include)
+    for name, entries in runs.items():
+        sums = [_Sums.empty(part, modalities) for part in parts]
+        for entry in entries:
+            tell(f"{name}, seed {entry.seed}: {len(subsets.members)} subsets of {len(modalities)}")
+            model = load_model(entry.path, store, plugins)
+            _add(sums, parts, subsets, model, store)
+        rows += [row for part in sums for row in part.rows(name, subsets)]
+    record = {
+        "format": 1,
+        "kind": KIND,
+        "exact": subsets.exact,
+        "runs": {name: [entry.run_id for entry in entries] for name, entries in runs.items()},
+        "shares": rows,
+    }
+    write_json(study.path / FILE, record)
+    return rows
+
+
+class _Part(NamedTuple):
+    """All test rows, or those of one value of a slice."""
+
+    slice: str
+    value: str
+    chosen: NDArray[np.bool_]  # [N]
+    layout: Layout
+
+
+def _parts(source: StudySource) -> Iterator[_Part]:
+    rows = source.rows("test")
+    yield _Part("", "", np.ones(len(rows.label), bool), Layout(rows, source.cluster))
+    for declared in source.slices("test"):
+        for code, value in enumerate(declared.values):
+            chosen = np.asarray(declared.code) == code
+            part = rows.take(chosen)
+            if 0 < int(part.label.sum()) < len(part.label):
+                yield _Part(declared.name, value, chosen, Layout(part, source.cluster))
+
+
+@dataclass
+class _Sums:
+    """Shares of one part, seed by seed, with their influences."""
+
+    part: _Part
+    modalities: tuple[str, ...]
+    seen: Accumulator
+    values: list[NDArray[np.float64]]  # [C] of each seed
+
+    @classmethod
+    def empty(cls, part: _Part, modalities: tuple[str, ...]) -> "_Sums":
+        axis = part.layout.axis
+        return cls(part, modalities, Accumulator.empty((*modalities, ALL), axis.size, axis.mc), [])
+
+    def rows(self, strategy: str, subsets: Coalitions) -> list[ModalityShare]:
+        """Shares with 95 % intervals over rows, seeds and, where orders were drawn, the drawing."""
+        joint = self.seen.joint()
+        drawing = np.append(subsets.drawing_error(np.mean(self.values, axis=0)), 0.0)
+        rows: list[ModalityShare] = []
+        for at, name in enumerate((*self.modalities, ALL)):
+            value, se, df = joint.alone(at)
+            se = float(np.hypot(se, drawing[at]))
+            value, se = (0.0 if abs(x) < ROUNDING else x for x in (value, se))
+            half = float(special.stdtrit(min(df, 1e9), 0.975)) * se
+            rows.append(
+                {
+                    "strategy": strategy,
+                    "slice": self.part.slice,
+                    "value": self.part.value,
+                    "modality": name,
+                    "auc": ends_of(value, value - half, value + half),
+                }
+            )
+        return rows
+
+
+def _add(
+    sums: list[_Sums],
+    parts: tuple[_Part, ...],
+    subsets: Coalitions,
+    model: Baseline,
+    store: PreparedDataset,
+) -> None:
+    """One trained model: the AUC of every subset of its modalities, on every part."""
+    count, players = subsets.members.shape
+    values = np.zeros((len(parts), count))
+    shares = [np.zeros((players, part.layout.axis.size)) for part in parts]
+    ends = [np.zeros(part.layout.axis.size) for part in parts]  # all less none
+    for at, members in enumerate(subsets.members):
+        logits = subset_scores(model, store, members)
+        for place, part in enumerate(parts):
+            axis = part.layout.axis
+            groups = tie_groups(logits[part.chosen], part.layout.rows.label)
+            influence = auc_influence(groups)
+            values[place, at] = influence.value
+            summed = np.bincount(axis.code, influence.rows, axis.size)
+            shares[place] += subsets.weights[at][:, None] * summed
+            ends[place] += summed * ((at == count - 1) - (at == 0))
+    for place, part in enumerate(sums):
+        mine = values[place]
+        for name, share, influences in zip(
+            part.modalities, subsets.shares(mine), shares[place], strict=True
+        ):
+            part.seen.add(name, float(share), influences)
+        part.seen.add(ALL, float(mine[-1] - mine[0]), ends[place])
+        part.values.append(mine)
+
+
+def subset_scores(model: Baseline, store: PreparedDataset, members: NDArray[np.bool_]) -> Scores:
+    """Logits [N] of the test split where the model sees the modalities of `members` [M] alone."""
+    items = store.manifest.schema_.items
+    keep = torch.from_numpy(np.tile(members, (items + 1, 1)))
+    return predict(model, encode_table(model, items, keep), store, "test")

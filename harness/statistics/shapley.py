@@ -1,0 +1,99 @@
+"""Shares of a value among players: the Shapley value, exact over all coalitions, or over drawn
+orders.
+
+Shapley 1953; sampling by orders and their reverses as Mitchell et al. 2022, JMLR 23 (antithetic).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import factorial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fusefront.harness.statistics.auc import Floats
+
+MOST_EXACT = 5  # players; 2^5 coalitions
+PAIRS = 16  # orders drawn beyond, each with its reverse
+
+
+@dataclass(frozen=True)
+class Coalitions:
+    """The coalitions whose values are wanted, and how they make shares.
+
+    A share is linear in the values, so it has influences over rows as each value does.
+    """
+
+    members: NDArray[np.bool_]  # [C, M], the empty one first, the full one last
+    by_draw: Floats  # [D, C, M] weights of each draw; one draw where all coalitions are there
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing was drawn."""
+        return len(self.by_draw) == 1
+
+    @cached_property
+    def weights(self) -> Floats:
+        """[C, M] so that `values @ weights` are the players' shares, for values [C]."""
+        weights: Floats = self.by_draw.mean(axis=0)
+        return weights
+
+    def shares(self, values: Floats) -> Floats:
+        """[M] of values [C]; their sum is the value of all less that of nobody."""
+        shares: Floats = values @ self.weights
+        return shares
+
+    def drawing_error(self, values: Floats) -> Floats:
+        """[M] standard errors that the drawn orders add; 0 where none was drawn."""
+        if self.exact:
+            return np.zeros(self.members.shape[1])
+        each = np.einsum("c,dcm->dm", values, self.by_draw)
+        error: Floats = each.std(axis=0, ddof=1) / np.sqrt(len(each))
+        return error
+
+
+def coalitions(players: int, seed: int = 0, pairs: int = PAIRS) -> Coalitions:
+    """All coalitions of up to MOST_EXACT players, of more those that drawn orders pass through.
+
+    Raises:
+        ValueError: no player, or fewer than two pairs of orders.
+    """
+    if players < 1 or pairs < 2:
+        raise ValueError(f"got {players} players and {pairs} pairs, expected 1 and 2 at least")
+    return _all(players) if players <= MOST_EXACT else _drawn(players, seed, pairs)
+
+
+def _all(players: int) -> Coalitions:
+    codes = np.arange(1 << players)
+    members = (codes[:, None] >> np.arange(players) & 1).astype(bool)
+    weights = np.zeros((len(codes), players))
+    for code, inside in zip(codes, members, strict=True):
+        for player in np.flatnonzero(~inside):
+            size = int(inside.sum())
+            weight = factorial(size) * factorial(players - size - 1) / factorial(players)
+            weights[code | 1 << player, player] += weight
+            weights[code, player] -= weight
+    return Coalitions(members, weights[None])
+
+
+def _drawn(players: int, seed: int, pairs: int) -> Coalitions:
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(players) for _ in range(pairs)]
+    full = (1 << players) - 1
+    codes = {0, full}
+    for order in orders:
+        for way in (order, order[::-1]):
+            codes.update(np.bitwise_or.accumulate(1 << way).tolist())
+    known = sorted(codes)
+    place = {code: at for at, code in enumerate(known)}
+    weights = np.zeros((pairs, len(known), players))
+    for draw, order in enumerate(orders):
+        for way in (order, order[::-1]):
+            before = 0
+            for player in way.tolist():
+                after = before | 1 << player
+                weights[draw, place[after], player] += 0.5
+                weights[draw, place[before], player] -= 0.5
+                before = after
+    members = (np.array(known)[:, None] >> np.arange(players) & 1).astype(bool)
+    return Coalitions(members, weights)

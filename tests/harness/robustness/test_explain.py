@@ -1,0 +1,129 @@
+"""Shares of the modalities from planted scores: nothing is trained, every number by a plain
+loop."""
+
+import itertools
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from fusefront.harness.errors import NothingToDoError
+from fusefront.harness.robustness import explain as module
+from fusefront.harness.robustness.explain import ALL, FILE, ExplainOptions, explain
+from fusefront.harness.statistics.rows import RowTable
+
+MODALITIES = ("text", "image", "noise")
+SEEDS = (1, 2, 5)
+REQUESTS, WIDTH = 120, 4
+ROWS = REQUESTS * WIDTH
+USER = np.repeat(np.random.default_rng(5).integers(0, 40, REQUESTS), WIDTH)
+NEW = np.repeat(np.arange(REQUESTS) % 3 == 0, WIDTH)
+LABEL = (np.random.default_rng(4).random(ROWS) < 0.4).astype(np.uint8)
+
+
+def logits_of(seed: int, members: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Text tells most, image something and, beside text, more; noise nothing at all."""
+    rng = np.random.default_rng(seed)
+    base, text, image = rng.normal(size=(3, ROWS))
+    click = LABEL.astype(float)
+    logit = base + members[0] * (text + 1.5 * click) + members[1] * (image + 0.8 * click)
+    return (logit + members[0] * members[1] * 0.9 * click).astype(np.float32)
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    entries = [SimpleNamespace(seed=s, path=tmp_path / str(s), run_id=f"run{s}") for s in SEEDS]
+    request = np.repeat(np.arange(REQUESTS), WIDTH)
+    rows = RowTable(LABEL, USER, request, np.zeros(ROWS, np.int32), np.arange(ROWS))
+    slices = (SimpleNamespace(name="users", values=("old", "new", "none"), code=NEW.astype(int)),)
+    schema = SimpleNamespace(items=10, modalities=dict.fromkeys(MODALITIES, 4))
+    store = SimpleNamespace(name="d", manifest=SimpleNamespace(schema_=schema))
+    source = SimpleNamespace(rows=lambda split: rows, cluster="user", slices=lambda split: slices)
+    looks: list[str] = []
+    for name, value in {
+        "PreparedDataset": SimpleNamespace(open=lambda path: store),
+        "chosen_strategies": lambda study, names: ["mine"],
+        "runs_with_weights": lambda study, name, tell: entries,
+        "open_test": lambda path, purpose: looks.append(purpose),
+        "parts_of_runs": lambda paths, include: None,
+        "StudySource": lambda study: source,
+        "load_model": lambda path, store, parts: int(path.name),
+        "subset_scores": lambda seed, store, members: logits_of(seed, members),
+    }.items():
+        monkeypatch.setattr(module, name, value)
+    return SimpleNamespace(path=tmp_path, store_path="x", looks=looks, schema=schema)
+
+
+def shares_by_orders(seed: int, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """[M + 1] by the definition, with scikit-learn's AUC; the last is all less none."""
+
+    def auc(inside: set[int]) -> float:
+        members = np.array([at in inside for at in range(len(MODALITIES))])
+        return float(roc_auc_score(LABEL[chosen], logits_of(seed, members)[chosen]))
+
+    shares = np.zeros(len(MODALITIES) + 1)
+    orders = list(itertools.permutations(range(len(MODALITIES))))
+    for order in orders:
+        for at, player in enumerate(order):
+            before = set(order[:at])
+            shares[player] += (auc(before | {player}) - auc(before)) / len(orders)
+    shares[-1] = auc(set(range(len(MODALITIES)))) - auc(set())
+    return shares
+
+
+def test_shares_are_shapley_values_of_auc_overall_and_by_slice(planted: Any) -> None:
+    rows = explain(planted, ExplainOptions(), lambda text: None)
+    places = {("", ""): np.ones(ROWS, bool), ("users", "old"): ~NEW, ("users", "new"): NEW}
+    assert list(dict.fromkeys((row["slice"], row["value"]) for row in rows)) == list(places)
+    for (name, value), chosen in places.items():
+        part = [row for row in rows if (row["slice"], row["value"]) == (name, value)]
+        assert [row["modality"] for row in part] == [*MODALITIES, ALL]
+        expected = np.mean([shares_by_orders(seed, chosen) for seed in SEEDS], axis=0)
+        actual = [row["auc"]["value"] for row in part]
+        np.testing.assert_allclose(actual, expected, atol=1e-12)
+        assert sum(actual[:-1]) == pytest.approx(actual[-1], abs=1e-9)
+        assert actual[2] == 0.0  # the model does not read it
+        assert actual[0] > actual[1] > 0.02
+
+
+def test_the_interval_holds_rows_and_seeds(planted: Any) -> None:
+    """Variance over seeds and, of the mean of the models, that of leaving out a user in turn."""
+    rows = explain(planted, ExplainOptions(), lambda text: None)
+    users = np.unique(USER)
+    everyone = np.array([shares_by_orders(s, np.ones(ROWS, bool)) for s in SEEDS])
+    without = np.array(
+        [np.mean([shares_by_orders(s, user != USER) for s in SEEDS], axis=0) for user in users]
+    )
+    jackknife = (len(users) - 1) / len(users) * ((without - without.mean(0)) ** 2).sum(0)
+    for at in (0, 1, 3):
+        ends = rows[at]["auc"]
+        half = (ends["high"] - ends["low"]) / 2
+        of_rows = stats.t.ppf(0.975, len(users) - 1) * np.sqrt(jackknife[at])
+        over_seeds = everyone[:, at].var(ddof=1) / len(SEEDS)
+        most = stats.t.ppf(0.975, len(SEEDS) - 1) * np.sqrt(jackknife[at] + over_seeds)
+        assert 0.85 * of_rows < half < 1.05 * most
+        assert ends["low"] < ends["value"] < ends["high"]
+    assert rows[2]["auc"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_what_is_written_names_the_runs_and_test_was_opened(planted: Any) -> None:
+    rows = explain(planted, ExplainOptions(), lambda text: None)
+    record = json.loads((planted.path / FILE).read_text())
+    assert record["shares"] == json.loads(json.dumps(rows))
+    assert (record["format"], record["exact"]) == (1, True)
+    assert record["runs"] == {"mine": ["run1", "run2", "run5"]}
+    assert record["kind"].startswith("masked")
+    assert planted.looks == ["explain"]
+
+
+def test_a_log_without_vectors_has_nothing_to_explain(planted: Any) -> None:
+    planted.schema.modalities = {}
+    with pytest.raises(NothingToDoError, match="data set 'd' has no modality to explain"):
+        explain(planted, ExplainOptions(), lambda text: None)
+    assert not planted.looks

@@ -1,0 +1,90 @@
+"""Shapley values against the definition: the mean over all orders of what a player adds."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from fusefront.harness.statistics.shapley import coalitions
+
+
+def by_orders(players: int, value: dict[frozenset[int], float]) -> np.ndarray:
+    """The definition, by a plain loop over every order of the players."""
+    shares = np.zeros(players)
+    for order in itertools.permutations(range(players)):
+        inside: frozenset[int] = frozenset()
+        for player in order:
+            shares[player] += value[inside | {player}] - value[inside]
+            inside |= {player}
+    return shares / math.factorial(players)
+
+
+def game(players: int, seed: int) -> dict[frozenset[int], float]:
+    rng = np.random.default_rng(seed)
+    subsets = itertools.product((False, True), repeat=players)
+    return {frozenset(np.flatnonzero(inside).tolist()): rng.normal() for inside in subsets}
+
+
+def values_of(members: np.ndarray, value: dict[frozenset[int], float]) -> np.ndarray:
+    return np.array([value[frozenset(np.flatnonzero(row).tolist())] for row in members])
+
+
+@pytest.mark.parametrize("players", [1, 2, 3, 4, 5])
+def test_all_coalitions_give_the_mean_over_all_orders(players: int) -> None:
+    subsets = coalitions(players)
+    value = game(players, players)
+    assert subsets.exact
+    assert len(np.unique(subsets.members, axis=0)) == len(subsets.members) == 2**players
+    assert not subsets.members[0].any()
+    assert subsets.members[-1].all()
+    shares = subsets.shares(values_of(subsets.members, value))
+    np.testing.assert_allclose(shares, by_orders(players, value), atol=1e-12)
+    assert not subsets.drawing_error(values_of(subsets.members, value)).any()
+
+
+def test_who_adds_nothing_has_nothing_and_twins_have_the_same() -> None:
+    subsets = coalitions(4)
+    a, b, twin, nobody = subsets.members.T
+    values = 2.0 * a - 3.0 * (a & b) + 0.7 * (b | twin) + 5.0 * (b & twin) + 0.0 * nobody
+    shares = subsets.shares(values)
+    assert shares[3] == pytest.approx(0, abs=1e-15)
+    alike = coalitions(3).shares(((b + twin) ** 2 + 1.0 * a)[~nobody].astype(float))
+    assert alike[1] == pytest.approx(alike[2], abs=1e-15)
+    assert shares.sum() == pytest.approx(values[-1] - values[0], abs=1e-12)
+
+
+def test_drawn_orders_are_exact_in_sum_and_where_players_only_add() -> None:
+    subsets = coalitions(7, seed=3)
+    assert not subsets.exact
+    assert not subsets.members[0].any()
+    assert subsets.members[-1].all()
+    assert len(np.unique(subsets.members, axis=0)) == len(subsets.members) < 2**7
+    gains = np.arange(1.0, 8.0)
+    shares = subsets.shares(subsets.members @ gains)
+    np.testing.assert_allclose(shares, gains, atol=1e-12)
+    assert subsets.drawing_error(subsets.members @ gains).max() < 1e-12
+    odd = np.random.default_rng(0).normal(size=len(subsets.members))
+    assert subsets.shares(odd).sum() == pytest.approx(odd[-1] - odd[0], abs=1e-12)
+    pairs = (subsets.members @ gains) ** 2  # of two players at most: an order and its reverse tell
+    assert subsets.drawing_error(pairs).max() < 1e-9
+
+
+def test_the_drawing_error_is_that_of_other_drawings() -> None:
+    value = game(6, 11)
+    true = by_orders(6, value)
+    shares, errors = [], []
+    for seed in range(60):
+        subsets = coalitions(6, seed=seed, pairs=12)
+        values = values_of(subsets.members, value)
+        shares.append(subsets.shares(values))
+        errors.append(subsets.drawing_error(values))
+    seen = np.std(shares, axis=0, ddof=1)
+    np.testing.assert_allclose(np.mean(errors, axis=0), seen, rtol=0.25)
+    assert (np.abs(np.mean(shares, axis=0) - true) < 4 * seen / np.sqrt(60)).all()
+
+
+@pytest.mark.parametrize(("players", "pairs"), [(0, 16), (6, 1)])
+def test_nobody_and_too_few_orders_are_refused(players: int, pairs: int) -> None:
+    with pytest.raises(ValueError, match=r"expected 1 and 2 at least"):
+        coalitions(players, pairs=pairs)
