@@ -101,6 +101,7 @@ def stream_text(path: Path, names: list[str], rows: int, text: TableText) -> Ite
             assert isinstance(frame, pl.DataFrame)
             _refuse_escapes(frame, path, first)
             first += frame.height
+            frame = _without_blanks(frame)
             for start in range(0, frame.height, rows):
                 yield frame.slice(start, rows)
     except pa.ArrowException as error:
@@ -108,6 +109,16 @@ def stream_text(path: Path, names: list[str], rows: int, text: TableText) -> Ite
         raise broken(
             path, f"not a readable table ({reason})", "check quotes, separators and encoding there"
         ) from None
+
+
+def _without_blanks(frame: pl.DataFrame) -> pl.DataFrame:
+    """Nothing but blanks is no value, in quotes too: it must not make numbers or booleans text."""
+    cleared = [
+        column.set(column.str.strip_chars() == "", None)
+        for column in frame.get_columns()
+        if (column.str.starts_with(" ") | (column == "")).any()
+    ]
+    return frame.with_columns(cleared) if cleared else frame
 
 
 def _refuse_escapes(frame: pl.DataFrame, path: Path, first: int) -> None:

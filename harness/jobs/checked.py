@@ -12,6 +12,7 @@ from fusefront.harness.dossier.firmness import SensitivityRecord
 from fusefront.harness.dossier.record_types import (
     AuditRecord,
     DecisionRecord,
+    ExplanationRecord,
     NestedRecord,
     ReplayRecord,
     RobustnessRecord,
@@ -52,6 +53,7 @@ OF_STUDY: dict[str, type[Record]] = {
     "decision.json": DecisionRecord,
     "replay.json": ReplayRecord,
     "robustness.json": RobustnessRecord,
+    "explanation.json": ExplanationRecord,
     "bench/bench.json": Bench,
     "ablation-*.json": AblationRecord,
     "sensitivity.json": SensitivityRecord,

@@ -129,6 +129,20 @@ def sample_class(request: pytest.FixtureRequest):
     return request.getfixturevalue("sample_type")
 
 
+QUOTED = {
+    "delimiter": ",",
+    "lineterminator": "\n",
+    "quoting": csv.QUOTE_ALL,
+    "mark": False,
+    "last": False,
+}
+
+
+@pytest.mark.parametrize("words", [[None, "TRUE"], ["  ", "true", "FALSE"], [None, "7", " "]])
+def test_blanks_in_quotes_do_not_make_a_column_text(sample_class, words) -> None:
+    of_csv(sample_class, ["0", "1"], words, [0.0, None], QUOTED)
+
+
 @given(**FEW)
 @settings(max_examples=50, suppress_health_check=FUZZ)
 def test_any_dialect_of_csv(sample_class, users, words, numbers, dialect) -> None:

@@ -135,6 +135,19 @@ def test_a_part_without_values_has_no_kind(tmp_path: Path) -> None:
     assert stored_values(store) == [str(value) for value in values] + [None] * HALF
 
 
+@pytest.mark.parametrize(("value", "kind"), [("7", "whole numbers"), ("TRUE", "booleans")])
+@pytest.mark.parametrize("blank", ["", "  ", " \t "])
+def test_blanks_in_quotes_are_no_text(tmp_path: Path, value: str, kind: str, blank: str) -> None:
+    """A database writes every value in quotes; what is not there becomes "" and no text column."""
+    values = [value, blank] * HALF
+    log().with_columns(c=pl.Series(values)).write_csv(
+        tmp_path / "log.csv", quote_style="always", null_value=""
+    )
+    store = prepared(tmp_path, interactions={"path": "log.csv"}, **FIELDS)
+    assert store.manifest.kinds["interactions"]["c"] == kind
+    assert stored_values(store) == [value.lower(), None] * HALF
+
+
 def test_numbers_of_any_type_are_one_kind_in_a_number_field(tmp_path: Path) -> None:
     first = log()[:HALF].with_columns(c=pl.Series(range(HALF)))
     other = log()[HALF:].with_columns(c=pl.Series([k + 0.5 for k in range(HALF)]))

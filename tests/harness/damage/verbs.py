@@ -86,6 +86,7 @@ VERBS: dict[str, Words] = {
     ],
     "serve-check": lambda c: ["serve-check", c.at("bundle")],
     "robustness": lambda c: ["robustness", "shop", "--strategy", "own", "--share", "1", *c.out],
+    "explain": lambda c: ["explain", "shop", "--strategy", "own", *c.out],
     "reproduce": lambda c: ["reproduce", c.runs["popularity"], *c.out],
     "reproduce own": lambda c: ["reproduce", c.runs["own"], *c.out],
     "list": lambda c: ["list", "operators", "--include-path", c.at("own")],
@@ -112,7 +113,7 @@ class Kind:
 
 
 LIGHT = {"runs": 4, "compare": 4, "decide": 4, "gate": 3, "plan": 2, "codes": 4, "verify": 4}
-HEAVY = {"export": 1, "report": 1, "robustness": 1, "reproduce": 1}
+HEAVY = {"export": 1, "report": 1, "robustness": 1, "explain": 1, "reproduce": 1}
 WRITING = {"repair": 3, "free": 2, "search": 1, "whole run": 1}
 DRY = {"run": 4, "tune": 2, "ablate": 2}
 
