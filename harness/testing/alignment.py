@@ -34,13 +34,10 @@ def alignment_promises(
     chosen = dict(choices or {})
     a, b, ids = views(200, d)
 
-    def build() -> nn.Module:
-        return kind(d, **chosen)
-
-    def run(module: nn.Module) -> list[Tensor]:
+    def loss(module: nn.Module, _: torch.dtype) -> list[Tensor]:
         return [module(a.double(), b.double(), ids)]
 
-    part = ModulePart(ALIGNMENT, kind, build, run)
+    part = ModulePart.of_width(ALIGNMENT, kind, d, chosen, loss)
 
     def over(check: Callable[[str, nn.Module, int], None]) -> Callable[[], None]:
         return lambda: check(part.label, part.seeded(), d)

@@ -39,17 +39,13 @@ def head_promises(
     generator = torch.Generator().manual_seed(1)
     x = 2.0 + 3.0 * torch.randn(N, width, generator=generator, dtype=torch.float64)
 
-    def build() -> nn.Module:
-        return kind(width, **chosen)
-
-    def run(module: nn.Module) -> list[Tensor]:
-        like = next(module.parameters(), x)
-        return [module(x.to(like.dtype))]
+    def scores(module: nn.Module, dtype: torch.dtype) -> list[Tensor]:
+        return [module(x.to(dtype))]
 
     def long(module: nn.Module) -> list[Tensor]:
         return [module(10.0 * x.float())]
 
-    head = ModulePart(HEAD, kind, build, run)
+    head = ModulePart.of_width(HEAD, kind, width, chosen, scores)
     label = head.label
     yield from head.opening("logits [N] of features [N, F]", lambda: _check_shapes(head, x))
     yield Promise(

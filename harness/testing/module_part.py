@@ -1,10 +1,11 @@
 """What every part that is one module promises: its class, its seeds, learning, finite numbers,
 state."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from fusefront.harness.parts.kinds import Kind
 from fusefront.harness.testing.declaration import declared, label_of
@@ -26,6 +27,24 @@ class ModulePart(NamedTuple):
     part: type[nn.Module]
     build: Callable[[], nn.Module]
     run: Run
+
+    @classmethod
+    def of_width(
+        cls,
+        kind: Kind,
+        part: type[nn.Module],
+        width: int,
+        choices: Mapping[str, object],
+        outputs: Callable[[nn.Module, torch.dtype], list[Tensor]],
+    ) -> "ModulePart":
+        """Built as part(width, **choices); `outputs` [...] are those on inputs of a number type,
+        which is the parameters' own, or float64 where there are none."""
+
+        def run(module: nn.Module) -> list[Tensor]:
+            parameter = next(module.parameters(), None)
+            return outputs(module, torch.float64 if parameter is None else parameter.dtype)
+
+        return cls(kind, part, lambda: part(width, **choices), run)
 
     @property
     def label(self) -> str:

@@ -44,18 +44,14 @@ def pooler_promises(
     chosen = dict(choices or {})
     data = _Data.of(width)
 
-    def build() -> nn.Module:
-        return kind(width, **chosen)
-
-    def run(module: nn.Module) -> list[Tensor]:
-        like = next(module.parameters(), torch.zeros((), dtype=torch.float64))
-        return [pooled(module, data.to(like.dtype))]
+    def vectors(module: nn.Module, dtype: torch.dtype) -> list[Tensor]:
+        return [pooled(module, data.to(dtype))]
 
     def long(module: nn.Module) -> list[Tensor]:
         part = data.to(torch.float32)
         return [pooled(module, part._replace(target=10 * part.target, history=10 * part.history))]
 
-    part = ModulePart(POOLER, kind, build, run)
+    part = ModulePart.of_width(POOLER, kind, width, chosen, vectors)
 
     def over(check: Callable[[str, Pooler, _Data], None]) -> Callable[[], None]:
         return lambda: check(part.label, cast(Pooler, part.scorer()), data)
