@@ -87,13 +87,13 @@ def decoded(
     store: PreparedDataset, side: str, stored: Any, names: tuple[str, ...], ids: Any, numbers: Any
 ) -> Iterator[dict[str, Any]]:
     """Rows of codes and numbers as the values they stand for."""
+    words = {field.name: dict(store.vocabulary(side, field.name).iter_rows()) for field in stored}
     for codes, raw in zip(ids, numbers, strict=True):
         row: dict[str, Any] = {}
         start = 0
         for field in stored:
-            words = dict(store.vocabulary(side, field.name).iter_rows())
             part = codes[start : start + field.columns]
-            row[field.name] = [words[int(code)] for code in part if code]
+            row[field.name] = [words[field.name][int(code)] for code in part if code]
             start += field.columns
         for name, value in zip(names, raw, strict=True):
             scaling = store.manifest.numbers[f"{side}.{name}"]
