@@ -207,8 +207,12 @@ def test_dmf_fits_content_on_items_of_train_that_have_it(scene):
         name = list(scene.schema.modalities)[m]
         chosen = scene.items.present[:, m] & scene.items.in_train
         assert 0 < chosen.sum() < len(chosen) - 1
-        mean = scene.items.vectors[name][chosen].double().mean(0)
+        rows = scene.items.vectors[name][chosen].double()
+        mean = rows.mean(0)
         torch.testing.assert_close(part.compressor.mean.double(), mean, rtol=1e-5, atol=1e-6)
+        largest = torch.linalg.svdvals(rows - mean)[:5] / (len(rows) - 1) ** 0.5
+        deviations = part.frozen[chosen].double().std(0)  # not whitened to ones
+        torch.testing.assert_close(deviations, largest, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [n for n, k in BASELINES.items() if k.family == "published"])
