@@ -110,6 +110,14 @@ UNEQUAL = (
         ((3, 5, 3, 3, 3), (1.0, 99.0, 1.0, 1.0, 0.0), []),  # who differs has five seeds
         ((3, 4, 5, 5, 5), (1.0, 26.0, 1.0, 1.0, 0.0), [UNEQUAL]),
         ((5, 4, 5, 5, 5), (1.0, 26.0, 1.0, 1.0, 0.0), []),  # one variance of few seeds
+        (
+            (1, 3, 4, 5, 5),
+            (99.0, 1.0, 1.0, 1.0, 0.0),  # one seed has no variance
+            [
+                "base: one seed; the interval is of these trained models only, no verdict on the "
+                "strategy."
+            ],
+        ),
     ],
 )
 def test_few_seeds_are_warned_of(comparison, counts, s2, sentences):
