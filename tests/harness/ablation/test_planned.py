@@ -95,6 +95,28 @@ def test_the_winner_is_that_of_the_search_that_has_ended(searches: Any, params: 
     assert _winner(cast(Any, plan), cast(Any, SimpleNamespace(folder="folder")), "a") == params
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_of_a_damaged_search_the_winner_frozen_before_counts(finished: bool) -> None:
+    """What it says of its records is printed; without a frozen winner it is refused."""
+    frozen: list[Any] = [{"params": {"k": 3}}, None]
+    damaged = SimpleNamespace(
+        strategy="a",
+        finished=finished,
+        freeze=lambda: {"params": {"k": 4}},
+        frozen=lambda: frozen.pop(0),
+        examine=lambda: ["trial-0001.json: no record"],
+        unsound="trial-0001.json: no record",
+    )
+    plan = cast(Any, SimpleNamespace(searches=lambda _: [damaged], searched_as=lambda name: name))
+    lines: list[str] = []
+    console = SimpleNamespace(print=lambda text, markup: lines.append(text))
+    room = cast(Any, SimpleNamespace(folder="folder", console=console))
+    assert _winner(plan, room, "a") == {"k": 3}
+    assert lines == ["damaged: trial-0001.json: no record"]
+    with pytest.raises(DataContractError, match=r"^trial-0001\.json: no record$"):
+        _winner(plan, room, "a")
+
+
 def test_a_row_is_a_delta_and_what_was_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def paired_deltas(folder: Any, *, parent: str, others: list[str]) -> Any:
         assert (folder, parent) == ("folder", "a")
