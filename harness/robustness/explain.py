@@ -67,7 +67,7 @@ def explain(study: StudyFolder, options: ExplainOptions, tell: Tell) -> list[Mod
     rows = []
     plugins = parts_of_runs((e.path for entries in runs.values() for e in entries), options.include)
     for name, entries in runs.items():
-        sums = [_Sums.empty(part, modalities) for part in parts]
+        sums = [SharesOfRows.empty(part, modalities) for part in parts]
         for entry in entries:
             tell(f"{name}, seed {entry.seed}: {len(subsets.members)} subsets of {len(modalities)}")
             model = load_model(entry.path, store, plugins)
@@ -84,7 +84,7 @@ def explain(study: StudyFolder, options: ExplainOptions, tell: Tell) -> list[Mod
     return rows
 
 
-class _Part(NamedTuple):
+class TestRows(NamedTuple):
     """All test rows, or those of one value of a slice."""
 
     slice: str
@@ -93,34 +93,34 @@ class _Part(NamedTuple):
     layout: Layout
 
 
-def _parts(source: StudySource) -> Iterator[_Part]:
+def _parts(source: StudySource) -> Iterator[TestRows]:
     rows = source.rows("test")
-    yield _Part("", "", np.ones(len(rows.label), bool), Layout(rows, source.cluster))
+    yield TestRows("", "", np.ones(len(rows.label), bool), Layout(rows, source.cluster))
     for declared in source.slices("test"):
         for code, value in enumerate(declared.values):
             chosen = np.asarray(declared.code) == code
             part = rows.take(chosen)
             if 0 < int(part.label.sum()) < len(part.label):
-                yield _Part(declared.name, value, chosen, Layout(part, source.cluster))
+                yield TestRows(declared.name, value, chosen, Layout(part, source.cluster))
 
 
 @dataclass
-class _Sums:
+class SharesOfRows:
     """Shares of one part, seed by seed, with their influences."""
 
-    part: _Part
+    part: TestRows
     modalities: tuple[str, ...]
-    seen: Accumulator
+    shares: Accumulator
     values: list[NDArray[np.float64]]  # [C] of each seed
 
     @classmethod
-    def empty(cls, part: _Part, modalities: tuple[str, ...]) -> "_Sums":
+    def empty(cls, part: TestRows, modalities: tuple[str, ...]) -> "SharesOfRows":
         axis = part.layout.axis
         return cls(part, modalities, Accumulator.empty((*modalities, ALL), axis.size, axis.mc), [])
 
     def rows(self, strategy: str, subsets: Coalitions) -> list[ModalityShare]:
         """Shares with 95 % intervals over rows, seeds and, where orders were drawn, the drawing."""
-        joint = self.seen.joint()
+        joint = self.shares.joint()
         drawing = np.append(subsets.drawing_error(np.mean(self.values, axis=0)), 0.0)
         rows: list[ModalityShare] = []
         for at, name in enumerate((*self.modalities, ALL)):
@@ -141,8 +141,8 @@ class _Sums:
 
 
 def _add(
-    sums: list[_Sums],
-    parts: tuple[_Part, ...],
+    sums: list[SharesOfRows],
+    parts: tuple[TestRows, ...],
     subsets: Coalitions,
     model: Baseline,
     store: PreparedDataset,
@@ -167,8 +167,8 @@ def _add(
         for name, share, influences in zip(
             part.modalities, subsets.shares(mine), shares[place], strict=True
         ):
-            part.seen.add(name, float(share), influences)
-        part.seen.add(ALL, float(mine[-1] - mine[0]), ends[place])
+            part.shares.add(name, float(share), influences)
+        part.shares.add(ALL, float(mine[-1] - mine[0]), ends[place])
         part.values.append(mine)
 
 
