@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from fusefront.harness.decision.expected import around, measured_gains
 from fusefront.harness.decision.inputs import Bools, Floats, Inputs, Measured
 from fusefront.harness.decision.outcome import Case, Outcome
 from fusefront.harness.decision.policy import Policy, decide, gain
@@ -25,7 +26,6 @@ from fusefront.harness.decision.whatif import (
 from fusefront.harness.statistics.exchangeable import (
     DRAWS,
     Spread,
-    covariance_of_gains,
     expected_gains,
     gain_draws,
 )
@@ -139,7 +139,7 @@ def firmness(
     if not np.isfinite(inputs.pairs.se[np.ix_(known, known)]).all():
         return Grading(_grade(outcome, ()))
     flipped = _flips(inputs, policy, outcome, searches)
-    shown = None if pivot == inputs.today else _expected(gain(inputs, pivot), draws.expected(pivot))
+    shown = None if pivot == inputs.today else around(gain(inputs, pivot), draws.expected(pivot))
     earned = _earned(worth, inputs.candidates[pivot].name, outcome, inputs)
     reasons: tuple[GradeReason, ...] = ()
     if outcome.choice is not None:
@@ -205,11 +205,9 @@ class _Draws:
     @cached_property
     def measured(self) -> tuple[Floats, Spread, Bools]:
         """Of the members: gains as they were seen, their covariance, who is no control."""
-        today = self.inputs.today
-        assert today is not None
-        spread = covariance_of_gains(self.inputs.pairs.steady_variance, today, self.members)
-        alike = [not self.inputs.candidates[i].control for i in self.members]
-        return self.inputs.pairs.diff[self.members, today], spread, np.array(alike, bool)
+        inputs = self.inputs
+        assert inputs.today is not None
+        return measured_gains(inputs.candidates, inputs.pairs, inputs.today, self.members)
 
     @cached_property
     def lead(self) -> Floats:
@@ -236,11 +234,6 @@ def _grade(outcome: Outcome, reasons: Sequence[GradeReason]) -> Grade:
     return "close call" if reasons else "clear"
 
 
-def _expected(interval: Measured, value: float) -> Measured:
-    """The interval as it is around the expected value, which lies within it."""
-    return Measured(float(np.clip(value, interval.low, interval.high)), *interval[1:])
-
-
 class _Earned(NamedTuple):
     """A year of the pivot over what runs today."""
 
@@ -264,8 +257,6 @@ def _earned(worth: Worth | None, name: str, outcome: Outcome, inputs: Inputs) ->
     draws = _Draws(replace(part, pairs=clicks.pairs), feasible, pivot)
     a_year = business.requests_per_second * SECONDS_A_YEAR * clicks.shown / 1000
     more = yearly_clicks(clicks, business, pivot, today)
-    if pivot != today:
-        more = _expected(more, a_year * draws.expected(pivot))
     lost = a_year * float(np.maximum(draws.lead, 0.0).mean())
     costs = [yearly_cost(part, clicks, business, i) for i in range(part.size)]
     if any(costs[i] is None for i in (pivot, today, *draws.others)):

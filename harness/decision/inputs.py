@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fusefront.harness.statistics.exchangeable import steadied
 from fusefront.harness.statistics.power import Settle
 
 Floats = NDArray[np.float64]
@@ -64,19 +65,8 @@ class Pairs:
 
     @cached_property
     def steady_variance(self) -> Floats:
-        """[S, S] variances of the differences, each seed variance half its own and half the mean.
-
-        Few seeds tell a variance badly; what is drawn from it is steadier so.
-        """
-        variance = self.se**2
-        if self.seeds is None:
-            return variance
-        own = np.nan_to_num(self.seeds)
-        change = (own[own > 0].mean() - own) / 2 if (own > 0).any() else own
-        change = np.where(own > 0, change, 0.0)
-        steady: Floats = np.maximum(variance + change[:, None] + change, 0.0)
-        np.fill_diagonal(steady, 0.0)
-        return steady
+        """[S, S] variances of the differences, seed variances drawn towards their mean."""
+        return self.se**2 if self.seeds is None else steadied(self.se**2, self.seeds)
 
     @cached_property
     def half95(self) -> Floats:

@@ -4,6 +4,7 @@ year."""
 from dataclasses import dataclass, replace
 from itertools import product
 
+from fusefront.harness.decision.expected import around
 from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
 from fusefront.harness.decision.outcome import Case
 from fusefront.harness.decision.policy import Policy, fits, may_fit
@@ -32,6 +33,7 @@ class Replayed:
     shown: float  # impressions of a replayed request, at most k
     predictions: int  # candidates scored per request in the bench
     price: float  # per core-hour, at which Candidate.cost was computed
+    expected: tuple[float, ...] | None = None  # [S] rates over today's, allowing for the picking
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,12 @@ class Grid:
 
 
 def yearly_clicks(clicks: Replayed, business: Business, a: int, b: int) -> Measured:
-    """More clicks a year with a than with b; the interval allows for a having been picked."""
+    """More clicks a year with a than with b; value and interval allow for a having been picked."""
     impressions = business.requests_per_second * SECONDS_A_YEAR * clicks.shown
-    return Measured(*(x * impressions / 1000 for x in clicks.pairs.picked(a, b)))
+    more = clicks.pairs.picked(a, b)
+    if clicks.expected is not None:
+        more = around(more, clicks.expected[a] - clicks.expected[b])
+    return Measured(*(x * impressions / 1000 for x in more))
 
 
 def yearly_cost(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> float | None:
@@ -153,7 +158,8 @@ def assumptions(clicks: Replayed, centre: Business, currency: str) -> tuple[str,
         f"{currency} per core-hour it is the cost per million predictions of the bench. "
         "Training, storage and people are left out.",
         "Intervals hold the uncertainty of requests and training seeds, not that of prices, "
-        "traffic or latency; they allow for the winner having been picked.",
+        "traffic or latency; they allow for the winner having been picked, and so do the expected "
+        "values, which are drawn back to those of the others.",
     )
 
 

@@ -15,6 +15,7 @@ from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import auc_influence, tie_groups
 from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.leverage import auc_sums, effective_clusters, left_out
 from fusefront.harness.statistics.rows import contiguous, row_axis
 
 Scores = NDArray[np.float32]
@@ -46,12 +47,13 @@ def auc_joint(rows: pl.DataFrame, vectors: Mapping[str, list[Path]]) -> JointMod
     """Joint model of the AUC; vectors: name -> run folders, one a seed, on the same rows."""
     label = rows["label"].to_numpy()
     axis = row_axis(rows["cluster"].to_numpy(), label)
-    sums = Accumulator.empty(tuple(vectors), axis.size, axis.mc)
+    effective = effective_clusters(axis, "classes")
+    sums = Accumulator.empty(tuple(vectors), axis.size, axis.mc, effective=effective)
     for name, runs in vectors.items():
         for run in runs:
-            auc = auc_influence(tie_groups(_checked(run, len(rows)), label))
-            summed = np.bincount(axis.code, auc.rows, axis.size).astype(np.float64)
-            sums.add(name, auc.value, summed)
+            scores = _checked(run, len(rows))
+            auc = auc_influence(tie_groups(scores, label))
+            sums.add(name, auc.value, auc_sums(axis, auc, scores, label))
     return sums.joint()
 
 
@@ -68,11 +70,13 @@ def replay_joint(
     if log.requests == 0:
         return None
     axis = row_axis(contiguous(cluster[log.keep])[0], label[log.keep])
-    sums = Accumulator.empty(tuple(vectors), axis.size, axis.mc)
+    effective = effective_clusters(axis, "rows")
+    sums = Accumulator.empty(tuple(vectors), axis.size, axis.mc, effective=effective)
     for name, runs in vectors.items():
         for run in runs:
             score = _checked(run, len(rows))[log.keep].astype(np.float64)
-            sums.add(name, *per_thousand(log, score, k))
+            rate, summed = per_thousand(log, score, k)
+            sums.add(name, rate, left_out(axis, summed, "rows"))
     return sums.joint(), log.requests, float(shown(log, k).mean())
 
 

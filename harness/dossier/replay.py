@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.harness.decision.expected import expected_over_today
 from fusefront.harness.decision.inputs import Inputs, Measured
 from fusefront.harness.decision.whatif import Replayed
 from fusefront.harness.dossier.inputs import by_strategy, pairs_of
@@ -50,6 +51,7 @@ def replayed(
         record["shown"],
         study.spec.latency.decide_at,
         study.spec.money.price_per_core_hour,
+        tuple(map(float, expected_over_today(part.candidates, pairs, part.today))),
     )
     return part, clicks
 

@@ -21,6 +21,7 @@ from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import Floats, auc_influence, tie_groups
 from fusefront.harness.statistics.joint import JointModel, Pair
+from fusefront.harness.statistics.leverage import auc_sums, effective_clusters
 from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.training.build import load_model
 
@@ -117,7 +118,10 @@ def _collect(
     label, axis = layout.rows.label, layout.axis
     parts = parts_of_runs((entry.path for entries in runs.values() for entry in entries), include)
     names = tuple(dict.fromkeys(key(name, h) for name in runs for h in (NOTHING, *conditions)))
-    joint, changes = (Accumulator.empty(names, axis.size, axis.mc) for _ in range(2))
+    effective = effective_clusters(axis, "classes")
+    joint, changes = (
+        Accumulator.empty(names, axis.size, axis.mc, effective=effective) for _ in range(2)
+    )
     hidden = (NOTHING, *(h for h in conditions if h.share > 0))
     for name, entries in runs.items():
         for entry in entries:
@@ -126,7 +130,7 @@ def _collect(
             whole: tuple[float, Floats] | None = None
             for condition, logits in scores(model, store, hidden):
                 influence = auc_influence(tie_groups(logits, label))
-                summed = np.bincount(axis.code, influence.rows, axis.size).astype(np.float64)
+                summed = auc_sums(axis, influence, logits, label)
                 whole = whole or (influence.value, summed)
                 joint.add(key(name, condition), influence.value, summed)
                 changes.add(key(name, condition), influence.value - whole[0], summed - whole[1])

@@ -18,10 +18,16 @@ class Accumulator:
     theta: dict[str, list[float]]
     square: dict[str, float]  # sum over seeds of the squared length of the influences
     column: NDArray[np.float32]  # [S, m or redraws] influences summed over seeds
+    effective: float | None = None  # clusters that would tell as much, were they equal; None: mc
 
     @classmethod
     def empty(
-        cls, names: tuple[str, ...], clusters: int, mc: int, columns: int | None = None
+        cls,
+        names: tuple[str, ...],
+        clusters: int,
+        mc: int,
+        columns: int | None = None,
+        effective: float | None = None,
     ) -> "Accumulator":
         """Nothing seen yet; `columns` where they are not the clusters."""
         return cls(
@@ -31,6 +37,7 @@ class Accumulator:
             {name: [] for name in names},
             dict.fromkeys(names, 0.0),
             np.zeros((len(names), clusters if columns is None else columns), np.float32),
+            effective,
         )
 
     def add(self, name: str, value: float, influence: Floats) -> None:
@@ -69,7 +76,17 @@ class Accumulator:
         np.fill_diagonal(K, between)
         interaction = np.where(n > 1, np.maximum(square / n - between, 0.0), 0.0)
         return JointModel(
-            self.names, theta, s2, n, K, interaction, floor, self.clusters, self.mc, rho
+            self.names,
+            theta,
+            s2,
+            n,
+            K,
+            interaction,
+            floor,
+            self.clusters,
+            self.mc,
+            rho,
+            effective=self.effective,
         )
 
 

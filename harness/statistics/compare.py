@@ -8,18 +8,20 @@ from scipy import special
 
 from fusefront.harness.errors import UsageError
 from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.exchangeable import covariance_of_gains, expected_gains
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.judging.remarks import notes, warnings
 from fusefront.harness.statistics.judging.searches import search_verdicts
 from fusefront.harness.statistics.judging.slices import compare_slices
 from fusefront.harness.statistics.judging.table import strategy_rows
 from fusefront.harness.statistics.judging.variance import shares
+from fusefront.harness.statistics.leverage import cluster_shares, effective_clusters
 from fusefront.harness.statistics.measures.calibration import share_intervals
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout
 from fusefront.harness.statistics.options import Options, check_rows
 from fusefront.harness.statistics.paired import pooled_correlation
-from fusefront.harness.statistics.panel import Panel, PanelRequest, collect
-from fusefront.harness.statistics.result_rows import CurvePoint, Winner
+from fusefront.harness.statistics.panel import ITEMS_MATTER, Panel, PanelRequest, collect
+from fusefront.harness.statistics.result_rows import ClusterWeight, CurvePoint, Winner
 from fusefront.harness.statistics.score_source import ScoreSource
 
 
@@ -29,6 +31,10 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
     layout = Layout(source.rows(options.split), options.cluster)
     check_rows(layout.rows, options.split)
     panel = collect(source, _request(source, options, layout))
+    ratio = _crossing_ratio(options, panel)
+    if ratio > ITEMS_MATTER and not options.two_way:
+        options = replace(options, two_way=True)
+        panel = collect(source, _request(source, options, layout))
     if sentence := panel.refused.get(options.baseline):
         raise UsageError(f"baseline {options.baseline!r} is {sentence}")
     if options.paired_seeds:
@@ -57,7 +63,7 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         c_all=model.c_all,
         c_base=model.c_base(model.index(options.baseline)),
         best_set=tuple(row.name for row in rows if row.in_best_set) if sets else (),
-        winner=_picked_here(options, model) if options.ranked else None,
+        winner=_picked_here(source, options, model) if options.ranked else None,
         selected=_picked_on_validation(options, model, valid),
         slices=compare_slices(source, options, layout.rows, frozenset(panel.refused)),
         variance=shares(model, options.baseline, options.tuned, search),
@@ -67,6 +73,8 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         warnings=(),
         own_metrics={n: options.about[n] for n in options.metrics if n not in ALL_METRICS},
         search=search,
+        weight=_weight(options, layout, panel),
+        two_way_ratio=ratio,
     )
     return replace(comparison, notes=notes(comparison, panel), warnings=warnings(comparison, panel))
 
@@ -81,6 +89,34 @@ def _request(source: ScoreSource, options: Options, layout: Layout) -> PanelRequ
         tuning=tuning,
         workers=options.workers,
         own=options.own,
+        crossing=options.metric,
+    )
+
+
+def _crossing_ratio(options: Options, panel: Panel) -> float:
+    """Error of a difference by user and item over that by user; nan where it is not known."""
+    crossing = panel.crossings.get(options.metric)
+    if crossing is None or options.baseline not in panel.strategies:
+        return float("nan")
+    return crossing.ratio(options.baseline)
+
+
+def _weight(options: Options, layout: Layout, panel: Panel) -> ClusterWeight | None:
+    """How unequal the clusters of the verdicts' metric are."""
+    about = panel.about[options.metric]
+    axis = layout.axis_of(about.unit)
+    share = cluster_shares(axis, about.lever)
+    if not len(share):
+        return None
+    largest = int(np.argmax(share))
+    value = layout.cluster_value(about.unit, largest)
+    rows = layout.clusters == value
+    return ClusterWeight(
+        effective_clusters(axis, about.lever),
+        float(share[largest]),
+        value,
+        int(rows.sum()),
+        int(layout.rows.label[rows].sum()),
     )
 
 
@@ -107,8 +143,9 @@ def _validation(source: ScoreSource, options: Options) -> dict[str, float]:
     return dict(zip(model.names, model.theta.tolist(), strict=True))
 
 
-def _picked_here(options: Options, model: JointModel) -> Winner | None:
+def _picked_here(source: ScoreSource, options: Options, model: JointModel) -> Winner | None:
     """Who is best on this very split: the lead with the c_base interval, right after picking."""
+    rivals = tuple(name for name in model.names if source.role(name) == "strategy")
     base = model.index(options.baseline)
     scores = np.where(
         np.isnan(model.theta), -np.inf, model.theta if options.higher else -model.theta
@@ -126,7 +163,25 @@ def _picked_here(options: Options, model: JointModel) -> Winner | None:
         value - half,
         value + half,
         f"picked on {options.split}: the interval is that of the largest of all differences",
+        _expected(model, rivals, best, base, half),
     )
+
+
+def _expected(
+    model: JointModel, rivals: tuple[str, ...], best: int, base: int, half: float
+) -> float:
+    """The winner's lead drawn back to those of the other strategies, within its interval.
+
+    As measured where it is no strategy itself, or the only one.
+    """
+    value = float(model.diff[best, base])
+    places = [
+        i for i in range(len(model.names)) if i != base and np.isfinite(model.variance[i, base])
+    ]
+    alike = np.array([model.names[i] in rivals for i in places], bool)
+    spread = covariance_of_gains(model.steady_variance, base, places)
+    expected = expected_gains(model.diff[places, base], spread, alike)
+    return float(np.clip(expected[places.index(best)], value - half, value + half))
 
 
 def _picked_on_validation(

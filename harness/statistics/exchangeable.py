@@ -1,6 +1,6 @@
 """What the gains of several rivals may truly be, given what was measured of all of them.
 
-Rivals are alike before the data are seen: true gains are N(mu, tau^2) with mu and tau not known
+Rivals are alike before the data are seen: true gains are N(mu, tau^2) with mu flat and tau uniform
 (Rubin 1981). The largest of several measured gains is then drawn back to the others, which is what
 its picking made it too high by. docs/statistics.md has bias, error and coverage.
 """
@@ -20,6 +20,20 @@ class Spread(NamedTuple):
 
     of_gains: Floats  # [k, k]
     own: float  # variance of one gain that it does not share with the others, mean
+
+
+def steadied(variance: Floats, seeds: Floats) -> Floats:
+    """[S, S] variances of the differences, each seed variance half its own and half the mean.
+
+    `seeds` [S] is the variance of each mean from its seeds, nan or 0 where there is none. Few seeds
+    tell a variance badly; what is drawn from it is steadier so.
+    """
+    own = np.nan_to_num(seeds)
+    known = own > 0
+    change = np.where(known, (own[known].mean() - own) / 2, 0.0) if known.any() else 0 * own
+    steady: Floats = np.maximum(variance + change[:, None] + change, 0.0)
+    np.fill_diagonal(steady, 0.0)
+    return steady
 
 
 def covariance_of_gains(variance: Floats, reference: int, rivals: list[int]) -> Spread:
@@ -46,8 +60,9 @@ def gain_draws(
 ) -> Floats:
     """[draws, k] what the gains may be; `measured` [k] are the differences as they were seen.
 
-    Those that are `alike` [k] are shrunken towards their common mean; the others, and a single
-    one, are as measured.
+    In one half of the draws they are as measured. In the other those that are `alike` [k], and what
+    they are compared with, are N(mu, tau^2) before the data are seen: neither alone is right often
+    enough where it is sure, both together are. A single one that is alike is as measured.
     """
     errors = _normal(spread.of_gains, rng, draws)
     gains: Floats = measured - errors
@@ -55,18 +70,33 @@ def gain_draws(
     if len(places) < 2:
         return gains
     d, covariance = measured[places], spread.of_gains[np.ix_(places, places)]
-    for tau, part in _split(_taus(d, covariance, spread.own), rng, draws):
-        here = _AtSpread.tau(tau, d, covariance)
-        mu = here.mean + here.sd * rng.standard_normal((len(part), 1))
-        before = mu + tau * rng.standard_normal((len(part), len(places)))
+    prior = np.eye(len(d)) + 1  # of gains over something alike, times tau^2
+    top = 3 * max(float(np.append(d, 0.0).std(ddof=1)), float(np.sqrt(spread.own)), 1e-12)
+    value = top * (np.arange(STEPS) + 0.5) / STEPS
+    least = _least(covariance) * np.eye(len(d))
+    totals = [covariance + tau**2 * prior + least for tau in value]
+    logs = np.array(
+        [-0.5 * np.linalg.slogdet(t)[1] - 0.5 * d @ np.linalg.solve(t, d) for t in totals]
+    )
+    weight = np.exp(logs - logs.max())
+    which = rng.choice(STEPS, draws, p=weight / weight.sum())
+    which[: draws // 2] = -1
+    for k in np.unique(which[which >= 0]):
+        part = np.flatnonzero(which == k)
+        truth = rng.standard_normal((len(part), len(d) + 1)) * value[k]
+        before = truth[:, 1:] - truth[:, :1]
         # a draw from the prior, moved by how far its measurement lies from the true one
         apart = d - before - errors[np.ix_(part, places)]
-        gains[np.ix_(part, places)] = before + tau**2 * apart @ here.precision
+        moved = value[k] ** 2 * np.linalg.solve(totals[k], prior).T
+        gains[np.ix_(part, places)] = before + apart @ moved.T
     return gains
 
 
 def expected_gains(measured: Floats, spread: Spread, alike: NDArray[np.bool_]) -> Floats:
-    """[k] the mean of `gain_draws`, worked out: a single one and those not alike as measured."""
+    """[k] what is to be expected of each, drawn back to the others that are `alike` [k].
+
+    What they are compared with is as measured; so are a single one, and those that are not alike.
+    """
     places = np.flatnonzero(alike)
     expected: Floats = measured.copy()
     if len(places) < 2:
@@ -111,15 +141,6 @@ def _taus(d: Floats, covariance: Floats, own: float) -> _Taus:
     logs = np.array([_AtSpread.tau(float(tau), d, covariance).log_weight for tau in value])
     weight = np.exp(logs - logs.max())
     return _Taus(value, weight / weight.sum())
-
-
-def _split(
-    taus: _Taus, rng: np.random.Generator, draws: int
-) -> list[tuple[float, NDArray[np.intp]]]:
-    """Which draws have which tau."""
-    which = rng.choice(len(taus.value), draws, p=taus.weight)
-    parts = ((float(tau), np.flatnonzero(which == k)) for k, tau in enumerate(taus.value))
-    return [(tau, part) for tau, part in parts if len(part)]
 
 
 def _least(covariance: Floats) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from fusefront.harness.statistics.exchangeable import steadied
 from fusefront.harness.statistics.largest_t import (
     DRAWS,
     FEWEST_DRAWS,
@@ -128,6 +129,11 @@ class JointModel:
         total += self.search_part[:, None] + self.search_part
         np.fill_diagonal(total, 0.0)
         return total
+
+    @cached_property
+    def steady_variance(self) -> Floats:
+        """[S, S] `variance` with each seed variance half its own and half the mean."""
+        return steadied(self.variance, self.seed_part)
 
     @cached_property
     def se(self) -> Floats:

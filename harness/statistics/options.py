@@ -61,8 +61,8 @@ class Options:
                 )
         if "gap" in self.own:
             raise UsageError("metric 'gap' is a column of the table already; rename yours")
-        if self.metric not in self.metrics or self.metric == "ece":
-            usable = ", ".join(name for name in self.metrics if name != "ece")
+        if self.metric not in self.metrics or not self.about[self.metric].directed:
+            usable = ", ".join(name for name in self.metrics if self.about[name].directed)
             raise UsageError(f"got metric {self.metric!r} for verdicts, expected one of: {usable}")
         if self.split not in ("test", "valid"):
             raise UsageError(f"got split {self.split!r}, expected test or valid")

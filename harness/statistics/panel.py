@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import Floats, Scores
 from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.leverage import Lever, effective_clusters
 from fusefront.harness.statistics.measures.calibration import Curve, fit_temperature
 from fusefront.harness.statistics.measures.metrics import (
     ALL_METRICS,
@@ -25,6 +27,8 @@ from fusefront.harness.statistics.measures.metrics import (
 from fusefront.harness.statistics.measures.own_metrics import OwnMetrics, described, measure_own
 from fusefront.harness.statistics.rows import Axis
 from fusefront.harness.statistics.score_source import ScoreSource
+
+ITEMS_MATTER = 1.15  # ratio of errors above which rows are clustered by item, too
 
 
 @dataclass
@@ -41,10 +45,27 @@ class Panel:
     constant: set[str] = field(default_factory=set)  # strategies whose scores do not vary
     digest: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of each vector, by seed
     about: Mapping[str, Metric] = field(default_factory=lambda: ALL_METRICS)  # by metric
+    crossings: dict[str, "Crossing"] = field(default_factory=dict)  # of metrics measured both ways
 
     def identical(self, a: str, b: str) -> bool:
         """Whether two strategies predicted the very same numbers with every seed."""
         return self.digest[a] == self.digest[b]
+
+
+class Crossing(NamedTuple):
+    """One metric with rows in clusters, and by item, too."""
+
+    by_cluster: JointModel
+    by_both: JointModel
+
+    def ratio(self, baseline: str) -> float:
+        """Error of a difference to the baseline by both over that by one: median; nan unknown."""
+        base = self.by_cluster.index(baseline)
+        if not self.by_cluster.has_intervals or not self.by_both.has_intervals:
+            return float("nan")
+        plain, crossed = self.by_cluster.se[:, base], self.by_both.se[:, base]
+        known = (plain > 0) & np.isfinite(crossed)
+        return float(np.median(crossed[known] / plain[known])) if known.any() else float("nan")
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,7 @@ class PanelRequest:
     skip: frozenset[str] = frozenset()  # strategies to leave out
     workers: int = 2
     own: OwnMetrics = field(default_factory=dict)  # a person's metrics by name
+    crossing: str = ""  # a metric that is measured in clusters and by item, too
 
     @cached_property
     def about(self) -> Mapping[str, Metric]:
@@ -112,8 +134,13 @@ class _Vector:
 
     def _sum(self, request: PanelRequest, measured: ScoreMeasures) -> None:
         for name, value in measured.values.items():
-            self.sums[name] = [value.summed(axis) for axis in axes_of(request, name)]
-            measured.values[name] = value._replace(influence=np.zeros(0), redraw=None)
+            self.sums[name] = [
+                value.summed(axis, lever)
+                for axis, lever in zip(
+                    axes_of(request, name), levers_of(request, name), strict=True
+                )
+            ]
+            measured.values[name] = value._replace(influence=np.zeros(0), redraw=None, within=None)
 
 
 def _some_scores(count: int) -> str:
@@ -122,10 +149,20 @@ def _some_scores(count: int) -> str:
 
 def axes_of(request: PanelRequest, metric: str) -> tuple[Axis, ...]:
     """The clusterings of a metric: one, or user, item and cell for rows in two-way mode."""
-    unit = request.about[metric].unit
-    if request.two_way and unit == "row":
-        return request.layout.crossed_axes
-    return (request.layout.axis_of(unit),)
+    if _crossed(request, metric):
+        return request.layout.crossed_axes if request.two_way else request.layout.crossed_by_cluster
+    return (request.layout.axis_of(request.about[metric].unit),)
+
+
+def levers_of(request: PanelRequest, metric: str) -> tuple[Lever | None, ...]:
+    """How the clusters of each axis weigh; cells are too small to weigh."""
+    lever = request.about[metric].lever
+    return (lever, lever, None) if _crossed(request, metric) else (lever,)
+
+
+def _crossed(request: PanelRequest, metric: str) -> bool:
+    chosen = request.two_way or metric == request.crossing
+    return chosen and request.about[metric].unit == "row"
 
 
 def collect(source: ScoreSource, request: PanelRequest) -> Panel:
@@ -133,7 +170,12 @@ def collect(source: ScoreSource, request: PanelRequest) -> Panel:
     metrics = request.metrics + (tuple(SCALED) if request.tuning is not None else ())
     names = tuple(name for name in source.strategies if name not in request.skip)
     sums = {
-        metric: [_empty(request, metric, names, axis) for axis in axes_of(request, metric)]
+        metric: [
+            _empty(request, metric, names, axis, lever)
+            for axis, lever in zip(
+                axes_of(request, metric), levers_of(request, metric), strict=True
+            )
+        ]
         for metric in metrics
     }
     values: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in metrics}
@@ -159,7 +201,16 @@ def collect(source: ScoreSource, request: PanelRequest) -> Panel:
         panel.digest[name] = (*panel.digest.get(name, ()), vector.digest)
     panel.strategies = tuple(name for name in names if name not in panel.refused)
     panel.constant = {name for name in panel.strategies if constant[name]}
-    panel.models = {metric: _joint(parts, panel.strategies) for metric, parts in sums.items()}
+    for metric, parts in sums.items():
+        first, *others = (part.select(panel.strategies).joint() for part in parts)
+        panel.models[metric] = first
+        if not others:
+            continue
+        crossing = Crossing(first, first.crossed(*others))
+        if request.two_way:
+            panel.models[metric] = crossing.by_both
+        if not request.two_way or request.layout.cluster == "user":
+            panel.crossings[metric] = crossing
     panel.curves = {k: {s: _mean_curve(c) for s, c in by.items()} for k, by in curves.items()}
     panel.chance = {k: {s: float(np.mean(c)) for s, c in by.items()} for k, by in chance.items()}
     if request.tuning is not None:
@@ -183,19 +234,18 @@ def _vectors(source: ScoreSource, request: PanelRequest) -> Iterator[_Vector]:
             yield waiting.popleft().result()
 
 
-def _empty(request: PanelRequest, metric: str, names: tuple[str, ...], axis: Axis) -> Accumulator:
+def _empty(
+    request: PanelRequest,
+    metric: str,
+    names: tuple[str, ...],
+    axis: Axis,
+    lever: Lever | None,
+) -> Accumulator:
     """A column for each cluster, or for each redraw of all of them."""
     draws = request.about[metric].draws
     known = min(axis.mc, draws) if draws else axis.mc  # a variance of B draws has B - 1 degrees
-    return Accumulator.empty(names, axis.size, known, columns=draws or axis.size)
-
-
-def _joint(parts: list[Accumulator], names: tuple[str, ...]) -> JointModel:
-    chosen = [part.select(names) for part in parts]
-    if len(chosen) == 1:
-        return chosen[0].joint()
-    user, item, cell = (part.joint() for part in chosen)
-    return user.crossed(item, cell)
+    effective = None if lever is None else effective_clusters(axis, lever)
+    return Accumulator.empty(names, axis.size, known, draws or axis.size, effective)
 
 
 def _mean_curve(curves: list[Curve]) -> Curve:

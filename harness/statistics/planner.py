@@ -145,7 +145,7 @@ def _from_pilot(
         net += max(upper_bound(float(pilot.s2[place]), seeds) - pilot.interaction[place], 0.0)
     seeds = int(min(pilot.n[worst], pilot.n[base]))
     # K is what is left after the interaction is taken off, so it has that part's error
-    slack = float(special.ndtri(1 - _UPPER)) * np.sqrt(2 / pilot.mc)
+    slack = float(special.ndtri(1 - _UPPER)) * np.sqrt(2 / pilot.informative)
     rows = spread.rows + slack * float(pilot.trained_variance[worst, base])
     return spread._replace(seeds=net, rows=rows), seeds, pilot.names[worst]
 

@@ -20,6 +20,7 @@ class Components(NamedTuple):
     seeds: float  # net variance over seeds, both strategies together
     interaction: float  # seeds x rows, both together: falls with either
     mc: int  # clusters with a positive, or with a negative, the smaller
+    effective: float | None = None  # equal clusters that would tell as much; None: mc
 
     def variance(self, factor: float, seeds: int) -> float:
         """Variance of the difference with `factor` times the rows and `seeds` each."""
@@ -28,7 +29,8 @@ class Components(NamedTuple):
     def df(self, factor: float, seeds: int) -> float:
         """Degrees of freedom, both strategies having half of the seed variance each."""
         rows, over_seeds = self.rows / factor, (self.seeds + self.interaction / factor) / seeds
-        parts = rows**2 / max(self.mc * factor - 1, 1) + over_seeds**2 / (2 * max(seeds - 1, 1))
+        clusters = self.mc if self.effective is None else self.effective
+        parts = rows**2 / max(clusters * factor - 1, 1) + over_seeds**2 / (2 * max(seeds - 1, 1))
         return (rows + over_seeds) ** 2 / parts if parts > 0 else 1e9
 
 
@@ -47,6 +49,7 @@ def components(model: JointModel, a: int, b: int) -> Components:
         float(np.nan_to_num(model.net_s2[pair]).sum()),
         float(model.interaction[pair].sum()),
         model.mc,
+        None if model.effective is None else model.informative,
     )
 
 
@@ -115,7 +118,8 @@ def seeds_needed(
 
 def endless_seeds(parts: Components, effect: float, alpha: float = 0.05) -> bool:
     """Whether the present rows would see the effect, had every strategy endless seeds."""
-    return power(effect, parts.rows, max(parts.mc - 1, 1), alpha) >= POWER
+    clusters = parts.mc if parts.effective is None else parts.effective
+    return power(effect, parts.rows, max(clusters - 1, 1), alpha) >= POWER
 
 
 def settle(

@@ -113,7 +113,7 @@ def lead_record(winner: Winner | None) -> LeadRecord | None:
         "low": finite(winner.low),
         "high": finite(winner.high),
         "note": winner.note,
-        "expected": finite(winner.expected),
+        "expected": winner.expected,
     }
 
 
@@ -122,7 +122,7 @@ def lead_of(record: LeadRecord | None) -> Winner | None:
     if record is None:
         return None
     ends = (number(record["difference"]), number(record["low"]), number(record["high"]))
-    return Winner(record["name"], *ends, record["note"], number(record.get("expected")))
+    return Winner(record["name"], *ends, record["note"], record.get("expected"))
 
 
 def weight_record(weight: ClusterWeight | None) -> WeightRecord | None:

@@ -109,7 +109,7 @@ class MetricRecord(TypedDict):
 
     title: str
     higher_is_better: bool
-    scale: Literal["logit", "plain", "biased"]
+    scale: Literal["logit", "log", "plain", "biased"]
     unit: Literal["row", "group", "request"]
     undefined: str
     draws: int

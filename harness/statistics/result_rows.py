@@ -43,7 +43,7 @@ class Winner(NamedTuple):
     low: float
     high: float
     note: str
-    expected: float = float("nan")  # drawn back to the others it was picked from; nan: not known
+    expected: float | None = None  # drawn back to the others it was picked from; None: not known
 
 
 class ClusterWeight(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.harness.statistics.auc import Codes, Labels
+from fusefront.harness.statistics.auc import Codes, Floats, Labels
 
 
 class RowTable(NamedTuple):
@@ -24,12 +24,30 @@ class RowTable(NamedTuple):
         return RowTable(label[chosen], group[chosen], request[chosen], item[chosen], row_id[chosen])
 
 
+MOST_CELLS = 1 << 17  # clusters of (user, item) whose sums are kept; of more a random part
+LARGE = 1e-4  # product of the shares of positives and negatives from which a cluster is large
+
+
+class Large(NamedTuple):
+    """Clusters with so many of both classes that the AUC within them counts."""
+
+    cluster: NDArray[np.intp]  # [L] codes of the axis
+    rows: NDArray[np.intp]  # [R] the rows in them
+    code: Codes  # [R] 0 .. L - 1
+
+
 class Axis(NamedTuple):
     """How units (rows, groups, requests) fall into independent clusters."""
 
     code: Codes  # [units] 0 .. size - 1
     size: int
     mc: int  # clusters that carry information: the smaller count over the two classes
+    positive: Floats | None = None  # [size] rows with label 1; None for groups and requests
+    rows: Floats | None = None  # [size]
+    units: Floats | None = None  # [size] groups or requests
+    large: Large | None = None
+    chosen: NDArray[np.intp] | None = None  # units that `code` is of; None = all
+    scale: float = 1.0  # of their influences, where a part stands for all
 
 
 def contiguous(values: NDArray[np.integer]) -> tuple[Codes, int]:
@@ -63,7 +81,36 @@ def row_axis(values: NDArray[np.integer], label: Labels) -> Axis:
     code, size = contiguous(values)
     positive = np.bincount(code, label, size)
     rows = np.bincount(code, minlength=size)
-    return Axis(code, size, int(min((positive > 0).sum(), (rows > positive).sum())))
+    mc = int(min((positive > 0).sum(), (rows > positive).sum()))
+    return Axis(
+        code, size, mc, positive, rows.astype(np.float64), large=_large(code, positive, rows)
+    )
+
+
+def cell_axis(a: NDArray[np.integer], b: NDArray[np.integer], label: Labels) -> Axis:
+    """Rows by pairs of codes; of more than MOST_CELLS pairs a random part stands for all."""
+    code, size = contiguous(crossed(a, b))
+    if size <= MOST_CELLS:
+        return row_axis(code, label)._replace(large=None)
+    present = np.zeros(size, bool)
+    present[np.random.default_rng(0).choice(size, MOST_CELLS, replace=False)] = True
+    chosen = np.flatnonzero(present[code])
+    part = row_axis(code[chosen], label[chosen])
+    scale = float(np.sqrt(size / MOST_CELLS))
+    return part._replace(large=None, chosen=chosen, scale=scale)
+
+
+def _large(code: Codes, positive: NDArray[np.float64], rows: NDArray[np.integer]) -> Large | None:
+    negative = rows - positive
+    n1, n0 = float(positive.sum()), float(negative.sum())
+    cluster = np.flatnonzero(positive * negative > LARGE * n1 * n0)
+    if not len(cluster) or not n1 or not n0 or len(cluster) == len(rows) == 1:
+        return None
+    place = np.full(len(rows), -1, np.int32)
+    place[cluster] = np.arange(len(cluster))
+    of_row = place[code]
+    chosen = np.flatnonzero(of_row >= 0)
+    return Large(cluster, chosen, of_row[chosen])
 
 
 @dataclass(frozen=True)
@@ -103,4 +150,6 @@ def unit_axis(of: Units, cluster: NDArray[np.integer]) -> Axis:
     if not bool((code == own[of.code]).all()):
         own = np.arange(len(of.size), dtype=np.int32)
     code, size = contiguous(own[of.both])
-    return Axis(code, size, size)
+    rows = np.bincount(code, of.size[of.both], size)
+    count = np.bincount(code, minlength=size).astype(np.float64)
+    return Axis(code, size, size, rows=rows, units=count)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special
 
-from fusefront.harness.statistics.joint import FEWEST_CLUSTERS, JointModel
+from fusefront.harness.statistics.joint import FEWEST_CLUSTERS, FEWEST_EFFECTIVE, JointModel
 from fusefront.harness.statistics.panel import Panel
 from fusefront.harness.statistics.result_rows import Estimate
 
@@ -18,6 +18,11 @@ def lacking(model: JointModel) -> str:
         return (
             f"no interval: only {clusters_hold(model.mc)} one of the classes, "
             f"{FEWEST_CLUSTERS} are needed"
+        )
+    if model.informative < FEWEST_EFFECTIVE:
+        return (
+            f"no interval: one cluster holds so much that all count as {model.informative:.1f} "
+            f"equal ones, {FEWEST_EFFECTIVE:g} are needed"
         )
     return ""
 
@@ -55,7 +60,8 @@ def alone(panel: Panel, metric: str, name: str) -> Estimate:
 
 
 def ends(model: JointModel, place: int, scale: str, bias: float = 0.0) -> tuple[float, float]:
-    """95 % interval of one strategy's metric; shares get theirs on the logit scale.
+    """95 % interval of one strategy's metric; shares get theirs on the logit scale, ratios on
+    the log scale.
 
     `bias` is what an error that cannot be negative may be too high by.
     """
@@ -64,6 +70,9 @@ def ends(model: JointModel, place: int, scale: str, bias: float = 0.0) -> tuple[
     if scale == "logit":
         middle, half = float(special.logit(value)), half / (value * (1 - value))
         return float(special.expit(middle - half)), float(special.expit(middle + half))
+    if scale == "log":
+        middle, half = float(np.log(value)), half / value
+        return float(np.exp(middle - half)), float(np.exp(middle + half))
     if scale == "biased":
         return max(value - bias - half, 0.0), value + half
     return value - half, value + half

@@ -4,10 +4,12 @@ import numpy as np
 from scipy import special
 
 from fusefront.harness.statistics.comparison import Comparison
-from fusefront.harness.statistics.joint import FEW_CLUSTERS, Pair
+from fusefront.harness.statistics.joint import FEW_CLUSTERS, FEWEST_CLUSTERS, Pair
 from fusefront.harness.statistics.judging.estimates import clusters_hold
-from fusefront.harness.statistics.panel import Panel
+from fusefront.harness.statistics.panel import ITEMS_MATTER, Panel
 
+LUCK = 0.05  # of half the interval: less is not worth two numbers
+CARRIES = 0.10  # share of the rows from which one user or request is named
 _STANDARD = ("popularity", "counts", "boosted", "id_only", "unimodal", "early_fusion", "shuffled")
 _MEANING = {
     "popularity": "how often an item was clicked predicts as well",
@@ -27,6 +29,11 @@ def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
         f"Intervals are 95 %, over {comparison.clusters:,} {unit} and over training seeds; "
         "training data and hyper-parameters are held fixed.",
     ]
+    if comparison.two_way_ratio > ITEMS_MATTER:
+        sentences.append(
+            "Items matter here: without them errors would be "
+            f"{comparison.two_way_ratio:.2f} times too small, so rows are clustered by item, too."
+        )
     visible = [row.mde for row in comparison.strategies if np.isfinite(row.mde)]
     if visible:
         sentences.append(
@@ -38,9 +45,16 @@ def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
         sentences.append(f"Any of these may be the best: {', '.join(comparison.best_set)}.")
     if comparison.winner is not None and np.isfinite(comparison.winner.low):
         lead = comparison.winner
+        half = (lead.high - lead.low) / 2
+        expected = lead.difference if lead.expected is None else lead.expected
+        lucky = abs(lead.difference - expected) > LUCK * half
+        expect = (
+            f"; the figure is that of the luckiest, expect about {expected:+.4f}" if lucky else ""
+        )
         sentences.append(
             f"Best on {comparison.split}: {lead.name}, {lead.difference:+.4f} [{lead.low:+.4f}, "
-            f"{lead.high:+.4f}] to {comparison.baseline}, corrected for being picked."
+            f"{lead.high:+.4f}] to {comparison.baseline}, the interval corrected for being "
+            f"picked{expect}."
         )
     if redrawn := [name for name, about in comparison.own_metrics.items() if about.draws]:
         draws = comparison.own_metrics[redrawn[0]].draws
@@ -93,14 +107,32 @@ def _seeds(comparison: Comparison) -> list[str]:
 def _clusters(comparison: Comparison) -> list[str]:
     if comparison.clusters < 2:
         return ["One cluster of rows: estimates only, no interval and no verdict."]
-    if not comparison.model.has_intervals:
+    if comparison.mc < FEWEST_CLUSTERS:
         return [f"Only {clusters_hold(comparison.mc)} one of the classes: estimates, no intervals."]
+    uneven = _uneven(comparison)
     if comparison.mc < FEW_CLUSTERS:
         return [
             f"Only {clusters_hold(comparison.mc)} one of the classes: intervals are approximate "
-            "below 30."
+            "below 30.",
+            *uneven,
         ]
-    return []
+    return uneven
+
+
+def _uneven(comparison: Comparison) -> list[str]:
+    """Who carries the intervals, where one user or request has much of the rows."""
+    weight = comparison.weight
+    if weight is None or weight.largest_share < CARRIES:
+        return []
+    unit = "request" if comparison.cluster.startswith("request") else "user"
+    effective = comparison.model.informative
+    count = f"count as {effective:.1f} equal ones"
+    intervals = "" if comparison.model.has_intervals else ", too few for an interval"
+    return [
+        f"One {unit} (code {weight.largest}: {weight.rows:,} of {comparison.rows:,} rows, "
+        f"{weight.positives:,} of {comparison.positives:,} positives) carries the intervals: "
+        f"{comparison.clusters:,} {unit}s {count}{intervals}."
+    ]
 
 
 def _same(panel: Panel) -> list[str]:

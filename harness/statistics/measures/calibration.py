@@ -70,6 +70,16 @@ def normalised_entropy(losses: Floats, label: Labels) -> RowInfluence:
     return RowInfluence(value, rows / (entropy * len(label)))
 
 
+def predicted_over_clicked(logits: Scores, label: Labels) -> RowInfluence:
+    """PCOC: clicks that were predicted over those that came; 1 is calibrated, nan without any."""
+    clicks = int(label.sum())
+    if clicks == 0:
+        return RowInfluence(float("nan"), np.zeros(len(label)))
+    chance = special.expit(logits.astype(np.float64))
+    value = float(chance.sum()) / clicks
+    return RowInfluence(value, (chance - value * label) / clicks)
+
+
 def equal_mass_bins(groups: TieGroups, bins: int = BINS) -> NDArray[np.int64]:
     """First place of each bin in the order of the scores, [B]; rows of one score share a bin."""
     ends = np.cumsum(groups.size)

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from fusefront.harness.errors import UsageError
 from fusefront.harness.statistics.auc import Floats, Scores, auc_influence, tie_groups
+from fusefront.harness.statistics.leverage import Lever, cluster_sums, within_large
 from fusefront.harness.statistics.measures import calibration, ranking
+from fusefront.harness.statistics.measures.listwise import PLACES, TopPlaces
 from fusefront.harness.statistics.rows import (
     Axis,
     RowTable,
     Units,
-    crossed,
+    cell_axis,
     row_axis,
     unit_axis,
     units,
@@ -27,24 +29,34 @@ class Metric(NamedTuple):
 
     title: str
     higher_is_better: bool
-    scale: Literal["logit", "plain", "biased"]  # of one strategy's interval
+    scale: Literal["logit", "log", "plain", "biased"]  # of one strategy's interval
     unit: Literal["row", "group", "request"]  # what carries the influence
     undefined: str = ""  # the sentence when there is no value
     draws: int = 0  # of whole clusters, where the metric gives no influences
+    lever: Lever = "rows"  # what a cluster's weight in the metric is a share of
+    directed: bool = True  # False where best is in the middle: no verdicts on it
 
 
 _NO_REQUEST = "no request holds both a positive and a negative"
 METRICS: dict[str, Metric] = {
-    "auc": Metric("AUC", True, "logit", "row"),
+    "auc": Metric("AUC", True, "logit", "row", lever="classes"),
     "group_auc": Metric(
         "group AUC", True, "logit", "group", "no group holds both a positive and a negative"
     ),
     "logloss": Metric("logloss", False, "plain", "row"),
     "normalised_entropy": Metric("NE (1 − RIG)", False, "plain", "row"),
-    "pr_auc": Metric("PR-AUC", True, "logit", "row"),
-    "ece": Metric("ECE", False, "biased", "row"),
-    "mrr": Metric("MRR", True, "logit", "request", _NO_REQUEST),
-    "hit_at_1": Metric("hit@1", True, "logit", "request", _NO_REQUEST),
+    "pr_auc": Metric("PR-AUC", True, "logit", "row", lever="classes"),
+    "ece": Metric("ECE", False, "biased", "row", directed=False),
+    "pcoc": Metric("PCOC", False, "log", "row", "no row is a positive", directed=False),
+    "mrr": Metric("MRR", True, "logit", "request", _NO_REQUEST, lever="units"),
+    "hit_at_1": Metric("hit@1", True, "logit", "request", _NO_REQUEST, lever="units"),
+    "session_auc": Metric("session AUC", True, "logit", "request", _NO_REQUEST),
+    f"ndcg_at_{PLACES}": Metric(
+        f"NDCG@{PLACES}", True, "logit", "request", _NO_REQUEST, lever="units"
+    ),
+    f"recall_at_{PLACES}": Metric(
+        f"recall@{PLACES}", True, "logit", "request", _NO_REQUEST, lever="units"
+    ),
 }
 SCALED: dict[str, Metric] = {
     "logloss_scaled": Metric("logloss, scaled", False, "plain", "row"),
@@ -60,12 +72,17 @@ class Value(NamedTuple):
     value: float
     influence: Floats  # [units]
     redraw: Callable[[Axis], Floats] | None = None  # instead, where there are no influences
+    within: Callable[[Axis], Floats | None] | None = None  # of an AUC: that within large clusters
 
-    def summed(self, axis: Axis) -> Floats:
-        """Influences summed within the clusters [size], or the deviations of redraws [draws]."""
+    def summed(self, axis: Axis, lever: Lever | None = None) -> Floats:
+        """Influences summed within the clusters [size], or the deviations of redraws [draws].
+
+        With `lever` as leaving each cluster out would show.
+        """
         if self.redraw is not None:
             return self.redraw(axis)
-        return np.bincount(axis.code, self.influence, axis.size).astype(np.float64)
+        within = self.within(axis) if self.within is not None and lever is not None else None
+        return cluster_sums(axis, self.influence, lever, within)
 
 
 class ScoreMeasures(NamedTuple):
@@ -89,20 +106,28 @@ class Layout:
             raise UsageError(f"got cluster {self.cluster!r}, expected user or request")
 
     @property
-    def _cluster(self) -> NDArray[np.integer]:
+    def clusters(self) -> NDArray[np.integer]:
+        """User or request of every row, as the rows have them."""
         return self.rows.group if self.cluster == "user" else self.rows.request
 
     @cached_property
     def axis(self) -> Axis:
         """Rows in clusters."""
-        return row_axis(self._cluster, self.rows.label)
+        return row_axis(self.clusters, self.rows.label)
 
     @cached_property
     def crossed_axes(self) -> tuple[Axis, Axis, Axis]:
         """Rows by user, by item and by both together, for two-way clustering."""
+        if self.cluster == "user":
+            return self.crossed_by_cluster
         label, group, item = self.rows.label, self.rows.group, self.rows.item
-        cells = crossed(group, item)
-        return row_axis(group, label), row_axis(item, label), row_axis(cells, label)
+        return row_axis(group, label), row_axis(item, label), cell_axis(group, item, label)
+
+    @cached_property
+    def crossed_by_cluster(self) -> tuple[Axis, Axis, Axis]:
+        """Rows in clusters, by item and by both together."""
+        label, item = self.rows.label, self.rows.item
+        return self.axis, row_axis(item, label), cell_axis(self.clusters, item, label)
 
     @cached_property
     def groups(self) -> Units:
@@ -117,12 +142,20 @@ class Layout:
     @cached_property
     def group_axis(self) -> Axis:
         """Groups with both classes in clusters."""
-        return unit_axis(self.groups, self._cluster)
+        return unit_axis(self.groups, self.clusters)
 
     @cached_property
     def request_axis(self) -> Axis:
         """Requests with both classes in clusters."""
-        return unit_axis(self.requests, self._cluster)
+        return unit_axis(self.requests, self.clusters)
+
+    def cluster_value(self, unit: str, code: int) -> int:
+        """The user or request that a code of `axis_of(unit)` stands for."""
+        place = int(np.argmax(self.axis_of(unit).code == code))
+        if unit != "row":
+            of = self.groups if unit == "group" else self.requests
+            place = int(of.first[of.both][place])
+        return int(self.clusters[place])
 
     def axis_of(self, unit: str) -> Axis:
         """The clusters of a metric's units: rows, groups or requests."""
@@ -142,7 +175,10 @@ def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> ScoreMe
     curves: dict[str, calibration.Curve] = {}
     chance: dict[str, float] = {}
     if "auc" in metrics:
-        values["auc"] = Value(*auc_influence(groups))
+        auc = auc_influence(groups)
+        values["auc"] = Value(
+            *auc, within=lambda axis: within_large(axis, logits, label, auc.value)
+        )
     if "pr_auc" in metrics:
         values["pr_auc"] = Value(*ranking.average_precision(groups))
     if "group_auc" in metrics:
@@ -151,6 +187,11 @@ def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> ScoreMe
         ranks = ranking.request_ranks(logits, label, layout.requests)
         values["mrr"] = Value(*ranking.reciprocal_rank(ranks))
         values["hit_at_1"] = Value(*ranking.hit_at_1(ranks))
+    if "session_auc" in metrics:
+        values["session_auc"] = Value(*ranking.group_auc(logits, label, layout.requests))
+    values.update(_first_places(layout, logits, metrics))
+    if "pcoc" in metrics:
+        values["pcoc"] = Value(*calibration.predicted_over_clicked(logits, label))
     if "logloss" in metrics or "normalised_entropy" in metrics:
         values.update(_losses(layout, logits, ""))
     if "ece" in metrics:
@@ -160,6 +201,15 @@ def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> ScoreMe
         curves["ece"], chance["ece"] = error.curve, error.chance
     chosen = {name: value for name, value in values.items() if name in metrics}
     return ScoreMeasures(chosen, curves, chance, len(groups.size) == 1)
+
+
+def _first_places(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> dict[str, Value]:
+    """NDCG and recall of the first places, those that are asked for."""
+    ndcg, recall = f"ndcg_at_{PLACES}", f"recall_at_{PLACES}"
+    if not {ndcg, recall} & set(metrics):
+        return {}
+    placed = TopPlaces(logits, layout.rows.label, layout.requests)
+    return {ndcg: Value(*placed.ndcg(PLACES)), recall: Value(*placed.recall(PLACES))}
 
 
 def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> ScoreMeasures:

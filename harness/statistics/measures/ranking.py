@@ -76,7 +76,7 @@ def request_ranks(scores: Scores, label: Labels, requests: Units) -> RequestRank
 
 def hit_at_1(ranks: RequestRanks) -> UnitInfluence:
     """Share of requests whose top row is a positive; ties are broken at random."""
-    return _mean(np.where(ranks.above == 0, ranks.tied_positive / ranks.tied, 0.0))
+    return mean_of_units(np.where(ranks.above == 0, ranks.tied_positive / ranks.tied, 0.0))
 
 
 def reciprocal_rank(ranks: RequestRanks) -> UnitInfluence:
@@ -93,10 +93,11 @@ def reciprocal_rank(ranks: RequestRanks) -> UnitInfluence:
         place += 1
         going = left > 0
         alive, left = alive[going], left[going]
-    return _mean(expected)
+    return mean_of_units(expected)
 
 
-def _mean(values: Floats) -> UnitInfluence:
+def mean_of_units(values: Floats) -> UnitInfluence:
+    """The mean of a value of each informative unit, nan without one."""
     if not len(values):
         return UnitInfluence(float("nan"), values)
     value = float(values.mean())

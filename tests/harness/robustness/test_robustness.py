@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -184,7 +185,7 @@ def test_who_loses_a_modality_is_drawn_item_by_item(world: PreparedDataset, colu
 
 
 def by_request(store: PreparedDataset, logits: np.ndarray) -> tuple[float, np.ndarray]:
-    """AUC and its influence summed over each request, by the double loop over pairs of rows."""
+    """AUC and what leaving each request out takes off, by the double loop over pairs of rows."""
     split = store.split("test")
     label, s = np.asarray(split.label), logits.astype(np.float64)
     wins = (s[:, None] > s[None, :]) + 0.5 * (s[:, None] == s[None, :])
@@ -192,7 +193,18 @@ def by_request(store: PreparedDataset, logits: np.ndarray) -> tuple[float, np.nd
     auc = wins[np.ix_(clicked, other)].mean()
     value = np.where(clicked, wins[:, other].mean(1), 1 - wins[:, clicked].mean(1))
     rows = (value - auc) / np.where(clicked, clicked.sum(), other.sum())
-    return float(auc), np.add.reduceat(rows, np.asarray(split.row_start)[:-1])
+    start = np.asarray(split.row_start)
+    changes = []
+    for first, last in pairwise(start):
+        places = np.arange(len(label))
+        inside = (places >= first) & (places < last)
+        a, b = clicked[inside].sum() / clicked.sum(), other[inside].sum() / other.sum()
+        left = (1 - a) * (1 - b)
+        own = wins[np.ix_(inside & clicked, inside & other)]
+        within = a * b * (own.mean() - auc) if a * b > 1e-4 else 0.0
+        changes.append((rows[inside].sum() - within) / left)
+    count = len(changes)
+    return float(auc), (count - 1) / count * np.array(changes)
 
 
 def test_the_interval_of_today_is_of_its_own_trained_models(
@@ -216,7 +228,10 @@ def test_the_interval_of_today_is_of_its_own_trained_models(
     label = world.split("test").label
     entries = np.add.reduceat(label, np.asarray(world.split("test").row_start)[:-1])
     mixed = min((entries > 0).sum(), (entries < np.diff(world.split("test").row_start)).sum())
-    df = total**2 / (rows**2 / (mixed - 1) + seeds**2)
+    sizes = np.diff(world.split("test").row_start)
+    share = (entries / entries.sum() + (sizes - entries) / (sizes - entries).sum()) / 2
+    effective = min(mixed, 1 / (share**2).sum())
+    df = total**2 / (rows**2 / (effective - 1) + seeds**2)
     half = stats.t.ppf(0.975, df) * np.sqrt(total)
     (curve,) = (c for c in curves if (c["strategy"], c["modality"]) == ("late_fusion", "text"))
     point = curve["gain"][-1]

@@ -47,7 +47,7 @@ def test_notes_say_unit_effect_margin_best_set_and_lead(comparison, uneven):
         ),
         "Equivalence margin: ±0.03 (90 % interval inside it).",
         f"Best on test: up, {lead.difference:+.4f} [{lead.low:+.4f}, {lead.high:+.4f}] to base, "
-        "corrected for being picked.",
+        "the interval corrected for being picked.",
         f"Temperatures fitted on validation: {fitted}.",
     )
     assert remarks.notes(comparison, panel) == comparison.notes == expected

@@ -30,14 +30,28 @@ def delong(vector, label):
     return order.mean(), influence
 
 
-def covariance(source, keys, cluster):
-    """[V, V] clustered covariance of the AUCs of every strategy and seed."""
+def left_out(vector, label, cluster, code):
+    """What leaving a cluster out takes off the AUC; its own AUC counts where it is large."""
+    inside = cluster == code
+    a, b = (label[inside] == 1).sum() / label.sum(), (label[inside] == 0).sum() / (1 - label).sum()
+    if a * b > 1e-4:
+        return delong(vector, label)[0] - delong(vector[~inside], label[~inside])[0]
+    return delong(vector, label)[1][inside].sum() / ((1 - a) * (1 - b))
+
+
+def covariance(source, keys, cluster, whole=True):
+    """[V, V] clustered covariance of the AUCs of every strategy and seed; cells weigh nothing."""
     codes = np.unique(cluster)
     label = source.table.label
+    scale = (len(codes) - 1) / len(codes)
     columns = []
     for name, seed in keys:
-        influence = delong(source.scores[name][seed], label)[1]
-        columns.append([influence[cluster == code].sum() for code in codes])
+        vector = source.scores[name][seed]
+        influence = delong(vector, label)[1]
+        if whole:
+            columns.append([scale * left_out(vector, label, cluster, code) for code in codes])
+        else:
+            columns.append([influence[cluster == code].sum() for code in codes])
     psi = np.array(columns)
     return len(codes) / (len(codes) - 1) * psi @ psi.T
 
@@ -88,7 +102,9 @@ def test_two_ways_add_items_to_users_and_take_off_their_cells(source):
     user, item, label = source.table.group, source.table.item, source.table.label
     cell = user * 1000 + item
     assert len(np.unique(cell)) > len(np.unique(user))
-    sigma = [covariance(source, KEYS, codes) for codes in (user, item, cell)]
+    axes = ((user, True), (item, True), (cell, False))
+    keys = [key for key in KEYS if key[0] in ("base", "up")]
+    sigma = [covariance(source, keys, codes, whole) for codes, whole in axes]
     check_model_two_ways(comparison.model, sigma)
     assert comparison.cluster == "user and item"
     assert comparison.model.m == 25
@@ -156,15 +172,21 @@ def test_only_metrics_that_were_named_are_measured(source):
 
 def test_which_way_is_up_and_what_carries_a_metric():
     less = {name for name, about in ALL_METRICS.items() if not about.higher_is_better}
-    assert less == {name for name in ALL_METRICS if name.startswith(("logloss", "norm", "ece"))}
+    down = ("logloss", "norm", "ece", "pcoc")
+    assert less == {name for name in ALL_METRICS if name.startswith(down)}
+    assert {name for name, about in METRICS.items() if not about.directed} == {"ece", "pcoc"}
     assert {name: about.unit for name, about in METRICS.items() if about.unit != "row"} == {
         "group_auc": "group",
         "mrr": "request",
         "hit_at_1": "request",
+        "session_auc": "request",
+        "ndcg_at_10": "request",
+        "recall_at_10": "request",
     }
     assert {about.scale for name, about in ALL_METRICS.items() if name in less} == {
         "plain",
         "biased",
+        "log",
     }
 
 
