@@ -120,6 +120,9 @@ COLUMNS: dict[str, tuple[str, Callable[[Values], pa.Array], str]] = {
 }
 
 
+WRITTEN_SINCE = {"users of a text view": 21}  # the pyarrow that can write such a file at all
+
+
 def prepared(sample, rows: pa.Table, **options: object) -> str | None:
     sample.write()
     sample.swap("log.csv", "log.parquet")
@@ -136,6 +139,8 @@ def judged(sentence: str | None, pattern: str) -> None:
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_column_of_any_type_is_read_right_or_refused(name: str, sample) -> None:
     column, make, pattern = COLUMNS[name]
+    if int(pa.__version__.partition(".")[0]) < WRITTEN_SINCE.get(name, 0):
+        pytest.skip(f"pyarrow {pa.__version__} writes no such file; {WRITTEN_SINCE[name]} does")
     array = make([row[column] for row in sample.rows])
     judged(prepared(sample, with_column(sample, column, array)), pattern)
 
