@@ -113,17 +113,24 @@ class StudyFolder:
 
 
 def run_index(root: Path, dataset: str) -> dict[str, Path]:
-    """run_id -> folder, over all strategies' folders of a data set."""
+    """run_id -> folder, over all strategies' folders of a data set.
+
+    Of two folders of a run, as where one was killed under another strategy's name, the one that
+    came further counts.
+    """
     base = root / "runs" / dataset
-    if not base.is_dir():
-        return {}
-    return {
-        run.name: run
-        for strategy in sorted(base.iterdir())
-        if strategy.is_dir()
-        for run in sorted(strategy.iterdir())
-        if run.is_dir()
-    }
+    index: dict[str, Path] = {}
+    for strategy in sorted(base.iterdir()) if base.is_dir() else ():
+        for run in sorted(strategy.iterdir()) if strategy.is_dir() else ():
+            other = index.get(run.name)
+            if run.is_dir() and (other is None or _came(other) < _came(run)):
+                index[run.name] = run
+    return index
+
+
+def _came(run: Path) -> tuple[bool, bool]:
+    """How far a run came: on record, with scores of test."""
+    return (run / SUMMARY).exists(), (run / "predictions" / "test.parquet").exists()
 
 
 def _entry(cell: MatrixCell, where: dict[str, Path], base: Path) -> RunEntry:

@@ -1,4 +1,7 @@
-"""Drawn interleavings of two studies on one folder, with kills: `interleave.py FOLDER COUNT`."""
+"""Drawn interleavings of two studies on one folder, with kills: `interleave.py FOLDER COUNT [FIRST]`.
+
+FIRST goes on where a pass was ended; the draws are those of the number.
+"""
 
 import json
 import shutil
@@ -16,7 +19,7 @@ from test_sharing import leftovers, trained, write_studies
 EACH = 6  # interleavings on one folder, then both studies undisturbed
 
 
-def interleave(folder: Path, count: int) -> None:
+def interleave(folder: Path, count: int, first: int = 0) -> None:
     """Two to three commands at drawn moments, each killed or not; then all is as undisturbed."""
     calm = folder / "calm"
     calm.mkdir()
@@ -35,7 +38,7 @@ def interleave(folder: Path, count: int) -> None:
     assert outcome(again) == expected
     kills = commands = 0
     shared = folder / "0"
-    for number in range(count):
+    for number in range(first - first % EACH, count):
         random = Random(number)
         if number % EACH == 0:  # a fresh folder: the world and the store are disputed, too
             shutil.rmtree(shared, ignore_errors=True)
@@ -109,4 +112,4 @@ def outcome(folder: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    interleave(Path(sys.argv[1]), int(sys.argv[2]))
+    interleave(Path(sys.argv[1]), *map(int, sys.argv[2:]))

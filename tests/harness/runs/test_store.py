@@ -125,6 +125,23 @@ def test_runs_are_indexed_by_their_ids_over_all_names(study: StudyFolder, tmp_pa
     assert run_index(tmp_path, "other") == {}
 
 
+@pytest.mark.parametrize("further", ["a", "b"])
+def test_of_two_folders_of_a_run_the_one_that_came_further_counts(
+    tmp_path: Path, further: str
+) -> None:
+    """One study was killed while it trained `a`, another, which calls it `b`, trained it whole."""
+    folders = {name: tmp_path / "runs" / "shop" / name / "3c09e7e43809" for name in "ab"}
+    for folder in folders.values():
+        (folder / "predictions").mkdir(parents=True)
+    assert run_index(tmp_path, "shop") == {"3c09e7e43809": folders["a"]}
+    (folders[further] / "summary.json").touch()
+    assert run_index(tmp_path, "shop") == {"3c09e7e43809": folders[further]}
+    for folder in folders.values():
+        (folder / "summary.json").touch()
+    (folders[further] / "predictions" / "test.parquet").touch()
+    assert run_index(tmp_path, "shop") == {"3c09e7e43809": folders[further]}
+
+
 def test_summaries_are_filtered_and_the_oldest_is_first(tmp_path: Path) -> None:
     for age, (name, seed) in enumerate((("a", 1), ("b", 2), ("a", 2))):
         path = record(tmp_path, name, f"run{age}", strategy=name, seed=seed)

@@ -79,9 +79,9 @@ def test_the_drawing_error_is_that_of_other_drawings() -> None:
         values = values_of(subsets.members, value)
         shares.append(subsets.shares(values))
         errors.append(subsets.drawing_error(values))
-    seen = np.std(shares, axis=0, ddof=1)
-    np.testing.assert_allclose(np.mean(errors, axis=0), seen, rtol=0.25)
-    assert (np.abs(np.mean(shares, axis=0) - true) < 4 * seen / np.sqrt(60)).all()
+    spread = np.std(shares, axis=0, ddof=1)
+    np.testing.assert_allclose(np.mean(errors, axis=0), spread, rtol=0.25)
+    assert (np.abs(np.mean(shares, axis=0) - true) < 4 * spread / np.sqrt(60)).all()
 
 
 @pytest.mark.parametrize(("players", "pairs"), [(0, 16), (6, 1)])
