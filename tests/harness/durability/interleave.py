@@ -1,6 +1,6 @@
-"""Drawn interleavings of two studies on one folder, with kills: `interleave.py FOLDER COUNT [FIRST]`.
+"""Drawn interleavings of two studies on one folder, with kills.
 
-FIRST goes on where a pass was ended; the draws are those of the number.
+`interleave.py FOLDER COUNT [FIRST]`; FIRST: where to go on; each number has draws of its own.
 """
 
 import json
