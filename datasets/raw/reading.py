@@ -149,6 +149,7 @@ def _parquet(path: Path) -> pq.ParquetFile:
 
 def _refuse_parquet(path: Path, error: Exception) -> NoReturn:
     reason = str(error).split("\n")[0][:160].rstrip(".")
-    raise broken(
-        path, f"not a readable parquet file ({reason})", "it is truncated or damaged: copy it again"
-    ) from None
+    cure = "it is truncated or damaged: copy it again"
+    if "lists to be of size" in reason:  # arrays of a fixed size, some of them null
+        cure = f"pyarrow reads it from 26 on, this is {pa.__version__}: update it"
+    raise broken(path, f"not a readable parquet file ({reason})", cure) from None

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -249,6 +250,11 @@ def test_nulls_and_padding_leave_the_items(
     case = CASES[name]
     assert ROWS % len(case.histories) == 0
     write(tmp_path, case)
+    nulls = isinstance(case.dtype, pl.Array) and None in case.histories
+    if nulls and int(pa.__version__.partition(".")[0]) < 26:
+        with pytest.raises(DataContractError, match=r"pyarrow reads it from 26 on, this is "):
+            prepare(spec(case, items), tmp_path, tmp_path / "out")
+        return
     store = prepare(spec(case, items), tmp_path, tmp_path / "out")
     by_row = stored(store)
     assert sorted(by_row) == list(range(ROWS))
