@@ -18,6 +18,7 @@ from fusefront.harness.runs.hashes import remark
 from fusefront.harness.runs.records import PairedDelta
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.runs.study import UNGUIDED
 from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.measures.metrics import METRICS, Layout
@@ -47,6 +48,7 @@ def study_options(
         own=own,
         ranked=spec.controlled,
         trials=completed_values(search_records(folder)),
+        guided=spec.tuning.sampler not in UNGUIDED,
         **judged,
     )
 

@@ -28,6 +28,7 @@ CONTROLS = (
 Role = Literal["strategy", "control", "ablation", "trial"]
 Sampler = Literal["tpe", "random", "qmc", "gp", "cma-es", "nsga-ii"]
 Objective = Literal["auc", "macs"]
+UNGUIDED = ("random", "qmc")  # samplers whose trials do not hang on those before
 LARGEST_SEED = 2**31 - 1  # a trial's seed lies above it, and a generator's below 2**32
 MOST_TRIALS, MOST_SEEDS, MOST_ROWS = 10_000, 1_000, 100_000_000
 LONGEST_S = 10_000_000.0  # 116 days

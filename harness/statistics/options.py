@@ -29,6 +29,7 @@ class Options:
     paired_seeds: bool = False  # take off the correlation that equal seeds bring
     tuned: dict[str, list[float]] = field(default_factory=dict)  # metric by tuning run
     trials: Mapping[str, Sequence[float]] | None = None  # AUC of each searched strategy's trials
+    guided: bool = False  # the sampler of the trials went by those before
     workers: int = 2
     own: OwnMetrics = field(
         default_factory=dict

@@ -13,7 +13,8 @@ from fusefront.harness.statistics.joint import Floats, JointModel
 
 FEWEST_TRIALS = 5  # completed ones; below there is no interval over searches
 USEFUL_TRIALS = 20
-FACTOR = 1.5  # an Optuna search of 40 is narrower than its resamples; measured
+FACTOR = 1.5  # measured on searches that draw at random, whatever their length
+GUIDED_FROM, GUIDED_POWER = 10, 2 / 3  # longer ones that go by their trials: measured up to 40
 OWN_DF, POOLED_DF = 2.0, 4.0
 POOLED_FROM = 4  # searched strategies with enough trials
 ALIKE = 2.0  # largest ratio of the trials of strategies whose variances are pooled
@@ -42,7 +43,20 @@ def best_chances(count: int, drawn: float) -> Floats:
     return chances
 
 
-def search_variance(values: Sequence[float]) -> float:
+def factor(trials: int, *, guided: bool) -> float:
+    """What the variance over resamples is multiplied by.
+
+    Trials that a sampler placed where earlier ones were good resemble each other, and resamples of
+    them more than another search would: `guided`, and longer, the more.
+
+    >>> [round(factor(n, guided=True), 2) for n in (5, 10, 20, 40)], factor(40, guided=False)
+    ([1.5, 1.5, 2.38, 3.78], 1.5)
+    """
+    longer = max(1.0, trials / GUIDED_FROM) if guided else 1.0
+    return float(FACTOR * longer**GUIDED_POWER)
+
+
+def search_variance(values: Sequence[float], *, guided: bool = False) -> float:
     """Variance of the winner's value over resamples of the trials, times a measured factor.
 
     nan with fewer than two trials. From five trials on, values below the median count as the
@@ -53,7 +67,7 @@ def search_variance(values: Sequence[float]) -> float:
         return float("nan")
     chances = best_chances(len(ranked), len(ranked))
     mean = float(chances @ ranked)
-    return FACTOR * float(chances @ (ranked - mean) ** 2)
+    return factor(len(ranked), guided=guided) * float(chances @ (ranked - mean) ** 2)
 
 
 def doubling_gain(values: Sequence[float]) -> float:
@@ -69,16 +83,16 @@ def doubling_gain(values: Sequence[float]) -> float:
     return float(gain @ ranked)
 
 
-def noise_of_trials(trials: Trials) -> SearchNoise | None:
+def noise_of_trials(trials: Trials, *, guided: bool = False) -> SearchNoise | None:
     """The noise of the searches with five completed trials or more; None where there is none.
 
     With four or more searches of about as many trials each variance is the mean of its own and of
-    all, which steadies it; with fewer its own alone.
+    all, which steadies it; with fewer its own alone. `guided`: a sampler went by earlier trials.
     """
     enough = {name: values for name, values in trials.items() if len(values) >= FEWEST_TRIALS}
     if not enough:
         return None
-    own = {name: search_variance(values) for name, values in enough.items()}
+    own = {name: search_variance(values, guided=guided) for name, values in enough.items()}
     counts = [len(values) for values in enough.values()]
     if len(own) < POOLED_FROM or max(counts) > ALIKE * min(counts):
         return SearchNoise(own, OWN_DF, "trials")

@@ -154,7 +154,13 @@ class Cell(NamedTuple):
 
 
 def coverage(
-    left: list[list[Search]], right: list[list[Search]], error: float, draws: int, seed: int = 0
+    left: list[list[Search]],
+    right: list[list[Search]],
+    error: float,
+    draws: int,
+    seed: int = 0,
+    *,
+    guided: bool = False,
 ) -> Cell:
     """(tuned a) - (tuned b), each of another surface, over searches, rows and seeds."""
     rng = np.random.default_rng(seed)
@@ -166,7 +172,7 @@ def coverage(
         truth = means[0][a] - means[1][b]
         values = [s.picked + error / np.sqrt(2) * rng.standard_normal() for s in (first, second)]
         model = _model(values, error)
-        noise = noise_of_trials({"s0": first.observed, "s1": second.observed})
+        noise = noise_of_trials({"s0": first.observed, "s1": second.observed}, guided=guided)
         assert noise is not None
         pair = over_searches(model, model.names, noise).pair(0, 1)
         narrow = model.pair(0, 1)
@@ -176,7 +182,9 @@ def coverage(
     return Cell(float(np.mean(bare)), float(np.mean(covered)), float(np.mean(half)))
 
 
-def simultaneous(pool: list[list[Search]], error: float, draws: int, seed: int = 0) -> Cell:
+def simultaneous(
+    pool: list[list[Search]], error: float, draws: int, seed: int = 0, *, guided: bool = False
+) -> Cell:
     """All pairs with the first strategy at once, by c_base: the share in which every one holds."""
     rng = np.random.default_rng(seed)
     means = np.array([np.mean([s.picked for s in searches]) for searches in pool])
@@ -185,7 +193,7 @@ def simultaneous(pool: list[list[Search]], error: float, draws: int, seed: int =
         drawn = [searches[rng.integers(len(searches))] for searches in pool]
         noise_of_rows = error / np.sqrt(2) * rng.standard_normal(len(pool))
         model = _model([s.picked + e for s, e in zip(drawn, noise_of_rows, strict=True)], error)
-        noise = noise_of_trials({f"s{i}": s.observed for i, s in enumerate(drawn)})
+        noise = noise_of_trials({f"s{i}": s.observed for i, s in enumerate(drawn)}, guided=guided)
         assert noise is not None
         wide = over_searches(model, model.names, noise)
         truth = means - means[0]
@@ -233,23 +241,27 @@ def _print_pairs(searches: int, draws: int, errors: Sequence[float]) -> None:
     heads = "  ".join(f"error {error:.0f}: without / with (half)" for error in errors)
     _line(f"search  trials  sd true  estimated/true variance  doubling  {heads}")
     for name, searcher in SEARCHERS.items():
+        guided = searcher is tpe_search
         by_budget: dict[int, list[list[Search]]] = {}
         for trials in BUDGETS:
             pool = by_budget[trials] = pools(searcher, trials, 9, searches)
             spreads = [np.var([s.picked for s in some], ddof=1) for some in pool]
-            guesses = [np.mean([search_variance(s.observed) for s in some]) for some in pool]
+            guesses = [
+                np.mean([search_variance(s.observed, guided=guided) for s in some]) for some in pool
+            ]
             gain = statistics.fmean(doubling_gain(s.observed) for some in pool for s in some)
-            shown = _cells(coverage(pool, pool, error, draws) for error in errors)
+            shown = _cells(coverage(pool, pool, error, draws, guided=guided) for error in errors)
             _line(
                 f"{name:7} {trials:6} {np.sqrt(np.mean(spreads)):8.1f} "
                 f"{np.mean(guesses) / np.mean(spreads):24.2f} {gain:9.1f}  {shown}"
             )
         for a, b in UNEQUAL:
             sides = by_budget[a], by_budget[b]
-            shown = _cells(coverage(*sides, error, draws) for error in errors)
+            shown = _cells(coverage(*sides, error, draws, guided=guided) for error in errors)
             _line(f"{name:7} {f'{a}:{b}':>6} {'':44}{shown}")
         for trials in BUDGETS:
-            cell = simultaneous(by_budget[trials][:8], errors[0], max(draws // 10, 50))
+            every = by_budget[trials][:8]
+            cell = simultaneous(every, errors[0], max(draws // 10, 50), guided=guided)
             _line(f"{name:7} {trials:6} all 7 pairs with one at once: {_cells([cell])}")
 
 

@@ -57,7 +57,7 @@ def search_verdicts(source: ScoreSource, options: Options, panel: Panel) -> Sear
         return SearchVerdicts((), np.nan, np.nan, (), "", (UNSEARCHED,))
     joint = panel.models[options.metric]
     tunings = {name: means for name, means in options.tuned.items() if name in values}
-    noise = noise_of_tunings(joint, tunings) or noise_of_trials(values)
+    noise = noise_of_tunings(joint, tunings) or noise_of_trials(values, guided=options.guided)
     known = [n for n in names if n not in values or (noise and n in noise.variance)]
     model = over_searches(joint, known, noise) if noise and options.baseline in known else None
     judge = _Judge(options, panel, {n: len(v) for n, v in values.items()}, noise, model)
@@ -173,7 +173,7 @@ def _lacking_trials(judge: _Judge, values: Mapping[str, object]) -> list[str]:
     if not counts:
         return [MEANING]
     trials = judge.options.trials or {}
-    spreads = [search_variance(trials[name]) for name in counts]
+    spreads = [search_variance(trials[name], guided=judge.options.guided) for name in counts]
     known = [spread for spread in spreads if not np.isnan(spread)]
     fewest, most = min(counts.values()), max(counts.values())
     each = f"{fewest}" if fewest == most else f"{fewest} to {most}"

@@ -84,6 +84,11 @@ def test_the_study_file_says_how_the_comparison_judges(study):
     results = Results(study.path)
     options = study_options(results.folder)
     assert (options.effect, options.two_way, options.temperature) == (0.02, True, True)
+    assert options.guided  # by TPE, where a study names no sampler
+    for sampler, guided in (("random", False), ("qmc", False), ("gp", True)):
+        path.write_text(yaml.safe_dump({**raw, "tuning": {"sampler": sampler}}))
+        assert study_options(Results(study.path).folder).guided is guided
+    path.write_text(yaml.safe_dump(raw))
     assert Study.from_yaml(path).comparison.two_way
     comparison = results.compare()
     assert comparison.cluster == "user and item"

@@ -131,6 +131,17 @@ def test_whole_searches_that_were_repeated_are_the_estimate_of_choice():
     assert noise_of_tunings(model(), {"a": [1.0, 1.0]}).variance == {"a": 0.0}
 
 
+def test_searches_that_go_by_their_trials_are_wider_from_ten_trials_on():
+    """Placed where earlier ones were good they resemble each other more than another search."""
+    rng = np.random.default_rng(4)
+    for count, times in ((5, 1.0), (10, 1.0), (20, 2 ** (2 / 3)), (40, 4 ** (2 / 3))):
+        values = rng.random(count).tolist()
+        plain = noise_of_trials({"a": values})
+        guided = noise_of_trials({"a": values}, guided=True)
+        assert guided.variance["a"] == pytest.approx(times * plain.variance["a"])
+        assert guided.df == plain.df
+
+
 @pytest.mark.parametrize(("left", "right"), [(5, 5), (20, 20), (20, 5)])
 def test_intervals_hold_the_truth_over_random_searches(searching: ModuleType, left, right):
     sides = [searching.pools(searching.random_search, t, 6, 40) for t in (left, right)]
@@ -144,6 +155,6 @@ def test_intervals_hold_the_truth_over_random_searches(searching: ModuleType, le
 @pytest.mark.parametrize("searcher", ["random", "TPE"])
 def test_intervals_hold_the_truth_over_real_searches(searching: ModuleType, searcher, trials):
     pool = searching.pools(searching.SEARCHERS[searcher], trials, 9, 40)
-    cell = searching.coverage(pool, pool, error=5.0, draws=2000)
+    cell = searching.coverage(pool, pool, error=5.0, draws=2000, guided=searcher == "TPE")
     assert 0.925 <= cell.covered <= 0.99
     assert cell.without < cell.covered - 0.05
