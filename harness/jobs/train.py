@@ -227,7 +227,7 @@ def _work(
 
     with (
         training_lock(lambda line: room.console.print(line, markup=False)),
-        RunProgress(total, what, room.console, trials and trials.table) as progress,
+        RunProgress(total, what, room.console, trials.table if trials else None) as progress,
         ending_softly(room.workers, lambda line: room.console.print(line, markup=False)),
     ):
         limit, tries = (trials.left, 1) if trials else (None, TRIES)

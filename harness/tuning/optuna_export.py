@@ -36,8 +36,9 @@ def export_trials(searches: Sequence[Search], study: str, out: Path, target: Pat
     with replacing(target) as written, _storage(written, target.suffix) as storage:
         for search in searches:
             name = f"{study}/{search.strategy}"
-            directions = ["maximize", "minimize"][: len(search.objectives)]
-            mirror = optuna.create_study(storage=storage, study_name=name, directions=directions)
+            mirror = optuna.create_study(
+                storage=storage, study_name=name, directions=search.directions
+            )
             mirror.set_user_attr("strategy", search.strategy)
             mirror.set_user_attr("caps", {"trials": search.trials, "seconds": search.seconds})
             for record in search.records():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from fusefront.datasets.durable import forget
@@ -346,10 +347,9 @@ class Search:
             point = quasi_random(self.distributions, self._seed("qmc"), at)
             return {"params": {**self.constants, **point}}
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        directions = ["maximize", "minimize"][: len(self.objectives)]
         drawn = self.sampler if attempt < OF_SAMPLER else "random"  # it does not know the budget
         sampler = make_sampler(drawn, self._seed(of), self.trials)
-        study = optuna.create_study(directions=directions, sampler=sampler)
+        study = optuna.create_study(directions=self.directions, sampler=sampler)
         for earlier in range(1, number):
             study.add_trial(self._frozen(earlier, known=earlier <= number - self.lag))
         trial = study.ask(self.distributions)
@@ -383,6 +383,11 @@ class Search:
             intermediate_values={int(epoch): auc for epoch, auc in reached.items()},
             system_attrs=dict(claim.get("system_attrs", {})),
         )
+
+    @property
+    def directions(self) -> list[StudyDirection]:
+        """Up for the AUC, down for the cost."""
+        return [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][: len(self.objectives)]
 
     def values_of(self, record: Trial) -> list[float] | None:
         """A trial's value of each objective; None where it has not all of them."""
