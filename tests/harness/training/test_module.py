@@ -1,7 +1,8 @@
 """The code table, the loss and the optimiser of the one training module."""
 
 import math
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -159,3 +160,19 @@ def test_validation_loss_weighs_rows_alike_whatever_the_batches(
             parameter.add_(1.0)
     for name, value in module.best_state.items():  # a copy, not the weights that go on
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("schedule", "factor"), [("plateau", 0.5), ("constant", 1.0)])
+def test_an_epoch_without_gain_lowers_the_rate_until_patience_is_over(
+    model: Baseline, schedule: Any, factor: float
+) -> None:
+    module = ClickModule(model, 45, Training(schedule=schedule, anneal=0.5, patience=2), 9)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.125)
+    trainer = SimpleNamespace(optimizers=[optimizer], should_stop=False, current_epoch=0)
+    module._trainer = cast(Any, trainer)
+    module.best_epoch = 3
+    for waited, ends in ((1, False), (2, True)):
+        trainer.current_epoch = 3 + waited
+        module._after_no_gain()
+        assert optimizer.param_groups[0]["lr"] == 0.125 * factor**waited
+        assert trainer.should_stop is ends
