@@ -66,7 +66,12 @@ def budgets(study: Path, tuning: Tuning, names: Collection[str]) -> list[SearchB
 
 def lost_seconds(folder: Path) -> float:
     """Seconds of the attempts of a search that came to no result."""
-    return sum(record["seconds"] for record in _readable(folder, "interrupted-*", Interruption))
+    return sum(record["seconds"] for record in interruptions(folder))
+
+
+def interruptions(folder: Path) -> list[Interruption]:
+    """The attempts of a search that came to no result, as far as they can be read."""
+    return _readable(folder, "interrupted-*", Interruption)
 
 
 def _readable(folder: Path, pattern: str, kind: type[R]) -> list[R]:
@@ -83,7 +88,6 @@ def _budget(folder: Path, tuning: Tuning) -> SearchBudget:
     records = [r for r in _readable(folder, "trial-*", Trial) if r["number"] < cap]
     causes = Counter(_cause(record) for record in records if record["state"] != "ok")
     finished = sum(record["state"] == "ok" for record in records)
-    interruptions = _readable(folder, "interrupted-*", Interruption)
     seconds = sum(record.get("seconds", 0.0) for record in records) + lost_seconds(folder)
     return SearchBudget(
         folder.name,
@@ -94,7 +98,7 @@ def _budget(folder: Path, tuning: Tuning) -> SearchBudget:
         tuning.seconds,
         causes,
         finished + sum(causes[cause] for cause in OF_THE_VALUE),
-        any(record["cause"] == "budget" for record in interruptions),
+        any(record["cause"] == "budget" for record in interruptions(folder)),
     )
 
 

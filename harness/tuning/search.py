@@ -38,7 +38,7 @@ from fusefront.harness.runs.records import (
 from fusefront.harness.runs.study import Sampler
 from fusefront.harness.training.halving import rungs, stop_below
 from fusefront.harness.training.trees import Leader, leader, reap
-from fusefront.harness.tuning.budget import lost_seconds
+from fusefront.harness.tuning.budget import interruptions, lost_seconds
 from fusefront.harness.tuning.samplers import STATEFUL, make_sampler, quasi_random, refusal
 from fusefront.harness.tuning.space import Space, constants, distributions
 
@@ -445,6 +445,7 @@ class Search:
         ]
         if not good or (finalists and not means):
             failed = [r.get("reason", "") for r in records] + [f["reason"] for f in finalists]
+            failed += [attempt["reason"] for attempt in interruptions(self.folder)]
             reasons = "; ".join(sorted({*failed} - {""})) or "no trials"
             raise NoWinnerError(f"{self.strategy}: no trial finished, so no winner ({reasons})")
         best = good[min(means)[1]] if means else next(iter(good.values()))

@@ -25,7 +25,7 @@ from fusefront.harness.runs.study import Tuning as Tuning_
 from fusefront.harness.training.workers import Workers
 from fusefront.harness.tuning.budget import budgets, lacking, unequal
 from fusefront.harness.tuning.optuna_export import export_trials
-from fusefront.harness.tuning.search import Search
+from fusefront.harness.tuning.search import NoWinnerError, Search
 from fusefront.harness.tuning.search_cells import TRIAL_SEED, TrialSource
 
 SPACE = {"lr": Range(low=1e-3, high=1e-1)}
@@ -297,6 +297,8 @@ def test_a_trial_cut_by_the_end_of_the_seconds_begins_again_with_a_larger_cap(
     assert tuning.source() is None
     (spent,) = budgets(tmp_path, Tuning_(trials=2, seconds=50.0), "a")
     assert (spent.trials, spent.seconds, spent.cut) == (0, 50.0, True)
+    with pytest.raises(NoWinnerError, match=r"no winner \(late\)$"):
+        tuning.searches["a"].freeze()
     others = spent._replace(strategy="b", chances=2)
     assert lacking([spent, others], {}) == [
         "a got 0 trials, others 2 (its seconds are below one trial)"
