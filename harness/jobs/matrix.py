@@ -185,9 +185,19 @@ class StudyPlan:
             and not self.parts.baselines[strategy.baseline].solved
         ]
 
-    def searches(self, folder: Path) -> list[Search]:
-        """The searches under a study's folder, with whatever they have recorded."""
+    def searches(self, folder: Path, *, begun: bool = False) -> list[Search]:
+        """The searches under a study's folder, with whatever they have recorded; or those alone
+        that were begun before.
+
+        Raises:
+            UsageError: one was begun with another seed, space or the like.
+        """
         tuning = self.study.tuning
+        names = [
+            name
+            for name in self.searched()
+            if not begun or (folder / "tuning" / name / "search.json").exists()
+        ]
         return [
             Search(
                 folder / "tuning" / name,
@@ -205,7 +215,7 @@ class StudyPlan:
                 macs=partial(self.macs, name),
                 finalists=tuning.finalists,
             )
-            for name in self.searched()
+            for name in names
         ]
 
     def constants(self, name: str) -> dict[str, Json]:

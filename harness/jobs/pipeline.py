@@ -89,6 +89,7 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
     store = prepared(data, request.out, _plain(console))
     check_store(store, whole=request.verify)
     plan = make_plan(study, store, parts, own)
+    plan.searches(folder, begun=True)  # refused before study.yaml says otherwise than they began
     findings = audit(store)
     with locked(lock_file(request.out, "study", study.name), Wait(WHY, _plain(console))):
         for part in (folder, *folder.glob("tuning/*")):

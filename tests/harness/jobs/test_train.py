@@ -68,6 +68,19 @@ def test_a_study_that_has_been_there_is_begun_by_its_name(jobs: Any, console: Co
         begin(replace(request, study_file=Path("smell")), console)
 
 
+def test_a_search_begun_otherwise_is_refused_before_the_study_is_written(
+    jobs: Any, console: Console
+) -> None:
+    """Its name alone would stand for what was refused."""
+    request = jobs.request("begun", **THIN, tuning={"trials": 2})
+    plan, room = begin(request, console)
+    plan.searches(room.folder)
+    before = (room.folder / "study.yaml").read_text()
+    with pytest.raises(UsageError, match="begun with another seed, lag, space or sampler"):
+        begin(replace(request, overrides=("tuning.seed=5",)), console)
+    assert (room.folder / "study.yaml").read_text() == before
+
+
 def test_a_limit_keeps_the_first_strategies_and_what_runs_today(
     jobs: Any, console: Console
 ) -> None:

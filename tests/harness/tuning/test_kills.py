@@ -183,6 +183,7 @@ def at_work(root: Path, tuners: list[subprocess.Popen[str]]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_any_kills_leave_the_same_trials_and_winners(programs: Path, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     finish(programs, whole)
