@@ -70,6 +70,51 @@ def test_decide_that_refuses_still_records_and_prints_json(out: Path) -> None:
     assert json.loads(text)["decision"]["case"] == "infeasible"
 
 
+def rewritten(out: Path, **values: object) -> None:
+    """The end to end rows of the bench with other values."""
+    path = out / "studies" / "shop" / "bench" / "bench.json"
+    record = json.loads(path.read_text())
+    for row in record["rows"]:
+        if row["scope"] == "end_to_end":
+            row.update(values)
+    path.write_text(json.dumps(record))
+
+
+def test_a_disturbed_session_decides_nothing_and_asks_for_another(out: Path) -> None:
+    rewritten(out, contended_visits=19)
+    text, error = run("decide", "shop", "--out", str(out), "--json")
+    assert isinstance(error, GateError)
+    assert error.exit_code == 4
+    assert str(error).startswith(
+        "The latency session was disturbed: 57 of 60 visits waited for a core; measure again"
+    )
+    record = json.loads(text)
+    assert (record["decision"]["choice"], record["decision"]["case"]) == (None, "thin")
+    assert record["decision"]["lacks"][0]["kind"] == "session"
+    assert record["session"]["disturbed"] == ["57 of 60 visits waited for a core"]
+    assert record["sentence"].startswith("Do not decide yet: the latency session does not carry")
+    assert record["what_if"] is None or record["what_if"]["rows"] == []
+
+
+def test_three_hundred_requests_carry_no_limit(out: Path) -> None:
+    rewritten(out, samples=300)
+    text, error = run("decide", "shop", "--out", str(out), "--json")
+    assert isinstance(error, GateError)
+    assert "no p99: fewer than 1,000 requests were timed" in str(error)
+    record = json.loads(text)
+    assert {s["p99"] for s in record["strategies"]} == {None}
+    assert {s["limit"] for s in record["strategies"]} == {"not known"}
+
+
+def test_what_is_decided_says_on_what_session(out: Path) -> None:
+    text, error = run("decide", "shop", "--out", str(out), "--json")
+    assert error is None
+    record = json.loads(text)
+    assert {s["limit"] for s in record["strategies"]} == {"kept"}
+    session = record["session"]
+    assert (session["rounds"], session["visits"], session["disturbed"]) == (20, 60, [])
+
+
 def test_a_refusal_is_one_sentence_that_says_what_to_measure(
     out: Path, make_study: Make, strategy: type
 ) -> None:
