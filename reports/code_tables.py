@@ -1,8 +1,17 @@
 """What the codes keep and how narrow they may be, as tables."""
 
 from fusefront.reports import numbers
+from fusefront.reports.cells import (
+    ColumnHead,
+    TableEntry,
+    count_head,
+    ends_cell,
+    ends_head,
+    number_cell,
+    value_head,
+)
 from fusefront.reports.evidence import Evidence
-from fusefront.reports.tables import Row, Table, bracket
+from fusefront.reports.tables import Row, Table
 from fusefront.reports.words.names import shorten
 from fusefront.reports.words.reviewer import CODES, HEADING
 
@@ -19,14 +28,12 @@ def codes(evidence: Evidence) -> Table:
     rows = tuple(
         Row(
             (
-                shorten(measure.strategy, 60),
-                shorten(measure.modality, 40),
+                TableEntry(shorten(measure.strategy, 60), measure.strategy),
+                TableEntry(shorten(measure.modality, 40), measure.modality),
                 MEASURE.get(measure.measure, shorten(measure.measure.replace("_", " "), 40)),
-                numbers.significant(measure.value.value),
-                " to ".join(
-                    dict.fromkeys(map(numbers.significant, (measure.value.low, measure.value.high)))
-                ),
-                f"{measure.parts}",
+                TableEntry(numbers.significant(measure.value.value), measure.value.value),
+                _range(measure.value.low, measure.value.high),
+                TableEntry(f"{measure.parts}", measure.parts),
             ),
             chosen=measure.strategy == evidence.decision.choice,
             run_ids=measure.run_ids,
@@ -34,8 +41,21 @@ def codes(evidence: Evidence) -> Table:
         for measure in evidence.codes
         if measure.value.low is not None and measure.value.high is not None
     )
-    heads = ("strategy", "modality", "measure", "mean", "range", "parts")
+    heads = (
+        "strategy",
+        "modality",
+        "measure",
+        value_head("mean", "mean"),
+        ColumnHead("range", "smallest", "largest", kind="number", ends=True),
+        count_head("parts", "parts"),
+    )
     return Table("codes", HEADING["codes"], heads, rows, CODES)
+
+
+def _range(low: float, high: float) -> TableEntry:
+    """From the smallest to the largest; no confidence interval."""
+    ends = dict.fromkeys(map(numbers.significant, (low, high)))
+    return TableEntry(" to ".join(ends), low, high)
 
 
 def widths(evidence: Evidence) -> Table:
@@ -43,13 +63,13 @@ def widths(evidence: Evidence) -> Table:
     rows = tuple(
         Row(
             (
-                shorten(curve.strategy, 60),
-                "" if curve.seed is None else f"{curve.seed}",
-                f"{width}",
-                numbers.fixed(auc, 4),
-                numbers.signed(change.value),
-                bracket(change),
-                numbers.count(macs),
+                TableEntry(shorten(curve.strategy, 60), curve.strategy),
+                TableEntry("" if curve.seed is None else f"{curve.seed}", curve.seed),
+                TableEntry(f"{width}", width),
+                TableEntry(numbers.fixed(auc, 4), auc),
+                TableEntry(numbers.signed(change.value), change.value),
+                ends_cell(change),
+                number_cell(macs, numbers.count(macs)),
             ),
             chosen=curve.strategy == evidence.decision.choice,
             run_ids=(curve.run_id,),
@@ -59,6 +79,13 @@ def widths(evidence: Evidence) -> Table:
             curve.widths, curve.auc, curve.change, curve.macs_per_item, strict=True
         )
     )
-    heads = ("strategy", "seed", "width", "validation AUC", "against whole", "95% interval",
-             "multiply-adds an item")  # fmt: skip
+    heads = (
+        "strategy",
+        count_head("seed", "seed"),
+        count_head("width", "width"),
+        value_head("validation AUC", "validation_auc"),
+        value_head("against whole", "change"),
+        ends_head("95% interval", "change"),
+        count_head("multiply-adds an item", "multiply_adds_an_item"),
+    )
     return Table("widths", HEADING["widths"], heads, rows)

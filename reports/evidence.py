@@ -22,7 +22,17 @@ Reason = Literal[
     "cannot_tell",  # thin: a rival may gain, and may lose
     "too_little",  # thin: seeds, clusters, latency or rivals are lacking
 ]
-Verdict = Literal["better", "worse", "equivalent", "cannot tell", ""]
+Verdict = Literal[  # what the interval beside it says; "" = no verdict
+    "better",
+    "better, by less than the margin",
+    "worse",
+    "worse, by less than the margin",
+    "equivalent",
+    "not worse by more than the margin",
+    "not better by more than the margin",
+    "cannot tell",
+    "",
+]
 LimitGrade = Literal["kept", "missed", "not known"]
 
 
@@ -44,8 +54,6 @@ class Point:
     auc: Interval
     gain: Interval | None = None  # over what runs today; None for a study without one
     gain_vs_choice: Interval | None = None
-    gain_90: Interval | None = None  # 90 % intervals: the two one-sided tests of equivalence
-    gain_vs_choice_90: Interval | None = None
     label: str = ""  # short name in figures and tables; "" = the strategy's own name
     description: str = ""  # long name for sentences; "" = the label
     role: str = ""  # candidate | control | baseline | device (measures, never ships)
@@ -67,6 +75,7 @@ class Point:
     verdict_vs_choice_detail: str = ""
     rows_to_settle: int | None = None  # more test rows that would settle it against today
     seeds_to_settle: int | None = None
+    effect_to_settle: float | None = None  # AUC that these would see; None = not worked out
     seeds: int = 1
     failed_seeds: int = 0
     run_ids: tuple[str, ...] = ()
@@ -151,6 +160,7 @@ class Decision:
     best: str | None = None  # highest AUC of what is no control and may ship
     not_firm: tuple[str, ...] = ()  # whose verdict is another by another recipe
     unbeaten: tuple[str, ...] = ()  # controls that it is not shown to beat, the highest AUC first
+    recorded_slo_ms: float | None = None  # the limit on record, where this decision is a what-if
 
 
 @dataclass(frozen=True)
@@ -551,6 +561,10 @@ class StudyFacts:
     utilisation: float | None = None
     metric: str = "AUC"
     bayes_auc: float | None = None  # the best possible, where the truth is known
+    again: bool = (
+        False  # whether its name is enough to run it again: it is known where its data lie
+    )
+    store: str = ""  # folder of runs and studies as it was typed; "" = not known
     second_look: int = 0  # how often the test split was opened before
     synthetic: bool = False
     notes: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from fusefront.reports.evidence import Interval
 NB = "\u00a0"
 MINUS = "\u2212"
 AUC_PLACES = 4
+MOST_PLACES = 12
 
 
 def fixed(value: float, places: int) -> str:
@@ -16,7 +17,7 @@ def fixed(value: float, places: int) -> str:
     ('0.0000', '1,234.5', '−2')
     """
     if not math.isfinite(value):
-        return "n/a"
+        return "n/a" if math.isnan(value) else "∞" if value > 0 else f"{MINUS}∞"
     text = f"{value:,.{places}f}"
     if float(text.replace(",", "")) == 0:
         text = text.lstrip("-")
@@ -34,28 +35,69 @@ def signed(value: float, places: int = AUC_PLACES) -> str:
     return text if zero or text.startswith(MINUS) or text == "n/a" else f"+{text}"
 
 
-def bracket(interval: Interval, places: int = AUC_PLACES) -> str:
+def end(value: float, places: int) -> str:
+    r"""An end of an interval: one that rounds to zero says on which side of zero it lies.
+
+    >>> end(0.00003, 4), end(-0.00003, 4), end(0.0, 4), end(0.00003, 5), end(-math.inf, 4)
+    ('>\xa00', '<\xa00', '0.0000', '0.00003', '−∞')
+    """
+    if value and math.isfinite(value) and _rounded(value, places) == 0:
+        return f"{'>' if value > 0 else '<'}{NB}0"
+    return fixed(value, places)
+
+
+def bracket(interval: Interval, places: int = AUC_PLACES, margin: float | None = None) -> str:
     r"""The ends in square brackets; "" where no interval was measured.
+
+    An end near `margin` or its negative has as many places as show on which side it lies.
 
     >>> bracket(Interval(0.0061, 0.0042, 0.008)), bracket(Interval(1.0))
     ('[0.0042,\xa00.0080]', '')
+    >>> bracket(Interval(0.0005, 0.00001, 0.00104), 4, 0.001)
+    '[0.00001,\xa00.00104]'
     """
     if interval.low is None or interval.high is None:
         return ""
-    return f"[{fixed(interval.low, places)},{NB}{fixed(interval.high, places)}]"
+    shown = gap_places(interval, margin, places)
+    return f"[{end(interval.low, shown)},{NB}{end(interval.high, shown)}]"
 
 
-def auc_places(interval: Interval) -> int:
-    """Four places, and more where an end beside zero would be shown as zero; at most seven.
+def gap(interval: Interval, margin: float | None = None) -> str:
+    r"""A difference with its interval, both with the places that the ends need.
 
-    >>> auc_places(Interval(0.0044, 0.00003, 0.0088)), auc_places(Interval(0.1, 0.0, 0.2))
+    >>> gap(Interval(0.0044, 0.00003, 0.0088)), gap(Interval(-0.0002))
+    ('+0.0044 [>\xa00,\xa00.0088]', '−0.0002')
+    """
+    places = gap_places(interval, margin)
+    return f"{signed(interval.value, places)} {bracket(interval, places)}".strip()
+
+
+def gap_places(interval: Interval, margin: float | None = None, places: int = AUC_PLACES) -> int:
+    """Enough places that each end is printed on its own side of ±margin; at most twelve.
+
+    >>> gap_places(Interval(0.0, -0.00096, 0.0002), 0.001), gap_places(Interval(0.0, -0.1, 0.2))
     (5, 4)
     """
-    ends = [end for end in (interval.low, interval.high) if end]
-    for places in range(AUC_PLACES, 7):
-        if all(round(end, places) != 0 for end in ends):
-            return places
-    return 7
+    ends = [end for end in (interval.low, interval.high) if end is not None]
+    if margin is None or not all(map(math.isfinite, ends)):
+        return places
+    while places < MOST_PLACES and not all(_tells(end, margin, places) for end in ends):
+        places += 1
+    return places
+
+
+def _tells(end: float, margin: float, places: int) -> bool:
+    """Whether the rounded end lies on the same side of both margins as the end."""
+    rounded = _rounded(end, places)
+    return all(
+        (end > edge) == (rounded > edge) and (end < edge) == (rounded < edge)
+        for edge in (-margin, margin)
+    )
+
+
+def _rounded(value: float, places: int) -> float:
+    """The number as `fixed` prints it."""
+    return float(f"{value:.{places}f}")
 
 
 def ms_places(interval: Interval) -> int:
@@ -125,9 +167,30 @@ def about(value: float) -> str:
     >>> about(123456), about(7.0)
     ('120,000', '7')
     """
+    if value < 10:
+        return fixed(math.ceil(value), 0)
     return (
         significant(math.ceil(value), 2) if value < 1e6 else f"{significant(value / 1e6, 2)}{NB}M"
     )
+
+
+def amount(value: float, *, sign: bool = False) -> str:
+    r"""Money: two significant digits, an interval of a factor of four deserves no more.
+
+    >>> amount(543210.0), amount(-1234567.0), amount(87.4, sign=True), amount(0.4), amount(0.0)
+    ('540\xa0k', '−1.2\xa0M', '+87', '>\xa00', '0')
+    """
+    if not math.isfinite(value) or abs(value) < 100:
+        text = end(value, 0)
+    else:
+        rounded = float(f"{value:.2g}")
+        scale, unit = (1e6, "M") if abs(rounded) >= 1e6 else (1e3, "k")
+        if abs(rounded) < 1e4:
+            text = fixed(rounded, 0)
+        else:
+            scaled = rounded / scale
+            text = f"{fixed(scaled, 1 if abs(scaled) < 10 else 0)}{NB}{unit}"
+    return f"+{text}" if sign and value > 0 and text[0].isdigit() and text != "0" else text
 
 
 def percent(share: float, places: int = 0) -> str:
@@ -145,7 +208,7 @@ def megabytes(size: float) -> str:
     """Bytes as MB (10^6), without the unit.
 
     >>> megabytes(390_200_000), megabytes(1_250_000), megabytes(8_000)
-    ('390', '1.3', '0.008')
+    ('390', '1.2', '0.008')
     """
     size /= 1e6
     return fixed(size, 0 if size >= 10 else 1) if size >= 0.1 else significant(size, 1)

@@ -96,9 +96,7 @@ def ends(interval: Interval) -> tuple[float, float]:
 
 
 def moved(step: AblationStep) -> int:
-    """-1 where AUC is shown to fall, 1 where it rises: by the verdict, else by the interval."""
-    if step.verdict:
-        return {"worse": -1, "better": 1}.get(step.verdict, 0)
+    """-1 where AUC is shown to fall, 1 where it rises: where its interval leaves zero out."""
     low, high = ends(step.gain)
     return -1 if high < 0 else 1 if low > 0 else 0
 

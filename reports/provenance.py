@@ -4,8 +4,10 @@ from."""
 from fnmatch import fnmatch
 from typing import NamedTuple
 
+from fusefront.reports.cells import sorting_value
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.exchange import Json
+from fusefront.reports.exports import file_columns
 from fusefront.reports.tables import Table
 
 PREDICTIONS = ("predictions/test.parquet",)
@@ -46,11 +48,13 @@ TABLES: dict[str, ColumnSource] = {
     "runs": ColumnSource(("matrix.json",), ("summary.json",)),
 }
 COLUMNS: dict[tuple[str, str], ColumnSource] = {
-    ("leaderboard", "over today"): OVER_TODAY,
-    ("leaderboard", "interval over today"): OVER_TODAY,
+    ("leaderboard", "gain"): OVER_TODAY,
+    ("leaderboard", "gain_low"): OVER_TODAY,
+    ("leaderboard", "gain_high"): OVER_TODAY,
     ("leaderboard", "verdict"): OVER_TODAY,
-    ("leaderboard", "against the choice"): QUALITY._replace(against="choice"),
-    ("leaderboard", "p99 ms"): BENCH,
+    ("leaderboard", "verdict_detail"): OVER_TODAY,
+    ("leaderboard", "verdict_vs_choice"): QUALITY._replace(against="choice"),
+    ("leaderboard", "p99_ms"): BENCH,
     ("cost", "parameters"): ColumnSource((), ("summary.json",)),
 }
 FIGURES: dict[str, ColumnSource] = {  # by the first word of the figure's name
@@ -146,10 +150,15 @@ def _drawn_runs(evidence: Evidence, kind: str, number: str) -> list[Json]:
 
 
 def _table(evidence: Evidence, table: Table) -> Json:
-    sources = {head: COLUMNS.get((table.name, head), TABLES[table.name]) for head in table.heads}
+    sources = {
+        column: COLUMNS.get((table.name, column), TABLES[table.name])
+        for column in file_columns(table)
+    }
     return {
-        "columns": {head: _column(evidence, source) for head, source in sources.items()},
-        "rows": [{"key": row.cells[0], "runs": list(row.run_ids)} for row in table.rows],
+        "columns": {column: _column(evidence, source) for column, source in sources.items()},
+        "rows": [
+            {"key": sorting_value(row.cells[0]), "runs": list(row.run_ids)} for row in table.rows
+        ],
     }
 
 

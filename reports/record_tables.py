@@ -3,8 +3,19 @@
 from itertools import groupby
 
 from fusefront.reports import numbers
+from fusefront.reports.cells import (
+    NONE,
+    ColumnHead,
+    TableEntry,
+    Value,
+    count_head,
+    ends_cell,
+    ends_head,
+    number_cell,
+    value_head,
+)
 from fusefront.reports.evidence import Evidence, WhatIfRow
-from fusefront.reports.tables import NONE, Row, Table, bracket, runs_of
+from fusefront.reports.tables import Row, Table, runs_of
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.reviewer import HEADING
 
@@ -38,47 +49,80 @@ def what_if(evidence: Evidence) -> Table:
         shown = tuple(by_traffic.get(qps, NONE) for qps in traffic)
         ids = dict.fromkeys(i for qps in by_traffic for i in winners[slo, value, qps])
         limit_rows.append(
-            Row((numbers.ms_setting(slo), numbers.plain(value), *shown), run_ids=tuple(ids))
+            Row(
+                (
+                    TableEntry(numbers.ms_setting(slo), slo),
+                    TableEntry(numbers.plain(value), value),
+                    *shown,
+                ),
+                run_ids=tuple(ids),
+            )
         )
     currency = evidence.study.currency
     heads = (
-        "limit",
-        f"{currency} a click",
-        *(f"{numbers.plain(qps)} requests/s" for qps in traffic),
+        value_head("limit", "limit_ms"),
+        value_head(f"{currency} a click", "value_of_a_click"),
+        *(_traffic_head(qps) for qps in traffic),
     )
     note = (
         f"At {numbers.plain(prices[len(prices) // 2])} {currency} per core-hour." if prices else ""
     )
-    return Table("what_if_grid", HEADING["what_if"], heads, tuple(limit_rows), note)
+    constants: dict[str, Value] = {"currency": currency}
+    if prices:
+        constants["price_core_hour"] = prices[len(prices) // 2]
+    rows_shown = tuple(limit_rows)
+    return Table("what_if_grid", HEADING["what_if"], heads, rows_shown, note, constants=constants)
+
+
+def _traffic_head(qps: float) -> ColumnHead:
+    """Winner and yearly gain at one traffic, requests per second."""
+    at = f"at_{qps:g}"
+    columns = (f"winner_{at}", f"yearly_gain_{at}", f"yearly_gain_low_{at}",
+               f"yearly_gain_high_{at}")  # fmt: skip
+    return ColumnHead(f"{numbers.plain(qps)} requests/s", *columns, kind="mixed")
 
 
 def what_if_full(evidence: Evidence) -> Table:
     """Every cell of the grid, for the files."""
     rows = evidence.what_if.rows if evidence.what_if else ()
-    heads = ("limit ms", "price per core-hour", "requests per second", "value per click", "case",
-             "winner", "yearly gain", "yearly gain interval", "yearly clicks",
-             "yearly clicks interval")  # fmt: skip
+    heads = (
+        value_head("limit ms", "limit_ms"),
+        value_head("price per core-hour", "price_core_hour"),
+        value_head("requests per second", "requests_per_second"),
+        value_head("value per click", "value_of_a_click"),
+        "case",
+        "winner",
+        value_head("yearly gain", "yearly_gain"),
+        ends_head("yearly gain interval", "yearly_gain"),
+        value_head("yearly clicks", "yearly_clicks"),
+        ends_head("yearly clicks interval", "yearly_clicks"),
+    )
     table_rows = [Row(_full(row), run_ids=runs_of(evidence, row.winner)) for row in rows]
-    return Table("what_if", HEADING["what_if"], heads, tuple(table_rows))
+    constants = {"currency": evidence.study.currency}
+    return Table("what_if", HEADING["what_if"], heads, tuple(table_rows), constants=constants)
 
 
 def _full(row: WhatIfRow) -> tuple[str, ...]:
     gain, clicks = row.yearly_gain, row.yearly_clicks
+    settings = (row.slo_ms, row.price_core_hour, row.requests_per_second, row.value_per_click)
     return (
-        numbers.plain(row.slo_ms),
-        numbers.plain(row.price_core_hour),
-        numbers.plain(row.requests_per_second),
-        numbers.plain(row.value_per_click),
+        *(TableEntry(numbers.plain(setting), setting) for setting in settings),
         row.case,
         row.winner or NONE,
-        numbers.signed(gain.value, 0) if gain else NONE,
-        bracket(gain, 0),
-        numbers.signed(clicks.value, 0) if clicks else NONE,
-        bracket(clicks, 0),
+        number_cell(gain.value, numbers.signed(gain.value, 0)) if gain else NONE,
+        ends_cell(gain, 0),
+        number_cell(clicks.value, numbers.signed(clicks.value, 0)) if clicks else NONE,
+        ends_cell(clicks, 0),
     )
 
 
-def _cell(evidence: Evidence, row: WhatIfRow) -> str:
+def _cell(evidence: Evidence, row: WhatIfRow) -> TableEntry:
+    gain = row.yearly_gain
+    ends = (None, None, None) if gain is None else (gain.value, gain.low, gain.high)
+    return TableEntry(_winner(evidence, row), row.winner, *ends)
+
+
+def _winner(evidence: Evidence, row: WhatIfRow) -> str:
     if row.case == "infeasible":
         return "none under the limit"
     point = evidence.point(row.winner)
@@ -86,7 +130,9 @@ def _cell(evidence: Evidence, row: WhatIfRow) -> str:
     if row.winner == evidence.decision.today and row.winner is not None:
         return f"{who} (today)"
     gain = row.yearly_gain
-    return f"{who} {numbers.signed(gain.value, 0)} {bracket(gain, 0)}" if gain else who
+    if gain is None:
+        return who
+    return f"{who} {numbers.signed(gain.value, 0)} {numbers.bracket(gain, 0)}"
 
 
 def audit(evidence: Evidence) -> Table:
@@ -97,13 +143,18 @@ def audit(evidence: Evidence) -> Table:
         Row(
             (
                 finding.check,
-                f"{finding.state}{', accepted' if finding.accepted else ''}",
+                TableEntry(
+                    f"{finding.state}{', accepted' if finding.accepted else ''}",
+                    finding.state,
+                    finding.accepted,
+                ),
                 finding.text or NONE,
             )
         )
         for finding in findings
     )
-    return Table("audit", HEADING["audit"], ("check", "state", "finding"), rows)
+    heads = ("check", ColumnHead("state", "state", "accepted"), "finding")
+    return Table("audit", HEADING["audit"], heads, rows)
 
 
 def environment(evidence: Evidence) -> Table:
@@ -142,29 +193,28 @@ def runs(evidence: Evidence) -> Table:
     """Strategy by strategy: seeds, failures, and the runs that its numbers were read from."""
     rows = []
     for point in evidence.points:
-        more = len(point.run_ids) - IDS
-        ids = ", ".join(point.run_ids[:IDS]) + (f" and {more} more" if more > 0 else "")
         cells = (
-            shorten(point.strategy, 60),
+            TableEntry(shorten(point.strategy, 60), point.strategy),
             point.family,
             point.role or NONE,
             point.recipe or NONE,
-            numbers.count(point.seeds),
-            numbers.count(point.failed_seeds),
-            ids or NONE,
+            number_cell(point.seeds, numbers.count(point.seeds)),
+            number_cell(point.failed_seeds, numbers.count(point.failed_seeds)),
+            _ids(point.run_ids),
         )
         rows.append(Row(cells, run_ids=point.run_ids))
     measured = {point.strategy for point in evidence.points}
     lost = sorted({o.strategy for o in evidence.origins if o.state != "completed"} - measured)
     for name in lost:
-        states = [o.state for o in evidence.origins if o.strategy == name]
+        failed = sum(o.strategy == name and o.state == "failed" for o in evidence.origins)
+        failures = number_cell(failed, numbers.count(failed))
         cells = (
-            shorten(name, 60),
+            TableEntry(shorten(name, 60), name),
             NONE,
             NONE,
             NONE,
-            "0",
-            numbers.count(states.count("failed")),
+            TableEntry("0", 0),
+            failures,
             NONE,
         )
         lost_ids = tuple(o.run_id for o in evidence.origins if o.strategy == name)
@@ -173,5 +223,22 @@ def runs(evidence: Evidence) -> Table:
         "Every figure, table and cell is tied to its runs and their hashes in provenance.json "
         "beside this page."
     )
-    heads = ("strategy", "family", "role", "recipe", "seeds", "failed", "runs")
+    heads = (
+        "strategy",
+        "family",
+        "role",
+        "recipe",
+        count_head("seeds", "seeds"),
+        count_head("failed", "failed"),
+        "runs",
+    )
     return Table("runs", HEADING["runs"], heads, tuple(rows), note)
+
+
+def _ids(run_ids: tuple[str, ...]) -> str:
+    """The first run ids; the file has all."""
+    if not run_ids:
+        return NONE
+    more = len(run_ids) - IDS
+    shown = ", ".join(run_ids[:IDS]) + (f" and {more} more" if more > 0 else "")
+    return TableEntry(shown, ", ".join(run_ids))

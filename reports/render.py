@@ -1,15 +1,15 @@
 """From evidence to a folder: one HTML page that needs no network, figures, tables, provenance."""
 
-import re
 from pathlib import Path
 
-import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fusefront.reports import bars
+from fusefront.reports.cells import kind_of, sorting_value
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.exchange import write_json
+from fusefront.reports.exports import write_table
 from fusefront.reports.figures.frontier import draw_frontier
 from fusefront.reports.figures.style import reink
 from fusefront.reports.figures.svg import Drawing, standalone
@@ -20,11 +20,12 @@ from fusefront.reports.plane import plane
 from fusefront.reports.provenance import provenance
 from fusefront.reports.sections import Section, exported, sections
 from fusefront.reports.tables import Table
-from fusefront.reports.words import costs, frontier, page
+from fusefront.reports.words import costs, frontier, grade, page
 from fusefront.reports.words.alternatives import alternatives
 from fusefront.reports.words.changes import changes
+from fusefront.reports.words.commands import reproduce
 from fusefront.reports.words.decision import headline
-from fusefront.reports.words.phrase import Language, coded, joined
+from fusefront.reports.words.phrase import Language, Sentence, coded, joined
 from fusefront.reports.words.reasons import why
 from fusefront.reports.words.reviewer import methods
 from fusefront.reports.words.risks import risks
@@ -45,7 +46,7 @@ def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: boo
     for drawing in drawings:
         _write_figure(drawing, out / "figures")
     for table in written:
-        _write_table(table, out / "tables")
+        write_table(table, out / "tables")
     index = out / "index.html"
     index.write_bytes(_page(evidence, language, hero, shown).encode())
     evidence.save(out / "evidence.json")
@@ -94,7 +95,10 @@ def _page(
     environment.filters["inlined"] = lambda drawing: _inlined(drawing, printed=printed)
     environment.filters["barred"] = lambda table: _barred(table, printed=printed)
     environment.filters["coded"] = coded
-    verdict, study = headline(evidence, language), evidence.study
+    environment.filters["sorting"] = sorting_value
+    environment.filters["kind"] = kind_of
+    verdict, study = grade.title(evidence, language), evidence.study
+    mark = grade.shape(evidence)
     closest = alternatives(evidence, language)
     text = environment.get_template("page.html.jinja").render(
         language=language,
@@ -104,7 +108,12 @@ def _page(
         say=lambda key: page.section(key, language),
         synthetic=study.synthetic,
         headline=verdict.html,
-        why=joined(why(evidence, language)),
+        supposed=grade.supposition(evidence, language),
+        shape=mark,
+        grade=None if mark is None else grade.grade_word(mark, language),
+        grounds=joined(grade.grounds(evidence, language)),
+        sure=joined(grade.sure(evidence, language)),
+        why=joined(_why(evidence, language)),
         facts=page.facts(evidence, language),
         frontier=_hero(evidence, language, hero),
         strip_heading=costs.heading(evidence, language).html,
@@ -114,11 +123,17 @@ def _page(
         risks=risks(evidence, language),
         changes=changes(evidence, language),
         sections=shown,
-        reproduce=f"fusefront run {study.name}.yaml\nfusefront report {study.name}",
+        reproduce=reproduce(evidence),
         methods=methods(evidence),
         remarks=study.notes,
     )
     return text.replace("<style>", f"<style>{font_faces(text)}", 1)
+
+
+def _why(evidence: Evidence, language: Language) -> list[Sentence]:
+    """The decision in a sentence, where it is not the headline, and its reasons."""
+    whole = [] if grade.shape(evidence) is None else [headline(evidence, language)]
+    return [*whole, *why(evidence, language)]
 
 
 def _hero(evidence: Evidence, language: Language, drawings: list[Drawing]) -> dict[str, object]:
@@ -149,27 +164,3 @@ def _write_figure(drawing: Drawing, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     (folder / f"{drawing.name}.svg").write_bytes(standalone(drawing.svg).encode())
     (folder / f"{drawing.name}.png").write_bytes(drawing.png)
-
-
-def _write_table(table: Table, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    columns = {
-        head: [row.cells[place] for row in table.rows] for place, head in enumerate(table.heads)
-    }
-    frame = pl.DataFrame(columns)
-    harmless = frame.select(pl.all().map_elements(plain_cell, pl.String, skip_nulls=True))
-    harmless.write_csv(folder / f"{table.name}.csv")
-    frame.write_parquet(folder / f"{table.name}.parquet")
-
-
-_NUMBER = re.compile(r"[+-]?\d[\d,]*(\.\d+)?([eE][+-]?\d+)?%?")
-
-
-def plain_cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: what could begin one has a quote before it.
-
-    >>> plain_cell("=cmd()"), plain_cell("-0.5"), plain_cell("gated")
-    ("'=cmd()", '-0.5', 'gated')
-    """
-    formula = text[:1] in ("=", "+", "-", "@", "\t", "\r") and not _NUMBER.fullmatch(text)
-    return f"'{text}" if formula else text

@@ -1,8 +1,18 @@
 """The searches as tables: ways of fusing, what was spent, importances; the winners as YAML."""
 
 from fusefront.reports import numbers
-from fusefront.reports.evidence import Evidence, SearchSpent
-from fusefront.reports.tables import NONE, Row, Table, bracket
+from fusefront.reports.cells import (
+    NONE,
+    ColumnHead,
+    TableEntry,
+    count_head,
+    ends_cell,
+    ends_head,
+    number_cell,
+    value_head,
+)
+from fusefront.reports.evidence import Evidence, FusingVerdict, SearchSpent
+from fusefront.reports.tables import Row, Table
 from fusefront.reports.words.names import shorten
 from fusefront.reports.words.reviewer import HEADING
 
@@ -23,21 +33,38 @@ def fusing(evidence: Evidence) -> Table:
     rows = tuple(
         Row(
             (
-                shorten(row.strategy, 60),
-                f"{row.trials}" if row.trials else "as given",
-                NONE if row.spread is None else f"±{numbers.fixed(row.spread, 4)}",
-                NONE if row.difference is None else numbers.signed(row.difference.value),
-                bracket(row.difference),
-                NONE if row.share is None else f"{row.share:.0%}",
-                f"{row.verdict}: {row.reason}" if row.verdict == "no verdict" else row.verdict,
+                TableEntry(shorten(row.strategy, 60), row.strategy),
+                TableEntry(f"{row.trials}" if row.trials else "as given", row.trials),
+                number_cell(row.spread, f"±{numbers.fixed(row.spread or 0.0, 4)}"),
+                _difference(row),
+                ends_cell(row.difference, margin=evidence.decision.margin),
+                number_cell(row.share, f"{row.share or 0.0:.0%}"),
+                TableEntry(
+                    f"{row.verdict}: {row.reason}" if row.verdict == "no verdict" else row.verdict,
+                    row.verdict,
+                    row.reason or None,
+                ),
             ),
             chosen=row.strategy == evidence.decision.choice,
         )
         for row in verdicts
     )
-    heads = ("strategy", "trials", "search moves it by", "over baseline", "95% interval",
-             "share of the search", "verdict on the way of fusing")  # fmt: skip
+    heads = (
+        "strategy",
+        count_head("trials", "trials"),
+        value_head("search moves it by", "search_sd"),
+        value_head("over baseline", "difference"),
+        ends_head("95% interval", "difference"),
+        value_head("share of the search", "share_of_the_search"),
+        ColumnHead("verdict on the way of fusing", "verdict", "reason"),
+    )
     return Table("fusing", HEADING["fusing"], heads, rows)
+
+
+def _difference(row: FusingVerdict) -> str:
+    if row.difference is None:
+        return NONE
+    return number_cell(row.difference.value, numbers.signed(row.difference.value))
 
 
 def spent(evidence: Evidence) -> Table:
@@ -46,20 +73,30 @@ def spent(evidence: Evidence) -> Table:
     rows = tuple(
         Row(
             (
-                shorten(search.strategy, 60),
-                f"{search.completed}",
-                f"{search.failed}",
-                f"{search.finalists}" if search.finalists else NONE,
-                numbers.fixed(search.seconds, 0),
-                NONE if search.best is None else numbers.fixed(search.best, 4),
-                f"not converged: {search.unfinished}" if search.unfinished else NONE,
+                TableEntry(shorten(search.strategy, 60), search.strategy),
+                TableEntry(f"{search.completed}", search.completed),
+                TableEntry(f"{search.failed}", search.failed),
+                TableEntry(f"{search.finalists}" if search.finalists else NONE, search.finalists),
+                number_cell(search.seconds, numbers.fixed(search.seconds, 0)),
+                number_cell(search.best, numbers.fixed(search.best or 0.0, 4)),
+                TableEntry(
+                    f"not converged: {search.unfinished}" if search.unfinished else NONE,
+                    search.unfinished or None,
+                ),
             ),
             chosen=search.strategy == evidence.decision.choice,
         )
         for search in searches
     )
-    heads = ("strategy", "trials", "failed", "finalists' trainings", "seconds",
-             "best validation AUC", "converged?")  # fmt: skip
+    heads = (
+        "strategy",
+        count_head("trials", "trials"),
+        count_head("failed", "failed"),
+        count_head("finalists' trainings", "finalists_trainings"),
+        value_head("seconds", "seconds"),
+        value_head("best validation AUC", "best_validation_auc"),
+        ColumnHead("converged?", "not_converged_because"),
+    )
     return Table("searches", HEADING["searches"], heads, rows, SPENT)
 
 
@@ -77,15 +114,19 @@ def importance(evidence: Evidence) -> Table:
     rows = tuple(
         Row(
             (
-                shorten(search.strategy, 60),
-                *(f"{search.importance[k]:.0%}" if k in search.importance else NONE for k in keys),
+                TableEntry(shorten(search.strategy, 60), search.strategy),
+                *(_share(search.importance.get(key)) for key in keys),
             ),
             chosen=search.strategy == evidence.decision.choice,
         )
         for search in known
     )
-    heads = ("strategy", *(shorten(key, 40) for key in keys))
+    heads = ("strategy", *(value_head(shorten(key, 40), key) for key in keys))
     return Table("importance", HEADING["importance"], heads, rows, IMPORTANCE)
+
+
+def _share(share: float | None) -> TableEntry:
+    return number_cell(share, f"{share or 0.0:.0%}")
 
 
 def winners(evidence: Evidence) -> str:

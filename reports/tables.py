@@ -1,13 +1,28 @@
-"""The tables of the page as text cells: leaderboard, cost, other metrics, ablation, slices."""
+"""The tables of the page: leaderboard, cost, other metrics, ablation, slices; each cell is a text
+with the numbers that it was printed from."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from fusefront.reports import numbers
-from fusefront.reports.evidence import Evidence, Interval, Point, ServedBy
+from fusefront.reports.cells import (
+    NONE,
+    ColumnHead,
+    TableEntry,
+    Value,
+    count_head,
+    ends_cell,
+    ends_head,
+    number_cell,
+    value_head,
+    whole_cell,
+    whole_head,
+)
+from fusefront.reports.evidence import Decision, Evidence, Interval, Point, ServedBy
 from fusefront.reports.words.names import label, shorten
-from fusefront.reports.words.reviewer import BACKENDS, HEADING
+from fusefront.reports.words.reviewer import BACKENDS, HEADING, SLICES
 
-NONE = "–"
 METRIC = {
     "logloss": "logloss",
     "normalised_entropy": "normalised entropy",
@@ -17,12 +32,16 @@ METRIC = {
     "ece": "calibration error",
     "ece_scaled": "calibration error, scaled",
     "hit_at_1": "hit at 1",
+    "pcoc": "PCOC",
+    "session_auc": "session AUC",
+    "ndcg_at_10": "NDCG at 10",
+    "recall_at_10": "recall at 10",
     "gap": "logloss, valid less train",
 }
 
 
 class Row(NamedTuple):
-    """A row as it is printed."""
+    """A row as it is printed; a cell is a plain text or a `TableEntry`."""
 
     cells: tuple[str, ...]
     chosen: bool = False
@@ -32,7 +51,7 @@ class Row(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table as it is printed; `name` is that of its file."""
+    """A table as it is printed, `name` that of its file; a head is a text or a `ColumnHead`."""
 
     name: str
     title: str
@@ -40,46 +59,49 @@ class Table(NamedTuple):
     rows: tuple[Row, ...]
     note: str = ""
     bars: int | None = None  # the column that has a bar
+    constants: Mapping[str, Value] = MappingProxyType({})  # columns of the files only: units
 
 
 def leaderboard(evidence: Evidence) -> Table:
     """Every strategy by AUC, with its paired difference from what runs today."""
     points = sorted(evidence.points, key=lambda point: -point.auc.value)
-    today = evidence.decision.today
+    decision = evidence.decision
     heads = (
         "strategy",
-        "AUC",
-        "AUC interval",
-        "over today",
-        "interval over today",
-        "verdict",
-        "against the choice",
-        "p99 ms",
+        value_head("AUC", "auc"),
+        ends_head("AUC interval", "auc"),
+        value_head("over today", "gain"),
+        ends_head("interval over today", "gain"),
+        ColumnHead("verdict", "verdict", "verdict_detail"),
+        ColumnHead("against the choice", "verdict_vs_choice"),
+        value_head("p99 ms", "p99_ms"),
     )
     rows = tuple(
         _row(
             evidence,
             point,
-            _quality(point, today=point.strategy == today),
-            bar=None if point.strategy == today else point.gain,
+            _quality(point, decision),
+            bar=None if point.strategy == decision.today else point.gain,
         )
         for point in points
     )
     return Table("leaderboard", HEADING["leaderboard"], heads, rows, bars=4)
 
 
-def _quality(point: Point, *, today: bool) -> tuple[str, ...]:
+def _quality(point: Point, decision: Decision) -> tuple[str, ...]:
+    today = point.strategy == decision.today
     gain = None if today else point.gain
-    verdict = "runs today" if today else f"{point.verdict} {point.verdict_detail}".strip()
-    versus = point.verdict_vs_choice
+    word = "runs today" if today else point.verdict
+    detail = "" if today else point.verdict_detail
+    places = numbers.gap_places(gain, decision.margin) if gain else numbers.AUC_PLACES
     return (
-        numbers.fixed(point.auc.value, 4),
-        bracket(point.auc),
-        numbers.signed(gain.value) if gain else NONE,
-        bracket(gain),
-        verdict or NONE,
-        versus or NONE,
-        numbers.fixed(point.p99.value, numbers.ms_places(point.p99)) if point.p99 else NONE,
+        number_cell(point.auc.value, numbers.fixed(point.auc.value, 4)),
+        ends_cell(point.auc),
+        number_cell(gain.value, numbers.signed(gain.value, places)) if gain else NONE,
+        ends_cell(gain, places),
+        TableEntry(f"{word} {detail}".strip() or NONE, word or None, detail or None),
+        point.verdict_vs_choice or NONE,
+        _ms(point.p99),
     )
 
 
@@ -89,38 +111,50 @@ def cost(evidence: Evidence) -> Table:
         (point for point in evidence.points if point.p99 is not None),
         key=lambda point: point.p50.value if point.p50 else 0.0,
     )
+    currency = evidence.study.currency
     heads = (
         "strategy",
-        "p50 ms",
-        "p50 interval",
-        "p99 ms",
-        "p99 interval",
-        f"{evidence.study.currency} a million",
-        "MB in service",
-        "bytes an item",
-        "parameters",
-        "multiply-adds a candidate",
+        value_head("p50 ms", "p50_ms"),
+        ends_head("p50 interval", "p50_ms"),
+        value_head("p99 ms", "p99_ms"),
+        ends_head("p99 interval", "p99_ms"),
+        ColumnHead(f"{currency} a million", "cost_per_million", kind="number"),
+        count_head("MB in service", "bytes_in_service"),
+        count_head("bytes an item", "bytes_an_item"),
+        count_head("parameters", "parameters"),
+        count_head("multiply-adds a candidate", "multiply_adds_a_candidate"),
     )
-    return Table("cost", HEADING["cost"], heads, tuple(_row(evidence, p, _cost(p)) for p in points))
+    rows = tuple(_row(evidence, point, _cost(point)) for point in points)
+    constants = {"currency": currency}
+    return Table("cost", HEADING["cost"], heads, rows, constants=constants)
 
 
 def _cost(point: Point) -> tuple[str, ...]:
     assert point.p99 is not None
-    places = numbers.ms_places(point.p99)
     half = point.p50 or point.p99
-    inner = numbers.ms_places(half)
     price, size = point.cost_per_million, point.bundle_bytes
     return (
-        numbers.fixed(point.p50.value, inner) if point.p50 else NONE,
-        bracket(point.p50, inner),
-        numbers.fixed(point.p99.value, places),
-        bracket(point.p99, places),
-        numbers.significant(price) if price is not None else NONE,
-        numbers.megabytes(size) if size is not None else NONE,
-        numbers.count(point.bytes_per_item) if point.bytes_per_item is not None else NONE,
-        numbers.count(sum(point.parameters.values())),
-        numbers.count(point.macs_per_candidate) if point.macs_per_candidate is not None else NONE,
+        _ms(point.p50),
+        ends_cell(point.p50, numbers.ms_places(half)),
+        _ms(point.p99),
+        ends_cell(point.p99, numbers.ms_places(point.p99)),
+        number_cell(price, numbers.significant(price or 0.0)),
+        number_cell(size, numbers.megabytes(size or 0)),
+        _count(point.bytes_per_item),
+        _count(sum(point.parameters.values())),
+        _count(point.macs_per_candidate),
     )
+
+
+def _ms(interval: Interval | None) -> str:
+    if interval is None:
+        return NONE
+    value = interval.value
+    return number_cell(value, numbers.fixed(value, numbers.ms_places(interval)))
+
+
+def _count(count: int | None) -> str:
+    return number_cell(count, numbers.count(count or 0))
 
 
 def backends(evidence: Evidence) -> Table:
@@ -128,12 +162,12 @@ def backends(evidence: Evidence) -> Table:
     heads = (
         "strategy",
         "backend",
-        "p50 ms",
-        "p50 interval",
-        "p99 ms",
-        "p99 interval",
-        "largest difference",
-        "AUC change",
+        value_head("p50 ms", "p50_ms"),
+        ends_head("p50 interval", "p50_ms"),
+        value_head("p99 ms", "p99_ms"),
+        ends_head("p99 interval", "p99_ms"),
+        value_head("largest difference", "largest_difference"),
+        value_head("AUC change", "auc_change"),
     )
     shown = [(evidence.point(timed.strategy), timed) for timed in evidence.backends]
     rows = tuple(
@@ -143,15 +177,15 @@ def backends(evidence: Evidence) -> Table:
 
 
 def _served(timed: ServedBy) -> tuple[str, ...]:
-    half, p99 = numbers.ms_places(timed.p50), timed.p99
+    apart, change = timed.max_difference, timed.auc_change
     return (
         timed.backend,
-        numbers.fixed(timed.p50.value, half),
-        bracket(timed.p50, half),
-        numbers.fixed(p99.value, numbers.ms_places(p99)) if p99 else NONE,
-        bracket(p99, numbers.ms_places(p99)) if p99 else NONE,
-        NONE if timed.max_difference is None else f"{timed.max_difference:.0e}",
-        NONE if timed.auc_change is None else f"{timed.auc_change:+.0e}",
+        _ms(timed.p50),
+        ends_cell(timed.p50, numbers.ms_places(timed.p50)),
+        _ms(timed.p99),
+        ends_cell(timed.p99, numbers.ms_places(timed.p99 or timed.p50)),
+        number_cell(apart, f"{apart or 0.0:.0e}"),
+        number_cell(change, f"{change or 0.0:+.0e}"),
     )
 
 
@@ -163,32 +197,29 @@ def metrics(evidence: Evidence) -> Table:
         for name in point.metrics
         if name in METRIC or not name.endswith("_scaled")
     )
-    names = sorted(shared, key=lambda name: list(METRIC).index(name) if name in METRIC else 99)
+    order = {name: place for place, name in enumerate(METRIC)}
+    names = sorted(shared, key=lambda name: (order.get(name, len(order)), name))
     points = sorted(evidence.points, key=lambda point: -point.auc.value)
     rows = tuple(
-        _row(evidence, point, tuple(_metric(point.metrics.get(name)) for name in names))
+        _row(evidence, point, tuple(whole_cell(point.metrics.get(name)) for name in names))
         for point in points
         if point.metrics
     )
-    heads = ("strategy", *(METRIC.get(name, name.replace("_", " ")) for name in names))
+    titles = {name: METRIC.get(name, name.replace("_", " ")) for name in names}
+    heads = ("strategy", *(whole_head(titles[name], name) for name in names))
     return Table("metrics", HEADING["metrics"], heads, rows)
-
-
-def _metric(value: Interval | None) -> str:
-    if value is None:
-        return NONE
-    return f"{numbers.fixed(value.value, 4)} {numbers.bracket(value)}".strip()
 
 
 def ablation(evidence: Evidence) -> Table:
     """What AUC does when a part is taken out."""
+    margin = evidence.decision.margin
     rows = tuple(
         Row(
             (
-                shorten(chain.end, 60),
-                shorten(step.name, 60),
-                numbers.signed(step.gain.value),
-                bracket(step.gain),
+                _whole_name(chain.end),
+                _whole_name(step.name),
+                number_cell(step.gain.value, numbers.signed(step.gain.value)),
+                ends_cell(step.gain, margin=margin),
                 step.verdict or NONE,
             ),
             run_ids=(*step.run_ids, *runs_of(evidence, chain.end)),
@@ -196,20 +227,31 @@ def ablation(evidence: Evidence) -> Table:
         for chain in evidence.ablations
         for step in chain.steps
     )
-    heads = ("strategy", "part taken out", "AUC difference", "95% interval", "verdict")
+    heads = (
+        "strategy",
+        ColumnHead("part taken out", "part_taken_out"),
+        value_head("AUC difference", "difference"),
+        ends_head("95% interval", "difference"),
+        "verdict",
+    )
     return Table("ablation", HEADING["ablation"], heads, rows)
 
 
 def slices(evidence: Evidence) -> Table:
     """The choice against today on parts of the test rows."""
+    margin = evidence.decision.margin
     rows = tuple(
         Row(
             (
-                f"{shorten(part.name, 60)}{' (sensitive)' if part.sensitive else ''}",
-                numbers.count(part.rows),
-                numbers.percent(part.share),
-                numbers.signed(part.difference.value),
-                bracket(part.difference),
+                TableEntry(
+                    f"{shorten(part.name, 60)}{' (sensitive)' if part.sensitive else ''}",
+                    part.name,
+                    part.sensitive,
+                ),
+                number_cell(part.rows, numbers.count(part.rows)),
+                number_cell(part.share, numbers.percent(part.share)),
+                number_cell(part.difference.value, numbers.signed(part.difference.value)),
+                ends_cell(part.difference, margin=margin),
                 part.verdict or part.detail or NONE,
             ),
             bar=part.difference,
@@ -217,12 +259,15 @@ def slices(evidence: Evidence) -> Table:
         )
         for part in evidence.slices
     )
-    heads = ("slice", "rows", "share", "AUC difference", "95% interval", "verdict")
-    note = (
-        "Intervals are those of one slice alone; verdicts are adjusted over all slices and "
-        "strategies together and are therefore the stricter of the two."
+    heads = (
+        ColumnHead("slice", "slice", "sensitive"),
+        count_head("rows", "rows"),
+        value_head("share", "share_of_rows"),
+        value_head("AUC difference", "difference"),
+        ends_head("95% interval", "difference"),
+        "verdict",
     )
-    return Table("slices", HEADING["slices"], heads, rows, note, bars=4)
+    return Table("slices", HEADING["slices"], heads, rows, SLICES, bars=4)
 
 
 def runs_of(evidence: Evidence, strategy: str | None) -> tuple[str, ...]:
@@ -241,14 +286,10 @@ def _row(
     evidence: Evidence, point: Point, cells: tuple[str, ...], *, bar: Interval | None = None
 ) -> Row:
     chosen = point.strategy == evidence.decision.choice
-    name = str(label(point, 60))
+    name = TableEntry(str(label(point, 60)), point.strategy)
     return Row((name, *cells), chosen, not point.feasible, bar, point.run_ids)
 
 
-def bracket(interval: Interval | None, places: int = 4) -> str:
-    """The interval's ends; says so where none was measured."""
-    if interval is None:
-        return NONE
-    if interval.low is None or interval.high is None:
-        return "no interval"
-    return numbers.bracket(interval, places)
+def _whole_name(name: str) -> TableEntry:
+    """A name as it fits, the whole of it in the files."""
+    return TableEntry(shorten(name, 60), name)

@@ -7,7 +7,7 @@ import typer
 
 from fusefront.harness.cli.options import Json, Out, StudyName
 
-WIDTH = 160
+WIDTH = 190
 
 
 def decide(
@@ -77,7 +77,12 @@ def _print(evidence: object) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from fusefront.harness.cli.show_decision import alternative_rows, change_lines, tied_line
+    from fusefront.harness.cli.show_decision import (
+        alternative_rows,
+        change_lines,
+        firmness_lines,
+        tied_line,
+    )
     from fusefront.reports.evidence import Evidence
     from fusefront.reports.words.decision import headline
 
@@ -91,6 +96,6 @@ def _print(evidence: object) -> None:
     for row in alternative_rows(evidence):
         table.add_row(*row)
     console.print(table)
-    for line in (tied_line(evidence), *change_lines(evidence)):
+    for line in (*firmness_lines(evidence), tied_line(evidence), *change_lines(evidence)):
         if line:
             console.print(line, soft_wrap=True)

@@ -20,7 +20,12 @@ def report(
     pdf: Annotated[bool, typer.Option("--pdf", help="Write report.pdf, too.")] = False,
     slo_ms: Annotated[
         float | None,
-        typer.Option("--slo-ms", min=1e-6, max=1e9, help="Show another limit; it is not recorded."),
+        typer.Option(
+            "--slo-ms",
+            min=1e-6,
+            max=1e9,
+            help="What if the limit were this? In a folder of its own, not recorded.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

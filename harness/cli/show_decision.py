@@ -2,6 +2,8 @@
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Change, Evidence, Interval, Point
+from fusefront.reports.words import grade
+from fusefront.reports.words.phrase import joined_text
 
 KNOBS = {"slo": "limit", "margin": "margin", "price": "price per core-hour", "traffic": "traffic"}
 
@@ -17,7 +19,7 @@ def alternative_rows(evidence: Evidence) -> list[tuple[str, ...]]:
         if point is None or name in shown:
             continue
         shown.add(name)
-        rows.append((what, *_row(point, point.strategy == decision.choice)))
+        rows.append((what, *_row(point, decision.margin, chosen=point.strategy == decision.choice)))
     return rows
 
 
@@ -35,23 +37,32 @@ def change_lines(evidence: Evidence) -> list[str]:
     return [f"{KNOBS[knob]}: {'; '.join(outcomes)}" for knob, outcomes in lines.items()]
 
 
-def _row(point: Point, chosen: bool) -> tuple[str, ...]:
-    against = "" if chosen else _signed(point.gain_vs_choice)
+def firmness_lines(evidence: Evidence) -> list[str]:
+    """The grade with its reasons, then how sure it is and what may be lost."""
+    mark = grade.shape(evidence)
+    if mark is None:
+        return []
+    word = grade.grade_word(mark, "en")
+    grounds = joined_text(grade.grounds(evidence, "en"))
+    return [line for line in (f"{word}: {grounds}" if grounds else f"{word}.",
+                              joined_text(grade.sure(evidence, "en"))) if line]  # fmt: skip
+
+
+def _row(point: Point, margin: float, *, chosen: bool) -> tuple[str, ...]:
+    against = "" if chosen else _signed(point.gain_vs_choice, margin)
     verdict = "" if chosen else f" {point.verdict_vs_choice}"
     limit = "" if point.feasible else " over"
     return (
         point.strategy,
-        _signed(point.gain),
+        _signed(point.gain, margin),
         f"{against}{verdict}",
         _ms(point.p50),
         f"{_ms(point.p99)}{limit}",
     )
 
 
-def _signed(value: Interval | None) -> str:
-    if value is None:
-        return ""
-    return f"{numbers.signed(value.value)} {numbers.bracket(value)}"
+def _signed(value: Interval | None, margin: float) -> str:
+    return "" if value is None else numbers.gap(value, margin)
 
 
 def _ms(value: Interval | None) -> str:

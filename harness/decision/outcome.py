@@ -6,7 +6,7 @@ from typing import Literal
 Case = Literal["clear", "tie", "infeasible", "thin"]
 Reason = Literal[
     "better",  # clear: gains over what runs today
-    "cheaper",  # clear: equivalent to what runs today, and faster or smaller
+    "cheaper",  # clear: not worse than what runs today by more than the margin, and faster
     "limit",  # clear: what runs today misses the limit
     "equivalent",  # tie: the best rival is equivalent to what runs today
     "no_gain",  # tie: no rival under the limit is shown to gain
@@ -47,5 +47,5 @@ class Outcome:
     leader: int | None  # best lower bound of the gain under the limit
     subject: int | None  # whom the sentence is about: the choice, or the one that could have been
     feasible: tuple[int, ...]
-    equivalent: tuple[int, ...]  # to the leader, the leader included
+    equivalent: tuple[int, ...]  # not worse than the leader by more than the margin, itself, too
     lacks: tuple[MissingEvidence, ...] = ()  # what to measure

@@ -1,12 +1,13 @@
 """What would change the decision: the policy applied again, never an assertion."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.latency import tail
 from fusefront.harness.decision.outcome import Outcome
-from fusefront.harness.decision.policy import Policy, decide, gain
+from fusefront.harness.decision.policy import Policy, decide
 
 Knob = Literal["slo", "margin", "price", "traffic"]
 SCALES: dict[Knob, tuple[float, ...]] = {
@@ -52,7 +53,7 @@ def flips(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Flip, ...]:
     """Nearest change on either side of the limit, the margin and the price, exact.
 
     The decision as a function of one knob is a step function; its steps lie at the ends of p99 as
-    they decide, at the margins where a comparison turns equivalent, and at the prices at which a
+    they decide, at the margins that an end of an interval meets, and at the prices at which a
     strategy meets the limit on cost, so only these are tried.
     """
     changes: list[Flip] = []
@@ -114,13 +115,13 @@ def _prices(inputs: Inputs, policy: Policy) -> set[float]:
 
 
 def _margins(inputs: Inputs, policy: Policy) -> set[float]:
-    """Bounds against the leader, against today, and the upper ends that keep a question open."""
+    """Ends of the intervals against the leader and against today."""
     outcome = decide(inputs, policy)
     if outcome.leader is None or inputs.today is None:
         return set()
     steps = set()
     for i in outcome.feasible:
-        steps.add(inputs.pairs.equivalence_bound(outcome.leader, i))
-        steps.add(inputs.pairs.equivalence_bound(i, inputs.today))
-        steps.add(gain(inputs, i).high)
-    return {s for s in steps if s > 0}
+        for other in (outcome.leader, inputs.today):
+            steps.add(-inputs.pairs.shown(i, other, inputs.today).low)
+            steps.add(inputs.pairs.shown(i, other, inputs.today).high)
+    return {s for s in steps if 0 < s < math.inf}

@@ -116,7 +116,8 @@ def report_study(
     first.
 
     The recorded decision's limit, margin and owner are kept. A decision that was recorded on other
-    evidence is made again; another limit (`slo_ms`) is shown but not recorded.
+    evidence is made again. Another limit (`slo_ms`) is a what-if: it says so in its headline, lies
+    under `out`/what-if-LIMIT-ms and is not recorded; the recorded page stays.
 
     Raises:
         UsageError: what the report needs is missing and cannot be made.
@@ -125,8 +126,10 @@ def report_study(
 
     record = _decision(study)
     options = DecisionOptions() if changed(study) else _recorded(record)
-    if slo_ms is not None and slo_ms != options.policy(study).slo_ms:
-        evidence = _shown(study, replace(options, slo_ms=slo_ms), record)
+    recorded_ms = options.policy(study).slo_ms
+    if slo_ms is not None and slo_ms != recorded_ms:
+        evidence = _supposed(study, options, record, slo_ms)
+        out = out / f"what-if-{slo_ms:g}-ms"
     elif _stands(study, record):
         evidence = _shown(study, options, record)
     else:
@@ -172,6 +175,17 @@ def _shown(study: StudyFolder, options: DecisionOptions, record: DecisionRecord 
     day = recorded.get("date") or datetime.now(UTC).date().isoformat()
     signed = signature(material, options, date.fromisoformat(day))
     return build_evidence(material, options.policy(study), signed)
+
+
+def _supposed(
+    study: StudyFolder, options: DecisionOptions, record: DecisionRecord | None, slo_ms: float
+) -> Evidence:
+    """The evidence at another limit, which knows the recorded one; that is recorded first."""
+    if not _stands(study, record):
+        record_decision(study, options)
+    evidence = _shown(study, replace(options, slo_ms=slo_ms), _decision(study))
+    decision = replace(evidence.decision, recorded_slo_ms=options.policy(study).slo_ms)
+    return replace(evidence, decision=decision)
 
 
 def _recorded(record: DecisionRecord | None) -> DecisionOptions:

@@ -92,6 +92,7 @@ def _standing(evidence: Evidence, i: int) -> dict[str, Json]:
         "role",
         "auc",
         "gain",
+        "gain_vs_choice",
         "p50",
         "p99",
         "limit",

@@ -59,7 +59,7 @@ FILES = (
 )
 SIMULTANEOUS = (
     "Differences from what runs today carry intervals that hold for all strategies at once, since "
-    "the best one was picked; `compare` prints the unadjusted ones with Holm's verdicts."
+    "the best one was picked; every verdict is read off the interval beside it."
 )
 
 
@@ -146,7 +146,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         ),
         replay=replay,
         what_if=what_if,
-        ablations=sections.ablations(study),
+        ablations=sections.ablations(study, policy.margin),
         calibration=sections.calibration(comparison, deciding[:2]),
         missing=left_out.read(lambda: sections.missing(study), None),
         training=(
@@ -161,7 +161,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         backends=served_by(material.bench, study.spec.latency.decide_at),
         session=session_quality(material.bench, study.spec.latency.decide_at),
         scopes=scope_gaps(material.bench, study.spec.latency.decide_at),
-        slices=sections.slices(comparison, subject, frozenset(sensitive)),
+        slices=sections.slices(comparison, subject, frozenset(sensitive), policy.margin),
         audit=left_out.read(lambda: facts.audit_findings(study), ()),
         environment=left_out.read(
             lambda: facts.environment(material.entries, material.bench), dict[str, str]()

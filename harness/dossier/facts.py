@@ -19,6 +19,7 @@ from fusefront.harness.dossier.record_types import (
 from fusefront.harness.runs.cure import cure
 from fusefront.harness.runs.hashes import METRICS, damage
 from fusefront.harness.runs.records import (
+    ORIGIN,
     Claim,
     EnvironmentRecord,
     Git,
@@ -260,6 +261,8 @@ def study_facts(
         price_core_hour=spec.money.price_per_core_hour,
         utilisation=latency.get("load"),
         bayes_auc=bayes,
+        again=(study.path / ORIGIN).is_file(),
+        store=_place(study.root),
         second_look=second_look,
         synthetic=not isinstance(spec.dataset, str),
         notes=notes,
@@ -277,6 +280,11 @@ def _lag(store: StoreFacts) -> str:
     if history.get("past") == "earlier":
         lags.append(history.get("lag") or "0")
     return ", ".join(dict.fromkeys(lags))
+
+
+def _place(root: Path) -> str:
+    """The folder of runs and studies for a command; "" where a command looks by itself."""
+    return "" if root.resolve() == Path("out").resolve() else str(root)
 
 
 def _relative(path: Path, root: Path) -> str:

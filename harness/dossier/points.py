@@ -9,15 +9,17 @@ from fusefront.harness.decision.latency import tail
 from fusefront.harness.decision.policy import Policy, fits, limit_of
 from fusefront.harness.dossier.inputs import parameters_of
 from fusefront.harness.dossier.judged import Judged
-from fusefront.harness.dossier.shown import interval
+from fusefront.harness.dossier.shown import interval, verdict
 from fusefront.harness.runs.recipe import Training, in_words
 from fusefront.harness.runs.records import RunSummary, SpecRecord, read_record
 from fusefront.harness.runs.store import RunEntry
 from fusefront.harness.serving.latency.bench_record import BenchRow, Costs
 from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.judging.table import in_words as needs_in_words
 from fusefront.harness.statistics.power import Settle
 from fusefront.harness.statistics.result_rows import Estimate, StrategyRow
 from fusefront.reports.evidence import Interval, Point, Verdict
+from fusefront.reports.words.verdicts import OPEN, WITHIN
 
 
 def points(
@@ -54,10 +56,7 @@ def _point(
     summary = completed[0].summary if completed else RunSummary(run_id="")
     pivot = outcome.choice if outcome.choice is not None else outcome.subject
     reach = tail(candidate.latency, inputs.floor_p99) if candidate.latency else None
-    word, detail = standing(inputs, policy, i, inputs.today)
-    if word == "cannot tell" and row.verdict == "cannot tell":
-        detail = row.reason.removeprefix("cannot tell (").removesuffix(")")
-    against = standing(inputs, policy, i, pivot)
+    word, against = standing(inputs, policy, i, inputs.today), standing(inputs, policy, i, pivot)
     needs = _needs(inputs, row, i, word, deciding=i == outcome.subject)
     return Point(
         strategy=candidate.name,
@@ -65,8 +64,6 @@ def _point(
         auc=interval(inputs.auc[i]),
         gain=_gap(inputs, i, inputs.today),
         gain_vs_choice=_gap(inputs, i, pivot),
-        gain_90=_gap_90(inputs, i, inputs.today),
-        gain_vs_choice_90=_gap_90(inputs, i, pivot),
         role=_role(inputs, i),
         p50=interval(candidate.latency.p50) if candidate.latency else None,
         p99=interval(reach) if reach else None,
@@ -77,15 +74,15 @@ def _point(
         on_front=front.on_front[i],
         on_frontier_probability=front.probability[i] if candidate.latency else None,
         in_best_set=row.in_best_set and bool(comparison.best_set),
-        equivalent_to_choice=pivot == i or _equivalent(inputs, policy, i, pivot),
+        equivalent_to_choice=pivot == i or against in WITHIN,
         dominated_by=_name(inputs, front.dominated_by[i]),
         not_worth=_name(inputs, front.not_worth[i]),
         verdict=word,
-        verdict_detail=detail,
-        verdict_vs_choice=against[0],
-        verdict_vs_choice_detail=against[1],
+        verdict_detail=_detail(needs, comparison.effect),
+        verdict_vs_choice=against,
         rows_to_settle=needs.rows if needs else None,
         seeds_to_settle=needs.seeds if needs else None,
+        effect_to_settle=comparison.effect if needs else None,
         seeds=len({entry.seed for entry in completed}),
         failed_seeds=sum(entry.state == "failed" for entry in runs),
         run_ids=tuple(entry.run_id for entry in completed),
@@ -105,16 +102,11 @@ def _point(
     )
 
 
-def standing(inputs: Inputs, policy: Policy, i: int, other: int | None) -> tuple[Verdict, str]:
-    """The verdict that the shown interval carries, equivalence first."""
+def standing(inputs: Inputs, policy: Policy, i: int, other: int | None) -> Verdict:
+    """The verdict that is read off the interval shown."""
     if other is None or other == i or not inputs.pairs.se[i, other] > 0:
-        return "", ""
-    if _equivalent(inputs, policy, i, other):
-        return "equivalent", ""
-    shown = inputs.pairs.shown(i, other, inputs.today)
-    if shown.low > 0:
-        return "better", ""
-    return ("worse", "") if shown.high < 0 else ("cannot tell", "")
+        return ""
+    return verdict(interval(inputs.pairs.shown(i, other, inputs.today)), policy.margin)
 
 
 def estimate_interval(estimate: Estimate) -> Interval:
@@ -130,27 +122,20 @@ def _gap(inputs: Inputs, i: int, other: int | None) -> Interval | None:
     return interval(inputs.pairs.shown(i, other, inputs.today))
 
 
-def _gap_90(inputs: Inputs, i: int, other: int | None) -> Interval | None:
-    if other is None:
-        return None
-    value = float(inputs.pairs.diff[i, other])
-    half = float(inputs.pairs.bound[i, other]) - abs(value)
-    return interval(Measured(value, value - half, value + half))
-
-
-def _equivalent(inputs: Inputs, policy: Policy, i: int, other: int | None) -> bool:
-    return other is not None and inputs.pairs.equivalence_bound(i, other) <= policy.margin
-
-
 def _needs(
     inputs: Inputs, row: StrategyRow, i: int, word: Verdict, *, deciding: bool
 ) -> Settle | None:
     """What would settle it against today; worked out afresh only for whom the decision names."""
-    if word != "cannot tell" or inputs.today is None or inputs.today == i:
+    if word not in OPEN or inputs.today is None or inputs.today == i:
         return None
     if row.needs.rows is not None or row.needs.seeds is not None:
         return row.needs
     return inputs.settle(i, inputs.today) if deciding and inputs.settle else None
+
+
+def _detail(needs: Settle | None, effect: float) -> str:
+    """What would see the declared effect; "" where more of either is of no use or not known."""
+    return "" if needs is None else needs_in_words(needs, effect)
 
 
 def _role(inputs: Inputs, i: int) -> str:

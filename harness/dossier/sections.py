@@ -6,6 +6,7 @@ import numpy as np
 
 from fusefront.harness.dossier.points import estimate_interval
 from fusefront.harness.dossier.record_types import Ends, RobustnessRecord
+from fusefront.harness.dossier.shown import verdict
 from fusefront.harness.runs.records import AblationRow, read_record
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.comparison import Comparison
@@ -17,14 +18,13 @@ from fusefront.reports.evidence import (
     MissingCurve,
     MissingModality,
     Slice,
-    Verdict,
 )
 
 ROBUSTNESS = "robustness.json"
 
 
 def slices(
-    comparison: Comparison, strategy: str | None, sensitive: frozenset[str]
+    comparison: Comparison, strategy: str | None, sensitive: frozenset[str], margin: float
 ) -> tuple[Slice, ...]:
     """The strategy against today on every value of the declared slices."""
     return tuple(
@@ -33,7 +33,7 @@ def slices(
             row.rows / comparison.rows,
             row.rows,
             estimate_interval(row.difference),
-            verdict(row.verdict),
+            verdict(estimate_interval(row.difference), margin),
             row.note,
             row.slice in sensitive,
         )
@@ -68,7 +68,7 @@ def calibration(
     return tuple(calibrations)
 
 
-def ablations(study: StudyFolder) -> tuple[Ablation, ...]:
+def ablations(study: StudyFolder, margin: float) -> tuple[Ablation, ...]:
     """ablation-<strategy>.json: what AUC changes by when a part is taken out."""
     chains = []
     for record in study.ablations()[0]:
@@ -76,7 +76,7 @@ def ablations(study: StudyFolder) -> tuple[Ablation, ...]:
         for cell in record["cells"]:
             runs.setdefault(cell["strategy"], []).append(cell["run_id"])
         rows = sorted(record.get("rows", []), key=lambda row: row["delta"])
-        steps = tuple(_step(row, runs) for row in rows)
+        steps = tuple(_step(row, runs, margin) for row in rows)
         if steps:
             chains.append(Ablation(additive=False, end=record["of"], steps=steps))
     return tuple(chains)
@@ -101,21 +101,10 @@ def missing(study: StudyFolder) -> MissingModality | None:
     return MissingModality(record["reference"], curves) if curves else None
 
 
-def verdict(word: str) -> Verdict:
-    """The report's words; "no verdict" and "baseline" are none."""
-    known: dict[str, Verdict] = {
-        "better": "better",
-        "worse": "worse",
-        "equivalent": "equivalent",
-        "cannot tell": "cannot tell",
-    }
-    return known.get(word, "")
-
-
-def _step(row: AblationRow, runs: dict[str, list[str]]) -> AblationStep:
+def _step(row: AblationRow, runs: dict[str, list[str]], margin: float) -> AblationStep:
     gain = Interval(row["delta"], row["low"], row["high"])
     ids = tuple(runs.get(row["strategy"], ()))
-    return AblationStep(row["without"], gain, None, verdict(row.get("verdict", "")), ids)
+    return AblationStep(row["without"], gain, None, verdict(gain, margin), ids)
 
 
 def _interval(ends: Ends) -> Interval:

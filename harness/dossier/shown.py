@@ -1,12 +1,23 @@
-"""Numbers of the decision as the report's evidence holds them."""
+"""Numbers and verdicts of the decision as the report's evidence holds them."""
+
+from typing import get_args
 
 import numpy as np
 
 from fusefront.harness.decision.inputs import Measured
-from fusefront.reports.evidence import Interval
+from fusefront.harness.statistics.judging.verdicts import read
+from fusefront.reports.evidence import Interval, Verdict
 
 
 def interval(measured: Measured) -> Interval:
-    """A measured number for the evidence: ends that are NaN are no ends."""
-    low, high = (None if np.isnan(end) else float(end) for end in (measured.low, measured.high))
+    """A measured number for the evidence: ends that are NaN or infinite are no ends."""
+    low, high = (float(end) if np.isfinite(end) else None for end in (measured.low, measured.high))
     return Interval(float(measured.value), low, high)
+
+
+def verdict(difference: Interval | None, margin: float) -> Verdict:
+    """The word that is read off a difference's own ends; "" where it has none."""
+    if difference is None or difference.low is None or difference.high is None:
+        return ""
+    word = read(difference.low, difference.high, margin)
+    return next((known for known in get_args(Verdict) if known == word), "")

@@ -16,10 +16,8 @@ from fusefront.harness.jobs.progress import Tell
 from fusefront.harness.parts.data_parts import spec_and_parts
 from fusefront.harness.parts.outside_parts import Own
 from fusefront.harness.runs.files import digest
-from fusefront.harness.runs.records import OriginRecord, read_record, write_record
+from fusefront.harness.runs.records import ORIGIN, OriginRecord, read_record, write_record
 from fusefront.harness.runs.study import Study, Synthetic
-
-ORIGIN = "origin.json"
 
 
 class Described(NamedTuple):

@@ -207,6 +207,9 @@ class Trial(Record):
     constraints: NotRequired[dict[str, float]]  # name -> value, kept where it is 0 or less
 
 
+ORIGIN = "origin.json"  # in a study's folder
+
+
 class OriginRecord(Record):
     """origin.json of a study: the file that it was given in, and the data folder, if any."""
 

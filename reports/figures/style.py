@@ -31,6 +31,7 @@ PALETTE: dict[str, Ink] = {
     "control": Ink("#6e737b", "#8f959d"),
     "other": Ink("#75690b", "#cdbb55"),
     "bad": Ink("#b3261e", "#ff8f86"),  # a leak or a failed gate only
+    "warn": Ink("#8a5200", "#e3a94f"),  # a close call; a page that only supposes
     "band": Ink("#0b5ba9", "#6db3f6"),  # the accent, drawn at BAND_ALPHA
     "lasso": Ink("#1d2024", "#edebe6"),  # hull of the equivalent group
     "off": Ink("#83888f", "#6c727a"),  # over the limit; an interval that holds zero

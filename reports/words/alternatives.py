@@ -2,32 +2,37 @@
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence, Interval, Point
-from fusefront.reports.words.decision import gains, shown_faster
+from fusefront.reports.words.decision import shown_faster
 from fusefront.reports.words.names import label
 from fusefront.reports.words.phrase import Bracket, Entry, Language, Phrase, Sentence, sentence
+from fusefront.reports.words.verdicts import SAFE, auc_gap
 
 SHOWN = 3
-VERDICT = {
-    "equivalent": Phrase(
-        "Equivalent to the choice ({gap} AUC, 90% {interval_90})",
-        "採用方式と\u200b同等\u200b（AUC {gap}、90% {interval_90}）",
+VERDICT: dict[str, Phrase] = {
+    "equivalent": Phrase("Equivalent to the choice ({gap})", "採用方式と\u200b同等\u200b（{gap}）"),
+    "better": Phrase("Better than the choice ({gap})", "採用方式に\u200b優る\u200b（{gap}）"),
+    "better, by less than the margin": Phrase(
+        "Better than the choice, by less than the margin ({gap})",
+        "採用方式に\u200b許容差未満で\u200b優る\u200b（{gap}）",
     ),
-    "better": Phrase(
-        "Better than the choice ({gap} AUC {interval})",
-        "採用方式に\u200b優る\u200b（AUC {gap} {interval}）",
+    "worse": Phrase("Worse than the choice ({gap})", "採用方式に\u200b劣る\u200b（{gap}）"),
+    "worse, by less than the margin": Phrase(
+        "Worse than the choice, by less than the margin ({gap})",
+        "採用方式に\u200b許容差未満で\u200b劣る\u200b（{gap}）",
     ),
-    "worse": Phrase(
-        "Worse than the choice ({gap} AUC {interval})",
-        "採用方式に\u200b劣る\u200b（AUC {gap} {interval}）",
+    "not worse by more than the margin": Phrase(
+        "Not worse than the choice by more than the margin ({gap})",
+        "採用方式に\u200b許容差を\u200b超えては\u200b劣らない\u200b（{gap}）",
+    ),
+    "not better by more than the margin": Phrase(
+        "Not better than the choice by more than the margin ({gap})",
+        "採用方式に\u200b許容差を\u200b超えては\u200b優らない\u200b（{gap}）",
     ),
     "cannot tell": Phrase(
-        "Cannot be told apart from the choice ({gap} AUC {interval})",
-        "採用方式との\u200b差は\u200b判断不能\u200b（AUC {gap} {interval}）",
+        "Cannot be told apart from the choice ({gap})",
+        "採用方式との\u200b差は\u200b判断不能\u200b（{gap}）",
     ),
-    "": Phrase(
-        "{gap} AUC {interval} against the choice",
-        "採用方式との\u200b差は\u200bAUC {gap} {interval}",
-    ),
+    "": Phrase("{gap} against the choice", "採用方式との\u200b差は\u200b{gap}"),
 }
 WHY_NOT = {
     "over": Phrase(
@@ -47,14 +52,15 @@ WHY_NOT = {
     ),
     "may_lose": Phrase(
         "; it is faster, p50 {p50} against {theirs}, but its own difference from what runs today, "
-        "{gain} AUC {gain_interval}, may be a loss.",
+        "{gain}, may be a loss of more than the margin.",
         "。\u200bp50は\u200b{p50}で\u200b採用方式の\u200b{theirs}より\u200b速いが、\u200b"
-        "現行方式との\u200b差 AUC {gain} {gain_interval}は\u200b悪化の\u200b可能性を\u200b含む。",
+        "現行方式との\u200b差 {gain}は\u200b許容差を\u200b超える\u200b悪化の\u200b可能性を\u200b"
+        "含む。",
     ),
     "unproven": Phrase(
-        "; it is faster, p50 {p50} against {theirs}, but not shown to be equivalent.",
+        "; it is faster, p50 {p50} against {theirs}, but may be worse by more than the margin.",
         "。\u200bp50は\u200b{p50}で\u200b採用方式の\u200b{theirs}より\u200b速いが、\u200b"
-        "同等とは\u200b示されていない。",
+        "許容差を\u200b超えて\u200b劣る\u200b可能性が\u200bある。",
     ),
     "faster": Phrase(
         "; it is faster, p50 {p50} against {theirs}.",
@@ -69,12 +75,12 @@ WHY_NOT = {
 }
 ALONE = {
     "gain": Phrase(
-        "{gain} AUC {gain_interval} over what runs today, at p99 {p99} {p99_interval}.",
-        "現行方式に\u200b対し\u200bAUC {gain} {gain_interval}、\u200bp99 {p99} {p99_interval}。",
+        "{gain} over what runs today, at p99 {p99} {p99_interval}.",
+        "現行方式に\u200b対し\u200b{gain}、\u200bp99 {p99} {p99_interval}。",
     ),
     "gain_untimed": Phrase(
-        "{gain} AUC {gain_interval} over what runs today, latency not measured.",
-        "現行方式に\u200b対し\u200bAUC {gain} {gain_interval}、\u200bレイテンシは\u200b未測定。",
+        "{gain} over what runs today, latency not measured.",
+        "現行方式に\u200b対し\u200b{gain}、\u200bレイテンシは\u200b未測定。",
     ),
     "auc": Phrase("AUC {auc} {auc_interval}.", "AUC {auc} {auc_interval}。"),
 }
@@ -92,16 +98,12 @@ def alternatives(evidence: Evidence, language: Language) -> list[Entry]:
 
 def _why_not(evidence: Evidence, point: Point, language: Language) -> Sentence:
     choice = evidence.point(evidence.decision.choice)
-    values = _values(evidence, point, choice)
+    values = _values(evidence, point, choice, language)
     gap = point.gain_vs_choice
     if choice is None or gap is None:
         key = "auc" if point.gain is None else "gain" if point.p99 is not None else "gain_untimed"
         return sentence(ALONE[key], language, **values)
-    equal = point.verdict_vs_choice == "equivalent" and point.gain_vs_choice_90 is None
-    parts = (
-        VERDICT["" if equal else point.verdict_vs_choice],
-        WHY_NOT[_reason(evidence, point, choice)],
-    )
+    parts = (VERDICT[point.verdict_vs_choice], WHY_NOT[_reason(evidence, point, choice)])
     whole = Phrase("".join(p.en for p in parts), "".join(p.ja for p in parts))
     return sentence(whole, language, **values)
 
@@ -122,20 +124,18 @@ def _reason(evidence: Evidence, point: Point, choice: Point) -> str:
         return "as_fast"
     if point.verdict_vs_choice == "worse":
         return "needless"
-    safe = gains(point) or point.verdict == "equivalent" or point.gain is None
-    if not safe:
+    if point.gain is not None and point.verdict not in SAFE:
         return "may_lose"
-    return "faster" if point.verdict_vs_choice == "equivalent" else "unproven"
+    return "faster" if point.verdict_vs_choice in SAFE else "unproven"
 
 
-def _values(evidence: Evidence, point: Point, choice: Point | None) -> dict[str, str]:
+def _values(
+    evidence: Evidence, point: Point, choice: Point | None, language: Language
+) -> dict[str, str]:
     values: dict[str, str] = {"slo": numbers.ms_setting(evidence.decision.slo_ms)}
     for name, difference in (("gap", point.gain_vs_choice), ("gain", point.gain)):
         if difference is not None:
-            values[name] = numbers.signed(difference.value)
-            values["interval" if name == "gap" else "gain_interval"] = _bracket(difference)
-    if point.gain_vs_choice_90 is not None:
-        values["interval_90"] = _bracket(point.gain_vs_choice_90)
+            values[name] = auc_gap(difference, evidence.decision.margin, language)
     values["auc"] = numbers.fixed(point.auc.value, numbers.AUC_PLACES)
     values["auc_interval"] = _bracket(point.auc)
     if point.p99 is not None:

@@ -53,7 +53,11 @@ def changes(evidence: Evidence, language: Language) -> list[Entry]:
         own = [change for change in evidence.decision.changes if change.knob == knob]
         if own:
             entries.append(Entry(head.pattern(language), _knob(evidence, own, language)))
-    if (row := centre(evidence)) is not None and (money := _yearly(evidence, row, language)):
+    firm = evidence.firmness
+    row = centre(evidence)
+    if row is not None and firm is not None and firm.money is not None and firm.of == row.winner:
+        row = None  # it stands among the effects, drawn back to the others it was picked from
+    if row is not None and (money := _yearly(evidence, row, language)):
         entries.append(Entry(MONEY.pattern(language), [money]))
     return entries
 

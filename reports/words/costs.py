@@ -11,11 +11,28 @@ from fusefront.reports.words.phrase import Bracket, Language, Phrase, Sentence, 
 
 MOST = 5
 COST = {
-    "clicks": Phrase("Clicks per 1,000 impressions", "1,000表示あたりのクリック"),
+    "clicks": Phrase("Clicks per 1,000 impressions", "表示1,000回あたりのクリック"),
     "clicks_note": Phrase(
-        "top {k} by replay, {difference} {interval}",
-        "リプレイ上位{k}件、差 {difference} {interval}",
+        "{own} instead of {today}, top {k} by replay of logs",
+        "{today}→{own}（過去ログの上位{k}件による試算）",
     ),
+    "clicks_plain": Phrase("top {k} by replay of logs", "過去ログの上位{k}件による試算"),
+    "money": Phrase("Money a year, after serving", "年間の金額効果（費用控除後）"),
+    "money_note": Phrase(
+        "at {value} {currency} a click, {qps} requests/s",
+        "1クリック{value} {currency}、毎秒{qps}リクエスト",
+    ),
+    "p99": Phrase("p99 latency", "p99レイテンシ"),
+    "p99_note": Phrase("limit {slo}", "上限{slo}"),
+    "again": Phrase("timed again: {low} to {high}", "再計測時 {low}～{high}"),
+    "again_open": Phrase("timed again: {low} to {high} or more", "再計測時 {low}～{high}以上"),
+    "once": Phrase(
+        "one session: {interval}; how far it repeats is not known",
+        "1回の計測：{interval}、再現性は未確認",
+    ),
+    "auc": Phrase("AUC (ranking quality)", "AUC（順位付けの精度）"),
+    "zero": Phrase("could be zero", "ゼロの可能性あり"),
+    "touches": Phrase("touches zero", "下限がほぼゼロ"),
     "p50": Phrase("Typical latency (p50)", "代表的なレイテンシ（p50）"),
     "p50_note": Phrase("one request {interval}", "1リクエスト {interval}"),
     "cost": Phrase("Cost per million predictions", "100万予測あたりの費用"),
@@ -35,6 +52,7 @@ COST = {
     "rival": Phrase("{name} {value}", "{name} {value}"),
     "cents": Phrase("US cents", "米セント"),
 }
+TOUCHES = 0.25  # of the margin: a gain whose lower end is below that touches zero
 HEADING = {
     "choice": Phrase("What it gains and what it costs", "得るものと払うもの"),
     "today": Phrase("What runs today costs", "現行方式の費用"),
@@ -52,6 +70,7 @@ class Item(NamedTuple):
     other: Sentence | None
     note: Sentence
     sources: tuple[str, ...]  # strategies whose runs it comes from
+    doubt: str = ""  # said where the interval holds or touches zero: such a number is no claim
 
 
 def heading(evidence: Evidence, language: Language) -> Sentence:
@@ -75,8 +94,8 @@ def items(evidence: Evidence, language: Language) -> list[Item]:
     point = subject(evidence)
     if point is None:
         return []
+    effects = [_clicks(evidence, point, language), _money(evidence, point, language)]
     costs = [
-        _clicks(evidence, point, language),
         _number(evidence, point, language, "cost", _cost, _cost_note),
         _number(evidence, point, language, "memory", _memory, _plain_note),
         _number(evidence, point, language, "bytes", _bytes, _bytes_note),
@@ -84,7 +103,105 @@ def items(evidence: Evidence, language: Language) -> list[Item]:
         _number(evidence, point, language, "p50", _p50, _p50_note),
         _number(evidence, point, language, "parameters", _parameters, _plain_note),
     ]
-    return [item for item in costs if item is not None][:MOST]
+    quality = [_p99(evidence, point, language), _auc(evidence, point, language)]
+    first, middle, last = ([item for item in part if item] for part in (effects, costs, quality))
+    return [*first, *middle[: MOST - len(first) - len(last)], *last]
+
+
+def _doubt(interval: Interval | None, near: float, language: Language) -> str:
+    """What a difference must carry beside it whose interval holds zero, or all but."""
+    if interval is None or interval.low is None or interval.high is None:
+        return ""
+    if interval.low <= 0 <= interval.high:
+        return COST["zero"].pattern(language)
+    return COST["touches"].pattern(language) if 0 < interval.low < near else ""
+
+
+def _money(evidence: Evidence, point: Point, language: Language) -> Item | None:
+    """A year over what runs today; only of whom the firmness speaks, less serving cost."""
+    firm, grid = evidence.firmness, evidence.what_if
+    today = evidence.decision.today
+    if firm is None or firm.money is None or grid is None or grid.centre is None:
+        return None
+    if firm.of != point.strategy or point.strategy == today:
+        return None
+    row, currency = grid.rows[grid.centre], evidence.study.currency
+    settings = {"value": numbers.plain(row.value_per_click), "currency": currency}
+    note = sentence(
+        COST["money_note"], language, qps=numbers.plain(row.requests_per_second), **settings
+    )
+    value = numbers.amount(firm.money.value, sign=True)
+    sources = tuple(dict.fromkeys(n for n in (point.strategy, today) if n))
+    doubt = _doubt(firm.money, 0.0, language)
+    name = COST["money"].pattern(language)
+    return Item("money", name, value, currency, _ends(firm.money, language), note, sources, doubt)
+
+
+def _ends(interval: Interval, language: Language) -> Sentence | None:
+    """An interval of money in brackets."""
+    if interval.low is None or interval.high is None:
+        return None
+    ends = f"[{numbers.amount(interval.low)},{numbers.NB}{numbers.amount(interval.high)}]"
+    return sentence(Phrase("{ends}", "{ends}"), language, ends=Bracket(ends))
+
+
+def _p99(evidence: Evidence, point: Point, language: Language) -> Item | None:
+    if point.p99 is None:
+        return None
+    places, session = numbers.ms_places(point.p99), evidence.session
+    low, high = point.p99.low, point.p99.high
+    if session is not None and session.floor_p99 and low is not None and high is not None:
+        ends = {"low": numbers.fixed(low, places), "high": numbers.ms(high, places)}
+        key = "again_open" if point.p99_open else "again"
+        note = sentence(COST[key], language, **ends)
+    else:
+        bracket = Bracket(numbers.bracket(point.p99, places))
+        note = sentence(COST["once"], language, interval=bracket)
+    limit = (
+        COST["p99_note"].pattern(language).format(slo=numbers.ms_setting(evidence.decision.slo_ms))
+    )
+    beside = _beside(evidence, point)
+    values = {"limit": limit}
+    phrase, sources = Phrase("{limit}", "{limit}"), (point.strategy,)
+    if beside is not None and beside.p99 is not None:
+        key = "today" if beside.strategy == evidence.decision.today else "rival"
+        beside_it = COST[key]
+        phrase = Phrase(f"{{limit}}; {beside_it.en}", f"{{limit}}、{beside_it.ja}")
+        values |= {"value": numbers.ms(beside.p99.value, places), "name": label(beside)}
+        sources = (point.strategy, beside.strategy)
+    other = sentence(phrase, language, **values)
+    value = numbers.fixed(point.p99.value, places)
+    return Item("p99", COST["p99"].pattern(language), value, "ms", other, note, sources)
+
+
+def _auc(evidence: Evidence, point: Point, language: Language) -> Item:
+    """The gain over what runs today, as it is expected; the AUC itself where nothing is beside."""
+    today = evidence.point(evidence.decision.today)
+    name = COST["auc"].pattern(language)
+    own = numbers.fixed(point.auc.value, numbers.AUC_PLACES)
+    if point.gain is None or today is None or today is point:
+        ends = Bracket(numbers.bracket(point.auc))
+        note = sentence(Phrase("{ends}", "{ends}"), language, ends=ends)
+        return Item("auc", name, own, "", None, note, (point.strategy,))
+    margin, gain = evidence.decision.margin, _expected(evidence, point)
+    places = numbers.gap_places(gain, margin)
+    value = numbers.signed(gain.value, places)
+    ends = Bracket(numbers.bracket(gain, places))
+    beside = numbers.fixed(today.auc.value, numbers.AUC_PLACES)
+    note = sentence(COST["today"], language, value=beside)
+    other = sentence(Phrase("{ends}", "{ends}"), language, ends=ends)
+    doubt = _doubt(gain, TOUCHES * margin, language)
+    sources = (point.strategy, today.strategy)
+    return Item("auc", name, value, "", other, note, sources, doubt)
+
+
+def _expected(evidence: Evidence, point: Point) -> Interval:
+    """The gain drawn back to the others it was picked from, where that was worked out."""
+    firm = evidence.firmness
+    assert point.gain is not None
+    if firm is not None and firm.gain is not None and firm.of == point.strategy:
+        return firm.gain
+    return point.gain
 
 
 def money(value: float, currency: str, language: Language) -> tuple[str, str]:
@@ -100,28 +217,27 @@ def money(value: float, currency: str, language: Language) -> tuple[str, str]:
 
 
 def _clicks(evidence: Evidence, point: Point, language: Language) -> Item | None:
+    """More clicks than today by replay; the rate itself where today's stays."""
     replay = evidence.replay
     if replay is None or point.strategy != evidence.decision.choice:
         return None
-    gap = replay.difference
+    gap, today = replay.difference, replay.today
     places = 1 if _half(gap or replay.choice) >= 0.1 else 2
-    other = None
-    note = sentence(COST["clicks_note"], language, k=str(replay.k), difference="", interval="")
-    if replay.today is not None and point.strategy != evidence.decision.today:
-        value = numbers.fixed(replay.today.value, places)
-        other = sentence(COST["today"], language, value=value)
-        if gap is not None:
-            values = {"difference": numbers.signed(gap.value, places)}
-            values["interval"] = Bracket(numbers.bracket(gap, places))
-            note = sentence(COST["clicks_note"], language, k=str(replay.k), **values)
-    elif replay.choice.low is not None:
-        bracket = Bracket(numbers.bracket(replay.choice, places))
-        note = sentence(
-            COST["clicks_note"], language, k=str(replay.k), difference="", interval=bracket
-        )
-    value = numbers.fixed(replay.choice.value, places)
+    own = numbers.fixed(replay.choice.value, places)
+    name, k = COST["clicks"].pattern(language), str(replay.k)
     sources = tuple(dict.fromkeys(n for n in (point.strategy, evidence.decision.today) if n))
-    return Item("clicks", COST["clicks"].pattern(language), value, "", other, note, sources)
+    if gap is None or today is None or point.strategy == evidence.decision.today:
+        ends = Bracket(numbers.bracket(replay.choice, places))
+        other = sentence(Phrase("{ends}", "{ends}"), language, ends=ends) if ends else None
+        note = sentence(COST["clicks_plain"], language, k=k)
+        return Item("clicks", name, own, "", other, note, sources)
+    theirs = numbers.fixed(today.value, places)
+    note = sentence(COST["clicks_note"], language, own=own, today=theirs, k=k)
+    ends = Bracket(numbers.bracket(gap, places))
+    other = sentence(Phrase("{ends}", "{ends}"), language, ends=ends)
+    value = numbers.signed(gap.value, places)
+    doubt = _doubt(gap, 0.0, language)
+    return Item("clicks", name, value, "", other, note, sources, doubt)
 
 
 Shown = tuple[str, str] | None

@@ -2,10 +2,31 @@
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence, Interval, Lack, Point
-from fusefront.reports.words.headlines import CLAUSE, HEADLINE, LACK, MISSES, NEXT, SETTLE
+from fusefront.reports.words.headlines import (
+    CLAUSE,
+    HEADLINE,
+    LACK,
+    MISSES,
+    NEXT,
+    RELATION,
+    SETTLE,
+)
 from fusefront.reports.words.names import described
-from fusefront.reports.words.phrase import Bracket, Key, Language, Sentence, sentence
+from fusefront.reports.words.phrase import Bracket, Key, Language, Phrase, Sentence, sentence
 from fusefront.reports.words.unbeaten import with_unbeaten
+from fusefront.reports.words.verdicts import verdict_word
+
+IS = Phrase("is {verdict}", "{verdict}")
+TOLD_APART = {
+    "cannot tell": Phrase("cannot be told apart", "判断不能"),
+    "": Phrase("is measured at", "測定値のみ"),
+}
+STANDING = {  # verdict -> clause
+    "equivalent": "equivalent",
+    "not worse by more than the margin": "not_worse",
+    "worse": "loss",
+    "worse, by less than the margin": "small_loss",
+}
 
 
 def headline(evidence: Evidence, language: Language) -> Sentence:
@@ -17,15 +38,16 @@ def headline(evidence: Evidence, language: Language) -> Sentence:
     values = _settings(evidence, language)
     values |= {"limits": limits(evidence, language), "lack": lack(evidence, language)}
     values |= {"stays": _stays(evidence, language), "enough": _enough(evidence, language)}
-    values |= measured(subject, language) if subject else {}
+    values |= measured(subject, decision.margin) if subject else {}
     if today:
-        values |= {f"today_{k}": v for k, v in measured(today, language).items()}
+        values |= {f"today_{k}": v for k, v in measured(today, decision.margin).items()}
         values["misses"] = missed(evidence, today, language)
         lone = language == "en" and decision.max_cost is None
         values["kept"] = "it" if lone else values["limits"]
     if subject:
         values["settle"] = settle(subject, language)
         values["standing"] = _standing(evidence, subject, language)
+        values["relation"] = _relation(evidence, subject, language)
         values["own_cost"] = _own_cost(evidence, subject, language)
         faster = shown_faster(subject, today)
         values["not_faster"] = "" if faster else _clause("not_faster", language)
@@ -49,21 +71,19 @@ def pattern_key(evidence: Evidence, subject: Point | None, today: Point | None) 
         if subject is None or subject.p99 is None:
             return "infeasible_bare"
         return "infeasible_gain" if gains(subject) else "infeasible"
-    if decision.reason == "cannot_tell" and subject is not None and subject.gain is not None:
+    known = subject is not None and subject.gain is not None and subject.gain.low is not None
+    if decision.reason == "cannot_tell" and known:
         return "cannot_tell"
     return "thin"
 
 
-def measured(point: Point, language: Language) -> dict[str, str]:
+def measured(point: Point, margin: float) -> dict[str, str]:
     """A strategy's numbers as pieces of a sentence."""
     values: dict[str, str] = {"name": described(point)}
     if point.gain is not None:
-        places, tost = numbers.auc_places(point.gain), point.gain_90
+        places = numbers.gap_places(point.gain, margin)
         values["gain"] = Key(numbers.signed(point.gain.value, places))
         values["interval"] = Bracket(numbers.bracket(point.gain, places))
-        inner = numbers.bracket(tost, places) if tost else ""
-        inner = CLAUSE["tost"].pattern(language).format(bracket=inner) if inner else ""
-        values["tost"] = Bracket(inner.replace(" ", numbers.NB))
     for name in ("p50", "p99"):
         interval: Interval | None = getattr(point, name)
         if interval is not None:
@@ -83,13 +103,6 @@ def gains(point: Point | None) -> bool:
     )
 
 
-def within(interval: Interval | None, margin: float) -> bool:
-    """Whether the whole interval lies inside ±margin."""
-    if interval is None or interval.low is None or interval.high is None:
-        return False
-    return -margin <= interval.low and interval.high <= margin
-
-
 def shown_faster(point: Point | None, other: Point | None) -> bool:
     """Whether the p50 interval lies wholly below the other's."""
     if point is None or other is None or point.p50 is None or other.p50 is None:
@@ -100,9 +113,15 @@ def shown_faster(point: Point | None, other: Point | None) -> bool:
 
 def settle(point: Point, language: Language) -> str:
     """What would decide a comparison with what runs today."""
-    rows, seeds = point.rows_to_settle, point.seeds_to_settle
-    pattern = SETTLE[bool(rows), bool(seeds)].pattern(language)
-    return pattern.format(rows=numbers.about(rows or 0), seeds=numbers.count(seeds or 0))
+    rows, seeds, effect = point.rows_to_settle, point.seeds_to_settle, point.effect_to_settle
+    key: tuple[bool, bool] | str = (rows is not None, seeds is not None)
+    if effect is None:
+        key = "unknown"
+    elif 0 in (rows, seeds):
+        key = "enough"
+    pattern = SETTLE[key].pattern(language)
+    values = {"rows": numbers.about(rows or 0), "seeds": numbers.count(seeds or 0)}
+    return pattern.format(effect=numbers.plain(effect or 0.0), **values)
 
 
 def lack(evidence: Evidence, language: Language) -> str:
@@ -189,14 +208,21 @@ def _enough(evidence: Evidence, language: Language) -> str:
 
 def _standing(evidence: Evidence, point: Point, language: Language) -> str:
     """What an interval of the gain that is not wholly above zero says."""
-    margin = evidence.decision.margin
     if gains(point) or point.gain is None:
         return ""
-    if within(point.gain_90, margin):
-        return _clause("equivalent", language).format(margin=numbers.plain(margin))
-    if point.gain.high is not None and point.gain.high < 0:
-        return _clause("loss", language)
-    return _clause("may_lose", language)
+    key = STANDING.get(point.verdict, "may_lose")
+    return _clause(key, language).format(margin=numbers.plain(evidence.decision.margin))
+
+
+def _relation(evidence: Evidence, point: Point, language: Language) -> str:
+    """How it stands to what runs today: a clause, or the verdict where today's stays."""
+    if evidence.decision.case == "tie":
+        return (
+            TOLD_APART.get(point.verdict, IS)
+            .pattern(language)
+            .format(verdict=verdict_word(point.verdict, language))
+        )
+    return RELATION.get(point.verdict, RELATION[""]).pattern(language)
 
 
 def _own_cost(evidence: Evidence, point: Point, language: Language) -> str:

@@ -4,6 +4,7 @@ from fusefront.reports import numbers
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.phrase import Language, Phrase, Sentence, sentence
+from fusefront.reports.words.verdicts import verdict_word
 
 RISING = {
     True: Phrase(
@@ -37,13 +38,6 @@ CHANGED = {
 FIRM = Phrase(
     "No verdict changes by the recipe {recipe}.", "{recipe}でも\u200b判定は\u200b変わらない。"
 )
-VERDICT = {
-    "better": Phrase("better", "優る"),
-    "worse": Phrase("worse", "劣る"),
-    "equivalent": Phrase("equivalent", "同等"),
-    "cannot tell": Phrase("cannot tell", "判断不能"),
-    "no verdict": Phrase("no verdict", "判定なし"),
-}
 
 
 def recipe(evidence: Evidence, language: Language) -> list[Sentence]:
@@ -76,8 +70,8 @@ def _changed(evidence: Evidence, language: Language) -> list[Sentence]:
     first = next((other for other in changes if other.strategy in deciding), changes[0])
     values = {
         "name": _name(evidence, first.strategy),
-        "verdict": _word(first.verdict, language),
-        "other": _word(first.other, language),
+        "verdict": verdict_word(first.verdict, language),
+        "other": verdict_word(first.other, language),
         "recipe": shorten(first.recipe, 72),
         "n": numbers.count(len(changes)),
     }
@@ -87,8 +81,3 @@ def _changed(evidence: Evidence, language: Language) -> list[Sentence]:
 def _name(evidence: Evidence, strategy: str) -> str:
     point = evidence.point(strategy)
     return label(point) if point else shorten(strategy, 26)
-
-
-def _word(verdict: str, language: Language) -> str:
-    known = VERDICT.get(verdict)
-    return known.pattern(language) if known else verdict

@@ -36,13 +36,23 @@ FINDING = {
         "Under the limit nothing is shown to beat what runs today",
         "上限内で\u200b現行方式に\u200b優ると\u200b示された\u200b方式は\u200bない",
     ),
+    "tie_small": Phrase(
+        "Under the limit nothing is shown to beat what runs today by the margin of {margin} AUC",
+        "上限内で\u200b現行方式に\u200b許容差\u200b（AUC {margin}）以上\u200b優ると\u200b示された"
+        "\u200b方式は\u200bない",
+    ),
     "infeasible": Phrase(
-        "Every strategy that was timed reaches over the limit",
-        "計測した\u200bすべての\u200b方式が\u200b上限を\u200b超える",
+        "Nothing that can be chosen is shown to keep the limit",
+        "上限に\u200b収まると\u200b示された\u200b選択可能な\u200b方式は\u200bない",
+    ),
+    "infeasible_cost": Phrase(
+        "Nothing that can be chosen is shown to keep both limits, on p99 and on cost",
+        "p99と\u200b費用の\u200b両上限に\u200b収まると\u200b示された\u200b選択可能な\u200b方式は"
+        "\u200bない",
     ),
     "thin": Phrase(
-        "What was measured so far: the intervals do not settle it",
-        "これまでの\u200b測定：\u200b区間からは\u200b決められない",
+        "What was measured so far is not enough to decide",
+        "これまでの\u200b測定では\u200b決められない",
     ),
     "untimed": Phrase(
         "Quality only: no latency was measured", "品質のみ：\u200bレイテンシは\u200b未測定"
@@ -115,11 +125,12 @@ def finding(evidence: Evidence, plane: Plane | None, language: Language) -> Sent
     if plane is None:
         return sentence(FINDING["untimed"], language)
     if decision.case != "clear" or choice is None or choice.p99 is None:
-        key: str = "chosen" if decision.case == "clear" else decision.case
-        if decision.case == "tie" and any(gains(p) and p.feasible for p in evidence.points):
-            key = "thin"
-        name = label(choice) if choice else ""
-        return sentence(FINDING[key], language, name=name, n=numbers.count(len(evidence.points)))
+        values = {"n": numbers.count(len(evidence.points))}
+        values |= {
+            "name": label(choice) if choice else "",
+            "margin": numbers.plain(decision.margin),
+        }
+        return sentence(FINDING[_undrawn(evidence)], language, **values)
     slower = [
         p
         for p in evidence.points
@@ -143,6 +154,24 @@ def finding(evidence: Evidence, plane: Plane | None, language: Language) -> Sent
         margin=numbers.plain(decision.margin),
         n=numbers.count(len(plane.spots) + len(plane.below) + len(plane.off)),
     )
+
+
+def _undrawn(evidence: Evidence) -> str:
+    """The finding where the figure marks no choice but today's, or none that was timed."""
+    decision = evidence.decision
+    if decision.case == "infeasible" and decision.max_cost is not None:
+        return "infeasible_cost"
+    if decision.case != "tie":
+        return "chosen" if decision.case == "clear" else decision.case
+    better = [p for p in evidence.points if p.feasible and gains(p)]
+    if any(point.gain is not None and _low(point) >= decision.margin for point in better):
+        return "chosen"
+    return "tie_small" if better else "tie"
+
+
+def _low(point: Point) -> float:
+    low = point.gain.low if point.gain is not None else None
+    return float("-inf") if low is None else low
 
 
 def _beats(point: Point) -> bool:
@@ -207,7 +236,9 @@ def description(evidence: Evidence, plane: Plane | None, language: Language) -> 
     choice = evidence.point(evidence.decision.choice)
     about = ""
     if choice is not None and choice.gain is not None and choice.p99 is not None:
-        about = sentence(DESCRIBED["chosen"], language, **measured(choice, language)).text
+        about = sentence(
+            DESCRIBED["chosen"], language, **measured(choice, evidence.decision.margin)
+        ).text
         about += " " if language == "en" else ""
     return sentence(
         DESCRIBED["scatter"],

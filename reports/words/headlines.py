@@ -10,18 +10,17 @@ HEADLINE = {
         "\u200bp99は\u200b{p99} {p99_interval}で、\u200b{limits}に\u200b収まる。",
     ),
     "cheaper_faster": Phrase(
-        "Ship {name}: equivalent to what runs today ({gain} AUC {tost}, within ±{margin}) and "
-        "faster, p50 {p50} {p50_interval} against {today_p50} {today_p50_interval}.",
-        "{name}を\u200b採用する。\u200b現行方式と\u200b同等（AUC {gain} "
-        "{tost}、許容差±{margin}）で、\u200bp50は\u200b{p50} {p50_interval}と、\u200b現行の\u200b"
-        "{today_p50} {today_p50_interval}より\u200b速い。",
+        "Ship {name}: {relation} ({gain} AUC {interval}, margin {margin}) and faster, p50 {p50} "
+        "{p50_interval} against {today_p50} {today_p50_interval}.",
+        "{name}を\u200b採用する。\u200b{relation}（AUC {gain} {interval}、許容差{margin}）、\u200b"
+        "p50は\u200b{p50} {p50_interval}と、\u200b現行の\u200b{today_p50} {today_p50_interval}より"
+        "\u200b速い。",
     ),
     "cheaper": Phrase(
-        "Ship {name}: equivalent to what runs today ({gain} AUC {tost}, within ±{margin}), at p99 "
-        "{p99} {p99_interval}, under {limits}.",
-        "{name}を\u200b採用する。\u200b現行方式と\u200b同等（AUC {gain} "
-        "{tost}、許容差±{margin}）で、\u200bp99は\u200b{p99} {p99_interval}、\u200b"
-        "{limits}に\u200b収まる。",
+        "Ship {name}: {relation} ({gain} AUC {interval}, margin {margin}), at p99 {p99} "
+        "{p99_interval}, under {limits}.",
+        "{name}を\u200b採用する。\u200b{relation}（AUC {gain} {interval}、許容差{margin}）、\u200b"
+        "p99は\u200b{p99} {p99_interval}で\u200b{limits}に\u200b収まる。",
     ),
     "limit": Phrase(
         "Ship {name}: what runs today {misses}, {name} keeps {kept} at p99 {p99} {p99_interval}"
@@ -31,10 +30,10 @@ HEADLINE = {
         "{interval}{standing}。",
     ),
     "equivalent": Phrase(
-        "Keep what runs today: {name} is equivalent, {gain} AUC {tost} within ±{margin}"
+        "Keep what runs today: {name} {relation}, {gain} AUC {interval}, margin {margin}"
         "{not_faster}.",
-        "現行方式を\u200b維持する。\u200b{name}は\u200b同等"
-        "（AUC {gain} {tost}、許容差±{margin}）{not_faster}。",
+        "現行方式を\u200b維持する。\u200b{name}は\u200b{relation}"
+        "（AUC {gain} {interval}、許容差{margin}）{not_faster}。",
     ),
     "no_gain": Phrase(
         "Keep what runs today: no strategy under {limits} is shown to gain; of them the one with "
@@ -65,28 +64,58 @@ HEADLINE = {
         "現時点では\u200b採用なし。\u200b{limits}に\u200b{stays}\u200b{enough}方式はない。",
     ),
     "cannot_tell": Phrase(
-        "Do not decide yet: {name} gains {gain} AUC {interval}, which could be a loss; {settle}.",
+        "Do not decide yet: {name} has {gain} AUC {interval}, which could be a loss; {settle}.",
         "まだ\u200b決めない。\u200b{name}の\u200bAUC {gain} {interval}は\u200b悪化の\u200b可能性を"
         "\u200b含む。\u200b{settle}。",
     ),
     "thin": Phrase("Do not decide yet: {lack}.", "まだ\u200b決めない。\u200b{lack}。"),
 }
-SETTLE = {
+RELATION = {  # of a choice to what runs today
+    "equivalent": Phrase("equivalent to what runs today", "現行方式と\u200b同等で"),
+    "not worse by more than the margin": Phrase(
+        "not worse than what runs today by more than the margin",
+        "現行方式に\u200b許容差を\u200b超えては\u200b劣らず",
+    ),
+    "better": Phrase("better than what runs today", "現行方式に\u200b優り"),
+    "better, by less than the margin": Phrase(
+        "better than what runs today, by less than the margin",
+        "現行方式に\u200b許容差未満で\u200b優り",
+    ),
+    "worse, by less than the margin": Phrase(
+        "worse than what runs today, by less than the margin",
+        "現行方式に\u200b許容差未満で\u200b劣り",
+    ),
+    "": Phrase("beside what runs today", "現行方式との\u200b差は\u200b示されず"),
+}
+SETTLE = {  # which of rows and seeds alone would see the declared effect
     (True, True): Phrase(
-        "about {rows} more test rows or {seeds} more seeds would probably settle it",
-        "あと\u200b約{rows}行\u200bまたは\u200b{seeds}シードで\u200b決まる見込み",
+        "about {rows} more test rows or {seeds} more seeds each would show a difference of "
+        "{effect} AUC with 80% power",
+        "あと\u200b約{rows}行\u200bまたは\u200b各{seeds}シードで、\u200bAUC {effect}の\u200b差を"
+        "\u200b検出力80%で\u200b示せる",
     ),
     (True, False): Phrase(
-        "about {rows} more test rows would probably settle it, more seeds alone probably not",
-        "あと\u200b約{rows}行で\u200b決まる見込み（シードだけでは\u200b決まらない見込み）",
+        "about {rows} more test rows would show a difference of {effect} AUC with 80% power, more "
+        "seeds alone would not",
+        "あと\u200b約{rows}行で\u200bAUC {effect}の\u200b差を\u200b検出力80%で\u200b示せる"
+        "（シードだけでは\u200b示せない）",
     ),
     (False, True): Phrase(
-        "{seeds} more seeds would probably settle it, more rows alone probably not",
-        "あと\u200b{seeds}シードで\u200b決まる見込み（行だけでは\u200b決まらない見込み）",
+        "{seeds} more seeds each would show a difference of {effect} AUC with 80% power, more rows "
+        "alone would not",
+        "あと\u200b各{seeds}シードで\u200bAUC {effect}の\u200b差を\u200b検出力80%で\u200b示せる"
+        "（行だけでは\u200b示せない）",
     ),
     (False, False): Phrase(
-        "neither rows nor seeds alone are known to settle it",
-        "行または\u200bシードだけで\u200b決まるとは\u200b言えない",
+        "neither more rows nor more seeds alone would show a difference of {effect} AUC",
+        "行だけでも\u200bシードだけでも\u200bAUC {effect}の\u200b差は\u200b示せない",
+    ),
+    "enough": Phrase(
+        "a difference of {effect} AUC would have been seen with 80% power",
+        "AUC {effect}の\u200b差ならば\u200b検出力80%で\u200b示せる\u200b規模であった",
+    ),
+    "unknown": Phrase(
+        "more test rows or more seeds may settle it", "行または\u200bシードを\u200b増やす"
     ),
 }
 LACK = {
@@ -143,6 +172,12 @@ CLAUSE = {
     "loss": Phrase(", a loss", "（悪化）"),
     "may_lose": Phrase(", which may be a loss", "（悪化の可能性あり）"),
     "equivalent": Phrase(", equivalent within ±{margin}", "（許容差±{margin}で同等）"),
+    "not_worse": Phrase(
+        ", not worse by more than the margin of {margin}", "（許容差{margin}を超えては劣らない）"
+    ),
+    "small_loss": Phrase(
+        ", a loss of less than the margin of {margin}", "（許容差{margin}未満の悪化）"
+    ),
     "not_faster": Phrase(
         ", and is not shown to be faster", "で、\u200b速いとも\u200b示されていない"
     ),
@@ -156,7 +191,6 @@ CLAUSE = {
     "stay": Phrase("stays under", "収まる"),
     "shown": Phrase("is shown to stay under", "収まると\u200b示された"),
     "enough": Phrase(" of two or more seeds", "2シード以上の\u200b"),
-    "tost": Phrase("90% {bracket}", "90% {bracket}"),
 }
 MISSES = {
     "latency": Phrase("misses the {slo} limit", "上限{slo}を\u200b超える"),

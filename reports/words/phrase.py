@@ -34,6 +34,10 @@ class Bracket(str):
     """An interval in brackets."""
 
 
+class Gap(str):
+    """A difference and its interval: the interval is set as a `Bracket`."""
+
+
 class Key(str):
     """The number that the sentence is about."""
 
@@ -105,6 +109,9 @@ def dressed(value: str) -> Markup:
         return Markup("<bdi>{}</bdi>").format(safe)
     if isinstance(value, Bracket):
         return Markup('<span class="i nb">{}</span>').format(safe) if value else Markup("")
+    if isinstance(value, Gap):
+        number, bracket, ends = value.partition("[")
+        return Markup("{}{}").format(number, dressed(Bracket(bracket + ends)))
     if isinstance(value, Key):
         return Markup('<span class="n">{}</span>').format(safe)
     return Markup(safe)

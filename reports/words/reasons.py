@@ -7,31 +7,32 @@ from fusefront.reports.evidence import Evidence, Point
 from fusefront.reports.words.decision import measured, missed, next_steps
 from fusefront.reports.words.names import described
 from fusefront.reports.words.phrase import Language, Phrase, Sentence, sentence
+from fusefront.reports.words.verdicts import BETTER
 
 REASON = {
     "fastest": Phrase(
-        "It is the fastest of the {n} strategies under the limit that are equivalent to the best "
-        "one (margin {margin} AUC).",
-        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b"
-        "{n}方式のうち、\u200b最も\u200b速い。",
+        "It is the fastest of the {n} strategies under the limit that are not worse than the best "
+        "one by more than the margin of {margin} AUC.",
+        "上限内で\u200b最良に\u200b許容差\u200b（AUC {margin}）を\u200b超えては\u200b劣らない"
+        "\u200b{n}方式のうち、\u200b最も\u200b速い。",
     ),
     "not_slower": Phrase(
-        "It is one of {n} strategies under the limit that are equivalent to the best one (margin "
-        "{margin} AUC), and none of them is shown to be faster.",
-        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b"
-        "{n}方式の\u200b1つで、\u200bより\u200b速いと\u200b示された\u200b方式は\u200bない。",
+        "It is one of {n} strategies under the limit that are not worse than the best one by more "
+        "than the margin of {margin} AUC, and none of them is shown to be faster.",
+        "上限内で\u200b最良に\u200b許容差\u200b（AUC {margin}）を\u200b超えては\u200b劣らない"
+        "\u200b{n}方式の\u200b1つで、\u200bより\u200b速いと\u200b示された\u200b方式は\u200bない。",
     ),
     "one_of": Phrase(
-        "It is one of {n} strategies under the limit that are equivalent to the best one (margin "
-        "{margin} AUC).",
-        "上限内で\u200b最良と\u200b同等\u200b（許容差 AUC {margin}）と\u200b判定された\u200b"
-        "{n}方式の\u200b1つ。",
+        "It is one of {n} strategies under the limit that are not worse than the best one by more "
+        "than the margin of {margin} AUC.",
+        "上限内で\u200b最良に\u200b許容差\u200b（AUC {margin}）を\u200b超えては\u200b劣らない"
+        "\u200b{n}方式の\u200b1つ。",
     ),
     "alone": Phrase(
-        "Under the limit it has the best lower bound of the gain, and no other strategy there is "
-        "shown to be equivalent to it (margin {margin} AUC).",
-        "上限内で\u200b改善の\u200b下限が\u200b最も\u200b高く、\u200b同等\u200b（許容差 AUC "
-        "{margin}）と\u200b示された\u200b方式は\u200bほかに\u200bない。",
+        "Under the limit it has the best lower bound of the gain, and every other strategy there "
+        "may be worse by more than the margin of {margin} AUC.",
+        "上限内で\u200b改善の\u200b下限が\u200b最も\u200b高く、\u200b他の\u200bどの\u200b方式も"
+        "\u200b許容差\u200b（AUC {margin}）を\u200b超えて\u200b劣る\u200b可能性が\u200bある。",
     ),
     "control": Phrase(
         "It is a control: no fusion under the limit is shown to beat it.",
@@ -68,17 +69,33 @@ REASON = {
         "現行方式に\u200bあたる\u200b方式が\u200bなく、\u200b比較は\u200bできない。",
     ),
 }
-COUNT = {
-    "better": Phrase("{n} gain", "優る{n}"),
-    "worse": Phrase("{n} lose", "劣る{n}"),
-    "equivalent": Phrase("{n} are equivalent", "同等{n}"),
-    "cannot tell": Phrase("{n} cannot be told apart", "判断不能{n}"),
-}
-COUNT_ONE = {
-    "better": Phrase("1 gains", "優る1"),
-    "worse": Phrase("1 loses", "劣る1"),
-    "equivalent": Phrase("1 is equivalent", "同等1"),
-    "cannot tell": Phrase("1 cannot be told apart", "判断不能1"),
+COUNT = {  # one, several
+    "better": (Phrase("1 gains", "優る1"), Phrase("{n} gain", "優る{n}")),
+    "better, by less than the margin": (
+        Phrase("1 gains less than the margin", "許容差未満で優る1"),
+        Phrase("{n} gain less than the margin", "許容差未満で優る{n}"),
+    ),
+    "equivalent": (
+        Phrase("1 is equivalent", "同等1"),
+        Phrase("{n} are equivalent", "同等{n}"),
+    ),
+    "not worse by more than the margin": (
+        Phrase("1 is not worse by more than the margin", "許容差を超えては劣らない1"),
+        Phrase("{n} are not worse by more than the margin", "許容差を超えては劣らない{n}"),
+    ),
+    "cannot tell": (
+        Phrase("1 cannot be told apart", "判断不能1"),
+        Phrase("{n} cannot be told apart", "判断不能{n}"),
+    ),
+    "not better by more than the margin": (
+        Phrase("1 is not better by more than the margin", "許容差を超えては優らない1"),
+        Phrase("{n} are not better by more than the margin", "許容差を超えては優らない{n}"),
+    ),
+    "worse, by less than the margin": (
+        Phrase("1 loses less than the margin", "許容差未満で劣る1"),
+        Phrase("{n} lose less than the margin", "許容差未満で劣る{n}"),
+    ),
+    "worse": (Phrase("1 loses", "劣る1"), Phrase("{n} lose", "劣る{n}")),
 }
 OVER = Phrase(", which {missed}", "で\u200b{missed}")
 
@@ -113,7 +130,7 @@ def _control(evidence: Evidence) -> str:
         and "control" not in (p.role, p.family)
         and p.role != "device"
         and p.gain_vs_choice is not None
-        and (p.gain_vs_choice.low or 0.0) > 0
+        and p.verdict_vs_choice in BETTER
     ]
     if not beating:
         return "control"
@@ -161,7 +178,7 @@ def _counted(evidence: Evidence, language: Language) -> list[Sentence]:
     if not verdicts:
         return []
     parts = [
-        (COUNT_ONE[v] if n == 1 else COUNT[v]).pattern(language).format(n=numbers.count(n))
+        COUNT[v][n > 1].pattern(language).format(n=numbers.count(n))
         for v, n in sorted(verdicts.items(), key=lambda kv: list(COUNT).index(kv[0]))
     ]
     counts = listed(parts, language)
@@ -187,7 +204,7 @@ def today(evidence: Evidence, language: Language) -> Sentence:
         return sentence(REASON["no_today"], language)
     values: dict[str, str] = {"name": described(point)}
     values["auc"] = numbers.fixed(point.auc.value, numbers.AUC_PLACES)
-    values |= measured(point, language)
+    values |= measured(point, evidence.decision.margin)
     shortfall = missed(evidence, point, language) if point.p99 is not None else ""
     values["over"] = OVER.pattern(language).format(missed=shortfall) if shortfall else ""
     key = "today" if point.p99 is not None else "today_untimed"

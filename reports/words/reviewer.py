@@ -7,6 +7,7 @@ from fusefront.reports import numbers
 from fusefront.reports.curves import epochs, trials, with_panels
 from fusefront.reports.evidence import Ablation, Calibration, Evidence, MissingCurve, StudyFacts
 from fusefront.reports.plane import ends, moved
+from fusefront.reports.words.commands import on_study, that_trains
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.reasons import listed
 
@@ -33,25 +34,16 @@ HEADING = {
     "runs": "Where each number comes from",
 }
 ABSENT = {
-    "cost": (
-        "No latency was measured; `fusefront bench {study}` times every strategy in one session."
-    ),
-    "ablation": (
-        "Nothing was taken apart; `fusefront ablate {file} --of {name}` trains {name} without "
-        "each part."
-    ),
-    "calibration": "No calibration was computed; `fusefront compare {study}` does it.",
-    "epochs": (
-        "The runs left no curve: nothing was trained by epochs, or `fusefront run {file}` has not "
-        "finished."
-    ),
+    "cost": ("No latency was measured; `{bench}` times every strategy in one session."),
+    "ablation": ("Nothing was taken apart; {ablate} trains {name} without each part."),
+    "calibration": "No calibration was computed; `{compare}` does it.",
+    "epochs": ("The runs left no curve: nothing was trained by epochs, or {run} has not finished."),
     "trials": (
         "There is no search of two trials or more; set `tuning.trials` in the study and run it "
         "again."
     ),
     "missing": (
-        "Not measured; `fusefront robustness {study}` hides each modality at serving time and "
-        "scores test again."
+        "Not measured; `{robustness}` hides each modality at serving time and scores test again."
     ),
     "slices": (
         "The data set declares no slices; name them under `slices` in its spec and prepare it "
@@ -61,15 +53,17 @@ ABSENT = {
         "Nothing to work out: no logged test request has two candidates and a price, or there is "
         "no baseline."
     ),
-    "audit": (
-        "The data were not audited; `fusefront audit` on the data set's spec writes the findings."
-    ),
+    "audit": ("The data were not audited; {run} audits them and writes the findings."),
     "environment": "The runs left no record of their environment.",
 }
 BACKENDS = (
     "The model alone, without the lookups around it, at the number of candidates that decides. "
     "onnx is what ships and what the decision reads. Differences are from the trained model: of a "
     "probability, and of the AUC where precision is reduced."
+)
+SLICES = (
+    "Intervals are those of one slice alone; verdicts are adjusted over all slices and strategies "
+    "together and are therefore the stricter of the two."
 )
 CODES = (
     "Mean and range over parts (or levels) and seeds. Variance kept: share of the vectors' "
@@ -147,9 +141,17 @@ def _searched(study: StudyFacts) -> str:
 
 def absent(key: str, evidence: Evidence) -> str:
     """One sentence: what to run."""
-    study, decision = evidence.study.name, evidence.decision
-    name = decision.choice or decision.subject or decision.today or "STRATEGY"
-    return ABSENT[key].format(study=study, file=f"{study}.yaml", name=name)
+    decision = evidence.decision
+    name = decision.choice or decision.subject or decision.today or ""
+    ablate, run = that_trains(evidence, "ablate", "--of", name), that_trains(evidence, "run")
+    return ABSENT[key].format(
+        bench=on_study(evidence, "bench"),
+        compare=on_study(evidence, "compare"),
+        robustness=on_study(evidence, "robustness"),
+        ablate=f"`{ablate}`" if ablate and name else "an ablation of the study's file",
+        run=f"`{run}`" if run else "running the study",
+        name=name or "a strategy",
+    )
 
 
 def leaderboard(evidence: Evidence) -> str:
@@ -200,8 +202,8 @@ def calibration(evidence: Evidence) -> str:
             f"{text} Hollow: logits divided by a temperature fitted on validation ({_and(fitted)})."
         )
     return (
-        f"{text} No temperature was fitted; `fusefront compare {evidence.study.name} "
-        "--temperature` shows the scaled rates beside these."
+        f"{text} No temperature was fitted; "
+        f"`{on_study(evidence, 'compare', '--temperature')}` shows the scaled rates beside these."
     )
 
 

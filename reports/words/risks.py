@@ -6,10 +6,21 @@ from dataclasses import astuple
 from fusefront.reports import numbers
 from fusefront.reports.evidence import AuditFinding, Evidence, Interval, MissingCurve, Point
 from fusefront.reports.words.audit import finding_text
+from fusefront.reports.words.commands import on_study
 from fusefront.reports.words.costs import subject
 from fusefront.reports.words.firm import recipe
 from fusefront.reports.words.names import label, shorten
-from fusefront.reports.words.phrase import Bracket, Entry, Language, Phrase, Sentence, sentence
+from fusefront.reports.words.phrase import (
+    Bracket,
+    Entry,
+    Language,
+    Name,
+    Phrase,
+    Sentence,
+    sentence,
+)
+from fusefront.reports.words.reasons import listed
+from fusefront.reports.words.verdicts import WORSE, auc_gap
 
 MOST_FINDINGS = 2
 HEAD = {
@@ -27,11 +38,11 @@ LEAKS = {
         "No leak and no other fault in {n} checks.",
         "{n}件の\u200b検査で\u200b漏洩も\u200b不備もなし。",
     ),
-    "open": Phrase("{n} checks could not run.", "{n}件は\u200b実行できず。"),
-    "none": Phrase(
-        "The data were not audited; `fusefront audit` does it.",
-        "データ監査は\u200b未実施\u200b（`fusefront audit`で\u200b実施）。",
+    "open": Phrase(
+        "{n} of {all} checks could not run, for want of what they look at: {names}.",
+        "{all}件中\u200b{n}件の\u200b検査は\u200b対象がなく\u200b実行できず：{names}。",
     ),
+    "none": Phrase("The data were not audited.", "データ監査は\u200b未実施。"),
     "found": Phrase("{state}: {text}", "{state}：{text}"),
     "second": Phrase(
         "The test split was opened before, for other versions of this study ({n}): what was chosen "
@@ -45,33 +56,48 @@ STATE = {
     "warning": Phrase("Warning", "警告"),
     "error": Phrase("Severe", "重大"),
 }
-CONTROLS = {
-    "equivalent": Phrase(
-        "{name} is equivalent ({gap} AUC, 90% {interval_90}).",
-        "{name}は\u200b同等\u200b（AUC {gap}、90% {interval_90}）。",
-    ),
+CONTROLS: dict[str, Phrase] = {
+    "equivalent": Phrase("{name} is equivalent ({gap}).", "{name}は\u200b同等\u200b（{gap}）。"),
     "cannot tell": Phrase(
-        "{name} cannot be told apart ({gap} AUC {interval}): what fusion adds to it is not shown.",
-        "{name}とは\u200b判断不能\u200b（AUC {gap} {interval}）。\u200b融合の\u200b効果は\u200b"
-        "示されていない。",
+        "{name} cannot be told apart ({gap}): what fusion adds to it is not shown.",
+        "{name}とは\u200b判断不能\u200b（{gap}）。\u200b融合の\u200b効果は\u200b示されていない。",
     ),
-    "better": Phrase(
-        "{name} is better ({gap} AUC {interval}).",
-        "{name}が\u200b優る\u200b（AUC {gap} {interval}）。",
+    "not worse by more than the margin": Phrase(
+        "{name} is not worse by more than the margin ({gap}): what fusion adds to it is not shown.",
+        "{name}は\u200b許容差を\u200b超えては\u200b劣らない\u200b（{gap}）。\u200b融合の\u200b"
+        "効果は\u200b示されていない。",
+    ),
+    "not better by more than the margin": Phrase(
+        "{name} may be as good ({gap}): what fusion adds to it is not shown.",
+        "{name}は\u200b同等の\u200b可能性が\u200bある\u200b（{gap}）。\u200b融合の\u200b効果は"
+        "\u200b示されていない。",
+    ),
+    "better": Phrase("{name} is better ({gap}).", "{name}が\u200b優る\u200b（{gap}）。"),
+    "better, by less than the margin": Phrase(
+        "{name} is better, by less than the margin ({gap}).",
+        "{name}が\u200b許容差未満で\u200b優る\u200b（{gap}）。",
     ),
     "none": Phrase(
         "It is shown to beat all {n} of them.", "{n}件\u200bすべてに\u200b優ると\u200b示された。"
     ),
+    "barely": Phrase(
+        "It is shown to beat all {n} of them, {barely} by less than the margin ({names}).",
+        "{n}件\u200bすべてに\u200b優ると\u200b示されたが、\u200b{barely}件には\u200b許容差未満"
+        "\u200b（{names}）。",
+    ),
+    "unknown": Phrase(
+        "Its difference from {names} has no interval.",
+        "{names}との\u200b差に\u200b区間が\u200bない。",
+    ),
 }
 COUNTS = Phrase(
-    "Its gain over counts, a regression on counters and attributes alone: {gap} AUC {interval}.",
-    "カウンタと\u200b属性\u200bだけの\u200b回帰\u200b（counts）に\u200b対する\u200b利得："
-    "AUC {gap} {interval}。",
+    "Its gain over counts, a regression on counters and attributes alone: {gap}.",
+    "カウンタと\u200b属性\u200bだけの\u200b回帰\u200b（counts）に\u200b対する\u200b利得：{gap}。",
 )
 SLICES = {
     "loses": Phrase(
-        "{name} ({share} of rows) loses {gap} AUC {interval}.",
-        "{name}\u200b（行の{share}）は\u200bAUC {gap} {interval}と\u200b劣る。",
+        "{name} ({share} of rows) loses {gap}.",
+        "{name}\u200b（行の{share}）は\u200b{gap}と\u200b劣る。",
     ),
     "none": Phrase(
         "No loss is shown in any of {n} slices.",
@@ -105,8 +131,8 @@ MISSING = {
         "現行方式との\u200b差は\u200bAUC {lead} {interval}。",
     ),
     "none": Phrase(
-        "Not measured; `fusefront robustness {study}` measures it.",
-        "未測定\u200b（`fusefront robustness {study}`で\u200b測定）。",
+        "Not measured; `{command}` measures it.",
+        "未測定\u200b（`{command}`で\u200b測定）。",
     ),
 }
 CALIBRATION = {
@@ -156,8 +182,10 @@ def _leaks(evidence: Evidence, language: Language) -> list[Sentence]:
         sentences.append(sentence(LEAKS["none"], language))
     elif not ranked:
         sentences.append(sentence(LEAKS["clean"], language, n=numbers.count(checks_run)))
-    if lacking := len(evidence.audit) - checks_run:
-        sentences.append(sentence(LEAKS["open"], language, n=numbers.count(lacking)))
+    if lacking := [finding for finding in evidence.audit if finding.state == "not run"]:
+        names = listed([shorten(finding.check, 40) for finding in lacking], language)
+        n, every = numbers.count(len(lacking)), numbers.count(len(evidence.audit))
+        sentences.append(sentence(LEAKS["open"], language, n=n, all=every, names=Name(names)))
     if evidence.study.second_look:
         n = numbers.count(evidence.study.second_look)
         sentences.append(sentence(LEAKS["second"], language, n=n))
@@ -176,34 +204,39 @@ def _controls(evidence: Evidence, language: Language) -> list[Sentence]:
         return []
     controls = [p for p in evidence.points if p.role == "control" and p.gain_vs_choice is not None]
     standing = [p for p in controls if p.verdict_vs_choice in CONTROLS]
-    sentences = [_control(point, language) for point in standing[:MOST_FINDINGS]]
-    if controls and not standing:
-        sentences.append(sentence(CONTROLS["none"], language, n=numbers.count(len(controls))))
     shown = standing[:MOST_FINDINGS]
+    sentences = [_control(evidence, point, language) for point in shown]
+    if controls and not standing:
+        sentences.append(_beaten(controls, language))
     counts = [p for p in controls if p.strategy == "counts" and p not in shown]
-    return sentences + [_over_counts(point, language) for point in counts]
+    return sentences + [_over_counts(evidence, point, language) for point in counts]
 
 
-def _over_counts(point: Point, language: Language) -> Sentence:
+def _beaten(controls: list[Point], language: Language) -> Sentence:
+    """All are beaten, as far as there are intervals; which of them by less than the margin."""
+    unknown = [p for p in controls if p.verdict_vs_choice not in WORSE]
+    barely = [p for p in controls if p.verdict_vs_choice == "worse, by less than the margin"]
+    key = "unknown" if unknown else "barely" if barely else "none"
+    names = [str(label(point)) for point in unknown or barely]
+    values = {
+        "names": listed(names, language) if names else "",
+        "barely": numbers.count(len(barely)),
+    }
+    return sentence(CONTROLS[key], language, n=numbers.count(len(controls)), **values)
+
+
+def _over_counts(evidence: Evidence, point: Point, language: Language) -> Sentence:
     """What the choice adds to the regression that everybody tries first."""
     assert point.gain_vs_choice is not None
     value, low, high = astuple(point.gain_vs_choice)
     gap = Interval(-value, None if high is None else -high, None if low is None else -low)
-    interval = Bracket(numbers.bracket(gap))
-    return sentence(COUNTS, language, gap=numbers.signed(gap.value), interval=interval)
+    return sentence(COUNTS, language, gap=auc_gap(gap, evidence.decision.margin, language))
 
 
-def _control(point: Point, language: Language) -> Sentence:
-    gap, inner = point.gain_vs_choice, point.gain_vs_choice_90
-    assert gap is not None
-    return sentence(
-        CONTROLS[point.verdict_vs_choice],
-        language,
-        name=label(point),
-        gap=numbers.signed(gap.value),
-        interval=Bracket(numbers.bracket(gap)),
-        interval_90=Bracket(numbers.bracket(inner or gap)),
-    )
+def _control(evidence: Evidence, point: Point, language: Language) -> Sentence:
+    assert point.gain_vs_choice is not None
+    gap = auc_gap(point.gain_vs_choice, evidence.decision.margin, language)
+    return sentence(CONTROLS[point.verdict_vs_choice], language, name=label(point), gap=gap)
 
 
 def _slices(evidence: Evidence, language: Language) -> list[Sentence]:
@@ -218,8 +251,7 @@ def _slices(evidence: Evidence, language: Language) -> list[Sentence]:
             language,
             name=shorten(part.name, 40),
             share=numbers.percent(part.share),
-            gap=numbers.signed(part.difference.value),
-            interval=Bracket(numbers.bracket(part.difference)),
+            gap=auc_gap(part.difference, evidence.decision.margin, language),
         )
         for part in sorted(losing, key=lambda p: p.difference.value)[:MOST_FINDINGS]
     ]
@@ -227,12 +259,11 @@ def _slices(evidence: Evidence, language: Language) -> list[Sentence]:
 
 def _missing(evidence: Evidence, language: Language) -> list[Sentence]:
     """The modality whose loss leaves it worst off, at half of the items and at all of them."""
-    name = evidence.study.name
     own = subject(evidence)
     table = evidence.missing.curves if evidence.missing else ()
     curves = [c for c in table if own is not None and c.strategy == own.strategy]
     if not curves:
-        return [sentence(MISSING["none"], language, study=name)]
+        return [sentence(MISSING["none"], language, command=on_study(evidence, "robustness"))]
     worst = min(curves, key=lambda c: _shown(c)[-1].value)
     half = min(range(len(worst.shares)), key=lambda i: abs(worst.shares[i] - 0.5))
     places = dict.fromkeys((half, len(worst.shares) - 1))

@@ -70,17 +70,24 @@ def around(value: float, half: float, unit: float = U) -> Interval:
 
 
 def judge(diff: float, half: float) -> str:
-    if abs(diff) + half <= MARGIN / U:
+    """The words of the scheme, by a table of the two ends."""
+    low, high, margin = diff - half, diff + half, MARGIN / U
+    small = ", by less than the margin" if max(-low, high) < margin else ""
+    if low > 0 or high < 0:
+        return f"{'better' if low > 0 else 'worse'}{small}"
+    if small:
         return "equivalent"
-    return "better" if diff > half else "worse" if -diff > half else "cannot tell"
+    if low > -margin:
+        return "not worse by more than the margin"
+    return "not better by more than the margin" if high < margin else "cannot tell"
 
 
 def point(row: tuple[str, str, str, int, int, int, float, float, float, int, int]) -> Point:
     key, label, family, gain, half, half_choice, p99, low, high, size, graph = row
     verdict, versus = judge(gain, half), judge(gain - 61, half_choice)
     rows = None
-    if verdict == "cannot tell":
-        rows = round(412_608 * ((half / max(abs(gain), MARGIN / U - abs(gain))) ** 2 - 1))
+    if verdict in ("cannot tell", "not worse by more than the margin"):
+        rows = round(412_608 * ((half / max(abs(gain), abs(MARGIN / U - abs(gain)), 1)) ** 2 - 1))
     choice, feasible = key == CHOICE, high <= SLO
     return Point(
         strategy=key,
@@ -90,19 +97,18 @@ def point(row: tuple[str, str, str, int, int, int, float, float, float, int, int
         role="device" if key == "shuffled" else "control" if family == "control" else "candidate",
         auc=Interval(BASE + gain * U, BASE + (gain - half - 6) * U, BASE + (gain + half + 6) * U),
         gain=around(gain, half),
-        gain_90=around(gain, half * 0.84),
         gain_vs_choice=around(gain - 61, half_choice),
-        gain_vs_choice_90=around(gain - 61, half_choice * 0.84),
         p50=Interval(p99 * 0.7, low * 0.72, high * 0.68),
         p99=Interval(p99, low, high),
         mean_ms=p99 * 0.71,
         feasible=feasible,
         on_frontier_probability=1 / (1 + abs(gain - 61) / 10),
-        equivalent_to_choice=versus == "equivalent" or choice,
+        equivalent_to_choice=choice or versus == "equivalent" or "less than" in versus,
         verdict="" if key == TODAY else verdict,
         verdict_vs_choice="" if choice else versus,
         rows_to_settle=rows,
         seeds_to_settle=3 if rows else None,
+        effect_to_settle=MARGIN if rows else None,
         seeds=1 if key == "popularity" else SEEDS,
         run_ids=tuple(
             f"{abs(hash((label, s))) % 16**12:012x}" if False else f"{i:012x}"

@@ -2,9 +2,10 @@
 
 import csv
 import json
+import re
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import astuple, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import polars as pl
 import pytest
 
 from fusefront.reports import render as module
+from fusefront.reports.cells import TableEntry, ends_head, value_head
 from fusefront.reports.evidence import Evidence, Interval
+from fusefront.reports.exports import write_table
 from fusefront.reports.figures.style import PALETTE, contrast
-from fusefront.reports.render import _write_table, render
+from fusefront.reports.render import render
 from fusefront.reports.tables import Row, Table
 from fusefront.reports.words.decision import headline
 
@@ -90,13 +93,38 @@ def test_a_page_without_optional_parts_still_says_the_decision(
     assert "h1" in Page(render(bare, tmp_path)).tags
 
 
-def test_tables_hold_what_the_page_shows(full_evidence: Evidence, tmp_path: Path) -> None:
+def test_tables_are_typed_numbers_with_ends_and_units_of_their_own(
+    full_evidence: Evidence, tmp_path: Path
+) -> None:
     render(full_evidence, tmp_path)
-    frame = pl.read_csv(tmp_path / "tables" / "leaderboard.csv", infer_schema=False)
+    best, *_ = sorted(full_evidence.points, key=lambda point: -point.auc.value)
+    folder = tmp_path / "tables"
+    for path in sorted(folder.glob("*.csv")):
+        frame = pl.read_parquet(path.with_suffix(".parquet"))
+        text = path.read_text(encoding="utf-8")
+        assert not re.search("[\u2212\u00a0\u2013]", text), path.name
+        written = pl.read_csv(path, schema=frame.schema)
+        quoted = [
+            pl.col(name).str.strip_prefix("'")
+            for name, kind in frame.schema.items()
+            if kind == pl.String
+        ]
+        assert written.with_columns(quoted).equals(frame.with_columns(quoted)), path.name
+    frame = pl.read_parquet(folder / "leaderboard.parquet")
     assert frame.height == len(full_evidence.points)
-    assert frame.equals(pl.read_parquet(tmp_path / "tables" / "leaderboard.parquet"))
-    best = max(full_evidence.points, key=lambda point: point.auc.value)
-    assert frame["AUC"][0] == f"{best.auc.value:.4f}"
+    assert best.gain is not None
+    assert best.p99 is not None
+    first = frame.row(0, named=True)
+    assert first["strategy"] == best.strategy
+    assert (first["auc"], first["auc_low"], first["auc_high"]) == astuple(best.auc)
+    assert (first["gain"], first["gain_low"], first["gain_high"]) == astuple(best.gain)
+    assert first["p99_ms"] == best.p99.value
+    today = frame.filter(pl.col("strategy") == full_evidence.decision.today).row(0, named=True)
+    assert today["gain"] is today["gain_low"] is None
+    cost = pl.read_parquet(folder / "cost.parquet")
+    assert set(cost["currency"]) == {"USD"}
+    sizes = {p.strategy: p.bundle_bytes for p in full_evidence.points}
+    assert dict(zip(cost["strategy"], cost["bytes_in_service"], strict=True)) == sizes
 
 
 def test_provenance_names_the_source_of_every_figure_and_cell(
@@ -126,8 +154,9 @@ def test_an_interval_that_was_not_measured_is_said_so(
 ) -> None:
     points = tuple(replace(p, auc=Interval(p.auc.value)) for p in full_evidence.points)
     render(replace(full_evidence, points=points), tmp_path)
-    frame = pl.read_csv(tmp_path / "tables" / "leaderboard.csv", infer_schema=False)
-    assert set(frame["AUC interval"]) == {"no interval"}
+    frame = pl.read_csv(tmp_path / "tables" / "leaderboard.csv")
+    assert frame["auc_low"].null_count() == frame["auc_high"].null_count() == frame.height
+    assert "no interval" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -186,17 +215,22 @@ def _page_of(evidence: Evidence) -> str:
         ("@sum", "'@sum"),
         ("\tx", "'\tx"),
         ("\rx", "'\rx"),
-        ("-0.5", "-0.5"),
-        ("+1,200.5", "+1,200.5"),
-        ("-1e-05", "-1e-05"),
+        ("-0.5", "'-0.5"),
         ("-1+cmd", "'-1+cmd"),
         ("", ""),
         ("a=b", "a=b"),
     ],
 )
 def test_no_cell_of_a_csv_begins_a_formula(cell: str, written: str, tmp_path: Path) -> None:
-    table = Table("names", "", ("strategy", "AUC"), (Row((cell, "0.7")),))
-    _write_table(table, tmp_path)
+    heads = ("strategy", value_head("AUC", "auc"))
+    table = Table("names", "", heads, (Row((cell, TableEntry("−0.7", -0.7))),))
+    write_table(table, tmp_path)
     with (tmp_path / "names.csv").open(newline="") as file:
-        assert list(csv.reader(file)) == [["strategy", "AUC"], [written, "0.7"]]
-    assert pl.read_parquet(tmp_path / "names.parquet")["strategy"].to_list() == [cell]
+        assert list(csv.reader(file)) == [["strategy", "auc"], [written, "-0.7"]]
+    assert pl.read_parquet(tmp_path / "names.parquet").rows() == [(cell, -0.7)]
+
+
+def test_a_cell_of_another_width_than_its_head_is_refused(tmp_path: Path) -> None:
+    table = Table("names", "", (ends_head("AUC", "auc"),), (Row((TableEntry("0.7", 0.7),)),))
+    with pytest.raises(ValueError, match="got 1 values, expected 2 of 'AUC'"):
+        write_table(table, tmp_path)

@@ -85,15 +85,16 @@ def test_a_figure_is_drawn_with_title_description_and_caption(
 
 
 def test_where_evidence_is_absent_one_sentence_says_what_to_run(full_evidence: Evidence) -> None:
-    bare = Evidence(full_evidence.study, full_evidence.decision, full_evidence.points[:1])
+    study = replace(full_evidence.study, again=True, store="a b")
+    bare = Evidence(study, full_evidence.decision, full_evidence.points[:1])
     results = {section.key: section.absent for section in sections(bare, "en")}
     for key in (*FIGURES, "slices", "what_if", "audit"):
         assert results[key], key
         assert results[key].count(". ") == 0
     assert not set(WHERE_CODED) & set(results)
-    assert "fusefront ablate demo.yaml --of pca64" in results["ablation"]
+    assert "`fusefront ablate demo --out 'a b' --of pca64`" in results["ablation"]
     assert "fusefront robustness demo" in results["missing"]
-    assert "fusefront audit" in results["audit"]
+    assert "`fusefront run demo --out 'a b'` audits them" in results["audit"]
 
 
 def test_codebook_numbers_and_the_curve_of_widths_are_in_tables(shown: dict[str, Section]) -> None:
@@ -114,7 +115,7 @@ def test_codebook_numbers_and_the_curve_of_widths_are_in_tables(shown: dict[str,
 def test_an_ablation_says_only_what_its_verdicts_say() -> None:
     steps = (
         AblationStep("text", Interval(-0.02, -0.03, -0.01), verdict="worse"),
-        AblationStep("head", Interval(0.006, 0.0007, 0.012), verdict="cannot tell"),
+        AblationStep("head", Interval(0.006, -0.0007, 0.012), verdict="cannot tell"),
         AblationStep("audio", Interval(0.01, 0.004, 0.016)),
     )
     sentence = reviewer.ablation(Ablation(False, "pca64", steps))
@@ -173,7 +174,7 @@ def test_metrics_of_every_strategy_are_in_the_table(whole: Evidence) -> None:
 
 def test_alternatives_give_the_verdict_then_what_decides(full_evidence: Evidence) -> None:
     sentence = [entry.lines[0].text for entry in alternatives(full_evidence, "en")]
-    assert sentence[0].startswith("Equivalent to the choice (+0.0002 AUC, 90% [")
+    assert sentence[0].startswith("Equivalent to the choice (+0.0002 AUC [")
     assert "it is slower, p50 4.6" in sentence[0]
     assert sentence[1].startswith("Worse than the choice (−0.0012 AUC [−0.0018,")
     assert "which a limit of 10" in sentence[1]

@@ -7,7 +7,18 @@ from numpy.typing import NDArray
 
 from fusefront.harness.statistics.joint import Floats, JointModel, Pair
 
-Word = Literal["better", "worse", "equivalent", "cannot tell", "no verdict", "baseline"]
+Word = Literal[
+    "better",
+    "better, by less than the margin",
+    "worse",
+    "worse, by less than the margin",
+    "equivalent",
+    "not worse by more than the margin",
+    "not better by more than the margin",
+    "cannot tell",
+    "no verdict",
+    "baseline",
+]
 
 
 class Ranks(NamedTuple):
@@ -46,6 +57,30 @@ def benjamini_hochberg(p: Floats) -> Floats:
     steps = p[order] * len(order) / np.arange(1, len(order) + 1)
     adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
     return adjusted
+
+
+def read(low: float, high: float, margin: float, *, higher: bool = True) -> Word:
+    """The word that the interval of a difference says, read off its two ends.
+
+    `higher`: whether more is better. No verdict where an end is nan.
+
+    >>> read(0.0002, 0.0018, 0.005), read(-0.0002, 0.0018, 0.001)
+    ('better, by less than the margin', 'not worse by more than the margin')
+    """
+    if np.isnan(low) or np.isnan(high):
+        return "no verdict"
+    if not higher:
+        low, high = -high, -low
+    within = -margin < low and high < margin
+    if low > 0:
+        return "better, by less than the margin" if within else "better"
+    if high < 0:
+        return "worse, by less than the margin" if within else "worse"
+    if within:
+        return "equivalent"
+    if low > -margin:
+        return "not worse by more than the margin"
+    return "not better by more than the margin" if high < margin else "cannot tell"
 
 
 def is_equivalent(pair90: Pair, margin: float) -> bool:

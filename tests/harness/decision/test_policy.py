@@ -73,7 +73,7 @@ def test_a_gain_that_could_be_a_loss_is_not_decided(planted: Build) -> None:
     outcome = decide(inputs, POLICY)
     assert (outcome.case, outcome.reason, outcome.subject) == ("thin", "cannot_tell", 1)
     assert (
-        "about 120,000 more test rows or 4 more seeds would probably settle it"
+        "about 120,000 more test rows or 4 more seeds would see the declared effect with 80 % power"
         in outcome.lacks[0].text
     )
     assert "which could be a loss" in outcome.lacks[0].text

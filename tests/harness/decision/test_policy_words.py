@@ -73,7 +73,7 @@ def test_the_leader_has_the_best_lower_bound_and_not_the_best_value(planted: Bui
     inputs = replace(inputs, pairs=replace(inputs.pairs, se=se))
     outcome = decide(inputs, POLICY)
     assert (outcome.leader, outcome.choice) == (1, 1)
-    assert (outcome.equivalent, outcome.feasible) == ((1,), (0, 1, 2))
+    assert (outcome.equivalent, outcome.feasible) == ((1, 2), (0, 1, 2))  # 2 is surely no worse
 
 
 def test_equal_lower_bounds_go_to_todays_then_to_the_best_value(planted: Build) -> None:
@@ -87,8 +87,9 @@ def test_equal_lower_bounds_go_to_todays_then_to_the_best_value(planted: Build) 
 
 def test_an_equivalent_at_the_margin_ships_if_it_is_faster(planted: Build) -> None:
     inputs = planted([0.0, 0.02, 0.0195], [2.0, 6.0, 4.0])
-    bound = inputs.pairs.equivalence_bound(1, 2)
-    assert decide(inputs, replace(POLICY, margin=bound)).choice == 2
+    bound = -inputs.pairs.shown(2, 1, 0).low  # .0005 and c_all 3.0 standard errors of .0002
+    assert bound == pytest.approx(0.0011)
+    assert decide(inputs, replace(POLICY, margin=bound * 1.001)).choice == 2
     assert decide(inputs, replace(POLICY, margin=bound * 0.999)).choice == 1
 
 
@@ -97,15 +98,16 @@ def test_an_equivalent_of_todays_replaces_it_only_where_it_is_surely_faster(
 ) -> None:
     for ms, choice in ((1.9, 1), (1.999, 0), (2.5, 0)):
         assert decide(planted([0.0, -0.0001], [2.0, ms]), POLICY).choice == choice
-    # not equivalent to today's, though to the leader: nothing speaks for it
-    inputs = planted([0.0, 0.0002, -0.0006], [4.0, 5.0, 2.0])
-    assert inputs.pairs.equivalence_bound(2, 0) < 0.001 < inputs.pairs.equivalence_bound(1, 2)
-    assert decide(inputs, POLICY).choice == 2
+    # not worse than today's by more than the margin, right for all at once: c_base is 2.6
+    for loss, choice in ((0.00047, 2), (0.00049, 0)):
+        inputs = planted([0.0, 0.0002, -loss], [4.0, 5.0, 2.0])
+        assert decide(inputs, POLICY).choice == choice
     leading = planted([0.0, 0.0007, 0.0002], [4.0, 5.0, 2.0], se=0.0003)
-    assert leading.pairs.equivalence_bound(0, 2) < 0.001
+    assert leading.pairs.picked(2, 0).low > -0.001
     assert decide(leading, POLICY).case == "clear"
     assert decide(leading, POLICY).reason == "cheaper"
-    assert decide(leading, replace(POLICY, margin=0.0006)).choice != 2
+    assert decide(leading, replace(POLICY, margin=0.00059)).choice == 2  # low end -.00058
+    assert decide(leading, replace(POLICY, margin=0.00057)).choice != 2
 
 
 def test_a_tie_is_about_the_best_equivalent_or_the_best_rival(planted: Build) -> None:
@@ -130,15 +132,20 @@ OPEN = (
         (
             Settle(120_000, 4),
             120_000,
-            "; about 120,000 more test rows or 4 more seeds would probably settle it.",
+            "; about 120,000 more test rows or 4 more seeds would see the declared effect with "
+            "80 % power.",
         ),
-        (Settle(None, 4), 4, "; 4 more seeds would probably settle it."),
-        (Settle(900, None), 900, "; about 900 more test rows would probably settle it."),
+        (Settle(None, 4), 4, "; 4 more seeds would see the declared effect with 80 % power."),
+        (
+            Settle(900, None),
+            900,
+            "; about 900 more test rows would see the declared effect with 80 % power.",
+        ),
         (
             Settle(None, None),
             None,
-            "; neither rows nor seeds alone are known to settle it; test on more rows and train "
-            "more seeds.",
+            "; neither more rows nor more seeds alone would see the declared effect; test on more "
+            "rows and train more seeds.",
         ),
         (None, None, "; test on more rows or train more seeds."),
     ],

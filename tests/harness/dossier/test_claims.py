@@ -25,7 +25,7 @@ from fusefront.reports.words.phrase import Language
 from fusefront.reports.words.reasons import why
 
 Build = Callable[..., Inputs]
-NUMBER = r"([+\u2212]?[\d.,]+?)"
+NUMBER = r"([+\u2212]?[\d.,]+?|[<>] ?0)"
 ENDS = rf"\[{NUMBER}, {NUMBER}\]"
 # claim -> how it is said in English and in Japanese; groups are numbers of the claim
 CLAIMS: dict[str, dict[Language, str]] = {
@@ -38,17 +38,20 @@ CLAIMS: dict[str, dict[Language, str]] = {
     "p99": {"en": rf"p99 {NUMBER} ms {ENDS}", "ja": rf"p99(?:は)?\s?{NUMBER} ms {ENDS}"},
     "under": {"en": r"ms\]?[^;]*\], under the",
               "ja": r"\][^。]*上限[^。]*に収まる(?:（s[^。]*）)?。$"},
-    "equivalent": {"en": r"equivalent.*?90% " + ENDS, "ja": r"同等.*?90% " + ENDS},
+    "safe": {"en": ENDS + ", margin", "ja": ENDS + "、許容差"},
     "faster": {"en": rf"and faster, p50 \S+ ms {ENDS} against \S+ ms {ENDS}",
                "ja": rf"p50は\S+ ms {ENDS}と、現行の\S+ ms {ENDS}より速い"},
     "today_misses": {"en": r"today misses the \S+ ms limit", "ja": r"現行方式は上限\S+ msを超える"},
     "today_unsure": {"en": "today is not shown to keep the",
                      "ja": "現行方式は上限[^。]*収まると示されていない"},
     "today_costs": {"en": "over the limit of", "ja": r"で上限\S+ USDを超える"},
-    "loss": {"en": r", a loss[.;]", "ja": "（悪化）"},
+    "loss": {"en": r", a loss(?: of less than the margin of \S+)?[.;]",
+             "ja": "（(?:許容差[^（]*未満の)?悪化）"},
     "may_lose": {"en": ", which may be a loss", "ja": "悪化の可能性あり"},
     "could_lose": {"en": "which could be a loss", "ja": "悪化の可能性を含む"},
     "within": {"en": ", equivalent within ±", "ja": r"許容差±[^（）]+で同等）(?:。|（s)"},
+    "not_worse": {"en": ", not worse by more than the margin of",
+                  "ja": "（許容差[^（）]+を超えては劣らない）"},
     "not_beaten": {"en": r"; (s\d+) is not shown to beat the control (s\d+)\.$",
                    "ja": r"（(s\d+)が対照(s\d+)に優るとは示されていない）。$"},
     "none_stays": {"en": r"no strategy stays under", "ja": r"に収まる方式はない"},
@@ -66,6 +69,8 @@ CLAIMS: dict[str, dict[Language, str]] = {
 
 
 def number(text: str) -> float:
+    if text[0] in "<>":
+        return 1e-12 if text[0] == ">" else -1e-12
     return float(text.replace("\u2212", "-").replace(",", ""))
 
 
@@ -129,7 +134,7 @@ def evidence_of(inputs: Inputs, policy: Policy) -> Evidence:
     rows = SimpleNamespace(
         verdict="", reason="", needs=Settle(None, None), in_best_set=False, metrics={}
     )
-    comparison = SimpleNamespace(row=lambda name: rows, best_set=(), metric="auc")
+    comparison = SimpleNamespace(row=lambda name: rows, best_set=(), metric="auc", effect=0.001)
     shown = points(inputs, policy, judgement, comparison, {}, [])
     facts = StudyFacts(name="planted", dataset="shop", rows_test=1000)
     return Evidence(study=facts, decision=judgement.decision, points=shown)
@@ -157,18 +162,16 @@ def check(inputs: Inputs, policy: Policy, evidence: Evidence, claimed: dict[str,
     if "ships" in claimed:
         assert claimed["ships"] == (f"s{whom}",)
         assert whom in fits
-    if "gain" in claimed and "equivalent" not in claimed:
+    if "gain" in claimed:
         assert [number(t) for t in claimed["gain"]] == pytest.approx(list(own), abs=6e-5)
     if "over_today" in claimed:
         assert own.low > 0
         assert number(claimed["gain"][1]) > 0, "the printed interval must show it, too"
     if "under" in claimed:
         assert p99.high <= policy.slo_ms
-    if "equivalent" in claimed:
-        half = stats.t.ppf(0.95, inputs.pairs.df[whom, 0]) * inputs.pairs.se[whom, 0]
-        assert abs(own.value) + half <= policy.margin
-        assert number(claimed["equivalent"][0]) >= -policy.margin - 5e-5
-        assert number(claimed["equivalent"][1]) <= policy.margin + 5e-5
+    if "safe" in claimed:
+        assert own.low > -policy.margin
+        assert number(claimed["safe"][0]) > -policy.margin
     if "faster" in claimed:
         assert number(claimed["faster"][1]) < number(claimed["faster"][2])
     today = known[0].latency.p99
@@ -184,8 +187,10 @@ def check(inputs: Inputs, policy: Policy, evidence: Evidence, claimed: dict[str,
         assert own.low <= 0
         assert own.high > 0
     if "within" in claimed:
-        half = stats.t.ppf(0.95, inputs.pairs.df[whom, 0]) * inputs.pairs.se[whom, 0]
-        assert abs(own.value) + half <= policy.margin
+        assert own.low > -policy.margin
+        assert own.high < policy.margin
+    if "not_worse" in claimed:
+        assert -policy.margin < own.low <= 0
     if "none_stays" in claimed:
         for c in known:
             over = c.latency.p99.low > policy.slo_ms
@@ -258,7 +263,7 @@ def test_no_sentence_claims_what_its_interval_does_not(
     assert {"clear", "tie", "infeasible", "thin", "better", "cheaper", "limit"} <= counts.keys()
     assert {
         "not_beaten",
-        "equivalent",
+        "safe",
         "no_gain",
         "cannot_tell",
         "too_little",

@@ -1,21 +1,30 @@
 import hashlib
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from html import unescape
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import typer
 from sklearn.metrics import roc_auc_score
+from typer.main import get_command
 
+from fusefront.harness.cli.app import VERBS
 from fusefront.harness.cli.main import main
 from fusefront.harness.dossier.decide import DecisionOptions, decide_study, report_study
+from fusefront.harness.jobs.data_source import Origin, note_origin
 from fusefront.harness.runs.store import StudyFolder, find_study
 from fusefront.harness.serving.latency.lock import measuring_lock
 from fusefront.reports.provenance import cell
+from fusefront.reports.words.phrase import Language
 
 Make = Callable[..., Path]
 
@@ -71,13 +80,63 @@ def test_a_report_keeps_the_recorded_limit_margin_and_owner(
     assert decision["choice"] == "qin"
 
 
-def test_another_limit_is_shown_and_not_recorded(study: StudyFolder, tmp_path: Path) -> None:
-    decide_study(study)
-    before = recorded(study)
-    report_study(study, tmp_path / "report", slo_ms=14.0)
-    shown = json.loads((tmp_path / "report" / "evidence.json").read_text())["decision"]
-    assert (shown["slo_ms"], shown["choice"]) == (14.0, "qin")
-    assert recorded(study) == before
+def test_a_what_if_says_so_first_and_never_replaces_the_recorded_page(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    out = tmp_path / "report"
+    page = report_study(study, out)
+    recorded_page, before = page.read_bytes(), (study.path / "decision.json").read_bytes()
+    first: dict[Language, str] = {"en": "What if the limit were 14", "ja": "上限が"}
+    for language, begins in first.items():
+        supposed = report_study(study, out, slo_ms=14.0, language=language)
+        own = out / "what-if-14-ms"
+        assert supposed == (own if language == "en" else own / language) / "index.html"
+        shown = json.loads((supposed.parent / "evidence.json").read_text())["decision"]
+        assert (shown["slo_ms"], shown["choice"]) == (14.0, "qin")
+        assert shown["recorded_slo_ms"] == 10.0
+        text = supposed.read_text(encoding="utf-8")
+        (headline,) = re.findall("<h1[^>]*>(.*?)</h1>", text)
+        assert headline.startswith(begins), headline
+        assert f"<title>planted: {begins}" in text
+        assert 'class="supposed"' in text
+    assert page.read_bytes() == recorded_page
+    assert b'class="supposed"' not in recorded_page
+    assert (study.path / "decision.json").read_bytes() == before
+
+
+def test_a_what_if_of_a_study_without_a_decision_records_that_first(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    page = report_study(study, tmp_path / "report", slo_ms=14.0)
+    assert page.parent.name == "what-if-14-ms"
+    assert recorded(study)["slo_ms"] == 10.0
+    assert not (tmp_path / "report" / "index.html").exists()
+
+
+def test_every_command_on_the_page_is_one_that_the_program_takes(
+    study: StudyFolder, tmp_path: Path
+) -> None:
+    """Each is read by the program itself; the slow test of a trained study runs them."""
+    note_origin(study.path, Origin(tmp_path / "planted.yaml", tmp_path / "planted.yaml", None))
+    text = report_study(study, tmp_path / "report").read_text(encoding="utf-8")
+    commands = printed_commands(text)
+    assert {words[1] for words in commands} >= {"run", "report", "ablate", "robustness"}
+    for words in commands:
+        module = import_module(f"fusefront.harness.cli.{VERBS[words[1]]}")
+        alone = typer.Typer()
+        alone.command()(getattr(module, words[1]))
+        command = get_command(alone)
+        context = command.make_context(words[1], words[2:])
+        place = context.params.get("store") or context.params.get("out")
+        assert place == study.root, words
+        assert str(context.params["study"]) == "planted", words
+
+
+def printed_commands(page: str) -> list[list[str]]:
+    """Every command of ours that stands as code on a page."""
+    blocks = re.findall(r"<(?:code|pre)[^>]*>(.*?)</(?:code|pre)>", page, re.DOTALL)
+    lines = [line for block in blocks for line in unescape(block).splitlines()]
+    return [shlex.split(line) for line in lines if line.startswith("fusefront ")]
 
 
 def test_a_new_bench_makes_the_decision_again(
@@ -156,17 +215,17 @@ def test_a_cell_is_recomputed_from_the_files_that_provenance_names(
 ) -> None:
     out = report_study(study, tmp_path / "report").parent
     record = json.loads((out / "provenance.json").read_text())
-    table = pl.read_csv(out / "tables" / "leaderboard.csv", infer_schema=False)
+    table = pl.read_csv(out / "tables" / "leaderboard.csv")
     for row in range(len(table)):
-        if table["over today"][row] == "–":
+        if table["gain"][row] is None:
             continue
-        origin = cell(record, "leaderboard", row, "over today")
+        origin = cell(record, "leaderboard", row, "gain")
         assert origin.in_runs == ("predictions/test.parquet",)
         mine, theirs = _auc(study, record, origin.runs), _auc(study, record, origin.against)
-        assert table["over today"][row].replace("\u2212", "-") == f"{mine - theirs:+.4f}"
-        own = cell(record, "leaderboard", row, "AUC")
+        assert table["gain"][row] == pytest.approx(mine - theirs, abs=1e-9)
+        own = cell(record, "leaderboard", row, "auc")
         assert own.against == {}
-        assert table["AUC"][row] == f"{mine:.4f}"
+        assert table["auc"][row] == pytest.approx(mine, abs=1e-9)
         for name, digest in origin.files.items():
             assert hashlib.sha256((study.path / name).read_bytes()).hexdigest() == digest
 
@@ -188,16 +247,16 @@ def test_a_latency_cell_is_read_from_the_bench_that_provenance_names(
 ) -> None:
     out = report_study(study, tmp_path / "report").parent
     record = json.loads((out / "provenance.json").read_text())
-    table = pl.read_csv(out / "tables" / "cost.csv", infer_schema=False)
+    table = pl.read_csv(out / "tables" / "cost.csv")
     row = table["strategy"].to_list().index("pca64")
-    (name,) = cell(record, "cost", row, "p99 ms").files
+    (name,) = cell(record, "cost", row, "p99_ms").files
     rows = json.loads((study.path / name).read_text())["rows"]
     (timed,) = (
         entry
         for entry in rows
         if (entry["strategy"], entry["scope"], entry["candidates"]) == ("pca64", "end_to_end", 100)
     )
-    assert table["p99 ms"][row] == f"{timed['p99_ms']:.1f}"
+    assert table["p99_ms"][row] == timed["p99_ms"]
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
