@@ -175,3 +175,23 @@ def test_the_spec_of_a_published_layout_is_written_with_its_name(
         write_proposal([folder], spec, layout="shop", allowed=allowed)
     write_proposal([folder], spec, layout="shop", verified=True, force=True, allowed=allowed)
     assert checked == [("shop", folder)]
+
+
+def test_a_proposal_with_gaps_is_written_and_only_a_whole_one_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(propose, "load_spec", read.append)
+    whole, gaps = tmp_path / "whole.csv", tmp_path / "gaps.csv"
+    rows = [f"u{n % 7},i{n % 5},{n % 3 // 2},{1_700_000_000 + n}" for n in range(60)]
+    whole.write_text("\n".join(["user_id,item_id,click,timestamp", *rows]) + "\n")
+    gaps.write_text(
+        "\n".join(["user_id,item_id", *(f"u{n % 7},i{n % 5}" for n in range(60))]) + "\n"
+    )
+    proposed = write_proposal([whole], tmp_path / "whole" / "dataset.yaml")
+    assert (proposed.unknown, read) == ({}, [tmp_path / "whole" / "dataset.yaml"])
+    proposed = write_proposal([gaps], tmp_path / "gaps" / "dataset.yaml")
+    assert proposed.unknown
+    assert len(read) == 1
+    assert proposed.study == tmp_path / "gaps" / "study.yaml"
+    assert proposed.study.is_file()
