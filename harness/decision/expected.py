@@ -15,7 +15,8 @@ from fusefront.harness.statistics.exchangeable import (
 def measured_gains(
     candidates: Sequence[Candidate], pairs: Pairs, today: int, members: Sequence[int]
 ) -> tuple[Floats, Spread, Bools]:
-    """Of the members: gains over today's as seen, their covariance, who is no control."""
+    """Of the members: gains [members] over today's as seen, their covariance, who is no
+    control [members]."""
     spread = covariance_of_gains(pairs.steady_variance, today, list(members))
     alike = [not candidates[i].control for i in members]
     return pairs.diff[list(members), today], spread, np.array(alike, bool)

@@ -193,7 +193,11 @@ class SearchOutcome(NamedTuple):
 def tune_study(
     request: StudyRequest, console: Console, export: Path | None = None
 ) -> SearchOutcome:
-    """The search alone; `export` is written however it ends."""
+    """The search alone; `export` is written however it ends.
+
+    Raises:
+        NothingToDoError: the study asks for no trials.
+    """
     with at_work(request.out, console):
         plan, room = begin(request, console)
         if not plan.study.tuning.trials:

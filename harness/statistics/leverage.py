@@ -16,7 +16,11 @@ Lever = Literal["classes", "rows", "units"]  # what a cluster's share is a share
 
 
 def cluster_shares(axis: Axis, lever: Lever) -> Floats:
-    """[size] share of each cluster in what the metric is made of; they add to 1."""
+    """[size] share of each cluster in what the metric is made of; they add to 1.
+
+    Raises:
+        ValueError: the axis does not say how many each cluster has.
+    """
     if lever == "classes":
         positive, negative = _classes(axis)
         return (positive + negative) / 2
@@ -66,7 +70,8 @@ def left_out(axis: Axis, summed: Floats, lever: Lever, within: Floats | None = N
 
 
 def within_large(axis: Axis, scores: Scores, label: Labels, theta: float) -> Floats | None:
-    """AUC within each large cluster of the axis less `theta`; None without such clusters."""
+    """[large] AUC within each large cluster of the axis less `theta`, of scores and labels [n];
+    None without such clusters."""
     large = axis.large
     if large is None or np.isnan(theta):
         return None
@@ -77,7 +82,8 @@ def within_large(axis: Axis, scores: Scores, label: Labels, theta: float) -> Flo
 
 
 def auc_sums(axis: Axis, auc: RowInfluence, scores: Scores, label: Labels) -> Floats:
-    """`cluster_sums` of an AUC: exact for every cluster, the large ones with their own AUC."""
+    """[size] `cluster_sums` of an AUC of scores and labels [n]: exact for every cluster, the large
+    ones with their own AUC."""
     within = within_large(axis, scores, label, auc.value)
     return cluster_sums(axis, auc.rows, "classes", within)
 

@@ -88,7 +88,8 @@ def row_axis(values: NDArray[np.integer], label: Labels) -> Axis:
 
 
 def cell_axis(a: NDArray[np.integer], b: NDArray[np.integer], label: Labels) -> Axis:
-    """Rows by pairs of codes; of more than MOST_CELLS pairs a random part stands for all."""
+    """Rows by pairs of codes a and b [n]; of more than MOST_CELLS pairs a random part stands for
+    all."""
     code, size = contiguous(crossed(a, b))
     if size <= MOST_CELLS:
         return row_axis(code, label)._replace(large=None)

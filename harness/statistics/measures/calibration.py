@@ -71,7 +71,8 @@ def normalised_entropy(losses: Floats, label: Labels) -> RowInfluence:
 
 
 def predicted_over_clicked(logits: Scores, label: Labels) -> RowInfluence:
-    """PCOC: clicks that were predicted over those that came; 1 is calibrated, nan without any."""
+    """PCOC of logits [n]: clicks that were predicted over those that came; 1 is calibrated, nan
+    without any."""
     clicks = int(label.sum())
     if clicks == 0:
         return RowInfluence(float("nan"), np.zeros(len(label)))

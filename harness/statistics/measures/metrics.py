@@ -107,7 +107,7 @@ class Layout:
 
     @property
     def clusters(self) -> NDArray[np.integer]:
-        """User or request of every row, as the rows have them."""
+        """[n] user or request of every row, as the rows have them."""
         return self.rows.group if self.cluster == "user" else self.rows.request
 
     @cached_property

@@ -97,7 +97,7 @@ def reciprocal_rank(ranks: RequestRanks) -> UnitInfluence:
 
 
 def mean_of_units(values: Floats) -> UnitInfluence:
-    """The mean of a value of each informative unit, nan without one."""
+    """The mean of a value of each informative unit [units], nan without one."""
     if not len(values):
         return UnitInfluence(float("nan"), values)
     value = float(values.mean())

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -235,9 +234,9 @@ def test_a_trial_at_its_limit_ends_with_all_that_it_started(
         assert trees.leader(int(pid)) is None  # gone, or a zombie that nobody waits for
 
 
+@pytest.mark.timeout(200)  # the child holds the pipe for ten minutes
 def test_a_dead_worker_is_seen_though_its_pipe_is_held(players: Any, make_cell: Any) -> None:
     """Without an end of the pipe: a child of the dead worker has it, too."""
-    begin = time.monotonic()
     workers = players(1)
     events = list(workers.execute(source(make_cell, "leave a", "run b"), tries=1))
     assert [(kind, cell.strategy) for kind, cell, _ in events if kind != "epoch"] == [
@@ -249,7 +248,6 @@ def test_a_dead_worker_is_seen_though_its_pipe_is_held(players: Any, make_cell: 
     (message,) = [message for kind, _, message in events if kind == "failed"]
     assert message["cause"] in ("killed", "memory")  # as the kernel's count of the machine says
     assert trees.members(int(str(events[1][2]["pid"]))) == []
-    assert time.monotonic() - begin < 60
 
 
 def test_the_rest_of_a_dead_leaders_session_is_reaped(tmp_path: Path) -> None:
