@@ -230,6 +230,16 @@ class Firmness:
 
 
 @dataclass(frozen=True)
+class FrontShape:
+    """The front as a whole; axes: AUC over today's, natural log of p99 in ms."""
+
+    area: Interval  # under the best expected gain so far, up to the slowest; 95 % of the draws
+    slowest_ms: float
+    knee: str | None  # who is the knee most often: named only with its chance
+    knee_chance: float  # share of the draws in which it is
+
+
+@dataclass(frozen=True)
 class Replay:
     """Clicks per 1,000 impressions at top k by replay of logged requests."""
 
@@ -579,6 +589,7 @@ class Evidence:
     points: tuple[Point, ...]
     band: FrontierBand | None = None
     firmness: Firmness | None = None
+    front: FrontShape | None = None
     tied: tuple[tuple[str, ...], ...] = ()  # groups whose AUC cannot be told apart, best first
     replay: Replay | None = None
     what_if: WhatIf | None = None

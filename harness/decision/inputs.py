@@ -62,6 +62,7 @@ class Pairs:
     c_all: float  # 95 % quantile of the largest |t| over all pairs
     c_base: float  # the same over the pairs with what runs today
     seeds: Floats | None = None  # [S] variance of each mean from its seeds; None = not known
+    level: float = 0.95  # of the intervals; more after several looks at test
 
     @cached_property
     def steady_variance(self) -> Floats:
@@ -70,13 +71,13 @@ class Pairs:
 
     @cached_property
     def half95(self) -> Floats:
-        """Half widths of the unadjusted 95 % intervals, [S, S]."""
-        return self._half(0.975)
+        """Half widths of the unadjusted intervals, [S, S]."""
+        return self._half(0.5 + self.level / 2)
 
     @cached_property
     def bound(self) -> Floats:
         """The smallest margin at which a pair is equivalent (TOST at 5 %), [S, S]."""
-        return np.abs(self.diff) + self._half(0.95)
+        return np.abs(self.diff) + self._half(self.level)
 
     def interval(self, a: int, b: int) -> Measured:
         """a - b with its own 95 % interval."""

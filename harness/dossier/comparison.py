@@ -74,7 +74,8 @@ def compare_study(
         )
     options.check(source)
     looks = open_test(folder.path, "compare") if options.split == "test" else None
-    comparison = compare(source, options, folder.name)
+    look = looks.number if looks else 1
+    comparison = compare(source, replace(options, look=look), folder.name)
     old = remark([run.summary for runs in source.entries.values() for run in runs.values()])
     looked = looks.sentence if looks else ""
     cautions = [*_unfinished(folder), *filter(None, (looked, old))]
@@ -110,8 +111,8 @@ def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[s
             f"got no completed runs of {', '.join(missing)}, expected them in study {folder.name!r}"
         )
     base = study_options(folder, metrics=("auc",))
-    open_test(folder.path, f"ablation of {parent}")
-    options = replace(base, baseline=parent, family=tuple(others), trials=None)
+    looks = open_test(folder.path, f"ablation of {parent}")
+    options = replace(base, baseline=parent, family=tuple(others), trials=None, look=looks.number)
     comparison = compare(source, options, folder.name)
     deltas: dict[str, PairedDelta] = {}
     for name in others:

@@ -72,6 +72,7 @@ def record_of(study: str, evidence: Evidence) -> dict[str, Json]:
         "sentence": headline(evidence, "en").text,
         "decision": encode(evidence.decision),
         "firmness": encode(evidence.firmness) if evidence.firmness else None,
+        "front": encode(evidence.front) if evidence.front else None,
         "session": encode(evidence.session) if evidence.session else None,
         "tied": [list(group) for group in evidence.tied],
         "strategies": [_standing(evidence, i) for i in range(len(evidence.points))],

@@ -23,7 +23,7 @@ from fusefront.harness.dossier.decision_record import LEFT_OUT
 from fusefront.harness.dossier.decision_record import changed as edited
 from fusefront.harness.dossier.firmness import FILE as SENSITIVITY
 from fusefront.harness.dossier.firmness import other_verdicts, rising
-from fusefront.harness.dossier.grade import graded, known_beside
+from fusefront.harness.dossier.grade import front_shape, graded, known_beside
 from fusefront.harness.dossier.inputs import COMPARISON, read_comparison, study_inputs
 from fusefront.harness.dossier.judged import Judged, Signature, judge
 from fusefront.harness.dossier.money import money
@@ -181,7 +181,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
     )
     beside_test = known_beside(decision.choice, evidence.rising, others)
     firm = graded(inputs, policy, judged.outcome, comparison, worth, beside_test)
-    return replace(evidence, study=counted, firmness=firm)
+    return replace(evidence, study=counted, firmness=firm, front=front_shape(inputs))
 
 
 def _lead(decision: Decision) -> Interval | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fusefront.harness.decision import firmness as computed
+from fusefront.harness.decision.extent import front_extent
 from fusefront.harness.decision.inputs import Inputs, Measured
 from fusefront.harness.decision.outcome import Outcome
 from fusefront.harness.decision.policy import Policy
@@ -14,6 +15,7 @@ from fusefront.reports.evidence import (
     Firmness,
     FirmnessReason,
     FlipPoint,
+    FrontShape,
     Interval,
     OtherVerdict,
     Regret,
@@ -59,6 +61,15 @@ def graded(
         flips=tuple(FlipPoint(**vars(flip)) for flip in known.flips),
         format=known.format,
     )
+
+
+def front_shape(inputs: Inputs) -> FrontShape | None:
+    """The front as a whole, for the evidence; None where there is none."""
+    extent = front_extent(inputs)
+    if extent is None:
+        return None
+    knee = None if extent.knee is None else inputs.candidates[extent.knee].name
+    return FrontShape(interval(extent.area), extent.slowest_ms, knee, extent.knee_chance)
 
 
 def searches_of(comparison: Comparison) -> computed.Searches | None:

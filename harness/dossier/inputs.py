@@ -123,7 +123,7 @@ def pairs_of(model: JointModel, c_all: float, c_base: float) -> Pairs:
     """The differences as the policy reads them; NaN errors where no interval is given."""
     se = model.se if model.has_intervals else np.full(model.K.shape, np.nan)
     df = np.nan_to_num(np.minimum(model.dfs, 1e9), nan=1.0)
-    return Pairs(model.diff, se, df, c_all, c_base, model.seed_part)
+    return Pairs(model.diff, se, df, c_all, c_base, model.seed_part, model.level)
 
 
 def parameters_of(summary: RunSummary) -> dict[str, int]:

@@ -45,6 +45,13 @@ class Looks(NamedTuple):
         return any(other.content != self.opening.content for other in self.before)
 
     @property
+    def number(self) -> int:
+        """Which look it is: 1 + how many other contents were looked at before this one was."""
+        contents = [other.content for other in self.before]
+        first = contents.index(self.opening.content) if self.opening.content in contents else None
+        return 1 + len(set(contents[:first]))
+
+    @property
     def sentence(self) -> str:
         """For the report; empty at the first look."""
         if not self.second:

@@ -18,7 +18,7 @@ from fusefront.harness.statistics.judging.variance import shares
 from fusefront.harness.statistics.leverage import cluster_shares, effective_clusters
 from fusefront.harness.statistics.measures.calibration import share_intervals
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout
-from fusefront.harness.statistics.options import Options, check_rows
+from fusefront.harness.statistics.options import Options, check_rows, spent
 from fusefront.harness.statistics.paired import pooled_correlation
 from fusefront.harness.statistics.panel import ITEMS_MATTER, Panel, PanelRequest, collect
 from fusefront.harness.statistics.result_rows import ClusterWeight, CurvePoint, Winner
@@ -28,6 +28,8 @@ from fusefront.harness.statistics.score_source import ScoreSource
 def compare(source: ScoreSource, options: Options, study: str = "") -> Comparison:
     """Compare all strategies of the source with the baseline; UsageError says what is refused."""
     options.check(source)
+    if options.look > 1:
+        options = replace(options, alpha=options.alpha * (spent(options.look) / spent(1)))
     layout = Layout(source.rows(options.split), options.cluster)
     check_rows(layout.rows, options.split)
     panel = collect(source, _request(source, options, layout))
@@ -37,6 +39,10 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         panel = collect(source, _request(source, options, layout))
     if sentence := panel.refused.get(options.baseline):
         raise UsageError(f"baseline {options.baseline!r} is {sentence}")
+    panel.models = {
+        metric: replace(model, level=1 - spent(options.look))
+        for metric, model in panel.models.items()
+    }
     if options.paired_seeds:
         _pair_seeds(source, panel)
     model = panel.models[options.metric]
@@ -75,6 +81,7 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         search=search,
         weight=_weight(options, layout, panel),
         two_way_ratio=ratio,
+        look=options.look,
     )
     return replace(comparison, notes=notes(comparison, panel), warnings=warnings(comparison, panel))
 
@@ -156,7 +163,9 @@ def _picked_here(source: ScoreSource, options: Options, model: JointModel) -> Wi
     if best == base or np.isnan(c) or not se > 0 or not model.has_intervals:
         return Winner(model.names[best], value, np.nan, np.nan, "no interval")
     # with few seeds the interval of one difference may be the wider one
-    half = max(c, float(special.stdtrit(min(model.df(best, base), 1e9), 0.975))) * se
+    half = (
+        max(c, float(special.stdtrit(min(model.df(best, base), 1e9), 0.5 + model.level / 2))) * se
+    )
     return Winner(
         model.names[best],
         value,

@@ -53,6 +53,7 @@ class Comparison:
     own_metrics: dict[str, Metric] = field(default_factory=dict)  # those that are not shipped
     search: SearchVerdicts | None = None  # on ways of fusing; None where searches are not known
     weight: ClusterWeight | None = None  # how unequal the clusters are; None in older files
+    look: int = 1  # at the split: intervals of later looks are wider
     two_way_ratio: float = float("nan")  # error by user and item over that by user; nan: not known
 
     @property
@@ -109,6 +110,7 @@ class Comparison:
             "search": None if self.search is None else search_record(self.search),
             "weight": records.weight_record(self.weight),
             "two_way_ratio": finite(self.two_way_ratio),
+            "look": self.look,
             "model": records.model_record(self.model),
         }
 
@@ -151,6 +153,7 @@ class Comparison:
             search=search_of(search) if (search := record.get("search")) else None,
             weight=records.weight_of(record.get("weight")),
             two_way_ratio=number(record.get("two_way_ratio")),
+            look=record.get("look", 1),
         )
 
     def to_polars(self) -> pl.DataFrame:

@@ -66,6 +66,7 @@ class JointModel:
     search: Floats | None = None  # [S] variance over other searches; None: those trained, as tuned
     search_df: float = 2.0  # degrees of freedom of `search`
     effective: float | None = None  # equal clusters that would tell as much; None: all mc of them
+    level: float = 0.95  # of every interval and critical value; more after several looks at test
 
     def __post_init__(self) -> None:
         if self.K.shape != (len(self.names), len(self.names)):
@@ -169,20 +170,23 @@ class JointModel:
         """False when too few clusters hold both classes, or one of them is nearly all."""
         return self.mc >= FEWEST_CLUSTERS and self.informative >= FEWEST_EFFECTIVE
 
-    def pair(self, a: int, b: int, level: float = 0.95) -> Pair:
+    def pair(self, a: int, b: int, level: float | None = None) -> Pair:
         """The difference a - b over seeds and rows; nan ends with one seed or too few clusters."""
         value, se, df = float(self.diff[a, b]), float(self.se[a, b]), self.df(a, b)
-        return _interval(value, se if self.has_intervals else np.nan, df, level)
+        return _interval(value, se if self.has_intervals else np.nan, df, level or self.level)
 
     def pair90(self, a: int, b: int) -> Pair:
-        """The 90 % interval, which decides equivalence at 5 % (Schuirmann 1987)."""
-        return self.pair(a, b, 0.90)
+        """The 90 % interval, which decides equivalence at 5 % (Schuirmann 1987).
 
-    def trained_pair(self, a: int, b: int, level: float = 0.95) -> Pair:
+        At another level that of twice its error.
+        """
+        return self.pair(a, b, 2 * self.level - 1)
+
+    def trained_pair(self, a: int, b: int, level: float | None = None) -> Pair:
         """The difference of these trained models over other test rows: no statement on
         strategies."""
         se = float(np.sqrt(self.trained_variance[a, b])) if self.has_intervals else np.nan
-        return _interval(float(self.diff[a, b]), se, self.row_df, level)
+        return _interval(float(self.diff[a, b]), se, self.row_df, level or self.level)
 
     def alone(self, a: int) -> Alone:
         """One strategy's metric; with one seed the error is that of the trained model."""

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +35,10 @@ class Errors(Protocol):
         """Correlation of seeds that strategies share."""
 
     @property
+    def level(self) -> float:
+        """Of the intervals, .95 at the first look."""
+
+    @property
     def variance(self) -> Floats:
         """[S, S] variance of each difference, over seeds, rows and searches; nan where a side has
         one seed."""
@@ -54,15 +59,16 @@ def critical_of_all(of: Errors, null: Null) -> float:
     while True:
         largest = _largest(of, null, least)
         # the quantile is exact if it lies among those that were worked out
-        if least == 0 or np.count_nonzero(largest > least) > 0.05 * len(largest) + 1:
-            return _critical(largest)
+        beyond = (1 - of.level) * len(largest)
+        if least == 0 or np.count_nonzero(largest > least) > beyond + 1:
+            return _critical(largest, of.level)
         least = 0.9 * least if least > 1 else 0.0
 
 
 def critical_of_base(of: Errors, null: Null, baseline: int) -> float:
     """95 % quantile of the largest |t| over the pairs with the baseline."""
     parts = [null.take(slice(k, k + 1000)) for k in range(0, len(null.rows), 1000)]
-    return _critical(np.concatenate([_t2(of, baseline, part) for part in parts]))
+    return _critical(np.concatenate([_t2(of, baseline, part) for part in parts]), of.level)
 
 
 def _largest(of: Errors, null: Null, least: float) -> Floats:
@@ -105,7 +111,8 @@ def _t2(of: Errors, a: int, null: Null) -> Floats:
     return t2
 
 
-def _critical(t2: Floats) -> float:
-    """95 % quantile of |t|, never less than one comparison in large samples needs; nan if all 0."""
-    quantile = float(np.quantile(np.sqrt(t2), 0.95))
-    return max(quantile, 1.96) if quantile > 0 else float("nan")
+def _critical(t2: Floats, level: float = 0.95) -> float:
+    """Quantile of |t|, never less than one comparison in large samples needs; nan if all 0."""
+    quantile = float(np.quantile(np.sqrt(t2), level))
+    least = round(float(special.ndtri(0.5 + level / 2)), 2)
+    return max(quantile, least) if quantile > 0 else float("nan")

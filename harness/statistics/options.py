@@ -34,6 +34,7 @@ class Options:
     own: OwnMetrics = field(
         default_factory=dict
     )  # a person's metrics by name; `metrics` has those measured
+    look: int = 1  # which look at this split it is: later ones are judged more strictly
     ranked: bool = True  # False: no set of the best and no winner, for want of controls
 
     @property
@@ -72,6 +73,15 @@ class Options:
                 f"got margin {self.margin}, effect {self.declared}, alpha {self.alpha}; expected "
                 "margin and effect above 0 and alpha between 0 and 1"
             )
+
+
+def spent(look: int) -> float:
+    """The share of errors that a look may make: .05 the first, all later ones together .05.
+
+    >>> [round(spent(look), 4) for look in (1, 2, 3, 4)]
+    [0.05, 0.025, 0.0083, 0.0042]
+    """
+    return 0.05 if look < 2 else 0.05 / (look * (look - 1))
 
 
 def check_rows(rows: RowTable, split: str) -> None:

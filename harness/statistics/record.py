@@ -270,6 +270,7 @@ def model_record(model: JointModel) -> ModelRecord:
         "mc": model.mc,
         "rho": model.rho,
         "effective": model.effective,
+        "level": model.level,
         "se": _matrix(model.se),
         "df": _matrix(model.dfs),
     }
@@ -290,6 +291,7 @@ def model_of(record: ModelRecord) -> JointModel:
         mc=record["mc"],
         rho=float(record["rho"]),
         effective=record.get("effective"),
+        level=float(record.get("level", 0.95)),
     )
 
 

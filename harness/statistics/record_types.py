@@ -129,6 +129,7 @@ class ModelRecord(TypedDict):
     mc: int
     rho: float
     effective: NotRequired[float | None]
+    level: NotRequired[float]
     se: NotRequired[Matrix]
     df: NotRequired[Matrix]
 
@@ -191,3 +192,4 @@ class ComparisonRecord(TypedDict):
     search: NotRequired[SearchRecord | None]
     weight: NotRequired[WeightRecord | None]
     two_way_ratio: NotRequired[float | None]
+    look: NotRequired[int]

@@ -66,7 +66,7 @@ def ends(model: JointModel, place: int, scale: str, bias: float = 0.0) -> tuple[
     `bias` is what an error that cannot be negative may be too high by.
     """
     value, se, df = model.alone(place)
-    half = float(special.stdtrit(min(df, 1e9), 0.975)) * se
+    half = float(special.stdtrit(min(df, 1e9), 0.5 + model.level / 2)) * se
     if scale == "logit":
         middle, half = float(special.logit(value)), half / (value * (1 - value))
         return float(special.expit(middle - half)), float(special.expit(middle + half))

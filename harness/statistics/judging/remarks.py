@@ -26,9 +26,14 @@ def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
     """What the table means: target, margin, smallest visible effect, best set."""
     unit = {"user": "users", "request": "requests"}.get(comparison.cluster, "users and items")
     sentences = [
-        f"Intervals are 95 %, over {comparison.clusters:,} {unit} and over training seeds; "
-        "training data and hyper-parameters are held fixed.",
+        f"Intervals are {100 * comparison.model.level:.3g} %, over {comparison.clusters:,} {unit} "
+        "and over training seeds; training data and hyper-parameters are held fixed.",
     ]
+    if comparison.look > 1:
+        sentences.append(
+            f"This is look {comparison.look} at the {comparison.split} split: the first spends 5 % "
+            "of errors, all later ones together as much again, look k 5 % / (k (k − 1))."
+        )
     if comparison.two_way_ratio > ITEMS_MATTER:
         sentences.append(
             "Items matter here: without them errors would be "
@@ -154,7 +159,7 @@ def _margin(comparison: Comparison) -> list[str]:
         se = float(model.se[place, base])
         if place == base or not se > 0 or not model.has_intervals:
             continue
-        if special.stdtrit(min(model.df(place, base), 1e9), 0.95) * se >= comparison.margin:
+        if special.stdtrit(min(model.df(place, base), 1e9), model.level) * se >= comparison.margin:
             never.append(name)
     if not never:
         return []

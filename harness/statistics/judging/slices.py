@@ -1,5 +1,6 @@
 """Declared slices: every metric on each value, one family of verdicts, a guard for small ones."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from fusefront.harness.statistics.judging import verdicts
 from fusefront.harness.statistics.judging.estimates import alone, difference, lacking
 from fusefront.harness.statistics.judging.table import p_value
 from fusefront.harness.statistics.measures.metrics import Layout
-from fusefront.harness.statistics.options import Options
+from fusefront.harness.statistics.options import Options, spent
 from fusefront.harness.statistics.panel import Panel, PanelRequest, collect
 from fusefront.harness.statistics.power import detectable
 from fusefront.harness.statistics.result_rows import Estimate, SliceRow
@@ -62,6 +63,10 @@ def _slice(
         own=options.own,
     )
     panel = collect(source, request)
+    panel.models = {
+        metric: replace(each, level=1 - spent(options.look))
+        for metric, each in panel.models.items()
+    }
     model = panel.models[options.metric]
     note = lacking(model) or _few(model.mc)
     return [_row(part, name, model.mc, panel=panel, options=options, note=note) for name in names]

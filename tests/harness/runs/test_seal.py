@@ -34,3 +34,14 @@ def test_a_look_at_a_study_without_its_spec_is_one_sentence(folder: Path) -> Non
     (folder / "study.yaml").unlink()
     with pytest.raises(DataContractError, match=r"study\.yaml: missing, so a look.*run the study"):
         open_test(folder, "compare")
+
+
+def test_a_look_is_numbered_by_the_contents_seen_before_it(folder: Path) -> None:
+    assert open_test(folder, "compare").number == 1
+    assert open_test(folder, "decide").number == 1  # the same content for another purpose
+    write_text(folder / "study.yaml", "name: shop\nmargin: 0.002\n")
+    assert open_test(folder, "compare").number == 2
+    write_text(folder / "study.yaml", "name: shop\nmargin: 0.003\n")
+    assert open_test(folder, "compare").number == 3
+    write_text(folder / "study.yaml", "name: shop\nmargin: 0.002\n")
+    assert open_test(folder, "compare").number == 2  # looked at second

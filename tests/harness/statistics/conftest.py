@@ -31,6 +31,18 @@ def searching() -> ModuleType:
     return _script("search_noise")
 
 
+@pytest.fixture(scope="session")
+def unequal() -> ModuleType:
+    """tests/benchmarks/unequal_clusters.py as a module."""
+    return _script("unequal_clusters")
+
+
+@pytest.fixture(scope="session")
+def deciding() -> ModuleType:
+    """tests/benchmarks/decision_errors.py as a module."""
+    return _script("decision_errors")
+
+
 def _script(name: str) -> ModuleType:
     path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"simulated_{name}", path)

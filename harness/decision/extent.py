@@ -1,0 +1,96 @@
+"""The front as a whole: the area that it covers, with an interval, and its knee with its chance."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fusefront.harness.decision.expected import expected_over_today, measured_gains
+from fusefront.harness.decision.frontier import draw_latency, log_latency, non_dominated
+from fusefront.harness.decision.inputs import Floats, Inputs, Measured
+from fusefront.harness.statistics.exchangeable import DRAWS, gain_draws
+
+SEED = 20_261_128
+
+
+class FrontExtent(NamedTuple):
+    """Axes: AUC over today's, natural log of the latency in ms; only gains above 0 count."""
+
+    area: Measured  # of expected gains; ends: 95 % of the joint draws
+    slowest_ms: float  # where the area ends: the slowest strategy as measured
+    knee: int | None  # who is the knee most often; None where the front has no inner point
+    knee_chance: float  # share of the draws in which it is
+
+
+def front_extent(inputs: Inputs, quantile: str = "p99") -> FrontExtent | None:
+    """None where fewer than two strategies that may ship have a latency and an error.
+
+    The knee is the front's point farthest above the line between its ends, both axes scaled to the
+    front: a description, which another set of strategies moves. So it goes with its chance.
+    """
+    today = inputs.today
+    if today is None:
+        return None
+    centre = log_latency(inputs, quantile)
+    members = [
+        i
+        for i in inputs.shippable
+        if np.isfinite(centre[i]) and np.isfinite(inputs.pairs.se[i, today])
+    ]
+    rivals = [i for i in members if i != today]
+    if len(members) < 2 or not rivals:
+        return None
+    rng = np.random.default_rng(SEED)
+    gains = np.zeros((DRAWS, inputs.size))
+    gains[:, rivals] = gain_draws(
+        *measured_gains(inputs.candidates, inputs.pairs, today, rivals), rng
+    )
+    speed = draw_latency(inputs, rng, DRAWS, quantile)[:, members]
+    gains = gains[:, members]
+    slowest = float(centre[members].max())
+    areas = covered(speed, gains, slowest)
+    expected = expected_over_today(inputs.candidates, inputs.pairs, today)[members]
+    value = float(covered(centre[None, members], expected[None], slowest)[0])
+    knees = np.array([knee_of(c, g) for c, g in zip(speed, gains, strict=True)])
+    counts = np.bincount(knees[knees >= 0], minlength=len(members))
+    most = int(np.argmax(counts))
+    low, high = np.quantile(areas, [0.025, 0.975])
+    return FrontExtent(
+        Measured(value, min(float(low), value), max(float(high), value)),
+        float(np.exp(slowest)),
+        members[most] if counts.any() else None,
+        float(counts[most] / DRAWS),
+    )
+
+
+def covered(cost: Floats, gain: Floats, end: float) -> Floats:
+    """[n] area under the best gain so far, 0 at the least, from the cheapest to `end`.
+
+    `cost`, `gain` [n, S].
+
+    >>> covered(np.array([[1.0, 2.0, 4.0]]), np.array([[0.5, 0.2, 1.0]]), 5.0).tolist()
+    [2.5]
+    """
+    order = np.argsort(cost, axis=1)
+    cost = np.minimum(np.take_along_axis(cost, order, 1), end)
+    best = np.maximum.accumulate(np.take_along_axis(gain, order, 1), axis=1)
+    width = np.diff(cost, axis=1, append=np.full((len(cost), 1), end))
+    area: Floats = (np.maximum(best, 0.0) * width).sum(1)
+    return area
+
+
+def knee_of(cost: Floats, gain: Floats) -> int:
+    """Place of the front's point farthest above the line between its ends; -1 without one.
+
+    >>> knee_of(np.array([0.0, 1.0, 4.0]), np.array([0.0, 0.8, 1.0]))
+    1
+    """
+    front = np.flatnonzero(non_dominated(cost, gain))
+    front = front[np.argsort(cost[front], kind="stable")]
+    if len(front) < 3:
+        return -1
+    x, y = cost[front], gain[front]
+    if x[-1] == x[0] or y[-1] == y[0]:
+        return -1
+    above = (y - y[0]) / (y[-1] - y[0]) - (x - x[0]) / (x[-1] - x[0])
+    inner = int(np.argmax(above[1:-1])) + 1
+    return int(front[inner]) if above[inner] > 0 else -1

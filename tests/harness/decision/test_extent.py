@@ -1,0 +1,53 @@
+"""The area under the front and its knee, by hand and against a loop."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fusefront.harness.decision.extent import covered, front_extent, knee_of
+from fusefront.harness.decision.inputs import Inputs
+
+Build = Callable[..., Inputs]
+
+
+def test_the_area_is_that_of_a_fine_sum() -> None:
+    rng = np.random.default_rng(0)
+    cost, gain = rng.uniform(0, 3, (6, 5)), rng.normal(0, 1, (6, 5))
+    grid = np.linspace(0, 3.2, 32_001)
+    for c, g, area in zip(cost, gain, covered(cost, gain, 3.2), strict=True):
+        reach = np.where(c <= grid[:, None], g, -np.inf).max(1)
+        assert area == pytest.approx(np.maximum(reach, 0).sum() * 1e-4, abs=2e-3)
+
+
+def test_the_knee_is_the_point_farthest_above_the_line_of_the_ends() -> None:
+    cost = np.array([4.0, 1.0, 2.0, 0.0, 1.5])
+    gain = np.array([1.0, 0.5, 0.9, 0.0, 0.1])  # the last is dominated
+    assert knee_of(cost, gain) == 2
+    assert knee_of(cost[:2], gain[:2]) == -1
+    assert knee_of(np.array([0.0, 1.0, 2.0]), np.array([0.0, 0.2, 1.0])) == -1  # below the line
+
+
+def test_a_sharp_front_has_its_knee_and_a_blurred_one_says_how_rarely(planted: Build) -> None:
+    sharp = planted([0.0, 0.009, 0.010, 0.004], [1.0, 2.0, 6.0, 1.7], se=0.0001)
+    extent = front_extent(sharp)
+    assert extent is not None
+    assert (extent.knee, extent.knee_chance > 0.99) == (1, True)
+    assert extent.slowest_ms == pytest.approx(1.4 * 6.0)
+    hand = 0.004 * np.log(2.0 / 1.7) + 0.009 * np.log(6.0 / 2.0)
+    assert extent.area.value == pytest.approx(hand, rel=0.01)
+    assert extent.area.low < extent.area.value < extent.area.high
+    assert extent.area.high - extent.area.low < 0.1 * hand
+    wide = replace(sharp, pairs=replace(sharp.pairs, se=20 * sharp.pairs.se))
+    blurred = front_extent(wide)
+    assert blurred is not None
+    assert blurred.knee_chance < 0.8
+    assert blurred.area.high - blurred.area.low > 5 * (extent.area.high - extent.area.low)
+
+
+def test_without_latencies_or_today_there_is_no_front(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 3.0])
+    assert front_extent(replace(inputs, today=None)) is None
+    bare = tuple(replace(c, latency=None) for c in inputs.candidates)
+    assert front_extent(replace(inputs, candidates=bare)) is None
