@@ -303,3 +303,15 @@ def test_what_fails_offline_is_missed_and_not_tried_again(
         ("warning", "SystemExit"),
         ("done", ""),
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError("  first\nsecond"), "first"),
+        (ValueError(" "), "ValueError"),
+        (ValueError("x" * 159 + "yz"), "x" * 159 + "y"),  # 160 characters
+    ],
+)
+def test_a_reason_is_the_first_line_of_an_error(error: Exception, reason: str) -> None:
+    assert mirrors._reason(error) == reason
