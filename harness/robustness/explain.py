@@ -162,14 +162,14 @@ def _add(
             summed = np.bincount(axis.code, influence.rows, axis.size)
             shares[place] += subsets.weights[at][:, None] * summed
             ends[place] += summed * ((at == count - 1) - (at == 0))
-    for place, part in enumerate(sums):
+    for place, total in enumerate(sums):
         mine = values[place]
         for name, share, influences in zip(
-            part.modalities, subsets.shares(mine), shares[place], strict=True
+            total.modalities, subsets.shares(mine), shares[place], strict=True
         ):
-            part.shares.add(name, float(share), influences)
-        part.shares.add(ALL, float(mine[-1] - mine[0]), ends[place])
-        part.values.append(mine)
+            total.shares.add(name, float(share), influences)
+        total.shares.add(ALL, float(mine[-1] - mine[0]), ends[place])
+        total.values.append(mine)
 
 
 def subset_scores(model: Baseline, store: PreparedDataset, members: NDArray[np.bool_]) -> Scores:

@@ -121,7 +121,7 @@ class _AtSpread(NamedTuple):
     @classmethod
     def tau(cls, tau: float, d: Floats, covariance: Floats) -> "_AtSpread":
         total = covariance + (tau**2 + _least(covariance)) * np.eye(len(d))
-        precision = np.linalg.inv(total)
+        precision: Floats = np.asarray(np.linalg.inv(total), np.float64)
         information = float(precision.sum())
         mean = float(precision.sum(0) @ d) / information
         apart = d - mean

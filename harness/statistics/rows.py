@@ -79,7 +79,7 @@ def row_axis(values: NDArray[np.integer], label: Labels) -> Axis:
     """Rows in clusters `values` [n]; mc counts clusters with a positive and clusters with a
     negative."""
     code, size = contiguous(values)
-    positive = np.bincount(code, label, size)
+    positive = np.asarray(np.bincount(code, label, size), np.float64)
     rows = np.bincount(code, minlength=size)
     mc = int(min((positive > 0).sum(), (rows > positive).sum()))
     return Axis(
@@ -151,6 +151,6 @@ def unit_axis(of: Units, cluster: NDArray[np.integer]) -> Axis:
     if not bool((code == own[of.code]).all()):
         own = np.arange(len(of.size), dtype=np.int32)
     code, size = contiguous(own[of.both])
-    rows = np.bincount(code, of.size[of.both], size)
+    rows = np.asarray(np.bincount(code, of.size[of.both], size), np.float64)
     count = np.bincount(code, minlength=size).astype(np.float64)
     return Axis(code, size, size, rows=rows, units=count)

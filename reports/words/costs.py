@@ -162,7 +162,8 @@ def _p99(evidence: Evidence, point: Point, language: Language) -> Item | None:
     )
     beside = _beside(evidence, point)
     values = {"limit": limit}
-    phrase, sources = Phrase("{limit}", "{limit}"), (point.strategy,)
+    phrase = Phrase("{limit}", "{limit}")
+    sources: tuple[str, ...] = (point.strategy,)
     if beside is not None and beside.p99 is not None:
         key = "today" if beside.strategy == evidence.decision.today else "rival"
         beside_it = COST[key]

@@ -221,7 +221,8 @@ def grounds(evidence: Evidence, language: Language) -> list[Sentence]:
 
 def _as_sentence(parts: list[Sentence], language: Language) -> Sentence:
     """Reasons as one sentence."""
-    values, patterns = {}, []
+    values: dict[str, str] = {}
+    patterns: list[str] = []
     for place, part in enumerate(parts):
         fields = {key: "{" + f"{key}_{place}" + "}" for key in part.values}
         patterns.append(part.phrase.pattern(language).format(**fields))
