@@ -11,7 +11,9 @@ from fusefront.harness.dossier.comparison import compare_study
 from fusefront.harness.dossier.inputs import read_comparison, stored_comparison
 from fusefront.harness.runs.store import StudyFolder
 
-OPTIONAL = {"format", "mde", "se", "df", "own_metrics"}  # files of earlier versions lack them
+# files of earlier versions lack them
+OPTIONAL = {"format", "mde", "se", "df", "own_metrics", "expected", "effective", "level", "search"}
+OPTIONAL |= {"weight", "two_way_ratio", "look"}
 
 
 @pytest.fixture
