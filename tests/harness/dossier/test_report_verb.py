@@ -116,7 +116,7 @@ def test_a_what_if_of_a_study_without_a_decision_records_that_first(
 def test_every_command_on_the_page_is_one_that_the_program_takes(
     study: StudyFolder, tmp_path: Path
 ) -> None:
-    """Each is read by the program itself; the slow test of a trained study runs them."""
+    """Each is read by the program itself; tests/test_printed_commands.py runs them."""
     note_origin(study.path, Origin(tmp_path / "planted.yaml", tmp_path / "planted.yaml", None))
     text = report_study(study, tmp_path / "report").read_text(encoding="utf-8")
     commands = printed_commands(text)
