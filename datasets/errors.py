@@ -54,8 +54,10 @@ def expectation(kind: str, message: str) -> str:
     >>> expectation("value_error", "Value error, no strategy is called 'x'")
     "no strategy is called 'x'"
     """
-    plain = message.removeprefix("Value error, ")
     if kind in _PLAIN:
         return _PLAIN[kind]
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
     value = "a value " if kind.startswith(("greater_", "less_")) else ""
-    return plain.replace("Input should be ", f"expected {value}", 1)
+    plain = message.replace("Input should be ", f"expected {value}", 1)
+    return plain[:1].lower() + plain[1:]

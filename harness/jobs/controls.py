@@ -34,6 +34,8 @@ def controls_of(
 
 def _lacking(control: Strategy, schema: Schema, parts: Parts) -> str:
     """Why a control cannot be run on these data; "" where it can."""
+    if control.shuffle:  # a strategy of the study: what is wrong with it is said in its own name
+        return ""
     try:
         check_settings(control.baseline, schema, control.settings, parts)
     except ValueError as error:

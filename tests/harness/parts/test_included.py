@@ -123,8 +123,8 @@ def test_a_package_that_is_not_installed_any_more_is_named(page_files, tmp_path,
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{", "content: invalid json"),
-        ('{"format": 2, "parts": []}', "format: input should be 1"),
+        ("{", "content: invalid JSON"),
+        ('{"format": 2, "parts": []}', "format: expected 1"),
         ('{"format": 1, "parts": [{"kind": "head"}]}', "parts.0.name: field required"),
         ('{"format": 1, "parts": [], "more": 1}', "more: extra inputs are not permitted"),
     ],
