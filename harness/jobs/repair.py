@@ -1,6 +1,7 @@
 """`fusefront verify --repair`: what is broken is moved aside; the same command makes it again."""
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +50,7 @@ def repair(checked: Iterable[Verification], out: Path, tell: Tell | None = None)
     for check in checked:
         for damage in check.damages:
             if damage.remake is not None:
-                reasons.setdefault(damage.remake.resolve(), []).append(damage.sentence)
+                reasons.setdefault(_place(damage.remake), []).append(damage.sentence)
     out = out.resolve()
     for path in list(reasons):
         for beside in (*_of_searches(path, out), *_of_logs(path)):
@@ -80,6 +81,11 @@ def repair(checked: Iterable[Verification], out: Path, tell: Tell | None = None)
     for log in logs:
         begin_again(log.parent)
     return moved
+
+
+def _place(path: Path) -> Path:
+    """Where a path itself lies: a link, dangling or to itself, is moved and not what it names."""
+    return Path(os.path.realpath(path.parent)) / path.name
 
 
 @contextlib.contextmanager

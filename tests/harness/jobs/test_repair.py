@@ -226,6 +226,20 @@ def test_what_lies_outside_goes_beside_it_and_what_is_gone_is_passed_over(tmp_pa
         assert re.fullmatch(r"\d{8}T\d{6}Z", folder.name)  # no number where none is needed
 
 
+@pytest.mark.parametrize("names", ["itself", "nothing", "another file"])
+def test_a_link_is_moved_and_not_what_it_names(tmp_path: Path, names: str) -> None:
+    """A link to itself ended the verb; one that named nothing or another file stayed."""
+    claim, other = tmp_path / "studies" / "s" / "claim-0000.json", tmp_path / "other.json"
+    claim.parent.mkdir(parents=True)
+    other.write_text("{}")
+    claim.symlink_to({"itself": claim, "nothing": tmp_path / "gone"}.get(names, other))
+    (moved,) = repair(damaged(claim), tmp_path)
+    assert moved.path == claim
+    assert moved.to.is_symlink()
+    assert not claim.is_symlink()
+    assert other.read_text() == "{}"
+
+
 def test_a_folder_goes_with_all_that_is_in_it_and_a_log_with_its_head(tmp_path: Path) -> None:
     run, study = tmp_path / "runs" / "d" / "a" / "r", tmp_path / "studies" / "s"
     run.mkdir(parents=True)
