@@ -74,6 +74,13 @@ def slower_than(inputs: Inputs, j: int, quantile: str = "p50") -> Bools:
 
     Of several sessions the error is that of random effects, and 3 the same tail of Student's t.
     """
+    known = inputs.paired_latencies
+    if (j, quantile) not in known:
+        known[j, quantile] = _slower_than(inputs, j, quantile)
+    return known[j, quantile]
+
+
+def _slower_than(inputs: Inputs, j: int, quantile: str) -> Bools:
     centre, rounds = log_latency(inputs, quantile), _rounds(inputs, quantile)
     if rounds is not None and len(_sessions(inputs)) > 1:
         pool = _paired_by_session(inputs, j, quantile)

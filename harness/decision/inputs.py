@@ -133,6 +133,12 @@ class Inputs:
         missing."""
         return {}
 
+    @cached_property
+    def paired_latencies(self) -> dict[tuple[int, str], Bools]:
+        """Who was worked out to be slower than a configuration at a quantile, [S] each: hundreds
+        of policies ask the same."""
+        return {}
+
     @property
     def size(self) -> int:
         """Number of configurations, S."""

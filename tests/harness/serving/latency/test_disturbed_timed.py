@@ -47,9 +47,6 @@ print(json.dumps({"grades": grades, "quality": quality_of(rows, facts, 1)}))
 """
 
 
-THIEF = "import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
-
-
 @pytest.fixture
 def child(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     script = tmp_path / "child.py"
@@ -90,7 +87,7 @@ def test_a_stolen_core_is_a_disturbed_session(child: subprocess.Popen[str]) -> N
             [
                 sys.executable,
                 "-c",
-                f"import os\\nos.sched_setaffinity(0, {{{core}}})\\nwhile 1: pass",
+                f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass",
             ]
         )
         for _ in range(2)
