@@ -78,7 +78,9 @@ class Composed(Baseline):
             width=settings.token_width,
             seed=torch.initial_seed(),  # the run's, see `Baseline.build`
         )
-        request, candidate = _context_of(schema, used=settings.context_width > 0)
+        request, candidate = _context_of(
+            schema, used=settings.context_width > 0, numbers=settings.context_numbers
+        )
         self.context = ContextEncoder(request, candidate, settings.context_width)
         count = len(self.slots.names)
         self.kinds = EventKindTokens(schema.history_kinds, count, self.slots.width)
@@ -232,10 +234,10 @@ def family_of(settings: ComposedSettings) -> str:
 Side = tuple[tuple[Field, ...], int]
 
 
-def _context_of(schema: Schema, *, used: bool) -> tuple[Side, Side]:
+def _context_of(schema: Schema, *, used: bool, numbers: bool) -> tuple[Side, Side]:
     if not used:
         return ((), 0), ((), 0)
     return (
-        (schema.request_fields, schema.request_numbers),
-        (schema.candidate_fields, schema.candidate_numbers),
+        (schema.request_fields, numbers * schema.request_numbers),
+        (schema.candidate_fields, numbers * schema.candidate_numbers),
     )

@@ -44,6 +44,7 @@ class ComposedSettings:
     skip: bool = True  # at `interaction` the head sees the plain features too
     presence_features: bool = False
     context_width: int = 8  # of each context field's embedding; 0 leaves context out
+    context_numbers: bool = True  # False leaves the context's numbers (counters among them) out
     alignment: Mapping[str, object] | None = None
     alignment_weight: float = 0.1
     modality_dropout: float = 0.0

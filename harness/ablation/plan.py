@@ -1,14 +1,18 @@
-"""What a strategy is without one of its parts: one modality out, one component out."""
+"""What a strategy is without one of its parts, or with another in its place."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 from fusefront.baselines.contract import Parts, Schema
 from fusefront.baselines.models.composed import Composed
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.study import Strategy
+from fusefront.harness.runs.files import digest
+from fusefront.harness.runs.study import LONGEST, Strategy
+
+Change = Mapping[str, Any]  # setting, dotted or whole, or training.<key> -> value
 
 # what a component is replaced by, the plainest first; what is refused is passed over
 _PLAINER: Mapping[str, tuple[Any, ...]] = {
@@ -25,81 +29,233 @@ _PLAINER: Mapping[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class AblatedStrategy:
-    """The parent's settings with one part taken out."""
+    """The parent's settings with one part taken out, or with other levels of some factors."""
 
     name: str
-    kind: str  # "modality" | "component"
-    without: str
+    kind: str  # modality | component | alone | swap | cell
+    without: str  # the part, or the levels in words
     strategy: Strategy
+    changed: tuple[str, ...] = ()  # settings whose searched parameters no longer hold
+    levels: tuple[tuple[str, str], ...] = ()  # of a factorial plan: factor -> level
+
+
+class Level(NamedTuple):
+    """One value of a factor: the changes that make it, the first that means something counts."""
+
+    word: str
+    tries: tuple[Change, ...]
+
+
+class Factor(NamedTuple):
+    """What is varied, and its values beside the parent's own."""
+
+    name: str
+    kind: str
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """The strategy that is taken apart, resolved, and what it is checked against."""
+
+    of: str
+    parent: Strategy
+    resolved: Mapping[str, Any]
+    schema: Schema
+    parts: Parts
+
+    @classmethod
+    def open(
+        cls, of: str, parent: Strategy, schema: Schema, parts: Parts, fitted: Change | None = None
+    ) -> "Workbench":
+        """`fitted`: the parent's settings with what its search chose, where there was one."""
+        settings = parent.settings if fitted is None else dict(fitted)
+        baseline = parts.baselines[parent.baseline]
+        return cls(of, parent, asdict(baseline.check(schema, settings, parts)), schema, parts)
+
+    @property
+    def modalities(self) -> list[str]:
+        """Those that the parent reads, in the data set's order."""
+        chosen = self.resolved.get("modalities")
+        return [name for name in self.schema.modalities if name in (chosen or ())]
+
+    def first_meaningful(self, changes: Iterable[Change]) -> tuple[Strategy, Change] | None:
+        """The parent with the first change that means something; a preset's fixed part through
+        `composed`."""
+        for change in changes:
+            for body in self._bodies(change):
+                strategy = Strategy.model_validate(_plain(body))
+                try:
+                    baseline = self.parts.baselines[strategy.baseline]
+                    baseline.check(self.schema, strategy.settings, self.parts)
+                except ValueError:
+                    continue
+                return strategy, change
+        return None
+
+    def _bodies(self, change: Change) -> list[dict[str, Any]]:
+        base = self.parent.model_dump(mode="json")
+        settings, training = _apart(change)
+        beneath = {k: v for k, v in base.items() if k.partition(".")[0] not in settings}
+        trained = {"training": {**base["training"], **training}}
+        bodies = [{**beneath, **trained, **settings, "role": "ablation"}]
+        if issubclass(self.parts.baselines[self.parent.baseline], Composed):
+            unchanged = {key: base[key] for key in ("tune", "shuffle", "space")}
+            if self.parent.recipe == "own":  # `composed` has no recipe: it takes its parent's
+                recipe = self.parts.baselines[self.parent.baseline].recipe
+                trained = {"training": {**recipe, **trained["training"]}}
+            bodies.append(
+                {
+                    "baseline": "composed",
+                    **unchanged,
+                    **trained,
+                    **self.resolved,
+                    **settings,
+                    "role": "ablation",
+                }
+            )
+        return bodies
+
+
+def _apart(change: Change) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings, and words of the training without their prefix."""
+    settings = {key: value for key, value in change.items() if not key.startswith("training.")}
+    training = {
+        key.removeprefix("training."): value
+        for key, value in change.items()
+        if key.startswith("training.")
+    }
+    return settings, training
 
 
 def ablations(of: str, parent: Strategy, schema: Schema, parts: Parts) -> list[AblatedStrategy]:
     """Every meaningful single removal, modalities first; refuses a strategy with nothing to
     remove."""
-    resolved = asdict(parts.baselines[parent.baseline].check(schema, parent.settings, parts))
-    removals = [
-        AblatedStrategy(f"{of} without {what}", kind, what, strategy)
-        for kind, what, changes in _removals(resolved, schema)
-        if (strategy := _first_meaningful(parent, resolved, changes, schema, parts)) is not None
-    ]
-    if not removals:
-        raise UsageError(f"strategy {of!r} ({parent.baseline}) has no part that can be taken out")
-    return removals
+    bench = Workbench.open(of, parent, schema, parts)
+    return each_level(bench, removals(bench))
 
 
-Removal = tuple[str, str, list[dict[str, Any]]]  # kind, what, the changes to try in turn
+def removals(bench: Workbench) -> list[Factor]:
+    """Every modality and every component that could be taken out, a factor of one level each."""
+    return [*_modalities_out(bench), *_components_out(bench)]
 
 
-def _removals(resolved: Mapping[str, Any], schema: Schema) -> list[Removal]:
-    chosen = resolved.get("modalities")
-    names = [name for name in schema.modalities if name in (chosen or ())]
-    modalities: list[Removal] = [
-        ("modality", out, [{"modalities": [name for name in names if name != out]}])
-        for out in names
-        if len(names) > 1
-    ]
-    components: list[Removal] = [
-        ("component", key, [{key: plain} for plain in plainer if not _same(resolved[key], plain)])
-        for key, plainer in _PLAINER.items()
-        if resolved.get(key) not in (None, False) and (names or key != "compressor")
-    ]
-    return modalities + components
+def each_level(bench: Workbench, factors: Sequence[Factor]) -> list[AblatedStrategy]:
+    """The parent with one level of one factor at a time; what comes out equal stands once.
+
+    Raises:
+        UsageError: none of them means anything.
+    """
+    strategies: list[AblatedStrategy] = []
+    settings: set[str] = set()
+    for factor in factors:
+        for level in factor.levels:
+            resolved = bench.first_meaningful(level.tries)
+            if resolved is None:
+                continue
+            strategy, change = resolved
+            if (content := digest(strategy.model_dump(mode="json"))) in settings:
+                continue
+            settings.add(content)
+            strategies.append(
+                AblatedStrategy(
+                    _name(bench.of, factor, level),
+                    factor.kind,
+                    level.word,
+                    strategy,
+                    tuple(change),
+                )
+            )
+    if not strategies:
+        raise UsageError(
+            f"strategy {bench.of!r} ({bench.parent.baseline}) has no part that can be taken out"
+        )
+    return strategies
 
 
-def _same(value: Any, plainer: Any) -> bool:
+def every_combination(bench: Workbench, factors: Sequence[Factor]) -> list[AblatedStrategy]:
+    """The parent with every combination of levels, its own among them and left out; combinations
+    that mean nothing are left out.
+
+    Raises:
+        UsageError: none of them means anything.
+    """
+    own = Level("as it is", ({},))
+    cells: list[AblatedStrategy] = []
+    for levels in product(*((own, *factor.levels) for factor in factors)):
+        if all(level is own for level in levels):
+            continue
+        tries = (
+            {key: value for change in changes for key, value in change.items()}
+            for changes in product(*(level.tries for level in levels))
+        )
+        if (resolved := bench.first_meaningful(tries)) is None:
+            continue
+        strategy, change = resolved
+        pairs = list(zip(factors, levels, strict=True))
+        words = [_word(factor, level) for factor, level in pairs if level is not own]
+        cells.append(
+            AblatedStrategy(
+                _short(f"{bench.of} {', '.join(words)}"),
+                "cell",
+                ", ".join(words),
+                strategy,
+                tuple(change),
+                tuple((factor.name, level.word) for factor, level in pairs),
+            )
+        )
+    if not cells:
+        raise UsageError(f"strategy {bench.of!r}: no combination of these factors means anything")
+    return cells
+
+
+def _modalities_out(bench: Workbench) -> list[Factor]:
+    names = bench.modalities
+    factors = []
+    for out in names if len(names) > 1 else ():
+        rest = {"modalities": [name for name in names if name != out]}
+        tries: tuple[Change, ...] = (rest,)
+        if bench.resolved.get("alignment") is not None:  # which needs two modalities
+            tries = (rest, {**rest, "alignment": None})
+        factors.append(Factor(out, "modality", (Level(out, tries),)))
+    return factors
+
+
+def _components_out(bench: Workbench) -> list[Factor]:
+    factors = []
+    for key, plainer in _PLAINER.items():
+        value = bench.resolved.get(key)
+        if value in (None, False) or (key == "compressor" and not bench.modalities):
+            continue
+        tries = tuple({key: plain} for plain in plainer if not is_same(value, plain))
+        factors.append(Factor(key, "component", (Level(key, tries),)))
+    return factors
+
+
+def is_same(value: Any, plainer: Any) -> bool:
+    """Whether a part is the plainer one already, by its name where it has one."""
     if isinstance(value, Mapping):
         return bool(value["name"] == ("none" if plainer is None else plainer["name"]))
     return bool(value == plainer)
 
 
-def _first_meaningful(
-    parent: Strategy,
-    resolved: Mapping[str, Any],
-    changes: list[dict[str, Any]],
-    schema: Schema,
-    parts: Parts,
-) -> Strategy | None:
-    """The parent with the first change that means something; a preset's fixed part through
-    `composed`."""
-    base = parent.model_dump(mode="json")
-    for change in changes:
-        bodies = [{**base, **change, "role": "ablation"}]
-        if issubclass(parts.baselines[parent.baseline], Composed):
-            unchanged = {key: base[key] for key in ("training", "tune", "shuffle", "space")}
-            if parent.recipe == "own":  # `composed` was published with none: it takes its parent's
-                recipe = parts.baselines[parent.baseline].recipe
-                unchanged["training"] = {**recipe, **base["training"]}
-            bodies.append(
-                {"baseline": "composed", **unchanged, **resolved, **change, "role": "ablation"}
-            )
-        for body in bodies:
-            strategy = Strategy.model_validate(_plain(body))
-            try:
-                parts.baselines[strategy.baseline].check(schema, strategy.settings, parts)
-            except ValueError:
-                continue
-            return strategy
-    return None
+def _name(of: str, factor: Factor, level: Level) -> str:
+    return _short(f"{of} {_word(factor, level)}")
+
+
+def _word(factor: Factor, level: Level) -> str:
+    if factor.kind in ("modality", "component"):
+        return f"without {level.word}"
+    return f"with {level.word}" if factor.kind == "swap" else level.word
+
+
+def _short(name: str) -> str:
+    """A name that can be a folder's: no slash, and not too long."""
+    name = name.replace("/", "-")
+    if len(name.encode()) <= LONGEST:
+        return name
+    tail = f" {digest(name)[:8]}"
+    return name.encode()[: LONGEST - len(tail)].decode(errors="ignore") + tail
 
 
 def _plain(body: Mapping[str, Any]) -> dict[str, Any]:

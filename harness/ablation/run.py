@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.harness.ablation.plan import AblatedStrategy, ablations
+from fusefront.harness.ablation.factors import AblationDesign, design_of
+from fusefront.harness.ablation.forecast import AblationForecast, forecast
+from fusefront.harness.ablation.plan import AblatedStrategy, Workbench
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.dossier.comparison import paired_deltas
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
@@ -24,7 +26,9 @@ from fusefront.harness.runs.records import (
 )
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.runs.study import Strategy
 from fusefront.harness.training.run import find_record
+from fusefront.harness.tuning.space import apply
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Planned:
     room: Room
     removed: list[AblatedStrategy]
     cells: list[Cell]
+    name: str = "minimal"  # of the plan
+    crossed: bool = False  # whether the removals are the cells of a factorial plan
 
     def matrix(self) -> list[PlannedRemoval]:
         """A row a removal: what is taken out, its seeds, and how many are to be trained still."""
@@ -50,6 +56,13 @@ class Planned:
             for removal in self.removed
         ]
 
+    def forecast(self, of: str) -> AblationForecast:
+        """What it costs and what it can resolve; validation alone is read."""
+        folder = StudyFolder(self.room.root, self.room.folder, self.plan.study)
+        runs = {c.spec.run_id for c in self.cells if not self._on_record(c)}
+        jobs = self.room.workers.jobs
+        return forecast(folder, of, self.name, len(runs), len(self.removed), jobs)
+
     def _on_record(self, cell: Cell) -> bool:
         """Whether its run is there, whole or damaged: a damaged one is not trained over."""
         try:
@@ -58,12 +71,14 @@ class Planned:
             return True
 
 
-def plan_ablation(request: StudyRequest, of: str, console: Console) -> Planned:
+def plan_ablation(
+    request: StudyRequest, of: str, console: Console, design: str = "minimal"
+) -> Planned:
     """The removals of a strategy and their runs; hyper-parameters stay those of its frozen
-    winner.
+    winner. `design` is minimal, full, factorial or a YAML file.
 
     Raises:
-        UsageError: the study has no strategy `of`.
+        UsageError: the study has no strategy `of`, or the plan is none.
         NothingToDoError: the study was not run yet.
         DataContractError: the study was run on other data than are prepared now.
     """
@@ -83,8 +98,8 @@ def plan_ablation(request: StudyRequest, of: str, console: Console) -> Planned:
     parent = plan.strategies[of]
     recipe = recipe_name(plan.study, parent, plan.parts.baselines[parent.baseline])
     parent = parent.model_copy(update={"recipe": recipe})
-    removed = ablations(of, parent, schema_of(plan.store), plan.parts)
     params = _winner(plan, room, of)
+    designed, removed = _designed(plan, of, parent, params, design)
     wider = StudyPlan(
         plan.study,
         plan.store,
@@ -96,24 +111,46 @@ def plan_ablation(request: StudyRequest, of: str, console: Console) -> Planned:
         for removal in removed
         for seed in plan.study.seeds
     ]
-    return Planned(plan, room, removed, cells)
+    return Planned(plan, room, removed, cells, designed.name, designed.crossed)
 
 
-def ablate_study(request: StudyRequest, of: str, console: Console) -> list[AblationRow]:
+def _designed(
+    plan: StudyPlan, of: str, parent: Strategy, params: Mapping[str, Json], design: str
+) -> tuple[AblationDesign, list[AblatedStrategy]]:
+    """The plan and its strategies; levels are beside what the parent's search chose."""
+    fitted, _ = apply(params, parent.settings, parent.training)
+    workbench = Workbench.open(of, parent, schema_of(plan.store), plan.parts, fitted)
+    designed = design_of(design, workbench)
+    return designed, designed.strategies(workbench)
+
+
+def record_name(of: str, design: str) -> str:
+    """The file in the study's folder that an ablation is written to.
+
+    >>> record_name("late_fusion", "minimal"), record_name("late_fusion", "full")
+    ('ablation-late_fusion.json', 'ablation-late_fusion-full.json')
+    """
+    return f"ablation-{of}.json" if design == "minimal" else f"ablation-{of}-{design}.json"
+
+
+def ablate_study(
+    request: StudyRequest, of: str, console: Console, design: str = "minimal"
+) -> list[AblationRow]:
     """Train what the ablation of `of` lacks; a row a removal: delta AUC with its interval.
 
     A delta is the ablated strategy minus the parent, so a part that earns its place has a negative
     one.
     """
     with at_work(request.out, console):
-        return _ablate(request, of, console)
+        return _ablate(request, of, console, design)
 
 
-def _ablate(request: StudyRequest, of: str, console: Console) -> list[AblationRow]:
-    planned = plan_ablation(request, of, console)
+def _ablate(request: StudyRequest, of: str, console: Console, design: str) -> list[AblationRow]:
+    planned = plan_ablation(request, of, console, design)
     plan, room, cells = planned.plan, planned.room, planned.cells
-    path = room.folder / f"ablation-{of}.json"
-    write_json(path, {"format": 1, "of": of, "cells": [cell.to_json() for cell in cells]})
+    path = room.folder / record_name(of, planned.name)
+    cells_json = [cell.to_json() for cell in cells]
+    write_json(path, {"format": 1, "of": of, "plan": planned.name, "cells": cells_json})
     try:
         failed = fill(plan, room, cells, "ablation run")
     finally:
@@ -153,8 +190,13 @@ def _winner(plan: StudyPlan, room: Room, of: str) -> dict[str, Json]:
 
 
 def _applicable(params: Mapping[str, Json], removal: AblatedStrategy) -> dict[str, Json]:
-    """The winner's parameters less those of the component that was taken out."""
-    return {key: value for key, value in params.items() if key.split(".")[0] != removal.without}
+    """The winner's parameters less those of what was changed: a part's with it."""
+    changed = removal.changed or (removal.without,)
+    return {
+        key: value
+        for key, value in params.items()
+        if not any(key == name or key.startswith(f"{name}.") for name in changed)
+    }
 
 
 def _rows(folder: StudyFolder, of: str, removed: list[AblatedStrategy]) -> list[AblationRow]:

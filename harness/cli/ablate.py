@@ -26,6 +26,14 @@ from fusefront.harness.cli.options import (
 def ablate(
     study: StudyFile,
     of: Annotated[str, typer.Option("--of", help="The strategy to take apart.")],
+    plan: Annotated[
+        str,
+        typer.Option(
+            help="minimal: each modality and component out; full: also one modality alone, other"
+            " parts, code widths; factorial: parts crossed; or a YAML file of factors and levels.",
+            metavar="minimal|full|factorial|FILE.yaml",
+        ),
+    ] = "minimal",
     data: Data = None,
     out: Out = Path("out"),
     overrides: Set = None,
@@ -42,7 +50,8 @@ def ablate(
 ) -> None:
     """Train a strategy without each modality and each component; what has run is reused.
 
-    The deltas, with intervals, are printed and go into the study's report.
+    The deltas, with intervals, are printed and go into the study's report. --dry-run says what it
+    would train, how long that takes and the smallest difference that it could see.
     """
     from fusefront.harness.ablation.run import ablate_study, plan_ablation
     from fusefront.harness.cli.show import console, show, show_deltas, show_removals
@@ -62,8 +71,8 @@ def ablate(
         account=Account(project, entity),
     )
     if dry_run:
-        planned = plan_ablation(request, of, console(quiet=as_json))
-        show_removals(of, planned.matrix(), as_json=as_json)
+        planned = plan_ablation(request, of, console(quiet=as_json), plan)
+        show_removals(planned.matrix(), planned.forecast(of), as_json=as_json)
         return
-    rows = ablate_study(request, of, console(quiet=as_json))
+    rows = ablate_study(request, of, console(quiet=as_json), plan)
     show(rows) if as_json else show_deltas(of, rows)

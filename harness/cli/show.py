@@ -10,6 +10,7 @@ from rich.table import Table
 from fusefront.harness.runs.files import Json
 
 if TYPE_CHECKING:  # they bring torch, which takes the memory that `prepare --max-memory` promises
+    from fusefront.harness.ablation.forecast import AblationForecast
     from fusefront.harness.dossier.record_types import ModalityShare
     from fusefront.harness.jobs.matrix import StudyPlan
     from fusefront.harness.jobs.pipeline import Conclusion
@@ -57,18 +58,20 @@ def show_matrix(plan: "StudyPlan", *, as_json: bool) -> None:
     out.print(f"{total} trainings on {plan.store.name} ({plan.store.fingerprint}); nothing was run")
 
 
-def show_removals(of: str, rows: "list[PlannedRemoval]", *, as_json: bool) -> None:
-    """What an ablation would take out, and how much of it is trained already."""
+def show_removals(
+    rows: "list[PlannedRemoval]", forecast: "AblationForecast", *, as_json: bool
+) -> None:
+    """What an ablation would take out, how much of it is trained already, and what it can tell."""
     if as_json:
-        show(rows)
+        show({**forecast, "rows": rows})
         return
     table = Table("without", "kind", "seeds", "to train", box=None)
     for row in rows:
         table.add_row(row["without"], row["kind"], str(row["seeds"]), str(row["to_train"]))
     out = Console()
     out.print(table)
-    total = sum(row["to_train"] for row in rows)
-    out.print(f"{total} trainings for the ablation of {of}; nothing was run", markup=False)
+    for sentence in forecast["sentences"]:
+        out.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_winners(

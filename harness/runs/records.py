@@ -179,6 +179,7 @@ class AblationRecord(Record):
     """ablation-<strategy>.json of a study."""
 
     of: NotRequired[str]
+    plan: NotRequired[str]  # minimal | full | factorial | the name of a file
     cells: list[MatrixCell]
     hyper_parameters: NotRequired[str]
     rows: NotRequired[list[AblationRow]]

@@ -71,6 +71,7 @@ COMPOSED = {
     "skip": True,
     "presence_features": False,
     "context_width": 8,
+    "context_numbers": True,
     "alignment": None,
     "alignment_weight": 0.1,
     "modality_dropout": 0.0,
@@ -225,6 +226,22 @@ def test_context_is_left_out_or_a_line_beside_the_towers(scene):
     without = scene.build("composed", {**settings, "context_width": 0})
     assert without.head is None
     assert without.context.width_out == 0
+
+
+def test_the_numbers_of_the_context_are_left_out_alone(scene):
+    """Fields stay: the model hears them and is deaf to every number of request and candidate."""
+    assert scene.schema.request_numbers + scene.schema.candidate_numbers > 0
+    model = scene.build("composed", {**SMALL, "context_numbers": False}).eval()
+    batch = scene.batch
+    request, candidate = batch.request_context, batch.candidate_context
+    shifted = [c._replace(numbers=c.numbers + 3) for c in (request, candidate)]
+    other = [c._replace(ids=torch.zeros_like(c.ids)) for c in (request, candidate)]
+    with torch.no_grad():
+        like = batch.candidates[..., None]
+        torch.testing.assert_close(
+            model.context(*shifted, like), model.context(request, candidate, like)
+        )
+        assert not torch.equal(model.context(*other, like), model.context(request, candidate, like))
 
 
 def test_narrowing_draws_no_random_numbers_and_copies(scene):

@@ -84,6 +84,7 @@ BENCH = {  # MMCTR-Bench's models: one item vector, pooled, in one deep head
     "skip": True,
     "presence_features": False,
     "context_width": 16,
+    "context_numbers": True,
     "alignment": None,
     "alignment_weight": 0.1,
     "modality_dropout": 0.0,

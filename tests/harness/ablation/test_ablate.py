@@ -48,6 +48,16 @@ def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console
     ]
     assert {cell.role for cell in planned.cells} == {"ablation"}
     assert not (room.folder / "ablation-early_fusion.json").exists()  # a plan writes nothing
+    looks = sorted(path.name for path in room.folder.rglob("opened*"))
+    expected = planned.forecast("early_fusion")
+    assert (expected["trainings"], expected["at_once"]) == (6, request.jobs)
+    seconds = [
+        json.loads(p.read_text())["seconds"] for p in request.out.glob("runs/*/early*/*/su*")
+    ]
+    assert expected["minutes"] == pytest.approx(6 * np.mean(seconds) / request.jobs / 60)
+    assert expected["resolves"] is None  # too few users on validation for an interval
+    assert "ten clusters with each class" in expected["sentences"][-1]
+    assert sorted(path.name for path in room.folder.rglob("opened*")) == looks  # test stays shut
 
     rows = ablate_study(request, "early_fusion", console)
     assert jobs.workers[-1].closed
@@ -57,6 +67,7 @@ def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console
     check_rows(rows, room.root, cells[:2], planned.cells)
     record = json.loads((room.folder / "ablation-early_fusion.json").read_text())
     assert (record["format"], record["of"]) == (1, "early_fusion")
+    assert record["plan"] == "minimal"
     assert record["hyper_parameters"] == "frozen at the parent's"
     assert record["rows"] == rows
     assert [cell["run_id"] for cell in record["cells"]] == [c.spec.run_id for c in planned.cells]

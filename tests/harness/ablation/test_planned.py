@@ -66,6 +66,8 @@ def test_the_winners_parameters_go_without_those_of_the_part() -> None:
     without = _applicable(params, removal("component", "head"))
     assert without == {"header.hidden": 5, "training.head": 6, "pooler.width": 7}
     assert _applicable(params, removal("modality", "text")) == params
+    width = AblatedStrategy("a", "swap", "head.hidden 5", cast(Any, ""), ("head.hidden",))
+    assert _applicable(params, width) == {k: v for k, v in params.items() if k != "head.hidden"}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +149,10 @@ class Wider:
 def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A study of `a` and `b` at seeds 4 and 9, which ran on the data that are prepared."""
     parent = SimpleNamespace(
-        baseline="base", model_copy=lambda update: SimpleNamespace(baseline="base", **update)
+        baseline="base",
+        model_copy=lambda update: SimpleNamespace(
+            baseline="base", settings={"token_width": 8}, training={}, **update
+        ),
     )
     study = SimpleNamespace(name="small", seeds=(4, 9))
     plan = SimpleNamespace(
@@ -172,11 +177,21 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(run, "schema_of", lambda store: "schema")
     monkeypatch.setattr(run, "StudyPlan", Wider)
 
-    def ablations(of: str, ablated: Any, schema: Any, parts: Any) -> list[AblatedStrategy]:
+    def opened(of: str, ablated: Any, schema: Any, parts: Any, fitted: Any) -> str:
         assert (of, ablated.recipe, schema) == ("a", ("recipe", "Base"), "schema")
-        return REMOVALS
+        assert fitted == {
+            "token_width": 8,
+            "head": {"hidden": 1},
+            "k": 2,
+        }  # the search's among them
+        return "workbench"
 
-    monkeypatch.setattr(run, "ablations", ablations)
+    def design(plan: str, workbench: Any) -> Any:
+        assert (plan, workbench) == ("minimal", "workbench")
+        return SimpleNamespace(name="minimal", crossed=False, strategies=lambda _: REMOVALS)
+
+    monkeypatch.setattr(run, "Workbench", SimpleNamespace(open=opened))
+    monkeypatch.setattr(run, "design_of", design)
     matrix(tmp_path, "f00")
     return SimpleNamespace(out=tmp_path)
 
@@ -240,6 +255,7 @@ def test_rows_are_written_whatever_failed(
     assert record == {
         "format": 1,
         "of": "a",
+        "plan": "minimal",
         "cells": [{"run_id": f"a without {out}/{seed}"} for _, out in OUTS for seed in (4, 9)],
         "hyper_parameters": "frozen at the parent's",
         "rows": rows,

@@ -63,11 +63,11 @@ def test_an_operator_in_a_file_is_listed_trained_reported_and_ablated(page_files
     check_study(tmp_path)
     options = ("--of", "largest", "--no-wandb", "--json", "--jobs", "1")
     planned = json.loads(fusefront(tmp_path, "ablate", "study.yaml", "--dry-run", *options, *mine))
-    assert {row["to_train"] for row in planned} == {1}
+    assert {row["to_train"] for row in planned["rows"]} == {1}
     rows = json.loads(fusefront(tmp_path, "ablate", "study.yaml", *options, *mine))
-    assert [row["without"] for row in rows] == [row["without"] for row in planned]
+    assert [row["without"] for row in rows] == [row["without"] for row in planned["rows"]]
     planned = json.loads(fusefront(tmp_path, "ablate", "study.yaml", "--dry-run", *options, *mine))
-    assert {row["to_train"] for row in planned} == {0}
+    assert {row["to_train"] for row in planned["rows"]} == {0}
     without = {row["without"] for row in rows}
     assert {"operator", "text", "image"} <= without
     other = ("--set", "dataset.seed=1")  # other data: told before anything is trained

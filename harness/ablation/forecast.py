@@ -1,0 +1,123 @@
+"""What an ablation costs and what it can resolve, before anything of it is trained."""
+
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.dossier.predictions import StudySource
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.measures.metrics import Layout
+from fusefront.harness.statistics.panel import PanelRequest, collect
+from fusefront.harness.statistics.power import components, detectable
+
+
+class Resolution(NamedTuple):
+    """The smallest difference of test AUC that is seen with 80 % power."""
+
+    typical: float  # at the noise of the median pair of the parent and another strategy
+    worst: float  # of the noisiest pair
+    comparisons: int  # each is judged at 5 % over their count
+
+
+class AblationForecast(TypedDict):
+    """What `ablate --dry-run` says beside its rows."""
+
+    plan: str
+    trainings: int
+    minutes: float | None  # of the trainings one after the other over `at_once`
+    at_once: int
+    resolves: float | None  # of test AUC, with 80 % power
+    resolves_worst: float | None
+    sentences: list[str]
+
+
+def seconds_of(folder: StudyFolder, strategy: str) -> float | None:
+    """Mean seconds of a training of the strategy; of any strategy of the study where it has none
+    on record."""
+    entries = [e for e in folder.completed() if "seconds" in e.summary]
+    own = [e.summary["seconds"] for e in entries if e.strategy == strategy]
+    every = own or [e.summary["seconds"] for e in entries]
+    return float(np.mean(every)) if every else None
+
+
+def resolution(folder: StudyFolder, of: str, comparisons: int) -> Resolution | None:
+    """From the noise of the study's own runs on validation, carried over to test's rows.
+
+    Test is not opened. None where the runs do not tell their noise: one seed, or no other strategy.
+    """
+    source = StudySource(folder)
+    if of not in source.strategies:
+        return None
+    layout = Layout(source.rows("valid"), source.cluster)
+    if not 0 < int(layout.rows.label.sum()) < len(layout.rows.label):
+        return None
+    counts = source.manifest.get("counts", {})
+    test = counts.get("test", {}).get("rows", 0)
+    factor = test / len(layout.rows.label) if test else 1.0
+    model = collect(source, PanelRequest(layout, "valid", ("auc",))).models["auc"]
+    return resolved_by(model, of, comparisons, factor, len(folder.spec.seeds))
+
+
+def resolved_by(
+    model: JointModel, of: str, comparisons: int, factor: float, seeds: int
+) -> Resolution | None:
+    """Of `factor` times the model's rows and `seeds` each, corrected for the comparisons."""
+    if of not in model.names or not model.has_intervals or seeds < 2:
+        return None
+    parent = model.index(of)
+    smallest = []
+    for other in range(len(model.names)):
+        alone = other == parent or min(model.n[other], model.n[parent]) < 2
+        if alone or not model.variance[other, parent] > 0:
+            continue
+        parts = components(model, other, parent)
+        variance, df = parts.variance(factor, seeds), parts.df(factor, seeds)
+        smallest.append(detectable(variance, df, 0.05 / max(comparisons, 1)))
+    if not smallest:
+        return None
+    return Resolution(float(np.median(smallest)), max(smallest), comparisons)
+
+
+def forecast(
+    folder: StudyFolder, of: str, plan: str, trainings: int, comparisons: int, at_once: int
+) -> AblationForecast:
+    """Trainings, minutes and resolution, each in a sentence."""
+    seconds = seconds_of(folder, of)
+    minutes = None if seconds is None else seconds * trainings / at_once / 60
+    known, unread = None, ""
+    try:
+        known = resolution(folder, of, comparisons)
+    except DataContractError as error:
+        unread = str(error)
+    what = "training" if trainings == 1 else "trainings"
+    sentences = [f"{trainings} {what} for the {plan} ablation of {of}; nothing was run"]
+    if not trainings:
+        sentences.append("every run is on record: the same command without --dry-run only reads")
+    elif minutes is None or seconds is None:
+        sentences.append(f"how long they take is not known: no run of {of} is on record")
+    else:
+        sentences.append(
+            f"about {minutes:.1f} minutes, {at_once} at once, at the {seconds:.1f} s of a recorded "
+            f"training of this study"
+        )
+    if known is None:
+        lacking = "that takes two seeds of two strategies and ten clusters with each class"
+        sentences.append(f"what it can resolve is not known: {unread or lacking}")
+    else:
+        over = "" if comparisons == 1 else f", corrected for {comparisons} comparisons"
+        sentences.append(
+            f"it sees differences of {known.typical:.4f} AUC with 80 % power ({known.worst:.4f} at "
+            f"the noise of the noisiest pair{over}), from the study's own noise on validation; "
+            "smaller ones end as cannot tell"
+        )
+    return {
+        "plan": plan,
+        "trainings": trainings,
+        "minutes": minutes,
+        "at_once": at_once,
+        "resolves": known.typical if known else None,
+        "resolves_worst": known.worst if known else None,
+        "sentences": sentences,
+    }

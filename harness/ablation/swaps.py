@@ -1,0 +1,117 @@
+"""The full plan: removals, one modality alone, other parts in a part's place, other code widths."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fusefront.baselines.models.composed_settings import PLACEMENTS
+from fusefront.harness.ablation.plan import Change, Factor, Level, Workbench, is_same, removals
+
+# inputs and habits that can be dropped beside the fusion's own components
+_DROPPED: Mapping[str, tuple[Change, ...]] = {
+    "history": ({"pooler": None}, {"pooler": None, "placement": "item"}),
+    "item fields": ({"side_width": 0},),
+    "context": ({"context_width": 0},),
+    "counters and other numbers of the context": ({"context_numbers": False},),
+    "modality dropout": ({"modality_dropout": 0.0},),
+}
+# a few of each kind that differ in what they can express; a file names any others
+_SWAPPED: Mapping[str, tuple[str, ...]] = {
+    "operator": ("concat", "mean", "scalar_gate", "bilinear", "self_attention", "logit_average"),
+    "placement": PLACEMENTS,
+    "compressor": ("none", "pca", "random_projection", "bottleneck", "rq"),
+    "pooler": ("mean", "target_attention", "din", "transformer"),
+    "head": ("linear", "mlp", "dcnv2"),
+}
+K_STEPS = (0.25, 0.5, 2.0)  # times the parent's own code width
+
+
+def full_plan(workbench: Workbench) -> list[Factor]:
+    """Everything that a strategy can be without, or have another of; meaningless levels are left
+    out when they are built."""
+    return [
+        *removals(workbench),
+        *_dropped(workbench),
+        *_alone(workbench),
+        *_swaps(workbench),
+        *_widths(workbench),
+    ]
+
+
+def _dropped(workbench: Workbench) -> Iterator[Factor]:
+    """History, item fields, context, counters: where the data have them and the parent reads
+    them."""
+    resolved, schema = workbench.resolved, workbench.schema
+    numbers = schema.request_numbers + schema.candidate_numbers
+    context = numbers + len(schema.request_fields) + len(schema.candidate_fields)
+    side = len(schema.item_fields) + schema.item_numbers
+    reads = {
+        "history": schema.max_history > 0 and resolved.get("pooler") is not None,
+        "item fields": side > 0 and bool(resolved.get("side_width")),
+        "context": context > 0 and bool(resolved.get("context_width")),
+        "counters and other numbers of the context": numbers > 0
+        and bool(resolved.get("context_width"))
+        and resolved.get("context_numbers") is True,
+        "modality dropout": bool(resolved.get("modality_dropout")),
+    }
+    for word, tries in _DROPPED.items():
+        if reads[word]:
+            yield Factor(word, "component", (Level(word, tries),))
+
+
+def _alone(workbench: Workbench) -> Iterator[Factor]:
+    """One modality, the others left out; ids, fields and history stay."""
+    names = workbench.modalities
+    for name in names if len(names) > 1 else ():
+        only: Change = {"modalities": [name]}
+        tries = (only, {**only, "alignment": None}, {**only, "operator": None})
+        yield Factor(name, "alone", (Level(f"{name} alone", tries),))
+
+
+def _swaps(workbench: Workbench) -> Iterator[Factor]:
+    for key, names in _SWAPPED.items():
+        if key not in workbench.resolved:
+            continue
+        own = workbench.resolved[key]
+        levels = [
+            Level(f"{key} {name}", _in_place(key, name))
+            for name in names
+            if not is_same(own, _spec(key, name))
+        ]
+        yield Factor(key, "swap", tuple(levels))
+
+
+def _in_place(key: str, name: str) -> tuple[Change, ...]:
+    """The other part; an operator on logits comes with its place, and the other way round."""
+    if key == "operator" and name == "logit_average":
+        return ({key: {"name": name}, "placement": "logit"},)
+    if key == "placement":
+        joins: Any = {"name": "logit_average"}
+        wider: Change = {key: name, "conditioning": "item_only"}
+        return (
+            {key: name},
+            wider,
+            {**wider, "operator": joins if name == "logit" else {"name": "concat"}},
+            {**wider, "operator": None},
+        )
+    return ({key: _spec(key, name)},)
+
+
+def _spec(key: str, name: str) -> Any:
+    if key == "placement":
+        return name
+    return None if name == "none" else {"name": name}
+
+
+def _widths(workbench: Workbench) -> Iterator[Factor]:
+    """Code widths around the parent's own, each of another model than the others."""
+    compressor = workbench.resolved.get("compressor")
+    k = compressor.get("k") if isinstance(compressor, Mapping) else None
+    widths = [workbench.schema.modalities[name] for name in workbench.modalities]
+    if not isinstance(k, int) or not widths:
+        return
+    most = max(widths)  # wider codes are cut to their vectors
+    steps = {min(max(round(step * k), 1), most) for step in K_STEPS} - {min(k, most)}
+    levels = tuple(
+        Level(f"compressor.k {width}", ({"compressor.k": width},)) for width in sorted(steps)
+    )
+    yield Factor("compressor.k", "swap", levels)

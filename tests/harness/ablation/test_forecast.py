@@ -1,0 +1,103 @@
+"""What a dry run says: trainings, minutes, and the smallest difference that would be seen."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.ablation import forecast as room
+from fusefront.harness.ablation.forecast import Resolution, forecast, resolved_by, seconds_of
+from fusefront.harness.statistics.joint import JointModel
+
+
+def model(s2: list[float], rows: float, n: int = 3) -> JointModel:
+    """Strategies whose paired differences have variance 2 * rows from the test rows."""
+    size = len(s2)
+    K = np.eye(size) * rows
+    names = tuple("abcdef"[:size])
+    zero = np.zeros(size)
+    return JointModel(names, zero, np.array(s2), np.full(size, n), K, zero, K * 0, 5000, 4000)
+
+
+def test_the_resolution_is_that_of_a_t_test_with_the_noise_at_hand() -> None:
+    """Against the power of a two-sided t test, by its non-central distribution."""
+    s2, rows, seeds, factor, comparisons = 4e-6, 1e-6, 3, 4.0, 5
+    known = resolved_by(model([s2, s2, s2], rows), "a", comparisons, factor, seeds)
+    assert known is not None
+    variance = 2 * rows / factor + 2 * s2 / seeds
+    seed_part = 2 * s2 / seeds
+    df = variance**2 / (
+        (2 * rows / factor) ** 2 / (4000 * factor - 1) + seed_part**2 / (2 * (seeds - 1))
+    )
+    critical = stats.t.ppf(1 - 0.05 / comparisons / 2, df)
+    power = 1 - stats.nct.cdf(critical, df, known.typical / np.sqrt(variance))
+    assert power == pytest.approx(0.80, abs=2e-3)
+    assert known.worst == pytest.approx(known.typical)
+    assert known.comparisons == comparisons
+
+
+def test_the_noisiest_pair_is_the_worst_one() -> None:
+    known = resolved_by(model([1e-6, 1e-6, 9e-6, 1e-6], 1e-7), "a", 1, 1.0, 3)
+    assert known is not None
+    assert known.worst > 1.5 * known.typical
+
+
+@pytest.mark.parametrize(
+    ("planted", "of", "seeds"),
+    [
+        (model([1e-6, 1e-6], 1e-7), "z", 3),  # has no runs
+        (model([1e-6], 1e-7), "a", 3),  # nothing to compare with
+        (model([1e-6, 1e-6], 1e-7, n=1), "a", 3),  # one seed
+        (model([1e-6, 1e-6], 1e-7), "a", 1),
+    ],
+)
+def test_noise_that_nothing_tells_is_not_known(planted: JointModel, of: str, seeds: int) -> None:
+    assert resolved_by(planted, of, 1, 1.0, seeds) is None
+
+
+def entry(strategy: str, seconds: float | None) -> Any:
+    summary = {} if seconds is None else {"seconds": seconds}
+    return SimpleNamespace(strategy=strategy, summary=summary)
+
+
+def study(*entries: Any) -> Any:
+    return cast(Any, SimpleNamespace(completed=lambda: list(entries)))
+
+
+def test_a_training_takes_what_those_on_record_took() -> None:
+    others = entry("b", 9.0), entry("b", 11.0), entry("a", None)
+    assert seconds_of(study(entry("a", 2.0), entry("a", 4.0), *others), "a") == 3.0
+    assert seconds_of(study(*others), "a") == 10.0
+    assert seconds_of(study(), "a") is None
+
+
+def test_trainings_minutes_and_resolution_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "resolution", lambda *_: Resolution(0.00123, 0.0042, 7))
+    words = forecast(study(entry("a", 30.0)), "a", "full", 24, 7, 2)
+    assert (words["trainings"], words["minutes"], words["at_once"]) == (24, 6.0, 2)
+    assert (words["resolves"], words["resolves_worst"]) == (0.00123, 0.0042)
+    first, second, third = words["sentences"]
+    assert first == "24 trainings for the full ablation of a; nothing was run"
+    assert second.startswith("about 6.0 minutes, 2 at once, at the 30.0 s of a recorded training")
+    assert third.startswith("it sees differences of 0.0012 AUC with 80 % power (0.0042 at the")
+    assert "corrected for 7 comparisons" in third
+
+
+def test_what_is_not_known_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "resolution", lambda *_: None)
+    words = forecast(study(), "a", "minimal", 1, 1, 2)
+    assert (words["minutes"], words["resolves"]) == (None, None)
+    assert words["sentences"][0].startswith("1 training for")
+    assert words["sentences"][1] == "how long they take is not known: no run of a is on record"
+    assert "takes two seeds of two strategies" in words["sentences"][2]
+
+    def damaged(*_: Any) -> None:
+        raise DataContractError("valid.parquet: not as recorded")
+
+    monkeypatch.setattr(room, "resolution", damaged)
+    words = forecast(study(entry("a", 1.0)), "a", "minimal", 0, 1, 2)
+    assert words["sentences"][1].startswith("every run is on record")
+    assert words["sentences"][2].endswith("is not known: valid.parquet: not as recorded")
