@@ -1,20 +1,23 @@
 """Quadratic network, QIN's head (Li et al. 2025, WWW companion): the degree doubles with every
 layer.
 
-x ← x + dropout(PReLU(BN(Σ_{r ≤ R} x ⊙ (W_r x + b_r)))), then one linear logit.
+x ← x + dropout(PReLU(BN(Σ_{r ≤ R} x ⊙ dropout(W_r x + b_r)))), then one linear logit. The R
+matrices differ by their dropout alone: they are an ensemble in training and one matrix, their sum,
+in evaluation, which is what is exported. Without dropout R changes the learning rate only.
 """
 
 from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from fusefront.baselines.contract import Head
 from fusefront.baselines.heads.norm import normed
 
 
 class QuadraticLayer(nn.Module):
-    """x + dropout(PReLU(BN(Σ_r x ⊙ (W_r x + b_r)))) over rows [N, F]."""
+    """x + dropout(PReLU(BN(Σ_r x ⊙ dropout(W_r x + b_r)))) over rows [N, F]."""
 
     def __init__(self, width: int, rank: int, dropout: float) -> None:
         super().__init__()
@@ -26,7 +29,12 @@ class QuadraticLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [N, F] plus its products with sums of linear maps of it: [N, F]."""
-        rows = self.products(x).reshape(-1, self.rank, x.shape[-1]).sum(1)  # [N, F]
+        if self.training:
+            each = self.dropout(self.products(x))  # [N, R * F]
+            rows = each.reshape(-1, self.rank, x.shape[-1]).sum(1)  # [N, F]
+        else:
+            weight = self.products.weight.unflatten(0, (self.rank, -1)).sum(0)  # [F, F]
+            rows = linear(x, weight, self.products.bias.unflatten(0, (self.rank, -1)).sum(0))
         return x + self.dropout(self.bend(normed(self.norm, x * rows)))  # type: ignore[no-any-return]
 
 

@@ -1,11 +1,10 @@
 """Early interaction of target and history in a transformer (TransAct, Xia et al. 2023, KDD; as momo
 uses it).
 
-x_l = [h_l; t], N post-norm encoder layers over the L positions, outputs at padded positions zero;
-u = [y_{L-k+1}; ...; y_L; W max(0, max_l y_l)], so width_out = (k + 1) 2D. The zeros of padded
-positions are part of the published maximum; here 0 is, whether the batch pads a history or not. The
-history cannot be encoded once: every layer runs per candidate. Histories are left-padded, L >= 1;
-outputs that a history shorter than k lacks are zero.
+x_l = [h_l; t], N post-norm encoder layers over the L positions; u = [y_{L-k+1}; ...; y_L; W max_l
+y_l + b], so width_out = (k + 1) 2D: the maximum is over the real positions, and the last k outputs
+are zero where padded. The history cannot be encoded once: every layer runs per candidate. Histories
+are left-padded, L >= 1; a request without history reads the target at the last position.
 """
 
 from collections.abc import Mapping
@@ -103,9 +102,11 @@ class Transformer(Pooler):
         bias = additive(readable, x)[:, None, None]
         for layer in self.layers:
             x = layer(x, bias)
-        x = x.masked_fill(~readable.unsqueeze(-1), 0.0)
+        there = readable.unsqueeze(-1)  # [R * K, L, 1]
+        largest = x.masked_fill(~there, torch.finfo(x.dtype).min).amax(1)
+        x = x.masked_fill(~there, 0.0)
         newest = functional.pad(x, (0, 0, self.last, 0))[:, -self.last :]  # zero where L < k
-        summary = torch.cat([newest.flatten(1), self.out(x.amax(1).relu())], -1)
+        summary = torch.cat([newest.flatten(1), self.out(largest)], -1)
         return summary.reshape(requests, candidates, -1)
 
     def _readable(self, mask: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """momo, the challenge's rank 1: a transformer over [history; target] and a deep & cross network.
 
 x_l = [e_l; e_t], 2 post-norm encoder layers of 1 head;
-s = [y_{L-15}; ...; y_L; W max(0, max_l y_l)];
+s = [y_{L-15}; ...; y_L; W max_l y_l + b], the maximum over real positions;
 z = [context; e_t; s]; h_{k+1} = z ⊙ (W_k h_k + b_k) + h_k, 3 layers; logit = MLP_{64,32,1}([h_3;
 MLP_{1024,512,256}(z)]). `mask_as_published` restores the released code's inverted padding mask:
 then no padded history's content reaches the score.

@@ -1,8 +1,8 @@
 """QIN, the quadratic interest network (Li et al. 2025, WWW companion; the challenge's rank 2).
 
 a = ReLU(q · k_l / √H) over the real items, not normalised, H = 2D; u = W_o Σ_l a_l v_l + e_t;
-x = [context; e_t; u]; 4 times x ← x + dropout(PReLU(BN(Σ_{r ≤ R} x ⊙ (W_r x + b_r)))); logit = w'
-x + b.
+x = [context; e_t; u]; 4 times x ← x + dropout(PReLU(BN(Σ_{r ≤ R} x ⊙ dropout(W_r x + b_r)))); logit
+= w' x + b. In evaluation the R matrices of a layer are one, their sum.
 """
 
 from collections.abc import Mapping

@@ -41,6 +41,9 @@ QIN: Recipe = {
 }
 QIN_SOURCE = "the authors' configuration for the MMCTR challenge"
 
+SIMCEN: Recipe = {**PLATEAU, "learning_rate": 1e-3, "batch_rows": 10_000, "patience": 2}
+SIMCEN_SOURCE = "the authors' configuration for Avazu (FuxiCTR)"
+
 MMCTR_BENCH: Recipe = {  # of all its models alike
     "optimizer": "adam",
     "schedule": "constant",

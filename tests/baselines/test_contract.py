@@ -60,8 +60,9 @@ SMALL = {  # the published widths take minutes and gigabytes
     "deepfm": {"embedding": 4, "hidden": (16, 8)},
     "autoint": {"embedding": 4, "layers": 2, "attention": 8},
     "dmf": {"width": 8, "content": 6, "hidden": (16, 8)},
+    "simcen": {"embedding": 4, "layers": 2, "hidden": 8, "dropout": 0.0},
     "naml": {"width": 8, "id_width": 4, "attention": 8},
-    **dict.fromkeys(("make", "em3", "lmf", "mtfn", "simcen", "pamd", "marn"), WIDE),
+    **dict.fromkeys(("make", "em3", "lmf", "mtfn", "pamd", "marn"), WIDE),
 }
 POOLED = {f"pooler {name}": {"operator": "concat", "pooler": name} for name in POOLERS}
 POOLED["pooler din with softmax"] = {"pooler": {"name": "din", "softmax": True}}

@@ -182,41 +182,71 @@ def simcen_views(loops, operator, x, slots):
     gram = np.zeros((3, 3))
     for i in slots:
         for j in slots:
-            gram[i, j] = float(loops.flat(operator.turn, x[i]) @ x[j]) / D**0.5
+            gram[i, j] = float(loops.flat(operator.turn, x[i]) @ x[j])
     above = [gram[i, j] for i in range(3) for j in range(3) if j >= i]
     below = [gram[i, j] for i in range(3) for j in range(3) if j <= i]
-    return [
-        loops.flat(operator.view, loops.side_by_side(x, slots)),
+    views = [
+        loops.side_by_side(x, slots),
         loops.flat(operator.above, np.array(above)),
         loops.flat(operator.below, np.array(below)),
     ]
+    for layer, expert in enumerate(operator.experts):
+        ego, *both = np.split(
+            loops.matrix(
+                loops.numbers(expert.mix.weight),
+                np.concatenate(views),
+                loops.numbers(expert.mix.bias),
+            ),
+            3,
+        )
+        gate = loops.sigmoid(
+            loops.matrix(loops.numbers(expert.gate.weight), ego, loops.numbers(expert.gate.bias))
+        ) / loops.numbers(expert.scale)
+        both = [gate * view + view for view in both]
+        if layer:
+            shifts = loops.numbers(operator.shifts[layer - 1])
+            both = [v + n + b for v, n, b in zip(both, shifts, views[1:], strict=True)]
+        views = [ego.clip(min=0.0), np.where(both[0] > 0, both[0], 0.01 * both[0])]
+        views.append(both[1].clip(min=0.0))
+    return [views[0], views[0] + views[1], views[0] + views[2]]
 
 
-def test_simcen_gates_three_views_of_the_gram_matrix(compare, loops):
-    operator = OPERATORS["simcen"](3, D)
+@pytest.mark.parametrize(("layers", "hidden"), [(1, 0), (3, 5)])
+def test_simcen_gates_three_views_of_the_gram_matrix(compare, loops, layers, hidden):
+    operator = OPERATORS["simcen"](3, D, layers=layers, hidden=hidden)
 
     def formula(x, slots, query):
-        experts = [
-            loops.sigmoid(loops.slot(operator.gates, i, view))
-            * loops.slot(operator.experts, i, view).clip(min=0.0)
-            for i, view in enumerate(simcen_views(loops, operator, x, slots))
-        ]
-        return loops.flat(operator.mix, np.concatenate(experts))
+        views = simcen_views(loops, operator, x, slots)
+        return loops.flat(operator.mix, np.concatenate(views))
 
     compare(operator, formula)
 
 
+def test_simcen_gives_its_three_outputs_as_tokens(loops):
+    operator = OPERATORS["simcen"](3, D, readout="tokens", hidden=2 * D).eval()
+    x, present = torch.randn(4, 3, D), torch.ones(4, 3, dtype=torch.bool)
+    with torch.no_grad():
+        tokens = operator(x, present).tokens
+    assert tokens.shape == (4, operator.tokens_out, D) == (4, 6, D)
+    views = [np.concatenate(simcen_views(loops, operator, row.numpy(), [0, 1, 2])) for row in x]
+    np.testing.assert_allclose(tokens.flatten(1), views, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match=f"hidden is {D + 1}; tokens of {D} need a multiple"):
+        OPERATORS["simcen"](3, D, readout="tokens", hidden=D + 1)
+
+
 def test_simcen_loss_contrasts_the_views(loops):
-    operator = OPERATORS["simcen"](3, D, weight=0.4, temperature=0.5)
+    operator = OPERATORS["simcen"](3, D, weight=0.4, temperature=0.5, dropout=0.0)
     x, present = training_rows(3)
     loss = training_loss(operator, x, present)
     rows = [row for row in range(N) if there(present, row)]
     views = [simcen_views(loops, operator, x[row].numpy(), there(present, row)) for row in rows]
     total = 0.0
     for item, above, below in views:
-        together = (loops.cosine(item, above) + loops.cosine(item, below)) / (2 * 0.5)
+        shown = item if item.any() else np.full(D, 1e-9)  # of no length: at no angle to any
+        together = (loops.cosine(shown, above) + loops.cosine(shown, below)) / (2 * 0.5)
+        together *= bool(item.any())
         apart = sum(np.exp(loops.cosine(above, other[2]) / 0.5) for other in views)
-        total += np.log(apart) - together
+        total -= np.log(np.exp(together) / apart + 1e-5)
     assert loss == pytest.approx(0.4 * total / len(rows), rel=1e-5)
 
 

@@ -19,7 +19,7 @@ class Quadratic(FusionOperator):
     """Each layer multiplies the slots with a linear map of themselves."""
 
     name: ClassVar[str] = "quadratic"
-    paper: ClassVar[str] = "Li et al. 2025, arXiv 2504.15699 (QIN)"
+    paper: ClassVar[str] = "Li et al. 2025, arXiv 2504.17699 (QIN)"
     choices: ClassVar = {"layers": (1, 2, 3), "readout": ("linear", "tokens")}
 
     def __init__(self, slots: int, d: int, *, layers: int = 2, readout: str = "linear") -> None:

@@ -59,6 +59,14 @@ OWN = {
     "autoint": {"embedding": 16, "layers": 3, "heads": 2, "attention": 64},
     "dmf": {"width": 128, "content": 32, "alpha": 0.5, "bins": 10, "buckets": 35, "hidden": WIDE},
     "naml": {"width": 128, "id_width": 128, "attention": 128, "compressor": {"name": "none"}},
+    "simcen": {
+        "embedding": 16,
+        "layers": 3,
+        "hidden": 160,
+        "dropout": 0.1,
+        "weight": 0.01,
+        "temperature": 2.0,
+    },
     "seed_reconstruction": {
         "recipe": "V4",
         "attention": "target_attention",
@@ -100,13 +108,6 @@ PRESETS = {
     "marn": {"operator": {"name": "marn"}, "pooler": ATTENTIVE},
     "mtfn": {"operator": {"name": "mtfn", "rank": 20, "bias": False}, "pooler": {"name": "mean"}},
     "pamd": {"operator": {"name": "pamd"}, "pooler": ATTENTIVE},
-    "simcen": {
-        "operator": {"name": "simcen"},
-        "pooler": {"name": "mean"},
-        "placement": "interaction",
-        "interaction_fields": "pair",
-        "skip": False,
-    },
 }
 DEEP = ((64, 32), (256, 128), WIDE)
 SEARCHED = {
@@ -127,6 +128,13 @@ SEARCHED = {
         "hidden": DEEP,
     },
     "naml": {"width": (16, 32, 64, 128), "id_width": (8, 32, 128)},
+    "simcen": {
+        "embedding": (8, 16, 32),
+        "layers": (1, 2, 3),
+        "dropout": (0.0, 0.1, 0.2),
+        "weight": (0.0, 0.01, 0.1),
+        "temperature": (0.1, 0.5, 2.0),
+    },
     "seed_reconstruction": {
         "recipe": ("V1", "V2", "V3", "V4", "learned"),
         "attention": ("target_attention", "din"),
@@ -141,7 +149,6 @@ OF_PRESETS = {
     "marn": ("operator.adversary", (0.01, 0.05)),
     "mtfn": ("operator.rank", (5, 10, 20)),
     "pamd": ("operator.weight", (0.01, 0.1)),
-    "simcen": ("operator.weight", (0.0, 0.01, 0.1)),
 }
 PLATEAU = {"optimizer": "adam", "schedule": "plateau", "anneal": 0.1, "epochs": 100}
 BARS = PLATEAU | {"learning_rate": 1e-3, "batch_rows": 4096, "l2_embedding": 0.01, "patience": 2}
@@ -154,6 +161,7 @@ RECIPES = {
     "seed_reconstruction": DIN,
     "momo": PLATEAU | {"learning_rate": 5e-4, "batch_rows": 128, "patience": 5},
     "qin": QIN | {"patience": 8},
+    "simcen": PLATEAU | {"learning_rate": 1e-3, "batch_rows": 10_000, "patience": 2},
 }
 ALIKE = {"optimizer": "adam", "schedule": "constant", "epochs": 20, "learning_rate": 1e-3}
 ALIKE |= {"batch_rows": 512, "l2": 1e-7, "l2_embedding": 1e-7, "patience": 5}
@@ -168,8 +176,9 @@ def test_a_published_model_is_by_default_what_was_published(name):
 
 
 def test_recipes_are_those_of_the_logs():
-    remaining = [recipes.BARS, recipes.DIN, recipes.MOMO, recipes.QIN, recipes.MMCTR_BENCH]
-    assert remaining == [BARS, DIN, RECIPES["momo"], RECIPES["qin"], ALIKE]
+    remaining = [recipes.BARS, recipes.DIN, recipes.MOMO, recipes.QIN, recipes.SIMCEN]
+    remaining.append(recipes.MMCTR_BENCH)
+    assert remaining == [BARS, DIN, RECIPES["momo"], RECIPES["qin"], RECIPES["simcen"], ALIKE]
     assert recipes.PLATEAU == PLATEAU
 
 
@@ -263,7 +272,7 @@ def test_who_needs_a_history_or_a_modality_says_so(scene, parts):
     with pytest.raises(ValueError, match="dmf: the data has no modality to compare items by"):
         check_settings("dmf", bare, {}, parts)
     for name in OWN:
-        if name in ("deepfm", "autoint"):
+        if name in ("deepfm", "autoint", "simcen"):
             check_settings(name, SPARE["no history"], {}, parts)
         else:
             with pytest.raises(ValueError, match=f"{name}: the data has no history and this model"):
