@@ -20,7 +20,7 @@ def make_optimizer(model: Baseline, recipe: Training, steps: int) -> torch.optim
         if some
     ]
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=recipe.learning_rate)
+    return kind(groups, lr=recipe.learning_rate, fused=True)
 
 
 def _split(

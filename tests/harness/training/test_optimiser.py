@@ -144,3 +144,28 @@ def test_what_is_kept_of_averaged_weights_is_what_was_validated(
         Cell("early_fusion", "strategy", spec(world, plain)), tmp_path, world, load_parts([])
     )
     assert other.summary["valid_auc"] != pytest.approx(result, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["adamw", "adam"])
+def test_the_fused_step_is_the_plain_one(kind: str, world: PreparedDataset) -> None:
+    """Against PyTorch's own step of the same parameters, one after the other."""
+    model = build_model(spec(world, {}), world, load_parts([]))
+    recipe = Training.model_validate({"optimizer": kind})
+    optimizer = make_optimizer(model, recipe, 50)
+    assert all(group["fused"] for group in optimizer.param_groups)
+    twin = build_model(spec(world, {}), world, load_parts([]))
+    others = {id(a): b for a, b in zip(model.parameters(), twin.parameters(), strict=True)}
+    groups = [
+        {"params": [others[id(p)] for p in g["params"]], "weight_decay": g["weight_decay"]}
+        for g in optimizer.param_groups
+    ]
+    plain = type(optimizer)(groups, lr=recipe.learning_rate, foreach=False, fused=False)  # type: ignore[call-arg]
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+            a.grad = torch.randn(a.shape, generator=generator)
+            b.grad = a.grad.clone()
+        optimizer.step()
+        plain.step()
+    for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
