@@ -252,7 +252,7 @@ class Baseline(nn.Module):
         if self.reads_kinds:
             return self.encode(batch.items, keep, events)
         codes, loss = self.encode(batch.items, keep)
-        return codes._replace(history=Rows(*(part[events.item] for part in codes.history))), loss
+        return codes._replace(history=rows_at(codes.history, events.item)), loss
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         """The light path: request to logits [R, K]; rows [N] are the real candidates in R * K."""
@@ -298,12 +298,26 @@ def gather(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -
         history = history_rows(codes, items[batch.history], kinds)
         candidates = items[candidates]
     return Request(
-        Rows(*(part[history] for part in codes.history)),
+        rows_at(codes.history, history),
         batch.history_mask,
-        Rows(*(part[candidates] for part in codes.candidate)),
+        rows_at(codes.candidate, candidates),
         batch.request_context,
         batch.candidate_context,
     )
+
+
+def rows_at(table: Rows, place: Tensor) -> Rows:
+    """The rows of a table [n, .] at `place` [...], both its parts: [..., .]."""
+    return Rows(*(at(part, place) for part in table))
+
+
+def at(table: Tensor, place: Tensor) -> Tensor:
+    """`table[place]`, [n, C] at int64 [...] to [..., C], whose backward sums rows as they come.
+
+    That of an index sorts millions of equal places of padding first: on a GPU nine tenths of a
+    training step.
+    """
+    return table.index_select(0, place.flatten()).view(*place.shape, *table.shape[1:])
 
 
 def history_rows(codes: ItemCodes, items: Tensor, kinds: Tensor | None) -> Tensor:

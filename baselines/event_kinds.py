@@ -6,7 +6,7 @@ absent.
 
 from torch import Tensor, nn
 
-from fusefront.baselines.contract import Events
+from fusefront.baselines.contract import Events, at
 from fusefront.baselines.fields import small_embedding
 
 
@@ -27,7 +27,7 @@ class EventKindTokens(nn.Module):
         [P, .]."""
         if events is None:
             return x, present
-        x, present = x[events.item], present[events.item]
+        x, present = at(x, events.item), at(present, events.item)
         if self.vectors is None:
             return x, present
         lead = (-1, *[1] * (x.ndim - 1))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from fusefront.baselines.contract import Pooler, no_loss
+from fusefront.baselines.contract import Pooler, at, no_loss
 
 MakePooler = Callable[[int], Pooler]
 
@@ -126,7 +126,7 @@ def any_history(masks: Tensor, like: Tensor) -> Tensor:
 def select(x: Tensor, rows: Tensor | None) -> Tensor:
     """[R, K, F] to the real candidates [N, F]; without rows, all of them."""
     flat = x.flatten(0, 1)
-    return flat if rows is None else flat[rows]
+    return flat if rows is None else at(flat, rows)
 
 
 def spread(logits: Tensor, rows: Tensor | None, like: Tensor) -> Tensor:
