@@ -20,6 +20,14 @@ _PACKAGES = (
     "scipy",
     "onnxruntime",
 )
+_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "WANDB_MODE",
+    "MALLOC_MMAP_THRESHOLD_",  # freed memory is kept: speeds with and without do not compare
+    "MALLOC_TRIM_THRESHOLD_",
+)
 
 
 def environment(threads: int) -> EnvironmentRecord:
@@ -34,11 +42,7 @@ def environment(threads: int) -> EnvironmentRecord:
         "packages": {name: _version(name) for name in ("fusefront", *_PACKAGES)},
         "code": code_version(),
         "git": _git(),
-        "environment": {
-            name: os.environ[name]
-            for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "WANDB_MODE")
-            if name in os.environ
-        },
+        "environment": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
     }
 
 

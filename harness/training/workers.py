@@ -16,6 +16,7 @@ from fusefront.datasets.errors import DataContractError, PlaceError
 from fusefront.harness.processes import follow_parent, start
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.spec import Cell
+from fusefront.harness.training.allocator import give_freed_memory_back, keep_freed_memory
 from fusefront.harness.training.halving import Race, RacedCell, StoppedError
 from fusefront.harness.training.trees import GRACE_S, end_tree, kill_tree, lead, oom_kills
 
@@ -31,6 +32,7 @@ def work(connection: Connection, root: Path, store_path: Path, include: Sequence
     """
     lead()
     follow_parent()
+    keep_freed_memory()  # before anything big is made
     from fusefront.datasets.store import PreparedDataset
     from fusefront.harness.parts.plugins import load_parts
     from fusefront.harness.training.run import run
@@ -63,6 +65,7 @@ def work(connection: Connection, root: Path, store_path: Path, include: Sequence
             message = {"reason": reason, "detail": detail, "passing": is_passing(error)}
             sorted_ = {"cause": cause_of(error), **_seconds_since(begin)}
             connection.send(("failed", {**message, **sorted_}))
+        give_freed_memory_back()
 
 
 def _seconds_since(begin: float) -> Message:

@@ -304,12 +304,13 @@ def test_leaving_early_kills_what_runs(players: Any, make_cell: Any) -> None:
 def own_signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Whatever a worker makes of Ctrl-C and of its parent's death ends with the test.
 
-    It would lead a session; here it is only noted.
+    It would lead a session and keep what it frees; here that is only noted.
     """
     before, led = signal.getsignal(signal.SIGINT), list[str]()
     monkeypatch.setattr(os, "setsid", lambda: led.append("a session"))
+    monkeypatch.setattr(scheduling, "keep_freed_memory", lambda: led.append("its memory"))
     yield led
-    assert led == ["a session"]
+    assert led == ["a session", "its memory"]
     signal.signal(signal.SIGINT, before)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, 0)

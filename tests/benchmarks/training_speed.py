@@ -1,0 +1,225 @@
+"""What each lever brings a training step: both sides in turn in one process, CPU seconds.
+
+    python tests/benchmarks/training_speed.py allocator gather fused [--strategy early_fusion]
+        [--store out/data/movielens/FINGERPRINT] [--rows 1024] [--rounds 5]
+
+One thread. Without `--store` the log is generated at the MMCTR challenge's shape: 91,718 items
+drawn by a power law, histories of 26 to 64, a request a row. Printed is the median over rounds of
+the ratio of CPU seconds, without the lever over with it, with the lowest and the highest. Every
+lever but the allocator is measured with the allocator's on, since without it a side that allocates
+less looks better than it is.
+"""
+
+import argparse
+import ctypes
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from statistics import median
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+
+from fusefront.baselines import contract
+from fusefront.baselines.contract import (
+    Baseline,
+    Context,
+    Field,
+    ItemTable,
+    RequestBatch,
+    Schema,
+)
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.batches import Batcher
+from fusefront.harness.data.tables import item_table, schema_of
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.recipe import Training
+from fusefront.harness.training import allocator
+from fusefront.harness.training.optimiser import make_optimizer
+
+ITEMS, HISTORY, EXPONENT = 91_718, 64, 1.1
+Side = Callable[[], AbstractContextManager[object]]
+
+
+def generated_log(rows: int, batches: int) -> tuple[Schema, ItemTable, list[RequestBatch]]:
+    """The challenge's shape: items by a power law, histories of 26 to 64 (mean 45), K = 1."""
+    g = torch.Generator().manual_seed(0)
+    schema = Schema(
+        ITEMS,
+        {"text": 128, "image": 128},
+        (Field("tags", 11_000, 5),),
+        0,
+        (),
+        0,
+        (Field("likes", 11), Field("views", 11)),
+        0,
+        HISTORY,
+    )
+    present = torch.ones(ITEMS + 1, 2, dtype=torch.bool)
+    present[0] = False
+    vectors = {name: torch.randn(ITEMS + 1, 128, generator=g) for name in schema.modalities}
+    tags = torch.randint(0, 11_000, (ITEMS + 1, 5), generator=g)
+    shown = torch.ones(ITEMS + 1, dtype=torch.long)
+    table = ItemTable(
+        vectors, present, tags, torch.zeros(ITEMS + 1, 0), present[:, 0].clone(), shown, shown
+    )
+    weight = torch.arange(1, ITEMS + 1, dtype=torch.float64).pow(-EXPONENT)
+
+    def drawn(*shape: int) -> Tensor:
+        count = int(torch.tensor(shape).prod())
+        return torch.multinomial(weight, count, replacement=True, generator=g).view(shape) + 1
+
+    log = []
+    for _ in range(batches):
+        length = torch.randint(26, 65, (rows, 1), generator=g)
+        mask = torch.arange(HISTORY) >= HISTORY - length
+        ids = torch.cat([drawn(rows, HISTORY) * mask, drawn(rows, 1)], 1)
+        items, place = torch.unique(
+            torch.cat([torch.zeros(1).long(), ids.flatten()]), return_inverse=True
+        )
+        place = place[1:].view(ids.shape)
+        candidate = Context(
+            torch.randint(0, 11, (rows, 1, 2), generator=g), torch.zeros(rows, 1, 0)
+        )
+        log.append(
+            RequestBatch(
+                items,
+                place[:, :-1],
+                mask,
+                place[:, -1:],
+                torch.ones(rows, 1, dtype=torch.bool),
+                torch.arange(rows),
+                Context(torch.zeros(rows, 0).long(), torch.zeros(rows, 0)),
+                candidate,
+                torch.randint(0, 2, (rows, 1), generator=g).float(),
+                torch.arange(rows).view(rows, 1),
+                torch.arange(rows),
+            )
+        )
+    return schema, table, log
+
+
+def of_store(path: Path, rows: int, batches: int) -> tuple[Schema, ItemTable, list[RequestBatch]]:
+    """The first batches of a prepared store's train split, in a drawn order as training has it."""
+    store = PreparedDataset.open(path)
+    batcher = Batcher(store, "train", 64)
+    order = torch.randperm(len(batcher.units), generator=torch.Generator().manual_seed(0))
+    stream = batcher.batches(rows, order.numpy())
+    return schema_of(store), item_table(store), [next(stream) for _ in range(batches)]
+
+
+class Steps:
+    """Training steps of one model on batches that were made beforehand."""
+
+    def __init__(self, model: Baseline, batches: list[RequestBatch], *, fused: bool = True) -> None:
+        self.model, self.batches = model.train(), batches
+        self.optimizer = make_optimizer(model, Training(), 200)
+        for group in self.optimizer.param_groups:
+            group["fused"] = fused
+
+    def __call__(self) -> float:
+        """CPU seconds of a step for every batch."""
+        begin = time.process_time()
+        for batch in self.batches:
+            losses = self.model.losses(batch)
+            self.optimizer.zero_grad()
+            (losses.click + losses.auxiliary).backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
+            self.optimizer.step()
+        return time.process_time() - begin
+
+
+def compare(
+    label: str, sides: dict[str, tuple[Steps, Side]], rows: int, rounds: int, *, settle: bool
+) -> None:
+    """Run the sides in turn, each in its own circumstances, and print the ratio."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    faults: dict[str, int] = {}
+    for number in range(rounds + 1):
+        for name, (steps, circumstances) in sides.items():
+            with circumstances():
+                if settle:
+                    steps()  # what the other side left to the system is taken again, unmeasured
+                before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+                spent = steps()
+                after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            if number:  # the first is to warm up
+                seconds[name].append(spent)
+                faults[name] = (after - before) // len(steps.batches)
+    before, after = sides
+    ratios = sorted(a / b for a, b in zip(seconds[before], seconds[after], strict=True))
+    speeds = ", ".join(
+        f"{name} {rows / median(each):,.0f} rows/s ({faults[name]:,} page faults a step)"
+        for name, each in seconds.items()
+    )
+    print(f"{label}: {median(ratios):.2f} x ({ratios[0]:.2f} to {ratios[-1]:.2f}); {speeds}")
+
+
+@contextmanager
+def shipped_allocator() -> Iterator[None]:
+    """glibc as it ships for a while: big tensors go back to the system as they are freed."""
+    libc = ctypes.CDLL(None)
+    libc.mallopt(allocator.M_MMAP_THRESHOLD, 128 << 10)
+    libc.mallopt(allocator.M_TRIM_THRESHOLD, 128 << 10)
+    libc.malloc_trim(0)
+    try:
+        yield
+    finally:
+        allocator.keep_freed_memory()
+
+
+def indexed(table: Tensor, place: Tensor) -> Tensor:
+    """A lookup as one writes it first."""
+    return table[place]
+
+
+def by_index() -> AbstractContextManager[object]:
+    """`table[place]` in place of the one lookup."""
+    return patch.object(contract, "at", indexed)
+
+
+LEVERS: dict[str, tuple[Side, Side, bool]] = {  # before, after, the optimiser before is fused
+    "allocator": (shipped_allocator, nullcontext, True),
+    "gather": (by_index, nullcontext, True),
+    "fused": (nullcontext, nullcontext, False),
+}
+
+
+def main() -> None:
+    """Build the model once a side, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("levers", nargs="+", choices=LEVERS)
+    parser.add_argument("--strategy", default="compressed_fusion")
+    parser.add_argument("--store", type=Path)
+    parser.add_argument("--rows", type=int, default=1024)
+    parser.add_argument("--batches", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=5)
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    allocator.keep_freed_memory()
+    if chosen.store is None:
+        schema, table, batches = generated_log(chosen.rows, chosen.batches)
+    else:
+        schema, table, batches = of_store(chosen.store, chosen.rows, chosen.batches)
+    parts = load_parts([])
+    kind = parts.baselines[chosen.strategy]
+    rows = sum(len(batch.rows) for batch in batches)
+    where = chosen.store.parent.name if chosen.store else "MMCTR shape"
+    for lever in chosen.levers:
+        before, after, fused = LEVERS[lever]
+        sides = {
+            "without": (
+                Steps(kind.build(schema, table, {}, parts, 0), batches, fused=fused),
+                before,
+            ),
+            "with": (Steps(kind.build(schema, table, {}, parts, 0), batches), after),
+        }
+        label = f"{lever}, {chosen.strategy}, {where}, {chosen.rows:,} rows"
+        compare(label, sides, rows, chosen.rounds, settle=lever == "allocator")
+
+
+if __name__ == "__main__":
+    main()
