@@ -309,6 +309,30 @@ class ScopeGap:
 
 
 @dataclass(frozen=True)
+class Arriving:
+    """A strategy behind a queue: requests that arrive by themselves, at random."""
+
+    strategy: str
+    load: float  # share of what it could serve back to back
+    per_second: float
+    late: Interval  # share of requests later than the limit; runs are the unit
+    p99_ms: float | None = None  # None: some run was overloaded
+    runs: int = 1
+    overloaded_runs: int = 0
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """Many requests in one call."""
+
+    strategy: str
+    backend: str
+    requests: int
+    candidates: int
+    per_second: float  # predictions
+
+
+@dataclass(frozen=True)
 class ClickRate:
     """Clicks per 1,000 impressions of one strategy in the replay."""
 
@@ -606,6 +630,8 @@ class Evidence:
     backends: tuple[ServedBy, ...] = ()  # () where nothing but what ships was timed
     session: SessionQuality | None = None  # None where nothing was timed
     scopes: tuple[ScopeGap, ...] = ()  # () where one scope was timed
+    arriving: tuple[Arriving, ...] = ()  # () where no server was measured
+    at_once: tuple[AtOnce, ...] = ()  # () where requests were timed one at a time
     audit: tuple[AuditFinding, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     origins: tuple[RunOrigin, ...] = ()

@@ -3,7 +3,7 @@ run."""
 
 from typing import NamedTuple, Protocol
 
-from fusefront.reports import code_tables, record_tables, search_tables, tables
+from fusefront.reports import code_tables, latency_tables, record_tables, search_tables, tables
 from fusefront.reports.curves import epochs, trials
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.figures.ablation import draw_ablation
@@ -59,6 +59,7 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
         _table(evidence, tables.leaderboard(evidence), reviewer.leaderboard(evidence)),
         *_fusing(evidence),
         _table(evidence, tables.cost(evidence)),
+        *_latency(evidence),
         *_backends(evidence),
         _table(evidence, tables.metrics(evidence)),
         _ablation(evidence, brush),
@@ -89,6 +90,17 @@ def _table(evidence: Evidence, table: Table, note: str = "") -> Section:
         return Section(table.name, table.title, table=table, notes=notes)
     missing = reviewer.absent(table.name, evidence) if table.name in reviewer.ABSENT else ""
     return Section(table.name, table.title, absent=missing)
+
+
+def _latency(evidence: Evidence) -> list[Section]:
+    """How far the session holds, both scopes, queues and calls: what of it was measured."""
+    parts = (
+        latency_tables.session(evidence),
+        latency_tables.scopes(evidence),
+        latency_tables.arriving(evidence),
+        latency_tables.at_once(evidence),
+    )
+    return [_table(evidence, part) for part in parts if part.rows]
 
 
 def _backends(evidence: Evidence) -> tuple[Section, ...]:

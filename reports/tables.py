@@ -21,7 +21,7 @@ from fusefront.reports.cells import (
 )
 from fusefront.reports.evidence import Decision, Evidence, Interval, Point, ServedBy
 from fusefront.reports.words.names import label, shorten
-from fusefront.reports.words.reviewer import BACKENDS, HEADING, SLICES
+from fusefront.reports.words.reviewer import BACKENDS, COST, HEADING, SLICES
 
 METRIC = {
     "logloss": "logloss",
@@ -118,6 +118,7 @@ def cost(evidence: Evidence) -> Table:
         ends_head("p50 interval", "p50_ms"),
         value_head("p99 ms", "p99_ms"),
         ends_head("p99 interval", "p99_ms"),
+        ColumnHead(f"limit of {numbers.ms_setting(evidence.decision.slo_ms)}", "limit"),
         ColumnHead(f"{currency} a million", "cost_per_million", kind="number"),
         count_head("MB in service", "bytes_in_service"),
         count_head("bytes an item", "bytes_an_item"),
@@ -126,7 +127,7 @@ def cost(evidence: Evidence) -> Table:
     )
     rows = tuple(_row(evidence, point, _cost(point)) for point in points)
     constants = {"currency": currency}
-    return Table("cost", HEADING["cost"], heads, rows, constants=constants)
+    return Table("cost", HEADING["cost"], heads, rows, COST, constants=constants)
 
 
 def _cost(point: Point) -> tuple[str, ...]:
@@ -137,13 +138,23 @@ def _cost(point: Point) -> tuple[str, ...]:
         _ms(point.p50),
         ends_cell(point.p50, numbers.ms_places(half)),
         _ms(point.p99),
-        ends_cell(point.p99, numbers.ms_places(point.p99)),
+        _reach(point),
+        point.limit or NONE,
         number_cell(price, numbers.significant(price or 0.0)),
         number_cell(size, numbers.megabytes(size or 0)),
         _count(point.bytes_per_item),
         _count(sum(point.parameters.values())),
         _count(point.macs_per_candidate),
     )
+
+
+def _reach(point: Point) -> TableEntry:
+    """The ends of a p99 as they decide; an upper one that is open says so."""
+    assert point.p99 is not None
+    cell = ends_cell(point.p99, numbers.ms_places(point.p99))
+    if not point.p99_open:
+        return cell
+    return TableEntry(f"{cell} or more", *cell.values)
 
 
 def _ms(interval: Interval | None) -> str:

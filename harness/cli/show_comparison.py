@@ -7,10 +7,14 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
+from fusefront.harness.cli.difference import difference_text
 from fusefront.harness.cli.show_searches import search_parts
 from fusefront.harness.statistics.comparison import Comparison
+from fusefront.harness.statistics.judging.verdicts import OPEN
 from fusefront.harness.statistics.planner import PowerPlan
 from fusefront.harness.statistics.result_rows import Estimate, SliceRow, StrategyRow
+from fusefront.reports import numbers
+from fusefront.reports.evidence import Interval
 
 
 def comparison_parts(comparison: Comparison, *, wide: bool) -> Iterator[RenderableType]:
@@ -18,7 +22,7 @@ def comparison_parts(comparison: Comparison, *, wide: bool) -> Iterator[Renderab
     yield _title(comparison)
     yield _verdicts(comparison)
     for row in _ordered(comparison):
-        if row.verdict in ("cannot tell", "equivalent", "no verdict"):
+        if row.verdict in (*OPEN, "equivalent", "no verdict"):
             yield Padding(f"{row.name}: {row.reason}", (0, 0, 0, 2))
     yield from search_parts(comparison)
     names = [
@@ -97,7 +101,7 @@ def _verdicts(comparison: Comparison) -> Table:
             row.name,
             str(row.seeds),
             _number(row.metrics[metric].value) if metric in row.metrics else "–",
-            _difference(row.differences.get(metric)),
+            difference_text(row.differences.get(metric), comparison.margin),
             _smallest(row.mde),
             "" if math.isnan(row.p_adjusted) else f"{row.p_adjusted:.2g}",
             rank if comparison.best_set else "–",
@@ -124,13 +128,13 @@ def _metrics(comparison: Comparison, names: list[str]) -> Table:
 
 
 def _differences(comparison: Comparison, names: list[str]) -> Table:
-    """Every strategy minus the baseline; not adjusted for the number of metrics."""
+    """Every strategy minus the baseline, each metric right for all of its family at once."""
     table = _table(f"minus {comparison.baseline} [95 %]")
     for name in names:
         table.add_column(comparison.about[name].title)
     for row in _ordered(comparison):
         if row.name != comparison.baseline:
-            table.add_row(row.name, *(_difference(row.differences.get(name)) for name in names))
+            table.add_row(row.name, *(difference_text(row.differences.get(name)) for name in names))
     return table
 
 
@@ -146,7 +150,7 @@ def _slices(comparison: Comparison) -> Table:
             row.value,
             f"{row.rows:,}",
             _interval(row.metrics.get(comparison.metric)),
-            "" if row.verdict == "baseline" else _difference(row.difference),
+            "" if row.verdict == "baseline" else difference_text(row.difference, comparison.margin),
             _smallest(row.mde),
             _slice_word(row),
         )
@@ -184,7 +188,7 @@ def _ordered(comparison: Comparison) -> list[StrategyRow]:
 
 
 def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.4f}"
+    return "–" if math.isnan(value) else numbers.fixed(value, numbers.AUC_PLACES)
 
 
 def _smallest(value: float) -> str:
@@ -196,12 +200,5 @@ def _interval(estimate: Estimate | None) -> str:
         return "–"
     if math.isnan(estimate.low):
         return f"{estimate.value:.4f} no interval"
-    return f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
-
-
-def _difference(estimate: Estimate | None) -> str:
-    if estimate is None or math.isnan(estimate.value):
-        return ""
-    if math.isnan(estimate.low):
-        return f"{estimate.value:+.4f} no interval"
-    return f"{estimate.value:+.4f} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
+    shown = numbers.bracket(Interval(estimate.value, estimate.low, estimate.high))
+    return f"{numbers.fixed(estimate.value, numbers.AUC_PLACES)} {shown}"

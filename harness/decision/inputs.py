@@ -60,9 +60,12 @@ class Pairs:
     se: Floats  # [S, S]; 0 on the diagonal
     df: Floats  # [S, S]
     c_all: float  # 95 % quantile of the largest |t| over all pairs
-    c_base: float  # the same over the pairs with what runs today
+    c_base: float  # the same over the strategies' pairs with what runs today
     seeds: Floats | None = None  # [S] variance of each mean from its seeds; None = not known
     level: float = 0.95  # of the intervals; more after several looks at test
+    controls: Bools | None = None  # [S] who is no strategy and so of a family of its own
+    c_controls: float = float("nan")  # over their pairs with what runs today; nan = c_base
+    c_strategies: float = float("nan")  # over the pairs without any of them; nan = c_all
 
     @cached_property
     def steady_variance(self) -> Floats:
@@ -88,16 +91,28 @@ class Pairs:
         return float(self.bound[a, b])
 
     def picked(self, a: int, b: int) -> Measured:
-        """a - b where b runs today and a was picked for its AUC: the c_base interval."""
-        return self._around(a, b, max(self.c_base * float(self.se[a, b]), float(self.half95[a, b])))
+        """a - b where b runs today and a was picked for its AUC: right for all of a's family."""
+        own = self.controls is not None and self.controls[a]
+        return self._reaching(a, b, self.c_controls if own else self.c_base, self.c_base)
 
     def any_pair(self, a: int, b: int) -> Measured:
-        """a - b with the interval that holds for all pairs at once (c_all)."""
-        return self._around(a, b, max(self.c_all * float(self.se[a, b]), float(self.half95[a, b])))
+        """a - b with the interval that holds for all pairs at once, or all of strategies."""
+        mixed = self.controls is None or bool(self.controls[[a, b]].any())
+        return self._reaching(a, b, self.c_all if mixed else self.c_strategies, self.c_all)
 
     def shown(self, a: int, b: int, today: int | None) -> Measured:
         """a - b, wide enough for either having been picked: c_base from today's, else c_all."""
-        return self.picked(a, b) if today in (a, b) else self.any_pair(a, b)
+        if today not in (a, b):
+            return self.any_pair(a, b)
+        if today == b:
+            return self.picked(a, b)
+        value, low, high = self.picked(b, a)
+        return Measured(-value, -high, -low)
+
+    def _reaching(self, a: int, b: int, c: float, otherwise: float) -> Measured:
+        """a - b, c standard errors to either side; `otherwise` where c is not known."""
+        c = otherwise if np.isnan(c) else c
+        return self._around(a, b, max(c * float(self.se[a, b]), float(self.half95[a, b])))
 
     def _around(self, a: int, b: int, half: float) -> Measured:
         value = float(self.diff[a, b])

@@ -20,7 +20,14 @@ from fusefront.harness.serving.latency.bench_record import (
 )
 from fusefront.harness.serving.latency.pooling import pooled_difference
 from fusefront.harness.serving.latency.quality import BACKEND, deciding, floor_of, quality_of
-from fusefront.reports.evidence import Interval, ScopeGap, ServedBy, SessionQuality
+from fusefront.reports.evidence import (
+    Arriving,
+    AtOnce,
+    Interval,
+    ScopeGap,
+    ServedBy,
+    SessionQuality,
+)
 
 MOST_LOG = 50.0  # a larger log ratio has no end
 FILE = "bench/bench.json"
@@ -107,6 +114,38 @@ def _gap(strategy: str, model: BenchRow, whole: BenchRow) -> ScopeGap:
         gap,
         _interval(inner.p99),
         _interval(outer.p99),
+    )
+
+
+def arriving(bench: Bench | None) -> tuple[Arriving, ...]:
+    """Every strategy at every load that was measured behind a queue."""
+    lines = bench["facts"].get("server", []) if bench else []
+    return tuple(
+        Arriving(
+            line["strategy"],
+            line["load"],
+            line["per_second"],
+            Interval(line["late_share"], line["late_low"], line["late_high"]),
+            line["p99_ms"],
+            line["runs"],
+            line["overloaded_runs"],
+        )
+        for line in sorted(lines, key=lambda line: (line["per_second"], line["strategy"]))
+    )
+
+
+def at_once(bench: Bench | None) -> tuple[AtOnce, ...]:
+    """Predictions a second with many requests in one call."""
+    lines = bench["facts"].get("offline", []) if bench else []
+    return tuple(
+        AtOnce(
+            line["strategy"],
+            line["backend"],
+            line["requests_at_once"],
+            line["candidates"],
+            line["predictions_per_second"],
+        )
+        for line in lines
     )
 
 

@@ -95,7 +95,7 @@ def compare_study(
 
 
 def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[str, PairedDelta]:
-    """AUC of each of `others` minus that of `parent` on test, Holm over `others`.
+    """AUC of each of `others` minus that of `parent` on test, right for all `others` at once.
 
     Keys: delta, low, high, p (adjusted), mde (seen with 80 % power), verdict, reason; None where
     there is no interval.

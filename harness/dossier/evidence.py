@@ -13,6 +13,8 @@ from fusefront.harness.decision.policy import Policy
 from fusefront.harness.dossier import codes, facts, search_evidence, sections
 from fusefront.harness.dossier.bench import FILE as BENCH
 from fusefront.harness.dossier.bench import (
+    arriving,
+    at_once,
     read_bench,
     scope_gaps,
     served_by,
@@ -161,6 +163,8 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         backends=served_by(material.bench, study.spec.latency.decide_at),
         session=session_quality(material.bench, study.spec.latency.decide_at),
         scopes=scope_gaps(material.bench, study.spec.latency.decide_at),
+        arriving=arriving(material.bench),
+        at_once=at_once(material.bench),
         slices=sections.slices(comparison, subject, frozenset(sensitive), policy.margin),
         audit=left_out.read(lambda: facts.audit_findings(study), ()),
         environment=left_out.read(

@@ -107,7 +107,7 @@ def study_inputs(
             for i, name in enumerate(model.names)
         ),
         auc=tuple(_auc(comparison, name) for name in model.names),
-        pairs=pairs_of(model, comparison.c_all, comparison.c_base),
+        pairs=pairs_of_comparison(comparison),
         today=today,
         clusters=comparison.mc,
         floor=floor,
@@ -124,6 +124,17 @@ def pairs_of(model: JointModel, c_all: float, c_base: float) -> Pairs:
     se = model.se if model.has_intervals else np.full(model.K.shape, np.nan)
     df = np.nan_to_num(np.minimum(model.dfs, 1e9), nan=1.0)
     return Pairs(model.diff, se, df, c_all, c_base, model.seed_part, model.level)
+
+
+def pairs_of_comparison(comparison: Comparison) -> Pairs:
+    """The differences with the one interval that the comparison shows of each."""
+    model = comparison.model
+    return replace(
+        pairs_of(model, comparison.c_all, comparison.c_base),
+        controls=np.array([comparison.row(name).family == "controls" for name in model.names]),
+        c_controls=comparison.c_controls,
+        c_strategies=comparison.c_strategies,
+    )
 
 
 def parameters_of(summary: RunSummary) -> dict[str, int]:
@@ -169,13 +180,14 @@ def _auc(comparison: Comparison, name: str) -> Measured:
 
 
 def _settler(comparison: Comparison) -> Callable[[int, int], Settle]:
-    """More rows or seeds that would see the declared effect, at the family's level."""
+    """More rows or seeds that would see the declared effect, at the width of the interval."""
 
     def needed(a: int, b: int) -> Settle:
         row = comparison.row(comparison.model.names[a])
         if row.needs.rows is not None or row.needs.seeds is not None:
             return row.needs
-        alpha = comparison.alpha / max(len(comparison.model.names) - 1, 1)
-        return settle(comparison.model, comparison.rows, a, b, comparison.effect, alpha)
+        model = comparison.model
+        alpha = model.alone_alpha(a, b, comparison.critical(model.names[a], model.names[b]))
+        return settle(model, comparison.rows, a, b, comparison.effect, alpha)
 
     return needed

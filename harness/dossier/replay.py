@@ -70,6 +70,7 @@ def subset(inputs: Inputs, keep: list[int]) -> Inputs:
             se=pairs.se[square],
             df=pairs.df[square],
             seeds=None if pairs.seeds is None else pairs.seeds[keep],
+            controls=None if pairs.controls is None else pairs.controls[keep],
         ),
         today=None if inputs.today is None else keep.index(inputs.today),
     )

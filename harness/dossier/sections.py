@@ -32,12 +32,13 @@ def slices(
             f"{row.slice}: {row.value}" if row.value else row.slice,
             row.rows / comparison.rows,
             row.rows,
-            estimate_interval(row.difference),
-            verdict(estimate_interval(row.difference), margin),
-            row.note,
+            gap,
+            "" if row.verdict == "no verdict" else verdict(gap, margin),
+            row.note or row.difference.note,
             row.slice in sensitive,
         )
         for row in comparison.slices
+        for gap in (estimate_interval(row.difference),)
         if row.strategy == strategy and np.isfinite(row.difference.value)
     )
 

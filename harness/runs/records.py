@@ -306,6 +306,7 @@ R = TypeVar("R", bound=Mapping[str, object])
 FORMATS: dict[str, tuple[int, ...]] = {  # of every other record: format 1
     "nested.json": (1, 2),
     "bench.json": (1, 2),
+    "comparison.json": (1, 2),
 }
 
 

@@ -4,12 +4,13 @@ it."""
 from dataclasses import replace
 
 import numpy as np
-from scipy import special
+from numpy.typing import NDArray
 
 from fusefront.harness.errors import UsageError
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.exchangeable import covariance_of_gains, expected_gains
 from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.judging.families import Families, confirmatory, families
 from fusefront.harness.statistics.judging.remarks import notes, warnings
 from fusefront.harness.statistics.judging.searches import search_verdicts
 from fusefront.harness.statistics.judging.slices import compare_slices
@@ -47,7 +48,9 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         _pair_seeds(source, panel)
     model = panel.models[options.metric]
     valid = _validation(source, options)
+    members = confirmatory(source, options, model.names)
     rows = strategy_rows(source, options, panel, valid, len(layout.rows.label))
+    own = families(model, options.baseline, members)
     sets = bool((model.n > 1).all()) and model.has_intervals and len(model.names) > 1
     sets = sets and options.ranked
     search = search_verdicts(source, options, panel)
@@ -67,10 +70,10 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         strategies=rows,
         model=model,
         c_all=model.c_all,
-        c_base=model.c_base(model.index(options.baseline)),
+        c_base=own.strategies.critical(model.level),
         best_set=tuple(row.name for row in rows if row.in_best_set) if sets else (),
-        winner=_picked_here(source, options, model) if options.ranked else None,
-        selected=_picked_on_validation(options, model, valid),
+        winner=_picked_here(source, options, own) if options.ranked else None,
+        selected=_picked_on_validation(options, own, valid),
         slices=compare_slices(source, options, layout.rows, frozenset(panel.refused)),
         variance=shares(model, options.baseline, options.tuned, search),
         curves=_curves(panel),
@@ -82,6 +85,8 @@ def compare(source: ScoreSource, options: Options, study: str = "") -> Compariso
         weight=_weight(options, layout, panel),
         two_way_ratio=ratio,
         look=options.look,
+        c_controls=own.controls.critical(model.level),
+        c_strategies=_of_strategies(model, members | (np.arange(len(members)) == own.baseline)),
     )
     return replace(comparison, notes=notes(comparison, panel), warnings=warnings(comparison, panel))
 
@@ -150,29 +155,30 @@ def _validation(source: ScoreSource, options: Options) -> dict[str, float]:
     return dict(zip(model.names, model.theta.tolist(), strict=True))
 
 
-def _picked_here(source: ScoreSource, options: Options, model: JointModel) -> Winner | None:
-    """Who is best on this very split: the lead with the c_base interval, right after picking."""
+def _of_strategies(model: JointModel, members: NDArray[np.bool_]) -> float:
+    """Critical value of all pairs of strategies; that of all pairs where there is nothing else."""
+    return model.c_all if members.all() else model.c_among(members)
+
+
+def _picked_here(source: ScoreSource, options: Options, own: Families) -> Winner | None:
+    """Who is best on this very split: its interval is that of all in its family, so right after
+    picking."""
+    model, base = own.model, own.baseline
     rivals = tuple(name for name in model.names if source.role(name) == "strategy")
-    base = model.index(options.baseline)
     scores = np.where(
         np.isnan(model.theta), -np.inf, model.theta if options.higher else -model.theta
     )
     best = int(np.argmax(scores))
-    c, se = model.c_base(base), float(model.se[best, base])
-    value = float(model.diff[best, base])
-    if best == base or np.isnan(c) or not se > 0 or not model.has_intervals:
-        return Winner(model.names[best], value, np.nan, np.nan, "no interval")
-    # with few seeds the interval of one difference may be the wider one
-    half = (
-        max(c, float(special.stdtrit(min(model.df(best, base), 1e9), 0.5 + model.level / 2))) * se
-    )
+    pair = model.simultaneous(best, base, own.critical(model.names[best]))
+    if np.isnan(pair.low):
+        return Winner(model.names[best], pair.difference, np.nan, np.nan, "no interval")
     return Winner(
         model.names[best],
-        value,
-        value - half,
-        value + half,
+        pair.difference,
+        pair.low,
+        pair.high,
         f"picked on {options.split}: the interval is that of the largest of all differences",
-        _expected(model, rivals, best, base, half),
+        _expected(model, rivals, best, base, pair.high - pair.difference),
     )
 
 
@@ -194,15 +200,16 @@ def _expected(
 
 
 def _picked_on_validation(
-    options: Options, model: JointModel, valid: dict[str, float]
+    options: Options, own: Families, valid: dict[str, float]
 ) -> Winner | None:
-    """Who is best on validation, with the plain interval of its lead on this split."""
+    """Who is best on validation, with the interval of its lead on this split."""
+    model = own.model
     known = [name for name in model.names if not np.isnan(valid.get(name, np.nan))]
     if not known or options.split == "valid":
         return None
     sign = 1 if options.higher else -1
     name = max(known, key=lambda n: sign * valid[n])
-    pair = model.pair(model.index(name), model.index(options.baseline))
+    pair = model.simultaneous(model.index(name), own.baseline, own.critical(name))
     return Winner(name, pair.difference, pair.low, pair.high, "picked on validation")
 
 

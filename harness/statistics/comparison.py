@@ -1,5 +1,6 @@
 """What a comparison found, as one object; to and from JSON and polars."""
 
+import math
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -39,11 +40,11 @@ class Comparison:
     mc: int
     strategies: tuple[StrategyRow, ...]
     model: JointModel  # of the primary metric: any two strategies' difference and its error
-    c_all: float
-    c_base: float
+    c_all: float  # critical value of all pairs at once
+    c_base: float  # of the strategies' pairs with the baseline
     best_set: tuple[str, ...]  # empty where the data allow no statement
     winner: Winner | None  # best on this split, the interval corrected for the picking
-    selected: Winner | None  # best on validation: its interval needs no correction
+    selected: Winner | None  # best on validation
     slices: tuple[SliceRow, ...]
     variance: tuple[Share, ...]
     curves: dict[str, dict[str, tuple[CurvePoint, ...]]]  # ece | ece_scaled -> strategy
@@ -55,6 +56,8 @@ class Comparison:
     weight: ClusterWeight | None = None  # how unequal the clusters are; None in older files
     look: int = 1  # at the split: intervals of later looks are wider
     two_way_ratio: float = float("nan")  # error by user and item over that by user; nan: not known
+    c_controls: float = float("nan")  # of controls' and ablations' pairs with the baseline
+    c_strategies: float = float("nan")  # of all pairs of strategies, the baseline among them
 
     @property
     def about(self) -> dict[str, Metric]:
@@ -70,13 +73,28 @@ class Comparison:
         return rows[0]
 
     def pair(self, a: str, b: str) -> Pair:
-        """The difference a - b of the primary metric with its 95 % interval, not adjusted."""
-        return self.model.pair(self.model.index(a), self.model.index(b))
+        """The difference a - b of the primary metric, with the one interval that is shown of it.
+
+        It is right for all of its family at once: strategies with the baseline, controls with it,
+        strategies among themselves, or any two.
+        """
+        critical = self.critical(a, b)
+        return self.model.simultaneous(self.model.index(a), self.model.index(b), critical)
+
+    def critical(self, a: str, b: str) -> float:
+        """Standard errors that the interval of a - b reaches, if one difference needs no more."""
+        controls = {row.name for row in self.strategies if row.family == "controls"}
+        if self.baseline in (a, b):
+            other = b if a == self.baseline else a
+            c = self.c_controls if other in controls else self.c_base
+        else:
+            c = self.c_all if controls & {a, b} else self.c_strategies
+        return self.c_all if math.isnan(c) else c
 
     def to_dict(self) -> ComparisonRecord:
         """JSON: named fields all the way down, null for what is not there."""
         return {
-            "format": 1,
+            "format": 2,
             "study": self.study,
             "split": self.split,
             "metric": self.metric,
@@ -92,6 +110,8 @@ class Comparison:
             "strategies": [records.strategy_record(row) for row in self.strategies],
             "c_all": finite(self.c_all),
             "c_base": finite(self.c_base),
+            "c_controls": finite(self.c_controls),
+            "c_strategies": finite(self.c_strategies),
             "best_set": list(self.best_set),
             "winner": records.lead_record(self.winner),
             "selected": records.lead_record(self.selected),
@@ -153,6 +173,8 @@ class Comparison:
             search=search_of(search) if (search := record.get("search")) else None,
             weight=records.weight_of(record.get("weight")),
             two_way_ratio=number(record.get("two_way_ratio")),
+            c_controls=number(record.get("c_controls")),
+            c_strategies=number(record.get("c_strategies")),
             look=record.get("look", 1),
         )
 
@@ -166,7 +188,7 @@ class Comparison:
 
 
 _KINDS: dict[str, pl.DataType] = {
-    **dict.fromkeys(("strategy", "role", "adjustment", "verdict", "reason"), pl.String()),
+    **dict.fromkeys(("strategy", "role", "family", "verdict", "reason"), pl.String()),
     **dict.fromkeys(("seeds", "rank_low", "rank_high", "needs_rows", "needs_seeds"), pl.Int64()),
     "in_best_set": pl.Boolean(),
 }
@@ -188,7 +210,7 @@ def _flat(row: StrategyRow) -> dict[str, str | float | None]:
         "p_adjusted": finite(row.p_adjusted),
         "mde": finite(row.mde),
         "valid": finite(row.valid),
-        "adjustment": row.adjustment,
+        "family": row.family,
         "verdict": row.verdict,
         "reason": row.reason,
         "rank_low": row.rank_low,

@@ -18,9 +18,11 @@ from fusefront.harness.statistics.largest_t import (
     DRAWS,
     FEWEST_DRAWS,
     MOST_VALUES,
+    Family,
     Null,
     critical_of_all,
     critical_of_base,
+    family,
 )
 
 Floats = NDArray[np.float64]
@@ -175,12 +177,25 @@ class JointModel:
         value, se, df = float(self.diff[a, b]), float(self.se[a, b]), self.df(a, b)
         return _interval(value, se if self.has_intervals else np.nan, df, level or self.level)
 
-    def pair90(self, a: int, b: int) -> Pair:
-        """The 90 % interval, which decides equivalence at 5 % (Schuirmann 1987).
+    def simultaneous(self, a: int, b: int, critical: float) -> Pair:
+        """The difference a - b, its interval `critical` standard errors to either side.
 
-        At another level that of twice its error.
+        Wider where one difference alone needs more, as with few seeds. `p` is that of this
+        difference alone.
         """
-        return self.pair(a, b, 2 * self.level - 1)
+        pair = self.pair(a, b)
+        if np.isnan(pair.low) or np.isnan(critical):
+            return pair
+        half = max(critical * pair.se, pair.high - pair.difference)
+        return pair._replace(low=pair.difference - half, high=pair.difference + half)
+
+    def alone_alpha(self, a: int, b: int, critical: float) -> float:
+        """Two-sided error of a - b alone where its interval is that of `simultaneous`."""
+        df = self.df(a, b)
+        if np.isnan(critical) or np.isnan(df):
+            return 1 - self.level
+        alone = 2 * float(special.stdtr(min(df, 1e9), -critical))
+        return min(alone, 1 - self.level)
 
     def trained_pair(self, a: int, b: int, level: float | None = None) -> Pair:
         """The difference of these trained models over other test rows: no statement on
@@ -217,6 +232,14 @@ class JointModel:
     def c_base(self, baseline: int) -> float:
         """95 % quantile of the largest |t| over the pairs with the baseline, were all equal."""
         return critical_of_base(self, self.null, baseline)
+
+    def c_among(self, members: NDArray[np.bool_]) -> float:
+        """95 % quantile of the largest |t| over all pairs of `members` [S], were all equal."""
+        return critical_of_all(self, self.null, members)
+
+    def family(self, baseline: int, members: NDArray[np.bool_]) -> Family:
+        """The comparisons of `members` [S] with the baseline, right together."""
+        return family(self, self.null, baseline, members)
 
     @cached_property
     def null(self) -> Null:

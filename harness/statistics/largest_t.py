@@ -52,8 +52,46 @@ class Errors(Protocol):
         """[S, S] variance of each difference of these trained models: other rows, same seeds."""
 
 
-def critical_of_all(of: Errors, null: Null) -> float:
-    """95 % quantile of the largest |t| over all pairs; nan without a pair."""
+class SomeErrors(NamedTuple):
+    """The errors of some of the strategies, P of S."""
+
+    rho: float
+    level: float
+    variance: Floats  # [P, P]
+    row_part: Floats  # [P, P]
+    trained_variance: Floats  # [P, P]
+
+
+class Family(NamedTuple):
+    """Comparisons with the baseline that are right together, F of S strategies."""
+
+    members: NDArray[np.bool_]  # [S] whom they are of; never the baseline
+    largest: Floats  # [D] the largest |t| of each draw in which all are equal, in order
+
+    def critical(self, level: float) -> float:
+        """Standard errors that the interval of each reaches; nan where nothing varies."""
+        return _critical(self.largest, level)
+
+    def exceeded(self, t: float) -> float:
+        """How often luck alone gives a larger |t| than this somewhere in the family."""
+        beyond = len(self.largest) - np.searchsorted(self.largest, abs(t), side="right")
+        return float(beyond) / len(self.largest)
+
+
+def family(of: Errors, null: Null, baseline: int, members: NDArray[np.bool_]) -> Family:
+    """The pairs of `members` [S] with the baseline; those with one seed have no t and count not."""
+    members = members.copy()
+    members[baseline] = False
+    parts = [null.take(slice(k, k + 1000)) for k in range(0, len(null.rows), 1000)]
+    t2 = np.concatenate([_t2(of, baseline, part, members) for part in parts])
+    return Family(members, np.sort(np.sqrt(t2)))
+
+
+def critical_of_all(of: Errors, null: Null, among: NDArray[np.bool_] | None = None) -> float:
+    """95 % quantile of the largest |t| over all pairs, `among` [S] strategies; nan without a
+    pair."""
+    if among is not None and not among.all():
+        of, null = _part(of, null, among)
     first = null.take(slice(0, 200))
     least = float(np.quantile(_largest(of, first, 0.0), 0.80))
     while True:
@@ -61,14 +99,23 @@ def critical_of_all(of: Errors, null: Null) -> float:
         # the quantile is exact if it lies among those that were worked out
         beyond = (1 - of.level) * len(largest)
         if least == 0 or np.count_nonzero(largest > least) > beyond + 1:
-            return _critical(largest, of.level)
+            return _critical(np.sqrt(largest), of.level)
         least = 0.9 * least if least > 1 else 0.0
 
 
 def critical_of_base(of: Errors, null: Null, baseline: int) -> float:
     """95 % quantile of the largest |t| over the pairs with the baseline."""
-    parts = [null.take(slice(k, k + 1000)) for k in range(0, len(null.rows), 1000)]
-    return _critical(np.concatenate([_t2(of, baseline, part) for part in parts]), of.level)
+    every = np.ones(len(null.value), bool)
+    return family(of, null, baseline, every).critical(of.level)
+
+
+def _part(of: Errors, null: Null, among: NDArray[np.bool_]) -> tuple[Errors, Null]:
+    square = np.ix_(among, among)
+    part = SomeErrors(
+        of.rho, of.level, of.variance[square], of.row_part[square], of.trained_variance[square]
+    )
+    search = None if null.search is None else null.search[among]
+    return part, Null(null.value[among], null.estimated[among], null.rows, search)
 
 
 def _largest(of: Errors, null: Null, least: float) -> Floats:
@@ -93,9 +140,11 @@ def _largest(of: Errors, null: Null, least: float) -> Floats:
     return largest
 
 
-def _t2(of: Errors, a: int, null: Null) -> Floats:
-    """[D] the largest t^2 of a against each other strategy that it differs from."""
+def _t2(of: Errors, a: int, null: Null, among: NDArray[np.bool_] | None = None) -> Floats:
+    """[D] the largest t^2 of a against each other strategy, `among` [S], that it differs from."""
     others = of.variance[a] > 0
+    if among is not None:
+        others &= among
     if not others.any():
         return np.zeros(len(null.rows))
     spread = null.estimated[others]
@@ -111,8 +160,8 @@ def _t2(of: Errors, a: int, null: Null) -> Floats:
     return t2
 
 
-def _critical(t2: Floats, level: float = 0.95) -> float:
+def _critical(largest: Floats, level: float) -> float:
     """Quantile of |t|, never less than one comparison in large samples needs; nan if all 0."""
-    quantile = float(np.quantile(np.sqrt(t2), level))
+    quantile = float(np.quantile(largest, level))
     least = round(float(special.ndtri(0.5 + level / 2)), 2)
     return max(quantile, least) if quantile > 0 else float("nan")

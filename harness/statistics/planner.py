@@ -69,8 +69,9 @@ def plan(
     """Rows and seeds that see a difference of `effect` with 80 % power.
 
     From a pilot: the noisiest strategy (of `among`, if given) against `baseline`, the seed variance
-    at its 80 % upper bound. `comparisons` is the size of the Holm family. Without a pilot `row_se`
-    (at `pilot_rows` rows) and `seed_sd` are assumptions, and said to be.
+    at its 80 % upper bound. `comparisons` is the size of the family: each spends its
+    share of the errors, within .02 of the simulated critical value. Without a pilot `row_se` (at
+    `pilot_rows` rows) and `seed_sd` are assumptions, and said to be.
 
     Raises:
         ValueError: the effect is not above 0.

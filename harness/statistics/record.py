@@ -32,6 +32,8 @@ from fusefront.harness.statistics.result_rows import (
     Winner,
 )
 
+FORMER = {"holm": "strategies", "bh": "controls"}  # families of format 1
+
 
 def finite(value: float) -> float | None:
     """The number, null where it is nan or infinite."""
@@ -70,7 +72,7 @@ def strategy_record(row: StrategyRow) -> StrategyRecord:
         "valid": finite(row.valid),
         "p": finite(row.p),
         "p_adjusted": finite(row.p_adjusted),
-        "adjustment": row.adjustment,
+        "family": row.family,
         "verdict": row.verdict,
         "reason": row.reason,
         "needs": {"rows": row.needs.rows, "seeds": row.needs.seeds},
@@ -92,7 +94,7 @@ def strategy_of(record: StrategyRecord) -> StrategyRow:
         number(record["valid"]),
         number(record["p"]),
         number(record["p_adjusted"]),
-        record["adjustment"],
+        record.get("family", FORMER.get(record.get("adjustment", ""), "")),
         record["verdict"],
         record["reason"],
         Settle(record["needs"]["rows"], record["needs"]["seeds"]),

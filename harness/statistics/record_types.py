@@ -35,7 +35,8 @@ class StrategyRecord(TypedDict):
     valid: float | None
     p: float | None
     p_adjusted: float | None
-    adjustment: str
+    family: NotRequired[str]
+    adjustment: NotRequired[str]
     verdict: str
     reason: str
     needs: NeedsRecord
@@ -179,6 +180,8 @@ class ComparisonRecord(TypedDict):
     model: ModelRecord
     c_all: float | None
     c_base: float | None
+    c_controls: NotRequired[float | None]
+    c_strategies: NotRequired[float | None]
     best_set: list[str]
     winner: LeadRecord | None
     selected: LeadRecord | None

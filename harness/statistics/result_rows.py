@@ -21,12 +21,12 @@ class StrategyRow(NamedTuple):
     role: str  # strategy | control | ablation
     seeds: int
     metrics: dict[str, Estimate]
-    differences: dict[str, Estimate]  # to the baseline; empty for the baseline itself
+    differences: dict[str, Estimate]  # to the baseline, right for the family; empty for itself
     valid: float  # the primary metric on validation: what a selection may look at
     p: float  # of no difference to the baseline
-    p_adjusted: float
-    adjustment: str  # holm | bh | ""
-    verdict: str  # better | worse | equivalent | cannot tell | no verdict | baseline
+    p_adjusted: float  # that luck alone shows more somewhere in the family
+    family: str  # strategies | controls | ""
+    verdict: str  # read off the ends of the difference; no verdict | baseline
     reason: str  # the verdict in a sentence
     needs: Settle  # what would see the declared effect
     mde: float  # smallest difference to the baseline that is seen with 80 % power
@@ -67,8 +67,8 @@ class SliceRow(NamedTuple):
     mc: int
     metrics: dict[str, Estimate]
     difference: Estimate  # of the primary metric to the baseline
-    p_adjusted: float  # Holm over all slices, values and strategies
-    verdict: str
+    p_adjusted: float  # that luck alone shows more anywhere in the family, over all slices
+    verdict: str  # read off the ends of the difference
     note: str
     mde: float = float("nan")  # smallest difference seen with 80 % power within the family
 
@@ -102,9 +102,9 @@ class SearchRow(NamedTuple):
     sd: float  # of its metric over other searches; nan where that is not known
     doubling: float  # what as many trials again would bring; nan where that is not known
     difference: Estimate
-    p_adjusted: float  # Holm
+    p_adjusted: float  # that luck alone shows more for any strategy
     share: float  # the search's part of the variance of the difference
-    verdict: str  # better | worse | equivalent | cannot tell | no verdict | baseline
+    verdict: str  # read off the ends of the difference; no verdict | baseline
     reason: str
 
 

@@ -14,6 +14,10 @@ from fusefront.reports.words.reasons import listed
 HEADING = {
     "leaderboard": "Every strategy",
     "cost": "What a request costs",
+    "session": "How far the latencies hold",
+    "scopes": "The model alone, and the whole request",
+    "arriving": "Behind a queue",
+    "at_once": "Many requests at once",
     "backends": "Other ways to serve",
     "metrics": "Other measures of quality",
     "ablation": "What each part is worth",
@@ -56,14 +60,33 @@ ABSENT = {
     "audit": ("The data were not audited; {run} audits them and writes the findings."),
     "environment": "The runs left no record of their environment.",
 }
+COST = (
+    "The ends of p99 are those that decide: the session's own interval, widened by how far equal "
+    "sessions differ. Kept: the upper end is within the limit. Missed: the lower end is above it. "
+    "Not known: neither, or fewer than 1,000 requests."
+)
+SCOPES = (
+    "The same requests in both scopes, round by round. Model alone: the exported graph on arrays "
+    "that are ready. Whole request: also the key lookup, history and fields put together into "
+    "these arrays, and logits made probabilities; the gap is the time of that. "
+)
+ARRIVING = (
+    "Requests arrive by themselves at random times and wait where one is served; late is later "
+    "than the limit, from the time of arrival. The interval is over runs. Load 1 is as many as "
+    "could be served back to back."
+)
+AT_ONCE = (
+    "Throughput where nobody waits, as when scoring a log: latency of one such call is that of "
+    "all its requests."
+)
 BACKENDS = (
     "The model alone, without the lookups around it, at the number of candidates that decides. "
     "onnx is what ships and what the decision reads. Differences are from the trained model: of a "
     "probability, and of the AUC where precision is reduced."
 )
 SLICES = (
-    "Intervals are those of one slice alone; verdicts are adjusted over all slices and strategies "
-    "together and are therefore the stricter of the two."
+    "Intervals hold for all slices and strategies at once and are therefore wide; every verdict is "
+    "read off the interval beside it."
 )
 CODES = (
     "Mean and range over parts (or levels) and seeds. Variance kept: share of the vectors' "
@@ -81,25 +104,27 @@ METHODS = (
         "The difference and its interval",
         "Differences are paired: every strategy scores the same test rows. Each row (clustered by "
         "user or request) and each seed contributes its influence; together they give the 95% "
-        "interval. Differences from what runs today are widened for the best one having been "
-        "picked.",
+        "interval. It is widened so that all strategies' intervals hold at once, as the best one "
+        "was picked; controls are a group of their own.",
     ),
     (
         "Better, worse, equivalent, cannot tell",
-        "Equivalent comes first: the whole 90% interval of the difference lies within the margin. "
-        "Better or worse: the 95% interval excludes zero. Otherwise the data allow a gain and a "
-        "loss, and the study cannot tell.",
+        "All are read off the ends of the interval beside them. Better or worse: it excludes zero; "
+        "by less than the margin: it lies within the margin, too. Equivalent: it holds zero and "
+        "lies within the margin. Not worse (not better) by more than the margin: that end alone "
+        "lies within it. Otherwise the study cannot tell.",
     ),
     (
         "Latency",
         "One request on the exported model, one thread, item codes looked up. The interval comes "
-        "from the rounds of the session and speaks of this machine during this session only. A "
-        "strategy is under the limit only if its whole p99 interval is.",
+        "from the rounds of the session, widened by how far two equal sessions differ, and speaks "
+        "of this machine at that time only. A strategy keeps the limit only if the upper end of "
+        "its p99 does; with fewer than 1,000 requests there is no p99.",
     ),
     (
         "The choice",
-        "Of the strategies under the limit, those equivalent to the one with the best lower bound "
-        "of the gain, and of these the cheapest by p50.",
+        "Of the strategies under the limit, those not worse by more than the margin than the one "
+        "with the best lower bound of the gain, and of these the cheapest by p50.",
     ),
     (
         "The band",

@@ -78,8 +78,8 @@ def ends(model: JointModel, place: int, scale: str, bias: float = 0.0) -> tuple[
     return value - half, value + half
 
 
-def difference(panel: Panel, metric: str, a: str, b: str) -> Estimate:
-    """a - b with its 95 % interval over rows and seeds."""
+def difference(panel: Panel, metric: str, a: str, b: str, critical: float) -> Estimate:
+    """a - b with its interval over rows and seeds, `critical` standard errors to either side."""
     model = panel.models[metric]
     i, j = model.index(a), model.index(b)
     value = float(model.diff[i, j])
@@ -94,7 +94,7 @@ def difference(panel: Panel, metric: str, a: str, b: str) -> Estimate:
     if min(model.n[i], model.n[j]) < 2:
         pair = model.trained_pair(i, j)
         return Estimate(value, pair.low, pair.high, TRAINED_ONLY)
-    pair = model.pair(i, j)
+    pair = model.simultaneous(i, j, critical)
     if not pair.se > 0:
         return Estimate(
             value, note="no interval: the difference varies neither with rows nor seeds"

@@ -1,12 +1,15 @@
 """What must be said beside the numbers: in sentences, notes first, then warnings."""
 
+from collections import Counter
+
 import numpy as np
-from scipy import special
 
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.joint import FEW_CLUSTERS, FEWEST_CLUSTERS, Pair
 from fusefront.harness.statistics.judging.estimates import clusters_hold
 from fusefront.harness.statistics.panel import ITEMS_MATTER, Panel
+from fusefront.reports import numbers
+from fusefront.reports.evidence import Interval
 
 LUCK = 0.05  # of half the interval: less is not worth two numbers
 CARRIES = 0.10  # share of the rows from which one user or request is named
@@ -28,6 +31,7 @@ def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
     sentences = [
         f"Intervals are {100 * comparison.model.level:.3g} %, over {comparison.clusters:,} {unit} "
         "and over training seeds; training data and hyper-parameters are held fixed.",
+        *_families(comparison),
     ]
     if comparison.look > 1:
         sentences.append(
@@ -45,21 +49,23 @@ def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
             f"Smallest difference seen with 80 % power (MDE): {min(visible):.4f} to "
             f"{max(visible):.4f}."
         )
-    sentences.append(f"Equivalence margin: ±{comparison.margin:g} (90 % interval inside it).")
+    sentences.append(f"Equivalence margin: ±{comparison.margin:g} (the interval inside it).")
     if len(comparison.best_set) > 1:
         sentences.append(f"Any of these may be the best: {', '.join(comparison.best_set)}.")
     if comparison.winner is not None and np.isfinite(comparison.winner.low):
         lead = comparison.winner
         half = (lead.high - lead.low) / 2
+        shown = numbers.gap(Interval(lead.difference, lead.low, lead.high), comparison.margin)
         expected = lead.difference if lead.expected is None else lead.expected
         lucky = abs(lead.difference - expected) > LUCK * half
         expect = (
-            f"; the figure is that of the luckiest, expect about {expected:+.4f}" if lucky else ""
+            f"; the figure is that of the luckiest, expect about {numbers.signed(expected)}"
+            if lucky
+            else ""
         )
         sentences.append(
-            f"Best on {comparison.split}: {lead.name}, {lead.difference:+.4f} [{lead.low:+.4f}, "
-            f"{lead.high:+.4f}] to {comparison.baseline}, the interval corrected for being "
-            f"picked{expect}."
+            f"Best on {comparison.split}: {lead.name}, {shown} to {comparison.baseline}, the "
+            f"interval corrected for being picked{expect}."
         )
     if redrawn := [name for name, about in comparison.own_metrics.items() if about.draws]:
         draws = comparison.own_metrics[redrawn[0]].draws
@@ -70,6 +76,24 @@ def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
         fitted = [f"{name} {panel.temperature[name]:.3f}" for name in panel.strategies]
         sentences.append(f"Temperatures fitted on validation: {', '.join(fitted)}.")
     return tuple(sentences)
+
+
+def _families(comparison: Comparison) -> list[str]:
+    """How many differences are right together, and what that takes."""
+    sizes = Counter(row.family for row in comparison.strategies if np.isfinite(row.p))
+    kinds = (("strategies", comparison.c_base), ("controls", comparison.c_controls))
+    reach = [
+        f"of {sizes[kind]} {kind if sizes[kind] > 1 else kind.replace('ies', 'y').rstrip('s')} "
+        f"({c:.2f} standard errors)"
+        for kind, c in kinds
+        if sizes[kind] and np.isfinite(c)
+    ]
+    if not reach:
+        return []
+    return [
+        f"Differences to {comparison.baseline}: intervals {' and '.join(reach)}, right for all of "
+        "a group at once; verdicts are read off their ends."
+    ]
 
 
 def warnings(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
@@ -159,13 +183,14 @@ def _margin(comparison: Comparison) -> list[str]:
         se = float(model.se[place, base])
         if place == base or not se > 0 or not model.has_intervals:
             continue
-        if special.stdtrit(min(model.df(place, base), 1e9), model.level) * se >= comparison.margin:
+        pair = comparison.pair(name, comparison.baseline)
+        if pair.high - pair.difference >= comparison.margin:
             never.append(name)
     if not never:
         return []
     return [
         f"These data could never show equivalence within ±{comparison.margin:g} for "
-        f"{_some(never)}: the 90 % interval is wider than the margin whatever the difference."
+        f"{_some(never)}: the interval is wider than the margin whatever the difference."
     ]
 
 
@@ -200,18 +225,17 @@ def _controls(comparison: Comparison) -> list[str]:
             control.name
             for control in controls
             if control is not row
-            and _misses(
-                comparison.pair(row.name, control.name), higher=higher, alpha=comparison.alpha
-            )
+            and _misses(comparison.pair(row.name, control.name), higher=higher)
         ]
         sentences += [f"{row.name} does not beat {name}{_meaning(name)}." for name in beaten]
     return sentences
 
 
-def _misses(pair: Pair, *, higher: bool, alpha: float) -> bool:
-    if np.isnan(pair.p):
+def _misses(pair: Pair, *, higher: bool) -> bool:
+    """Whether the interval shown reaches zero; without one, whether nothing differs."""
+    if np.isnan(pair.low):
         return pair.difference == 0
-    return not (pair.p < alpha and (pair.difference > 0) == higher)
+    return pair.low <= 0 if higher else pair.high >= 0
 
 
 def _meaning(control: str) -> str:

@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fusefront.harness.statistics.joint import Floats, JointModel
+from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.judging import verdicts
 from fusefront.harness.statistics.judging.estimates import TRAINED_ONLY, lacking
+from fusefront.harness.statistics.judging.table import decided_in_words
+from fusefront.harness.statistics.largest_t import Family
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel
 from fusefront.harness.statistics.result_rows import Estimate, SearchRow, SearchVerdicts
@@ -25,8 +27,8 @@ from fusefront.harness.statistics.search_noise import (
 
 UNSEARCHED = "Hyper-parameters are as given: no statement about another choice of them."
 MEANING = (
-    "On ways of fusing, another search included: intervals over rows, seeds and searches, Holm over"
-    " the strategies. The verdicts on the configurations trained stand in the first table."
+    "On ways of fusing, another search included: intervals over rows, seeds and searches, right for"
+    " all of them at once. The verdicts on the configurations trained stand in the first table."
 )
 
 
@@ -61,41 +63,44 @@ def search_verdicts(source: ScoreSource, options: Options, panel: Panel) -> Sear
     known = [n for n in names if n not in values or (noise and n in noise.variance)]
     model = over_searches(joint, known, noise) if noise and options.baseline in known else None
     judge = _Judge(options, panel, {n: len(v) for n, v in values.items()}, noise, model)
-    p = _p_values(judge, names)
-    adjusted = verdicts.holm(p)
+    family = _family(judge)
     gains = {name: doubling_gain(some) for name, some in values.items()}
-    rows = tuple(
-        _row(judge, name, float(adjusted[place]), gains.get(name, np.nan))
-        for place, name in enumerate(names)
-    )
-    c_base = model.c_base(model.index(options.baseline)) if model else np.nan
+    rows = tuple(_row(judge, family, name, gains.get(name, np.nan)) for name in names)
     return SearchVerdicts(
         rows,
         noise.df if noise else np.nan,
-        c_base,
+        family.critical(model.level) if family and model else np.nan,
         _best(judge),
         noise.source if noise else "",
         (*_lacking_trials(judge, values), *_unfinished(options, gains), *_unequal(judge)),
     )
 
 
-def _p_values(judge: _Judge, names: list[str]) -> Floats:
-    base = judge.options.baseline
-    return np.array([np.nan if name == base else _p(judge, name) for name in names])
+def _family(judge: _Judge) -> Family | None:
+    """The ways of fusing against the baseline's, right together."""
+    model = judge.model
+    if model is None:
+        return None
+    return model.family(model.index(judge.options.baseline), np.ones(len(model.names), bool))
 
 
-def _p(judge: _Judge, name: str) -> float:
+def _p(judge: _Judge, family: Family | None, name: str) -> float:
+    """How often luck alone shows more for any of them; nan where no verdict may be given."""
     model, base = judge.model, judge.options.baseline
-    if model is None or name not in model.names or judge.panel.identical(name, base):
+    if model is None or family is None or name not in model.names:
         return float("nan")
     i, j = model.index(name), model.index(base)
-    return float("nan") if min(model.n[i], model.n[j]) < 2 else model.pair(i, j).p
+    if i == j or judge.panel.identical(name, base) or min(model.n[i], model.n[j]) < 2:
+        return float("nan")
+    pair = model.pair(i, j)
+    return max(family.exceeded(pair.difference / pair.se), pair.p)
 
 
-def _row(judge: _Judge, name: str, p: float, gain: float) -> SearchRow:
+def _row(judge: _Judge, family: Family | None, name: str, gain: float) -> SearchRow:
     base, model, noise = judge.options.baseline, judge.model, judge.noise
     trials = judge.trials.get(name, 0)
     variance = noise.variance.get(name, np.nan) if noise else np.nan
+    p = _p(judge, family, name)
     row = SearchRow(
         name, trials, float(np.sqrt(variance)), gain, Estimate(np.nan), p, np.nan, "baseline", ""
     )
@@ -103,17 +108,14 @@ def _row(judge: _Judge, name: str, p: float, gain: float) -> SearchRow:
         return row
     joint = judge.panel.models[judge.options.metric]
     value = float(joint.diff[joint.index(name), joint.index(base)])
-    if model is None or np.isnan(p):
+    if model is None or family is None or np.isnan(p):
         reason = _why_none(judge, name, value)
         return row._replace(
             difference=Estimate(value, note=reason), verdict="no verdict", reason=reason
         )
     i, j = model.index(name), model.index(base)
-    pair = model.pair(i, j)
-    equivalent = verdicts.is_equivalent(model.pair90(i, j), judge.options.margin)
-    word = verdicts.decide(
-        pair, p, equivalent, higher=judge.options.higher, alpha=judge.options.alpha
-    )
+    pair = model.simultaneous(i, j, family.critical(model.level))
+    word = verdicts.read(pair.low, pair.high, judge.options.margin, higher=judge.options.higher)
     share = float((model.search_part[i] + model.search_part[j]) / model.variance[i, j])
     return row._replace(
         difference=Estimate(value, pair.low, pair.high),
@@ -126,10 +128,10 @@ def _row(judge: _Judge, name: str, p: float, gain: float) -> SearchRow:
 def _reason(judge: _Judge, word: str, difference: float, p: float, share: float) -> str:
     if word == "equivalent":
         return f"equivalent within ±{judge.options.margin:g}, another search included"
-    if word in ("better", "worse"):
-        return f"{word} by {abs(difference):.4f}, adjusted p = {p:.2g}"
+    if word in verdicts.DECIDED:
+        return decided_in_words(word, abs(difference), judge.options.margin, p)
     more = "; more trials would narrow it most" if share > 0.5 else ""
-    return f"cannot tell: the search makes {share:.0%} of the variance{more}"
+    return f"{word}: the search makes {share:.0%} of the variance{more}"
 
 
 def _why_none(judge: _Judge, name: str, difference: float) -> str:

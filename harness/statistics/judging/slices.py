@@ -9,71 +9,83 @@ from numpy.typing import NDArray
 from fusefront.harness.statistics.joint import FEW_CLUSTERS
 from fusefront.harness.statistics.judging import verdicts
 from fusefront.harness.statistics.judging.estimates import alone, difference, lacking
-from fusefront.harness.statistics.judging.table import p_value
+from fusefront.harness.statistics.judging.families import Families, confirmatory, families
+from fusefront.harness.statistics.judging.table import may_be_judged, minimum_effect
 from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.options import Options, spent
 from fusefront.harness.statistics.panel import Panel, PanelRequest, collect
-from fusefront.harness.statistics.power import detectable
 from fusefront.harness.statistics.result_rows import Estimate, SliceRow
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.score_source import ScoreSource
 
 
+class _Part(NamedTuple):
+    """One value of a declared slice, measured."""
+
+    slice: str
+    value: str
+    rows: int
+    positives: int
+    panel: Panel | None  # None with one class only
+    note: str
+
+
 def compare_slices(
     source: ScoreSource, options: Options, rows: RowTable, refused: frozenset[str] = frozenset()
 ) -> tuple[SliceRow, ...]:
-    """A row for each value of each declared slice and each strategy; Holm over all of them."""
-    slice_rows: list[_Row] = []
-    for declared in source.slices(options.split):
-        for code, value in enumerate(declared.values):
-            chosen = declared.code == code
-            if chosen.any():
-                part = _Part(declared.name, value, chosen, rows.take(chosen))
-                slice_rows += _slice(source, options, part, refused)
-    return _judge(slice_rows, options)
+    """A row for each value of each declared slice and each strategy.
 
-
-class _Part(NamedTuple):
-    slice: str
-    value: str
-    chosen: NDArray[np.bool_]  # [N]
-    rows: RowTable
-
-
-class _Row(NamedTuple):
-    row: SliceRow
-    variance: float  # of the difference to the baseline
-    df: float
-
-
-def _slice(
-    source: ScoreSource, options: Options, part: _Part, refused: frozenset[str]
-) -> list[_Row]:
+    Strategies are one family over all slices and values, controls another: each value may spend
+    its share of the errors, within it the largest |t| is simulated.
+    """
+    parts = [
+        _measured(source, options, rows.take(chosen), (declared.name, value), chosen, refused)
+        for declared in source.slices(options.split)
+        for code, value in enumerate(declared.values)
+        if (chosen := declared.code == code).any()
+    ]
+    judged = max(sum(_has_intervals(part, options) for part in parts), 1)
     names = [name for name in source.strategies if name not in refused]
-    if int(part.rows.label.sum()) in (0, len(part.rows.label)):
-        return [_row(part, name, 0, note="one class only: no metric") for name in names]
+    slice_rows: list[SliceRow] = []
+    for part in parts:
+        if part.panel is None:
+            slice_rows += [_unknown(part, name, options) for name in names]
+        else:
+            own = _families(source, options, part.panel, judged)
+            slice_rows += [_row(part, part.panel, own, name, options, judged) for name in names]
+    return tuple(slice_rows)
+
+
+def _measured(
+    source: ScoreSource,
+    options: Options,
+    rows: RowTable,
+    value: tuple[str, str],
+    chosen: NDArray[np.bool_],
+    refused: frozenset[str],
+) -> _Part:
+    """`chosen` [N] of the split's rows, which `rows` are."""
+    count, positives = len(rows.label), int(rows.label.sum())
+    if positives in (0, count):
+        return _Part(*value, count, positives, None, "one class only: no metric")
     request = PanelRequest(
-        Layout(part.rows, options.cluster),
+        Layout(rows, options.cluster),
         options.split,
-        _measured(options),
+        _without_redraws(options),
         two_way=options.two_way,
-        chosen=part.chosen,
+        chosen=chosen,
         skip=refused,
         workers=options.workers,
         own=options.own,
     )
-    panel = collect(source, request)
-    panel.models = {
-        metric: replace(each, level=1 - spent(options.look))
-        for metric, each in panel.models.items()
-    }
+    panel, level = collect(source, request), 1 - spent(options.look)
+    panel.models = {metric: replace(each, level=level) for metric, each in panel.models.items()}
     model = panel.models[options.metric]
-    note = lacking(model) or _few(model.mc)
-    return [_row(part, name, model.mc, panel=panel, options=options, note=note) for name in names]
+    return _Part(*value, count, positives, panel, lacking(model) or _few(model.mc))
 
 
-def _measured(options: Options) -> tuple[str, ...]:
-    """Without metrics that need redraws, unless verdicts are given on one: slices are many."""
+def _without_redraws(options: Options) -> tuple[str, ...]:
+    """Metrics that need no redraws, and the one that verdicts are given on: slices are many."""
     return tuple(
         name for name in options.metrics if name == options.metric or not options.about[name].draws
     )
@@ -85,55 +97,51 @@ def _few(mc: int) -> str:
     return f"few clusters ({mc}): the interval is approximate below {FEW_CLUSTERS}"
 
 
+def _has_intervals(part: _Part, options: Options) -> bool:
+    return part.panel is not None and part.panel.models[options.metric].has_intervals
+
+
+def _families(source: ScoreSource, options: Options, panel: Panel, judged: int) -> Families:
+    """The families of one of `judged` values, each with its share of the errors."""
+    model = replace(panel.models[options.metric], level=1 - spent(options.look) / judged)
+    members = confirmatory(source, options, model.names)
+    return families(model, options.baseline, members)
+
+
 def _row(
-    part: _Part,
-    strategy: str,
-    mc: int,
-    *,
-    note: str,
-    panel: Panel | None = None,
-    options: Options | None = None,
-) -> _Row:
-    metrics: dict[str, Estimate] = {}
-    gap, p, variance, df = Estimate(float("nan")), float("nan"), float("nan"), float("nan")
-    if panel is not None and options is not None:
-        metrics = {metric: alone(panel, metric, strategy) for metric in panel.models}
-        if strategy != options.baseline:
-            gap = difference(panel, options.metric, strategy, options.baseline)
-            p = p_value(panel, options.metric, strategy, options.baseline)
-            model = panel.models[options.metric]
-            a, b = model.index(strategy), model.index(options.baseline)
-            variance, df = float(model.variance[a, b]), model.df(a, b)
-    label = part.rows.label
-    row = SliceRow(
+    part: _Part, panel: Panel, own: Families, name: str, options: Options, judged: int
+) -> SliceRow:
+    metric, model, i = options.metric, own.model, own.model.index(name)
+    strict = replace(panel, models={metric: model})  # at the level of its share
+    gap, p, word = Estimate(float("nan")), float("nan"), "baseline"
+    if name != options.baseline:
+        gap = difference(strict, metric, name, options.baseline, own.critical(name))
+        word = "no verdict"
+        if may_be_judged(panel, options, name):
+            p = own.p_adjusted(i)
+            word = verdicts.read(gap.low, gap.high, options.margin, higher=options.higher)
+    return _unknown(part, name, options)._replace(
+        mc=model.mc,
+        metrics={metric: alone(panel, metric, name) for metric in panel.models},
+        difference=gap,
+        p_adjusted=p if np.isnan(p) else min(p * judged, 1.0),
+        verdict=word,
+        mde=float("nan") if np.isnan(p) else minimum_effect(model, i, own.baseline, own.alpha(i)),
+    )
+
+
+def _unknown(part: _Part, name: str, options: Options) -> SliceRow:
+    """The row of a value without a metric."""
+    return SliceRow(
         slice=part.slice,
         value=part.value,
-        strategy=strategy,
-        rows=len(label),
-        positives=int(label.sum()),
-        mc=mc,
-        metrics=metrics,
-        difference=gap,
-        p_adjusted=p,
-        verdict="",
-        note=note,
+        strategy=name,
+        rows=part.rows,
+        positives=part.positives,
+        mc=0,
+        metrics={},
+        difference=Estimate(float("nan")),
+        p_adjusted=float("nan"),
+        verdict="baseline" if name == options.baseline else "no verdict",
+        note=part.note,
     )
-    return _Row(row, variance, df)
-
-
-def _judge(rows: list[_Row], options: Options) -> tuple[SliceRow, ...]:
-    """Verdicts by Holm over the whole family of slices, values and strategies."""
-    adjusted = verdicts.holm(np.array([entry.row.p_adjusted for entry in rows]))
-    level = options.alpha / max(int((~np.isnan(adjusted)).sum()), 1)
-    judged = []
-    for (row, variance, df), p in zip(rows, adjusted, strict=True):
-        word = "no verdict"
-        if row.strategy == options.baseline:
-            word = "baseline"
-        elif p < options.alpha:
-            word = "better" if (row.difference.value > 0) == options.higher else "worse"
-        elif not np.isnan(p):
-            word = "cannot tell"
-        mde = float("nan") if np.isnan(p) else detectable(variance, df, level)
-        judged.append(row._replace(p_adjusted=float(p), verdict=word, mde=mde))
-    return tuple(judged)

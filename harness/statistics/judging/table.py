@@ -1,11 +1,11 @@
 """The rows of the table: metrics, differences, verdicts in words."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fusefront.harness.statistics.joint import Floats, JointModel
+from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.judging import verdicts
 from fusefront.harness.statistics.judging.estimates import TRAINED_ONLY, alone, difference, lacking
+from fusefront.harness.statistics.judging.families import Families, confirmatory, families
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel
 from fusefront.harness.statistics.power import Settle, detectable, settle
@@ -21,31 +21,37 @@ def strategy_rows(
     """One row a strategy in the source's order; refused ones say why."""
     model = panel.models[options.metric]
     base = model.index(options.baseline)
-    family = confirmatory(source, options, model.names)
-    p = np.array([p_value(panel, options.metric, name, options.baseline) for name in model.names])
-    adjusted = adjust(p, family)
-    alphas = np.where(family, options.alpha / max(int(family.sum()), 1), options.alpha)
+    members = confirmatory(source, options, model.names)
+    by_metric = {m: families(each, options.baseline, members) for m, each in panel.models.items()}
+    own = by_metric[options.metric]
     ranked = verdicts.ranks(model, higher=options.higher)
     judged = {}
     for i, name in enumerate(model.names):
+        p, adjusted, alpha = float("nan"), float("nan"), own.alpha(i)
+        if may_be_judged(panel, options, name):
+            p, adjusted = model.pair(i, base).p, own.p_adjusted(i)
+        differences = _differences(panel, by_metric, name, options.baseline)
         word, reason, needs = "baseline", "", NOTHING
         if i != base:
-            word = _word(options, panel, name, float(adjusted[i]))
-            reason, needs = _reason(options, panel, name, word, float(adjusted[i]), rows, alphas[i])
+            gap = differences[options.metric]
+            word = verdicts.read(gap.low, gap.high, options.margin, higher=options.higher)
+            if np.isnan(p):
+                word = "no verdict"
+            reason, needs = _reason(options, panel, name, word, adjusted, rows, alpha)
         judged[name] = StrategyRow(
             name=name,
             role=source.role(name),
             seeds=int(model.n[i]),
             metrics=_metrics(source, panel, name),
-            differences=_differences(panel, name, options.baseline),
+            differences=differences,
             valid=valid.get(name, float("nan")),
-            p=float(p[i]),
-            p_adjusted=float(adjusted[i]),
-            adjustment="" if i == base else "holm" if family[i] else "bh",
+            p=p,
+            p_adjusted=adjusted,
+            family=own.name(i),
             verdict=word,
             reason=reason,
             needs=needs,
-            mde=minimum_effect(model, i, base, float(alphas[i])),
+            mde=minimum_effect(model, i, base, alpha),
             rank_low=int(ranked.low[i]),
             rank_high=int(ranked.high[i]),
             in_best_set=bool(ranked.in_best_set[i]),
@@ -53,30 +59,11 @@ def strategy_rows(
     return tuple(judged.get(name) or _refused(source, panel, name) for name in source.strategies)
 
 
-def confirmatory(
-    source: ScoreSource, options: Options, names: tuple[str, ...]
-) -> NDArray[np.bool_]:
-    """[S] which comparisons with the baseline are in the Holm family."""
-    chosen = options.family
-    if chosen is None:
-        chosen = tuple(name for name in names if source.role(name) == "strategy")
-    return np.array([name in chosen and name != options.baseline for name in names])
-
-
-def adjust(p: Floats, family: NDArray[np.bool_]) -> Floats:
-    """p values [n]: Holm within the family [n], Benjamini-Hochberg over the others."""
-    confirmed = verdicts.holm(np.where(family, p, np.nan))
-    explored = verdicts.benjamini_hochberg(np.where(family, np.nan, p))
-    return np.where(family, confirmed, explored)
-
-
-def p_value(panel: Panel, metric: str, a: str, b: str) -> float:
-    """Two-sided p of no difference; nan where no verdict may be given."""
-    model = panel.models[metric]
-    i, j = model.index(a), model.index(b)
-    if i == j or panel.identical(a, b) or min(model.n[i], model.n[j]) < 2:
-        return float("nan")
-    return model.pair(i, j).p
+def may_be_judged(panel: Panel, options: Options, name: str) -> bool:
+    """Whether a verdict on the strategy is possible: two seeds a side and numbers that differ."""
+    model, base = panel.models[options.metric], options.baseline
+    i, j = model.index(name), model.index(base)
+    return i != j and not panel.identical(name, base) and min(model.n[i], model.n[j]) > 1
 
 
 def minimum_effect(model: JointModel, a: int, b: int, alpha: float) -> float:
@@ -86,14 +73,6 @@ def minimum_effect(model: JointModel, a: int, b: int, alpha: float) -> float:
     return detectable(float(model.variance[a, b]), model.df(a, b), alpha)
 
 
-def _word(options: Options, panel: Panel, name: str, p: float) -> str:
-    model = panel.models[options.metric]
-    i, j = model.index(name), model.index(options.baseline)
-    equivalent = verdicts.is_equivalent(model.pair90(i, j), options.margin)
-    pair = model.pair(i, j)
-    return verdicts.decide(pair, p, equivalent, higher=options.higher, alpha=options.alpha)
-
-
 def _reason(
     options: Options, panel: Panel, name: str, word: str, p: float, rows: int, alpha: float
 ) -> tuple[str, Settle]:
@@ -101,14 +80,24 @@ def _reason(
     i, j = model.index(name), model.index(options.baseline)
     if word == "no verdict":
         return _why_none(panel, model, name, options.baseline), NOTHING
-    pair = model.pair(i, j)
     if word == "equivalent":
-        small = " (small difference)" if p < options.alpha else ""
-        return f"equivalent{small} within ±{options.margin:g}", NOTHING
-    if word in ("better", "worse"):
-        return f"{word} by {abs(pair.difference):.4f}, adjusted p = {p:.2g}", NOTHING
+        return f"equivalent within ±{options.margin:g}", NOTHING
+    if word in verdicts.DECIDED:
+        gap = abs(float(model.diff[i, j]))
+        return decided_in_words(word, gap, options.margin, p), NOTHING
     needs = settle(model, rows, i, j, options.declared, alpha)
-    return f"cannot tell ({in_words(needs, options.declared)})", needs
+    return f"{word} ({in_words(needs, options.declared)})", needs
+
+
+def decided_in_words(word: str, gap: float, margin: float, p: float) -> str:
+    """Better or worse, by how much, and how surely.
+
+    >>> decided_in_words("better, by less than the margin", 0.0004, 0.001, 0.012)
+    'better by 0.0004, less than the margin of 0.001; adjusted p = 0.012'
+    """
+    side = word.split(",")[0]
+    small = f", less than the margin of {margin:g};" if word != side else ","
+    return f"{side} by {gap:.4f}{small} adjusted p = {p:.2g}"
 
 
 def _why_none(panel: Panel, model: JointModel, name: str, baseline: str) -> str:
@@ -150,10 +139,15 @@ def _metrics(source: ScoreSource, panel: Panel, name: str) -> dict[str, Estimate
     return estimates | {"gap": Estimate(value, note=note)}
 
 
-def _differences(panel: Panel, name: str, baseline: str) -> dict[str, Estimate]:
+def _differences(
+    panel: Panel, by_metric: dict[str, Families], name: str, baseline: str
+) -> dict[str, Estimate]:
     if name == baseline:
         return {}
-    return {metric: difference(panel, metric, name, baseline) for metric in panel.models}
+    return {
+        metric: difference(panel, metric, name, baseline, family.critical(name))
+        for metric, family in by_metric.items()
+    }
 
 
 def _refused(source: ScoreSource, panel: Panel, name: str) -> StrategyRow:
@@ -168,7 +162,7 @@ def _refused(source: ScoreSource, panel: Panel, name: str) -> StrategyRow:
         valid=nan,
         p=nan,
         p_adjusted=nan,
-        adjustment="",
+        family="",
         verdict="no verdict",
         reason=panel.refused[name],
         needs=NOTHING,

@@ -1,11 +1,11 @@
-"""From a joint model to verdicts: Holm, BH, equivalence, the best set and rank intervals."""
+"""Verdicts: the word that an interval says, the best set and rank intervals."""
 
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.harness.statistics.joint import Floats, JointModel, Pair
+from fusefront.harness.statistics.joint import JointModel
 
 Word = Literal[
     "better",
@@ -20,6 +20,18 @@ Word = Literal[
     "baseline",
 ]
 
+DECIDED: tuple[Word, ...] = (  # the interval lies on one side of zero
+    "better",
+    "better, by less than the margin",
+    "worse",
+    "worse, by less than the margin",
+)
+OPEN: tuple[Word, ...] = (  # more rows or seeds would say more
+    "not worse by more than the margin",
+    "not better by more than the margin",
+    "cannot tell",
+)
+
 
 class Ranks(NamedTuple):
     """Which places each strategy may have; 1 is the best."""
@@ -27,36 +39,6 @@ class Ranks(NamedTuple):
     low: NDArray[np.int64]  # [S]
     high: NDArray[np.int64]  # [S]
     in_best_set: NDArray[np.bool_]  # [S]
-
-
-def holm(p: Floats) -> Floats:
-    """Adjusted p values that hold the family's error (Holm 1979); nan stays nan and counts not.
-
-    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    adjusted = np.full(len(p), np.nan)
-    places = np.flatnonzero(~np.isnan(p))
-    order = places[np.argsort(p[places], kind="stable")]
-    steps = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(order) else []
-    return adjusted
-
-
-def benjamini_hochberg(p: Floats) -> Floats:
-    """Adjusted p values that hold the share of false discoveries (Benjamini & Hochberg 1995).
-
-    >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.04, 0.04]
-    """
-    adjusted = np.full(len(p), np.nan)
-    places = np.flatnonzero(~np.isnan(p))
-    order = places[np.argsort(p[places], kind="stable")]
-    if not len(order):
-        return adjusted
-    steps = p[order] * len(order) / np.arange(1, len(order) + 1)
-    adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
-    return adjusted
 
 
 def read(low: float, high: float, margin: float, *, higher: bool = True) -> Word:
@@ -81,22 +63,6 @@ def read(low: float, high: float, margin: float, *, higher: bool = True) -> Word
     if low > -margin:
         return "not worse by more than the margin"
     return "not better by more than the margin" if high < margin else "cannot tell"
-
-
-def is_equivalent(pair90: Pair, margin: float) -> bool:
-    """Two one-sided tests at 5 % (Schuirmann 1987): the 90 % interval lies inside the margin."""
-    return bool(pair90.low > -margin and pair90.high < margin)
-
-
-def decide(pair: Pair, p: float, equivalent: bool, *, higher: bool, alpha: float) -> Word:
-    """The verdict on a - b; `p` is adjusted, nan means that no verdict is possible."""
-    if np.isnan(p):
-        return "no verdict"
-    if equivalent:
-        return "equivalent"
-    if p < alpha:
-        return "better" if (pair.difference > 0) == higher else "worse"
-    return "cannot tell"
 
 
 def significantly_better(model: JointModel, *, higher: bool) -> NDArray[np.bool_]:

@@ -48,7 +48,7 @@ def test_the_table_has_every_metric_verdict_rank_and_smallest_effect(study):
     ):
         assert heading in text
     assert text.count("no interval") >= 5  # differences of ECE, strategy by strategy
-    assert "Equivalence margin: ±0.005 (90 % interval inside it)." in text
+    assert "Equivalence margin: ±0.005 (the interval inside it)." in text
     assert "! These data could never show equivalence within ±0.005" in text
     assert "corrected for being picked" in text
     for control in ("popularity", "id_only", "unimodal_text", "shuffled"):

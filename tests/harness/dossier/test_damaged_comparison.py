@@ -13,7 +13,7 @@ from fusefront.harness.runs.store import StudyFolder
 
 # files of earlier versions lack them
 OPTIONAL = {"format", "mde", "se", "df", "own_metrics", "expected", "effective", "level", "search"}
-OPTIONAL |= {"weight", "two_way_ratio", "look"}
+OPTIONAL |= {"weight", "two_way_ratio", "look", "family", "c_controls", "c_strategies"}
 
 
 @pytest.fixture

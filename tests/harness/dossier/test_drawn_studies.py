@@ -40,11 +40,10 @@ from fusefront.reports.words.phrase import Language
 from fusefront.reports.words.reasons import why
 from fusefront.reports.words.risks import risks
 
+from .printed_ends import ANY, BY, ends_of, word_of
+
 Build = Callable[..., Inputs]
 FAST, SLOW = range(40), range(500)
-END = r"([<>] ?0|[+\u2212-]?(?:[\d,]*\.?\d+|\u221e))"
-ENDS = re.compile(rf"\[{END}, ?{END}\]")
-BY, ANY = "by less than the margin", "by more than the margin"
 # pattern of an alternative's or a control's sentence -> the word that it says
 SAYS: dict[Language, list[tuple[str, str]]] = {
     "en": [
@@ -68,34 +67,6 @@ SAYS: dict[Language, list[tuple[str, str]]] = {
         ("劣る", "worse"),
     ],
 }
-
-
-def number(text: str) -> float:
-    """A printed end; one that only shows its side of zero lies just there."""
-    text = text.replace("\u2212", "-").replace("\u221e", "inf").replace(",", "")
-    if text[0] in "<>":
-        return 1e-12 if text[0] == ">" else -1e-12
-    return float(text)
-
-
-def ends_of(text: str) -> tuple[float, float] | None:
-    """The first interval in a text."""
-    match = ENDS.search(text.replace("\u00a0", " "))
-    return None if match is None else (number(match[1]), number(match[2]))
-
-
-def word_of(low: float, high: float, margin: float) -> str:
-    """The word of an interval."""
-    small = high < margin and low > -margin
-    if low > 0:
-        return f"better, {BY}" if small else "better"
-    if high < 0:
-        return f"worse, {BY}" if small else "worse"
-    if small:
-        return "equivalent"
-    if low > -margin:
-        return f"not worse {ANY}"
-    return f"not better {ANY}" if high < margin else "cannot tell"
 
 
 class Still:
@@ -189,6 +160,7 @@ def evidence_of(inputs: Inputs, policy: Policy, rng: np.random.Generator) -> Evi
             strategy=subject,
             difference=_estimate(rng, policy),
             note="",
+            verdict="",
         )
         for k in range(3)
     )

@@ -55,7 +55,7 @@ def test_compare_answers_what_was_asked(study):
         "logloss",
     )
     assert comparison.temperature["good"] > 0
-    assert comparison.row("early_fusion").verdict == "equivalent"
+    assert comparison.row("early_fusion").verdict == "worse, by less than the margin"
     pair = comparison.pair("early_fusion", "good")
     assert pair.low == pytest.approx(comparison.row("early_fusion").differences["logloss"].low)
     with pytest.raises(UsageError, match="got split 'train', expected test or valid"):

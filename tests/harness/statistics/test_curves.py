@@ -177,7 +177,7 @@ def test_scaling_divides_every_seed_by_its_own_temperature(uneven):
 def test_the_record_is_plain_json_and_comes_back(uneven):
     comparison = compare(uneven, Options("base", temperature=True), "a study")
     content = json.loads(json.dumps(comparison.to_dict(), allow_nan=False))
-    assert content["format"] == 1
+    assert content["format"] == 2
     up, lone = (next(r for r in content["strategies"] if r["name"] == n) for n in ("up", "lone"))
     assert up["metrics"]["auc"] == comparison.row("up").metrics["auc"]._asdict()
     assert (lone["p"], lone["mde"]) == (None, None)
@@ -198,6 +198,23 @@ def test_the_record_is_plain_json_and_comes_back(uneven):
     nobody = Comparison.from_dict({**content, "winner": None, "selected": None, "c_all": None})
     assert (nobody.winner, nobody.selected) == (None, None)
     assert np.isnan(nobody.c_all)
+    assert again.row("side").family == "controls"
+
+
+def test_a_record_of_format_1_is_read_with_its_families(uneven):
+    comparison = compare(uneven, Options("base", metrics=("auc",)))
+    record = json.loads(json.dumps(comparison.to_dict()))
+    for key in ("c_controls", "c_strategies"):
+        del record[key]
+    former = {"strategies": "holm", "controls": "bh", "": ""}
+    for row in record["strategies"]:
+        row["adjustment"] = former[row.pop("family")]
+    older = Comparison.from_dict(record)
+    assert [row.family for row in older.strategies] == [r.family for r in comparison.strategies]
+    # the critical value of controls was not on record: all pairs' stands in
+    pair = older.model.pair(older.model.index("side"), 0)
+    half = max(older.c_all * pair.se, pair.high - pair.difference)
+    assert older.pair("side", "base").high == pytest.approx(pair.difference + half)
 
 
 def test_the_frame_has_a_row_a_strategy_with_typed_columns(uneven):
@@ -228,4 +245,9 @@ def test_a_row_that_is_not_there_is_named(uneven):
     with pytest.raises(ValueError, match="got strategy 'x', expected one of: base, up, side"):
         comparison.row("x")
     pair = comparison.pair("up", "side")
-    assert pair == comparison.model.pair(1, 2)
+    alone = comparison.model.pair(1, 2)
+    half = max(comparison.c_all * alone.se, alone.high - alone.difference)  # side is an ablation
+    assert pair[:3] == alone[:3]
+    assert (pair.low, pair.high) == (alone.difference - half, alone.difference + half)
+    assert comparison.pair("up", "base")[3:5] == comparison.row("up").differences["auc"][1:3]
+    assert comparison.pair("base", "side").low == -comparison.row("side").differences["auc"].high

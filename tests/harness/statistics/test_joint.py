@@ -86,7 +86,25 @@ def test_seeds_alone_give_welchs_test():
     assert pair.df == pytest.approx(expected.df, rel=1e-9)
     assert (pair.low, pair.high) == pytest.approx((interval.low, interval.high), rel=1e-9)
     narrow = expected.confidence_interval(0.90)
-    assert model.pair90(0, 1).low == pytest.approx(narrow.low, rel=1e-9)
+    assert model.pair(0, 1, 0.90).low == pytest.approx(narrow.low, rel=1e-9)
+
+
+def test_a_simultaneous_interval_is_never_narrower_than_that_of_one_difference():
+    model = simple([[2.0, 1.5], [1.5, 2.0]], [0.0, 0.0], [3, 3], mc=41)
+    alone = model.pair(0, 1)
+    wide = model.simultaneous(0, 1, 2.5)
+    assert (wide.low, wide.high) == pytest.approx((wide.difference - 2.5, wide.difference + 2.5))
+    for critical in (2.0, float("nan")):  # t of 40 degrees of freedom is 2.02
+        assert model.simultaneous(0, 1, critical) == pytest.approx(alone)
+    few = simple(np.eye(2), [np.nan, 1.0], [1, 3])
+    assert np.isnan(few.simultaneous(0, 1, 2.5)[3:]).all()
+
+
+def test_the_error_of_one_difference_at_the_width_of_many():
+    model = simple([[2.0, 1.5], [1.5, 2.0]], [0.0, 0.0], [3, 3], mc=41)
+    assert model.alone_alpha(0, 1, 2.7) == pytest.approx(2 * stats.t.sf(2.7, 40))
+    for critical in (1.96, float("nan")):
+        assert model.alone_alpha(0, 1, critical) == pytest.approx(0.05)
 
 
 def test_without_seed_variance_only_rows_count():

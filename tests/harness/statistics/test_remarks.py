@@ -14,6 +14,8 @@ from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import Panel
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.score_source import MemorySource
+from fusefront.reports import numbers
+from fusefront.reports.evidence import Interval
 
 MISSING = (
     "Controls missing from this comparison: popularity, counts, boosted, id_only, unimodal, "
@@ -41,12 +43,15 @@ def test_notes_say_unit_effect_margin_best_set_and_lead(comparison, uneven):
     expected = (
         f"Intervals are 95 %, over {users} users and over training seeds; training data and "
         "hyper-parameters are held fixed.",
+        f"Differences to base: intervals of 1 strategy ({comparison.c_base:.2f} standard errors) "
+        f"and of 2 controls ({comparison.c_controls:.2f} standard errors), right for all of a group"
+        " at once; verdicts are read off their ends.",
         (
             f"Smallest difference seen with 80 % power (MDE): {min(effects):.4f} to "
             f"{max(effects):.4f}."
         ),
-        "Equivalence margin: ±0.03 (90 % interval inside it).",
-        f"Best on test: up, {lead.difference:+.4f} [{lead.low:+.4f}, {lead.high:+.4f}] to base, "
+        "Equivalence margin: ±0.03 (the interval inside it).",
+        f"Best on test: up, {numbers.gap(Interval(*lead[1:4]), 0.03)} to base, "
         "the interval corrected for being picked.",
         f"Temperatures fitted on validation: {fitted}.",
     )
@@ -57,7 +62,7 @@ def test_notes_say_unit_effect_margin_best_set_and_lead(comparison, uneven):
 def test_notes_leave_out_what_is_not_known(comparison):
     bare = replace(
         comparison,
-        strategies=tuple(row._replace(mde=np.nan) for row in comparison.strategies),
+        strategies=tuple(row._replace(mde=np.nan, p=np.nan) for row in comparison.strategies),
         winner=None,
         best_set=("up",),
         clusters=12345,
@@ -66,7 +71,7 @@ def test_notes_leave_out_what_is_not_known(comparison):
     assert remarks.notes(bare, nothing()) == (
         "Intervals are 95 %, over 12,345 users and items and over training seeds; training data "
         "and hyper-parameters are held fixed.",
-        "Equivalence margin: ±0.03 (90 % interval inside it).",
+        "Equivalence margin: ±0.03 (the interval inside it).",
     )
     changed = replace(bare, cluster="request", best_set=("up", "side"))
     sentences = remarks.notes(changed, nothing())
@@ -155,8 +160,9 @@ def test_few_clusters_are_warned_of(comparison, clusters, mc, sentence):
 
 def test_a_margin_that_no_outcome_could_reach_is_said(comparison):
     model = comparison.model
+    critical = dict.fromkeys(model.names, comparison.c_controls) | {"up": comparison.c_base}
     halves = {
-        name: stats.t.ppf(0.95, model.df(i, 0)) * model.se[i, 0]
+        name: max(stats.t.ppf(0.975, model.df(i, 0)), critical[name]) * model.se[i, 0]
         for i, name in enumerate(model.names)
         if i and model.se[i, 0] > 0
     }
@@ -166,11 +172,11 @@ def test_a_margin_that_no_outcome_could_reach_is_said(comparison):
     wide = [name for name in model.names if name in order[1:]]
     assert remarks._margin(replace(comparison, margin=between)) == [
         f"These data could never show equivalence within ±{between:g} for {', '.join(wide)}: "
-        "the 90 % interval is wider than the margin whatever the difference."
+        "the interval is wider than the margin whatever the difference."
     ]
     assert remarks._margin(replace(comparison, margin=1.01 * halves[order[2]])) == []
     (just,) = remarks._margin(replace(comparison, margin=0.99 * halves[order[2]]))
-    assert f" for {order[2]}: the 90 % interval" in just  # few seeds: a t quantile, not a normal's
+    assert f" for {order[2]}: the interval" in just  # few seeds: a t quantile, not a normal's
     assert remarks._margin(replace(comparison, margin=1e-9, model=replace(model, mc=9))) == []
 
 
@@ -200,21 +206,24 @@ def test_warnings_come_in_their_order(comparison):
 
 
 @pytest.mark.parametrize(
-    ("difference", "p", "higher", "missed"),
+    ("difference", "half", "higher", "missed"),
     [
-        (0.1, 0.01, True, False),
-        (0.1, 0.01, False, True),
-        (-0.1, 0.01, True, True),
-        (-0.1, 0.01, False, False),
-        (0.1, 0.05, True, True),
-        (0.1, 0.0499, True, False),
+        (0.1, 0.09, True, False),
+        (0.1, 0.09, False, True),
+        (-0.1, 0.09, True, True),
+        (-0.1, 0.09, False, False),
+        (0.1, 0.1, True, True),
+        (-0.1, 0.1, False, True),
+        (0.1, 0.0999, True, False),
         (0.0, np.nan, True, True),
         (0.1, np.nan, True, False),
     ],
 )
-def test_a_control_is_beaten_by_a_sure_difference_on_the_right_side(difference, p, higher, missed):
-    pair = Pair(difference, 0.1, 9.0, 0.0, 0.0, p)
-    assert remarks._misses(pair, higher=higher, alpha=0.05) == missed
+def test_a_control_is_beaten_by_a_sure_difference_on_the_right_side(
+    difference, half, higher, missed
+):
+    pair = Pair(difference, 0.1, 9.0, difference - half, difference + half, 0.5)
+    assert remarks._misses(pair, higher=higher) == missed
 
 
 SHARED = np.random.default_rng(2).normal(size=4000)
@@ -261,8 +270,8 @@ def test_controls_that_are_not_beaten_are_named_with_what_that_means(metric):
     for name in ("early_fusion", "strong", "weak"):
         for control in ("early_fusion", "unimodal_image", "id_only_2"):  # text is worse on valid
             pair = comparison.pair(name, control)
-            ahead = pair.difference if metric == "auc" else -pair.difference
-            if name != control and not (pair.p < 0.05 and ahead > 0):
+            ahead = pair.low if metric == "auc" else -pair.high
+            if name != control and not ahead > 0:
                 meaning = {
                     "early_fusion": "plain concatenation does as well",
                     "unimodal_image": "one modality alone does as well",

@@ -47,7 +47,7 @@ def test_a_difference_has_the_error_of_rows_and_of_both_sides_seeds(a, b, rho):
         rows**2 / (MC - 1) + of_a**2 / (model.n[a] - 1) + of_b**2 / (model.n[b] - 1)
     )
     difference = model.theta[a] - model.theta[b]
-    for pair, level in ((model.pair(a, b), 0.95), (model.pair90(a, b), 0.90)):
+    for pair, level in ((model.pair(a, b), 0.95), (model.pair(a, b, 0.90), 0.90)):
         half = stats.t.ppf(0.5 + level / 2, df) * np.sqrt(variance)
         assert pair.difference == pytest.approx(difference, rel=1e-12)
         assert (pair.se, pair.df) == pytest.approx((np.sqrt(variance), df), rel=1e-9)
@@ -167,12 +167,39 @@ def test_c_base_is_the_quantile_over_the_baselines_pairs(baseline):
     assert model.c_base(baseline) == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_family_is_of_its_members_alone():
+    model = uneven(rho=0.3)
+    members = np.array([True, True, False, True])  # the baseline itself counts not
+    every, some, lone = (
+        model.family(1, np.array(mask))
+        for mask in ([True] * 4, members, [False, False, False, True])
+    )
+    assert some.members.tolist() == [True, False, False, True]
+    assert lone.critical(0.95) < some.critical(0.95) <= every.critical(0.95)
+    assert some.critical(0.95) == model.c_base(1)  # c has one seed
+    counted = np.mean(lone.largest > 1.7)
+    assert lone.exceeded(1.7) == lone.exceeded(-1.7) == counted
+    assert 0 < counted < some.exceeded(1.7) < 1
+    nobody = model.family(1, np.zeros(4, bool))
+    assert np.isnan(nobody.critical(0.95))
+
+
+def test_all_pairs_of_some_are_the_pairs_of_a_model_without_the_others():
+    model = uneven(rho=0.3)
+    assert model.c_among(np.ones(4, bool)) == model.c_all
+    two = model.c_among(np.array([True, False, False, True]))
+    assert two == pytest.approx(
+        model.family(0, np.array([False, False, False, True])).critical(0.95)
+    )
+    assert two < model.c_all
+
+
 def test_a_critical_value_is_at_least_that_of_one_comparison():
-    assert largest_t._critical(np.full(100, 1.9**2)) == 1.96
-    assert largest_t._critical(np.full(100, 2.5**2)) == pytest.approx(2.5)
-    assert np.isnan(largest_t._critical(np.zeros(100)))
+    assert largest_t._critical(np.full(100, 1.9), 0.95) == 1.96
+    assert largest_t._critical(np.full(100, 2.5), 0.95) == pytest.approx(2.5)
+    assert np.isnan(largest_t._critical(np.zeros(100), 0.95))
     t = np.arange(1001) / 100.0
-    assert largest_t._critical(t**2) == pytest.approx(9.5)
+    assert largest_t._critical(t, 0.95) == pytest.approx(9.5)
 
 
 def test_two_ways_take_the_fewer_clusters_and_no_negative_part():

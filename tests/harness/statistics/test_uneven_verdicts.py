@@ -1,12 +1,14 @@
 """What a comparison of unequal seeds says of each strategy, from the model and other packages."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import special, stats
 from sklearn.metrics import roc_auc_score
-from statsmodels.stats.multitest import multipletests
 
 from fusefront.harness.statistics.compare import compare
+from fusefront.harness.statistics.judging.verdicts import read
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, METRICS, Layout
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import PanelRequest, collect
@@ -14,6 +16,29 @@ from fusefront.harness.statistics.score_source import MemorySource
 
 SEEDS = {"base": (0, 1, 2), "up": (0, 1, 2, 7), "side": (1, 4), "lone": (3,), "flat": (0, 1, 2)}
 ROLES = {"flat": "control", "side": "ablation"}
+
+
+FAMILIES = {"up": ["up"], "side": ["side", "flat"], "flat": ["side", "flat"]}
+
+
+def largest(model, names):
+    """[D] of each draw in which all are equal the largest |t| to the baseline, loop by loop."""
+    value, observed, rows, _ = model.null
+    t = np.zeros(len(rows))
+    for name in names:
+        i = model.names.index(name)
+        error = np.maximum(
+            model.row_part[i, 0] * rows + observed[i] + observed[0],
+            model.trained_variance[i, 0] * rows,
+        )
+        if not error.any():  # no request has more than ten rows: recall does not vary
+            continue
+        t = np.maximum(t, np.abs(value[i] - value[0]) / np.sqrt(error))
+    return t
+
+
+def critical(model, names):
+    return max(np.quantile(largest(model, names), model.level), 1.96)
 
 
 @pytest.fixture(scope="module")
@@ -61,54 +86,60 @@ def test_differences_have_the_interval_of_the_pair_or_of_the_trained_models(sour
             model = panel.models[metric]
             a, b = model.index(name), model.index("base")
             assert estimate.value == pytest.approx(model.theta[a] - model.theta[b], abs=1e-12)
-            pair = model.trained_pair(a, b) if name == "lone" else model.pair(a, b)
+            pair = model.trained_pair(a, b)
+            if name != "lone":
+                pair = model.simultaneous(a, b, critical(model, FAMILIES[name]))
             if metric == "ece":
                 assert estimate[1:] == pytest.approx((np.nan, np.nan, estimate.note), nan_ok=True)
                 assert estimate.note == "no interval: its coverage is not proven"
             else:
-                ends = pytest.approx((pair.low, pair.high), abs=0, nan_ok=True)
+                ends = pytest.approx((pair.low, pair.high), rel=1e-12, nan_ok=True)
                 assert (estimate.low, estimate.high) == ends
     assert comparison.row("base").differences == {}
 
 
-def test_p_values_are_holms_in_the_family_and_benjamini_hochbergs_outside(comparison):
+def test_p_values_say_how_often_luck_shows_more_in_the_family(comparison):
     model, rows = comparison.model, {row.name: row for row in comparison.strategies}
-    base = model.index("base")
-    p = {name: model.pair(model.index(name), base).p for name in ("up", "side", "flat")}
-    for name, value in p.items():
-        assert rows[name].p == value
+    for name, family in FAMILIES.items():
+        pair = model.pair(model.index(name), 0)
+        assert rows[name].p == pair.p
+        share = np.mean(largest(model, family) > abs(pair.difference) / pair.se)
+        assert rows[name].p_adjusted == pytest.approx(max(share, pair.p), rel=1e-12)
+        sure = rows[name].differences["auc"].low > 0 or rows[name].differences["auc"].high < 0
+        assert (rows[name].p_adjusted < 0.05) == sure
     # `up` is alone in the family: lone has one seed and no p value, the others are no strategies
-    assert rows["up"].p_adjusted == p["up"]
-    others = multipletests([p["side"], p["flat"]], method="fdr_bh")[1]
-    assert [rows["side"].p_adjusted, rows["flat"].p_adjusted] == pytest.approx(list(others))
-    assert {name: row.adjustment for name, row in rows.items()} == {
+    assert {name: row.family for name, row in rows.items()} == {
         "base": "",
-        "up": "holm",
-        "lone": "holm",
-        "side": "bh",
-        "flat": "bh",
+        "up": "strategies",
+        "lone": "strategies",
+        "side": "controls",
+        "flat": "controls",
     }
     assert np.isnan([rows["lone"].p, rows["lone"].p_adjusted, rows["base"].p]).all()
 
 
-def test_a_family_that_was_named_is_adjusted_together(source):
-    comparison = compare(source, Options("base", metrics=("auc",), family=("side", "flat", "up")))
-    p = [comparison.row(name).p for name in ("up", "side", "flat")]
-    expected = multipletests(p, method="holm")[1]
-    adjusted = [comparison.row(name).p_adjusted for name in ("up", "side", "flat")]
-    assert adjusted == pytest.approx(list(expected))
-    assert comparison.row("lone").adjustment == "bh"
+def test_a_family_that_was_named_is_right_together(source):
+    chosen = ("side", "flat", "up")
+    comparison = compare(source, Options("base", metrics=("auc",), family=chosen))
+    model = comparison.model
+    c = critical(model, chosen)
+    assert comparison.c_base == pytest.approx(c)
+    for name in chosen:
+        pair = model.simultaneous(model.index(name), 0, c)
+        assert comparison.row(name).differences["auc"][1:3] == pytest.approx((pair.low, pair.high))
+    assert comparison.row("lone").family == "controls"
+    assert np.isnan(comparison.c_controls)
 
 
 def test_the_smallest_effect_is_at_the_level_of_its_family(comparison):
     model = comparison.model
     base = model.index("base")
-    for name, alpha in (("up", 0.025), ("side", 0.05), ("flat", 0.05)):
+    for name, family in FAMILIES.items():
         place = model.index(name)
         variance, df = model.variance[place, base], model.df(place, base)
         shift = comparison.row(name).mde / np.sqrt(variance)
-        power = stats.nct.sf(stats.t.ppf(1 - alpha / 2, df), df, shift)
-        assert power == pytest.approx(0.80, abs=1e-4)
+        reach = max(critical(model, family), stats.t.ppf(0.975, df))
+        assert stats.nct.sf(reach, df, shift) == pytest.approx(0.80, abs=1e-4)
     assert np.isnan([comparison.row("base").mde, comparison.row("lone").mde]).tolist() == [
         True,
         True,
@@ -152,7 +183,7 @@ def test_rows_carry_role_seeds_validation_and_the_recorded_gap(source, compariso
     assert np.isnan(comparison.row("side").metrics["gap"].value)
 
 
-def test_the_winner_here_is_corrected_and_the_one_of_validation_is_not(comparison):
+def test_whoever_is_picked_has_the_interval_of_the_table(comparison):
     model = comparison.model
     base, up, side = (model.index(name) for name in ("base", "up", "side"))
     assert comparison.winner.name == "up"
@@ -161,10 +192,13 @@ def test_the_winner_here_is_corrected_and_the_one_of_validation_is_not(compariso
     lead = model.theta[up] - model.theta[base]
     half = c * model.se[up, base]
     assert comparison.winner[1:4] == pytest.approx((lead, lead - half, lead + half))
-    pair = model.pair(side, base)
+    pair = model.simultaneous(side, base, comparison.c_controls)
     assert comparison.selected[1:4] == (pair.difference, pair.low, pair.high)
+    for lead in (comparison.winner, comparison.selected):  # one interval a pair
+        assert lead[1:4] == comparison.row(lead.name).differences["auc"][:3]
     assert comparison.selected[4:] == ("picked on validation", None)
-    assert comparison.c_base == model.c_base(base)
+    assert comparison.c_base == critical(model, ["up"])
+    assert comparison.c_controls == critical(model, ["side", "flat"])
     assert comparison.c_all == model.c_all
 
 
@@ -217,19 +251,19 @@ def test_slices_are_compared_on_their_own_rows_in_one_family(source, comparison)
                 (by_name[declared.name, value, name], alone, model.index(name))
                 for name in ("up", "side", "flat")
             ]
-    p = [alone.model.pair(place, 0).p for _, alone, place in family]
-    adjusted = multipletests(p, method="holm")[1]
-    for (row, alone, place), value in zip(family, adjusted, strict=True):
-        assert row.p_adjusted == pytest.approx(value, rel=1e-9)
-        better = row.difference.value > 0
-        word = "cannot tell" if value >= 0.05 else "better" if better else "worse"
-        assert row.verdict == word
-        assert row.difference.low == pytest.approx(alone.model.pair(place, 0).low)
-        variance, df = alone.model.variance[place, 0], alone.model.df(place, 0)
-        level = 0.05 / len(family)
-        power = stats.nct.sf(stats.t.ppf(1 - level / 2, df), df, row.mde / np.sqrt(variance))
+    parts = len({(row.slice, row.value) for row, *_ in family})
+    for row, alone, place in family:
+        strict = replace(alone.model, level=1 - 0.05 / parts)  # each value spends its share
+        same = FAMILIES[row.strategy]
+        pair = strict.simultaneous(place, 0, critical(strict, same))
+        assert row.difference[1:3] == pytest.approx((pair.low, pair.high), rel=1e-9)
+        assert row.verdict == read(row.difference.low, row.difference.high, 0.03)
+        share = np.mean(largest(strict, same) > abs(pair.difference) / pair.se)
+        assert row.p_adjusted == pytest.approx(min(max(share, pair.p) * parts, 1), rel=1e-9)
+        reach = (pair.high - pair.difference) / pair.se
+        power = stats.nct.sf(reach, pair.df, row.mde / pair.se)
         assert power == pytest.approx(0.80, abs=1e-4)
-    assert {row.verdict for row, *_ in family} == {"worse", "cannot tell"}
+    assert {row.verdict for row, *_ in family} >= {"better", "worse", "cannot tell"}
     assert by_name["age", "old", "base"].verdict == "baseline"
     assert by_name["age", "old", "lone"].verdict == "no verdict"
     assert np.isnan(by_name["age", "old", "lone"].mde)
