@@ -1,15 +1,21 @@
 """What syncing and hashing cost: the same trainings with and without them, in turn, in one process.
 
     python tests/benchmarks/durability_cost.py [--train 8000] [--epochs 3] [--pairs 3]
+    python tests/benchmarks/durability_cost.py --command run studies/movielens.yaml --data FOLDER
 
 Prints seconds of both sides, their ratio, and the share of wall-clock spent inside fsync and
-SHA-256, which no noise of the training hides. The aim is under 3 %.
+SHA-256, which no noise of the training hides. The aim is under 3 %. With --command (the last
+option; an --out folder on a disk is given to it) it is the share in all processes of one such
+command, of its processor time as well, which other work on the machine does not lengthen.
 """
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -71,12 +77,66 @@ def once(store: PreparedDataset, epochs: int, *, durable: bool, clock: Clock) ->
         shutil.rmtree(out)
 
 
+WATCH = """
+import hashlib, os, time
+log = os.open(os.environ["SPENT"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def around(call, what):
+    def timed(*arguments, **options):
+        begin = time.perf_counter()
+        try:
+            return call(*arguments, **options)
+        finally:
+            os.write(log, f"{what} {time.perf_counter() - begin:.9f}\\n".encode())
+    return timed
+class Digest:
+    def __init__(self, inner):
+        self.inner = inner
+        self.update = around(inner.update, "sha256")
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+made = hashlib.sha256
+hashlib.sha256 = lambda *arguments, **options: Digest(around(made, "sha256")(*arguments, **options))
+hashlib.file_digest = around(hashlib.file_digest, "sha256")
+os.fsync = around(os.fsync, "fsync")
+"""  # the sitecustomize module of every process of the command
+
+
+def of_command(words: list[str]) -> None:
+    """Print the share of a command of the program that goes into syncing and hashing."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".cost-") as folder:
+        spent = Path(folder) / "spent"
+        (Path(folder) / "sitecustomize.py").write_text(WATCH)
+        own = {"PYTHONPATH": folder, "SPENT": str(spent)}
+        program = "import sys; from fusefront.harness.cli.main import main; sys.exit(main())"
+        out = ["--out", str(Path(folder) / "out")]
+        begin = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-c", program, *words, *out], env={**os.environ, **own}, check=True
+        )
+        wall = time.perf_counter() - begin
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        processor = usage.ru_utime + usage.ru_stime
+        seconds = {"fsync": list[float](), "sha256": list[float]()}
+        for line in spent.read_text().splitlines():
+            what, number = line.split()
+            seconds[what].append(float(number))
+    for what, each in seconds.items():
+        print(f"{what}: {len(each)} calls, {sum(each):.2f} s")
+    total = sum(map(sum, seconds.values()))
+    print(f"{total:.2f} s of {wall:.0f} s of wall-clock: {total / wall:.2%}")
+    print(f"{processor:.0f} s of a processor: {total / processor:.2%} beside it")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--train", type=int, default=8000, help="requests of train")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--command", nargs=argparse.REMAINDER, help="a command of fusefront")
     options = parser.parse_args()
+    if options.command:
+        of_command(options.command)
+        return
     with tempfile.TemporaryDirectory() as folder:
         spec = write_world("tour", Path(folder) / "files", seed=0, train=options.train)
         store = prepare(load_spec(spec), spec.parent, Path(folder) / "out")

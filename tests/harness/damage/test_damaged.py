@@ -7,7 +7,7 @@ import signal
 import pytest
 from damages import damage, reseal
 from place import Place
-from verbs import KINDS
+from verbs import KINDS, WRITERS, Kind
 
 FEW = 10  # of each kind, the same in every run; `slow` draws hundreds
 MANY = {
@@ -23,9 +23,9 @@ MANY = {
 }
 
 
-def failures(place: Place, name: str, seed: int, count: int) -> list[str]:
+def failures(place: Place, kind: Kind, seed: str, count: int) -> list[str]:
     """The tracebacks of `count` damages of a kind, each with its file, damage and verb."""
-    kind, rng = KINDS[name], random.Random(f"{name} {seed}")
+    rng = random.Random(seed)
     paths = kind.paths(place.root)
     failed = []
     for _ in range(count):
@@ -49,7 +49,7 @@ def sentence(failed: list[str], count: int) -> str:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_few_damages_end_without_a_traceback(name: str, place: Place) -> None:
-    failed = failures(place, name, 0, FEW)
+    failed = failures(place, KINDS[name], f"{name} 0", FEW)
     assert not failed, sentence(failed, FEW)
 
 
@@ -57,8 +57,16 @@ def test_a_few_damages_end_without_a_traceback(name: str, place: Place) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", KINDS)
 def test_many_damages_end_without_a_traceback(name: str, place: Place) -> None:
-    failed = failures(place, name, 1, MANY[name])
+    failed = failures(place, KINDS[name], f"{name} 1", MANY[name])
     assert not failed, sentence(failed, MANY[name])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("name", WRITERS)
+def test_verbs_that_write_end_without_a_traceback(name: str, place: Place) -> None:
+    failed = failures(place, WRITERS[name], f"{name} 2", 500)
+    assert not failed, sentence(failed, 500)
 
 
 def test_a_verb_leaves_the_answer_to_a_signal_and_the_folder_as_they_were(place: Place) -> None:

@@ -46,9 +46,9 @@ def _dry(c: Commands, verb: str, *more: str) -> list[str]:
     return [verb, c.at("study.yaml"), *more, "--dry-run", *own, *c.out]
 
 
-def _whole(c: Commands, verb: str) -> list[str]:
+def _whole(c: Commands, verb: str, *more: str) -> list[str]:
     own = ["--include-path", c.at("own"), "--jobs", "1", "--no-wandb"]
-    return [verb, c.at("study.yaml"), *own, *c.out]
+    return [verb, c.at("study.yaml"), *more, *own, *c.out]
 
 
 VERBS: dict[str, Words] = {
@@ -95,6 +95,9 @@ VERBS: dict[str, Words] = {
     "free": lambda c: ["gc", "--unused", "--yes", *c.out],
     "search": lambda c: _whole(c, "tune"),
     "whole run": lambda c: _whole(c, "run"),
+    "whole ablation": lambda c: _whole(c, "ablate", "--of", "late_fusion"),
+    "bench": lambda c: ["bench", "shop", *c.out],
+    "storage": lambda c: ["tune", "shop", "--export", str(c.scratch / "optuna.db"), *c.out],
     "sync": lambda c: ["sync", "--dry-run", *c.out],
 }
 
@@ -175,4 +178,15 @@ KINDS: dict[str, Kind] = {
         ("own/*.py", "out/**/include.json"),
         {"list": 3, "check": 3, "run": 2, "export own": 2, "reproduce own": 2, "robustness": 1},
     ),
+}
+
+
+WRITERS = {
+    name: Kind(
+        KINDS[name].files,
+        {**WRITING, "search": 3, "whole run": 3, "whole ablation": 3, "bench": 1, "storage": 2}
+        | {"export": 1, "report": 1, "robustness": 1, "explain": 1},
+        KINDS[name].sealed,
+    )
+    for name in ("store", "records of runs", "records of the study", "predictions and weights")
 }

@@ -17,7 +17,7 @@ import warm
 from interleave import leftovers, logs, outcome, words, write_studies
 
 OWN = re.compile(r"\.tmp-\d+-[0-9a-f]+")  # of the process and the moment, in names beside
-MOST = 400
+MOST = 1000
 
 
 class FullDisk:

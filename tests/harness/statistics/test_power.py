@@ -36,6 +36,8 @@ def test_the_detectable_effect_is_seen_with_80_percent():
         stats.norm.ppf(0.975) + stats.norm.ppf(0.8), abs=1e-3
     )
     assert np.isnan(detectable(np.nan, 3.0))
+    for df in (4.0, 1e6):  # in units of the error
+        assert detectable(900.0, df) == pytest.approx(30 * detectable(1.0, df), rel=1e-3)
 
 
 def test_promised_power_is_kept_in_simulation():

@@ -18,7 +18,7 @@ from fusefront.harness.statistics.leverage import (
 from fusefront.harness.statistics.measures.metrics import METRICS, Layout, measure
 from fusefront.harness.statistics.options import Options
 from fusefront.harness.statistics.panel import PanelRequest, collect
-from fusefront.harness.statistics.rows import MOST_CELLS, RowTable, cell_axis, row_axis
+from fusefront.harness.statistics.rows import MOST_CELLS, Axis, RowTable, cell_axis, row_axis
 from fusefront.harness.statistics.score_source import MemorySource
 
 SIZES = (700, 60, 1, 45, 90, 3, 22, 31, 80, 12, 54, 64)
@@ -217,3 +217,11 @@ def test_of_many_cells_a_part_stands_for_all() -> None:
     influence = rng.standard_normal(count)
     sums = cluster_sums(axis, influence, None)
     assert (sums**2).sum() == pytest.approx((influence**2).sum(), rel=0.02)
+
+
+@pytest.mark.parametrize("absent", ["positive", "rows", "units"])
+def test_a_share_of_what_an_axis_does_not_count_is_refused(absent: str) -> None:
+    counts = {name: np.full(4, 2.0) for name in ("positive", "rows", "units") if name != absent}
+    axis = Axis(np.arange(4, dtype=np.int32), 4, 4, **counts)
+    with pytest.raises(ValueError, match="got an axis without"):
+        cluster_shares(axis, "units" if absent == "units" else "classes")

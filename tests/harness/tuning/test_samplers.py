@@ -198,3 +198,11 @@ def test_quasi_random_points_fill_every_range_more_evenly_than_chance() -> None:
     counts = np.bincount([int(str(p["width"])) for p in points])[8:]
     assert counts.tolist() == [16, 16, 16, 16]
     assert quasi_random(space, 4, 0) != points[0]
+
+
+def test_whole_numbers_on_a_scale_of_ratios_stay_within_their_ends() -> None:
+    space = distributions({"width": Range(low=1, high=64, log=True)})
+    widths = np.array([int(str(quasi_random(space, 3, n)["width"])) for n in range(128)])
+    assert widths.min() == 1
+    assert 60 <= widths.max() <= 64
+    assert np.mean(widths <= 8) == pytest.approx(np.log(8.5 / 0.5) / np.log(64.5 / 0.5), abs=0.02)

@@ -99,3 +99,13 @@ def test_parameters_go_to_their_places() -> None:
     )
     assert settings == {"operator": {"name": "x", "k": 3}, "pooler": {"name": "mean"}}
     assert training == {"epochs": 2, "learning_rate": 0.1}
+
+
+def test_two_processes_never_run_one_trial(tmp_path: Path) -> None:
+    first, second = search(tmp_path), search(tmp_path)
+    assert (first.next_trial() or (None,))[0] == 0
+    assert (second.next_trial() or (None,))[0] == 1
+    assert first.elsewhere
+    first.tell({"number": 0, "params": {}, "state": "ok", "value": 0.5, "seconds": 1.0})
+    assert second.next_trial() is not None
+    assert sorted(second.running) == [1, 2]

@@ -411,6 +411,7 @@ def test_optuna_opens_what_is_exported(tmp_path: Path, name: str) -> None:
     assert trials[1].params == record["params"]
     assert trials[1].intermediate_values == pytest.approx({1: 0.6, 2: 0.65})
     assert trials[1].constraints == {"slo": -0.5}
+    assert trials[1].user_attrs["constants"] == {}
     assert trials[2].user_attrs["reason"] == "diverged"
     assert (trials[2].user_attrs["cause"], trials[2].user_attrs["seconds"]) == ("nan", 3.0)
     assert study.user_attrs["caps"] == {"trials": 3, "seconds": None}

@@ -142,6 +142,19 @@ def test_a_table_that_would_grow_by_more_than_a_quarter_is_left_alone():
     assert move_offline(model, observe(model, PROBES))[1] == ()
 
 
+def test_whole_numbers_of_an_item_have_no_table_and_stay():
+    nodes = [
+        _node("Cast", "history_values", "whole", to=TensorProto.INT64),
+        _node("ReduceSum", "whole places", "count", keepdims=1),
+        _node("Cast", "count", "counted", to=TensorProto.FLOAT),
+        _node("Relu", "history_values", "positive"),
+        _node("ReduceSum", "positive places", "total", keepdims=1),
+        _node("Add", "counted total", "y"),
+    ]
+    model = _model(nodes, PROBES[0], [("places", np.array([1]))])
+    assert move_offline(model, observe(model, PROBES))[1] == ()
+
+
 def _pairs(places, *, start=0, rank=2):
     """Rows from `start`, two products, of which fixed rows are taken."""
     weights = [

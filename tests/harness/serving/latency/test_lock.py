@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import pytest
 
 from fusefront.datasets import locks
 from fusefront.datasets.errors import PlaceError
-from fusefront.harness.serving.latency.lock import measuring_lock, training_lock
+from fusefront.harness.serving.latency.lock import lock_path, measuring_lock, training_lock
 
 HOLDER = """
 import sys
@@ -123,3 +124,14 @@ def test_an_empty_variable_locks_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("FUSEFRONT_HOST_LOCK", "")
     with measuring_lock(timeout=0), measuring_lock(timeout=0):
         pass
+
+
+def test_the_lock_is_one_file_of_the_host_unless_another_or_none_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("FUSEFRONT_HOST_LOCK", raising=False)
+    assert lock_path() == Path(tempfile.gettempdir()) / "fusefront-host.lock"
+    monkeypatch.setenv("FUSEFRONT_HOST_LOCK", "/elsewhere/lock")
+    assert lock_path() == Path("/elsewhere/lock")
+    monkeypatch.setenv("FUSEFRONT_HOST_LOCK", "")
+    assert lock_path() is None
