@@ -39,7 +39,7 @@ Grade = Literal["clear", "close call", "not decided"]
 ReasonKey = Literal[
     "gain",  # the lower end of the gain is small beside the margin, or a loss
     "clicks",  # the interval of clicks holds zero
-    "latency",  # p99 timed again may pass the limit
+    "latency",  # p99 timed again may pass the limit: in older records, no choice is made so now
     "limit",  # limit x 0.8 or x 1.2 gives another choice
     "margin",  # margin x 0.5 or x 2 gives another choice
     "probability",  # something else may well be better by more than the margin
@@ -146,7 +146,6 @@ def firmness(
         reasons = (
             *_of_gain(inputs, policy, outcome),
             *_of_clicks(outcome, earned),
-            *_of_latency(inputs, policy, outcome.choice),
             *_of_knobs(inputs, policy, outcome),
             *_of_probability(draws.probability(policy.margin)),
             *_of_search(inputs, outcome.choice, searches, flipped),
@@ -314,19 +313,6 @@ def _of_clicks(outcome: Outcome, earned: _Earned | None) -> list[GradeReason]:
     value, low, high = earned.clicks
     text = f"The clicks of a year may be no more: {value:+,.0f} [{low:+,.0f}, {high:+,.0f}]."
     return [GradeReason("clicks", {"value": value, "low": low, "high": high}, "", _minus(text))]
-
-
-def _of_latency(inputs: Inputs, policy: Policy, choice: int) -> list[GradeReason]:
-    """p99 timed again, by what two sessions differ."""
-    candidate = inputs.candidates[choice]
-    p99 = candidate.latency.p99 if candidate.latency else None
-    if p99 is None or not inputs.floor_p99 > 0:
-        return []
-    again = p99.value * float(np.exp(inputs.floor_p99))
-    if again <= policy.slo_ms:
-        return []
-    text = f"Timed again its p99 may be {again:.3g} ms, over the limit of {policy.slo_ms:g} ms."
-    return [GradeReason("latency", {"p99": again, "limit": policy.slo_ms}, candidate.name, text)]
 
 
 def _of_knobs(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[GradeReason]:

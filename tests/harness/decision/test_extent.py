@@ -29,6 +29,31 @@ def test_the_knee_is_the_point_farthest_above_the_line_of_the_ends() -> None:
     assert knee_of(np.array([0.0, 1.0, 2.0]), np.array([0.0, 0.2, 1.0])) == -1  # below the line
 
 
+def test_the_knee_is_found_wherever_the_front_lies_and_whatever_its_units() -> None:
+    """Against the distance of each point from the line of the ends, by a loop in plain numbers."""
+    rng = np.random.default_rng(5)
+    for _ in range(60):
+        cost, gain = rng.uniform(1, 3, 6).tolist(), rng.normal(0.5, 1, 6).tolist()
+        front = sorted(
+            (c, g, i)
+            for i, (c, g) in enumerate(zip(cost, gain, strict=True))
+            if not any(a < c and b > g for a, b in zip(cost, gain, strict=True))
+        )
+        (first, low, _), (last, high, _) = front[0], front[-1]
+        expected, most = -1, 0.0
+        for c, g, i in front[1:-1]:
+            height = (g - low) / (high - low) - (c - first) / (last - first)
+            expected, most = (i, height) if height > most else (expected, most)
+        assert knee_of(np.array(cost), np.array(gain)) == expected
+
+
+def test_twins_at_an_end_of_the_front_hide_no_knee() -> None:
+    cost, gain = np.array([1.0, 1.0, 2.0, 5.0]), np.array([0.5, 0.5, 1.3, 1.5])
+    assert knee_of(cost, gain) == 2
+    assert knee_of(6 - cost[::-1], 2 - gain[::-1]) == -1
+    assert knee_of(np.ones(3), np.ones(3)) == -1
+
+
 def test_a_sharp_front_has_its_knee_and_a_blurred_one_says_how_rarely(planted: Build) -> None:
     sharp = planted([0.0, 0.009, 0.010, 0.004], [1.0, 2.0, 6.0, 1.7], se=0.0001)
     extent = front_extent(sharp)

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fusefront.harness.decision.firmness import GradeReason, Grading, Searches, firmness
-from fusefront.harness.decision.inputs import Inputs
+from fusefront.harness.decision.firmness import GradeReason, Grading, Searches, Worth, firmness
+from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
 from fusefront.harness.decision.policy import Policy, decide
+from fusefront.harness.decision.whatif import Business, Replayed
 
 Build = Callable[..., Inputs]
 POLICY = Policy(slo_ms=10.0, margin=0.001)
@@ -108,3 +109,47 @@ def test_reasons_from_beside_make_a_close_call(planted: Build) -> None:
 def test_nothing_to_speak_of_is_said_without_numbers(planted: Build) -> None:
     known = firm(planted([0.0, 0.01], [2.0, 3.0], today=None))
     assert known == Grading("not decided")
+
+
+def test_money_of_a_wrong_choice_is_what_the_best_other_brings_more(planted: Build) -> None:
+    """By hand: s2 gains most clicks and costs most; its rival s1 would bring more money."""
+    business, per = Business(9.0, 0.08, 40.0, 0.02), 40.0 * 365 * 24 * 3600 * 3.5 / 1000
+    more, sure = np.array([0.0, 3.0, 4.0]), np.full((3, 3), 1e-9)
+    pairs = Pairs(more[:, None] - more, sure, np.full((3, 3), 1e9), 3.0, 2.5)
+    rates = (Measured(50.0, 49.0, 51.0),) * 3
+    clicks = Replayed(4, 3000, rates, pairs, shown=3.5, predictions=70, price=0.05)
+
+    def earned(*cost: float | None) -> Grading:
+        inputs = planted([0.0, 0.006, 0.009], [2.0, 4.0, 6.0])
+        priced = (replace(c, cost=k) for c, k in zip(inputs.candidates, cost, strict=True))
+        inputs = replace(inputs, candidates=tuple(priced))
+        return firm(inputs, worth=Worth(inputs, clicks, business))
+
+    def extra(cost: float) -> float:
+        return per / 3.5 * 1000 * 70 / 1e6 * (cost - 0.2) * 0.08 / 0.05
+
+    known = earned(0.2, 0.4, 2.0)
+    assert known.of == "s2"
+    assert known.money is not None
+    assert known.regret is not None
+    assert known.money.value == pytest.approx(0.02 * 4 * per - extra(2.0))
+    lost = (0.02 * 3 * per - extra(0.4)) - (0.02 * 4 * per - extra(2.0))
+    assert lost > 1e5
+    assert known.regret.money == pytest.approx(lost, rel=1e-6)
+    assert known.regret.largest_money == pytest.approx(lost, rel=1e-6)
+    assert known.regret.clicks == pytest.approx(0.0, abs=1e-3)
+    cheap = earned(0.2, 0.4, 0.3)
+    assert cheap.regret is not None
+    assert (cheap.regret.money, cheap.regret.largest_money) == (0.0, 0.0)
+    for cost in ((None, 0.4, 0.3), (0.2, None, 0.3), (0.2, 0.4, None)):
+        unknown = earned(*cost)
+        assert unknown.regret is not None
+        assert (unknown.money, unknown.regret.money) == (None, None)
+        assert unknown.clicks is not None
+
+
+def test_a_search_whose_spread_is_not_known_for_all_widens_nothing(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 3.0])
+    for variance in ([np.nan, 1e-8], [0.0, 0.0]):
+        searches = Searches((20, 20), np.array(variance))
+        assert firm(inputs, searches=searches).probability_searched is None

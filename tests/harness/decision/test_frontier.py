@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from fusefront.harness.decision import frontier as front
-from fusefront.harness.decision.inputs import Inputs, Measured, Pairs
+from fusefront.harness.decision.inputs import Inputs, Latency, Measured, Pairs
 
 Build = Callable[..., Inputs]
 
@@ -170,3 +171,42 @@ def test_the_picked_interval_is_wider_than_the_own_one() -> None:
     assert own.high - own.value == pytest.approx(2.0086e-3, rel=1e-3)  # t_50 = 2.0086
     assert pairs.equivalence_bound(0, 1) == pytest.approx(0.001 + 1.6759e-3, rel=1e-3)
     assert isinstance(picked, Measured)
+
+
+def test_over_sessions_who_is_faster_is_that_of_random_effects(planted: Build) -> None:
+    """Three sessions of 5, 8 and 6 rounds; against DerSimonian and Laird's formulas by hand."""
+    rng = np.random.default_rng(2)
+    counts = (5, 8, 6)
+    by = np.repeat([0.012, -0.004, -0.006], counts)  # what a session does to the difference
+    inputs = planted([0.0, 0.001, 0.002], [2.0, 2.0, 2.0])
+
+    def timed(logs: np.ndarray) -> Latency:
+        ms = float(np.exp(logs.mean()))
+        p50 = Measured(ms, 0.99 * ms, 1.01 * ms)
+        return Latency(p50, p50, p50, tuple(logs), tuple(logs), sessions=counts)
+
+    base = np.log(2.0) + rng.normal(0, 0.01, 19)
+    for apart in (0.02, 0.035, 0.05, 0.08):
+        other = base + apart + by + rng.normal(0, 0.004, 19)
+        lead = other - base
+        parts = np.split(lead, np.cumsum(counts)[:-1])
+        v = np.array([part.var(ddof=1) / len(part) for part in parts])
+        y, w = np.array([part.mean() for part in parts]), 1 / v
+        q = (w * (y - (w * y).sum() / w.sum()) ** 2).sum()
+        tau2 = max(0.0, (q - 2) / (w.sum() - (w**2).sum() / w.sum()))
+        share = 1 / (v + tau2)
+        mean, error = (share * y).sum() / share.sum(), share.sum() ** -0.5
+        share /= share.sum()
+        inner = ((share**2 * v) ** 2 / (np.array(counts) - 1)).sum()
+        df = error**4 / ((tau2 * (share**2).sum()) ** 2 / 2 + inner)
+        expected = mean > max(stats.t.ppf(stats.norm.cdf(3.0), df) * error, inputs.floor)
+        latencies = (timed(base), timed(other), None)
+        candidates = tuple(
+            replace(c, latency=k) for c, k in zip(inputs.candidates, latencies, strict=True)
+        )
+        here = replace(inputs, candidates=candidates)
+        assert front.slower_than(here, 0).tolist() == [False, bool(expected), False]
+        pool = front._paired_by_session(here, 0, "p50")
+        assert pool.mean[1] == pytest.approx(mean, rel=1e-9)
+        assert pool.error[1] == pytest.approx(error, rel=1e-9)
+        assert pool.df[1] == pytest.approx(df, rel=1e-9)
