@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -18,13 +19,14 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.dossier.comparison import compare_study
 from fusefront.harness.dossier.decide import decide_study
 from fusefront.harness.dossier.gate import gate_studies
-from fusefront.harness.errors import GateError
+from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.jobs.matrix import make_plan
 from fusefront.harness.jobs.reproduce import reproduce_run
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs import hashes
-from fusefront.harness.runs.files import read_json, write_text
+from fusefront.harness.runs.files import digest, read_json, write_text
 from fusefront.harness.runs.hashes import FILES, checked, read_predictions
+from fusefront.harness.runs.records import RunSummary
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import StudyFolder, find_study
 from fusefront.harness.runs.study import Study
@@ -357,3 +359,26 @@ def test_weights_that_are_none_are_refused_though_sealed(study: StudyFolder) -> 
     store = PreparedDataset.open(study.store_path)
     with pytest.raises(DataContractError, match=r"weights.safetensors: unreadable \(.*header"):
         load_model(path, store, PARTS)
+
+
+def test_a_record_speaks_for_its_epochs_and_for_widths_beside_the_predictions_alone() -> None:
+    names = ["metrics.jsonl", "predictions/valid-k8.parquet", "predictions/valid-k4.parquet"]
+    others = ["predictions/valid-k8/more.parquet", "valid-k8.parquet", "notes.txt"]
+    summary = cast("RunSummary", {"sha256": dict.fromkeys([*names, *others], "0")})
+    assert hashes.hashed(summary) == (*FILES, *sorted(names))
+
+
+def test_a_config_of_another_format_is_a_sentence_of_its_own(tmp_path: Path) -> None:
+    content = {"seed": 1}
+    run_folder = tmp_path / digest(content)
+    write_text(run_folder / "config.yaml", "# format: 2\nseed: 1\n")
+    sentence = hashes.misidentified(run_folder, run_folder / "config.yaml")
+    assert "got 'format: 2', this program reads format 1" in sentence
+    for mark in ("# format: 1\n", ""):  # older ones have none
+        write_text(run_folder / "config.yaml", f"{mark}seed: 1\n")
+        assert hashes.misidentified(run_folder, run_folder / "config.yaml") == ""
+
+
+def test_a_split_without_predictions_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"test.parquet: got no predictions, expected them there"):
+        read_predictions(tmp_path, "test")

@@ -69,3 +69,11 @@ def test_a_recipe_is_said_in_a_line():
     )
     averaged = Training(schedule="constant", average=0.5, epochs=1, tau=None)
     assert in_words(averaged).endswith("tau of ids 0.3, weights averaged over 0.5 epochs")
+
+
+def test_patience_is_from_one_epoch_to_a_thousand():
+    for patience in (1, 1000):
+        assert Training(schedule="plateau", patience=patience).patience == patience
+    for patience in (0, 1001):
+        with pytest.raises(ValidationError, match="patience"):
+            Training(schedule="plateau", patience=patience)

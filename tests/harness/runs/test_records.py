@@ -87,6 +87,8 @@ def test_an_environment_of_an_earlier_program_may_say_less(tmp_path: Path):
     path = tmp_path / "environment.json"
     path.write_text('{"python": "3.11"}')
     assert read_record(path, EnvironmentRecord) == {"python": "3.11"}
+    path.write_text('{"git": {"sha": "a1"}}')  # of sources without their state
+    assert read_record(path, EnvironmentRecord) == {"git": {"sha": "a1"}}
     path.write_text('{"python": 3}')
     with pytest.raises(DataContractError, match="python: input should be a valid string"):
         read_record(path, EnvironmentRecord)

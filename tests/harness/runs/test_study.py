@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from fusefront.datasets.errors import SpecError
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.study import load_study
+from fusefront.harness.runs.study import LatencySpec, Tuning, load_study
 
 GOOD = """
 name: shop
@@ -78,3 +79,21 @@ def test_an_override_that_is_no_yaml_is_one_sentence(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"gone\.yaml"):
         load_study(tmp_path / "gone.yaml")
+
+
+LARGEST_K = 100_000
+
+
+@pytest.mark.parametrize("candidates", [[1, LARGEST_K + 1], [0, 100], []])
+def test_every_k_that_is_timed_lies_within_the_limits(candidates: list[int]) -> None:
+    with pytest.raises(ValidationError, match="must be one or more, each from 1 to 100000"):
+        LatencySpec(candidates=candidates, decide_at=100)
+    assert LatencySpec(candidates=[1, LARGEST_K], decide_at=1).candidates == (1, LARGEST_K)
+
+
+def test_halving_needs_seconds_and_one_objective() -> None:
+    assert Tuning(trials=5, seconds=600.0, halving=True).halving
+    with pytest.raises(ValidationError, match="halving without seconds"):
+        Tuning(trials=5, halving=True)
+    with pytest.raises(ValidationError, match="halving goes by the AUC alone"):
+        Tuning(trials=5, seconds=600.0, halving=True, objectives=("auc", "macs"))
