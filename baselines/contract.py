@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from fusefront.baselines.packed import Packed, at
 from fusefront.baselines.roles import roles_by_name
 from fusefront.baselines.settings import resolve
 
@@ -99,13 +100,19 @@ Batches = Callable[[], Iterator[RequestBatch]]  # a split's batches, from the fi
 
 
 class Request(NamedTuple):
-    """What the online half, and the exported graph, sees."""
+    """What the online half, and the exported graph, sees.
+
+    Where it is `packed` (training and evaluation of a model that `packs`) its rows are the N real
+    candidates alone, as requests of one candidate: R = N, K = 1. Then `history` are the codes
+    themselves [n, Ch], which `packed` says where to look up, and `history_mask` is as it was.
+    """
 
     history: Rows  # [R, L, Ch]
     history_mask: Tensor  # [R, L]
     candidates: Rows  # [R, K, Cc]
     request_context: Context  # [R, .]
     candidate_context: Context  # [R, K, .]
+    packed: Packed | None = None
 
 
 class Scored(NamedTuple):
@@ -160,7 +167,12 @@ class Pooler(nn.Module):
         raise NotImplementedError
 
     def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
-        """Pool: [R, K, Q], [R, L, H] or [R, K, L, H], mask [R, L] -> [R, K, width_out]."""
+        """Pool: [R, K, Q], [R, L, H] or [R, K, L, H], mask [R, L] -> [R, K, width_out].
+
+        What is exported and timed. A pooler may have a second method beside it, without padding,
+        for training and evaluation: `pool_rows(target [N, Q], history [n, H], packed: Packed) ->
+        [N, width_out]`.
+        """
         raise NotImplementedError
 
 
@@ -195,6 +207,7 @@ class Baseline(nn.Module):
     reads_kinds: ClassVar[bool] = False  # True: `encode` takes `events` and tells their kinds apart
     recipe: ClassVar[Mapping[str, object]] = {}  # how it was trained where published, as `training`
     recipe_source: ClassVar[str] = ""
+    packs: ClassVar[bool] = False  # True: `score` takes a request that is `packed`
     solved: ClassVar[bool] = False  # True: `solve` finds the weights, no recipe does
     settings: Any
 
@@ -281,22 +294,28 @@ class Baseline(nn.Module):
         """Training step: encode the U distinct items once, score, compare with the labels. keep [M]
         or [U, M] as in `encode`."""
         codes, encode_loss = self.encode_batch(batch, keep)
-        scored = self.score(gather(codes, batch), batch.rows)
-        real = scored.logits.flatten()[batch.rows]
+        real, loss = self.score_rows(codes, batch)
         labels = batch.labels.flatten()[batch.rows]
         click = nn.functional.binary_cross_entropy_with_logits(real, labels)
-        return Losses(click, encode_loss + scored.loss, scored.logits)
+        logits = real.new_zeros(batch.labels.numel()).index_put((batch.rows,), real)
+        return Losses(click, encode_loss + loss, logits.view(batch.labels.shape))
+
+    def score_rows(
+        self, codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits [N] of a batch's real candidates and the loss []; codes, items [U] as `gather`
+        has them. A model that packs computes no padding."""
+        if defined_with(type(self), "packs", "score") and self.packs:
+            scored = self.score(pack(codes, batch, items))
+            return scored.logits.flatten(), scored.loss
+        scored = self.score(gather(codes, batch, items), batch.rows)
+        return scored.logits.flatten()[batch.rows], scored.loss
 
 
 def gather(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -> Request:
     """Look the batch's items up in codes of its distinct items, or (items [U] = batch.items) of a
     whole table."""
-    history = batch.history if batch.events is None else batch.events.place
-    candidates = batch.candidates
-    if items is not None:
-        kinds = None if batch.events is None else batch.events.kind[batch.events.place]
-        history = history_rows(codes, items[batch.history], kinds)
-        candidates = items[candidates]
+    history, candidates = _places(codes, batch, items)
     return Request(
         rows_at(codes.history, history),
         batch.history_mask,
@@ -306,18 +325,66 @@ def gather(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -
     )
 
 
+def pack(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -> Request:
+    """The batch's real candidates, each a request of one; codes and items [U] as in `gather`."""
+    history, candidates = _places(codes, batch, items)
+    width = candidates.shape[1]
+    packed = Packed(history, batch.history_mask, batch.rows, width)
+
+    def rows(x: Tensor) -> Tensor:
+        return at(x.flatten(0, 1), batch.rows)
+
+    return Request(
+        codes.history,
+        batch.history_mask,
+        rows_at(codes.candidate, rows(candidates).unsqueeze(1)),
+        Context(*(at(part, packed.request) for part in batch.request_context)),
+        Context(*(rows(part).unsqueeze(1) for part in batch.candidate_context)),
+        packed,
+    )
+
+
+def _places(codes: ItemCodes, batch: RequestBatch, items: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Where the histories [R, L] and candidates [R, K] lie in the codes, see `gather`."""
+    history = batch.history if batch.events is None else batch.events.place
+    if items is None:
+        return history, batch.candidates
+    kinds = None if batch.events is None else batch.events.kind[batch.events.place]
+    return history_rows(codes, items[batch.history], kinds), items[batch.candidates]
+
+
+def defined_with(kind: type, second: str, first: str) -> bool:
+    """Whether a class has `second` from where it has `first`, or from nearer: what a parent wrote
+    beside its own `first` says nothing of a child's."""
+    homes = [
+        next((n for n, base in enumerate(kind.__mro__) if name in vars(base)), len(kind.__mro__))
+        for name in (second, first)
+    ]
+    return homes[0] <= homes[1] and homes[0] < len(kind.__mro__)
+
+
+def pool(pooler: Pooler, target: Tensor, request: Request) -> Tensor:
+    """The history of each candidate's request: targets [R, K, Q] to [R, K, width_out]; of a packed
+    request [N, 1, Q] to [N, 1, width_out]."""
+    if request.packed is None:
+        pooled: Tensor = pooler(target, request.history.values, request.history_mask)
+        return pooled
+    return pool_packed(pooler, target.squeeze(1), request.history.values, request.packed).unsqueeze(
+        1
+    )
+
+
+def pool_packed(pooler: Pooler, target: Tensor, history: Tensor, packed: Packed) -> Tensor:
+    """Targets [N, Q], codes [n, H] to [N, width_out]: without padding by a pooler that can."""
+    if defined_with(type(pooler), "pool_rows", "forward"):
+        return pooler.pool_rows(target, history, packed)  # type: ignore[operator,no-any-return]
+    grid = pooler(packed.grid(target), at(history, packed.place), packed.mask)  # [R, K, W]
+    return at(grid.flatten(0, 1), packed.rows)
+
+
 def rows_at(table: Rows, place: Tensor) -> Rows:
     """The rows of a table [n, .] at `place` [...], both its parts: [..., .]."""
     return Rows(*(at(part, place) for part in table))
-
-
-def at(table: Tensor, place: Tensor) -> Tensor:
-    """`table[place]`, [n, C] at int64 [...] to [..., C], whose backward sums rows as they come.
-
-    That of an index sorts millions of equal places of padding first: on a GPU nine tenths of a
-    training step.
-    """
-    return table.index_select(0, place.flatten()).view(*place.shape, *table.shape[1:])
 
 
 def history_rows(codes: ItemCodes, items: Tensor, kinds: Tensor | None) -> Tensor:

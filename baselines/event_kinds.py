@@ -6,8 +6,9 @@ absent.
 
 from torch import Tensor, nn
 
-from fusefront.baselines.contract import Events, at
+from fusefront.baselines.contract import Events
 from fusefront.baselines.fields import small_embedding
+from fusefront.baselines.packed import at
 
 
 class EventKindTokens(nn.Module):

@@ -48,6 +48,7 @@ class Composed(Baseline):
 
     name: ClassVar[str] = "composed"
     reads_kinds: ClassVar[bool] = True
+    packs: ClassVar[bool] = True
     Settings: ClassVar[type[ComposedSettings]] = ComposedSettings
     fixed: ClassVar[tuple[str, ...]] = ()  # settings that make a family what it is
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {

@@ -59,15 +59,15 @@ class InteractionPlacement(nn.Module):
     def forward(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
         """A request and its real candidates `rows` [N] to (features [N, F], loss [])."""
         target, queries = self.streams.split(request.candidates.values)
-        masks = masks_by_stream(request.history_mask, request.history.present)
-        pooled = self.streams.pool(queries, request.history.values, masks)
+        masks = masks_by_stream(request)
+        pooled = self.streams.pool(queries, request.history.values, masks, request.packed)
         target = select(target, rows)  # [N, S d], and so on
         if pooled is not None:
             pooled = select(pooled, rows)
         pieces = features(target, pooled, self.products)
         if self.operator is None:
             return torch.cat(pieces, -1), no_loss(target)
-        some = any_history(masks, target)  # [R, 1, S]
+        some = any_history(masks, request)  # [R, 1, S]
         there = self._present(request.candidates.present, some if pooled is not None else None)
         there = select(there, rows)
         product = pieces[2] if len(pieces) > 2 else None

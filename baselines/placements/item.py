@@ -7,7 +7,8 @@ target-aware: history items are fused once a candidate, v_lc = Φ(slots_l | quer
 import torch
 from torch import Tensor, nn
 
-from fusefront.baselines.contract import Request, Rows, no_loss
+from fusefront.baselines.contract import Request, Rows, no_loss, rows_at
+from fusefront.baselines.packed import HistoryPairs, at
 from fusefront.baselines.placements.stream import (
     MakePooler,
     Streams,
@@ -61,16 +62,26 @@ class ItemPlacement(nn.Module):
     def forward(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
         """A request and its real candidates `rows` [N] to (features [N, F], loss [])."""
         history, code = request.history.values, request.candidates.values
-        mask, loss = request.history_mask, no_loss(code)
+        loss, packed = no_loss(code), request.packed
+        masks = self._masks(request)
         if self.target_aware:
             code, query = torch.split(code, [code.shape[-1] - self.width, self.width], -1)
-            history, loss = self._fuse_history(request, query, rows)
-            mask = mask & request.history.present.any(-1)
-        else:
-            mask = mask & request.history.present[..., 0]
+            if packed is None:
+                history, loss = self._fuse_history(request, query, rows)
+            else:
+                packed = packed.of(masks.squeeze(-1))
+                history, loss = self._fuse_pairs(request.history, query.squeeze(1), packed.pairs)
+                packed, masks = packed.apart(), masks.new_ones(len(history), 1)
         target, queries = self.streams.split(code)
-        pooled = self.streams.pool(queries, history, mask.unsqueeze(-1))
+        pooled = self.streams.pool(queries, history, masks, packed)
         return select(torch.cat(features(target, pooled, self.products), -1), rows), loss
+
+    def _masks(self, request: Request) -> Tensor:
+        """Which places of the histories hold anything, [R, L, 1]; packed: which codes, [n, 1]."""
+        present = request.history.present
+        some = present.any(-1) if self.target_aware else present[..., 0]
+        mask = some if request.packed is not None else request.history_mask & some
+        return mask.unsqueeze(-1)
 
     def _fuse_history(
         self, request: Request, query: Tensor, rows: Tensor | None
@@ -84,6 +95,15 @@ class ItemPlacement(nn.Module):
             there = there & real.view(*query.shape[:2], 1, 1)
         queries = query.unsqueeze(2).expand(-1, -1, values.shape[1], -1)  # [R, K, L, d]
         fused, loss = fuse(self.operator, x, there, queries)
+        return self.streams.history([fused]), loss
+
+    def _fuse_pairs(
+        self, history: Rows, query: Tensor, pairs: HistoryPairs
+    ) -> tuple[Tensor, Tensor]:
+        """Codes [n, S d] fused once a pair with its row's query [N, d]: [P, H] and the loss []."""
+        values, present = rows_at(history, pairs.code)
+        x = torch.unflatten(values, -1, (self.slots, self.width))
+        fused, loss = fuse(self.operator, x, present, at(query, pairs.row))
         return self.streams.history([fused]), loss
 
 

@@ -56,8 +56,8 @@ class LogitPlacement(nn.Module):
     def logits(self, request: Request, rows: Tensor | None) -> Tensor:
         """A request to what each tower says of its real candidates, [N, S]."""
         target, queries = self.streams.split(request.candidates.values)
-        masks = masks_by_stream(request.history_mask, request.history.present)
-        pooled = self.streams.pool(queries, request.history.values, masks)
+        masks = masks_by_stream(request)
+        pooled = self.streams.pool(queries, request.history.values, masks, request.packed)
         pieces = [
             torch.unflatten(select(piece, rows), -1, (len(self.towers), -1))
             for piece in features(target, pooled, self.products)

@@ -61,12 +61,12 @@ class PooledPlacement(nn.Module):
         parts = torch.split(request.candidates.values, [*widths, self.streams.query_width], -1)
         target, queries = parts[0], parts[-1]
         query = parts[1] if self.target_aware else None
-        masks = masks_by_stream(request.history_mask, request.history.present)
-        pooled = self.streams.pool(queries, request.history.values, masks)
+        masks = masks_by_stream(request)
+        pooled = self.streams.pool(queries, request.history.values, masks, request.packed)
         assert pooled is not None
         # the operator sees real candidates only: its losses are those of separate rows
         x = torch.unflatten(select(pooled, rows), -1, (len(self.streams.widths), -1))  # [N, S, W]
-        some = select(any_history(masks, target).expand(-1, target.shape[1], -1), rows)
+        some = select(any_history(masks, request).expand(-1, target.shape[1], -1), rows)
         query = None if query is None else select(query, rows)
         fused, loss = fuse(self.operator, x, some, query)
         return torch.cat(features(select(target, rows), fused, self.products), -1), loss

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from fusefront.baselines.contract import Pooler, at, no_loss
+from fusefront.baselines.contract import Pooler, Request, defined_with, no_loss, pool_packed
+from fusefront.baselines.packed import Packed, at
 
 MakePooler = Callable[[int], Pooler]
 
@@ -85,17 +86,42 @@ class Streams(nn.Module):
         target, queries = torch.split(candidate, [sum(self.widths), self.query_width], -1)
         return target, queries
 
-    def pool(self, queries: Tensor, history: Tensor, masks: Tensor) -> Tensor | None:
+    def pool(
+        self, queries: Tensor, history: Tensor, masks: Tensor, packed: Packed | None = None
+    ) -> Tensor | None:
         """Queries [R, K, Q], codes [R, (K,) L, H], masks [R, L, S] to pooled [R, K, W]; None
-        without."""
+        without. Packed: [N, 1, Q], [n, H], which are present [n, S], to [N, 1, W]."""
         if not self.has_history:
             return None
+        if packed is not None:
+            return self._pool_packed(queries.squeeze(1), history, masks, packed).unsqueeze(1)
         if self.together:
             return self.poolers[0].pool_streams(queries, history, masks)  # type: ignore[operator,no-any-return]
         parts = torch.split(queries, self.query_widths, -1)
         codes = torch.split(history, self.history_widths, -1)
         each = zip(self.poolers, parts, codes, masks.unbind(-1), strict=True)
         return torch.cat([pooler(query, code, mask) for pooler, query, code, mask in each], -1)
+
+    def _pool_packed(
+        self, queries: Tensor, history: Tensor, present: Tensor, packed: Packed
+    ) -> Tensor:
+        if self.together:
+            first = self.poolers[0]
+            if defined_with(type(first), "pool_stream_rows", "pool_streams"):
+                return first.pool_stream_rows(queries, history, present, packed)  # type: ignore[operator,no-any-return]
+            masks = packed.mask.unsqueeze(-1) & at(present, packed.place)
+            grid = first.pool_streams(packed.grid(queries), at(history, packed.place), masks)  # type: ignore[operator]
+            return at(grid.flatten(0, 1), packed.rows)
+        parts = torch.split(queries, self.query_widths, -1)
+        codes = torch.split(history, self.history_widths, -1)
+        each = zip(self.poolers, parts, codes, present.unbind(-1), strict=True)
+        return torch.cat(
+            [
+                pool_packed(pooler, query, code, packed.of(there))
+                for pooler, query, code, there in each
+            ],  # type: ignore[arg-type]
+            -1,
+        )
 
 
 def features(target: Tensor, pooled: Tensor | None, products: bool) -> list[Tensor]:
@@ -113,14 +139,23 @@ def features_width(targets: Sequence[int], pooled: Sequence[int], products: bool
     return target + summary + (target if products and summary == target else 0)
 
 
-def masks_by_stream(mask: Tensor, present: Tensor) -> Tensor:
-    """Mask [R, L] and presence [R, L, S] to the masks of the streams [R, L, S]."""
-    return mask.unsqueeze(-1) & present
+def masks_by_stream(request: Request) -> Tensor:
+    """Which streams hold each place of the histories, [R, L, S]; of a packed request, each code
+    [n, S]."""
+    present = request.history.present
+    if request.packed is not None:
+        return present
+    return request.history_mask.unsqueeze(-1) & present
 
 
-def any_history(masks: Tensor, like: Tensor) -> Tensor:
-    """Which streams a request's history holds: masks [R, L, S] to [R, 1, S] bool."""
-    return masks.to(like.dtype).sum(1, keepdim=True) > 0
+def any_history(masks: Tensor, request: Request) -> Tensor:
+    """Which streams a candidate's history holds, by `masks_by_stream`: [R, 1, S] bool, or
+    [N, 1, S] of a packed request."""
+    if request.packed is None:
+        return masks.to(request.candidates.values.dtype).sum(1, keepdim=True) > 0
+    packed = request.packed
+    some = (packed.mask.unsqueeze(-1) & at(masks, packed.place)).any(1, keepdim=True)  # [R, 1, S]
+    return at(some, packed.request)
 
 
 def select(x: Tensor, rows: Tensor | None) -> Tensor:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fusefront.baselines.contract import Pooler
+from fusefront.baselines.packed import Packed, at
+from fusefront.baselines.poolers.crossed import crossed
 from fusefront.baselines.poolers.layers import Dense
 from fusefront.baselines.poolers.masking import additive, alive
 
@@ -65,8 +67,8 @@ class DinPooler(Pooler):
         both = t.unsqueeze(2) * h  # [R, K, L, D]
         w4 = self.first.weight.chunk(4, 1)[3]
         lead = both.shape[:-1]
-        crossed = functional.linear(both.flatten(0, 2), w4).reshape(*lead, -1)
-        inner = (from_target.unsqueeze(2) + from_history + crossed).relu()  # [R, K, L, H]
+        product = functional.linear(both.flatten(0, 2), w4).reshape(*lead, -1)
+        inner = (from_target.unsqueeze(2) + from_history + product).relu()  # [R, K, L, H]
         score = self.rest(self.dropout(inner)).squeeze(-1)  # [R, K, L]
         if self.softmax:
             score = (score + additive(mask, score)).softmax(-1) * alive(mask, score)
@@ -74,3 +76,14 @@ class DinPooler(Pooler):
             score = score.masked_fill(~mask, 0.0)
         pooled: Tensor = (score.unsqueeze(-2) @ h).squeeze(-2)
         return pooled
+
+    def pool_rows(self, target: Tensor, history: Tensor, packed: Packed) -> Tensor:
+        """The same over real pairs alone: [N, D + H], [n, D + H] -> [N, D]."""
+        widths, pairs = [self.width, self.first.out_features], packed.pairs
+        t, from_target = torch.split(target, widths, -1)  # [N, D], [N, H]
+        h, from_history = torch.split(history, widths, -1)  # [n, D], [n, H]
+        w4 = self.first.weight.chunk(4, 1)[3]
+        inner = crossed(t, h, w4, pairs) + at(from_history, pairs.code)  # [P, H]
+        inner = (inner + at(from_target, pairs.row)).relu()
+        score = self.rest(self.dropout(inner)).squeeze(-1)  # [P]
+        return pairs.sums(pairs.softmax(score) if self.softmax else score, h)

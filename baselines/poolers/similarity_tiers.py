@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fusefront.baselines.contract import Pooler
+from fusefront.baselines.packed import Packed, at
 from fusefront.baselines.poolers.din import DinPooler
 from fusefront.baselines.poolers.similarity import bucket, cosines, direction, shares
 
@@ -51,3 +52,12 @@ class SimilarityTiers(Pooler):
         place = bucket(cosines(toward, ways), self.tiers)  # [R, K, L]
         tiers = shares(mask, place, self.tiers, target)
         return torch.cat([self.pool(asks, content, mask), tiers], -1)
+
+    def pool_rows(self, target: Tensor, history: Tensor, packed: Packed) -> Tensor:
+        """The same over real pairs alone: [N, Q], [n, H] -> [N, D + B]."""
+        pairs = packed.pairs
+        toward, asks = torch.split(target, [self.width, target.shape[-1] - self.width], -1)
+        ways, content = torch.split(history, [self.width, history.shape[-1] - self.width], -1)
+        cosine = (at(toward, pairs.row) * at(ways, pairs.code)).sum(-1)  # [P]
+        tiers = pairs.shares(bucket(cosine, self.tiers), self.tiers, target)
+        return torch.cat([self.pool.pool_rows(asks, content, packed), tiers], -1)

@@ -7,9 +7,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fusefront.baselines.contract import Pooler
 from fusefront.baselines.initial import near_identity
+from fusefront.baselines.packed import Packed, at
 from fusefront.baselines.poolers.masking import additive, alive
 
 
@@ -84,3 +86,33 @@ class TargetAttention(Pooler):
         query = torch.unflatten(queries, -1, (streams, self.heads, self.head_width + 1))
         weight = (query.permute(0, 2, 3, 1, 4) @ keys).softmax(-1)  # [R, S, h, K, L]
         return (weight @ values).permute(0, 3, 1, 2, 4).flatten(2)  # [R, K, S D]
+
+    def pool_rows(self, target: Tensor, history: Tensor, packed: Packed) -> Tensor:
+        """The same of real rows alone: [N, D], [n, 2 D] -> [N, D]."""
+        place, mask = packed.unrolled
+        return self.attend_rows(target, at(history, place), mask.unsqueeze(-1))
+
+    def pool_stream_rows(
+        self, queries: Tensor, history: Tensor, present: Tensor, packed: Packed
+    ) -> Tensor:
+        """`pool_streams` of real rows alone: joined codes [N, .], [n, .] of which `present` [n, S]
+        -> [N, S D]."""
+        place, mask = packed.unrolled
+        masks = mask.unsqueeze(-1) & at(present, place)  # [N, L, S]
+        queries = torch.unflatten(queries, -1, (-1, self.head_width + 1))[..., :-1].flatten(-2)
+        return self.attend_rows(queries, at(history, place), masks)
+
+    def attend_rows(self, queries: Tensor, history: Tensor, masks: Tensor) -> Tensor:
+        """S equal poolers, one query a history: [N, S D], [N, L, 2 S D], [N, L, S] -> [N, S D]."""
+        streams = masks.shape[-1]
+        split = (2, streams * self.heads, self.head_width)
+        keys, values = torch.unflatten(history, -1, split).permute(2, 0, 3, 1, 4).unbind(0)
+        query = torch.unflatten(queries, -1, split[1:]).unsqueeze(2)  # [N, S h, 1, dh]
+        bias = additive(masks, history).transpose(1, 2)  # [N, S, L]
+        bias = bias.repeat_interleave(self.heads, 1).unsqueeze(2)  # [N, S h, 1, L]
+        pooled = functional.scaled_dot_product_attention(
+            query, keys, values, attn_mask=bias, scale=1.0
+        )
+        some = masks.any(1).to(pooled.dtype)  # [N, S]
+        pooled = torch.unflatten(pooled.flatten(1), -1, (streams, -1)) * some.unsqueeze(-1)
+        return pooled.flatten(1)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fusefront.baselines.contract import Pooler
+from fusefront.baselines.packed import Packed, at
 from fusefront.baselines.poolers.layers import Dense
 from fusefront.baselines.poolers.masking import additive
 
@@ -108,6 +109,12 @@ class Transformer(Pooler):
         newest = functional.pad(x, (0, 0, self.last, 0))[:, -self.last :]  # zero where L < k
         summary = torch.cat([newest.flatten(1), self.out(largest)], -1)
         return summary.reshape(requests, candidates, -1)
+
+    def pool_rows(self, target: Tensor, history: Tensor, packed: Packed) -> Tensor:
+        """The same over real rows alone, each with its own history: [N, D], [n, D] -> [N, .]."""
+        place, mask = packed.unrolled
+        pooled: Tensor = self(target.unsqueeze(1), at(history, place), mask)
+        return pooled.squeeze(1)
 
     def _readable(self, mask: Tensor) -> Tensor:
         """The positions that attention may read; the last one where there is none."""

@@ -22,6 +22,7 @@ from fusefront.baselines.contract import (
     Schema,
     Scored,
     no_loss,
+    pool,
 )
 from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.fields import context_of
@@ -50,6 +51,7 @@ class Din(Published):
     paper: ClassVar[str] = "Zhou et al. 2018, KDD"
     recipe: ClassVar[Recipe] = DIN
     recipe_source: ClassVar[str] = DIN_SOURCE
+    packs: ClassVar[bool] = True
     Settings: ClassVar[type[DinSettings]] = DinSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "embedding": (16, 32, 64),
@@ -81,7 +83,7 @@ class Din(Published):
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         target = request.candidates.values  # [R, K, D + H]
-        u = self.pool(target, request.history.values, request.history_mask)  # [R, K, D]
+        u = pool(self.pool, target, request)  # [R, K, D]
         e = target[..., : self.tokens.width_out]
         c = self.context(request.request_context, request.candidate_context, target)
         logits = self.head(select(torch.cat([c, e, u], -1), rows))

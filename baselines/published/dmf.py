@@ -25,6 +25,7 @@ from fusefront.baselines.contract import (
     Schema,
     Scored,
     no_loss,
+    pool,
 )
 from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.fields import context_of
@@ -87,6 +88,7 @@ class Dmf(Published):
     paper: ClassVar[str] = "Lazada 2025, arXiv 2510.11066"
     recipe: ClassVar[Recipe] = MMCTR_BENCH
     recipe_source: ClassVar[str] = MMCTR_BENCH_SOURCE
+    packs: ClassVar[bool] = True
     Settings: ClassVar[type[DmfSettings]] = DmfSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "width": (16, 32, 64, 128),
@@ -149,7 +151,7 @@ class Dmf(Published):
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         target = request.candidates.values  # [R, K, d + C]
-        u = self.pool(target, request.history.values, request.history_mask)  # [R, K, d]
+        u = pool(self.pool, target, request)  # [R, K, d]
         c = self.context(request.request_context, request.candidate_context, target)
         logits = self.head(select(torch.cat([c, u], -1), rows))
         return Scored(spread(logits, rows, target), no_loss(logits))

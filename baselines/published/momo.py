@@ -24,6 +24,7 @@ from fusefront.baselines.contract import (
     Schema,
     Scored,
     no_loss,
+    pool,
 )
 from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.fields import context_of
@@ -62,6 +63,7 @@ class Momo(Published):
     )
     recipe: ClassVar[Recipe] = MOMO
     recipe_source: ClassVar[str] = MOMO_SOURCE
+    packs: ClassVar[bool] = True
     Settings: ClassVar[type[MomoSettings]] = MomoSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "embedding": (8, 16, 32),
@@ -102,7 +104,7 @@ class Momo(Published):
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         e = request.candidates.values  # [R, K, D]
-        s = self.pool(e, request.history.values, request.history_mask)  # [R, K, 17 * 2D]
+        s = pool(self.pool, e, request)  # [R, K, 17 * 2D]
         c = self.context(request.request_context, request.candidate_context, e)
         z = select(torch.cat([c, e, s], -1), rows)  # [N, F]
         h = z

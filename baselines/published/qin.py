@@ -22,6 +22,7 @@ from fusefront.baselines.contract import (
     Schema,
     Scored,
     no_loss,
+    pool,
 )
 from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.fields import context_of
@@ -50,6 +51,7 @@ class Qin(Published):
     paper: ClassVar[str] = "Li et al. 2025, WWW companion"
     recipe: ClassVar[Recipe] = QIN
     recipe_source: ClassVar[str] = QIN_SOURCE
+    packs: ClassVar[bool] = True
     Settings: ClassVar[type[QinSettings]] = QinSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "embedding": (16, 32, 64),
@@ -87,7 +89,7 @@ class Qin(Published):
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         target = request.candidates.values  # [R, K, H + D]
-        u = self.pool(target, request.history.values, request.history_mask)  # [R, K, D]
+        u = pool(self.pool, target, request)  # [R, K, D]
         e = target[..., self.pool.hidden :]
         c = self.context(request.request_context, request.candidate_context, target)
         logits = self.head(select(torch.cat([c, e, u], -1), rows))

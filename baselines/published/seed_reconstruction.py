@@ -26,6 +26,7 @@ from fusefront.baselines.contract import (
     Rows,
     Schema,
     Scored,
+    pool,
 )
 from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.heads.deep import Deep
@@ -62,6 +63,7 @@ class SeedReconstruction(Published):
     paper: ClassVar[str] = "Zhou 2025, arXiv 2504.18961"
     recipe: ClassVar[Recipe] = DIN
     recipe_source: ClassVar[str] = DIN_SOURCE
+    packs: ClassVar[bool] = True
     Settings: ClassVar[type[SeedSettings]] = SeedSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "recipe": RECIPES,
@@ -137,11 +139,12 @@ class SeedReconstruction(Published):
         code, there = request.candidates
         e = code[..., : self.pieces * self.width]  # [R, K, S * E]
         asks = code[..., self.pieces * self.width :]
-        u = self.pool(asks, request.history.values, request.history_mask)  # [R, K, S * E]
+        u = pool(self.pool, asks, request)  # [R, K, S * E]
         c = self.context(request, e)  # [R, K, C * E]
         fields = torch.unflatten(torch.cat([c, e, u], -1), -1, (-1, self.width))
         always = torch.ones_like(there[..., :1]).expand(*there.shape[:2], self.context.count)
-        pooled = (request.history_mask.sum(-1) > 0)[:, None, None].expand(there.shape)
+        some = request.history_mask.sum(-1) > 0 if request.packed is None else request.packed.some
+        pooled = some[:, None, None].expand(there.shape)
         present = torch.cat([always, there, pooled], -1)  # [R, K, F]
         weighed, loss = fuse(self.operator, fields, present)
         return Scored(spread(self.head(select(weighed, rows)), rows, code), loss)

@@ -6,7 +6,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from fusefront.baselines.contract import Pooler
+from fusefront.baselines.contract import Pooler, defined_with
+from fusefront.baselines.packed import Packed
 from fusefront.harness.parts.kinds import POOLER
 from fusefront.harness.testing.declaration import check_of
 from fusefront.harness.testing.in_model import in_model
@@ -61,6 +62,8 @@ def pooler_promises(
     yield Promise("a history of its own pools like a shared one", over(_check_own_history))
     yield Promise("the history counts", over(_check_content))
     yield Promise("a row is pooled alone as among others", over(_check_batch))
+    if defined_with(kind, "pool_rows", "forward"):
+        yield Promise("real rows alone pool like padded ones", over(_check_rows))
     yield part.learns(exceptions)
     yield from part.closing(long)
     settings = {"operator": "concat", "token_width": 8, "pooler": {"name": kind.name, **chosen}}
@@ -156,6 +159,20 @@ def _check_content(label: str, pooler: Pooler, data: _Data) -> None:
     real = data.mask.any(-1)
     if not bool(moved[real].all()):
         raise ContentError(f"{label}: other items in the history leave the pooled vector as it is")
+
+
+def _check_rows(label: str, pooler: Pooler, data: _Data) -> None:
+    rows = torch.tensor([n for n in range(R * K) if n % 3])  # some candidates are padding
+    codes = torch.cat([torch.zeros(1, data.history.shape[-1]), data.history.flatten(0, 1)])
+    place = (torch.arange(R * L).view(R, L) + 1) * data.mask
+    target = pooler.prepare_target(data.target.flatten(0, 1)[rows])
+    history = pooler.prepare_history(codes.to(data.history.dtype))
+    broken = PaddingError(
+        f"{label}: pool_rows over the real rows pools another way than forward over padded ones"
+    )
+    with torch.no_grad():
+        alone = pooler.pool_rows(target, history, Packed(place, data.mask, rows, K))  # type: ignore[operator]
+        check_equal(alone, pooled(pooler, data).flatten(0, 1)[rows], broken)
 
 
 def _check_batch(label: str, pooler: Pooler, data: _Data) -> None:

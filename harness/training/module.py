@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.classification import BinaryAUROC
 
-from fusefront.baselines.contract import Baseline, ItemCodes, RequestBatch, Rows, gather
+from fusefront.baselines.contract import Baseline, ItemCodes, RequestBatch, Rows
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.training.average import WeightAverage
 from fusefront.harness.training.optimiser import anneal, make_optimizer, one_cycle
@@ -75,8 +75,7 @@ class ClickModule(pl.LightningModule):
     def validation_step(self, batch: RequestBatch, _: int) -> None:
         """Score from the code table; probabilities, never logits, go to the metric."""
         assert self._codes is not None
-        scored = self.model.score(gather(self._codes, batch, batch.items), batch.rows)
-        logits = scored.logits.flatten()[batch.rows]
+        logits, _ = self.model.score_rows(self._codes, batch, batch.items)
         labels = batch.labels.flatten()[batch.rows]
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
         self._valid_loss.append(torch.stack([loss, loss.new_tensor(len(labels))]))

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from fusefront.baselines.contract import Baseline, ItemCodes, gather
+from fusefront.baselines.contract import Baseline, ItemCodes
 from fusefront.datasets.durable import replacing
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.batches import Batcher
@@ -25,8 +25,8 @@ def predict(
     scores = []
     with torch.inference_mode():
         for batch in batcher.batches(EVALUATION_ROWS):
-            logits = model.score(gather(codes, batch, batch.items), batch.rows).logits
-            scores.append(logits.flatten()[batch.rows].float().numpy())
+            logits, _ = model.score_rows(codes, batch, batch.items)
+            scores.append(logits.float().numpy())
     return np.concatenate(scores) if scores else np.zeros(0, np.float32)
 
 

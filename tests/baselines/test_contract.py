@@ -4,7 +4,7 @@ axes."""
 import pytest
 import torch
 
-from fusefront.baselines.contract import Parts, gather
+from fusefront.baselines.contract import Baseline, Parts, gather
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.baselines.zoo import BASELINES
@@ -12,6 +12,7 @@ from fusefront.fusion_variants.contract import FusionOperator
 from fusefront.fusion_variants.zoo import ALIGNMENTS, COMPRESSORS, OPERATORS
 from fusefront.harness.testing.baseline import PROMISES, subject_of
 from fusefront.harness.testing.baseline_checks import check_grouping, check_presence, check_split
+from fusefront.harness.testing.scene import make_scene
 from fusefront.harness.testing.subject import encoded
 
 PARTS = Parts(OPERATORS, COMPRESSORS, ALIGNMENTS, POOLERS, HEADS, BASELINES)
@@ -186,3 +187,40 @@ SOLVED = ["popularity", "counts", "boosted"]
 
 def test_only_the_solved_controls_read_no_history():
     assert [name for name, kind in BASELINES.items() if not kind.reads_history] == SOLVED
+
+
+def undropped(model: Baseline) -> Baseline:
+    """The model in training mode, without the masks that dropout draws."""
+    for part in model.train().modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+    return model
+
+
+@every_model
+def test_real_pairs_alone_score_as_the_padded_graph(name: str, settings: dict[str, object]) -> None:
+    """Logits, losses and gradients of training against the padded formula that is exported."""
+    scene = make_scene()
+    batch = scene.batch
+    for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
+        model = undropped(scene.model(BASELINES[name], settings, PARTS)).to(dtype)
+        if model.solved:
+            return
+        logits, gradients = [], []
+        for packed in (True, False):
+            torch.manual_seed(0)
+            codes, loss = model.encode_batch(batch)
+            if packed:
+                real, extra = model.score_rows(codes, batch)
+            else:
+                scored = model.score(gather(codes, batch), batch.rows)
+                real, extra = scored.logits.flatten()[batch.rows], scored.loss
+            model.zero_grad()
+            ((real * torch.linspace(-1, 1, len(real), dtype=dtype)).sum() + loss + extra).backward()
+            logits.append(real.detach())
+            gradients.append([p.grad for p in model.parameters() if p.grad is not None])
+        torch.testing.assert_close(*logits, rtol=tolerance, atol=tolerance)
+        assert len(gradients[0]) == len(gradients[1])
+        for ours, plain in zip(*gradients, strict=True):
+            wide = tolerance * 10 * max(1.0, float(plain.abs().max()))
+            torch.testing.assert_close(ours, plain, rtol=0, atol=wide)

@@ -181,17 +181,23 @@ def by_index() -> AbstractContextManager[object]:
     return patch.object(contract, "at", indexed)
 
 
+def padded() -> AbstractContextManager[object]:
+    """The padded graph that is exported, for training as well."""
+    return patch.object(contract, "defined_with", lambda *_: False)
+
+
 LEVERS: dict[str, tuple[Side, Side, bool]] = {  # before, after, the optimiser before is fused
     "allocator": (shipped_allocator, nullcontext, True),
     "gather": (by_index, nullcontext, True),
     "fused": (nullcontext, nullcontext, False),
+    "packed": (padded, nullcontext, True),
 }
 
 
 def main() -> None:
     """Build the model once a side, and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("levers", nargs="+", choices=LEVERS)
+    parser.add_argument("levers", nargs="*", choices=[*LEVERS, []], help="none: peak memory alone")
     parser.add_argument("--strategy", default="compressed_fusion")
     parser.add_argument("--store", type=Path)
     parser.add_argument("--rows", type=int, default=1024)
@@ -208,6 +214,8 @@ def main() -> None:
     kind = parts.baselines[chosen.strategy]
     rows = sum(len(batch.rows) for batch in batches)
     where = chosen.store.parent.name if chosen.store else "MMCTR shape"
+    if not chosen.levers:
+        Steps(kind.build(schema, table, {}, parts, 0), batches)()
     for lever in chosen.levers:
         before, after, fused = LEVERS[lever]
         sides = {
@@ -219,6 +227,8 @@ def main() -> None:
         }
         label = f"{lever}, {chosen.strategy}, {where}, {chosen.rows:,} rows"
         compare(label, sides, rows, chosen.rounds, settle=lever == "allocator")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory, {chosen.strategy}, {where}, {chosen.rows:,} rows: {peak:,.0f} MiB")
 
 
 if __name__ == "__main__":

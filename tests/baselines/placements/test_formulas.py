@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fusefront.baselines.contract import gather
+from fusefront.baselines.contract import Context, Request, Rows, gather
 from fusefront.baselines.heads.norm import affine
+from fusefront.baselines.packed import Packed
 from fusefront.baselines.placements.stream import (
     Streams,
     any_history,
@@ -339,9 +340,19 @@ def test_rows_are_selected_and_spread_back():
 def test_masks_are_those_of_streams_and_tell_who_has_a_history():
     mask = torch.tensor([[True, True, False], [False, False, False]])
     present = torch.tensor([[[1, 0], [1, 0], [1, 1]], [[1, 1], [1, 1], [1, 1]]]).bool()
-    masks = masks_by_stream(mask, present)
+    nothing = Context(torch.zeros(2, 0).long(), torch.zeros(2, 0))
+    candidates = Rows(torch.zeros(2, 1, 1), torch.ones(2, 1, 1).bool())
+    history = Rows(torch.zeros(2, 3, 1), present)
+    request = Request(history, mask, candidates, nothing, nothing)
+    masks = masks_by_stream(request)
     assert masks.int().tolist() == [[[1, 0], [1, 0], [0, 0]], [[0, 0], [0, 0], [0, 0]]]
-    assert any_history(masks, torch.zeros(1)).tolist() == [[[True, False]], [[False, False]]]
+    assert any_history(masks, request).tolist() == [[[True, False]], [[False, False]]]
+    codes = Rows(torch.zeros(6, 1), present.flatten(0, 1))
+    packed = Packed(torch.arange(6).view(2, 3), mask, torch.tensor([1, 0]), 1)
+    request = Request(codes, mask, candidates, nothing, nothing, packed)
+    assert torch.equal(masks_by_stream(request), codes.present)
+    some = any_history(masks_by_stream(request), request)
+    assert some.tolist() == [[[False, False]], [[True, False]]]
 
 
 def test_without_an_operator_slots_stand_side_by_side():

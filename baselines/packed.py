@@ -1,0 +1,102 @@
+"""The real part of a batch: its real rows, and the real entries of each row's history.
+
+Axes: R requests, K candidates, L history, all padded; N real rows, P real (row, entry) pairs, n
+codes of a history's role.
+"""
+
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def at(table: Tensor, place: Tensor) -> Tensor:
+    """`table[place]`, [n, ...] at int64 [...], whose backward sums rows as they come.
+
+    That of an index sorts millions of equal places of padding first: on a GPU nine tenths of a
+    training step.
+    """
+    return table.index_select(0, place.flatten()).view(*place.shape, *table.shape[1:])
+
+
+class HistoryPairs(NamedTuple):
+    """Every row with every real entry of its history, row by row."""
+
+    row: Tensor  # [P] which of the N rows
+    code: Tensor  # [P] which of the n codes
+    start: Tensor  # [N] the first pair of a row
+
+    def sums(self, weight: Tensor, values: Tensor) -> Tensor:
+        """Weights [P] of codes' values [n, D] summed over each row's pairs: [N, D], 0 of none."""
+        return functional.embedding_bag(
+            self.code, values, self.start, mode="sum", per_sample_weights=weight
+        )
+
+    def softmax(self, score: Tensor) -> Tensor:
+        """Scores [P] to weights [P] that sum to 1 over each row's pairs."""
+        lowest = score.new_full(self.start.shape, torch.finfo(score.dtype).min)
+        top = lowest.scatter_reduce(0, self.row, score.detach(), "amax")
+        power = (score - at(top, self.row)).exp()
+        return power / at(score.new_zeros(self.start.shape).index_add(0, self.row, power), self.row)
+
+    def shares(self, bucket: Tensor, count: int, like: Tensor) -> Tensor:
+        """The share of each row's pairs in each of `count` buckets, of [P] to [N, count]."""
+        ones = torch.ones(len(bucket), dtype=like.dtype, device=like.device)
+        flat = ones.new_zeros(len(self.start) * count)
+        counts = flat.index_add(0, self.row * count + bucket, ones).view(-1, count)
+        return counts / counts.sum(-1, keepdim=True).clamp(min=1.0)
+
+
+class Packed:
+    """Where a batch's real rows and the real entries of their histories are looked up."""
+
+    def __init__(self, place: Tensor, mask: Tensor, rows: Tensor, candidates: int) -> None:
+        """Codes of histories at `place` [R, L] where `mask`; real rows [N], flat in R * K."""
+        self.place, self.mask, self.rows, self.candidates = place, mask, rows, candidates
+        self.request = rows // candidates  # [N]
+        self.single = candidates == 1 and len(rows) == len(place)  # a row a request, in order
+
+    def of(self, present: Tensor) -> "Packed":
+        """The same without the entries whose codes are not `present` [n]."""
+        mask = self.mask & at(present, self.place)
+        return Packed(self.place, mask, self.rows, self.candidates)
+
+    @cached_property
+    def pairs(self) -> HistoryPairs:
+        """Every real row with every real entry of its history."""
+        length = self.mask.sum(1)  # [R]
+        code = self.place[self.mask]  # [E], request by request
+        first = length.cumsum(0) - length
+        own = at(length, self.request)  # [N]
+        start = own.cumsum(0) - own
+        row = torch.arange(len(own), device=own.device).repeat_interleave(own)
+        if self.single:
+            return HistoryPairs(row, code, start)
+        within = torch.arange(len(row), device=own.device) - at(start, row)
+        return HistoryPairs(row, at(code, at(at(first, self.request), row) + within), start)
+
+    @cached_property
+    def unrolled(self) -> tuple[Tensor, Tensor]:
+        """Places [N, L] and mask [N, L] of each row's own history, padded."""
+        if self.single:
+            return self.place, self.mask
+        return at(self.place, self.request), at(self.mask, self.request)
+
+    @property
+    def some(self) -> Tensor:
+        """Which rows' histories hold anything, [N] bool."""
+        return at(self.mask.any(-1), self.request)
+
+    def grid(self, x: Tensor) -> Tensor:
+        """Rows [N, F] in the padded places of their requests, [R, K, F], 0 where there is none."""
+        shape = (len(self.place), self.candidates)
+        empty = x.new_zeros(shape[0] * shape[1], x.shape[-1])
+        return empty.index_copy(0, self.rows, x).view(*shape, x.shape[-1])
+
+    def apart(self) -> "Packed":
+        """Of histories whose codes are made once a pair, [P, .] in the order of `pairs`."""
+        _, mask = self.unrolled
+        place = (mask.flatten().cumsum(0).view(mask.shape) - 1).clamp(min=0)
+        return Packed(place, mask, torch.arange(len(mask), device=mask.device), 1)

@@ -1,0 +1,56 @@
+"""W (t ⊙ h) over real pairs, without a tensor of all their products.
+
+t and h are as wide as an item, there are many more pairs than rows, and autograd would keep three
+tensors of pairs x width for the backward. Here blocks of pairs are multiplied and forgotten, and
+made again in the backward: less memory, and each block stays in the processor's cache.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fusefront.baselines.packed import HistoryPairs, at
+
+BLOCK = 1 << 20  # numbers of a block on a CPU; a GPU takes all pairs at once
+
+
+def crossed(target: Tensor, history: Tensor, weight: Tensor, pairs: HistoryPairs) -> Tensor:
+    """Targets t [N, D] times codes h [n, D] of their pairs through a weight [H, D]: [P, H]."""
+    product: Tensor = _Crossed.apply(target, history, weight, pairs.row, pairs.code)
+    return product
+
+
+class _Crossed(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, target: Tensor, history: Tensor, weight: Tensor, row: Tensor, code: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(target, history, weight, row, code)
+        out = target.new_empty(len(row), len(weight))
+        for block in _blocks(row, target):
+            both = at(target, row[block]).mul_(at(history, code[block]))
+            torch.mm(both, weight.T, out=out[block])
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        (grad,) = grads
+        target, history, weight, row, code = ctx.saved_tensors
+        of_target, of_history = torch.zeros_like(target), torch.zeros_like(history)
+        of_weight = torch.zeros_like(weight)
+        for block in _blocks(row, target):
+            t, h = at(target, row[block]), at(history, code[block])
+            of_weight.addmm_(grad[block].T, t * h)
+            of_both = grad[block] @ weight  # [B, D]
+            of_target.index_add_(0, row[block], h.mul_(of_both))
+            of_history.index_add_(0, code[block], t.mul_(of_both))
+        return of_target, of_history, of_weight, None, None
+
+
+def _blocks(row: Tensor, like: Tensor) -> Iterator[slice]:
+    """Consecutive blocks of the pairs."""
+    size = len(row) if like.is_cuda else max(1, BLOCK // max(1, like.shape[-1]))
+    for start in range(0, len(row), max(1, size)):
+        yield slice(start, start + size)
