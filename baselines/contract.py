@@ -208,6 +208,7 @@ class Baseline(nn.Module):
     recipe: ClassVar[Mapping[str, object]] = {}  # how it was trained where published, as `training`
     recipe_source: ClassVar[str] = ""
     packs: ClassVar[bool] = False  # True: `score` takes a request that is `packed`
+    wide: ClassVar[bool] = False  # True: networks over pairs so wide that bf16 products pay
     solved: ClassVar[bool] = False  # True: `solve` finds the weights, no recipe does
     settings: Any
 
@@ -295,6 +296,7 @@ class Baseline(nn.Module):
         or [U, M] as in `encode`."""
         codes, encode_loss = self.encode_batch(batch, keep)
         real, loss = self.score_rows(codes, batch)
+        real = real.to(batch.labels.dtype)  # losses are of full precision, whatever products are
         labels = batch.labels.flatten()[batch.rows]
         click = nn.functional.binary_cross_entropy_with_logits(real, labels)
         logits = real.new_zeros(batch.labels.numel()).index_put((batch.rows,), real)

@@ -31,7 +31,7 @@ class HistoryPairs(NamedTuple):
     def sums(self, weight: Tensor, values: Tensor) -> Tensor:
         """Weights [P] of codes' values [n, D] summed over each row's pairs: [N, D], 0 of none."""
         return functional.embedding_bag(
-            self.code, values, self.start, mode="sum", per_sample_weights=weight
+            self.code, values, self.start, mode="sum", per_sample_weights=weight.to(values.dtype)
         )
 
     def softmax(self, score: Tensor) -> Tensor:

@@ -28,10 +28,14 @@ class _Crossed(torch.autograd.Function):
         ctx: Any, target: Tensor, history: Tensor, weight: Tensor, row: Tensor, code: Tensor
     ) -> Tensor:
         ctx.save_for_backward(target, history, weight, row, code)
-        out = target.new_empty(len(row), len(weight))
+        kind = target.device.type
+        half = torch.is_autocast_enabled(kind)
+        ctx.dtype = torch.get_autocast_dtype(kind) if half else target.dtype
+        turned = weight.T.to(ctx.dtype)
+        out = target.new_empty(len(row), len(weight), dtype=ctx.dtype)
         for block in _blocks(row, target):
             both = at(target, row[block]).mul_(at(history, code[block]))
-            torch.mm(both, weight.T, out=out[block])
+            torch.mm(both.to(ctx.dtype), turned, out=out[block])
         return out
 
     @staticmethod
@@ -40,10 +44,11 @@ class _Crossed(torch.autograd.Function):
         target, history, weight, row, code = ctx.saved_tensors
         of_target, of_history = torch.zeros_like(target), torch.zeros_like(history)
         of_weight = torch.zeros_like(weight)
+        half = weight.to(ctx.dtype)
         for block in _blocks(row, target):
             t, h = at(target, row[block]), at(history, code[block])
-            of_weight.addmm_(grad[block].T, t * h)
-            of_both = grad[block] @ weight  # [B, D]
+            of_weight += (grad[block].T @ (t * h).to(ctx.dtype)).to(weight.dtype)
+            of_both = (grad[block] @ half).to(target.dtype)  # [B, D]
             of_target.index_add_(0, row[block], h.mul_(of_both))
             of_history.index_add_(0, code[block], t.mul_(of_both))
         return of_target, of_history, of_weight, None, None

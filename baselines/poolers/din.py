@@ -83,7 +83,11 @@ class DinPooler(Pooler):
         t, from_target = torch.split(target, widths, -1)  # [N, D], [N, H]
         h, from_history = torch.split(history, widths, -1)  # [n, D], [n, H]
         w4 = self.first.weight.chunk(4, 1)[3]
-        inner = crossed(t, h, w4, pairs) + at(from_history, pairs.code)  # [P, H]
-        inner = (inner + at(from_target, pairs.row)).relu()
+        product = crossed(t, h, w4, pairs)  # [P, H]
+        like = product.dtype  # half of the memory where products are of half precision
+        inner = (
+            product + at(from_history.to(like), pairs.code) + at(from_target.to(like), pairs.row)
+        )
+        inner = inner.relu()
         score = self.rest(self.dropout(inner)).squeeze(-1)  # [P]
         return pairs.sums(pairs.softmax(score) if self.softmax else score, h)

@@ -52,6 +52,7 @@ class Din(Published):
     recipe: ClassVar[Recipe] = DIN
     recipe_source: ClassVar[str] = DIN_SOURCE
     packs: ClassVar[bool] = True
+    wide: ClassVar[bool] = True
     Settings: ClassVar[type[DinSettings]] = DinSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "embedding": (16, 32, 64),

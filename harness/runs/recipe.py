@@ -5,7 +5,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from fusefront.datasets.numbers_of_yaml import Numbers
 from fusefront.harness.runs.files import Json
@@ -20,7 +26,13 @@ _RIVALS = {  # two ways to say one thing: a later word takes the place of the ot
     "id_tau": "id_weight_decay",
     "id_weight_decay": "id_tau",
 }
-EVERYWHERE = ("epochs", "max_candidates", "clip")  # what a study says of these holds for all
+EVERYWHERE = (
+    "epochs",
+    "max_candidates",
+    "clip",
+    "precision",
+    "device",
+)  # what a study says of these holds for all
 
 
 class StrictModel(Numbers):
@@ -64,6 +76,18 @@ class Training(StrictModel):
         default=64, ge=1, le=LARGEST
     )  # a longer request is split, its history repeated
     clip: float = Field(default=10.0, gt=0, le=1e9)
+    precision: Literal["fp32", "bf16", "auto"] = (
+        "fp32"  # of a step's products; auto: bf16 where it pays
+    )
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where there is one
+
+    @model_serializer(mode="wrap")
+    def _known_before(self, plain: SerializerFunctionWrapHandler) -> dict[str, Json]:
+        """Without the keys that came later where they have their default: a recipe is part of its
+        runs' identity, and recorded runs are of the recipe that they always were."""
+        recipe: dict[str, Json] = plain(self)
+        later = {name: type(self).model_fields[name].default for name in ("precision", "device")}
+        return {key: value for key, value in recipe.items() if later.get(key, ...) != value}
 
     @model_validator(mode="before")
     @classmethod
@@ -152,6 +176,8 @@ def in_words(training: Training) -> str:
     ]
     if training.average:
         phrases.append(f"weights averaged over {training.average:g} epochs")
+    if training.precision != "fp32":
+        phrases.append({"bf16": "in bf16", "auto": "in bf16 where it pays"}[training.precision])
     return ", ".join(phrases)
 
 

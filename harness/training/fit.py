@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 
 from fusefront.harness.data.module import EVALUATION_ROWS, RequestData
+from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.spec import Cell
@@ -20,7 +21,15 @@ Progress = Callable[[dict[str, Json]], None]
 
 
 def fit(module: ClickModule, data: RequestData, recipe: Training, epochs: "Epochs") -> None:
-    """Train `module`, or let its model solve itself and look at validation once."""
+    """Train `module`, or let its model solve itself and look at validation once.
+
+    Raises:
+        UsageError: the recipe names a GPU and there is none.
+    """
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "training.device is 'cuda' and PyTorch sees no GPU here; leave it 'auto' or name 'cpu'"
+        )
     for name in ("pytorch_lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -31,7 +40,7 @@ def fit(module: ClickModule, data: RequestData, recipe: Training, epochs: "Epoch
         warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")
         trainer = pl.Trainer(
             max_epochs=recipe.epochs,
-            accelerator="auto",
+            accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[recipe.device],
             devices=1,
             gradient_clip_val=recipe.clip,
             logger=False,

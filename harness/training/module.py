@@ -47,6 +47,7 @@ class ClickModule(pl.LightningModule):
     def __init__(self, model: Baseline, items: int, training: Training, steps: int) -> None:
         super().__init__()
         self.model, self.items, self.recipe, self.steps = model, items, training, steps
+        self.half = training.precision == "bf16" or (training.precision == "auto" and model.wide)
         self.auc = BinaryAUROC(thresholds=None)  # exact; a binned one is off by more than we seek
         self.best_auc, self.best_epoch = float("-inf"), -1
         self.best_state: dict[str, Tensor] = {}
@@ -58,7 +59,8 @@ class ClickModule(pl.LightningModule):
 
     def training_step(self, batch: RequestBatch, _: int) -> Tensor:
         """Mean binary cross entropy [] over real candidates, plus what the model adds."""
-        losses = self.model.losses(batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            losses = self.model.losses(batch)
         self.note(losses.click)
         return losses.click + losses.auxiliary
 

@@ -186,11 +186,17 @@ def padded() -> AbstractContextManager[object]:
     return patch.object(contract, "defined_with", lambda *_: False)
 
 
+def halved() -> AbstractContextManager[object]:
+    """Products in bf16, as `precision: bf16` has them."""
+    return torch.autocast("cpu", torch.bfloat16)
+
+
 LEVERS: dict[str, tuple[Side, Side, bool]] = {  # before, after, the optimiser before is fused
     "allocator": (shipped_allocator, nullcontext, True),
     "gather": (by_index, nullcontext, True),
     "fused": (nullcontext, nullcontext, False),
     "packed": (padded, nullcontext, True),
+    "bf16": (nullcontext, halved, True),
 }
 
 

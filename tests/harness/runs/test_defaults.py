@@ -38,7 +38,7 @@ def table_of_the_page() -> dict[str, object]:
 
 def test_a_recipe_without_a_word_is_the_one_of_the_page() -> None:
     defaults = table_of_the_page()
-    recipe = Training().model_dump()
+    recipe = dict(Training())
     assert defaults.keys() | {"anneal"} == recipe.keys()
     assert recipe.pop("anneal") == 0.1  # in the text of its row
     for key, value in recipe.items():
@@ -51,7 +51,7 @@ def test_a_recipe_without_a_word_is_the_one_of_the_page() -> None:
             assert float(str(text)) == value, key
     sizes = [Training().resolved(rows).batch_rows for rows in (1, 200 * 256, 200 * 2048, 10**9)]
     assert sizes == [256, 256, 2048, 8192]
-    assert EVERYWHERE == ("epochs", "max_candidates", "clip")
+    assert EVERYWHERE == ("epochs", "max_candidates", "clip", "precision", "device")
 
 
 def test_a_study_without_a_word_is_measured_and_judged_as_the_pages_say() -> None:

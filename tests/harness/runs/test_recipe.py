@@ -77,3 +77,23 @@ def test_patience_is_from_one_epoch_to_a_thousand():
     for patience in (0, 1001):
         with pytest.raises(ValidationError, match="patience"):
             Training(schedule="plateau", patience=patience)
+
+
+def test_keys_that_came_later_are_part_of_an_identity_where_they_differ_alone():
+    """A recorded recipe of before dumps to itself; another precision is another recipe."""
+    plain = Training().model_dump(mode="json")
+    assert not {"precision", "device"} & plain.keys()
+    assert Training(precision="fp32", device="auto").model_dump(mode="json") == plain
+    assert len(plain) == len(Training.model_fields) - 2
+    assert Training.model_validate(plain) == Training()
+    words = {"precision": "bf16", "device": "cpu"}
+    changed = Training.model_validate(words).model_dump(mode="json")
+    assert changed == {**plain, **words}
+    assert Training.model_validate(changed).precision == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("precision", "words"), [("bf16", "in bf16"), ("auto", "in bf16 where it pays")]
+)
+def test_another_precision_stands_in_the_recipes_words(precision, words):
+    assert in_words(Training(precision=precision)) == f"{in_words(Training())}, {words}"

@@ -11,11 +11,13 @@ from torch import nn
 from fusefront.baselines.contract import Baseline, ItemCodes, Losses, RequestBatch
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.batches import Batcher
+from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.spec import RunSpec
 from fusefront.harness.runs.study import Training
 from fusefront.harness.training import module as training_module
 from fusefront.harness.training.build import build_model
+from fusefront.harness.training.fit import fit
 from fusefront.harness.training.module import ClickModule, encode_table
 
 
@@ -176,3 +178,43 @@ def test_an_epoch_without_gain_lowers_the_rate_until_patience_is_over(
         module._after_no_gain()
         assert optimizer.param_groups[0]["lr"] == 0.125 * factor**waited
         assert trainer.should_stop is ends
+
+
+WIDTHS = {"embedding": 8, "attention": (32, 16), "hidden": (32,), "attention_dropout": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "settings", "precision", "half"),
+    [
+        ("din", WIDTHS, "fp32", False),
+        ("din", WIDTHS, "bf16", True),
+        ("din", WIDTHS, "auto", True),
+        ("early_fusion", {}, "bf16", True),
+        ("early_fusion", {}, "auto", False),
+    ],
+)
+def test_products_are_of_half_precision_where_it_is_named_or_pays(
+    ragged: PreparedDataset, baseline: str, settings: Any, precision: Any, half: bool
+) -> None:
+    """A loss of bf16 is near that of float32 and not it; weights and gradients stay float32."""
+    spec = RunSpec(ragged.name, ragged.fingerprint, baseline, settings, {}, 0)
+    model = build_model(spec, ragged, load_parts([])).train()
+    wired = ClickModule(model, ragged.manifest.schema_.items, Training(precision=precision), 9)
+    batch = next(Batcher(ragged, "train", 64).batches(128))
+    plain = float(model.losses(batch).click.detach())
+    loss = wired.training_step(batch, 0)
+    loss.backward()
+    click = float(loss.detach()) - float(model.losses(batch).auxiliary.detach())
+    assert loss.dtype == torch.float32
+    assert (click == pytest.approx(plain, abs=1e-7)) is not half
+    assert click == pytest.approx(plain, abs=0.01)
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert gradients
+    assert {grad.dtype for grad in gradients} == {torch.float32}
+
+
+def test_a_gpu_that_is_named_and_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    nothing = cast(Any, None)
+    with pytest.raises(UsageError, match=r"^training\.device is 'cuda' and PyTorch sees no GPU"):
+        fit(nothing, nothing, Training(device="cuda"), nothing)
