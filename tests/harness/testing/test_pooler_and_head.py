@@ -122,6 +122,16 @@ class SharedOnly(Mean):
         return super().forward(target, history, mask)
 
 
+class OtherRows(Mean):
+    def forward(self, target, history, mask):
+        return super().forward(target, history, mask)
+
+    def pool_rows(self, target, history, packed):
+        like = target.new_zeros(len(packed.place), 1, 0)
+        once = super().forward(like, history[packed.place], packed.mask)  # [R, 1, D]
+        return 2.0 * once[packed.request].squeeze(1)
+
+
 class FailsOnOwnHistories(Mean):
     def forward(self, target, history, mask):
         requests, _, width = history.shape
@@ -194,6 +204,7 @@ POOLERS = [
     (CountsPlaces, PaddingError, "more padding on the left changes the pooled vector"),
     (NoEmptyHistory, FiniteError, "an empty history does not give finite numbers"),
     (SharedOnly, ShapeError, "pools another way than a shared one"),
+    (OtherRows, PaddingError, "pool_rows over the real rows pools another way than forward"),
     (FailsOnOwnHistories, CrashError, "a history of its own pools like a shared one: ValueError"),
     (Deaf, ContentError, "other items in the history leave the pooled vector as it is"),
     (BatchMean, BatchError, "is pooled another way among 1 than among 4"),
