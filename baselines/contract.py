@@ -291,6 +291,9 @@ class Baseline(nn.Module):
         """Find the weights without gradient steps, where the class says `solved`."""
         raise NotImplementedError
 
+    def first_stage(self, train: Batches) -> None:
+        """What is learned by the model's own steps before the recipe's begin: nothing."""
+
     def losses(self, batch: RequestBatch, keep: Tensor | None = None) -> Losses:
         """Training step: encode the U distinct items once, score, compare with the labels. keep [M]
         or [U, M] as in `encode`."""

@@ -24,11 +24,13 @@ from fusefront.baselines.published.make import Make
 from fusefront.baselines.published.marn import MarnModel
 from fusefront.baselines.published.momo import Momo
 from fusefront.baselines.published.mtfn import MtfnModel
+from fusefront.baselines.published.muse import Muse
 from fusefront.baselines.published.naml import Naml
 from fusefront.baselines.published.pamd import PamdModel
 from fusefront.baselines.published.qin import Qin
 from fusefront.baselines.published.seed_reconstruction import SeedReconstruction
 from fusefront.baselines.published.simcen import Simcen
+from fusefront.baselines.published.simtier import SimTier
 from fusefront.baselines.settings import did_you_mean
 
 BASELINES: dict[str, type[Baseline]] = {
@@ -50,7 +52,9 @@ BASELINES: dict[str, type[Baseline]] = {
     "deepfm": DeepFm,
     "autoint": AutoInt,
     "dmf": Dmf,
+    "simtier": SimTier,
     "make": Make,
+    "muse": Muse,
     "em3": Em3Model,
     "lmf": LmfModel,
     "mtfn": MtfnModel,

@@ -48,6 +48,7 @@ from fusefront.fusion_variants.operators.products.bilinear import Bilinear
 from fusefront.fusion_variants.operators.products.dcnv2 import CrossNetwork
 from fusefront.fusion_variants.operators.products.lmf import Lmf
 from fusefront.fusion_variants.operators.products.mtfn import Mtfn
+from fusefront.fusion_variants.operators.products.mutan import Mutan
 from fusefront.fusion_variants.operators.products.quadratic import Quadratic
 from fusefront.fusion_variants.operators.products.tfn import TensorFusion
 
@@ -65,6 +66,7 @@ OPERATORS: dict[str, type[FusionOperator]] = {
     "lmf": Lmf,
     "tfn": TensorFusion,
     "mtfn": Mtfn,
+    "mutan": Mutan,
     "dcnv2": CrossNetwork,
     "quadratic": Quadratic,
     "self_attention": SelfAttention,

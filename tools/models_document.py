@@ -62,8 +62,9 @@ PARADIGMS: dict[str, tuple[tuple[str, ...], str]] = {  # of MMCTR-Bench: models 
         "MMMLP; of Diff-MSIN the operator `src` is, its hinge needs labels inside the operator",
     ),
     "CSAQ": (
-        ("make", "em3"),
-        "M3SRec; QARM's and PSRQ's codes are the compressor `rq`",
+        ("simtier", "make", "em3"),
+        "M3SRec; QARM's and PSRQ's codes are the compressor `rq`. Its MAKE is `simtier` here, with "
+        "frozen content and beside an id model; `make` is the paper's two stages",
     ),
     "GFFI": (
         ("naml", "lmf", "simcen", "mtfn"),

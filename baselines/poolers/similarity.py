@@ -31,6 +31,11 @@ def histogram(weight: Tensor, place: Tensor, count: int) -> Tensor:
     return empty.scatter_add(-1, place, weight)
 
 
+def tier_counts(mask: Tensor, place: Tensor, count: int, like: Tensor) -> Tensor:
+    """How many of the real history [R, L] fall in each bucket [R, K, L]: [R, K, count]."""
+    return histogram(mask.to(like.dtype).unsqueeze(1).expand_as(place), place, count)
+
+
 def shares(mask: Tensor, place: Tensor, count: int, like: Tensor) -> Tensor:
     """The share of the real history [R, L] in each bucket: [R, K, count]."""
     weight = mask.to(like.dtype)

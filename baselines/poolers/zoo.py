@@ -2,8 +2,11 @@
 
 from fusefront.baselines.contract import Pooler
 from fusefront.baselines.poolers.additive_attention import AdditiveAttention
+from fusefront.baselines.poolers.content_search import ContentSearch
 from fusefront.baselines.poolers.din import DinPooler
+from fusefront.baselines.poolers.hstu import Hstu
 from fusefront.baselines.poolers.mean import MeanPooler
+from fusefront.baselines.poolers.semantic_attention import SemanticAttention
 from fusefront.baselines.poolers.similarity_buckets import SimilarityBuckets
 from fusefront.baselines.poolers.similarity_histogram import SimilarityHistogram
 from fusefront.baselines.poolers.similarity_tiers import SimilarityTiers
@@ -21,4 +24,7 @@ POOLERS: dict[str, type[Pooler]] = {
     "similarity_buckets": SimilarityBuckets,
     "similarity_histogram": SimilarityHistogram,
     "similarity_tiers": SimilarityTiers,
+    "semantic_attention": SemanticAttention,
+    "content_search": ContentSearch,
+    "hstu": Hstu,
 }

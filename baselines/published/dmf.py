@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fusefront.baselines.contract import (
     Events,
@@ -31,12 +31,11 @@ from fusefront.baselines.event_kinds import EventKindTokens
 from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
-from fusefront.baselines.poolers.similarity import direction
 from fusefront.baselines.poolers.similarity_histogram import SimilarityHistogram
 from fusefront.baselines.published.base import Published
+from fusefront.baselines.published.content import Content
 from fusefront.baselines.published.recipes import MMCTR_BENCH, MMCTR_BENCH_SOURCE, Recipe
-from fusefront.baselines.settings import make_part
-from fusefront.baselines.slots import CompressedModality, ItemSlots
+from fusefront.baselines.slots import ItemSlots
 
 
 @dataclass(frozen=True)
@@ -50,35 +49,6 @@ class DmfSettings:
     bins: int = 10
     buckets: int = 35
     hidden: tuple[int, ...] = (1024, 512, 256)
-
-
-class Content(nn.Module):
-    """Item ids [U] to g [U, width_out]; an absent modality is zero and takes no part in a
-    cosine."""
-
-    present: Tensor
-
-    def __init__(
-        self, schema: Schema, items: ItemTable, parts: Parts, content: int, seed: int
-    ) -> None:
-        super().__init__()
-        self.register_buffer("present", items.present.clone())
-        modalities = []
-        for m, (name, width) in enumerate(schema.modalities.items()):
-            there = items.present[:, m]
-            spec = {"name": "pca", "k": min(content, width), "whiten": False}
-            pca = make_part("compressor", parts.compressors, spec, width)
-            rows = items.vectors[name].float().masked_fill(~there.unsqueeze(-1), 0.0)
-            modalities.append(CompressedModality(pca, rows, there & items.in_train, seed))
-        self.modalities = nn.ModuleList(modalities)
-        self.width_out = sum(part.width_out for part in modalities)
-
-    def forward(self, ids: Tensor, keep: Tensor | None) -> Tensor:
-        """Directions of the present modalities of items ids [U], side by side: [U, M * d]. keep [M]
-        or [U, M] leaves some out."""
-        there = self.present[ids] if keep is None else self.present[ids] & keep  # [U, M]
-        pairs = zip(self.modalities, there.unbind(-1), strict=True)
-        return torch.cat([direction(part(ids, some)[0]) for part, some in pairs], -1)
 
 
 class Dmf(Published):

@@ -1,50 +1,135 @@
-"""MAKE (Sheng et al. 2024, CIKM): pooled content and the tiers of its similarity to the candidate.
+"""MAKE (Sheng et al. 2024, CIKM): a content half trained first for several epochs, then ids.
 
-v_i = W [x_1; ...; x_S] + b;
-u = [DIN(v_t, v_l); share of the history in each of 10 tiers of cos(v_t, v_l)];
-logit = MLP([u; v_t; context]).
+v_i = [W_1 x_1; ...; W_M x_M], no id; h = ReLU network of [v_t; DIN(v_t, v_l)], f = w' h + b, taught
+by clicks of its own for several epochs before anything else: content needs more epochs than ids
+bear. e_i = [E_id; item fields; numbers], u = DIN(e_t, e_l), logit = MLP([context; e_t; u; h; f]),
+through which no gradient reaches the content half; meanwhile that goes on by its own click loss.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
-from fusefront.baselines.models.composed import Composed
-from fusefront.baselines.models.composed_settings import ComposedSettings
-from fusefront.baselines.published.presets import deep, none, part
-from fusefront.baselines.published.recipes import MMCTR_BENCH, MMCTR_BENCH_SOURCE, Recipe
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits as click_loss
+
+from fusefront.baselines.contract import (
+    Batches,
+    Events,
+    ItemCodes,
+    ItemTable,
+    Losses,
+    Parts,
+    Request,
+    RequestBatch,
+    Rows,
+    Schema,
+    Scored,
+    gather,
+    no_loss,
+)
+from fusefront.baselines.event_kinds import EventKindTokens
+from fusefront.baselines.fields import context_of
+from fusefront.baselines.heads.deep import Deep
+from fusefront.baselines.placements.stream import select, spread
+from fusefront.baselines.poolers.din import DinPooler
+from fusefront.baselines.published.content import WithContent, id_tokens
+from fusefront.baselines.published.recipes import DIN, DIN_SOURCE, Recipe
+from fusefront.baselines.slots import ItemSlots
 
 
 @dataclass(frozen=True)
-class MakeSettings(ComposedSettings):
-    """As published; `token_width` is the projections' width."""
+class MakeSettings:
+    """`content` is the width of each modality's token, `first_epochs` those of the content half."""
 
-    id_width: int = 128
-    side_width: int = 16
-    token_width: int = 128
-    compressor: Mapping[str, object] = field(default_factory=none)
-    operator: Mapping[str, object] | None = field(default_factory=part("concat"))
-    pooler: Mapping[str, object] | None = field(
-        default_factory=part("similarity_tiers", {"tiers": 10})
-    )
-    head: Mapping[str, object] = field(default_factory=deep)
-    products: bool = False
-    context_width: int = 16
+    embedding: int = 64
+    content: int = 64
+    first_epochs: int = 3
+    first_rate: float = 1e-3
+    attention: tuple[int, ...] = (512, 256)
+    knowledge: tuple[int, ...] = (128, 64)
+    hidden: tuple[int, ...] = (1024, 512, 256)
+    dropout: float = 0.0
 
 
-class Make(Composed):
-    """Similarity as a feature of its own."""
+class Make(WithContent):
+    """What content knows is extracted first and handed to the id model as features."""
 
     name: ClassVar[str] = "make"
-    family = "published"
     paper: ClassVar[str] = "Sheng et al. 2024, CIKM"
-    recipe: ClassVar[Recipe] = MMCTR_BENCH
-    recipe_source: ClassVar[str] = MMCTR_BENCH_SOURCE
-    Settings: ClassVar[type[ComposedSettings]] = MakeSettings
-    fixed: ClassVar[tuple[str, ...]] = ("placement", "conditioning")
+    recipe: ClassVar[Recipe] = DIN
+    recipe_source: ClassVar[str] = DIN_SOURCE
+    Settings: ClassVar[type[MakeSettings]] = MakeSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
-        "token_width": (16, 32, 64, 128),
-        "id_width": (8, 32, 128),
-        "head.hidden": ((64, 32), (256, 128), (1024, 512, 256)),
-        "pooler.tiers": (5, 10, 20),
+        "embedding": (16, 32, 64),
+        "content": (16, 32, 64),
+        "first_epochs": (1, 3, 5),
+        "dropout": (0.0, 0.1, 0.3),
     }
+
+    def __init__(
+        self, schema: Schema, items: ItemTable, settings: MakeSettings, parts: Parts
+    ) -> None:
+        super().__init__(schema, items, settings, parts)
+        names, none, wide = tuple(schema.modalities), {"name": "none"}, settings.content
+        sizes = {"id_width": 0, "side_width": 0, "width": wide, "seed": torch.initial_seed()}
+        self.slots = ItemSlots(schema, items, parts, modalities=names, compressor=none, **sizes)
+        self.tokens = id_tokens(schema, items, settings.embedding)
+        self.widths = (len(names) * wide, self.tokens.width_out)
+        self.kinds = EventKindTokens(schema.history_kinds, self.widths[1])
+        pools = (DinPooler(width, hidden=settings.attention) for width in self.widths)
+        self.content_pool, self.pool = pools
+        inner = settings.attention[0]
+        self.code = (self.widths[0] + inner, self.widths[1] + inner)
+        self.knowledge = Deep(2 * self.widths[0], settings.knowledge, norm=False, out=False)
+        self.content_out = nn.Linear(self.knowledge.width_out, 1)
+        self.context = context_of(schema, settings.embedding)
+        wide = self.context.width_out + 2 * self.widths[1] + self.knowledge.width_out + 1
+        self.head = Deep(wide, settings.hidden, dropout=settings.dropout)
+
+    def encode(
+        self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
+    ) -> tuple[ItemCodes, Tensor]:
+        x, _, loss = self.slots(ids, keep)  # [U, M, d]
+        v, e, there = x.flatten(1), self.tokens(ids, keep), (ids > 0).unsqueeze(-1)
+        asks = [self.content_pool.prepare_target(v), self.pool.prepare_target(e)]
+        typed, some = self.kinds(e, there, events)
+        past = v if events is None else v[events.item]
+        codes = [self.content_pool.prepare_history(past), self.pool.prepare_history(typed)]
+        return ItemCodes(Rows(torch.cat(codes, -1), some), Rows(torch.cat(asks, -1), there)), loss
+
+    def both(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logits of the model and of the content half alone, [N] each."""
+        asks = torch.split(request.candidates.values, self.code, -1)
+        past = torch.split(request.history.values, self.code, -1)
+        u_c = self.content_pool(asks[0], past[0], request.history_mask)
+        h = self.knowledge(select(torch.cat([asks[0][..., : self.widths[0]], u_c], -1), rows))
+        f = self.content_out(h)  # [N, 1]
+        u = self.pool(asks[1], past[1], request.history_mask)
+        c = self.context(request.request_context, request.candidate_context, u)
+        x = select(torch.cat([c, asks[1][..., : self.widths[1]], u], -1), rows)
+        return self.head(torch.cat([x, h.detach(), f.detach()], -1)), f.squeeze(-1)
+
+    def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+        logits, _ = self.both(request, rows)
+        return Scored(spread(logits, rows, request.candidates.values), no_loss(logits))
+
+    def losses(self, batch: RequestBatch, keep: Tensor | None = None) -> Losses:
+        codes, loss = self.encode_batch(batch, keep)
+        logits, alone = self.both(gather(codes, batch), batch.rows)
+        labels = batch.labels.flatten()[batch.rows].to(logits.dtype)
+        loss = loss + click_loss(alone, labels)
+        return Losses(click_loss(logits, labels), loss, spread(logits, batch.rows, batch.labels))
+
+    def first_stage(self, train: Batches) -> None:
+        """The content half alone, `first_epochs` epochs of Adam at `first_rate`."""
+        halves = (self.slots, self.content_pool, self.knowledge, self.content_out)
+        parameters = [parameter for half in halves for parameter in half.parameters()]
+        optimizer = torch.optim.Adam(parameters, self.settings.first_rate)
+        self.train()
+        for _ in range(self.settings.first_epochs):
+            for batch in train():
+                optimizer.zero_grad()
+                self.losses(batch).auxiliary.backward()
+                optimizer.step()

@@ -54,6 +54,7 @@ def fit(module: ClickModule, data: RequestData, recipe: Training, epochs: "Epoch
             _solve(module, data)
             trainer.validate(module, datamodule=data, verbose=False)
         else:
+            module.model.first_stage(lambda: data.train.batches(module.recipe.batch_rows))
             trainer.fit(module, datamodule=data)
     module.to("cpu")
 

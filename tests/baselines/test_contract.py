@@ -61,11 +61,19 @@ SMALL = {  # the published widths take minutes and gigabytes
     "deepfm": {"embedding": 4, "hidden": (16, 8)},
     "autoint": {"embedding": 4, "layers": 2, "attention": 8},
     "dmf": {"width": 8, "content": 6, "hidden": (16, 8)},
-    "simcen": {"embedding": 4, "layers": 2, "hidden": 8, "dropout": 0.0},
+    "simtier": {"embedding": 4, "content": 6, "attention": (16, 8), "hidden": (16, 8)},
+    "make": {"embedding": 4, "content": 4, "attention": (16, 8), "hidden": (16, 8)}
+    | {"knowledge": (8,)},
+    "muse": {"embedding": 4, "content": 6, "nearest": 3, "hidden": (16, 8)},
+    "simcen": {"embedding": 4, "layers": 2, "hidden": 32, "dropout": 0.0},
     "naml": {"width": 8, "id_width": 4, "attention": 8},
-    **dict.fromkeys(("make", "em3", "lmf", "mtfn", "pamd", "marn"), WIDE),
+    **dict.fromkeys(("em3", "lmf", "mtfn", "pamd", "marn"), WIDE),
 }
 POOLED = {f"pooler {name}": {"operator": "concat", "pooler": name} for name in POOLERS}
+POOLED["pooler content_search, hashed"] = {
+    "operator": "concat",
+    "pooler": {"name": "content_search", "nearest": 3, "bits": 8},
+}
 POOLED["pooler din with softmax"] = {"pooler": {"name": "din", "softmax": True}}
 POOLED["pooler transformer"] = {
     "operator": "concat",

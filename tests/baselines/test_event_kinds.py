@@ -45,7 +45,10 @@ SMALL: dict[str, dict[str, object]] = {  # without dropout, which is drawn for r
         "dropout": 0.0,
     },
     "qin": {"embedding": 4, "layers": 2, "rank": 3, "dropout": 0.0},
-    "make": {"token_width": 8, "id_width": 4, "head.hidden": (32, 16)},
+    "simtier": {"embedding": 4, "content": 6, "attention": (16, 8), "hidden": (16, 8)},
+    "make": {"embedding": 4, "content": 4, "attention": (16, 8), "hidden": (16, 8)}
+    | {"knowledge": (8,)},
+    "muse": {"embedding": 4, "content": 6, "nearest": 3, "hidden": (16, 8)},
 }
 CASES = [(name, "", SMALL.get(name, {})) for name in READING if name not in PRESETS] + [
     ("composed", name, settings) for name, settings in COMPOSED.items()

@@ -8,7 +8,7 @@ from fusefront.fusion_variants.zoo import OPERATORS
 
 D, STEPS = 8, 400
 PRODUCTS_FAST = ("bilinear", "tfn")
-PRODUCTS_SLOW = ("lmf", "mtfn", "dcnv2", "simcen")
+PRODUCTS_SLOW = ("lmf", "mtfn", "mutan", "dcnv2", "simcen")
 ACROSS_SLOW = ("gmu", "moe", "quadratic", "mbt", "perceiver", "fq_former", "src")
 SUMS = ("concat", "mean", "maf")
 FIRST, SECOND = nn.functional.normalize(

@@ -89,6 +89,29 @@ def test_mtfn_adds_rank_one_products(compare, loops, bias):
     compare(operator, formula)
 
 
+def test_mutan_multiplies_squashed_projections(compare, loops):
+    rank, hidden = 3, 2
+    operator = OPERATORS["mutan"](3, D, rank=rank, inner=3, hidden=hidden)
+
+    def formula(x, there, query):
+        inner = {m: np.tanh(loops.slot(operator.squash, m, x[m])) for m in there}
+        factors = {m: loops.slot(operator.factor, m, inner[m]) for m in there}
+        total = np.zeros(hidden)
+        for r in range(rank):
+            for h in range(hidden):
+                total[h] += np.prod([factors[m][r * hidden + h] for m in there])
+        return loops.flat(operator.mix, total)
+
+    compare(operator, formula)
+
+
+@pytest.mark.parametrize("name", ["mtfn", "mutan"])
+def test_products_start_around_one_and_minus_one_in_turn(name):
+    bias = OPERATORS[name](3, D, rank=4, hidden=2).factor.bias.detach().squeeze(1)
+    assert bias[0].tolist() == [-1, -1, 1, 1, -1, -1, 1, 1]
+    assert (bias[1:] == 1).all()
+
+
 @pytest.mark.parametrize("readout", ["linear", "tokens"])
 @pytest.mark.parametrize("rank", [0, 2])
 def test_dcnv2_multiplies_the_start_into_every_layer(compare, loops, readout, rank):

@@ -4,6 +4,11 @@ Training starts from x̃_m = √ā_T x_m + √(1 - ā_T) ε, scoring from x̃_m 
 For t = T ... 1: c_m = Σ_n≠m softmax_n(x̃_m · A x̃_n / √d) x̃_n over present n, ε̂_m = P
 [x̃_m; c_m] + e_t, x̃_m ← (x̃_m - β / √(1 - ā_t) ε̂_m) / √(1 - β). Output: two-layer network on all
 LN(x̃_m).
+
+No code of the authors is public. MMCTR-Bench adds noise anew in every step, on a cosine schedule
+taken from its clean end on, and its guess is the slot itself plus an attention whose softmax runs
+over heads, there being one key; here noise is added once and taken off from its far end, as in
+DDPM, and the softmax chooses among the other modalities.
 """
 
 from typing import ClassVar

@@ -3,6 +3,10 @@
 Training adds weight * symmetric InfoNCE between an item's content and its id vector (content-id
 contrast), over at most 1,024 items that have both; rows of one id vector, as the same candidate of
 two requests at placement `pooled`, are not each other's negatives.
+
+No code of the authors is public. MMCTR-Bench contrasts bare products, not cosines, counts a row's
+twins as negatives, and lets the FQ-Former read the id, whose vector the contrast then holds
+already; here content alone is read, as what is to be aligned with the id.
 """
 
 from typing import ClassVar

@@ -4,6 +4,9 @@ w_m = 1 - D(s_m)_m: a shared vector that still tells its modality counts less (D
 modality; max over present slots). Training adds weight * (CE(D(s), m) + λ CE(A(reversed s), m) +
 λ CE(B(p), m)): D learns on detached s, the adversary A pushes modality out of s through reversed
 gradients, B keeps it in p.
+
+No code of the authors is public. MMCTR-Bench's adversary sees w_m s_m instead of s_m, and its B
+sees detached p, which teaches B alone; here B's loss reaches p, as the formula of the paper has it.
 """
 
 from typing import ClassVar

@@ -4,6 +4,10 @@ Output x_0 + Σ_v softmax(x_0 · W v / √d) v over all c_m and s_m, slot 0 the 
 Training adds weight * mean over pairs (a, b) of |c_a - c_b|²/d + cos²(s_a, s_b) + rank(a, b) +
 rank(b, a): the common part of the other modality should help to rebuild x_a more than the other's
 specific part does, rank(a, b) = -log σ(|R_a[c_a; s_b] - x_a|²/d - |R_a[c_b; s_a] - x_a|²/d).
+
+No code of the authors is public. MMCTR-Bench ranks otherwise: x_b rebuilt from c_a alone should
+beat x_b from x_a, and that x_b from s_a, and common parts are maps of each pair. Here both parts
+are of a modality, whatever it is paired with, so that three modalities do not have six.
 """
 
 from itertools import combinations

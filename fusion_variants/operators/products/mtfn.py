@@ -1,10 +1,15 @@
-"""Rank-constrained tensor fusion: W Σ_r Π_m V_m^(r) [x_m; 1] + b, factor 1 for an absent slot."""
+"""Rank-constrained tensor fusion: W Σ_r Π_m V_m^(r) [x_m; 1] + b, factor 1 for an absent slot.
+
+With a constant, products start around 1 and -1 in turn over r, so that single slots, pairs and the
+product of all get through and the sum over r starts at none. `bias=False` is the formula as
+published.
+"""
 
 from functools import reduce
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.layers import Flat, SlotLinear
@@ -12,9 +17,9 @@ from fusefront.fusion_variants.presence import cleared, factors, one_token
 
 
 class Mtfn(FusionOperator):
-    """Products of all slots. `bias=False` is the formula as published, without the constant 1: then
-    only products of all present slots are left, and neither one slot nor a pair of three can be
-    followed unless the tokens themselves hold a constant.
+    """Products of all slots. Without the constant 1 (`bias=False`) only products of all present
+    slots are left, and neither one slot nor a pair of three can be followed unless the tokens
+    themselves hold a constant.
     """
 
     name: ClassVar[str] = "mtfn"
@@ -27,7 +32,12 @@ class Mtfn(FusionOperator):
     ) -> None:
         super().__init__(slots, d)
         self.rank = rank
-        self.factor = SlotLinear(slots, d, rank * hidden, bias=bias)
+        self.factor = SlotLinear(slots, d, rank * hidden, bias=bias, gain=3**0.5)
+        if self.factor.bias is not None:
+            with torch.no_grad():
+                nn.init.ones_(self.factor.bias)
+                sign = torch.arange(rank) % 2 * 2.0 - 1.0
+                self.factor.bias[0] *= sign.repeat_interleave(hidden)
         self.mix = Flat([hidden, d])
 
     @property

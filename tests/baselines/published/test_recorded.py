@@ -16,12 +16,14 @@ from fusefront.baselines.published import (
     marn,
     momo,
     mtfn,
+    muse,
     naml,
     pamd,
     qin,
     recipes,
     seed_reconstruction,
     simcen,
+    simtier,
 )
 from fusefront.baselines.published.dmf import DmfSettings
 from fusefront.baselines.published.presets import deep, none, part
@@ -30,7 +32,7 @@ from fusefront.baselines.zoo import BASELINES, check_settings
 from fusefront.harness.testing.baseline import SPARE
 
 MODULES = (autoint, deepfm, din, dmf, em3, lmf, make, marn, momo, mtfn, naml, pamd, qin)
-MODULES += (seed_reconstruction, simcen)
+MODULES += (seed_reconstruction, simcen, simtier, muse)
 WIDE = (1024, 512, 256)
 OWN = {
     "din": {
@@ -59,6 +61,34 @@ OWN = {
     "autoint": {"embedding": 16, "layers": 3, "heads": 2, "attention": 64},
     "dmf": {"width": 128, "content": 32, "alpha": 0.5, "bins": 10, "buckets": 35, "hidden": WIDE},
     "naml": {"width": 128, "id_width": 128, "attention": 128, "compressor": {"name": "none"}},
+    "simtier": {
+        "embedding": 64,
+        "content": 32,
+        "tiers": 20,
+        "attention": (512, 256),
+        "hidden": WIDE,
+        "dropout": 0.0,
+    },
+    "make": {
+        "embedding": 64,
+        "content": 64,
+        "first_epochs": 3,
+        "first_rate": 1e-3,
+        "attention": (512, 256),
+        "knowledge": (128, 64),
+        "hidden": WIDE,
+        "dropout": 0.0,
+    },
+    "muse": {
+        "embedding": 64,
+        "content": 32,
+        "tiers": 20,
+        "heads": 1,
+        "nearest": 50,
+        "bits": 0,
+        "hidden": WIDE,
+        "dropout": 0.0,
+    },
     "simcen": {
         "embedding": 16,
         "layers": 3,
@@ -101,10 +131,6 @@ ATTENTIVE = {"name": "din", "softmax": True}
 PRESETS = {
     "em3": {"operator": {"name": "em3"}, "pooler": ATTENTIVE},
     "lmf": {"operator": {"name": "lmf", "rank": 5}, "pooler": {"name": "mean"}},
-    "make": {
-        "operator": {"name": "concat"},
-        "pooler": {"name": "similarity_tiers", "tiers": 10},
-    },
     "marn": {"operator": {"name": "marn"}, "pooler": ATTENTIVE},
     "mtfn": {"operator": {"name": "mtfn", "rank": 20, "bias": False}, "pooler": {"name": "mean"}},
     "pamd": {"operator": {"name": "pamd"}, "pooler": ATTENTIVE},
@@ -128,6 +154,25 @@ SEARCHED = {
         "hidden": DEEP,
     },
     "naml": {"width": (16, 32, 64, 128), "id_width": (8, 32, 128)},
+    "simtier": {
+        "embedding": (16, 32, 64),
+        "content": (8, 16, 32),
+        "tiers": (10, 20, 40),
+        "dropout": (0.0, 0.1, 0.3),
+    },
+    "make": {
+        "embedding": (16, 32, 64),
+        "content": (16, 32, 64),
+        "first_epochs": (1, 3, 5),
+        "dropout": (0.0, 0.1, 0.3),
+    },
+    "muse": {
+        "embedding": (16, 32, 64),
+        "content": (8, 16, 32),
+        "nearest": (8, 20, 50, 100),
+        "bits": (0, 32, 64),
+        "dropout": (0.0, 0.1, 0.3),
+    },
     "simcen": {
         "embedding": (8, 16, 32),
         "layers": (1, 2, 3),
@@ -145,7 +190,6 @@ SEARCHED = {
 OF_PRESETS = {
     "em3": ("operator.queries", (2, 5)),
     "lmf": ("operator.rank", (2, 4, 5, 8)),
-    "make": ("pooler.tiers", (5, 10, 20)),
     "marn": ("operator.adversary", (0.01, 0.05)),
     "mtfn": ("operator.rank", (5, 10, 20)),
     "pamd": ("operator.weight", (0.01, 0.1)),
@@ -159,6 +203,9 @@ RECIPES = {
     "autoint": BARS,
     "din": DIN,
     "seed_reconstruction": DIN,
+    "simtier": DIN,
+    "make": DIN,
+    "muse": DIN,
     "momo": PLATEAU | {"learning_rate": 5e-4, "batch_rows": 128, "patience": 5},
     "qin": QIN | {"patience": 8},
     "simcen": PLATEAU | {"learning_rate": 1e-3, "batch_rows": 10_000, "patience": 2},
