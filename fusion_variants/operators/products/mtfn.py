@@ -2,7 +2,9 @@
 
 With a constant, products start around 1 and -1 in turn over r, so that single slots, pairs and the
 product of all get through and the sum over r starts at none. `bias=False` is the formula as
-published.
+published. On the tour world at `item` (4,000 requests, 3 epochs, one seed) this start gives an AUC
+of .637, ones alone .600, `lmf` .686, at rank 5 and at 20 alike: what is missing is not rank (.615
+at 1, .643 at 5), size or an identity for W (.628), and was not found. Prefer `lmf`.
 """
 
 from functools import reduce
@@ -32,7 +34,7 @@ class Mtfn(FusionOperator):
     ) -> None:
         super().__init__(slots, d)
         self.rank = rank
-        self.factor = SlotLinear(slots, d, rank * hidden, bias=bias, gain=3**0.5)
+        self.factor = SlotLinear(slots, d, rank * hidden, bias=bias)
         if self.factor.bias is not None:
             with torch.no_grad():
                 nn.init.ones_(self.factor.bias)
