@@ -1,8 +1,9 @@
 """Semantic-aware target attention (SA-TA of MUSE): ids attend, content says how alike items are.
 
-a_l = q · k_l / √d, s_l = cos(g_t, g_l) / τ; logit_l = β_1 a_l + β_2 s_l + β_3 a_l s_l; per head
-u = Σ_l softmax(logit_l) v_l with q = W_q t + b, k = W_k h, v = W_v h made offline; τ starts at .1,
-every β at 1. The authors' code puts x σ(x) around all three projections and does not scale a_l.
+a_l = q · k_l / √d, s_l = ρ cos(g_t, g_l); logit_l = β_1 a_l + β_2 s_l + β_3 a_l s_l; per head
+u = Σ_l softmax(logit_l) v_l with q = W_q t + b, k = W_k h, v = W_v h made offline; ρ starts at 10,
+every β at 1. The authors' code learns τ = 1 / ρ, which a large step turns through zero, puts x σ(x)
+around all three projections and does not scale a_l.
 """
 
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ class SemanticAttention(Pooler):
         self.key = nn.Linear(width, width, bias=False)
         nn.init.normal_(self.key.weight, std=0.1 / sqrt(width))  # starts by content alone
         self.value = near_identity(nn.Linear(width, width, bias=False))
-        self.tau = nn.Parameter(torch.full((heads, 1, 1), 0.1))
+        self.sharpness = nn.Parameter(torch.full((heads, 1, 1), 10.0))
         self.beta = nn.Parameter(torch.ones(3, heads, 1, 1))
 
     @property
@@ -75,7 +76,7 @@ class SemanticAttention(Pooler):
         else:
             keys, values = (x.transpose(1, 2) for x in (keys, values))  # [R, h, L, dh]
             score = query @ keys.transpose(-1, -2)  # [R, h, K, L]
-        near = alike.unsqueeze(1) / self.tau  # [R, h, K, L]
+        near = alike.unsqueeze(1) * self.sharpness  # [R, h, K, L]
         score = self.beta[0] * score + self.beta[1] * near + self.beta[2] * score * near
         score = score + additive(mask, score).unsqueeze(1)
         weight = score.softmax(-1) * alive(mask, score).unsqueeze(1)

@@ -154,7 +154,7 @@ def sata(pooler, t, h, choose=lambda alike: range(len(alike))):
         logits = []
         for i in some:
             a = float(q[part] @ pooler.key(h[i])[part]) / math.sqrt(width)
-            s = alike[i] / float(pooler.tau[head])
+            s = alike[i] * float(pooler.sharpness[head])
             b = pooler.beta[:, head, 0, 0].tolist()
             logits.append(b[0] * a + b[1] * s + b[2] * a * s)
         weights = [math.exp(x - max(logits)) for x in logits]
