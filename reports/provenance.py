@@ -27,9 +27,14 @@ QUALITY, BENCH = (
 )
 MONEY = ColumnSource(("replay.json", "bench/bench.json", "study.yaml"), PREDICTIONS, "today")
 OVER_TODAY = QUALITY._replace(against="today")
+REGRET = ColumnSource(("comparison.json", "bench/bench.json"), PREDICTIONS)
 TABLES: dict[str, ColumnSource] = {
     "leaderboard": QUALITY,
     "cost": BENCH,
+    "session": BENCH,
+    "scopes": BENCH,
+    "arriving": BENCH,
+    "at_once": BENCH,
     "backends": BENCH,
     "metrics": QUALITY,
     "ablation": ColumnSource(("ablation-*.json",), PREDICTIONS),
@@ -54,7 +59,9 @@ COLUMNS: dict[tuple[str, str], ColumnSource] = {
     ("leaderboard", "verdict"): OVER_TODAY,
     ("leaderboard", "verdict_detail"): OVER_TODAY,
     ("leaderboard", "verdict_vs_choice"): QUALITY._replace(against="choice"),
+    **{("leaderboard", column): REGRET for column in ("regret", "regret_low", "regret_high")},
     ("leaderboard", "p99_ms"): BENCH,
+    ("cost", "limit"): ColumnSource(("bench/bench.json", "study.yaml")),
     ("cost", "parameters"): ColumnSource((), ("summary.json",)),
 }
 FIGURES: dict[str, ColumnSource] = {  # by the first word of the figure's name
