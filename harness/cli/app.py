@@ -1,14 +1,18 @@
 """The command line: `fusefront VERB`. --help answers without importing torch."""
 
+import functools
 import importlib
+import math
 import os
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from io import TextIOWrapper
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from typer.exceptions import TyperException
+from typer.models import OptionInfo
 
 from fusefront.datasets.errors import DataContractError, PlaceError, SpecError
 from fusefront.harness.cli.place import of_the_place
@@ -78,8 +82,35 @@ def register(verbs: dict[str, str] = VERBS) -> typer.Typer:
     """Put every verb on the command line; modules are light, their work is imported when called."""
     for verb, module in verbs.items():
         loaded = importlib.import_module(f"fusefront.harness.cli.{module}")
-        app.command(verb)(getattr(loaded, "listing" if verb == "list" else verb.replace("-", "_")))
+        function = getattr(loaded, "listing" if verb == "list" else verb.replace("-", "_"))
+        app.command(verb)(of_finite_numbers(function))
     return app
+
+
+def of_finite_numbers(function: Callable[..., None]) -> Callable[..., None]:
+    """The verb, which takes no nan or infinity.
+
+    Older versions of typer compare nan with a range and let it pass.
+    """
+    spelled = {
+        name: option.param_decls[0]
+        for name, hint in get_type_hints(function, include_extras=True).items()
+        for option in getattr(hint, "__metadata__", ())
+        if isinstance(option, OptionInfo) and option.param_decls
+    }
+
+    @functools.wraps(function)
+    def checked(**options: Any) -> None:
+        for name, value in options.items():
+            for number in value if isinstance(value, list) else [value]:
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise typer.BadParameter(
+                        f"got {number}, expected a finite number",
+                        param_hint=spelled.get(name, f"--{name.replace('_', '-')}"),
+                    )
+        function(**options)
+
+    return checked
 
 
 def run() -> int | None:

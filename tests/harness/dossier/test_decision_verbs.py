@@ -7,6 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from fusefront.datasets.errors import DataContractError
+from fusefront.harness.cli.app import of_finite_numbers
 from fusefront.harness.cli.decide import decide
 from fusefront.harness.cli.gate import gate
 from fusefront.harness.cli.show_decision import tied_line
@@ -15,7 +16,7 @@ from fusefront.reports.evidence import Decision, Evidence, StudyFacts
 
 Make = Callable[..., Path]
 app = typer.Typer()
-app.command("decide")(decide)
+app.command("decide")(of_finite_numbers(decide))
 app.command("gate")(gate)
 
 
