@@ -87,16 +87,22 @@ def register(verbs: dict[str, str] = VERBS) -> typer.Typer:
     return app
 
 
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("-")
+
+
 def of_finite_numbers(function: Callable[..., None]) -> Callable[..., None]:
     """The verb, which takes no nan or infinity.
 
     Older versions of typer compare nan with a range and let it pass.
     """
     spelled = {
-        name: option.param_decls[0]
+        name: words[0]
         for name, hint in get_type_hints(function, include_extras=True).items()
         for option in getattr(hint, "__metadata__", ())
-        if isinstance(option, OptionInfo) and option.param_decls
+        if isinstance(option, OptionInfo)
+        # of Annotated[..., Option("--word")] the first word is where a default would be
+        if (words := [w for w in (option.default, *(option.param_decls or ())) if _is_word(w)])
     }
 
     @functools.wraps(function)

@@ -30,7 +30,8 @@ def program() -> typer.Typer:
 def test_what_is_not_finite_is_refused(program: typer.Typer, words: list[str], value: str) -> None:
     result = CliRunner().invoke(program, [*words, value])
     assert result.exit_code == 2
-    assert f"{words[-1]}: got {value}" in result.output.replace("\n", " ")
+    assert f"{words[0]}:" in result.output
+    assert f"got {value}," in result.output
 
 
 def test_other_values_go_on_and_the_help_is_the_verbs(program: typer.Typer) -> None:
