@@ -367,6 +367,51 @@ class AblationStep:
     latency_ms: Interval | None = None
     verdict: Verdict = ""
     run_ids: tuple[str, ...] = ()
+    kind: str = ""  # modality | component | alone | swap | cell
+    logloss: Interval | None = None  # difference
+    pcoc: Interval | None = None  # difference of predicted over clicked
+    cost: "StepCost | None" = None
+    mde: float | None = None  # smallest difference that is seen with 80 % power
+    over_limit: bool = False  # the part alone takes the whole over the limit
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What a part adds to the whole; None = not counted, not timed."""
+
+    p50: Interval | None = None  # ms
+    p99: Interval | None = None
+    measurable: bool | None = None  # at p50, beyond 0 and beyond what equal sessions differ by
+    auc_per_ms: Interval | None = None  # Fieller's; only where the ms are measurable
+    macs: float | None = None  # a candidate
+    code_bytes: float | None = None  # an item
+
+
+@dataclass(frozen=True)
+class BuildStep:
+    """What a part adds to those before it, from the plainest strategy on."""
+
+    name: str
+    auc: float  # with it
+    gain: Interval  # the ends hold for all steps at once
+
+
+@dataclass(frozen=True)
+class CrossedEffect:
+    """A main effect (one factor) or an interaction (two); the ends hold for all at once."""
+
+    factors: tuple[str, ...]
+    levels: tuple[str, ...]
+    effect: Interval
+    cells: int = 0
+
+
+@dataclass(frozen=True)
+class CrossedCell:
+    """The AUC of one combination of levels; `levels` is () for the strategy as it is."""
+
+    levels: tuple[tuple[str, str], ...]  # factor, level
+    auc: float
 
 
 @dataclass(frozen=True)
@@ -379,6 +424,14 @@ class Ablation:
     start: str = ""  # a strategy or a name
     start_gain: Interval | None = None
     title: str = ""
+    plan: str = "minimal"
+    mode: str = ""  # how hyper-parameters were set
+    first: tuple[str, ...] = ()  # parts shown to add AUC, the surest first
+    path_start: float | None = None  # AUC of the plainest strategy
+    path_base: str = ""  # parts that are there from the start
+    path: tuple[BuildStep, ...] = ()
+    effects: tuple[CrossedEffect, ...] = ()  # of a factorial plan
+    cells: tuple[CrossedCell, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -512,6 +565,19 @@ class WidthCurve:
 
 
 @dataclass(frozen=True)
+class SliceGap:
+    """A measure of one group of a sensitive slice minus that of another; the interval holds for
+    all gaps of the study."""
+
+    strategy: str
+    slice: str
+    measure: str  # auc | pcoc | exposure
+    group: str
+    other: str
+    gap: Interval
+
+
+@dataclass(frozen=True)
 class Slice:
     """The choice against today on part of the test rows."""
 
@@ -627,6 +693,7 @@ class Evidence:
     codes: tuple[CodeMeasure, ...] = ()
     widths: tuple[WidthCurve, ...] = ()
     slices: tuple[Slice, ...] = ()
+    gaps: tuple[SliceGap, ...] = ()  # between groups of sensitive slices
     backends: tuple[ServedBy, ...] = ()  # () where nothing but what ships was timed
     session: SessionQuality | None = None  # None where nothing was timed
     scopes: tuple[ScopeGap, ...] = ()  # () where one scope was timed

@@ -38,12 +38,15 @@ TABLES: dict[str, ColumnSource] = {
     "backends": BENCH,
     "metrics": QUALITY,
     "ablation": ColumnSource(("ablation-*.json",), PREDICTIONS),
+    "building": ColumnSource(("ablation-*.json",), PREDICTIONS),
+    "crossing": ColumnSource(("ablation-*.json",), PREDICTIONS),
     "fusing": ColumnSource(("comparison.json", "tuning/*"), PREDICTIONS),
     "searches": ColumnSource(("tuning/*",)),
     "importance": ColumnSource(("tuning/*",)),
     "codes": ColumnSource((), ("summary.json",)),
     "widths": ColumnSource((), ("nested.json",)),
     "slices": OVER_TODAY,
+    "gaps": ColumnSource(("gaps.json",), PREDICTIONS),
     "what_if": MONEY,
     "what_if_grid": MONEY,
     "audit": ColumnSource(("audit.json",)),
@@ -67,6 +70,8 @@ COLUMNS: dict[tuple[str, str], ColumnSource] = {
 FIGURES: dict[str, ColumnSource] = {  # by the first word of the figure's name
     "frontier": ColumnSource(("comparison.json", "bench/bench.json"), PREDICTIONS),
     "ablation": ColumnSource(("ablation-*.json",), PREDICTIONS),
+    "building": ColumnSource(("ablation-*.json",), PREDICTIONS),
+    "crossing": ColumnSource(("ablation-*.json",), PREDICTIONS),
     "calibration": QUALITY,
     "epochs": ColumnSource((), ("metrics.jsonl",)),
     "trials": ColumnSource(("tuning/*",)),
@@ -143,6 +148,11 @@ def _drawn_runs(evidence: Evidence, kind: str, number: str) -> list[Json]:
             [ablation.start, ablation.end],
             [run for step in ablation.steps for run in step.run_ids],
         )
+    elif kind == "building":
+        names = [[each for each in evidence.ablations if each.path][int(number) - 1].end]
+    elif kind == "crossing":
+        chain = [each for each in evidence.ablations if each.cells][int(number) - 1]
+        names, ids = [chain.end], [run for step in chain.steps for run in step.run_ids]
     elif kind == "calibration":
         names = [curve.strategy for curve in evidence.calibration]
     elif kind == "missing" and evidence.missing is not None:

@@ -20,12 +20,12 @@ from fusefront.reports.plane import plane
 from fusefront.reports.provenance import provenance
 from fusefront.reports.sections import Section, exported, sections
 from fusefront.reports.tables import Table
-from fusefront.reports.words import costs, frontier, grade, page
+from fusefront.reports.words import building, costs, frontier, grade, page
 from fusefront.reports.words.alternatives import alternatives
 from fusefront.reports.words.changes import changes
 from fusefront.reports.words.commands import reproduce
 from fusefront.reports.words.decision import headline
-from fusefront.reports.words.phrase import Language, Sentence, coded, joined
+from fusefront.reports.words.phrase import Language, Name, Sentence, coded, joined, sentence
 from fusefront.reports.words.reasons import why
 from fusefront.reports.words.reviewer import methods
 from fusefront.reports.words.risks import risks
@@ -120,6 +120,7 @@ def _page(
         strip=costs.items(evidence, language),
         alternatives_heading=page.alternatives_heading(evidence, len(closest), language),
         alternatives=closest,
+        building=_building(evidence, language),
         risks=risks(evidence, language),
         changes=changes(evidence, language),
         sections=shown,
@@ -143,6 +144,16 @@ def _hero(evidence: Evidence, language: Language, drawings: list[Drawing]) -> di
         "heading": frontier.finding(evidence, chart, language).html,
         "caption": joined(frontier.caption(evidence, chart, language)),
     }
+
+
+def _building(evidence: Evidence, language: Language) -> dict[str, object] | None:
+    """What to build first, where a strategy was taken apart."""
+    ablation = building.main_ablation(evidence.ablations)
+    if ablation is None:
+        return None
+    heading = sentence(building.HEADING, language, name=Name(ablation.end))
+    text = joined(building.build_first(ablation, language))
+    return {"heading": heading.html, "text": text}
 
 
 def _inlined(drawing: Drawing, *, printed: bool) -> Markup:

@@ -3,14 +3,24 @@ run."""
 
 from typing import NamedTuple, Protocol
 
-from fusefront.reports import code_tables, latency_tables, record_tables, search_tables, tables
+from fusefront.reports import (
+    building_tables,
+    code_tables,
+    gap_tables,
+    latency_tables,
+    record_tables,
+    search_tables,
+    tables,
+)
 from fusefront.reports.curves import epochs, trials
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.figures.ablation import draw_ablation
 from fusefront.reports.figures.calibration import draw_calibration
+from fusefront.reports.figures.crossing import draw_crossing, strongest
 from fusefront.reports.figures.missing import draw_missing
 from fusefront.reports.figures.svg import Drawing
 from fusefront.reports.figures.training import draw_epochs, draw_trials
+from fusefront.reports.figures.waterfall import draw_waterfall
 from fusefront.reports.figures.widths import draw_widths
 from fusefront.reports.tables import Table
 from fusefront.reports.words import reviewer
@@ -63,6 +73,8 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
         *_backends(evidence),
         _table(evidence, tables.metrics(evidence)),
         _ablation(evidence, brush),
+        *_building(evidence, brush),
+        *_crossing(evidence, brush),
         _calibration(evidence, brush),
         _epochs(evidence, brush),
         _trials(evidence, brush),
@@ -70,6 +82,7 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
         _missing(evidence, brush),
         *_codes(evidence, brush),
         _table(evidence, tables.slices(evidence)),
+        *([_table(evidence, gap_tables.gaps(evidence))] if evidence.gaps else []),
         _what_if(evidence),
         _table(evidence, record_tables.audit(evidence)),
         _table(evidence, record_tables.environment(evidence)),
@@ -143,6 +156,50 @@ def _ablation(evidence: Evidence, brush: Brush) -> Section:
     )
     captions = tuple(reviewer.ablation(ablation) for ablation in evidence.ablations)
     return Section("ablation", heading, drawings, captions, tables.ablation(evidence))
+
+
+def _building(evidence: Evidence, brush: Brush) -> list[Section]:
+    """From the plainest model to the whole; nothing where no ablation followed a path."""
+    heading = reviewer.HEADING["building"]
+    paths = [each for each in evidence.ablations if each.path]
+    drawings = tuple(
+        draw_waterfall(
+            evidence,
+            ablation,
+            brush.language,
+            name=f"building-{at}",
+            title=f"{heading}: {ablation.end}",
+            description=reviewer.alt_text(evidence, "building"),
+            printed=brush.printed,
+        )
+        for at, ablation in enumerate(paths, 1)
+    )
+    if not paths:
+        return []
+    captions = tuple(reviewer.building(ablation) for ablation in paths)
+    return [Section("building", heading, drawings, captions, building_tables.building(evidence))]
+
+
+def _crossing(evidence: Evidence, brush: Brush) -> list[Section]:
+    """Interactions of parts; nothing where no factorial plan ran."""
+    heading = reviewer.HEADING["crossing"]
+    crossed = [each for each in evidence.ablations if strongest(each)]
+    drawings = tuple(
+        draw_crossing(
+            evidence,
+            ablation,
+            brush.language,
+            name=f"crossing-{at}",
+            title=f"{heading}: {ablation.end}",
+            description=reviewer.alt_text(evidence, "crossing"),
+            printed=brush.printed,
+        )
+        for at, ablation in enumerate(crossed, 1)
+    )
+    if not crossed:
+        return []
+    captions = tuple(reviewer.crossing(ablation) for ablation in crossed)
+    return [Section("crossing", heading, drawings, captions, building_tables.crossing(evidence))]
 
 
 def _calibration(evidence: Evidence, brush: Brush) -> Section:

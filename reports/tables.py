@@ -19,6 +19,7 @@ from fusefront.reports.cells import (
     whole_cell,
     whole_head,
 )
+from fusefront.reports.cost_cells import cost_cells, cost_heads
 from fusefront.reports.evidence import Decision, Evidence, Interval, Point, ServedBy
 from fusefront.reports.words.names import label, shorten
 from fusefront.reports.words.reviewer import BACKENDS, COST, HEADING, SLICES
@@ -222,8 +223,9 @@ def metrics(evidence: Evidence) -> Table:
 
 
 def ablation(evidence: Evidence) -> Table:
-    """What AUC does when a part is taken out."""
+    """What AUC does when a part is taken out, and what it costs where that is known."""
     margin = evidence.decision.margin
+    costed = any(step.cost or step.logloss for c in evidence.ablations for step in c.steps)
     rows = tuple(
         Row(
             (
@@ -232,6 +234,7 @@ def ablation(evidence: Evidence) -> Table:
                 number_cell(step.gain.value, numbers.signed(step.gain.value)),
                 ends_cell(step.gain, margin=margin),
                 step.verdict or NONE,
+                *(cost_cells(step) if costed else ()),
             ),
             run_ids=(*step.run_ids, *runs_of(evidence, chain.end)),
         )
@@ -244,6 +247,7 @@ def ablation(evidence: Evidence) -> Table:
         value_head("AUC difference", "difference"),
         ends_head("95% interval", "difference"),
         "verdict",
+        *(cost_heads() if costed else ()),
     )
     return Table("ablation", HEADING["ablation"], heads, rows)
 

@@ -1,7 +1,7 @@
 """What a strategy is without one of its parts, or with another in its place."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import digest
 from fusefront.harness.runs.study import LONGEST, Strategy
 
+OWN = "as it is"  # the parent's level of a factor
 Change = Mapping[str, Any]  # setting, dotted or whole, or training.<key> -> value
 
 # what a component is replaced by, the plainest first; what is refused is passed over
@@ -180,23 +181,19 @@ def every_combination(bench: Workbench, factors: Sequence[Factor]) -> list[Ablat
     Raises:
         UsageError: none of them means anything.
     """
-    own = Level("as it is", ({},))
+    own = Level(OWN, ({},))
     cells: list[AblatedStrategy] = []
     for levels in product(*((own, *factor.levels) for factor in factors)):
         if all(level is own for level in levels):
             continue
-        tries = (
-            {key: value for change in changes for key, value in change.items()}
-            for changes in product(*(level.tries for level in levels))
-        )
-        if (resolved := bench.first_meaningful(tries)) is None:
+        if (resolved := bench.first_meaningful(together(levels))) is None:
             continue
         strategy, change = resolved
         pairs = list(zip(factors, levels, strict=True))
         words = [_word(factor, level) for factor, level in pairs if level is not own]
         cells.append(
             AblatedStrategy(
-                _short(f"{bench.of} {', '.join(words)}"),
+                short(f"{bench.of} {', '.join(words)}"),
                 "cell",
                 ", ".join(words),
                 strategy,
@@ -207,6 +204,25 @@ def every_combination(bench: Workbench, factors: Sequence[Factor]) -> list[Ablat
     if not cells:
         raise UsageError(f"strategy {bench.of!r}: no combination of these factors means anything")
     return cells
+
+
+def together(levels: Sequence[Level]) -> Iterator[Change]:
+    """The changes of several levels at once: all their tries crossed; modalities that several
+    leave out are all left out.
+
+    >>> text = Level("text", ({"modalities": ["image", "audio"]},))
+    >>> audio = Level("audio", ({"modalities": ["text", "image"]},))
+    >>> list(together([text, audio, Level("head", ({"head": None},))]))
+    [{'modalities': ['image'], 'head': None}]
+    """
+    for changes in product(*(level.tries for level in levels)):
+        merged: dict[str, Any] = {}
+        for change in changes:
+            if "modalities" in merged and "modalities" in change:
+                both = [name for name in merged["modalities"] if name in change["modalities"]]
+                change = {**change, "modalities": both}
+            merged.update(change)
+        yield merged
 
 
 def _modalities_out(bench: Workbench) -> list[Factor]:
@@ -240,7 +256,7 @@ def is_same(value: Any, plainer: Any) -> bool:
 
 
 def _name(of: str, factor: Factor, level: Level) -> str:
-    return _short(f"{of} {_word(factor, level)}")
+    return short(f"{of} {_word(factor, level)}")
 
 
 def _word(factor: Factor, level: Level) -> str:
@@ -249,7 +265,7 @@ def _word(factor: Factor, level: Level) -> str:
     return f"with {level.word}" if factor.kind == "swap" else level.word
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """A name that can be a folder's: no slash, and not too long."""
     name = name.replace("/", "-")
     if len(name.encode()) <= LONGEST:

@@ -1,208 +1,245 @@
-"""`fusefront ablate`: plan, execute through the one run, deltas with intervals."""
+"""`fusefront ablate`: train what lacks through the one run, then say what each part is worth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from rich.console import Console
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.harness.ablation.factors import AblationDesign, design_of
-from fusefront.harness.ablation.forecast import AblationForecast, forecast
-from fusefront.harness.ablation.plan import AblatedStrategy, Workbench
-from fusefront.harness.data.tables import schema_of
-from fusefront.harness.dossier.comparison import paired_deltas
-from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
-from fusefront.harness.jobs.matrix import StudyPlan
-from fusefront.harness.jobs.pipeline import StudyRequest, at_work, begin, end
-from fusefront.harness.jobs.recipes import recipe_name
-from fusefront.harness.jobs.train import Room, fill
-from fusefront.harness.runs.files import Json, write_json
+from fusefront.harness.ablation.costs import (
+    StrategyCost,
+    code_bytes,
+    floors,
+    part_cost,
+    session_of,
+    timed_rows,
+)
+from fusefront.harness.ablation.deltas import AblationScores
+from fusefront.harness.ablation.findings import surest_first, takes_over_limit
+from fusefront.harness.ablation.path import BuildPath, build_path, by_gain
+from fusefront.harness.ablation.plan import OWN, AblatedStrategy
+from fusefront.harness.ablation.planned import Planned, plan_ablation, record_name
+from fusefront.harness.dossier.sections import ablation_of
+from fusefront.harness.errors import FusefrontError
+from fusefront.harness.jobs.pipeline import StudyRequest, at_work, end
+from fusefront.harness.jobs.train import fill, tune
+from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.records import (
     AblationRecord,
     AblationRow,
-    Matrix,
-    PlannedRemoval,
+    PairedDelta,
+    PartCost,
     read_record,
 )
 from fusefront.harness.runs.spec import Cell
-from fusefront.harness.runs.store import StudyFolder
-from fusefront.harness.runs.study import Strategy
+from fusefront.harness.runs.store import RunEntry, StudyFolder
+from fusefront.harness.serving.latency.bench_record import BenchRow
+from fusefront.harness.training.build import read_spec
 from fusefront.harness.training.run import find_record
-from fusefront.harness.tuning.space import apply
+from fusefront.reports.words.building import build_first
+
+FROZEN = "frozen at the parent's"
+RETUNED = "tuned again, each with the study's budget"
+ROLES = ("strategy", "control", "ablation")
 
 
 @dataclass(frozen=True)
-class Planned:
-    """What an ablation is made of: every removal at every seed of the study."""
+class AblationOptions:
+    """Which plan, and what is done beside the removals."""
 
-    plan: StudyPlan
-    room: Room
-    removed: list[AblatedStrategy]
-    cells: list[Cell]
-    name: str = "minimal"  # of the plan
-    crossed: bool = False  # whether the removals are the cells of a factorial plan
-
-    def matrix(self) -> list[PlannedRemoval]:
-        """A row a removal: what is taken out, its seeds, and how many are to be trained still."""
-        missing = [c.strategy for c in self.cells if not self._on_record(c)]
-        return [
-            {
-                "strategy": removal.name,
-                "kind": removal.kind,
-                "without": removal.without,
-                "seeds": len(self.plan.study.seeds),
-                "to_train": missing.count(removal.name),
-            }
-            for removal in self.removed
-        ]
-
-    def forecast(self, of: str) -> AblationForecast:
-        """What it costs and what it can resolve; validation alone is read."""
-        folder = StudyFolder(self.room.root, self.room.folder, self.plan.study)
-        runs = {c.spec.run_id for c in self.cells if not self._on_record(c)}
-        jobs = self.room.workers.jobs
-        return forecast(folder, of, self.name, len(runs), len(self.removed), jobs)
-
-    def _on_record(self, cell: Cell) -> bool:
-        """Whether its run is there, whole or damaged: a damaged one is not trained over."""
-        try:
-            return find_record(cell, self.room.root) is not None
-        except DataContractError:
-            return True
-
-
-def plan_ablation(
-    request: StudyRequest, of: str, console: Console, design: str = "minimal"
-) -> Planned:
-    """The removals of a strategy and their runs; hyper-parameters stay those of its frozen
-    winner. `design` is minimal, full, factorial or a YAML file.
-
-    Raises:
-        UsageError: the study has no strategy `of`, or the plan is none.
-        NothingToDoError: the study was not run yet.
-        DataContractError: the study was run on other data than are prepared now.
-    """
-    plan, room = begin(request, console)
-    if of not in plan.strategies:
-        known = ", ".join(plan.strategies)
-        raise UsageError(f"--of {of!r} is not a strategy of this study; known: {known}")
-    matrix = room.folder / "matrix.json"
-    if not matrix.exists():
-        raise NothingToDoError(f"study {plan.study.name!r} has no runs; `fusefront run` it first")
-    ran_on, now = read_record(matrix, Matrix)["fingerprint"], plan.store.fingerprint
-    if ran_on != now:
-        raise DataContractError(
-            f"study {plan.study.name!r} was run on data {ran_on}, what is prepared now is {now}: "
-            "their runs cannot be compared; `fusefront run` the study on this data first"
-        )
-    parent = plan.strategies[of]
-    recipe = recipe_name(plan.study, parent, plan.parts.baselines[parent.baseline])
-    parent = parent.model_copy(update={"recipe": recipe})
-    params = _winner(plan, room, of)
-    designed, removed = _designed(plan, of, parent, params, design)
-    wider = StudyPlan(
-        plan.study,
-        plan.store,
-        {**plan.strategies, **{removal.name: removal.strategy for removal in removed}},
-        plan.parts,
-    )
-    cells = [
-        wider.cell(removal.name, _applicable(params, removal), seed)
-        for removal in removed
-        for seed in plan.study.seeds
-    ]
-    return Planned(plan, room, removed, cells, designed.name, designed.crossed)
-
-
-def _designed(
-    plan: StudyPlan, of: str, parent: Strategy, params: Mapping[str, Json], design: str
-) -> tuple[AblationDesign, list[AblatedStrategy]]:
-    """The plan and its strategies; levels are beside what the parent's search chose."""
-    fitted, _ = apply(params, parent.settings, parent.training)
-    workbench = Workbench.open(of, parent, schema_of(plan.store), plan.parts, fitted)
-    designed = design_of(design, workbench)
-    return designed, designed.strategies(workbench)
-
-
-def record_name(of: str, design: str) -> str:
-    """The file in the study's folder that an ablation is written to.
-
-    >>> record_name("late_fusion", "minimal"), record_name("late_fusion", "full")
-    ('ablation-late_fusion.json', 'ablation-late_fusion-full.json')
-    """
-    return f"ablation-{of}.json" if design == "minimal" else f"ablation-{of}-{design}.json"
+    design: str = "minimal"  # or full, factorial, a YAML file
+    path: bool = True  # also from the plainest strategy to the whole, a part at a time
+    retune: bool = False  # search again for every removal, with the study's budget
+    bench: bool = False  # also time the whole and what is left without each part, in one session
 
 
 def ablate_study(
-    request: StudyRequest, of: str, console: Console, design: str = "minimal"
-) -> list[AblationRow]:
-    """Train what the ablation of `of` lacks; a row a removal: delta AUC with its interval.
+    request: StudyRequest, of: str, console: Console, options: AblationOptions | None = None
+) -> AblationRecord:
+    """Train what the ablation of `of` lacks; the record, a row a removal.
 
     A delta is the ablated strategy minus the parent, so a part that earns its place has a negative
     one.
     """
     with at_work(request.out, console):
-        return _ablate(request, of, console, design)
+        return _ablate(request, of, console, options or AblationOptions())
 
 
-def _ablate(request: StudyRequest, of: str, console: Console, design: str) -> list[AblationRow]:
-    planned = plan_ablation(request, of, console, design)
-    plan, room, cells = planned.plan, planned.room, planned.cells
-    path = room.folder / record_name(of, planned.name)
-    cells_json = [cell.to_json() for cell in cells]
-    write_json(path, {"format": 1, "of": of, "plan": planned.name, "cells": cells_json})
+def _ablate(
+    request: StudyRequest, of: str, console: Console, options: AblationOptions
+) -> AblationRecord:
+    planned = plan_ablation(request, of, console, options.design, retuned=options.retune)
+    plan, room = planned.plan, planned.room
+    file = room.folder / record_name(of, planned.name)
+    cells, way = planned.cells, BuildPath([], [])
     try:
+        if options.retune:
+            searched, beside = planned.retuning()
+            cells = planned.cells_of(planned.removed, tune(searched, beside).params)
+        _write_cells(planned, of, cells)
         failed = fill(plan, room, cells, "ablation run")
+        if options.path and not (planned.designed.crossed or options.retune):
+            way = _way(planned)
+            present = {(cell.strategy, cell.seed) for cell in cells}
+            added = planned.cells_of(way.strategies)
+            cells = [*cells, *(c for c in added if (c.strategy, c.seed) not in present)]
+            _write_cells(planned, of, cells)
+            failed += fill(plan, room, added, "path run")
     finally:
         end(room)
-    rows = _rows(StudyFolder(room.root, room.folder, plan.study), of, planned.removed)
-    write_json(
-        path,
-        {
-            **read_record(path, AblationRecord),
-            "hyper_parameters": "frozen at the parent's",
-            "rows": rows,
-        },
-    )
+    folder = StudyFolder(room.root, room.folder, plan.study)
+    if options.bench:
+        _time(folder, planned, of, request, console)
+    record: AblationRecord = {
+        **read_record(file, AblationRecord),
+        "hyper_parameters": RETUNED if options.retune else FROZEN,
+    }
+    scores = AblationScores.open(folder, of)
+    record["rows"] = _rows(scores, planned, of)
+    record["first"] = surest_first(record["rows"])
+    if way.parts and not _lacking(folder, way):
+        names = [*(each.name for each in way.strategies), of]
+        record["path"] = scores.path(names, way.parts, way.base)
+    if planned.designed.crossed:
+        factors, levels = _crossed(planned, {row["strategy"] for row in record["rows"]})
+        record["effects"], record["auc"] = scores.effects(factors, {of: (), **levels})
+    ablation = ablation_of(record, plan.study.margin)
+    if ablation is not None:
+        record["sentences"] = [sentence.text for sentence in build_first(ablation, "en")]
+    write_json(file, record)
     if failed:
         raise FusefrontError(f"{len(failed)} ablation runs failed; first reason: {failed[0][1]}")
+    return record
+
+
+def _write_cells(planned: Planned, of: str, cells: list[Cell]) -> None:
+    written = [cell.to_json() for cell in cells]
+    name = planned.name
+    path = planned.room.folder / record_name(of, name)
+    write_json(path, {"format": 1, "of": of, "plan": name, "cells": written})
+
+
+def _way(planned: Planned) -> BuildPath:
+    """The path in the order of what each part adds on validation: test chooses nothing."""
+    removals = [f for f in planned.designed.factors if f.kind in ("modality", "component")]
+    whole = _valid_auc(planned, [])
+    gains = {}
+    for each in planned.removed:
+        if each.kind in ("modality", "component") and whole is not None:
+            without = _valid_auc(planned, [each])
+            if without is not None:
+                gains[each.without] = whole - without
+    meaningful = [f for f in by_gain(removals, gains) if f.levels[0].word in gains]
+    return build_path(planned.workbench, meaningful) if len(meaningful) > 1 else BuildPath([], [])
+
+
+def _valid_auc(planned: Planned, strategies: list[AblatedStrategy]) -> float | None:
+    """Mean over the seeds on record; of the parent where no strategy is given."""
+    cells = planned.cells_of(strategies) if strategies else planned.parent_cells
+    values = []
+    for cell in cells:
+        try:
+            recorded = find_record(cell, planned.room.root)
+        except DataContractError:
+            continue
+        if recorded is not None and "valid_auc" in recorded.summary:
+            values.append(recorded.summary["valid_auc"])
+    return float(np.mean(values)) if values else None
+
+
+def _lacking(folder: StudyFolder, way: BuildPath) -> bool:
+    complete = {entry.strategy for entry in folder.completed(roles=ROLES)}
+    return not {each.name for each in way.strategies} <= complete
+
+
+def _crossed(
+    planned: Planned, measured: set[str]
+) -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
+    """Levels of every factor, the parent's first, and those of each cell that was measured."""
+    factors = {
+        factor.name: [OWN, *(level.word for level in factor.levels)]
+        for factor in planned.designed.factors
+    }
+    cells = {
+        each.name: tuple(level for _, level in each.levels)
+        for each in planned.removed
+        if each.name in measured
+    }
+    return factors, cells
+
+
+def _place(of: str, planned: Planned) -> str:
+    """The folder of the session that times the parts."""
+    return "bench-" + record_name(of, planned.name).removesuffix(".json")
+
+
+def _time(
+    folder: StudyFolder, planned: Planned, of: str, request: StudyRequest, console: Console
+) -> None:
+    from fusefront.harness.serving.latency.study import BenchOptions, bench_study
+
+    latency = folder.spec.latency
+    options = BenchOptions(
+        rounds=latency.rounds,
+        candidates=(latency.decide_at,),
+        decide_at=latency.decide_at,
+        end_to_end=False,
+        server=False,
+        as_trained=False,
+        include=tuple(request.include),
+        strategies=(of, *(each.name for each in planned.removed)),
+        place=_place(of, planned),
+    )
+    bench_study(folder, options=options, tell=lambda line: console.print(line, markup=False))
+
+
+def _rows(scores: AblationScores, planned: Planned, of: str) -> list[AblationRow]:
+    """Differences with what they cost, in the plan's order."""
+    removed = {each.name: each for each in planned.removed}
+    complete = {e.strategy: e for e in reversed(scores.folder.completed(roles=ROLES))}
+    session = session_of(scores.folder, _place(of, planned))
+    timed = timed_rows(session, scores.folder.spec.latency.decide_at)
+    floor = floors(session, list(timed.values()))
+    costs = {
+        name: _cost(planned, complete[name], timed.get(name))
+        for name in (of, *removed)
+        if name in complete
+    }
+    rows: list[AblationRow] = []
+    for name, delta in scores.deltas([n for n in removed if n in complete]).items():
+        each = removed[name]
+        row: AblationRow = {
+            **delta,
+            "strategy": name,
+            "kind": each.kind,
+            "without": each.without,
+            "cost": _part(costs, of, name, delta, floor),
+        }
+        if each.levels:
+            row["levels"] = dict(each.levels)
+        p99 = [at["p99_ms"] if (at := timed.get(n)) else None for n in (of, name)]
+        if takes_over_limit(p99[0], p99[1], scores.folder.spec.slo_ms):
+            row["over_limit"] = True
+        rows.append(row)
     return rows
 
 
-def _winner(plan: StudyPlan, room: Room, of: str) -> dict[str, Json]:
-    """The parameters of a strategy's winner; of a damaged search the one that was frozen before.
-
-    Raises:
-        DataContractError: the search is damaged, and no winner was frozen.
-    """
-    for search in plan.searches(room.folder):
-        if search.strategy != plan.searched_as(of):
-            continue
-        for sentence in search.examine():
-            room.console.print(f"damaged: {sentence}", markup=False)
-        if search.unsound:
-            if (winner := search.frozen()) is None:
-                raise DataContractError(search.unsound)
-            return dict(winner["params"])
-        if search.finished:
-            return dict(search.freeze()["params"])
-    return {}
+def _part(
+    costs: Mapping[str, StrategyCost],
+    of: str,
+    name: str,
+    delta: PairedDelta,
+    floor: tuple[float, float],
+) -> PartCost:
+    if of not in costs or name not in costs:
+        return {}
+    return part_cost(costs[of], costs[name], delta, floor)
 
 
-def _applicable(params: Mapping[str, Json], removal: AblatedStrategy) -> dict[str, Json]:
-    """The winner's parameters less those of what was changed: a part's with it."""
-    changed = removal.changed or (removal.without,)
-    return {
-        key: value
-        for key, value in params.items()
-        if not any(key == name or key.startswith(f"{name}.") for name in changed)
-    }
-
-
-def _rows(folder: StudyFolder, of: str, removed: list[AblatedStrategy]) -> list[AblationRow]:
-    kinds = {removal.name: removal for removal in removed}
-    deltas = paired_deltas(folder, parent=of, others=[removal.name for removal in removed])
-    return [
-        {**delta, "strategy": name, "kind": kinds[name].kind, "without": kinds[name].without}
-        for name, delta in deltas.items()
-    ]
+def _cost(planned: Planned, entry: RunEntry, timed: BenchRow | None) -> StrategyCost:
+    spec, plan = read_spec(entry.path), planned.plan
+    size = None
+    if spec.baseline in plan.parts.baselines:
+        size = code_bytes(spec.baseline, spec.settings, planned.workbench.schema, plan.parts)
+    return StrategyCost(entry.summary, size, timed)

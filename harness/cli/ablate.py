@@ -34,6 +34,17 @@ def ablate(
             metavar="minimal|full|factorial|FILE.yaml",
         ),
     ] = "minimal",
+    path: Annotated[
+        bool,
+        typer.Option(help="Also train from the plainest model to the whole, a part at a time."),
+    ] = True,
+    retune: Annotated[
+        bool,
+        typer.Option("--retune", help="Search again without each part, with the study's budget."),
+    ] = False,
+    bench: Annotated[
+        bool, typer.Option("--bench", help="Also time the whole and what is left of it.")
+    ] = False,
     data: Data = None,
     out: Out = Path("out"),
     overrides: Set = None,
@@ -53,7 +64,8 @@ def ablate(
     The deltas, with intervals, are printed and go into the study's report. --dry-run says what it
     would train, how long that takes and the smallest difference that it could see.
     """
-    from fusefront.harness.ablation.run import ablate_study, plan_ablation
+    from fusefront.harness.ablation.planned import plan_ablation
+    from fusefront.harness.ablation.run import AblationOptions, ablate_study
     from fusefront.harness.cli.show import console, show, show_deltas, show_removals
     from fusefront.harness.jobs.pipeline import StudyRequest
     from fusefront.harness.runs.tracking import Account
@@ -71,8 +83,9 @@ def ablate(
         account=Account(project, entity),
     )
     if dry_run:
-        planned = plan_ablation(request, of, console(quiet=as_json), plan)
+        planned = plan_ablation(request, of, console(quiet=as_json), plan, retuned=retune)
         show_removals(planned.matrix(), planned.forecast(of), as_json=as_json)
         return
-    rows = ablate_study(request, of, console(quiet=as_json), plan)
-    show(rows) if as_json else show_deltas(of, rows)
+    options = AblationOptions(plan, path, retune, bench)
+    record = ablate_study(request, of, console(quiet=as_json), options)
+    show(record) if as_json else show_deltas(record)

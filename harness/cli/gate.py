@@ -23,6 +23,15 @@ def gate(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Loss of AUC that is allowed (default: the study's)."),
     ] = None,
+    max_gap: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max-gap",
+            help="Largest gap between groups of a sensitive slice: auc=0.02, pcoc=0.1,"
+            " exposure=0.05.",
+            metavar="MEASURE=SIZE",
+        ),
+    ] = None,
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
@@ -41,11 +50,23 @@ def gate(
 
     from fusefront.harness.decision.gate import sentence
     from fusefront.harness.dossier.gate import gate_studies
-    from fusefront.harness.errors import GateError
+    from fusefront.harness.dossier.group_gaps import allowed_gaps, beyond, read_gaps
+    from fusefront.harness.errors import GateError, UsageError
     from fusefront.harness.runs.store import find_study
     from fusefront.harness.tuning.budget import study_budgets, unequal
 
     new, old = find_study(study, out), find_study(against, out)
+    try:
+        largest = allowed_gaps(max_gap or [])
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    gaps = read_gaps(new)
+    if largest and not gaps:
+        raise GateError(
+            f"study {new.name!r} has no gaps on record: its data set marks no slice as sensitive, "
+            "or it was not compared since; `fusefront compare` it"
+        )
+    unfair = beyond(gaps, largest)
     allowed = new.spec.margin if margin is None else margin
     checks, left_out, damaged = gate_studies(new, old, allowed)
     for damage in damaged:
@@ -58,7 +79,14 @@ def gate(
         even = "cannot tell" if "cannot tell" in verdicts else "passed"
         state = "regression" if lost else "unequal search" if uneven else even
         rows = [{**asdict(c), "difference": c.difference._asdict()} for c in checks]
-        text = {"state": state, "margin": allowed, "sentence": conclusion, "left_out": left_out}
+        state = "gap" if unfair and not lost else state
+        text = {
+            "gaps": unfair,
+            "state": state,
+            "margin": allowed,
+            "sentence": conclusion,
+            "left_out": left_out,
+        }
         sys.stdout.write(json.dumps({**text, "checks": rows}, indent=1, ensure_ascii=False) + "\n")
     else:
         table = Table(box=None)
@@ -73,6 +101,8 @@ def gate(
             console.print(conclusion, soft_wrap=True)
     if lost:
         raise GateError(conclusion)
+    if unfair:
+        raise GateError("; ".join(unfair))
     if uneven:
         raise GateError(uneven)
 

@@ -7,6 +7,13 @@ import typer
 
 from fusefront.harness.cli.options import Include, Json, Out, StudyName
 
+WORDS = {
+    "items": "hidden, of the items",
+    "requests": "hidden, of the requests",
+    "noise": "with noise, of the deviation",
+    "stale": "of other items, of the items",
+}
+
 
 def robustness(
     study: StudyName,
@@ -21,21 +28,33 @@ def robustness(
         list[float] | None,
         typer.Option("--share", help="Share of the items to hide (default: 0.25 0.5 0.75 1)."),
     ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="items or requests: hidden for a share of them; noise: of a size, in deviations of"
+            " the vectors; stale: the vectors of other items for a share (default: all four).",
+        ),
+    ] = None,
     include_path: Include = None,
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Hide each modality for a share of the items and score the test split again, without training.
+    """Hide each modality for a share of the items or requests, put noise on its vectors or swap
+    them, and score the test split again, without training.
 
     Writes robustness.json into the study's folder; `report` shows it. Intervals hold test rows and
-    seeds.
+    seeds. A strategy of an ablation (trained with modality dropout, say) can be named, too.
     """
     from fusefront.harness.cli.show import console, show
+    from fusefront.harness.robustness.condition import KINDS
     from fusefront.harness.robustness.study import SHARES, HidingOptions, measure
     from fusefront.harness.runs.store import find_study
 
     options = HidingOptions(
-        tuple(strategy or ()), tuple(share or SHARES), tuple(include_path or ())
+        tuple(strategy or ()),
+        tuple(share or SHARES),
+        tuple(include_path or ()),
+        tuple(kind or KINDS),
     )
     messages = console(quiet=as_json)
     curves = measure(find_study(study, out), options, messages.print)
@@ -43,8 +62,9 @@ def robustness(
         show(curves)
         return
     for curve in curves:
-        last = curve["gain"][-1]
+        last, area = curve["gain"][-1], curve["area"]
         typer.echo(
-            f"{curve['strategy']} without {curve['modality']} for {curve['shares'][-1]:.0%} of "
-            f"the items: {last['value']:+.4f} AUC from what runs today with nothing hidden"
+            f"{curve['strategy']}, {curve['modality']} {WORDS[curve['kind']]} "
+            f"{curve['shares'][-1]:.0%}: {last['value']:+.4f} AUC from what runs today as it is; "
+            f"mean change over the shares {area['value']:+.4f}"
         )

@@ -14,7 +14,12 @@ if TYPE_CHECKING:  # they bring torch, which takes the memory that `prepare --ma
     from fusefront.harness.dossier.record_types import ModalityShare
     from fusefront.harness.jobs.matrix import StudyPlan
     from fusefront.harness.jobs.pipeline import Conclusion
-    from fusefront.harness.runs.records import AblationRow, PlannedRemoval, WinnerRecord
+    from fusefront.harness.runs.records import (
+        AblationRecord,
+        PartCost,
+        PlannedRemoval,
+        WinnerRecord,
+    )
     from fusefront.harness.tuning.budget import SearchBudget
 
 
@@ -118,19 +123,50 @@ def show_conclusion(conclusion: "Conclusion", *, as_json: bool) -> None:
     out.print(f"Report: {conclusion.page}", markup=False, highlight=False)
 
 
-def show_deltas(of: str, rows: "list[AblationRow]") -> None:
-    """An ablation's table: what AUC loses without each part."""
+def show_deltas(record: "AblationRecord") -> None:
+    """An ablation's table: what AUC loses without each part, and what the part costs."""
     table = Table("without", "kind", "delta AUC", "95% interval", "MDE", "verdict", box=None)
+    table.add_column("kMAC")
+    rows = record.get("rows", [])
+    if timed := any("p50" in row.get("cost", {}) for row in rows):
+        table.add_column("ms at p50")
     for row in sorted(rows, key=lambda row: float(row["delta"])):
         low, high = row.get("low"), row.get("high")
         interval = "no interval" if low is None else f"[{low:+.4f}, {high:+.4f}]"
         mde, verdict = row.get("mde"), str(row.get("verdict", ""))
         smallest = "" if mde is None else f"{mde:.4f}"  # seen with 80 % power
-        cells = (f"{row['delta']:+.4f}", interval, smallest, verdict)
-        table.add_row(str(row["without"]), str(row["kind"]), *cells)
-    out = Console()
-    out.print(f"{of}: AUC without a part, minus AUC with it; hyper-parameters frozen", markup=False)
+        cells = [f"{row['delta']:+.4f}", interval, smallest, verdict]
+        cost = row.get("cost", {})
+        cells.append(f"{cost['macs'] / 1000:+.1f}" if "macs" in cost else "")
+        if timed:
+            cells.append(_milliseconds(cost))
+        table.add_row(str(row["without"]), str(row.get("kind", "")), *cells)
+    out = Console(soft_wrap=True)
+    mode = record.get("hyper_parameters", "")
+    of = record.get("of", "")
+    words = f"{of}: AUC without a part, minus AUC with it; hyper-parameters {mode}"
+    out.print(words, markup=False, highlight=False)
     out.print(table)
+    if path := record.get("path"):
+        steps = Table("built up", "AUC", "adds", "simultaneous interval", box=None)
+        steps.add_row(path["start"], f"{path['start_auc']:.4f}", "", "")
+        for step in path["steps"]:
+            gain = step["gain"]
+            ends = (gain["low"], gain["high"])
+            both = "" if None in ends else f"[{ends[0]:+.4f}, {ends[1]:+.4f}]"
+            adds = f"{gain['delta']:+.4f}"
+            steps.add_row(f"+ {step['part']}", f"{step['auc']:.4f}", adds, both)
+        out.print(steps)
+    for sentence in record.get("sentences", []):
+        out.print(sentence, markup=False, highlight=False)
+
+
+def _milliseconds(cost: "PartCost") -> str:
+    """What a part adds at p50, in words where it cannot be told from nothing."""
+    if "p50" not in cost:
+        return ""
+    added = cost["p50"]
+    return f"{added['ms']:+.2f}" if added["measurable"] else "nothing measurable"
 
 
 def show_shares(rows: "list[ModalityShare]") -> None:

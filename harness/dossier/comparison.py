@@ -4,18 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.policy import UNCONTROLLED
 from fusefront.harness.dossier.firmness import write_sensitivity
+from fusefront.harness.dossier.group_gaps import write_gaps
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.dossier.searches import completed_values, search_records
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.metric_parts import own_metrics
 from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.hashes import remark
-from fusefront.harness.runs.records import PairedDelta
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.runs.study import UNGUIDED
@@ -23,7 +21,7 @@ from fusefront.harness.statistics.compare import compare
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.harness.statistics.measures.metrics import METRICS, Layout
 from fusefront.harness.statistics.measures.own_metrics import OwnMetrics
-from fusefront.harness.statistics.options import Options, check_rows
+from fusefront.harness.statistics.options import Options, check_rows, spent
 from fusefront.harness.statistics.panel import PanelRequest, collect
 from fusefront.harness.statistics.planner import PowerPlan, plan
 
@@ -91,44 +89,8 @@ def compare_study(
         changes = write_sensitivity(folder, options, comparison)
         comparison = replace(comparison, warnings=(*comparison.warnings, *changes))
         write_json(folder.path / "comparison.json", comparison.to_dict())
+        write_gaps(folder, source, 1 - spent(look))
     return comparison
-
-
-def paired_deltas(folder: StudyFolder, parent: str, others: list[str]) -> dict[str, PairedDelta]:
-    """AUC of each of `others` minus that of `parent` on test, right for all `others` at once.
-
-    Keys: delta, low, high, p (adjusted), mde (seen with 80 % power), verdict, reason; None where
-    there is no interval.
-
-    Raises:
-        UsageError: a strategy has no completed runs.
-    """
-    strategies = (parent, *others)
-    source = StudySource(folder, ("strategy", "control", "ablation"), strategies)
-    missing = [name for name in strategies if name not in source.strategies]
-    if missing:
-        raise UsageError(
-            f"got no completed runs of {', '.join(missing)}, expected them in study {folder.name!r}"
-        )
-    base = study_options(folder, metrics=("auc",))
-    looks = open_test(folder.path, f"ablation of {parent}")
-    options = replace(base, baseline=parent, family=tuple(others), trials=None, look=looks.number)
-    comparison = compare(source, options, folder.name)
-    deltas: dict[str, PairedDelta] = {}
-    for name in others:
-        row = comparison.row(name)
-        delta = row.differences["auc"]
-        deltas[name] = {
-            "delta": delta.value,
-            "low": _known(delta.low),
-            "high": _known(delta.high),
-            "p": _known(row.p_adjusted),
-            "mde": _known(row.mde),
-            "verdict": row.verdict,
-            "reason": row.reason,
-            "note": delta.note,
-        }
-    return deltas
 
 
 def _refuse_damage(folder: StudyFolder, source: StudySource, baseline: str) -> None:
@@ -157,10 +119,6 @@ def _unfinished(folder: StudyFolder) -> list[str]:
 def _errors(options: Options) -> tuple[str, bool, bool]:
     """What intervals depend on."""
     return options.cluster, options.two_way, options.paired_seeds
-
-
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def plan_from_study(

@@ -10,7 +10,7 @@ from typing import TypeVar
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.decision.inputs import Inputs
 from fusefront.harness.decision.policy import Policy
-from fusefront.harness.dossier import codes, facts, search_evidence, sections
+from fusefront.harness.dossier import codes, facts, group_gaps, search_evidence, sections
 from fusefront.harness.dossier.bench import FILE as BENCH
 from fusefront.harness.dossier.bench import (
     arriving,
@@ -58,6 +58,7 @@ FILES = (
     "matrix.json",
     "audit.json",
     sections.ROBUSTNESS,
+    group_gaps.FILE,
 )
 SIMULTANEOUS = (
     "Differences from what runs today carry intervals that hold for all strategies at once, since "
@@ -166,6 +167,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         arriving=arriving(material.bench),
         at_once=at_once(material.bench),
         slices=sections.slices(comparison, subject, frozenset(sensitive), policy.margin),
+        gaps=left_out.read(lambda: group_gaps.shown_gaps(study, deciding[:2]), ()),
         audit=left_out.read(lambda: facts.audit_findings(study), ()),
         environment=left_out.read(
             lambda: facts.environment(material.entries, material.bench), dict[str, str]()

@@ -125,6 +125,8 @@ class HiddenCurve(TypedDict):
 
     strategy: str
     modality: str
+    kind: NotRequired[str]  # items | requests | noise | stale; of older records items
+    area: NotRequired[Ends]  # mean change over the shares, from nothing disturbed
     shares: list[float]
     gain: list[Ends]
     lead: list[Ends]
@@ -137,7 +139,8 @@ class ModalityShare(TypedDict):
     slice: str
     value: str
     modality: str  # or "all modalities"
-    auc: Ends
+    auc: Ends  # hold for all modalities and slices of the strategy at once
+    single: NotRequired[Ends]  # of this one alone
 
 
 class ExplanationRecord(Record):
@@ -145,7 +148,27 @@ class ExplanationRecord(Record):
 
     kind: str  # what was done to the models
     exact: bool  # over all subsets, or over drawn orders
+    sentences: NotRequired[list[str]]  # what each modality contributes on all rows
     shares: list[ModalityShare]
+
+
+class GapRow(TypedDict):
+    """A measure of one group of a sensitive slice minus that of another, of one strategy."""
+
+    strategy: str
+    slice: str
+    measure: str  # auc | pcoc | exposure
+    group: str
+    other: str
+    gap: Ends  # hold for all gaps of the study at once
+    p: NotRequired[float | None]  # adjusted over all of them
+
+
+class GapsRecord(Record):
+    """gaps.json of a study."""
+
+    top_k: int  # places of a request that are its exposure
+    gaps: list[GapRow]
 
 
 class RobustnessRecord(Record):

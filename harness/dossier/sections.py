@@ -1,23 +1,35 @@
 """The report's parts beside the decision: slices, calibration, ablation, missing modalities."""
 
 from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 
 from fusefront.harness.dossier.points import estimate_interval
 from fusefront.harness.dossier.record_types import Ends, RobustnessRecord
 from fusefront.harness.dossier.shown import verdict
-from fusefront.harness.runs.records import AblationRow, read_record
+from fusefront.harness.runs.records import (
+    AblationRecord,
+    AblationRow,
+    MetricDelta,
+    PartCost,
+    PathStep,
+    read_record,
+)
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.comparison import Comparison
 from fusefront.reports.evidence import (
     Ablation,
     AblationStep,
+    BuildStep,
     Calibration,
+    CrossedCell,
+    CrossedEffect,
     Interval,
     MissingCurve,
     MissingModality,
     Slice,
+    StepCost,
 )
 
 ROBUSTNESS = "robustness.json"
@@ -71,16 +83,54 @@ def calibration(
 
 def ablations(study: StudyFolder, margin: float) -> tuple[Ablation, ...]:
     """ablation-<strategy>.json: what AUC changes by when a part is taken out."""
-    chains = []
-    for record in study.ablations()[0]:
-        runs: dict[str, list[str]] = {}
-        for cell in record["cells"]:
-            runs.setdefault(cell["strategy"], []).append(cell["run_id"])
-        rows = sorted(record.get("rows", []), key=lambda row: row["delta"])
-        steps = tuple(_step(row, runs, margin) for row in rows)
-        if steps:
-            chains.append(Ablation(additive=False, end=record["of"], steps=steps))
-    return tuple(chains)
+    chains = (ablation_of(record, margin) for record in study.ablations()[0])
+    return tuple(chain for chain in chains if chain is not None)
+
+
+def ablation_of(record: AblationRecord, margin: float) -> Ablation | None:
+    """One record; None where it has no rows."""
+    runs: dict[str, list[str]] = {}
+    for cell in record["cells"]:
+        runs.setdefault(cell["strategy"], []).append(cell["run_id"])
+    rows = sorted(record.get("rows", []), key=lambda row: row["delta"])
+    if not rows:
+        return None
+    path = record.get("path")
+    return Ablation(
+        additive=False,
+        end=record["of"],
+        steps=tuple(_step(row, runs, margin) for row in rows),
+        plan=record.get("plan", "minimal"),
+        mode=record.get("hyper_parameters", ""),
+        first=tuple(record.get("first", ())),
+        path_start=path["start_auc"] if path else None,
+        path_base=path.get("base", "") if path else "",
+        path=tuple(_build_step(step) for step in path["steps"]) if path else (),
+        effects=tuple(
+            CrossedEffect(
+                tuple(row["factors"]), tuple(row["levels"]), _delta(row["effect"]), row["cells"]
+            )
+            for row in record.get("effects", [])
+        ),
+        cells=_crossed_cells(record),
+    )
+
+
+def _crossed_cells(record: AblationRecord) -> tuple[CrossedCell, ...]:
+    """The AUC of each combination of a factorial plan."""
+    auc = record.get("auc", {})
+    levels = {row["strategy"]: row.get("levels", {}) for row in record.get("rows", [])}
+    return tuple(
+        CrossedCell(tuple(levels.get(name, {}).items()), value) for name, value in auc.items()
+    )
+
+
+def _build_step(step: PathStep) -> BuildStep:
+    return BuildStep(step["part"], step["auc"], _delta(step["gain"]))
+
+
+def _delta(delta: MetricDelta) -> Interval:
+    return Interval(delta["delta"], delta["low"], delta["high"])
 
 
 def missing(study: StudyFolder) -> MissingModality | None:
@@ -98,14 +148,43 @@ def missing(study: StudyFolder) -> MissingModality | None:
             tuple(_interval(value) for value in curve["lead"]),
         )
         for curve in record.get("curves", [])
+        if curve.get("kind", "items") == "items"  # the figure's axis is a share of the items
     )
     return MissingModality(record["reference"], curves) if curves else None
 
 
 def _step(row: AblationRow, runs: dict[str, list[str]], margin: float) -> AblationStep:
     gain = Interval(row["delta"], row["low"], row["high"])
-    ids = tuple(runs.get(row["strategy"], ()))
-    return AblationStep(row["without"], gain, None, verdict(gain, margin), ids)
+    metrics = row.get("metrics", {})
+    return AblationStep(
+        row["without"],
+        gain,
+        None,
+        verdict(gain, margin),
+        tuple(runs.get(row["strategy"], ())),
+        kind=row.get("kind", ""),
+        logloss=_delta(metrics["logloss"]) if "logloss" in metrics else None,
+        pcoc=_delta(metrics["pcoc"]) if "pcoc" in metrics else None,
+        cost=_cost(row["cost"]) if row.get("cost") else None,
+        mde=row.get("mde"),
+        over_limit=row.get("over_limit", False),
+    )
+
+
+def _cost(cost: PartCost) -> StepCost:
+    p50, p99, ratio = cost.get("p50"), cost.get("p99"), cost.get("auc_per_ms")
+    per_ms = None
+    if ratio and ratio["shape"] == "bounded":
+        value, low, high = (cast(float, ratio[key]) for key in ("value", "low", "high"))
+        per_ms = Interval(value, low, high)
+    return StepCost(
+        Interval(p50["ms"], p50["low"], p50["high"]) if p50 else None,
+        Interval(p99["ms"], p99["low"], p99["high"]) if p99 else None,
+        p50["measurable"] if p50 else None,
+        per_ms,
+        cost.get("macs"),
+        cost.get("code_bytes"),
+    )
 
 
 def _interval(ends: Ends) -> Interval:

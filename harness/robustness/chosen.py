@@ -33,7 +33,7 @@ def runs_with_weights(study: StudyFolder, name: str, tell: Tell) -> list[RunEntr
         NothingToDoError: there is none. DataContractError: all there are are damaged.
     """
     runs, damaged = [], []
-    for entry in study.checked_entries():
+    for entry in study.checked_entries(roles=("strategy", "control", "ablation")):
         if entry.strategy == name:
             sentence = entry.damage or damage(entry.path, WEIGHTS, entry.summary)
             damaged += [sentence] if sentence else []

@@ -1,8 +1,8 @@
 """`fusefront explain`: what each modality adds to a trained strategy's AUC, alone and beside the
 others."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import Scores, auc_influence, tie_groups
+from fusefront.harness.statistics.contrasts import contrasts
 from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.shapley import Coalitions, coalitions
 from fusefront.harness.training.build import load_model
@@ -49,7 +50,8 @@ def explain(study: StudyFolder, options: ExplainOptions, tell: Tell) -> list[Mod
 
     A share is the modality's Shapley value of the test AUC over all subsets of the modalities that
     the trained model may see; ids, fields and history stay. Shares of a slice sum to its AUC with
-    all modalities less that with none. Opening test is recorded.
+    all modalities less that with none. Their intervals hold for all modalities and slices at once.
+    Opening test is recorded.
 
     Raises:
         NothingToDoError: the data set has no modality, or no run of a strategy has its weights.
@@ -72,16 +74,42 @@ def explain(study: StudyFolder, options: ExplainOptions, tell: Tell) -> list[Mod
             tell(f"{name}, seed {entry.seed}: {len(subsets.members)} subsets of {len(modalities)}")
             model = load_model(entry.path, store, plugins)
             _add(sums, parts, subsets, model, store)
-        rows += [row for part in sums for row in part.rows(name, subsets)]
+        rows += [row for part in sums for row in part.rows(name, subsets, len(parts))]
     record = {
         "format": 1,
         "kind": KIND,
         "exact": subsets.exact,
         "runs": {name: [entry.run_id for entry in entries] for name, entries in runs.items()},
         "shares": rows,
+        "sentences": in_words(rows),
     }
     write_json(study.path / FILE, record)
     return rows
+
+
+def in_words(rows: Sequence[ModalityShare]) -> list[str]:
+    """What each modality contributes to a strategy on all test rows, a sentence each."""
+    sentences = []
+    for row in rows:
+        if row["slice"] or row["modality"] == ALL:
+            continue
+        who, ends = f"{row['strategy']}: {row['modality']}", row["auc"]
+        low, high = ends.get("low"), ends.get("high")
+        if ends["value"] == 0 and low == high == 0:
+            sentences.append(f"{who} contributes nothing: no score changes with it.")
+        elif low is None or high is None:
+            sentences.append(f"{who} adds {ends['value']:+.4f} AUC, without an interval.")
+        elif low <= 0 <= high:
+            sentences.append(
+                f"{who} is not shown to contribute anything: {ends['value']:+.4f} AUC "
+                f"[{low:+.4f}, {high:+.4f}]."
+            )
+        else:
+            word = "adds" if low > 0 else "costs"
+            sentences.append(
+                f"{who} {word} {abs(ends['value']):.4f} AUC [{low:+.4f}, {high:+.4f}]."
+            )
+    return sentences
 
 
 class TestRows(NamedTuple):
@@ -118,23 +146,31 @@ class SharesOfRows:
         axis = part.layout.axis
         return cls(part, modalities, Accumulator.empty((*modalities, ALL), axis.size, axis.mc), [])
 
-    def rows(self, strategy: str, subsets: Coalitions) -> list[ModalityShare]:
-        """Shares with 95 % intervals over rows, seeds and, where orders were drawn, the drawing."""
+    def rows(self, strategy: str, subsets: Coalitions, families: int) -> list[ModalityShare]:
+        """Shares with 95 % intervals over rows, seeds and, where orders were drawn, the drawing:
+        of each alone, and such that hold for all modalities and all `families` of rows at once."""
         joint = self.shares.joint()
+        joint = replace(joint, s2=np.nan_to_num(joint.s2), level=1 - 0.05 / families)
         drawing = np.append(subsets.drawing_error(np.mean(self.values, axis=0)), 0.0)
+        together = contrasts(joint, np.eye(len(joint.names)))
         rows: list[ModalityShare] = []
         for at, name in enumerate((*self.modalities, ALL)):
             value, se, df = joint.alone(at)
-            se = float(np.hypot(se, drawing[at]))
-            value, se = (0.0 if abs(x) < ROUNDING else x for x in (value, se))
-            half = float(special.stdtrit(min(df, 1e9), 0.975)) * se
+            with_drawing = float(np.hypot(se, drawing[at]))
+            value, with_drawing = (0.0 if abs(x) < ROUNDING else x for x in (value, with_drawing))
+            half = float(special.stdtrit(min(df, 1e9), 0.975)) * with_drawing
+            wide = 0.0
+            if with_drawing > 0:
+                wide = float(together.high[at] - together.value[at])
+                wide *= with_drawing / se if se > 0 else 1.0
             rows.append(
                 {
                     "strategy": strategy,
                     "slice": self.part.slice,
                     "value": self.part.value,
                     "modality": name,
-                    "auc": ends_of(value, value - half, value + half),
+                    "auc": ends_of(value, value - wide, value + wide),
+                    "single": ends_of(value, value - half, value + half),
                 }
             )
         return rows

@@ -2,7 +2,7 @@
 pairs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +14,14 @@ from fusefront.harness.dossier.record_types import Ends, HiddenCurve
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.plugins import parts_of_runs
 from fusefront.harness.robustness.chosen import Tell, chosen_strategies, runs_with_weights
-from fusefront.harness.robustness.hide import Hidden, scores
+from fusefront.harness.robustness.condition import KINDS, Hidden
+from fusefront.harness.robustness.hide import scores
 from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import Floats, auc_influence, tie_groups
+from fusefront.harness.statistics.contrasts import contrasts
 from fusefront.harness.statistics.joint import JointModel, Pair
 from fusefront.harness.statistics.leverage import auc_sums, effective_clusters
 from fusefront.harness.statistics.measures.metrics import Layout
@@ -37,9 +39,12 @@ class HidingOptions:
     strategies: tuple[str, ...] = ()
     shares: tuple[float, ...] = SHARES
     include: tuple[Path, ...] = ()
+    kinds: tuple[str, ...] = ("items",)  # of KINDS
 
     def check(self) -> None:
-        """UsageError for shares that are none."""
+        """UsageError for shares or kinds that are none."""
+        if unknown := [kind for kind in self.kinds if kind not in KINDS]:
+            raise UsageError(f"got kind {unknown[0]!r}, expected of {', '.join(KINDS)}")
         if bad := [share for share in self.shares if not 0 <= share <= 1]:
             raise UsageError(f"got share {bad[0]:g}, expected shares of the items from 0 to 1")
 
@@ -56,10 +61,17 @@ def measure(study: StudyFolder, options: HidingOptions, tell: Tell) -> list[Hidd
     names = chosen_strategies(study, options.strategies)
     runs = {name: runs_with_weights(study, name, tell) for name in names}
     shares = tuple(sorted({0.0, *options.shares}))
-    conditions = tuple(Hidden(m, share) for m in modalities for share in shares)
+    conditions = tuple(
+        Hidden(m, share, kind) for kind in options.kinds for m in modalities for share in shares
+    )
     open_test(study.path, "robustness")
     hidden = _collect(study, store, runs, conditions, options.include, tell)
-    curves = [hidden.curve(name, modality, shares) for name in runs for modality in modalities]
+    curves = [
+        hidden.curve(name, modality, shares, kind)
+        for kind in options.kinds
+        for name in runs
+        for modality in modalities
+    ]
     reference = study.spec.baseline
     ids = {name: [entry.run_id for entry in entries] for name, entries in runs.items()}
     record = {"format": 1, "reference": reference, "runs": ids, "curves": curves}
@@ -75,16 +87,36 @@ class HiddenScores:
     joint: JointModel
     changes: JointModel  # from nothing hidden, seed by seed
 
-    def curve(self, name: str, modality: str, shares: Sequence[float]) -> HiddenCurve:
+    def curve(
+        self, name: str, modality: str, shares: Sequence[float], kind: str = "items"
+    ) -> HiddenCurve:
         """One line of robustness.json."""
-        hidden = [Hidden(modality, share) for share in shares]
+        hidden = [Hidden(modality, share, kind) for share in shares]
         return {
             "strategy": name,
             "modality": modality,
+            "kind": kind,
+            "area": self._area(name, hidden),
             "shares": list(shares),
             "gain": [self._gain(name, condition) for condition in hidden],
             "lead": [self._lead(name, condition) for condition in hidden],
         }
+
+    def _area(self, name: str, hidden: Sequence[Hidden]) -> Ends:
+        """Mean change of AUC from nothing hidden over the range of shares, by trapezoids."""
+        shares = np.array([condition.share for condition in hidden])
+        if len(shares) < 2:
+            return {"value": 0.0, "low": 0.0, "high": 0.0}
+        steps = np.diff(shares)
+        weight = (np.append(steps, 0.0) + np.insert(steps, 0, 0.0)) / 2 / (shares[-1] - shares[0])
+        weights = np.zeros((1, len(self.changes.names)))
+        for condition, part in zip(hidden, weight, strict=True):
+            weights[0, self.changes.index(key(name, condition))] += part
+        known = replace(self.changes, s2=np.nan_to_num(self.changes.s2))  # of one seed rows alone
+        area = contrasts(known, weights)
+        if area.se[0] == 0:
+            return ends_of(float(area.value[0]), float(area.value[0]), float(area.value[0]))
+        return ends_of(float(area.value[0]), float(area.low[0]), float(area.high[0]))
 
     def _gain(self, name: str, hidden: Hidden) -> Ends:
         if name == self.reference:  # the same trained models: no seed stands between the two
@@ -102,7 +134,10 @@ NOTHING = Hidden("", 0.0)
 
 def key(name: str, hidden: Hidden) -> str:
     """Name in the joint model; nothing hidden is one condition, whatever the modality."""
-    return name if hidden.share == 0 else f"{name} | {hidden.modality} | {hidden.share:g}"
+    if hidden.share == 0:
+        return name
+    how = "" if hidden.kind == "items" else f" | {hidden.kind}"
+    return f"{name} | {hidden.modality} | {hidden.share:g}{how}"
 
 
 def _collect(

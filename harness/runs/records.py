@@ -154,17 +154,46 @@ class Matrix(Record):
     sensitivity: NotRequired[list[OtherRecipe]]
 
 
-class PairedDelta(TypedDict):
-    """A difference of test AUC with its 95 % interval; None = there is none."""
+class MetricDelta(TypedDict):
+    """A difference of a test metric with its 95 % interval; None = there is none."""
 
     delta: float
     low: float | None
     high: float | None
     p: NotRequired[float | None]  # adjusted
+
+
+class PairedDelta(MetricDelta):
+    """A difference of test AUC, with what is concluded from it."""
+
+    se: NotRequired[float | None]
+    df: NotRequired[float | None]
     mde: NotRequired[float | None]  # seen with 80 % power
     verdict: NotRequired[str]
     reason: NotRequired[str]
     note: NotRequired[str]
+    metrics: NotRequired[dict[str, MetricDelta]]  # log loss and PCOC
+
+
+class TimedDifference(TypedDict):
+    """Milliseconds that a part adds to a quantile, with its 95 % interval."""
+
+    ms: float
+    low: float | None
+    high: float | None
+    measurable: bool  # beyond the interval's 0 and the floor of equal sessions
+
+
+class PartCost(TypedDict, total=False):
+    """What a part adds to the whole's cost; keys lack where nothing was measured or counted."""
+
+    macs: float  # a candidate
+    parameters: int
+    code_bytes: float  # an item, in 16 bits
+    bundle_bytes: float
+    p50: TimedDifference
+    p99: TimedDifference
+    auc_per_ms: dict[str, Json]  # value, low, high, shape: Fieller's interval
 
 
 class AblationRow(PairedDelta):
@@ -173,6 +202,37 @@ class AblationRow(PairedDelta):
     strategy: str
     kind: NotRequired[str]
     without: str
+    cost: NotRequired[PartCost]
+    over_limit: NotRequired[bool]  # the part alone takes the whole over the study's limit
+    levels: NotRequired[dict[str, str]]  # of a factorial plan: factor -> level
+
+
+class PathStep(TypedDict):
+    """What a part adds to those before it; the ends hold for all steps at once."""
+
+    part: str
+    strategy: str  # with it
+    auc: float
+    gain: MetricDelta
+
+
+class AblationPath(TypedDict):
+    """From the plainest strategy to the whole, a part at a time."""
+
+    start: str
+    base: NotRequired[str]  # of the parts, those that are there from the start; "" = none
+    start_auc: float
+    steps: list[PathStep]
+
+
+class EffectRow(TypedDict):
+    """A main effect (one factor) or an interaction (two) on test AUC; the ends hold for all of the
+    plan's effects at once."""
+
+    factors: list[str]
+    levels: list[str]  # against each factor's own level in the parent
+    cells: int  # pairs, or foursomes of cells that it is the mean of
+    effect: MetricDelta
 
 
 class AblationRecord(Record):
@@ -183,6 +243,11 @@ class AblationRecord(Record):
     cells: list[MatrixCell]
     hyper_parameters: NotRequired[str]
     rows: NotRequired[list[AblationRow]]
+    first: NotRequired[list[str]]  # parts that are shown to add something, the surest first
+    path: NotRequired[AblationPath]
+    effects: NotRequired[list[EffectRow]]  # of a factorial plan
+    auc: NotRequired[dict[str, float]]  # test AUC of each strategy of a factorial plan
+    sentences: NotRequired[list[str]]
 
 
 class Claim(Record):

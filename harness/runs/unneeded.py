@@ -117,8 +117,9 @@ def used(out: Path) -> Used:
             stores.add(study.store_path.resolve())
         for path in study.path.glob("ablation-*.json"):
             runs |= {cell["run_id"] for cell in read_record(path, AblationRecord)["cells"]}
-        for path in study.path.glob("tuning/*/trial-*.json"):
-            runs.add(read_record(path, Trial).get("run_id", ""))
+        for searches in ("tuning", "ablation-*/tuning"):  # the study's, and of what was re-tuned
+            for path in study.path.glob(f"{searches}/*/trial-*.json"):
+                runs.add(read_record(path, Trial).get("run_id", ""))
     return Used(runs, stores, worlds)
 
 

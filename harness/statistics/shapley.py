@@ -52,15 +52,17 @@ class Coalitions:
         return error
 
 
-def coalitions(players: int, seed: int = 0, pairs: int = PAIRS) -> Coalitions:
-    """All coalitions of up to MOST_EXACT players, of more those that drawn orders pass through.
+def coalitions(
+    players: int, seed: int = 0, pairs: int = PAIRS, most_exact: int = MOST_EXACT
+) -> Coalitions:
+    """All coalitions of up to `most_exact` players, of more those that drawn orders pass through.
 
     Raises:
         ValueError: no player, or fewer than two pairs of orders.
     """
     if players < 1 or pairs < 2:
         raise ValueError(f"got {players} players and {pairs} pairs, expected 1 and 2 at least")
-    return _all(players) if players <= MOST_EXACT else _drawn(players, seed, pairs)
+    return _all(players) if players <= most_exact else _drawn(players, seed, pairs)
 
 
 def _all(players: int) -> Coalitions:

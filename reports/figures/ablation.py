@@ -8,6 +8,7 @@ from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import Drawing, finish
 from fusefront.reports.figures.ticks import auc_ticks
 from fusefront.reports.plane import ends, moved
+from fusefront.reports.words.building import REMOVED
 from fusefront.reports.words.names import shorten
 from fusefront.reports.words.phrase import Language
 
@@ -33,7 +34,9 @@ def draw_ablation(
         low, high = span([step.gain for step in steps])
         ax.set_xlim(min(low, 0.0), max(high, 0.0))
         ax.set_ylim(-0.5, len(steps) - 0.5)
-        columns = [(1.46, say("gain_column" if ablation.additive else "change_column", language))]
+        removed = all(step.kind in ("", *REMOVED) for step in steps)
+        head = "gain_column" if ablation.additive else "change_column" if removed else "change_any"
+        columns = [(1.46, say(head, language))]
         if timed := any(step.latency_ms for step in steps):
             columns.append((1.62, say("ms_column", language)))
         for x, head in columns:
@@ -67,5 +70,6 @@ def draw_ablation(
             if (point := evidence.point(ablation.end))
             else ablation.end
         )
-        ax.set_xlabel(say("left_out", language, name=whole), labelpad=6)
+        below = "left_out" if removed else "against_whole_strategy"
+        ax.set_xlabel(say(below, language, name=whole), labelpad=6)
         return finish(fig, name, title, description, printed=printed)

@@ -29,6 +29,16 @@ FIGURE = {
     "gain_column": Phrase("AUC gained", "AUCの増分"),
     "ms_column": Phrase("ms at p99", "p99（ms）"),
     "change_column": Phrase("AUC with it left out", "外したときのAUC"),
+    "plainest": Phrase("plainest model", "最も単純な構成"),
+    "given_before": Phrase("AUC added, given those before", "それまでに対するAUCの増分"),
+    "built_up": Phrase("Test AUC, built up to {name}", "評価AUC（{name}まで順に追加）"),
+    "with_part": Phrase("with {part}", "{part}あり"),
+    "without_part": Phrase("without {part}", "{part}なし"),
+    "crossed_auc": Phrase("Test AUC, mean over the other parts", "評価AUC（他の部分について平均）"),
+    "change_any": Phrase("AUC change", "AUCの変化"),
+    "against_whole_strategy": Phrase(
+        "AUC change against {name} as it is", "{name}に対するAUCの変化"
+    ),
     "left_out": Phrase("AUC change when left out of {name}", "{name}から外したときのAUCの変化"),
     "predicted": Phrase(
         "Predicted click rate, bins of equal count", "予測クリック率（等件数のビン）"

@@ -21,6 +21,8 @@ HEADING = {
     "backends": "Other ways to serve",
     "metrics": "Other measures of quality",
     "ablation": "What each part is worth",
+    "building": "Built up from the plainest model",
+    "crossing": "Which parts depend on one another",
     "calibration": "Do the probabilities hold?",
     "epochs": "Training curves",
     "trials": "Did tuning settle?",
@@ -32,6 +34,7 @@ HEADING = {
     "codes": "What the codes keep",
     "widths": "How narrow a nested code may be",
     "slices": "Where it gains and where it does not",
+    "gaps": "Gaps between groups",
     "what_if": "Which strategy wins where",
     "audit": "Audit of the data",
     "environment": "Environment",
@@ -204,10 +207,37 @@ def ablation(chain: Ablation) -> str:
         sentences.append(
             f"Not shown to matter (grey; verdicts are adjusted over all parts): {_and(open_)}."
         )
-    lead = (
-        "Each row is trained again without that part, at the parent's hyper-parameters and seeds; "
-    )
+    mode = chain.mode if chain.mode.startswith("tuned") else "at the parent's hyper-parameters"
+    lead = f"Each row is trained again without that part, {mode}, at the same seeds; "
     return f"{lead}black lines are 95% intervals of the paired difference. {' '.join(sentences)}"
+
+
+def building(chain: Ablation) -> str:
+    """In which order parts were added, and what the intervals are of."""
+    return (
+        f"From the plainest form of {chain.end} that can be trained to the whole, each step "
+        "trained with all parts before it. The order is by what each part adds alone on "
+        "validation, so test chose nothing; black lines are intervals of the steps that hold for "
+        "all of them at once (95%); grey: not shown to add anything."
+    )
+
+
+def crossing(chain: Ablation) -> str:
+    """What lines that are not parallel say, and which interactions are shown."""
+    pairs = [effect for effect in chain.effects if len(effect.factors) == 2]
+    sure = [
+        " and ".join(effect.factors)
+        for effect in pairs
+        if effect.effect.low is not None
+        and effect.effect.high is not None
+        and (effect.effect.low > 0 or effect.effect.high < 0)
+    ]
+    words = f"Shown to interact: {'; '.join(sure)}." if sure else "No pair is shown to interact."
+    return (
+        "Test AUC at both levels of two parts, mean over the levels of the others; parallel lines: "
+        "what one part adds does not depend on the other. Intervals hold for all effects at once "
+        f"(95%); grey pairs are not shown to interact. {words}"
+    )
 
 
 def calibration(evidence: Evidence) -> str:
@@ -331,6 +361,8 @@ def alt_text(evidence: Evidence, key: str) -> str:
     who = evidence.point(evidence.decision.choice or evidence.decision.subject)
     name = label(who) if who else evidence.study.name
     return {
+        "crossing": "AUC at both levels of two parts, one panel a pair, one line a level.",
+        "building": "AUC from the plainest model to the whole, one step a part.",
         "ablation": (
             "Bars of the change of AUC when each part is taken out; the table below holds every "
             "number."

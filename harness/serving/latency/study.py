@@ -76,6 +76,8 @@ class BenchOptions:
     qps: tuple[float, ...] = ()  # arrivals a second of one's own, for the server
     include: tuple[Path, ...] = ()
     seed: int = 0
+    strategies: tuple[str, ...] = ()  # these alone, ablations among them; () = all but ablations
+    place: str = "bench"  # folder of the session, in the study's
 
 
 def bench_study(
@@ -107,9 +109,9 @@ def bench_study(
             include=include,
         )
     say = tell or (lambda _: None)
-    with scratch_folder(folder.path / "bench") as work, measuring_lock(say):
+    with scratch_folder(folder.path / options.place) as work, measuring_lock(say):
         result = _measure(folder, options, work, say, progress)
-    write(folder, result)
+    write(folder, result, options.place)
     return result
 
 
@@ -124,12 +126,12 @@ def _measure(
     torch.set_num_threads(1)
     begin, before = time.monotonic(), read_state()
     try:
-        runs = chosen_runs(folder, say)
+        runs = chosen_runs(folder, say, options.strategies)
         backends = _able(_backends(folder, options), say)
         trained = load_all(folder, runs, work, options, say)
         gated = gate(trained, backends, folder, say)
         plan = BenchPlan.make(folder, runs, options.candidates, options.decide_at, options.seed)
-        before_it = timed_before(folder.path / "bench") if options.add else None
+        before_it = timed_before(folder.path / options.place) if options.add else None
         gated = paying(gated, plan, say, before_it)
         run_ids = {run.strategy: run.run_id for run in runs}
         entries, first = warm(entries_of(plan, gated, options), options.rounds, options.budget_s)
@@ -139,7 +141,7 @@ def _measure(
         earlier = None
         if options.add:
             names = [str(key) for key in keys]
-            earlier = read_earlier(folder.path / "bench", fingerprint(facts), run_ids, names)
+            earlier = read_earlier(folder.path / options.place, fingerprint(facts), run_ids, names)
         until = UntilPrecise(keys, options.decide_at, options.precision, options.most_s)
         result = run_bench(
             entries,
@@ -172,8 +174,10 @@ def _measure(
     return result
 
 
-def chosen_runs(folder: StudyFolder, say: Tell) -> list[RunEntry]:
+def chosen_runs(folder: StudyFolder, say: Tell, strategies: tuple[str, ...] = ()) -> list[RunEntry]:
     """The first whole run of each strategy: seeds share an architecture, and so a latency.
+
+    Those named alone, if any are; ablations among them.
 
     Raises:
         DataContractError: every run is damaged.
@@ -181,7 +185,10 @@ def chosen_runs(folder: StudyFolder, say: Tell) -> list[RunEntry]:
     """
     first: dict[str, RunEntry] = {}
     damaged = []
-    for entry in folder.entries():
+    roles = ("strategy", "control", "ablation") if strategies else ("strategy", "control")
+    for entry in folder.entries(roles=roles):
+        if strategies and entry.strategy not in strategies:
+            continue
         if entry.state == "completed" and entry.strategy not in first:
             if sentence := damage(entry.path, WEIGHTS, entry.summary):
                 damaged.append(sentence)
@@ -260,14 +267,14 @@ def _estimate(entries: Sequence[BenchEntry], rounds: int) -> str:
     return f"bench: {len(entries)} subjects, {rounds} rounds, about {total:.0f} s"
 
 
-def write(folder: StudyFolder, result: BenchResult) -> None:
+def write(folder: StudyFolder, result: BenchResult, place: str = "bench") -> None:
     """bench/samples.parquet, visits.parquet, bench.json; all of a session in one step."""
     record: Bench = {
         "fingerprint": result.facts["fingerprint"],
         "facts": result.facts,
         "rows": result.rows,
     }
-    with replacing_folder(folder.path / "bench") as written:
+    with replacing_folder(folder.path / place) as written:
         result.recording.samples.write_parquet(written / "samples.parquet", metadata=dict(MARK))
         result.recording.visits.write_parquet(written / "visits.parquet", metadata=dict(MARK))
         write_record(written / "bench.json", record, version=VERSION)

@@ -10,11 +10,13 @@ from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.harness.ablation.run import ablate_study, plan_ablation
+from fusefront.harness.ablation.planned import plan_ablation
+from fusefront.harness.ablation.run import AblationOptions, ablate_study
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
 from fusefront.harness.jobs.pipeline import begin, train
 from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.records import AblationRow
+from fusefront.harness.runs.unneeded import used
 from fusefront.harness.training import run as training
 
 STRATEGIES = {"early_fusion": {"compressor": "none", "products": False}, "late_fusion": {}}
@@ -59,7 +61,8 @@ def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console
     assert "ten clusters with each class" in expected["sentences"][-1]
     assert sorted(path.name for path in room.folder.rglob("opened*")) == looks  # test stays shut
 
-    rows = ablate_study(request, "early_fusion", console)
+    single = AblationOptions(path=False)
+    rows = ablate_study(request, "early_fusion", console, single)["rows"]
     assert jobs.workers[-1].closed
     assert [cell.strategy for cell in jobs.workers[-1].trained] == [
         cell.strategy for cell in planned.cells
@@ -74,8 +77,37 @@ def test_rows_are_the_differences_of_test_auc_from_the_parent(jobs: Any, console
 
     again = plan_ablation(request, "early_fusion", console)
     assert [row["to_train"] for row in again.matrix()] == [0, 0, 0]
-    ablate_study(request, "early_fusion", console)
+    ablate_study(request, "early_fusion", console, single)
     assert jobs.workers[-1].trained == []  # nothing is trained twice
+
+    built = ablate_study(request, "early_fusion", console)
+    check_path(built, room.root, cells[:2])
+
+
+def check_path(built: Any, root: Any, parents: Any) -> None:
+    """Steps of a path that ends in the whole; each AUC by scikit-learn, and their sum."""
+    steps = built["path"]["steps"]
+    assert steps[-1]["strategy"] == "early_fusion"
+    assert sorted(part for step in steps for part in step["part"].split(" + ")) != []
+    runs: dict[str, list[str]] = {}
+    for cell in (*built["cells"], *(cell.to_json() for cell in parents)):
+        runs.setdefault(cell["strategy"], []).append(cell["run_id"])
+    names = [built["path"]["start"], *(step["strategy"] for step in steps)]
+    aucs = [built["path"]["start_auc"], *(step["auc"] for step in steps)]
+    for name, expected in zip(names, aucs, strict=True):
+        values = []
+        for run_id in runs[name]:
+            (path,) = root.glob(f"runs/*/*/{run_id}/predictions/test.parquet")
+            frame = pl.read_parquet(path)
+            values.append(roc_auc_score(frame["label"], frame["logit"]))
+        assert len(values) == 2
+        assert expected == pytest.approx(np.mean(values), abs=1e-9)
+    gains = [step["gain"]["delta"] for step in steps]
+    assert gains == pytest.approx(np.diff(aucs), abs=1e-12)
+    assert len(built["sentences"]) == 3
+    for row in built["rows"]:
+        assert row["cost"]["macs"] == int(row["cost"]["macs"])
+        assert set(row["metrics"]) == {"logloss", "pcoc"}
 
 
 def check_rows(rows: list[AblationRow], root: Any, parents: Any, cells: Any) -> None:
@@ -170,7 +202,49 @@ def test_runs_that_fail_are_counted_with_the_first_reason(
     with pytest.raises(
         FusefrontError, match=r"^1 ablation runs failed; first reason: ValueError: it broke$"
     ):
-        ablate_study(request, "early_fusion", console)
+        ablate_study(request, "early_fusion", console, AblationOptions(path=False))
     assert jobs.workers[-1].closed
     record = json.loads((request.out / "studies/small/ablation-early_fusion.json").read_text())
     assert [row["without"] for row in record["rows"]] == ["text", "image", "operator"]
+
+
+@pytest.mark.slow
+def test_every_removal_is_tuned_again_with_the_studys_budget(jobs: Any, console: Console) -> None:
+    """Trials of its own for each, the winner's parameters in its runs, and nothing twice."""
+    space = {"training.learning_rate": [0.003, 0.03]}
+    lean = {**STRATEGIES["early_fusion"], **LEAN}
+    strategies = {"early_fusion": lean, "late_fusion": {"tune": False}}
+    tuned = {"tuning": {"trials": 2, "space": space}, "strategies": strategies, "name": "retuned"}
+    request = jobs.request("ablated-again", **tuned)
+    plan, room = begin(request, console)
+    train(plan, room)
+    planned = plan_ablation(request, "early_fusion", console, retuned=True)
+    assert planned.forecast("early_fusion")["trainings"] == 3 * 2 + 3 * 2
+    record = ablate_study(request, "early_fusion", console, AblationOptions(retune=True))
+    assert record["hyper_parameters"] == "tuned again, each with the study's budget"
+    assert (record["plan"], "path" in record) == ("retuned", False)
+    searches = sorted(room.folder.glob("ablation-early_fusion-retuned/tuning/*/winner-2.json"))
+    winners = {path.parent.name: json.loads(path.read_text()) for path in searches}
+    assert len(winners) == 3
+    cells = json.loads((room.folder / "ablation-early_fusion-retuned.json").read_text())["cells"]
+    for cell in cells:
+        (path,) = request.out.glob(f"runs/*/*/{cell['run_id']}/config.yaml")
+        rate = winners[cell["strategy"]]["params"]["training.learning_rate"]
+        assert f"learning_rate: {rate}" in path.read_text()
+    again = plan_ablation(request, "early_fusion", console, retuned=True)
+    assert again.lacking_trials() == 0
+    assert used(request.out).runs >= {cell["run_id"] for cell in cells}
+    trials = room.folder.glob("ablation-*/tuning/*/trial-*.json")
+    assert used(request.out).runs >= {json.loads(t.read_text())["run_id"] for t in trials}
+
+
+def test_without_a_budget_nothing_can_be_tuned_again(jobs: Any, console: Console) -> None:
+    request = jobs.request("untuned", **SETTINGS)
+    plan, room = begin(request, console)
+    write_json(
+        room.folder / "matrix.json",
+        {"dataset": "d", "fingerprint": plan.store.fingerprint, "store": "s", "cells": []},
+    )
+    planned = plan_ablation(request, "early_fusion", console, retuned=True)
+    with pytest.raises(UsageError, match=r"has tuning\.trials 0, so there is no budget to tune"):
+        planned.retuning()

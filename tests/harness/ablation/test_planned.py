@@ -1,7 +1,6 @@
 """What an ablation plans, trains and writes, with planted removals; nothing is trained."""
 
 import json
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,17 +8,10 @@ from typing import Any, cast
 import pytest
 
 from fusefront.datasets.errors import DataContractError
-from fusefront.harness.ablation import run
+from fusefront.harness.ablation import planned as planning
 from fusefront.harness.ablation.plan import AblatedStrategy
-from fusefront.harness.ablation.run import (
-    Planned,
-    _applicable,
-    _rows,
-    _winner,
-    ablate_study,
-    plan_ablation,
-)
-from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
+from fusefront.harness.ablation.planned import Planned, _winner, applicable, plan_ablation
+from fusefront.harness.errors import NothingToDoError, UsageError
 
 OUTS = (("modality", "text"), ("component", "head"), ("component", "pooler"))
 
@@ -42,13 +34,15 @@ def test_a_row_of_the_plan_counts_its_own_runs(monkeypatch: pytest.MonkeyPatch) 
     lacks = {("a without text", 1), ("a without text", 3)}
     lacks |= {("a without pooler", seed) for seed in (1, 2, 3)}
     monkeypatch.setattr(
-        run,
+        planning,
         "find_record",
         lambda each, root: None if (each.strategy, each.seed) in lacks else root,
     )
     cells = [cell(each.name, seed) for each in REMOVALS for seed in (1, 2, 3)]
     plan = cast(Any, SimpleNamespace(study=SimpleNamespace(seeds=(1, 2, 3))))
-    planned = Planned(plan, cast(Any, SimpleNamespace(root="root")), REMOVALS, cells)
+    place, nothing = SimpleNamespace(root="root"), cast(Any, None)
+    planned = Planned(plan, cast(Any, place), REMOVALS, nothing, nothing, {})
+    vars(planned)["cells"] = cells
     assert planned.matrix() == [
         {"strategy": f"a without {out}", "kind": kind, "without": out, "seeds": 3, "to_train": lack}
         for (kind, out), lack in zip(OUTS, (2, 0, 3), strict=True)
@@ -63,11 +57,11 @@ def test_the_winners_parameters_go_without_those_of_the_part() -> None:
         "training.head": 6,
         "pooler.width": 7,
     }
-    without = _applicable(params, removal("component", "head"))
+    without = applicable(params, removal("component", "head"))
     assert without == {"header.hidden": 5, "training.head": 6, "pooler.width": 7}
-    assert _applicable(params, removal("modality", "text")) == params
+    assert applicable(params, removal("modality", "text")) == params
     width = AblatedStrategy("a", "swap", "head.hidden 5", cast(Any, ""), ("head.hidden",))
-    assert _applicable(params, width) == {k: v for k, v in params.items() if k != "head.hidden"}
+    assert applicable(params, width) == {k: v for k, v in params.items() if k != "head.hidden"}
 
 
 @pytest.mark.parametrize(
@@ -119,18 +113,6 @@ def test_of_a_damaged_search_the_winner_frozen_before_counts(finished: bool) -> 
         _winner(plan, room, "a")
 
 
-def test_a_row_is_a_delta_and_what_was_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def paired_deltas(folder: Any, *, parent: str, others: list[str]) -> Any:
-        assert (folder, parent) == ("folder", "a")
-        return {name: {"delta": at / 8, "kind": "?"} for at, name in enumerate(reversed(others))}
-
-    monkeypatch.setattr(run, "paired_deltas", paired_deltas)
-    assert _rows(cast(Any, "folder"), "a", REMOVALS) == [
-        {"delta": at / 8, "strategy": f"a without {out}", "kind": kind, "without": out}
-        for at, (kind, out) in enumerate(reversed(OUTS))
-    ]
-
-
 class Wider:
     """A plan of the parent and its removals that gives a cell for each."""
 
@@ -172,10 +154,10 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         searched_as=lambda name: name,
     )
     room = SimpleNamespace(folder=tmp_path, root="root")
-    monkeypatch.setattr(run, "begin", lambda request, console: (plan, room))
-    monkeypatch.setattr(run, "recipe_name", lambda *about: ("recipe", about[2]))
-    monkeypatch.setattr(run, "schema_of", lambda store: "schema")
-    monkeypatch.setattr(run, "StudyPlan", Wider)
+    monkeypatch.setattr(planning, "begin", lambda request, console: (plan, room))
+    monkeypatch.setattr(planning, "recipe_name", lambda *about: ("recipe", about[2]))
+    monkeypatch.setattr(planning, "schema_of", lambda store: "schema")
+    monkeypatch.setattr(planning, "StudyPlan", Wider)
 
     def opened(of: str, ablated: Any, schema: Any, parts: Any, fitted: Any) -> str:
         assert (of, ablated.recipe, schema) == ("a", ("recipe", "Base"), "schema")
@@ -188,10 +170,10 @@ def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def design(plan: str, workbench: Any) -> Any:
         assert (plan, workbench) == ("minimal", "workbench")
-        return SimpleNamespace(name="minimal", crossed=False, strategies=lambda _: REMOVALS)
+        return SimpleNamespace(strategies=lambda _: REMOVALS)
 
-    monkeypatch.setattr(run, "Workbench", SimpleNamespace(open=opened))
-    monkeypatch.setattr(run, "design_of", design)
+    monkeypatch.setattr(planning, "Workbench", SimpleNamespace(open=opened))
+    monkeypatch.setattr(planning, "design_of", design)
     matrix(tmp_path, "f00")
     return SimpleNamespace(out=tmp_path)
 
@@ -222,52 +204,3 @@ def test_what_cannot_be_planned_is_a_sentence(request_: Any) -> None:
     (request_.out / "matrix.json").unlink()
     with pytest.raises(NothingToDoError, match="study 'small' has no runs"):
         plan_ablation(request_, "a", cast(Any, None))
-
-
-@pytest.mark.parametrize("failed", [[], [("x", "it broke"), ("y", "it too")]])
-def test_rows_are_written_whatever_failed(
-    request_: Any, monkeypatch: pytest.MonkeyPatch, failed: Any
-) -> None:
-    ended: list[Any] = []
-    rows = [{"strategy": "a without head", "delta": -0.5}]
-
-    def fill(plan: Any, room: Any, cells: Any, word: str) -> Any:
-        record = json.loads((request_.out / "ablation-a.json").read_text(encoding="utf-8"))
-        assert (record["of"], len(record["cells"]), "rows" in record) == ("a", 6, False)
-        assert (len(cells), word, ended) == (6, "ablation run", [])
-        return failed
-
-    monkeypatch.setattr(run, "at_work", lambda out, console: nullcontext())
-    monkeypatch.setattr(run, "fill", fill)
-    monkeypatch.setattr(run, "end", ended.append)
-    monkeypatch.setattr(run, "StudyFolder", lambda *places: places)
-    monkeypatch.setattr(run, "_rows", lambda folder, of, removed: rows)
-    monkeypatch.setattr(run, "read_record", reading(run.read_record))
-    if failed:
-        with pytest.raises(
-            FusefrontError, match=r"^2 ablation runs failed; first reason: it broke$"
-        ):
-            ablate_study(request_, "a", cast(Any, None))
-    else:
-        assert ablate_study(request_, "a", cast(Any, None)) == rows
-    assert len(ended) == 1
-    record = json.loads((request_.out / "ablation-a.json").read_text(encoding="utf-8"))
-    assert record == {
-        "format": 1,
-        "of": "a",
-        "plan": "minimal",
-        "cells": [{"run_id": f"a without {out}/{seed}"} for _, out in OUTS for seed in (4, 9)],
-        "hyper_parameters": "frozen at the parent's",
-        "rows": rows,
-    }
-
-
-def reading(typed: Any) -> Any:
-    """The planted record has cells of one key, so it is read as it stands."""
-
-    def read(path: Path, kind: Any) -> Any:
-        if path.name == "matrix.json":
-            return typed(path, kind)
-        return json.loads(path.read_text(encoding="utf-8"))
-
-    return read

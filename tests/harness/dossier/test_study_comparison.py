@@ -14,7 +14,6 @@ from fusefront.harness.cli.compare import compare as compare_verb
 from fusefront.harness.cli.plan import plan as plan_verb
 from fusefront.harness.dossier.comparison import (
     compare_study,
-    paired_deltas,
     plan_from_study,
     study_options,
     tuned_values,
@@ -96,17 +95,6 @@ def test_a_line_cut_short_is_a_look_of_unknown_content(study):
     assert looks.second
     assert "at an unknown time" in looks.sentence
     assert len(openings(study.path)) == 2
-
-
-def test_an_ablations_deltas_are_paired_with_the_parent(study):
-    deltas = paired_deltas(study, "early_fusion", ["early_fusion-no-text"])
-    delta = deltas["early_fusion-no-text"]
-    assert delta["delta"] < 0
-    assert delta["verdict"] == "worse"
-    assert delta["low"] < delta["delta"] < delta["high"]
-    json.dumps(deltas, allow_nan=False)
-    with pytest.raises(UsageError, match="no completed runs of early_fusion-no-image"):
-        paired_deltas(study, "early_fusion", ["early_fusion-no-image"])
 
 
 def test_unfinished_runs_are_named(study):

@@ -16,7 +16,8 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.robustness import chosen, hide, study
 from fusefront.harness.robustness.chosen import chosen_strategies, runs_with_weights
-from fusefront.harness.robustness.hide import Hidden, scores, shown_modalities
+from fusefront.harness.robustness.condition import Hidden
+from fusefront.harness.robustness.hide import hidden_requests, scores, shown_modalities
 from fusefront.harness.robustness.study import (
     SHARES,
     HidingOptions,
@@ -110,7 +111,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         looks=looks,
         entries_=entries,
         completed=lambda: entries,
-        checked_entries=lambda: entries,
+        checked_entries=lambda **_: entries,
     )
 
 
@@ -158,6 +159,32 @@ def test_every_point_is_a_difference_of_mean_auc(folder: Any) -> None:
         f"{name}, seed {seed}: 5 conditions" for name, seeds in RUNS.items() for seed in seeds
     ]
     assert folder.looks == [(folder.path, "robustness")]
+
+
+def test_the_area_is_the_mean_change_over_the_shares(folder: Any) -> None:
+    """By numpy's trapezoids, over unequal steps."""
+    curves, _ = measured(folder, shares=(0.25, 1.0))
+    for curve in curves:
+        name, modality = curve["strategy"], curve["modality"]
+        whole = mean_auc(name, NOTHING)
+        change = [
+            mean_auc(name, Hidden(modality, s) if s else NOTHING) - whole for s in (0, 0.25, 1)
+        ]
+        expected = np.trapezoid(change, [0, 0.25, 1])
+        area = curve["area"]
+        assert area["value"] == pytest.approx(expected, abs=1e-6)
+        assert area["low"] < area["value"] < area["high"]
+        assert curve["kind"] == "items"
+
+
+def test_kinds_are_measured_one_after_the_other(folder: Any) -> None:
+    options = HidingOptions(
+        shares=(0.5,), kinds=("requests", "noise"), include=cast(Any, ("own.py",))
+    )
+    curves = measure(folder, options, lambda _: None)
+    assert [curve["kind"] for curve in curves] == ["requests"] * 4 + ["noise"] * 4
+    with pytest.raises(UsageError, match="got kind 'none', expected of items, requests, noise"):
+        measure(folder, HidingOptions(kinds=("none",)), lambda _: None)
 
 
 def test_today_is_compared_with_its_own_models(folder: Any) -> None:
@@ -212,6 +239,8 @@ def test_shares_are_sorted_once_each_and_nothing_is_always_there(folder: Any) ->
         (Hidden("", 0.0), "a"),
         (Hidden("text", 0.25), "a | text | 0.25"),
         (Hidden("image", 1.0), "a | image | 1"),
+        (Hidden("image", 0.5, "noise"), "a | image | 0.5 | noise"),
+        (Hidden("image", 0.0, "noise"), "a"),
     ],
 )
 def test_nothing_hidden_is_one_condition(hidden: Hidden, name: str) -> None:
@@ -312,6 +341,34 @@ def test_only_what_is_hidden_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert encoded[0] is None
     for keep, hidden in zip(encoded[1:], conditions[1:], strict=True):
         np.testing.assert_array_equal(keep.numpy(), shown_modalities(store, hidden))
+
+
+def test_by_request_every_row_has_the_modality_or_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two passes for any number of shares, mixed by whole requests that are nested."""
+    passes: list[Any] = []
+
+    def encode_table(model: Any, items: int, keep: torch.Tensor | None) -> int:
+        passes.append(keep)
+        return len(passes)
+
+    monkeypatch.setattr(hide, "encode_table", encode_table)
+    monkeypatch.setattr(hide, "predict", lambda model, codes, *_: np.full(40, float(codes)))
+    store = store_of()
+    start = np.arange(0, 41, 4)
+    store.split = lambda name: SimpleNamespace(row_start=start)
+    conditions = tuple(Hidden("image", share, "requests") for share in (0.0, 0.3, 0.7, 1.0))
+    results = [logits for _, logits in scores(cast(Any, "model"), store, conditions)]
+    assert len(passes) == 2
+    assert not passes[1].numpy()[:, 1].any()
+    assert passes[1].numpy()[:, 0].all()
+    assert set(results[0]) == {1.0}
+    assert set(results[3]) == {2.0}
+    for logits in results:
+        assert (np.ptp(logits.reshape(-1, 4), axis=1) == 0).all()
+    assert (results[1] <= results[2]).all()
+    draw = np.random.default_rng([0, 1, 1]).random(10)
+    hidden = hidden_requests(store, conditions[2])
+    assert hidden.tolist() == [bool(v < 0.7) for v in draw for _ in range(4)]
 
 
 def test_items_lose_a_modality_one_by_one_and_shares_are_nested() -> None:

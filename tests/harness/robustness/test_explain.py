@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from fusefront.harness.errors import NothingToDoError
 from fusefront.harness.robustness import explain as module
-from fusefront.harness.robustness.explain import ALL, FILE, ExplainOptions, explain
+from fusefront.harness.robustness.explain import ALL, FILE, ExplainOptions, explain, in_words
 from fusefront.harness.statistics.rows import RowTable
 
 MODALITIES = ("text", "image", "noise")
@@ -102,14 +102,41 @@ def test_the_interval_holds_rows_and_seeds(planted: Any) -> None:
     )
     jackknife = (len(users) - 1) / len(users) * ((without - without.mean(0)) ** 2).sum(0)
     for at in (0, 1, 3):
-        ends = rows[at]["auc"]
+        ends = rows[at]["single"]
         half = (ends["high"] - ends["low"]) / 2
         of_rows = stats.t.ppf(0.975, len(users) - 1) * np.sqrt(jackknife[at])
         over_seeds = everyone[:, at].var(ddof=1) / len(SEEDS)
         most = stats.t.ppf(0.975, len(SEEDS) - 1) * np.sqrt(jackknife[at] + over_seeds)
         assert 0.85 * of_rows < half < 1.05 * most
         assert ends["low"] < ends["value"] < ends["high"]
-    assert rows[2]["auc"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert rows[2]["auc"] == rows[2]["single"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_intervals_that_hold_at_once_are_wider(planted: Any) -> None:
+    """Twelve numbers in three sets of rows: between the single interval and Bonferroni's."""
+    for row in explain(planted, ExplainOptions(), lambda text: None):
+        wide, alone = (row[key]["high"] - row[key]["value"] for key in ("auc", "single"))
+        if row["modality"] == "noise":
+            continue
+        assert 1.1 * alone < wide
+        most = stats.t.ppf(1 - 0.05 / 24, 2) / stats.t.ppf(0.975, 39)  # seeds alone, few
+        assert wide < most * alone
+
+
+def test_a_modality_that_contributes_nothing_is_said(planted: Any) -> None:
+    explain(planted, ExplainOptions(), lambda text: None)
+    text, _, noise = json.loads((planted.path / FILE).read_text())["sentences"]
+    assert noise == "mine: noise contributes nothing: no score changes with it."
+    assert text.startswith("mine: text adds 0.")
+    ends: Any = {"value": 0.001, "low": -0.002, "high": 0.004}
+    row: Any = {"strategy": "s", "slice": "", "value": "", "modality": "image", "auc": ends}
+    open_, harm, unknown = (
+        in_words([{**row, "auc": {**ends, **change}}])[0]
+        for change in ({}, {"value": -0.003, "high": -0.001}, {"low": None})
+    )
+    assert open_ == "s: image is not shown to contribute anything: +0.0010 AUC [-0.0020, +0.0040]."
+    assert harm == "s: image costs 0.0030 AUC [-0.0020, -0.0010]."
+    assert unknown == "s: image adds +0.0010 AUC, without an interval."
 
 
 def test_what_is_written_names_the_runs_and_test_was_opened(planted: Any) -> None:

@@ -16,7 +16,8 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.robustness.chosen import chosen_strategies, runs_with_weights
-from fusefront.harness.robustness.hide import Hidden, scores, shown_modalities
+from fusefront.harness.robustness.condition import Hidden
+from fusefront.harness.robustness.hide import scores, shown_modalities
 from fusefront.harness.robustness.study import HidingOptions, measure
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.seal import openings

@@ -1,0 +1,211 @@
+"""What an ablation is made of: strategies, their runs, and what of them is on record."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from rich.console import Console
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.ablation.factors import AblationDesign, design_of
+from fusefront.harness.ablation.forecast import AblationForecast, forecast
+from fusefront.harness.ablation.plan import AblatedStrategy, Workbench
+from fusefront.harness.data.tables import schema_of
+from fusefront.harness.errors import NothingToDoError, UsageError
+from fusefront.harness.jobs.matrix import StudyPlan
+from fusefront.harness.jobs.pipeline import StudyRequest, begin
+from fusefront.harness.jobs.recipes import recipe_name
+from fusefront.harness.jobs.train import Room
+from fusefront.harness.jobs.trial_builds import check_spaces
+from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.records import Matrix, PlannedRemoval, read_record
+from fusefront.harness.runs.spec import Cell
+from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.training.run import find_record
+from fusefront.harness.tuning.space import apply
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What an ablation is made of: every removal at every seed of the study."""
+
+    plan: StudyPlan
+    room: Room
+    removed: list[AblatedStrategy]
+    designed: AblationDesign
+    workbench: Workbench
+    params: Mapping[str, Json]  # the winner's
+    retuned: bool = False  # every removal is searched with the study's budget
+
+    def cells_of(
+        self,
+        strategies: Sequence[AblatedStrategy],
+        winners: Mapping[str, Mapping[str, Json]] | None = None,
+    ) -> list[Cell]:
+        """Every seed of the study of strategies that are trained beside the parent, at the
+        parameters of the parent's winner where these still hold, or of `winners` of their own."""
+        plan = self.plan
+        strategies_by_name = {each.name: each.strategy for each in strategies}
+        wider = StudyPlan(
+            plan.study, plan.store, {**plan.strategies, **strategies_by_name}, plan.parts
+        )
+        own = {each.name: applicable(self.params, each) for each in strategies}
+        return [
+            wider.cell(each.name, (winners or {}).get(each.name, own[each.name]), seed)
+            for each in strategies
+            for seed in plan.study.seeds
+        ]
+
+    def retuning(self) -> tuple[StudyPlan, Room]:
+        """The removals as strategies that are searched with the study's budget each, and where
+        their searches lie.
+
+        Raises:
+            UsageError: the study has no budget to search with.
+        """
+        study = self.plan.study
+        if not study.tuning.trials:
+            raise UsageError(
+                f"study {study.name!r} has tuning.trials 0, so there is no budget to tune again "
+                "with; give trials, or leave --retune out"
+            )
+        strategies = {each.name: each.strategy for each in self.removed}
+        parent = {self.workbench.of: self.plan.strategies[self.workbench.of]}
+        plan = StudyPlan(study, self.plan.store, {**parent, **strategies}, self.plan.parts)
+        plan = replace(plan, unfit=check_spaces(plan, ()))
+        folder = self.room.folder / record_name(self.workbench.of, self.name).removesuffix(".json")
+        room = replace(self.room, folder=folder)
+        return replace(plan, strategies=strategies), room
+
+    def lacking_trials(self) -> int:
+        """How many trials the searches of a re-tuned ablation still have to do."""
+        if not self.retuned:
+            return 0
+        plan, room = self.retuning()
+        searches = plan.searches(room.folder)
+        return sum(s.record(n) is None for s in searches for n in range(s.trials))
+
+    @property
+    def name(self) -> str:
+        """The plan's name, and whether everything is tuned again."""
+        if not self.retuned:
+            return self.designed.name
+        return "retuned" if self.designed.name == "minimal" else f"{self.designed.name}-retuned"
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Those of the removals."""
+        return self.cells_of(self.removed)
+
+    @property
+    def parent_cells(self) -> list[Cell]:
+        """Those of the strategy that is taken apart."""
+        of = self.workbench.of
+        return [self.plan.cell(of, self.params, seed) for seed in self.plan.study.seeds]
+
+    def matrix(self) -> list[PlannedRemoval]:
+        """A row a removal: what is taken out, its seeds, and how many are to be trained still."""
+        missing = [c.strategy for c in self.cells if not self._on_record(c)]
+        return [
+            {
+                "strategy": removal.name,
+                "kind": removal.kind,
+                "without": removal.without,
+                "seeds": len(self.plan.study.seeds),
+                "to_train": missing.count(removal.name),
+            }
+            for removal in self.removed
+        ]
+
+    def forecast(self, of: str) -> AblationForecast:
+        """What it costs and what it can resolve; validation alone is read."""
+        folder = StudyFolder(self.room.root, self.room.folder, self.plan.study)
+        runs = {c.spec.run_id for c in self.cells if not self._on_record(c)}
+        jobs = self.room.workers.jobs
+        trainings = len(runs) + self.lacking_trials()
+        return forecast(folder, of, self.name, trainings, len(self.removed), jobs)
+
+    def _on_record(self, cell: Cell) -> bool:
+        """Whether its run is there, whole or damaged: a damaged one is not trained over."""
+        try:
+            return find_record(cell, self.room.root) is not None
+        except DataContractError:
+            return True
+
+
+def plan_ablation(
+    request: StudyRequest,
+    of: str,
+    console: Console,
+    design: str = "minimal",
+    *,
+    retuned: bool = False,
+) -> Planned:
+    """The removals of a strategy and their runs; hyper-parameters stay those of its frozen
+    winner, unless each is tuned again. `design` is minimal, full, factorial or a YAML file.
+
+    Raises:
+        UsageError: the study has no strategy `of`, or the plan is none.
+        NothingToDoError: the study was not run yet.
+        DataContractError: the study was run on other data than are prepared now.
+    """
+    plan, room = begin(request, console)
+    if of not in plan.strategies:
+        known = ", ".join(plan.strategies)
+        raise UsageError(f"--of {of!r} is not a strategy of this study; known: {known}")
+    matrix = room.folder / "matrix.json"
+    if not matrix.exists():
+        raise NothingToDoError(f"study {plan.study.name!r} has no runs; `fusefront run` it first")
+    ran_on, now = read_record(matrix, Matrix)["fingerprint"], plan.store.fingerprint
+    if ran_on != now:
+        raise DataContractError(
+            f"study {plan.study.name!r} was run on data {ran_on}, what is prepared now is {now}: "
+            "their runs cannot be compared; `fusefront run` the study on this data first"
+        )
+    parent = plan.strategies[of]
+    recipe = recipe_name(plan.study, parent, plan.parts.baselines[parent.baseline])
+    parent = parent.model_copy(update={"recipe": recipe})
+    params = _winner(plan, room, of)
+    fitted, _ = apply(params, parent.settings, parent.training)  # levels are beside these
+    workbench = Workbench.open(of, parent, schema_of(plan.store), plan.parts, fitted)
+    designed = design_of(design, workbench)
+    return Planned(plan, room, designed.strategies(workbench), designed, workbench, params, retuned)
+
+
+def record_name(of: str, design: str) -> str:
+    """The file in the study's folder that an ablation is written to.
+
+    >>> record_name("late_fusion", "minimal"), record_name("late_fusion", "full")
+    ('ablation-late_fusion.json', 'ablation-late_fusion-full.json')
+    """
+    return f"ablation-{of}.json" if design == "minimal" else f"ablation-{of}-{design}.json"
+
+
+def _winner(plan: StudyPlan, room: Room, of: str) -> dict[str, Json]:
+    """The parameters of a strategy's winner; of a damaged search the one that was frozen before.
+
+    Raises:
+        DataContractError: the search is damaged, and no winner was frozen.
+    """
+    for search in plan.searches(room.folder):
+        if search.strategy != plan.searched_as(of):
+            continue
+        for sentence in search.examine():
+            room.console.print(f"damaged: {sentence}", markup=False)
+        if search.unsound:
+            if (winner := search.frozen()) is None:
+                raise DataContractError(search.unsound)
+            return dict(winner["params"])
+        if search.finished:
+            return dict(search.freeze()["params"])
+    return {}
+
+
+def applicable(params: Mapping[str, Json], removal: AblatedStrategy) -> dict[str, Json]:
+    """The winner's parameters less those of what was changed: a part's with it."""
+    changed = removal.changed or (removal.without,)
+    return {
+        key: value
+        for key, value in params.items()
+        if not any(key == name or key.startswith(f"{name}.") for name in changed)
+    }

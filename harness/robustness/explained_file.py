@@ -1,0 +1,99 @@
+"""`fusefront predict --explain`: contributions to every row of a file, from the run of a bundle."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fusefront.datasets.durable import replacing
+from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.losses import Loss, Tally
+from fusefront.datasets.raw.reading import columns_of, stream
+from fusefront.datasets.row_encoder import NumberSource
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.tables import schema_of
+from fusefront.harness.errors import UsageError
+from fusefront.harness.parts.included import included
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.robustness.request import contributions
+from fusefront.harness.runs.hashes import WEIGHTS, read_summary
+from fusefront.harness.runs.table import find_run
+from fusefront.harness.serving.bundle.opened import read_manifest, sha256
+from fusefront.harness.serving.bundle.predict import ROWS, feed_of, open_encoder
+from fusefront.harness.serving.export.request import FeedShape
+from fusefront.harness.training.build import load_model
+
+
+class ExplainedFile(TypedDict):
+    """What `predict --explain` says when it is done."""
+
+    rows: int
+    contributions: str  # the file
+    mean_size: dict[str, float]  # mean |logit| that a group adds, largest first
+    losses: dict[str, Loss]
+
+
+def explain_file(
+    bundle: Path,
+    source: Path,
+    target: Path,
+    out: Path,
+    include: Sequence[Path] = (),
+    counting: NumberSource | None = None,
+) -> ExplainedFile:
+    """Write, a row of `source`, the logit, the logit with all groups absent, and each group's part.
+
+    The parts are of the trained run in float32; the bundle's own rows may be rounded further.
+
+    Raises:
+        UsageError: the run of the bundle does not lie under `out`.
+        DataContractError: the run's weights are not those of the bundle, or a row cannot be read.
+    """
+    manifest = read_manifest(bundle)
+    folder = find_run(out, manifest["run_id"])
+    if folder is None:
+        raise UsageError(
+            f"{bundle}: its run {manifest['run_id']} is not under {out}; an explanation needs the "
+            "trained model, give its folder with --out"
+        )
+    if sha256(folder / WEIGHTS) != sha256(bundle / "weights.safetensors"):
+        raise DataContractError(
+            f"{folder / WEIGHTS}: not the weights of {bundle}; export the run again"
+        )
+    summary = read_summary(folder)
+    store = PreparedDataset.open(out / "prepared" / summary["dataset"] / summary["fingerprint"])
+    model = load_model(folder, store, load_parts(included(folder, tuple(include))))
+    schema, shape = schema_of(store), FeedShape.from_json(manifest["shape"])
+    encoder = open_encoder(bundle)
+    encoder.tally, encoder.counting = Tally(), counting
+    columns = encoder.columns(list(columns_of(source)), source)
+    count, sizes, writer = 0, {}, None
+    with replacing(target) as written:
+        try:
+            for frame in stream(source, columns.all, ROWS):
+                feed = feed_of(encoder.encode(frame, columns, source, count), shape)
+                part = contributions(model, schema, feed)
+                table = {
+                    "row": np.arange(count, count + frame.height),
+                    "logit": part.logit,
+                    "base": part.base,
+                    **dict(zip(part.groups, part.shares.T, strict=True)),
+                }
+                for group, share in zip(part.groups, part.shares.T, strict=True):
+                    sizes[group] = sizes.get(group, 0.0) + float(np.abs(share).sum())
+                written_rows = pa.table({k: np.ascontiguousarray(v) for k, v in table.items()})
+                writer = writer or pq.ParquetWriter(written, written_rows.schema)
+                writer.write_table(written_rows)
+                count += frame.height
+        finally:
+            if writer is not None:
+                writer.close()
+        if writer is None:
+            raise DataContractError(f"{source}: has no row to explain")
+    ranked = sorted(sizes.items(), key=lambda pair: -pair[1])
+    means = {group: total / count for group, total in ranked}
+    losses = encoder.tally.losses()
+    return {"rows": count, "contributions": str(target), "mean_size": means, "losses": losses}

@@ -1,0 +1,113 @@
+"""What each group of inputs adds to one row's logit: modalities, history, numbers, fields, ids.
+
+The Shapley value over all subsets of the groups of one trained model; a group that is left out is
+what the model knows as absent: vectors and ids that were never seen, an empty history, numbers at
+their mean, fields at their unknown value.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from fusefront.baselines.contract import Baseline, ItemCodes, Schema
+from fusefront.harness.serving.export.online import eager_logits
+from fusefront.harness.serving.export.request import HISTORIES, Feed
+from fusefront.harness.statistics.shapley import coalitions
+
+HISTORY, NUMBERS, FIELDS, IDS = "history", "counters and numbers", "context fields", "ids"
+MOST_GROUPS = 10  # of which all subsets are scored
+Floats = NDArray[np.float64]
+
+
+class Contributions(NamedTuple):
+    """Of N rows; `base` is the logit with every group absent."""
+
+    groups: tuple[str, ...]
+    base: Floats  # [N]
+    shares: Floats  # [N, G], summing with the base to the logit
+    logit: Floats  # [N]
+
+
+def groups_of(model: Baseline, schema: Schema, feed: Feed) -> tuple[str, ...]:
+    """The groups that the data have and the model could read."""
+    context = {kind for name in feed for kind in ("ids", "numbers") if name.endswith(f"_{kind}")}
+    groups = list(schema.modalities)
+    if feed["history"].shape[1] and model.reads_history:
+        groups.append(HISTORY)
+    if "numbers" in context:
+        groups.append(NUMBERS)
+    if "ids" in context:
+        groups.append(FIELDS)
+    return (*groups, IDS) if _id_tables(model) else tuple(groups)
+
+
+def contributions(model: Baseline, schema: Schema, feed: Feed) -> Contributions:
+    """What each group adds to the logit of each request's first candidate."""
+    model = model.eval()
+    groups = groups_of(model, schema, feed)
+    subsets = coalitions(len(groups), most_exact=MOST_GROUPS)
+    items, compact = _compact(feed)
+    values = np.empty((len(subsets.members), len(feed["candidates"])))
+    codes: dict[tuple[bool, ...], ItemCodes] = {}
+    of_items = [at for at, name in enumerate(groups) if name in (*schema.modalities, IDS)]
+    for at, members in enumerate(subsets.members):
+        key = tuple(members[of_items].tolist())
+        present = {name for name, inside in zip(groups, members, strict=True) if inside}
+        if key not in codes:
+            codes[key] = _codes(model, schema, items, present)
+        values[at] = eager_logits(model, codes[key], _masked(compact, present))[:, 0]
+    return Contributions(groups, values[0], values.T @ subsets.weights, values[-1])
+
+
+def _compact(feed: Feed) -> tuple[torch.Tensor, Feed]:
+    """The items [U] that the feed names, padding first, and the feed with their places."""
+    names = ("history", "candidates")
+    items = np.unique(np.concatenate([[0], *(feed[name].ravel() for name in names)]))
+    places = {name: np.searchsorted(items, feed[name]) for name in names}
+    return torch.from_numpy(items.astype(np.int64)), {**feed, **places}
+
+
+def _codes(model: Baseline, schema: Schema, items: torch.Tensor, present: set[str]) -> ItemCodes:
+    keep = torch.tensor([name in present for name in schema.modalities], dtype=torch.bool)
+    with torch.inference_mode(), _ids_known(model, known=IDS in present):
+        return model.encode_items(items, keep.expand(len(items), -1))
+
+
+def _masked(feed: Feed, present: set[str]) -> Feed:
+    masked = dict(feed)
+    if HISTORY not in present:
+        masked |= {name: np.zeros_like(feed[name]) for name in HISTORIES if name in feed}
+    for group, kind in ((NUMBERS, "_numbers"), (FIELDS, "_ids")):
+        if group not in present:
+            names = [name for name in feed if name.endswith(kind)]
+            masked |= {name: np.zeros_like(feed[name]) for name in names}
+    return masked
+
+
+def _id_tables(model: Baseline) -> list[nn.Module]:
+    """The parts that embed ids and know which were seen in train."""
+    return [
+        part
+        for part in model.modules()
+        if isinstance(getattr(part, "in_train", None), torch.Tensor)
+        and getattr(part, "ids", None) is not None
+    ]
+
+
+@contextmanager
+def _ids_known(model: Baseline, *, known: bool) -> Iterator[None]:
+    """Every id as if it was never seen in train, where it is not known."""
+    parts = [] if known else _id_tables(model)
+    before = [part.in_train for part in parts]
+    for part in parts:
+        part.in_train = torch.zeros_like(part.in_train)  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for part, own in zip(parts, before, strict=True):
+            part.in_train = own

@@ -1,0 +1,74 @@
+"""A trained model over other item vectors than it was trained with: noisy ones, or those of other
+items."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fusefront.baselines.contract import Baseline
+from fusefront.baselines.slots import CompressedModality, ItemSlots
+from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.errors import UsageError
+from fusefront.harness.robustness.condition import Hidden
+
+Vectors = NDArray[np.float32]
+
+
+def changed_vectors(store: PreparedDataset, hidden: Hidden, seed: int = 0) -> Vectors:
+    """[n + 1, D] of one modality: with noise of `share` deviations of each dimension, or dealt
+    among a `share` of the items; the same for every model, and shares are nested."""
+    rows = np.array(store.vectors(hidden.modality), np.float32)
+    column = list(store.manifest.schema_.modalities).index(hidden.modality)
+    present = np.flatnonzero(np.asarray(store.items.present)[:, column])
+    rng = np.random.default_rng([seed, 2 if hidden.kind == "noise" else 3, column])
+    if hidden.kind == "noise":
+        noise = rng.standard_normal((len(present), rows.shape[1]))
+        rows[present] += (hidden.share * rows[present].std(axis=0) * noise).astype(np.float32)
+        return rows
+    order = rng.permutation(present)
+    chosen = order[: round(hidden.share * len(order))]
+    rows[chosen] = rows[np.roll(chosen, 1)]
+    return rows
+
+
+def parts_over(model: Baseline, column: int) -> list[CompressedModality]:
+    """The parts of a model that hold the table of one modality, by its place in the schema."""
+    parts: list[CompressedModality] = []
+    for slots in model.modules():
+        if isinstance(slots, ItemSlots) and not slots.joint:
+            for part, group in zip(slots.modalities, slots.groups, strict=True):
+                if group == column and isinstance(part, CompressedModality):
+                    parts.append(part)
+    return parts
+
+
+@contextmanager
+def other_vectors(
+    model: Baseline, store: PreparedDataset, modality: str, rows: Vectors
+) -> Iterator[None]:
+    """The model reads `rows` [n + 1, D] of the modality, by its compressor as it was fitted.
+
+    Raises:
+        UsageError: the model has no table of that modality alone.
+    """
+    column = list(store.manifest.schema_.modalities).index(modality)
+    parts = parts_over(model, column)
+    if not parts:
+        raise UsageError(
+            f"{type(model).__name__} has no table of {modality!r} alone that other vectors could "
+            "be put in; leave the kinds noise and stale out (--kind items --kind requests)"
+        )
+    present = torch.from_numpy(np.array(store.items.present)[:, column])
+    clean = torch.from_numpy(rows).masked_fill(~present.unsqueeze(-1), 0.0)
+    before = [part.frozen for part in parts]
+    with torch.no_grad():
+        for part in parts:
+            part.frozen = part.compressor.transform(clean)  # type: ignore[operator]
+    try:
+        yield
+    finally:
+        for part, own in zip(parts, before, strict=True):
+            part.frozen = own

@@ -1,0 +1,82 @@
+"""Main effects and pairwise interactions of crossed factors, as contrasts of cells.
+
+A main effect of a level is the mean, over all settings of the other factors that have both cells,
+of its cell minus that of the first level; an interaction of two levels the mean of how much the one
+changes the other's effect. Cells that mean nothing may lack.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from fusefront.harness.statistics.joint import Floats
+
+Levels = tuple[str, ...]  # of every factor, in the factors' order
+
+
+class Effect(NamedTuple):
+    """What a contrast is of: one factor's level against its first, or two factors' together."""
+
+    factors: tuple[str, ...]  # one, or two
+    levels: tuple[str, ...]  # against each factor's first
+    cells: int  # pairs, or foursomes of cells that it is the mean of
+    weights: Floats  # [cells], in the order of the cells given
+
+
+def effects(factors: Mapping[str, Sequence[str]], cells: Sequence[Levels]) -> list[Effect]:
+    """Main effects, then interactions; those that no cells tell are left out.
+
+    `factors` has each factor's levels, the first to be compared with.
+
+    Raises:
+        ValueError: a cell stands twice.
+    """
+    place = {levels: at for at, levels in enumerate(cells)}
+    if len(place) < len(cells):
+        raise ValueError("got a cell twice, expected each combination of levels once")
+    names = list(factors)
+    contrasted: list[Effect] = []
+    for which in [(at,) for at in range(len(names))] + list(combinations(range(len(names)), 2)):
+        for levels in _others([factors[names[at]] for at in which]):
+            effect = _effect(which, levels, [factors[names[at]][0] for at in which], place)
+            if effect is not None:
+                weights, count = effect
+                contrasted.append(Effect(tuple(names[at] for at in which), levels, count, weights))
+    return contrasted
+
+
+def _others(levels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Every combination of levels that are not the first."""
+    if len(levels) == 1:
+        return [(level,) for level in levels[0][1:]]
+    return [(a, b) for a in levels[0][1:] for b in levels[1][1:]]
+
+
+def _effect(
+    which: tuple[int, ...],
+    levels: tuple[str, ...],
+    first: Sequence[str],
+    place: Mapping[Levels, int],
+) -> tuple[Floats, int] | None:
+    """Weights of the cells, and how many groups of cells they are the mean of."""
+    weights, count = np.zeros(len(place)), 0
+    for cell in place:
+        if any(cell[at] != level for at, level in zip(which, levels, strict=True)):
+            continue
+        signs: dict[Levels, int] = {}
+        for back in _subsets(len(which)):
+            other = list(cell)
+            for k in back:
+                other[which[k]] = first[k]
+            signs[tuple(other)] = (-1) ** len(back)
+        if all(other in place for other in signs):
+            count += 1
+            for other, sign in signs.items():
+                weights[place[other]] += sign
+    return (weights / count, count) if count else None
+
+
+def _subsets(size: int) -> list[tuple[int, ...]]:
+    return [each for k in range(size + 1) for each in combinations(range(size), k)]

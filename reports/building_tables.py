@@ -1,0 +1,70 @@
+"""Tables of what each step of a path adds, and of the effects of crossed parts."""
+
+from fusefront.reports import numbers
+from fusefront.reports.cells import (
+    ColumnHead,
+    TableEntry,
+    count_head,
+    ends_cell,
+    ends_head,
+    number_cell,
+    value_head,
+)
+from fusefront.reports.evidence import Evidence
+from fusefront.reports.tables import Row, Table, runs_of
+from fusefront.reports.words.building import part_name
+from fusefront.reports.words.reviewer import HEADING
+
+
+def building(evidence: Evidence) -> Table:
+    """One row a step of each path."""
+    rows = tuple(
+        Row(
+            (
+                TableEntry(chain.end, chain.end),
+                TableEntry(f"+ {part_name(step.name)}", step.name),
+                number_cell(step.auc, numbers.fixed(step.auc, numbers.AUC_PLACES)),
+                number_cell(step.gain.value, numbers.signed(step.gain.value)),
+                ends_cell(step.gain),
+            ),
+            run_ids=runs_of(evidence, chain.end),
+        )
+        for chain in evidence.ablations
+        for step in chain.path
+    )
+    heads = (
+        "strategy",
+        ColumnHead("part added", "part_added"),
+        value_head("AUC with it", "auc"),
+        value_head("AUC it adds", "gain"),
+        ends_head("simultaneous interval", "gain"),
+    )
+    return Table("building", HEADING["building"], heads, rows)
+
+
+def crossing(evidence: Evidence) -> Table:
+    """One row a main effect or interaction of each factorial plan."""
+    rows = tuple(
+        Row(
+            (
+                TableEntry(chain.end, chain.end),
+                " × ".join(part_name(factor) for factor in effect.factors),
+                " × ".join(part_name(level) for level in effect.levels),
+                number_cell(effect.effect.value, numbers.signed(effect.effect.value)),
+                ends_cell(effect.effect),
+                TableEntry(str(effect.cells), effect.cells),
+            ),
+            run_ids=runs_of(evidence, chain.end),
+        )
+        for chain in evidence.ablations
+        for effect in chain.effects
+    )
+    heads = (
+        "strategy",
+        ColumnHead("part, or two", "factors"),
+        ColumnHead("left out or set to", "levels"),
+        value_head("effect on AUC", "effect"),
+        ends_head("simultaneous interval", "effect"),
+        count_head("groups of cells", "cells"),
+    )
+    return Table("crossing", HEADING["crossing"], heads, rows)

@@ -1,0 +1,53 @@
+"""The table of gaps between the groups of sensitive slices."""
+
+from fusefront.reports import numbers
+from fusefront.reports.cells import (
+    ColumnHead,
+    TableEntry,
+    ends_cell,
+    ends_head,
+    number_cell,
+    value_head,
+)
+from fusefront.reports.evidence import Evidence
+from fusefront.reports.tables import Row, Table, runs_of
+from fusefront.reports.words.reviewer import HEADING
+
+MEASURE = {"auc": "AUC", "pcoc": "PCOC", "exposure": "share shown in the first places"}
+NOTE = (
+    "Gaps are taken within each trained model; intervals hold for all groups, measures, slices and "
+    "strategies at once. A shown gap is one whose interval leaves zero out."
+)
+
+
+def gaps(evidence: Evidence) -> Table:
+    """One row a pair of groups, measure and strategy."""
+    rows = tuple(
+        Row(
+            (
+                TableEntry(gap.strategy, gap.strategy),
+                f"{gap.slice}: {gap.group} − {gap.other}",
+                MEASURE.get(gap.measure, gap.measure),
+                number_cell(gap.gap.value, numbers.signed(gap.gap.value)),
+                ends_cell(gap.gap),
+                _word(gap.gap.low, gap.gap.high),
+            ),
+            run_ids=runs_of(evidence, gap.strategy),
+        )
+        for gap in evidence.gaps
+    )
+    heads = (
+        "strategy",
+        ColumnHead("groups", "groups"),
+        ColumnHead("measure", "measure"),
+        value_head("gap", "gap"),
+        ends_head("simultaneous interval", "gap"),
+        "verdict",
+    )
+    return Table("gaps", HEADING["gaps"], heads, rows, NOTE)
+
+
+def _word(low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return "no interval"
+    return "shown" if low > 0 or high < 0 else "not shown"

@@ -1,0 +1,209 @@
+"""What to build first, in three sentences: the surest part, what each adds given those before, and
+what is not shown to add anything."""
+
+from fusefront.reports import numbers
+from fusefront.reports.evidence import Ablation, AblationStep, Interval
+from fusefront.reports.plane import moved
+from fusefront.reports.words.phrase import (
+    Bracket,
+    Language,
+    Name,
+    Phrase,
+    Sentence,
+    sentence,
+)
+
+REMOVED = ("modality", "component")
+HEADING = Phrase("What to build first in {name}", "{name}で最初に採るべきもの")
+FIRST = {
+    "free": Phrase(
+        "Build {part} first: without it {name} loses {loss} AUC {interval}, and it costs nothing "
+        "measurable.",
+        "最初は{part}：{name}から外すとAUCが{loss} {interval}下がり、測定できる費用はない。",
+    ),
+    "timed": Phrase(
+        "Build {part} first: without it {name} loses {loss} AUC {interval}; it adds {ms} {more} "
+        "at p50{ratio}.",
+        "最初は{part}：{name}から外すとAUCが{loss} {interval}下がり、"
+        "p50に{ms} {more}加わる{ratio}。",
+    ),
+    "untimed": Phrase(
+        "Build {part} first: without it {name} loses {loss} AUC {interval}; its latency was not "
+        "measured.",
+        "最初は{part}：{name}から外すとAUCが{loss} {interval}下がる。レイテンシは測定していない。",
+    ),
+    "nothing": Phrase(
+        "No part of {name} is shown to add AUC by itself.",
+        "{name}には、単独でAUCを上げると示された部分はない。",
+    ),
+}
+RATIO = Phrase(
+    ", {value} AUC a millisecond {interval}",
+    "（1ミリ秒あたりAUC {value} {interval}）",
+)
+PATH = Phrase(
+    "From the plainest model ({base}AUC {start}) up, {first} adds {gain} {interval}{then}; all "
+    "parts together add {total}.",
+    "最も単純な構成（{base}AUC {start}）に{first}が{gain} {interval}{then}、全部で{total}加わる。",
+)
+THEN = Phrase(
+    " and {part}, given that, {gain} {interval}",
+    "、次に{part}が{gain} {interval}",
+)
+NEXT = Phrase(
+    "Next, by the lower end of what they add: {parts}.",
+    "次は、増分の下限の順に{parts}。",
+)
+ALONE = Phrase(
+    "No other part is shown to add AUC by itself.",
+    "ほかに、単独でAUCを上げると示された部分はない。",
+)
+LAST = {
+    "open": Phrase(
+        "Not shown to add anything: {parts}{mde}.",
+        "効果が示されていないもの：{parts}{mde}。",
+    ),
+    "harm": Phrase(
+        "AUC rises when {parts} is left out.",
+        "{parts}は外したほうがAUCが上がる。",
+    ),
+    "all": Phrase(
+        "Every part is shown to add AUC.",
+        "どの部分もAUCを上げると示されている。",
+    ),
+}
+MDE = Phrase(
+    " (a difference of {value} would be seen with 80% power)",
+    "（差が{value}なら検出力80%で見える）",
+)
+MOST = 4  # parts in a sentence
+
+
+def main_ablation(ablations: tuple[Ablation, ...]) -> Ablation | None:
+    """The one that page one speaks of: with a path before one without, the most parts first."""
+    usable = [each for each in ablations if not each.additive and removals(each)]
+    return max(usable, key=lambda each: (bool(each.path), len(each.steps)), default=None)
+
+
+def removals(ablation: Ablation) -> list[AblationStep]:
+    """The steps in which a part is left out."""
+    return [step for step in ablation.steps if step.kind in REMOVED or not step.kind]
+
+
+def build_first(ablation: Ablation, language: Language) -> list[Sentence]:
+    """Three sentences."""
+    return [
+        _first(ablation, language),
+        _path(ablation, language) if ablation.path else _next(ablation, language),
+        _last(ablation, language),
+    ]
+
+
+def _first(ablation: Ablation, language: Language) -> Sentence:
+    by_name = {step.name: step for step in removals(ablation)}
+    step = next((by_name[name] for name in ablation.first if name in by_name), None)
+    if step is None:
+        return sentence(FIRST["nothing"], language, name=Name(ablation.end))
+    values: dict[str, str] = {
+        "part": Name(part_name(step.name)),
+        "name": Name(ablation.end),
+        "loss": numbers.fixed(-step.gain.value, numbers.AUC_PLACES),
+        "interval": _bracket(turned(step.gain)),
+    }
+    cost = step.cost
+    if cost is None or cost.p50 is None:
+        return sentence(FIRST["untimed"], language, **values)
+    if not cost.measurable:
+        return sentence(FIRST["free"], language, **values)
+    ratio = ""
+    if cost.auc_per_ms is not None:
+        ratio = RATIO.pattern(language).format(
+            value=numbers.significant(cost.auc_per_ms.value), interval=_bracket(cost.auc_per_ms)
+        )
+    return sentence(
+        FIRST["timed"],
+        language,
+        **values,
+        ms=numbers.ms(cost.p50.value, 2),
+        more=_bracket(cost.p50, 2),
+        ratio=ratio,
+    )
+
+
+def _path(ablation: Ablation, language: Language) -> Sentence:
+    first, *rest = ablation.path
+    assert ablation.path_start is not None
+    then = ""
+    if rest:
+        then = THEN.pattern(language).format(
+            part=part_name(rest[0].name),
+            gain=numbers.signed(rest[0].gain.value),
+            interval=_bracket(rest[0].gain),
+        )
+    return sentence(
+        PATH,
+        language,
+        base=_base(ablation.path_base, language),
+        start=numbers.fixed(ablation.path_start, numbers.AUC_PLACES),
+        first=Name(part_name(first.name)),
+        gain=numbers.signed(first.gain.value),
+        interval=_bracket(first.gain),
+        then=then,
+        total=numbers.signed(ablation.path[-1].auc - ablation.path_start),
+    )
+
+
+def _base(base: str, language: Language) -> str:
+    """What of the parts the plainest model has, before its AUC."""
+    between = ", " if language == "en" else "、"
+    return f"{part_name(base)}{between}" if base else ""
+
+
+def _next(ablation: Ablation, language: Language) -> Sentence:
+    others = ablation.first[1:]
+    if not others:
+        return sentence(ALONE, language)
+    return sentence(NEXT, language, parts=_listed(others, language))
+
+
+def _last(ablation: Ablation, language: Language) -> Sentence:
+    steps = removals(ablation)
+    if harm := [step.name for step in steps if moved(step) > 0]:
+        return sentence(LAST["harm"], language, parts=_listed(harm, language))
+    open_ = [step for step in steps if not moved(step)]
+    if not open_:
+        return sentence(LAST["all"], language)
+    smallest = [step.mde for step in open_ if step.mde is not None]
+    mde = ""
+    if smallest:
+        value = numbers.fixed(max(smallest), numbers.AUC_PLACES)
+        mde = MDE.pattern(language).format(value=value)
+    names = [step.name for step in open_]
+    return sentence(LAST["open"], language, parts=_listed(names, language), mde=mde)
+
+
+def part_name(name: str) -> str:
+    """A setting as words.
+
+    >>> part_name("use_id"), part_name("presence_features + text")
+    ('id embedding', 'presence features + text')
+    """
+    return name.replace("use_id", "id embedding").replace("_", " ")
+
+
+def turned(gain: Interval) -> Interval:
+    """What a part adds, of what leaving it out changes."""
+    low, high = gain.low, gain.high
+    return Interval(-gain.value, None if high is None else -high, None if low is None else -low)
+
+
+def _bracket(interval: Interval, places: int = numbers.AUC_PLACES) -> Bracket:
+    if interval.low is None or interval.high is None:
+        return Bracket("[–]")
+    return Bracket(numbers.bracket(interval, places))
+
+
+def _listed(names: "tuple[str, ...] | list[str]", language: Language) -> Name:
+    between = ", " if language == "en" else "、"
+    words = between.join(part_name(name) for name in names[:MOST])
+    return Name(words + (" …" if len(names) > MOST else ""))

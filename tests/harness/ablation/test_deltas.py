@@ -1,0 +1,59 @@
+"""Intervals and adjusted p of an ablation say the same; the level is that of the false coverage
+rate."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fusefront.harness.ablation.deltas import adjusted_deltas, benjamini_hochberg, known
+from fusefront.harness.statistics.joint import JointModel
+from fusefront.harness.statistics.measures.metrics import ALL_METRICS
+
+NAMES = ("whole", *(f"part {at}" for at in range(8)))
+
+
+def panel_of(theta: Any) -> Any:
+    size = len(NAMES)
+    zero, K = np.zeros(size), np.eye(size) * 1e-6
+    model = JointModel(
+        NAMES, np.array(theta), np.full(size, 1e-6), np.full(size, 3), K, zero, K * 0, 3000, 3000
+    )
+    return cast(
+        Any,
+        SimpleNamespace(models={"auc": model}, identical=lambda a, b: False, about=ALL_METRICS),
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_interval_leaves_zero_out_where_its_adjusted_p_is_below(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    theta = 0.7 - np.append(0.0, rng.exponential(0.006, 8))
+    deltas, alone = adjusted_deltas(panel_of(theta), "auc", list(NAMES[1:]), "whole", 0.05)
+    shown = [d for d in deltas.values() if d["p"] < 0.05]
+    for delta in deltas.values():
+        assert (delta["high"] < 0 or delta["low"] > 0) == (delta["p"] < 0.05)
+    model = panel_of(theta).models["auc"]
+    level = 1 - max(len(shown), 1) * 0.05 / 8
+    first, pair = deltas["part 0"], model.pair(1, 0)
+    assert alone == pytest.approx(1 - level)
+    half = stats.t.ppf(0.5 + level / 2, pair.df) * pair.se
+    assert first["high"] - first["delta"] == pytest.approx(half)
+    assert first["delta"] == pytest.approx(theta[1] - theta[0])
+
+
+def test_what_is_not_known_is_none() -> None:
+    assert [known(v) for v in (0.5, np.nan, np.inf)] == [0.5, None, None]
+
+
+def test_benjamini_hochberg_against_scipy() -> None:
+    p = np.random.default_rng(2).random(9) ** 3
+    expected = stats.false_discovery_control(p)
+    np.testing.assert_allclose(benjamini_hochberg(p), expected)
+    with_gaps = np.insert(p, [0, 4], np.nan)
+    actual = benjamini_hochberg(with_gaps)
+    np.testing.assert_allclose(actual[np.isfinite(with_gaps)], expected)
+    assert np.isnan(actual[[0, 5]]).all()
+    assert np.isnan(benjamini_hochberg(np.array([np.nan]))).all()
