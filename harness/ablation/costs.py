@@ -62,7 +62,7 @@ def floors(session: Bench | None, timed: Sequence[BenchRow]) -> tuple[float, flo
     """Log ratios at p50 and p99 within which equal sessions differ; 0 where none is known."""
     if session is None:
         return 0.0, 0.0
-    p50, p99 = (floor_of(session["facts"], timed, name) for name in ("p50", "p99"))  # type: ignore[arg-type]
+    p50, p99 = (floor_of(session["facts"], timed, name) for name in ("p50", "p99"))
     return p50 or 0.0, p99 or 0.0
 
 

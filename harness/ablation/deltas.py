@@ -10,7 +10,13 @@ import numpy as np
 from fusefront.harness.dossier.comparison import study_options
 from fusefront.harness.dossier.predictions import StudySource
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.records import AblationPath, EffectRow, MetricDelta, PairedDelta
+from fusefront.harness.runs.records import (
+    AblationPath,
+    EffectRow,
+    MetricDelta,
+    PairedDelta,
+    RetrainedShare,
+)
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.contrasts import contrasts
@@ -22,6 +28,7 @@ from fusefront.harness.statistics.judging.verdicts import read
 from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.options import Options, check_rows, spent
 from fusefront.harness.statistics.panel import ITEMS_MATTER, Panel, PanelRequest, collect
+from fusefront.harness.statistics.shapley import coalitions
 
 BESIDE = ("logloss", "pcoc")  # measured beside the AUC that verdicts are given on
 
@@ -92,18 +99,20 @@ class AblationScores:
         for name in usable:
             i, base = model.index(name), model.index(self.parent)
             pair, delta = model.pair(i, base), by_metric["auc"].deltas[name]
-            ends = [np.nan if end is None else end for end in (delta["low"], delta["high"])]
+            low, high = (np.nan if end is None else end for end in (delta["low"], delta["high"]))
+            judged = delta["p"] is not None
             record: PairedDelta = {
-                **delta,
+                "delta": delta["delta"],
+                "low": delta["low"],
+                "high": delta["high"],
+                "p": delta["p"],
                 "se": known(pair.se),
                 "df": known(pair.df),
                 "mde": known(minimum_effect(model, i, base, alpha)),
-                "verdict": "no verdict",
+                "verdict": read(low, high, self.options.margin) if judged else "no verdict",
                 "note": difference(panel, "auc", name, self.parent, np.nan).note,
                 "metrics": {metric: by_metric[metric].deltas[name] for metric in BESIDE},
             }
-            if delta["p"] is not None:
-                record["verdict"] = read(*ends, self.options.margin)
             deltas[name] = record
         return deltas
 
@@ -169,6 +178,48 @@ class AblationScores:
             for at, effect in enumerate(contrasted)
         ]
         return rows, auc
+
+    def shares(
+        self, modalities: Sequence[str], out: Mapping[str, frozenset[str]]
+    ) -> list[RetrainedShare]:
+        """What each modality adds over all subsets, each a model of its own; the ends hold for all
+        at once, and the shares sum to the last row. [] where a subset was not trained."""
+        panel = self.panel([name for name in out if name != self.parent], ("auc",))
+        model = panel.models["auc"]
+        weights = subset_weights(modalities, model.names, out)
+        if weights is None:
+            return []
+        result = contrasts(model, weights)
+        return [
+            {
+                "modality": name,
+                "auc": {
+                    "delta": float(result.value[at]),
+                    "low": known(result.low[at]),
+                    "high": known(result.high[at]),
+                    "p": known(result.p[at]),
+                },
+            }
+            for at, name in enumerate((*modalities, "all modalities"))
+        ]
+
+
+def subset_weights(
+    modalities: Sequence[str], names: Sequence[str], out: Mapping[str, frozenset[str]]
+) -> Floats | None:
+    """Weights [M + 1, S] that make the modalities' Shapley values of the strategies' AUC, then that
+    of all less none; None where a subset was not trained. `out`: what each strategy lacks."""
+    place = {out[name]: at for at, name in enumerate(names) if name in out}
+    subsets = coalitions(len(modalities))
+    weights = np.zeros((len(modalities) + 1, len(names)))
+    for members, each in zip(subsets.members, subsets.weights, strict=True):
+        inside = dict(zip(modalities, members.tolist(), strict=True))
+        lacks = frozenset(name for name in modalities if not inside[name])
+        if lacks not in place:
+            return None
+        weights[:-1, place[lacks]] += each
+        weights[-1, place[lacks]] += int(not lacks) - int(len(lacks) == len(modalities))
+    return weights
 
 
 class AdjustedDeltas(NamedTuple):

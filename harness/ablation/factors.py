@@ -23,8 +23,9 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import canonical
 from fusefront.harness.runs.nearest import or_nearest
 from fusefront.harness.runs.recipe import StrictModel
+from fusefront.harness.statistics.shapley import MOST_EXACT
 
-PLANS = ("minimal", "full", "factorial")
+PLANS = ("minimal", "full", "factorial", "modalities")
 CROSSED = ("operator", "compressor", "pooler", "head")  # what a factorial plan takes out by itself
 MOST_CELLS = 256
 
@@ -84,12 +85,30 @@ def design_of(plan: str, workbench: Workbench) -> AblationDesign:
                 "out, a factorial plan crosses two at least; name factors in a YAML file"
             )
         return AblationDesign(plan, crossed, crossed=True)
+    if plan == "modalities":
+        return AblationDesign(plan, _subsets(workbench), crossed=True)
     path = Path(plan)
     if path.suffix not in (".yaml", ".yml"):
         raise UsageError(
             f"--plan {plan!r}: expected {', '.join(PLANS)} or a YAML file{or_nearest(plan, PLANS)}"
         )
     return _own_design(path, workbench)
+
+
+def _subsets(workbench: Workbench) -> list[Factor]:
+    """Each modality in or out: every subset is trained, the empty one with ids and fields alone."""
+    names = workbench.modalities
+    if not 2 <= len(names) <= MOST_EXACT:
+        raise UsageError(
+            f"strategy {workbench.of!r} reads {len(names)} modalities, the plan 'modalities' "
+            f"trains every subset of 2 to {MOST_EXACT}; `fusefront explain` draws orders of more"
+        )
+    factors = []
+    for out in names:
+        rest: Change = {"modalities": [name for name in names if name != out]}
+        tries = (rest, {**rest, "alignment": None}, {**rest, "operator": None})
+        factors.append(Factor(out, "modality", (Level(out, tries),)))
+    return factors
 
 
 def _own_design(path: Path, workbench: Workbench) -> AblationDesign:

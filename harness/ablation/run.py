@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from rich.console import Console
@@ -104,6 +105,16 @@ def _ablate(
     if planned.designed.crossed:
         factors, levels = _crossed(planned, {row["strategy"] for row in record["rows"]})
         record["effects"], record["auc"] = scores.effects(factors, {of: (), **levels})
+    if planned.designed.name == "modalities":
+        measured = {row["strategy"] for row in record["rows"]}
+        out = {
+            each.name: frozenset(word for _, word in each.levels if word != OWN)
+            for each in planned.removed
+            if each.name in measured
+        }
+        record["shares"] = scores.shares(
+            planned.workbench.modalities, {of: frozenset[str](), **out}
+        )
     ablation = ablation_of(record, plan.study.margin)
     if ablation is not None:
         record["sentences"] = [sentence.text for sentence in build_first(ablation, "en")]
@@ -209,13 +220,9 @@ def _rows(scores: AblationScores, planned: Planned, of: str) -> list[AblationRow
     rows: list[AblationRow] = []
     for name, delta in scores.deltas([n for n in removed if n in complete]).items():
         each = removed[name]
-        row: AblationRow = {
-            **delta,
-            "strategy": name,
-            "kind": each.kind,
-            "without": each.without,
-            "cost": _part(costs, of, name, delta, floor),
-        }
+        about = {"strategy": name, "kind": each.kind, "without": each.without}
+        cost = _part(costs, of, name, delta, floor)
+        row = cast(AblationRow, {**delta, **about, "cost": cost})
         if each.levels:
             row["levels"] = dict(each.levels)
         p99 = [at["p99_ms"] if (at := timed.get(n)) else None for n in (of, name)]

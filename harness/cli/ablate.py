@@ -30,8 +30,9 @@ def ablate(
         str,
         typer.Option(
             help="minimal: each modality and component out; full: also one modality alone, other"
-            " parts, code widths; factorial: parts crossed; or a YAML file of factors and levels.",
-            metavar="minimal|full|factorial|FILE.yaml",
+            " parts, code widths; factorial: parts crossed; modalities: every subset of them; or a"
+            " YAML file of factors and levels.",
+            metavar="minimal|full|factorial|modalities|FILE.yaml",
         ),
     ] = "minimal",
     path: Annotated[

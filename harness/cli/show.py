@@ -157,6 +157,14 @@ def show_deltas(record: "AblationRecord") -> None:
             adds = f"{gain['delta']:+.4f}"
             steps.add_row(f"+ {step['part']}", f"{step['auc']:.4f}", adds, both)
         out.print(steps)
+    if shares := record.get("shares"):
+        table = Table("modality", "AUC it adds", "simultaneous interval", box=None)
+        for share in shares:
+            low, high = share["auc"]["low"], share["auc"]["high"]
+            both = "" if low is None or high is None else f"[{low:+.4f}, {high:+.4f}]"
+            table.add_row(share["modality"], f"{share['auc']['delta']:+.4f}", both)
+        out.print("Shapley values over all subsets, each trained by itself:", markup=False)
+        out.print(table)
     for sentence in record.get("sentences", []):
         out.print(sentence, markup=False, highlight=False)
 

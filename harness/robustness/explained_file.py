@@ -70,7 +70,8 @@ def explain_file(
     encoder = open_encoder(bundle)
     encoder.tally, encoder.counting = Tally(), counting
     columns = encoder.columns(list(columns_of(source)), source)
-    count, sizes, writer = 0, {}, None
+    count, writer = 0, None
+    sizes: dict[str, float] = {}
     with replacing(target) as written:
         try:
             for frame in stream(source, columns.all, ROWS):

@@ -235,6 +235,13 @@ class EffectRow(TypedDict):
     effect: MetricDelta
 
 
+class RetrainedShare(TypedDict):
+    """A modality's Shapley value of test AUC over all subsets, each trained by itself."""
+
+    modality: str  # or "all modalities"
+    auc: MetricDelta
+
+
 class AblationRecord(Record):
     """ablation-<strategy>.json of a study."""
 
@@ -246,6 +253,7 @@ class AblationRecord(Record):
     first: NotRequired[list[str]]  # parts that are shown to add something, the surest first
     path: NotRequired[AblationPath]
     effects: NotRequired[list[EffectRow]]  # of a factorial plan
+    shares: NotRequired[list[RetrainedShare]]  # of the plan `modalities`
     auc: NotRequired[dict[str, float]]  # test AUC of each strategy of a factorial plan
     sentences: NotRequired[list[str]]
 

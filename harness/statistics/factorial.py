@@ -73,8 +73,8 @@ def _effect(
             signs[tuple(other)] = (-1) ** len(back)
         if all(other in place for other in signs):
             count += 1
-            for other, sign in signs.items():
-                weights[place[other]] += sign
+            for neighbour, sign in signs.items():
+                weights[place[neighbour]] += sign
     return (weights / count, count) if count else None
 
 

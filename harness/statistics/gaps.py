@@ -147,11 +147,14 @@ def _empty(groups: Groups, layout: Layout, measure: str) -> Accumulator:
 
 def _add(sums: Accumulator, groups: Groups, layout: Layout, measure: Measure) -> None:
     """One trained model: the gap of every two groups, and what each cluster does to it."""
-    values, columns = {}, {}
+    values: dict[str, float] = {}
+    columns: dict[str, Floats] = {}
     for value, mask in groups.chosen.items():
         measured = measure(mask)
         values[value] = measured.value
-        columns[value] = np.bincount(layout.axis.code[mask], measured.rows, layout.axis.size)
+        columns[value] = np.bincount(
+            layout.axis.code[mask], measured.rows, layout.axis.size
+        ).astype(np.float64)
     for a, b in groups.pairs:
         sums.add(_name((a, b)), values[a] - values[b], columns[a] - columns[b])
 

@@ -2,6 +2,7 @@
 fanning out where they do."""
 
 from statistics import fmean
+from typing import Any
 
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Ablation, CrossedEffect, Evidence
@@ -77,7 +78,7 @@ def draw_crossing(
             places = apart([y if y is not None else low for y in final], 15 * pixel)
             for at, line in enumerate(lines):
                 marks = [(x, y) for x, y in enumerate(line) if y is not None]
-                look = {"color": ink(hue), "ls": "-" if at == 0 else (0, (4, 2))}
+                look: dict[str, Any] = {"color": ink(hue), "ls": "-" if at == 0 else (0, (4, 2))}
                 ax.plot(*zip(*marks, strict=True), marker="o" if at == 0 else "s", ms=5, **look)
                 label = say("with_part", language, part=first[0]) if at == 0 else first[1]
                 ax.text(

@@ -219,17 +219,20 @@ def test_every_removal_is_tuned_again_with_the_studys_budget(jobs: Any, console:
     plan, room = begin(request, console)
     train(plan, room)
     planned = plan_ablation(request, "early_fusion", console, retuned=True)
-    assert planned.forecast("early_fusion")["trainings"] == 3 * 2 + 3 * 2
+    count = len(planned.removed)  # the winner may have presence features to lose
+    assert count >= 3
+    assert planned.forecast("early_fusion")["trainings"] == count * 2 + count * 2
     record = ablate_study(request, "early_fusion", console, AblationOptions(retune=True))
     assert record["hyper_parameters"] == "tuned again, each with the study's budget"
     assert (record["plan"], "path" in record) == ("retuned", False)
     searches = sorted(room.folder.glob("ablation-early_fusion-retuned/tuning/*/winner-2.json"))
     winners = {path.parent.name: json.loads(path.read_text()) for path in searches}
-    assert len(winners) == 3
+    assert len(winners) == count
     cells = json.loads((room.folder / "ablation-early_fusion-retuned.json").read_text())["cells"]
     for cell in cells:
         (path,) = request.out.glob(f"runs/*/*/{cell['run_id']}/config.yaml")
-        rate = winners[cell["strategy"]]["params"]["training.learning_rate"]
+        params = winners[cell["strategy"]]["params"]
+        rate = params.get("training.learning_rate", 0.01)  # the first trial is the defaults
         assert f"learning_rate: {rate}" in path.read_text()
     again = plan_ablation(request, "early_fusion", console, retuned=True)
     assert again.lacking_trials() == 0

@@ -1,6 +1,7 @@
 """Intervals and adjusted p of an ablation say the same; the level is that of the false coverage
 rate."""
 
+from itertools import combinations, permutations
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,7 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fusefront.harness.ablation.deltas import adjusted_deltas, benjamini_hochberg, known
+from fusefront.harness.ablation.deltas import (
+    adjusted_deltas,
+    benjamini_hochberg,
+    known,
+    subset_weights,
+)
 from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS
 
@@ -57,3 +63,28 @@ def test_benjamini_hochberg_against_scipy() -> None:
     np.testing.assert_allclose(actual[np.isfinite(with_gaps)], expected)
     assert np.isnan(actual[[0, 5]]).all()
     assert np.isnan(benjamini_hochberg(np.array([np.nan]))).all()
+
+
+def test_shares_of_retrained_subsets_are_shapleys() -> None:
+    """By every order of adding, and they sum to all less none."""
+    modalities = ("text", "image", "audio")
+    lacking = [frozenset(c) for k in range(4) for c in combinations(modalities, k)]
+    auc = dict(zip(lacking, np.random.default_rng(6).random(8), strict=True))
+    out = {f"s{at}": lacks for at, lacks in enumerate(lacking)}
+    names = ["other", *out]
+    weights = subset_weights(modalities, names, out)
+    assert weights is not None
+    assert not weights[:, 0].any()
+    values = np.array([9.9, *auc.values()])
+    shares = weights @ values
+    for at, name in enumerate(modalities):
+        gains = []
+        for order in permutations(modalities):
+            before = set(order[: order.index(name)])
+            without = auc[frozenset(set(modalities) - before)]
+            gains.append(auc[frozenset(set(modalities) - before - {name})] - without)
+        assert shares[at] == pytest.approx(np.mean(gains))
+    assert shares[-1] == pytest.approx(auc[frozenset()] - auc[frozenset(modalities)])
+    assert shares[:-1].sum() == pytest.approx(shares[-1], abs=1e-12)
+    del out["s3"]
+    assert subset_weights(modalities, names, out) is None

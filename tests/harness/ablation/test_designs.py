@@ -182,7 +182,9 @@ def test_what_is_no_plan_is_a_sentence(
 
 
 def test_a_plan_that_is_neither_a_name_nor_a_file(parts: Parts, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--plan 'fulll': expected minimal, full, factorial or"):
+    with pytest.raises(
+        UsageError, match="--plan 'fulll': expected minimal, full, factorial, modalities or"
+    ):
         design_of("fulll", workbench(parts))
     with pytest.raises(UsageError, match="there is no such file"):
         design_of(str(tmp_path / "gone.yaml"), workbench(parts))
@@ -201,3 +203,16 @@ def test_a_long_name_stays_a_folders_name(parts: Parts, tmp_path: Path) -> None:
     )
     assert len(each.name.encode()) == 150
     assert each.name.startswith("mine with head mlp hidden 64+64")
+
+
+def test_every_subset_of_the_modalities_is_a_cell(parts: Parts) -> None:
+    """The empty one too: where the operator has nothing left to fuse it goes with them."""
+    cells = design_of("modalities", workbench(parts)).strategies(workbench(parts))
+    assert len(cells) == 2**3 - 1
+    left = [tuple(cell.strategy.settings["modalities"]) for cell in cells]
+    assert sorted(left) == sorted(
+        [(), ("text",), ("image",), ("audio",), ("text", "image"), ("text", "audio"),
+         ("image", "audio")]
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="reads 1 modalities, the plan 'modalities' trains every"):
+        design_of("modalities", workbench(parts, modalities=["text"]))

@@ -44,7 +44,7 @@ def gaps_of(source: MemorySource, rows: RowTable) -> dict[str, GroupGap]:
 
 
 def test_gaps_are_differences_of_the_groups_own_measures() -> None:
-    source, rows, group = world(4, gap=1.0, bias=0.4)
+    source, rows, group = world(4, gap=1.0, bias=1.5)
     gaps = gaps_of(source, rows)
     assert set(gaps) == {"auc", "pcoc", "exposure"}  # of the sensitive slice alone
     auc, pcoc, exposure = [], [], []
