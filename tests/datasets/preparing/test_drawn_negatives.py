@@ -18,6 +18,7 @@ from fusefront.datasets.prepare import prepare
 from fusefront.datasets.preparing import pipeline
 from fusefront.datasets.preparing.budget import Budget
 from fusefront.datasets.preparing.fingerprint import fingerprint
+from fusefront.datasets.preparing.requests import alone
 from fusefront.datasets.propose import propose
 from fusefront.datasets.spec import DatasetSpec, load_spec, parse_spec
 from fusefront.datasets.store import PreparedDataset
@@ -264,3 +265,13 @@ def test_popular_items_are_a_warning_where_negatives_are_drawn(tmp_path: Path, d
             "warning",
             "Negatives are drawn from all items",
         )
+
+
+def test_only_where_nothing_else_groups_rows_is_each_positive_a_request(tmp_path: Path) -> None:
+    split, none = {"by": "user"}, {"from": "none"}
+    columns = {"user": "user", "item": "item"}
+    timed = {**columns, "timestamp": "timestamp"}
+    assert alone(bare(tmp_path, columns=columns, history=none, split=split))
+    assert not alone(bare(tmp_path, columns=timed, history=none, split=split))
+    both = {**columns, "request": "timestamp"}
+    assert not alone(bare(tmp_path, columns=both, history=none, split=split))

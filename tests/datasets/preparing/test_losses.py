@@ -173,3 +173,25 @@ def test_values_beyond_max_values_are_counted_on_every_side(tmp_path: Path) -> N
         .sentence()
         .endswith("values of candidate.tags are beyond its max_values (2) and are left out")
     )
+
+
+def test_numbers_beyond_their_scaling_are_counted_in_every_split(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(1).normal(size=200)
+    far = [40, 120, 121, 190]  # rows of train, of train, of valid, of test
+    numbers[far] = [1e9, -1e9, 1e9, 1e9]
+    log = {"u": [k % 9 for k in range(200)], "i": [k % 7 for k in range(200)], "n": numbers}
+    log |= {"y": [k % 3 == 0 for k in range(200)], "t": list(range(200))}
+    pl.DataFrame(log).write_parquet(tmp_path / "log.parquet")
+    raw = {
+        "name": "shop",
+        "interactions": {"path": "log.parquet"},
+        "columns": {"user": "u", "item": "i", "label": "y", "timestamp": "t"},
+        "candidate_fields": [{"column": "n", "type": "number"}],
+        "history": {"from": "none"},
+        "items": {"keys": "log"},
+        "split": {"by": "time", "valid": 0.2, "test": 0.2},
+    }
+    store = prepare(parse_spec(raw, "t"), tmp_path, tmp_path / "out")
+    (loss,) = store.manifest.losses.values()
+    assert (loss.count, loss.of) == (len(far), 200)
+    assert "beyond" in loss.sentence()

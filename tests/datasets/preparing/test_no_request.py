@@ -76,3 +76,31 @@ def test_a_value_for_none_needs_the_column() -> None:
     }
     with pytest.raises(SpecError, match="'no_request' is a value of 'request'; name that column"):
         parse_spec(raw, "test")
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_without_such_a_column_a_request_is_a_user_and_a_moment(
+    tmp_path: Path, timed: bool
+) -> None:
+    rng = np.random.default_rng(8)
+    user, time = rng.integers(0, 6, ROWS), np.sort(rng.integers(0, 90, ROWS))
+    log = {"u": user, "i": rng.integers(0, 9, ROWS), "y": rng.integers(0, 2, ROWS), "t": time}
+    pl.DataFrame(log).write_parquet(tmp_path / "log.parquet")
+    raw = {
+        "name": "requests",
+        "interactions": {"path": "log.parquet"},
+        "columns": {"user": "u", "item": "i", "label": "y"} | ({"timestamp": "t"} if timed else {}),
+        "history": {"from": "none"},
+        "items": {"keys": "log"},
+        "split": {"by": "user", "valid": 0.3, "test": 0.3},
+    }
+    store = prepare(parse_spec(raw, "test"), tmp_path, tmp_path / "out")
+    expected: dict[Any, set[int]] = defaultdict(set)
+    for row in range(ROWS):
+        expected[user[row], time[row] if timed else row].add(row)
+    stored = {
+        frozenset(split.row_id[begin:end].tolist())
+        for split in map(store.split, ("train", "valid", "test"))
+        for begin, end in zip(split.row_start, split.row_start[1:], strict=False)
+    }
+    assert stored == {frozenset(rows) for rows in expected.values()}
