@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from fusefront.baselines.contract import Baseline, Parts, Schema
+from fusefront.baselines.models.balanced_fusion import BalancedFusion
 from fusefront.baselines.models.boosted import Boosted
 from fusefront.baselines.models.composed import Composed
 from fusefront.baselines.models.compressed_fusion import CompressedFusion
@@ -43,6 +44,7 @@ BASELINES: dict[str, type[Baseline]] = {
     "late_fusion": LateFusion,
     "gated_fusion": GatedFusion,
     "stacked_fusion": StackedFusion,
+    "balanced_fusion": BalancedFusion,
     "compressed_fusion": CompressedFusion,
     "composed": Composed,
     "din": Din,

@@ -70,9 +70,12 @@ class LogitPlacement(nn.Module):
         self, request: Request, rows: Tensor | None, query: Tensor
     ) -> tuple[Tensor, Tensor]:
         """A request and the context [N, C] of its real candidates to (logits [N], loss [])."""
-        logits = self.logits(request, rows)
+        there = select(request.candidates.present, rows)  # [N, S]
+        return self.join(self.logits(request, rows), there, query)
+
+    def join(self, logits: Tensor, there: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
+        """Towers' logits [N, S], presence [N, S] and context [N, C] to (logits [N], loss [])."""
         if self.operator is None:
             return logits[:, 0], no_loss(logits)
-        there = select(request.candidates.present, rows)  # [N, S]
         fused = self.operator(logits.unsqueeze(-1), there, query)
         return fused.tokens.flatten(-2).squeeze(-1), fused.loss
