@@ -2,7 +2,8 @@
 
 e_i = [E_id; mean E_tags; W x_i]; s_l = MLP_{512,256,1}([e_t; e_l; e_t - e_l; e_t ⊙ e_l]) over the
 real items, no softmax; u = Σ_l s_l e_l; logit = MLP_{1024,512,256,1}([context; e_t; u]) with batch
-norm.
+norm, or with `dice` the paper's activation in its place. The attention keeps ReLU either way:
+Dice's statistics over a history would count how batches are cut.
 """
 
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ class DinSettings:
     hidden: tuple[int, ...] = (1024, 512, 256)
     attention_dropout: float = 0.1
     dropout: float = 0.0
+    dice: bool = False
 
 
 class Din(Published):
@@ -69,7 +71,10 @@ class Din(Published):
         self.kinds = EventKindTokens(schema.history_kinds, width)
         self.pool = DinPooler(width, hidden=settings.attention, dropout=settings.attention_dropout)
         self.head = Deep(
-            self.context.width_out + 2 * width, settings.hidden, dropout=settings.dropout
+            self.context.width_out + 2 * width,
+            settings.hidden,
+            dropout=settings.dropout,
+            dice=settings.dice,
         )
 
     def encode(

@@ -102,6 +102,7 @@ CASES += [
     for name, cases in (("composed", COMPOSED | POOLED | HEADED), ("seed_reconstruction", SEEDED))
     for title, settings in cases.items()
 ]
+CASES.append(pytest.param("din", {**SMALL["din"], "dice": True}, id="din with dice"))
 JOINED_WITHOUT_AN_OPERATOR = {"momo", "deepfm", "autoint"}  # by a transformer, products, attention
 SHIFT_BEFORE_NORM = (  # batch norm takes a constant away
     r"placement\.operator\.mix\.layers\.0\.bias",

@@ -226,6 +226,16 @@ def test_in_the_multiplicative_world_a_linear_head_needs_the_bilinear_operator()
     assert crossed - plain >= 0.15
 
 
+@pytest.mark.parametrize("operator", ["sum", "concat", "bilinear"])
+def test_in_the_multiplicative_world_summaries_are_crossed_and_items_are_not(operator):
+    """A product over what user and item share needs each modality's summary: see zoo_results.md."""
+    settings = ("operator", operator)
+    at_item = trained("multiplicative", "composed", settings, ("placement", "item"))
+    crossed = trained("multiplicative", "composed", settings, ("placement", "interaction"))
+    assert at_item < 0.53
+    assert crossed - at_item > 0.12
+
+
 @pytest.mark.gate
 def test_in_the_redundant_world_compression_loses_nothing():
     compressed = trained("redundant", "compressed_fusion")

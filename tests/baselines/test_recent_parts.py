@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 
+from fusefront.baselines.heads.deep import Deep
+from fusefront.baselines.heads.dice import Dice
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.poolers.zoo import POOLERS
 from fusefront.harness.testing.macs import pooler_macs
@@ -220,6 +222,30 @@ def test_hstu_aggregates_without_softmax(data, layers):
         return x[-1]
 
     pooled("hstu", data, formula, layers=layers)
+
+
+def test_dice_bends_where_the_data_lie():
+    layer = Dice(3).double().train()
+    with torch.no_grad():
+        layer.slope.copy_(torch.tensor([0.0, 0.5, -0.2]))
+    x = torch.randn(8, 3, generator=torch.Generator().manual_seed(2)).double() * 2 + 1
+    share = 1 / (1 + (-(x - x.mean(0)) / x.var(0, unbiased=False).sqrt()).exp())
+    torch.testing.assert_close(layer(x), share * x + layer.slope * (1 - share) * x)
+    layer.eval()
+    running = 0.99 + 0.01 * x.var(0), 0.01 * x.mean(0)
+    share = 1 / (1 + (-(x - running[1]) / running[0].sqrt()).exp())
+    expected = share * x + layer.slope * (1 - share) * x
+    torch.testing.assert_close(layer(x), expected)
+    torch.testing.assert_close(layer.train()(x[:1]), expected[:1])  # one row has no variance
+
+
+def test_a_deep_head_with_dice_has_no_other_norm(rows):
+    deep = Deep(5, (4, 3), dice=True).double().eval()
+    assert len(deep.norms) == 0
+    h = rows
+    for layer, bend in zip(deep.layers, deep.bends, strict=True):
+        h = bend(layer(h))
+    torch.testing.assert_close(deep(rows), deep.out(h).squeeze(-1))
 
 
 REFUSED = {

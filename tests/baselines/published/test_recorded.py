@@ -41,6 +41,7 @@ OWN = {
         "hidden": WIDE,
         "attention_dropout": 0.1,
         "dropout": 0.0,
+        "dice": False,
     },
     "qin": {"embedding": 128, "attention": 0, "layers": 4, "rank": 4, "dropout": 0.1},
     "momo": {
