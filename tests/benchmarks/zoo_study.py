@@ -81,7 +81,7 @@ def cases() -> list[tuple[str, str, str, dict[str, object]]]:
         for name in POOLERS
     ]
     rows += [("head", name, "composed", {**AROUND, "head": {"name": name}}) for name in HEADS]
-    few = {"rq": {"codes": 64}, "vq": {"codes": 64}}
+    few = {"rq": {"codes": 64}, "qarm": {"codes": 64}, "vq": {"codes": 64}}
     rows += [
         (
             "compressor",

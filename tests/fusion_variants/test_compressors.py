@@ -22,6 +22,7 @@ SMALL = {
     "bottleneck_pretrained": {"k": 4, "hidden": 16, "epochs": 2},
     "matryoshka": {"k": 8, "least": 2},
     "rq": {"k": 4, "levels": 2, "codes": 16},
+    "qarm": {"k": 4, "levels": 2, "codes": 16},
     "vq": {"k": 4, "parts": 2, "codes": 16},
     "int8": {},
     "float16": {},
@@ -208,6 +209,23 @@ def test_rq_codes_are_the_nearest_centre_of_what_is_left():
     expected = torch.stack([table[a] + table[16 + b] for a, b in codes.tolist()])
     torch.testing.assert_close(compressor(codes, present(30))[0].detach(), expected)
     assert 0.3 < report.numbers["explained_variance"] < 1.0
+
+
+def test_qarm_codes_are_of_the_direction_and_lie_side_by_side():
+    compressor, report = fitted("qarm")
+    data = rows(30, seed=4)
+    codes = compressor.transform(data)
+    assert torch.equal(compressor.transform(7.0 * data), codes)  # lengths say nothing
+    plain = COMPRESSORS["rq"](WIDTH, **SMALL["rq"])
+    plain.fit(rows() / rows().norm(dim=-1, keepdim=True), 0)
+    assert torch.equal(plain.transform(data / data.norm(dim=-1, keepdim=True)), codes)
+    table = compressor.table.weight.detach()
+    expected = torch.stack([torch.cat([table[a], table[16 + b]]) for a, b in codes.tolist()])
+    x, _ = compressor(codes, present(30))
+    torch.testing.assert_close(x.detach(), expected)
+    assert x.shape[-1] == compressor.width_out == 8
+    assert not compressor(codes, ~present(30))[0].any()
+    assert 0.2 < report.numbers["explained_variance"] < 1.0
 
 
 def test_more_rq_levels_leave_less():
