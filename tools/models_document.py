@@ -63,7 +63,7 @@ PARADIGMS: dict[str, tuple[tuple[str, ...], str]] = {  # of MMCTR-Bench: models 
     ),
     "CSAQ": (
         ("simtier", "make", "em3"),
-        "M3SRec; QARM's codes are the compressor `qarm`, PSRQ's are near `rq`. Its MAKE is `simtier` "
+        "M3SRec; QARM's codes are the compressor `qarm`, PSRQ's near `rq`. Its MAKE is `simtier` "
         "here, with frozen content and beside an id model; `make` is the paper's two stages",
     ),
     "GFFI": (
