@@ -27,6 +27,7 @@ from fusefront.baselines.published.momo import Momo
 from fusefront.baselines.published.mtfn import MtfnModel
 from fusefront.baselines.published.muse import Muse
 from fusefront.baselines.published.naml import Naml
+from fusefront.baselines.published.one_trans import OneTrans
 from fusefront.baselines.published.pamd import PamdModel
 from fusefront.baselines.published.qin import Qin
 from fusefront.baselines.published.seed_reconstruction import SeedReconstruction
@@ -57,6 +58,7 @@ BASELINES: dict[str, type[Baseline]] = {
     "simtier": SimTier,
     "make": Make,
     "muse": Muse,
+    "one_trans": OneTrans,
     "em3": Em3Model,
     "lmf": LmfModel,
     "mtfn": MtfnModel,

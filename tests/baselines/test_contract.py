@@ -64,6 +64,7 @@ SMALL = {  # the published widths take minutes and gigabytes
     "simtier": {"embedding": 4, "content": 6, "attention": (16, 8), "hidden": (16, 8)},
     "make": {"embedding": 4, "content": 4, "attention": (16, 8), "hidden": (16, 8)}
     | {"knowledge": (8,)},
+    "one_trans": {"embedding": 4, "feed": 8},
     "muse": {"embedding": 4, "content": 6, "nearest": 3, "hidden": (16, 8)},
     "simcen": {"embedding": 4, "layers": 2, "hidden": 32, "dropout": 0.0},
     "naml": {"width": 8, "id_width": 4, "attention": 8},
@@ -103,7 +104,12 @@ CASES += [
     for title, settings in cases.items()
 ]
 CASES.append(pytest.param("din", {**SMALL["din"], "dice": True}, id="din with dice"))
-JOINED_WITHOUT_AN_OPERATOR = {"momo", "deepfm", "autoint"}  # by a transformer, products, attention
+JOINED_WITHOUT_AN_OPERATOR = {
+    "momo",
+    "deepfm",
+    "autoint",
+    "one_trans",
+}  # by a transformer, products, attention
 SHIFT_BEFORE_NORM = (  # batch norm takes a constant away
     r"placement\.operator\.mix\.layers\.0\.bias",
     r"placement\.streams\.poolers\.0\.out\.bias",

@@ -23,6 +23,9 @@ SMALL = {
     "autoint": {"attention": 8},
     "dmf": {"width": 16, "hidden": (16, 8)},
     "naml": {"width": 16, "id_width": 8},
+    "simtier": {"embedding": 8, "attention": (16, 8), "hidden": (16, 8)},
+    "make": {"embedding": 8, "content": 8, "attention": (16, 8), "hidden": (16, 8)},
+    "muse": {"embedding": 8, "nearest": 5, "hidden": (16, 8)},
 }
 AXES = {
     "target-aware at item": {"operator": "film", "conditioning": "target_aware"},

@@ -43,6 +43,7 @@ PUBLISHED = {
     "simtier": SMALL | {"content": 16},
     "make": SMALL | {"content": 16, "knowledge": (32,), "first_epochs": 1},
     "muse": {"embedding": 8, "content": 16, "nearest": 8, "hidden": (64, 32)},
+    "one_trans": {"embedding": 8, "layers": 2},
     "naml": {"width": 16, "id_width": 8, "attention": 16},
     "simcen": {"embedding": 8, "layers": 2, "hidden": 16},
     **dict.fromkeys(("em3", "lmf", "mtfn", "pamd", "marn"), WIDE),

@@ -18,6 +18,7 @@ from fusefront.baselines.published import (
     mtfn,
     muse,
     naml,
+    one_trans,
     pamd,
     qin,
     recipes,
@@ -32,7 +33,7 @@ from fusefront.baselines.zoo import BASELINES, check_settings
 from fusefront.harness.testing.baseline import SPARE
 
 MODULES = (autoint, deepfm, din, dmf, em3, lmf, make, marn, momo, mtfn, naml, pamd, qin)
-MODULES += (seed_reconstruction, simcen, simtier, muse)
+MODULES += (seed_reconstruction, simcen, simtier, muse, one_trans)
 WIDE = (1024, 512, 256)
 OWN = {
     "din": {
@@ -90,6 +91,7 @@ OWN = {
         "hidden": WIDE,
         "dropout": 0.0,
     },
+    "one_trans": {"embedding": 16, "layers": 2, "heads": 2, "feed": 32},
     "simcen": {
         "embedding": 16,
         "layers": 3,
@@ -174,6 +176,7 @@ SEARCHED = {
         "bits": (0, 32, 64),
         "dropout": (0.0, 0.1, 0.3),
     },
+    "one_trans": {"embedding": (8, 16, 32), "layers": (1, 2, 3), "feed": (32, 64)},
     "simcen": {
         "embedding": (8, 16, 32),
         "layers": (1, 2, 3),
@@ -205,6 +208,7 @@ RECIPES = {
     "din": DIN,
     "seed_reconstruction": DIN,
     "simtier": DIN,
+    "one_trans": DIN,
     "make": DIN,
     "muse": DIN,
     "momo": PLATEAU | {"learning_rate": 5e-4, "batch_rows": 128, "patience": 5},
