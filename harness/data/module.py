@@ -16,9 +16,9 @@ EVALUATION_ROWS = 8192
 class _Shuffled(IterableDataset[RequestBatch]):
     """Requests in a fresh order each epoch, the order a function of (seed, epoch) alone."""
 
-    def __init__(self, batcher: Batcher, batch_rows: int, seed: int) -> None:
+    def __init__(self, batcher: Batcher, batch_rows: int, seed: int, first: int) -> None:
         self.batcher, self.batch_rows, self.seed = batcher, batch_rows, seed
-        self.epoch = 0
+        self.epoch = first
 
     def __iter__(self) -> Iterator[RequestBatch]:
         rng = np.random.default_rng([self.seed, self.epoch])
@@ -36,12 +36,22 @@ class _InOrder(IterableDataset[RequestBatch]):
 
 
 class RequestData(pl.LightningDataModule):
-    """Ids-only request batches, budgeted in rows; the same order for every strategy at a seed."""
+    """Ids-only request batches, budgeted in rows; the same order for every strategy at a seed.
+
+    `first` is the number of the epoch that comes first, from 0.
+    """
 
     def __init__(
-        self, store: PreparedDataset, *, batch_rows: int, max_candidates: int, seed: int
+        self,
+        store: PreparedDataset,
+        *,
+        batch_rows: int,
+        max_candidates: int,
+        seed: int,
+        first: int = 0,
     ) -> None:
         super().__init__()
+        self.first = first
         longest = min(max_candidates, batch_rows)
         self.train = Batcher(store, "train", longest)
         self.valid = Batcher(store, "valid", longest)
@@ -50,7 +60,8 @@ class RequestData(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[RequestBatch]:
         """One epoch of training batches."""
-        return DataLoader(_Shuffled(self.train, self.batch_rows, self.seed), batch_size=None)
+        shuffled = _Shuffled(self.train, self.batch_rows, self.seed, self.first)
+        return DataLoader(shuffled, batch_size=None)
 
     def val_dataloader(self) -> DataLoader[RequestBatch]:
         """The validation split in the store's order."""

@@ -6,6 +6,7 @@ from fusefront.datasets.errors import DataContractError
 from fusefront.harness.runs.files import read_json
 from fusefront.harness.runs.records import Trial, read_record
 from fusefront.harness.runs.store import StudyFolder
+from fusefront.harness.tuning.ladder import paused_trials
 
 
 class SearchRecords(NamedTuple):
@@ -36,6 +37,7 @@ def search_records(study: StudyFolder) -> SearchRecords:
                 continue
             if record["number"] < study.spec.tuning.trials:
                 records.append(record)
+        records += [r for r in paused_trials(folder) if r["number"] < study.spec.tuning.trials]
         trials[folder.name] = sorted(records, key=lambda record: record["number"])
     if not study.spec.tuning.trials:
         trials = {}

@@ -24,6 +24,7 @@ from fusefront.harness.runs.recipe import Training, overlay
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Strategy, Study
 from fusefront.harness.testing.shapes import built_of
+from fusefront.harness.training.halving import rungs
 from fusefront.harness.tuning.finalists import finalist_seeds
 from fusefront.harness.tuning.samplers import refusal
 from fusefront.harness.tuning.search import Search
@@ -210,13 +211,19 @@ class StudyPlan:
                 tuning.trial_seconds,
                 sampler=tuning.sampler,
                 objectives=tuning.objectives,
-                halving=tuning.halving,
+                levels=self.levels(name),
                 budget_macs=tuning.budget_macs,
                 macs=partial(self.macs, name),
                 finalists=tuning.finalists,
             )
             for name in names
         ]
+
+    def levels(self, name: str) -> tuple[int, ...]:
+        """With halving the epochs where a trial of a strategy pauses, and all of them; else ()."""
+        epochs = self.recipe(name).epochs
+        between = rungs(epochs) if self.study.tuning.halving else ()
+        return (*between, epochs) if between else ()
 
     def constants(self, name: str) -> dict[str, Json]:
         """The keys that a strategy's space holds at one value, as far as it is searched."""
@@ -295,6 +302,7 @@ def make_plan(
             _check_recipe(plan.under(recipe), name, strategy)
     plan = replace(plan, unfit=check_spaces(plan, own))
     _check_sampler(plan)
+    _check_halving(plan)
     _check_accepted(plan)
     return plan
 
@@ -323,6 +331,17 @@ def _check_sampler(plan: StudyPlan) -> None:
             len(tuning.objectives),
         ):
             raise UsageError(f"strategy {name!r}: tuning.sampler: {sentence}")
+
+
+def _check_halving(plan: StudyPlan) -> None:
+    """Refuse to compare trials after the same epochs of trainings of other lengths."""
+    key = "training.epochs"
+    for name in plan.searched() if plan.study.tuning.halving else ():
+        if key in distributions(plan.space(name)):
+            raise UsageError(
+                f"strategy {name!r}: halving compares trials after as many epochs of trainings of "
+                f"one length, and its space has {key!r}; take it out, or halving"
+            )
 
 
 def _check_accepted(plan: StudyPlan) -> None:

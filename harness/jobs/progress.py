@@ -23,7 +23,7 @@ class RunProgress:
     ) -> None:
         self.total, self.what, self.console, self.table = total, what, console, table
         self.live: Live | None = None
-        self.ended = 0
+        self.over: set[str] = set()  # runs that ended, or paused, once
         self.begin = time.monotonic()
         self.detail: dict[str, str] = {}
         self.fraction: dict[str, float] = {}  # of each run under way, by its epochs
@@ -65,10 +65,10 @@ class RunProgress:
             self.detail[key] = f"{key} epoch {epoch}/{epochs} {message['rows_per_second']:,} rows/s"
         elif kind == "waiting":
             self.console.print(str(message["line"]), markup=False, highlight=False)
-        elif kind in ("done", "failed"):
+        elif kind in ("done", "paused", "failed"):
             self.fraction.pop(key, None)
-            last = self.detail.pop(key, key)
-            self.ended += 1
+            last = self.detail.pop(key, key) + (", paused" if kind == "paused" else "")
+            self.over.add(cell.spec.run_id)
             self._line(last, str(message.get("reason", "")))
         if self.bar is not None:
             self.bar.update(
@@ -79,6 +79,11 @@ class RunProgress:
             )
         if self.live is not None and self.bar is not None and self.table is not None:
             self.live.update(Group(self.bar, self.table()))
+
+    @property
+    def ended(self) -> int:
+        """How many runs have ended; one that goes on after a pause counts once."""
+        return len(self.over)
 
     def left(self) -> str:
         """An estimate of the time left from the runs and epochs so far."""

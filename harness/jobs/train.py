@@ -101,6 +101,7 @@ def tune(plan: StudyPlan, room: Room) -> Tuned:
             room.console.print(f"{error}; its runs try the defaults", markup=False)
         if search.damaged:
             room.console.print(f"damaged: {search.damaged}", markup=False)
+    source.clear()
     return tuned
 
 
@@ -231,18 +232,18 @@ def _work(
         ending_softly(room.workers, lambda line: room.console.print(line, markup=False)),
     ):
         limit, tries = (trials.left, 1) if trials else (None, TRIES)
-        stops = trials.stops if trials else None
-        for kind, cell, message in room.workers.execute(source, limit, tries, stops=stops):
+        until = trials.until if trials else None
+        for kind, cell, message in room.workers.execute(source, limit, tries, until=until):
             if kind == "start" and trials:
                 pid = message.get("pid")
                 trials.begun(cell, pid if isinstance(pid, int) else None)
-            elif kind in ("done", "failed"):
+            elif kind in ("done", "paused", "failed"):
                 seconds = message.get("seconds")
                 close(
                     cell,
                     str(message.get("reason", "")),
                     passing=bool(message.get("passing")),
-                    cause=str(message.get("cause", "error")),
+                    cause="paused" if kind == "paused" else str(message.get("cause", "error")),
                     seconds=seconds if isinstance(seconds, float) else None,
                 )
                 if kind == "done":

@@ -19,7 +19,7 @@ from fusefront.harness.runs.cure import cure
 from fusefront.harness.runs.files import Json, write_json
 
 Role = Literal["strategy", "control", "ablation", "trial"]
-State = Literal["missing", "running", "completed", "failed"]
+State = Literal["missing", "running", "paused", "completed", "failed"]
 
 
 class Record(TypedDict):
@@ -277,8 +277,26 @@ class Trial(Record):
     reason: NotRequired[str]
     cause: NotRequired[str]  # memory | time | nan | value | cost | died | killed | error
     macs: NotRequired[float]  # counted, a candidate
-    rungs: NotRequired[dict[str, float]]  # with halving: epoch -> best AUC so far
+    rungs: NotRequired[dict[str, float]]  # with halving: epoch where it paused -> best AUC so far
     constraints: NotRequired[dict[str, float]]  # name -> value, kept where it is 0 or less
+
+
+class StepRecord(Record):
+    """step-<k>.json of a search by halving: trial `number` is trained to the end of epoch `until`;
+    null: nothing was to be done then."""
+
+    number: int | None
+    until: int
+
+
+class RungRecord(Record):
+    """rung-<n>-<epoch>.json of a search by halving: trial n came to the end of epoch `until`."""
+
+    number: int
+    until: int
+    run_id: str
+    rungs: dict[str, float]  # epoch -> best AUC so far, at every rung so far
+    seconds: float  # of the process that brought it here from the rung before
 
 
 ORIGIN = "origin.json"  # in a study's folder
@@ -370,7 +388,7 @@ class SearchIdentity(Record):
     space: dict[str, str]  # key -> its distribution in words
     constants: NotRequired[dict[str, Json]]  # keys of the space with one value
     sampler: NotRequired[str]  # where it is not tpe
-    halving: NotRequired[bool]
+    rungs: NotRequired[list[int]]  # with halving: epochs where trials pause, then all epochs
     objectives: NotRequired[list[str]]  # where it is not the AUC alone
     budget_macs: NotRequired[float]
 

@@ -113,7 +113,7 @@ class Tuning(StrictModel):
     seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)  # of a strategy's processes
     trial_seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)  # of one trial
     accept: dict[str, str] = Field(default={})  # strategy that may get less -> why
-    halving: bool = False  # with seconds: who lags behind at 1/8, 1/4, 1/2 of the epochs ends
+    halving: bool = False  # with seconds: trials pause at 1/8, 1/4, 1/2; the better half goes on
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     lag: int = Field(default=2, ge=1, le=8)
     sampler: Sampler = "tpe"

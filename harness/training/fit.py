@@ -4,12 +4,14 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
+from fusefront.datasets.durable import forget
 from fusefront.harness.data.module import EVALUATION_ROWS, RequestData
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json
@@ -20,8 +22,11 @@ from fusefront.harness.training.module import ClickModule
 Progress = Callable[[dict[str, Json]], None]
 
 
-def fit(module: ClickModule, data: RequestData, recipe: Training, epochs: "Epochs") -> None:
-    """Train `module`, or let its model solve itself and look at validation once.
+def fit(
+    module: ClickModule, data: RequestData, recipe: Training, epochs: "Epochs", until: int
+) -> None:
+    """Train `module` to the end of epoch `until`, those behind it counted; or let its model solve
+    itself and look at validation once.
 
     Raises:
         UsageError: the recipe names a GPU and there is none.
@@ -39,7 +44,7 @@ def fit(module: ClickModule, data: RequestData, recipe: Training, epochs: "Epoch
         warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*", category=FutureWarning)
         warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")
         trainer = pl.Trainer(
-            max_epochs=recipe.epochs,
+            max_epochs=until - len(module.epochs),
             accelerator={"auto": "auto", "cpu": "cpu", "cuda": "gpu"}[recipe.device],
             devices=1,
             gradient_clip_val=recipe.clip,
@@ -54,7 +59,8 @@ def fit(module: ClickModule, data: RequestData, recipe: Training, epochs: "Epoch
             _solve(module, data)
             trainer.validate(module, datamodule=data, verbose=False)
         else:
-            module.model.first_stage(lambda: data.train.batches(module.recipe.batch_rows))
+            if not module.epochs:  # of one that goes on it is in the weights
+                module.model.first_stage(lambda: data.train.batches(module.recipe.batch_rows))
             trainer.fit(module, datamodule=data)
     module.to("cpu")
 
@@ -72,12 +78,23 @@ def _solve(module: ClickModule, data: RequestData) -> None:
 
 
 class Epochs(pl.Callback):
-    """One line of metrics.jsonl and one progress message an epoch."""
+    """One line of metrics.jsonl and one progress message an epoch; `lines` are of those before."""
 
-    def __init__(self, path: Path, rows: int, cell: Cell, progress: Progress) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rows: int,
+        cell: Cell,
+        progress: Progress,
+        lines: Sequence[dict[str, Any]] = (),
+    ) -> None:
         self.path, self.rows, self.cell, self.progress = path, rows, cell, progress
         self.begin = time.monotonic()
-        self.seconds: list[float] = []
+        self.lines = list(lines)
+        self.seconds = [float(line["seconds"]) for line in lines]
+        forget(path)
+        if lines:
+            path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
     def on_train_epoch_start(self, *_: object) -> None:
         self.begin = time.monotonic()
@@ -94,6 +111,7 @@ class Epochs(pl.Callback):
             "rows_per_second": round(self.rows / max(self.seconds[-1], 1e-9)),
             "seconds": round(self.seconds[-1], 3),
         }
+        self.lines.append(line)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         self.progress({"strategy": self.cell.strategy, "seed": self.cell.seed, **line})

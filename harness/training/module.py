@@ -1,5 +1,6 @@
 """The one Lightning module of all strategies: losses, optimiser, validation on the code table."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -56,6 +57,10 @@ class ClickModule(pl.LightningModule):
         self._valid_loss: list[Tensor] = []
         self._codes: ItemCodes | None = None
         self.average = WeightAverage(model, training.average * steps) if training.average else None
+        self.optimizer: torch.optim.Optimizer | None = None
+        self.schedule: torch.optim.lr_scheduler.OneCycleLR | None = None
+        self.stopped = False  # patience is over: no epoch comes after the last
+        self._before: dict[str, Any] = {}  # what a paused training goes on from
 
     def training_step(self, batch: RequestBatch, _: int) -> Tensor:
         """Mean binary cross entropy [] over real candidates, plus what the model adds."""
@@ -85,26 +90,26 @@ class ClickModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Note the epoch; keep the weights if it is the best so far."""
-        auc = float(self.auc.compute())
+        auc, number = float(self.auc.compute()), len(self.epochs)
         self.auc.reset()
         total, rows = torch.stack(self._valid_loss).sum(0).tolist()
         losses = [float(loss) for loss in self._train_loss]
         self._train_loss.clear()
         self.epochs.append(
             {
-                "epoch": float(self.current_epoch),
+                "epoch": float(number),
                 "train_loss": sum(losses) / max(1, len(losses)),
                 "valid_auc": auc,
                 "valid_logloss": total / rows,
             }
         )
         if auc > self.best_auc:
-            self.best_auc, self.best_epoch = auc, self.current_epoch
+            self.best_auc, self.best_epoch = auc, number
             self.best_state = {
                 name: value.clone() for name, value in self.model.state_dict().items()
             }
         else:
-            self._after_no_gain()
+            self._after_no_gain(number - self.best_epoch)
 
     def on_train_batch_end(self, *_: object) -> None:
         """Take the step's weights into the average, where the recipe keeps one."""
@@ -119,18 +124,59 @@ class ClickModule(pl.LightningModule):
         if self.average is not None and self.average.steps:
             self.average.swap()
 
-    def _after_no_gain(self) -> None:
+    def _after_no_gain(self, waited: int) -> None:
         """An epoch without gain: a lower rate on a plateau, the end when patience is over."""
-        recipe, waited = self.recipe, self.current_epoch - self.best_epoch
+        recipe = self.recipe
         if recipe.schedule == "plateau":
             anneal(self.trainer.optimizers[0], recipe.anneal)
         if recipe.patience is not None and waited >= recipe.patience:
-            self.trainer.should_stop = True
+            self.trainer.should_stop = self.stopped = True
 
     def configure_optimizers(self) -> Any:
         """The recipe's optimiser; a one-cycle moves every step, other rates between epochs."""
-        optimizer = make_optimizer(self.model, self.recipe, self.steps)
-        if self.recipe.schedule != "one_cycle":
+        optimizer = self.optimizer = make_optimizer(self.model, self.recipe, self.steps)
+        if self.recipe.schedule == "one_cycle":
+            self.schedule = one_cycle(optimizer, self.recipe, self.steps)
+        if self._before:  # here, since by now the weights are where they will be trained
+            self._go_on(optimizer)
+        if self.schedule is None:
             return optimizer
-        schedule = one_cycle(optimizer, self.recipe, self.steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        schedule = {"scheduler": self.schedule, "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def state(self) -> dict[str, Any]:
+        """All that the next epoch depends on, and the best so far; between two epochs."""
+        assert self.optimizer is not None
+        return {
+            "tensors": dict(_tensors(self.model)),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict() if self.schedule else {},
+            "average": (self.average.steps, self.average.mean) if self.average else (0, []),
+            "best": (self.best_auc, self.best_epoch, self.best_state),
+            "epochs": self.epochs,
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Be where `state` was taken; the optimiser follows as soon as there is one."""
+        with torch.no_grad():
+            for name, value in _tensors(self.model):
+                value.copy_(state["tensors"][name])
+        self.best_auc, self.best_epoch, self.best_state = state["best"]
+        self.epochs = list(state["epochs"])
+        self._before = state
+
+    def _go_on(self, optimizer: torch.optim.Optimizer) -> None:
+        state, self._before = self._before, {}
+        optimizer.load_state_dict(state["optimizer"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(state["schedule"])
+        if self.average is not None:
+            self.average.steps, mean = state["average"]
+            places = [parameter.device for parameter in self.average.parameters]
+            self.average.mean = [m.to(p) for m, p in zip(mean, places, strict=False)]
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers by name, those too that a saved model goes without."""
+    yield from model.named_parameters()
+    yield from model.named_buffers()

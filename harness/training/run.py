@@ -33,6 +33,13 @@ from fusefront.harness.runs.records import RunSummary, read_record
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.runs.store import run_index
 from fusefront.harness.training.build import build_model, save_model
+from fusefront.harness.training.checkpoint import (
+    PausedError,
+    read_checkpoint,
+    remove_checkpoint,
+    restore_random_state,
+    write_checkpoint,
+)
 from fusefront.harness.training.fit import Epochs, Progress, fit
 from fusefront.harness.training.module import ClickModule, encode_table
 from fusefront.harness.training.nested import write_widths
@@ -72,13 +79,20 @@ def run(
     progress: Progress | None = None,
     include: Sequence[Path] = (),
     tell: Tell | None = None,
+    until: int | None = None,
 ) -> RunRecord:
     """Train the cell's spec unless its record exists; a failed run leaves its reason and raises.
+
+    `until` is the epoch after which it is put by; called again it goes on from there, with the
+    same numbers, to the bit, as one that was never paused.
 
     Of several processes that need the same run one trains, whatever its strategy is called there;
     the others wait for it, and `tell` says so.
 
     Which of the parts under `include` the run uses is kept beside it, so that they are found again.
+
+    Raises:
+        PausedError: it was put by after epoch `until`.
     """
     folder = run_folder(cell, root)
     why = f"{cell.strategy} seed {cell.seed}: waiting for another process to train the same run"
@@ -96,7 +110,10 @@ def run(
         remember(folder, used_by(own, cell.spec.baseline, cell.spec.settings))
         forget(folder / "summary.json")  # a record never speaks of other files
         try:
-            summary = _train(cell, folder, store, parts, progress or (lambda _: None))
+            summary = _train(cell, folder, store, parts, progress or (lambda _: None), until)
+        except PausedError as pause:
+            _status(folder, "paused", started, str(pause))
+            raise
         except Exception as error:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             _status(folder, "failed", started, reason)
@@ -113,25 +130,44 @@ def _status(folder: Path, state: str, started: str, reason: str) -> None:
 
 
 def _train(
-    cell: Cell, folder: Path, store: PreparedDataset, parts: Parts, progress: Progress
+    cell: Cell,
+    folder: Path,
+    store: PreparedDataset,
+    parts: Parts,
+    progress: Progress,
+    until: int | None,
 ) -> RunSummary:
     spec = cell.spec
     torch.set_num_threads(spec.threads)
     recipe = Training.model_validate(spec.training).resolved(len(store.split("train").item))
+    last = recipe.epochs if until is None else min(until, recipe.epochs)
+    before = read_checkpoint(folder)
+    if before is not None and last < recipe.epochs and before.epochs >= last:
+        raise PausedError(f"paused after epoch {before.epochs}")
     begin = time.monotonic()
     pl.seed_everything(spec.seed, verbose=False)
     model = build_model(spec, store, parts)
     write_json(folder / CODE_FILE, {"format": 1, **code_of(model)._asdict()})
     assert recipe.batch_rows is not None
     data = RequestData(
-        store, batch_rows=recipe.batch_rows, max_candidates=recipe.max_candidates, seed=spec.seed
+        store,
+        batch_rows=recipe.batch_rows,
+        max_candidates=recipe.max_candidates,
+        seed=spec.seed,
+        first=before.epochs if before else 0,
     )
     module = ClickModule(model, store.manifest.schema_.items, recipe, data.steps)
-    forget(folder / "metrics.jsonl")
-    epochs = Epochs(folder / "metrics.jsonl", data.train.rows, cell, progress)
-    fit(module, data, recipe, epochs)
+    lines = before.lines if before else []
+    epochs = Epochs(folder / "metrics.jsonl", data.train.rows, cell, progress, lines)
+    if before is not None:
+        module.resume(before.module)
+        restore_random_state(before.random_state)
+    fit(module, data, recipe, epochs, last)
+    trained = time.monotonic() - begin + (before.seconds if before else 0.0)
+    if last < recipe.epochs and not module.stopped and not model.solved:
+        write_checkpoint(folder, module, epochs.lines, trained)
+        raise PausedError(f"paused after epoch {len(module.epochs)}")
     model.load_state_dict(module.best_state)
-    trained = time.monotonic() - begin
     codes = encode_table(model, store.manifest.schema_.items)
     for split in ("valid", "test") if cell.with_test else ("valid",):
         logits = predict(model, codes, store, split)
@@ -150,6 +186,7 @@ def _train(
     summary["rows_per_second"] = epochs.speed()
     sync(folder / "metrics.jsonl")
     summary["sha256"] = record_hashes(folder)
+    remove_checkpoint(folder)  # what is on record has none
     return summary
 
 

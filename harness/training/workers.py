@@ -6,7 +6,7 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -17,7 +17,7 @@ from fusefront.harness.processes import follow_parent, start
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.spec import Cell
 from fusefront.harness.training.allocator import give_freed_memory_back, keep_freed_memory
-from fusefront.harness.training.halving import Race, RacedCell, StoppedError
+from fusefront.harness.training.halving import Leg
 from fusefront.harness.training.trees import GRACE_S, end_tree, kill_tree, lead, oom_kills
 
 Message = dict[str, Json]
@@ -35,17 +35,12 @@ def work(connection: Connection, root: Path, store_path: Path, include: Sequence
     keep_freed_memory()  # before anything big is made
     from fusefront.datasets.store import PreparedDataset
     from fusefront.harness.parts.plugins import load_parts
+    from fusefront.harness.training.checkpoint import PausedError
     from fusefront.harness.training.run import run
 
     store, parts = PreparedDataset.open(store_path), load_parts(include)
     while (task := _receive(connection)) is not None:
-        cell, stops = task if isinstance(task, RacedCell) else (task, {})
-        race = Race(stops)
-
-        def epoch(message: Message, race: Race = race) -> None:
-            connection.send(("epoch", message))
-            race.epoch(message.get("epoch"), message.get("valid_auc"))
-
+        cell, until = task if isinstance(task, Leg) else (task, None)
         begin = time.monotonic()
         try:
             record = run(
@@ -53,12 +48,15 @@ def work(connection: Connection, root: Path, store_path: Path, include: Sequence
                 root,
                 store,
                 parts,
-                epoch,
+                lambda message: connection.send(("epoch", message)),
                 include,
                 lambda line: connection.send(("waiting", {"line": line})),
+                until,
             )
             here = record.summary.get("host_pid") == os.getpid()
             connection.send(("done", _seconds_since(begin) if here else {}))
+        except PausedError:
+            connection.send(("paused", _seconds_since(begin)))
         except Exception as error:  # the search and the study go on; the record says why
             detail = traceback.format_exc(limit=-3)
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -72,9 +70,9 @@ def _seconds_since(begin: float) -> Message:
     return {"seconds": round(time.monotonic() - begin, 3)}
 
 
-def _receive(connection: Connection) -> Cell | RacedCell | None:
+def _receive(connection: Connection) -> Cell | Leg | None:
     try:
-        task: Cell | RacedCell | None = connection.recv()
+        task: Cell | Leg | None = connection.recv()
     except EOFError:
         return None
     return task
@@ -98,9 +96,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 def cause_of(error: BaseException) -> str:
-    """What gave out: memory | place (disk, lock) | nan | value | error, or pruned: nothing."""
-    if isinstance(error, StoppedError):
-        return "pruned"
+    """What gave out: memory | place (disk, lock) | nan | value | error."""
     if isinstance(error, MemoryError) or any(w in str(error).lower() for w in _OF_THE_PLACE[1:]):
         return "memory"
     if is_passing(error):
@@ -111,11 +107,11 @@ def cause_of(error: BaseException) -> str:
 
 
 Limit = Callable[[Cell], float | None]
-Stops = Callable[[Cell], Mapping[int, float]]
+Until = Callable[[Cell], int | None]
 Source = Callable[[], Cell | str | None]
 
 
-_ENDS = ("done", "failed", "died")
+_ENDS = ("done", "paused", "failed", "died")
 
 
 class _Busy(NamedTuple):
@@ -152,15 +148,16 @@ class Workers:
         limit: Limit | None = None,
         tries: int = TRIES,
         grace: float = GRACE_S,
-        stops: Stops | None = None,
+        until: Until | None = None,
     ) -> Iterator[tuple[str, Cell, Message]]:
-        """Yield ("start" | "epoch" | "waiting" | "done" | "failed", cell, message) as it happens.
+        """Yield (kind, cell, message) as it happens; a cell ends with the kind "done", "paused" or
+        "failed", before which there are "start", "epoch" and "waiting".
 
         A cell that failed for want of memory, disk or the like is tried `tries` times; a message
         of "failed" then says whether that, which may pass, was the reason ("passing"), what gave
         out ("cause") and the seconds it took. `limit(cell)` is how many seconds a running cell has
         left: at 0 its whole tree of processes ends, asked first and killed after `grace` s.
-        `stops(cell)` are the AUCs that it must have reached after some of its epochs to go on.
+        `until(cell)` is the epoch after which it is put by ("paused"), None for its whole training.
 
         Raises:
             RuntimeError: nothing runs and the next run waits for another.
@@ -185,9 +182,9 @@ class Workers:
                         others, waiting = cell == self.OTHERS, cell == self.WAIT
                         break
                     process, connection = self.idle.pop() if self.idle else self._spawn(context)
-                    bars = stops(cell) if stops else {}
+                    last = until(cell) if until else None
                     with contextlib.suppress(BrokenPipeError):  # killed while idle: seen below
-                        connection.send(RacedCell(cell, bars) if bars else cell)
+                        connection.send(cell if last is None else Leg(cell, last))
                     busy[connection] = _Busy(process, cell, time.monotonic(), oom_kills())
                     yield "start", cell, {"pid": process.pid}
                     if self.ending:
@@ -206,9 +203,9 @@ class Workers:
                     if kind in ("died", "late"):
                         _end(connection, of, grace if kind == "late" else None)
                         kind = "failed"
-                    elif kind in ("done", "failed"):
+                    elif kind in ("done", "paused", "failed"):
                         self.idle.append((of.process, connection))
-                    if kind in ("done", "failed"):
+                    if kind in ("done", "paused", "failed"):
                         del busy[connection]
                     failed = failures.get(of.cell.spec.run_id, 0) + 1
                     if message.get("passing") and failed < tries:

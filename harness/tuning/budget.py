@@ -16,6 +16,7 @@ from fusefront.harness.runs.records import (
 )
 from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.runs.study import Tuning
+from fusefront.harness.tuning.ladder import paused_trials
 
 OF_THE_VALUE = ("nan", "value", "cost", "pruned")  # another machine would meet them, too
 
@@ -85,7 +86,8 @@ def _readable(folder: Path, pattern: str, kind: type[R]) -> list[R]:
 def _budget(folder: Path, tuning: Tuning) -> SearchBudget:
     identities = _readable(folder, "search", SearchIdentity)
     cap = tuning.trials if any(record["space"] for record in identities) else 1
-    records = [r for r in _readable(folder, "trial-*", Trial) if r["number"] < cap]
+    trials = [*_readable(folder, "trial-*", Trial), *paused_trials(folder)]
+    records = [record for record in trials if record["number"] < cap]
     causes = Counter(_cause(record) for record in records if record["state"] != "ok")
     finished = sum(record["state"] == "ok" for record in records)
     seconds = sum(record.get("seconds", 0.0) for record in records) + lost_seconds(folder)

@@ -6,6 +6,7 @@ parameters of the trials between; never on how many workers ran or how often the
 
 import contextlib
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +28,11 @@ from fusefront.harness.runs.records import (
     FrontPoint,
     Interruption,
     NewerFormatError,
+    Record,
+    RungRecord,
     RunningTrial,
     SearchIdentity,
+    StepRecord,
     Trial,
     WinnerRecord,
     read_record,
@@ -36,9 +40,9 @@ from fusefront.harness.runs.records import (
     write_record,
 )
 from fusefront.harness.runs.study import Sampler
-from fusefront.harness.training.halving import rungs, stop_below
 from fusefront.harness.training.trees import Leader, leader, reap
 from fusefront.harness.tuning.budget import interruptions, lost_seconds
+from fusefront.harness.tuning.ladder import IDLE, Known, Ladder, Step, next_step, paused
 from fusefront.harness.tuning.samplers import STATEFUL, make_sampler, quasi_random, refusal
 from fusefront.harness.tuning.space import Space, constants, distributions
 
@@ -71,7 +75,7 @@ class Search:
     sampler: Sampler = "tpe"
     objectives: tuple[str, ...] = ("auc",)
     budget_macs: float | None = None  # a candidate: no trial has more
-    halving: bool = False
+    levels: tuple[int, ...] = ()  # epochs where a trial pauses, then all; () without halving
     macs: Callable[[Mapping[str, Json]], float] | None = None  # counted, of parameters
     finalists: int = 0  # so many of the best are trained again before one is frozen
     running: dict[int, float] = field(default_factory=dict)  # here: number -> when it began
@@ -84,10 +88,13 @@ class Search:
         self.constants = constants(self.space)
         if not self.distributions:
             self.trials = min(self.trials, 1)  # nothing to search: the defaults win
+            self.levels = ()
         if sentence := refusal(self.sampler, self.distributions, self.trials, len(self.objectives)):
             raise UsageError(f"strategy {self.strategy!r}: tuning.sampler: {sentence}")
         self.locks: dict[int, contextlib.ExitStack] = {}
         self.known: dict[int, Trial] = {}  # read once: a record never changes
+        self.ladder = Ladder(self.folder, self.levels)
+        self.until: dict[int, int] = {}  # of running trials: the epoch after which they pause
         identity: SearchIdentity = {
             "format": 1,
             "seed": self.seed,
@@ -100,8 +107,8 @@ class Search:
             identity["sampler"] = self.sampler
         if self.objectives != ("auc",):
             identity["objectives"] = list(self.objectives)
-        if self.halving:
-            identity["halving"] = True
+        if self.levels:
+            identity["rungs"] = list(self.levels)
         if self.budget_macs is not None:
             identity["budget_macs"] = self.budget_macs
         path = self.folder / "search.json"
@@ -115,7 +122,7 @@ class Search:
         if {"format": 1, **written} != identity:
             raise UsageError(
                 f"{path}: this search was begun with another seed, lag, space or sampler,"
-                " or other objectives or budget_macs;"
+                " or other objectives, budget_macs or halving;"
                 " give the study another name or restore them"
             )
 
@@ -123,14 +130,19 @@ class Search:
         """A sentence for each record of the budget that cannot be read; such a search begins no
         trial."""
         sentences = [self.unsound] if self.unsound else []
-        files: list[tuple[Path, type[Claim] | type[Trial] | type[Interruption]]] = []
+        files: list[tuple[Path, type[Record]]] = []
         for number in range(self.trials):
             files += [(self._claim(number), Claim), (self._trial(number), Trial)]
-        files += [(path, Interruption) for path in sorted(self.folder.glob("interrupted-*.json"))]
-        for path, kind in files:
+        for name, kind in (
+            ("interrupted", Interruption),
+            ("step", StepRecord),
+            ("rung", RungRecord),
+        ):
+            files += [(path, kind) for path in sorted(self.folder.glob(f"{name}-*.json"))]
+        for path, record_kind in files:
             try:
                 if path.exists() or path.is_symlink():
-                    read_record(path, kind)
+                    read_record(path, record_kind)
             except DataContractError as error:
                 sentences.append(str(error))
         self.unsound = next(iter(sentences), "")
@@ -150,6 +162,8 @@ class Search:
         """
         if self.halted or self.unsound or self._nothing_left(self.spent + self.under_way):
             return None
+        if self.levels:
+            return self._next_leg()
         for number in range(self.trials):
             if number in self.running or self.record(number) is not None:
                 continue
@@ -162,19 +176,72 @@ class Search:
             if self.record(number) is not None:  # told by another process meanwhile
                 self.release(number)
                 continue
-            self._reap(number)
-            if not self._claim(number).exists():
-                write_once(self._claim(number), {"format": 1, **self._propose(number)})
-            self.running[number] = time.monotonic()
-            return number, dict(read_record(self._claim(number), Claim)["params"])
+            return number, self._claimed(number, number - self.lag + 1)
         return None
+
+    def _claimed(self, number: int, known: int) -> dict[str, Json]:
+        """The parameters of a trial that is locked and begins; a new one is proposed by what the
+        first `known` trials, or steps, told."""
+        self._reap(number)
+        if not self._claim(number).exists():
+            write_once(self._claim(number), {"format": 1, **self._propose(number, known)})
+        self.running[number] = time.monotonic()
+        return dict(read_record(self._claim(number), Claim)["params"])
+
+    def _next_leg(self) -> tuple[int, dict[str, Json]] | None:
+        """The same by halving: what a step does is on record before it is done."""
+        for k in itertools.count():
+            step, known = self.ladder.step(k), max(0, k - self.lag + 1)
+            if step is not None and (self._over(step) or step.number in self.running):
+                continue
+            if not all(self._over(earlier) for earlier in self.ladder.steps[:known]):
+                return None
+            if step is None:
+                step = self._chosen(known)
+                if step == IDLE and self.ladder.rests(self.lag):
+                    return None
+                step = self.ladder.add(k, step)
+            if step.number is None:
+                continue
+            if not all(self._claim(earlier).exists() for earlier in range(step.number)):
+                return None  # another process is about to claim it
+            if not self._lock(step.number):
+                continue
+            if self._over(step):  # by another process, meanwhile
+                self.release(step.number)
+                continue
+            self.until[step.number] = step.until
+            return step.number, self._claimed(step.number, known)
+        return None
+
+    def _chosen(self, known: int) -> Step:
+        """The step after those on record, by what the first `known` of them told."""
+        steps = self.ladder.steps
+        return next_step(self._learnt(known), steps, self.levels, self.trials)
+
+    def _learnt(self, known: int) -> dict[int, Known]:
+        """What the first `known` steps told of their trials."""
+        steps = self.ladder.steps[:known]
+        records = {n: record for n in range(self.trials) if (record := self.record(n)) is not None}
+        return self.ladder.known(steps, records)
+
+    def _over(self, step: Step) -> bool:
+        """Whether a step has its result."""
+        if step.number is None or self.ladder.rung(step.number, step.until) is not None:
+            return True
+        return self.record(step.number) is not None
 
     @property
     def finished(self) -> bool:
         """Every trial has its record, or no more of them are begun now."""
         if self.halted or self.unsound:
             return True
-        if all(self.record(number) is not None for number in range(self.trials)):
+        if self.levels:
+            steps = self.ladder.steps
+            over = self.ladder.rests(self.lag) and all(self._over(step) for step in steps)
+            if over and self._chosen(len(steps)) == IDLE:
+                return True
+        elif all(self.record(number) is not None for number in range(self.trials)):
             return True
         return self._nothing_left(self.spent) and not self.running and not self.elsewhere
 
@@ -184,9 +251,13 @@ class Search:
     @property
     def elsewhere(self) -> bool:
         """Whether another process runs a trial of this search."""
-        for number in range(self.trials):
-            waiting = self._claim(number).exists() and self.record(number) is None
-            if waiting and number not in self.running:
+        if self.levels:
+            open_steps = [step.number for step in self.ladder.steps if not self._over(step)]
+            numbers = [number for number in open_steps if number is not None]
+        else:
+            numbers = [n for n in range(self.trials) if self.record(n) is None]
+        for number in numbers:
+            if self._claim(number).exists() and number not in self.running:
                 if not self._lock(number):
                     return True
                 self.release(number)
@@ -202,13 +273,19 @@ class Search:
         """Seconds that a running trial still has; None without a limit."""
         limits = []
         if self.trial_seconds is not None:
-            limits.append(self.trial_seconds - (time.monotonic() - self.running[number]))
+            before = self.seconds_before(number)
+            limits.append(self.trial_seconds - before - (time.monotonic() - self.running[number]))
         if self.seconds is not None:
             limits.append(self.seconds - self.spent - self.under_way)
         return min(limits, default=None)
 
-    def ended_by(self, seconds: float) -> str:
+    def seconds_before(self, number: int) -> float:
+        """Seconds of the processes that brought a trial to where it paused last."""
+        return sum(rung["seconds"] for rung in self.ladder.passed(number)) if self.levels else 0.0
+
+    def ended_by(self, number: int, seconds: float) -> str:
         """What ended a trial after so many seconds: its own limit ("time") or the "budget"."""
+        seconds += self.seconds_before(number)
         own = self.trial_seconds is not None and seconds > self.trial_seconds - SLACK_S
         return "time" if own else "budget"
 
@@ -239,9 +316,24 @@ class Search:
             write_record(self._process(number), {**process._asdict(), "begin": now})
 
     def tell(self, trial: Trial) -> None:
-        """Keep a finished trial's record; the first writer wins."""
-        write_once(self._trial(trial["number"]), {"format": 1, **trial})
-        self.release(trial["number"])
+        """Keep a finished trial's record; the first writer wins.
+
+        Its seconds are those since it paused last, and are kept with those before.
+        """
+        number, record = trial["number"], {"format": 1, **trial}
+        if before := self.seconds_before(number):
+            record["seconds"] = trial.get("seconds", 0.0) + before
+        write_once(self._trial(number), record)
+        self.release(number)
+
+    def pause(self, number: int, run_id: str, reached: dict[str, float], seconds: float) -> None:
+        """Keep how a trial came to where it pauses: epoch -> best AUC so far."""
+        until = self.until[number]
+        record = RungRecord(
+            number=number, until=until, run_id=run_id, rungs=reached, seconds=seconds
+        )
+        write_once(self.ladder.rung_file(number, until), {"format": 1, **record})
+        self.release(number)
 
     def interrupt(self, number: int, cause: str, reason: str, seconds: float) -> bool:
         """Note an attempt that came to no result; whether the trial may be tried again."""
@@ -262,6 +354,7 @@ class Search:
     def release(self, number: int) -> None:
         """Let another process have the trial."""
         self.running.pop(number, None)
+        self.until.pop(number, None)
         with contextlib.suppress(OSError):
             forget(self._process(number))
         if (lock := self.locks.pop(number, None)) is not None:
@@ -311,36 +404,34 @@ class Search:
             return 0.0
         return self.macs(params) - self.budget_macs
 
-    def stops(self, number: int, epochs: int) -> dict[int, float]:
-        """Epoch -> AUC that a trial must have reached by then to go on; {} without halving.
-
-        It is compared with the trials that its proposal knows, whoever ran when.
-        """
-        if not self.halving:
-            return {}
-        known = [record for n in range(number - self.lag + 1) if (record := self.record(n))]
-        bars: dict[int, float] = {}
-        for rung in rungs(epochs):
-            passed = [r["rungs"][str(rung)] for r in known if str(rung) in r.get("rungs", {})]
-            if (bar := stop_below(passed)) is not None:
-                bars[rung] = bar
-        return bars
-
-    def _propose(self, number: int) -> Claim:
+    def _propose(self, number: int, known: int) -> Claim:
         """The claim of a trial: counting costs nothing, so what is too dear is drawn again."""
         if number == 0:
             return {"params": dict(self.constants)}  # the defaults: no search ends below them
-        claim = first = self._draw(number, 0)
+        records = self._records_for(number, known)
+        claim = first = self._draw(number, 0, records)
         for attempt in range(1, DRAWS):
             if self.excess(claim["params"]) <= 0:
                 break
-            claim = self._draw(number, attempt)
+            claim = self._draw(number, attempt, records)
         if self.sampler == "nsga-ii":
             claim["system_attrs"] = first.get("system_attrs", {})  # its generation, whoever drew
         return claim
 
-    def _draw(self, number: int, attempt: int) -> Claim:
-        """What the sampler proposes for a trial, the first time or another."""
+    def _records_for(self, number: int, known: int) -> dict[int, Trial]:
+        """What a proposal knows of the trials before: the first `known` trials, or steps."""
+        if not self.levels:
+            return {n: record for n in range(known) if (record := self.record(n)) is not None}
+        records: dict[int, Trial] = {}
+        for n, of in self._learnt(known).items():
+            record = self.record(n) if of.ended else None
+            reached = {str(level): auc for level, auc in of.reached.items()}
+            waits: Trial = {"number": n, "state": "pruned", "value": None, "rungs": reached}
+            records[n] = waits if record is None else record
+        return records
+
+    def _draw(self, number: int, attempt: int, records: Mapping[int, Trial]) -> Claim:
+        """What the sampler proposes for a trial, the first time or another, by the `records`."""
         of = f"{number}:{attempt}" if attempt else number
         if self.sampler == "qmc":
             at = number - 1 + attempt * self.trials
@@ -351,7 +442,7 @@ class Search:
         sampler = make_sampler(drawn, self._seed(of), self.trials)
         study = optuna.create_study(directions=self.directions, sampler=sampler)
         for earlier in range(1, number):
-            study.add_trial(self._frozen(earlier, known=earlier <= number - self.lag))
+            study.add_trial(self._frozen(earlier, records.get(earlier)))
         trial = study.ask(self.distributions)
         claim: Claim = {"params": {**self.constants, **trial.params}}
         if drawn in STATEFUL:
@@ -362,11 +453,10 @@ class Search:
         key = f"{self.seed}:{self.strategy}:{of}".encode()
         return int.from_bytes(hashlib.sha256(key).digest()[:4])
 
-    def _frozen(self, number: int, *, known: bool) -> FrozenTrial:
+    def _frozen(self, number: int, record: Trial | None) -> FrozenTrial:
         claim = read_record(self._claim(number), Claim)
         params = {k: value for k, value in claim["params"].items() if k in self.distributions}
         used: dict[str, BaseDistribution] = {key: self.distributions[key] for key in params}
-        record = self.record(number) if known else None
         values = None if record is None else self.values_of(record)
         if record is None:  # still running, or too recent to be used: only its place is known
             state = TrialState.RUNNING
@@ -482,8 +572,15 @@ class Search:
             )
 
     def records(self) -> list[Trial]:
-        """The records that there are, by number."""
-        return [record for n in range(self.trials) if (record := self.record(n)) is not None]
+        """The records that there are, by number; a trial that waits where it paused is pruned."""
+        return [record for n in range(self.trials) if (record := self._record_so_far(n))]
+
+    def _record_so_far(self, number: int) -> Trial | None:
+        if (record := self.record(number)) is not None or not self.levels:
+            return record
+        if number in self.running or not (rungs := self.ladder.passed(number)):
+            return None
+        return paused(rungs, read_record(self._claim(number), Claim))
 
 
 def _leader(record: RunningTrial) -> Leader:

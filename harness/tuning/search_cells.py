@@ -1,7 +1,7 @@
 """All strategies' searches as one source of cells; slots are filled across strategies."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.records import Trial
 from fusefront.harness.runs.spec import Cell
+from fusefront.harness.training.checkpoint import remove_checkpoint
 from fusefront.harness.training.halving import best_at_rungs
 from fusefront.harness.training.run import RunRecord, find_record, run_folder
 from fusefront.harness.training.workers import Workers
@@ -43,6 +44,8 @@ class TrialSource:
                 if (trial := search.next_trial()) is not None:
                     break
             else:
+                if all(search.finished for search in left):
+                    return None
                 shared = not self.open or any(search.elsewhere for search in left)
                 return Workers.OTHERS if shared else Workers.WAIT
             if (cell := self._opened(_Open(search, *trial))) is not None:
@@ -78,12 +81,15 @@ class TrialSource:
         shown = Table("strategy", "trials", "running", "best valid AUC", "spent", "left", box=None)
         for search in self.searches:
             records = search.records()
+            count = f"{len(records)} of {search.trials}"
+            if search.levels:
+                count += f" ({sum(record['state'] == 'ok' for record in records)} in full)"
             best = max((r["value"] for r in records if r["value"] is not None), default=None)
             spent = search.spent + search.under_way
             left = "" if search.seconds is None else f"{max(0.0, search.seconds - spent):.0f} s"
             shown.add_row(
                 search.strategy,
-                f"{len(records)} of {search.trials}",
+                count,
                 str(len(search.running)),
                 "" if best is None else f"{best:.4f}",
                 f"{spent:.0f} s",
@@ -102,11 +108,12 @@ class TrialSource:
             return trial.search.left(trial.number)
         return None
 
-    def stops(self, cell: Cell) -> dict[int, float]:
-        """What the trial of `cell` must have reached after some of its epochs to go on."""
+    def until(self, cell: Cell) -> int | None:
+        """The epoch after which the trial of `cell` pauses; None where it runs to its end."""
         for trial in self.open.get(cell.spec.run_id, [])[:1]:
-            return trial.search.stops(trial.number, _epochs_of(cell))
-        return {}
+            until = trial.search.until.get(trial.number)
+            return until if until != _epochs_of(cell) else None
+        return None
 
     def close(
         self,
@@ -135,17 +142,17 @@ class TrialSource:
             failure = "it left no record"
         run_id = cell.spec.run_id
         first, *others = self.open.pop(run_id)
-        if not passing and cause not in ("time", "pruned"):  # the same run would end the same way
+        if cause == "paused":
+            self._paused(cell, (first, *others), seconds or 0.0)
+            return
+        if not passing and cause != "time":  # the same run would end the same way
             for trial in (first, *others):
                 self._infeasible(trial, run_id, cause, failure, seconds or 0.0)
             return
         for trial in others:  # they have not been tried
             trial.search.release(trial.number)
-        if cause == "pruned":
-            self._pruned(first, cell, failure, seconds or 0.0)
-            return
         if cause == "time":
-            cause = first.search.ended_by(seconds or 0.0)
+            cause = first.search.ended_by(first.number, seconds or 0.0)
         if cause == "time":
             self._infeasible(first, run_id, cause, failure, seconds or 0.0)
         elif cause not in AGAIN:
@@ -169,23 +176,39 @@ class TrialSource:
 
     def _trained(self, cell: Cell, record: RunRecord, seconds: float | None) -> None:
         summary = record.summary
-        spent = summary.get("seconds", 0.0) if seconds is None else seconds
         run_id, macs = cell.spec.run_id, summary.get("macs_per_candidate")
         for trial in self.open.pop(run_id):
             budget = trial.search.budget_macs
             excess = None if budget is None or macs is None else macs - budget
             value = summary.get("valid_auc")
+            spent = summary.get("seconds", 0.0) if seconds is None else seconds
+            if seconds is None:  # it was trained whole; what it took until it paused is known
+                spent = max(0.0, spent - trial.search.seconds_before(trial.number))
             summed = _record(trial, _Ended(run_id, "ok", value, spent, "", "", excess, macs))
-            if trial.search.halving:
+            if trial.search.levels:
                 aucs = _aucs(record.path / "metrics.jsonl")
                 summed["rungs"] = best_at_rungs(aucs, _epochs_of(cell))
             trial.search.tell(summed)
 
-    def _pruned(self, trial: "_Open", cell: Cell, reason: str, seconds: float) -> None:
-        path = run_folder(cell, self.root) / "metrics.jsonl"
-        ended = _Ended(cell.spec.run_id, "pruned", None, seconds, reason)
-        record = _record(trial, ended)
-        trial.search.tell({**record, "rungs": best_at_rungs(_aucs(path), _epochs_of(cell))})
+    def _paused(self, cell: Cell, trials: Sequence["_Open"], seconds: float) -> None:
+        """A run was put by: whoever was to have it so far has it, the others try again."""
+        aucs = _aucs(run_folder(cell, self.root) / "metrics.jsonl")
+        until = trials[0].search.until[trials[0].number]
+        reached = best_at_rungs(aucs[:until], _epochs_of(cell))
+        for trial in trials:
+            if trial.search.until.get(trial.number) == until:
+                trial.search.pause(trial.number, cell.spec.run_id, reached, seconds)
+            else:
+                trial.search.release(trial.number)
+
+    def clear(self) -> None:
+        """Remove what paused trials would go on from: a winner is frozen. With a larger cap they
+        train from their first epoch, to the same numbers."""
+        for search in self.searches:
+            for trial in search.records() if search.levels and not search.unsound else ():
+                if trial["state"] == "pruned":
+                    cell = self.make(search.strategy, trial.get("params", {}))
+                    remove_checkpoint(run_folder(cell, self.root))
 
     def _too_dear(self, trial: "_Open", run_id: str, excess: float) -> None:
         budget = trial.search.budget_macs or 0.0

@@ -5,13 +5,13 @@
 Simulated curves: 16 epochs, final quality with a spread of 50 (units of 1e-4 AUC), noise of a run 7
 and of an evaluation 3.5, 8 % dead, 40 % over-fit late; *easy* rarely cross, *cross* have slow
 learners that may win, *hard* have slow winners. Recorded curves: the trials of the studies under
---out, a strategy each, drawn anew with replacement. Trials are random draws in both; a trial is
-compared with those two before it and earlier, as in a search with lag 2.
+--out, a strategy each, drawn anew with replacement. Trials are random draws in both; a trial
+pauses at a rung and goes on when it is in the better half of those known there, by the program's
+own rule, as in a search with lag 2. What is on hand is the best trial that came to its end.
 """
 
 import argparse
 import json
-import math
 import sys
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,13 +21,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusefront.harness.training.halving import rungs, stop_below
+from fusefront.harness.training.halving import rungs
+from fusefront.harness.tuning.ladder import Known, Step, next_step
 
 Floats = NDArray[np.float64]
 EPOCHS, FULL, LAG = 16, 20, 2
 SD, RUN_SD, EVALUATION_SD = 50.0, 7.0, 3.5
 FAMILIES = ("easy", "cross", "hard")
-MOST = 80  # trials of one search
+MOST = 200  # trials of one search, more than its compute lets begin
 
 
 class Curves(NamedTuple):
@@ -72,22 +73,31 @@ def recorded(curves: list[list[float]]) -> Draw:
     return draw
 
 
-def spent(observed: Floats, *, halving: bool) -> Floats:
-    """[trials] epochs that each trial ran, in the order in which they come."""
+def course(observed: Floats, budget: float, *, halving: bool) -> list[tuple[float, int | None]]:
+    """What a search does until `budget` epochs are spent: epochs so far, and the trial that has
+    come to its end there, if one has."""
     trials, epochs = observed.shape
-    ran = np.full(trials, epochs)
     if not halving:
-        return ran.astype(float)
+        return [(float(epochs * (number + 1)), number) for number in range(trials)]
+    levels = (*rungs(epochs), epochs)
     best = np.maximum.accumulate(observed, 1)
-    passed: dict[int, list[tuple[int, float]]] = {rung: [] for rung in rungs(epochs)}
-    for number in range(trials):
-        for rung, earlier in passed.items():
-            bar = stop_below([auc for n, auc in earlier if n <= number - LAG])
-            earlier.append((number, float(best[number, rung - 1])))
-            if bar is not None and best[number, rung - 1] < bar:
-                ran[number] = rung
-                break
-    return ran.astype(float)
+    below = dict(zip(levels, (0, *levels), strict=False))  # where each part of a training begins
+    steps: list[Step] = []
+    events: list[tuple[float, int | None]] = []
+    known: dict[int, Known] = {}
+    spent = 0.0
+    while spent < budget:
+        for step in steps[max(0, len(steps) - LAG) : max(0, len(steps) - LAG + 1)]:
+            if step.number is not None:
+                passed = [level for level in levels if level <= step.until]
+                reached = {level: float(best[step.number, level - 1]) for level in passed}
+                known[step.number] = Known(reached, ended=step.until == epochs)
+        step = next_step(known, steps, levels, trials)
+        steps.append(step)
+        assert step.number is not None  # there are more trials than the budget lets begin
+        spent += step.until - below[step.until]
+        events.append((spent, step.number if step.until == epochs else None))
+    return events
 
 
 def qualities(draw: Draw, repetitions: int, *, halving: bool, seed: int) -> tuple[Floats, Floats]:
@@ -98,14 +108,17 @@ def qualities(draw: Draw, repetitions: int, *, halving: bool, seed: int) -> tupl
     for _ in range(repetitions):
         curves = draw(rng, MOST)
         epochs = curves.observed.shape[1]
-        ran = spent(curves.observed, halving=halving)
-        value = np.where(ran == epochs, curves.observed.max(1), -math.inf)
-        best = np.maximum.accumulate(value)
-        chosen = np.array([int(np.argmax(value[: n + 1])) for n in range(MOST)])
-        until = np.cumsum(ran) / epochs
-        ended = np.searchsorted(until, grid, side="right") - 1
-        assert np.isfinite(best[ended[ended >= 0]]).all()  # the first trial is run in full
-        total += curves.worth[chosen[np.clip(ended, 0, None)]]
+        value = curves.observed.max(1)
+        until, chosen, best = [], [], -1
+        for spent, number in course(curves.observed, epochs * FULL + 1, halving=halving):
+            if number is not None and (best < 0 or value[number] > value[best]):
+                best = number
+            until.append(spent / epochs)
+            chosen.append(best)
+        ended = np.searchsorted(np.array(until), grid + 1e-9, side="right") - 1
+        picked = np.array(chosen)[np.clip(ended, 0, None)]
+        # before any trial has come to its end the defaults are on hand, as without a search
+        total += curves.worth[np.clip(picked, 0, None)]
     return grid, total / repetitions
 
 

@@ -63,7 +63,7 @@ def test_two_minutes_and_more_are_said_in_minutes(
     clock = iter([7.0, 7.0 + passed])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     bar = RunProgress(4, "run", Console(file=io.StringIO()))
-    bar.ended = 1
+    bar.over = {"a run"}
     assert bar.left() == sentence
 
 

@@ -170,12 +170,10 @@ def test_an_epoch_without_gain_lowers_the_rate_until_patience_is_over(
 ) -> None:
     module = ClickModule(model, 45, Training(schedule=schedule, anneal=0.5, patience=2), 9)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.125)
-    trainer = SimpleNamespace(optimizers=[optimizer], should_stop=False, current_epoch=0)
+    trainer = SimpleNamespace(optimizers=[optimizer], should_stop=False)
     module._trainer = cast(Any, trainer)
-    module.best_epoch = 3
     for waited, ends in ((1, False), (2, True)):
-        trainer.current_epoch = 3 + waited
-        module._after_no_gain()
+        module._after_no_gain(waited)
         assert optimizer.param_groups[0]["lr"] == 0.125 * factor**waited
         assert trainer.should_stop is ends
 
