@@ -27,11 +27,14 @@ from fusefront.harness.cli.options import (
 def tune(
     study: StudyFile,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials of every strategy (default: the study's).")
+        int | None, typer.Option(min=1, help="Trials of each strategy (default: the study's).")
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Seconds of processes of every strategy (the study's)."),
+        typer.Option(
+            min=0.001,
+            help="Seconds of each strategy, all its trials together (default: the study's).",
+        ),
     ] = None,
     export: Annotated[
         Path | None,
@@ -52,11 +55,14 @@ def tune(
     entity: Entity = "",
     wait: Wait = None,
 ) -> None:
-    """Search every strategy's space under the same caps and freeze the winners.
+    """Search the hyper-parameters of every strategy, with the same number of trials and seconds.
 
-    Every trial is a recorded run; started again, the search goes on where it was, and several at
-    once share the work. Exit 4 where a strategy got less than another. With --dry-run an --export
-    writes what is on record. Ctrl-C ends after the running trials, a second one at once.
+    A trial is one training; the best AUC on validation wins, and `run` trains the winners with the
+    study's seeds. What is searched, and how (sampler, halving, budget_macs, slo_ms), stands under
+    `tuning` in the study. The same command goes on where it was; several at once share the work.
+    Exit 4 where a strategy got less than another and `tuning.accept` has no reason for it. With
+    --dry-run an --export writes what is on record. Ctrl-C ends after the running trials, a second
+    one at once.
     """
     from fusefront.harness.cli.show import console, show_matrix, show_winners
     from fusefront.harness.errors import FusefrontError, GateError

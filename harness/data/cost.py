@@ -29,6 +29,15 @@ def macs_per_candidate(model: Baseline, items: int, schema: Schema) -> int:
     return round(flops / 2 / CANDIDATES)
 
 
+def code_bytes(model: Baseline, items: int, schema: Schema, candidates: int) -> float:
+    """Bytes, at two a number, of the codes that a request of so many candidates and a full history
+    looks up."""
+    with torch.no_grad():
+        codes = model.eval().encode_items(torch.arange(min(items, CANDIDATES) + 1))
+    widths = codes.candidate.values.shape[-1], codes.history.values.shape[-1]
+    return 2.0 * (widths[0] * candidates + widths[1] * schema.max_history)
+
+
 def _batch(codes: ItemCodes, schema: Schema) -> RequestBatch:
     n, longest = len(codes.candidate.values), schema.max_history
     candidates = torch.arange(CANDIDATES).remainder(n - 1).add(1).unsqueeze(0)

@@ -10,10 +10,11 @@ import torch
 from fusefront.baselines.contract import Parts
 from fusefront.baselines.settings import expand
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.data.cost import macs_per_candidate
+from fusefront.harness.data.cost import code_bytes, macs_per_candidate
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.jobs.controls import controls_of
+from fusefront.harness.jobs.latency_fit import latency_of
 from fusefront.harness.jobs.recipes import meaningful, recipe_name, recipe_of, searched_training
 from fusefront.harness.jobs.trial_builds import check_spaces, check_strategies
 from fusefront.harness.parts.identity import code_of
@@ -26,6 +27,7 @@ from fusefront.harness.runs.study import Strategy, Study
 from fusefront.harness.testing.shapes import built_of
 from fusefront.harness.training.halving import rungs
 from fusefront.harness.tuning.finalists import finalist_seeds
+from fusefront.harness.tuning.latency_model import Counted
 from fusefront.harness.tuning.samplers import refusal
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.search_cells import TRIAL_SEED
@@ -43,7 +45,7 @@ class StudyPlan:
     without: Mapping[str, str] = field(default_factory=dict)  # control that is not run -> why
     alternative: Mapping[str, Json] = field(default_factory=dict)  # over the common recipe
     unfit: Mapping[str, frozenset[str]] = field(default_factory=dict)  # keys of the study's space
-    _macs: dict[tuple[str, str], int] = field(default_factory=dict, compare=False)
+    _counted: dict[tuple[str, str], Counted] = field(default_factory=dict, compare=False)
     _codes: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     def cell(
@@ -106,16 +108,26 @@ class StudyPlan:
 
     def macs(self, name: str, params: Mapping[str, Json]) -> float:
         """MACs a candidate of a strategy with searched parameters, counted without training."""
+        return self.counted(name, params).macs / self.study.latency.decide_at
+
+    def counted(self, name: str, params: Mapping[str, Json]) -> Counted:
+        """What is counted of a request with the study's own number of candidates."""
         strategy = self.strategies[name]
         settings, _ = apply(params, strategy.settings, strategy.training)
-        key = strategy.baseline, canonical(settings)
-        if key not in self._macs:
+        return self.counted_of(strategy.baseline, settings)
+
+    def counted_of(self, baseline: str, settings: dict[str, Json]) -> Counted:
+        """The same of a baseline with settings."""
+        key, k = (baseline, canonical(settings)), self.study.latency.decide_at
+        if key not in self._counted:
             schema = schema_of(self.store)
-            model = built_of(self.parts.baselines[strategy.baseline], self.parts, settings, schema)
+            model = built_of(self.parts.baselines[baseline], self.parts, settings, schema)
             places = (numbers.device for numbers in model.state_dict().values())
             with next(places, torch.device("meta")):
-                self._macs[key] = macs_per_candidate(model, schema.items, schema)
-        return self._macs[key]
+                macs = macs_per_candidate(model, schema.items, schema)
+                width = code_bytes(model, schema.items, schema, k)
+            self._counted[key] = Counted(float(macs * k), width)
+        return self._counted[key]
 
     def trial(self, name: str, params: Mapping[str, Json]) -> Cell:
         """A cell of the search: its own seed, and never a look at test."""
@@ -194,6 +206,7 @@ class StudyPlan:
             UsageError: one was begun with another seed, space or the like.
         """
         tuning = self.study.tuning
+        latency = None if tuning.slo_ms is None else latency_of(self, folder)
         names = [
             name
             for name in self.searched()
@@ -214,6 +227,9 @@ class StudyPlan:
                 levels=self.levels(name),
                 budget_macs=tuning.budget_macs,
                 macs=partial(self.macs, name),
+                slo_ms=tuning.slo_ms,
+                latency=latency,
+                counted=partial(self.counted, name),
                 finalists=tuning.finalists,
             )
             for name in names

@@ -16,6 +16,7 @@ from fusefront.datasets.integrity import check_store
 from fusefront.datasets.locks import Tell, Wait, lock_file, locked
 from fusefront.harness.errors import FusefrontError, GateError, NothingToDoError, UsageError
 from fusefront.harness.jobs.data_source import described, note_origin, origin_of, prepared
+from fusefront.harness.jobs.latency_fit import latency_of
 from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.jobs.mirror import Mirror
 from fusefront.harness.jobs.outdated_runs import reidentified
@@ -101,7 +102,8 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
         remember(folder, (*_of_the_study(own, study), *data.own))
     if sentence := reidentified(StudyFolder(request.out, folder, study), store, parts):
         console.print(sentence, markup=False)
-    for sentence in (*plan.without.values(), *plan.unsearched):
+    predicted = [latency_of(plan, folder).sentence] if study.tuning.slo_ms is not None else []
+    for sentence in (*plan.without.values(), *plan.unsearched, *predicted):
         console.print(sentence, markup=False)
     workers = Workers(request.jobs, request.out, store.path, include)
     mirror = Mirror(request.account, study.name, _plain(console)) if request.wandb else None

@@ -380,6 +380,16 @@ class RunCode(Record):
     sources: dict[str, str]
 
 
+class LatencyFit(TypedDict):
+    """How a request's latency is predicted from counts: ms, a MAC, a byte of its codes."""
+
+    p50: list[float]
+    p99: list[float]
+    error: float  # of p99, relative, each timed strategy left out in turn
+    worst: float
+    strategies: int
+
+
 class SearchIdentity(Record):
     """search.json: what a search's trials depend on beside their numbers."""
 
@@ -391,6 +401,8 @@ class SearchIdentity(Record):
     rungs: NotRequired[list[int]]  # with halving: epochs where trials pause, then all epochs
     objectives: NotRequired[list[str]]  # where it is not the AUC alone
     budget_macs: NotRequired[float]
+    slo_ms: NotRequired[float]
+    latency: NotRequired[LatencyFit]  # by which slo_ms was held when the search began
 
 
 R = TypeVar("R", bound=Mapping[str, object])

@@ -119,6 +119,7 @@ class Tuning(StrictModel):
     sampler: Sampler = "tpe"
     objectives: tuple[Objective, ...] = ("auc",)  # auc, or auc and macs: a front
     budget_macs: float | None = Field(default=None, gt=0, le=1e15)  # a candidate; above: no trial
+    slo_ms: float | None = Field(default=None, gt=0, le=1e6)  # predicted p99; above: no trial
     finalists: int = Field(default=0, ge=0, le=20)  # the best so many get two new seeds each
     space: dict[str, Range | tuple[Any, ...]] = Field(
         default={
@@ -134,7 +135,9 @@ class Tuning(StrictModel):
 
     @model_validator(mode="after")
     def _a_choice(self) -> "Tuning":
-        caps = [key for key in ("seconds", "trial_seconds") if getattr(self, key) is not None]
+        caps = [
+            key for key in ("seconds", "trial_seconds", "slo_ms") if getattr(self, key) is not None
+        ]
         if caps and not self.trials:
             raise ValueError(f"{caps[0]} without trials caps nothing; give trials, too")
         if self.halving and self.seconds is None:

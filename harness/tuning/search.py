@@ -43,6 +43,7 @@ from fusefront.harness.runs.study import Sampler
 from fusefront.harness.training.trees import Leader, leader, reap
 from fusefront.harness.tuning.budget import interruptions, lost_seconds
 from fusefront.harness.tuning.ladder import IDLE, Known, Ladder, Step, next_step, paused
+from fusefront.harness.tuning.latency_model import Counted, LatencyModel
 from fusefront.harness.tuning.samplers import STATEFUL, make_sampler, quasi_random, refusal
 from fusefront.harness.tuning.space import Space, constants, distributions
 
@@ -77,6 +78,9 @@ class Search:
     budget_macs: float | None = None  # a candidate: no trial has more
     levels: tuple[int, ...] = ()  # epochs where a trial pauses, then all; () without halving
     macs: Callable[[Mapping[str, Json]], float] | None = None  # counted, of parameters
+    slo_ms: float | None = None  # no trial is trained whose p99 is predicted above it
+    latency: LatencyModel | None = None
+    counted: Callable[[Mapping[str, Json]], Counted] | None = None  # of a request, of parameters
     finalists: int = 0  # so many of the best are trained again before one is frozen
     running: dict[int, float] = field(default_factory=dict)  # here: number -> when it began
     halted: str = ""  # why no more trials are begun now: memory, disk or the like gave out
@@ -111,6 +115,8 @@ class Search:
             identity["rungs"] = list(self.levels)
         if self.budget_macs is not None:
             identity["budget_macs"] = self.budget_macs
+        if self.slo_ms is not None and self.latency is not None:
+            identity["slo_ms"], identity["latency"] = self.slo_ms, self.latency.to_json()
         path = self.folder / "search.json"
         if write_once(path, identity):
             return
@@ -122,7 +128,7 @@ class Search:
         if {"format": 1, **written} != identity:
             raise UsageError(
                 f"{path}: this search was begun with another seed, lag, space or sampler,"
-                " or other objectives, budget_macs or halving;"
+                " or other objectives, budget_macs, slo_ms or halving;"
                 " give the study another name or restore them"
             )
 
@@ -404,6 +410,12 @@ class Search:
             return 0.0
         return self.macs(params) - self.budget_macs
 
+    def lateness(self, params: Mapping[str, Json]) -> float:
+        """Predicted ms of p99 above the limit; 0 or less where there is none or it is kept."""
+        if self.slo_ms is None or self.latency is None or self.counted is None:
+            return 0.0
+        return self.latency.p99_ms(self.counted(params)) - self.slo_ms
+
     def _propose(self, number: int, known: int) -> Claim:
         """The claim of a trial: counting costs nothing, so what is too dear is drawn again."""
         if number == 0:
@@ -411,7 +423,7 @@ class Search:
         records = self._records_for(number, known)
         claim = first = self._draw(number, 0, records)
         for attempt in range(1, DRAWS):
-            if self.excess(claim["params"]) <= 0:
+            if self.excess(claim["params"]) <= 0 and self.lateness(claim["params"]) <= 0:
                 break
             claim = self._draw(number, attempt, records)
         if self.sampler == "nsga-ii":

@@ -56,11 +56,15 @@ class TrialSource:
         try:
             cell = self.make(trial.search.strategy, trial.params)
             excess = trial.search.excess(trial.params)
+            late = trial.search.lateness(trial.params)
         except (ValueError, UsageError) as error:  # what no check of single values could see
             self._infeasible(trial, "", "value", str(error), 0.0)
             return None
         if excess > 0:
             self._too_dear(trial, cell.spec.run_id, excess)
+            return None
+        if late > 0:
+            self._too_late(trial, cell.spec.run_id, late)
             return None
         trials = self.open.setdefault(cell.spec.run_id, [])
         trials.append(trial)
@@ -184,7 +188,11 @@ class TrialSource:
             spent = summary.get("seconds", 0.0) if seconds is None else seconds
             if seconds is None:  # it was trained whole; what it took until it paused is known
                 spent = max(0.0, spent - trial.search.seconds_before(trial.number))
-            summed = _record(trial, _Ended(run_id, "ok", value, spent, "", "", excess, macs))
+            late = None
+            if trial.search.slo_ms is not None:
+                late = trial.search.lateness(trial.params)
+            ended = _Ended(run_id, "ok", value, spent, "", "", excess, macs, late)
+            summed = _record(trial, ended)
             if trial.search.levels:
                 aucs = _aucs(record.path / "metrics.jsonl")
                 summed["rungs"] = best_at_rungs(aucs, _epochs_of(cell))
@@ -215,6 +223,11 @@ class TrialSource:
         dear = f"{budget + excess:,.0f} MACs a candidate, budget_macs is {budget:,.0f}"
         self._infeasible(trial, run_id, "cost", dear, 0.0, excess=excess)
 
+    def _too_late(self, trial: "_Open", run_id: str, late: float) -> None:
+        limit = trial.search.slo_ms or 0.0
+        slow = f"a p99 of {limit + late:.3g} ms is predicted, slo_ms is {limit:g}"
+        self._infeasible(trial, run_id, "cost", slow, 0.0, late=late)
+
     def _infeasible(
         self,
         trial: "_Open",
@@ -224,8 +237,9 @@ class TrialSource:
         seconds: float,
         *,
         excess: float | None = None,
+        late: float | None = None,
     ) -> None:
-        ended = _Ended(run_id, "infeasible", None, seconds, failure, cause, excess)
+        ended = _Ended(run_id, "infeasible", None, seconds, failure, cause, excess, late=late)
         trial.search.tell(_record(trial, ended))
 
 
@@ -248,6 +262,7 @@ class _Ended(NamedTuple):
     cause: str = ""
     excess: float | None = None  # MACs above the budget
     macs: float | None = None
+    late: float | None = None  # ms of the predicted p99 above the limit
 
 
 def _epochs_of(cell: Cell) -> int:
@@ -278,8 +293,9 @@ def _record(trial: _Open, ended: _Ended) -> Trial:
         record["cause"] = ended.cause
     if ended.macs is not None:
         record["macs"] = ended.macs
-    if ended.excess is not None:
-        record["constraints"] = {"budget_macs": ended.excess}
+    limits = {"budget_macs": ended.excess, "slo_ms": ended.late}
+    if known := {name: value for name, value in limits.items() if value is not None}:
+        record["constraints"] = known
     return record
 
 

@@ -193,10 +193,10 @@ def test_runs_that_fail_are_counted_with_the_first_reason(
     train(*begin(request, console))
     fitted = training.fit
 
-    def fit(module: Any, data: Any, recipe: Any, epochs: Any) -> None:
+    def fit(module: Any, data: Any, recipe: Any, epochs: Any, until: int) -> None:
         if epochs.cell.strategy.endswith("operator") and epochs.cell.seed == 9:
             raise ValueError("it broke")
-        fitted(module, data, recipe, epochs)
+        fitted(module, data, recipe, epochs, until)
 
     monkeypatch.setattr(training, "fit", fit)
     with pytest.raises(

@@ -1,6 +1,7 @@
 """Searches and matrices through real trainings: what is trained, once, and what is said."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from fusefront.datasets.errors import SpecError
+from fusefront.harness.cli.app import run as run_verb
 from fusefront.harness.errors import FusefrontError, NothingToDoError, UsageError
 from fusefront.harness.jobs import pipeline
 from fusefront.harness.jobs.pipeline import Conclusion, begin, run_study, train, tune_study
@@ -24,10 +26,10 @@ def break_seed(monkeypatch: pytest.MonkeyPatch, *seeds: int) -> None:
     """Trainings at these seeds fail."""
     fit = training.fit
 
-    def refuse(module: Any, data: Any, recipe: Any, epochs: Any) -> None:
+    def refuse(module: Any, data: Any, recipe: Any, epochs: Any, until: int) -> None:
         if epochs.cell.seed in seeds:
             raise ValueError(f"{epochs.cell.strategy} broke")
-        fit(module, data, recipe, epochs)
+        fit(module, data, recipe, epochs, until)
 
     monkeypatch.setattr(training, "fit", refuse)
 
@@ -165,6 +167,49 @@ def test_a_whole_study_ends_with_its_conclusion(
     request = jobs.request("whole", **THIN)
     assert run_study(request, console) == expected
     assert folders == [(request.out, request.out / "studies" / "small", "small", True)]
+
+
+def test_an_unequal_search_ends_run_and_gate_with_4_unless_it_is_accepted(
+    jobs: Any, console: Console, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the command line: a trial of late_fusion breaks, so early_fusion was searched more."""
+    fit = training.fit
+
+    def breaks(module: Any, data: Any, recipe: Any, epochs: Any, until: int) -> None:
+        if epochs.cell.strategy == "late_fusion" and recipe.learning_rate < 0.005:
+            raise RuntimeError("broke")
+        fit(module, data, recipe, epochs, until)
+
+    monkeypatch.setattr(training, "fit", breaks)
+    monkeypatch.setattr(pipeline, "conclude", lambda *_: Conclusion(Path("the page"), "take it"))
+    own = {**{key: [] for key in CHOICES}, "training.learning_rate": [0.004, 0.00401]}
+    request = jobs.request(
+        "unequal",
+        strategies={name: {"space": own} for name in ("early_fusion", "late_fusion")},
+        tuning={"trials": 2, "space": {"training.clip": [9.0, 10.0]}},  # trial 0: the defaults
+    )
+    words = ["--out", str(request.out)]
+
+    def ends(verb: str, *more: str) -> tuple[int | None, str]:
+        monkeypatch.setattr(sys, "argv", ["fusefront", verb, *more, *words])
+        code = run_verb()
+        return code, capsys.readouterr().err
+
+    spent = "late_fusion got 1 trials, others 2 (1 ended by error)"
+    study = str(request.study_file)
+    code, sentence = ends("run", study, "--no-wandb")
+    assert code == 4, sentence
+    assert spent in sentence
+    assert "the page is the page" in sentence
+    code, sentence = ends("gate", "small", "--against", "small")
+    assert code == 4, sentence
+    assert spent in sentence
+    code, sentence = ends("tune", study, "--no-wandb")
+    assert (code, spent in sentence) == (4, True)
+    accepted = ("--set", "tuning.accept={late_fusion: it breaks by design}")
+    assert ends("tune", study, "--no-wandb", *accepted)[0] is None
+    assert ends("run", study, "--no-wandb", *accepted)[0] is None
+    assert ends("gate", "small", "--against", "small")[0] is None
 
 
 def test_a_search_gives_every_run_its_winners_parameters(jobs: Any, console: Console) -> None:

@@ -1,5 +1,6 @@
 """The noise of a search against resamples that are listed one by one, and simulated searches."""
 
+import functools
 import itertools
 from dataclasses import replace
 from types import ModuleType
@@ -131,10 +132,15 @@ def test_whole_searches_that_were_repeated_are_the_estimate_of_choice():
     assert noise_of_tunings(model(), {"a": [1.0, 1.0]}).variance == {"a": 0.0}
 
 
-def test_searches_that_go_by_their_trials_are_wider_from_ten_trials_on():
+def test_searches_that_go_by_their_trials_are_wider_and_long_ones_the_more():
     """Placed where earlier ones were good they resemble each other more than another search."""
     rng = np.random.default_rng(4)
-    for count, times in ((5, 1.0), (10, 1.0), (20, 2 ** (2 / 3)), (40, 4 ** (2 / 3))):
+    for count, times in (
+        (5, 1.25),
+        (10, 1.25),
+        (20, 1.25 * 2 ** (2 / 3)),
+        (40, 1.25 * 4 ** (2 / 3)),
+    ):
         values = rng.random(count).tolist()
         plain = noise_of_trials({"a": values})
         guided = noise_of_trials({"a": values}, guided=True)
@@ -150,11 +156,34 @@ def test_intervals_hold_the_truth_over_random_searches(searching: ModuleType, le
     assert cell.without < 0.8
 
 
+@pytest.fixture(scope="module")
+def real_pools(searching: ModuleType):
+    """Forty searches of each of nine surfaces, by sampler and trials; each made once."""
+    return functools.cache(
+        lambda searcher, trials: searching.pools(searching.SEARCHERS[searcher], trials, 9, 40)
+    )
+
+
+EQUAL, UNEQUAL = [(n, n) for n in (5, 10, 20, 40)], [(20, 5), (20, 10), (40, 10)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("trials", [5, 10, 20, 40])
+@pytest.mark.parametrize(("left", "right"), [*EQUAL, *UNEQUAL])
 @pytest.mark.parametrize("searcher", ["random", "TPE"])
-def test_intervals_hold_the_truth_over_real_searches(searching: ModuleType, searcher, trials):
-    pool = searching.pools(searching.SEARCHERS[searcher], trials, 9, 40)
-    cell = searching.coverage(pool, pool, error=5.0, draws=2000, guided=searcher == "TPE")
+def test_intervals_hold_the_truth_over_real_searches(
+    searching: ModuleType, real_pools, searcher, left, right
+):
+    sides = real_pools(searcher, left), real_pools(searcher, right)
+    cell = searching.coverage(*sides, error=5.0, draws=2000, guided=searcher == "TPE")
     assert 0.925 <= cell.covered <= 0.99
     assert cell.without < cell.covered - 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trials", [10, 40])
+def test_intervals_of_eight_searched_strategies_hold_at_once(
+    searching: ModuleType, real_pools, trials
+):
+    cell = searching.simultaneous(real_pools("TPE", trials)[:8], 3.0, 200, guided=True)
+    assert cell.covered >= 0.91  # .95 less 2.5 standard errors
+    assert cell.without < 0.5
