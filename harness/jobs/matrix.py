@@ -27,7 +27,7 @@ from fusefront.harness.runs.study import Strategy, Study
 from fusefront.harness.testing.shapes import built_of
 from fusefront.harness.training.halving import rungs
 from fusefront.harness.tuning.finalists import finalist_seeds
-from fusefront.harness.tuning.latency_model import Counted
+from fusefront.harness.tuning.latency_model import RequestCost
 from fusefront.harness.tuning.samplers import refusal
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.search_cells import TRIAL_SEED
@@ -45,7 +45,7 @@ class StudyPlan:
     without: Mapping[str, str] = field(default_factory=dict)  # control that is not run -> why
     alternative: Mapping[str, Json] = field(default_factory=dict)  # over the common recipe
     unfit: Mapping[str, frozenset[str]] = field(default_factory=dict)  # keys of the study's space
-    _counted: dict[tuple[str, str], Counted] = field(default_factory=dict, compare=False)
+    _counted: dict[tuple[str, str], RequestCost] = field(default_factory=dict, compare=False)
     _codes: dict[tuple[str, str], str] = field(default_factory=dict, compare=False)
 
     def cell(
@@ -110,13 +110,13 @@ class StudyPlan:
         """MACs a candidate of a strategy with searched parameters, counted without training."""
         return self.counted(name, params).macs / self.study.latency.decide_at
 
-    def counted(self, name: str, params: Mapping[str, Json]) -> Counted:
+    def counted(self, name: str, params: Mapping[str, Json]) -> RequestCost:
         """What is counted of a request with the study's own number of candidates."""
         strategy = self.strategies[name]
         settings, _ = apply(params, strategy.settings, strategy.training)
         return self.counted_of(strategy.baseline, settings)
 
-    def counted_of(self, baseline: str, settings: dict[str, Json]) -> Counted:
+    def counted_of(self, baseline: str, settings: dict[str, Json]) -> RequestCost:
         """The same of a baseline with settings."""
         key, k = (baseline, canonical(settings)), self.study.latency.decide_at
         if key not in self._counted:
@@ -126,7 +126,7 @@ class StudyPlan:
             with next(places, torch.device("meta")):
                 macs = macs_per_candidate(model, schema.items, schema)
                 width = code_bytes(model, schema.items, schema, k)
-            self._counted[key] = Counted(float(macs * k), width)
+            self._counted[key] = RequestCost(float(macs * k), width)
         return self._counted[key]
 
     def trial(self, name: str, params: Mapping[str, Json]) -> Cell:

@@ -20,7 +20,7 @@ from fusefront.harness.runs.records import LatencyFit
 FEWEST = 6  # strategies: twice as many as there are coefficients
 
 
-class Counted(NamedTuple):
+class RequestCost(NamedTuple):
     """What is counted of a request without timing it."""
 
     macs: float
@@ -30,7 +30,7 @@ class Counted(NamedTuple):
 class Timed(NamedTuple):
     """One strategy of a bench."""
 
-    counted: Counted
+    counted: RequestCost
     p50_ms: float
     p99_ms: float
 
@@ -44,11 +44,11 @@ class LatencyModel(NamedTuple):
     worst: float
     strategies: int
 
-    def p50_ms(self, of: Counted) -> float:
+    def p50_ms(self, of: RequestCost) -> float:
         """The predicted median, ms."""
         return float(_design([of])[0] @ self.p50)
 
-    def p99_ms(self, of: Counted) -> float:
+    def p99_ms(self, of: RequestCost) -> float:
         """The predicted 99th percentile, ms."""
         return float(_design([of])[0] @ self.p99)
 
@@ -118,7 +118,7 @@ def fitted(points: Sequence[Timed]) -> LatencyModel:
     )
 
 
-def _design(counted: Sequence[Counted]) -> NDArray[np.float64]:
+def _design(counted: Sequence[RequestCost]) -> NDArray[np.float64]:
     """[n, 3] one, MACs, bytes."""
     return np.array([(1.0, of.macs, of.bytes) for of in counted])
 

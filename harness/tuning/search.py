@@ -43,7 +43,7 @@ from fusefront.harness.runs.study import Sampler
 from fusefront.harness.training.trees import Leader, leader, reap
 from fusefront.harness.tuning.budget import interruptions, lost_seconds
 from fusefront.harness.tuning.ladder import IDLE, Known, Ladder, Step, next_step, paused
-from fusefront.harness.tuning.latency_model import Counted, LatencyModel
+from fusefront.harness.tuning.latency_model import RequestCost, LatencyModel
 from fusefront.harness.tuning.samplers import STATEFUL, make_sampler, quasi_random, refusal
 from fusefront.harness.tuning.space import Space, constants, distributions
 
@@ -80,7 +80,9 @@ class Search:
     macs: Callable[[Mapping[str, Json]], float] | None = None  # counted, of parameters
     slo_ms: float | None = None  # no trial is trained whose p99 is predicted above it
     latency: LatencyModel | None = None
-    counted: Callable[[Mapping[str, Json]], Counted] | None = None  # of a request, of parameters
+    counted: Callable[[Mapping[str, Json]], RequestCost] | None = (
+        None  # of a request, of parameters
+    )
     finalists: int = 0  # so many of the best are trained again before one is frozen
     running: dict[int, float] = field(default_factory=dict)  # here: number -> when it began
     halted: str = ""  # why no more trials are begun now: memory, disk or the like gave out

@@ -15,7 +15,7 @@ from fusefront.harness.jobs.pipeline import begin
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Range
-from fusefront.harness.tuning.latency_model import Counted, Timed, fitted, model_of
+from fusefront.harness.tuning.latency_model import RequestCost, Timed, fitted, model_of
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.search_cells import TrialSource
 
@@ -27,7 +27,7 @@ def timed(count: int, noise: float, seed: int = 0) -> list[Timed]:
     rng = np.random.default_rng(seed)
     points = []
     for _ in range(count):
-        of = Counted(float(rng.integers(1e5, 1e7)), float(rng.integers(1e4, 1e5)))
+        of = RequestCost(float(rng.integers(1e5, 1e7)), float(rng.integers(1e4, 1e5)))
         ms = (FIXED + A_MAC * of.macs + A_BYTE * of.bytes) * np.exp(noise * rng.standard_normal())
         points.append(Timed(of, float(ms), 2.0 * float(ms)))
     return points
@@ -38,7 +38,7 @@ def test_planted_coefficients_are_found() -> None:
     assert model.p50 == pytest.approx((FIXED, A_MAC, A_BYTE), rel=1e-6)
     assert model.p99 == pytest.approx((2 * FIXED, 2 * A_MAC, 2 * A_BYTE), rel=1e-6)
     assert (model.error, model.worst) == pytest.approx((0.0, 0.0), abs=1e-6)
-    of = Counted(3e6, 5e4)
+    of = RequestCost(3e6, 5e4)
     assert model.p50_ms(of) == pytest.approx(0.2 + 0.15 + 0.1)
     assert model.p99_ms(of) == pytest.approx(0.9)
     assert model_of(json.loads(json.dumps(model.to_json()))) == model
@@ -88,7 +88,7 @@ def search(folder: Path, limit: float | None, **words: Any) -> Search:
         lag=2,
         slo_ms=limit,
         latency=fitted(timed(8, 0.0)),
-        counted=lambda params: Counted(1e5 * int(str(params.get("width", 80))), 1e4),
+        counted=lambda params: RequestCost(1e5 * int(str(params.get("width", 80))), 1e4),
         **words,
     )
 
