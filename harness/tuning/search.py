@@ -43,7 +43,7 @@ from fusefront.harness.runs.study import Sampler
 from fusefront.harness.training.trees import Leader, leader, reap
 from fusefront.harness.tuning.budget import interruptions, lost_seconds
 from fusefront.harness.tuning.ladder import IDLE, Known, Ladder, Step, next_step, paused
-from fusefront.harness.tuning.latency_model import RequestCost, LatencyModel
+from fusefront.harness.tuning.latency_model import LatencyModel, RequestCost
 from fusefront.harness.tuning.samplers import STATEFUL, make_sampler, quasi_random, refusal
 from fusefront.harness.tuning.space import Space, constants, distributions
 
