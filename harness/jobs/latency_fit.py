@@ -53,5 +53,5 @@ def _timed(plan: "StudyPlan", folder: Path) -> list[Timed]:
         if kind is None or kind.solved or p50 is None or p99 is None:
             continue
         counted = plan.counted_of(spec.baseline, spec.settings)
-        points.append(Timed(counted, p50.ms, p99.ms))
+        points.append(Timed(counted, p50["ms"], p99["ms"]))
     return points

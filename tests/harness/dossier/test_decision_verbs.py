@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from typer.testing import CliRunner
 
 from fusefront.datasets.errors import DataContractError
@@ -202,3 +203,35 @@ def test_an_unknown_study_is_named(out: Path) -> None:
     _, error = run("decide", "nothing", "--out", str(out))
     assert isinstance(error, UsageError)
     assert "later, shop" in str(error)
+
+
+def test_gate_ends_with_4_after_an_unequal_search_unless_it_is_accepted(out: Path) -> None:
+    """Three of its four trials ended for want of memory; the study itself lost nothing."""
+    study = out / "studies" / "shop"
+    spec = yaml.safe_load((study / "study.yaml").read_text())
+
+    def tuned(**words: object) -> None:
+        tuning = {"trials": 4, **words}
+        (study / "study.yaml").write_text(yaml.safe_dump({**spec, "tuning": tuning}))
+
+    tuned()
+    for name, finished in (("today", 4), ("pca64", 1)):
+        folder = study / "tuning" / name
+        folder.mkdir(parents=True)
+        identity = {"format": 1, "seed": 0, "lag": 2, "space": {"lr": "float"}}
+        (folder / "search.json").write_text(json.dumps(identity))
+        for number in range(4):
+            record: dict[str, object] = {"format": 1, "number": number, "state": "ok", "value": 0.7}
+            if number >= finished:
+                record |= {"state": "infeasible", "value": None, "cause": "memory"}
+            (folder / f"trial-000{number}.json").write_text(json.dumps(record))
+    words = ("gate", "shop", "--against", "shop", "--out", str(out))
+    text, error = run(*words, "--json")
+    assert isinstance(error, GateError)
+    assert error.exit_code == 4
+    assert "pca64 got 1 trials, others 4 (3 ended by memory)" in str(error)
+    assert json.loads(text)["state"] == "unequal search"
+    tuned(accept={"pca64": "memory is short here"})
+    text, error = run(*words, "--json")
+    assert error is None
+    assert json.loads(text)["state"] == "passed"
