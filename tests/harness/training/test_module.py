@@ -215,4 +215,4 @@ def test_a_gpu_that_is_named_and_not_there_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     nothing = cast(Any, None)
     with pytest.raises(UsageError, match=r"^training\.device is 'cuda' and PyTorch sees no GPU"):
-        fit(nothing, nothing, Training(device="cuda"), nothing)
+        fit(nothing, nothing, Training(device="cuda"), nothing, 1)
