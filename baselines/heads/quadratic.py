@@ -9,6 +9,7 @@ in evaluation, which is what is exported. Without dropout R changes the learning
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
@@ -33,8 +34,9 @@ class QuadraticLayer(nn.Module):
             each = self.dropout(self.products(x))  # [N, R * F]
             rows = each.reshape(-1, self.rank, x.shape[-1]).sum(1)  # [N, F]
         else:
-            weight = self.products.weight.unflatten(0, (self.rank, -1)).sum(0)  # [F, F]
-            rows = linear(x, weight, self.products.bias.unflatten(0, (self.rank, -1)).sum(0))
+            parts = (self.products.weight, self.products.bias)
+            weight, bias = (torch.unflatten(part, 0, (self.rank, -1)).sum(0) for part in parts)
+            rows = linear(x, weight, bias)  # of [F, F]
         return x + self.dropout(self.bend(normed(self.norm, x * rows)))  # type: ignore[no-any-return]
 
 

@@ -42,7 +42,7 @@ class MixerBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [N, T, D] to [N, T, D]."""
-        parts = x.unflatten(-1, (x.shape[1], -1))  # [N, T, T, D / T]
+        parts = torch.unflatten(x, -1, (x.shape[1], -1))  # [N, T, T, D / T]
         x = self.mixed_norm(parts.transpose(1, 2).flatten(-2) + x)
         return self.fed_norm(self.leave(self.enter(x).relu()) + x)  # type: ignore[no-any-return]
 
@@ -83,7 +83,7 @@ class RankMixer(Head):
     def forward(self, x: Tensor) -> Tensor:
         """Features [N, F] to logits [N]."""
         x = functional.pad(normed(self.norm, x), (0, self.tokens * self.chunk - self.width))
-        x = self.enter(x.unflatten(-1, (self.tokens, -1)))  # [N, T, D]
+        x = self.enter(torch.unflatten(x, -1, (self.tokens, -1)))  # [N, T, D]
         for block in self.blocks:
             x = block(x)
         return self.out(x.mean(1)).squeeze(-1)  # type: ignore[no-any-return]

@@ -7,6 +7,7 @@ equal bits orders the items as their angle does, in expectation. Attention then 
 """
 
 from collections.abc import Mapping
+from math import sqrt
 from typing import ClassVar
 
 import torch
@@ -57,7 +58,7 @@ class ContentSearch(SemanticAttention):
         if not self.bits:
             return content[..., :0]
         side = direction(content.detach()) @ self.planes.to(content.dtype) >= 0
-        return (side.to(content.dtype) * 2.0 - 1.0) / self.bits**0.5
+        return (side.to(content.dtype) * 2.0 - 1.0) / sqrt(self.bits)
 
     def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
         query, toward, hash_ = torch.split(target, [self.width, self.content, self.bits], -1)

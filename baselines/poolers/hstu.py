@@ -30,7 +30,7 @@ class HstuLayer(nn.Module):
     def views(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """x [B, L, D] to the gate [B, L, D] and values, queries, keys [B, h, L, dh]."""
         u, v, q, k = silu(self.project(self.enter_norm(x))).chunk(4, -1)
-        split = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (v, q, k)]
+        split = [torch.unflatten(part, -1, (self.heads, -1)).transpose(1, 2) for part in (v, q, k)]
         return u, split[0], split[1], split[2]
 
     def finish(self, x: Tensor, gate: Tensor, mixed: Tensor) -> Tensor:

@@ -68,8 +68,8 @@ class SemanticAttention(Pooler):
         """Query [R, K, D], codes [R, (K,) L, .], cosines [R, K, L], mask [R, 1 or K, L] to
         [R, K, D]."""
         keys, values, _ = torch.split(history, [self.width, self.width, self.content], -1)
-        query = query.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [R, h, K, dh]
-        keys, values = (x.unflatten(-1, (self.heads, -1)) for x in (keys, values))
+        query = torch.unflatten(query, -1, (self.heads, -1)).transpose(1, 2)  # [R, h, K, dh]
+        keys, values = (torch.unflatten(x, -1, (self.heads, -1)) for x in (keys, values))
         if history.ndim == 4:  # of every candidate: [R, K, L, h, dh] to [R, h, K, L, dh]
             keys, values = (x.permute(0, 3, 1, 2, 4) for x in (keys, values))
             score = (keys @ query.unsqueeze(-1)).squeeze(-1)  # [R, h, K, L]
@@ -81,7 +81,7 @@ class SemanticAttention(Pooler):
         score = score + additive(mask, score).unsqueeze(1)
         weight = score.softmax(-1) * alive(mask, score).unsqueeze(1)
         if history.ndim == 4:
-            pooled = (weight.unsqueeze(-2) @ values).squeeze(-2)  # [R, h, K, dh]
+            pooled: Tensor = (weight.unsqueeze(-2) @ values).squeeze(-2)  # [R, h, K, dh]
         else:
             pooled = weight @ values
         return pooled.transpose(1, 2).flatten(2)

@@ -81,7 +81,7 @@ class Make(WithContent):
         pools = (DinPooler(width, hidden=settings.attention) for width in self.widths)
         self.content_pool, self.pool = pools
         inner = settings.attention[0]
-        self.code = (self.widths[0] + inner, self.widths[1] + inner)
+        self.code = [self.widths[0] + inner, self.widths[1] + inner]
         self.knowledge = Deep(2 * self.widths[0], settings.knowledge, norm=False, out=False)
         self.content_out = nn.Linear(self.knowledge.width_out, 1)
         self.context = context_of(schema, settings.embedding)
@@ -131,5 +131,5 @@ class Make(WithContent):
         for _ in range(self.settings.first_epochs):
             for batch in train():
                 optimizer.zero_grad()
-                self.losses(batch).auxiliary.backward()
+                self.losses(batch).auxiliary.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

@@ -100,7 +100,7 @@ class Simcen(Published):
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
         x = select(self.tokens(request), rows)  # [N, F * d]
-        fields = x.unflatten(-1, (self.tokens.count, -1))  # [N, F, d]
+        fields = torch.unflatten(x, -1, (self.tokens.count, -1))  # [N, F, d]
         there = torch.ones_like(fields[..., 0], dtype=torch.bool)
         fused = self.operator(fields, there, None)
         logits = self.out(fused.tokens.flatten(-2)).squeeze(-1)

@@ -35,7 +35,7 @@ class ExpertLayer(nn.Module):
         gate = self.gate(ego).sigmoid() / self.scale
         both = [gate * view + view for view in both]
         if shift is not None:
-            before = views.unflatten(-1, (3, -1))[..., 1:, :].unbind(-2)
+            before = torch.unflatten(views, -1, (3, -1))[..., 1:, :].unbind(-2)
             both = [a + n + b for a, n, b in zip(both, shift.unbind(0), before, strict=True)]
         return torch.stack([ego.relu(), leaky_relu(both[0]), both[1].relu()], -2)
 
@@ -74,7 +74,7 @@ class SimCen(FusionOperator):
         self.upper = [row * slots + column for row, column in pairs if row <= column]
         self.lower = [row * slots + column for row, column in pairs if row >= column]
         self.turn = Flat([d, d], bias=False)
-        nn.init.xavier_normal_(self.turn.layers[0].weight)
+        nn.init.xavier_normal_(next(self.turn.parameters()))
         self.above, self.below = (Flat([len(self.upper), slots * d], bias=False) for _ in range(2))
         widths = [3 * slots * d] + [3 * self.hidden] * (layers - 1)
         self.experts = nn.ModuleList(ExpertLayer(width, self.hidden) for width in widths)
