@@ -13,6 +13,7 @@ from fusefront.baselines.slots import CompressedModality, ItemSlots
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import UsageError
 from fusefront.harness.robustness.condition import Hidden
+from fusefront.harness.training.module import encode_table
 
 Vectors = NDArray[np.float32]
 
@@ -45,18 +46,36 @@ def parts_over(model: Baseline, column: int) -> list[CompressedModality]:
     return parts
 
 
+def reads(model: Baseline, store: PreparedDataset, modality: str) -> bool:
+    """Whether any item's codes change when the modality is hidden of all."""
+    schema = store.manifest.schema_
+    keep = torch.ones((schema.items + 1, len(schema.modalities)), dtype=torch.bool)
+    whole = encode_table(model, schema.items, keep)
+    keep[:, list(schema.modalities).index(modality)] = False
+    hidden = encode_table(model, schema.items, keep)
+    return any(
+        not torch.equal(before, after)
+        for side, other in zip(whole, hidden, strict=True)
+        for before, after in zip(side, other, strict=True)
+    )
+
+
 @contextmanager
 def other_vectors(
     model: Baseline, store: PreparedDataset, modality: str, rows: Vectors
 ) -> Iterator[None]:
-    """The model reads `rows` [n + 1, D] of the modality, by its compressor as it was fitted.
+    """The model reads `rows` [n + 1, D] of the modality, by its compressor as it was fitted; one
+    that reads none of the modality (popularity, ids alone) stays as it is.
 
     Raises:
-        UsageError: the model has no table of that modality alone.
+        UsageError: the model reads the modality, and has no table of it alone.
     """
     column = list(store.manifest.schema_.modalities).index(modality)
     parts = parts_over(model, column)
     if not parts:
+        if not reads(model, store, modality):
+            yield
+            return
         raise UsageError(
             f"{type(model).__name__} has no table of {modality!r} alone that other vectors could "
             "be put in; leave the kinds noise and stale out (--kind items --kind requests)"

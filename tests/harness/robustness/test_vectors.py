@@ -11,7 +11,12 @@ from fusefront.baselines.contract import Baseline, Parts
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.robustness.condition import Hidden
-from fusefront.harness.robustness.vectors import changed_vectors, other_vectors, parts_over
+from fusefront.harness.robustness.vectors import (
+    changed_vectors,
+    other_vectors,
+    parts_over,
+    reads,
+)
 from fusefront.harness.testing.scene import SCHEMA, make_scene
 from fusefront.harness.training.module import encode_table
 
@@ -87,14 +92,25 @@ def test_the_model_reads_them_and_has_its_own_back(parts: Parts) -> None:
     torch.testing.assert_close(same.candidate.values, before.candidate.values)
 
 
-def test_a_model_without_that_table_says_so(parts: Parts) -> None:
-    rows = store().vectors("audio")
-    for model in (
-        model_of(parts, modalities=["text"]),
-        model_of(parts, compressor={"name": "pca_joint", "k": 20}),
+def test_a_model_with_a_table_of_several_says_so(parts: Parts) -> None:
+    model = model_of(parts, compressor={"name": "pca_joint", "k": 20})
+    with (
+        pytest.raises(UsageError, match="has no table of 'audio' alone"),
+        other_vectors(model, store(), "audio", store().vectors("audio")),
     ):
-        with (
-            pytest.raises(UsageError, match="LateFusion has no table of 'audio' alone"),
-            other_vectors(model, store(), "audio", rows),
-        ):
-            pass
+        pass
+
+
+@pytest.mark.parametrize(
+    ("baseline", "settings"), [("popularity", {}), ("late_fusion", {"modalities": ["text"]})]
+)
+def test_a_model_that_reads_none_of_a_modality_stays_as_it_is(
+    parts: Parts, baseline: str, settings: dict[str, Any]
+) -> None:
+    model = model_of(parts, baseline, **settings)
+    before = encode_table(model, SCHEMA.items)
+    rows = changed_vectors(store(), Hidden("audio", 2.0, "noise"))
+    with other_vectors(model, store(), "audio", rows):
+        noisy = encode_table(model, SCHEMA.items)
+    assert torch.equal(noisy.candidate.values, before.candidate.values)
+    assert reads(model_of(parts), store(), "audio")
