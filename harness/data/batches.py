@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -88,45 +88,44 @@ class Batcher:
             yield self.batch(order[begin:end])
 
     def batch(self, chosen: Ints) -> RequestBatch:
-        """The units chosen [k] as one batch."""
-        request = self.units.request[chosen]
-        place, history_mask = self._places(request)
-        history = _masked(self.history, place, history_mask)
-        kinds = None if self.kinds is None else _masked(self.kinds, place, history_mask)
-        length = self.units.length[chosen]
-        column = np.arange(length.max())
-        mask = column < length[:, None]  # (R, K)
-        row = np.where(mask, self.units.start[chosen][:, None] + column, 0)
-        candidates = np.where(mask, self.split.item[row], 0)
-        items, history, candidates = self._distinct(history, candidates)
+        """The units chosen [k] as one batch: real entries and rows looked up, then padded."""
+        request, first = self.units.request[chosen], self.units.start[chosen]
+        rows = _PaddedLists.of(first, self.units.length[chosen], left=False)
+        full = np.asarray(self.split.history_length[request], np.int64)
+        length = np.minimum(full, self.max_history)
+        end = np.asarray(self.split.history_start[request], np.int64) + full
+        entries = _PaddedLists.of(end - length, length, left=True)
+        items, history, candidates = self._distinct(
+            self.history[entries.place], self.split.item[rows.place]
+        )
+        history = entries.padded(history)
+        kinds = None
+        if self.kinds is not None:
+            kinds = entries.padded(self.kinds[entries.place].astype(np.int64))
         return RequestBatch(
             torch.from_numpy(items),
             torch.from_numpy(history),
-            torch.from_numpy(history_mask),
-            torch.from_numpy(candidates),
-            torch.from_numpy(mask),
-            torch.from_numpy(np.flatnonzero(mask)),
-            _context(self.split.request_ids, self.split.request_numbers, request),
-            _context(self.split.candidate_ids, self.split.candidate_numbers, row, mask),
-            torch.from_numpy(np.where(mask, self.split.label[row], 0).astype(np.float32)),
-            torch.from_numpy(np.where(mask, self.split.row_id[row], -1).astype(np.int64)),
+            torch.from_numpy(entries.mask()),
+            torch.from_numpy(rows.padded(candidates)),
+            torch.from_numpy(rows.mask()),
+            torch.from_numpy(rows.slot),
+            _context(self.split.request_ids[request], self.split.request_numbers[request]),
+            _context(
+                rows.padded(self.split.candidate_ids[rows.place]),
+                rows.padded(self.split.candidate_numbers[rows.place]),
+            ),
+            torch.from_numpy(rows.padded(self.split.label[rows.place].astype(np.float32))),
+            torch.from_numpy(rows.padded(self.split.row_id[rows.place].astype(np.int64), -1)),
             torch.from_numpy(np.asarray(self.split.group[request], np.int64)),
             None if kinds is None else distinct_events(history, kinds, len(items), self.most_kinds),
         )
 
-    def _places(self, request: Ints) -> tuple[Ints, NDArray[np.bool_]]:
-        """Where the entries of the histories lie in the store [R, L], and which are real."""
-        full = np.asarray(self.split.history_length[request], np.int64)
-        length = np.minimum(full, self.max_history)
-        width = int(length.max(initial=0))
-        back = width - np.arange(width)  # left-padded: the newest item is 1 back
-        mask = back <= length[:, None]  # (R, L)
-        end = np.asarray(self.split.history_start[request], np.int64) + full
-        return np.where(mask, end[:, None] - back, 0), mask
-
-    def _distinct(self, history: Ints, candidates: Ints) -> tuple[Ints, Ints, Ints]:
-        self.in_batch[history.ravel()] = True
-        self.in_batch[candidates.ravel()] = True
+    def _distinct(
+        self, history: NDArray[np.integer[Any]], candidates: NDArray[np.integer[Any]]
+    ) -> tuple[Ints, Ints, Ints]:
+        """Items of entries [E] and of rows [N] as the distinct ones [U], and each one's index."""
+        self.in_batch[history] = True
+        self.in_batch[candidates] = True
         self.in_batch[0] = True
         items = np.flatnonzero(self.in_batch)  # (U,) sorted, items[0] == 0
         self.in_batch[items] = False
@@ -134,20 +133,36 @@ class Batcher:
         return items, self.place[history], self.place[candidates]
 
 
-def _masked(values: NDArray[np.integer[Any]], place: Ints, mask: NDArray[np.bool_]) -> Ints:
-    """The values at the places, 0 where masked."""
-    entries = values[place] if len(values) else np.zeros(place.shape, np.int64)
-    return np.where(mask, entries, 0).astype(np.int64)
+class _PaddedLists(NamedTuple):
+    """Lists of unequal length [k], one after the other and padded: [E] entries in [k, width]."""
+
+    place: Ints  # [E] where each entry lies in the store
+    slot: Ints  # [E] where it lies in the flat grid
+    shape: tuple[int, int]  # k, width
+
+    @classmethod
+    def of(cls, start: Ints, length: Ints, *, left: bool) -> "_PaddedLists":
+        """Lists of `length` [k] entries from `start` [k] on; padded on the left or the right."""
+        count, width = len(length), int(length.max(initial=0))
+        before = np.cumsum(length) - length  # (k,)
+        corner = np.arange(count) * width + (width - length if left else 0)
+        entry = np.arange(int(length.sum()))
+        shift = np.repeat(np.stack([start - before, corner - before]), length, axis=1)
+        return cls(entry + shift[0], entry + shift[1], (count, width))
+
+    def padded(self, values: NDArray[Any], fill: int = 0) -> NDArray[Any]:
+        """Values [E, ...] in the grid [k, width, ...], `fill` elsewhere."""
+        rest = values.shape[1:]
+        grid = np.full((self.shape[0] * self.shape[1], *rest), fill, values.dtype)
+        grid[self.slot] = values
+        return grid.reshape(*self.shape, *rest)
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Which places of the grid [k, width] hold an entry."""
+        return self.padded(np.ones(len(self.slot), bool))
 
 
-def _context(
-    ids: NDArray[np.int32],
-    numbers: NDArray[np.float32],
-    index: Ints,
-    mask: NDArray[np.bool_] | None = None,
-) -> Context:
-    chosen_ids, chosen_numbers = ids[index].astype(np.int64), numbers[index].astype(np.float32)
-    if mask is not None:
-        chosen_ids[~mask] = 0
-        chosen_numbers[~mask] = 0
-    return Context(torch.from_numpy(chosen_ids), torch.from_numpy(chosen_numbers))
+def _context(ids: NDArray[np.int32], numbers: NDArray[np.float32]) -> Context:
+    return Context(
+        torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(numbers.astype(np.float32))
+    )
