@@ -117,9 +117,9 @@ class Streams(nn.Module):
         each = zip(self.poolers, parts, codes, present.unbind(-1), strict=True)
         return torch.cat(
             [
-                pool_packed(pooler, query, code, packed.of(there))
+                pool_packed(pooler, query, code, packed.of(there))  # type: ignore[arg-type]
                 for pooler, query, code, there in each
-            ],  # type: ignore[arg-type]
+            ],
             -1,
         )
 

@@ -18,7 +18,7 @@ BLOCK = 1 << 20  # numbers of a block on a CPU; a GPU takes all pairs at once
 
 def crossed(target: Tensor, history: Tensor, weight: Tensor, pairs: HistoryPairs) -> Tensor:
     """Targets t [N, D] times codes h [n, D] of their pairs through a weight [H, D]: [P, H]."""
-    product: Tensor = _Crossed.apply(target, history, weight, pairs.row, pairs.code)
+    product: Tensor = _Crossed.apply(target, history, weight, pairs.row, pairs.code)  # type: ignore[no-untyped-call]
     return product
 
 

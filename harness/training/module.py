@@ -48,7 +48,7 @@ class ClickModule(pl.LightningModule):
     def __init__(self, model: Baseline, items: int, training: Training, steps: int) -> None:
         super().__init__()
         self.model, self.items, self.recipe, self.steps = model, items, training, steps
-        self.half = training.precision == "bf16" or (training.precision == "auto" and model.wide)
+        self.bf16 = training.precision == "bf16" or (training.precision == "auto" and model.wide)
         self.auc = BinaryAUROC(thresholds=None)  # exact; a binned one is off by more than we seek
         self.best_auc, self.best_epoch = float("-inf"), -1
         self.best_state: dict[str, Tensor] = {}
@@ -64,7 +64,7 @@ class ClickModule(pl.LightningModule):
 
     def training_step(self, batch: RequestBatch, _: int) -> Tensor:
         """Mean binary cross entropy [] over real candidates, plus what the model adds."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             losses = self.model.losses(batch)
         self.note(losses.click)
         return losses.click + losses.auxiliary
@@ -82,7 +82,7 @@ class ClickModule(pl.LightningModule):
     def validation_step(self, batch: RequestBatch, _: int) -> None:
         """Score from the code table; probabilities, never logits, go to the metric."""
         assert self._codes is not None
-        logits, _ = self.model.score_rows(self._codes, batch, batch.items)
+        logits = self.model.score_rows(self._codes, batch, batch.items)[0]
         labels = batch.labels.flatten()[batch.rows]
         loss = nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
         self._valid_loss.append(torch.stack([loss, loss.new_tensor(len(labels))]))

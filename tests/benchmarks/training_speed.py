@@ -38,6 +38,7 @@ from fusefront.harness.data.tables import item_table, schema_of
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.training import allocator
+from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.optimiser import make_optimizer
 
 ITEMS, HISTORY, EXPONENT = 91_718, 64, 1.1
@@ -114,7 +115,10 @@ def of_store(path: Path, rows: int, batches: int) -> tuple[Schema, ItemTable, li
 class Steps:
     """Training steps of one model on batches that were made beforehand."""
 
-    def __init__(self, model: Baseline, batches: list[RequestBatch], *, fused: bool = True) -> None:
+    def __init__(
+        self, model: Baseline, batches: list[RequestBatch], items: int, *, fused: bool = True
+    ) -> None:
+        self.items = items
         self.model, self.batches = model.train(), batches
         self.optimizer = make_optimizer(model, Training(), 200)
         for group in self.optimizer.param_groups:
@@ -129,6 +133,25 @@ class Steps:
             (losses.click + losses.auxiliary).backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
             self.optimizer.step()
+        return time.process_time() - begin
+
+
+class Evaluations(Steps):
+    """The same batches scored from the code table, as validation and test are."""
+
+    def __init__(
+        self, model: Baseline, batches: list[RequestBatch], items: int, *, fused: bool = True
+    ) -> None:
+        super().__init__(model.eval(), batches, items, fused=fused)
+        self.model.eval()
+        self.codes = encode_table(model, items)
+
+    def __call__(self) -> float:
+        """CPU seconds of scoring every batch."""
+        begin = time.process_time()
+        with torch.inference_mode():
+            for batch in self.batches:
+                self.model.score_rows(self.codes, batch, batch.items)
         return time.process_time() - begin
 
 
@@ -205,6 +228,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("levers", nargs="*", choices=[*LEVERS, []], help="none: peak memory alone")
     parser.add_argument("--strategy", default="compressed_fusion")
+    parser.add_argument("--evaluate", action="store_true", help="from the code table, no training")
     parser.add_argument("--store", type=Path)
     parser.add_argument("--rows", type=int, default=1024)
     parser.add_argument("--batches", type=int, default=4)
@@ -220,18 +244,18 @@ def main() -> None:
     kind = parts.baselines[chosen.strategy]
     rows = sum(len(batch.rows) for batch in batches)
     where = chosen.store.parent.name if chosen.store else "MMCTR shape"
+    doing = Evaluations if chosen.evaluate else Steps
+
+    def side(*, fused: bool = True) -> Steps:
+        return doing(kind.build(schema, table, {}, parts, 0), batches, schema.items, fused=fused)
+
     if not chosen.levers:
-        Steps(kind.build(schema, table, {}, parts, 0), batches)()
+        side()()
     for lever in chosen.levers:
         before, after, fused = LEVERS[lever]
-        sides = {
-            "without": (
-                Steps(kind.build(schema, table, {}, parts, 0), batches, fused=fused),
-                before,
-            ),
-            "with": (Steps(kind.build(schema, table, {}, parts, 0), batches), after),
-        }
-        label = f"{lever}, {chosen.strategy}, {where}, {chosen.rows:,} rows"
+        sides = {"without": (side(fused=fused), before), "with": (side(), after)}
+        title = f"{lever}, evaluation" if chosen.evaluate else lever
+        label = f"{title}, {chosen.strategy}, {where}, {chosen.rows:,} rows"
         compare(label, sides, rows, chosen.rounds, settle=lever == "allocator")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory, {chosen.strategy}, {where}, {chosen.rows:,} rows: {peak:,.0f} MiB")
