@@ -88,31 +88,33 @@ class TargetAttention(Pooler):
         return (weight @ values).permute(0, 3, 1, 2, 4).flatten(2)  # [R, K, S D]
 
     def pool_rows(self, target: Tensor, history: Tensor, packed: Packed) -> Tensor:
-        """The same of real rows alone: [N, D], [n, 2 D] -> [N, D]."""
-        place, mask = packed.unrolled
-        return self.attend_rows(target, at(history, place), mask.unsqueeze(-1))
+        """The same in one fused product: [N, D], [n, 2 D] -> [N, D]."""
+        return self._attend(target, history, packed.mask.unsqueeze(-1), packed)
 
     def pool_stream_rows(
         self, queries: Tensor, history: Tensor, present: Tensor, packed: Packed
     ) -> Tensor:
-        """`pool_streams` of real rows alone: joined codes [N, .], [n, .] of which `present` [n, S]
-        -> [N, S D]."""
-        place, mask = packed.unrolled
-        masks = mask.unsqueeze(-1) & at(present, place)  # [N, L, S]
+        """`pool_streams` in one fused product: joined codes [N, .], [n, .] of which `present`
+        [n, S] -> [N, S D]."""
+        masks = packed.mask.unsqueeze(-1) & at(present, packed.place)  # [R, L, S]
         queries = torch.unflatten(queries, -1, (-1, self.head_width + 1))[..., :-1].flatten(-2)
-        return self.attend_rows(queries, at(history, place), masks)
+        return self._attend(queries, history, masks, packed)
 
-    def attend_rows(self, queries: Tensor, history: Tensor, masks: Tensor) -> Tensor:
-        """S equal poolers, one query a history: [N, S D], [N, L, 2 S D], [N, L, S] -> [N, S D]."""
+    def _attend(self, queries: Tensor, history: Tensor, masks: Tensor, packed: Packed) -> Tensor:
+        """Rows of a request side by side, for they read one history: to gather it for each would
+        cost more than a padded query. [N, S D], [n, 2 S D], [R, L, S] -> [N, S D]."""
         streams = masks.shape[-1]
-        split = (2, streams * self.heads, self.head_width)
-        keys, values = torch.unflatten(history, -1, split).permute(2, 0, 3, 1, 4).unbind(0)
-        query = torch.unflatten(queries, -1, split[1:]).unsqueeze(2)  # [N, S h, 1, dh]
-        bias = additive(masks, history).transpose(1, 2)  # [N, S, L]
-        bias = bias.repeat_interleave(self.heads, 1).unsqueeze(2)  # [N, S h, 1, L]
+        split = (streams * self.heads, self.head_width)
+        codes = torch.unflatten(at(history, packed.place), -1, (2, *split))
+        keys, values = codes.permute(2, 0, 3, 1, 4).unbind(0)  # [R, S h, L, dh]
+        query = torch.unflatten(packed.grid(queries), -1, split).transpose(1, 2)  # [R, S h, K, dh]
+        bias = additive(masks, history).transpose(1, 2)  # [R, S, L]
+        bias = bias.repeat_interleave(self.heads, 1).unsqueeze(2)  # [R, S h, 1, L]
+        bias = bias.expand(-1, -1, query.shape[2], -1)
         pooled = functional.scaled_dot_product_attention(
             query, keys, values, attn_mask=bias, scale=1.0
         )
-        some = masks.any(1).to(pooled.dtype)  # [N, S]
+        pooled = at(pooled.transpose(1, 2).flatten(0, 1), packed.rows)  # [N, S h, dh]
+        some = at(masks.any(1), packed.request).to(pooled.dtype)  # [N, S]
         pooled = torch.unflatten(pooled.flatten(1), -1, (streams, -1)) * some.unsqueeze(-1)
         return pooled.flatten(1)
