@@ -37,7 +37,7 @@ def test_a_model_in_training_is_timed_as_it_ships(
     backend: str, parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, codes, schema = parts
-    given = Trained("gated", model, codes, schema, export_core(model, codes, schema), tmp_path)
+    ready = Trained("gated", model, codes, schema, export_core(model, codes, schema), tmp_path)
     feeds = list(random_feeds(schema, (Example(1, 5, 9), Example(1, 8, 30)), seed=3))
     expected = [eager_logits(model, codes, feed) for feed in feeds]
     # what the compiler makes of a function is not ours to test, what it is given is
@@ -48,7 +48,7 @@ def test_a_model_in_training_is_timed_as_it_ships(
         "as trained": as_trained,
     }
     model.train()
-    call = loads[backend](given)
+    call = loads[backend](ready)
     for feed, logits in zip(feeds, expected, strict=True):
         actual = np.asarray(call(feed))
         assert difference(actual, logits) <= TOLERANCE
