@@ -565,6 +565,17 @@ class WidthCurve:
 
 
 @dataclass(frozen=True)
+class ModalityWorth:
+    """What a modality adds to a trained strategy's AUC over all subsets; the interval holds for all
+    modalities and slices of the strategy."""
+
+    strategy: str
+    rows: str  # "" = all test rows, else slice: value
+    modality: str  # or "all modalities"
+    auc: Interval
+
+
+@dataclass(frozen=True)
 class SliceGap:
     """A measure of one group of a sensitive slice minus that of another; the interval holds for
     all gaps of the study."""
@@ -693,6 +704,7 @@ class Evidence:
     codes: tuple[CodeMeasure, ...] = ()
     widths: tuple[WidthCurve, ...] = ()
     slices: tuple[Slice, ...] = ()
+    worths: tuple[ModalityWorth, ...] = ()  # of an explanation
     gaps: tuple[SliceGap, ...] = ()  # between groups of sensitive slices
     backends: tuple[ServedBy, ...] = ()  # () where nothing but what ships was timed
     session: SessionQuality | None = None  # None where nothing was timed

@@ -47,6 +47,7 @@ TABLES: dict[str, ColumnSource] = {
     "widths": ColumnSource((), ("nested.json",)),
     "slices": OVER_TODAY,
     "gaps": ColumnSource(("gaps.json",), PREDICTIONS),
+    "worths": ColumnSource(("explanation.json",)),
     "what_if": MONEY,
     "what_if_grid": MONEY,
     "audit": ColumnSource(("audit.json",)),

@@ -79,6 +79,7 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
         _epochs(evidence, brush),
         _trials(evidence, brush),
         *_searches(evidence),
+        *([_table(evidence, gap_tables.worths(evidence))] if evidence.worths else []),
         _missing(evidence, brush),
         *_codes(evidence, brush),
         _table(evidence, tables.slices(evidence)),

@@ -58,6 +58,7 @@ FILES = (
     "matrix.json",
     "audit.json",
     sections.ROBUSTNESS,
+    sections.EXPLANATION,
     group_gaps.FILE,
 )
 SIMULTANEOUS = (
@@ -167,6 +168,7 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         arriving=arriving(material.bench),
         at_once=at_once(material.bench),
         slices=sections.slices(comparison, subject, frozenset(sensitive), policy.margin),
+        worths=left_out.read(lambda: sections.worths(study), ()),
         gaps=left_out.read(lambda: group_gaps.shown_gaps(study, deciding[:2]), ()),
         audit=left_out.read(lambda: facts.audit_findings(study), ()),
         environment=left_out.read(

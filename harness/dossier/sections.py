@@ -6,7 +6,12 @@ from typing import cast
 import numpy as np
 
 from fusefront.harness.dossier.points import estimate_interval
-from fusefront.harness.dossier.record_types import Ends, RobustnessRecord
+from fusefront.harness.dossier.record_types import (
+    Ends,
+    ExplanationRecord,
+    RobustnessRecord,
+    optional_record,
+)
 from fusefront.harness.dossier.shown import verdict
 from fusefront.harness.runs.records import (
     AblationRecord,
@@ -28,11 +33,13 @@ from fusefront.reports.evidence import (
     Interval,
     MissingCurve,
     MissingModality,
+    ModalityWorth,
     Slice,
     StepCost,
 )
 
 ROBUSTNESS = "robustness.json"
+EXPLANATION = "explanation.json"
 
 
 def slices(
@@ -131,6 +138,20 @@ def _build_step(step: PathStep) -> BuildStep:
 
 def _delta(delta: MetricDelta) -> Interval:
     return Interval(delta["delta"], delta["low"], delta["high"])
+
+
+def worths(study: StudyFolder) -> tuple[ModalityWorth, ...]:
+    """explanation.json: what each modality adds to a trained strategy, overall and by slice."""
+    record = optional_record(study.path / EXPLANATION, ExplanationRecord)
+    return tuple(
+        ModalityWorth(
+            row["strategy"],
+            f"{row['slice']}: {row['value']}" if row["slice"] else "",
+            row["modality"],
+            _interval(row["auc"]),
+        )
+        for row in (record["shares"] if record else [])
+    )
 
 
 def missing(study: StudyFolder) -> MissingModality | None:

@@ -35,6 +35,7 @@ HEADING = {
     "widths": "How narrow a nested code may be",
     "slices": "Where it gains and where it does not",
     "gaps": "Gaps between groups",
+    "worths": "What each modality adds",
     "what_if": "Which strategy wins where",
     "audit": "Audit of the data",
     "environment": "Environment",

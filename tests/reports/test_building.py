@@ -15,10 +15,14 @@ from fusefront.reports.evidence import (
     CrossedEffect,
     Evidence,
     Interval,
+    ModalityWorth,
+    SliceGap,
     StepCost,
 )
 from fusefront.reports.figures.crossing import corner, draw_crossing, strongest
 from fusefront.reports.figures.waterfall import draw_waterfall
+from fusefront.reports.gap_tables import gaps, worths
+from fusefront.reports.sections import sections
 from fusefront.reports.words.building import build_first, main_ablation, part_name
 from fusefront.reports.words.phrase import LANGUAGES
 
@@ -114,6 +118,35 @@ def test_the_tables_hold_the_path_and_the_costs(full_evidence: Evidence) -> None
     ]  # fmt: skip
     free = cost_cells(replace(step, cost=replace(cost, measurable=False)))
     assert str(free[2]) == "nothing measurable"
+
+
+def test_what_a_modality_adds_is_in_words_that_its_interval_says(full_evidence: Evidence) -> None:
+    ends = {
+        "adds": Interval(0.02, 0.01, 0.03),
+        "costs": Interval(-0.02, -0.03, -0.01),
+        "not shown to contribute": Interval(0.01, -0.01, 0.03),
+        "contributes nothing": Interval(0.0, 0.0, 0.0),
+        "no interval": Interval(0.01, None, None),
+    }
+    shown = tuple(ModalityWorth("pca64", "", "text", interval) for interval in ends.values())
+    shown = (*shown[:-1], replace(shown[-1], rows="new: yes"))
+    table = worths(replace(full_evidence, worths=shown))
+    assert [row.cells[-1] for row in table.rows] == list(ends)
+    assert [row.cells[1] for row in table.rows] == ["all test rows"] * 4 + ["new: yes"]
+    (section,) = (
+        each
+        for each in sections(replace(full_evidence, worths=shown), "en")
+        if each.key == "worths"
+    )
+    assert section.table == table
+
+
+def test_gaps_are_shown_where_their_interval_leaves_zero_out(full_evidence: Evidence) -> None:
+    gap = SliceGap("pca64", "maker", "exposure", "a", "b", Interval(0.1, 0.05, 0.15))
+    pair = (gap, replace(gap, measure="auc", gap=Interval(0.1, -0.05, 0.25)))
+    table = gaps(replace(full_evidence, gaps=pair))
+    assert [row.cells[-1] for row in table.rows] == ["shown", "not shown"]
+    assert table.rows[0].cells[1:3] == ("maker: a − b", "share shown in the first places")
 
 
 def crossed() -> Ablation:

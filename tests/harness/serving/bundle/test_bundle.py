@@ -20,6 +20,7 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.datasets.synthetic.write import write_world
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.robustness.explained_file import explain_file
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.serving.bundle.card import auc_with_interval
 from fusefront.harness.serving.bundle.opened import BundleError, read_manifest, replay
@@ -109,6 +110,28 @@ def test_the_verbs_run_where_torch_is_absent(world, verb, tmp_path):
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
+
+
+def test_contributions_to_the_rows_of_a_file_sum_to_the_runs_logits(world, tmp_path):
+    """Each modality, history, fields and ids; of the trained run that the bundle is of."""
+    root, _, path, folder, _ = world
+    source, target = tmp_path / "rows.parquet", tmp_path / "parts.parquet"
+    _rows(world).head(40).write_parquet(source)
+    result = explain_file(folder, source, target, root)
+    frame = pl.read_parquet(target)
+    logits = pl.read_parquet(path / "predictions" / "test.parquet")["logit"].to_numpy()[:40]
+    np.testing.assert_allclose(frame["logit"], logits, atol=1e-4)
+    groups = [name for name in frame.columns if name not in ("row", "logit", "base")]
+    assert groups == ["text", "image", "audio", "history", "context fields", "ids"]
+    total = frame.select(pl.sum_horizontal("base", *groups)).to_series()
+    np.testing.assert_allclose(total, frame["logit"], rtol=0, atol=1e-6)
+    sizes = result["mean_size"]
+    assert sorted(sizes) == sorted(groups)
+    assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
+    assert sizes["text"] == pytest.approx(frame["text"].abs().mean())
+    assert (result["rows"], frame["row"].to_list()) == (40, list(range(40)))
+    with pytest.raises(UsageError, match=r"its run [0-9a-f]+ is not under .*; an explanation"):
+        explain_file(folder, source, target, tmp_path)
 
 
 def _rows(world) -> pl.DataFrame:
