@@ -38,7 +38,7 @@ from fusefront.harness.runs.store import RunEntry, StudyFolder
 from fusefront.harness.serving.latency.bench_record import BenchRow
 from fusefront.harness.training.build import read_spec
 from fusefront.harness.training.run import find_record
-from fusefront.reports.words.building import build_first
+from fusefront.reports.words.building import build_first, removals
 
 FROZEN = "frozen at the parent's"
 RETUNED = "tuned again, each with the study's budget"
@@ -116,7 +116,7 @@ def _ablate(
             planned.workbench.modalities, {of: frozenset[str](), **out}
         )
     ablation = ablation_of(record, plan.study.margin)
-    if ablation is not None:
+    if ablation is not None and removals(ablation):  # crossed cells are no parts to build first
         record["sentences"] = [sentence.text for sentence in build_first(ablation, "en")]
     write_json(file, record)
     if failed:
