@@ -591,6 +591,7 @@ def test_a_column_that_gives_the_label_away_by_its_auc(
         assert findings is not None
         assert findings[-1].name == "single_feature_auc"
         assert next(iter(findings[-1].numbers)) == "candidate.c"
+        assert findings[-1].title.count(", ") == min(len(findings[-1].numbers), 4) - 1
 
 
 # vectors

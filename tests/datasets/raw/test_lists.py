@@ -13,11 +13,18 @@ from pydantic import ValidationError
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.losses import Tally
 from fusefront.datasets.raw.category_codes import Codebook, finish, natural, slice_codes
-from fusefront.datasets.raw.column_kinds import ColumnKind, KindEvidence, agreed, conform, kind_of
+from fusefront.datasets.raw.column_kinds import (
+    ColumnKind,
+    KindEvidence,
+    agreed,
+    clash,
+    conform,
+    kind_of,
+)
 from fusefront.datasets.raw.event_kinds import EventKinds
 from fusefront.datasets.raw.history import Histories
 from fusefront.datasets.raw.labels import labels
-from fusefront.datasets.raw.lists import Ragged, clean_keys, newest_of
+from fusefront.datasets.raw.lists import Ragged, as_lists, clean_keys, newest_of
 from fusefront.datasets.raw.log_records import Part, _probability, _splits_of
 from fusefront.datasets.raw.time_kinds import TimeEvidence, clock_kind
 from fusefront.datasets.raw.times import Clock
@@ -283,6 +290,8 @@ def test_files_agree_on_one_kind_for_a_role_or_are_refused() -> None:
     wide = [part("a", "whole numbers"), part("b", "fractions of 32 bits")]
     assert agreed(wide, "number", "values") == "fractions"
     assert agreed([part("a", "days"), part("b", "dates")], "time", "times") == "dates"
+    assert agreed([part("a", "days")], "time", "times") == "dates"
+    assert agreed([part("a", "whole numbers")], "number", "values") == "whole numbers"
     loose = [part("a", "text"), part("b.csv", "whole numbers", typed=False)]
     assert agreed(loose, "value", "values") == "text"
     texts = [part(name, kind, typed=False) for name, kind in (("a", "text"), ("b", "booleans"))]
@@ -400,3 +409,21 @@ def test_a_split_is_read_by_its_words_or_is_that_of_the_file() -> None:
     stray = pl.DataFrame({"s": ["train", "later", None]})
     with pytest.raises(DataContractError, match=r"column 's', row 31: split 'later', expected"):
         _splits_of(stray, part, "s", 30)
+
+
+def test_words_that_stand_once_in_a_file_are_words_in_a_list_too() -> None:
+    words = pl.Series("h", [["a", "b"], [], None, ["b"]], pl.List(pl.String))
+    for kind in (pl.Categorical, pl.Enum(["a", "b"])):
+        column = words.cast(pl.List(kind))
+        lists = as_lists(column, History.model_validate({"from": "list", "column": "h"}), LOG, 0)
+        assert lists.dtype == pl.List(pl.String)
+        assert lists.to_list() == words.to_list()
+
+
+def test_a_long_value_is_cut_after_forty_letters() -> None:
+    long = "v" * 60
+    before = ColumnKind(LOG, "c", "text", typed=False, row=3, value=long)
+    after = ColumnKind(LOG, "c", "whole numbers", typed=False, row=9, value="7")
+    sentence = str(clash("users", before, after))
+    assert f"'{'v' * 40}'" in sentence
+    assert f"'{'v' * 40}'" in str(clash("users", after, before))
