@@ -237,6 +237,9 @@ class FrontShape:
     slowest_ms: float
     knee: str | None  # who is the knee most often: named only with its chance
     knee_chance: float  # share of the draws in which it is
+    knees: dict[str, float] = field(default_factory=dict)  # whoever ever is -> share of the draws
+    # AUC that the best under the limit has more, of each under it: mean and 95 % of the draws
+    regret: dict[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

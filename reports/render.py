@@ -33,10 +33,18 @@ from fusefront.reports.words.risks import risks
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: bool = False) -> Path:
+def render(
+    evidence: Evidence,
+    out: Path,
+    *,
+    language: Language = "en",
+    pdf: bool = False,
+    other_page: str = "",
+) -> Path:
     """Write index.html, figures/, tables/ and provenance.json under `out`; the page's path.
 
-    Equal evidence gives equal bytes. `pdf` adds report.pdf and needs weasyprint.
+    Equal evidence gives equal bytes. `pdf` adds report.pdf and needs weasyprint. `other_page` is
+    where the page in the other language lies, seen from this one; "" = nowhere.
     """
     out.mkdir(parents=True, exist_ok=True)
     hero = _frontier(evidence, language, printed=pdf)
@@ -48,7 +56,7 @@ def render(evidence: Evidence, out: Path, *, language: Language = "en", pdf: boo
     for table in written:
         write_table(table, out / "tables")
     index = out / "index.html"
-    index.write_bytes(_page(evidence, language, hero, shown).encode())
+    index.write_bytes(_page(evidence, language, hero, shown, other_page=other_page).encode())
     evidence.save(out / "evidence.json")
     write_json(
         provenance(evidence, [drawing.name for drawing in drawings], written),
@@ -85,6 +93,7 @@ def _page(
     shown: list[Section],
     *,
     printed: bool = False,
+    other_page: str = "",
 ) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -107,6 +116,7 @@ def _page(
         script=Markup("" if printed else sort_script()),
         say=lambda key: page.section(key, language),
         synthetic=study.synthetic,
+        other_page=other_page,
         headline=verdict.html,
         supposed=grade.supposition(evidence, language),
         shape=mark,

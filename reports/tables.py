@@ -75,13 +75,16 @@ def leaderboard(evidence: Evidence) -> Table:
         ends_head("interval over today", "gain"),
         ColumnHead("verdict", "verdict", "verdict_detail"),
         ColumnHead("against the choice", "verdict_vs_choice"),
+        value_head("best under the limit has more", "regret"),
+        ends_head("95% of redraws", "regret"),
         value_head("p99 ms", "p99_ms"),
     )
+    lost = evidence.front.regret if evidence.front else {}
     rows = tuple(
         _row(
             evidence,
             point,
-            _quality(point, decision),
+            _quality(point, decision, lost.get(point.strategy)),
             bar=None if point.strategy == decision.today else point.gain,
         )
         for point in points
@@ -89,7 +92,7 @@ def leaderboard(evidence: Evidence) -> Table:
     return Table("leaderboard", HEADING["leaderboard"], heads, rows, bars=4)
 
 
-def _quality(point: Point, decision: Decision) -> tuple[str, ...]:
+def _quality(point: Point, decision: Decision, regret: Interval | None) -> tuple[str, ...]:
     today = point.strategy == decision.today
     gain = None if today else point.gain
     word = "runs today" if today else point.verdict
@@ -102,8 +105,17 @@ def _quality(point: Point, decision: Decision) -> tuple[str, ...]:
         ends_cell(gain, places),
         TableEntry(f"{word} {detail}".strip() or NONE, word or None, detail or None),
         point.verdict_vs_choice or NONE,
+        _lost(regret),
+        ends_cell(regret),
         _ms(point.p99),
     )
+
+
+def _lost(regret: Interval | None) -> TableEntry:
+    """AUC that the best under the limit has more; what rounds to zero says so."""
+    if regret is None:
+        return TableEntry(NONE, None)
+    return TableEntry(numbers.end(regret.value, numbers.AUC_PLACES), regret.value)
 
 
 def cost(evidence: Evidence) -> Table:

@@ -25,6 +25,8 @@ def codes(
     from fusefront.harness.dossier.widths import width_rows
     from fusefront.harness.errors import NothingToDoError, UsageError
     from fusefront.harness.runs.table import code_measures, find_run
+    from fusefront.reports import numbers
+    from fusefront.reports.evidence import Interval
 
     path = find_run(out, run)
     if path is None:
@@ -58,8 +60,9 @@ def codes(
                 f"{width['k']}",
                 width["split"],
                 f"{width['auc']:.4f}",
-                f"{width['delta']:+.4f}",
-                f"[{width['low']:+.4f}, {width['high']:+.4f}]",
+                numbers.signed(width["delta"]),
+                numbers.bracket(Interval(width["delta"], width["low"], width["high"]))
+                or "no interval",
                 f"{width['macs_per_item']:,}",
                 f"{width['macs_per_candidate']:,}",
             )

@@ -1,5 +1,6 @@
 """The front as a whole: the area that it covers, with an interval, and its knee with its chance."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +20,17 @@ class FrontExtent(NamedTuple):
     slowest_ms: float  # where the area ends: the slowest strategy as measured
     knee: int | None  # who is the knee most often; None where the front has no inner point
     knee_chance: float  # share of the draws in which it is
+    knees: tuple[float, ...] = ()  # [S] share of the draws in which each is
+    regret: tuple[Measured | None, ...] = ()  # [S] what the best under the limit has more, AUC
 
 
-def front_extent(inputs: Inputs, quantile: str = "p99") -> FrontExtent | None:
+def front_extent(
+    inputs: Inputs, quantile: str = "p99", under: Sequence[int] = ()
+) -> FrontExtent | None:
     """None where fewer than two strategies that may ship have a latency and an error.
+
+    `under` are those that keep the limit: each one's regret is the mean of what the best of them
+    has more, its ends 95 % of the draws.
 
     The knee is the front's point farthest above the line between its ends, both axes scaled to the
     front: a description, which another set of strategies moves. So it goes with its chance.
@@ -45,6 +53,7 @@ def front_extent(inputs: Inputs, quantile: str = "p99") -> FrontExtent | None:
         *measured_gains(inputs.candidates, inputs.pairs, today, rivals), rng
     )
     speed = draw_latency(inputs, rng, DRAWS, quantile)[:, members]
+    regret = _regret(gains, [i for i in under if i in members], inputs.size)
     gains = gains[:, members]
     slowest = float(centre[members].max())
     areas = covered(speed, gains, slowest)
@@ -59,7 +68,25 @@ def front_extent(inputs: Inputs, quantile: str = "p99") -> FrontExtent | None:
         float(np.exp(slowest)),
         members[most] if counts.any() else None,
         float(counts[most] / DRAWS),
+        tuple(
+            float(counts[members.index(i)] / DRAWS) if i in members else 0.0
+            for i in range(inputs.size)
+        ),
+        regret,
     )
+
+
+def _regret(gains: Floats, under: Sequence[int], size: int) -> tuple[Measured | None, ...]:
+    """[S] of gains [draws, S]; None for whoever is not under the limit."""
+    if not under:
+        return (None,) * size
+    best = gains[:, under].max(1)
+    less: list[Measured | None] = [None] * size
+    for i in under:
+        lost = best - gains[:, i]
+        low, high = np.quantile(lost, [0.025, 0.975])
+        less[i] = Measured(float(lost.mean()), float(low), float(high))
+    return tuple(less)
 
 
 def covered(cost: Floats, gain: Floats, end: float) -> Floats:

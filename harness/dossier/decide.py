@@ -117,7 +117,8 @@ def report_study(
 
     The recorded decision's limit, margin and owner are kept. A decision that was recorded on other
     evidence is made again. Another limit (`slo_ms`) is a what-if: it says so in its headline, lies
-    under `out`/what-if-LIMIT-ms and is not recorded; the recorded page stays.
+    under `out`/what-if-LIMIT-ms and is not recorded; the recorded page stays. A page in the other
+    language that lies there is written anew, too, and each links to the other.
 
     Raises:
         UsageError: what the report needs is missing and cannot be made.
@@ -134,20 +135,38 @@ def report_study(
         evidence = _shown(study, options, record)
     else:
         evidence = record_decision(study, options)
-    target = out if language == "en" else out / language  # languages lie beside each other
     lacks: list[ReportError] = []
 
-    def write(folder: Path) -> Path:
+    def write(folder: Path, tongue: Language, *, linked: bool, printed: bool) -> Path:
         try:
-            return render(evidence, folder, language=language, pdf=pdf)
+            link = OTHER_PAGE[tongue] if linked else ""
+            return render(evidence, folder, language=tongue, pdf=printed, other_page=link)
         except ReportError as error:  # no font for the language, no maker of PDF
             lacks.append(error)
             return folder / "index.html"  # which may be there
 
-    page = publish(write, target)
+    other: Language = "ja" if language == "en" else "en"
+    beside = _folder_of(out, other)
+    linked = (beside / "index.html").exists()
+    own = _folder_of(out, language)
+    page = publish(lambda folder: write(folder, language, linked=linked, printed=pdf), own)
+    if linked and not lacks:  # of the same evidence, with a link back
+        same = (own / EVIDENCE).read_bytes() == (beside / EVIDENCE).read_bytes()
+        publish(
+            lambda folder: write(folder, other, linked=True, printed=False), beside, keep_pdf=same
+        )
     if lacks:
         raise UsageError(str(lacks[0])) from lacks[0]
     return page
+
+
+EVIDENCE = "evidence.json"
+OTHER_PAGE: dict[Language, str] = {"en": "ja/index.html", "ja": "../index.html"}
+
+
+def _folder_of(out: Path, language: Language) -> Path:
+    """Languages lie beside each other."""
+    return out if language == "en" else out / language
 
 
 def _decision(study: StudyFolder) -> DecisionRecord | None:

@@ -189,7 +189,9 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
     )
     beside_test = known_beside(decision.choice, evidence.rising, others)
     firm = graded(inputs, policy, judged.outcome, comparison, worth, beside_test)
-    return replace(evidence, study=counted, firmness=firm, front=front_shape(inputs))
+    return replace(
+        evidence, study=counted, firmness=firm, front=front_shape(inputs, judged.outcome.feasible)
+    )
 
 
 def _lead(decision: Decision) -> Interval | None:

@@ -63,13 +63,25 @@ def graded(
     )
 
 
-def front_shape(inputs: Inputs) -> FrontShape | None:
-    """The front as a whole, for the evidence; None where there is none."""
-    extent = front_extent(inputs)
+def front_shape(inputs: Inputs, under: Sequence[int] = ()) -> FrontShape | None:
+    """The front as a whole, for the evidence; None where there is none. `under` keep the limit."""
+    extent = front_extent(inputs, under=under)
     if extent is None:
         return None
     knee = None if extent.knee is None else inputs.candidates[extent.knee].name
-    return FrontShape(interval(extent.area), extent.slowest_ms, knee, extent.knee_chance)
+    names = [candidate.name for candidate in inputs.candidates]
+    return FrontShape(
+        interval(extent.area),
+        extent.slowest_ms,
+        knee,
+        extent.knee_chance,
+        {name: chance for name, chance in zip(names, extent.knees, strict=True) if chance > 0},
+        {
+            name: interval(lost)
+            for name, lost in zip(names, extent.regret, strict=True)
+            if lost is not None
+        },
+    )
 
 
 def searches_of(comparison: Comparison) -> computed.Searches | None:

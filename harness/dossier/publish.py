@@ -16,10 +16,11 @@ from fusefront.datasets.locks import Wait, locked
 LOCK = ".lock"
 
 
-def publish(write: Callable[[Path], Path], out: Path) -> Path:
+def publish(write: Callable[[Path], Path], out: Path, *, keep_pdf: bool = False) -> Path:
     """What `write` puts into a folder, under `out`; returns the page that it named.
 
-    Other files there stay. Two reports into one folder come one after the other.
+    Other files there stay; a report.pdf that is not written anew only with `keep_pdf`, where it is
+    of the same evidence. Two reports into one folder come one after the other.
     """
     with locked(out / LOCK, Wait("waiting for another report into the same folder to be written")):
         sweep(out)
@@ -28,7 +29,7 @@ def publish(write: Callable[[Path], Path], out: Path) -> Path:
             files = [path for path in sorted(scratch.rglob("*")) if path.is_file()]
             for path in sorted(files, key=lambda path: path == page):
                 _move(path, out / path.relative_to(scratch))
-            if (scratch / "report.pdf") not in files:
+            if (scratch / "report.pdf") not in files and not keep_pdf:
                 forget(out / "report.pdf")  # it would speak of other evidence
     return out / page.relative_to(scratch)
 

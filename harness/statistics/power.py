@@ -59,8 +59,8 @@ def power(effect: float, variance: float, df: float, alpha: float = 0.05) -> flo
         return 1.0
     shift = effect / np.sqrt(variance)
     if df > 5000:  # the non-central t is normal to four digits
-        return float(special.ndtr(shift - special.ndtri(1 - alpha / 2)))
-    missed = special.nctdtr(df, shift, special.stdtrit(df, 1 - alpha / 2))
+        return float(special.ndtr(shift + special.ndtri(alpha / 2)))
+    missed = special.nctdtr(df, shift, -special.stdtrit(df, alpha / 2))
     return 1 - float(np.nan_to_num(missed))  # nan where nothing of it is left
 
 
@@ -71,7 +71,7 @@ def detectable(variance: float, df: float, alpha: float = 0.05, target: float = 
     if variance == 0:
         return 0.0
     root = float(np.sqrt(variance))
-    top = (special.stdtrit(min(df, 1e9), 1 - alpha / 2) + 10.0) * 3 * root
+    top = (10.0 - special.stdtrit(min(df, 1e9), alpha / 2)) * 3 * root
 
     def lack(effect: float) -> float:
         return power(effect, variance, df, alpha) - target

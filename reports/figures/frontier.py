@@ -16,6 +16,7 @@ from fusefront.reports.figures.style import ink
 from fusefront.reports.figures.svg import Drawing, finish
 from fusefront.reports.figures.ticks import auc_ticks, latency_ticks
 from fusefront.reports.plane import Plane, Spot, ends, plane
+from fusefront.reports.words.frontier import SURE_KNEE
 from fusefront.reports.words.phrase import Language
 
 SIZE, SIZE_NARROW = (style.WIDE, 590), (style.NARROW, 430)
@@ -47,6 +48,7 @@ def draw_frontier(
         staircase(ax, chart)
         crosses(sheet)
         markers(sheet)
+        knee(sheet)
         name_everything(sheet, lasso(sheet))
         legend(sheet)
         return finish(fig, name, title, description, printed=printed)
@@ -182,6 +184,18 @@ def markers(sheet: Sheet) -> None:
             look = {"mfc": ground, "mec": colour, "mew": 1.4}
         size = style.SIZE[shape] * scale * (1.18 if chosen else 1)
         sheet.ax.plot(x, y, shape, ms=size, zorder=6, **look)
+
+
+def knee(sheet: Sheet) -> None:
+    """A thin ring around where the frontier bends, as wide as it is sure; none where it is not."""
+    front = sheet.evidence.front
+    if front is None or front.knee is None or front.knee_chance < SURE_KNEE:
+        return
+    scale = 0.82 if sheet.narrow else 1.0
+    for spot in sheet.plane.spots:
+        if spot.point.strategy == front.knee:
+            look: dict[str, Any] = {"mfc": "none", "mec": ink("ink"), "mew": front.knee_chance}
+            sheet.ax.plot([spot.x.value], [spot.y.value], "o", ms=22 * scale, zorder=4.5, **look)
 
 
 def colour_of(spot: Spot) -> str:

@@ -2,11 +2,11 @@
 it."""
 
 from fusefront.reports import numbers
-from fusefront.reports.evidence import Evidence, Point
+from fusefront.reports.evidence import Evidence, Interval, Point
 from fusefront.reports.plane import Plane, Spot
 from fusefront.reports.words.decision import gains, measured
 from fusefront.reports.words.names import label
-from fusefront.reports.words.phrase import Language, Phrase, Sentence, sentence
+from fusefront.reports.words.phrase import Bracket, Language, Phrase, Sentence, sentence
 from fusefront.reports.words.reasons import listed
 
 FINDING = {
@@ -74,6 +74,19 @@ CAPTION = {
         "both axes.",
         "階段線はパレートフロンティア、帯は両軸を{draws}回引き直した95%範囲。",
     ),
+    "area": Phrase(
+        "The frontier covers {area} {ends} AUC × log ms up to {slowest} (95% of the redraws).",
+        "フロンティア下の面積は{slowest}までで{area} {ends}（AUC×対数ms、再標本の95%）。",
+    ),
+    "knee": Phrase(
+        "Its bend is at {name} in {chance} of the redraws (ringed, thin){others}: a description, "
+        "which other strategies would move.",
+        "曲がり角は再標本の{chance}で{name}（細い輪）{others}。他の方式が加われば動く目安。",
+    ),
+    "knee_unsure": Phrase(
+        "Where it bends is not known: at {name} in only {chance} of the redraws{others}.",
+        "曲がり角は不明：{name}となるのは再標本の{chance}のみ{others}。",
+    ),
     "hull": Phrase(
         "Dotted hull: equivalent to the chosen strategy within {margin} AUC.",
         "点線の囲みは採用方式と同等（許容差 AUC {margin}）。",
@@ -114,6 +127,8 @@ DESCRIBED = {
         "{n}方式の区間を1行ずつ示す。数値はすべて表にある。",
     ),
 }
+OTHER_KNEES = Phrase(", at {names}", "、{names}")
+SURE_KNEE = 0.5  # share of the redraws from which the bend is drawn
 MOST_NAMES = 4
 MORE = Phrase("{n} more", "ほか{n}")
 
@@ -190,6 +205,7 @@ def caption(evidence: Evidence, plane: Plane | None, language: Language) -> list
         sentences.append(sentence(CAPTION["stairs_band"], language, draws=draws))
     else:
         sentences.append(sentence(CAPTION["stairs"], language))
+    sentences += _front(evidence, language)
     choice = evidence.decision.choice
     inside = {s.point.strategy for s in plane.spots}
     hulled = [s for s in plane.spots if s.point.equivalent_to_choice and s.point.strategy != choice]
@@ -211,6 +227,38 @@ def caption(evidence: Evidence, plane: Plane | None, language: Language) -> list
         names = _shortened([str(label(p)) for p in plane.unmeasured], language)
         sentences.append(sentence(CAPTION["unmeasured"], language, names=names))
     return sentences
+
+
+def _front(evidence: Evidence, language: Language) -> list[Sentence]:
+    """The area that the frontier covers, and where it bends with its chance."""
+    front = evidence.front
+    if front is None:
+        return []
+    places = numbers.gap_places(front.area, 0.0)
+    slowest = numbers.ms(front.slowest_ms, numbers.ms_places(Interval(front.slowest_ms)))
+    area, ends = numbers.fixed(front.area.value, places), numbers.bracket(front.area, places)
+    values = {"area": area, "ends": Bracket(ends), "slowest": slowest}
+    sentences = [sentence(CAPTION["area"], language, **values)]
+    if front.knee is None:
+        return sentences
+    ranked = sorted(front.knees.items(), key=lambda item: (-item[1], item[0]))
+    others = [
+        f"{_called(evidence, name)} {numbers.percent(chance)}"
+        for name, chance in ranked
+        if name != front.knee and chance >= 0.05
+    ]
+    rest = (
+        OTHER_KNEES.pattern(language).format(names=_shortened(others, language)) if others else ""
+    )
+    key = "knee" if front.knee_chance >= SURE_KNEE else "knee_unsure"
+    chance = numbers.percent(front.knee_chance)
+    name = _called(evidence, front.knee)
+    return [*sentences, sentence(CAPTION[key], language, name=name, chance=chance, others=rest)]
+
+
+def _called(evidence: Evidence, strategy: str) -> str:
+    point = evidence.point(strategy)
+    return strategy if point is None else str(label(point))
 
 
 def _placed(spot: Spot, plane: Plane) -> str:

@@ -134,17 +134,19 @@ SURE = Phrase(
 )
 REGRET = {  # whether money is known
     False: Phrase(
-        "Expected loss from not knowing better: {expected} AUC{most}.",
+        "What is lost on average because another may be better after all: {expected} AUC{most}.",
         "より\u200bよい\u200b選択を\u200b逃す\u200b損失の\u200b期待値は\u200bAUC {expected}"
         "{most}。",
     ),
     True: Phrase(
-        "Expected loss from not knowing better: {expected} AUC, {money} a year{most}.",
+        "What is lost on average because another may be better after all: {expected} AUC, {money} "
+        "a year{most}.",
         "より\u200bよい\u200b選択を\u200b逃す\u200b損失の\u200b期待値は\u200bAUC {expected}、\u200b"
         "年間{money}{most}。",
     ),
 }
 MOST = Phrase("; at most {largest} AUC", "\u200b（最大AUC {largest}）")
+UNDER = Phrase("under {least}", "{least}未満")
 PICKED = Phrase(
     "It was picked of {n}: the measured gain of {measured} AUC is that of the luckiest, expect "
     "about {expected}.",
@@ -271,9 +273,9 @@ def sure(evidence: Evidence, language: Language) -> list[Sentence]:
     values["double"] = _cases(firm.probability_double)
     sentences = [sentence(SURE, language, **values)]
     if firm.regret is not None:
-        loss = {"expected": numbers.end(firm.regret.expected, numbers.AUC_PLACES), "most": ""}
+        loss = {"expected": _small(firm.regret.expected, language), "most": ""}
         if math.isfinite(firm.regret.largest):
-            largest = numbers.end(firm.regret.largest, numbers.AUC_PLACES)
+            largest = _small(firm.regret.largest, language)
             loss["most"] = MOST.pattern(language).format(largest=largest)
         priced = firm.regret.money is not None
         if firm.regret.money is not None:
@@ -288,6 +290,18 @@ def sure(evidence: Evidence, language: Language) -> list[Sentence]:
         n = numbers.count(firm.picked_of)
         sentences.append(sentence(PICKED, language, n=n, measured=measured, expected=expected))
     return sentences
+
+
+def _small(loss: float, language: Language) -> str:
+    """A loss in AUC; one that rounds to zero is under the last place.
+
+    >>> _small(0.00023, "en"), _small(0.00002, "en"), _small(0.0, "en"), _small(0.00002, "ja")
+    ('0.0002', 'under 0.0001', '0.0000', '0.0001未満')
+    """
+    text = numbers.fixed(loss, numbers.AUC_PLACES)
+    if loss <= 0 or text.strip("0."):
+        return text
+    return UNDER.pattern(language).format(least=f"{10**-numbers.AUC_PLACES:.4f}")
 
 
 def _luckiest(firm: Firmness) -> bool:

@@ -193,6 +193,11 @@ def leaderboard(evidence: Evidence) -> str:
         else ""
     )
     slo = numbers.ms_setting(evidence.decision.slo_ms)
+    if evidence.front and evidence.front.regret:
+        over += (
+            "What the best under the limit has more, whoever that is: mean over redraws, zero for "
+            "one that always is it. "
+        )
     return f"{over}Sorted by AUC. Blue: the choice. Grey: not wholly under the {slo} limit."
 
 

@@ -12,6 +12,7 @@ FAMILY = {
 }
 TERM = {
     "kicker": Phrase("Decision report", "意思決定レポート"),
+    "other_language": Phrase("日本語", "English"),
     "synthetic": Phrase("Synthetic data with known truth.", "真の値が既知の合成データによる結果。"),
     "figure": Phrase("Frontier figure", "フロンティアの図"),
     "alternatives": Phrase("The closest alternatives, and why not", "次点の方式と、採らない理由"),

@@ -5,13 +5,12 @@ from typing import NotRequired
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from typing_extensions import TypedDict
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.runs.records import RunSummary, starting_with
-from fusefront.harness.statistics.auc import auc_influence, tie_groups
+from fusefront.harness.statistics.trained_auc import auc_ends, trained_auc
 
 
 class Auc(TypedDict):
@@ -80,21 +79,17 @@ def auc_with_interval(
     logit: NDArray[np.float32], label: NDArray[np.uint8], cluster: NDArray[np.int64]
 ) -> Auc:
     """AUC with its 95 % interval over clusters (one run: seeds are not in it); logit, label,
-    cluster [rows]."""
-    auc = auc_influence(tie_groups(logit, label))
-    _, code = np.unique(cluster, return_inverse=True)
-    sums = np.bincount(code, auc.rows)
-    count = len(sums)
-    if count < 2 or not np.isfinite(auc.value):
-        return {"value": None if not np.isfinite(auc.value) else auc.value, "rows": len(label)}
-    half = float(stats.t.ppf(0.975, count - 1) * np.sqrt((sums**2).sum() * count / (count - 1)))
-    return {
-        "value": auc.value,
-        "low": max(auc.value - half, 0.0),
-        "high": min(auc.value + half, 1.0),
-        "rows": len(label),
-        "clusters": count,
-    }
+    cluster [rows].
+
+    As in a comparison: a cluster with much of the rows counts for what it carries, and where too
+    few are left there is no interval.
+    """
+    value, low, high, clusters = auc_ends(trained_auc(logit, label, cluster))
+    if not np.isfinite(value):
+        return {"value": None, "rows": len(label)}
+    if not np.isfinite(low):
+        return {"value": value, "rows": len(label)}
+    return {"value": value, "low": low, "high": high, "rows": len(label), "clusters": clusters}
 
 
 def make_card(

@@ -64,6 +64,17 @@ def test_a_sharp_front_has_its_knee_and_a_blurred_one_says_how_rarely(planted: B
     assert extent.area.value == pytest.approx(hand, rel=0.01)
     assert extent.area.low < extent.area.value < extent.area.high
     assert extent.area.high - extent.area.low < 0.1 * hand
+    assert extent.knees == pytest.approx((0, extent.knee_chance, 0, extent.knees[3]))
+    assert extent.regret == (None,) * 4
+    under = front_extent(sharp, under=(0, 1, 3))  # the best one is over the limit
+    assert under is not None
+    assert under.regret[2] is None
+    assert under.regret[1] == pytest.approx((0.0, 0.0, 0.0))
+    for i, lost in ((0, 0.009), (3, 0.005)):
+        mean, low, high = under.regret[i]
+        assert mean == pytest.approx(lost, abs=1e-4)
+        assert low == pytest.approx(lost - 1.96 * 0.0001 * 1.0, abs=8e-5)
+        assert low < mean < high < lost + 4e-4
     wide = replace(sharp, pairs=replace(sharp.pairs, se=20 * sharp.pairs.se))
     blurred = front_extent(wide)
     assert blurred is not None

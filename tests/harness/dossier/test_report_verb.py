@@ -169,8 +169,12 @@ def test_two_languages_and_other_files_lie_beside_each_other(
     (out / ".report.tmp-1-dead").mkdir()  # left by a killed process
     before = english.read_bytes()
     japanese = report_study(study, out, language="ja")
-    assert english.read_bytes() == before != japanese.read_bytes()
-    assert (out / "report.pdf").exists()
+    linked, other = english.read_text("utf-8"), japanese.read_text("utf-8")
+    assert '<a href="ja/index.html" hreflang="ja" lang="ja">日本語</a>' in linked
+    assert '<a href="../index.html" hreflang="en" lang="en">English</a>' in other
+    assert b"hreflang" not in before  # a link to nothing
+    assert re.findall("<h1.*?</h1>", linked) == re.findall("<h1.*?</h1>", before.decode())
+    assert (out / "report.pdf").exists()  # of the same evidence
     report_study(study, out)
     names = {path.name for path in out.iterdir()}
     assert names == {

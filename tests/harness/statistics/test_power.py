@@ -155,3 +155,10 @@ def test_settle_counts_from_what_there_is():
     needs = settle(model, 100_000, 1, 0, 0.002)
     parts = Components(0.0005**2, 2 * 0.001**2, 0.0, 20_000)
     assert needs.seeds == seeds_needed(parts, 0.002) - 3
+
+
+@pytest.mark.parametrize("alpha", [0.05, 1e-6, 3e-20])
+def test_an_effect_is_found_at_every_error_that_a_family_may_leave_to_one(alpha):
+    effect = detectable(1.0, 40.0, alpha)
+    reach = -stats.t.ppf(alpha / 2, 40.0)
+    assert stats.nct.sf(reach, 40.0, effect) == pytest.approx(0.80, abs=1e-3)

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from fusefront.datasets.store import PreparedDataset
@@ -191,17 +192,22 @@ def test_the_interval_of_a_width_is_the_one_over_users(root: Path, world: Prepar
     path = record(root, world, "matryoshka")
     frames = {k: pl.read_parquet(path / "predictions" / f"valid-k{k}.parquet") for k in (48, 8)}
     label, group = (frames[48][name].to_numpy() for name in ("label", "group"))
-    parts = []
-    for frame in frames.values():  # placement values by the plain double loop
-        s = frame["logit"].to_numpy().astype(np.float64)
-        wins = (s[:, None] > s[None, :]) + 0.5 * (s[:, None] == s[None, :])
-        clicked, other = label == 1, label == 0
-        auc = wins[np.ix_(clicked, other)].mean()
-        value = np.where(clicked, wins[:, other].mean(1), 1 - wins[:, clicked].mean(1))
-        parts.append((auc, (value - auc) / np.where(clicked, clicked.sum(), other.sum())))
-    (whole, a), (small, b) = parts
-    sums = [(b - a)[group == g].sum() for g in np.unique(group)]
-    half = 1.959963984540054 * np.sqrt(np.square(sums).sum())
+    scores = [frame["logit"].to_numpy().astype(np.float64) for frame in frames.values()]
+
+    def change(rows: np.ndarray) -> float:
+        whole, small = (roc_auc_score(label[rows], s[rows]) for s in scores)
+        return float(small - whole)
+
+    users = np.unique(group)
+    delta = change(np.ones(len(label), bool))
+    without = np.array([change(group != g) for g in users])  # each user left out
+    error = np.sqrt((len(users) - 1) / len(users) * np.square(delta - without).sum())
+    clicks = np.array([label[group == g].sum() for g in users]) / label.sum()
+    others = np.array([(1 - label[group == g]).sum() for g in users]) / (1 - label).sum()
+    effective = min(
+        1 / np.square((clicks + others) / 2).sum(), (clicks > 0).sum(), (others > 0).sum()
+    )
     (row,) = (row for row in width_rows(path) if row["k"] == 8)
-    assert row["delta"] == pytest.approx(small - whole, abs=1e-12)
-    assert row["high"] - row["delta"] == pytest.approx(half, rel=1e-9)
+    assert row["delta"] == pytest.approx(delta, abs=1e-12)
+    half = stats.t.ppf(0.975, effective - 1) * error
+    assert row["high"] - row["delta"] == pytest.approx(half, rel=1e-3)

@@ -41,18 +41,29 @@ SUMMARY = {
 }
 
 
-def by_loop(logit: np.ndarray, label: np.ndarray, cluster: np.ndarray) -> tuple[float, float]:
-    """AUC and half of its interval, one pair of rows at a time, one cluster at a time."""
-    s = logit.astype(np.float64)
-    wins = (s[:, None] > s[None, :]) + 0.5 * (s[:, None] == s[None, :])
-    clicked, other = label == 1, label == 0
-    auc = float(wins[np.ix_(clicked, other)].mean())
-    value = np.where(clicked, wins[:, other].mean(1), 1 - wins[:, clicked].mean(1))
-    rows = (value - auc) / np.where(clicked, clicked.sum(), other.sum())
-    sums = [rows[cluster == code].sum() for code in np.unique(cluster)]
-    count = len(sums)
-    error = np.sqrt(np.square(sums).sum() * count / (count - 1))
-    return auc, float(stats.t.ppf(0.975, count - 1) * error)
+def by_loop(
+    logit: np.ndarray, label: np.ndarray, cluster: np.ndarray
+) -> tuple[float, float, float]:
+    """AUC and the ends of its interval: every cluster left out, one pair of rows at a time."""
+
+    def auc_of(rows):
+        a, b = logit[rows & (label == 1)].astype(float), logit[rows & (label == 0)].astype(float)
+        return float(((a[:, None] > b) + 0.5 * (a[:, None] == b)).mean())
+
+    every = np.ones(len(label), bool)
+    auc, codes = auc_of(every), np.unique(cluster)
+    without = np.array([auc_of(cluster != code) for code in codes])
+    error = np.sqrt((len(codes) - 1) / len(codes) * np.square(auc - without).sum())
+    share = [
+        (label[cluster == c].mean() * (cluster == c).sum() / label.sum()
+         + (1 - label[cluster == c]).sum() / (1 - label).sum()) / 2
+        for c in codes
+    ]  # fmt: skip
+    both = [len(np.unique(cluster[label == k])) for k in (0, 1)]
+    effective = min(1 / np.square(share).sum(), *both)
+    half = stats.t.ppf(0.975, effective - 1) * error / (auc * (1 - auc))
+    middle = np.log(auc / (1 - auc))
+    return auc, *(1 / (1 + np.exp(-(middle + sign * half))) for sign in (-1, 1))
 
 
 def scored(rows: int, clusters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -62,25 +73,25 @@ def scored(rows: int, clusters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return logit, label, rng.integers(0, clusters, rows) * 7
 
 
-@pytest.mark.parametrize(("rows", "clusters"), [(150, 5), (90, 40), (60, 2)])
-def test_the_interval_is_of_clusters_by_hand(rows: int, clusters: int) -> None:
+@pytest.mark.parametrize(("rows", "clusters", "much"), [(150, 12, 0), (90, 30, 0), (150, 25, 60)])
+def test_the_interval_leaves_out_each_cluster_by_hand(rows: int, clusters: int, much: int) -> None:
     logit, label, cluster = scored(rows, clusters)
-    auc, half = by_loop(logit, label, cluster)
+    cluster[:much] = 7  # one with much of the rows
+    auc, low, high = by_loop(logit, label, cluster)
     assert auc == pytest.approx(roc_auc_score(label, logit))
     assert auc_with_interval(logit, label, cluster) == {
         "value": pytest.approx(auc, abs=1e-12),
-        "low": pytest.approx(max(auc - half, 0.0), rel=1e-9),
-        "high": pytest.approx(min(auc + half, 1.0), rel=1e-9),
+        "low": pytest.approx(low, rel=1e-4),
+        "high": pytest.approx(high, rel=1e-4),
         "rows": rows,
         "clusters": len(np.unique(cluster)),
     }
 
 
-def test_an_interval_ends_at_nothing_and_one() -> None:
-    logit = np.array([3, 2, 1, 0, -1, 5], np.float32)
-    label, cluster = np.array([1, 1, 0, 0, 0, 0], np.uint8), np.array([0, 0, 1, 1, 2, 2])
-    wide = auc_with_interval(logit, label, cluster)
-    assert (wide["low"], wide["high"]) == (0.0, 1.0)
+def test_few_clusters_have_no_interval() -> None:
+    logit, label, cluster = scored(90, 9)
+    few = auc_with_interval(logit, label, cluster)
+    assert few == {"value": pytest.approx(roc_auc_score(label, logit)), "rows": 90}
 
 
 def test_code_has_a_value_alone_and_one_class_none() -> None:
