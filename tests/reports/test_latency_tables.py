@@ -15,7 +15,8 @@ from fusefront.reports.evidence import (
     SessionQuality,
 )
 from fusefront.reports.exports import table_frame
-from fusefront.reports.sections import sections
+from fusefront.reports.provenance import provenance
+from fusefront.reports.sections import exported, sections
 from fusefront.reports.tables import Table, cost
 
 QUALITY = SessionQuality(
@@ -127,7 +128,12 @@ def test_queues_and_calls_have_their_own_axes(timed: Evidence) -> None:
     calls = table_frame(latency_tables.at_once(whole))
     assert calls["requests_at_once"].to_list() == [16]
     assert calls["predictions_per_second"].to_list() == [401_234]
-    keys = [section.key for section in sections(whole, "en")]
+    shown = sections(whole, "en")
+    origins = provenance(whole, [], exported(whole, shown))["tables"]
+    for name in ("session", "scopes", "arriving", "at_once"):  # each cell says what it is from
+        columns = origins[name]["columns"]
+        assert all(set(column) >= {"files", "in_runs"} for column in columns.values())
+    keys = [section.key for section in shown]
     at = keys.index("cost")
     assert keys[at + 1 : at + 5] == ["session", "scopes", "arriving", "at_once"]
     bare = replace(whole, session=None, scopes=(), arriving=(), at_once=())

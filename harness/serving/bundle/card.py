@@ -88,7 +88,7 @@ def auc_with_interval(
     if not np.isfinite(value):
         return {"value": None, "rows": len(label)}
     if not np.isfinite(low):
-        return {"value": value, "rows": len(label)}
+        return {"value": value, "rows": len(label), "clusters": clusters}
     return {"value": value, "low": low, "high": high, "rows": len(label), "clusters": clusters}
 
 

@@ -161,6 +161,24 @@ def test_a_machine_is_its_first_core_and_what_the_kernel_says(read_files: dict[s
     assert all(facts["packages"].values())
 
 
+def test_cores_governor_and_builds_are_part_of_the_axis(
+    read_files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = identity()
+    assert (plain["affinity"], plain["governor"]) == ([0, 2, 5], None)
+    assert set(plain["builds"]) == {"onnxruntime", "torch", "numpy"}
+    assert all(plain["builds"].values())
+    axes = {fingerprint.fingerprint(plain)}
+    read_files["/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"] = "powersave"
+    assert identity()["governor"] == "powersave"
+    axes.add(fingerprint.fingerprint(identity()))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 2, 6}, raising=False)
+    axes.add(fingerprint.fingerprint(identity()))  # as many cores, others
+    monkeypatch.setattr(fingerprint, "builds", lambda: {"onnxruntime": "another compiler"})
+    axes.add(fingerprint.fingerprint(identity()))
+    assert len(axes) == 4
+
+
 def test_a_quota_is_that_of_either_version_of_the_control_group(
     read_files: dict[str, str],
 ) -> None:
