@@ -147,11 +147,11 @@ def test_the_card_says_what_was_measured(ragged: PreparedDataset, predicted: Pat
         "test": 183,
     }
     frame = pl.read_parquet(predicted / "predictions" / "test.parquet")
-    auc, low, high = by_loop(*(frame[name].to_numpy() for name in ("logit", "label", "group")))
+    auc = roc_auc_score(frame["label"], frame["logit"])
     assert list(content["metrics"]) == ["test_auc"]
     metric = content["metrics"]["test_auc"]
     assert metric["value"] == pytest.approx(auc, abs=1e-12)
-    assert (metric["low"], metric["high"]) == pytest.approx((low, high), rel=1e-4)
+    assert "low" not in metric  # nine users
     assert metric["clusters"] == frame["group"].n_unique() < frame["request"].n_unique()
 
 
