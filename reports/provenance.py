@@ -27,10 +27,11 @@ QUALITY, BENCH = (
 )
 MONEY = ColumnSource(("replay.json", "bench/bench.json", "study.yaml"), PREDICTIONS, "today")
 OVER_TODAY = QUALITY._replace(against="today")
-REGRET = ColumnSource(("comparison.json", "bench/bench.json"), PREDICTIONS)
+FRONT = ColumnSource(("comparison.json", "bench/bench.json"), PREDICTIONS)
 TABLES: dict[str, ColumnSource] = {
     "leaderboard": QUALITY,
     "cost": BENCH,
+    "front": FRONT,
     "session": BENCH,
     "scopes": BENCH,
     "arriving": BENCH,
@@ -63,7 +64,6 @@ COLUMNS: dict[tuple[str, str], ColumnSource] = {
     ("leaderboard", "verdict"): OVER_TODAY,
     ("leaderboard", "verdict_detail"): OVER_TODAY,
     ("leaderboard", "verdict_vs_choice"): QUALITY._replace(against="choice"),
-    **{("leaderboard", column): REGRET for column in ("regret", "regret_low", "regret_high")},
     ("leaderboard", "p99_ms"): BENCH,
     ("cost", "limit"): ColumnSource(("bench/bench.json", "study.yaml")),
     ("cost", "parameters"): ColumnSource((), ("summary.json",)),

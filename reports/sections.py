@@ -67,6 +67,7 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
     brush = Brush(language, printed)
     return [
         _table(evidence, tables.leaderboard(evidence), reviewer.leaderboard(evidence)),
+        *_front(evidence),
         *_fusing(evidence),
         _table(evidence, tables.cost(evidence)),
         *_latency(evidence),
@@ -104,6 +105,11 @@ def _table(evidence: Evidence, table: Table, note: str = "") -> Section:
         return Section(table.name, table.title, table=table, notes=notes)
     missing = reviewer.absent(table.name, evidence) if table.name in reviewer.ABSENT else ""
     return Section(table.name, table.title, absent=missing)
+
+
+def _front(evidence: Evidence) -> list[Section]:
+    """Nothing where nothing was timed."""
+    return [_table(evidence, tables.front(evidence))] if evidence.front else []
 
 
 def _latency(evidence: Evidence) -> list[Section]:

@@ -20,9 +20,9 @@ from fusefront.reports.cells import (
     whole_head,
 )
 from fusefront.reports.cost_cells import cost_cells, cost_heads
-from fusefront.reports.evidence import Decision, Evidence, Interval, Point, ServedBy
+from fusefront.reports.evidence import Decision, Evidence, FrontShape, Interval, Point, ServedBy
 from fusefront.reports.words.names import label, shorten
-from fusefront.reports.words.reviewer import BACKENDS, COST, HEADING, SLICES
+from fusefront.reports.words.reviewer import BACKENDS, COST, FRONT, HEADING, SLICES
 
 METRIC = {
     "logloss": "logloss",
@@ -75,16 +75,13 @@ def leaderboard(evidence: Evidence) -> Table:
         ends_head("interval over today", "gain"),
         ColumnHead("verdict", "verdict", "verdict_detail"),
         ColumnHead("against the choice", "verdict_vs_choice"),
-        value_head("best under the limit has more", "regret"),
-        ends_head("95% of redraws", "regret"),
         value_head("p99 ms", "p99_ms"),
     )
-    lost = evidence.front.regret if evidence.front else {}
     rows = tuple(
         _row(
             evidence,
             point,
-            _quality(point, decision, lost.get(point.strategy)),
+            _quality(point, decision),
             bar=None if point.strategy == decision.today else point.gain,
         )
         for point in points
@@ -92,7 +89,7 @@ def leaderboard(evidence: Evidence) -> Table:
     return Table("leaderboard", HEADING["leaderboard"], heads, rows, bars=4)
 
 
-def _quality(point: Point, decision: Decision, regret: Interval | None) -> tuple[str, ...]:
+def _quality(point: Point, decision: Decision) -> tuple[str, ...]:
     today = point.strategy == decision.today
     gain = None if today else point.gain
     word = "runs today" if today else point.verdict
@@ -105,17 +102,41 @@ def _quality(point: Point, decision: Decision, regret: Interval | None) -> tuple
         ends_cell(gain, places),
         TableEntry(f"{word} {detail}".strip() or NONE, word or None, detail or None),
         point.verdict_vs_choice or NONE,
-        _lost(regret),
-        ends_cell(regret),
         _ms(point.p99),
     )
 
 
-def _lost(regret: Interval | None) -> TableEntry:
-    """AUC that the best under the limit has more; what rounds to zero says so."""
-    if regret is None:
-        return TableEntry(NONE, None)
-    return TableEntry(numbers.end(regret.value, numbers.AUC_PLACES), regret.value)
+def front(evidence: Evidence) -> Table:
+    """The frontier in numbers: who is on it, where it bends, what the best has more; cheapest
+    first."""
+    shape = evidence.front
+    points = sorted(
+        (point for point in evidence.points if point.p99 is not None),
+        key=lambda point: point.p99.value if point.p99 else 0.0,
+    )
+    heads = (
+        "strategy",
+        value_head("p99 ms", "p99_ms"),
+        value_head("on the frontier", "on_frontier"),
+        value_head("its bend", "bend"),
+        value_head("the best has more", "regret"),
+        ends_head("95% of redraws", "regret"),
+    )
+    rows = tuple(_row(evidence, point, _front(point, shape)) for point in points if shape)
+    return Table("front", HEADING["front"], heads, rows, FRONT)
+
+
+def _front(point: Point, shape: FrontShape) -> tuple[str, ...]:
+    on, lost = point.on_frontier_probability, shape.regret.get(point.strategy)
+    bend = shape.knees.get(point.strategy, 0.0)
+    more = number_cell(lost.value, numbers.end(lost.value, numbers.AUC_PLACES)) if lost else NONE
+    return (
+        _ms(point.p99),
+        number_cell(on, numbers.percent(on or 0.0)),
+        number_cell(bend, numbers.percent(bend)),
+        more,
+        ends_cell(lost),
+    )
 
 
 def cost(evidence: Evidence) -> Table:

@@ -13,6 +13,7 @@ from fusefront.reports.words.reasons import listed
 
 HEADING = {
     "leaderboard": "Every strategy",
+    "front": "The frontier in numbers",
     "cost": "What a request costs",
     "session": "How far the latencies hold",
     "scopes": "The model alone, and the whole request",
@@ -64,6 +65,12 @@ ABSENT = {
     "audit": ("The data were not audited; {run} audits them and writes the findings."),
     "environment": "The runs left no record of their environment.",
 }
+FRONT = (
+    "Shares of the redraws: on the frontier; its bend, the point farthest above the line between "
+    "the frontier's ends, which other strategies would move. The best has more: AUC that the best "
+    "under the limit has over this one, whoever that is, mean and range over the redraws; zero for "
+    "one that always is it. None over the limit."
+)
 COST = (
     "The ends of p99 are those that decide: the session's own interval, widened by how far equal "
     "sessions differ. Kept: the upper end is within the limit. Missed: the lower end is above it. "
@@ -193,11 +200,6 @@ def leaderboard(evidence: Evidence) -> str:
         else ""
     )
     slo = numbers.ms_setting(evidence.decision.slo_ms)
-    if evidence.front and evidence.front.regret:
-        over += (
-            "What the best under the limit has more, whoever that is: mean over redraws, zero for "
-            "one that always is it. "
-        )
     return f"{over}Sorted by AUC. Blue: the choice. Grey: not wholly under the {slo} limit."
 
 

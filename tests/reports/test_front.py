@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-import pytest
-
 from fusefront.reports.evidence import Evidence, FrontShape, Interval
 from fusefront.reports.exports import table_frame
 from fusefront.reports.figures.frontier import draw_frontier
 from fusefront.reports.plane import plane
-from fusefront.reports.tables import leaderboard
+from fusefront.reports.sections import sections
+from fusefront.reports.tables import front
 from fusefront.reports.words import frontier
 
 SHAPE = FrontShape(
@@ -47,22 +46,29 @@ def test_the_caption_has_the_area_and_the_bend_with_its_chance(full_evidence: Ev
 def test_only_a_bend_that_is_likely_is_ringed(full_evidence: Evidence) -> None:
     drawn = {}
     for chance in (0.0, 0.49, 0.62):
-        front = replace(SHAPE, knee_chance=chance) if chance else None
+        shape = replace(SHAPE, knee_chance=chance) if chance else None
         drawing = draw_frontier(
-            replace(full_evidence, front=front), "en", name="x", title="t", description="d"
+            replace(full_evidence, front=shape), "en", name="x", title="t", description="d"
         )
         assert drawing is not None
         drawn[chance] = drawing.svg
     assert drawn[0.0] == drawn[0.49] != drawn[0.62]
 
 
-def test_the_leaderboard_has_what_the_best_has_more(full_evidence: Evidence) -> None:
-    table = leaderboard(replace(full_evidence, front=SHAPE))
+def test_the_table_has_who_is_on_it_its_bend_and_what_the_best_has_more(
+    full_evidence: Evidence,
+) -> None:
+    table = front(replace(full_evidence, front=SHAPE))
     frame = table_frame(table)
-    lost = dict(zip(frame["strategy"], frame["regret"], strict=True))
-    assert lost["pca64"] == pytest.approx(0.00021)
-    assert lost["qin"] is None
-    column = table.heads.index("best under the limit has more")
-    shown = {row.cells[0].values[0]: row.cells[column] for row in table.rows}  # type: ignore[attr-defined]
-    assert shown["pca128"] == ">\u00a00"
-    assert frame.filter(frame["strategy"] == "pca64")["regret_high"].to_list() == [0.0012]
+    assert frame["p99_ms"].is_sorted()
+    rows = {row["strategy"]: row for row in frame.iter_rows(named=True)}
+    assert (rows["pca64"]["regret"], rows["pca64"]["regret_high"]) == (0.00021, 0.0012)
+    assert (rows["pca16"]["bend"], rows["qin"]["bend"], rows["qin"]["regret"]) == (0.62, 0.0, None)
+    point = full_evidence.point("pca64")
+    assert point is not None
+    assert rows["pca64"]["on_frontier"] == point.on_frontier_probability
+    shown = {row.cells[0].values[0]: row.cells for row in table.rows}  # type: ignore[attr-defined]
+    assert shown["pca128"][4] == ">\u00a00"
+    assert not front(full_evidence).rows
+    assert "front" in {each.key for each in sections(replace(full_evidence, front=SHAPE), "en")}
+    assert "front" not in {each.key for each in sections(full_evidence, "en")}
