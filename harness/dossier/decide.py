@@ -1,5 +1,6 @@
 """`decide` and `report` on a study's folder: the record, the sentence, the page."""
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -151,7 +152,7 @@ def report_study(
     own = _folder_of(out, language)
     page = publish(lambda folder: write(folder, language, linked=linked, printed=pdf), own)
     if linked and not lacks:  # of the same evidence, with a link back
-        same = (own / EVIDENCE).read_bytes() == (beside / EVIDENCE).read_bytes()
+        same = _shown_of(own) == _shown_of(beside) != ()
         publish(
             lambda folder: write(folder, other, linked=True, printed=False), beside, keep_pdf=same
         )
@@ -160,8 +161,18 @@ def report_study(
     return page
 
 
-EVIDENCE = "evidence.json"
 OTHER_PAGE: dict[Language, str] = {"en": "ja/index.html", "ja": "../index.html"}
+
+
+def _shown_of(page: Path) -> tuple[object, ...]:
+    """The decision that a page shows, and its strategies' numbers; () where that is not known."""
+    try:
+        evidence = json.loads((page / "evidence.json").read_text(encoding="utf-8"))
+        decided = [evidence["decision"][key] for key in ("case", "choice", "slo_ms", "margin")]
+        measures = ("strategy", "auc", "gain", "p99", "cost_per_million")
+        return decided, [[point[key] for key in measures] for point in evidence["points"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
 
 
 def _folder_of(out: Path, language: Language) -> Path:
