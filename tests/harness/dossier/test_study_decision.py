@@ -348,7 +348,7 @@ from fusefront.harness.cli.gate import gate
 import fusefront.harness.cli.report
 from fusefront.harness.errors import GateError
 decide("planted", None, None, None, None, Path(sys.argv[1]), False)
-gate("planted", "planted", None, Path(sys.argv[1]), False)
+gate("planted", "planted", out=Path(sys.argv[1]))
 """
 
 
