@@ -40,7 +40,7 @@ def test_a_model_in_training_is_timed_as_it_ships(
     ready = Trained("gated", model, codes, schema, export_core(model, codes, schema), tmp_path)
     feeds = list(random_feeds(schema, (Example(1, 5, 9), Example(1, 8, 30)), seed=3))
     expected = [eager_logits(model, codes, feed) for feed in feeds]
-    # what the compiler makes of a function is not ours to test, what it is given is
+    # what the compiler makes of a function is not ours to test, what it is shipped is
     monkeypatch.setattr(backends.torch, "compile", lambda call, **_: call)
     loads = {
         "eager": TorchEager().load,
