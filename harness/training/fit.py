@@ -60,7 +60,7 @@ def fit(
             trainer.validate(module, datamodule=data, verbose=False)
         else:
             if not module.epochs:  # of one that goes on it is in the weights
-                module.model.first_stage(lambda: data.train.batches(module.recipe.batch_rows))
+                module.model.first_stage(lambda: data.train.batches(data.batch_rows))
             trainer.fit(module, datamodule=data)
     module.to("cpu")
 
