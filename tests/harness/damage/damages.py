@@ -219,6 +219,11 @@ def _parquet(path: Path, rng: random.Random) -> str:
     return f"{name}: {how}"
 
 
+def _large(array: np.ndarray) -> int:
+    """2^30, or the largest that the array's type holds."""
+    return min(2**30, np.iinfo(array.dtype).max) if array.dtype.kind in "iu" else 2**30
+
+
 def _npy(path: Path, rng: random.Random) -> str:
     array = np.load(path)
     ways: dict[str, Callable[[], np.ndarray]] = {
@@ -236,7 +241,9 @@ def _npy(path: Path, rng: random.Random) -> str:
         "objects": lambda: array.astype(object),
         "bytes": lambda: array.astype(np.int8),
         "negative": lambda: -np.abs(array.astype(np.int64)) - 1,
-        "large": lambda: np.full_like(array, 2**30) if array.dtype != np.uint8 else array + 9,
+        "large": lambda: (
+            np.full_like(array, _large(array)) if array.dtype != np.uint8 else array + 9
+        ),
         "turned": lambda: array[::-1],
         "column by column": lambda: np.asfortranarray(array),
         "not a number": lambda: np.full(array.shape, np.nan, np.float32),
@@ -282,7 +289,7 @@ def _arrays(path: Path, rng: random.Random) -> str:
         "a row less": lambda: {**arrays, name: array[:-1] if array.ndim else array},
         "far": lambda: {
             **arrays,
-            name: np.full(array.shape, 2**30, array.dtype) if array.dtype != bool else ~array,
+            name: np.full_like(array, _large(array)) if array.dtype != bool else ~array,
         },
         "none": dict,
     }
