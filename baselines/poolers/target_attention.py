@@ -88,33 +88,42 @@ class TargetAttention(Pooler):
         return (weight @ values).permute(0, 3, 1, 2, 4).flatten(2)  # [R, K, S D]
 
     def pool_rows(self, target: Tensor, history: Tensor, packed: Packed) -> Tensor:
-        """The same in one fused product: [N, D], [n, 2 D] -> [N, D]."""
-        return self._attend(target, history, packed.mask.unsqueeze(-1), packed)
+        """`forward` of real rows: [N, D], [n, 2 D] -> [N, D]."""
+        masks = packed.mask.unsqueeze(-1)
+        if packed.single:
+            return self._attend(target, history, masks, packed)
+        return self._side_by_side(self.join_queries([target]), history, masks, packed)
 
     def pool_stream_rows(
         self, queries: Tensor, history: Tensor, present: Tensor, packed: Packed
     ) -> Tensor:
-        """`pool_streams` in one fused product: joined codes [N, .], [n, .] of which `present`
-        [n, S] -> [N, S D]."""
+        """`pool_streams` of real rows: joined codes [N, .], [n, .] of which `present` [n, S] ->
+        [N, S D]."""
         masks = packed.mask.unsqueeze(-1) & at(present, packed.place)  # [R, L, S]
+        if not packed.single:
+            return self._side_by_side(queries, history, masks, packed)
         queries = torch.unflatten(queries, -1, (-1, self.head_width + 1))[..., :-1].flatten(-2)
         return self._attend(queries, history, masks, packed)
 
+    def _side_by_side(
+        self, queries: Tensor, history: Tensor, masks: Tensor, packed: Packed
+    ) -> Tensor:
+        """Rows of a request in its padded places, for they read one history: to gather it for each
+        would cost more than padded queries, and a fused product of several takes longer."""
+        pooled = self.pool_streams(packed.grid(queries), at(history, packed.place), masks)
+        return at(pooled.flatten(0, 1), packed.rows)
+
     def _attend(self, queries: Tensor, history: Tensor, masks: Tensor, packed: Packed) -> Tensor:
-        """Rows of a request side by side, for they read one history: to gather it for each would
-        cost more than a padded query. [N, S D], [n, 2 S D], [R, L, S] -> [N, S D]."""
+        """One row a request, in one fused product. [R, S D], [n, 2 S D], [R, L, S] -> [R, S D]."""
         streams = masks.shape[-1]
         split = (streams * self.heads, self.head_width)
         codes = torch.unflatten(at(history, packed.place), -1, (2, *split))
         keys, values = codes.permute(2, 0, 3, 1, 4).unbind(0)  # [R, S h, L, dh]
-        query = torch.unflatten(packed.grid(queries), -1, split).transpose(1, 2)  # [R, S h, K, dh]
+        query = torch.unflatten(queries, -1, split).unsqueeze(2)  # [R, S h, 1, dh]
         bias = additive(masks, history).transpose(1, 2)  # [R, S, L]
         bias = bias.repeat_interleave(self.heads, 1).unsqueeze(2)  # [R, S h, 1, L]
-        bias = bias.expand(-1, -1, query.shape[2], -1)
         pooled = functional.scaled_dot_product_attention(
             query, keys, values, attn_mask=bias, scale=1.0
         )
-        pooled = at(pooled.transpose(1, 2).flatten(0, 1), packed.rows)  # [N, S h, dh]
-        some = at(masks.any(1), packed.request).to(pooled.dtype)  # [N, S]
-        pooled = torch.unflatten(pooled.flatten(1), -1, (streams, -1)) * some.unsqueeze(-1)
-        return pooled.flatten(1)
+        some = masks.any(1).to(pooled.dtype).unsqueeze(-1)  # [R, S, 1]
+        return (torch.unflatten(pooled.flatten(1), -1, (streams, -1)) * some).flatten(1)
