@@ -337,7 +337,7 @@ def test_the_first_whole_run_of_each_strategy_is_measured(tmp_path, monkeypatch)
         entry("d", 0, "running"),
     ]
     messages = []
-    folder = SimpleNamespace(name="shop", entries=lambda: entries)
+    folder = SimpleNamespace(name="shop", entries=lambda **_: entries)
     runs = chosen_runs(folder, messages.append)
     assert [run.run_id for run in runs] == ["a-1", "b-1"]
     assert messages == ["left out: b-0 is broken", "left out: c-0 has no record"]
