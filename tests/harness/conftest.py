@@ -25,4 +25,4 @@ def page_files() -> dict[str, str]:
 @pytest.fixture
 def console() -> Console:
     """A wide console that keeps what it is told, in `console.file`."""
-    return Console(file=StringIO(), width=400, color_system=None)
+    return Console(file=StringIO(), width=400, soft_wrap=True, color_system=None)
