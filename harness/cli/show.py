@@ -106,6 +106,8 @@ def show_winners(
         for point in winner.get("front", []):
             of = f"{winner['strategy']} trial {point['number']}"
             cost = f"{point['macs']:,.0f} MACs a candidate"
+            if (p99 := point.get("p99_ms")) is not None:
+                cost += f", p99 {p99:.2f} ms timed"
             out.print(f"{of}: valid AUC {point['valid_auc']:.4f}, {cost}", markup=False)
 
 

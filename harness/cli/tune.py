@@ -58,11 +58,11 @@ def tune(
     """Search the hyper-parameters of every strategy, with the same number of trials and seconds.
 
     A trial is one training; the best AUC on validation wins, and `run` trains the winners with the
-    study's seeds. What is searched, and how (sampler, halving, budget_macs, slo_ms), stands under
-    `tuning` in the study. The same command goes on where it was; several at once share the work.
-    Exit 4 where a strategy got less than another and `tuning.accept` has no reason for it. With
-    --dry-run an --export writes what is on record. Ctrl-C ends after the running trials, a second
-    one at once.
+    study's seeds. What is searched, and how (sampler, halving, budget_macs, slo_ms, timed), stands
+    under `tuning` in the study. The same command goes on where it was; several at once share the
+    work. Exit 4 where a strategy got less than another and `tuning.accept` has no reason for it.
+    With --dry-run an --export writes what is on record. Ctrl-C ends after the running trials, a
+    second one at once.
     """
     from fusefront.harness.cli.show import console, show_matrix, show_winners
     from fusefront.harness.errors import FusefrontError, GateError

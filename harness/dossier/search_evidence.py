@@ -88,7 +88,7 @@ def _spent(
 
 def _winner(study: StudyFolder, name: str) -> WinnerRecord | None:
     tuning = study.spec.tuning
-    file = winner_name(tuning.trials, tuning.finalists, tuning.seconds)
+    file = winner_name(tuning.trials, tuning.finalists, tuning.seconds, tuning.timed)
     path = study.path / "tuning" / name / file
     try:
         return read_record(path, WinnerRecord) if path.exists() else None

@@ -37,6 +37,7 @@ from fusefront.harness.runs.records import (
     SearchIdentity,
     Status,
     StepRecord,
+    TimedTrial,
     Trial,
     WinnerRecord,
     read_record,
@@ -59,6 +60,7 @@ OF_STUDY: dict[str, type[Record]] = {
     "explanation.json": ExplanationRecord,
     "gaps.json": GapsRecord,
     "bench/bench.json": Bench,
+    "timed-*/bench.json": Bench,
     "ablation-*.json": AblationRecord,
     "sensitivity.json": SensitivityRecord,
     "tuning/*/search.json": SearchIdentity,
@@ -66,6 +68,7 @@ OF_STUDY: dict[str, type[Record]] = {
     "tuning/*/trial-*.json": Trial,
     "tuning/*/step-*.json": StepRecord,
     "tuning/*/rung-*.json": RungRecord,
+    "tuning/*/timed-*.json": TimedTrial,
     "tuning/*/winner-*.json": WinnerRecord,
     "tuning/*/interrupted-*.json": Interruption,
 }

@@ -230,6 +230,7 @@ class StudyPlan:
                 slo_ms=tuning.slo_ms,
                 latency=latency,
                 counted=partial(self.counted, name),
+                timed=tuning.timed,
                 finalists=tuning.finalists,
             )
             for name in names

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,6 +14,7 @@ from fusefront.harness.jobs.interrupts import ending_softly
 from fusefront.harness.jobs.matrix import StudyPlan
 from fusefront.harness.jobs.mirror import Mirror
 from fusefront.harness.jobs.progress import RunProgress
+from fusefront.harness.jobs.timed_trials import time_trials
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.records import Finalist, Trial, WinnerRecord
 from fusefront.harness.runs.spec import Cell
@@ -88,6 +90,10 @@ def tune(plan: StudyPlan, room: Room) -> Tuned:
             f"{len(halted)} of {len(searches)} searches lack trials ({'; '.join(halted)}); the "
             "same command tries them again"
         )
+    if plan.study.tuning.timed:
+        room.workers.close()  # nothing of ours runs beside the measurement
+        tell = partial(room.console.print, markup=False)
+        time_trials(plan, room.root, room.folder, searches, tell)
     finalists = train_finalists(plan, room, searches) if plan.study.tuning.finalists else {}
     tuned = Tuned({}, {})
     for search in searches:

@@ -336,6 +336,23 @@ class Finalist(TypedDict):
     reason: str
 
 
+class TimedTrial(Record):
+    """timed-<n>.json of a search: what a request takes trial n, as shipped, on this machine.
+
+    Milliseconds at the study's own number of candidates, end to end; the p99 with its interval,
+    `high` None where that has no upper end, all three None below the samples of a p99, and all None
+    where the exported graph does not score as the trained model does.
+    """
+
+    number: int
+    run_id: str  # of what was timed: it counts for no other
+    p50_ms: float | None
+    p99_ms: float | None
+    low: float | None
+    high: float | None
+    session: str  # the folder of its samples, in the study's
+
+
 class FrontPoint(TypedDict):
     """A trial that no other beats on AUC (validation) and MACs a candidate at once."""
 
@@ -343,6 +360,7 @@ class FrontPoint(TypedDict):
     params: dict[str, Json]
     valid_auc: float
     macs: float
+    p99_ms: NotRequired[float]  # timed, where the study asks for it
 
 
 class WinnerRecord(Record):
@@ -360,17 +378,21 @@ class WinnerRecord(Record):
     evidence: str  # hash of the trials' records, and of the finalists where there are any
     finalists: NotRequired[list[Finalist]]
     front: NotRequired[list[FrontPoint]]  # with two objectives, the cheapest first
+    timed: NotRequired[list[TimedTrial]]  # the trials that were timed before it was frozen
 
 
-def winner_name(trials: int, finalists: int = 0, seconds: float | None = None) -> str:
-    """The file of the winner of so many trials and seconds, chosen among so many finalists.
+def winner_name(
+    trials: int, finalists: int = 0, seconds: float | None = None, timed: int = 0
+) -> str:
+    """The file of the winner of so many trials and seconds, chosen among so many finalists, with so
+    many trials timed.
 
     >>> winner_name(20, 3)
     'winner-20-finalists-3.json'
     """
     within = "" if seconds is None else f"-{seconds:g}s"
     chosen = f"-finalists-{finalists}" if finalists else ""
-    return f"winner-{trials}{chosen}{within}.json"
+    return f"winner-{trials}{chosen}{f'-timed-{timed}' if timed else ''}{within}.json"
 
 
 class RunCode(Record):

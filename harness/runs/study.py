@@ -120,6 +120,7 @@ class Tuning(StrictModel):
     objectives: tuple[Objective, ...] = ("auc",)  # auc, or auc and macs: a front
     budget_macs: float | None = Field(default=None, gt=0, le=1e15)  # a candidate; above: no trial
     slo_ms: float | None = Field(default=None, gt=0, le=1e6)  # predicted p99; above: no trial
+    timed: int = Field(default=0, ge=0, le=20)  # so many near the front, before one is frozen
     finalists: int = Field(default=0, ge=0, le=20)  # the best so many get two new seeds each
     space: dict[str, Range | tuple[Any, ...]] = Field(
         default={
@@ -149,6 +150,10 @@ class Tuning(StrictModel):
         if self.objectives not in (("auc",), ("auc", "macs")):
             raise ValueError(
                 f"objectives {list(self.objectives)}: expected [auc], or [auc, macs] for a front"
+            )
+        if self.timed and self.slo_ms is None and len(self.objectives) == 1:
+            raise ValueError(
+                "timed without slo_ms or a front decides nothing; give slo_ms or objectives"
             )
         if self.finalists and len(self.objectives) > 1:
             raise ValueError("finalists choose by the AUC alone; leave them out of a front")

@@ -25,7 +25,7 @@ def candidates(search: Search, count: int) -> list[Trial]:
     Fewer where fewer completed; the lowest number stands for trials of one configuration.
     """
     best: dict[str, Trial] = {}
-    for trial in search.ranked():
+    for trial in search.in_time():
         best.setdefault(trial.get("run_id", str(trial["number"])), trial)
     return list(best.values())[:count]
 

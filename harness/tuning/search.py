@@ -33,6 +33,7 @@ from fusefront.harness.runs.records import (
     RunningTrial,
     SearchIdentity,
     StepRecord,
+    TimedTrial,
     Trial,
     WinnerRecord,
     read_record,
@@ -46,6 +47,7 @@ from fusefront.harness.tuning.ladder import IDLE, Known, Ladder, Step, next_step
 from fusefront.harness.tuning.latency_model import LatencyModel, RequestCost
 from fusefront.harness.tuning.samplers import STATEFUL, make_sampler, quasi_random, refusal
 from fusefront.harness.tuning.space import Space, constants, distributions
+from fusefront.harness.tuning.timings import Timings, nearest
 
 # how often a trial is tried again after what came to no result, by what ended it; "budget" is the
 # end of its search's seconds: only a larger cap lets it begin again
@@ -83,6 +85,7 @@ class Search:
     counted: Callable[[Mapping[str, Json]], RequestCost] | None = (
         None  # of a request, of parameters
     )
+    timed: int = 0  # so many near the front are timed before one is frozen
     finalists: int = 0  # so many of the best are trained again before one is frozen
     running: dict[int, float] = field(default_factory=dict)  # here: number -> when it began
     halted: str = ""  # why no more trials are begun now: memory, disk or the like gave out
@@ -100,6 +103,7 @@ class Search:
         self.locks: dict[int, contextlib.ExitStack] = {}
         self.known: dict[int, Trial] = {}  # read once: a record never changes
         self.ladder = Ladder(self.folder, self.levels)
+        self.timings = Timings(self.folder)
         self.until: dict[int, int] = {}  # of running trials: the epoch after which they pause
         identity: SearchIdentity = {
             "format": 1,
@@ -145,6 +149,7 @@ class Search:
             ("interrupted", Interruption),
             ("step", StepRecord),
             ("rung", RungRecord),
+            ("timed", TimedTrial),
         ):
             files += [(path, kind) for path in sorted(self.folder.glob(f"{name}-*.json"))]
         for path, record_kind in files:
@@ -515,8 +520,31 @@ class Search:
         for macs, loss, number, trial in points:
             if not front or -loss > front[-1]["valid_auc"]:
                 params = trial.get("params", {})
-                front.append({"number": number, "params": params, "valid_auc": -loss, "macs": macs})
+                point: FrontPoint = {
+                    "number": number,
+                    "params": params,
+                    "valid_auc": -loss,
+                    "macs": macs,
+                }
+                if (timing := self.timings.of(trial)) and timing["p99_ms"] is not None:
+                    point["p99_ms"] = timing["p99_ms"]
+                front.append(point)
         return front
+
+    def near_front(self) -> list[Trial]:
+        """The `timed` trials in time that lie nearest to the front of AUC and counted cost: the
+        predicted p99 where that is limited, else MACs."""
+
+        def cost(trial: Trial) -> float:
+            if self.latency is None or self.counted is None:
+                return trial.get("macs", 0.0)
+            return self.latency.p99_ms(self.counted(trial.get("params", {})))
+
+        return nearest(self.in_time(), cost, self.timed)
+
+    def in_time(self) -> list[Trial]:
+        """The trials that ended well, best first, without those that were timed above the limit."""
+        return [t for t in self.ranked() if not self.timings.above(t, self.slo_ms)]
 
     def ranked(self) -> list[Trial]:
         """The trials that ended well, best on validation first, the lowest number on ties."""
@@ -528,7 +556,7 @@ class Search:
     @property
     def winner(self) -> Path:
         """Where the winner is frozen."""
-        return self.folder / winner_name(self.trials, self.finalists, self.seconds)
+        return self.folder / winner_name(self.trials, self.finalists, self.seconds, self.timed)
 
     def freeze(self, finalists: Sequence[Finalist] = ()) -> WinnerRecord:
         """The winner by validation AUC; written once, before test is opened.
@@ -541,7 +569,7 @@ class Search:
         """
         if self.finalists and not finalists and self.winner.exists():
             return read_record(self.winner, WinnerRecord)
-        records, good = self.records(), {trial["number"]: trial for trial in self.ranked()}
+        records, good = self.records(), {trial["number"]: trial for trial in self.in_time()}
         means = [
             (-mean, finalist["number"])
             for finalist in finalists
@@ -550,6 +578,8 @@ class Search:
         if not good or (finalists and not means):
             failed = [r.get("reason", "") for r in records] + [f["reason"] for f in finalists]
             failed += [attempt["reason"] for attempt in interruptions(self.folder)]
+            if self.slo_ms is not None and len(self.in_time()) < len(self.ranked()):
+                failed.append(f"p99 timed above {self.slo_ms:g} ms")
             reasons = "; ".join(sorted({*failed} - {""})) or "no trials"
             raise NoWinnerError(f"{self.strategy}: no trial finished, so no winner ({reasons})")
         best = good[min(means)[1]] if means else next(iter(good.values()))
@@ -567,6 +597,8 @@ class Search:
             winner["finalists"] = list(finalists)
         if len(self.objectives) > 1:
             winner["front"] = self.front()
+        if self.timed:
+            winner["timed"] = [of for trial in self.ranked() if (of := self.timings.of(trial))]
         if not write_once(self.winner, dict(winner)):
             self._compare(winner)
         return winner

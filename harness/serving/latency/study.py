@@ -108,15 +108,32 @@ def bench_study(
             qps=latency.qps,
             include=include,
         )
+    chosen = options.strategies
+    return bench_runs(
+        folder, lambda say: chosen_runs(folder, say, chosen), options, tell=tell, progress=progress
+    )
+
+
+def bench_runs(
+    folder: StudyFolder,
+    runs: Callable[[Tell], Sequence[RunEntry]],
+    options: BenchOptions,
+    *,
+    tell: Tell | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> BenchResult:
+    """Measure runs that are chosen once no training is left beside it, alone on the machine; the
+    same files, under `options.place`."""
     say = tell or (lambda _: None)
     with scratch_folder(folder.path / options.place) as work, measuring_lock(say):
-        result = _measure(folder, options, work, say, progress)
+        result = _measure(folder, runs(say), options, work, say, progress)
     write(folder, result, options.place)
     return result
 
 
 def _measure(
     folder: StudyFolder,
+    runs: Sequence[RunEntry],
     options: BenchOptions,
     work: Path,
     say: Tell,
@@ -126,7 +143,6 @@ def _measure(
     torch.set_num_threads(1)
     begin, before = time.monotonic(), read_state()
     try:
-        runs = chosen_runs(folder, say, options.strategies)
         backends = _able(_backends(folder, options), say)
         trained = load_all(folder, runs, work, options, say)
         gated = gate(trained, backends, folder, say)

@@ -1,0 +1,51 @@
+"""Trials that were timed, and which of a search lie near enough to its front to be."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fusefront.harness.runs.records import TimedTrial, Trial, read_record, write_record
+
+
+@dataclass(frozen=True)
+class Timings:
+    """timed-<n>.json beside the trials of one search."""
+
+    folder: Path
+
+    def of(self, trial: Trial) -> TimedTrial | None:
+        """What was timed of a trial's run; None before it was, or where it was another run."""
+        path = self._file(trial["number"])
+        if not path.exists():
+            return None
+        record = read_record(path, TimedTrial)
+        return record if record["run_id"] == trial.get("run_id") else None
+
+    def note(self, record: TimedTrial) -> None:
+        """Keep what was timed of a trial."""
+        write_record(self._file(record["number"]), {"format": 1, **record})
+
+    def above(self, trial: Trial, slo_ms: float | None) -> bool:
+        """Whether the whole interval of a trial's p99 lies above the limit, ms."""
+        low = (self.of(trial) or {}).get("low")
+        return slo_ms is not None and isinstance(low, float) and low > slo_ms
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"timed-{number:04d}.json"
+
+
+def nearest(trials: Sequence[Trial], cost: Callable[[Trial], float], count: int) -> list[Trial]:
+    """The `count` of the trials, best first, that lie nearest to the front of AUC and cost.
+
+    Near is who loses least AUC to the best trial that costs no more: 0 on the front itself, where
+    the better stands first. Of trials of one configuration the first stands for all.
+    """
+    different: dict[str, Trial] = {}
+    for trial in trials:
+        different.setdefault(trial["run_id"], trial)
+    points = [(cost(trial), trial["value"] or 0.0, trial) for trial in different.values()]
+    behind = [
+        (max(value for other, value, _ in points if other <= own) - auc, trial)
+        for own, auc, trial in points
+    ]
+    return [trial for _, trial in sorted(behind, key=lambda pair: pair[0])[:count]]
