@@ -27,8 +27,10 @@ class Timings:
 
     def above(self, trial: Trial, slo_ms: float | None) -> bool:
         """Whether the whole interval of a trial's p99 lies above the limit, ms."""
-        low = (self.of(trial) or {}).get("low")
-        return slo_ms is not None and isinstance(low, float) and low > slo_ms
+        timing = self.of(trial)
+        if slo_ms is None or timing is None or timing["low"] is None:
+            return False
+        return timing["low"] > slo_ms
 
     def _file(self, number: int) -> Path:
         return self.folder / f"timed-{number:04d}.json"
