@@ -1,6 +1,7 @@
 """The reviewer's half in the page's order: each section has a figure, a table, or says what to
 run."""
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from fusefront.reports import (
@@ -13,7 +14,7 @@ from fusefront.reports import (
     tables,
 )
 from fusefront.reports.curves import epochs, trials
-from fusefront.reports.evidence import Evidence
+from fusefront.reports.evidence import Ablation, Evidence
 from fusefront.reports.figures.ablation import draw_ablation
 from fusefront.reports.figures.calibration import draw_calibration
 from fusefront.reports.figures.crossing import draw_crossing, strongest
@@ -167,46 +168,46 @@ def _ablation(evidence: Evidence, brush: Brush) -> Section:
 
 def _building(evidence: Evidence, brush: Brush) -> list[Section]:
     """From the plainest model to the whole; nothing where no ablation followed a path."""
-    heading = reviewer.HEADING["building"]
     paths = [each for each in evidence.ablations if each.path]
-    drawings = tuple(
-        draw_waterfall(
-            evidence,
-            ablation,
-            brush.language,
-            name=f"building-{at}",
-            title=f"{heading}: {ablation.end}",
-            description=reviewer.alt_text(evidence, "building"),
-            printed=brush.printed,
-        )
-        for at, ablation in enumerate(paths, 1)
-    )
-    if not paths:
-        return []
     captions = tuple(reviewer.building(ablation) for ablation in paths)
-    return [Section("building", heading, drawings, captions, building_tables.building(evidence))]
+    table = building_tables.building
+    return _a_drawing_each(evidence, brush, "building", paths, draw_waterfall, captions, table)
 
 
 def _crossing(evidence: Evidence, brush: Brush) -> list[Section]:
     """Interactions of parts; nothing where no factorial plan ran."""
-    heading = reviewer.HEADING["crossing"]
     crossed = [each for each in evidence.ablations if strongest(each)]
+    captions = tuple(reviewer.crossing(ablation) for ablation in crossed)
+    table = building_tables.crossing
+    return _a_drawing_each(evidence, brush, "crossing", crossed, draw_crossing, captions, table)
+
+
+def _a_drawing_each(
+    evidence: Evidence,
+    brush: Brush,
+    key: str,
+    ablations: Sequence[Ablation],
+    draw: Callable[..., Drawing],
+    captions: tuple[str, ...],
+    table: Callable[[Evidence], Table],
+) -> list[Section]:
+    """One section with a drawing and a caption of each ablation; none without ablations."""
+    if not ablations:
+        return []
+    heading = reviewer.HEADING[key]
     drawings = tuple(
-        draw_crossing(
+        draw(
             evidence,
             ablation,
             brush.language,
-            name=f"crossing-{at}",
+            name=f"{key}-{at}",
             title=f"{heading}: {ablation.end}",
-            description=reviewer.alt_text(evidence, "crossing"),
+            description=reviewer.alt_text(evidence, key),
             printed=brush.printed,
         )
-        for at, ablation in enumerate(crossed, 1)
+        for at, ablation in enumerate(ablations, 1)
     )
-    if not crossed:
-        return []
-    captions = tuple(reviewer.crossing(ablation) for ablation in crossed)
-    return [Section("crossing", heading, drawings, captions, building_tables.crossing(evidence))]
+    return [Section(key, heading, drawings, captions, table(evidence))]
 
 
 def _calibration(evidence: Evidence, brush: Brush) -> Section:
