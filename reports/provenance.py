@@ -78,6 +78,9 @@ FIGURES: dict[str, ColumnSource] = {  # by the first word of the figure's name
     "trials": ColumnSource(("tuning/*",)),
     "missing": ColumnSource(("robustness.json",)),
     "widths": ColumnSource((), ("nested.json",)),
+    "scopes": BENCH,
+    "arriving": BENCH,
+    "at_once": BENCH,
 }
 
 
@@ -158,6 +161,12 @@ def _drawn_runs(evidence: Evidence, kind: str, number: str) -> list[Json]:
         names = [curve.strategy for curve in evidence.calibration]
     elif kind == "missing" and evidence.missing is not None:
         names = [evidence.missing.reference, *(c.strategy for c in evidence.missing.curves)]
+    elif kind == "scopes":
+        names = [each.strategy for each in evidence.scopes]
+    elif kind == "arriving":
+        names = [each.strategy for each in evidence.arriving]
+    elif kind == "at_once":
+        names = [each.strategy for each in evidence.at_once]
     elif kind == "epochs":
         ids = [curve.run_id for curve in evidence.training if curve.kind == "epochs"]
     elif kind == "widths":

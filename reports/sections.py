@@ -18,7 +18,9 @@ from fusefront.reports.evidence import Ablation, Evidence
 from fusefront.reports.figures.ablation import draw_ablation
 from fusefront.reports.figures.calibration import draw_calibration
 from fusefront.reports.figures.crossing import draw_crossing, strongest
+from fusefront.reports.figures.load import call_lines, draw_calls, draw_queue, queue_lines
 from fusefront.reports.figures.missing import draw_missing
+from fusefront.reports.figures.scopes import draw_scopes
 from fusefront.reports.figures.svg import Drawing
 from fusefront.reports.figures.training import draw_epochs, draw_trials
 from fusefront.reports.figures.waterfall import draw_waterfall
@@ -71,7 +73,7 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
         *_front(evidence),
         *_fusing(evidence),
         _table(evidence, tables.cost(evidence)),
-        *_latency(evidence),
+        *_latency(evidence, brush),
         *_backends(evidence),
         _table(evidence, tables.metrics(evidence)),
         _ablation(evidence, brush),
@@ -113,15 +115,26 @@ def _front(evidence: Evidence) -> list[Section]:
     return [_table(evidence, tables.front(evidence))] if evidence.front else []
 
 
-def _latency(evidence: Evidence) -> list[Section]:
-    """How far the session holds, both scopes, queues and calls: what of it was measured."""
-    parts = (
-        latency_tables.session(evidence),
-        latency_tables.scopes(evidence),
-        latency_tables.arriving(evidence),
-        latency_tables.at_once(evidence),
+def _latency(evidence: Evidence, brush: Brush) -> list[Section]:
+    """How far the session holds, both scopes, queues and calls: what of it was measured.
+
+    Drawn where there is a line to draw: two strategies in both scopes, two loads, two sizes.
+    """
+    parts: tuple[tuple[Table, Draw | None], ...] = (
+        (latency_tables.session(evidence), None),
+        (latency_tables.scopes(evidence), draw_scopes if len(evidence.scopes) > 1 else None),
+        (latency_tables.arriving(evidence), draw_queue if queue_lines(evidence) else None),
+        (latency_tables.at_once(evidence), draw_calls if call_lines(evidence) else None),
     )
-    return [_table(evidence, part) for part in parts if part.rows]
+    return [_drawn(evidence, part, draw, brush) for part, draw in parts if part.rows]
+
+
+def _drawn(evidence: Evidence, table: Table, draw: Draw | None, brush: Brush) -> Section:
+    """A figure above its table; what the table's note says is the figure's caption, too."""
+    if draw is None:
+        return _table(evidence, table)
+    figure = _figure(evidence, table.name, brush, draw, table.note)
+    return figure._replace(table=table)
 
 
 def _backends(evidence: Evidence) -> tuple[Section, ...]:

@@ -39,6 +39,21 @@ FIGURE = {
     "against_whole_strategy": Phrase(
         "AUC change against {name} as it is", "{name}に対するAUCの変化"
     ),
+    "request_ms": Phrase("ms a request (log scale)", "リクエストあたりの時間（ms、対数目盛）"),
+    "scope_key": Phrase(
+        "p50: hollow the model alone, filled the whole request; the thin line ends at the whole "
+        "request’s p99",
+        "p50：白抜きはモデル単体、塗りつぶしはリクエスト全体。細線の端はリクエスト全体のp99",
+    ),
+    "arrivals": Phrase(
+        "Requests that arrive in a second (log scale)", "1秒あたりの到着リクエスト数（対数目盛）"
+    ),
+    "queue_p99": Phrase(
+        "p99 in ms from arrival (log scale); at the top edge: a queue that only grows",
+        "到着からのp99（ms、対数目盛）。上端の印は待ち行列が伸び続けたもの",
+    ),
+    "requests_at_once": Phrase("Requests in one call", "1回の呼び出しあたりのリクエスト数"),
+    "predictions": Phrase("Predictions a second (log scale)", "1秒あたりの予測数（対数目盛）"),
     "left_out": Phrase("AUC change when left out of {name}", "{name}から外したときのAUCの変化"),
     "predicted": Phrase(
         "Predicted click rate, bins of equal count", "予測クリック率（等件数のビン）"

@@ -375,6 +375,12 @@ def alt_text(evidence: Evidence, key: str) -> str:
             "Bars of the change of AUC when each part is taken out; the table below holds every "
             "number."
         ),
+        "scopes": (
+            "p50 of the model alone and of the whole request, one row a strategy, and p99 of the "
+            "whole; the table below holds every number."
+        ),
+        "arriving": "p99 from arrival over requests a second, one line a strategy, with the limit.",
+        "at_once": "Predictions a second over requests in one call, one line a strategy.",
         "calibration": f"Observed over predicted click rate by bin, {name} and what runs today.",
         "epochs": "Validation AUC after each epoch, one panel a strategy, one line a seed.",
         "trials": (

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from fusefront.reports.evidence import Evidence
+from fusefront.reports.evidence import (
+    Arriving,
+    AtOnce,
+    Evidence,
+    Interval,
+    ScopeGap,
+    SessionQuality,
+)
 from fusefront.reports.render import render
 from fusefront.reports.words.phrase import Language
 
@@ -87,8 +94,44 @@ def answer(
 
 
 @pytest.fixture(scope="module")
-def page(full_evidence: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return render(full_evidence, tmp_path_factory.mktemp("report"))
+def timed(full_evidence: Evidence) -> Evidence:
+    """With all that a latency session leaves."""
+    gaps = tuple(
+        ScopeGap(each.strategy, Interval(0.8 * each.p50.value), each.p50,
+                 Interval(0.2 * each.p50.value), None, each.p99)
+        for each in full_evidence.points if each.p50
+    )  # fmt: skip
+    queue = tuple(
+        Arriving("pca64", rate, 300 * rate, Interval(rate / 9, 0.0, rate / 5), p99, 5)
+        for rate, p99 in ((0.3, 5.0), (0.7, 12.0), (0.9, None))
+    )
+    calls = tuple(AtOnce("pca64", "onnx", size, 100, 1e5 * size**0.5) for size in (1, 16))
+    quality = SessionQuality(1, 20, 200, 12, 2000, 0.01, 0.08, 0.02, 0.11)
+    return replace(full_evidence, session=quality, scopes=gaps, arriving=queue, at_once=calls)
+
+
+@pytest.fixture(scope="module")
+def page(timed: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render(timed, tmp_path_factory.mktemp("report"))
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_parts_of_the_page_have_names_of_their_own_and_their_language(
+    timed: Evidence, language: Language, tmp_path: Path
+) -> None:
+    script = """
+    const name = x => x.getAttribute('aria-label') ||
+        d.getElementById(x.getAttribute('aria-labelledby')).textContent;
+    const half = d.querySelector('.review'), figures = [...half.querySelectorAll('svg.figure')];
+    return {names: [...d.querySelectorAll('section,[role=region]')].map(name), half: half.lang,
+        first: half.querySelector('p').lang,
+        drawn: figures.map(x => x.getAttribute('aria-labelledby'))};
+    """
+    shown = answer(tmp_path, render(timed, tmp_path / "report", language=language), script)
+    assert len(set(shown["names"])) == len(shown["names"]) > 20
+    assert (shown["half"], shown["first"]) == ("en", language)
+    for key in ("scopes", "arriving", "at_once"):
+        assert f"{key}-wide-t {key}-wide-d" in shown["drawn"]
 
 
 def odd(evidence: Evidence) -> Evidence:
@@ -129,9 +172,9 @@ return {scroll: d.documentElement.scrollWidth, wide: wide.map(x => x.tagName + '
 @pytest.mark.parametrize("names", ["plain", "odd"])
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_nothing_is_wider_than_a_phone(
-    full_evidence: Evidence, names: str, language: Language, tmp_path: Path
+    timed: Evidence, names: str, language: Language, tmp_path: Path
 ) -> None:
-    evidence = full_evidence if names == "plain" else odd(full_evidence)
+    evidence = timed if names == "plain" else odd(timed)
     page = render(evidence, tmp_path / "report", language=language)
     shown = answer(tmp_path, page, WIDER, width=360)
     assert shown["wide"] == []

@@ -49,7 +49,8 @@ GAPS = (
 
 @pytest.fixture
 def timed(full_evidence: Evidence) -> Evidence:
-    return replace(full_evidence, session=QUALITY, scopes=GAPS)
+    lean = replace(full_evidence, calibration=(), missing=None, training=(), ablations=())
+    return replace(lean, session=QUALITY, scopes=GAPS)
 
 
 def lines(table: Table) -> dict[str, str]:
