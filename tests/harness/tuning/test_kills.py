@@ -17,8 +17,15 @@ from typing import Any
 import pytest
 
 PLAYER = """
-import os, subprocess, sys, time
+import math, os, subprocess, sys, time
 from pathlib import Path
+from fusefront.harness.training.halving import Leg
+
+EPOCHS = 8
+
+def curve(rate, until):
+    best = 0.7 - abs(rate - 0.03)
+    return [best - 0.2 * math.exp(-epoch * (0.2 + 10 * rate)) for epoch in range(1, until + 1)]
 
 def work(connection, root, store_path, include):
     import ctypes, json
@@ -26,16 +33,26 @@ def work(connection, root, store_path, include):
     os.setsid()
     while True:
         try:
-            cell = connection.recv()
+            task = connection.recv()
         except EOFError:
             return
-        if cell is None:
+        if task is None:
             return
+        cell, until = task if isinstance(task, Leg) else (task, None)
         child = subprocess.Popen(["sleep", "0.15"])  # a trial starts processes of its own
         child.wait()
         folder = root / "runs" / cell.spec.dataset / cell.strategy / cell.spec.run_id
         folder.mkdir(parents=True, exist_ok=True)
         rate = float(cell.spec.settings.get("lr", 0.01))
+        lines = [json.dumps({"valid_auc": auc}) + "\\n" for auc in curve(rate, until or EPOCHS)]
+        metrics = folder / "metrics.jsonl"
+        came = len(metrics.read_text().splitlines()) if metrics.exists() else 0
+        if came < len(lines):
+            (folder / f"metrics.{os.getpid()}").write_text("".join(lines))
+            os.replace(folder / f"metrics.{os.getpid()}", metrics)
+        if until is not None:
+            connection.send(("paused", {"seconds": 0.15}))
+            continue
         summary = {"format": 1, "run_id": cell.spec.run_id, "valid_auc": 0.7 - abs(rate - 0.03)}
         with open(root / "trained", "a") as log:
             log.write(cell.spec.run_id + "\\n")
@@ -60,27 +77,39 @@ def find_record(cell, root):
     return Record(path.parent, json.loads(path.read_text())) if path.exists() else None
 
 light = types.ModuleType("fusefront.harness.training.run")  # without what trains
-light.find_record, light.run_folder, light.RunRecord = find_record, None, Record
+def run_folder(cell, root):
+    return root / "runs" / cell.spec.dataset / cell.strategy / cell.spec.run_id
+
+light.find_record, light.run_folder, light.RunRecord = find_record, run_folder, Record
 sys.modules[light.__name__] = light
 
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Range
 from fusefront.harness.training import workers as scheduling
+from fusefront.harness.training.halving import rungs
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.search_cells import TrialSource
 
-def main(root):
-    from player import work
+def main(root, halving):
+    from player import EPOCHS, work
     scheduling.work = work
     space = {"lr": Range(low=1e-3, high=1e-1, log=True)}
-    searches = [Search(root / "tuning" / n, n, space, 8, seed=3, lag=2) for n in ("a", "b", "c")]
+    levels = (*rungs(EPOCHS), EPOCHS) if halving else ()
+    searches = [
+        Search(root / "tuning" / n, n, space, 8, seed=3, lag=2, levels=levels)
+        for n in ("a", "b", "c")
+    ]
     def cell(name, params):
-        return Cell(name, "trial", RunSpec(f"of {name}", "f", "b", params, {}, 1, code="c"), False)
+        spec = RunSpec(f"of {name}", "f", "b", params, {"epochs": EPOCHS}, 1, code="c")
+        return Cell(name, "trial", spec, False)
     source = TrialSource(searches, cell, root)
     workers = scheduling.Workers(2, root, Path("store"), [])
-    for kind, of, message in workers.execute(source, source.left, tries=1, grace=0.5):
+    given = {"tries": 1, "grace": 0.5, "until": source.until}
+    for kind, of, message in workers.execute(source, source.left, **given):
         if kind == "start":
             source.begun(of, message["pid"])
+        elif kind == "paused":
+            source.close(of, "", cause="paused", **message)
         elif kind in ("done", "failed"):
             reason = message.pop("reason", "")
             source.close(of, reason, **message)
@@ -89,7 +118,7 @@ def main(root):
         search.freeze()
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2] == "halving")
 """
 
 
@@ -104,19 +133,19 @@ def programs(tmp_path: Path) -> Path:
     return tmp_path / "tuner.py"
 
 
-def start(program: Path, root: Path) -> subprocess.Popen[str]:
+def start(program: Path, root: Path, way: str) -> subprocess.Popen[str]:
     root.mkdir(exist_ok=True)
     return subprocess.Popen(
-        [sys.executable, str(program), str(root)],
+        [sys.executable, str(program), str(root), way],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
 
 
-def finish(program: Path, root: Path) -> None:
+def finish(program: Path, root: Path, way: str) -> None:
     """A tuner that nobody disturbs ends well; one that stands still says where."""
-    process = start(program, root)
+    process = start(program, root, way)
     try:
         errors = process.communicate(timeout=LONGEST_S)[1]
     except subprocess.TimeoutExpired:
@@ -135,7 +164,7 @@ def records(root: Path) -> dict[str, dict[str, Any]]:
     """Every record of a trial and of a winner; how long they took is the machine's."""
     read = {
         str(path.relative_to(root)): json.loads(path.read_text())
-        for pattern in ("trial-*", "claim-*", "winner-*")
+        for pattern in ("trial-*", "claim-*", "winner-*", "step-*", "rung-*")
         for path in sorted(root.glob(f"tuning/*/{pattern}.json"))
     }
     return {
@@ -185,15 +214,25 @@ def at_work(root: Path, tuners: list[subprocess.Popen[str]]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_any_kills_leave_the_same_trials_and_winners(programs: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["whole", "halving"])
+def test_any_kills_leave_the_same_trials_and_winners(
+    programs: Path, tmp_path: Path, way: str
+) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    finish(programs, whole)
+    finish(programs, whole, way)
     expected = records(whole)
-    assert len(expected) == 3 * (8 + 8 + 1)
+    ended = sum("trial-" in name for name in expected)
+    if way == "whole":
+        assert len(expected) == 3 * (8 + 8 + 1)
+    else:
+        assert 3 <= ended < 3 * 8  # some were paused and never went on
+        assert sum("rung-" in name for name in expected) > 3 * 8
     rng = random.Random(KILLS)
     count = again = 0
     while count < KILLS:
-        tuners = [start(programs, cut) for _ in range(rng.choice([1, 2]))]  # they share the work
+        tuners = [
+            start(programs, cut, way) for _ in range(rng.choice([1, 2]))
+        ]  # they share the work
         if rng.random() < 0.8:  # else at any moment of their start
             at_work(cut, tuners)
         time.sleep(rng.uniform(0, 1))
@@ -205,11 +244,11 @@ def test_any_kills_leave_the_same_trials_and_winners(programs: Path, tmp_path: P
             assert records(cut) == expected
             again += interruptions(cut)
             cut = tmp_path / f"cut{count}"
-    finish(programs, cut)
+    finish(programs, cut, way)
     assert records(cut) == expected
     assert not list(cut.glob("tuning/*/running-*"))
     before = {path: path.stat().st_mtime_ns for path in cut.rglob("*.json")}
-    finish(programs, cut)
+    finish(programs, cut, way)
     assert {path: path.stat().st_mtime_ns for path in cut.rglob("*.json")} == before
     again += interruptions(cut)
     assert again >= KILLS / 20  # workers were killed while they trained
