@@ -1,5 +1,6 @@
 """Every number of a study's file at its limits: the last that is taken, the first that is not."""
 
+import math
 from typing import Any
 
 import pytest
@@ -86,7 +87,13 @@ def test_whole_numbers(key: str, least: int, most: int) -> None:
 def test_numbers_above_zero(key: str) -> None:
     for number in (1e-9, ABOVE_ZERO[key]):
         assert at(study(key, number), key) == number
-    for number in (0.0, -1.0, ABOVE_ZERO[key] * 1.0001, float("nan"), float("inf")):
+    for number in (
+        0.0,
+        -1.0,
+        math.nextafter(ABOVE_ZERO[key], math.inf),
+        float("nan"),
+        float("inf"),
+    ):
         with pytest.raises(UsageError, match=key.rpartition(".")[2]):
             study(key, number)
 
@@ -94,7 +101,7 @@ def test_numbers_above_zero(key: str) -> None:
 def test_a_value_of_a_click_may_be_zero() -> None:
     assert study("money.value_per_click", 0.0).money.value_per_click == 0.0
     assert study("money.value_per_click", MONEY).money.value_per_click == MONEY
-    for number in (-1e-9, MONEY * 1.0001):
+    for number in (-1e-9, math.nextafter(MONEY, math.inf)):
         with pytest.raises(UsageError, match="value_per_click"):
             study("money.value_per_click", number)
 
@@ -110,7 +117,7 @@ def test_shares(key: str) -> None:
 
 def test_arrivals_a_second() -> None:
     assert study("latency.qps", [0.5, 1e6]).latency.qps == (0.5, 1e6)
-    for number in (0.0, 1e6 + 1):
+    for number in (0.0, math.nextafter(1e6, math.inf)):
         with pytest.raises(UsageError, match="qps"):
             study("latency.qps", [number])
 
