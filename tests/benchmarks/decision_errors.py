@@ -158,15 +158,48 @@ class Sure(NamedTuple):
     regret: float  # as it was expected
 
 
-def sure(spread: float | None, rivals: int, draws: int, seed: int, margin: float = 1.0) -> Sure:
-    """True gains of the rivals are normal with this spread in standard errors; None = mixed."""
+class Plausible(NamedTuple):
+    """True gains of rivals over today's, in standard errors."""
+
+    rivals: int
+    spread: float | None  # normal with this spread; None = mixed
+    margin: float = 1.0
+    lead: float | None = None  # instead: one is so much better, all others equal today's
+
+    def true(self, rng: np.random.Generator) -> Floats:
+        """[rivals + 1] drawn, today's first."""
+        if self.lead is not None:
+            return np.array([0.0, self.lead, *[0.0] * (self.rivals - 1)])
+        here = rng.choice([0.0, 0.5, 1.0, 2.0, 4.0]) if self.spread is None else self.spread
+        return np.append(0.0, here * rng.standard_normal(self.rivals))
+
+
+PLAUSIBLE = (
+    *(Plausible(rivals, spread) for spread in (None, 0.0, 1.0, 2.0) for rivals in (2, 7)),
+    *(Plausible(rivals, 1.0) for rivals in (3, 15)),
+    *(Plausible(7, spread) for spread in (0.5, 1.5)),
+    *(Plausible(7, 1.0, margin) for margin in (0.5, 1.5)),
+    *(Plausible(7, None, margin) for margin in (0.4, 2.5)),
+    *(Plausible(7, None, margin, lead) for margin, lead in ((1.0, 1.5), (1.0, 3.0), (2.5, 3.0))),
+)
+
+
+def sure(
+    spread: float | None,
+    rivals: int,
+    draws: int,
+    seed: int,
+    margin: float = 1.0,
+    *,
+    lead: float | None = None,
+) -> Sure:
+    """True gains are those of `Plausible`."""
+    world = Plausible(rivals, spread, margin, lead)
     rng = np.random.default_rng(seed)
     policy = Policy(slo_ms=10.0, margin=margin * ERROR)
     rows = []
     for _ in range(draws):
-        here = rng.choice([0.0, 0.5, 1.0, 2.0, 4.0]) if spread is None else spread
-        true = np.append(0.0, here * rng.standard_normal(rivals))
-        study = draw(true, rng, ms=[5.0] * (rivals + 1))
+        study = draw(world.true(rng), rng, ms=[5.0] * (rivals + 1))
         outcome = decide(study.inputs, policy)
         # where nothing is decided what runs today is kept for now
         known = firmness(study.inputs, policy, outcome)
@@ -209,15 +242,13 @@ def main() -> None:
         for name, true in WORLDS.items():
             _line(name, *(f"{v:+.3f}" for v in picked(true, draws, seed)))
     if options.only in (None, "sure"):
-        _line("spread", "rivals", "margin", *Sure._fields)
-        for spread in (None, 0.0, 1.0, 2.0):
-            for rivals in (2, 7):
-                rates = sure(spread, rivals, draws, seed)
-                what = "mixed" if spread is None else f"{spread:g}"
-                _line(what, str(rivals), "1", *(f"{v:.3f}" for v in rates))
-        for margin in (0.4, 2.5):
-            rates = sure(None, 7, draws, seed, margin)
-            _line("mixed", "7", f"{margin:g}", *(f"{v:.3f}" for v in rates))
+        _line("spread", "rivals", "margin", *Sure._fields, "studies")
+        for rivals, spread, margin, lead in PLAUSIBLE:
+            rates = sure(spread, rivals, draws, seed, margin, lead=lead)
+            what = "mixed" if spread is None else f"{spread:g}"
+            what = what if lead is None else f"one +{lead:g}"
+            count = f"{rates.high * draws:.0f}"
+            _line(what, f"{rivals}", f"{margin:g}", *(f"{v:.3f}" for v in rates), count)
 
 
 def _line(*cells: str) -> None:
