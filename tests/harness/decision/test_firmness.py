@@ -153,3 +153,33 @@ def test_a_search_whose_spread_is_not_known_for_all_widens_nothing(planted: Buil
     for variance in ([np.nan, 1e-8], [0.0, 0.0]):
         searches = Searches((20, 20), np.array(variance))
         assert firm(inputs, searches=searches).probability_searched is None
+
+
+@pytest.mark.parametrize(("measured", "df", "flipped"), [(0.0037, 2.0, True), (0.0037, 3.0, False)])
+def test_few_searches_widen_by_their_own_degrees_of_freedom(
+    planted: Build, measured: float, df: float, *, flipped: bool
+) -> None:
+    """By hand: an error of .001 over searches; t(2) is 4.30, t(3) 3.18, what is picked 2.6."""
+    inputs = planted([0.0, measured], [2.0, 3.0], se=1e-5)
+    variance = np.array([0.0, 1e-6])
+    known = firm(inputs, searches=Searches((20, 20), variance, df))
+    assert [flip.knob for flip in known.flips].count("search") == flipped
+    if df == 2.0:
+        assert known == firm(inputs, searches=Searches((20, 20), variance))
+
+
+def test_a_rival_whose_gain_is_hardly_known_is_a_close_call_by_its_probability(
+    planted: Build,
+) -> None:
+    inputs = planted([0.0, 0.003, 0.01], [2.0, 3.0, 4.0])
+    se = np.array([[0, 0.0002, 0.01], [0.0002, 0, 0.01], [0.01, 0.01, 0]])
+    known = firm(replace(inputs, pairs=replace(inputs.pairs, se=se)))
+    (reason,) = [each for each in known.reasons if each.key == "probability"]
+    assert known.of == "s1"
+    assert known.probability is not None
+    assert 0.2 < known.probability < 0.5  # as measured .27; rivals that are alike are nearer
+    assert reason.numbers == {"probability": known.probability}
+    assert reason.text == (
+        f"In {round(100 - 100 * known.probability)} of 100 cases something else under the limit is "
+        "better by more than the margin."
+    )

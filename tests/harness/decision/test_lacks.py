@@ -139,3 +139,12 @@ def test_a_strategy_without_an_auc_is_not_chosen(planted: Build) -> None:
         "What runs today has no completed run to compare with; run the study's baseline."
     ]
     assert without_today.subject == 2
+
+
+def test_of_those_whose_limit_is_not_known_the_best_lower_bound_is_named(planted: Build) -> None:
+    inputs = planted([0.0, 0.004, 0.006, 0.006], [7.0, 7.1, 7.2, 7.3])  # p99 9.8 to 10.2 ms
+    outcome = decide(replace(inputs, floor_p99=0.5), POLICY)
+    assert (outcome.case, outcome.subject) == ("thin", 2)
+    (lack,) = outcome.lacks
+    assert (lack.kind, lack.strategy) == ("session", "s2")
+    assert "of 4 it is not known, 's2' among them" in lack.text

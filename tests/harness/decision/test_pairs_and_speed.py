@@ -35,6 +35,26 @@ def test_a_pair_with_todays_was_picked_against_it_and_others_among_all() -> None
     assert PAIRS.shown(0, 1, None) == PAIRS.any_pair(0, 1)
 
 
+def test_pairs_with_a_control_are_a_family_of_their_own() -> None:
+    mixed = np.array([False, False, True])
+    pairs = replace(PAIRS, df=np.full((3, 3), np.inf), controls=mixed, c_controls=2.2)
+    pairs = replace(pairs, c_strategies=3.1)
+
+    def half(a: int, b: int, today: int | None) -> float:
+        value, low, high = pairs.shown(a, b, today)
+        assert value == DIFF[a, b]
+        assert high - value == pytest.approx(value - low)
+        return (high - low) / 2 / float(SE[a, b])
+
+    assert half(0, 1, None) == pytest.approx(3.1)  # both are strategies
+    assert half(0, 2, None) == half(2, 0, None) == pytest.approx(3.4)  # the control is one of two
+    assert half(1, 0, 0) == half(0, 1, 0) == pytest.approx(2.9)
+    assert half(2, 0, 0) == half(0, 2, 0) == pytest.approx(2.2)
+    pairs = replace(pairs, c_controls=np.nan, c_strategies=np.nan)
+    assert half(2, 0, 0) == pytest.approx(2.9)
+    assert half(0, 1, None) == pytest.approx(3.4)
+
+
 def test_the_smallest_margin_of_equivalence_is_the_far_end_of_the_90_percent_interval() -> None:
     assert PAIRS.equivalence_bound(0, 2) == pytest.approx(0.002 + stats.t.ppf(0.95, 9) * 0.002)
     assert PAIRS.equivalence_bound(2, 0) == PAIRS.equivalence_bound(0, 2)
