@@ -144,24 +144,24 @@ class TrialSource:
                 self._trained(cell, record, seconds)
                 return
             failure = "it left no record"
-        run_id = cell.spec.run_id
+        run_id, spent = cell.spec.run_id, seconds or 0.0
         first, *others = self.open.pop(run_id)
         if cause == "paused":
-            self._paused(cell, (first, *others), seconds or 0.0)
+            self._paused(cell, (first, *others), spent)
             return
         if not passing and cause != "time":  # the same run would end the same way
             for trial in (first, *others):
-                self._infeasible(trial, run_id, cause, failure, seconds or 0.0)
+                self._infeasible(trial, run_id, cause, failure, spent)
             return
         for trial in others:  # they have not been tried
             trial.search.release(trial.number)
         if cause == "time":
-            cause = first.search.ended_by(first.number, seconds or 0.0)
+            cause = first.search.ended_by(first.number, spent)
         if cause == "time":
-            self._infeasible(first, run_id, cause, failure, seconds or 0.0)
+            self._infeasible(first, run_id, cause, failure, spent)
         elif cause not in AGAIN:
             self._place(first, run_id, failure)
-        elif not first.search.interrupt(first.number, cause, failure, seconds or 0.0):
+        elif not first.search.interrupt(first.number, cause, failure, spent):
             self._infeasible(first, run_id, cause, failure, 0.0)  # its seconds are on record
 
     def _place(self, trial: "_Open", run_id: str, failure: str) -> None:
@@ -219,12 +219,14 @@ class TrialSource:
                     remove_checkpoint(run_folder(cell, self.root))
 
     def _too_dear(self, trial: "_Open", run_id: str, excess: float) -> None:
-        budget = trial.search.budget_macs or 0.0
+        budget = trial.search.budget_macs
+        assert budget is not None
         dear = f"{budget + excess:,.0f} MACs a candidate, budget_macs is {budget:,.0f}"
         self._infeasible(trial, run_id, "cost", dear, 0.0, excess=excess)
 
     def _too_late(self, trial: "_Open", run_id: str, late: float) -> None:
-        limit = trial.search.slo_ms or 0.0
+        limit = trial.search.slo_ms
+        assert limit is not None
         slow = f"a p99 of {limit + late:.3g} ms is predicted, slo_ms is {limit:g}"
         self._infeasible(trial, run_id, "cost", slow, 0.0, late=late)
 

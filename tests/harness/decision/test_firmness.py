@@ -183,3 +183,49 @@ def test_a_rival_whose_gain_is_hardly_known_is_a_close_call_by_its_probability(
         f"In {round(100 - 100 * known.probability)} of 100 cases something else under the limit is "
         "better by more than the margin."
     )
+
+
+@pytest.mark.parametrize(
+    ("share", "close"), [(-0.74, False), (-0.75, False), (-0.76, True), (-0.99, True)]
+)
+def test_a_cheaper_choice_that_may_nearly_lose_the_margin_is_a_close_call(
+    planted: Build, share: float, *, close: bool
+) -> None:
+    """Without an error the low end of its gain is its gain; a quarter of the margin is left."""
+    inputs = planted([0.0, -0.0005], [4.0, 2.0])
+    diff, error = np.zeros((2, 2)), np.zeros((2, 2))
+    diff[1, 0], diff[0, 1] = share * POLICY.margin, -share * POLICY.margin
+    inputs = replace(inputs, pairs=replace(inputs.pairs, diff=diff, se=error))
+    assert decide(inputs, POLICY).reason == "cheaper"
+    reasons = [each for each in firm(inputs).reasons if each.key == "gain"]
+    assert len(reasons) == close
+    for reason in reasons:
+        low = share * POLICY.margin
+        assert reason.numbers == {"low": low, "high": low, "margin": 0.001}
+        assert reason.strategy == "s1"
+        assert reason.text == (
+            f"It may lose {-low:.5f} AUC, within a quarter of the margin of 0.001 that it must "
+            "keep."
+        )
+
+
+@pytest.mark.parametrize(("low", "close"), [(0.6, False), (0.0, True), (-0.6, True)])
+def test_a_switch_whose_clicks_may_be_no_more_is_a_close_call_by_less_than_one(
+    planted: Build, low: float, *, close: bool
+) -> None:
+    """2 clicks a thousand and 2.5 errors; 1,000 impressions a year, so that ends are clicks."""
+    inputs = planted([0.0, 0.006], [2.0, 3.0])
+    error = np.array([[0.0, 1.0], [1.0, 0.0]]) * (2.0 - low) / 2.5
+    pairs = Pairs(np.array([[0.0, -2.0], [2.0, 0.0]]), error, np.full((2, 2), 1e9), 3.0, 2.5)
+    rates = (Measured(50.0, 49.0, 51.0),) * 2
+    clicks = Replayed(4, 3000, rates, pairs, shown=4.0, predictions=70, price=0.05)
+    business = Business(10.0, 0.05, 250 / (365 * 24 * 3600), 0.01)
+    known = firm(inputs, worth=Worth(inputs, clicks, business))
+    assert known.clicks is not None
+    assert known.clicks.low == pytest.approx(low, abs=1e-9)
+    reasons = [each for each in known.reasons if each.key == "clicks"]
+    assert len(reasons) == close
+    if low < 0:
+        assert reasons[0].text == (
+            "The clicks of a year may be no more: +2 [\u22121, +5]."  # -0.6 and 4.6
+        )

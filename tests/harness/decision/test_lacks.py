@@ -142,9 +142,24 @@ def test_a_strategy_without_an_auc_is_not_chosen(planted: Build) -> None:
 
 
 def test_of_those_whose_limit_is_not_known_the_best_lower_bound_is_named(planted: Build) -> None:
-    inputs = planted([0.0, 0.004, 0.006, 0.006], [7.0, 7.1, 7.2, 7.3])  # p99 9.8 to 10.2 ms
-    outcome = decide(replace(inputs, floor_p99=0.5), POLICY)
+    """Low ends .0035, .0055, .0034 and .0055 again; the last but one has the best high end."""
+    gains = [0.0, 0.004, 0.006, 0.006, 0.006]
+    inputs = planted(gains, [7.0, 7.1, 7.2, 7.3, 7.4])  # p99 9.8 to 10.4 ms
+    se = inputs.pairs.se.copy()
+    se[3, 0] = se[0, 3] = 0.001
+    inputs = replace(inputs, pairs=replace(inputs.pairs, se=se), floor_p99=0.5)
+    outcome = decide(inputs, POLICY)
     assert (outcome.case, outcome.subject) == ("thin", 2)
     (lack,) = outcome.lacks
     assert (lack.kind, lack.strategy) == ("session", "s2")
-    assert "of 4 it is not known, 's2' among them" in lack.text
+    assert "of 5 it is not known, 's2' among them" in lack.text
+
+
+def test_two_seeds_of_one_strategy_are_enough_to_look(planted: Build) -> None:
+    inputs = planted([0.0, 0.006], [2.0, 3.0], seeds=2)
+    assert decide(inputs, POLICY).choice == 1
+    one = changed(inputs, 1, seeds=1)
+    assert texts(decide(one, POLICY)) == [
+        "Strategy 's1' has one completed seed; run at least 3 before choosing."
+    ]
+    assert decide(changed(one, 1, trained=False), POLICY).choice == 1

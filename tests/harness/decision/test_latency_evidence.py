@@ -190,3 +190,9 @@ def test_flips_of_the_limit_are_exact_where_it_is_not_known(planted: Build) -> N
     lower = decide(inputs, replace(POLICY, slo_ms=9.8 * math.exp(-up) * 0.7))
     assert (lower.choice, lower.reason) == (1, "limit")
     assert not same(base, lower)
+
+
+def test_a_typical_round_of_whole_milliseconds_is_those() -> None:
+    """exp(log(136)) lies 1e-13 above 136, which must not pass a limit of 136 ms."""
+    assert math.exp(math.log(136.0)) > 136.0
+    assert typical_low([math.log(136.0)] * 20) == 136.0

@@ -148,3 +148,12 @@ def test_assumptions_are_said_with_their_numbers() -> None:
     assert "4,000 logged test requests" in text
     assert "no position effect" in text
     assert "0.05 USD per core-hour" in text
+
+
+def test_clicks_are_around_what_is_expected_of_whoever_was_picked() -> None:
+    """Per 1,000: 2 more as measured, 1.8 expected; kept within the interval of 1.75 to 2.25."""
+    rates = clicks([50.0, 52.0])
+    per = 100.0 * 365 * 86_400 * 5 / 1000
+    for expected, value in (((0.1, 1.9), 1.8), ((1.0, 0.0), 1.75), ((0.0, np.nan), 2.0)):
+        more = yearly_clicks(replace(rates, expected=expected), CENTRE, 1, 0)
+        assert more == pytest.approx((value * per, 1.75 * per, 2.25 * per))

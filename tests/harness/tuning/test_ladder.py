@@ -13,7 +13,7 @@ from fusefront.harness.runs.study import Range, Tuning
 from fusefront.harness.training.checkpoint import FILE
 from fusefront.harness.training.workers import Workers
 from fusefront.harness.tuning.budget import budgets
-from fusefront.harness.tuning.ladder import IDLE, Known, Step, next_step
+from fusefront.harness.tuning.ladder import IDLE, Known, Ladder, Step, next_step
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.search_cells import TrialSource
 
@@ -230,3 +230,49 @@ def test_a_limit_of_one_trial_counts_all_its_parts(tmp_path: Path) -> None:
     record = played.search.record(0)
     assert record is not None
     assert (record["cause"], record["seconds"]) == ("time", 100.0)
+
+
+def test_what_a_ladder_knows_of_trials_that_ended_with_or_without_pausing(tmp_path: Path) -> None:
+    """By hand: two rungs and a reason, a whole run without a rung, a reason alone, one that waits;
+    a trial whose step at a rung is over counts as it was there."""
+    ladder = Ladder(tmp_path, LEVELS)
+    for number, until, rungs in (
+        (0, 1, {"1": 0.5}),
+        (0, 2, {"1": 0.5, "2": 0.6}),
+        (3, 1, {"1": 0.4}),
+        (4, 1, {"1": 0.3}),
+    ):
+        words = {"number": number, "until": until, "run_id": "r", "rungs": rungs, "seconds": 1.0}
+        write_json(ladder.rung_file(number, until), {"format": 1, **words})
+    ended = {"seconds": 1.0, "reason": "", "params": {}, "run_id": "r"}
+    records = {
+        0: {"number": 0, "state": "infeasible", "value": None, **ended},
+        1: {"number": 1, "state": "ok", "value": 0.9, "rungs": {"1": 0.7, "2": 0.8}, **ended},
+        2: {"number": 2, "state": "infeasible", "value": None, **ended},
+        4: {"number": 4, "state": "ok", "value": 0.9, "rungs": {"1": 0.7, "2": 0.8}, **ended},
+    }
+    steps = [Step(0, 1), Step(1, 4), Step(0, 4), IDLE, Step(2, 1), Step(0, 2), Step(3, 1)]
+    assert ladder.known([*steps, Step(4, 1)], records) == {  # type: ignore[arg-type]
+        0: Known({1: 0.5, 2: 0.6}, ended=True),
+        1: Known({1: 0.7, 2: 0.8}, ended=True),
+        2: Known({}, ended=True),
+        3: Known({1: 0.4}, ended=False),
+        4: Known({1: 0.3}, ended=False),
+    }
+
+
+def test_a_ladder_rests_once_as_many_steps_as_the_lag_were_idle(tmp_path: Path) -> None:
+    ladder = Ladder(tmp_path, LEVELS)
+    assert not ladder.rests(1)
+    for k, (step, rests) in enumerate(
+        [(IDLE, (True, False)), (Step(0, 1), (False, False)), (IDLE, (True, False))]
+    ):
+        assert ladder.add(k, step) == step
+        assert (ladder.rests(1), ladder.rests(2)) == rests
+    assert ladder.add(3, IDLE) == IDLE
+    assert ladder.rests(2)
+    assert not ladder.rests(3)
+    again = Ladder(tmp_path, LEVELS)
+    assert again.add(0, Step(5, 1)) == IDLE  # another process was first
+    assert again.step(2) is None  # those before it come first
+    assert [again.step(k) for k in (1, 2, 3, 4)] == [Step(0, 1), IDLE, IDLE, None]

@@ -1,7 +1,9 @@
 """Which trial may start, what it is given and which wins, by plain loops and Optuna itself."""
 
+import contextlib
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import optuna
@@ -10,9 +12,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 
 from fusefront.baselines.settings import expand
+from fusefront.datasets.locks import Wait, locked
 from fusefront.harness.errors import UsageError
-from fusefront.harness.runs.files import Json
+from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.study import Range
+from fusefront.harness.tuning import search as searching
 from fusefront.harness.tuning.search import NoWinnerError, Search
 from fusefront.harness.tuning.space import Space, apply, constants, distributions
 
@@ -242,3 +246,52 @@ def test_a_part_that_is_named_alone_takes_searched_values(tmp_path: Path) -> Non
 def test_a_searched_value_takes_the_place_of_one_written_with_a_dot(tmp_path: Path) -> None:
     new, _ = apply({"head.dropout": 0.2}, {"head.dropout": 0.1, "head.hidden": [8]}, {})
     assert expand(new)["head"] == {"dropout": 0.2, "hidden": [8]}
+
+
+def test_only_a_search_of_two_objectives_freezes_its_front(tmp_path: Path) -> None:
+    points = ((0.7, 9.0), (0.8, 20.0), (0.6, 9.5), (0.7, 5.0), (0.8, 30.0))
+    for objectives in (("auc",), ("auc", "macs")):
+        trial = Search(tmp_path / objectives[-1], "early", SPACE, 5, 5, 2, objectives=objectives)
+        for number, (value, macs) in enumerate(points):
+            trial.tell({"number": number, "state": "ok", "value": value, "macs": macs})
+        winner = trial.freeze()
+        if objectives == ("auc",):
+            assert "front" not in winner
+            continue
+        front = [(point["number"], point["valid_auc"], point["macs"]) for point in winner["front"]]
+        assert front == [(3, 0.7, 5.0), (1, 0.8, 20.0)]
+
+
+def test_a_trials_lock_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process has trial 0: trial 1 is begun at once."""
+    waits = []
+
+    def noted(path: Path, wait: Wait) -> contextlib.AbstractContextManager[None]:
+        waits.append(wait.limit)
+        return locked(path, wait)
+
+    monkeypatch.setattr(searching, "locked", noted)
+    first, second = search(tmp_path), search(tmp_path)
+    assert [each.next_trial()[0] for each in (first, second)] == [0, 1]  # type: ignore[index]
+    assert waits == [0.0, 0.0, 0.0]
+
+
+def test_what_is_noted_of_a_process_goes_with_the_trial(tmp_path: Path) -> None:
+    note = tmp_path / "running-0000.json"
+    first = search(tmp_path)
+    for end_of in (first.release, lambda number: first.halt(number, "disk")):
+        assert first.next_trial() == (0, {"fixed": 3})
+        first.begun(0, os.getpid())
+        assert note.exists()
+        end_of(0)
+        assert not note.exists()
+        first.halted = ""
+    first.next_trial()
+    first.begun(0, None)  # no process to be ended later
+    assert not note.exists()
+    dead = {"pid": 2**22 + 1, "start": 1, "boot": "another", "begin": 0.0}
+    write_json(note, {"format": 1, **dead})  # left by a killed one
+    first.locks.pop(0).close()
+    again = search(tmp_path)
+    assert again.next_trial() == (0, {"fixed": 3})
+    assert not note.exists()

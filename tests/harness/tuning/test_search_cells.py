@@ -438,3 +438,132 @@ def test_the_table_says_what_is_spent_and_left(two: Tuning) -> None:
     assert words[1].split()[:8] == ["a", "1", "of", "4", "0", "0.7123", "20", "s"]
     assert words[1].split()[8:] == ["40", "s"]
     assert words[2].split() == ["b", "0", "of", "4", "0", "0", "s", "60", "s"]
+
+
+def test_a_trial_above_the_budget_of_macs_is_not_trained_however_little_it_is(
+    tmp_path: Path,
+) -> None:
+    """The defaults have 1,000.75 MACs where 1,000 are allowed, the second exactly 1,000."""
+    tuning = Tuning(tmp_path, "a", trials=2)
+    search = tuning.searches["a"]
+    search.budget_macs = 1000.0
+    search.macs = lambda params: 1000.0 if params else 1000.75
+    assert tuning.next().spec.settings != {}
+    record = tuning.record("a", 0)
+    assert (record["state"], record["cause"], record["seconds"]) == ("infeasible", "cost", 0.0)
+    assert record["reason"] == "1,001 MACs a candidate, budget_macs is 1,000"
+    assert record["constraints"] == {"budget_macs": 0.75}
+    assert not {"macs", "rungs"} & record.keys()
+
+
+def test_macs_of_a_trained_run_are_kept_with_what_they_are_below_the_budget(
+    tmp_path: Path,
+) -> None:
+    tuning = Tuning(tmp_path, "a", trials=3)
+    for budget in (None, 1000.0):
+        following = tuning.next()
+        tuning.searches["a"].budget_macs = budget
+        tuning.run(following)
+        path = next(tmp_path.rglob(f"{following.spec.run_id}/summary.json"))
+        path.write_text(json.dumps({**json.loads(path.read_text()), "macs_per_candidate": 700.0}))
+        tuning.source.close(following, "")
+    for number, constraints in enumerate((None, {"budget_macs": -300.0})):
+        record = tuning.record("a", number)
+        assert record["macs"] == 700.0
+        assert record.get("constraints") == constraints
+
+
+@pytest.mark.parametrize("when", ["before it was opened", "when it ended"])
+def test_a_search_stands_still_on_a_run_that_is_damaged(tmp_path: Path, when: str) -> None:
+    """Neither a result nor trained again: the record may be all there is."""
+    tuning = Tuning(tmp_path, "a", "b", trials=1)
+    tuning.source.make = lambda _, params: cell("shared", params)
+    trained = cell("shared", {})
+    if when == "when it ended":
+        assert tuning.next() == trained
+        assert tuning.source() == Workers.WAIT
+    tuning.run(trained)
+    path = next(tmp_path.rglob("summary.json"))
+    path.write_text("{")
+    if when == "when it ended":
+        tuning.source.close(trained, "")
+    assert tuning.source() is None
+    for search in tuning.searches.values():
+        assert "summary.json" in search.unsound
+        assert (search.record(0), search.running, search.locks) == (None, {}, {})
+        assert search.finished
+    assert tuning.source.open == {}
+
+
+def test_an_end_that_took_no_seconds_that_are_known_spends_none(tmp_path: Path) -> None:
+    tuning = Tuning(tmp_path, "a", trials=2)
+    for cause, trial_seconds in (("killed", None), ("time", 1e-9), ("nan", None)):
+        search = tuning.searches["a"]
+        search.trial_seconds = trial_seconds
+        tuning.source.close(tuning.next(), "x", passing=cause == "killed", cause=cause)
+        assert search.spent == 0.0
+    assert [tuning.record("a", n)["cause"] for n in (0, 1)] == ["time", "nan"]
+
+
+def test_a_study_without_trials_has_no_budget(tmp_path: Path) -> None:
+    tuning = Tuning(tmp_path, "a", "b", trials=1)
+    for search in tuning.searches.values():
+        search.tell({"number": 0, "state": "ok", "value": 0.5, "seconds": 2.0})
+    assert [budget.strategy for budget in budgets(tmp_path, Tuning_(trials=1), ["b"])] == ["b"]
+    assert budgets(tmp_path, Tuning_(trials=0), ["a", "b"]) == []
+    assert lacking([], {}) == []
+    assert unequal([], {}) == ""
+
+
+def test_records_beyond_the_cap_count_for_no_budget(tmp_path: Path) -> None:
+    """A smaller cap after a larger one; a strategy with nothing to search has a cap of one."""
+    tuning = Tuning(tmp_path, "a", trials=3)
+    for number, state in enumerate(("infeasible", "ok", "ok")):
+        value = 0.5 if state == "ok" else None
+        trial: Trial = {"number": number, "state": state, "value": value, "seconds": 1.00049}
+        tuning.searches["a"].tell({**trial, "cause": "nan"} if value is None else trial)
+    Search(tmp_path / "tuning" / "plain", "plain", {"lr": (1.0,)}, 3, seed=0, lag=2).tell(
+        {"number": 0, "state": "ok", "value": 0.5}
+    )
+    two, plain = budgets(tmp_path, Tuning_(trials=2, seconds=60.0), ["a", "plain"])
+    assert two.to_json() == {
+        "strategy": "a",
+        "trials": 2,
+        "finished": 1,
+        "cap": 2,
+        "seconds": 2.001,
+        "cap_seconds": 60.0,
+        "causes": {"nan": 1},
+        "chances": 2,
+        "cut": False,
+    }
+    assert two.sentence == "a 1 of 2 trials, 2 of 60 s (without a value: 1 nan)"
+    assert (plain.cap, plain.finished, plain.seconds) == (1, 1, 0.0)
+    assert plain.sentence == "plain 1 of 1 trials, 0 of 60 s"
+    # who has nothing to search is compared with nobody
+    assert lacking([two, plain], {}) == []
+    less = two._replace(strategy="c", chances=1, causes={})
+    assert lacking([two, plain, less], {}) == ["c got 1 trials, others 2 (it has not ended)"]
+    assert lacking([two, less._replace(seconds=60.0)], {}) == [
+        "c got 1 trials, others 2 (its seconds are spent)"
+    ]
+    assert lacking([two, less._replace(cut=True, trials=0)], {}) == [
+        "c got 1 trials, others 2 (its seconds are below one trial)"
+    ]
+
+
+def test_a_run_under_way_says_its_process_its_seconds_and_where_it_pauses(tmp_path: Path) -> None:
+    tuning = Tuning(tmp_path, "a", trials=2)
+    stranger = cell("b", {})
+    assert tuning.source.left(stranger) is None
+    assert tuning.source.until(stranger) is None
+    tuning.source.begun(stranger, os.getpid())
+    assert not list(tmp_path.rglob("running-*.json"))
+    first = tuning.next()
+    assert (tuning.source.left(first), tuning.source.until(first)) == (None, None)
+    tuning.source.begun(first, os.getpid())
+    assert [path.name for path in tmp_path.rglob("running-*.json")] == ["running-0000.json"]
+    tuning.searches["a"].until[0] = 1  # of one epoch, where the recipe says none
+    assert tuning.source.until(first) is None
+    tuning.searches["a"].until[0] = 2
+    assert tuning.source.until(first) == 2
