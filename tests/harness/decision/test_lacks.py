@@ -158,8 +158,8 @@ def test_of_those_whose_limit_is_not_known_the_best_lower_bound_is_named(planted
 def test_two_seeds_of_one_strategy_are_enough_to_look(planted: Build) -> None:
     inputs = planted([0.0, 0.006], [2.0, 3.0], seeds=2)
     assert decide(inputs, POLICY).choice == 1
-    one = changed(inputs, 1, seeds=1)
-    assert texts(decide(one, POLICY)) == [
+    single = changed(inputs, 1, seeds=1)
+    assert texts(decide(single, POLICY)) == [
         "Strategy 's1' has one completed seed; run at least 3 before choosing."
     ]
-    assert decide(changed(one, 1, trained=False), POLICY).choice == 1
+    assert decide(changed(single, 1, trained=False), POLICY).choice == 1

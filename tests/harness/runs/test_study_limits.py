@@ -75,8 +75,8 @@ def test_whole_numbers(key: str, least: int, most: int) -> None:
                 Tuning(trials=30, slo_ms=1.0, timed=number)
         return
     for number in (least, most):
-        taken = at(study(key, put(number)), key)
-        assert (taken[0] if key in LISTS else taken) == number
+        value = at(study(key, put(number)), key)
+        assert (value[0] if key in LISTS else value) == number
     beyond = (least - 1, most + 1) if key != "tuning.finalists" else (least - 1, -1, most + 1)
     for number in beyond:
         with pytest.raises(UsageError, match=key.rpartition(".")[2].rstrip("s")):
