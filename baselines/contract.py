@@ -94,6 +94,9 @@ class RequestBatch(NamedTuple):
     row_ids: Tensor  # [R, K] int64, -1 where masked
     groups: Tensor  # [R] int64 user key
     events: Events | None = None  # where the data tells the events of histories apart
+    entries: Tensor | None = None  # [E] flat index of the real entries in R * L, row by row
+    pairs: int | None = None  # how many there are of real candidates with entries; counted where
+    # the batch is made, for on a GPU counting waits
 
 
 Batches = Callable[[], Iterator[RequestBatch]]  # a split's batches, from the first each time
@@ -334,7 +337,7 @@ def pack(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -> 
     """The batch's real candidates, each a request of one; codes and items [U] as in `gather`."""
     history, candidates = _places(codes, batch, items)
     width = candidates.shape[1]
-    packed = Packed(history, batch.history_mask, batch.rows, width)
+    packed = Packed(history, batch.history_mask, batch.rows, width, batch.entries, batch.pairs)
 
     def rows(x: Tensor) -> Tensor:
         return at(x.flatten(0, 1), batch.rows)

@@ -52,9 +52,22 @@ class HistoryPairs(NamedTuple):
 class Packed:
     """Where a batch's real rows and the real entries of their histories are looked up."""
 
-    def __init__(self, place: Tensor, mask: Tensor, rows: Tensor, candidates: int) -> None:
-        """Codes of histories at `place` [R, L] where `mask`; real rows [N], flat in R * K."""
+    def __init__(
+        self,
+        place: Tensor,
+        mask: Tensor,
+        rows: Tensor,
+        candidates: int,
+        entries: Tensor | None = None,
+        count: int | None = None,
+    ) -> None:
+        """Codes of histories at `place` [R, L] where `mask`; real rows [N], flat in R * K.
+
+        With `entries` [E], flat in R * L where `mask`, and the `count` of pairs nothing is asked of
+        the device.
+        """
         self.place, self.mask, self.rows, self.candidates = place, mask, rows, candidates
+        self.entries, self.count = entries, count
         self.request = rows // candidates  # [N]
         self.single = candidates == 1 and len(rows) == len(place)  # a row a request, in order
 
@@ -67,11 +80,15 @@ class Packed:
     def pairs(self) -> HistoryPairs:
         """Every real row with every real entry of its history."""
         length = self.mask.sum(1)  # [R]
-        code = self.place[self.mask]  # [E], request by request
+        if self.entries is None:
+            code = self.place[self.mask]  # [E], request by request
+        else:
+            code = at(self.place.flatten(), self.entries)
         first = length.cumsum(0) - length
         own = at(length, self.request)  # [N]
         start = own.cumsum(0) - own
-        row = torch.arange(len(own), device=own.device).repeat_interleave(own)
+        rows = torch.arange(len(own), device=own.device)
+        row = rows.repeat_interleave(own, output_size=self.count)
         if self.single:
             return HistoryPairs(row, code, start)
         within = torch.arange(len(row), device=own.device) - at(start, row)

@@ -118,6 +118,8 @@ class Batcher:
             torch.from_numpy(rows.padded(self.split.row_id[rows.place].astype(np.int64), -1)),
             torch.from_numpy(np.asarray(self.split.group[request], np.int64)),
             None if kinds is None else distinct_events(history, kinds, len(items), self.most_kinds),
+            torch.from_numpy(entries.slot),
+            int((self.units.length[chosen] * length).sum()),
         )
 
     def _distinct(
@@ -131,6 +133,18 @@ class Batcher:
         self.in_batch[items] = False
         self.place[items] = np.arange(len(items))
         return items, self.place[history], self.place[candidates]
+
+
+def moved(batch: RequestBatch, device: torch.device) -> RequestBatch:
+    """The batch on a device."""
+
+    def there(part: Any) -> Any:
+        if isinstance(part, torch.Tensor):
+            return part.to(device)
+        return type(part)(*map(there, part)) if isinstance(part, tuple) else part
+
+    result: RequestBatch = there(batch)
+    return result
 
 
 class _PaddedLists(NamedTuple):

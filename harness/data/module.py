@@ -4,13 +4,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from fusefront.baselines.contract import RequestBatch
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.data.batches import Batcher, most_batches
+from fusefront.harness.data.batches import Batcher, most_batches, moved
+from fusefront.harness.data.resident import ResidentBatcher, make_batcher
 
 EVALUATION_ROWS = 8192
+CPU = torch.device("cpu")
 
 
 class _Shuffled(IterableDataset[RequestBatch]):
@@ -38,7 +41,8 @@ class _InOrder(IterableDataset[RequestBatch]):
 class RequestData(pl.LightningDataModule):
     """Ids-only request batches, budgeted in rows; the same order for every strategy at a seed.
 
-    `first` is the number of the epoch that comes first, from 0.
+    `first` is the number of the epoch that comes first, from 0. On a GPU batches are made there
+    where the log fits (`resident.make_batcher`).
     """
 
     def __init__(
@@ -49,12 +53,14 @@ class RequestData(pl.LightningDataModule):
         max_candidates: int,
         seed: int,
         first: int = 0,
+        device: torch.device = CPU,
     ) -> None:
         super().__init__()
-        self.first = first
+        self.first, self.device = first, device
         longest = min(max_candidates, batch_rows)
-        self.train = Batcher(store, "train", longest)
-        self.valid = Batcher(store, "valid", longest)
+        self.train = make_batcher(store, "train", longest, device)
+        log = self.train.log if isinstance(self.train, ResidentBatcher) else None
+        self.valid = make_batcher(store, "valid", longest, device, log)
         self.batch_rows, self.seed = batch_rows, seed
         self.steps = most_batches(self.train.rows, batch_rows)  # an epoch
 
@@ -66,3 +72,7 @@ class RequestData(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[RequestBatch]:
         """The validation split in the store's order."""
         return DataLoader(_InOrder(self.valid), batch_size=None)
+
+    def passes(self, split: Batcher, batch_rows: int) -> Iterator[RequestBatch]:
+        """The batches of `train` or `valid` in the store's order, on the device."""
+        return (moved(batch, self.device) for batch in split.batches(batch_rows))

@@ -30,8 +30,8 @@ _VARIABLES = (
 )
 
 
-def environment(threads: int) -> EnvironmentRecord:
-    """The record environment.json."""
+def environment(threads: int, device: str = "cpu") -> EnvironmentRecord:
+    """The record environment.json; `device` is where it trains: "cpu" or a GPU's name."""
     return {
         "format": 1,
         "python": platform.python_version(),
@@ -39,6 +39,7 @@ def environment(threads: int) -> EnvironmentRecord:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": threads,
+        "device": device,
         "packages": {name: _version(name) for name in ("fusefront", *_PACKAGES)},
         "code": code_version(),
         "git": _git(),

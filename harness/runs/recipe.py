@@ -76,8 +76,8 @@ class Training(StrictModel):
         default=64, ge=1, le=LARGEST
     )  # a longer request is split, its history repeated
     clip: float = Field(default=10.0, gt=0, le=1e9)
-    precision: Literal["fp32", "bf16", "auto"] = (
-        "fp32"  # of a step's products; auto: bf16 where it pays
+    precision: Literal["fp32", "tf32", "bf16", "auto"] = (
+        "fp32"  # of a step's products; auto: bf16 where it pays, else a GPU's TF32
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where there is one
 
@@ -177,7 +177,8 @@ def in_words(training: Training) -> str:
     if training.average:
         phrases.append(f"weights averaged over {training.average:g} epochs")
     if training.precision != "fp32":
-        phrases.append({"bf16": "in bf16", "auto": "in bf16 where it pays"}[training.precision])
+        words = {"tf32": "in TF32", "bf16": "in bf16", "auto": "in bf16 where it pays"}
+        phrases.append(words[training.precision])
     return ", ".join(phrases)
 
 

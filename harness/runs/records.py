@@ -96,6 +96,7 @@ class EnvironmentRecord(Record, total=False):
     processor: str
     cores: int | None
     threads: int
+    device: str  # "cpu" or a GPU's name; older records, made wherever they were, have none
     code: str
     packages: dict[str, str | None]
     git: Git | None

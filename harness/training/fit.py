@@ -4,7 +4,8 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 
 from fusefront.datasets.durable import forget
-from fusefront.harness.data.module import EVALUATION_ROWS, RequestData
+from fusefront.harness.data.module import CPU, EVALUATION_ROWS, RequestData
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.recipe import Training
@@ -31,10 +32,7 @@ def fit(
     Raises:
         UsageError: the recipe names a GPU and there is none.
     """
-    if recipe.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            "training.device is 'cuda' and PyTorch sees no GPU here; leave it 'auto' or name 'cpu'"
-        )
+    device_of(recipe)
     for name in ("pytorch_lightning", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -60,9 +58,42 @@ def fit(
             trainer.validate(module, datamodule=data, verbose=False)
         else:
             if not module.epochs:  # of one that goes on it is in the weights
-                module.model.first_stage(lambda: data.train.batches(data.batch_rows))
-            trainer.fit(module, datamodule=data)
+                module.model.to(data.device).first_stage(
+                    lambda: data.passes(data.train, data.batch_rows)
+                )
+            with products(module.tf32):
+                trainer.fit(module, datamodule=data)
     module.to("cpu")
+
+
+def device_of(recipe: Training, *, solved: bool = False) -> torch.device:
+    """Where a recipe trains; models that solve themselves do so on the CPU.
+
+    Raises:
+        UsageError: the recipe names a GPU, or products that only a GPU has, and there is none.
+    """
+    gpu = torch.cuda.is_available() and recipe.device != "cpu"
+    if recipe.device == "cuda" and not gpu:
+        raise UsageError(
+            "training.device is 'cuda' and PyTorch sees no GPU here; leave it 'auto' or name 'cpu'"
+        )
+    if recipe.precision == "tf32" and not gpu:
+        raise UsageError(
+            "training.precision is 'tf32', products of a GPU, and this trains on the CPU; "
+            "name 'fp32' or 'bf16', or 'auto', which takes TF32 where it can"
+        )
+    return torch.device("cuda", torch.cuda.current_device()) if gpu and not solved else CPU
+
+
+@contextmanager
+def products(tf32: bool) -> Iterator[None]:
+    """Products in TF32 or, as ever on a CPU, in float32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _solve(module: ClickModule, data: RequestData) -> None:
@@ -70,10 +101,11 @@ def _solve(module: ClickModule, data: RequestData) -> None:
     model = module.model
 
     model.solve(
-        lambda: data.train.batches(EVALUATION_ROWS), lambda: data.valid.batches(EVALUATION_ROWS)
+        lambda: data.passes(data.train, EVALUATION_ROWS),
+        lambda: data.passes(data.valid, EVALUATION_ROWS),
     )
     with torch.no_grad():
-        for batch in data.train.batches(EVALUATION_ROWS):
+        for batch in data.passes(data.train, EVALUATION_ROWS):
             module.note(model.losses(batch).click)
 
 

@@ -49,6 +49,10 @@ class ClickModule(pl.LightningModule):
         super().__init__()
         self.model, self.items, self.recipe, self.steps = model, items, training, steps
         self.bf16 = training.precision == "bf16" or (training.precision == "auto" and model.wide)
+        gpu = training.device != "cpu" and torch.cuda.is_available()
+        self.tf32 = training.precision == "tf32" or (
+            training.precision == "auto" and gpu and not model.wide
+        )
         self.auc = BinaryAUROC(thresholds=None)  # exact; a binned one is off by more than we seek
         self.best_auc, self.best_epoch = float("-inf"), -1
         self.best_state: dict[str, Tensor] = {}
@@ -60,6 +64,7 @@ class ClickModule(pl.LightningModule):
         self.optimizer: torch.optim.Optimizer | None = None
         self.schedule: torch.optim.lr_scheduler.OneCycleLR | None = None
         self.stopped = False  # patience is over: no epoch comes after the last
+        self._before_validation = "highest"
         self._before: dict[str, Any] = {}  # what a paused training goes on from
 
     def training_step(self, batch: RequestBatch, _: int) -> Tensor:
@@ -76,6 +81,8 @@ class ClickModule(pl.LightningModule):
     def on_validation_start(self) -> None:
         """Training never reads the code table; validation does, as serving will."""
         self._swap()
+        self._before_validation = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")  # what is compared is of full precision
         self._codes = encode_table(self.model, self.items)
         self._valid_loss.clear()
 
@@ -93,7 +100,7 @@ class ClickModule(pl.LightningModule):
         auc, number = float(self.auc.compute()), len(self.epochs)
         self.auc.reset()
         total, rows = torch.stack(self._valid_loss).sum(0).tolist()
-        losses = [float(loss) for loss in self._train_loss]
+        losses = torch.stack(self._train_loss).tolist() if self._train_loss else []
         self._train_loss.clear()
         self.epochs.append(
             {
@@ -117,8 +124,9 @@ class ClickModule(pl.LightningModule):
             self.average.update()
 
     def on_validation_end(self) -> None:
-        """Go on from the weights themselves, not from their average."""
+        """Go on from the weights themselves, not from their average, with products as before."""
         self._swap()
+        torch.set_float32_matmul_precision(self._before_validation)
 
     def _swap(self) -> None:
         if self.average is not None and self.average.steps:

@@ -9,8 +9,9 @@ import torch
 from fusefront.baselines.contract import Baseline, ItemCodes
 from fusefront.datasets.durable import replacing
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.data.batches import Batcher
+from fusefront.harness.data.batches import moved
 from fusefront.harness.data.module import EVALUATION_ROWS
+from fusefront.harness.data.resident import make_batcher
 from fusefront.harness.runs.hashes import MARK
 
 LONGEST = 512  # candidates scored at once
@@ -19,15 +20,17 @@ LONGEST = 512  # candidates scored at once
 def predict(
     model: Baseline, codes: ItemCodes, store: PreparedDataset, split: str
 ) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Logits [N] of every row of `split`, float32."""
-    batcher = Batcher(store, split, LONGEST)
+    """Logits [N] of every row of `split`, float32, made on the device that the codes are on."""
+    device = codes.candidate.values.device
+    batcher = make_batcher(store, split, LONGEST, device)
     model.eval()
     scores = []
     with torch.inference_mode():
         for batch in batcher.batches(EVALUATION_ROWS):
-            logits, _ = model.score_rows(codes, batch, batch.items)
-            scores.append(logits.float().numpy())
-    return np.concatenate(scores) if scores else np.zeros(0, np.float32)
+            batch = moved(batch, device)
+            scores.append(model.score_rows(codes, batch, batch.items)[0].float())
+        whole = torch.cat(scores).cpu() if scores else torch.zeros(0)
+    return whole.numpy()
 
 
 def write_predictions(

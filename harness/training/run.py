@@ -18,7 +18,7 @@ from fusefront.datasets.durable import forget, sweep, sync
 from fusefront.datasets.locks import Tell, Wait, lock_file, locked
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.cost import macs_per_candidate
-from fusefront.harness.data.module import RequestData
+from fusefront.harness.data.module import CPU, RequestData
 from fusefront.harness.data.tables import schema_of
 from fusefront.harness.parts.identity import code_of
 from fusefront.harness.parts.included import remember
@@ -29,8 +29,8 @@ from fusefront.harness.runs.environment import environment
 from fusefront.harness.runs.files import write_json, write_text
 from fusefront.harness.runs.hashes import CONFIG_MARK, record_hashes
 from fusefront.harness.runs.recipe import Training
-from fusefront.harness.runs.records import RunSummary, read_record
-from fusefront.harness.runs.spec import Cell
+from fusefront.harness.runs.records import EnvironmentRecord, RunSummary, read_record
+from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.store import run_index
 from fusefront.harness.training.build import build_model, save_model
 from fusefront.harness.training.checkpoint import (
@@ -40,7 +40,7 @@ from fusefront.harness.training.checkpoint import (
     restore_random_state,
     write_checkpoint,
 )
-from fusefront.harness.training.fit import Epochs, Progress, fit
+from fusefront.harness.training.fit import Epochs, Progress, device_of, fit
 from fusefront.harness.training.module import ClickModule, encode_table
 from fusefront.harness.training.nested import write_widths
 from fusefront.harness.training.predict import predict, write_predictions
@@ -104,7 +104,7 @@ def run(
         started = datetime.now(UTC).isoformat(timespec="seconds")
         spelled = yaml.safe_dump(cell.spec.to_json(), sort_keys=True)
         write_text(folder / "config.yaml", CONFIG_MARK + spelled)
-        write_json(folder / "environment.json", environment(cell.spec.threads))
+        write_json(folder / "environment.json", _environment(cell.spec, parts))
         write_json(folder / "status.json", {"format": 1, "state": "running", "started": started})
         own = own_parts(include, MODEL_KINDS)
         remember(folder, used_by(own, cell.spec.baseline, cell.spec.settings))
@@ -129,6 +129,14 @@ def _status(folder: Path, state: str, started: str, reason: str) -> None:
     write_json(folder / "status.json", status)
 
 
+def _environment(spec: RunSpec, parts: Parts) -> EnvironmentRecord:
+    """What the run runs on; a recipe that cannot train here says so when it is trained."""
+    kind = parts.baselines.get(spec.baseline)
+    recipe = Training.model_validate(spec.training)
+    gpu = torch.cuda.is_available() and recipe.device != "cpu" and not (kind and kind.solved)
+    return environment(spec.threads, torch.cuda.get_device_name() if gpu else "cpu")
+
+
 def _train(
     cell: Cell,
     folder: Path,
@@ -149,12 +157,14 @@ def _train(
     model = build_model(spec, store, parts)
     write_json(folder / CODE_FILE, {"format": 1, **code_of(model)._asdict()})
     assert recipe.batch_rows is not None
+    device = device_of(recipe, solved=model.solved)
     data = RequestData(
         store,
         batch_rows=recipe.batch_rows,
         max_candidates=recipe.max_candidates,
         seed=spec.seed,
         first=before.epochs if before else 0,
+        device=device,
     )
     module = ClickModule(model, store.manifest.schema_.items, recipe, data.steps)
     lines = before.lines if before else []
@@ -168,6 +178,7 @@ def _train(
         write_checkpoint(folder, module, epochs.lines, trained)
         raise PausedError(f"paused after epoch {len(module.epochs)}")
     model.load_state_dict(module.best_state)
+    model.to(device)
     codes = encode_table(model, store.manifest.schema_.items)
     for split in ("valid", "test") if cell.with_test else ("valid",):
         logits = predict(model, codes, store, split)
@@ -177,6 +188,7 @@ def _train(
                 "finite; lower the learning rate"
             )
         write_predictions(folder / "predictions" / f"{split}.parquet", logits, store, split)
+    model.to(CPU)
     save_model(model, spec, folder / "model")
     write_widths(folder, model, store)
     macs = macs_per_candidate(model, store.manifest.schema_.items, schema_of(store))

@@ -93,7 +93,8 @@ def test_keys_that_came_later_are_part_of_an_identity_where_they_differ_alone():
 
 
 @pytest.mark.parametrize(
-    ("precision", "words"), [("bf16", "in bf16"), ("auto", "in bf16 where it pays")]
+    ("precision", "words"),
+    [("tf32", "in TF32"), ("bf16", "in bf16"), ("auto", "in bf16 where it pays")],
 )
 def test_another_precision_stands_in_the_recipes_words(precision, words):
     assert in_words(Training(precision=precision)) == f"{in_words(Training())}, {words}"

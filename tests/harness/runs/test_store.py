@@ -251,6 +251,7 @@ def test_the_environment_is_what_the_run_ran_on(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     content = environment(5)
     assert (content["format"], content["threads"], content["cores"]) == (1, 5, os.cpu_count())
+    assert (content["device"], environment(1, "NVIDIA H100")["device"]) == ("cpu", "NVIDIA H100")
     assert content["environment"]["OMP_NUM_THREADS"] == "3"
     assert "CUDA_VISIBLE_DEVICES" not in content["environment"]
     assert content["code"] == code_version()

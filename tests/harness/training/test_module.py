@@ -17,7 +17,7 @@ from fusefront.harness.runs.spec import RunSpec
 from fusefront.harness.runs.study import Training
 from fusefront.harness.training import module as training_module
 from fusefront.harness.training.build import build_model
-from fusefront.harness.training.fit import fit
+from fusefront.harness.training.fit import device_of, fit, products
 from fusefront.harness.training.module import ClickModule, encode_table
 
 
@@ -216,3 +216,55 @@ def test_a_gpu_that_is_named_and_not_there_is_refused(monkeypatch: pytest.Monkey
     nothing = cast(Any, None)
     with pytest.raises(UsageError, match=r"^training\.device is 'cuda' and PyTorch sees no GPU"):
         fit(nothing, nothing, Training(device="cuda"), nothing, 1)
+
+
+def test_tf32_is_refused_where_it_trains_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = cast(Any, None)
+    with pytest.raises(UsageError, match=r"^training\.precision is 'tf32', products of a GPU"):
+        fit(nothing, nothing, Training(precision="tf32", device="cpu"), nothing, 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 2)
+    recipe = Training(precision="tf32")
+    assert device_of(recipe) == torch.device("cuda", 2)
+    assert device_of(recipe, solved=True) == torch.device("cpu")
+    assert device_of(Training(device="cpu")) == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "wide", "tf32"),
+    [
+        ("tf32", "auto", True, True),
+        ("auto", "auto", False, True),
+        ("auto", "auto", True, False),  # bf16 is faster still
+        ("auto", "cpu", False, False),
+        ("fp32", "cuda", False, False),
+        ("bf16", "auto", False, False),
+    ],
+)
+def test_a_gpu_multiplies_in_tf32_where_it_is_named_or_pays(
+    model: Baseline,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: Any,
+    device: Any,
+    wide: bool,
+    tf32: bool,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(type(model), "wide", wide)
+    assert ClickModule(model, 45, Training(precision=precision, device=device), 9).tf32 is tf32
+
+
+def test_validation_is_of_full_precision_whatever_steps_are(model: Baseline) -> None:
+    def precision() -> str:
+        return torch.get_float32_matmul_precision()
+
+    module, before = ClickModule(model, 45, Training(), 9), precision()
+    with products(True):
+        assert precision() == "high"
+        module.on_validation_start()
+        assert precision() == "highest"
+        module.on_validation_end()
+        assert precision() == "high"
+        with products(False):
+            assert precision() == "highest"
+    assert precision() == before

@@ -9,6 +9,7 @@ import pytest
 
 from fusefront.baselines.contract import Parts
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.batches import Batcher
 from fusefront.harness.training import predict as predicting
 from fusefront.harness.training.build import build_model
 from fusefront.harness.training.module import encode_table
@@ -39,12 +40,12 @@ def test_scores_do_not_depend_on_how_rows_are_batched(
 def test_a_split_without_rows_has_no_scores(
     ragged: PreparedDataset, parts: Parts, make_cell: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Nothing(predicting.Batcher):
+    class Nothing(Batcher):
         def batches(self, batch_rows: int, order: Any = None) -> Any:
             return super().batches(batch_rows, np.zeros(0, np.int64))
 
     model = build_model(make_cell().spec, ragged, parts)
-    monkeypatch.setattr(predicting, "Batcher", Nothing)
+    monkeypatch.setattr(predicting, "make_batcher", lambda *part: Nothing(*part[:3]))
     none = predict(model, encode_table(model, 45), ragged, "test")
     assert (none.dtype, none.shape) == (np.float32, (0,))
 
