@@ -108,7 +108,7 @@ class HiddenScores:
         if len(shares) < 2:
             return {"value": 0.0, "low": 0.0, "high": 0.0}
         steps = np.diff(shares)
-        weight = (np.append(steps, 0.0) + np.insert(steps, 0, 0.0)) / 2 / (shares[-1] - shares[0])
+        weight = (np.append(steps, 0.0) + np.insert(steps, 0, 0.0)) / 2 / shares[-1]  # from 0
         weights = np.zeros((1, len(self.changes.names)))
         for condition, part in zip(hidden, weight, strict=True):
             weights[0, self.changes.index(key(name, condition))] += part

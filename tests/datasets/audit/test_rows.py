@@ -16,10 +16,17 @@ from fusefront.datasets.audit.rows import (
     mix,
     sample_users,
 )
-from fusefront.datasets.audit.scores import _far_above, _probability, check_scores
-from fusefront.datasets.audit.shifted import ShiftEvidence, _moved
+from fusefront.datasets.audit.scores import _far_above, _probability, check_scores, logistic
+from fusefront.datasets.audit.shifted import (
+    WIDTH,
+    ShiftEvidence,
+    _likeness,
+    _likeness_within,
+    _moved,
+    projected,
+)
 from fusefront.datasets.audit.shortcuts import _plain, _score
-from fusefront.datasets.manifest import StoredHistory
+from fusefront.datasets.manifest import Scaling, StoredHistory
 
 START = 1_600_000_000
 WORD = 1 << 64
@@ -295,6 +302,35 @@ def test_a_score_has_fifty_values_and_an_auc_of_65(
         assert float(str(finding.numbers["others"])) < 0.56
 
 
+def test_the_rates_of_two_values_are_the_fitted_ones() -> None:
+    """Symmetric: the intercept is right from the start, the slope is not."""
+    score = np.repeat([1.0, -1.0], 10)
+    label = np.r_[np.arange(10) < 8, np.arange(10) < 2].astype(np.uint8)
+    np.testing.assert_allclose(logistic(score, label), np.repeat([0.8, 0.2], 10), atol=1e-9)
+
+
+@pytest.mark.parametrize("scaling", [None, Scaling(mean=0.4, deviation=0.2)])
+def test_a_score_is_read_in_its_own_units(
+    planted: Plant, row_type: Any, request_type: Any, scaling: Scaling | None
+) -> None:
+    """Rates that are the number itself, stored as it is or as prepare scaled it."""
+    rates = np.linspace(0.1, 0.8, 60)
+    mean, deviation = (scaling.mean, scaling.deviation) if scaling else (0.0, 1.0)
+    rows = [
+        request_type(
+            k, [row_type(1 + k % 3, int(k % 40 < round(40 * p)), START, 0, (p - mean) / deviation)]
+        )
+        for p in rates
+        for k in range(40)
+    ]
+    changes = {"numbers": {"candidate.n": scaling}} if scaling else {}
+    store = planted({"train": rows, "valid": rows[::7], "test": rows[::9]}, **changes)
+    (finding,) = check_scores(store, None)  # type: ignore[arg-type]
+    assert "candidate.n looks like a probability of the label" in finding.title
+    off = np.abs(np.rint(40 * rates) / 40 - rates)
+    assert float(str(finding.numbers["calibration_error"])) < off.max()
+
+
 # shifts
 
 
@@ -319,6 +355,61 @@ def test_items_take_the_vector_of_their_neighbour(shift: int, right: list[int]) 
     own = np.arange(5, dtype=np.float32)[:, None]  # row 0 is no item
     assert _moved(own, shift)[:, 0].tolist() == right
     assert own[:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_likeness_is_a_dot_product_with_the_mean_of_the_others(
+    planted: Plant, row_type: Any, request_type: Any
+) -> None:
+    """Of the newest twenty entries, without the candidate, less the mean of all entries."""
+    rng = np.random.default_rng(2)
+    table = np.concatenate([np.zeros((1, WIDTH)), rng.standard_normal((9, WIDTH))])
+    requests = [
+        request_type(k, [row_type(1 + (k + n) % 9) for n in range(3)], past)
+        for k, past in enumerate(
+            [[], [4], [3, 3, 4], [5, 5], *(rng.integers(1, 10, n).tolist() for n in (6, 20, 27))]
+        )
+    ]
+    store = planted({"train": requests, "valid": requests, "test": requests})
+    (block,) = blocks(store, "train")
+    item = np.array([row.item for request in requests for row in request.rows])
+    likeness = _likeness(store, block, item, table.astype(np.float32))
+    newest = [list(request.history)[-20:] for request in requests]
+    middle = np.mean([table[i] for past in newest for i in past], axis=0)
+    expected = []
+    for request, past in zip(requests, newest, strict=True):
+        for row in request.rows:
+            others = [table[i] for i in past if i != row.item]
+            expected.append((np.mean(others, axis=0) - middle) @ table[row.item] if others else 0.0)
+    np.testing.assert_allclose(likeness, expected, atol=1e-5)
+
+
+def test_likeness_within_a_category_leaves_out_who_has_no_vector() -> None:
+    """A vector with a zero among its numbers is one all the same."""
+    table = np.array([[0, 0], [1, 2], [0, 3], [0, 0], [2, 0], [5, 1], [4, 4]], np.float32)
+    code = np.array([0, 1, 1, 1, 1, 2, 0])
+    alike = {1: (2, 4), 2: (1, 4), 4: (1, 2)}
+    expected = [
+        float(np.mean([table[j] for j in alike[i]], axis=0) @ table[i]) if i in alike else 0.0
+        for i in range(7)
+    ]
+    assert _likeness_within(code, table) == pytest.approx(expected)
+    assert _likeness_within(code * 0, table).tolist() == [0.0] * 7
+
+
+def test_projected_vectors_are_centred_and_of_one_length(
+    planted: Plant, row_type: Any, request_type: Any
+) -> None:
+    rng = np.random.default_rng(3)
+    vectors = 3.0 + rng.standard_normal((40, 5)) * np.arange(1, 41)[:, None]
+    requests = [request_type(0, [row_type(1)])]
+    parts = {"train": requests, "valid": requests, "test": requests}
+    rows = np.delete(np.arange(1, 41), 7)
+    table = projected(planted(parts, vectors=vectors), "text", rows)
+    centred = vectors[rows - 1] - vectors[rows - 1].mean(0)
+    unit = centred / np.sqrt((centred**2).sum(1))[:, None]
+    drawn = np.random.Generator(np.random.PCG64(1)).standard_normal((5, WIDTH))
+    np.testing.assert_allclose(table[rows], unit @ drawn / np.sqrt(WIDTH), atol=1e-5)
+    assert not table[[0, 8]].any()
 
 
 # features

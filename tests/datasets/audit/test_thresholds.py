@@ -215,7 +215,14 @@ def periods(clicks: list[int], rows_each: int = 400) -> list[tuple[int, int, int
 
 @pytest.mark.parametrize(
     ("low", "high", "drifts"),
-    [(100, 200, True), (100, 150, False), (100, 140, False), (200, 310, True)],
+    [
+        (100, 200, True),
+        (100, 150, False),
+        (100, 140, False),
+        (200, 310, True),
+        (200, 280, False),  # beyond chance, and less than by half
+        (20, 40, False),  # twice as many, and no more than chance
+    ],
 )
 def test_a_rate_that_moves_by_half_is_a_drift(
     build: Plant, low: int, high: int, drifts: bool
@@ -237,6 +244,44 @@ def test_a_rate_that_moves_by_half_is_a_drift(
     assert check_drift(build(rows(9), rows(9), rows(9), timed=False), None) is None  # type: ignore[arg-type]
     drawn = build(every[:400], every[400:800], every[800:1200], drawn=2)
     assert check_drift(drawn, None) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("few", "drifts"), [(99, False), (100, True)])
+def test_a_period_of_under_a_hundred_rows_has_no_rate(build: Plant, few: int, drifts: bool) -> None:
+    every = periods([100] * 20)
+    odd = [(k, 1, 1, START + 500 + k % 100) for k in range(few)]  # the sixth clicks always
+    every = [*every[: 5 * 400], *odd, *every[6 * 400 :]]
+    findings = check_drift(build(every[:4000], every[4000:6000], every[6000:]), None)  # type: ignore[arg-type]
+    assert bool(findings) == drifts
+
+
+# splits of a row, and of none
+
+
+def test_the_row_of_a_split_counts_whole_and_no_row_counts_nothing(build: Plant) -> None:
+    train = [(0, 1, 1, START, 1), (1, 2, 0, START + 1, 1)]
+    present = np.array([True, True, False])
+    store = build(train, [(0, 3, 1, START, 0)], [], present=present)
+    sample = sample_users(store)
+    whole = {"valid_share": 1.0, "test_share": 0.0}
+    assert check_users(store, sample)[0].numbers == whole
+    siblings = check_siblings(store, sample)
+    assert siblings is not None
+    assert (siblings[0].numbers, siblings[0].severity) == (whole, "severe")
+    assert check_cold_users(store, sample) == []
+    (missing,) = check_missing(store, None)  # type: ignore[arg-type]
+    shares = {"train_rows": 0.0, "valid_rows": 1.0, "test_rows": 0.0}
+    assert missing.numbers == {"items": 1 / 3, "gap": 1.0, **shares}
+    (cold,) = check_cold_items(store, None)  # type: ignore[arg-type]
+    assert cold.numbers == {"valid_rows": 1.0, "test_rows": 0.0, "items": 0}
+    (unseen,) = check_unseen(store, None)  # type: ignore[arg-type]
+    assert unseen.numbers == shares
+    assert check_time(store, sample) == []
+    stranger = build(train, [(5, 1, 1, START)], [])
+    assert check_cold_users(stranger, sample_users(stranger))[0].numbers == whole
+    again = build(train, train[:1], [])
+    repeated = check_repeated(again, sample_users(again))
+    assert [(f.name, f.numbers) for f in repeated or ()] == [("rows_in_train", {"share": 1.0})]
 
 
 # items
@@ -377,6 +422,13 @@ def test_users_that_hold_what_all_hold_are_not_heavy(build: Plant) -> None:
     assert severity(findings, "heavy_user") == "warning"
 
 
+def test_nobody_who_holds_much_is_reported_once(build: Plant) -> None:
+    train = [*rows(100, user=10_000), *([(-1, 1, 1, START)] * 50)]
+    store = build(train, rows(50, user=7000), rows(50, user=8000))
+    findings = check_users_that_are_none(store, None)  # type: ignore[arg-type]
+    assert [finding.name for finding in findings] == ["placeholder_user"]
+
+
 # times
 
 
@@ -502,6 +554,22 @@ def test_targets_in_histories_by_their_share(
         assert findings[0].numbers == pytest.approx(
             {"positives": hits / 100, "negatives": 0, "positives_newest": newest / 100}
         )
+
+
+@pytest.mark.parametrize(
+    ("past", "severity_of_it", "share"), [([3, 7, 8], "severe", 1.0), ([7, 8, 3], None, 1.0)]
+)
+def test_the_only_row_without_a_click_counts_whole(
+    build: Plant, past: list[int], severity_of_it: str | None, share: float
+) -> None:
+    """All clicks are their newest entry; the other row has its item too, earlier or last."""
+    clicks = [(k, 2, 1, START + k, 0, [7, 8, 2]) for k in range(60)]
+    store = build([*clicks, (900, 3, 0, START, 0, past)], clicks[:1], clicks[:1])
+    findings = check_target(store, None)  # type: ignore[arg-type]
+    assert severity(findings, "target_in_history") == severity_of_it
+    if findings:
+        numbers = {"positives": 1.0, "negatives": share, "positives_newest": 1.0}
+        assert findings[0].numbers == numbers
 
 
 @pytest.mark.parametrize(

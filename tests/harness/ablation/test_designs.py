@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from fusefront.baselines.contract import Field, Parts, Schema
+from fusefront.baselines.models.composed_settings import PLACEMENTS
 from fusefront.harness.ablation.factors import design_of, spelled
 from fusefront.harness.ablation.plan import AblatedStrategy, Workbench, each_level, removals
 from fusefront.harness.ablation.swaps import full_plan
@@ -80,6 +81,25 @@ def test_parts_are_swapped_and_the_code_width_varied(parts: Parts) -> None:
     wide = workbench(parts, **{"compressor.k": 40})  # cut to 24 numbers: so is twice as much
     names = [name for name in settings(each_level(wide, full_plan(wide)), "swap") if ".k" in name]
     assert names == ["compressor.k 10", "compressor.k 20"]
+
+
+def test_what_is_swapped_in(parts: Parts) -> None:
+    """Every level of a kind, but the parent's own."""
+    factors = [factor for factor in full_plan(workbench(parts)) if factor.kind == "swap"]
+    words = {factor.name: [level.word for level in factor.levels] for factor in factors}
+    every = {
+        "operator": "concat mean scalar_gate bilinear self_attention logit_average",
+        "placement": " ".join(PLACEMENTS),
+        "compressor": "none pca random_projection bottleneck rq",
+        "pooler": "mean target_attention din transformer",
+        "head": "linear mlp dcnv2",
+    }
+    resolved = workbench(parts).resolved
+    for key, names in every.items():
+        part = resolved[key]
+        own = part["name"] if isinstance(part, Mapping) else part
+        assert own in names.split()
+        assert words[key] == [f"{key} {name}" for name in names.split() if name != own]
 
 
 def test_every_strategy_of_a_plan_differs_and_can_be_built(parts: Parts) -> None:

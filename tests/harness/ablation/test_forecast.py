@@ -58,6 +58,67 @@ def test_noise_that_nothing_tells_is_not_known(planted: JointModel, of: str, see
     assert resolved_by(planted, of, 1, 1.0, seeds) is None
 
 
+def test_two_seeds_tell_their_noise() -> None:
+    known = resolved_by(model([1e-6, 4e-6], 1e-7, n=2), "b", 1, 1.0, 2)
+    assert known is not None
+    assert known.typical == known.worst > 0
+
+
+def test_a_pair_of_one_seed_or_without_noise_is_passed_over() -> None:
+    planted = model([1e-6, 1e-6, 9e-6, 9e-6], 1e-7)
+    planted.n[2] = 1
+    known = resolved_by(planted, "a", 1, 1.0, 3)
+    less = resolved_by(model([1e-6, 1e-6, 9e-6], 1e-7), "a", 1, 1.0, 3)
+    assert known is not None
+    assert less is not None
+    assert known.worst == pytest.approx(less.worst)  # of a and d, as of a and c there
+    assert resolved_by(model([0.0, 0.0], 0.0), "a", 1, 1.0, 3) is None
+    of_none = resolved_by(model([1e-6, 1e-6], 1e-7), "a", 0, 1.0, 3)
+    of_single = resolved_by(model([1e-6, 1e-6], 1e-7), "a", 1, 1.0, 3)
+    assert of_none is not None
+    assert of_single is not None
+    assert of_none.typical == of_single.typical
+
+
+def test_noise_is_read_on_validation_and_carried_over_to_tests_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 40 rows of validation and 100 of test the variance from rows falls by 2.5."""
+    label = np.array([1, 0] * 20, np.uint8)
+    manifest: dict[str, Any] = {"counts": {"test": {"rows": 100}}}
+    source = SimpleNamespace(
+        strategies=("a", "b"),
+        rows=lambda split: SimpleNamespace(label=label) if split == "valid" else None,
+        cluster="user",
+        manifest=manifest,
+    )
+    requests: list[Any] = []
+
+    def collect(at: Any, request: Any) -> Any:
+        assert at is source
+        assert request.layout.rows.label is label
+        requests.append((request.split, request.metrics))
+        return SimpleNamespace(models={"auc": "model"})
+
+    monkeypatch.setattr(room, "StudySource", lambda folder: source)
+    monkeypatch.setattr(room, "Layout", lambda rows, cluster: SimpleNamespace(rows=rows))
+    monkeypatch.setattr(room, "PanelRequest", lambda layout, split, metrics: SimpleNamespace(
+        layout=layout, split=split, metrics=metrics))  # fmt: skip
+    monkeypatch.setattr(room, "collect", collect)
+    monkeypatch.setattr(room, "resolved_by", lambda *about: about)
+    folder = cast(Any, SimpleNamespace(spec=SimpleNamespace(seeds=(1, 2, 3))))
+    known: Any = room.resolution(folder, "a", 7)
+    assert known == ("model", "a", 7, 2.5, 3)
+    assert requests == [("valid", ("auc",))]
+    manifest.clear()  # how many rows test has is not known
+    known = room.resolution(folder, "a", 7)
+    assert known[3] == 1.0
+    assert room.resolution(folder, "z", 7) is None
+    for only in (0, 1):
+        label[:] = only
+        assert room.resolution(folder, "a", 7) is None
+
+
 def entry(strategy: str, seconds: float | None) -> Any:
     summary = {} if seconds is None else {"seconds": seconds}
     return SimpleNamespace(strategy=strategy, summary=summary)

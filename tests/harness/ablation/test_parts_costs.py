@@ -1,14 +1,24 @@
 """What a part costs: counted, timed in pairs, and AUC per millisecond by Fieller's interval."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from fusefront.harness.ablation.costs import StrategyCost, code_bytes, part_cost
+from fusefront.harness.ablation.costs import (
+    StrategyCost,
+    code_bytes,
+    floors,
+    part_cost,
+    session_of,
+    timed_rows,
+)
 from fusefront.harness.ablation.findings import surest_first, takes_over_limit
 from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.serving.latency.quality import BACKEND, SCOPES
 from fusefront.harness.statistics.ratio import fieller
 from fusefront.harness.testing.scene import SCHEMA
 
@@ -41,6 +51,61 @@ def cost(whole: Any, without: Any, floor: tuple[float, float] = (0.0, 0.0)) -> A
 
 def test_what_is_counted_is_subtracted() -> None:
     assert cost(None, None) == {"macs": 250.0, "parameters": 15, "code_bytes": 32}
+
+
+def test_what_one_side_does_not_know_is_no_difference() -> None:
+    """MACs, bytes of codes, timings and the bundle's size, each by itself and on either side."""
+    both: Any = {"macs_per_candidate": 900.0, "parameters_dense": 70}
+    lean: Any = {"parameters_dense": 60}
+    for a, b in ((both, lean), (lean, both)):
+        few = part_cost(StrategyCost(a, 96, None), StrategyCost(b, None, None), GAIN, (0.0, 0.0))
+        assert few == {"parameters": 10 if a is both else -10}
+        few = part_cost(StrategyCost(a, None, None), StrategyCost(b, 96, None), GAIN, (0.0, 0.0))
+        assert "code_bytes" not in few
+    timed = row(np.full(20, 0.5), np.full(20, 0.5))
+    for sides in ((timed, None), (None, timed)):
+        assert set(cost(*sides)) == {"macs", "parameters", "code_bytes"}
+    for sides in (({"bundle_bytes": 5}, {}), ({}, {"bundle_bytes": 5})):
+        a, b = (row(np.full(20, 0.5), np.full(20, 0.5), **more) for more in sides)
+        assert "bundle_bytes" not in cost(a, b)
+
+
+def test_two_rounds_are_pairs_and_one_is_none() -> None:
+    log = np.log([2.0, 2.5])
+    two = cost(row(log + 0.7, log + 0.7), row(log, log))
+    gap = np.exp(log + 0.7) - np.exp(log)
+    assert two["p50"]["ms"] == pytest.approx(gap.mean())
+    assert "p50" not in cost(row(log[:1], log[:1]), row(log[:1], log[:1]))
+
+
+def test_auc_without_its_error_has_no_quotient_and_an_end_without_bound_is_none() -> None:
+    rng = np.random.default_rng(4)
+    a = np.log(2.0) + rng.normal(0, 0.05, 20)
+    b = a - 0.2 + rng.normal(0, 0.01, 20)
+    sides = [StrategyCost(cast(Any, WHOLE), None, row(log, log)) for log in (a, b)]
+    unknown = part_cost(*sides, {**GAIN, "se": None}, (0.0, 0.0))
+    assert unknown["p50"]["measurable"] is True
+    assert unknown["auc_per_ms"] == {}
+    gap = np.exp(a) - np.exp(b)
+    for df in (5.0, None):  # of the AUC where they are fewer, else of the rounds
+        ratio = part_cost(*sides, {**GAIN, "df": df}, (0.0, 0.0))["auc_per_ms"]
+        expected = fieller(0.01, gap.mean(), 1e-6, gap.var(ddof=1) / 20, df=df or 19)
+        assert (ratio["value"], ratio["low"], ratio["high"]) == pytest.approx(expected[:3])
+
+
+def test_the_floor_and_the_rows_are_those_of_the_session(tmp_path: Path) -> None:
+    rows: Any = [
+        {"strategy": name, "backend": BACKEND, "candidates": k, "scope": SCOPES[0], "p99_ms": k}
+        for k in (100, 200)
+        for name in ("a", "b")
+    ]
+    session: Any = {"rows": rows, "facts": {"floor_p50": 0.02, "floor_p99": 0.05}}
+    timed = timed_rows(session, 200)
+    assert {name: at["p99_ms"] for name, at in timed.items()} == {"a": 200, "b": 200}
+    assert floors(session, list(timed.values())) == (0.02, 0.05)
+    assert floors({**session, "facts": {}}, list(timed.values())) == (0.0, 0.0)
+    assert (timed_rows(None, 200), floors(None, [])) == ({}, (0.0, 0.0))
+    assert session_of(cast(Any, SimpleNamespace(path=tmp_path)), "bench-ablation-a") is None
 
 
 def test_milliseconds_are_paired_by_round() -> None:

@@ -177,6 +177,31 @@ def test_the_area_is_the_mean_change_over_the_shares(folder: Any) -> None:
         assert curve["kind"] == "items"
 
 
+def test_where_nothing_is_hidden_the_area_is_nothing(folder: Any) -> None:
+    curves, messages = measured(folder, shares=(0.0,))
+    assert {tuple(curve["shares"]) for curve in curves} == {(0.0,)}
+    assert all(curve["area"] == {"value": 0.0, "low": 0.0, "high": 0.0} for curve in curves)
+    assert messages[0] == "mine, seed 3: 1 conditions"
+
+
+def test_a_model_that_reads_nothing_of_it_loses_nothing(
+    folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its scores are the same under every condition: no change, and no width around it."""
+
+    def planted(model: tuple[str, int], store: Any, conditions: tuple[Hidden, ...]) -> Any:
+        for condition in conditions:
+            yield condition, logits_of(*model, condition if model[0] == "mine" else NOTHING)
+
+    monkeypatch.setattr(study, "scores", planted)
+    curves, _ = measured(folder, shares=(0.5, 1.0))
+    for curve in curves:
+        if curve["strategy"] == "today":
+            assert curve["area"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+        else:
+            assert curve["area"]["low"] < curve["area"]["value"] < 0
+
+
 def test_kinds_are_measured_one_after_the_other(folder: Any) -> None:
     options = HidingOptions(
         shares=(0.5,), kinds=("requests", "noise"), include=cast(Any, ("own.py",))

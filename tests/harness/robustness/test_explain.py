@@ -3,9 +3,10 @@ loop."""
 
 import itertools
 import json
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from fusefront.harness.errors import NothingToDoError
 from fusefront.harness.robustness import explain as module
 from fusefront.harness.robustness.explain import ALL, FILE, ExplainOptions, explain, in_words
 from fusefront.harness.statistics.rows import RowTable
+
+subset_scores = module.subset_scores  # the planted studies put their own in its place
 
 MODALITIES = ("text", "image", "noise")
 SEEDS = (1, 2, 5)
@@ -63,7 +66,8 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def shares_by_orders(seed: int, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
     """[M + 1] by the definition, with scikit-learn's AUC; the last is all less none."""
 
-    def auc(inside: set[int]) -> float:
+    @cache
+    def auc(inside: frozenset[int]) -> float:
         members = np.array([at in inside for at in range(len(MODALITIES))])
         return float(roc_auc_score(LABEL[chosen], logits_of(seed, members)[chosen]))
 
@@ -71,9 +75,9 @@ def shares_by_orders(seed: int, chosen: NDArray[np.bool_]) -> NDArray[np.float64
     orders = list(itertools.permutations(range(len(MODALITIES))))
     for order in orders:
         for at, player in enumerate(order):
-            before = set(order[:at])
+            before = frozenset(order[:at])
             shares[player] += (auc(before | {player}) - auc(before)) / len(orders)
-    shares[-1] = auc(set(range(len(MODALITIES)))) - auc(set())
+    shares[-1] = auc(frozenset(range(len(MODALITIES)))) - auc(frozenset())
     return shares
 
 
@@ -130,10 +134,11 @@ def test_a_modality_that_contributes_nothing_is_said(planted: Any) -> None:
     assert text.startswith("mine: text adds 0.")
     ends: Any = {"value": 0.001, "low": -0.002, "high": 0.004}
     row: Any = {"strategy": "s", "slice": "", "value": "", "modality": "image", "auc": ends}
-    open_, harm, unknown = (
+    open_, harm, unknown, near = (
         in_words([{**row, "auc": {**ends, **change}}])[0]
-        for change in ({}, {"value": -0.003, "high": -0.001}, {"low": None})
+        for change in ({}, {"value": -0.003, "high": -0.001}, {"low": None}, {"value": 0.0})
     )
+    assert near == "s: image is not shown to contribute anything: +0.0000 AUC [-0.0020, +0.0040]."
     assert open_ == "s: image is not shown to contribute anything: +0.0010 AUC [-0.0020, +0.0040]."
     assert harm == "s: image costs 0.0030 AUC [-0.0020, -0.0010]."
     assert unknown == "s: image adds +0.0010 AUC, without an interval."
@@ -147,6 +152,22 @@ def test_what_is_written_names_the_runs_and_test_was_opened(planted: Any) -> Non
     assert record["runs"] == {"mine": ["run1", "run2", "run5"]}
     assert record["kind"].startswith("masked")
     assert planted.looks == ["explain"]
+
+
+def test_a_subset_is_scored_with_the_vectors_of_its_modalities_alone(
+    planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode_table(model: str, items: int, keep: Any) -> NDArray[np.bool_]:
+        assert (model, items) == ("model", 10)
+        return keep.numpy()
+
+    monkeypatch.setattr(module, "encode_table", encode_table)
+    monkeypatch.setattr(module, "predict", lambda model, codes, store, split: (codes, split))
+    store: Any = SimpleNamespace(manifest=SimpleNamespace(schema_=planted.schema))
+    members = np.array([True, False, True])
+    codes, split = subset_scores(cast(Any, "model"), store, members)
+    assert split == "test"
+    assert codes.tolist() == [[True, False, True]] * 11  # the padding's row first
 
 
 def test_a_log_without_vectors_has_nothing_to_explain(planted: Any) -> None:

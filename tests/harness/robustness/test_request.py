@@ -2,6 +2,7 @@
 has none."""
 
 from itertools import permutations
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -113,3 +114,34 @@ def test_ids_are_masked_and_put_back(parts: Parts, feed: Feed) -> None:
     assert groups_of(without, SCHEMA, bare) == ("text", "image", "audio", HISTORY)
     none = {**bare, "history": feed["history"][:, :0]}
     assert groups_of(without, SCHEMA, none) == ("text", "image", "audio")
+
+
+def test_up_to_ten_groups_are_added_in_all_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of eleven some orders are drawn; a planted sum is shared as it was added, exactly."""
+    worth = np.arange(1.0, 12.0)
+    feed: Any = {"candidates": np.zeros((1, 1), np.int64), "history": np.zeros((1, 0), np.int64)}
+    passes: list[int] = []
+
+    def eager_logits(model: Any, codes: Any, present: set[str]) -> Any:
+        passes[-1] += 1
+        return np.array([[0.5 + sum(worth[int(name)] for name in present)]])
+
+    for name, value in {
+        "eager_logits": eager_logits,
+        "_codes": lambda *_: None,
+        "_masked": lambda feed, present: present,
+    }.items():
+        monkeypatch.setattr(f"fusefront.harness.robustness.request.{name}", value)
+    model: Any = SimpleNamespace(eval=lambda: None)
+    for count in (10, 11):
+        names = tuple(map(str, range(count)))
+        monkeypatch.setattr(
+            "fusefront.harness.robustness.request.groups_of", lambda *_, names=names: names
+        )
+        passes.append(0)
+        result = contributions(model, SCHEMA, feed)
+        np.testing.assert_allclose(result.shares, worth[None, :count], atol=1e-9)
+        assert result.base.tolist() == [0.5]
+        assert result.logit == pytest.approx([0.5 + worth[:count].sum()])
+    assert passes[0] == 2**10
+    assert passes[1] < 2**9

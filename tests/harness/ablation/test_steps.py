@@ -1,0 +1,355 @@
+"""What an ablation does from step to step, with every neighbour planted; nothing is trained."""
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from fusefront.datasets.errors import DataContractError
+from fusefront.harness.ablation import planned as planning
+from fusefront.harness.ablation import run as ablating
+from fusefront.harness.ablation.path import BuildPath
+from fusefront.harness.ablation.plan import AblatedStrategy, Factor, Level
+from fusefront.harness.ablation.planned import Planned
+from fusefront.harness.ablation.run import AblationOptions, ablate_study
+from fusefront.harness.errors import UsageError
+from fusefront.harness.serving.latency import study as timing
+
+OWN = "as it is"
+
+
+def cell_of(levels: dict[str, str]) -> AblatedStrategy:
+    name = "a " + ", ".join(word for word in levels.values() if word != OWN)
+    return AblatedStrategy(name, "cell", name, cast(Any, ""), (), tuple(levels.items()))
+
+
+def out(word: str, kind: str = "component") -> AblatedStrategy:
+    return AblatedStrategy(f"a without {word}", kind, word, cast(Any, ""))
+
+
+def factor(word: str, kind: str = "component") -> Factor:
+    return Factor(word, kind, (Level(word, ({word: None},)),))
+
+
+@pytest.fixture
+def ablation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`a` taken apart; what each step is given is noted."""
+    world = SimpleNamespace(
+        removed=[],
+        designed=SimpleNamespace(name="minimal", crossed=False, factors=[]),
+        workbench=SimpleNamespace(modalities=["text", "image"], of="a"),
+        plan=SimpleNamespace(study=SimpleNamespace(margin=0.002)),
+        room=SimpleNamespace(folder=tmp_path, root=tmp_path),
+        cells=[],
+        parent_cells=[],
+        name="minimal",
+        calls={},
+        path=tmp_path,
+        measured=[],
+        failures=[],
+    )
+    world.cells_of = lambda strategies, winners=None: [
+        SimpleNamespace(strategy=s.name, seed=4, to_json=lambda: {"run_id": "x"})
+        for s in strategies
+    ]
+
+    class Scores:
+        folder = None
+
+        def effects(self, factors: Any, cells: Any) -> Any:
+            world.calls["effects"] = (factors, cells)
+            return [], {"a": 0.7}
+
+        def shares(self, modalities: Any, lacks: Any) -> Any:
+            world.calls["shares"] = (modalities, lacks)
+            return ["shares"]
+
+        def path(self, names: Any, parts: Any, base: str) -> Any:
+            world.calls["path"] = (names, parts, base)
+            return {"steps": []}
+
+    def fill(plan: Any, room: Any, cells: Any, what: str) -> list[Any]:
+        world.calls.setdefault("filled", []).append((what, [c.strategy for c in cells]))
+        return [f for f in world.failures if f[0] == what]
+
+    for name, value in {
+        "plan_ablation": lambda *about, retuned: world,
+        "at_work": lambda out, console: nullcontext(),
+        "fill": fill,
+        "end": lambda room: None,
+        "StudyFolder": lambda root, folder, study: SimpleNamespace(
+            completed=lambda roles: [SimpleNamespace(strategy=s) for s in world.measured]
+        ),
+        "AblationScores": SimpleNamespace(open=lambda folder, of: Scores()),
+        "_rows": lambda scores, planned, of: [{"strategy": s} for s in world.measured],
+        "surest_first": lambda rows: ["text"],
+        "ablation_of": lambda record, margin: None,
+        "read_record": lambda file, kind: json.loads(file.read_text()),
+    }.items():
+        monkeypatch.setattr(ablating, name, value)
+    return world
+
+
+def ablated(world: Any, **options: Any) -> Any:
+    request: Any = SimpleNamespace(out=world.path)
+    return ablate_study(request, "a", cast(Any, None), AblationOptions(**options))
+
+
+def test_crossed_cells_have_effects_of_what_was_measured(ablation: Any) -> None:
+    """The parent stands for its own levels; a cell without runs is left out."""
+    ablation.removed = [
+        cell_of({"head": head, "pooler": pooler})
+        for head in (OWN, "linear")
+        for pooler in (OWN, "mean")
+        if (head, pooler) != (OWN, OWN)
+    ]
+    ablation.designed.crossed = True
+    ablation.designed.factors = [
+        Factor("head", "swap", (Level("linear", ({},)),)),
+        Factor("pooler", "swap", (Level("mean", ({},)),)),
+    ]
+    ablation.measured = ["a mean", "a linear"]
+    record = ablated(ablation)
+    factors, cells = ablation.calls["effects"]
+    assert factors == {"head": [OWN, "linear"], "pooler": [OWN, "mean"]}
+    assert cells == {"a": (), "a mean": (OWN, "mean"), "a linear": ("linear", OWN)}
+    assert (record["effects"], record["auc"]) == ([], {"a": 0.7})
+    assert "shares" not in record
+    assert "path" not in record
+    assert record["first"] == ["text"]
+    assert json.loads((ablation.path / "ablation-a.json").read_text()) == record
+
+
+def test_all_subsets_have_shares_beside_their_effects(ablation: Any) -> None:
+    ablation.designed.name, ablation.designed.crossed = "modalities", True
+    ablation.removed = [
+        cell_of({"text": text, "image": image})
+        for text in (OWN, "text")
+        for image in (OWN, "image")
+        if (text, image) != (OWN, OWN)
+    ]
+    ablation.measured = ["a image", "a text, image"]
+    record = ablated(ablation)
+    modalities, lacks = ablation.calls["shares"]
+    assert modalities == ["text", "image"]
+    assert lacks == {
+        "a": frozenset(),
+        "a image": frozenset({"image"}),
+        "a text, image": frozenset({"text", "image"}),
+    }
+    assert record["shares"] == ["shares"]
+    assert record["hyper_parameters"] == "frozen at the parent's"
+
+
+@pytest.mark.parametrize("lacks", [False, True])
+def test_a_path_is_trained_beside_and_read_where_it_is_whole(
+    ablation: Any, monkeypatch: pytest.MonkeyPatch, lacks: bool
+) -> None:
+    """What was trained as a removal is not trained again, nor written twice."""
+    ablation.removed = [out("head"), out("text", "modality")]
+    ablation.cells = ablation.cells_of(ablation.removed)
+    way = BuildPath([out("head, text"), ablation.removed[0]], ["text", "head"], "image")
+    monkeypatch.setattr(ablating, "_way", lambda planned: way)
+    ablation.measured = ["a without head"] if lacks else ["a without head", "a without head, text"]
+    record = ablated(ablation)
+    assert ablation.calls["filled"] == [
+        ("ablation run", ["a without head", "a without text"]),
+        ("path run", ["a without head, text", "a without head"]),
+    ]
+    names = ["a without head, text", "a without head", "a"]
+    assert ablation.calls.get("path") == (None if lacks else (names, ["text", "head"], "image"))
+    assert ("path" in record) == (not lacks)
+    assert len(record["cells"]) == 3
+    assert "effects" not in record
+    assert "shares" not in record
+
+
+def test_failures_of_both_rounds_are_counted(
+    ablation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ablation.failures = [("path run", "it broke")]
+    monkeypatch.setattr(ablating, "_way", lambda planned: BuildPath([], []))
+    with pytest.raises(Exception, match="1 ablation runs failed; first reason: it broke"):
+        ablated(ablation)
+    assert json.loads((ablation.path / "ablation-a.json").read_text())["rows"] == []
+    del ablation.calls["filled"]
+    assert ablated(ablation, path=False)["rows"] == []
+    assert [what for what, _ in ablation.calls["filled"]] == ["ablation run"]
+
+
+def test_the_way_is_in_the_order_of_what_validation_says(
+    ablation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mean AUC of the whole less that of each removal; what has no run is left out."""
+    valid = {"a": [0.70, 0.72], "head": [0.69, 0.71], "text": [0.60, 0.66], "image": [0.65, None]}
+
+    def find_record(cell: Any, root: Any) -> Any:
+        if cell.value == "damaged":
+            raise DataContractError("damaged")
+        if cell.value == "missing":
+            return None
+        return SimpleNamespace(summary={} if cell.value is None else {"valid_auc": cell.value})
+
+    def cells_of(strategies: Any) -> Any:
+        values = valid.get(strategies[0].without, ["damaged", "missing", None])
+        return [SimpleNamespace(value=value) for value in values]
+
+    monkeypatch.setattr(ablating, "find_record", find_record)
+    monkeypatch.setattr(ablating, "build_path", lambda bench, factors: [f.name for f in factors])
+    words = {"head": "component", "pooler": "component", "text": "modality", "image": "modality"}
+    ablation.removed = [out(word, kind) for word, kind in words.items()]
+    ablation.removed += [out("head", "swap")]
+    ablation.designed.factors = [factor(w, kind) for w, kind in words.items()]
+    ablation.designed.factors += [factor("k", "swap")]
+    ablation.cells_of = cells_of
+    ablation.parent_cells = [SimpleNamespace(value=value) for value in valid["a"]]
+    assert ablating._way(ablation) == ["text", "image", "head"]  # gains of .08, .06, .01
+    ablation.removed = ablation.removed[:1]
+    assert ablating._way(ablation) == BuildPath([], [])  # one part is no path
+    ablation.removed += [out("text", "modality")]
+    assert ablating._way(ablation) == ["text", "head"]
+    ablation.parent_cells = []
+    assert ablating._way(ablation) == BuildPath([], [])
+
+
+def test_rows_have_their_cost_and_say_who_takes_the_whole_over_the_limit(
+    ablation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the plan's order, of what is complete; the first run of a strategy tells its cost."""
+    monkeypatch.undo()
+    p99 = {"a": 12.0, "a without text": 9.0, "a without head": 11.0, "a x": None}
+    timed = {name: {"p99_ms": value} for name, value in p99.items() if value}
+    runs = [SimpleNamespace(strategy=name, seed=s) for s in (1, 2) for name in [*p99, "other"]]
+    spec = SimpleNamespace(latency=SimpleNamespace(decide_at=200), slo_ms=10.0)
+    folder = SimpleNamespace(
+        completed=lambda roles: runs if roles == ("strategy", "control", "ablation") else [],
+        spec=spec,
+    )
+    removed = [out("text", "modality"), out("head"), cell_of({"head": "x"}), out("gone")]
+    planned: Any = SimpleNamespace(removed=removed, name="full")
+    places: list[str] = []
+
+    def deltas(names: list[str]) -> Any:
+        assert names == ["a without text", "a without head", "a x"]
+        return {name: {"delta": -0.01, "of": name} for name in reversed(names)}
+
+    monkeypatch.setattr(ablating, "session_of", lambda of, place: places.append(place) or "session")
+    monkeypatch.setattr(
+        ablating, "timed_rows", lambda session, k: timed if (session, k) == ("session", 200) else {}
+    )
+    monkeypatch.setattr(ablating, "floors", lambda session, rows: (0.1, len(rows)))
+    monkeypatch.setattr(
+        ablating, "_cost", lambda planned, entry, at: (entry.strategy, entry.seed, at)
+    )
+    monkeypatch.setattr(ablating, "part_cost", lambda *about: about)
+    scores: Any = SimpleNamespace(folder=folder, deltas=deltas)
+    rows: Any = ablating._rows(scores, planned, "a")
+    assert places == ["bench-ablation-a-full"]
+    assert [row["strategy"] for row in rows] == ["a x", "a without head", "a without text"]
+    assert [row["without"] for row in rows] == ["a x", "head", "text"]
+    assert [row["kind"] for row in rows] == ["cell", "component", "modality"]
+    assert [row.get("levels") for row in rows] == [{"head": "x"}, None, None]
+    assert [row.get("over_limit") for row in rows] == [None, None, True]
+    whole, without, gain, floor = rows[2]["cost"]
+    assert whole == ("a", 1, timed["a"])
+    assert without == ("a without text", 1, timed["a without text"])
+    assert (gain["of"], floor) == ("a without text", (0.1, 3))
+    assert ablating._part({}, "a", "b", cast(Any, {}), (0.0, 0.0)) == {}
+    assert ablating._part(cast(Any, {"a": 1}), "a", "b", cast(Any, {}), (0.0, 0.0)) == {}
+
+
+def test_a_session_times_the_whole_and_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    options_given: list[Any] = []
+    monkeypatch.setattr(
+        timing, "bench_study", lambda of, options, tell: options_given.append(options)
+    )
+    latency = SimpleNamespace(rounds=7, decide_at=300)
+    folder: Any = SimpleNamespace(spec=SimpleNamespace(latency=latency))
+    planned: Any = SimpleNamespace(removed=[out("text"), out("head")], name="minimal")
+    request: Any = SimpleNamespace(include=[Path("own.py")])
+    ablating._time(folder, planned, "a", request, cast(Any, None))
+    (options,) = options_given
+    assert options.strategies == ("a", "a without text", "a without head")
+    assert (options.rounds, options.candidates, options.decide_at) == (7, (300,), 300)
+    assert (options.end_to_end, options.server, options.as_trained) == (False, False, False)
+    assert (options.include, options.place) == ((Path("own.py"),), "bench-ablation-a")
+
+
+# trials of a re-tuned ablation
+
+
+def retuned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, trials: int = 3) -> Planned:
+    """Two removals whose searches have done one trial of three and all of two."""
+
+    class Plan(SimpleNamespace):
+        pass
+
+    searches = [
+        SimpleNamespace(trials=3, record=lambda n: "ok" if n == 0 else None),
+        SimpleNamespace(trials=2, record=lambda n: "ok"),
+    ]
+
+    def replaced(plan: Any, **changes: Any) -> Any:
+        return type(plan)(**{**vars(plan), **changes})
+
+    def plan_of(study: Any, store: Any, strategies: Any, parts: Any) -> Any:
+        assert list(strategies) == ["a", "a without head", "a without text"]
+        return Plan(study=study, strategies=strategies, searches=searched)
+
+    def searched(folder: Path) -> Any:
+        assert folder == tmp_path / "ablation-a-retuned"
+        return searches
+
+    monkeypatch.setattr(planning, "StudyPlan", plan_of)
+    monkeypatch.setattr(planning, "replace", replaced)
+    monkeypatch.setattr(planning, "check_spaces", lambda plan, names: {"unfit": names})
+    study = SimpleNamespace(name="s", seeds=(4, 9), tuning=SimpleNamespace(trials=trials))
+    plan = SimpleNamespace(study=study, store="store", strategies={"a": "A", "b": "B"}, parts="p")
+    workers = SimpleNamespace(jobs=2)
+    room = SimpleNamespace(folder=tmp_path, root=tmp_path, workers=workers)
+    designed = SimpleNamespace(name="minimal")
+    workbench = SimpleNamespace(of="a")
+    removed = [out("head"), out("text")]
+    about: Any = (plan, room, removed, designed, workbench, {})
+    return Planned(*about, True)
+
+
+def test_trials_that_lack_are_counted_among_the_trainings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    planned = retuned(monkeypatch, tmp_path)
+    assert planned.name == "retuned"
+    plan, room = planned.retuning()
+    assert list(plan.strategies) == ["a without head", "a without text"]
+    assert (plan.unfit, room.folder) == ({"unfit": ()}, tmp_path / "ablation-a-retuned")
+    assert planned.lacking_trials() == 2
+    cells = [SimpleNamespace(spec=SimpleNamespace(run_id=f"r{k % 3}")) for k in range(4)]
+    vars(planned)["cells"] = cells
+    damaged: Any = cells[1]
+
+    def find_record(cell: Any, root: Path) -> Any:
+        if cell is damaged:
+            raise DataContractError("damaged")
+
+    monkeypatch.setattr(planning, "find_record", find_record)
+    monkeypatch.setattr(planning, "StudyFolder", lambda *about: about)
+    monkeypatch.setattr(planning, "forecast", lambda *about: about)
+    words: Any = planned.forecast("a")
+    assert words[1:] == ("a", "retuned", 2 + 2, 2, 2)  # runs r0 and r2, and two trials
+    other = planning.Planned(*[getattr(planned, name) for name in (
+        "plan", "room", "removed", "designed", "workbench", "params")])  # fmt: skip
+    assert (other.name, other.lacking_trials()) == ("minimal", 0)
+    wider: Any = SimpleNamespace(name="full")
+    names = [planning.Planned(planned.plan, planned.room, [], wider, planned.workbench, {}, again)
+             .name for again in (False, True)]  # fmt: skip
+    assert names == ["full", "full-retuned"]
+
+
+def test_without_trials_nothing_is_tuned_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"study 's' has tuning\.trials 0"):
+        retuned(monkeypatch, tmp_path, trials=0).retuning()
