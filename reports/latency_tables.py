@@ -16,6 +16,7 @@ from fusefront.reports.cells import (
 )
 from fusefront.reports.evidence import Arriving, Evidence, Interval, ScopeGap, SessionQuality
 from fusefront.reports.tables import Row, Table, runs_of
+from fusefront.reports.words.commands import on_study
 from fusefront.reports.words.names import label
 from fusefront.reports.words.reasons import listed
 from fusefront.reports.words.reviewer import ARRIVING, AT_ONCE, HEADING, SCOPES
@@ -34,7 +35,9 @@ def session(evidence: Evidence) -> Table:
     lines = [] if quality is None else list(_lines(quality))
     rows = tuple(Row((line.head, TableEntry(line.text, line.value, line.tail))) for line in lines)
     heads = ("measure", ColumnHead("value", "value", "at_p99", kind="number"))
-    return Table("session", HEADING["session"], heads, rows, _judged(quality) if quality else "")
+    return Table(
+        "session", HEADING["session"], heads, rows, _judged(evidence, quality) if quality else ""
+    )
 
 
 class _Line(NamedTuple):
@@ -78,7 +81,7 @@ def _pair(head: str, median: float | None, tail: float | None) -> _Line:
     return _Line(head, ", ".join(parts), median, tail)
 
 
-def _judged(quality: SessionQuality) -> str:
+def _judged(evidence: Evidence, quality: SessionQuality) -> str:
     """Whether anything may be decided on it, why it ended, and what it speaks of."""
     if quality.disturbed:
         return (
@@ -87,7 +90,8 @@ def _judged(quality: SessionQuality) -> str:
     reasons = list(dict.fromkeys(ENDED.get(word, word) for word in quality.ended))
     ended = f" It ended with {listed(reasons, 'en')}." if reasons else ""
     once = (
-        " How far another session would differ is not known: `bench --add` measures one more."
+        " How far another session would differ is not known: "
+        f"`{on_study(evidence, 'bench', '--add')}` measures one more."
         if quality.sessions < 2
         else " Sessions are pooled, each counting as one."
     )

@@ -61,7 +61,7 @@ def bench(
     work disturbed the session so much that nothing can be decided on it: it is kept, measure again.
     """
     from fusefront.harness.cli.show import console, show
-    from fusefront.harness.decision.policy import AGAIN
+    from fusefront.harness.decision.policy import again
     from fusefront.harness.errors import GateError, UsageError
     from fusefront.harness.runs.store import find_study
     from fusefront.harness.serving.export.tables import ROW_FORMATS
@@ -109,4 +109,5 @@ def bench(
         for part in bench_parts(result):
             screen.print(part)
     if disturbed := result.facts["quality"]["disturbed"]:
-        raise GateError(f"The session was disturbed: {' and '.join(disturbed)}; {AGAIN}.")
+        more = again(folder.command("bench"))
+        raise GateError(f"The session was disturbed: {' and '.join(disturbed)}; {more}.")

@@ -138,6 +138,7 @@ class Inputs:
     floor_p99: float = 0.0  # the same at p99, where the limit is checked
     disturbed: tuple[str, ...] = ()  # why nothing may be decided on the session, in words
     bench: bool = True  # a latency session exists
+    bench_command: str = "fusefront bench STUDY"  # what measures one, as it is typed
     settle: Callable[[int, int], Settle] | None = None
     controlled: bool = True  # whether controls were run
     problems: tuple[str, ...] = field(default=())  # read on the way: one sentence each

@@ -20,7 +20,6 @@ UNCONTROLLED = (
 
 
 Miss = Literal["untimed", "latency", "unpriced", "cost"]
-AGAIN = "measure again while nothing else runs (`fusefront bench --add` pools the sessions)"
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,15 @@ class Policy:
     margin: float
     max_cost: float | None = None  # per million predictions
     cost_factor: float = 1.0  # price per core-hour relative to the bench's
+
+
+def again(bench: str) -> str:
+    """What to do about a session that does not carry a decision; `bench` as it is typed.
+
+    >>> again("fusefront bench shop")
+    'measure again while nothing else runs (`fusefront bench shop --add` pools the sessions)'
+    """
+    return f"measure again while nothing else runs (`{bench} --add` pools the sessions)"
 
 
 def decide(inputs: Inputs, policy: Policy) -> Outcome:
@@ -152,7 +160,7 @@ def _unknown_today(
     text = (
         f"Whether what runs today, {name!r}, keeps {_limit_words(policy)} is not known "
         f"({has}), and {rival!r}, which keeps it, is not shown to be "
-        f"as good; {AGAIN}."
+        f"as good; {again(inputs.bench_command)}."
     )
     lack = MissingEvidence("session", name, text=text)
     return Outcome("thin", "too_little", None, leader, choice, feasible, equal, (lack,))
@@ -238,7 +246,8 @@ def _unknown(inputs: Inputs, policy: Policy, open_: list[int]) -> Outcome:
     name = inputs.candidates[subject].name
     text = (
         f"No strategy is shown to keep {_limit_words(policy)}, and of {len(open_)} it is not "
-        f"known, {name!r} among them ({_tail_words(inputs, subject)}); {AGAIN}, or raise the limit."
+        f"known, {name!r} among them ({_tail_words(inputs, subject)}); "
+        f"{again(inputs.bench_command)}, or raise the limit."
     )
     lack = MissingEvidence("session", name, text=text)
     return Outcome("thin", "too_little", None, None, subject, (), (), (lack,))
@@ -288,10 +297,11 @@ def _lacks(inputs: Inputs) -> tuple[MissingEvidence, ...]:
     if not inputs.controlled:
         lacks.append(MissingEvidence("controls", text=UNCONTROLLED))
     if not inputs.bench:
-        text = "No latency was measured; run `fusefront bench` on this study."
+        text = f"No latency was measured; run `{inputs.bench_command}`."
         lacks.append(MissingEvidence("latency", text=text))
     elif inputs.disturbed:
-        text = f"The latency session was disturbed: {' and '.join(inputs.disturbed)}; {AGAIN}."
+        reasons = " and ".join(inputs.disturbed)
+        text = f"The latency session was disturbed: {reasons}; {again(inputs.bench_command)}."
         lacks.append(MissingEvidence("session", text=text))
     elif inputs.today is not None and inputs.candidates[inputs.today].latency is None:
         name = inputs.candidates[inputs.today].name

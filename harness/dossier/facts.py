@@ -262,7 +262,7 @@ def study_facts(
         utilisation=latency.get("load"),
         bayes_auc=bayes,
         again=(study.path / ORIGIN).is_file(),
-        store=_place(study.root),
+        store=study.place,
         second_look=second_look,
         synthetic=not isinstance(spec.dataset, str),
         notes=notes,
@@ -280,11 +280,6 @@ def _lag(store: StoreFacts) -> str:
     if history.get("past") == "earlier":
         lags.append(history.get("lag") or "0")
     return ", ".join(dict.fromkeys(lags))
-
-
-def _place(root: Path) -> str:
-    """The folder of runs and studies for a command; "" where a command looks by itself."""
-    return "" if root.resolve() == Path("out").resolve() else str(root)
 
 
 def _relative(path: Path, root: Path) -> str:

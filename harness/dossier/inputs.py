@@ -114,6 +114,7 @@ def study_inputs(
         floor_p99=floor_p99,
         disturbed=quality.disturbed if quality else (),
         bench=bool(rows),
+        bench_command=study.command("bench"),
         settle=_settler(comparison),
         controlled=study.spec.controlled,
     )

@@ -1,5 +1,6 @@
 """The run store: one folder a run, one folder a study; files are the truth."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -54,6 +55,16 @@ class StudyFolder:
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def place(self) -> str:
+        """The folder of runs and studies for a command; "" where a command looks by itself."""
+        return "" if self.root.resolve() == Path("out").resolve() else str(self.root)
+
+    def command(self, verb: str) -> str:
+        """A verb on the study as it is typed, quoted for a shell."""
+        place = ("--out", self.place) if self.place else ()
+        return shlex.join(["fusefront", verb, self.name, *place])
 
     def matrix(self) -> Matrix:
         """matrix.json: dataset, fingerprint, store, those of its cells that can be read."""

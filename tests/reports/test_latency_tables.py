@@ -87,7 +87,7 @@ def test_one_session_few_requests_and_disturbances_are_said(timed: Evidence) -> 
     assert shown["sessions repeat within (sd)"] == "not known: one session"
     assert table.note == (
         "Quiet enough to decide on. How far another session would differ is not known: "
-        "`bench --add` measures one more."
+        "`fusefront bench demo --add` measures one more."
     )
     ruined = replace(alone, disturbed=("120 of 141 visits waited for a core",), samples=None)
     table = latency_tables.session(replace(timed, session=ruined))

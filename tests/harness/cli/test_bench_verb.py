@@ -1,6 +1,7 @@
 """`fusefront bench`: what it asks for, what it prints, exit 4 where the session was disturbed."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import typer
 from typer.testing import CliRunner
 
 from fusefront.harness.cli.bench import bench as verb
-from fusefront.harness.decision.policy import AGAIN
 from fusefront.harness.errors import GateError
 from fusefront.harness.serving.latency import study as measuring
 from fusefront.harness.serving.latency.bench import BenchResult
@@ -65,12 +65,17 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
-def test_a_disturbed_session_ends_with_exit_4_after_it_was_shown(bench: Any) -> None:
+def test_a_disturbed_session_ends_with_exit_4_after_it_was_shown(
+    bench: Any, tmp_path: Path
+) -> None:
     result, _ = bench(disturbed=["9 of 10 visits waited for a core", "and so on"])
     assert isinstance(result.exception, GateError)
     assert result.exception.exit_code == 4
     assert str(result.exception) == (
-        f"The session was disturbed: 9 of 10 visits waited for a core and and so on; {AGAIN}."
+        "The session was disturbed: 9 of 10 visits waited for a core and and so on; measure again "
+        "while nothing else runs "
+        f"(`{shlex.join(['fusefront', 'bench', 's', '--out', str(tmp_path)])} --add` pools the "
+        "sessions)."
     )
     assert "0.900-1.100" in result.output
 

@@ -83,7 +83,7 @@ def test_thin_evidence_is_listed_in_full(planted: Build) -> None:
         ("seeds", 1, 3),
     ]
     bare = decide(replace(inputs, bench=False, problems=(), clusters=10), POLICY)
-    assert texts(bare)[0] == "No latency was measured; run `fusefront bench` on this study."
+    assert texts(bare)[0] == "No latency was measured; run `fusefront bench STUDY`."
     assert len(texts(bare)) == 2
 
 

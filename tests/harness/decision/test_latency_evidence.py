@@ -107,7 +107,7 @@ def test_a_shown_loss_is_not_accepted_because_todays_may_miss(planted: Build) ->
     assert lack.text == (
         "Whether what runs today, 's0', keeps a p99 of at most 10 ms is not known (p99 9.8 ms "
         "[9.31, 10.3]), and 's1', which keeps it, is not shown to be as good; measure again while "
-        "nothing else runs (`fusefront bench --add` pools the sessions)."
+        "nothing else runs (`fusefront bench STUDY --add` pools the sessions)."
     )
     assert decide(with_tail(inputs, 0, 10.01, 10.2, 10.4), POLICY).reason == "limit"
     assert decide(with_tail(inputs, 0, 9.0, 9.2, 9.9), POLICY).choice == 0
@@ -148,7 +148,7 @@ def test_nobody_shown_to_keep_it_is_not_the_same_as_everybody_missing_it(planted
     assert lack.text == (
         "No strategy is shown to keep a p99 of at most 10 ms, and of 1 it is not known, 's1' among "
         "them (p99 9.8 ms [9.31, 10.3]); measure again while nothing else runs (`fusefront bench "
-        "--add` pools the sessions), or raise the limit."
+        "STUDY --add` pools the sessions), or raise the limit."
     )
     assert decide(inputs, replace(POLICY, slo_ms=9.0)).case == "infeasible"
     # whose cost is over, too, is no hope
@@ -166,14 +166,15 @@ def test_a_floor_at_p99_turns_kept_into_not_known(planted: Build) -> None:
 
 
 def test_no_disturbed_session_decides(planted: Build) -> None:
-    inputs = replace(planted([0.0, 0.006], [2.0, 3.0]), disturbed=("a", "b"))
+    inputs = planted([0.0, 0.006], [2.0, 3.0])
+    inputs = replace(inputs, disturbed=("a", "b"), bench_command="fusefront bench shop")
     outcome = decide(inputs, POLICY)
     assert (outcome.case, outcome.reason, outcome.choice) == ("thin", "too_little", None)
     assert [(lack.kind, lack.text) for lack in outcome.lacks] == [
         (
             "session",
             "The latency session was disturbed: a and b; measure again while nothing else runs "
-            "(`fusefront bench --add` pools the sessions).",
+            "(`fusefront bench shop --add` pools the sessions).",
         )
     ]
 

@@ -1,4 +1,5 @@
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,8 +125,9 @@ def test_a_refusal_is_one_sentence_that_says_what_to_measure(
     make_study(out, two, baseline="today", name="bare", seeds=(0,), bench=False)
     text, error = run("decide", "bare", "--out", str(out))
     assert text == ""
+    command = shlex.join(["fusefront", "bench", "bare", "--out", str(out)])
     assert str(error) == (
-        "No latency was measured; run `fusefront bench` on this study; every strategy has one "
+        f"No latency was measured; run `{command}`; every strategy has one "
         "seed, which says nothing about the next training; run at least 3 seeds."
     )
 

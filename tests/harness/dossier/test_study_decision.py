@@ -227,7 +227,7 @@ def test_without_a_bench_the_decision_asks_for_one(
 ) -> None:
     two = {"today": strategy(0.8, 2.0), "rival": strategy(0.1, 3.0)}
     make_study(tmp_path, two, baseline="today", bench=False)
-    with pytest.raises(GateError, match="run `fusefront bench`"):
+    with pytest.raises(GateError, match="run `fusefront bench planted --out"):
         decide_study(find_study("planted", tmp_path))
 
 
