@@ -134,6 +134,15 @@ def winner_run(search: Any, winners: Any) -> str:
     return str(record["run_id"])
 
 
+def test_below_the_samples_of_a_p99_there_is_a_median_alone() -> None:
+    trial: Any = {"number": 3, "run_id": "r"}
+    row: Any = {f"{q}_{end}": 1.0 for q in ("p50", "p99") for end in ("ms", "low", "high")}
+    few = timed_trials._timing(trial, {**row, "samples": 999}, "timed-0")
+    assert (few["p50_ms"], few["p99_ms"], few["low"], few["high"]) == (1.0, None, None, None)
+    whole = timed_trials._timing(trial, {**row, "samples": 1000, "p99_at_least": True}, "timed-0")
+    assert (whole["p99_ms"], whole["low"], whole["high"]) == (1.0, 1.0, None)
+
+
 @pytest.mark.slow
 def test_real_trials_are_timed_by_the_latency_lab(jobs: Any, console: Console) -> None:
     """The whole path, and its records hold; on a machine with other work it may say so instead."""

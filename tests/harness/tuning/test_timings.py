@@ -118,6 +118,8 @@ def test_at_the_limit_itself_and_without_a_p99_nothing_is_above(tmp_path: Path) 
     assert not timings.above(trial, 1.0)
     assert timings.above(trial, 0.999)
     assert not timings.above(trial, None)
+    timings.note({**timing(0, 1.0), "high": None})  # an open upper end
+    assert timings.above(trial, 0.999)
     timings.note(timing(0, None))
     assert not timings.above(trial, 0.001)
 
