@@ -4,12 +4,15 @@ Axes: R requests, K candidates, L history, all padded; N real rows, P real (row,
 codes of a history's role.
 """
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+BLOCK = 1 << 20  # numbers of a block of rows on a CPU: they stay in the processor's cache
 
 
 def at(table: Tensor, place: Tensor) -> Tensor:
@@ -19,6 +22,40 @@ def at(table: Tensor, place: Tensor) -> Tensor:
     training step.
     """
     return table.index_select(0, place.flatten()).view(*place.shape, *table.shape[1:])
+
+
+def at_in(kind: torch.dtype, table: Tensor, place: Tensor) -> Tensor:
+    """`at` of a table [n, D] and places [P] in another type; on a GPU the backward sums in the
+    table's own. There sums are stored after each addend, and in bf16 one of some hundred equal
+    numbers grows no more; a CPU sums bf16 in float32."""
+    if kind == table.dtype or not table.is_cuda:
+        return at(table.to(kind), place)
+    looked_up: Tensor = _Narrowed.apply(table, place, kind)  # type: ignore[no-untyped-call]
+    return looked_up
+
+
+class _Narrowed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, place: Tensor, kind: torch.dtype) -> Tensor:
+        ctx.save_for_backward(place)
+        ctx.shape, ctx.dtype = table.shape, table.dtype
+        return at(table.to(kind), place)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (grad,) = grads
+        (place,) = ctx.saved_tensors
+        total = grad.new_zeros(ctx.shape, dtype=ctx.dtype)
+        for block in blocks(len(place), grad):
+            total.index_add_(0, place[block], grad[block].to(ctx.dtype))
+        return total, None, None
+
+
+def blocks(count: int, like: Tensor) -> Iterator[slice]:
+    """Consecutive blocks of `count` rows as wide as `like` [., D]; a GPU takes all at once."""
+    size = count if like.is_cuda else max(1, BLOCK // max(1, like.shape[-1]))
+    for start in range(0, count, max(1, size)):
+        yield slice(start, start + size)
 
 
 class HistoryPairs(NamedTuple):

@@ -5,15 +5,12 @@ tensors of pairs x width for the backward. Here blocks of pairs are multiplied a
 made again in the backward: less memory, and each block stays in the processor's cache.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from fusefront.baselines.packed import HistoryPairs, at
-
-BLOCK = 1 << 20  # numbers of a block on a CPU; a GPU takes all pairs at once
+from fusefront.baselines.packed import HistoryPairs, at, blocks
 
 
 def crossed(target: Tensor, history: Tensor, weight: Tensor, pairs: HistoryPairs) -> Tensor:
@@ -33,7 +30,7 @@ class _Crossed(torch.autograd.Function):
         ctx.dtype = torch.get_autocast_dtype(kind) if half else target.dtype
         turned = weight.T.to(ctx.dtype)
         out = target.new_empty(len(row), len(weight), dtype=ctx.dtype)
-        for block in _blocks(row, target):
+        for block in blocks(len(row), target):
             both = at(target, row[block]).mul_(at(history, code[block]))
             torch.mm(both.to(ctx.dtype), turned, out=out[block])
         return out
@@ -45,17 +42,10 @@ class _Crossed(torch.autograd.Function):
         of_target, of_history = torch.zeros_like(target), torch.zeros_like(history)
         of_weight = torch.zeros_like(weight)
         half = weight.to(ctx.dtype)
-        for block in _blocks(row, target):
+        for block in blocks(len(row), target):
             t, h = at(target, row[block]), at(history, code[block])
             of_weight += (grad[block].T @ (t * h).to(ctx.dtype)).to(weight.dtype)
             of_both = (grad[block] @ half).to(target.dtype)  # [B, D]
             of_target.index_add_(0, row[block], h.mul_(of_both))
             of_history.index_add_(0, code[block], t.mul_(of_both))
         return of_target, of_history, of_weight, None, None
-
-
-def _blocks(row: Tensor, like: Tensor) -> Iterator[slice]:
-    """Consecutive blocks of the pairs."""
-    size = len(row) if like.is_cuda else max(1, BLOCK // max(1, like.shape[-1]))
-    for start in range(0, len(row), max(1, size)):
-        yield slice(start, start + size)

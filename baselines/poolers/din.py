@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fusefront.baselines.contract import Pooler
-from fusefront.baselines.packed import Packed, at
+from fusefront.baselines.packed import Packed, at_in
 from fusefront.baselines.poolers.crossed import crossed
 from fusefront.baselines.poolers.layers import Dense
 from fusefront.baselines.poolers.masking import additive, alive
@@ -86,7 +86,7 @@ class DinPooler(Pooler):
         product = crossed(t, h, w4, pairs)  # [P, H]
         like = product.dtype  # half of the memory where products are of half precision
         inner = (
-            product + at(from_history.to(like), pairs.code) + at(from_target.to(like), pairs.row)
+            product + at_in(like, from_history, pairs.code) + at_in(like, from_target, pairs.row)
         )
         inner = inner.relu()
         score = self.rest(self.dropout(inner)).squeeze(-1)  # [P]

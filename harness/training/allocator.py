@@ -35,7 +35,13 @@ def keep_freed_memory() -> bool:
 
 
 def give_freed_memory_back() -> None:
-    """Return to the system what is free, between two runs; nothing where there is no such call."""
+    """Return to the system what is free, between two runs; nothing where there is no such call.
+
+    A GPU's too, which trainings of other processes share.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
     libc = _libc()
     if libc is not None:
         libc.malloc_trim(0)

@@ -131,7 +131,9 @@ class Epochs(pl.Callback):
     def on_train_epoch_start(self, *_: object) -> None:
         self.begin = time.monotonic()
 
-    def on_validation_start(self, *_: object) -> None:
+    def on_validation_start(self, _: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)  # its last steps are of the epoch, too
         self.seconds.append(time.monotonic() - self.begin)  # training alone
 
     def on_validation_end(self, _: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -53,7 +53,8 @@ class ClickModule(pl.LightningModule):
         self.tf32 = training.precision == "tf32" or (
             training.precision == "auto" and gpu and not model.wide
         )
-        self.auc = BinaryAUROC(thresholds=None)  # exact; a binned one is off by more than we seek
+        # exact; a binned one is off by more than we seek. Labels are checked as data are prepared
+        self.auc = BinaryAUROC(thresholds=None, validate_args=False)
         self.best_auc, self.best_epoch = float("-inf"), -1
         self.best_state: dict[str, Tensor] = {}
         self.epochs: list[dict[str, float]] = []

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fusefront.baselines import packed as lookups
 from fusefront.baselines.contract import (
     Baseline,
     Parts,
@@ -17,8 +18,8 @@ from fusefront.baselines.contract import (
 )
 from fusefront.baselines.heads.zoo import HEADS
 from fusefront.baselines.models.composed import Composed
-from fusefront.baselines.packed import Packed, at
-from fusefront.baselines.poolers import crossed as blocks
+from fusefront.baselines.packed import Packed, at, at_in
+from fusefront.baselines.poolers.crossed import crossed
 from fusefront.baselines.poolers.din import DinPooler
 from fusefront.baselines.poolers.mean import MeanPooler
 from fusefront.baselines.poolers.zoo import POOLERS
@@ -196,13 +197,13 @@ def test_blocks_of_products_are_the_product_of_all(
     packed: Packed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Values and gradients of W (t * h), in blocks of two pairs, against autograd's own."""
-    monkeypatch.setattr(blocks, "BLOCK", 9)  # of width 4: two pairs
+    monkeypatch.setattr(lookups, "BLOCK", 9)  # of width 4: two pairs
     g = torch.Generator().manual_seed(0)
     shapes = ((len(OWNER), 4), (CODES, 4), (3, 4))
     parts = [torch.randn(s, generator=g, dtype=torch.float64, requires_grad=True) for s in shapes]
     target, history, weight = parts
     pairs = packed.pairs
-    ours = blocks.crossed(target, history, weight, pairs)
+    ours = crossed(target, history, weight, pairs)
     plain = (target[pairs.row] * history[pairs.code]) @ weight.T
     torch.testing.assert_close(ours, plain)
     toward = torch.randn(plain.shape, generator=g, dtype=torch.float64)
@@ -212,3 +213,30 @@ def test_blocks_of_products_are_the_product_of_all(
         strict=True,
     ):
         torch.testing.assert_close(mine, own)
+
+
+def test_gradients_of_a_code_met_thousands_of_times_are_summed_in_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their sum in float64, by a GPU's way and a CPU's; stored in bf16 each time it ends far
+    below."""
+    monkeypatch.setattr(lookups, "BLOCK", 300)
+    g = torch.Generator().manual_seed(0)
+    table = torch.randn(5, 4, generator=g).requires_grad_()
+    place = torch.randint(0, 5, (4000,), generator=g)
+    place[:2000] = 3
+    grad = torch.rand(4000, 4, generator=g).bfloat16()
+    exact = torch.zeros(5, 4, dtype=torch.float64).index_add(0, place, grad.double())
+    for way, within in (
+        (lambda: lookups._Narrowed.apply(table, place, torch.bfloat16), 1e-5),
+        (lambda: at_in(torch.bfloat16, table, place), 2**-8),
+    ):
+        values = way()
+        assert torch.equal(values, table.detach().bfloat16()[place])
+        (ours,) = torch.autograd.grad(values, table, grad)
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours.double(), exact, rtol=within, atol=0)
+    stored = torch.zeros(4, dtype=torch.bfloat16)
+    for addend in grad[place == 3]:
+        stored += addend
+    assert bool((stored < 0.5 * exact[3]).all())

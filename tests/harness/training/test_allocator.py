@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from fusefront.harness.runs.environment import environment
 from fusefront.harness.training import allocator
@@ -67,6 +68,20 @@ def test_a_system_without_such_an_allocator_is_left_alone(monkeypatch: pytest.Mo
     assert allocator.keep_freed_memory() is False
     allocator.give_freed_memory_back()
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_gpus_memory_is_given_back_where_one_was_used(
+    monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: begun)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: calls.append("empty"))
+    allocator.give_freed_memory_back()
+    assert calls == ["empty"] * begun
+    monkeypatch.delitem(sys.modules, "torch")  # a process that never trained
+    allocator.give_freed_memory_back()
+    assert calls == ["empty"] * begun
 
 
 class Refusing:

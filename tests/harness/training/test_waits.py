@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from fusefront.baselines.contract import Baseline, Parts, RequestBatch
 from fusefront.baselines.zoo import BASELINES
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.batches import Batcher
 from fusefront.harness.data.tables import item_table, schema_of
-from fusefront.harness.training.module import encode_table
+from fusefront.harness.runs.recipe import Training
+from fusefront.harness.training.module import ClickModule, encode_table
 
 from ..waits import Waits
 
@@ -53,3 +55,20 @@ def test_pairs_that_nobody_counted_do_wait(
         whole = model.train().losses(batch._replace(entries=None, pairs=None))
     assert waits.names == ["aten.index.Tensor", "aten.repeat_interleave.Tensor"]
     torch.testing.assert_close(model.losses(batch).click, whole.click, rtol=0, atol=1e-6)
+
+
+def test_validation_looks_for_no_distinct_labels(
+    ragged: PreparedDataset, parts: Parts, batch: RequestBatch
+) -> None:
+    """What else the metric asks on a CPU it does on the device."""
+    model = BASELINES["early_fusion"].build(schema_of(ragged), item_table(ragged), {}, parts, 0)
+    module = ClickModule(model, 45, Training(), 9)
+    module.on_validation_start()
+    with torch.inference_mode(), Waits() as waits:
+        module.validation_step(batch, 0)
+    assert not [name for name in waits.names if "unique" in name]
+    assert module._codes is not None
+    labels = batch.labels[batch.candidate_mask]
+    with torch.inference_mode():
+        scores = model.score_rows(module._codes, batch, batch.items)[0]
+    assert float(module.auc.compute()) == pytest.approx(roc_auc_score(labels, scores), abs=1e-6)
