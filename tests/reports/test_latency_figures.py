@@ -127,6 +127,25 @@ def test_a_queue_is_drawn_by_rate_and_one_that_only_grows_at_the_edge(
     assert [mark for mark in marks(ax, "^") if mark[0]] == [([190.0], [top])]
     assert {"PCA-64, the choice", "PCA-32", "limit 10 ms"} <= set(words(ax))
     assert [line.get_linewidth() for line in ax.lines if line.get_marker() == "o"] == [2.2, 1.2]
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    assert left < 80.0 < 210.0 < right
+    assert all(low < tick < high for tick in ax.get_yticks())
+    assert len(ax.get_yticks()) >= 2
+
+
+def test_names_of_lines_are_apart_and_dots_lead_to_them(timed: Evidence, axes: Any) -> None:
+    near = (*QUEUE[:3], Arriving("pca64", 0.7, 190.0, Interval(0.9), 9.001))
+    ax = axes(load.draw_queue, replace(timed, arriving=near))
+    names = [text for text in ax.texts if text.get_position()[0] == 1.02]
+    heights = sorted(text.get_position()[1] for text in names)
+    pixels = ax.get_window_extent().height / ax.figure.dpi * 72
+    assert (heights[1] - heights[0]) * pixels == pytest.approx(16)
+    pairs = [line for line in ax.lines if len(line.get_xdata()) == 2]
+    dots = [line for line in pairs if line.get_xdata()[1] == 1.015]
+    assert sorted(line.get_ydata()[1] for line in dots) == heights
+    to_data = ax.transAxes + ax.transData.inverted()
+    ends = sorted(tuple(to_data.transform((d.get_xdata()[0], d.get_ydata()[0]))) for d in dots)
+    assert ends == [pytest.approx((190.0, 9.001)), pytest.approx((210.0, 9.0))]
 
 
 def test_throughput_is_that_of_what_ships_at_the_most_candidates(
