@@ -40,6 +40,39 @@ def test_a_class_that_is_not_frozen_is_frozen(tmp_path: Path) -> None:
     assert drawn(tmp_path, FROZEN.replace("True", "False")) == {("False", "True")}
 
 
+LOCAL = "def f(a):\n    {0}"
+TYPED = "x: A | B = a + b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LOCAL.format(TYPED),
+        LOCAL.format(f"for b in a:\n        if b:\n            {TYPED}"),
+        LOCAL.format(f"try:\n        pass\n    except KeyError:\n        {TYPED}"),
+        LOCAL.format(f"match a:\n        case A():\n            {TYPED}"),
+        LOCAL.format(f"with a:\n        async def g():\n            {TYPED}"),
+    ],
+)
+def test_the_type_of_a_local_name_is_read_by_nobody(tmp_path: Path, text: str) -> None:
+    assert drawn(tmp_path, text) >= {(" + ", " - ")}  # the value counts as ever
+    assert (" | ", " & ") not in drawn(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TYPED,
+        f"class F:\n    {TYPED}",
+        LOCAL.format(f"class G:\n        {TYPED}"),
+        LOCAL.format("x: int = a | B"),
+        "def f(a: A | B):\n    pass",
+    ],
+)
+def test_every_other_type_is_evaluated(tmp_path: Path, text: str) -> None:
+    assert (" | ", " & ") in drawn(tmp_path, text)
+
+
 LAST_OF_TWO = [
     "np.ones((a, b)).sum(-1)",
     "np.ones([a, b]).max(axis=-1)",

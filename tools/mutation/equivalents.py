@@ -1,14 +1,16 @@
 """Changes that no test can tell apart: what of a file's tree is left out of the drawing.
 
-Two kinds, and each only where the file itself decides it:
+Three kinds, and each only where the file itself decides it:
 - `@dataclass(frozen=True)` -> False. A program that runs assigns to no frozen object; only a hash
   could tell, and where one is needed the program fails at once;
+- the type of a function's own name (`most: int | None = None`), which no program evaluates;
 - an axis counted from the end -> the same axis counted from the start (`-1` -> `1` of two axes).
   The array's number of axes has to stand in the same expression, or where its name is bound, once.
 """
 
 import ast
 from collections.abc import Iterator
+from typing import TypeGuard
 
 SHAPED = ("zeros", "ones", "empty", "full")  # module functions that take a shape first
 ALONG = (
@@ -24,7 +26,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 def equivalents(tree: ast.Module) -> set[int]:
     """The `id` of every node whose change means the same."""
-    return {id(node) for node in (*frozen(tree), *same_axes(tree))}
+    return {id(node) for node in (*frozen(tree), *local_types(tree), *same_axes(tree))}
 
 
 def frozen(tree: ast.Module) -> Iterator[ast.expr]:
@@ -37,6 +39,23 @@ def frozen(tree: ast.Module) -> Iterator[ast.expr]:
                         match keyword:
                             case ast.keyword(arg="frozen", value=ast.Constant(value=True) as value):
                                 yield value
+
+
+def local_types(tree: ast.Module) -> Iterator[ast.AST]:
+    """All that stands in the type of a name that a function binds for itself."""
+    for function in ast.walk(tree):
+        inside = list(function.body) if isinstance(function, Function) else []
+        while inside:
+            node: ast.AST = inside.pop()
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                yield from ast.walk(node.annotation)
+            if not isinstance(node, Function | ast.ClassDef):
+                inside += [each for each in ast.iter_child_nodes(node) if is_block(each)]
+
+
+def is_block(node: ast.AST) -> TypeGuard[ast.stmt]:
+    """Whether statements may stand in it."""
+    return isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case)
 
 
 def same_axes(tree: ast.Module) -> Iterator[ast.expr]:

@@ -1,9 +1,13 @@
 """The plan of memory: every size worked out by hand, at and beside each bound."""
 
+import numpy as np
 import pytest
 
 from fusefront.datasets.errors import SpecError
 from fusefront.datasets.preparing.budget import Budget, RowBytes, parse_size, plan, size
+from fusefront.datasets.preparing.counters import disk_of
+from fusefront.datasets.preparing.spill import _bucket
+from fusefront.datasets.spec import DatasetSpec, parse_spec
 
 MIB = 1 << 20
 BASE = 260 * MIB  # before any row or item
@@ -120,3 +124,27 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 )
 def test_sizes_are_said_in_the_largest_unit_that_they_fill(count: int, sentence: str) -> None:
     assert size(count) == sentence
+
+
+def counted(*counters: object) -> DatasetSpec:
+    raw = {
+        "name": "shop",
+        "interactions": {"path": "log.parquet"},
+        "columns": {"user": "u", "item": "i", "label": "y", "timestamp": "t"},
+        "split": {"by": "time", "valid": 0.1, "test": 0.2},
+        "counters": list(counters),
+    }
+    return parse_spec(raw, "spec")
+
+
+def test_counters_need_files_and_none_need_none() -> None:
+    """A record of 25 bytes twice, a result of 24, two sums of 8, and the row's time of 8."""
+    assert disk_of(counted(), "s", 1000) == 0
+    assert disk_of(counted({"of": "user"}), "s", 1000) == 1000 * (2 * 25 + 24 + 2 * 8 + 8)
+
+
+def test_buckets_are_users_by_their_first_bits() -> None:
+    words = np.random.default_rng(1).integers(0, 1 << 64, 200, dtype=np.uint64)
+    for bits in (0, 1, 5):
+        buckets = [int(word) * 2**bits // 2**64 for word in words.tolist()]
+        assert _bucket(words, bits).tolist() == buckets

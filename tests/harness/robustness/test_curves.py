@@ -161,16 +161,19 @@ def test_every_point_is_a_difference_of_mean_auc(folder: Any) -> None:
     assert folder.looks == [(folder.path, "robustness")]
 
 
-def test_the_area_is_the_mean_change_over_the_shares(folder: Any) -> None:
-    """By numpy's trapezoids, over unequal steps."""
-    curves, _ = measured(folder, shares=(0.25, 1.0))
+@pytest.mark.parametrize("shares", [(0.25, 1.0), (0.5,)])
+def test_the_area_is_the_mean_change_over_the_shares(
+    folder: Any, shares: tuple[float, ...]
+) -> None:
+    """By numpy's trapezoids, over unequal steps, or over one; of the range that was measured."""
+    curves, _ = measured(folder, shares=shares)
     for curve in curves:
         name, modality = curve["strategy"], curve["modality"]
         whole = mean_auc(name, NOTHING)
         change = [
-            mean_auc(name, Hidden(modality, s) if s else NOTHING) - whole for s in (0, 0.25, 1)
+            mean_auc(name, Hidden(modality, s) if s else NOTHING) - whole for s in (0, *shares)
         ]
-        expected = np.trapezoid(change, [0, 0.25, 1])
+        expected = np.trapezoid(change, [0, *shares]) / shares[-1]
         area = curve["area"]
         assert area["value"] == pytest.approx(expected, abs=1e-6)
         assert area["low"] < area["value"] < area["high"]
