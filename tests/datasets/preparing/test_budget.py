@@ -132,6 +132,8 @@ def counted(*counters: object) -> DatasetSpec:
         "interactions": {"path": "log.parquet"},
         "columns": {"user": "u", "item": "i", "label": "y", "timestamp": "t"},
         "split": {"by": "time", "valid": 0.1, "test": 0.2},
+        "history": {"from": "log", "max_length": 5},
+        "items": {"keys": "log"},
         "counters": list(counters),
     }
     return parse_spec(raw, "spec")
