@@ -125,6 +125,7 @@ def test_queues_and_calls_have_their_own_axes(timed: Evidence) -> None:
     queue = latency_tables.arriving(whole)
     assert [str(row.cells[5]) for row in queue.rows] == ["4.25", "overloaded"]
     assert values_of(queue.heads[4], queue.rows[0].cells[4]) == (0.001, 0.007)
+    assert str(queue.rows[0].cells[4]) == "[0.10%,\u00a00.70%]"
     assert table_frame(queue)["requests_per_second"].to_list() == [250.0, 1200.0]
     calls = table_frame(latency_tables.at_once(whole))
     assert calls["requests_at_once"].to_list() == [16]
