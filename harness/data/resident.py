@@ -65,8 +65,8 @@ def device_bytes(store: PreparedDataset, split: str) -> int:
     requests, items = len(rows.group), len(rows.item)
     kinds = 0 if store.history_kinds is None else store.history_kinds.nbytes
     values = int(store.history_values.nbytes) + kinds + sum(part.nbytes for part in columns)
-    of_request, of_row, of_unit = 20, 13, 32  # a request is at least one unit, at most its rows
-    return int(values + of_request * requests + of_row * items + of_unit * max(requests, items))
+    of_request, of_row, of_unit = 24, 13, 32  # units are as many as rows at most
+    return int(values + of_request * requests + of_row * items + of_unit * items)
 
 
 def _free(device: torch.device) -> int:

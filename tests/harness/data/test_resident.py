@@ -99,8 +99,11 @@ def test_the_log_goes_to_a_gpu_where_it_fits(
             built.append(arguments[3:])
 
     need = device_bytes(ragged, "train")
-    arrays = [ragged.history_values, *ragged.split("train")[:8], *ragged.split("train")[10:12]]
-    assert sum(part.nbytes for part in arrays) <= need < 3 * sum(part.nbytes for part in arrays)
+    placed = ResidentBatcher(ragged, "train", 1, CPU)  # a unit a row
+    tensors = [*vars(placed).values(), *placed.request_columns, *placed.candidate_columns]
+    tensors = [part for part in [*tensors, placed.log.items] if isinstance(part, torch.Tensor)]
+    order = 8 * len(placed.units)
+    assert need == sum(part.nbytes for part in tensors) + order
     monkeypatch.setattr(resident, "ResidentBatcher", Placed)
     for free, fits in ((2 * need, True), (2 * need - 2, False)):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _, free=free: (free, 1 << 40))
