@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from fusefront.harness.runs.recipe import Training, in_words, overlay, rows_a_batch
+from fusefront.harness.runs.recipe import Training, in_words, overlay, rows_a_batch, spelled
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,113 @@ def test_keys_that_came_later_are_part_of_an_identity_where_they_differ_alone():
 )
 def test_another_precision_stands_in_the_recipes_words(precision, words):
     assert in_words(Training(precision=precision)) == f"{in_words(Training())}, {words}"
+
+
+LARGEST = 2_147_483_647
+WITH = {  # what a key needs beside it
+    "patience": {"schedule": "plateau"},
+    "l2": {"optimizer": "adam"},
+    "l2_embedding": {"optimizer": "adam"},
+}
+# key -> smallest and largest value, the nearest refused on either side
+LIMITS = {
+    "epochs": (1, 1000, 0, 1001),
+    "batch_rows": (2, LARGEST, 1, LARGEST + 1),
+    "learning_rate": (1e-9, 1000.0, 0.0, 1000.5),
+    "tau": (1e-9, 1e300, 0.0, float("inf")),
+    "id_tau": (1e-9, 1e300, 0.0, float("inf")),
+    "weight_decay": (0.0, 1e9, -1e-9, 1e9 + 1),
+    "id_weight_decay": (0.0, 1e9, -1e-9, 1e9 + 1),
+    "l2": (0.0, 1e9, -1e-9, 1e9 + 1),
+    "l2_embedding": (0.0, 1e9, -1e-9, 1e9 + 1),
+    "warmup": (0.0, 0.999, -1e-9, 1.0),
+    "anneal": (1e-9, 0.999, 0.0, 1.0),
+    "patience": (1, 1000, 0, 1001),
+    "average": (1e-9, 1000.0, 0.0, 1000.5),
+    "max_candidates": (1, LARGEST, 0, LARGEST + 1),
+    "clip": (1e-9, 1e9, 0.0, 1e9 + 1),
+}
+
+
+@pytest.mark.parametrize("key", LIMITS)
+def test_each_number_of_a_recipe_has_its_limits(key):
+    *ends, below, above = LIMITS[key]
+    for value in ends:
+        assert getattr(Training.model_validate({**WITH.get(key, {}), key: value}), key) == value
+    for value in (below, above, float("nan")):
+        with pytest.raises(ValidationError, match=key):
+            Training.model_validate({**WITH.get(key, {}), key: value})
+
+
+def test_the_recipe_that_nobody_wrote_is_this_one():
+    assert Training().model_dump() == {
+        "epochs": 3,
+        "batch_rows": None,
+        "optimizer": "adamw",
+        "schedule": "one_cycle",
+        "learning_rate": 0.01,
+        "tau": 3.0,
+        "id_tau": 0.3,
+        "weight_decay": None,
+        "id_weight_decay": None,
+        "l2": 0.0,
+        "l2_embedding": 0.0,
+        "warmup": 0.1,
+        "anneal": 0.1,
+        "patience": None,
+        "average": None,
+        "max_candidates": 64,
+        "clip": 10.0,
+    }
+    adam = Training(optimizer="adam", l2=1e-3)
+    assert (adam.tau, adam.id_tau, adam.weight_decay, adam.l2) == (None, None, None, 1e-3)
+
+
+def test_a_decay_is_said_once_by_either_pair_of_words():
+    for tau, decay in (("tau", "weight_decay"), ("id_tau", "id_weight_decay")):
+        none = Training.model_validate({tau: None})
+        assert (getattr(none, tau), getattr(none, decay)) == (None, None)
+        zero = Training.model_validate({decay: 0.0})  # none, said in AdamW's own way
+        assert (getattr(zero, tau), getattr(zero, decay)) == (None, 0.0)
+        both = Training.model_validate({tau: 2.0, decay: None})
+        assert (getattr(both, tau), getattr(both, decay)) == (2.0, None)
+        with pytest.raises(ValidationError, match=f"got both {tau} and {decay}, two words for one"):
+            Training.model_validate({tau: 2.0, decay: 0.0})
+    for words in ({"l2": 1e-9}, {"l2_embedding": 1e-9}):
+        with pytest.raises(ValidationError, match="are Adam's; with 'adamw' give tau or id_tau"):
+            Training.model_validate(words)
+    for schedule in ("constant", "plateau", "exact"):
+        assert Training(schedule=schedule, patience=2).patience == 2
+
+
+def test_every_word_of_a_recipe_in_a_line_stands_for_its_own_number():
+    words = {"weight_decay": 0.5, "id_weight_decay": 0.25, "epochs": 2}
+    assert in_words(Training.model_validate(words)) == (
+        "AdamW 0.01, one cycle of 2 epochs, batch by rows, decay 0.5, decay of ids 0.25"
+    )
+    words = {"optimizer": "adam", "l2": 2.0, "l2_embedding": 3.0, "schedule": "constant"}
+    assert in_words(Training.model_validate({**words, "batch_rows": 512, "epochs": 1})) == (
+        "Adam 0.01, constant rate, at most 1 epoch, batch 512, L2 2, L2 of embeddings 3"
+    )
+    assert in_words(Training(schedule="exact")) == "solved exactly"
+    assert spelled({"tau": None, "l2": 0.5}) == "tau none, l2 0.5"
+
+
+def test_a_layer_with_the_optimiser_that_was_keeps_the_decay_and_another_drops_every_one():
+    every = {
+        "tau": 1,
+        "id_tau": 2,
+        "weight_decay": 3,
+        "id_weight_decay": 4,
+        "l2": 5,
+        "l2_embedding": 6,
+        "clip": 7,
+    }
+    assert overlay(every, {"optimizer": "adamw"}) == {**every, "optimizer": "adamw"}
+    assert overlay(every, {"optimizer": "adam"}) == {"clip": 7, "optimizer": "adam"}
+    back = overlay(every, {"optimizer": "adam", "l2": 8}, {"optimizer": "adam", "clip": 9})
+    assert back == {"clip": 9, "optimizer": "adam", "l2": 8}
+    for tau, decay in (("tau", "weight_decay"), ("id_tau", "id_weight_decay")):
+        assert overlay({tau: 1}, {decay: 2}) == {decay: 2}
+        assert overlay({decay: 1}, {tau: 2}) == {tau: 2}
+        assert overlay({decay: 1}, {tau: None}) == {decay: 1, tau: None}

@@ -6,7 +6,14 @@ import pytest
 
 from fusefront.datasets.errors import DataContractError
 from fusefront.harness.runs.files import write_json, write_text
-from fusefront.harness.runs.seal import LOG, open_test, openings
+from fusefront.harness.runs.seal import (
+    LOG,
+    UNKNOWN_LOOKS,
+    Looks,
+    Opening,
+    open_test,
+    openings,
+)
 
 CELL = {"strategy": "a", "role": "strategy", "seed": 0, "run_id": "r", "baseline": "b"}
 MATRIX = {"format": 1, "dataset": "d", "fingerprint": "f", "store": "s", "cells": [CELL]}
@@ -45,3 +52,43 @@ def test_a_look_is_numbered_by_the_contents_seen_before_it(folder: Path) -> None
     assert open_test(folder, "compare").number == 3
     write_text(folder / "study.yaml", "name: shop\nmargin: 0.002\n")
     assert open_test(folder, "compare").number == 2  # looked at second
+
+
+A, B, C = (Opening("t", "report", "study", matrix) for matrix in "abc")
+
+
+@pytest.mark.parametrize(
+    ("before", "number", "others"),
+    [
+        ((), 1, 0),
+        ((A,), 1, 0),
+        ((B,), 2, 1),
+        ((A, B), 1, 1),  # A was the first look
+        ((B, A), 2, 1),
+        ((B, B, C), 3, 3),
+        ((B, C, A, C), 3, 3),
+    ],
+)
+def test_a_look_has_the_number_of_contents_that_were_looked_at_before_its_own(
+    before: tuple[Opening, ...], number: int, others: int
+) -> None:
+    looks = Looks(A, before)
+    assert (looks.number, looks.second) == (number, others > 0)
+    if others:
+        assert f"(looks: {others}, first t): what was chosen since may be" in looks.sentence
+        assert not looks.sentence.endswith("emptied.")
+    else:
+        assert looks.sentence == ""
+
+
+def test_what_was_looked_at_is_the_study_and_its_runs_and_no_purpose() -> None:
+    for other, second in (
+        (A._replace(purpose="compare", time="later"), False),
+        (A._replace(study="another"), True),
+        (A._replace(matrix="another"), True),
+    ):
+        assert Looks(A, (other,)).second == second
+    unknown = Looks(A, (UNKNOWN_LOOKS, B))
+    assert unknown.number == 3
+    assert unknown.sentence.endswith("The log of looks was changed or emptied.")
+    assert "(looks: 2, first at an unknown time)" in unknown.sentence
