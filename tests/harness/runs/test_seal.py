@@ -92,3 +92,16 @@ def test_what_was_looked_at_is_the_study_and_its_runs_and_no_purpose() -> None:
     assert unknown.number == 3
     assert unknown.sentence.endswith("The log of looks was changed or emptied.")
     assert "(looks: 2, first at an unknown time)" in unknown.sentence
+
+
+def test_a_log_that_was_emptied_goes_on_and_forgets_nothing(folder: Path) -> None:
+    open_test(folder, "compare")
+    (folder / LOG).write_bytes(b"")
+    assert openings(folder) == (UNKNOWN_LOOKS,)
+    looks = open_test(folder, "decide")
+    assert (looks.number, looks.second) == (2, True)
+    assert openings(folder) == (UNKNOWN_LOOKS, looks.opening)
+    lines = (folder / LOG).read_text().splitlines()
+    assert len(lines) == 2
+    assert open_test(folder, "decide").before == (UNKNOWN_LOOKS, looks.opening)
+    assert (folder / LOG).read_text().splitlines() == lines
