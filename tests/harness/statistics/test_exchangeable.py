@@ -76,6 +76,19 @@ def test_half_of_the_draws_are_as_measured_and_half_alike() -> None:
     assert (alike.std(0) < flat.std(0)).all()  # the others help
 
 
+def test_two_rivals_are_enough_to_be_alike() -> None:
+    spread = covariance_of_gains(VARIANCE, 0, [1, 2])
+    draws = gain_draws(GAINS[:2], spread, ALIKE[:2], np.random.default_rng(0), 40_000)
+    flat, alike = draws[:20_000], draws[20_000:]
+    assert flat.mean(0) == pytest.approx(GAINS[:2], abs=0.04)
+    drawn_back = alike_with_today(GAINS[:2], spread)
+    assert alike.mean(0) == pytest.approx(drawn_back, abs=0.04)
+    assert drawn_back[0] < GAINS[0] - 0.4
+    expected = expected_gains(GAINS[:2], spread, ALIKE[:2])
+    assert expected == pytest.approx(posterior(GAINS[:2], spread), abs=1e-4)
+    assert expected[0] < GAINS[0] - 0.1
+
+
 def test_one_rival_and_those_not_alike_are_as_measured() -> None:
     spread = covariance_of_gains(VARIANCE, 0, [1])
     single = np.array([3.0])

@@ -120,3 +120,21 @@ def test_a_planted_gap_is_told_and_none_where_there_is_none() -> None:
         finds += gaps_of(*world(1000 + seed, gap=2.5)[:2])["auc"].low > 0
     assert false_claims <= 6
     assert finds >= 80
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (0.01, 0.5, True),
+        (-0.5, -0.01, True),
+        (0.0, 0.5, False),
+        (-0.5, 0.0, False),
+        (-0.01, 0.5, False),
+        (float("nan"), float("nan"), False),
+    ],
+)
+def test_a_gap_is_shown_where_its_interval_leaves_zero_out(
+    low: float, high: float, *, shown: bool
+) -> None:
+    gap = GroupGap("mine", "maker", "auc", "large", "small", (low + high) / 2, low, high, 0.5)
+    assert gap.shown is shown

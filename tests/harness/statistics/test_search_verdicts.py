@@ -93,6 +93,11 @@ def test_below_five_trials_there_is_no_verdict_on_strategies(source):
     assert "no verdict on strategies" in sentence
 
 
+def test_unlike_numbers_of_too_few_trials_are_said_from_the_fewest_to_the_most(source):
+    comparison = judged(source, {"base": STEADY, "good": STEADY[:3], "given": STEADY[:4]})
+    assert comparison.search.sentences[0].startswith("3 to 4 completed trials each (good, given): ")
+
+
 def test_who_has_too_few_trials_alone_has_no_verdict(source):
     comparison = judged(source, {"base": STEADY, "good": STEADY, "given": STEADY[:4]})
     verdict = {row.name: row.verdict for row in comparison.search.rows}

@@ -76,6 +76,7 @@ def test_a_training_that_pauses_ends_with_the_same_bits(
     cell: Cell, straight: RunRecord, world: PreparedDataset, shipped: Parts, tmp_path: Path
 ) -> None:
     messages: list[dict[str, Any]] = []
+    seconds = 0.0
     for until in (1, 2):
         torch.rand(until)  # another process has other generators
         with pytest.raises(PausedError, match=f"paused after epoch {until}"):
@@ -83,6 +84,11 @@ def test_a_training_that_pauses_ends_with_the_same_bits(
         (folder,) = tmp_path.glob("runs/*/*/*")
         assert not (folder / "summary.json").exists()
         assert json.loads((folder / "status.json").read_text())["state"] == "paused"
+        checkpoint = read_checkpoint(folder)
+        assert checkpoint is not None
+        assert checkpoint.epochs == until
+        assert checkpoint.seconds > seconds  # of all processes so far
+        seconds = checkpoint.seconds
     with (folder / "metrics.jsonl").open("a") as file:  # an epoch that a kill cut off
         file.write('{"epoch": 3}\n')
     np.random.seed(1)  # noqa: NPY002 - the generator that is put back
@@ -94,6 +100,7 @@ def test_a_training_that_pauses_ends_with_the_same_bits(
     assert [message["epoch"] for message in messages] == list(range(1, count + 1))
     for key in ("valid_auc", "best_epoch", "train_loss", "epochs"):
         assert record.summary[key] == straight.summary[key]
+    assert record.summary["seconds"] > seconds
     assert not (record.path / FILE).exists()
 
 

@@ -25,6 +25,33 @@ def test_rungs_are_whole_epochs_before_the_last(epochs: int) -> None:
     assert best_at_rungs([], epochs) == {}
 
 
+@pytest.mark.parametrize(
+    ("epochs", "expected"),
+    [
+        (1, ()),
+        (2, (1,)),
+        (3, (1, 2)),
+        (5, (1, 2, 3)),
+        (8, (1, 2, 4)),
+        (9, (2, 3, 5)),
+        (72, (9, 18, 36)),
+        (1000, (125, 250, 500)),
+    ],
+)
+def test_a_training_pauses_after_an_eighth_a_quarter_and_a_half(
+    epochs: int, expected: tuple[int, ...]
+) -> None:
+    """Each rounded up; the best AUC so far stands at those that were reached, of equal length."""
+    assert rungs(epochs) == expected
+    rising = [k / epochs for k in range(epochs)]
+    for reached in (*expected, *(rung - 1 for rung in expected), epochs):
+        best = best_at_rungs(rising[:reached], epochs)
+        assert best == {str(rung): (rung - 1) / epochs for rung in expected if rung <= reached}
+    falling = [None, *reversed(rising)]  # the first epoch has no value
+    best = best_at_rungs(falling, epochs)
+    assert best == {str(rung): rising[-1] for rung in expected if rung > 1}
+
+
 @pytest.mark.parametrize(("until", "end"), [(2, "paused"), (None, "done")])
 def test_a_worker_puts_by_what_is_trained_in_parts(
     until: int | None, end: str, monkeypatch: pytest.MonkeyPatch, make_cell: Any

@@ -268,3 +268,14 @@ def test_validation_is_of_full_precision_whatever_steps_are(model: Baseline) -> 
         with products(False):
             assert precision() == "highest"
     assert precision() == before
+
+
+@pytest.mark.parametrize("schedule", ["constant", "plateau"])
+def test_without_a_cycle_the_rate_is_moved_between_epochs_alone(
+    model: Baseline, schedule: Any
+) -> None:
+    module = ClickModule(model, 45, Training(schedule=schedule, learning_rate=0.03), 25)
+    optimizer = module.configure_optimizers()
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert {group["lr"] for group in optimizer.param_groups} == {0.03}
+    assert (module.schedule, module.state()["schedule"]) == (None, {})

@@ -15,7 +15,7 @@ from fusefront.harness.jobs.matrix import StudyPlan, make_plan
 from fusefront.harness.jobs.train import Room, tune
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.runs.study import Study
-from fusefront.harness.training.workers import Workers, is_passing
+from fusefront.harness.training.workers import Workers, cause_of, is_passing
 from fusefront.harness.tuning.search import Search
 
 DYING = """
@@ -73,6 +73,25 @@ def test_failures_of_the_place_are_told_from_those_of_a_run(
 
 @pytest.mark.slow
 @pytest.mark.gate
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (MemoryError(), "memory"),
+        (RuntimeError("CUDA out of memory: tried to allocate"), "memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "place"),
+        (PlaceError("still waiting"), "place"),
+        (FloatingPointError("3 of 9 scores are not finite"), "nan"),
+        (ValueError("k is too wide"), "value"),
+        (TypeError("got a word"), "value"),
+        (RuntimeError("shapes do not fit"), "error"),
+        (KeyError("k"), "error"),
+    ],
+)
+def test_what_gave_out_has_one_of_five_names(error: Exception, cause: str) -> None:
+    assert cause_of(error) == cause
+
+
 def test_a_run_whose_worker_is_killed_is_tried_once_more(
     plan: StudyPlan, world: PreparedDataset, tmp_path: Path, page_files: dict[str, str]
 ) -> None:
