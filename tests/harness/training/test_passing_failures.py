@@ -71,8 +71,6 @@ def test_failures_of_the_place_are_told_from_those_of_a_run(
     assert is_passing(error) is passing
 
 
-@pytest.mark.slow
-@pytest.mark.gate
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
@@ -92,6 +90,8 @@ def test_what_gave_out_has_one_of_five_names(error: Exception, cause: str) -> No
     assert cause_of(error) == cause
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_a_run_whose_worker_is_killed_is_tried_once_more(
     plan: StudyPlan, world: PreparedDataset, tmp_path: Path, page_files: dict[str, str]
 ) -> None:
