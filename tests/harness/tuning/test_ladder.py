@@ -241,6 +241,7 @@ def test_what_a_ladder_knows_of_trials_that_ended_with_or_without_pausing(tmp_pa
         (0, 2, {"1": 0.5, "2": 0.6}),
         (3, 1, {"1": 0.4}),
         (4, 1, {"1": 0.3}),
+        (5, 1, {"1": 0.2}),
     ):
         words = {"number": number, "until": until, "run_id": "r", "rungs": rungs, "seconds": 1.0}
         write_json(ladder.rung_file(number, until), {"format": 1, **words})
@@ -249,15 +250,17 @@ def test_what_a_ladder_knows_of_trials_that_ended_with_or_without_pausing(tmp_pa
         0: {"number": 0, "state": "infeasible", "value": None, **ended},
         1: {"number": 1, "state": "ok", "value": 0.9, "rungs": {"1": 0.7, "2": 0.8}, **ended},
         2: {"number": 2, "state": "infeasible", "value": None, **ended},
+        5: {"number": 5, "state": "infeasible", "value": None, **ended},
         4: {"number": 4, "state": "ok", "value": 0.9, "rungs": {"1": 0.7, "2": 0.8}, **ended},
     }
     steps = [Step(0, 1), Step(1, 4), Step(0, 4), IDLE, Step(2, 1), Step(0, 2), Step(3, 1)]
-    assert ladder.known([*steps, Step(4, 1)], records) == {  # type: ignore[arg-type]
+    assert ladder.known([*steps, Step(4, 1), Step(5, 2)], records) == {  # type: ignore[arg-type]
         0: Known({1: 0.5, 2: 0.6}, ended=True),
         1: Known({1: 0.7, 2: 0.8}, ended=True),
         2: Known({}, ended=True),
         3: Known({1: 0.4}, ended=False),
         4: Known({1: 0.3}, ended=False),
+        5: Known({1: 0.2}, ended=True),
     }
 
 
