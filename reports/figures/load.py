@@ -1,7 +1,7 @@
 """Lines over how much is asked: p99 behind a queue, predictions a second of larger calls."""
 
 from math import log
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 
@@ -143,14 +143,15 @@ def _draw_lines(
     ends: list[tuple[float, float]] = []  # of each line: x, share of the height
     for name, marks in lines.items():
         how = look(evidence, name, language)
-        known = [mark for mark in marks if mark.y]
-        solid = {"color": how.colour, "marker": how.marker, "ms": how.size * 0.7}
+        known = [(mark.x, mark.y) for mark in marks if mark.y]
+        solid: dict[str, Any] = {"color": how.colour, "marker": how.marker, "ms": how.size * 0.7}
         width = 2.2 if name == evidence.decision.choice else 1.2
-        ax.plot([m.x for m in known], [m.y for m in known], lw=width, **solid)
+        ax.plot([x for x, _ in known], [y for _, y in known], lw=width, **solid)
         grown = [mark.x for mark in marks if not mark.y]
         ax.plot(grown, [high] * len(grown), ls="", marker="^", ms=7, mfc=ink("paper"),
                 mec=how.colour, mew=1.3, clip_on=False, zorder=4)  # fmt: skip
-        ends.append((known[-1].x, log((known[-1].y or low) / low) / log(high / low)))
+        x, y = known[-1]
+        ends.append((x, log(y / low) / log(high / low)))
     places = apart([height for _, height in ends], LINE / (HEIGHT - EDGES[2] - EDGES[3]))
     left, right = (log(end) for end in ax.get_xlim())
     for name, (x, height), place in zip(lines, ends, places, strict=True):

@@ -1,5 +1,7 @@
 """The model alone and the whole request, a row a strategy: what the work around the model takes."""
 
+from typing import Any
+
 from matplotlib.axes import Axes
 
 from fusefront.reports import numbers
@@ -90,7 +92,12 @@ def _row(ax: Axes, evidence: Evidence, language: Language, row: int, each: Scope
         tail = each.end_to_end_p99.value
         ax.plot([whole, tail], [row, row], color=how.colour, lw=0.9, zorder=1)
         ax.plot([tail, tail], [row - 0.24, row + 0.24], color=how.colour, lw=1.4, zorder=2)
-    marks = {"ms": how.size * 0.8, "marker": how.marker, "ls": "", "mec": how.colour}
+    marks: dict[str, Any] = {
+        "ms": how.size * 0.8,
+        "marker": how.marker,
+        "ls": "",
+        "mec": how.colour,
+    }
     ax.plot([model], [row], mfc=ink("paper"), mew=1.2, zorder=3, **marks)
     ax.plot([whole], [row], mfc=how.colour, mew=1.2, zorder=4, **marks)
     sideways = ax.get_yaxis_transform()
