@@ -39,6 +39,9 @@ from fusefront.harness.serving.bundle.opened import read_manifest as read_bundle
 
 ROLES = ("strategy", "control", "ablation", "trial")
 
+NO_RUNS = "it was searched or begun, and has no runs of its own yet"
+AFTER_MATRIX = ("bench", "comparison.json", "decision.json", "opened.jsonl")  # of a study
+
 
 def verify(text: str | None, out: Path) -> list[Verification]:
     """Everything that `text` names: a folder, or a name of something under `out`; None = all.
@@ -175,8 +178,11 @@ def _study(path: Path) -> list[Verification]:
         cells = [e for other in (None, *others) for e in folder.entries(roles=ROLES, other=other)]
         entries, store = list({entry.path: entry for entry in cells}.values()), folder.store_path
     except DataContractError as error:  # the matrix, which is named above where it is there
-        lost = [] if (path / "matrix.json").exists() else [RecordDamage(str(error), None)]
-        return [Verification("study", path, (*damages, *lost))]
+        if not (path / "matrix.json").exists():
+            if not any((path / name).exists() for name in AFTER_MATRIX):
+                return [Verification("study", path, tuple(damages), (NO_RUNS,))]
+            damages.append(RecordDamage(str(error), None))
+        return [Verification("study", path, tuple(damages))]
     if not chain.broken(path / DECISIONS) and (sentence := changed(folder)):
         damages.append(RecordDamage(sentence, path / FILE))
     runs = {entry.path: None for entry in entries if entry.state != "missing"} | _trials(folder)

@@ -53,7 +53,11 @@ def _of_several(evidence: Evidence, lines: dict[str, list[LoadMark]]) -> dict[st
     decision = evidence.decision
     order = [decision.choice, decision.today, *decision.alternatives, *lines]
     names = [name for name in dict.fromkeys(order) if name is not None and name in lines]
-    several = {name: sorted(lines[name]) for name in names if len(lines[name]) > 1}
+    several = {
+        name: sorted(lines[name], key=lambda mark: mark.x)  # a rate given twice may have no p99
+        for name in names
+        if len(lines[name]) > 1
+    }
     several = {name: marks for name, marks in several.items() if any(m.y for m in marks)}
     return dict(list(several.items())[:MOST])
 

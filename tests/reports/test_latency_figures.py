@@ -114,6 +114,12 @@ def test_of_many_strategies_the_fastest_are_drawn_and_those_of_the_decision(
     assert shown == [*names[:22], "late_weighted", "pca64"]
 
 
+def test_a_rate_given_twice_needs_no_order_of_its_figures(timed: Evidence) -> None:
+    both = [each for each in timed.arriving if each.strategy == "pca64"]
+    twice = replace(timed, arriving=(*both, *(replace(each, p99_ms=None) for each in both)))
+    assert [mark.x for mark in load.queue_lines(twice)["pca64"]] == [80.0, 80.0, 190.0, 190.0]
+
+
 def test_a_queue_is_drawn_by_rate_and_one_that_only_grows_at_the_edge(
     timed: Evidence, axes: Any
 ) -> None:

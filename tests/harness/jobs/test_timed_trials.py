@@ -95,6 +95,12 @@ def test_a_winner_is_frozen_once_what_is_near_is_timed(
     assert f"timing {len(session)} trials near the front, alone on this machine" in text
     assert tune_study(request, console).winners == winners
     assert len(planned.sessions) == 1  # frozen: nothing is timed again
+    (study,) = [check for check in verify(None, request.out) if check.kind == "study"]
+    assert study.remarks == ("it was searched or begun, and has no runs of its own yet",)
+    assert not [d for d in study.damages if "matrix.json" in d.sentence]
+    (folder / "comparison.json").write_text("{}")  # what only a matrix leads to
+    (study,) = [check for check in verify(None, request.out) if check.kind == "study"]
+    assert [d for d in study.damages if "matrix.json: not there" in d.sentence]
 
 
 def test_what_misses_the_limit_gives_its_place_to_the_next(
