@@ -1,1 +1,1 @@
-"""From the prepared store to request batches: the one data module."""
+"""The one data module: from the prepared store to batches of requests."""

@@ -1,4 +1,7 @@
-"""Slices of the prepared store to ids-only request batches; no Python per row."""
+"""Cuts splits of the prepared store into batches of requests that hold ids only.
+
+Vectorised: no Python loop runs over rows.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +20,8 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RequestUnits:
-    """Requests cut to at most `max_candidates` rows each: request index, first row, rows."""
+    """Requests cut into units of at most `max_candidates` rows: request index, first row, number of
+    rows; each [units]."""
 
     request: Ints
     start: Ints
@@ -28,7 +32,10 @@ class RequestUnits:
 
 
 def cut_requests(row_start: NDArray[np.int64], max_candidates: int) -> RequestUnits:
-    """Split long requests; each piece keeps its request's history.
+    """Split requests of more than `max_candidates` rows; `row_start` [requests + 1] are their
+    borders.
+
+    Each piece repeats the history of its request.
 
     >>> cut_requests(np.array([0, 3, 8]), 4).length.tolist()
     [3, 4, 1]
@@ -45,14 +52,16 @@ def cut_requests(row_start: NDArray[np.int64], max_candidates: int) -> RequestUn
 
 
 def most_batches(rows: int, batch_rows: int) -> int:
-    """How many batches `rows` rows make, in whatever order they come."""
+    """The largest number of batches that `rows` rows can need, in any order of the requests."""
     return max(1, round(rows / batch_rows))
 
 
 def cut_batches(length: Ints, batch_rows: int) -> Ints:
-    """Ends of consecutive batches of about `batch_rows` rows, as even as whole requests allow.
+    """Cut units of `length` [units] rows into consecutive batches of about `batch_rows` rows.
 
-    There are `most_batches` of them where no piece is longer than a batch, and never more.
+    Returns the end of each batch [batches], as an index into the units. Batches are as even as
+    whole units allow, and there are at most `most_batches` of them; exactly that many where no unit
+    is longer than a batch.
 
     >>> cut_batches(np.array([3, 3, 3, 3, 1]), 6).tolist()
     [2, 5]
@@ -78,8 +87,8 @@ class Batcher:
         self.rows = len(self.split.item)
 
     def batches(self, batch_rows: int, order: Ints | None = None) -> Iterator[RequestBatch]:
-        """Batches of about `batch_rows` rows, units in the order [units] given (default: the
-        store's)."""
+        """Batches of about `batch_rows` rows; units come in the given order [units], by default in
+        that of the store."""
         order = np.arange(len(self.units)) if order is None else order
         if not len(order):
             return
@@ -88,7 +97,8 @@ class Batcher:
             yield self.batch(order[begin:end])
 
     def batch(self, chosen: Ints) -> RequestBatch:
-        """The units chosen [k] as one batch: real entries and rows looked up, then padded."""
+        """One batch of the units with indices `chosen` [k]: real entries and rows are looked up,
+        then padded."""
         request, first = self.units.request[chosen], self.units.start[chosen]
         rows = _PaddedLists.of(first, self.units.length[chosen], left=False)
         full = np.asarray(self.split.history_length[request], np.int64)
@@ -125,7 +135,8 @@ class Batcher:
     def _distinct(
         self, history: NDArray[np.integer[Any]], candidates: NDArray[np.integer[Any]]
     ) -> tuple[Ints, Ints, Ints]:
-        """Items of entries [E] and of rows [N] as the distinct ones [U], and each one's index."""
+        """The distinct items [U] among history entries [E] and rows [N], and where each of those is
+        in [U]."""
         self.in_batch[history] = True
         self.in_batch[candidates] = True
         self.in_batch[0] = True
@@ -136,7 +147,7 @@ class Batcher:
 
 
 def moved(batch: RequestBatch, device: torch.device) -> RequestBatch:
-    """The batch on a device."""
+    """The same batch with its tensors on `device`."""
 
     def there(part: Any) -> Any:
         if isinstance(part, torch.Tensor):
@@ -156,7 +167,8 @@ class _PaddedLists(NamedTuple):
 
     @classmethod
     def of(cls, start: Ints, length: Ints, *, left: bool) -> "_PaddedLists":
-        """Lists of `length` [k] entries from `start` [k] on; padded on the left or the right."""
+        """Lists that begin at `start` [k] and have `length` [k] entries, padded on the left or the
+        right."""
         count, width = len(length), int(length.max(initial=0))
         before = np.cumsum(length) - length  # (k,)
         corner = np.arange(count) * width + (width - length if left else 0)

@@ -1,4 +1,4 @@
-"""Multiply-accumulates of the online half, counted on a request of ones."""
+"""Multiply-accumulates (MACs) of the online half, counted on an artificial request of ones."""
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -9,10 +9,11 @@ CANDIDATES = 100
 
 
 def macs_per_candidate(model: Baseline, items: int, schema: Schema) -> int:
-    """MACs of `score` for one request of 100 candidates and a full history, divided by 100.
+    """MACs a candidate of `score`: those of one request with 100 candidates and a full history,
+    divided by 100.
 
-    Items are looked up; the fused path of multi-head attention is off, since the counter sees
-    nothing of it in eval mode.
+    Looking up items costs no MACs. The fused kernel of multi-head attention is switched off,
+    because the counter sees none of its MACs in eval mode.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -30,8 +31,8 @@ def macs_per_candidate(model: Baseline, items: int, schema: Schema) -> int:
 
 
 def code_bytes(model: Baseline, items: int, schema: Schema, candidates: int) -> float:
-    """Bytes, at two a number, of the codes that a request of so many candidates and a full history
-    looks up."""
+    """Bytes of the item codes that one request with `candidates` candidates and a full history
+    looks up, at two bytes a number."""
     with torch.no_grad():
         codes = model.eval().encode_items(torch.arange(min(items, CANDIDATES) + 1))
     widths = codes.candidate.values.shape[-1], codes.history.values.shape[-1]

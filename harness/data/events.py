@@ -1,4 +1,5 @@
-"""Events of histories whose kinds are told apart: how many kinds, and a batch's distinct ones."""
+"""Events of histories whose kinds (click, cart, ...) are told apart: the number of kinds, and the
+distinct events of a batch."""
 
 import numpy as np
 import torch
@@ -11,14 +12,14 @@ Ints = NDArray[np.int64]
 
 
 def kinds_of(store: PreparedDataset) -> int:
-    """How many kinds of events the histories tell apart; 0 where they hold one."""
+    """How many kinds of events the histories tell apart; 0 where all events are of one kind."""
     history = store.manifest.history
     return 0 if store.history_kinds is None or history is None else len(history.kinds)
 
 
 def distinct_events(history: Ints, kinds: Ints, items: int, most: int) -> Events:
-    """Histories [R, L] of indices into `items` items, kinds [R, L] up to `most`, as distinct
-    events."""
+    """The distinct events of histories [R, L], which are indices into `items` items, with kinds
+    [R, L] from 0 to `most`."""
     pair = history * (most + 1) + kinds
     present = np.zeros(items * (most + 1), bool)
     present[pair.ravel()] = True

@@ -39,10 +39,11 @@ class _InOrder(IterableDataset[RequestBatch]):
 
 
 class RequestData(pl.LightningDataModule):
-    """Ids-only request batches, budgeted in rows; the same order for every strategy at a seed.
+    """Batches of ids for training and validation, sized in rows; the same seed gives every strategy
+    the same order.
 
-    `first` is the number of the epoch that comes first, from 0. On a GPU batches are made there
-    where the log fits (`resident.make_batcher`).
+    `first` is the number of the first epoch, counted from 0. On a GPU, batches are made on the
+    device if the log fits there (`resident.make_batcher`).
     """
 
     def __init__(

@@ -1,8 +1,9 @@
-"""Batches made on the GPU from a log that lies there: ids, labels and contexts, no vectors.
+"""Makes batches on the GPU from a log that lies in its memory: ids, labels and contexts, no
+vectors.
 
-They are those of `Batcher`, equal in every number and in the same order. Their sizes come from
-lengths that the host keeps, and how many items each holds is counted for a whole epoch before it
-begins, so that no batch waits for the device.
+The batches equal those of `Batcher` in every number and come in the same order. Batch sizes follow
+from lengths that the host knows, and the number of distinct items of each batch is counted for a
+whole epoch before it begins, so that no batch waits for the device.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ class HistoryLog(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """What the host knows of a batch."""
+    """The sizes of one batch, known on the host."""
 
     candidates: int  # K, the widest request
     rows: int  # N
@@ -38,7 +39,8 @@ class Sizes(NamedTuple):
 
 
 class Distinct(NamedTuple):
-    """How many items and, where they are told apart, events a batch holds, padding included."""
+    """How many distinct items a batch holds, and distinct events where kinds of events are told
+    apart; padding counts as one of each."""
 
     items: int
     events: int
@@ -51,15 +53,18 @@ def make_batcher(
     device: torch.device,
     log: HistoryLog | None = None,
 ) -> Batcher:
-    """Batches of a split: made on a GPU if the log fits into `SHARE` of what is free there, else on
-    the host. `log` holds the histories if they lie there for another split."""
+    """A batcher of `split` that works on the GPU if the log fits into `SHARE` of its free memory,
+    else on the host.
+
+    `log`: histories that are on the device already, from another split.
+    """
     if device.type == "cuda" and device_bytes(store, split) <= SHARE * _free(device):
         return ResidentBatcher(store, split, max_candidates, device, log)
     return Batcher(store, split, max_candidates)
 
 
 def device_bytes(store: PreparedDataset, split: str) -> int:
-    """What a split and the histories take on a device, with the orders of an epoch."""
+    """Bytes that a split, the histories and the orders of an epoch take on a device."""
     rows = store.split(split)
     columns = (rows.request_ids, rows.request_numbers, rows.candidate_ids, rows.candidate_numbers)
     requests, items = len(rows.group), len(rows.item)
@@ -121,18 +126,18 @@ class ResidentBatcher(Batcher):
         ]
 
     def batches(self, batch_rows: int, order: Ints | None = None) -> Iterator[RequestBatch]:
-        """As the host makes them. The device is waited for once, before the first."""
+        """The batches of `Batcher.batches`; waits for the device once, before the first batch."""
         order = np.arange(len(self.units)) if order is None else order
         if not len(order):
             return
         yield from self._stream(order, cut_batches(self.units.length[order], batch_rows))
 
     def batch(self, chosen: Ints) -> RequestBatch:
-        """The units chosen [k] as one batch."""
+        """The units with indices `chosen` [k] as one batch."""
         return next(self._stream(chosen, np.array([len(chosen)])))
 
     def _stream(self, order: Ints, ends: Ints) -> Iterator[RequestBatch]:
-        """Batches of the units in order [n], cut at `ends`."""
+        """Batches of the units in `order` [n], cut at `ends` [batches]."""
         begins = np.append(0, ends[:-1])
         sizes = self._sizes(order, begins)
         units = _placed(order, self.device).tensor_split(ends[:-1].tolist())
@@ -154,7 +159,8 @@ class ResidentBatcher(Batcher):
         return [Sizes(*map(int, each)) for each in zip(*columns, strict=True)]
 
     def _counts(self, units: Sequence[Tensor], sizes: list[Sizes]) -> list[Distinct]:
-        """Distinct items and events of each batch, all of them fetched at once."""
+        """The number of distinct items and events of each batch, fetched from the device in one
+        transfer."""
         counts = []
         for chosen, size in zip(units, sizes, strict=True):
             entry, row = self._lists(chosen, size)
@@ -173,7 +179,8 @@ class ResidentBatcher(Batcher):
         return items * (self.most_kinds + 1) + kinds
 
     def _lists(self, chosen: Tensor, size: Sizes) -> "tuple[_Lists, _Lists]":
-        """Entries of the histories, on the left, and rows, on the right, of units [k]."""
+        """For units [k]: the entries of their histories, padded on the left, and their rows, padded
+        on the right."""
         request = self.unit_request[chosen]
         first, length = self.first_entry[request], self.request_length[request]
         start, rows = self.unit_start[chosen], self.unit_length[chosen]
@@ -254,7 +261,7 @@ class _Lists(NamedTuple):
 
 
 def _flags(keys: Tensor, size: int) -> Tensor:
-    """1 where a number below `size` is among the keys [E], or 0: [size] int64."""
+    """[size] int64: 1 at every number that is among `keys` [E], else 0."""
     flags = torch.zeros(size, dtype=torch.int64, device=keys.device)
     flags.index_fill_(0, keys, 1)
     flags[0] = 1
@@ -262,9 +269,10 @@ def _flags(keys: Tensor, size: int) -> Tensor:
 
 
 def _ranked(keys: Tensor, size: int, count: int) -> tuple[Tensor, Tensor]:
-    """The distinct keys and 0, [count] in order, and the place of each number there, [size]."""
+    """The distinct keys, 0 included, sorted [count], and for each number below `size` its index
+    among them [size]."""
     flags = _flags(keys, size)
     rank = flags.cumsum(0) - 1
-    into = torch.where(flags > 0, rank, count)  # the others into one place too many
+    into = torch.where(flags > 0, rank, count)  # numbers that are no keys go to a spare last place
     distinct = rank.new_empty(count + 1).scatter_(0, into, torch.arange(size, device=keys.device))
     return distinct[:count], rank

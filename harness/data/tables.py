@@ -9,7 +9,7 @@ from fusefront.harness.data.events import kinds_of
 
 
 def schema_of(store: PreparedDataset) -> Schema:
-    """What a model must know of the data before it is built."""
+    """What a model needs to know of the data before it is built: modalities, fields, sizes."""
     schema = store.manifest.schema_
     fields = {
         side: tuple(Field(field.name, field.size, field.columns) for field in listed)
@@ -36,8 +36,8 @@ def schema_of(store: PreparedDataset) -> Schema:
 def item_table(
     store: PreparedDataset, *, shuffle: tuple[str, ...] = (), seed: int = 0
 ) -> ItemTable:
-    """All items with their vectors in float32; vectors of `shuffle`d modalities go to other
-    items."""
+    """All items with their vectors in float32 [items + 1, d] a modality; the vectors of modalities
+    named in `shuffle` are dealt to other items."""
     items = store.items
     vectors = {name: store.vectors(name) for name in store.manifest.schema_.modalities}
     present = np.array(items.present, bool)

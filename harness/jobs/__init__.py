@@ -1,1 +1,1 @@
-"""The three jobs end to end: what is run, in which order, and how it is told."""
+"""The three jobs from end to end: what runs, in which order, and what the user is told."""

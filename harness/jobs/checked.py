@@ -1,4 +1,5 @@
-"""What `verify` finds: damages with what must be made again, and the records that it reads."""
+"""What `verify` returns: damages, what must be made again for each, and the kinds of records it
+reads."""
 
 import json
 from collections.abc import Iterator
@@ -75,14 +76,16 @@ OF_STUDY: dict[str, type[Record]] = {
 
 
 class RecordDamage(NamedTuple):
-    """What is not as recorded, and what must be made again for it; None = it cannot be."""
+    """A difference from the record, and the folder that must be made again to mend it; None = it
+    cannot be."""
 
     sentence: str
     remake: Path | None
 
 
 class Verification(NamedTuple):
-    """One store, run, study or bundle: its damages, and what cannot be told."""
+    """What was checked of one store, run, study or bundle: its damages, and what could not be
+    checked."""
 
     kind: str
     path: Path
@@ -95,7 +98,7 @@ class Verification(NamedTuple):
         return tuple(damage.sentence for damage in self.damages)
 
     def to_json(self) -> dict[str, Json]:
-        """For `--json`."""
+        """The JSON object that `verify --json` prints."""
         return {
             "kind": self.kind,
             "path": str(self.path),
@@ -106,14 +109,14 @@ class Verification(NamedTuple):
 
 
 def all_of(sentences: list[str], remake: Path) -> tuple[RecordDamage, ...]:
-    """Damages that making `remake` again mends."""
+    """One damage a sentence, each mended by making `remake` again."""
     return tuple(RecordDamage(sentence, remake) for sentence in sentences)
 
 
 def unreadable(
     folder: Path, kinds: dict[str, type[Record]], remake: Path | None = None
 ) -> Iterator[RecordDamage]:
-    """The records that are there and cannot be read; each is made again, or all of `remake`."""
+    """The records that exist and cannot be read; each is made again, or the whole of `remake`."""
     for pattern, kind in kinds.items():
         for path in sorted(folder.glob(pattern)):
             try:
@@ -125,8 +128,8 @@ def unreadable(
 
 
 def unreadable_bench(study: Path) -> Iterator[RecordDamage]:
-    """The tables of a latency session that are there and cannot be read; the session is made
-    again."""
+    """The tables of a latency session that exist and cannot be read; they are mended by a new
+    session."""
     for path in sorted((study / "bench").glob("*.parquet")):
         try:
             check_format(path, pl.read_parquet_metadata(path))
@@ -139,7 +142,7 @@ def unreadable_bench(study: Path) -> Iterator[RecordDamage]:
 
 
 def unreadable_parts(folder: Path, remake: Path | None = None) -> Iterator[RecordDamage]:
-    """include.json, where it is there and cannot be read."""
+    """A damage if include.json exists and cannot be read."""
     try:
         read_parts(folder)
     except DataContractError as error:
@@ -147,7 +150,7 @@ def unreadable_parts(folder: Path, remake: Path | None = None) -> Iterator[Recor
 
 
 def broken_lines(path: Path) -> Iterator[str]:
-    """A sentence where a file of JSON lines is missing or holds a line that is none."""
+    """A sentence if a file of JSON lines is missing or one of its lines is not JSON."""
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
             json.loads(line)

@@ -1,5 +1,5 @@
-"""The controls that a study runs beside its strategies, and a sentence for each that it does
-not."""
+"""The controls that a study runs beside its strategies, and a sentence for each that it
+leaves out."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,8 @@ from fusefront.harness.runs.study import Strategy, Study
 def controls_of(
     study: Study, schema: Schema, parts: Parts
 ) -> tuple[dict[str, Strategy], dict[str, str]]:
-    """Controls by name, and why the others are not run; a strategy's own name is never taken."""
+    """The controls to run, by name, and the reason for each one left out; a strategy keeps its own
+    name."""
     if study.controls is False:
         return {}, {}
     refused = study.controls if isinstance(study.controls, Mapping) else {}
@@ -33,8 +34,8 @@ def controls_of(
 
 
 def _lacking(control: Strategy, schema: Schema, parts: Parts) -> str:
-    """Why a control cannot be run on these data; "" where it can."""
-    if control.shuffle:  # a strategy of the study: what is wrong with it is said in its own name
+    """Why a control cannot run on these data; "" where it can."""
+    if control.shuffle:  # a shuffled strategy of the study: its own check reports its errors
         return ""
     try:
         check_settings(control.baseline, schema, control.settings, parts)
@@ -45,8 +46,8 @@ def _lacking(control: Strategy, schema: Schema, parts: Parts) -> str:
 
 
 def _standard(study: Study, schema: Schema) -> dict[str, Strategy]:
-    """Popularity, numbers alone (linear, trees), ids alone, each modality alone, plain
-    concatenation, and vectors dealt to other items."""
+    """Popularity, a linear model and trees on counters and attributes, ids alone, each modality
+    alone, plain concatenation, and a strategy with vectors dealt to other items."""
     modalities = tuple(schema.modalities)
     controls = {
         name: Strategy(baseline=name, role="control")

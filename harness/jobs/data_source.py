@@ -1,4 +1,5 @@
-"""Where a study's data comes from: a spec and its files, or a world of known truth written out."""
+"""Where a study's data come from: a spec with its files, or a synthetic world that is written to
+files."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ from fusefront.harness.runs.study import Study, Synthetic
 
 
 class Described(NamedTuple):
-    """A study's data set: its spec, where its files are, and what of a person's the spec names."""
+    """A study's data set: its spec, the folder of its files, and the user's own parts that the spec
+    names."""
 
     spec: DatasetSpec
     data: Path
@@ -30,7 +32,8 @@ class Described(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where a study's YAML is read, beside what its data set lies, and where the data files are."""
+    """The path of a study's YAML, the path that its data set is read relative to, and the data
+    folder."""
 
     file: Path
     beside: Path
@@ -38,7 +41,8 @@ class Origin(NamedTuple):
 
 
 def origin_of(study: Path, data: Path | None, out: Path) -> Origin:
-    """A study by its file, or one that has been here by its name or folder, as it was recorded."""
+    """Where a study comes from: given as a file, or as the name or folder of one that was run
+    before."""
     folder = out / "studies" / study if study.parent == Path() else study
     if study.is_file() or not (recorded := folder / "study.yaml").is_file():
         return Origin(study, study, data)
@@ -51,7 +55,7 @@ def origin_of(study: Path, data: Path | None, out: Path) -> Origin:
 
 
 def note_origin(folder: Path, origin: Origin) -> None:
-    """Write down beside what file a study's data set lies, so that its name will do."""
+    """Write origin.json, so that the study can be given by its name from now on."""
     data = str(origin.data.resolve()) if origin.data else None
     write_record(folder / ORIGIN, {"file": str(origin.beside.resolve()), "data": data})
 
@@ -65,7 +69,8 @@ def described(
     *,
     outside: bool = False,
 ) -> Described:
-    """Read the spec; a world of known truth is written first. Nothing is prepared."""
+    """Read the spec of a study's data; a synthetic world is written to files first. Nothing is
+    prepared."""
     if isinstance(study.dataset, Synthetic):
         path = write_synthetic(study.dataset, out)
         return Described(load_spec(path), path.parent)
@@ -76,10 +81,11 @@ def described(
 def describe(
     path: Path, data: Path | None, include: Sequence[Path], *, outside: bool = False
 ) -> Described:
-    """A spec's file with its data folder (default: the spec's own) and a person's parts.
+    """The spec file with its data folder (by default the spec's own folder) and the user's own
+    parts.
 
     Raises:
-        UsageError: the data folder is not there.
+        UsageError: the data folder does not exist.
     """
     folder = data or path.parent
     if not folder.is_dir():
@@ -89,7 +95,7 @@ def describe(
 
 
 def prepared(of: Described, out: Path, tell: Tell) -> PreparedDataset:
-    """The data set's store, made if it is not there yet."""
+    """The prepared store of the data set, made now if it does not exist."""
     return prepare(of.spec, of.data, out, progress=tell, allowed=of.allowed)
 
 
@@ -103,7 +109,7 @@ def _spec_path(dataset: str, study_file: Path) -> Path:
 
 
 def write_synthetic(world: Synthetic, out: Path, tell: Tell | None = None) -> Path:
-    """Write a world's files once; the spec's path."""
+    """Write the files of a synthetic world unless they exist; returns the path of its spec."""
     key = digest(world.model_dump(mode="json"), 8)
     folder = out / "data" / f"{world.synthetic}-{key}"
     note = folder / "complete.json"
@@ -117,7 +123,8 @@ def write_synthetic(world: Synthetic, out: Path, tell: Tell | None = None) -> Pa
 
 
 def _write(world: Synthetic, folder: Path, note: str) -> None:
-    """All files of a world in one step; the note with the spec's name says that they are whole."""
+    """Write all files of a world in one step; the presence of `note` says that they are
+    complete."""
     from fusefront.datasets.synthetic.write import write_world
 
     with replacing_folder(folder) as written:

@@ -1,4 +1,4 @@
-"""Ctrl-C: the first ends after what runs, the second at once."""
+"""Ctrl-C: the first ends the command after the trainings that run, the second ends it at once."""
 
 import contextlib
 import signal
@@ -10,10 +10,11 @@ from fusefront.harness.training.workers import Workers
 
 @contextlib.contextmanager
 def ending_softly(workers: Workers, tell: Callable[[str], None]) -> Iterator[None]:
-    """Let the workers end what they train at the first SIGINT; KeyboardInterrupt then.
+    """At the first SIGINT begin no new training, and raise KeyboardInterrupt once those that run
+    have ended.
 
-    The second one raises at once, and the workers with all that they started are killed. Outside
-    the main thread signals stay as they are.
+    The second SIGINT raises at once, and the workers are killed with everything they have started.
+    Outside the main thread, signal handlers stay unchanged.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

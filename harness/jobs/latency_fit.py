@@ -1,4 +1,5 @@
-"""The strategies of a study that were timed, as points that predict the latency of a search."""
+"""Fits a latency model to the strategies of a study that were timed, to predict the latency of
+trials."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,18 +16,20 @@ if TYPE_CHECKING:
 
 
 def latency_of(plan: "StudyPlan", folder: Path) -> LatencyModel:
-    """The model that a study's searches began by, or one of the strategies in its bench.
+    """The latency model that the study's searches began with, else one fitted to the strategies of
+    its bench.
 
-    Strategies that are solved and not trained (counts, trees) are served by other code, and are no
-    evidence on those that a search trains.
+    Strategies that are solved in closed form or boosted (counts, trees) are left out: other code
+    serves them, so their times say nothing about those that a search trains.
 
     Raises:
-        UsageError: too few strategies were timed, or they tell nothing.
+        UsageError: fewer strategies were timed than a fit needs, or their times cannot be
+            predicted.
     """
     for path in sorted(folder.glob("tuning/*/search.json")):
         try:
             fit = read_record(path, SearchIdentity).get("latency")
-        except DataContractError:  # named where the searches are examined
+        except DataContractError:  # reported where the searches are checked
             continue
         if fit is not None:
             return model_of(fit)
@@ -34,7 +37,8 @@ def latency_of(plan: "StudyPlan", folder: Path) -> LatencyModel:
 
 
 def _timed(plan: "StudyPlan", folder: Path) -> list[Timed]:
-    """End to end, at the number of candidates that decides, as shipped."""
+    """The end-to-end times of each strategy as shipped, at the number of candidates that
+    decides."""
     path = folder / "bench" / "bench.json"
     if not path.exists():
         return []

@@ -1,4 +1,5 @@
-"""From a study to the matrix of cells: strategies and controls, winners' parameters, seeds."""
+"""From a study to its matrix of cells: strategies and controls, their winning parameters, and
+seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,7 +37,7 @@ from fusefront.harness.tuning.space import Space, apply, constants, distribution
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """A checked study on a prepared data set: every strategy and control, ready to make cells."""
+    """A checked study with its prepared data: everything that is needed to make the cells."""
 
     study: Study
     store: PreparedDataset
@@ -77,7 +78,8 @@ class StudyPlan:
         return Cell(name, role or strategy.role, spec, with_test, recipe_text)
 
     def recipe(self, name: str, training_words: Mapping[str, Json] | None = None) -> Training:
-        """What a strategy is trained by, with what is given (or its own words alone) over it."""
+        """The recipe that trains a strategy, with `training_words` (by default the strategy's own)
+        put over it."""
         strategy = self.strategies[name]
         kind = self.parts.baselines[strategy.baseline]
         rows = len(self.store.split("train").item)
@@ -87,7 +89,8 @@ class StudyPlan:
         return recipe_of(self.study, strategy, kind, training_words, rows)
 
     def under(self, recipe: str | Mapping[str, Json]) -> "StudyPlan":
-        """The same study by another recipe: common or own for all, or keys over the common one."""
+        """The same study by another recipe: "common" or "own" for all, or keys put over the common
+        one."""
         if not isinstance(recipe, str):
             return replace(self, alternative=recipe)
         study = self.study.model_copy(update={"recipe": recipe})
@@ -107,17 +110,19 @@ class StudyPlan:
         return self._codes[key]
 
     def macs(self, name: str, params: Mapping[str, Json]) -> float:
-        """MACs a candidate of a strategy with searched parameters, counted without training."""
+        """Counted MACs a candidate of a strategy with the searched parameters; nothing is
+        trained."""
         return self.counted(name, params).macs / self.study.latency.decide_at
 
     def counted(self, name: str, params: Mapping[str, Json]) -> RequestCost:
-        """What is counted of a request with the study's own number of candidates."""
+        """Counted cost of a request with the study's number of candidates: MACs and bytes of
+        codes."""
         strategy = self.strategies[name]
         settings, _ = apply(params, strategy.settings, strategy.training)
         return self.counted_of(strategy.baseline, settings)
 
     def counted_of(self, baseline: str, settings: dict[str, Json]) -> RequestCost:
-        """The same of a baseline with settings."""
+        """The counted cost of a request for a baseline with its settings."""
         key, k = (baseline, canonical(settings)), self.study.latency.decide_at
         if key not in self._counted:
             schema = schema_of(self.store)
@@ -130,25 +135,26 @@ class StudyPlan:
         return self._counted[key]
 
     def trial(self, name: str, params: Mapping[str, Json]) -> Cell:
-        """A cell of the search: its own seed, and never a look at test."""
+        """A trial of the search: it has the search's seed and never scores the test split."""
         seed = TRIAL_SEED + self.study.tuning.seed
         return self.cell(name, params, seed, role="trial", with_test=False)
 
     def finalist(self, name: str, params: Mapping[str, Json]) -> list[Cell]:
-        """The cells of one of a search's best at its new seeds; never a look at test."""
+        """The cells that train one of the best trials again with new seeds; they never score the
+        test split."""
         seeds = finalist_seeds(self.study.tuning.seed)
         return [self.cell(name, params, seed, role="trial", with_test=False) for seed in seeds]
 
     @property
     def finalist_trainings(self) -> int:
-        """How many trainings choose among the best of each search, beside its trials."""
+        """How many extra trainings choose among the best trials of each search."""
         tuning = self.study.tuning
         return len(finalist_seeds(tuning.seed)) * tuning.finalists if tuning.trials else 0
 
     def final(self, winners: Mapping[str, Mapping[str, Json]]) -> list[Cell]:
-        """The matrix: every strategy at its winner's parameters, every seed.
+        """The matrix: every strategy with its winning parameters, at every seed.
 
-        Under another recipe without those of its training that mean nothing there.
+        Under another recipe, winning training parameters that have no meaning there are left out.
         """
         params = {
             name: self._fitting(name, winners.get(self.searched_as(name), self.constants(name)))
@@ -161,8 +167,7 @@ class StudyPlan:
         ]
 
     def _fitting(self, name: str, params: Mapping[str, Json]) -> dict[str, Json]:
-        """Of a winner's parameters those that mean something with the optimiser and schedule that
-        the strategy has here."""
+        """The winning parameters that have a meaning with the optimiser and schedule used here."""
         words = {
             key: params[f"training.{key}"]
             for key in ("optimizer", "schedule")
@@ -171,7 +176,8 @@ class StudyPlan:
         return meaningful(params, self.recipe(name, {**self.strategies[name].training, **words}))
 
     def lacking(self, left_out: Mapping[str, str]) -> "StudyPlan":
-        """The study without strategies whose searches cannot be read, and those who use them."""
+        """The study without the strategies in `left_out`, whose searches cannot be read, and
+        without those that take their parameters from them."""
         reasons = {
             name: f"{name} was left out: {left_out[self.searched_as(name)]}."
             for name in self.strategies
@@ -181,14 +187,15 @@ class StudyPlan:
         return replace(self, strategies=rest, without={**self.without, **reasons})
 
     def searched_as(self, name: str) -> str:
-        """The strategy whose search gives this one its parameters (a shuffled control has none)."""
+        """The name of the strategy whose search gives this one its parameters; a shuffled control
+        uses another's."""
         if not self.strategies[name].shuffle:
             return name
         twin = self.strategies[name].model_copy(update={"shuffle": (), "role": "strategy"})
         return next((n for n, s in self.study.strategies.items() if s == twin), name)
 
     def searched(self) -> list[str]:
-        """The strategies that have a place in the tuning budget."""
+        """The strategies that get a share of the tuning budget."""
         return [
             name
             for name, strategy in self.strategies.items()
@@ -199,11 +206,11 @@ class StudyPlan:
         ]
 
     def searches(self, folder: Path, *, begun: bool = False) -> list[Search]:
-        """The searches under a study's folder, with whatever they have recorded; or those alone
-        that were begun before.
+        """The searches in a study's folder with their records so far; with `begun` only those begun
+        before.
 
         Raises:
-            UsageError: one was begun with another seed, space or the like.
+            UsageError: a search was begun with another seed, space, budget or the like.
         """
         tuning = self.study.tuning
         latency = None if tuning.slo_ms is None else latency_of(self, folder)
@@ -237,21 +244,23 @@ class StudyPlan:
         ]
 
     def levels(self, name: str) -> tuple[int, ...]:
-        """With halving the epochs where a trial of a strategy pauses, and all of them; else ()."""
+        """With halving, the epochs where a trial of a strategy pauses, then its last epoch; else
+        ()."""
         epochs = self.recipe(name).epochs
         between = rungs(epochs) if self.study.tuning.halving else ()
         return (*between, epochs) if between else ()
 
     def constants(self, name: str) -> dict[str, Json]:
-        """The keys that a strategy's space holds at one value, as far as it is searched."""
+        """The searched keys of a strategy that can take one value only, with that value."""
         twin = self.searched_as(name)
         return constants(self.space(twin)) if twin in self.searched() else {}
 
     def space(self, name: str) -> Space:
-        """What is searched for a strategy: the study's keys, the baseline's choices, its own.
+        """The search space of a strategy: the study's keys, the baseline's own choices, the
+        strategy's keys.
 
-        Of a key that two of them name, the strategy's word goes before the study's, and that
-        before the baseline's.
+        Where several of them have the same key, the strategy's wins over the study's, and the
+        study's over the baseline's.
         """
         strategy = self.strategies[name]
         if self.parts.baselines[strategy.baseline].solved:
@@ -262,10 +271,10 @@ class StudyPlan:
             if not _is_set(key, strategy.settings)
         }
         common = self._common_space(name)
-        return {**common, **own, **common, **strategy.space}  # each key in the place it has first
+        return {**common, **own, **common, **strategy.space}  # keys in order of first mention
 
     def _common_space(self, name: str) -> Space:
-        """Of the study's keys those that mean something for the strategy's recipe."""
+        """The keys of the study's space that have a meaning for the strategy's recipe."""
         strategy, tuning = self.strategies[name], self.study.tuning
         kind = self.parts.baselines[strategy.baseline]
         own = recipe_name(self.study, strategy, kind) == "own"
@@ -275,7 +284,7 @@ class StudyPlan:
 
     @property
     def unsearched(self) -> list[str]:
-        """A sentence on each key of the study's space that some searched strategies have not."""
+        """A sentence on each key of the study's space that some searched strategy does not have."""
         tuning = self.study.tuning
         if not tuning.trials:
             spaces = [f"strategies.{name}.space" for name, s in self.strategies.items() if s.space]
@@ -291,7 +300,7 @@ class StudyPlan:
 
 
 def _is_set(dotted: str, settings: Mapping[str, Json]) -> bool:
-    """Whether a user fixed the key, or a part that it belongs to."""
+    """Whether the user has fixed the key, or the part that it belongs to."""
     at: Json = expand(settings)
     for part in dotted.split("."):
         if not isinstance(at, Mapping):
@@ -305,9 +314,13 @@ def _is_set(dotted: str, settings: Mapping[str, Json]) -> bool:
 def make_plan(
     study: Study, store: PreparedDataset, parts: Parts, own: Sequence[Own] = ()
 ) -> StudyPlan:
-    """Add the controls, check every strategy against data and zoo; one sentence for what is wrong.
+    """Add the controls and check every strategy against data and parts.
 
-    `own` are the parts that are not shipped: whatever they raise is said with their name.
+    `own` are the parts that do not ship with fusefront: errors they raise are reported with their
+    name.
+
+    Raises:
+        UsageError: a strategy, recipe, sampler, seed or space of the study cannot be used.
     """
     controls, without = controls_of(study, schema_of(store), parts)
     strategies = {**study.strategies, **controls}
@@ -325,7 +338,7 @@ def make_plan(
 
 
 def _check_recipe(plan: StudyPlan, name: str, strategy: Strategy) -> None:
-    """Refuse a recipe that is not one, and `own` where there is none."""
+    """Refuse a recipe that is invalid, and `own` for a baseline that has no published recipe."""
     if strategy.recipe == "own" and not plan.parts.baselines[strategy.baseline].recipe:
         raise UsageError(
             f"strategy {name!r}: recipe 'own', but {strategy.baseline!r} was published with none; "
@@ -338,7 +351,7 @@ def _check_recipe(plan: StudyPlan, name: str, strategy: Strategy) -> None:
 
 
 def _check_sampler(plan: StudyPlan) -> None:
-    """Refuse a sampler that does not fit what a strategy searches, before anything is trained."""
+    """Refuse, before anything is trained, a sampler that cannot search a strategy's space."""
     tuning = plan.study.tuning
     for name in plan.searched():
         if sentence := refusal(
@@ -351,7 +364,7 @@ def _check_sampler(plan: StudyPlan) -> None:
 
 
 def _check_halving(plan: StudyPlan) -> None:
-    """Refuse to compare trials after the same epochs of trainings of other lengths."""
+    """Refuse halving if the number of epochs is searched, too."""
     key = "training.epochs"
     for name in plan.searched() if plan.study.tuning.halving else ():
         if key in distributions(plan.space(name)):
@@ -362,7 +375,7 @@ def _check_halving(plan: StudyPlan) -> None:
 
 
 def _check_accepted(plan: StudyPlan) -> None:
-    """Refuse a smaller search accepted for what is not searched, or without a reason."""
+    """Refuse entries of `tuning.accept` that name no strategy or give no reason."""
     for name, reason in plan.study.tuning.accept.items():
         if name not in plan.strategies:
             hint = or_nearest(name, plan.strategies)
@@ -372,7 +385,7 @@ def _check_accepted(plan: StudyPlan) -> None:
 
 
 def _check_seeds(study: Study) -> None:
-    """Refuse seeds of the study that its search chooses by: values that chose are not reported."""
+    """Refuse study seeds that the search also uses to choose: such runs must not be reported."""
     tuning = study.tuning
     choosing = {
         TRIAL_SEED + tuning.seed,

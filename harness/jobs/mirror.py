@@ -1,4 +1,5 @@
-"""The mirror's own process: whatever a server, a network or wandb does, the study goes on."""
+"""Mirrors runs in a process of its own: trouble with a server, the network or wandb never stops a
+study."""
 
 import contextlib
 import multiprocessing
@@ -24,13 +25,13 @@ from fusefront.harness.runs.tracking import (
     note,
 )
 
-PATIENCE_S = 60.0  # without a sign of life, at the end of a command
+PATIENCE_S = 60.0  # of silence, at the end of a command, before the mirror is given up
 Tell = Callable[[str], None]
 Event = tuple[str, dict[str, Any]]
 
 
 class Mirror:
-    """Sends events to the mirror's process; tells once, and only once, that it does not get on."""
+    """Sends events to the mirror's process; reports once, and only once, that mirroring fails."""
 
     def __init__(
         self, account: Account, study: str, tell: Tell, patience: float = PATIENCE_S
@@ -43,28 +44,29 @@ class Mirror:
         self.pending, self.missed, self.warned = 0, 0, False
 
     def epoch(self, cell: Cell, run: Path, line: dict[str, Json]) -> None:
-        """An epoch as it ends; offline it is mirrored with its run."""
+        """Mirror an epoch when it ends; offline, epochs are mirrored together with their run."""
         if self.mode == "online" and not self.warned:
             self._send("epoch", run=run, card=self._card(cell), line=line)
 
     def complete(self, cell: Cell, run: Path) -> None:
-        """A complete run."""
+        """Mirror a complete run."""
         if self.mode != "disabled" and not is_mirrored(run):
             self.send_run(run, self._card(cell))
 
     def send_run(self, run: Path, card: TrackingCard) -> None:
-        """A complete run under a card of its own."""
+        """Mirror a complete run under a card that the caller gives."""
         self.pending += 1
         self._send("done", run=run, card=card)
 
     def decided(self, study: Path, page: Path) -> None:
-        """A decided study and its report."""
+        """Mirror a decided study with its report page."""
         if self.mode != "disabled" and (study / "decision.json").exists():
             self.pending += 1
             self._send("study", study=study, page=page)
 
     def close(self) -> int:
-        """Wait for what was sent, as long as it gets on; how many runs are not mirrored."""
+        """Wait until everything sent is mirrored, as long as there is progress; returns how many
+        runs are not."""
         if self.process is None:
             return 0
         self.events.put(None)
@@ -98,7 +100,7 @@ class Mirror:
             pass
 
     def _take(self, seconds: float) -> bool:
-        """One answer, if there is one within `seconds`; False without, or when nobody is there."""
+        """Wait up to `seconds` for one answer; False if none came or the process has ended."""
         assert self.process is not None
         while True:
             try:
@@ -125,7 +127,8 @@ class Mirror:
 
 
 def serve(events: Any, answers: Any, account: Account, mode: Mode) -> None:
-    """The process: one event at a time; after a failure online it goes on offline."""
+    """The loop of the mirror's process: one event at a time; after a failure online it goes on
+    offline."""
     follow_parent()
     os.environ.update(QUIET)
     opened: dict[Path, tuple[Any, int]] = {}  # live mirrors and the last epoch that was sent
@@ -146,7 +149,7 @@ def serve(events: Any, answers: Any, account: Account, mode: Mode) -> None:
 
 
 def _end_service() -> None:
-    """Let wandb's own service go: it holds the id of a run that failed."""
+    """End wandb's own service, which still holds the id of a run that failed."""
     with contextlib.suppress(Exception):
         import wandb
 
@@ -154,7 +157,7 @@ def _end_service() -> None:
 
 
 def _again(kind: str, content: dict[str, Any], account: Account) -> tuple[str, str]:
-    """The same offline; how that ended."""
+    """Mirror the same offline; returns its answer."""
     try:
         _handle(kind, content, {}, account, "offline")
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""What a study says of its recorded runs that other code has trained."""
+"""The sentence on recorded runs of a study that were trained by code that has changed since."""
 
 from fusefront.baselines.contract import Parts
 from fusefront.datasets.errors import DataContractError
@@ -16,8 +16,7 @@ MOST_NAMES = 6
 
 
 def reidentified(folder: StudyFolder, store: PreparedDataset, parts: Parts) -> str:
-    """A sentence on completed runs that other code has trained, with their count; "" without
-    any."""
+    """A sentence with the number of complete runs that other code has trained; "" without any."""
     if not (folder.path / "matrix.json").exists():
         return ""
     old, unlisted = 0, False
@@ -32,7 +31,7 @@ def reidentified(folder: StudyFolder, store: PreparedDataset, parts: Parts) -> s
         try:
             spec = read_spec(entry.path)
         except DataContractError:
-            continue  # `verify` names it; whoever needs this run says so
+            continue  # `verify` reports it, and so does each command that needs this run
         code = _code_now(spec, store, parts)
         if code is None or code.version == spec.code:
             continue
@@ -56,8 +55,8 @@ def reidentified(folder: StudyFolder, store: PreparedDataset, parts: Parts) -> s
 
 
 def _code_now(spec: RunSpec, store: PreparedDataset, parts: Parts) -> Code | None:
-    """The code that the recorded settings depend on today; None where they cannot be built
-    today."""
+    """The current code that the recorded settings depend on; None if the current code cannot build
+    them."""
     kind = parts.baselines.get(spec.baseline)
     if kind is None:
         return None

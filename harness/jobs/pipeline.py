@@ -53,14 +53,14 @@ class StudyRequest:
     jobs: int = 2
     wandb: bool = True
     limit: int | None = None  # the first strategies only
-    allow_outside: bool = False  # the data set's paths may leave the data folder
-    verify: bool = False  # read and compare all of the prepared store, not once a day only
+    allow_outside: bool = False  # the data set's paths may point out of the data folder
+    verify: bool = False  # hash all of the prepared store now, not only once a day
     account: Account = USUAL  # where the mirror lies
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """What a study came to."""
+    """The result of a study."""
 
     page: Path
     sentence: str
@@ -90,7 +90,7 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
     store = prepared(data, request.out, _plain(console))
     check_store(store, whole=request.verify)
     plan = make_plan(study, store, parts, own)
-    plan.searches(folder, begun=True)  # refused before study.yaml says otherwise than they began
+    plan.searches(folder, begun=True)  # raises, before study.yaml changes, on other settings
     findings = audit(store)
     with locked(lock_file(request.out, "study", study.name), Wait(WHY, _plain(console))):
         for part in (folder, *folder.glob("tuning/*")):
@@ -112,7 +112,8 @@ def begin(request: StudyRequest, console: Console) -> tuple[StudyPlan, Room]:
 
 @contextlib.contextmanager
 def at_work(out: Path, console: Console) -> Iterator[None]:
-    """Keep `fusefront gc` from taking what a command is about to use; any number share it."""
+    """Keep `fusefront gc` from removing what a command is about to use; any number of commands
+    share this lock."""
     wait = Wait(f"waiting for `fusefront gc` under {out} to end", _plain(console))
     with locked(at_work_file(out), wait, shared=True):
         yield
@@ -123,7 +124,7 @@ def _plain(console: Console) -> Tell:
 
 
 def _beside(study: Study) -> dict[Kind, tuple[str, ...]]:
-    """The parts that a study names outside its strategies: none of them is trained with."""
+    """The user's own parts that a study names outside its strategies; no training uses them."""
     return {METRIC: study.comparison.metrics, BACKEND: study.latency.backends}
 
 
@@ -135,7 +136,7 @@ def _needed(study: Study) -> Callable[[RecordedPart], bool]:
 
 
 def _check_beside(study: Study, own: Sequence[Own]) -> None:
-    """Refuse a name before anything is trained, not when it is needed at the end."""
+    """Refuse an unknown part before anything is trained, not when it is needed at the end."""
     for kind, names in _beside(study).items():
         known = [part.name for part in own if part.kind is kind]
         for name in names:
@@ -148,7 +149,8 @@ def _check_beside(study: Study, own: Sequence[Own]) -> None:
 
 
 def _of_the_study(own: Sequence[Own], study: Study) -> list[Own]:
-    """What was given in files, and of the installed parts those that the study names."""
+    """The user's own parts that matter here: all those from files, and the installed ones that the
+    study names."""
     used = {(kind, name) for kind, names in _beside(study).items() for name in names} | {
         (part.kind, part.name)
         for baseline, settings in _baselines(study)
@@ -158,7 +160,7 @@ def _of_the_study(own: Sequence[Own], study: Study) -> list[Own]:
 
 
 def _baselines(study: Study) -> list[tuple[str, dict[str, Json]]]:
-    """Every strategy's baseline and settings, with what a search may try in their place."""
+    """Each strategy's baseline and settings, also with the values that a search may try."""
     common = list(study.tuning.space.values())
     return [
         (strategy.baseline, {**strategy.settings, "searched": [*common, *strategy.space.values()]})
@@ -167,7 +169,8 @@ def _baselines(study: Study) -> list[tuple[str, dict[str, Json]]]:
 
 
 def _spelled(study: Study) -> str:
-    """The whole study; of recipe and search only what was said, since silence means something."""
+    """The study with its defaults written out; of recipe and search only the keys that were given,
+    because a missing key there has a meaning."""
     raw = study.model_dump(mode="json")
     for key in ("training", "tuning"):
         raw[key] = getattr(study, key).model_dump(mode="json", exclude_unset=True)
@@ -183,7 +186,7 @@ def _limited(study: Study, limit: int | None) -> Study:
 
 
 class SearchOutcome(NamedTuple):
-    """What the searches came to, budgets as spent included."""
+    """The result of the searches, with the budgets that were spent."""
 
     winners: dict[str, WinnerRecord]
     left_out: dict[str, str]  # strategy -> the sentence on the record that is damaged
@@ -195,10 +198,10 @@ class SearchOutcome(NamedTuple):
 def tune_study(
     request: StudyRequest, console: Console, export: Path | None = None
 ) -> SearchOutcome:
-    """The search alone; `export` is written however it ends.
+    """Run the searches alone; `export` is written even if they end in an error.
 
     Raises:
-        NothingToDoError: the study asks for no trials.
+        NothingToDoError: the study sets `tuning.trials` to 0.
     """
     with at_work(request.out, console):
         plan, room = begin(request, console)
@@ -208,7 +211,7 @@ def tune_study(
             tuned = tune(plan, room)
         finally:
             end(room)
-            if export is not None:  # what there is, however it ended
+            if export is not None:  # export the trials there are, also after an error
                 export_trials(plan.searches(room.folder), plan.study.name, room.root, export)
     without = []
     for search in plan.searches(room.folder):
@@ -223,10 +226,10 @@ def tune_study(
 
 
 def run_study(request: StudyRequest, console: Console) -> Conclusion:
-    """The whole path: report and decision.
+    """Run the whole study, to its decision and report.
 
     Raises:
-        FusefrontError: some runs failed; what can be concluded without them was.
+        FusefrontError: some runs failed; decision and report were written without them.
     """
     with at_work(request.out, console):
         plan, room = begin(request, console)
@@ -249,15 +252,16 @@ def run_study(request: StudyRequest, console: Console) -> Conclusion:
 
 
 class FilledMatrix(NamedTuple):
-    """The matrix of a study, what of it failed, and strategies left out for a damaged search."""
+    """A study's matrix, its failed runs, and the strategies that were left out because a search is
+    damaged."""
 
     cells: list[Cell]
     failed: list[tuple[Cell, str]]
     left_out: dict[str, str]
 
     def lacks(self, folder: StudyFolder) -> tuple[str, str] | None:
-        """What the study is short of, and the first reason, each as part of a sentence; None where
-        it is whole."""
+        """What is missing in the study and the first reason, each as part of a sentence; None if it
+        is complete."""
         reasons = {f"{cell.strategy} seed {cell.seed}": reason for cell, reason in self.failed}
         others = range(len(folder.matrix().get("sensitivity", [])))
         entries = [e for other in (None, *others) for e in folder.checked_entries(other=other)]
@@ -275,7 +279,7 @@ class FilledMatrix(NamedTuple):
 
 
 def train(plan: StudyPlan, room: Room) -> FilledMatrix:
-    """Search, freeze, then the matrix of fresh seeds."""
+    """Search, freeze the winners, then train the matrix with seeds that the search has not used."""
     try:
         tuned = tune(plan, room) if plan.study.tuning.trials else Tuned({}, {})
         plan, winners = plan.lacking(tuned.left_out), tuned.params
@@ -287,18 +291,19 @@ def train(plan: StudyPlan, room: Room) -> FilledMatrix:
         every = [*cells, *(cell for some in others.values() for cell in some)]
         return FilledMatrix(every, fill(plan, room, every, "run"), tuned.left_out)
     finally:
-        end(room)  # nothing of ours runs beside the latency measurement
+        end(room)  # no process of this command may run beside the latency measurement
 
 
 def end(room: Room) -> None:
-    """Let workers and mirror go; the next that needs them starts new ones."""
+    """End the workers and the mirror; they start again when they are needed."""
     room.workers.close()
     if room.mirror is not None:
         room.mirror.close()
 
 
 def conclude(folder: StudyFolder, room: Room) -> Conclusion:
-    """Latency, comparison, decision, report: each from files, each rewritten from them."""
+    """Latency, comparison, decision and report, each computed from recorded files and written
+    anew."""
     from fusefront.harness.dossier.comparison import compare_study
     from fusefront.harness.dossier.decide import decide_study, report_study
     from fusefront.harness.serving.latency.study import bench_study

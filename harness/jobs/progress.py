@@ -1,4 +1,4 @@
-"""Run i of n, epoch, rows/s, time left; a bar on a terminal, plain lines elsewhere."""
+"""Shows run i of n, epoch, rows/s and time left: a bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from fusefront.harness.runs.spec import Cell
 
 
 class RunProgress:
-    """Told of starts, epochs and ends; shows them."""
+    """Receives events of runs (start, epoch, end) and shows them."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class RunProgress:
             self.bar.stop()
 
     def tell(self, kind: str, cell: Cell, message: dict[str, Json]) -> None:
-        """One event of `Workers.execute`."""
+        """Show one event of `Workers.execute`."""
         key = f"{cell.strategy} seed {cell.seed}"
         if kind == "start":
             self.detail[key] = f"{key} starts"
@@ -82,7 +82,7 @@ class RunProgress:
 
     @property
     def ended(self) -> int:
-        """How many runs have ended; one that goes on after a pause counts once."""
+        """How many runs have ended; a run that goes on after a pause counts once."""
         return len(self.over)
 
     def left(self) -> str:

@@ -1,4 +1,5 @@
-"""A proposed spec and a first study beside it, written where nothing is overwritten unasked."""
+"""Writes a proposed spec and a first study beside it; existing files are replaced only on
+request."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,8 @@ margin: 0.005
 
 
 class Proposed(NamedTuple):
-    """The study beside the spec; what came of trying it; place -> why its value is not known."""
+    """The study's path; what happened when the spec was tried; place -> why its value could not be
+    guessed."""
 
     study: Path
     trial: str = ""
@@ -50,11 +52,12 @@ def write_proposal(
 ) -> Proposed:
     """Write the spec and `study.yaml` beside it.
 
-    The spec is guessed from the files and tried on a sample of them, or is that of the published
-    `layout` they have; `verified` compares their SHA-256 sums with the published ones first.
+    The spec is guessed from the files and tried on a sample of them; if the files are in the
+    published `layout`, its spec is used. `verified` first compares the files' SHA-256 sums with the
+    published ones.
 
     Raises:
-        UsageError: `verified` without a layout to compare with.
+        UsageError: `verified` was given without a layout.
     """
     if verified and layout is None:
         raise UsageError("--verify compares with a published layout; name it with --layout")

@@ -1,4 +1,4 @@
-"""Which recipe a strategy is trained by: the common one, or the one its model was published
+"""Chooses the recipe that trains a strategy: the common one, or the one its model was published
 with."""
 
 from collections.abc import Mapping
@@ -28,7 +28,8 @@ _ONLY: Mapping[
 
 
 def recipe_name(study: Study, strategy: Strategy, kind: type[Baseline]) -> str:
-    """ "own" where the model has a published recipe and nobody asks for the common one."""
+    """Returns "own" if the model has a published recipe and the study does not ask for the common
+    one."""
     if kind.solved:
         return "exact"
     return "own" if kind.recipe and (strategy.recipe or study.recipe) == "own" else "common"
@@ -41,9 +42,10 @@ def recipe_of(
     training_words: Mapping[str, Json],
     rows: int,
 ) -> Training:
-    """The strategy's recipe with its `training_words` (its own words, a search's values) over it.
+    """The strategy's recipe with its `training_words` (its own keys, a search's values) put over
+    it.
 
-    `rows` of train choose the batch where nobody names one.
+    `rows`, the rows of train, choose the batch size where no key sets it.
     """
     if kind.solved:
         return Training(schedule="exact").resolved(rows)
@@ -54,7 +56,7 @@ def recipe_of(
 
 
 def _own(kind: type[Baseline], study_words: Mapping[str, Json]) -> dict[str, Json]:
-    """The published recipe; of the study's words those on size and length hold for it, too."""
+    """The published recipe; the study's keys on batch size and length apply to it, too."""
     own = {**kind.recipe, **{key: study_words[key] for key in EVERYWHERE if key in study_words}}
     longest, cap = kind.recipe.get("epochs"), study_words.get("epochs")
     if isinstance(longest, int) and isinstance(cap, int):
@@ -63,7 +65,7 @@ def _own(kind: type[Baseline], study_words: Mapping[str, Json]) -> dict[str, Jso
 
 
 def checked(training: Mapping[str, Json], owner: str) -> Training:
-    """A mapping as a recipe, or a UsageError that says in a sentence what is wrong."""
+    """The mapping as a recipe; raises UsageError with a sentence on what is wrong."""
     if training.get("schedule") == "exact":
         raise UsageError(f"{owner}: schedule 'exact' is of controls that are solved, not a choice")
     try:
@@ -80,10 +82,10 @@ def checked(training: Mapping[str, Json], owner: str) -> Training:
 
 
 def searched_training(space: Space, recipe: Training, *, own: bool, unset: bool) -> Space:
-    """Of a search space the training keys that mean something for the recipe.
+    """The training keys of a search space that have a meaning for the recipe.
 
-    A published recipe brings its own ranges where the study names none (`unset`): its rate, and its
-    L2 of embeddings where it has one.
+    If the study names no training keys (`unset`), a published recipe is searched over its own
+    ranges: its learning rate, and the L2 of its embeddings if it has one.
     """
     fitting = meaningful(space, recipe)
     if not own or not unset:
@@ -97,7 +99,7 @@ def searched_training(space: Space, recipe: Training, *, own: bool, unset: bool)
 
 
 def meaningful(words: Mapping[str, Value], recipe: Training) -> dict[str, Value]:
-    """Of settings by dotted name those that mean something with the recipe's optimiser and
+    """The settings, by dotted name, that have a meaning with the recipe's optimiser and
     schedule."""
     return {key: value for key, value in words.items() if _means(key, recipe)}
 

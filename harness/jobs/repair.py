@@ -1,4 +1,5 @@
-"""`fusefront verify --repair`: what is broken is moved aside; the same command makes it again."""
+"""`fusefront verify --repair`: broken files are moved aside, and the command that made them makes
+them again."""
 
 import contextlib
 import os
@@ -21,30 +22,30 @@ FOLDER = "quarantine"
 
 
 class Moved(NamedTuple):
-    """What was moved aside, and where it lies now."""
+    """What was moved aside, and where to."""
 
     path: Path
     to: Path
 
 
 def at_rest(out: Path, tell: Tell | None = None) -> contextlib.AbstractContextManager[None]:
-    """Hold off commands that train under an output folder; waits for those at work.
+    """Keep other commands from training under an output folder; first waits for those that do.
 
     Raises:
-        PlaceError: they are still at work when the limit of waiting has passed; names them.
+        PlaceError: they still train after the longest wait; the message names them.
     """
     why = f"waiting for commands at work under {out} to end before anything is moved aside"
     return locked(at_work_file(out), Wait(why, tell))
 
 
 def repair(checked: Iterable[Verification], out: Path, tell: Tell | None = None) -> list[Moved]:
-    """Move everything that is broken under out/quarantine/<time>/, with a note why.
+    """Move everything broken to out/quarantine/<time>/, with a note that says why.
 
-    Each under its own lock: whoever trains this run, prepares this store or writes this study's
-    records is waited for.
+    Each move holds the lock of its run, store or study, and waits for a command that holds it.
 
-    Nothing is deleted. What lies outside `out` goes into a folder of that name beside it. A trial
-    of a search is made again with its run, and its winner frozen again.
+    Nothing is deleted. What lies outside `out` goes into a quarantine folder beside it. If a
+    search's trial stands on a broken run, the trial's record and the frozen winner are moved, too,
+    so that both are made again.
     """
     reasons: dict[Path, list[str]] = {}
     for check in checked:
@@ -73,7 +74,7 @@ def repair(checked: Iterable[Verification], out: Path, tell: Tell | None = None)
                             note.append(
                                 {"from": str(path), "to": str(to), "reasons": reasons[path]}
                             )
-        finally:  # also where somebody's lock was waited for too long
+        finally:  # also if a lock was waited for in vain
             if note:
                 write_json(target / "why.json", {"format": 1, "moved": note})
             else:
@@ -84,13 +85,13 @@ def repair(checked: Iterable[Verification], out: Path, tell: Tell | None = None)
 
 
 def _place(path: Path) -> Path:
-    """Where a path itself lies: a link, dangling or to itself, is moved and not what it names."""
+    """The place of a path itself: a link, even a dangling one, is moved, not what it points to."""
     return Path(os.path.realpath(path.parent)) / path.name
 
 
 @contextlib.contextmanager
 def _guarded(path: Path, out: Path, tell: Tell | None) -> Iterator[None]:
-    """Hold the lock of whoever writes what lies at a path; a bundle has none."""
+    """Hold the lock that writers of a path hold; a bundle has none."""
     parts = path.relative_to(out).parts if path.is_relative_to(out) else ()
     places = {"runs": ("run", 3), "studies": ("study", 1), "prepared": ("store", 2)}
     kind, at = places.get(parts[0] if parts else "", ("", 0))
@@ -103,13 +104,13 @@ def _guarded(path: Path, out: Path, tell: Tell | None) -> Iterator[None]:
 
 
 def _of_logs(path: Path) -> Iterator[Path]:
-    """The head of a log, which is moved with it."""
+    """The head file of a log, which is moved with the log."""
     if path.suffix == ".jsonl":
         yield chain.head_of(path)
 
 
 def _of_searches(path: Path, out: Path) -> Iterator[Path]:
-    """Records of searches that stand on a damaged run or record: its trial and the winner."""
+    """Records of searches that depend on a damaged run or record: the trial's and the winner's."""
     of_run = path.parent.parent.parent == out / "runs"
     for trial in sorted((out / "studies").glob("*/tuning/*/trial-*.json")):
         claim = trial.with_name(trial.name.replace("trial-", "claim-"))
@@ -126,7 +127,7 @@ def _run_id(trial: Path) -> str:
 
 
 def _fresh(folder: Path) -> Path:
-    """A new folder named by the time; a number more where the clock has jumped back."""
+    """A new folder named by the time; with a number added if that name exists."""
     name = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     number = 1
     while True:

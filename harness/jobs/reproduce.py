@@ -1,4 +1,4 @@
-"""A recorded run trained again, its scores compared with those on record."""
+"""Trains a recorded run again and compares its scores with the recorded ones."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,11 +21,11 @@ from fusefront.harness.training.run import CODE_FILE, run
 
 
 def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Json]:
-    """Retrain; equal scores to 1e-6 in the logit reproduce, others fail the gate.
+    """Train the run again: it is reproduced if all logits agree to 1e-6.
 
     Raises:
         UsageError: there is no such run, or its store is gone.
-        GateError: the logits differ by more than 1e-6.
+        GateError: a logit differs by more than 1e-6.
     """
     folder = find_run(out, text)
     if folder is None:

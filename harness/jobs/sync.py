@@ -1,4 +1,5 @@
-"""`fusefront sync`: what no server has yet is mirrored offline and sent, once."""
+"""`fusefront sync`: mirrors offline what has no mirror yet, and sends each mirror to the server
+once."""
 
 import contextlib
 import os
@@ -25,7 +26,7 @@ from fusefront.harness.runs.tracking import (
 
 
 def mirror_missing(out: Path, account: Account, tell: Tell) -> None:
-    """Mirror offline every complete run and decided study that has no mirror.
+    """Mirror offline every complete run and every decided study that has no mirror yet.
 
     Raises:
         NothingToDoError: there is no run.
@@ -54,8 +55,7 @@ def mirror_missing(out: Path, account: Account, tell: Tell) -> None:
 
 
 def studies_of_runs(out: Path) -> dict[str, str]:
-    """The first study by name that each run is part of: run_id -> study; damaged records are
-    passed over."""
+    """run_id -> the first study by name that the run is part of; damaged records are skipped."""
     studies: dict[str, str] = {}
     for folder in sorted((out / "studies").glob("*")):
         ids = []
@@ -71,14 +71,14 @@ def studies_of_runs(out: Path) -> dict[str, str]:
 
 
 def unsent(out: Path) -> list[Path]:
-    """Runs and studies with a mirror that no server has."""
+    """Runs and studies whose mirror has not reached a server."""
     marks = [*out.glob(f"runs/*/*/*/wandb/{MARK}"), *out.glob(f"studies/*/wandb/{MARK}")]
     folders = sorted(mark.parent.parent for mark in marks)
     return [folder for folder in folders if not is_synced(folder)]
 
 
 def send(folders: Sequence[Path], account: Account, patience: float) -> None:
-    """Hand offline mirrors to `wandb sync`, one after the other; each that arrived is marked.
+    """Hand offline mirrors to `wandb sync`, one after the other, and mark each that arrived.
 
     Raises:
         FusefrontError: the server refuses one, or takes longer than `patience` seconds.
@@ -100,9 +100,10 @@ def send(folders: Sequence[Path], account: Account, patience: float) -> None:
 
 
 def _sent(words: list[str], offline: Sequence[Path], patience: float) -> str:
-    """Why mirrors did not arrive; "" where all did: wandb then leaves a file with the end .synced.
+    """Why mirrors did not arrive; "" if all did. wandb marks success by a file that ends in
+    .synced.
 
-    Its exit code is 0 even where the server has refused them.
+    Its exit code cannot be used: it is 0 even if the server has refused them.
     """
     try:
         process = subprocess.run(

@@ -1,4 +1,4 @@
-"""The trials near the front of every search, timed by the latency lab before a winner is frozen."""
+"""Times the trials near the front of every search in the latency lab, before a winner is frozen."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from fusefront.harness.tuning.search import Search
 
 @dataclass(frozen=True)
 class SearchedFolder(StudyFolder):
-    """A study's folder while it is searched: it has no matrix yet that names the store."""
+    """A study's folder during its search, when no matrix names the store yet."""
 
     store: Path
 
@@ -32,14 +32,14 @@ class SearchedFolder(StudyFolder):
 def time_trials(
     plan: StudyPlan, root: Path, folder: Path, searches: Sequence[Search], say: Tell
 ) -> None:
-    """Time, in one session alone on the machine, what lies near the front of each search and was
-    not timed before; again where that shows others to be nearest.
+    """Time the trials near the front of each search that are not timed yet, in one session alone on
+    the machine; repeat if the times show that other trials are nearer.
 
-    Searches whose winner is frozen, or whose records are damaged, are left as they are. Of two
-    processes that search one study one times.
+    Searches with a frozen winner or damaged records are left unchanged. If two processes search one
+    study, one of them times.
 
     Raises:
-        GateError: other work disturbed the session; nothing of it counts.
+        GateError: other work disturbed the session; its times are discarded.
         DataContractError: the weights of a trial's run are not those recorded.
     """
     why = f"waiting for another process that times the trials of {plan.study.name}"
@@ -50,7 +50,7 @@ def time_trials(
 
 
 def _untimed(searches: Sequence[Search]) -> dict[str, tuple[Search, Trial]]:
-    """Those to be timed, by a name of their own: strategy and number."""
+    """The trials to be timed, by a name made of strategy and trial number."""
     return {
         f"{search.strategy}-{trial['number']}": (search, trial)
         for search in searches
@@ -119,7 +119,8 @@ def _entries(
 def _note(
     near: Mapping[str, tuple[Search, Trial]], result: BenchResult, decide_at: int, session: str
 ) -> None:
-    """Each trial's figures beside its record; none where its graph does not score as trained."""
+    """Record each trial's times beside it; no times where its exported graph scores differently
+    from the model."""
     rows = deciding(result.rows, decide_at)
     for name, (search, trial) in near.items():
         search.timings.note(_timing(trial, rows.get(name), session))

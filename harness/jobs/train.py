@@ -1,4 +1,5 @@
-"""Searches and matrices executed by workers, each run recorded, mirrored and told."""
+"""Trains the cells of searches and matrices in workers; each run is recorded, mirrored and
+reported."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from fusefront.harness.tuning.search_cells import TrialSource
 
 
 class Close(Protocol):
-    """Told how a run ended: with a reason where it failed, passing where it may go well later."""
+    """Called when a run ends; with a reason if it failed, and `passing` if a retry may succeed."""
 
     def __call__(
         self,
@@ -42,7 +43,7 @@ class Close(Protocol):
 
 @dataclass(frozen=True)
 class Room:
-    """Where a job works: output root, study folder, worker settings, console."""
+    """What a job works with: output root, study folder, worker settings, console."""
 
     root: Path
     folder: Path
@@ -52,7 +53,7 @@ class Room:
 
 
 class Tuned(NamedTuple):
-    """What the searches of a study came to."""
+    """The results of a study's searches."""
 
     winners: dict[str, WinnerRecord]
     left_out: dict[str, str]  # strategy -> the sentence on the record that is damaged
@@ -64,13 +65,14 @@ class Tuned(NamedTuple):
 
 
 def tune(plan: StudyPlan, room: Room) -> Tuned:
-    """Run every strategy's search to its budget and freeze the winners.
+    """Run every strategy's search to the end of its budget and freeze the winners.
 
-    A strategy none of whose trials finished has none: it is told, and the others go on. One with a
-    damaged claim or trial keeps the winner that was frozen, or is left out where there is none.
+    A strategy of which no trial finished has no winner; this is reported, and the others go on. If
+    a claim or trial of a search is damaged, the winner that was frozen before is used; without one,
+    the strategy is left out.
 
     Raises:
-        FusefrontError: a search ended before its budget; the same command goes on.
+        FusefrontError: a search stopped before its budget was spent; the same command goes on.
     """
     searches = plan.searches(room.folder)
     damaged = [sentence for search in searches for sentence in search.examine()]
@@ -91,7 +93,7 @@ def tune(plan: StudyPlan, room: Room) -> Tuned:
             "same command tries them again"
         )
     if plan.study.tuning.timed:
-        room.workers.close()  # nothing of ours runs beside the measurement
+        room.workers.close()  # no process of this command may run beside the measurement
         tell = partial(room.console.print, markup=False)
         time_trials(plan, room.root, room.folder, searches, tell)
     finalists = train_finalists(plan, room, searches) if plan.study.tuning.finalists else {}
@@ -112,7 +114,7 @@ def tune(plan: StudyPlan, room: Room) -> Tuned:
 
 
 def _keep(search: Search, tuned: Tuned, room: Room) -> None:
-    """The winner that a damaged search has frozen before, or the strategy is left out."""
+    """Use the winner that a damaged search has frozen before, or leave the strategy out."""
     winner = search.frozen()
     if winner is None:
         tuned.left_out[search.strategy] = search.unsound
@@ -124,7 +126,8 @@ def _keep(search: Search, tuned: Tuned, room: Room) -> None:
 
 
 def fill(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str) -> list[tuple[Cell, str]]:
-    """Train the cells that have no record; returns those that failed or are damaged, and why."""
+    """Train the cells without a record; returns those that failed or are damaged, each with the
+    reason."""
     failed: list[tuple[Cell, str]] = []
 
     def close(
@@ -143,8 +146,8 @@ def fill(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str) -> list[
 
 
 def _complete(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str, close: Close) -> None:
-    """Train the cells that have no record, each once, and mirror all of them; a damaged record is
-    told to `close`."""
+    """Train the cells without a record, each once, and mirror all of them; `close` is told of
+    damaged records."""
     todo, run_ids = [], set()
     for cell in cells:
         if cell.spec.run_id in run_ids:
@@ -167,10 +170,12 @@ def _complete(plan: StudyPlan, room: Room, cells: Sequence[Cell], what: str, clo
 def train_finalists(
     plan: StudyPlan, room: Room, searches: Sequence[Search]
 ) -> dict[str, list[Finalist]]:
-    """The best of every search with new seeds, for those whose winner is not frozen yet.
+    """Train the best trials of every search whose winner is not frozen yet again, with new seeds.
 
-    A training that failed for good takes its finalist out; FusefrontError where it may go well
-    later.
+    If a training fails for good, its finalist is out.
+
+    Raises:
+        FusefrontError: a training failed for a reason that a retry may not meet.
     """
     open_searches = [s for s in searches if not s.unsound and s.frozen() is None]
     trials = {s.strategy: candidates(s, plan.study.tuning.finalists) for s in open_searches}
@@ -229,7 +234,8 @@ def _work(
     close: Close,
     trials: TrialSource | None = None,
 ) -> None:
-    """Execute what the source gives; `trials` have their limits and count their own attempts."""
+    """Train the cells that `source` gives; if they are `trials`, their limits and counts of
+    attempts apply."""
     from fusefront.harness.serving.latency.lock import training_lock
 
     with (
@@ -275,7 +281,7 @@ def write_matrix(
     cells: Sequence[Cell],
     others: Mapping[str, Sequence[Cell]] | None = None,
 ) -> None:
-    """matrix.json: which run fills which cell, before any of them is trained."""
+    """Write matrix.json, which run fills which cell, before any of them is trained."""
     matrix = {
         "format": 1,
         "dataset": plan.store.name,

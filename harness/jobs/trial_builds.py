@@ -1,4 +1,4 @@
-"""Everything that a search could try, built before anything is trained."""
+"""Builds everything that a search could try before anything is trained."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,13 @@ _UNKNOWN = "unknown setting"  # how a baseline refuses a key
 
 
 def check_strategies(plan: "StudyPlan", own: Sequence[Own]) -> None:
-    """Refuse a strategy that the zoo or the data set has no place for; UsageError says why.
+    """Check that every strategy can be built on these data.
 
-    `own` are the parts that are not shipped: whatever they raise is said with their name.
+    `own` are the parts that do not ship with fusefront: errors they raise are reported with their
+    name.
+
+    Raises:
+        UsageError: a strategy has an unknown part or setting, or does not fit the data set.
     """
     modalities = schema_of(plan.store).modalities
     for name, strategy in plan.strategies.items():
@@ -47,13 +51,13 @@ def check_strategies(plan: "StudyPlan", own: Sequence[Own]) -> None:
 
 
 def check_spaces(plan: "StudyPlan", own: Sequence[Own]) -> dict[str, frozenset[str]]:
-    """Build every choice of every space.
+    """Build the model of every choice in every search space.
 
-    Returns for each strategy the keys of the study's space that its model has no setting for; they
-    are searched where there is one.
+    Returns for each strategy the keys of the study's space that its model does not have; these are
+    searched for the other strategies only.
 
     Raises:
-        UsageError: a key that no strategy has, a value that cannot be built or trained with.
+        UsageError: no strategy has a key, or a model cannot be built or trained with a value.
     """
     searched = [name for name in plan.strategies if _takes_part(plan, name)]
     unfit = {name: _unfit(plan, own, name) for name in searched}
@@ -66,7 +70,7 @@ def check_spaces(plan: "StudyPlan", own: Sequence[Own]) -> dict[str, frozenset[s
             if not _known(plan, own, name, key):
                 raise _unknown(plan, own, name, key)
         space = {key: v for key, v in plan.space(name).items() if key not in unfit[name]}
-        if not plan.study.tuning.trials:  # what a person wrote is checked, searched or not
+        if not plan.study.tuning.trials:  # what the user wrote is checked even if no search runs
             words = {*strategy.space, *_of_the_study(plan)}
             space = {key: values for key, values in space.items() if key in words}
         for params in _choices(space):
@@ -81,7 +85,7 @@ def check_spaces(plan: "StudyPlan", own: Sequence[Own]) -> dict[str, frozenset[s
 
 
 def _takes_part(plan: "StudyPlan", name: str) -> bool:
-    """Whether the strategy has a search; one that has none and a space is refused."""
+    """Whether the strategy is searched; refuses a space for one that is not."""
     strategy = plan.strategies[name]
     solved = plan.parts.baselines[strategy.baseline].solved
     part = strategy.tune and not strategy.shuffle and not solved
@@ -94,7 +98,7 @@ def _takes_part(plan: "StudyPlan", name: str) -> bool:
 
 
 def _of_the_study(plan: "StudyPlan") -> Space:
-    """What the study itself says of the space; nothing where it is the default."""
+    """The search space that the study itself gives; empty if it is the default."""
     tuning = plan.study.tuning
     return tuning.space if "space" in tuning.model_fields_set else {}
 
@@ -104,9 +108,9 @@ def _unfit(plan: "StudyPlan", own: Sequence[Own], name: str) -> frozenset[str]:
 
 
 def _known(plan: "StudyPlan", own: Sequence[Own], name: str, key: str) -> bool:
-    """Whether a strategy has the key at all, whatever its value.
+    """Whether the model of a strategy has this key, whatever its value.
 
-    A part that the search may put in the place of another can have it, too.
+    A key also counts if it belongs to a part that the search may choose instead.
     """
     word = key.removeprefix("training.")
     if word != key:
@@ -149,7 +153,8 @@ def _try(plan: "StudyPlan", own: Sequence[Own], name: str, params: Mapping[str, 
 
 
 def _choices(space: Space) -> Iterator[dict[str, Json]]:
-    """Every value of every key; of a key within another (`operator.k`) with each of its values."""
+    """One setting for each value of each key; a key within a part (`operator.k`) with each choice
+    of that part."""
     for key, values in space.items():
         parents = [part for part in space if key.startswith(f"{part}.") and space[part]]
         frames: list[dict[str, Json]] = [{}]
@@ -160,7 +165,7 @@ def _choices(space: Space) -> Iterator[dict[str, Json]]:
 
 
 def _values(values: Range | tuple[Any, ...]) -> tuple[Any, ...]:
-    """The choices, or the ends of a range."""
+    """The choices, or the two ends of a range."""
     if isinstance(values, Range):
         return (values.low, values.high) if values.low < values.high else (values.low,)
     return values
@@ -174,7 +179,7 @@ def _build(
     *,
     whole: bool = True,
 ) -> None:
-    """Check the settings and, for the `whole` model, build it on a few items."""
+    """Check the settings and, with `whole`, build the model for a few items."""
     baseline = plan.strategies[name].baseline
     schema = schema_of(plan.store)
     try:
@@ -185,7 +190,7 @@ def _build(
             filled(kind, plan.parts, settings, few)
     except ValueError as error:
         raise UsageError(f"strategy {name!r}: {error}") from error
-    except Exception as error:  # somebody else's code: anything can come out of it
+    except Exception as error:  # a plug-in's code can raise anything
         for part in used_by(own, baseline, settings):
             raise fails(part, error, f"cannot be built for strategy {name!r}") from error
         if isinstance(error, MemoryError | RuntimeError | OverflowError):
@@ -197,7 +202,8 @@ def _build(
 
 
 def _nearer(name: str, strategy: Strategy, error: UsageError) -> UsageError:
-    """A misspelt key of the strategy itself is taken for a setting: name the key that is meant."""
+    """The error for an unknown setting that is a misspelt key of the strategy: names the key that
+    is meant."""
     for key in strategy.settings:
         word = nearest(key, [*Strategy.model_fields, "training"])
         if word and f"{_UNKNOWN} {key!r}" in str(error) and "did you mean" not in str(error):
@@ -206,7 +212,7 @@ def _nearer(name: str, strategy: Strategy, error: UsageError) -> UsageError:
 
 
 def _unknown(plan: "StudyPlan", own: Sequence[Own], name: str, key: str) -> UsageError:
-    """The sentence on a key of a space that no model has."""
+    """The error for a key of a search space that no model has."""
     known = {f"training.{word}" for word in Training.model_fields}
     for kind in {plan.parts.baselines[s.baseline] for s in plan.strategies.values()}:
         known |= {*kind.choices, *getattr(kind.Settings, "__annotations__", {})}

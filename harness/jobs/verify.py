@@ -44,10 +44,11 @@ AFTER_MATRIX = ("bench", "comparison.json", "decision.json", "opened.jsonl")  # 
 
 
 def verify(text: str | None, out: Path) -> list[Verification]:
-    """Everything that `text` names: a folder, or a name of something under `out`; None = all.
+    """Check what `text` names: a folder, or the name of a store, study, run or bundle under `out`;
+    None = all.
 
     Raises:
-        UsageError: it names nothing; the names that are known are listed.
+        UsageError: it names nothing; the message lists the known names.
     """
     if text is None:
         return _everything(out)
@@ -73,7 +74,7 @@ def verify(text: str | None, out: Path) -> list[Verification]:
 
 
 def _everything(out: Path) -> list[Verification]:
-    """All stores, studies and runs under `out`, each once."""
+    """All stores, studies and runs under `out`, each checked once."""
     checked = [check for path in sorted((out / "studies").glob("*/")) for check in _study(path)]
     paths = {check.path.resolve() for check in checked}
     stores = [p for folder in sorted((out / "prepared").glob("*/")) for p in _stores(folder)]
@@ -86,7 +87,7 @@ def _everything(out: Path) -> list[Verification]:
 
 
 def _folder(path: Path) -> Iterator[Verification]:
-    """What lies in a folder, by the record that it holds."""
+    """Check a folder by the kind of record that it holds."""
     kinds: dict[str, Callable[[Path], list[Verification]]] = {
         BUNDLE: lambda folder: [_bundle(folder)],
         "study.yaml": _study,
@@ -106,7 +107,7 @@ def _folder(path: Path) -> Iterator[Verification]:
 
 
 def _stores(folder: Path) -> list[Path]:
-    """Folders of stores, those whose manifest is lost among them."""
+    """The folders of stores, also those whose manifest is lost."""
     inner = sorted(path for path in folder.glob("*/") if path.name[0] != ".")
     return [
         path for path in inner if (path / "manifest.json").exists() or (path / "items").is_dir()
@@ -132,7 +133,8 @@ def _bundle(path: Path) -> Verification:
 
 
 def _run(path: Path) -> list[Verification]:
-    """Identity against config, record, hashes, bundle; little where it is not complete."""
+    """Check a run: its id against config.yaml, its record, file hashes and bundle; less if it is
+    incomplete."""
     sentences = list(filter(None, [misidentified(path, path / CONFIG)]))
     records = [*unreadable(path, OF_RUN, remake=path), *unreadable_parts(path, path)]
     if not (path / SUMMARY).exists():
@@ -156,7 +158,7 @@ def _run(path: Path) -> list[Verification]:
 
 
 def _study(path: Path) -> list[Verification]:
-    """A study's own records, its store and its runs."""
+    """Check a study's own records, its store and its runs."""
     path = path.resolve()
     damages = [*unreadable(path, OF_STUDY), *unreadable_bench(path), *unreadable_parts(path)]
     try:
@@ -193,7 +195,7 @@ def _study(path: Path) -> list[Verification]:
 
 
 def _trials(folder: StudyFolder) -> dict[Path, None]:
-    """The runs of a study's searches that are there."""
+    """The existing runs of a study's search trials."""
     where = run_index(folder.root, folder.matrix()["dataset"])
     ids = []
     for path in sorted(folder.path.glob("tuning/*/trial-*.json")):

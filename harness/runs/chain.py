@@ -1,7 +1,8 @@
-"""Logs whose lines seal each other: an edited, lost or emptied line is seen.
+"""Logs whose lines are chained by hashes, so that an edited, lost or emptied line is noticed.
 
-Every line holds under "before" the SHA-256 of all that stands before it, and <log>.head.json how
-long the log was and its SHA-256. Lines of earlier versions hold none; the next line seals them.
+Every line holds under "before" the SHA-256 of everything before it; <log>.head.json holds the
+length of the log in bytes and its SHA-256. Lines that earlier versions wrote have no hash; the next
+line covers them.
 """
 
 import hashlib
@@ -15,16 +16,17 @@ from fusefront.harness.runs.records import Record, read_record
 
 
 class ChainEnd(Record):
-    """<log>.head.json."""
+    """The content of <log>.head.json."""
 
     bytes: int
     sha256: str
 
 
 def append(log: Path, content: dict[str, Json]) -> None:
-    """Add a line and then the head; a kill in between leaves a log that is whole.
+    """Append a line, then update the head; a kill between the two leaves a log that counts as
+    intact.
 
-    The caller holds the lock of what the log belongs to.
+    The caller must hold the lock of what the log belongs to.
     """
     raw = read(log)
     raw += b"\n" if raw and not raw.endswith(b"\n") else b""  # a line that a kill cut short
@@ -36,7 +38,7 @@ def append(log: Path, content: dict[str, Json]) -> None:
 
 
 def broken(log: Path) -> str:
-    """A sentence where lines were changed, lost or added by hand; else empty."""
+    """A sentence if lines were changed, lost or added by hand; else ""."""
     raw, head = read(log), head_of(log)
     lost = f"{log}: lines were changed, lost or emptied since they were written"
     if head.exists():
@@ -56,15 +58,15 @@ def broken(log: Path) -> str:
 
 
 def head_of(log: Path) -> Path:
-    """Where the length and the hash of a log are kept."""
+    """The file that keeps the length and the hash of a log."""
     return log.with_name(f"{log.name}.head.json")
 
 
 def read(log: Path) -> bytes:
-    """All of a log; empty where there is none.
+    """The whole content of a log; empty if it does not exist.
 
     Raises:
-        DataContractError: the file is there and cannot be read.
+        DataContractError: the file exists and cannot be read.
     """
     try:
         return log.read_bytes()
@@ -78,7 +80,8 @@ def read(log: Path) -> bytes:
 
 
 def _before(line: bytes) -> str | None:
-    """The hash that a line holds; None where it is of an earlier version, or no line of a log."""
+    """The hash that a line holds; None if an earlier version wrote it, or if it is no line of a
+    log."""
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):

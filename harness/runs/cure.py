@@ -1,4 +1,4 @@
-"""What to do about a damaged record: the command that moves it aside, as it can be typed."""
+"""The command that moves a damaged record aside, written so that it can be copied to a shell."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ _RUN_ID = re.compile("[0-9a-f]{12}")
 
 
 def cure(path: Path) -> str:
-    """The end of a sentence on a damaged file of a run or study.
+    """The end of an error sentence about a damaged file of a run or study: what to do.
 
     >>> cure(Path("out/studies/shop/matrix.json"))
     '`fusefront verify shop --repair` moves it aside, then the same command makes it again'
@@ -21,7 +21,7 @@ def cure(path: Path) -> str:
 
 
 def _names(path: Path) -> tuple[list[str], Path | None]:
-    """What `verify` calls the run or study that a file belongs to, and its output folder."""
+    """The name under which `verify` knows the run or study of a file, and its output folder."""
     parts = path.parts
     for at in reversed(range(len(parts))):
         if parts[at] == "studies" and len(parts) > at + 2:

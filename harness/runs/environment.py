@@ -1,4 +1,4 @@
-"""What a run ran on: versions, hardware, threads, the state of the sources."""
+"""The environment of a run: versions, hardware, threads, and the state of the source repository."""
 
 import os
 import platform
@@ -25,13 +25,13 @@ _VARIABLES = (
     "MKL_NUM_THREADS",
     "CUDA_VISIBLE_DEVICES",
     "WANDB_MODE",
-    "MALLOC_MMAP_THRESHOLD_",  # freed memory is kept: speeds with and without do not compare
+    "MALLOC_MMAP_THRESHOLD_",  # freed memory is kept: speeds with and without it are not comparable
     "MALLOC_TRIM_THRESHOLD_",
 )
 
 
 def environment(threads: int, device: str = "cpu") -> EnvironmentRecord:
-    """The record environment.json; `device` is where it trains: "cpu" or a GPU's name."""
+    """The content of environment.json; `device`, where the run trains, is "cpu" or a GPU's name."""
     return {
         "format": 1,
         "python": platform.python_version(),

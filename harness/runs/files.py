@@ -1,4 +1,5 @@
-"""JSON and text on disk: replaced in one step, or written once by whoever comes first."""
+"""JSON and text files that are replaced in one step, or written once by the first of several
+processes."""
 
 import hashlib
 import json
@@ -13,18 +14,18 @@ Json: TypeAlias = object  # what JSON can hold; whatever is read again has a typ
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text` in one step; a kill leaves the old file or the new one."""
+    """Replace the content of `path` by `text` in one step; a kill leaves the old file or the new
+    one."""
     write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Json) -> None:
-    """Replace `path` by `value` as JSON, keys sorted."""
+    """Replace the content of `path` by `value` as JSON with sorted keys, in one step."""
     write_text(path, json_text(value))
 
 
 def write_once(path: Path, value: Json) -> bool:
-    """Write JSON unless `path` exists: the first writer wins, whoever comes second learns it by
-    False."""
+    """Write JSON unless `path` exists; False if it does: the first writer wins."""
     with scratch_folder(path) as scratch:
         written = scratch / path.name
         written.write_text(json_text(value), encoding="utf-8")
@@ -38,12 +39,13 @@ def write_once(path: Path, value: Json) -> bool:
 
 
 def json_text(value: Json) -> str:
-    """Indented JSON with a newline at the end."""
+    """Indented JSON text that ends in a newline."""
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def read_json(path: Path) -> dict[str, Json]:
-    """The JSON object in `path`; DataContractError names a file that holds none."""
+    """The JSON object in `path`; raises DataContractError, which names the file, if it holds
+    none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -61,7 +63,7 @@ def read_json(path: Path) -> dict[str, Json]:
 
 
 def canonical(value: Json) -> str:
-    """The one spelling of a JSON value that is hashed."""
+    """The canonical JSON text of a value, which is hashed: equal values have equal texts."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

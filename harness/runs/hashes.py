@@ -1,4 +1,5 @@
-"""A run's record is held to its config, its weights and predictions to the record's SHA-256."""
+"""Compares a run's files with its record: its config with its id, weights and predictions with
+their SHA-256."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
@@ -28,10 +29,11 @@ MARK = {"fusefront.format": "1"}  # in weights and predictions: the version of t
 
 
 def read_summary(run: Path) -> RunSummary:
-    """summary.json of a finished run, once it and config.yaml are of the run that the folder names.
+    """The summary.json of a finished run, after checking that it and config.yaml belong to the
+    folder's run.
 
     Raises:
-        DataContractError: it is damaged or another run's; the sentence names the file and the cure.
+        DataContractError: one of them is damaged or of another run; the message says what to do.
     """
     summary = named_summary(run)
     if (run / CONFIG).exists() and (sentence := misidentified(run, run / CONFIG)):
@@ -40,7 +42,7 @@ def read_summary(run: Path) -> RunSummary:
 
 
 def named_summary(run: Path) -> RunSummary:
-    """summary.json of a finished run, once it is of the run that the folder names.
+    """The summary.json of a finished run, after checking that it belongs to the folder's run.
 
     Raises:
         DataContractError: the summary is of another run.
@@ -55,7 +57,8 @@ def named_summary(run: Path) -> RunSummary:
 
 
 def misidentified(run: Path, path: Path) -> str:
-    """A sentence where the spec in `path` is not what the folder's name stands for; else empty."""
+    """A sentence if the spec in `path` does not hash to the run id in the folder's name; else
+    ""."""
     try:
         text = path.read_bytes().decode()
         content = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
@@ -78,14 +81,16 @@ def misidentified(run: Path, path: Path) -> str:
 
 
 def record_hashes(run: Path) -> dict[str, str]:
-    """What the summary of a finished run keeps: the hash of each file that is there."""
+    """The hash of each existing file of a finished run, as its summary keeps them: file ->
+    SHA-256."""
     widths = sorted(path.relative_to(run).as_posix() for path in run.glob(WIDTHS))
     names = (*FILES, METRICS, *widths)
     return {name: sha256(run / name) for name in names if (run / name).exists()}
 
 
 def hashed(summary: RunSummary) -> tuple[str, ...]:
-    """The files of a run that its record speaks for, and those that it always should."""
+    """The files of a run whose hashes its summary holds, and those that every summary should
+    hold."""
     others = [
         name
         for name in summary.get("sha256", {})
@@ -95,10 +100,11 @@ def hashed(summary: RunSummary) -> tuple[str, ...]:
 
 
 def damage(run: Path, name: str, summary: RunSummary) -> str:
-    """The sentence on a file that is not what the record says; empty where it is, or may be.
+    """A sentence if a file is missing or differs from its recorded hash; "" if all is well or no
+    hash was recorded.
 
-    Records from before hashes were kept say nothing of their files, and those from before that
-    of epochs and widths was kept nothing of these.
+    Records that are older than hashes have none, and later ones may lack those of metrics and
+    widths.
     """
     path, written = run / name, summary.get("sha256")
     if written is None:
@@ -121,15 +127,16 @@ def damage(run: Path, name: str, summary: RunSummary) -> str:
 
 @lru_cache(maxsize=4096)
 def _hash(path: Path, *_: int) -> str:
-    """Computed once a process for a file of this size, time and place."""
+    """The SHA-256 of a file, computed once a process as long as its size, time and place are the
+    same."""
     return sha256(path)
 
 
 def checked(run: Path, name: str) -> Path:
-    """The path of a run's file once it is what the run's record says.
+    """The path of a run's file, after checking it against its recorded hash.
 
     Raises:
-        DataContractError: it is not; the sentence names the file and the cure.
+        DataContractError: the file differs; the message names it and says what to do.
     """
     record = run / SUMMARY
     if record.exists() and (sentence := damage(run, name, read_record(record, RunSummary))):
@@ -138,7 +145,8 @@ def checked(run: Path, name: str) -> Path:
 
 
 def read_predictions(run: Path, split: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """row_id, request, group, item, label, logit of a run's split, as they were recorded.
+    """The recorded predictions of a run on `split`: row_id, request, group, item, label, logit; one
+    row a candidate.
 
     Raises:
         UsageError: the run has no predictions of that split.
@@ -150,10 +158,10 @@ def read_predictions(run: Path, split: str, columns: Sequence[str] | None = None
 
 
 def read_scores(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """A file of predictions, once it is of a format that is read.
+    """A file of predictions, after checking the version of its format.
 
     Raises:
-        DataContractError: the file is damaged or of a format that is not read.
+        DataContractError: the file is damaged, or its format is not known here.
     """
     try:
         names = None if columns is None else list(columns)
@@ -176,7 +184,8 @@ def read_scores(path: Path, columns: Sequence[str] | None = None) -> pl.DataFram
 
 
 def check_format(path: Path, metadata: Mapping[str, str]) -> None:
-    """Refuse a file of another format than this program reads; files of before say none."""
+    """Refuse, with a DataContractError, a file whose format this version does not know; older files
+    name none."""
     for key, known in MARK.items():
         if (version := metadata.get(key, known)) != known:
             raise DataContractError(
@@ -186,7 +195,7 @@ def check_format(path: Path, metadata: Mapping[str, str]) -> None:
 
 
 def remark(summaries: Sequence[RunSummary]) -> str:
-    """A sentence on the runs whose files cannot be held to their record; empty without any."""
+    """A sentence on the runs that have no hashes to compare their files with; "" without any."""
     old = sum("sha256" not in summary for summary in summaries)
     if not old:
         return ""

@@ -1,13 +1,14 @@
-"""The nearest known name to a misspelt one, for the end of an error sentence."""
+"""The known name nearest to a misspelt one, for the end of an error sentence."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that is most likely meant; "" where none is near.
+    """The known name that was most likely meant; "" if none is near.
 
-    Beside a few wrong letters it takes initials, the last part of a dotted key, a beginning.
+    Besides a few wrong letters it recognises initials, the last part of a dotted key, and a
+    beginning.
 
     >>> keys = ["learning_rate", "epochs", "training.tau"]
     >>> [nearest(name, keys) for name in ("epoch", "lr", "tau", "learning", "zebra")]
@@ -23,7 +24,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def or_nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence on an unknown name: the nearest one, or all that there are.
+    """The end of an error sentence on an unknown name: the nearest known one, else the list of all.
 
     >>> or_nearest("epoch", ["epochs", "tau"]), or_nearest("x", ["epochs", "tau"])
     ("; did you mean 'epochs'?", '; known: epochs, tau')

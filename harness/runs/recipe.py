@@ -1,5 +1,4 @@
-"""The recipe of a training: optimiser, rate, decay, batch, schedule; its own file, so that it can
-be read at a glance."""
+"""The recipe of a training: optimiser, learning rate, decay, batch size, schedule."""
 
 import math
 from collections.abc import Mapping
@@ -17,10 +16,10 @@ from fusefront.datasets.numbers_of_yaml import Numbers
 from fusefront.harness.runs.files import Json
 
 FEWEST_ROWS, MOST_ROWS = 256, 8192  # of a batch that nobody named
-STEPS = 200  # an epoch, where the rows allow it
+STEPS = 200  # steps an epoch, if there are rows enough
 LARGEST = 2**31 - 1  # count of rows
 _DECAYS = ("tau", "id_tau", "weight_decay", "id_weight_decay", "l2", "l2_embedding")
-_RIVALS = {  # two ways to say one thing: a later word takes the place of the other
+_RIVALS = {  # pairs of keys with one meaning: the key that comes later replaces the other
     "tau": "weight_decay",
     "weight_decay": "tau",
     "id_tau": "id_weight_decay",
@@ -32,27 +31,29 @@ EVERYWHERE = (
     "clip",
     "precision",
     "device",
-)  # what a study says of these holds for all
+)  # a study's values for these hold for every recipe
 
 
 class StrictModel(Numbers):
-    """Base of every part of a study: an unknown key is refused, and `true` for a number."""
+    """Base of every part of a study: refuses unknown keys, and `true` or `false` in place of a
+    number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Training(StrictModel):
-    """The common recipe by default: AdamW, one cycle run to its end, the best validation epoch
-    kept.
+    """A recipe; by default the common one: AdamW, one cycle to its end, the best validation epoch
+    is kept.
 
-    `tau` and `id_tau` are time constants of the decay in epochs: at the full rate a weight shrinks
-    to 1/e of itself in that time, whatever the batch and the number of rows; null = no decay.
+    `tau` and `id_tau` are time constants of weight decay, in epochs: at the full learning rate a
+    weight shrinks to 1/e of itself in that time, whatever the batch size and the number of rows;
+    null = no decay.
     """
 
     epochs: int = Field(default=3, ge=1, le=1000)
     batch_rows: int | None = Field(
         default=None, ge=2, le=LARGEST
-    )  # null: by the rows of train, `rows_a_batch`
+    )  # rows; null: chosen by the rows of train, see `rows_a_batch`
     optimizer: Literal["adamw", "adam"] = "adamw"
     schedule: Literal["one_cycle", "constant", "plateau", "exact"] = "one_cycle"
     learning_rate: float = Field(default=1e-2, gt=0, le=1e3)
@@ -60,24 +61,24 @@ class Training(StrictModel):
     id_tau: float | None = Field(default=0.3, gt=0, allow_inf_nan=False)
     weight_decay: float | None = Field(
         default=None, ge=0, le=1e9
-    )  # AdamW's own, a step: in place of tau
+    )  # AdamW's own decay, used in place of tau
     id_weight_decay: float | None = Field(default=None, ge=0, le=1e9)  # ... of id_tau
-    l2: float = Field(default=0.0, ge=0, le=1e9)  # Adam alone: weight x itself in the gradient
+    l2: float = Field(default=0.0, ge=0, le=1e9)  # Adam only: adds l2 x weight to the gradient
     l2_embedding: float = Field(default=0.0, ge=0, le=1e9)  # ... of ids and fields
     warmup: float = Field(default=0.1, ge=0, lt=1)  # share of a one-cycle
     anneal: float = Field(
         default=0.1, gt=0, lt=1
-    )  # plateau: the rate's factor, an epoch without gain
+    )  # plateau: an epoch without gain multiplies the rate by this
     patience: int | None = Field(default=None, ge=1, le=1000)  # epochs without gain until it stops
     average: float | None = Field(
         default=None, gt=0, le=1000
-    )  # epochs: what is kept averages the weights
+    )  # epochs of steps over which the weights that are kept are averaged
     max_candidates: int = Field(
         default=64, ge=1, le=LARGEST
-    )  # a longer request is split, its history repeated
+    )  # candidates; a longer request is split, its history repeated
     clip: float = Field(default=10.0, gt=0, le=1e9)
     precision: Literal["fp32", "tf32", "bf16", "auto"] = (
-        "fp32"  # of a step's products; auto: bf16 where it pays, else a GPU's TF32
+        "fp32"  # of matrix products in steps; auto: bf16 where it is faster, else a GPU's TF32
     )
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where there is one
 
@@ -120,13 +121,15 @@ class Training(StrictModel):
         return self
 
     def resolved(self, rows: int) -> "Training":
-        """The same with the batch that `rows` rows of train ask for, unless one is named."""
+        """The same recipe with the batch size that `rows` rows of train call for, unless it sets
+        one."""
         batch = self.batch_rows or rows_a_batch(rows)
         return self.model_copy(update={"batch_rows": batch})
 
 
 def rows_a_batch(rows: int) -> int:
-    """A 200th of the rows, rounded to a power of two, from 256 to 8192.
+    """The batch size in rows: a 200th of the rows of train, rounded to a power of two, from 256 to
+    8192.
 
     >>> [rows_a_batch(rows) for rows in (1_000, 64_000, 105_000, 210_044, 30_000_000)]
     [256, 256, 512, 1024, 8192]
@@ -136,9 +139,10 @@ def rows_a_batch(rows: int) -> int:
 
 
 def overlay(recipe: Mapping[str, Json], *layers: Mapping[str, Json]) -> dict[str, Json]:
-    """The recipe with what is given put over it; a decay given in another way replaces the first.
+    """The recipe with the keys of `layers` put over it, in order; a decay given by another key
+    replaces the first.
 
-    Another optimiser comes with its own decay.
+    A change of optimiser also brings that optimiser's default decay.
     """
     merged = dict(recipe)
     for layer in layers:
@@ -154,7 +158,7 @@ def overlay(recipe: Mapping[str, Json], *layers: Mapping[str, Json]) -> dict[str
 
 
 def spelled(recipe: str | Mapping[str, Json]) -> str:
-    """A line of `sensitivity` as a name.
+    """An entry of a study's `sensitivity` (another recipe) as a name.
 
     >>> spelled("common"), spelled({"learning_rate": 0.003, "id_tau": 1})
     ('common', 'learning_rate 0.003, id_tau 1')
@@ -165,7 +169,7 @@ def spelled(recipe: str | Mapping[str, Json]) -> str:
 
 
 def in_words(training: Training) -> str:
-    """The recipe in a line, as a report shows it."""
+    """The recipe as one line of a report."""
     if training.schedule == "exact":
         return "solved exactly"
     phrases = [

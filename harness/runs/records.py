@@ -1,8 +1,7 @@
-"""The records that the program writes beside runs and studies: one type, one reader, one writer
-each.
+"""Types of the records beside runs and studies; one reader and one writer for all of them.
 
-Keys that a record does not name here are kept as they stand. Times are ISO 8601 in UTC, seconds are
-wall clock, AUC and log loss plain numbers.
+Keys that a type does not name are kept when a record is written again. Times are ISO 8601 in UTC,
+seconds are wall clock, AUC and log loss are plain numbers (AUC from 0 to 1).
 """
 
 import json
@@ -23,7 +22,7 @@ State = Literal["missing", "running", "paused", "completed", "failed"]
 
 
 class Record(TypedDict):
-    """What every record has: the version of its format."""
+    """A record; all have the version of their format."""
 
     format: NotRequired[int]
 
@@ -38,9 +37,10 @@ class Status(Record):
 
 
 class RunSummary(Record):
-    """summary.json of a run, flat, so that a run is a row; nothing of test.
+    """summary.json of a run: one flat mapping, so that a run is one row of a table; nothing of
+    test.
 
-    Beside these: parameters_<role> (counts) and report_<modality>.<measure> (what a part reports).
+    Further keys: parameters_<role> (counts) and report_<modality>.<measure> (measured by a part).
     """
 
     run_id: str
@@ -96,7 +96,7 @@ class EnvironmentRecord(Record, total=False):
     processor: str
     cores: int | None
     threads: int
-    device: str  # "cpu" or a GPU's name; older records, made wherever they were, have none
+    device: str  # "cpu" or a GPU's name; older records lack it
     code: str
     packages: dict[str, str | None]
     git: Git | None
@@ -104,7 +104,7 @@ class EnvironmentRecord(Record, total=False):
 
 
 class PlannedRemoval(TypedDict):
-    """A row of an ablation before it runs."""
+    """A row of an ablation, planned and not trained yet."""
 
     strategy: str
     kind: str
@@ -125,7 +125,7 @@ class EpochLine(TypedDict):
 
 
 class MatrixCell(TypedDict):
-    """One place of a study's matrix: which run fills it."""
+    """One cell of a study's matrix, and the run that fills it."""
 
     strategy: str
     role: str
@@ -138,7 +138,8 @@ class MatrixCell(TypedDict):
 
 
 class OtherRecipe(TypedDict):
-    """The matrix by another recipe; what that leaves as it was has the same runs."""
+    """The same matrix trained by another recipe; cells that the recipe does not change share their
+    runs."""
 
     recipe: str  # in words
     cells: list[MatrixCell]
@@ -186,7 +187,8 @@ class TimedDifference(TypedDict):
 
 
 class PartCost(TypedDict, total=False):
-    """What a part adds to the whole's cost; keys lack where nothing was measured or counted."""
+    """What a part adds to the cost of the whole strategy; keys are missing where nothing was
+    measured or counted."""
 
     macs: float  # a candidate
     parameters: int
@@ -198,18 +200,18 @@ class PartCost(TypedDict, total=False):
 
 
 class AblationRow(PairedDelta):
-    """The test AUC without a part minus that of the whole."""
+    """Test AUC of the whole strategy minus that of the strategy without a part."""
 
     strategy: str
     kind: NotRequired[str]
     without: str
     cost: NotRequired[PartCost]
-    over_limit: NotRequired[bool]  # the part alone takes the whole over the study's limit
+    over_limit: NotRequired[bool]  # with the part the strategy misses slo_ms, without it not
     levels: NotRequired[dict[str, str]]  # of a factorial plan: factor -> level
 
 
 class PathStep(TypedDict):
-    """What a part adds to those before it; the ends hold for all steps at once."""
+    """What a part adds to the parts before it; the interval holds for all steps at once."""
 
     part: str
     strategy: str  # with it
@@ -218,26 +220,27 @@ class PathStep(TypedDict):
 
 
 class AblationPath(TypedDict):
-    """From the plainest strategy to the whole, a part at a time."""
+    """A path from the plainest strategy to the whole one, one part a step."""
 
     start: str
-    base: NotRequired[str]  # of the parts, those that are there from the start; "" = none
+    base: NotRequired[str]  # the parts that the path starts with; "" = none
     start_auc: float
     steps: list[PathStep]
 
 
 class EffectRow(TypedDict):
-    """A main effect (one factor) or an interaction (two) on test AUC; the ends hold for all of the
-    plan's effects at once."""
+    """A main effect (one factor) or an interaction (two factors) on test AUC; intervals hold for
+    all effects of the plan at once."""
 
     factors: list[str]
-    levels: list[str]  # against each factor's own level in the parent
-    cells: int  # pairs, or foursomes of cells that it is the mean of
+    levels: list[str]  # compared with each factor's level in the parent
+    cells: int  # how many pairs (main effect) or groups of four cells (interaction) it averages
     effect: MetricDelta
 
 
 class RetrainedShare(TypedDict):
-    """A modality's Shapley value of test AUC over all subsets, each trained by itself."""
+    """A modality's Shapley value of test AUC, from one training for each subset of the
+    modalities."""
 
     modality: str  # or "all modalities"
     auc: MetricDelta
@@ -251,7 +254,7 @@ class AblationRecord(Record):
     cells: list[MatrixCell]
     hyper_parameters: NotRequired[str]
     rows: NotRequired[list[AblationRow]]
-    first: NotRequired[list[str]]  # parts that are shown to add something, the surest first
+    first: NotRequired[list[str]]  # parts that are shown to add AUC, the surest first
     path: NotRequired[AblationPath]
     effects: NotRequired[list[EffectRow]]  # of a factorial plan
     shares: NotRequired[list[RetrainedShare]]  # of the plan `modalities`
@@ -263,55 +266,57 @@ class Claim(Record):
     """claim-<n>.json of a search: the parameters of trial n."""
 
     params: dict[str, Json]
-    system_attrs: NotRequired[dict[str, Json]]  # what the sampler goes by, where it has a state
+    system_attrs: NotRequired[dict[str, Json]]  # the sampler's state, if it has one
 
 
 class Trial(Record):
-    """trial-<n>.json of a search: how trial n ended; the value is its AUC on validation."""
+    """trial-<n>.json of a search: the result of trial n; its value is the AUC on validation."""
 
     number: int
     params: NotRequired[dict[str, Json]]
     run_id: NotRequired[str]
-    state: str  # ok | infeasible | pruned; of older records failed
+    state: str  # ok | infeasible | pruned; older records: failed
     value: float | None
-    seconds: NotRequired[float]  # of its process, interrupted attempts left out
+    seconds: NotRequired[float]  # of its process, without interrupted attempts
     reason: NotRequired[str]
     cause: NotRequired[str]  # memory | time | nan | value | cost | died | killed | error
     macs: NotRequired[float]  # counted, a candidate
-    rungs: NotRequired[dict[str, float]]  # with halving: epoch where it paused -> best AUC so far
-    constraints: NotRequired[dict[str, float]]  # name -> value, kept where it is 0 or less
+    rungs: NotRequired[dict[str, float]]  # with halving: epoch of a pause -> best AUC so far
+    constraints: NotRequired[dict[str, float]]  # name -> value; met where it is 0 or less
 
 
 class StepRecord(Record):
     """step-<k>.json of a search by halving: trial `number` is trained to the end of epoch `until`;
-    null: nothing was to be done then."""
+    null: no trial could go on or begin."""
 
     number: int | None
     until: int
 
 
 class RungRecord(Record):
-    """rung-<n>-<epoch>.json of a search by halving: trial n came to the end of epoch `until`."""
+    """rung-<n>-<epoch>.json of a search by halving: trial n has reached the end of epoch
+    `until`."""
 
     number: int
     until: int
     run_id: str
-    rungs: dict[str, float]  # epoch -> best AUC so far, at every rung so far
-    seconds: float  # of the process that brought it here from the rung before
+    rungs: dict[str, float]  # epoch -> best AUC so far, for every rung reached
+    seconds: float  # of the process, from the previous rung to this one
 
 
 ORIGIN = "origin.json"  # in a study's folder
 
 
 class OriginRecord(Record):
-    """origin.json of a study: the file that it was given in, and the data folder, if any."""
+    """origin.json of a study: the file that the study was given in, and its data folder if one was
+    given."""
 
     file: str
     data: str | None
 
 
 class Interruption(Record):
-    """interrupted-<n>-<k>.json of a search: an attempt at trial n that came to no result."""
+    """interrupted-<n>-<k>.json of a search: an attempt at trial n that ended without a result."""
 
     number: int
     cause: str  # memory | died | killed | budget
@@ -320,16 +325,18 @@ class Interruption(Record):
 
 
 class RunningTrial(Record):
-    """running-<n>.json of a search: the process that trains trial n, to end what it leaves."""
+    """running-<n>.json of a search: the process that trains trial n, so that what it leaves behind
+    can be ended."""
 
     pid: int
     start: int  # clock ticks since boot
     boot: str
-    begin: float  # seconds on the monotonic clock of that boot
+    begin: float  # seconds on the machine's monotonic clock, comparable within one boot
 
 
 class Finalist(TypedDict):
-    """One of a search's best, trained again with new seeds: validation AUC, the trial's first."""
+    """One of a search's best trials, trained again with new seeds: its validation AUCs, the trial's
+    own first."""
 
     number: int
     values: list[float]
@@ -338,36 +345,36 @@ class Finalist(TypedDict):
 
 
 class TimedTrial(Record):
-    """timed-<n>.json of a search: what a request takes trial n, as shipped, on this machine.
+    """timed-<n>.json of a search: the latency of a request to trial n, as shipped, on this machine.
 
-    Milliseconds at the study's own number of candidates, end to end; the p99 with its interval,
-    `high` None where that has no upper end, all three None below the samples of a p99, and all None
-    where the exported graph does not score as the trained model does.
+    End-to-end milliseconds at the study's own number of candidates. p99 comes with its interval:
+    `high` is None where it has no upper end; p99, low and high are None with fewer requests than a
+    p99 needs; all times are None where the exported graph does not score as the trained model does.
     """
 
     number: int
-    run_id: str  # of what was timed: it counts for no other
+    run_id: str  # the run that was timed; the times count for no other
     p50_ms: float | None
     p99_ms: float | None
     low: float | None
     high: float | None
-    session: str  # the folder of its samples, in the study's
+    session: str  # the folder of its samples, within the study's folder
 
 
 class FrontPoint(TypedDict):
-    """A trial that no other beats on AUC (validation) and MACs a candidate at once."""
+    """A trial that no other trial beats on both AUC (validation) and MACs a candidate."""
 
     number: int
     params: dict[str, Json]
     valid_auc: float
     macs: float
-    p99_ms: NotRequired[float]  # timed, where the study asks for it
+    p99_ms: NotRequired[float]  # measured, if the study times its trials
 
 
 class WinnerRecord(Record):
-    """winner-<trials>.json of a search: frozen before test is opened.
+    """winner-<trials>.json of a search: written before the test split is opened, and never changed.
 
-    With finalists winner-<trials>-finalists-<count>.json.
+    With finalists its name is winner-<trials>-finalists-<count>.json.
     """
 
     strategy: str
@@ -385,8 +392,8 @@ class WinnerRecord(Record):
 def winner_name(
     trials: int, finalists: int = 0, seconds: float | None = None, timed: int = 0
 ) -> str:
-    """The file of the winner of so many trials and seconds, chosen among so many finalists, with so
-    many trials timed.
+    """The file name of the winner of a search with so many trials, finalists, seconds and timed
+    trials.
 
     >>> winner_name(20, 3)
     'winner-20-finalists-3.json'
@@ -404,28 +411,29 @@ class RunCode(Record):
 
 
 class LatencyFit(TypedDict):
-    """How a request's latency is predicted from counts: ms, a MAC, a byte of its codes."""
+    """Coefficients that predict a request's latency from counts: fixed ms, ms a MAC, ms a byte of
+    codes."""
 
     p50: list[float]
     p99: list[float]
-    error: float  # of p99, relative, each timed strategy left out in turn
+    error: float  # relative error of p99, each timed strategy left out in turn
     worst: float
     strategies: int
 
 
 class SearchIdentity(Record):
-    """search.json: what a search's trials depend on beside their numbers."""
+    """search.json: the settings that all trials of a search depend on."""
 
     seed: int
     lag: int
     space: dict[str, str]  # key -> its distribution in words
-    constants: NotRequired[dict[str, Json]]  # keys of the space with one value
+    constants: NotRequired[dict[str, Json]]  # keys of the space that have one value only
     sampler: NotRequired[str]  # where it is not tpe
     rungs: NotRequired[list[int]]  # with halving: epochs where trials pause, then all epochs
-    objectives: NotRequired[list[str]]  # where it is not the AUC alone
+    objectives: NotRequired[list[str]]  # if not the AUC alone
     budget_macs: NotRequired[float]
     slo_ms: NotRequired[float]
-    latency: NotRequired[LatencyFit]  # by which slo_ms was held when the search began
+    latency: NotRequired[LatencyFit]  # predicts what slo_ms limits; fixed when the search began
 
 
 R = TypeVar("R", bound=Mapping[str, object])
@@ -437,21 +445,21 @@ FORMATS: dict[str, tuple[int, ...]] = {  # of every other record: format 1
 
 
 class NewerFormatError(DataContractError):
-    """The record is whole, and of a version of the program that is newer than this one."""
+    """The record is intact, but a newer version of fusefront wrote it."""
 
 
 class ReadMatrix(NamedTuple):
-    """The cells that can be read, and what is said of the others."""
+    """The readable cells of a matrix, and a sentence on each of the other cells."""
 
     matrix: Matrix
     damaged: tuple[str, ...]
 
 
 def read_record(path: Path, kind: type[R]) -> R:
-    """The record in `path`; one without a format is of format 1.
+    """The record in `path`; one that names no format is of format 1.
 
     Raises:
-        DataContractError: not readable, not JSON, of another format, or without what `kind` has.
+        DataContractError: not readable, not JSON, of an unknown format, or without a key of `kind`.
     """
     value = _json_of(path)
     _validate(path, kind, value)
@@ -459,10 +467,10 @@ def read_record(path: Path, kind: type[R]) -> R:
 
 
 def read_matrix(path: Path) -> ReadMatrix:
-    """matrix.json without the cells that cannot be read, and a sentence for each of those.
+    """The readable cells of matrix.json, and a sentence for each cell that cannot be read.
 
     Raises:
-        DataContractError: not readable, or more of it is damaged than single cells.
+        DataContractError: the file is not readable, or more than single cells is damaged.
     """
     matrix = _json_of(path)
     damaged: list[str] = []
@@ -481,7 +489,7 @@ def read_matrix(path: Path) -> ReadMatrix:
 
 
 def _json_of(path: Path) -> object:
-    """What a record holds, once its format is one that is read."""
+    """The JSON value of a record, after checking that its format is known."""
     formats = FORMATS.get(path.name, (1,))
     advice = f"restore it from a copy, or {cure(path)}"
     try:
@@ -522,7 +530,7 @@ def _check_format(path: Path, version: object, formats: tuple[int, ...], advice:
 
 
 def write_record(path: Path, record: Mapping[str, object], *, version: int = 1) -> None:
-    """Replace the record in `path` in one step, the version of its format among its keys."""
+    """Replace the record in `path` in one step; adds the version of its format."""
     write_json(path, {"format": version, **record})
 
 
@@ -532,7 +540,7 @@ def _adapter(kind: type[R]) -> TypeAdapter[Any]:
 
 
 def starting_with(record: Mapping[str, object], prefix: str) -> dict[str, float]:
-    """The numbers of a summary whose keys begin with `prefix`, without it."""
+    """The numbers of a summary whose keys begin with `prefix`; the keys come without it."""
     return {
         key.removeprefix(prefix): float(value)
         for key, value in record.items()

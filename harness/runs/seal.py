@@ -1,4 +1,4 @@
-"""The sealed test split: whoever opens it is written down, and a second look is told."""
+"""Records in opened.jsonl who looks at the test split of a study, and warns of repeated looks."""
 
 import json
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ WHY = "waiting for another process to write the records of the same study"
 
 
 class Opening(NamedTuple):
-    """One look at the test split of a study."""
+    """One recorded look at the test split of a study."""
 
     time: str  # UTC, seconds
     purpose: str
@@ -25,35 +25,36 @@ class Opening(NamedTuple):
 
     @property
     def content(self) -> tuple[str, str]:
-        """What was looked at; looking at the same twice teaches nothing new."""
+        """What the look compared; a second look at the same content reveals nothing new."""
         return self.study, self.matrix
 
 
-UNREADABLE = "unreadable"  # in place of a hash, where the record cannot be read
+UNREADABLE = "unreadable"  # stands for the hash of a record that cannot be read
 UNKNOWN_LOOKS = Opening("at an unknown time", "unknown: the log was changed or emptied", "", "")
 
 
 class Looks(NamedTuple):
-    """An opening and those before it."""
+    """A look at test and all looks before it."""
 
     opening: Opening
     before: tuple[Opening, ...]
 
     @property
     def second(self) -> bool:
-        """Whether something else of this study was looked at before."""
+        """Whether an earlier look had other content."""
         return any(other.content != self.opening.content for other in self.before)
 
     @property
     def number(self) -> int:
-        """Which look it is: 1 + how many other contents were looked at before this one was."""
+        """The number of this look: 1 + how many different contents were looked at before its
+        own."""
         contents = [other.content for other in self.before]
         first = contents.index(self.opening.content) if self.opening.content in contents else None
         return 1 + len(set(contents[:first]))
 
     @property
     def sentence(self) -> str:
-        """For the report; empty at the first look."""
+        """The sentence for the report; "" at the first look."""
         if not self.second:
             return ""
         others = [o.time for o in self.before if o.content != self.opening.content]
@@ -65,7 +66,8 @@ class Looks(NamedTuple):
 
 
 def open_test(study_path: Path, purpose: str) -> Looks:
-    """Append one line to opened.jsonl; the same content for the same purpose is written once."""
+    """Append one look to opened.jsonl; a second look at the same content for the same purpose adds
+    no line."""
     return _look(study_path, purpose, _content(study_path))
 
 
@@ -76,14 +78,15 @@ def _look(study_path: Path, purpose: str, content: tuple[str, str]) -> Looks:
         with locked(lock_file(study_path.parents[1], "study", study_path.name), Wait(WHY)):
             before = openings(study_path)
             if not _recorded(before, opening):
-                if before and before[0] == UNKNOWN_LOOKS:  # the log forgets nothing when it goes on
+                if before and before[0] == UNKNOWN_LOOKS:  # a continued log keeps its unknown looks
                     chain.append(study_path / LOG, dict(UNKNOWN_LOOKS._asdict()))
                 chain.append(study_path / LOG, dict(opening._asdict()))
     return Looks(opening, before)
 
 
 def begin_again(study_path: Path) -> None:
-    """A new log where the one before was moved aside: it begins with looks of unknown content."""
+    """Begin a new log after the previous one was moved aside: its first line stands for unknown
+    looks."""
     with locked(lock_file(study_path.parents[1], "study", study_path.name), Wait(WHY)):
         chain.append(study_path / LOG, dict(UNKNOWN_LOOKS._asdict()))
 
@@ -93,9 +96,9 @@ def _recorded(before: tuple[Opening, ...], opening: Opening) -> bool:
 
 
 def open_test_of_run(root: Path, run_id: str, purpose: str) -> None:
-    """Record a look at one run's test predictions in every study that the run is part of.
+    """Record a look at the test predictions of one run in every study that the run is part of.
 
-    It may be part of a study whose matrix cannot be read: there, too, as a look of unknown content.
+    A study whose matrix cannot be read may have the run, so it gets a look of unknown content.
     """
     for path in sorted((root / "studies").glob("*/matrix.json")):
         try:
@@ -108,12 +111,12 @@ def open_test_of_run(root: Path, run_id: str, purpose: str) -> None:
 
 
 def openings(study_path: Path) -> tuple[Opening, ...]:
-    """All recorded looks, the first one first.
+    """All recorded looks, in the order of time.
 
-    A line cut short by a kill is an unknown look; a log that was changed or emptied by hand begins
-    with one.
+    A line that a kill cut short counts as an unknown look; a log that was changed or emptied by
+    hand begins with one.
     """
-    text = chain.read(study_path / LOG).decode(errors="replace")  # damage is an unknown look, too
+    text = chain.read(study_path / LOG).decode(errors="replace")  # damage is an unknown look
     looks = tuple(_parse(line) for line in text.splitlines() if line)
     changed = UNKNOWN_LOOKS not in looks and chain.broken(study_path / LOG)
     return (UNKNOWN_LOOKS, *looks) if changed else looks

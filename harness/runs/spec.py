@@ -1,4 +1,4 @@
-"""A run's identity: everything it depends on, content-addressed."""
+"""A run's identity: the hash of everything that its numbers depend on."""
 
 import hashlib
 from dataclasses import asdict, dataclass, field
@@ -13,7 +13,7 @@ _SOURCES = ("baselines", "fusion_variants", "harness/data", "harness/training")
 
 @cache
 def code_version() -> str:
-    """Hash of every source that some training depends on."""
+    """Hash of all sources that any training depends on."""
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for folder in _SOURCES:
@@ -25,7 +25,7 @@ def code_version() -> str:
 
 @dataclass(frozen=True)
 class RunSpec:
-    """What is trained: equal specs are the same run, whatever study or name they come from."""
+    """What is trained; equal specs are one run, whichever study or strategy name they come from."""
 
     dataset: str
     fingerprint: str
@@ -35,8 +35,8 @@ class RunSpec:
     seed: int
     threads: int = 1
     shuffle: tuple[str, ...] = ()
-    code: str = field(default_factory=code_version)  # a study gives the code of the parts it uses
-    plugins: str = ""  # of older records: the hash of all files under --include-path
+    code: str = field(default_factory=code_version)  # studies pass that of the parts used
+    plugins: str = ""  # older records only: the hash of all files under --include-path
 
     def to_json(self) -> dict[str, Json]:
         """The canonical content of config.yaml."""
@@ -50,7 +50,7 @@ class RunSpec:
 
 @dataclass(frozen=True)
 class Cell:
-    """One place of a study's matrix: a strategy's name and role, and the run that fills it."""
+    """One cell of a study's matrix: a strategy's name and role, and the run that fills it."""
 
     strategy: str
     role: str
@@ -63,7 +63,7 @@ class Cell:
         return self.spec.seed
 
     def to_json(self) -> dict[str, Json]:
-        """The cell as matrix.json keeps it."""
+        """The cell as matrix.json stores it."""
         return {
             "strategy": self.strategy,
             "role": self.role,

@@ -1,4 +1,4 @@
-"""The run store: one folder a run, one folder a study; files are the truth."""
+"""Reads runs and studies from their folders; everything the program knows is in these files."""
 
 import shlex
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class RunEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """out/studies/<name>, opened for reading."""
+    """The folder out/studies/<name>, opened for reading."""
 
     root: Path  # the --out folder
     path: Path
@@ -58,16 +58,16 @@ class StudyFolder:
 
     @property
     def place(self) -> str:
-        """The folder of runs and studies for a command; "" where a command looks by itself."""
+        """The value that a command needs for --out; "" where the default is right."""
         return "" if self.root.resolve() == Path("out").resolve() else str(self.root)
 
     def command(self, verb: str) -> str:
-        """A verb on the study as it is typed, quoted for a shell."""
+        """A command with `verb` on this study, quoted for a shell."""
         place = ("--out", self.place) if self.place else ()
         return shlex.join(["fusefront", verb, self.name, *place])
 
     def matrix(self) -> Matrix:
-        """matrix.json: dataset, fingerprint, store, those of its cells that can be read."""
+        """matrix.json: dataset, fingerprint, store path, and the cells that can be read."""
         return read_matrix(self.path / "matrix.json").matrix
 
     def lost_cells(self) -> tuple[str, ...]:
@@ -82,9 +82,10 @@ class StudyFolder:
     def entries(
         self, *, roles: tuple[str, ...] = ("strategy", "control"), other: int | None = None
     ) -> list[RunEntry]:
-        """The matrix with the state of each run, in the matrix's order; ablations on request.
+        """The cells of the matrix with the state of each run, in the matrix's order; ablations only
+        on request.
 
-        `other` takes the matrix by another recipe, by its place in the study's `sensitivity`.
+        `other` is an index into the study's `sensitivity`: the matrix trained by that recipe.
         """
         matrix = self.matrix()
         others = matrix.get("sensitivity", [])
@@ -98,11 +99,13 @@ class StudyFolder:
     def checked_entries(
         self, *, roles: tuple[str, ...] = ("strategy", "control"), other: int | None = None
     ) -> list[RunEntry]:
-        """The entries; a complete run whose predictions are not those recorded is damaged."""
+        """The entries; a complete run whose predictions differ from their recorded hash has the
+        state damaged."""
         return [_checked(entry) for entry in self.entries(roles=roles, other=other)]
 
     def ablations(self) -> tuple[list[AblationRecord], list[str]]:
-        """The readable ablation-<strategy>.json by name, and a sentence for each other one."""
+        """The readable ablation-<strategy>.json, sorted by name, and a sentence for each unreadable
+        one."""
         records, damaged = [], []
         for path in sorted(self.path.glob("ablation-*.json")):
             try:
@@ -119,15 +122,16 @@ class StudyFolder:
         return [entry for entry in entries if entry.state == "completed"]
 
     def predictions(self, entry: RunEntry, split: str) -> pl.DataFrame:
-        """row_id, request, group, item, label, logit of one run, in the store's row order."""
+        """row_id, request, group, item, label, logit of one run on `split`, in the store's row
+        order."""
         return read_predictions(entry.path, split)
 
 
 def run_index(root: Path, dataset: str) -> dict[str, Path]:
-    """run_id -> folder, over all strategies' folders of a data set.
+    """run_id -> folder of all runs of a data set, in the folders of all strategies.
 
-    Of two folders of a run, as where one was killed under another strategy's name, the one that
-    came further counts.
+    A run may have two folders if one was killed under another strategy's name: the more complete
+    one counts.
     """
     base = root / "runs" / dataset
     index: dict[str, Path] = {}
@@ -140,7 +144,7 @@ def run_index(root: Path, dataset: str) -> dict[str, Path]:
 
 
 def _came(run: Path) -> tuple[bool, bool]:
-    """How far a run came: on record, with scores of test."""
+    """How complete a run is: whether it has a record, and whether it has scores of test."""
     return (run / SUMMARY).exists(), (run / "predictions" / "test.parquet").exists()
 
 
@@ -179,7 +183,7 @@ def _checked(entry: RunEntry) -> RunEntry:
 
 
 def find_study(text: str, out: Path) -> StudyFolder:
-    """A study by its YAML, its folder or its name; it must have been run.
+    """A study that was run, given by its YAML, its folder or its name.
 
     Raises:
         NothingToDoError: the study was not run yet.

@@ -1,4 +1,4 @@
-"""The study spec: which strategies, on which data, under which budget; one YAML, unknown keys
+"""The study spec: strategies, data, seeds and budgets in one YAML file; unknown keys are
 refused."""
 
 import json
@@ -28,14 +28,15 @@ CONTROLS = (
 Role = Literal["strategy", "control", "ablation", "trial"]
 Sampler = Literal["tpe", "random", "qmc", "gp", "cma-es", "nsga-ii"]
 Objective = Literal["auc", "macs"]
-UNGUIDED = ("random", "qmc")  # samplers whose trials do not hang on those before
+UNGUIDED = ("random", "qmc")  # samplers whose trials do not depend on earlier ones
 LARGEST_SEED = 2**31 - 1  # a trial's seed lies above it, and a generator's below 2**32
 MOST_TRIALS, MOST_SEEDS, MOST_ROWS = 10_000, 1_000, 100_000_000
 LONGEST_S = 10_000_000.0  # 116 days
 
 
 class Synthetic(StrictModel):
-    """A world of known truth instead of files; sizes in requests of eight candidates."""
+    """A synthetic world instead of files; train, valid and test count requests of eight
+    candidates."""
 
     synthetic: str
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
@@ -45,7 +46,7 @@ class Synthetic(StrictModel):
 
 
 class Range(StrictModel):
-    """A range that a search draws from; whole numbers where both ends are whole."""
+    """A range that a search draws from: integers if both ends are integers."""
 
     low: int | float
     high: int | float
@@ -64,7 +65,8 @@ class Range(StrictModel):
 
 
 def _checked_space(space: Any, *, keep: bool) -> Any:
-    """Refuse, key by key, what a search cannot draw from; `keep`: [] keeps a key as it is."""
+    """Refuse values that a search cannot draw from, key by key; with `keep` an empty list fixes a
+    key."""
     if not isinstance(space, Mapping):
         return space
     for key, values in space.items():
@@ -86,7 +88,7 @@ def _checked_space(space: Any, *, keep: bool) -> Any:
 
 
 def _check_choices(key: str, values: list[Any] | tuple[Any, ...], *, keep: bool) -> None:
-    """Distinct values that can be written down."""
+    """Check that the choices of a key differ and can be written as JSON."""
     if not (values or keep):
         raise ValueError(
             f"{key}: got nothing to choose from, expected values; leave the key out and "
@@ -104,24 +106,26 @@ def _check_choices(key: str, values: list[Any] | tuple[Any, ...], *, keep: bool)
 
 
 class Tuning(StrictModel):
-    """The same caps on trials and on seconds for every strategy; trial 0 is the defaults.
+    """The search: the same caps on trials and on seconds for every strategy; trial 0 uses the
+    defaults.
 
-    `finalists` train again on a budget of their own, and the best mean over seeds is the winner.
+    `finalists` trials are trained again, beyond the caps, and the best mean over seeds is the
+    winner.
     """
 
     trials: int = Field(default=0, ge=0, le=MOST_TRIALS)
     seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)  # of a strategy's processes
     trial_seconds: float | None = Field(default=None, gt=0, le=LONGEST_S)  # of one trial
-    accept: dict[str, str] = Field(default={})  # strategy that may get less -> why
+    accept: dict[str, str] = Field(default={})  # strategy that may get a smaller search -> reason
     halving: bool = False  # with seconds: trials pause at 1/8, 1/4, 1/2; the better half goes on
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
     lag: int = Field(default=2, ge=1, le=8)
     sampler: Sampler = "tpe"
     objectives: tuple[Objective, ...] = ("auc",)  # auc, or auc and macs: a front
     budget_macs: float | None = Field(default=None, gt=0, le=1e15)  # a candidate; above: no trial
-    slo_ms: float | None = Field(default=None, gt=0, le=1e6)  # predicted p99; above: no trial
-    timed: int = Field(default=0, ge=0, le=20)  # so many near the front, before one is frozen
-    finalists: int = Field(default=0, ge=0, le=20)  # the best so many get two new seeds each
+    slo_ms: float | None = Field(default=None, gt=0, le=1e6)  # most predicted p99 of a trial
+    timed: int = Field(default=0, ge=0, le=20)  # how many trials near the front are timed
+    finalists: int = Field(default=0, ge=0, le=20)  # how many of the best trials get two new seeds
     space: dict[str, Range | tuple[Any, ...]] = Field(
         default={
             "training.learning_rate": (0.003, 0.01),
@@ -166,12 +170,12 @@ class Tuning(StrictModel):
 
 
 class LatencySpec(StrictModel):
-    """How a study's strategies are timed; numbers of candidates a request, and rounds."""
+    """How a study's strategies are timed: numbers of candidates a request, rounds, backends."""
 
     candidates: tuple[int, ...] = (1, 100, 500)
     decide_at: int = 100  # the K whose latency is on the frontier
     rounds: int = Field(default=20, ge=3, le=10_000)
-    backends: tuple[str, ...] = ()  # timed beside what ships; a person's own among them
+    backends: tuple[str, ...] = ()  # timed beside what ships; your own may be among them
     at_once: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (16,)  # requests in one call
     qps: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = ()  # arrivals a second, own
 
@@ -190,7 +194,8 @@ class LatencySpec(StrictModel):
 
 
 class MoneySpec(StrictModel):
-    """What the what-if table is computed from; stated assumptions, not measurements."""
+    """The assumptions behind the report's table of what a gain is worth; nothing here is
+    measured."""
 
     price_per_core_hour: float = Field(default=0.048, gt=0, le=1e9)
     requests_per_second: float = Field(default=100.0, gt=0, le=1e9)
@@ -199,17 +204,19 @@ class MoneySpec(StrictModel):
 
 
 class Comparing(StrictModel):
-    """How the comparison judges, where it is not the default; options of `compare` go before it."""
+    """Settings of the comparison that differ from the defaults; options of `compare` override
+    them."""
 
     effect: float | None = Field(default=None, gt=0, lt=1)  # the difference that matters [margin]
-    two_way: bool = False  # would it hold on other items, too: cluster by user and by item
-    temperature: bool = False  # also report logits scaled on validation
-    paired_seeds: bool = False  # use the correlation of equal seeds
-    metrics: tuple[str, ...] = ()  # a person's own, beside the shipped ones
+    two_way: bool = False  # cluster by user and by item: would it hold on other items, too?
+    temperature: bool = False  # also report logits with a temperature fitted on validation
+    paired_seeds: bool = False  # pair the runs of equal seeds and use their correlation
+    metrics: tuple[str, ...] = ()  # your own metrics, beside those that ship
 
 
 class Strategy(BaseModel):
-    """One strategy: a baseline and its settings; what is not named here is a setting."""
+    """One strategy: a baseline and its settings; every key that is not a field here is a
+    setting."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     baseline: str
@@ -217,8 +224,8 @@ class Strategy(BaseModel):
     shuffle: tuple[str, ...] = ()  # modalities whose vectors are permuted over items (a control)
     training: dict[str, Any] = {}  # over the recipe
     recipe: Literal["common", "own"] | None = None  # None: as the study says
-    tune: bool = True  # False: no place in the tuning budget, the settings as they are
-    space: dict[str, Range | tuple[Any, ...]] = {}  # more to search, or () to keep a key fixed
+    tune: bool = True  # False: not searched, trained with its settings as they are
+    space: dict[str, Range | tuple[Any, ...]] = {}  # further keys to search; () fixes a key
 
     @field_validator("space", mode="before")
     @classmethod
@@ -241,10 +248,10 @@ class Study(StrictModel):
     dataset: Synthetic | str
     strategies: dict[str, Strategy]
     baseline: str
-    controls: bool | dict[str, str] = True  # or the refused ones, each with its reason
+    controls: bool | dict[str, str] = True  # or the controls that are left out -> reason
     seeds: tuple[int, ...] = (0, 1, 2)
     training: Training = Training()  # the common recipe
-    recipe: Literal["common", "own"] = "own"  # own: each published model by its published recipe
+    recipe: Literal["common", "own"] = "own"  # own: published models use their published recipe
     sensitivity: tuple[Literal["common", "own"] | dict[str, Any], ...] = ()  # other recipes to try
     tuning: Tuning = Tuning()
     latency: LatencySpec = LatencySpec()
@@ -277,7 +284,7 @@ class Study(StrictModel):
 
     @property
     def controlled(self) -> bool:
-        """Whether any control is run; without one nothing is ranked or decided."""
+        """Whether any control runs; without one, nothing is ranked or decided."""
         refused = self.controls if isinstance(self.controls, dict) else {}
         return self.controls is not False and not refused.keys() >= set(CONTROLS)
 
@@ -314,10 +321,10 @@ class Study(StrictModel):
 
 
 def assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
-    """Set `a.b.c` in nested mappings, making those that lack.
+    """Set `a.b.c` in nested mappings; missing mappings are created.
 
     Raises:
-        UsageError: a key on the way holds a value.
+        UsageError: a key on the way holds a plain value.
     """
     *parents, last = dotted.split(".")
     for parent in parents:
@@ -328,10 +335,10 @@ def assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def load_study(path: Path, overrides: tuple[str, ...] = ()) -> Study:
-    """Read a study file, apply `a.b=value` overrides, check it.
+    """Read a study file, apply `a.b=value` overrides, check the result.
 
     Raises:
-        UsageError: the file is no study, or an override is not `a.b=value`.
+        UsageError: the file is not a valid study, or an override is not of the form `a.b=value`.
     """
     raw: dict[str, Any] = read_yaml(path)
     if "interactions" in raw:

@@ -1,4 +1,4 @@
-"""All recorded runs as rows."""
+"""All recorded runs as rows of a table."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,13 +12,13 @@ from fusefront.harness.runs.records import RunSummary, starting_with
 
 
 class RunRow(RunSummary):
-    """A summary and the folder that it lies in."""
+    """A run's summary and folder."""
 
     path: str
 
 
 class CompressorMeasure(TypedDict):
-    """What a compressor of a modality reported after training."""
+    """A measure that the compressor of a modality reported after training."""
 
     modality: str
     measure: str
@@ -33,7 +33,7 @@ class Listed(NamedTuple):
 
 
 def summaries(root: Path, conditions: Mapping[str, str]) -> Listed:
-    """The summaries of complete runs whose values match, oldest first; damaged ones beside them."""
+    """The summaries of complete runs that meet `conditions` (key -> value), oldest first."""
     paths = (root / "runs").glob("*/*/*/summary.json")
     rows, damaged = [], []
     for path in sorted(paths, key=lambda path: path.lstat().st_mtime):
@@ -48,14 +48,14 @@ def summaries(root: Path, conditions: Mapping[str, str]) -> Listed:
 
 
 def find_run(root: Path, text: str) -> Path | None:
-    """A run's folder by its path or by its id, whole or the first digits of it."""
+    """A run's folder, given by its path, its id or the first digits of the id; None without one."""
     path = Path(text)
     if (path / "summary.json").exists():
         return path
     records = sorted((root / "runs").glob(f"*/*/{text}*/summary.json")) if text else []
     if len({path.parent.name for path in records}) != 1:
         return None
-    return records[0].parent  # earlier versions could train a run twice
+    return records[0].parent  # earlier versions may have trained a run twice
 
 
 def code_measures(run: Path) -> list[CompressorMeasure]:
@@ -64,7 +64,7 @@ def code_measures(run: Path) -> list[CompressorMeasure]:
 
 
 def codes_in(summary: RunSummary) -> list[CompressorMeasure]:
-    """The same of a summary that was read already."""
+    """The same, from a summary that was read before."""
     rows = []
     for name, value in starting_with(summary, "report_").items():
         modality, dot, measure = name.rpartition(".")

@@ -1,6 +1,6 @@
-"""Our records mirrored to Weights & Biases: offline by default, from the files, once a run.
+"""Mirrors recorded runs to Weights & Biases, from their files, once a run; offline by default.
 
-Everything here runs in a process of its own (`harness/jobs/mirror.py`): a mirror never stops a
+Everything here runs in a process of its own (`harness/jobs/mirror.py`), so that it never stops a
 study.
 """
 
@@ -23,12 +23,13 @@ MARK = "mirrored.json"
 Mode = Literal["online", "offline", "disabled"]
 INIT_S = 20.0  # how long a server may take to answer at the start of a run
 _LONGEST_TAG = 64
-# offline is without any request: wandb reports errors and its own use to its makers otherwise
+# offline must send nothing: without these, wandb reports errors and usage to its makers
 QUIET = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 
 
 class Account(NamedTuple):
-    """Where the mirror lies at Weights & Biases; an empty entity is the key's own."""
+    """The entity and project at Weights & Biases; an empty entity means the default of the
+    API key."""
 
     project: str = "fusefront"
     entity: str = ""
@@ -38,7 +39,7 @@ USUAL = Account()
 
 
 class TrackingCard(NamedTuple):
-    """What a run is filed under."""
+    """The names under which a run is filed."""
 
     run_id: str
     strategy: str
@@ -55,7 +56,7 @@ class Mark(Record):
 
 
 def mode_here() -> Mode:
-    """What WANDB_MODE asks for; offline where it asks for nothing."""
+    """The value of WANDB_MODE; "offline" if it is not set."""
     asks = os.environ.get("WANDB_MODE", "")
     return asks if asks in ("online", "disabled") else "offline"  # type: ignore[return-value]
 
@@ -66,13 +67,13 @@ def is_mirrored(folder: Path) -> bool:
 
 
 def is_synced(folder: Path) -> bool:
-    """Whether a server has the mirror; marks of earlier versions do not say so."""
+    """Whether a server has the mirror; marks that earlier versions wrote do not tell."""
     path = folder / "wandb" / MARK
     return path.exists() and bool(read_json(path).get("synced", False))
 
 
 def note(folder: Path, run_id: str, *, synced: bool) -> None:
-    """Write down that a run or a study is mirrored."""
+    """Record that a run or a study is mirrored."""
     mark = {"format": 1, "run_id": run_id, "synced": synced}
     write_json(folder / "wandb" / MARK, mark)
 
@@ -80,7 +81,7 @@ def note(folder: Path, run_id: str, *, synced: bool) -> None:
 def begin(run: Path, card: TrackingCard, account: Account, mode: Mode) -> "wandb.Run":
     """Open the mirror of a run whose config.yaml is written.
 
-    Its id is our run id, so that whatever is sent twice makes no duplicate.
+    Its id is our run id, so that sending it twice makes no duplicate.
     """
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     tags = [card.strategy[:_LONGEST_TAG], card.role, f"seed {card.seed}"]
@@ -89,7 +90,7 @@ def begin(run: Path, card: TrackingCard, account: Account, mode: Mode) -> "wandb
 
 
 def finish(mirrored: "wandb.Run", run: Path, after: int = 0) -> None:
-    """Send the epochs after number `after` and the summary of a complete run, and end its
+    """Send the epochs after number `after` and the summary of a complete run, then close its
     mirror."""
     summary = read_record(run / "summary.json", RunSummary)
     for line in _epochs(run):
@@ -100,9 +101,9 @@ def finish(mirrored: "wandb.Run", run: Path, after: int = 0) -> None:
 
 
 def mirror_study(study: Path, page: Path, account: Account, mode: Mode) -> bool:
-    """One summary run of a decided study: test figures with intervals, table, frontier.
+    """Mirror a decided study as one summary run: test metrics with intervals, table, frontier.
 
-    False where the same decision was mirrored before.
+    Returns False if the same decision was mirrored before.
     """
     decision = read_json(study / "decision.json")
     run_id = digest({"study": study.name, "fingerprint": decision.get("fingerprint")})
@@ -151,7 +152,7 @@ def _open(
 ) -> "wandb.Run":
     import wandb
 
-    shutil.rmtree(folder / "wandb", ignore_errors=True)  # a mirror cut short by a kill is made anew
+    shutil.rmtree(folder / "wandb", ignore_errors=True)  # a mirror cut short is made again
     (folder / "wandb").mkdir()
     return wandb.init(
         project=account.project,

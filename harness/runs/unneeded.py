@@ -1,4 +1,5 @@
-"""What lies under an output folder for nothing: left by killed processes, or part of no study."""
+"""Finds what under an output folder can be deleted: left by killed processes, or part of no
+study."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ Kind = Literal[
 
 
 class Unneeded(NamedTuple):
-    """A file or folder that can go, and what it takes on disk."""
+    """A file or folder that can be deleted, and its size on disk in bytes."""
 
     kind: Kind
     path: Path
@@ -38,7 +39,7 @@ class Unneeded(NamedTuple):
 
 
 class Used(NamedTuple):
-    """What the studies of an output folder stand on."""
+    """The runs, stores and worlds that the studies of an output folder use."""
 
     runs: set[str]  # ids
     stores: set[Path]
@@ -46,11 +47,12 @@ class Used(NamedTuple):
 
 
 def unneeded(out: Path, *, unused: bool = False) -> list[Unneeded]:
-    """What can go; with `unused` also runs, stores and worlds that no study under `out` refers to.
+    """What can be deleted; with `unused` also runs, stores and worlds that no study under `out`
+    uses.
 
     Raises:
-        DataContractError: with `unused`, a study's record cannot be read, so what it uses is
-        unknown.
+        DataContractError: with `unused`, a study's record cannot be read, so that what it uses is
+            unknown.
     """
     if not out.is_dir():
         raise UsageError(f"{out}: no such folder; give the one of runs and studies with --out")
@@ -61,10 +63,11 @@ def unneeded(out: Path, *, unused: bool = False) -> list[Unneeded]:
 
 
 def free(out: Path, parts: list[Unneeded]) -> list[Unneeded]:
-    """Remove what still is for nothing; what somebody has begun to use meanwhile stays.
+    """Delete `parts`, except those that came into use meanwhile; returns what was deleted.
 
     Raises:
-        PlaceError: a command is at work under `out`, so what it uses cannot be told; names it.
+        PlaceError: a command trains under `out`, so that what it uses is unknown; the message names
+            it.
     """
     at_rest = Wait(f"waiting for commands at work under {out} to end", limit=0.0)
     freed = []
@@ -88,19 +91,19 @@ def free(out: Path, parts: list[Unneeded]) -> list[Unneeded]:
 
 
 def at_work_file(out: Path) -> Path:
-    """The lock that commands share while they train under an output folder."""
+    """The lock file that commands share while they train under an output folder."""
     return lock_file(out, "folder", "at-work")
 
 
 def size(path: Path) -> int:
-    """Bytes of a file or of all files in a folder."""
+    """Bytes of a file, or of all files in a folder."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size
     return sum(part.lstat().st_size for part in path.rglob("*") if not part.is_dir())
 
 
 def used(out: Path) -> Used:
-    """The runs, stores and worlds of all studies under `out`."""
+    """The runs, stores and worlds that all studies under `out` use."""
     runs: set[str] = set()
     stores: set[Path] = set()
     worlds: set[str] = set()
@@ -117,7 +120,7 @@ def used(out: Path) -> Used:
             stores.add(study.store_path.resolve())
         for path in study.path.glob("ablation-*.json"):
             runs |= {cell["run_id"] for cell in read_record(path, AblationRecord)["cells"]}
-        for searches in ("tuning", "ablation-*/tuning"):  # the study's, and of what was re-tuned
+        for searches in ("tuning", "ablation-*/tuning"):  # also of `ablate --retune`
             for path in study.path.glob(f"{searches}/*/trial-*.json"):
                 runs.add(read_record(path, Trial).get("run_id", ""))
     return Used(runs, stores, worlds)
@@ -127,7 +130,7 @@ def _abandoned(out: Path) -> Iterator[tuple[Kind, Path]]:
     folders = [out, *(path for path in sorted(out.rglob("*")) if path.is_dir())]
     for folder in folders:
         if any(".tmp-" in part for part in folder.relative_to(out).parts):
-            continue  # it goes with the folder above
+            continue  # deleted together with the folder above it
         for path in leftovers(folder):
             with abandoned(path) as nobody:
                 if nobody:
@@ -149,7 +152,7 @@ def _unfinished(out: Path) -> Iterator[tuple[Kind, Path]]:
 
 
 def _is_free(out: Path, run: Path) -> bool:
-    """Whether nobody trains this run now."""
+    """Whether no process trains this run now."""
     path = lock_file(out, "run", run.name)
     if not path.exists():
         return True

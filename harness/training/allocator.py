@@ -1,8 +1,9 @@
-"""Memory that a training step frees stays with the process, and the next step reuses its pages.
+"""Keeps the memory that a training step frees in the process, so that the next step reuses its
+pages.
 
-glibc returns every big tensor to the system as it is freed and has the next one zeroed again: up to
-half of a training step is spent there. Only for processes that train: where latency is measured the
-allocator stays as it ships.
+By default glibc returns every big tensor to the system when it is freed, and the system fills the
+pages of the next one with zeros: up to half of a training step. Only processes that train do this;
+where latency is measured, the allocator keeps its defaults.
 """
 
 import ctypes
@@ -17,9 +18,10 @@ LIMITS = {  # glibc's words for them, which environment.json records
 
 
 def keep_freed_memory() -> bool:
-    """Have this process keep what it frees; False where the system has no such allocator.
+    """Let this process keep what it frees; returns False where the system has no such allocator.
 
-    The process's environment says so from then on, as it would had it been started with it.
+    The settings are also put into the process's environment variables, where `environment.json`
+    reads them.
     """
     libc = _libc()
     if libc is None:
@@ -35,9 +37,9 @@ def keep_freed_memory() -> bool:
 
 
 def give_freed_memory_back() -> None:
-    """Return to the system what is free, between two runs; nothing where there is no such call.
+    """Return free memory to the system between two runs; does nothing where the C library cannot.
 
-    A GPU's too, which trainings of other processes share.
+    Free memory of a GPU is returned, too: trainings of other processes share it.
     """
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():

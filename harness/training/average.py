@@ -7,20 +7,20 @@ from torch import Tensor, nn
 
 
 class WeightAverage:
-    """The average of a model's parameters over the last `window` steps or so.
+    """The exponential average of a model's parameters over about the last `window` steps.
 
-    The first steps are averaged evenly, so that the first weights, which are noise, do not linger.
+    The first steps are averaged evenly, so that the random initial weights are soon forgotten.
     """
 
     def __init__(self, model: nn.Module, window: float) -> None:
         self.parameters = list(model.parameters())
         self.mean: list[Tensor] = []
-        self.least = -math.expm1(-1.0 / window)  # the share of the newest weights
+        self.least = -math.expm1(-1.0 / window)  # share of the newest weights, at a full window
         self.steps = 0
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the weights as they are now into the average."""
+        """Take the current weights into the average."""
         self.steps += 1
         now = [parameter.detach() for parameter in self.parameters]
         if self.steps == 1:
@@ -30,7 +30,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def swap(self) -> None:
-        """Exchange weights and average; twice is as before."""
+        """Exchange the weights and their average; a second call undoes it."""
         for parameter, mean in zip(self.parameters, self.mean, strict=True):
             weights = parameter.detach().clone()
             parameter.copy_(mean)

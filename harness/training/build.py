@@ -1,4 +1,5 @@
-"""A model from its spec, and back from its run folder; weights as safetensors, never pickle."""
+"""Builds a model from its spec, and reads it back from a run folder; weights are safetensors, never
+pickle."""
 
 from pathlib import Path
 
@@ -20,10 +21,11 @@ from fusefront.harness.runs.spec import RunSpec
 
 
 def build_model(spec: RunSpec, store: PreparedDataset, parts: Parts) -> Baseline:
-    """The untrained model of a spec: frozen parts fitted, weights drawn by its seed.
+    """The untrained model of a spec: frozen parts are fitted, the other weights are drawn by its
+    seed.
 
     Raises:
-        UsageError: the baseline is not known, or its settings mean nothing.
+        UsageError: the baseline is unknown, or it has no such settings.
     """
     if spec.baseline not in parts.baselines:
         known = ", ".join(parts.baselines)
@@ -38,7 +40,8 @@ def build_model(spec: RunSpec, store: PreparedDataset, parts: Parts) -> Baseline
 
 
 def save_model(model: Baseline, spec: RunSpec, folder: Path) -> None:
-    """model/weights.safetensors with the frozen tables, model/spec.json."""
+    """Write model/weights.safetensors, frozen tables included, and model/spec.json into
+    `folder`."""
     state = {
         name: value.detach().cpu().contiguous().clone()
         for name, value in model.state_dict().items()
@@ -49,12 +52,12 @@ def save_model(model: Baseline, spec: RunSpec, folder: Path) -> None:
 
 
 def read_spec(run: Path) -> RunSpec:
-    """What a run folder says was trained."""
+    """The spec that a run folder recorded."""
     return spec_of(read_record(run / "model" / "spec.json", SpecRecord))
 
 
 def spec_of(raw: SpecRecord) -> RunSpec:
-    """The spec that a record holds; what older records lack is as it was then."""
+    """The spec of a record; keys that older records lack get the value they implied then."""
     return RunSpec(
         raw["dataset"],
         raw["fingerprint"],

@@ -1,4 +1,4 @@
-"""A training put by after some of its epochs, to go on later as if it had never paused."""
+"""A training paused between two epochs, kept so that it can go on as if it had never paused."""
 
 import hashlib
 import random
@@ -12,15 +12,16 @@ import torch
 from fusefront.datasets.durable import forget, write_bytes
 from fusefront.harness.training.module import ClickModule
 
-FILE = "checkpoint.pt"  # SHA-256 of the rest, then what torch.save makes of it
+FILE = "checkpoint.pt"  # SHA-256 of the bytes from torch.save, then these bytes
 
 
 class PausedError(Exception):
-    """A training has come as far as it was to come for now: no fault of it."""
+    """A training has reached the epoch where it is to pause; this is no failure."""
 
 
 class Checkpoint(NamedTuple):
-    """All that the epochs to come depend on, and what the epochs so far have left."""
+    """The state of a paused training: everything that later epochs depend on, and what earlier ones
+    recorded."""
 
     module: dict[str, Any]  # weights, optimiser, schedule, average, best so far
     random_state: dict[str, Any]
@@ -36,7 +37,8 @@ class Checkpoint(NamedTuple):
 def write_checkpoint(
     folder: Path, module: ClickModule, lines: list[dict[str, Any]], seconds: float
 ) -> None:
-    """Put a training by, between two epochs; a kill leaves the checkpoint before or this one."""
+    """Write the checkpoint between two epochs, in one step: a kill leaves the previous file or this
+    one."""
     content = BytesIO()
     torch.save(Checkpoint(module.state(), random_state(), lines, seconds)._asdict(), content)
     packed = content.getvalue()
@@ -44,7 +46,7 @@ def write_checkpoint(
 
 
 def read_checkpoint(folder: Path) -> Checkpoint | None:
-    """The training that was put by; None where there is none that is whole: it only saves time."""
+    """The checkpoint in `folder`; None if it is missing or damaged, since it only saves time."""
     try:
         read = (folder / FILE).read_bytes()
     except OSError:
@@ -56,14 +58,15 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def remove_checkpoint(folder: Path) -> None:
-    """A training that has ended, or never goes on, needs none."""
+    """Delete the checkpoint of a training that has ended or will not go on."""
     forget(folder / FILE)
 
 
 def random_state() -> dict[str, Any]:
-    """Where the generators of torch, NumPy and Python are, in types that are safe to read.
+    """The states of the random generators of torch, NumPy and Python, in types that are safe to
+    load.
 
-    NumPy's is the global one, which somebody else's model may draw from.
+    NumPy's is the global generator, from which a plug-in's model may draw.
     """
     name, keys, at, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002
     version, inner, next_gauss = random.getstate()
@@ -76,7 +79,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Put the generators back to where `random_state` found them."""
+    """Put the generators back into a state that `random_state` returned."""
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])

@@ -1,4 +1,5 @@
-"""Weights found: by a recipe's steps, or solved; a line an epoch."""
+"""Finds a model's weights, by the steps of a recipe or in closed form; writes one line of
+metrics.jsonl an epoch."""
 
 import json
 import logging
@@ -26,8 +27,8 @@ Progress = Callable[[dict[str, Json]], None]
 def fit(
     module: ClickModule, data: RequestData, recipe: Training, epochs: "Epochs", until: int
 ) -> None:
-    """Train `module` to the end of epoch `until`, those behind it counted; or let its model solve
-    itself and look at validation once.
+    """Train `module` to the end of epoch `until`, counted from the very first; a model that solves
+    itself is solved and validated once.
 
     Raises:
         UsageError: the recipe names a GPU and there is none.
@@ -57,7 +58,7 @@ def fit(
             _solve(module, data)
             trainer.validate(module, datamodule=data, verbose=False)
         else:
-            if not module.epochs:  # of one that goes on it is in the weights
+            if not module.epochs:  # a training that goes on has it in its weights
                 module.model.to(data.device).first_stage(
                     lambda: data.passes(data.train, data.batch_rows)
                 )
@@ -67,10 +68,10 @@ def fit(
 
 
 def device_of(recipe: Training, *, solved: bool = False) -> torch.device:
-    """Where a recipe trains; models that solve themselves do so on the CPU.
+    """The device that a recipe trains on; models that solve themselves use the CPU.
 
     Raises:
-        UsageError: the recipe names a GPU, or products that only a GPU has, and there is none.
+        UsageError: the recipe names a GPU, or a precision that only a GPU has, and there is none.
     """
     gpu = torch.cuda.is_available() and recipe.device != "cpu"
     if recipe.device == "cuda" and not gpu:
@@ -87,7 +88,7 @@ def device_of(recipe: Training, *, solved: bool = False) -> torch.device:
 
 @contextmanager
 def products(tf32: bool) -> Iterator[None]:
-    """Products in TF32 or, as ever on a CPU, in float32."""
+    """Compute matrix products in TF32 (on a GPU) or in full float32 while the context is open."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     try:
@@ -97,7 +98,8 @@ def products(tf32: bool) -> Iterator[None]:
 
 
 def _solve(module: ClickModule, data: RequestData) -> None:
-    """The model finds its weights from both splits in their order; its train loss is noted."""
+    """Let the model find its weights from all of train and valid, in the store's order; notes its
+    train loss."""
     model = module.model
 
     model.solve(
@@ -110,7 +112,8 @@ def _solve(module: ClickModule, data: RequestData) -> None:
 
 
 class Epochs(pl.Callback):
-    """One line of metrics.jsonl and one progress message an epoch; `lines` are of those before."""
+    """Writes one line of metrics.jsonl and sends one progress message an epoch; `lines` hold those
+    of earlier epochs."""
 
     def __init__(
         self,
@@ -133,7 +136,7 @@ class Epochs(pl.Callback):
 
     def on_validation_start(self, _: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if pl_module.device.type == "cuda":
-            torch.cuda.synchronize(pl_module.device)  # its last steps are of the epoch, too
+            torch.cuda.synchronize(pl_module.device)  # the time covers the last steps
         self.seconds.append(time.monotonic() - self.begin)  # training alone
 
     def on_validation_end(self, _: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -151,5 +154,5 @@ class Epochs(pl.Callback):
         self.progress({"strategy": self.cell.strategy, "seed": self.cell.seed, **line})
 
     def speed(self) -> float:
-        """Rows of train a second, over all epochs."""
+        """Rows of train a second, mean over all epochs."""
         return round(self.rows * len(self.seconds) / max(sum(self.seconds), 1e-9))

@@ -1,4 +1,4 @@
-"""Where trainings of a search pause, to go on later if they are among the better half there."""
+"""Where the trainings of a search pause; only the better half of those that get there goes on."""
 
 import math
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ SHARES = (1 / 8, 1 / 4, 1 / 2)  # of the epochs, where a trial pauses
 
 
 class Leg(NamedTuple):
-    """A cell that is trained until the end of an epoch, and put by there."""
+    """A cell that is trained to the end of epoch `until` and paused there."""
 
     cell: Cell
     until: int
 
 
 def rungs(epochs: int) -> tuple[int, ...]:
-    """After which epochs a training of so many pauses; never after the last.
+    """The epochs after which a training of `epochs` epochs pauses; the last epoch is none of them.
 
     >>> rungs(16), rungs(3), rungs(1)
     ((2, 4, 8), (1, 2), ())
@@ -26,7 +26,10 @@ def rungs(epochs: int) -> tuple[int, ...]:
 
 
 def best_at_rungs(aucs: Sequence[float | None], epochs: int) -> dict[str, float]:
-    """The best AUC so far at each rung that was reached, by epoch as text; `aucs` one an epoch.
+    """The best AUC so far at each pause (rung) that was reached: epoch as text -> AUC.
+
+    `aucs` [epochs so far] has the AUC on validation after each epoch, None where it is not a
+    number.
 
     >>> best_at_rungs([0.5, 0.7, None, 0.6], 16)
     {'2': 0.7, '4': 0.7}

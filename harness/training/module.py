@@ -1,4 +1,5 @@
-"""The one Lightning module of all strategies: losses, optimiser, validation on the code table."""
+"""The one Lightning module of all strategies: loss, optimiser, and validation on precomputed item
+codes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +18,10 @@ ENCODE_ROWS = 4096
 
 
 def encode_table(model: Baseline, items: int, keep: Tensor | None = None) -> ItemCodes:
-    """The offline half over all items and the padding row, in chunks; leaves the mode as it was.
+    """Run the offline half on all items and the padding row, in chunks; train or eval mode is
+    unchanged.
 
-    `keep` [items + 1, M] bool lets modalities in; None = all that are there.
+    `keep` [items + 1, M] bool says which modalities are used; None = all that an item has.
     """
     training = model.training
     model.eval()
@@ -53,7 +55,7 @@ class ClickModule(pl.LightningModule):
         self.tf32 = training.precision == "tf32" or (
             training.precision == "auto" and gpu and not model.wide
         )
-        # exact; a binned one is off by more than we seek. Labels are checked as data are prepared
+        # exact: a binned AUC errs by more than the effects. `prepare` has checked the labels
         self.auc = BinaryAUROC(thresholds=None, validate_args=False)
         self.best_auc, self.best_epoch = float("-inf"), -1
         self.best_state: dict[str, Tensor] = {}
@@ -64,23 +66,25 @@ class ClickModule(pl.LightningModule):
         self.average = WeightAverage(model, training.average * steps) if training.average else None
         self.optimizer: torch.optim.Optimizer | None = None
         self.schedule: torch.optim.lr_scheduler.OneCycleLR | None = None
-        self.stopped = False  # patience is over: no epoch comes after the last
+        self.stopped = False  # patience has run out: no further epoch
         self._before_validation = "highest"
-        self._before: dict[str, Any] = {}  # what a paused training goes on from
+        self._before: dict[str, Any] = {}  # the state that a paused training goes on from
 
     def training_step(self, batch: RequestBatch, _: int) -> Tensor:
-        """Mean binary cross entropy [] over real candidates, plus what the model adds."""
+        """Mean binary cross entropy [] over real candidates, plus the model's own additional
+        losses."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             losses = self.model.losses(batch)
         self.note(losses.click)
         return losses.click + losses.auxiliary
 
     def note(self, click: Tensor) -> None:
-        """Keep a batch's loss [] for the epoch's mean."""
+        """Add a batch's loss [] to the mean of the epoch."""
         self._train_loss.append(click.detach())
 
     def on_validation_start(self) -> None:
-        """Training never reads the code table; validation does, as serving will."""
+        """Swap in the averaged weights and compute the item codes that validation reads, as serving
+        does."""
         self._swap()
         self._before_validation = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")  # what is compared is of full precision
@@ -88,7 +92,7 @@ class ClickModule(pl.LightningModule):
         self._valid_loss.clear()
 
     def validation_step(self, batch: RequestBatch, _: int) -> None:
-        """Score from the code table; probabilities, never logits, go to the metric."""
+        """Score a batch from the table of item codes; the AUC gets probabilities, not logits."""
         assert self._codes is not None
         logits = self.model.score_rows(self._codes, batch, batch.items)[0]
         labels = batch.labels.flatten()[batch.rows]
@@ -97,7 +101,7 @@ class ClickModule(pl.LightningModule):
         self.auc.update(logits.double().sigmoid(), labels.int())
 
     def on_validation_epoch_end(self) -> None:
-        """Note the epoch; keep the weights if it is the best so far."""
+        """Record the epoch's metrics; keep the weights if it is the best epoch so far."""
         auc, number = float(self.auc.compute()), len(self.epochs)
         self.auc.reset()
         total, rows = torch.stack(self._valid_loss).sum(0).tolist()
@@ -120,12 +124,13 @@ class ClickModule(pl.LightningModule):
             self._after_no_gain(number - self.best_epoch)
 
     def on_train_batch_end(self, *_: object) -> None:
-        """Take the step's weights into the average, where the recipe keeps one."""
+        """Take the step's weights into the running average, if the recipe has one."""
         if self.average is not None:
             self.average.update()
 
     def on_validation_end(self) -> None:
-        """Go on from the weights themselves, not from their average, with products as before."""
+        """Put back the weights themselves in place of their average, and the precision of
+        products."""
         self._swap()
         torch.set_float32_matmul_precision(self._before_validation)
 
@@ -134,7 +139,8 @@ class ClickModule(pl.LightningModule):
             self.average.swap()
 
     def _after_no_gain(self, waited: int) -> None:
-        """An epoch without gain: a lower rate on a plateau, the end when patience is over."""
+        """After an epoch without gain: lower the rate if the schedule is plateau; stop if patience
+        has run out."""
         recipe = self.recipe
         if recipe.schedule == "plateau":
             anneal(self.trainer.optimizers[0], recipe.anneal)
@@ -142,7 +148,8 @@ class ClickModule(pl.LightningModule):
             self.trainer.should_stop = self.stopped = True
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimiser; a one-cycle moves every step, other rates between epochs."""
+        """The recipe's optimiser; a one-cycle schedule changes the rate every step, the others
+        between epochs."""
         optimizer = self.optimizer = make_optimizer(self.model, self.recipe, self.steps)
         if self.recipe.schedule == "one_cycle":
             self.schedule = one_cycle(optimizer, self.recipe, self.steps)
@@ -154,7 +161,8 @@ class ClickModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def state(self) -> dict[str, Any]:
-        """All that the next epoch depends on, and the best so far; between two epochs."""
+        """Everything that the next epoch depends on, and the best weights so far; called between
+        two epochs."""
         assert self.optimizer is not None
         return {
             "tensors": dict(_tensors(self.model)),
@@ -166,7 +174,8 @@ class ClickModule(pl.LightningModule):
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Be where `state` was taken; the optimiser follows as soon as there is one."""
+        """Take over a state that `state` returned; the optimiser's part is loaded once the
+        optimiser exists."""
         with torch.no_grad():
             for name, value in _tensors(self.model):
                 value.copy_(state["tensors"][name])
@@ -186,6 +195,6 @@ class ClickModule(pl.LightningModule):
 
 
 def _tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Parameters and buffers by name, those too that a saved model goes without."""
+    """All parameters and buffers by name, also those that a saved model leaves out."""
     yield from model.named_parameters()
     yield from model.named_buffers()

@@ -1,4 +1,5 @@
-"""Scores of a run's codes cut at every width: what nested codes (Matryoshka) are trained for."""
+"""Scores of a run with its item codes cut to each smaller width, as nested (Matryoshka) codes
+allow."""
 
 from pathlib import Path
 
@@ -16,10 +17,11 @@ FILE = "nested.json"
 
 
 def write_widths(run: Path, model: Baseline, store: PreparedDataset) -> None:
-    """nested.json and predictions/valid-k<width>.parquet of a run whose codes nest; else nothing.
+    """Write nested.json and predictions/valid-k<width>.parquet if the run's codes nest; else
+    nothing.
 
-    A width is chosen by them, so test stays closed. What is stored and multiplied offline shrinks
-    with k; online the width is the token's, whatever k is.
+    The scores are of validation, because they are used to choose a width. A smaller k shrinks what
+    is stored and multiplied offline; online the token keeps its width.
     """
     if not isinstance(model, Composed) or not model.prefixes:
         return

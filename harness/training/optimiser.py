@@ -1,4 +1,5 @@
-"""From a recipe to an optimiser and its schedule: decay as a time constant, one cycle or a rate."""
+"""Turns a recipe into an optimiser and a schedule: weight decay from a time constant, one cycle or
+plateau."""
 
 import math
 
@@ -12,7 +13,8 @@ EMBEDDINGS = ("id_embedding", "field_embedding")
 
 
 def make_optimizer(model: Baseline, recipe: Training, steps: int) -> torch.optim.Optimizer:
-    """Adam or AdamW over the model's roles; `steps` an epoch turn time constants into decays."""
+    """Adam or AdamW with one group a role of parameters; `steps` an epoch turn time constants into
+    decays."""
     groups = [
         {"params": some, "weight_decay": decay}
         for role, parameters in model.parameter_roles().items()
@@ -26,7 +28,8 @@ def make_optimizer(model: Baseline, recipe: Training, steps: int) -> torch.optim
 def _split(
     role: str, parameters: list[torch.nn.Parameter], recipe: Training, steps: int
 ) -> list[tuple[list[torch.nn.Parameter], float]]:
-    """Parameters with the decay of each; a time constant leaves 1-d parameters alone."""
+    """The parameters of a role with their decay; a time constant does not apply to 1-d
+    parameters."""
     if recipe.optimizer == "adam":
         return [(parameters, recipe.l2_embedding if role in EMBEDDINGS else recipe.l2)]
     ids = role == "id_embedding"
@@ -54,7 +57,7 @@ def decay_of(tau: float | None, rate: float, steps: int) -> float:
 def one_cycle(
     optimizer: torch.optim.Optimizer, recipe: Training, steps: int
 ) -> torch.optim.lr_scheduler.OneCycleLR:
-    """Up within the warm-up, then down to nothing, over all steps of all epochs."""
+    """The rate rises during the warm-up, then falls to almost 0, over all steps of all epochs."""
     total = max(4, steps * recipe.epochs)
     # the cycle's two phases need a step each, however short the training
     warmup = min(max(recipe.warmup, 2 / total), 1 - 1 / total)
@@ -64,6 +67,6 @@ def one_cycle(
 
 
 def anneal(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Lower every rate by the factor, not below `LOWEST_RATE`."""
+    """Multiply every rate by `factor`, but not to below `LOWEST_RATE`."""
     for group in optimizer.param_groups:
         group["lr"] = max(group["lr"] * factor, min(LOWEST_RATE, group["lr"]))

@@ -1,4 +1,5 @@
-"""Scores of a whole split, in the store's row order, through the two halves that serving uses."""
+"""Scores a whole split in the store's row order, by the offline and the online half, as serving
+does."""
 
 from pathlib import Path
 
@@ -20,7 +21,7 @@ LONGEST = 512  # candidates scored at once
 def predict(
     model: Baseline, codes: ItemCodes, store: PreparedDataset, split: str
 ) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Logits [N] of every row of `split`, float32, made on the device that the codes are on."""
+    """Logits [N] float32 of all rows of `split`, computed on the device of `codes`."""
     device = codes.candidate.values.device
     batcher = make_batcher(store, split, LONGEST, device)
     model.eval()
@@ -39,7 +40,8 @@ def write_predictions(
     store: PreparedDataset,
     split: str,
 ) -> None:
-    """predictions/<split>.parquet of logits [rows]: what every statistic is computed from."""
+    """Write `logits` [rows] as predictions/<split>.parquet, from which all statistics are
+    computed."""
     rows = store.split(split)
     start = np.asarray(rows.row_start, np.int64)
     count = start[1:] - start[:-1]

@@ -1,4 +1,4 @@
-"""The one place that trains: `run(spec, root) -> RunRecord`; a record exists or it does not."""
+"""The one place that trains: `run(cell, root, ...)` returns a complete record or raises."""
 
 import os
 import time
@@ -50,19 +50,21 @@ CODE_FILE = "code.json"  # the code that the run depends on, module by module
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Where a run lies and its flat summary."""
+    """The folder of a run and its flat summary."""
 
     path: Path
     summary: RunSummary
 
 
 def run_folder(cell: Cell, root: Path) -> Path:
-    """Where this cell's run is trained, if it is not on record under another strategy's name."""
+    """The folder that this cell's run is trained in, unless another strategy's name has recorded
+    the run."""
     return root / "runs" / cell.spec.dataset / cell.strategy / cell.spec.run_id
 
 
 def find_record(cell: Cell, root: Path) -> RunRecord | None:
-    """The record of this cell's run, wherever a study first put it; None if it must be made."""
+    """The record of this cell's run, under whichever strategy's name it was recorded; None before
+    it exists."""
     path = run_index(root, cell.spec.dataset).get(cell.spec.run_id)
     if path is None or not (path / "summary.json").exists():
         return None
@@ -81,18 +83,20 @@ def run(
     tell: Tell | None = None,
     until: int | None = None,
 ) -> RunRecord:
-    """Train the cell's spec unless its record exists; a failed run leaves its reason and raises.
+    """Train the cell's spec unless its record exists; a run that fails writes its reason and
+    raises.
 
-    `until` is the epoch after which it is put by; called again it goes on from there, with the
-    same numbers, to the bit, as one that was never paused.
+    With `until` the run pauses after that epoch (counted from 1). A later call goes on from there,
+    and its numbers are equal, to the bit, to those of a run that never paused.
 
-    Of several processes that need the same run one trains, whatever its strategy is called there;
-    the others wait for it, and `tell` says so.
+    Where several processes need the same run, one trains it, under whichever strategy's name, and
+    the others wait; `tell` gets a sentence then.
 
-    Which of the parts under `include` the run uses is kept beside it, so that they are found again.
+    include.json beside the run lists the parts from `include` that the run uses, so that later
+    commands can load them.
 
     Raises:
-        PausedError: it was put by after epoch `until`.
+        PausedError: the run has paused after epoch `until`.
     """
     folder = run_folder(cell, root)
     why = f"{cell.strategy} seed {cell.seed}: waiting for another process to train the same run"
@@ -108,7 +112,7 @@ def run(
         write_json(folder / "status.json", {"format": 1, "state": "running", "started": started})
         own = own_parts(include, MODEL_KINDS)
         remember(folder, used_by(own, cell.spec.baseline, cell.spec.settings))
-        forget(folder / "summary.json")  # a record never speaks of other files
+        forget(folder / "summary.json")  # a summary must never stand beside files of another try
         try:
             summary = _train(cell, folder, store, parts, progress or (lambda _: None), until)
         except PausedError as pause:
@@ -130,7 +134,8 @@ def _status(folder: Path, state: str, started: str, reason: str) -> None:
 
 
 def _environment(spec: RunSpec, parts: Parts) -> EnvironmentRecord:
-    """What the run runs on; a recipe that cannot train here says so when it is trained."""
+    """The environment of the run; a recipe that cannot train here is reported by the training
+    itself."""
     kind = parts.baselines.get(spec.baseline)
     recipe = Training.model_validate(spec.training)
     gpu = torch.cuda.is_available() and recipe.device != "cpu" and not (kind and kind.solved)

@@ -1,4 +1,5 @@
-"""Trees of processes: each worker leads a session of its own, and all of it ends together."""
+"""Process trees: each worker leads a session of its own, so that all it has started can be ended
+together."""
 
 import contextlib
 import os
@@ -12,7 +13,7 @@ _PROC = Path("/proc")
 
 
 class Leader(NamedTuple):
-    """The first process of a session, known again after its pid was given to another."""
+    """The first process of a session, with enough to recognise it after its pid is reused."""
 
     pid: int
     start: int  # clock ticks since boot
@@ -20,13 +21,14 @@ class Leader(NamedTuple):
 
 
 def lead() -> None:
-    """Said by a process itself: it and all that it starts are one session, to end together."""
+    """Called by a process itself: make it the leader of a new session."""
     with contextlib.suppress(PermissionError):  # it leads one already
         os.setsid()
 
 
 def leader(pid: int) -> Leader | None:
-    """The process `pid` as a leader to be remembered; None where it is gone or nothing says."""
+    """What identifies the process `pid` as a leader; None if it is gone or the system does
+    not say."""
     fields = _fields(pid)
     return Leader(pid, int(fields[19]), _boot()) if fields else None
 
@@ -50,15 +52,16 @@ def kill_tree(session: int) -> None:
 
 
 def reap(of: Leader) -> None:
-    """Kill what a dead leader left behind; nothing where it lives, or another boot ran it."""
+    """Kill what a dead leader left running; nothing if it lives, or if it ran before the last
+    boot."""
     if of.boot != _boot() or leader(of.pid) is not None:
-        return  # a living process of that pid is the leader itself, or another's
+        return  # the leader lives, or its pid is another process now
     if all(int((_fields(pid) or _NONE)[19]) >= of.start for pid in members(of.pid)):
         kill_tree(of.pid)
 
 
 def members(session: int) -> list[int]:
-    """The processes of a session that still run; zombies do not."""
+    """The processes of a session that still run, zombies left out."""
     pids = []
     for entry in _PROC.glob("[0-9]*"):
         fields = _fields(int(entry.name))
@@ -68,7 +71,8 @@ def members(session: int) -> list[int]:
 
 
 def oom_kills() -> int | None:
-    """How many processes the kernel has killed for want of memory; None where it does not say."""
+    """How many processes the kernel has killed for lack of memory since boot; None if it does not
+    say."""
     counts = []
     for path in (_PROC / "vmstat", Path("/sys/fs/cgroup/memory.events")):
         with contextlib.suppress(OSError):
@@ -83,7 +87,8 @@ _NONE = ["0"] * 20
 
 
 def _fields(pid: int) -> list[str] | None:
-    """Of /proc/PID/stat what follows the name, from the state on; None of a dead process."""
+    """The fields of /proc/PID/stat behind the name, from the state on; None if the process is
+    gone."""
     try:
         text = (_PROC / str(pid) / "stat").read_text()
     except OSError:

@@ -1,4 +1,5 @@
-"""Runs in their own processes: one thread each, ended with the parent, nothing shared but files."""
+"""Runs in worker processes: one thread each, ended with their parent; they share nothing but
+files."""
 
 import contextlib
 import multiprocessing
@@ -21,14 +22,15 @@ from fusefront.harness.training.halving import Leg
 from fusefront.harness.training.trees import GRACE_S, end_tree, kill_tree, lead, oom_kills
 
 Message = dict[str, Json]
-TRIES = 2  # of a run that memory, disk or the like ended
-POLL_S = 0.2  # between two looks at limits, at dead workers and at what other processes have done
+TRIES = 2  # attempts at a run that lack of memory, a full disk or the like ended
+POLL_S = 0.2  # between two checks of limits, dead workers and other processes' progress
 
 
 def work(connection: Connection, root: Path, store_path: Path, include: Sequence[Path]) -> None:
-    """A worker: one cell at a time until told None; dies with its parent.
+    """The loop of a worker: trains one cell after the other until it receives None; ends with its
+    parent.
 
-    It leads a session of its own, so that all it starts can be ended with it.
+    It leads a session of its own, so that everything it starts can be ended with it.
     """
     lead()
     follow_parent()
@@ -87,8 +89,8 @@ _OF_THE_PLACE = (
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether memory, disk, a lock, a damaged file or the like failed and not the run: it may go
-    well another time."""
+    """Whether memory, disk, a lock, a damaged file or the like failed, and not the run: a retry may
+    succeed."""
     if isinstance(error, OSError | MemoryError | PlaceError | DataContractError):
         return True
     text = str(error).lower()
@@ -96,7 +98,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 def cause_of(error: BaseException) -> str:
-    """What gave out: memory | place (disk, lock) | nan | value | error."""
+    """What failed: "memory", "place" (disk, lock), "nan", "value" or "error"."""
     if isinstance(error, MemoryError) or any(w in str(error).lower() for w in _OF_THE_PLACE[1:]):
         return "memory"
     if is_passing(error):
@@ -150,21 +152,23 @@ class Workers:
         grace: float = GRACE_S,
         until: Until | None = None,
     ) -> Iterator[tuple[str, Cell, Message]]:
-        """Yield (kind, cell, message) as it happens; a cell ends with the kind "done", "paused" or
-        "failed", before which there are "start", "epoch" and "waiting".
+        """Yield (kind, cell, message) as it happens. The last kind of a cell is "done", "paused" or
+        "failed"; before come "start", "epoch" and "waiting".
 
-        A cell that failed for want of memory, disk or the like is tried `tries` times; a message
-        of "failed" then says whether that, which may pass, was the reason ("passing"), what gave
-        out ("cause") and the seconds it took. `limit(cell)` is how many seconds a running cell has
-        left: at 0 its whole tree of processes ends, asked first and killed after `grace` s.
-        `until(cell)` is the epoch after which it is put by ("paused"), None for its whole training.
+        A cell that failed for lack of memory, disk or the like is tried `tries` times. The message
+        of "failed" says whether such a cause, which a retry may not meet, ended it ("passing":
+        bool), what failed ("cause") and the seconds it took.
+
+        `limit(cell)` is how many seconds a running cell has left: at 0 its whole process tree is
+        asked to end, and killed after `grace` s. `until(cell)` is the epoch after which it pauses
+        ("paused"), None to train it to its end.
 
         Raises:
-            RuntimeError: nothing runs and the next run waits for another.
+            RuntimeError: nothing runs here, and the source still waits for a run.
         """
         context = multiprocessing.get_context("spawn")
         busy: dict[Connection, _Busy] = {}
-        empty = waiting = False  # waiting: until something happens here
+        empty = waiting = False  # waiting: ask the source again once something has happened here
         again: list[Cell] = []
         failures: dict[str, int] = {}
         try:
@@ -183,7 +187,7 @@ class Workers:
                         break
                     process, connection = self.idle.pop() if self.idle else self._spawn(context)
                     last = until(cell) if until else None
-                    with contextlib.suppress(BrokenPipeError):  # killed while idle: seen below
+                    with contextlib.suppress(BrokenPipeError):  # killed while idle: noticed below
                         connection.send(cell if last is None else Leg(cell, last))
                     busy[connection] = _Busy(process, cell, time.monotonic(), oom_kills())
                     yield "start", cell, {"pid": process.pid}
@@ -231,14 +235,15 @@ class Workers:
 def _events(
     busy: dict[Connection, _Busy], limit: Limit | None
 ) -> list[tuple[Connection, str, Message]]:
-    """What the workers say within `POLL_S`; "died" of a dead one, "late" of one at its limit."""
+    """The workers' messages within `POLL_S` seconds; "died" for a dead worker, "late" for one at
+    its limit."""
     ready = set(wait(list(busy), POLL_S))
     events: list[tuple[Connection, str, Message]] = []
     for connection, of in busy.items():
         left = limit(of.cell) if limit else None
         if connection in ready:
             events.append((connection, *_received(connection, of)))
-        elif not of.process.is_alive():  # what it had started holds its end of the pipe
+        elif not of.process.is_alive():  # a child of it still holds the pipe open
             events.append((connection, "died", _death(of)))
         ended = events and events[-1][0] is connection and events[-1][1] in _ENDS
         if left is not None and left <= 0 and not ended:
@@ -249,10 +254,10 @@ def _events(
 
 
 def _received(connection: Connection, of: _Busy) -> tuple[str, Message]:
-    """What a worker says; "died" where it says nothing any more."""
+    """The next message of a worker; "died" where its pipe has ended."""
     assert of.process.pid
     if not of.process.is_alive():
-        kill_tree(of.process.pid)  # half a message would be waited for as long as a child lives
+        kill_tree(of.process.pid)  # else recv would wait for the rest of half a message
     try:
         kind, message = connection.recv()
         return kind, message
@@ -270,11 +275,12 @@ def _death(of: _Busy) -> Message:
 
 
 def _end(connection: Connection, of: _Busy, grace: float | None) -> None:
-    """End a worker with all that it has started: asked first, where it has some seconds' grace."""
+    """End a worker and all it has started; with `grace` (s) it is asked first, else killed at
+    once."""
     assert of.process.pid
     if grace is not None:
         end_tree(of.process.pid, grace)
-    of.process.kill()  # also where it leads no session yet
+    of.process.kill()  # it may not lead a session yet
     kill_tree(of.process.pid)
     of.process.join()
     connection.close()

@@ -1,1 +1,2 @@
-"""Optuna under one fair budget, crash-safe."""
+"""Searches of hyper-parameters with Optuna: an equal budget for every strategy, safe against
+kills."""

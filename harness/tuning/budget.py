@@ -1,4 +1,4 @@
-"""What every strategy's search was given and has spent, counted in the records."""
+"""The budget of every strategy's search, and what was spent of it, counted from the records."""
 
 import contextlib
 from collections import Counter
@@ -18,27 +18,27 @@ from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.runs.study import Tuning
 from fusefront.harness.tuning.ladder import paused_trials
 
-OF_THE_VALUE = ("nan", "value", "cost", "pruned")  # another machine would meet them, too
+OF_THE_VALUE = ("nan", "value", "cost", "pruned")  # causes that would end the trial on any machine
 
 R = TypeVar("R", bound=Record)
 
 
 class SearchBudget(NamedTuple):
-    """One strategy's search under the caps that all share."""
+    """The budget and the spending of one strategy's search; all strategies share the same caps."""
 
     strategy: str
     trials: int  # on record
     finished: int  # of them with a value
     cap: int  # trials; 1 where there is nothing to search
-    seconds: float  # of processes, attempts that came to nothing included
+    seconds: float  # of processes, attempts without a result included
     cap_seconds: float | None
-    causes: Mapping[str, int]  # why trials on record have no value -> how many
-    chances: int  # trials that had their chance: a value, or parameters that cannot have one
-    cut: bool = False  # a trial was ended by the end of the seconds
+    causes: Mapping[str, int]  # cause of a recorded trial without a value -> how many
+    chances: int  # trials that count as given: a value, or parameters that can have none
+    cut: bool = False  # the seconds ran out during a trial
 
     @property
     def sentence(self) -> str:
-        """The budget as spent, in words."""
+        """The spent budget in words."""
         whole = "" if self.cap_seconds is None else f" of {self.cap_seconds:g}"
         text = f"{self.strategy} {self.finished} of {self.cap} trials, {self.seconds:.0f}{whole} s"
         lost = ", ".join(f"{count} {cause}" for cause, count in sorted(self.causes.items()))
@@ -49,7 +49,7 @@ class SearchBudget(NamedTuple):
 
 
 def study_budgets(study: StudyFolder) -> list[SearchBudget]:
-    """The budgets of the searches whose strategies are in a study's matrix."""
+    """The budgets of the searches of all strategies in a study's matrix."""
     names = {cell["strategy"] for cell in study.matrix()["cells"]}
     return budgets(study.path, study.spec.tuning, names)
 
@@ -57,7 +57,7 @@ def study_budgets(study: StudyFolder) -> list[SearchBudget]:
 def budgets(study: Path, tuning: Tuning, names: Collection[str]) -> list[SearchBudget]:
     """The budgets of the searches of the strategies `names`; `study` is the study's folder.
 
-    Records that cannot be read are not counted: they are named where records are checked.
+    Unreadable records are not counted here; the check of records reports them.
     """
     if not tuning.trials:
         return []
@@ -66,12 +66,12 @@ def budgets(study: Path, tuning: Tuning, names: Collection[str]) -> list[SearchB
 
 
 def lost_seconds(folder: Path) -> float:
-    """Seconds of the attempts of a search that came to no result."""
+    """Seconds that went into attempts of a search without a result."""
     return sum(record["seconds"] for record in interruptions(folder))
 
 
 def interruptions(folder: Path) -> list[Interruption]:
-    """The attempts of a search that came to no result, as far as they can be read."""
+    """The readable records of attempts of a search that ended without a result."""
     return _readable(folder, "interrupted-*", Interruption)
 
 
@@ -109,9 +109,11 @@ def _cause(record: Trial) -> str:
 
 
 def lacking(spent: Sequence[SearchBudget], accepted: Mapping[str, str]) -> list[str]:
-    """A sentence for each strategy that got less of the search than another, unless accepted.
+    """A sentence for each strategy that got less of a search than another one, unless that is
+    accepted.
 
-    Trials that memory, time or a kill ended count as not given, invalid values and NaN as given.
+    A trial that memory, time or a kill ended does not count as given; one with invalid values or
+    NaN does.
     """
     searched = [budget for budget in spent if budget.cap > 1]
     most = max((budget.chances for budget in searched), default=0)
@@ -133,7 +135,8 @@ def _why(budget: SearchBudget) -> str:
 
 
 def unequal(spent: Sequence[SearchBudget], accepted: Mapping[str, str]) -> str:
-    """The sentence of the gate on unequal searches; "" where all is even or accepted."""
+    """The sentence of the gate on unequal searches; "" if all are equal or the difference is
+    accepted."""
     if not (sentences := lacking(spent, accepted)):
         return ""
     return (

@@ -1,4 +1,5 @@
-"""The best trials of a search trained again with new seeds, so that no luck of a seed picks."""
+"""Trains the best trials of a search again with new seeds, so that the winner is not chosen by a
+lucky seed."""
 
 from collections.abc import Sequence
 
@@ -7,11 +8,11 @@ from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.search_cells import TRIAL_SEED
 
 NEW_SEEDS = 2  # of each finalist, beside the trial's own
-STEP = 1_000_003  # between the seeds of one trial; a study's own are refused there
+STEP = 1_000_003  # distance between the seeds of one trial; a study may not use these seeds
 
 
 def finalist_seeds(tuning_seed: int) -> tuple[int, ...]:
-    """Seeds that only choose: never a trial's, and no run that is reported has one.
+    """The new seeds of finalists; no trial and no reported run has one of them.
 
     >>> finalist_seeds(0)
     (2000006, 3000009)
@@ -20,9 +21,9 @@ def finalist_seeds(tuning_seed: int) -> tuple[int, ...]:
 
 
 def candidates(search: Search, count: int) -> list[Trial]:
-    """The best `count` distinct configurations of a search, best first; one alone needs no choice.
+    """The best `count` distinct configurations of a search, best first; fewer if fewer completed.
 
-    Fewer where fewer completed; the lowest number stands for trials of one configuration.
+    Of several trials with one configuration, the one with the lowest number counts.
     """
     best: dict[str, Trial] = {}
     for trial in search.in_time():
@@ -31,7 +32,8 @@ def candidates(search: Search, count: int) -> list[Trial]:
 
 
 def weighed(trial: Trial, values: Sequence[float], failure: str = "") -> Finalist:
-    """A finalist with its AUC at the trial's seed and at each new one; a failed one has no mean."""
+    """A finalist with its AUC at the trial's seed and at each new seed; a failed one has no
+    mean."""
     own = trial["value"]
     assert own is not None
     every = [own, *values]

@@ -1,4 +1,5 @@
-"""Which hyper-parameters set a search's best trials apart, by Optuna's PED-ANOVA."""
+"""Importance of hyper-parameters: which of them separate a search's best trials from the rest
+(Optuna's PED-ANOVA)."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from fusefront.harness.runs.files import Json
 if TYPE_CHECKING:  # imported where a search is looked at: a report starts without it
     from optuna.distributions import BaseDistribution
 
-FEWEST_TRIALS = 8  # below: the best of them are no group
+FEWEST_TRIALS = 8  # with fewer, the best of them are too few to compare
 
 
 class Drawn(NamedTuple):
@@ -22,10 +23,10 @@ class Drawn(NamedTuple):
 def importances(
     points: Sequence[Drawn], logarithmic: frozenset[str] = frozenset()
 ) -> dict[str, float]:
-    """Parameter -> share, largest first, of those that every point has; they sum to one.
+    """Parameter -> share of importance, largest first; the shares sum to 1.
 
-    Empty with fewer than eight points, or where no parameter varies. `logarithmic` names those that
-    are searched on a log scale.
+    Only parameters that every point has count. Empty with fewer than eight points, or if no
+    parameter varies. `logarithmic` names the parameters that are searched on a log scale.
     """
     if len(points) < FEWEST_TRIALS:
         return {}
@@ -54,7 +55,8 @@ def importances(
 
 
 def pooled(searches: Sequence[Sequence[Drawn]], logarithmic: frozenset[str]) -> dict[str, float]:
-    """The importances over the trials of several searches, each less the mean of its own."""
+    """The importances over the trials of several searches; each search's mean AUC is subtracted
+    first."""
     centred = []
     for points in searches:
         mean = sum(point.value for point in points) / len(points) if points else 0.0
@@ -63,7 +65,7 @@ def pooled(searches: Sequence[Sequence[Drawn]], logarithmic: frozenset[str]) -> 
 
 
 def _space(values: Sequence[Json], *, log: bool) -> "BaseDistribution | None":
-    """What the values may have been drawn from; None where they do not vary."""
+    """The distribution that `values` may have been drawn from; None if they do not vary."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     distinct = list(dict.fromkeys(values))

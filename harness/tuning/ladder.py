@@ -1,8 +1,9 @@
-"""Which trial of a search goes on and which begins, by asynchronous successive halving.
+"""Which trial of a search is trained next, by asynchronous successive halving.
 
-A trial pauses at each rung and goes on once it is in the better half of those that came so far (Li
-et al. 2020). What step k of a search does depends on the results of the steps 0 .. k - lag and on
-what the steps between were; never on how many workers ran or how often they were killed.
+A trial pauses at each rung (an epoch) and goes on once it is in the better half of the trials that
+have reached this rung (Li et al. 2020). Step k of a search depends on the results of the steps 0 ..
+k - lag and on which trials the steps in between trained; never on how many workers ran or how often
+they were killed.
 """
 
 import contextlib
@@ -19,7 +20,8 @@ ETA = 2  # one of so many goes on
 
 
 class Step(NamedTuple):
-    """Trial `number` is trained to the end of epoch `until`; None: nothing was to be done then."""
+    """Trial `number` is trained to the end of epoch `until`; None: no trial could go on or
+    begin."""
 
     number: int | None
     until: int = 0
@@ -29,7 +31,7 @@ IDLE = Step(None)
 
 
 class Known(NamedTuple):
-    """What is known of a trial when a step is chosen."""
+    """What is known of a trial when the next step is chosen."""
 
     reached: Mapping[int, float]  # rung -> best AUC so far
     ended: bool  # it has a result: a value or a reason why it has none
@@ -38,10 +40,11 @@ class Known(NamedTuple):
 def next_step(
     known: Mapping[int, Known], steps: Sequence[Step], levels: Sequence[int], trials: int
 ) -> Step:
-    """The step after `steps`, given what is `known` of trials by number.
+    """The step that follows `steps`, given what is `known` of the trials by number.
 
-    `levels` are the rungs and, last, all epochs. Of the trials known at a rung the best half, at
-    least one, go on, the highest rung first; where all of them have, the next trial begins.
+    `levels` are the rungs and, last, the number of all epochs. At each rung the better half of the
+    trials known there, at least one, goes on; higher rungs come first. If none is left to go on,
+    the next trial begins.
 
     >>> one = {0: Known({1: 0.7}, False)}
     >>> next_step(one, [Step(0, 1), Step(1, 1)], (1, 2, 4), 9)
@@ -61,9 +64,10 @@ def next_step(
 
 
 class Ladder:
-    """The steps of one search and how far its trials came, on disk under the search's folder.
+    """The steps of one search and the rungs its trials have reached, as files in the search's
+    folder.
 
-    A record never changes, so each is read once.
+    A record never changes, so each is read only once.
     """
 
     def __init__(self, folder: Path, levels: tuple[int, ...]) -> None:
@@ -72,7 +76,7 @@ class Ladder:
         self._rungs: dict[tuple[int, int], RungRecord] = {}
 
     def step(self, k: int) -> Step | None:
-        """Step k, None before it is on record; all before it are."""
+        """Step k; None if it is not recorded yet. All steps before it must be."""
         path = self.step_file(k)
         if k == len(self.steps) and path.exists():
             record = read_record(path, StepRecord)
@@ -80,14 +84,14 @@ class Ladder:
         return self.steps[k] if k < len(self.steps) else None
 
     def add(self, k: int, step: Step) -> Step:
-        """Put step k on record, unless another process was first; what is on record."""
+        """Record step k unless another process was first; returns the recorded step."""
         write_once(self.step_file(k), {"format": 1, **step._asdict()})
         written = self.step(k)
         assert written is not None
         return written
 
     def rung(self, number: int, until: int) -> RungRecord | None:
-        """How a trial came to the end of epoch `until`; None before that."""
+        """The record that a trial has reached the end of epoch `until`; None before it has."""
         if (number, until) not in self._rungs:
             path = self.rung_file(number, until)
             if not path.exists():
@@ -96,16 +100,16 @@ class Ladder:
         return self._rungs[number, until]
 
     def passed(self, number: int) -> list[RungRecord]:
-        """The rungs that a trial has come to, in their order."""
+        """The rungs that a trial has reached, in order."""
         rungs = [self.rung(number, until) for until in self.levels[:-1]]
         return [rung for rung in rungs if rung is not None]
 
     def rests(self, lag: int) -> bool:
-        """Whether nothing was to be done, with every result known."""
+        """Whether the last steps found nothing to do although every result was known."""
         return len(self.steps) >= lag and all(step == IDLE for step in self.steps[-lag:])
 
     def known(self, steps: Sequence[Step], records: Mapping[int, Trial]) -> dict[int, Known]:
-        """What `steps`, all of which are over, have told of their trials."""
+        """What is known of the trials from `steps`, all of which have ended."""
         furthest: dict[int, int] = {}
         for step in steps:
             if step.number is not None:
@@ -122,11 +126,11 @@ class Ladder:
         return Known(_levels(before[-1]["rungs"] if before else {}), ended=True)
 
     def step_file(self, k: int) -> Path:
-        """Where step k is on record."""
+        """The file of step k."""
         return self.folder / f"step-{k:05d}.json"
 
     def rung_file(self, number: int, until: int) -> Path:
-        """Where it is on record that a trial came to the end of epoch `until`."""
+        """The file which records that a trial has reached the end of epoch `until`."""
         return self.folder / f"rung-{number:04d}-{until:05d}.json"
 
 
@@ -135,7 +139,7 @@ def _levels(rungs: Mapping[str, float]) -> dict[int, float]:
 
 
 def paused(rungs: Sequence[RungRecord], claim: Claim) -> Trial:
-    """A trial that has come to the last of `rungs` and waits there: it has no value."""
+    """The trial as it waits at the last of `rungs`: state pruned, no value."""
     last = rungs[-1]
     return {
         "number": last["number"],
@@ -150,7 +154,7 @@ def paused(rungs: Sequence[RungRecord], claim: Claim) -> Trial:
 
 
 def paused_trials(folder: Path) -> list[Trial]:
-    """The trials of a search that wait at a rung; records that cannot be read are passed over."""
+    """The trials of a search that wait at a rung; unreadable records are skipped."""
     by_number: dict[int, list[RungRecord]] = {}
     for path in sorted(folder.glob("rung-*.json")):
         with contextlib.suppress(DataContractError):

@@ -1,9 +1,10 @@
-"""A request's latency as predicted from what is counted, by a fit on strategies that were timed.
+"""Predicts a request's latency from counts, by a fit to strategies that were timed.
 
     ms = fixed + macs * (MACs of a request) + bytes * (bytes of codes that a request looks up)
 
-All three are 0 or more. Relative errors are fitted (Lawson & Hanson 1974), so that a fast strategy
-weighs as much as a slow one. The error is that of each strategy predicted from the others.
+All three coefficients are 0 or more. The fit minimises relative errors (non-negative least squares,
+Lawson & Hanson 1974), so that a fast strategy counts as much as a slow one. The stated error comes
+from predicting each strategy by a fit to the others.
 """
 
 import math
@@ -21,14 +22,14 @@ FEWEST = 6  # strategies: twice as many as there are coefficients
 
 
 class RequestCost(NamedTuple):
-    """What is counted of a request without timing it."""
+    """The counted cost of one request; nothing is timed."""
 
     macs: float
     bytes: float  # of the codes of its candidates and its history
 
 
 class Timed(NamedTuple):
-    """One strategy of a bench."""
+    """One strategy of a bench with its counted cost and its measured times in ms."""
 
     counted: RequestCost
     p50_ms: float
@@ -40,7 +41,7 @@ class LatencyModel(NamedTuple):
 
     p50: tuple[float, ...]  # fixed, a MAC, a byte
     p99: tuple[float, ...]
-    error: float  # of p99, the typical ratio less 1, left out: .2 is a fifth
+    error: float  # typical relative error of p99, leave-one-out: .2 is a fifth
     worst: float
     strategies: int
 
@@ -54,14 +55,14 @@ class LatencyModel(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """What it was made from and how wrong it is, in words."""
+        """What the model was fitted to and its error, in words."""
         return (
             f"p99 is predicted from {self.strategies} timed strategies, each left out in turn: "
             f"off by {self.error:.0%} (the worst by {self.worst:.0%})"
         )
 
     def to_json(self) -> LatencyFit:
-        """As search.json keeps it."""
+        """The model as search.json stores it."""
         return {
             "p50": list(self.p50),
             "p99": list(self.p99),
@@ -72,7 +73,7 @@ class LatencyModel(NamedTuple):
 
 
 def model_of(record: LatencyFit) -> LatencyModel:
-    """What `to_json` gave."""
+    """The model that `to_json` stored."""
     return LatencyModel(
         tuple(record["p50"]),
         tuple(record["p99"]),
@@ -83,10 +84,10 @@ def model_of(record: LatencyFit) -> LatencyModel:
 
 
 def fitted(points: Sequence[Timed]) -> LatencyModel:
-    """The model of timed strategies.
+    """The model fitted to timed strategies.
 
     Raises:
-        UsageError: too few of them, or predicted no better than by their mean.
+        UsageError: fewer than six strategies, or predictions no better than their mean.
     """
     different = len({point.counted for point in points})
     if different < FEWEST:
@@ -119,19 +120,20 @@ def fitted(points: Sequence[Timed]) -> LatencyModel:
 
 
 def _design(counted: Sequence[RequestCost]) -> NDArray[np.float64]:
-    """[n, 3] one, MACs, bytes."""
+    """The design matrix [n, 3]: 1, MACs, bytes."""
     return np.array([(1.0, of.macs, of.bytes) for of in counted])
 
 
 def _coefficients(design: NDArray[np.float64], ms: NDArray[np.float64]) -> tuple[float, ...]:
-    """Those with the least relative errors, none of them negative."""
+    """The non-negative coefficients with the least relative errors, from design [n, 3] and times
+    [n] in ms."""
     scale = np.maximum(design.max(0), 1e-12)  # counts are millions, coefficients billionths
     solved, _ = nnls(design / scale / ms[:, None], np.ones(len(ms)))
     return tuple(float(value) for value in solved / scale)
 
 
 def _left_out(design: NDArray[np.float64], ms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[n] log of predicted over timed, each predicted from the others."""
+    """[n] log of predicted over measured time, each strategy predicted by a fit to the others."""
     logs = []
     for at in range(len(ms)):
         others = np.arange(len(ms)) != at

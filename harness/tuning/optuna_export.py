@@ -1,4 +1,5 @@
-"""The trials on record as studies of an Optuna storage: a mirror, made anew from the records."""
+"""Exports recorded trials as studies of an Optuna storage; each export is written anew from the
+records."""
 
 import contextlib
 import json
@@ -20,15 +21,15 @@ DATABASES = (".db", ".sqlite", ".sqlite3")
 
 
 def export_trials(searches: Sequence[Search], study: str, out: Path, target: Path) -> None:
-    """Write one Optuna study a strategy, `STUDY/STRATEGY`, into a database or a journal.
+    """Write one Optuna study a strategy, `STUDY/STRATEGY`, into a database or a journal file.
 
     The file is replaced in one step. Trials have their value, the AUC on validation after every
-    epoch, their constraints and, as user attributes, what our record says of them; infeasible ones
-    are FAIL, those that lagged behind PRUNED. Numbers are those of the records as long as none is
-    missing between them.
+    epoch, their constraints and, as user attributes, the rest of our record. Infeasible trials
+    become FAIL, trials that halving stopped become PRUNED. Trial numbers are those of the records
+    unless one is missing.
 
     Raises:
-        UsageError: `target` is a folder, or not Optuna's to replace.
+        UsageError: `target` is a folder, or a file that Optuna did not write.
     """
     _check(target)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -103,7 +104,8 @@ def _state(record: Trial, known: bool) -> TrialState:
 
 
 def _epochs(run_id: str, out: Path) -> dict[int, float]:
-    """Epoch -> AUC on validation, of the run wherever it lies; nothing where it left none."""
+    """Epoch -> AUC on validation of the run, in whichever folder it lies; empty if it has no
+    metrics."""
     for path in sorted((out / "runs").glob(f"*/*/{run_id}/metrics.jsonl")) if run_id else []:
         lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
         return {

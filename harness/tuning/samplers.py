@@ -1,7 +1,7 @@
-"""Which sampler proposes the trials of a search, and why one does not fit it.
+"""Which sampler proposes the trials of a search, and why a sampler may not suit a search.
 
-Each proposal has its own sampler with its own seed, over a study rebuilt from the records, so that
-the same records give the same proposal whoever asks and however often.
+Each proposal has its own sampler with its own seed, over an Optuna study rebuilt from the records,
+so that equal records give an equal proposal in any process and at any time.
 """
 
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ from scipy.stats import qmc
 from fusefront.harness.runs.files import Json
 from fusefront.harness.runs.study import Sampler
 
-STARTUP = 10  # random trials before a sampler has anything to go by; fewer in a short search
-LONGEST_GP = 100  # trials: a proposal takes a third of a second at 40, and longer with each
-STATEFUL = ("cma-es", "nsga-ii")  # their state lies in the claims, beside the parameters
+STARTUP = 10  # random trials before the sampler models their values; fewer in a short search
+LONGEST_GP = 100  # trials: a proposal takes a third of a second at 40 and grows with each
+STATEFUL = ("cma-es", "nsga-ii")  # their state is stored in the claims, beside the parameters
 LARGEST_POPULATION = 50
 
 Distributions = Mapping[str, BaseDistribution]
 
 
 def startup(trials: int) -> int:
-    """How many trials of a search are random before its sampler goes by their values.
+    """How many trials of a search are random before its sampler uses their values.
 
     >>> startup(6), startup(20), startup(100)
     (2, 6, 10)
@@ -38,7 +38,7 @@ def startup(trials: int) -> int:
 
 
 def population(trials: int) -> int:
-    """How many trials are a generation of nsga-ii: the first is drawn at random.
+    """The size of a generation of nsga-ii in trials; the first generation is random.
 
     >>> population(10), population(100), population(1000)
     (4, 20, 50)
@@ -47,7 +47,7 @@ def population(trials: int) -> int:
 
 
 def refusal(name: Sampler, space: Distributions, trials: int, objectives: int = 1) -> str:
-    """Why the sampler does not fit a search, as a sentence; "" where it does."""
+    """Why the sampler does not suit a search, as a sentence; "" if it does."""
     if name == "nsga-ii" and objectives == 1:
         return "nsga-ii looks for a front; write objectives: [auc, macs], or use tpe"
     if name == "cma-es":
@@ -86,7 +86,7 @@ def _no_cma_es(space: Distributions, objectives: int) -> str:
 
 
 def make_sampler(name: Sampler, seed: int, trials: int) -> BaseSampler:
-    """The sampler of one proposal; qmc is none, `quasi_random` gives its points."""
+    """The Optuna sampler for one proposal; not for "qmc", whose points `quasi_random` gives."""
     if name == "nsga-ii":
         return optuna.samplers.NSGAIISampler(population_size=population(trials), seed=seed)
     if name == "cma-es":
@@ -101,9 +101,10 @@ def make_sampler(name: Sampler, seed: int, trials: int) -> BaseSampler:
 
 
 def quasi_random(space: Distributions, seed: int, number: int) -> dict[str, Json]:
-    """Point `number`, from 0, of the scrambled Sobol sequence of `seed` over the ranges."""
+    """Point `number`, counted from 0, of the scrambled Sobol sequence with `seed` over the
+    ranges."""
     sequence = qmc.Sobol(len(space), scramble=True, seed=seed)
-    if number:  # it cannot go forward by nothing
+    if number:  # fast_forward refuses 0
         sequence.fast_forward(number)
     (shares,) = sequence.random(1).tolist()
     return {
@@ -113,9 +114,9 @@ def quasi_random(space: Distributions, seed: int, number: int) -> dict[str, Json
 
 
 def _placed(drawn: BaseDistribution, share: float) -> Json:
-    """The value of a range below which `share` of it lies, on its own scale."""
+    """The value of a range at the quantile `share`, on the range's own (linear or log) scale."""
     if isinstance(drawn, IntDistribution):
-        low, high = drawn.low - 0.5, drawn.high + 0.5  # each whole number has the same width
+        low, high = drawn.low - 0.5, drawn.high + 0.5  # each integer gets the same share
         if not drawn.log:
             return min(max(round(low + share * (high - low)), drawn.low), drawn.high)
         value = round(low * (high / low) ** share) if low > 0 else drawn.low

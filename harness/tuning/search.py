@@ -1,7 +1,8 @@
-"""One strategy's search: Optuna proposes, our records are the truth.
+"""The search of one strategy: Optuna proposes trials, our records hold their results.
 
-Parameters of trial n depend on the study's seed, the strategy, n, the records 0 .. n - lag and the
-parameters of the trials between; never on how many workers ran or how often they were killed.
+The parameters of trial n depend on the study's seed, the strategy, n, the records 0 .. n - lag and
+the parameters of the trials in between; never on how many workers ran or how often they were
+killed.
 """
 
 import contextlib
@@ -57,14 +58,14 @@ SLACK_S = 0.05  # below it nothing is left of the seconds: no trial ends so soon
 
 
 class NoWinnerError(FusefrontError):
-    """None of a strategy's trials finished."""
+    """None of a strategy's trials has finished."""
 
 
 @dataclass
 class Search:
-    """The claims, records and winner of one strategy, under `folder`.
+    """The claims, records and winner of one strategy's search, in `folder`.
 
-    Any number of processes search in one folder: a trial is locked by who runs it.
+    Any number of processes can search in one folder: a trial is locked by the process that runs it.
     """
 
     folder: Path
@@ -73,24 +74,24 @@ class Search:
     trials: int
     seed: int
     lag: int
-    seconds: float | None = None  # of processes, for all trials together
+    seconds: float | None = None  # cap on the process seconds of all trials together
     trial_seconds: float | None = None  # for one
     sampler: Sampler = "tpe"
     objectives: tuple[str, ...] = ("auc",)
-    budget_macs: float | None = None  # a candidate: no trial has more
-    levels: tuple[int, ...] = ()  # epochs where a trial pauses, then all; () without halving
+    budget_macs: float | None = None  # MACs a candidate that no trial may exceed
+    levels: tuple[int, ...] = ()  # epochs where a trial pauses, then all epochs; () without halving
     macs: Callable[[Mapping[str, Json]], float] | None = None  # counted, of parameters
-    slo_ms: float | None = None  # no trial is trained whose p99 is predicted above it
+    slo_ms: float | None = None  # ms; a trial with a higher predicted p99 is not trained
     latency: LatencyModel | None = None
     counted: Callable[[Mapping[str, Json]], RequestCost] | None = (
         None  # of a request, of parameters
     )
-    timed: int = 0  # so many near the front are timed before one is frozen
-    finalists: int = 0  # so many of the best are trained again before one is frozen
-    running: dict[int, float] = field(default_factory=dict)  # here: number -> when it began
-    halted: str = ""  # why no more trials are begun now: memory, disk or the like gave out
-    damaged: str = ""  # the frozen winner cannot be read: it was found again in the trials
-    unsound: str = ""  # why this search is left out: a record that it stands on is damaged
+    timed: int = 0  # how many trials near the front are timed before the winner is frozen
+    finalists: int = 0  # how many of the best trials are trained again before that
+    running: dict[int, float] = field(default_factory=dict)  # here: number -> begin, s
+    halted: str = ""  # why no further trial begins now: memory, disk or the like failed
+    damaged: str = ""  # the frozen winner cannot be read; it was recomputed from the trials
+    unsound: str = ""  # why this search is left out: a record that it needs is damaged
 
     def __post_init__(self) -> None:
         self.distributions = distributions(self.space)
@@ -104,7 +105,7 @@ class Search:
         self.known: dict[int, Trial] = {}  # read once: a record never changes
         self.ladder = Ladder(self.folder, self.levels)
         self.timings = Timings(self.folder)
-        self.until: dict[int, int] = {}  # of running trials: the epoch after which they pause
+        self.until: dict[int, int] = {}  # running trial -> the epoch after which it pauses
         identity: SearchIdentity = {
             "format": 1,
             "seed": self.seed,
@@ -139,7 +140,7 @@ class Search:
             )
 
     def examine(self) -> list[str]:
-        """A sentence for each record of the budget that cannot be read; such a search begins no
+        """A sentence for each unreadable record of this budget; a search with one begins no
         trial."""
         sentences = [self.unsound] if self.unsound else []
         files: list[tuple[Path, type[Record]]] = []
@@ -162,16 +163,16 @@ class Search:
         return sentences
 
     def frozen(self) -> WinnerRecord | None:
-        """The winner of this budget that is on record; None without one that can be read."""
+        """The recorded winner of this budget; None if there is none that can be read."""
         try:
             return read_record(self.winner, WinnerRecord) if self.winner.exists() else None
         except DataContractError:
             return None
 
     def next_trial(self) -> tuple[int, dict[str, Json]] | None:
-        """Number and parameters of the next trial that may start now, None if none may.
+        """Number and parameters of the next trial that may start now; None if none may.
 
-        It is locked until it is told, halted or released.
+        The trial stays locked until `tell`, `halt` or `release` is called for it.
         """
         if self.halted or self.unsound or self._nothing_left(self.spent + self.under_way):
             return None
@@ -186,15 +187,15 @@ class Search:
                 return None  # another process is about to claim it
             if not self._lock(number):
                 continue
-            if self.record(number) is not None:  # told by another process meanwhile
+            if self.record(number) is not None:  # another process has recorded it meanwhile
                 self.release(number)
                 continue
             return number, self._claimed(number, number - self.lag + 1)
         return None
 
     def _claimed(self, number: int, known: int) -> dict[str, Json]:
-        """The parameters of a trial that is locked and begins; a new one is proposed by what the
-        first `known` trials, or steps, told."""
+        """The parameters of a trial that is locked and begins; those of a new trial are proposed
+        from the results of the first `known` trials (or steps)."""
         self._reap(number)
         if not self._claim(number).exists():
             write_once(self._claim(number), {"format": 1, **self._propose(number, known)})
@@ -202,7 +203,7 @@ class Search:
         return dict(read_record(self._claim(number), Claim)["params"])
 
     def _next_leg(self) -> tuple[int, dict[str, Json]] | None:
-        """The same by halving: what a step does is on record before it is done."""
+        """The same with halving: each step is recorded before it is carried out."""
         for k in itertools.count():
             step, known = self.ladder.step(k), max(0, k - self.lag + 1)
             if step is not None and (self._over(step) or step.number in self.running):
@@ -220,7 +221,7 @@ class Search:
                 return None  # another process is about to claim it
             if not self._lock(step.number):
                 continue
-            if self._over(step):  # by another process, meanwhile
+            if self._over(step):  # another process has ended it meanwhile
                 self.release(step.number)
                 continue
             self.until[step.number] = step.until
@@ -228,12 +229,13 @@ class Search:
         return None
 
     def _chosen(self, known: int) -> Step:
-        """The step after those on record, by what the first `known` of them told."""
+        """The step that follows the recorded ones, chosen from the results of the first `known`
+        steps."""
         steps = self.ladder.steps
         return next_step(self._learnt(known), steps, self.levels, self.trials)
 
     def _learnt(self, known: int) -> dict[int, Known]:
-        """What the first `known` steps told of their trials."""
+        """What the first `known` steps revealed about their trials."""
         steps = self.ladder.steps[:known]
         records = {n: record for n in range(self.trials) if (record := self.record(n)) is not None}
         return self.ladder.known(steps, records)
@@ -246,7 +248,7 @@ class Search:
 
     @property
     def finished(self) -> bool:
-        """Every trial has its record, or no more of them are begun now."""
+        """Whether every trial has a record, or no further trial begins now."""
         if self.halted or self.unsound:
             return True
         if self.levels:
@@ -278,12 +280,12 @@ class Search:
 
     @property
     def spent(self) -> float:
-        """Seconds of processes on record, attempts that came to nothing included."""
+        """Recorded process seconds, attempts without a result included."""
         recorded = sum(record.get("seconds", 0.0) for record in self.records())
         return recorded + lost_seconds(self.folder)
 
     def left(self, number: int) -> float | None:
-        """Seconds that a running trial still has; None without a limit."""
+        """Seconds that a running trial may still take; None without a limit."""
         limits = []
         if self.trial_seconds is not None:
             before = self.seconds_before(number)
@@ -293,18 +295,19 @@ class Search:
         return min(limits, default=None)
 
     def seconds_before(self, number: int) -> float:
-        """Seconds of the processes that brought a trial to where it paused last."""
+        """Process seconds that a trial took until its last pause."""
         return sum(rung["seconds"] for rung in self.ladder.passed(number)) if self.levels else 0.0
 
     def ended_by(self, number: int, seconds: float) -> str:
-        """What ended a trial after so many seconds: its own limit ("time") or the "budget"."""
+        """What ended a trial after `seconds`: "time", its own limit, or "budget", the limit of the
+        search."""
         seconds += self.seconds_before(number)
         own = self.trial_seconds is not None and seconds > self.trial_seconds - SLACK_S
         return "time" if own else "budget"
 
     @property
     def under_way(self) -> float:
-        """Seconds so far of the trials that run, here and in other processes of this machine."""
+        """Seconds so far of the running trials, here and in other processes of this machine."""
         now = time.monotonic()
         here = sum(now - begin for begin in self.running.values())
         if self.seconds is None:
@@ -323,15 +326,16 @@ class Search:
         return self.known.get(number)
 
     def begun(self, number: int, pid: int | None) -> None:
-        """Note which process trains a trial: what it leaves when all are killed is ended later."""
+        """Record which process trains a trial, so that what it leaves after a kill can be ended
+        later."""
         self.running[number] = now = time.monotonic()
         if pid is not None and (process := leader(pid)) is not None:
             write_record(self._process(number), {**process._asdict(), "begin": now})
 
     def tell(self, trial: Trial) -> None:
-        """Keep a finished trial's record; the first writer wins.
+        """Record a finished trial; the first writer wins.
 
-        Its seconds are those since it paused last, and are kept with those before.
+        `seconds` of the trial are those since its last pause; those before are added.
         """
         number, record = trial["number"], {"format": 1, **trial}
         if before := self.seconds_before(number):
@@ -340,7 +344,7 @@ class Search:
         self.release(number)
 
     def pause(self, number: int, run_id: str, reached: dict[str, float], seconds: float) -> None:
-        """Keep how a trial came to where it pauses: epoch -> best AUC so far."""
+        """Record that a trial has reached a pause; `reached`: epoch -> best AUC so far."""
         until = self.until[number]
         record = RungRecord(
             number=number, until=until, run_id=run_id, rungs=reached, seconds=seconds
@@ -349,7 +353,8 @@ class Search:
         self.release(number)
 
     def interrupt(self, number: int, cause: str, reason: str, seconds: float) -> bool:
-        """Note an attempt that came to no result; whether the trial may be tried again."""
+        """Record an attempt that ended without a result; returns whether the trial may be tried
+        again."""
         name = f"interrupted-{number:04d}-"
         before = sorted(self.folder.glob(f"{name}*.json"))
         record = {"number": number, "cause": cause, "reason": reason, "seconds": seconds}
@@ -359,13 +364,13 @@ class Search:
         return len(same) < AGAIN[cause]
 
     def halt(self, number: int, reason: str) -> None:
-        """Leave trial `number` without a record, for the next command: it is not the trial's
-        fault."""
+        """Leave trial `number` without a record, to be tried by the next command: the failure was
+        not its own."""
         self.release(number)
         self.halted = f"trial {number}: {reason}"
 
     def release(self, number: int) -> None:
-        """Let another process have the trial."""
+        """Unlock the trial, so that another process can run it."""
         self.running.pop(number, None)
         self.until.pop(number, None)
         with contextlib.suppress(OSError):
@@ -383,14 +388,16 @@ class Search:
         return self.folder / f"running-{number:04d}.json"
 
     def _running_record(self, number: int) -> RunningTrial | None:
-        """Who is said to train the trial; it only helps to count and to end, never to decide."""
+        """The recorded process of the trial; it only helps to count and to end processes, never to
+        decide."""
         try:
             return read_record(self._process(number), RunningTrial)
-        except DataContractError:  # none, gone meanwhile, or damaged
+        except DataContractError:  # missing, deleted meanwhile, or damaged
             return None
 
     def _lock(self, number: int) -> bool:
-        """Take the trial's lock, unless another process has it; the kernel frees a dead one's.
+        """Take the trial's lock, unless another process holds it; the kernel frees the lock of a
+        dead process.
 
         Raises:
             PlaceError: the file system has no locks.
@@ -405,26 +412,28 @@ class Search:
         return True
 
     def _reap(self, number: int) -> None:
-        """End what a killed process of this trial has left running: it holds the run's lock."""
+        """End what a killed process of this trial has left running, since it holds the run's
+        lock."""
         if (record := self._running_record(number)) is not None:
             reap(_leader(record))
         with contextlib.suppress(OSError):
             forget(self._process(number))
 
     def excess(self, params: Mapping[str, Json]) -> float:
-        """MACs a candidate above the budget; 0 or less where there is none or it is kept."""
+        """MACs a candidate above the budget; 0 or less if the budget is kept or there is none."""
         if self.budget_macs is None or self.macs is None:
             return 0.0
         return self.macs(params) - self.budget_macs
 
     def lateness(self, params: Mapping[str, Json]) -> float:
-        """Predicted ms of p99 above the limit; 0 or less where there is none or it is kept."""
+        """Predicted ms of p99 above the limit; 0 or less if the limit is kept or there is none."""
         if self.slo_ms is None or self.latency is None or self.counted is None:
             return 0.0
         return self.latency.p99_ms(self.counted(params)) - self.slo_ms
 
     def _propose(self, number: int, known: int) -> Claim:
-        """The claim of a trial: counting costs nothing, so what is too dear is drawn again."""
+        """The claim of a trial; parameters that exceed the budget of MACs are drawn again, which
+        trains nothing."""
         if number == 0:
             return {"params": dict(self.constants)}  # the defaults: no search ends below them
         records = self._records_for(number, known)
@@ -438,7 +447,7 @@ class Search:
         return claim
 
     def _records_for(self, number: int, known: int) -> dict[int, Trial]:
-        """What a proposal knows of the trials before: the first `known` trials, or steps."""
+        """The records that a proposal may use: those of the first `known` trials (or steps)."""
         if not self.levels:
             return {n: record for n in range(known) if (record := self.record(n)) is not None}
         records: dict[int, Trial] = {}
@@ -450,7 +459,8 @@ class Search:
         return records
 
     def _draw(self, number: int, attempt: int, records: Mapping[int, Trial]) -> Claim:
-        """What the sampler proposes for a trial, the first time or another, by the `records`."""
+        """What the sampler proposes for a trial from the `records`; `attempt` counts its draws from
+        0."""
         of = f"{number}:{attempt}" if attempt else number
         if self.sampler == "qmc":
             at = number - 1 + attempt * self.trials
@@ -495,11 +505,11 @@ class Search:
 
     @property
     def directions(self) -> list[StudyDirection]:
-        """Up for the AUC, down for the cost."""
+        """Maximise the AUC; minimise the cost, if it is an objective."""
         return [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE][: len(self.objectives)]
 
     def values_of(self, record: Trial) -> list[float] | None:
-        """A trial's value of each objective; None where it has not all of them."""
+        """The trial's value of each objective; None if one is missing."""
         if record["state"] != "ok" or record["value"] is None:
             return None
         if len(self.objectives) == 1:
@@ -507,7 +517,7 @@ class Search:
         return [record["value"], record["macs"]] if "macs" in record else None
 
     def front(self) -> list[FrontPoint]:
-        """The trials that no other beats on AUC and MACs at once, the cheapest first."""
+        """The trials that no other trial beats on both AUC and MACs, the cheapest first."""
         points = sorted(
             (
                 (trial["macs"], -(trial["value"] or 0.0), trial["number"], trial)
@@ -532,8 +542,8 @@ class Search:
         return front
 
     def near_front(self) -> list[Trial]:
-        """The `timed` trials in time that lie nearest to the front of AUC and counted cost: the
-        predicted p99 where that is limited, else MACs."""
+        """The `timed` trials nearest to the front of AUC and counted cost, of those within the
+        limit; the cost is the predicted p99 if `slo_ms` is set, else MACs."""
 
         def cost(trial: Trial) -> float:
             if self.latency is None or self.counted is None:
@@ -543,11 +553,13 @@ class Search:
         return nearest(self.in_time(), cost, self.timed)
 
     def in_time(self) -> list[Trial]:
-        """The trials that ended well, best first, without those that were timed above the limit."""
+        """The trials that ended well, best first, without those whose measured p99 is above the
+        limit."""
         return [t for t in self.ranked() if not self.timings.above(t, self.slo_ms)]
 
     def ranked(self) -> list[Trial]:
-        """The trials that ended well, best on validation first, the lowest number on ties."""
+        """The trials that ended well, the best validation AUC first; on ties the lowest number
+        first."""
         good = [trial for trial in self.records() if trial["state"] == "ok"]
         known = [(value, trial) for trial in good if (value := trial["value"]) is not None]
         ranked = sorted(known, key=lambda pair: (-pair[0], pair[1]["number"]))
@@ -555,17 +567,17 @@ class Search:
 
     @property
     def winner(self) -> Path:
-        """Where the winner is frozen."""
+        """The file that the winner is written to."""
         return self.folder / winner_name(self.trials, self.finalists, self.seconds, self.timed)
 
     def freeze(self, finalists: Sequence[Finalist] = ()) -> WinnerRecord:
         """The winner by validation AUC; written once, before test is opened.
 
-        Of `finalists`, the one with the best mean over its seeds; without them, where the search is
-        to have some, the winner that was frozen from them.
+        With `finalists` it is the one with the best mean over its seeds. Without them, if the
+        search is to have some, it is the winner that was frozen from them before.
 
         Raises:
-            NoWinnerError: no trial finished.
+            NoWinnerError: no trial has finished.
         """
         if self.finalists and not finalists and self.winner.exists():
             return read_record(self.winner, WinnerRecord)
@@ -604,7 +616,8 @@ class Search:
         return winner
 
     def _compare(self, winner: WinnerRecord) -> None:
-        """Hold a winner to the one frozen before; where it cannot be read, `damaged` says so."""
+        """Compare a winner with the one frozen before; if that one cannot be read, `damaged` says
+        so."""
         try:
             before = read_record(self.winner, WinnerRecord)
         except NewerFormatError:
@@ -618,7 +631,7 @@ class Search:
             )
 
     def records(self) -> list[Trial]:
-        """The records that there are, by number; a trial that waits where it paused is pruned."""
+        """All records, by trial number; a trial that waits at a pause has the state pruned."""
         return [record for n in range(self.trials) if (record := self._record_so_far(n))]
 
     def _record_so_far(self, number: int) -> Trial | None:

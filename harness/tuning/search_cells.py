@@ -1,4 +1,5 @@
-"""All strategies' searches as one source of cells; slots are filled across strategies."""
+"""The searches of all strategies as one source of cells, so that free workers serve any
+strategy."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -22,20 +23,20 @@ TRIAL_SEED = 1_000_003  # trials never share a seed with the runs that are repor
 
 
 class TrialSource:
-    """Hands out the trials of all searches, longest remaining first.
+    """Hands out the trials of all searches; the search with the most left to do comes first.
 
-    A run that two strategies share is trained once and told to both.
+    A run that two strategies share is trained once and recorded for both.
     """
 
     def __init__(
         self, searches: list[Search], make: Callable[[str, dict[str, Json]], Cell], root: Path
     ) -> None:
         self.searches, self.make, self.root = searches, make, root
-        self.open: dict[str, list[_Open]] = {}  # by run; the first is the one that is trained
-        self.places: dict[str, int] = {}  # run -> how often disk or lock gave out
+        self.open: dict[str, list[_Open]] = {}  # run -> its trials; the first one is trained
+        self.places: dict[str, int] = {}  # run -> how often disk or lock failed
 
     def __call__(self) -> Cell | str | None:
-        """The next trial's cell; records of runs that exist already are told on the way."""
+        """The cell of the next trial; trials whose run exists already are recorded on the way."""
         while True:
             left = [search for search in self.searches if not search.finished]
             if not left:
@@ -52,12 +53,13 @@ class TrialSource:
                 return cell
 
     def _opened(self, trial: "_Open") -> Cell | None:
-        """The cell of a trial that must be trained; None where it need not be, or cannot be."""
+        """The cell of a trial that must be trained; None if its run exists, or if it cannot be
+        trained."""
         try:
             cell = self.make(trial.search.strategy, trial.params)
             excess = trial.search.excess(trial.params)
             late = trial.search.lateness(trial.params)
-        except (ValueError, UsageError) as error:  # what no check of single values could see
+        except (ValueError, UsageError) as error:  # two values that do not go together
             self._infeasible(trial, "", "value", str(error), 0.0)
             return None
         if excess > 0:
@@ -81,7 +83,8 @@ class TrialSource:
         return None
 
     def table(self) -> Table:
-        """Trials, best, spent and left of every strategy, as they are now."""
+        """A table of every strategy's trials, best AUC, seconds spent and seconds left, as of
+        now."""
         shown = Table("strategy", "trials", "running", "best valid AUC", "spent", "left", box=None)
         for search in self.searches:
             records = search.records()
@@ -102,12 +105,12 @@ class TrialSource:
         return shown
 
     def begun(self, cell: Cell, pid: int | None) -> None:
-        """Take note of the process that trains the cell."""
+        """Record the process that trains the cell."""
         for trial in self.open.get(cell.spec.run_id, [])[:1]:
             trial.search.begun(trial.number, pid)
 
     def left(self, cell: Cell) -> float | None:
-        """Seconds that the running trial of `cell` still has; None without a limit."""
+        """Seconds that the running trial of `cell` may still take; None without a limit."""
         for trial in self.open.get(cell.spec.run_id, [])[:1]:
             return trial.search.left(trial.number)
         return None
@@ -130,9 +133,10 @@ class TrialSource:
     ) -> None:
         """Tell the searches how the trial of `cell` ended.
 
-        Without a failure its record says how; `seconds` are those of its process. What may pass
-        (memory, a kill, disk, a lock) is no result: the trial is tried again, so often as `AGAIN`
-        says; a disk or a lock that gives out again ends the search for now.
+        An empty `failure` means success: the run's record has the result. `seconds` are those of
+        its process. If a retry may succeed (`passing`: memory, a kill, disk, a lock), the trial is
+        tried again, at most as often as `AGAIN` allows; a disk or a lock that fails again stops the
+        search until the next command.
         """
         if not failure:
             try:
@@ -165,7 +169,7 @@ class TrialSource:
             self._infeasible(first, run_id, cause, failure, 0.0)  # its seconds are on record
 
     def _place(self, trial: "_Open", run_id: str, failure: str) -> None:
-        """Disk, lock or a damaged file: tried again, and then left to the next command."""
+        """Disk, lock or a damaged file failed: try again, then leave it to the next command."""
         self.places[run_id] = self.places.get(run_id, 0) + 1
         if self.places[run_id] > AGAIN["memory"]:
             trial.search.halt(trial.number, failure)
@@ -173,7 +177,7 @@ class TrialSource:
             trial.search.release(trial.number)
 
     def _unsound(self, cell: Cell, error: DataContractError) -> None:
-        """The run is on record and damaged: its searches stand on it."""
+        """The recorded run is damaged: the searches that need it are left out."""
         for trial in self.open.pop(cell.spec.run_id):
             trial.search.unsound = str(error)
             trial.search.release(trial.number)
@@ -186,7 +190,7 @@ class TrialSource:
             excess = None if budget is None or macs is None else macs - budget
             value = summary.get("valid_auc")
             spent = summary.get("seconds", 0.0) if seconds is None else seconds
-            if seconds is None:  # it was trained whole; what it took until it paused is known
+            if seconds is None:  # not trained just now; its record has the seconds
                 spent = max(0.0, spent - trial.search.seconds_before(trial.number))
             late = None
             if trial.search.slo_ms is not None:
@@ -199,7 +203,7 @@ class TrialSource:
             trial.search.tell(summed)
 
     def _paused(self, cell: Cell, trials: Sequence["_Open"], seconds: float) -> None:
-        """A run was put by: whoever was to have it so far has it, the others try again."""
+        """The run has paused: trials that were to pause here record it, the others try again."""
         aucs = _aucs(run_folder(cell, self.root) / "metrics.jsonl")
         until = trials[0].search.until[trials[0].number]
         reached = best_at_rungs(aucs[:until], _epochs_of(cell))
@@ -210,8 +214,8 @@ class TrialSource:
                 trial.search.release(trial.number)
 
     def clear(self) -> None:
-        """Remove what paused trials would go on from: a winner is frozen. With a larger cap they
-        train from their first epoch, to the same numbers."""
+        """Delete the checkpoints of paused trials once a winner is frozen. With a larger cap these
+        trials start from their first epoch again and reach the same numbers."""
         for search in self.searches:
             for trial in search.records() if search.levels and not search.unsound else ():
                 if trial["state"] == "pruned":
@@ -246,7 +250,7 @@ class TrialSource:
 
 
 class _Open(NamedTuple):
-    """A trial whose run is under way."""
+    """A trial whose run is being trained."""
 
     search: Search
     number: int
@@ -264,7 +268,7 @@ class _Ended(NamedTuple):
     cause: str = ""
     excess: float | None = None  # MACs above the budget
     macs: float | None = None
-    late: float | None = None  # ms of the predicted p99 above the limit
+    late: float | None = None  # ms by which the predicted p99 exceeds the limit
 
 
 def _epochs_of(cell: Cell) -> int:
@@ -273,7 +277,7 @@ def _epochs_of(cell: Cell) -> int:
 
 
 def _aucs(path: Path) -> list[float | None]:
-    """AUC on validation after each epoch of a run, as far as it came."""
+    """AUC on validation after each epoch of a run, as far as it was trained."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Search spaces: dotted keys to Optuna distributions, and parameters back to settings."""
+"""Search spaces: from dotted keys to Optuna distributions, and from parameters back to settings."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,8 @@ Space = Mapping[str, Range | tuple[Any, ...]]
 
 
 def distributions(space: Space) -> dict[str, "BaseDistribution"]:
-    """One Optuna distribution a key; a key with at most one value is left out, see `constants`."""
+    """One Optuna distribution for each key; keys with at most one value are left out, see
+    `constants`."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     by_key: dict[str, BaseDistribution] = {}
@@ -34,20 +35,20 @@ def distributions(space: Space) -> dict[str, "BaseDistribution"]:
 
 
 def constants(space: Space) -> dict[str, Json]:
-    """The value of each key that has one alone: every trial has it, the defaults, too."""
+    """The keys that have one value only, with this value: all trials have it, also trial 0."""
     alone = {key: _ends(values) for key, values in space.items()}
     return {key: _plain(values[0]) for key, values in alone.items() if len(values) == 1}
 
 
 def _ends(values: Range | tuple[Any, ...]) -> tuple[Any, ...]:
-    """The values to choose from, of a range its ends."""
+    """The choices, or the two ends of a range."""
     if not isinstance(values, Range):
         return values
     return (values.low,) if values.low == values.high else (values.low, values.high)
 
 
 def _plain(value: Json) -> bool | int | float | str | None:
-    """Optuna takes scalars; anything else travels as its JSON."""
+    """A value that Optuna accepts: scalars as they are, anything else as JSON text."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return "json:" + json.dumps(value, sort_keys=True)
@@ -56,7 +57,7 @@ def _plain(value: Json) -> bool | int | float | str | None:
 def apply(
     params: Mapping[str, Json], settings: Mapping[str, Json], training: Mapping[str, Json]
 ) -> tuple[dict[str, Json], dict[str, Json]]:
-    """Settings and training with the parameters put in their places."""
+    """Settings and training with the parameters put in at their dotted keys."""
     parts: dict[str, Any] = {"settings": _copy(settings), "training": _copy(training)}
     for key, value in params.items():
         if isinstance(value, str) and value.startswith("json:"):
@@ -64,8 +65,8 @@ def apply(
         place = key if key.startswith("training.") else f"settings.{key}"
         part = key.partition(".")[0]
         if place != key and part != key and isinstance(name := parts["settings"].get(part), str):
-            parts["settings"][part] = {"name": name}  # a name alone stands for its mapping
-        parts["settings"].pop(key, None)  # written as `head.dropout`, it would win
+            parts["settings"][part] = {"name": name}  # a name alone is short for its mapping
+        parts["settings"].pop(key, None)  # a setting written as `head.dropout` would override it
         assign(parts, place, value)
     return parts["settings"], parts["training"]
 

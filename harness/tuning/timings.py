@@ -1,4 +1,5 @@
-"""Trials that were timed, and which of a search lie near enough to its front to be."""
+"""Records of timed trials, and which trials of a search are near enough to its front to be
+timed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ class Timings:
     folder: Path
 
     def of(self, trial: Trial) -> TimedTrial | None:
-        """What was timed of a trial's run; None before it was, or where it was another run."""
+        """The recorded times of a trial's run; None if it was not timed, or if another run was."""
         path = self._file(trial["number"])
         if not path.exists():
             return None
@@ -22,11 +23,11 @@ class Timings:
         return record if record["run_id"] == trial.get("run_id") else None
 
     def note(self, record: TimedTrial) -> None:
-        """Keep what was timed of a trial."""
+        """Record the times of a trial."""
         write_record(self._file(record["number"]), {"format": 1, **record})
 
     def above(self, trial: Trial, slo_ms: float | None) -> bool:
-        """Whether the whole interval of a trial's p99 lies above the limit, ms."""
+        """Whether the whole interval of a trial's p99 is above the limit in ms."""
         timing = self.of(trial)
         if slo_ms is None or timing is None or timing["low"] is None:
             return False
@@ -37,10 +38,11 @@ class Timings:
 
 
 def nearest(trials: Sequence[Trial], cost: Callable[[Trial], float], count: int) -> list[Trial]:
-    """The `count` of the trials, best first, that lie nearest to the front of AUC and cost.
+    """The `count` trials nearest to the front of AUC and cost; the nearest first.
 
-    Near is who loses least AUC to the best trial that costs no more: 0 on the front itself, where
-    the better stands first. Of trials of one configuration the first stands for all.
+    A trial's distance is the AUC that it lacks to the best trial that costs no more: 0 on the front
+    itself; equal distances are ordered by AUC. Of several trials with one configuration only the
+    first counts.
     """
     different: dict[str, Trial] = {}
     for trial in trials:
