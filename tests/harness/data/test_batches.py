@@ -87,6 +87,12 @@ def test_two_epochs_differ_and_a_seed_repeats_them(world: PreparedDataset) -> No
     assert sorted(first[0]) == sorted(first[1])
 
 
+def test_the_data_module_is_lightnings(world: PreparedDataset) -> None:
+    data = RequestData(world, batch_rows=256, max_candidates=8, seed=3)
+    assert data.trainer is None  # a trainer sets it
+    assert data.hparams == {}
+
+
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=40), st.integers(1, 5))
 def test_cut_requests_covers_the_rows_in_pieces(rows: list[int], longest: int) -> None:
     start = np.concatenate([[0], np.cumsum(rows)])

@@ -15,7 +15,7 @@ from fusefront.baselines.contract import (
     Schema,
     Scored,
 )
-from fusefront.harness.data.cost import macs_per_candidate
+from fusefront.harness.data.cost import code_bytes, macs_per_candidate
 
 SCHEMA = Schema(
     500, {"text": 3}, (), 0, (Field("a", 9), Field("b", 9, 4)), 6, (Field("c", 9, 2),), 3, 12
@@ -100,3 +100,25 @@ def test_the_fast_path_is_as_it_was(fast: bool) -> None:
         assert torch.backends.mha.get_fastpath_enabled() is fast
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+class UnequalCodes(Counted):
+    """Codes of 4 numbers for a candidate and of 7 for an entry of the history."""
+
+    ids: Tensor | None = None
+
+    def encode(self, ids: Tensor, keep: Tensor | None = None) -> tuple[ItemCodes, Tensor]:
+        self.ids = ids
+        codes, loss = super().encode(ids, keep)
+        history = Rows(torch.zeros(len(ids), 7), torch.ones(len(ids), 1) > 0)
+        return codes._replace(history=history), loss
+
+
+@pytest.mark.parametrize(("items", "most"), [(500, 100), (7, 7)])
+def test_codes_that_a_request_looks_up_take_two_bytes_a_number(items: int, most: int) -> None:
+    model = UnequalCodes()
+    model.train()
+    assert code_bytes(model, items, SCHEMA, 31) == 2 * (31 * 4 + 12 * 7)
+    assert model.modes == [False]
+    assert model.ids is not None
+    assert model.ids.tolist() == list(range(most + 1))  # 0 is padding
