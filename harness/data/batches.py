@@ -46,9 +46,7 @@ def cut_requests(row_start: NDArray[np.int64], max_candidates: int) -> RequestUn
     first = np.repeat(np.cumsum(pieces) - pieces, pieces)
     offset = (np.arange(len(request)) - first) * max_candidates
     start = row_start[:-1][request] + offset
-    length = np.minimum(rows[request] - offset, max_candidates)
-    keep = length > 0
-    return RequestUnits(request[keep], start[keep], length[keep])
+    return RequestUnits(request, start, np.minimum(rows[request] - offset, max_candidates))
 
 
 def most_batches(rows: int, batch_rows: int) -> int:
