@@ -33,7 +33,6 @@ def export_trials(searches: Sequence[Search], study: str, out: Path, target: Pat
     """
     _check(target)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as written, _storage(written, target.suffix) as storage:
         for search in searches:
             name = f"{study}/{search.strategy}"

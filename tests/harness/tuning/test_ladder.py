@@ -5,13 +5,16 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.trial import FrozenTrial
 
 from fusefront.harness.runs.files import Json, write_json
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.runs.study import Range, Tuning
 from fusefront.harness.training.checkpoint import FILE
 from fusefront.harness.training.workers import Workers
+from fusefront.harness.tuning import search as searching
 from fusefront.harness.tuning.budget import budgets
 from fusefront.harness.tuning.ladder import IDLE, Known, Ladder, Step, next_step
 from fusefront.harness.tuning.search import Search
@@ -45,6 +48,18 @@ def test_who_goes_on_is_in_the_better_half_of_its_rung(seed: int) -> None:
     assert next_step(known, steps, LEVELS, 20) == expected
     if expected == Step(9, 1):
         assert next_step(known, steps, LEVELS, 9) == IDLE
+
+
+def test_of_two_or_three_at_a_rung_one_goes_on() -> None:
+    known = {n: Known({1: auc}, ended=False) for n, auc in enumerate((0.6, 0.7, 0.5))}
+    for count, last in ((2, 3), (3, 3)):
+        steps = [Step(n, 1) for n in range(3)]
+        there = {n: known[n] for n in range(count)}
+        assert next_step(there, steps, LEVELS, 9) == Step(1, 2)
+        assert next_step(there, [*steps, Step(1, 2)], LEVELS, 9) == Step(last, 1)
+    more = {**known, 3: Known({1: 0.65}, ended=False)}
+    steps = [*(Step(n, 1) for n in range(4)), Step(1, 2)]
+    assert next_step(more, steps, LEVELS, 9) == Step(3, 2)  # two of four
 
 
 def cell(name: str, params: dict[str, Json]) -> Cell:
@@ -279,3 +294,36 @@ def test_a_ladder_rests_once_as_many_steps_as_the_lag_were_idle(tmp_path: Path) 
     assert again.add(0, Step(5, 1)) == IDLE  # another process was first
     assert again.step(2) is None  # those before it come first
     assert [again.step(k) for k in (1, 2, 3, 4)] == [Step(0, 1), IDLE, IDLE, None]
+
+
+def test_the_sampler_sees_who_paused_and_how_far_each_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every proposal, against the steps that were over when it was drawn."""
+    drawn: list[dict[int, tuple[str, dict[int, float]]]] = []
+
+    class Watching(optuna.samplers.RandomSampler):
+        def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+            earlier = study.get_trials(deepcopy=False)[:-1]
+            drawn.append(
+                {n + 1: (t.state.name, t.intermediate_values) for n, t in enumerate(earlier)}
+            )
+
+    monkeypatch.setattr(searching, "make_sampler", lambda _, seed, trials: Watching(seed=seed))
+    played, _ = finish(tmp_path, slots=1, seed=0, cut=0.0)
+    assert [len(each) for each in drawn] == list(range(11))
+    aucs = {
+        n: curve(cell("a", json.loads(claim.read_text())["params"]))
+        for n, claim in enumerate(sorted(played.search.folder.glob("claim-*.json")))
+    }
+    steps = [(step["number"], step["until"]) for step in played.steps()]
+    for number, sight in enumerate(drawn, 1):
+        k = steps.index((number, 1))
+        over = steps[: k - 1]  # all but the newest: the lag is 2
+        for n, (state, reached) in sight.items():
+            until = max((u for m, u in over if m == n), default=0)
+            assert state == {0: "RUNNING", 4: "COMPLETE"}.get(until, "PRUNED")
+            rungs = [level for level in (1, 2) if level <= until]
+            best = {level: max(aucs[n][:level]) for level in rungs}
+            assert reached == pytest.approx(best)
+    assert {state for sight in drawn for state, _ in sight.values()} >= {"COMPLETE", "PRUNED"}

@@ -110,6 +110,8 @@ def test_no_trial_is_proposed_that_is_predicted_to_be_late(tmp_path: Path) -> No
     assert len(widths) > 4  # a width that comes again is not trained again
     assert max(widths) <= 20
     assert len(here.records()) == 8
+    # what is a tenth of a millisecond late is drawn again, as what is more
+    assert [r["number"] for r in here.records() if r["state"] == "infeasible"] == [0]
     first, second = here.record(0), here.record(1)
     assert first is not None
     assert second is not None

@@ -10,7 +10,7 @@ from scipy.stats import kstest
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.study import Range, Sampler
 from fusefront.harness.tuning import samplers
-from fusefront.harness.tuning.samplers import quasi_random, refusal
+from fusefront.harness.tuning.samplers import population, quasi_random, refusal, startup
 from fusefront.harness.tuning.search import Search
 from fusefront.harness.tuning.space import Space, distributions
 
@@ -47,6 +47,11 @@ def test_a_sampler_that_does_not_fit_is_refused_in_a_sentence(
         with pytest.raises(UsageError, match=r"^strategy 'early': tuning\.sampler: "):
             Search(tmp_path, "early", space, trials, seed=5, lag=2, sampler=sampler)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_third_of_a_search_is_drawn_at_random_and_a_fifth_is_a_generation() -> None:
+    assert [startup(trials) for trials in (1, 6, 9, 29, 30, 33, 400)] == [2, 2, 3, 9, 10, 10, 10]
+    assert [population(trials) for trials in (1, 24, 25, 99, 250, 255)] == [4, 4, 5, 19, 50, 50]
 
 
 CONTINUOUS: Space = {key: RANGES[key] for key in ("rate", "dropout")}

@@ -255,6 +255,7 @@ def test_two_tuners_split_the_work_and_find_the_same(tmp_path: Path) -> None:
     assert len(second) > 2
     assert not set(first) & set(second)
     assert sorted(first + second) == sorted(all_of)
+    assert pair[0].source() is None
     for name in "ab":
         records = [[tuner.record(name, n) for n in range(6)] for tuner in (alone, *pair)]
         assert records[0] == records[1] == records[2]
@@ -382,6 +383,21 @@ def test_the_gate_tells_what_was_given_from_what_was_lost(tmp_path: Path) -> Non
     assert spent[1].sentence == "lost 1 of 3 trials, 0 s (without a value: 1 memory, 1 time)"
 
 
+def test_a_tuner_with_work_under_way_waits_for_another_too(tmp_path: Path) -> None:
+    """Any end, here or there, may let the next trial begin, so that it does not await its own."""
+    here, there = (Tuning(tmp_path, "a") for _ in range(2))
+    here.next()
+    assert here.source() != Workers.OTHERS  # its second trial begins
+    alone = Tuning(tmp_path / "alone", "a", lag=1)
+    alone.next()
+    assert alone.source() == Workers.WAIT
+    assert there.source() == Workers.OTHERS  # it has nothing under way
+    split = [Tuning(tmp_path / "split", "a") for _ in range(2)]
+    for tuner in split:
+        tuner.next()
+    assert [tuner.source() for tuner in split] == [Workers.OTHERS] * 2
+
+
 @pytest.mark.parametrize("name", ["trials.db", "trials.journal"])
 def test_optuna_opens_what_is_exported(tmp_path: Path, name: str) -> None:
     tuning = Tuning(tmp_path, "a", trials=3)
@@ -396,7 +412,7 @@ def test_optuna_opens_what_is_exported(tmp_path: Path, name: str) -> None:
     path = next(tmp_path.rglob("trial-0001.json"))
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, "constraints": {"slo": -0.5}}))
-    target = tmp_path / name
+    target = tmp_path / "new" / "folder" / name
     for _ in range(2):  # replaced, not added to
         again = Tuning(tmp_path, "a", trials=3)
         export_trials(list(again.searches.values()), "shop", tmp_path, target)
@@ -415,7 +431,8 @@ def test_optuna_opens_what_is_exported(tmp_path: Path, name: str) -> None:
     assert trials[2].user_attrs["reason"] == "diverged"
     assert (trials[2].user_attrs["cause"], trials[2].user_attrs["seconds"]) == ("nan", 3.0)
     assert study.user_attrs["caps"] == {"trials": 3, "seconds": None}
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["runs", "tuning", name])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "runs", "tuning"]
+    assert [path.name for path in target.parent.iterdir()] == [name]
 
 
 def test_a_file_that_is_not_optunas_is_not_replaced(tmp_path: Path) -> None:

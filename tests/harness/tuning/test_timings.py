@@ -9,6 +9,7 @@ import pytest
 from fusefront.harness.runs.records import TimedTrial, Trial
 from fusefront.harness.runs.study import Range, Tuning
 from fusefront.harness.tuning.finalists import candidates
+from fusefront.harness.tuning.latency_model import LatencyModel, RequestCost
 from fusefront.harness.tuning.search import NoWinnerError, Search
 from fusefront.harness.tuning.timings import Timings, nearest
 
@@ -85,6 +86,16 @@ def test_trials_of_one_configuration_are_timed_once(tmp_path: Path) -> None:
     numbers = [trial["number"] for trial in search(tmp_path, timed=9).near_front()]
     assert numbers == [1, 2, 0, 4]  # the front from the best down, then what is beaten
     assert [trial["number"] for trial in search(tmp_path, timed=2).near_front()] == [1, 2]
+
+
+def test_near_is_by_macs_where_a_limit_cannot_be_predicted(tmp_path: Path) -> None:
+    """By the predicted p99 where what a request costs is counted: here the reverse of MACs."""
+    over = search(tmp_path, timed=9)
+    over.latency = LatencyModel((0.0, 0.0, 1.0), (0.0, 0.0, 1.0), 0.0, 0.0, 6)
+    assert [trial["number"] for trial in over.near_front()] == [1, 2, 0, 4]
+    over.counted = lambda params: RequestCost(1.0, 9.0 - float(str(params["lr"])))
+    assert [trial["number"] for trial in over.near_front()] == [1, 2, 4, 0]
+    # 4 is the cheapest now, so that it is on the front; 0 is the dearest and loses .04 to 1
 
 
 def test_what_is_timed_above_the_limit_does_not_win(tmp_path: Path) -> None:
