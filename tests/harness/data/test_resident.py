@@ -9,7 +9,7 @@ import torch
 
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data import module, resident
-from fusefront.harness.data.batches import Batcher
+from fusefront.harness.data.batches import Batcher, moved
 from fusefront.harness.data.module import RequestData
 from fusefront.harness.data.resident import (
     ResidentBatcher,
@@ -80,12 +80,52 @@ def test_requests_without_a_history_make_batches_too(ragged: PreparedDataset) ->
     same(ResidentBatcher(ragged, "train", 64, CPU).batch(none), host.batch(none))
 
 
+@pytest.mark.parametrize("lengths", [(2, 0, 1), (1, 0, 1), (1, 1, 1), (0, 3, 0)])
+def test_batches_of_few_entries_are_those_of_the_host(
+    ragged: PreparedDataset, lengths: tuple[int, ...]
+) -> None:
+    """As many entries as requests, or none longer than one, is not yet one entry a request."""
+    host = Batcher(ragged, "train", 1)
+    length = np.asarray(ragged.split("train").history_length)[host.units.request]
+    chosen = np.array([np.flatnonzero(length == n)[place] for place, n in enumerate(lengths)])
+    batch = host.batch(chosen)
+    assert batch.history_mask.sum(1).tolist() == list(lengths)
+    same(ResidentBatcher(ragged, "train", 1, CPU).batch(chosen), batch)
+
+
+def test_a_batch_moves_with_all_its_parts(told_apart: PreparedDataset) -> None:
+    batch = next(Batcher(told_apart, "train", 8).batches(40))
+    there = moved(batch, torch.device("meta"))
+
+    def placed(part: Any, of: Any) -> int:
+        assert type(part) is type(of)
+        if isinstance(part, torch.Tensor):
+            assert (part.device.type, part.shape, part.dtype) == ("meta", of.shape, of.dtype)
+            return 1
+        if isinstance(part, tuple):
+            return sum(map(placed, part, of))
+        assert part == of
+        return 0
+
+    assert placed(there, batch) == 17  # ids, masks, contexts, labels, events and entries
+    same(moved(batch, CPU), batch)
+
+
 def test_the_host_counts_entries_and_pairs(ragged: PreparedDataset) -> None:
     for batch in Batcher(ragged, "train", 7).batches(40):
         assert batch.entries is not None
         assert batch.entries.tolist() == batch.history_mask.flatten().nonzero()[:, 0].tolist()
         real = batch.candidate_mask.sum(1) * batch.history_mask.sum(1)
         assert batch.pairs == int(real.sum())
+
+
+def test_kinds_of_events_take_their_room_too(
+    ragged: PreparedDataset, told_apart: PreparedDataset
+) -> None:
+    more = device_bytes(told_apart, "train") - device_bytes(ragged, "train")
+    kinds = history_log(told_apart, CPU).kinds
+    assert kinds is not None
+    assert more == kinds.nbytes > 100
 
 
 def test_the_log_goes_to_a_gpu_where_it_fits(

@@ -52,3 +52,22 @@ def test_only_what_every_trial_has_is_weighed() -> None:
 )
 def test_nothing_is_said_where_nothing_can_be(few: list[Drawn]) -> None:
     assert importances(few) == {}
+
+
+def weighed_as_choices(values: list[float]) -> bool:
+    """Whether a parameter of these values gets another share where each is written as a word, as
+    only ranges do: of choices no order is known."""
+    aucs = [0.5 + 0.1 * math.sin(3 * k) for k in range(len(values))]
+    other = [0.3 * math.cos(5 * k) for k in range(len(values))]
+    drawn = [Drawn({"a": a, "b": b}, auc) for a, b, auc in zip(values, other, aucs, strict=True)]
+    words = [d._replace(params={**d.params, "a": f"a{d.params['a']}"}) for d in drawn]
+    return importances(drawn)["a"] == pytest.approx(importances(words)["a"], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("count", "different", "choices"),
+    [(30, 5, True), (30, 6, False), (10, 4, True), (10, 5, False), (11, 5, False), (12, 5, True)],
+)
+def test_few_different_numbers_are_choices(count: int, different: int, choices: bool) -> None:
+    """Below six, or below half of the trials where they are few."""
+    assert weighed_as_choices([float(k % different) for k in range(count)]) == choices
