@@ -217,7 +217,7 @@ class TrialSource:
         """Delete the checkpoints of paused trials once a winner is frozen. With a larger cap these
         trials start from their first epoch again and reach the same numbers."""
         for search in self.searches:
-            for trial in search.records() if search.levels and not search.unsound else ():
+            for trial in () if search.unsound else search.records():
                 if trial["state"] == "pruned":
                     cell = self.make(search.strategy, trial.get("params", {}))
                     remove_checkpoint(run_folder(cell, self.root))

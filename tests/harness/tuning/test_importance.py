@@ -54,6 +54,13 @@ def test_nothing_is_said_where_nothing_can_be(few: list[Drawn]) -> None:
     assert importances(few) == {}
 
 
+def test_a_rate_that_may_be_zero_has_no_scale_of_ratios() -> None:
+    drawn = [Drawn({"a": 0.1 * k, "b": (7 * k) % 11}, 0.5 + 0.01 * k) for k in range(11)]
+    assert importances(drawn, frozenset("a")) == importances(drawn)
+    above = [d._replace(params={**d.params, "a": 1e-6 + 0.1 * k}) for k, d in enumerate(drawn)]
+    assert importances(above, frozenset("a")) != importances(above)
+
+
 def weighed_as_choices(values: list[float]) -> bool:
     """Whether a parameter of these values gets another share where each is written as a word, as
     only ranges do: of choices no order is known."""

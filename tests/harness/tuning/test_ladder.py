@@ -170,6 +170,18 @@ def test_a_paused_trial_counts_as_given_and_keeps_no_checkpoint(tmp_path: Path) 
     assert paused["reason"].startswith("paused after epoch")
 
 
+def test_checkpoints_of_a_search_that_is_left_out_stay(tmp_path: Path) -> None:
+    played, _ = finish(tmp_path, slots=1, seed=0, cut=0.0)
+    waiting = list(tmp_path.rglob(FILE))
+    again = Played(tmp_path)
+    (again.search.folder / "trial-0000.json").write_text("{")
+    assert again.search.examine()
+    again.source.clear()
+    assert list(tmp_path.rglob(FILE)) == waiting != []
+    played.source.clear()  # it read the record before
+    assert list(tmp_path.rglob(FILE)) == []
+
+
 def test_a_larger_cap_goes_on_with_what_was_paused(tmp_path: Path) -> None:
     """Though no checkpoint is left: its first epochs are trained again."""
     short, before = finish(tmp_path / "a", slots=1, seed=0, cut=0.0, seconds=9.0)

@@ -162,6 +162,11 @@ def test_no_proposal_is_above_the_budget(sampler: Sampler, tmp_path: Path) -> No
         search.tell({"number": number, "state": "ok", "value": 0.5, "macs": 1.0, "params": params})
     assert widths == [9] + 11 * [8]  # of 8, 9, 10, 11; the defaults are as they are
     assert search.excess({}) == 50.0
+    claims = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("claim-*.json"))]
+    generation = {"nsga-ii"} & {sampler}
+    for claim in claims[1:]:  # it is in its generation whoever drew it at last
+        assert ("system_attrs" in claim) == bool(generation)
+        assert ("NSGAIISampler:generation" in claim.get("system_attrs", {})) == bool(generation)
 
 
 def proposals(folder: Path, sampler: Sampler, trials: int, space: Space = RANGES) -> list[dict]:  # type: ignore[type-arg]

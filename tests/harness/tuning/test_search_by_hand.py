@@ -295,3 +295,22 @@ def test_what_is_noted_of_a_process_goes_with_the_trial(tmp_path: Path) -> None:
     again = search(tmp_path)
     assert again.next_trial() == (0, {"fixed": 3})
     assert not note.exists()
+
+
+def test_a_plain_search_is_known_by_its_seed_lag_and_space(tmp_path: Path) -> None:
+    """Records of before the other keys came stay those of the same search."""
+    plain = {"format": 1, "seed": 5, "lag": 2}
+    space = {
+        "k": "CategoricalDistribution(choices=(4, 8, 16))",
+        "lr": "FloatDistribution(high=0.1, log=True, low=0.001, step=None)",
+    }
+    search(tmp_path / "a")
+    written = json.loads((tmp_path / "a" / "search.json").read_text())
+    assert written == {**plain, "space": space, "constants": {"fixed": 3}}
+    Search(tmp_path / "b", "early", {"k": (4, 8, 16)}, 9, seed=5, lag=2)
+    written = json.loads((tmp_path / "b" / "search.json").read_text())
+    assert written == {**plain, "space": {"k": space["k"]}}
+    front = {"objectives": ("auc", "macs"), "sampler": "random", "budget_macs": 5.0}
+    Search(tmp_path / "c", "early", {"k": (4, 8, 16)}, 9, seed=5, lag=2, **front)  # type: ignore[arg-type]
+    written = json.loads((tmp_path / "c" / "search.json").read_text())
+    assert written == {**plain, "space": {"k": space["k"]}, **front, "objectives": ["auc", "macs"]}

@@ -396,6 +396,9 @@ def test_a_tuner_with_work_under_way_waits_for_another_too(tmp_path: Path) -> No
     for tuner in split:
         tuner.next()
     assert [tuner.source() for tuner in split] == [Workers.OTHERS] * 2
+    both = [Tuning(tmp_path / "both", "a", "b", lag=1) for _ in range(2)]
+    assert [tuner.next().strategy for tuner in both] == ["a", "b"]
+    assert [tuner.source() for tuner in both] == [Workers.OTHERS] * 2
 
 
 @pytest.mark.parametrize("name", ["trials.db", "trials.journal"])
