@@ -116,7 +116,7 @@ def test_no_trial_is_proposed_that_is_predicted_to_be_late(tmp_path: Path) -> No
     assert first is not None
     assert second is not None
     # the defaults are 80 wide
-    assert (first["state"], first["cause"]) == ("infeasible", "cost")
+    assert (first["state"], first["cause"], first["seconds"]) == ("infeasible", "cost", 0.0)
     assert first["reason"] == "a p99 of 1.24 ms is predicted, slo_ms is 0.64"
     assert first["constraints"] == {"slo_ms": pytest.approx(0.6)}
     assert second["constraints"]["slo_ms"] == pytest.approx(0.01 * widths[0] + 0.44 - 0.64)

@@ -1,11 +1,12 @@
 """Samplers: where each is refused, and that each spreads and repeats as it should."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, qmc
 
 from fusefront.harness.errors import UsageError
 from fusefront.harness.runs.study import Range, Sampler
@@ -188,6 +189,19 @@ def test_proposals_are_distinct_and_the_same_after_a_kill(sampler: Sampler, tmp_
     assert first == proposals(tmp_path / "b", sampler, 12)
     assert len({str(params) for params in first}) == 12
     assert first[0] == {}
+
+
+def test_trials_of_qmc_are_consecutive_points_of_one_sequence(tmp_path: Path) -> None:
+    seed = int.from_bytes(hashlib.sha256(b"5:early:qmc").digest()[:4], "big")
+    shares = qmc.Sobol(3, scramble=True, seed=seed).random(8)[:7]  # columns by name
+    drawn = proposals(tmp_path, "qmc", 8)
+    assert drawn[0] == {}
+    for point, (dropout, rate, width) in zip(drawn[1:], shares, strict=True):
+        assert point == {
+            "dropout": pytest.approx(0.5 * dropout),
+            "rate": pytest.approx(1e-4 * 1000**rate),
+            "width": min(int(7.5 + 4 * width + 0.5), 11),
+        }
 
 
 def test_a_search_begun_with_another_sampler_is_refused(tmp_path: Path) -> None:
