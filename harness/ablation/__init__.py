@@ -1,1 +1,1 @@
-"""Ablation plans, executed through the one run."""
+"""Ablations: strategies without one of their parts, trained and compared like any run."""

@@ -1,4 +1,5 @@
-"""What a part adds to the cost of the whole: counted, and measured where a session was."""
+"""What a part adds to the cost of the whole strategy: counted, and measured if a session
+timed it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,12 +20,12 @@ from fusefront.harness.serving.latency.quality import deciding, floor_of
 from fusefront.harness.statistics.ratio import fieller
 from fusefront.harness.testing.shapes import built_of
 
-BYTES = 2  # of a number of an item's code, as it is served
+BYTES = 2  # bytes a number of an item's code, as it is served
 
 
 @dataclass(frozen=True)
 class StrategyCost:
-    """What is known of one strategy."""
+    """The counted and the measured costs of one strategy."""
 
     summary: RunSummary
     code_bytes: float | None = None
@@ -32,12 +33,13 @@ class StrategyCost:
 
     @property
     def parameters(self) -> int:
-        """All that are trained."""
+        """The number of trained parameters."""
         return sum(int(n) for key, n in self.summary.items() if key.startswith("parameters_"))  # type: ignore[call-overload]
 
 
 def code_bytes(baseline: str, settings: Mapping[str, Json], schema: Schema, parts: Parts) -> float:
-    """Bytes of an item's codes in both roles at two bytes a number, counted without training."""
+    """Bytes of an item's codes, as candidate and in histories, at two bytes a number; counted
+    without training."""
     model = built_of(parts.baselines[baseline], parts, settings, schema)
     places = (numbers.device for numbers in model.state_dict().values())
     with torch.no_grad(), next(places, torch.device("meta")):
@@ -48,18 +50,18 @@ def code_bytes(baseline: str, settings: Mapping[str, Json], schema: Schema, part
 
 
 def session_of(folder: StudyFolder, place: str) -> Bench | None:
-    """The session that timed the parts, None where none did."""
+    """The session that timed the parts; None if none did."""
     path = folder.path / place / "bench.json"
     return read_bench_file(path) if path.exists() else None
 
 
 def timed_rows(session: Bench | None, candidates: int) -> dict[str, BenchRow]:
-    """Strategy -> its row at K candidates."""
+    """Strategy -> its row for K candidates a request."""
     return deciding(session["rows"], candidates) if session else {}
 
 
 def floors(session: Bench | None, timed: Sequence[BenchRow]) -> tuple[float, float]:
-    """Log ratios at p50 and p99 within which equal sessions differ; 0 where none is known."""
+    """The log ratios at p50 and p99 within which repeated sessions differ; 0 if unknown."""
     if session is None:
         return 0.0, 0.0
     p50, p99 = (floor_of(session["facts"], timed, name) for name in ("p50", "p99"))
@@ -69,7 +71,8 @@ def floors(session: Bench | None, timed: Sequence[BenchRow]) -> tuple[float, flo
 def part_cost(
     whole: StrategyCost, without: StrategyCost, gain: PairedDelta, floor: tuple[float, float]
 ) -> PartCost:
-    """Whole minus without; AUC per millisecond only where the milliseconds are measurable."""
+    """The cost of the whole strategy minus that without the part; AUC per millisecond only where
+    the milliseconds are measurable."""
     cost: PartCost = {}
     macs = [each.summary.get("macs_per_candidate") for each in (whole, without)]
     if macs[0] is not None and macs[1] is not None:
@@ -97,7 +100,7 @@ def part_cost(
 def _difference(
     a: Sequence[float], b: Sequence[float], sessions: Sequence[int]
 ) -> Difference | None:
-    """Milliseconds, paired by round; None where the rounds are not the same."""
+    """The difference in ms, paired by round; None if the rounds are not the same."""
     if len(a) != len(b) or len(a) < 2:
         return None
     return pooled_difference(np.exp(a).tolist(), np.exp(b).tolist(), sessions)
@@ -106,7 +109,8 @@ def _difference(
 def _timed(
     change: Difference, a: Sequence[float], b: Sequence[float], floor: float
 ) -> TimedDifference:
-    """Beyond 0 by its own interval, and beyond what equal sessions differ by."""
+    """The difference; measurable if its interval excludes 0 and it exceeds what repeated sessions
+    differ by."""
     log = float(np.mean(a) - np.mean(b))
     apart = not change.low <= 0 <= change.high and abs(log) > floor
     low, high = change.low, change.high
@@ -114,7 +118,7 @@ def _timed(
 
 
 def _per_ms(gain: PairedDelta, change: Difference) -> dict[str, Json]:
-    """Fieller's interval of the AUC that is gained over the milliseconds that it takes."""
+    """Fieller's interval of the AUC gained per millisecond added."""
     se, df = gain.get("se"), gain.get("df")
     if se is None:
         return {}

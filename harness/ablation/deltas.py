@@ -1,4 +1,4 @@
-"""Differences on test from the strategy that is taken apart, paired; test is opened here, once."""
+"""Paired differences on test from the strategy that is ablated; test is opened here, once."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -30,12 +30,13 @@ from fusefront.harness.statistics.options import Options, check_rows, spent
 from fusefront.harness.statistics.panel import ITEMS_MATTER, Panel, PanelRequest, collect
 from fusefront.harness.statistics.shapley import coalitions
 
-BESIDE = ("logloss", "pcoc")  # measured beside the AUC that verdicts are given on
+BESIDE = ("logloss", "pcoc")  # reported beside the AUC, which alone gets verdicts
 
 
 @dataclass(frozen=True)
 class AblationScores:
-    """One look at test: the parent and others, all at the level of that look."""
+    """The test scores of the parent and other strategies, at the error level of this look at
+    test."""
 
     folder: StudyFolder
     parent: str
@@ -43,7 +44,7 @@ class AblationScores:
 
     @classmethod
     def open(cls, folder: StudyFolder, parent: str) -> "AblationScores":
-        """Test is opened, and that is recorded."""
+        """Open test and record it in opened.jsonl."""
         base = study_options(folder, metrics=("auc",))
         look = open_test(folder.path, f"ablation of {parent}").number
         options = replace(base, baseline=parent, family=(), trials=None, look=look)
@@ -52,7 +53,7 @@ class AblationScores:
         return cls(folder, parent, replace(options, metrics=("auc", *BESIDE)))
 
     def panel(self, others: list[str], metrics: tuple[str, ...]) -> Panel:
-        """Metrics of the parent and others.
+        """The metrics of the parent and of `others`.
 
         Raises:
             UsageError: a strategy has no completed runs, or its scores are refused.
@@ -82,11 +83,11 @@ class AblationScores:
 
     def deltas(self, others: list[str]) -> dict[str, PairedDelta]:
         """AUC, log loss and PCOC of each of `others` minus the parent's; p by Benjamini-Hochberg
-        over `others`, a metric at a time.
+        over `others`, one metric at a time.
 
-        Intervals have the level that this leaves them (Benjamini & Yekutieli 2005, JASA 100:71):
-        with R of m shown at q they are of 1 - R q / m, so that one excludes 0 where its adjusted p
-        is below q, and nowhere else.
+        Intervals match these p values (Benjamini & Yekutieli 2005, JASA 100:71): if R of m
+        differences are shown at rate q, intervals have the level 1 - R q / m, so that an interval
+        excludes 0 exactly where its adjusted p is below q.
         """
         panel = self.panel(others, self.options.metrics)
         usable = [name for name in others if name in panel.strategies]
@@ -117,9 +118,9 @@ class AblationScores:
         return deltas
 
     def path(self, names: list[str], parts: list[str], base: str) -> AblationPath:
-        """What each of `parts` adds along `names`, from the plainest to the parent, which is the
-        last; the ends hold for all steps at once. `base`: what of the parts is there from the
-        start."""
+        """What each of `parts` adds along the strategies `names`, from the plainest to the parent,
+        which comes last; intervals hold for all steps at once. `base`: the parts that the path
+        starts with."""
         panel = self.panel(names[:-1], ("auc",))
         model = panel.models["auc"]
         weights = np.zeros((len(parts), len(model.names)))
@@ -151,8 +152,8 @@ class AblationScores:
     def effects(
         self, factors: Mapping[str, Sequence[str]], cells: Mapping[str, tuple[str, ...]]
     ) -> tuple[list[EffectRow], dict[str, float]]:
-        """Main effects and pairwise interactions, and the AUC of each strategy of `cells`: its
-        level of every factor, the parent's the first of each."""
+        """Main effects and pairwise interactions, and the AUC of each strategy. `cells`: strategy
+        -> its level of every factor; the parent's levels are the first ones."""
         names = [name for name in cells if name != self.parent]
         panel = self.panel(names, ("auc",))
         model = panel.models["auc"]
@@ -182,8 +183,8 @@ class AblationScores:
     def shares(
         self, modalities: Sequence[str], out: Mapping[str, frozenset[str]]
     ) -> list[RetrainedShare]:
-        """What each modality adds over all subsets, each a model of its own; the ends hold for all
-        at once, and the shares sum to the last row. [] where a subset was not trained."""
+        """What each modality adds over all subsets, each of which is a model of its own; intervals
+        hold for all at once, and the shares sum to the last row. [] if a subset was not trained."""
         panel = self.panel([name for name in out if name != self.parent], ("auc",))
         model = panel.models["auc"]
         weights = subset_weights(modalities, model.names, out)
@@ -207,8 +208,9 @@ class AblationScores:
 def subset_weights(
     modalities: Sequence[str], names: Sequence[str], out: Mapping[str, frozenset[str]]
 ) -> Floats | None:
-    """Weights [M + 1, S] that make the modalities' Shapley values of the strategies' AUC, then that
-    of all less none; None where a subset was not trained. `out`: what each strategy lacks."""
+    """Weights [M + 1, S] that turn the strategies' AUC into the modalities' Shapley values and,
+    last, into the difference of all modalities and none; None if a subset was not trained. `out`:
+    the modalities that each strategy lacks."""
     place = {out[name]: at for at, name in enumerate(names) if name in out}
     subsets = coalitions(len(modalities))
     weights = np.zeros((len(modalities) + 1, len(names)))
@@ -223,7 +225,7 @@ def subset_weights(
 
 
 class AdjustedDeltas(NamedTuple):
-    """Differences of one metric, and the two-sided error that each interval has alone."""
+    """The differences of one metric, and the two-sided error of each interval alone."""
 
     deltas: dict[str, MetricDelta]
     alpha: float
@@ -232,7 +234,8 @@ class AdjustedDeltas(NamedTuple):
 def adjusted_deltas(
     panel: Panel, metric: str, names: list[str], parent: str, alpha: float
 ) -> AdjustedDeltas:
-    """Of `names` minus the parent, by Benjamini-Hochberg with ends to match."""
+    """The differences of `names` to the parent, by Benjamini-Hochberg, with intervals that
+    match."""
     model = panel.models[metric]
     base = model.index(parent)
     p: Floats = np.full(len(names), np.nan)
@@ -260,8 +263,8 @@ def adjusted_deltas(
 
 
 def benjamini_hochberg(p: Floats) -> Floats:
-    """Adjusted p values [n] that hold the share of false discoveries (Benjamini & Hochberg 1995);
-    nan stays nan and counts not.
+    """Adjusted p values [n] that control the false discovery rate (Benjamini & Hochberg 1995); nan
+    stays nan and does not count.
 
     >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03])).tolist()
     [0.03, 0.04, 0.04]
@@ -276,5 +279,5 @@ def benjamini_hochberg(p: Floats) -> Floats:
 
 
 def known(value: float) -> float | None:
-    """A number as it is written; None for one that is not known."""
+    """The number for JSON; None if it is nan."""
     return float(value) if np.isfinite(value) else None

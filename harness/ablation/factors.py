@@ -1,4 +1,5 @@
-"""Plans of one's own and factorial ones: factors and their levels, one at a time or crossed."""
+"""Factorial plans and plans from a YAML file: factors with levels, varied one at a time or
+crossed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,29 +27,29 @@ from fusefront.harness.runs.recipe import StrictModel
 from fusefront.harness.statistics.shapley import MOST_EXACT
 
 PLANS = ("minimal", "full", "factorial", "modalities")
-CROSSED = ("operator", "compressor", "pooler", "head")  # what a factorial plan takes out by itself
+CROSSED = ("operator", "compressor", "pooler", "head")  # varied by the factorial plan
 MOST_CELLS = 256
 
 
 class AblationDesign(NamedTuple):
-    """A plan by its name: what is varied, and whether one at a time or all crossed."""
+    """A named plan: its factors, and whether they are varied one at a time or crossed."""
 
     name: str
     factors: list[Factor]
     crossed: bool
 
     def strategies(self, workbench: Workbench) -> list[AblatedStrategy]:
-        """What is trained beside the parent.
+        """The strategies that are trained beside the parent.
 
         Raises:
-            UsageError: nothing of it means anything for this strategy.
+            UsageError: no change of the plan is possible for this strategy.
         """
         make = every_combination if self.crossed else each_level
         return make(workbench, self.factors)
 
 
 class PlanFile(StrictModel):
-    """A plan of one's own: dotted settings or training.<key> with their levels."""
+    """A plan in a YAML file: dotted settings or training.<key>, each with its levels."""
 
     factors: dict[str, tuple[Any, ...]] = Field(min_length=1)
     design: Literal["each", "factorial"] = "each"
@@ -70,7 +71,8 @@ def design_of(plan: str, workbench: Workbench) -> AblationDesign:
     """The plan that a name or a YAML file stands for.
 
     Raises:
-        UsageError: neither a known name nor a file that is a plan, or too many cells.
+        UsageError: it is neither a known name nor a file with a valid plan, or it has too many
+            cells.
     """
     if plan == "minimal":
         return AblationDesign(plan, removals(workbench), crossed=False)
@@ -96,7 +98,7 @@ def design_of(plan: str, workbench: Workbench) -> AblationDesign:
 
 
 def _subsets(workbench: Workbench) -> list[Factor]:
-    """Each modality in or out: every subset is trained, the empty one with ids and fields alone."""
+    """Each modality in or out: all subsets are trained, the empty one with ids and fields alone."""
     names = workbench.modalities
     if not 2 <= len(names) <= MOST_EXACT:
         raise UsageError(
@@ -143,7 +145,8 @@ def _own_design(path: Path, workbench: Workbench) -> AblationDesign:
 
 
 def _factor(name: str, levels: tuple[Any, ...], workbench: Workbench, path: Path) -> Factor:
-    """A factor without the level that the parent has; refused where no level means anything."""
+    """A factor without the parent's own level; refused with a UsageError if no level is
+    possible."""
     others = [
         Level(f"{name} {spelled(level)}", ({name: level},))
         for level in levels
@@ -156,7 +159,7 @@ def _factor(name: str, levels: tuple[Any, ...], workbench: Workbench, path: Path
 
 
 def _refusal(workbench: Workbench, change: Change) -> str:
-    """What the baseline says to it."""
+    """The reason why the baseline refuses the change."""
     baseline = workbench.parts.baselines[workbench.parent.baseline]
     settings = {**workbench.parent.settings, **change}
     try:

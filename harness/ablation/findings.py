@@ -1,4 +1,5 @@
-"""What is built first: parts ranked by the lower end of their gain, within the limit."""
+"""What to build first: parts ranked by the lower end of their gain, if they keep the latency
+limit."""
 
 from collections.abc import Sequence
 
@@ -8,23 +9,24 @@ REMOVED = ("modality", "component")
 
 
 def surest_first(rows: Sequence[AblationRow]) -> list[str]:
-    """Parts that are shown to add AUC, by the lower end of what they add; those that take the
-    whole over the limit are left out."""
+    """The parts that are shown to add AUC, the largest lower end first, without those with which
+    the whole strategy misses the limit."""
     shown = [row for row in removals_of(rows) if lower_end(row) > 0 and not row.get("over_limit")]
     return [row["without"] for row in sorted(shown, key=lambda row: -lower_end(row))]
 
 
 def removals_of(rows: Sequence[AblationRow]) -> list[AblationRow]:
-    """Rows in which a part is left out, not swapped or crossed."""
+    """The rows in which a part is left out, not replaced or crossed."""
     return [row for row in rows if row.get("kind") in REMOVED]
 
 
 def lower_end(row: AblationRow) -> float:
-    """Of the AUC that a part adds; 0 where there is no interval."""
+    """The lower end of the AUC that a part adds; 0 without an interval."""
     high = row["high"]
     return 0.0 if high is None else -high
 
 
 def takes_over_limit(whole: float | None, without: float | None, limit: float) -> bool:
-    """Whether the whole's p99 is over the limit and what is left without the part is not."""
+    """Whether the p99 of the whole strategy exceeds the limit and that without the part does not;
+    all in ms."""
     return whole is not None and without is not None and whole > limit >= without

@@ -1,4 +1,4 @@
-"""What an ablation costs and what it can resolve, before anything of it is trained."""
+"""The cost of an ablation and the differences it can detect, before it trains anything."""
 
 from typing import NamedTuple, TypedDict
 
@@ -14,19 +14,19 @@ from fusefront.harness.statistics.power import components, detectable
 
 
 class Resolution(NamedTuple):
-    """The smallest difference of test AUC that is seen with 80 % power."""
+    """The smallest difference of test AUC that is detected with 80 % power."""
 
-    typical: float  # at the noise of the median pair of the parent and another strategy
+    typical: float  # for the median noise over pairs of the parent and another strategy
     worst: float  # of the noisiest pair
-    comparisons: int  # each is judged at 5 % over their count
+    comparisons: int  # each is tested at 5 % divided by this number
 
 
 class AblationForecast(TypedDict):
-    """What `ablate --dry-run` says beside its rows."""
+    """What `ablate --dry-run` prints beside its rows."""
 
     plan: str
     trainings: int
-    minutes: float | None  # of the trainings one after the other over `at_once`
+    minutes: float | None  # sum over the trainings, divided by `at_once`
     at_once: int
     resolves: float | None  # of test AUC, with 80 % power
     resolves_worst: float | None
@@ -34,8 +34,8 @@ class AblationForecast(TypedDict):
 
 
 def seconds_of(folder: StudyFolder, strategy: str) -> float | None:
-    """Mean seconds of a training of the strategy; of any strategy of the study where it has none
-    on record."""
+    """Mean seconds of a recorded training of the strategy; if it has none, of any strategy of the
+    study."""
     entries = [e for e in folder.completed() if "seconds" in e.summary]
     own = [e.summary["seconds"] for e in entries if e.strategy == strategy]
     every = own or [e.summary["seconds"] for e in entries]
@@ -43,9 +43,10 @@ def seconds_of(folder: StudyFolder, strategy: str) -> float | None:
 
 
 def resolution(folder: StudyFolder, of: str, comparisons: int) -> Resolution | None:
-    """From the noise of the study's own runs on validation, carried over to test's rows.
+    """The resolution from the noise of the study's own runs on validation, scaled to the rows of
+    test.
 
-    Test is not opened. None where the runs do not tell their noise: one seed, or no other strategy.
+    Test is not opened. None if the runs do not show their noise: one seed, or no other strategy.
     """
     source = StudySource(folder)
     if of not in source.strategies:
@@ -63,7 +64,8 @@ def resolution(folder: StudyFolder, of: str, comparisons: int) -> Resolution | N
 def resolved_by(
     model: JointModel, of: str, comparisons: int, factor: float, seeds: int
 ) -> Resolution | None:
-    """Of `factor` times the model's rows and `seeds` each, corrected for the comparisons."""
+    """The resolution with `factor` times the model's rows and `seeds` each, corrected for the
+    comparisons."""
     if of not in model.names or not model.has_intervals or seeds < 2:
         return None
     parent = model.index(of)
@@ -83,7 +85,7 @@ def resolved_by(
 def forecast(
     folder: StudyFolder, of: str, plan: str, trainings: int, comparisons: int, at_once: int
 ) -> AblationForecast:
-    """Trainings, minutes and resolution, each in a sentence."""
+    """Trainings, minutes and resolution, each as a sentence."""
     seconds = seconds_of(folder, of)
     minutes = None if seconds is None else seconds * trainings / at_once / 60
     known, unread = None, ""

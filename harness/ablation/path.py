@@ -1,4 +1,5 @@
-"""From the plainest strategy to the whole, the part first that adds most on validation."""
+"""A path from the plainest strategy to the whole one; parts that add most on validation come
+first."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,18 +9,19 @@ from fusefront.harness.runs.files import digest
 
 
 class BuildPath(NamedTuple):
-    """Strategies from the plainest to the one before the whole, and what each next one adds."""
+    """The strategies from the plainest to the last before the whole one, and the part that each
+    next one adds."""
 
     strategies: list[AblatedStrategy]
-    parts: list[str]  # as many: what is added to each
-    base: str = ""  # parts that are there from the start: nothing can be trained without them
+    parts: list[str]  # the part added to each strategy, same length
+    base: str = ""  # parts the path starts with: without them nothing can be trained
 
 
 def build_path(workbench: Workbench, factors: Sequence[Factor]) -> BuildPath:
-    """`factors` are removals of one level each, the first to be added first.
+    """The path that adds `factors` (removals of one level each) in their order.
 
-    Where the parts left out together mean nothing (no modality, no id and no field is left), or
-    change nothing, the next part is added with it.
+    If a strategy without the remaining parts is impossible (no modality, no id and no field is
+    left), or equal to the previous one, the next part is added together with it.
     """
     strategies: list[AblatedStrategy] = []
     parts: list[str] = []
@@ -46,8 +48,8 @@ def build_path(workbench: Workbench, factors: Sequence[Factor]) -> BuildPath:
 
 
 def by_gain(factors: Sequence[Factor], gains: Mapping[str, float]) -> list[Factor]:
-    """Removals in the order of what they add on validation, the most first; those without a
-    number last."""
+    """The removals in the order of the AUC that they add on validation, largest first; unknown ones
+    last."""
     known = [factor for factor in factors if factor.levels[0].word in gains]
     rest = [factor for factor in factors if factor.levels[0].word not in gains]
     return [*sorted(known, key=lambda factor: -gains[factor.levels[0].word]), *rest]

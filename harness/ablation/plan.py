@@ -1,4 +1,4 @@
-"""What a strategy is without one of its parts, or with another in its place."""
+"""A strategy without one of its parts, or with another part in its place."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from fusefront.harness.runs.study import LONGEST, Strategy
 OWN = "as it is"  # the parent's level of a factor
 Change = Mapping[str, Any]  # setting, dotted or whole, or training.<key> -> value
 
-# what a component is replaced by, the plainest first; what is refused is passed over
+# replacements of a component, the plainest first; those that the model refuses are skipped
 _PLAINER: Mapping[str, tuple[Any, ...]] = {
     "use_id": (False,),
     "compressor": (None,),
@@ -30,25 +30,25 @@ _PLAINER: Mapping[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class AblatedStrategy:
-    """The parent's settings with one part taken out, or with other levels of some factors."""
+    """The parent's settings without one part, or with other levels of some factors."""
 
     name: str
     kind: str  # modality | component | alone | swap | cell
-    without: str  # the part, or the levels in words
+    without: str  # the part that is left out, or the levels in words
     strategy: Strategy
     changed: tuple[str, ...] = ()  # settings whose searched parameters no longer hold
     levels: tuple[tuple[str, str], ...] = ()  # of a factorial plan: factor -> level
 
 
 class Level(NamedTuple):
-    """One value of a factor: the changes that make it, the first that means something counts."""
+    """One value of a factor, as changes to try in order: the first possible one is used."""
 
     word: str
     tries: tuple[Change, ...]
 
 
 class Factor(NamedTuple):
-    """What is varied, and its values beside the parent's own."""
+    """A setting that is varied, with its values other than the parent's own."""
 
     name: str
     kind: str
@@ -57,7 +57,8 @@ class Factor(NamedTuple):
 
 @dataclass(frozen=True)
 class Workbench:
-    """The strategy that is taken apart, resolved, and what it is checked against."""
+    """The strategy that is ablated, with its resolved settings, and what changes are checked
+    against."""
 
     of: str
     parent: Strategy
@@ -69,19 +70,20 @@ class Workbench:
     def open(
         cls, of: str, parent: Strategy, schema: Schema, parts: Parts, fitted: Change | None = None
     ) -> "Workbench":
-        """`fitted`: the parent's settings with what its search chose, where there was one."""
+        """Resolve the parent; `fitted` are its settings with the parameters its search chose, if it
+        was searched."""
         settings = parent.settings if fitted is None else dict(fitted)
         baseline = parts.baselines[parent.baseline]
         return cls(of, parent, asdict(baseline.check(schema, settings, parts)), schema, parts)
 
     @property
     def modalities(self) -> list[str]:
-        """Those that the parent reads, in the data set's order."""
+        """The modalities that the parent reads, in the data set's order."""
         chosen = self.resolved.get("modalities")
         return [name for name in self.schema.modalities if name in (chosen or ())]
 
     def first_meaningful(self, changes: Iterable[Change]) -> tuple[Strategy, Change] | None:
-        """The parent with the first change that means something; a preset's fixed part through
+        """The parent with the first possible change; a part that a preset fixes is changed through
         `composed`."""
         for change in changes:
             for body in self._bodies(change):
@@ -102,7 +104,7 @@ class Workbench:
         bodies = [{**beneath, **trained, **settings, "role": "ablation"}]
         if issubclass(self.parts.baselines[self.parent.baseline], Composed):
             unchanged = {key: base[key] for key in ("tune", "shuffle", "space")}
-            if self.parent.recipe == "own":  # `composed` has no recipe: it takes its parent's
+            if self.parent.recipe == "own":  # `composed` has no published recipe: use its parent's
                 recipe = self.parts.baselines[self.parent.baseline].recipe
                 trained = {"training": {**recipe, **trained["training"]}}
             bodies.append(
@@ -119,7 +121,7 @@ class Workbench:
 
 
 def _apart(change: Change) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings, and words of the training without their prefix."""
+    """The settings, and the keys of the training without their prefix."""
     settings = {key: value for key, value in change.items() if not key.startswith("training.")}
     training = {
         key.removeprefix("training."): value
@@ -130,22 +132,22 @@ def _apart(change: Change) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def ablations(of: str, parent: Strategy, schema: Schema, parts: Parts) -> list[AblatedStrategy]:
-    """Every meaningful single removal, modalities first; refuses a strategy with nothing to
-    remove."""
+    """All possible removals of a single part, modalities first; raises UsageError if there is
+    none."""
     bench = Workbench.open(of, parent, schema, parts)
     return each_level(bench, removals(bench))
 
 
 def removals(bench: Workbench) -> list[Factor]:
-    """Every modality and every component that could be taken out, a factor of one level each."""
+    """One factor of one level for every modality and every component that could be removed."""
     return [*_modalities_out(bench), *_components_out(bench)]
 
 
 def each_level(bench: Workbench, factors: Sequence[Factor]) -> list[AblatedStrategy]:
-    """The parent with one level of one factor at a time; what comes out equal stands once.
+    """The parent with one level of one factor at a time; equal strategies appear once.
 
     Raises:
-        UsageError: none of them means anything.
+        UsageError: no level is possible.
     """
     strategies: list[AblatedStrategy] = []
     settings: set[str] = set()
@@ -175,11 +177,10 @@ def each_level(bench: Workbench, factors: Sequence[Factor]) -> list[AblatedStrat
 
 
 def every_combination(bench: Workbench, factors: Sequence[Factor]) -> list[AblatedStrategy]:
-    """The parent with every combination of levels, its own among them and left out; combinations
-    that mean nothing are left out.
+    """The parent with every possible combination of levels, except that of all its own levels.
 
     Raises:
-        UsageError: none of them means anything.
+        UsageError: no combination is possible.
     """
     own = Level(OWN, ({},))
     cells: list[AblatedStrategy] = []
@@ -207,8 +208,8 @@ def every_combination(bench: Workbench, factors: Sequence[Factor]) -> list[Ablat
 
 
 def together(levels: Sequence[Level]) -> Iterator[Change]:
-    """The changes of several levels at once: all their tries crossed; modalities that several
-    leave out are all left out.
+    """The changes of several levels at once: all combinations of their alternatives; modalities
+    that different levels leave out are all left out.
 
     >>> text = Level("text", ({"modalities": ["image", "audio"]},))
     >>> audio = Level("audio", ({"modalities": ["text", "image"]},))
@@ -249,7 +250,7 @@ def _components_out(bench: Workbench) -> list[Factor]:
 
 
 def is_same(value: Any, plainer: Any) -> bool:
-    """Whether a part is the plainer one already, by its name where it has one."""
+    """Whether a part is the plainer one already; compared by name if it has one."""
     if isinstance(value, Mapping):
         return bool(value["name"] == ("none" if plainer is None else plainer["name"]))
     return bool(value == plainer)
@@ -266,7 +267,7 @@ def _word(factor: Factor, level: Level) -> str:
 
 
 def short(name: str) -> str:
-    """A name that can be a folder's: no slash, and not too long."""
+    """The name shortened and without slashes, so that it can name a folder."""
     name = name.replace("/", "-")
     if len(name.encode()) <= LONGEST:
         return name
@@ -275,6 +276,6 @@ def short(name: str) -> str:
 
 
 def _plain(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Tuples as lists, so that a strategy hashes as if it had come from YAML."""
+    """Tuples replaced by lists, so that the strategy hashes as if it had come from YAML."""
     copied: dict[str, Any] = json.loads(json.dumps(body))
     return copied

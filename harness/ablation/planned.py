@@ -1,4 +1,4 @@
-"""What an ablation is made of: strategies, their runs, and what of them is on record."""
+"""The strategies and runs of an ablation, and which of them are recorded."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from fusefront.harness.tuning.space import apply
 
 @dataclass(frozen=True)
 class Planned:
-    """What an ablation is made of: every removal at every seed of the study."""
+    """An ablation: every removal at every seed of the study."""
 
     plan: StudyPlan
     room: Room
@@ -42,8 +42,8 @@ class Planned:
         strategies: Sequence[AblatedStrategy],
         winners: Mapping[str, Mapping[str, Json]] | None = None,
     ) -> list[Cell]:
-        """Every seed of the study of strategies that are trained beside the parent, at the
-        parameters of the parent's winner where these still hold, or of `winners` of their own."""
+        """The cells of the strategies at every seed, with the parent's winning parameters as far as
+        they still apply, or with `winners` of their own."""
         plan = self.plan
         strategies_by_name = {each.name: each.strategy for each in strategies}
         wider = StudyPlan(
@@ -57,8 +57,8 @@ class Planned:
         ]
 
     def retuning(self) -> tuple[StudyPlan, Room]:
-        """The removals as strategies that are searched with the study's budget each, and where
-        their searches lie.
+        """A study whose strategies are the removals, each searched with the study's budget, and its
+        folder.
 
         Raises:
             UsageError: the study has no budget to search with.
@@ -78,7 +78,7 @@ class Planned:
         return replace(plan, strategies=strategies), room
 
     def lacking_trials(self) -> int:
-        """How many trials the searches of a re-tuned ablation still have to do."""
+        """How many trials a re-tuned ablation still has to train."""
         if not self.retuned:
             return 0
         plan, room = self.retuning()
@@ -87,24 +87,24 @@ class Planned:
 
     @property
     def name(self) -> str:
-        """The plan's name, and whether everything is tuned again."""
+        """The plan's name, and whether every removal is tuned again."""
         if not self.retuned:
             return self.designed.name
         return "retuned" if self.designed.name == "minimal" else f"{self.designed.name}-retuned"
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """Those of the removals."""
+        """The cells of the removals."""
         return self.cells_of(self.removed)
 
     @property
     def parent_cells(self) -> list[Cell]:
-        """Those of the strategy that is taken apart."""
+        """The cells of the strategy that is ablated."""
         of = self.workbench.of
         return [self.plan.cell(of, self.params, seed) for seed in self.plan.study.seeds]
 
     def matrix(self) -> list[PlannedRemoval]:
-        """A row a removal: what is taken out, its seeds, and how many are to be trained still."""
+        """One row a removal: what is left out, its seeds, and how many trainings are missing."""
         missing = [c.strategy for c in self.cells if not self._on_record(c)]
         return [
             {
@@ -118,7 +118,7 @@ class Planned:
         ]
 
     def forecast(self, of: str) -> AblationForecast:
-        """What it costs and what it can resolve; validation alone is read."""
+        """The cost and the resolution; reads validation only."""
         folder = StudyFolder(self.room.root, self.room.folder, self.plan.study)
         runs = {c.spec.run_id for c in self.cells if not self._on_record(c)}
         jobs = self.room.workers.jobs
@@ -126,7 +126,7 @@ class Planned:
         return forecast(folder, of, self.name, trainings, len(self.removed), jobs)
 
     def _on_record(self, cell: Cell) -> bool:
-        """Whether its run is there, whole or damaged: a damaged one is not trained over."""
+        """Whether the cell's run exists, intact or damaged: a damaged one is not trained over."""
         try:
             return find_record(cell, self.room.root) is not None
         except DataContractError:
@@ -141,11 +141,12 @@ def plan_ablation(
     *,
     retuned: bool = False,
 ) -> Planned:
-    """The removals of a strategy and their runs; hyper-parameters stay those of its frozen
-    winner, unless each is tuned again. `design` is minimal, full, factorial or a YAML file.
+    """The removals of a strategy and their runs, with the hyper-parameters of its frozen winner
+    unless each removal is tuned again. `design` is minimal, full, factorial, modalities or a YAML
+    file.
 
     Raises:
-        UsageError: the study has no strategy `of`, or the plan is none.
+        UsageError: the study has no strategy `of`, or the plan is not valid.
         NothingToDoError: the study was not run yet.
         DataContractError: the study was run on other data than are prepared now.
     """
@@ -173,7 +174,7 @@ def plan_ablation(
 
 
 def record_name(of: str, design: str) -> str:
-    """The file in the study's folder that an ablation is written to.
+    """The name of an ablation's record in the study's folder.
 
     >>> record_name("late_fusion", "minimal"), record_name("late_fusion", "full")
     ('ablation-late_fusion.json', 'ablation-late_fusion-full.json')
@@ -182,7 +183,8 @@ def record_name(of: str, design: str) -> str:
 
 
 def _winner(plan: StudyPlan, room: Room, of: str) -> dict[str, Json]:
-    """The parameters of a strategy's winner; of a damaged search the one that was frozen before.
+    """The winning parameters of a strategy; if its search is damaged, those of the winner frozen
+    before.
 
     Raises:
         DataContractError: the search is damaged, and no winner was frozen.
@@ -202,7 +204,7 @@ def _winner(plan: StudyPlan, room: Room, of: str) -> dict[str, Json]:
 
 
 def applicable(params: Mapping[str, Json], removal: AblatedStrategy) -> dict[str, Json]:
-    """The winner's parameters less those of what was changed: a part's with it."""
+    """The winning parameters without those of the settings that the removal changes."""
     changed = removal.changed or (removal.without,)
     return {
         key: value

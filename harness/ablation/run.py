@@ -1,4 +1,4 @@
-"""`fusefront ablate`: train what lacks through the one run, then say what each part is worth."""
+"""`fusefront ablate`: train the missing runs, then report what each part is worth."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,21 +47,20 @@ ROLES = ("strategy", "control", "ablation")
 
 @dataclass(frozen=True)
 class AblationOptions:
-    """Which plan, and what is done beside the removals."""
+    """Which plan is trained, and what is done besides."""
 
     design: str = "minimal"  # or full, factorial, a YAML file
-    path: bool = True  # also from the plainest strategy to the whole, a part at a time
+    path: bool = True  # also train a path from the plainest strategy, one part a step
     retune: bool = False  # search again for every removal, with the study's budget
-    bench: bool = False  # also time the whole and what is left without each part, in one session
+    bench: bool = False  # also time the whole and each strategy without a part, in one session
 
 
 def ablate_study(
     request: StudyRequest, of: str, console: Console, options: AblationOptions | None = None
 ) -> AblationRecord:
-    """Train what the ablation of `of` lacks; the record, a row a removal.
+    """Train the runs that the ablation of `of` lacks; returns its record, one row a removal.
 
-    A delta is the ablated strategy minus the parent, so a part that earns its place has a negative
-    one.
+    A delta is the ablated strategy minus the parent: that of a useful part is negative in AUC.
     """
     with at_work(request.out, console):
         return _ablate(request, of, console, options or AblationOptions())
@@ -116,7 +115,7 @@ def _ablate(
             planned.workbench.modalities, {of: frozenset[str](), **out}
         )
     ablation = ablation_of(record, plan.study.margin)
-    if ablation is not None and removals(ablation):  # crossed cells are no parts to build first
+    if ablation is not None and removals(ablation):  # cells of a factorial plan do not rank parts
         record["sentences"] = [sentence.text for sentence in build_first(ablation, "en")]
     write_json(file, record)
     if failed:
@@ -132,7 +131,7 @@ def _write_cells(planned: Planned, of: str, cells: list[Cell]) -> None:
 
 
 def _way(planned: Planned) -> BuildPath:
-    """The path in the order of what each part adds on validation: test chooses nothing."""
+    """The path in the order of what each part adds on validation, so that test chooses nothing."""
     removals = [f for f in planned.designed.factors if f.kind in ("modality", "component")]
     whole = _valid_auc(planned, [])
     gains = {}
@@ -146,7 +145,7 @@ def _way(planned: Planned) -> BuildPath:
 
 
 def _valid_auc(planned: Planned, strategies: list[AblatedStrategy]) -> float | None:
-    """Mean over the seeds on record; of the parent where no strategy is given."""
+    """Mean validation AUC over the recorded seeds; of the parent if no strategies are given."""
     cells = planned.cells_of(strategies) if strategies else planned.parent_cells
     values = []
     for cell in cells:
@@ -167,7 +166,8 @@ def _lacking(folder: StudyFolder, way: BuildPath) -> bool:
 def _crossed(
     planned: Planned, measured: set[str]
 ) -> tuple[dict[str, list[str]], dict[str, tuple[str, ...]]]:
-    """Levels of every factor, the parent's first, and those of each cell that was measured."""
+    """The levels of every factor, the parent's first, and the levels of each cell that was
+    measured."""
     factors = {
         factor.name: [OWN, *(level.word for level in factor.levels)]
         for factor in planned.designed.factors
@@ -206,7 +206,7 @@ def _time(
 
 
 def _rows(scores: AblationScores, planned: Planned, of: str) -> list[AblationRow]:
-    """Differences with what they cost, in the plan's order."""
+    """The differences with their costs, in the plan's order."""
     removed = {each.name: each for each in planned.removed}
     complete = {e.strategy: e for e in reversed(scores.folder.completed(roles=ROLES))}
     session = session_of(scores.folder, _place(of, planned))

@@ -1,4 +1,4 @@
-"""The full plan: removals, one modality alone, other parts in a part's place, other code widths."""
+"""The full plan: removals, single modalities, other parts in a part's place, other code widths."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from fusefront.baselines.models.composed_settings import PLACEMENTS
 from fusefront.harness.ablation.plan import Change, Factor, Level, Workbench, is_same, removals
 
-# inputs and habits that can be dropped beside the fusion's own components
+# inputs and options beside the fusion's components that can be left out
 _DROPPED: Mapping[str, tuple[Change, ...]] = {
     "history": ({"pooler": None}, {"pooler": None, "placement": "item"}),
     "item fields": ({"side_width": 0},),
@@ -14,7 +14,7 @@ _DROPPED: Mapping[str, tuple[Change, ...]] = {
     "counters and other numbers of the context": ({"context_numbers": False},),
     "modality dropout": ({"modality_dropout": 0.0},),
 }
-# a few of each kind that differ in what they can express; a file names any others
+# a few parts of each kind that differ in what they can express; a plan file can name others
 _SWAPPED: Mapping[str, tuple[str, ...]] = {
     "operator": ("concat", "mean", "scalar_gate", "bilinear", "self_attention", "logit_average"),
     "placement": PLACEMENTS,
@@ -26,8 +26,8 @@ K_STEPS = (0.25, 0.5, 2.0)  # times the parent's own code width
 
 
 def full_plan(workbench: Workbench) -> list[Factor]:
-    """Everything that a strategy can be without, or have another of; meaningless levels are left
-    out when they are built."""
+    """Everything that can be left out of a strategy or replaced; impossible levels are dropped
+    later."""
     return [
         *removals(workbench),
         *_dropped(workbench),
@@ -38,7 +38,7 @@ def full_plan(workbench: Workbench) -> list[Factor]:
 
 
 def _dropped(workbench: Workbench) -> Iterator[Factor]:
-    """History, item fields, context, counters: where the data have them and the parent reads
+    """History, item fields, context and counters, if the data have them and the parent reads
     them."""
     resolved, schema = workbench.resolved, workbench.schema
     numbers = schema.request_numbers + schema.candidate_numbers
@@ -59,7 +59,7 @@ def _dropped(workbench: Workbench) -> Iterator[Factor]:
 
 
 def _alone(workbench: Workbench) -> Iterator[Factor]:
-    """One modality, the others left out; ids, fields and history stay."""
+    """One modality without the other modalities; ids, fields and history stay."""
     names = workbench.modalities
     for name in names if len(names) > 1 else ():
         only: Change = {"modalities": [name]}
@@ -81,7 +81,7 @@ def _swaps(workbench: Workbench) -> Iterator[Factor]:
 
 
 def _in_place(key: str, name: str) -> tuple[Change, ...]:
-    """The other part; an operator on logits comes with its place, and the other way round."""
+    """The other part; an operator on logits also needs its placement, and the reverse."""
     if key == "operator" and name == "logit_average":
         return ({key: {"name": name}, "placement": "logit"},)
     if key == "placement":
@@ -103,13 +103,13 @@ def _spec(key: str, name: str) -> Any:
 
 
 def _widths(workbench: Workbench) -> Iterator[Factor]:
-    """Code widths around the parent's own, each of another model than the others."""
+    """Code widths around the parent's own; each gives a different model."""
     compressor = workbench.resolved.get("compressor")
     k = compressor.get("k") if isinstance(compressor, Mapping) else None
     widths = [workbench.schema.modalities[name] for name in workbench.modalities]
     if not isinstance(k, int) or not widths:
         return
-    most = max(widths)  # wider codes are cut to their vectors
+    most = max(widths)  # a code is at most as wide as its vectors
     steps = {min(max(round(step * k), 1), most) for step in K_STEPS} - {min(k, most)}
     levels = tuple(
         Level(f"compressor.k {width}", ({"compressor.k": width},)) for width in sorted(steps)

@@ -1,1 +1,1 @@
-"""The frontier under uncertainty, the decision record and its evidence."""
+"""The uncertain frontier, the policy that decides, and how firm the decision is."""

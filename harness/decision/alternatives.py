@@ -1,4 +1,4 @@
-"""What would be chosen beside the choice: the runner-up and the strategies worth showing."""
+"""The alternatives to the choice: the runner-up and the strategies worth showing."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ ALTERNATIVES = 5
 
 
 def runner_up(inputs: Inputs, policy: Policy, outcome: Outcome) -> int | None:
-    """Place among the candidates of what the policy would choose if the choice did not exist."""
+    """Index of the candidate that the policy would choose if the choice did not exist."""
     if outcome.choice is None:
         return None
     excluded = replace(inputs.candidates[outcome.choice], measuring_device=True)
@@ -21,7 +21,8 @@ def runner_up(inputs: Inputs, policy: Policy, outcome: Outcome) -> int | None:
 
 
 def alternatives(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[int]:
-    """Runner-up, the best one over the limit if its AUC is higher, then the closest in AUC."""
+    """The runner-up, the best strategy over the limit if its AUC is higher, then the closest in
+    AUC."""
     pivot = outcome.choice if outcome.choice is not None else outcome.subject
     if pivot is None:
         return []

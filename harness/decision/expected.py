@@ -1,4 +1,4 @@
-"""What is to be expected of whoever was picked: gains over today's, drawn back to the others'."""
+"""Expected gains over today's strategy, shrunk towards each other because the best was picked."""
 
 from collections.abc import Sequence
 
@@ -15,17 +15,18 @@ from fusefront.harness.statistics.exchangeable import (
 def measured_gains(
     candidates: Sequence[Candidate], pairs: Pairs, today: int, members: Sequence[int]
 ) -> tuple[Floats, Spread, Bools]:
-    """Of the members: gains [members] over today's as seen, their covariance, who is no
-    control [members]."""
+    """For the members: measured gains [members] over today's, their covariance, and who is no
+    control [members] bool."""
     spread = covariance_of_gains(pairs.steady_variance, today, list(members))
     alike = [not candidates[i].control for i in members]
     return pairs.diff[list(members), today], spread, np.array(alike, bool)
 
 
 def expected_over_today(candidates: Sequence[Candidate], pairs: Pairs, today: int) -> Floats:
-    """[S] expected gains of all that may ship; as measured for measuring devices and controls.
+    """[S] expected gains over today's strategy; measuring devices and controls keep their measured
+    gains.
 
-    0 for today's; nan where there is no error to tell from.
+    0 for today's; nan where the error is not known.
     """
     members = [
         i
@@ -39,7 +40,7 @@ def expected_over_today(candidates: Sequence[Candidate], pairs: Pairs, today: in
 
 
 def around(interval: Measured, value: float) -> Measured:
-    """The interval as it is around an expected value, which is kept within it."""
+    """The interval moved to an expected value, which must lie within it."""
     if np.isnan(value):
         return interval
     return Measured(float(np.clip(value, interval.low, interval.high)), *interval[1:])

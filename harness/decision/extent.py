@@ -1,4 +1,4 @@
-"""The front as a whole: the area that it covers, with an interval, and its knee with its chance."""
+"""The front as a whole: the area under it with an interval, and its knee with a probability."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,26 +14,28 @@ SEED = 20_261_128
 
 
 class FrontExtent(NamedTuple):
-    """Axes: AUC over today's, natural log of the latency in ms; only gains above 0 count."""
+    """Axes: AUC over today's, and natural log of the latency in ms; only gains above 0 count."""
 
     area: Measured  # of expected gains; ends: 95 % of the joint draws
-    slowest_ms: float  # where the area ends: the slowest strategy as measured
-    knee: int | None  # who is the knee most often; None where the front has no inner point
+    slowest_ms: float  # right end of the area: the slowest measured strategy
+    knee: int | None  # the most frequent knee; None if the front has no inner point
     knee_chance: float  # share of the draws in which it is
     knees: tuple[float, ...] = ()  # [S] share of the draws in which each is
-    regret: tuple[Measured | None, ...] = ()  # [S] what the best under the limit has more, AUC
+    regret: tuple[Measured | None, ...] = ()  # [S] AUC that it lacks to the best under the limit
 
 
 def front_extent(
     inputs: Inputs, quantile: str = "p99", under: Sequence[int] = ()
 ) -> FrontExtent | None:
-    """None where fewer than two strategies that may ship have a latency and an error.
+    """The front's area and knee; None if fewer than two shippable strategies have a latency and an
+    error.
 
-    `under` are those that keep the limit: each one's regret is the mean of what the best of them
-    has more, its ends 95 % of the draws.
+    `under` are the candidates that keep the limit. The regret of each is the mean AUC that it lacks
+    to the best of them; its ends cover 95 % of the draws.
 
-    The knee is the front's point farthest above the line between its ends, both axes scaled to the
-    front: a description, which another set of strategies moves. So it goes with its chance.
+    The knee is the point of the front farthest above the line between its ends, both axes scaled to
+    the front. It depends on which strategies are in the study, so it is reported with its
+    probability.
     """
     today = inputs.today
     if today is None:
@@ -77,7 +79,7 @@ def front_extent(
 
 
 def _regret(gains: Floats, under: Sequence[int], size: int) -> tuple[Measured | None, ...]:
-    """[S] of gains [draws, S]; None for whoever is not under the limit."""
+    """[S] regrets from gains [draws, S]; None for a strategy that does not keep the limit."""
     if not under:
         return (None,) * size
     best = gains[:, under].max(1)
@@ -90,9 +92,9 @@ def _regret(gains: Floats, under: Sequence[int], size: int) -> tuple[Measured | 
 
 
 def covered(cost: Floats, gain: Floats, end: float) -> Floats:
-    """[n] area under the best gain so far, 0 at the least, from the cheapest to `end`.
+    """[n] area under the best gain so far (at least 0), from the cheapest strategy to `end`.
 
-    `cost`, `gain` [n, S].
+    `cost`, `gain` are [n, S].
 
     >>> covered(np.array([[1.0, 2.0, 4.0]]), np.array([[0.5, 0.2, 1.0]]), 5.0).tolist()
     [2.5]
@@ -106,7 +108,9 @@ def covered(cost: Floats, gain: Floats, end: float) -> Floats:
 
 
 def knee_of(cost: Floats, gain: Floats) -> int:
-    """Place of the front's point farthest above the line between its ends; -1 without one.
+    """Index of the front's point farthest above the line between its ends; -1 if there is none.
+
+    `cost`, `gain` are [S].
 
     >>> knee_of(np.array([0.0, 1.0, 4.0]), np.array([0.0, 0.8, 1.0]))
     1

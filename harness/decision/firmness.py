@@ -1,7 +1,9 @@
-"""How firm a decision is: grade and reasons, a probability, what may be lost, what would flip it.
+"""How firm a decision is: grade and reasons, a probability, a possible loss, and what would flip
+it.
 
-Nothing here decides. The draws say what the gains may be, given the data and that rivals are alike
-before these are seen; docs/decision.md has how often the probability was right in simulation.
+Nothing here decides. The draws show what the true gains may be, given the data and the assumption
+that rivals are alike before the data are seen; docs/decision.md has how often the probability was
+right in simulation.
 """
 
 from collections.abc import Sequence
@@ -31,21 +33,21 @@ from fusefront.harness.statistics.exchangeable import (
 )
 
 SEED = 20_261_127
-CLOSE = 0.80  # a probability below is a close call
+CLOSE = 0.80  # a lower probability makes a close call
 SURE, UNSURE = 0.92, 0.89  # what both ways of drawing must reach for .90 to be said; else at most
-SMALL = 0.25  # of the margin: a lower end of the gain below that is a close call
+SMALL = 0.25  # a lower end of the gain below this share of the margin is a close call
 FEWEST_TRIALS = 5
 
 Grade = Literal["clear", "close call", "not decided"]
 ReasonKey = Literal[
     "gain",  # the lower end of the gain is small beside the margin, or a loss
     "clicks",  # the interval of clicks holds zero
-    "latency",  # p99 timed again may pass the limit: in older records, no choice is made so now
+    "latency",  # p99 may exceed the limit when timed again: older records only
     "limit",  # limit x 0.8 or x 1.2 gives another choice
     "margin",  # margin x 0.5 or x 2 gives another choice
-    "probability",  # something else may well be better by more than the margin
-    "search",  # too few trials, or another search might choose otherwise
-    "training",  # the choice was still rising when its training ended
+    "probability",  # another one may be better by more than the margin
+    "search",  # too few trials, or a repeated search might choose otherwise
+    "training",  # the choice's AUC still rose when its training ended
     "recipe",  # another recipe gives another verdict
     "disturbed",  # the latency session was disturbed
 ]
@@ -53,17 +55,17 @@ ReasonKey = Literal[
 
 @dataclass(frozen=True)
 class GradeReason:
-    """Why a decision is not clear: data for a sentence, and the sentence."""
+    """One reason why a decision is not clear: the data of its sentence, and the sentence."""
 
     key: ReasonKey
     numbers: dict[str, float] = field(default_factory=dict)
-    strategy: str = ""  # whom it is about, or what would be chosen; "" = nothing would be
+    strategy: str = ""  # its subject, or what would be chosen; "" = nothing
     text: str = ""
 
 
 @dataclass(frozen=True)
 class TurningPoint:
-    """Where the decision becomes another one; `value` is None for another search."""
+    """A value at which the decision changes; `value` is None for a repeated search."""
 
     knob: Literal["slo", "margin", "price", "search"]
     side: Literal["below", "from", "at"]
@@ -74,34 +76,34 @@ class TurningPoint:
 
 @dataclass(frozen=True)
 class ExpectedLoss:
-    """What may be lost by the choice where another one under the limit is better."""
+    """What the choice may lose if another strategy under the limit is better."""
 
     expected: float  # AUC, mean over the draws
-    largest: float  # AUC, upper end of the best rival's interval over the choice; 0 at the least
+    largest: float  # AUC, upper end of the best rival's gain over the choice, at least 0
     rival: str = ""  # whose end that is
-    clicks: float | None = None  # a year, expected; None where no clicks were replayed
-    money: float | None = None  # a year, expected, less serving cost; None where not priced
+    clicks: float | None = None  # expected, a year; None if no clicks were replayed
+    money: float | None = None  # expected, a year, minus serving cost; None without prices
     largest_money: float | None = None
 
 
 @dataclass(frozen=True)
 class Grading:
-    """How firm the decision is on `of`: the choice, or what runs today where nothing is chosen."""
+    """How firm the decision on `of` is: the choice, or what runs today if nothing is chosen."""
 
     grade: Grade
-    of: str = ""  # "" where there is nothing to speak of
+    of: str = ""  # "" if there is neither
     reasons: tuple[GradeReason, ...] = ()  # gravest first
     rivals: int = 0  # others under the limit
-    probability: float | None = None  # that none of them is better by more than the margin
+    probability: float | None = None  # that no rival is better by more than the margin
     probability_half: float | None = None  # by more than half the margin
-    probability_double: float | None = None  # by more than twice the margin
-    probability_searched: float | None = None  # had all been searched anew; None = not known
+    probability_double: float | None = None  # ... by more than twice the margin
+    probability_searched: float | None = None  # ... if all searches were repeated; None = unknown
     regret: ExpectedLoss | None = None
-    gain: Measured | None = None  # over today: expected value, ends right though it was picked
+    gain: Measured | None = None  # over today: expected; the ends allow for the picking
     measured_gain: float | None = None  # the difference as it was measured
     picked_of: int = 0  # rivals among which it was picked
-    clicks: Measured | None = None  # more a year than today, expected value
-    money: Measured | None = None  # a year more than today, expected value, serving cost taken off
+    clicks: Measured | None = None  # more a year than today's, expected
+    money: Measured | None = None  # more a year than today's, expected, minus serving cost
     flips: tuple[TurningPoint, ...] = ()
     format: int = 1
 
@@ -110,12 +112,12 @@ class Searches(NamedTuple):
     """What is known of the searches, one entry a candidate."""
 
     trials: tuple[int, ...]  # completed; 0 = nothing was searched
-    variance: Floats  # [S] of the AUC over other searches; nan = not known, 0 where not searched
+    variance: Floats  # [S] of the AUC over repeated searches; nan = unknown, 0 = not searched
     df: float = 2.0
 
 
 class Worth(NamedTuple):
-    """The replayed candidates with their clicks, and what a click is worth."""
+    """The replayed candidates with their clicks, and the value of a click."""
 
     inputs: Inputs
     clicks: Replayed
@@ -131,7 +133,7 @@ def firmness(
     searches: Searches | None = None,
     beside: Sequence[GradeReason] = (),
 ) -> Grading:
-    """Grade a decision; `beside` are reasons that the caller knows of (training, recipe, bench)."""
+    """Grade a decision; `beside` are the caller's own reasons (training, recipe, bench)."""
     pivot = outcome.choice if outcome.choice is not None else inputs.today
     if pivot is None or inputs.today is None:
         return Grading(_grade(outcome, ()))
@@ -174,7 +176,7 @@ def firmness(
 
 @dataclass(frozen=True)
 class _Draws:
-    """Joint draws of the gains over what runs today, of all under the limit."""
+    """Joint draws of the gains over today's strategy, for all candidates under the limit."""
 
     inputs: Inputs
     feasible: tuple[int, ...]
@@ -182,17 +184,18 @@ class _Draws:
 
     @cached_property
     def members(self) -> list[int]:
-        """Who is drawn: all under the limit and the pivot, today's at 0."""
+        """Indices of the drawn candidates: those under the limit and the pivot; today's has
+        gain 0."""
         return sorted({*self.feasible, self.pivot} - {self.inputs.today})
 
     @cached_property
     def others(self) -> list[int]:
-        """The pivot's rivals under the limit, today's among them."""
+        """The pivot's rivals under the limit, including today's."""
         return [i for i in self.feasible if i != self.pivot]
 
     @cached_property
     def gains(self) -> Floats:
-        """[draws, S] over today; nan for whoever is not drawn."""
+        """[draws, S] gains over today's; nan for candidates that are not drawn."""
         today, size = self.inputs.today, self.inputs.size
         assert today is not None
         gains = np.full((DRAWS, size), np.nan)
@@ -204,32 +207,32 @@ class _Draws:
 
     @cached_property
     def measured(self) -> tuple[Floats, Spread, Bools]:
-        """Of the members: gains as they were seen, their covariance, who is no control."""
+        """For the members: measured gains, their covariance, and who is no control."""
         inputs = self.inputs
         assert inputs.today is not None
         return measured_gains(inputs.candidates, inputs.pairs, inputs.today, self.members)
 
     @cached_property
     def lead(self) -> Floats:
-        """[draws] the best other's gain less the pivot's; -inf without another."""
+        """[draws] the best rival's gain minus the pivot's; -inf without a rival."""
         if not self.others:
             return np.full(DRAWS, -np.inf)
         best: Floats = self.gains[:, self.others].max(1)
         return best - self.gains[:, self.pivot]
 
     def expected(self, i: int) -> float:
-        """Expected gain over today, which is 0 for today itself."""
+        """The expected gain over today's; 0 for today's itself."""
         if i == self.inputs.today:
             return 0.0
         return float(expected_gains(*self.measured)[self.members.index(i)])
 
     def probability(self, margin: float) -> float:
-        """Share of draws in which no other is better by more than the margin.
+        """The share of draws in which no rival is better by more than the margin.
 
-        One half of the draws takes gains as measured, the other holds rivals for alike. .90 and
-        more is said only where both reach it, with the .02 that 1,000 draws may be off: rivals
-        that differ by one standard error are not alike, and the second half alone was right in .88
-        of what it was sure of, both in .95.
+        One half of the draws takes gains as measured, the other assumes that rivals are alike. A
+        value of .90 or more needs both halves to reach it, with .02 to spare for the error of 1,000
+        draws: rivals that differ by one standard error are not alike, and the second half alone was
+        right in only .88 of the cases where it was sure, both together in .95.
         """
         fits = self.lead <= margin
         half = len(fits) // 2
@@ -244,7 +247,7 @@ def _grade(outcome: Outcome, reasons: Sequence[GradeReason]) -> Grade:
 
 
 class _Earned(NamedTuple):
-    """A year of the pivot over what runs today."""
+    """The yearly clicks and money of the pivot over today's strategy."""
 
     clicks: Measured
     money: Measured | None
@@ -254,7 +257,8 @@ class _Earned(NamedTuple):
 
 
 def _earned(worth: Worth | None, name: str, outcome: Outcome, inputs: Inputs) -> _Earned | None:
-    """Expected clicks and money of the pivot, and what another one under the limit may bring."""
+    """Expected clicks and money of the pivot, and what another candidate under the limit may
+    bring."""
     if worth is None or name not in [c.name for c in worth.inputs.candidates]:
         return None
     part, clicks, business = worth
@@ -297,7 +301,7 @@ def _regret(inputs: Inputs, draws: _Draws, earned: _Earned | None) -> ExpectedLo
 
 
 def _of_gain(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[GradeReason]:
-    """A gain that is small for certain, or an equality that is close to the margin."""
+    """Reasons from a gain that may be small, or an equivalence that is close to the margin."""
     assert outcome.choice is not None
     here = gain(inputs, outcome.choice)
     numbers = {"low": here.low, "high": here.high, "margin": policy.margin}
@@ -318,7 +322,7 @@ def _of_gain(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[GradeReas
 
 
 def _of_clicks(inputs: Inputs, outcome: Outcome, earned: _Earned | None) -> list[GradeReason]:
-    """A switch whose clicks may be no more, whatever it is chosen for."""
+    """A reason if the clicks may not increase, whatever the switch is for."""
     if earned is None or outcome.choice == inputs.today or earned.clicks.low > 0:
         return []
     value, low, high = earned.clicks
@@ -327,7 +331,7 @@ def _of_clicks(inputs: Inputs, outcome: Outcome, earned: _Earned | None) -> list
 
 
 def _of_knobs(inputs: Inputs, policy: Policy, outcome: Outcome) -> list[GradeReason]:
-    """Another choice at a limit a fifth away, or at half or twice the margin."""
+    """Reasons if the choice changes at a limit a fifth away, or at half or twice the margin."""
     reasons: list[GradeReason] = []
     keys: dict[Knob, ReasonKey] = {"slo": "limit", "margin": "margin"}
     for change in what_would_change(inputs, policy, outcome):
@@ -357,9 +361,9 @@ def _of_probability(probability: float) -> list[GradeReason]:
 def _of_search(
     inputs: Inputs, choice: int, searches: Searches | None, flipped: Sequence[TurningPoint]
 ) -> list[GradeReason]:
-    """Too few trials to know what the search moves, or another search that would choose otherwise.
+    """Reasons from too few trials, or from a repeated search that might choose otherwise.
 
-    Where nothing was searched (0 trials) nothing is said: hyper-parameters are as given.
+    If nothing was searched (0 trials) there is no reason: hyper-parameters are as given.
     """
     if searches is None or choice == inputs.today or inputs.today is None:
         return []
@@ -384,7 +388,7 @@ def _of_search(
 def _flips(
     inputs: Inputs, policy: Policy, outcome: Outcome, searches: Searches | None
 ) -> tuple[TurningPoint, ...]:
-    """The nearest values on either side, and another search, at which the decision is another."""
+    """The nearest values on either side, and a repeated search, at which the decision changes."""
 
     def name(i: int | None) -> str | None:
         return None if i is None else inputs.candidates[i].name
@@ -411,9 +415,9 @@ def _searched(
 def _over_searches(
     inputs: Inputs, feasible: Sequence[int], searches: Searches | None
 ) -> Inputs | None:
-    """The inputs with the variance over searches in every difference; None where it is not known.
+    """The inputs with the variance over searches in every difference; None if it is not known.
 
-    Who lies over the limit and has no known variance is left as it is.
+    A candidate over the limit without a known variance is left unchanged.
     """
     if searches is None or inputs.today is None:
         return None
@@ -433,5 +437,5 @@ def _over_searches(
 
 
 def _minus(text: str) -> str:
-    """A true minus before digits."""
+    """The text with a typographic minus sign before digits."""
     return text.replace("-0", "\u22120").replace("[-", "[\u2212").replace(" -", " \u2212")

@@ -1,4 +1,5 @@
-"""The AUC-versus-latency front: who is on it, how surely, and who is confidently beaten."""
+"""The front of AUC and latency: which candidates are on it, how surely, and which are surely
+beaten."""
 
 from dataclasses import dataclass
 
@@ -8,33 +9,33 @@ from scipy import stats
 from fusefront.harness.decision.inputs import Bools, Floats, Inputs, Latency, Measured
 from fusefront.harness.serving.latency.pooling import RandomEffects, random_effects
 
-FASTER_Z = 3.0  # on log latency: wrong drops stay below .002 together with c_all
+FASTER_Z = 3.0  # standard errors of log latency; with c_all, false drops stay below .002
 DRAWS = 2000
 
 
 @dataclass(frozen=True)
 class Frontier:
-    """Axes S follow the inputs' candidates."""
+    """The front; axes S follow the inputs' candidates."""
 
     on_front: tuple[bool, ...]  # by the point estimates
     probability: tuple[
         float, ...
     ]  # share of joint draws in which it is on the front: a description
     dominated_by: tuple[int | None, ...]  # confidently faster and confidently better
-    not_worth: tuple[int | None, ...]  # confidently faster and at most the margin worse
+    not_worth: tuple[int | None, ...]  # ... confidently faster and worse by at most the margin
     groups: tuple[tuple[int, ...], ...]  # runs of configurations whose AUC cannot be told apart
 
 
 @dataclass(frozen=True)
 class Band:
-    """Height of the front over a latency grid."""
+    """The height of the front over a grid of latencies."""
 
     latency_ms: Floats  # [G]
-    gain: Floats  # [3, G]: 2.5, 50 and 97.5 %; NaN where nothing is that fast
+    gain: Floats  # [3, G]: 2.5, 50 and 97.5 %; NaN where no candidate is that fast
 
 
 def non_dominated(cost: Floats, gain: Floats) -> Bools:
-    """Which points no other point beats on both axes; cost, gain [..., S], NaN cost = left out.
+    """Which points no other point beats on both axes; cost, gain [..., S]; NaN cost = left out.
 
     >>> non_dominated(np.array([1.0, 2.0, 3.0]), np.array([0.6, 0.5, 0.7])).tolist()
     [True, False, True]
@@ -53,14 +54,14 @@ def non_dominated(cost: Floats, gain: Floats) -> Bools:
 
 
 def log_latency(inputs: Inputs, quantile: str = "p50") -> Floats:
-    """Natural log of the quantile in ms, [S]; NaN = not measured."""
+    """[S] natural log of the quantile in ms; NaN = not measured."""
     return np.array([_centre(c.latency, quantile) for c in inputs.candidates])
 
 
 def draw_latency(inputs: Inputs, rng: np.random.Generator, draws: int, quantile: str) -> Floats:
-    """Joint draws of log latency [draws, S]: t over rounds, the round shared by all subjects."""
+    """Joint draws of log latency [draws, S]: Student's t over rounds, which all subjects share."""
     centre, rounds = log_latency(inputs, quantile), _rounds(inputs, quantile)
-    if rounds is None or len(_sessions(inputs)) > 1:  # the intervals hold what sessions differ by
+    if rounds is None or len(_sessions(inputs)) > 1:  # intervals cover sessions, too
         spread = np.array([_spread(c.latency, quantile) for c in inputs.candidates])
         return centre + spread * rng.standard_normal((draws, inputs.size))
     df = rounds.shape[1] - 1
@@ -70,9 +71,11 @@ def draw_latency(inputs: Inputs, rng: np.random.Generator, draws: int, quantile:
 
 
 def slower_than(inputs: Inputs, j: int, quantile: str = "p50") -> Bools:
-    """[k]: j is faster than k beyond the session's floor and by more than 3 standard errors.
+    """[S] bool, True for k: j is faster than k by more than the session's floor and 3 standard
+    errors.
 
-    Of several sessions the error is that of random effects, and 3 the same tail of Student's t.
+    With several sessions the error is that of random effects, and 3 becomes the same quantile of
+    Student's t.
     """
     known = inputs.paired_latencies
     if (j, quantile) not in known:
@@ -98,13 +101,13 @@ def _slower_than(inputs: Inputs, j: int, quantile: str) -> Bools:
 
 
 def _sessions(inputs: Inputs) -> tuple[int, ...]:
-    """Rounds of each session; () where nothing was timed."""
+    """The number of rounds of each session; () if nothing was timed."""
     timed = (c.latency.sessions for c in inputs.candidates if c.latency)
     return next((sessions for sessions in timed if sessions), ())
 
 
 def _paired_by_session(inputs: Inputs, j: int, quantile: str) -> RandomEffects:
-    """Log of every k over j [S], paired by round within each session."""
+    """Log ratios of every candidate over j [S], paired by round within each session."""
     table = _log_table(inputs, quantile)
     assert table is not None
     ends = np.cumsum(_sessions(inputs))
@@ -116,14 +119,15 @@ def _paired_by_session(inputs: Inputs, j: int, quantile: str) -> RandomEffects:
 
 
 def confidently_faster(inputs: Inputs, quantile: str = "p50") -> Bools:
-    """`slower_than` for every j, [j, k]."""
+    """`slower_than` for every j: [j, k] bool."""
     return np.array([slower_than(inputs, j, quantile) for j in range(inputs.size)])
 
 
 def beaten(inputs: Inputs, faster: Bools, allowance: float = 0.0) -> list[int | None]:
-    """For each k the strongest j that is confidently faster with t_jk > c_all, else None.
+    """For each k the strongest j that is confidently faster and has t_jk > c_all, else None.
 
-    faster [j, k]; `allowance` 0 is domination, the margin asks whether k is worth its latency.
+    faster [j, k]; with `allowance` 0 this is domination, with the margin it asks whether k is worth
+    its latency.
     """
     se = np.where(inputs.pairs.se > 0, inputs.pairs.se, np.inf)
     lead = (inputs.pairs.diff + allowance) / se
@@ -135,9 +139,10 @@ def beaten(inputs: Inputs, faster: Bools, allowance: float = 0.0) -> list[int | 
 
 
 def tied_groups(inputs: Inputs) -> tuple[tuple[int, ...], ...]:
-    """Longest runs, best AUC first, in which no pair differs by more than c_all standard errors.
+    """The longest runs, best AUC first, in which no pair differs by more than c_all standard
+    errors.
 
-    A configuration may be in several: "cannot be told apart" is not transitive.
+    A configuration may be in several runs, because "cannot be told apart" is not transitive.
     """
     auc = np.array([a.value for a in inputs.auc])
     order = [int(i) for i in np.argsort(-auc, kind="stable")]
@@ -157,7 +162,8 @@ def tied_groups(inputs: Inputs) -> tuple[tuple[int, ...], ...]:
 def frontier(
     inputs: Inputs, auc_draws: Floats, rng: np.random.Generator, *, margin: float, drawn: str
 ) -> Frontier:
-    """Front by point estimates and by draws [n, S] on the axis `drawn`; confident rules by p50."""
+    """The front by point estimates and by draws [n, S] on the axis `drawn`; the confident rules use
+    p50."""
     centre = log_latency(inputs, drawn)
     usable = np.isfinite(centre)
     usable &= np.isin(np.arange(inputs.size), inputs.shippable)
@@ -177,14 +183,14 @@ def frontier(
 def band(
     inputs: Inputs, gain_draws: Floats, rng: np.random.Generator, grid_ms: Floats, quantile: str
 ) -> Band:
-    """Pointwise 95 % range of the front's height at each latency of the grid [G]."""
+    """The pointwise 95 % range of the front's height at each latency of the grid [G], in ms."""
     speed = draw_latency(inputs, rng, len(gain_draws), quantile)
     usable = np.isin(np.arange(inputs.size), inputs.shippable)
     speed = np.where(usable & np.isfinite(speed), speed, np.inf)
     height = np.full((3, len(grid_ms)), np.nan)
     for at, limit in enumerate(np.log(grid_ms)):
         best = np.where(speed <= limit, gain_draws, -np.inf).max(1)
-        if np.isfinite(best).all():  # before that some draws have nothing so fast
+        if np.isfinite(best).all():  # at lower latencies some draws have no candidate
             height[:, at] = np.quantile(best, [0.025, 0.5, 0.975])
     return Band(np.asarray(grid_ms, float), height)
 
@@ -207,7 +213,7 @@ def _spread(latency: Latency | None, quantile: str) -> float:
 
 
 def _rounds(inputs: Inputs, quantile: str) -> Floats | None:
-    """Deviations [S, R] scaled so that rounds @ rounds.T is the covariance of the means."""
+    """Deviations [S, R], scaled so that rounds @ rounds.T is the covariance of the means."""
     if quantile not in inputs.scaled_rounds:
         inputs.scaled_rounds[quantile] = _scaled_rounds(inputs, quantile)
     return inputs.scaled_rounds[quantile]
@@ -222,7 +228,7 @@ def _scaled_rounds(inputs: Inputs, quantile: str) -> Floats | None:
 
 
 def _log_table(inputs: Inputs, quantile: str) -> Floats | None:
-    """Logs by round [S, R], 0 where not timed; None where the rounds are unknown or unequal."""
+    """Logs of ms by round [S, R], 0 where not timed; None if the rounds are unknown or unequal."""
     rounds = [
         getattr(c.latency, f"log_{quantile}") if _quantile(c.latency, quantile) else None
         for c in inputs.candidates

@@ -1,4 +1,4 @@
-"""The regression gate: is a strategy worse than its former self by more than the margin?"""
+"""The regression gate: is a strategy worse than in an earlier study by more than the margin?"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -8,19 +8,19 @@ from scipy import optimize, special, stats
 
 from fusefront.harness.decision.inputs import Floats, Measured
 
-ALPHA = 0.05  # false alarms of the whole gate, all strategies together
+ALPHA = 0.05  # rate of false alarms of the whole gate, over all strategies
 POWER = 0.80
 
 
 @dataclass(frozen=True)
 class Check:
-    """One strategy against the same strategy of the base study."""
+    """One strategy compared with the same strategy of the base study."""
 
     strategy: str
-    difference: Measured  # new - old; the interval is the rule: two-sided 1 - 2 ALPHA / checks
+    difference: Measured  # new - old; two-sided interval at level 1 - 2 ALPHA / checks
     verdict: Literal["regression", "no regression", "cannot tell"]
-    detectable: float  # the loss that this gate finds with 80 % power, AUC
-    same_runs: bool = False  # nothing was trained anew, so nothing can differ
+    detectable: float  # AUC loss that this gate detects with 80 % power
+    same_runs: bool = False  # both studies have the same runs, so nothing can differ
 
 
 def judge(
@@ -31,12 +31,12 @@ def judge(
     margin: float,
     same: list[bool] | None = None,
 ) -> list[Check]:
-    """A regression is an interval that lies below -margin as a whole.
+    """Judge each strategy: a regression is an interval that lies wholly below -margin.
 
     diff, se, df, same [n]; Bonferroni over the strategies, so that an unchanged program fails with
-    at most 5 % (one-sided; far less with a margin above 0). "no regression": the interval lies
-    above
-    -margin as a whole; else the data cannot tell, and `detectable` says what they could have found.
+    at most 5 % probability (one-sided; much less with a margin above 0). "no regression": the
+    interval lies wholly above -margin. Otherwise the data cannot decide, and `detectable` says
+    which loss they would have detected.
     """
     same = same or [False] * len(names)
     alpha = ALPHA / max(same.count(False), 1)
@@ -59,7 +59,7 @@ def judge(
 
 @cache
 def detectable_errors(df: float, alpha: float) -> float:
-    """How many standard errors beyond the margin are found with 80 % power (one-sided t test).
+    """How many standard errors beyond the margin are detected with 80 % power (one-sided t test).
 
     >>> round(detectable_errors(1e6, 0.05), 3)  # 1.645 + 0.842
     2.486
@@ -74,7 +74,7 @@ def detectable_errors(df: float, alpha: float) -> float:
 
 
 def sentence(checks: list[Check], margin: float, left_out: list[str] | None = None) -> str:
-    """What the gate found, one sentence; `left_out` names strategies that lack runs in one
+    """The result of the gate in one sentence; `left_out` names strategies that lack runs in one
     study."""
     alone = (
         f"; not compared, for want of earlier or present runs: {_names(left_out)}"
@@ -105,7 +105,7 @@ def sentence(checks: list[Check], margin: float, left_out: list[str] | None = No
 
 
 def _names(names: list[str]) -> str:
-    """The first few, and how many more.
+    """The first few names, and how many more there are.
 
     >>> _names(["a", "b", "c", "d", "e"])
     "'a', 'b', 'c' and 2 more"

@@ -1,4 +1,4 @@
-"""What a decision is made from: arrays of quality, latency and cost, one entry a configuration."""
+"""The inputs of a decision: arrays of quality, latency and cost, one entry a configuration."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Bools = NDArray[np.bool_]
 
 
 class Measured(NamedTuple):
-    """A number with the ends of its 95 % interval."""
+    """A number with its 95 % interval."""
 
     value: float
     low: float
@@ -25,24 +25,24 @@ class Measured(NamedTuple):
 
 @dataclass(frozen=True)
 class Latency:
-    """One subject of the bench, milliseconds; the rounds are the resampling unit."""
+    """The latency of one strategy in ms; rounds are the unit of resampling."""
 
     p50: Measured
     p95: Measured
-    p99: Measured | None  # None: too few requests for one
-    log_p50: tuple[float, ...] = ()  # per round, natural log of ms; () = only the intervals known
+    p99: Measured | None  # None: too few requests for a p99
+    log_p50: tuple[float, ...] = ()  # per round, natural log of ms; () = only intervals are known
     log_p99: tuple[float, ...] = ()
-    p99_open: bool = False  # the upper end is at least what is given
-    sessions: tuple[int, ...] = ()  # rounds of each session, in order; () = one session
+    p99_open: bool = False  # the true upper end is at or above the given one
+    sessions: tuple[int, ...] = ()  # number of rounds of each session, in order; () = one session
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A strategy as it would ship: what is not in the quality arrays."""
+    """A strategy as it would ship: everything except the quality arrays."""
 
     name: str
     family: str = "strategy"
-    control: bool = False  # popularity, id-only: may win, and then it is said
+    control: bool = False  # popularity, id-only: may win, which is then reported
     measuring_device: bool = False  # shuffled vectors, ablation variants: can never ship
     seeds: int = 1
     trained: bool = True  # popularity has no seed to vary
@@ -54,32 +54,32 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Differences of AUC, row minus column, from the joint normal model."""
+    """Differences of AUC, row minus column [S, S], from the joint normal model."""
 
     diff: Floats  # [S, S]
     se: Floats  # [S, S]; 0 on the diagonal
     df: Floats  # [S, S]
     c_all: float  # 95 % quantile of the largest |t| over all pairs
     c_base: float  # the same over the strategies' pairs with what runs today
-    seeds: Floats | None = None  # [S] variance of each mean from its seeds; None = not known
+    seeds: Floats | None = None  # [S] variance of each mean from its seeds; None = unknown
     level: float = 0.95  # of the intervals; more after several looks at test
-    controls: Bools | None = None  # [S] who is no strategy and so of a family of its own
+    controls: Bools | None = None  # [S] controls, which form a family of their own
     c_controls: float = float("nan")  # over their pairs with what runs today; nan = c_base
     c_strategies: float = float("nan")  # over the pairs without any of them; nan = c_all
 
     @cached_property
     def steady_variance(self) -> Floats:
-        """[S, S] variances of the differences, seed variances drawn towards their mean."""
+        """[S, S] variances of the differences, seed variances shrunk towards their mean."""
         return self.se**2 if self.seeds is None else steadied(self.se**2, self.seeds)
 
     @cached_property
     def half95(self) -> Floats:
-        """Half widths of the unadjusted intervals, [S, S]."""
+        """[S, S] half widths of the unadjusted intervals."""
         return self._half(0.5 + self.level / 2)
 
     @cached_property
     def bound(self) -> Floats:
-        """The smallest margin at which a pair is equivalent (TOST at 5 %), [S, S]."""
+        """[S, S] the smallest margin at which a pair is equivalent (TOST at 5 %)."""
         return np.abs(self.diff) + self._half(self.level)
 
     def interval(self, a: int, b: int) -> Measured:
@@ -91,17 +91,20 @@ class Pairs:
         return float(self.bound[a, b])
 
     def picked(self, a: int, b: int) -> Measured:
-        """a - b where b runs today and a was picked for its AUC: right for all of a's family."""
+        """a - b, if b runs today and a was picked for its AUC: the interval holds for all of a's
+        family."""
         own = self.controls is not None and self.controls[a]
         return self._reaching(a, b, self.c_controls if own else self.c_base, self.c_base)
 
     def any_pair(self, a: int, b: int) -> Measured:
-        """a - b with the interval that holds for all pairs at once, or all of strategies."""
+        """a - b, with an interval that holds for all pairs at once, or for all pairs of
+        strategies."""
         mixed = self.controls is None or bool(self.controls[[a, b]].any())
         return self._reaching(a, b, self.c_all if mixed else self.c_strategies, self.c_all)
 
     def shown(self, a: int, b: int, today: int | None) -> Measured:
-        """a - b, wide enough for either having been picked: c_base from today's, else c_all."""
+        """a - b, with an interval that holds whichever was picked: c_base against today's, else
+        c_all."""
         if today not in (a, b):
             return self.any_pair(a, b)
         if today == b:
@@ -110,7 +113,7 @@ class Pairs:
         return Measured(-value, -high, -low)
 
     def _reaching(self, a: int, b: int, c: float, otherwise: float) -> Measured:
-        """a - b, c standard errors to either side; `otherwise` where c is not known."""
+        """a - b, `c` standard errors to either side; `otherwise` if c is nan."""
         c = otherwise if np.isnan(c) else c
         return self._around(a, b, max(c * float(self.se[a, b]), float(self.half95[a, b])))
 
@@ -127,44 +130,43 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything a decision reads; axes S follow `candidates`."""
+    """Everything that a decision reads; axes S follow `candidates`."""
 
     candidates: tuple[Candidate, ...]
     auc: tuple[Measured, ...]  # absolute, each with its own interval
     pairs: Pairs
     today: int | None  # which candidate runs today
-    clusters: int  # the smaller of clusters with a click and clusters without
+    clusters: int  # clusters with a click, or clusters without: the smaller number
     floor: float = 0.0  # log ratio below which two latencies cannot be told apart at p50
     floor_p99: float = 0.0  # the same at p99, where the limit is checked
-    disturbed: tuple[str, ...] = ()  # why nothing may be decided on the session, in words
+    disturbed: tuple[str, ...] = ()  # why the session cannot support a decision, in words
     bench: bool = True  # a latency session exists
-    bench_command: str = "fusefront bench STUDY"  # what measures one, as it is typed
+    bench_command: str = "fusefront bench STUDY"  # the command that times a session
     settle: Callable[[int, int], Settle] | None = None
     controlled: bool = True  # whether controls were run
-    problems: tuple[str, ...] = field(default=())  # read on the way: one sentence each
+    problems: tuple[str, ...] = field(default=())  # problems met while reading: one sentence each
 
     @cached_property
     def scaled_rounds(self) -> dict[str, Floats | None]:
-        """What was worked out of the rounds, [S, rounds] by quantile; None where a round is
-        missing."""
+        """Cache of the scaled rounds, [S, rounds] by quantile; None if a round is missing."""
         return {}
 
     @cached_property
     def paired_latencies(self) -> dict[tuple[int, str], Bools]:
-        """Who was worked out to be slower than a configuration at a quantile, [S] each: hundreds
-        of policies ask the same."""
+        """Cache by (configuration, quantile): which others are slower, [S] bool; hundreds of
+        policies need it."""
         return {}
 
     @property
     def size(self) -> int:
-        """Number of configurations, S."""
+        """The number of configurations, S."""
         return len(self.candidates)
 
     def index(self, name: str) -> int:
-        """Position of a configuration by name."""
+        """The index of a configuration by name."""
         return [c.name for c in self.candidates].index(name)
 
     @property
     def shippable(self) -> list[int]:
-        """Configurations that could go to production."""
+        """The indices of configurations that could go to production."""
         return [i for i, c in enumerate(self.candidates) if not c.measuring_device]

@@ -1,4 +1,5 @@
-"""Whether a strategy keeps the limit: what its interval and the session's floor carry, no more."""
+"""Whether a strategy keeps the latency limit, as far as its interval and the session's floor
+allow."""
 
 import math
 from collections.abc import Sequence
@@ -13,13 +14,13 @@ LimitGrade = Literal["kept", "missed", "not known"]
 
 
 def tail(latency: Latency, floor: float) -> Measured | None:
-    """p99 in ms with the ends that decide; None where too few requests give one.
+    """The p99 in ms with the ends that decide; None if there were too few requests for one.
 
-    The interval speaks of one session of the scorer; `floor` (log ratio) is how far an equal one
-    may lie from it. The two are independent, so that their squares add:
-    log end = log p99 +- sqrt(log(end / p99)^2 + floor^2). An open upper end is at least so high.
-    What disturbs a machine only adds, and a burst within a few rounds can lift the whole interval:
-    the lower end is at most what the typical round has, too.
+    The interval covers one session only; `floor` (a log ratio) is how far a repeated session may
+    differ. The two are independent, so that their squares add: log end = log p99 +- sqrt(log(end /
+    p99)^2 + floor^2). The true value of an open upper end is at or above it.
+    A disturbance only ever adds time, and a burst within a few rounds can raise the whole interval;
+    therefore the lower end is at most that of the typical round.
     """
     p99 = latency.p99
     if p99 is None or not 0 < p99.low <= p99.value <= p99.high:
@@ -31,9 +32,11 @@ def tail(latency: Latency, floor: float) -> Measured | None:
 
 
 def typical_low(log_p99: Sequence[float]) -> float:
-    """The lower 97.5 % bound of the median round's p99 in ms, by order statistics; inf of none.
+    """Lower 97.5 % bound of the median round's p99 in ms, by order statistics; `log_p99` [rounds].
+    inf without rounds.
 
-    Of 20 rounds the 6th smallest: what happens in fewer than half of them cannot lift it.
+    With 20 rounds it is the 6th smallest, so that disturbing fewer than half of the rounds cannot
+    raise it.
 
     >>> typical_low([math.log(ms) for ms in (9, 9, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9)])
     3.0
@@ -45,12 +48,13 @@ def typical_low(log_p99: Sequence[float]) -> float:
 
 @cache
 def _place(rounds: int) -> int:
-    """Which of the sorted rounds, from 0."""
+    """The index of that order statistic among the sorted rounds, from 0."""
     return max(int(stats.binom.ppf(0.025, rounds, 0.5)) - 1, 0)
 
 
 def limit_grade(latency: Latency | None, slo_ms: float, floor: float) -> LimitGrade:
-    """kept: the whole interval lies at or under the limit; missed: above it; else not known."""
+    """Is "kept" if the whole interval is at or below the limit (ms), "missed" if it is above, else
+    unknown."""
     reach = tail(latency, floor) if latency else None
     if latency is None or reach is None:
         return "not known"

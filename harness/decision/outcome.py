@@ -1,4 +1,5 @@
-"""What the policy says: a case, its reason, and what is lacking where nothing can be chosen."""
+"""The result of the policy: a case, its reason, and the missing evidence if nothing can be
+chosen."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +19,8 @@ Reason = Literal[
 
 @dataclass(frozen=True)
 class MissingEvidence:
-    """What is missing for a decision: data for a sentence, and the sentence of the command line."""
+    """Evidence that a decision lacks: the data of its sentence, and the sentence on the command
+    line."""
 
     kind: Literal[
         "limit",
@@ -39,13 +41,13 @@ class MissingEvidence:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the policy says; numbers are positions in the inputs' candidates."""
+    """The result of the policy; numbers are indices of the inputs' candidates."""
 
     case: Case
     reason: Reason
     choice: int | None
-    leader: int | None  # best lower bound of the gain under the limit
-    subject: int | None  # whom the sentence is about: the choice, or the one that could have been
+    leader: int | None  # under the limit: the best lower bound of the gain
+    subject: int | None  # the subject of the sentence: the choice, or what could have been chosen
     feasible: tuple[int, ...]
-    equivalent: tuple[int, ...]  # not worse than the leader by more than the margin, itself, too
+    equivalent: tuple[int, ...]  # not worse than the leader by more than the margin
     lacks: tuple[MissingEvidence, ...] = ()  # what to measure

@@ -1,5 +1,5 @@
-"""The policy: under the limit, best lower bound of AUC, then the cheapest that is not worse by more
-than the margin."""
+"""The policy: among strategies within the limit, take the best lower bound of AUC; then the
+cheapest one that is not worse by more than the margin."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +11,7 @@ from fusefront.harness.decision.inputs import Inputs, Measured
 from fusefront.harness.decision.latency import LimitGrade, limit_grade, tail
 from fusefront.harness.decision.outcome import MissingEvidence, Outcome, Reason
 
-FEWEST_CLUSTERS = 10  # below that no interval is given, so none can be decided on
+FEWEST_CLUSTERS = 10  # with fewer there is no interval, so no decision
 FEWEST_SEEDS = 2
 UNCONTROLLED = (
     "This study runs without controls, so that nothing is ranked or decided; take `controls: "
@@ -24,7 +24,7 @@ Miss = Literal["untimed", "latency", "unpriced", "cost"]
 
 @dataclass(frozen=True)
 class Policy:
-    """What the owner of the decision sets; nothing here is measured."""
+    """The settings of the decision's owner; nothing here is measured."""
 
     slo_ms: float
     margin: float
@@ -33,7 +33,7 @@ class Policy:
 
 
 def again(bench: str) -> str:
-    """What to do about a session that does not carry a decision; `bench` as it is typed.
+    """What to do if a session cannot support a decision; `bench` is the command to type.
 
     >>> again("fusefront bench shop")
     'measure again while nothing else runs (`fusefront bench shop --add` pools the sessions)'
@@ -42,7 +42,8 @@ def again(bench: str) -> str:
 
 
 def decide(inputs: Inputs, policy: Policy) -> Outcome:
-    """Apply the policy; never raises on thin evidence, says so instead."""
+    """Apply the policy; with too little evidence it does not raise, and the outcome says what is
+    missing."""
     lacks = _lacks(inputs)
     eligible = [i for i in inputs.shippable if _measured(inputs, i)]
     others = [i for i in eligible if i != inputs.today]
@@ -67,39 +68,40 @@ def decide(inputs: Inputs, policy: Policy) -> Outcome:
 
 
 def gain(inputs: Inputs, i: int) -> Measured:
-    """AUC over what runs today, interval widened because the strategy was picked; 0 for today."""
+    """AUC over today's strategy; the interval allows for having picked i. 0 for today's itself."""
     if inputs.today is None:
         return inputs.auc[i]
     return inputs.pairs.picked(i, inputs.today)
 
 
 def not_worse(inputs: Inputs, policy: Policy, i: int, other: int) -> bool:
-    """Not worse than the other by more than the margin, by the interval shown for the pair.
+    """Whether i is not worse than `other` by more than the margin, by the interval shown for the
+    pair.
 
-    That interval is right for all strategies at once: that any one shipped is worse than today's
-    by more happens in 5 % of studies at most.
+    That interval holds for all strategies at once: at most 5 % of studies ship a strategy that is
+    worse than today's by more than the margin.
     """
     return inputs.pairs.shown(i, other, inputs.today).low > -policy.margin
 
 
 def fits(inputs: Inputs, policy: Policy, i: int) -> bool:
-    """Shown to keep the limit, and under the cost if one is set."""
+    """Whether i is shown to keep the latency limit and, if one is set, the cost limit."""
     return not misses(inputs, policy, i)
 
 
 def may_fit(inputs: Inputs, policy: Policy, i: int) -> bool:
-    """Not shown to miss a limit: it keeps them, or that is not known."""
+    """Whether i is not shown to miss a limit: it keeps all of them, or that is unknown."""
     missed = misses(inputs, policy, i)
     return "cost" not in missed and limit_of(inputs, policy, i) != "missed"
 
 
 def limit_of(inputs: Inputs, policy: Policy, i: int) -> LimitGrade:
-    """Whether a configuration keeps the limit on p99, as far as the session tells."""
+    """Whether a configuration keeps the limit on p99, as far as the session shows."""
     return limit_grade(inputs.candidates[i].latency, policy.slo_ms, inputs.floor_p99)
 
 
 def misses(inputs: Inputs, policy: Policy, i: int) -> tuple[Miss, ...]:
-    """Which limits a configuration is not shown to keep."""
+    """The limits that a configuration is not shown to keep."""
     candidate, missed = inputs.candidates[i], list[Miss]()
     if candidate.latency is None:
         missed.append("untimed")
@@ -114,8 +116,8 @@ def misses(inputs: Inputs, policy: Policy, i: int) -> tuple[Miss, ...]:
 
 
 def cheapest(inputs: Inputs, among: list[int]) -> int:
-    """Lowest p50; of those it does not beat confidently today's, else the best lower bound of the
-    gain, else the fewest parameters."""
+    """The lowest p50; if it does not beat some others confidently: today's if it is among these,
+    else the best lower bound of the gain, else the fewest parameters."""
     speed = log_latency(inputs)
     fastest = min(among, key=lambda i: (speed[i], i))
     slower = slower_than(inputs, fastest)
@@ -133,8 +135,8 @@ def cheapest(inputs: Inputs, among: list[int]) -> int:
 
 
 def _stands_alone(inputs: Inputs, policy: Policy, i: int) -> bool:
-    """It gains over today's, or is not worse by more than the margin and surely faster: no limit is
-    needed."""
+    """Whether i is preferable to today's without a limit: it gains, or it is not worse by more than
+    the margin and surely faster."""
     assert inputs.today is not None
     if gain(inputs, i).low > 0:
         return True
@@ -151,7 +153,8 @@ def _unknown_today(
     feasible: tuple[int, ...],
     equal: tuple[int, ...],
 ) -> Outcome:
-    """Only a limit that today's may keep speaks for the others: no loss is taken on that."""
+    """The outcome if it is unknown whether today's keeps the limit, and only that would favour
+    others: no loss is accepted for it."""
     assert inputs.today is not None
     name, rival = inputs.candidates[inputs.today].name, inputs.candidates[choice].name
     has = _tail_words(inputs, inputs.today)
@@ -174,7 +177,7 @@ def _limit_words(policy: Policy) -> str:
 
 
 def _tail_words(inputs: Inputs, i: int) -> str:
-    """p99 with the ends that decide."""
+    """p99 with the ends that decide, in words."""
     latency = inputs.candidates[i].latency
     reach = tail(latency, inputs.floor_p99) if latency else None
     if latency is None or reach is None:
@@ -191,7 +194,7 @@ def _judge(
     feasible: tuple[int, ...],
     equal: tuple[int, ...],
 ) -> Outcome:
-    """Name the case of a choice under the limit."""
+    """The case of a choice within the limit."""
     assert inputs.today is not None
     if choice != inputs.today:
         if gain(inputs, choice).low > 0:
@@ -204,7 +207,7 @@ def _judge(
         lacks = (_what_settles(inputs, best),)
         return Outcome("thin", "cannot_tell", None, leader, best, feasible, equal, lacks)
     near = [i for i in equal if i != inputs.today and not_worse(inputs, policy, inputs.today, i)]
-    if near:  # equivalent to the leader; to today, too, since today is the leader or equal to it
+    if near:  # equivalent to the leader, and to today's, which is the leader or equal to it
         subject = leader if leader != inputs.today else max(near, key=lambda i: inputs.auc[i].value)
         return Outcome("tie", "equivalent", inputs.today, leader, subject, feasible, equal)
     rivals = [i for i in feasible if i != inputs.today]
@@ -213,7 +216,8 @@ def _judge(
 
 
 def _infeasible(inputs: Inputs, policy: Policy, eligible: list[int]) -> Outcome:
-    """Nothing under the limits: name whoever comes nearest of those that gain, else of all."""
+    """The outcome if no candidate keeps the limits: names the nearest one of those that gain, else
+    of all."""
     gains = [i for i in eligible if gain(inputs, i).low > 0]
     subject = min(gains or eligible, key=lambda i: (_excess(inputs, policy, i), i))
     candidate = inputs.candidates[subject]
@@ -241,7 +245,8 @@ def _infeasible(inputs: Inputs, policy: Policy, eligible: list[int]) -> Outcome:
 
 
 def _unknown(inputs: Inputs, policy: Policy, open_: list[int]) -> Outcome:
-    """Nobody is shown to keep the limit, and of some it is not known: measure again."""
+    """The outcome if no candidate is shown to keep the limit and for some it is unknown: measure
+    again."""
     subject = max(open_, key=lambda i: (gain(inputs, i).low, -i))
     name = inputs.candidates[subject].name
     text = (
@@ -254,7 +259,7 @@ def _unknown(inputs: Inputs, policy: Policy, open_: list[int]) -> Outcome:
 
 
 def _excess(inputs: Inputs, policy: Policy, i: int) -> float:
-    """How many times its limits a configuration needs, the worse of p99 and cost."""
+    """By what factor a configuration exceeds its limits: the larger of p99 and cost."""
     candidate = inputs.candidates[i]
     assert candidate.latency is not None
     reach = tail(candidate.latency, inputs.floor_p99)
@@ -268,7 +273,8 @@ def _excess(inputs: Inputs, policy: Policy, i: int) -> float:
 
 
 def _defended(inputs: Inputs, policy: Policy, i: int) -> bool:
-    """A reason to replace today's: it gains, or is not worse by more than the margin and faster."""
+    """Whether there is a reason to replace today's: i gains, or is not worse by more than the
+    margin and faster."""
     assert inputs.today is not None
     if inputs.today == i or not may_fit(inputs, policy, inputs.today):
         return True
@@ -276,7 +282,7 @@ def _defended(inputs: Inputs, policy: Policy, i: int) -> bool:
 
 
 def _open(inputs: Inputs, policy: Policy, i: int) -> bool:
-    """It may gain more than the margin and may also lose: more data would tell."""
+    """Whether i may gain more than the margin and may also lose: more data would decide."""
     here = gain(inputs, i)
     known = np.isfinite(here.low) and np.isfinite(here.high)
     return bool(
@@ -285,14 +291,14 @@ def _open(inputs: Inputs, policy: Policy, i: int) -> bool:
 
 
 def _measured(inputs: Inputs, i: int) -> bool:
-    """Has a latency, an interval, and enough seeds to speak for the strategy."""
+    """Whether i has a latency, an interval and enough seeds."""
     candidate = inputs.candidates[i]
     enough = candidate.latency is not None and not _seeds_lacking(inputs, i)
     return enough and bool(np.isfinite(inputs.auc[i].value))
 
 
 def _lacks(inputs: Inputs) -> tuple[MissingEvidence, ...]:
-    """What keeps any decision from being made."""
+    """The missing evidence that prevents any decision."""
     lacks = [MissingEvidence("other", text=text) for text in inputs.problems]
     if not inputs.controlled:
         lacks.append(MissingEvidence("controls", text=UNCONTROLLED))
@@ -350,7 +356,7 @@ def _seeds_lacking(inputs: Inputs, i: int) -> bool:
 
 
 def _what_settles(inputs: Inputs, best: int) -> MissingEvidence:
-    """How many rows or seeds would decide between the best and today."""
+    """How many rows or seeds would decide between the best candidate and today's."""
     assert inputs.today is not None
     name = inputs.candidates[best].name
     here = gain(inputs, best)

@@ -1,7 +1,7 @@
-"""Clicks per 1,000 impressions at top k, by replaying logged requests in a strategy's order.
+"""Clicks per 1,000 impressions in the top k, from logged requests reordered by a strategy's scores.
 
-Only logged candidates are ranked, and a click counts wherever it was shown: the number compares
-orders of the same lists, it does not predict what new lists would earn (no position model).
+Only logged candidates are ranked, and a click counts wherever it was shown. The number compares
+orders of the same lists; it does not predict the clicks of new lists (there is no position model).
 """
 
 from dataclasses import dataclass
@@ -16,25 +16,24 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Log:
-    """Logged rows of the test split, those of a request adjacent; requests with two rows or
-    more."""
+    """Logged rows of the test split, grouped by request; only requests with at least two rows."""
 
     label: Floats  # [N] 0 or 1
     request: Ints  # [N] 0 .. R - 1, ascending
-    cluster: Ints  # [R] 0 .. m - 1: what is independent
-    keep: NDArray[np.bool_]  # over the rows given, which ones are replayed
+    cluster: Ints  # [R] codes 0 .. m - 1 of the independent clusters
+    keep: NDArray[np.bool_]  # [N] which of the original rows are replayed
 
     @property
     def requests(self) -> int:
-        """Number of replayed requests, R."""
+        """The number of replayed requests, R."""
         return len(self.cluster)
 
 
 def open_log(label: NDArray[np.uint8], request: Ints, cluster: Ints) -> Log:
-    """Rows [N] in store order to a log; `cluster` is given per row.
+    """The log of rows [N] in store order; `cluster` is given for each row.
 
     Raises:
-        ValueError: rows of one request do not stand together.
+        ValueError: the rows of a request are not adjacent.
     """
     _, code, count = np.unique(request, return_inverse=True, return_counts=True)
     keep = count[code] >= 2
@@ -48,9 +47,9 @@ def open_log(label: NDArray[np.uint8], request: Ints, cluster: Ints) -> Log:
 
 
 def clicks_in_top(log: Log, score: Floats, k: int) -> Floats:
-    """Clicks among the k highest scores of each request [R]; score [N] over the kept rows.
+    """Clicks among the k highest scores of each request [R]; `score` is [N] over the kept rows.
 
-    Ties at the edge count by their expected share, so that a constant score is a random order.
+    Ties at position k count by their expected share, so that a constant score means a random order.
     """
     order = np.lexsort((-score, log.request))
     request, value, label = log.request[order], score[order], log.label[order]
@@ -66,12 +65,13 @@ def clicks_in_top(log: Log, score: Floats, k: int) -> Floats:
 
 
 def shown(log: Log, k: int) -> Floats:
-    """Impressions of each request [R]: k, or as many candidates as were logged."""
+    """Impressions of each request [R]: k, or the number of logged candidates if that is smaller."""
     return np.minimum(np.bincount(log.request, minlength=log.requests), k).astype(np.float64)
 
 
 def per_thousand(log: Log, score: Floats, k: int) -> tuple[float, Floats]:
-    """Clicks per 1,000 impressions and its influence per cluster [m] (a ratio of sums)."""
+    """Clicks per 1,000 impressions and the influence of each cluster [m] on it (a ratio of
+    sums)."""
     clicks, impressions = clicks_in_top(log, score, k), shown(log, k)
     rate = clicks.sum() / impressions.sum()
     influence = (clicks - rate * impressions) / impressions.sum()

@@ -1,4 +1,4 @@
-"""What would change the decision: the policy applied again, never an assertion."""
+"""What would change the decision, found by applying the policy again to other values."""
 
 import math
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ SCALES: dict[Knob, tuple[float, ...]] = {
 
 @dataclass(frozen=True)
 class ChangedDecision:
-    """The decision at another value of one knob, all else as it was."""
+    """The decision at another value of one setting, all others unchanged."""
 
     knob: Knob
     value: float  # ms, AUC, or factor on the price per core-hour or on the traffic
@@ -30,16 +30,17 @@ class ChangedDecision:
 
 @dataclass(frozen=True)
 class Flip:
-    """The nearest value at which the decision becomes another one."""
+    """The nearest value at which the decision changes."""
 
     knob: Knob
-    side: Literal["below", "from"]  # below the value, or from it on
+    side: Literal["below", "from"]  # it changes below the value, or at and above it
     value: float
     outcome: Outcome
 
 
 def what_would_change(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[ChangedDecision, ...]:
-    """Limit +-20 %; margin, price and traffic halved and doubled."""
+    """The decision at the limit +-20 %, and at half and twice the margin, the price and the
+    traffic."""
     changes = []
     for knob, scales in SCALES.items():
         for scale in scales:
@@ -50,11 +51,11 @@ def what_would_change(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Ch
 
 
 def flips(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Flip, ...]:
-    """Nearest change on either side of the limit, the margin and the price, exact.
+    """The nearest exact change on either side of the limit, the margin and the price.
 
-    The decision as a function of one knob is a step function; its steps lie at the ends of p99 as
-    they decide, at the margins that an end of an interval meets, and at the prices at which a
-    strategy meets the limit on cost, so only these are tried.
+    The decision is a step function of each setting. Its steps can only lie at the deciding ends of
+    p99, at the margins equal to an end of an interval, and at the prices at which a strategy meets
+    the cost limit, so that only these values are tried.
     """
     changes: list[Flip] = []
     steps_of: dict[Knob, set[float]] = {
@@ -78,7 +79,7 @@ def flips(inputs: Inputs, policy: Policy, base: Outcome) -> tuple[Flip, ...]:
 
 
 def same(a: Outcome, b: Outcome) -> bool:
-    """Whether a reader would do the same thing."""
+    """Whether a reader would act in the same way on both."""
     return (a.case, a.choice) == (b.case, b.choice)
 
 
@@ -102,7 +103,8 @@ def _with(policy: Policy, knob: Knob, value: float) -> Policy:
 
 
 def _limits(inputs: Inputs) -> set[float]:
-    """Where a strategy is no longer known to keep the limit, and where it is known to miss it."""
+    """The limits at which a strategy starts to be known to keep it, and stops to be known to miss
+    it."""
     latencies = [c.latency for c in inputs.candidates if c.latency is not None]
     reaches = [tail(latency, inputs.floor_p99) for latency in latencies]
     return {end for reach in reaches if reach for end in (reach.low, reach.high)}
@@ -115,7 +117,7 @@ def _prices(inputs: Inputs, policy: Policy) -> set[float]:
 
 
 def _margins(inputs: Inputs, policy: Policy) -> set[float]:
-    """Ends of the intervals against the leader and against today."""
+    """The ends of the intervals against the leader and against today's."""
     outcome = decide(inputs, policy)
     if outcome.leader is None or inputs.today is None:
         return set()

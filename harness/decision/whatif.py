@@ -14,7 +14,7 @@ SECONDS_A_YEAR = 365 * 86_400
 
 @dataclass(frozen=True)
 class Business:
-    """One cell of the grid: assumptions, not measurements."""
+    """The assumptions of one cell of the grid; nothing here is measured."""
 
     slo_ms: float
     price_core_hour: float
@@ -33,12 +33,12 @@ class Replayed:
     shown: float  # impressions of a replayed request, at most k
     predictions: int  # candidates scored per request in the bench
     price: float  # per core-hour, at which Candidate.cost was computed
-    expected: tuple[float, ...] | None = None  # [S] rates over today's, allowing for the picking
+    expected: tuple[float, ...] | None = None  # [S] gains over today's, shrunk
 
 
 @dataclass(frozen=True)
 class WhatIfCell:
-    """What wins one cell of the grid; money and clicks are a year's, over what runs today."""
+    """The winner of one cell of the grid; money and clicks are a year's, over today's strategy."""
 
     business: Business
     winner: int | None
@@ -49,15 +49,16 @@ class WhatIfCell:
 
 @dataclass(frozen=True)
 class Grid:
-    """Every combination of the four axes, the last axis fastest; empty where no cost was
-    measured, or while other work disturbed the session."""
+    """All combinations of the four axes, the last axis varying fastest; empty if no cost was
+    measured or if other work disturbed the session."""
 
     cells: tuple[WhatIfCell, ...]
     axes: tuple[tuple[float, ...], ...] = ((), (), (), ())  # limits ms, prices, requests/s, values
 
 
 def yearly_clicks(clicks: Replayed, business: Business, a: int, b: int) -> Measured:
-    """More clicks a year with a than with b; value and interval allow for a having been picked."""
+    """How many clicks a year a gets more than b; value and interval allow for a having been
+    picked."""
     impressions = business.requests_per_second * SECONDS_A_YEAR * clicks.shown
     more = clicks.pairs.picked(a, b)
     if clicks.expected is not None:
@@ -66,7 +67,7 @@ def yearly_clicks(clicks: Replayed, business: Business, a: int, b: int) -> Measu
 
 
 def yearly_cost(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> float | None:
-    """What serving costs a year; None where the bench gave no cost."""
+    """The cost of serving for a year; None if the bench has no cost."""
     cost = inputs.candidates[i].cost
     if cost is None:
         return None
@@ -75,7 +76,7 @@ def yearly_cost(inputs: Inputs, clicks: Replayed, business: Business, i: int) ->
 
 
 def net_gain(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> Measured | None:
-    """Money a year over what runs today: clicks at their value, less the extra serving cost."""
+    """Money a year over today's strategy: the value of its clicks minus its extra serving cost."""
     assert inputs.today is not None
     own = yearly_cost(inputs, clicks, business, i)
     today = yearly_cost(inputs, clicks, business, inputs.today)
@@ -86,7 +87,8 @@ def net_gain(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> Me
 
 
 def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -> WhatIfCell:
-    """The winner is the strategy under the limit whose yearly gain has the best lower bound."""
+    """The cell; its winner is the strategy within the limit whose yearly gain has the best lower
+    bound."""
     assert inputs.today is not None
     here = replace(
         policy,
@@ -108,14 +110,14 @@ def cell(inputs: Inputs, clicks: Replayed, policy: Policy, business: Business) -
     hopeful = max(net, key=lambda i: net[i].value)
     if net[hopeful].value > 0:
         return _cell(inputs, clicks, business, None, "thin", net[hopeful])
-    if inputs.today not in net:  # it may keep the limit: no loss is taken on that
+    if inputs.today not in net:  # today's may keep the limit: do not accept a loss to replace it
         return _cell(inputs, clicks, business, None, "thin", net[hopeful])
     return _cell(inputs, clicks, business, inputs.today, "tie", net[inputs.today])
 
 
 def grid(inputs: Inputs, clicks: Replayed, policy: Policy, centre: Business) -> Grid:
-    """Limits +-20 %, traffic and price per core-hour times 1/2, 1, 2, value of a click / 10, 1, x
-    10."""
+    """The grid: limits +-20 %; traffic and price per core-hour times 1/2, 1, 2; value of a click
+    times 1/10, 1, 10."""
     if inputs.disturbed or not any(c.cost is not None for c in inputs.candidates):
         return Grid(())
     axes = (
@@ -129,9 +131,9 @@ def grid(inputs: Inputs, clicks: Replayed, policy: Policy, centre: Business) -> 
 
 
 def break_even(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> Measured | None:
-    """Value of a click at which i pays for its serving cost over today's; None = never or always.
+    """The value of a click at which i pays for its extra serving cost; None = never or always.
 
-    The interval comes from the ends of the click difference, so its upper end may be infinite.
+    The interval comes from the ends of the click difference, so that its upper end may be infinite.
     """
     assert inputs.today is not None
     own = yearly_cost(inputs, clicks, business, i)
@@ -146,7 +148,7 @@ def break_even(inputs: Inputs, clicks: Replayed, business: Business, i: int) -> 
 
 
 def assumptions(clicks: Replayed, centre: Business, currency: str) -> tuple[str, ...]:
-    """What the table takes for granted, printed beside it."""
+    """The assumptions of the table, printed beside it."""
     return (
         f"Clicks: {clicks.requests:,} logged test requests with at least two candidates, ranked "
         f"again by each strategy; a click counts if it lies in the top {clicks.k}.",

@@ -1,1 +1,1 @@
-"""What is left of a trained strategy when a modality is hidden at serving time."""
+"""How a trained strategy scores when a modality is hidden or disturbed at serving time."""

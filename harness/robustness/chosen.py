@@ -1,4 +1,4 @@
-"""The strategies and runs that are scored again without training."""
+"""Selects the strategies and runs that are scored again without training."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,8 @@ Tell = Callable[[str], None]
 
 
 def chosen_strategies(study: StudyFolder, chosen_names: tuple[str, ...]) -> list[str]:
-    """Today's last, so that the strategy in question comes first in the figure."""
+    """The chosen strategies; today's comes last, so that the strategy in question is first in the
+    figure."""
     valid_auc: dict[str, float] = {}
     for entry in study.completed():
         if entry.role == "strategy":
@@ -27,10 +28,12 @@ def chosen_strategies(study: StudyFolder, chosen_names: tuple[str, ...]) -> list
 
 
 def runs_with_weights(study: StudyFolder, name: str, tell: Tell) -> list[RunEntry]:
-    """The completed runs of a strategy whose weights are whole; damaged ones are told and left out.
+    """The completed runs of a strategy whose weights are intact; damaged ones are reported and left
+    out.
 
     Raises:
-        NothingToDoError: there is none. DataContractError: all there are are damaged.
+        NothingToDoError: there is no such run.
+        DataContractError: all runs are damaged.
     """
     runs, damaged = [], []
     for entry in study.checked_entries(roles=("strategy", "control", "ablation")):

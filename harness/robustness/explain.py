@@ -1,5 +1,5 @@
-"""`fusefront explain`: what each modality adds to a trained strategy's AUC, alone and beside the
-others."""
+"""`fusefront explain`: what each modality adds to a trained strategy's AUC, alone and with the
+other modalities."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,25 +33,27 @@ from fusefront.harness.training.predict import predict
 
 FILE = "explanation.json"
 ALL = "all modalities"
-ROUNDING = 1e-12  # of AUC; what is left of a modality that the model does not read is nothing
+ROUNDING = 1e-12  # AUC; smaller: rounding error of a modality that the model does not read
 KIND = "masked: one trained model, modalities hidden from it at serving time"
 
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """Whose modalities; () = the decision's choice, else the best on validation, and today's."""
+    """The strategies to explain; () = the decision's choice (else the best on validation) and
+    today's."""
 
     strategies: tuple[str, ...] = ()
     include: tuple[Path, ...] = ()
 
 
 def explain(study: StudyFolder, options: ExplainOptions, tell: Tell) -> list[ModalityShare]:
-    """Write explanation.json; its rows, one a strategy, slice and modality, then all together.
+    """Write explanation.json; returns its rows, one for each strategy, slice and modality, then one
+    for all modalities together.
 
-    A share is the modality's Shapley value of the test AUC over all subsets of the modalities that
-    the trained model may see; ids, fields and history stay. Shares of a slice sum to its AUC with
-    all modalities less that with none. Their intervals hold for all modalities and slices at once.
-    Opening test is recorded.
+    A share is the modality's Shapley value of the test AUC, over all subsets of the modalities that
+    the trained model may read; ids, fields and history stay. The shares of a slice sum to its AUC
+    with all modalities minus that with none. Their intervals hold for all modalities and slices at
+    once. Opening test is recorded.
 
     Raises:
         NothingToDoError: the data set has no modality, or no run of a strategy has its weights.
@@ -88,7 +90,7 @@ def explain(study: StudyFolder, options: ExplainOptions, tell: Tell) -> list[Mod
 
 
 def in_words(rows: Sequence[ModalityShare]) -> list[str]:
-    """What each modality contributes to a strategy on all test rows, a sentence each."""
+    """What each modality contributes to a strategy on all test rows, one sentence each."""
     sentences = []
     for row in rows:
         if row["slice"] or row["modality"] == ALL:
@@ -134,7 +136,7 @@ def _parts(source: StudySource) -> Iterator[TestRows]:
 
 @dataclass
 class SharesOfRows:
-    """Shares of one part, seed by seed, with their influences."""
+    """The shares on one set of rows, seed by seed, with their influences."""
 
     part: TestRows
     modalities: tuple[str, ...]
@@ -147,8 +149,9 @@ class SharesOfRows:
         return cls(part, modalities, Accumulator.empty((*modalities, ALL), axis.size, axis.mc), [])
 
     def rows(self, strategy: str, subsets: Coalitions, families: int) -> list[ModalityShare]:
-        """Shares with 95 % intervals over rows, seeds and, where orders were drawn, the drawing:
-        of each alone, and such that hold for all modalities and all `families` of rows at once."""
+        """Shares with 95 % intervals over rows, seeds and, if orders were sampled, the sampling:
+        both an interval for each share alone, and one that holds for all modalities and all
+        `families` of rows."""
         joint = self.shares.joint()
         joint = replace(joint, s2=np.nan_to_num(joint.s2), level=1 - 0.05 / families)
         drawing = np.append(subsets.drawing_error(np.mean(self.values, axis=0)), 0.0)
@@ -183,7 +186,7 @@ def _add(
     model: Baseline,
     store: PreparedDataset,
 ) -> None:
-    """One trained model: the AUC of every subset of its modalities, on every part."""
+    """Add one trained model: the AUC of every subset of its modalities, on every set of rows."""
     count, players = subsets.members.shape
     values = np.zeros((len(parts), count))
     shares = [np.zeros((players, part.layout.axis.size)) for part in parts]
@@ -209,7 +212,7 @@ def _add(
 
 
 def subset_scores(model: Baseline, store: PreparedDataset, members: NDArray[np.bool_]) -> Scores:
-    """Logits [N] of the test split where the model sees the modalities of `members` [M] alone."""
+    """Logits [N] of the test split if the model reads only the modalities of `members` [M] bool."""
     items = store.manifest.schema_.items
     keep = torch.from_numpy(np.tile(members, (items + 1, 1)))
     return predict(model, encode_table(model, items, keep), store, "test")

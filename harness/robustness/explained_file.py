@@ -1,4 +1,5 @@
-"""`fusefront predict --explain`: contributions to every row of a file, from the run of a bundle."""
+"""`fusefront predict --explain`: contributions to the logit of every row of a file, from a bundle's
+run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,11 +29,11 @@ from fusefront.harness.training.build import load_model
 
 
 class ExplainedFile(TypedDict):
-    """What `predict --explain` says when it is done."""
+    """What `predict --explain` prints at its end."""
 
     rows: int
     contributions: str  # the file
-    mean_size: dict[str, float]  # mean |logit| that a group adds, largest first
+    mean_size: dict[str, float]  # group -> mean absolute contribution to the logit, largest first
     losses: dict[str, Loss]
 
 
@@ -44,12 +45,13 @@ def explain_file(
     include: Sequence[Path] = (),
     counting: NumberSource | None = None,
 ) -> ExplainedFile:
-    """Write, a row of `source`, the logit, the logit with all groups absent, and each group's part.
+    """Write for each row of `source` its logit, the logit with all groups absent, and each group's
+    contribution.
 
-    The parts are of the trained run in float32; the bundle's own rows may be rounded further.
+    Contributions are those of the trained run in float32; the bundle itself may round more.
 
     Raises:
-        UsageError: the run of the bundle does not lie under `out`.
+        UsageError: the run of the bundle is not under `out`.
         DataContractError: the run's weights are not those of the bundle, or a row cannot be read.
     """
     manifest = read_manifest(bundle)

@@ -16,7 +16,8 @@ from fusefront.harness.training.predict import predict
 
 
 def shown_modalities(store: PreparedDataset, hidden: Hidden, seed: int = 0) -> NDArray[np.bool_]:
-    """Which modalities stay, [n + 1, M]; shares are nested and the same items for every model."""
+    """Which modalities stay, [n + 1, M] bool: the same items for every model, and a larger share
+    hides all items of a smaller one."""
     modalities = list(store.manifest.schema_.modalities)
     column = modalities.index(hidden.modality)
     keep = np.ones((store.manifest.schema_.items + 1, len(modalities)), bool)
@@ -26,8 +27,8 @@ def shown_modalities(store: PreparedDataset, hidden: Hidden, seed: int = 0) -> N
 
 
 def hidden_requests(store: PreparedDataset, hidden: Hidden, seed: int = 0) -> NDArray[np.bool_]:
-    """Of which rows [N] of test the modality is hidden by request; shares are nested and the same
-    requests for every model."""
+    """Which rows [N] of test have the modality hidden, by request: the same requests for every
+    model, and a larger share hides all requests of a smaller one."""
     start = np.asarray(store.split("test").row_start, np.int64)
     column = list(store.manifest.schema_.modalities).index(hidden.modality)
     draw = np.random.default_rng([seed, 1, column]).random(len(start) - 1)
@@ -37,7 +38,7 @@ def hidden_requests(store: PreparedDataset, hidden: Hidden, seed: int = 0) -> ND
 def scores(
     model: Baseline, store: PreparedDataset, conditions: tuple[Hidden, ...]
 ) -> Iterator[tuple[Hidden, Scores]]:
-    """Logits [N] of the test split under each condition; the weights stay as they were trained."""
+    """Logits [N] of the test split under each condition; the weights stay as trained."""
     items = store.manifest.schema_.items
     whole: Scores | None = None
     absent: dict[str, Scores] = {}

@@ -1,8 +1,8 @@
 """What each group of inputs adds to one row's logit: modalities, history, numbers, fields, ids.
 
-The Shapley value over all subsets of the groups of one trained model; a group that is left out is
-what the model knows as absent: vectors and ids that were never seen, an empty history, numbers at
-their mean, fields at their unknown value.
+The contribution is the Shapley value over all subsets of the groups, for one trained model. A group
+that is left out gets the values that the model knows as absent: vectors and ids that were never
+seen, an empty history, numbers at their mean, fields at their unknown value.
 """
 
 from collections.abc import Iterator
@@ -20,21 +20,21 @@ from fusefront.harness.serving.export.request import HISTORIES, Feed
 from fusefront.harness.statistics.shapley import coalitions
 
 HISTORY, NUMBERS, FIELDS, IDS = "history", "counters and numbers", "context fields", "ids"
-MOST_GROUPS = 10  # of which all subsets are scored
+MOST_GROUPS = 10  # most groups of which all subsets are scored
 Floats = NDArray[np.float64]
 
 
 class Contributions(NamedTuple):
-    """Of N rows; `base` is the logit with every group absent."""
+    """The contributions for N rows; `base` [N] is the logit with every group absent."""
 
     groups: tuple[str, ...]
     base: Floats  # [N]
-    shares: Floats  # [N, G], summing with the base to the logit
+    shares: Floats  # [N, G]; with the base they sum to the logit
     logit: Floats  # [N]
 
 
 def groups_of(model: Baseline, schema: Schema, feed: Feed) -> tuple[str, ...]:
-    """The groups that the data have and the model could read."""
+    """The groups that the data have and the model can read."""
     context = {kind for name in feed for kind in ("ids", "numbers") if name.endswith(f"_{kind}")}
     groups = list(schema.modalities)
     if feed["history"].shape[1] and model.reads_history:
@@ -47,7 +47,7 @@ def groups_of(model: Baseline, schema: Schema, feed: Feed) -> tuple[str, ...]:
 
 
 def contributions(model: Baseline, schema: Schema, feed: Feed) -> Contributions:
-    """What each group adds to the logit of each request's first candidate."""
+    """The contribution of each group to the logit of each request's first candidate."""
     model = model.eval()
     groups = groups_of(model, schema, feed)
     subsets = coalitions(len(groups), most_exact=MOST_GROUPS)
@@ -65,7 +65,7 @@ def contributions(model: Baseline, schema: Schema, feed: Feed) -> Contributions:
 
 
 def _compact(feed: Feed) -> tuple[torch.Tensor, Feed]:
-    """The items [U] that the feed names, padding first, and the feed with their places."""
+    """The items [U] that occur in the feed, padding first, and the feed with indices into them."""
     names = ("history", "candidates")
     items = np.unique(np.concatenate([[0], *(feed[name].ravel() for name in names)]))
     places = {name: np.searchsorted(items, feed[name]) for name in names}
@@ -90,7 +90,7 @@ def _masked(feed: Feed, present: set[str]) -> Feed:
 
 
 def _id_tables(model: Baseline) -> list[nn.Module]:
-    """The parts that embed ids and know which were seen in train."""
+    """The parts that embed ids and know which ids occurred in train."""
     return [
         part
         for part in model.modules()
@@ -101,7 +101,8 @@ def _id_tables(model: Baseline) -> list[nn.Module]:
 
 @contextmanager
 def _ids_known(model: Baseline, *, known: bool) -> Iterator[None]:
-    """Every id as if it was never seen in train, where it is not known."""
+    """Unless `known`, treat every id as one that did not occur in train while the context is
+    open."""
     parts = [] if known else _id_tables(model)
     before = [part.in_train for part in parts]
     for part in parts:

@@ -1,4 +1,4 @@
-"""`fusefront robustness`: hide each modality at serving time, score test again, compare in
+"""`fusefront robustness`: disturb each modality at serving time, score test again, compare in
 pairs."""
 
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class HidingOptions:
-    """What to hide, for whom; () = the decision's choice, else the best on validation, and
-    today's."""
+    """What is disturbed, and for which strategies; () = the decision's choice (else the best on
+    validation) and today's."""
 
     strategies: tuple[str, ...] = ()
     shares: tuple[float, ...] = SHARES
@@ -42,7 +42,7 @@ class HidingOptions:
     kinds: tuple[str, ...] = ("items",)  # of KINDS
 
     def check(self) -> None:
-        """UsageError for shares or kinds that are none."""
+        """Raises UsageError for a share out of range or an unknown kind."""
         if unknown := [kind for kind in self.kinds if kind not in KINDS]:
             raise UsageError(f"got kind {unknown[0]!r}, expected of {', '.join(KINDS)}")
         if bad := [share for share in self.shares if not 0 <= share <= 1]:
@@ -50,10 +50,10 @@ class HidingOptions:
 
 
 def measure(study: StudyFolder, options: HidingOptions, tell: Tell) -> list[HiddenCurve]:
-    """Write robustness.json; its curves, one a strategy and modality.
+    """Write robustness.json; returns its curves, one for each strategy and modality.
 
-    Every AUC is compared with that of what runs today with nothing hidden (`gain`), and with
-    today's under the same loss (`lead`). Opening test is recorded.
+    Every AUC is compared with that of today's strategy with nothing hidden (`gain`), and with
+    today's under the same disturbance (`lead`). Opening test is recorded.
     """
     options.check()
     store = PreparedDataset.open(study.store_path)
@@ -81,16 +81,16 @@ def measure(study: StudyFolder, options: HidingOptions, tell: Tell) -> list[Hidd
 
 @dataclass(frozen=True)
 class HiddenScores:
-    """AUC of every strategy and condition, and each one's change within its own trained models."""
+    """The AUC of every strategy and condition, and its change within the same trained models."""
 
     reference: str
     joint: JointModel
-    changes: JointModel  # from nothing hidden, seed by seed
+    changes: JointModel  # changes from the undisturbed scores, seed by seed
 
     def curve(
         self, name: str, modality: str, shares: Sequence[float], kind: str = "items"
     ) -> HiddenCurve:
-        """One line of robustness.json."""
+        """One curve of robustness.json."""
         hidden = [Hidden(modality, share, kind) for share in shares]
         return {
             "strategy": name,
@@ -103,7 +103,8 @@ class HiddenScores:
         }
 
     def _area(self, name: str, hidden: Sequence[Hidden]) -> Ends:
-        """Mean change of AUC from nothing hidden over the range of shares, by trapezoids."""
+        """The mean change of AUC from the undisturbed scores over the range of shares, by
+        trapezoids."""
         shares = np.array([condition.share for condition in hidden])
         if len(shares) < 2:
             return {"value": 0.0, "low": 0.0, "high": 0.0}
@@ -119,7 +120,7 @@ class HiddenScores:
         return ends_of(float(area.value[0]), float(area.low[0]), float(area.high[0]))
 
     def _gain(self, name: str, hidden: Hidden) -> Ends:
-        if name == self.reference:  # the same trained models: no seed stands between the two
+        if name == self.reference:  # the same trained models: no noise from seeds
             return alone_ends(self.changes, key(name, hidden))
         return _pair(self.joint, key(name, hidden), key(self.reference, NOTHING))
 
@@ -133,7 +134,7 @@ NOTHING = Hidden("", 0.0)
 
 
 def key(name: str, hidden: Hidden) -> str:
-    """Name in the joint model; nothing hidden is one condition, whatever the modality."""
+    """The name in the joint model; "nothing hidden" is one condition for all modalities."""
     if hidden.share == 0:
         return name
     how = "" if hidden.kind == "items" else f" | {hidden.kind}"
@@ -185,7 +186,7 @@ def alone_ends(model: JointModel, name: str) -> Ends:
 
 
 def ends_of(value: float, low: float, high: float) -> Ends:
-    """As they are written; None for an end that is not known."""
+    """The ends for JSON; None for an end that is not known."""
     return {
         "value": value,
         "low": low if np.isfinite(low) else None,

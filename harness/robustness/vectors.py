@@ -1,5 +1,5 @@
-"""A trained model over other item vectors than it was trained with: noisy ones, or those of other
-items."""
+"""A trained model on item vectors other than those it was trained with: noisy ones, or those of
+other items."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +19,9 @@ Vectors = NDArray[np.float32]
 
 
 def changed_vectors(store: PreparedDataset, hidden: Hidden, seed: int = 0) -> Vectors:
-    """[n + 1, D] of one modality: with noise of `share` deviations of each dimension, or dealt
-    among a `share` of the items; the same for every model, and shares are nested."""
+    """[n + 1, D] vectors of one modality, with noise of `share` standard deviations of each
+    dimension, or dealt among a `share` of the items; the same for every model, and a larger share
+    includes a smaller one."""
     rows = np.array(store.vectors(hidden.modality), np.float32)
     column = list(store.manifest.schema_.modalities).index(hidden.modality)
     present = np.flatnonzero(np.asarray(store.items.present)[:, column])
@@ -36,7 +37,8 @@ def changed_vectors(store: PreparedDataset, hidden: Hidden, seed: int = 0) -> Ve
 
 
 def parts_over(model: Baseline, column: int) -> list[CompressedModality]:
-    """The parts of a model that hold the table of one modality, by its place in the schema."""
+    """The parts of a model that hold the table of one modality, given by its index in the
+    schema."""
     parts: list[CompressedModality] = []
     for slots in model.modules():
         if isinstance(slots, ItemSlots) and not slots.joint:
@@ -47,7 +49,7 @@ def parts_over(model: Baseline, column: int) -> list[CompressedModality]:
 
 
 def reads(model: Baseline, store: PreparedDataset, modality: str) -> bool:
-    """Whether any item's codes change when the modality is hidden of all."""
+    """Whether hiding the modality for all items changes any item's codes."""
     schema = store.manifest.schema_
     keep = torch.ones((schema.items + 1, len(schema.modalities)), dtype=torch.bool)
     whole = encode_table(model, schema.items, keep)
@@ -64,11 +66,11 @@ def reads(model: Baseline, store: PreparedDataset, modality: str) -> bool:
 def other_vectors(
     model: Baseline, store: PreparedDataset, modality: str, rows: Vectors
 ) -> Iterator[None]:
-    """The model reads `rows` [n + 1, D] of the modality, by its compressor as it was fitted; one
-    that reads none of the modality (popularity, ids alone) stays as it is.
+    """Let the model read `rows` [n + 1, D] of the modality, through its fitted compressor; a model
+    that does not read the modality (popularity, ids alone) stays unchanged.
 
     Raises:
-        UsageError: the model reads the modality, and has no table of it alone.
+        UsageError: the model reads the modality, but has no separate table of it.
     """
     column = list(store.manifest.schema_.modalities).index(modality)
     parts = parts_over(model, column)

@@ -1,4 +1,4 @@
-"""Joint models from score vectors that are seen one at a time."""
+"""Builds joint models from score vectors that arrive one at a time."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,8 @@ from fusefront.harness.statistics.joint import Floats, JointModel
 
 @dataclass
 class Accumulator:
-    """Collects one score vector at a time; keeps one column of cluster influences a strategy."""
+    """Takes one score vector at a time; keeps only one column of cluster influences for each
+    strategy."""
 
     names: tuple[str, ...]
     clusters: int
@@ -18,7 +19,7 @@ class Accumulator:
     theta: dict[str, list[float]]
     square: dict[str, float]  # sum over seeds of the squared length of the influences
     column: NDArray[np.float32]  # [S, m or redraws] influences summed over seeds
-    effective: float | None = None  # clusters that would tell as much, were they equal; None: mc
+    effective: float | None = None  # number of equal clusters with as much information; None: mc
 
     @classmethod
     def empty(
@@ -29,7 +30,8 @@ class Accumulator:
         columns: int | None = None,
         effective: float | None = None,
     ) -> "Accumulator":
-        """Nothing seen yet; `columns` where they are not the clusters."""
+        """An empty accumulator; `columns` is the number of influence columns if it is not that of
+        clusters."""
         return cls(
             names,
             clusters,
@@ -41,15 +43,15 @@ class Accumulator:
         )
 
     def add(self, name: str, value: float, influence: Floats) -> None:
-        """One seed of a strategy: the metric and its influence [columns], summed within
-        clusters."""
+        """Add one seed of a strategy: its metric `value` and its `influence` [columns], summed
+        within clusters."""
         single = influence.astype(np.float32)
         self.theta[name].append(value)
         self.square[name] += _dot(single, single)
         self.column[self.names.index(name)] += single
 
     def select(self, names: tuple[str, ...]) -> "Accumulator":
-        """The part of some strategies, in their order."""
+        """The part for the strategies `names`, in this order."""
         if names == self.names:
             return self
         places = [self.names.index(name) for name in names]
@@ -62,7 +64,7 @@ class Accumulator:
         )
 
     def joint(self, rho: float = 0.0) -> JointModel:
-        """The joint model of what was added; every strategy needs at least one seed."""
+        """The joint model of everything that was added; every strategy needs at least one seed."""
         n = np.array([len(self.theta[name]) for name in self.names])
         theta = np.array([np.mean(self.theta[name]) for name in self.names])
         s2 = np.array([_variance(self.theta[name]) for name in self.names])
@@ -99,7 +101,7 @@ def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 
 def _gram(columns: NDArray[np.float32], block: int = 1 << 16) -> Floats:
-    """columns @ columns.T in float64, a block at a time; [S, m] -> [S, S]."""
+    """columns @ columns.T in float64, computed block by block; [S, m] -> [S, S]."""
     gram = np.zeros((len(columns), len(columns)))
     for start in range(0, columns.shape[1], block):
         part = columns[:, start : start + block].astype(np.float64)

@@ -17,7 +17,7 @@ _ALL_BITS = np.uint32(0x80000000)
 
 
 class TieGroups(NamedTuple):
-    """Rows in the order of their scores, cut where the score changes; G groups of equal scores."""
+    """Rows sorted by score and cut where the score changes: G groups of equal scores."""
 
     order: NDArray[np.intp]  # [N] rows, lowest score first
     label: NDArray[np.bool_]  # [N] labels in that order
@@ -26,14 +26,14 @@ class TieGroups(NamedTuple):
 
 
 class RowInfluence(NamedTuple):
-    """A metric and what each row adds to its error: the influences sum to zero."""
+    """A metric and the influence of each row on it; the influences sum to 0."""
 
     value: float
     rows: Floats  # [N], in the rows' own order
 
 
 def ordered_bits(scores: Scores) -> NDArray[np.uint32]:
-    """Unsigned integers in the order of the floats; -0.0 and +0.0 are one value.
+    """Unsigned integers that sort as the floats [n] do; -0.0 and +0.0 get the same value.
 
     >>> ordered_bits(np.float32([-1.0, -0.0, 0.0, 2.0])).tolist() == sorted(
     ...     ordered_bits(np.float32([-1.0, -0.0, 0.0, 2.0])).tolist()
@@ -46,8 +46,8 @@ def ordered_bits(scores: Scores) -> NDArray[np.uint32]:
 
 
 def tie_groups(scores: Scores, label: Labels) -> TieGroups:
-    """Sort scores [n] with labels [n] once: 64-bit keys of score and row, so that the sort needs no
-    second array."""
+    """Sort scores [n] with labels [n] once, by 64-bit keys of score and row, which needs no second
+    array."""
     key = ordered_bits(scores).astype(np.uint64) << np.uint64(32)
     key |= np.arange(len(key), dtype=np.uint64)
     key.sort()
@@ -60,12 +60,12 @@ def tie_groups(scores: Scores, label: Labels) -> TieGroups:
 
 
 def auc_influence(groups: TieGroups) -> RowInfluence:
-    """AUC and the influence of every row; nan and zeros if one of the classes is absent."""
+    """The AUC and the influence of every row [N]; nan and zeros if all labels are equal."""
     positive, negative = groups.positive, groups.size - groups.positive
     n1, n0 = int(positive.sum()), int(negative.sum())
     if n1 == 0 or n0 == 0:
         return RowInfluence(float("nan"), np.zeros(n1 + n0))
-    below = 2 * (np.cumsum(negative) - negative) + negative  # twice: lower and half of tied
+    below = 2 * (np.cumsum(negative) - negative) + negative  # twice: lower + half of tied
     above = 2 * (n1 - np.cumsum(positive)) + positive
     value = int(np.dot(positive, below)) / (2 * n1 * n0)
     # influence of a positive and of a negative row of each group
@@ -75,7 +75,8 @@ def auc_influence(groups: TieGroups) -> RowInfluence:
 
 
 def spread(groups: TieGroups, of_positive: Floats, of_negative: Floats) -> Floats:
-    """Give every row the value of its tie group and class; [G] and [G] -> [N] in row order."""
+    """Values a tie group of positives and of negatives, [G] each -> values of the rows [N], in row
+    order."""
     if len(groups.size) < len(groups.order):
         of_positive = np.repeat(of_positive, groups.size)
         of_negative = np.repeat(of_negative, groups.size)
@@ -85,7 +86,8 @@ def spread(groups: TieGroups, of_positive: Floats, of_negative: Floats) -> Float
 
 
 def exact_auc(scores: Scores, label: Labels) -> float:
-    """AUC alone, of float32 scores: two sorts of 32-bit keys and a search; nan with one class.
+    """The AUC alone, of float32 scores [n]: two sorts of 32-bit keys and a search; nan if all
+    labels are equal.
 
     >>> exact_auc(np.float32([0.1, 0.4, 0.35, 0.8]), np.uint8([0, 0, 1, 1]))
     0.75
@@ -101,16 +103,16 @@ def exact_auc(scores: Scores, label: Labels) -> float:
 
 
 class GroupAuc(NamedTuple):
-    """AUC within each group that has both classes; U of the groups."""
+    """The AUC within each of the U groups that have both classes."""
 
-    group: Codes  # [U] codes of the groups that count
+    group: Codes  # [U] codes of the groups with both classes
     auc: Floats  # [U]
     weight: Floats  # [U] rows in the group
 
 
 def auc_by_group(scores: Scores, label: Labels, group: Codes) -> GroupAuc:
-    """AUC of every group with a positive and a negative, by one sort of (group, score, label), all
-    [n]."""
+    """The AUC of every group that has both classes; scores, labels and groups are [n], sorted
+    once."""
     key = group.astype(np.uint64) << np.uint64(33)
     key |= ordered_bits(scores).astype(np.uint64) << np.uint64(1)
     key |= (label > 0).astype(np.uint64)

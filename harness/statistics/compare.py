@@ -1,5 +1,5 @@
-"""Compare strategies on the same rows: table, verdicts, best set, ranks and what would settle
-it."""
+"""Compares strategies on the same rows: table, verdicts, best set, ranks and what would settle open
+cases."""
 
 from dataclasses import replace
 
@@ -27,7 +27,11 @@ from fusefront.harness.statistics.score_source import ScoreSource
 
 
 def compare(source: ScoreSource, options: Options, study: str = "") -> Comparison:
-    """Compare all strategies of the source with the baseline; UsageError says what is refused."""
+    """Compare all strategies of the source with the baseline.
+
+    Raises:
+        UsageError: the options or the source do not allow the comparison.
+    """
     options.check(source)
     if options.look > 1:
         options = replace(options, alpha=options.alpha * (spent(options.look) / spent(1)))
@@ -106,7 +110,8 @@ def _request(source: ScoreSource, options: Options, layout: Layout) -> PanelRequ
 
 
 def _crossing_ratio(options: Options, panel: Panel) -> float:
-    """Error of a difference by user and item over that by user; nan where it is not known."""
+    """Standard error of a difference clustered by user and item, over that clustered by user; nan
+    if unknown."""
     crossing = panel.crossings.get(options.metric)
     if crossing is None or options.baseline not in panel.strategies:
         return float("nan")
@@ -114,7 +119,7 @@ def _crossing_ratio(options: Options, panel: Panel) -> float:
 
 
 def _weight(options: Options, layout: Layout, panel: Panel) -> ClusterWeight | None:
-    """How unequal the clusters of the verdicts' metric are."""
+    """How unequal the clusters are, for the metric that verdicts are given on."""
     about = panel.about[options.metric]
     axis = layout.axis_of(about.unit)
     share = cluster_shares(axis, about.lever)
@@ -144,7 +149,7 @@ def _pair_seeds(source: ScoreSource, panel: Panel) -> None:
 
 
 def _validation(source: ScoreSource, options: Options) -> dict[str, float]:
-    """The primary metric on validation, mean over seeds; empty where that cannot be had."""
+    """The primary metric on validation, mean over seeds; empty if validation has no scores."""
     layout = Layout(source.rows("valid"), options.cluster)
     if not 0 < int(layout.rows.label.sum()) < len(layout.rows.label):
         return {}
@@ -156,13 +161,13 @@ def _validation(source: ScoreSource, options: Options) -> dict[str, float]:
 
 
 def _of_strategies(model: JointModel, members: NDArray[np.bool_]) -> float:
-    """Critical value of all pairs of strategies; that of all pairs where there is nothing else."""
+    """The critical value of all pairs of strategies; without such a pair, that of all pairs."""
     return model.c_all if members.all() else model.c_among(members)
 
 
 def _picked_here(source: ScoreSource, options: Options, own: Families) -> Winner | None:
-    """Who is best on this very split: its interval is that of all in its family, so right after
-    picking."""
+    """The best strategy on this split; its interval holds for its whole family, so also after
+    choosing the best."""
     model, base = own.model, own.baseline
     rivals = tuple(name for name in model.names if source.role(name) == "strategy")
     scores = np.where(
@@ -185,9 +190,10 @@ def _picked_here(source: ScoreSource, options: Options, own: Families) -> Winner
 def _expected(
     model: JointModel, rivals: tuple[str, ...], best: int, base: int, half: float
 ) -> float:
-    """The winner's lead drawn back to those of the other strategies, within its interval.
+    """The winner's expected lead, shrunk towards the leads of the other strategies, within its
+    interval.
 
-    As measured where it is no strategy itself, or the only one.
+    It is the measured lead if the winner is no strategy (a control), or the only one.
     """
     value = float(model.diff[best, base])
     places = [
@@ -202,7 +208,7 @@ def _expected(
 def _picked_on_validation(
     options: Options, own: Families, valid: dict[str, float]
 ) -> Winner | None:
-    """Who is best on validation, with the interval of its lead on this split."""
+    """The best strategy on validation, with the interval of its lead on this split."""
     model = own.model
     known = [name for name in model.names if not np.isnan(valid.get(name, np.nan))]
     if not known or options.split == "valid":

@@ -1,4 +1,5 @@
-"""What a comparison found, as one object; to and from JSON and polars."""
+"""The result of a comparison as one object, which can be written to JSON and polars and read
+back."""
 
 import math
 from dataclasses import dataclass, field
@@ -30,9 +31,9 @@ class Comparison:
     split: str
     metric: str  # the one that verdicts are given on
     baseline: str
-    cluster: str  # user | request | user and item
+    cluster: str  # what counts as independent: user | request | user and item
     margin: float
-    effect: float  # the declared effect that "needs" is about
+    effect: float  # the declared effect that `needs` refers to
     alpha: float
     rows: int
     positives: int
@@ -43,7 +44,7 @@ class Comparison:
     c_all: float  # critical value of all pairs at once
     c_base: float  # of the strategies' pairs with the baseline
     best_set: tuple[str, ...]  # empty where the data allow no statement
-    winner: Winner | None  # best on this split, the interval corrected for the picking
+    winner: Winner | None  # best on this split; its interval allows for choosing the best
     selected: Winner | None  # best on validation
     slices: tuple[SliceRow, ...]
     variance: tuple[Share, ...]
@@ -52,20 +53,20 @@ class Comparison:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     own_metrics: dict[str, Metric] = field(default_factory=dict)  # those that are not shipped
-    search: SearchVerdicts | None = None  # on ways of fusing; None where searches are not known
+    search: SearchVerdicts | None = None  # on ways of fusing; None if searches are unknown
     weight: ClusterWeight | None = None  # how unequal the clusters are; None in older files
-    look: int = 1  # at the split: intervals of later looks are wider
+    look: int = 1  # number of this look at the split: later ones have wider intervals
     two_way_ratio: float = float("nan")  # error by user and item over that by user; nan: not known
     c_controls: float = float("nan")  # of controls' and ablations' pairs with the baseline
     c_strategies: float = float("nan")  # of all pairs of strategies, the baseline among them
 
     @property
     def about(self) -> dict[str, Metric]:
-        """What each metric is called and which way is up."""
+        """The description of each metric: its title and whether more is better."""
         return ALL_METRICS | self.own_metrics
 
     def row(self, name: str) -> StrategyRow:
-        """A strategy's row; ValueError names the known ones."""
+        """The row of strategy `name`; raises ValueError, which lists the known names."""
         rows = [row for row in self.strategies if row.name == name]
         if not rows:
             known = ", ".join(row.name for row in self.strategies)
@@ -73,16 +74,18 @@ class Comparison:
         return rows[0]
 
     def pair(self, a: str, b: str) -> Pair:
-        """The difference a - b of the primary metric, with the one interval that is shown of it.
+        """The difference a - b of the primary metric, with the interval that every table and figure
+        shows.
 
-        It is right for all of its family at once: strategies with the baseline, controls with it,
-        strategies among themselves, or any two.
+        The interval holds for all pairs of a family at once: strategies with the baseline, controls
+        with the baseline, strategies with each other, or any two.
         """
         critical = self.critical(a, b)
         return self.model.simultaneous(self.model.index(a), self.model.index(b), critical)
 
     def critical(self, a: str, b: str) -> float:
-        """Standard errors that the interval of a - b reaches, if one difference needs no more."""
+        """Half the width of the interval of a - b in standard errors (at least that of a single
+        comparison)."""
         controls = {row.name for row in self.strategies if row.family == "controls"}
         if self.baseline in (a, b):
             other = b if a == self.baseline else a
@@ -92,7 +95,7 @@ class Comparison:
         return self.c_all if math.isnan(c) else c
 
     def to_dict(self) -> ComparisonRecord:
-        """JSON: named fields all the way down, null for what is not there."""
+        """The comparison as JSON; null stands for missing numbers."""
         return {
             "format": 2,
             "study": self.study,
@@ -136,7 +139,8 @@ class Comparison:
 
     @classmethod
     def from_dict(cls, record: ComparisonRecord) -> "Comparison":
-        """What `to_dict` gave; ValueError where the model's arrays do not fit its names."""
+        """The comparison that `to_dict` wrote; raises ValueError if the model's arrays do not fit
+        its names."""
         return cls(
             study=record["study"],
             split=record["split"],
@@ -179,7 +183,7 @@ class Comparison:
         )
 
     def to_polars(self) -> pl.DataFrame:
-        """One row a strategy; a metric gives three columns: value, _low, _high."""
+        """One row a strategy; a metric has three columns: the AUC has auc, auc_low and auc_high."""
         flat = [_flat(row) for row in self.strategies]
         names = dict.fromkeys(name for row in flat for name in row)
         kinds = {name: _KINDS.get(name, pl.Float64()) for name in names}

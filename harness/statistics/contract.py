@@ -1,4 +1,4 @@
-"""What a person's own quality metric keeps, so that it stands beside AUC in every table."""
+"""The contract of a plug-in quality metric, which is then shown beside the AUC in every table."""
 
 from typing import ClassVar
 
@@ -9,31 +9,35 @@ Probabilities = NDArray[np.float64]
 
 
 class QualityMetric:
-    """How good probabilities are, as one number.
+    """One number for the quality of predicted probabilities.
 
-    Subclasses give `name`, `higher_is_better` and `value`. `influence` is optional: with it the
-    interval costs one pass; without it whole clusters of rows are drawn again, some hundred times.
+    Subclasses define `name`, `higher_is_better` and `value`. `influence` is optional: with it, the
+    interval costs one pass over the rows; without it, whole clusters of rows are redrawn some
+    hundred times.
     """
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool]
-    title: ClassVar[str] = ""  # heads the columns; "" = the name
+    title: ClassVar[str] = ""  # heading of the columns; "" = the name
 
     def value(
         self, probability: Probabilities, label: NDArray[np.uint8], group: NDArray[np.int32]
     ) -> float:
-        """The metric of N rows; nan where they have none (one class only, say).
+        """The metric of N rows; nan if it is not defined for them (say, only one class).
 
-        `probability` [N] float64 in 0 .. 1, `label` [N] 0 or 1, `group` [N] codes of the users,
-        0 .. G - 1, each there. The order of the rows and which code a user has mean nothing.
+        `probability` [N] float64 from 0 to 1, `label` [N] 0 or 1, `group` [N] user codes 0 .. G -
+        1, all of which occur. The result must not depend on the order of the rows nor on which user
+        has which code.
         """
         raise NotImplementedError
 
     def influence(
         self, probability: Probabilities, label: NDArray[np.uint8], group: NDArray[np.int32]
     ) -> Probabilities | None:
-        """How much each row moves the metric, [N]: d value / d (weight of the row); they sum to 0.
+        """The derivative of the metric with respect to the weight of each row, [N]; the influences
+        sum to 0.
 
-        For a mean of x it is (x - mean) / N. None = not known, or the metric is not smooth.
+        For the mean of x the influence is (x - mean) / N. Return None if it is not known, or if the
+        metric is not smooth.
         """
         return None

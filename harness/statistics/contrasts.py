@@ -1,7 +1,7 @@
-"""Linear contrasts of the strategies' metrics with intervals that hold for all of them at once.
+"""Linear contrasts of the strategies' metrics, with intervals that hold for all of them at once.
 
-The critical value is the quantile of the largest |t| over the contrasts, were all of them 0, with
-variances that are estimated as here (Hothorn, Bretz & Westfall 2008, Biometrical Journal 50:346).
+The critical value is a quantile of the largest |t| over the contrasts if all of them were 0, with
+variances estimated as in the data (Hothorn, Bretz & Westfall 2008, Biometrical Journal 50:346).
 """
 
 from typing import NamedTuple
@@ -13,19 +13,19 @@ from fusefront.harness.statistics.joint import Floats, JointModel
 
 
 class Contrasts(NamedTuple):
-    """Each of [C]; ends and p are nan where there is no interval."""
+    """The contrasts, [C] each; ends and p are nan where there is no interval."""
 
     value: Floats
     se: Floats
     df: Floats
     low: Floats
     high: Floats
-    p: Floats  # adjusted: of a largest |t| over all contrasts beyond this one's
+    p: Floats  # adjusted: chance of a largest |t| over all contrasts beyond this one
     critical: float  # of |t|
 
 
 def contrasts(model: JointModel, weights: Floats) -> Contrasts:
-    """The sums `weights` [C, S] @ theta, with simultaneous intervals at the model's level.
+    """The contrasts `weights` [C, S] @ theta [S], with simultaneous intervals at the model's level.
 
     Raises:
         ValueError: the weights do not fit the model's strategies.
@@ -49,7 +49,7 @@ def contrasts(model: JointModel, weights: Floats) -> Contrasts:
     largest = _largest(model, weights[usable], rows[usable], least[usable])
     critical = float(np.quantile(largest, model.level))
     single = special.stdtrit(np.minimum(df, 1e9), 0.5 + model.level / 2)
-    half = np.maximum(critical, single) * se  # never narrower than of one contrast
+    half = np.maximum(critical, single) * se  # never narrower than for one contrast
     low, high = (np.where(usable, value + way * half, np.nan) for way in (-1, 1))
     t = np.abs(value[usable] / se[usable])
     p = nothing.copy()
@@ -58,7 +58,8 @@ def contrasts(model: JointModel, weights: Floats) -> Contrasts:
 
 
 def _largest(model: JointModel, weights: Floats, rows: Floats, least: Floats) -> Floats:
-    """[D] the largest |t| over the contrasts in each draw in which all metrics are equal."""
+    """[D] the largest |t| over the contrasts, in each draw under the hypothesis that all metrics
+    are equal."""
     null = model.null
     numbers = (weights @ null.value) ** 2  # [C, D]
     estimated = np.outer(rows, null.rows) + weights**2 @ null.estimated

@@ -1,8 +1,8 @@
-"""What the gains of several rivals may truly be, given what was measured of all of them.
+"""Expected true gains of several rivals, given the measured gains of all of them (shrinkage).
 
-Rivals are alike before the data are seen: true gains are N(mu, tau^2) with mu flat and tau uniform
-(Rubin 1981). The largest of several measured gains is then drawn back to the others, which is what
-its picking made it too high by. docs/statistics.md has bias, error and coverage.
+Before the data are seen, rivals are alike: true gains are N(mu, tau^2) with mu flat and tau uniform
+(Rubin 1981). This shrinks the largest of several measured gains towards the others, by about as
+much as choosing the largest made it too high. docs/statistics.md has bias, error and coverage.
 """
 
 from typing import NamedTuple
@@ -16,17 +16,18 @@ STEPS = 24  # of tau
 
 
 class Spread(NamedTuple):
-    """Covariance of the measured gains over one reference."""
+    """Covariance of the measured gains over one reference strategy."""
 
     of_gains: Floats  # [k, k]
-    own: float  # variance of one gain that it does not share with the others, mean
+    own: float  # mean variance of a gain that is not shared with the other gains
 
 
 def steadied(variance: Floats, seeds: Floats) -> Floats:
-    """[S, S] variances of the differences, each seed variance half its own and half the mean.
+    """[S, S] variances of the differences after shrinking each seed variance halfway to the mean of
+    all.
 
-    `seeds` [S] is the variance of each mean from its seeds, nan or 0 where there is none. Few seeds
-    tell a variance badly; what is drawn from it is steadier so.
+    `seeds` [S] is the variance of each mean from its seeds, nan or 0 if there is none. A variance
+    estimated from few seeds is noisy; shrinking steadies what is drawn from it.
     """
     own = np.nan_to_num(seeds)
     known = own > 0
@@ -37,7 +38,7 @@ def steadied(variance: Floats, seeds: Floats) -> Floats:
 
 
 def covariance_of_gains(variance: Floats, reference: int, rivals: list[int]) -> Spread:
-    """From the variances of all differences [S, S] to those of the rivals' gains.
+    """The covariance of the rivals' gains, from the variances of all differences [S, S].
 
     Cov(i - r, j - r) = (Var(i - r) + Var(j - r) - Var(i - j)) / 2, made positive semidefinite.
     """
@@ -58,11 +59,12 @@ def gain_draws(
     rng: np.random.Generator,
     draws: int = DRAWS,
 ) -> Floats:
-    """[draws, k] what the gains may be; `measured` [k] are the differences as they were seen.
+    """[draws, k] draws of the true gains, given the differences `measured` [k].
 
-    In one half of the draws they are as measured. In the other those that are `alike` [k], and what
-    they are compared with, are N(mu, tau^2) before the data are seen: neither alone is right often
-    enough where it is sure, both together are. A single one that is alike is as measured.
+    In one half of the draws, gains are distributed around the measured ones. In the other half,
+    those that are `alike` [k], and what they are compared with, have the prior N(mu, tau^2). Either
+    half alone is too often wrong when it is sure; both together are not. If only one gain is alike,
+    both halves are as measured.
     """
     errors = _normal(spread.of_gains, rng, draws)
     gains: Floats = measured - errors
@@ -70,7 +72,7 @@ def gain_draws(
     if len(places) < 2:
         return gains
     d, covariance = measured[places], spread.of_gains[np.ix_(places, places)]
-    prior = np.eye(len(d)) + 1  # of gains over something alike, times tau^2
+    prior = np.eye(len(d)) + 1  # times tau^2: gains over a reference that is itself alike
     top = 3 * max(float(np.append(d, 0.0).std(ddof=1)), float(np.sqrt(spread.own)), 1e-12)
     value = top * (np.arange(STEPS) + 0.5) / STEPS
     least = _least(covariance) * np.eye(len(d))
@@ -85,7 +87,7 @@ def gain_draws(
         part = np.flatnonzero(which == k)
         truth = rng.standard_normal((len(part), len(d) + 1)) * value[k]
         before = truth[:, 1:] - truth[:, :1]
-        # a draw from the prior, moved by how far its measurement lies from the true one
+        # a prior draw, corrected by how far its simulated measurement lies from the real one
         apart = d - before - errors[np.ix_(part, places)]
         moved = value[k] ** 2 * np.linalg.solve(totals[k], prior).T
         gains[np.ix_(part, places)] = before + apart @ moved.T
@@ -93,9 +95,10 @@ def gain_draws(
 
 
 def expected_gains(measured: Floats, spread: Spread, alike: NDArray[np.bool_]) -> Floats:
-    """[k] what is to be expected of each, drawn back to the others that are `alike` [k].
+    """[k] expected gains, those that are `alike` [k] shrunk towards each other.
 
-    What they are compared with is as measured; so are a single one, and those that are not alike.
+    The reference keeps its measured value; so do gains that are not alike, and a single one that
+    is.
     """
     places = np.flatnonzero(alike)
     expected: Floats = measured.copy()
@@ -111,7 +114,7 @@ def expected_gains(measured: Floats, spread: Spread, alike: NDArray[np.bool_]) -
 
 
 class _AtSpread(NamedTuple):
-    """What is known of the gains at one tau."""
+    """The posterior of the gains at one value of tau."""
 
     precision: Floats  # [k, k] of the measured gains around mu
     mean: float  # of mu
@@ -144,7 +147,7 @@ def _taus(d: Floats, covariance: Floats, own: float) -> _Taus:
 
 
 def _least(covariance: Floats) -> float:
-    """A variance that nothing notices, so that equal gains can be inverted."""
+    """A negligible variance, added so that the covariance of equal gains can be inverted."""
     return 1e-10 * float(np.trace(covariance)) / len(covariance) + 1e-30
 
 

@@ -1,8 +1,8 @@
 """Main effects and pairwise interactions of crossed factors, as contrasts of cells.
 
-A main effect of a level is the mean, over all settings of the other factors that have both cells,
-of its cell minus that of the first level; an interaction of two levels the mean of how much the one
-changes the other's effect. Cells that mean nothing may lack.
+A main effect compares a level with its factor's first level: the mean difference of the two cells
+over all settings of the other factors that have both. An interaction of two levels is the mean
+change that one of them makes to the other's effect. Cells may be missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,25 +13,25 @@ import numpy as np
 
 from fusefront.harness.statistics.joint import Floats
 
-Levels = tuple[str, ...]  # of every factor, in the factors' order
+Levels = tuple[str, ...]  # one level of each factor, in the factors' order
 
 
 class Effect(NamedTuple):
-    """What a contrast is of: one factor's level against its first, or two factors' together."""
+    """One contrast: a factor's level against its first level, or an interaction of two factors."""
 
     factors: tuple[str, ...]  # one, or two
     levels: tuple[str, ...]  # against each factor's first
-    cells: int  # pairs, or foursomes of cells that it is the mean of
-    weights: Floats  # [cells], in the order of the cells given
+    cells: int  # how many pairs (main effect) or groups of four cells (interaction) it averages
+    weights: Floats  # [cells] in the order of the `cells` argument
 
 
 def effects(factors: Mapping[str, Sequence[str]], cells: Sequence[Levels]) -> list[Effect]:
-    """Main effects, then interactions; those that no cells tell are left out.
+    """Main effects, then interactions; those without the necessary cells are left out.
 
-    `factors` has each factor's levels, the first to be compared with.
+    `factors` has the levels of each factor; the first level is the one compared with.
 
     Raises:
-        ValueError: a cell stands twice.
+        ValueError: a cell occurs twice.
     """
     place = {levels: at for at, levels in enumerate(cells)}
     if len(place) < len(cells):
@@ -48,7 +48,7 @@ def effects(factors: Mapping[str, Sequence[str]], cells: Sequence[Levels]) -> li
 
 
 def _others(levels: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Every combination of levels that are not the first."""
+    """Every combination of levels other than the first ones."""
     if len(levels) == 1:
         return [(level,) for level in levels[0][1:]]
     return [(a, b) for a in levels[0][1:] for b in levels[1][1:]]
@@ -60,7 +60,8 @@ def _effect(
     first: Sequence[str],
     place: Mapping[Levels, int],
 ) -> tuple[Floats, int] | None:
-    """Weights of the cells, and how many groups of cells they are the mean of."""
+    """Weights [cells] of the contrast, and how many groups of cells it averages; None without
+    any."""
     weights, count = np.zeros(len(place)), 0
     for cell in place:
         if any(cell[at] != level for at, level in zip(which, levels, strict=True)):

@@ -1,8 +1,8 @@
-"""Gaps between the groups of a sensitive slice: AUC, calibration and exposure at the top k.
+"""Gaps between the groups of a sensitive slice: AUC, calibration and exposure in the top k places.
 
-The gap of two groups is taken within each trained model, so that what a seed does to both cancels;
-its interval holds for all pairs of groups of the slice, and by Bonferroni over the slices,
-strategies and measures that are looked at.
+The gap of two groups is taken within each trained model, so that a seed's effect on both cancels.
+Its interval holds for all pairs of groups of the slice; Bonferroni accounts for the slices,
+strategies and measures.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,11 +22,11 @@ from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.statistics.score_source import ScoreSource, SliceCodes
 
 MEASURES = ("auc", "pcoc", "exposure")
-FEWEST_ROWS = 30  # of a group; smaller ones are left out
+FEWEST_ROWS = 30  # rows of a group; smaller groups are left out
 
 
 class GroupGap(NamedTuple):
-    """A measure of one group minus that of another, of one strategy."""
+    """A measure of one group minus that of another group, for one strategy."""
 
     strategy: str
     slice: str
@@ -40,12 +40,12 @@ class GroupGap(NamedTuple):
 
     @property
     def shown(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
 class MeasuredGroup(NamedTuple):
-    """A measure of the rows of one group, and the influence of each of these rows."""
+    """A measure of one group's rows, and the influence of each of these rows on it."""
 
     value: float
     rows: Floats  # [rows of the group]
@@ -53,11 +53,11 @@ class MeasuredGroup(NamedTuple):
 
 @dataclass(frozen=True)
 class Groups:
-    """The rows of a slice's values that are large enough, both classes in each."""
+    """The groups of a slice that are large enough and have both classes."""
 
     about: SliceCodes
     chosen: Mapping[str, NDArray[np.bool_]]  # value -> bool [N]
-    fewest: int  # clusters with a positive, or with a negative, of the smallest group
+    fewest: int  # fewest clusters with a positive, or with a negative, of any group
 
     @classmethod
     def of(cls, about: SliceCodes, rows: RowTable, cluster: str) -> "Groups":
@@ -73,14 +73,15 @@ class Groups:
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """Every two groups."""
+        """All pairs of groups."""
         return list(combinations(self.chosen, 2))
 
 
 def group_gaps(
     source: ScoreSource, layout: Layout, strategies: tuple[str, ...], k: int, level: float = 0.95
 ) -> list[GroupGap]:
-    """Of every slice that is marked as sensitive; `k` places of a request are its exposure."""
+    """The gaps of every slice that is marked as sensitive; exposure counts the first `k` places of
+    a request."""
     sensitive = [each for each in source.slices("test") if each.sensitive]
     groups = [Groups.of(each, layout.rows, layout.cluster) for each in sensitive]
     groups = [each for each in groups if each.pairs]
@@ -106,7 +107,8 @@ def group_gaps(
 
 
 def top_places(logits: Scores, request: NDArray[np.integer], k: int) -> NDArray[np.bool_]:
-    """[N] which rows are among the first k of their request; of ties the earlier row."""
+    """[N] bool: whether a row is among the first k of its request by logits [N]; on ties the
+    earlier row is."""
     order = np.lexsort((np.arange(len(logits)), -logits, request))
     ordered = request[order]
     first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
@@ -146,7 +148,8 @@ def _empty(groups: Groups, layout: Layout, measure: str) -> Accumulator:
 
 
 def _add(sums: Accumulator, groups: Groups, layout: Layout, measure: Measure) -> None:
-    """One trained model: the gap of every two groups, and what each cluster does to it."""
+    """Add one trained model: the gap of every pair of groups, and each cluster's influence on
+    it."""
     values: dict[str, float] = {}
     columns: dict[str, Floats] = {}
     for value, mask in groups.chosen.items():

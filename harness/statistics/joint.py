@@ -1,8 +1,9 @@
 """The joint normal model of the strategies' metric: test rows by influence values, seeds by
-variance.
+variances.
 
-Obuchowski & Rockette 1995 and Gallas 2006 with seeds as readers; degrees of freedom by
-Satterthwaite 1946 as in Hillis 2007. docs/statistics.md has the formulas and the measured coverage.
+As Obuchowski & Rockette 1995 and Gallas 2006, with seeds in the role of readers; degrees of freedom
+by Satterthwaite 1946 as in Hillis 2007. docs/statistics.md has the formulas and the measured
+coverage.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ from fusefront.harness.statistics.largest_t import (
 
 Floats = NDArray[np.float64]
 
-FEWEST_CLUSTERS = 10  # below: an estimate, no interval
+FEWEST_CLUSTERS = 10  # with fewer: an estimate without interval
 FEW_CLUSTERS = 30  # below: an interval with a warning
 FEWEST_EFFECTIVE = 2.0  # effective ones; below, one cluster is the study: no interval
 
@@ -44,7 +45,7 @@ class Pair(NamedTuple):
 
 
 class Alone(NamedTuple):
-    """One strategy's metric with its standard error; nan where there is none."""
+    """The metric of one strategy with its standard error; nan where there is none."""
 
     value: float
     se: float
@@ -53,41 +54,43 @@ class Alone(NamedTuple):
 
 @dataclass(frozen=True)
 class JointModel:
-    """What is known about one metric of S strategies, n_s seeds each, m clusters of test rows."""
+    """The joint model of one metric for S strategies with n_s seeds each and m clusters of test
+    rows."""
 
     names: tuple[str, ...]
     theta: Floats  # [S] mean over seeds
     s2: Floats  # [S] variance over seeds, the test rows fixed; nan with one seed
     n: NDArray[np.int64]  # [S] seeds
-    K: Floats  # [S, S] covariance from the test rows; the diagonal between different seeds
-    interaction: Floats  # [S] part of s2 that more rows would remove
+    K: Floats  # [S, S] covariance from the test rows; diagonal: of two different seeds
+    interaction: Floats  # [S] the part of s2 that more test rows would remove
     floor: Floats  # [S, S] covariance of the seed means for the trained models themselves
     m: int  # clusters of rows
     mc: int  # the smaller of clusters with a positive and clusters with a negative
-    rho: float = 0.0  # correlation of paired seeds that is taken off; 0 = independent seeds
-    search: Floats | None = None  # [S] variance over other searches; None: those trained, as tuned
+    rho: float = 0.0  # correlation of paired seeds that is removed; 0 = independent seeds
+    search: Floats | None = None  # [S] variance over repeated searches; None: only the tuned models
     search_df: float = 2.0  # degrees of freedom of `search`
-    effective: float | None = None  # equal clusters that would tell as much; None: all mc of them
-    level: float = 0.95  # of every interval and critical value; more after several looks at test
+    effective: float | None = None  # number of equal clusters with as much information; None: mc
+    level: float = 0.95  # of all intervals; higher after several looks at test
 
     def __post_init__(self) -> None:
         if self.K.shape != (len(self.names), len(self.names)):
             raise ValueError(f"K: got {self.K.shape}, expected [S, S] with S = {len(self.names)}")
 
     def index(self, name: str) -> int:
-        """Position of a strategy; ValueError names the known ones."""
+        """Position of strategy `name`; raises ValueError, which lists the known names."""
         if name not in self.names:
             raise ValueError(f"got strategy {name!r}, expected one of: {', '.join(self.names)}")
         return self.names.index(name)
 
     @property
     def informative(self) -> float:
-        """Clusters that tell of the rows' variance: what degrees of freedom count, less one."""
+        """The number of clusters that carry information on the row variance; degrees of freedom are
+        one less."""
         return float(self.mc) if self.effective is None else min(float(self.mc), self.effective)
 
     @property
     def row_df(self) -> float:
-        """Degrees of freedom of the rows' variance, 1 at the least."""
+        """Degrees of freedom of the row variance, at least 1."""
         return max(self.informative - 1, 1.0)
 
     @cached_property
@@ -95,7 +98,7 @@ class JointModel:
         """[S, S] variance of each difference from the test rows, for a typical pair of seeds."""
         diagonal = np.diag(self.K)
         part = np.maximum(diagonal[:, None] + diagonal - 2 * self.K, 0.0)
-        part[part < 1e-11 * diagonal] = 0.0  # what rounding leaves of equal numbers is nothing
+        part[part < 1e-11 * diagonal] = 0.0  # rounding error of equal numbers
         return part
 
     @cached_property
@@ -105,25 +108,27 @@ class JointModel:
 
     @cached_property
     def net_s2(self) -> Floats:
-        """[S] variance over seeds that remains with endless test rows."""
+        """[S] variance over seeds that would remain with infinitely many test rows."""
         return np.maximum(self.s2 - self.interaction, 0.0)
 
     @cached_property
     def trained_variance(self) -> Floats:
-        """[S, S] variance of each difference of these trained models: other rows, same seeds."""
+        """[S, S] variance of each difference between these trained models: other rows, same
+        seeds."""
         diagonal = np.diag(self.floor)
         return np.maximum(diagonal[:, None] + diagonal - 2 * self.floor, 0.0)
 
     @cached_property
     def search_part(self) -> Floats:
-        """[S] variance of each strategy's metric over other searches, 0 where that is no matter."""
+        """[S] variance of each strategy's metric over repeated searches; 0 where it is not
+        considered."""
         return np.zeros(len(self.names)) if self.search is None else self.search
 
     @cached_property
     def variance(self) -> Floats:
-        """[S, S] variance of each difference, over seeds, rows and, where it is known, searches.
+        """[S, S] variance of each difference over seeds, rows and, if known, searches.
 
-        nan where a side has one seed.
+        nan where one side has a single seed.
         """
         seeds = self.seed_part
         total = self.row_part + seeds[:, None] + seeds
@@ -135,7 +140,7 @@ class JointModel:
 
     @cached_property
     def steady_variance(self) -> Floats:
-        """[S, S] `variance` with each seed variance half its own and half the mean."""
+        """[S, S] `variance` with each seed variance shrunk halfway to the mean of all."""
         return steadied(self.variance, self.seed_part)
 
     @cached_property
@@ -150,7 +155,7 @@ class JointModel:
 
     @cached_property
     def dfs(self) -> Floats:
-        """[S, S] degrees of freedom (Satterthwaite, Welch); inf where nothing varies."""
+        """[S, S] degrees of freedom (Satterthwaite, Welch); inf where the variance is 0."""
         seeds = self.seed_part**2 / np.maximum(self.n - 1, 1)
         rows = self.row_part**2 / self.row_df
         welch = self.row_part + self.seed_part[:, None] + self.seed_part
@@ -169,19 +174,21 @@ class JointModel:
 
     @property
     def has_intervals(self) -> bool:
-        """False when too few clusters hold both classes, or one of them is nearly all."""
+        """False if too few clusters hold both classes, or if one cluster has nearly all the
+        weight."""
         return self.mc >= FEWEST_CLUSTERS and self.informative >= FEWEST_EFFECTIVE
 
     def pair(self, a: int, b: int, level: float | None = None) -> Pair:
-        """The difference a - b over seeds and rows; nan ends with one seed or too few clusters."""
+        """The difference a - b over seeds and rows; its ends are nan with one seed or too few
+        clusters."""
         value, se, df = float(self.diff[a, b]), float(self.se[a, b]), self.df(a, b)
         return _interval(value, se if self.has_intervals else np.nan, df, level or self.level)
 
     def simultaneous(self, a: int, b: int, critical: float) -> Pair:
-        """The difference a - b, its interval `critical` standard errors to either side.
+        """The difference a - b with an interval of `critical` standard errors to either side.
 
-        Wider where one difference alone needs more, as with few seeds. `p` is that of this
-        difference alone.
+        The interval is wider if a single comparison needs more, as with few seeds. `p` is that of
+        this comparison alone.
         """
         pair = self.pair(a, b)
         if np.isnan(pair.low) or np.isnan(critical):
@@ -190,7 +197,8 @@ class JointModel:
         return pair._replace(low=pair.difference - half, high=pair.difference + half)
 
     def alone_alpha(self, a: int, b: int, critical: float) -> float:
-        """Two-sided error of a - b alone where its interval is that of `simultaneous`."""
+        """The two-sided error of the comparison a - b alone, with the interval that `simultaneous`
+        gives."""
         df = self.df(a, b)
         if np.isnan(critical) or np.isnan(df):
             return 1 - self.level
@@ -198,13 +206,13 @@ class JointModel:
         return min(alone, 1 - self.level)
 
     def trained_pair(self, a: int, b: int, level: float | None = None) -> Pair:
-        """The difference of these trained models over other test rows: no statement on
-        strategies."""
+        """The difference between these trained models over other test rows; says nothing about
+        other seeds."""
         se = float(np.sqrt(self.trained_variance[a, b])) if self.has_intervals else np.nan
         return _interval(float(self.diff[a, b]), se, self.row_df, level or self.level)
 
     def alone(self, a: int) -> Alone:
-        """One strategy's metric; with one seed the error is that of the trained model."""
+        """The metric of one strategy; with one seed the error is that of the trained model."""
         rows = max(float(self.K[a, a]), 0.0)
         seeds = float(self.seed_part[a]) if self.n[a] > 1 else 0.0
         total = max(rows + seeds, float(self.floor[a, a]))
@@ -214,8 +222,7 @@ class JointModel:
         return Alone(float(self.theta[a]), se, df)
 
     def draw(self, rng: np.random.Generator, n: int) -> Floats:
-        """[n, S] what the metrics may be: theta plus errors, seed variances drawn from what s2
-        tells.
+        """[n, S] draws of the true metrics: theta plus errors, with seed variances drawn given s2.
 
         A strategy with one seed varies with the test rows only.
         """
@@ -226,26 +233,30 @@ class JointModel:
 
     @cached_property
     def c_all(self) -> float:
-        """95 % quantile of the largest |t| over all pairs, were all equal; nan without a pair."""
+        """95 % quantile of the largest |t| over all pairs if all strategies were equal; nan without
+        a pair."""
         return critical_of_all(self, self.null)
 
     def c_base(self, baseline: int) -> float:
-        """95 % quantile of the largest |t| over the pairs with the baseline, were all equal."""
+        """95 % quantile of the largest |t| over the pairs with the baseline if all strategies were
+        equal."""
         return critical_of_base(self, self.null, baseline)
 
     def c_among(self, members: NDArray[np.bool_]) -> float:
-        """95 % quantile of the largest |t| over all pairs of `members` [S], were all equal."""
+        """95 % quantile of the largest |t| over all pairs of `members` [S] bool if all strategies
+        were equal."""
         return critical_of_all(self, self.null, members)
 
     def family(self, baseline: int, members: NDArray[np.bool_]) -> Family:
-        """The comparisons of `members` [S] with the baseline, right together."""
+        """The comparisons of `members` [S] bool with the baseline, whose intervals hold
+        together."""
         return family(self, self.null, baseline, members)
 
     @cached_property
     def null(self) -> Null:
-        """Draws of the metrics and of the errors that would be seen, were all strategies equal.
+        """Draws of the metrics and of their estimated errors if all strategies were equal.
 
-        Dunnett 1955 with errors that are unequal and not known.
+        Dunnett 1955 with errors that are unequal and estimated.
         """
         rng = np.random.default_rng(0)
         size, freedom = len(self.names), np.maximum(self.n - 1, 1)
@@ -277,7 +288,7 @@ class JointModel:
         )
 
     def _seed_noise(self, rng: np.random.Generator, n: int) -> Floats:
-        """[n, S] standard normal, correlated by `rho`."""
+        """[n, S] standard normal draws, correlated by `rho`."""
         noise: Floats = np.sqrt(1 - self.rho) * rng.standard_normal((n, len(self.names)))
         noise += np.sqrt(self.rho) * rng.standard_normal((n, 1))
         return noise

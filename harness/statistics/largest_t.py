@@ -1,5 +1,5 @@
-"""Critical values of the largest |t| over many pairs, by simulation; few of S^2 pairs are worked
-out."""
+"""Critical values of the largest |t| over many pairs, by simulation; most of the S^2 pairs are
+skipped."""
 
 from typing import NamedTuple, Protocol
 
@@ -9,39 +9,39 @@ from scipy import special
 
 Floats = NDArray[np.float64]
 
-DRAWS = 50_000  # of the largest t; the 95 % quantile is then good to about .01
-FEWEST_DRAWS, MOST_VALUES = 10_000, 2_500_000  # above 50 strategies: .02, in bounded memory
+DRAWS = 50_000  # of the largest |t|; its 95 % quantile then errs by about .01
+FEWEST_DRAWS, MOST_VALUES = 10_000, 2_500_000  # above 50 strategies: error .02, bounded memory
 
 
 class Null(NamedTuple):
-    """D draws in which all strategies are equal."""
+    """D draws under the hypothesis that all strategies are equal."""
 
     value: Floats  # [S, D] metrics
     estimated: Floats  # [S, D] variance from seeds, as it would be estimated
-    rows: Floats  # [D] what the variance from rows would be multiplied by
+    rows: Floats  # [D] factor on the row variance, as it would be estimated
     search: Floats | None = None  # [S, D] variance over searches, as it would be estimated
 
     def take(self, draws: slice | NDArray[np.intp]) -> "Null":
-        """Some of the draws: a slice of D, or their places [k]."""
+        """Some of the draws: a slice, or their indices [k]."""
         search = None if self.search is None else self.search[:, draws]
         return Null(self.value[:, draws], self.estimated[:, draws], self.rows[draws], search)
 
 
 class Errors(Protocol):
-    """What a joint model knows of the pairs' errors."""
+    """The parts of a joint model that describe the errors of the pairs."""
 
     @property
     def rho(self) -> float:
-        """Correlation of seeds that strategies share."""
+        """Correlation of the seeds that strategies share."""
 
     @property
     def level(self) -> float:
-        """Of the intervals, .95 at the first look."""
+        """The level of the intervals; .95 at the first look."""
 
     @property
     def variance(self) -> Floats:
-        """[S, S] variance of each difference, over seeds, rows and searches; nan where a side has
-        one seed."""
+        """[S, S] variance of each difference over seeds, rows and searches; nan where one side has
+        a single seed."""
 
     @property
     def row_part(self) -> Floats:
@@ -49,11 +49,12 @@ class Errors(Protocol):
 
     @property
     def trained_variance(self) -> Floats:
-        """[S, S] variance of each difference of these trained models: other rows, same seeds."""
+        """[S, S] variance of each difference between these trained models: other rows, same
+        seeds."""
 
 
 class SomeErrors(NamedTuple):
-    """The errors of some of the strategies, P of S."""
+    """The errors of P of the S strategies."""
 
     rho: float
     level: float
@@ -63,23 +64,23 @@ class SomeErrors(NamedTuple):
 
 
 class Family(NamedTuple):
-    """Comparisons with the baseline that are right together, F of S strategies."""
+    """Comparisons of F of the S strategies with the baseline, whose intervals hold together."""
 
-    members: NDArray[np.bool_]  # [S] whom they are of; never the baseline
-    largest: Floats  # [D] the largest |t| of each draw in which all are equal, in order
+    members: NDArray[np.bool_]  # [S] which strategies; never the baseline
+    largest: Floats  # [D] the largest |t| in each draw in which all are equal, sorted
 
     def critical(self, level: float) -> float:
-        """Standard errors that the interval of each reaches; nan where nothing varies."""
+        """Half the width of each interval in standard errors; nan where nothing varies."""
         return _critical(self.largest, level)
 
     def exceeded(self, t: float) -> float:
-        """How often luck alone gives a larger |t| than this somewhere in the family."""
+        """The chance of a larger |t| than this anywhere in the family if nothing differs."""
         beyond = len(self.largest) - np.searchsorted(self.largest, abs(t), side="right")
         return float(beyond) / len(self.largest)
 
 
 def family(of: Errors, null: Null, baseline: int, members: NDArray[np.bool_]) -> Family:
-    """The pairs of `members` [S] with the baseline; those with one seed have no t and count not."""
+    """The comparisons of `members` [S] bool with the baseline; those with one seed are left out."""
     members = members.copy()
     members[baseline] = False
     parts = [null.take(slice(k, k + 1000)) for k in range(0, len(null.rows), 1000)]
@@ -88,15 +89,15 @@ def family(of: Errors, null: Null, baseline: int, members: NDArray[np.bool_]) ->
 
 
 def critical_of_all(of: Errors, null: Null, among: NDArray[np.bool_] | None = None) -> float:
-    """95 % quantile of the largest |t| over all pairs, `among` [S] strategies; nan without a
-    pair."""
+    """95 % quantile of the largest |t| over all pairs of the strategies `among` [S] bool; nan
+    without a pair."""
     if among is not None and not among.all():
         of, null = _part(of, null, among)
     first = null.take(slice(0, 200))
     least = float(np.quantile(_largest(of, first, 0.0), 0.80))
     while True:
         largest = _largest(of, null, least)
-        # the quantile is exact if it lies among those that were worked out
+        # the quantile is exact if it lies among the values that were computed
         beyond = (1 - of.level) * len(largest)
         if least == 0 or np.count_nonzero(largest > least) > beyond + 1:
             return _critical(np.sqrt(largest), of.level)
@@ -119,10 +120,10 @@ def _part(of: Errors, null: Null, among: NDArray[np.bool_]) -> tuple[Errors, Nul
 
 
 def _largest(of: Errors, null: Null, least: float) -> Floats:
-    """[D] the largest t^2 over all pairs in each draw, right where it is above `least`.
+    """[D] the largest t^2 over all pairs in each draw, exact where it is above `least`.
 
-    A row part is at least the sum of its sides' `own`, so t^2 can only be above where the values
-    are further apart than their own errors allow; few of the pairs are then.
+    The row variance of a pair is at least the sum of its sides' `own`. So t^2 can be above `least`
+    only where two values differ by more than their own errors allow, which is true for few pairs.
     """
     own = of.row_part.copy()
     np.fill_diagonal(own, own.max())
@@ -141,7 +142,8 @@ def _largest(of: Errors, null: Null, least: float) -> Floats:
 
 
 def _t2(of: Errors, a: int, null: Null, among: NDArray[np.bool_] | None = None) -> Floats:
-    """[D] the largest t^2 of a against each other strategy, `among` [S], that it differs from."""
+    """[D] the largest t^2 of strategy a against each strategy of `among` [S] bool that differs from
+    it."""
     others = of.variance[a] > 0
     if among is not None:
         others &= among
@@ -161,7 +163,7 @@ def _t2(of: Errors, a: int, null: Null, among: NDArray[np.bool_] | None = None) 
 
 
 def _critical(largest: Floats, level: float) -> float:
-    """Quantile of |t|, never less than one comparison in large samples needs; nan if all 0."""
+    """A quantile of |t|, at least that of one comparison in a large sample; nan if all are 0."""
     quantile = float(np.quantile(largest, level))
     least = round(float(special.ndtri(0.5 + level / 2)), 2)
     return max(quantile, least) if quantile > 0 else float("nan")

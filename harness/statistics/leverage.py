@@ -1,8 +1,9 @@
-"""What each cluster adds to a metric's error, had it been left out; and how many clusters count.
+"""Cluster influences as leaving each cluster out would show them, and the effective number of
+clusters.
 
-A cluster with a large share of the rows pulls the metric towards itself, so its influence is too
-small by what it leaves the others (the jackknife CV3 of Bell & McCaffrey 2002). Effective clusters
-as in Carter, Schnepel & Steigerwald 2017. docs/statistics.md has the coverage with and without.
+A cluster with a large share of the rows pulls the metric towards itself, so its plain influence is
+too small (hence the jackknife CV3 of Bell & McCaffrey 2002). Effective clusters as in Carter,
+Schnepel & Steigerwald 2017. docs/statistics.md has the coverage with and without.
 """
 
 from typing import Literal
@@ -12,14 +13,14 @@ import numpy as np
 from fusefront.harness.statistics.auc import Floats, Labels, RowInfluence, Scores, auc_by_group
 from fusefront.harness.statistics.rows import Axis
 
-Lever = Literal["classes", "rows", "units"]  # what a cluster's share is a share of
+Lever = Literal["classes", "rows", "units"]  # what the shares of clusters are counted in
 
 
 def cluster_shares(axis: Axis, lever: Lever) -> Floats:
-    """[size] share of each cluster in what the metric is made of; they add to 1.
+    """[size] the share of each cluster in the metric's rows, classes or units; the shares sum to 1.
 
     Raises:
-        ValueError: the axis does not say how many each cluster has.
+        ValueError: the axis does not have the counts of its clusters.
     """
     if lever == "classes":
         positive, negative = _classes(axis)
@@ -31,7 +32,8 @@ def cluster_shares(axis: Axis, lever: Lever) -> Floats:
 
 
 def effective_clusters(axis: Axis, lever: Lever) -> float:
-    """How many equal clusters would tell as much of the variance, at most those of each class."""
+    """The number of equal clusters with as much information on the variance; at most those with
+    each class."""
     square = float((cluster_shares(axis, lever) ** 2).sum())
     return min(float(axis.mc), 1 / square) if square > 0 else 0.0
 
@@ -39,10 +41,11 @@ def effective_clusters(axis: Axis, lever: Lever) -> float:
 def cluster_sums(
     axis: Axis, influence: Floats, lever: Lever | None, within: Floats | None = None
 ) -> Floats:
-    """Influences [units] summed in clusters [size], as leaving each of them out would show.
+    """Influences [units] summed within clusters [size], corrected to what leaving each cluster out
+    would show.
 
-    `within` is the AUC within each of the axis's large clusters less the AUC of all; without
-    `lever` the plain sums.
+    `within` is the AUC within each of the axis's large clusters minus the AUC of all rows. Without
+    `lever` the sums are not corrected.
     """
     if axis.chosen is not None:
         influence = influence[axis.chosen] * axis.scale
@@ -51,7 +54,8 @@ def cluster_sums(
 
 
 def left_out(axis: Axis, summed: Floats, lever: Lever, within: Floats | None = None) -> Floats:
-    """`cluster_sums` of influences that are summed in the clusters [size] already."""
+    """The correction of `cluster_sums` for influences that are summed within clusters [size]
+    already."""
     if axis.size < 2:
         return summed
     summed = summed.copy()
@@ -63,15 +67,15 @@ def left_out(axis: Axis, summed: Floats, lever: Lever, within: Floats | None = N
         left = (1 - positive) * (1 - negative)
     else:
         left = 1 - cluster_shares(axis, lever)
-    known = left > 1e-9  # else the cluster is all there is, and no interval is given
+    known = left > 1e-9  # else there is only this cluster, and no interval
     left = np.where(known, left, 1.0)
     result: Floats = (axis.size - 1) / axis.size * summed / left
     return result
 
 
 def within_large(axis: Axis, scores: Scores, label: Labels, theta: float) -> Floats | None:
-    """[large] AUC within each large cluster of the axis less `theta`, of scores and labels [n];
-    None without such clusters."""
+    """[large] the AUC within each large cluster of the axis minus `theta`; scores and labels are
+    [n]. None without such clusters."""
     large = axis.large
     if large is None or np.isnan(theta):
         return None
@@ -82,14 +86,14 @@ def within_large(axis: Axis, scores: Scores, label: Labels, theta: float) -> Flo
 
 
 def auc_sums(axis: Axis, auc: RowInfluence, scores: Scores, label: Labels) -> Floats:
-    """[size] `cluster_sums` of an AUC of scores and labels [n]: exact for every cluster, the large
-    ones with their own AUC."""
+    """[size] `cluster_sums` for an AUC of scores and labels [n]; exact for every cluster, since
+    large ones enter with their own AUC."""
     within = within_large(axis, scores, label, auc.value)
     return cluster_sums(axis, auc.rows, "classes", within)
 
 
 def _classes(axis: Axis) -> tuple[Floats, Floats]:
-    """[size] share of all positives and of all negatives that each cluster has."""
+    """The share of all positives [size] and of all negatives [size] in each cluster."""
     if axis.positive is None or axis.rows is None:
         raise ValueError("got an axis without classes, expected one of rows with labels")
     negative = axis.rows - axis.positive

@@ -1,4 +1,4 @@
-"""How a comparison is made, checked once."""
+"""The options of a comparison, checked once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class Options:
     """Defaults are those of the command line."""
 
     baseline: str
-    cluster: str = "user"  # what is independent: user | request
+    cluster: str = "user"  # what counts as independent: user | request
     split: str = "test"
     metric: str = "auc"  # what verdicts are given on
     metrics: tuple[str, ...] = tuple(METRICS)
@@ -25,35 +25,35 @@ class Options:
     alpha: float = 0.05
     family: tuple[str, ...] | None = None  # confirmatory strategies [default: all but controls]
     two_way: bool = False  # rows clustered by user and by item
-    temperature: bool = False  # report calibration of logits scaled on validation, too
-    paired_seeds: bool = False  # take off the correlation that equal seeds bring
+    temperature: bool = False  # also report calibration at a temperature fitted on validation
+    paired_seeds: bool = False  # pair equal seeds: remove their correlation from the variance
     tuned: dict[str, list[float]] = field(default_factory=dict)  # metric by tuning run
     trials: Mapping[str, Sequence[float]] | None = None  # AUC of each searched strategy's trials
-    guided: bool = False  # the sampler of the trials went by those before
+    guided: bool = False  # the sampler of the trials learns from earlier trials
     workers: int = 2
     own: OwnMetrics = field(
         default_factory=dict
-    )  # a person's metrics by name; `metrics` has those measured
-    look: int = 1  # which look at this split it is: later ones are judged more strictly
-    ranked: bool = True  # False: no set of the best and no winner, for want of controls
+    )  # plug-in metrics by name; `metrics` names those to measure
+    look: int = 1  # number of this look at the split: later ones have wider intervals
+    ranked: bool = True  # False: no best set and no winner, because no control was run
 
     @property
     def declared(self) -> float:
-        """The effect that power is computed for."""
+        """The effect whose power is computed."""
         return self.margin if self.effect is None else self.effect
 
     @cached_property
     def about(self) -> Mapping[str, Metric]:
-        """What each metric is called and which way is up."""
+        """The description of each metric: its title and whether more is better."""
         return described(self.own)
 
     @property
     def higher(self) -> bool:
-        """Whether more of the metric that verdicts are given on is better."""
+        """Whether more is better, for the metric that verdicts are given on."""
         return self.about[self.metric].higher_is_better
 
     def check(self, source: ScoreSource) -> None:
-        """UsageError for whatever these options ask that the source does not have."""
+        """Raises UsageError if these options ask for what the source does not have."""
         known = ", ".join(source.strategies)
         for name in (self.baseline, *(self.family or ())):
             if name not in source.strategies:
@@ -76,7 +76,8 @@ class Options:
 
 
 def spent(look: int) -> float:
-    """The share of errors that a look may make: .05 the first, all later ones together .05.
+    """The error level of a look at the split: .05 for the first, and .05 for all later ones
+    together.
 
     >>> [round(spent(look), 4) for look in (1, 2, 3, 4)]
     [0.05, 0.025, 0.0083, 0.0042]
@@ -85,7 +86,7 @@ def spent(look: int) -> float:
 
 
 def check_rows(rows: RowTable, split: str) -> None:
-    """UsageError where no AUC exists at all."""
+    """Raises UsageError if the rows do not have both classes, so that there is no AUC."""
     count, positives = len(rows.label), int(rows.label.sum())
     if positives in (0, count):
         what = "no rows" if not count else "positives only" if positives else "negatives only"

@@ -1,4 +1,5 @@
-"""Seeds that strategies share (same data order): one correlation, pooled over all strategies."""
+"""The correlation that equal seeds (same data order) give strategies; one estimate pooled
+over all."""
 
 import numpy as np
 
@@ -8,10 +9,12 @@ _MOST = 0.95
 
 
 def pooled_correlation(values: Floats) -> float:
-    """Correlation of the strategies' seed effects, [S, n] -> number in [0, .95]; 0 if unknown.
+    """The correlation of the strategies' seed effects, from values [S, n]; in [0, .95], 0 if
+    unknown.
 
-    One standard error is taken off: the plain estimate makes intervals too short when strategies or
-    seeds are few (coverage .91 with two strategies), this one by .006 at most (docs/statistics.md).
+    One standard error is subtracted: with few strategies or seeds the plain estimate makes
+    intervals too short (coverage .91 with two strategies instead of .95), this one by at most .006
+    (docs/statistics.md).
     """
     strategies, seeds = values.shape
     if strategies < 2 or seeds < 2 or not np.isfinite(values).all():

@@ -28,18 +28,18 @@ from fusefront.harness.statistics.measures.own_metrics import OwnMetrics, descri
 from fusefront.harness.statistics.rows import Axis
 from fusefront.harness.statistics.score_source import ScoreSource
 
-ITEMS_MATTER = 1.15  # ratio of errors above which rows are clustered by item, too
+ITEMS_MATTER = 1.15  # ratio of errors above which rows are also clustered by item
 
 
 @dataclass
 class Panel:
-    """Metrics of all strategies and seeds on one set of rows."""
+    """The metrics of all strategies and seeds on one set of rows."""
 
     strategies: tuple[str, ...]  # those that were measured, in the source's order
     models: dict[str, JointModel]  # by metric; every model has all `strategies`
     values: dict[str, dict[str, list[float]]]  # metric -> strategy -> one a seed
     curves: dict[str, dict[str, Curve]]  # "ece" -> strategy -> mean over its seeds
-    chance: dict[str, dict[str, float]]  # "ece" -> strategy -> what chance alone would show
+    chance: dict[str, dict[str, float]]  # "ece" -> strategy -> ECE expected of a calibrated model
     temperature: dict[str, float] = field(default_factory=dict)  # mean over seeds
     refused: dict[str, str] = field(default_factory=dict)  # strategy -> sentence
     constant: set[str] = field(default_factory=set)  # strategies whose scores do not vary
@@ -48,18 +48,19 @@ class Panel:
     crossings: dict[str, "Crossing"] = field(default_factory=dict)  # of metrics measured both ways
 
     def identical(self, a: str, b: str) -> bool:
-        """Whether two strategies predicted the very same numbers with every seed."""
+        """Whether two strategies predicted identical numbers with every seed."""
         return self.digest[a] == self.digest[b]
 
 
 class Crossing(NamedTuple):
-    """One metric with rows in clusters, and by item, too."""
+    """One metric clustered once and twice: by cluster, and by cluster and item."""
 
     by_cluster: JointModel
     by_both: JointModel
 
     def ratio(self, baseline: str) -> float:
-        """Error of a difference to the baseline by both over that by one: median; nan unknown."""
+        """The error of a difference to the baseline with both clusterings over that with one;
+        median, nan if unknown."""
         base = self.by_cluster.index(baseline)
         if not self.by_cluster.has_intervals or not self.by_both.has_intervals:
             return float("nan")
@@ -70,27 +71,27 @@ class Crossing(NamedTuple):
 
 @dataclass(frozen=True)
 class PanelRequest:
-    """What to collect, on which rows."""
+    """What to measure, and on which rows."""
 
     layout: Layout
     split: str
     metrics: tuple[str, ...]
     two_way: bool = False
     chosen: np.ndarray | None = None  # bool [N] of the split's rows; None = all
-    tuning: Layout | None = None  # validation rows: fit a temperature on them
+    tuning: Layout | None = None  # validation rows, on which a temperature is fitted
     skip: frozenset[str] = frozenset()  # strategies to leave out
     workers: int = 2
     own: OwnMetrics = field(default_factory=dict)  # a person's metrics by name
-    crossing: str = ""  # a metric that is measured in clusters and by item, too
+    crossing: str = ""  # a metric that is also clustered by item
 
     @cached_property
     def about(self) -> Mapping[str, Metric]:
-        """Every metric that the request may name."""
+        """The metrics that the request may name."""
         return described(self.own)
 
 
 class _Vector:
-    """One score vector, measured: only sums within clusters are kept."""
+    """One measured score vector; only sums within clusters are kept."""
 
     def __init__(
         self, source: ScoreSource, request: PanelRequest, strategy: str, seed: int
@@ -148,14 +149,16 @@ def _some_scores(count: int) -> str:
 
 
 def axes_of(request: PanelRequest, metric: str) -> tuple[Axis, ...]:
-    """The clusterings of a metric: one, or user, item and cell for rows in two-way mode."""
+    """The clusterings of a metric: one, or by user, by item and by both for rows in two-way
+    mode."""
     if _crossed(request, metric):
         return request.layout.crossed_axes if request.two_way else request.layout.crossed_by_cluster
     return (request.layout.axis_of(request.about[metric].unit),)
 
 
 def levers_of(request: PanelRequest, metric: str) -> tuple[Lever | None, ...]:
-    """How the clusters of each axis weigh; cells are too small to weigh."""
+    """How the clusters of each axis are weighted; pairs of user and item are too small to need
+    weights."""
     lever = request.about[metric].lever
     return (lever, lever, None) if _crossed(request, metric) else (lever,)
 
@@ -166,7 +169,8 @@ def _crossed(request: PanelRequest, metric: str) -> bool:
 
 
 def collect(source: ScoreSource, request: PanelRequest) -> Panel:
-    """Measure every vector of the source on the request's rows, a few at a time."""
+    """Measure every vector of the source on the request's rows; only a few are in memory at a
+    time."""
     metrics = request.metrics + (tuple(SCALED) if request.tuning is not None else ())
     names = tuple(name for name in source.strategies if name not in request.skip)
     sums = {
@@ -219,7 +223,7 @@ def collect(source: ScoreSource, request: PanelRequest) -> Panel:
 
 
 def _vectors(source: ScoreSource, request: PanelRequest) -> Iterator[_Vector]:
-    """Measured vectors in the order of the source; never more than two a worker exist."""
+    """The measured vectors in the order of the source; at most two a worker exist at a time."""
     names = [name for name in source.strategies if name not in request.skip]
     jobs = [(name, seed) for name in names for seed in source.seeds(name)]
     for metric in request.metrics:
@@ -241,7 +245,7 @@ def _empty(
     axis: Axis,
     lever: Lever | None,
 ) -> Accumulator:
-    """A column for each cluster, or for each redraw of all of them."""
+    """An accumulator with a column for each cluster, or for each redraw of all clusters."""
     draws = request.about[metric].draws
     known = min(axis.mc, draws) if draws else axis.mc  # a variance of B draws has B - 1 degrees
     effective = None if lever is None else effective_clusters(axis, lever)
@@ -249,9 +253,10 @@ def _empty(
 
 
 def _mean_curve(curves: list[Curve]) -> Curve:
-    """Mean of the seeds' curves; its error adds the seeds' spread to the rows' error.
+    """The mean of the seeds' curves; its error combines the spread over seeds and the error from
+    rows.
 
-    Seeds whose ties leave fewer bins than the first are left out of the mean.
+    Seeds with fewer bins than the first seed, because of ties, are left out of the mean.
     """
     alike = [curve for curve in curves if len(curve.rows) == len(curves[0].rows)]
     stack = Curve(*(np.stack(columns) for columns in zip(*alike, strict=True)))

@@ -1,5 +1,4 @@
-"""How many test rows or days of traffic, and how many seeds, decide a difference: before the
-study."""
+"""Plans a study: how many test rows, days of traffic and seeds detect a given difference."""
 
 from typing import NamedTuple
 
@@ -28,7 +27,8 @@ ASSUMED_SEED_SD = 0.001  # of one strategy
 
 
 class Line(NamedTuple):
-    """With so many seeds for each strategy, so many test rows reach the power; None = none do."""
+    """The test rows that reach the power with a number of seeds a strategy; None if no number
+    does."""
 
     seeds: int
     rows: int | None
@@ -36,7 +36,7 @@ class Line(NamedTuple):
 
 
 class PowerPlan(NamedTuple):
-    """What decides `effect` with 80 % power."""
+    """The rows and seeds that detect `effect` with 80 % power."""
 
     effect: float
     alpha: float
@@ -44,12 +44,12 @@ class PowerPlan(NamedTuple):
     rows: int  # of the pilot, or assumed
     seeds: int  # of the pilot, or assumed
     row_se: float  # standard error of a difference from test rows alone, at `rows`
-    seed_sd: float  # of one strategy: from a pilot the upper bound
+    seed_sd: float  # of one strategy; from a pilot, the 80 % upper bound
     basis: str  # where these come from
     power_now: float  # with the pilot's rows and seeds
     lines: tuple[Line, ...]
     seeds_alone: int | None  # for each strategy, on the present rows; None = never
-    fewest_seeds: int | None  # for each strategy, with endless rows; None = more than 40
+    fewest_seeds: int | None  # for each strategy, with infinitely many rows; None = more than 40
     sentences: tuple[str, ...]
 
 
@@ -66,12 +66,12 @@ def plan(
     seed_sd: float = ASSUMED_SEED_SD,
     alpha: float = 0.05,
 ) -> PowerPlan:
-    """Rows and seeds that see a difference of `effect` with 80 % power.
+    """Rows and seeds that detect a difference of `effect` with 80 % power.
 
-    From a pilot: the noisiest strategy (of `among`, if given) against `baseline`, the seed variance
-    at its 80 % upper bound. `comparisons` is the size of the family: each spends its
-    share of the errors, within .02 of the simulated critical value. Without a pilot `row_se` (at
-    `pilot_rows` rows) and `seed_sd` are assumptions, and said to be.
+    With a pilot: the noisiest strategy (of `among`, if given) against `baseline`, its seed variance
+    at the 80 % upper bound. `comparisons` is the size of the family, each comparison getting an
+    equal share of the error level; this is within .02 of the simulated critical value. Without a
+    pilot, `row_se` (at `pilot_rows` rows) and `seed_sd` are assumptions, and the plan says so.
 
     Raises:
         ValueError: the effect is not above 0.
@@ -112,7 +112,7 @@ def plan(
 
 
 def upper_bound(s2: float, seeds: int) -> float:
-    """80 % upper bound of a variance seen over `seeds` seeds: s2 * nu / chi2 quantile.
+    """80 % upper bound of a variance estimated from `seeds` seeds: s2 * nu / chi2 quantile.
 
     >>> round(upper_bound(1.0, 3), 2)
     4.48
@@ -145,7 +145,7 @@ def _from_pilot(
         seeds = int(pilot.n[place])
         net += max(upper_bound(float(pilot.s2[place]), seeds) - pilot.interaction[place], 0.0)
     seeds = int(min(pilot.n[worst], pilot.n[base]))
-    # K is what is left after the interaction is taken off, so it has that part's error
+    # K is a difference from which the interaction was subtracted, so it has that part's error, too
     slack = float(special.ndtri(1 - _UPPER)) * np.sqrt(2 / pilot.informative)
     rows = spread.rows + slack * float(pilot.trained_variance[worst, base])
     return spread._replace(seeds=net, rows=rows), seeds, pilot.names[worst]

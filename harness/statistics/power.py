@@ -1,5 +1,5 @@
-"""Power of a comparison: the smallest difference it can see, and what would let it see a given
-one."""
+"""Power of a comparison: the smallest difference it detects, and the rows or seeds that detect a
+given one."""
 
 from typing import NamedTuple
 
@@ -14,20 +14,20 @@ MOST_SEEDS = 1000
 
 
 class Components(NamedTuple):
-    """Where the variance of one difference comes from, at the present number of rows."""
+    """The sources of one difference's variance, at the present number of rows."""
 
-    rows: float  # K: variance from the test rows with endless seeds
+    rows: float  # K: variance from the test rows with infinitely many seeds
     seeds: float  # net variance over seeds, both strategies together
     interaction: float  # seeds x rows, both together: falls with either
     mc: int  # clusters with a positive, or with a negative, the smaller
-    effective: float | None = None  # equal clusters that would tell as much; None: mc
+    effective: float | None = None  # number of equal clusters with as much information; None: mc
 
     def variance(self, factor: float, seeds: int) -> float:
         """Variance of the difference with `factor` times the rows and `seeds` each."""
         return self.rows / factor + (self.seeds + self.interaction / factor) / seeds
 
     def df(self, factor: float, seeds: int) -> float:
-        """Degrees of freedom, both strategies having half of the seed variance each."""
+        """Degrees of freedom if both strategies have half of the seed variance each."""
         rows, over_seeds = self.rows / factor, (self.seeds + self.interaction / factor) / seeds
         clusters = self.mc if self.effective is None else self.effective
         parts = rows**2 / max(clusters * factor - 1, 1) + over_seeds**2 / (2 * max(seeds - 1, 1))
@@ -35,14 +35,14 @@ class Components(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """What would decide a comparison; None = that alone never does."""
+    """What would decide a comparison; None = more of that alone never does."""
 
     rows: int | None  # more test rows
     seeds: int | None  # more seeds for each of the two
 
 
 def components(model: JointModel, a: int, b: int) -> Components:
-    """The parts of the variance of a - b as they were estimated."""
+    """The parts of the variance of a - b as estimated."""
     pair = [a, b]
     return Components(
         float(model.row_part[a, b]),
@@ -54,18 +54,19 @@ def components(model: JointModel, a: int, b: int) -> Components:
 
 
 def power(effect: float, variance: float, df: float, alpha: float = 0.05) -> float:
-    """Chance that a two-sided t test at alpha sees a difference of this size, on its own side."""
+    """The chance that a two-sided t test at level alpha detects a difference of this size, with the
+    right sign."""
     if not variance > 0:
         return 1.0
     shift = effect / np.sqrt(variance)
-    if df > 5000:  # the non-central t is normal to four digits
+    if df > 5000:  # the non-central t equals the normal to four digits
         return float(special.ndtr(shift + special.ndtri(alpha / 2)))
     missed = special.nctdtr(df, shift, -special.stdtrit(df, alpha / 2))
-    return 1 - float(np.nan_to_num(missed))  # nan where nothing of it is left
+    return 1 - float(np.nan_to_num(missed))  # nan: the chance of a miss underflows to 0
 
 
 def detectable(variance: float, df: float, alpha: float = 0.05, target: float = POWER) -> float:
-    """The minimum detectable effect: seen with chance `target`; nan without a variance."""
+    """The minimum detectable effect: detected with chance `target`; nan without a variance."""
     if not np.isfinite(variance) or variance < 0:
         return float("nan")
     if variance == 0:
@@ -82,7 +83,8 @@ def detectable(variance: float, df: float, alpha: float = 0.05, target: float = 
 def rows_factor(
     parts: Components, effect: float, seeds: int, alpha: float = 0.05, target: float = POWER
 ) -> float | None:
-    """Smallest factor on the rows that reaches the power; None if rows alone never do."""
+    """The smallest factor on the number of rows that reaches the power; None if rows alone never
+    do."""
     if seeds < 2:
         return None
 
@@ -102,7 +104,7 @@ def rows_factor(
 def seeds_needed(
     parts: Components, effect: float, alpha: float = 0.05, target: float = POWER
 ) -> int | None:
-    """Fewest seeds for each strategy that reach the power on the present rows; None if none do."""
+    """The fewest seeds a strategy that reach the power on the present rows; None if none do."""
 
     def enough(seeds: int) -> bool:
         return power(effect, parts.variance(1, seeds), parts.df(1, seeds), alpha) >= target
@@ -117,7 +119,8 @@ def seeds_needed(
 
 
 def endless_seeds(parts: Components, effect: float, alpha: float = 0.05) -> bool:
-    """Whether the present rows would see the effect, had every strategy endless seeds."""
+    """Whether the present rows would detect the effect if every strategy had infinitely many
+    seeds."""
     clusters = parts.mc if parts.effective is None else parts.effective
     return power(effect, parts.rows, max(clusters - 1, 1), alpha) >= POWER
 
@@ -125,7 +128,8 @@ def endless_seeds(parts: Components, effect: float, alpha: float = 0.05) -> bool
 def settle(
     model: JointModel, rows: int, a: int, b: int, effect: float, alpha: float = 0.05
 ) -> Settle:
-    """How many more rows, or more seeds each, would see a difference of `effect` (80 % power)."""
+    """How many more rows, or more seeds for each of the two, would detect a difference of `effect`
+    (80 % power)."""
     parts = components(model, a, b)
     present = int(min(model.n[a], model.n[b]))
     factor = rows_factor(parts, effect, present, alpha)
@@ -137,7 +141,7 @@ def settle(
 
 
 def round_up(value: float) -> int:
-    """Two significant digits, upwards: more would be false precision.
+    """Rounded up to two significant digits; more digits would be false precision.
 
     >>> round_up(123_456)
     130000

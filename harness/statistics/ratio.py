@@ -1,8 +1,8 @@
-"""The interval of a ratio of two means that are both uncertain: Fieller 1954, JRSS B 16:175.
+"""The interval of a ratio a / b of two uncertain means: Fieller 1954, JRSS B 16:175.
 
-All r for which a - r b is not told from 0: with t the critical value,
+The interval has all r for which a - r b does not differ from 0: with t the critical value,
 (b^2 - t^2 V_b) r^2 - 2 (a b - t^2 C) r + (a^2 - t^2 V_a) <= 0.
-Where b itself is not told from 0 the set is not bounded, and a quotient means nothing.
+If b itself does not differ from 0, the set is not bounded and the quotient has no meaning.
 """
 
 from typing import Literal, NamedTuple
@@ -12,9 +12,9 @@ from scipy import special
 
 
 class RatioInterval(NamedTuple):
-    """a / b; `shape` says what the ends are the ends of."""
+    """The ratio a / b; `shape` says how its ends are to be read."""
 
-    value: float  # nan where b is not told from 0
+    value: float  # nan if b does not differ from 0
     low: float
     high: float
     shape: Literal["bounded", "outside", "everything"]  # outside: below low or above high

@@ -1,4 +1,4 @@
-"""Rows of a comparison and its model to JSON and back; nan and infinity are null."""
+"""Rows of a comparison and its model to JSON and back; null stands for nan and infinity."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -36,17 +36,17 @@ FORMER = {"holm": "strategies", "bh": "controls"}  # families of format 1
 
 
 def finite(value: float) -> float | None:
-    """The number, null where it is nan or infinite."""
+    """The number; None if it is nan or infinite."""
     return float(value) if math.isfinite(value) else None
 
 
 def number(value: float | None) -> float:
-    """The number, nan where it is null."""
+    """The number; nan for None."""
     return math.nan if value is None else float(value)
 
 
 def estimate_record(estimate: Estimate) -> EstimateRecord:
-    """An estimate with its ends."""
+    """An estimate with its interval."""
     return {
         "value": finite(estimate.value),
         "low": finite(estimate.low),
@@ -56,7 +56,7 @@ def estimate_record(estimate: Estimate) -> EstimateRecord:
 
 
 def estimate_of(record: EstimateRecord) -> Estimate:
-    """What `estimate_record` gave."""
+    """The estimate that `estimate_record` wrote."""
     ends = (number(record["value"]), number(record["low"]), number(record["high"]))
     return Estimate(*ends, record["note"])
 
@@ -84,7 +84,7 @@ def strategy_record(row: StrategyRow) -> StrategyRecord:
 
 
 def strategy_of(record: StrategyRecord) -> StrategyRow:
-    """What `strategy_record` gave."""
+    """The row that `strategy_record` wrote."""
     return StrategyRow(
         record["name"],
         record["role"],
@@ -106,7 +106,7 @@ def strategy_of(record: StrategyRecord) -> StrategyRow:
 
 
 def lead_record(winner: Winner | None) -> LeadRecord | None:
-    """The best strategy's lead, null where there is none."""
+    """The best strategy's lead; None if there is none."""
     if winner is None:
         return None
     return {
@@ -120,7 +120,7 @@ def lead_record(winner: Winner | None) -> LeadRecord | None:
 
 
 def lead_of(record: LeadRecord | None) -> Winner | None:
-    """What `lead_record` gave."""
+    """The lead that `lead_record` wrote."""
     if record is None:
         return None
     ends = (number(record["difference"]), number(record["low"]), number(record["high"]))
@@ -128,7 +128,7 @@ def lead_of(record: LeadRecord | None) -> Winner | None:
 
 
 def weight_record(weight: ClusterWeight | None) -> WeightRecord | None:
-    """How unequal the clusters are, null where that is not known."""
+    """How unequal the clusters are; None if that is not known."""
     if weight is None:
         return None
     return {
@@ -141,7 +141,7 @@ def weight_record(weight: ClusterWeight | None) -> WeightRecord | None:
 
 
 def weight_of(record: WeightRecord | None) -> ClusterWeight | None:
-    """What `weight_record` gave."""
+    """The weights that `weight_record` wrote."""
     if record is None:
         return None
     return ClusterWeight(
@@ -172,7 +172,7 @@ def slice_record(row: SliceRow) -> SliceRecord:
 
 
 def slice_of(record: SliceRecord) -> SliceRow:
-    """What `slice_record` gave; files of before slices had an effect lack it."""
+    """The row that `slice_record` wrote; older files have no effect in it."""
     return SliceRow(
         record["slice"],
         record["value"],
@@ -190,7 +190,7 @@ def slice_of(record: SliceRecord) -> SliceRow:
 
 
 def share_record(share: Share) -> ShareRecord:
-    """Where the variance of a strategy's difference comes from."""
+    """The sources of the variance of a strategy's difference."""
     return {
         "strategy": share.strategy,
         "rows": finite(share.rows),
@@ -202,7 +202,7 @@ def share_record(share: Share) -> ShareRecord:
 
 
 def share_of(record: ShareRecord) -> Share:
-    """What `share_record` gave."""
+    """The shares that `share_record` wrote."""
     return Share(
         record["strategy"],
         number(record["rows"]),
@@ -228,7 +228,7 @@ def curve_record(points: Sequence[CurvePoint]) -> list[CurveRecord]:
 
 
 def curve_of(records: Sequence[CurveRecord]) -> tuple[CurvePoint, ...]:
-    """What `curve_record` gave."""
+    """The curve that `curve_record` wrote."""
     return tuple(
         CurvePoint(
             number(record["rows"]),
@@ -242,7 +242,7 @@ def curve_of(records: Sequence[CurveRecord]) -> tuple[CurvePoint, ...]:
 
 
 def metric_record(metric: Metric) -> MetricRecord:
-    """What a metric of a person's own is called and which way is up."""
+    """The description of a plug-in metric: its title and whether more is better."""
     return {
         "title": metric.title,
         "higher_is_better": metric.higher_is_better,
@@ -254,12 +254,12 @@ def metric_record(metric: Metric) -> MetricRecord:
 
 
 def metric_of(record: MetricRecord) -> Metric:
-    """What `metric_record` gave."""
+    """The description that `metric_record` wrote."""
     return Metric(**record)
 
 
 def model_record(model: JointModel) -> ModelRecord:
-    """The model's own fields as lists and numbers, and its errors as they were read."""
+    """The model's fields as lists and numbers, and the errors that its intervals use."""
     return {
         "names": list(model.names),
         "theta": _vector(model.theta),
@@ -279,7 +279,7 @@ def model_record(model: JointModel) -> ModelRecord:
 
 
 def model_of(record: ModelRecord) -> JointModel:
-    """What `model_record` gave; ValueError where the arrays do not fit the names."""
+    """The model that `model_record` wrote; raises ValueError if the arrays do not fit the names."""
     size = len(record["names"])
     return JointModel(
         names=tuple(record["names"]),

@@ -1,4 +1,4 @@
-"""What a comparison says on ways of fusing, to JSON and back; nan is null."""
+"""The verdicts on ways of fusing to JSON and back; null stands for nan."""
 
 from fusefront.harness.statistics.record import estimate_of, estimate_record, finite, number
 from fusefront.harness.statistics.record_types import SearchRecord
@@ -31,7 +31,7 @@ def search_record(search: SearchVerdicts) -> SearchRecord:
 
 
 def search_of(record: SearchRecord) -> SearchVerdicts:
-    """What `search_record` gave."""
+    """The verdicts that `search_record` wrote."""
     return SearchVerdicts(
         tuple(
             SearchRow(

@@ -1,4 +1,4 @@
-"""What comparison.json holds, a type for each part; null stands for a number that is not there."""
+"""Types of the parts of comparison.json; null stands for a missing number."""
 
 from typing import Literal, NotRequired
 
@@ -9,7 +9,7 @@ Matrix = list[Vector]
 
 
 class EstimateRecord(TypedDict):
-    """An `Estimate`."""
+    """The JSON form of an `Estimate`."""
 
     value: float | None
     low: float | None
@@ -18,14 +18,14 @@ class EstimateRecord(TypedDict):
 
 
 class NeedsRecord(TypedDict):
-    """A `Settle`."""
+    """The JSON form of a `Settle`."""
 
     rows: int | None
     seeds: int | None
 
 
 class StrategyRecord(TypedDict):
-    """A `StrategyRow`."""
+    """The JSON form of a `StrategyRow`."""
 
     name: str
     role: str
@@ -47,7 +47,7 @@ class StrategyRecord(TypedDict):
 
 
 class LeadRecord(TypedDict):
-    """A `Winner`."""
+    """The JSON form of a `Winner`."""
 
     name: str
     difference: float | None
@@ -58,7 +58,7 @@ class LeadRecord(TypedDict):
 
 
 class WeightRecord(TypedDict):
-    """A `ClusterWeight`."""
+    """The JSON form of a `ClusterWeight`."""
 
     effective: float | None
     largest_share: float | None
@@ -68,7 +68,7 @@ class WeightRecord(TypedDict):
 
 
 class SliceRecord(TypedDict):
-    """A `SliceRow`."""
+    """The JSON form of a `SliceRow`."""
 
     slice: str
     value: str
@@ -85,7 +85,7 @@ class SliceRecord(TypedDict):
 
 
 class ShareRecord(TypedDict):
-    """A `Share`."""
+    """The JSON form of a `Share`."""
 
     strategy: str
     rows: float | None
@@ -96,7 +96,7 @@ class ShareRecord(TypedDict):
 
 
 class CurveRecord(TypedDict):
-    """A `CurvePoint`."""
+    """The JSON form of a `CurvePoint`."""
 
     rows: float | None
     predicted: float | None
@@ -106,7 +106,7 @@ class CurveRecord(TypedDict):
 
 
 class MetricRecord(TypedDict):
-    """A `Metric` that is not shipped."""
+    """The JSON form of a plug-in `Metric`."""
 
     title: str
     higher_is_better: bool
@@ -117,7 +117,8 @@ class MetricRecord(TypedDict):
 
 
 class ModelRecord(TypedDict):
-    """A `JointModel` of S strategies: [S] or [S, S] each, and its errors as they were read."""
+    """The JSON form of a `JointModel` of S strategies: arrays [S] or [S, S], and the errors its
+    intervals use."""
 
     names: list[str]
     theta: Vector
@@ -136,7 +137,7 @@ class ModelRecord(TypedDict):
 
 
 class SearchRowRecord(TypedDict):
-    """A `SearchRow`."""
+    """The JSON form of a `SearchRow`."""
 
     name: str
     trials: int
@@ -150,7 +151,7 @@ class SearchRowRecord(TypedDict):
 
 
 class SearchRecord(TypedDict):
-    """A `SearchVerdicts`."""
+    """The JSON form of a `SearchVerdicts`."""
 
     rows: list[SearchRowRecord]
     df: float | None
@@ -161,7 +162,7 @@ class SearchRecord(TypedDict):
 
 
 class ComparisonRecord(TypedDict):
-    """comparison.json of a study: a `Comparison`."""
+    """comparison.json of a study: the JSON form of a `Comparison`."""
 
     format: NotRequired[int]
     study: str

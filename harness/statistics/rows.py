@@ -19,17 +19,17 @@ class RowTable(NamedTuple):
     row_id: NDArray[np.int64]  # [N]
 
     def take(self, chosen: NDArray[np.bool_]) -> "RowTable":
-        """The rows that chosen [n] marks, in order."""
+        """The rows where `chosen` [n] is True, in order."""
         label, group, request, item, row_id = self
         return RowTable(label[chosen], group[chosen], request[chosen], item[chosen], row_id[chosen])
 
 
-MOST_CELLS = 1 << 17  # clusters of (user, item) whose sums are kept; of more a random part
-LARGE = 1e-4  # product of the shares of positives and negatives from which a cluster is large
+MOST_CELLS = 1 << 17  # most (user, item) clusters whose sums are kept; of more, a sample
+LARGE = 1e-4  # a cluster is large if its shares of positives and negatives multiply to more
 
 
 class Large(NamedTuple):
-    """Clusters with so many of both classes that the AUC within them counts."""
+    """Clusters with so many rows of both classes that the AUC within them matters."""
 
     cluster: NDArray[np.intp]  # [L] codes of the axis
     rows: NDArray[np.intp]  # [R] the rows in them
@@ -37,17 +37,17 @@ class Large(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """How units (rows, groups, requests) fall into independent clusters."""
+    """The assignment of units (rows, groups or requests) to independent clusters."""
 
     code: Codes  # [units] 0 .. size - 1
     size: int
-    mc: int  # clusters that carry information: the smaller count over the two classes
+    mc: int  # clusters with a positive, or with a negative: the smaller number
     positive: Floats | None = None  # [size] rows with label 1; None for groups and requests
     rows: Floats | None = None  # [size]
     units: Floats | None = None  # [size] groups or requests
     large: Large | None = None
-    chosen: NDArray[np.intp] | None = None  # units that `code` is of; None = all
-    scale: float = 1.0  # of their influences, where a part stands for all
+    chosen: NDArray[np.intp] | None = None  # units that `code` belongs to; None = all
+    scale: float = 1.0  # factor on their influences, where a sample stands for all
 
 
 def contiguous(values: NDArray[np.integer]) -> tuple[Codes, int]:
@@ -69,14 +69,14 @@ def contiguous(values: NDArray[np.integer]) -> tuple[Codes, int]:
 
 
 def crossed(a: NDArray[np.integer], b: NDArray[np.integer]) -> NDArray[np.int64]:
-    """One code, [n], for each pair of codes a and b [n] that occur together."""
+    """One code [n] for each pair of codes a [n] and b [n] that occurs."""
     left, _ = contiguous(a)
     right, size = contiguous(b)
     return left.astype(np.int64) * size + right
 
 
 def row_axis(values: NDArray[np.integer], label: Labels) -> Axis:
-    """Rows in clusters `values` [n]; mc counts clusters with a positive and clusters with a
+    """Rows in the clusters `values` [n]; mc is the smaller of clusters with a positive and with a
     negative."""
     code, size = contiguous(values)
     positive = np.asarray(np.bincount(code, label, size), np.float64)
@@ -88,8 +88,8 @@ def row_axis(values: NDArray[np.integer], label: Labels) -> Axis:
 
 
 def cell_axis(a: NDArray[np.integer], b: NDArray[np.integer], label: Labels) -> Axis:
-    """Rows by pairs of codes a and b [n]; of more than MOST_CELLS pairs a random part stands for
-    all."""
+    """Rows clustered by pairs of codes a [n] and b [n]; of more than MOST_CELLS pairs a random
+    sample stands for all."""
     code, size = contiguous(crossed(a, b))
     if size <= MOST_CELLS:
         return row_axis(code, label)._replace(large=None)
@@ -116,7 +116,7 @@ def _large(code: Codes, positive: NDArray[np.float64], rows: NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Units:
-    """Groups or requests: rows sorted into them, and which have both classes."""
+    """Rows sorted into groups or requests, and which of these have both classes."""
 
     code: Codes  # [N] of each row
     order: NDArray[np.intp]  # [N] rows, unit by unit
@@ -132,7 +132,7 @@ class Units:
 
 
 def units(values: NDArray[np.integer], label: Labels) -> Units:
-    """Sort rows into units `values` [n]; the order within a unit is that of the rows."""
+    """Sort rows into units by `values` [n]; within a unit rows keep their order."""
     code, count = contiguous(values)
     sorted_already = bool((np.diff(code) >= 0).all())
     order = np.arange(len(code)) if sorted_already else np.argsort(code, kind="stable")
@@ -144,8 +144,8 @@ def units(values: NDArray[np.integer], label: Labels) -> Units:
 
 
 def unit_axis(of: Units, cluster: NDArray[np.integer]) -> Axis:
-    """Informative units in clusters [n] if every unit lies in one cluster, else each its own
-    cluster."""
+    """Informative units in clusters [n] if every unit lies in one cluster; else each unit is its
+    own cluster."""
     code, _ = contiguous(cluster)
     own = code[of.first]
     if not bool((code == own[of.code]).all()):

@@ -1,4 +1,4 @@
-"""Where scores come from: what a comparison asks of any source, and arrays in memory."""
+"""The interface that a comparison reads scores through, and an implementation in memory."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fusefront.harness.statistics.rows import RowTable
 
 
 class SliceCodes(NamedTuple):
-    """A declared slice: every row's code and the names of the codes."""
+    """A declared slice: the code of every row and the names of the codes."""
 
     name: str
     values: tuple[str, ...]
@@ -25,10 +25,10 @@ class ScoreSource(Protocol):
 
     @property
     def strategies(self) -> tuple[str, ...]:
-        """Names of the strategies, the baseline among them."""
+        """Names of the strategies, including the baseline."""
 
     def role(self, strategy: str) -> str:
-        """strategy | control | ablation."""
+        """The role: "strategy", "control" or "ablation"."""
         ...
 
     def seeds(self, strategy: str) -> tuple[int, ...]:
@@ -38,11 +38,11 @@ class ScoreSource(Protocol):
         """The N rows of a split that every strategy scored."""
 
     def logits(self, strategy: str, seed: int, split: str) -> Scores:
-        """float32 [N] in the order of `rows(split)`."""
+        """Logits float32 [N] in the order of `rows(split)`."""
         ...
 
     def gap(self, strategy: str, seed: int) -> float | None:
-        """Logloss in nats on validation minus on train, None where it was not recorded."""
+        """Log loss in nats on validation minus that on train; None if it was not recorded."""
         ...
 
     def slices(self, split: str) -> tuple[SliceCodes, ...]:
@@ -57,7 +57,7 @@ class MemorySource:
     scores: Mapping[str, Mapping[int, Scores]]
     roles: Mapping[str, str] | None = None
     declared: tuple[SliceCodes, ...] = ()
-    valid: "MemorySource | None" = None  # the validation split, where it is another
+    valid: "MemorySource | None" = None  # the validation split, if there is one
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ class MemorySource:
         return self._of(split).table
 
     def logits(self, strategy: str, seed: int, split: str) -> Scores:
-        """float32 [N] in the order of `rows(split)`."""
+        """Logits float32 [N] in the order of `rows(split)`."""
         return self._of(split).scores[strategy][seed]
 
     def gap(self, strategy: str, seed: int) -> float | None:

@@ -1,4 +1,4 @@
-"""What the search itself moves: the variance of a tuned strategy's metric over other searches.
+"""The noise of the search itself: the variance of a tuned strategy's metric over repeated searches.
 
 An exact bootstrap over the recorded trials; docs/statistics.md has the formulas and their coverage.
 """
@@ -11,20 +11,21 @@ import numpy as np
 
 from fusefront.harness.statistics.joint import Floats, JointModel
 
-FEWEST_TRIALS = 5  # completed ones; below there is no interval over searches
+FEWEST_TRIALS = 5  # completed trials; with fewer there is no interval over searches
 USEFUL_TRIALS = 20
 FACTOR = 1.5  # measured on searches that draw at random, whatever their length
-# of searches that go by their trials, which ours do from a third of them on: measured from 5 to 40
+# for samplers that learn from trials (ours do after a third of them); measured from 5 to 40 trials
 GUIDED, GUIDED_FROM, GUIDED_POWER = 1.25, 10, 2 / 3
 OWN_DF, POOLED_DF = 2.0, 4.0
 POOLED_FROM = 4  # searched strategies with enough trials
 ALIKE = 2.0  # largest ratio of the trials of strategies whose variances are pooled
 
-Trials = Mapping[str, Sequence[float]]  # strategy -> metric of each completed trial on validation
+Trials = Mapping[str, Sequence[float]]  # strategy -> validation metric of each completed trial
 
 
 class SearchNoise(NamedTuple):
-    """Variance over searches of each searched strategy's expected metric, one df for all."""
+    """The variance over searches of each searched strategy's expected metric, with one df for
+    all."""
 
     variance: Mapping[str, float]
     df: float
@@ -32,9 +33,9 @@ class SearchNoise(NamedTuple):
 
 
 def best_chances(count: int, drawn: float) -> Floats:
-    """[count] chance that each of `count` values, best first, is the best of `drawn` of them.
+    """[count] the chance that each of `count` values, best first, is the best of `drawn` draws.
 
-    Drawn with replacement.
+    Draws are with replacement.
 
     >>> best_chances(2, 2).tolist()
     [0.75, 0.25]
@@ -45,10 +46,11 @@ def best_chances(count: int, drawn: float) -> Floats:
 
 
 def factor(trials: int, *, guided: bool) -> float:
-    """What the variance over resamples is multiplied by.
+    """The factor on the variance over resamples.
 
-    Trials that a sampler placed where earlier ones were good resemble each other, and resamples of
-    them more than another search would: `guided`, and longer, the more.
+    Trials that a sampler placed where earlier ones were good resemble each other, so that resamples
+    of them vary less than repeated searches would. The factor is therefore larger for `guided`
+    searches, and grows with their length.
 
     >>> [round(factor(n, guided=True), 2) for n in (5, 10, 20, 40)], factor(40, guided=False)
     ([1.88, 1.88, 2.98, 4.72], 1.5)
@@ -59,10 +61,10 @@ def factor(trials: int, *, guided: bool) -> float:
 
 
 def search_variance(values: Sequence[float], *, guided: bool = False) -> float:
-    """Variance of the winner's value over resamples of the trials, times a measured factor.
+    """The variance of the winner's value over resamples of the trials, times a measured factor.
 
-    nan with fewer than two trials. From five trials on, values below the median count as the
-    median, so that trials that diverged say nothing about the winner.
+    nan with fewer than two trials. From five trials on, values below the median are set to the
+    median, so that trials that diverged do not matter.
     """
     ranked = _ranked(values)
     if len(ranked) < 2:
@@ -73,7 +75,7 @@ def search_variance(values: Sequence[float], *, guided: bool = False) -> float:
 
 
 def doubling_gain(values: Sequence[float]) -> float:
-    """About what as many trials again would bring: what the second half of these brought.
+    """A rough estimate of the gain from twice as many trials: the gain of the second half of these.
 
     nan with fewer than two trials.
     """
@@ -86,10 +88,11 @@ def doubling_gain(values: Sequence[float]) -> float:
 
 
 def noise_of_trials(trials: Trials, *, guided: bool = False) -> SearchNoise | None:
-    """The noise of the searches with five completed trials or more; None where there is none.
+    """The noise of the searches with at least five completed trials; None if there is none.
 
-    With four or more searches of about as many trials each variance is the mean of its own and of
-    all, which steadies it; with fewer its own alone. `guided`: a sampler went by earlier trials.
+    With four or more searches of similar length, each variance is averaged with the mean of all,
+    which steadies it; with fewer, it stays as estimated. `guided`: the sampler learned from earlier
+    trials.
     """
     enough = {name: values for name, values in trials.items() if len(values) >= FEWEST_TRIALS}
     if not enough:
@@ -104,9 +107,9 @@ def noise_of_trials(trials: Trials, *, guided: bool = False) -> SearchNoise | No
 
 
 def noise_of_tunings(model: JointModel, tuned: Mapping[str, Sequence[float]]) -> SearchNoise | None:
-    """The noise seen over whole searches with other tuning seeds, pooled over strategies.
+    """The noise over whole searches with other tuning seeds, pooled over strategies.
 
-    `tuned` holds the mean metric after each search; None with fewer than two for any strategy.
+    `tuned` holds the mean metric after each search; None if a strategy has fewer than two.
     """
     known = [name for name in model.names if name in tuned]
     if not known or any(len(tuned[name]) < 2 for name in known):
@@ -121,9 +124,10 @@ def noise_of_tunings(model: JointModel, tuned: Mapping[str, Sequence[float]]) ->
 
 
 def over_searches(model: JointModel, names: Sequence[str], noise: SearchNoise) -> JointModel:
-    """The model of some strategies whose intervals also cover other searches.
+    """The model of the strategies `names`, with intervals that also cover repeated searches.
 
-    Who is not in the noise was not searched, and other searches do not move it.
+    Strategies that the noise does not list were not searched, so that their variance over searches
+    is 0.
     """
     places = [model.index(name) for name in names]
     square = np.ix_(places, places)
@@ -142,7 +146,7 @@ def over_searches(model: JointModel, names: Sequence[str], noise: SearchNoise) -
 
 
 def _ranked(values: Sequence[float]) -> Floats:
-    """The values, best (largest) first, those below the median at the median."""
+    """The values, largest first; those below the median are set to it."""
     ranked = np.sort(np.asarray(values, np.float64))[::-1]
     if len(ranked) >= FEWEST_TRIALS:
         ranked = np.maximum(ranked, np.median(ranked))

@@ -1,7 +1,7 @@
-"""Shares of a value among players: the Shapley value, exact over all coalitions, or over drawn
-orders.
+"""Shapley values: a value shared among players, exact over all coalitions or over random orders.
 
-Shapley 1953; sampling by orders and their reverses as Mitchell et al. 2022, JMLR 23 (antithetic).
+Shapley 1953; orders are sampled with their reverses as in Mitchell et al. 2022, JMLR 23
+(antithetic).
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from fusefront.harness.statistics.auc import Floats
 
 MOST_EXACT = 5  # players; 2^5 coalitions
-PAIRS = 16  # orders drawn beyond, each with its reverse
+PAIRS = 16  # orders drawn for more players, each with its reverse
 
 
 @dataclass(frozen=True)
 class Coalitions:
-    """The coalitions whose values are wanted, and how they make shares.
+    """The coalitions whose values are needed, and the weights that turn these values into shares.
 
     A share is linear in the values, so it has influences over rows as each value does.
     """
@@ -29,22 +29,23 @@ class Coalitions:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing was drawn."""
+        """Whether all coalitions are included and nothing was sampled."""
         return len(self.by_draw) == 1
 
     @cached_property
     def weights(self) -> Floats:
-        """[C, M] so that `values @ weights` are the players' shares, for values [C]."""
+        """[C, M] weights: `values @ weights` are the players' shares, for values [C]."""
         weights: Floats = self.by_draw.mean(axis=0)
         return weights
 
     def shares(self, values: Floats) -> Floats:
-        """[M] of values [C]; their sum is the value of all less that of nobody."""
+        """[M] the shares for values [C]; their sum is the value of all players minus that of
+        none."""
         shares: Floats = values @ self.weights
         return shares
 
     def drawing_error(self, values: Floats) -> Floats:
-        """[M] standard errors that the drawn orders add; 0 where none was drawn."""
+        """[M] standard errors from sampling the orders; 0 if nothing was sampled."""
         if self.exact:
             return np.zeros(self.members.shape[1])
         each = np.einsum("c,dcm->dm", values, self.by_draw)
@@ -55,7 +56,8 @@ class Coalitions:
 def coalitions(
     players: int, seed: int = 0, pairs: int = PAIRS, most_exact: int = MOST_EXACT
 ) -> Coalitions:
-    """All coalitions of up to `most_exact` players, of more those that drawn orders pass through.
+    """All coalitions of up to `most_exact` players; for more players those that random orders pass
+    through.
 
     Raises:
         ValueError: no player, or fewer than two pairs of orders.

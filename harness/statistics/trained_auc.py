@@ -1,4 +1,4 @@
-"""AUC of trained models on other rows: the comparison's intervals where there is one seed."""
+"""The AUC of trained models on other test rows: intervals for a single seed."""
 
 from typing import NamedTuple
 
@@ -14,15 +14,15 @@ from fusefront.harness.statistics.rows import Axis, row_axis
 
 
 class TrainedAuc(NamedTuple):
-    """One vector of scores: its AUC and how much each cluster of rows moves it."""
+    """The AUC of one score vector, and the influence of each cluster of rows on it."""
 
     value: float
-    summed: Floats  # [clusters], as leaving each out would show
+    summed: Floats  # [clusters] influences, as leaving each cluster out would show them
     axis: Axis
 
 
 class AucEnds(NamedTuple):
-    """An AUC or a difference with its 95 % interval; nan ends where too few clusters tell."""
+    """An AUC or a difference with its 95 % interval; the ends are nan with too few clusters."""
 
     value: float
     low: float
@@ -31,14 +31,14 @@ class AucEnds(NamedTuple):
 
 
 def trained_auc(scores: Scores, label: Labels, cluster: NDArray[np.integer]) -> TrainedAuc:
-    """AUC of scores and labels [N]; rows of one `cluster` [N], a user or a request, are
-    dependent."""
+    """The AUC of scores and labels [N]; rows with one code in `cluster` [N], a user or a request,
+    are dependent."""
     axis, auc = row_axis(cluster, label), auc_influence(tie_groups(scores, label))
     return TrainedAuc(auc.value, auc_sums(axis, auc, scores, label), axis)
 
 
 def auc_ends(auc: TrainedAuc) -> AucEnds:
-    """The AUC with its interval over clusters, counted by what each carries."""
+    """The AUC with its interval over clusters, which are weighted by their share of the rows."""
     model = _model(auc)
     known = 0 < auc.value < 1 and model.has_intervals and model.alone(0).se > 0
     low, high = ends(model, 0, "logit") if known else (float("nan"), float("nan"))
@@ -46,7 +46,7 @@ def auc_ends(auc: TrainedAuc) -> AucEnds:
 
 
 def change_ends(auc: TrainedAuc, whole: TrainedAuc) -> AucEnds:
-    """`auc` less `whole`, both on the same rows, with its interval over clusters."""
+    """`auc` minus `whole`, both on the same rows, with its interval over clusters."""
     pair = _model(auc, whole).trained_pair(0, 1)
     return AucEnds(pair.difference, pair.low, pair.high, auc.axis.size)
 

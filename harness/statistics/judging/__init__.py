@@ -1,1 +1,1 @@
-"""From joint models to rows, verdicts and sentences."""
+"""From joint models to table rows, verdicts and sentences."""

@@ -1,4 +1,5 @@
-"""Intervals of one strategy's metric and of its difference, or the sentence why there is none."""
+"""Intervals of a strategy's metric and of its difference, or a sentence that says why there is
+none."""
 
 import numpy as np
 from scipy import special
@@ -11,7 +12,7 @@ TRAINED_ONLY = "these trained models only; no verdict on the strategy"
 
 
 def lacking(model: JointModel) -> str:
-    """Why the model gives no intervals, empty if it does."""
+    """Why the model gives no intervals; "" if it does."""
     if model.m < 2:
         return "one cluster: an estimate only"
     if model.mc < FEWEST_CLUSTERS:
@@ -28,7 +29,7 @@ def lacking(model: JointModel) -> str:
 
 
 def clusters_hold(count: int) -> str:
-    """The subject and verb of a sentence about few clusters.
+    """Subject and verb of a sentence about few clusters.
 
     >>> clusters_hold(1), clusters_hold(9)
     ('1 cluster holds', '9 clusters hold')
@@ -60,10 +61,10 @@ def alone(panel: Panel, metric: str, name: str) -> Estimate:
 
 
 def ends(model: JointModel, place: int, scale: str, bias: float = 0.0) -> tuple[float, float]:
-    """95 % interval of one strategy's metric; shares get theirs on the logit scale, ratios on
-    the log scale.
+    """95 % interval of one strategy's metric; on the logit scale for shares, on the log scale for
+    ratios.
 
-    `bias` is what an error that cannot be negative may be too high by.
+    `bias` is the largest upward bias of an error measure that cannot be negative (ECE).
     """
     value, se, df = model.alone(place)
     half = float(special.stdtrit(min(df, 1e9), 0.5 + model.level / 2)) * se

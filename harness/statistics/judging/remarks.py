@@ -1,4 +1,4 @@
-"""What must be said beside the numbers: in sentences, notes first, then warnings."""
+"""Sentences that accompany the numbers: notes first, then warnings."""
 
 from collections import Counter
 
@@ -11,8 +11,8 @@ from fusefront.harness.statistics.panel import ITEMS_MATTER, Panel
 from fusefront.reports import numbers
 from fusefront.reports.evidence import Interval
 
-LUCK = 0.05  # of half the interval: less is not worth two numbers
-CARRIES = 0.10  # share of the rows from which one user or request is named
+LUCK = 0.05  # of half the interval: with a smaller shift one number is enough
+CARRIES = 0.10  # a user or request with this share of the rows is named
 _STANDARD = ("popularity", "counts", "boosted", "id_only", "unimodal", "early_fusion", "shuffled")
 _MEANING = {
     "popularity": "how often an item was clicked predicts as well",
@@ -26,7 +26,7 @@ _MEANING = {
 
 
 def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
-    """What the table means: target, margin, smallest visible effect, best set."""
+    """Sentences on how to read the table: target, margin, smallest visible effect, best set."""
     unit = {"user": "users", "request": "requests"}.get(comparison.cluster, "users and items")
     sentences = [
         f"Intervals are {100 * comparison.model.level:.3g} %, over {comparison.clusters:,} {unit} "
@@ -79,7 +79,7 @@ def notes(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
 
 
 def _families(comparison: Comparison) -> list[str]:
-    """How many differences are right together, and what that takes."""
+    """How many differences hold together, and how wide their intervals therefore are."""
     sizes = Counter(row.family for row in comparison.strategies if np.isfinite(row.p))
     kinds = (("strategies", comparison.c_base), ("controls", comparison.c_controls))
     reach = [
@@ -97,7 +97,8 @@ def _families(comparison: Comparison) -> list[str]:
 
 
 def warnings(comparison: Comparison, panel: Panel) -> tuple[str, ...]:
-    """What limits the statements, and strategies that do not beat their controls."""
+    """Sentences on what limits the statements, and on strategies that do not beat their
+    controls."""
     sentences = [f"{name}: {sentence}" for name, sentence in panel.refused.items()]
     sentences += _seeds(comparison)
     sentences += _clusters(comparison)
@@ -149,7 +150,8 @@ def _clusters(comparison: Comparison) -> list[str]:
 
 
 def _uneven(comparison: Comparison) -> list[str]:
-    """Who carries the intervals, where one user or request has much of the rows."""
+    """A sentence on the user or request that has much of the rows and so dominates the
+    intervals."""
     weight = comparison.weight
     if weight is None or weight.largest_share < CARRIES:
         return []
@@ -175,7 +177,7 @@ def _same(panel: Panel) -> list[str]:
 
 
 def _margin(comparison: Comparison) -> list[str]:
-    """Equivalence that no outcome could have shown."""
+    """A sentence if no outcome could have shown equivalence."""
     model = comparison.model
     base = model.index(comparison.baseline)
     never = []
@@ -203,9 +205,9 @@ def _missing_controls(comparison: Comparison) -> list[str]:
 
 
 def _controls(comparison: Comparison) -> list[str]:
-    """Every strategy against every control; of the unimodal ones the best on validation.
+    """Every strategy against every control; of the unimodal ones only the best on validation.
 
-    Where no test is possible (few clusters, a control of one seed) nothing is said.
+    Nothing is said where no test is possible (few clusters, a control with one seed).
     """
     controls = [
         row
@@ -232,7 +234,7 @@ def _controls(comparison: Comparison) -> list[str]:
 
 
 def _misses(pair: Pair, *, higher: bool) -> bool:
-    """Whether the interval shown reaches zero; without one, whether nothing differs."""
+    """Whether the shown interval reaches 0; without an interval, whether the two are equal."""
     if np.isnan(pair.low):
         return pair.difference == 0
     return pair.low <= 0 if higher else pair.high >= 0

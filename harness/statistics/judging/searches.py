@@ -1,4 +1,5 @@
-"""Verdicts on ways of fusing: the search is a third term of the interval, beside rows and seeds."""
+"""Verdicts on ways of fusing: their intervals also cover the noise of the search, beside rows and
+seeds."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -33,19 +34,19 @@ MEANING = (
 
 
 class _Judge(NamedTuple):
-    """What the rows are written from."""
+    """The material for the rows."""
 
     options: Options
     panel: Panel
     trials: Mapping[str, int]  # completed, of the searched strategies
     noise: SearchNoise | None
-    model: JointModel | None  # of whoever can be judged, searches included
+    model: JointModel | None  # strategies that can be judged, variance over searches included
 
 
 def search_verdicts(source: ScoreSource, options: Options, panel: Panel) -> SearchVerdicts | None:
-    """Whether each way of fusing is better than the baseline's, had it been searched again.
+    """Whether each way of fusing would be better than the baseline's if all searches were repeated.
 
-    None where nothing is known of the searches, or the metric is not what they looked at.
+    None if nothing is known of the searches, or if the metric is not the one they optimised.
     """
     if options.trials is None or options.metric != "auc":
         return None
@@ -77,7 +78,7 @@ def search_verdicts(source: ScoreSource, options: Options, panel: Panel) -> Sear
 
 
 def _family(judge: _Judge) -> Family | None:
-    """The ways of fusing against the baseline's, right together."""
+    """The comparisons of the ways of fusing with the baseline's, whose intervals hold together."""
     model = judge.model
     if model is None:
         return None
@@ -85,7 +86,8 @@ def _family(judge: _Judge) -> Family | None:
 
 
 def _p(judge: _Judge, family: Family | None, name: str) -> float:
-    """How often luck alone shows more for any of them; nan where no verdict may be given."""
+    """The chance of a larger |t| for any of them if nothing differs; nan where no verdict is
+    possible."""
     model, base = judge.model, judge.options.baseline
     if model is None or family is None or name not in model.names:
         return float("nan")
@@ -156,7 +158,8 @@ def _why_none(judge: _Judge, name: str, difference: float) -> str:
 
 
 def _best(judge: _Judge) -> tuple[str, ...]:
-    """Whom nobody beats for certain, of those that can be judged; empty where that says nothing."""
+    """The ways of fusing that none is shown to beat, of those that can be judged; () if nothing can
+    be said."""
     model = judge.model
     if model is None or not judge.options.ranked or not model.has_intervals:
         return ()

@@ -1,4 +1,5 @@
-"""Declared slices: every metric on each value, one family of verdicts, a guard for small ones."""
+"""Declared slices: every metric on each value of a slice, judged as one family; small values get no
+verdict."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from fusefront.harness.statistics.score_source import ScoreSource
 
 
 class _Part(NamedTuple):
-    """One value of a declared slice, measured."""
+    """The measurements on one value of a declared slice."""
 
     slice: str
     value: str
@@ -33,10 +34,10 @@ class _Part(NamedTuple):
 def compare_slices(
     source: ScoreSource, options: Options, rows: RowTable, refused: frozenset[str] = frozenset()
 ) -> tuple[SliceRow, ...]:
-    """A row for each value of each declared slice and each strategy.
+    """One row for each value of each declared slice and each strategy.
 
-    Strategies are one family over all slices and values, controls another: each value may spend
-    its share of the errors, within it the largest |t| is simulated.
+    Over all slices and values, strategies are one family and controls another. Each value gets an
+    equal share of the error level, and within it the largest |t| is simulated.
     """
     parts = [
         _measured(source, options, rows.take(chosen), (declared.name, value), chosen, refused)
@@ -64,7 +65,7 @@ def _measured(
     chosen: NDArray[np.bool_],
     refused: frozenset[str],
 ) -> _Part:
-    """`chosen` [N] of the split's rows, which `rows` are."""
+    """Measures `rows`, which are the split's rows where `chosen` [N] is True."""
     count, positives = len(rows.label), int(rows.label.sum())
     if positives in (0, count):
         return _Part(*value, count, positives, None, "one class only: no metric")
@@ -85,7 +86,8 @@ def _measured(
 
 
 def _without_redraws(options: Options) -> tuple[str, ...]:
-    """Metrics that need no redraws, and the one that verdicts are given on: slices are many."""
+    """The metrics that need no redraws, and the one that verdicts are given on: there are many
+    slices."""
     return tuple(
         name for name in options.metrics if name == options.metric or not options.about[name].draws
     )
@@ -102,7 +104,7 @@ def _has_intervals(part: _Part, options: Options) -> bool:
 
 
 def _families(source: ScoreSource, options: Options, panel: Panel, judged: int) -> Families:
-    """The families of one of `judged` values, each with its share of the errors."""
+    """The families on one of `judged` slice values, each with its share of the error level."""
     model = replace(panel.models[options.metric], level=1 - spent(options.look) / judged)
     members = confirmatory(source, options, model.names)
     return families(model, options.baseline, members)
@@ -131,7 +133,7 @@ def _row(
 
 
 def _unknown(part: _Part, name: str, options: Options) -> SliceRow:
-    """The row of a value without a metric."""
+    """The row of a slice value on which the metric is not defined."""
     return SliceRow(
         slice=part.slice,
         value=part.value,

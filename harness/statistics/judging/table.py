@@ -1,4 +1,4 @@
-"""The rows of the table: metrics, differences, verdicts in words."""
+"""The rows of the comparison's table: metrics, differences, verdicts in words."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ NOTHING = Settle(None, None)
 def strategy_rows(
     source: ScoreSource, options: Options, panel: Panel, valid: dict[str, float], rows: int
 ) -> tuple[StrategyRow, ...]:
-    """One row a strategy in the source's order; refused ones say why."""
+    """One row a strategy in the source's order; a refused strategy has the reason in its row."""
     model = panel.models[options.metric]
     base = model.index(options.baseline)
     members = confirmatory(source, options, model.names)
@@ -60,14 +60,15 @@ def strategy_rows(
 
 
 def may_be_judged(panel: Panel, options: Options, name: str) -> bool:
-    """Whether a verdict on the strategy is possible: two seeds a side and numbers that differ."""
+    """Whether a verdict on the strategy is possible: two seeds on each side, and numbers that
+    differ."""
     model, base = panel.models[options.metric], options.baseline
     i, j = model.index(name), model.index(base)
     return i != j and not panel.identical(name, base) and min(model.n[i], model.n[j]) > 1
 
 
 def minimum_effect(model: JointModel, a: int, b: int, alpha: float) -> float:
-    """The smallest difference between a and b that these data see with 80 % power."""
+    """The smallest difference between a and b that a test on these data detects with 80 % power."""
     if a == b or not model.has_intervals:
         return float("nan")
     return detectable(float(model.variance[a, b]), model.df(a, b), alpha)
@@ -90,7 +91,7 @@ def _reason(
 
 
 def decided_in_words(word: str, gap: float, margin: float, p: float) -> str:
-    """Better or worse, by how much, and how surely.
+    """The verdict as a phrase: better or worse, by how much, with its p.
 
     >>> decided_in_words("better, by less than the margin", 0.0004, 0.001, 0.012)
     'better by 0.0004, less than the margin of 0.001; adjusted p = 0.012'
@@ -113,7 +114,7 @@ def _why_none(panel: Panel, model: JointModel, name: str, baseline: str) -> str:
 
 
 def in_words(needs: Settle, effect: float) -> str:
-    """What would see the effect with 80 % power.
+    """The rows or seeds that would detect the effect with 80 % power, in words.
 
     >>> in_words(Settle(None, 4), 0.001)
     'rows alone cannot decide 0.001; needs about 4 more seeds each'

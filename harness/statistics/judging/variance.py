@@ -1,4 +1,4 @@
-"""Where the variance of a difference comes from: test rows, seeds, both together, tuning."""
+"""The sources of a difference's variance: test rows, seeds, both together, tuning."""
 
 import numpy as np
 
@@ -19,11 +19,12 @@ def shares(
     tuned: dict[str, list[float]] | None = None,
     search: SearchVerdicts | None = None,
 ) -> tuple[Share, ...]:
-    """Shares of the variance of each strategy's difference to the baseline; one seed gives none.
+    """Shares of the variance of each strategy's difference to the baseline; () with one seed.
 
     `tuned` holds, for strategies that were tuned several times with other tuning seeds, the mean
-    metric after each: their variance beyond what seeds explain is the tuning's. Without it that is
-    the variance over `search`es which the trials show, where it is known for both sides.
+    metric after each: their variance beyond that of the seeds is due to tuning. Without `tuned`,
+    the variance over repeated searches comes from the trials in `search`, if it is known for both
+    sides.
     """
     base = model.index(baseline)
     spread = {row.name: row.sd**2 if row.trials else 0.0 for row in search.rows} if search else {}
@@ -53,7 +54,8 @@ def shares(
 
 
 def _tuning(model: JointModel, name: str, tuned: dict[str, list[float]]) -> float:
-    """Variance of one tuning run around the mean of many, without the seeds' part; nan unknown."""
+    """Variance of one tuning run around the mean of many, without the part of the seeds; nan if
+    unknown."""
     values = tuned.get(name, [])
     if len(values) < 2:
         return float("nan")

@@ -1,4 +1,4 @@
-"""Verdicts: the word that an interval says, the best set and rank intervals."""
+"""Verdicts: the word for an interval, the best set and rank intervals."""
 
 from typing import Literal, NamedTuple
 
@@ -26,7 +26,7 @@ DECIDED: tuple[Word, ...] = (  # the interval lies on one side of zero
     "worse",
     "worse, by less than the margin",
 )
-OPEN: tuple[Word, ...] = (  # more rows or seeds would say more
+OPEN: tuple[Word, ...] = (  # more rows or seeds could decide
     "not worse by more than the margin",
     "not better by more than the margin",
     "cannot tell",
@@ -34,7 +34,7 @@ OPEN: tuple[Word, ...] = (  # more rows or seeds would say more
 
 
 class Ranks(NamedTuple):
-    """Which places each strategy may have; 1 is the best."""
+    """The range of ranks that each strategy may have; 1 is the best."""
 
     low: NDArray[np.int64]  # [S]
     high: NDArray[np.int64]  # [S]
@@ -42,9 +42,9 @@ class Ranks(NamedTuple):
 
 
 def read(low: float, high: float, margin: float, *, higher: bool = True) -> Word:
-    """The word that the interval of a difference says, read off its two ends.
+    """The verdict on a difference, which follows from the two ends of its interval alone.
 
-    `higher`: whether more is better. No verdict where an end is nan.
+    `higher`: whether more is better. "no verdict" if an end is nan.
 
     >>> read(0.0002, 0.0018, 0.005), read(-0.0002, 0.0018, 0.001)
     ('better, by less than the margin', 'not worse by more than the margin')
@@ -66,7 +66,8 @@ def read(low: float, high: float, margin: float, *, higher: bool = True) -> Word
 
 
 def significantly_better(model: JointModel, *, higher: bool) -> NDArray[np.bool_]:
-    """[S, S] row beats column by more than c_all standard errors: right for all pairs at once."""
+    """[S, S] bool: row beats column by more than c_all standard errors, valid for all pairs at
+    once."""
     lead = model.diff if higher else -model.diff
     if not model.has_intervals or np.isnan(model.c_all):
         return np.zeros(lead.shape, bool)
@@ -76,7 +77,8 @@ def significantly_better(model: JointModel, *, higher: bool) -> NDArray[np.bool_
 
 
 def ranks(model: JointModel, *, higher: bool) -> Ranks:
-    """Rank intervals (Mogstad et al. 2024); the best set is whoever nobody beats for certain."""
+    """Rank intervals (Mogstad et al. 2024); the best set holds the strategies that none is shown to
+    beat."""
     beats = significantly_better(model, higher=higher)
     lost, won = beats.sum(0), beats.sum(1)
     return Ranks(1 + lost, len(model.names) - won, lost == 0)

@@ -1,4 +1,5 @@
-"""Loss and calibration from logits: logloss, normalised entropy, ECE and its curve, temperature."""
+"""Loss and calibration from logits: log loss, normalised entropy, ECE with its curve,
+temperature."""
 
 from typing import NamedTuple
 
@@ -13,7 +14,8 @@ BINS = 15
 
 
 class Curve(NamedTuple):
-    """Calibration in bins of equal mass, lowest scores first; B bins, empty ones left out."""
+    """Calibration in B bins of equal numbers of rows, lowest scores first; empty bins are
+    left out."""
 
     rows: Floats  # [B]
     predicted: Floats  # [B] mean predicted probability
@@ -22,19 +24,20 @@ class Curve(NamedTuple):
 
 
 class CalibrationError(NamedTuple):
-    """Expected calibration error of one score vector."""
+    """The expected calibration error (ECE) of one score vector."""
 
     value: float
     rows: Floats  # [N] influences
-    chance: float  # what a perfectly calibrated model would show: the upward bias at most
+    chance: float  # ECE of a perfectly calibrated model: the largest upward bias
     curve: Curve
 
 
 def share_intervals(curve: Curve) -> tuple[Floats, Floats]:
-    """95 % interval [B], [B] of each bin's share of positives (Wilson 1927, clustered rows).
+    """95 % interval [B], [B] of each bin's share of positives (Wilson 1927 for clustered rows).
 
-    The rows count as the smaller number of independent ones whose share would err by `se`: that
-    holds where a bin has few positives, or none, and observed +- 1.96 se would be too short.
+    The number of rows is replaced by the number of independent rows whose share would have the
+    error `se`, if that is smaller. This also holds where a bin has few positives or none, where
+    observed +- 1.96 se would be too short.
     """
     z2 = special.ndtri(0.975) ** 2
     spread = curve.observed * (1 - curve.observed)
@@ -47,19 +50,20 @@ def share_intervals(curve: Curve) -> tuple[Floats, Floats]:
 
 
 def row_losses(logits: Scores, label: Labels) -> Floats:
-    """Negative log likelihood [n] of each row in nats, from logits [n]: nothing is clipped."""
+    """Negative log likelihood [n] of each row in nats, from logits [n] without clipping."""
     z = logits.astype(np.float64)
     return np.maximum(z, 0.0) - z * label + np.log1p(np.exp(-np.abs(z)))
 
 
 def logloss(losses: Floats) -> RowInfluence:
-    """Mean of losses [n], in nats."""
+    """The mean of losses [n] in nats."""
     value = float(losses.mean())
     return RowInfluence(value, (losses - value) / len(losses))
 
 
 def normalised_entropy(losses: Floats, label: Labels) -> RowInfluence:
-    """Mean of losses [n] over the loss of the constant click rate (He et al. 2014); 1 - RIG."""
+    """The mean of losses [n] over the loss of a constant click rate (He et al. 2014); equals 1 -
+    RIG."""
     rate = float(label.mean())
     if rate in (0.0, 1.0):
         return RowInfluence(float("nan"), np.zeros(len(label)))
@@ -71,8 +75,8 @@ def normalised_entropy(losses: Floats, label: Labels) -> RowInfluence:
 
 
 def predicted_over_clicked(logits: Scores, label: Labels) -> RowInfluence:
-    """PCOC of logits [n]: clicks that were predicted over those that came; 1 is calibrated, nan
-    without any."""
+    """PCOC of logits [n]: predicted clicks over observed clicks; 1 is calibrated, nan without a
+    click."""
     clicks = int(label.sum())
     if clicks == 0:
         return RowInfluence(float("nan"), np.zeros(len(label)))
@@ -82,7 +86,8 @@ def predicted_over_clicked(logits: Scores, label: Labels) -> RowInfluence:
 
 
 def equal_mass_bins(groups: TieGroups, bins: int = BINS) -> NDArray[np.int64]:
-    """First place of each bin in the order of the scores, [B]; rows of one score share a bin."""
+    """The first place of each bin [B] in the order of the scores; rows with equal scores share a
+    bin."""
     ends = np.cumsum(groups.size)
     middle = ends - groups.size / 2
     number = np.minimum((middle * bins / len(groups.order)).astype(np.int64), bins - 1)
@@ -95,7 +100,7 @@ def calibration_error(
     """ECE = sum over bins of |sum of (p - y)| / N of logits [N], with the clustered error of each
     bin.
 
-    `groups` are the rows in the order of the scores, `first` where the bins begin there.
+    `groups` are the rows in the order of the scores; `first` [B] are the places where bins begin.
     """
     total = len(logits)
     size = np.diff(first, append=total)
@@ -113,7 +118,7 @@ def calibration_error(
 
 
 def _clustered_se(centred: Floats, first: NDArray[np.int64], code: Codes, clusters: int) -> Floats:
-    """Standard error of the mean of each bin; rows of a cluster go together."""
+    """Standard error of the mean of each bin [B]; rows of a cluster are dependent."""
     ends = np.append(first[1:], len(centred))
     se = np.zeros(len(first))
     for number, (start, end) in enumerate(zip(first, ends, strict=True)):
@@ -124,11 +129,10 @@ def _clustered_se(centred: Floats, first: NDArray[np.int64], code: Codes, cluste
 
 
 def fit_temperature(logits: Scores, label: Labels) -> float:
-    """The T > 0 for which logits [n] / T have the least logloss (Guo et al. 2017); 1 if none
-    exists.
+    """The T > 0 with the least log loss of logits [n] / T (Guo et al. 2017); 1 if there is none.
 
-    Newton's method on 1 / T, where the loss is convex, in units of the largest logit: at first no
-    probability is so near 0 or 1 that the loss seems flat.
+    Newton's method on 1 / T, in which the loss is convex, scaled by the largest logit: at the start
+    no probability is so near to 0 or 1 that the loss seems flat.
     """
     z, y = logits.astype(np.float64), label.astype(np.float64)
     largest = float(np.abs(z).max(initial=0.0))
@@ -141,7 +145,7 @@ def fit_temperature(logits: Scores, label: Labels) -> float:
         if not bend > 0:
             return 1.0
         step = slope / bend
-        # steps are halved at most to an eighth or grown to the eightfold: Newton may overshoot
+        # a step changes 1 / T by a factor between 1/8 and 8, since Newton may overshoot
         inverse, before = float(np.clip(inverse - step, inverse / 8, inverse * 8)), inverse
         if abs(inverse - before) <= 1e-10 * before:
             return largest / inverse

@@ -1,4 +1,5 @@
-"""Metrics of the first k places of a request: NDCG and recall, in expectation over random ties."""
+"""Metrics of the first k places of a request: expected NDCG and recall if ties are ordered at
+random."""
 
 import numpy as np
 
@@ -6,11 +7,11 @@ from fusefront.harness.statistics.auc import Floats, Labels, Scores, ordered_bit
 from fusefront.harness.statistics.measures.ranking import UnitInfluence, mean_of_units
 from fusefront.harness.statistics.rows import Units
 
-PLACES = 10  # k of the metrics that are measured unless others are named
+PLACES = 10  # the default k
 
 
 class TopPlaces:
-    """The rows of every request in the order of their scores, cut where the score changes."""
+    """The rows of every request sorted by score and cut where the score changes."""
 
     def __init__(self, scores: Scores, label: Labels, requests: Units) -> None:
         key = requests.code.astype(np.uint64) << np.uint64(33)
@@ -29,24 +30,26 @@ class TopPlaces:
         self.positives = self._summed(self.positive)  # [U]
 
     def ndcg(self, k: int) -> UnitInfluence:
-        """Mean over requests with both classes of the gain of the first k places over the best."""
+        """Mean over the requests with both classes of the gain in the first k places over the best
+        possible gain."""
         longest = int(self.requests.size.max(initial=0))
         discount = np.zeros(longest + 1)
         places = min(k, longest)
         discount[1 : places + 1] = 1 / np.log2(np.arange(places) + 2)
-        best = np.cumsum(discount)  # [longest + 1] of so many places
+        best = np.cumsum(discount)  # [longest + 1] the best gain of 0, 1, ... positives
         spread = (best[self.above + self.size] - best[self.above]) / self.size
         gain = self._summed(self.positive * spread)
         both = self.requests.both
         return mean_of_units(gain[both] / best[self.positives[both].astype(np.int64)])
 
     def recall(self, k: int) -> UnitInfluence:
-        """Mean over requests with both classes of the share of their positives in k places."""
+        """Mean over the requests with both classes of the share of their positives in the first k
+        places."""
         inside = np.clip((k - self.above) / self.size, 0.0, 1.0)
         both = self.requests.both
         return mean_of_units(self._summed(self.positive * inside)[both] / self.positives[both])
 
     def _summed(self, values: Floats) -> Floats:
-        """[U] of each request."""
+        """[U] the sum of the values of each request."""
         sums = np.bincount(self.request, values, len(self.requests.size))
         return np.asarray(sums, np.float64)

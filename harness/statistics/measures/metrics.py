@@ -1,4 +1,4 @@
-"""Every metric of one score vector, with the influence of each cluster on it."""
+"""All metrics of one score vector, with the influence of each cluster on them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ from fusefront.harness.statistics.rows import (
 
 
 class Metric(NamedTuple):
-    """What a metric is called, which way is up and how its interval is made."""
+    """The title of a metric, whether more is better, and how its interval is made."""
 
     title: str
     higher_is_better: bool
     scale: Literal["logit", "log", "plain", "biased"]  # of one strategy's interval
     unit: Literal["row", "group", "request"]  # what carries the influence
-    undefined: str = ""  # the sentence when there is no value
-    draws: int = 0  # of whole clusters, where the metric gives no influences
-    lever: Lever = "rows"  # what a cluster's weight in the metric is a share of
-    directed: bool = True  # False where best is in the middle: no verdicts on it
+    undefined: str = ""  # the sentence if the metric has no value
+    draws: int = 0  # redraws of whole clusters, if the metric gives no influences
+    lever: Lever = "rows"  # what the weights of clusters in the metric are counted in
+    directed: bool = True  # False if the best value is in the middle (PCOC): no verdicts
 
 
 _NO_REQUEST = "no request holds both a positive and a negative"
@@ -67,17 +67,17 @@ ALL_METRICS = METRICS | SCALED
 
 
 class Value(NamedTuple):
-    """A metric of one score vector and the influence of each unit of its axis."""
+    """A metric of one score vector and the influence of each unit (row, group, request) on it."""
 
     value: float
     influence: Floats  # [units]
-    redraw: Callable[[Axis], Floats] | None = None  # instead, where there are no influences
-    within: Callable[[Axis], Floats | None] | None = None  # of an AUC: that within large clusters
+    redraw: Callable[[Axis], Floats] | None = None  # used instead of influences
+    within: Callable[[Axis], Floats | None] | None = None  # an AUC's: that within large clusters
 
     def summed(self, axis: Axis, lever: Lever | None = None) -> Floats:
         """Influences summed within the clusters [size], or the deviations of redraws [draws].
 
-        With `lever` as leaving each cluster out would show.
+        With `lever`, corrected to what leaving each cluster out would show.
         """
         if self.redraw is not None:
             return self.redraw(axis)
@@ -86,20 +86,20 @@ class Value(NamedTuple):
 
 
 class ScoreMeasures(NamedTuple):
-    """All that one pass over a score vector gives."""
+    """The results of one pass over a score vector."""
 
     values: dict[str, Value]
     curves: dict[str, calibration.Curve]  # "ece" and, when scaled, "ece_scaled"
-    chance: dict[str, float]  # upward bias of an ECE, at most
+    chance: dict[str, float]  # the largest upward bias of an ECE
     constant: bool  # every score is the same
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The rows with everything that does not depend on scores, made once."""
+    """The rows with everything that does not depend on scores, computed once."""
 
     rows: RowTable
-    cluster: str = "user"  # what is independent: user | request
+    cluster: str = "user"  # what counts as independent: user | request
 
     def __post_init__(self) -> None:
         if self.cluster not in ("user", "request"):
@@ -107,17 +107,18 @@ class Layout:
 
     @property
     def clusters(self) -> NDArray[np.integer]:
-        """[n] user or request of every row, as the rows have them."""
+        """[n] the user or request code of every row, as in the rows."""
         return self.rows.group if self.cluster == "user" else self.rows.request
 
     @cached_property
     def axis(self) -> Axis:
-        """Rows in clusters."""
+        """The clusters of the rows."""
         return row_axis(self.clusters, self.rows.label)
 
     @cached_property
     def crossed_axes(self) -> tuple[Axis, Axis, Axis]:
-        """Rows by user, by item and by both together, for two-way clustering."""
+        """The clusterings of the rows by user, by item and by pairs of both, for two-way
+        clustering."""
         if self.cluster == "user":
             return self.crossed_by_cluster
         label, group, item = self.rows.label, self.rows.group, self.rows.item
@@ -125,28 +126,28 @@ class Layout:
 
     @cached_property
     def crossed_by_cluster(self) -> tuple[Axis, Axis, Axis]:
-        """Rows in clusters, by item and by both together."""
+        """The clusterings of the rows by cluster, by item and by pairs of both."""
         label, item = self.rows.label, self.rows.item
         return self.axis, row_axis(item, label), cell_axis(self.clusters, item, label)
 
     @cached_property
     def groups(self) -> Units:
-        """Rows in groups (users)."""
+        """The rows by group (user)."""
         return units(self.rows.group, self.rows.label)
 
     @cached_property
     def requests(self) -> Units:
-        """Rows in requests."""
+        """The rows by request."""
         return units(self.rows.request, self.rows.label)
 
     @cached_property
     def group_axis(self) -> Axis:
-        """Groups with both classes in clusters."""
+        """The clusters of the groups with both classes."""
         return unit_axis(self.groups, self.clusters)
 
     @cached_property
     def request_axis(self) -> Axis:
-        """Requests with both classes in clusters."""
+        """The clusters of the requests with both classes."""
         return unit_axis(self.requests, self.clusters)
 
     def cluster_value(self, unit: str, code: int) -> int:
@@ -165,7 +166,7 @@ class Layout:
 
 
 def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> ScoreMeasures:
-    """One pass: a sort for all ranking metrics, a sum for the losses.
+    """Measure one score vector: one sort serves all ranking metrics, one sum the losses.
 
     `logits` [N] are finite float32 in the rows' order; `metrics` are keys of METRICS.
     """
@@ -204,7 +205,7 @@ def measure(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> ScoreMe
 
 
 def _first_places(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> dict[str, Value]:
-    """NDCG and recall of the first places, those that are asked for."""
+    """NDCG and recall of the first places, as far as `metrics` names them."""
     ndcg, recall = f"ndcg_at_{PLACES}", f"recall_at_{PLACES}"
     if not {ndcg, recall} & set(metrics):
         return {}
@@ -213,7 +214,8 @@ def _first_places(layout: Layout, logits: Scores, metrics: tuple[str, ...]) -> d
 
 
 def measure_scaled(layout: Layout, logits: Scores, temperature: float) -> ScoreMeasures:
-    """The metrics of logits [n] that a temperature changes; ranks are not among them."""
+    """The metrics that a temperature changes, of logits [n] divided by it; ranking metrics do not
+    change."""
     scaled = (logits / np.float32(temperature)).astype(np.float32)
     groups = tie_groups(logits, layout.rows.label)
     first = calibration.equal_mass_bins(groups)

@@ -1,9 +1,9 @@
-"""A person's own metrics, measured: the value, and what each cluster of rows adds to its error.
+"""Measures plug-in metrics: the value, and the influence of each cluster of rows on it.
 
-Where a metric gives no influences, whole clusters are drawn again with replacement (Efron &
-Tibshirani 1993, ch. 6). All strategies and seeds meet the same draws, so deviations of the draws,
-scaled by the root of their number, take the place of influences: their products add up to the
-bootstrap's covariances.
+Where a metric gives no influences, whole clusters are drawn with replacement (Efron & Tibshirani
+1993, ch. 6). All strategies and seeds use the same draws. The deviations of the draws, divided by
+the root of their number, then take the place of influences: their products sum to the covariances
+of the bootstrap.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,13 +20,13 @@ from fusefront.harness.statistics.contract import QualityMetric
 from fusefront.harness.statistics.measures.metrics import ALL_METRICS, Layout, Metric, Value
 from fusefront.harness.statistics.rows import Axis, contiguous
 
-DRAWS = 400  # the standard error then errs by 3.5 %
+DRAWS = 400  # a standard error from these has an error of 3.5 %
 SEED = 20
 OwnMetrics = Mapping[str, QualityMetric]
 
 
 def described(own: OwnMetrics) -> dict[str, Metric]:
-    """Every metric that can be named, shipped and own, with which way is up."""
+    """The description of every metric, shipped or plug-in: its title and whether more is better."""
     return ALL_METRICS | {name: _about(name, metric) for name, metric in own.items()}
 
 
@@ -43,7 +43,8 @@ def _about(name: str, metric: QualityMetric) -> Metric:
 
 
 def measure_own(layout: Layout, logits: Scores, metric: QualityMetric, name: str) -> Value:
-    """The metric of one score vector [n] with the influence of each row, or a way to draw again.
+    """The metric of one score vector [n] with the influence of each row, or with a way to redraw
+    rows.
 
     Raises:
         UsageError: the metric's influence is not one number a row.
@@ -66,25 +67,25 @@ def measure_own(layout: Layout, logits: Scores, metric: QualityMetric, name: str
 
 
 class MetricRows(NamedTuple):
-    """What a metric is called with, of the same N rows."""
+    """The arguments of a metric: probability, label and group of the same N rows."""
 
     probability: Floats  # [N]
     label: Labels  # [N]
     group: Codes  # [N] 0 .. G - 1, each there
 
     def take(self, chosen: NDArray[np.integer], group: NDArray[np.integer]) -> "MetricRows":
-        """The rows chosen [k], each as often as it is named, in groups [k] that are numbered
-        afresh."""
+        """The rows with indices `chosen` [k], which may repeat, in newly numbered groups [k]."""
         return MetricRows(self.probability[chosen], self.label[chosen], contiguous(group)[0])
 
 
 def deviations(
     call: Callable[[MetricRows], float], rows: MetricRows, value: float, axis: Axis
 ) -> Floats:
-    """[DRAWS] deviations from their mean, over the root of their number less one.
+    """[DRAWS] deviations of the redraws from their mean, divided by the root of their number less
+    one.
 
-    Where groups lie within clusters, a cluster that is drawn twice brings two groups. Draws without
-    a value (one class only) are left out.
+    Where groups lie within clusters, a cluster drawn twice counts as two groups. Draws in which the
+    metric is not defined (say, one class only) are left out.
     """
     order = np.argsort(axis.code, kind="stable")
     size = np.bincount(axis.code, minlength=axis.size)
@@ -111,7 +112,7 @@ def deviations(
 
 
 def _nested(group: Codes, axis: Axis) -> bool:
-    """Whether every group lies in one cluster."""
+    """Whether every group lies in a single cluster."""
     first = np.zeros(int(group.max(initial=-1)) + 1, axis.code.dtype)
     first[group] = axis.code
     return bool((first[group] == axis.code).all())
@@ -130,7 +131,7 @@ def _called(metric: QualityMetric, name: str, rows: MetricRows) -> float:
 def _result(name: str, call: Callable[[], object]) -> object:
     try:
         return call()
-    except Exception as error:  # somebody else's code: anything can come out of it
+    except Exception as error:  # a plug-in's code can raise anything
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise UsageError(
             f"metric {name!r} raised {type(error).__name__} ({reason}); mend it, `fusefront check` "

@@ -21,7 +21,8 @@ from fusefront.harness.statistics.rows import Units
 
 
 class UnitInfluence(NamedTuple):
-    """A mean over informative units and what each adds to its error."""
+    """The mean over informative units (those with both classes) and the influence of each unit on
+    it."""
 
     value: float
     units: Floats  # [informative units]
@@ -38,7 +39,7 @@ def average_precision(groups: TieGroups) -> RowInfluence:
     at_or_above = above + false
     precision = above / at_or_above
     value = float(np.dot(groups.positive, precision)) / n1
-    # a row changes the precision of every positive at or below it
+    # a row changes the precision at every positive that is placed at or below it
     moved = groups.positive / at_or_above**2
     of_positive = (precision - value + np.cumsum(moved * false)) / n1
     of_negative = -np.cumsum(moved * above) / n1
@@ -46,7 +47,8 @@ def average_precision(groups: TieGroups) -> RowInfluence:
 
 
 def group_auc(scores: Scores, label: Labels, groups: Units) -> UnitInfluence:
-    """Mean over groups with both classes of the AUC of scores [n], weighted by their rows."""
+    """The mean of the AUC of scores [n] over groups with both classes, weighted by their numbers of
+    rows."""
     groups_auc = auc_by_group(scores, label, groups.code)
     if not len(groups_auc.auc):
         return UnitInfluence(float("nan"), np.zeros(0))
@@ -56,7 +58,7 @@ def group_auc(scores: Scores, label: Labels, groups: Units) -> UnitInfluence:
 
 
 class RequestRanks(NamedTuple):
-    """Where the best-placed positive of each informative request stands; Q of them."""
+    """The place of the best-ranked positive in each of the Q informative requests."""
 
     above: Floats  # [Q] negatives with a higher score
     tied: Floats  # [Q] rows with its score
@@ -64,7 +66,8 @@ class RequestRanks(NamedTuple):
 
 
 def request_ranks(scores: Scores, label: Labels, requests: Units) -> RequestRanks:
-    """Find the first positive of every request that has both classes; scores and labels [n]."""
+    """Find the best-ranked positive of every request that has both classes; scores and labels are
+    [n]."""
     ordered, positive = scores[requests.order], label[requests.order] > 0
     best = np.maximum.reduceat(np.where(positive, ordered, -np.inf), requests.start)
     reference = np.repeat(best, requests.size)
@@ -75,19 +78,19 @@ def request_ranks(scores: Scores, label: Labels, requests: Units) -> RequestRank
 
 
 def hit_at_1(ranks: RequestRanks) -> UnitInfluence:
-    """Share of requests whose top row is a positive; ties are broken at random."""
+    """The share of requests whose top row is a positive; in expectation over random ties."""
     return mean_of_units(np.where(ranks.above == 0, ranks.tied_positive / ranks.tied, 0.0))
 
 
 def reciprocal_rank(ranks: RequestRanks) -> UnitInfluence:
-    """MRR: mean of 1 / rank of the first positive; the expectation over random ties."""
+    """MRR: the mean of 1 / rank of the first positive; in expectation over random ties."""
     expected = np.zeros(len(ranks.above))
     alive = np.arange(len(ranks.above))
-    left = np.ones(len(alive))  # probability that no positive came among the first places
+    left = np.ones(len(alive))  # probability that the places so far hold no positive
     place = 0
     while len(alive):
         above, tied, positive = (column[alive] for column in ranks)
-        now = positive / (tied - place)  # 1 at the latest where only positives are left
+        now = positive / (tied - place)  # reaches 1 where only positives are left
         expected[alive] += left * now / (above + place + 1)
         left = left * (1 - now)
         place += 1
@@ -97,7 +100,7 @@ def reciprocal_rank(ranks: RequestRanks) -> UnitInfluence:
 
 
 def mean_of_units(values: Floats) -> UnitInfluence:
-    """The mean of a value of each informative unit [units], nan without one."""
+    """The mean of one value for each informative unit [units]; nan without a unit."""
     if not len(values):
         return UnitInfluence(float("nan"), values)
     value = float(values.mean())
