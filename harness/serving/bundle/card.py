@@ -10,6 +10,11 @@ from typing_extensions import TypedDict
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.runs.hashes import read_predictions
 from fusefront.harness.runs.records import RunSummary, starting_with
+from fusefront.harness.runs.study import MoneySpec
+from fusefront.harness.statistics.gaps import GroupGap, group_gaps
+from fusefront.harness.statistics.measures.metrics import Layout
+from fusefront.harness.statistics.rows import RowTable
+from fusefront.harness.statistics.score_source import MemorySource, SliceCodes
 from fusefront.harness.statistics.trained_auc import auc_ends, trained_auc
 
 
@@ -29,6 +34,20 @@ class SliceAuc(TypedDict):
     slice: str
     value: str
     auc: Auc
+
+
+class CardGap(TypedDict):
+    """A measure of one group of a sensitive slice minus that of another; the ends hold for all gaps
+    of the card at once."""
+
+    slice: str
+    measure: str  # auc | pcoc | exposure
+    group: str
+    other: str
+    value: float
+    low: float | None  # None = there is no interval
+    high: float | None
+    shown: bool  # the interval leaves zero out
 
 
 class CardData(TypedDict):
@@ -66,6 +85,7 @@ class Card(TypedDict):
     data: CardData
     metrics: dict[str, Auc]
     slices: list[SliceAuc]
+    gaps: list[CardGap]  # [] where no slice is marked as sensitive
     serving: ServedQuality
     parameters: dict[str, int]
     counters: dict[str, str]  # number -> how it is computed
@@ -73,6 +93,12 @@ class Card(TypedDict):
 
 
 LEAST_CLASS = 20  # rows of each label that a slice needs for a number
+TOP_K = MoneySpec().top_k  # places of a request that are an item's exposure
+MEASURES = {
+    "auc": "AUC",
+    "pcoc": "predicted over clicked",
+    "exposure": f"share among the first {TOP_K}",
+}
 
 
 def auc_with_interval(
@@ -113,6 +139,12 @@ def make_card(
             if min(positives, int(chosen.sum()) - positives) >= LEAST_CLASS:
                 auc = auc_with_interval(logit[chosen], label[chosen], cluster[chosen])
                 slices.append({"slice": name, "value": value, "auc": auc})
+    table = RowTable(*(frame[column].to_numpy() for column in RowTable._fields))
+    sensitive = tuple(
+        SliceCodes(name, tuple(manifest.slices[name].values), np.asarray(codes), sensitive=True)
+        for name, codes in rows.slices.items()
+        if manifest.slices[name].sensitive
+    )
     counts = {k: v.model_dump() for k, v in manifest.counts.items()}
     return {
         "format": 1,
@@ -131,6 +163,7 @@ def make_card(
         },
         "metrics": {f"{split}_auc": auc_with_interval(logit, label, cluster)},
         "slices": slices,
+        "gaps": sensitive_gaps(table, logit, sensitive, manifest.cluster),
         "serving": bundle,
         "parameters": {
             f"parameters_{role}": int(count)
@@ -138,6 +171,31 @@ def make_card(
         },
         "counters": dict(manifest.counters.numbers) if manifest.counters else {},
         "limits": limits(store),
+    }
+
+
+def sensitive_gaps(
+    rows: RowTable, logit: NDArray[np.float32], slices: tuple[SliceCodes, ...], cluster: str
+) -> list[CardGap]:
+    """Gaps between the groups of sensitive slices, of one run's logits [rows]: seeds are not in
+    their intervals."""
+    if not slices:
+        return []
+    source = MemorySource(rows, {"run": {0: logit}}, declared=slices)
+    return [_gap(gap) for gap in group_gaps(source, Layout(rows, cluster), ("run",), TOP_K)]
+
+
+def _gap(gap: GroupGap) -> CardGap:
+    low, high = (float(end) if np.isfinite(end) else None for end in (gap.low, gap.high))
+    return {
+        "slice": gap.slice,
+        "measure": gap.measure,
+        "group": gap.group,
+        "other": gap.other,
+        "value": gap.value,
+        "low": low,
+        "high": high,
+        "shown": gap.shown,
     }
 
 
@@ -177,6 +235,7 @@ def card_markdown(card: Card) -> str:
         _line(name.removesuffix("_auc"), metric),
         *(_line(f"{s['slice']} = {s['value']}", s["auc"]) for s in card["slices"]),
         "",
+        *_groups(card["gaps"]),
         "## Serving",
         f"Rows in {card['serving']['rows']}, {card['serving']['bytes_per_item']:.0f} bytes an item;"
         f" largest difference of a probability from training"
@@ -190,6 +249,27 @@ def card_markdown(card: Card) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _groups(gaps: list[CardGap]) -> list[str]:
+    """Gaps between the groups of sensitive slices; nothing where no slice is marked so."""
+    if not gaps:
+        return []
+    head = (
+        "Gaps between the groups of sensitive slices, of this run; the intervals hold for all of "
+        "them at once, and a gap is shown where its interval leaves zero out."
+    )
+    lines = []
+    for gap in gaps:
+        low, high = gap["low"], gap["high"]
+        ends = "" if low is None or high is None else f"{low:+.4f} to {high:+.4f}"
+        word = "no interval" if not ends else "shown" if gap["shown"] else "not shown"
+        pair = f"{gap['slice']}: {gap['group']} − {gap['other']}"
+        lines.append(
+            f"| {pair} | {MEASURES[gap['measure']]} | {gap['value']:+.4f} | {ends} | {word} |"
+        )
+    table = ["| groups | measure | gap | 95 % interval | verdict |", "|---|---|---|---|---|"]
+    return ["## Groups", head, "", *table, *lines, ""]
 
 
 def _counters(numbers: dict[str, str]) -> list[str]:

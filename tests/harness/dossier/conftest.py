@@ -299,7 +299,7 @@ def _run(
     (path / "environment.json").write_text(json.dumps(environment))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_study() -> Callable[..., Path]:
     return _make_study
 
@@ -309,6 +309,6 @@ def make_bench() -> Callable[..., None]:
     return write_bench
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def strategy() -> type[Planted]:
     return Planted

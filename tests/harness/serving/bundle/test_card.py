@@ -13,6 +13,7 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.serving.bundle import card, opened
 from fusefront.harness.serving.bundle.card import (
     Card,
+    CardGap,
     ServedQuality,
     auc_with_interval,
     card_markdown,
@@ -241,6 +242,7 @@ def test_the_card_reads_like_this() -> None:
             {"slice": "phone", "value": "d0", "auc": {"value": 0.6, "rows": 1000}},
             {"slice": "phone", "value": "d1", "auc": {"value": None, "rows": 10}},
         ],
+        "gaps": [],
         "serving": SERVED,
         "parameters": {},
         "counters": {},
@@ -279,3 +281,84 @@ def test_the_card_reads_like_this() -> None:
         "- `clicks` (request): how many clicks\n\n"
         "## Limits\n"
     ) in card_markdown({**content, "counters": counted})
+
+
+def as_sensitive(store: PreparedDataset) -> PreparedDataset:
+    part = store.manifest.slices["phone"].model_copy(update={"sensitive": True})
+    manifest = store.manifest.model_copy(update={"slices": {"phone": part}})
+    return replace(store, manifest=manifest)
+
+
+def test_gaps_of_sensitive_slices_are_in_the_card(ragged: PreparedDataset, predicted: Path) -> None:
+    """Every pair of groups by scikit-learn and plain loops; none where no slice is sensitive."""
+    plain = make_card(predicted, SUMMARY, ragged, SERVED, "MIT")  # type: ignore[arg-type]
+    assert plain["gaps"] == []
+    content = make_card(predicted, SUMMARY, as_sensitive(ragged), SERVED, "MIT")  # type: ignore[arg-type]
+    groups = {
+        value: part
+        for value, part in phones(ragged, predicted).items()
+        if part.height >= 30 and classes(part)
+    }
+    assert len(groups) > 2
+    frame = pl.read_parquet(predicted / "predictions" / "test.parquet")
+    shown = set()
+    for request in frame["request"].unique():
+        own = frame.filter(pl.col("request") == request).sort("logit", descending=True)
+        shown |= set(own["row_id"][: card.TOP_K].to_list())
+
+    def measure(name: str, part: pl.DataFrame) -> float:
+        if name == "auc":
+            return float(roc_auc_score(part["label"], part["logit"]))
+        if name == "pcoc":
+            return float(special.expit(part["logit"].to_numpy()).sum() / part["label"].sum())
+        return sum(row in shown for row in part["row_id"]) / part.height
+
+    pairs = [(a, b) for at, a in enumerate(groups) for b in list(groups)[at + 1 :]]
+    assert len(content["gaps"]) == 3 * len(pairs)
+    for gap in content["gaps"]:
+        assert (gap["group"], gap["other"]) in pairs
+        own, other = (measure(gap["measure"], groups[gap[end]]) for end in ("group", "other"))  # type: ignore[literal-required]
+        assert gap["value"] == pytest.approx(own - other, abs=1e-6)
+        assert gap["slice"] == "phone"
+        assert (gap["low"], gap["high"], gap["shown"]) == (None, None, False)  # nine users
+
+
+def test_gaps_read_like_this() -> None:
+    def gap(measure: str, low: float | None, high: float | None, *, shown: bool) -> CardGap:
+        ends = {"value": 0.0312, "low": low, "high": high, "shown": shown}
+        return {"slice": "maker", "measure": measure, "group": "a", "other": "b", **ends}  # type: ignore[typeddict-item]
+
+    lines = card._groups(
+        [
+            gap("auc", 0.0101, 0.0523, shown=True),
+            gap("pcoc", -0.01, 0.07, shown=False),
+            gap("exposure", None, None, shown=False),
+        ]
+    )
+    assert lines[0] == "## Groups"
+    assert lines[3:] == [
+        "| groups | measure | gap | 95 % interval | verdict |",
+        "|---|---|---|---|---|",
+        "| maker: a − b | AUC | +0.0312 | +0.0101 to +0.0523 | shown |",
+        "| maker: a − b | predicted over clicked | +0.0312 | -0.0100 to +0.0700 | not shown |",
+        "| maker: a − b | share among the first 3 | +0.0312 |  | no interval |",
+        "",
+    ]
+    assert card._groups([]) == []
+
+
+def test_a_planted_gap_is_in_the_card_and_none_where_there_is_none() -> None:
+    """80 users; the second group's scores know nothing."""
+    rng, n = np.random.default_rng(3), 1600
+    code, label = np.arange(n) % 2, (rng.random(n) < 0.5).astype(np.uint8)
+    request = np.arange(n) // 5
+    rows = card.RowTable(label, request // 4, request, np.ones(n, np.int32), np.arange(n))
+    slices = (card.SliceCodes("maker", ("a", "b"), code, sensitive=True),)
+    planted = (1.5 * label * (1 - code) + rng.normal(size=n)).astype(np.float32)
+    null = (1.5 * label + rng.normal(size=n)).astype(np.float32)
+    for logit, is_shown in ((planted, True), (null, False)):
+        gaps = card.sensitive_gaps(rows, logit, slices, "user")
+        assert [gap["measure"] for gap in gaps] == ["auc", "pcoc", "exposure"]
+        assert gaps[0]["shown"] is is_shown
+        assert is_shown or not any(gap["shown"] for gap in gaps)
+    assert card.sensitive_gaps(rows, planted, (), "user") == []
