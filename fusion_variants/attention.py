@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from fusefront.fusion_variants.layers import Flat
+from fusefront.fusion_variants.layers import Flat, flat_linear
 
 
 class Attention(nn.Module):
@@ -21,7 +21,12 @@ class Attention(nn.Module):
         self.mix = Flat([d, d])
 
     def forward(self, query: Tensor, slots: Tensor, bias: Tensor | None = None) -> Tensor:
-        """query [..., T, .], slots [..., S, d], bias [..., S] -> [..., T, d]."""
+        """query [..., T, .], slots [..., S, d], bias [..., S] -> [..., T, d].
+
+        In evaluation one head's keys are part of its query, its values of the layer that follows.
+        """
+        if self.heads == 1 and not self.training:
+            return self._one_head(query, slots, bias)
         # the scale on the weights is constant: an exported graph does not compute it
         weight, start = self.ask.weight * self.scale, self.ask.bias * self.scale
         ask = _heads(linear(query, weight, start), self.heads)  # (..., h, T, d/h)
@@ -34,6 +39,18 @@ class Attention(nn.Module):
         )  # (..., T, h, d/h)
         mixed: Tensor = self.mix(context.flatten(-2))  # (..., T, d)
         return mixed
+
+    def _one_head(self, query: Tensor, slots: Tensor, bias: Tensor | None) -> Tensor:
+        keys, values = self.tell.weight.chunk(2)  # (d, d) each
+        turn = keys.T * self.scale
+        ask = linear(query, turn @ self.ask.weight, turn @ self.ask.bias)  # (..., T, d)
+        score = ask @ slots.transpose(-1, -2)  # (..., T, S)
+        if bias is not None:
+            score = score + bias.unsqueeze(-2)
+        context = score.softmax(-1).to(slots.dtype) @ slots  # (..., T, d)
+        (last,) = self.mix.layers
+        assert isinstance(last, nn.Linear)
+        return flat_linear(context, last.weight @ values, last.bias)
 
 
 class EncoderLayer(nn.Module):

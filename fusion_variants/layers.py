@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 
 class Flat(nn.Module):
@@ -45,10 +46,48 @@ class SlotLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [..., M, width_in] -> [..., M, width_out]."""
-        slots, width_in, width_out = self.weight.shape
-        rows = x.reshape(-1, slots, width_in).transpose(0, 1)  # (M, N, in)
-        if self.bias is None:
-            y = torch.bmm(rows, self.weight)
-        else:
-            y = torch.baddbmm(self.bias, rows, self.weight)  # (M, N, out)
-        return y.transpose(0, 1).reshape(*x.shape[:-1], width_out)
+        return slot_linear(x, self.weight, self.bias)
+
+
+class Chain(nn.Sequential):
+    """Linear layers, all `Flat` of one layer or all `SlotLinear`, the first of two without bias.
+
+    In evaluation, which is what is exported, two are one matrix where that costs less.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., width_in] (`SlotLinear`: [..., M, width_in]) -> [..., width_out]."""
+        if self.training or len(self) < 2:
+            return super().forward(x)  # type: ignore[no-any-return]
+        (narrow, _), (wide, bias) = (_matrix(layer) for layer in self)
+        width_in, rank, width_out = *narrow.shape[-2:], wide.shape[-1]
+        if rank * (width_in + width_out) <= width_in * width_out:
+            return super().forward(x)  # type: ignore[no-any-return]
+        matrix = narrow @ wide
+        if matrix.ndim == 3:
+            return slot_linear(x, matrix, bias)
+        return flat_linear(x, matrix.T, bias)
+
+
+def _matrix(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
+    """A layer's matrix [(M,) width_in, width_out], and its bias."""
+    if isinstance(layer, SlotLinear):
+        return layer.weight, layer.bias
+    assert isinstance(layer, Flat)
+    (only,) = layer.layers
+    assert isinstance(only, nn.Linear)
+    return only.weight.T, only.bias
+
+
+def flat_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x [..., in], weight [out, in], bias [out] -> [..., out], as one two-dimensional product."""
+    y = linear(x.reshape(-1, x.shape[-1]), weight, bias)
+    return y.reshape(*x.shape[:-1], weight.shape[0])
+
+
+def slot_linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x [..., M, in], weight [M, in, out], bias [M, 1, out] -> [..., M, out]."""
+    slots, width_in, width_out = weight.shape
+    rows = x.reshape(-1, slots, width_in).transpose(0, 1)  # (M, N, in)
+    y = torch.bmm(rows, weight) if bias is None else torch.baddbmm(bias, rows, weight)
+    return y.transpose(0, 1).reshape(*x.shape[:-1], width_out)

@@ -1,7 +1,7 @@
 """The field's deep head: linear, batch norm, ReLU, dropout per hidden layer, then one logit.
 
-x ← dropout(ReLU(BN(W x + b))) for every hidden layer; logit = w' x + b. With `dice` the activation
-is Dice, which has a norm of its own, in place of BN and ReLU.
+x ← dropout(ReLU(BN(W x + b))) for every hidden layer; logit = w' x + b; in evaluation BN is part of
+W and b. With `dice` the activation is Dice, which has a norm of its own, in place of BN and ReLU.
 """
 
 from itertools import pairwise
@@ -9,7 +9,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from fusefront.baselines.heads.dice import Dice
-from fusefront.baselines.heads.norm import normed
+from fusefront.baselines.heads.norm import linear_normed
 
 
 class Deep(nn.Module):
@@ -39,8 +39,7 @@ class Deep(nn.Module):
         """Features [N, F] to logits [N], or to the last hidden layer [N, H] where there is no
         output."""
         for index, layer in enumerate(self.layers):
-            x = layer(x)  # [N, H]
-            if len(self.norms):
-                x = normed(self.norms[index], x)  # type: ignore[arg-type]
+            norm = self.norms[index] if len(self.norms) else None
+            x = linear_normed(layer, norm, x)  # type: ignore[arg-type]  # [N, H]
             x = self.dropout(self.bends[index](x) if len(self.bends) else x.relu())
         return x if self.out is None else self.out(x).squeeze(-1)

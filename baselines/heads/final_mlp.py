@@ -1,7 +1,8 @@
 """FinalMLP head: two networks over differently gated features, joined by a bilinear form.
 
 x_s = 2 σ(p_s) ⊙ BN(x), h_s = MLP_s(x_s) for s = 1, 2; logit = w_1' h_1 + w_2' h_2 + Σ_j h_1j' W_j
-h_2j + b over k parts j. Without context features of its own the published gate is a learned vector,
+h_2j + b over k parts j. In evaluation gate and BN are part of the first layer's weights. Without
+context features of its own the published gate is a learned vector,
 as here.
 """
 
@@ -11,9 +12,10 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from fusefront.baselines.contract import Head
-from fusefront.baselines.heads.norm import normed
+from fusefront.baselines.heads.norm import affine, normed
 
 
 class FinalMlp(Head):
@@ -51,14 +53,23 @@ class FinalMlp(Head):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features [N, F] to logits [N]."""
-        x = normed(self.norm, x)
         streams = []
         for gate, layers in zip(self.gates, self.layers, strict=True):
-            h = 2.0 * gate.sigmoid() * x
-            for layer in layers:  # type: ignore[attr-defined]
-                h = self.dropout(layer(h).relu())  # [N, H]
+            first, *others = layers  # type: ignore[misc]
+            h = self.dropout(self._gated(first, 2.0 * gate.sigmoid(), x).relu())  # [N, H]
+            for layer in others:
+                h = self.dropout(layer(h).relu())
             streams.append(h)
         parts = self.products.shape[0]
         left, right = (torch.unflatten(h, -1, (parts, -1)).transpose(0, 1) for h in streams)
         pairs = ((left @ self.products) * right).sum((0, 2))  # [N]
         return self.out(torch.cat(streams, -1)).squeeze(-1) + pairs  # type: ignore[no-any-return]
+
+    def _gated(self, layer: nn.Linear, gate: Tensor, x: Tensor) -> Tensor:
+        if self.training:
+            return layer(gate * normed(self.norm, x))  # type: ignore[no-any-return]
+        if self.norm is None:
+            return linear(x, layer.weight * gate, layer.bias)
+        scale, shift = affine(self.norm)
+        bias = layer.bias + (layer.weight * (gate * shift)).sum(-1)
+        return linear(x, layer.weight * (gate * scale), bias)

@@ -1,4 +1,4 @@
-"""Batch norm before a linear layer; in evaluation both are one matrix product."""
+"""Batch norm before or after a linear layer; in evaluation both are one matrix product."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -33,3 +33,13 @@ def normed_linear(norm: nn.BatchNorm1d | None, layer: nn.Linear, x: Tensor) -> T
     if layer.bias is not None:
         bias = bias + layer.bias
     return functional.linear(x, layer.weight * scale, bias)
+
+
+def linear_normed(layer: nn.Linear, norm: nn.BatchNorm1d | None, x: Tensor) -> Tensor:
+    """Layer, then norm, of x [N, F]; folded into the layer's weights unless training."""
+    if norm is None:
+        return layer(x)  # type: ignore[no-any-return]
+    if norm.training and x.shape[0] > 1:  # one row has no variance
+        return norm(layer(x))  # type: ignore[no-any-return]
+    scale, shift = affine(norm)
+    return functional.linear(x, layer.weight * scale.unsqueeze(-1), layer.bias * scale + shift)

@@ -61,20 +61,31 @@ class ContentSearch(SemanticAttention):
         return (side.to(content.dtype) * 2.0 - 1.0) / sqrt(self.bits)
 
     def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
-        query, toward, hash_ = torch.split(target, [self.width, self.content, self.bits], -1)
+        _, toward, hash_ = torch.split(target, [self.width, self.content, self.bits], -1)
         padding = (0, 0, self.nearest, 0)  # so that K items are there whatever the length
         history, mask = functional.pad(history, padding), functional.pad(mask, padding[2:])
-        code = 2 * self.width + self.content
-        start = code if self.bits else 2 * self.width
+        start = 2 * self.width + (self.content if self.bits else 0)
         with torch.no_grad():
             alike = cosines(hash_ if self.bits else toward, history[..., start:])  # [R, K, L]
-            ages = torch.arange(mask.shape[1], 0, -1, device=mask.device) * NEWER
-            alike = (alike - ages.to(alike.dtype)).masked_fill(~mask.unsqueeze(1), -9.0)
+            alike = ranked(alike).masked_fill(~mask.unsqueeze(1), -9.0)
             place = alike.topk(self.nearest, -1).indices  # [R, K, k]
+        real = mask.unsqueeze(1).expand(-1, place.shape[1], -1).gather(-1, place)
+        return self.read(target, history, place, real)
+
+    def read(self, target: Tensor, history: Tensor, place: Tensor, real: Tensor) -> Tensor:
+        """Attention over the items at places [R, K, k] of histories [R, (K,) L, .], where `real`
+        [R, K, k]: what follows the search, whoever searched (`search_index`)."""
+        query, toward, _ = torch.split(target, [self.width, self.content, self.bits], -1)
+        code = 2 * self.width + self.content
         some = gathered(history, place)  # [R, K, k, .]
         near = (some[..., 2 * self.width : code] @ toward.unsqueeze(-1)).squeeze(-1)
-        real = mask.unsqueeze(1).expand(-1, place.shape[1], -1).gather(-1, place)
         return self.attend(query, some[..., :code], near, real)
+
+
+def ranked(alike: Tensor) -> Tensor:
+    """Similarities [..., L], oldest first, with equal ones in the order of their age."""
+    ages = torch.arange(alike.shape[-1], 0, -1, device=alike.device) * NEWER
+    return alike - ages.to(alike.dtype)
 
 
 def gathered(history: Tensor, place: Tensor) -> Tensor:

@@ -5,16 +5,17 @@ a modality is the product of its pieces.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from fusefront.baselines.contract import ItemTable, Parts, Request, Schema
+from fusefront.baselines.contract import Baseline, Batches, ItemTable, Parts, Request, Schema
 from fusefront.baselines.poolers.similarity import bucket, cosines, direction, tier_counts
 from fusefront.baselines.published.base import ItemTokens, Published
+from fusefront.baselines.published.recipes import DIN, DIN_SOURCE, Recipe
 from fusefront.baselines.settings import make_part
-from fusefront.baselines.slots import CompressedModality
+from fusefront.baselines.slots import CompressedModality, ItemSlots
 
 
 class Content(nn.Module):
@@ -76,7 +77,10 @@ class TierCounts(nn.Module):
 
 
 class WithContent(Published):
-    """A model that compares items by frozen content."""
+    """A model that compares items by frozen content, trained as `din` unless it says otherwise."""
+
+    recipe: ClassVar[Recipe] = DIN
+    recipe_source: ClassVar[str] = DIN_SOURCE
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
@@ -92,3 +96,29 @@ class WithContent(Published):
 def id_tokens(schema: Schema, items: ItemTable, embedding: int) -> ItemTokens:
     """Tokens of id, item fields and numbers, without any content."""
     return ItemTokens(schema._replace(modalities={}), items._replace(vectors={}), embedding)
+
+
+def content_slots(schema: Schema, items: ItemTable, parts: Parts, width: int) -> ItemSlots:
+    """A token of `width` for each modality, uncompressed, without id and item fields."""
+    return ItemSlots(
+        schema,
+        items,
+        parts,
+        modalities=tuple(schema.modalities),
+        compressor={"name": "none"},
+        id_width=0,
+        side_width=0,
+        width=width,
+        seed=torch.initial_seed(),
+    )
+
+
+def descend(model: Baseline, half: nn.Module, train: Batches, epochs: int, rate: float) -> None:
+    """Some epochs of Adam on the model's auxiliary loss alone, over the parameters of `half`."""
+    optimizer = torch.optim.Adam(half.parameters(), rate)
+    model.train()
+    for _ in range(epochs):
+        for batch in train():
+            optimizer.zero_grad()
+            model.losses(batch).auxiliary.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()

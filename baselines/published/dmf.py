@@ -32,8 +32,7 @@ from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.similarity_histogram import SimilarityHistogram
-from fusefront.baselines.published.base import Published
-from fusefront.baselines.published.content import Content
+from fusefront.baselines.published.content import Content, WithContent
 from fusefront.baselines.published.recipes import MMCTR_BENCH, MMCTR_BENCH_SOURCE, Recipe
 from fusefront.baselines.slots import ItemSlots
 
@@ -51,7 +50,7 @@ class DmfSettings:
     hidden: tuple[int, ...] = (1024, 512, 256)
 
 
-class Dmf(Published):
+class Dmf(WithContent):
     """Content decoupled from what is attended to."""
 
     name: ClassVar[str] = "dmf"
@@ -72,16 +71,10 @@ class Dmf(Published):
     ) -> None:
         super().__init__(schema, items, settings, parts)
         seed = torch.initial_seed()
+        side, none = min(settings.width, 16), {"name": "none"}
+        sizes = {"id_width": settings.width, "side_width": side, "width": settings.width}
         self.slots = ItemSlots(
-            schema,
-            items,
-            parts,
-            modalities=(),
-            compressor={"name": "none"},
-            id_width=settings.width,
-            side_width=min(settings.width, 16),
-            width=settings.width,
-            seed=seed,
+            schema, items, parts, modalities=(), compressor=none, **sizes, seed=seed
         )
         self.kinds = EventKindTokens(schema.history_kinds, settings.width)
         self.content = Content(schema, items, parts, settings.content, seed)
@@ -92,19 +85,16 @@ class Dmf(Published):
             buckets=settings.buckets,
             content=self.content.width_out,
         )
-        self.context = context_of(schema, min(settings.width, 16))
+        self.context = context_of(schema, side)
         self.head = Deep(self.context.width_out + settings.width, settings.hidden)
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> DmfSettings:
         """The resolved settings, or a ValueError that says in a sentence what is wrong."""
         resolved: DmfSettings = super().check(schema, settings, parts)
-        if not schema.modalities:
-            raise ValueError(f"{cls.name}: the data has no modality to compare items by; use 'din'")
-        if resolved.content < 1 or not 0.0 <= resolved.alpha < 1.0:
+        if not 0.0 <= resolved.alpha < 1.0:
             raise ValueError(
-                f"{cls.name}: got content {resolved.content} and alpha {resolved.alpha}, expected "
-                "at least 1 and 0 to below 1; correct them"
+                f"{cls.name}: got alpha {resolved.alpha}, expected 0 to below 1; correct it"
             )
         return resolved
 

@@ -1,9 +1,8 @@
 """MAKE (Sheng et al. 2024, CIKM): a content half trained first for several epochs, then ids.
 
 v_i = [W_1 x_1; ...; W_M x_M], no id; h = ReLU network of [v_t; DIN(v_t, v_l)], f = w' h + b, taught
-by clicks of its own for several epochs before anything else: content needs more epochs than ids
-bear. e_i = [E_id; item fields; numbers], u = DIN(e_t, e_l), logit = MLP([context; e_t; u; h; f]),
-through which no gradient reaches the content half; meanwhile that goes on by its own click loss.
+by its own click loss, first alone for several epochs, and by nothing else. e_i = [E_id; item
+fields; numbers], u = DIN(e_t, e_l), logit = MLP([context; e_t; u; h; f]).
 """
 
 from collections.abc import Mapping
@@ -34,9 +33,7 @@ from fusefront.baselines.fields import context_of
 from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.din import DinPooler
-from fusefront.baselines.published.content import WithContent, id_tokens
-from fusefront.baselines.published.recipes import DIN, DIN_SOURCE, Recipe
-from fusefront.baselines.slots import ItemSlots
+from fusefront.baselines.published.content import WithContent, content_slots, descend, id_tokens
 
 
 @dataclass(frozen=True)
@@ -58,8 +55,6 @@ class Make(WithContent):
 
     name: ClassVar[str] = "make"
     paper: ClassVar[str] = "Sheng et al. 2024, CIKM"
-    recipe: ClassVar[Recipe] = DIN
-    recipe_source: ClassVar[str] = DIN_SOURCE
     Settings: ClassVar[type[MakeSettings]] = MakeSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "embedding": (16, 32, 64),
@@ -72,16 +67,13 @@ class Make(WithContent):
         self, schema: Schema, items: ItemTable, settings: MakeSettings, parts: Parts
     ) -> None:
         super().__init__(schema, items, settings, parts)
-        names, none, wide = tuple(schema.modalities), {"name": "none"}, settings.content
-        sizes = {"id_width": 0, "side_width": 0, "width": wide, "seed": torch.initial_seed()}
-        self.slots = ItemSlots(schema, items, parts, modalities=names, compressor=none, **sizes)
+        self.slots = content_slots(schema, items, parts, settings.content)
         self.tokens = id_tokens(schema, items, settings.embedding)
-        self.widths = (len(names) * wide, self.tokens.width_out)
+        self.widths = (len(schema.modalities) * settings.content, self.tokens.width_out)
         self.kinds = EventKindTokens(schema.history_kinds, self.widths[1])
         pools = (DinPooler(width, hidden=settings.attention) for width in self.widths)
         self.content_pool, self.pool = pools
-        inner = settings.attention[0]
-        self.code = [self.widths[0] + inner, self.widths[1] + inner]
+        self.code = [width + settings.attention[0] for width in self.widths]
         self.knowledge = Deep(2 * self.widths[0], settings.knowledge, norm=False, out=False)
         self.content_out = nn.Linear(self.knowledge.width_out, 1)
         self.context = context_of(schema, settings.embedding)
@@ -101,8 +93,7 @@ class Make(WithContent):
 
     def both(self, request: Request, rows: Tensor | None) -> tuple[Tensor, Tensor]:
         """Logits of the model and of the content half alone, [N] each."""
-        asks = torch.split(request.candidates.values, self.code, -1)
-        past = torch.split(request.history.values, self.code, -1)
+        asks, past = (x.values.split(self.code, -1) for x in (request.candidates, request.history))
         u_c = self.content_pool(asks[0], past[0], request.history_mask)
         h = self.knowledge(select(torch.cat([asks[0][..., : self.widths[0]], u_c], -1), rows))
         f = self.content_out(h)  # [N, 1]
@@ -124,12 +115,5 @@ class Make(WithContent):
 
     def first_stage(self, train: Batches) -> None:
         """The content half alone, `first_epochs` epochs of Adam at `first_rate`."""
-        halves = (self.slots, self.content_pool, self.knowledge, self.content_out)
-        parameters = [parameter for half in halves for parameter in half.parameters()]
-        optimizer = torch.optim.Adam(parameters, self.settings.first_rate)
-        self.train()
-        for _ in range(self.settings.first_epochs):
-            for batch in train():
-                optimizer.zero_grad()
-                self.losses(batch).auxiliary.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+        half = nn.ModuleList([self.slots, self.content_pool, self.knowledge, self.content_out])
+        descend(self, half, train, self.settings.first_epochs, self.settings.first_rate)

@@ -31,7 +31,6 @@ from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.content_search import ContentSearch
 from fusefront.baselines.published.content import Content, TierCounts, WithContent, id_tokens
-from fusefront.baselines.published.recipes import DIN, DIN_SOURCE, Recipe
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,6 @@ class Muse(WithContent):
 
     name: ClassVar[str] = "muse"
     paper: ClassVar[str] = "Wu et al. 2025, arXiv 2512.07216"
-    recipe: ClassVar[Recipe] = DIN
-    recipe_source: ClassVar[str] = DIN_SOURCE
     Settings: ClassVar[type[MuseSettings]] = MuseSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "embedding": (16, 32, 64),

@@ -31,7 +31,6 @@ from fusefront.baselines.heads.deep import Deep
 from fusefront.baselines.placements.stream import select, spread
 from fusefront.baselines.poolers.din import DinPooler
 from fusefront.baselines.published.content import Content, TierCounts, WithContent, id_tokens
-from fusefront.baselines.published.recipes import DIN, DIN_SOURCE, Recipe
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,6 @@ class SimTier(WithContent):
 
     name: ClassVar[str] = "simtier"
     paper: ClassVar[str] = "Sheng et al. 2024, CIKM"
-    recipe: ClassVar[Recipe] = DIN
-    recipe_source: ClassVar[str] = DIN_SOURCE
     Settings: ClassVar[type[SimTierSettings]] = SimTierSettings
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {
         "embedding": (16, 32, 64),

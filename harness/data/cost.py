@@ -12,22 +12,27 @@ def macs_per_candidate(model: Baseline, items: int, schema: Schema) -> int:
     """MACs a candidate of `score`: those of one request with 100 candidates and a full history,
     divided by 100.
 
-    Looking up items costs no MACs. The fused kernel of multi-head attention is switched off,
-    because the counter sees none of its MACs in eval mode.
+    Looking up items costs no MACs, nor do products of weights alone, which an exported graph holds
+    as constants: what a second request adds is counted. The fused kernel of multi-head attention
+    is switched off, because the counter sees none of its MACs in eval mode.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad():
             codes = model.eval().encode_items(torch.arange(min(items, CANDIDATES) + 1))
-            batch = _batch(codes, schema)
-            request = gather(codes, batch, batch.items)
-            with FlopCounterMode(display=False) as counter:
-                model.score(request, torch.arange(CANDIDATES))
+            pair, single = (_flops(model, codes, schema, requests) for requests in (2, 1))
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-    flops: int = counter.get_total_flops()
-    return round(flops / 2 / CANDIDATES)
+    return round((pair - single) / 2 / CANDIDATES)
+
+
+def _flops(model: Baseline, codes: ItemCodes, schema: Schema, requests: int) -> int:
+    batch = _batch(codes, schema, requests)
+    request = gather(codes, batch, batch.items)
+    with FlopCounterMode(display=False) as counter:
+        model.score(request, torch.arange(requests * CANDIDATES))
+    return int(counter.get_total_flops())
 
 
 def code_bytes(model: Baseline, items: int, schema: Schema, candidates: int) -> float:
@@ -39,10 +44,10 @@ def code_bytes(model: Baseline, items: int, schema: Schema, candidates: int) -> 
     return 2.0 * (widths[0] * candidates + widths[1] * schema.max_history)
 
 
-def _batch(codes: ItemCodes, schema: Schema) -> RequestBatch:
+def _batch(codes: ItemCodes, schema: Schema, requests: int) -> RequestBatch:
     n, longest = len(codes.candidate.values), schema.max_history
-    candidates = torch.arange(CANDIDATES).remainder(n - 1).add(1).unsqueeze(0)
-    history = torch.arange(longest).remainder(n - 1).add(1).unsqueeze(0)
+    candidates = torch.arange(CANDIDATES).remainder(n - 1).add(1).expand(requests, -1)
+    history = torch.arange(longest).remainder(n - 1).add(1).expand(requests, -1)
     columns = [
         sum(f.columns for f in fields)
         for fields in (schema.request_fields, schema.candidate_fields)
@@ -50,18 +55,19 @@ def _batch(codes: ItemCodes, schema: Schema) -> RequestBatch:
     return RequestBatch(
         torch.arange(n),
         history,
-        torch.ones(1, longest, dtype=torch.bool),
+        torch.ones(requests, longest, dtype=torch.bool),
         candidates,
-        torch.ones(1, CANDIDATES, dtype=torch.bool),
-        torch.arange(CANDIDATES),
+        torch.ones(requests, CANDIDATES, dtype=torch.bool),
+        torch.arange(requests * CANDIDATES),
         Context(
-            torch.zeros(1, columns[0], dtype=torch.int64), torch.zeros(1, schema.request_numbers)
+            torch.zeros(requests, columns[0], dtype=torch.int64),
+            torch.zeros(requests, schema.request_numbers),
         ),
         Context(
-            torch.zeros(1, CANDIDATES, columns[1], dtype=torch.int64),
-            torch.zeros(1, CANDIDATES, schema.candidate_numbers),
+            torch.zeros(requests, CANDIDATES, columns[1], dtype=torch.int64),
+            torch.zeros(requests, CANDIDATES, schema.candidate_numbers),
         ),
-        torch.zeros(1, CANDIDATES),
-        torch.zeros(1, CANDIDATES, dtype=torch.int64),
-        torch.zeros(1, dtype=torch.int64),
+        torch.zeros(requests, CANDIDATES),
+        torch.zeros(requests, CANDIDATES, dtype=torch.int64),
+        torch.zeros(requests, dtype=torch.int64),
     )

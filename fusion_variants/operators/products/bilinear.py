@@ -1,7 +1,8 @@
 """Bilinear pairs: p_ij = (W x_i) ⊙ x_j for i < j, then V [x_1; ...; x_M; p_12; ...] + b.
 
 W is one matrix ("all"), one per left slot ("each") or one per pair ("interaction"), full or of
-rank r (W = A B). A pair counts where both slots are there.
+rank r (W = A B, in evaluation one matrix where that costs less). A pair counts where both slots are
+there.
 """
 
 from itertools import combinations, pairwise
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from fusefront.fusion_variants.choice import one_of
 from fusefront.fusion_variants.contract import Fused, FusionOperator
-from fusefront.fusion_variants.layers import Flat, SlotLinear
+from fusefront.fusion_variants.layers import Chain, Flat, SlotLinear
 from fusefront.fusion_variants.presence import cleared, one_token
 
 
@@ -30,7 +31,7 @@ class Bilinear(FusionOperator):
         matrices = {"all": 1, "each": slots - 1, "interaction": len(pairs)}
         self.sharing = one_of("sharing", sharing, matrices)
         widths = [d, rank, d] if rank else [d, d]
-        self.turn = nn.Sequential(*(_turn(matrices[sharing], a, b) for a, b in pairwise(widths)))
+        self.turn = Chain(*(_turn(matrices[sharing], a, b) for a, b in pairwise(widths)))
         self.mix = Flat([(slots + len(pairs)) * d, d])
 
     @property

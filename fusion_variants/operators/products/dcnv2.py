@@ -1,6 +1,7 @@
 """Cross network v2: h_0 = X, h_l+1 = X ⊙ (W_l h_l + b_l) + h_l, X all slots side by side.
 
-W is full, or U V of rank r. Then one linear layer, or with readout "tokens" h cut back into slots.
+W is full, or U V of rank r, in evaluation one matrix where that costs less. Then one linear layer,
+or with readout "tokens" h cut back into slots.
 """
 
 from typing import ClassVar
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from fusefront.fusion_variants.choice import one_of
 from fusefront.fusion_variants.contract import Fused, FusionOperator
-from fusefront.fusion_variants.layers import Flat
+from fusefront.fusion_variants.layers import Chain, Flat
 from fusefront.fusion_variants.presence import cleared, one_token, slot_tokens
 
 
@@ -50,4 +51,4 @@ class CrossNetwork(FusionOperator):
 def _matrix(width: int, rank: int) -> nn.Module:
     if not rank:
         return Flat([width, width])
-    return nn.Sequential(Flat([width, rank], bias=False), Flat([rank, width]))
+    return Chain(Flat([width, rank], bias=False), Flat([rank, width]))

@@ -277,7 +277,7 @@ def test_a_recipe_takes_its_modalities_through_its_compressor(recipe, modalities
 
 
 REFUSED = {
-    "alpha of one": ("dmf", {"alpha": 1.0}, "got content 32 and alpha 1.0, expected at least 1"),
+    "alpha of one": ("dmf", {"alpha": 1.0}, "got alpha 1.0, expected 0 to below 1"),
     "alpha below 0": ("dmf", {"alpha": -0.1}, "dmf: "),
     "no content": ("dmf", {"content": 0}, "dmf: "),
     "heads": ("seed_reconstruction", {"heads": 5}, "'heads' 5 does not divide 'embedding' 64"),

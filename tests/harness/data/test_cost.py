@@ -80,7 +80,7 @@ def test_the_request_has_a_hundred_candidates_and_a_full_history() -> None:
     assert model.request.candidates.values[0, :, 0].tolist() == list(range(1, 101))
     assert model.request.history.values[0, :, 0].tolist() == list(range(1, 13))
     assert model.request.history_mask.all()
-    assert model.modes == [False, False]
+    assert model.modes == [False] * 3  # codes, then two requests and one
 
 
 def test_few_items_come_again_and_padding_never() -> None:
@@ -89,6 +89,16 @@ def test_few_items_come_again_and_padding_never() -> None:
     assert model.request is not None
     assert model.request.candidates.values[0, :, 0].tolist() == [k % 7 + 1 for k in range(100)]
     assert model.request.history.values[0, :, 0].tolist() == [k % 7 + 1 for k in range(12)]
+
+
+def test_products_of_weights_alone_are_constants_of_a_graph_and_not_counted() -> None:
+    class Folded(Counted):
+        def score(self, request: Request, rows: Tensor | None = None) -> Scored:
+            scored = super().score(request, rows)
+            twice = self.of_request.weight @ self.of_request.weight.T  # 70 x 5 x 70
+            return Scored(scored.logits + twice.sum(), scored.loss)
+
+    assert macs_per_candidate(Folded(), 500, SCHEMA) == 188
 
 
 @pytest.mark.parametrize("fast", [True, False])
