@@ -3,10 +3,10 @@ against a search made ahead of the request.
 
     python tests/benchmarks/content_search.py
 
-One request, 50 candidates, items and frozen content of width 32; the fastest of 25 runs, one thread.
-Content lies around 200 topics, the catalogue has 5,000 items. The last two columns attend to
-all. The last line is what a request of the longest history costs over one of the shortest, by how
-the search is made.
+One request, 50 candidates, items and frozen content of width 32; the fastest of 25 runs on one
+thread. Content lies around 200 topics, the catalogue has 5,000 items. The last two columns attend
+to all. The last line is what a request of the longest history costs over one of the shortest, by
+how the search is made.
 """
 
 import statistics

@@ -30,7 +30,7 @@ def drawn(*shape):
 
 
 def season(module, *, zero=(), identity=()):
-    """Weights far from their start; those whose names end in `zero` (an identity for `identity`) fixed."""
+    """Weights far from their start; those whose names end in `zero` or `identity` are just that."""
     with torch.no_grad():
         for name, value in module.state_dict().items():
             if not value.is_floating_point() or value.numel() == 0:
