@@ -63,7 +63,7 @@ class PlanFile(StrictModel):
             texts = [canonical(level) for level in levels]
             for text in texts:
                 if texts.count(text) > 1:
-                    raise ValueError(f"{name}: {text:.60} stands there twice")
+                    raise ValueError(f"{name}: {text:.60} is listed twice")
         return factors
 
 
@@ -103,7 +103,7 @@ def _subsets(workbench: Workbench) -> list[Factor]:
     if not 2 <= len(names) <= MOST_EXACT:
         raise UsageError(
             f"strategy {workbench.of!r} reads {len(names)} modalities, the plan 'modalities' "
-            f"trains every subset of 2 to {MOST_EXACT}; `fusefront explain` draws orders of more"
+            f"trains every subset of 2 to {MOST_EXACT}; `fusefront explain` samples more"
         )
     factors = []
     for out in names:

@@ -203,7 +203,7 @@ def every_combination(bench: Workbench, factors: Sequence[Factor]) -> list[Ablat
             )
         )
     if not cells:
-        raise UsageError(f"strategy {bench.of!r}: no combination of these factors means anything")
+        raise UsageError(f"strategy {bench.of!r}: no combination of these factors is possible")
     return cells
 
 

@@ -25,7 +25,7 @@ from fusefront.harness.cli.options import (
 
 def ablate(
     study: StudyFile,
-    of: Annotated[str, typer.Option("--of", help="The strategy to take apart.")],
+    of: Annotated[str, typer.Option("--of", help="The strategy whose parts are left out in turn.")],
     plan: Annotated[
         str,
         typer.Option(
@@ -37,14 +37,17 @@ def ablate(
     ] = "minimal",
     path: Annotated[
         bool,
-        typer.Option(help="Also train from the plainest model to the whole, a part at a time."),
+        typer.Option(
+            help="Also train a path from the plainest model to the whole, one part a step."
+        ),
     ] = True,
     retune: Annotated[
         bool,
         typer.Option("--retune", help="Search again without each part, with the study's budget."),
     ] = False,
     bench: Annotated[
-        bool, typer.Option("--bench", help="Also time the whole and what is left of it.")
+        bool,
+        typer.Option("--bench", help="Also time the whole strategy and each one without a part."),
     ] = False,
     data: Data = None,
     out: Out = Path("out"),
@@ -60,10 +63,12 @@ def ablate(
     wait: Wait = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Train a strategy without each modality and each component; what has run is reused.
+    """Train a strategy without each modality and each component, and show what each part is worth.
 
-    The deltas, with intervals, are printed and go into the study's report. --dry-run says what it
-    would train, how long that takes and the smallest difference that it could see.
+    Runs that exist are used again. The differences, with intervals, are printed and go into the
+    study's report. --dry-run prints what would be trained, how long that takes and the smallest
+    difference that it could detect. Exit 2 if the study has no such strategy or the plan is not
+    valid.
     """
     from fusefront.harness.ablation.planned import plan_ablation
     from fusefront.harness.ablation.run import AblationOptions, ablate_study

@@ -75,11 +75,11 @@ def options(
         ),
     ] = False,
 ) -> None:
-    pass  # what stands before the verb; the help is the app's
+    pass  # options before the verb; the help text is the app's
 
 
 def register(verbs: dict[str, str] = VERBS) -> typer.Typer:
-    """Put every verb on the command line; modules are light, their work is imported when called."""
+    """Put every verb on the command line; heavy modules are imported only when a verb is called."""
     for verb, module in verbs.items():
         loaded = importlib.import_module(f"fusefront.harness.cli.{module}")
         function = getattr(loaded, "listing" if verb == "list" else verb.replace("-", "_"))
@@ -92,7 +92,7 @@ def _is_word(value: Any) -> bool:
 
 
 def of_finite_numbers(function: Callable[..., None]) -> Callable[..., None]:
-    """The verb, which takes no nan or infinity.
+    """The verb, refusing nan and infinity as the value of a number.
 
     Older versions of typer compare nan with a range and let it pass.
     """
@@ -101,7 +101,7 @@ def of_finite_numbers(function: Callable[..., None]) -> Callable[..., None]:
         for name, hint in get_type_hints(function, include_extras=True).items()
         for option in getattr(hint, "__metadata__", ())
         if isinstance(option, OptionInfo)
-        # of Annotated[..., Option("--word")] the first word is where a default would be
+        # in Annotated[..., Option("--word")] typer keeps the first name as the default
         if (words := [w for w in (option.default, *(option.param_decls or ())) if _is_word(w)])
     }
 
@@ -120,7 +120,7 @@ def of_finite_numbers(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def run() -> int | None:
-    """Run a verb; one sentence and an exit code for whatever is the user's to mend."""
+    """Run a verb; what the user can mend is printed as one sentence. Returns the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names can hold any bytes
@@ -159,7 +159,7 @@ def run() -> int | None:
 
 
 def _check_arguments(words: list[str]) -> None:
-    """UsageError for bytes that are not UTF-8: no record could hold them."""
+    """Raises UsageError for arguments that are not UTF-8, since no record could hold them."""
     for word in words:
         try:
             word.encode()

@@ -28,8 +28,8 @@ def audit(
 ) -> None:
     """Check a data set before anything is trained on it; it is prepared first if need be.
 
-    Findings are ranked: severe ones stop a study (and end this command with exit code 3) unless the
-    data set's YAML names them under accept.
+    Findings are ranked. Severe ones stop a study and end this command with exit code 3, unless the
+    data set's YAML lists them under `accept`.
     """
     import json
     import sys

@@ -12,53 +12,78 @@ def bench(
     study: StudyName,
     final: Annotated[
         bool,
-        typer.Option("--final/--quick", help="40 rounds instead of 20; tail intervals narrow."),
+        typer.Option(
+            "--final/--quick",
+            help="Measure 40 rounds instead of 20, for narrower intervals of p99.",
+        ),
     ] = False,
     backends: Annotated[
         list[str] | None,
         typer.Option(
-            help="onnx, onnx-int8, eager, compile, your own; more than one may be named.",
+            help="onnx, onnx-int8, eager, compile or your own; may be repeated.",
             show_default="onnx and the study's",
         ),
     ] = None,
     candidates: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Candidates of a request.", show_default="1 50 200 500"),
+        typer.Option(
+            min=1,
+            help="Number of candidates a request; may be repeated.",
+            show_default="1 50 200 500",
+        ),
     ] = None,
-    rows: Annotated[str, typer.Option(help="Code table: float32, float16, int8.")] = "float16",
-    server: Annotated[bool, typer.Option(help="Measure the server at fixed loads.")] = True,
+    rows: Annotated[
+        str, typer.Option(help="Number format of the code table: float32, float16 or int8.")
+    ] = "float16",
+    server: Annotated[
+        bool, typer.Option(help="Also measure a server behind a queue, at fixed loads.")
+    ] = True,
     precision: Annotated[
         float,
         typer.Option(
             min=0.001,
             max=10.0,
-            help="Go on until what decides is so precise at p50 and p99 (a share).",
+            help="Add rounds until the deciding intervals of p50 and p99 are this narrow (share).",
         ),
     ] = 0.1,
     at_most: Annotated[
         float | None,
-        typer.Option(min=1.0, max=86_400.0, help="Seconds of rounds.", show_default="120, 600"),
+        typer.Option(
+            min=1.0,
+            max=86_400.0,
+            help="Most seconds that the rounds may take.",
+            show_default="120, 600",
+        ),
     ] = None,
     add: Annotated[
-        bool, typer.Option("--add", help="One more session, pooled with those on record.")
+        bool,
+        typer.Option("--add", help="Measure one more session and pool it with the recorded ones."),
     ] = False,
     at_once: Annotated[
         list[int] | None,
-        typer.Option(min=1, max=4096, help="Requests in one call, offline.", show_default="16"),
+        typer.Option(
+            min=1,
+            max=4096,
+            help="Requests scored in one call (offline throughput); may be repeated.",
+            show_default="16",
+        ),
     ] = None,
     qps: Annotated[
         list[float] | None,
-        typer.Option(min=0.01, max=1e6, help="Arrivals a second that the server is put to."),
+        typer.Option(
+            min=0.01, max=1e6, help="Requests that arrive at the server a second; may be repeated."
+        ),
     ] = None,
     out: Out = Path("out"),
     include_path: Include = None,
     as_json: Json = False,
     wait: Wait = None,
 ) -> None:
-    """Measure what would ship: parity first, then rounds in random order, intervals and a floor.
+    """Measure serving latency: each graph is compared with its model, then timed in random order.
 
-    Waits for trainings on this machine to end, and lets none begin meanwhile. Exit 4 where other
-    work disturbed the session so much that nothing can be decided on it: it is kept, measure again.
+    Waits until trainings on this machine end, and lets none begin meanwhile. Exit 4 if other work
+    disturbed the session so much that nothing can be decided on it; the session is kept: measure
+    again.
     """
     from fusefront.harness.cli.show import console, show
     from fusefront.harness.decision.policy import again

@@ -1,4 +1,4 @@
-"""`fusefront check FILE`: a person's own parts held to their contracts."""
+"""`fusefront check FILE`: checks your own parts against their contracts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,16 +16,19 @@ def check(
         ),
     ],
     export: Annotated[
-        bool, typer.Option("--export/--no-export", help="Also in ONNX Runtime (seconds a part).")
+        bool,
+        typer.Option(
+            "--export/--no-export", help="Also compare with ONNX Runtime (takes seconds a part)."
+        ),
     ] = True,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of files that a layout of yours is tried on.")
+        Path | None, typer.Option(help="Folder of data files on which your own layout is tried.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say which promises of its contract each part in your files keeps, and which it breaks.
+    """Check each part in your files against its contract, and name each promise that it breaks.
 
-    Exit code 4 where one is broken, 2 where a file holds no part.
+    Exit code 4 if a promise is broken, 2 if a file holds no part.
     """
     from fusefront.harness.cli.show import show
     from fusefront.harness.errors import GateError

@@ -1,4 +1,4 @@
-"""`fusefront codes RUN`: what a run's item codes are."""
+"""`fusefront codes RUN`: describes a run's item codes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +15,7 @@ def codes(
 ) -> None:
     """Print what a run's compressors keep: variance, use of codes, collisions, AUC by width.
 
-    The curve of AUC against the width needs nested codes (compressor `matryoshka`), one run is
-    enough.
+    The curve of AUC against width needs nested codes (compressor `matryoshka`); one run is enough.
     """
     from rich.table import Table
 
@@ -40,8 +39,8 @@ def codes(
         return
     if not measures and not curve:
         raise NothingToDoError(
-            f"run {path.name} compresses nothing that can be told of; "
-            "its compressor keeps the vectors or draws its projection"
+            f"run {path.name}: its compressors have no measures, since they keep the vectors or "
+            "project them at random; give a run with a fitted compressor, such as pca"
         )
     console = screen()
     if measures:

@@ -22,38 +22,49 @@ def compare(
         typer.Option(min=1e-6, max=0.5, help="Difference that matters (default: the margin)."),
     ] = None,
     metric: Annotated[
-        str, typer.Option(help="What verdicts are given on; it may be your own.")
+        str,
+        typer.Option(help="Metric that verdicts are given on; it may be your own (default: auc)."),
     ] = "auc",
     split: Annotated[
         str, typer.Option(help="test (recorded as opened) or valid (never opens test).")
     ] = "test",
     two_way: Annotated[
         bool | None,
-        typer.Option("--two-way/--one-way", help="Cluster by user and by item: other items, too."),
+        typer.Option(
+            "--two-way/--one-way",
+            help="Cluster by user and by item: intervals cover other items, too.",
+        ),
     ] = None,
     temperature: Annotated[
         bool | None,
-        typer.Option("--temperature/--raw", help="Also scale logits by what validation says."),
+        typer.Option(
+            "--temperature/--raw", help="Also measure logits at a temperature fitted on validation."
+        ),
     ] = None,
     paired_seeds: Annotated[
         bool | None,
-        typer.Option("--paired-seeds/--own-seeds", help="Use the correlation of equal seeds."),
+        typer.Option(
+            "--paired-seeds/--own-seeds",
+            help="Pair the runs of equal seeds, which narrows intervals if they correlate.",
+        ),
     ] = None,
     tuned_again: Annotated[
         list[str] | None,
         typer.Option(
-            "--tuned-again", help="The same study tuned with another seed.", metavar="STUDY"
+            "--tuned-again",
+            help="A study that differs in its tuning seed; may be repeated.",
+            metavar="STUDY",
         ),
     ] = None,
     out: Out = Path("out"),
     include_path: Include = None,
     as_json: Json = False,
 ) -> None:
-    """Compare a study's strategies with intervals over test rows and seeds, and say what it means.
+    """Compare a study's strategies with intervals over test rows and seeds, and give verdicts.
 
-    Looking at the test split is recorded in the study's opened.jsonl; a second look at other runs
-    is told. Without another baseline, margin, metric, clustering or pairing than the study's it is
-    kept as the study's comparison.json, which the decision and the report read.
+    Looking at the test split is recorded in the study's opened.jsonl, and a second look at other
+    runs is reported. If baseline, margin, metric, clustering and pairing are the study's own, the
+    result is written to its comparison.json, which the decision and the report read.
     """
     import json
     import sys

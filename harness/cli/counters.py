@@ -1,4 +1,5 @@
-"""`fusefront counters BUNDLE LOG...`: the batch job beside the server; needs no torch."""
+"""`fusefront counters BUNDLE LOG...`: the batch job that keeps counters up to date; needs no
+torch."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,13 +18,13 @@ def counters(
         ),
     ],
     to: Annotated[
-        Path, typer.Option(help="The counter store: a new folder, or one to bring up to date.")
+        Path, typer.Option(help="The counter store: a new folder, or an existing one to update.")
     ],
     as_json: Json = False,
 ) -> None:
-    """Count log files into a counter store, which `predict --counters` looks up.
+    """Count log files into a counter store, where `predict --counters` looks numbers up.
 
-    What was counted before is not read again; the sums are those of counting all files at once.
+    Files counted before are not read again; the result is that of counting all files at once.
     """
     from fusefront.datasets.errors import DataContractError
     from fusefront.harness.cli.show import show

@@ -35,21 +35,24 @@ def decide(
     margin: Annotated[
         float | None,
         typer.Option(
-            min=1e-9, max=1.0, help="AUC that counts as no difference (default: the study's)."
+            min=1e-9,
+            max=1.0,
+            help="Margin of equivalence: AUC that counts as no difference (default: the study's).",
         ),
     ] = None,
     owner: Annotated[
-        str | None, typer.Option(help="Who stands for it (default: the study's owner).")
+        str | None,
+        typer.Option(help="Who is responsible for the decision (default: the study's owner)."),
     ] = None,
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Choose under the limit, write decision.json.
+    """Choose a strategy within the latency limit and write decision.json.
 
-    A strategy fits when its whole p99 interval lies under the limit; of those the best lower bound
-    of the AUC gain leads, and the cheapest that is equivalent to it is chosen, today's where
-    nothing is shown to be better. Exit 4 when nothing fits or the evidence is too thin, with what
-    to measure.
+    A strategy fits if its whole p99 interval is at or below the limit. Among those, the one with
+    the best lower bound of the AUC gain leads; chosen is the cheapest one that is equivalent to it,
+    or what runs today if nothing is shown to be better. Exit 4 if nothing fits or the evidence is
+    too thin; the message says what to measure.
     """
     from fusefront.harness.dossier.decide import DecisionOptions, record_decision, refuse
     from fusefront.harness.dossier.decision_record import cautions
@@ -73,7 +76,7 @@ def _print_json(path: Path) -> None:
 
 
 def _print(evidence: object) -> None:
-    """The sentence, the alternatives, what would change it."""
+    """Print the sentence, the alternatives and what would change the decision."""
     from rich.console import Console
     from rich.table import Table
 
@@ -88,7 +91,7 @@ def _print(evidence: object) -> None:
 
     assert isinstance(evidence, Evidence)
     console = Console(markup=False, emoji=False, highlight=False)
-    console.width = max(console.width, WIDTH)  # a line a strategy, also in a log
+    console.width = max(console.width, WIDTH)  # one line for each strategy, also in a log file
     console.print(headline(evidence, "en").text, soft_wrap=True)
     table = Table(box=None)
     for head in ("", "strategy", "AUC gain", "against choice", "p50 ms", "p99 ms"):

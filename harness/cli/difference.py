@@ -8,7 +8,8 @@ from fusefront.reports.evidence import Interval
 
 
 def difference_text(estimate: Estimate | None, margin: float | None = None) -> str:
-    """A difference with its ends, each on its side of zero and of the margin; "" without one."""
+    """A difference with its interval, with digits enough to show on which side of 0 and of the
+    margin its ends lie; "" for None."""
     if estimate is None or math.isnan(estimate.value):
         return ""
     if math.isnan(estimate.low):

@@ -1,10 +1,11 @@
-"""`fusefront doctor`: what this machine has."""
+"""`fusefront doctor`: describes this machine."""
 
 from fusefront.harness.cli.options import Json
 
 
 def doctor(as_json: Json = False) -> None:
-    """Print versions, threads, accelerator and the optional parts that are here or missing."""
+    """Print versions, threads, accelerator, and which optional packages are installed or
+    missing."""
     import importlib.util
     import shutil
 

@@ -14,17 +14,18 @@ def explain(
         list[str] | None,
         typer.Option(
             "--strategy",
-            help="Whom to explain beside what runs today (default: the decision's choice).",
+            help="Strategy to explain beside what runs today (default: the decision's choice).",
         ),
     ] = None,
     include_path: Include = None,
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Say what each modality adds to the AUC, over all subsets of the modalities, untrained.
+    """Show what each modality adds to the AUC of a trained model, over all subsets of modalities.
 
-    Writes explanation.json into the study's folder: Shapley values, overall and by slice, with
-    intervals over test rows and seeds; they sum to the AUC with all modalities less that with none.
+    Nothing is trained. Writes explanation.json into the study's folder: Shapley values, overall and
+    by slice, with intervals over test rows and seeds; they sum to the AUC with all modalities minus
+    that with none.
     """
     from fusefront.harness.cli.show import console, show, show_shares
     from fusefront.harness.robustness.explain import ExplainOptions, explain

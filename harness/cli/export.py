@@ -11,17 +11,21 @@ from fusefront.harness.cli.options import Include, Json, Out
 def export(
     run: Annotated[str, typer.Argument(help="A run's id or folder.", metavar="RUN")],
     to: Annotated[
-        Path | None, typer.Option(help="The bundle's folder.", show_default="export/ of the run")
+        Path | None,
+        typer.Option(help="Folder to write the bundle to.", show_default="export/ of the run"),
     ] = None,
     rows: Annotated[
-        str, typer.Option(help="Code table: float32, float16 or int8 rows.")
+        str, typer.Option(help="Number format of the code table: float32, float16 or int8.")
     ] = "float16",
-    licence: Annotated[str, typer.Option(help="Licence named in the model card.")] = "not stated",
+    licence: Annotated[str, typer.Option(help="Licence to name in the model card.")] = "not stated",
     out: Out = Path("out"),
     include_path: Include = None,
     as_json: Json = False,
 ) -> None:
-    """Write code table, ONNX scorer, vocabularies, model card, golden requests and checksums."""
+    """Write a run's bundle: codes, ONNX scorer, vocabularies, card, golden requests, checksums.
+
+    Exit 4 if the exported graph does not score as the run was recorded.
+    """
     from fusefront.harness.cli.show import show
     from fusefront.harness.errors import UsageError
     from fusefront.harness.runs.seal import open_test_of_run

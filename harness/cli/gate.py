@@ -1,4 +1,4 @@
-"""`fusefront gate STUDY --against BASE_STUDY`: exit 4 when a strategy got worse."""
+"""`fusefront gate STUDY --against BASE_STUDY`: exit 4 if a strategy became worse."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,11 +17,14 @@ WIDTH = 120
 def gate(
     study: StudyName,
     against: Annotated[
-        str, typer.Option("--against", help="The study that ran before.", metavar="BASE_STUDY")
+        str,
+        typer.Option("--against", help="The earlier study to compare with.", metavar="BASE_STUDY"),
     ],
     margin: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="Loss of AUC that is allowed (default: the study's)."),
+        typer.Option(
+            min=0.0, max=1.0, help="AUC that a strategy may lose (default: the study's margin)."
+        ),
     ] = None,
     max_gap: Annotated[
         list[str] | None,
@@ -35,11 +38,12 @@ def gate(
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Fail when a strategy lost more AUC than the margin, and the interval says so.
+    """Fail if a strategy has lost more AUC than the margin, and the interval shows it.
 
-    Both studies need the same data and the same test rows (else exit 3). What the data cannot tell
-    is no failure, but it is said, with the loss that is found. Exit 4 on a regression, and where
-    one could not be seen at all (a single seed, too few test users), with what to run.
+    Both studies need the same data and the same test rows (else exit 3). A loss that the data can
+    neither show nor rule out is no failure; the output says so, with the loss that would be
+    detected. Exit 4 on a regression, and if no regression could be detected at all (a single seed,
+    too few test users); the message says what to run.
     """
     import json
     import sys
@@ -63,7 +67,7 @@ def gate(
     gaps = read_gaps(new)
     if largest and not gaps:
         raise GateError(
-            f"study {new.name!r} has no gaps on record: its data set marks no slice as sensitive, "
+            f"study {new.name!r} has no recorded gaps: its data set marks no slice as sensitive, "
             "or it was not compared since; `fusefront compare` it"
         )
     unfair = beyond(gaps, largest)
@@ -95,7 +99,7 @@ def gate(
         for check in checks:
             table.add_row(check.strategy, *_row(check))
         console = Console(markup=False, emoji=False, highlight=False)
-        console.width = max(console.width, WIDTH)  # a line a strategy, also in a log
+        console.width = max(console.width, WIDTH)  # one line for each strategy, also in a log file
         console.print(table)
         if not lost:
             console.print(conclusion, soft_wrap=True)

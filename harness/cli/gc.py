@@ -1,4 +1,5 @@
-"""`fusefront gc`: what lies under the output folder for nothing, with sizes; `--yes` frees it."""
+"""`fusefront gc`: shows what under the output folder is not needed, with sizes; `--yes`
+deletes it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +12,15 @@ from fusefront.harness.cli.options import Json, Out
 def gc(
     out: Out = Path("out"),
     unused: Annotated[
-        bool, typer.Option("--unused", help="Also runs, stores and worlds that no study refers to.")
+        bool, typer.Option("--unused", help="Also show runs, stores and worlds that no study uses.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Free what is shown.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete what is shown.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what killed commands left, and with --unused what no study needs; nothing goes without
-    --yes.
+    """Show what killed commands left behind and, with --unused, what no study needs. Only --yes
+    deletes.
 
-    What another command is writing at the moment is neither shown nor freed.
+    What another command is writing at the moment is neither shown nor deleted.
     """
     from fusefront.harness.cli.show import show
     from fusefront.harness.runs.unneeded import free, unneeded

@@ -1,4 +1,5 @@
-"""`fusefront init`: a first spec for somebody's own data, or a world written out as files."""
+"""`fusefront init`: proposes a first spec for your own data, or writes a synthetic world to
+files."""
 
 from pathlib import Path
 from shlex import quote
@@ -19,7 +20,7 @@ def init(
         list[Path] | None,
         typer.Argument(help="A folder of data, or files.", metavar="DIR_OR_FILES"),
     ] = None,
-    spec: Annotated[Path, typer.Option(help="Where the proposed spec goes.")] = Path(
+    spec: Annotated[Path, typer.Option(help="File to write the proposed spec to.")] = Path(
         "dataset.yaml"
     ),
     layout: Annotated[
@@ -30,15 +31,18 @@ def init(
     ] = None,
     verify: Annotated[
         bool,
-        typer.Option("--verify", help="Compare the layout's files with their published SHA-256."),
+        typer.Option(
+            "--verify", help="First compare the files with the layout's published SHA-256."
+        ),
     ] = False,
     synthetic: Annotated[
-        str | None, typer.Option(help="Write this world of known truth instead.", metavar="WORLD")
+        str | None,
+        typer.Option(help="Write this synthetic world (known truth) instead.", metavar="WORLD"),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the world's files.")] = Path("world"),
-    seed: Annotated[int, typer.Option(help="Of the world.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the world.")] = 0,
     train: Annotated[int, typer.Option(min=1, help="Requests of the world's train split.")] = 8000,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     include_path: Include = None,
     allow_outside: AllowOutside = False,
 ) -> None:

@@ -1,5 +1,4 @@
-"""`fusefront list`: the strategies and all their axes, or one axis with its choices, or the
-worlds."""
+"""`fusefront list`: the strategies and all their axes, one axis with its choices, or the worlds."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -8,12 +7,12 @@ import typer
 
 from fusefront.harness.cli.options import Include, Json
 
-WHOLE = ("axis", "name")  # columns that no terminal is too narrow for
+WHOLE = ("axis", "name")  # columns that are shown in full however narrow the terminal is
 NUMBERS = ("parameters", "MACs an item", "MACs a candidate")
 
 
 class ListedKind(StrEnum):
-    """What can be listed."""
+    """The kinds of things that can be listed."""
 
     strategies = "strategies"
     operators = "operators"
@@ -35,7 +34,7 @@ def listing(
     include_path: Include = None,
     as_json: Json = False,
 ) -> None:
-    """Print what can be named in a study, with parameters, cost and paper."""
+    """Print what a study can name, with parameters, cost and paper."""
     from rich.table import Table
 
     from fusefront.harness.cli.screen import screen
@@ -57,7 +56,7 @@ def listing(
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in columns))
     out.print(table)
-    if NUMBERS[0] in columns:  # there is something that was counted
+    if NUMBERS[0] in columns:  # the rows have counted costs
         out.print(f"\n{BASIS}", soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""The program's start and end; what is slow to import comes after Ctrl-C is understood."""
+"""The program's start and end; slow imports come after the handlers of Ctrl-C are installed."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # one thread a training; workers inherit it
     os.environ.setdefault("WANDB_SILENT", "true")
-    os.umask(os.umask(0o077) | 0o002)  # no file that everybody may write; workers inherit it
+    os.umask(os.umask(0o077) | 0o002)  # files are not writable by everybody; workers inherit it
     signals = Signals()
     try:
         with signals:
@@ -26,7 +26,7 @@ def main() -> None:
             if code == INTERRUPTED:
                 sys.stderr.write(SENTENCE)
             sys.exit(code)
-    except KeyboardInterrupt:  # it came as soon as it was understood, before the verb began
+    except KeyboardInterrupt:  # after the handlers were installed, before the verb began
         signals.settle()
         sys.stderr.write(SENTENCE)
         sys.exit(INTERRUPTED)

@@ -9,7 +9,7 @@ import typer
 StudyFile = Annotated[
     Path,
     typer.Argument(
-        help="The study's YAML file, or the name of one that has been here.",
+        help="The study's YAML file, or the name of a study that was run before.",
         show_default=False,
         metavar="STUDY",
     ),
@@ -24,28 +24,35 @@ Data = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override a study key: a.b=value.", metavar="A.B=V"),
+    typer.Option(
+        "--set", help="Override a key of the study: a.b=value; may be repeated.", metavar="A.B=V"
+    ),
 ]
 Include = Annotated[
     list[Path] | None,
-    typer.Option("--include-path", help="File or folder with parts of your own."),
+    typer.Option("--include-path", help="File or folder with your own parts; may be repeated."),
 ]
 AllowOutside = Annotated[
     bool,
-    typer.Option("--allow-outside", help="The spec's paths may lead outside the data folder."),
+    typer.Option("--allow-outside", help="Let the spec's paths point outside the data folder."),
 ]
 Verify = Annotated[
     bool,
-    typer.Option("--verify", help="Compare all of the prepared store first, not once a day only."),
+    typer.Option(
+        "--verify", help="Check the hashes of the whole prepared store now, not only once a day."
+    ),
 ]
-Jobs = Annotated[int, typer.Option(min=1, max=64, help="Trainings at a time, one thread each.")]
+Jobs = Annotated[
+    int, typer.Option(min=1, max=64, help="How many trainings run at a time, one thread each.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run, run nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would run, and run nothing.")]
 Limit = Annotated[
-    int | None, typer.Option(min=1, help="Only the first N strategies, for a quick try.")
+    int | None, typer.Option(min=1, help="Use only the first N strategies, for a quick try.")
 ]
 Wandb = Annotated[
-    bool, typer.Option("--wandb/--no-wandb", help="Mirror each run to an offline wandb run.")
+    bool,
+    typer.Option("--wandb/--no-wandb", help="Mirror each run to an offline Weights & Biases run."),
 ]
 Project = Annotated[str, typer.Option(help="Project of the mirror at Weights & Biases.")]
 Entity = Annotated[
@@ -54,7 +61,7 @@ Entity = Annotated[
 
 
 def _keep(seconds: float | None) -> float | None:
-    """For all locks of this command and of the processes that it starts."""
+    """Apply the limit to all locks of this command and of the processes that it starts."""
     if seconds is not None:
         os.environ["FUSEFRONT_LOCK_WAIT_S"] = str(seconds)
     return seconds
@@ -68,6 +75,6 @@ Wait = Annotated[
         max=1e9,
         metavar="SECONDS",
         callback=_keep,
-        help="Wait no longer for what another command holds (default: without end).",
+        help="Most seconds to wait for a lock of another command (default: no limit).",
     ),
 ]

@@ -1,4 +1,4 @@
-"""What fails because of the place and not of the program: a full disk, a read-only folder."""
+"""Failures of the machine and not of the program: a full disk, a read-only folder."""
 
 import errno
 import os
@@ -17,11 +17,11 @@ _PLACE = {
     errno.ESTALE: "look at the network disk",
 }
 _PATH = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)  # another path helps
-_NUMBER = re.compile(r"os error (\d+)|\bcode: (\d+), kind")  # as programs of other languages say it
+_NUMBER = re.compile(r"os error (\d+)|\bcode: (\d+), kind")  # how Rust libraries print it
 
 
 def of_the_place(error: Exception) -> str:
-    """A sentence on what the place lacks, with what to do; "" where it is something else."""
+    """A sentence on what the machine lacks and what to do; "" if the error has another cause."""
     if "No usable temporary directory" in str(error):
         return f"{str(error).split('] ')[-1]}; give one that can be written in TMPDIR"
     number = error.errno if isinstance(error, OSError) else None

@@ -1,4 +1,4 @@
-"""`fusefront plan --effect 0.002 [STUDY]`: how many rows and seeds decide a difference."""
+"""`fusefront plan --effect 0.002 [STUDY]`: how many rows and seeds detect a difference."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,36 +10,39 @@ from fusefront.harness.cli.options import Json, Out
 
 def plan(
     effect: Annotated[
-        float, typer.Option(min=1e-6, max=0.5, help="Difference of AUC that would matter.")
+        float, typer.Option(min=1e-6, max=0.5, help="Difference of AUC that matters.")
     ],
     study: Annotated[
         str | None,
         typer.Argument(help="A study already run, as a pilot.", metavar="[STUDY]"),
     ] = None,
     rows_per_day: Annotated[
-        float | None, typer.Option(min=1.0, help="Logged rows a day: gives days of traffic.")
+        float | None,
+        typer.Option(min=1.0, help="Logged rows a day, to express rows as days of traffic."),
     ] = None,
     row_se: Annotated[
         float | None,
         typer.Option(min=1e-7, help="Without a pilot: standard error of a difference at --rows."),
     ] = None,
     seed_sd: Annotated[
-        float | None, typer.Option(min=0.0, help="Without a pilot: spread of AUC over seeds.")
+        float | None,
+        typer.Option(min=0.0, help="Without a pilot: standard deviation of AUC over seeds."),
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(min=100, help="Without a pilot: test rows --row-se is for.")
+        int | None,
+        typer.Option(min=100, help="Without a pilot: number of test rows that --row-se refers to."),
     ] = None,
     comparisons: Annotated[
-        int | None, typer.Option(min=1, help="Strategies that are compared with the baseline.")
+        int | None, typer.Option(min=1, help="How many strategies are compared with the baseline.")
     ] = None,
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Say how many test rows, or days of traffic, and seeds decide a difference with 80 % power.
+    """Print how many test rows (or days of traffic) and seeds detect a difference with 80 % power.
 
-    A pilot study tells how noisy rows and seeds are, its seed variance taken at the upper bound;
-    the pilot's test split is read for its noise and that is recorded. Without one the noise is
-    assumed and printed.
+    A pilot study shows how noisy rows and seeds are; its seed variance is taken at the upper bound.
+    The pilot's test split is read for this, which is recorded. Without a pilot the noise is
+    assumed, and the assumption is printed.
     """
     import json
     import sys

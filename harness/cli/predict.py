@@ -1,4 +1,4 @@
-"""`fusefront predict BUNDLE FILE.parquet`: scores in a stream; needs no torch."""
+"""`fusefront predict BUNDLE FILE.parquet`: scores a file as a stream; needs no torch."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,9 @@ def predict(
     ],
     to: Annotated[
         Path | None,
-        typer.Option(help="Parquet file of the scores.", show_default="FILE.scores.parquet"),
+        typer.Option(
+            help="Parquet file to write the scores to.", show_default="FILE.scores.parquet"
+        ),
     ] = None,
     counters: Annotated[
         Path | None,
@@ -45,8 +47,9 @@ def predict(
 ) -> None:
     """Score a file of any length; rows keep their order.
 
-    With --explain: exact Shapley values over all subsets of the input groups of the trained model;
-    each row's parts sum to its logit less that of a row of which nothing is known.
+    With --explain each row gets exact Shapley values over all subsets of the trained model's input
+    groups. They sum to the row's logit minus the logit of a row of which nothing is known. Exit 3
+    if a value cannot be read.
     """
     import json
 

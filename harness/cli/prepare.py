@@ -1,4 +1,4 @@
-"""`fusefront prepare SPEC.yaml`: the prepared store from raw files."""
+"""`fusefront prepare SPEC.yaml`: makes the prepared store from raw files."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,14 +13,17 @@ def prepare(
     data: Data = None,
     out: Out = Path("out"),
     max_memory: Annotated[
-        str | None, typer.Option(help="At most this much memory: 500M, 4G (default: 4G).")
+        str | None, typer.Option(help="Most memory to use, as 500M or 4G (default: 4G).")
     ] = None,
     include_path: Include = None,
     allow_outside: AllowOutside = False,
     as_json: Json = False,
     wait: Wait = None,
 ) -> None:
-    """Write the memory-mapped store that every strategy reads; done before is not done again."""
+    """Write the memory-mapped store that every strategy reads; an existing store is not made again.
+
+    Exit 3 if the data break a rule of the spec.
+    """
     from fusefront.datasets.prepare import prepare as prepare_store
     from fusefront.datasets.preparing.budget import parse_size
     from fusefront.harness.cli.show import console, show

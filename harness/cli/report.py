@@ -1,5 +1,5 @@
-"""`fusefront report STUDY --out DIR`: the page, the figures, the tables and where each number is
-from."""
+"""`fusefront report STUDY --out DIR`: the page, its figures and tables, and the source of each
+number."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,22 +17,22 @@ def report(
     ] = None,
     store: Annotated[Path, typer.Option(help="Folder of runs, studies and reports.")] = Path("out"),
     lang: Annotated[Literal["en", "ja"], typer.Option(help="Language of page one.")] = "en",
-    pdf: Annotated[bool, typer.Option("--pdf", help="Write report.pdf, too.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also write report.pdf.")] = False,
     slo_ms: Annotated[
         float | None,
         typer.Option(
             "--slo-ms",
             min=1e-6,
             max=1e9,
-            help="What if the limit were this? In a folder of its own, not recorded.",
+            help="Show the decision at another limit (ms); goes to its own folder, not recorded.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write one self-contained page for whoever decides and for whoever checks.
+    """Write one self-contained page for the decision maker and the reviewer.
 
-    Comparison and decision are made first where they are missing. The page reads without network
-    and without script.
+    Comparison and decision are made first if they are missing. The page needs no network and no
+    script.
     """
     import json
     import sys

@@ -14,7 +14,8 @@ def reproduce(
     include_path: Include = None,
     as_json: Json = False,
 ) -> None:
-    """Train a recorded run again from its config, aside; exit 4 if its numbers differ."""
+    """Train a recorded run again from its config, in a temporary folder; exit 4 if its numbers
+    differ."""
     from fusefront.harness.cli.show import console, show
     from fusefront.harness.jobs.reproduce import reproduce_run
 

@@ -1,4 +1,4 @@
-"""`fusefront robustness STUDY`: what is left when a modality goes missing at serving time."""
+"""`fusefront robustness STUDY`: scores when a modality is missing or disturbed at serving time."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +21,7 @@ def robustness(
         list[str] | None,
         typer.Option(
             "--strategy",
-            help="Whom to look at beside what runs today (default: the decision's choice).",
+            help="Strategy to measure beside what runs today (default: the decision's choice).",
         ),
     ] = None,
     share: Annotated[
@@ -39,11 +39,11 @@ def robustness(
     out: Out = Path("out"),
     as_json: Json = False,
 ) -> None:
-    """Hide each modality for a share of the items or requests, put noise on its vectors or swap
+    """Hide each modality for a share of the items or requests, add noise to its vectors or swap
     them, and score the test split again, without training.
 
-    Writes robustness.json into the study's folder; `report` shows it. Intervals hold test rows and
-    seeds. A strategy of an ablation (trained with modality dropout, say) can be named, too.
+    Writes robustness.json into the study's folder; `report` shows it. Intervals cover test rows and
+    seeds. A strategy of an ablation (say, trained with modality dropout) can be named, too.
     """
     from fusefront.harness.cli.show import console, show
     from fusefront.harness.robustness.condition import KINDS

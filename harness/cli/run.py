@@ -43,7 +43,7 @@ def run(
 ) -> None:
     """Prepare the data, tune and train every strategy, measure, compare, decide, report.
 
-    Runs that exist are not trained again: the same command after a kill goes on where it was.
+    Runs that exist are not trained again: after a kill, the same command goes on where it stopped.
     """
     from fusefront.harness.cli.show import console, show_conclusion, show_matrix
     from fusefront.harness.jobs.pipeline import StudyRequest, begin, run_study
@@ -71,13 +71,16 @@ def run(
 def demo(
     out: Out = Path("out"),
     jobs: Jobs = 2,
-    quick: Annotated[bool, typer.Option(help="The smallest form: fewer rows and seeds.")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="Use fewer rows and seeds, to finish sooner.")
+    ] = False,
     wandb: Wandb = True,
     project: Project = "fusefront",
     entity: Entity = "",
     wait: Wait = None,
 ) -> None:
-    """The main job on an embedded world of known truth: a few minutes, no data needed."""
+    """Run everything on an embedded synthetic world of known truth: a few minutes, no data
+    needed."""
     from fusefront.harness.cli.show import console, show_conclusion
     from fusefront.harness.jobs.demo import demo_file
     from fusefront.harness.jobs.pipeline import StudyRequest, run_study

@@ -1,4 +1,4 @@
-"""`fusefront runs`: every run as a row."""
+"""`fusefront runs`: a table of all runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,8 @@ from fusefront.harness.cli.options import Json, Out
 def runs(
     out: Out = Path("out"),
     where: Annotated[
-        list[str] | None, typer.Option(help="Keep runs with KEY=VALUE in their summary.")
+        list[str] | None,
+        typer.Option(help="Show only runs with KEY=VALUE in their summary; may be repeated."),
     ] = None,
     as_json: Json = False,
 ) -> None:

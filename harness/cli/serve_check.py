@@ -12,7 +12,10 @@ def serve_check(
     bundle: Annotated[Path, typer.Argument(help="Folder that `export` wrote.", metavar="BUNDLE")],
     as_json: Json = False,
 ) -> None:
-    """Verify a bundle's checksums, score its golden requests and compare."""
+    """Verify a bundle's checksums, score its golden requests and compare with the recorded scores.
+
+    Exit 3 if a file is damaged, 4 if the scores differ.
+    """
     import json
 
     from fusefront.datasets.errors import DataContractError
@@ -41,7 +44,7 @@ def serve_check(
         )
     if rows is not None and not rows.passed:
         raise GateError(
-            f"{bundle}: {rows.rows} raw rows score otherwise than at the export (a probability "
+            f"{bundle}: {rows.rows} raw rows do not score as at the export (a probability "
             f"differs by {rows.max_difference:.1e}): vocabularies, kinds, scalings or keys were "
             "changed; copy the bundle again"
         )

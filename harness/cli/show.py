@@ -1,4 +1,4 @@
-"""What the work verbs print: the matrix, the winners, the conclusion."""
+"""What `run`, `tune` and `ablate` print: the matrix, the winners, the conclusion."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from rich.table import Table
 
 from fusefront.harness.runs.files import Json
 
-if TYPE_CHECKING:  # they bring torch, which takes the memory that `prepare --max-memory` promises
+if TYPE_CHECKING:  # these import torch, whose memory would break `prepare --max-memory`
     from fusefront.harness.ablation.forecast import AblationForecast
     from fusefront.harness.dossier.record_types import ModalityShare
     from fusefront.harness.jobs.matrix import StudyPlan
@@ -24,17 +24,17 @@ if TYPE_CHECKING:  # they bring torch, which takes the memory that `prepare --ma
 
 
 def console(*, quiet: bool = False) -> Console:
-    """Where progress goes: standard error, so that standard output is the result alone."""
+    """The console for progress: standard error, so that standard output has the result alone."""
     return Console(stderr=True, quiet=quiet, soft_wrap=True)
 
 
 def show(value: Json) -> None:
-    """One JSON document on standard output."""
+    """Print one JSON document on standard output."""
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def show_matrix(plan: "StudyPlan", *, as_json: bool) -> None:
-    """The runs that would be, and their budget."""
+    """Print the runs that would be trained, and their budget."""
     trials, seeds = plan.study.tuning.trials, len(plan.study.seeds)
     budget = {
         name: trials if name in plan.searched() and plan.space(name) else 0
@@ -66,7 +66,8 @@ def show_matrix(plan: "StudyPlan", *, as_json: bool) -> None:
 def show_removals(
     rows: "list[PlannedRemoval]", forecast: "AblationForecast", *, as_json: bool
 ) -> None:
-    """What an ablation would take out, how much of it is trained already, and what it can tell."""
+    """Print what an ablation would leave out, how many of its runs exist, and what it could
+    detect."""
     if as_json:
         show({**forecast, "rows": rows})
         return
@@ -82,7 +83,7 @@ def show_removals(
 def show_winners(
     winners: "list[WinnerRecord]", spent: "list[SearchBudget]", *, as_json: bool
 ) -> None:
-    """The frozen winner of every search, and the budget of all as spent."""
+    """Print the frozen winner of every search, and the budgets that were spent."""
     if as_json:
         show({"winners": winners, "spent": [budget.to_json() for budget in spent]})
         return
@@ -116,7 +117,7 @@ def _short(value: Json) -> str:
 
 
 def show_conclusion(conclusion: "Conclusion", *, as_json: bool) -> None:
-    """The decision and the report's path; failed runs were told on the way."""
+    """Print the decision and the report's path; failed runs were reported before."""
     if as_json:
         show({"decision": conclusion.sentence, "report": str(conclusion.page)})
         return
@@ -126,7 +127,7 @@ def show_conclusion(conclusion: "Conclusion", *, as_json: bool) -> None:
 
 
 def show_deltas(record: "AblationRecord") -> None:
-    """An ablation's table: what AUC loses without each part, and what the part costs."""
+    """Print an ablation's table: the AUC lost without each part, and the part's cost."""
     table = Table("without", "kind", "delta AUC", "95% interval", "MDE", "verdict", box=None)
     table.add_column("kMAC")
     rows = record.get("rows", [])
@@ -172,7 +173,7 @@ def show_deltas(record: "AblationRecord") -> None:
 
 
 def _milliseconds(cost: "PartCost") -> str:
-    """What a part adds at p50, in words where it cannot be told from nothing."""
+    """What a part adds at p50 in ms; in words if it cannot be distinguished from 0."""
     if "p50" not in cost:
         return ""
     added = cost["p50"]
@@ -180,7 +181,7 @@ def _milliseconds(cost: "PartCost") -> str:
 
 
 def show_shares(rows: "list[ModalityShare]") -> None:
-    """Shapley values of the modalities, a table a strategy; slices under all rows."""
+    """Print the modalities' Shapley values, one table a strategy; slices come after all rows."""
     out = Console()
     for strategy in dict.fromkeys(row["strategy"] for row in rows):
         table = Table("rows", "modality", "AUC it adds", "95% interval", "", box=None)

@@ -1,4 +1,4 @@
-"""The comparison and the plan as tables for a terminal; plain text where there is none."""
+"""The comparison and the plan as tables on a terminal, as plain text elsewhere."""
 
 import math
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def comparison_parts(comparison: Comparison, *, wide: bool) -> Iterator[Renderab
 
 
 def plan_table(plan: PowerPlan) -> Iterator[RenderableType]:
-    """Seeds against rows, and what is never enough."""
+    """Seeds against rows, and what can never be enough."""
     yield (
         f"To see a difference of {plan.effect:g} with 80 % power ({plan.basis}; "
         f"{plan.rows:,} rows, {plan.seeds} seeds, row error {plan.row_se:.5f}, "
@@ -80,7 +80,7 @@ def _title(comparison: Comparison) -> str:
 
 
 def _table(first: str, *others: str) -> Table:
-    """A table whose first column, names, is never cut."""
+    """A table whose first column, the names, is never shortened."""
     table = Table(box=None)
     table.add_column(first, no_wrap=True)
     for heading in others:
@@ -128,7 +128,7 @@ def _metrics(comparison: Comparison, names: list[str]) -> Table:
 
 
 def _differences(comparison: Comparison, names: list[str]) -> Table:
-    """Every strategy minus the baseline, each metric right for all of its family at once."""
+    """Every strategy minus the baseline; the intervals of a metric hold for the whole family."""
     table = _table(f"minus {comparison.baseline} [95 %]")
     for name in names:
         table.add_column(comparison.about[name].title)
@@ -173,7 +173,7 @@ def _shares(comparison: Comparison) -> Table:
 
 
 def _ordered(comparison: Comparison) -> list[StrategyRow]:
-    """Best first; those without a value last."""
+    """The rows, best first; those without a value come last."""
     higher = comparison.about[comparison.metric].higher_is_better
 
     def key(row: StrategyRow) -> float:

@@ -24,13 +24,13 @@ def alternative_rows(evidence: Evidence) -> list[tuple[str, ...]]:
 
 
 def tied_line(evidence: Evidence) -> str:
-    """The groups of more than one strategy whose AUC cannot be told apart; "" without one."""
+    """The groups of strategies whose AUC cannot be told apart; "" without such a group."""
     groups = [", ".join(group) for group in evidence.tied if len(group) > 1]
     return f"AUC cannot be told apart: {' | '.join(groups)}" if groups else ""
 
 
 def change_lines(evidence: Evidence) -> list[str]:
-    """One line a knob: what the decision is at other values."""
+    """One line for each setting: the decision at its other values."""
     lines: dict[str, list[str]] = {}
     for change in evidence.decision.changes:
         lines.setdefault(change.knob, []).append(_change(change))
@@ -38,7 +38,7 @@ def change_lines(evidence: Evidence) -> list[str]:
 
 
 def firmness_lines(evidence: Evidence) -> list[str]:
-    """The grade with its reasons, then how sure it is and what may be lost."""
+    """The grade with its reasons, then how sure the decision is and what it may lose."""
     mark = grade.shape(evidence)
     if mark is None:
         return []

@@ -1,4 +1,4 @@
-"""What a comparison says on ways of fusing, for a terminal."""
+"""The part of a comparison about ways of fusing, for a terminal."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ HEADINGS = ("trials", "search sd", "difference [95 %]", "p adj", "search's share
 
 
 def search_parts(comparison: Comparison) -> Iterator[RenderableType]:
-    """A table with the noise of the searches in its intervals, and what it means."""
+    """A table whose intervals include the noise of the searches, and what it means."""
     search = comparison.search
     if search is None:
         return

@@ -1,10 +1,10 @@
-"""Ctrl-C and SIGTERM end the program in order, once, wherever they meet it.
+"""Ctrl-C and SIGTERM end the program in an orderly way, exactly once, whatever it is doing.
 
-A handler that only raises loses some of them: the exception vanishes in a `__del__`, in a callback
-of the interpreter or in a bare `except` of a library, and where C++ calls Python while a library
-is loaded it aborts the process. So nothing is raised while a module is imported (where that takes
-longer than two seconds the process ends at once), and what was raised and vanished before `settle`
-is raised again.
+A handler that only raises can lose the signal: the exception vanishes in a `__del__`, in a callback
+of the interpreter or in a bare `except` of a library; and if C++ calls Python while a library is
+loaded, it aborts the process. Therefore nothing is raised while a module is imported (if that takes
+longer than two seconds, the process ends at once), and an exception that vanished before `settle`
+was called is raised again.
 """
 
 import os
@@ -19,32 +19,33 @@ INTERRUPTED = 130  # 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
 SENTENCE = "fusefront: interrupted; finished runs are kept and not done again\n"
 AGAIN = 0.05  # seconds until the next try
-IMPORT = 2.0  # seconds for a module to be imported; nothing is lost when it is not
-PATIENCE = 1.0  # seconds; a second Ctrl-C after them ends at once, without tidying up
+IMPORT = 2.0  # seconds that an import may still take before the process ends at once
+PATIENCE = 1.0  # seconds; a second Ctrl-C later than this ends at once, without cleaning up
 SHOW_CURSOR = b"\x1b[?25h"  # a bar of progress hides it
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, in a class of its own since a built-in exception takes no weak reference."""
+    """Ctrl-C; a class of its own, because weak references to built-in exceptions are not
+    possible."""
 
 
 class Terminated(SystemExit):
-    """SIGTERM, with its exit code."""
+    """SIGTERM; carries its exit code."""
 
 
 class Signals:
     """The handlers of SIGINT and SIGTERM while the program runs.
 
-    A signal that the parent has this process ignore stays ignored, as the shell wants it for what
-    runs in its background.
+    A signal that was ignored when the process started stays ignored, as shells want it for
+    background jobs.
     """
 
     def __init__(self) -> None:
         self.before: dict[int, object] = {}
         self.number = 0  # the signal that ends the program
-        self.since = 0.0  # when it came, in seconds of the monotonic clock
+        self.since = 0.0  # its time, in seconds of the monotonic clock
         self.settled = False
-        self.hook = sys.unraisablehook  # what the interpreter does with what vanishes
+        self.hook = sys.unraisablehook  # the interpreter's own hook for dropped exceptions
         self.raised: weakref.ref[BaseException] | None = None
 
     def __enter__(self) -> Self:
@@ -61,7 +62,7 @@ class Signals:
             signal.signal(number, handler)  # type: ignore[arg-type]
 
     def settle(self) -> None:
-        """The end is known: nothing is raised any more."""
+        """Call this when the exit code is known: from here on no signal raises."""
         self.settled = True
         if self.number:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
@@ -78,7 +79,7 @@ class Signals:
             self._end_at_once()
 
     def _try(self, _: int, frame: FrameType | None) -> None:
-        """Raise, but not below an import."""
+        """Raise the exception of the signal, except during an import."""
         if self.settled:
             return
         if is_importing(frame):
@@ -91,14 +92,15 @@ class Signals:
         try:
             raise ending
         finally:
-            del ending  # else the traceback holds what it belongs to, and it never vanishes
+            del ending  # else its own traceback keeps it alive: it never vanishes
 
     def _again(self, _: object = None) -> None:
         if not self.settled:
             signal.setitimer(signal.ITIMER_REAL, AGAIN)
 
     def _vanished(self, what: "sys.UnraisableHookArgs") -> None:
-        """The interpreter prints what it drops; a signal comes again and is no fault."""
+        """The hook for dropped exceptions: prints them as the interpreter does, but raises a
+        signal's again."""
         if what.exc_type not in (Interrupted, Terminated):
             self.hook(what)
 
@@ -111,7 +113,7 @@ class Signals:
 
 
 def is_importing(frame: FrameType | None) -> bool:
-    """Whether the code of `frame` runs because a module is imported."""
+    """Whether the code of `frame` runs as part of an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True

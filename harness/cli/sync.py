@@ -1,4 +1,4 @@
-"""`fusefront sync`: replay the offline mirrors to a Weights & Biases server."""
+"""`fusefront sync`: sends the offline mirrors to a Weights & Biases server."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +12,17 @@ def sync(
     out: Out = Path("out"),
     dry_run: DryRun = False,
     project: Annotated[
-        str, typer.Option(help="Another project there.", show_default="as mirrored")
+        str, typer.Option(help="Another project at Weights & Biases.", show_default="as mirrored")
     ] = "",
     entity: Entity = "",
     patience: Annotated[
-        float, typer.Option(min=1, max=86_400, help="Seconds that a server may take for one run.")
+        float,
+        typer.Option(min=1, max=86_400, help="Most seconds that the server may take for one run."),
     ] = 120.0,
 ) -> None:
-    """Mirror what is not mirrored yet, then send what the server does not have yet.
+    """Mirror what has no mirror yet, then send the mirrors that the server does not have.
 
-    A run keeps its id, and what was sent is written down, so a second sync makes no duplicate.
+    A run keeps its id, and sending is recorded, so that a second sync makes no duplicates.
     """
     from fusefront.harness.cli.show import console
     from fusefront.harness.jobs.sync import mirror_missing, send, unsent

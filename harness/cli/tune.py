@@ -27,18 +27,21 @@ from fusefront.harness.cli.options import (
 def tune(
     study: StudyFile,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials of each strategy (default: the study's).")
+        int | None,
+        typer.Option(min=1, help="Number of trials of each strategy (default: the study's)."),
     ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(
             min=0.001,
-            help="Seconds of each strategy, all its trials together (default: the study's).",
+            help="Most seconds for all trials of a strategy together (default: the study's).",
         ),
     ] = None,
     export: Annotated[
         Path | None,
-        typer.Option(help="Also write the trials for Optuna: a .db file, else a journal."),
+        typer.Option(
+            help="Also write the trials for Optuna: a database if FILE ends in .db, else a journal."
+        ),
     ] = None,
     data: Data = None,
     out: Out = Path("out"),
@@ -57,12 +60,12 @@ def tune(
 ) -> None:
     """Search the hyper-parameters of every strategy, with the same number of trials and seconds.
 
-    A trial is one training; the best AUC on validation wins, and `run` trains the winners with the
-    study's seeds. What is searched, and how (sampler, halving, budget_macs, slo_ms, timed), stands
-    under `tuning` in the study. The same command goes on where it was; several at once share the
-    work. Exit 4 where a strategy got less than another and `tuning.accept` has no reason for it.
-    With --dry-run an --export writes what is on record. Ctrl-C ends after the running trials, a
-    second one at once.
+    A trial is one training. The best AUC on validation wins, and `run` trains the winners with the
+    study's seeds. The key `tuning` of the study says what is searched, and how (sampler, halving,
+    budget_macs, slo_ms, timed). After a kill the same command goes on; several at once share the
+    work. With --dry-run, --export writes the recorded trials. The first Ctrl-C ends after the
+    running trials, the second at once. Exit 4 if a strategy got a smaller search than another and
+    `tuning.accept` gives no reason.
     """
     from fusefront.harness.cli.show import console, show_matrix, show_winners
     from fusefront.harness.errors import FusefrontError, GateError

@@ -1,4 +1,4 @@
-"""`fusefront verify [PATH|NAME]`: whether what was recorded is still what it was."""
+"""`fusefront verify [PATH|NAME]`: checks whether recorded files are still as recorded."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,8 @@ def verify(
     mend: Annotated[
         bool,
         typer.Option(
-            "--repair", help="Move what is broken aside, so that the same command makes it again."
+            "--repair",
+            help="Move broken files aside, so that the command that made them makes them again.",
         ),
     ] = False,
     as_json: Json = False,
@@ -32,10 +33,10 @@ def verify(
 ) -> None:
     """Compare every file with its recorded hash, runs with their config, records with their format.
 
-    One sentence for each damaged file and exit code 3; 0 when all is whole. With --repair what is
-    broken lies under quarantine/ afterwards, nothing is deleted, and the code is 0 where all could
-    be moved: run the study, `prepare` or `export` again. Commands at work under --out are waited
-    for, and so is whoever writes what is moved.
+    Prints one sentence for each damaged file and ends with exit code 3; 0 if all is intact. With
+    --repair broken files are moved under quarantine/, nothing is deleted, and the exit code is 0 if
+    all could be moved; then run the study, `prepare` or `export` again. It waits for commands that
+    work under --out.
     """
     from functools import partial
 
@@ -47,7 +48,7 @@ def verify(
     if mend and any(check.damages for check in checked):
         tell = partial(typer.echo, err=True)
         with at_rest(out, tell):
-            checked = compare(what, out)  # whoever was at work may have mended it
+            checked = compare(what, out)  # the command that was waited for may have mended it
             moved = repair(checked, out, tell)
     if as_json:
         places = {str(move.path): str(move.to) for move in moved}

@@ -44,8 +44,8 @@ def read_bench(study: StudyFolder) -> Bench | None:
     if len(fingerprints) > 1:
         raise UsageError(
             f"{path}: got latencies of {len(fingerprints)} machines "
-            f"({', '.join(sorted(fingerprints))}), expected one: two fingerprints never share an "
-            "axis; run `fusefront bench` again"
+            f"({', '.join(sorted(fingerprints))}), expected one: latencies of two machines "
+            "are not compared; run `fusefront bench` again"
         )
     return bench
 

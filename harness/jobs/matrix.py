@@ -341,8 +341,8 @@ def _check_recipe(plan: StudyPlan, name: str, strategy: Strategy) -> None:
     """Refuse a recipe that is invalid, and `own` for a baseline that has no published recipe."""
     if strategy.recipe == "own" and not plan.parts.baselines[strategy.baseline].recipe:
         raise UsageError(
-            f"strategy {name!r}: recipe 'own', but {strategy.baseline!r} was published with none; "
-            "leave it out or give 'training'"
+            f"strategy {name!r}: recipe 'own', but {strategy.baseline!r} has no published recipe; "
+            "remove the key or give 'training'"
         )
     try:
         plan.recipe(name)
@@ -369,8 +369,8 @@ def _check_halving(plan: StudyPlan) -> None:
     for name in plan.searched() if plan.study.tuning.halving else ():
         if key in distributions(plan.space(name)):
             raise UsageError(
-                f"strategy {name!r}: halving compares trials after as many epochs of trainings of "
-                f"one length, and its space has {key!r}; take it out, or halving"
+                f"strategy {name!r}: halving compares trials after equal numbers of epochs, so it "
+                f"cannot search {key!r}; remove that key from the space, or halving"
             )
 
 
@@ -381,7 +381,7 @@ def _check_accepted(plan: StudyPlan) -> None:
             hint = or_nearest(name, plan.strategies)
             raise UsageError(f"tuning.accept: {name!r} is no strategy of this study{hint}")
         if not reason.strip():
-            raise UsageError(f"tuning.accept: {name!r} is accepted without a reason; write it")
+            raise UsageError(f"tuning.accept: {name!r} is accepted without a reason; write one")
 
 
 def _check_seeds(study: Study) -> None:
@@ -393,6 +393,6 @@ def _check_seeds(study: Study) -> None:
     }
     if clash := sorted(choosing.intersection(study.seeds)) if tuning.trials else []:
         raise UsageError(
-            f"seed {clash[0]} chooses among the trials of this search, so no run that is reported "
-            "may have it; give the study another seed"
+            f"seed {clash[0]} is used by the search to choose, so no reported run may have it; "
+            "give the study another seed"
         )

@@ -67,7 +67,7 @@ def _own(kind: type[Baseline], study_words: Mapping[str, Json]) -> dict[str, Jso
 def checked(training: Mapping[str, Json], owner: str) -> Training:
     """The mapping as a recipe; raises UsageError with a sentence on what is wrong."""
     if training.get("schedule") == "exact":
-        raise UsageError(f"{owner}: schedule 'exact' is of controls that are solved, not a choice")
+        raise UsageError(f"{owner}: schedule 'exact' is for controls that are solved; give another")
     try:
         return Training.model_validate(training)
     except ValidationError as error:

@@ -29,11 +29,11 @@ def reproduce_run(text: str, out: Path, include: Sequence[Path]) -> dict[str, Js
     """
     folder = find_run(out, text)
     if folder is None:
-        raise UsageError(f"run {text!r}: not one run under {out}; `fusefront runs` lists them")
+        raise UsageError(f"run {text!r}: expected one run under {out}; `fusefront runs` lists them")
     spec = read_spec(folder)
     store_path = out / "prepared" / spec.dataset / spec.fingerprint
     if not store_path.is_dir():
-        raise UsageError(f"{store_path}: the prepared store is gone; run the study's prepare again")
+        raise UsageError(f"{store_path}: the prepared store is gone; `fusefront prepare` it again")
     summary = read_summary(folder)
     files = included(folder, include)
     with temporary_folder("reproduce") as aside:

@@ -78,8 +78,8 @@ def check_spaces(plan: "StudyPlan", own: Sequence[Own]) -> dict[str, frozenset[s
     for key in _of_the_study(plan):
         if searched and not any(key in plan.space(name) for name in searched):
             raise UsageError(
-                f"tuning.space: {key!r} means nothing for the recipe of any strategy that is "
-                "searched (optimizer, schedule); take it out or change the recipe"
+                f"tuning.space: {key!r} has no effect with the recipe (optimizer, schedule) of any "
+                "searched strategy; remove it or change the recipe"
             )
     return unfit
 
@@ -92,7 +92,7 @@ def _takes_part(plan: "StudyPlan", name: str) -> bool:
     if strategy.space and not part and not strategy.shuffle:
         why = "its baseline is solved, not trained" if solved else "it says `tune: false`"
         raise UsageError(
-            f"strategy {name!r} has a space and no search: {why}; take one of them out"
+            f"strategy {name!r} has a space and is not searched: {why}; remove the space"
         )
     return part
 

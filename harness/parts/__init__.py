@@ -1,1 +1,1 @@
-"""Every kind of part: what is shipped, what a file or an installed package adds, as a list."""
+"""All kinds of parts: those that ship, and those that files or installed packages add."""

@@ -1,14 +1,15 @@
-"""Python text as bare code: without comments, docstrings, and what changes no number."""
+"""Python source reduced to code: without comments, docstrings, and anything that changes no
+number."""
 
 import ast
 import hashlib
 from pathlib import Path
 
-NOT_NUMBERS = {"choices", "paper"}  # of a class: what is searched and what is cited
+NOT_NUMBERS = {"choices", "paper"}  # class attributes that change no number of a run
 
 
 def code_digest(file: Path) -> str:
-    """SHA-256 of a Python file's code; a file that is none has that of nothing."""
+    """SHA-256 of a Python file's code; a file that is not Python counts as empty."""
     try:
         code = bare_code(file)
     except (SyntaxError, ValueError):
@@ -17,13 +18,15 @@ def code_digest(file: Path) -> str:
 
 
 def bare_code(file: Path) -> str:
-    """A Python file as code: comments, docstrings, layout and what refusals say do not count."""
+    """The code of a Python file: comments, docstrings, layout and the texts of errors are
+    left out."""
     text = file.read_text(encoding="utf-8")
     return ast.unparse(Bare(keep_annotations=True).visit(ast.parse(text)))
 
 
 class Bare(ast.NodeTransformer):
-    """Takes out docstrings, what a refusal says, and what is no number; annotations on demand."""
+    """Removes docstrings, the texts of errors, and attributes that change no number; annotations on
+    request."""
 
     def __init__(self, *, keep_annotations: bool) -> None:
         self.keep_annotations = keep_annotations
@@ -63,5 +66,5 @@ def _targets(node: ast.stmt) -> set[str]:
 
 
 def is_docstring(node: ast.stmt) -> bool:
-    """Whether a statement is a constant alone."""
+    """Whether a statement is only a constant."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -1,4 +1,4 @@
-"""What a data set's spec may name of a person's: layouts and encoders, from files or packages."""
+"""The plug-in layouts and encoders that a data set's spec names, from files or packages."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,11 +21,11 @@ from fusefront.harness.parts.outside_parts import Own, offered_parts, own_parts,
 def spec_and_parts(
     path: Path, data: Path, include: Sequence[Path], *, outside: bool = False
 ) -> tuple[DatasetSpec, tuple[Own, ...], Allowed]:
-    """A spec's file read, the person's parts that it names, and what `prepare` is allowed.
+    """A spec file read, the plug-in parts that it names, and what `prepare` may use.
 
     Raises:
-        SpecError: the spec is wrong, or names an encoder that nobody gave.
-        UsageError: a file or package that is wrong, see `own_parts`.
+        SpecError: the spec is wrong, or names an encoder that no file or package offers.
+        UsageError: a file or package is wrong, see `own_parts`.
     """
     layouts = own_layouts(read_yaml(path).get("layout"), include)
     functions = {own_part.name: proposer(own_part.part) for own_part in layouts}
@@ -35,14 +35,14 @@ def spec_and_parts(
 
 
 def own_layouts(name: object, include: Sequence[Path]) -> tuple[Own, ...]:
-    """The layout of that name, where a person gave it; others are shipped or not known."""
+    """The plug-in layout of that name; () if the layout ships or is not known."""
     if name is None or name in LAYOUT.zoo():
         return ()
     return tuple(own_part for own_part in offered_parts(include, LAYOUT) if own_part.name == name)
 
 
 def layout_allowed(name: str | None, include: Sequence[Path], *, outside: bool) -> Allowed:
-    """What proposing the spec of a folder may use."""
+    """What may be used to propose the spec of a folder."""
     own = own_layouts(name, include)
     return Allowed(
         layouts={own_part.name: proposer(own_part.part) for own_part in own}, outside=outside
@@ -50,7 +50,7 @@ def layout_allowed(name: str | None, include: Sequence[Path], *, outside: bool) 
 
 
 def own_encoders(spec: DatasetSpec, include: Sequence[Path]) -> tuple[Own, ...]:
-    """The encoders that a spec names and a person gave.
+    """The plug-in encoders that a spec names.
 
     Raises:
         SpecError: no file that holds the encoder was given.
@@ -78,7 +78,7 @@ def own_encoders(spec: DatasetSpec, include: Sequence[Path]) -> tuple[Own, ...]:
 
 
 def handed(encoders: Sequence[Own]) -> dict[str, OwnEncoder]:
-    """Encoders by name as `prepare` takes them."""
+    """The encoders by name, in the form that `prepare` accepts."""
     return {
         own_part.name: OwnEncoder(
             maker(own_part.part), _code(own_part), str(getattr(own_part.part, "kind", ""))
@@ -88,7 +88,8 @@ def handed(encoders: Sequence[Own]) -> dict[str, OwnEncoder]:
 
 
 def maker(part: object) -> Callable[..., Call]:
-    """Settings by name -> what is called with inputs: a class is built with them, once."""
+    """A function from settings to the call that encodes inputs; a class is built once with the
+    settings."""
     if isinstance(part, type):
         kind = cast(type[RawEncoder], part)
         return lambda **settings: kind(**settings).encode
@@ -96,14 +97,14 @@ def maker(part: object) -> Callable[..., Call]:
 
 
 def proposer(part: object) -> Propose:
-    """What proposes the spec of a folder: the function, or the class's."""
+    """The function that proposes the spec of a folder: the part itself, or its class's method."""
     if isinstance(part, type):
         return lambda folder: cast(type[PublishedLayout], part)().propose(folder)
     return cast(Propose, part)
 
 
 def _code(own_part: Own) -> str:
-    """What stands for an encoder's code in a fingerprint; stores from before keep their names."""
+    """The digest of an encoder's code for a fingerprint; older stores keep their names."""
     if own_part.package:
         entries = {point.name: point.value for point in entry_points(group=ENCODER.group)}
         return (

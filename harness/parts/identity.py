@@ -1,10 +1,10 @@
-"""A run's code: the definitions that its own parts reach, without comments and docstrings.
+"""The code of a run: the definitions that its own parts use, without comments and docstrings.
 
-A run is trained again when something that could change its numbers has changed, and only then. From
-the trainer and from the classes that a strategy's model is really built of, every definition that
-is referred to is followed, name by name, through the rooms that training runs in. A part that the
-model does not hold (another operator in the same dictionary) is not followed, so that adding one,
-or editing another strategy's file, changes nothing here.
+A run is trained again exactly when something that could change its numbers has changed. The search
+starts at the trainer and at the classes that the built model consists of. It follows every
+definition that is referred to, name by name, through the rooms that training uses. A part that the
+model does not hold (another operator of the same dictionary) is not followed, so that adding one,
+or editing another strategy's file, changes nothing.
 """
 
 import ast
@@ -30,7 +30,7 @@ ROOMS = (
     "fusefront.harness.data",
     "fusefront.harness.training",
 )
-PARTS = ROOMS[:2]  # classes there are followed only where the model holds one
+PARTS = ROOMS[:2]  # classes in these rooms are followed only if the model holds one
 TRAINER = ("fusefront.harness.training.run", "run")
 
 Symbol = tuple[str, str]  # (module, name at its top level)
@@ -38,14 +38,15 @@ Read = Callable[[str], str]  # module name to source text
 
 
 class Code(NamedTuple):
-    """`version` is the hash of all; `sources` has one a module, to say what has changed."""
+    """`version` is the hash of all code; `sources` has one hash a module, to tell what has
+    changed."""
 
     version: str
     sources: dict[str, str]
 
 
 def code_of(model: Baseline, read: Read | None = None) -> Code:
-    """The code that a model's training depends on; its weights may be on the meta device."""
+    """The code that a model's training depends on; the model may be on the meta device."""
     classes = {base for part in model.modules() for base in type(part).__mro__}
     texts: dict[str, list[str]] = {}
     for (module, name), text in sorted(_reach(classes, read or _read).items()):
@@ -59,17 +60,18 @@ def code_of(model: Baseline, read: Read | None = None) -> Code:
 
 
 def changed_sources(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Modules whose reached code differs, those that came or went included."""
+    """The modules whose used code differs, including modules that were added or removed."""
     return sorted(m for m in {*before, *now} if before.get(m) != now.get(m))
 
 
 def reached(model: Baseline, read: Read | None = None) -> dict[Symbol, str]:
-    """(module, name) of every definition that the model's training depends on, as bare code."""
+    """(module, name) of every definition that the model's training depends on -> its code."""
     return _reach({base for part in model.modules() for base in type(part).__mro__}, read or _read)
 
 
 def _reach(classes: set[type], read: Read) -> dict[Symbol, str]:
-    """Every definition that is reached, as code; grows until nothing new is referred to."""
+    """Every definition that can be reached -> its code; repeats until nothing new is referred
+    to."""
     todo = [
         TRAINER,
         *((part.__module__, part.__qualname__.split(".")[0]) for part in classes if _inside(part)),
@@ -84,7 +86,7 @@ def _reach(classes: set[type], read: Read) -> dict[Symbol, str]:
             todo += _followed([source.imports[name]], classes)
             continue
         if name not in source.definitions:
-            continue  # a built-in, or a name of the function's own
+            continue  # a built-in, or a local name of the function
         if (module, "") not in texts and name:
             todo.append((module, ""))
         texts[module, name], symbols = _definition(module, name, source)
@@ -104,7 +106,8 @@ def _followed(symbols: list[Symbol], classes: set[type]) -> Iterator[Symbol]:
 
 
 class _Source(NamedTuple):
-    """Top-level definitions by name ("" has the loose statements) and what imports bind."""
+    """The top-level definitions of a module by name ("" has the other statements), and its
+    imports."""
 
     definitions: dict[str, list[ast.stmt]]
     imports: dict[str, Symbol]
@@ -118,7 +121,8 @@ class _Source(NamedTuple):
 
 @cache
 def _definition(module: str, name: str, source: _Source) -> tuple[str, list[Symbol]]:
-    """A definition as bare code, and what it refers to; the dictionary of a zoo is no code."""
+    """The code of a definition, and what it refers to; the dictionary of a zoo does not count as
+    code."""
     statements = source.definitions[name]
     symbols = [symbol for node in statements for symbol in _references(node, module, source)]
     if module.endswith(".zoo") and all(_is_table(node) for node in statements):
@@ -153,8 +157,8 @@ def _bound(node: ast.Import | ast.ImportFrom) -> dict[str, Symbol]:
 
 
 def _references(statement: ast.stmt, module: str, source: _Source) -> list[Symbol]:
-    """What a definition names, outside annotations and refusals; `module.name` whole modules
-    apart."""
+    """The names that a definition refers to, outside annotations and error texts; whole modules
+    apart from `module.name`."""
     symbols: list[Symbol] = []
     local: dict[str, Symbol] = {}
     bare = Bare(keep_annotations=False).visit(ast.parse(ast.unparse(statement)))
@@ -189,8 +193,7 @@ def _inside(part: type) -> bool:
 
 
 def _outside(module: str) -> bool:
-    """A person's file or an installed package: neither ours nor of the libraries that we build
-    on."""
+    """Whether a module is a plug-in: neither ours nor of the libraries that we build on."""
     return module.split(".")[0] not in (
         "fusefront",
         "torch",
@@ -210,7 +213,7 @@ def _read(module: str) -> str:
 
 
 def _file_hash(module: str) -> str:
-    """The file of a part from outside as code, and its package's version, where it has one."""
+    """The digest of a plug-in's file, with the version of its package if it has one."""
     file = getattr(sys.modules[module], "__file__", None)
     try:
         bare = _without(_untrained(module), bare_code(Path(file))) if file else ""
@@ -224,7 +227,7 @@ def _file_hash(module: str) -> str:
 
 
 def _untrained(module: str) -> set[str]:
-    """Names in a file of what no model is trained with: metrics, backends, layouts, encoders."""
+    """Names in a file that no model trains with: metrics, backends, layouts, encoders."""
     kinds = [kind for kind in KINDS if kind not in MODEL_KINDS]
     classes = [part for part in vars(sys.modules[module]).values() if isinstance(part, type)]
     own = {part.__name__ for part in classes if part.__module__ == module}
@@ -233,7 +236,7 @@ def _untrained(module: str) -> set[str]:
 
 
 def _without(names: set[str], bare: str) -> str:
-    """The code without these definitions; with them where what is left refers to one."""
+    """The code without these definitions; unchanged if the rest refers to one of them."""
     body = ast.parse(bare).body
     rest = [node for node in body if _defined(node) not in names]
     uses = {node.id for line in rest for node in ast.walk(line) if isinstance(node, ast.Name)}
@@ -241,7 +244,7 @@ def _without(names: set[str], bare: str) -> str:
 
 
 def _defined(node: ast.stmt) -> str:
-    """The name of a class or of a dictionary; "" for other statements."""
+    """The name of a class or dictionary that a statement defines; "" for other statements."""
     if isinstance(node, ast.ClassDef):
         return node.name
     if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(node.value, ast.Dict):

@@ -1,4 +1,4 @@
-"""What a study or a run was made with from outside, kept beside it as include.json."""
+"""The plug-in parts that a study or run used, recorded beside it in include.json."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
@@ -19,7 +19,7 @@ FILE = "include.json"
 
 
 class RecordedPart(BaseModel):
-    """One part: its kind's word, its name, and the file or the package that offers it."""
+    """One recorded part: its kind, its name, and the file or package that offers it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     kind: str
@@ -33,7 +33,7 @@ class RecordedPart(BaseModel):
 
 
 class IncludedParts(BaseModel):
-    """The whole of include.json."""
+    """The content of include.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: Literal[1] = 1
@@ -41,7 +41,7 @@ class IncludedParts(BaseModel):
 
 
 def read_record(folder: Path) -> IncludedParts:
-    """What is on record in a study's or a run's folder; nothing where it was made with nothing.
+    """The recorded plug-in parts of a study or run; empty if it used none.
 
     Raises:
         DataContractError: the file is not as `remember` writes it.
@@ -61,7 +61,8 @@ def read_record(folder: Path) -> IncludedParts:
 
 
 def remember(folder: Path, own: Iterable[Own]) -> None:
-    """Put parts on record, in place of others of their kind and name; no parts, no file."""
+    """Record parts, replacing those with the same kind and name; without parts no file is
+    written."""
     new = [_recorded(part) for part in own]
     if not new:
         return
@@ -86,14 +87,14 @@ def included(
     must: Callable[[RecordedPart], bool] = lambda _: True,
     may: Callable[[RecordedPart], bool] = lambda _: False,
 ) -> tuple[Path, ...]:
-    """The files that a verb needs: those given, and those on record that these do not replace.
+    """The files that a verb needs: those given, and those recorded that the given ones do not
+    replace.
 
-    `must` says which recorded parts the verb cannot do without, `may` which it takes if they are
-    there as they were.
+    `must` says which recorded parts the verb needs, `may` which it uses if they are unchanged.
 
     Raises:
-        UsageError: a part that must be there is in a file that is gone or has changed, or in a
-            package that is not installed.
+        UsageError: a needed part is in a file that is gone or has changed, or in a package that is
+            not installed.
     """
     record = read_record(folder).parts
     needed = [part for part in record if must(part) or may(part)]
@@ -114,7 +115,7 @@ def included(
 
 
 def _lost(part: RecordedPart) -> str:
-    """Where the part was and why it is not there as it was; "" if it is."""
+    """Where the part was and why it is missing or changed; "" if it is unchanged."""
     if not part.file:
         groups = [kind.group for kind in KINDS if kind.word == part.kind]
         here = any(p.name == part.name for group in groups for p in entry_points(group=group))
@@ -130,7 +131,7 @@ def _lost(part: RecordedPart) -> str:
 
 
 def uses(cells: Iterable[tuple[str, Mapping[str, object]]]) -> Callable[[RecordedPart], bool]:
-    """Whether a recorded part is named by one of these baselines and their settings."""
+    """A test for recorded parts: whether one of these baselines or their settings names it."""
     listed = list(cells)
     words = {kind.word: kind for kind in KINDS}
 

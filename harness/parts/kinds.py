@@ -1,4 +1,4 @@
-"""The kinds of part that a person's file or an installed package can add: one line a kind."""
+"""The kinds of parts that a file or an installed package can add; one line a kind."""
 
 import inspect
 import sys
@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """How a kind of part is called, where it is found and what it must be."""
+    """The name of a kind of part, where its parts are found, and what they must be."""
 
     word: str  # in sentences
-    table: str  # the dictionary in a person's file: {"name": part}
+    table: str  # name of the dictionary in a plug-in file: {"name": part}
     shipped: str  # "module:attribute" of the zoo, imported when asked for
     contract: str  # "module:class" that a part subclasses
     needs: tuple[str, ...]  # what a part's class must define itself
@@ -24,33 +24,33 @@ class Kind(NamedTuple):
 
     @property
     def base(self) -> str:
-        """The bare name of the contract."""
+        """The name of the contract's class, without its module."""
         return self.contract.partition(":")[2]
 
     @property
     def expected(self) -> str:
-        """What a part must be, for sentences."""
+        """What a part must be, in words."""
         return f"{'a function or ' if self.plain else ''}a subclass of {self.base}"
 
     def zoo(self) -> Mapping[str, object]:
-        """What is shipped: name -> part."""
+        """The shipped parts: name -> part."""
         module, _, attribute = self.shipped.partition(":")
         zoo: Mapping[str, object] = getattr(import_module(module), attribute)
         return zoo
 
     def is_zoo(self, table: object) -> bool:
-        """Whether it is the shipped dictionary itself, which a file may have imported."""
+        """Whether `table` is the shipped dictionary itself, which a file may have imported."""
         module, _, attribute = self.shipped.partition(":")
         return table is getattr(sys.modules.get(module), attribute, self)
 
     def fits(self, part: object) -> bool:
-        """Whether the part keeps the contract's form; imports nothing."""
+        """Whether the part has the form that the contract requires; imports nothing."""
         if isinstance(part, type):
             return self._base_of(part) is not None
         return self.plain and callable(part)
 
     def lacks(self, part: object) -> list[str]:
-        """What the class does not define though it must."""
+        """The methods and attributes that the class must define and does not."""
         if not isinstance(part, type) or (base := self._base_of(part)) is None:
             return []
         return [

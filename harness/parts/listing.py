@@ -1,5 +1,5 @@
-"""What can be named in a study, as rows: every strategy and every entry of the axes, with its
-cost."""
+"""Everything a study can name, as table rows with costs: strategies, and the parts of every
+axis."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ from fusefront.harness.testing.shapes import SCHEMA, filled, parameters_of, shap
 
 Row = dict[str, Json]
 P = TypeVar("P", bound=nn.Module)
-SLOTS, WIDTH, VECTOR = 3, 128, 768  # of what is counted: slots, their width, a raw vector
+SLOTS, WIDTH, VECTOR = 3, 128, 768  # sizes used for counting: slots, their width, a raw vector
 BASIS = f"""\
 Parameters and multiply-accumulates (MACs): a strategy on {SCHEMA.items:,} items with vectors of \
 {", ".join(map(str, SCHEMA.modalities.values()))} numbers and histories of {SCHEMA.max_history}; \
@@ -48,8 +48,7 @@ CONDITIONINGS = {
 
 
 def rows_of(kind: str, include: Sequence[Path]) -> list[Row]:
-    """The rows of one kind, of all axes for "strategies"; plug-ins under `include` are among
-    them."""
+    """The rows of one kind, or of all axes for "strategies", with the plug-ins under `include`."""
     if kind == "worlds":
         return [{"world": name} for name in WORLDS]
     if kind in BESIDE:
@@ -65,7 +64,7 @@ def rows_of(kind: str, include: Sequence[Path]) -> list[Row]:
 
 
 def _axes(parts: Parts, own: Sequence[Own]) -> dict[str, Callable[[], list[Row]]]:
-    """Axis to what makes its rows; what is not asked for is not counted."""
+    """Axis -> the function that makes its rows, so that only requested axes are counted."""
     outside = {(part.kind.table, part.name): part for part in own}
 
     def each(
@@ -77,7 +76,7 @@ def _axes(parts: Parts, own: Sequence[Own]) -> dict[str, Callable[[], list[Row]]
                 return row(name, part)
             try:
                 return row(name, part) | {"from": own_part.owner}
-            except Exception as error:  # somebody else's code: anything can come out of it
+            except Exception as error:  # a plug-in's code can raise anything
                 raise fails(own_part, error, "cannot be built and run on zeros") from error
 
         return lambda: [counted(name, part) for name, part in zoo.items()]
@@ -120,7 +119,8 @@ def _row(
 
 
 def _strategy(name: str, kind: type[Baseline], parts: Parts, own: bool) -> Row:
-    """Shapes alone are enough for what is shipped; what is not may need numbers to be built."""
+    """The row of a strategy; shipped models are counted from shapes alone, plug-ins may need
+    numbers."""
     model = filled(kind, parts) if own else shapes_of(kind, parts)
     with torch.device("cpu" if own else "meta"):
         item = encode_macs_per_item(model)
@@ -137,7 +137,8 @@ def _compressor(name: str, kind: Callable[..., nn.Module]) -> Row:
 
 
 def _operator(name: str, kind: Callable[..., nn.Module]) -> Row:
-    """Without query where it can do without; one on logits runs online, for every candidate."""
+    """The row of an operator: counted without a query if it works without; one on logits runs
+    online, for every candidate."""
     on_logits = getattr(kind, "level", "feature") == "logit"
     d = 1 if on_logits else WIDTH
     operator = kind(SLOTS, d).eval()
@@ -171,7 +172,7 @@ def _alignment(name: str, kind: Callable[..., nn.Module]) -> Row:
 
 
 def cacheable(operator: object) -> str:
-    """Whether an operator's result can be made once an item, offline, at placement `item`."""
+    """Whether an operator's result can be computed offline, once an item, at placement `item`."""
     if getattr(operator, "uses_query", False):
         return "without query"
     return "no" if getattr(operator, "level", "feature") == "logit" else "yes"

@@ -1,4 +1,5 @@
-"""Rows of what is no part of a model: metrics, latency backends, published layouts, encoders."""
+"""Table rows of parts that are not in a model: metrics, latency backends, published layouts,
+encoders."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ Row = dict[str, Json]
 
 
 def rows_beside(kind: Kind, include: Sequence[Path]) -> list[Row]:
-    """A row a part: its name, what it is, and where it comes from if it is not shipped."""
+    """One row a part: its name, its description, and its file or package if it does not ship."""
     own = {part.name: part for part in own_parts(include, (kind,))}
     offered = {**kind.zoo(), **{name: part.part for name, part in own.items()}}
     return [

@@ -1,4 +1,4 @@
-"""A person's own metrics by name: from the files given, those on record and installed packages."""
+"""Plug-in metrics by name, from the given files, the recorded ones and installed packages."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,11 +15,10 @@ from fusefront.harness.statistics.contract import QualityMetric
 def own_metrics(
     names: Iterable[str], folder: Path, include: Sequence[Path]
 ) -> dict[str, QualityMetric]:
-    """Name -> metric, built; shipped names are left out.
+    """Name -> built metric; shipped names are left out.
 
     Raises:
-        UsageError: a metric that nobody offers, whose file is gone or has changed, or that cannot
-        be
+        UsageError: nothing offers the metric, its file is gone or has changed, or it cannot be
             built.
     """
     shipped = METRIC.zoo()
@@ -42,5 +41,5 @@ def own_metrics(
 def _built(own_part: Own) -> QualityMetric:
     try:
         return cast(type[QualityMetric], own_part.part)()
-    except Exception as error:  # somebody else's code: anything can come out of it
+    except Exception as error:  # a plug-in's code can raise anything
         raise fails(own_part, error) from error

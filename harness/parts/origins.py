@@ -1,4 +1,4 @@
-"""Which parts of a strategy come from outside, and from which file or package."""
+"""Which parts of a strategy are plug-ins, and from which file or package."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,16 +11,16 @@ from fusefront.harness.runs.files import Json
 
 
 def source_of(part: object) -> Path | None:
-    """The file that a part from outside is written in; None for what is shipped."""
+    """The file that a plug-in part is defined in; None for parts that ship."""
     name = str(getattr(part, "__module__", None) or type(part).__module__)
     file = getattr(sys.modules.get(name), "__file__", None)
     return None if name.partition(".")[0] == "fusefront" or file is None else Path(file)
 
 
 def used_by(own: Sequence[Own], baseline: str, settings: Mapping[str, Json]) -> list[Own]:
-    """Those of `own` that a strategy names: its baseline, and any name among its settings.
+    """The parts of `own` that a strategy names: as its baseline, or anywhere in its settings.
 
-    Their `files` are the code from outside that the strategy depends on.
+    Their `files` are the plug-in code that the strategy depends on.
     """
     names = set(_names(settings))
     return [
@@ -43,7 +43,7 @@ def _names(value: Json) -> Iterator[str]:
 
 
 def fails(part: Own, error: Exception, when: str = "cannot be built") -> UsageError:
-    """The sentence for whatever somebody else's part raised."""
+    """The error for whatever a plug-in raised, with its name and file."""
     reason = " ".join(str(error).split())[:200].rstrip(".")
     hint = f"`fusefront check {part.files[0]}`" if part.files else "`fusefront check`"
     return UsageError(

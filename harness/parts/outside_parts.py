@@ -1,4 +1,4 @@
-"""Parts from outside: entry points of installed packages and people's own files."""
+"""Plug-in parts: from the entry points of installed packages, and from users' own files."""
 
 import hashlib
 import importlib.util
@@ -15,18 +15,18 @@ from fusefront.harness.parts.kinds import ENCODER, KINDS, Kind
 
 
 class Own(NamedTuple):
-    """A part that is not shipped, and where it comes from."""
+    """A part that does not ship with fusefront, and where it comes from."""
 
     kind: Kind
     name: str
     part: object
     owner: str  # for sentences: a file, or "package 'shop'"
-    files: tuple[Path, ...]  # the file that offers it and, where it is another, the one it is in
-    package: str = ""  # name and version, where it is installed
+    files: tuple[Path, ...]  # the file that offers it and, if another, the defining one
+    package: str = ""  # name and version of an installed package
 
 
 def load_zoo(kind: Kind, include_paths: Sequence[Path]) -> dict[str, object]:
-    """One kind's parts by name: shipped, installed, then those of the files."""
+    """The parts of one kind by name: shipped, then installed, then from files."""
     own = own_parts(include_paths, (kind,))
     return {**kind.zoo(), **{entry.name: entry.part for entry in own}}
 
@@ -34,16 +34,16 @@ def load_zoo(kind: Kind, include_paths: Sequence[Path]) -> dict[str, object]:
 def own_parts(
     include_paths: Sequence[Path], kinds: Sequence[Kind] = KINDS, called: Collection[str] = ()
 ) -> list[Own]:
-    """Every part of these kinds that is not shipped: installed first, then the files'.
+    """Every part of these kinds that does not ship: installed ones first, then those from files.
 
-    A path is a Python file or a folder of them. A file may define a dictionary of each kind
-    (OPERATORS, POOLERS, BASELINES, ...: see `kinds`); without it every class in the file that
-    subclasses the kind's contract and has a `name` counts. `called` are the 'module:callable' by
-    which a spec calls functions of the files: encoders, too.
+    A path is a Python file or a folder of them. A file may define a dictionary for each kind
+    (OPERATORS, POOLERS, BASELINES, ...: see `kinds`). Without one, every class that subclasses the
+    kind's contract and has a `name` counts. `called` are texts 'module:callable' by which a spec
+    names functions in the files, which then count as encoders.
 
     Raises:
-        UsageError: a path that is not there, a file or package that cannot be imported, a file in
-            which nothing fits, something that is no such part, or a name taken twice.
+        UsageError: a path does not exist, a file or package cannot be imported, a file holds no
+            part, an entry is no part of its kind, or a name occurs twice.
     """
     modules = _modules(include_paths, called)
     return [
@@ -54,7 +54,8 @@ def own_parts(
 
 
 def offered_parts(include_paths: Sequence[Path], kind: Kind) -> list[Own]:
-    """One kind's parts; a file that holds others, or none, is no concern of who asks."""
+    """The parts of one kind; a file with parts of other kinds only, or without parts, is no error
+    here."""
     files = [file for path in include_paths for file in python_files(path)]
     modules = [(file, _imported(file)) for file in dict.fromkeys(files)]
     return _named_once(kind, [*_installed(kind), *_included(kind, modules, ())])
@@ -64,7 +65,7 @@ def _named_once(kind: Kind, offered: Sequence[Own]) -> list[Own]:
     by_name: dict[str, Own] = {}
     shipped = kind.zoo() if offered else {}
     for entry in offered:
-        if shipped.get(entry.name) is entry.part:  # listed again in a file's own dictionary
+        if shipped.get(entry.name) is entry.part:  # a shipped part that a file lists again
             continue
         if not kind.fits(entry.part):
             raise UsageError(
@@ -88,7 +89,7 @@ def _named_once(kind: Kind, offered: Sequence[Own]) -> list[Own]:
 
 
 def files_with_parts(include_paths: Sequence[Path], encoders: Collection[Path]) -> tuple[Path, ...]:
-    """The files under the paths, without those of `encoders` that hold no part beside them."""
+    """The files under the paths, without those of `encoders` that hold no other part."""
     files = [file for path in include_paths for file in python_files(path)]
     return tuple(
         file
@@ -98,7 +99,7 @@ def files_with_parts(include_paths: Sequence[Path], encoders: Collection[Path]) 
 
 
 def python_files(path: Path) -> list[Path]:
-    """The Python file itself, or those in the folder, in order of name.
+    """The Python file itself, or the Python files in the folder, sorted by name.
 
     Raises:
         UsageError: there is no Python file.
@@ -122,7 +123,7 @@ def python_files(path: Path) -> list[Path]:
 def _modules(
     include_paths: Sequence[Path], called: Collection[str]
 ) -> list[tuple[Path, ModuleType]]:
-    """The files under the paths, imported, each once; one in which nothing fits is refused."""
+    """The files under the paths, each imported once; refuses a file without any part."""
     files = [file for path in include_paths for file in python_files(path)]
     modules = [(file, _imported(file)) for file in dict.fromkeys(files)]
     for file, module in modules:
@@ -179,7 +180,7 @@ def _included(
 def _offered(
     kind: Kind, module: ModuleType, called: Collection[str] = ()
 ) -> Iterator[tuple[str, object]]:
-    """What the file lists and, of encoders, what a spec calls in it."""
+    """The parts that the file lists and, among encoders, the functions that a spec calls."""
     yield from _listed(kind, module)
     if kind is ENCODER:
         for name in called:
@@ -188,7 +189,7 @@ def _offered(
 
 
 def _callable(name: str, module: ModuleType) -> object:
-    """The function or class of a 'module:callable' that the file itself defines."""
+    """The function or class that 'module:callable' names, if the file itself defines it."""
     attribute = name.partition(":")[2]
     if not hasattr(module, attribute):
         raise SpecError(
@@ -204,7 +205,8 @@ def _callable(name: str, module: ModuleType) -> object:
 
 
 def _listed(kind: Kind, module: ModuleType) -> Iterator[tuple[str, object]]:
-    """Name and part: what the kind's dictionary lists, else every class of the file with a name."""
+    """Name and part: the entries of the kind's dictionary, else every class of the file with a
+    name."""
     table = getattr(module, kind.table, None)
     if table is not None and not kind.is_zoo(table):
         if not isinstance(table, Mapping):
@@ -217,7 +219,7 @@ def _listed(kind: Kind, module: ModuleType) -> Iterator[tuple[str, object]]:
 
 
 def _classes(kind: Kind, module: ModuleType) -> Iterator[type]:
-    """The classes that the file itself defines under the kind's contract."""
+    """The classes that the file itself defines as subclasses of the kind's contract."""
     for part in list(vars(module).values()):
         if isinstance(part, type) and part.__module__ == module.__name__ and kind.fits(part):
             yield part
@@ -241,7 +243,7 @@ def _installed(kind: Kind) -> Iterator[Own]:
 
 
 def _files(offering: Path, part: object) -> tuple[Path, ...]:
-    """The file that offers a part, and the one that the part is written in."""
+    """The file that offers a part, and the one that defines it."""
     module = sys.modules.get(getattr(part, "__module__", ""))
     written = getattr(module, "__file__", None)
     return tuple(dict.fromkeys([offering, *([Path(written)] if written else [])]))

@@ -1,4 +1,5 @@
-"""What a study may name: the zoos, with what installed packages and people's own files add."""
+"""Everything a study may name: the shipped parts, and those of installed packages and users'
+files."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,11 +11,11 @@ from fusefront.harness.parts.outside_parts import load_zoo
 
 
 def load_parts(include_paths: Sequence[Path]) -> Parts:
-    """The parts of models, shipped and from outside; see `own_parts` for what is refused."""
+    """The parts of models, shipped and plug-ins; raises as `own_parts` does."""
     return Parts(*(load_zoo(kind, include_paths) for kind in MODEL_KINDS))  # type: ignore[arg-type]
 
 
 def parts_of_runs(runs: Iterable[Path], include: Sequence[Path]) -> Parts:
-    """What the runs in these folders are built of; see `included` for what is refused."""
+    """The parts that the runs in these folders are built of; raises as `included` does."""
     files = [file for run in runs for file in included(run, include)]
     return load_parts(list(dict.fromkeys(files)))

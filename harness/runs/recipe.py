@@ -101,7 +101,7 @@ class Training(StrictModel):
         for tau, decay in (("tau", "weight_decay"), ("id_tau", "id_weight_decay")):
             both = words.get(tau) is not None and words.get(decay) is not None
             if both:
-                raise ValueError(f"got both {tau} and {decay}, two words for one decay; keep one")
+                raise ValueError(f"got both {tau} and {decay}, two keys for one decay; keep one")
             word = next((key for key in (tau, decay) if words.get(key) is not None), None)
             if adam and word:
                 raise ValueError(f"{word} is AdamW's decay; with 'adam' give l2 or l2_embedding")
@@ -113,8 +113,8 @@ class Training(StrictModel):
     def _consistent(self) -> "Training":
         if self.patience is not None and self.schedule == "one_cycle":
             raise ValueError(
-                f"patience {self.patience} with schedule 'one_cycle': a cycle that is stopped "
-                "early never anneals, which is what it gains by; use 'constant' or 'plateau'"
+                f"patience {self.patience} with schedule 'one_cycle': a cycle that stops early "
+                "never reaches its low rates; use 'constant' or 'plateau'"
             )
         if self.optimizer == "adamw" and (self.l2 or self.l2_embedding):
             raise ValueError("l2 and l2_embedding are Adam's; with 'adamw' give tau or id_tau")

@@ -59,7 +59,7 @@ class Range(StrictModel):
                 raise ValueError(f"an end of a range is {end}, expected a number to draw from")
         if self.low > self.high or (self.log and self.low <= 0):
             raise ValueError(
-                f"range {self.low} to {self.high} is empty, or log without being positive"
+                f"range {self.low} to {self.high} is empty, or log with an end of 0 or less"
             )
         return self
 
@@ -91,8 +91,8 @@ def _check_choices(key: str, values: list[Any] | tuple[Any, ...], *, keep: bool)
     """Check that the choices of a key differ and can be written as JSON."""
     if not (values or keep):
         raise ValueError(
-            f"{key}: got nothing to choose from, expected values; leave the key out and "
-            "write a fixed value where it belongs, in the strategy or in training"
+            f"{key}: got an empty list, expected values; for a fixed value remove the key and "
+            "write the value in the strategy or in training"
         )
     try:
         texts = [json.dumps(value, sort_keys=True, allow_nan=False) for value in values]
@@ -102,7 +102,7 @@ def _check_choices(key: str, values: list[Any] | tuple[Any, ...], *, keep: bool)
         ) from None
     for text in texts:
         if texts.count(text) > 1:
-            raise ValueError(f"{key}: {text:.60} stands there twice; a search weighs each once")
+            raise ValueError(f"{key}: {text:.60} is listed twice; list each value once")
 
 
 class Tuning(StrictModel):
@@ -144,23 +144,23 @@ class Tuning(StrictModel):
             key for key in ("seconds", "trial_seconds", "slo_ms") if getattr(self, key) is not None
         ]
         if caps and not self.trials:
-            raise ValueError(f"{caps[0]} without trials caps nothing; give trials, too")
+            raise ValueError(f"{caps[0]} without trials limits nothing; give trials, too")
         if self.halving and self.seconds is None:
             raise ValueError(
-                "halving without seconds: at a fixed number of trials it only loses; give seconds"
+                "halving without seconds can only lose: the number of trials is fixed; give seconds"
             )
         if self.halving and len(self.objectives) > 1:
-            raise ValueError("halving goes by the AUC alone; leave it out of a front")
+            raise ValueError("halving uses the AUC alone; remove it, or the second objective")
         if self.objectives not in (("auc",), ("auc", "macs")):
             raise ValueError(
                 f"objectives {list(self.objectives)}: expected [auc], or [auc, macs] for a front"
             )
         if self.timed and self.slo_ms is None and len(self.objectives) == 1:
             raise ValueError(
-                "timed without slo_ms or a front decides nothing; give slo_ms or objectives"
+                "timed has no effect without slo_ms or two objectives; give one of them"
             )
         if self.finalists and len(self.objectives) > 1:
-            raise ValueError("finalists choose by the AUC alone; leave them out of a front")
+            raise ValueError("finalists use the AUC alone; remove them, or the second objective")
         if self.finalists == 1 or self.finalists > self.trials:
             raise ValueError(
                 f"{self.finalists} finalists of {self.trials} trials: expected 0, or from 2 to as "
@@ -279,7 +279,7 @@ class Study(StrictModel):
             if not any(name == kind or name.startswith(f"{kind}_") for kind in CONTROLS):
                 raise ValueError(f"no control is called {name!r}{or_nearest(name, CONTROLS)}")
             if not reason.strip():
-                raise ValueError(f"control {name!r} is refused without a reason; write it")
+                raise ValueError(f"control {name!r} is left out without a reason; write one")
         return value
 
     @property

@@ -1,7 +1,8 @@
-"""Public: a check for every kind of part, and the errors that name what it breaks.
+"""Public checks for every kind of part, and the errors that name the broken promise.
 
-`check_operator(Largest)` and its like return nothing or raise a `ContractError`: one sentence on
-the first broken promise. `fusefront check FILE` runs those that fit a file and tells all of them.
+`check_operator(Largest)` and the other checks return nothing, or raise a `ContractError` with one
+sentence on the first broken promise. `fusefront check FILE` runs the checks that fit a file and
+reports all broken promises.
 """
 
 from importlib import import_module

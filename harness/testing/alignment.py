@@ -1,4 +1,4 @@
-"""The contract of an alignment loss as one call: `check_alignment(Nearness)`."""
+"""The contract of an alignment loss, checked by one call: `check_alignment(Nearness)`."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
@@ -27,9 +27,9 @@ def alignment_promises(
     choices: Mapping[str, object] | None = None,
     exceptions: Collection[str] = (),
 ) -> Iterator[Promise]:
-    """An alignment loss's promises, alone and in the composed model.
+    """The promises of an alignment loss, by itself and in the composed model.
 
-    `exceptions` are patterns of parameter names that may go without a gradient.
+    `exceptions` are patterns of parameter names that may stay without a gradient.
     """
     chosen = dict(choices or {})
     a, b, ids = views(200, d)
@@ -54,8 +54,7 @@ check_alignment = check_of(ALIGNMENT, alignment_promises)
 
 
 def views(rows: int, d: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Two views of as many items, [n, d] each, and their ids [n]; every fifth item is there
-    twice."""
+    """Two views [n, d] of n = `rows` items and their ids [n]; every fifth item occurs twice."""
     generator = torch.Generator().manual_seed(4)
     a, b = torch.randn(2, rows, d, generator=generator)
     return a, b, torch.arange(rows) - (torch.arange(rows) % 5 == 4).long()
@@ -90,7 +89,7 @@ def _check_content(label: str, loss: nn.Module, d: int) -> None:
 
 
 def _check_finite(label: str, loss: nn.Module, d: int) -> None:
-    """Equal rows, and long ones, have finite losses and gradients."""
+    """Losses and gradients are finite on equal rows and on very long ones."""
     equal, (a, b, _) = torch.ones(4, d), views(4, d)
     for x, y, what in ((equal, equal.clone(), "equal rows"), (100 * a, 100 * b, "long rows")):
         x.requires_grad_()

@@ -1,4 +1,4 @@
-"""The contract of a latency backend as one call: `check_backend(TwoThreads)`."""
+"""The contract of a latency backend, checked by one call: `check_backend(TwoThreads)`."""
 
 import shutil
 import tempfile
@@ -37,11 +37,11 @@ from fusefront.harness.training.module import encode_table
 
 MODEL = "late_fusion"
 SIZES = (Example(1, 1, 16), Example(3, 7, 5), Example(2, 300, 16))
-REDUCED = 0.03  # of a probability: what reduced precision may differ by here
+REDUCED = 0.03  # largest difference of a probability in reduced precision
 
 
 class ServedModel:
-    """A small model of random weights on a backend."""
+    """A small model with random weights, on a backend."""
 
     def __init__(self, label: str, kind: type[Backend]) -> None:
         self.label, self.kind = label, kind
@@ -59,29 +59,29 @@ class ServedModel:
 
     @cached_property
     def backend(self) -> Backend:
-        """Built."""
+        """The backend, built."""
         return self.kind()
 
     @cached_property
     def call(self) -> Callable[[Feed], object]:
-        """Loaded."""
+        """The backend's call, after loading the model."""
         return self.backend.load(self.trained)
 
     @cached_property
     def feeds(self) -> list[Feed]:
-        """Requests of one and of several, empty histories among them."""
+        """Feeds of one request and of several, some with empty histories."""
         return list(random_feeds(self.trained.schema, SIZES, seed=3))
 
     @property
     def allowed(self) -> float:
-        """How far a probability may be from the model's."""
+        """The largest allowed difference of a probability from the model's."""
         return TOLERANCE if self.backend.exact else REDUCED
 
     def probabilities(self, feed: Feed) -> NDArray[np.float64]:
-        """Scores of a feed [R, K] as probabilities.
+        """The probabilities [R, K] of a feed.
 
         Raises:
-            ShapeError: there is not one logit a candidate.
+            ShapeError: the backend does not return one logit a candidate.
         """
         result = self.call(self.backend.select(self.call, feed))
         logits = np.asarray(result[0] if isinstance(result, list) else result)
@@ -94,7 +94,7 @@ class ServedModel:
 
 
 def backend_promises(kind: type[Backend]) -> Iterator[Promise]:
-    """A latency backend's promises, on a small model of random weights."""
+    """The promises of a latency backend, on a small model with random weights."""
     label = label_of(BACKEND, kind)
     served = ServedModel(label, kind)
 

@@ -1,7 +1,7 @@
-"""The contract of a whole model as one call: `check_baseline(Production)`.
+"""The contract of a whole model, checked by one call: `check_baseline(Production)`.
 
-It is built on a small scene (300 items with gaps, requests of 1 to 7 candidates, histories of 16 to
-0 items) in float64, and held to what every shipped model keeps.
+The model is built in float64 on a small scene (300 items with gaps, requests of 1 to 7 candidates,
+histories of 16 to 0 items). It must keep every promise that the shipped models keep.
 """
 
 import re
@@ -56,7 +56,7 @@ PROMISES: Mapping[str, Callable[[Subject], None]] = {
     "its state restores it": check_state,
 }
 _PLAIN = ((), 0, (), 0, (), 0)
-SPARE = {  # data that has little; a model trains on it or says in a ValueError what it needs
+SPARE = {  # data with few inputs: a model trains on it, or its ValueError says what it needs
     "no fields": Schema(150, {"text": 20, "image": 24}, *_PLAIN, 16),
     "no history": Schema(
         150, {"text": 20, "image": 24}, (Field("f", 4),), 1, (Field("g", 3),), 0, (), 1, 0
@@ -76,9 +76,9 @@ def baseline_promises(
     exceptions: Collection[str] = (),
     export: bool = True,
 ) -> Iterator[Promise]:
-    """A whole model's promises, with these settings (default: its own defaults).
+    """The promises of a whole model with these settings (by default its own defaults).
 
-    `exceptions` are patterns of parameter names that may go without a gradient; `export=False`
+    `exceptions` are patterns of parameter names that may stay without a gradient; `export=False`
     leaves out ONNX Runtime, which takes seconds.
     """
     drawn_from = load_parts([]) if parts is None else parts
@@ -108,13 +108,14 @@ def subject_of(
     exceptions: Collection[str] = (),
     scene: Scene | None = None,
 ) -> Subject:
-    """A model on the scene; `exceptions` are patterns of parameters that nothing needs to teach."""
+    """A model on the scene; `exceptions` are patterns of parameters that may stay without a
+    gradient."""
     untaught = "|".join(f"(?:{pattern})" for pattern in exceptions) or r"(?!)"
     return Subject(label, scene or make_scene(), build, re.compile(untaught))
 
 
 def promises_of(subject: Subject, *, export: bool) -> Iterator[Promise]:
-    """What holds for a model however it came to be built."""
+    """The promises that do not depend on how the model was built."""
     for title, check in PROMISES.items():
         yield Promise(title, applied(check, subject))
     if export:
@@ -155,7 +156,7 @@ def _check_declared(
 def check_spare(
     label: str, kind: type[Baseline], settings: Mapping[str, object], parts: Parts
 ) -> None:
-    """It trains on every data set of SPARE, or its check says in a ValueError what it needs."""
+    """It trains on every data set of SPARE, or its ValueError says what data it needs."""
     for title, schema in SPARE.items():
         try:
             kind.check(schema, settings, parts)

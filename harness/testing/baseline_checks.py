@@ -1,4 +1,5 @@
-"""Promises of a whole model about its scores, each as a function that raises its breach."""
+"""Promises of a whole model about its scores; each is a function that raises a ContractError, its
+breach."""
 
 from dataclasses import replace
 
@@ -19,12 +20,12 @@ from fusefront.harness.testing.promises import (
 from fusefront.harness.testing.scene import as_rows
 from fusefront.harness.testing.subject import Subject, encoded, logits_of
 
-REDRAWS = 16  # of a history, before a row counts as deaf to it
+REDRAWS = 16  # redraws of a history; a row whose score never moves ignores it
 LEAST_CHANGE = 1e-9  # of a logit
 
 
 def check_split(subject: Subject) -> None:
-    """Scores from the code table are those of encoding and scoring at once."""
+    """Scores from the table of item codes equal those of encoding and scoring at once."""
     model = subject.model().eval()
     with torch.no_grad():
         whole = model.losses(subject.scene.batch).logits.flatten()[subject.scene.batch.rows]
@@ -36,7 +37,8 @@ def check_split(subject: Subject) -> None:
 
 
 def check_grouping(subject: Subject) -> None:
-    """K candidates of a request train as K separate rows: logits, losses and gradients."""
+    """K candidates of one request train as K requests of one row do: equal logits, losses and
+    gradients."""
     grouped, rows = (
         _step(subject, batch) for batch in (subject.scene.batch, as_rows(subject.scene.batch))
     )
@@ -51,7 +53,7 @@ def check_grouping(subject: Subject) -> None:
 
 def _step(subject: Subject, batch: RequestBatch) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     model = subject.model().train()
-    torch.manual_seed(3)  # what is drawn in training is drawn for the distinct items
+    torch.manual_seed(3)  # random draws of training are made for distinct items
     losses = model.losses(batch)
     torch.autograd.backward(losses.click + losses.auxiliary)
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -59,7 +61,7 @@ def _step(subject: Subject, batch: RequestBatch) -> tuple[Tensor, list[Tensor], 
 
 
 def check_padding(subject: Subject) -> None:
-    """Which item fills a history or a request up changes nothing."""
+    """The items in padded places of histories and candidates change nothing."""
     model, batch = subject.model(), subject.scene.batch
     other = batch._replace(
         history=torch.where(batch.history_mask, batch.history, 7),
@@ -74,7 +76,7 @@ def check_padding(subject: Subject) -> None:
 
 
 def check_history(subject: Subject) -> None:
-    """Real history items count, for every candidate; where there are none nothing changes."""
+    """Real history items change the score of every candidate; padded places change nothing."""
     model, batch = subject.model(), subject.scene.batch
     before = logits_of(model, subject.scene)
     generator = torch.Generator().manual_seed(1)
@@ -97,7 +99,7 @@ def check_history(subject: Subject) -> None:
 
 
 def check_presence(subject: Subject) -> None:
-    """What an absent modality's vector holds changes nothing, at building and at scoring."""
+    """The vector of an absent modality changes nothing, neither when building nor when scoring."""
     scene = subject.scene
     vectors = {
         name: rows.masked_fill(~scene.items.present[:, [m]], torch.nan)
@@ -121,7 +123,7 @@ def check_presence(subject: Subject) -> None:
 
 
 def check_keep(subject: Subject) -> None:
-    """`keep` lets modalities in: what is kept out counts as absent."""
+    """A modality that `keep` switches off counts as absent."""
     model, scene = subject.model(), subject.scene
     everything = encoded(model, scene)
     broken = PresenceError(f"{subject.label}: `keep` of what is present changes the codes")
@@ -133,7 +135,7 @@ def check_keep(subject: Subject) -> None:
         torch.equal(a.values, b.values) for a, b in zip(nothing, everything, strict=True)
     ):
         raise PresenceError(
-            f"{subject.label}: `keep` is not listened to, so hiding a modality hides nothing; "
+            f"{subject.label}: `keep` has no effect, so hiding a modality hides nothing; "
             "treat what it leaves out as absent"
         )
 
@@ -151,7 +153,7 @@ def _reads_vectors(subject: Subject) -> bool:
 
 
 def check_batch(subject: Subject) -> None:
-    """A request is scored alone and in another order as among others."""
+    """A request's scores do not depend on the other requests of the batch or on their order."""
     model, batch = subject.model(), subject.scene.batch
     request = gather(encoded(model, subject.scene), batch, batch.items)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A whole model's online half in ONNX Runtime, as it is exported for serving."""
+"""Compares a whole model's online half with its exported graph in ONNX Runtime."""
 
 import onnxruntime as ort
 import torch
@@ -19,16 +19,16 @@ TOLERANCE = 1e-5  # of a probability
 
 
 def check_exported(subject: Subject) -> None:
-    """Exported at a batch of 2, the graph agrees with eager at other sizes, empty histories among
-    them.
+    """Exported at a batch of 2, the graph agrees with PyTorch at other sizes, also with empty
+    histories.
 
     Raises:
-        ExportError: it cannot be exported, or the numbers differ.
+        ExportError: the model cannot be exported, or the numbers differ.
     """
     model, schema = subject.model().float().eval(), subject.scene.schema
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for parameter in model.parameters():  # away from zeros and ones of the initialisation
+        for parameter in model.parameters():  # no zeros and ones of the initialisation
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
         codes = model.encode_items(torch.arange(schema.items + 1))
     try:

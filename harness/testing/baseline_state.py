@@ -1,5 +1,5 @@
-"""Promises of a whole model about its parameters, state and what it says of itself, each as a
-function that raises its breach."""
+"""Promises of a whole model about its parameters, saved state and declarations; each is a function
+that raises a ContractError, its breach."""
 
 import torch
 
@@ -21,7 +21,8 @@ LEAST_GRADIENT = 1e-9
 
 
 def check_gradients(subject: Subject) -> None:
-    """Click and auxiliary loss together reach every parameter, by more than round-off."""
+    """The click loss and the auxiliary loss together give every parameter a gradient above
+    round-off."""
     model = subject.model().train()
     losses = model.losses(subject.scene.batch)
     torch.autograd.backward(losses.click + losses.auxiliary)
@@ -36,7 +37,7 @@ def check_gradients(subject: Subject) -> None:
 
 
 def check_cache(subject: Subject) -> None:
-    """`cacheable` says "yes", or "part" or "no" and why; with "yes" no operator runs online."""
+    """`cacheable` is "yes", or "part" or "no" with a reason; with "yes" no operator runs online."""
     model, ran = subject.model(), []
     answer, _, why = model.cacheable().partition(": ")
     if answer not in ("yes", "part", "no") or (answer == "yes") != (not why):
@@ -77,7 +78,8 @@ def check_roles(subject: Subject) -> None:
 
 
 def check_seeds(subject: Subject) -> None:
-    """Weights are drawn by the seed alone, another seed draws others, and nothing else is drawn."""
+    """Weights depend on the seed alone, another seed gives other weights, and nothing else is
+    random."""
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
     first = subject.model(5)
@@ -117,7 +119,8 @@ def check_finite(subject: Subject) -> None:
 
 
 def check_state(subject: Subject) -> None:
-    """Its saved state restores it whole, whatever seed the other was built with."""
+    """The saved state restores the model completely, whatever seed the other instance was built
+    with."""
     model, other = subject.model(), subject.model(9)
     with torch.no_grad():
         for parameter in model.parameters():

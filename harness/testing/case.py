@@ -1,4 +1,4 @@
-"""An operator built one way, and the rows that it is tried on."""
+"""An operator built in one way, and the rows that it is tried on."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from fusefront.harness.testing.promises import ShapeError
 
 
 class Case(NamedTuple):
-    """One way to build the operator, and rows to try it on."""
+    """One way to build the operator, with rows to try it on."""
 
     build: Callable[[], FusionOperator]
     x: Tensor  # [N, M, d] float64
-    present: Tensor  # [N, M]; the first rows are every pattern, none present included
+    present: Tensor  # [N, M]; the first rows have every pattern, starting with none present
     query: Tensor | None  # [N, query_width]
     label: str
     seed: int = SEED
@@ -24,11 +24,11 @@ class Case(NamedTuple):
     def run(
         self, operator: nn.Module, x: Tensor | None = None, rows: Tensor | None = None
     ) -> Fused:
-        """The operator on the case's rows, or on the places rows [k] of them, or with another x
+        """Run the operator on the case's rows, on those with indices `rows` [k], or with another x
         [..., M, d].
 
         Raises:
-            ShapeError: `forward` returns no `Fused`.
+            ShapeError: `forward` does not return a `Fused`.
         """
         parts = [self.x if x is None else x, self.present, self.query]
         fused = operator(*(p if p is None or rows is None else p[rows] for p in parts))
@@ -39,7 +39,8 @@ class Case(NamedTuple):
         return fused
 
     def last(self, lead: tuple[int, ...]) -> tuple[Tensor | None, ...]:
-        """The last rows of x, present and query, as many as the leading axes hold: [*lead, ...]."""
+        """The last rows of x, present and query, as many as the leading axes `lead` hold:
+        [*lead, ...]."""
         size = torch.Size(lead).numel()
         parts = (self.x, self.present, self.query)
         return tuple(
@@ -47,7 +48,7 @@ class Case(NamedTuple):
         )
 
     def patterns(self) -> Tensor:
-        """Every pattern of presence [2^M, M]: the first rows."""
+        """Every pattern of presence [2^M, M], which are the first rows."""
         return self.present[: 2 ** self.present.shape[-1]]
 
     def scorer(self) -> FusionOperator:

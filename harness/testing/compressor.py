@@ -1,4 +1,4 @@
-"""The contract of a compressor as one call: `check_compressor(FirstNumbers)`."""
+"""The contract of a compressor, checked by one call: `check_compressor(FirstNumbers)`."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import cast
@@ -25,7 +25,7 @@ from fusefront.harness.testing.module_checks import check_learns
 from fusefront.harness.testing.promises import Promise
 from fusefront.harness.testing.scene import SCHEMA, make_scene
 
-WIDTHS = (64, 256, 1024)  # of vectors, the first that the constructor takes
+WIDTHS = (64, 256, 1024)  # widths of vectors to try; the first one that the constructor accepts
 
 
 def compressor_promises(
@@ -36,11 +36,11 @@ def compressor_promises(
     exceptions: Collection[str] = (),
     export: bool = True,
 ) -> Iterator[Promise]:
-    """A compressor's promises, alone and in the composed model.
+    """The promises of a compressor, by itself and in the composed model.
 
-    `width` is that of the vectors (default: 64, or more where it refuses that). `exceptions` are
-    patterns of parameter names that may go without a gradient; `export=False` leaves out ONNX
-    Runtime, which takes seconds.
+    `width` is that of the vectors (by default 64, or more if the compressor refuses that).
+    `exceptions` are patterns of parameter names that may stay without a gradient; `export=False`
+    leaves out ONNX Runtime, which takes seconds.
     """
     label, chosen = label_of(COMPRESSOR, kind), dict(choices or {})
     wide = _width(kind, chosen) if width is None else width
@@ -73,7 +73,7 @@ check_compressor = check_of(COMPRESSOR, compressor_promises)
 
 
 def _width(kind: type[Compressor], choices: Mapping[str, object]) -> int:
-    """The first width that the constructor does not refuse."""
+    """The first width that the constructor accepts."""
     for width in WIDTHS:
         try:
             kind(width, **choices)
@@ -86,7 +86,7 @@ def _width(kind: type[Compressor], choices: Mapping[str, object]) -> int:
 
 
 def _step(fitted: Fitted) -> tuple[Callable[[], nn.Module], Callable[[nn.Module], list[Tensor]]]:
-    """A fitted compressor, and its training step on fresh rows."""
+    """A fitted compressor, and one training step of it on new rows."""
 
     def build() -> nn.Module:
         return fitted.fit()[0]

@@ -1,4 +1,4 @@
-"""Each promise of a compressor as a function that raises its breach."""
+"""The promises of a compressor; each is a function that raises a ContractError, its breach."""
 
 import tempfile
 import warnings
@@ -29,26 +29,27 @@ ROWS = 400
 
 @dataclass(frozen=True)
 class Fitted:
-    """A compressor to be checked: how it is built, and the rows [n, width] that it is fitted on."""
+    """A compressor to check: how it is built, and the rows [n, width] that it is fitted on."""
 
     label: str
     build: Callable[[], Compressor]
     rows: Tensor
 
     def fit(self, seed: int = 0) -> tuple[Compressor, Mapping[str, float]]:
-        """Fitted by a seed; its learned part is drawn by another."""
+        """The compressor fitted with one seed, its learned part drawn with another; and the fit's
+        report."""
         torch.manual_seed(1)
         compressor = self.build()
         return compressor, compressor.fit(self.rows, seed).numbers
 
     def eval_compressor(self) -> Compressor:
-        """Fitted, in eval mode."""
+        """The fitted compressor in eval mode."""
         return self.fit()[0].eval()
 
 
 def rows_of(width: int, seed: int = 0) -> Tensor:
-    """Correlated rows [ROWS, width] with a mean and very different scales; one distribution, drawn
-    by a seed."""
+    """Correlated rows [ROWS, width] with a mean and very different scales; the seed draws them from
+    one distribution."""
     mix = torch.randn(width, width, generator=torch.Generator().manual_seed(0)) / width**0.5
     scale = torch.linspace(3, 0.2, width)
     drawn = torch.randn(ROWS, width, generator=torch.Generator().manual_seed(seed + 1))
@@ -61,7 +62,7 @@ def _there(rows: int) -> Tensor:
 
 
 def check_widths(fitted: Fitted) -> None:
-    """The frozen table is [n, width_frozen]; what is made of it [..., width_out], finite
+    """The frozen table is [n, width_frozen], and codes made from it are [..., width_out], finite
     float32."""
     compressor, n = fitted.eval_compressor(), len(fitted.rows)
     table = compressor.transform(fitted.rows)
@@ -84,7 +85,7 @@ def check_widths(fitted: Fitted) -> None:
 
 
 def check_presence(fitted: Fitted) -> None:
-    """What an absent row of the table holds changes nothing, and its code is zero."""
+    """The content of an absent row changes nothing, and its code is zero."""
     there = torch.tensor([True, False, True, True, False, True])
     for training in (False, True):
         compressor = fitted.eval_compressor().train(training)
@@ -107,8 +108,7 @@ def check_presence(fitted: Fitted) -> None:
 
 
 def check_fit(fitted: Fitted) -> None:
-    """A seed repeats the fit, which draws nothing from the global generator; its report is
-    numbers."""
+    """A fit with the same seed repeats, does not use the global generator, and reports numbers."""
     torch.manual_seed(1)
     first, again = fitted.build(), None
     before = torch.get_rng_state()
@@ -130,7 +130,7 @@ def check_fit(fitted: Fitted) -> None:
 
 
 def check_alone(fitted: Fitted) -> None:
-    """A row's table and code do not depend on the rows beside it."""
+    """The table and the code of a row do not depend on the other rows."""
     compressor = fitted.eval_compressor()
     many, single = (compressor.transform(rows) for rows in (fitted.rows[:50], fitted.rows[7:8]))
     broken = BatchError(
@@ -145,12 +145,13 @@ def check_alone(fitted: Fitted) -> None:
 
 
 def _round_off(table: Tensor) -> float:
-    """What float32 products of another shape may change, a thousandth of the largest number."""
+    """The difference that float32 products of another shape may make: a thousandth of the largest
+    number."""
     return 1e-3 * float(table.float().abs().max())
 
 
 def check_gaps(fitted: Fitted) -> None:
-    """A joint compressor gets NaN where an item lacks a modality, at fitting and after."""
+    """A joint compressor accepts NaN where an item lacks a modality, when fitted and afterwards."""
     torch.manual_seed(1)
     compressor, rows = fitted.build(), fitted.rows.clone()
     rows[::7, : rows.shape[1] // 2] = torch.nan
@@ -164,7 +165,7 @@ def check_gaps(fitted: Fitted) -> None:
 
 
 def check_restored(fitted: Fitted) -> None:
-    """Another instance with its state is the same, frozen part included."""
+    """Another instance with its saved state gives the same codes, the frozen part included."""
     compressor, again = fitted.eval_compressor(), fitted.build().eval()
     again.load_state_dict(compressor.state_dict())
     broken = StateError(
@@ -179,7 +180,7 @@ def check_restored(fitted: Fitted) -> None:
 
 
 def check_exported(fitted: Fitted) -> None:
-    """The learned part in ONNX Runtime, exported at two rows and compared at fifty."""
+    """The learned part in ONNX Runtime: exported at 2 rows, compared at 50."""
     compressor = fitted.eval_compressor()
     table = compressor.transform(fitted.rows[:50])
     there = torch.arange(50) % 10 != 3

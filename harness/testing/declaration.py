@@ -1,5 +1,5 @@
-"""What every class of a kind must say of itself before anything is tried, each as a function that
-raises its breach."""
+"""What a class must declare before it is tried; each check is a function that raises a
+ContractError, its breach."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ P = ParamSpec("P")
 def check_of(
     kind: Kind, promises: Callable[Concatenate[T, P], Iterator[Promise]]
 ) -> Callable[Concatenate[T, P], None]:
-    """The kind's check: it raises the first promise that a part breaks, as a ContractError."""
+    """The public check of a kind: raises the first broken promise of a part as a ContractError."""
 
     @wraps(promises)
     def check(part: T, /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -24,7 +24,7 @@ def check_of(
 
     check.__name__ = check.__qualname__ = f"check_{promises.__name__.removesuffix('_promises')}"
     check.__doc__ = (
-        f"Hold a part to its contract.\n\n{promises.__doc__}\n\nRaises:\n    ContractError: the "
+        f"Check a part by its contract.\n\n{promises.__doc__}\n\nRaises:\n    ContractError: the "
         "first broken promise, as a sentence."
     )
     return check
@@ -33,7 +33,7 @@ def check_of(
 def declared(
     kind: Kind, part: type, build: Callable[[], object], keywords: Iterable[str]
 ) -> Promise:
-    """The first promise: the class says what it is, takes its choices and can be built."""
+    """The first promise: the class declares itself, accepts its choices and can be built."""
 
     def check() -> None:
         check_class(kind, part)
@@ -44,18 +44,18 @@ def declared(
 
 
 def label_of(kind: Kind, part: object) -> str:
-    """How sentences call a part."""
+    """The name of a part in sentences."""
     name = getattr(part, "name", None)
     return f"{kind.word} {name if isinstance(name, str) else getattr(part, '__name__', part)!r}"
 
 
 def check_class(kind: Kind, part: object) -> None:
-    """A subclass of the contract with a name and all of its methods."""
+    """The part is a subclass of the contract, with a name and all required methods."""
     shown = getattr(part, "__name__", repr(part))
     if not kind.fits(part):
         raise DeclarationError(f"{shown} is not {kind.expected}")
     if not isinstance(part, type):
-        return  # a function: its name is given where it is listed
+        return  # a function: its name is that in the file's dictionary
     name = getattr(part, "name", None)
     if not isinstance(name, str) or not name:
         raise DeclarationError(f"{shown} has no `name`; give it a short word")
@@ -66,7 +66,7 @@ def check_class(kind: Kind, part: object) -> None:
 
 
 def check_keywords(kind: Kind, part: type, keywords: Iterable[str]) -> None:
-    """Every choice, and what else a model may set, is a keyword with a default."""
+    """Every choice, and every other setting a model may pass, is a keyword with a default."""
     known = inspect.signature(part).parameters
     for keyword in keywords:
         if keyword not in known or known[keyword].default is inspect.Parameter.empty:
@@ -77,10 +77,10 @@ def check_keywords(kind: Kind, part: type, keywords: Iterable[str]) -> None:
 
 
 def check_builds(label: str, build: Callable[[], object]) -> None:
-    """It can be built at all."""
+    """The part can be built."""
     try:
         build()
-    except Exception as error:  # somebody else's code: anything can come out of it
+    except Exception as error:  # a plug-in's code can raise anything
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise DeclarationError(
             f"{label}: cannot be built: {type(error).__name__}: {reason}"

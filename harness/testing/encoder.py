@@ -1,4 +1,4 @@
-"""The contract of a raw encoder as one call: `check_encoder(Letters)`."""
+"""The contract of a raw encoder, checked by one call: `check_encoder(Letters)`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,12 +21,12 @@ from fusefront.harness.testing.promises import (
 )
 
 KINDS = ("text", "image")
-CLOSE = 1e-4  # of the largest number: models batch their sums
+CLOSE = 1e-4  # relative to the largest number: batches change the order of sums
 EncoderPart = type[RawEncoder] | Callable[..., ArrayLike]
 
 
 def inputs_of(kind: str) -> list[Any]:
-    """Seven texts, or seven images of several sizes, no two alike."""
+    """Seven different texts, or seven different images of several sizes."""
     if kind == "text":
         words = ["red", "running", "shoes", "for", "wide", "feet", "size", "42", "日本語"]
         return [" ".join(words[: k + 1]) for k in range(7)]
@@ -37,7 +37,7 @@ def inputs_of(kind: str) -> list[Any]:
 def encoder_promises(
     part: EncoderPart, *, kind: str | None = None, settings: dict[str, object] | None = None
 ) -> Iterator[Promise]:
-    """A raw encoder's promises; a plain function without a `kind` may read texts or images."""
+    """The promises of a raw encoder; a plain function without a `kind` may read texts or images."""
     label = label_of(ENCODER, part)
 
     def encode(inputs: Sequence[Any]) -> NDArray[np.float64]:
@@ -68,10 +68,10 @@ def _check_declared(label: str, part: EncoderPart, settings: dict[str, object] |
 
 
 def _readable(encode: Encode) -> str:
-    """Text, unless it reads images alone."""
+    """ "text", unless the encoder reads images only."""
     try:
         encode(inputs_of("text"))
-    except Exception:  # somebody else's code: anything can come out of it
+    except Exception:  # a plug-in's code can raise anything
         return "image"
     return "text"
 

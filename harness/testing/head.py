@@ -1,4 +1,4 @@
-"""The contract of a head as one call: `check_head(Pairs)`."""
+"""The contract of a head, checked by one call: `check_head(Pairs)`."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -30,9 +30,9 @@ def head_promises(
     exceptions: Collection[str] = (),
     export: bool = True,
 ) -> Iterator[Promise]:
-    """A head's promises, alone and in the composed model.
+    """The promises of a head, by itself and in the composed model.
 
-    `exceptions` are patterns of parameter names that may go without a gradient; `export=False`
+    `exceptions` are patterns of parameter names that may stay without a gradient; `export=False`
     leaves out ONNX Runtime, which takes seconds.
     """
     chosen = dict(choices or {})

@@ -1,4 +1,4 @@
-"""A part within the composed model: what only shows there."""
+"""Promises of a part that only show within the composed model."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -43,7 +43,7 @@ def in_model(
     export: bool,
     scene: Scene | None = None,
 ) -> Iterator[Promise]:
-    """Promises of the composed model with these settings, which name the part, on a scene."""
+    """The promises of the composed model with these settings, which name the part, on a scene."""
     shipped = load_parts([])
     field = shipped._fields[MODEL_KINDS.index(kind)]
     name = str(getattr(part, "name", ""))

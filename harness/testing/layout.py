@@ -1,4 +1,5 @@
-"""The contract of a published layout as one call: `check_layout(ShopLog, folder=Path("data"))`."""
+"""The contract of a published layout, checked by one call: `check_layout(ShopLog,
+folder=Path("data"))`."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ LayoutPart = type[PublishedLayout] | Callable[[Path], object]
 
 
 def layout_promises(part: LayoutPart, *, folder: Path | None = None) -> Iterator[Promise]:
-    """A published layout's promises; those about its files need a `folder` that holds them."""
+    """The promises of a published layout; those about its files need a `folder` with such files."""
     label = label_of(LAYOUT, part)
 
     def declared() -> None:
@@ -40,7 +41,11 @@ check_layout = check_of(LAYOUT, layout_promises)
 
 
 def proposed(label: str, part: LayoutPart, folder: Path) -> DatasetSpec:
-    """The spec of a folder; DeclarationError where there is none."""
+    """The spec that the layout proposes for a folder.
+
+    Raises:
+        DeclarationError: it proposes none.
+    """
     try:
         return propose_layout("it", folder, Allowed(layouts={"it": proposer(part)}))
     except (SpecError, DataContractError) as error:
@@ -62,7 +67,7 @@ def _check_empty(label: str, part: LayoutPart) -> None:
             raise DeclarationError(
                 f"{label}: its refusal has several lines; say in one sentence what lacks"
             ) from error
-        except Exception as error:  # somebody else's code: anything can come out of it
+        except Exception as error:  # a plug-in's code can raise anything
             raise DeclarationError(
                 f"{label}: an empty folder makes it raise {type(error).__name__}; raise a "
                 "DataContractError that names the file that lacks (`need` does)"

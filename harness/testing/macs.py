@@ -1,4 +1,4 @@
-"""Multiplications of one more item or candidate, counted on the products that actually run."""
+"""Multiply-accumulates (MACs) of one more item or candidate, counted while the code runs."""
 
 from collections.abc import Callable
 
@@ -12,10 +12,10 @@ from fusefront.fusion_variants.contract import Compressor
 
 
 def macs_per_item(module: nn.Module, slots: int, d: int, *, query_width: int = 0) -> int:
-    """Multiply-accumulates that one more item costs an operator, all slots there, in eval mode.
+    """MACs that one more item costs an operator with all `slots` present, in eval mode.
 
-    Matrix products only: sums, gates, norms and softmaxes are not counted, nor what a batch does
-    once. Fused attention hides its products from the counter, so it is off while counting.
+    Only matrix products count: not sums, gates, norms, softmaxes, nor what runs once a batch. Fused
+    attention would hide its products from the counter, so it is switched off.
     """
     parts = [torch.zeros(3, slots, d), torch.ones(3, slots, dtype=torch.bool)]
     parts += [torch.zeros(3, query_width)] if query_width else []
@@ -23,20 +23,19 @@ def macs_per_item(module: nn.Module, slots: int, d: int, *, query_width: int = 0
 
 
 def compressor_macs_per_item(compressor: Compressor) -> int:
-    """Multiply-accumulates of a compressor's learned part for one item; the frozen part is
-    offline."""
+    """MACs of a compressor's learned part for one item; the frozen part runs offline."""
     table = compressor.transform(torch.zeros(3, compressor.width_in))
     there = torch.ones(3, dtype=torch.bool)
     return _one_more(compressor, lambda items: compressor(table[:items], there[:items]))
 
 
 def encode_macs_per_item(model: Baseline) -> int:
-    """Multiply-accumulates of a model's offline half for one item, in both of its roles."""
+    """MACs of a model's offline half for one item, as candidate and in histories."""
     return _one_more(model, lambda items: model.encode_items(torch.arange(items) + 1))
 
 
 def pooler_macs(pooler: Pooler, length: int) -> tuple[int, int]:
-    """Multiply-accumulates offline an item (both roles), and online a candidate over `length`
+    """MACs offline for one item (in both roles), and online for one candidate over `length`
     items."""
     x = torch.zeros(3, pooler.width)
     mask = torch.ones(1, length, dtype=torch.bool)
@@ -54,13 +53,13 @@ def pooler_macs(pooler: Pooler, length: int) -> tuple[int, int]:
 
 
 def head_macs(head: nn.Module, width: int) -> int:
-    """Multiply-accumulates of a head for one candidate."""
+    """MACs of a head for one candidate."""
     x = torch.zeros(3, width)
     return _one_more(head, lambda rows: head(x[:rows]))
 
 
 def _one_more(module: nn.Module, run: Callable[[int], object]) -> int:
-    """What `run(3)` costs more than `run(2)`."""
+    """How many MACs `run(3)` has more than `run(2)`."""
     was_training, fast = module.training, torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     counts = []

@@ -1,4 +1,4 @@
-"""The contract of a quality metric as one call: `check_metric(NetGain)`."""
+"""The contract of a quality metric, checked by one call: `check_metric(NetGain)`."""
 
 from collections.abc import Callable, Iterator
 
@@ -22,11 +22,12 @@ from fusefront.harness.testing.promises import (
 ROWS, GROUPS = 600, 60
 CLOSE = 1e-9
 SAMPLE = 40  # rows whose influence is compared
-NEAR = 0.1  # of the largest influence: a row more or less is a step, not a derivative
+NEAR = 0.1  # relative to the largest influence: adding a row is a step, not a derivative
 
 
 def planted() -> MetricRows:
-    """Probabilities that tell clicks apart without being sure; a third are clicks."""
+    """Artificial rows whose probabilities predict clicks imperfectly; a third of the rows are
+    clicks."""
     rng = np.random.default_rng(11)
     label = (rng.random(ROWS) < 0.33).astype(np.uint8)
     probability = 1 / (1 + np.exp(-(1.5 * label - 1.2 + rng.normal(size=ROWS))))
@@ -35,7 +36,7 @@ def planted() -> MetricRows:
 
 
 def metric_promises(kind: type[QualityMetric]) -> Iterator[Promise]:
-    """A quality metric's promises, on six hundred planted rows of sixty users."""
+    """The promises of a quality metric, on six hundred artificial rows of sixty users."""
     label, rows = label_of(METRIC, kind), planted()
 
     def over(check: Callable[[str, QualityMetric, MetricRows], None]) -> Callable[[], None]:

@@ -1,5 +1,5 @@
-"""Checks that every kind of module shares, each as a function that raises its breach: seeds,
-gradients, finite numbers, saved state."""
+"""Checks shared by all kinds of modules: seeds, gradients, finite numbers, saved state. Each is a
+function that raises a ContractError, its breach."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -21,7 +21,7 @@ Run = Callable[[nn.Module], Sequence[Tensor]]  # the module's outputs on fixed i
 
 
 def seeded(build: Callable[[], nn.Module], seed: int = SEED) -> Callable[[], nn.Module]:
-    """The same, drawn by a seed."""
+    """`build` with torch's generator seeded."""
 
     def make() -> nn.Module:
         torch.manual_seed(seed)
@@ -31,7 +31,7 @@ def seeded(build: Callable[[], nn.Module], seed: int = SEED) -> Callable[[], nn.
 
 
 def check_repeats(label: str, build: Callable[[], nn.Module], run: Run) -> None:
-    """A seed repeats the weights and a training step; scoring draws nothing."""
+    """A seed repeats the weights and a training step; scoring is not random."""
     for training in (False, True):
         outputs = []
         for again in range(2):
@@ -52,7 +52,7 @@ def check_repeats(label: str, build: Callable[[], nn.Module], run: Run) -> None:
 def check_learns(
     label: str, build: Callable[[], nn.Module], run: Run, exceptions: Collection[str] = ()
 ) -> None:
-    """Weighted sums of the outputs reach every parameter, by more than round-off."""
+    """Random weighted sums of the outputs give every parameter a gradient above round-off."""
     module = seeded(build)().double().train()
     torch.manual_seed(SEED)
     outputs = [out for out in run(module) if out.requires_grad]
@@ -78,8 +78,8 @@ def check_learns(
 
 
 def gradients_of(module: nn.Module, outputs: Sequence[Tensor]) -> list[Tensor]:
-    """Gradients of the sum of the outputs [...], in the shape of each parameter; empty where
-    nothing learns."""
+    """Gradients of the sum of the outputs [...], one of the shape of each parameter; [] if nothing
+    learns."""
     parameters = [p for p in module.parameters() if p.requires_grad]
     reached = [out.sum() for out in outputs if out.requires_grad]
     if not parameters or not reached:
@@ -91,7 +91,7 @@ def gradients_of(module: nn.Module, outputs: Sequence[Tensor]) -> list[Tensor]:
 
 
 def check_stays_finite(label: str, build: Callable[[], nn.Module], run: Run) -> None:
-    """In float32 and under bfloat16 autocast, training and scoring."""
+    """Outputs are finite in float32 and under bfloat16 autocast, in training and in scoring."""
     for training in (False, True):
         for half in (False, True):
             module = seeded(build)().train(training)
@@ -105,9 +105,9 @@ def check_stays_finite(label: str, build: Callable[[], nn.Module], run: Run) -> 
 
 
 def check_restores(label: str, build: Callable[[], nn.Module], run: Run) -> None:
-    """Its saved state makes another instance the same."""
+    """The saved state makes another instance give the same outputs."""
     module = seeded(build)().double()
-    run(module.train())  # running statistics are state, too
+    run(module.train())  # also fills running statistics, which are state
     other = seeded(build, SEED + 1)().double()
     other.load_state_dict(module.state_dict())
     check_equal(
@@ -127,7 +127,7 @@ def check_equal(
     rtol: float = 1e-9,
     atol: float = 1e-12,
 ) -> None:
-    """Raise `broken` unless both are equal, tensor by tensor, to these tolerances."""
+    """Raise `broken` unless both values are equal, tensor by tensor, within the tolerances."""
     try:
         torch.testing.assert_close(value, expected, rtol=rtol, atol=atol, equal_nan=True)
     except AssertionError as error:

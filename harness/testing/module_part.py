@@ -1,4 +1,4 @@
-"""What every part that is one module promises: its class, its seeds, learning, finite numbers,
+"""Promises of every part that is one module: class, seeds, learning, finite numbers, saved
 state."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -21,7 +21,7 @@ from fusefront.harness.testing.promises import Promise
 
 
 class ModulePart(NamedTuple):
-    """A part to be checked: how it is built, and its outputs on fixed inputs."""
+    """A part to check: how it is built, and its outputs on fixed inputs."""
 
     kind: Kind
     part: type[nn.Module]
@@ -37,8 +37,8 @@ class ModulePart(NamedTuple):
         choices: Mapping[str, object],
         outputs: Callable[[nn.Module, torch.dtype], list[Tensor]],
     ) -> "ModulePart":
-        """Built as part(width, **choices); `outputs` [...] are those on inputs of a number type,
-        which is the parameters' own, or float64 where there are none."""
+        """A part built as part(width, **choices). `outputs` gives its outputs [...] on inputs of
+        the parameters' number type, or of float64 if it has no parameters."""
 
         def run(module: nn.Module) -> list[Tensor]:
             parameter = next(module.parameters(), None)
@@ -48,33 +48,36 @@ class ModulePart(NamedTuple):
 
     @property
     def label(self) -> str:
-        """How sentences call it."""
+        """The name of the part in sentences."""
         return label_of(self.kind, self.part)
 
     def seeded(self) -> nn.Module:
-        """Built with the weights of a fixed seed."""
+        """The part built with the weights of a fixed seed."""
         return seeded(self.build)()
 
     def scorer(self) -> nn.Module:
-        """The same in float64, ready to score."""
+        """The same in float64 and eval mode."""
         return self.seeded().double().eval()
 
     def opening(self, title: str, shapes: Callable[[], None]) -> Iterator[Promise]:
-        """Promises without which no other can be judged; `shapes` is the kind's own."""
+        """The promises without which no other can be checked; `shapes` is the check of the part's
+        own kind."""
         choices = getattr(self.part, "choices", {})
         yield declared(self.kind, self.part, self.build, choices)
         yield Promise(title, shapes, gate=True)
         yield Promise("a seed repeats the results", self._repeats, gate=True)
 
     def learns(self, exceptions: Collection[str]) -> Promise:
-        """`exceptions` are patterns of parameter names that may go without a gradient."""
+        """The promise to learn; `exceptions` are patterns of parameter names that may stay without
+        a gradient."""
         return Promise(
             "every parameter learns",
             lambda: check_learns(self.label, self.build, self.run, exceptions),
         )
 
     def closing(self, long: Run) -> Iterator[Promise]:
-        """Numbers and state; `long` runs it on inputs ten times as large."""
+        """The promises on finite numbers and saved state; `long` runs the part on inputs ten times
+        as large."""
         yield Promise(
             "numbers stay finite in bfloat16",
             lambda: check_stays_finite(self.label, self.build, long),

@@ -1,11 +1,10 @@
-"""The contract of a fusion operator as one call: `check_operator(MyFusion)`.
+"""The contract of a fusion operator, checked by one call: `check_operator(MyFusion)`.
 
-What it holds an operator to, each with an error class of its own: shapes with free leading axes, an
-absent slot that changes nothing, content that always counts, scores that do not depend on the rest
-of the batch, parameters that all learn, results that a seed repeats, numbers that stay finite in
-bfloat16, a query that is listened to, and the same numbers in ONNX Runtime. Checks run in float64,
-so that what round-off lets through elsewhere (a bias under a softmax "learns" at 1e-8) does not
-pass.
+Each promise has its own error class: shapes with free leading axes; an absent slot changes nothing;
+the content of a present slot counts; scores do not depend on the other rows of the batch; all
+parameters learn; a seed repeats the results; numbers stay finite in bfloat16; a query has an
+effect; ONNX Runtime gives the same numbers. Checks run in float64, so that round-off is not taken
+for an effect (a bias under a softmax "learns" at 1e-8).
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -39,7 +38,7 @@ from fusefront.harness.testing.promises import DeclarationError, Promise
 
 ROWS = 96
 QUERY_WIDTH = 5
-STACKERS = ("logit_stacked",)  # the composed model cannot hold it: its towers train on other rows
+STACKERS = ("logit_stacked",)  # not in the composed model: its towers train on other rows
 
 
 def operator_promises(
@@ -52,14 +51,16 @@ def operator_promises(
     export: bool = True,
     seed: int = SEED,
 ) -> Iterator[Promise]:
-    """An operator's promises; the cases are built when asked for.
+    """The promises of an operator; the cases are built on demand.
 
-    A `level` of "logit" is checked at d = 1, "any" at both; `uses_query` with and without a query.
-    `exceptions` names parameters that may go without a gradient (a bias before a batch norm).
-    `export=False` leaves out ONNX Runtime and the composed model, which take seconds.
+    An operator whose `level` is "logit" is checked at d = 1, one with "any" at d and at 1. One with
+    `uses_query` is checked with and without it.
+    `exceptions` are patterns of parameter names that may
+    stay without a gradient (a bias before a batch norm). `export=False` leaves out ONNX Runtime and
+    the composed model, which take seconds.
     """
     built: list[Case] = []
-    choosing: list[Case] = []  # a single slot leaves a gate nothing to weigh or to learn
+    choosing: list[Case] = []  # with a single slot a gate has nothing to weigh or to learn
 
     def declared() -> None:
         built.extend(cases(operator_class, slots, d, dict(choices or {}), seed))
@@ -76,7 +77,7 @@ def operator_promises(
 
     yield Promise("the class says what it is and can be built", declared, gate=True)
     yield Promise("shapes with free leading axes", over(check_shapes), gate=True)
-    # what is random breaks every comparison below
+    # a random operator breaks every comparison below
     yield Promise("a seed repeats the results", over(check_seeds), gate=True)
     yield Promise("an absent slot changes nothing", over(check_presence))
     yield Promise("what a present slot holds can count", over(check_content))
@@ -103,7 +104,7 @@ check_fusion = check_operator  # its first name
 def _placed(
     operator_class: type[FusionOperator], choices: dict[str, object]
 ) -> list[dict[str, object]]:
-    """The composed model with the operator, once offline and once online."""
+    """The settings of the composed model with the operator, once offline and once online."""
     if operator_class.name in STACKERS:
         return []
     spec = {"name": operator_class.name, **choices}
@@ -118,7 +119,7 @@ def cases(
     choices: dict[str, object],
     seed: int = SEED,
 ) -> list[Case]:
-    """Every way the contract lets a model build the operator with these choices."""
+    """Every way in which the contract lets a model build the operator with these choices."""
     _check_declared(operator_class)
     level = operator_class.level
     widths = {"feature": [d], "logit": [1], "any": [d, 1]}[level]
@@ -126,7 +127,7 @@ def cases(
     for width in widths:
         asks = [0, QUERY_WIDTH] if operator_class.uses_query else [0]
         if level == "any" and width == 1:
-            asks = [QUERY_WIDTH]  # at placement `logit` the features come through the query
+            asks = [QUERY_WIDTH]  # at placement `logit` the features arrive as the query
         for ask in asks if "query_width" not in choices else [None]:
             settings = choices if ask is None else choices | ({"query_width": ask} if ask else {})
             ways.append(_case(operator_class, slots, width, settings, seed))

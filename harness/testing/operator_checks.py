@@ -1,4 +1,4 @@
-"""Each promise of the operator contract as a function that raises its breach."""
+"""The promises of an operator; each is a function that raises a ContractError, its breach."""
 
 from collections.abc import Collection
 
@@ -22,15 +22,15 @@ from fusefront.harness.testing.promises import (
 )
 
 CLOSE = 1e-9  # float64, relative to the largest output
-LEAST_GRADIENT = 1e-8  # of the largest gradient of the operator, float64
-LEAST_CHANGE = 1e-5  # of the largest output, when a slot or the query is drawn anew
-TRIES = 64  # redraws of a slot under a pattern of presence
+LEAST_GRADIENT = 1e-8  # relative to the operator's largest gradient, float64
+LEAST_CHANGE = 1e-5  # relative to the largest output, when a slot or the query is redrawn
+TRIES = 64  # redraws of a slot for each pattern of presence
 LEADS = ((), (6,), (2, 3), (0,))  # leading axes to try
 FORBIDDEN = ("code", "graph")  # attributes of these names break torch.export
 
 
 def check_shapes(case: Case) -> None:
-    """Tokens [..., T, d], present [..., T] bool and loss [], with any leading axes."""
+    """Tokens are [..., T, d], present [..., T] bool and loss [], for any leading axes."""
     operator = case.scorer()
     for word in FORBIDDEN:
         if any(word in vars(part) or hasattr(part, word) for part in operator.modules()):
@@ -60,7 +60,8 @@ def check_shapes(case: Case) -> None:
 
 
 def check_presence(case: Case) -> None:
-    """What an absent slot holds never matters; with none there, zero tokens that are not there."""
+    """The content of an absent slot has no effect; if all slots are absent, tokens are zero and
+    absent."""
     for training in (False, True):
         operator = case.build().double().train(training)
         torch.manual_seed(case.seed)
@@ -99,14 +100,14 @@ def _check_flags(case: Case, clean: Fused) -> None:
 
 
 def check_content(case: Case) -> None:
-    """Whatever else is there or not, a present slot's content can change the tokens.
+    """The content of a present slot can change the tokens, whichever other slots are present.
 
-    An operator that selects (a maximum, the best expert) leaves most redraws without a change, so a
-    slot counts as deaf under a pattern of presence only if no row of it moves in any redraw.
+    An operator that selects (a maximum, the best expert) stays unchanged in most redraws. A slot
+    therefore counts as ignored under a pattern of presence only if no row changes in any redraw.
     """
     operator = case.scorer()
     generator = torch.Generator().manual_seed(case.seed + 1)
-    patterns = case.patterns()[1:]  # [P, M]; the first is that of nothing
+    patterns = case.patterns()[1:]  # [P, M]; the pattern left out has nothing present
     present = patterns.repeat_interleave(TRIES, 0)  # [P * T, M]
     x = torch.randn(len(present), *case.x.shape[1:], generator=generator, dtype=case.x.dtype)
     query = None if case.query is None else case.query[-1:].expand(len(present), -1)
@@ -128,13 +129,13 @@ def check_content(case: Case) -> None:
 
 
 def _scales(rows: int) -> Tensor:
-    """Factors [rows, 1] of redraws: of the usual size, and so large that a selection takes
-    notice."""
+    """Factors [rows, 1] of redraws: some of usual size, some so large that a selection must
+    change."""
     return torch.tensor([1.0, 10.0], dtype=torch.float64).repeat(rows)[:rows].unsqueeze(-1)
 
 
 def check_batch(case: Case) -> None:
-    """Scoring one item alone, or in another order, gives the same tokens."""
+    """Scoring an item alone, or in another order, gives the same tokens."""
     operator = case.scorer()
     whole = case.run(operator).tokens
     order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(case.seed))
@@ -157,7 +158,7 @@ def check_batch(case: Case) -> None:
 
 
 def check_gradients(case: Case, exceptions: Collection[str] = ()) -> None:
-    """Tokens and loss together reach every parameter, by more than round-off."""
+    """Tokens and loss together give every parameter a gradient above round-off."""
     operator = case.build().double().train()
     torch.manual_seed(case.seed)
     fused = case.run(operator)
@@ -178,7 +179,7 @@ def check_gradients(case: Case, exceptions: Collection[str] = ()) -> None:
 
 
 def check_seeds(case: Case) -> None:
-    """A seed repeats the initialisation and the training step; scoring draws nothing."""
+    """A seed repeats the initialisation and a training step; scoring is not random."""
     for training in (False, True):
         outputs = []
         for again in range(2):
@@ -197,7 +198,7 @@ def check_seeds(case: Case) -> None:
 
 
 def check_finite(case: Case) -> None:
-    """Finite tokens and loss in float32 and under bfloat16 autocast, on vectors ten times too
+    """Tokens and loss are finite in float32 and under bfloat16 autocast, on vectors ten times as
     long."""
     for training in (False, True):
         operator = case.build().train(training)
@@ -214,8 +215,10 @@ def check_finite(case: Case) -> None:
 
 
 def check_query(case: Case) -> None:
-    """With all slots there, another query can change an item's tokens; in none of many is it
-    deaf."""
+    """With all slots present, another query can change an item's tokens.
+
+    A query counts as ignored only if none of many redraws has an effect.
+    """
     if case.query is None:
         return
     operator = case.scorer()

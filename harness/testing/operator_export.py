@@ -1,4 +1,5 @@
-"""An operator's numbers in ONNX Runtime: exported at two items, compared at 1, 7 and 512."""
+"""Compares an operator with its graph in ONNX Runtime: exported at 2 items, compared at 1, 7 and
+512."""
 
 import tempfile
 import warnings
@@ -14,11 +15,11 @@ from fusefront.harness.testing.case import Case
 from fusefront.harness.testing.promises import ExportError
 
 SIZES = (1, 7, 512)
-TOLERANCE = 1e-4  # of the largest output; float32
+TOLERANCE = 1e-4  # relative to the largest output, float32
 
 
 class _Plain(nn.Module):
-    """Tensors in, tensors out: what an exported graph can carry."""
+    """A wrapper with tensors in and tensors out, as an exported graph needs."""
 
     def __init__(self, operator: nn.Module) -> None:
         super().__init__()
@@ -30,10 +31,11 @@ class _Plain(nn.Module):
 
 
 def check_export(case: Case) -> None:
-    """Export at batch 2; the graph must agree with eager at 1, 7 and 512 rows, absent NaN included.
+    """Exported at a batch of 2, the graph agrees with PyTorch at 1, 7 and 512 rows, also with NaN
+    in absent slots.
 
     Raises:
-        ExportError: it cannot be exported, or the numbers differ.
+        ExportError: the operator cannot be exported, or the numbers differ.
     """
     module = _Plain(case.build()).eval()
     parts = [case.x.float(), case.present, *([] if case.query is None else [case.query.float()])]

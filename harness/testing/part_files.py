@@ -1,4 +1,4 @@
-"""`fusefront check`: every part of a person's files held to the promises of its kind."""
+"""`fusefront check`: checks every part of your files against the promises of its kind."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ from fusefront.harness.testing.promises import Promise, breaches
 
 
 class CheckedPart(NamedTuple):
-    """A part, how many promises it was held to, and a sentence for each that it breaks."""
+    """A part, the number of promises checked, and a sentence for each broken one."""
 
     kind: str
     name: str
@@ -31,7 +31,7 @@ class CheckedPart(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """For people."""
+        """The result as a sentence."""
         if not self.broken:
             return f"{self.kind} {self.name!r}: keeps {self.promises} promises"
         return f"{self.kind} {self.name!r}: breaks {len(self.broken)} of {self.promises} promises"
@@ -40,13 +40,14 @@ class CheckedPart(NamedTuple):
 def check_files(
     paths: Sequence[Path], *, export: bool = True, data: Path | None = None
 ) -> Iterator[CheckedPart]:
-    """Check what the files offer, one part after the other; installed packages are not checked.
+    """Check the parts in the files, one after the other; parts of installed packages are not
+    checked.
 
     `export=False` leaves out ONNX Runtime, which takes seconds a part; `data` is a folder of files
-    that a layout is tried on.
+    on which a layout is tried.
 
     Raises:
-        UsageError: a file that cannot be imported, or in which nothing fits.
+        UsageError: a file cannot be imported, or holds no part.
     """
     parts = load_parts(paths)
     makers = _makers(
@@ -69,7 +70,7 @@ Maker = Callable[[Any], Iterator[Promise]]  # the part of a kind
 
 
 def _makers(*, export: bool, data: Path | None, baseline: Maker) -> Mapping[str, Maker]:
-    """Word of a kind -> what it promises."""
+    """Name of a kind -> the function that gives its promises."""
     makers: dict[str, Maker] = {
         "operator": lambda kind: operator_promises(kind, export=export),
         "compressor": lambda kind: compressor_promises(kind, export=export),

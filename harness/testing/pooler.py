@@ -1,4 +1,4 @@
-"""The contract of a pooler as one call: `check_pooler(Recent)`."""
+"""The contract of a pooler, checked by one call: `check_pooler(Recent)`."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple, cast
@@ -37,9 +37,9 @@ def pooler_promises(
     exceptions: Collection[str] = (),
     export: bool = True,
 ) -> Iterator[Promise]:
-    """A pooler's promises, alone and in the composed model.
+    """The promises of a pooler, by itself and in the composed model.
 
-    `exceptions` are patterns of parameter names that may go without a gradient; `export=False`
+    `exceptions` are patterns of parameter names that may stay without a gradient; `export=False`
     leaves out ONNX Runtime, which takes seconds.
     """
     chosen = dict(choices or {})
@@ -91,7 +91,7 @@ class _Data(NamedTuple):
 
 
 def pooled(pooler: nn.Module, data: _Data) -> Tensor:
-    """Both halves, one after the other: [R, K, width_out]."""
+    """Both halves of the pooler in turn: [R, K, width_out]."""
     target = pooler.prepare_target(data.target)  # type: ignore[operator]
     out: Tensor = pooler(target, pooler.prepare_history(data.history), data.mask)  # type: ignore[operator]
     return out

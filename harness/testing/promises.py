@@ -1,40 +1,39 @@
-"""Promises of a contract: each has a check, and each breach an error class and a sentence of its
-own."""
+"""Promises of a contract: each has a check, and each kind of breach has an error class."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 
 class ContractError(AssertionError):
-    """A part that breaks its contract; the sentence says how."""
+    """A part breaks its contract; the message says how."""
 
 
 class DeclarationError(ContractError):
-    """The class does not say what it must, or cannot be built with its own choices."""
+    """The class does not declare what it must, or cannot be built with its own choices."""
 
 
 class CrashError(ContractError):
-    """It raises where it must give a result."""
+    """The part raises where it must give a result."""
 
 
 class ShapeError(ContractError):
-    """Wrong shapes, types or presence of what comes out."""
+    """The outputs have wrong shapes, types or presence."""
 
 
 class PresenceError(ContractError):
-    """What is absent is not neutral."""
+    """An absent input has an effect."""
 
 
 class PaddingError(ContractError):
-    """What fills a batch up changes the numbers of what is real."""
+    """The padding of a batch changes the numbers of real entries."""
 
 
 class ContentError(ContractError):
-    """What is there does not reach the output."""
+    """A present input has no effect on the output."""
 
 
 class QueryError(ContractError):
-    """A target-aware part that does not listen to its query."""
+    """A target-aware part ignores its query."""
 
 
 class BatchError(ContractError):
@@ -46,61 +45,61 @@ class GroupingError(ContractError):
 
 
 class SplitError(ContractError):
-    """Encoding items first and scoring later gives other numbers than both at once."""
+    """Encoding items first and scoring later gives other numbers than doing both at once."""
 
 
 class GradientError(ContractError):
-    """A parameter that nothing teaches."""
+    """A parameter gets no gradient."""
 
 
 class SeedError(ContractError):
-    """The same seed gives different numbers, or what must not be random is."""
+    """The same seed gives different numbers, or something is random that must not be."""
 
 
 class StateError(ContractError):
-    """Restored from its saved state it is not what it was."""
+    """After restoring its saved state, the part gives other numbers."""
 
 
 class RoleError(ContractError):
-    """A parameter without a role, or with several."""
+    """A parameter has no role, or several."""
 
 
 class CacheError(ContractError):
-    """What it says of the code table is not what happens."""
+    """The part declares another use of item codes than it makes."""
 
 
 class FiniteError(ContractError):
-    """Infinities or NaN."""
+    """A result is infinite or NaN."""
 
 
 class InfluenceError(ContractError):
-    """What it says of a row's influence is not what the row does."""
+    """The declared influence of a row is not its effect."""
 
 
 class ParityError(ContractError):
-    """Its scores are not the model's."""
+    """The scores are not those of the model."""
 
 
 class ExportError(ContractError):
-    """The exported graph is not the part."""
+    """The part cannot be exported, or its graph gives other numbers."""
 
 
 class Promise(NamedTuple):
-    """What is held to, and the check that raises the breach."""
+    """One promise of a contract, and the check that raises its breach."""
 
     title: str
     check: Callable[[], None]
-    gate: bool = False  # where it is broken, the promises after it cannot be judged
+    gate: bool = False  # if it is broken, the promises after it are not checked
 
 
 def breaches(label: str, promises: Iterable[Promise]) -> Iterator[ContractError]:
-    """Every broken promise; a part that raises breaks the one in which it does."""
+    """The breaches of all broken promises; if a part raises in a check, it breaks that promise."""
     for promise in promises:
         try:
             promise.check()
         except ContractError as error:
             yield error
-        except Exception as error:  # somebody else's code: anything can come out of it
+        except Exception as error:  # a plug-in's code can raise anything
             reason = " ".join(str(error).split())[:200].rstrip(".")
             crash = CrashError(f"{label}: {promise.title}: {type(error).__name__}: {reason}")
             crash.__cause__ = error
@@ -112,6 +111,6 @@ def breaches(label: str, promises: Iterable[Promise]) -> Iterator[ContractError]
 
 
 def hold(label: str, promises: Iterable[Promise]) -> None:
-    """Raise the first broken promise."""
+    """Raise the breach of the first broken promise."""
     for error in breaches(label, promises):
         raise error

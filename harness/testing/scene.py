@@ -1,5 +1,5 @@
-"""A small data set with gaps, ragged requests and an empty history, that any model can be built
-on."""
+"""A small data set with gaps, ragged requests and an empty history, on which any model can be
+built."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -34,7 +34,7 @@ SCHEMA = Schema(
 
 
 class Scene(NamedTuple):
-    """What a model is built from, and a batch of it."""
+    """The data that a model is built from, and one batch of it."""
 
     schema: Schema
     items: ItemTable
@@ -43,12 +43,13 @@ class Scene(NamedTuple):
     def model(
         self, kind: type[Baseline], settings: Mapping[str, object], parts: Parts, seed: int = 0
     ) -> Baseline:
-        """The model over this data, in float64 so that comparisons are sharp."""
+        """The model on these data, in float64, so that comparisons are exact."""
         return kind.build(self.schema, self.items, settings, parts, seed).double()
 
 
 def make_items(schema: Schema, generator: torch.Generator) -> ItemTable:
-    """Random items; about a fifth of the vectors is missing, about a tenth of the items is cold."""
+    """Random items; about a fifth of the vectors is missing, and about a tenth of the items is not
+    in train."""
     n = schema.items + 1
     present = torch.rand(n, len(schema.modalities), generator=generator) > 0.2
     in_train = torch.rand(n, generator=generator) > 0.1
@@ -74,7 +75,7 @@ def make_items(schema: Schema, generator: torch.Generator) -> ItemTable:
 def make_context(
     fields: tuple[Field, ...], numbers: int, lead: tuple[int, ...], generator: torch.Generator
 ) -> Context:
-    """Random ids and numbers behind the leading axes."""
+    """Random ids and numbers with the leading axes `lead`."""
     ids = [torch.randint(0, f.size, (*lead, f.columns), generator=generator) for f in fields]
     return Context(
         torch.cat(ids, -1) if ids else torch.zeros(*lead, 0, dtype=torch.long),
@@ -83,7 +84,7 @@ def make_context(
 
 
 def make_batch(schema: Schema, generator: torch.Generator) -> RequestBatch:
-    """Six requests of up to seven candidates; histories of 16 to 0 items."""
+    """Six requests with up to seven candidates and histories of 16 to 0 items."""
     items = torch.randperm(schema.items, generator=generator)[:120] + 1
     items = torch.cat([torch.zeros(1, dtype=torch.long), items])
     requests, length, width = len(LENGTHS), schema.max_history, max(CANDIDATES)
@@ -116,7 +117,7 @@ def make_batch(schema: Schema, generator: torch.Generator) -> RequestBatch:
 def make_events(
     schema: Schema, history: Tensor, mask: Tensor, generator: torch.Generator
 ) -> Events | None:
-    """A random kind for every entry of the histories [R, L]; None where the schema knows none."""
+    """A random kind for every entry of the histories [R, L]; None if the schema has no kinds."""
     if not schema.history_kinds:
         return None
     kinds = schema.history_kinds + 1
@@ -127,13 +128,13 @@ def make_events(
 
 
 def make_scene(schema: Schema = SCHEMA, seed: int = 0) -> Scene:
-    """Items and a batch of a schema, by a seed."""
+    """The items and a batch of a schema, drawn by `seed`."""
     generator = torch.Generator().manual_seed(seed)
     return Scene(schema, make_items(schema, generator), make_batch(schema, generator))
 
 
 def as_rows(batch: RequestBatch) -> RequestBatch:
-    """The same rows, each as a request of one candidate."""
+    """The same rows, each as a request with one candidate."""
     requests = batch.rows // batch.candidates.shape[1]
 
     def each(x: Tensor) -> Tensor:

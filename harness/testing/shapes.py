@@ -1,4 +1,4 @@
-"""Models without their numbers: shapes on the meta device, to count parameters and products of."""
+"""Models on the meta device, which have shapes but no numbers, to count parameters and MACs."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ import torch
 from fusefront.baselines.contract import Baseline, Field, ItemTable, Parts, Schema
 from fusefront.harness.testing.scene import make_items
 
-FEW = 200  # items that are enough to build any model on
+FEW = 200  # items, enough to build any model
 # the demo's world: three modalities, one request field, one candidate field
 SCHEMA = Schema(
     5_000,
@@ -30,7 +30,7 @@ def shapes_of(
 ) -> Baseline:
     """The model in eval mode on the meta device: no weight is drawn and nothing is fitted.
 
-    Run it under `torch.device("meta")`, so that what it makes on the way has no numbers either.
+    Call it under `torch.device("meta")`, so that intermediate tensors have no numbers either.
     """
     with torch.device("meta"):
         return kind.build(schema, _catalogue(schema), settings or {}, parts, 0).eval()
@@ -42,7 +42,7 @@ def filled(
     settings: Mapping[str, object] | None = None,
     schema: Schema = SCHEMA,
 ) -> Baseline:
-    """The model in eval mode on random items, for one that cannot be built without numbers."""
+    """The model in eval mode on random items, for models that cannot be built without numbers."""
     items = make_items(schema, torch.Generator().manual_seed(0))
     return kind.build(schema, items, settings or {}, parts, 0).eval()
 
@@ -50,15 +50,16 @@ def filled(
 def built_of(
     kind: type[Baseline], parts: Parts, settings: Mapping[str, object], schema: Schema
 ) -> Baseline:
-    """The model to see which modules it is built of: without numbers, or on a few random items."""
+    """The model, built to see its modules: on the meta device if possible, else on a few random
+    items."""
     try:
         return shapes_of(kind, parts, settings, schema)
-    except (NotImplementedError, RuntimeError):  # a person's part may look at numbers
+    except (NotImplementedError, RuntimeError):  # a plug-in may need numbers
         return filled(kind, parts, settings, schema._replace(items=min(schema.items, FEW)))
 
 
 def parameters_of(model: Baseline) -> dict[str, int]:
-    """Numbers to train, by role."""
+    """The number of trained parameters, by role."""
     roles = model.parameter_roles()
     return {role: sum(p.numel() for p in parameters) for role, parameters in roles.items()}
 

@@ -1,4 +1,4 @@
-"""A model to be checked on a scene, and what every check does with it."""
+"""A model under check on a scene, and what all checks do with it."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from fusefront.harness.testing.scene import Scene
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to be checked: how it is built on a scene, and how sentences call it."""
+    """A model under check: how it is built on a scene, and its name in sentences."""
 
     label: str
     scene: Scene
@@ -21,24 +21,24 @@ class Subject:
     untaught: re.Pattern[str] = field(default_factory=lambda: re.compile(r"(?!)"))
 
     def model(self, seed: int = 0) -> Baseline:
-        """Over the subject's own scene."""
+        """The model on the subject's scene, drawn by `seed`."""
         return self.build(self.scene, seed)
 
 
 def applied(check: Callable[[Subject], None], subject: Subject) -> Callable[[], None]:
-    """A check of this subject, to be called."""
+    """The check of this subject as a call without arguments."""
     return lambda: check(subject)
 
 
 def encoded(model: Baseline, scene: Scene, keep: Tensor | None = None) -> ItemCodes:
-    """Codes of the whole catalogue of `items + 1` rows, in eval mode; keep [M] or [items + 1, M] as
-    in `encode`."""
+    """The codes of all `items + 1` rows in eval mode; `keep` is [M] or [items + 1, M] as in
+    `encode`."""
     with torch.no_grad():
         return model.eval().encode_items(torch.arange(scene.schema.items + 1), keep)
 
 
 def logits_of(model: Baseline, scene: Scene, batch: RequestBatch | None = None) -> Tensor:
-    """Real candidates' logits [N], from the code table."""
+    """The logits [N] of real candidates, from the table of item codes."""
     batch = scene.batch if batch is None else batch
     with torch.no_grad():
         request = gather(encoded(model, scene), batch, batch.items)

@@ -80,8 +80,8 @@ def device_of(recipe: Training, *, solved: bool = False) -> torch.device:
         )
     if recipe.precision == "tf32" and not gpu:
         raise UsageError(
-            "training.precision is 'tf32', products of a GPU, and this trains on the CPU; "
-            "name 'fp32' or 'bf16', or 'auto', which takes TF32 where it can"
+            "training.precision is 'tf32', which only a GPU has, and this trains on the CPU; "
+            "give 'fp32' or 'bf16', or 'auto', which uses TF32 only on a GPU"
         )
     return torch.device("cuda", torch.cuda.current_device()) if gpu and not solved else CPU
 

@@ -47,13 +47,13 @@ def export_trials(searches: Sequence[Search], study: str, out: Path, target: Pat
 
 def _check(target: Path) -> None:
     if target.is_dir():
-        raise UsageError(f"--export {target}: is a folder; give a file, as trials.db")
+        raise UsageError(f"--export {target}: got a folder, expected a file such as trials.db")
     if not target.exists():
         return
     with target.open("rb") as file:
         head = file.read(16)
     if head and not head.startswith((b"SQLite format 3", b'{"op_code"')):
-        raise UsageError(f"--export {target}: is no storage of Optuna; give another name")
+        raise UsageError(f"--export {target}: exists and is no Optuna storage; give another name")
 
 
 @contextlib.contextmanager

@@ -117,8 +117,8 @@ def count_logs(bundle: Path, logs: Sequence[Path], folder: Path) -> Counted:
         and mine.stored.train_until is None
     ):
         raise DataContractError(
-            "counters frozen at train are kept up to date where split by: time says which rows are "
-            "train's; use running ones, or send these numbers with the request"
+            "counters frozen at train need `split: {by: time}`, which says which rows are train's; "
+            "use running counters, or send these numbers with the request"
         )
     before, text = counted.state.rows, mine.stored.text
     passed: list[str] = []
@@ -161,7 +161,7 @@ def _count(mine: BundleCounters, counted: CounterStore, log: Path, digest: str, 
             raise broken(
                 log,
                 f"a row of time {int(some.time[0])}, older than {before}, the newest counted",
-                "give the files in order of time; what comes late wants all logs counted again",
+                "give the files in order of time; for rows that come late count all logs again",
                 column=mine.stored.columns.timestamp,
             )
         state.count(some, later)

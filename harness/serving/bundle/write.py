@@ -81,7 +81,7 @@ def export_run(
     if rows not in ROW_FORMATS:
         raise UsageError(f"got rows {rows!r}, expected one of {', '.join(ROW_FORMATS)}")
     if target.exists() and not (target / opened.MANIFEST).exists():
-        raise UsageError(f"{target}: there and no bundle; choose another folder with --to")
+        raise UsageError(f"{target}: exists and is no bundle; choose another folder with --to")
     with replacing_folder(target) as written:
         _fill(loaded, written, rows, licence)
     return target
@@ -136,8 +136,8 @@ def _gate(loaded: Loaded, scorer: Scorer, rows: RowFormat) -> Parity:
         parity = check_reduced(scorer.logits, model, codes, schema, loaded.store)
     if (apart := apart_from_record(loaded)) > RECORDED_TOLERANCE:
         raise GateError(
-            f"run {loaded.summary['run_id']}: its weights score its validation rows otherwise "
-            f"than it recorded (a probability differs by {apart:.1e}, at most "
+            f"run {loaded.summary['run_id']}: its weights do not score its validation rows "
+            f"as recorded (a probability differs by {apart:.1e}, at most "
             f"{RECORDED_TOLERANCE:.0e}); weights or predictions are not those of the training: "
             "train the run again"
         )

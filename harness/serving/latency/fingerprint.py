@@ -1,4 +1,4 @@
-"""Which machine and software a latency speaks of: two fingerprints never share an axis."""
+"""Which machine and software a latency speaks of: latencies of two are never compared."""
 
 import os
 import platform

@@ -98,7 +98,7 @@ def read_earlier(
     if facts.get("fingerprint") != fingerprint:
         raise UsageError(
             f"{folder}: got a session of machine {facts.get('fingerprint')}, expected this one, "
-            f"{fingerprint}: two fingerprints never share an axis; measure anew without --add"
+            f"{fingerprint}: latencies of two machines are not compared; measure anew without --add"
         )
     if (before := facts.get("runs", {})) != dict(runs):
         odd = sorted(dict(before.items() ^ runs.items()))[0]

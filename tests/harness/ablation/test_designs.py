@@ -182,7 +182,7 @@ def test_factors_of_ones_own_are_crossed(parts: Parts, tmp_path: Path) -> None:
         ({"factors": {"operator": ["nosuch"]}}, r"operator nosuch: unknown operator 'nosuch'"),
         ({"factors": {"nosuch": [1]}}, r"nosuch 1: compressed_fusion: unknown setting 'nosuch'"),
         ({"factors": {"head": []}}, r"head: got no level, expected a list of values"),
-        ({"factors": {"head": ["mlp", "mlp"]}}, r"head: \"mlp\" stands there twice"),
+        ({"factors": {"head": ["mlp", "mlp"]}}, r"head: \"mlp\" is listed twice"),
         ({"factors": {"operator": ["bilinear"]}}, r"every level is what 'mine' has already"),
         ({"factors": {"head": ["linear"]}, "design": "factorial"}, r"got 1 factors and 2 cells"),
         ({"factors": {}}, r"factors: "),

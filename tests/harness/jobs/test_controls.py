@@ -92,7 +92,7 @@ def test_a_log_without_vectors_runs_the_controls_that_need_none(
             {"other": "x"},
             "no control is called 'other'; known: boosted, counts, early_fusion, id_only",
         ),
-        ({"counts": " "}, "control 'counts' is refused without a reason; write it"),
+        ({"counts": " "}, "control 'counts' is left out without a reason; write one"),
     ],
 )
 def test_a_refusal_names_a_control_and_a_reason(controls: dict[str, str], words: str) -> None:
@@ -101,7 +101,7 @@ def test_a_refusal_names_a_control_and_a_reason(controls: dict[str, str], words:
 
 
 def test_the_exact_recipe_is_nobodys_choice(world: PreparedDataset) -> None:
-    with pytest.raises(UsageError, match="schedule 'exact' is of controls that are solved"):
+    with pytest.raises(UsageError, match="schedule 'exact' is for controls that are solved"):
         plan(world, strategies={"late_fusion": {"training": {"schedule": "exact"}}})
 
 

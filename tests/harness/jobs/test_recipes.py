@@ -81,7 +81,7 @@ def test_one_word_gives_all_the_common_recipe_or_one_its_own(world: PreparedData
     [
         (
             {"recipe": "own"},
-            "'late_fusion': recipe 'own', but 'late_fusion' was published with none",
+            "'late_fusion': recipe 'own', but 'late_fusion' has no published recipe",
         ),
         ({"training": {"patience": 2}}, "'late_fusion': late_fusion: patience 2 with schedule"),
         ({"training": {"id_taus": 2}}, "unknown training key 'id_taus'; did you mean 'id_tau'"),

@@ -94,7 +94,7 @@ def test_other_scores_fail_the_gate(out: Path, ragged: PreparedDataset) -> None:
 
 
 def test_what_is_not_there_is_said(out: Path, ragged: PreparedDataset) -> None:
-    with pytest.raises(UsageError, match="run 'ffff': not one run under"):
+    with pytest.raises(UsageError, match="run 'ffff': expected one run under"):
         reproduce_run("ffff", out, ())
     record = trained(out, ragged)
     (out / "prepared" / ragged.name / ragged.fingerprint).unlink()

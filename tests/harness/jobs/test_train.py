@@ -273,7 +273,7 @@ def test_finalists_choose_before_the_seeds_that_are_reported(jobs: Any, console:
     assert jobs.workers[-1].trained == []  # the choice is frozen
     cells, *_ = train(plan, room)
     assert {cell.spec.seed for cell in cells} == {4}
-    with pytest.raises(UsageError, match="seed 2000006 chooses among the trials"):
+    with pytest.raises(UsageError, match="seed 2000006 is used by the search to choose"):
         begin(replace(request, overrides=("seeds=[2000006]",)), console)
 
 

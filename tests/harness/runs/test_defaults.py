@@ -182,7 +182,7 @@ def test_a_range_by_its_logarithm_begins_anywhere_above_0() -> None:
     assert Range(low=TINY, high=0.5, log=True).low == TINY
     assert Range(low=-1, high=-1).high == -1
     for low, high, log in ((0, 1, True), (-1, 1, True), (2, 1, False), (2, 1, True)):
-        with pytest.raises(ValidationError, match="is empty, or log without being positive"):
+        with pytest.raises(ValidationError, match="is empty, or log with an end of 0 or less"):
             Range(low=low, high=high, log=log)
 
 

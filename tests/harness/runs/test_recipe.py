@@ -34,7 +34,7 @@ def test_todays_files_mean_what_they_meant():
     ("raw", "words"),
     [
         ({"patience": 2}, "patience 2 with schedule 'one_cycle'.*use 'constant' or 'plateau'"),
-        ({"tau": 3, "weight_decay": 1}, "got both tau and weight_decay, two words for one decay"),
+        ({"tau": 3, "weight_decay": 1}, "got both tau and weight_decay, two keys for one decay"),
         ({"optimizer": "adam", "id_tau": 1}, "id_tau is AdamW's decay; with 'adam' give l2"),
         ({"optimizer": "adam", "weight_decay": 1}, "weight_decay is AdamW's decay"),
         ({"l2": 0.1}, "l2 and l2_embedding are Adam's; with 'adamw' give tau or id_tau"),
@@ -168,7 +168,7 @@ def test_a_decay_is_said_once_by_either_pair_of_words():
         assert (getattr(zero, tau), getattr(zero, decay)) == (None, 0.0)
         both = Training.model_validate({tau: 2.0, decay: None})
         assert (getattr(both, tau), getattr(both, decay)) == (2.0, None)
-        with pytest.raises(ValidationError, match=f"got both {tau} and {decay}, two words for one"):
+        with pytest.raises(ValidationError, match=f"got both {tau} and {decay}, two keys for one"):
             Training.model_validate({tau: 2.0, decay: 0.0})
     for words in ({"l2": 1e-9}, {"l2_embedding": 1e-9}):
         with pytest.raises(ValidationError, match="are Adam's; with 'adamw' give tau or id_tau"):

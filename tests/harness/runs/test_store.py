@@ -353,11 +353,11 @@ STUDY: dict[str, Any] = {
         ({"latency": {"rounds": 2}}, "latency.rounds: .*greater than or equal to 3"),
         (
             {"tuning": {"space": {"k": {"low": 2, "high": 1}}}},
-            "range 2 to 1 is empty, or log without being positive",
+            "range 2 to 1 is empty, or log with an end of 0 or less",
         ),
         (
             {"tuning": {"space": {"k": {"low": 0, "high": 1, "log": True}}}},
-            "range 0 to 1 is empty, or log without being positive",
+            "range 0 to 1 is empty, or log with an end of 0 or less",
         ),
         ({"sedes": [1]}, "unknown key 'sedes'; did you mean 'seeds'"),
         ({"money": {"price": 1}}, "unknown key 'money.price'"),

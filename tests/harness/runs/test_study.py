@@ -60,7 +60,7 @@ def test_an_override_reaches_a_nested_key(tmp_path: Path) -> None:
         (GOOD + "seeds: [0, true]\n", "seeds: got true, expected a number"),
         (GOOD + "training: {tau: false}\n", "training.tau: got false, expected a number"),
         (GOOD + "slo_ms: yes\n", "slo_ms: got true, expected a number"),
-        (GOOD + "tuning: {seconds: 60}\n", "seconds without trials caps nothing; give trials"),
+        (GOOD + "tuning: {seconds: 60}\n", "seconds without trials limits nothing; give trials"),
     ],
 )
 def test_each_mistake_gets_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
@@ -95,5 +95,5 @@ def test_halving_needs_seconds_and_one_objective() -> None:
     assert Tuning(trials=5, seconds=600.0, halving=True).halving
     with pytest.raises(ValidationError, match="halving without seconds"):
         Tuning(trials=5, halving=True)
-    with pytest.raises(ValidationError, match="halving goes by the AUC alone"):
+    with pytest.raises(ValidationError, match="halving uses the AUC alone"):
         Tuning(trials=5, seconds=600.0, halving=True, objectives=("auc", "macs"))

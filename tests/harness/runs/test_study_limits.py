@@ -66,7 +66,7 @@ def test_whole_numbers(key: str, least: int, most: int) -> None:
         return [number] if key in LISTS else number
 
     if key == "tuning.timed":  # it is nothing without a limit
-        with pytest.raises(UsageError, match="timed without slo_ms"):
+        with pytest.raises(UsageError, match="timed has no effect without slo_ms"):
             study(key, 1)
         for number in (least, most):
             assert Tuning(trials=30, slo_ms=1.0, timed=number).timed == number
@@ -157,16 +157,16 @@ def test_a_range_of_one_number_and_a_logarithmic_one_from_zero() -> None:
     assert Range(low=3, high=3).low == 3
     assert Range(low=1e-9, high=1, log=True).log
     for words in ({"low": 3.1, "high": 3.0}, {"low": 0.0, "high": 1.0, "log": True}):
-        with pytest.raises(ValueError, match="is empty, or log without being positive"):
+        with pytest.raises(ValueError, match="is empty, or log with an end of 0 or less"):
             Range(**words)
 
 
 def test_what_is_no_space_and_what_a_strategy_alone_may_say() -> None:
-    """[] keeps a key as it is for one strategy; for all it would be nothing to choose from."""
+    """[] keeps a key as it is for one strategy; for all it would be an empty list."""
     assert study("strategies.late_fusion.space", {"k": []}).strategies["late_fusion"].space == {
         "k": ()
     }
-    with pytest.raises(UsageError, match="k: got nothing to choose from"):
+    with pytest.raises(UsageError, match="k: got an empty list"):
         study("tuning.space", {"k": []})
     assert study("tuning.space", {"k": [1]}).tuning.space == {"k": (1,)}
     for value in (7, "word", True, None):

@@ -106,7 +106,7 @@ SPACES: dict[str, tuple[Any, str]] = {
     "no high": ({"low": 2}, "k: a range without 'high'; give low and high"),
     "a word": ("wide", "k is 'wide', expected a list of values or {low: ..., high: ...}"),
     "a number": (7, "k is 7, expected a list of values or"),
-    "twice": ([{"a": 1, "b": 2}, 3, {"b": 2, "a": 1}], "stands there twice"),
+    "twice": ([{"a": 1, "b": 2}, 3, {"b": 2, "a": 1}], "is listed twice"),
     "endless": ([1.0, math.inf], "expected finite numbers, words or mappings of them"),
 }
 
@@ -125,9 +125,9 @@ def test_what_a_search_cannot_draw_from_is_refused_by_its_key(case: str) -> None
 def test_an_empty_list_keeps_a_strategys_key_fixed_and_is_refused_for_all() -> None:
     fixed = study({"strategies.early_fusion.space": {"k": [], "j": [4]}})
     assert fixed.strategies["early_fusion"].space == {"k": (), "j": (4,)}
-    with pytest.raises(UsageError, match="k: got nothing to choose from, expected values; leave"):
+    with pytest.raises(UsageError, match="k: got an empty list, expected values; for"):
         study({"tuning.space": {"k": []}})
-    with pytest.raises(ValidationError, match="got nothing to choose from"):
+    with pytest.raises(ValidationError, match="got an empty list"):
         Tuning(space={"k": ()})
     ends = Range(low=1, high=2)
     assert Tuning(space={"k": ends, "j": (1, 2)}).space == {"k": ends, "j": (1, 2)}
@@ -141,9 +141,9 @@ def test_an_empty_list_keeps_a_strategys_key_fixed_and_is_refused_for_all() -> N
         ({"trials": 3, "finalists": 3}, ""),
         ({"trials": 3, "finalists": 1}, "1 finalists of 3 trials: expected 0, or from 2"),
         ({"trials": 3, "finalists": 4}, "4 finalists of 3 trials: expected 0, or from 2"),
-        ({"trial_seconds": 9}, "trial_seconds without trials caps nothing"),
-        ({"slo_ms": 9}, "slo_ms without trials caps nothing"),
-        ({"trials": 3, "timed": 2}, "timed without slo_ms or a front decides nothing"),
+        ({"trial_seconds": 9}, "trial_seconds without trials limits nothing"),
+        ({"slo_ms": 9}, "slo_ms without trials limits nothing"),
+        ({"trials": 3, "timed": 2}, "timed has no effect without slo_ms or two objectives"),
         ({"trials": 3, "timed": 2, "slo_ms": 5}, ""),
         ({"trials": 3, "timed": 2, "objectives": ["auc", "macs"]}, ""),
         ({"trials": 1, "slo_ms": 9, "seconds": 9, "trial_seconds": 9}, ""),
@@ -152,11 +152,11 @@ def test_an_empty_list_keeps_a_strategys_key_fixed_and_is_refused_for_all() -> N
         ({"objectives": ["macs", "auc"]}, "objectives ['macs', 'auc']: expected [auc], or"),
         (
             {"trials": 3, "finalists": 2, "objectives": ["auc", "macs"]},
-            "finalists choose by the AUC alone; leave them out of a front",
+            "finalists use the AUC alone; remove them, or the second objective",
         ),
         (
             {"trials": 3, "seconds": 9, "halving": True, "objectives": ["auc", "macs"]},
-            "halving goes by the AUC alone",
+            "halving uses the AUC alone",
         ),
     ],
 )
@@ -175,7 +175,7 @@ def test_controls_are_refused_by_name_and_with_a_reason() -> None:
     for controls, sentence in (
         ({"popularty": "x"}, "no control is called 'popularty'; did you mean 'popularity'"),
         ({"popularityx": "x"}, "no control is called 'popularityx'"),
-        ({"popularity": " "}, "control 'popularity' is refused without a reason; write it"),
+        ({"popularity": " "}, "control 'popularity' is left out without a reason; write one"),
     ):
         with pytest.raises(UsageError) as refusal:
             study({"controls": controls})

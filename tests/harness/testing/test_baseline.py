@@ -320,7 +320,7 @@ DEFECTS = [
         PresenceError,
         "NaN .* reaches the gradients; clear the vectors before any lay",
     ),
-    (DeafToKeep, PresenceError, "`keep` is not listened to"),
+    (DeafToKeep, PresenceError, "`keep` has no effect"),
     (BatchStatistics, GroupingError, "of K candidates of a request differ"),
     (Unused, GradientError, "parameter 'spare.weight' gets no gradient"),
     (NoRole, RoleError, "parameter 'ids.weight' has 0 roles"),

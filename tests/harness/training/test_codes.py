@@ -137,7 +137,7 @@ def test_the_verb_shows_codes_and_curve(
 def test_a_run_without_codes_or_no_run_says_so(root: Path, world: PreparedDataset) -> None:
     plain = record(root, world, "none")
     assert not (plain / "nested.json").exists()
-    with pytest.raises(NothingToDoError, match="compresses nothing that can be told of"):
+    with pytest.raises(NothingToDoError, match="its compressors have no measures"):
         codes(plain.name, root)
     with pytest.raises(UsageError, match="expected an id or folder of a completed run"):
         codes("ffff", root)

@@ -84,10 +84,10 @@ def test_a_worker_puts_by_what_is_trained_in_parts(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ({"trials": 9, "halving": True}, "halving without seconds: at a fixed number of trials"),
+        ({"trials": 9, "halving": True}, "halving without seconds can only lose"),
         (
             {"trials": 9, "seconds": 60, "halving": True, "objectives": ["auc", "macs"]},
-            "halving goes by the AUC alone",
+            "halving uses the AUC alone",
         ),
     ],
 )

@@ -167,7 +167,7 @@ def test_finalists_are_chosen_among_those_in_time(tmp_path: Path) -> None:
 
 
 def test_timed_needs_what_it_decides() -> None:
-    with pytest.raises(ValueError, match="timed without slo_ms or a front decides nothing"):
+    with pytest.raises(ValueError, match="timed has no effect without slo_ms or two objectives"):
         Tuning(trials=4, timed=2)
     assert Tuning(trials=4, timed=2, slo_ms=1.0).timed == 2
     assert Tuning(trials=4, timed=2, objectives=("auc", "macs")).timed == 2

@@ -307,7 +307,7 @@ def test_an_export_is_held_to_the_predictions_of_the_run(world, tmp_path, spoil)
         target = copy / "predictions" / "valid.parquet"
         pl.read_parquet(target).with_columns(-pl.col("logit")).write_parquet(target)
         loaded = loaded._replace(run=copy)
-    with pytest.raises(GateError, match="score its validation rows otherwise than it recorded"):
+    with pytest.raises(GateError, match="do not score its validation rows as recorded"):
         export_run(loaded, tmp_path / "bundle", rows="float32")
     assert not (tmp_path / "bundle").exists()
 
