@@ -1,1 +1,1 @@
-"""A study read once: its comparison, its decision, and the evidence of its report."""
+"""Reads a study once and makes its comparison, its decision, and the evidence of its report."""

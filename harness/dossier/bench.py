@@ -1,4 +1,4 @@
-"""The latency session of a study, as the decision reads it: one row a strategy."""
+"""The latency session of a study in the form that the decision reads: one row a strategy."""
 
 import math
 from collections.abc import Iterable
@@ -29,12 +29,13 @@ from fusefront.reports.evidence import (
     SessionQuality,
 )
 
-MOST_LOG = 50.0  # a larger log ratio has no end
+MOST_LOG = 50.0  # a larger log ratio counts as infinite
 FILE = "bench/bench.json"
 
 
 def read_bench(study: StudyFolder) -> Bench | None:
-    """bench.json, None where nothing was timed; UsageError for two machines in one file."""
+    """bench.json, None if nothing was timed; raises UsageError if it holds latencies of two
+    machines."""
     path = study.path / FILE
     if not path.exists():
         return None
@@ -51,12 +52,12 @@ def read_bench(study: StudyFolder) -> Bench | None:
 
 
 def timed_rows(bench: Bench | None, candidates: int) -> dict[str, BenchRow]:
-    """Strategy -> its row at K candidates, end to end if that was timed for all."""
+    """Strategy -> its row for K candidates; end to end if that was timed for all strategies."""
     return deciding(bench["rows"] if bench else [], candidates)
 
 
 def session_quality(bench: Bench | None, candidates: int) -> SessionQuality | None:
-    """How far the sessions can be relied on; shares. None where nothing that decides was timed."""
+    """How reliable the sessions are, as shares; None if nothing that decides was timed."""
     if bench is None or not deciding(bench["rows"], candidates):
         return None
     quality = quality_of(bench["rows"], bench["facts"], candidates)
@@ -82,12 +83,13 @@ def session_quality(bench: Bench | None, candidates: int) -> SessionQuality | No
 
 
 def _share(log: float | None) -> float | None:
-    """A log ratio as a share; None where it is not known or has no end."""
+    """A log ratio as a share; None if it is unknown or infinite."""
     return None if log is None or log > MOST_LOG else math.expm1(log)
 
 
 def scope_gaps(bench: Bench | None, candidates: int) -> tuple[ScopeGap, ...]:
-    """Every strategy in both scopes, where both were timed."""
+    """For every strategy the difference between the model alone and the whole request, if both were
+    timed."""
     shipped = [
         row
         for row in (bench["rows"] if bench else [])
@@ -99,7 +101,7 @@ def scope_gaps(bench: Bench | None, candidates: int) -> tuple[ScopeGap, ...]:
 
 
 def _gap(strategy: str, model: BenchRow, whole: BenchRow) -> ScopeGap:
-    """The paired difference of both scopes' p50: rounds are the pairs."""
+    """The paired difference of both p50, in which rounds are the pairs."""
     inner, outer = latency_of(model), latency_of(whole)
     gap = Interval(outer.p50.value - inner.p50.value)
     if len(inner.log_p50) == len(outer.log_p50) > 1:
@@ -135,7 +137,7 @@ def arriving(bench: Bench | None) -> tuple[Arriving, ...]:
 
 
 def at_once(bench: Bench | None) -> tuple[AtOnce, ...]:
-    """Predictions a second with many requests in one call."""
+    """Predictions a second if many requests are scored in one call."""
     lines = bench["facts"].get("offline", []) if bench else []
     return tuple(
         AtOnce(
@@ -150,7 +152,8 @@ def at_once(bench: Bench | None) -> tuple[AtOnce, ...]:
 
 
 def served_by(bench: Bench | None, candidates: int) -> tuple[ServedBy, ...]:
-    """Every strategy on every backend at K candidates, () where what ships is the only one."""
+    """Every strategy on every backend for K candidates; () if only the shipped backend was
+    timed."""
     rows = [
         row
         for row in (bench["rows"] if bench else [])
@@ -176,7 +179,8 @@ def _interval(measured: Measured | None) -> Interval | None:
 
 
 def latency_of(row: BenchRow) -> Latency:
-    """Quantiles with intervals, and their logarithms by round; no p99 of under 1,000 requests."""
+    """The quantiles with intervals, and their logarithms by round; p99 only from 1,000
+    requests on."""
     p50, p95, p99 = (quantile_of(row, name) for name in QUANTILE_NAMES)
     assert p50 is not None
     assert p95 is not None
@@ -196,13 +200,14 @@ def latency_of(row: BenchRow) -> Latency:
 
 
 def floors_of(bench: Bench | None, rows: Iterable[BenchRow]) -> tuple[float, float]:
-    """Log ratios at p50 and p99 within which equal sessions differ, 0 where none is known."""
+    """The log ratios at p50 and p99 within which repeated sessions differ; 0 if unknown."""
     facts, timed = bench["facts"] if bench else BenchFacts(), list(rows)
     return floor_of(facts, timed, "p50") or 0.0, floor_of(facts, timed, "p99") or 0.0
 
 
 def cost_of(row: BenchRow) -> float | None:
-    """Money per million predictions at the load that keeps the queue short, else of a busy core."""
+    """Money a million predictions, at the load that keeps the queue short, else of a core that is
+    always busy."""
     costs = (
         row.get("cost_per_million_served"),
         row.get("cost_per_million_offline"),

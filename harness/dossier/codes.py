@@ -1,4 +1,5 @@
-"""What the study's runs left of their codes: measures of the compressors, AUC by width."""
+"""What the study's runs recorded about their item codes: measures of compressors, and AUC by
+width."""
 
 import re
 from collections import defaultdict
@@ -13,7 +14,7 @@ PART = re.compile(r"_\d+$")  # codebook_use_0, codebook_use_1: parts or levels o
 
 
 def measures(entries: Iterable[RunEntry]) -> tuple[CodeMeasure, ...]:
-    """Each measure of a strategy's modality over parts or levels and runs."""
+    """Each measure of a strategy's modality, summarised over parts or levels and runs."""
     values: dict[tuple[str, str, str], list[tuple[str, float, str]]] = defaultdict(list)
     for entry in entries:
         for row in codes_in(entry.summary):
@@ -36,7 +37,7 @@ def measures(entries: Iterable[RunEntry]) -> tuple[CodeMeasure, ...]:
 
 
 def curves(entries: Iterable[RunEntry]) -> tuple[WidthCurve, ...]:
-    """AUC against the width of nested codes, a curve a run; narrowest first."""
+    """AUC against the width of nested codes, one curve a run; narrowest first."""
     of_runs = []
     for entry in entries:
         rows = sorted(width_rows(entry.path), key=lambda row: row["k"])

@@ -1,4 +1,4 @@
-"""A study's comparison: from prediction files to comparison.json; the test split is opened here."""
+"""Makes a study's comparison.json from prediction files; this opens the test split."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,10 +29,11 @@ from fusefront.harness.statistics.planner import PowerPlan, plan
 def study_options(
     folder: StudyFolder, include: Sequence[Path] = (), metrics: Sequence[str] | None = None
 ) -> Options:
-    """Baseline, margin, cluster and the rest as the study and its data set say.
+    """The options of the comparison: baseline, margin, cluster and so on, as the study and its data
+    set set them.
 
-    `include` are files with the user's own metrics, beside those on record; `metrics` are measured
-    instead of the shipped ones and those that the study names.
+    `include` are files with plug-in metrics, beside the recorded ones; `metrics` replace the
+    shipped metrics and those that the study names.
     """
     spec, source = folder.spec, StudySource(folder)
     judged = spec.comparison.model_dump(exclude={"metrics"})
@@ -56,11 +57,13 @@ def compare_study(
 ) -> Comparison:
     """Compare a study's completed runs; opening test is recorded.
 
-    comparison.json, which decision and report read, is written where baseline, margin, metric,
-    clusters and pairing are the study's own: a look from another side does not change the decision.
+    comparison.json, which decision and report read, is written only if baseline, margin, metric,
+    clusters and pairing are the study's own, so that another comparison does not change the
+    decision.
 
     Raises:
         NothingToDoError: the study has no completed runs.
+        UsageError: the options do not fit the study.
     """
     own = study_options(folder, include, None if options is None else ())
     options = options or own
@@ -94,7 +97,8 @@ def compare_study(
 
 
 def _refuse_damage(folder: StudyFolder, source: StudySource, baseline: str) -> None:
-    """DataContractError where damage leaves nothing to compare, or nothing to compare with."""
+    """Raises DataContractError if damage leaves nothing to compare, or no baseline to compare
+    with."""
     if baseline not in source.strategies:
         if sentence := folder.matrix().get("without", {}).get(baseline):
             raise DataContractError(sentence.removesuffix("."))
@@ -117,17 +121,17 @@ def _unfinished(folder: StudyFolder) -> list[str]:
 
 
 def _errors(options: Options) -> tuple[str, bool, bool]:
-    """What intervals depend on."""
+    """The options that intervals depend on."""
     return options.cluster, options.two_way, options.paired_seeds
 
 
 def plan_from_study(
     folder: StudyFolder, effect: float, comparisons: int | None, rows_per_day: float | None
 ) -> PowerPlan:
-    """A plan from a study's noise; its test split is read for that, and it is recorded.
+    """A plan from the noise of a study; reading its test split for this is recorded.
 
     Raises:
-        UsageError: the baseline cannot be compared, or the study says too little of its noise.
+        UsageError: the baseline cannot be compared, or the study shows too little of its noise.
     """
     options = study_options(folder, metrics=("auc",))
     source = StudySource(folder)
@@ -160,10 +164,10 @@ def tuned_values(
     split: str = "test",
     own: OwnMetrics | None = None,
 ) -> dict[str, list[float]]:
-    """Mean metric of each strategy in each of several studies that differ in their tuning seed.
+    """The mean metric of each strategy in each of several studies that differ in their tuning seed.
 
     Raises:
-        DataContractError: the studies are of different data.
+        DataContractError: the studies use different data.
     """
     prints = {folder.name: str(folder.matrix()["fingerprint"]) for folder in folders}
     if len(set(prints.values())) > 1:

@@ -1,4 +1,4 @@
-"""`decide` and `report` on a study's folder: the record, the sentence, the page."""
+"""`decide` and `report` on a study's folder: write the record, the sentence and the page."""
 
 import json
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ RECHECK_DAYS = 90
 
 @dataclass(frozen=True)
 class DecisionOptions:
-    """What the user set; None = as the study says."""
+    """The options that the user set; None = as the study says."""
 
     slo_ms: float | None = None
     max_cost: float | None = None
@@ -40,7 +40,7 @@ class DecisionOptions:
     owner: str | None = None
 
     def policy(self, study: StudyFolder) -> Policy:
-        """The study's own limit and margin where nothing else was options."""
+        """The policy, with the study's own limit and margin unless the options set them."""
         spec = study.spec
         return Policy(
             spec.slo_ms if self.slo_ms is None else self.slo_ms,
@@ -52,10 +52,12 @@ class DecisionOptions:
 def decide_study(
     study: StudyFolder, options: DecisionOptions | None = None, tell: Tell | None = None
 ) -> str:
-    """Write decision.json and say the decision in a sentence; `tell` what is damaged and left out.
+    """Write decision.json and return the decision as a sentence; `tell` gets damaged records that
+    are left out.
 
-    GateError, after writing: nothing is feasible, or the evidence is too thin; its sentence says
-    what to measure.
+    Raises:
+        GateError: after writing: nothing fits the limits, or the evidence is too thin; the message
+            says what to measure.
     """
     evidence = record_decision(study, options or DecisionOptions())
     if tell is not None:
@@ -66,14 +68,15 @@ def decide_study(
 
 
 def refuse(evidence: Evidence) -> None:
-    """GateError where nothing is chosen, with what to measure; the record is written already."""
+    """Raises GateError if nothing was chosen, with what to measure; decision.json was written
+    before."""
     decision = evidence.decision
     if decision.case in ("infeasible", "thin"):
         raise GateError(as_sentence([lack.text for lack in decision.lacks]))
 
 
 def as_sentence(texts: list[str]) -> str:
-    """Several sentences as one: the first as it is, the others after semicolons.
+    """Several sentences joined to one: the first unchanged, the next ones after semicolons.
 
     >>> as_sentence(["No x; run a.", "Every y has one."])
     'No x; run a; every y has one.'
@@ -83,7 +86,7 @@ def as_sentence(texts: list[str]) -> str:
 
 
 def record_decision(study: StudyFolder, options: DecisionOptions) -> Evidence:
-    """Judge the study and write decision.json; returns the evidence it stands on."""
+    """Judge the study and write decision.json; returns the evidence of the decision."""
     material = gather(study)
     policy = options.policy(study)
     evidence = build_evidence(
@@ -94,7 +97,7 @@ def record_decision(study: StudyFolder, options: DecisionOptions) -> Evidence:
 
 
 def signature(material: StudyMaterial, options: DecisionOptions, today: date) -> Signature:
-    """Owner, date, and when to look again."""
+    """The owner, the date, and when to decide again."""
     owner = material.study.spec.owner if options.owner is None else options.owner
     again = today + timedelta(days=RECHECK_DAYS)
     return Signature(
@@ -113,16 +116,17 @@ def report_study(
     pdf: bool = False,
     slo_ms: float | None = None,
 ) -> Path:
-    """Render the study's report under `out`, Japanese under `out`/ja; what is missing is made
-    first.
+    """Write the study's report under `out`, the Japanese one under `out`/ja; missing evidence is
+    made first.
 
-    The recorded decision's limit, margin and owner are kept. A decision that was recorded on other
-    evidence is made again. Another limit (`slo_ms`) is a what-if: it says so in its headline, lies
-    under `out`/what-if-LIMIT-ms and is not recorded; the recorded page stays. A page in the other
-    language that lies there is written anew, too, and each links to the other.
+    The limit, margin and owner of the recorded decision are kept. If a decision was recorded on
+    other evidence, it is made again. Another limit (`slo_ms`, in ms) is a what-if: its headline
+    says so, it is written under `out`/what-if-LIMIT-ms and not recorded, and the recorded page
+    stays. A page that exists in the other language is written again, too, and the two link to each
+    other.
 
     Raises:
-        UsageError: what the report needs is missing and cannot be made.
+        UsageError: the report needs something that is missing and cannot be made.
     """
     from fusefront.reports.render import render
 
@@ -142,7 +146,7 @@ def report_study(
         try:
             link = OTHER_PAGE[tongue] if linked else ""
             return render(evidence, folder, language=tongue, pdf=printed, other_page=link)
-        except ReportError as error:  # no font for the language, no maker of PDF
+        except ReportError as error:  # no font for the language, or no program that makes PDF
             lacks.append(error)
             return folder / "index.html"  # which may be there
 
@@ -165,7 +169,7 @@ OTHER_PAGE: dict[Language, str] = {"en": "ja/index.html", "ja": "../index.html"}
 
 
 def _shown_of(page: Path) -> tuple[object, ...]:
-    """The decision that a page shows, and its strategies' numbers; () where that is not known."""
+    """The decision and the strategies' numbers that a page shows; () if they cannot be read."""
     try:
         evidence = json.loads((page / "evidence.json").read_text(encoding="utf-8"))
         decided = [evidence["decision"][key] for key in ("case", "choice", "slo_ms", "margin")]
@@ -176,12 +180,12 @@ def _shown_of(page: Path) -> tuple[object, ...]:
 
 
 def _folder_of(out: Path, language: Language) -> Path:
-    """Languages lie beside each other."""
+    """The folder of a language's page."""
     return out if language == "en" else out / language
 
 
 def _decision(study: StudyFolder) -> DecisionRecord | None:
-    """The decision on record; None where there is none that can be read: it is made again."""
+    """The recorded decision; None if there is none that can be read, so that it is made again."""
     try:
         return optional_record(study.path / FILE, DecisionRecord)
     except NewerFormatError:
@@ -191,7 +195,7 @@ def _decision(study: StudyFolder) -> DecisionRecord | None:
 
 
 def _stands(study: StudyFolder, record: DecisionRecord | None) -> bool:
-    """Whether the record speaks of the files and runs that lie there now."""
+    """Whether the record was made from the files and runs that exist now."""
     if record is None or changed(study) or record.get("evidence") != hashes(study):
         return False
     digests = {run.run_id: run.sha256 for run in all_origins(study) if run.sha256}
@@ -199,7 +203,7 @@ def _stands(study: StudyFolder, record: DecisionRecord | None) -> bool:
 
 
 def _shown(study: StudyFolder, options: DecisionOptions, record: DecisionRecord | None) -> Evidence:
-    """The evidence without a new record, under the recorded date."""
+    """The evidence under the recorded date, without writing a new record."""
     material = gather(study)
     recorded = (record or DecisionRecord()).get("decision", Decided())
     day = recorded.get("date") or datetime.now(UTC).date().isoformat()
@@ -210,7 +214,8 @@ def _shown(study: StudyFolder, options: DecisionOptions, record: DecisionRecord 
 def _supposed(
     study: StudyFolder, options: DecisionOptions, record: DecisionRecord | None, slo_ms: float
 ) -> Evidence:
-    """The evidence at another limit, which knows the recorded one; that is recorded first."""
+    """The evidence at another limit, with the recorded decision beside it; that one is recorded
+    first."""
     if not _stands(study, record):
         record_decision(study, options)
     evidence = _shown(study, replace(options, slo_ms=slo_ms), _decision(study))
@@ -219,7 +224,7 @@ def _supposed(
 
 
 def _recorded(record: DecisionRecord | None) -> DecisionOptions:
-    """What was options when the decision was recorded."""
+    """The options with which the decision was recorded."""
     decided = record.get("decision") if record else None
     if not decided:
         return DecisionOptions()

@@ -14,12 +14,13 @@ from fusefront.reports.exchange import encode
 from fusefront.reports.words.decision import headline
 
 FILE = "decision.json"
-LEFT_OUT, DAMAGED = "Left out: ", "Damaged: "  # begin a note on a record that is damaged
+LEFT_OUT, DAMAGED = "Left out: ", "Damaged: "  # prefixes of notes on damaged records
 DECISIONS = "decisions.jsonl"  # every decision that was recorded, one line each
 
 
 def write_record(study: StudyFolder, evidence: Evidence) -> None:
-    """Add the decision to the log and write the record; a kill leaves the old record or the new."""
+    """Append the decision to the log, then replace decision.json; a kill leaves the old record or
+    the new one."""
     record = record_of(study.name, evidence)
     digest = hashlib.sha256(json_text(record).encode()).hexdigest()
     with locked(lock_file(study.root, "study", study.name), Wait(WHY)):
@@ -32,9 +33,11 @@ def write_record(study: StudyFolder, evidence: Evidence) -> None:
 
 
 def changed(study: StudyFolder) -> str:
-    """A sentence where decision.json is not what was recorded last; "" where it is, or is older.
+    """A sentence if decision.json is not what was recorded last; "" if it is, or if it is older
+    than the log.
 
-    The last two of the log count: a kill may have left the record before.
+    Either of the last two entries of the log is accepted, since a kill may have left the previous
+    record.
     """
     path = study.path / FILE
     if sentence := chain.broken(study.path / DECISIONS):
@@ -46,12 +49,12 @@ def changed(study: StudyFolder) -> str:
 
 
 def cautions(evidence: Evidence) -> list[str]:
-    """What the decision goes without because it is damaged, a sentence each."""
+    """A sentence for each damaged record that the decision was made without."""
     return [note for note in evidence.study.notes if note.startswith((LEFT_OUT, DAMAGED))]
 
 
 def _logged(study: StudyFolder) -> list[str]:
-    """SHA-256 of the decisions on record, the last one last."""
+    """SHA-256 of the recorded decisions, in the order of time."""
     text = chain.read(study.path / DECISIONS).decode(errors="replace")
     digests = []
     for line in text.splitlines():
@@ -63,7 +66,7 @@ def _logged(study: StudyFolder) -> list[str]:
 
 
 def record_of(study: str, evidence: Evidence) -> dict[str, Json]:
-    """The record of a decision: enough to check it without the report."""
+    """The content of decision.json: enough to check the decision without the report."""
     return {
         "format": 1,
         "study": study,
@@ -85,7 +88,7 @@ def record_of(study: str, evidence: Evidence) -> dict[str, Json]:
 
 
 def _standing(evidence: Evidence, i: int) -> dict[str, Json]:
-    """The numbers that the policy looked at."""
+    """The numbers of candidate i that the policy used."""
     point = evidence.points[i]
     whole = encode(point)
     keys = (

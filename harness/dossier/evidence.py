@@ -1,4 +1,4 @@
-"""The report's evidence of a study, gathered from its files; nothing is trained or timed here."""
+"""Gathers the evidence of a study's report from its files; nothing is trained or timed here."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -47,7 +47,7 @@ from fusefront.reports.evidence import (
     StudyFacts,
 )
 
-MOST_CURVES = 60  # runs whose training curves are all shown; of more, those the decision names
+MOST_CURVES = 60  # with more runs, only the curves of strategies that the decision names are shown
 ALL_ROLES = ("strategy", "control", "ablation")
 FILES = (
     COMPARISON,
@@ -72,7 +72,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StudyMaterial:
-    """A study's files, read once."""
+    """A study's files, each read once."""
 
     study: StudyFolder
     every: list[RunEntry]  # ablations included
@@ -80,17 +80,17 @@ class StudyMaterial:
     comparison: Comparison
     bench: Bench | None
     inputs: Inputs
-    damaged: tuple[str, ...] = ()  # a sentence for each record that the decision goes without
+    damaged: tuple[str, ...] = ()  # a sentence for each damaged record that the decision lacks
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Damaged records beside the decision, which the page goes on without: a sentence each."""
+    """Damaged records that only the page lacks, one sentence each."""
 
     sentences: list[str]
 
     def read(self, part: Callable[[], T], empty: T) -> T:
-        """What `part` reads; `empty` where its record is damaged."""
+        """The result of `part`; `empty` if the record it reads is damaged."""
         try:
             return part()
         except DataContractError as error:
@@ -100,7 +100,7 @@ class LeftOut:
     def each(
         self, part: Callable[[list[RunEntry]], tuple[T, ...]], entries: list[RunEntry]
     ) -> tuple[T, ...]:
-        """What `part` reads of every run whose record is not damaged."""
+        """The results of `part` for all runs whose record is intact."""
         empty: tuple[T, ...] = ()
         parts = (self.read(partial(part, [entry]), empty) for entry in entries)
         return tuple(chain.from_iterable(parts))
@@ -109,7 +109,7 @@ class LeftOut:
 def gather(study: StudyFolder) -> StudyMaterial:
     """Read matrix, comparison and bench; a missing comparison is made, which opens test.
 
-    A bench that cannot be read is one that was not made.
+    A bench that cannot be read counts as missing.
     """
     every = study.checked_entries(roles=ALL_ROLES)
     entries = [entry for entry in every if entry.role != "ablation"]
@@ -123,7 +123,7 @@ def gather(study: StudyFolder) -> StudyMaterial:
 
 
 def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature) -> Evidence:
-    """Judge the study and put everything together that the report shows."""
+    """Judge the study and assemble everything that the report shows."""
     study, inputs, comparison = material.study, material.inputs, material.comparison
     judged = judge(inputs, comparison.model, policy, signature)
     timed = timed_rows(material.bench, study.spec.latency.decide_at)
@@ -195,19 +195,19 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
 
 
 def _lead(decision: Decision) -> Interval | None:
-    """How far the choice is ahead of what runs today, or of the runner-up."""
+    """The difference of the choice to what runs today, or to the runner-up."""
     return decision.margins.over_today or decision.margins.over_runner_up
 
 
 def all_origins(study: StudyFolder) -> tuple[RunOrigin, ...]:
-    """Every run of the study, ablations included."""
+    """All runs of the study, ablations included."""
     return facts.origins(study, study.checked_entries(roles=ALL_ROLES))
 
 
 def hashes(study: StudyFolder) -> dict[str, str]:
     """SHA-256 of every file under the study's folder that the evidence was read from.
 
-    The trials of a search, many small files, have one together: "tuning/<strategy>".
+    The many small files of a search's trials have one hash together: "tuning/<strategy>".
     """
     ablations = sorted(path.name for path in study.path.glob("ablation-*.json"))
     return {**facts.hashes(study, (*FILES, *ablations)), **facts.search_hashes(study)}

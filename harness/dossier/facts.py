@@ -1,4 +1,4 @@
-"""The report's facts of a study: data, runs, training curves, audit, environment, provenance."""
+"""Facts of a study for the report: data, runs, training curves, audit, environment, provenance."""
 
 import contextlib
 import hashlib
@@ -32,7 +32,7 @@ from fusefront.harness.serving.latency.bench_record import Bench, BenchFacts
 from fusefront.reports.evidence import AuditFinding, RunOrigin, StudyFacts, TrainingCurve
 
 State = Literal["ok", "note", "warning", "error", "not run"]
-JUDGED_FROM = 8  # trials, so that a search's last quarter has two
+JUDGED_FROM = 8  # fewest trials, so that the last quarter of a search has two
 _STATES: dict[str, State] = {"severe": "error", "warning": "warning", "note": "note"}
 
 
@@ -47,7 +47,7 @@ def _hash(path: Path) -> str:
 
 
 def origins(study: StudyFolder, entries: Iterable[RunEntry]) -> tuple[RunOrigin, ...]:
-    """Every run of the study, failed ones too, with the hash of what was read, if any was."""
+    """All runs of the study, also failed ones, with the hash of the file that was read, if any."""
     return tuple(
         RunOrigin(
             entry.run_id,
@@ -113,7 +113,8 @@ def searches(study: StudyFolder) -> tuple[TrainingCurve, ...]:
 
 
 def _best_so_far(records: list[Trial]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The best value after each trial from the first that ended well, and all seconds by then."""
+    """The best value after each trial from the first completed one on, and all seconds spent until
+    then."""
     best, spent = [], []
     high, seconds = float("-inf"), 0.0
     for record in records:
@@ -128,7 +129,7 @@ def _best_so_far(records: list[Trial]) -> tuple[tuple[float, ...], tuple[float, 
 
 
 def finished_trials(study: StudyFolder) -> dict[str, int]:
-    """How many trials of each search ended well, of those on record that can be read."""
+    """The number of completed trials of each search, counted from the readable records."""
     counts: dict[str, int] = defaultdict(int)
     for path, trial in readable_trials(study):
         counts[path.parent.name] += trial["state"] == "ok"
@@ -136,7 +137,7 @@ def finished_trials(study: StudyFolder) -> dict[str, int]:
 
 
 def readable_trials(study: StudyFolder) -> Iterator[tuple[Path, Trial]]:
-    """The trials of all searches whose records can be read, with their files."""
+    """The trials of all searches with readable records, and their files."""
     for path in _trials(study):
         with contextlib.suppress(DataContractError):
             yield path, read_record(path, Trial)
@@ -160,7 +161,8 @@ def _trials(study: StudyFolder) -> list[Path]:
 
 
 def audit_findings(study: StudyFolder) -> tuple[AuditFinding, ...]:
-    """audit.json as the report shows it: findings, worst first, then the checks that passed."""
+    """audit.json in the form of the report: findings, worst first, then the checks without
+    findings."""
     record = optional_record(study.path / "audit.json", AuditRecord) or AuditRecord()
     findings = [
         AuditFinding(
@@ -178,7 +180,7 @@ def audit_findings(study: StudyFolder) -> tuple[AuditFinding, ...]:
 
 
 def environment(entries: list[RunEntry], bench: Bench | None) -> dict[str, str]:
-    """Versions and hardware; differing values of several runs are all shown."""
+    """Versions and hardware; if runs differ, all values are shown."""
     versions: dict[str, dict[str, None]] = defaultdict(dict)
     for path in {entry.path for entry in entries[:1] + entries[-1:]}:
         record = optional_record(path / "environment.json", EnvironmentRecord)
@@ -206,12 +208,12 @@ def environment(entries: list[RunEntry], bench: Bench | None) -> dict[str, str]:
 
 
 def hashes(study: StudyFolder, names: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of the files under the study's folder that exist."""
+    """SHA-256 of those files `names` under the study's folder that exist."""
     return {name: sha256(study.path / name) for name in names if (study.path / name).exists()}
 
 
 def search_hashes(study: StudyFolder) -> dict[str, str]:
-    """SHA-256 of the trials of each search, in the order of their names."""
+    """SHA-256 of the trials of each search, taken in the order of their names."""
     digests: dict[str, hashlib._Hash] = defaultdict(hashlib.sha256)
     for path in _trials(study):
         with contextlib.suppress(IsADirectoryError):
@@ -229,7 +231,7 @@ def study_facts(
     trials: int | None,
     notes: tuple[str, ...],
 ) -> StudyFacts:
-    """What the head of the page says."""
+    """The facts in the head of the page."""
     manifest = store_facts(study.store_path)
     counts = manifest.get("counts", {})
     rows = {split: count["rows"] for split, count in counts.items()}
@@ -270,7 +272,7 @@ def study_facts(
 
 
 def _lag(store: StoreFacts) -> str:
-    """How late the past is taken to be known: counters' lags, and that of histories of the log.
+    """How late past events become known: the lags of counters, and of histories from the log.
 
     >>> _lag({"counters": {"entries": [{"lag": None}, {"lag": "1h"}]}})
     '0, 1h'

@@ -1,4 +1,5 @@
-"""Whether verdicts stand by another recipe (sensitivity.json), and who rises to the last epoch."""
+"""Whether verdicts change under another recipe (sensitivity.json), and which strategies still
+improved in their last epoch."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -20,7 +21,8 @@ FILE = "sensitivity.json"
 
 
 class Standing(TypedDict):
-    """A strategy's verdict against the baseline by another recipe, beside the study's own."""
+    """A strategy's verdict against the baseline under another recipe, beside the verdict under the
+    study's own."""
 
     recipe: str
     strategy: str
@@ -38,7 +40,8 @@ class SensitivityRecord(Record):
 
 
 def write_sensitivity(folder: StudyFolder, options: Options, own: Comparison) -> list[str]:
-    """Compare by every other recipe; what is to be said, in sentences."""
+    """Compare under every other recipe and write sensitivity.json; returns sentences for the
+    user."""
     rows: list[Standing] = []
     sentences = []
     for place, other in enumerate(folder.matrix().get("sensitivity", [])):
@@ -83,7 +86,7 @@ def _standings(recipe: str, own: Comparison, other: Comparison) -> list[Standing
 
 
 def _changes(row: Standing) -> bool:
-    """A verdict that is one and is another by the other recipe."""
+    """Whether both are verdicts and they differ."""
     return row["verdict"] != row["other"]
 
 
@@ -92,7 +95,7 @@ def _word(verdict: str) -> str:
 
 
 def other_verdicts(study: StudyFolder) -> tuple[OtherVerdict, ...]:
-    """Every verdict by another recipe, for the report."""
+    """All verdicts under other recipes, for the report."""
     record = optional_record(study.path / FILE, SensitivityRecord)
     return tuple(
         OtherVerdict(
@@ -109,10 +112,12 @@ def other_verdicts(study: StudyFolder) -> tuple[OtherVerdict, ...]:
 def rising(
     curves: Iterable[TrainingCurve], lead: Interval | None, margin: float
 ) -> tuple[Rising, ...]:
-    """Strategies whose validation AUC rose in its last epoch by more than the lead is unsure.
+    """Strategies whose validation AUC rose in the last epoch by more than the uncertainty of the
+    lead.
 
-    The rise is the last epoch over the best before it, mean over seeds; the lead's uncertainty is
-    half the width of its interval, or the margin of equivalence where there is none. Most first.
+    The rise is the last epoch minus the best before it, mean over seeds. The uncertainty is half
+    the width of the lead's interval, or the margin of equivalence without an interval. Largest rise
+    first.
     """
     unsure = margin
     if lead is not None and lead.low is not None and lead.high is not None:

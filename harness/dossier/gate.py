@@ -1,4 +1,4 @@
-"""The gate on two studies: the same strategies, the same test rows, before and after."""
+"""The regression gate on two studies: the same strategies on the same test rows."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from fusefront.harness.runs.store import RunEntry, StudyFolder
 
 
 class Gate(NamedTuple):
-    """What was checked, and the strategies that only one of the studies has runs of."""
+    """The checks, and the strategies that have runs in only one of the studies."""
 
     checks: list[Check]
     left_out: list[str]
@@ -21,11 +21,13 @@ class Gate(NamedTuple):
 
 
 def gate_studies(new: StudyFolder, old: StudyFolder, margin: float) -> Gate:
-    """Check every strategy that both studies have; paired by test row.
+    """Check every strategy that both studies have, paired by test row.
 
-    DataContractError for other data or other rows; UsageError where the two have no strategy in
-    common; GateError where the evidence is too thin to judge: too few seeds (a training that failed
-    is no reason to pass) or too few independent groups of test rows.
+    Raises:
+        DataContractError: the studies have other data or other test rows.
+        UsageError: the studies have no strategy in common.
+        GateError: too little evidence to judge: too few seeds (also because a training failed) or
+            too few independent groups of test rows.
     """
     _same_data(new, old)
     before, after = _by_strategy(old), _by_strategy(new)
@@ -39,7 +41,7 @@ def gate_studies(new: StudyFolder, old: StudyFolder, margin: float) -> Gate:
         for name in shared:
             if len(runs[name]) < 2:
                 for sentence in _damaged(study, name):
-                    raise DataContractError(sentence)  # what cannot be judged has not passed
+                    raise DataContractError(sentence)  # not judged: not passed
                 seeds = f"{len(runs[name])} completed seed{'s' if not runs[name] else ''}"
                 raise GateError(
                     f"strategy {name!r} of {study.name!r} has {seeds}, expected at least 2 to tell "
@@ -74,7 +76,7 @@ def _same_data(new: StudyFolder, old: StudyFolder) -> None:
 
 
 def _by_strategy(study: StudyFolder) -> dict[str, list[RunEntry]]:
-    """Completed runs of each strategy; those without one have an empty list."""
+    """The completed runs of each strategy; strategies without one have an empty list."""
     runs: dict[str, list[RunEntry]] = {}
     for entry in study.checked_entries():
         if not is_device(study, entry.strategy):
@@ -84,7 +86,7 @@ def _by_strategy(study: StudyFolder) -> dict[str, list[RunEntry]]:
 
 
 def _damaged(study: StudyFolder, strategy: str = "") -> list[str]:
-    """The sentences on a study's damaged runs and cells, of one strategy or of all."""
+    """Sentences on damaged runs and cells of a study, for one strategy or for all."""
     entries = study.checked_entries()
     lost = [] if strategy else [*study.lost_cells()]
     return lost + [e.damage for e in entries if e.damage and strategy in ("", e.strategy)]

@@ -1,4 +1,4 @@
-"""How firm the decision is, from a study's comparison, replay and searches, for the evidence."""
+"""How firm the decision is, computed from a study's comparison, replay and searches."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,7 @@ def graded(
     worth: computed.Worth | None,
     beside: Sequence[computed.GradeReason],
 ) -> Firmness:
-    """The firmness of the decision as the page and decision.json hold it."""
+    """The firmness of the decision as the page and decision.json show it."""
     known = computed.firmness(
         inputs,
         policy,
@@ -64,7 +64,8 @@ def graded(
 
 
 def front_shape(inputs: Inputs, under: Sequence[int] = ()) -> FrontShape | None:
-    """The front as a whole, for the evidence; None where there is none. `under` keep the limit."""
+    """The front as a whole for the evidence; None without a front. `under` are the candidates that
+    keep the limit."""
     extent = front_extent(inputs, under=under)
     if extent is None:
         return None
@@ -85,9 +86,9 @@ def front_shape(inputs: Inputs, under: Sequence[int] = ()) -> FrontShape | None:
 
 
 def searches_of(comparison: Comparison) -> computed.Searches | None:
-    """What the comparison knows of the searches; None where nothing is known.
+    """What the comparison knows of the searches; None if it knows nothing.
 
-    Who has no row was not searched (controls).
+    A strategy without a row was not searched (a control).
     """
     if comparison.search is None:
         return None
@@ -105,7 +106,8 @@ def searches_of(comparison: Comparison) -> computed.Searches | None:
 def known_beside(
     choice: str | None, rising: Sequence[Rising], others: Sequence[OtherVerdict]
 ) -> list[computed.GradeReason]:
-    """Reasons against the choice that lie beside test: unfinished training, another recipe."""
+    """Reasons against the choice that do not come from test: unfinished training, another
+    recipe."""
     reasons = [
         computed.GradeReason(
             "training",

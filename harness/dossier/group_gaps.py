@@ -1,4 +1,4 @@
-"""gaps.json of a study: gaps between the groups of slices that are marked as sensitive."""
+"""gaps.json of a study: gaps between the groups of sensitive slices."""
 
 import numpy as np
 
@@ -14,7 +14,8 @@ FILE = "gaps.json"
 
 
 def write_gaps(folder: StudyFolder, source: StudySource, level: float) -> None:
-    """Of every strategy, where the data set has a sensitive slice; test has been opened."""
+    """Write the gaps of every strategy if the data set has a sensitive slice; test must be open
+    already."""
     if not any(each.sensitive for each in source.slices("test")):
         return
     layout = Layout(source.rows("test"), source.cluster)
@@ -37,13 +38,13 @@ def write_gaps(folder: StudyFolder, source: StudySource, level: float) -> None:
 
 
 def read_gaps(folder: StudyFolder) -> list[GapRow]:
-    """Those on record; [] where there is no sensitive slice."""
+    """The recorded gaps; [] without a sensitive slice."""
     record = optional_record(folder.path / FILE, GapsRecord)
     return record["gaps"] if record else []
 
 
 def shown_gaps(folder: StudyFolder, strategies: list[str | None]) -> tuple[SliceGap, ...]:
-    """Those of the strategies that page one is about."""
+    """The gaps of the strategies that page one is about."""
     return tuple(
         SliceGap(
             row["strategy"],
@@ -61,7 +62,8 @@ def shown_gaps(folder: StudyFolder, strategies: list[str | None]) -> tuple[Slice
 def beyond(rows: list[GapRow], largest: dict[str, float]) -> list[str]:
     """A sentence for each gap that is shown to be larger than allowed.
 
-    `largest` is measure -> size; a gap whose interval reaches into it is no failure.
+    `largest`: measure -> largest allowed size. A gap fails only if its whole interval is beyond
+    that size.
     """
     sentences = []
     for row in rows:
@@ -77,7 +79,7 @@ def beyond(rows: list[GapRow], largest: dict[str, float]) -> list[str]:
 
 
 def allowed_gaps(texts: list[str]) -> dict[str, float]:
-    """auc=0.02 and the like, as a measure's largest gap.
+    """Texts such as "auc=0.02" as measure -> largest allowed gap.
 
     Raises:
         ValueError: a text is not MEASURE=SIZE of a known measure.

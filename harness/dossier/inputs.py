@@ -1,4 +1,4 @@
-"""A study's comparison, bench and runs as the inputs of a decision."""
+"""Turns a study's comparison, bench and runs into the inputs of a decision."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -35,10 +35,10 @@ COMPARISON = "comparison.json"
 
 
 def read_comparison(study: StudyFolder, entries: list[RunEntry]) -> Comparison:
-    """comparison.json if it is of the completed runs; else made now (opens test, on record).
+    """comparison.json if it is of the completed runs, else a new comparison (opens test, recorded).
 
-    A study whose baseline never completed is compared with its first complete strategy. One that
-    cannot be read is made again and says so.
+    If the baseline has no completed run, the first complete strategy takes its place. An unreadable
+    comparison.json is made again, and a note says so.
     """
     path = study.path / COMPARISON
     runs, damaged = by_strategy(entries), ""
@@ -64,7 +64,7 @@ def read_comparison(study: StudyFolder, entries: list[RunEntry]) -> Comparison:
 
 
 def stored_comparison(path: Path) -> Comparison:
-    """comparison.json as it was written; DataContractError names what it is not."""
+    """comparison.json as written; raises DataContractError, which says what is wrong."""
     record = read_record(path, ComparisonRecord)
     try:
         return Comparison.from_dict(record)
@@ -75,7 +75,7 @@ def stored_comparison(path: Path) -> Comparison:
 
 
 def by_strategy(entries: list[RunEntry]) -> dict[str, list[RunEntry]]:
-    """Completed runs of each strategy, in the order of the study."""
+    """The completed runs of each strategy, in the order of the study."""
     runs: dict[str, list[RunEntry]] = defaultdict(list)
     for entry in entries:
         if entry.state == "completed":
@@ -86,7 +86,8 @@ def by_strategy(entries: list[RunEntry]) -> dict[str, list[RunEntry]]:
 def study_inputs(
     study: StudyFolder, comparison: Comparison, bench: Bench | None, entries: list[RunEntry]
 ) -> Inputs:
-    """Axes follow the comparison's strategies; those that never completed are not in it.
+    """The inputs; their axes follow the comparison's strategies, so strategies without a completed
+    run are missing.
 
     Raises:
         NothingToDoError: no strategy of the study can be compared.
@@ -121,14 +122,14 @@ def study_inputs(
 
 
 def pairs_of(model: JointModel, c_all: float, c_base: float) -> Pairs:
-    """The differences as the policy reads them; NaN errors where no interval is given."""
+    """The differences as the policy reads them; errors are NaN where there is no interval."""
     se = model.se if model.has_intervals else np.full(model.K.shape, np.nan)
     df = np.nan_to_num(np.minimum(model.dfs, 1e9), nan=1.0)
     return Pairs(model.diff, se, df, c_all, c_base, model.seed_part, model.level)
 
 
 def pairs_of_comparison(comparison: Comparison) -> Pairs:
-    """The differences with the one interval that the comparison shows of each."""
+    """The differences, each with the interval that the comparison shows."""
     model = comparison.model
     return replace(
         pairs_of(model, comparison.c_all, comparison.c_base),
@@ -181,7 +182,8 @@ def _auc(comparison: Comparison, name: str) -> Measured:
 
 
 def _settler(comparison: Comparison) -> Callable[[int, int], Settle]:
-    """More rows or seeds that would see the declared effect, at the width of the interval."""
+    """A function that gives the rows or seeds with which the interval of a pair would detect the
+    declared effect."""
 
     def needed(a: int, b: int) -> Settle:
         row = comparison.row(comparison.model.names[a])

@@ -1,5 +1,5 @@
-"""Everything the policy says about one set of inputs, as evidence: outcome, front, what would
-change it."""
+"""Everything that the policy says about one set of inputs: outcome, front, and what would change
+it."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,21 +16,21 @@ from fusefront.harness.decision.sensitivity import flips, what_would_change
 from fusefront.harness.dossier.shown import interval
 from fusefront.reports.evidence import Change, Decision, FrontierBand, Lack, Margins
 
-SEED = 20_261_125  # of the descriptive draws: the same inputs give the same figures
+SEED = 20_261_125  # of the descriptive draws, so that equal inputs give equal figures
 GRID = 121
-DRAWN = "p99"  # the figure's axis; the confident rules use p50, which ranks
+DRAWN = "p99"  # the axis of the figure; the rules for confident statements use p50
 
 
 class Drawable(Protocol):
-    """The joint normal model, as far as it is needed here."""
+    """The joint normal model, as far as this module uses it."""
 
     def draw(self, rng: np.random.Generator, n: int) -> Floats:
-        """[n, S] draws of what the metrics may be, with all their uncertainty."""
+        """[n, S] draws of the true metrics, with all their uncertainty."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """Who stands for the decision, and when it is looked at again."""
+    """Who is responsible for the decision, and when to decide again."""
 
     owner: str = ""
     date: str = ""
@@ -39,7 +39,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the policy said and the pictures that go with it."""
+    """The result of the policy and the figures that belong to it."""
 
     outcome: Outcome
     front: Frontier
@@ -48,7 +48,7 @@ class Judged:
 
 
 def judge(inputs: Inputs, joint: Drawable, policy: Policy, signature: Signature) -> Judged:
-    """Decide, draw the front, apply the policy again at other limits, margins and prices."""
+    """Decide, compute the front, and apply the policy again at other limits, margins and prices."""
     outcome = decide(inputs, policy)
     rng = np.random.default_rng(SEED)
     auc = joint.draw(rng, DRAWS)
@@ -61,7 +61,7 @@ def judge(inputs: Inputs, joint: Drawable, policy: Policy, signature: Signature)
 
 
 def margins(inputs: Inputs, policy: Policy, choice: int | None, second: int | None) -> Margins:
-    """By how much the choice is chosen."""
+    """How far the choice is ahead, in AUC, p99 and cost."""
     if choice is None:
         return Margins()
     candidate = inputs.candidates[choice]
@@ -76,7 +76,7 @@ def margins(inputs: Inputs, policy: Policy, choice: int | None, second: int | No
 
 
 def _band(inputs: Inputs, auc: Floats) -> FrontierBand | None:
-    """Height of the front over today's AUC, or absolute where nothing runs today."""
+    """The height of the front over today's AUC; absolute if nothing runs today."""
     centre = log_latency(inputs, DRAWN)
     if not np.isfinite(centre).any():
         return None
@@ -124,16 +124,16 @@ def _decision(inputs: Inputs, policy: Policy, outcome: Outcome, signature: Signa
 
 
 def best_strategy(inputs: Inputs) -> int | None:
-    """The highest AUC of what is no control and may ship."""
+    """The index of the highest AUC among shippable strategies that are no controls."""
     fusions = [i for i in inputs.shippable if not inputs.candidates[i].control]
     known = [i for i in fusions if np.isfinite(inputs.auc[i].value)]
     return max(known, key=lambda i: inputs.auc[i].value, default=None)
 
 
 def unbeaten(inputs: Inputs, best: int | None) -> list[int]:
-    """Controls that the best strategy is not shown to beat, the highest AUC first.
+    """The controls that the best strategy is not shown to beat, the highest AUC first.
 
-    Nothing is said where there is no interval.
+    () if there are no intervals.
     """
     if best is None:
         return []
@@ -146,7 +146,8 @@ def unbeaten(inputs: Inputs, best: int | None) -> list[int]:
 
 
 def _changes(inputs: Inputs, policy: Policy, outcome: Outcome) -> tuple[Change, ...]:
-    """Fixed steps of each knob, then the nearest value on either side that changes the decision."""
+    """Fixed steps of each setting, then the nearest value on either side that changes the
+    decision."""
     changes = []
     for step in what_would_change(inputs, policy, outcome):
         chosen = step.outcome.choice

@@ -1,4 +1,4 @@
-"""Predictions of a study, one vector at a time, and joint models made of them."""
+"""Reads the predictions of a study one vector at a time, and makes joint models of them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,13 +23,13 @@ SHUFFLED = "shuffled"  # the control that every study with modalities gets
 
 
 def is_device(study: StudyFolder, strategy: str) -> bool:
-    """Shuffled vectors: a control that measures, and can never ship."""
+    """Whether a strategy has shuffled vectors: a control that can never ship."""
     declared = study.spec.strategies.get(strategy)
     return strategy == SHUFFLED or bool(declared and declared.shuffle)
 
 
 def rows_of_test(study: StudyFolder, entry: RunEntry) -> pl.DataFrame:
-    """row_id, request, group, label and `cluster` (what is independent) of the test split."""
+    """row_id, request, group, label and `cluster` (independent units) of the test split."""
     frame = read_predictions(entry.path, "test")
     kind = store_facts(study.store_path).get("cluster", "user")
     column = "group" if kind == "user" else "request"
@@ -37,14 +37,15 @@ def rows_of_test(study: StudyFolder, entry: RunEntry) -> pl.DataFrame:
 
 
 def read_scores(run: Path) -> Scores:
-    """Test logits [N] of a run."""
+    """The test logits [N] of a run."""
     return (
         read_predictions(run, "test", ["logit"])["logit"].to_numpy().astype(np.float32, copy=False)
     )
 
 
 def auc_joint(rows: pl.DataFrame, vectors: Mapping[str, list[Path]]) -> JointModel:
-    """Joint model of the AUC; vectors: name -> run folders, one a seed, on the same rows."""
+    """The joint model of the AUC; `vectors`: name -> run folders, one a seed, all on the same
+    rows."""
     label = rows["label"].to_numpy()
     axis = row_axis(rows["cluster"].to_numpy(), label)
     effective = effective_clusters(axis, "classes")
@@ -60,9 +61,10 @@ def auc_joint(rows: pl.DataFrame, vectors: Mapping[str, list[Path]]) -> JointMod
 def replay_joint(
     rows: pl.DataFrame, vectors: Mapping[str, list[Path]], k: int
 ) -> tuple[JointModel, int, float] | None:
-    """Joint model of clicks per 1,000 impressions at top k, replayed requests, items a request.
+    """The joint model of clicks per 1,000 impressions in the top k, the number of replayed
+    requests, and items a request.
 
-    None where no logged request has two candidates: there is no order to replay.
+    None if no logged request has two candidates, so that there is no order to replay.
     """
     label = rows["label"].to_numpy()
     cluster = rows["cluster"].to_numpy()

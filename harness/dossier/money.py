@@ -1,4 +1,4 @@
-"""What the replayed clicks say about a study: the choice, the what-if grid, other traffic."""
+"""What the replayed clicks mean for a study: the choice's gain, the what-if grid, other traffic."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from fusefront.reports.evidence import ClickRate, Decision, Interval, Replay, Wh
 
 
 class Money(NamedTuple):
-    """Replay and what-if are None where no logged request has an order to replay."""
+    """The results; replay and what-if are None if no logged request has an order to replay."""
 
     decision: Decision  # with what the choice earns at other traffic
     replay: Replay | None
@@ -26,7 +26,8 @@ class Money(NamedTuple):
 def money(
     study: StudyFolder, inputs: Inputs, judged: Judged, policy: Policy, entries: list[RunEntry]
 ) -> Money:
-    """Replay the logged requests (kept, so only once) and count what the clicks are worth."""
+    """Replay the logged requests (once, since the result is kept) and compute what the clicks are
+    worth."""
     spec = study.spec.money
     centre = Business(
         policy.slo_ms, spec.price_per_core_hour, spec.requests_per_second, spec.value_per_click
@@ -50,7 +51,7 @@ def money(
 
 
 def what_if(inputs: Inputs, clicks: Replayed, grid: Grid, assumed: tuple[str, ...]) -> WhatIf:
-    """The grid as evidence, the replayed clicks and what is assumed beside it."""
+    """The grid for the evidence, with the replayed clicks and the assumptions."""
     rates = click_rates(inputs, clicks)
     if not grid.cells:
         unpriced = "No cost was measured, so no money is computed."
@@ -73,7 +74,7 @@ def what_if(inputs: Inputs, clicks: Replayed, grid: Grid, assumed: tuple[str, ..
 
 
 def click_rates(inputs: Inputs, clicks: Replayed) -> tuple[ClickRate, ...]:
-    """Every replayed strategy's clicks per 1,000 impressions, and what it adds to today's."""
+    """Clicks per 1,000 impressions of every replayed strategy, and their difference to today's."""
     today = inputs.today
     return tuple(
         ClickRate(
@@ -86,7 +87,7 @@ def click_rates(inputs: Inputs, clicks: Replayed) -> tuple[ClickRate, ...]:
 
 
 def choice_replay(part: Inputs, clicks: Replayed, choice: str | None) -> Replay | None:
-    """The choice beside what runs today."""
+    """The clicks of the choice and of what runs today."""
     names = [c.name for c in part.candidates]
     if choice not in names or part.today is None:
         return None
@@ -101,7 +102,8 @@ def choice_replay(part: Inputs, clicks: Replayed, choice: str | None) -> Replay 
 def at_traffic(
     decision: Decision, centre: Business, replay: tuple[Inputs, Replayed] | None
 ) -> Decision:
-    """The changes by traffic in requests per second, with the choice's yearly gain at each."""
+    """The decision's changes by traffic (requests a second), with the choice's yearly gain at
+    each."""
     changes = []
     for change in decision.changes:
         if change.knob == "traffic":

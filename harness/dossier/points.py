@@ -1,4 +1,4 @@
-"""One point of the report for each strategy: quality, latency, cost, standing."""
+"""One point of the report for each strategy: quality, latency, cost, verdict."""
 
 from collections.abc import Mapping
 
@@ -30,7 +30,8 @@ def points(
     timed: Mapping[str, BenchRow],
     entries: list[RunEntry],
 ) -> tuple[Point, ...]:
-    """In the order of the comparison; strategies without one completed run are in the origins."""
+    """The points in the order of the comparison; strategies without a completed run only appear
+    among the runs."""
     runs: dict[str, list[RunEntry]] = {}
     for entry in entries:
         runs.setdefault(entry.strategy, []).append(entry)
@@ -103,14 +104,14 @@ def _point(
 
 
 def standing(inputs: Inputs, policy: Policy, i: int, other: int | None) -> Verdict:
-    """The verdict that is read off the interval shown."""
+    """The verdict that follows from the shown interval."""
     if other is None or other == i or not inputs.pairs.se[i, other] > 0:
         return ""
     return verdict(interval(inputs.pairs.shown(i, other, inputs.today)), policy.margin)
 
 
 def estimate_interval(estimate: Estimate) -> Interval:
-    """A metric with its interval where it has one."""
+    """A metric with its interval, if it has one."""
     return interval(Measured(estimate.value, estimate.low, estimate.high))
 
 
@@ -125,7 +126,8 @@ def _gap(inputs: Inputs, i: int, other: int | None) -> Interval | None:
 def _needs(
     inputs: Inputs, row: StrategyRow, i: int, word: Verdict, *, deciding: bool
 ) -> Settle | None:
-    """What would settle it against today; worked out afresh only for whom the decision names."""
+    """What would decide between it and today's; computed again only for strategies that the
+    decision names."""
     if word not in OPEN or inputs.today is None or inputs.today == i:
         return None
     if row.needs.rows is not None or row.needs.seeds is not None:
@@ -134,7 +136,7 @@ def _needs(
 
 
 def _detail(needs: Settle | None, effect: float) -> str:
-    """What would see the declared effect; "" where more of either is of no use or not known."""
+    """What would detect the declared effect; "" if neither rows nor seeds help, or if unknown."""
     return "" if needs is None else needs_in_words(needs, effect)
 
 
@@ -160,12 +162,12 @@ def _seconds(ms: float | None) -> Interval | None:
 
 
 def _recipe(entry: RunEntry) -> str:
-    """Which recipe trained a run, and what it is; "" for a run that left no spec."""
+    """The recipe that trained a run, in words; "" if the run has no spec."""
     path = entry.path / "model" / "spec.json"
     if not path.exists():
         return ""
     try:
         words = in_words(Training.model_validate(read_record(path, SpecRecord)["training"]))
-    except ValueError:  # of a version whose recipe had other keys
+    except ValueError:  # written by a version whose recipe had other keys
         return entry.recipe
     return words if entry.recipe in ("", "exact") else f"{entry.recipe}: {words}"

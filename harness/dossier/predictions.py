@@ -1,4 +1,4 @@
-"""Where a study's scores come from: its prediction files, one vector at a time."""
+"""The score source of a study: its prediction files, read one vector at a time."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,16 +21,16 @@ from fusefront.harness.statistics.score_source import SliceCodes
 
 @dataclass(frozen=True)
 class StudySource:
-    """The completed runs of a study; rows must be the same in every prediction file."""
+    """The completed runs of a study; every prediction file must have the same rows."""
 
     study: StudyFolder
     roles: tuple[str, ...] = ("strategy", "control")
     only: tuple[str, ...] = ()  # strategies to read; () = all
-    other: int | None = None  # by another recipe: its place in the study's `sensitivity`
+    other: int | None = None  # another recipe: its index in the study's `sensitivity`
 
     @cached_property
     def entries(self) -> dict[str, dict[int, RunEntry]]:
-        """Completed, undamaged runs by strategy and seed, in the order of the study."""
+        """Completed, intact runs by strategy and seed, in the order of the study."""
         runs: dict[str, dict[int, RunEntry]] = {}
         for entry in self.study.checked_entries(roles=self.roles, other=self.other):
             if entry.state != "completed":
@@ -41,7 +41,7 @@ class StudySource:
         return runs
 
     def _check_data(self, entry: RunEntry) -> None:
-        """Runs on different data have no difference that means anything."""
+        """Refuses runs on different data, whose differences have no meaning."""
         ours = str(self.study.matrix()["fingerprint"])
         theirs = str(entry.summary.get("fingerprint", ours))
         if theirs != ours:
@@ -53,7 +53,7 @@ class StudySource:
 
     @cached_property
     def manifest(self) -> StoreFacts:
-        """The manifest of the prepared store, empty where the store is gone."""
+        """The manifest of the prepared store; empty if the store is gone."""
         return store_facts(self.study.store_path)
 
     @property
@@ -62,7 +62,7 @@ class StudySource:
 
     @property
     def cluster(self) -> str:
-        """What the data set's spec calls independent: user | request."""
+        """The independent units according to the data set's spec: "user" or "request"."""
         return str(self.manifest.get("cluster", "user"))
 
     def role(self, strategy: str) -> str:

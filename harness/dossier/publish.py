@@ -1,4 +1,5 @@
-"""A report comes out whole: written beside, then every file in its place, the page last."""
+"""Publishes a report in one step: files are written to a temporary folder and moved, the page
+last."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +18,11 @@ LOCK = ".lock"
 
 
 def publish(write: Callable[[Path], Path], out: Path, *, keep_pdf: bool = False) -> Path:
-    """What `write` puts into a folder, under `out`; returns the page that it named.
+    """Put what `write` writes into a folder under `out`; returns the page that it returned.
 
-    Other files there stay; a report.pdf that is not written anew only with `keep_pdf`, where it is
-    of the same evidence. Two reports into one folder come one after the other.
+    Other files in `out` stay, except a report.pdf that was not written again; with `keep_pdf` it
+    stays, because it shows the same evidence. Two reports into one folder are written one after the
+    other.
     """
     with locked(out / LOCK, Wait("waiting for another report into the same folder to be written")):
         sweep(out)
@@ -30,7 +32,7 @@ def publish(write: Callable[[Path], Path], out: Path, *, keep_pdf: bool = False)
             for path in sorted(files, key=lambda path: path == page):
                 _move(path, out / path.relative_to(scratch))
             if (scratch / "report.pdf") not in files and not keep_pdf:
-                forget(out / "report.pdf")  # it would speak of other evidence
+                forget(out / "report.pdf")  # it would show other evidence
     return out / page.relative_to(scratch)
 
 

@@ -1,5 +1,4 @@
-"""What the dossier reads beside runs and bench: the store's facts, audit, decision, replay,
-robustness."""
+"""Types of the other records that the dossier reads: store, audit, decision, replay, robustness."""
 
 from pathlib import Path
 from typing import NotRequired, TypeVar
@@ -13,7 +12,7 @@ R = TypeVar("R", bound=Record)
 
 
 class SliceFacts(TypedDict):
-    """A slice of the store: its values' names, and whether it is sensitive."""
+    """A slice of the store: the names of its values, and whether it is sensitive."""
 
     values: list[str]
     sensitive: NotRequired[bool]
@@ -37,20 +36,20 @@ class SchemaFacts(TypedDict, total=False):
 
 
 class LagFacts(TypedDict, total=False):
-    """How late a history's events, or a counter's rows, are known."""
+    """How late the events of a history, or the rows of a counter, become known."""
 
     past: str
     lag: str | None
 
 
 class CounterLags(TypedDict, total=False):
-    """The counters of a store, as far as the page states them."""
+    """The counters of a store, as far as the page shows them."""
 
     entries: list[LagFacts]
 
 
 class StoreFacts(Record, total=False):
-    """manifest.json of the prepared store, as far as a report says it."""
+    """manifest.json of the prepared store, as far as the report shows it."""
 
     cluster: str
     slices: dict[str, SliceFacts]
@@ -81,7 +80,7 @@ class AuditRecord(Record, total=False):
 
 
 class Decided(TypedDict, total=False):
-    """What was decided, as far as it is read again."""
+    """The decision, as far as it is read again."""
 
     choice: str | None
     subject: str | None
@@ -101,7 +100,7 @@ class DecisionRecord(Record):
 
 
 class ReplayRecord(Record):
-    """replay.json of a study: clicks of replayed requests; `model` is a joint model of them."""
+    """replay.json of a study: clicks of replayed requests, with `model`, their joint model."""
 
     key: str
     k: int
@@ -121,7 +120,8 @@ class Ends(TypedDict):
 
 
 class HiddenCurve(TypedDict):
-    """AUC over the reference, and over today's with the same items hidden, by share hidden."""
+    """AUC differences to the reference, and to today's strategy under the same disturbance, by
+    share disturbed."""
 
     strategy: str
     modality: str
@@ -133,7 +133,8 @@ class HiddenCurve(TypedDict):
 
 
 class ModalityShare(TypedDict):
-    """What a modality adds to the test AUC of a strategy, on all rows (slice "") or a slice's."""
+    """What a modality adds to the test AUC of a strategy: on all rows (slice "") or on one value of
+    a slice."""
 
     strategy: str
     slice: str
@@ -153,7 +154,7 @@ class ExplanationRecord(Record):
 
 
 class GapRow(TypedDict):
-    """A measure of one group of a sensitive slice minus that of another, of one strategy."""
+    """A measure of one group of a sensitive slice minus that of another group, for one strategy."""
 
     strategy: str
     slice: str
@@ -167,7 +168,7 @@ class GapRow(TypedDict):
 class GapsRecord(Record):
     """gaps.json of a study."""
 
-    top_k: int  # places of a request that are its exposure
+    top_k: int  # exposure counts this many first places of a request
     gaps: list[GapRow]
 
 
@@ -179,7 +180,7 @@ class RobustnessRecord(Record):
 
 
 class NestedRow(TypedDict):
-    """A width of nested codes: its scores, or (format 1) the figures themselves."""
+    """A width of nested codes with its scores, or (format 1) with the metrics themselves."""
 
     k: int
     split: str
@@ -199,10 +200,10 @@ class NestedRecord(Record):
 
 
 def optional_record(path: Path, kind: type[R]) -> R | None:
-    """The record in `path`, None where there is none."""
+    """The record in `path`; None if the file does not exist."""
     return read_record(path, kind) if path.exists() else None
 
 
 def store_facts(store: Path) -> StoreFacts:
-    """What a report says of the prepared store; empty where the store is gone."""
+    """The facts of the prepared store for the report; empty if the store is gone."""
     return optional_record(store / "manifest.json", StoreFacts) or StoreFacts()

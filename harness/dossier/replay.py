@@ -1,4 +1,4 @@
-"""A study's replayed clicks, kept in replay.json."""
+"""The replayed clicks of a study, kept in replay.json."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,14 +21,15 @@ from fusefront.harness.statistics.joint import JointModel
 from fusefront.harness.statistics.record import model_of, model_record
 
 FILE = "replay.json"
-MOST = 40  # strategies that are replayed without choosing among them
-BEST = 20  # of more than that: the best by AUC, the front, and whoever the decision names
+MOST = 40  # up to this many strategies, all are replayed
+BEST = 20  # of more: this many best by AUC, the front, and those that the decision names
 
 
 def replayed(
     study: StudyFolder, inputs: Inputs, judged: Judged, entries: list[RunEntry]
 ) -> tuple[Inputs, Replayed] | None:
-    """The inputs of the replayed strategies and their clicks; None without a choice of order."""
+    """The inputs of the replayed strategies with their clicks; None if no request has an order to
+    replay."""
     if inputs.today is None:
         return None
     keep = _worth_replaying(inputs, judged)
@@ -57,7 +58,7 @@ def replayed(
 
 
 def subset(inputs: Inputs, keep: list[int]) -> Inputs:
-    """The inputs of some candidates; today must be among them."""
+    """The inputs restricted to the candidates `keep`, which must include today's."""
     square = np.ix_(keep, keep)
     pairs = inputs.pairs
     return replace(
@@ -103,7 +104,7 @@ def _model(path: Path, record: ReplayRecord) -> JointModel:
 
 
 def _recorded(study: StudyFolder, key: str) -> ReplayRecord | None:
-    """The clicks on record; None where they are of other runs or cannot be read."""
+    """The recorded clicks; None if they are of other runs or cannot be read."""
     try:
         record = read_replay(study)
     except NewerFormatError:
@@ -114,7 +115,7 @@ def _recorded(study: StudyFolder, key: str) -> ReplayRecord | None:
 
 
 def read_replay(study: StudyFolder) -> ReplayRecord | None:
-    """replay.json, None where there is none.
+    """replay.json; None if it does not exist.
 
     Raises:
         DataContractError: it is damaged.
@@ -128,7 +129,7 @@ def read_replay(study: StudyFolder) -> ReplayRecord | None:
 def _replay(
     study: StudyFolder, names: list[str], runs: dict[str, list[RunEntry]], k: int, key: str
 ) -> ReplayRecord:
-    """Read the test predictions once more, on record; written beside the comparison."""
+    """Read the test predictions again (recorded) and write the clicks beside the comparison."""
     open_test(study.path, "replay")
     rows = rows_of_test(study, runs[names[0]][0])
     replay = replay_joint(rows, {name: [e.path for e in runs[name]] for name in names}, k)

@@ -1,4 +1,5 @@
-"""What the page says of a study's searches: budget, importances, winners, ways of fusing."""
+"""The page's evidence on a study's searches: budgets, importances, winners, verdicts on ways of
+fusing."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +21,8 @@ from fusefront.reports.evidence import FusingVerdict, Interval, Searched, Search
 
 
 def searched(study: StudyFolder, comparison: Comparison) -> Searched:
-    """Budget spent, importances and winners of every search; verdicts on ways of fusing."""
+    """The spent budget, importances and winner of every search, and the verdicts on ways of
+    fusing."""
     records = search_records(study)
     points = {name: _points(trials) for name, trials in records.trials.items()}
     logarithmic = _logarithmic(study)
@@ -38,7 +40,7 @@ def searched(study: StudyFolder, comparison: Comparison) -> Searched:
 
 
 def unfinished(values: Sequence[float], margin: float) -> str:
-    """Why a search had not converged, in words; "" where it had, or nobody can tell."""
+    """Why a search had not converged, in words; "" if it had, or if that cannot be told."""
     gain = doubling_gain(values)
     if len(values) < FEWEST_TRIALS or not gain > margin:
         return ""
@@ -92,18 +94,18 @@ def _winner(study: StudyFolder, name: str) -> WinnerRecord | None:
     path = study.path / "tuning" / name / file
     try:
         return read_record(path, WinnerRecord) if path.exists() else None
-    except DataContractError:  # named where the records are checked; the page goes on
+    except DataContractError:  # reported by the check of records; the page does without
         return None
 
 
 def _trainings(winner: WinnerRecord | None) -> int:
-    """How many trainings with new seeds chose among the best."""
+    """How many extra trainings with new seeds chose among the best trials."""
     finalists = winner.get("finalists", []) if winner else []
     return sum(len(finalist["values"]) - 1 for finalist in finalists)
 
 
 def _yaml(study: StudyFolder, name: str, winner: WinnerRecord) -> str:
-    """The strategy of a study's file that this search won with; a control has no settings here."""
+    """The YAML of the strategy with its winning parameters; without settings for a control."""
     strategy = study.spec.strategies.get(name) or Strategy(baseline=name)
     settings, training = apply(winner["params"], strategy.settings, strategy.training)
     body: dict[str, object] = {} if strategy.baseline == name else {"baseline": strategy.baseline}
@@ -114,7 +116,7 @@ def _yaml(study: StudyFolder, name: str, winner: WinnerRecord) -> str:
 
 
 def _points(trials: Sequence[Trial]) -> list[Drawn]:
-    """The completed trials; not the defaults, whose parameters are not written out."""
+    """The completed trials without trial 0, whose parameters (the defaults) are not recorded."""
     return [
         Drawn(trial.get("params", {}), trial["value"])
         for trial in trials

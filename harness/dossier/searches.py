@@ -10,14 +10,15 @@ from fusefront.harness.tuning.ladder import paused_trials
 
 
 class SearchRecords(NamedTuple):
-    """The trials of each searched strategy, by number; a sentence for each record left out."""
+    """The trials of each searched strategy, by number, and a sentence for each record left out."""
 
     trials: dict[str, list[Trial]]
     damaged: tuple[str, ...]
 
 
 def search_records(study: StudyFolder) -> SearchRecords:
-    """The trials that the study's winners were picked from; none of what has nothing to search."""
+    """The trials from which the study's winners were chosen; strategies with nothing to search have
+    none."""
     trials: dict[str, list[Trial]] = {}
     damaged = []
     for folder in sorted((study.path / "tuning").glob("*/")):
@@ -45,7 +46,7 @@ def search_records(study: StudyFolder) -> SearchRecords:
 
 
 def completed_values(records: SearchRecords) -> dict[str, tuple[float, ...]]:
-    """Validation AUC of the completed trials of each searched strategy, in their order."""
+    """The validation AUC of the completed trials of each searched strategy, in order."""
     return {
         name: tuple(
             trial["value"]

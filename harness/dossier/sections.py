@@ -1,4 +1,4 @@
-"""The report's parts beside the decision: slices, calibration, ablation, missing modalities."""
+"""Parts of the report beside the decision: slices, calibration, ablation, missing modalities."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -45,7 +45,7 @@ EXPLANATION = "explanation.json"
 def slices(
     comparison: Comparison, strategy: str | None, sensitive: frozenset[str], margin: float
 ) -> tuple[Slice, ...]:
-    """The strategy against today on every value of the declared slices."""
+    """The strategy compared with today's on every value of the declared slices."""
     return tuple(
         Slice(
             f"{row.slice}: {row.value}" if row.value else row.slice,
@@ -65,7 +65,7 @@ def slices(
 def calibration(
     comparison: Comparison, strategies: Iterable[str | None]
 ) -> tuple[Calibration, ...]:
-    """Curves of the strategies that page one speaks of, with their calibration error."""
+    """Calibration curves of the strategies that page one is about, with their calibration error."""
     curves, scaled = (comparison.curves.get(kind, {}) for kind in ("ece", "ece_scaled"))
     calibrations = []
     for name in dict.fromkeys(strategies):
@@ -89,13 +89,13 @@ def calibration(
 
 
 def ablations(study: StudyFolder, margin: float) -> tuple[Ablation, ...]:
-    """ablation-<strategy>.json: what AUC changes by when a part is taken out."""
+    """ablation-<strategy>.json: the change of AUC when a part is left out."""
     chains = (ablation_of(record, margin) for record in study.ablations()[0])
     return tuple(chain for chain in chains if chain is not None)
 
 
 def ablation_of(record: AblationRecord, margin: float) -> Ablation | None:
-    """One record; None where it has no rows."""
+    """The ablation of one record; None if it has no rows."""
     runs: dict[str, list[str]] = {}
     for cell in record["cells"]:
         runs.setdefault(cell["strategy"], []).append(cell["run_id"])
@@ -124,7 +124,7 @@ def ablation_of(record: AblationRecord, margin: float) -> Ablation | None:
 
 
 def _crossed_cells(record: AblationRecord) -> tuple[CrossedCell, ...]:
-    """The AUC of each combination of a factorial plan."""
+    """The AUC of each cell of a factorial plan."""
     auc = record.get("auc", {})
     levels = {row["strategy"]: row.get("levels", {}) for row in record.get("rows", [])}
     return tuple(
@@ -141,7 +141,7 @@ def _delta(delta: MetricDelta) -> Interval:
 
 
 def worths(study: StudyFolder) -> tuple[ModalityWorth, ...]:
-    """explanation.json: what each modality adds to a trained strategy, overall and by slice."""
+    """explanation.json: what each modality adds to a trained strategy, on all rows and by slice."""
     record = optional_record(study.path / EXPLANATION, ExplanationRecord)
     return tuple(
         ModalityWorth(
@@ -155,7 +155,7 @@ def worths(study: StudyFolder) -> tuple[ModalityWorth, ...]:
 
 
 def missing(study: StudyFolder) -> MissingModality | None:
-    """robustness.json: AUC over the reference as a share of items loses a modality."""
+    """robustness.json: AUC differences to the reference as a share of items loses a modality."""
     path = study.path / ROBUSTNESS
     if not path.exists():
         return None

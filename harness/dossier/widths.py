@@ -1,4 +1,4 @@
-"""AUC against the width of nested codes, from the scores that a run left at every width."""
+"""AUC against the width of nested codes, from the scores that a run recorded at every width."""
 
 from pathlib import Path
 from typing import TypedDict
@@ -29,16 +29,16 @@ class WidthRow(TypedDict):
 
 
 def width_rows(run: Path) -> list[WidthRow]:
-    """A row a width, widest first; none where the codes do not nest.
+    """One row a width, widest first; () if the codes do not nest.
 
-    The interval treats the groups of the split (users) as independent and counts each for what it
-    carries; no ends where too few are left.
+    The interval treats the groups of the split (users) as independent, weighted by their rows; it
+    has no ends if too few groups are left.
     """
     path = run / FILE
     if not path.exists():
         return []
     record = read_record(path, NestedRecord)
-    if record.get("format", 1) == 1:  # the figures themselves, as runs wrote them before
+    if record.get("format", 1) == 1:  # older runs recorded the metrics themselves
         return [
             _row(row, row["auc"], (row["delta"], row["low"], row["high"])) for row in record["rows"]
         ]

@@ -1,1 +1,1 @@
-"""What ships and what it costs: the exported graph, the bundle, the latency lab."""
+"""The exported graph, the bundle that ships, and the measurement of its latency and cost."""

@@ -1,5 +1,4 @@
-"""What a way to serve keeps, shipped or a person's own, so that a bench times it beside the
-others."""
+"""The contract of a latency backend, shipped or plug-in."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from fusefront.harness.serving.export.tables import RowFormat
 
 @dataclass(frozen=True)
 class Trained:
-    """A strategy ready to be served: model, code table, its checked graph."""
+    """A strategy that is ready to be served: model, item codes, and its checked graph."""
 
     name: str
     model: Baseline
@@ -23,21 +22,21 @@ class Trained:
     core: Core  # `core.graph` is the online half as an ONNX model
     folder: Path  # where scorers are written
     rows: RowFormat = "float16"
-    calibration: tuple[Feed, ...] = ()  # requests of validation, for reduced precisions
+    calibration: tuple[Feed, ...] = ()  # requests of validation, to calibrate reduced precision
 
 
 class Backend:
-    """One way to serve: it loads a trained strategy and gives the call that is timed.
+    """One way to serve: it loads a trained strategy and returns the call that is timed.
 
-    Before anything is timed its logits are compared with those of the model: `exact` ones (float32
-    throughout) may differ by 1e-5 of a probability, others must leave the AUC within 1e-4.
+    Before timing, its logits are compared with the model's. An `exact` backend (float32 throughout)
+    may differ by 1e-5 in a probability; the others must keep the AUC within 1e-4.
     """
 
     name: ClassVar[str]
     exact: bool  # float32 throughout
 
     def missing(self) -> str | None:
-        """Why it cannot run on this machine, as a sentence; None if it can."""
+        """Why the backend cannot run on this machine, as a sentence; None if it can."""
         return None
 
     def load(self, trained: Trained) -> Callable[[Feed], object]:
@@ -49,5 +48,5 @@ class Backend:
         raise NotImplementedError
 
     def select(self, loaded: Callable[[Feed], object], feed: Feed) -> Feed:
-        """The part of a feed that the call takes, picked before the clock starts."""
+        """The part of a feed that the call needs, selected before the clock starts."""
         return feed

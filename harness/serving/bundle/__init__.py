@@ -1,1 +1,1 @@
-"""The bundle: one folder that serves without torch; written, opened, scored by."""
+"""The bundle: one folder that serves without torch; how it is written, opened and scored."""

@@ -51,7 +51,7 @@ class CardGap(TypedDict):
 
 
 class CardData(TypedDict):
-    """What the model was trained on."""
+    """The data that the model was trained on."""
 
     name: str
     fingerprint: str
@@ -61,7 +61,7 @@ class CardData(TypedDict):
 
 
 class ServedQuality(TypedDict):
-    """How the bundle scores, beside the model that was trained."""
+    """How the bundle scores, compared with the trained model."""
 
     rows: str
     bytes_per_item: float
@@ -92,7 +92,7 @@ class Card(TypedDict):
     limits: list[str]
 
 
-LEAST_CLASS = 20  # rows of each label that a slice needs for a number
+LEAST_CLASS = 20  # rows of each label that a slice needs to get an AUC
 TOP_K = MoneySpec().top_k  # places of a request that are an item's exposure
 MEASURES = {
     "auc": "AUC",
@@ -104,11 +104,11 @@ MEASURES = {
 def auc_with_interval(
     logit: NDArray[np.float32], label: NDArray[np.uint8], cluster: NDArray[np.int64]
 ) -> Auc:
-    """AUC with its 95 % interval over clusters (one run: seeds are not in it); logit, label,
-    cluster [rows].
+    """AUC with its 95 % interval over clusters; logit, label, cluster [rows]. One run: seeds are
+    not covered.
 
-    As in a comparison: a cluster with much of the rows counts for what it carries, and where too
-    few are left there is no interval.
+    As in a comparison, a cluster with many rows gets its weight, and with too few clusters there is
+    no interval.
     """
     value, low, high, clusters = auc_ends(trained_auc(logit, label, cluster))
     if not np.isfinite(value):
@@ -125,7 +125,7 @@ def make_card(
     bundle: ServedQuality,
     licence: str,
 ) -> Card:
-    """Everything the card says, as JSON."""
+    """The content of the card."""
     split = "test" if (run / "predictions" / "test.parquet").exists() else "valid"
     frame = read_predictions(run, split)
     manifest, rows = store.manifest, store.split(split)
@@ -200,7 +200,7 @@ def _gap(gap: GroupGap) -> CardGap:
 
 
 def limits(store: PreparedDataset) -> list[str]:
-    """What the model was not shown to do."""
+    """Sentences on what the model was not shown to do."""
     schema = store.manifest.schema_
     sentences = [
         "Scores one data set's items and users; nothing is known of others.",
@@ -216,7 +216,7 @@ def limits(store: PreparedDataset) -> list[str]:
 
 
 def card_markdown(card: Card) -> str:
-    """The card for people."""
+    """The card as text for people."""
     data, (name, metric) = card["data"], next(iter(card["metrics"].items()))
     lines = [
         f"# {card['strategy']} on {data['name']}",
@@ -273,7 +273,7 @@ def _groups(gaps: list[CardGap]) -> list[str]:
 
 
 def _counters(numbers: dict[str, str]) -> list[str]:
-    """How a client computes the numbers of the past, before they are standardised."""
+    """How a client computes the counters, before they are standardised."""
     if not numbers:
         return []
     head = "Raw values that a request brings, or `predict --counters` looks up:"

@@ -1,4 +1,5 @@
-"""`fusefront counters`: a counter store kept up to date from log files; `predict` looks it up."""
+"""`fusefront counters`: updates a counter store from log files; `predict` looks numbers up in
+it."""
 
 import shutil
 from collections.abc import Sequence
@@ -26,12 +27,12 @@ from fusefront.harness.runs.records import Record, read_record
 from fusefront.harness.serving.bundle.predict import open_encoder
 
 ITEM_FIELDS = "item_fields.npy"  # codes of the items' fields, in bundles whose counters read them
-AT_ONCE = 1 << 18  # rows that are counted at once
+AT_ONCE = 1 << 18  # rows that are counted in one step
 CHUNK = 1 << 17  # rows that are read at once
 
 
 class BundleCounterFacts(Record):
-    """dataset.json of a bundle, as far as counters ask."""
+    """The keys of a bundle's dataset.json that counters need."""
 
     fingerprint: str
     counters: NotRequired[dict[str, object] | None]
@@ -40,8 +41,8 @@ class BundleCounterFacts(Record):
 
 
 class Counted(NamedTuple):
-    """What was counted: rows of the new logs, rows in all, newest time, keys of all ledgers, and
-    the logs that were passed over because their very bytes were counted before."""
+    """The result of counting: rows of the new logs, rows in all, newest time, keys of all ledgers,
+    and the logs that were skipped because the same bytes were counted before."""
 
     rows: int
     all_rows: int
@@ -51,7 +52,7 @@ class Counted(NamedTuple):
 
 
 class BundleCounters(NamedTuple):
-    """What a bundle says of its counters."""
+    """A bundle's description of its counters."""
 
     fingerprint: str
     stored: StoredCounters
@@ -60,14 +61,14 @@ class BundleCounters(NamedTuple):
 
 
 def counts_fields_of_items(stored: StoredCounters | None) -> bool:
-    """Whether counters look up what an item's fields are."""
+    """Whether counters depend on the fields of items."""
     return stored is not None and any(
         part.startswith("item.") for entry in stored.entries for part in entry.key
     )
 
 
 def counters_of(bundle: Path) -> BundleCounters:
-    """The counters of a bundle; DataContractError where it has none."""
+    """The counters of a bundle; raises DataContractError if it has none."""
     path = bundle / "dataset.json"
     facts = read_record(path, BundleCounterFacts)
     if not facts.get("counters"):
@@ -91,17 +92,17 @@ def counters_of(bundle: Path) -> BundleCounters:
 
 
 def look_up(bundle: Path, folder: Path) -> CounterLookup:
-    """The numbers of a counter store for a bundle's raw rows."""
+    """Looks up the numbers of a counter store for a bundle's raw rows."""
     mine, counted = counters_of(bundle), CounterStore.open(folder)
     _refuse_other(mine, counted, folder)
     return CounterLookup(counted.state, mine.reader, _places(mine.encoder))
 
 
 def count_logs(bundle: Path, logs: Sequence[Path], folder: Path) -> Counted:
-    """Count log files, in order of time, on top of what `folder` holds; replaced in one step.
+    """Add log files, in order of time, to the counts in `folder`, which is replaced in one step.
 
-    A log whose bytes were counted before, under whatever name, is passed over, so that the same
-    command may be given again.
+    A log whose bytes were counted before, under any name, is skipped, so that the same command can
+    be given again.
 
     Raises:
         DataContractError: a file holds rows older than those counted.
@@ -169,7 +170,7 @@ def _count(mine: BundleCounters, counted: CounterStore, log: Path, digest: str, 
 
 
 def _read(mine: BundleCounters, log: Path, rows: LogRows) -> None:
-    """The rows of a log file, chunk by chunk."""
+    """Read the rows of a log file, chunk by chunk."""
     encoder, reader, text = mine.encoder, mine.reader, mine.stored.text
     have = list(columns_of(log, text))
     fields = {f"{side}.{part.name}": part for side in SIDES for part in encoder.raw.side(side)}
@@ -194,7 +195,7 @@ def _read(mine: BundleCounters, log: Path, rows: LogRows) -> None:
 
 
 def _places(encoder: RowEncoder) -> dict[str, Place]:
-    """Where the codes of each field lie in those of its side."""
+    """The position of each field's codes among those of its side."""
     of: dict[str, Place] = {}
     for side in SIDES:
         start = 0

@@ -1,7 +1,8 @@
-"""Golden rows: raw keys and values of recorded rows, with the probability that the run recorded.
+"""Golden rows: raw keys and values of recorded rows, with the probabilities that the run recorded.
 
-They hold what graphs and tables alone cannot: vocabularies, kinds, scalings and item keys. A bundle
-whose encoder was changed, and sealed again, no longer gives them.
+They check what graphs and tables alone cannot: vocabularies, kinds, scalings and item keys. A
+bundle whose encoder was changed no longer gives the recorded probabilities, even if its checksums
+were made again.
 """
 
 from collections.abc import Callable
@@ -23,13 +24,14 @@ from fusefront.harness.serving.export.request import Feed, FeedShape
 from fusefront.harness.serving.export.scorer import probability
 
 FILE = "golden.parquet"
-ROWS = 256  # the first of validation, so that test stays closed
+ROWS = 256  # the first rows of validation, so that test stays closed
 SIDES = ("request", "candidate")
-RECORDED, SERVED = "recorded probability", "served probability"  # no field of a log is named so
+RECORDED, SERVED = "recorded probability", "served probability"  # names that no field of a log has
 
 
 class RawReplay(NamedTuple):
-    """Golden rows scored again: how many, and the largest difference of a probability."""
+    """The result of scoring the golden rows again: their number, and the largest difference of a
+    probability."""
 
     rows: int
     max_difference: float
@@ -45,8 +47,8 @@ def write_golden_rows(
     *,
     exact: bool,
 ) -> None:
-    """golden.parquet of a bundle that has its encoder; `logits` scores a feed of R requests to [R,
-    K], `exact` holds it to the recorded scores.
+    """Write golden.parquet of a bundle with a raw encoder. `logits` scores a feed of R requests to
+    [R, K]; `exact` requires the recorded scores.
 
     Raises:
         GateError: the raw rows do not score as the run recorded them.
@@ -55,7 +57,7 @@ def write_golden_rows(
     encoder = open_encoder(folder)
     columns = encoder.columns(rows.columns, folder / FILE)
     encoded = encoder.encode(rows, columns, folder / FILE, 0)
-    whole = _as_stored(encoded, store, rows.height)  # a value cut to max_values is not all there
+    whole = _as_stored(encoded, store, rows.height)  # values cut to max_values cannot be restored
     served = probability(logits(feed_of(encoded, shape)))[whole]
     recorded = probability(read_predictions(run, "valid")["logit"].to_numpy()[: rows.height])
     rows, recorded = rows.filter(pl.Series(whole)), recorded[whole]
@@ -71,7 +73,7 @@ def write_golden_rows(
 
 
 def _as_stored(encoded: EncodedRows, store: PreparedDataset, rows: int) -> NDArray[np.bool_]:
-    """Which of the first rows of validation are encoded to the codes that the store has."""
+    """Which of the first rows of validation encode to the codes in the store: [rows] bool."""
     part = store.split("valid")
     request = np.repeat(np.arange(len(part.group)), np.diff(part.row_start))[:rows]
     same = encoded.items == part.item[:rows]
@@ -88,10 +90,10 @@ def _as_stored(encoded: EncodedRows, store: PreparedDataset, rows: int) -> NDArr
 
 
 def replay_rows(folder: Path) -> RawReplay | None:
-    """The golden rows of a bundle encoded and scored again; None for a bundle without them.
+    """Encode and score the golden rows of a bundle again; None if the bundle has none.
 
     Raises:
-        BundleError: the file holds other rows than an export wrote.
+        BundleError: the file does not hold the rows of an export.
     """
     path = folder / FILE
     if not path.exists():
@@ -134,7 +136,7 @@ def raw_rows(store: PreparedDataset, split: str, most: int) -> pl.DataFrame:
 
 
 def _places(part: Split, request: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where the histories of the requests lie in the store, one after the other."""
+    """The places of the requests' histories in the store, one request after the other."""
     begin = part.history_start[request].astype(np.int64)
     length = part.history_length[request].astype(np.int64)
     inside = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
@@ -144,7 +146,7 @@ def _places(part: Split, request: NDArray[np.int64]) -> NDArray[np.int64]:
 def _fields(
     store: PreparedDataset, side: str, ids: NDArray[np.integer], numbers: NDArray[np.floating]
 ) -> list[pl.Series]:
-    """Codes back to the values that they stand for, stored numbers back to raw ones."""
+    """The values that codes stand for, and the raw values of stored numbers."""
     schema, scalings = store.manifest.schema_, store.manifest.numbers
     fields = schema.request_fields if side == "request" else schema.candidate_fields
     number_names = schema.request_numbers if side == "request" else schema.candidate_numbers

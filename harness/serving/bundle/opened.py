@@ -1,6 +1,6 @@
-"""A serving bundle, opened and verified: NumPy and onnxruntime alone.
+"""Opens and verifies a serving bundle, with NumPy and onnxruntime alone.
 
-This file stands on its own: a copy of it travels in every bundle as `check.py`, so that
+This file uses nothing else of the package: every bundle holds a copy as `check.py`, so that
 `python check.py` replays the golden requests on a machine without this package.
 """
 
@@ -17,15 +17,15 @@ import numpy as np
 MANIFEST = "bundle.json"
 KIND = "fusefront-bundle"
 NEEDED = ("scorer.onnx", "golden.npz", "items.parquet", "dataset.json")
-TOLERANCE = 1e-5  # of a probability, between the machine of the export and this one
+TOLERANCE = 1e-5  # largest difference of a probability between the export and this machine
 
 
 class BundleError(ValueError):
-    """The bundle is not what it says: one sentence that names the file."""
+    """The bundle is not as exported; the message names the file."""
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """bundle.json of a folder, with every file that it lists there in full and unchanged.
+    """bundle.json of a folder, after checking that every listed file is complete and unchanged.
 
     Raises:
         BundleError: it is no bundle of this format, or a file is missing or changed.
@@ -48,7 +48,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     _complete(path, manifest)
     files = {name: _confined(path, name) for name in manifest["files"]}
-    for name, facts in manifest["files"].items():  # sizes are seen in no time, contents are not
+    for name, facts in manifest["files"].items():  # sizes first: reading contents takes time
         _sized(files[name], facts)
     for name, facts in manifest["files"].items():
         if sha256(files[name]) != facts["sha256"]:
@@ -59,7 +59,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _confined(path: Path, name: str) -> Path:
-    """A listed file; one that lies outside the bundle is not opened."""
+    """The path of a listed file; refuses one outside the bundle."""
     parts = Path(name).parts
     file = path.parent / name
     if not parts or Path(name).is_absolute() or ".." in parts or "\0" in name:
@@ -71,7 +71,7 @@ def _confined(path: Path, name: str) -> Path:
 
 
 def _complete(path: Path, manifest: dict[str, Any]) -> None:
-    """A manifest that was edited or merged may lack what the export wrote."""
+    """Refuses a manifest that lacks files the export wrote, as after editing or merging."""
     files = manifest.get("files")
     lacks = [key for key in ("strategy", "run_id", "serving", "shape") if key not in manifest]
     listed = files if isinstance(files, dict) else {}
@@ -82,7 +82,7 @@ def _complete(path: Path, manifest: dict[str, Any]) -> None:
 
 
 def _facts(value: object) -> bool:
-    """Whether it says how many bytes a file has, and their SHA-256."""
+    """Whether the value holds the size in bytes and the SHA-256 of a file."""
     if not isinstance(value, dict):
         return False
     size, digest = value.get("bytes"), value.get("sha256")
@@ -112,7 +112,7 @@ def sha256(path: Path) -> str:
 
 
 def load_session(folder: Path) -> Any:
-    """The scorer of a verified bundle, one thread.
+    """The scorer of a verified bundle, on one thread.
 
     Raises:
         BundleError: onnxruntime is missing or cannot load the graph.
@@ -135,7 +135,7 @@ def load_session(folder: Path) -> Any:
 
 
 def score(session: Any, folder: Path, feed: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """Logits [R, K] of a feed; BundleError where the graph cannot take it."""
+    """Logits [R, K] of a feed; raises BundleError if the graph does not accept it."""
     try:
         logits: np.ndarray[Any, Any] = session.run(["logits"], feed)[0]
     except Exception as error:
@@ -167,7 +167,7 @@ def golden_requests(folder: Path) -> list[dict[str, np.ndarray[Any, Any]]]:
 
 
 def replay(folder: Path) -> dict[str, Any]:
-    """Score the golden requests and compare; what was found, `passed` among it.
+    """Score the golden requests and compare; the result's `passed` says whether all scores agree.
 
     Raises:
         BundleError: an input of the graph was not recorded.
@@ -209,7 +209,8 @@ def _probability(logits: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def main() -> int:
-    """Replay the bundle named on the command line, or the one this file lies in."""
+    """Replay the bundle named on the command line, or the one that this file is in; returns the
+    exit code."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent
     try:
         result = replay(folder)

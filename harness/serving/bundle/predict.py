@@ -1,4 +1,4 @@
-"""`fusefront predict`: a file of raw rows scored in a stream, encoded as `prepare` does; no
+"""`fusefront predict`: scores a file of raw rows as a stream, encoded as `prepare` does; needs no
 torch."""
 
 from collections.abc import Iterator
@@ -32,21 +32,21 @@ ROWS = 4096  # of the file at a time
 class DatasetFacts(Record):
     """dataset.json of a bundle: how raw rows are read, and the scalings of numbers."""
 
-    raw: NotRequired[dict[str, object] | None]  # a RawRows; none in older bundles
+    raw: NotRequired[dict[str, object] | None]  # a RawRows as JSON; missing in older bundles
     counters: NotRequired[dict[str, object] | None]  # a StoredCounters
     numbers: NotRequired[dict[str, dict[str, float]]]  # "<side>.<field>" -> mean, deviation, limit
 
 
 class PredictSummary(TypedDict):
-    """What `predict` says when it is done."""
+    """What `predict` prints at its end."""
 
     rows: int
     scores: str
-    losses: dict[str, Loss]  # what is not known to the bundle
+    losses: dict[str, Loss]  # values and items that the bundle does not know
 
 
 def open_encoder(folder: Path) -> RowEncoder:
-    """The encoder of a bundle's raw rows.
+    """The encoder for raw rows of a bundle.
 
     Raises:
         DataContractError: the bundle does not say how raw values are read.
@@ -80,8 +80,11 @@ def open_encoder(folder: Path) -> RowEncoder:
 
 
 def _table(path: Path, *columns: str) -> pl.DataFrame:
-    """A table of the bundle: keys or words, and whole numbers from 0; junk with a right checksum is
-    a sentence."""
+    """A table of the bundle, with its columns checked: keys or words, and integers from 0.
+
+    Raises:
+        DataContractError: the table does not have this form, even if its checksum is right.
+    """
     try:
         table = pl.read_parquet(path, columns=list(columns), glob=False)
         table.select(pl.col(columns[1]).cast(pl.UInt32, strict=True))
@@ -98,7 +101,8 @@ def _table(path: Path, *columns: str) -> pl.DataFrame:
 
 
 def feed_of(rows: EncodedRows, shape: FeedShape) -> Feed:
-    """One candidate a row: histories [N, L] left-padded, candidates [N, 1], contexts."""
+    """The rows as requests of one candidate: histories [N, L] left-padded, candidates [N, 1],
+    contexts."""
     count, length = len(rows.items), rows.histories.length
     width = max(1, int(length.max(initial=0)))
     feed = shape.arrays(count, 1, width)
@@ -125,13 +129,12 @@ def predict_file(
 ) -> Iterator[NDArray[np.float64]]:
     """Click probabilities of the rows of a parquet or csv file, in pieces [rows of a chunk].
 
-    Columns: `item` (key), `history` (list of item keys, newest last; optional) and the data set's
-    context columns by name; or the columns of the data set's own log. An item that the bundle does
-    not know scores as unknown; `tally` counts what is not known. Numbers of counters that the file
-    lacks come from `counting`.
+    Columns: `item` (key), optionally `history` (list of item keys, newest last), and the data set's
+    context columns by name; or the columns of the data set's own log. An unknown item scores as
+    unknown; `tally` counts unknown values. Counters that the file lacks come from `counting`.
 
     Raises:
-        DataContractError: the file is not there, or a value cannot be read.
+        DataContractError: the file does not exist, or a value cannot be read.
     """
     manifest = read_manifest(bundle)
     session = load_session(bundle)
@@ -153,8 +156,7 @@ def predict_file(
 def write_scores(
     bundle: Path, source: Path, target: Path, counting: NumberSource | None = None
 ) -> PredictSummary:
-    """Scores beside their row number as parquet, written beside and renamed; counts what is
-    unknown."""
+    """Write scores with their row number as parquet, in one step; counts unknown values."""
     tally = Tally()
     schema = pa.schema([("row", pa.int64()), ("probability", pa.float64())])
     count = 0

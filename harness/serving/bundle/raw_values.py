@@ -1,4 +1,4 @@
-"""Vocabulary values back to the raw values that they were read from, by the kind of their
+"""Turns vocabulary values back into the raw values that they were read from, by the kind of their
 column."""
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ STAMP = "%Y-%m-%d %H:%M:%S%.f"
 
 
 def raw_values(part: RawField, values: Sequence[Sequence[str | None]]) -> pl.Series:
-    """One raw value a row; `values` has a row's texts, None where there is none."""
+    """One raw value a row; `values` has the texts of each row, None where there is none."""
     if part.field.type == "category":
         return typed(pl.Series([row[0] for row in values], dtype=pl.String), part.kind)
     texts = [[value for value in row if value is not None] for row in values]
@@ -38,7 +38,7 @@ def raw_values(part: RawField, values: Sequence[Sequence[str | None]]) -> pl.Ser
 
 
 def _written(values: Sequence[str], separator: str) -> str | None:
-    """A list as text, quoted where a value holds what would end it."""
+    """A list as text; values that hold the separator are quoted."""
     if not values:
         return None
     joined = separator.join(values)
@@ -51,7 +51,7 @@ def _written(values: Sequence[str], separator: str) -> str | None:
 
 
 def typed(text: pl.Series, kind: str) -> pl.Series:
-    """Texts as a column of their kind; what no type has a text for stays text."""
+    """Texts as a column of their kind; kinds without a text form stay text."""
     if kind == WHOLE:
         whole = text.cast(pl.Int64, strict=False)
         return whole if whole.null_count() == text.null_count() else text.cast(pl.UInt64)

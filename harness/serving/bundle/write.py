@@ -1,4 +1,5 @@
-"""`fusefront export`: a run's serving bundle, written beside and renamed when whole."""
+"""`fusefront export`: writes a run's serving bundle to a temporary folder and renames it when
+complete."""
 
 import shutil
 from collections.abc import Sequence
@@ -43,12 +44,12 @@ from fusefront.harness.serving.export.tables import ROW_FORMATS, RowFormat, kind
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table
 
-RECORDED_ROWS = 4096  # of validation, compared with what the run recorded
+RECORDED_ROWS = 4096  # rows of validation that are compared with the record
 RECORDED_TOLERANCE = 1e-5  # of a probability
 
 
 class Loaded(NamedTuple):
-    """A trained run and the data it was trained on."""
+    """A trained run and the data that it was trained on."""
 
     run: Path
     summary: RunSummary
@@ -59,7 +60,7 @@ class Loaded(NamedTuple):
 
 
 def load_run(run: Path, root: Path, include: Sequence[Path] = ()) -> Loaded:
-    """Model and codes of a completed run; its prepared store lies under `root`.
+    """Model and codes of a completed run; its prepared store must be under `root`.
 
     Raises:
         UsageError: the folder holds no completed run with a model.
@@ -77,7 +78,12 @@ def load_run(run: Path, root: Path, include: Sequence[Path] = ()) -> Loaded:
 def export_run(
     loaded: Loaded, target: Path, *, rows: RowFormat = "float16", licence: str = "not stated"
 ) -> Path:
-    """Write the bundle of a run to `target`; GateError if it does not score as trained."""
+    """Write the bundle of a run to `target`.
+
+    Raises:
+        GateError: the bundle does not score as the run recorded.
+        UsageError: `target` exists and is no bundle, or `rows` is not a known format.
+    """
     if rows not in ROW_FORMATS:
         raise UsageError(f"got rows {rows!r}, expected one of {', '.join(ROW_FORMATS)}")
     if target.exists() and not (target / opened.MANIFEST).exists():
@@ -101,7 +107,7 @@ def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
     write_json(folder / "dataset.json", dataset_facts(loaded.store))
     if counts_fields_of_items(loaded.store.manifest.counters):
         shutil.copyfile(loaded.store.path / "items" / "fields.npy", folder / ITEM_FIELDS)
-    if loaded.store.manifest.raw is not None:  # else prepared by an earlier version
+    if loaded.store.manifest.raw is not None:  # missing if an earlier version prepared the store
         write_golden_rows(
             folder,
             loaded.store,
@@ -152,7 +158,7 @@ def _gate(loaded: Loaded, scorer: Scorer, rows: RowFormat) -> Parity:
 def apart_from_record(loaded: Loaded) -> float:
     """The largest difference of a probability between the model now and the run's record.
 
-    On the first rows of validation, which every completed run has recorded.
+    Compared on the first rows of validation, which every completed run has recorded.
     """
 
     def logits(feed: Feed) -> NDArray[np.float32]:
@@ -167,7 +173,7 @@ def apart_from_record(loaded: Loaded) -> float:
 
 
 def golden(loaded: Loaded, scorer: Scorer, path: Path) -> None:
-    """Requests of all sizes with their logits, as served and as trained."""
+    """Write requests of all sizes with their logits, as served and as trained."""
     arrays: dict[str, NDArray[np.generic]] = {}
     for number, feed in enumerate(random_feeds(loaded.schema, SIZES, seed=2)):
         arrays |= {f"{number}.{name}": value for name, value in feed.items()}
@@ -177,7 +183,7 @@ def golden(loaded: Loaded, scorer: Scorer, path: Path) -> None:
 
 
 def dataset_facts(store: PreparedDataset) -> dict[str, Json]:
-    """What serving must know of the data: fields and how raw values are read, scalings,
+    """What serving needs to know of the data: fields, how raw values are read, scalings,
     histories."""
     manifest = store.manifest.model_dump(mode="json", by_alias=True)
     keys = (

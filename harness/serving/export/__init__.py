@@ -1,1 +1,1 @@
-"""The two halves of a model as graphs: code table, ONNX scorer, rewrites, parity."""
+"""The two halves of a model as item codes and an ONNX graph, with rewriting and comparison."""

@@ -1,8 +1,9 @@
-"""Codes of events in a history: a row for each item and kind, or an item's row and a kind's vector.
+"""Codes of events in a history: one row for each pair of item and kind, or an item's row plus a
+kind's vector.
 
-Where the path from an item's tokens to its code is linear, the code of an event is the sum of both
-(exact for items with the same slots). Whichever takes fewer bytes is stored; the sum is made
-online.
+If the path from an item's tokens to its code is linear, the code of an event is the sum of both
+(exact for items with the same slots). The form that takes fewer bytes is stored; the sum is
+computed online.
 """
 
 from typing import NamedTuple
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 
 from fusefront.baselines.contract import ItemCodes, kinds_in
 
-SLOT_BYTES = 8  # of the number that says which slots an item has
-EXACT = 2e-6  # of a code, beside its own size: a float32 sum is no nearer
+SLOT_BYTES = 8  # bytes of the number that encodes an item's slots
+EXACT = 2e-6  # error of a float32 sum, relative to a code's size
 
 
 class SplitRows(NamedTuple):
@@ -21,11 +22,11 @@ class SplitRows(NamedTuple):
 
     items: NDArray[np.float32]  # [n, C]
     kinds: NDArray[np.float32]  # [patterns * (kinds + 1), C]
-    slots: NDArray[np.int32]  # [n] which slots the item has, as the number of the pattern
+    slots: NDArray[np.int32]  # [n] the number of the item's pattern of slots
 
 
 def slot_patterns(codes: ItemCodes) -> NDArray[np.int32]:
-    """The slots that each item of a whole table has, as a number; [n]."""
+    """[n] for each item of the whole table: the slots that it has, encoded as a number."""
     times = kinds_in(codes)
     there = [codes.history.present[::times], codes.candidate.present]
     present = np.concatenate([part.detach().cpu().numpy() for part in there], axis=1)
@@ -35,8 +36,8 @@ def slot_patterns(codes: ItemCodes) -> NDArray[np.int32]:
 def split_rows(
     values: NDArray[np.float32], slots: NDArray[np.int32], times: int, row_bytes: int
 ) -> SplitRows | None:
-    """Rows [n * times, C] of every event as sums; None where they are none, or take no fewer
-    bytes."""
+    """The rows [n * times, C] of all events as sums; None if they are not sums, or if sums take as
+    many bytes."""
     codes = values.reshape(len(slots), times, -1)
     patterns = int(slots.max()) + 1
     first = np.unique(slots, return_index=True)[1]  # an item of each pattern
@@ -54,6 +55,6 @@ def split_rows(
 
 
 def alike_for_kinds(table: NDArray[np.bool_], times: int) -> NDArray[np.bool_] | None:
-    """Presence [n * times, T] as one row an item, [n, T]; None where a kind changes it."""
+    """Presence [n * times, T] as one row an item, [n, T]; None if it depends on the kind."""
     rows = table.reshape(-1, times, table.shape[1])
     return rows[:, 0].copy() if (rows == rows[:, :1]).all() else None

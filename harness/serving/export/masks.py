@@ -1,4 +1,4 @@
-"""Rewriting rules for masks: logic on truth values becomes products of zeros and ones, done
+"""Rewriting rules for masks: logic on booleans becomes products of zeros and ones, computed
 once."""
 
 import numpy as np
@@ -19,9 +19,9 @@ def turn_wheres(model: onnx.ModelProto) -> None:
 
 
 def multiply_masks(model: onnx.ModelProto, observed: Observed) -> None:
-    """Where(c, x, 0) is x * c where x is finite, which code tables are checked to be.
+    """Where(c, x, 0) becomes x * c if x is finite, which is checked for item codes.
 
-    A broadcast Where copies three times; the runtime's product does not.
+    The runtime's Where makes three copies when it broadcasts; its product makes none.
     """
     zeros = {
         initializer.name
@@ -50,7 +50,8 @@ def _cast(name: str, output: str) -> onnx.NodeProto:
 
 
 def count_truths(model: onnx.ModelProto) -> None:
-    """Casts of combined truth values combine casts: And is a product, "any" a maximum."""
+    """Casts of combined booleans become combinations of casts: And is a product, "any" a
+    maximum."""
     before = onnx.ModelProto()
     before.CopyFrom(model)
     maker, numbers = makers(before), dict[str, str]()
@@ -99,7 +100,8 @@ def count_truths(model: onnx.ModelProto) -> None:
 def _any_of(
     node: onnx.NodeProto, maker: dict[str, onnx.NodeProto], fixed: dict[str, np.ndarray]
 ) -> tuple[str, list[int], int] | None:
-    """Truth values, axes and keepdims of Greater(ReduceSum(Cast(truths)), 0)."""
+    """The booleans, axes and keepdims of Greater(ReduceSum(Cast(booleans)), 0); None for other
+    nodes."""
     total = maker.get(node.input[0]) if node.op_type == "Greater" else None
     if total is None or total.op_type != "ReduceSum" or len(total.input) < 2:
         return None
@@ -118,7 +120,7 @@ def _to_float(node: onnx.NodeProto) -> bool:
 
 
 def _is_truth(name: str, maker: dict[str, onnx.NodeProto]) -> bool:
-    """Whether a value is of truth values, by what made it."""
+    """Whether a value is boolean, judged by the node that makes it."""
     node = maker.get(name)
     if node is None:
         return name.endswith(("_present", "_mask"))  # inputs of the graph

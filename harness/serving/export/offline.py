@@ -1,8 +1,9 @@
-"""What depends on one item alone is computed once an item, not once a request: it joins the tables.
+"""Moves work that depends on a single item from the graph into the item tables: once an item, not
+once a request.
 
-Nodes that treat every place of a history, or every candidate, by itself move out of the graph;
-their results are the table's new columns. The mask of padded places is dropped: they hold row 0,
-which has nothing present.
+Nodes that treat every place of a history, or every candidate, separately leave the graph; their
+results become new columns of the tables. The mask of padded places is dropped, since these hold row
+0, which has nothing present.
 """
 
 from collections.abc import Sequence
@@ -21,14 +22,15 @@ from fusefront.harness.serving.export.scorer import session_options
 
 MASK = "history_mask"
 SIDES = ("history", "candidate")
-MOST_COLUMNS = 1.25  # of the table before: more bytes an item are not worth a node
+MOST_COLUMNS = 1.25  # relative to the previous table: more bytes an item are not worth a node
 _BY_ELEMENT = {"Add", "Sub", "Mul", "Div", "And", "Or", "Not", "Where", "Cast", "Neg", "Relu"}
 _CHUNK = 65_536  # items at a time
 
 
 @dataclass(frozen=True)
 class ItemGraph:
-    """Rows of a table [R, L, C], presence [R, L, T] to the columns that the scorer reads."""
+    """A graph from rows [R, L, C] of a table and presence [R, L, T] to the columns that the scorer
+    reads."""
 
     side: str  # history or candidate
     graph: onnx.ModelProto
@@ -38,7 +40,7 @@ class ItemGraph:
     def apply(
         self, values: NDArray[np.float32], present: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Values [R, L, C'] and presence [R, L, T']."""
+        """The new values [R, L, C'] and presence [R, L, T']."""
         session = ort.InferenceSession(
             self.graph.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
         )
@@ -60,7 +62,7 @@ class ItemGraph:
 def move_offline(
     model: onnx.ModelProto, observed: Observed
 ) -> tuple[onnx.ModelProto, tuple[ItemGraph, ...]]:
-    """The graph without its work on single items, and that work by side."""
+    """The graph without its work on single items, and this work as one graph a side."""
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
     _drop_padding_masks(whole, observed)
@@ -103,7 +105,7 @@ def _move(
 
 
 def _drop_padding_masks(model: onnx.ModelProto, observed: Observed) -> None:
-    """Mask of the history and presence is presence: a padded place holds row 0."""
+    """Replaces "mask of the history and presence" by presence, since padded places hold row 0."""
     masks, there = (_descend(model, {name}, {*VIEWS, "Cast"}) for name in (MASK, "history_present"))
     for node in model.graph.node:
         if node.op_type not in ("And", "Mul"):
@@ -123,7 +125,7 @@ def _descend(model: onnx.ModelProto, names: set[str], kinds: set[str]) -> set[st
 
 
 def _single(model: onnx.ModelProto, tables: tuple[str, str], observed: Observed) -> set[str]:
-    """Values [R, L, ...] each of whose places descends from one item."""
+    """The values [R, L, ...] whose every place depends on one item only."""
     fixed = {initializer.name for initializer in model.graph.initializer}
     single = set(tables)
     lead = [value.shape[:2] for value in observed[tables[0]]]
@@ -143,7 +145,7 @@ def _single(model: onnx.ModelProto, tables: tuple[str, str], observed: Observed)
 
 
 def _keeps_places(node: onnx.NodeProto, model: onnx.ModelProto, observed: Observed) -> bool:
-    """Whether a node that keeps the leading axes [R, L] mixes nothing along them."""
+    """Whether a node that keeps the leading axes [R, L] does not mix values along them."""
     rank = observed[node.input[0]][0].ndim if node.input[0] in observed else 0
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     if node.op_type in _BY_ELEMENT:
@@ -178,7 +180,7 @@ def _output(name: str) -> str:
 
 
 def _cut(model: onnx.ModelProto, names: Sequence[str], observed: Observed) -> onnx.ModelProto:
-    """The part of the graph that makes `names` of the table's rows."""
+    """The part of the graph that computes `names` from the table's rows."""
     part = onnx.ModelProto()
     part.CopyFrom(model)
     rules.replace(part.graph.output, [])
@@ -190,7 +192,8 @@ def _cut(model: onnx.ModelProto, names: Sequence[str], observed: Observed) -> on
 
 
 def _read(model: onnx.ModelProto, table: str, names: Sequence[str], observed: Observed) -> None:
-    """Make `names` of the new columns of a table: one split, a view for each that has more axes."""
+    """Compute `names` from the new columns of a table: one split, and a view for each value with
+    more axes."""
     sizes = [int(np.prod(observed[name][0].shape[2:])) for name in names]
     columns = [table] if len(names) == 1 else [f"{table}_{at}" for at in range(len(names))]
     nodes: list[onnx.NodeProto] = []
@@ -211,7 +214,8 @@ def _read(model: onnx.ModelProto, table: str, names: Sequence[str], observed: Ob
 
 
 def _reread(model: onnx.ModelProto, old: str, new: str) -> None:
-    """Readers of `old` read `new`; shapes of a table are read for its leading axes and stay."""
+    """Let readers of `old` read `new`; shapes of a table are only read for its leading axes and
+    stay."""
     for node in model.graph.node:
         if old in node.input and node.op_type != "Shape":
             rules.replace(node.input, [new if name == old else name for name in node.input])

@@ -1,4 +1,4 @@
-"""From a trained model and its codes to an ONNX scorer over item ids."""
+"""From a trained model and its item codes to an ONNX scorer over item ids."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,19 +37,19 @@ _REFUSALS = (
     states.InvalidArgument,
     states.InvalidGraph,
     states.RuntimeException,
-)  # of an exporter or of a session
+)  # errors of an exporter or of a session
 TOLERANCE = 1e-5  # of a probability, fp32
 PROBES = (Example(2, 3, 5), Example(3, 7, 11), Example(5, 4, 2), Example(1, 1, 1))
 
 
 class Light(NamedTuple):
-    """The online graph over tables that already hold what depends on one item alone."""
+    """The online graph over tables that already hold the work on single items."""
 
     graph: onnx.ModelProto
     items: tuple[ItemGraph, ...]
 
     def codes(self, codes: ItemCodes) -> ItemCodes:
-        """The codes as those tables."""
+        """The codes in the form of those tables."""
         for part in self.items:
             tables = (value.detach().numpy()[None] for value in getattr(codes, part.side))
             rows = Rows(*(torch.from_numpy(value[0]) for value in part.apply(*tables)))
@@ -57,7 +57,7 @@ class Light(NamedTuple):
         return codes
 
     def feed(self, feed: Feed) -> Feed:
-        """Gathered rows as gathered rows of those tables."""
+        """A feed of gathered rows in the form of those tables."""
         for part in self.items:
             names = (f"{part.side}_values", f"{part.side}_present")
             rows = part.apply(*(feed[name] for name in names))
@@ -67,16 +67,17 @@ class Light(NamedTuple):
 
 @dataclass(frozen=True)
 class Core:
-    """The online graph over gathered rows, checked against eager; tables are grafted on to it."""
+    """The online graph over gathered rows, compared with PyTorch; tables are attached to it
+    later."""
 
     graph: onnx.ModelProto
     tracer: Tracer
-    max_difference: float  # of probabilities over the probes
-    light: Light | None = None  # where there was work on single items to move offline
+    max_difference: float  # largest difference of a probability over the probes
+    light: Light | None = None  # if there is work on single items that can move offline
 
 
 def feed_shape(schema: Schema) -> FeedShape:
-    """Which contexts a data set has."""
+    """The context columns of a data set."""
     return FeedShape(
         sum(field.columns for field in schema.request_fields),
         schema.request_numbers,
@@ -95,15 +96,17 @@ def export_online(
     *,
     rows: RowFormat = "float32",
 ) -> Path:
-    """Write the scorer: history, history_mask, candidates and contexts in, logits [R, K] out.
+    """Write the scorer: inputs are history, history_mask, candidates and contexts, output is logits
+    [R, K].
 
-    The code tables lie beside `path` as external data, memory-mapped when loaded.
+    The item tables are written beside `path` as external data, which is memory-mapped when loaded.
     """
     return write_scorer(export_core(model, codes, schema), codes, path, rows=rows)
 
 
 def export_core(model: Baseline, codes: ItemCodes, schema: Schema) -> Core:
-    """Trace, lighten, compare with eager at four sizes; the slower exporter where that fails.
+    """Trace the model, simplify the graph and compare it with PyTorch at four sizes; if that fails,
+    use the slower exporter.
 
     Raises:
         GateError: the graph does not score as the model does.
@@ -137,7 +140,8 @@ def _lightened(
     inputs: list[Feed],
     expected: list[NDArray[np.float32]],
 ) -> Light | None:
-    """The lighter graph where there is one, its scores are right and row 0 holds nothing."""
+    """The simplified graph if there is one, if its scores are right and if row 0 holds nothing;
+    else None."""
     if codes.history.present[0].any():
         return None
     try:
@@ -146,14 +150,14 @@ def _lightened(
         worst = _worst(light.graph, [light.feed(feed) for feed in inputs], expected)
         return light if items and worst <= TOLERANCE else None
     except _REFUSALS:
-        return None  # the graph as it was scores the same
+        return None  # the unchanged graph is used instead
 
 
 def write_scorer(core: Core, codes: ItemCodes, path: Path, *, rows: RowFormat) -> Path:
-    """Graft the tables in a format on to the graph and write both.
+    """Attach the tables in the format `rows` to the graph and write both.
 
-    One scale a row of int8 serves masks and codes badly, so there the work on items stays in the
-    graph.
+    With int8 rows the work on single items stays in the graph, because one scale a row does not
+    suit masks and codes together.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     slots = slot_patterns(codes) if kinds_in(codes) > 1 else None
@@ -166,7 +170,8 @@ def write_scorer(core: Core, codes: ItemCodes, path: Path, *, rows: RowFormat) -
 
 
 def random_feeds(schema: Schema, sizes: tuple[Example, ...], seed: int = 0) -> Iterator[Feed]:
-    """Feeds of known items, ragged histories, the first request's empty where there are several."""
+    """Feeds of known items with histories of unequal length; with several requests, the first
+    history is empty."""
     rng = np.random.default_rng(seed)
     shape = feed_shape(schema)
     for size in sizes:
@@ -200,7 +205,7 @@ def _context(
 
 def eager_request(codes: ItemCodes, feed: Feed, events: Tensor | None = None) -> Request:
     """A feed as the request that `Baseline.score` takes; `events` [R, L] are rows of codes made for
-    them."""
+    this feed."""
     inputs = core_inputs(codes, feed, events)
     requests, candidates = feed["candidates"].shape
     contexts = []
@@ -219,7 +224,7 @@ def eager_request(codes: ItemCodes, feed: Feed, events: Tensor | None = None) ->
 
 
 def eager_logits(model: Baseline, codes: ItemCodes, feed: Feed) -> NDArray[np.float32]:
-    """What the model itself scores a feed with, [R, K]."""
+    """The model's own logits for a feed, [R, K]."""
     with torch.inference_mode(), quiet():
         logits = model.score(eager_request(codes, feed)).logits
     return np.asarray(logits.float().numpy())
@@ -240,6 +245,6 @@ def _worst(graph: onnx.ModelProto, inputs: list[Feed], eager: list[NDArray[np.fl
 
 
 def difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Largest difference of the click probabilities of logits a and b, both [...]."""
+    """The largest difference of the click probabilities of logits a and b, both [...]."""
     p, q = (1 / (1 + np.exp(-x.astype(np.float64))) for x in (a, b))
     return float(np.abs(p - q).max(initial=0.0))

@@ -1,4 +1,4 @@
-"""The gate before a latency counts: what is served scores as what was trained."""
+"""The check before a latency counts: the served graph scores as the trained model does."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -24,23 +24,23 @@ SIZES = (
     Example(1, 1, 64),
     Example(3, 7, 11),
     Example(4, 512, 64),
-)  # the first user of several is cold
-ROWS = 20_000  # for the change of AUC: of validation, and of train where that is short
+)  # with several users, the first has no history
+ROWS = 20_000  # rows for the change of AUC: of validation, and of train if that is short
 CALIBRATION_ROWS = 8_000
 Logits = Callable[[Feed], NDArray[np.float32]]
 
 
 class Parity(NamedTuple):
-    """What the gate found."""
+    """The result of the check."""
 
     passed: bool
-    max_difference: float  # of probabilities, over K 1, 7, 512 with empty and ragged histories
-    auc_change: float | None  # on 20,000 rows; None where float32 decides
+    max_difference: float  # of probabilities, over K = 1, 7, 512 with empty and ragged histories
+    auc_change: float | None  # on 20,000 rows; None for float32
     reason: str  # why it failed, "" if it passed
 
 
 def check_exact(logits: Logits, model: Baseline, codes: ItemCodes, schema: Schema) -> Parity:
-    """float32: every probability within 1e-5 of eager."""
+    """For float32: every probability within 1e-5 of PyTorch's."""
     worst = 0.0
     for feed in random_feeds(schema, SIZES, seed=1):
         worst = max(worst, difference(logits(feed), eager_logits(model, codes, feed)))
@@ -52,10 +52,11 @@ def check_exact(logits: Logits, model: Baseline, codes: ItemCodes, schema: Schem
 def check_reduced(
     logits: Logits, model: Baseline, codes: ItemCodes, schema: Schema, store: PreparedDataset
 ) -> Parity:
-    """Reduced precision: the AUC on 20,000 rows within 1e-4 of eager's.
+    """For reduced precision: the AUC on 20,000 rows within 1e-4 of PyTorch's.
 
-    Rows of validation; where it is shorter, of train too: the two scorers are compared, not judged,
-    and in a few hundred rows a few swapped pairs are more than 1e-4.
+    The rows are of validation and, if that is shorter, also of train: the two scorers are compared
+    with each other, not judged, and in a few hundred rows a few swapped pairs change the AUC by
+    more than 1e-4.
     """
     worst = check_exact(logits, model, codes, schema).max_difference
     parts = []
@@ -80,8 +81,8 @@ def check_reduced(
 def score_split(
     logits: Logits, store: PreparedDataset, split: str, most_rows: int | None = None
 ) -> NDArray[np.float32]:
-    """Logits [rows] of a split's rows in the store's order, the first whole batches up to
-    `most_rows`."""
+    """Logits [rows] of a split's rows in the store's order; `most_rows` stops after the first whole
+    batches."""
     parts: list[NDArray[np.float32]] = []
     count = 0
     for feed, rows in split_feeds(store, split):
@@ -93,7 +94,7 @@ def score_split(
 
 
 def calibration_feeds(store: PreparedDataset, rows: int = CALIBRATION_ROWS) -> tuple[Feed, ...]:
-    """Requests of validation that ranges of activations are read off; of train without one."""
+    """Requests of validation (else of train) from which the ranges of activations are measured."""
     for split in ("valid", "train"):
         feeds: list[Feed] = []
         count = 0
@@ -110,13 +111,13 @@ def calibration_feeds(store: PreparedDataset, rows: int = CALIBRATION_ROWS) -> t
 def split_feeds(
     store: PreparedDataset, split: str, batch_rows: int = 2048, longest: int = 512
 ) -> Iterator[tuple[Feed, NDArray[np.int64]]]:
-    """Feeds of a whole split and the flat places [rows] of their real candidates."""
+    """Feeds of a whole split, and the flat places [rows] of their real candidates."""
     for batch in Batcher(store, split, longest).batches(batch_rows):
         yield batch_feed(batch), batch.rows.numpy()
 
 
 def batch_feed(batch: RequestBatch) -> Feed:
-    """A batch of the data module as a feed; at least one place of history."""
+    """A batch of the data module as a feed; its histories have at least one place."""
     items = batch.items.numpy()
     history, mask = items[batch.history.numpy()], batch.history_mask.numpy()
     if history.shape[1] == 0:

@@ -1,5 +1,5 @@
-"""Rewriting rules for products with fixed weights: two in a row are one, views and slices around
-one none."""
+"""Rewriting rules for products with fixed weights: merges two in a row, and removes views and
+slices around one."""
 
 from collections import Counter
 
@@ -10,11 +10,11 @@ from onnx import numpy_helper
 
 from fusefront.harness.serving.export.rules import Observed, makers, rename, replace
 
-MOST_WORK = 2.0  # times the multiplications of two products in a row: a node costs more than that
+MOST_WORK = 2.0  # times the multiplications of two products in a row; a node costs more
 
 
 def merge_products(model: onnx.ModelProto) -> None:
-    """(x A) B is x (A B) where that is not much more work: small ranks are not worth two nodes."""
+    """(x A) B becomes x (A B) unless that is much more work, as with small ranks."""
     maker, read = makers(model), Counter(name for node in model.graph.node for name in node.input)
     weights = _weights(model)
     for node in model.graph.node:
@@ -33,7 +33,7 @@ def merge_products(model: onnx.ModelProto) -> None:
 
 
 def drop_views(model: onnx.ModelProto, observed: Observed) -> None:
-    """A product with a fixed matrix takes any leading axes: no view before it and back after it."""
+    """Removes views around a product with a fixed matrix, which accepts any leading axes."""
     maker, weights = makers(model), _weights(model)
     outputs = {output.name for output in model.graph.output}
     for node in model.graph.node:
@@ -53,10 +53,10 @@ def drop_views(model: onnx.ModelProto, observed: Observed) -> None:
 
 
 def drop_slices(model: onnx.ModelProto, observed: Observed) -> None:
-    """The first rows of a value, multiplied, of which fixed ones are taken: multiply all rows
+    """If fixed places are taken from the product of a value's first rows, multiply all rows
     instead.
 
-    Pairs of fields come so. A copy costs more than half as many products again.
+    Pairs of fields have this form. A copy costs more than half of the product's work.
     """
     maker, weights = makers(model), _weights(model)
     fixed = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
@@ -82,7 +82,8 @@ def drop_slices(model: onnx.ModelProto, observed: Observed) -> None:
 
 
 def _cut_axis(whole: tuple[int, ...], part: tuple[int, ...]) -> int | None:
-    """The one axis that a slice made shorter, if it is not the product's own."""
+    """The axis that a slice shortens, if there is one only and it is not the product's own; else
+    None."""
     shorter = [axis for axis, (a, b) in enumerate(zip(whole, part, strict=True)) if a != b]
     return shorter[0] if len(shorter) == 1 and shorter[0] < len(whole) - 1 else None
 

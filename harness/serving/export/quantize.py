@@ -1,10 +1,10 @@
-"""Products in int8: weights a scale a column, activations calibrated, in one byte or two.
+"""Products in int8: one scale a column of weights; activations are calibrated, in one byte or two.
 
-What costs AUC is the byte of an activation, and mostly that of one wide product: at the published
-widths the head's first layer alone moves the logits by 4 % of their standard deviation, where the
-weights' bytes and all other products move them by 1 %. There an activation x is s q + r with the
-rest r in a second byte at s / 254, so that x W is two integer products. Which product takes which
-is measured on the calibration feeds.
+What costs AUC is rounding activations to one byte, mostly in one wide product: at the published
+widths the head's first layer alone moves the logits by 4 % of their standard deviation, while the
+weights' bytes and all other products move them by 1 %. In such a product an activation x is s q +
+r, with the rest r in a second byte at s / 254, so that x W is two integer products. Which products
+need two bytes is measured on the calibration feeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,15 +25,15 @@ from fusefront.harness.serving.export.scorer import session_options
 from fusefront.harness.serving.export.trace import core_inputs
 
 PRODUCTS = ("MatMul", "Gemm")
-LEAST = 16_384  # weights; below it the quantising of activations costs more than it saves
-TOLERABLE = 0.01  # of the logits' sd, that one product's activations in one byte may move them
-ROOM = 1.5  # times the range that was observed: two bytes have it to spare
-STEPS = 254  # of the second byte in one step of the first
+LEAST = 16_384  # weights; in smaller products quantising activations costs more than it saves
+TOLERABLE = 0.01  # how far one product in one byte may move the logits, in their sd
+ROOM = 1.5  # times the observed range: two bytes leave room for it
+STEPS = 254  # steps of the second byte within one step of the first
 DOMAIN = "com.microsoft"
 
 
 class Product(NamedTuple):
-    """A product with fixed weights [in, out] and what is added to it, by name."""
+    """A product with fixed weights [in, out] and its bias, by name."""
 
     node: onnx.NodeProto
     weights: NDArray[np.float64]
@@ -41,7 +41,7 @@ class Product(NamedTuple):
 
 
 def quantized(core: Core, codes: ItemCodes, feeds: Sequence[Feed]) -> Core:
-    """The core with its large products in int8, calibrated on what `feeds` make of them."""
+    """The core with its large products in int8, calibrated on the activations of `feeds`."""
     gathered = [
         {name: value.detach().numpy() for name, value in core_inputs(codes, feed).items()}
         for feed in feeds
@@ -54,7 +54,7 @@ def quantized(core: Core, codes: ItemCodes, feeds: Sequence[Feed]) -> Core:
 
 
 def quantize(graph: onnx.ModelProto, feeds: Sequence[Feed], least: int = LEAST) -> onnx.ModelProto:
-    """The graph with its large products in int8; tables and the rest as they are."""
+    """The graph with its large products in int8; tables and everything else are unchanged."""
     large = [p for p in products(graph) if p.weights.size >= least]
     if not large:
         return _copy(graph)
@@ -75,7 +75,7 @@ def _copy(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _logits(graph: onnx.ModelProto, feeds: Sequence[Feed]) -> NDArray[np.float64]:
-    """Every logit of the feeds, one after the other."""
+    """All logits of the feeds, one after the other."""
     session = ort.InferenceSession(
         graph.SerializeToString(), session_options(), providers=["CPUExecutionProvider"]
     )
@@ -90,7 +90,8 @@ def _with_integers(
     chosen: Sequence[Product],
     width: Mapping[str, int],
 ) -> onnx.ModelProto:
-    """A copy with the chosen products in integers, activations in `width` bytes by output."""
+    """A copy with the chosen products in integers; `width` has the bytes of activations by
+    output."""
     copy, by_output = _copy(graph), {p.node.output[0]: p for p in chosen}
     if not any(opset.domain == DOMAIN for opset in copy.opset_import):
         copy.opset_import.append(helper.make_opsetid(DOMAIN, 1))
@@ -112,7 +113,7 @@ def _with_integers(
 
 
 def products(graph: onnx.ModelProto) -> list[Product]:
-    """Products with a fixed matrix; those with factors on the sum or the input are left alone."""
+    """The products with a fixed matrix; those that scale the sum or the input are left out."""
     fixed = {i.name: i for i in graph.graph.initializer if len(i.dims) == 2}
     whole = []
     for node in graph.graph.node:
@@ -131,7 +132,7 @@ def products(graph: onnx.ModelProto) -> list[Product]:
 def _integer(
     product: Product, low: float, high: float, width: int
 ) -> tuple[list[onnx.TensorProto], list[onnx.NodeProto]]:
-    """The constants and nodes of an integer product, or of two and their sum."""
+    """The constants and nodes of one integer product, or of two and their sum."""
     name, source = product.node.output[0], product.node.input[0]
     step = max((high - low) / 255, 1e-12)
     column = np.maximum(np.abs(product.weights).max(0) / 127, 1e-12)

@@ -1,5 +1,5 @@
-"""What an exported scorer is fed: ids and contexts of R requests, K candidates each; NumPy
-alone."""
+"""The input of an exported scorer: ids and contexts of R requests with K candidates each; needs
+NumPy alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ CONTEXTS = ("request_ids", "request_numbers", "candidate_ids", "candidate_number
 
 
 class FeedShape(NamedTuple):
-    """Columns of the contexts; a context without columns is no input."""
+    """The columns of the contexts; a context without columns is no input of the graph."""
 
     request_ids: int = 0
     request_numbers: int = 0
@@ -27,15 +27,14 @@ class FeedShape(NamedTuple):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "FeedShape":
-        """What `_asdict` gave, read back."""
+        """The shape that `_asdict` wrote."""
         return cls(**{name: int(value[name]) for name in cls._fields if name in value})
 
     def arrays(self, requests: int, candidates: int, history: int) -> Feed:
-        """An empty feed: history int64 [R, L] of item rows (0 = padding, left), history_mask bool
+        """A feed of zeros: history int64 [R, L] of item rows (0 = padding, left), history_mask bool
         [R, L], candidates int64 [R, K], request_ids int64 [R, C], candidate_ids int64 [R, K, C],
-        numbers float32. Where kinds are told apart history_kinds int64 [R, L], 0 = none. Places
-        that the mask leaves out must hold row 0 of kind 0: some scorers read no mask.
-        """
+        numbers float32. If kinds are told apart, history_kinds int64 [R, L] (0 = none). Places
+        outside the mask must hold row 0 of kind 0, because some scorers read no mask."""
         lead = {"request": (requests,), "candidate": (requests, candidates)}
         feed: Feed = {
             "history": np.zeros((requests, history), np.int64),
@@ -53,8 +52,8 @@ class FeedShape(NamedTuple):
 
 
 def joined(feeds: Sequence[Feed]) -> Feed:
-    """Feeds of R requests with equally many candidates each as one, histories padded on the left
-    to the longest."""
+    """Several feeds with equally many candidates as one; histories are padded on the left to the
+    longest."""
     longest = max(feed["history"].shape[1] for feed in feeds)
     return {
         name: np.concatenate(

@@ -1,6 +1,7 @@
-"""A traced graph made light: constants folded, shapes known where they are, nothing recomputed.
+"""Simplifies a traced graph: constants are folded, known shapes are fixed, nothing is computed
+twice.
 
-The graph is run at three sizes whose axes all differ; the rules read off what each node does.
+The graph is run at three sizes whose axes all differ; the rules use what each node did there.
 """
 
 from collections import Counter
@@ -41,7 +42,7 @@ def lighten(model: onnx.ModelProto, probes: Sequence[Feed]) -> onnx.ModelProto:
 
 
 def fold(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Constants folded and redundant nodes removed by the runtime's basic level."""
+    """Fold constants and remove redundant nodes, by the runtime's basic level of optimisation."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 3
@@ -82,7 +83,7 @@ def observe(model: onnx.ModelProto, probes: Sequence[Feed]) -> Observed:
 
 
 def prune(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without nodes, initializers and inputs that no output needs."""
+    """The graph without nodes, initializers and inputs that no output needs."""
     graph = model.graph
     needed = {output.name for output in graph.output}
     nodes = []
@@ -98,5 +99,5 @@ def prune(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def count_nodes(model: onnx.ModelProto) -> Counter[str]:
-    """Nodes by operator."""
+    """The number of nodes by operator."""
     return Counter(node.op_type for node in model.graph.node)

@@ -1,7 +1,6 @@
-"""Rewriting rules for a traced graph. What a shape is, they read off values observed at several
-sizes.
+"""Rewriting rules for a traced graph; they learn shapes from values observed at several sizes.
 
-The rules know operators of the graph, not models: every strategy gets them.
+The rules know operators of the graph, not models, so that they apply to every strategy.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ VIEWS = {"Reshape", "Flatten", "Unsqueeze", "Squeeze"}
 
 
 def reads(node: onnx.NodeProto) -> Iterator[str]:
-    """What a node reads, in its branches too."""
+    """The values that a node reads, also within its branches."""
     yield from node.input
     for attribute in node.attribute:
         for branch in (attribute.g, *attribute.graphs):
@@ -29,13 +28,13 @@ def reads(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def replace(field: Any, values: list[Any]) -> None:
-    """The content of a repeated field."""
+    """Replace the content of a repeated protobuf field."""
     del field[:]
     field.extend(values)
 
 
 def rename(model: onnx.ModelProto, old: str, new: str) -> None:
-    """Readers of `old` read `new`."""
+    """Let readers of `old` read `new`."""
     for node in model.graph.node:
         if old in node.input:
             replace(node.input, [new if name == old else name for name in node.input])
@@ -55,7 +54,7 @@ def constant(model: onnx.ModelProto, name: str, values: Sequence[int]) -> str:
 
 
 def fix_constants(model: onnx.ModelProto, observed: Observed) -> None:
-    """Small values that descend from shapes and are the same at every size become constants."""
+    """Small values that depend on shapes alone and are equal at every size become constants."""
     for node in list(model.graph.node):
         for name in node.output:
             values = observed.get(name, [])
@@ -69,8 +68,8 @@ def fix_constants(model: onnx.ModelProto, observed: Observed) -> None:
 
 
 def is_shape(model: onnx.ModelProto, name: str) -> bool:
-    """Whether a value descends from shapes alone, so that its sameness is no accident of the
-    probe."""
+    """Whether a value depends on shapes alone, so that equal values are no accident of the
+    probes."""
     maker, visited = makers(model), set()
     fixed = {initializer.name for initializer in model.graph.initializer}
     todo = [name]
@@ -88,7 +87,8 @@ def is_shape(model: onnx.ModelProto, name: str) -> bool:
 
 
 def join_views(model: onnx.ModelProto, observed: Observed) -> None:
-    """Reshapes, flattens, squeezes: one after the other are one; where nothing changes, none."""
+    """Merge consecutive reshapes, flattens and squeezes into one; remove those that change
+    nothing."""
     outputs = {output.name for output in model.graph.output}
     maker = makers(model)
     for node in model.graph.node:
@@ -108,7 +108,7 @@ def join_views(model: onnx.ModelProto, observed: Observed) -> None:
         if target is None and node.op_type == "Reshape" and _explicit(node.input[1], observed):
             replace(
                 node.input, [source, node.input[1]]
-            )  # whatever lies between, the target says all
+            )  # the target shape alone decides, whatever is between
         if target is not None:
             name = constant(model, f"{node.output[0]}_view{target}", target)
             node.op_type = "Reshape"
@@ -121,12 +121,12 @@ def _explicit(target: str, observed: Observed) -> bool:
 
 
 def reshape_target(before: Sequence[Shape], after: Sequence[Shape]) -> list[int] | None:
-    """A target of axes copied from the input (0), constants and at most one free axis (-1).
+    """A reshape target of axes copied from the input (0), constants and at most one free axis (-1).
 
     >>> reshape_target([(2, 3, 12), (5, 7, 12)], [(2, 3, 4, 3), (5, 7, 4, 3)])
     [0, 0, 4, 3]
 
-    None where that is not enough; an axis of size 0 cannot be said beside copied ones.
+    None if no such target exists; an axis of size 0 cannot be written beside copied ones.
     """
     if any(0 in shape for shape in after):
         return None
@@ -142,8 +142,8 @@ def reshape_target(before: Sequence[Shape], after: Sequence[Shape]) -> list[int]
 
 
 def name_shapes(model: onnx.ModelProto, observed: Observed) -> None:
-    """A vector put together from sizes that is a stretch of an input's shape is read off at
-    once."""
+    """A vector assembled from sizes that equals a part of an input's shape is read from that shape
+    directly."""
     for node in list(model.graph.node):
         name = node.output[0] if node.output else ""
         values = observed.get(name, [])
@@ -200,7 +200,7 @@ def aim_expands(model: onnx.ModelProto, observed: Observed) -> None:
 
 
 def drop_expands(model: onnx.ModelProto, observed: Observed) -> None:
-    """An expand whose readers broadcast anyway does nothing but copy."""
+    """Remove an expand whose readers broadcast anyway, so that it only copies."""
     for node in model.graph.node:
         if node.op_type != "Expand" or node.output[0] not in observed:
             continue
@@ -224,15 +224,15 @@ def _broadcasts(reader: onnx.NodeProto, expand: onnx.NodeProto, observed: Observ
 
 
 def drop_lone_concats(model: onnx.ModelProto) -> None:
-    """A concatenation of one."""
+    """Remove concatenations of a single value."""
     for node in model.graph.node:
         if node.op_type == "Concat" and len(node.input) == 1:
             rename(model, node.output[0], node.input[0])
 
 
 def gather_columns(model: onnx.ModelProto, observed: Observed) -> None:
-    """Rows looked up by the only column of ids and then given that axis back are looked up by the
-    ids."""
+    """Rows looked up by the only column of ids and then reshaped to have that column are looked up
+    by the ids as they are."""
     maker, fixed = makers(model), {initializer.name for initializer in model.graph.initializer}
     for node in model.graph.node:
         column = maker.get(node.input[1]) if node.op_type == "Gather" else None

@@ -1,4 +1,4 @@
-"""An exported graph, loaded: needs onnxruntime and NumPy alone."""
+"""A loaded exported graph; needs onnxruntime and NumPy alone."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from fusefront.harness.serving.export.request import Array, Feed
 
 
 def session_options(threads: int = 1, *, spinning: bool = False) -> ort.SessionOptions:
-    """One thread unless asked; idle threads sleep, or they burn a core beside whatever runs
-    next."""
+    """Options with one thread by default; idle threads sleep, since spinning would use a core
+    beside the next measurement."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -21,7 +21,7 @@ def session_options(threads: int = 1, *, spinning: bool = False) -> ort.SessionO
 
 
 class Scorer:
-    """An ONNX session that takes what it needs of a feed."""
+    """An ONNX session that takes the inputs it needs from a feed."""
 
     def __init__(self, graph: Path, threads: int = 1) -> None:
         self.path = graph
@@ -32,16 +32,16 @@ class Scorer:
         self.outputs = [value.name for value in self.session.get_outputs()]
 
     def select(self, feed: Feed) -> Feed:
-        """The inputs that the graph has."""
+        """The inputs of the graph, from a feed."""
         return {name: feed[name] for name in self.inputs}
 
     def logits(self, feed: Feed) -> NDArray[np.float32]:
-        """Logits [R, K]."""
+        """Logits [R, K] of a feed."""
         result: list[Array] = self.session.run(self.outputs, self.select(feed))
         return result[0]
 
     def run(self, feed: Feed) -> list[Array]:
-        """The bare call with a selected feed, logits [R, K]: what is timed."""
+        """The bare call with a selected feed, which is timed; returns logits [R, K]."""
         result: list[Array] = self.session.run(self.outputs, feed)
         return result
 

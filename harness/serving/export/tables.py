@@ -1,6 +1,7 @@
-"""Code tables in front of a graph: rows as external data, gathered by id inside.
+"""Item tables in front of a graph: rows are external data, looked up by id within the graph.
 
-float16 rows are cast and int8 rows scaled after the gather, so the mapped bytes are what is stored.
+float16 rows are cast and int8 rows scaled after the lookup, so that only the stored bytes are
+mapped.
 """
 
 from pathlib import Path
@@ -18,8 +19,8 @@ from fusefront.harness.serving.export.request import Array
 RowFormat = Literal["float32", "float16", "int8"]
 ROW_FORMATS: tuple[str, ...] = get_args(RowFormat)
 F16_MOST = float(np.finfo(np.float16).max)
-MASKED = -1e30  # nothing but a mask that is added to scores is lower
-KINDS_TABLE = "history_kinds_table"  # there where a kind is a vector that is added online
+MASKED = -1e30  # only masks that are added to scores are lower
+KINDS_TABLE = "history_kinds_table"  # exists if a kind's vector is added online
 _TYPES = {
     np.dtype(np.int64): TensorProto.INT64,
     np.dtype(np.float32): TensorProto.FLOAT,
@@ -30,14 +31,14 @@ _TYPES = {
 
 
 class StoredTable(NamedTuple):
-    """Rows [n, C] as stored; the scale [n, 1] of int8 rows."""
+    """Rows [n, C] as stored; int8 rows with their scale [n, 1]."""
 
     values: Array
     scale: NDArray[np.float32] | None
 
 
 def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredTable:
-    """Rows [n, width] in a format; int8 rows are symmetric about 0 with a scale each.
+    """Rows [n, width] in a number format; int8 rows are symmetric about 0, with one scale each.
 
     Raises:
         ValueError: a code is too large for float16.
@@ -45,7 +46,7 @@ def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredTable:
     if rows == "float32":
         return StoredTable(np.ascontiguousarray(values, np.float32), None)
     if rows == "float16":
-        values = np.where(values < MASKED, -F16_MOST, values)  # a mask: still far below any score
+        values = np.where(values < MASKED, -F16_MOST, values)  # a mask; still far below any score
         largest = float(np.abs(values).max(initial=0.0))
         if largest > F16_MOST:
             raise ValueError(
@@ -59,7 +60,7 @@ def store_rows(values: NDArray[np.float32], rows: RowFormat) -> StoredTable:
 
 
 def row_bytes(columns: int, rows: RowFormat) -> int:
-    """What a stored row of so many numbers takes."""
+    """Bytes of a stored row with `columns` numbers."""
     return {"float32": 4 * columns, "float16": 2 * columns, "int8": columns + 4}[rows]
 
 
@@ -70,9 +71,9 @@ def graft(
     rows: RowFormat,
     slots: NDArray[np.int32] | None = None,
 ) -> onnx.ModelProto:
-    """The graph over ids, its tables written to `folder`.
+    """The graph over ids, with its tables written to `folder`.
 
-    `slots` [n] says which slots an item has, where the history's rows are those of events.
+    `slots` [n] encodes which slots an item has, if the history's rows are those of events.
     """
     model = onnx.ModelProto()
     model.CopyFrom(core)
@@ -103,7 +104,7 @@ def graft(
 
 
 def kinds_stored(folder: Path) -> str:
-    """How the scorer in a folder holds the codes of events, for people."""
+    """How the scorer in a folder stores the codes of events, in words."""
     if (folder / f"{KINDS_TABLE}.bin").exists():
         return "a row for each item, and a vector for each kind that is added online"
     return "a row for each item and kind"
@@ -122,7 +123,7 @@ def _event_rows(
     folder: Path,
     slots: NDArray[np.int32] | None,
 ) -> list[onnx.NodeProto]:
-    """Rows [R, L, C] of the events of a history: its items and their kinds."""
+    """Nodes that compute the rows [R, L, C] of a history's events from items and kinds."""
     if table.dtype == np.bool_ and (alike := alike_for_kinds(table, times)) is not None:
         return _gather(graph, name, "history", StoredTable(alike, None), folder)
     sums = (
@@ -146,7 +147,7 @@ def _event_rows(
 
 
 def _pairs(graph: onnx.GraphProto, name: str, rows: str, times: int) -> list[onnx.NodeProto]:
-    """rows * times + kind."""
+    """Nodes that compute rows * times + kind."""
     graph.initializer.append(numpy_helper.from_array(np.array(times, np.int64), f"{name}_times"))
     return [
         helper.make_node("Mul", [rows, f"{name}_times"], [f"{name}_first"]),

@@ -1,8 +1,8 @@
-"""The online half of a model as an ONNX graph over gathered rows; the tables come later.
+"""Traces the online half of a model to an ONNX graph over gathered rows; tables are attached later.
 
 The TorchScript tracer needs a fiftieth of the processor time of the graph capture exporter (0.4 s
-against 18 s); what it fixed by mistake is found by comparing at other sizes, and then the slower
-one is used.
+against 18 s). Sizes that it wrongly fixes are found by comparing at other sizes; the slower
+exporter is used then.
 """
 
 import logging
@@ -35,7 +35,7 @@ OPSET = {"script": 17, "capture": 20}
 
 
 class Example(NamedTuple):
-    """Sizes of a traced or compared request; all different, so that axes are told apart."""
+    """The sizes of a traced or compared request; all differ, so that axes can be told apart."""
 
     requests: int = 2
     candidates: int = 3
@@ -43,7 +43,7 @@ class Example(NamedTuple):
 
 
 class Online(nn.Module):
-    """`score` over flat inputs: the rows of `ROWS`, history_mask, and the contexts that exist."""
+    """`score` over flat inputs: the rows of `ROWS`, history_mask, and those contexts that exist."""
 
     def __init__(self, model: Baseline, names: tuple[str, ...]) -> None:
         super().__init__()
@@ -75,8 +75,8 @@ class Online(nn.Module):
 class _SizesAsValues(TorchFunctionMode):
     """`unflatten` as a reshape by the sizes of its input.
 
-    The script exporter keeps the example's sizes of an `unflatten` and folds what follows into
-    constants.
+    The TorchScript exporter would keep the example's sizes of an `unflatten` and fold what follows
+    into constants.
     """
 
     def __torch_function__(
@@ -102,10 +102,9 @@ def _empty(nothing: Tensor, kind: str) -> Tensor:
 
 
 def core_inputs(codes: ItemCodes, feed: Feed, events: Tensor | None = None) -> dict[str, Tensor]:
-    """The gathered rows, mask and contexts of a feed: what `Online` takes, by name.
+    """The gathered rows, mask and contexts of a feed: the inputs of `Online` by name.
 
-    `events` [R, L] are the rows of the history's role where the codes are not those of a whole
-    table.
+    `events` [R, L] are the rows of the history, if the codes are not those of a whole table.
     """
     history, candidates = (_tensor(feed[name]) for name in ("history", "candidates"))
     kinds = _tensor(feed["history_kinds"]) if "history_kinds" in feed else None
@@ -121,12 +120,13 @@ def core_inputs(codes: ItemCodes, feed: Feed, events: Tensor | None = None) -> d
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
-    """Without a copy, unless the array is a read-only view of a store, which torch warns of."""
+    """The array as a tensor without a copy; a read-only view of a store is copied, because torch
+    warns of it."""
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def trace(model: Baseline, codes: ItemCodes, example: Feed, tracer: Tracer) -> onnx.ModelProto:
-    """The graph with dynamic R, K and L; inputs as `core_inputs` names them, output `logits`."""
+    """The graph with dynamic R, K and L; inputs named as by `core_inputs`, output `logits`."""
     inputs = core_inputs(codes, example)
     online = Online(model, tuple(inputs)).eval()
     arguments = tuple(value.detach().clone() for value in inputs.values())
@@ -185,7 +185,7 @@ def _capture(online: Online, arguments: tuple[Tensor, ...], names: list[str]) ->
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """The exporters' known warnings; everything else is still heard."""
+    """Silences known warnings of the exporters; all others are still shown."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -199,7 +199,7 @@ def quiet() -> Iterator[None]:
                 ".*torchvision is not installed.*",
             ):
                 warnings.filterwarnings("ignore", message=message)
-            # shapes that the tracer takes for constants: the comparison at other sizes decides
+            # the tracer takes shapes for constants: the comparison at other sizes decides
             warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
             yield
     finally:

@@ -1,1 +1,2 @@
-"""The latency lab: sessions, intervals, servers, costs; the protocol is in docs/latency.md."""
+"""Latency measurement (the latency lab): sessions, intervals, servers, costs; docs/latency.md has
+the protocol."""

@@ -1,4 +1,5 @@
-"""Where a model is scored: torch eager, torch.compile, ONNX Runtime, ONNX Runtime int8."""
+"""The backends that score a model: PyTorch eager, torch.compile, ONNX Runtime, ONNX Runtime with
+int8."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
@@ -23,7 +24,7 @@ from fusefront.harness.serving.export.tables import RowFormat
 
 
 class OnnxRuntime(Backend):
-    """What ships: the exported graph, code tables memory-mapped."""
+    """What ships: the exported graph with memory-mapped item tables."""
 
     name: ClassVar[str] = "onnx"
     exact = False  # with its default rows
@@ -45,7 +46,7 @@ class OnnxRuntime(Backend):
 
 
 class OnnxInt8(OnnxRuntime):
-    """Large products in int8, calibrated on requests of validation."""
+    """The exported graph with its large products in int8, calibrated on requests of validation."""
 
     name: ClassVar[str] = "onnx-int8"
 
@@ -60,7 +61,7 @@ class OnnxInt8(OnnxRuntime):
 
 
 class TorchEager(Backend):
-    """The model as trained, its codes in memory."""
+    """The model as trained, its item codes in memory."""
 
     name: ClassVar[str] = "eager"
     exact = True
@@ -76,12 +77,12 @@ class TorchEager(Backend):
 
 
 class TorchCompiled(TorchEager):
-    """The same through torch.compile; the first calls compile."""
+    """The trained model through torch.compile; the first calls compile."""
 
     name: ClassVar[str] = "compile"
 
     def missing(self) -> str | None:
-        """It writes C++ and needs a compiler."""
+        """A sentence if no C++ compiler is found, since torch.compile writes C++."""
         import shutil
 
         if not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
@@ -103,7 +104,8 @@ class TorchCompiled(TorchEager):
 
 
 def as_trained(trained: Trained) -> Callable[[Feed], object]:
-    """Eager with the items encoded within the request: what serving costs without an item cache."""
+    """The model in PyTorch with the items encoded within the request: the cost of serving without
+    an item cache."""
     model = trained.model.eval()
 
     def call(feed: Feed) -> NDArray[np.float32]:
@@ -137,7 +139,7 @@ BACKENDS: Mapping[str, type[Backend]] = {
 def find_backends(
     names: Sequence[str], known: Mapping[str, type[Backend]] = BACKENDS
 ) -> dict[str, Backend]:
-    """The backends by name, each built; UsageError names the known ones."""
+    """The backends by name, each built; raises UsageError, which lists the known names."""
     backends = {}
     for name in names:
         if name not in known:

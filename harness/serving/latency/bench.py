@@ -1,4 +1,4 @@
-"""A bench: subjects measured in one session, summarised with intervals and a floor."""
+"""A bench: subjects measured in one session and summarised with intervals and a floor."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,13 +30,13 @@ from fusefront.harness.serving.latency.session import (
 )
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-TWIN = "twin"  # the baseline's second, equal session
-LONG_MS = 2.0  # above it fewer requests a visit, never fewer rounds
-LEAST_TIMED = 50  # 20 rounds of it are the 1,000 samples that a p99 needs
+TWIN = "twin"  # the baseline measured a second time, in a session of its own
+LONG_MS = 2.0  # slower requests get shorter visits, never fewer rounds
+LEAST_TIMED = 50  # times 20 rounds: the 1,000 samples that a p99 needs
 
 
 class SubjectKey(NamedTuple):
-    """What a subject is: strategy x backend x scope x K."""
+    """The key of a subject: strategy x backend x scope x K."""
 
     strategy: str
     backend: str
@@ -48,7 +48,7 @@ class SubjectKey(NamedTuple):
 
 
 class BenchEntry(NamedTuple):
-    """A subject under its key; subjects of one `session` share its warm-up."""
+    """A subject with its key; subjects of one `session` share a warm-up."""
 
     key: SubjectKey
     subject: TimedSubject
@@ -57,7 +57,7 @@ class BenchEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class BenchResult:
-    """Frames of the session, a summary row a subject, and what the session could tell."""
+    """The session's frames, one summary row a subject, and facts about the session."""
 
     recording: Recording
     rows: list[BenchRow]
@@ -71,10 +71,11 @@ class BenchResult:
 def warm(
     entries: Sequence[BenchEntry], rounds: int, budget_s: float, requests: int = 200
 ) -> tuple[list[BenchEntry], dict[str, float]]:
-    """Warm every session up; entries sized by their speed, and each session's first call in ms.
+    """Warm every session up; returns the entries with their numbers of requests, and each session's
+    first call in ms.
 
-    Where all rounds would take longer than the budget, visits of slow subjects get shorter, down to
-    the fewest requests that a p99 needs; never are there fewer rounds.
+    If all rounds would take longer than the budget, slow subjects get shorter visits, down to the
+    fewest requests that a p99 needs; the number of rounds stays.
     """
     sessions: dict[str, list[BenchEntry]] = {}
     for entry in entries:
@@ -93,7 +94,7 @@ def warm(
 def sized(
     entries: Sequence[BenchEntry], speed: Mapping[SubjectKey, float], rounds: int, budget_s: float
 ) -> list[BenchEntry]:
-    """Entries whose visits are as long as speed (ms a request) and budget allow."""
+    """The entries with visits as long as their speed (ms a request) and the budget (s) allow."""
     for limit in (LONG_MS, 1.0, 0.5, 0.25, 0.0):
         visits = [_sized(entry, visit_length(speed[entry.key], limit)) for entry in entries]
         took = sum(
@@ -114,7 +115,8 @@ def _sized(entry: BenchEntry, timed: int) -> BenchEntry:
 
 
 def visit_length(request_ms: float, limit_ms: float = LONG_MS) -> int:
-    """Timed requests of a visit: 100, above the limit as many as it would hold, at least 50.
+    """The number of timed requests in a visit: 100; for requests slower than the limit as many as
+    fit, at least 50.
 
     >>> visit_length(0.3), visit_length(3.0), visit_length(40.0)
     (100, 66, 50)
@@ -135,9 +137,9 @@ def run_bench(
     more: Callable[[Recording], int] | None = None,
     earlier: Recording | None = None,
 ) -> BenchResult:
-    """Measure warmed entries and summarise: every subject its intervals, the session its floor.
+    """Measure warmed entries and summarise: intervals for every subject, a floor for the session.
 
-    With sessions that were measured `earlier` all are pooled.
+    With `earlier` sessions, all of them are pooled.
     """
     recording = measure(
         [entry.subject for entry in entries],
@@ -153,10 +155,10 @@ def run_bench(
 
 
 def summarise(recording: Recording, keys: Iterable[SubjectKey]) -> list[BenchRow]:
-    """A row a subject: quantiles in ms with intervals, per-round logs, contention.
+    """One row a subject: quantiles in ms with intervals, logarithms by round, contention.
 
-    Several sessions are pooled by random effects. A p99 needs 1,000 samples of every session; where
-    one has fewer, its count is the row's.
+    Several sessions are pooled by random effects. A p99 needs 1,000 samples in every session; the
+    row states the smallest count.
     """
     by_round, marked = recording.by_round(), recording.contended_rounds()
     sessions = recording.rounds_by_session()
@@ -192,7 +194,7 @@ def summarise(recording: Recording, keys: Iterable[SubjectKey]) -> list[BenchRow
 def paired(
     rows: Sequence[BenchRow], a: SubjectKey, b: SubjectKey, quantile: Quantile = "p50"
 ) -> Difference:
-    """log(a / b) of two subjects of the same sessions, paired by round."""
+    """log(a / b) of two subjects measured in the same sessions, paired by round."""
     by_subject = {row["subject"]: row for row in rows}
     first, second = by_subject[str(a)], by_subject[str(b)]
     sessions = first.get("rounds_by_session", [])
@@ -200,9 +202,10 @@ def paired(
 
 
 def session_facts(rows: Sequence[BenchRow], decide_at: int | None = None) -> BenchFacts:
-    """Floors per scope and K from the twins; the smallest differences that could have been found.
+    """Floors by scope and K from the twins, and the smallest differences that could have been
+    detected.
 
-    The headline floor is the larger one of the two scopes at the K that is decided at.
+    The headline floor is the larger one of the two scopes, at the K that decides.
     """
     floors: list[dict[str, object]] = []
     by_subject = {row["subject"]: row for row in rows}
@@ -236,8 +239,8 @@ def session_facts(rows: Sequence[BenchRow], decide_at: int | None = None) -> Ben
 
 
 def _errors(rows: Sequence[BenchRow], original: BenchRow, name: Quantile) -> list[float]:
-    """Standard errors of every strategy's difference from the baseline, same scope, backend and
-    K."""
+    """Standard errors of every strategy's difference to the baseline with the same scope, backend
+    and K."""
     same = [
         row
         for row in rows

@@ -1,6 +1,6 @@
-"""bench.json: what a latency session measured, a row a subject, and what the session was.
+"""bench.json: the results of a latency session, one row a subject, and facts about the session.
 
-Times are in ms, shares in 0 .. 1, money in the study's currency. `log_<quantile>` are natural
+Times are in ms, shares from 0 to 1, money in the study's currency. `log_<quantile>` are natural
 logarithms of ms, one a round.
 """
 
@@ -14,12 +14,12 @@ from fusefront.harness.serving.latency.fingerprint import Machine
 
 Quantile = Literal["p50", "p95", "p99"]
 QUANTILE_NAMES: tuple[Quantile, ...] = ("p50", "p95", "p99")
-P99_SAMPLES = 1000  # below it a p99 is ten requests or fewer: none is given
+P99_SAMPLES = 1000  # with fewer, a p99 rests on ten requests or fewer: none is given
 VERSION = 2  # 1: one session, no marks of contended rounds, a p99 of any number of samples
 
 
 class Costs(TypedDict, total=False):
-    """What one more item or candidate costs a strategy; the same at every K."""
+    """The cost of one more item or candidate to a strategy; the same at every K."""
 
     parity_max_difference: float
     auc_change: float | None
@@ -43,7 +43,7 @@ class Costs(TypedDict, total=False):
 
 
 class BenchRow(Costs):
-    """One subject: strategy x backend x scope x K."""
+    """The results of one subject: strategy x backend x scope x K."""
 
     subject: str
     strategy: str
@@ -54,9 +54,9 @@ class BenchRow(Costs):
     mean_ms: float
     samples: NotRequired[int]
     contended_visits: NotRequired[int]
-    contended_rounds: NotRequired[list[int]]  # kept, and marked: which rounds waited for a core
+    contended_rounds: NotRequired[list[int]]  # rounds that waited for a core; they are kept
     rounds_by_session: NotRequired[list[int]]  # [rounds] of one session
-    between_p50: NotRequired[float | None]  # sd between sessions of the log; None = one session
+    between_p50: NotRequired[float | None]  # sd of the log between sessions; None = one session
     between_p95: NotRequired[float | None]
     between_p99: NotRequired[float | None]
     fingerprint: NotRequired[str]
@@ -78,7 +78,7 @@ class BenchRow(Costs):
 
 
 class Floor(TypedDict, total=False):
-    """Log ratios within which two equal sessions differ, and the smallest that could be seen."""
+    """The log ratios within which two equal sessions differ, and the smallest detectable ones."""
 
     scope: str
     candidates: int
@@ -107,11 +107,11 @@ class SessionLine(TypedDict):
 
 
 class Quality(TypedDict):
-    """How far the sessions can be relied on, of the subjects that decide; ratios are logarithms."""
+    """How reliable the sessions are, for the subjects that decide; ratios are logarithms."""
 
     sessions: int
     rounds: int
-    samples: int | None  # of the subject with the fewest; None: not recorded
+    samples: int | None  # fewest of any subject; None: not recorded
     visits: int
     contended_visits: int
     contended_share: float
@@ -121,11 +121,11 @@ class Quality(TypedDict):
     half_p99: float | None
     between_p50: float | None  # largest sd between sessions; None = one session
     between_p99: float | None
-    disturbed: list[str]  # why nothing can be decided on it, [] = it can
+    disturbed: list[str]  # why nothing can be decided on it; [] = it can be
 
 
 class ServedLoad(TypedDict):
-    """Several runs behind a queue."""
+    """Several runs of a server behind a queue."""
 
     late_share: float  # later than the study's limit
     late_low: float
@@ -137,7 +137,7 @@ class ServedLoad(TypedDict):
 
 
 class ServerLine(ServedLoad):
-    """A strategy at a share of its closed-loop capacity."""
+    """A strategy on a server at a share of its closed-loop capacity."""
 
     strategy: str
     load: float
@@ -146,7 +146,7 @@ class ServerLine(ServedLoad):
 
 
 class OfflineLine(TypedDict):
-    """Many requests at once."""
+    """Scoring many requests in one call."""
 
     strategy: str
     backend: str
@@ -156,7 +156,7 @@ class OfflineLine(TypedDict):
 
 
 class BenchFacts(TypedDict, total=False):
-    """Which machine, for how long, beside what, and how fine the session could tell."""
+    """Facts about the session: machine, duration, other processes, detectable differences."""
 
     fingerprint: str
     identity: Machine
@@ -187,7 +187,7 @@ class BenchFacts(TypedDict, total=False):
     smallest_p99: float | None
     server: list[ServerLine]
     offline: list[OfflineLine]
-    runs: dict[str, str]  # strategy -> run whose graph was timed
+    runs: dict[str, str]  # strategy -> id of the run whose graph was timed
     sessions: list[SessionLine]
     quality: Quality
 
@@ -201,7 +201,7 @@ class Bench(Record):
 
 
 class QuantileOfRow(TypedDict):
-    """One quantile of a row with the ends of its 95 % interval, ms."""
+    """One quantile of a row with the ends of its 95 % interval, in ms."""
 
     ms: float
     low: float
@@ -211,12 +211,12 @@ class QuantileOfRow(TypedDict):
 
 
 def read_bench_file(path: Path) -> Bench:
-    """The bench in `path`; DataContractError where it is none."""
+    """The bench in `path`; raises DataContractError if the file is not one."""
     return read_record(path, Bench)
 
 
 def quantile_of(row: BenchRow, name: Quantile) -> QuantileOfRow | None:
-    """A row's quantile by name; None for a p99 of fewer than 1,000 samples."""
+    """A quantile of a row by name; None for a p99 of fewer than 1,000 samples."""
     flat = cast(dict[str, float], row)
     few = row.get("samples", P99_SAMPLES) < P99_SAMPLES
     if flat[f"{name}_ms"] is None or (name == "p99" and few):
@@ -232,11 +232,11 @@ def quantile_of(row: BenchRow, name: Quantile) -> QuantileOfRow | None:
 
 
 def logs_of(row: BenchRow, name: Quantile) -> list[float]:
-    """A quantile's logarithms, a round each; [] where the quantile is not given."""
+    """The logarithms of a quantile, one a round; [] if the quantile is not given."""
     quantile = quantile_of(row, name)
     return quantile["log"] if quantile else []
 
 
 def floor_of_line(line: Floor, name: Quantile) -> float | None:
-    """The floor at a quantile; None where it is not known."""
+    """The floor at a quantile; None if unknown."""
     return cast(dict[str, float | None], line).get(f"floor_{name}")

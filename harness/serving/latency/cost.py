@@ -1,4 +1,4 @@
-"""What a strategy costs to serve: money per prediction, multiplications, bytes, a cold start."""
+"""The cost of serving a strategy: money a prediction, multiplications, bytes, cold start."""
 
 import json
 import subprocess
@@ -13,13 +13,14 @@ from fusefront.harness.runs.files import Json
 def per_million(
     price_per_core_hour: float, request_ms: float, candidates: int, load: float
 ) -> float:
-    """Cost of a million predictions on one core kept at `load` (1 = offline price).
+    """Money for a million predictions on one core kept at `load` (1 = the price of offline
+    scoring).
 
     >>> round(per_million(0.036, 1.0, 100, 0.5), 6)
     0.0002
 
     Raises:
-        ValueError: the load is no share above 0.
+        ValueError: the load is not above 0 and at most 1.
     """
     if not 0 < load <= 1:
         raise ValueError(f"got load {load}, expected a share of capacity above 0 and at most 1")
@@ -29,7 +30,7 @@ def per_million(
 def multiplications(call: Callable[[], object]) -> int:
     """Multiply-adds of the matrix products of a torch call.
 
-    The fused attention paths of evaluation count as nothing, so they are switched off meanwhile.
+    Fused attention in eval mode would not be counted, so it is switched off meanwhile.
     """
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -48,7 +49,7 @@ def multiplications(call: Callable[[], object]) -> int:
 
 @dataclass(frozen=True)
 class ColdStart:
-    """A fresh process that imports, loads and scores once; seconds and bytes."""
+    """A new process that imports, loads and scores once; seconds and bytes."""
 
     import_s: float
     load_s: float
@@ -57,7 +58,7 @@ class ColdStart:
     peak_bytes: int  # after 500 requests
 
     def to_json(self) -> dict[str, Json]:
-        """Plain values."""
+        """The values as JSON."""
         return dict(vars(self))
 
 
@@ -88,7 +89,7 @@ print(json.dumps([imported - begin, loaded - imported, first - ready, peak]))
 
 
 def cold_start(graph: Path, feed: Path) -> ColdStart:
-    """Load `graph` in a fresh process without torch and score `feed` (npz); its times and peak
+    """Load `graph` in a new process without torch and score `feed` (npz); its times and peak
     memory.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What stands beside the quantiles: costs of a strategy, and what the session was."""
+"""Facts beside the quantiles: costs of the strategies, and a description of the session."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ def attach_costs(
 
 
 def strategy_facts(plan: BenchPlan, scorer: Gated, *, cold: bool) -> Costs:
-    """What does not depend on K."""
+    """The costs that do not depend on K."""
     trained = scorer.trained
     feed = plan.lookup.feed(plan.requests[plan.decide_at][0])
     request = eager_request(trained.codes, feed)
@@ -69,7 +69,7 @@ def strategy_facts(plan: BenchPlan, scorer: Gated, *, cold: bool) -> Costs:
         tables = sum(path.stat().st_size for path in folder.glob("*.bin"))
         facts["bytes_per_item"] = tables / items
         graph = folder / "scorer.onnx"
-        if cold and graph.exists():  # a person's backend may leave other files there
+        if cold and graph.exists():  # a plug-in backend may write other files there
             facts.update(_cold(graph, scorer.select(feed)))
     return facts
 
@@ -88,7 +88,8 @@ def _cold(graph: Path, feed: Mapping[str, np.ndarray]) -> Costs:
 
 
 def _money(result: BenchResult, row: BenchRow, study: Study, rng: np.random.Generator) -> Costs:
-    """The undisturbed ceiling from pitches, and what a million predictions cost there."""
+    """The undisturbed ceiling from pitches, and the money for a million predictions at that
+    load."""
     if row["scope"] not in ("model_only", "end_to_end"):
         return {}
     pitches = pitches_ms(result, row["subject"])
@@ -109,7 +110,8 @@ def _money(result: BenchResult, row: BenchRow, study: Study, rng: np.random.Gene
 
 
 def pitches_ms(result: BenchResult, subject: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """[pitches] start to start within visits, ms: the service time that a server pays."""
+    """[pitches] ms from one start to the next within visits: the service time that a server
+    sees."""
     own = result.recording.samples.filter(pl.col("subject") == subject)
     own = own.sort("session", "round", "position")
     pitch = own.with_columns(
@@ -119,7 +121,7 @@ def pitches_ms(result: BenchResult, subject: str) -> np.ndarray[tuple[int], np.d
 
 
 def _as_trained(result: BenchResult, plan: BenchPlan) -> None:
-    """Where the items are encoded within the request: its p50 beside the cached one."""
+    """The p50 with items encoded within the request, beside the p50 with cached codes."""
     k = plan.decide_at
     by_strategy = {row["strategy"]: row for row in result.rows if row["scope"] == "as_trained"}
     for row in result.rows:
@@ -137,9 +139,9 @@ def describe_session(
     busy: list[str],
     plan: BenchPlan,
 ) -> None:
-    """Which machine, for how long, beside what."""
+    """Describe the session: machine, duration, other processes."""
     facts = result.facts
-    samples = result.recording.samples  # of the last session: clocks of others are others
+    samples = result.recording.samples  # of the last session: other sessions have other clocks
     last = samples["session"][-1] if len(samples) else ""
     loop = samples.filter(pl.col("session") == last)["start_ns"]
     spread = (int(loop.max()) - int(loop.min())) / 1e9 if len(loop) else 0.0  # type: ignore[arg-type]
@@ -172,7 +174,7 @@ def describe_session(
 
 
 def _pair(facts: BenchFacts, kind: str) -> str:
-    """A log ratio at p50 and at p99; the second only where a p99 is given."""
+    """A log ratio at p50 and at p99, as text; the second only if a p99 is given."""
     half, tail = (cast(dict[str, float | None], facts)[f"{kind}_{name}"] for name in _SHOWN)
     assert half is not None
     first = "" if kind == "smallest" else " at p50"
@@ -185,7 +187,7 @@ def _since(before: float | None, after: float | None) -> float | None:
 
 
 def session_text(facts: BenchFacts) -> str:
-    """What the intervals speak of, in one sentence or two."""
+    """What the intervals cover, in one or two sentences."""
     lines = facts.get("sessions", [])
     during = f"one session of {facts['session_seconds']:.0f} s"
     if len(lines) > 1:

@@ -25,7 +25,7 @@ _PACKAGES = ("onnxruntime", "torch", "numpy")
 
 
 class Machine(TypedDict):
-    """What a latency was measured on; None where the machine does not say."""
+    """The machine of a measurement; None where the system does not say."""
 
     model: str | None
     family: str | None
@@ -45,13 +45,13 @@ class Machine(TypedDict):
     clock: str | None
     python: str
     packages: dict[str, str | None]
-    affinity: NotRequired[list[int] | None]  # cores that the process may use; None = not said
+    affinity: NotRequired[list[int] | None]  # cores that the process may use; None = unknown
     governor: NotRequired[str | None]
     builds: NotRequired[dict[str, str | None]]  # how the libraries were compiled
 
 
 def identity(threads: int = 1, *, spinning: bool = False) -> Machine:
-    """What never changes within a session; null where the machine does not say."""
+    """What never changes within a session; None where the system does not say."""
     info = _cpuinfo()
     flags = set((info.get("flags") or info.get("Features") or "").split())
     return {
@@ -82,7 +82,7 @@ def identity(threads: int = 1, *, spinning: bool = False) -> Machine:
 
 
 def builds() -> dict[str, str | None]:
-    """How the libraries that score were compiled; two builds of one version differ in speed."""
+    """How the scoring libraries were compiled; two builds of one version can differ in speed."""
     import numpy as np
     import onnxruntime as ort
     import torch
@@ -96,12 +96,12 @@ def builds() -> dict[str, str | None]:
 
 
 def fingerprint(facts: Machine) -> str:
-    """The identity of a latency axis."""
+    """The hash of the facts; latencies of different fingerprints are never compared."""
     return digest(facts)
 
 
 def in_words(facts: Machine) -> str:
-    """One line: processor, cores, threads, runtime."""
+    """The machine in one line: processor, cores, threads, runtime."""
     cores = f"{facts['cores']} core{'s' if facts['cores'] != 1 else ''}"
     virtual = ", virtual" if facts["hypervisor"] else ""
     runtime = facts["packages"]["onnxruntime"]
@@ -115,7 +115,7 @@ def _cpuinfo() -> dict[str, str]:
     for line in (_read("/proc/cpuinfo") or "").splitlines():
         key, _, value = line.partition(":")
         if not key.strip() and facts:
-            break  # the first core speaks for all
+            break  # all cores are taken to be like the first
         facts.setdefault(key.strip(), value.strip())
     return facts
 

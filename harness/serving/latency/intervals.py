@@ -1,7 +1,8 @@
-"""Intervals of latency quantiles: rounds are the clusters, neighbours are not independent.
+"""Intervals of latency quantiles; rounds are the clusters, since neighbouring requests are
+dependent.
 
 One subject: Woodruff's survey interval (Woodruff 1952, JASA) with a lag term. Two subjects:
-Student's t over rounds of the differences of per-visit log quantiles.
+Student's t over rounds for the differences of log quantiles by visit.
 """
 
 from collections.abc import Sequence
@@ -22,15 +23,16 @@ class QuantileInterval(NamedTuple):
     value: float
     low: float
     high: float
-    at_least: bool  # the upper end is the last sample: the interval is open there
+    at_least: bool  # the upper end is the largest sample: the interval is open there
 
 
 def quantile_interval(
     rounds: Sequence[ArrayLike], p: float, level: float = LEVEL
 ) -> QuantileInterval:
-    """The p quantile of all samples, one array a round, and its round-clustered interval.
+    """The p quantile of all samples (one array [requests] a round) with an interval clustered by
+    round.
 
-    It speaks of this machine during this session; no interval covers an hour it did not see.
+    The interval covers this machine during this session, and no other time.
 
     Raises:
         ValueError: there are fewer than two rounds.
@@ -52,7 +54,7 @@ def quantile_interval(
 
 
 def _inflation(share: Floats) -> float:
-    """sqrt((1 + r) / (1 - r)), r the lag-1 correlation over rounds clipped to [0, .8]."""
+    """sqrt((1 + r) / (1 - r)), where r is the lag-1 correlation over rounds, clipped to [0, .8]."""
     centered = share - share.mean()
     total = float((centered**2).sum())
     r = float((centered[1:] * centered[:-1]).sum()) / total if total > 0 else 0.0
@@ -66,7 +68,7 @@ def log_quantiles(rounds: Sequence[ArrayLike], p: float) -> Floats:
 
 
 class Difference(NamedTuple):
-    """Mean log ratio of two subjects' quantiles, paired by round."""
+    """The mean log ratio of two subjects' quantiles, paired by round."""
 
     mean: float  # log(a / b)
     half: float  # half width of the 95 % interval
@@ -85,12 +87,12 @@ class Difference(NamedTuple):
 
     @property
     def floor(self) -> float:
-        """|d| + h, log ratio: for two equal sessions, what a real difference must exceed."""
+        """|d| + h as a log ratio: for two equal sessions, what a real difference must exceed."""
         return abs(self.mean) + self.half
 
 
 def difference(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Difference:
-    """The t interval of a - b, both log quantiles by round, [R].
+    """The t interval of a - b, both log quantiles by round [R].
 
     Raises:
         ValueError: there are fewer than two rounds.
@@ -104,13 +106,13 @@ def difference(a: ArrayLike, b: ArrayLike, level: float = LEVEL) -> Difference:
 
 
 def beyond_floor(change: Difference, twins: Difference) -> bool:
-    """Whether two latencies differ by more than equal sessions do: |d| > |d twins| + max(h, h
-    twins).
+    """Whether two latencies differ by more than equal sessions do: |d| > |d of the twins| + max(h,
+    h of the twins).
 
-    The floor of the twins with the noise of whichever pair was disturbed more; so the pair's
-    interval holds no 0 either. A neighbour's burst that slows one visit of one session by 20 to 40
-    % without any run-queue delay is in that pair's noise alone: of 450 real triples of equal
-    sessions the third was under |d| + h of the twins in 424, under this bar in all.
+    The larger of the two half widths is used, whichever pair was disturbed more, so the pair's
+    interval also excludes 0. A neighbour's burst that slows one visit of one session by 20 to 40 %,
+    without any run-queue delay, only shows in that pair's noise: of 450 real triples of equal
+    sessions, the third was within |d| + h of the twins in 424, and within this bound in all.
     """
     return abs(change.mean) > abs(twins.mean) + max(twins.half, change.half)
 
@@ -118,9 +120,9 @@ def beyond_floor(change: Difference, twins: Difference) -> bool:
 def smallest_difference(
     errors: ArrayLike, rounds: int, twins: Difference, power: float = POWER
 ) -> float:
-    """The log ratio that a session would have found with 80 % power, from its typical pair.
+    """The log ratio that a session would have detected with 80 % power, for its typical pair.
 
-    errors: standard errors of its paired differences; the typical one is their median.
+    errors: standard errors of its paired differences; their median is the typical one.
     """
     error = float(np.median(np.asarray(errors, np.float64)))
     half = float(stats.t.ppf(0.5 + LEVEL / 2, rounds - 1)) * error

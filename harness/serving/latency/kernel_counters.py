@@ -1,4 +1,4 @@
-"""What the kernel says of a thread and of the machine; null where it says nothing."""
+"""The kernel's counters of a thread and of the machine; None where the kernel has none."""
 
 import resource
 from pathlib import Path
@@ -13,13 +13,13 @@ _PRESSURE = Path("/proc/pressure/cpu")
 class Counters(NamedTuple):
     """Cumulative counts of this thread; subtract two readings."""
 
-    run_delay_ns: int | None  # runnable, but waiting for a core
+    run_delay_ns: int | None  # ns that it could run and waited for a core
     switches: int  # voluntary and forced
     minor_faults: int
     major_faults: int
 
     def since(self, before: "Counters") -> "Counters":
-        """What was added since `before`."""
+        """What was added since the reading `before`."""
         known = self.run_delay_ns is not None and before.run_delay_ns is not None
         delay = (self.run_delay_ns or 0) - (before.run_delay_ns or 0)
         return Counters(
@@ -31,7 +31,7 @@ class Counters(NamedTuple):
 
 
 def read_counters() -> Counters:
-    """Read them; costs about two microseconds."""
+    """Read the counters; takes about two microseconds."""
     who = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
     usage = resource.getrusage(who)
     switches = usage.ru_nvcsw + usage.ru_nivcsw
@@ -46,7 +46,7 @@ def _run_delay() -> int | None:
 
 
 class State(NamedTuple):
-    """The machine's state at one moment: not part of its identity."""
+    """The state of the machine at one moment; not part of its identity."""
 
     stalled_us: int | None  # pressure: some task waited for a core, cumulative
     steal_s: float | None  # cumulative over cores
@@ -79,7 +79,8 @@ def _stalled() -> int | None:
 
 
 def others(before: State, after: State, seconds: float, *, least: float = 0.02) -> list[str]:
-    """What else ran between two states: 'name 0.41 cores', busiest first; `least` in cores."""
+    """Other processes that ran between two states: 'name 0.41 cores', busiest first; `least` is in
+    cores."""
     used: dict[str, float] = {}
     for pid, (name, now) in after.busy.items():
         was = before.busy.get(pid, (name, 0.0))[1]

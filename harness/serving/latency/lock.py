@@ -1,4 +1,4 @@
-"""The host lock: trainings share it, a latency measurement holds it alone."""
+"""The host lock: trainings share it, a latency measurement holds it exclusively."""
 
 import os
 import tempfile
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from fusefront.datasets.locks import Tell, Wait, locked
 
-VARIABLE = "FUSEFRONT_HOST_LOCK"  # another path, or empty to lock nothing
+VARIABLE = "FUSEFRONT_HOST_LOCK"  # environment variable: another path, or empty for no lock
 
 
 def lock_path() -> Path | None:
-    """The one file that all of this host's sessions lock; None where the user turned it off."""
+    """The file that all sessions of this host lock; None if the user turned locking off."""
     text = os.environ.get(VARIABLE)
     if text is not None:
         return Path(text) if text else None
@@ -21,7 +21,8 @@ def lock_path() -> Path | None:
 
 @contextmanager
 def training_lock(tell: Tell | None = None, *, timeout: float | None = None) -> Iterator[None]:
-    """Hold the shared side: any number of trainings at once, none while a measurement runs."""
+    """Hold the lock shared: any number of trainings at once, none during a measurement. `timeout`
+    is in s."""
     why = "waiting for a latency measurement on this machine to end"
     with _locked(Wait(why, tell, timeout), shared=True):
         yield
@@ -29,7 +30,8 @@ def training_lock(tell: Tell | None = None, *, timeout: float | None = None) -> 
 
 @contextmanager
 def measuring_lock(tell: Tell | None = None, *, timeout: float | None = None) -> Iterator[None]:
-    """Hold the lock alone: no training and no other measurement of this host runs meanwhile."""
+    """Hold the lock exclusively: no training and no other measurement on this host. `timeout` is in
+    s."""
     why = "waiting for a training or another measurement on this machine to end"
     with _locked(Wait(why, tell, timeout), shared=False):
         yield

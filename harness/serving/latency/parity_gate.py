@@ -1,4 +1,4 @@
-"""Which strategy on which backend may be timed: parity first, or its latency does not count."""
+"""Which strategies may be timed on which backend: only those that score as the model does."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ AT_A_TIME = 2  # comparisons
 
 @dataclass(frozen=True)
 class Gated:
-    """A strategy on a backend, loaded and compared with eager."""
+    """A strategy loaded on a backend and compared with PyTorch."""
 
     trained: Trained
     way: str  # the backend's name
@@ -30,11 +30,11 @@ class Gated:
     parity: Parity
 
     def select(self, feed: Feed) -> Feed:
-        """What the call takes of a feed."""
+        """The part of a feed that the call needs."""
         return self.backend.select(self.call, feed)
 
     def again(self) -> "Gated":
-        """The same in a session of its own: the twin that gives the floor."""
+        """The same in a session of its own: the twin from which the floor is computed."""
         call = self.backend.load(self.trained)
         return Gated(self.trained, self.way, self.backend, call, self.parity)
 
@@ -45,8 +45,8 @@ def gate(
     folder: StudyFolder,
     say: Callable[[str], None],
 ) -> list[Gated]:
-    """Load and compare all, two at a time: nothing is timed yet. What fails is told and kept
-    out."""
+    """Load and compare all strategies, two at a time, before anything is timed. Those that fail are
+    reported and left out."""
     store = PreparedDataset.open(folder.store_path)
 
     def load(pair: tuple[str, Trained]) -> Gated:
@@ -64,7 +64,7 @@ def gate(
 
     passed = []
     pairs = [(way, model) for way in backends for model in trained]
-    # a thread has its own count of torch's threads
+    # torch's number of threads is set for each thread
     with ThreadPoolExecutor(AT_A_TIME, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         for gated in pool.map(load, pairs):
             if gated.parity.passed:
@@ -76,7 +76,7 @@ def gate(
 
 
 def _raised(way: str, model: Trained, error: Exception) -> str:
-    """Somebody else's code: anything can come out of it."""
+    """The sentence for whatever a plug-in backend raised."""
     reason = " ".join(str(error).split())[:200].rstrip(".")
     return (
         f"latency backend {way!r} raised {type(error).__name__} ({reason}) on strategy "
@@ -91,7 +91,7 @@ def compare(
     call: Callable[[Feed], object],
     store: PreparedDataset,
 ) -> Parity:
-    """The strict gate for float32, the change of AUC for reduced precisions."""
+    """The strict comparison for float32, the change of AUC for reduced precision."""
 
     def logits(feed: Feed) -> NDArray[np.float32]:
         result = call(backend.select(call, feed))

@@ -1,4 +1,4 @@
-"""Whether int8 pays for a strategy on this machine: measured, and left out where it does not."""
+"""Measures whether int8 is faster for a strategy on this machine, and leaves it out if not."""
 
 from collections.abc import Callable, Collection, Sequence
 
@@ -9,7 +9,7 @@ from fusefront.harness.serving.latency.plan import BenchPlan
 from fusefront.harness.serving.latency.session import TimedSubject, measure, warm_up
 
 INT8 = "onnx-int8"
-PAYS = 0.8  # of the time of float32, at most
+PAYS = 0.8  # largest share of float32's time at which int8 is kept
 ROUNDS, TIMED = 15, 20
 
 
@@ -19,9 +19,10 @@ def paying(
     say: Callable[[str], None],
     before: Collection[tuple[str, str]] | None = None,
 ) -> list[Gated]:
-    """Without int8 scorers that take more than .8 of float32's time; which ones, with the ratio.
+    """Without the int8 scorers that take more than .8 of float32's time, which are reported with
+    their ratio.
 
-    With sessions on record those int8 scorers stay that were timed `before` (strategy, backend).
+    If sessions are recorded, the int8 scorers timed `before` (strategy, backend) stay.
     """
     exact = {g.trained.name: g for g in gated if g.way == "onnx"}
     remaining = []
@@ -43,7 +44,8 @@ def paying(
 
 
 def time_ratio(scorer: Gated, rival: Gated, plan: BenchPlan) -> float:
-    """Median over rounds of the ratio of p50, both in every round in random order."""
+    """The median over rounds of the ratio of p50; both are timed in every round, in random
+    order."""
     subjects = [
         TimedSubject(name, each.call, plan.feeds(each, plan.decide_at), TIMED)  # type: ignore[arg-type]
         for name, each in (("scorer", scorer), ("rival", rival))

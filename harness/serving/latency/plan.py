@@ -1,4 +1,4 @@
-"""Which subjects a bench has: strategies x backends x scopes x K, the baseline twice."""
+"""The subjects of a bench: strategies x backends x scopes x K, and the baseline twice."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from fusefront.harness.serving.latency.session import TimedSubject
 
 PACE_S = 0.01  # idle gap of the paced scenario
 PACED_TIMED = 12
-SLOW_TIMED = 8  # requests a visit of what is shown beside, not ranked
+SLOW_TIMED = 8  # requests a visit of subjects that are shown but not ranked
 
 
 class Scope(Protocol):
-    """What is asked of a bench (see `study.BenchOptions`)."""
+    """Which subjects a bench measures (see `study.BenchOptions`)."""
 
     @property
     def end_to_end(self) -> bool: ...
@@ -37,7 +37,7 @@ class Scope(Protocol):
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """Requests by K, the lookup, and who matters most."""
+    """The requests by K, the lookup, and the leading strategies."""
 
     requests: dict[int, list[Arrived]]
     lookup: Lookup
@@ -55,7 +55,8 @@ class BenchPlan:
         decide_at: int,
         seed: int,
     ) -> "BenchPlan":
-        """Draw the requests; validation AUC says who leads, test is not looked at."""
+        """Draw the requests; the leaders are those with the best validation AUC, test is not
+        read."""
         store = PreparedDataset.open(folder.store_path)
         split = store.split("test")
         rng = np.random.default_rng(seed)
@@ -75,12 +76,12 @@ class BenchPlan:
         return cls(requests, lookup, decide_at, baseline, leaders, float(length.mean()))
 
     def feeds(self, gated: Gated, candidates: int) -> list[Feed]:
-        """Selected feeds, ready before the clock starts."""
+        """The selected feeds, made before the clock starts."""
         return [gated.select(self.lookup.feed(request)) for request in self.requests[candidates]]
 
 
 def end_to_end(gated: Gated, lookup: Lookup) -> Callable[[object], object]:
-    """Key lookup, history, feed, score, probabilities: what a handler does."""
+    """The work of a request handler: key lookup, history, feed, score, probabilities."""
 
     def call(request: object) -> object:
         assert isinstance(request, Arrived)
@@ -91,7 +92,7 @@ def end_to_end(gated: Gated, lookup: Lookup) -> Callable[[object], object]:
 
 
 def entries_of(plan: BenchPlan, gated: Sequence[Gated], options: Scope) -> list[BenchEntry]:
-    """Every subject of the session."""
+    """All subjects of the session."""
     return [
         entry
         for scorer in gated
@@ -108,7 +109,7 @@ def _is_baseline(plan: BenchPlan, scorer: Gated) -> bool:
 
 
 def _of(plan: BenchPlan, scorer: Gated, options: Scope, prefix: str) -> Iterator[BenchEntry]:
-    """Model-only at every K (other backends at one), end to end likewise."""
+    """Model alone at every K (at one K for other backends), and end to end likewise."""
     main = scorer.way == "onnx"
     session = f"{prefix}{scorer.trained.name}|{scorer.way}"
     for k in plan.requests if main else (plan.decide_at,):
@@ -125,7 +126,7 @@ def _call(scorer: Gated) -> Callable[[object], object]:
 
 
 def _beside(plan: BenchPlan, scorer: Gated, options: Scope) -> Iterator[BenchEntry]:
-    """Paced for the baseline and the leaders; without an item cache for every strategy."""
+    """Paced requests for the baseline and the leaders; no item cache for every strategy."""
     k = plan.decide_at
     if scorer.way != "onnx":
         return
@@ -143,7 +144,7 @@ def _beside(plan: BenchPlan, scorer: Gated, options: Scope) -> Iterator[BenchEnt
 
 
 def _floor(plan: BenchPlan, gated: Sequence[Gated]) -> Iterator[BenchEntry]:
-    """A graph of the same inputs that does nothing: printed, subtracted nowhere."""
+    """A graph with the same inputs that does nothing; its time is printed and not subtracted."""
     scorer = next((g for g in gated if _is_baseline(plan, g)), None)
     if scorer is None:
         return
@@ -155,7 +156,7 @@ def _floor(plan: BenchPlan, gated: Sequence[Gated]) -> Iterator[BenchEntry]:
 
 
 def null_graph(feed: Feed, scorer: Gated) -> Path:
-    """Write a graph with the feed's inputs whose output is one of them."""
+    """Write a graph with the feed's inputs, whose output is one of these inputs."""
     kinds = {"int64": TensorProto.INT64, "bool": TensorProto.BOOL, "float32": TensorProto.FLOAT}
     inputs = [
         helper.make_tensor_value_info(

@@ -1,7 +1,7 @@
-"""How far latency sessions can be relied on, and when they are too disturbed to decide on.
+"""How reliable latency sessions are, and when they are too disturbed for a decision.
 
-Only the subjects that a decision reads count: what ships, at the K that is decided at, in the scope
-that is decided on. Ratios are natural logarithms.
+Only the subjects that a decision uses count: the shipped backend, at the K and in the scope that
+decide. Ratios are natural logarithms.
 """
 
 import math
@@ -17,14 +17,14 @@ from fusefront.harness.serving.latency.bench_record import (
     quantile_of,
 )
 
-BACKEND = "onnx"  # what ships; other backends are shown, not decided on
-SCOPES = ("end_to_end", "model_only")  # the request as a caller sees it, where it was timed
-CONTENDED = 0.5  # share of visits that waited for a core, above which the median is a waiting one
+BACKEND = "onnx"  # ships; other backends are shown and do not decide
+SCOPES = ("end_to_end", "model_only")  # the whole request, if it was timed
+CONTENDED = 0.5  # share of visits that waited for a core; above it the median visit waited
 APART: Mapping[Quantile, float] = {"p50": 1.5, "p99": 2.0}  # factors between equal sessions
 
 
 def deciding(rows: Iterable[BenchRow], candidates: int) -> dict[str, BenchRow]:
-    """Strategy -> its row at K candidates, end to end if that was timed for any."""
+    """Strategy -> its row for K candidates; end to end if that was timed for any strategy."""
     shipped = [r for r in rows if r["backend"] == BACKEND and r["candidates"] == candidates]
     for scope in SCOPES:
         timed = {row["strategy"]: row for row in shipped if row["scope"] == scope}
@@ -34,7 +34,8 @@ def deciding(rows: Iterable[BenchRow], candidates: int) -> dict[str, BenchRow]:
 
 
 def floor_of(facts: BenchFacts, rows: Iterable[BenchRow], name: Quantile) -> float | None:
-    """How far equal sessions differ where the rows were timed; the largest known if in doubt."""
+    """How far equal sessions differ in the scope of the rows; the largest known value if in
+    doubt."""
     first = next(iter(rows), None)
     for line in facts.get("floors", []):
         same = first and (line["scope"], line["candidates"]) == (
@@ -47,7 +48,7 @@ def floor_of(facts: BenchFacts, rows: Iterable[BenchRow], name: Quantile) -> flo
 
 
 def quality_of(rows: Sequence[BenchRow], facts: BenchFacts, candidates: int) -> Quality:
-    """The quality of the sessions as far as they decide; also of a record of format 1."""
+    """The quality of the sessions for deciding; also works for records of format 1."""
     timed = list(deciding(rows, candidates).values())
     visits = sum(row["rounds"] for row in timed)
     contended = sum(row.get("contended_visits", 0) for row in timed)
@@ -72,7 +73,8 @@ def quality_of(rows: Sequence[BenchRow], facts: BenchFacts, candidates: int) -> 
 
 
 def half_width(rows: Iterable[BenchRow], name: Quantile) -> float | None:
-    """The widest half width of the rows' intervals; infinite where an end is open, None of none."""
+    """The widest half width of the rows' intervals; infinite if an end is open, None without
+    intervals."""
     widths = []
     for row in rows:
         if (own := quantile_of(row, name)) is None:
@@ -83,7 +85,7 @@ def half_width(rows: Iterable[BenchRow], name: Quantile) -> float | None:
 
 
 def disturbances(quality: Quality) -> list[str]:
-    """Why nothing may be decided on the sessions, in words; [] where something may."""
+    """Why the sessions cannot support a decision, in words; [] if they can."""
     reasons = []
     if quality["contended_share"] > CONTENDED:
         reasons.append(

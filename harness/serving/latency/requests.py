@@ -1,4 +1,4 @@
-"""Requests drawn from the test distribution: one user's history and K candidates."""
+"""Requests drawn from the test split: the history of one user and K candidates."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from fusefront.datasets.store import PreparedDataset, Split
 from fusefront.harness.serving.export.request import Feed
 
-DISTINCT = 1000  # requests of each K: enough that caches see the real spread of ids
+DISTINCT = 1000  # requests for each K: enough for a realistic spread of ids in caches
 
 
 class Arrived(NamedTuple):
-    """A request as it arrives: whose history, which items by key, and the contexts as codes."""
+    """A request as it arrives: its user, the keys of its items, and its contexts as codes."""
 
     who: int  # row of the history index
     keys: NDArray[Any]  # [K] item keys
@@ -24,10 +24,10 @@ class Arrived(NamedTuple):
 
 @dataclass(frozen=True)
 class Lookup:
-    """What a server holds beside the scorer: histories by user, item rows by key."""
+    """What a server keeps beside the scorer: histories by user, item rows by key."""
 
     values: NDArray[np.int32]
-    kinds: NDArray[np.uint8] | None  # beside the values, where events are told apart
+    kinds: NDArray[np.uint8] | None  # as the values, if kinds of events are told apart
     start: NDArray[np.int64]
     length: NDArray[np.int32]
     max_history: int
@@ -35,7 +35,7 @@ class Lookup:
 
     @classmethod
     def of(cls, store: PreparedDataset, split: Split) -> "Lookup":
-        """Histories of a split's requests and the keys of all items."""
+        """The histories of a split's requests and the keys of all items."""
         keys = store.item_keys()
         return cls(
             np.asarray(store.history_values),
@@ -59,7 +59,8 @@ class Lookup:
         return slice(end - min(int(self.length[who]), self.max_history), end)
 
     def feed(self, request: Arrived) -> Feed:
-        """Keys to rows, history gathered: what the graph takes. An unknown key is row 0."""
+        """The graph's feed: keys become rows, the history is looked up. An unknown key becomes row
+        0."""
         rows = self.row_of
         candidates = np.array([rows.get(key, 0) for key in request.keys.tolist()], np.int64)
         feed = _feed(self.history(request.who), candidates, request)
@@ -96,9 +97,9 @@ def draw(
     rng: np.random.Generator,
     count: int = DISTINCT,
 ) -> list[Arrived]:
-    """Requests whose user is a test request's and whose candidates are rows of the test split.
+    """Requests with the user of a test request and K rows of the test split as candidates.
 
-    Items so come as often as they were shown, contexts with the row they belong to.
+    Items are therefore as frequent as they were shown, and contexts come with their row.
     """
     row_keys = store.item_keys().sort("row")["key"].to_numpy()  # of rows 1, 2, ...
     users = rng.integers(0, len(split.group), count)

@@ -1,4 +1,4 @@
-"""Beside the closed loop: offline throughput, and a server under fixed loads."""
+"""Scenarios beside the closed loop: offline throughput, and a server under fixed loads."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,9 +13,9 @@ from fusefront.harness.serving.latency.server import open_loop, overloaded, pois
 from fusefront.harness.serving.latency.session import TimedSubject, visit
 
 LOADS = (0.3, 0.5, 0.7)  # shares of the closed loop's capacity
-REPEATS = 5  # runs at each load: the run is the cluster
-LATEST_S = 0.5  # of a run at a share of the capacity
-OWN_S = 2.0  # of a run at a rate of one's own
+REPEATS = 5  # runs at each load; runs are the clusters of the interval
+LATEST_S = 0.5  # seconds of a run at a share of the capacity
+OWN_S = 2.0  # seconds of a run at a rate that the user gave
 OFFLINE_REQUESTS = 16  # at a time
 
 
@@ -25,7 +25,7 @@ def offline(
     at_once: Sequence[int] = (OFFLINE_REQUESTS,),
     rounds: int = 7,
 ) -> list[OfflineLine]:
-    """Predictions per second where requests are scored many at a time, median over rounds."""
+    """Predictions a second if many requests are scored in one call; median over rounds."""
     lines: list[OfflineLine] = []
     for scorer in gated:
         if scorer.way != "onnx":
@@ -58,10 +58,10 @@ def serve_loads(
     loads: Sequence[float] = LOADS,
     qps: Sequence[float] = (),
 ) -> list[ServerLine]:
-    """Baseline and candidates for the operating point at fixed loads, several runs each.
+    """The baseline and the candidates for the operating point under fixed loads, several runs each.
 
-    `loads` are shares of the closed loop's capacity, `qps` arrivals a second of one's own. The
-    share of requests later than the limit decides; a quantile is not given where the queue grew.
+    `loads` are shares of the closed loop's capacity, `qps` arrivals a second given by the user. The
+    share of requests later than the limit decides; no quantile is given if the queue grew.
     """
     lines = []
     rng = np.random.default_rng(1)
@@ -101,8 +101,8 @@ def serve_loads(
 def served(
     runs: Sequence[np.ndarray[tuple[int], np.dtype[np.float64]]], slo_ms: float
 ) -> ServedLoad:
-    """Late share with its interval over runs of latencies [requests] in ms, and p99 (ms) of the
-    runs whose queue did not grow."""
+    """The share of late requests with its interval over runs of latencies [requests] in ms, and the
+    p99 (ms) of the runs whose queue did not grow."""
     from scipy import stats
 
     late = np.array([(run > slo_ms).mean() for run in runs])

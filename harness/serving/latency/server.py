@@ -1,6 +1,6 @@
-"""Requests that arrive on their own: open loop measured from the schedule, and its prediction.
+"""A server with independent arrivals: an open loop timed from the schedule, and its prediction.
 
-Waiting by Lindley's recursion (Lindley 1952), W' = max(0, W + service - gap).
+Waiting times by Lindley's recursion (Lindley 1952), W' = max(0, W + service - gap).
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ def poisson_schedule(per_second: float, requests: int, rng: np.random.Generator)
 
 
 class OpenLoop(NamedTuple):
-    """Times in ns, [n]: when due, when begun, when done."""
+    """Times of the requests in ns, [n]: when due, begun and done."""
 
     scheduled: Ints
     start: Ints
@@ -40,19 +40,19 @@ class OpenLoop(NamedTuple):
 
     @property
     def latency_ms(self) -> Floats:
-        """[requests] ms from the scheduled time: waiting counts."""
+        """[requests] ms from the scheduled time, so that waiting counts."""
         return (self.end - self.scheduled) / 1e6
 
     @property
     def service_ms(self) -> Floats:
-        """[requests] ms from the start: what a closed loop would report."""
+        """[requests] ms from the start of the call, as a closed loop would measure."""
         return (self.end - self.start) / 1e6
 
 
 def open_loop(
     call: Callable[[object], object], requests: Sequence[object], schedule: Ints
 ) -> OpenLoop:
-    """Serve requests one at a time, each due at its time of the schedule [requests] (ns from 0)."""
+    """Serve requests one at a time, each due at its time in the schedule [requests] (ns from 0)."""
     times = np.empty((len(schedule), 2), np.int64)
     begin = perf_counter_ns() + _SPIN_NS
     scheduled = schedule + begin
@@ -70,15 +70,15 @@ def open_loop(
 
 
 def overloaded(latency: Floats) -> bool:
-    """Whether the queue only grew over latencies [requests]: then a quantile is a matter of run
-    length and no number is given."""
+    """Whether the queue only grew over latencies [requests]; a quantile would then depend on the
+    run's length, so none is given."""
     quarter = max(len(latency) // 4, 1)
     return bool(np.median(latency[-quarter:]) > 2 * np.median(latency[:quarter]))
 
 
 def resample_blocks(pitches: Floats, requests: int, block: int, rng: np.random.Generator) -> Floats:
-    """[requests] pitches: blocks of consecutive ones of pitches [n] drawn with replacement, so that
-    slow spells stay together."""
+    """[requests] pitches drawn with replacement from pitches [n] in blocks of consecutive ones, so
+    that slow periods stay together."""
     block = min(block, len(pitches))
     starts = rng.integers(0, len(pitches) - block + 1, -(-requests // block))
     index = (starts[:, None] + np.arange(block)).ravel()[:requests]
@@ -86,15 +86,15 @@ def resample_blocks(pitches: Floats, requests: int, block: int, rng: np.random.G
 
 
 def predicted_latency(service_ms: Floats, load: float, gaps: Floats) -> Floats:
-    """Latencies [n] at a load (share of capacity), with unit-mean gaps [n - 1]."""
+    """Latencies [n] at a load (share of capacity), for gaps [n - 1] with mean 1."""
     waiting = lindley(service_ms, gaps * (service_ms.mean() / load))
     return waiting + service_ms
 
 
 class Ceiling(NamedTuple):
-    """The highest load that holds a limit if nothing else disturbs the machine."""
+    """The highest load at which the limit is kept if nothing else disturbs the machine."""
 
-    load: float  # share of capacity, 0 where even an idle server misses the limit
+    load: float  # share of capacity; 0 if even an idle server misses the limit
     per_second: float
 
 
@@ -107,8 +107,8 @@ def predicted_ceiling(
     requests: int = 30_000,
     block: int = 1000,
 ) -> Ceiling:
-    """The undisturbed ceiling from closed-loop pitches [n] (start to start, ms): p quantile <=
-    limit."""
+    """The undisturbed ceiling from closed-loop pitches [n] (start to start, ms): the highest load
+    whose p quantile is at or below the limit (ms)."""
     service = resample_blocks(pitches_ms, requests, block, rng)
     gaps = rng.exponential(1.0, requests - 1)
     low, high = 0.0, 1.0

@@ -1,4 +1,5 @@
-"""A measuring session: visits of every subject in rounds of random order, raw samples kept."""
+"""A measuring session: in each round every subject is visited in random order; raw samples are
+kept."""
 
 import gc
 import secrets
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 
 from fusefront.harness.serving.latency.kernel_counters import Counters, read_counters
 
-DISCARD = 3  # requests after a switch of subject that are recorded but not counted
+DISCARD = 3  # first requests of a visit, recorded but not counted
 TIMED = 100  # requests of a visit that count
-CONTENDED = 0.02  # share of a visit spent waiting for a core
+CONTENDED = 0.02  # a visit that waits for a core for a larger share of its time is marked
 Ints = NDArray[np.int64]
 
 SAMPLES = {
@@ -47,17 +48,17 @@ VISITS = {
 
 @dataclass(frozen=True)
 class TimedSubject:
-    """What is timed: a call and requests made ready before the clock starts."""
+    """What is timed: a call, and requests made before the clock starts."""
 
     name: str
     call: Callable[[object], object]
     requests: Sequence[object]
     timed: int = TIMED
-    pause_s: float = 0.0  # slept before every request: 0 = hot, 0.01 = paced
+    pause_s: float = 0.0  # s of sleep before every request: 0 = hot, 0.01 = paced
 
 
 class Visit(NamedTuple):
-    """One visit of a subject: clock readings in nanoseconds, and what the system counted."""
+    """One visit of a subject: clock readings in ns, and the system's counters."""
 
     times: Ints  # [DISCARD + timed, 2]: start, end
     first: int  # index of the first request
@@ -66,17 +67,17 @@ class Visit(NamedTuple):
 
 @dataclass(frozen=True)
 class Recording:
-    """The frames of a session, columns `SAMPLES` and `VISITS`."""
+    """The frames of a session, with the columns `SAMPLES` and `VISITS`."""
 
     samples: pl.DataFrame
     visits: pl.DataFrame
 
     def counted(self) -> pl.DataFrame:
-        """The samples after the discarded positions."""
+        """The samples without the discarded positions."""
         return self.samples.filter(pl.col("position") >= DISCARD)
 
     def by_round(self) -> dict[str, list[NDArray[np.float64]]]:
-        """Subject -> counted latencies in milliseconds, one array [requests] a round."""
+        """Subject -> counted latencies in ms, one array [requests] a round."""
         rounds: dict[str, list[NDArray[np.float64]]] = {}
         by = ("subject", "session", "round")
         for key, part in self.counted().group_by(*by, maintain_order=True):
@@ -84,12 +85,12 @@ class Recording:
         return rounds
 
     def contended(self) -> dict[str, int]:
-        """Subject -> visits that waited for a core."""
+        """Subject -> number of visits that waited for a core."""
         count = self.visits.group_by("subject").agg(pl.col("contended").sum())
         return dict(count.iter_rows())
 
     def contended_rounds(self) -> dict[str, list[int]]:
-        """Subject -> places of the rounds that waited for a core, sessions one after the other."""
+        """Subject -> indices of the rounds that waited for a core, over all sessions."""
         marked: dict[str, list[int]] = {}
         places: dict[str, int] = {}
         for subject, contended in self.visits.select("subject", "contended").iter_rows():
@@ -99,21 +100,21 @@ class Recording:
         return marked
 
     def rounds_by_session(self) -> list[int]:
-        """How many rounds each session has, the first session first."""
+        """The number of rounds of each session, in order."""
         counts = self.visits.group_by("session", maintain_order=True).agg(
             pl.col("round").n_unique()
         )
         return [int(count) for count in counts["round"]]
 
     def add(self, later: "Recording") -> "Recording":
-        """This one's sessions, then those of a later recording."""
+        """The sessions of this recording, then those of a later one."""
         return Recording(
             pl.concat([self.samples, later.samples]), pl.concat([self.visits, later.visits])
         )
 
 
 def visit(subject: TimedSubject, offset: int, discard: int = DISCARD) -> Visit:
-    """Discarded and timed requests of one subject, one after the other."""
+    """The discarded and the timed requests of one subject, one after the other."""
     call, requests, pause = subject.call, subject.requests, subject.pause_s
     total = discard + subject.timed
     times = np.empty((total, 2), np.int64)
@@ -142,9 +143,10 @@ def measure(
     progress: Callable[[int, int], None] | None = None,
     more: Callable[[Recording], int] | None = None,
 ) -> Recording:
-    """`rounds` rounds, each a visit of every subject in fresh random order.
+    """Measure `rounds` rounds, each with a visit of every subject in new random order.
 
-    Then as many as `more` asks for on the recording so far, until it asks for none.
+    Then measure as many more as `more` asks for, given the recording so far, until it asks for
+    none.
     """
     session, recorder = secrets.token_hex(4), _Recorder(fingerprint)
     begin, end = 0, rounds
@@ -164,7 +166,7 @@ def measure(
 
 @contextmanager
 def quiet_collector() -> Iterator[None]:
-    """Collect once, then keep the objects that exist out of later collections."""
+    """Collect garbage once, then exclude the existing objects from later collections."""
     gc.collect()
     gc.freeze()
     try:
@@ -174,9 +176,10 @@ def quiet_collector() -> Iterator[None]:
 
 
 def warm_up(subject: TimedSubject, requests: int = 200, longest_s: float = 0.25) -> Ints:
-    """[calls] latencies in ns of the first calls: the session's warm-up, reported apart.
+    """[calls] latencies in ns of the first calls: the warm-up of the session, reported separately.
 
-    As many as `requests`; of slow subjects as many as `longest_s` holds, and at least 20.
+    At most `requests` calls; with slow subjects as many as fit into `longest_s` seconds, at least
+    20.
     """
     times: list[int] = []
     while len(times) < requests:
@@ -190,7 +193,7 @@ def warm_up(subject: TimedSubject, requests: int = 200, longest_s: float = 0.25)
 
 
 class _Recorder:
-    """Visits as they come; frames are made when the clock has stopped."""
+    """Collects visits as they come; frames are made after the clock has stopped."""
 
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint

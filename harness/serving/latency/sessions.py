@@ -1,4 +1,4 @@
-"""When a session has seen enough, and the sessions that were measured before it."""
+"""When a session is precise enough, and the sessions that were recorded before it."""
 
 import math
 import time
@@ -20,21 +20,21 @@ from fusefront.harness.serving.latency.bench_record import (
 from fusefront.harness.serving.latency.quality import deciding, half_width
 from fusefront.harness.serving.latency.session import SAMPLES, VISITS, Recording
 
-STEP = 5  # rounds at a time, once the first are over
+STEP = 5  # rounds that are added at a time
 
 
 @dataclass
 class UntilPrecise:
-    """Asks for more rounds until what decides is precise or the time is up.
+    """Asks for more rounds until the deciding subjects are precise enough or the time is up.
 
-    Precise: the widest interval of p50 and of p99, of the subjects that decide, is at most
-    `precision` on either side (a share). Looking again every few rounds makes the last interval a
-    little too narrow; the floor is not touched by it.
+    Precise enough: their widest interval of p50 and of p99 reaches at most `precision` (a share) to
+    either side. Repeated checks make the last interval slightly too narrow; they do not affect the
+    floor.
     """
 
     keys: Sequence[SubjectKey]
     decide_at: int
-    precision: float | None  # None: the first rounds are all
+    precision: float | None  # None: no rounds beyond the first ones
     most_s: float = math.inf  # of rounds
     clock: Callable[[], float] = time.monotonic
     ended: Ended = "rounds"
@@ -44,7 +44,7 @@ class UntilPrecise:
         self._begun = self.clock()
 
     def __call__(self, recording: Recording) -> int:
-        """How many more rounds."""
+        """How many more rounds to measure."""
         spent = self.clock() - self._begun
         if self.precision is None:
             return 0
@@ -68,14 +68,15 @@ class UntilPrecise:
 
 @dataclass(frozen=True)
 class Earlier:
-    """The sessions on record: their frames and what was said of each."""
+    """The recorded sessions: their frames and their descriptions."""
 
     recording: Recording
     lines: list[SessionLine]
 
 
 def timed_before(folder: Path) -> set[tuple[str, str]]:
-    """Strategy and backend of what the sessions under `folder` timed; none where there are none."""
+    """(strategy, backend) of the subjects in the sessions under `folder`; empty without
+    sessions."""
     path = folder / "bench.json"
     rows = read_bench_file(path)["rows"] if path.exists() else []
     return {(row["strategy"], row["backend"]) for row in rows}
@@ -84,11 +85,11 @@ def timed_before(folder: Path) -> set[tuple[str, str]]:
 def read_earlier(
     folder: Path, fingerprint: str, runs: Mapping[str, str], subjects: Sequence[str]
 ) -> Earlier:
-    """The sessions under `folder`, to be pooled with one more of the same subjects.
+    """The sessions under `folder`, to be pooled with another one of the same subjects.
 
     Raises:
-        UsageError: nothing to add to, another machine, other runs or other subjects.
-        DataContractError: damaged tables.
+        UsageError: there is no session, or it is of another machine, other runs or other subjects.
+        DataContractError: its tables are damaged.
     """
     if not (folder / "bench.json").exists():
         raise UsageError(
@@ -125,7 +126,7 @@ def read_earlier(
 
 
 def session_line(result: BenchResult, ended: Ended) -> SessionLine:
-    """What is said of the session that was just measured."""
+    """The description of the session that was just measured."""
     facts, visits = result.facts, result.recording.visits
     last = visits["session"][-1]
     own = visits.filter(pl.col("session") == last)

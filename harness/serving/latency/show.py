@@ -1,4 +1,4 @@
-"""A bench for people: progress, the table, what the session could tell."""
+"""Shows a bench on the terminal: progress, the table, and how reliable the session is."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ ReportRound = Callable[[int, int], None]
 
 @contextmanager
 def round_progress(console: Console) -> Iterator[ReportRound]:
-    """Round i of n with the time left; lines where there is no terminal."""
+    """Round i of n with the time left; plain lines if there is no terminal."""
     if not console.is_terminal:
         yield (
             lambda round_, of: (
@@ -41,7 +41,7 @@ def round_progress(console: Console) -> Iterator[ReportRound]:
 
 
 def bench_parts(result: BenchResult) -> list[Table | str]:
-    """A table for each scope and K, servers; then floor, smallest differences, machine."""
+    """A table for each scope and K, then servers, floor, smallest differences, machine."""
     shown = [row for row in result.rows if not row["scope"].startswith(TWIN)]
     groups = sorted({(row["scope"], row["candidates"]) for row in shown})
     parts: list[Table | str] = []
@@ -117,7 +117,7 @@ _ENDED = {"precise": "precise enough", "time": "out of time", "rounds": "as many
 
 
 def _quality(quality: Quality, sessions: list[SessionLine]) -> str:
-    """How precise what decides is, and how well sessions repeat."""
+    """How precise the deciding quantiles are, and how well sessions repeat."""
     widths = (_percent(quality["half_p50"]), _percent(quality["half_p99"]))
     text = (
         f"what decides: {quality['rounds']} rounds, within {widths[0]} at p50 and {widths[1]} at "
@@ -135,5 +135,5 @@ def _quality(quality: Quality, sessions: list[SessionLine]) -> str:
 
 
 def _percent(log: float | None) -> str:
-    """A log ratio as a share; "no bound" where an end is open or there is no quantile."""
+    """A log ratio as a percentage; "no bound" if an end is open or the quantile is missing."""
     return "no bound" if log is None or log > 5.0 else f"{math.expm1(log):.1%}"

@@ -1,4 +1,4 @@
-"""`fusefront bench`: every strategy of a study measured in one session on this machine."""
+"""`fusefront bench`: measures every strategy of a study in one session on this machine."""
 
 import math
 import time
@@ -68,16 +68,16 @@ class BenchOptions:
     server: bool = True
     as_trained: bool = True
     cold: bool = True
-    budget_s: float = 100.0  # of the first rounds; slow subjects then have shorter visits
-    precision: float | None = None  # go on until what decides is so precise, a share
+    budget_s: float = 100.0  # s of the first rounds; slow subjects get shorter visits to keep it
+    precision: float | None = None  # add rounds until deciding intervals are this narrow, a share
     most_s: float = math.inf  # of rounds, where it goes on
-    add: bool = False  # one more session, pooled with those on record
+    add: bool = False  # add a session and pool it with the recorded ones
     at_once: tuple[int, ...] = (OFFLINE_REQUESTS,)  # requests in one call, offline
-    qps: tuple[float, ...] = ()  # arrivals a second of one's own, for the server
+    qps: tuple[float, ...] = ()  # arrivals a second at the server, beside the shares of capacity
     include: tuple[Path, ...] = ()
     seed: int = 0
-    strategies: tuple[str, ...] = ()  # these alone, ablations among them; () = all but ablations
-    place: str = "bench"  # folder of the session, in the study's
+    strategies: tuple[str, ...] = ()  # only these, also from ablations; () = all except ablations
+    place: str = "bench"  # folder of the session, within the study's
 
 
 def bench_study(
@@ -91,8 +91,8 @@ def bench_study(
 ) -> BenchResult:
     """Measure all completed strategies; writes bench/{samples,visits}.parquet and bench.json.
 
-    Without `options` the study's own candidate counts and rounds, the least that a report needs,
-    and the user's operators under `include`.
+    Without `options`: the study's own candidate counts and rounds, the least that a report needs,
+    and the plug-ins under `include`.
     """
     if options is None:
         latency = folder.spec.latency
@@ -122,8 +122,8 @@ def bench_runs(
     tell: Tell | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> BenchResult:
-    """Measure runs that are chosen once no training is left beside it, alone on the machine; the
-    same files, under `options.place`."""
+    """Measure the runs that `runs` returns, which is called once no training is left on the
+    machine; writes the same files under `options.place`."""
     say = tell or (lambda _: None)
     with scratch_folder(folder.path / options.place) as work, measuring_lock(say):
         result = _measure(folder, runs(say), options, work, say, progress)
@@ -191,9 +191,9 @@ def _measure(
 
 
 def chosen_runs(folder: StudyFolder, say: Tell, strategies: tuple[str, ...] = ()) -> list[RunEntry]:
-    """The first whole run of each strategy: seeds share an architecture, and so a latency.
+    """The first intact run of each strategy: all seeds have one architecture and so one latency.
 
-    Those named alone, if any are; ablations among them.
+    With `strategies` only those, which may be of ablations.
 
     Raises:
         DataContractError: every run is damaged.
@@ -226,7 +226,7 @@ def chosen_runs(folder: StudyFolder, say: Tell, strategies: tuple[str, ...] = ()
 def load_all(
     folder: StudyFolder, runs: Sequence[RunEntry], work: Path, options: BenchOptions, say: Tell
 ) -> list[Trained]:
-    """Models, code tables and checked graphs of the runs."""
+    """Models, item codes and checked graphs of the runs."""
     from fusefront.datasets.store import PreparedDataset
 
     store = PreparedDataset.open(folder.store_path)
@@ -247,12 +247,12 @@ def load_all(
 
 
 def shipped_and(more: Sequence[str]) -> tuple[str, ...]:
-    """What ships, then what a study times beside it."""
+    """The shipped backend, then those that a study times beside it."""
     return tuple(dict.fromkeys(("onnx", *more)))
 
 
 def _backends(folder: StudyFolder, options: BenchOptions) -> dict[str, Backend]:
-    """Those that are named, a person's from the files given and those on record."""
+    """The named backends; plug-ins come from the given files and the recorded ones."""
     names = set(options.backends)
     files = included(
         folder.path, options.include, lambda part: part.kind == BACKEND.word and part.name in names
@@ -284,7 +284,8 @@ def _estimate(entries: Sequence[BenchEntry], rounds: int) -> str:
 
 
 def write(folder: StudyFolder, result: BenchResult, place: str = "bench") -> None:
-    """bench/samples.parquet, visits.parquet, bench.json; all of a session in one step."""
+    """Write bench/samples.parquet, visits.parquet and bench.json; all files of a session in one
+    step."""
     record: Bench = {
         "fingerprint": result.facts["fingerprint"],
         "facts": result.facts,
