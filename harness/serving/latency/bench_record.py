@@ -190,6 +190,7 @@ class BenchFacts(TypedDict, total=False):
     runs: dict[str, str]  # strategy -> id of the run whose graph was timed
     sessions: list[SessionLine]
     quality: Quality
+    left_out: list[str]  # a sentence for each scorer that was not timed: parity, AUC, no gain
 
 
 class Bench(Record):

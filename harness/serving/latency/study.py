@@ -141,14 +141,20 @@ def _measure(
 ) -> BenchResult:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    left_out: list[str] = []
+
+    def leave_out(sentence: str) -> None:
+        left_out.append(sentence)
+        say(sentence)
+
     begin, before = time.monotonic(), read_state()
     try:
         backends = _able(_backends(folder, options), say)
         trained = load_all(folder, runs, work, options, say)
-        gated = gate(trained, backends, folder, say)
+        gated = gate(trained, backends, folder, leave_out)
         plan = BenchPlan.make(folder, runs, options.candidates, options.decide_at, options.seed)
         before_it = timed_before(folder.path / options.place) if options.add else None
-        gated = paying(gated, plan, say, before_it)
+        gated = paying(gated, plan, leave_out, before_it)
         run_ids = {run.strategy: run.run_id for run in runs}
         entries, first = warm(entries_of(plan, gated, options), options.rounds, options.budget_s)
         say(_estimate(entries, options.rounds))
@@ -183,6 +189,7 @@ def _measure(
     busy = others(before, after, seconds)
     describe_session(result, facts, before, after, seconds, busy, plan)
     result.facts["runs"] = run_ids
+    result.facts["left_out"] = left_out
     lines = earlier.lines if earlier else []
     result.facts["sessions"] = [*lines, session_line(result, until.ended)]
     result.facts["session_text"] = session_text(result.facts)

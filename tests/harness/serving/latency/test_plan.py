@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fusefront.harness.errors import UsageError
 from fusefront.harness.serving.contract import Backend
+from fusefront.harness.serving.export import parity as parity_module
 from fusefront.harness.serving.export.parity import Parity
 from fusefront.harness.serving.export.scorer import Scorer
 from fusefront.harness.serving.latency import parity_gate as gate_module
@@ -320,6 +321,50 @@ def test_what_an_own_backend_raises_is_cut_to_a_sentence(
         f"latency backend 'own' raised ValueError ({reason}) on strategy {name!r}; "
         "mend it, `fusefront check` says what it breaks"
     )
+
+
+def test_int8_is_timed_only_where_it_moves_the_auc_by_at_most_its_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neighbours of two classes that change places move the AUC by 1 / 150² each."""
+    exact = np.arange(300, dtype=np.float32)[None]
+    label = (np.arange(300) % 2).astype(np.uint8)
+
+    def changed(pairs: int) -> NDArray[np.float32]:
+        scores = exact.copy()
+        scores[0, : 2 * pairs] = exact[0, : 2 * pairs].reshape(-1, 2)[:, ::-1].ravel()
+        return scores
+
+    class Integers(Planted):
+        exact = False
+
+        def load(self, trained: Any) -> Any:
+            return lambda feed: [changed(trained.pairs)]
+
+    feed = {"history": exact, "candidates": exact}
+    monkeypatch.setattr(parity_module, "ROWS", 300)
+    monkeypatch.setattr(
+        parity_module, "score_split", lambda logits, store, split, rows: logits(feed).ravel()
+    )
+    monkeypatch.setattr(parity_module, "eager_logits", lambda model, codes, feed: exact)
+    monkeypatch.setattr(parity_module, "random_feeds", lambda schema, sizes, seed: [feed])
+    store = SimpleNamespace(split=lambda name: SimpleNamespace(label=label))
+    monkeypatch.setattr(gate_module, "PreparedDataset", SimpleNamespace(open=lambda path: store))
+    trained = [
+        cast(
+            Any,
+            SimpleNamespace(name=name, pairs=pairs, rows="float16", model=0, codes=0, schema=0),
+        )
+        for name, pairs in (("near", 2), ("far", 3))
+    ]
+    lines: list[str] = []
+    folder = cast(Any, SimpleNamespace(store_path="here"))
+    passed = gate(trained, {"onnx-int8": Integers()}, folder, lines.append)
+    assert [each.trained.name for each in passed] == ["near"]
+    assert passed[0].parity.auc_change == pytest.approx(-2 / 150**2, abs=1e-9)
+    assert lines == [
+        "far on onnx-int8: AUC changes by -1.3e-04 (at most 1e-04); its latency does not count"
+    ]
 
 
 @pytest.mark.parametrize(

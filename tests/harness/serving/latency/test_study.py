@@ -183,7 +183,11 @@ def test_what_does_not_score_as_trained_is_not_timed(measured, monkeypatch):
     )  # fmt: skip
     result = bench_study(folder, options=request, tell=messages.append)
     assert "compressed_fusion" not in {row["strategy"] for row in result.rows}
-    assert any("compressed_fusion on onnx: probabilities differ" in line for line in messages)
+    (reason,) = result.facts["left_out"]
+    assert "compressed_fusion on onnx: probabilities differ" in reason
+    assert reason in messages
+    record = json.loads((folder.path / "bench" / "bench.json").read_text())
+    assert record["facts"]["left_out"] == [reason]
 
 
 def test_a_session_without_the_shipped_backend_is_kept(measured):

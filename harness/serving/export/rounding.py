@@ -1,0 +1,74 @@
+"""Weights in int8, rounded together so that their products change as little as possible.
+
+Inputs are rounded one at a time, those with the largest mean square first. The error of each
+rounding is compensated by the inputs that are not rounded yet (Frantar, Ashkboos, Hoefler &
+Alistarh 2022, after the optimal brain surgeon of Hassibi & Stork 1993). The graph gets no new node.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+DAMPING = 0.01  # share of the mean square of the inputs, added so that the matrix can be inverted
+MOST_ROWS = 8_000  # for fitting the rounding, and as many for judging it
+
+
+class Rounded(NamedTuple):
+    """Weights [in, out] as integers times a scale a column [out]."""
+
+    integers: NDArray[np.int8]
+    column: Floats
+
+    @property
+    def weights(self) -> Floats:
+        """[in, out] the values that the integers stand for."""
+        return self.integers * self.column
+
+
+def nearest(weights: Floats) -> Rounded:
+    """Every weight of [in, out] to the nearest of its column's 127 steps to either side."""
+    column = np.maximum(np.abs(weights).max(0) / 127, 1e-12)
+    return Rounded(np.round(weights / column).astype(np.int8), column)
+
+
+def rounded(weights: Floats, rows: Floats) -> Rounded:
+    """Weights [in, out] rounded together, or by `nearest` where that changes the products less.
+
+    The rounding is fitted on every second of `rows` [n, in] and compared with `nearest` on the
+    others: with few or similar rows it can fit those rows only.
+    """
+    plain = nearest(weights)
+    rows = rows[:: max(1, len(rows) // (2 * MOST_ROWS))]
+    basis, control = rows[::2], rows[1::2]
+    if not len(control):
+        return plain
+    together = Rounded(_together(weights, plain.column, basis), plain.column)
+    better = _moved(weights, together, control) < _moved(weights, plain, control)
+    return together if better else plain
+
+
+def _moved(weights: Floats, by: Rounded, rows: Floats) -> float:
+    """Sum of squared changes of the products of `rows` [n, in] with the weights [in, out]."""
+    return float(((rows @ (by.weights - weights)) ** 2).sum())
+
+
+def _together(weights: Floats, column: Floats, rows: Floats) -> NDArray[np.int8]:
+    """Integers [in, out] whose products with `rows` [n, in] are close to those of the weights."""
+    square = rows.T @ rows / len(rows)
+    power = np.diag(square).copy()
+    square[np.diag_indices(len(square))] += max(DAMPING * float(power.mean()), 1e-12)
+    order = np.argsort(-power, kind="stable")
+    left = weights[order]
+    # row i: how the inputs after i compensate an error at i, with those before i fixed
+    inverse = np.linalg.inv(square[np.ix_(order, order)])
+    upper = np.linalg.cholesky((inverse + inverse.T) / 2).T
+    integers = np.empty(weights.shape, np.int8)
+    for place, source in enumerate(order):
+        steps = np.clip(np.round(left[place] / column), -127, 127)
+        integers[source] = steps
+        lost = (left[place] - steps * column) / upper[place, place]
+        left[place + 1 :] -= np.outer(upper[place, place + 1 :], lost)
+    return integers
