@@ -59,6 +59,8 @@ def test_a_rate_that_may_be_zero_has_no_scale_of_ratios() -> None:
     assert importances(drawn, frozenset("a")) == importances(drawn)
     above = [d._replace(params={**d.params, "a": 1e-6 + 0.1 * k}) for k, d in enumerate(drawn)]
     assert importances(above, frozenset("a")) != importances(above)
+    plain = [d._replace(params={**d.params, "a": 1.0 + 0.1 * k}) for k, d in enumerate(drawn)]
+    assert importances(plain) == pytest.approx(importances(drawn))  # moved, and not by ratios
 
 
 def weighed_as_choices(values: list[float]) -> bool:

@@ -25,7 +25,7 @@ from fusefront.harness.runs.study import Tuning as Tuning_
 from fusefront.harness.training.workers import Workers
 from fusefront.harness.tuning.budget import budgets, lacking, unequal
 from fusefront.harness.tuning.optuna_export import export_trials
-from fusefront.harness.tuning.search import NoWinnerError, Search
+from fusefront.harness.tuning.search import SLACK_S, NoWinnerError, Search
 from fusefront.harness.tuning.search_cells import TRIAL_SEED, TrialSource
 
 SPACE = {"lr": Range(low=1e-3, high=1e-1)}
@@ -327,6 +327,10 @@ def test_seconds_of_a_trial_in_another_process_count(tmp_path: Path) -> None:
     second = two.source.left(two.next())
     assert second is not None
     assert 390.0 < second <= 400.0
+    assert two.searches["a"].under_way > 600.0
+    two.searches["a"].seconds = None
+    assert two.searches["a"].under_way < 10.0  # without a cap only what runs here is of use
+    two.searches["a"].seconds = 1000.0
     path.write_text(json.dumps({**note, "begin": note["begin"] - 600.0, "boot": "another"}))
     assert two.searches["a"].under_way < 10.0
 
@@ -340,6 +344,18 @@ def test_a_record_that_appears_while_its_run_is_under_way_is_told_once(tmp_path:
     assert tuning.source() == Workers.WAIT
     tuning.source.close(first, "")
     assert [tuning.record("a", n)["state"] for n in (0, 1)] == ["ok", "ok"]
+
+
+def test_a_trial_that_ends_at_its_own_limit_to_the_digit_is_not_late(two: Tuning) -> None:
+    search = two.searches["a"]
+    assert search.ended_by(0, 99.0) == "budget"  # it has no limit of its own
+    search.trial_seconds = 9.0
+    assert [search.ended_by(0, s) for s in (8.9, 9.0 - SLACK_S, 8.96, 20.0)] == [
+        "budget",
+        "budget",
+        "time",
+        "time",
+    ]
 
 
 def test_a_file_system_without_locks_is_said(
@@ -455,6 +471,7 @@ def test_the_table_says_what_is_spent_and_left(two: Tuning) -> None:
     console = Console(file=StringIO(), width=100)
     console.print(two.source.table())
     words = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert " ".join(words[0].split()) == "strategy trials running best valid AUC spent left"
     assert words[1].split()[:8] == ["a", "1", "of", "4", "0", "0.7123", "20", "s"]
     assert words[1].split()[8:] == ["40", "s"]
     assert words[2].split() == ["b", "0", "of", "4", "0", "0", "s", "60", "s"]
