@@ -1,7 +1,7 @@
-"""What a person allows beyond the data folder: their own code, and files that lie elsewhere.
+"""What a user permits beyond the data folder: plug-in code, and files in other places.
 
-A spec is data: it may come from a colleague or from the web. It names no code that its reader did
-not give, and opens no file outside the data folder unless the reader says so.
+A spec is data: it may come from a colleague or from the web. It can only name code that the user
+has given, and it opens no file outside the data folder unless the user permits it.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from fusefront.datasets.spec import KEY, DatasetSpec
 
 
 class Allowed(NamedTuple):
-    """Own encoders and layouts by name, and whether paths may leave the data folder."""
+    """Plug-in encoders and layouts by name, and whether paths may leave the data folder."""
 
     encoders: Mapping[str, OwnEncoder] = {}
     layouts: Mapping[str, Propose] = {}
@@ -55,10 +55,10 @@ def _of_table(role: str, names: str | tuple[str, ...]) -> Iterator[tuple[str, st
 
 
 def confine(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> tuple[str, ...]:
-    """The paths of the spec that lie outside the data folder, links followed, as written.
+    """The paths of the spec that lead outside the data folder (links are followed), as written.
 
     Raises:
-        SpecError: there are some and they are not allowed; nothing was opened.
+        SpecError: there are such paths and they are not permitted; nothing was opened.
     """
     home = data.resolve()
     outside = [
@@ -104,7 +104,8 @@ def _elsewhere(data: Path, name: str, home: Path) -> bool:
 
 @contextlib.contextmanager
 def unquoted(data: Path) -> Iterator[None]:
-    """Errors inside say where a file outside the data folder is broken, and quote nothing of it."""
+    """Within the context, errors about files outside the data folder say where they are broken and
+    quote none of their content."""
     home = data.resolve()
     try:
         yield

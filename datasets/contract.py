@@ -1,4 +1,4 @@
-"""What a person's own encoder and published layout keep, so that a spec can name them."""
+"""The contracts of plug-in encoders and published layouts, which a spec can name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,9 +13,10 @@ Call = Callable[..., ArrayLike]
 
 
 class RawEncoder:
-    """Raw texts or images to vectors. `__init__` takes the spec's `settings` as keywords, once.
+    """Converts raw texts or images to vectors. `__init__` takes the spec's `settings` as keywords,
+    once.
 
-    A plain function `encode(inputs, **settings)` does, too, where no model has to be loaded.
+    A plain function `encode(inputs, **settings)` also works if no model has to be loaded.
     """
 
     name: ClassVar[str]
@@ -30,9 +31,9 @@ class RawEncoder:
 
 
 class PublishedLayout:
-    """The files of a data set as they are published, and the spec that reads them.
+    """The published files of a data set, and the spec that reads them.
 
-    A plain function `propose(folder)` does, too.
+    A plain function `propose(folder)` also works.
     """
 
     name: ClassVar[str]
@@ -47,7 +48,7 @@ class PublishedLayout:
 
 
 class OwnEncoder(NamedTuple):
-    """A person's encoder as `prepare` is handed it."""
+    """A plug-in encoder in the form that `prepare` accepts."""
 
     make: Callable[..., Call]  # the spec's settings by name -> what is called with inputs
     code: str  # stands for its code in a store's fingerprint

@@ -22,9 +22,9 @@ class Counter(Numbers):
     of: Key | None = None
     residual: Key | None = None  # labels against the rates that the items had at that time
     frozen: Literal["train"] | None = None  # rows of train alone
-    last: int | None = Field(default=None, ge=1, le=10_000)  # the key's newest so many rows
+    last: int | None = Field(default=None, ge=1, le=10_000)  # only so many newest rows of the key
     window: Duration | None = None
-    decay: Duration | None = None  # a row counts half after so long
+    decay: Duration | None = None  # time after which a row counts half
     prior: float = Field(default=PRIOR, gt=0, le=1e9)
     item_prior: float | None = Field(default=None, gt=0, le=1e9)  # residual: of the items' rates
     lag: Duration | None = None  # how late the serving system knows a row
@@ -54,7 +54,7 @@ class Counter(Numbers):
 
     @property
     def label(self) -> str:
-        """What its numbers are called before _n, _rate or _residual.
+        """The name of its numbers before _n, _rate or _residual.
 
         >>> Counter(of=["user", "item.genres"]).label, Counter(of="user", last=20).label
         ('user_genres', 'user_last20')
@@ -75,7 +75,8 @@ class Counter(Numbers):
         return "candidate" if per_item else "request"
 
     def names(self, *, drawn: bool) -> tuple[str, ...]:
-        """Its numbers; where negatives are `drawn` there are no exposures, so no rate."""
+        """The names of its numbers; if negatives are `drawn` there are no exposures and so no
+        rate."""
         if self.residual is not None:
             return (f"{self.label}_residual",)
         return (f"{self.label}_n",) if drawn else (f"{self.label}_n", f"{self.label}_rate")

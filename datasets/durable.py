@@ -1,7 +1,8 @@
-"""Files and folders that outlive a power cut and a kill: written beside, synced to disk, renamed.
+"""Files and folders that survive a power cut and a kill: written under a temporary name, synced,
+renamed.
 
-Whoever writes beside holds a lock on it, so that what a kill leaves behind is told from what is
-being written, and is swept. Light, so that serving can import it.
+A process holds a lock on what it writes, so that leftovers of a killed process can be told from
+files in use, and are deleted. Imports little, so that serving can use it.
 """
 
 import contextlib
@@ -16,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 TEMPORARY = "fusefront-"  # in the name of a temporary folder
-MARK = ".tmp-"  # in the name of whatever is written beside
-FILE_MODE, FOLDER_MODE = 0o664, 0o775  # less the umask; never open to everybody
+MARK = ".tmp-"  # in the name of everything that is being written
+FILE_MODE, FOLDER_MODE = 0o664, 0o775  # minus the umask; never writable by everybody
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
-_LONGEST = 180  # bytes of a name that the name beside it repeats
+_LONGEST = 180  # bytes of a name that its temporary name repeats
 
 
 def sync_folder(path: Path) -> None:
@@ -41,7 +42,7 @@ def sync(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, each durable; one that is there stays."""
+    """Make a folder and its parents, each durable; existing folders stay."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -51,9 +52,10 @@ def make_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """An empty file to write to; when the block ends it is durable and has the name `path`.
+    """An empty file to write to; when the block ends it is durable and gets the name `path`.
 
-    A kill or a power cut leaves the old file or the new one, whole; an error leaves the old one.
+    A kill or a power cut leaves either the old or the new file, complete; an error leaves the old
+    one.
     """
     with _beside(path, lambda name: name.touch(FILE_MODE, exist_ok=False)) as written:
         yield written
@@ -62,7 +64,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder that is filled, with all that lies in it."""
+    """The same for a folder, with everything in it."""
     with _beside(path, lambda name: name.mkdir(FOLDER_MODE)) as written:
         yield written
         place(written, path)
@@ -70,16 +72,16 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """A folder beside `path` that is gone afterwards, unless it was renamed."""
+    """A folder beside `path` that is deleted afterwards, unless it was renamed."""
     with _beside(path, lambda name: name.mkdir(FOLDER_MODE)) as written:
         yield written
 
 
 @contextlib.contextmanager
 def temporary_folder(purpose: str) -> Iterator[Path]:
-    """A private folder where the system keeps what is temporary, gone afterwards.
+    """A private folder in the system's temporary folder, deleted afterwards.
 
-    What killed processes of the same user left there is swept first.
+    Leftovers of killed processes of the same user are deleted first.
     """
     home = Path(tempfile.gettempdir())
     for path in temporary_leftovers():
@@ -91,16 +93,16 @@ def temporary_folder(purpose: str) -> Iterator[Path]:
 
 
 def temporary_leftovers() -> list[Path]:
-    """Our temporary folders that are there, whoever uses them; only those of this user.
+    """Our existing temporary folders, whoever uses them; only those of this user.
 
-    Those of earlier versions hold no lock, so that nobody can tell whether they are used: they
-    are shown by `gc` and not swept.
+    Folders of earlier versions hold no lock, so that nobody can tell whether they are in use: `gc`
+    shows them, and they are not deleted.
     """
     return _of_this_user(Path(tempfile.gettempdir()).glob(f".{TEMPORARY}*{MARK}*"))
 
 
 def older_temporary_leftovers() -> list[Path]:
-    """The same of earlier versions."""
+    """The same for earlier versions."""
     return _of_this_user(Path(tempfile.gettempdir()).glob(f"{TEMPORARY}init-*"))
 
 
@@ -120,7 +122,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a log, durable; a line before it that a kill cut short is ended first."""
+    """Append a line to a log, durably; an incomplete last line, left by a kill, is ended first."""
     make_folder(path.parent)
     new = not path.exists()
     with path.open("ab+") as file:
@@ -136,10 +138,11 @@ def append_line(path: Path, line: str) -> None:
 
 
 def place(written: Path, path: Path) -> None:
-    """Give what was written beside its name: durable first, then renamed, then its folder durable.
+    """Rename a finished temporary file or folder to its name: synced first, then renamed, then its
+    folder synced.
 
-    An old folder changes names with the new one in one step where the system can (Linux), and is
-    deleted then; elsewhere it is moved aside first.
+    An existing folder is exchanged with the new one in one step if the system can (Linux), and then
+    deleted; elsewhere it is moved aside first.
     """
     for part in (*(sorted(written.rglob("*")) if written.is_dir() else ()), written):
         sync(part)
@@ -158,7 +161,7 @@ def place(written: Path, path: Path) -> None:
 
 
 def _exchange(this: Path, other: Path) -> bool:
-    """Swap two names in one step; False where the system cannot."""
+    """Exchange two names in one step; False if the system cannot."""
     try:
         swap = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError, TypeError):
@@ -169,7 +172,7 @@ def _exchange(this: Path, other: Path) -> bool:
 
 @contextlib.contextmanager
 def _beside(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
-    """A locked new name beside `path`; gone afterwards unless it was renamed."""
+    """A locked temporary name beside `path`; deleted afterwards unless it was renamed."""
     written, handle = _claim(path, make)
     try:
         yield written
@@ -187,14 +190,15 @@ def _claim(path: Path, make: Callable[[Path], None]) -> tuple[Path, int]:
             make(written)
             handle = os.open(written, os.O_RDONLY)
         except FileNotFoundError:
-            continue  # somebody took the empty folder away, or a sweep the new name
+            continue  # the empty folder was deleted, or the new name by a sweep
         if hold(handle) is not False and is_still(written, handle):
             return written, handle
-        os.close(handle)  # a sweep came between: it removes the name
+        os.close(handle)  # a sweep was faster and removes the name
 
 
 def hold(handle: int) -> bool | None:
-    """Lock an open file for its process, at once or not at all; None where there are no locks."""
+    """Lock an open file for this process without waiting; False if it is locked, None if there are
+    no locks."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -210,7 +214,7 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EB
 
 
 def is_still(path: Path, handle: int) -> bool:
-    """Whether the name still leads to the open file."""
+    """Whether the name still refers to the open file."""
     try:
         return os.path.samestat(path.stat(), os.fstat(handle))
     except FileNotFoundError:
@@ -218,7 +222,7 @@ def is_still(path: Path, handle: int) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder that may be gone already."""
+    """Delete a file or folder if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -226,15 +230,15 @@ def remove(path: Path) -> None:
 
 
 def forget(path: Path) -> None:
-    """Remove a file that may be gone already, so that a power cut does not bring it back."""
+    """Delete a file if it exists, durably, so that a power cut does not bring it back."""
     if path.exists():
         path.unlink(missing_ok=True)
         sync_folder(path.parent)
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What lies in `folder` under a name of something written beside, of this version or
-    earlier; what was moved aside counts once the new one has its place."""
+    """Temporary files in `folder`, of this version or earlier ones; something moved aside counts
+    once the new one has its name."""
     names = (f".*{MARK}*", ".*.tmp[0-9]*", ".*.tmp", ".*.partial", ".preparing-*")
     aside = [path for path in folder.glob(".*.old[0-9]*") if _replaced(path)]
     return sorted({*(path for name in names for path in folder.glob(name)), *aside})
@@ -245,7 +249,7 @@ def _replaced(old: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left in `folder`; what somebody still writes stays."""
+    """Delete what killed processes left in `folder`; files that a process still writes stay."""
     for path in leftovers(folder):
         with abandoned(path) as free:
             if free:
@@ -254,7 +258,7 @@ def sweep(folder: Path) -> None:
 
 @contextlib.contextmanager
 def abandoned(path: Path) -> Iterator[bool]:
-    """Whether nobody writes `path` any more; nobody can begin to inside the block."""
+    """Whether no process writes `path`; within the block none can begin to."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:

@@ -16,7 +16,7 @@ def checked(text: str) -> str:
 
 
 def ticks(text: str | None, unit: str) -> int:
-    """A duration in `unit` (s, ms, us or ns) of a log's times; none is 0.
+    """A duration in `unit` (s, ms, us or ns) of a log's times; None is 0.
 
     >>> ticks("1.5h", "s"), ticks("7d", "ms"), ticks(None, "s")
     (5400, 604800000, 0)

@@ -1,4 +1,4 @@
-"""Raw text and images to vectors: a model that is packaged, or a person's own callable.
+"""Converts raw text and images to vectors, by a packaged model or a user's own callable.
 
 An encoder is `encode(inputs, **settings) -> float array [n, D]`. Inputs are texts, or decoded
 images as uint8 arrays [height, width, 3]; settings come from the spec. Nothing is ever downloaded.
@@ -50,7 +50,8 @@ def efficientnet_lite0(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float3
 
 
 class BuiltIn(NamedTuple):
-    """A model whose weights come in a package; `sha256` pins them, so that a store names them."""
+    """A model whose weights come in a package; `sha256` identifies them in a store's
+    fingerprint."""
 
     kind: Kind
     call: Call
@@ -80,7 +81,7 @@ DEFAULT: Mapping[Kind, str] = {"text": "minilm", "image": "efficientnet_lite0"}
 
 
 class Encoder(NamedTuple):
-    """An encoder that was found, ready to be called."""
+    """An encoder that is ready to be called."""
 
     name: str
     call: Call

@@ -1,15 +1,15 @@
-"""The errors of this room."""
+"""The errors of the datasets package."""
 
 from pathlib import Path
 
 
 class DataContractError(ValueError):
-    """The data is not what its spec says: one sentence with file, column, row and the fix; exit
-    3."""
+    """The data do not match their spec; the sentence names file, column, row and what to do; exit
+    code 3."""
 
 
 class BrokenFileError(DataContractError):
-    """A file is not what its spec says; the sentence may quote it."""
+    """A file does not match its spec; the sentence may quote the file."""
 
     def __init__(self, sentence: str, path: Path, where: str, column: str | None = None) -> None:
         super().__init__(sentence)
@@ -18,12 +18,12 @@ class BrokenFileError(DataContractError):
 
 
 class SpecError(ValueError):
-    """The spec itself is wrong: one sentence with file, key and the fix; exit 2."""
+    """The spec itself is wrong; the sentence names file, key and what to do; exit code 2."""
 
 
 class PlaceError(RuntimeError):
-    """The place does not allow it, a disk, a folder or a lock: one sentence with the cure; exit
-    2."""
+    """The machine does not allow it (a disk, a folder, a lock); the sentence says what to do; exit
+    code 2."""
 
 
 _PLAIN = {
@@ -45,7 +45,7 @@ _PLAIN = {
 
 
 def expectation(kind: str, message: str) -> str:
-    """What a checked key should have held, for people; `kind` and `message` as pydantic gives them.
+    """What a checked key should have held, in words; `kind` and `message` as pydantic gives them.
 
     >>> expectation("tuple_type", "Input should be a valid tuple")
     'expected a list, such as [a, b]'

@@ -1,7 +1,8 @@
-"""Whether a store still holds what was written: SHA-256 of every file, checksums of every block.
+"""Checks that a store still holds what was written: SHA-256 of every file, checksums of every
+block.
 
-A whole check reads everything. A quick one compares sizes and reads one random block of each file
-and 64 more; a store of fewer blocks is then read whole.
+A whole check reads everything. A quick check compares sizes and reads one random block of each file
+and 64 more; a store with fewer blocks is read as a whole.
 """
 
 import contextlib
@@ -21,14 +22,14 @@ from fusefront.datasets.manifest import BLOCKS, CURE, StoredFile, read_manifest
 from fusefront.datasets.raw.files import sha256
 from fusefront.datasets.store import PreparedDataset
 
-NOTE = ".verified.json"  # in a store: when all of it was last read and compared
+NOTE = ".verified.json"  # file in a store: when it was last checked as a whole
 BLOCK_BYTES = 1 << 20
 SAMPLED = 64
 DAY = 86_400.0
 
 
 class Damage(NamedTuple):
-    """A file of a store that is not what was written, and the sentence that says so."""
+    """A file of a store that is not as written, and the sentence about it."""
 
     file: str
     sentence: str
@@ -111,11 +112,12 @@ def quick_check(store: PreparedDataset, random: np.random.Generator) -> list[Dam
 
 
 def check_store(store: PreparedDataset, *, whole: bool = False) -> None:
-    """Compare a store before it is used: whole once a day or when told, else by random blocks.
+    """Check a store before it is used: as a whole once a day or with `whole`, else by random
+    blocks.
 
     Raises:
-        DataContractError: a file is not what was written; the sentence names the first and counts
-            the others.
+        DataContractError: a file is not as written; the sentence names the first one and the number
+            of others.
     """
     whole = whole or _age(store) > DAY
     damaged = whole_check(store.path) if whole else quick_check(store, np.random.default_rng())
@@ -127,8 +129,7 @@ def check_store(store: PreparedDataset, *, whole: bool = False) -> None:
 
 
 def note_check(store: PreparedDataset) -> None:
-    """Write down that all of the store was compared now; a store that is read-only keeps no
-    note."""
+    """Record that the whole store was checked now; a read-only store gets no record."""
     note = {"format": 1, "time": time.time(), "manifest": sha256(store.path / "manifest.json")}
     with contextlib.suppress(OSError):
         write_bytes(store.path / NOTE, json.dumps(note).encode())

@@ -1,7 +1,7 @@
-"""Locks between processes: a file each, named by what it guards, that says who holds it.
+"""Locks between processes: one file for each guarded thing, which says who holds it.
 
-The kernel frees an flock when its process dies, so a kill leaves nothing locked. Whoever waits is
-told once for whom, and waits no longer than the limit, where there is one.
+The kernel frees an flock when its process dies, so that a kill leaves nothing locked. A waiting
+process is told once for whom it waits, and waits no longer than the limit, if there is one.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ Tell = Callable[[str], None]
 
 
 class Wait(NamedTuple):
-    """How a lock is waited for: why in words, who is told, for how many seconds at most."""
+    """How to wait for a lock: the reason in words, the function to tell, the most seconds."""
 
     why: str
     tell: Tell | None = None
-    limit: float | None = None  # None: what the environment says, else without end
+    limit: float | None = None  # None: the environment variable, else no limit
 
 
 class HeldError(PlaceError):
@@ -52,7 +52,7 @@ class Holder(NamedTuple):
 
 
 def wait_limit() -> float | None:
-    """Seconds to wait at most; None where the user set no limit.
+    """The most seconds to wait; None if the user set no limit.
 
     Raises:
         PlaceError: the limit that the user set is no number of seconds.
@@ -70,13 +70,13 @@ def wait_limit() -> float | None:
 
 
 def lock_file(out: Path, kind: str, name: str) -> Path:
-    """The file that guards something of an output folder: a run, a store, a world, a report."""
+    """The lock file for something of an output folder: a run, a store, a world, a report."""
     return out / FOLDER / f"{kind}-{name}"
 
 
 @contextlib.contextmanager
 def locked(path: Path, wait: Wait, *, shared: bool = False, keep: bool = False) -> Iterator[None]:
-    """Hold the lock of a file, alone or shared; its file goes with it unless it is to be kept.
+    """Hold the lock of a file, exclusively or shared; the file is deleted afterwards unless `keep`.
 
     Raises:
         HeldError: the limit has passed.
@@ -88,7 +88,7 @@ def locked(path: Path, wait: Wait, *, shared: bool = False, keep: bool = False) 
             _sign(handle)
         yield
     finally:
-        if not keep and hold(handle) is True:  # of those who share it the last one
+        if not keep and hold(handle) is True:  # this process is the last that shares it
             with contextlib.suppress(OSError):
                 path.unlink()
                 if path.parent.name == FOLDER:
@@ -104,7 +104,7 @@ def _acquire(path: Path, wait: Wait, kind: int) -> int:
         if _try(path, handle, kind):
             if is_still(path, handle):
                 return handle
-            os.close(handle)  # its holder took the file away: it is another's lock now
+            os.close(handle)  # the holder deleted the file: the name is another lock now
             continue
         os.close(handle)
         if limit is not None and time.monotonic() - begin >= limit:
@@ -123,7 +123,7 @@ def _open(path: Path) -> int:
         try:
             path.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
             return os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
-        except FileNotFoundError:  # the folder went with another's lock
+        except FileNotFoundError:  # the folder was deleted with another lock
             continue
         except FileExistsError:
             if path.parent.exists() and not path.parent.is_dir():
@@ -151,7 +151,7 @@ def _try(path: Path, handle: int, kind: int) -> bool:
 
 
 def _sign(handle: int) -> None:
-    """Write down who holds the lock; a holder that may not write stays without a name."""
+    """Write down who holds the lock; without permission to write, the holder stays unnamed."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
     holder = Holder(os.getpid(), platform.node(), command_line(sys.argv), since)
     record = {"format": 1, **holder._asdict()}
@@ -173,7 +173,7 @@ def command_line(words: list[str]) -> str:
 
 
 def _signed(path: Path) -> Holder | None:
-    """Who wrote himself into a lock; None where nobody has, or it cannot be read."""
+    """The holder written in a lock file; None if there is none or it cannot be read."""
     try:
         record = json.loads(path.read_bytes())
         return Holder(*(record[name] for name in Holder._fields))
@@ -182,8 +182,7 @@ def _signed(path: Path) -> Holder | None:
 
 
 def holders(path: Path) -> list[int]:
-    """Process ids of this machine that hold an flock on `path`; [] where the system does not
-    say."""
+    """Process ids on this machine that hold an flock on `path`; [] if the system does not say."""
     try:
         status, lines = path.stat(), _LOCKS.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -199,9 +198,9 @@ _LOCKS = Path("/proc/locks")  # Linux; elsewhere only who wrote himself into a l
 
 
 def in_words(path: Path) -> str:
-    """Who holds a lock; "" where nobody can be named.
+    """Who holds a lock, in words; "" if it is unknown.
 
-    What a killed holder wrote is not believed where the kernel lists others.
+    What a killed holder wrote is ignored if the kernel lists other holders.
     """
     here, written = holders(path), _signed(path)
     if written is not None and (not here or written.pid in here):

@@ -14,7 +14,7 @@ class Loss(BaseModel):
 
     @property
     def share(self) -> float:
-        """The part that is concerned, 0 to 1."""
+        """The affected share, 0 to 1."""
         return self.count / self.of if self.of else 0.0
 
     def sentence(self) -> str:
@@ -27,7 +27,7 @@ class Loss(BaseModel):
 
 
 class Tally:
-    """Adds losses up while the data stream by; keys such as "rows.unknown_item" are stable."""
+    """Sums up losses while data are read; keys such as "rows.unknown_item" are stable."""
 
     def __init__(self) -> None:
         self._losses: dict[str, Loss] = {}
@@ -40,5 +40,5 @@ class Tally:
         self._losses[key] = Loss(count=count, of=of, what=what)
 
     def losses(self) -> dict[str, Loss]:
-        """Those that happened, in the order in which they were first counted."""
+        """The losses that occurred, in the order in which they were first counted."""
         return {key: loss for key, loss in self._losses.items() if loss.count}

@@ -1,4 +1,4 @@
-"""What `manifest.json` of a prepared store says."""
+"""The types of `manifest.json` of a prepared store."""
 
 import hashlib
 import json
@@ -50,7 +50,7 @@ class SplitCounts(_Frozen):
 
 
 class StoredSlice(_Frozen):
-    """Names of the values of a slice, by code; a sensitive one is reported with care."""
+    """The names of the values of a slice, by code; gaps are reported for a sensitive slice."""
 
     values: tuple[str, ...]
     sensitive: bool = False
@@ -64,9 +64,10 @@ class StoredFile(_Frozen):
 
 
 class Scaling(_Frozen):
-    """Of a numeric field, by train: stored = (raw - mean) / deviation, cut at -limit and limit.
+    """The scaling of a numeric field, fitted on train: stored = (raw - mean) / deviation, cut at
+    -limit and limit.
 
-    Usually mean and standard deviation; median and spread where a few values are huge.
+    Usually mean and standard deviation; median and spread if a few values are huge.
     """
 
     mean: float
@@ -77,7 +78,7 @@ class Scaling(_Frozen):
 class StoredHistory(_Frozen):
     """What a history holds: "earlier" events of the log, those of "train", or what was "given".
 
-    `kinds` are those that history/kind.npy tells apart: code k is kinds[k - 1], 0 is none of them.
+    `kinds` are the kinds of events in history/kind.npy: code k is kinds[k - 1], 0 is none of them.
     """
 
     past: Literal["earlier", "train", "given", "none"]
@@ -139,7 +140,8 @@ class Manifest(_Frozen):
 
 
 def vocabulary_file(side: str, field: str) -> str:
-    """A field's file in the store and in a bundle; what no file name can hold becomes %XX."""
+    """The file name of a field's vocabulary in a store and a bundle; characters that no file name
+    can have become %XX."""
     name = re.sub(r"[\x00-\x1f\x7f/%]", lambda match: f"%{ord(match[0]):02X}", field)
     if len(name.encode()) > 200:
         name = f"{name[:40]}%{hashlib.sha256(field.encode()).hexdigest()[:16]}"

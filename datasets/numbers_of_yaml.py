@@ -1,4 +1,4 @@
-"""Words of truth where a number is expected: YAML's `true` and `yes` are no 1."""
+"""Refuses booleans where a number is expected, since YAML's `true` and `yes` would be read as 1."""
 
 import types
 from collections.abc import Iterator

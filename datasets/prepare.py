@@ -28,11 +28,15 @@ def prepare(
     progress: Progress | None = None,
     allowed: Allowed = NOTHING,
 ) -> PreparedDataset:
-    """Write out_dir/prepared/<name>/<fingerprint>/, or open it where it is already.
+    """Write out_dir/prepared/<name>/<fingerprint>/, or open it if it exists.
 
-    `max_memory` in bytes (default 4 GiB) bounds chunks and buckets. `allowed` names the person's
-    own code and says whether the spec's paths may leave `data_dir`. DataContractError (one
-    sentence: file, column, row, fix) leaves nothing behind, and neither does a kill.
+    `max_memory` in bytes (default 4 GiB) bounds chunks and buckets. `allowed` holds plug-ins and
+    says whether the spec's paths may leave `data_dir`. After an error or a kill nothing is left
+    behind.
+
+    Raises:
+        DataContractError: the data do not match the spec; one sentence with file, column, row and
+            what to do.
     """
     say = progress or (lambda _: None)
     if not data_dir.is_dir():
@@ -72,7 +76,7 @@ def _scratch(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _room(out: Path) -> Iterator[None]:
-    """A full disk is the user's to mend."""
+    """Turns a full disk into an error message for the user."""
     try:
         yield
     except OSError as error:

@@ -1,5 +1,5 @@
-"""`init`: look at a folder's tables and arrays and propose a commented spec; every guess is
-marked."""
+"""`init`: inspects a folder's tables and arrays and proposes a commented spec, in which every guess
+is marked."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from fusefront.datasets.proposing.roles import find_roles
 
 
 def propose(paths: Sequence[Path], allowed: Allowed = NOTHING) -> str:
-    """YAML text for a person to edit; DataContractError where no interaction log is found."""
+    """YAML text for a person to edit; raises DataContractError if no interaction log is found."""
     return draft(paths, allowed).text()
 
 

@@ -1,4 +1,4 @@
-"""What a store and a bundle say of raw rows: which columns they have, and how each is read."""
+"""What a store and a bundle record about raw rows: their columns, and how each is read."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,7 +19,7 @@ class RawField(_RawModel):
 
     @property
     def name(self) -> str:
-        """What the field is called in the spec."""
+        """The name of the field in the spec."""
         return self.field.label
 
     @property

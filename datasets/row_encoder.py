@@ -1,4 +1,5 @@
-"""Raw rows to the codes and numbers that a model takes: as `prepare` encodes them, without a store.
+"""Encodes raw rows to the codes and numbers that a model takes, as `prepare` does, but without a
+store.
 
 Needs the facts that a bundle carries: columns and kinds, vocabularies, scalings, item keys.
 """
@@ -29,7 +30,7 @@ PLAIN = History.model_validate({"from": "list", "column": "history"})
 
 
 class TableColumns(NamedTuple):
-    """Where a table of rows holds what: the item, its history if any, and each side's fields."""
+    """Which columns of a table hold the item, its history if any, and each side's fields."""
 
     item: str
     history: History | None
@@ -89,7 +90,7 @@ class RowEncoder:
         }
         self.tally = Tally()
         self.kinds = {kind: code for code, kind in enumerate(raw.event_kinds, 1)}
-        self.counting: NumberSource | None = None  # gives the numbers that a table lacks
+        self.counting: NumberSource | None = None  # looks up the numbers that a table lacks
         self.counters: Collection[str] = ()  # "<side>.<number>" of those that are counters
 
     def columns(self, have: Sequence[str], path: Path) -> TableColumns:

@@ -1,8 +1,8 @@
-"""Numbers to the scale of train: mean and deviation, or median and spread where a few are huge.
+"""Scales numbers by train: mean and deviation, or median and spread if a few values are huge.
 
-Standard scores (x - mean) / deviation; where the deviation is no number, or so large that float32
-no longer tells most of the values apart, the median and 1.4826 times the median absolute deviation
-(Hampel 1974) take their places, and what lies beyond ten of them is cut there.
+Standard scores are (x - mean) / deviation. If the deviation is not finite, or so large that most
+values would be equal in float32, the median and 1.4826 times the median absolute deviation (Hampel
+1974) are used instead, and values beyond ten of these are cut.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from fusefront.datasets.losses import Tally
 from fusefront.datasets.manifest import Scaling
 
 SAMPLE = 1 << 16  # train rows that median and spread are taken from, evenly spaced
-APART = 1e6  # deviations over spreads: beyond, most values are one number in float32
+APART = 1e6  # largest deviation over spread: beyond it most values are equal in float32
 CUT = 10.0  # spreads
 _NORMAL = 1.4826  # deviations a median absolute deviation, where values are normal
 
@@ -48,7 +48,7 @@ def fit(blocks: Iterable[Floats], names: Sequence[str], rows: int) -> list[Scali
 
 
 def _sane(usual: Scaling, values: Floats, name: str) -> Scaling:
-    """The usual scaling, or the robust one where that says nothing of most values."""
+    """The usual scaling, or the robust one if the usual one would make most values equal."""
     finite = bool(np.isfinite([usual.mean, usual.deviation]).all())
     if not len(values):
         return usual if finite else Scaling(mean=0.0, deviation=1.0, limit=CUT)
@@ -67,7 +67,7 @@ def _sane(usual: Scaling, values: Floats, name: str) -> Scaling:
 
 
 def _median(values: Floats) -> float:
-    """The lower of the two in the middle: a mean of both may be beyond the largest number."""
+    """The lower of the two middle values, because their mean may overflow."""
     if not len(values):
         return 0.0
     half = (len(values) - 1) // 2
@@ -75,7 +75,7 @@ def _median(values: Floats) -> float:
 
 
 def scaled(numbers: Floats, scalings: Sequence[Scaling]) -> NDArray[np.float32]:
-    """Numbers [n, columns] as a model takes them; absent (NaN) becomes 0, the middle."""
+    """Numbers [n, columns] scaled for a model; absent ones (NaN) become 0, the centre."""
     mean, deviation, limit = (
         np.array([getattr(scaling, part) for scaling in scalings], np.float64)
         for part in ("mean", "deviation", "limit")

@@ -1,6 +1,6 @@
-"""Whether the numbers of a store can be what they say they are: ranges, orders and lengths.
+"""Checks that the numbers of a store are possible: ranges, orders and lengths.
 
-Hashes tell what has changed; this tells what no reader can use, so that nothing fails half-way.
+Hashes show what has changed; this check finds what no reader can use, so that nothing fails later.
 """
 
 from collections.abc import Iterator

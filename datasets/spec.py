@@ -1,4 +1,4 @@
-"""The data set spec: one YAML that says what the files of a click log mean. No code per data
+"""The data set spec: one YAML file that describes the files of a click log; no code per data
 set."""
 
 import ast
@@ -63,7 +63,7 @@ KEY = re.compile(
 
 
 class Strict(Numbers, BaseModel):
-    """Base of every part of a spec: an unknown key is refused, and `true` for a number."""
+    """Base of every part of a spec: refuses unknown keys, and booleans in place of numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -119,7 +119,7 @@ class Columns(Strict):
     label: Column | None = None  # absent: every row is a positive (implicit feedback)
     timestamp: Column | None = None
     request: Column | None = None
-    no_request: str | int | float | None = None  # the request id that means none; null always does
+    no_request: str | int | float | None = None  # request id that means none; null always does
     time_format: str | None = None  # of times as text, as strftime writes them: "%d/%m/%Y %H:%M"
     time_unit: Literal["s", "ms", "us", "ns"] | None = None  # of times as numbers
 
@@ -178,7 +178,7 @@ class History(Strict):
         None  # log: values of `kind`; None: positives
     )
     kind: Column | None = None  # log: the column that tells the events of a history apart
-    lag: Duration | None = None  # log: how late the serving system knows an event
+    lag: Duration | None = None  # log: how late the serving system learns of an event
 
     @field_validator("events", mode="before")
     @classmethod
@@ -244,7 +244,7 @@ class FieldSpec(Strict):
     type: Literal["category", "categories", "number"] = "category"
     separator: str | None = Field(default=None, min_length=1)  # as text: "Action|Drama"
     name: Name | None = None
-    max_values: int = Field(default=8, ge=1, le=256)  # categories: the first so many are kept
+    max_values: int = Field(default=8, ge=1, le=256)  # categories: most values that are kept
 
     @property
     def label(self) -> str:
@@ -266,7 +266,7 @@ class Users(Delimited):
 
 
 class Items(Delimited):
-    """One row an item; without `path` the items are those of the log, or the rows of the
+    """The items, one row each; without `path` they are those of the log, or the rows of the
     vectors."""
 
     path: TablePaths | None = None
@@ -341,7 +341,7 @@ class Modality(Strict):
 
 
 class SplitSpec(Strict):
-    """How rows are dealt to train, valid and test; shares are of the rows."""
+    """How rows are assigned to train, valid and test; shares are of the rows."""
 
     by: Literal["given", "time", "user", "item_cold", "user_time", "random"]
     column: Column | None = None  # given: holds train, valid or test
@@ -382,7 +382,7 @@ class SliceSpec(Strict):
 
 
 class TruthSpec(Strict):
-    """The column with the true probability of a click, in worlds of known truth."""
+    """The column with the true probability of a click, in synthetic worlds."""
 
     column: Column
 
@@ -416,7 +416,7 @@ class DatasetSpec(Strict):
 
     @property
     def of_train(self) -> bool:
-        """Whether histories are the user's train events, as the log has no times to look back
+        """Whether histories are the user's train events, because the log has no times to look back
         by."""
         return self.history.source == "log" and self.columns.timestamp is None
 

@@ -1,4 +1,4 @@
-"""The prepared store, opened: memory-mapped columns, nothing read until it is used."""
+"""An opened prepared store: memory-mapped columns, read only when used."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +34,7 @@ class Split(NamedTuple):
 
 
 class ItemStore(NamedTuple):
-    """What is known of the items; row 0 is padding."""
+    """The tables of the items; row 0 is padding."""
 
     vectors: dict[str, NDArray[Any]]  # modality -> [n + 1, D] float32 | float16 | int8, as stored
     scales: dict[str, NDArray[np.float32]]  # int8 modalities -> [n + 1]

@@ -1,5 +1,5 @@
-"""Read a YAML file that a person wrote: no duplicate keys, no bombs, one sentence when it is
-wrong."""
+"""Reads a YAML file that a person wrote: refuses duplicate keys and aliases; errors are one
+sentence."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -9,7 +9,7 @@ import yaml
 
 from fusefront.datasets.errors import SpecError
 
-MOST_BYTES = 1 << 20  # a spec is a page; a megabyte is an accident or an attack
+MOST_BYTES = 1 << 20  # a spec has a page; a megabyte is a mistake or an attack
 MOST_NODES = 50_000
 UNKNOWN = "UNKNOWN"  # without quotes: what `init` could not tell
 
@@ -17,7 +17,8 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses duplicate keys and aliases (an alias is what a bomb is made of)."""
+    """A SafeLoader that refuses duplicate keys and aliases (nested aliases could exhaust
+    memory)."""
 
     nodes = 0
 

@@ -1,1 +1,1 @@
-"""Published data layouts, each yielding a data set spec."""
+"""Adapters of published data layouts; each proposes a data set spec."""

@@ -1,4 +1,5 @@
-"""What the adapters share: finding published files, and writing the side files a layout needs."""
+"""Functions shared by the adapters: finding published files, and writing converted files that a
+layout needs."""
 
 from collections.abc import Mapping
 from pathlib import Path

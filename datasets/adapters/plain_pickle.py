@@ -1,4 +1,5 @@
-"""A pickle of plain values only: a file that would import or call anything is refused unread."""
+"""Reads a pickle of plain values only; a file that would import or call anything is refused
+unread."""
 
 import pickle
 from pathlib import Path
@@ -23,7 +24,7 @@ _DAMAGE = (
 
 
 class _OnlyPlain(pickle.Unpickler):
-    """No class, no function: without these a pickle can hold values and do nothing."""
+    """An unpickler without classes and functions, so that a pickle can only hold values."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
@@ -33,8 +34,8 @@ class _OnlyPlain(pickle.Unpickler):
 
 
 def read_plain(path: Path) -> Plain:
-    """Dicts, lists, numbers and text of a pickle; DataContractError where it holds anything
-    else."""
+    """The dicts, lists, numbers and texts of a pickle; raises DataContractError if it holds
+    anything else."""
     try:
         with path.open("rb") as file:
             value: Plain = _OnlyPlain(file).load()

@@ -111,7 +111,7 @@ def _ads(folder: Path) -> pl.DataFrame:
 
 
 def _log(paths: list[Path], ads: pl.DataFrame) -> pl.LazyFrame:
-    """user_id, item, timestamp, label: one row an event, without those whose action is not told."""
+    """user_id, item, timestamp, label: one row an event; events without an action are left out."""
     events = (
         pl.scan_parquet(paths, glob=False)
         .select("user_id", "seq")

@@ -62,8 +62,8 @@ def find_adapter(name: str) -> Adapter:
 def read_spec(path: Path, folder: Path, allowed: Allowed = NOTHING) -> DatasetSpec:
     """The spec in a YAML file, for the data in `folder`.
 
-    `layout: NAME` in it stands for the spec that the layout proposes for that folder; the file's
-    other keys go before the proposed ones.
+    `layout: NAME` in the file stands for the spec that the layout proposes for that folder; other
+    keys of the file override the proposed ones.
     """
     raw = read_yaml(path)
     if "layout" not in raw:
@@ -73,10 +73,10 @@ def read_spec(path: Path, folder: Path, allowed: Allowed = NOTHING) -> DatasetSp
 
 
 def propose_layout(name: str, folder: Path, allowed: Allowed = NOTHING) -> DatasetSpec:
-    """The spec of the files in `folder`, which have the layout `name`, shipped or own.
+    """The spec of the files in `folder`, which have the layout `name`, shipped or plug-in.
 
     Raises:
-        DataContractError: a file is missing or not as the layout has it.
+        DataContractError: a file is missing or not as the layout requires.
     """
     own = allowed.layouts.get(name)
     adapter = find_adapter(name) if own is None else _own(name, own)
@@ -99,7 +99,7 @@ def _own(name: str, propose: Propose) -> Adapter:
             spec = propose(folder)
         except (DataContractError, SpecError, pl.exceptions.PolarsError, UnicodeDecodeError):
             raise
-        except Exception as error:  # somebody else's code: anything can come out of it
+        except Exception as error:  # a plug-in's code can raise anything
             reason = " ".join(str(error).split())[:160].rstrip(".")
             raise DataContractError(
                 f"{folder}: layout {name!r} raised {type(error).__name__} ({reason}); mend it, "
@@ -118,7 +118,8 @@ def _own(name: str, propose: Propose) -> Adapter:
 
 
 def verify(name: str, folder: Path, allowed: Allowed = NOTHING) -> None:
-    """Refuse files that are not byte for byte those the layout `name` was published with."""
+    """Raises DataContractError for files that differ by a byte from the published files of layout
+    `name`."""
     if name not in allowed.layouts:
         find_adapter(name)
     if name not in VERIFIERS:
@@ -130,7 +131,7 @@ def verify(name: str, folder: Path, allowed: Allowed = NOTHING) -> None:
 
 
 def spec_yaml(spec: DatasetSpec) -> str:
-    """The spec as the YAML a person edits: only what differs from the defaults."""
+    """The spec as YAML for a person to edit: only keys that differ from the defaults."""
     return yaml.safe_dump(_mapping(spec), sort_keys=False, allow_unicode=True, width=100)
 
 

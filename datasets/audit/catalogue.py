@@ -1,4 +1,4 @@
-"""The items: who lacks what, and which are new to train."""
+"""Checks of the items: which lack a modality, and which are new to train."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Times that are not what they seem: two units in one log, missing ones, and float32 roundings."""
+"""Checks of times that are wrong: two units in one log, missing times, roundings to float32."""
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,7 @@ GAP = 1.5  # decades without any user's newest time between two units
 NEAR = 0.35  # decades that the medians may miss 10^3, 10^6 or 10^9 by
 EXACT = 0.05  # so near are times of one decade of years
 FEWEST, LEAST = 5, 0.01  # users, and share of the requests, on either side
-DATES = 1e8  # numbers beyond are times since 1970, in whatever unit
+DATES = 1e8  # larger numbers are taken for times since 1970, in any unit
 ROUND, SHARE = 64, 0.1  # multiples of it, and the share of the rows that makes them odd
 
 FAR = 10.0  # spans of the middle nine tenths of the log that a time may lie beyond them
@@ -23,7 +23,8 @@ Longs = NDArray[np.int64]
 
 
 def check_scale(_: PreparedDataset, sample: UserSample) -> list[Finding] | None:
-    """Times of some users or of one split that are 10^3 times those of the others."""
+    """Times of some users, or of one split, that are 10^3, 10^6 or 10^9 times those of the
+    others."""
     if not sample.timed:
         return None
     users = (
@@ -66,7 +67,7 @@ def check_scale(_: PreparedDataset, sample: UserSample) -> list[Finding] | None:
 
 
 def check_missing_times(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
-    """Rows at 0 or before, in a log whose other rows are dates."""
+    """Rows with a time of 0 or less, in a log whose other rows are dates."""
     if not sample.timed:
         return None
     zero = rows = 0
@@ -91,7 +92,7 @@ def check_missing_times(store: PreparedDataset, sample: UserSample) -> list[Find
 
 
 def _wrapped(store: PreparedDataset, rows: int) -> list[Finding]:
-    """No clock shows times below 0; 32 bits make them of milliseconds."""
+    """Times below 0, which arise when milliseconds are stored in 32 bits."""
     below = sum(int((time < 0).sum()) for time in _times(store))
     if not below:
         return []
@@ -108,8 +109,8 @@ def _wrapped(store: PreparedDataset, rows: int) -> list[Finding]:
 
 
 def check_far(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
-    """Rows whose time lies years from all others: 9999-12-31 for one that is not known, or a number
-    that was cut short, as the last of a file that was not copied whole."""
+    """Rows whose time is years away from all others: 9999-12-31 for an unknown time, or a number
+    that was cut short, like the last one of an incompletely copied file."""
     if not sample.timed:
         return None
     unit = store.manifest.time_unit
@@ -141,7 +142,7 @@ def check_far(store: PreparedDataset, sample: UserSample) -> list[Finding] | Non
 
 
 def check_rounded(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
-    """Times that went through float32: multiples of a power of two, 64 or more."""
+    """Times that were rounded to float32: multiples of a power of two from 64 on."""
     if not sample.timed:
         return None
     step, rounded, rows = _step(store)
@@ -178,11 +179,12 @@ def _times(store: PreparedDataset) -> list[Longs]:
 
 
 def _step(store: PreparedDataset) -> tuple[int, int, int]:
-    """(the power of two that the rounded times are multiples of, 0 without any; their count; all).
+    """(the power of two that the rounded times are multiples of, 0 if none; their number; the
+    number of all).
 
-    Days and hours are multiples of 64 seconds too, and of odd numbers with it: those are no
-    rounding. A clock of 8 seconds gives an eighth of such multiples by itself: three times as many
-    are needed. Thousandths of whole units are looked at as whole units.
+    Days and hours are multiples of 64 seconds too, but also of odd numbers: those are no rounding.
+    A clock that ticks every 8 seconds has an eighth of such multiples by itself, so three times as
+    many are required. Thousandths of whole units are treated as whole units.
     """
     times = [time[time != 0] for time in _times(store)]
     rows = sum(map(len, times))

@@ -1,11 +1,11 @@
-"""What `prepare` counted: rows left out, values read as absent or not known to train."""
+"""Checks what `prepare` counted: rows left out, values read as absent or unknown to train."""
 
 from fusefront.datasets.audit.finding import Finding, percent
 from fusefront.datasets.audit.rows import UserSample
 from fusefront.datasets.store import PreparedDataset
 
 LEAST, MANY = 0.01, 0.2
-SAID_ELSEWHERE = "modality."  # by the check of missing modalities, with more of it
+SAID_ELSEWHERE = "modality."  # reported in more detail by the check of missing modalities
 LEFT_OUT = "A study does not see them: mend the files if they were meant to count."
 ADVICE = {
     "time.day_alone": "Their order within the day is lost, and with it what came before them: "
@@ -14,7 +14,7 @@ ADVICE = {
 
 
 def check_counted(store: PreparedDataset, _: UserSample) -> list[Finding]:
-    """Everything that was dropped, merged, read as absent or not known, where it is over 1 %."""
+    """Everything that was dropped, merged, read as absent or unknown, if it is over 1 %."""
     findings = []
     for key, loss in store.manifest.losses.items():
         if loss.share <= LEAST or (key.startswith(SAID_ELSEWHERE) and key.endswith(".absent")):
@@ -34,7 +34,7 @@ def check_counted(store: PreparedDataset, _: UserSample) -> list[Finding]:
 
 
 def check_outside(store: PreparedDataset, _: UserSample) -> list[Finding]:
-    """Files that were read from outside the data folder, as --allow-outside permitted."""
+    """Files that were read from outside the data folder, as --allow-outside permits."""
     outside = store.manifest.outside
     if not outside:
         return []

@@ -1,4 +1,4 @@
-"""Users that are none: a placeholder that many people share, or one that holds much of the log."""
+"""Users that are not real: a placeholder shared by many people, or one that has much of the log."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ WORDS = [
 
 
 def check_users_that_are_none(store: PreparedDataset, _: UserSample) -> list[Finding]:
-    """Placeholders such as '\\N', 'nan', '' or -1, and users with more than 5 % of the rows."""
+    r"""Placeholders such as '\N', 'nan', '' or -1, and users with more than 5 % of the rows."""
     rows = _rows_of_users(store)
     totals = {name: max(int(rows[name].sum()), 1) for name in (*SPLITS, "rows")}
     findings, codes = [], set()

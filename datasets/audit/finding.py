@@ -1,4 +1,4 @@
-"""What an audit says: findings, worst first."""
+"""The result of an audit: findings, worst first."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -11,7 +11,7 @@ SEVERITIES: tuple[Severity, ...] = ("severe", "warning", "note")
 
 
 class Finding(NamedTuple):
-    """One thing that was found; `name` is what a spec's `accept:` takes."""
+    """One finding; `name` is what a spec's `accept:` lists."""
 
     name: str
     severity: Severity
@@ -28,8 +28,8 @@ class AuditReport:
     fingerprint: str
     findings: tuple[Finding, ...]
     passed: tuple[str, ...]
-    not_run: tuple[str, ...]  # without times or histories some checks cannot tell
-    sampled_users: float  # share of the users that the checks of rows among each other looked at
+    not_run: tuple[str, ...]  # checks that need times or histories which the data lack
+    sampled_users: float  # share of the users whose rows were compared with each other
 
     def severe(self, accept: tuple[str, ...] = ()) -> tuple[Finding, ...]:
         """Severe findings that are not accepted by name."""

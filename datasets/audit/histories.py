@@ -1,4 +1,4 @@
-"""Answers inside the history: the target itself, or events that had not happened yet."""
+"""Checks for answers inside the history: the target itself, or events that had not happened yet."""
 
 import numpy as np
 import polars as pl
@@ -14,12 +14,13 @@ Bools = NDArray[np.bool_]
 # and 0.14 with 500, since tastes repeat; a leak of the newest entry stands out sooner.
 SEVERE_GAP, WARNING_GAP, NOTE_GAP = 0.3, 0.15, 0.05
 SEVERE_NEWEST, WARNING_NEWEST = 0.2, 0.05
-ALL = 0.95  # of the positives: no log repeats itself so much
+ALL = 0.95  # share of the positives: no log has so many repetitions
 FEW = 50
 
 
 def check_made(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
-    """Histories that are not what came before: the user's train positives, for want of times."""
+    """Histories that are not the past but the user's train positives, because the log has no
+    times."""
     history = store.manifest.history
     if store.manifest.schema_.max_history == 0 or history is None:
         return None
@@ -38,7 +39,7 @@ def check_made(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
 
 
 def check_target(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
-    """Positives that find their own target in their history, against negatives that do."""
+    """Positives whose target is in their own history, compared with negatives."""
     if store.manifest.schema_.max_history == 0:
         return None
     hits, newest, counts = np.zeros(2), np.zeros(2), np.zeros(2)
@@ -83,7 +84,7 @@ def check_target(store: PreparedDataset, _: UserSample) -> list[Finding] | None:
 
 
 def check_future(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
-    """First-time positives that the user's request before already had in its history."""
+    """First-time positives that were already in the history of the user's previous request."""
     if store.manifest.schema_.max_history == 0 or not sample.timed:
         return None
     requests = sample.requests.sort("user", "time", "request").with_row_index("before")

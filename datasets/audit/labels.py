@@ -9,12 +9,12 @@ from fusefront.datasets.audit.rows import SPLITS, UserSample, blocks
 from fusefront.datasets.store import PreparedDataset
 
 PERIODS = 20
-SURE, UNSURE = 5.0, 2.0  # standard errors that a difference is more than chance, or may be
+SURE, UNSURE = 5.0, 2.0  # standard errors beyond which a difference is, or may be, more than chance
 MUCH = 1.25  # times the lower rate
 
 
 def check_classes(store: PreparedDataset, _: UserSample) -> list[Finding]:
-    """Splits with clicks only or without any."""
+    """Splits with clicks only, or without any click."""
     findings = []
     for name in SPLITS:
         counts = store.manifest.counts[name]
@@ -44,11 +44,11 @@ def check_rates(store: PreparedDataset, _: UserSample) -> list[Finding]:
 
 
 def say_rates(counts: dict[str, tuple[int, int]], *, drawn: int = 0) -> Finding:
-    """The finding on the splits' (positives, rows); `drawn` negatives a positive were drawn.
+    """The finding on the splits' (positives, rows); `drawn` negatives were drawn for each positive.
 
-    Chance is the standard error of a difference of two rates of independent rows. Rows of a user
-    hang together, so that only differences beyond five of them are called more than chance, and
-    only those within two no more than that.
+    Chance is the standard error of a difference of two rates of independent rows. Since rows of a
+    user are dependent, only differences beyond five of these errors are called more than chance,
+    and only those within two are called no more than chance.
     """
     rates = {name: positives / max(rows, 1) for name, (positives, rows) in counts.items()}
     high, low = max(rates, key=rates.__getitem__), min(rates, key=rates.__getitem__)

@@ -1,4 +1,4 @@
-"""Rows that know each other across a split: users, siblings, repeated rows, time."""
+"""Checks for overlap between splits: users, rows of one request, repeated rows, time."""
 
 import polars as pl
 
@@ -38,7 +38,7 @@ def check_users(store: PreparedDataset, sample: UserSample) -> list[Finding]:
 
 
 def check_siblings(store: PreparedDataset, sample: UserSample) -> list[Finding] | None:
-    """Rows whose request (user and time, or user and history) has other rows in train."""
+    """Rows whose request (user and time, or user and history) also has rows in train."""
     if not sample.told_apart:
         return None
     train = sample.requests.filter(pl.col("split") == TRAIN).select("key").unique()
@@ -64,7 +64,7 @@ def check_siblings(store: PreparedDataset, sample: UserSample) -> list[Finding] 
 
 
 def _whole(store: PreparedDataset, *, timed: bool) -> str:
-    """What keeps requests in one split, for the split that the data have."""
+    """How to keep requests in one split, for the split that the data have."""
     if store.manifest.split_by == "time":
         return (
             "an id of columns.request stands on both sides of the cut: where it is no request but "

@@ -1,4 +1,5 @@
-"""How far the user's and the item's rate so far rank the rows, and whether they are inputs."""
+"""Checks how well the user's and the item's click rate so far rank the rows, and whether they are
+inputs."""
 
 import numpy as np
 
@@ -11,14 +12,14 @@ from fusefront.datasets.counting.timeline import Timeline
 from fusefront.datasets.store import PreparedDataset
 
 NAMES = {"user": "the user's rate so far", "item": "the item's rate so far"}
-PRIOR = 10.0  # rows of train's rate that every rate starts with
+PRIOR = 10.0  # rows at train's mean rate that are added to every rate
 VALID = 1
 
 
 def rates_so_far(store: PreparedDataset, sample: UserSample) -> dict[str, float]:
     """AUC on valid of the rates over all rows of the sample strictly before each row's time.
 
-    None of them without times, or where negatives are drawn: these were never shown.
+    Empty without times, or if negatives are drawn, since those were never shown.
     """
     if not sample.timed or store.manifest.drawn:
         return {}

@@ -1,4 +1,4 @@
-"""Look a prepared data set over for leaks, shortcuts and broken content."""
+"""Checks a prepared data set for leaks, shortcuts and broken content."""
 
 from collections.abc import Callable
 
@@ -67,7 +67,7 @@ def audit(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> AuditRepor
     """Run every check; memory is bounded by blocks and by a sample of users of `most_rows` rows.
 
     Raises:
-        DataContractError: the store holds numbers that it cannot have been written with.
+        DataContractError: the store holds values that `prepare` cannot have written.
     """
     check_values(store)
     sample = sample_users(store, most_rows=most_rows)

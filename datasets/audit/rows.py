@@ -97,7 +97,7 @@ class UserSample(NamedTuple):
     requests: pl.DataFrame  # split, request, user, key, start, length; time
     share: float  # of the users
     timed: bool
-    told_apart: bool  # False: neither time nor a history of its own: a user's requests look alike
+    told_apart: bool  # False: a user's requests cannot be told apart (no times, one history)
 
 
 def sample_users(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> UserSample:
@@ -111,7 +111,7 @@ def sample_users(store: PreparedDataset, *, most_rows: int = SAMPLE_ROWS) -> Use
             requests.append(frames[0])
             rows.append(frames[1])
     timed = store.manifest.timestamps
-    history = store.manifest.history  # of train: one history for many requests of a user
+    history = store.manifest.history  # past "train": one history for many requests of a user
     of_train = history is not None and history.past == "train"
     apart = timed or (store.manifest.schema_.max_history > 0 and not of_train)
     return UserSample(pl.concat(rows), pl.concat(requests), 1 / every, timed, apart)

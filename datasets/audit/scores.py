@@ -1,4 +1,4 @@
-"""Columns that look like a model's score: a probability of the label, or its logit."""
+"""Checks for columns that look like a model's score: a probability of the label, or its logit."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -17,8 +17,8 @@ ROWS = 300_000  # of train
 DISTINCT = 50  # a score has many values
 BINS = 20
 CALIBRATED = 0.03  # mean distance of observed and predicted rates, in probability
-SPREAD = 0.1  # that observed rates must span, or any constant near the mean would do
-SLOPE = (0.75, 1.33)  # of the observed rates over the predicted ones
+SPREAD = 0.1  # range that observed rates must span, to exclude constants near the mean
+SLOPE = (0.75, 1.33)  # accepted slopes of observed over predicted rates
 FAR, LEAST_AUC = 0.1, 0.65  # above the best other column
 _STEPS = 25
 
@@ -38,7 +38,7 @@ def check_scores(store: PreparedDataset, _: UserSample) -> list[Finding]:
     findings = []
     counters = store.manifest.counters
     of_the_past = counters.numbers if counters is not None else ()  # rates that were known
-    aucs: dict[str, float] = {}  # taken where they are needed only: they cost a pass over train
+    aucs: dict[str, float] = {}  # computed only if needed: they cost a pass over train
     for column in _numbers(store):
         if column.name in of_the_past:
             continue
@@ -106,8 +106,9 @@ def _far_above(
 
 
 def calibration(predicted: Floats, label: Labels) -> tuple[float, float, float]:
-    """Of predicted rates [n] and labels [n]: (mean distance of observed and predicted rates, slope
-    of the one over the other, span of the observed rates), over 20 groups of equally many rows."""
+    """For predicted rates [n] and labels [n], over 20 groups of equally many rows: (mean distance
+    of observed and predicted rates, slope of observed over predicted, span of the observed rates).
+    """
     order = np.argsort(predicted, kind="stable")
     groups = np.array_split(order, BINS)
     weight = np.array([len(group) for group in groups], np.float64)

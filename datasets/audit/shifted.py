@@ -1,10 +1,11 @@
-"""Vectors that belong to the row before or after: a header counted as a row, a list cut at one end.
+"""Checks for vectors that belong to the row before or after: a header counted as a row, a list cut
+at one end.
 
-Two kinds of evidence, each for the vectors as they lie and for those of the neighbouring rows.
-Rows: does the vector of a candidate resemble its history more where the row is clicked? Fields: do
-items of one category resemble each other? Both sum terms with mean zero where vectors say nothing;
-z is the sum over the root of the sum of squares, by item and by user, and the smaller of the two
-counts.
+There are two kinds of evidence, each computed for the vectors as they are and for those of the
+neighbouring rows. Clicks: does the vector of a candidate resemble its history more if the row is
+clicked? Fields: do items of one category resemble each other? Both sum terms whose mean is zero if
+vectors carry no information. z is the sum over the root of the sum of squares, computed by item and
+by user, and the smaller of the two counts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,12 +20,12 @@ from fusefront.datasets.audit.vectors import moments, read_vectors
 from fusefront.datasets.store import PreparedDataset
 
 STRONG = 6.0  # z of the neighbour's vectors
-BETTER = 5.0  # z of the difference to the own ones
-WIDTH = 32  # random directions that vectors are seen in
+BETTER = 5.0  # z of the difference to the vectors as they are
+WIDTH = 32  # random directions that vectors are projected to
 ROWS = 200_000
 FEWEST = 50  # items with a vector
 SHIFTS = (1, -1)
-NEWEST = 20  # entries of a history that are looked at
+NEWEST = 20  # newest entries of a history that are used
 PRIOR = 10.0
 
 Floats = NDArray[np.float32]
@@ -33,8 +34,8 @@ Longs = NDArray[np.int64]
 
 
 class ShiftEvidence(NamedTuple):
-    """z of the own vectors, of those `shift` rows on, and of the difference; `kind` says of
-    what."""
+    """z of the vectors as they are, of those `shift` rows further, and of the difference; `kind`
+    names the evidence."""
 
     kind: str
     shift: int
@@ -44,12 +45,12 @@ class ShiftEvidence(NamedTuple):
 
     @property
     def strong(self) -> bool:
-        """Whether nothing but a shift explains it."""
+        """Whether only a shift explains the evidence."""
         return self.shifted >= STRONG and self.better >= BETTER and self.own <= self.shifted / 2
 
 
 def check_shifted(store: PreparedDataset, _: UserSample) -> list[Finding]:
-    """Modalities whose vectors fit the items far better one row on."""
+    """Modalities whose vectors fit the items far better one row further."""
     findings = []
     for m, modality in enumerate(store.manifest.schema_.modalities):
         rows = np.flatnonzero(store.items.present[:, m])
@@ -64,7 +65,7 @@ def check_shifted(store: PreparedDataset, _: UserSample) -> list[Finding]:
 
 
 def _moved(own: Floats, shift: int) -> Floats:
-    """Item i with the vector of row i + shift; what comes round from the other end is absent."""
+    """Item i with the vector of row i + shift; vectors that wrap around are absent."""
     moved = np.roll(own, -shift, axis=0)
     moved[0] = moved[-1 if shift > 0 else 1] = 0
     return moved
@@ -97,8 +98,8 @@ def projected(store: PreparedDataset, modality: str, rows: Longs) -> Floats:
 
 
 def of_clicks(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[ShiftEvidence]:
-    """Rows of train: click minus the item's rate, times likeness of candidate and history. A table
-    [items, width] for each shift."""
+    """Evidence from rows of train: (click - the item's rate) times the likeness of candidate and
+    history. `tables` has a table [items, width] for each shift."""
     clicks = np.asarray(store.items.clicks, np.float64)
     shown = np.asarray(store.items.impressions, np.float64)
     rate = (clicks + PRIOR * clicks.sum() / max(shown.sum(), 1)) / (shown + PRIOR)
@@ -120,8 +121,8 @@ def of_clicks(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[Shif
 
 
 def _likeness(store: PreparedDataset, block: RequestBlock, item: Longs, table: Floats) -> Doubles:
-    """Dot product of each row's candidate with the mean of its history, the candidate left out and
-    the mean of all histories taken away [n]."""
+    """[n] dot product of each row's candidate with the mean of its history, without the candidate
+    itself and minus the mean of all histories."""
     length = np.minimum(block.length, NEWEST)
     entries, request, _ = histories(
         store.history_values, block.start + block.length - length, length
@@ -152,8 +153,8 @@ def _times_held(entries: Longs, request: Longs, owner: Longs, item: Longs) -> Lo
 
 
 def of_fields(store: PreparedDataset, tables: Sequence[Floats]) -> Iterator[ShiftEvidence]:
-    """Each categorical field of the items: likeness of an item to the others of its category. A
-    table [items, width] for each shift."""
+    """Evidence from each categorical field of the items: likeness of an item to the others in its
+    category. `tables` has a table [items, width] for each shift."""
     start = 0
     for field in store.manifest.schema_.item_fields:
         code = np.asarray(store.items.fields[:, start], np.int64)
@@ -182,7 +183,7 @@ def _likeness_within(code: Longs, table: Floats) -> Doubles:
 
 
 def _least(terms: Doubles, by: tuple[Longs, ...]) -> float:
-    """The smaller z of a sum of terms, over the ways that they hang together."""
+    """The smallest z of a sum of terms, over the ways in which they are grouped."""
     scores = []
     for code in by:
         sums = np.bincount(code, terms)

@@ -1,4 +1,5 @@
-"""Labels that one column gives away: AUC of every single feature, coded on train, seen on valid."""
+"""Checks for labels that one column reveals: AUC of every single feature, coded on train, scored on
+valid."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -24,7 +25,7 @@ BY_DRAW = (
     "Negatives are drawn from all items, so what is clicked often stands out by itself; draw: "
     "popularity asks more of a model, and no strategy should be read without that control."
 )
-PRIOR = 10.0  # rows of the mean rate that every code starts with
+PRIOR = 10.0  # rows at the mean rate that are added to every code
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -51,7 +52,7 @@ def check_shortcuts(store: PreparedDataset, sample: UserSample) -> list[Finding]
     ranked = sorted(aucs.items(), key=lambda pair: -pair[1])
     findings = unused_rates(store, aucs)
     for name, value in ranked:
-        if value >= WARNING and name not in of_the_past:  # these know no label of the row or later
+        if value >= WARNING and name not in of_the_past:  # these use no label of the row or later
             sampled = store.manifest.drawn > 0 and (name in OF_ITEMS or name.startswith("item."))
             findings.append(
                 Finding(

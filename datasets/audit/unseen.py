@@ -7,7 +7,7 @@ from fusefront.datasets.audit.rows import SPLITS, UserSample, blocks
 from fusefront.datasets.audit.shortcuts import Feature, category_features
 from fusefront.datasets.store import PreparedDataset
 
-MOSTLY = 0.5  # of the rows, more than train lacks
+MOSTLY = 0.5  # share of the rows, beyond the share that train lacks
 ROWS = 1_000_000
 
 

@@ -1,4 +1,4 @@
-"""The items' vectors: broken numbers, dead or exploding columns, twins."""
+"""Checks of the items' vectors: broken numbers, constant or exploding columns, near duplicates."""
 
 from collections.abc import Iterator
 
@@ -135,7 +135,7 @@ def read_vectors(
 
 
 def _finite(store: PreparedDataset, modality: str, rows: Longs) -> Longs:
-    """Rows whose vector is all finite: the others are a finding of their own."""
+    """The rows whose vector is finite; the others are a finding of their own."""
     keep = np.ones(len(rows), bool)
     for part, vectors in read_vectors(store, modality, rows):
         keep[part] = np.isfinite(vectors).all(axis=1)

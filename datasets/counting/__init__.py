@@ -1,2 +1,2 @@
-"""Counters: what a user, an item or a pair of attributes did before a moment, as numbers of a
-row."""
+"""Counters: what a user, an item or a combination of attributes did before a moment, as numbers of
+a row."""

@@ -1,4 +1,5 @@
-"""The counters of a store in the making, in bounded memory: key by key, then row by row again."""
+"""Computes the counters of a store while it is made, in bounded memory: key by key, then row by
+row."""
 
 import shutil
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from fusefront.datasets.counting.timeline import Timeline
 from fusefront.datasets.raw.files import NpyWriter
 from fusefront.datasets.spec import SPLITS
 
-_LARGE = 2  # times the entries that are summed at once: some key has most of such a part
+_LARGE = 2  # times `part`: in a larger part one value has most of the entries
 FILE = "raw_counters.npy"
 
 Floats = NDArray[np.float64]
@@ -26,7 +27,7 @@ Say = Callable[[str], None]
 
 
 class Counting(NamedTuple):
-    """A store's rows, what to sum over them, and in which folder to work."""
+    """A store's rows, what to sum over them, and the folder to work in."""
 
     rows: StoredRows
     plan: Plan
@@ -46,7 +47,7 @@ def write_numbers(job: Counting, say: Say) -> None:
 
 
 def _sum_key(job: Counting, group: KeyLedgers) -> None:
-    """`<ledger>.sums` of every ledger of one key, a row for each row of the store."""
+    """Write `<ledger>.sums` of every ledger of one key, with one row for each row of the store."""
     columns = columns_of(group.key, job.rows.places)
     bits = parts_of(len(job.rows) * columns, job.part)
     parts = KeyParts(job.work / "parts", group.dtype, bits)
@@ -75,7 +76,7 @@ def _sum_key(job: Counting, group: KeyLedgers) -> None:
 
 
 def _gather(group: KeyLedgers, entries: NDArray[Any], gathered: dict[int, Gathered]) -> None:
-    """Add the sums of every ledger before each entry's moment to those of its row."""
+    """Add the sums of every ledger before each entry's moment to the sums of its row."""
     events = group.events(entries)
     source = events["source"] if group.ordered else None
     timeline = Timeline(events["key"], events["time"], source)

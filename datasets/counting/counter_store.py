@@ -43,18 +43,18 @@ class CounterFacts(BaseModel):
 
 
 class CounterStore:
-    """The counters of one data set as of some time, and the files that they come from."""
+    """The counters of one data set up to some time, and the files that were counted."""
 
     def __init__(self, fingerprint: str, state: CounterState, logs: tuple[CountedLog, ...]) -> None:
         self.fingerprint, self.state, self.logs = fingerprint, state, logs
 
     @classmethod
     def empty(cls, fingerprint: str, stored: StoredCounters) -> "CounterStore":
-        """Before anything was counted."""
+        """The counters before anything was counted."""
         return cls(fingerprint, CounterState(stored), ())
 
     def write(self, folder: Path) -> None:
-        """Every file, into a folder that is there."""
+        """Write every file into an existing folder."""
         tables = {}
         for place, each in enumerate(self.state.ledgers):
             name = f"ledger_{place}.parquet"
@@ -77,7 +77,7 @@ class CounterStore:
 
     @classmethod
     def open(cls, folder: Path) -> "CounterStore":
-        """The counter store in a folder; DataContractError where it is none, or was changed."""
+        """The counter store in a folder; raises DataContractError if it is none, or was changed."""
         facts = _facts(folder)
         ledgers = []
         for (name, digest), ledger in zip(

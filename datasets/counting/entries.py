@@ -1,4 +1,4 @@
-"""What is kept of a row for each value of a key while its ledgers are summed."""
+"""The records of rows and values of a key that are kept while the key's ledgers are summed."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -23,13 +23,13 @@ class KeyLedgers(NamedTuple):
 
     @property
     def errors(self) -> list[tuple[Ledger, float]]:
-        """The items' ledgers and priors that residuals are against, each once."""
+        """The items' ledgers and priors that residuals are taken against, each once."""
         of = [part for part in self.ledgers.values() if part.item_prior]
         return list(dict.fromkeys((ledger.of_items, ledger.item_prior) for ledger in of))
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """A record of a row and a value of the key."""
+        """The type of a record of a row and a value of the key."""
         of: list[tuple[str, str] | tuple[str, str, tuple[int]]] = [
             ("key", "<u8"),
             ("row", "<i8"),
@@ -48,7 +48,7 @@ class KeyLedgers(NamedTuple):
 
     @property
     def ordered(self) -> bool:
-        """Rows of one time are told apart, by the log."""
+        """Whether rows of one time are ordered by the log."""
         return any(ledger.last for ledger in self.ledgers.values())
 
     def entries(self, rows: CountedRows, first: int, errors: Sequence[Floats]) -> NDArray[Any]:
@@ -66,14 +66,14 @@ class KeyLedgers(NamedTuple):
         return out
 
     def events(self, entries: NDArray[Any]) -> NDArray[Any]:
-        """Those of the entries [n] that count."""
+        """The entries [n] that are counted as events."""
         if not self.drawn or entries["label"].all():
             return entries
         events: NDArray[Any] = entries[entries["label"] == 1]
         return events
 
     def moment(self, entries: NDArray[Any]) -> NDArray[np.int64]:
-        """[n] times of the entries: nothing from then on is known to a row."""
+        """[n] the times of the entries; a row knows nothing from its time on."""
         moment: NDArray[np.int64] = entries["moment" if self.of_requests else "time"]
         return moment
 
@@ -90,7 +90,7 @@ class KeyLedgers(NamedTuple):
 
 
 def ledgers_of(plan: Plan, *, drawn: bool, of_requests: bool) -> list[KeyLedgers]:
-    """Every key of a plan; those that need other sums come after them."""
+    """Every key of a plan; keys that need the sums of others come after them."""
     keys = list(dict.fromkeys(ledger.key for ledger in plan.ledgers))
     groups = [
         KeyLedgers(

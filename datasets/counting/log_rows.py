@@ -16,7 +16,7 @@ _ORDER = ["time", "source"]
 
 
 class LogRows:
-    """Takes the rows of a file of about `rows` rows chunk by chunk, works in a folder of its own.
+    """Takes the rows of a file of about `rows` rows, chunk by chunk; works in a folder of its own.
 
     Slices have at most `block` rows; a request that the log names looks back from its first row.
     """
@@ -42,8 +42,8 @@ class LogRows:
         self._requests.add(records)
 
     def slices(self) -> Iterator[tuple[CountedRows, int | None]]:
-        """Rows of known items in order of time, and the earliest moment of all that follow; none
-        where moments are times."""
+        """Rows of known items in order of time, with the earliest moment of all later rows; None if
+        moments are times."""
         for part in self._requests or ():
             records = part.read()
             _, group = np.unique(records["key"], return_inverse=True)

@@ -1,4 +1,4 @@
-"""The numbers of counters for raw rows of requests, from a counter store."""
+"""Looks up the numbers of counters for raw rows of requests in a counter store."""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -42,8 +42,8 @@ class CounterLookup:
         path: Path,
         first: int,
     ) -> Mapping[str, NDArray[np.float64]]:
-        """The numbers [n] of rows at their times; of rows without one, after all that was
-        counted."""
+        """The numbers [n] of rows at their times; rows without a time are looked up after
+        everything counted."""
         until, count = self.state.until, len(items)
         moment = np.full(count, until + 1)
         if columns.timestamp is not None:

@@ -1,4 +1,5 @@
-"""Sums of the past to the numbers that a model takes: the one place with the formulas."""
+"""Turns sums over the past into the numbers that a model takes; the only place with the
+formulas."""
 
 from collections.abc import Sequence
 
@@ -9,8 +10,8 @@ from fusefront.datasets.counting.plan import Number
 
 Floats = NDArray[np.float64]
 ROWS, POSITIVES, RESIDUAL = 0, 1, 2  # columns of a ledger's sums
-_PARTS = 2.0**40  # of an error: four million of them fit into a whole number
-SURE = 1e-9  # a rate nearer to 0 or 1 than this has the log-odds of this
+_PARTS = 2.0**40  # parts of an error: the sum of four million errors fits into an int64
+SURE = 1e-9  # rates are kept this far from 0 and 1 before taking log-odds
 
 
 def number_of(number: Number, sums: Sequence[Floats], rate: float) -> Floats:
@@ -37,12 +38,13 @@ def item_error(label: NDArray[np.uint8], item: Floats, prior: float, rate: float
 
 
 def fixed(error: Floats) -> NDArray[np.int64]:
-    """Errors [n] as whole numbers of 2 ** -40: their sums are the same in whatever order."""
+    """Errors [n] as integers in units of 2 ** -40, so that their sums do not depend on the
+    order."""
     return np.round(error * _PARTS).astype(np.int64)
 
 
 def unfixed(sums: Floats | NDArray[np.int64]) -> Floats:
-    """Sums [n, 2 or 3] with those of fixed errors as numbers."""
+    """Sums [n, 2 or 3] with fixed-point errors converted back to floats."""
     of_errors = sums.astype(np.float64)
     of_errors[:, RESIDUAL:] /= _PARTS
     return of_errors

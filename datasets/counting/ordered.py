@@ -1,4 +1,5 @@
-"""Records on disk in order of some of their fields, slice by slice in bounded memory."""
+"""Sorts records on disk by some of their fields, and reads them slice by slice in bounded
+memory."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -23,15 +24,15 @@ class Cut(NamedTuple):
 class OrderedRecords:
     """Sorted runs of records [n] of one dtype in one file; `by` names the fields of the order.
 
-    What is equal in them stays in the order in which it came. A run and a slice have at most
-    `block` records.
+    Records that are equal in these fields keep their order of arrival. A run and a slice have at
+    most `block` records.
     """
 
     def __init__(self, path: Path, dtype: np.dtype[Any], by: Sequence[str], block: int) -> None:
         self.path, self.dtype, self.by, self.block = path, dtype, list(by), block
         self.stride = max(1, block // _MARKS)
         self.starts = [0]  # of every run, then the number of records
-        self.marks: list[Records] = []  # of every run: the values of every `stride`-th record
+        self.marks: list[Records] = []  # for each run the values of every `stride`-th record
 
     def __len__(self) -> int:
         return self.starts[-1]
@@ -52,7 +53,7 @@ class OrderedRecords:
                 file.write(run.view(np.uint8).data)
 
     def __iter__(self) -> Iterator[Records]:
-        """All records in order, slice by slice, as often as wanted."""
+        """All records in order, slice by slice; can be iterated several times."""
         begins = self.starts[:-1]
         for ends in [*map(self._places, self._cuts()), self.starts[1:]]:
             parts = [self._read(a, b) for a, b in zip(begins, ends, strict=True) if b > a]
@@ -74,7 +75,8 @@ class OrderedRecords:
         return np.fromfile(self.path, self.dtype, end - begin, offset=offset)
 
     def _cuts(self) -> list[Cut]:
-        """So many marks apart that no slice is too large, whichever runs its records are of."""
+        """Cuts so many marks apart that no slice is too large, whichever runs its records come
+        from."""
         if len(self.marks) < 2:
             return []
         cuts = sorted(
@@ -92,7 +94,8 @@ class OrderedRecords:
         ]
 
     def _place(self, cut: Cut, run: int) -> int:
-        """Records that equal the cut's are before it in an earlier run, not in a later one."""
+        """The place of the cut in a run: records equal to the cut are before it in earlier runs,
+        after it in later ones."""
         bisect = bisect_right if run < cut.run else bisect_left
         mark = bisect(self.marks[run], cut.values, key=_values)
         begin = self.starts[run] + self.stride * max(0, mark - 1)

@@ -1,4 +1,4 @@
-"""What has to be summed for the counters of a spec, and which numbers come of the sums."""
+"""Plans which sums the counters of a spec need, and which numbers are made of these sums."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -10,8 +10,8 @@ from fusefront.datasets.spec import DatasetSpec, FieldSpec
 
 
 class Ledger(NamedTuple):
-    """Sums over the past of a key: of rows, of positives and, where there is an `item_prior`, of
-    label minus the item's rate. Times are in ticks of the log; 0 = not so."""
+    """Sums over the past of a key: of rows, of positives and, with an `item_prior`, of label minus
+    the item's rate. Times are in ticks of the log; 0 = not used."""
 
     key: tuple[str, ...]
     lag: int = 0
@@ -23,7 +23,7 @@ class Ledger(NamedTuple):
 
     @property
     def whole(self) -> "Ledger":
-        """The same key's past as far back as the log goes."""
+        """The same key's whole past."""
         return Ledger(self.key, self.lag, self.frozen)
 
     @property
@@ -33,7 +33,7 @@ class Ledger(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Sums and how many rows of the next coarser rate they are shrunk by."""
+    """Sums, and the number of rows by which their rate is shrunk to the next coarser rate."""
 
     ledger: int
     prior: float
@@ -47,11 +47,11 @@ class Number(NamedTuple):
     kind: Literal["n", "rate", "residual"]
     sources: tuple[
         Source, ...
-    ]  # the finest first; a rate is shrunk to the next, at last to train's
+    ]  # the finest first; each rate is shrunk to the next, the last to train's
 
 
 class Plan(NamedTuple):
-    """`ledgers` in an order in which each has what it needs before it."""
+    """`ledgers` are in an order in which each comes after those it needs."""
 
     ledgers: tuple[Ledger, ...]
     numbers: tuple[Number, ...]
@@ -61,7 +61,7 @@ class Plan(NamedTuple):
         return tuple(number for number in self.numbers if number.side == side)
 
     def names(self, side: str) -> tuple[str, ...]:
-        """What they are called."""
+        """The names of these numbers."""
         return tuple(number.name for number in self.of(side))
 
     def fields(self, side: str) -> tuple[FieldSpec, ...]:

@@ -1,4 +1,4 @@
-"""Raw rows as counters see them: rows of a later log, or of a request that is to be scored."""
+"""Raw rows in the form that counters need: rows of a later log, or of a request to be scored."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -36,8 +36,7 @@ class ItemFieldCodes(NamedTuple):
 
 
 class RawCounting:
-    """Reads users, times and labels in the way that `prepare` read the log; `kinds` of its
-    columns."""
+    """Reads users, times and labels as `prepare` read the log; `kinds` are those of its columns."""
 
     def __init__(
         self, stored: StoredCounters, kinds: Mapping[str, str], items: ItemFieldCodes

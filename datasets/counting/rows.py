@@ -1,4 +1,4 @@
-"""The rows of a store in the making, block by block, with what counters ask of them."""
+"""The rows of a store while it is made, block by block, with the columns that counters need."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ class CountedRows(NamedTuple):
     item: Codes  # [n] row of the item
     label: NDArray[np.uint8]  # [n]
     time: Ints  # [n]
-    moment: Ints  # [n] of the row's request: nothing from then on is known to it
+    moment: Ints  # [n] time of the row's request: nothing from then on is known to the row
     source: Ints  # [n] place in the log, which orders rows of one time
     codes: dict[str, Codes]  # attribute -> [n, C], 0 = no value
 
@@ -117,7 +117,7 @@ class StoredRows:
         folder, part = self.folder / split, slice(first, last)
 
         def read(name: str, chosen: slice = part) -> NDArray[Any]:
-            # a fresh map each time: pages of earlier ones are given back
+            # a new map each time, so that pages of earlier ones are freed
             return np.array(np.load(folder / f"{name}.npy", mmap_mode="r")[chosen])
 
         starts = np.load(folder / "request" / "row_start.npy", mmap_mode="r")

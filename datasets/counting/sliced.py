@@ -1,4 +1,4 @@
-"""The sums of keys with more rows than fit into memory: slice by slice of time."""
+"""Sums of keys with more rows than fit into memory, computed in slices of time."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +18,13 @@ LOOK = np.dtype([("row", "<i8"), ("key", "<u8"), ("at", "<i8")])  # of a row, ba
 def gather_sliced(
     group: KeyLedgers, part: KeyPart, gathered: dict[int, Gathered], block: int
 ) -> None:
-    """Add the sums of every ledger of a part to those of its rows; its file is put in order."""
+    """Add the sums of every ledger of a part to the sums of its rows; the part's file is sorted in
+    place."""
     by = ["time", "source"] if group.ordered else ["time"]
     entries = OrderedRecords(part.path, part.dtype, by, block)
     entries.sort_file()
     for place, ledger in group.ledgers.items():
-        backs = {1: ledger.lag}  # what came before, less what came before the window
+        backs = {1: ledger.lag}  # everything before, minus everything before the window
         if ledger.window:
             backs[-1] = ledger.lag + ledger.window
         for sign, back in backs.items():
@@ -56,7 +57,7 @@ def _answers(
 
 
 class _Looks:
-    """Moments that are looked back from, in order of time."""
+    """The moments to look back from, in order of time."""
 
     def __init__(self, path: Path, block: int) -> None:
         self._ordered = OrderedRecords(path, LOOK, ["at"], block)
@@ -70,7 +71,7 @@ class _Looks:
         self._ordered.add(looks)
 
     def until(self, moment: int | None) -> Iterator[Records]:
-        """Those up to a moment, or all that are left."""
+        """The moments up to `moment`, or all remaining ones."""
         self._slices = self._slices or iter(self._ordered)
         while True:
             if not len(self._left):

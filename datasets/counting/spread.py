@@ -1,4 +1,5 @@
-"""Columns of files in bounded memory: entries apart by key, their results back in order of rows."""
+"""Splits entries by key into files and gathers their results in order of rows, in bounded
+memory."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ _MOST_BITS = 10
 
 
 def parts_of(entries: int, part: int) -> int:
-    """How many leading bits of the keys tell parts apart, so that a part has at most about `part`
+    """How many leading bits of the keys separate parts, so that a part has at most about `part`
     entries."""
     bits = 0
     while entries >> bits > part and bits < _MOST_BITS:

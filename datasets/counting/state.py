@@ -1,8 +1,8 @@
-"""Counters kept up to date: what later moments need of the past, and no more.
+"""The state of counters that are updated: what later moments need of the past, and no more.
 
-A ledger holds increments (key, time, values). Those that no later query can tell apart are merged
-into one for each key; so its size is the number of keys, and the sums are those of counting all
-rows from scratch.
+A ledger holds increments (key, time, values). Increments that no later query can tell apart are
+merged into one for each key. Its size is therefore the number of keys, and its sums equal those of
+counting all rows from the start.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class LedgerState:
         return self.timeline.sums(self.ledger, self.values, self.timeline.number(key), moment)
 
     def compact(self, now: int) -> None:
-        """Merge, or drop, what no moment from `now` on tells apart."""
+        """Merge or drop increments that no moment from `now` on can tell apart."""
         ledger, timeline = self.ledger, self.timeline
         key, time, values = timeline.key, timeline.time, self.values[timeline.order]
         if ledger.window:
@@ -90,7 +90,7 @@ class LedgerState:
 
 @dataclass
 class CounterState:
-    """All ledgers as of `until`, the newest time counted."""
+    """All ledgers up to `until`, the newest time counted."""
 
     stored: StoredCounters
     until: int = START
@@ -104,7 +104,7 @@ class CounterState:
     def count(self, rows: CountedRows, now: int | None = None) -> None:
         """Count further rows, in order of time and none older than `until`.
 
-        Moments before `now`, by default the newest time, are not asked for any more.
+        Later queries may not ask for moments before `now`, by default the newest time.
 
         Raises:
             ValueError: the rows are not in order of time, or older than `until`.

@@ -1,4 +1,5 @@
-"""What a store and a bundle say of their counters: enough to count further logs in the same way."""
+"""What a store and a bundle record about their counters, enough to count further logs in the same
+way."""
 
 from functools import cached_property
 
@@ -19,7 +20,7 @@ class StoredCounters(BaseModel):
     rate: float  # share of positives in train
     drawn: bool  # negatives are drawn: positives alone are counted
     unit: str  # of the log's times
-    train_until: int | None  # train's rows are those before; None where no time divides them
+    train_until: int | None  # train's rows are before this time; None if no time separates them
     columns: Columns
     label: LabelSpec
     separator: str = ","  # of log files that are csv
@@ -28,12 +29,12 @@ class StoredCounters(BaseModel):
 
     @cached_property
     def plan(self) -> Plan:
-        """The sums, and the numbers that come of them."""
+        """The sums, and the numbers made of them."""
         return plan_counters(self.entries, self.unit, drawn=self.drawn)
 
     @property
     def text(self) -> TableText:
-        """How log files are written where they are no parquet."""
+        """How log files are written if they are not parquet."""
         return TableText(self.separator, self.names)
 
     @property

@@ -1,4 +1,4 @@
-"""Events of many keys in order of time, and sums of what came strictly before a moment."""
+"""Events of many keys in order of time, and their sums strictly before a moment."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""How a number of a counter is computed, in a sentence: for the manifest, the card and people."""
+"""How each number of a counter is computed, in a sentence, for the manifest and the model card."""
 
 from fusefront.datasets.counter_spec import PRIOR, Counter
 
@@ -29,7 +29,7 @@ def sentences(counter: Counter, rate: float, *, drawn: bool) -> dict[str, str]:
 
 
 def _past(counter: Counter) -> str:
-    """Which rows are looked back at."""
+    """The rows that the counter looks back at, in words."""
     key = " and ".join(part.partition(".")[2] or part for part in counter.key)
     lag = f" less {counter.lag}" if counter.lag else ""
     text = f"of the same {key} strictly before the row's time{lag}"

@@ -1,1 +1,1 @@
-"""From raw files to the prepared store, streamed."""
+"""From raw files to the prepared store, as a stream."""

@@ -1,4 +1,4 @@
-"""How much memory the work takes: chunk and bucket sizes from --max-memory, said beforehand."""
+"""Plans memory: sizes of chunks and buckets from --max-memory, printed before the work starts."""
 
 import re
 from typing import NamedTuple
@@ -8,18 +8,18 @@ from fusefront.datasets.errors import SpecError
 DEFAULT = 4 << 30
 _BASE = 260 << 20  # interpreter, NumPy, Polars and Arrow themselves
 _ITEM = 96  # bytes per item: keys, index, counts
-_WORK = 9  # a bucket's records are held about so many times over while it is arranged
-_CHUNK = 6  # and a chunk's, while it is read
+_WORK = 9  # copies of a bucket's records while it is arranged, about
+_CHUNK = 6  # copies of a chunk's, while it is read
 _ENTRY = 250  # bytes of a counter's entry while it is summed
 _PART = 1 << 18  # entries at most: more at once are no faster
 _BITS = 14  # 2 ** bits buckets at most
-_FEW, _FEWEST = 1 << 14, 1 << 10  # rows that a bucket should hold, and must where rows are wide
-_SMALL = 16 << 20  # what a chunk may take however little is allowed
+_FEW, _FEWEST = 1 << 14, 1 << 10  # rows a bucket should hold; and must hold if rows are wide
+_SMALL = 16 << 20  # bytes a chunk may take even under the smallest limit
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 class Budget(NamedTuple):
-    """What the plan allows itself, in bytes and rows."""
+    """The planned sizes, in bytes and rows."""
 
     limit: int
     chunk_rows: int
@@ -28,12 +28,12 @@ class Budget(NamedTuple):
     disk: int  # temporary files
 
     def part(self, items: int) -> int:
-        """Entries of counters that are summed at once."""
+        """How many entries of counters are summed in one step."""
         free = self.limit - _BASE - _ITEM * items
         return min(_PART, max(_FEW, free // 2 // _ENTRY))
 
     def sentence(self, rows: int) -> str:
-        """What is printed before the work starts."""
+        """The sentence printed before the work starts."""
         return (
             f"{rows:,} rows; memory at most {size(self.limit)}, expected {size(self.peak)}: "
             f"chunks of {self.chunk_rows:,} rows, {1 << self.bits} buckets of about "
@@ -42,7 +42,7 @@ class Budget(NamedTuple):
 
 
 class RowBytes(NamedTuple):
-    """Bytes of one row: its record, and its history as it is read and as it is kept."""
+    """Bytes of one row: its record, and its history as read and as stored."""
 
     record: int
     read: int = 4
@@ -50,10 +50,10 @@ class RowBytes(NamedTuple):
 
 
 def plan(rows: int, row: RowBytes, items: int, limit: int | None) -> Budget:
-    """Sizes for `rows` rows under `limit` bytes.
+    """The sizes for `rows` rows under `limit` bytes.
 
     Raises:
-        SpecError: `limit` holds less than the items and one bucket need.
+        SpecError: `limit` is less than the items and one bucket need.
     """
     limit = limit or DEFAULT
     fixed = _BASE + _ITEM * items
@@ -91,7 +91,7 @@ def parse_size(text: str) -> int:
 
 
 def size(count: float) -> str:
-    """Bytes for people: 1.5 GiB."""
+    """Bytes in readable form: 1.5 GiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if count < 1024:
             return f"{count:.0f} {unit}" if unit in ("B", "KiB") else f"{count:.1f} {unit}"

@@ -1,4 +1,5 @@
-"""Buckets to the split folders of the store, one after the other; counts what train shows."""
+"""Turns buckets into the split folders of the store, one bucket after the other; counts what train
+contains."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ _REQUESTS = 1 << 16  # written at once
 
 
 class SplitWriter:
-    """The files of one split while they grow. Context codes are provisional, numbers raw."""
+    """The growing files of one split; context codes are provisional, numbers are raw."""
 
     def __init__(self, folder: Path, name: str, spec: DatasetSpec, dtype: np.dtype[Any]) -> None:
         def width(column: str) -> int:
@@ -76,7 +77,7 @@ class Builder:
     items: int
     cuts: Cuts
     slice_columns: tuple[str, ...]
-    lag: int = 0  # ticks that an event is known late to histories
+    lag: int = 0  # ticks after which an event may appear in histories
     straddling: int = 0
     impressions: Ints = field(init=False)
     clicks: Ints = field(init=False)
@@ -95,16 +96,15 @@ class Builder:
         self.in_train = np.zeros(self.items + 1, bool)
 
     def add(self, rows: NDArray[Any], values: NDArray[np.int32]) -> None:
-        """Build the requests of one bucket, whose records `rows` [n] are sorted in place, and
-        append them to their splits; `values` [entries] are the histories that came with the
-        rows."""
+        """Build the requests of one bucket and append them to their splits. Its records `rows` [n]
+        are sorted in place; `values` [entries] are the histories that came with the rows."""
         if not len(rows):
             return
         if MOMENT in (rows.dtype.names or ()):
             visible = shown(rows, drawn=self.spec.negatives is not None)
             rows[MOMENT] = moments_of(rows, visible, self.spec)
         arranged = arrange(rows, values, self.spec, self.cuts, self.lag)
-        if not len(arranged.rows):  # events of users who never get a request
+        if not len(arranged.rows):  # only events of users without a request
             return
         split = assign(self.cuts, arranged.rows, arranged.first, arranged.position)
         self._note_straddling(arranged)
@@ -125,7 +125,8 @@ class Builder:
                     self._count(item, label, start[chosen], length[chosen])
 
     def _histories(self, arranged: Arranged, number: int) -> tuple[Ints, Ints]:
-        """Append the bucket's history values; (start, length) of every request in the whole."""
+        """Append the bucket's history values; returns (start, length) of every request's history in
+        the whole file."""
         shown = None
         if self.cuts.item_class is not None:
             shown = self.cuts.item_class <= number
@@ -152,7 +153,8 @@ class Builder:
         start: Ints,
         length: Ints,
     ) -> None:
-        """Append the requests `chosen` with their histories, some at a time: records are wide."""
+        """Append the requests `chosen` with their histories, a part at a time, because records are
+        wide."""
         writer = self.writers[number]
         for begin in range(0, len(chosen), _REQUESTS):
             part = slice(begin, begin + _REQUESTS)
@@ -198,7 +200,8 @@ class Builder:
         warm: NDArray[np.bool_],
         empty: NDArray[np.bool_],
     ) -> None:
-        """Column slices as provisional codes; those of items are filled in when train is known."""
+        """Write slices of columns as provisional codes; slices of items are filled in when train is
+        known."""
         for part in self.spec.slices:
             if part.name in self.slice_columns:
                 codes = rows["slices"][:, self.slice_columns.index(part.name)]
@@ -230,7 +233,8 @@ class Builder:
             self.kinds_of_train += np.bincount(history.kinds[covered], minlength=256)
 
     def _note_straddling(self, arranged: Arranged) -> None:
-        """Given splits are kept as they are: count users' requests that they cut apart."""
+        """Count the users' requests that a given split cuts apart; such a split is kept as it
+        is."""
         if self.spec.split.by != "given" or self.spec.columns.request is None:
             return
         request, split = arranged.rows["request"], arranged.rows["split"]
@@ -241,7 +245,7 @@ class Builder:
         self.straddling += int((same & (split[order][1:] != split[order][:-1])).sum())
 
     def close(self) -> dict[str, SplitCounts]:
-        """Finish the files; counts per split."""
+        """Finish the files; returns the counts of each split."""
         self.history.close()
         if self.kinds is not None:
             self.kinds.close()

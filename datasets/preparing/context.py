@@ -1,4 +1,4 @@
-"""After the buckets: vocabularies and scalings of the train split, written over the raw columns."""
+"""After the buckets: applies vocabularies and scalings of train to the raw columns."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ RAW, COUNTED = "raw_numbers.npy", "raw_counters.npy"  # numbers of the log, and 
 
 
 class StoredSide(NamedTuple):
-    """The fields of one side as the manifest tells them."""
+    """The fields of one side as the manifest describes them."""
 
     fields: tuple[StoredField, ...]
     numbers: tuple[str, ...]
@@ -35,7 +35,7 @@ def finish_codes(
     books: list[Codebook],
     tally: Tally,
 ) -> tuple[StoredField, ...]:
-    """Rewrite the codes of `kind` (request | row) of every split by the vocabularies of train."""
+    """Rewrite the codes of `kind` (request | row) in every split by the vocabularies of train."""
     categorical = tuple(field for field in fields if field.type != "number")
     widths = [field.max_values if field.type == "categories" else 1 for field in categorical]
     train = folder / "train" / kind / "context_ids.npy"
@@ -76,7 +76,8 @@ def finish_numbers(
 def count_codes(
     tally: Tally, name: str, split: str, codes: NDArray[np.int32], final: NDArray[np.int32]
 ) -> None:
-    """Rows without a value, and values that train does not have; codes [n, columns], 0 = none."""
+    """Count rows without a value, and values that train does not have; codes [n, columns], 0 =
+    none."""
     empty = int((~(codes > 0).any(1)).sum())
     tally.add(f"{name}.absent", empty, len(codes), f"rows have no value of {name}")
     there = int((codes > 0).sum())
@@ -130,14 +131,14 @@ def _scale(
 
 
 def count_numbers(tally: Tally, names: list[str], numbers: NDArray[np.float64]) -> None:
-    """Rows without a number, [n, len(names)] with NaN = absent."""
+    """Count rows without a number; numbers [n, len(names)], NaN = absent."""
     for name, absent in zip(names, np.isnan(numbers).sum(0).tolist(), strict=True):
         what = f"rows have no number in {name}; they get the mean"
         tally.add(f"{name}.absent", absent, len(numbers), what)
 
 
 class Blocks:
-    """The rows of an .npy file, block by block, as often as wanted."""
+    """The rows of an .npy file, block by block; can be iterated several times."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -147,7 +148,8 @@ class Blocks:
 
 
 class Beside:
-    """The rows of several .npy files side by side, block by block, as often as wanted."""
+    """The rows of several .npy files side by side, block by block; can be iterated several
+    times."""
 
     def __init__(self, paths: list[Path]) -> None:
         self.parts = [Blocks(path) for path in paths if np.load(path, mmap_mode="r").size]
@@ -164,5 +166,5 @@ def blocks(path: Path, mode: Literal["r", "r+"]) -> Iterator[NDArray[Any]]:
     if not whole.size:
         return
     for start in range(0, len(whole), _BLOCK):
-        # a fresh map per block: pages of earlier ones are given back
+        # a new map per block, so that pages of earlier ones are freed
         yield np.load(path, mmap_mode=mode)[start : start + _BLOCK]

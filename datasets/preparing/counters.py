@@ -1,4 +1,4 @@
-"""The counters of a store: planned once the log was read, counted once its rows are in their
+"""The counters of a store: planned after reading the log, computed once its rows are in their
 splits."""
 
 import math
@@ -18,7 +18,7 @@ from fusefront.datasets.spec import SPLITS, DatasetSpec, FieldSpec
 
 
 class CounterPlan(NamedTuple):
-    """What to count, and how many entries at once."""
+    """What to count, and how many entries in one step."""
 
     plan: Plan
     part: int
@@ -31,10 +31,10 @@ def plan_of(spec: DatasetSpec, unit: str, part: int) -> CounterPlan:
 
 
 def disk_of(spec: DatasetSpec, unit: str, rows: int) -> int:
-    """Bytes of temporary files that the counters of a spec take at most, of `rows` rows.
+    """The most bytes of temporary files that the counters of a spec need for `rows` rows.
 
-    Of every key a record for each value of a row, once more where one value has most of them, and
-    the results; beside them the sums of the keys before it, and at last the numbers themselves.
+    For every key: one record for each value of a row (twice if one value has most of them) and the
+    results; besides, the sums of earlier keys and finally the numbers themselves.
     """
     if not spec.counters:
         return 0
@@ -54,7 +54,7 @@ def disk_of(spec: DatasetSpec, unit: str, rows: int) -> int:
 
 
 def _values(spec: DatasetSpec, part: str) -> int:
-    """How many values of a part of a key a row has at most."""
+    """The largest number of values that a row has in one part of a key."""
     side, _, column = part.partition(".")
     fields: dict[str, tuple[FieldSpec, ...]] = {
         "item": spec.items.fields,
@@ -95,7 +95,7 @@ def count_rows(
 def facts_of_counters(
     spec: DatasetSpec, train: SplitCounts, unit: str, cuts: Cuts
 ) -> StoredCounters | None:
-    """What serving and later logs need to count in the same way."""
+    """What serving needs to count later logs in the same way."""
     if not spec.counters:
         return None
     drawn = spec.negatives is not None

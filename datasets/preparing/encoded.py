@@ -1,5 +1,4 @@
-"""Raw text and image files, in batches, to vectors; what is missing or unreadable counts as
-absent."""
+"""Raw text and image files to vectors, in batches; missing or unreadable inputs count as absent."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ from fusefront.datasets.spec import KEY, DatasetSpec, Modality
 
 _BATCH = {"text": 256, "image": 64}
 _BATCH_BYTES = 1 << 26  # decoded images of a batch
-_MOST_PIXELS = 1 << 26  # an image beyond is no picture of an item
+_MOST_PIXELS = 1 << 26  # larger images are not taken for pictures of items
 
 
 class Raw(NamedTuple):
@@ -48,7 +47,7 @@ class Absent:
     first_unreadable: str = ""
 
     def sentences(self, modality: str, items: int) -> list[str]:
-        """One sentence for each kind there is."""
+        """One sentence for each kind of absence that occurred."""
         sentences = []
         if self.missing:
             sentences.append(
@@ -76,7 +75,7 @@ class Absent:
 
 @dataclass
 class EncodedModality:
-    """The blocks of one raw modality; `absent` is complete once all were taken."""
+    """The blocks of one raw modality; `absent` is complete once all blocks were read."""
 
     data: Path
     spec: DatasetSpec
@@ -111,7 +110,7 @@ class EncodedModality:
             )
 
     def _source(self) -> Path:
-        """What the inputs are read from, for messages."""
+        """The source of the inputs, for messages."""
         own, table = self.modality.path, self.items.table
         return self.data / str(own) if own else table.paths[0] if table else self.data
 
@@ -130,7 +129,7 @@ class EncodedModality:
                     self.absent.miss(name)
 
     def _files(self, read: Callable[[Path], Any]) -> Iterator[Raw]:
-        """A file an item, named by its key; a key that is no plain name names none."""
+        """One file an item, named by its key; keys that cannot be file names have none."""
         pattern, guard = str(self.modality.path), Guard(self.data, self.allowed)
         for row, key in enumerate(self.items.keys.keys):
             name = file_of(pattern, str(key))
@@ -188,7 +187,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             "'fusefront[encoders]', or give vectors"
         ) from None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about sizes and palettes; sizes are checked here
+        warnings.simplefilter("ignore")  # warnings about sizes and palettes; sizes are checked here
         try:
             with Image.open(path) as image:
                 if image.width * image.height > _MOST_PIXELS:

@@ -1,4 +1,5 @@
-"""What names a prepared store: the spec and the bytes of its inputs, not where they lie."""
+"""The name of a prepared store: a hash of the spec and the bytes of its inputs, not of their
+place."""
 
 import hashlib
 import json
@@ -21,7 +22,7 @@ NEWER = (
     ("history", "kind"),
     ("history", "lag"),
 )
-STORE_VERSION = 3  # raise it when the same input makes another store
+STORE_VERSION = 3  # increase it when the same input makes another store
 DRAWN_VERSION = 2  # likewise, where negatives are drawn
 DROPPED_VERSION = 3  # likewise, where a history's unknown items are dropped: before its oldest are
 BESIDE_VERSION = 1  # likewise, where columns side by side are the history
@@ -56,7 +57,7 @@ def fingerprint(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> st
         for name, modality in spec.modalities.items()
         if modality.encode
     }
-    for part, key in NEWER:  # specs from before them keep their fingerprint
+    for part, key in NEWER:  # keys that older specs lack: without them the fingerprint stays
         holder = words.get(part)
         if isinstance(holder, dict) and holder.get(key) is None:
             holder.pop(key, None)
@@ -70,7 +71,8 @@ def fingerprint(spec: DatasetSpec, data: Path, allowed: Allowed = NOTHING) -> st
 
 
 def _version(spec: DatasetSpec) -> int | list[int]:
-    """A part's version counts only where the spec has the part: other stores keep their names."""
+    """The version; a part's own version counts only if the spec has the part, so that other stores
+    keep their names."""
     parts = [DRAWN_VERSION] if spec.negatives else []
     if spec.history.column is not None and spec.items.unknown == "drop":
         parts.append(DROPPED_VERSION)
@@ -84,5 +86,5 @@ def _version(spec: DatasetSpec) -> int | list[int]:
 def _content(path: Path) -> str:
     try:
         return sha256(path)
-    except OSError:  # a raw file that may not be read counts as absent
+    except OSError:  # an unreadable raw file counts as absent
         return "unreadable"

@@ -1,4 +1,4 @@
-"""The last steps: fields, vectors, slices and the manifest, once train is known."""
+"""The last steps of preparing, once train is known: fields, vectors, slices and the manifest."""
 
 import shutil
 from collections.abc import Callable
@@ -49,11 +49,11 @@ from fusefront.datasets.spec import SPLITS, DatasetSpec, SliceSpec
 from fusefront.datasets.synthetic.bayes import BayesBins, bayes_auc
 
 Say = Callable[[str], None]
-_EXACT_ROWS = 1 << 22  # beyond, the Bayes AUC is streamed: 1e-6 off at most
+_EXACT_ROWS = 1 << 22  # with more rows the Bayes AUC is streamed, with an error of at most 1e-6
 
 
 class Job(NamedTuple):
-    """What is prepared, from where to where."""
+    """What is prepared, from where and to where."""
 
     spec: DatasetSpec
     data: Path
@@ -64,7 +64,8 @@ class Job(NamedTuple):
 
 
 class WrittenLog(NamedTuple):
-    """The log once its rows lie in their splits; `sources` holds the code books of its slices."""
+    """The log after its rows were written to their splits; `sources` holds the code books of its
+    slices."""
 
     recorder: Recorder
     builder: Builder
@@ -75,7 +76,8 @@ class WrittenLog(NamedTuple):
 
 
 class StoredVectors(NamedTuple):
-    """Width of each modality, who has it [items + 1, modalities], and what is odd about it."""
+    """The width of each modality, which items have it [items + 1, modalities], and notes
+    about it."""
 
     widths: dict[str, int]
     present: NDArray[np.bool_]
@@ -83,7 +85,8 @@ class StoredVectors(NamedTuple):
 
 
 def finish_store(job: Job, items: ItemFile, log: WrittenLog, say: Say) -> None:
-    """Write what needs the whole of train: fields, item facts, vectors, slices, the manifest."""
+    """Write everything that depends on the whole of train: fields, item facts, vectors, slices,
+    manifest."""
     spec, folder, builder = job.spec, job.folder, log.builder
     sides = _sides(job, items, log, say)
     for name in ("impressions", "clicks", "in_train"):
@@ -202,7 +205,7 @@ def _vectors(job: Job, items: ItemFile, tally: Tally, say: Say) -> StoredVectors
 
 
 def _bayes(path: Path) -> float:
-    """The AUC of the true probabilities themselves: no model can do better in expectation."""
+    """The AUC of the true probabilities: in expectation, no model can be better."""
     truth = np.load(path, mmap_mode="r")
     if len(truth) <= _EXACT_ROWS:
         return bayes_auc(truth)
@@ -234,7 +237,7 @@ def _slice(
 
 
 def _history(job: Job, log: WrittenLog) -> StoredHistory:
-    """How histories are made; the kinds of their events get the codes of those that train has."""
+    """How histories were made; kinds of events get codes if train has them."""
     history = job.spec.history
     if history.source != "log":
         return StoredHistory(past="none" if history.source == "none" else "given")

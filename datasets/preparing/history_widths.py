@@ -1,4 +1,4 @@
-"""How many entries a row's history has, from what the files say of themselves: nothing is read."""
+"""Estimates how many entries histories have from the files' metadata, without reading them."""
 
 import math
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ from fusefront.datasets.raw.log_records import Part
 from fusefront.datasets.raw.reading import columns_of, is_parquet
 from fusefront.datasets.spec import History
 
-_UNKNOWN = 4  # times max_length, where a file does not say how long its texts are
+_UNKNOWN = 4  # times max_length, if a file does not tell how long its texts are
 _LEAST = 2  # bytes of an entry in text, its separator included
 
 
 class Entries(NamedTuple):
-    """Entries of a row on average, in the part of the log where there are most."""
+    """The mean number of entries a row, in the part of the log that has the most."""
 
     read: int
     newest: int  # of the newest max_length

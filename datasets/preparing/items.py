@@ -83,7 +83,7 @@ def _keys_of_log(parts: list[Part], spec: DatasetSpec, kind: Kind, chunk_rows: i
 
 
 def _refuse_blanks(entries: Ragged, path: Path, column: str, first: int) -> None:
-    """' a' and 'a' would be two items."""
+    """Refuses keys with blanks around them, since ' a' and 'a' would be two items."""
     if entries.keys.dtype != pl.String:
         return
     outer = (entries.keys != entries.keys.str.strip_chars()).arg_true()
@@ -99,7 +99,7 @@ def _refuse_blanks(entries: Ragged, path: Path, column: str, first: int) -> None
 
 
 def _of_kind(keys: pl.Series, kind: Kind, path: Path, column: str) -> pl.Series:
-    """Keys in the one type that they have over all files."""
+    """Keys in the one type that they have in all files."""
     if kind == WHOLE and keys.dtype == pl.String:
         keys = whole_numbers(keys)
     if len(keys) and kind_of(keys.dtype) != kind:
@@ -159,7 +159,7 @@ def _final_codes(
     warm: NDArray[np.bool_],
     tally: Tally,
 ) -> tuple[tuple[StoredField, ...], NDArray[np.int32]]:
-    """Keep what train has; a field takes as many columns as its longest item needs."""
+    """Keep the values that train has; a field gets as many columns as its longest item needs."""
     stored, parts, start = [], [], 0
     for field, book, width in zip(encoder.categorical, encoder.books, encoder.widths, strict=True):
         part = codes[:, start : start + width]

@@ -1,4 +1,5 @@
-"""One modality after the other to items/modality_<name>.npy, checked, in the type asked for."""
+"""Writes one modality after the other to items/modality_<name>.npy, checked, in the requested
+type."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ _BLOCK_ROWS = 4096
 
 
 class Stored(NamedTuple):
-    """What became of a modality."""
+    """The result of writing a modality."""
 
     width: int
     present: NDArray[np.bool_]  # [n + 1]
@@ -74,8 +75,8 @@ def write_modality(
 
 
 def _table(path: Path, rows: int, width: int) -> NDArray[np.float32]:
-    """A zeroed table on disk, for rows arrive in the order of the source; mapped anew for each
-    block, so that pages written before can leave memory."""
+    """A table of zeros on disk, because rows arrive in the order of the source; it is mapped again
+    for each block, so that written pages can leave memory."""
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         with path.open("wb") as file:
@@ -102,7 +103,7 @@ def _finish(items: Path, name: str, scratch: Path, shape: tuple[int, int], dtype
 
 
 def _blocks(data: Path, spec: DatasetSpec, name: str, items: ItemFile) -> Iterator[VectorBlock]:
-    """Vectors that are in files already."""
+    """Blocks of vectors that already are in files."""
     modality = spec.modalities[name]
     paths = [find(data, path) for path in modality.files()]
     if modality.column is None:
@@ -121,7 +122,7 @@ def _blocks(data: Path, spec: DatasetSpec, name: str, items: ItemFile) -> Iterat
 def _declared(
     data: Path, spec: DatasetSpec, modality: Modality, items: ItemFile
 ) -> NDArray[np.bool_] | None:
-    """[n + 1] from the presence column, if there is one."""
+    """[n + 1] bool from the presence column; None without one."""
     if modality.present is None:
         return None
     if items.table is None:
@@ -146,7 +147,7 @@ def _declared(
 def _refuse_twice(
     rows: NDArray[np.int64], present: NDArray[np.bool_], name: str, data: Path, items: ItemFile
 ) -> None:
-    """An item of an earlier block, of another file even, may not come again."""
+    """Refuses an item that occurred in an earlier block or another file."""
     again = np.flatnonzero(present[rows])
     if len(again):
         key = items.keys.keys[int(rows[again[0]]) - 1]
@@ -163,7 +164,7 @@ def _checked(
     modality: Modality,
     name: str,
 ) -> NDArray[np.int64]:
-    """Places in the block of the rows that are present; a present row must be finite."""
+    """The places in the block of rows that are present; present rows must be finite."""
     there = np.ones(len(block.rows), bool) if declared is None else declared[block.rows]
     if declared is None and modality.zero_is_absent:
         there = (block.vectors != 0).any(1)  # NaN counts as something

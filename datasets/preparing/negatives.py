@@ -1,5 +1,5 @@
-"""Negatives for a log of positives: causal, never a known positive of the user, a function of the
-seed."""
+"""Draws negatives for a log of positives: only items seen before, never a known positive of the
+user; depends on the seed alone."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,8 @@ Ints = NDArray[np.int64]
 
 
 class PositiveEvents(NamedTuple):
-    """All positives in order of time: a uniform draw among the earlier ones is by popularity so
-    far."""
+    """All positives in order of time, so that a uniform draw among the earlier ones is by
+    popularity so far."""
 
     times: Ints  # [E] sorted
     items: NDArray[np.int32]  # [E]
@@ -26,7 +26,7 @@ class PositiveEvents(NamedTuple):
 
 @dataclass
 class Drawer:
-    """Draws for the positives of one bucket at a time (all rows of its users)."""
+    """Draws negatives for the positives of one bucket at a time (all rows of its users)."""
 
     spec: Negatives
     items: int
@@ -68,7 +68,7 @@ class Drawer:
         known = np.unique(user * width + rows["item"])
         out = np.zeros(len(rows) * n, np.int32)
         source = np.repeat(np.arange(len(rows)), n)
-        drawn = np.zeros(0, np.int64)  # row * width + item of what is drawn already
+        drawn = np.zeros(0, np.int64)  # row * width + item of the negatives drawn so far
         todo = np.arange(len(out))
         for attempt in range(_ATTEMPTS):
             row = source[todo]
@@ -92,7 +92,8 @@ class Drawer:
         return out.reshape(-1, n)
 
     def _pick(self, draw: NDArray[np.float64], time: Ints) -> Ints:
-        """Items for draws in [0, 1): seen strictly before the row's time; 0 where there is none."""
+        """Items for draws in [0, 1) among those seen strictly before the row's time; 0 if there is
+        none."""
         if self.events is not None:
             earlier = np.searchsorted(self.events.times, time)
             place = (draw * earlier).astype(np.int64)

@@ -1,4 +1,5 @@
-"""What came before the requests of a bucket, and the slice of it that each of them has."""
+"""The past events of a bucket's users, and the part of them that each request has as its
+history."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -57,7 +58,7 @@ def log_slices(past: Past, items: NDArray[np.bool_] | None, longest: int) -> Sli
 
 
 def ready_slices(past: Ready, items: NDArray[np.bool_] | None) -> Slices:
-    """Histories that are lists already, without what `items` [n + 1] hides."""
+    """Histories that are given as lists, without the items that `items` [n + 1] hides."""
     lists, kinds = past.lists, past.kinds
     if items is not None:
         keep = items[lists.values]

@@ -38,9 +38,9 @@ from fusefront.datasets.raw.users import read_users
 from fusefront.datasets.spec import DatasetSpec
 
 Say = Callable[[str], None]
-_KEY_BYTES = 128  # of a row while its item keys are looked at
-_TRAIN_PAST = 100  # entries of a history that is made row by row; the log tells no more beforehand
-_ENTRY = 8  # of a history's entry while it is read
+_KEY_BYTES = 128  # bytes of a row while its item keys are read
+_TRAIN_PAST = 100  # assumed entries of a history that is made row by row, unknown beforehand
+_ENTRY = 8  # bytes of a history's entry while it is read
 
 
 def write_store(job: Job, max_memory: int | None, say: Say) -> None:
@@ -93,8 +93,8 @@ def _first_chunk(
     max_memory: int | None,
     say: Say,
 ) -> int:
-    """Rows at a time while kinds and item keys are read from the log, which comes before the
-    plan."""
+    """How many rows to read at a time for kinds and item keys, which are read before sizes are
+    planned."""
     row = RowBytes(_KEY_BYTES, _ENTRY * entries.read)
     chunk = plan(rows, row, 0, max_memory).chunk_rows
     first = ["the kinds of columns"] * any(not is_parquet(part.path) for part in parts)

@@ -1,4 +1,5 @@
-"""Rows of a bucket to requests: who shares a history, and which slice of the past it is."""
+"""Groups the rows of a bucket to requests, and finds the part of the past that is each request's
+history."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +24,12 @@ class Arranged:
 
     rows: NDArray[Any]
     first: Ints
-    position: NDArray[np.float64]  # [n] place of the row in its user's time, 0 .. < 1
+    position: NDArray[np.float64]  # [n] place of the row among its user's times, from 0 to below 1
     past: Past | Ready | None
 
     @property
     def sizes(self) -> Ints:
-        """[G] how many rows each request has."""
+        """[G] the number of rows of each request."""
         return np.diff(np.append(self.first, len(self.rows)))
 
 
@@ -39,11 +40,12 @@ def arrange(
     cuts: Cuts | None = None,
     lag: int = 0,
 ) -> Arranged:
-    """Sort and group one bucket's records [n] (all rows of its users), in the place of `rows`;
-    `values` [entries] are the histories that came with them.
+    """Sort and group one bucket's records [n] (all rows of its users), in place; `values` [entries]
+    are the histories that came with them.
 
-    Requests that we make from a log end at the cuts of a split by time; those that the log names
-    are never cut. `lag` in ticks of the log's times: how late the events of a history are known.
+    Requests that are made from a log end at the cuts of a split by time; requests that the log
+    names are never cut. `lag`, in ticks of the log's times, is how late the events of a history are
+    known.
     """
     visible = shown(rows, drawn=spec.negatives is not None)
     context, position = _context(rows, spec), np.zeros(len(rows))
@@ -68,14 +70,14 @@ def arrange(
 
 
 def alone(spec: DatasetSpec) -> bool:
-    """Whether every positive is a request of its own, with its negatives: nothing else groups
-    rows."""
+    """Whether every positive, with its negatives, is a request of its own, because nothing else
+    groups rows."""
     nothing = spec.columns.timestamp is None and spec.columns.request is None
     return spec.negatives is not None and nothing and spec.history.source in ("none", "log")
 
 
 def _place(rows: NDArray[Any], spec: DatasetSpec) -> NDArray[Any]:
-    """Order of rows in their request: the log's; by a hash where negatives came after positives."""
+    """The order of rows in their request: that of the log; by a hash if negatives were drawn."""
     if spec.negatives is None:
         return rows["row"]
     return combine(spec.negatives.seed + 1, rows["row"].astype(np.uint64))
@@ -93,7 +95,7 @@ def _from_log(
     user = _dense(rows["user"])
     width, rank, known = _ranks(rows, visible, spec, lag)
     own, query = user * width + rank, user * width + known
-    del rank, known  # a bucket is large: nothing stays that is not needed
+    del rank, known  # a bucket is large: free what is no longer needed
     event = np.flatnonzero(are_events(rows))
     event = event[np.lexsort((rows["row"][event], own[event]))]
     keys = own[event]
@@ -113,7 +115,8 @@ def _from_log(
 def _ranks(
     rows: NDArray[Any], visible: NDArray[np.bool_], spec: DatasetSpec, lag: int
 ) -> tuple[int, Ints, Ints]:
-    """Number of moments; rank [n] of each row's time; rank [n] of the time its history is of."""
+    """The number of distinct times; the rank [n] of each row's time; the rank [n] of the time of
+    its history."""
     if not spec.columns.request and not lag:
         moments, rank = np.unique(rows["time"], return_inverse=True)
         return len(moments), rank, rank
@@ -145,7 +148,8 @@ def _from_train(
 
 
 def _sorted(rows: NDArray[Any], order: Ints) -> NDArray[Any]:
-    """rows[order] in the memory of `rows`, column by column: a second bucket is not held."""
+    """rows[order] in the memory of `rows`, column by column, so that there is no second copy of the
+    bucket."""
     for name in rows.dtype.names or ():
         rows[name][: len(order)] = rows[name][order]
     return rows[: len(order)]
@@ -160,8 +164,7 @@ def _ready(rows: NDArray[Any], values: NDArray[np.int32], heads: Ints) -> Ready:
 
 
 def moments_of(rows: NDArray[Any], visible: NDArray[np.bool_], spec: DatasetSpec) -> Ints:
-    """The time [n] from which on nothing is known to a row: its own, or the earliest of its
-    request."""
+    """The time [n] from which on a row knows nothing: its own, or the earliest of its request."""
     time: Ints = rows["time"].copy()
     if spec.columns.request:
         time[visible] = _request_time(rows if visible.all() else rows[visible])
@@ -169,7 +172,7 @@ def moments_of(rows: NDArray[Any], visible: NDArray[np.bool_], spec: DatasetSpec
 
 
 def _request_time(rows: NDArray[Any]) -> Ints:
-    """The earliest time of each row's request: its history is what was known then."""
+    """The earliest time of each row's request; its history is what was known then."""
     key = combine(0, rows["user"], rows["request"])
     _, group = np.unique(key, return_inverse=True)
     earliest = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.int64).max)
@@ -178,7 +181,8 @@ def _request_time(rows: NDArray[Any]) -> Ints:
 
 
 def _position(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Place of each row in its user's time; rows of one moment share the last of their places."""
+    """The place of each row among its user's times; rows of one time share the last of their
+    places."""
     order = np.lexsort((rows["time"], rows["user"]))
     start = _starts(order, (rows["user"],))
     count = np.diff(np.append(start, len(rows)))
@@ -191,7 +195,8 @@ def _position(rows: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _context(rows: NDArray[Any], spec: DatasetSpec) -> NDArray[np.uint64]:
-    """What is equal in all rows of a request; counters of the user hold at one moment only."""
+    """What must be equal in all rows of a request; counters of the user are equal at one time
+    only."""
     numbers = rows["request_numbers"] + 0.0  # -0 becomes 0
     numbers[np.isnan(numbers)] = np.nan
     words = [column.astype(np.uint64) for column in rows["request_ids"].T]

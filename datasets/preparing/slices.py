@@ -1,4 +1,4 @@
-"""Slices of the rows: values of a column, or what the store knows of a row's item."""
+"""Slices of the rows: by the values of a column, or by facts about a row's item."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,7 @@ ABSENT = "absent"
 
 
 class ItemFacts(NamedTuple):
-    """What slices may ask about items; first axes are items + 1."""
+    """Facts about items that slices use; the first axis is items + 1."""
 
     in_train: NDArray[np.bool_]
     impressions: NDArray[np.int64]
@@ -69,7 +69,8 @@ def item_codes(when: str, facts: ItemFacts) -> tuple[NDArray[np.int16], tuple[st
 
 
 def _popularity(impressions: NDArray[np.int64]) -> NDArray[np.int16]:
-    """Head: the most shown items that carry half of the train rows; tail: the last fifth."""
+    """ "head": the most shown items, which have half of the train rows together; "tail": the items
+    of the last fifth."""
     order = np.argsort(-impressions, kind="stable")
     before = (np.cumsum(impressions[order]) - impressions[order]) / max(1, impressions.sum())
     codes = np.empty(len(impressions), np.int16)

@@ -1,4 +1,4 @@
-"""One streamed pass over the log: records go to bucket files by user, so that each fits in
+"""One pass over the log: records are written to bucket files by user, so that each bucket fits in
 memory."""
 
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ from fusefront.datasets.raw.reading import stream
 
 @dataclass
 class Spill:
-    """Bucket b holds the users whose hash starts with the bits of b: buckets in order are users in
-    order."""
+    """Bucket files by the first bits of the user's hash: the buckets in order hold the users in
+    order of hash."""
 
     folder: Path
     dtype: np.dtype[Any]
@@ -52,7 +52,7 @@ class Spill:
                 self._write(f"{number}.rows", sorted_records[begin:end])
                 self._write(f"{number}.values", values[value_begin:value_end])
                 begin, value_begin = end, value_end
-        if "event" in (records.dtype.names or ()):  # what was clicked, not what was seen only
+        if "event" in (records.dtype.names or ()):  # clicked items, not items that were only seen
             records = records[records["label"] == 1]
         if self.first_seen is not None:
             np.minimum.at(self.first_seen, records["item"], records["time"])
@@ -60,7 +60,8 @@ class Spill:
             self.counts += np.bincount(records["item"], minlength=len(self.counts))
 
     def read(self, number: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        """(records [n], history values [entries] of the rows that own some) of one bucket."""
+        """The records [n] of one bucket, and the history values [entries] of those rows that own
+        some."""
         path = self.folder / f"{number}.rows"
         if not path.exists():
             return np.zeros(0, self.dtype), np.zeros(0, np.int32)
@@ -69,7 +70,7 @@ class Spill:
         return np.fromfile(path, self.dtype), entries
 
     def drop(self, number: int) -> None:
-        """Delete a bucket that is done with."""
+        """Delete a bucket that is no longer needed."""
         for kind in ("rows", "values"):
             (self.folder / f"{number}.{kind}").unlink(missing_ok=True)
 
@@ -102,7 +103,8 @@ def spill(
     chunk_rows: int,
     watch: Callable[[RecordChunk, int], None],
 ) -> None:
-    """Stream every file of the log into `out`; `watch` sees each chunk and the rows so far."""
+    """Write every file of the log to buckets; `watch` gets each chunk and the number of rows so
+    far."""
     for chunk in _chunks(parts, recorder, chunk_rows, out):
         out.add(chunk)
         watch(chunk, out.source_rows)

@@ -1,4 +1,4 @@
-"""Which split a request goes to. Rows of one request never straddle a split."""
+"""Assigns requests to splits; the rows of one request are always in one split."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ TRAIN, VALID, TEST = 0, 1, 2
 
 @dataclass(frozen=True)
 class Cuts:
-    """What decides a split, global over the log: everything else is local to a user."""
+    """What decides the split, for the whole log; everything else only depends on the user."""
 
     spec: SplitSpec
     low: int = 0  # time: valid from here on; user: valid below `high`, test below `low`
@@ -27,7 +27,7 @@ class Cuts:
     item_class: NDArray[np.uint8] | None = None  # item_cold: [n + 1] split of every item
 
     def words(self, users: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """The draw of every user, [n]; the smallest go to test."""
+        """[n] the random word of every user; users with the smallest words go to test."""
         return combine(self.spec.seed, users)
 
     def side(self, times: NDArray[np.int64], position: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -40,8 +40,8 @@ class Cuts:
         return np.zeros(len(times), np.uint8)
 
     def own_side(self, position: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """By each user's own time, from positions [n] between 0 and 1: the last `test` share of the
-        rows, before them `valid`."""
+        """[n] the side by each user's own time, from positions [n] from 0 to 1: the last `test`
+        share of rows is test, before it `valid`."""
         edge = 1 - self.spec.test - 1e-9
         return (position >= edge - self.spec.valid).astype(np.uint8) + (position >= edge)
 
@@ -52,10 +52,10 @@ def _side(times: NDArray[np.int64], low: int, high: int) -> NDArray[np.uint8]:
 
 
 def time_cuts(spec: SplitSpec, times: Path) -> Cuts:
-    """Global cut: the newest `test` of all rows, before them `valid`; exact.
+    """Cuts in time: the newest `test` share of all rows is test, before it `valid`; exact.
 
     Raises:
-        DataContractError: both cuts fall on one timestamp.
+        DataContractError: both cuts have the same timestamp.
     """
     count = times.stat().st_size // 8
     ranks = [int(count * (1 - spec.test - spec.valid)), int(count * (1 - spec.test))]
@@ -69,7 +69,7 @@ def time_cuts(spec: SplitSpec, times: Path) -> Cuts:
 
 
 def user_cuts(spec: SplitSpec, words: Path) -> Cuts:
-    """Disjoint users: the `test` share with the smallest draws, then `valid`; exact.
+    """Disjoint users: the `test` share with the smallest words, then `valid`; exact.
 
     Raises:
         DataContractError: there are too few users for both shares.
@@ -86,7 +86,7 @@ def user_cuts(spec: SplitSpec, words: Path) -> Cuts:
 
 
 def item_cuts(spec: SplitSpec, items: int) -> Cuts:
-    """Cold items: the `test` share of the items is seen in test only."""
+    """Cold items: a `test` share of the items occurs in test only."""
     test, valid = max(1, round(items * spec.test)), max(1, round(items * spec.valid))
     order = np.argsort(combine(spec.seed, np.arange(1, items + 1, dtype=np.uint64)))
     classes = np.zeros(items + 1, np.uint8)
@@ -98,10 +98,10 @@ def item_cuts(spec: SplitSpec, items: int) -> Cuts:
 def assign(
     cuts: Cuts, rows: NDArray[Any], first: NDArray[np.int64], position: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """Split of every request: rows sorted by request, `first` their starts.
+    """The split of every request; rows are sorted by request, `first` has their starts.
 
-    `position` [n] is each row's place in its user's time, 0 .. < 1, for user_time.
-    A request that reaches over a cut goes to the later side: train never sees past its cut.
+    `position` [n] is each row's place among its user's times, from 0 to below 1, for user_time. A
+    request that spans a cut goes to the later split, so that train has nothing after its cut.
     """
     by = cuts.spec.by
     if by == "given":

@@ -1,9 +1,9 @@
-"""Histories of logs without times under a given split: the user's train positives.
+"""Histories of logs without times under a given split: the user's positives in train.
 
-A row of valid or test has all of them. A row of train has all but its own: a positive itself, a
-negative the positive that it was drawn for, that of the same item, or one by hash, and a request
-that the log names all positives in it. So every train row of a user lacks one alike, and neither
-the length of a history nor its items tell the label.
+A row of valid or test has all of them. A row of train lacks one: a positive lacks itself; a
+negative lacks the positive that it was drawn for, or that of the same item, or one chosen by hash;
+a request that the log names lacks all its positives. All train rows of a user thus lack one in the
+same way, and neither the length of a history nor its items reveal the label.
 """
 
 from typing import Any, NamedTuple
@@ -22,15 +22,15 @@ _NONE = -1
 
 
 class TrainEvents(NamedTuple):
-    """Train events of a bucket in order of (user, row of the log)."""
+    """The train events of a bucket, ordered by (user, row of the log)."""
 
-    unit: Ints  # [E] what leaves it out: itself, or its request
+    unit: Ints  # [E] the unit that leaves it out: itself, or its request
     first: Ints  # [U] of every user
     size: Ints  # [U]
 
 
 class Left(NamedTuple):
-    """Rows that leave the same events out."""
+    """Units of rows that leave out the same events."""
 
     user: Ints  # [G]
     extra: Ints  # [G] an event that it leaves out beside those of its unit, or -1
@@ -46,8 +46,8 @@ class TrainPast(NamedTuple):
 
 
 def train_past(rows: NDArray[Any], user: Ints, spec: DatasetSpec) -> TrainPast:
-    """Histories of one bucket's records [n] (all rows of its users); user [n] is dense, 0 .. U -
-    1."""
+    """The histories of one bucket's records [n] (all rows of its users); user [n] has codes 0 .. U
+    - 1."""
     longest, users = spec.history.max_length, int(user.max(initial=-1)) + 1
     train_events = np.flatnonzero((rows["split"] == 0) & are_events(rows))
     train_events = train_events[np.lexsort((rows["row"][train_events], user[train_events]))]
@@ -76,9 +76,9 @@ def train_past(rows: NDArray[Any], user: Ints, spec: DatasetSpec) -> TrainPast:
 
 
 def _by_event(rows: NDArray[Any], user: Ints, events: Ints, first: Ints, size: Ints) -> Ints:
-    """[n] the event that each train row leaves out, -1 where it leaves none.
+    """[n] the event that each train row leaves out, -1 if none.
 
-    Drawn rows follow their positive, whose row is their request word.
+    Drawn rows come after their positive, whose row number is their request word.
     """
     drawn = combine(0, rows["row"].astype(np.uint64)) % np.maximum(size[user], 1).astype(np.uint64)
     out = first[user] + drawn.astype(np.int64)
@@ -100,7 +100,8 @@ def _by_event(rows: NDArray[Any], user: Ints, events: Ints, first: Ints, size: I
 def _by_request(
     rows: NDArray[Any], user: Ints, events: Ints, first: Ints, size: Ints
 ) -> tuple[Ints, Left]:
-    """[n] the named request of each train row, and what it leaves out: its positives, or one."""
+    """[n] the named request of each train row, and what it leaves out: its positives, or one
+    event."""
     train = np.flatnonzero(rows["split"] == 0)
     words = combine(0, rows["user"][train], rows["request"][train])
     distinct, head, of = np.unique(words, return_index=True, return_inverse=True)
@@ -115,7 +116,8 @@ def _by_request(
 
 
 def _apart(events: TrainEvents, left: Left, longest: int) -> Ints:
-    """The units whose history is not the user's newest: what they leave out is among those."""
+    """The units whose history is not simply the user's newest events, because these contain what
+    the unit leaves out."""
     newest = events.first + np.maximum(events.size - longest, 0)  # [U]
     owner = np.repeat(np.arange(len(events.size)), events.size)
     hit = np.zeros(len(left.user), bool)

@@ -1,1 +1,1 @@
-"""Guesses about somebody's own files, for `init`."""
+"""Guesses a spec from a user's own files, for `init`."""

@@ -1,4 +1,4 @@
-"""Which guess a refusal of `prepare` is about, and marking it."""
+"""Finds the guess that a refusal by `prepare` is about, and marks it."""
 
 import re
 from typing import NamedTuple
@@ -8,7 +8,8 @@ from fusefront.datasets.proposing.roles import Roles
 
 
 class Trouble(NamedTuple):
-    """What `prepare` said: the sentence, the file and column it named, on all rows or on some."""
+    """The refusal by `prepare`: its sentence, its file and column, and whether it saw all rows or a
+    sample."""
 
     sentence: str
     path: str | None  # relative to the data folder
@@ -17,7 +18,7 @@ class Trouble(NamedTuple):
 
 
 def blame(draft: Draft, roles: Roles, trouble: Trouble) -> bool:
-    """Mark the guess that was refused; False if none can be told, or it was marked before."""
+    """Mark the guess that was refused; False if it cannot be identified, or was marked before."""
     before = _state(draft)
     if not _modality(draft, trouble):
         _table(draft, trouble) or _log(draft, roles, trouble)

@@ -1,4 +1,4 @@
-"""A proposed spec while it is made: every value with the reason for it, or why it is not known."""
+"""A proposed spec while it is made; every value has the reason for it, or why it is unknown."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ OPEN = Word(UNKNOWN)
 
 @dataclass
 class Guess:
-    """A value of the spec and why it was guessed; `unknown` says why it is not known instead."""
+    """A value of the spec and why it was guessed; `unknown` says instead why it could not be."""
 
     value: Value
     why: str
@@ -27,11 +27,12 @@ class Guess:
 
     @property
     def comment(self) -> str:
-        """The end of its line."""
+        """The comment at the end of its line."""
         return f"  # UNKNOWN: {self.unknown}" if self.unknown else f"  # guess: {self.why}"
 
     def open(self, why: str, key: str | None = None) -> None:
-        """Mark it as not known: one key of it, else what is open of it already, else the whole."""
+        """Mark it as unknown: one key of it, else the part that is marked already, else the whole
+        value."""
         why = " ".join(why.split())
         self.unknown = f"{self.unknown}; {why}" if self.unknown else why
         if not isinstance(self.value, dict):
@@ -69,7 +70,7 @@ class Draft:
     hints: list[str] = field(default_factory=list)  # comments below the modalities
     notes: list[str] = field(default_factory=list)  # what is not read, and why
     head: str = ""
-    trial: str = ""  # what came of preparing a sample
+    trial: str = ""  # the result of preparing a sample
 
     def guesses(self) -> Iterator[tuple[str, Guess]]:
         """(place, guess) of all."""
@@ -89,8 +90,8 @@ class Draft:
             yield f"modalities.{name}", guess
 
     def unknown(self) -> dict[str, str]:
-        """place -> why it is not known: values that a person must write before `prepare` goes
-        on."""
+        """place -> why the value is unknown, for values that a person must write before `prepare`
+        works."""
         return {
             place: guess.unknown
             for place, guess in self.guesses()
@@ -98,7 +99,7 @@ class Draft:
         }
 
     def left_out(self) -> dict[str, str]:
-        """place -> why it is not known: what may be left out, and is, as a comment."""
+        """place -> why the value is unknown, for parts that may be left out and become comments."""
         every = {place: guess.unknown for place, guess in self.guesses() if guess.unknown}
         return {place: why for place, why in every.items() if _optional(place)}
 
@@ -150,7 +151,7 @@ class Draft:
         return {"by": "random"} if self.split.unknown or untimed or open_files else value
 
     def spec(self) -> dict[str, Json] | None:
-        """What is known, as a spec that can be tried; None where too little is."""
+        """The known part as a spec that can be tried; None if too little is known."""
         columns = known(self.columns)
         if not {"user", "item"} <= set(columns):
             return None

@@ -82,7 +82,7 @@ def _of_text(values: pl.Series, *, few: bool) -> tuple[dict[str, Value] | None, 
 
 
 def _shared(text: pl.Series, separator: str) -> bool:
-    """Whether lists of differing length hold values that come again in other rows."""
+    """Whether lists of different lengths share values between rows."""
     lists = text.str.strip_chars("[]() ").str.split(separator)
     words = lists.explode().str.strip_chars(" '\"")
     longest = int(words.str.len_chars().max() or 0)  # type: ignore[arg-type]

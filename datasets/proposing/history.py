@@ -1,4 +1,4 @@
-"""Where a log keeps its histories: a list, a padded list, text, or padded columns side by side."""
+"""Finds where a log keeps its histories: a list, a padded list, text, or columns side by side."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -43,8 +43,8 @@ def guess_history(
     label: LabelGuess,
     past: UntimedPast,
 ) -> Guess:
-    """A column's history before one that is made from the log, before none; `past` is what the
-    log has without times."""
+    """The history: a column comes before one made from the log, and that before none; `past` is
+    what a log without times offers."""
     ways = [way for way in _ways(log, used) if len(way.lists.values)]
     fit = sorted((way for way in ways if _fits(way, keys)), key=lambda way: -_share(way, keys))
     if not fit:
@@ -160,7 +160,8 @@ def _share(way: _Way, keys: KeyTexts) -> float:
 
 
 def _fits(way: _Way, keys: KeyTexts) -> bool:
-    """Whether it holds items: mostly, or without a telling name nearly all, and many of them."""
+    """Whether the column holds items: mostly if its name says so, else nearly all entries and many
+    of them."""
     if way.by_name:
         return _share(way, keys) >= _KNOWN
     distinct = len({value for value in way.lists.values.tolist() if value is not None})

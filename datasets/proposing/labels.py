@@ -1,4 +1,4 @@
-"""The log's label: by name, by values, or said to be unclear."""
+"""Guesses the log's label: by name, by values, or as unclear."""
 
 import re
 from collections.abc import Sequence
@@ -29,7 +29,8 @@ _FEW = 11  # distinct values of ratings
 
 
 class LabelGuess(NamedTuple):
-    """The column, `positive_when`, why; `doubt` says why the column, or the condition, is open."""
+    """The column, `positive_when` and the reason; `doubt` says why the column or the condition is
+    uncertain."""
 
     column: str | None
     condition: str | None
@@ -40,7 +41,7 @@ class LabelGuess(NamedTuple):
 
     @property
     def sure(self) -> bool:
-        """Whether the label needs no word of the person."""
+        """Whether the label needs no confirmation by the user."""
         return not (self.column_doubt or self.condition_doubt)
 
 

@@ -1,4 +1,5 @@
-"""What fills the empty places of a history, told from where it stands and whether it is an item."""
+"""Finds the value that fills empty places of a history, by where it occurs and whether it is an
+item."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -60,7 +61,7 @@ class KeyTexts(NamedTuple):
 
 
 class Padding(NamedTuple):
-    """The value that is no item (None: there is none), why, and what speaks against it."""
+    """The filling value (None: there is none), the reason, and what speaks against it."""
 
     value: str | None
     why: str = ""
@@ -127,7 +128,7 @@ def _of_width(value: str, at: _Places, lists: TextLists, keys: KeyTexts, rows: i
         return Padding(value, why)
     edges = max(at.begins, at.ends)
     if at.between and edges <= 3 * max(share, at.between / max(1, inner)) * rows + 3:
-        return Padding(None)  # it stands at the ends as often as anywhere
+        return Padding(None)  # it occurs at the ends as often as elsewhere
     return Padding(
         value,
         doubt=f"{shown} stands {end} of {edges:,} of {rows:,} lists of {width}, and is an item as "

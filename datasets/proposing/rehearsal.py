@@ -1,4 +1,4 @@
-"""The proposal prepared on a sample of its files; what `prepare` refuses is marked unknown."""
+"""Prepares a sample with the proposal; guesses that `prepare` refuses are marked as unknown."""
 
 import contextlib
 import re
@@ -22,9 +22,9 @@ from fusefront.datasets.spec import DatasetSpec, parse_spec
 from fusefront.datasets.yaml_file import Json
 
 _TRIES = 24  # each marks one guess at least
-_LARGE = 1 << 26  # bytes of vectors; larger ones are stood in for by one column
+_LARGE = 1 << 26  # bytes of vectors; larger ones are replaced by a single column
 _HUGE = 1 << 30  # bytes of a table; with a larger one nothing is tried
-_MUCH, _NOTED = 0.05, 0.01  # share of a loss that opens a guess, and that is noted
+_MUCH, _NOTED = 0.05, 0.01  # share of a loss that marks a guess as unknown, and that is noted
 
 
 _EXPECTED = ("rows.no_positive", "history.padding")
@@ -40,7 +40,7 @@ class _Stage(NamedTuple):
 
 
 def rehearse(draft: Draft, root: Path, roles: Roles, scratch: Path) -> None:
-    """Prepare what is known of the draft; mark what is refused, and tell what is lost.
+    """Prepare the known part of the draft; mark refused guesses and note losses.
 
     A draft of which too much is unknown, or whose tables are too large, is not tried.
     """
@@ -180,7 +180,7 @@ def _name(path: Path, folder: Path) -> str | None:
 
 
 def _tell(draft: Draft, losses: dict[str, Loss]) -> None:
-    """Open what loses much, note what loses some."""
+    """Mark guesses that lose much as unknown, and note smaller losses."""
     for key, loss in losses.items():
         if loss.share <= _NOTED or key in _EXPECTED or ".unseen." in key:
             continue

@@ -1,4 +1,5 @@
-"""Which table is the log, the items, the users; which columns of the log are the keys."""
+"""Finds which table is the log, the items and the users, and which columns of the log are the
+keys."""
 
 import re
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ class Roles(NamedTuple):
     splits: dict[
         str, SampledTable
     ]  # train, valid, test: those there are, where the log is cut by files
-    rivals: tuple[SampledTable, ...]  # as much the log as the log: same columns, other names
+    rivals: tuple[SampledTable, ...]  # other candidates for the log: same columns, other names
     keys: KeyColumns
     items: KeyedTable | None
     users: KeyedTable | None
@@ -58,7 +59,8 @@ class Roles(NamedTuple):
 
 
 def find_roles(tables: Sequence[SampledTable], root: Path, unread: dict[str, str]) -> Roles:
-    """Sort the tables into roles; DataContractError where none has a user and an item column."""
+    """Sort the tables into roles; raises DataContractError if none has a user and an item
+    column."""
     tables = [_with_headings(table) for table in tables]
     logs = [table for table in tables if table.first(USER) and table.first(ITEM)]
     logs = logs or _by_values(tables)

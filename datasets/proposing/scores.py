@@ -1,4 +1,5 @@
-"""What of a log is no feature: outcomes of the impression, and what looks like a model's score."""
+"""Columns of the log that must not be features: outcomes of the impression, and likely scores of a
+model."""
 
 import re
 
@@ -14,16 +15,16 @@ OUTCOME = re.compile(
     re.IGNORECASE,
 )
 _SCORE = re.compile(r"(score|prob|pred|p_?ctr|p_?cvr|logit|likelihood|propensity)", re.IGNORECASE)
-_ROWS = 200  # fewer tell nothing about a score
+_ROWS = 200  # fewest rows to judge a score by
 _AUC, _NAMED_AUC, _SIGMAS = 0.6, 0.55, 5.0
 _STRIKING = 0.85
 
 
 def leak(column: pl.Series, positive: NDArray[np.bool_] | None) -> str:
-    """Why a number of the log is no feature, "" if it may be one.
+    """Why a number of the log must not be a feature; "" if it may be one.
 
-    A model's score lies in [0, 1] (or is a logit) and orders the label far better than chance, or
-    says how often it is 1.
+    A model's score is in [0, 1] (or is a logit) and orders the label far better than chance, or
+    equals the rate at which the label is 1.
     """
     if OUTCOME.search(column.name):
         return "looks like another outcome, known after the click only"

@@ -1,4 +1,4 @@
-"""The split: by the log's files or a column of it, else by time, else by users."""
+"""Guesses the split: by the log's files or a column of it, else by time, else by users."""
 
 import re
 from collections.abc import Collection
@@ -63,7 +63,7 @@ def train_past(roles: Roles, split: SplitGuess) -> UntimedPast:
 
 
 def guess_split(roles: Roles, used: Collection[str], timestamp: str | None) -> SplitGuess:
-    """What the log brings comes first."""
+    """The split; one that the log itself brings comes first."""
     words = [name for name in roles.log.columns if name not in used and _words(roles.log, name)]
     marks = [name for name in roles.log.columns if name not in used and _marks(roles.log, name)]
     columns = (*words, *marks)

@@ -1,4 +1,5 @@
-"""The log's column of times: of several the finest one that tells the moment of the row."""
+"""Guesses the log's column of times: of several, the finest one that gives the moment of the
+row."""
 
 import re
 from collections.abc import Sequence
@@ -79,13 +80,13 @@ def guess_timestamp(log: SampledTable, used: Sequence[str]) -> Timestamp:
 
 
 def _is_part_of_day(steps: _Candidate, fit: Sequence[_Candidate], log: SampledTable) -> bool:
-    """Whether numbers called a time run back and forth beside dates: they are times of day."""
+    """Whether numbers named as a time rise and fall beside dates, so that they are times of day."""
     dates = [candidate for candidate in fit if candidate.fineness]
     return any(not _ordered(log.frame[steps.name], log.frame[date.name]) for date in dates)
 
 
 def _candidate(column: pl.Series) -> _Candidate | None:
-    """What a column is worth as a time; None if it cannot be one."""
+    """How suitable a column is as a time; None if it cannot be one."""
     values, name = column.drop_nulls(), column.name
     if not len(values) or values.dtype.is_nested():
         return None

@@ -1,1 +1,1 @@
-"""Raw files: finding them, reading them in chunks, and saying what is wrong with them."""
+"""Raw files: finding them, reading them in chunks, and reporting what is wrong with them."""

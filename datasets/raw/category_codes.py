@@ -41,19 +41,20 @@ class Codebook:
 
 
 class Vocabulary(NamedTuple):
-    """Final codes of one field: values[k] has code k + 1; `of` maps provisional to final codes."""
+    """The final codes of one field: values[k] has code k + 1; `of` maps provisional to final
+    codes."""
 
     values: tuple[str, ...]
     of: NDArray[np.int32]
 
     @property
     def size(self) -> int:
-        """How many codes there are, 0 for absent values included."""
+        """The number of codes, including 0 for absent values."""
         return len(self.values) + 1
 
 
 def finish(book: Codebook, counts: NDArray[np.int64]) -> Vocabulary:
-    """Keep the values that train has (seen[code] > 0), numbers in numeric order, then text."""
+    """Keep the values that train has (counts[code] > 0): numbers in numeric order, then texts."""
     codes = [code for code in range(1, len(book.values)) if code < len(counts) and counts[code]]
     codes.sort(key=lambda code: natural(book.values[code]))
     of = np.zeros(len(book.values), np.int32)
@@ -92,7 +93,7 @@ class FieldEncoder:
         self._beyond: dict[str, tuple[int, int]] = {}  # field -> values cut, values there
 
     def count_beyond(self, tally: Tally, side: str) -> None:
-        """Note the values that a field's `max_values` had no column for."""
+        """Count the values that a field's `max_values` left no column for."""
         for field in self.categorical:
             cut, there = self._beyond.get(field.label, (0, 0))
             what = f"values of {side}.{field.label} are beyond its max_values ({field.width})"

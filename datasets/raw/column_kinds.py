@@ -1,8 +1,8 @@
-"""The kind of a column: what its values are, decided once for all files, chunks and splits.
+"""The kind of a column (text, integers, ...), decided once for all files, chunks and splits.
 
-A typed file (parquet) says its kinds. A text file (csv) says nothing: its column is whole numbers,
-fractions or booleans only if every value prints back as it stood; '007', '1e3', '+5', ' 7' and ids
-beyond 63 bits make it text. Files that disagree are refused.
+A typed file (parquet) declares its kinds. A text file (csv) does not: its column counts as
+integers, fractions or booleans only if every value prints back exactly as written. '007', '1e3',
+'+5', ' 7' and ids of more than 63 bits make it text. Files that disagree are refused.
 """
 
 from collections.abc import Iterable, Sequence
@@ -76,15 +76,15 @@ class ColumnKind(NamedTuple):
 
 @dataclass
 class KindEvidence:
-    """What the texts of one column of a text file look like; where each look was first met."""
+    """What the texts of a column look like, and where each form was first found."""
 
     path: Path
     column: str
     first: dict[Kind, tuple[int, str]] = field(default_factory=dict)
 
     def look(self, column: pl.Series, row: NDArray[np.int64]) -> None:
-        """Take in a chunk whose values are in the rows `row` [values] of the file; nulls say
-        nothing."""
+        """Take in a chunk whose values are in the rows `row` [values] of the file; nulls are
+        ignored."""
         if TEXT in self.first:
             return  # nothing can make it less
         rest = pl.DataFrame({"text": column.cast(pl.String)}).with_columns(row=row)
@@ -111,7 +111,7 @@ class KindEvidence:
             ColumnKind(self.path, self.column, kind, False, *self.first[kind])
             for kind in sorted(kinds, key=lambda kind: self.first[kind][0])
         ]
-        if len(shown) > 1:  # 0, 1 and True: two writers in one file
+        if len(shown) > 1:  # 0, 1 and True in one column: written in two ways
             raise clash("values", shown[0], shown[1])
         return shown[0] if shown else ColumnKind(self.path, self.column, NOTHING, False)
 
@@ -125,7 +125,7 @@ _LOOKS: tuple[tuple[Kind, pl.Expr], ...] = (
 
 
 def agreed(parts: Sequence[ColumnKind], role: Role, noun: str) -> Kind:
-    """The one kind of a column over all its files; a text file takes the type of a typed one.
+    """The one kind of a column over all its files; text files take the kind of a typed one.
 
     `noun` names the values in the message: "users", "item keys".
     """
@@ -150,7 +150,7 @@ def agreed(parts: Sequence[ColumnKind], role: Role, noun: str) -> Kind:
 
 
 def _as(kind: Kind, role: Role) -> Kind:
-    """Kinds that mean the same in a role have the same name."""
+    """One name for kinds that mean the same in a role."""
     if role in ("number", "label") and kind in NUMBERS:
         return "numbers"
     if role == "time" and kind in (FRACTIONS, NARROW):
@@ -168,7 +168,7 @@ def _widest(parts: Iterable[ColumnKind], role: Role) -> Kind:
 
 
 def clash(noun: str, before: ColumnKind, after: ColumnKind) -> DataContractError:
-    """The sentence for two files, or two rows of one, that disagree."""
+    """The error for two files, or two rows of one file, that disagree."""
     shown = f" ({after.value[:40]!r})" if after.value is not None else ""
     if before.column != after.column:
         where = f"column {before.column!r} of {before.path.name} holds {before.kind}"
@@ -187,10 +187,10 @@ def clash(noun: str, before: ColumnKind, after: ColumnKind) -> DataContractError
 
 
 def conform(column: pl.Series, kind: Kind, path: Path, first: int) -> pl.Series:
-    """A column of other rows as `kind`, the kind that its data set has; refused where it is not.
+    """A column of later rows converted to `kind`, that of the data set; refused if it does not fit.
 
-    Text is taken where it prints back as a value of the kind, whole numbers where fractions are
-    expected; `first` is the file's row of the first value.
+    Text is accepted if it prints back as a value of the kind, and integers where fractions are
+    expected. `first` is the file's row of the first value.
     """
     actual = kind_of(column.dtype)
     if actual == kind or column.null_count() == len(column) or inner(actual) == NOTHING:

@@ -1,7 +1,8 @@
-"""Every column that is read, and its kind over all files: decided before anything is encoded.
+"""All columns that are read, and the kind of each over all files, decided before anything is
+encoded.
 
-A parquet file tells its kinds in its footer. Text files are read once for it, only the columns
-whose values must stay as they are: keys, categories, times, labels and slices.
+A parquet file has its kinds in its footer. Text files are read once for this, but only columns
+whose values must stay exactly as written: keys, categories, times, labels and slices.
 """
 
 from collections.abc import Iterator, Sequence
@@ -54,7 +55,7 @@ class SpecTable:
     uses: list[tuple[str, Role]] = field(default_factory=list)
 
     def use(self, role: Role, *columns: str | None) -> None:
-        """Read columns as `role`; None is no column."""
+        """Read columns in `role`; None is ignored."""
         new = [(column, role) for column in columns if column is not None]
         self.uses += [use for use in new if use not in self.uses]
 
@@ -197,7 +198,7 @@ def _look(
     for column, role in table.uses:
         kind = kinds.get(column)
         if role == "history" and kind in (None, TEXT) and "*" not in str(spec.history.column):
-            if spec.items.keys == "log":  # the entries name items; their column is but text
+            if spec.items.keys == "log":  # the entries are item keys, whatever the column's type
                 scans.append((column, role, KindEvidence(file.path, column)))
         elif role == "time" and kind in (None, TEXT):
             written = spec.columns.time_format

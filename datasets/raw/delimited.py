@@ -112,7 +112,8 @@ def stream_text(path: Path, names: list[str], rows: int, text: TableText) -> Ite
 
 
 def _without_blanks(frame: pl.DataFrame) -> pl.DataFrame:
-    """Nothing but blanks is no value, in quotes too: it must not make numbers or booleans text."""
+    """Blank values become null, also quoted ones, so that they do not turn numbers or booleans into
+    text."""
     cleared = [
         column.set(column.str.strip_chars() == "", None)
         for column in frame.get_columns()
@@ -122,7 +123,7 @@ def _without_blanks(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _refuse_escapes(frame: pl.DataFrame, path: Path, first: int) -> None:
-    """Refuse what becomes of "a\\"b": the quote behind the backslash ends it, the last stays."""
+    r"""Refuses "a\"b": the quote after the backslash would end the value."""
     for column in frame.get_columns():
         quoted = column.filter(column.str.ends_with('"').fill_null(value=False))
         escaped = quoted.filter(quoted.str.contains("\\", literal=True))

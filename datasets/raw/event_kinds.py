@@ -53,7 +53,7 @@ class EventKinds:
         return codes.astype(np.uint8), event
 
     def check(self) -> None:
-        """Once all is read: every kind that the spec names is there."""
+        """After reading: checks that every kind named by the spec occurred."""
         if self.history.events is None or self.history.events == "all":
             return
         there = self.book.values[1:]
@@ -73,7 +73,8 @@ class EventKinds:
 
 
 def _same(name: str, value: str) -> bool:
-    """Equal as text or as numbers: the 4 of a spec is the 4.0 of a column of floats."""
+    """Whether a name and a value are equal as text or as numbers: 4 in a spec matches 4.0 in a
+    column."""
     if name == value:
         return True
     try:

@@ -1,4 +1,4 @@
-"""Finding, hashing and writing files; what a person can get wrong about a path is said here."""
+"""Finding, hashing and writing files; reports what can be wrong with a path."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ _HEADER = 192  # bytes kept for the npy header, which is written last
 def broken(
     path: Path | str, content: str, fix: str, *, column: str | None = None, row: int | None = None
 ) -> DataContractError:
-    """The one sentence: file, column, row (counted from 0), what was got, the fix."""
+    """The error sentence: file, column, row (counted from 0), what was found, what to do."""
     where = str(path) if len(str(path)) <= _LONGEST else f"...{str(path)[-_LONGEST:]}"
     where += f", column {column!r}" if column is not None else ""
     where += f", row {row}" if row is not None else ""
@@ -57,7 +57,8 @@ def find(data: Path, name: str) -> Path:
 
 
 def filled(column: pl.Series, path: Path, first: int) -> pl.Series:
-    """The column, which must have a value in every row; `first` is the file's row of its first."""
+    """The column, after checking that every row has a value; `first` is the file's row of the
+    first."""
     null = column.is_null()
     if null.any():
         row = first + int(null.arg_true()[0])
@@ -75,7 +76,7 @@ def sha256(path: Path) -> str:
 
 
 class NpyWriter:
-    """An .npy file that grows: append rows, the header is written on close."""
+    """An .npy file that grows by appended rows; its header is written on close."""
 
     def __init__(self, path: Path, dtype: DTypeLike, width: int | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

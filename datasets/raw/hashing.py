@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _A, _B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_BASE = 0xD6E8FEB86659FD93  # odd, so that powers never vanish modulo 2**64
+_BASE = 0xD6E8FEB86659FD93  # odd, so that powers are never 0 modulo 2**64
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -18,7 +18,7 @@ def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def combine(seed: int, *columns: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """One word a row, [n], of several columns [n], in order."""
+    """One word a row, [n], from several columns [n] in order."""
     state = np.full(len(columns[0]), seed, np.uint64)
     for column in columns:
         state = mix(state ^ column)
@@ -26,7 +26,7 @@ def combine(seed: int, *columns: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def unit(words: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """Words [n] to numbers [n] from 0 to below 1, 53 bits each."""
+    """Words [n] as numbers [n] from 0 to below 1, with 53 bits each."""
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
@@ -45,7 +45,7 @@ def text_hash(column: pl.Series) -> NDArray[np.uint64]:
 
 
 def rows_hash(values: NDArray[np.int32], length: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """A word per run of `values`; run i has length[i] of them."""
+    """One word for each run of `values`; run i has length[i] of them."""
     start = np.cumsum(length) - length
     powers = np.cumprod(np.full(int(length.max(initial=0)) + 1, _BASE, np.uint64))
     position = np.arange(len(values)) - np.repeat(start, length)

@@ -1,4 +1,4 @@
-"""Histories that come ready in a column, as rows of the item tables."""
+"""Histories that are given in a column, as rows of the item tables."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Histories(NamedTuple):
         return Histories(self.values[np.arange(int(length.sum())) + shift], length)
 
     def newest(self, most: int) -> "Histories":
-        """At most the last so many of each row."""
+        """The last `most` values of each row."""
         if self.length.max(initial=0) <= most:
             return self
         places = newest_of(self.length, most)
@@ -51,7 +51,7 @@ def read_histories(
     if written_out(frame, spec.history) and not items.is_text:
         keys = Ragged(_numbers(keys, path, str(spec.history.column), first), keys.length)
     longest = spec.history.max_length
-    if spec.items.unknown == "refuse":  # else what is unknown goes first, then the oldest
+    if spec.items.unknown == "refuse":  # else unknown items are dropped first, then the oldest
         return _look_up(keys.newest(longest), spec, items, path, first, tally)
     return _look_up(keys, spec, items, path, first, tally).newest(longest)
 
@@ -90,7 +90,7 @@ def _look_up(
 
 
 def written_out(frame: pl.DataFrame, history: History) -> bool:
-    """Whether the keys are cut from text, where numbers are text as well."""
+    """Whether the keys are cut from text, so that numbers are text as well."""
     if history.column is None:
         return False
     kinds = {frame.schema[name] for name in history.columns(frame.columns)}

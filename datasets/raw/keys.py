@@ -11,10 +11,10 @@ from fusefront.datasets.raw.files import broken
 
 
 class KeyIndex:
-    """Looks whole columns of keys up. Row of key i (in file order) is i + 1.
+    """Looks up whole columns of keys. Key i (in file order) has row i + 1.
 
-    `kind` is what the keys are over all files: whole numbers or text. `files` are those of a table
-    in parts, each with the number of rows before it; `path` is the first.
+    `kind` is the kind of the keys over all files: integers or text. `files` are the parts of a
+    table, each with the number of rows before it; `path` is the first.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class KeyIndex:
         return len(self.keys)
 
     def __contains__(self, text: object) -> bool:
-        """Whether a key is written like this."""
+        """Whether a key is written exactly like this."""
         return bool((self.keys.cast(pl.String) == str(text)).any())
 
     def _refuse_twice(self, row: int) -> None:
@@ -118,7 +118,7 @@ class KeyIndex:
         )
 
     def _whole(self, column: pl.Series, path: Path, name: str, first: int) -> pl.Series:
-        """Text of a file without types, or cut from text; '007' is no number."""
+        """Integers from the text of an untyped file; '007' is no number."""
         cast = whole_numbers(column)
         bad = (cast.is_null() & column.is_not_null()).arg_true()
         if len(bad):
@@ -133,7 +133,7 @@ class KeyIndex:
 
 
 def usable_keys(keys: pl.Series, path: Path, column: str, kind: Kind) -> pl.Series:
-    """The keys of one file as whole numbers (int64) or text; what cannot be a key is refused."""
+    """The keys of one file as integers (int64) or text; refuses values that cannot be keys."""
     if kind == WHOLE and keys.dtype == pl.String:
         keys = whole_numbers(keys)
     if len(keys) == 0:

@@ -1,4 +1,4 @@
-"""The label column to zeros and ones."""
+"""Converts the label column to zeros and ones."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ _FIX = "say which values are positive in label.positive_when, such as \"== 'clic
 
 @dataclass
 class LabelWords:
-    """Whether the values that `positive_when` names by == != or `in` are labels of some row."""
+    """Checks that the values named by `positive_when` (with ==, != or `in`) occur in the log."""
 
     positive_when: str | None
     lacking: set[float | str] = field(default_factory=set)  # no row so far has them
@@ -32,7 +32,7 @@ class LabelWords:
             self.lacking = set(condition.values)
 
     def look(self, column: pl.Series, kind: Kind, path: Path) -> None:
-        """Take in the labels of a chunk, until every value was there."""
+        """Take in the labels of a chunk, until every value has occurred."""
         if not self.lacking:
             return
         words = any(isinstance(value, str) for value in self.lacking)
@@ -43,7 +43,8 @@ class LabelWords:
         self._path, self._column = path, column.name
 
     def check(self) -> None:
-        """Once all is read: a value that no row has is misspelt, or rounded in another way."""
+        """After reading: refuses a value that no row has, since it is misspelt or rounded
+        differently."""
         if not self.lacking:
             return
         listed = ", ".join(repr(value) for value in sorted(self._others, key=str)[:_SHOWN])

@@ -1,6 +1,7 @@
-"""A history column to item keys: lists, padded blocks, columns side by side, or text.
+"""Converts a history column to item keys: lists, padded lists, columns side by side, or text.
 
-What is no key (null, NaN, blanks, padding) is taken out and counted; a null is an empty history.
+Entries that are no keys (null, NaN, blanks, padding) are removed and counted; a null is an empty
+history.
 """
 
 from pathlib import Path
@@ -17,7 +18,7 @@ from fusefront.datasets.raw.values import split_text
 from fusefront.datasets.spec import History
 
 NULL_WORDS = ("nan", "NaN", "null", "NULL", "None", "NaT", "<NA>", "\\N")
-_EXACT = 2.0**53  # floats beyond do not tell whole numbers apart
+_EXACT = 2.0**53  # larger floats cannot represent every integer
 _TEXT = pl.col("text")
 _ENTRY = pl.element()
 
@@ -36,19 +37,19 @@ class Ragged(NamedTuple):
 
     @property
     def back(self) -> NDArray[np.int64]:
-        """[keys] how far every key is from the end of its row: the last one 0."""
+        """[keys] how far every key is from the end of its row; the last key has 0."""
         ends = np.repeat(np.cumsum(self.length), self.length)
         return ends - 1 - np.arange(len(self.keys))
 
     def keep(self, mask: NDArray[np.bool_]) -> "Ragged":
-        """The keys that mask [keys] marks; the rows stay."""
+        """The keys where mask [keys] is True; the rows stay."""
         if mask.all():
             return self
         length = np.bincount(self.row[mask], minlength=len(self.length))
         return Ragged(self.keys.filter(pl.Series(mask)), length, self._at(mask))
 
     def newest(self, most: int) -> "Ragged":
-        """At most the last so many of each row."""
+        """The last `most` keys of each row."""
         if self.length.max(initial=0) <= most:
             return self
         places = newest_of(self.length, most)
@@ -56,7 +57,7 @@ class Ragged(NamedTuple):
         return Ragged(self.keys.filter(pl.Series(places)), length, self._at(places))
 
     def turned(self) -> "Ragged":
-        """Every row the other way round."""
+        """Every row in reverse order."""
         start = np.repeat(np.cumsum(self.length) - self.length, self.length)
         turned = start + self.back
         return Ragged(self.keys.gather(turned), self.length, self._at(turned))
@@ -73,8 +74,8 @@ class Ragged(NamedTuple):
 
 
 def newest_of(length: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Of rows of length [rows] entries one after the other, which entries are among the last `most`
-    of their row: [entries]."""
+    """[entries] bool: for rows of length [rows], stored one after the other, whether an entry is
+    among the last `most` of its row."""
     turns = np.stack([np.maximum(length - most, 0), np.minimum(length, most)], axis=1)
     return np.repeat(np.tile([False, True], len(length)), turns.ravel())
 
@@ -112,7 +113,7 @@ def clean_keys(
 
 
 def _without(keys: Ragged, hit: pl.Series, key: str, what: str, tally: Tally) -> Ragged:
-    """The keys that are not `hit`; what goes is counted."""
+    """The keys without those marked by `hit`, which are counted."""
     sentence = f"history entries are {what} and left out"
     tally.add(key, int(hit.sum()), len(hit), sentence)
     return keys.keep(~hit.to_numpy())
@@ -153,9 +154,9 @@ def as_lists(column: pl.Series, history: History, path: Path, first: int) -> pl.
 
 
 def cut_text(column: pl.Series, separator: str | None, path: Path, first: int) -> pl.Series:
-    """Lists written as text, bare or in brackets; without a separator as JSON writes them.
+    """Lists written as text, with or without brackets; without a separator, as JSON writes them.
 
-    Between quotes in brackets a separator is text. Nothing but blanks is an empty list.
+    Within quotes and brackets a separator is text. Only blanks is an empty list.
     """
     texts = column.str.strip_chars().to_frame("text")
     listed = _TEXT.str.contains(r"(?s)^(\[.*\]|\(.*\))$")
@@ -195,7 +196,7 @@ def _padding(keys: pl.Series, history: History) -> pl.Series:
 
 
 def _whole(entries: Ragged, history: History, path: Path, first: int) -> pl.Series:
-    """Floats that stand for whole numbers, as where nulls were among them, as whole numbers."""
+    """Floats that stand for integers, as they arise beside nulls, as integers."""
     keys = entries.keys
     if not keys.dtype.is_float():
         return keys
@@ -219,7 +220,7 @@ def _check_width(
     path: Path,
     first: int,
 ) -> None:
-    """A padded history has one width wherever there is one."""
+    """Refuses a padded history whose rows differ in width."""
     there = np.flatnonzero(~absent & (length > 0))
     ragged = there[length[there] != length[there[0]]] if len(there) else there
     if len(ragged):

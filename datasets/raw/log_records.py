@@ -1,4 +1,5 @@
-"""A chunk of the log to fixed-size records; whatever a row can have wrong is said here."""
+"""Converts a chunk of the log to records of fixed size, and reports whatever can be wrong with a
+row."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +36,7 @@ class Part(NamedTuple):
 
 
 class RecordChunk(NamedTuple):
-    """What a chunk of the log became."""
+    """The records made from a chunk of the log."""
 
     records: NDArray[Any]  # [n] of Recorder.dtype
     values: NDArray[np.int32]  # history items of the rows with records["own"], in row order
@@ -44,7 +45,7 @@ class RecordChunk(NamedTuple):
 
 @dataclass
 class Recorder:
-    """Turns frames to records; keeps the code books that grow while streaming."""
+    """Converts frames to records; keeps the code books that grow while reading."""
 
     spec: DatasetSpec
     items: KeyIndex
@@ -90,7 +91,7 @@ class Recorder:
         )
 
     def _event_fields(self) -> list[tuple[str, str]]:
-        """What tells the events of histories apart, only where the spec does."""
+        """The record's fields for kinds of events, only if the spec tells them apart."""
         kind = self.log_kinds.get(str(self.spec.history.kind), TEXT)
         self.event_kinds = EventKinds(self.spec.history, kind, self.tally)
         if self.spec.history.kind is None:
@@ -112,7 +113,8 @@ class Recorder:
         return columns + ([spec.truth.column] if spec.truth else [])
 
     def read(self, frame: pl.DataFrame, part: Part, first: int, row: int) -> RecordChunk:
-        """Records of a chunk: `first` is its first row in the file, `row` in the whole log."""
+        """The records of a chunk; `first` is its first row in the file, `row` its first row in the
+        whole log."""
         spec, columns, path = self.spec, self.spec.columns, part.path
         out = np.zeros(frame.height, self.dtype)
         out["row"] = np.arange(row, row + frame.height)
@@ -205,7 +207,7 @@ class Recorder:
         return RecordChunk(out, own.values, int((~keep).sum()))
 
     def _usable(self, out: NDArray[Any]) -> NDArray[np.bool_]:
-        """Rows of known items; where negatives are drawn, the positives among them."""
+        """The rows of known items; if negatives are drawn, only the positives among them."""
         known: NDArray[np.bool_] = out["item"] > 0
         what = f"rows of the log have an item that is not in {self.items.name}; left out"
         self.tally.add("rows.unknown_item", int((~known).sum()), len(out), what)

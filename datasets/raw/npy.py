@@ -1,4 +1,5 @@
-"""Opening .npy files that a person gives: whatever is wrong with one is a sentence."""
+"""Opens .npy files that a user gives; whatever is wrong with one becomes an error of one
+sentence."""
 
 import tokenize
 from pathlib import Path

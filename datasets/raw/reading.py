@@ -1,4 +1,4 @@
-"""Stream tables: parquet and csv in chunks of bounded size, items and users whole."""
+"""Streams tables: logs in chunks of bounded size, items and users as a whole."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ def columns_of(path: Path, text: TableText = COMMAS) -> dict[str, str]:
 
 
 def require(path: Path, needed: Sequence[str], text: TableText = COMMAS) -> dict[str, str]:
-    """The table's columns, after a check that the wanted ones are among them."""
+    """The table's columns, after checking that the needed ones exist."""
     have = columns_of(path, text)
     for name in needed:
         if name not in have:
@@ -89,7 +89,7 @@ def _stream_parquet(path: Path, names: list[str], rows: int) -> Iterator[pl.Data
 
 
 def _plain(frame: pl.DataFrame) -> pl.DataFrame:
-    """Dictionary columns as the text that they stand for, in lists, too."""
+    """Dictionary columns replaced by their texts, also within lists."""
     for name, dtype in frame.schema.items():
         kind = kind_of(dtype)
         if kind == TEXT and dtype != pl.String:
@@ -100,7 +100,8 @@ def _plain(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def typed_columns(path: Path, names: Sequence[str]) -> dict[str, Kind]:
-    """The kinds of a parquet file's columns, from its footer; one without a value is of no kind."""
+    """The kinds of a parquet file's columns, from its footer; a column without any value has no
+    kind."""
     kinds = {}
     with _parquet(path) as file:
         empty = set(_without_values(file.metadata))

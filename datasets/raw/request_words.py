@@ -1,4 +1,4 @@
-"""Request ids of the log as 64-bit words; rows that belong to no request the log names."""
+"""Request ids of the log as 64-bit words, also for rows that belong to no named request."""
 
 from pathlib import Path
 
@@ -22,10 +22,10 @@ def request_words(
     moment: NDArray[np.int64],
     tally: Tally,
 ) -> NDArray[np.uint64]:
-    """A word [n] for the request of every row, the same for rows of one request.
+    """A word [n] for the request of every row; rows of one request have the same word.
 
-    Null, blank text and the declared value `none` name no request: such rows are a request each
-    by user and `moment` [n], their time, or their place where the log has no times.
+    Null, blank text and the declared value `none` name no request: such rows form one request for
+    each user and `moment` [n], which is their time, or their place if the log has no times.
     """
     ids = texts(column, kind, path)
     absent = (ids.is_null() | (ids == "") | ids.is_in(_written(none))).fill_null(value=True)

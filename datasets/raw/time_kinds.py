@@ -1,4 +1,4 @@
-"""What a column of times is over all files: whole numbers, fractions, dates with or without a
+"""The kind of a column of times over all files: integers, fractions, dates with or without a
 zone."""
 
 from dataclasses import dataclass, field
@@ -34,9 +34,9 @@ _LOOKS: tuple[tuple[Kind, pl.Expr], ...] = (
 
 @dataclass
 class TimeEvidence:
-    """What the times of one text column look like; where each look was first met.
+    """What the times of a text column look like, and where each form was first found.
 
-    Text that is no time at all counts as a date here: the clock reads it, and refuses it then.
+    Text that is no time counts as a date here; reading the times refuses it later.
     """
 
     path: Path

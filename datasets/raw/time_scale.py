@@ -1,4 +1,4 @@
-"""Whether numbers that are times have one unit: seconds beside milliseconds are refused."""
+"""Checks that numeric times have one unit: seconds together with milliseconds are refused."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fusefront.datasets.raw.files import broken
 
 _FROM, _TO = 631_152_000, 4_102_444_800  # 1990 to 2100 in seconds
-BANDS = {  # where times of these years lie; they are far apart
+BANDS = {  # the ranges of times in each unit, which are far apart
     "yyyymmdd": (19_900_101, 21_001_231),
     "seconds": (_FROM, _TO),
     "yyyymmddhhmm": (199_001_010_000, 210_012_312_359),
@@ -22,7 +22,7 @@ BANDS = {  # where times of these years lie; they are far apart
 UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _NAMES = tuple(BANDS)
 _EDGES = np.array([edge for low, high in BANDS.values() for edge in (low, high + 1)])
-_FEW = 0.1  # a log with more of its rows outside every band holds no dates
+_FEW = 0.1  # a log with a larger share of rows outside all bands holds no dates
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Scale:
             return
         self.rows, self._column = self.rows + len(values), column
         ends = _band(np.array([values.min(), values.max()]))
-        alike = ends[0] == ends[1] >= 0  # in one band, so is all between
+        alike = ends[0] == ends[1] >= 0  # both ends in one band, so all between are, too
         band = np.broadcast_to(ends[:1], len(values)) if alike else _band(values)
         for number in np.unique(band[band >= 0]).tolist():
             here = band == number
@@ -50,7 +50,7 @@ class Scale:
             self._first.setdefault(number, (path, first + at, values[at].item()))
 
     def check(self) -> None:
-        """Refuse a log of which rows are dates in two units, or in another than the declared."""
+        """Refuses a log with dates in two units, or in another unit than declared."""
         used = np.flatnonzero(self.counts)
         if not len(used) or self.rows - self.counts.sum() > _FEW * self.rows:
             return
@@ -72,7 +72,7 @@ class Scale:
 
     @property
     def unit(self) -> str:
-        """Key of UNITS, "" where neither the spec nor the values tell."""
+        """A key of UNITS; "" if neither the spec nor the values tell."""
         if self.declared:
             return self.declared
         used = np.flatnonzero(self.counts)

@@ -1,4 +1,4 @@
-"""Times written as text: one way of writing them for the whole log, never guessed row by row."""
+"""Times written as text: one format for the whole log, never guessed row by row."""
 
 import re
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from fusefront.datasets.raw.files import broken
 
 _CLOCKS = ("", " %H:%M:%S%.f", " %H:%M", "T%H:%M:%S%.f", "T%H:%M", " %I:%M:%S %p", " %I:%M %p")
 ZONE = r"(Z|[+-]\d{2}:?\d{2}|[+-]\d{2}| UTC)"
-_SHAPES = {  # day and month alike: only the whole column can tell them apart
+_SHAPES = {  # day and month look alike: only the whole column can tell them apart
     "year first": re.compile(r"^\d{4}([-/.])\d{1,2}\1\d{1,2}([ T]|$)|^\d{8}[ T]"),
     "year last": re.compile(r"^\d{1,2}([-/.])\d{1,2}\1\d{4}([ T]|$)"),
 }
@@ -22,14 +22,14 @@ _ADVICE = "write ISO 8601, or say how they are written in columns.time_format"
 
 @dataclass(frozen=True)
 class Way:
-    """How a column writes its times: the formats that may stand side by side in it."""
+    """How a column writes its times: the formats that may occur together."""
 
     name: str
     formats: tuple[str, ...]
 
 
 def way_of(column: pl.Series, path: Path, first: int, *, day_first: bool | None) -> Way:
-    """The way of a chunk's first value; `day_first` where the whole column has told it."""
+    """The format of a chunk's first value; `day_first` if the whole column has shown it."""
     row = int(column.is_not_null().arg_max() or 0)
     value = str(column[row]).strip()
     zoned = _ZONED.search(value) is not None
@@ -102,10 +102,10 @@ def is_year_last(column: pl.Series) -> bool:
 
 
 def find_day_first(chunks: Iterable[tuple[pl.Series, Path, int]]) -> bool:
-    """Whether days come before months, by the numbers above 12 in the whole column.
+    """Whether days come before months, judged by the numbers above 12 in the whole column.
 
-    Takes (values, file, row of the first one). Refused where no number tells, or where both
-    places hold such numbers.
+    `chunks` are (values, file, row of the first value). Refused if no number tells, or if both
+    places have such numbers.
     """
     above: list[tuple[Path, int, str] | None] = [None, None]  # the first number above 12 in each
     start: tuple[Path, int, str, str] | None = None

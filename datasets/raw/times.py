@@ -22,9 +22,8 @@ Kind = Literal["whole numbers", "fractions", "dates"]
 class Clock:
     """Reads times chunk by chunk; all files must write them in one way.
 
-    Whole numbers stay as they are, dates become milliseconds, fractions thousandths.
-    `time_format` and `time_unit` are what the spec says of them, `day_first` what text such as
-    03/04/2021 means.
+    Integers stay unchanged, dates become milliseconds, fractions thousandths. `time_format` and
+    `time_unit` come from the spec; `day_first` says how to read text such as 03/04/2021.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Clock:
 
     @property
     def unit(self) -> str:
-        """Of the times as they are stored: s, ms, us, ns, or "" where nothing tells."""
+        """The unit of the stored times: s, ms, us or ns; "" if nothing tells."""
         if self.kind == "dates":
             return "ms"
         units = ["", *UNITS]
@@ -94,7 +93,7 @@ class Clock:
         return column.cast(pl.Datetime("ms")).to_physical().to_numpy().astype(np.int64)
 
     def _parsed(self, column: pl.Series, path: Path, first: int) -> pl.Series:
-        """Text as what the first chunk was, so that chunks of any size agree."""
+        """Text read as the first chunk was, so that chunks of any size agree."""
         kinds: dict[Kind, type[pl.DataType]] = {"whole numbers": pl.Int64, "fractions": pl.Float64}
         for kind, dtype in kinds.items() if self.way is None else ():
             cast = column.cast(dtype, strict=False)
@@ -111,7 +110,7 @@ class Clock:
         return parsed
 
     def count_days(self, tally: Tally) -> None:
-        """Add the rows that give a day alone, where others of the log give a time of day, too."""
+        """Count the rows with a day only, if other rows of the log have a time of day."""
         if self._days and self._clocked:
             what = "rows have a day and no time of day, unlike the others, and count as midnight"
             tally.add("time.day_alone", self._days, self._days + self._clocked, what)
@@ -120,8 +119,8 @@ class Clock:
 def clock_of(
     parts: Sequence[tuple[Path, TableText]], columns: Columns, kind: Kind | None = None
 ) -> Clock:
-    """The clock of a log whose whole column is of `kind`; it is read first where 03/04/2021 has
-    two readings."""
+    """The clock of a log whose column is of `kind`; the column is read first if 03/04/2021 could be
+    read in two ways."""
     name, day_first = columns.timestamp, None
     if name is not None and columns.time_format is None:
         heads = (next(stream(path, [name], 1, text), None) for path, text in parts)

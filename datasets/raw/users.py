@@ -19,7 +19,7 @@ from fusefront.datasets.spec import SliceSpec, Users
 
 @dataclass(frozen=True)
 class UserTable:
-    """Row 0 stands for a user who is not in the file."""
+    """The table of users; row 0 stands for a user who is not in the file."""
 
     index: KeyIndex
     encoder: FieldEncoder
@@ -73,7 +73,7 @@ def _slices(
 
 
 class UserCodes:
-    """Codes of the log's users: whole numbers are their own code, text is hashed."""
+    """Codes of the log's users: integers are their own code, text is hashed."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind

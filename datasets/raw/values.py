@@ -1,7 +1,7 @@
-"""Raw values as prepare and serving read them: the one encoder of text, numbers and lists.
+"""The one encoder of raw values, used by prepare and by serving: text, numbers and lists.
 
-Both sides turn a column into the same texts or numbers here; only what the texts are looked up in
-differs: code books that grow while preparing, finished vocabularies when serving.
+Both convert a column to the same texts or numbers here. They differ only in where the texts are
+looked up: in code books that grow while preparing, or in finished vocabularies when serving.
 """
 
 import re
@@ -22,10 +22,10 @@ _QUOTED = r"\s*'(?:[^'\\]|\\.)*'\s*|\s*\"(?:[^\"\\]|\\.)*\"\s*"
 
 
 def texts(column: pl.Series, kind: Kind, path: Path) -> pl.Series:
-    """One text a value, absent stays null; refused where the type has no text.
+    """One text a value, null where absent; refuses types that have no text form.
 
-    Dates print with the digits that they need, in UTC where they have a zone, so that files of
-    other units or zones agree; NaN is absent; booleans of a text file print as typed ones do.
+    Dates print with as many digits as they need, in UTC if they have a zone, so that files with
+    other units or zones agree. NaN is absent; booleans of a text file print as typed ones do.
     """
     if column.dtype.is_nested():
         raise broken(
@@ -89,7 +89,8 @@ class Cells(NamedTuple):
 
 
 def cells(field: FieldSpec, column: pl.Series, kind: Kind, path: Path) -> Cells:
-    """What a categorical field has in a chunk; lists without nulls, blanks and repeated blanks."""
+    """The values of a categorical field in a chunk; nulls, blanks and repeats within a list are
+    left out."""
     if field.type == "category":
         row = np.arange(len(column))
         return Cells(texts(column, kind, path), row, np.zeros(len(column), np.int64))
@@ -114,7 +115,8 @@ def cells(field: FieldSpec, column: pl.Series, kind: Kind, path: Path) -> Cells:
 
 
 def table(codes: NDArray[np.int32], values: Cells, rows: int, columns: int) -> NDArray[np.int32]:
-    """Codes [V] of the cells as [rows, columns], 0 = none; values beyond the columns are cut."""
+    """Codes [V] of the cells as a table [rows, columns], 0 = none; values beyond the columns are
+    dropped."""
     out = np.zeros((rows, columns), np.int32)
     within = values.place < columns
     out[values.row[within], values.place[within]] = codes[within]

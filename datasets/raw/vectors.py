@@ -1,4 +1,4 @@
-"""Sources of item vectors: blocks of rows in item order, whatever the file layout."""
+"""Sources of item vectors, as blocks of rows in the order of the file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from fusefront.datasets.raw.reading import columns_of, is_parquet, read_table
 from fusefront.datasets.raw.whole_table import WholeTable
 from fusefront.datasets.table_text import TableText
 
-WIDEST = 1 << 16  # columns; more is a matrix the wrong way round
+WIDEST = 1 << 16  # columns; a wider matrix is probably transposed
 
 
 class VectorBlock(NamedTuple):
@@ -25,7 +25,7 @@ class VectorBlock(NamedTuple):
     vectors: NDArray[np.float32]
     source: NDArray[np.int64]
     path: Path
-    unknown: int = 0  # rows read beside these whose key is no item's
+    unknown: int = 0  # further rows read, whose key belongs to no item
 
 
 def npy_rows(path: Path) -> NDArray[Any]:
@@ -64,7 +64,7 @@ def from_npy(
             part = np.load(path, mmap_mode="r")[start : start + block]
             where = target[first + start : first + start + len(part)]
             keep = np.flatnonzero(where)
-            with np.errstate(over="ignore"):  # infinite then, and refused as that
+            with np.errstate(over="ignore"):  # becomes infinite, which is refused later
                 vectors = np.asarray(part[keep], np.float32)
             away = len(where) - len(keep)
             yield VectorBlock(where[keep], vectors, start + keep.astype(np.int64), path, away)
@@ -72,7 +72,7 @@ def from_npy(
 
 
 def _targets(path: Path, items: KeyIndex, ids: Path | None, total: int) -> NDArray[np.int64]:
-    """Item row of every matrix row, 0 = no item of ours."""
+    """The item row of every matrix row; 0 = no item of the data set."""
     if ids is None:
         if total != len(items):
             raise broken(

@@ -1,4 +1,4 @@
-"""A table of items or users: one file, or parts that are read in their order as one."""
+"""A table of items or users: one file, or several parts that are read in order as one table."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ _ROWS = 1 << 16  # of a file at a time
 
 
 class TablePart(NamedTuple):
-    """Rows of one file, the first of which is row `first` of it and row `start` of the table."""
+    """Rows of one file; the first is row `first` of the file and row `start` of the table."""
 
     path: Path
     first: int
@@ -37,8 +37,8 @@ class WholeTable(NamedTuple):
         return self.paths[0].name + (f" and {more} more" if more else "")
 
     def files(self, columns: Sequence[str]) -> Iterator[TablePart]:
-        """Every file whole, with the wanted columns; refused if all of them have no rows."""
-        if len(self.paths) == 1:  # which says itself that it has no rows
+        """Every file as a whole, with the given columns; refused if none of them has a row."""
+        if len(self.paths) == 1:  # its own reader reports that it has no rows
             yield TablePart(self.paths[0], 0, 0, read_table(self.paths[0], columns, self.text))
             return
         start = 0
@@ -70,7 +70,7 @@ class WholeTable(NamedTuple):
             first += frame.height
 
     def keys(self, column: str, kind: Kind) -> KeyIndex:
-        """The index of a column of keys, each of which may stand in one row of all files only."""
+        """The index of a column of keys; each key may occur in one row of all files only."""
         keys, files = [], []
         for part in self.files([column]):
             of_file = usable_keys(part.frame[column], part.path, column, kind)

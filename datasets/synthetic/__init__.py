@@ -1,1 +1,1 @@
-"""Worlds of known truth."""
+"""Synthetic worlds of known truth."""

@@ -1,4 +1,4 @@
-"""What a chunk draws before any truth is known: histories, candidates and contexts."""
+"""Draws the histories, candidates and contexts of a chunk, before any probability is computed."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What a synthetic world draws once: items, tastes, vectors and the truth's constants.
+"""What a synthetic world draws once: items, tastes, vectors and the constants of the truth.
 
 Item rows are 1 .. n, the warm items first; row 0 is padding, with zeros everywhere.
 """
@@ -16,7 +16,7 @@ FACTORS = 8  # width of every latent
 TASTES = 256
 GROUPS = 4  # levels of the request's context g
 VARIANTS = 8  # levels of the candidate's context v
-LADDER = np.linspace(1.0, 0.6, FACTORS)  # how loudly each factor speaks in the vectors
+LADDER = np.linspace(1.0, 0.6, FACTORS)  # scale of each factor in the vectors
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -85,7 +85,7 @@ def draw_latents(world: World, seed: int, warm: int, cold: int) -> Latents:
 
 def _cdf(weights: Floats) -> Floats:
     total: Floats = np.cumsum(weights) / weights.sum()
-    total[-1] = 1.0  # round-off must not leave a draw without an item
+    total[-1] = 1.0  # despite round-off, every draw gets an item
     return total
 
 

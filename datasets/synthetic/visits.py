@@ -1,4 +1,4 @@
-"""Users who come back: who visits when, and how clicks lengthen a history."""
+"""Returning users: who visits when, and how clicks extend a history."""
 
 from typing import NamedTuple
 
@@ -19,8 +19,8 @@ class Visits(NamedTuple):
 
 
 def chain(random: np.random.Generator, size: int, share: float) -> Visits:
-    """A share of the requests is by the user of a random earlier request: heavy users get
-    heavier."""
+    """A share of the requests is by the user of a random earlier request, so that active users
+    become more active."""
     position = np.arange(size)
     earlier = (random.random(size) * position).astype(np.int64)
     root = np.where((random.random(size) < share) & (position > 0), earlier, position)

@@ -14,7 +14,7 @@ MODALITIES = ("text", "image", "audio")  # in the order of `World.dims`
 
 @dataclass(frozen=True)
 class World:
-    """One world; tuples have one entry a modality, and what is not named is zero."""
+    """One world; tuples have one entry a modality, and coefficients that are not given are zero."""
 
     name: str
     dims: tuple[int, ...]
@@ -30,7 +30,7 @@ class World:
     context_sd: float = 0.0
     base: float | None = None  # None: found so that `rate` of the rows are clicks
     rate: float = 0.3
-    tied: bool = False  # the second modality says what the first says
+    tied: bool = False  # the second modality repeats the first
 
     @property
     def modalities(self) -> tuple[str, ...]:

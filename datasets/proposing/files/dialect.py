@@ -1,4 +1,5 @@
-"""How a text table is written, from its first lines: separator, and whether it has a header."""
+"""Detects how a text table is written, from its first lines: separator, and whether it has a
+header."""
 
 import csv
 import re
@@ -24,7 +25,8 @@ class Dialect(NamedTuple):
 
 
 def dialect_of(path: Path) -> Dialect:
-    """The separator that cuts all lines alike; names c1, c2, ... where the first line is data."""
+    """The separator that cuts all lines alike; columns are named c1, c2, ... if the first line is
+    data."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     try:
@@ -70,8 +72,8 @@ def _alike(rows: list[list[str]]) -> bool:
 def has_header(rows: list[list[str]]) -> bool:
     """Whether the first line holds names.
 
-    It does not where it holds numbers over numbers and no word over numbers, or a word that comes
-    again below itself.
+    It does not if it has numbers above numbers and no word above numbers, or if a word of it occurs
+    again below.
 
     >>> has_header([["user", "item"], ["1", "2"]]), has_header([["1", "2"], ["1", "3"]])
     (True, False)

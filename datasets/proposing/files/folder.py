@@ -1,4 +1,5 @@
-"""What lies in a folder: tables of one file or of several parts, arrays, and files not read."""
+"""The content of a folder: tables of one file or several parts, arrays, and files that are not
+read."""
 
 import os
 import re
@@ -42,7 +43,7 @@ class TableParts(NamedTuple):
 
 
 class Folder(NamedTuple):
-    """The files of a data set; `unused` says of the others why they are not read."""
+    """The files of a data set; `unused` says why the remaining files are not read."""
 
     root: Path
     tables: tuple[TableParts, ...]
@@ -108,7 +109,7 @@ def _root(paths: Sequence[Path]) -> Path:
 
 
 def _files(root: Path, depth: int = 0) -> Iterator[Path]:
-    """Files of a folder and of its folders, in natural order; stores of ours are passed over."""
+    """Files of a folder and its subfolders, in natural order; prepared stores are skipped."""
     entries = sorted(os.scandir(root), key=lambda entry: natural(entry.name))
     if depth and any(entry.name == _STORE for entry in entries):
         return

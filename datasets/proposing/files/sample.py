@@ -1,4 +1,4 @@
-"""Rows of a table from all over it, in bounded time; small tables whole."""
+"""Samples rows from all over a table in bounded time; small tables are read as a whole."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +12,9 @@ from fusefront.datasets.raw.files import broken
 from fusefront.datasets.raw.reading import columns_of, is_parquet, stream
 from fusefront.datasets.table_text import TableText
 
-WHOLE = 60_000  # rows; a table with no more is looked at whole
+WHOLE = 60_000  # rows; a table with at most so many is read as a whole
 ROWS = 20_000  # of a larger one
-_RUNS = 20  # stretches of neighbours: rows of a request or a user lie together
+_RUNS = 20  # runs of neighbouring rows, since rows of a request or user are adjacent
 _DEEP = 400_000  # rows of a row group that are passed over at most
 _WHOLE_BYTES = 1 << 24  # of text
 _BYTES = 1 << 22  # of the sample of text
