@@ -1,1 +1,1 @@
-"""Complete click models with a slot for the fusion operator."""
+"""Complete click models; most have a slot for a fusion operator."""

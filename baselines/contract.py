@@ -1,4 +1,4 @@
-"""The types between data, models and serving. Masks and presence are bool, True = real.
+"""The types that data, models and serving exchange. Masks and presence are bool, True = real.
 
 Axes: R requests, L history, K candidates, M modalities, U distinct items of a batch.
 """
@@ -23,7 +23,7 @@ class Field(NamedTuple):
 
 
 class Schema(NamedTuple):
-    """What a model must know of a data set before it is built."""
+    """What a model needs to know of a data set before it is built."""
 
     items: int  # without the padding row
     modalities: Mapping[str, int]  # name -> width, in the order of `ItemTable.present`
@@ -34,30 +34,30 @@ class Schema(NamedTuple):
     candidate_fields: tuple[Field, ...]
     candidate_numbers: int
     max_history: int  # 0 = no history
-    history_kinds: int = 0  # kinds of events that histories tell apart
+    history_kinds: int = 0  # number of kinds of events in histories; 0 = not told apart
 
 
 class ItemTable(NamedTuple):
-    """What is known of the items; row 0 is padding, so every first axis is items + 1."""
+    """The tables of the items; row 0 is padding, so every first axis is items + 1."""
 
     vectors: Mapping[str, Tensor]  # modality -> [n, D_m] float32, zero where absent
     present: Tensor  # [n, M] bool
     fields: Tensor  # [n, C] int64: the columns of `Schema.item_fields`, one after the other
     numbers: Tensor  # [n, N] float32
-    in_train: Tensor  # [n] bool: seen as a candidate or in a history of the train split
+    in_train: Tensor  # [n] bool: occurs in train, as a candidate or in a history
     impressions: Tensor  # [n] int64, train split only
     clicks: Tensor  # [n] int64, train split only
 
 
 class Rows(NamedTuple):
-    """One flat row each; the model knows how it splits."""
+    """One flat row for each item or event; the model knows how the row is divided."""
 
     values: Tensor  # [..., C]
     present: Tensor  # [..., T] bool
 
 
 class ItemCodes(NamedTuple):
-    """What the offline half makes of items, in their two roles."""
+    """The codes that the offline half computes for items, in their two roles."""
 
     history: Rows  # [n, Ch]: a pooler's keys and values, already projected; [n * (kinds + 1), Ch],
     # item by item, where events are told apart
@@ -72,7 +72,7 @@ class Context(NamedTuple):
 
 
 class Events(NamedTuple):
-    """Distinct events of a batch's histories: an item and what the user did with it."""
+    """Distinct events of a batch's histories: an item together with what the user did with it."""
 
     item: Tensor  # [P] index into the batch's items; item[0] == 0 is padding
     kind: Tensor  # [P] int64, 0 = none
@@ -80,7 +80,7 @@ class Events(NamedTuple):
 
 
 class RequestBatch(NamedTuple):
-    """What the data module yields: ids only."""
+    """A batch from the data module; it holds ids only."""
 
     items: Tensor  # [U] distinct item ids of the batch; items[0] == 0 is padding
     history: Tensor  # [R, L] index into items; left-padded, newest last
@@ -93,7 +93,7 @@ class RequestBatch(NamedTuple):
     labels: Tensor  # [R, K] float32, 0 where masked
     row_ids: Tensor  # [R, K] int64, -1 where masked
     groups: Tensor  # [R] int64 user key
-    events: Events | None = None  # where the data tells the events of histories apart
+    events: Events | None = None  # if the data tell kinds of events apart
     entries: Tensor | None = None  # [E] flat index of the real entries in R * L, row by row
     pairs: int | None = None  # how many there are of real candidates with entries; counted where
     # the batch is made, for on a GPU counting waits
@@ -103,11 +103,11 @@ Batches = Callable[[], Iterator[RequestBatch]]  # a split's batches, from the fi
 
 
 class Request(NamedTuple):
-    """What the online half, and the exported graph, sees.
+    """The input of the online half and of the exported graph.
 
-    Where it is `packed` (training and evaluation of a model that `packs`) its rows are the N real
-    candidates alone, as requests of one candidate: R = N, K = 1. Then `history` are the codes
-    themselves [n, Ch], which `packed` says where to look up, and `history_mask` is as it was.
+    A `packed` request (training and evaluation of a model that `packs`) has only the N real
+    candidates as rows, each a request with one candidate: R = N, K = 1. Then `history` holds the
+    codes themselves [n, Ch], `packed` says where to look them up, and `history_mask` is unchanged.
     """
 
     history: Rows  # [R, L, Ch]
@@ -119,7 +119,7 @@ class Request(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """What scoring a batch of R requests with K candidates gives."""
+    """The result of scoring a batch of R requests with K candidates."""
 
     logits: Tensor  # [R, K]
     loss: Tensor  # []; auxiliary loss of the head, zero unless training
@@ -134,7 +134,7 @@ class Losses(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What a study may name, shipped or a person's own, handed in by the harness: name -> class."""
+    """The parts that a study may name, shipped and plug-in: name -> class."""
 
     operators: Mapping[str, type[nn.Module]]
     compressors: Mapping[str, type[nn.Module]]
@@ -145,7 +145,8 @@ class Parts(NamedTuple):
 
 
 class Pooler(nn.Module):
-    """A history and a target to one vector; the projections of each belong to the offline half."""
+    """Pools a history for a target into one vector; the projections of both belong to the offline
+    half."""
 
     name: ClassVar[str]
     paper: ClassVar[str] = ""
@@ -162,25 +163,25 @@ class Pooler(nn.Module):
         raise NotImplementedError
 
     def prepare_history(self, x: Tensor) -> Tensor:
-        """Item vectors [..., D] to what the pooler keeps of a history item [..., H]."""
+        """Item vectors [..., D] to what the pooler stores for a history item [..., H]."""
         raise NotImplementedError
 
     def prepare_target(self, x: Tensor) -> Tensor:
-        """Item vectors [..., D] to what the pooler keeps of a candidate [..., Q]."""
+        """Item vectors [..., D] to what the pooler stores for a candidate [..., Q]."""
         raise NotImplementedError
 
     def forward(self, target: Tensor, history: Tensor, mask: Tensor) -> Tensor:
         """Pool: [R, K, Q], [R, L, H] or [R, K, L, H], mask [R, L] -> [R, K, width_out].
 
-        What is exported and timed. A pooler may have a second method beside it, without padding,
-        for training and evaluation: `pool_rows(target [N, Q], history [n, H], packed: Packed) ->
+        This method is exported and timed. A pooler may also have a method without padding, which
+        training and evaluation use: `pool_rows(target [N, Q], history [n, H], packed: Packed) ->
         [N, width_out]`.
         """
         raise NotImplementedError
 
 
 class Head(nn.Module):
-    """Features of rows to logits; `paper` and `choices` as in `Pooler`."""
+    """Turns the features of rows into logits; `paper` and `choices` as in `Pooler`."""
 
     name: ClassVar[str]
     paper: ClassVar[str] = ""
@@ -196,9 +197,9 @@ class Head(nn.Module):
 
 
 class Baseline(nn.Module):
-    """A complete click model in two halves: `encode_items` offline, `score` online.
+    """A complete click model in two halves: `encode_items` runs offline, `score` online.
 
-    Its own are `Settings`, `__init__`, `encode` and `score`; the rest has defaults.
+    A subclass defines `Settings`, `__init__`, `encode` and `score`; everything else has defaults.
     """
 
     name: ClassVar[str]
@@ -206,13 +207,13 @@ class Baseline(nn.Module):
     paper: ClassVar[str] = ""
     choices: ClassVar[Mapping[str, tuple[object, ...]]] = {}  # dotted setting -> values to search
     Settings: ClassVar[type]  # a frozen dataclass; the instance has it as `settings`
-    reads_history: ClassVar[bool] = True  # False: every user gets the same order of items
+    reads_history: ClassVar[bool] = True  # False: histories have no effect on scores
     reads_kinds: ClassVar[bool] = False  # True: `encode` takes `events` and tells their kinds apart
     recipe: ClassVar[Mapping[str, object]] = {}  # how it was trained where published, as `training`
     recipe_source: ClassVar[str] = ""
     packs: ClassVar[bool] = False  # True: `score` takes a request that is `packed`
-    wide: ClassVar[bool] = False  # True: networks over pairs so wide that bf16 products pay
-    solved: ClassVar[bool] = False  # True: `solve` finds the weights, no recipe does
+    wide: ClassVar[bool] = False  # True: its networks over pairs are so wide that bf16 is faster
+    solved: ClassVar[bool] = False  # True: `solve` finds the weights, without a recipe
     settings: Any
 
     def __init__(self, schema: Schema, items: ItemTable, settings: Any, parts: Parts) -> None:
@@ -222,8 +223,8 @@ class Baseline(nn.Module):
 
     @classmethod
     def check(cls, schema: Schema, settings: Mapping[str, object], parts: Parts) -> Any:
-        """Settings resolved to `Settings`, or a ValueError that says in a sentence what is
-        wrong."""
+        """The settings as an instance of `Settings`; raises ValueError, which says in a sentence
+        what is wrong."""
         return resolve(cls.Settings, settings, cls.name)
 
     @classmethod
@@ -235,7 +236,7 @@ class Baseline(nn.Module):
         parts: Parts,
         seed: int,
     ) -> Self:
-        """Fit the frozen parts and draw the weights, both by `seed`."""
+        """Fit the frozen parts and draw the weights, both with `seed`."""
         resolved = cls.check(schema, settings, parts)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -244,16 +245,17 @@ class Baseline(nn.Module):
     def encode(
         self, ids: Tensor, keep: Tensor | None = None, events: Events | None = None
     ) -> tuple[ItemCodes, Tensor]:
-        """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M] lets
-        modalities in.
+        """Item ids [U] to (codes of both roles, auxiliary loss []); keep [M] or [U, M] bool selects
+        modalities.
 
-        With `events` (indices into `ids`; only where `reads_kinds`) the history's rows are theirs.
+        With `events` (indices into `ids`; only if `reads_kinds`) the rows of the history role are
+        those of the events.
         """
         raise NotImplementedError
 
     def encode_items(self, ids: Tensor, keep: Tensor | None = None) -> ItemCodes:
-        """The offline half: codes of items ids [n], without losses, for the code table; all kinds
-        of each item. keep [M] or [n, M] as in `encode`."""
+        """The offline half: codes of item ids [n] for the table, without losses, with all kinds of
+        events of each item; keep [M] or [n, M] as in `encode`."""
         if not self.history_kinds:
             return self.encode(ids, keep)[0]
         return self.encode(ids, keep, every_event(ids, self.history_kinds))[0]
@@ -261,8 +263,8 @@ class Baseline(nn.Module):
     def encode_batch(
         self, batch: RequestBatch, keep: Tensor | None = None
     ) -> tuple[ItemCodes, Tensor]:
-        """Codes of a batch's U distinct items, of its distinct events where told apart, and the
-        loss []. keep [M] or [U, M] as in `encode`."""
+        """Codes of a batch's U distinct items, of its distinct events if kinds are told apart, and
+        the loss []. keep [M] or [U, M] as in `encode`."""
         events = batch.events
         if events is None:
             return self.encode(batch.items, keep)
@@ -272,37 +274,39 @@ class Baseline(nn.Module):
         return codes._replace(history=rows_at(codes.history, events.item)), loss
 
     def score(self, request: Request, rows: Tensor | None = None) -> Scored:
-        """The light path: request to logits [R, K]; rows [N] are the real candidates in R * K."""
+        """The online half: request to logits [R, K]; rows [N] are the flat places of real
+        candidates in R * K."""
         raise NotImplementedError
 
     def parameter_roles(self) -> dict[str, list[nn.Parameter]]:
         """Every parameter once, under id_embedding | field_embedding | fusion | dense.
 
-        By default the names of the modules say it: see `roles.BY_NAME`.
+        By default the names of the modules decide: see `roles.BY_NAME`.
         """
         return roles_by_name(self)
 
     def cacheable(self) -> str:
-        """What of the fusion the code table holds, as "yes", or "part" or "no" and why."""
+        """How much of the fusion the table of item codes holds: "yes", or "part" or "no" with a
+        reason."""
         return "yes"
 
     def report(self) -> dict[str, float]:
-        """Numbers worth keeping of the fitted parts (explained variance, perplexity, ...)."""
+        """Measures of the fitted parts to record (explained variance, perplexity, ...)."""
         return {}
 
     def solve(self, train: Batches, valid: Batches) -> None:
-        """Find the weights without gradient steps, where the class says `solved`."""
+        """Find the weights without gradient steps, if the class declares `solved`."""
         raise NotImplementedError
 
     def first_stage(self, train: Batches) -> None:
-        """What is learned by the model's own steps before the recipe's begin: nothing."""
+        """Training by the model's own steps, before the recipe's steps begin; by default none."""
 
     def losses(self, batch: RequestBatch, keep: Tensor | None = None) -> Losses:
-        """Training step: encode the U distinct items once, score, compare with the labels. keep [M]
-        or [U, M] as in `encode`."""
+        """One training step: encode the U distinct items once, score, compare with the labels. keep
+        [M] or [U, M] as in `encode`."""
         codes, encode_loss = self.encode_batch(batch, keep)
         real, loss = self.score_rows(codes, batch)
-        real = real.to(batch.labels.dtype)  # losses are of full precision, whatever products are
+        real = real.to(batch.labels.dtype)  # losses have full precision, whatever the products have
         labels = batch.labels.flatten()[batch.rows]
         click = nn.functional.binary_cross_entropy_with_logits(real, labels)
         logits = real.new_zeros(batch.labels.numel()).index_put((batch.rows,), real)
@@ -311,8 +315,8 @@ class Baseline(nn.Module):
     def score_rows(
         self, codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Logits [N] of a batch's real candidates and the loss []; codes, items [U] as `gather`
-        has them. A model that packs computes no padding."""
+        """Logits [N] of a batch's real candidates and the loss []; codes and items [U] as in
+        `gather`. A model that packs computes no padding."""
         if defined_with(type(self), "packs", "score") and self.packs:
             scored = self.score(pack(codes, batch, items))
             return scored.logits.flatten(), scored.loss
@@ -321,8 +325,8 @@ class Baseline(nn.Module):
 
 
 def gather(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -> Request:
-    """Look the batch's items up in codes of its distinct items, or (items [U] = batch.items) of a
-    whole table."""
+    """Look the batch's items up in the codes of its distinct items, or, with items [U] =
+    batch.items, in a whole table."""
     history, candidates = _places(codes, batch, items)
     return Request(
         rows_at(codes.history, history),
@@ -334,7 +338,8 @@ def gather(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -
 
 
 def pack(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -> Request:
-    """The batch's real candidates, each a request of one; codes and items [U] as in `gather`."""
+    """The batch's real candidates, each as a request of its own; codes and items [U] as in
+    `gather`."""
     history, candidates = _places(codes, batch, items)
     width = candidates.shape[1]
     packed = Packed(history, batch.history_mask, batch.rows, width, batch.entries, batch.pairs)
@@ -353,7 +358,7 @@ def pack(codes: ItemCodes, batch: RequestBatch, items: Tensor | None = None) -> 
 
 
 def _places(codes: ItemCodes, batch: RequestBatch, items: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Where the histories [R, L] and candidates [R, K] lie in the codes, see `gather`."""
+    """The places of the histories [R, L] and candidates [R, K] in the codes, see `gather`."""
     history = batch.history if batch.events is None else batch.events.place
     if items is None:
         return history, batch.candidates
@@ -362,8 +367,8 @@ def _places(codes: ItemCodes, batch: RequestBatch, items: Tensor | None) -> tupl
 
 
 def defined_with(kind: type, second: str, first: str) -> bool:
-    """Whether a class has `second` from where it has `first`, or from nearer: what a parent wrote
-    beside its own `first` says nothing of a child's."""
+    """Whether a class inherits `second` from the class that gives it `first`, or from a nearer one:
+    a parent's `second` does not fit a child's own `first`."""
     homes = [
         next((n for n, base in enumerate(kind.__mro__) if name in vars(base)), len(kind.__mro__))
         for name in (second, first)
@@ -372,8 +377,8 @@ def defined_with(kind: type, second: str, first: str) -> bool:
 
 
 def pool(pooler: Pooler, target: Tensor, request: Request) -> Tensor:
-    """The history of each candidate's request: targets [R, K, Q] to [R, K, width_out]; of a packed
-    request [N, 1, Q] to [N, 1, width_out]."""
+    """Pool the history of each candidate's request: targets [R, K, Q] to [R, K, width_out]; packed:
+    [N, 1, Q] to [N, 1, width_out]."""
     if request.packed is None:
         pooled: Tensor = pooler(target, request.history.values, request.history_mask)
         return pooled
@@ -383,7 +388,7 @@ def pool(pooler: Pooler, target: Tensor, request: Request) -> Tensor:
 
 
 def pool_packed(pooler: Pooler, target: Tensor, history: Tensor, packed: Packed) -> Tensor:
-    """Targets [N, Q], codes [n, H] to [N, width_out]: without padding by a pooler that can."""
+    """Targets [N, Q] and codes [n, H] to [N, width_out], without padding if the pooler can."""
     if defined_with(type(pooler), "pool_rows", "forward"):
         return pooler.pool_rows(target, history, packed)  # type: ignore[operator,no-any-return]
     grid = pooler(packed.grid(target), at(history, packed.place), packed.mask)  # [R, K, W]
@@ -391,7 +396,7 @@ def pool_packed(pooler: Pooler, target: Tensor, history: Tensor, packed: Packed)
 
 
 def rows_at(table: Rows, place: Tensor) -> Rows:
-    """The rows of a table [n, .] at `place` [...], both its parts: [..., .]."""
+    """The rows of a table [n, .] at `place` [...], values and presence: [..., .]."""
     return Rows(*(at(part, place) for part in table))
 
 
@@ -405,12 +410,14 @@ def history_rows(codes: ItemCodes, items: Tensor, kinds: Tensor | None) -> Tenso
 
 
 def kinds_in(codes: ItemCodes) -> int:
-    """Rows an item in the history's role of a whole table: 1, or its kinds and none of them."""
+    """The rows of an item in the history role of a whole table: 1, or the number of kinds plus one
+    for none."""
     return len(codes.history.values) // len(codes.candidate.values)
 
 
 def every_event(ids: Tensor, kinds: int) -> Events:
-    """Each of the items [U] with every kind and without, item by item; in no history."""
+    """Each of the items [U] with every kind and with none, item by item; these events are in no
+    history."""
     item = torch.arange(len(ids), device=ids.device).repeat_interleave(kinds + 1)
     kind = torch.arange(kinds + 1, device=ids.device).repeat(len(ids))
     return Events(item, kind, item.new_zeros((0, 0)))

@@ -12,7 +12,8 @@ from fusefront.baselines.packed import at
 
 
 class EventKindTokens(nn.Module):
-    """Tokens of items to tokens of events; without kinds, or without events, as they are."""
+    """Turns tokens of items into tokens of events; without kinds or events, tokens stay
+    unchanged."""
 
     def __init__(self, kinds: int, *shape: int) -> None:
         """`shape` is that of an item's tokens: (S, d), or (D,) where they lie side by side."""

@@ -7,7 +7,7 @@ from fusefront.baselines.contract import Context, Field, Schema
 
 
 def small_embedding(rows: int, width: int) -> nn.Embedding:
-    """An embedding [rows, width] of small normal values whose row 0 is zero and stays so."""
+    """An embedding [rows, width] with small normal values; row 0 is zero and stays zero."""
     table = nn.Embedding(rows, width, padding_idx=0)
     with torch.no_grad():
         nn.init.normal_(table.weight, std=0.05)
@@ -16,7 +16,8 @@ def small_embedding(rows: int, width: int) -> nn.Embedding:
 
 
 class FieldEmbedding(nn.Module):
-    """One embedding a field, the mean over its filled columns; numbers follow as they are."""
+    """One embedding for each field, the mean over its filled columns; numbers are appended
+    unchanged."""
 
     def __init__(self, fields: tuple[Field, ...], numbers: int, width: int) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""First weights that let signal through: products of two random maps of one vector say nothing."""
+"""Initial weights close to the identity: the product of two random maps of one vector carries no
+signal."""
 
 import torch
 from torch import nn

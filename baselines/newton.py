@@ -13,9 +13,9 @@ from torch import Tensor
 
 Blocks = Callable[[], Iterator[tuple[Tensor, Tensor]]]  # x [n, P] float64, y [n] float64; anew
 MOST_STEPS = 100
-CLOSE = 1e-10  # largest entry of the gradient at which it ends
-LONGEST = 20.0  # of a step: where no finite weight is best, they grow slowly
-JITTER = 1e-12  # columns that say the same share their weight
+CLOSE = 1e-10  # the iteration ends when no entry of the gradient is larger
+LONGEST = 20.0  # longest step, so that weights without a finite optimum grow slowly
+JITTER = 1e-12  # equal columns share their weight
 
 
 class _Point(NamedTuple):
@@ -27,7 +27,7 @@ class _Point(NamedTuple):
 def solve_logistic(
     blocks: Blocks, columns: int, ridge: float, start: Tensor | None = None
 ) -> Tensor:
-    """Weights [P + 1], the intercept last, float64.
+    """Weights [P + 1] float64, the intercept last.
 
     Raises:
         ValueError: a feature is not finite.
@@ -61,7 +61,7 @@ def _step(here: _Point) -> Tensor:
 
 
 def _look(blocks: Blocks, weights: Tensor, ridge: float) -> _Point:
-    """Loss, gradient and curvature at the weights, in one pass."""
+    """Loss, gradient and Hessian at the weights, in one pass."""
     size = len(weights)
     loss, rows = 0.0, 0
     gradient = torch.zeros(size, dtype=torch.float64)

@@ -16,18 +16,19 @@ BLOCK = 1 << 20  # numbers of a block of rows on a CPU: they stay in the process
 
 
 def at(table: Tensor, place: Tensor) -> Tensor:
-    """`table[place]`, [n, ...] at int64 [...], whose backward sums rows as they come.
+    """`table[place]`: a table [n, ...] at int64 places [...], with a backward that sums rows
+    directly.
 
-    That of an index sorts millions of equal places of padding first: on a GPU nine tenths of a
-    training step.
+    The backward of indexing would first sort millions of equal padding places: on a GPU, nine
+    tenths of a training step.
     """
     return table.index_select(0, place.flatten()).view(*place.shape, *table.shape[1:])
 
 
 def at_in(kind: torch.dtype, table: Tensor, place: Tensor) -> Tensor:
-    """`at` of a table [n, D] and places [P] in another type; on a GPU the backward sums in the
-    table's own. There sums are stored after each addend, and in bf16 one of some hundred equal
-    numbers grows no more; a CPU sums bf16 in float32."""
+    """`at` for a table [n, D] and places [P] with the result in type `kind`; on a GPU the backward
+    sums in the table's own type. A GPU rounds after each addend, so that a bf16 sum of some hundred
+    equal numbers stops growing; a CPU sums bf16 in float32."""
     if kind == table.dtype or not table.is_cuda:
         return at(table.to(kind), place)
     looked_up: Tensor = _Narrowed.apply(table, place, kind)  # type: ignore[no-untyped-call]
@@ -52,21 +53,22 @@ class _Narrowed(torch.autograd.Function):
 
 
 def blocks(count: int, like: Tensor) -> Iterator[slice]:
-    """Consecutive blocks of `count` rows as wide as `like` [., D]; a GPU takes all at once."""
+    """Consecutive blocks of `count` rows as wide as `like` [., D]; on a GPU one block."""
     size = count if like.is_cuda else max(1, BLOCK // max(1, like.shape[-1]))
     for start in range(0, count, max(1, size)):
         yield slice(start, start + size)
 
 
 class HistoryPairs(NamedTuple):
-    """Every row with every real entry of its history, row by row."""
+    """All pairs of a row and a real entry of its history, row by row."""
 
     row: Tensor  # [P] which of the N rows
     code: Tensor  # [P] which of the n codes
     start: Tensor  # [N] the first pair of a row
 
     def sums(self, weight: Tensor, values: Tensor) -> Tensor:
-        """Weights [P] of codes' values [n, D] summed over each row's pairs: [N, D], 0 of none."""
+        """Sums of codes' values [n, D] with weights [P] over each row's pairs: [N, D]; 0 without a
+        pair."""
         return functional.embedding_bag(
             self.code, values, self.start, mode="sum", per_sample_weights=weight.to(values.dtype)
         )
@@ -87,7 +89,7 @@ class HistoryPairs(NamedTuple):
 
 
 class Packed:
-    """Where a batch's real rows and the real entries of their histories are looked up."""
+    """The places of a batch's real rows and of the real entries of their histories."""
 
     def __init__(
         self,
@@ -98,10 +100,11 @@ class Packed:
         entries: Tensor | None = None,
         count: int | None = None,
     ) -> None:
-        """Codes of histories at `place` [R, L] where `mask`; real rows [N], flat in R * K.
+        """Codes of histories are at `place` [R, L] where `mask` is True; rows [N] are flat places
+        in R * K.
 
-        With `entries` [E], flat in R * L where `mask`, and the `count` of pairs nothing is asked of
-        the device.
+        If `entries` [E] (flat places in R * L where `mask` is True) and the `count` of pairs are
+        given, the device need not be waited for.
         """
         self.place, self.mask, self.rows, self.candidates = place, mask, rows, candidates
         self.entries, self.count = entries, count
@@ -140,7 +143,7 @@ class Packed:
 
     @property
     def some(self) -> Tensor:
-        """Which rows' histories hold anything, [N] bool."""
+        """[N] bool: whether a row's history has any entry."""
         return at(self.mask.any(-1), self.request)
 
     def grid(self, x: Tensor) -> Tensor:
@@ -150,7 +153,8 @@ class Packed:
         return empty.index_copy(0, self.rows, x).view(*shape, x.shape[-1])
 
     def apart(self) -> "Packed":
-        """Of histories whose codes are made once a pair, [P, .] in the order of `pairs`."""
+        """The same for histories whose codes are computed once a pair, [P, .] in the order of
+        `pairs`."""
         _, mask = self.unrolled
         place = (mask.flatten().cumsum(0).view(mask.shape) - 1).clamp(min=0)
         return Packed(place, mask, torch.arange(len(mask), device=mask.device), 1)

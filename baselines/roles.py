@@ -1,4 +1,4 @@
-"""Which parameter plays which role: what the trainer decays, what the report counts."""
+"""Assigns parameters to roles, by which the trainer decays them and the report counts them."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,7 @@ BY_NAME: Mapping[str, tuple[str, ...]] = {  # role -> the modules whose paramete
 
 
 def roles_by_name(model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """The roles that the last words of the modules' paths say; every other parameter is dense."""
+    """The roles by the last words of the modules' paths; every other parameter is dense."""
     modules = list(model.named_modules())
     chosen = {
         role: [module for path, module in modules if path.rpartition(".")[2] in words]

@@ -1,4 +1,5 @@
-"""Settings: a mapping as YAML gives it to a frozen dataclass, refused where it makes no sense."""
+"""Turns settings from a mapping, as YAML gives it, into a frozen dataclass, and refuses invalid
+ones."""
 
 import difflib
 import inspect
@@ -60,7 +61,7 @@ def resolve(kind: type[S], settings: Mapping[str, object], owner: str) -> S:
 
 
 def _merge(value: object, default: object, hint: object) -> object:
-    """A name alone stands for its mapping; "none" for None, where None is allowed."""
+    """A name alone is short for its mapping; "none" means None where None is allowed."""
     if not _holds_mapping(hint):
         return value
     value = {"name": "none"} if value is None else value
@@ -125,10 +126,10 @@ def _words(hint: object) -> str:
 def find_part(
     kind: str, zoo: Mapping[str, Callable[..., nn.Module]], spec: Part
 ) -> tuple[Callable[..., nn.Module], dict[str, object]]:
-    """The class a spec names and its keywords, both known to exist.
+    """The class that a spec names and its keywords, after checking that they exist.
 
     Raises:
-        ValueError: the name or one of the keywords is not known.
+        ValueError: the name or one of the keywords is unknown.
     """
     name = spec.get("name")
     if name not in zoo:
@@ -159,7 +160,8 @@ def check_numbers(owner: str, settings: object, choices: Mapping[str, tuple[obje
 
 
 def _check_value(where: str, value: object, hint: object, allowed: tuple[object, ...]) -> None:
-    """The setting's type; whole numbers are counts, from 1 unless a default or choice is lower."""
+    """Check the setting's type; integers are counts, from 1 on unless a default or choice is
+    lower."""
     if hint not in (bool, int, float, str) and get_origin(hint) is not tuple:
         return
     _convert(value, hint, where)
@@ -181,7 +183,7 @@ def _at_least(where: str, value: object, least: int) -> None:
 def make_part(
     kind: str, zoo: Mapping[str, Callable[..., nn.Module]], spec: Part, *positions: int
 ) -> nn.Module:
-    """Build the part a spec names; what its constructor refuses is said with its name."""
+    """Build the part that a spec names; errors of its constructor get its name."""
     part, keywords = find_part(kind, zoo, spec)
     try:
         return part(*positions, **keywords)

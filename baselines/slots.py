@@ -18,13 +18,14 @@ from fusefront.baselines.fields import FieldEmbedding, small_embedding
 from fusefront.baselines.initial import near_identity
 from fusefront.baselines.settings import Part, find_part, make_part
 
-JOINT = "joint"  # the name of the one slot that a joint compressor makes
+JOINT = "joint"  # name of the single slot of a joint compressor
 _FITTING: ContextVar[bool] = ContextVar("fitting", default=True)
 
 
 @contextmanager
 def unfitted() -> Iterator[None]:
-    """Build without fitting compressors, for a model whose trained state is loaded right after."""
+    """Within the context, build models without fitting compressors, because a trained state is
+    loaded next."""
     token = _FITTING.set(False)
     try:
         yield
@@ -53,9 +54,8 @@ class CompressedModality(nn.Module):
             self.register_buffer("frozen", compressor.transform(rows))  # type: ignore[operator]
 
     def report(self) -> dict[str, float]:
-        """What the compressor tells of its fit and, where it goes on learning, of its codes by
-        now."""
-        now = getattr(self.compressor, "report", None)  # a third party's may tell nothing
+        """The compressor's measures of its fit and, if it learns, of its current codes."""
+        now = getattr(self.compressor, "report", None)  # a plug-in's may have none
         return self.fitted | (dict(now(self.frozen[self.fit_mask])) if now is not None else {})
 
     @property
@@ -138,7 +138,7 @@ class ItemSlots(nn.Module):
         let_in = self.present[ids] if keep is None else self.present[ids] & keep
         shares = [let_in[:, m] for m in self.groups]
         if self.joint and shares:
-            had = self.present[ids][:, self.groups]  # one frozen code: let in as a whole or not
+            had = self.present[ids][:, self.groups]  # one frozen code: used whole or not
             shares = [had.any(-1) & (let_in[:, self.groups] == had).all(-1)]
         for part, project, there in zip(self.modalities, self.project, shares, strict=True):
             x, extra = part(ids, there)
@@ -162,9 +162,9 @@ class ItemSlots(nn.Module):
         return sorted({int(prefix) for widths in nested for prefix in widths}, reverse=True)
 
     def narrow(self, prefix: int) -> None:
-        """Let every compressor give its first `prefix` numbers; the projections are cut to match.
+        """Let every compressor return its first `prefix` numbers; the projections are cut to match.
 
-        A modality too narrow for it, or that starts elsewhere, gives the next smaller width it
+        A modality that is narrower, or has other prefixes, returns the next smaller width that it
         nests.
         """
         for at, part in enumerate(self.modalities):
@@ -206,10 +206,10 @@ def slot_names(
 def _sources(
     items: ItemTable, modalities: tuple[str, ...], columns: list[int], *, joint: bool
 ) -> list[tuple[Tensor, Tensor]]:
-    """(vectors [n, D], usable [n]) of each modality, or of all side by side.
+    """(vectors [n, D], usable rows [n] bool) of each modality, or of all side by side.
 
-    Absent rows are cleared; side by side the gaps of an item that has another modality are NaN, for
-    the joint compressor to fill.
+    Absent rows are set to zero. Side by side, the gaps of an item that has another modality are
+    NaN, which the joint compressor fills.
     """
     sources = []
     for name, column in zip(modalities, columns, strict=True):
@@ -234,7 +234,7 @@ def _side_by_side(sources: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]
 
 
 def fit_width(spec: Part, width: int) -> Part:
-    """`k` is at most the width of the vectors."""
+    """The spec with `k` reduced to the width of the vectors if it is larger."""
     k = spec.get("k")
     return {**spec, "k": min(k, width)} if isinstance(k, int) else spec
 

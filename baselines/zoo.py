@@ -70,8 +70,8 @@ BASELINES: dict[str, type[Baseline]] = {
 
 
 def check_settings(name: str, schema: Schema, settings: Mapping[str, object], parts: Parts) -> None:
-    """Refuse, with one sentence, settings that the baseline's `build` would refuse; needs no
-    items."""
+    """Raises ValueError, one sentence, for settings that the baseline's `build` would refuse; needs
+    no items."""
     if name not in parts.baselines:
         raise ValueError(f"unknown baseline {name!r}{did_you_mean(name, parts.baselines)}")
     kind = parts.baselines[name]

@@ -72,7 +72,7 @@ class EncoderLayer(nn.Module):
 
 
 def slot_names(slots: int, d: int) -> nn.Parameter:
-    """A vector for each slot [M, d]: attention alone could not tell the slots apart."""
+    """A learned vector for each slot [M, d], because attention alone cannot tell slots apart."""
     return nn.Parameter(torch.randn(slots, d) * 0.3)
 
 

@@ -1,4 +1,4 @@
-"""What a constructor says of a value that it cannot use."""
+"""Checks of constructor arguments, with an error message for values that cannot be used."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""k-means in batches of matrix products, and what tells good codes from bad ones."""
+"""k-means in batches of matrix products, and measures of how well codes are used."""
 
 import torch
 from torch import Tensor
@@ -31,7 +31,8 @@ def k_means(rows: Tensor, k: int, generator: torch.Generator, rounds: int = 15) 
 
 
 def _spread(rows: Tensor, k: int, generator: torch.Generator) -> Tensor:
-    """Start far apart: each next centre is drawn by squared distance to those there."""
+    """Initial centres far apart: each next one is drawn by its squared distance to those chosen so
+    far."""
     picked = [int(torch.randint(len(rows), (1,), generator=generator))]
     distance = (rows - rows[picked[0]]).square().sum(-1)
     for _ in range(k - 1):

@@ -1,5 +1,5 @@
-"""What every operator, compressor and alignment loss promises. Masks and presence are bool,
-True = real."""
+"""The contracts of operators, compressors and alignment losses. Masks and presence are bool, True =
+real."""
 
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Fused(NamedTuple):
-    """What an operator makes of the slots."""
+    """The result of an operator: tokens, their presence and a loss."""
 
     tokens: Tensor  # [..., T, d]
     present: Tensor  # [..., T] bool
@@ -37,25 +37,27 @@ class FusionOperator(nn.Module):
 
     @property
     def tokens_out(self) -> int:
-        """How many tokens come out."""
+        """The number of tokens in the result."""
         raise NotImplementedError
 
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
-        """Fuse x [..., M, d] with present [..., M]; query [..., query_width] if built for one."""
+        """Fuse x [..., M, d] with present [..., M] bool; query [..., query_width] if the operator
+        was built for one."""
         raise NotImplementedError
 
 
 class CompressorReport(NamedTuple):
-    """What a fitted compressor tells of itself, e.g. explained variance, perplexity, collisions."""
+    """Measures of a fitted compressor, for example explained variance, perplexity, collisions."""
 
     numbers: Mapping[str, float]
 
 
 class Compressor(nn.Module):
-    """Fewer numbers per modality: a frozen part fitted offline, then a learned part.
+    """Reduces the numbers of a modality: a frozen part is fitted offline, then a learned part
+    follows.
 
-    `fit` sees train-visible present rows only; `transform` makes the frozen table once per study;
-    `forward` is the learned part, run inside the model.
+    `fit` gets rows that are present and occur in train; `transform` makes the frozen table once a
+    study; `forward` is the learned part, which runs inside the model.
     """
 
     name: ClassVar[str]
@@ -86,7 +88,7 @@ class Compressor(nn.Module):
         raise NotImplementedError
 
     def report(self, rows: Tensor) -> Mapping[str, float]:
-        """What its codes of the frozen rows [n, width_frozen] are by now (use, perplexity,
+        """Measures of the current codes of the frozen rows [n, width_frozen] (use, perplexity,
         collisions)."""
         return {}
 

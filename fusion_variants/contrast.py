@@ -1,10 +1,11 @@
-"""What the training losses share: rows sampled, masked means, InfoNCE, gradient reversal."""
+"""Functions shared by the training losses: sampled rows, masked means, InfoNCE, gradient
+reversal."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-MOST_ROWS = 1024  # losses over pairs of rows are quadratic
+MOST_ROWS = 1024  # most rows of losses over pairs, whose cost is quadratic
 
 
 def sampled(rows: int, device: torch.device, most: int = MOST_ROWS) -> Tensor:
@@ -47,7 +48,7 @@ class _Reverse(torch.autograd.Function):
 
 
 def reverse_gradient(x: Tensor) -> Tensor:
-    """x [...] itself; backward, its gradient with the sign turned: an adversary's loss pushes x
-    away."""
+    """x [...] unchanged; backward, its gradient changes sign, so that x maximises an adversary's
+    loss."""
     reversed_: Tensor = _Reverse.apply(x)  # type: ignore[no-untyped-call]
     return reversed_

@@ -28,10 +28,10 @@ class Flat(nn.Module):
 
 
 class SlotLinear(nn.Module):
-    """A linear layer of its own for each slot: one batched product.
+    """A separate linear layer for each slot, computed as one batched product.
 
-    Outputs start with a variance of gain² / 3 times that of the inputs; layers whose outputs are
-    multiplied need 1 (gain = √3), or the product of M of them starts at next to nothing.
+    Outputs start with a variance of gain² / 3 times that of the inputs. If the outputs of M layers
+    are multiplied, the factor must be 1 (gain = √3), else their product starts near 0.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ def absent_bias(present: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def one_token(token: Tensor, present: Tensor, loss: Tensor | None = None) -> Fused:
-    """Wrap token [..., d], zero where no slot of present [..., M] is there."""
+    """Wrap token [..., d]; it is zero and absent if no slot of present [..., M] is present."""
     some = present.any(-1, keepdim=True)  # (..., 1)
     loss = token.new_zeros(()) if loss is None else loss
     return Fused(token.masked_fill(~some, 0.0).unsqueeze(-2), some, loss)
@@ -55,15 +55,16 @@ def slot_tokens(tokens: Tensor, present: Tensor, loss: Tensor | None = None) -> 
 
 
 def several_tokens(tokens: Tensor, present: Tensor, loss: Tensor | None = None) -> Fused:
-    """Wrap tokens [..., T, d] that all slots share, zero where no slot of present [..., M] is
-    there."""
+    """Wrap tokens [..., T, d] that all slots share; zero and absent if no slot of present [..., M]
+    is present."""
     some = present.any(-1, keepdim=True)  # (..., 1)
     loss = tokens.new_zeros(()) if loss is None else loss
     return Fused(tokens.masked_fill(~some.unsqueeze(-1), 0.0), some.expand(tokens.shape[:-1]), loss)
 
 
 def query_of_width(query: Tensor | None, width: int, name: str) -> Tensor:
-    """The query [..., width], or an error that says what the operator was built for."""
+    """The query [..., width]; raises ValueError, which says what query the operator was built for,
+    if it does not fit."""
     if query is None or query.shape[-1] != width:
         width_text = "no query" if query is None else f"a query of width {query.shape[-1]}"
         raise ValueError(

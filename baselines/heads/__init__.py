@@ -1,1 +1,1 @@
-"""What turns features into a logit."""
+"""Heads: from features to a logit."""

@@ -19,7 +19,7 @@ from fusefront.baselines.heads.norm import affine, normed
 
 
 class FinalMlp(Head):
-    """Two plain networks see different features and are multiplied at the end."""
+    """Two networks on differently gated features, joined by a bilinear form."""
 
     name: ClassVar[str] = "final_mlp"
     paper: ClassVar[str] = "Mao et al. 2023, AAAI"

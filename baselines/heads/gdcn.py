@@ -14,7 +14,7 @@ from fusefront.baselines.heads.norm import normed
 
 
 class Gdcn(Head):
-    """Every product is let through as far as it matters."""
+    """A deep cross network with a gate on every product."""
 
     name: ClassVar[str] = "gdcn"
     paper: ClassVar[str] = "Wang et al. 2023, CIKM"

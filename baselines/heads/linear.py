@@ -13,7 +13,7 @@ from fusefront.baselines.heads.norm import normed_linear
 
 
 class Linear(Head):
-    """logit = w' norm(x) + b: what it finds, the features hold."""
+    """logit = w' norm(x) + b: no interaction beyond those in the features."""
 
     name: ClassVar[str] = "linear"
     paper: ClassVar[str] = ""

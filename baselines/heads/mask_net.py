@@ -32,7 +32,7 @@ class MaskBlock(nn.Module):
 
 
 class MaskNet(Head):
-    """Products of features by element-wise masks, several in parallel."""
+    """Several parallel blocks that multiply the features by element-wise masks."""
 
     name: ClassVar[str] = "mask_net"
     paper: ClassVar[str] = "Wang et al. 2021, DLP-KDD"

@@ -16,7 +16,7 @@ from fusefront.baselines.heads.norm import normed
 
 
 class PpNet(Head):
-    """The network's parameters are personalised, not its input alone."""
+    """An MLP whose layers are scaled for each row by gates."""
 
     name: ClassVar[str] = "ppnet"
     paper: ClassVar[str] = "Chang et al. 2023, KDD (PEPNet)"

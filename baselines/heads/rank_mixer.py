@@ -32,7 +32,8 @@ class TokenLinear(nn.Module):
 
 
 class MixerBlock(nn.Module):
-    """Exchange parts, then a network a token; both with what came in added, and normed."""
+    """Exchanges parts between tokens, then applies one network a token; both with a residual and a
+    norm."""
 
     def __init__(self, tokens: int, width: int, hidden: int) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ class MixerBlock(nn.Module):
 
 
 class RankMixer(Head):
-    """Every token meets every other at no cost in parameters."""
+    """Mixes tokens by a fixed exchange of their parts, which needs no parameters."""
 
     name: ClassVar[str] = "rank_mixer"
     paper: ClassVar[str] = "Zhu et al. 2025, CIKM"

@@ -31,7 +31,7 @@ class BalancedSettings(LateSettings):
 
 
 class BalancedFusion(Composed):
-    """Towers that all learn, whichever modality is easiest."""
+    """Late fusion in which all towers learn, however easy one modality is."""
 
     name: ClassVar[str] = "balanced_fusion"
     family = "late"
@@ -82,7 +82,8 @@ class BalancedFusion(Composed):
 
 
 def restraint(towers: Tensor, there: Tensor, labels: Tensor, alpha: float) -> Tensor:
-    """What is left of each tower's gradient [S]: logits [N, S], presence [N, S], labels [N]."""
+    """The factor that remains of each tower's gradient [S]; towers are logits [N, S], `there` their
+    presence [N, S], labels [N]."""
     right = torch.where(labels.unsqueeze(-1) > 0.5, towers, -towers).sigmoid()
     mean = right.masked_fill(~there, 0.0).sum(0) / there.sum(0).clamp(min=1)  # [S]
     others = (mean.sum() - mean) / max(1, len(mean) - 1)

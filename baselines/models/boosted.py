@@ -22,7 +22,7 @@ PACKAGE = "scikit-learn"
 
 @dataclass(frozen=True)
 class BoostedSettings:
-    """How many trees, how large, how fast they learn, and from how many rows at most."""
+    """The number and size of the trees, their learning rate, and the most rows to learn from."""
 
     trees: int = 200
     leaves: int = 31
@@ -32,7 +32,7 @@ class BoostedSettings:
 
 
 class Boosted(ColumnControl):
-    """What a table of numbers gives to the method that is best at tables."""
+    """Gradient-boosted trees on the row's columns, a strong method for tables."""
 
     name: ClassVar[str] = "boosted"
     paper: ClassVar[str] = "Friedman 2001, Annals of Statistics"
@@ -51,7 +51,7 @@ class Boosted(ColumnControl):
 
     @classmethod
     def lacks(cls) -> str:
-        """The package that learning needs and that is not installed; "" where it is."""
+        """The package that learning needs, if it is not installed; "" if it is."""
         return "" if find_spec("sklearn") else PACKAGE
 
     def logits_of(self, columns: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class Boosted(ColumnControl):
         return self.get_buffer("value").flatten()[node].sum(-1)
 
     def solve(self, train: Batches, valid: Batches) -> None:
-        """Grow the trees on train, an even share of its batches where there are many rows."""
+        """Grow the trees on train; with many rows, on an even share of its batches."""
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         settings: BoostedSettings = self.settings
@@ -91,7 +91,7 @@ class Boosted(ColumnControl):
                 self._keep(at, tree.nodes)
 
     def _keep(self, at: int, nodes: Any) -> None:
-        """A tree's nodes in its row; a leaf leads to itself."""
+        """Store a tree's nodes in its row; a leaf points to itself."""
         count, leaf = len(nodes), nodes["is_leaf"].astype(bool)
         own = np.arange(count)
         arrays = {

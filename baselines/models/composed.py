@@ -40,11 +40,12 @@ from fusefront.baselines.roles import split_roles
 from fusefront.baselines.settings import make_part
 from fusefront.baselines.slots import ItemSlots
 
-ALIGNED_ITEMS = 1024  # pairwise losses are quadratic in the items they see
+ALIGNED_ITEMS = 1024  # most items in a pairwise loss, whose cost is quadratic
 
 
 class Composed(Baseline):
-    """One point on the four axes; the families are presets of it."""
+    """A combination of compressor, operator, placement, pooler and head; the families are presets
+    of it."""
 
     name: ClassVar[str] = "composed"
     reads_kinds: ClassVar[bool] = True
@@ -105,7 +106,7 @@ class Composed(Baseline):
 
     @classmethod
     def forced(cls, schema: Schema, settings: Mapping[str, object]) -> Mapping[str, object]:
-        """Settings that follow from others, whatever was said of them."""
+        """Settings that follow from others and override what was given."""
         return {}
 
     @classmethod
@@ -176,8 +177,10 @@ class Composed(Baseline):
     def narrowed(self, prefix: int) -> Self:
         """A copy that reads the first `prefix` numbers of each nested code (Matryoshka).
 
-        One training gives the whole curve of AUC against the width; ValueError where the compressor
-        nests nothing or was not trained for that prefix.
+        One training thus gives the whole curve of AUC against the width.
+
+        Raises:
+            ValueError: the compressor does not nest, or was not trained for that prefix.
         """
         if not self.prefixes:
             raise ValueError(
@@ -206,8 +209,8 @@ class Composed(Baseline):
         )
 
     def cacheable(self) -> str:
-        """Item-only fusion at `item` is a lookup online; elsewhere the operator meets the
-        request."""
+        """With an item-only operator at `item`, fusion is a lookup online; elsewhere the operator
+        needs the request."""
         if self.settings.conditioning == "target_aware":
             return "no: the operator reads the candidate"
         return {
@@ -218,7 +221,7 @@ class Composed(Baseline):
         }[self.settings.placement]
 
     def report(self) -> dict[str, float]:
-        """What the compressors tell of their fit and codes."""
+        """The compressors' measures of their fit and codes."""
         return self.slots.report()
 
 

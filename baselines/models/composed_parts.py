@@ -47,7 +47,8 @@ def make_placement(
 
 
 def try_parts(name: str, settings: ComposedSettings, schema: Schema, parts: Parts) -> None:
-    """Build every part for nothing: what they refuse is known before any data is."""
+    """Build every part once, so that parts which refuse their settings are known before any data
+    are read."""
     slots = len(slots_of(settings, schema, parts))
     widths = [schema.modalities[modality] for modality in settings.modalities]
     if is_joint(parts, settings.compressor):

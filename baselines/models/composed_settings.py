@@ -1,4 +1,4 @@
-"""The settings of the composed model, and the combinations that mean nothing."""
+"""The settings of the composed model, and the combinations that are impossible."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -26,7 +26,7 @@ def _mlp() -> Part:
 
 @dataclass(frozen=True)
 class ComposedSettings:
-    """One point on the four axes, and what stands around it."""
+    """The choices on the four axes, and everything around them."""
 
     modalities: tuple[str, ...] | str = "all"
     use_id: bool = True
@@ -59,7 +59,8 @@ def resolve_composed(
     parts: Parts,
     forced: Mapping[str, object] | None = None,
 ) -> ComposedSettings:
-    """Settings as given, over the family's own, under `forced`; refuses what means nothing."""
+    """The settings as given, over the family's own, under `forced`; refuses impossible
+    combinations."""
     keys = {key.partition(".")[0] for key in settings}
     if broken := sorted(keys & set(fixed)):
         raise ValueError(
@@ -81,7 +82,7 @@ def resolve_composed(
 
 
 def check_values(name: str, settings: ComposedSettings) -> None:
-    """Refuse names and numbers that no data set could make right."""
+    """Refuse names and numbers that fit no data set."""
     one_of(name, "placement", settings.placement, PLACEMENTS)
     one_of(name, "conditioning", settings.conditioning, CONDITIONINGS)
     one_of(name, "interaction_fields", settings.interaction_fields, tuple(FIELDS_PER_SLOT))
@@ -99,7 +100,7 @@ def check_values(name: str, settings: ComposedSettings) -> None:
 
 
 def check_combination(name: str, settings: ComposedSettings, schema: Schema, parts: Parts) -> None:
-    """The table of combinations that mean nothing, each refused with a sentence."""
+    """Refuse each combination that is impossible, with a sentence."""
     slots = slots_of(settings, schema, parts)
     if not slots:
         raise ValueError(f"{name}: no modality, no id and no side field is left; keep one of them")

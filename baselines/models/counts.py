@@ -18,19 +18,19 @@ from fusefront.baselines.models.row_columns import ColumnControl, moments
 from fusefront.baselines.newton import solve_logistic
 
 RIDGE = 1e-6  # of the mean loss
-FIRST_ROWS = 200_000  # on about so many, evenly taken, the weights are found before all are read
+FIRST_ROWS = 200_000  # rows, evenly spaced, on which the weights are first solved
 
 
 @dataclass(frozen=True)
 class CountsSettings:
-    """With or without products, and the most columns they may bring it to."""
+    """Whether products are used, and the most columns they may add up to."""
 
     products: bool = True
     columns: int = 512
 
 
 class Counts(ColumnControl):
-    """The table that a sceptic makes first."""
+    """A regression on the row's columns, the first model a sceptic would try."""
 
     name: ClassVar[str] = "counts"
     paper: ClassVar[str] = ""
@@ -90,9 +90,10 @@ class Counts(ColumnControl):
 def pairs_of(
     sizes: list[int], numeric: list[bool], settings: CountsSettings
 ) -> list[tuple[int, int]]:
-    """Columns to multiply, whole blocks at a time while they fit: numbers first, then with fields.
+    """The pairs of columns to multiply, in whole blocks while they fit: numbers first, then numbers
+    with fields.
 
-    A number is squared too; values of one field are not multiplied with each other.
+    A number is also squared; values of one field are not multiplied with each other.
     """
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     blocks = [

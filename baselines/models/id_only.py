@@ -9,7 +9,7 @@ from fusefront.baselines.models.composed_settings import ComposedSettings
 
 @dataclass(frozen=True)
 class IdSettings(ComposedSettings):
-    """No modality, a wider id."""
+    """The composed settings without modalities and with a wider id embedding."""
 
     modalities: tuple[str, ...] | str = ()
     id_width: int = 16

@@ -13,12 +13,12 @@ from fusefront.baselines.models.composed_settings import ComposedSettings
 
 
 def average() -> Mapping[str, object]:
-    """The plainest way to join logits."""
+    """The default operator: the average of logits."""
     return {"name": "logit_average"}
 
 
 def tower() -> Mapping[str, object]:
-    """Towers are half as wide as the other families' one head."""
+    """The default tower, half as wide as the head of the other families."""
     return {"name": "mlp", "hidden": (32, 16)}
 
 

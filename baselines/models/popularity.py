@@ -45,7 +45,7 @@ class PopularitySettings:
 
 
 class Popularity(Baseline):
-    """The same order of items for everybody."""
+    """A model that orders items equally for every user."""
 
     name: ClassVar[str] = "popularity"
     family = "control"
@@ -78,7 +78,7 @@ class Popularity(Baseline):
         return resolved
 
     def solve(self, train: Batches, valid: Batches) -> None:
-        """Both scalars of maximum likelihood; of several priors the best on validation."""
+        """Both scalars by maximum likelihood; of several priors, the best one on validation."""
         settings: PopularitySettings = self.settings
         priors = PRIORS if settings.prior is None else (settings.prior,)
         choices = [(prior, standardised(self.items, settings.statistic, prior)) for prior in priors]

@@ -1,8 +1,8 @@
-"""What is plainly known of a row, as columns, and the controls that read nothing else.
+"""The plain columns of a row, and the controls that read nothing else.
 
-The columns are numbers, and small fields as shares of their values. No ids, no vectors, no history.
-A field of more than `MOST_VALUES` values is an id by another name and stays out; of a field with
-several columns each value has its share of those that are filled.
+The columns are numbers, and small fields as shares of their values; no ids, vectors or history. A
+field with more than `MOST_VALUES` values is left out, because it acts as an id. In a field with
+several columns, each value gets its share of the filled ones.
 """
 
 from collections.abc import Iterator, Mapping
@@ -110,7 +110,8 @@ class RowColumns(nn.Module):
 
 
 class ColumnControl(Baseline):
-    """A control whose logit is a formula of a row's columns: `logits_of`, solved in one go."""
+    """A control whose logit is a formula of a row's columns (`logits_of`), with weights that are
+    solved."""
 
     family = "control"
     reads_history: ClassVar[bool] = False

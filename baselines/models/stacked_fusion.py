@@ -41,7 +41,7 @@ from fusefront.baselines.settings import make_part
 
 @dataclass(frozen=True)
 class StackedSettings(LateSettings):
-    """Late fusion's, the number of folds, and the stacker's hidden width (0 = logistic
+    """Late fusion's settings, the number of folds, and the stacker's hidden width (0 = logistic
     regression)."""
 
     folds: int = 2
@@ -49,7 +49,7 @@ class StackedSettings(LateSettings):
 
 
 class StackedFusion(Baseline):
-    """Late fusion whose weights are learned out of fold; costs `folds` times the towers."""
+    """Late fusion with weights learned out of fold; costs `folds` times the towers."""
 
     name: ClassVar[str] = "stacked_fusion"
     reads_kinds: ClassVar[bool] = True
@@ -118,8 +118,8 @@ class StackedFusion(Baseline):
         return self._stack(request, rows, self._towers(request, rows).mean(0))
 
     def losses(self, batch: RequestBatch, keep: Tensor | None = None) -> Losses:
-        """The stacker on held-out logits; each copy on the folds that are not its own. keep [M] or
-        [U, M] as in `encode`."""
+        """The stacker learns on held-out logits; each copy learns on the other folds' rows. keep
+        [M] or [U, M] as in `encode`."""
         if not self.training:
             return super().losses(batch, keep)
         codes, loss = self.encode_batch(batch, keep)

@@ -12,7 +12,7 @@ from fusefront.baselines.settings import one_of
 
 @dataclass(frozen=True)
 class UnimodalSettings(ComposedSettings):
-    """`modality` names the one that is left; empty = the first."""
+    """`modality` names the one that is used; empty = the first."""
 
     modality: str = ""
     use_id: bool = False

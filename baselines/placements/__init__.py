@@ -1,1 +1,1 @@
-"""Where the operator stands: item, pooled, interaction or logit."""
+"""Placements of the operator: item, pooled, interaction or logit."""

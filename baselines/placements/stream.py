@@ -1,5 +1,5 @@
-"""What the placements share: pooling streams of item vectors, calling an operator, splitting
-codes."""
+"""Functions shared by the placements: pooling streams of item vectors, calling an operator,
+splitting codes."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,1 +1,1 @@
-"""What turns a history into one vector per candidate."""
+"""Poolers: from a history to one vector for each candidate."""

@@ -15,7 +15,7 @@ from fusefront.baselines.poolers.masking import additive, alive
 
 
 class AdditiveAttention(Pooler):
-    """Some items say more than others."""
+    """Pools with a weight for each history item that does not depend on the candidate."""
 
     name: ClassVar[str] = "additive_attention"
     paper: ClassVar[str] = "Wu et al. 2019, IJCAI (NAML)"

@@ -17,7 +17,7 @@ from torch.nn import functional
 from fusefront.baselines.poolers.semantic_attention import SemanticAttention
 from fusefront.baselines.poolers.similarity import cosines, direction
 
-NEWER = 1e-7  # what an item a place newer is ahead: of equally alike ones the newer is taken
+NEWER = 1e-7  # advantage of an item one place newer, so that ties take the newer one
 SEED = 20_210  # of the random hyperplanes, which are part of the model's definition
 
 

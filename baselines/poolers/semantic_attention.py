@@ -20,7 +20,7 @@ from fusefront.baselines.poolers.similarity import cosines, direction
 
 
 class SemanticAttention(Pooler):
-    """What the history's items say, weighed by ids and by content together."""
+    """Attention weighted by ids and by content together."""
 
     name: ClassVar[str] = "semantic_attention"
     paper: ClassVar[str] = "Wu et al. 2025, arXiv 2512.07216 (MUSE's SA-TA)"

@@ -20,7 +20,7 @@ from fusefront.baselines.poolers.similarity import bucket, cosines, direction, h
 
 
 class SimilarityBuckets(Pooler):
-    """How alike an item is to the candidate says how to read it."""
+    """Attention whose keys and values depend on the item's similarity to the candidate."""
 
     name: ClassVar[str] = "similarity_buckets"
     paper: ClassVar[str] = "Lazada 2025, arXiv 2510.11066 (DMF's DTA)"

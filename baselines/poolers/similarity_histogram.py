@@ -16,7 +16,7 @@ from fusefront.baselines.poolers.similarity_buckets import SimilarityBuckets
 
 
 class SimilarityHistogram(Pooler):
-    """Two views of how alike the history is to the candidate."""
+    """Two views of the similarity between history and candidate, interpolated."""
 
     name: ClassVar[str] = "similarity_histogram"
     paper: ClassVar[str] = "Lazada 2025, arXiv 2510.11066 (DMF)"

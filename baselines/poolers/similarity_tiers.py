@@ -16,7 +16,7 @@ from fusefront.baselines.poolers.similarity import bucket, cosines, direction, s
 
 
 class SimilarityTiers(Pooler):
-    """What the history holds, and how near it lies."""
+    """DIN's pooled vector together with the histogram of similarities."""
 
     name: ClassVar[str] = "similarity_tiers"
     paper: ClassVar[str] = "Sheng et al. 2024, CIKM (SimTier, MAKE)"

@@ -17,7 +17,7 @@ from fusefront.baselines.contract import Pooler
 
 
 class SparseReluAttention(Pooler):
-    """Items that do not match the candidate weigh exactly nothing."""
+    """Attention in which items that do not match the candidate have weight exactly 0."""
 
     name: ClassVar[str] = "sparse_relu_attention"
     paper: ClassVar[str] = "Li et al. 2025, WWW companion (QIN)"

@@ -45,7 +45,7 @@ class PublishedEncoderLayer(nn.Module):
 
 
 class Transformer(Pooler):
-    """The target rides on every history position."""
+    """A transformer over the history with the target concatenated to every position."""
 
     name: ClassVar[str] = "transformer"
     paper: ClassVar[str] = "Xia et al. 2023, KDD (TransAct)"
@@ -64,10 +64,10 @@ class Transformer(Pooler):
         mask_as_published: bool = False,
         length: int = 0,
     ) -> None:
-        """`mask_as_published` takes real for padded, as the challenge's rank-1 code does.
+        """`mask_as_published` inverts the padding mask, as the challenge's rank-1 code does.
 
-        Then padded positions speak, so their number must not be the batch's: `length` > 0 pads and
-        cuts every history to so many positions.
+        Then padded positions affect the result, so that their number must not depend on the batch:
+        `length` > 0 pads and cuts every history to that many positions.
         """
         super().__init__(width)
         if (2 * width) % heads:
@@ -117,7 +117,7 @@ class Transformer(Pooler):
         return pooled.squeeze(1)
 
     def _readable(self, mask: Tensor) -> Tensor:
-        """The positions that attention may read; the last one where there is none."""
+        """The positions that attention may read; only the last one if there is none."""
         readable = ~mask if self.mask_as_published else mask
         nothing = readable.sum(-1, keepdim=True) == 0
         last = torch.arange(mask.shape[-1], device=mask.device) == mask.shape[-1] - 1

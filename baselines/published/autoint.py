@@ -58,7 +58,7 @@ class AutoIntSettings:
 
 
 class AutoInt(Published):
-    """Fields look at each other."""
+    """Self-attention between the fields of a row."""
 
     name: ClassVar[str] = "autoint"
     paper: ClassVar[str] = "Song et al. 2019, CIKM"

@@ -41,7 +41,7 @@ class DeepFmSettings:
 
 
 class DeepFm(Published):
-    """Every pair of fields multiplied, beside a network that may find more."""
+    """Products of all pairs of fields, beside a deep network."""
 
     name: ClassVar[str] = "deepfm"
     paper: ClassVar[str] = "Guo et al. 2017, IJCAI"

@@ -51,7 +51,7 @@ class DmfSettings:
 
 
 class Dmf(WithContent):
-    """Content decoupled from what is attended to."""
+    """A model in which content only enters as similarity."""
 
     name: ClassVar[str] = "dmf"
     paper: ClassVar[str] = "Lazada 2025, arXiv 2510.11066"

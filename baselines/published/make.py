@@ -51,7 +51,7 @@ class MakeSettings:
 
 
 class Make(WithContent):
-    """What content knows is extracted first and handed to the id model as features."""
+    """A content half, trained first, whose outputs are features of the id model."""
 
     name: ClassVar[str] = "make"
     paper: ClassVar[str] = "Sheng et al. 2024, CIKM"

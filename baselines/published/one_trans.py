@@ -35,7 +35,7 @@ from fusefront.baselines.published.unified_layer import UnifiedLayer
 
 @dataclass(frozen=True)
 class OneTransSettings:
-    """Small: the published sizes are not public for one GPU."""
+    """Small by default: the published sizes are not public for a single GPU."""
 
     embedding: int = 16
     layers: int = 2
@@ -44,7 +44,7 @@ class OneTransSettings:
 
 
 class OneTrans(Published):
-    """Interest and interaction in one stack."""
+    """One transformer over the history and the fields."""
 
     name: ClassVar[str] = "one_trans"
     paper: ClassVar[str] = "Zhang et al. 2025, arXiv 2510.26104"

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 
 
 def none() -> Mapping[str, object]:
-    """Vectors as they are."""
+    """No compressor."""
     return {"name": "none"}
 
 
 def deep() -> Mapping[str, object]:
-    """The usual wide head of this field."""
+    """The wide head that is usual for these models."""
     return {"name": "mlp", "hidden": (1024, 512, 256)}
 
 

@@ -46,7 +46,7 @@ class SimTierSettings:
 
 
 class SimTier(WithContent):
-    """Content enters as counts of similarity, never as a vector."""
+    """A model in which content enters as counts of similarity, never as a vector."""
 
     name: ClassVar[str] = "simtier"
     paper: ClassVar[str] = "Sheng et al. 2024, CIKM"

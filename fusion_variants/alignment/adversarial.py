@@ -15,7 +15,7 @@ from fusefront.fusion_variants.layers import Flat
 
 
 class Adversarial(AlignmentLoss):
-    """Nobody can tell the modalities apart; starts at log 2."""
+    """A network cannot tell the modalities apart; the loss starts at log 2."""
 
     name: ClassVar[str] = "adversarial"
     paper: ClassVar[str] = "Ganin et al. 2016, JMLR"

@@ -9,7 +9,7 @@ from fusefront.fusion_variants.contract import AlignmentLoss
 
 
 class Cosine(AlignmentLoss):
-    """Both views of an item point the same way."""
+    """Both views of an item get the same direction."""
 
     name: ClassVar[str] = "cosine"
 

@@ -10,7 +10,7 @@ from fusefront.fusion_variants.contract import AlignmentLoss
 
 
 class SymmetricKl(AlignmentLoss):
-    """Both views of an item spread alike over the d numbers."""
+    """Both views of an item get the same distribution over the d numbers."""
 
     name: ClassVar[str] = "kl"
     paper: ClassVar[str] = "Kullback and Leibler 1951"

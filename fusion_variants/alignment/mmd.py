@@ -16,7 +16,7 @@ SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class Mmd(AlignmentLoss):
-    """Both modalities fill the same region of space; items need not match; at most 1,024 rows."""
+    """Both modalities get the same distribution; items need not match; at most 1,024 rows."""
 
     name: ClassVar[str] = "mmd"
     paper: ClassVar[str] = "Gretton et al. 2012, JMLR"

@@ -9,8 +9,8 @@ from fusefront.fusion_variants.contract import Compressor, CompressorReport
 
 
 class LearnedBottleneck(Compressor):
-    """Which k directions matter is for the clicks to say; `weight` > 0 also asks for the vector
-    back."""
+    """A linear projection learned from clicks; `weight` > 0 adds a loss for reconstructing the
+    vector."""
 
     name: ClassVar[str] = "bottleneck"
     paper: ClassVar[str] = "Hinton and Salakhutdinov 2006, Science (autoencoder)"

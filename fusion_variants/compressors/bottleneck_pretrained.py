@@ -13,7 +13,7 @@ from fusefront.fusion_variants.layers import Flat
 
 
 class PretrainedBottleneck(Compressor):
-    """A curved PCA: min |D(E(x)) - x|² by Adam over shuffled items, frozen afterwards."""
+    """A nonlinear PCA: min |D(E(x)) - x|² by Adam over shuffled items, then frozen."""
 
     name: ClassVar[str] = "bottleneck_pretrained"
     paper: ClassVar[str] = "Hinton and Salakhutdinov 2006, Science"

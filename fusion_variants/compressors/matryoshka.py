@@ -44,7 +44,7 @@ class Matryoshka(Compressor):
         return self.prefix
 
     def narrow(self, prefix: int) -> None:
-        """From now on return the first `prefix` numbers only; k turns the whole code on again.
+        """Return only the first `prefix` numbers from now on; k returns the whole code again.
 
         Raises:
             ValueError: the codes were not trained for that prefix.
@@ -73,8 +73,7 @@ class Matryoshka(Compressor):
 
 
 def narrowed(layer: nn.Linear, prefix: int) -> nn.Linear:
-    """A copy of the layer that reads the first `prefix` of its inputs: equal to zeros in the
-    rest."""
+    """A copy of the layer for the first `prefix` of its inputs, as if all others were 0."""
     small = nn.Linear(prefix, layer.out_features, bias=layer.bias is not None)
     small.to(layer.weight)
     with torch.no_grad():

@@ -10,7 +10,7 @@ from fusefront.fusion_variants.contract import Compressor, CompressorReport
 
 
 class RandomProjection(Compressor):
-    """What k numbers keep without learning anything: the floor for every other compressor."""
+    """A projection without learning, the baseline for every other compressor."""
 
     name: ClassVar[str] = "random_projection"
     paper: ClassVar[str] = "Johnson and Lindenstrauss 1984"

@@ -15,7 +15,7 @@ from fusefront.fusion_variants.contract import Compressor, CompressorReport
 
 
 class LearnedCodes(Compressor):
-    """An item is `parts` integers whose meaning the clicks decide."""
+    """An item becomes `parts` integers whose codes are learned from clicks."""
 
     name: ClassVar[str] = "vq"
     paper: ClassVar[str] = "van den Oord et al. 2017, NeurIPS (VQ-VAE)"
@@ -49,8 +49,8 @@ class LearnedCodes(Compressor):
 
     @torch.no_grad()
     def fit(self, rows: Tensor, seed: int) -> CompressorReport:
-        """Start the codes at k-means centres of the encoder's first output: none starts out of
-        reach."""
+        """Start the codes at k-means centres of the encoder's first output, so that all are
+        used."""
         if len(rows) < self.codes:
             raise ValueError(
                 f"{self.name}: {len(rows)} items have this modality in train; "
@@ -64,8 +64,8 @@ class LearnedCodes(Compressor):
 
     @torch.no_grad()
     def report(self, rows: Tensor) -> dict[str, float]:
-        """Use and perplexity of each part's codebook, and collisions, on rows [n, width_in] by
-        now."""
+        """Use and perplexity of each part's codebook, and collisions, of the current codes of rows
+        [n, width_in]."""
         pieces = self.encode(rows).unflatten(-1, (self.parts, -1))  # (n, P, k / P)
         picked = [nearest(pieces[:, part], self.book[part]) for part in range(self.parts)]
         numbers = {}

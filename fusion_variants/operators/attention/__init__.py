@@ -1,1 +1,1 @@
-"""Slots that look at each other."""
+"""Operators with attention between slots."""

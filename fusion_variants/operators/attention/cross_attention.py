@@ -13,7 +13,7 @@ from fusefront.fusion_variants.presence import absent_bias, cleared, one_token, 
 
 
 class CrossAttention(FusionOperator):
-    """The id, or whoever asks, chooses what to read in the content."""
+    """The id, or the query, attends to the content slots."""
 
     name: ClassVar[str] = "cross_attention"
     paper: ClassVar[str] = "Vaswani et al. 2017, NeurIPS; Tsai et al. 2019, ACL (MulT)"

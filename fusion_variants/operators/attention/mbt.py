@@ -15,7 +15,8 @@ from fusefront.fusion_variants.presence import cleared, one_token
 
 
 class Bottleneck(FusionOperator):
-    """A transformer layer of its own for each slot; only the bottleneck crosses."""
+    """A transformer layer for each slot; slots exchange information only through the bottleneck
+    tokens."""
 
     name: ClassVar[str] = "mbt"
     paper: ClassVar[str] = "Nagrani et al. 2021, NeurIPS"

@@ -14,7 +14,8 @@ from fusefront.fusion_variants.presence import absent_bias, cleared, one_token
 
 
 class Perceiver(FusionOperator):
-    """Cost grows with the latents, not with the square of the slots."""
+    """Latents attend to the slots; the cost grows with the number of latents, not with that of
+    slots squared."""
 
     name: ClassVar[str] = "perceiver"
     paper: ClassVar[str] = "Jaegle et al. 2021, ICML"

@@ -11,7 +11,7 @@ from fusefront.fusion_variants.presence import absent_bias, cleared, one_token, 
 
 
 class SelfAttention(FusionOperator):
-    """Each slot reads the others; readout "tokens" keeps the slots, "mean" averages them."""
+    """Slots attend to each other; readout "tokens" keeps the slots, "mean" averages them."""
 
     name: ClassVar[str] = "self_attention"
     paper: ClassVar[str] = "Vaswani et al. 2017, NeurIPS; Song et al. 2019, CIKM (AutoInt)"

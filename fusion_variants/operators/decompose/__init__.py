@@ -1,1 +1,1 @@
-"""What slots share, and what each adds."""
+"""Operators that separate what slots share from what each adds."""

@@ -23,7 +23,7 @@ from fusefront.fusion_variants.presence import cleared, one_token
 
 
 class Em3(FusionOperator):
-    """Fused content, taught by the id to carry what users do."""
+    """Fused content, trained to agree with the id embedding."""
 
     name: ClassVar[str] = "em3"
     paper: ClassVar[str] = "Deng et al. 2024, arXiv 2404.06078"

@@ -22,7 +22,7 @@ from fusefront.fusion_variants.presence import cleared, lowest, one_token
 
 
 class Marn(FusionOperator):
-    """What modalities share, made indistinguishable by an adversary, beside what each adds."""
+    """Shared parts, made indistinguishable by an adversary, and specific parts of each modality."""
 
     name: ClassVar[str] = "marn"
     paper: ClassVar[str] = "Li et al. 2020, WWW"

@@ -24,7 +24,7 @@ from fusefront.fusion_variants.presence import absent_bias, cleared, one_token
 
 
 class Pamd(FusionOperator):
-    """The id reads the common and the specific part of each modality."""
+    """The id attends to the common and the specific part of each modality."""
 
     name: ClassVar[str] = "pamd"
     paper: ClassVar[str] = "Han et al. 2022, WWW"

@@ -18,7 +18,7 @@ from fusefront.fusion_variants.presence import cleared, one_token
 
 
 class SharedSpecific(FusionOperator):
-    """One map for what is common, one a slot for the rest, held apart by a loss."""
+    """One map for the common part, one a slot for the specific part, separated by a loss."""
 
     name: ClassVar[str] = "shared_specific"
     paper: ClassVar[str] = "Bousmalis et al. 2016, NeurIPS; Hazarika et al. 2020, ACM MM (MISA)"

@@ -1,1 +1,1 @@
-"""Weights that the content decides."""
+"""Operators with weights that depend on the content."""

@@ -14,7 +14,7 @@ from fusefront.fusion_variants.presence import cleared, one_token, query_of_widt
 
 
 class Film(FusionOperator):
-    """Content, or whoever asks, scales and shifts each number of the vector."""
+    """The content, or the query, scales and shifts each number of the vector."""
 
     name: ClassVar[str] = "film"
     paper: ClassVar[str] = "Perez et al. 2018, AAAI"

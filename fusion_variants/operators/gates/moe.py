@@ -17,7 +17,7 @@ from fusefront.fusion_variants.presence import cleared, one_token, query_of_widt
 
 
 class MixtureOfExperts(FusionOperator):
-    """Each item gets the experts that its content, or the query, calls for."""
+    """Experts weighted by the content or the query."""
 
     name: ClassVar[str] = "moe"
     paper: ClassVar[str] = "Shazeer et al. 2017, ICLR; Fedus et al. 2022, JMLR (balance loss)"
@@ -57,7 +57,7 @@ class MixtureOfExperts(FusionOperator):
         weight = self.route(features).softmax(-1)  # (..., E)
         chosen = weight
         if self.top_k:
-            best = weight.topk(self.top_k, -1).indices  # of equal ones no more than top_k
+            best = weight.topk(self.top_k, -1).indices  # on ties no more than top_k
             chosen = weight * torch.zeros_like(weight).scatter(-1, best, 1.0)
         if self.top_k > 1:
             chosen = chosen / chosen.sum(-1, keepdim=True)

@@ -15,7 +15,7 @@ from fusefront.fusion_variants.presence import absent_bias, cleared, one_token, 
 
 
 class ScalarGate(FusionOperator):
-    """One weight a slot, summing to one over the present slots; `weights` tells them."""
+    """One weight a slot, summing to 1 over the present slots; `weights` returns them."""
 
     name: ClassVar[str] = "scalar_gate"
     paper: ClassVar[str] = "Jacobs et al. 1991, Neural Computation (gating)"
@@ -33,7 +33,7 @@ class ScalarGate(FusionOperator):
         return 1
 
     def weights(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Tensor:
-        """The weight of each slot [..., M]; absent slots weigh 0 if any slot is there."""
+        """The weight of each slot [..., M]; absent slots weigh 0 if any slot is present."""
         features = cleared(x, present).flatten(-2)  # (..., M * d)
         if self.query_width:
             features = torch.cat([features, query_of_width(query, self.query_width, self.name)], -1)

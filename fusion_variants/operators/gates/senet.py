@@ -11,7 +11,8 @@ from fusefront.fusion_variants.presence import cleared, one_token, slot_tokens
 
 
 class SeNet(FusionOperator):
-    """Slots re-weighted by what all of them say; readout "tokens" keeps the re-weighted slots."""
+    """Slots re-weighted by a network over all of them; readout "tokens" keeps the re-weighted
+    slots."""
 
     name: ClassVar[str] = "senet"
     paper: ClassVar[str] = "Hu et al. 2018, CVPR; Huang et al. 2019, RecSys (FiBiNET)"

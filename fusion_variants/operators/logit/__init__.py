@@ -1,1 +1,1 @@
-"""One number per tower."""
+"""Operators on logits: one number a tower."""

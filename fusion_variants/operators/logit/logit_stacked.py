@@ -28,7 +28,7 @@ class LogitStacked(FusionOperator):
         super().__init__(slots, d)
         width = slots * (d + 1)
         self.stack = Flat([width, hidden, d] if hidden else [width, d])
-        if not hidden:  # start as the sum of the towers over their number
+        if not hidden:  # start as the average of the towers
             linear = self.stack.layers[0]
             assert isinstance(linear, nn.Linear)
             nn.init.constant_(linear.weight, 1.0 / slots)

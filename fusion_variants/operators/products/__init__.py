@@ -1,1 +1,1 @@
-"""Products between slots."""
+"""Operators with products between slots."""

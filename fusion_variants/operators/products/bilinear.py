@@ -18,7 +18,7 @@ from fusefront.fusion_variants.presence import cleared, one_token
 
 
 class Bilinear(FusionOperator):
-    """Every pair of slots multiplied after a learned turn of the left one."""
+    """Products of all pairs of slots, after a learned linear map of the left one."""
 
     name: ClassVar[str] = "bilinear"
     paper: ClassVar[str] = "Huang et al. 2019, RecSys (FiBiNET)"

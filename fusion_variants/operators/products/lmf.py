@@ -26,7 +26,7 @@ class Lmf(FusionOperator):
         assert self.factor.bias is not None
         nn.init.ones_(
             self.factor.bias
-        )  # factors start around 1: sums and products both get through
+        )  # factors start around 1, so that sums and products both pass
         self.weight = nn.Parameter(torch.randn(1, rank) * rank**-0.5)
         self.bias = nn.Parameter(torch.zeros(d))
 
