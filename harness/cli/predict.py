@@ -38,7 +38,8 @@ def predict(
         typer.Option(
             "--explain",
             help="Instead of probabilities what each modality, the history, counters, fields and"
-            " ids add to each row's logit; needs the bundle's run under --out.",
+            " ids add to each row's logit (needs torch; by the bundle alone, or its run under"
+            " --out where the model holds more than its weights).",
         ),
     ] = False,
     out: Out = Path("out"),

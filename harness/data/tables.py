@@ -4,13 +4,18 @@ import numpy as np
 import torch
 
 from fusefront.baselines.contract import Field, ItemTable, Schema
+from fusefront.datasets.manifest import StoredSchema
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.data.events import kinds_of
 
 
 def schema_of(store: PreparedDataset) -> Schema:
     """What a model needs to know of the data before it is built: modalities, fields, sizes."""
-    schema = store.manifest.schema_
+    return schema_from(store.manifest.schema_, kinds_of(store))
+
+
+def schema_from(schema: StoredSchema, kinds: int) -> Schema:
+    """As `schema_of`, from the stored schema and how many kinds of events histories tell apart."""
     fields = {
         side: tuple(Field(field.name, field.size, field.columns) for field in listed)
         for side, listed in (
@@ -29,7 +34,7 @@ def schema_of(store: PreparedDataset) -> Schema:
         fields["candidate"],
         len(schema.candidate_numbers),
         schema.max_history,
-        kinds_of(store),
+        kinds,
     )
 
 

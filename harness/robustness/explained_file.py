@@ -1,5 +1,5 @@
-"""`fusefront predict --explain`: contributions to the logit of every row of a file, from a bundle's
-run."""
+"""`fusefront predict --explain`: contributions to the logit of every row of a file, by a
+bundle's trained model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fusefront.baselines.contract import Baseline, Schema
 from fusefront.datasets.durable import replacing
 from fusefront.datasets.errors import DataContractError
 from fusefront.datasets.losses import Loss, Tally
 from fusefront.datasets.raw.reading import columns_of, stream
 from fusefront.datasets.row_encoder import NumberSource
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
@@ -24,8 +24,37 @@ from fusefront.harness.runs.hashes import WEIGHTS, read_summary
 from fusefront.harness.runs.table import find_run
 from fusefront.harness.serving.bundle.opened import read_manifest, sha256
 from fusefront.harness.serving.bundle.predict import ROWS, feed_of, open_encoder
+from fusefront.harness.serving.bundle.trained import open_model
 from fusefront.harness.serving.export.request import FeedShape
 from fusefront.harness.training.build import load_model
+
+
+def model_of(
+    bundle: Path, run_id: str, shape: FeedShape, out: Path, include: Sequence[Path]
+) -> tuple[Baseline, Schema]:
+    """The trained model of a verified bundle: from the bundle alone, or where that cannot be, from
+    its run under `out`.
+
+    Raises:
+        UsageError: it cannot be built from the bundle, and the run does not lie under `out`.
+        DataContractError: the run's weights are not those of the bundle.
+    """
+    rebuilt, schema = open_model(bundle, shape, include)
+    if rebuilt["model"] is not None:
+        return rebuilt["model"], schema
+    folder = find_run(out, run_id)
+    if folder is None:
+        raise UsageError(
+            f"{bundle}: its model cannot be built from the bundle alone ({rebuilt['reason']}), and "
+            f"its run {run_id} is not under {out}; give the run's folder with --out"
+        )
+    if sha256(folder / WEIGHTS) != sha256(bundle / "weights.safetensors"):
+        raise DataContractError(
+            f"{folder / WEIGHTS}: not the weights of {bundle}; export the run again"
+        )
+    summary = read_summary(folder)
+    store = PreparedDataset.open(out / "prepared" / summary["dataset"] / summary["fingerprint"])
+    return load_model(folder, store, load_parts(included(folder, tuple(include)))), schema
 
 
 class ExplainedFile(TypedDict):
@@ -51,24 +80,12 @@ def explain_file(
     Contributions are those of the trained run in float32; the bundle itself may round more.
 
     Raises:
-        UsageError: the run of the bundle is not under `out`.
+        UsageError: the model cannot be had from the bundle, nor from its run under `out`.
         DataContractError: the run's weights are not those of the bundle, or a row cannot be read.
     """
     manifest = read_manifest(bundle)
-    folder = find_run(out, manifest["run_id"])
-    if folder is None:
-        raise UsageError(
-            f"{bundle}: its run {manifest['run_id']} is not under {out}; an explanation needs the "
-            "trained model, give its folder with --out"
-        )
-    if sha256(folder / WEIGHTS) != sha256(bundle / "weights.safetensors"):
-        raise DataContractError(
-            f"{folder / WEIGHTS}: not the weights of {bundle}; export the run again"
-        )
-    summary = read_summary(folder)
-    store = PreparedDataset.open(out / "prepared" / summary["dataset"] / summary["fingerprint"])
-    model = load_model(folder, store, load_parts(included(folder, tuple(include))))
-    schema, shape = schema_of(store), FeedShape.from_json(manifest["shape"])
+    shape = FeedShape.from_json(manifest["shape"])
+    model, schema = model_of(bundle, manifest["run_id"], shape, out, include)
     encoder = open_encoder(bundle)
     encoder.tally, encoder.counting = Tally(), counting
     columns = encoder.columns(list(columns_of(source)), source)

@@ -24,6 +24,7 @@ from fusefront.harness.serving.bundle import opened
 from fusefront.harness.serving.bundle.card import ServedQuality, card_markdown, make_card
 from fusefront.harness.serving.bundle.counters import ITEM_FIELDS, counts_fields_of_items
 from fusefront.harness.serving.bundle.golden import write_golden_rows
+from fusefront.harness.serving.bundle.trained import write_model
 from fusefront.harness.serving.export.online import (
     eager_logits,
     export_core,
@@ -57,6 +58,7 @@ class Loaded(NamedTuple):
     schema: Schema
     model: Baseline
     codes: ItemCodes
+    include: tuple[Path, ...] = ()  # files of parts that were given, not those on record
 
 
 def load_run(run: Path, root: Path, include: Sequence[Path] = ()) -> Loaded:
@@ -72,7 +74,8 @@ def load_run(run: Path, root: Path, include: Sequence[Path] = ()) -> Loaded:
     store = PreparedDataset.open(path)
     schema = schema_of(store)
     model = load_model(run, store, load_parts(included(run, include)))
-    return Loaded(run, summary, store, schema, model, encode_table(model, schema.items))
+    codes = encode_table(model, schema.items)
+    return Loaded(run, summary, store, schema, model, codes, tuple(include))
 
 
 def export_run(
@@ -105,6 +108,7 @@ def _fill(loaded: Loaded, folder: Path, rows: RowFormat, licence: str) -> None:
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(source, target)
     write_json(folder / "dataset.json", dataset_facts(loaded.store))
+    write_model(folder, loaded.run, loaded.schema, loaded.codes, loaded.include)
     if counts_fields_of_items(loaded.store.manifest.counters):
         shutil.copyfile(loaded.store.path / "items" / "fields.npy", folder / ITEM_FIELDS)
     if loaded.store.manifest.raw is not None:  # missing if an earlier version prepared the store

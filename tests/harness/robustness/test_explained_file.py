@@ -50,6 +50,8 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         blocks=BLOCKS,
         encoder=PlantedEncoder(),
         calls=[],
+        opened=[],
+        own=None,  # the model that the bundle itself gives
     )
     for path in (world.bundle / "weights.safetensors", world.run / WEIGHTS):
         path.parent.mkdir(parents=True)
@@ -75,6 +77,11 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         world.calls.append((folder, store, parts))
         return "model"
 
+    def open_model(bundle: Path, shape: int, include: Any) -> Any:
+        assert (bundle, shape) == (world.bundle, 3)
+        world.opened.append(include)
+        return {"model": world.own, "reason": "it is old"}, "schema"
+
     @contextmanager
     def replacing(target: Path) -> Iterator[Path]:
         yield target
@@ -89,7 +96,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "included": lambda folder, include: (folder, *include),
         "load_parts": lambda files: ("parts", *files),
         "load_model": load_model,
-        "schema_of": lambda store: "schema",
+        "open_model": open_model,
         "FeedShape": SimpleNamespace(from_json=lambda shape: shape["history"]),
         "open_encoder": lambda folder: world.encoder,
         "columns_of": lambda source: ("item", "when"),
@@ -134,8 +141,17 @@ def test_the_run_is_loaded_with_its_own_store_and_files(planted: Any) -> None:
     assert planted.encoder.counting is counting
 
 
+def test_a_bundle_that_holds_its_model_needs_no_run(planted: Any) -> None:
+    planted.own = "model"
+    own = (Path("own.py"),)
+    explain_file(planted.bundle, planted.bundle / "rows.csv", planted.target, planted.bundle, own)
+    assert pl.read_parquet(planted.target).height == ROWS
+    assert not planted.calls  # no run was looked for
+    assert planted.opened == [own]
+
+
 def test_a_run_elsewhere_or_with_other_weights_is_refused(planted: Any) -> None:
-    with pytest.raises(UsageError, match=r"its run r5 is not under .*bundle; an explanation needs"):
+    with pytest.raises(UsageError, match=r"\(it is old\), and its run r5 is not under .*bundle;"):
         explained(planted, out=planted.bundle)
     (planted.run / WEIGHTS).write_bytes(b"others")
     with pytest.raises(DataContractError, match=r"not the weights of .*; export the run again"):

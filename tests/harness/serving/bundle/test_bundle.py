@@ -18,16 +18,20 @@ from fusefront.datasets.prepare import prepare
 from fusefront.datasets.spec import load_spec
 from fusefront.datasets.store import PreparedDataset
 from fusefront.datasets.synthetic.write import write_world
+from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import GateError, UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.robustness.explained_file import explain_file
 from fusefront.harness.runs.spec import Cell, RunSpec
 from fusefront.harness.serving.bundle.card import auc_with_interval
-from fusefront.harness.serving.bundle.opened import BundleError, read_manifest, replay
+from fusefront.harness.serving.bundle.opened import BundleError, read_manifest, replay, sha256
 from fusefront.harness.serving.bundle.predict import predict_file, write_scores
+from fusefront.harness.serving.bundle.trained import write_model
 from fusefront.harness.serving.bundle.write import export_run, load_run
 from fusefront.harness.serving.export.parity import score_split
 from fusefront.harness.serving.export.scorer import Scorer
+from fusefront.harness.training.build import build_model, save_model
+from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.run import run
 
 BLOCKED = """
@@ -130,8 +134,60 @@ def test_contributions_to_the_rows_of_a_file_sum_to_the_runs_logits(world, tmp_p
     assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
     assert sizes["text"] == pytest.approx(frame["text"].abs().mean())
     assert (result["rows"], frame["row"].to_list()) == (40, list(range(40)))
-    with pytest.raises(UsageError, match=r"its run [0-9a-f]+ is not under .*; an explanation"):
-        explain_file(folder, source, target, tmp_path)
+    explain_file(folder, source, tmp_path / "alone.parquet", tmp_path)  # nothing lies there
+    assert pl.read_parquet(tmp_path / "alone.parquet").equals(frame)
+
+
+@pytest.mark.parametrize("reason", ["it holds more", None])
+def test_a_bundle_that_cannot_give_its_model_asks_for_the_run(world, bundle, tmp_path, reason):
+    """One of an earlier version, or of a model that holds more than its weights."""
+    source = tmp_path / "rows.parquet"
+    _rows(world).head(4).write_parquet(source)
+    manifest = read_manifest(bundle)
+    content = json.loads((bundle / "model.json").read_text())
+    assert content["reason"] == ""
+    if reason is None:
+        (bundle / "model.json").unlink()
+        del manifest["files"]["model.json"]
+    else:
+        (bundle / "model.json").write_text(json.dumps({**content, "reason": reason}))
+        size = (bundle / "model.json").stat().st_size
+        digest = sha256(bundle / "model.json")
+        manifest["files"]["model.json"] = {"bytes": size, "sha256": digest}
+    (bundle / "bundle.json").write_text(json.dumps(manifest))
+    words = reason or "it was exported by an earlier version"
+    with pytest.raises(UsageError, match=rf"\({words}\), and its run [0-9a-f]+ is not under"):
+        explain_file(bundle, source, tmp_path / "parts.parquet", tmp_path)
+    assert explain_file(bundle, source, tmp_path / "parts.parquet", world[0])["rows"] == 4
+
+
+@pytest.mark.parametrize("baseline", ["popularity", "din", "gated_fusion", "early_fusion"])
+def test_other_models_are_built_from_their_weights_alone(ragged, tmp_path, baseline):
+    """To the bit; one whose items lie elsewhere is said to hold more."""
+    parts = load_parts(())
+    spec = RunSpec(ragged.name, ragged.fingerprint, baseline, {}, {}, 3)
+    model = build_model(spec, ragged, parts).eval()
+    save_model(model, spec, tmp_path / "run" / "model")
+    (tmp_path / "bundle").mkdir()
+    shutil.copy(tmp_path / "run" / "model" / "weights.safetensors", tmp_path / "bundle")
+    schema = schema_of(ragged)
+    codes = encode_table(model, schema.items)
+    write_model(tmp_path / "bundle", tmp_path / "run", schema, codes)
+    assert json.loads((tmp_path / "bundle" / "model.json").read_text())["reason"] == ""
+    elsewhere = codes._replace(
+        candidate=codes.candidate._replace(values=codes.candidate.values + 1)
+    )
+    write_model(tmp_path / "bundle", tmp_path / "run", schema, elsewhere)
+    record = json.loads((tmp_path / "bundle" / "model.json").read_text())
+    assert record["reason"] == "it holds more of the items than its weights"
+    (tmp_path / "bundle" / "weights.safetensors").write_bytes(
+        (tmp_path / "run" / "model" / "weights.safetensors").read_bytes()
+    )
+    other = spec.to_json() | {"settings": {"unknown": 1}}
+    (tmp_path / "run" / "model" / "spec.json").write_text(json.dumps(other))
+    write_model(tmp_path / "bundle", tmp_path / "run", schema, codes)
+    record = json.loads((tmp_path / "bundle" / "model.json").read_text())
+    assert record["reason"].startswith("ValueError: ")
 
 
 def _rows(world) -> pl.DataFrame:

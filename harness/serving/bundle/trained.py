@@ -1,0 +1,124 @@
+"""The trained model of a bundle, from the bundle alone: spec, weights and the facts of the data.
+
+What a model holds of the items (codes, presence, fields) lies in its weights. So it is built over
+items that hold nothing and its state is put in; the export tries that and says where it fails.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from typing_extensions import TypedDict
+
+from fusefront.baselines.contract import Baseline, ItemCodes, ItemTable, Parts, Schema
+from fusefront.baselines.slots import unfitted
+from fusefront.datasets.errors import DataContractError
+from fusefront.datasets.manifest import StoredSchema
+from fusefront.harness.data.tables import schema_from
+from fusefront.harness.parts.included import FILE as INCLUDE
+from fusefront.harness.parts.included import included
+from fusefront.harness.parts.plugins import load_parts
+from fusefront.harness.runs.files import read_json, write_json
+from fusefront.harness.runs.records import Record, SpecRecord, read_record
+from fusefront.harness.serving.export.request import FeedShape
+from fusefront.harness.training.build import spec_of
+from fusefront.harness.training.module import encode_table
+
+FILE = "model.json"
+
+
+class ModelRecord(Record):
+    """model.json of a bundle."""
+
+    spec: SpecRecord
+    reason: str  # why it cannot be built from the bundle; "" = it can
+
+
+class Rebuilt(TypedDict):
+    """A bundle's trained model, or why it cannot be built from the bundle."""
+
+    model: Baseline | None
+    reason: str
+
+
+def write_model(
+    folder: Path, run: Path, schema: Schema, codes: ItemCodes, include: Sequence[Path] = ()
+) -> None:
+    """model.json, with include.json where the run has parts of its own; says whether the model of
+    the bundle makes the codes [n + 1] that the run's makes."""
+    if (run / INCLUDE).exists():
+        shutil.copyfile(run / INCLUDE, folder / INCLUDE)
+    spec = read_record(run / "model" / "spec.json", SpecRecord)
+    reason = ""
+    try:
+        model = built(folder, spec, schema, load_parts(included(run, include)))
+        if not same_codes(codes, encode_table(model, schema.items)):
+            reason = "it holds more of the items than its weights"
+    except (RuntimeError, ValueError, KeyError, IndexError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    write_json(folder / FILE, {"format": 1, "spec": read_json(run / "model" / "spec.json"),
+                               "reason": reason})  # fmt: skip
+
+
+def built(folder: Path, spec: SpecRecord, schema: Schema, parts: Parts) -> Baseline:
+    """The model of a spec over items that hold nothing, with the weights of the bundle.
+
+    Raises:
+        ValueError, RuntimeError: the spec or the weights do not fit.
+    """
+    described = spec_of(spec)
+    with unfitted():
+        kind = parts.baselines[described.baseline]
+        model = kind.build(schema, empty_items(schema), described.settings, parts, described.seed)
+    model.load_state_dict(load_file(folder / "weights.safetensors"))
+    return model.eval()
+
+
+def open_model(
+    folder: Path, shape: FeedShape, include: Sequence[Path] = ()
+) -> tuple[Rebuilt, Schema]:
+    """The trained model of a verified bundle, and the data it was trained on.
+
+    Raises:
+        DataContractError: dataset.json cannot be read.
+    """
+    path = folder / "dataset.json"
+    content = read_json(path)
+    if not isinstance(content, dict) or "schema" not in content:
+        raise DataContractError(f"{path}: says nothing of 'schema'; export again")
+    schema = schema_from(StoredSchema.model_validate(content["schema"]), shape.history_kinds)
+    if not (folder / FILE).exists():
+        return {"model": None, "reason": "it was exported by an earlier version"}, schema
+    record = read_record(folder / FILE, ModelRecord)
+    if record["reason"]:
+        return {"model": None, "reason": record["reason"]}, schema
+    parts = load_parts(included(folder, include))
+    return {"model": built(folder, record["spec"], schema, parts), "reason": ""}, schema
+
+
+def empty_items(schema: Schema) -> ItemTable:
+    """Items of the schema's shape that hold zeros, every modality there."""
+    count = schema.items + 1
+    seen = torch.ones(count, dtype=torch.bool)
+    seen[0] = False
+    columns = sum(field.columns for field in schema.item_fields)
+    return ItemTable(
+        {name: torch.zeros(count, width) for name, width in schema.modalities.items()},
+        seen.unsqueeze(-1).expand(count, len(schema.modalities)).clone(),
+        torch.zeros(count, columns, dtype=torch.int64),
+        torch.zeros(count, schema.item_numbers),
+        seen,
+        torch.zeros(count, dtype=torch.int64),
+        torch.zeros(count, dtype=torch.int64),
+    )
+
+
+def same_codes(codes: ItemCodes, others: ItemCodes) -> bool:
+    """Whether two models make the same codes [n + 1] of both roles, to the bit."""
+    return all(
+        torch.equal(own, other)
+        for role, theirs in zip(codes, others, strict=True)
+        for own, other in zip(role, theirs, strict=True)
+    )
