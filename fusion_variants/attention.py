@@ -27,6 +27,17 @@ class Attention(nn.Module):
         """
         if self.heads == 1 and not self.training:
             return self._one_head(query, slots, bias)
+        weight, values = self._weigh(query, slots, bias)
+        context = (weight.to(values.dtype) @ values).transpose(-2, -3)  # (..., T, h, d/h)
+        mixed: Tensor = self.mix(context.flatten(-2))  # (..., T, d)
+        return mixed
+
+    def weights(self, query: Tensor, slots: Tensor, bias: Tensor | None = None) -> Tensor:
+        """As `forward`: how each query weighs each slot, mean over heads [..., T, S]."""
+        return self._weigh(query, slots, bias)[0].mean(-3)
+
+    def _weigh(self, query: Tensor, slots: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Weights [..., h, T, S] and values [..., h, S, d/h]."""
         # the scale on the weights is constant: an exported graph does not compute it
         weight, start = self.ask.weight * self.scale, self.ask.bias * self.scale
         ask = _heads(linear(query, weight, start), self.heads)  # (..., h, T, d/h)
@@ -34,11 +45,7 @@ class Attention(nn.Module):
         score = ask @ keys.transpose(-1, -2)  # (..., h, T, S)
         if bias is not None:
             score = score + bias.unsqueeze(-2).unsqueeze(-2)
-        context = (score.softmax(-1).to(values.dtype) @ values).transpose(
-            -2, -3
-        )  # (..., T, h, d/h)
-        mixed: Tensor = self.mix(context.flatten(-2))  # (..., T, d)
-        return mixed
+        return score.softmax(-1), values
 
     def _one_head(self, query: Tensor, slots: Tensor, bias: Tensor | None) -> Tensor:
         keys, values = self.tell.weight.chunk(2)  # (d, d) each

@@ -20,6 +20,9 @@ class FusionOperator(nn.Module):
 
     An absent slot is neutral: it changes nothing, whatever its vector holds, NaN included.
     Slot 0 is the item's id embedding where the model has one (`uses_query_slot`).
+
+    An operator that weighs its slots may have a method `weights` beside `forward`, with the same
+    arguments: how it weighs each slot [..., M], 0 where a slot is absent. `explain` sums it up.
     """
 
     name: ClassVar[str]

@@ -33,6 +33,7 @@ from fusefront.harness.testing.operator_checks import (
     check_query,
     check_seeds,
     check_shapes,
+    check_weights,
 )
 from fusefront.harness.testing.promises import DeclarationError, Promise
 
@@ -80,6 +81,7 @@ def operator_promises(
     # a random operator breaks every comparison below
     yield Promise("a seed repeats the results", over(check_seeds), gate=True)
     yield Promise("an absent slot changes nothing", over(check_presence))
+    yield Promise("a slot's weight is one number, 0 where it is absent", over(check_weights))
     yield Promise("what a present slot holds can count", over(check_content))
     yield Promise("an item is scored alone as among others", over(check_batch))
     yield Promise(

@@ -59,6 +59,32 @@ def check_shapes(case: Case) -> None:
             raise ShapeError(f"{case.label}: present is {fused.present.dtype}; expected bool")
 
 
+def check_weights(case: Case) -> None:
+    """An operator that tells how it weighs its slots: [..., M], finite, 0 of an absent slot where
+    another is there."""
+    operator = case.scorer()
+    if not callable(getattr(type(operator), "weights", None)):
+        return
+    weigh = operator.weights
+    for lead in LEADS:
+        x, present, query = case.last(lead)
+        assert x is not None
+        assert present is not None
+        weight = weigh(x, present, query)
+        if tuple(weight.shape) != tuple(present.shape):
+            raise ShapeError(
+                f"{case.label}: weights of slots {tuple(present.shape)} have shape "
+                f"{tuple(weight.shape)}; expected one a slot"
+            )
+    weight = weigh(case.x.masked_fill(~case.present.unsqueeze(-1), float("nan")), case.present,
+                   case.query)  # fmt: skip
+    absent = ~case.present & case.present.any(-1, keepdim=True)
+    if not torch.isfinite(weight).all() or weight[absent].any():
+        raise PresenceError(
+            f"{case.label}: an absent slot has a weight; clear it and give it 0 in `weights`"
+        )
+
+
 def check_presence(case: Case) -> None:
     """The content of an absent slot has no effect; if all slots are absent, tokens are zero and
     absent."""

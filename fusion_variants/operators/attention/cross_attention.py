@@ -5,6 +5,7 @@ With a query (target-aware): Attention(q = query; K, V = x_0 ... x_M-1).
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from fusefront.fusion_variants.attention import Attention, slot_names
@@ -35,6 +36,20 @@ class CrossAttention(FusionOperator):
     @property
     def tokens_out(self) -> int:
         return 1
+
+    def weights(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Tensor:
+        """How each slot is weighed [..., M], mean over heads; absent slots, and the id that asks
+        itself, weigh 0."""
+        x = cleared(x, present)
+        if self.query_width:
+            asking = query_of_width(query, self.query_width, self.name).unsqueeze(-2)
+            bias = absent_bias(present, x.dtype)
+            weight = self.attention.weights(asking, x + self.slot, bias).squeeze(-2)
+            return weight.masked_fill(~present, 0.0)
+        bias = absent_bias(present[..., 1:], x.dtype)
+        read = self.attention.weights(x[..., :1, :], x[..., 1:, :] + self.slot, bias).squeeze(-2)
+        weight = torch.cat([torch.zeros_like(read[..., :1]), read], -1)
+        return weight.masked_fill(~present, 0.0)
 
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         x = cleared(x, present)  # (..., M, d)

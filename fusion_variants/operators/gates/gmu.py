@@ -24,7 +24,15 @@ class Gmu(FusionOperator):
     def tokens_out(self) -> int:
         return 1
 
+    def _gates(self, x: Tensor) -> Tensor:
+        gates: Tensor = self.gate(x.flatten(-2)).sigmoid().unflatten(-1, (self.slots, self.d))
+        return gates  # (..., M, d)
+
+    def weights(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Tensor:
+        """The mean gate of each slot [..., M]; absent slots weigh 0."""
+        return self._gates(cleared(x, present)).mean(-1).masked_fill(~present, 0.0)
+
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         x = cleared(x, present)  # (..., M, d)
-        gate = self.gate(x.flatten(-2)).sigmoid().unflatten(-1, (self.slots, self.d))
+        gate = self._gates(x)
         return one_token((gate * self.view(x).tanh()).sum(-2), present)  # (..., 1, d)

@@ -28,6 +28,11 @@ class SeNet(FusionOperator):
     def tokens_out(self) -> int:
         return 1 if self.readout == "linear" else self.slots
 
+    def weights(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Tensor:
+        """The weight of each slot [..., M] between 0 and 1; absent slots weigh 0."""
+        weight: Tensor = self.excite(cleared(x, present).mean(-1)).sigmoid()
+        return weight.masked_fill(~present, 0.0)
+
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
         x = cleared(x, present)  # (..., M, d)
         weight = self.excite(x.mean(-1)).sigmoid()  # (..., M)

@@ -24,6 +24,10 @@ class LogitWeighted(FusionOperator):
     def tokens_out(self) -> int:
         return 1
 
+    def weights(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Tensor:
+        """The weight of each tower [..., M]; absent towers weigh 0 if any is there."""
+        return (self.weight + absent_bias(present, self.weight.dtype)).softmax(-1)
+
     def forward(self, x: Tensor, present: Tensor, query: Tensor | None = None) -> Fused:
-        weight = (self.weight + absent_bias(present, self.weight.dtype)).softmax(-1)  # (..., M)
+        weight = self.weights(x, present)  # (..., M)
         return one_token((weight.unsqueeze(-2) @ cleared(x, present)).squeeze(-2), present)

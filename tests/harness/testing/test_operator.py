@@ -255,7 +255,30 @@ class CannotExport(Good):
         return token if float(x.detach().nansum()) > -1e30 else -token
 
 
+class WeighsBatches(Good):
+    def weights(self, x, present, query=None):
+        return present.double().mean(-1)
+
+
+class WeighsAbsent(Good):
+    def weights(self, x, present, query=None):
+        return present.double().softmax(-1)
+
+
+class WeighsWhatIsAbsent(Good):
+    def weights(self, x, present, query=None):
+        return x.mean(-1) * present
+
+
+class Weighs(Good):
+    def weights(self, x, present, query=None):
+        return present / present.sum(-1, keepdim=True).clamp(min=1)
+
+
 DEFECTS = [
+    (WeighsBatches, ShapeError, r"weights of slots \(\d+,\) have shape \(\); expected one a slot"),
+    (WeighsAbsent, PresenceError, "an absent slot has a weight; clear it and give it 0"),
+    (WeighsWhatIsAbsent, PresenceError, "an absent slot has a weight; clear it and give it 0"),
     (ZeroFactor, ContentError, "must not annihilate"),
     (MultipliesByPresence, PresenceError, r"0 \* NaN is NaN"),
     (IgnoresPresence, PresenceError, "nan in an absent slot changes tokens"),
@@ -292,7 +315,7 @@ DEFECTS = [
 ]
 
 
-@pytest.mark.parametrize("operator", [Good, GoodQuery])
+@pytest.mark.parametrize("operator", [Good, GoodQuery, Weighs])
 def test_an_operator_that_keeps_the_contract_passes(operator):
     check_fusion(operator, export=False)
 
