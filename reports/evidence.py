@@ -453,18 +453,21 @@ class Calibration:
 
 @dataclass(frozen=True)
 class MissingCurve:
-    """AUC difference from the reference as a share of items loses a modality."""
+    """AUC difference from the reference as a modality, items or users are disturbed more and
+    more."""
 
     strategy: str
-    modality: str
+    modality: str  # "" where items or users are new
     shares: tuple[float, ...]  # 0 .. 1
     gain: tuple[Interval, ...]
-    lead: tuple[Interval, ...] = ()  # over what runs today with the same items hidden
+    lead: tuple[Interval, ...] = ()  # over what runs today disturbed alike
+    kind: str = "items"  # or requests, noise, stale, other, cold_items, cold_users
+    area: Interval | None = None  # mean change over the shares, from nothing disturbed
 
 
 @dataclass(frozen=True)
 class MissingModality:
-    """`reference` is the strategy that differences are taken from, with nothing hidden."""
+    """`reference` is the strategy that differences are taken from, with nothing disturbed."""
 
     reference: str
     curves: tuple[MissingCurve, ...]
@@ -576,6 +579,29 @@ class ModalityWorth:
     rows: str  # "" = all test rows, else slice: value
     modality: str  # or "all modalities"
     auc: Interval
+
+
+@dataclass(frozen=True)
+class ControlledModality:
+    """Change of a trained strategy's AUC under a control of one modality; the interval holds for
+    all of the strategy's at once."""
+
+    strategy: str
+    modality: str
+    control: str  # removed | shuffled | random
+    auc: Interval
+
+
+@dataclass(frozen=True)
+class WeighedSlot:
+    """How an operator weighs one of its slots on average, with the interval of this one alone."""
+
+    strategy: str
+    operator: str
+    rows: str  # "" = all test rows, else slice: value
+    slot: str
+    weight: Interval
+    present: float  # share of the rows that have the slot
 
 
 @dataclass(frozen=True)
@@ -708,6 +734,9 @@ class Evidence:
     widths: tuple[WidthCurve, ...] = ()
     slices: tuple[Slice, ...] = ()
     worths: tuple[ModalityWorth, ...] = ()  # of an explanation
+    controlled: tuple[ControlledModality, ...] = ()  # of an explanation
+    weighed: tuple[WeighedSlot, ...] = ()  # of an explanation
+    explained: tuple[str, ...] = ()  # what an explanation says in words
     gaps: tuple[SliceGap, ...] = ()  # between groups of sensitive slices
     backends: tuple[ServedBy, ...] = ()  # () where nothing but what ships was timed
     session: SessionQuality | None = None  # None where nothing was timed

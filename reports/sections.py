@@ -19,7 +19,7 @@ from fusefront.reports.figures.ablation import draw_ablation
 from fusefront.reports.figures.calibration import draw_calibration
 from fusefront.reports.figures.crossing import draw_crossing, strongest
 from fusefront.reports.figures.load import call_lines, draw_calls, draw_queue, queue_lines
-from fusefront.reports.figures.missing import draw_missing
+from fusefront.reports.figures.missing import GROUPS, draw_missing
 from fusefront.reports.figures.scopes import draw_scopes
 from fusefront.reports.figures.svg import Drawing
 from fusefront.reports.figures.training import draw_epochs, draw_trials
@@ -83,7 +83,7 @@ def sections(evidence: Evidence, language: Language, *, printed: bool = False) -
         _epochs(evidence, brush),
         _trials(evidence, brush),
         *_searches(evidence),
-        *([_table(evidence, gap_tables.worths(evidence))] if evidence.worths else []),
+        *_explained(evidence),
         _missing(evidence, brush),
         *_codes(evidence, brush),
         _table(evidence, tables.slices(evidence)),
@@ -263,10 +263,46 @@ def _searches(evidence: Evidence) -> list[Section]:
     return [*sections, Section("winners", heading, code=search_tables.winners(evidence))]
 
 
+def _explained(evidence: Evidence) -> list[Section]:
+    """What each modality adds, whether it is used and how it is weighed, in words and tables;
+    nothing where it was not asked."""
+    shown = []
+    if evidence.worths:
+        section = _table(evidence, gap_tables.worths(evidence))
+        shown.append(section._replace(notes=(*evidence.explained, *section.notes)))
+    if evidence.controlled:
+        shown.append(_table(evidence, gap_tables.controls(evidence)))
+    if evidence.weighed:
+        shown.append(_table(evidence, gap_tables.weights(evidence)))
+    return shown
+
+
 def _missing(evidence: Evidence, brush: Brush) -> Section:
     if evidence.missing is None or not evidence.missing.curves:
         return _absent(evidence, "missing")
-    return _figure(evidence, "missing", brush, draw_missing, reviewer.missing(evidence))
+    measured = {curve.kind for curve in evidence.missing.curves}
+    heading = reviewer.HEADING["missing"]
+    drawings, captions = [], []
+    for name, kinds in GROUPS.items():
+        if not measured & set(kinds):
+            continue
+        drawings.append(
+            draw_missing(
+                evidence,
+                brush.language,
+                name=f"missing-{name}",
+                title=f"{heading}: {reviewer.DISTURBED[kinds[0]]}",
+                description=reviewer.alt_text(evidence, "missing"),
+                printed=brush.printed,
+                kinds=kinds,
+            )
+        )
+        captions.append(reviewer.missing(evidence, kinds))
+    table = gap_tables.disturbed(evidence)
+    notes = (table.note,) if table.rows else ()
+    return Section(
+        "missing", heading, tuple(drawings), tuple(captions), table if table.rows else None, notes
+    )
 
 
 def _codes(evidence: Evidence, brush: Brush) -> list[Section]:

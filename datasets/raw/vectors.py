@@ -166,7 +166,7 @@ def from_column(
         return
     for path, parts in where_of.items():
         whole = np.concatenate(parts)
-        _refuse_twice(whole, path, pl.Series(key, whole))
+        _refuse_twice(whole, path, items.keys.gather(np.maximum(whole, 1) - 1).alias(key))
 
 
 def _list_matrix(column: pl.Series, path: Path, first: int, width: int) -> NDArray[np.float32]:

@@ -25,12 +25,17 @@ def explain(
 
     Nothing is trained. Writes explanation.json into the study's folder: Shapley values, overall and
     by slice, with intervals over test rows and seeds; they sum to the AUC with all modalities minus
-    that with none.
+    that with none. Controls show whether each modality is used: removed, with vectors of other
+    items, with random vectors of the same spectrum.
     """
-    from fusefront.harness.cli.show import console, show, show_shares
-    from fusefront.harness.robustness.explain import ExplainOptions, explain
+    from fusefront.harness.cli.show import console, show, show_explanation
+    from fusefront.harness.dossier.record_types import ExplanationRecord
+    from fusefront.harness.robustness.explain import FILE, ExplainOptions, explain
+    from fusefront.harness.runs.records import read_record
     from fusefront.harness.runs.store import find_study
 
     options = ExplainOptions(tuple(strategy or ()), tuple(include_path or ()))
-    shares = explain(find_study(study, out), options, console(quiet=as_json).print)
-    show(shares) if as_json else show_shares(shares)
+    folder = find_study(study, out)
+    explain(folder, options, console(quiet=as_json).print)
+    record = read_record(folder.path / FILE, ExplanationRecord)
+    show(record) if as_json else show_explanation(record)

@@ -11,7 +11,7 @@ from fusefront.harness.runs.files import Json
 
 if TYPE_CHECKING:  # these import torch, whose memory would break `prepare --max-memory`
     from fusefront.harness.ablation.forecast import AblationForecast
-    from fusefront.harness.dossier.record_types import ModalityShare
+    from fusefront.harness.dossier.record_types import ExplanationRecord, ModalityShare
     from fusefront.harness.jobs.matrix import StudyPlan
     from fusefront.harness.jobs.pipeline import Conclusion
     from fusefront.harness.runs.records import (
@@ -178,6 +178,14 @@ def _milliseconds(cost: "PartCost") -> str:
         return ""
     added = cost["p50"]
     return f"{added['ms']:+.2f}" if added["measurable"] else "nothing measurable"
+
+
+def show_explanation(record: "ExplanationRecord") -> None:
+    """Tables of what each modality adds, then what the explanation says in words."""
+    show_shares(record["shares"])
+    out = Console()
+    for sentence in record.get("sentences", []):
+        out.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_shares(rows: "list[ModalityShare]") -> None:

@@ -169,6 +169,9 @@ def build_evidence(material: StudyMaterial, policy: Policy, signature: Signature
         at_once=at_once(material.bench),
         slices=sections.slices(comparison, subject, frozenset(sensitive), policy.margin),
         worths=left_out.read(lambda: sections.worths(study), ()),
+        controlled=left_out.read(lambda: sections.controlled(study), ()),
+        weighed=left_out.read(lambda: sections.weighed(study), ()),
+        explained=left_out.read(lambda: sections.explained(study), ()),
         gaps=left_out.read(lambda: group_gaps.shown_gaps(study, deciding[:2]), ()),
         audit=left_out.read(lambda: facts.audit_findings(study), ()),
         environment=left_out.read(

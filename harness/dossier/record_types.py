@@ -144,6 +144,29 @@ class ModalityShare(TypedDict):
     single: NotRequired[Ends]  # of this one alone
 
 
+class ModalityControl(TypedDict):
+    """Change of a trained strategy's AUC where a modality's vectors are removed, those of other
+    items (shuffled), or random ones of the same spectrum."""
+
+    strategy: str
+    modality: str
+    control: str  # removed | shuffled | random
+    auc: Ends  # hold for all modalities and controls of the strategy at once
+    single: NotRequired[Ends]  # of this one alone
+
+
+class SlotWeight(TypedDict):
+    """How an operator weighs one of its slots, on average over the rows of test or of a slice."""
+
+    strategy: str
+    operator: str  # its name and its place in the model
+    slice: str
+    value: str
+    slot: str
+    weight: Ends  # of this one alone
+    present: float  # share of the rows that have the slot
+
+
 class ExplanationRecord(Record):
     """explanation.json of a study."""
 
@@ -151,6 +174,8 @@ class ExplanationRecord(Record):
     exact: bool  # over all subsets, or over drawn orders
     sentences: NotRequired[list[str]]  # what each modality contributes on all rows
     shares: list[ModalityShare]
+    controls: NotRequired[list[ModalityControl]]  # whether each modality is used
+    weights: NotRequired[list[SlotWeight]]  # [] where no operator tells its weights
 
 
 class GapRow(TypedDict):

@@ -28,6 +28,7 @@ from fusefront.reports.evidence import (
     AblationStep,
     BuildStep,
     Calibration,
+    ControlledModality,
     CrossedCell,
     CrossedEffect,
     Interval,
@@ -36,6 +37,7 @@ from fusefront.reports.evidence import (
     ModalityWorth,
     Slice,
     StepCost,
+    WeighedSlot,
 )
 
 ROBUSTNESS = "robustness.json"
@@ -154,8 +156,39 @@ def worths(study: StudyFolder) -> tuple[ModalityWorth, ...]:
     )
 
 
+def controlled(study: StudyFolder) -> tuple[ControlledModality, ...]:
+    """explanation.json: what AUC changes by under each control of each modality."""
+    record = optional_record(study.path / EXPLANATION, ExplanationRecord)
+    return tuple(
+        ControlledModality(row["strategy"], row["modality"], row["control"], _interval(row["auc"]))
+        for row in (record.get("controls", []) if record else [])
+    )
+
+
+def weighed(study: StudyFolder) -> tuple[WeighedSlot, ...]:
+    """explanation.json: how operators weigh their slots."""
+    record = optional_record(study.path / EXPLANATION, ExplanationRecord)
+    return tuple(
+        WeighedSlot(
+            row["strategy"],
+            row["operator"],
+            f"{row['slice']}: {row['value']}" if row["slice"] else "",
+            row["slot"],
+            _interval(row["weight"]),
+            row["present"],
+        )
+        for row in (record.get("weights", []) if record else [])
+    )
+
+
+def explained(study: StudyFolder) -> tuple[str, ...]:
+    """explanation.json: its sentences."""
+    record = optional_record(study.path / EXPLANATION, ExplanationRecord)
+    return tuple(record.get("sentences", ())) if record else ()
+
+
 def missing(study: StudyFolder) -> MissingModality | None:
-    """robustness.json: AUC differences to the reference as a share of items loses a modality."""
+    """robustness.json: AUC differences to the reference as inputs are disturbed more and more."""
     path = study.path / ROBUSTNESS
     if not path.exists():
         return None
@@ -167,9 +200,10 @@ def missing(study: StudyFolder) -> MissingModality | None:
             tuple(curve["shares"]),
             tuple(_interval(value) for value in curve["gain"]),
             tuple(_interval(value) for value in curve["lead"]),
+            curve.get("kind", "items"),
+            _interval(curve["area"]) if "area" in curve else None,
         )
         for curve in record.get("curves", [])
-        if curve.get("kind", "items") == "items"  # the figure's axis is a share of the items
     )
     return MissingModality(record["reference"], curves) if curves else None
 

@@ -1,10 +1,9 @@
 """`fusefront explain`: what each modality adds to a trained strategy's AUC, alone and with the
 other modalities."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +13,13 @@ from scipy import special
 from fusefront.baselines.contract import Baseline
 from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.dossier.predictions import StudySource
-from fusefront.harness.dossier.record_types import ModalityShare
+from fusefront.harness.dossier.record_types import ModalityControl, ModalityShare, SlotWeight
 from fusefront.harness.errors import NothingToDoError
 from fusefront.harness.parts.plugins import parts_of_runs
 from fusefront.harness.robustness.chosen import Tell, chosen_strategies, runs_with_weights
+from fusefront.harness.robustness.controls import ControlChanges, controls_in_words
+from fusefront.harness.robustness.parts_of_rows import TestRows, parts_of_rows
+from fusefront.harness.robustness.slot_weights import WeightSums, weights_in_words
 from fusefront.harness.robustness.study import ends_of
 from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.seal import open_test
@@ -25,7 +27,6 @@ from fusefront.harness.runs.store import StudyFolder
 from fusefront.harness.statistics.accumulate import Accumulator
 from fusefront.harness.statistics.auc import Scores, auc_influence, tie_groups
 from fusefront.harness.statistics.contrasts import contrasts
-from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.shapley import Coalitions, coalitions
 from fusefront.harness.training.build import load_model
 from fusefront.harness.training.module import encode_table
@@ -67,23 +68,36 @@ def explain(study: StudyFolder, options: ExplainOptions, tell: Tell) -> list[Mod
     subsets = coalitions(len(modalities))
     open_test(study.path, "explain")
     source = StudySource(study)
-    parts = tuple(_parts(source))
-    rows = []
+    parts = tuple(parts_of_rows(source))
+    rows: list[ModalityShare] = []
+    controls: list[ModalityControl] = []
+    weights: list[SlotWeight] = []
     plugins = parts_of_runs((e.path for entries in runs.values() for e in entries), options.include)
     for name, entries in runs.items():
         sums = [SharesOfRows.empty(part, modalities) for part in parts]
+        changes, slots = ControlChanges.empty(parts[0].layout), WeightSums(parts)
         for entry in entries:
             tell(f"{name}, seed {entry.seed}: {len(subsets.members)} subsets of {len(modalities)}")
             model = load_model(entry.path, store, plugins)
             _add(sums, parts, subsets, model, store)
+            changes.add(model, store)
+            slots.add(model, store)
         rows += [row for part in sums for row in part.rows(name, subsets, len(parts))]
+        controls += changes.rows(name)
+        weights += slots.rows(name)
     record = {
         "format": 1,
         "kind": KIND,
         "exact": subsets.exact,
         "runs": {name: [entry.run_id for entry in entries] for name, entries in runs.items()},
         "shares": rows,
-        "sentences": in_words(rows),
+        "controls": controls,
+        "weights": weights,
+        "sentences": [
+            *in_words(rows),
+            *controls_in_words(controls),
+            *weights_in_words(weights),
+        ],
     }
     write_json(study.path / FILE, record)
     return rows
@@ -112,26 +126,6 @@ def in_words(rows: Sequence[ModalityShare]) -> list[str]:
                 f"{who} {word} {abs(ends['value']):.4f} AUC [{low:+.4f}, {high:+.4f}]."
             )
     return sentences
-
-
-class TestRows(NamedTuple):
-    """All test rows, or those of one value of a slice."""
-
-    slice: str
-    value: str
-    chosen: NDArray[np.bool_]  # [N]
-    layout: Layout
-
-
-def _parts(source: StudySource) -> Iterator[TestRows]:
-    rows = source.rows("test")
-    yield TestRows("", "", np.ones(len(rows.label), bool), Layout(rows, source.cluster))
-    for declared in source.slices("test"):
-        for code, value in enumerate(declared.values):
-            chosen = np.asarray(declared.code) == code
-            part = rows.take(chosen)
-            if 0 < int(part.label.sum()) < len(part.label):
-                yield TestRows(declared.name, value, chosen, Layout(part, source.cluster))
 
 
 @dataclass

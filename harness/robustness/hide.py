@@ -1,15 +1,25 @@
-"""Test scores of a trained model with a modality hidden, noisy or swapped; nothing is trained."""
+"""Test scores of a trained model with a modality hidden, noisy or swapped, or with items and
+users that it does not know; nothing is trained."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fusefront.baselines.contract import Baseline
 from fusefront.datasets.store import PreparedDataset
-from fusefront.harness.robustness.condition import Hidden
-from fusefront.harness.robustness.vectors import changed_vectors, other_vectors
+from fusefront.harness.robustness.cold import (
+    WithoutHistories,
+    cold_items,
+    cold_users,
+    unknown_ids,
+)
+from fusefront.harness.robustness.condition import OTHER, Hidden
+from fusefront.harness.robustness.vectors import Vectors, changed_vectors, other_vectors
 from fusefront.harness.statistics.auc import Scores
 from fusefront.harness.training.module import encode_table
 from fusefront.harness.training.predict import predict
@@ -36,29 +46,65 @@ def hidden_requests(store: PreparedDataset, hidden: Hidden, seed: int = 0) -> ND
 
 
 def scores(
-    model: Baseline, store: PreparedDataset, conditions: tuple[Hidden, ...]
+    model: Baseline,
+    store: PreparedDataset,
+    conditions: tuple[Hidden, ...],
+    files: Mapping[str, Vectors] | None = None,
 ) -> Iterator[tuple[Hidden, Scores]]:
-    """Logits [N] of the test split under each condition; the weights stay as trained."""
-    items = store.manifest.schema_.items
-    whole: Scores | None = None
-    absent: dict[str, Scores] = {}
+    """Logits [N] of the test split under each condition; the weights stay as trained.
+
+    `files` are second vectors [n + 1, D] by modality, for conditions of the kind "other".
+    """
+    scorer = DisturbedScorer(model, store, files or {})
     for hidden in conditions:
-        if hidden.share == 0 and whole is not None:
-            yield hidden, whole
-        elif hidden.kind == "requests" and hidden.share > 0:
-            if whole is None:
-                whole = predict(model, encode_table(model, items, None), store, "test")
-            if hidden.modality not in absent:
-                out = torch.from_numpy(shown_modalities(store, hidden._replace(share=1.0)))
-                absent[hidden.modality] = predict(
-                    model, encode_table(model, items, out), store, "test"
-                )
-            yield hidden, np.where(hidden_requests(store, hidden), absent[hidden.modality], whole)
-        elif hidden.kind in ("noise", "stale") and hidden.share > 0:
-            with other_vectors(model, store, hidden.modality, changed_vectors(store, hidden)):
-                yield hidden, predict(model, encode_table(model, items, None), store, "test")
-        else:
-            keep = torch.from_numpy(shown_modalities(store, hidden)) if hidden.share > 0 else None
-            logits = predict(model, encode_table(model, items, keep), store, "test")
-            whole = logits if hidden.share == 0 else whole
-            yield hidden, logits
+        yield hidden, scorer.whole if hidden.share == 0 else scorer.disturbed(hidden)
+
+
+@dataclass
+class DisturbedScorer:
+    """A trained model that scores the test split again and again."""
+
+    model: Baseline
+    store: PreparedDataset
+    files: Mapping[str, Vectors]
+
+    @cached_property
+    def whole(self) -> Scores:
+        """Logits [N] with nothing disturbed."""
+        return self._scored()
+
+    @cached_property
+    def without_histories(self) -> Scores:
+        """Logits [N] where no user has a history."""
+        return self._scored(store=WithoutHistories(self.store.path, self.store.manifest))
+
+    @cached_property
+    def _absent(self) -> dict[str, Scores]:
+        return {}
+
+    def disturbed(self, hidden: Hidden) -> Scores:
+        """Logits [N] under one condition of a share above 0."""
+        kind, store = hidden.kind, self.store
+        if kind == "requests":
+            if hidden.modality not in self._absent:
+                self._absent[hidden.modality] = self._hiding(hidden._replace(share=1.0))
+            absent = self._absent[hidden.modality]
+            return np.where(hidden_requests(store, hidden), absent, self.whole)
+        if kind == "cold_users":
+            return np.where(cold_users(store, hidden.share), self.without_histories, self.whole)
+        if kind == "cold_items":
+            with unknown_ids(self.model, cold_items(store, hidden.share)):
+                return self._scored()
+        if kind in ("noise", "stale", OTHER):
+            rows = changed_vectors(store, hidden, other=self.files.get(hidden.modality))
+            with other_vectors(self.model, store, hidden.modality, rows):
+                return self._scored()
+        return self._hiding(hidden)
+
+    def _hiding(self, hidden: Hidden) -> Scores:
+        return self._scored(torch.from_numpy(shown_modalities(self.store, hidden)))
+
+    def _scored(self, keep: Tensor | None = None, store: PreparedDataset | None = None) -> Scores:
+        items = self.store.manifest.schema_.items
+        codes = encode_table(self.model, items, keep)
+        return predict(self.model, codes, store or self.store, "test")

@@ -5,16 +5,14 @@ that is left out gets the values that the model knows as absent: vectors and ids
 seen, an empty history, numbers at their mean, fields at their unknown value.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from fusefront.baselines.contract import Baseline, ItemCodes, Schema
+from fusefront.harness.robustness.cold import id_tables, unknown_ids
 from fusefront.harness.serving.export.online import eager_logits
 from fusefront.harness.serving.export.request import HISTORIES, Feed
 from fusefront.harness.statistics.shapley import coalitions
@@ -43,7 +41,7 @@ def groups_of(model: Baseline, schema: Schema, feed: Feed) -> tuple[str, ...]:
         groups.append(NUMBERS)
     if "ids" in context:
         groups.append(FIELDS)
-    return (*groups, IDS) if _id_tables(model) else tuple(groups)
+    return (*groups, IDS) if id_tables(model) else tuple(groups)
 
 
 def contributions(model: Baseline, schema: Schema, feed: Feed) -> Contributions:
@@ -74,7 +72,8 @@ def _compact(feed: Feed) -> tuple[torch.Tensor, Feed]:
 
 def _codes(model: Baseline, schema: Schema, items: torch.Tensor, present: set[str]) -> ItemCodes:
     keep = torch.tensor([name in present for name in schema.modalities], dtype=torch.bool)
-    with torch.inference_mode(), _ids_known(model, known=IDS in present):
+    unknown = torch.full((schema.items + 1,), IDS not in present)
+    with torch.inference_mode(), unknown_ids(model, unknown):
         return model.encode_items(items, keep.expand(len(items), -1))
 
 
@@ -87,28 +86,3 @@ def _masked(feed: Feed, present: set[str]) -> Feed:
             names = [name for name in feed if name.endswith(kind)]
             masked |= {name: np.zeros_like(feed[name]) for name in names}
     return masked
-
-
-def _id_tables(model: Baseline) -> list[nn.Module]:
-    """The parts that embed ids and know which ids occurred in train."""
-    return [
-        part
-        for part in model.modules()
-        if isinstance(getattr(part, "in_train", None), torch.Tensor)
-        and getattr(part, "ids", None) is not None
-    ]
-
-
-@contextmanager
-def _ids_known(model: Baseline, *, known: bool) -> Iterator[None]:
-    """Unless `known`, treat every id as one that did not occur in train while the context is
-    open."""
-    parts = [] if known else _id_tables(model)
-    before = [part.in_train for part in parts]
-    for part in parts:
-        part.in_train = torch.zeros_like(part.in_train)  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for part, own in zip(parts, before, strict=True):
-            part.in_train = own

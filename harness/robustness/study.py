@@ -1,8 +1,8 @@
-"""`fusefront robustness`: disturb each modality at serving time, score test again, compare in
-pairs."""
+"""`fusefront robustness`: disturb each modality, the items and the users at serving time, score
+test again, compare in pairs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ from fusefront.harness.dossier.record_types import Ends, HiddenCurve
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.plugins import parts_of_runs
 from fusefront.harness.robustness.chosen import Tell, chosen_strategies, runs_with_weights
-from fusefront.harness.robustness.condition import KINDS, Hidden
+from fusefront.harness.robustness.condition import COLD_KINDS, KINDS, OTHER, Hidden
 from fusefront.harness.robustness.hide import scores
+from fusefront.harness.robustness.vector_file import Vectors, second_vectors
 from fusefront.harness.runs.files import write_json
 from fusefront.harness.runs.seal import open_test
 from fusefront.harness.runs.store import RunEntry, StudyFolder
@@ -39,20 +40,35 @@ class HidingOptions:
     strategies: tuple[str, ...] = ()
     shares: tuple[float, ...] = SHARES
     include: tuple[Path, ...] = ()
-    kinds: tuple[str, ...] = ("items",)  # of KINDS
+    kinds: tuple[str, ...] = ("items",)  # of KINDS, or OTHER
+    vectors: Mapping[str, Path] = field(default_factory=dict)  # modality -> its second vector file
 
     def check(self) -> None:
-        """Raises UsageError for a share out of range or an unknown kind."""
-        if unknown := [kind for kind in self.kinds if kind not in KINDS]:
-            raise UsageError(f"got kind {unknown[0]!r}, expected of {', '.join(KINDS)}")
+        """Raises UsageError for a share out of range, an unknown kind or one without its files."""
+        known = (*KINDS, OTHER)
+        if unknown := [kind for kind in self.kinds if kind not in known]:
+            raise UsageError(f"got kind {unknown[0]!r}, expected of {', '.join(known)}")
+        if OTHER in self.kinds and not self.vectors:
+            raise UsageError("kind 'other' needs a second vector file: --vectors MODALITY=FILE")
         if bad := [share for share in self.shares if not 0 <= share <= 1]:
             raise UsageError(f"got share {bad[0]:g}, expected shares of the items from 0 to 1")
 
+    def measured(self, modalities: tuple[str, ...]) -> list[tuple[str, str]]:
+        """Kind and modality of each curve of a strategy; second vector files come last."""
+        kinds = [kind for kind in self.kinds if kind != OTHER] + [OTHER] * bool(self.vectors)
+        places = {
+            **dict.fromkeys(COLD_KINDS, ("",)),
+            OTHER: tuple(name for name in modalities if name in self.vectors),
+        }
+        return [
+            (kind, name) for kind in dict.fromkeys(kinds) for name in places.get(kind, modalities)
+        ]
+
 
 def measure(study: StudyFolder, options: HidingOptions, tell: Tell) -> list[HiddenCurve]:
-    """Write robustness.json; returns its curves, one for each strategy and modality.
+    """Write robustness.json; returns its curves, one for each kind, strategy and modality.
 
-    Every AUC is compared with that of today's strategy with nothing hidden (`gain`), and with
+    Every AUC is compared with that of today's strategy with nothing disturbed (`gain`), and with
     today's under the same disturbance (`lead`). Opening test is recorded.
     """
     options.check()
@@ -61,16 +77,17 @@ def measure(study: StudyFolder, options: HidingOptions, tell: Tell) -> list[Hidd
     names = chosen_strategies(study, options.strategies)
     runs = {name: runs_with_weights(study, name, tell) for name in names}
     shares = tuple(sorted({0.0, *options.shares}))
-    conditions = tuple(
-        Hidden(m, share, kind) for kind in options.kinds for m in modalities for share in shares
-    )
+    places = options.measured(modalities)
+    conditions = tuple(Hidden(m, share, kind) for kind, m in places for share in shares)
+    files = {name: second_vectors(store, name, path) for name, path in options.vectors.items()}
     open_test(study.path, "robustness")
-    hidden = _collect(study, store, runs, conditions, options.include, tell)
+    hidden = _collect(study, store, runs, conditions, files, options.include, tell)
     curves = [
         hidden.curve(name, modality, shares, kind)
-        for kind in options.kinds
+        for measured_kind in dict.fromkeys(kind for kind, _ in places)
         for name in runs
-        for modality in modalities
+        for kind, modality in places
+        if kind == measured_kind
     ]
     reference = study.spec.baseline
     ids = {name: [entry.run_id for entry in entries] for name, entries in runs.items()}
@@ -146,6 +163,7 @@ def _collect(
     store: PreparedDataset,
     runs: dict[str, list[RunEntry]],
     conditions: tuple[Hidden, ...],
+    files: Mapping[str, Vectors],
     include: tuple[Path, ...],
     tell: Tell,
 ) -> HiddenScores:
@@ -164,7 +182,7 @@ def _collect(
             tell(f"{name}, seed {entry.seed}: {len(hidden)} conditions")
             model = load_model(entry.path, store, parts)
             whole: tuple[float, Floats] | None = None
-            for condition, logits in scores(model, store, hidden):
+            for condition, logits in scores(model, store, hidden, files):
                 influence = auc_influence(tie_groups(logits, label))
                 summed = auc_sums(axis, influence, logits, label)
                 whole = whole or (influence.value, summed)

@@ -1,4 +1,5 @@
-"""What is left of the gain when a modality is hidden at serving time, one panel a modality."""
+"""What is left of the gain when a modality, items or users are disturbed at serving time: a panel
+each."""
 
 from fusefront.reports.evidence import Evidence
 from fusefront.reports.figures import canvas, style
@@ -19,6 +20,21 @@ from fusefront.reports.words.names import shorten
 from fusefront.reports.words.phrase import Language
 
 MOST = 4  # panels
+GROUPS: dict[str, tuple[str, ...]] = {  # kinds that share a figure
+    "wide": ("items",),
+    "requests": ("requests",),
+    "noise": ("noise",),
+    "stale": ("stale",),
+    "other": ("other",),
+    "cold": ("cold_items", "cold_users"),
+}
+TITLE = {
+    "noise": "with_noise",
+    "stale": "of_others",
+    "other": "of_file",
+    "cold_items": "new_items",
+    "cold_users": "new_users",
+}
 HEIGHT = 340
 LINE = 15.0  # pixels between two names
 
@@ -31,20 +47,22 @@ def draw_missing(
     title: str,
     description: str,
     printed: bool = False,
+    kinds: tuple[str, ...] = ("items",),
 ) -> Drawing:
-    """Lines with 95 % bands over the share of items that lost the modality."""
+    """Lines with 95 % bands over the share that is disturbed, of the kinds that share a figure."""
     missing = evidence.missing
     assert missing is not None
-    modalities = list(dict.fromkeys(curve.modality for curve in missing.curves))[:MOST]
+    shown = [curve for curve in missing.curves if curve.kind in kinds]
+    places = list(dict.fromkeys((curve.kind, curve.modality) for curve in shown))[:MOST]
     with canvas.drawing():
         edges = (62, 200, 62, 52)
-        fig, axes = panels(style.WIDE, HEIGHT, 1, len(modalities), edges)
-        low, high = span([g for curve in missing.curves for g in curve.gain], 0.1)
+        fig, axes = panels(style.WIDE, HEIGHT, 1, len(places), edges)
+        low, high = span([g for curve in shown for g in curve.gain], 0.1)
         low, high = min(low, 0.0), max(high, 0.0)
-        for ax, modality in zip(axes, modalities, strict=True):
+        for ax, (kind, modality) in zip(axes, places, strict=True):
             ax.set_xlim(-3, 103)
             heights(ax, low, high, signed=True, labelled=ax is axes[0])
-            curves = [curve for curve in missing.curves if curve.modality == modality]
+            curves = [c for c in shown if (c.kind, c.modality) == (kind, modality)]
             for curve in curves:
                 line_style = look(evidence, curve.strategy, language)
                 x = [100 * share for share in curve.shares]
@@ -61,13 +79,14 @@ def draw_missing(
                 ax.plot(x, y, "-", marker=line_style.marker, ms=5.5, color=line_style.colour,
                         lw=1.5, mec=ink("paper"), mew=0.6)  # fmt: skip
             ax.set_xticks([0, 25, 50, 75, 100], ["0", "25", "50", "75", "100%"])
-            ax.set_xlabel(say("lost", language), labelpad=6)
-            above(ax, say("without", language, modality=shorten(canvas.drawable(modality), 16)))
+            ax.set_xlabel(say(kind, language), labelpad=6)
+            of = shorten(canvas.drawable(modality), 16)
+            above(ax, say(TITLE.get(kind, "without"), language, modality=of))
         last = axes[-1]
-        final = [curve for curve in missing.curves if curve.modality == modalities[-1]]
+        final = [curve for curve in shown if (curve.kind, curve.modality) == places[-1]]
         pixel = (high - low) / (HEIGHT - edges[2] - edges[3])
-        places = apart([curve.gain[-1].value for curve in final], LINE * pixel)
-        for curve, height in zip(final, places, strict=True):
+        at = apart([curve.gain[-1].value for curve in final], LINE * pixel)
+        for curve, height in zip(final, at, strict=True):
             line_style = look(evidence, curve.strategy, language)
             last.text(106, height, role_name(evidence, curve.strategy, language, 16),
                       color=line_style.colour, va="center", size=style.NOTE)  # fmt: skip

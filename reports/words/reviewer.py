@@ -31,16 +31,45 @@ HEADING = {
     "searches": "What the searches spent",
     "importance": "Which hyper-parameters mattered",
     "winners": "The winning hyper-parameters, to copy",
-    "missing": "When a modality goes missing",
+    "missing": "When inputs are missing, noisy, stale or new",
     "codes": "What the codes keep",
     "widths": "How narrow a nested code may be",
     "slices": "Where it gains and where it does not",
     "gaps": "Gaps between groups",
     "worths": "What each modality adds",
+    "controls": "Whether each modality is used",
+    "weights": "How modalities are weighed",
     "what_if": "Which strategy wins where",
     "audit": "Audit of the data",
     "environment": "Environment",
     "runs": "Where each number comes from",
+}
+DISTURBED = {
+    "items": "hidden, of the items",
+    "requests": "hidden, of the requests",
+    "noise": "noise on the vectors",
+    "stale": "vectors of other items",
+    "other": "vectors of a second file",
+    "cold_items": "new items",
+    "cold_users": "new users",
+}
+HOW = {  # how inputs were disturbed
+    "items": "Vectors are hidden when serving, of items drawn at random.",
+    "requests": "Vectors are hidden when serving, of all items of requests drawn at random.",
+    "noise": "Every vector has noise added when serving, in deviations of each dimension.",
+    "stale": "Items drawn at random have the vectors of other items when serving.",
+    "other": "Items drawn at random have the vectors of a second file when serving.",
+    "cold_items": "Items drawn at random have ids as if training had never shown them.",
+    "cold_users": "Users drawn at random have no history.",
+}
+AT = {  # the greatest share of a curve
+    "items": "{modality} hidden of {share} of the items",
+    "requests": "{modality} hidden of {share} of the requests",
+    "noise": "noise of {share} on {modality}",
+    "stale": "{modality} of others for {share} of the items",
+    "other": "{modality} of the file for {share} of the items",
+    "cold_items": "{share} of the items new",
+    "cold_users": "{share} of the users new",
 }
 ABSENT = {
     "cost": ("No latency was measured; `{bench}` times every strategy in one session."),
@@ -52,7 +81,8 @@ ABSENT = {
         "again."
     ),
     "missing": (
-        "Not measured; `{robustness}` hides each modality at serving time and scores test again."
+        "Not measured; `{robustness}` hides and disturbs each modality at serving time and scores "
+        "test again."
     ),
     "slices": (
         "The data set declares no slices; name them under `slices` in its spec and prepare it "
@@ -309,23 +339,24 @@ def convergence(evidence: Evidence) -> str:
     return f"{text} In its last quarter of trials {_and(shown)} still {verb} a lower bound."
 
 
-def missing(evidence: Evidence) -> str:
-    """How it was hidden, and what that costs the strategy that page one is about."""
+def missing(evidence: Evidence, kinds: tuple[str, ...] = ("items",)) -> str:
+    """How inputs were disturbed, and what that costs the strategy that page one is about."""
     assert evidence.missing is not None
-    own = evidence.missing.curves[0].strategy
-    text = (
-        "Vectors are hidden at random when serving, without training again; bands are 95% "
-        "intervals."
-    )
-    losses = [_loss(c) for c in evidence.missing.curves if c.strategy == own and c.shares[0] == 0]
+    curves = [curve for curve in evidence.missing.curves if curve.kind in kinds]
+    own = curves[0].strategy
+    how = " ".join(HOW[kind] for kind in kinds if any(curve.kind == kind for curve in curves))
+    text = f"{how} Nothing is trained again; bands are 95% intervals."
+    losses = [_loss(c) for c in curves if c.strategy == own and c.shares[0] == 0]
     if losses:
-        text += f" {own} without any {_and(losses)}."
+        text += f" {own}, {_and(losses)}."
     return text
 
 
 def _loss(curve: MissingCurve) -> str:
     change = curve.gain[-1].value - curve.gain[0].value
-    return f"{curve.modality} changes by {numbers.signed(change)} AUC"
+    share = numbers.percent(curve.shares[-1])
+    words = AT[curve.kind].format(modality=curve.modality, share=share)
+    return f"{words}: {numbers.signed(change)} AUC"
 
 
 def widths(evidence: Evidence) -> str:
@@ -386,7 +417,10 @@ def alt_text(evidence: Evidence, key: str) -> str:
         "trials": (
             "Best validation AUC so far along the trials of each search, below its final best."
         ),
-        "missing": "AUC over the share of items that lost a modality, one panel a modality.",
+        "missing": (
+            "AUC over the share that is disturbed, one panel a modality, for new items or for new "
+            "users; the table below holds every number."
+        ),
         "widths": (
             "Validation AUC against the whole code over the width of the code, one panel a "
             "strategy."

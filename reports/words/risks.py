@@ -261,7 +261,8 @@ def _missing(evidence: Evidence, language: Language) -> list[Sentence]:
     """The modality whose loss leaves it worst off, at half of the items and at all of them."""
     own = subject(evidence)
     table = evidence.missing.curves if evidence.missing else ()
-    curves = [c for c in table if own is not None and c.strategy == own.strategy]
+    hidden = [curve for curve in table if curve.kind == "items"]
+    curves = [c for c in hidden if own is not None and c.strategy == own.strategy]
     if not curves:
         return [sentence(MISSING["none"], language, command=on_study(evidence, "robustness"))]
     worst = min(curves, key=lambda c: _shown(c)[-1].value)

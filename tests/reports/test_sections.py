@@ -19,12 +19,15 @@ from fusefront.reports.evidence import (
     AblationStep,
     AuditFinding,
     CodeMeasure,
+    ControlledModality,
     Evidence,
     Interval,
     MissingCurve,
     MissingModality,
+    ModalityWorth,
     ServedBy,
     TrainingCurve,
+    WeighedSlot,
     WidthCurve,
 )
 from fusefront.reports.figures.panels import apart
@@ -33,6 +36,7 @@ from fusefront.reports.sections import Section, sections
 from fusefront.reports.words import reviewer
 from fusefront.reports.words.alternatives import alternatives
 from fusefront.reports.words.changes import changes
+from fusefront.reports.words.phrase import Language
 from fusefront.reports.words.risks import risks
 
 FIGURES = ("ablation", "calibration", "epochs", "trials", "missing")
@@ -298,3 +302,101 @@ def test_other_ways_to_serve_have_a_table_where_any_was_timed(whole: Evidence) -
     assert cells[2][5:] == (tables.NONE, tables.NONE)
     assert table.rows[0].run_ids == whole.points[0].run_ids
     assert "what ships" in " ".join(shown["backends"].notes)
+
+
+KINDS = ("items", "requests", "noise", "stale", "other", "cold_items", "cold_users")
+
+
+def disturbed(evidence: Evidence) -> Evidence:
+    """Two strategies under every kind; today's own area is known exactly."""
+    lost = (0.0, 0.004, 0.012)
+    curves = tuple(
+        MissingCurve(
+            name,
+            "" if kind.startswith("cold") else "text",
+            (0.0, 0.5, 0.75),
+            tuple(Interval(at - loss * k, at - loss * k - 0.002, at - loss * k + 0.002)
+                  for k in [1 + KINDS.index(kind) / 4] for loss in lost),
+            tuple(Interval(at, at - 0.002, at + 0.002) for _ in lost),
+            kind,
+            Interval(-0.004, -0.006, -0.002),
+        )
+        for kind in KINDS
+        for name, at in (("pca64", 0.02), ("late_weighted", 0.0))
+    )  # fmt: skip
+    return replace(evidence, missing=MissingModality("late_weighted", curves))
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_kind_of_disturbance_is_drawn(full_evidence: Evidence, language: Language) -> None:
+    """New items and users share a figure; each caption says how and what it costs."""
+    shown = {part.key: part for part in sections(disturbed(full_evidence), language)}["missing"]
+    names = [drawing.name for drawing in shown.figures]
+    assert names == [
+        f"missing-{name}" for name in ("wide", "requests", "noise", "stale", "other", "cold")
+    ]
+    captions = dict(zip(names, shown.captions, strict=True))
+    assert "pca64, text hidden of 75% of the items: −0.0120 AUC." in captions["missing-wide"]
+    assert "pca64, noise of 75% on text: −0.0180 AUC." in captions["missing-noise"]
+    assert (
+        "75% of the items new: −0.0270 AUC and 75% of the users new: −0.0300 AUC."
+        in (captions["missing-cold"])
+    )
+    table = shown.table
+    assert table is not None
+    assert [row.cells[1:4] for row in table.rows[::2]] == [
+        (reviewer.DISTURBED[kind], "–" if kind.startswith("cold") else "text", "75%")
+        for kind in KINDS
+    ]
+    assert table.rows[0].cells[4:] == (
+        "−0.0040",
+        "[−0.0060,\xa0−0.0020]",
+        "+0.0200",
+        "[0.0180,\xa00.0220]",
+    )
+    assert table.rows[1].cells[6:] == ("–", "–")  # today's own
+    assert risks(disturbed(full_evidence), language)  # of items alone, as before
+
+
+def test_an_old_record_without_areas_has_its_figure_and_no_table(full_evidence: Evidence) -> None:
+    shown = {part.key: part for part in sections(full_evidence, "en")}["missing"]
+    assert [drawing.name for drawing in shown.figures] == ["missing-wide"]
+    assert shown.table is None
+
+
+def test_an_explanation_is_said_in_words_and_tables(full_evidence: Evidence) -> None:
+    worth = ModalityWorth("pca64", "", "text", Interval(0.04, 0.03, 0.05))
+    ends = {
+        "removed": Interval(-0.04, -0.05, -0.03),
+        "shuffled": Interval(-0.002, -0.01, 0.006),
+        "random": Interval(0.0, 0.0, 0.0),
+        "turned": Interval(0.01, None, None),
+    }
+    evidence = replace(
+        full_evidence,
+        worths=(worth,),
+        controlled=tuple(ControlledModality("pca64", "text", k, v) for k, v in ends.items()),
+        explained=("pca64: text is used.",),
+        weighed=(
+            WeighedSlot("pca64", "gate (fuse)", "", "text", Interval(0.61, 0.5, 0.7), 0.93),
+            WeighedSlot("pca64", "gate (fuse)", "age: new", "text", Interval(0.2, None, None), 1.0),
+        ),
+    )
+    shown = {part.key: part for part in sections(evidence, "en")}
+    assert shown["worths"].notes[0] == "pca64: text is used."
+    table = shown["controls"].table
+    assert table is not None
+    words = [(row.cells[2], row.cells[3], row.cells[5]) for row in table.rows]
+    assert words == [
+        ("removed", "−0.0400", "loses"),
+        ("shuffled", "−0.0020", "no loss shown"),
+        ("random", "0.0000", "no score changes"),
+        ("turned", "+0.0100", "no interval"),
+    ]
+    weights = shown["weights"].table
+    assert weights is not None
+    assert [row.cells[1:] for row in weights.rows] == [
+        ("gate (fuse)", "all test rows", "text", "0.610", "[0.500,\xa00.700]", "93%"),
+        ("gate (fuse)", "age: new", "text", "0.200", "no interval", "100%"),
+    ]
+    assert "controls" not in {part.key for part in sections(full_evidence, "en")}

@@ -95,7 +95,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         name, _, seed = path.name.partition("-")
         return name, int(seed)
 
-    def planted(model: tuple[str, int], store: Any, conditions: tuple[Hidden, ...]) -> Any:
+    def planted(
+        model: tuple[str, int], store: Any, conditions: tuple[Hidden, ...], files: Any
+    ) -> Any:
         for condition in conditions:
             yield condition, logits_of(*model, condition)
 
@@ -192,7 +194,9 @@ def test_a_model_that_reads_nothing_of_it_loses_nothing(
 ) -> None:
     """Its scores are the same under every condition: no change, and no width around it."""
 
-    def planted(model: tuple[str, int], store: Any, conditions: tuple[Hidden, ...]) -> Any:
+    def planted(
+        model: tuple[str, int], store: Any, conditions: tuple[Hidden, ...], files: Any
+    ) -> Any:
         for condition in conditions:
             yield condition, logits_of(*model, condition if model[0] == "mine" else NOTHING)
 
@@ -213,6 +217,61 @@ def test_kinds_are_measured_one_after_the_other(folder: Any) -> None:
     assert [curve["kind"] for curve in curves] == ["requests"] * 4 + ["noise"] * 4
     with pytest.raises(UsageError, match="got kind 'none', expected of items, requests, noise"):
         measure(folder, HidingOptions(kinds=("none",)), lambda _: None)
+
+
+def test_each_kind_has_the_curves_that_it_can_have() -> None:
+    """Cold items and users once, a second file for its own modality, last and once."""
+    options = HidingOptions(kinds=("other", "cold_users", "items"), vectors={"image": Path("f")})
+    assert options.measured(MODALITIES) == [
+        ("cold_users", ""),
+        ("items", "text"),
+        ("items", "image"),
+        ("other", "image"),
+    ]
+    options = HidingOptions(kinds=("stale",), vectors={"text": Path("f")})
+    assert options.measured(MODALITIES) == [
+        ("stale", "text"),
+        ("stale", "image"),
+        ("other", "text"),
+    ]
+    assert HidingOptions(kinds=("cold_items",)).measured(()) == [("cold_items", "")]
+    with pytest.raises(UsageError, match="kind 'other' needs a second vector file: --vectors"):
+        HidingOptions(kinds=("other",)).check()
+    HidingOptions(kinds=("other",), vectors={"text": Path("f")}).check()
+
+
+def test_curves_of_cold_users_and_of_a_file_are_in_pairs(
+    folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is read once, its vectors handed to every model; curves stand kind by kind."""
+    handed: list[Any] = []
+
+    def planted(model: tuple[str, int], store: Any, conditions: Any, files: Any) -> Any:
+        handed.append(files)
+        for condition in conditions:
+            yield condition, logits_of(*model, condition)
+
+    monkeypatch.setattr(study, "scores", planted)
+    monkeypatch.setattr(study, "second_vectors", lambda store, name, path: (name, path))
+    options = HidingOptions(
+        shares=(0.5,),
+        kinds=("cold_users",),
+        include=cast(Any, ("own.py",)),
+        vectors={"image": Path("old.parquet")},
+    )
+    curves = measure(folder, options, lambda _: None)
+    assert handed == [{"image": ("image", Path("old.parquet"))}] * 5
+    assert [(c["kind"], c["strategy"], c["modality"]) for c in curves] == [
+        ("cold_users", "mine", ""),
+        ("cold_users", "today", ""),
+        ("other", "mine", "image"),
+        ("other", "today", "image"),
+    ]
+    for curve in curves:
+        own = mean_auc(curve["strategy"], Hidden(curve["modality"], 0.5))
+        today = mean_auc("today", Hidden(curve["modality"], 0.5))
+        assert curve["gain"][1]["value"] == pytest.approx(own - mean_auc("today", NOTHING))
+        assert curve["lead"][1]["value"] == pytest.approx(own - today)
 
 
 def test_today_is_compared_with_its_own_models(folder: Any) -> None:
@@ -263,6 +322,7 @@ def test_shares_are_sorted_once_each_and_nothing_is_always_there(folder: Any) ->
 @pytest.mark.parametrize(
     ("hidden", "name"),
     [
+        (Hidden("", 0.5, "cold_users"), "a |  | 0.5 | cold_users"),
         (Hidden("text", 0.0), "a"),
         (Hidden("", 0.0), "a"),
         (Hidden("text", 0.25), "a | text | 0.25"),

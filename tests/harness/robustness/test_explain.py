@@ -3,6 +3,7 @@ loop."""
 
 import itertools
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,9 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from fusefront.harness.errors import NothingToDoError
+from fusefront.harness.robustness import controls
 from fusefront.harness.robustness import explain as module
+from fusefront.harness.robustness.controls import ControlScores
 from fusefront.harness.robustness.explain import ALL, FILE, ExplainOptions, explain, in_words
 from fusefront.harness.statistics.rows import RowTable
 
@@ -39,6 +42,15 @@ def logits_of(seed: int, members: NDArray[np.bool_]) -> NDArray[np.float32]:
     return (logit + members[0] * members[1] * 0.9 * click).astype(np.float32)
 
 
+def controls_of(seed: int, store: Any) -> Iterator[ControlScores]:
+    """Each modality removed, nothing else."""
+    every = np.ones(len(MODALITIES), bool)
+    yield ControlScores("", "", logits_of(seed, every))
+    for at, modality in enumerate(MODALITIES):
+        without = np.arange(len(MODALITIES)) != at
+        yield ControlScores(modality, "removed", logits_of(seed, without))
+
+
 @pytest.fixture
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     entries = [SimpleNamespace(seed=s, path=tmp_path / str(s), run_id=f"run{s}") for s in SEEDS]
@@ -60,6 +72,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "subset_scores": lambda seed, store, members: logits_of(seed, members),
     }.items():
         monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(controls, "control_scores", controls_of)
     return SimpleNamespace(path=tmp_path, store_path="x", looks=looks, schema=schema)
 
 
@@ -129,7 +142,9 @@ def test_intervals_that_hold_at_once_are_wider(planted: Any) -> None:
 
 def test_a_modality_that_contributes_nothing_is_said(planted: Any) -> None:
     explain(planted, ExplainOptions(), lambda text: None)
-    text, _, noise = json.loads((planted.path / FILE).read_text())["sentences"]
+    text, _, noise, used, _, unused = json.loads((planted.path / FILE).read_text())["sentences"]
+    assert used.startswith("mine: text is used: removed -0.")
+    assert unused.startswith("mine: noise contributes nothing: no score changes without it")
     assert noise == "mine: noise contributes nothing: no score changes with it."
     assert text.startswith("mine: text adds 0.")
     ends: Any = {"value": 0.001, "low": -0.002, "high": 0.004}
@@ -149,6 +164,16 @@ def test_what_is_written_names_the_runs_and_test_was_opened(planted: Any) -> Non
     record = json.loads((planted.path / FILE).read_text())
     assert record["shares"] == json.loads(json.dumps(rows))
     assert (record["format"], record["exact"]) == (1, True)
+    every = np.ones(3, bool)
+    for row, modality in zip(record["controls"], MODALITIES, strict=True):
+        without = np.array([name != modality for name in MODALITIES])
+        auc = [
+            [roc_auc_score(LABEL, logits_of(s, members)) for members in (without, every)]
+            for s in SEEDS
+        ]
+        change = np.mean([after - before for after, before in auc])
+        assert (row["strategy"], row["modality"], row["control"]) == ("mine", modality, "removed")
+        assert row["auc"]["value"] == pytest.approx(change, abs=1e-9)
     assert record["runs"] == {"mine": ["run1", "run2", "run5"]}
     assert record["kind"].startswith("masked")
     assert planted.looks == ["explain"]

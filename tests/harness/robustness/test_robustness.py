@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 import yaml
@@ -16,9 +17,11 @@ from fusefront.datasets.store import PreparedDataset
 from fusefront.harness.errors import NothingToDoError, UsageError
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.robustness.chosen import chosen_strategies, runs_with_weights
+from fusefront.harness.robustness.cold import cold_items, cold_users
 from fusefront.harness.robustness.condition import Hidden
 from fusefront.harness.robustness.hide import scores, shown_modalities
 from fusefront.harness.robustness.study import HidingOptions, measure
+from fusefront.harness.robustness.vectors import other_vectors
 from fusefront.harness.runs.recipe import Training
 from fusefront.harness.runs.seal import openings
 from fusefront.harness.runs.spec import Cell, RunSpec
@@ -103,6 +106,88 @@ def test_hidden_for_all_items_is_what_a_model_scores_without_the_vectors(
     expected = predict(blind, encode_table(blind, items), world, "test")
     np.testing.assert_allclose(by_condition[Hidden("text", 1.0)], expected, atol=1e-6)
     assert not np.allclose(expected, whole)
+
+
+def test_cold_items_are_scored_as_if_train_had_never_shown_them(
+    study: StudyFolder, world: PreparedDataset
+) -> None:
+    entry, parts = study.completed()[0], load_parts([])
+    model = load_model(entry.path, world, parts)
+    hidden = Hidden("", 0.5, "cold_items")
+    by_condition = dict(scores(model, world, (Hidden("", 0.0), hidden)))
+    cold = cold_items(world, 0.5)
+    assert (cold <= cold_items(world, 0.8)).all()
+    assert cold.float().mean() == pytest.approx(0.5, abs=0.05)
+    blind = load_model(entry.path, world, parts)
+    with torch.no_grad():
+        blind.slots.in_train[cold] = False
+    items = world.manifest.schema_.items
+    expected = predict(blind, encode_table(blind, items), world, "test")
+    np.testing.assert_allclose(by_condition[hidden], expected, atol=1e-6)
+    whole = by_condition[Hidden("", 0.0)]
+    assert not np.allclose(expected, whole)
+    again = predict(model, encode_table(model, items), world, "test")
+    np.testing.assert_array_equal(again, whole)  # the model has its ids back
+
+
+def test_cold_users_have_no_history_and_the_others_keep_theirs(
+    study: StudyFolder, world: PreparedDataset, tmp_path: Path
+) -> None:
+    """By a store on disk whose histories are empty."""
+    entry, parts = study.completed()[0], load_parts([])
+    model = load_model(entry.path, world, parts)
+    kinds = tuple(Hidden("", share, "cold_users") for share in (0.4, 0.8, 1.0))
+    some, most, every = (logits for _, logits in scores(model, world, kinds))
+    bare = tmp_path / "bare"
+    shutil.copytree(world.path, bare)
+    (path,) = bare.glob("test/**/history_length.npy")
+    np.load(path, mmap_mode="r+")[:] = 0
+    codes = encode_table(model, world.manifest.schema_.items)
+    whole = predict(model, codes, world, "test")
+    expected = predict(model, codes, PreparedDataset.open(bare), "test")
+    np.testing.assert_allclose(every, expected, atol=1e-6)
+    assert not np.allclose(every, whole, atol=1e-3)
+    split = world.split("test")
+    user = np.repeat(np.asarray(split.group), np.diff(np.asarray(split.row_start)))
+    cold = cold_users(world, 0.4)
+    np.testing.assert_array_equal(some, np.where(cold, every, whole))
+    for key in np.unique(user):
+        assert len(set(cold[user == key].tolist())) == 1
+    share = np.mean([cold[user == key].all() for key in np.unique(user)])
+    assert share == pytest.approx(0.4, abs=0.15)
+    assert (cold <= cold_users(world, 0.8)).all()
+    np.testing.assert_array_equal(most, np.where(cold_users(world, 0.8), every, whole))
+
+
+def test_a_second_file_is_read_by_the_models_that_were_trained_on_the_first(
+    study: StudyFolder, world: PreparedDataset, tmp_path: Path
+) -> None:
+    """Its vectors for all items: as if the store had held them when codes were made."""
+    items = world.manifest.schema_.items
+    own = np.array(world.vectors("text"), np.float32)
+    other = np.roll(own, 1, axis=1) * 1.5
+    keys = world.item_keys().sort("row")["key"]
+    path = tmp_path / "old.parquet"
+    pl.DataFrame({"sku": keys, "embedding": other[1:].tolist()}).sample(
+        fraction=1.0, shuffle=True, seed=1
+    ).write_parquet(path)
+    options = HidingOptions(("early_fusion",), (1.0,), (), ("other",), {"text": path})
+    curves = measure(study, options, lambda _: None)
+    assert [(c["strategy"], c["modality"], c["kind"]) for c in curves] == [
+        (name, "text", "other") for name in NAMES
+    ]
+    parts, label, values = load_parts([]), np.asarray(world.split("test").label), {}
+    for name in NAMES:
+        auc = []
+        for entry in (e for e in study.completed() if e.strategy == name):
+            model = load_model(entry.path, world, parts)
+            with other_vectors(model, world, "text", other):
+                logits = predict(model, encode_table(model, items), world, "test")
+            auc.append(roc_auc_score(label, logits))
+        values[name] = float(np.mean(auc))
+    lead = curves[0]["lead"][-1]
+    assert lead["value"] == pytest.approx(values["early_fusion"] - values["late_fusion"], abs=1e-9)
+    assert lead["low"] < lead["value"] < lead["high"]
 
 
 def test_gains_are_differences_of_the_auc_that_scikit_learn_finds(
