@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,6 +132,7 @@ class WeightSums:
                         summed = np.bincount(axis.code, rows_of, axis.size).astype(np.float64)
                         sums.add(slot, float(value), summed)
                 joint = sums.joint()
+                joint = replace(joint, s2=np.nan_to_num(joint.s2))  # of one seed rows alone
                 present = first.present[part.chosen].mean(axis=0)
                 rows += [
                     {

@@ -1,6 +1,7 @@
 """The promises of an operator; each is a function that raises a ContractError, its breach."""
 
 from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,7 +66,7 @@ def check_weights(case: Case) -> None:
     operator = case.scorer()
     if not callable(getattr(type(operator), "weights", None)):
         return
-    weigh = operator.weights
+    weigh: Any = operator.weights
     for lead in LEADS:
         x, present, query = case.last(lead)
         assert x is not None

@@ -355,7 +355,7 @@ def missing(evidence: Evidence, kinds: tuple[str, ...] = ("items",)) -> str:
 def _loss(curve: MissingCurve) -> str:
     change = curve.gain[-1].value - curve.gain[0].value
     share = numbers.percent(curve.shares[-1])
-    words = AT[curve.kind].format(modality=curve.modality, share=share)
+    words = AT[curve.kind].format(modality=shorten(curve.modality, 16), share=share)
     return f"{words}: {numbers.signed(change)} AUC"
 
 

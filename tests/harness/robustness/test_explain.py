@@ -3,6 +3,7 @@ loop."""
 
 import itertools
 import json
+import math
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,11 +17,12 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from fusefront.harness.errors import NothingToDoError
-from fusefront.harness.robustness import controls
+from fusefront.harness.robustness import controls, slot_weights
 from fusefront.harness.robustness import explain as module
 from fusefront.harness.robustness.controls import ControlScores
 from fusefront.harness.robustness.explain import ALL, FILE, ExplainOptions, explain, in_words
 from fusefront.harness.statistics.rows import RowTable
+from fusefront.harness.statistics.shapley import Coalitions
 
 subset_scores = module.subset_scores  # the planted studies put their own in its place
 
@@ -73,6 +75,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     }.items():
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(controls, "control_scores", controls_of)
+    monkeypatch.setattr(slot_weights, "row_weights", lambda model, store: [])
     return SimpleNamespace(path=tmp_path, store_path="x", looks=looks, schema=schema)
 
 
@@ -193,6 +196,53 @@ def test_a_subset_is_scored_with_the_vectors_of_its_modalities_alone(
     codes, split = subset_scores(cast(Any, "model"), store, members)
     assert split == "test"
     assert codes.tolist() == [[True, False, True]] * 11  # the padding's row first
+
+
+def test_beyond_five_modalities_orders_are_drawn_and_their_error_is_in_the_interval(
+    planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six, three of which tell only together: near the exact shares, and summing to the whole."""
+    names = [f"m{at}" for at in range(6)]
+    planted.schema.modalities = dict.fromkeys(names, 4)
+
+    def logits(seed: int, members: NDArray[np.bool_]) -> NDArray[np.float32]:
+        base = np.random.default_rng(seed).normal(size=ROWS)
+        told = 0.3 * members[:3].sum() + 1.2 * members[:3].all() + 0.2 * members[3]
+        return (base + told * LABEL).astype(np.float32)
+
+    def controls_of_six(seed: int, store: Any) -> Iterator[ControlScores]:
+        yield ControlScores("", "", logits(seed, np.ones(6, bool)))
+
+    monkeypatch.setattr(module, "subset_scores", lambda seed, store, members: logits(seed, members))
+    monkeypatch.setattr(controls, "control_scores", controls_of_six)
+    rows = [row for row in explain(planted, ExplainOptions(), lambda _: None) if not row["slice"]]
+    record = json.loads((planted.path / FILE).read_text())
+    assert (record["exact"], record["controls"]) == (False, [])
+
+    @cache
+    def auc(inside: frozenset[int]) -> float:
+        members = np.array([at in inside for at in range(6)])
+        return float(np.mean([roc_auc_score(LABEL, logits(s, members)) for s in SEEDS]))
+
+    expected = np.zeros(6)
+    for at in range(6):
+        others = [k for k in range(6) if k != at]
+        for size in range(6):
+            weight = 1 / (6 * math.comb(5, size))
+            for inside in map(frozenset, itertools.combinations(others, size)):
+                expected[at] += weight * (auc(inside | {at}) - auc(inside))
+    values = np.array([row["auc"]["value"] for row in rows])
+    assert values[:-1].sum() == pytest.approx(values[-1], abs=1e-9)
+    np.testing.assert_allclose(values[:-1], expected, atol=0.03)
+    assert not np.allclose(values[:3], expected[:3], atol=1e-6)  # drawn
+    for row, truth in zip(rows[:4], expected, strict=False):
+        assert row["auc"]["low"] < truth < row["auc"]["high"]
+
+    monkeypatch.setattr(Coalitions, "drawing_error", lambda self, values: np.zeros(6))
+    without = explain(planted, ExplainOptions(), lambda _: None)
+    for row, other in zip(rows[:3], without, strict=False):
+        wide, narrow = (each["single"]["high"] - each["single"]["value"] for each in (row, other))
+        assert wide > narrow  # by the error of the drawing
 
 
 def test_a_log_without_vectors_has_nothing_to_explain(planted: Any) -> None:

@@ -15,7 +15,7 @@ from fusefront.fusion_variants.contract import Fused, FusionOperator
 from fusefront.fusion_variants.presence import cleared, one_token
 from fusefront.harness.parts.plugins import load_parts
 from fusefront.harness.robustness import slot_weights as module
-from fusefront.harness.robustness.parts_of_rows import TestRows, parts_of_rows
+from fusefront.harness.robustness.parts_of_rows import parts_of_rows
 from fusefront.harness.robustness.slot_weights import (
     WeightedRows,
     WeightSums,
@@ -25,7 +25,6 @@ from fusefront.harness.robustness.slot_weights import (
     weights_in_words,
 )
 from fusefront.harness.runs.spec import RunSpec
-from fusefront.harness.statistics.measures.metrics import Layout
 from fusefront.harness.statistics.rows import RowTable
 from fusefront.harness.training.build import build_model
 
@@ -136,10 +135,13 @@ def test_shipped_gates_and_attention_tell_their_weights(
 
 
 def test_operators_without_weights_are_none(ragged: PreparedDataset, parts: Parts) -> None:
-    assert row_weights(model_of(ragged, parts, operator={"name": "lmf"}), ragged) == []
+    assert (
+        row_weights(model_of(ragged, parts, operator={"name": "lmf"}, placement="item"), ragged)
+        == []
+    )
     assert not weighing(torch.nn.Linear(2, 2))
     assert slot_labels(torch.nn.Linear(2, 2), 2) == ("slot 1", "slot 2")
-    model = model_of(ragged, parts, operator={"name": "lmf"})
+    model = model_of(ragged, parts, operator={"name": "lmf"}, placement="item")
     assert slot_labels(model, 8)[:5] == ("id 1", "text 1", "image 1", "side 1", "id 2")
     assert slot_labels(model, 5)[0] == "slot 1"
 
@@ -219,5 +221,3 @@ def test_rows_of_one_label_are_no_part() -> None:
     )
     shown = list(parts_of_rows(source))
     assert [(part.slice, part.value) for part in shown] == [("", ""), ("s", "a")]
-    assert isinstance(shown[0], TestRows)
-    assert isinstance(shown[0].layout, Layout)
