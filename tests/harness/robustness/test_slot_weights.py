@@ -110,7 +110,7 @@ def test_each_pair_of_target_and_history_is_not_summed_up(
     ragged: PreparedDataset, parts: Parts
 ) -> None:
     """A gate that asks with the candidate runs once a pair, and once an item for the candidate."""
-    settings: Any = {"operator": {"name": "scalar_gate"}, "conditioning": "target-aware"}
+    settings: Any = {"operator": {"name": "scalar_gate"}, "conditioning": "target_aware"}
     model = model_of(ragged, parts, placement="item", **settings)
     (weighted,) = row_weights(model, ragged)
     assert len(weighted.weight) == len(ragged.split("test").item)
