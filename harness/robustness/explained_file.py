@@ -16,6 +16,7 @@ from fusefront.datasets.losses import Loss, Tally
 from fusefront.datasets.raw.reading import columns_of, stream
 from fusefront.datasets.row_encoder import NumberSource
 from fusefront.datasets.store import PreparedDataset
+from fusefront.harness.data.tables import schema_of
 from fusefront.harness.errors import UsageError
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
@@ -54,7 +55,8 @@ def model_of(
         )
     summary = read_summary(folder)
     store = PreparedDataset.open(out / "prepared" / summary["dataset"] / summary["fingerprint"])
-    return load_model(folder, store, load_parts(included(folder, tuple(include)))), schema
+    parts = load_parts(included(folder, tuple(include)))
+    return load_model(folder, store, parts), schema_of(store)
 
 
 class ExplainedFile(TypedDict):

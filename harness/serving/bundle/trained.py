@@ -20,8 +20,9 @@ from fusefront.harness.data.tables import schema_from
 from fusefront.harness.parts.included import FILE as INCLUDE
 from fusefront.harness.parts.included import included
 from fusefront.harness.parts.plugins import load_parts
-from fusefront.harness.runs.files import read_json, write_json
+from fusefront.harness.runs.files import Json, read_json, write_json
 from fusefront.harness.runs.records import Record, SpecRecord, read_record
+from fusefront.harness.serving.export.online import feed_shape
 from fusefront.harness.serving.export.request import FeedShape
 from fusefront.harness.training.build import spec_of
 from fusefront.harness.training.module import encode_table
@@ -29,10 +30,11 @@ from fusefront.harness.training.module import encode_table
 FILE = "model.json"
 
 
-class ModelRecord(Record):
+class BuildRecord(Record):
     """model.json of a bundle."""
 
     spec: SpecRecord
+    modalities: list[str]  # in the order of the data: dataset.json has them by name
     reason: str  # why it cannot be built from the bundle; "" = it can
 
 
@@ -50,16 +52,21 @@ def write_model(
     the bundle makes the codes [n + 1] that the run's makes."""
     if (run / INCLUDE).exists():
         shutil.copyfile(run / INCLUDE, folder / INCLUDE)
-    spec = read_record(run / "model" / "spec.json", SpecRecord)
-    reason = ""
+    record: dict[str, Json] = {
+        "format": 1,
+        "spec": read_json(run / "model" / "spec.json"),
+        "modalities": list(schema.modalities),
+        "reason": "",
+    }
+    write_json(folder / FILE, record)
     try:
-        model = built(folder, spec, schema, load_parts(included(run, include)))
-        if not same_codes(codes, encode_table(model, schema.items)):
-            reason = "it holds more of the items than its weights"
+        model = open_model(folder, feed_shape(schema), include)[0]["model"]
+        same = model is not None and same_codes(codes, encode_table(model, schema.items))
+        reason = "" if same else "it holds more of the items than its weights"
     except (RuntimeError, ValueError, KeyError, IndexError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    write_json(folder / FILE, {"format": 1, "spec": read_json(run / "model" / "spec.json"),
-                               "reason": reason})  # fmt: skip
+    if reason:
+        write_json(folder / FILE, record | {"reason": reason})
 
 
 def built(folder: Path, spec: SpecRecord, schema: Schema, parts: Parts) -> Baseline:
@@ -91,7 +98,9 @@ def open_model(
     schema = schema_from(StoredSchema.model_validate(content["schema"]), shape.history_kinds)
     if not (folder / FILE).exists():
         return {"model": None, "reason": "it was exported by an earlier version"}, schema
-    record = read_record(folder / FILE, ModelRecord)
+    record = read_record(folder / FILE, BuildRecord)
+    widths = {name: schema.modalities[name] for name in record["modalities"]}
+    schema = schema._replace(modalities=widths)
     if record["reason"]:
         return {"model": None, "reason": record["reason"]}, schema
     parts = load_parts(included(folder, include))
@@ -101,15 +110,15 @@ def open_model(
 def empty_items(schema: Schema) -> ItemTable:
     """Items of the schema's shape that hold zeros, every modality there."""
     count = schema.items + 1
-    seen = torch.ones(count, dtype=torch.bool)
-    seen[0] = False
+    real = torch.ones(count, dtype=torch.bool)
+    real[0] = False
     columns = sum(field.columns for field in schema.item_fields)
     return ItemTable(
         {name: torch.zeros(count, width) for name, width in schema.modalities.items()},
-        seen.unsqueeze(-1).expand(count, len(schema.modalities)).clone(),
+        real.unsqueeze(-1).expand(count, len(schema.modalities)).clone(),
         torch.zeros(count, columns, dtype=torch.int64),
         torch.zeros(count, schema.item_numbers),
-        seen,
+        real,
         torch.zeros(count, dtype=torch.int64),
         torch.zeros(count, dtype=torch.int64),
     )

@@ -207,8 +207,8 @@ def test_beyond_five_modalities_orders_are_drawn_and_their_error_is_in_the_inter
 
     def logits(seed: int, members: NDArray[np.bool_]) -> NDArray[np.float32]:
         base = np.random.default_rng(seed).normal(size=ROWS)
-        told = 0.3 * members[:3].sum() + 1.2 * members[:3].all() + 0.2 * members[3]
-        return (base + told * LABEL).astype(np.float32)
+        known = 0.3 * members[:3].sum() + 1.2 * members[:3].all() + 0.2 * members[3]
+        return (base + known * LABEL).astype(np.float32)
 
     def controls_of_six(seed: int, store: Any) -> Iterator[ControlScores]:
         yield ControlScores("", "", logits(seed, np.ones(6, bool)))

@@ -80,7 +80,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def open_model(bundle: Path, shape: int, include: Any) -> Any:
         assert (bundle, shape) == (world.bundle, 3)
         world.opened.append(include)
-        return {"model": world.own, "reason": "it is old"}, "schema"
+        return {"model": world.own, "reason": "it is old"}, "schema" if world.own else "by name"
 
     @contextmanager
     def replacing(target: Path) -> Iterator[Path]:
@@ -97,6 +97,7 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         "load_parts": lambda files: ("parts", *files),
         "load_model": load_model,
         "open_model": open_model,
+        "schema_of": lambda store: "schema",
         "FeedShape": SimpleNamespace(from_json=lambda shape: shape["history"]),
         "open_encoder": lambda folder: world.encoder,
         "columns_of": lambda source: ("item", "when"),

@@ -27,7 +27,7 @@ from fusefront.harness.serving.bundle.card import auc_with_interval
 from fusefront.harness.serving.bundle.opened import BundleError, read_manifest, replay, sha256
 from fusefront.harness.serving.bundle.predict import predict_file, write_scores
 from fusefront.harness.serving.bundle.trained import write_model
-from fusefront.harness.serving.bundle.write import export_run, load_run
+from fusefront.harness.serving.bundle.write import dataset_facts, export_run, load_run
 from fusefront.harness.serving.export.parity import score_split
 from fusefront.harness.serving.export.scorer import Scorer
 from fusefront.harness.training.build import build_model, save_model
@@ -171,6 +171,8 @@ def test_other_models_are_built_from_their_weights_alone(ragged, tmp_path, basel
     (tmp_path / "bundle").mkdir()
     shutil.copy(tmp_path / "run" / "model" / "weights.safetensors", tmp_path / "bundle")
     schema = schema_of(ragged)
+    facts = json.dumps(dataset_facts(ragged), sort_keys=True)  # as it is written: by name
+    (tmp_path / "bundle" / "dataset.json").write_text(facts)
     codes = encode_table(model, schema.items)
     write_model(tmp_path / "bundle", tmp_path / "run", schema, codes)
     assert json.loads((tmp_path / "bundle" / "model.json").read_text())["reason"] == ""
